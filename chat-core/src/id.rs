@@ -1,0 +1,155 @@
+//! Identifiers and places: who, where, and how far.
+
+use core::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::wire::base64;
+
+/// Declares a 128-bit identifier: 16 raw bytes in postcard, base64 in JSON.
+macro_rules! id128 {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; 16]);
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                base64::array::serialize(&self.0, s)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                base64::array::deserialize(d).map(Self)
+            }
+        }
+    };
+}
+
+id128! {
+    /// A person or program, whatever it is called at the moment.
+    ///
+    /// Derived from the member's [`Secret`], so that whoever holds the secret is the member and nobody
+    /// has to keep a table: `SHA-256("chat.v1 member" ‖ secret)`, its first 16 bytes.
+    MemberId
+}
+id128! {
+    /// A room: the lobby, a group or a private conversation.
+    RoomId
+}
+id128! {
+    /// A room key, so that a message can say which key opens it.
+    KeyId
+}
+id128! {
+    /// One registration of a room's password. A new password has a new one.
+    CredentialId
+}
+
+impl MemberId {
+    /// The server itself, as the author of records nobody asked for.
+    pub const SERVER: Self = Self([0; 16]);
+
+    /// The member that holds `secret`.
+    pub fn of(secret: &Secret) -> Self {
+        let digest = Sha256::new().chain_update(b"chat.v1 member").chain_update(secret.0).finalize();
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest[..16]);
+        Self(id)
+    }
+}
+
+impl RoomId {
+    /// The lobby, the one room whose id is known in advance.
+    pub const LOBBY: Self = Self([0; 16]);
+
+    /// The private conversation of two members, the same whoever asks:
+    /// `SHA-256("chat.v1 private" ‖ smaller id ‖ larger id)`, its first 16 bytes.
+    pub fn private(a: MemberId, b: MemberId) -> Self {
+        let (low, high) = if a <= b { (a, b) } else { (b, a) };
+        let digest = Sha256::new()
+            .chain_update(b"chat.v1 private")
+            .chain_update(low.0)
+            .chain_update(high.0)
+            .finalize();
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest[..16]);
+        Self(id)
+    }
+}
+
+/// The 32 bytes that make somebody the member they are. Kept by the client, shown to the server at every `hello`.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct Secret(pub [u8; 32]);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        base64::array::serialize(&self.0, s)
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        base64::array::deserialize(d).map(Self)
+    }
+}
+
+/// A position in one log: the number of a record, counted from 1 without holes. 0 is "before the first".
+pub type Seq = u64;
+
+/// A position together with the life of the log it belongs to.
+///
+/// The epoch changes whenever the tail of the log may have been lost, so the two are one value: a `seq`
+/// of another epoch says nothing. Both stay below 2⁵³, so that JSON carries them exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// Which life of the log.
+    pub epoch: u64,
+    /// The last record taken in; 0 when none is.
+    pub seq: Seq,
+}
+
+/// One ordered log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Partition {
+    /// Who exists, nick leases, rooms and their numbers.
+    Directory,
+    /// One room: membership, roles, topic, password record, messages.
+    Room(RoomId),
+}
+
+/// A connection as the driver names it: a slot and how often the slot was used, so that a late word about a
+/// closed connection never reaches its successor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId {
+    /// The driver's slot.
+    pub slot: u32,
+    /// The use of that slot, counted up by the driver.
+    pub generation: u32,
+}
+
+/// Refuses numbers that JSON cannot carry exactly.
+pub(crate) fn json_safe<E: de::Error>(n: u64) -> Result<u64, E> {
+    if n < 1 << 53 { Ok(n) } else { Err(E::custom("integer of 2^53 or more")) }
+}

@@ -1,0 +1,278 @@
+//! Every limit: what it is, its unit, its default. None means "unlimited" by being 0; all are at least 1.
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A token bucket: `burst` at once, then `per_second`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    /// Tokens of a full bucket.
+    pub burst: u32,
+    /// Tokens that come back each second.
+    pub per_second: u32,
+}
+
+/// What `welcome` tells a client, so that it can keep within it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WireLimits {
+    /// Bytes of a client's frame body.
+    pub frame_bytes: u32,
+    /// Bytes of a message's content, as sent (encrypted or not).
+    pub message_bytes: u32,
+    /// Bytes of a nick.
+    pub nick_bytes: u16,
+    /// Bytes of a label.
+    pub label_bytes: u16,
+    /// Bytes of a group's name.
+    pub name_bytes: u16,
+    /// Bytes of a topic, and of the reason of a kick or a ban.
+    pub topic_bytes: u16,
+    /// Rooms one member may be in.
+    pub rooms_per_member: u32,
+    /// Unanswered requests of one connection.
+    pub requests: u16,
+    /// Entries of one page of rooms, members or history.
+    pub page: u16,
+    /// Rate of `send`.
+    pub send_rate: Rate,
+    /// Rate of all other requests together.
+    pub request_rate: Rate,
+    /// Rate of `create`, `register` and `login`, which cost the server most. They count as requests too.
+    pub costly_rate: Rate,
+}
+
+/// All limits of a server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Connections in all, welcomed or not.
+    pub connections: u32,
+    /// Connections of one address (IPv4) or one /64 (IPv6).
+    pub connections_per_address: u32,
+    /// Bytes of a client's frame body.
+    pub frame_bytes: u32,
+    /// Bytes of a message's content, as sent.
+    pub message_bytes: u32,
+    /// Bytes of a nick.
+    pub nick_bytes: u16,
+    /// Bytes of a label.
+    pub label_bytes: u16,
+    /// Bytes of a group's name.
+    pub name_bytes: u16,
+    /// Bytes of a topic, and of the reason of a kick or a ban.
+    pub topic_bytes: u16,
+    /// Groups in all.
+    pub rooms: u32,
+    /// Rooms one member may be in.
+    pub rooms_per_member: u32,
+    /// Members of one room.
+    pub members_per_room: u32,
+    /// Bans and mutes of one room, each.
+    pub sanctions_per_room: u32,
+    /// Members of a room above which presence tells counts instead of names.
+    pub presence_names: u32,
+    /// Unanswered requests of one connection.
+    pub requests: u16,
+    /// Entries of one page of rooms, members or history.
+    pub page: u16,
+    /// Bytes of one page of history.
+    pub page_bytes: u32,
+    /// Bytes that may wait to be sent to one connection before its fan-outs are skipped and caught up later.
+    pub outbox_bytes: u32,
+    /// Refused `hello`s of one connection.
+    pub hello_attempts: u32,
+    /// Wrong passwords for one room from one address.
+    pub guesses_per_room: SlowRate,
+    /// Wrong passwords from one address.
+    pub guesses_per_address: SlowRate,
+    /// Rate of `send` of one connection.
+    pub send_rate: Rate,
+    /// Rate of all other requests of one connection.
+    pub request_rate: Rate,
+    /// Rate of `create`, `register` and `login` of one connection.
+    pub costly_rate: Rate,
+    /// Refusals for being too fast, in a row without a pause of a second, after which a connection is closed.
+    pub flood_refusals: u32,
+    /// Time from the connection to `welcome`.
+    #[serde(with = "seconds")]
+    pub handshake: Duration,
+    /// Silence after which a client should `ping`.
+    #[serde(with = "seconds")]
+    pub ping: Duration,
+    /// Silence after which a connection is closed.
+    #[serde(with = "seconds")]
+    pub idle: Duration,
+    /// How long a nick is held for somebody whose connection broke.
+    #[serde(with = "seconds")]
+    pub grace: Duration,
+    /// How long memberships last after that, for a client that does not keep its secret.
+    #[serde(with = "seconds")]
+    pub membership: Duration,
+    /// The same for a client that keeps its secret.
+    #[serde(with = "seconds")]
+    pub kept_membership: Duration,
+    /// Time for a client to confirm `closing`.
+    #[serde(with = "seconds")]
+    pub closing: Duration,
+    /// Changes of presence are told at most this often in each room.
+    #[serde(with = "seconds")]
+    pub presence_interval: Duration,
+}
+
+/// A slow token bucket: `burst` at once, then one every `seconds`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlowRate {
+    /// Tokens of a full bucket.
+    pub burst: u32,
+    /// Seconds until one comes back.
+    pub seconds: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            connections_per_address: 1_000,
+            frame_bytes: 65_536,
+            message_bytes: 16_384,
+            nick_bytes: 64,
+            label_bytes: 64,
+            name_bytes: 64,
+            topic_bytes: 512,
+            rooms: 100_000,
+            rooms_per_member: 64,
+            members_per_room: 100_000,
+            sanctions_per_room: 10_000,
+            presence_names: 500,
+            requests: 256,
+            page: 100,
+            page_bytes: 262_144,
+            outbox_bytes: 262_144,
+            hello_attempts: 10,
+            guesses_per_room: SlowRate { burst: 10, seconds: 30 },
+            guesses_per_address: SlowRate { burst: 50, seconds: 10 },
+            send_rate: Rate { burst: 100, per_second: 50 },
+            request_rate: Rate { burst: 50, per_second: 20 },
+            costly_rate: Rate { burst: 20, per_second: 2 },
+            flood_refusals: 200,
+            handshake: Duration::from_secs(10),
+            ping: Duration::from_secs(30),
+            idle: Duration::from_secs(90),
+            grace: Duration::from_secs(30),
+            membership: Duration::from_secs(3_600),
+            kept_membership: Duration::from_secs(90 * 24 * 3_600),
+            closing: Duration::from_secs(2),
+            presence_interval: Duration::from_millis(250),
+        }
+    }
+}
+
+/// A limit that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("limit `{name}`: {problem}")]
+pub struct LimitError {
+    /// Which.
+    pub name: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl Limits {
+    /// What `welcome` tells of them.
+    pub fn wire(&self) -> WireLimits {
+        WireLimits {
+            frame_bytes: self.frame_bytes,
+            message_bytes: self.message_bytes,
+            nick_bytes: self.nick_bytes,
+            label_bytes: self.label_bytes,
+            name_bytes: self.name_bytes,
+            topic_bytes: self.topic_bytes,
+            rooms_per_member: self.rooms_per_member,
+            requests: self.requests,
+            page: self.page,
+            send_rate: self.send_rate,
+            request_rate: self.request_rate,
+            costly_rate: self.costly_rate,
+        }
+    }
+
+    /// Refuses limits that are 0 or contradict each other.
+    pub fn check(&self) -> Result<(), LimitError> {
+        let fault = |name, problem: &str| Err(LimitError { name, problem: problem.to_owned() });
+        for (name, value) in [
+            ("connections", self.connections),
+            ("connections_per_address", self.connections_per_address),
+            ("message_bytes", self.message_bytes),
+            ("nick_bytes", self.nick_bytes.into()),
+            ("label_bytes", self.label_bytes.into()),
+            ("name_bytes", self.name_bytes.into()),
+            ("topic_bytes", self.topic_bytes.into()),
+            ("rooms", self.rooms),
+            ("rooms_per_member", self.rooms_per_member),
+            ("members_per_room", self.members_per_room),
+            ("sanctions_per_room", self.sanctions_per_room),
+            ("presence_names", self.presence_names),
+            ("requests", self.requests.into()),
+            ("page", self.page.into()),
+            ("hello_attempts", self.hello_attempts),
+            ("guesses_per_room", self.guesses_per_room.burst.min(self.guesses_per_room.seconds)),
+            ("guesses_per_address", self.guesses_per_address.burst.min(self.guesses_per_address.seconds)),
+            ("send_rate", self.send_rate.burst.min(self.send_rate.per_second)),
+            ("request_rate", self.request_rate.burst.min(self.request_rate.per_second)),
+            ("costly_rate", self.costly_rate.burst.min(self.costly_rate.per_second)),
+            ("flood_refusals", self.flood_refusals),
+        ] {
+            if value == 0 {
+                return fault(name, "must be at least 1");
+            }
+        }
+        for (name, value) in [
+            ("handshake", self.handshake),
+            ("ping", self.ping),
+            ("idle", self.idle),
+            ("grace", self.grace),
+            ("membership", self.membership),
+            ("kept_membership", self.kept_membership),
+            ("closing", self.closing),
+            ("presence_interval", self.presence_interval),
+        ] {
+            if value < Duration::from_millis(1) {
+                return fault(name, "must be at least 0.001 seconds");
+            }
+        }
+        if self.frame_bytes < self.message_bytes.saturating_add(1_024) {
+            return fault("frame_bytes", "must exceed `message_bytes` by 1024, so that a message fits with its envelope");
+        }
+        if self.page_bytes < self.frame_bytes {
+            return fault("page_bytes", "must be at least `frame_bytes`, so that any record fits into a page");
+        }
+        if self.page_bytes > crate::wire::SERVER_FRAME_BYTES / 2 {
+            return fault("page_bytes", "must be at most 524288, half of what a client must accept in a frame");
+        }
+        if self.outbox_bytes < self.page_bytes {
+            return fault("outbox_bytes", "must be at least `page_bytes`, so that a page can be caught up");
+        }
+        if self.idle < 2 * self.ping {
+            return fault("idle", "must be at least twice `ping`");
+        }
+        Ok(())
+    }
+}
+
+/// Durations in a configuration are seconds, with a fraction where needed.
+mod seconds {
+    use core::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(d: &Duration, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_f64(d.as_secs_f64())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(d)?).map_err(de::Error::custom)
+    }
+}

@@ -1,0 +1,73 @@
+//! Who may do what to whom: one table.
+
+use serde::{Deserialize, Serialize};
+
+/// A member's standing in a room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Speaks and listens.
+    #[default]
+    Member,
+    /// Keeps order.
+    Moderator,
+    /// Made the room, or was given it.
+    Owner,
+}
+
+impl Role {
+    /// Every role, the lowest first.
+    pub const ALL: &[Self] = &[Self::Member, Self::Moderator, Self::Owner];
+}
+
+/// What a role may or may not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Change the topic.
+    Topic,
+    /// Change the password and the key.
+    Password,
+    /// Put somebody out.
+    Kick,
+    /// Put somebody out and keep them out; let them come back.
+    Ban,
+    /// Silence somebody; let them speak.
+    Mute,
+    /// Make somebody this.
+    Grant(Role),
+}
+
+impl Action {
+    /// Every action.
+    pub const ALL: &[Self] = &[
+        Self::Topic,
+        Self::Password,
+        Self::Kick,
+        Self::Ban,
+        Self::Mute,
+        Self::Grant(Role::Member),
+        Self::Grant(Role::Moderator),
+        Self::Grant(Role::Owner),
+    ];
+}
+
+/// Whether `actor` may do `action` to a `target` of that role; the target is none where the action has none, or
+/// where it is not a member (a ban in advance). Nobody does any of this to themselves, except an owner who steps
+/// down while another remains, which the room checks.
+///
+/// | | topic | password | kick, ban, mute | make member, moderator, owner |
+/// |---|---|---|---|---|
+/// | member | – | – | – | – |
+/// | moderator | yes | – | members | – |
+/// | owner | yes | yes | members, moderators | anybody |
+pub fn may(actor: Role, action: Action, target: Option<Role>) -> bool {
+    match (actor, action) {
+        (Role::Member, _) => false,
+        (Role::Moderator | Role::Owner, Action::Topic) => true,
+        (Role::Owner, Action::Password | Action::Grant(_)) => true,
+        (Role::Moderator, Action::Password | Action::Grant(_)) => false,
+        (Role::Moderator | Role::Owner, Action::Kick | Action::Ban | Action::Mute) => {
+            target.is_none_or(|target| target < actor)
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Bytes on the wire: raw in postcard, standard padded base64 (RFC 4648 §4) in JSON.
+
+use core::fmt;
+
+use ::base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// For fields of type [`Bytes`].
+pub(crate) fn serialize<S: Serializer>(bytes: &Bytes, s: S) -> Result<S::Ok, S::Error> {
+    if s.is_human_readable() { s.serialize_str(&STANDARD.encode(bytes)) } else { s.serialize_bytes(bytes) }
+}
+
+/// For fields of type [`Bytes`].
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Bytes, D::Error> {
+    struct Raw;
+    impl de::Visitor<'_> for Raw {
+        type Value = Bytes;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("bytes")
+        }
+        fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
+            Ok(Bytes::copy_from_slice(bytes))
+        }
+    }
+    if d.is_human_readable() {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
+        STANDARD.decode(&*text).map(Bytes::from).map_err(de::Error::custom)
+    } else {
+        d.deserialize_bytes(Raw)
+    }
+}
+
+/// For arrays of a fixed size: no length in postcard.
+pub(crate) mod array {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], s: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeTuple;
+        if s.is_human_readable() {
+            return s.serialize_str(&STANDARD.encode(bytes));
+        }
+        let mut tuple = s.serialize_tuple(N)?;
+        bytes.iter().try_for_each(|b| tuple.serialize_element(b))?;
+        tuple.end()
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(d: D) -> Result<[u8; N], D::Error> {
+        struct Tuple<const N: usize>;
+        impl<'de, const N: usize> de::Visitor<'de> for Tuple<N> {
+            type Value = [u8; N];
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{N} bytes")
+            }
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<[u8; N], A::Error> {
+                let mut bytes = [0; N];
+                for (i, b) in bytes.iter_mut().enumerate() {
+                    *b = seq.next_element()?.ok_or_else(|| de::Error::invalid_length(i, &self))?;
+                }
+                Ok(bytes)
+            }
+        }
+        if d.is_human_readable() {
+            let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
+            let bytes = STANDARD.decode(&*text).map_err(de::Error::custom)?;
+            bytes.try_into().map_err(|b: Vec<u8>| de::Error::invalid_length(b.len(), &Tuple::<N>))
+        } else {
+            d.deserialize_tuple(N, Tuple)
+        }
+    }
+}
+
+/// An array field that derives like any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fixed<const N: usize>(pub [u8; N]);
+
+impl<const N: usize> Serialize for Fixed<N> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        array::serialize(&self.0, s)
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Fixed<N> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        array::deserialize(d).map(Self)
+    }
+}

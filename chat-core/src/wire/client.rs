@@ -1,0 +1,383 @@
+//! What a client says.
+
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeStruct};
+
+use super::{
+    base64,
+    record::{CipherKind, Content, HistoryPolicy, PasswordRecord, PresenceMode, WrappedKey},
+    tagged::{Kind, RawBody, numbered, serialize_fields},
+};
+use crate::{
+    id::{CredentialId, KeyId, MemberId, Place, RoomId, Secret, Seq, json_safe},
+    roles::Role,
+};
+
+numbered! {
+    /// A client's frame.
+    pub enum ClientMessage {
+        /// The first word: who I am and where I was.
+        1 "hello" Hello(Hello),
+        /// Please do this. Answered exactly once, by `ok` or `error` with the same `id`.
+        2 "request" Request(Request),
+        /// Are you there? Answered by `pong`.
+        3 "ping" Ping(Ping),
+        /// I am.
+        4 "pong" Pong(Ping),
+        /// I am going for good: free my nick. Answered by `closing` with the reason `bye`.
+        5 "bye" Bye(Empty),
+        /// I have read your `closing`.
+        6 "closed" Closed(Empty),
+    }
+}
+
+/// A body without fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Empty {}
+
+/// The first word of a client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The protocol versions the client speaks. This is version 1.
+    pub versions: Versions,
+    /// Names of optional features the client would like; unknown ones are ignored. None is defined yet.
+    pub capabilities: Vec<String>,
+    /// The client's program and version, for the operator. At most 64 bytes.
+    pub agent: String,
+    /// The name it wants.
+    pub nick: String,
+    /// The label beside the name; may be empty.
+    pub label: String,
+    /// Makes it the member it is.
+    pub secret: Secret,
+    /// Whether the client keeps the secret after it ends; if not, its memberships end soon after it is gone.
+    pub kept: bool,
+    /// Where it was in the rooms it knows.
+    pub resume: Vec<Resume>,
+}
+
+/// A range of protocol versions, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Versions {
+    pub min: u16,
+    pub max: u16,
+}
+
+/// The last record of a room that the client has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Resume {
+    pub room: RoomId,
+    pub place: Place,
+}
+
+/// Body of `ping` and `pong`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ping {
+    /// Comes back in the `pong`. Below 2⁵³.
+    pub nonce: u64,
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// Names the answer. The client's choice; unique among the unanswered requests of the connection.
+    pub id: u64,
+    /// Names the deed, for ever: a counter from 1 per member and room (requests that name no room have a counter of
+    /// their own). The same number again gets the first one's result. 0 where the request changes nothing.
+    pub txn: u64,
+    /// What is asked.
+    pub op: Op,
+}
+
+numbered! {
+    /// What can be asked.
+    pub enum Op {
+        /// Which groups are there?
+        1 "list" List(List),
+        /// Call me something else.
+        2 "nick" Nick(Nick),
+        /// Begin a password registration (OPAQUE).
+        3 "register" Register(Register),
+        /// Make a group; I am its owner and first member.
+        4 "create" Create(Create),
+        /// Begin to prove that I know a room's password (OPAQUE).
+        5 "login" Login(Login),
+        /// Make me a member.
+        6 "join" Join(Join),
+        /// I am no longer a member.
+        7 "leave" Leave(InRoom),
+        /// Open the private conversation with somebody.
+        8 "direct" Direct(Direct),
+        /// Say something.
+        9 "send" Send(Send),
+        /// Who is a member?
+        10 "members" Members(Members),
+        /// What was said before?
+        11 "history" History(History),
+        /// Change the topic.
+        12 "topic" Topic(SetTopic),
+        /// Change somebody's role.
+        13 "role" Role(SetRole),
+        /// Put somebody out.
+        14 "kick" Kick(Remove),
+        /// Put somebody out and keep them out.
+        15 "ban" Ban(Remove),
+        /// Let somebody come back.
+        16 "unban" Unban(OnPeer),
+        /// Silence somebody.
+        17 "mute" Mute(Mute),
+        /// Let somebody speak.
+        18 "unmute" Unmute(OnPeer),
+        /// Change the password and the key.
+        19 "password" Password(SetPassword),
+        /// Take no messages from the other of a private conversation, or take them again.
+        20 "block" Block(Block),
+    }
+}
+
+/// A room as a request names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomRef {
+    /// The lobby.
+    Lobby,
+    /// A group, by its number.
+    Number(u32),
+    /// Any room, by its id.
+    Id(RoomId),
+}
+
+/// Somebody as a request names them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Peer {
+    /// Whoever holds the nick now.
+    Nick(String),
+    /// The member, whatever they are called.
+    Member(MemberId),
+}
+
+/// Body of `list`. Answered by `Rooms`, in the order of the numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List {
+    /// Only numbers above this one.
+    pub after: Option<u32>,
+    /// At most so many; the server may answer with fewer.
+    pub limit: u16,
+}
+
+/// Body of `nick`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Nick {
+    pub nick: String,
+    pub label: String,
+}
+
+/// Body of `register`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Register {
+    /// The room whose password shall change; none for a room to be created.
+    pub room: Option<RoomId>,
+    /// The OPAQUE registration request, 32 bytes.
+    #[serde(with = "base64")]
+    pub request: Bytes,
+}
+
+/// Body of `create`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Create {
+    /// Unique among the groups.
+    pub name: Option<String>,
+    pub topic: String,
+    pub cipher: CipherKind,
+    /// The key's name, exactly when the cipher is `static_key`.
+    pub key: Option<KeyId>,
+    pub history: HistoryPolicy,
+    pub presence: PresenceMode,
+    /// From a `register` of this connection.
+    pub password: Option<PasswordRecord>,
+}
+
+/// Body of `login`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// Which room.
+    pub room: RoomRef,
+    /// The OPAQUE message KE1, 96 bytes.
+    #[serde(with = "base64")]
+    pub ke1: Bytes,
+}
+
+/// Body of `join`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
+    /// Which room.
+    pub room: RoomRef,
+    /// Where the room has a password: the end of the `login` just made on this connection.
+    pub proof: Option<Proof>,
+}
+
+/// That the client knows the password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The registration it was proved for.
+    pub credential: CredentialId,
+    /// The OPAQUE message KE3, 64 bytes.
+    #[serde(with = "base64")]
+    pub ke3: Bytes,
+}
+
+/// Body of a request that needs no more than a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct InRoom {
+    pub room: RoomId,
+}
+
+/// Body of `direct`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Direct {
+    pub to: Peer,
+}
+
+/// Body of `send`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Send {
+    /// Where.
+    pub room: RoomId,
+    /// Becomes an `action` instead of a `message`.
+    pub action: bool,
+    /// What.
+    pub content: Content,
+}
+
+/// Body of `members`. Answered by `MemberPage`, in the order of the ids.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Members {
+    /// Which room.
+    pub room: RoomId,
+    /// Only those after this one.
+    pub after: Option<MemberId>,
+    /// At most so many; the server may answer with fewer.
+    pub limit: u16,
+}
+
+/// Body of `history`. Answered by `HistoryPage`, always in the order of `seq`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct History {
+    pub room: RoomId,
+    pub from: HistoryFrom,
+    /// At most so many; the server may answer with fewer.
+    pub limit: u16,
+}
+
+/// Which part of the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HistoryFrom {
+    /// The newest records.
+    Latest,
+    /// The records just before this one.
+    Before(Seq),
+    /// The records just after this one.
+    After(Seq),
+}
+
+/// Body of `topic`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct SetTopic {
+    pub room: RoomId,
+    pub topic: String,
+}
+
+/// Body of `role`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct SetRole {
+    pub room: RoomId,
+    pub target: Peer,
+    pub role: Role,
+}
+
+/// Body of `kick` and `ban`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Remove {
+    pub room: RoomId,
+    pub target: Peer,
+    pub reason: String,
+}
+
+/// Body of `unban` and `unmute`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct OnPeer {
+    pub room: RoomId,
+    pub target: Peer,
+}
+
+/// Body of `mute`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Mute {
+    pub room: RoomId,
+    pub target: Peer,
+    /// For how long; without it, until unmuted.
+    pub seconds: Option<u32>,
+}
+
+/// Body of `password`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetPassword {
+    /// Which room.
+    pub room: RoomId,
+    /// The key in force as the client knows it; if another is, the answer is `stale_proof`.
+    pub expected: KeyId,
+    /// From a `register` of this connection for this room.
+    pub password: PasswordRecord,
+    /// Earlier keys, oldest first, wrapped again, for those who may read history. At most 16.
+    pub earlier: Vec<WrappedKey>,
+}
+
+/// Body of `block`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Block {
+    pub room: RoomId,
+    pub blocked: bool,
+}
+
+impl Serialize for Request {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut s = s.serialize_struct("Request", 4)?;
+        s.serialize_field("id", &self.id)?;
+        s.serialize_field("txn", &self.txn)?;
+        serialize_fields(&mut s, &self.op)?;
+        s.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Request {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename = "Request")]
+        struct Raw {
+            id: u64,
+            #[serde(default)]
+            txn: u64,
+            kind: Kind<Op>,
+            #[serde(default)]
+            body: RawBody,
+        }
+        let Raw { id, txn, kind, body } = Raw::deserialize(d)?;
+        json_safe::<D::Error>(id.max(txn))?;
+        Ok(Self { id, txn, op: body.decode(&kind) })
+    }
+}

@@ -1,0 +1,157 @@
+//! Frames: a length, then a body.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// Bytes of the length in front of a body: a `u32`, big-endian.
+pub const PREFIX: usize = 4;
+
+/// A message on its way out: encoded once, shared by reference from there on.
+///
+/// Holds the length and the body in one piece, so that a stream writes [`prefixed`](Self::prefixed) and a message
+/// transport [`body`](Self::body) without another copy.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Frame(Bytes);
+
+impl core::fmt::Debug for Frame {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Frame({} bytes)", self.len())
+    }
+}
+
+impl Frame {
+    /// The frame around a body that somebody else encoded.
+    pub fn from_body(body: &[u8]) -> Self {
+        Self::build(|out| out.extend_from_slice(body))
+    }
+
+    pub(crate) fn build(write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut out = Vec::with_capacity(128);
+        out.put_u32(0);
+        write(&mut out);
+        let len = u32::try_from(out.len() - PREFIX).expect("a frame of 4 GiB is refused long before");
+        out[..PREFIX].copy_from_slice(&len.to_be_bytes());
+        Self(out.into())
+    }
+
+    /// Length and body, for a byte stream.
+    pub fn prefixed(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The body alone, for a transport that keeps messages apart itself.
+    pub fn body(&self) -> Bytes {
+        self.0.slice(PREFIX..)
+    }
+
+    /// Bytes of the body.
+    #[expect(clippy::len_without_is_empty, reason = "a frame is never empty: a body begins with its kind")]
+    pub fn len(&self) -> usize {
+        self.0.len() - PREFIX
+    }
+}
+
+/// A frame longer than allowed was announced. Nothing was allocated for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a frame of {announced} bytes where {allowed} are allowed")]
+pub struct FrameTooLarge {
+    /// What its length says.
+    pub announced: u32,
+    /// The limit.
+    pub allowed: u32,
+}
+
+/// Splits a byte stream into bodies, however the bytes come in.
+///
+/// Holds no memory while no frame is half received.
+///
+/// ```
+/// # use chat_core::wire::{Decoder, Frame};
+/// let frame = Frame::from_body(b"hello");
+/// let (head, tail) = frame.prefixed().split_at(3);
+/// let mut decoder = Decoder::new(1024);
+/// let mut seen = Vec::new();
+/// decoder.feed(head, |body| seen.push(body.to_vec())).unwrap();
+/// decoder.feed(tail, |body| seen.push(body.to_vec())).unwrap();
+/// assert_eq!(seen, [b"hello"]);
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    limit: u32,
+    partial: BytesMut,
+}
+
+impl Decoder {
+    /// A decoder that refuses bodies of more than `limit` bytes.
+    pub fn new(limit: u32) -> Self {
+        Self { limit, partial: BytesMut::new() }
+    }
+
+    /// Takes the next bytes and hands out every body that is complete now.
+    ///
+    /// # Errors
+    /// A length above the limit, noticed as soon as its four bytes are there. The stream is of no use after that.
+    pub fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), FrameTooLarge> {
+        while let Some(step) = self.next(&mut bytes)? {
+            each(&step);
+        }
+        Ok(())
+    }
+
+    /// The next complete body in the bytes held and given, which are used up as far as needed.
+    pub(crate) fn next<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<Body<'a>>, FrameTooLarge> {
+        if self.partial.is_empty() {
+            let Some(need) = self.need(bytes)? else {
+                self.partial.extend_from_slice(core::mem::take(bytes));
+                return Ok(None);
+            };
+            if bytes.len() >= need {
+                let (frame, rest) = bytes.split_at(need);
+                *bytes = rest;
+                return Ok(Some(Body::Borrowed(&frame[PREFIX..])));
+            }
+            self.partial.extend_from_slice(core::mem::take(bytes));
+            return Ok(None);
+        }
+        while self.partial.len() < PREFIX {
+            let Some((first, rest)) = bytes.split_first() else { return Ok(None) };
+            self.partial.put_u8(*first);
+            *bytes = rest;
+        }
+        let need = self.need(&self.partial)?.expect("the length is there");
+        let (now, rest) = bytes.split_at(bytes.len().min(need - self.partial.len()));
+        self.partial.extend_from_slice(now);
+        *bytes = rest;
+        if self.partial.len() < need {
+            return Ok(None);
+        }
+        Ok(Some(Body::Owned(core::mem::take(&mut self.partial))))
+    }
+
+    /// Bytes of the frame that begins here, once its length is there.
+    fn need(&self, bytes: &[u8]) -> Result<Option<usize>, FrameTooLarge> {
+        let Some(prefix) = bytes.first_chunk::<PREFIX>() else { return Ok(None) };
+        let announced = u32::from_be_bytes(*prefix);
+        if announced > self.limit {
+            return Err(FrameTooLarge { announced, allowed: self.limit });
+        }
+        Ok(Some(PREFIX + announced as usize))
+    }
+}
+
+/// One complete body.
+pub(crate) enum Body<'a> {
+    /// All of it was in the bytes just given.
+    Borrowed(&'a [u8]),
+    /// Put together, with its prefix.
+    Owned(BytesMut),
+}
+
+impl core::ops::Deref for Body<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Borrowed(body) => body,
+            Self::Owned(frame) => &frame[PREFIX..],
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The wire: messages, their two forms, and frames.
+//!
+//! The specification is `docs/protocol.md`; the types here are its tables. A message is *encoded* into the body of a
+//! frame in one of two [`Form`]s. Over a byte stream a body is preceded by its length ([`Decoder`] splits them again);
+//! over a message transport such as WebSocket one message is one body.
+
+pub(crate) mod base64;
+pub mod client;
+pub mod error;
+mod frame;
+pub mod record;
+pub mod server;
+pub(crate) mod tagged;
+
+use serde_json::Value;
+
+pub use self::{
+    base64::Fixed,
+    client::ClientMessage,
+    error::{CloseReason, ErrorCode, Refusal},
+    frame::{Decoder, Frame, FrameTooLarge, PREFIX},
+    record::Record,
+    server::ServerMessage,
+    tagged::{BodyError, Tagged, Unknown},
+};
+
+/// The protocol's version.
+pub const VERSION: u16 = 1;
+
+/// Bytes of a server's frame body that every client must accept.
+pub const SERVER_FRAME_BYTES: u32 = 1_048_576;
+
+/// How messages are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Form {
+    /// `chat.v1.postcard`: a varint number, then the postcard body.
+    Postcard,
+    /// `chat.v1.json`: an object whose `type` is the name and whose other fields are the body's.
+    Json,
+}
+
+/// Bytes that are not a message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// There is no number, or it is not a `u16`.
+    #[error("no message number")]
+    NoKind,
+    /// The number is not in the list; in JSON, the name.
+    #[error("unknown message {0}")]
+    UnknownKind(u16),
+    /// The body does not fit its kind.
+    #[error("malformed message: {0}")]
+    Malformed(#[from] BodyError),
+    /// Not a JSON object.
+    #[error("not JSON: {0}")]
+    NotJson(String),
+}
+
+impl Form {
+    /// Writes a message as a frame.
+    pub fn encode<T: Tagged>(self, message: &T) -> Frame {
+        Frame::build(|out| match self {
+            Self::Postcard => {
+                tagged::extend(&message.kind(), out);
+                message.write_postcard(out);
+            }
+            Self::Json => {
+                let mut object = match message.to_json() {
+                    Value::Object(object) => object,
+                    other => serde_json::Map::from_iter([("body".to_owned(), other)]),
+                };
+                let kind = T::name(message.kind()).map_or(Value::from(message.kind()), Value::from);
+                object.insert("type".to_owned(), kind);
+                serde_json::to_writer(out, &object).expect("a map of values is JSON");
+            }
+        })
+    }
+
+    /// Reads the body of a frame. A number that is not in the list is an error here: nobody answers what is neither
+    /// a request nor a reply.
+    pub fn decode<T: Tagged>(self, body: &[u8]) -> Result<T, DecodeError> {
+        let (kind, message) = match self {
+            Self::Postcard => {
+                let (kind, rest) = postcard::take_from_bytes::<u16>(body).map_err(|_| DecodeError::NoKind)?;
+                (kind, T::read_postcard(kind, rest)?)
+            }
+            Self::Json => {
+                let value = serde_json::from_slice(body).map_err(|e| DecodeError::NotJson(e.to_string()))?;
+                let Value::Object(mut object) = value else { return Err(DecodeError::NotJson("not an object".to_owned())) };
+                let kind = match object.remove("type") {
+                    Some(Value::String(name)) => T::number(&name),
+                    Some(Value::Number(n)) => n.as_u64().and_then(|n| u16::try_from(n).ok()).ok_or(DecodeError::NoKind)?,
+                    _ => return Err(DecodeError::NoKind),
+                };
+                (kind, T::read_json(kind, Value::Object(object))?)
+            }
+        };
+        if T::name(kind).is_none() { Err(DecodeError::UnknownKind(kind)) } else { Ok(message) }
+    }
+}

@@ -1,0 +1,407 @@
+//! What a server says.
+
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeStruct};
+
+use super::{
+    base64,
+    client::Ping,
+    error::{CloseReason, ErrorCode},
+    record::{CipherKind, HistoryPolicy, Person, PresenceMode, Record, RoomKind, WrappedKey},
+    tagged::{Kind, RawBody, numbered, serialize_fields},
+};
+use crate::{
+    id::{CredentialId, KeyId, MemberId, Place, RoomId, Seq},
+    limits::WireLimits,
+    roles::Role,
+    time::Wall,
+};
+
+numbered! {
+    /// A server's frame.
+    pub enum ServerMessage {
+        /// You are in.
+        1 "welcome" Welcome(Welcome),
+        /// Done. The answer to a request.
+        2 "ok" Ok(Done),
+        /// Not done. The answer to a request; with `id` 0, to a `hello`.
+        3 "error" Error(Failure),
+        /// You are in this room: after `welcome` for each of your rooms, when somebody opens a private conversation
+        /// with you, and when the room's log lost its tail.
+        4 "entered" Entered(Entered),
+        /// What happened in a room.
+        5 "records" Records(Records),
+        /// Who is there.
+        6 "presence" Presence(Presence),
+        /// A room you presented in `hello.resume` or were told of in `welcome` is not yours any more.
+        7 "removed" Removed(Removed),
+        /// Are you there? Answered by `pong`.
+        8 "ping" Ping(Ping),
+        /// I am.
+        9 "pong" Pong(Ping),
+        /// The connection is about to end. Answered by `closed`.
+        10 "closing" Closing(Closing),
+    }
+}
+
+/// How long an acknowledged record lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// As long as the server's process.
+    Memory,
+    /// It is on the server's disk.
+    Disk,
+    /// It is on several machines.
+    Replicated,
+}
+
+/// The answer to `hello`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The version both speak.
+    pub version: u16,
+    /// The optional features in use.
+    pub capabilities: Vec<String>,
+    /// The server's program and version.
+    pub agent: String,
+    /// Who you are.
+    pub member: MemberId,
+    /// What you are called, in the form others see.
+    pub nick: String,
+    /// The label beside it.
+    pub label: String,
+    /// What you may do.
+    pub limits: WireLimits,
+    /// Say something at least this often, in milliseconds; `ping` when there is nothing else.
+    pub ping_interval: u32,
+    /// How long an acknowledged record lasts.
+    pub durability: Durability,
+    /// The server's wall clock.
+    pub time: Wall,
+    /// Whether there is a lobby to join.
+    pub lobby: bool,
+    /// Your rooms. For each of them exactly one `entered` or `removed` follows.
+    pub rooms: Vec<RoomId>,
+    /// The highest `txn` of yours that the server knows, of requests that name no room.
+    pub last_txn: u64,
+}
+
+/// A request was done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Done {
+    /// The request's.
+    pub id: u64,
+    /// What came of it: of the same kind as the request.
+    pub answer: Answer,
+}
+
+numbered! {
+    /// What came of a request. The numbers and names are those of the requests.
+    pub enum Answer {
+        /// Groups.
+        1 "list" List(Rooms),
+        /// Your new name, in the form others see.
+        2 "nick" Nick(Named),
+        /// The server's part of a registration.
+        3 "register" Register(Registered),
+        /// The room is there and you are in it.
+        4 "create" Create(RoomView),
+        /// The server's part of a login.
+        5 "login" Login(Challenge),
+        /// You are in. The room's records follow this answer.
+        6 "join" Join(RoomView),
+        /// You are out. No record of the room follows this answer.
+        7 "leave" Leave(Committed),
+        /// The conversation.
+        8 "direct" Direct(RoomView),
+        /// Said.
+        9 "send" Send(Committed),
+        /// Members.
+        10 "members" Members(MemberPage),
+        /// What was said before.
+        11 "history" History(HistoryPage),
+        /// Done.
+        12 "topic" Topic(Committed),
+        /// Done.
+        13 "role" Role(Committed),
+        /// Done.
+        14 "kick" Kick(Committed),
+        /// Done.
+        15 "ban" Ban(Committed),
+        /// Done.
+        16 "unban" Unban(Committed),
+        /// Done.
+        17 "mute" Mute(Committed),
+        /// Done.
+        18 "unmute" Unmute(Committed),
+        /// Done.
+        19 "password" Password(Committed),
+        /// Done.
+        20 "block" Block(Committed),
+    }
+}
+
+/// The record that the request became. Not a cursor: earlier records of the room may still be on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Committed {
+    pub place: Place,
+}
+
+/// A page of groups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rooms {
+    /// In the order of their numbers.
+    pub rooms: Vec<RoomInfo>,
+    /// Whether there are more after the last one.
+    pub more: bool,
+}
+
+/// A group as the list shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct RoomInfo {
+    pub room: RoomId,
+    pub number: u32,
+    pub name: Option<String>,
+    pub topic: String,
+    pub cipher: CipherKind,
+    /// Whether joining needs a password.
+    pub protected: bool,
+    /// About how many members it has.
+    pub members: u32,
+}
+
+/// Answer to `nick`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Named {
+    pub nick: String,
+    pub label: String,
+}
+
+/// Answer to `register`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registered {
+    /// The registration's name, for the `PasswordRecord`.
+    pub credential: CredentialId,
+    /// The OPAQUE registration response, 64 bytes.
+    #[serde(with = "base64")]
+    pub response: Bytes,
+}
+
+/// Answer to `login`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Challenge {
+    /// The registration that is being proved.
+    pub credential: CredentialId,
+    /// The OPAQUE message KE2, 320 bytes.
+    #[serde(with = "base64")]
+    pub ke2: Bytes,
+}
+
+/// A room as one of its members sees it, at one place of its log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomView {
+    /// Its id.
+    pub room: RoomId,
+    /// What kind of room.
+    pub kind: RoomKind,
+    /// A group's number.
+    pub number: Option<u32>,
+    /// A group's name, if it has one.
+    pub name: Option<String>,
+    /// The other member of a private conversation, by the name last known.
+    pub peer: Option<Person>,
+    /// The topic; may be empty.
+    pub topic: String,
+    /// The cipher that messages here must have.
+    pub cipher: CipherKind,
+    /// The key in force, for `static_key` and `room_password`.
+    pub key: Option<KeyId>,
+    /// Who may read what was said before they came.
+    pub history: HistoryPolicy,
+    /// How the room tells who is there.
+    pub presence: PresenceMode,
+    /// All that is said here is true as of this place of the log.
+    pub place: Place,
+    /// The record that made you a member.
+    pub since: Seq,
+    /// Your role.
+    pub role: Role,
+    /// How many members it has.
+    pub members: u32,
+    /// The password's registration in force.
+    pub credential: Option<CredentialId>,
+    /// The room's keys, oldest first, the one in force last, wrapped under that registration.
+    pub keys: Vec<WrappedKey>,
+    /// The highest `txn` of yours in this room that the server knows.
+    pub last_txn: u64,
+}
+
+/// Answer to `members`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberPage {
+    /// In the order of their ids.
+    pub members: Vec<MemberInfo>,
+    /// Whether there are more after the last one.
+    pub more: bool,
+}
+
+/// A member as the list shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct MemberInfo {
+    pub member: MemberId,
+    /// The name in force, or the last one known.
+    pub nick: String,
+    pub label: String,
+    pub role: Role,
+    /// Holds a nick at present: online, or away for less than the grace period.
+    pub here: bool,
+    pub muted: bool,
+}
+
+/// Answer to `history`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryPage {
+    /// The log's life at present.
+    pub epoch: u64,
+    /// In the order of `seq`, without holes.
+    pub records: Vec<Record>,
+    /// The oldest record that is kept and that you may read; 0 when there is none.
+    pub oldest: Seq,
+    /// The newest record.
+    pub newest: Seq,
+}
+
+/// A request was not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The request's; 0 for a `hello`.
+    pub id: u64,
+    /// What is wrong.
+    pub code: ErrorCode,
+    /// Whether the same request may succeed later.
+    pub temporary: bool,
+    /// When to try again, in milliseconds.
+    pub retry_after: Option<u32>,
+    /// For a person to read, in English.
+    pub text: String,
+}
+
+/// You are in a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entered {
+    /// True: every record after the place you presented follows, up to `view.place` and on.
+    /// False: that place is gone (or you presented none): start afresh from `view`; only what comes after `view.place` follows.
+    pub resumed: bool,
+    /// The room.
+    pub view: RoomView,
+}
+
+/// Records of one room, in order, without holes between frames of one `entered` or `join`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Records {
+    pub room: RoomId,
+    pub epoch: u64,
+    pub records: Vec<Record>,
+}
+
+/// Who is there: holds a nick and is a member of the room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Presence {
+    pub room: RoomId,
+    pub update: PresenceUpdate,
+}
+
+/// A word about who is there. It has no `seq`: it may be late, is never repeated, and `full` or `count` replaces all before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PresenceUpdate {
+    /// Everybody.
+    Full(Vec<Person>),
+    /// What changed since the last word.
+    Changes(PresenceChanges),
+    /// How many.
+    Count(u32),
+}
+
+/// Changes of who is there. Who becomes or ceases to be a member is told by records, not here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresenceChanges {
+    /// Came (back), being members already.
+    pub here: Vec<Person>,
+    /// Are gone: said so, or the grace period ended.
+    pub gone: Vec<Person>,
+    /// Are called something else now.
+    pub renamed: Vec<Renamed>,
+}
+
+/// Somebody is called something else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Renamed {
+    pub from: String,
+    pub to: Person,
+}
+
+/// A room is not yours any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Removed {
+    pub room: RoomId,
+    pub reason: RemovedReason,
+}
+
+/// Why a room is not yours any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RemovedReason {
+    /// You are not a member (you left, were kicked, or were away too long).
+    NotMember,
+    /// You are banned.
+    Banned,
+    /// There is no such room.
+    Unknown,
+}
+
+/// The connection is about to end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Closing {
+    pub reason: CloseReason,
+    /// Whether to connect again.
+    pub reconnect: bool,
+    /// Not before so many milliseconds.
+    pub retry_after: Option<u32>,
+    /// For a person to read, in English.
+    pub text: String,
+}
+
+impl Serialize for Done {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut s = s.serialize_struct("Done", 3)?;
+        s.serialize_field("id", &self.id)?;
+        serialize_fields(&mut s, &self.answer)?;
+        s.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Done {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename = "Done")]
+        struct Raw {
+            id: u64,
+            kind: Kind<Answer>,
+            body: RawBody,
+        }
+        let Raw { id, kind, body } = Raw::deserialize(d)?;
+        Ok(Self { id, answer: body.decode(&kind) })
+    }
+}
+
