@@ -1,0 +1,209 @@
+//! What goes into the hub and what comes out: the driver's duties.
+
+use std::{collections::VecDeque, net::IpAddr};
+
+use bytes::Bytes;
+
+use super::{event::Event, recipients::Recipients};
+use crate::{
+    id::{ConnId, Partition, Place, RoomId},
+    log::{AppendRefused, LogUnavailable, Page, Query},
+    wire::{CloseReason, Form, Frame},
+};
+
+/// Where one message ends and the next begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Bytes in any pieces; the hub finds the frames.
+    Stream,
+    /// Each `Received` is one whole message.
+    Message,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// Somebody connected.
+    Connected {
+        /// The driver's name for it, not in use.
+        conn: ConnId,
+        /// From where, for the limits per address; none where there is no such thing.
+        address: Option<IpAddr>,
+        /// Whether the transport keeps messages apart.
+        framing: Framing,
+        /// How messages are written on it.
+        form: Form,
+    },
+    /// Bytes came.
+    Received {
+        /// On which connection.
+        conn: ConnId,
+        /// In any pieces, or one message, as the connection's framing says.
+        bytes: &'a [u8],
+    },
+    /// A fan-out did not fit into the connection's outbox. The driver has flagged the connection: it skips this and
+    /// all further fan-outs to it until [`Output::Resume`], and says so before it hands in anything else, once for each
+    /// place skipped until then. Only fan-outs are skipped, never a `Send`.
+    Blocked {
+        /// Whose outbox.
+        conn: ConnId,
+        /// The `place` of the fan-out that was skipped.
+        place: Option<RoomPlace>,
+    },
+    /// The outbox of a flagged connection is below half of its limit: after flagging, and again after each `Send` to it.
+    Drained {
+        /// Whose.
+        conn: ConnId,
+    },
+    /// The connection is gone, whoever ended it. The last word about it.
+    Disconnected {
+        /// Which.
+        conn: ConnId,
+    },
+    /// The append outstanding for the partition is in the log.
+    Committed {
+        /// Whose log.
+        partition: Partition,
+        /// Its head now.
+        head: Place,
+    },
+    /// The append outstanding for the partition is not in the log.
+    Refused {
+        /// Whose log.
+        partition: Partition,
+        /// Why.
+        why: AppendRefused,
+    },
+    /// The append outstanding for the partition may or may not be in the log.
+    Unknown {
+        /// Whose log.
+        partition: Partition,
+    },
+    /// A piece of a log: the answer to a `Read` (with its token), or what others appended to a partition that this hub
+    /// has read and not forgotten (without). Such news may come late, twice or with gaps; the hub sorts it out.
+    Page {
+        /// Whose log.
+        partition: Partition,
+        /// Which `Read` this answers.
+        token: Option<ReadToken>,
+        /// What was read.
+        page: Result<Page, LogUnavailable>,
+    },
+    /// Close everything, politely. [`Event::Closed`](super::Event::Closed) follows when all connections are gone.
+    Shutdown {
+        /// Whether clients should come back.
+        restarting: bool,
+    },
+}
+
+/// What to do, in this order.
+#[derive(Debug)]
+pub enum Output {
+    /// Put a frame into one connection's outbox, however full it is.
+    Send {
+        /// Whose.
+        to: ConnId,
+        /// What.
+        frame: Frame,
+    },
+    /// Put a frame into the outbox of each of these connections, except those that are flagged or whose outbox would exceed its
+    /// limit; see [`Input::Blocked`].
+    Fanout {
+        /// Whose.
+        to: Recipients,
+        /// The first record in the frame; none for what need not be caught up.
+        place: Option<RoomPlace>,
+        /// What.
+        frame: Frame,
+    },
+    /// Flag the connection, as if a fan-out had not fitted. [`Input::Drained`] follows.
+    Block {
+        /// Which.
+        conn: ConnId,
+    },
+    /// Take the flag away: fan-outs from here on are for this connection again.
+    Resume {
+        /// Which.
+        conn: ConnId,
+    },
+    /// Send what is in the outbox, as long as that goes on, then end the connection. Ignore what it still says.
+    Close {
+        /// Which.
+        conn: ConnId,
+        /// Why, for transports that have words of their own for it. The peer has been told by a frame already.
+        reason: CloseReason,
+    },
+    /// Append to a log. At most one is outstanding for each partition; answered by exactly one of `Committed`,
+    /// `Refused` and `Unknown`.
+    Append {
+        /// Whose log.
+        partition: Partition,
+        /// Only if its head is here.
+        expected: Place,
+        /// Records in their postcard form, numbered from `expected.seq + 1`.
+        entries: Vec<Bytes>,
+    },
+    /// Read from a log. Answered by exactly one `Page` with the token.
+    Read {
+        /// Names the answer.
+        token: ReadToken,
+        /// Whose log.
+        partition: Partition,
+        /// What.
+        query: Query,
+    },
+    /// Keep the state of a partition as of a place, so that older records may be trimmed. Not answered; may be lost.
+    Snapshot {
+        /// Whose.
+        partition: Partition,
+        /// As of where.
+        at: Place,
+        /// The state, to be given back as it is.
+        state: Bytes,
+    },
+    /// The hub is done with the partition; no more news of it, please.
+    Forget {
+        /// Which.
+        partition: Partition,
+    },
+    /// Something the operator may want to know. Drivers may drop it.
+    Event(Event),
+}
+
+/// Names a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReadToken(pub u64);
+
+/// A place in one room's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoomPlace {
+    /// Which room.
+    pub room: RoomId,
+    /// Where.
+    pub place: Place,
+}
+
+/// The queue of what to do. The driver owns it and empties it after every call, front first.
+#[derive(Debug, Default)]
+pub struct Outputs(VecDeque<Output>);
+
+impl Outputs {
+    /// An empty queue.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What to do next.
+    pub fn pop(&mut self) -> Option<Output> {
+        self.0.pop_front()
+    }
+
+    /// Whether all is done.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, output: Output) {
+        self.0.push_back(output);
+    }
+}
