@@ -63,6 +63,8 @@ pub(super) struct Job {
     pub(super) op: Option<Op>,
     /// A connection was lost while this was unanswered: it may have been done.
     pub(super) doubt: bool,
+    /// The room has lost the end of its log since this was sent: if it was done, that may be lost.
+    lost: bool,
     /// Refusals for a time.
     pub(super) refusals: u32,
     /// Beginnings anew after `stale_proof`.
@@ -81,6 +83,7 @@ impl Job {
             txn: None,
             op: None,
             doubt: false,
+            lost: false,
             refusals: 0,
             restarts: 0,
             rooms: Vec::new(),
@@ -411,11 +414,18 @@ impl Requests {
     }
 
     /// Takes out the jobs of a lane that may have been done and of which nobody can tell: those in doubt with a number
-    /// above `known`, except what can be done twice without anybody noticing.
-    pub(super) fn take_lost(&mut self, lane: Lane, known: u64) -> Vec<Job> {
+    /// above `known`, except what can be done twice without anybody noticing. `cut`: the log has lost its end since the
+    /// client last heard of it; otherwise only those count that were sent before it did so earlier.
+    pub(super) fn take_lost(&mut self, lane: Lane, known: u64, cut: bool) -> Vec<Job> {
+        if cut {
+            for (its_lane, job) in self.unanswered.values_mut() {
+                job.lost |= *its_lane == lane;
+            }
+        }
         let Some(queue) = self.lanes.get_mut(&lane) else { return Vec::new() };
         let is_lost = |job: &Job| {
             job.doubt
+                && (cut || job.lost)
                 && job.txn.is_some_and(|txn| txn > known)
                 && !matches!(job.command, Command::Join { .. } | Command::Leave { .. })
         };

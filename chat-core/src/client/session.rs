@@ -88,7 +88,7 @@ impl Client {
         let lost = self.requests.directory_seen(welcome.last_txn);
         out.push(ClientOutput::Event(ClientEvent::Welcomed { welcome, again }));
         if let Some(known) = lost {
-            let jobs = self.requests.take_lost(Lane::Directory, known);
+            let jobs = self.requests.take_lost(Lane::Directory, known, true);
             self.finish_unknown(Lane::Directory, jobs, out);
         }
         Ok(())
@@ -142,16 +142,16 @@ impl Client {
                     return Err(Fault("a room resumed in another epoch".to_owned()));
                 }
                 room.look(&view);
+                let jobs = self.requests.take_lost(lane, view.last_txn, false);
+                self.finish_unknown(lane, jobs, out);
                 EnteredHow::Resumed
             }
             None if resumed => return Err(Fault("a room resumed that was not presented".to_owned())),
             Some(room) => {
-                let lost = view.place.epoch != room.cursor.epoch;
+                let cut = view.place.epoch != room.cursor.epoch;
                 room.restart(&view);
-                if lost {
-                    let jobs = self.requests.take_lost(lane, view.last_txn);
-                    self.finish_unknown(lane, jobs, out);
-                }
+                let jobs = self.requests.take_lost(lane, view.last_txn, cut);
+                self.finish_unknown(lane, jobs, out);
                 EnteredHow::Afresh
             }
             None => {
@@ -167,7 +167,7 @@ impl Client {
         self.connection.awaited.remove(&removed.room);
         self.lose_room(removed.room, removed.reason, out);
         let lane = Lane::Room(removed.room);
-        let jobs = self.requests.take_lost(lane, 0);
+        let jobs = self.requests.take_lost(lane, 0, true);
         self.finish_unknown(lane, jobs, out);
     }
 

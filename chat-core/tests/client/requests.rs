@@ -506,6 +506,20 @@ fn a_room_that_begins_a_new_epoch_in_the_middle_still_gets_its_answers() {
 }
 
 #[test]
+fn what_was_sent_before_the_log_lost_its_end_is_not_sent_again_later() {
+    for (last_txn, again) in [(0, false), (1, true)] {
+        let mut script = Script::in_room();
+        script.command(send("a"));
+        let place = Place { epoch: EPOCH + 1, seq: 3 };
+        let view = RoomView { place, last_txn, ..view(ROOM, 3) };
+        script.say(ServerMessage::Entered(Entered { resumed: false, view: view.clone() }));
+        script.reconnect();
+        script.resume(&[view]);
+        assert_eq!(txns(&script.requests()), if again { vec![1] } else { vec![] });
+    }
+}
+
+#[test]
 fn a_closing_that_says_to_come_back_loses_nothing() {
     let mut script = Script::in_room();
     let ticket = script.command(send("a"));
