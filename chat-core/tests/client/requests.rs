@@ -217,6 +217,20 @@ fn what_is_refused_for_a_while_is_sent_again_under_the_same_number() {
 }
 
 #[test]
+fn what_is_refused_for_a_while_keeps_its_place_before_a_leave() {
+    let mut script = Script::in_room();
+    script.command(send("a"));
+    let first = script.request();
+    script.command(Command::Leave { room: ROOM });
+    let leave = script.request();
+    script.refuse(first.id, ErrorCode::Busy, None);
+    script.refuse(leave.id, ErrorCode::Busy, None);
+    script.wake();
+    let again: Vec<Op> = script.requests().into_iter().map(|request| request.op).collect();
+    assert_eq!(again, [first.op, leave.op]);
+}
+
+#[test]
 fn a_server_that_always_refuses_is_asked_ever_more_slowly() {
     let mut script = Script::in_room();
     script.command(send("a"));

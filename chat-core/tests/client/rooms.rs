@@ -136,7 +136,7 @@ fn removal_of(script: &Script, kind: fn(Removal) -> RecordBody) -> Record {
 
 #[test]
 fn a_record_that_puts_the_client_out_is_told_and_then_the_removal() {
-    let mut script = Script::in_room();
+    let script = Script::in_room();
     let left = record(11, script.me(), RecordBody::Left(Left { reason: LeftReason::Expired }));
     for (record, reason) in [
         (removal_of(&script, RecordBody::Kicked), RemovedReason::NotMember),
