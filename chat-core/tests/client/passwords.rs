@@ -2,7 +2,9 @@
 
 use chat_core::{
     cipher::OpenError,
-    client::{ClientEvent, ClientInput, Command, CommandError, Create, Outcome, RoomCipher, Ticket},
+    client::{
+        ClientEvent, ClientInput, Command, CommandError, Create, Outcome, RoomCipher, Ticket,
+    },
     hub::Framing,
     id::{CredentialId, KeyId},
     password::{LoginError, Password, ServerLogin, ServerSecret},
@@ -31,34 +33,62 @@ impl Safe {
     fn new() -> Self {
         let mut rng = ChaCha20Rng::from_seed([42; 32]);
         let secret = ServerSecret::generate(&mut rng);
-        Self { secret, rng, registered: 0, password: None, earlier: Vec::new(), login: None }
+        Self {
+            secret,
+            rng,
+            registered: 0,
+            password: None,
+            earlier: Vec::new(),
+            login: None,
+        }
     }
 
     fn register(&mut self, script: &mut Script) {
         let request = script.request();
-        let Op::Register(register) = &request.op else { panic!("not a register: {request:?}") };
+        let Op::Register(register) = &request.op else {
+            panic!("not a register: {request:?}")
+        };
         self.registered += 1;
         let credential = CredentialId([self.registered; 16]);
-        let response = self.secret.register(credential, &register.request).expect("well formed");
-        script.ok(request.id, Answer::Register(Registered { credential, response }));
+        let response = self
+            .secret
+            .register(credential, &register.request)
+            .expect("well formed");
+        script.ok(
+            request.id,
+            Answer::Register(Registered {
+                credential,
+                response,
+            }),
+        );
     }
 
     fn login(&mut self, script: &mut Script) {
         let request = script.request();
-        let Op::Login(login) = &request.op else { panic!("not a login: {request:?}") };
+        let Op::Login(login) = &request.op else {
+            panic!("not a login: {request:?}")
+        };
         let password = self.password.as_ref().expect("there is a password");
         let credential = password.credential;
-        let (login, ke2) =
-            self.secret.login(&mut self.rng, credential, &password.upload, &login.ke1).expect("well formed");
+        let (login, ke2) = self
+            .secret
+            .login(&mut self.rng, credential, &password.upload, &login.ke1)
+            .expect("well formed");
         self.login = Some(login);
         script.ok(request.id, Answer::Login(Challenge { credential, ke2 }));
     }
 
     fn join(&mut self, script: &mut Script) {
         let request = script.request();
-        let Op::Join(join) = &request.op else { panic!("not a join: {request:?}") };
+        let Op::Join(join) = &request.op else {
+            panic!("not a join: {request:?}")
+        };
         let proof = join.proof.as_ref().expect("a proof");
-        let checked: Result<(), LoginError> = self.login.take().expect("a login went before").finish(&proof.ke3);
+        let checked: Result<(), LoginError> = self
+            .login
+            .take()
+            .expect("a login went before")
+            .finish(&proof.ke3);
         assert_eq!(checked, Ok(()));
         script.ok(request.id, Answer::Join(self.view(10)));
     }
@@ -84,8 +114,13 @@ impl Safe {
         self.register(script);
         script.run_work();
         let request = script.request();
-        let Op::Create(create) = &request.op else { panic!("not a create: {request:?}") };
-        assert_eq!((create.cipher, create.key), (CipherKind::RoomPassword, None));
+        let Op::Create(create) = &request.op else {
+            panic!("not a create: {request:?}")
+        };
+        assert_eq!(
+            (create.cipher, create.key),
+            (CipherKind::RoomPassword, None)
+        );
         self.password.clone_from(&create.password);
         script.ok(request.id, Answer::Create(self.view(10)));
         script.events.clear();
@@ -101,27 +136,47 @@ impl Safe {
 
     /// The client changes the password, which becomes record `seq`.
     fn change(&mut self, script: &mut Script, password: &str, seq: u64) -> Record {
-        script.command(Command::SetPassword { room: ROOM, password: Password::new(password) });
+        script.command(Command::SetPassword {
+            room: ROOM,
+            password: Password::new(password),
+        });
         self.register(script);
         script.run_work();
         let request = script.request();
-        let Op::Password(change) = &request.op else { panic!("not a password: {request:?}") };
-        assert_eq!(Some(change.expected), self.password.as_ref().map(|password| password.key.id));
+        let Op::Password(change) = &request.op else {
+            panic!("not a password: {request:?}")
+        };
+        assert_eq!(
+            Some(change.expected),
+            self.password.as_ref().map(|password| password.key.id)
+        );
         self.password = Some(change.password.clone());
         self.earlier.clone_from(&change.earlier);
         script.ok(request.id, Answer::Password(committed(seq)));
         let (password, earlier) = (change.password.clone(), change.earlier.clone());
-        record(seq, script.me(), RecordBody::Password(PasswordChange { password, earlier }))
+        record(
+            seq,
+            script.me(),
+            RecordBody::Password(PasswordChange { password, earlier }),
+        )
     }
 }
 
 fn creation(password: &str) -> Command {
     let password = Some(Password::new(password));
-    Command::Create(Create { cipher: RoomCipher::RoomPassword, password, ..Create::default() })
+    Command::Create(Create {
+        cipher: RoomCipher::RoomPassword,
+        password,
+        ..Create::default()
+    })
 }
 
 fn joining(password: &str) -> Command {
-    Command::Join { room: RoomRef::Number(0), password: Some(Password::new(password)), key: None }
+    Command::Join {
+        room: RoomRef::Number(0),
+        password: Some(Password::new(password)),
+        key: None,
+    }
 }
 
 fn member(byte: u8) -> Script {
@@ -134,18 +189,31 @@ fn member(byte: u8) -> Script {
 fn say(script: &mut Script, text: &str, seq: u64) -> Record {
     script.command(send(text));
     let request = script.request();
-    let Op::Send(sent) = &request.op else { panic!("not a send: {request:?}") };
-    let body = RecordBody::Message(Message { content: sent.content.clone() });
+    let Op::Send(sent) = &request.op else {
+        panic!("not a send: {request:?}")
+    };
+    let body = RecordBody::Message(Message {
+        content: sent.content.clone(),
+    });
     script.ok(request.id, Answer::Send(committed(seq)));
-    Record { txn: request.txn, ..record(seq, script.me(), body) }
+    Record {
+        txn: request.txn,
+        ..record(seq, script.me(), body)
+    }
 }
 
 /// What a client makes of a message.
 fn hear(script: &mut Script, record: Record) -> Result<String, OpenError> {
     script.events.clear();
-    script.say(ServerMessage::Records(Records { room: ROOM, epoch: EPOCH, records: vec![record] }));
+    script.say(ServerMessage::Records(Records {
+        room: ROOM,
+        epoch: EPOCH,
+        records: vec![record],
+    }));
     match script.event() {
-        ClientEvent::Record { text: Some(text), .. } => text,
+        ClientEvent::Record {
+            text: Some(text), ..
+        } => text,
         other => panic!("nothing was said: {other:?}"),
     }
 }
@@ -161,7 +229,14 @@ fn whoever_knows_the_password_reads_what_is_said() {
     let record = say(&mut owner, "psst", 11);
     assert_eq!(hear(&mut guest, record), Ok("psst".to_owned()));
     let record = say(&mut guest, "what?", 12);
-    hear(&mut owner, Record { seq: 11, ..record.clone() }).expect("the number of a record is not what it is bound to");
+    hear(
+        &mut owner,
+        Record {
+            seq: 11,
+            ..record.clone()
+        },
+    )
+    .expect("the number of a record is not what it is bound to");
 }
 
 #[test]
@@ -175,16 +250,25 @@ fn a_wrong_password_is_found_by_the_client_and_the_server_asked_nothing_more() {
     assert_eq!(guest.finished(), (ticket, Err(CommandError::WrongPassword)));
     assert!(guest.sent.is_empty());
     safe.enter(&mut guest, "swordfish");
-    assert!(matches!(guest.event(), ClientEvent::Entered { .. }), "the next try is free to succeed");
+    assert!(
+        matches!(guest.event(), ClientEvent::Entered { .. }),
+        "the next try is free to succeed"
+    );
 }
 
 #[test]
 fn a_room_with_a_password_needs_one() {
     let mut guest = member(2);
-    guest.command(Command::Join { room: RoomRef::Number(0), password: None, key: None });
+    guest.command(Command::Join {
+        room: RoomRef::Number(0),
+        password: None,
+        key: None,
+    });
     let id = guest.request().id;
     guest.refuse(id, ErrorCode::PasswordRequired, None);
-    assert!(matches!(guest.failed(), CommandError::Refused(failure) if failure.code == ErrorCode::PasswordRequired));
+    assert!(
+        matches!(guest.failed(), CommandError::Refused(failure) if failure.code == ErrorCode::PasswordRequired)
+    );
 }
 
 #[test]
@@ -193,7 +277,9 @@ fn out_of_guesses_is_told_and_not_waited_for() {
     guest.command(joining("x"));
     let id = guest.request().id;
     guest.refuse(id, ErrorCode::TooManyGuesses, Some(30_000));
-    assert!(matches!(guest.failed(), CommandError::Refused(failure) if failure.retry_after == Some(30_000)));
+    assert!(
+        matches!(guest.failed(), CommandError::Refused(failure) if failure.retry_after == Some(30_000))
+    );
 }
 
 #[test]
@@ -213,7 +299,9 @@ fn a_stale_proof_is_made_anew_three_times() {
     guest.run_work();
     let id = guest.request().id;
     guest.refuse(id, ErrorCode::StaleProof, None);
-    assert!(matches!(guest.failed(), CommandError::Refused(failure) if failure.code == ErrorCode::StaleProof));
+    assert!(
+        matches!(guest.failed(), CommandError::Refused(failure) if failure.code == ErrorCode::StaleProof)
+    );
     assert!(guest.sent.is_empty());
 }
 
@@ -229,11 +317,20 @@ fn after_a_change_of_password_only_those_who_know_the_new_one_read_on() {
 
     let change = safe.change(&mut owner, "new", 12);
     let key = safe.password.as_ref().expect("changed").key.id;
-    guest.say(ServerMessage::Records(Records { room: ROOM, epoch: EPOCH, records: vec![change] }));
+    guest.say(ServerMessage::Records(Records {
+        room: ROOM,
+        epoch: EPOCH,
+        records: vec![change],
+    }));
     let late = say(&mut owner, "late", 13);
     assert_eq!(hear(&mut guest, late), Err(OpenError::NoKey(key)));
     guest.command(send("x"));
-    assert_eq!(guest.failed(), CommandError::KeyMissing { announced: CipherKind::RoomPassword });
+    assert_eq!(
+        guest.failed(),
+        CommandError::KeyMissing {
+            announced: CipherKind::RoomPassword
+        }
+    );
 
     safe.enter(&mut guest, "new");
     assert!(matches!(guest.finished().1, Ok(Outcome::Room(_))));
@@ -243,8 +340,14 @@ fn after_a_change_of_password_only_those_who_know_the_new_one_read_on() {
     // Who comes now reads what was said before, too.
     let mut third = member(3);
     safe.enter(&mut third, "new");
-    assert_eq!(hear(&mut third, Record { seq: 11, ..early }), Ok("early".to_owned()));
-    assert_eq!(hear(&mut third, Record { seq: 12, ..later }), Ok("later".to_owned()));
+    assert_eq!(
+        hear(&mut third, Record { seq: 11, ..early }),
+        Ok("early".to_owned())
+    );
+    assert_eq!(
+        hear(&mut third, Record { seq: 12, ..later }),
+        Ok("later".to_owned())
+    );
 }
 
 #[test]
@@ -252,19 +355,32 @@ fn who_changes_the_password_reads_on_whichever_comes_first() {
     let mut safe = Safe::new();
     let mut owner = member(1);
     safe.create(&mut owner, "old");
-    owner.command(Command::SetPassword { room: ROOM, password: Password::new("new") });
+    owner.command(Command::SetPassword {
+        room: ROOM,
+        password: Password::new("new"),
+    });
     safe.register(&mut owner);
     owner.run_work();
     let request = owner.request();
-    let Op::Password(change) = &request.op else { panic!("not a password") };
+    let Op::Password(change) = &request.op else {
+        panic!("not a password")
+    };
     let (password, earlier) = (change.password.clone(), change.earlier.clone());
-    let change = record(11, owner.me(), RecordBody::Password(PasswordChange { password, earlier }));
+    let change = record(
+        11,
+        owner.me(),
+        RecordBody::Password(PasswordChange { password, earlier }),
+    );
     owner.records(vec![change]);
     owner.command(send("waits for the answer"));
     assert!(owner.sent.is_empty());
     owner.ok(request.id, Answer::Password(committed(11)));
-    let Op::Send(sent) = owner.request().op else { panic!("not a send") };
-    let chat_core::wire::record::Content::Sealed(sealed) = sent.content else { panic!("not sealed") };
+    let Op::Send(sent) = owner.request().op else {
+        panic!("not a send")
+    };
+    let chat_core::wire::record::Content::Sealed(sealed) = sent.content else {
+        panic!("not sealed")
+    };
     assert_eq!(Some(sealed.key), owner_key(&request.op));
 }
 
@@ -287,8 +403,17 @@ fn at_most_sixteen_earlier_keys_are_carried_on_the_newest_of_them() {
         owner.sent.clear();
         let change = safe.change(&mut owner, &n.to_string(), 10 + n);
         owner.records(vec![change]);
-        let expected: Vec<KeyId> = before.iter().rev().take(16).rev().map(|key| key.id).collect();
-        assert_eq!(safe.earlier.iter().map(|key| key.id).collect::<Vec<_>>(), expected);
+        let expected: Vec<KeyId> = before
+            .iter()
+            .rev()
+            .take(16)
+            .rev()
+            .map(|key| key.id)
+            .collect();
+        assert_eq!(
+            safe.earlier.iter().map(|key| key.id).collect::<Vec<_>>(),
+            expected
+        );
     }
 }
 
@@ -299,8 +424,16 @@ fn who_lacks_the_key_in_force_cannot_change_the_password() {
     safe.create(&mut owner, "swordfish");
     other.entered(false, safe.view(10));
     other.events.clear();
-    other.command(Command::SetPassword { room: ROOM, password: Password::new("mine") });
-    assert_eq!(other.failed(), CommandError::KeyMissing { announced: CipherKind::RoomPassword });
+    other.command(Command::SetPassword {
+        room: ROOM,
+        password: Password::new("mine"),
+    });
+    assert_eq!(
+        other.failed(),
+        CommandError::KeyMissing {
+            announced: CipherKind::RoomPassword
+        }
+    );
 }
 
 #[test]
@@ -391,7 +524,9 @@ fn a_key_that_changed_in_between_is_used_for_what_was_refused_under_the_old_one(
     assert_ne!(before.op, after.op);
     owner.events.clear();
     owner.refuse(after.id, ErrorCode::WrongCipher, None);
-    assert!(matches!(owner.failed(), CommandError::Refused(failure) if failure.code == ErrorCode::WrongCipher));
+    assert!(
+        matches!(owner.failed(), CommandError::Refused(failure) if failure.code == ErrorCode::WrongCipher)
+    );
 }
 
 #[test]
@@ -400,7 +535,13 @@ fn a_malformed_answer_of_the_exchange_is_a_fault_of_the_server() {
     let ticket = guest.command(joining("x"));
     let id = guest.request().id;
     let credential = CredentialId([1; 16]);
-    guest.ok(id, Answer::Login(Challenge { credential, ke2: vec![7; 320].into() }));
+    guest.ok(
+        id,
+        Answer::Login(Challenge {
+            credential,
+            ke2: vec![7; 320].into(),
+        }),
+    );
     guest.run_work();
     guest.input(ClientInput::Disconnected);
     assert_eq!(guest.finished(), (ticket, Err(CommandError::Ended)));

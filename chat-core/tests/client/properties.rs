@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chat_core::{
     cipher::Key,
-    client::{ClientEvent, ClientInput, Command, CommandError, Create, Ended, EnteredHow, RoomCipher, RoomKey, Ticket},
+    client::{
+        ClientEvent, ClientInput, Command, CommandError, Create, Ended, EnteredHow, RoomCipher,
+        RoomKey, Ticket,
+    },
     hub::Framing,
     id::{CredentialId, Place, RoomId, Seq},
     password::Password,
@@ -13,8 +16,8 @@ use chat_core::{
         client::{HistoryFrom, Op, Peer, RoomRef},
         record::{Left, LeftReason, RecordBody},
         server::{
-            Answer, Challenge, Closing, Done, Entered, HistoryPage, MemberPage, Named, Records, Registered, Removed,
-            RemovedReason, RoomView, Rooms,
+            Answer, Challenge, Closing, Done, Entered, HistoryPage, MemberPage, Named, Records,
+            Registered, Removed, RemovedReason, RoomView, Rooms,
         },
     },
 };
@@ -28,19 +31,44 @@ enum Step {
     Command(u8),
     Connected,
     Disconnected,
-    Welcome { rooms: u8, last_txn: u64 },
-    Entered { room: u8, resumed: bool, cut: bool, seq: Seq, last_txn: u64 },
-    Records { room: u8, overlap: u64, count: u8, out: bool },
+    Welcome {
+        rooms: u8,
+        last_txn: u64,
+    },
+    Entered {
+        room: u8,
+        resumed: bool,
+        cut: bool,
+        seq: Seq,
+        last_txn: u64,
+    },
+    Records {
+        room: u8,
+        overlap: u64,
+        count: u8,
+        out: bool,
+    },
     /// A record from anywhere in the log.
-    Stray { room: u8, seq: Seq },
+    Stray {
+        room: u8,
+        seq: Seq,
+    },
     Removed(u8),
     Answer(u8),
     WrongAnswer(u8),
     /// A welcome, at any time.
     Unasked,
-    Refuse { which: u8, code: usize, retry_after: Option<u32> },
+    Refuse {
+        which: u8,
+        code: usize,
+        retry_after: Option<u32>,
+    },
     HelloRefused(usize),
-    Closing { reason: usize, reconnect: bool, retry_after: Option<u32> },
+    Closing {
+        reason: usize,
+        reconnect: bool,
+        retry_after: Option<u32>,
+    },
     Garbage(Vec<u8>),
     Work,
     Pass(u32),
@@ -95,19 +123,40 @@ fn command(n: u8) -> Command {
     let password = || Some(Password::new("swordfish"));
     let (room, reason, target) = (room(n % 3), String::new(), Peer::Member(OTHER));
     match n / 3 {
-        0 => Command::Send { room, action: n % 2 == 0, text: "hi".to_owned() },
-        1 => Command::Join { room: RoomRef::Id(room), password: password().filter(|_| n % 2 == 0), key: None },
+        0 => Command::Send {
+            room,
+            action: n.is_multiple_of(2),
+            text: "hi".to_owned(),
+        },
+        1 => Command::Join {
+            room: RoomRef::Id(room),
+            password: password().filter(|_| n.is_multiple_of(2)),
+            key: None,
+        },
         2 => Command::Leave { room },
-        3 => Command::Create(Create { password: password().filter(|_| n % 2 == 0), ..Create::default() }),
-        4 => Command::SetPassword { room, password: Password::new("codfish") },
+        3 => Command::Create(Create {
+            password: password().filter(|_| n.is_multiple_of(2)),
+            ..Create::default()
+        }),
+        4 => Command::SetPassword {
+            room,
+            password: Password::new("codfish"),
+        },
         5 => [
             Command::List,
             Command::Members { room },
-            Command::History { room, from: HistoryFrom::Latest, limit: 9 },
+            Command::History {
+                room,
+                from: HistoryFrom::Latest,
+                limit: 9,
+            },
         ][usize::from(n % 3)]
         .clone(),
         6 => [
-            Command::Nick { nick: "Bela".to_owned(), label: String::new() },
+            Command::Nick {
+                nick: "Bela".to_owned(),
+                label: String::new(),
+            },
             Command::Direct { to: target },
             Command::Join {
                 room: RoomRef::Number(n.into()),
@@ -117,9 +166,20 @@ fn command(n: u8) -> Command {
         ][usize::from(n % 3)]
         .clone(),
         _ => [
-            Command::Kick { room, target, reason },
-            Command::Topic { room, topic: String::new() },
-            Command::Create(Create { cipher: RoomCipher::RoomPassword, password: password(), ..Create::default() }),
+            Command::Kick {
+                room,
+                target,
+                reason,
+            },
+            Command::Topic {
+                room,
+                topic: String::new(),
+            },
+            Command::Create(Create {
+                cipher: RoomCipher::RoomPassword,
+                password: password(),
+                ..Create::default()
+            }),
         ][usize::from(n % 3)]
         .clone(),
     }
@@ -128,19 +188,37 @@ fn command(n: u8) -> Command {
 fn answer(op: &Op, room: RoomId) -> Answer {
     let (credential, done) = (CredentialId([3; 16]), committed(5));
     match op {
-        Op::List(_) => Answer::List(Rooms { rooms: Vec::new(), more: false }),
-        Op::Nick(nick) => Answer::Nick(Named { nick: nick.nick.clone(), label: nick.label.clone() }),
-        Op::Register(_) => Answer::Register(Registered { credential, response: vec![1; 64].into() }),
+        Op::List(_) => Answer::List(Rooms {
+            rooms: Vec::new(),
+            more: false,
+        }),
+        Op::Nick(nick) => Answer::Nick(Named {
+            nick: nick.nick.clone(),
+            label: nick.label.clone(),
+        }),
+        Op::Register(_) => Answer::Register(Registered {
+            credential,
+            response: vec![1; 64].into(),
+        }),
         Op::Create(_) => Answer::Create(view(room, 1)),
-        Op::Login(_) => Answer::Login(Challenge { credential, ke2: vec![1; 320].into() }),
+        Op::Login(_) => Answer::Login(Challenge {
+            credential,
+            ke2: vec![1; 320].into(),
+        }),
         Op::Join(_) => Answer::Join(view(room, 1)),
         Op::Leave(_) => Answer::Leave(done),
         Op::Direct(_) => Answer::Direct(view(room, 1)),
         Op::Send(_) => Answer::Send(done),
-        Op::Members(_) => Answer::Members(MemberPage { members: Vec::new(), more: true }),
-        Op::History(_) => {
-            Answer::History(HistoryPage { epoch: EPOCH, records: vec![said(4, "x")], oldest: 1, newest: 4 })
-        }
+        Op::Members(_) => Answer::Members(MemberPage {
+            members: Vec::new(),
+            more: true,
+        }),
+        Op::History(_) => Answer::History(HistoryPage {
+            epoch: EPOCH,
+            records: vec![said(4, "x")],
+            oldest: 1,
+            newest: 4,
+        }),
         Op::Topic(_) => Answer::Topic(done),
         Op::Kick(_) => Answer::Kick(done),
         Op::Password(_) => Answer::Password(done),
@@ -189,7 +267,10 @@ impl Trial {
             Step::Connected => {
                 if script.connects > self.connected {
                     self.connected = script.connects;
-                    script.input(ClientInput::Connected { framing: Framing::Stream, form: Form::Postcard });
+                    script.input(ClientInput::Connected {
+                        framing: Framing::Stream,
+                        form: Form::Postcard,
+                    });
                 }
             }
             Step::Disconnected => script.input(ClientInput::Disconnected),
@@ -202,51 +283,99 @@ impl Trial {
                     // Mostly the server does as it should; otherwise rooms stay open.
                     if last_txn > 0 {
                         for n in 0..3 {
-                            self.run(Step::Entered { room: n, resumed: true, cut: false, seq: 1, last_txn });
+                            self.run(Step::Entered {
+                                room: n,
+                                resumed: true,
+                                cut: false,
+                                seq: 1,
+                                last_txn,
+                            });
                         }
                     }
                     return;
                 }
             }
             Step::Unasked => script.say(ServerMessage::Welcome(welcome(script.me(), Vec::new()))),
-            Step::Entered { room: n, resumed, cut, seq, last_txn } => {
+            Step::Entered {
+                room: n,
+                resumed,
+                cut,
+                seq,
+                last_txn,
+            } => {
                 let known = self.places.get(&room(n)).copied();
-                let before = known.unwrap_or(Place { epoch: EPOCH, seq: 0 });
+                let before = known.unwrap_or(Place {
+                    epoch: EPOCH,
+                    seq: 0,
+                });
                 let resumed = resumed && known.is_some();
                 let epoch = before.epoch + u64::from(cut && !resumed);
-                let place = Place { epoch, seq: before.seq + seq };
+                let place = Place {
+                    epoch,
+                    seq: before.seq + seq,
+                };
                 if !self.greeting {
                     script.say(ServerMessage::Entered(Entered {
                         resumed,
-                        view: RoomView { place, last_txn, ..view(room(n), seq) },
+                        view: RoomView {
+                            place,
+                            last_txn,
+                            ..view(room(n), seq)
+                        },
                     }));
                 }
             }
-            Step::Records { room: n, overlap, count, out } => {
-                if let Some(place) = self.places.get(&room(n)).copied().filter(|_| !self.greeting) {
+            Step::Records {
+                room: n,
+                overlap,
+                count,
+                out,
+            } => {
+                if let Some(place) = self
+                    .places
+                    .get(&room(n))
+                    .copied()
+                    .filter(|_| !self.greeting)
+                {
                     let end = place.seq + u64::from(count);
-                    let mut records: Vec<_> =
-                        (place.seq.saturating_sub(overlap)..=end).map(|seq| said(seq, "x")).collect();
+                    let mut records: Vec<_> = (place.seq.saturating_sub(overlap)..=end)
+                        .map(|seq| said(seq, "x"))
+                        .collect();
                     if out {
-                        let left = RecordBody::Left(Left { reason: LeftReason::Asked });
+                        let left = RecordBody::Left(Left {
+                            reason: LeftReason::Asked,
+                        });
                         records.push(record(end + 1, script.me(), left));
                     }
-                    script.say(ServerMessage::Records(Records { room: room(n), epoch: place.epoch, records }));
+                    script.say(ServerMessage::Records(Records {
+                        room: room(n),
+                        epoch: place.epoch,
+                        records,
+                    }));
                 }
             }
             Step::Stray { room: n, seq } => {
                 let records = vec![said(seq, "stray")];
-                script.say(ServerMessage::Records(Records { room: room(n), epoch: EPOCH, records }));
+                script.say(ServerMessage::Records(Records {
+                    room: room(n),
+                    epoch: EPOCH,
+                    records,
+                }));
             }
             Step::Removed(n) => {
-                script.say(ServerMessage::Removed(Removed { room: room(n), reason: RemovedReason::NotMember }));
+                script.say(ServerMessage::Removed(Removed {
+                    room: room(n),
+                    reason: RemovedReason::NotMember,
+                }));
             }
             Step::Answer(which) => {
                 if let Some((id, op)) = choose(&mut self.asked, which) {
                     let place = self.places.get(&room(which % 3)).copied();
                     let mut answer = answer(&op, room(which % 3));
-                    if let (Answer::Join(view) | Answer::Direct(view) | Answer::Create(view), Some(place)) =
-                        (&mut answer, place)
+                    if let (
+                        Answer::Join(view) | Answer::Direct(view) | Answer::Create(view),
+                        Some(place),
+                    ) = (&mut answer, place)
                     {
                         view.place = place;
                     }
@@ -255,10 +384,17 @@ impl Trial {
             }
             Step::WrongAnswer(which) => {
                 if let Some((id, _)) = choose(&mut self.asked, which) {
-                    script.say(ServerMessage::Ok(Done { id, answer: Answer::Send(committed(1)) }));
+                    script.say(ServerMessage::Ok(Done {
+                        id,
+                        answer: Answer::Send(committed(1)),
+                    }));
                 }
             }
-            Step::Refuse { which, code, retry_after } => {
+            Step::Refuse {
+                which,
+                code,
+                retry_after,
+            } => {
                 if let Some((id, _)) = choose(&mut self.asked, which) {
                     script.refuse(id, ErrorCode::ALL[code], retry_after);
                 }
@@ -268,9 +404,18 @@ impl Trial {
                     script.refuse(0, ErrorCode::ALL[code], None);
                 }
             }
-            Step::Closing { reason, reconnect, retry_after } => {
+            Step::Closing {
+                reason,
+                reconnect,
+                retry_after,
+            } => {
                 let reason = CloseReason::ALL[reason];
-                script.say(ServerMessage::Closing(Closing { reason, reconnect, retry_after, text: String::new() }));
+                script.say(ServerMessage::Closing(Closing {
+                    reason,
+                    reconnect,
+                    retry_after,
+                    text: String::new(),
+                }));
             }
             Step::Garbage(bytes) => script.input(ClientInput::Received(&bytes)),
             Step::Work => script.run_work(),
@@ -294,7 +439,10 @@ impl Trial {
             self.script.now = at.max(self.script.now);
             self.script.timeout();
             let next = self.script.client.poll_timeout();
-            assert!(next.is_none_or(|next| next > self.script.now), "a wake-up that did nothing");
+            assert!(
+                next.is_none_or(|next| next > self.script.now),
+                "a wake-up that did nothing"
+            );
         }
         self.script.now = end;
     }
@@ -305,7 +453,10 @@ impl Trial {
             match message {
                 chat_core::wire::ClientMessage::Request(request) => {
                     assert!(!matches!(request.op, Op::Unknown(_)));
-                    assert!(self.asked.iter().all(|(id, _)| *id != request.id), "an id was used twice");
+                    assert!(
+                        self.asked.iter().all(|(id, _)| *id != request.id),
+                        "an id was used twice"
+                    );
                     self.asked.push((request.id, request.op));
                 }
                 chat_core::wire::ClientMessage::Hello(_) => {
@@ -318,7 +469,10 @@ impl Trial {
         for event in std::mem::take(&mut self.script.events) {
             match event {
                 ClientEvent::Finished { ticket, outcome } => {
-                    assert!(self.unfinished.remove(&ticket).is_some(), "{ticket:?} finished twice");
+                    assert!(
+                        self.unfinished.remove(&ticket).is_some(),
+                        "{ticket:?} finished twice"
+                    );
                     assert!(!self.ended || outcome == Err(CommandError::Ended));
                 }
                 event => {
@@ -331,7 +485,10 @@ impl Trial {
 
     fn told(&mut self, event: ClientEvent) {
         match event {
-            ClientEvent::Entered { view, how: EnteredHow::Resumed } => {
+            ClientEvent::Entered {
+                view,
+                how: EnteredHow::Resumed,
+            } => {
                 assert!(self.places.contains_key(&view.room));
             }
             ClientEvent::Entered { view, how } => {
@@ -339,7 +496,10 @@ impl Trial {
                 assert_eq!(known, how == EnteredHow::Afresh);
             }
             ClientEvent::Record { room, record, .. } => {
-                let place = self.places.get_mut(&room).expect("records of rooms that were entered");
+                let place = self
+                    .places
+                    .get_mut(&room)
+                    .expect("records of rooms that were entered");
                 assert_eq!(record.seq, place.seq + 1, "in order, without holes, once");
                 place.seq = record.seq;
             }
@@ -362,23 +522,41 @@ fn choose<T: Clone>(among: &mut Vec<T>, which: u8) -> Option<T> {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 /// A conversation as the server holds it, and where it ends badly, if it does.
 fn conversation(script: &Script, ending: u8) -> Vec<ServerMessage> {
-    let hole = Records { room: ROOM, epoch: EPOCH, records: vec![said(15, "hole")] };
+    let hole = Records {
+        room: ROOM,
+        epoch: EPOCH,
+        records: vec![said(15, "hole")],
+    };
     let mut messages = vec![
         ServerMessage::Welcome(welcome(script.me(), vec![ROOM])),
-        ServerMessage::Entered(Entered { resumed: false, view: view(ROOM, 10) }),
-        ServerMessage::Records(Records { room: ROOM, epoch: EPOCH, records: vec![said(11, "a"), said(12, "b")] }),
+        ServerMessage::Entered(Entered {
+            resumed: false,
+            view: view(ROOM, 10),
+        }),
+        ServerMessage::Records(Records {
+            room: ROOM,
+            epoch: EPOCH,
+            records: vec![said(11, "a"), said(12, "b")],
+        }),
         ServerMessage::Ping(chat_core::wire::client::Ping { nonce: 5 }),
     ];
     messages.extend((1..=60).map(|id| {
         if id % 7 == 0 {
             ServerMessage::Error(failure(id, ErrorCode::Muted, None))
         } else {
-            ServerMessage::Ok(Done { id, answer: Answer::Send(committed(12 + id)) })
+            ServerMessage::Ok(Done {
+                id,
+                answer: Answer::Send(committed(12 + id)),
+            })
         }
     }));
     messages.push(match ending {
@@ -389,10 +567,17 @@ fn conversation(script: &Script, ending: u8) -> Vec<ServerMessage> {
             retry_after: Some(1),
             text: String::new(),
         }),
-        2 => ServerMessage::Ok(Done { id: 61, answer: Answer::Topic(committed(1)) }),
+        2 => ServerMessage::Ok(Done {
+            id: 61,
+            answer: Answer::Topic(committed(1)),
+        }),
         _ => ServerMessage::Pong(chat_core::wire::client::Ping { nonce: 5 }),
     });
-    messages.push(ServerMessage::Records(Records { room: ROOM, epoch: EPOCH, records: vec![said(13, "c")] }));
+    messages.push(ServerMessage::Records(Records {
+        room: ROOM,
+        epoch: EPOCH,
+        records: vec![said(13, "c")],
+    }));
     messages
 }
 

@@ -10,7 +10,10 @@ use chat_core::{
     wire::{
         CloseReason, ErrorCode, Form, ServerMessage,
         client::{HistoryFrom, Op, Peer, Request},
-        server::{Answer, Entered, MemberInfo, MemberPage, Named, Removed, RemovedReason, RoomInfo, RoomView, Rooms},
+        server::{
+            Answer, Entered, MemberInfo, MemberPage, Named, Removed, RemovedReason, RoomInfo,
+            RoomView, Rooms,
+        },
     },
 };
 
@@ -27,7 +30,10 @@ fn texts(requests: &[Request]) -> Vec<&str> {
 }
 
 fn topic(room: RoomId, topic: &str) -> Command {
-    Command::Topic { room, topic: topic.to_owned() }
+    Command::Topic {
+        room,
+        topic: topic.to_owned(),
+    }
 }
 
 #[test]
@@ -37,15 +43,26 @@ fn every_request_has_a_fresh_id_and_each_room_a_counter_that_goes_on_where_the_s
     let mut welcome = welcome(script.me(), vec![ROOM, OTHER_ROOM]);
     welcome.last_txn = 40;
     script.say(ServerMessage::Welcome(welcome));
-    script.entered(false, RoomView { last_txn: 7, ..view(ROOM, 1) });
+    script.entered(
+        false,
+        RoomView {
+            last_txn: 7,
+            ..view(ROOM, 1)
+        },
+    );
     script.entered(false, view(OTHER_ROOM, 1));
     for command in [
         topic(ROOM, "a"),
         topic(OTHER_ROOM, "b"),
         send("c"),
-        Command::Nick { nick: "Bela".to_owned(), label: String::new() },
+        Command::Nick {
+            nick: "Bela".to_owned(),
+            label: String::new(),
+        },
         Command::Members { room: ROOM },
-        Command::Direct { to: Peer::Member(OTHER) },
+        Command::Direct {
+            to: Peer::Member(OTHER),
+        },
     ] {
         script.command(command);
     }
@@ -60,8 +77,17 @@ fn commands_before_the_welcome_wait_for_it_and_for_their_rooms() {
     script.command(send("early"));
     script.connect();
     script.say(ServerMessage::Welcome(welcome(script.me(), vec![ROOM])));
-    assert!(script.sent.is_empty(), "how the room stands is not known yet");
-    script.entered(false, RoomView { last_txn: 3, ..view(ROOM, 1) });
+    assert!(
+        script.sent.is_empty(),
+        "how the room stands is not known yet"
+    );
+    script.entered(
+        false,
+        RoomView {
+            last_txn: 3,
+            ..view(ROOM, 1)
+        },
+    );
     let request = script.request();
     assert_eq!((text_of(&request), request.txn), ("early", 4));
 }
@@ -71,9 +97,17 @@ fn a_room_one_is_not_in_is_not_spoken_to() {
     let mut script = Script::in_room();
     for command in [
         topic(OTHER_ROOM, "a"),
-        Command::Send { room: OTHER_ROOM, action: false, text: "x".to_owned() },
+        Command::Send {
+            room: OTHER_ROOM,
+            action: false,
+            text: "x".to_owned(),
+        },
         Command::Leave { room: OTHER_ROOM },
-        Command::History { room: OTHER_ROOM, from: HistoryFrom::Latest, limit: 5 },
+        Command::History {
+            room: OTHER_ROOM,
+            from: HistoryFrom::Latest,
+            limit: 5,
+        },
     ] {
         script.command(command);
         assert_eq!(script.failed(), CommandError::NotInRoom);
@@ -87,7 +121,10 @@ fn an_answer_ends_its_command_and_no_other() {
     let (first, second) = (script.command(send("a")), script.command(send("b")));
     let requests = script.requests();
     script.ok(requests[1].id, Answer::Send(committed(12)));
-    assert_eq!(script.finished(), (second, Ok(Outcome::Committed(committed(12)))));
+    assert_eq!(
+        script.finished(),
+        (second, Ok(Outcome::Committed(committed(12))))
+    );
     script.ok(requests[0].id, Answer::Send(committed(11)));
     assert_eq!(script.finished().0, first);
     script.ok(requests[0].id, Answer::Send(committed(11)));
@@ -122,7 +159,11 @@ impl Bucket {
 fn sends_keep_within_the_rate_and_come_as_soon_as_it_allows() {
     let mut script = Script::in_room();
     let begin = script.now;
-    let mut bucket = Bucket { level: 50.0, burst: 50.0, per_second: 50.0 };
+    let mut bucket = Bucket {
+        level: 50.0,
+        burst: 50.0,
+        per_second: 50.0,
+    };
     for n in 0..200 {
         script.command(send(&n.to_string()));
     }
@@ -141,7 +182,11 @@ fn sends_keep_within_the_rate_and_come_as_soon_as_it_allows() {
             script.wake();
         }
     }
-    assert_eq!(script.now - begin, Duration::from_secs(3), "50 at once, 150 at 50 a second");
+    assert_eq!(
+        script.now - begin,
+        Duration::from_secs(3),
+        "50 at once, 150 at 50 a second"
+    );
 }
 
 #[test]
@@ -153,9 +198,18 @@ fn what_costs_the_server_most_has_a_rate_of_its_own() {
     script.command(Command::List);
     script.command(send("x"));
     let requests = script.requests();
-    let creates = requests.iter().filter(|request| matches!(request.op, Op::Create(_))).count();
+    let creates = requests
+        .iter()
+        .filter(|request| matches!(request.op, Op::Create(_)))
+        .count();
     assert_eq!(creates, 10);
-    assert!(matches!(requests.last().map(|request| &request.op), Some(Op::Send(_))), "other rooms do not wait");
+    assert!(
+        matches!(
+            requests.last().map(|request| &request.op),
+            Some(Op::Send(_))
+        ),
+        "other rooms do not wait"
+    );
     let begin = script.now;
     script.wake();
     assert_eq!(script.now - begin, Duration::from_millis(500));
@@ -174,7 +228,13 @@ fn no_more_requests_are_unanswered_than_the_server_allows() {
     }
     let requests = script.requests();
     assert_eq!(requests.len(), 3);
-    script.ok(requests[1].id, Answer::List(Rooms { rooms: Vec::new(), more: false }));
+    script.ok(
+        requests[1].id,
+        Answer::List(Rooms {
+            rooms: Vec::new(),
+            more: false,
+        }),
+    );
     assert_eq!(script.requests().len(), 1);
 }
 
@@ -199,20 +259,34 @@ fn no_more_numbers_of_a_room_are_unanswered_than_the_server_remembers() {
 
 #[test]
 fn what_is_refused_for_a_while_is_sent_again_under_the_same_number() {
-    for code in [ErrorCode::RateLimited, ErrorCode::Busy, ErrorCode::Unavailable, ErrorCode::ShuttingDown] {
+    for code in [
+        ErrorCode::RateLimited,
+        ErrorCode::Busy,
+        ErrorCode::Unavailable,
+        ErrorCode::ShuttingDown,
+    ] {
         let mut script = Script::in_room();
         let ticket = script.command(send("a"));
         let first = script.request();
         script.refuse(first.id, code, Some(700));
         script.command(send("b"));
-        assert!(script.sent.is_empty() && script.events.is_empty(), "{code}: the room waits");
+        assert!(
+            script.sent.is_empty() && script.events.is_empty(),
+            "{code}: the room waits"
+        );
         let begin = script.now;
         script.wake();
         assert_eq!(script.now - begin, Duration::from_millis(700));
         let requests = script.requests();
-        assert_eq!((texts(&requests), txns(&requests)), (vec!["a", "b"], vec![first.txn, first.txn + 1]));
+        assert_eq!(
+            (texts(&requests), txns(&requests)),
+            (vec!["a", "b"], vec![first.txn, first.txn + 1])
+        );
         script.ok(requests[0].id, Answer::Send(committed(11)));
-        assert_eq!(script.finished(), (ticket, Ok(Outcome::Committed(committed(11)))));
+        assert_eq!(
+            script.finished(),
+            (ticket, Ok(Outcome::Committed(committed(11))))
+        );
     }
 }
 
@@ -226,7 +300,11 @@ fn what_is_refused_for_a_while_keeps_its_place_before_a_leave() {
     script.refuse(first.id, ErrorCode::Busy, None);
     script.refuse(leave.id, ErrorCode::Busy, None);
     script.wake();
-    let again: Vec<Op> = script.requests().into_iter().map(|request| request.op).collect();
+    let again: Vec<Op> = script
+        .requests()
+        .into_iter()
+        .map(|request| request.op)
+        .collect();
     assert_eq!(again, [first.op, leave.op]);
 }
 
@@ -238,10 +316,14 @@ fn a_server_that_always_refuses_is_asked_ever_more_slowly() {
     for _ in 0..20 {
         while script.sent.is_empty() {
             script.wake();
-            script.sent.retain(|message| matches!(message, chat_core::wire::ClientMessage::Request(_)));
+            script
+                .sent
+                .retain(|message| matches!(message, chat_core::wire::ClientMessage::Request(_)));
         }
         let id = script.request().id;
-        script.say(ServerMessage::Pong(chat_core::wire::client::Ping { nonce: 0 }));
+        script.say(ServerMessage::Pong(chat_core::wire::client::Ping {
+            nonce: 0,
+        }));
         script.refuse(id, ErrorCode::RateLimited, Some(0));
     }
     assert!(script.now - begin > Duration::from_secs(60));
@@ -250,11 +332,19 @@ fn a_server_that_always_refuses_is_asked_ever_more_slowly() {
 #[test]
 fn other_refusals_are_the_applications() {
     let mut script = Script::in_room();
-    for code in [ErrorCode::Muted, ErrorCode::Forbidden, ErrorCode::NotMember, ErrorCode::TooManyGuesses] {
+    for code in [
+        ErrorCode::Muted,
+        ErrorCode::Forbidden,
+        ErrorCode::NotMember,
+        ErrorCode::TooManyGuesses,
+    ] {
         script.command(send("a"));
         let id = script.request().id;
         script.refuse(id, code, Some(1_000));
-        assert_eq!(script.failed(), CommandError::Refused(failure(id, code, Some(1_000))));
+        assert_eq!(
+            script.failed(),
+            CommandError::Refused(failure(id, code, Some(1_000)))
+        );
     }
 }
 
@@ -272,7 +362,13 @@ fn what_was_unanswered_is_sent_again_first_with_the_same_number_and_content() {
     script.come_back();
     script.say(ServerMessage::Welcome(welcome(script.me(), vec![ROOM])));
     assert!(script.sent.is_empty());
-    script.entered(true, RoomView { last_txn: 2, ..view(ROOM, 12) });
+    script.entered(
+        true,
+        RoomView {
+            last_txn: 2,
+            ..view(ROOM, 12)
+        },
+    );
     let after = script.requests();
     assert_eq!(texts(&after), ["b", "c", "d"]);
     assert_eq!(txns(&after), [2, 3, 4]);
@@ -283,7 +379,11 @@ fn what_was_unanswered_is_sent_again_first_with_the_same_number_and_content() {
 #[test]
 fn reads_are_asked_again() {
     let mut script = Script::in_room();
-    let ticket = script.command(Command::History { room: ROOM, from: HistoryFrom::Before(9), limit: 3 });
+    let ticket = script.command(Command::History {
+        room: ROOM,
+        from: HistoryFrom::Before(9),
+        limit: 3,
+    });
     let before = script.request();
     script.reconnect();
     script.events.clear();
@@ -305,11 +405,26 @@ fn after_coming_back(resumed: bool, epoch: u64, last_txn: u64) -> (Vec<u64>, usi
     script.say(ServerMessage::Welcome(welcome(script.me(), vec![ROOM])));
     script.events.clear();
     let place = Place { epoch, seq: 12 };
-    script.entered(resumed, RoomView { place, last_txn, ..view(ROOM, 12) });
+    script.entered(
+        resumed,
+        RoomView {
+            place,
+            last_txn,
+            ..view(ROOM, 12)
+        },
+    );
     let unknown = script
         .events
         .iter()
-        .filter(|event| matches!(event, ClientEvent::Finished { outcome: Err(CommandError::Unknown), .. }))
+        .filter(|event| {
+            matches!(
+                event,
+                ClientEvent::Finished {
+                    outcome: Err(CommandError::Unknown),
+                    ..
+                }
+            )
+        })
         .count();
     (txns(&script.requests()), unknown)
 }
@@ -318,7 +433,11 @@ fn after_coming_back(resumed: bool, epoch: u64, last_txn: u64) -> (Vec<u64>, usi
 fn in_the_same_epoch_everything_is_sent_again() {
     for last_txn in 0..=2 {
         assert_eq!(after_coming_back(true, EPOCH, last_txn), (vec![1, 2], 0));
-        assert_eq!(after_coming_back(false, EPOCH, last_txn), (vec![1, 2], 0), "the place was trimmed, the log is whole");
+        assert_eq!(
+            after_coming_back(false, EPOCH, last_txn),
+            (vec![1, 2], 0),
+            "the place was trimmed, the log is whole"
+        );
     }
 }
 
@@ -338,8 +457,17 @@ fn of_a_room_that_is_gone_what_was_sent_is_unknown_and_the_rest_was_not_done() {
     script.come_back();
     script.say(ServerMessage::Welcome(welcome(script.me(), Vec::new())));
     script.events.clear();
-    script.say(ServerMessage::Removed(Removed { room: ROOM, reason: RemovedReason::Unknown }));
-    assert_eq!(script.event(), ClientEvent::Removed { room: ROOM, reason: RemovedReason::Unknown });
+    script.say(ServerMessage::Removed(Removed {
+        room: ROOM,
+        reason: RemovedReason::Unknown,
+    }));
+    assert_eq!(
+        script.event(),
+        ClientEvent::Removed {
+            room: ROOM,
+            reason: RemovedReason::Unknown
+        }
+    );
     assert_eq!(script.finished(), (sent, Err(CommandError::Unknown)));
     assert_eq!(script.finished(), (unsent, Err(CommandError::NotInRoom)));
     assert!(script.sent.is_empty());
@@ -363,11 +491,19 @@ fn what_names_no_room_is_sent_again_unless_the_server_has_lost_what_it_knew() {
         for room in [ROOM, OTHER_ROOM] {
             script.entered(true, view(room, 10));
         }
-        assert_eq!(txns(&script.requests()), if again { vec![2] } else { vec![] });
-        let unknown = script
-            .events
-            .iter()
-            .any(|event| matches!(event, ClientEvent::Finished { outcome: Err(CommandError::Unknown), .. }));
+        assert_eq!(
+            txns(&script.requests()),
+            if again { vec![2] } else { vec![] }
+        );
+        let unknown = script.events.iter().any(|event| {
+            matches!(
+                event,
+                ClientEvent::Finished {
+                    outcome: Err(CommandError::Unknown),
+                    ..
+                }
+            )
+        });
         assert_eq!(unknown, !again);
     }
 }
@@ -375,13 +511,22 @@ fn what_names_no_room_is_sent_again_unless_the_server_has_lost_what_it_knew() {
 #[test]
 fn a_change_of_name_is_asked_anew_because_the_hello_took_the_old_one() {
     let mut script = Script::in_room();
-    script.command(Command::Nick { nick: "Bela".to_owned(), label: "x".to_owned() });
+    script.command(Command::Nick {
+        nick: "Bela".to_owned(),
+        label: "x".to_owned(),
+    });
     let before = script.request();
     script.reconnect();
     script.resume(&[view(ROOM, 10)]);
     let after = script.request();
     assert_eq!((before.op, before.txn + 1), (after.op, after.txn));
-    script.ok(after.id, Answer::Nick(Named { nick: "Bela".to_owned(), label: "x".to_owned() }));
+    script.ok(
+        after.id,
+        Answer::Nick(Named {
+            nick: "Bela".to_owned(),
+            label: "x".to_owned(),
+        }),
+    );
     assert_eq!(script.client.me().nick, "Bela");
     script.input(ClientInput::Disconnected);
     while script.connects < 3 {
@@ -397,7 +542,10 @@ fn leaving_is_always_asked_again() {
     let before = script.request();
     script.reconnect();
     script.say(ServerMessage::Welcome(welcome(script.me(), Vec::new())));
-    script.say(ServerMessage::Removed(Removed { room: ROOM, reason: RemovedReason::NotMember }));
+    script.say(ServerMessage::Removed(Removed {
+        room: ROOM,
+        reason: RemovedReason::NotMember,
+    }));
     let after = script.request();
     assert_eq!((before.op, before.txn), (after.op, after.txn));
     script.events.clear();
@@ -432,12 +580,27 @@ fn lists_are_collected_page_after_page() {
     let ticket = script.command(Command::List);
     let first = script.request();
     assert!(matches!(&first.op, Op::List(list) if list.after.is_none() && list.limit == 100));
-    script.ok(first.id, Answer::List(Rooms { rooms: vec![info(0), info(3)], more: true }));
+    script.ok(
+        first.id,
+        Answer::List(Rooms {
+            rooms: vec![info(0), info(3)],
+            more: true,
+        }),
+    );
     assert!(script.events.is_empty());
     let second = script.request();
     assert!(matches!(&second.op, Op::List(list) if list.after == Some(3)));
-    script.ok(second.id, Answer::List(Rooms { rooms: vec![info(4)], more: false }));
-    assert_eq!(script.finished(), (ticket, Ok(Outcome::Rooms(vec![info(0), info(3), info(4)]))));
+    script.ok(
+        second.id,
+        Answer::List(Rooms {
+            rooms: vec![info(4)],
+            more: false,
+        }),
+    );
+    assert_eq!(
+        script.finished(),
+        (ticket, Ok(Outcome::Rooms(vec![info(0), info(3), info(4)])))
+    );
 
     let member = |n| MemberInfo {
         member: MemberId([n; 16]),
@@ -449,11 +612,26 @@ fn lists_are_collected_page_after_page() {
     };
     script.command(Command::Members { room: ROOM });
     let id = script.request().id;
-    script.ok(id, Answer::Members(MemberPage { members: vec![member(1), member(2)], more: true }));
+    script.ok(
+        id,
+        Answer::Members(MemberPage {
+            members: vec![member(1), member(2)],
+            more: true,
+        }),
+    );
     let next = script.request();
     assert!(matches!(&next.op, Op::Members(members) if members.after == Some(MemberId([2; 16]))));
-    script.ok(next.id, Answer::Members(MemberPage { members: Vec::new(), more: true }));
-    assert_eq!(script.finished().1, Ok(Outcome::Members(vec![member(1), member(2)])));
+    script.ok(
+        next.id,
+        Answer::Members(MemberPage {
+            members: Vec::new(),
+            more: true,
+        }),
+    );
+    assert_eq!(
+        script.finished().1,
+        Ok(Outcome::Members(vec![member(1), member(2)]))
+    );
 }
 
 #[test]
@@ -471,7 +649,13 @@ fn a_list_that_goes_in_circles_is_a_fault_of_the_server() {
     script.command(Command::List);
     for _ in 0..2 {
         let id = script.request().id;
-        script.ok(id, Answer::List(Rooms { rooms: vec![info.clone()], more: true }));
+        script.ok(
+            id,
+            Answer::List(Rooms {
+                rooms: vec![info.clone()],
+                more: true,
+            }),
+        );
     }
     assert_eq!(script.disconnects, 1);
 }
@@ -512,8 +696,17 @@ fn a_room_that_begins_a_new_epoch_in_the_middle_still_gets_its_answers() {
     let mut script = Script::in_room();
     let ticket = script.command(send("a"));
     let id = script.request().id;
-    let place = Place { epoch: EPOCH + 1, seq: 3 };
-    script.say(ServerMessage::Entered(Entered { resumed: false, view: RoomView { place, ..view(ROOM, 3) } }));
+    let place = Place {
+        epoch: EPOCH + 1,
+        seq: 3,
+    };
+    script.say(ServerMessage::Entered(Entered {
+        resumed: false,
+        view: RoomView {
+            place,
+            ..view(ROOM, 3)
+        },
+    }));
     script.events.clear();
     script.ok(id, Answer::Send(committed(4)));
     assert_eq!(script.finished().0, ticket);
@@ -524,12 +717,25 @@ fn what_was_sent_before_the_log_lost_its_end_is_not_sent_again_later() {
     for (last_txn, again) in [(0, false), (1, true)] {
         let mut script = Script::in_room();
         script.command(send("a"));
-        let place = Place { epoch: EPOCH + 1, seq: 3 };
-        let view = RoomView { place, last_txn, ..view(ROOM, 3) };
-        script.say(ServerMessage::Entered(Entered { resumed: false, view: view.clone() }));
+        let place = Place {
+            epoch: EPOCH + 1,
+            seq: 3,
+        };
+        let view = RoomView {
+            place,
+            last_txn,
+            ..view(ROOM, 3)
+        };
+        script.say(ServerMessage::Entered(Entered {
+            resumed: false,
+            view: view.clone(),
+        }));
         script.reconnect();
         script.resume(&[view]);
-        assert_eq!(txns(&script.requests()), if again { vec![1] } else { vec![] });
+        assert_eq!(
+            txns(&script.requests()),
+            if again { vec![1] } else { vec![] }
+        );
     }
 }
 
@@ -545,5 +751,8 @@ fn a_closing_that_says_to_come_back_loses_nothing() {
     assert_eq!((text_of(&request), request.txn), ("a", 1));
     script.events.clear();
     script.ok(request.id, Answer::Send(committed(11)));
-    assert_eq!(script.finished(), (ticket, Ok(Outcome::Committed(committed(11)))));
+    assert_eq!(
+        script.finished(),
+        (ticket, Ok(Outcome::Committed(committed(11))))
+    );
 }
