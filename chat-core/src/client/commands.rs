@@ -9,7 +9,7 @@ use super::{
     },
     keys::Keys,
     requests::{self, Job, Lane, Next},
-    rooms::{Room, check_keys},
+    rooms::check_keys,
 };
 use crate::{
     id::RoomId,
@@ -27,6 +27,11 @@ use crate::{
 
 /// Exchanges that one command begins anew after `stale_proof`.
 const RESTARTS: u32 = 3;
+/// Larger and larger numbers that a join tries where the member's counter is not known; each is four times the one
+/// before.
+const RENUMBERED: u32 = 12;
+/// The largest number JSON carries exactly.
+const LARGEST: u64 = (1 << 53) - 1;
 /// Entries of a list that are collected from its pages.
 const LISTED: usize = 1_000_000;
 
@@ -393,7 +398,7 @@ impl Client {
             room.keys.merge(keys);
             return;
         }
-        self.rooms.insert(view.room, Room::new(view, keys));
+        self.add_room(view, keys);
         let entered = ClientEvent::Entered {
             view: view.clone(),
             how: EnteredHow::Command,
@@ -445,6 +450,15 @@ impl Client {
             // It was refused, so its number is free, and the key has changed since it was closed.
             ErrorCode::WrongCipher if self.can_close_anew(&job) => {
                 job.op = None;
+                return self.requests.put_back(lane, job);
+            }
+            // The number was used in an earlier life of this member, of which the client knows nothing: the answer is
+            // that of a join long ago.
+            ErrorCode::NotMember | ErrorCode::TooOld
+                if matches!(job.command, Command::Join { .. }) && job.renumbered < RENUMBERED =>
+            {
+                job.renumbered += 1;
+                job.txn = job.txn.map(|txn| txn.saturating_mul(4).min(LARGEST));
                 return self.requests.put_back(lane, job);
             }
             ErrorCode::WrongPassword => CommandError::WrongPassword,

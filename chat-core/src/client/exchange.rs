@@ -14,7 +14,7 @@ use crate::{
     id::{KeyId, RoomId},
     password::{ClientLogin, ClientRegistration, ExportKey, LoginError, Password},
     wire::{
-        client::{self, Op, Proof, RoomRef},
+        client::{self, Op, Proof},
         record::{CipherKind, PasswordRecord, WrappedKey},
         server::{Challenge, Registered, RoomView},
     },
@@ -324,13 +324,4 @@ pub(super) fn keys_of_creation(create: &super::io::Create, stage: &Stage) -> Key
         keys.add(*id, key.clone());
     }
     keys
-}
-
-/// Whether a reference may mean this room.
-pub(super) fn names(reference: &RoomRef, room: RoomId, number: Option<u32>) -> bool {
-    match reference {
-        RoomRef::Lobby => room == RoomId::LOBBY,
-        RoomRef::Number(wanted) => number == Some(*wanted),
-        RoomRef::Id(id) => *id == room,
-    }
 }

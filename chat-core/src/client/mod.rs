@@ -78,7 +78,7 @@ use crate::{
     time::{Monotonic, Now},
     wire::{
         ClientMessage, SERVER_FRAME_BYTES, VERSION,
-        client::{Empty, Hello, Resume, Versions},
+        client::{Empty, Hello, Resume, RoomRef, Versions},
         server::ServerMessage,
     },
 };
@@ -91,6 +91,8 @@ pub struct Client {
     connection: Connection,
     requests: Requests,
     rooms: BTreeMap<RoomId, Room>,
+    /// The groups that the client is or was in, by their numbers.
+    numbers: BTreeMap<u32, RoomId>,
     /// What the server allows; none before the first welcome.
     limits: Option<WireLimits>,
     last_ticket: u64,
@@ -123,6 +125,7 @@ impl Client {
             connection: Connection::new(),
             requests: Requests::default(),
             rooms: BTreeMap::new(),
+            numbers: BTreeMap::new(),
             limits: None,
             last_ticket: 0,
             holes: 0,
@@ -284,19 +287,18 @@ impl Client {
         }
     }
 
-    /// Where a command waits. A group that the client is in is known by its id.
+    /// Where a command waits. A group that the client is in, or has been in, is known by its id.
     fn lane(&self, command: &Command) -> Lane {
         match command {
             Command::List | Command::Nick { .. } | Command::Create(_) | Command::Direct { .. } => {
                 Lane::Directory
             }
-            Command::Join { room, .. } => {
-                let known = self
-                    .rooms
-                    .values()
-                    .find(|known| exchange::names(room, known.id, known.number));
-                known.map_or_else(|| Lane::of(room), |known| Lane::Room(known.id))
-            }
+            Command::Join { room, .. } => match room {
+                RoomRef::Number(number) if self.numbers.contains_key(number) => {
+                    Lane::Room(self.numbers[number])
+                }
+                room => Lane::of(room),
+            },
             Command::Leave { room }
             | Command::Send { room, .. }
             | Command::Members { room }

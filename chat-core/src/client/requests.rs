@@ -69,6 +69,8 @@ pub(super) struct Job {
     pub(super) refusals: u32,
     /// Beginnings anew after `stale_proof`.
     pub(super) restarts: u32,
+    /// Numbers of a join that turned out to be used.
+    pub(super) renumbered: u32,
     /// Pages so far.
     pub(super) rooms: Vec<RoomInfo>,
     pub(super) members: Vec<MemberInfo>,
@@ -86,6 +88,7 @@ impl Job {
             lost: false,
             refusals: 0,
             restarts: 0,
+            renumbered: 0,
             rooms: Vec::new(),
             members: Vec::new(),
         }

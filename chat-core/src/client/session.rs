@@ -18,12 +18,14 @@ use crate::{
         ClientMessage, CloseReason, ErrorCode, VERSION,
         client::Empty,
         server::{
-            Closing, Entered, Failure, Presence, Records, Removed, RemovedReason, ServerMessage,
-            Welcome,
+            Closing, Entered, Failure, Presence, Records, Removed, RemovedReason, RoomView,
+            ServerMessage, Welcome,
         },
     },
 };
 
+/// Numbers of groups that are remembered, also after leaving them.
+const NUMBERS: usize = 4_096;
 /// A server that goes on breaking the order of records is asked again this much later each time, up to the second.
 const PER_HOLE: Duration = Duration::from_secs(1);
 const LONGEST_FOR_HOLES: Duration = Duration::from_secs(10);
@@ -204,6 +206,17 @@ impl Client {
         let lane = Lane::Room(removed.room);
         let jobs = self.requests.take_lost(lane, 0, true);
         self.finish_unknown(lane, jobs, out);
+    }
+
+    /// The client is in a room that it did not know, or had left.
+    pub(super) fn add_room(&mut self, view: &RoomView, keys: Keys) {
+        self.rooms.insert(view.room, Room::new(view, keys));
+        if let Some(number) = view.number {
+            self.numbers.insert(number, view.room);
+            if self.numbers.len() > NUMBERS {
+                self.numbers.pop_first();
+            }
+        }
     }
 
     /// The client is not in that room any more.

@@ -9,7 +9,7 @@ use chat_core::{
     roles::Role,
     wire::{
         CloseReason, ErrorCode, Form, ServerMessage,
-        client::{HistoryFrom, Op, Peer, Request},
+        client::{HistoryFrom, Op, Peer, Request, RoomRef},
         server::{
             Answer, Entered, MemberInfo, MemberPage, Named, Removed, RemovedReason, RoomInfo,
             RoomView, Rooms,
@@ -658,6 +658,39 @@ fn a_list_that_goes_in_circles_is_a_fault_of_the_server() {
         );
     }
     assert_eq!(script.disconnects, 1);
+}
+
+#[test]
+fn a_join_finds_a_number_that_no_earlier_life_of_the_member_has_used() {
+    let mut script = Script::in_rooms(&[]);
+    let join = |room| Command::Join {
+        room,
+        password: None,
+        key: None,
+    };
+    script.command(join(RoomRef::Number(0)));
+    for (txn, code) in [(1, ErrorCode::NotMember), (4, ErrorCode::TooOld)] {
+        let request = script.request();
+        assert_eq!(request.txn, txn);
+        script.refuse(request.id, code, None);
+    }
+    let request = script.request();
+    assert_eq!(request.txn, 16);
+    let view = RoomView {
+        last_txn: 16,
+        ..view(ROOM, 10)
+    };
+    script.ok(request.id, Answer::Join(view));
+    script.command(Command::Leave { room: ROOM });
+    let leave = script.request();
+    script.ok(leave.id, Answer::Leave(committed(11)));
+    // In this life the counter is known, whichever way the room is named.
+    for room in [RoomRef::Number(0), RoomRef::Id(ROOM)] {
+        script.command(join(room));
+        let request = script.request();
+        assert!(request.txn > leave.txn);
+        script.refuse(request.id, ErrorCode::Banned, None);
+    }
 }
 
 #[test]
