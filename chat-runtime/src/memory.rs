@@ -276,7 +276,7 @@ fn wake(waker: &mut Option<Waker>) {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, pin::pin, task::Wake};
+    use std::{future::poll_fn, task::Wake};
 
     use super::*;
 
@@ -351,10 +351,8 @@ mod tests {
         let mut near = connector.clone().seen_as(address).speaking(Framing::Message, Form::Json).open().await.unwrap();
         let mut far = transport.accept().await.unwrap();
         assert_eq!((far.address(), far.framing(), far.form()), (Some(address), Framing::Message, Form::Json));
-        let mut readable = pin!(poll_fn(|cx| far.poll_ready(cx, Interest::Read)));
-        assert!(futures_util::poll!(&mut readable).is_pending());
-        write(&mut near, &[b"{}"]).unwrap();
-        readable.await.unwrap();
+        let (written, readable) = tokio::join!(async { write(&mut near, &[b"{}"]) }, poll_fn(|cx| far.poll_ready(cx, Interest::Read)));
+        assert!(written.is_ok() && readable.is_ok());
         drop(transport);
         assert_eq!(connector.open().await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
