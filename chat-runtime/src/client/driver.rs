@@ -292,7 +292,6 @@ impl Driver {
                 ClientOutput::Event(event) => {
                     if let ClientEvent::Ended(why) = &event {
                         self.ended = true;
-                        self.replies.clear();
                         self.told.send_replace(Some(why.clone()));
                     }
                     self.events.push(event);
@@ -300,6 +299,7 @@ impl Driver {
             }
         }
         if self.ended {
+            self.replies.clear();
             // What is written is written before the task ends, but nothing new begins.
             match &mut self.phase {
                 Phase::Connected(link) => {
