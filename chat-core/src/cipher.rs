@@ -1,26 +1,37 @@
-//! The ciphers that clients apply to what is said.
+//! The ciphers that clients apply to what is said: one trait, and a type for each cipher a room can announce.
+//!
+//! | room announces | type |
+//! |---|---|
+//! | `none` | [`Plain`] |
+//! | `caesar` | [`Caesar`] |
+//! | `static_key`, `room_password` | [`Sealing`] |
 
-use core::fmt;
+mod caesar;
+mod key;
+mod sealing;
 
 use rand_core::{CryptoRng, RngCore};
-use zeroize::{Zeroize, ZeroizeOnDrop};
 
+pub(crate) use self::sealing::{KEY_WRAPPED, open_bytes, seal_bytes};
+pub use self::{
+    caesar::Caesar,
+    key::{Key, KeyTextError},
+    sealing::Sealing,
+};
 use crate::{
     id::{KeyId, MemberId, RoomId},
     wire::record::Content,
 };
 
-/// A 256-bit key.
-#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
-pub struct Key(pub [u8; 32]);
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(…)")
-    }
+/// One way to write what only some can read.
+pub trait Cipher {
+    /// Closes a text. `rng` gives the nonce where one is needed.
+    fn seal(&self, rng: &mut dyn Rng, context: &Context, text: &str) -> Content;
+    /// Opens it again.
+    fn open(&self, context: &Context, content: &Content) -> Result<String, OpenError>;
 }
 
-/// What a message is bound to, besides its key.
+/// What a message is bound to, besides its key. One that is moved to another context does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Context {
@@ -40,9 +51,12 @@ pub enum OpenError {
     /// This client has no key of that name.
     #[error("no key for it")]
     NoKey(KeyId),
-    /// It was sealed under another key, or altered.
+    /// It was sealed under another key, or altered, or moved here from elsewhere.
     #[error("wrong key, or it was altered on the way")]
     Altered,
+    /// It is too short, or of the wrong length, to have been sealed at all.
+    #[error("too short to be a sealed message")]
+    Malformed,
     /// Its form is not the one the room announces.
     #[error("not in the room's cipher")]
     WrongForm,
@@ -51,14 +65,23 @@ pub enum OpenError {
     NotText,
 }
 
-/// One way to write what only some can read.
-pub trait Cipher {
-    /// Closes a text. `rng` gives the nonce where one is needed.
-    fn seal(&self, rng: &mut dyn Rng, context: &Context, text: &str) -> Content;
-    /// Opens it again.
-    fn open(&self, context: &Context, content: &Content) -> Result<String, OpenError>;
-}
-
 /// A generator fit for keys.
 pub trait Rng: RngCore + CryptoRng {}
 impl<T: RngCore + CryptoRng> Rng for T {}
+
+/// No cipher: the text as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Plain;
+
+impl Cipher for Plain {
+    fn seal(&self, _: &mut dyn Rng, _: &Context, text: &str) -> Content {
+        Content::Plain(text.to_owned())
+    }
+
+    fn open(&self, _: &Context, content: &Content) -> Result<String, OpenError> {
+        match content {
+            Content::Plain(text) => Ok(text.clone()),
+            _ => Err(OpenError::WrongForm),
+        }
+    }
+}

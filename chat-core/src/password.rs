@@ -1,86 +1,482 @@
 //! Room passwords: OPAQUE (RFC 9807), seen from both sides.
+//!
+//! ```
+//! use chat_core::{
+//!     cipher::Key,
+//!     id::{CredentialId, KeyId},
+//!     password::{ClientLogin, ClientRegistration, Password, ServerSecret, Stretch},
+//! };
+//! use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+//!
+//! let rng = &mut ChaCha20Rng::from_seed([7; 32]); // in earnest: 32 bytes of the system's generator
+//! let stretch = Stretch::cheap(); // in earnest: Stretch::default()
+//! let password = Password::new("correct horse");
+//! let credential = CredentialId([1; 16]);
+//! let server = ServerSecret::generate(rng);
+//!
+//! // Making a room: the client's request, the server's response, the client's upload.
+//! let (registration, request) = ClientRegistration::start(rng, &password);
+//! let response = server.register(credential, &request)?;
+//! let (upload, export) = registration.finish(rng, &password, &response, &stretch)?;
+//! ServerSecret::check_upload(&upload)?;
+//! let key = Key::random(rng);
+//! let wrapped = export.wrap(rng, credential, KeyId([2; 16]), &key);
+//!
+//! // Joining it: KE1, KE2, KE3, and the room's key comes out.
+//! let (login, ke1) = ClientLogin::start(rng, &password);
+//! let (expected, ke2) = server.login(rng, credential, &upload, &ke1)?;
+//! let (ke3, export) = login.finish(&password, &ke2, &stretch)?;
+//! expected.finish(&ke3)?;
+//! assert_eq!(export.unwrap(credential, &wrapped)?, key);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+use core::fmt;
+
+use argon2::{Algorithm, Argon2, Params, Version};
 use bytes::Bytes;
+use hkdf::Hkdf;
+use opaque_ke::{
+    CipherSuite, ClientLoginFinishParameters, ClientRegistrationFinishParameters,
+    CredentialFinalization, CredentialRequest, CredentialResponse, RegistrationRequest,
+    RegistrationResponse, RegistrationUpload, Ristretto255, ServerLoginParameters,
+    ServerRegistration, ServerSetup, TripleDh,
+    errors::{InternalError, ProtocolError},
+    generic_array::{ArrayLength, GenericArray},
+    ksf::Ksf,
+};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
 
 use crate::{
-    cipher::{Key, OpenError, Rng},
+    cipher::{KEY_WRAPPED, Key, OpenError, Rng, open_bytes, seal_bytes},
     id::{CredentialId, KeyId},
     wire::record::WrappedKey,
 };
 
-/// A room's password.
+/// Lengths of the messages, in bytes. The library reads what it needs and ignores the rest; a message here has one
+/// length and no other.
+mod length {
+    pub(super) const SERVER_SECRET: usize = 128;
+    pub(super) const REQUEST: usize = 32;
+    pub(super) const RESPONSE: usize = 64;
+    pub(super) const UPLOAD: usize = 192;
+    pub(super) const KE1: usize = 96;
+    pub(super) const KE2: usize = 320;
+    pub(super) const KE3: usize = 64;
+}
+
+/// A room's password: its UTF-8 bytes, unchanged. Wiped when dropped, never printed.
+///
+/// Any text is one, the empty one too. One of more than [`Password::MAX_BYTES`] cannot be registered and is nobody's:
+/// see [`Password::fits`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(Zeroizing<String>);
 
+impl Password {
+    /// The longest password OPAQUE takes, in bytes.
+    pub const MAX_BYTES: usize = u16::MAX as usize;
+
+    /// Takes a text as a password.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// Whether it is short enough to be registered.
+    pub fn fits(&self) -> bool {
+        self.0.len() <= Self::MAX_BYTES
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
 /// How a password is stretched: Argon2id with the parameters of the specification unless a test says otherwise.
-#[derive(Clone, Debug, Default)]
-pub struct Stretch(());
+///
+/// The parameters are never sent: both ends of a registration's life must use the same ones. With the default a
+/// `finish` takes 64 MiB and some tenths of a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+}
 
-/// The server's OPAQUE secret: for the whole server, kept outside the log.
-#[derive(Clone)]
-pub struct ServerSecret(());
+impl Default for Stretch {
+    fn default() -> Self {
+        Self {
+            memory_kib: 65_536,
+            passes: 3,
+            lanes: 4,
+        }
+    }
+}
 
-/// A message of the exchange is not what it should be.
+impl Stretch {
+    /// Cheap, for tests and simulations: Argon2id with the least that it takes. **Protects nothing** and opens no
+    /// registration that was made with the default, nor the other way round.
+    pub fn cheap() -> Self {
+        Self {
+            memory_kib: 8,
+            passes: 1,
+            lanes: 1,
+        }
+    }
+}
+
+/// A stretch as the library wants it, and apart, so that the library's trait is none of our callers' business.
+#[derive(Default)]
+struct Argon2id(Stretch);
+
+impl Ksf for Argon2id {
+    fn hash<L: ArrayLength<u8>>(
+        &self,
+        input: GenericArray<u8, L>,
+    ) -> Result<GenericArray<u8, L>, InternalError> {
+        let Stretch {
+            memory_kib,
+            passes,
+            lanes,
+        } = self.0;
+        let params =
+            Params::new(memory_kib, passes, lanes, None).map_err(|_| InternalError::KsfError)?;
+        let mut output = GenericArray::default();
+        // OPAQUE's input is already unique to the registration, so the salt has nothing to add.
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into(&input, &[0; 16], &mut output)
+            .map_err(|_| InternalError::KsfError)?;
+        Ok(output)
+    }
+}
+
+/// The suite of the specification.
+struct Suite;
+
+impl CipherSuite for Suite {
+    type OprfCs = Ristretto255;
+    type KeyExchange = TripleDh<Ristretto255, Sha512>;
+    type Ksf = Argon2id;
+}
+
+/// A message of the exchange is not what it should be: of another length, or no point of the curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed OPAQUE message")]
 pub struct Malformed;
 
-/// The server's half of a login.
-pub struct ServerLogin(());
-
-/// The client's half of a registration.
-pub struct ClientRegistration(());
-
-/// The client's half of a login.
-pub struct ClientLogin(());
-
-/// What a login or a registration leaves to the client alone.
-pub struct ExportKey(Zeroizing<[u8; 64]>);
-
 /// Why a login failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum LoginError {
+    /// The password is not the registered one. (Or the other side's message was altered: OPAQUE cannot tell.)
     #[error("wrong password")]
     WrongPassword,
+    /// The other side's message is not what it should be.
     #[error("malformed OPAQUE message")]
     Malformed,
 }
 
-#[allow(missing_docs, unused)]
-mod skeleton {
-    use super::*;
-    impl Password {
-        pub fn new(text: impl Into<String>) -> Self { unreachable!() }
+impl From<Malformed> for LoginError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
     }
-    impl Stretch {
-        /// Cheap, for tests and simulations.
-        pub fn cheap() -> Self { unreachable!() }
+}
+
+/// The server's OPAQUE secret: for the whole server, kept outside the log. Losing it makes every room's password
+/// useless; with it and the log passwords can be guessed offline. Never printed.
+#[derive(Clone)]
+pub struct ServerSecret(ServerSetup<Suite>);
+
+impl ServerSecret {
+    /// A new one.
+    pub fn generate(mut rng: &mut dyn Rng) -> Self {
+        Self(ServerSetup::new(&mut rng))
     }
-    impl ServerSecret {
-        pub fn generate(rng: &mut dyn Rng) -> Self { unreachable!() }
-        pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> { unreachable!() }
-        pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> { unreachable!() }
-        pub fn register(&self, credential: CredentialId, request: &[u8]) -> Result<Bytes, Malformed> { unreachable!() }
-        /// Whether an upload is well formed.
-        pub fn check_upload(upload: &[u8]) -> Result<(), Malformed> { unreachable!() }
-        pub fn login(&self, rng: &mut dyn Rng, credential: CredentialId, upload: &[u8], ke1: &[u8]) -> Result<(ServerLogin, Bytes), Malformed> { unreachable!() }
+
+    /// As it is kept: 128 bytes.
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.0.serialize().to_vec())
     }
-    impl ServerLogin {
-        pub fn finish(self, ke3: &[u8]) -> Result<(), LoginError> { unreachable!() }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        sized(bytes, length::SERVER_SECRET, ServerSetup::deserialize).map(Self)
     }
-    impl ClientRegistration {
-        pub fn start(rng: &mut dyn Rng, password: &Password) -> (Self, Bytes) { unreachable!() }
-        pub fn finish(self, rng: &mut dyn Rng, password: &Password, response: &[u8], stretch: &Stretch) -> Result<(Bytes, ExportKey), Malformed> { unreachable!() }
+
+    /// Answers a registration's request. Nothing is to be remembered but the credential, which must be new.
+    pub fn register(&self, credential: CredentialId, request: &[u8]) -> Result<Bytes, Malformed> {
+        let request = sized(request, length::REQUEST, RegistrationRequest::deserialize)?;
+        let result =
+            ServerRegistration::start(&self.0, request, &credential.0).map_err(|_| Malformed)?;
+        Ok(Bytes::copy_from_slice(&result.message.serialize()))
     }
-    impl ClientLogin {
-        pub fn start(rng: &mut dyn Rng, password: &Password) -> (Self, Bytes) { unreachable!() }
-        pub fn finish(self, password: &Password, ke2: &[u8], stretch: &Stretch) -> Result<(Bytes, ExportKey), LoginError> { unreachable!() }
+
+    /// Whether an upload is well formed.
+    pub fn check_upload(upload: &[u8]) -> Result<(), Malformed> {
+        sized(
+            upload,
+            length::UPLOAD,
+            RegistrationUpload::<Suite>::deserialize,
+        )
+        .map(drop)
     }
-    impl ExportKey {
-        pub fn wrap(&self, rng: &mut dyn Rng, credential: CredentialId, id: KeyId, key: &Key) -> WrappedKey { unreachable!() }
-        pub fn unwrap(&self, credential: CredentialId, wrapped: &WrappedKey) -> Result<Key, OpenError> { unreachable!() }
+
+    /// Answers a login's KE1 with KE2, and remembers what KE3 must be.
+    pub fn login(
+        &self,
+        mut rng: &mut dyn Rng,
+        credential: CredentialId,
+        upload: &[u8],
+        ke1: &[u8],
+    ) -> Result<(ServerLogin, Bytes), Malformed> {
+        let upload = sized(upload, length::UPLOAD, ServerRegistration::deserialize)?;
+        let ke1 = sized(ke1, length::KE1, CredentialRequest::deserialize)?;
+        let parameters = ServerLoginParameters::default();
+        let result = opaque_ke::ServerLogin::start(
+            &mut rng,
+            &self.0,
+            Some(upload),
+            ke1,
+            &credential.0,
+            parameters,
+        )
+        .map_err(|_| Malformed)?;
+        Ok((
+            ServerLogin(result.state),
+            Bytes::copy_from_slice(&result.message.serialize()),
+        ))
     }
-    impl std::fmt::Debug for Password { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("Password(…)") } }
+}
+
+impl fmt::Debug for ServerSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerSecret(…)")
+    }
+}
+
+/// The server's half of a login: what KE3 must be.
+pub struct ServerLogin(opaque_ke::ServerLogin<Suite>);
+
+impl ServerLogin {
+    /// Checks KE3. `Ok`: the client knows the password.
+    pub fn finish(self, ke3: &[u8]) -> Result<(), LoginError> {
+        let ke3 = sized(ke3, length::KE3, CredentialFinalization::deserialize)?;
+        self.0
+            .finish(ke3, ServerLoginParameters::default())
+            .map_err(login_error)?;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ServerLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerLogin(…)")
+    }
+}
+
+/// The client's half of a registration.
+pub struct ClientRegistration(opaque_ke::ClientRegistration<Suite>);
+
+impl ClientRegistration {
+    /// Begins: the request for the server.
+    pub fn start(mut rng: &mut dyn Rng, password: &Password) -> (Self, Bytes) {
+        let result = opaque_ke::ClientRegistration::start(&mut rng, password.0.as_bytes())
+            .expect("a text of any length can be hashed to the curve");
+        (
+            Self(result.state),
+            Bytes::copy_from_slice(&result.message.serialize()),
+        )
+    }
+
+    /// Ends: the upload for the server, and the export key. Stretches the password: see [`Stretch`].
+    ///
+    /// # Errors
+    /// The response is malformed or is the request sent back, or the password does not [fit](Password::fits).
+    pub fn finish(
+        self,
+        mut rng: &mut dyn Rng,
+        password: &Password,
+        response: &[u8],
+        stretch: &Stretch,
+    ) -> Result<(Bytes, ExportKey), Malformed> {
+        let response = sized(
+            response,
+            length::RESPONSE,
+            RegistrationResponse::deserialize,
+        )?;
+        let ksf = Argon2id(*stretch);
+        let parameters = ClientRegistrationFinishParameters {
+            ksf: Some(&ksf),
+            ..Default::default()
+        };
+        let result = self
+            .0
+            .finish(&mut rng, password.0.as_bytes(), response, parameters)
+            .map_err(|_| Malformed)?;
+        Ok((
+            Bytes::copy_from_slice(&result.message.serialize()),
+            ExportKey::new(result.export_key.into()),
+        ))
+    }
+}
+
+impl fmt::Debug for ClientRegistration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientRegistration(…)")
+    }
+}
+
+/// The client's half of a login.
+pub struct ClientLogin {
+    state: opaque_ke::ClientLogin<Suite>,
+    /// The library wants a generator at the end as well, though this suite draws nothing from it.
+    seed: Zeroizing<[u8; 32]>,
+}
+
+impl ClientLogin {
+    /// Begins: KE1 for the server.
+    pub fn start(mut rng: &mut dyn Rng, password: &Password) -> (Self, Bytes) {
+        let result = opaque_ke::ClientLogin::start(&mut rng, password.0.as_bytes())
+            .expect("a text of any length can be hashed to the curve");
+        let mut seed = Zeroizing::new([0; 32]);
+        rng.fill_bytes(seed.as_mut());
+        (
+            Self {
+                state: result.state,
+                seed,
+            },
+            Bytes::copy_from_slice(&result.message.serialize()),
+        )
+    }
+
+    /// Ends: KE3 for the server, and the export key. Stretches the password: see [`Stretch`].
+    pub fn finish(
+        self,
+        password: &Password,
+        ke2: &[u8],
+        stretch: &Stretch,
+    ) -> Result<(Bytes, ExportKey), LoginError> {
+        if !password.fits() {
+            return Err(LoginError::WrongPassword);
+        }
+        let ke2 = sized(ke2, length::KE2, CredentialResponse::deserialize)?;
+        let ksf = Argon2id(*stretch);
+        let parameters = ClientLoginFinishParameters {
+            ksf: Some(&ksf),
+            ..Default::default()
+        };
+        let mut rng = ChaCha20Rng::from_seed(*self.seed);
+        let result = self
+            .state
+            .finish(&mut rng, password.0.as_bytes(), ke2, parameters)
+            .map_err(login_error)?;
+        Ok((
+            Bytes::copy_from_slice(&result.message.serialize()),
+            ExportKey::new(result.export_key.into()),
+        ))
+    }
+}
+
+impl fmt::Debug for ClientLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientLogin(…)")
+    }
+}
+
+/// What a login or a registration leaves to the client alone: the same 64 bytes at every login with the same
+/// registration. Room keys are wrapped under it. Wiped when dropped, never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ExportKey(Zeroizing<[u8; 64]>);
+
+impl ExportKey {
+    /// From the bytes an OPAQUE library gave.
+    pub fn new(bytes: [u8; 64]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 64] {
+        &self.0
+    }
+
+    /// Wraps a room key, for this registration and under this name only.
+    pub fn wrap(
+        &self,
+        rng: &mut dyn Rng,
+        credential: CredentialId,
+        id: KeyId,
+        key: &Key,
+    ) -> WrappedKey {
+        let wrapped = seal_bytes(
+            rng,
+            &self.wrap_key(),
+            &wrap_associated(credential, id),
+            &key.0,
+        );
+        WrappedKey { id, wrapped }
+    }
+
+    /// Unwraps it again.
+    ///
+    /// # Errors
+    /// `Malformed`: it has not the length of a wrapped key. `Altered`: it was wrapped under another export key, for
+    /// another registration or name, or altered.
+    pub fn unwrap(&self, credential: CredentialId, wrapped: &WrappedKey) -> Result<Key, OpenError> {
+        if wrapped.wrapped.len() != KEY_WRAPPED {
+            return Err(OpenError::Malformed);
+        }
+        let bytes = open_bytes(
+            &self.wrap_key(),
+            &wrap_associated(credential, wrapped.id),
+            &wrapped.wrapped,
+        )?;
+        let mut key = Key([0; 32]);
+        key.0.copy_from_slice(&bytes);
+        Ok(key)
+    }
+
+    fn wrap_key(&self) -> Key {
+        let mut key = Key([0; 32]);
+        Hkdf::<Sha256>::new(None, &self.0[..])
+            .expand(b"chat.v1 wrap", &mut key.0)
+            .expect("32 bytes are within what HKDF gives");
+        key
+    }
+}
+
+impl fmt::Debug for ExportKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExportKey(…)")
+    }
+}
+
+/// What a wrapped key is bound to.
+fn wrap_associated(credential: CredentialId, id: KeyId) -> [u8; 32] {
+    let mut aad = [0; 32];
+    aad[..16].copy_from_slice(&credential.0);
+    aad[16..].copy_from_slice(&id.0);
+    aad
+}
+
+/// Reads a message of exactly that length.
+fn sized<T>(
+    bytes: &[u8],
+    length: usize,
+    read: impl FnOnce(&[u8]) -> Result<T, ProtocolError>,
+) -> Result<T, Malformed> {
+    if bytes.len() == length {
+        read(bytes).map_err(|_| Malformed)
+    } else {
+        Err(Malformed)
+    }
+}
+
+fn login_error(error: ProtocolError) -> LoginError {
+    match error {
+        ProtocolError::InvalidLoginError => LoginError::WrongPassword,
+        _ => LoginError::Malformed,
+    }
 }
