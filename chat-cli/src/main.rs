@@ -8,6 +8,7 @@ mod command_line;
 mod config;
 mod exit;
 mod identity;
+mod json_line;
 mod open_files;
 mod random;
 mod serve;
