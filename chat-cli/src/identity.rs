@@ -9,7 +9,7 @@ use std::{
 use chat_core::id::Secret;
 use zeroize::Zeroizing;
 
-use crate::{exit::Failure, random};
+use crate::exit::Failure;
 
 /// The member's secret and, where a file keeps it, that file, locked until this is dropped.
 #[derive(Debug)]
@@ -21,10 +21,8 @@ pub(crate) struct Identity {
 impl Identity {
     /// A new member, forgotten when this process ends.
     pub(crate) fn passing() -> Result<Self, Failure> {
-        Ok(Self {
-            secret: Secret(random::bytes()?),
-            file: None,
-        })
+        let secret = chat_runtime::member_secret().map_err(no_randomness)?;
+        Ok(Self { secret, file: None })
     }
 
     /// The member that the file keeps. A missing (or empty) file is given a new secret, readable by its owner alone.
@@ -50,7 +48,7 @@ impl Identity {
             .map_err(fault)?;
         let mut secret = Zeroizing::new([0; 32]);
         if text.is_empty() {
-            *secret = random::bytes()?;
+            *secret = chat_runtime::member_secret().map_err(no_randomness)?.0;
             let line = Zeroizing::new(format!("{}\n", hex::encode(*secret)));
             file.seek(SeekFrom::Start(0))
                 .and_then(|_| file.write_all(line.as_bytes()))
@@ -71,6 +69,11 @@ impl Identity {
     pub(crate) fn is_kept(&self) -> bool {
         self.file.is_some()
     }
+}
+
+/// For every use of the system's generator.
+pub(crate) fn no_randomness(error: io::Error) -> Failure {
+    Failure::Fault(format!("the system gives no random bytes: {error}"))
 }
 
 /// Hexadecimal digits of a secret.

@@ -10,7 +10,6 @@ mod exit;
 mod identity;
 mod json_line;
 mod open_files;
-mod random;
 mod serve;
 mod signals;
 
