@@ -35,7 +35,7 @@ impl Default for ServerConfig {
             tcp: vec![ListenAddress::default()],
             lobby: true,
             lobby_cipher: LobbyCipher::default(),
-            history: 1_000,
+            history: u32::try_from(chat_runtime::MemoryLog::KEEP).unwrap_or(u32::MAX),
             log_format: Format::default(),
             limits: Limits::default(),
         }

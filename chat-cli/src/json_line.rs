@@ -12,7 +12,10 @@ use serde_json::{
 /// Writes a value on one line, without the line break.
 pub(crate) fn to_string(value: &Value) -> String {
     let mut out = Vec::new();
-    let written = value.serialize(&mut Serializer::with_formatter(&mut out, Harmless(CompactFormatter)));
+    let written = value.serialize(&mut Serializer::with_formatter(
+        &mut out,
+        Harmless(CompactFormatter),
+    ));
     debug_assert!(written.is_ok(), "a value in memory is written to memory");
     String::from_utf8_lossy(&out).into_owned()
 }
@@ -20,7 +23,11 @@ pub(crate) fn to_string(value: &Value) -> String {
 struct Harmless(CompactFormatter);
 
 impl Formatter for Harmless {
-    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
         let mut rest = fragment;
         while let Some(at) = rest.find(needs_escape) {
             let (before, from) = rest.split_at(at);
