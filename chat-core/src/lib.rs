@@ -8,6 +8,8 @@ pub mod limits;
 pub mod log;
 pub mod nick;
 pub mod password;
+mod rate;
 pub mod roles;
+mod state;
 pub mod time;
 pub mod wire;

@@ -6,8 +6,10 @@ mod client;
 mod clock;
 mod connection;
 mod driver;
+mod link;
 mod log;
 pub mod memory;
+mod outbox;
 mod random;
 mod server;
 

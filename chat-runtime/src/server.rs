@@ -14,14 +14,14 @@ use chat_core::{
 use tokio::{
     runtime::Handle,
     sync::{broadcast, mpsc, watch},
-    task::AbortHandle,
+    task::{AbortHandle, coop::unconstrained},
     time::{Duration, timeout},
 };
 
 use crate::{
     Connection, Log, MemoryLog, Transport, accept,
     clock::Clock,
-    driver::{Driver, Order},
+    driver::{Driver, Order, Parts},
     random,
 };
 
@@ -238,11 +238,21 @@ impl ServerBuilder {
         let (alive, ended) = watch::channel(());
         let accepting = self.transports.into_iter().map(|t| runtime.spawn(accept::run(t, orders.clone())).abort_handle());
         let accepting: Vec<AbortHandle> = accepting.collect();
-        let driver = Driver::new(hub, out, clock, self.limits.clone(), log, received, events.clone(), accepting.clone());
-        let driver = runtime.spawn(async move {
+        let driver = Driver::new(Parts {
+            hub,
+            out,
+            clock,
+            limits: self.limits.clone(),
+            log,
+            orders: received,
+            events: events.clone(),
+            accepting: accepting.clone(),
+        });
+        // The driver bounds its turns itself, by what they cost.
+        let driver = runtime.spawn(unconstrained(async move {
             let _alive = alive;
             driver.await;
-        });
+        }));
         let mut tasks = accepting;
         tasks.push(driver.abort_handle());
         Ok(Server {

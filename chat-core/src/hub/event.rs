@@ -56,3 +56,13 @@ pub enum RoomLabel {
     /// A group whose number is not known here (yet).
     Id(RoomId),
 }
+
+impl core::fmt::Display for RoomLabel {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Lobby => f.write_str("lobby"),
+            Self::Number(number) => write!(f, "group {number}"),
+            Self::Id(id) => write!(f, "group {id}"),
+        }
+    }
+}

@@ -42,8 +42,9 @@ pub enum Input<'a> {
         bytes: &'a [u8],
     },
     /// A fan-out did not fit into the connection's outbox. The driver has flagged the connection: it skips this and
-    /// all further fan-outs to it until [`Output::Resume`], and says so before it hands in anything else, once for each
-    /// place skipped until then. Only fan-outs are skipped, never a `Send`.
+    /// all further fan-outs to it until [`Output::Resume`]. It says so before it hands in anything else: once for this
+    /// fan-out, and once for each further one that it skipped while it emptied the queue. What it skips after that, or
+    /// after [`Output::Block`], the hub knows of. Only fan-outs are skipped, never a `Send`.
     Blocked {
         /// Whose outbox.
         conn: ConnId,

@@ -1,11 +1,54 @@
 //! The server as a state machine.
+//!
+//! See the crate's page for the loop that drives it, and [`Input`] and [`Output`] for the duties in that loop.
 
+mod answers;
+mod audience;
+mod catchup;
+mod directory;
 mod event;
+mod greeting;
+mod guesses;
 mod io;
+mod pipeline;
+mod presence;
 mod recipients;
+mod requests;
+mod rooms;
+mod session;
+mod sessions;
+mod timers;
 
-pub use self::{event::{Event, RoomLabel}, io::{Framing, Input, Output, Outputs, ReadToken, RoomPlace}, recipients::Recipients};
-use crate::{limits::Limits, password::ServerSecret, time::{Monotonic, Now}, wire::{record::CipherKind, server::Durability}};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore, SeedableRng};
+
+pub use self::{
+    event::{Event, RoomLabel},
+    io::{Framing, Input, Output, Outputs, ReadToken, RoomPlace},
+    recipients::Recipients,
+};
+use self::{
+    answers::Origin,
+    guesses::Guesses,
+    pipeline::Pipeline,
+    rooms::Room,
+    sessions::Sessions,
+    timers::{Timer, Timers},
+};
+use crate::{
+    id::{ConnId, MemberId, Partition, Place, RoomId},
+    limits::{LimitError, Limits},
+    log::{AppendRefused, LogUnavailable, Page, Query},
+    password::ServerSecret,
+    state::{directory::Directory, freeze},
+    time::{Monotonic, Now},
+    wire::{CloseReason, record::CipherKind, server::Durability},
+};
 
 /// What a hub is given at its beginning.
 #[derive(Clone)]
@@ -19,8 +62,10 @@ pub struct Config {
     pub durability: Durability,
     /// This program's name and version, for clients.
     pub agent: String,
-    /// Names this hub among those on one log, and this life of it. Both in one: random, below 2⁵³.
+    /// Names this hub among those on one log, and this life of it: random, below 2⁵³.
     pub node: u64,
+    /// Whether this hub is the only one on its log. It then takes over the nicks that an earlier life held.
+    pub alone: bool,
     /// The server's OPAQUE secret.
     pub secret: ServerSecret,
     /// Seeds everything random. 32 bytes from the system's generator.
@@ -28,7 +73,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Default limits, a plain lobby, durability `memory`.
+    /// Default limits, a plain lobby, durability `memory`, alone.
     pub fn new(secret: ServerSecret, node: u64, seed: [u8; 32]) -> Self {
         Self {
             limits: Limits::default(),
@@ -36,20 +81,239 @@ impl Config {
             durability: Durability::Memory,
             agent: concat!("chat-core/", env!("CARGO_PKG_VERSION")).to_owned(),
             node,
+            alone: true,
             secret,
             seed,
         }
     }
 }
 
-/// The hub.
-pub struct Hub(());
+/// The server: sessions, the directory, the rooms with people here, and what is on its way between them.
+pub struct Hub {
+    config: Config,
+    rng: ChaCha20Rng,
+    sessions: Sessions,
+    /// Who is connected here, and on which connection.
+    online: BTreeMap<MemberId, ConnId>,
+    /// Members whose connection broke, and until when their nick is held.
+    grace: BTreeMap<MemberId, Monotonic>,
+    /// Members that hold no nick, and until when their memberships are kept.
+    expiry: BTreeMap<MemberId, Monotonic>,
+    /// Members that said `bye` and do not keep their secret: they cannot come back.
+    leaving: BTreeSet<MemberId>,
+    /// Admitted connections of each address.
+    addresses: BTreeMap<IpAddr, u32>,
+    directory: Pipeline<Directory, directory::Proposal>,
+    rooms: BTreeMap<RoomId, Room>,
+    reads: BTreeMap<ReadToken, Reading>,
+    next_read: u64,
+    guesses: Guesses,
+    guesses_armed: bool,
+    timers: Timers,
+    closing: Option<CloseReason>,
+}
 
-#[allow(missing_docs, unused)]
+/// What a read is for.
+#[derive(Debug)]
+enum Reading {
+    /// To take in what is new in a partition.
+    Follow,
+    /// To answer a request for history.
+    History { origin: Origin, member: MemberId, room: RoomId },
+    /// To send a connection what it missed.
+    CatchUp { conn: ConnId, room: RoomId },
+}
+
 impl Hub {
-    /// Fails when a limit cannot be.
-    pub fn new(config: Config, now: Now, out: &mut Outputs) -> Result<Self, crate::limits::LimitError> { unreachable!() }
-    pub fn handle_input(&mut self, now: Now, input: Input<'_>, out: &mut Outputs) { unreachable!() }
-    pub fn handle_timeout(&mut self, now: Now, out: &mut Outputs) { unreachable!() }
-    pub fn poll_timeout(&self) -> Option<Monotonic> { unreachable!() }
+    /// A hub over a log that may have records already. What it asks of its driver from the first moment is in `out`.
+    ///
+    /// # Errors
+    /// A limit that is 0 or contradicts another.
+    pub fn new(config: Config, now: Now, out: &mut Outputs) -> Result<Self, LimitError> {
+        config.limits.check()?;
+        let mut hub = Self {
+            rng: ChaCha20Rng::from_seed(config.seed),
+            sessions: Sessions::default(),
+            online: BTreeMap::new(),
+            grace: BTreeMap::new(),
+            expiry: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            addresses: BTreeMap::new(),
+            directory: Pipeline::new(),
+            rooms: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            next_read: 0,
+            guesses: Guesses::default(),
+            guesses_armed: false,
+            timers: Timers::default(),
+            closing: None,
+            config,
+        };
+        hub.pump_directory(now, out);
+        if hub.config.lobby.is_some() {
+            hub.load(now, RoomId::LOBBY, out);
+        }
+        Ok(hub)
+    }
+
+    /// Takes in one thing that happened.
+    ///
+    /// Nothing that a peer does is an error here: it is answered, or its connection is closed with a reason.
+    pub fn handle_input(&mut self, now: Now, input: Input<'_>, out: &mut Outputs) {
+        match input {
+            Input::Connected { conn, address, framing, form } => self.connected(now, conn, address, framing, form, out),
+            Input::Received { conn, bytes } => self.received(now, conn, bytes, out),
+            Input::Blocked { conn, place } => self.blocked(conn, place),
+            Input::Drained { conn } => self.drained(conn, out),
+            Input::Disconnected { conn } => self.disconnected(now, conn, out),
+            Input::Committed { partition, head } => self.committed(now, partition, head, out),
+            Input::Refused { partition, why } => self.refused(now, partition, why, out),
+            Input::Unknown { partition } => self.unknown(now, partition, out),
+            Input::Page { partition, token, page } => self.page(now, partition, token, page, out),
+            Input::Shutdown { restarting } => self.shutdown(now, restarting, out),
+        }
+    }
+
+    /// Does what is due by now.
+    pub fn handle_timeout(&mut self, now: Now, out: &mut Outputs) {
+        while let Some(timer) = self.timers.pop(now.monotonic) {
+            match timer {
+                Timer::Session(conn) => self.session_due(now, conn, out),
+                Timer::Grace(member) => self.grace_over(now, member, out),
+                Timer::Expiry(member) => self.memberships_over(now, member, out),
+                Timer::Presence(room) => self.tell_presence(room, out),
+                Timer::Unload(room) => self.unload(now, room, out),
+                Timer::Retry(Partition::Directory) => self.pump_directory(now, out),
+                Timer::Retry(Partition::Room(room)) => self.pump_room(now, room, out),
+                Timer::Guesses => self.sweep_guesses(now),
+            }
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) must be called, if nothing else happens before. O(1) amortised.
+    pub fn poll_timeout(&self) -> Option<Monotonic> {
+        self.timers.next()
+    }
+
+    /// Connections that were admitted and have not ended.
+    pub fn connections(&self) -> usize {
+        self.sessions.admitted()
+    }
+
+    /// The state of a partition as of its place, as a snapshot would keep it; none while it is not in use here. Two hubs
+    /// at one place give the same bytes.
+    pub fn state_of(&self, partition: Partition) -> Option<(Place, bytes::Bytes)> {
+        match partition {
+            Partition::Directory => self.directory.is_live().then(|| (self.directory.place, freeze(&self.directory.state))),
+            Partition::Room(room) => {
+                let pipe = &self.rooms.get(&room)?.pipe;
+                pipe.is_live().then(|| (pipe.place, freeze(&pipe.state)))
+            }
+        }
+    }
+
+    fn committed(&mut self, now: Now, partition: Partition, head: Place, out: &mut Outputs) {
+        match partition {
+            Partition::Directory => {
+                let mut taken = Vec::new();
+                self.directory.committed(head, &mut taken);
+                self.settle_directory(now, taken, out);
+                self.pump_directory(now, out);
+            }
+            Partition::Room(id) => {
+                let mut taken = Vec::new();
+                if let Some(room) = self.rooms.get_mut(&id) {
+                    room.pipe.committed(head, &mut taken);
+                }
+                self.settle_room(now, id, taken, out);
+                self.pump_room(now, id, out);
+            }
+        }
+    }
+
+    fn refused(&mut self, now: Now, partition: Partition, why: AppendRefused, out: &mut Outputs) {
+        if why == AppendRefused::Unavailable {
+            out.push(Output::Event(Event::LogTrouble { detail: why.to_string() }));
+        }
+        match partition {
+            Partition::Directory => {
+                let failed = self.directory.refused(why);
+                self.fail_directory(now, failed, out);
+                if why == AppendRefused::Mismatch {
+                    self.pump_directory(now, out);
+                }
+            }
+            Partition::Room(id) => {
+                let Some(room) = self.rooms.get_mut(&id) else { return };
+                let failed = room.pipe.refused(why);
+                self.fail_room(now, id, failed, out);
+                if why == AppendRefused::Mismatch {
+                    self.pump_room(now, id, out);
+                }
+            }
+        }
+    }
+
+    fn unknown(&mut self, now: Now, partition: Partition, out: &mut Outputs) {
+        match partition {
+            Partition::Directory => {
+                self.directory.unknown();
+                self.pump_directory(now, out);
+            }
+            Partition::Room(id) => {
+                if let Some(room) = self.rooms.get_mut(&id) {
+                    room.pipe.unknown();
+                }
+                self.pump_room(now, id, out);
+            }
+        }
+    }
+
+    fn page(&mut self, now: Now, partition: Partition, token: Option<ReadToken>, page: Result<Page, LogUnavailable>, out: &mut Outputs) {
+        match token.map(|token| self.reads.remove(&token)) {
+            // A read that nobody waits for any more.
+            Some(None) => {}
+            Some(Some(Reading::History { origin, member, room })) => self.history_read(origin, member, room, page, out),
+            Some(Some(Reading::CatchUp { conn, room })) => self.missed_read(now, conn, token, room, page, out),
+            None | Some(Some(Reading::Follow)) => match partition {
+                Partition::Directory => self.directory_page(now, token, page, out),
+                Partition::Room(room) => self.room_page(now, room, token, page, out),
+            },
+        }
+    }
+
+    fn shutdown(&mut self, now: Now, restarting: bool, out: &mut Outputs) {
+        let reason = if restarting { CloseReason::Restarting } else { CloseReason::Stopped };
+        self.closing = Some(reason);
+        for conn in self.sessions.all() {
+            self.close(now, conn, reason, "", out);
+        }
+        self.tell_closed(out);
+    }
+
+    /// Says that all is over, once, when it is.
+    fn tell_closed(&mut self, out: &mut Outputs) {
+        if self.closing.is_some() && self.sessions.is_empty() {
+            out.push(Output::Event(Event::Closed));
+        }
+    }
+
+    fn read(&mut self, partition: Partition, query: Query, reading: Reading, out: &mut Outputs) -> ReadToken {
+        let token = ReadToken(self.next_read);
+        self.next_read += 1;
+        self.reads.insert(token, reading);
+        out.push(Output::Read { token, partition, query });
+        token
+    }
+
+    /// Asks the log again in a while.
+    fn retry(&mut self, now: Now, partition: Partition) {
+        self.timers.arm(now.monotonic + core::time::Duration::from_secs(1), Timer::Retry(partition));
+    }
+
+    fn random_id(&mut self) -> [u8; 16] {
+        let mut id = [0; 16];
+        self.rng.fill_bytes(&mut id);
+        id
+    }
 }

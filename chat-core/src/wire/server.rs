@@ -405,3 +405,8 @@ impl<'de> Deserialize<'de> for Done {
     }
 }
 
+
+impl ServerMessage {
+    /// The number of `records`, for those who put the frame together from stored records.
+    pub(crate) const RECORDS: u16 = 5;
+}

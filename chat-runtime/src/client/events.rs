@@ -116,3 +116,57 @@ impl Queue {
 fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        task::Wake,
+        time::Duration,
+    };
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn event(ms: u64) -> ClientEvent {
+        ClientEvent::Disconnected { retry_in: Some(Duration::from_millis(ms)) }
+    }
+
+    #[test]
+    fn the_writer_is_woken_when_half_is_read() {
+        let (mut events, queue) = pair();
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut cx = Context::from_waker(&waker);
+        (0..4).for_each(|ms| queue.push(event(ms)));
+        assert!(queue.poll_room(&mut cx, 5).is_ready() && queue.poll_room(&mut cx, 4).is_pending());
+        assert_eq!(events.poll_next(&mut cx), Poll::Ready(Some(event(0))));
+        assert!(!woken.0.load(Ordering::SeqCst));
+        assert_eq!(events.poll_next(&mut cx), Poll::Ready(Some(event(1))));
+        assert!(woken.0.load(Ordering::SeqCst) && queue.poll_room(&mut cx, 4).is_ready());
+    }
+
+    #[test]
+    fn events_are_kept_when_the_client_ends_and_thrown_away_when_nobody_reads() {
+        let (mut events, queue) = pair();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(events.poll_next(&mut cx).is_pending());
+        queue.push(event(7));
+        drop(queue);
+        assert_eq!(events.poll_next(&mut cx), Poll::Ready(Some(event(7))));
+        assert_eq!(events.poll_next(&mut cx), Poll::Ready(None));
+
+        let (events, queue) = pair();
+        queue.push(event(1));
+        drop(events);
+        queue.push(event(2));
+        assert!(queue.poll_room(&mut cx, 1).is_ready());
+    }
+}

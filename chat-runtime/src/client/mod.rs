@@ -57,7 +57,7 @@ impl Client {
         let (orders, received) = mpsc::unbounded_channel();
         let (told, ended) = watch::channel(None);
         let (events, queue) = events::pair();
-        tokio::spawn(driver::Driver::new(Box::new(connector), config, received, queue, told));
+        tokio::spawn(driver::Driver::new(Arc::new(connector), config, received, queue, told));
         (Self { orders, unfinished: Arc::default(), ended }, events)
     }
 

@@ -1,0 +1,256 @@
+//! The one connection of a client: its phases, its clocks, its bytes.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use rand_core::RngCore;
+
+use crate::{
+    hub::Framing,
+    id::RoomId,
+    time::Monotonic,
+    wire::{
+        ClientMessage, Decoder, Form, Frame, SERVER_FRAME_BYTES,
+        client::Ping,
+    },
+};
+
+use super::io::{ClientOutput, ClientOutputs, Ended};
+
+/// Time for an answer to `hello`. A server gives the client 10 s for the whole of it.
+const GREETING: Duration = Duration::from_secs(15);
+/// Time for the end of a connection: for the server's word after `bye`, and for the driver's after `Disconnect`.
+pub(super) const FAREWELL: Duration = Duration::from_secs(2);
+/// Reconnecting: the first delay is below this, and each bound is twice the one before…
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+/// …up to this.
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
+/// A server that asks for pings in less than this is not listened to.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Where the connection stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Phase {
+    /// Not started.
+    New,
+    /// The driver is making one.
+    Connecting,
+    /// `hello` is sent.
+    Greeting { until: Monotonic },
+    /// `hello` was refused; the application looks for another name.
+    Refused,
+    /// The same, but the connection has ended meanwhile. The next name makes another.
+    Parked,
+    /// Welcomed.
+    Up,
+    /// `bye` is sent.
+    Bye { until: Monotonic },
+    /// The driver was asked to end it.
+    Dropping { then: Then, until: Option<Monotonic> },
+    /// There is none; the next try is made then.
+    Waiting { until: Monotonic },
+    /// Never again.
+    Ended,
+}
+
+/// What comes after the end of a connection.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Then {
+    End(Ended),
+    /// Another one, not before so long from now.
+    Retry { not_before: Duration },
+    /// The application looks for another name.
+    Park,
+    /// Another one at once: the application has chosen a name.
+    Connect,
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) phase: Phase,
+    form: Form,
+    framing: Framing,
+    decoder: Decoder,
+    /// Whether any connection has been welcomed; until then nothing is tried again.
+    pub(super) ever_welcomed: bool,
+    /// Whether this one has.
+    pub(super) welcomed: bool,
+    /// Rooms that were presented or announced and of which nothing was said yet.
+    pub(super) awaited: BTreeSet<RoomId>,
+    /// Tries since the last success.
+    tries: u32,
+    interval: Duration,
+    said: Monotonic,
+    heard: Monotonic,
+    /// The first ping since anything was heard.
+    pinged: Option<Monotonic>,
+    nonce: u64,
+}
+
+impl Connection {
+    pub(super) fn new() -> Self {
+        Self {
+            phase: Phase::New,
+            form: Form::Postcard,
+            framing: Framing::Stream,
+            decoder: Decoder::new(SERVER_FRAME_BYTES),
+            ever_welcomed: false,
+            welcomed: false,
+            awaited: BTreeSet::new(),
+            tries: 0,
+            interval: SHORTEST_INTERVAL,
+            said: Monotonic(0),
+            heard: Monotonic(0),
+            pinged: None,
+            nonce: 0,
+        }
+    }
+
+    /// Whether requests may be sent.
+    pub(super) fn is_up(&self) -> bool {
+        self.phase == Phase::Up
+    }
+
+    /// Whether the server is listened to.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Greeting { .. } | Phase::Refused | Phase::Up | Phase::Bye { .. }
+        )
+    }
+
+    /// Asks the driver for a connection.
+    pub(super) fn connect(&mut self, out: &mut ClientOutputs) {
+        self.phase = Phase::Connecting;
+        out.push(ClientOutput::Connect);
+    }
+
+    /// The driver has made it.
+    pub(super) fn open(&mut self, now: Monotonic, framing: Framing, form: Form) {
+        self.framing = framing;
+        self.form = form;
+        self.decoder = Decoder::new(SERVER_FRAME_BYTES);
+        self.welcomed = false;
+        self.awaited.clear();
+        self.pinged = None;
+        self.said = now;
+        self.heard = now;
+        self.phase = Phase::Greeting { until: now + GREETING };
+    }
+
+    /// `hello` goes out.
+    pub(super) fn greet(&mut self, now: Monotonic) {
+        self.phase = Phase::Greeting { until: now + GREETING };
+    }
+
+    /// The server has taken the client in.
+    pub(super) fn welcome(&mut self, now: Monotonic, ping_interval: u32, awaited: BTreeSet<RoomId>) {
+        self.phase = Phase::Up;
+        self.ever_welcomed = true;
+        self.welcomed = true;
+        self.awaited = awaited;
+        self.tries = 0;
+        self.interval = Duration::from_millis(ping_interval.into()).max(SHORTEST_INTERVAL);
+        self.said = now;
+        self.heard = now;
+        self.pinged = None;
+    }
+
+    pub(super) fn encode(&self, message: &ClientMessage) -> Frame {
+        self.form.encode(message)
+    }
+
+    pub(super) fn send(&mut self, now: Monotonic, frame: Frame, out: &mut ClientOutputs) {
+        self.said = now;
+        out.push(ClientOutput::Send(frame));
+    }
+
+    pub(super) fn say(&mut self, now: Monotonic, message: &ClientMessage, out: &mut ClientOutputs) {
+        let frame = self.encode(message);
+        self.send(now, frame, out);
+    }
+
+    /// Ends the connection, and remembers what comes then.
+    pub(super) fn drop_it(&mut self, now: Monotonic, then: Then, out: &mut ClientOutputs) {
+        // Before another connection is made the driver's word is needed; an end does not wait for it for ever.
+        let until = matches!(then, Then::End(_)).then(|| now + FAREWELL);
+        self.phase = Phase::Dropping { then, until };
+        out.push(ClientOutput::Disconnect);
+    }
+
+    /// Chooses when to try again. The first try comes within a second, further ones at random within a bound that
+    /// doubles up to ten seconds ("full jitter"); `not_before` moves all of that to a later beginning.
+    pub(super) fn wait(&mut self, now: Monotonic, not_before: Duration, rng: &mut dyn RngCore) -> Duration {
+        let bound = FIRST_DELAY.saturating_mul(1 << self.tries.min(4)).min(LONGEST_DELAY);
+        self.tries = self.tries.saturating_add(1);
+        let nanos = u64::try_from(bound.as_nanos()).expect("ten seconds");
+        let delay = not_before + Duration::from_nanos(rng.next_u64() % nanos);
+        self.phase = Phase::Waiting { until: now + delay };
+        delay
+    }
+
+    /// Something came.
+    pub(super) fn hear(&mut self, now: Monotonic) {
+        self.heard = now;
+        self.pinged = None;
+    }
+
+    pub(super) fn form(&self) -> Form {
+        self.form
+    }
+
+    pub(super) fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// The half-received frame, to be given back when the bytes at hand are used up.
+    pub(super) fn decoder(&mut self) -> Decoder {
+        core::mem::replace(&mut self.decoder, Decoder::new(SERVER_FRAME_BYTES))
+    }
+
+    pub(super) fn give_back(&mut self, decoder: Decoder) {
+        self.decoder = decoder;
+    }
+
+    /// When the connection wants to be looked at.
+    pub(super) fn deadline(&self) -> Option<Monotonic> {
+        match self.phase {
+            Phase::Greeting { until } | Phase::Waiting { until } | Phase::Bye { until } => Some(until),
+            Phase::Dropping { until, .. } => until,
+            Phase::Up => Some(match self.dead_at() {
+                Some(dead) => self.ping_at().min(dead),
+                None => self.ping_at(),
+            }),
+            Phase::New | Phase::Connecting | Phase::Refused | Phase::Parked | Phase::Ended => None,
+        }
+    }
+
+    /// When a ping is due: a quarter of the interval before the server would expect a word, so that a slow network
+    /// does not make it late; or when nothing was heard for that long.
+    fn ping_at(&self) -> Monotonic {
+        let soon = self.interval / 4 * 3;
+        match self.pinged {
+            Some(_) => self.said + soon,
+            None => self.said.min(self.heard) + soon,
+        }
+    }
+
+    /// When the server counts as dead: it was pinged and has been silent for two intervals since.
+    fn dead_at(&self) -> Option<Monotonic> {
+        self.pinged.map(|pinged| pinged + 2 * self.interval)
+    }
+
+    /// Pings if it is time. False: the connection is dead.
+    pub(super) fn keep_alive(&mut self, now: Monotonic, out: &mut ClientOutputs) -> bool {
+        if self.dead_at().is_some_and(|dead| dead <= now) {
+            return false;
+        }
+        if self.ping_at() <= now {
+            self.nonce += 1;
+            let ping = ClientMessage::Ping(Ping { nonce: self.nonce });
+            self.say(now, &ping, out);
+            self.pinged.get_or_insert(now);
+        }
+        true
+    }
+}

@@ -1,0 +1,149 @@
+//! The keys of one room, and what they close and open.
+
+use crate::{
+    cipher::{Caesar, Cipher, Context, Key, OpenError, Plain, Rng, Sealing},
+    id::KeyId,
+    wire::record::{CipherKind, Content},
+};
+
+use super::io::{CommandError, RoomKey};
+
+/// Keys that are kept of one room; beyond it the oldest is forgotten.
+const KEPT: usize = 64;
+
+/// What this client can close and open in a room.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Keys {
+    shift: Option<i32>,
+    /// In the order in which they were in force, as far as that is known.
+    keys: Vec<(KeyId, Key)>,
+}
+
+/// A key fits a room or does not.
+pub(super) enum Fit {
+    /// It does, or none is needed.
+    Yes,
+    /// There is none, and one is needed.
+    Missing,
+    /// It is for another cipher, or another key.
+    Mismatch,
+}
+
+impl Keys {
+    /// With a key that came out of band.
+    pub(super) fn of(key: Option<&RoomKey>) -> Self {
+        let mut keys = Self::default();
+        match key {
+            Some(RoomKey::Caesar(shift)) => keys.shift = Some(*shift),
+            Some(RoomKey::Static(key)) => keys.add(key.static_id(), key.clone()),
+            None => {}
+        }
+        keys
+    }
+
+    /// Takes a key in, as the newest. One that is there already stays where it is.
+    pub(super) fn add(&mut self, id: KeyId, key: Key) {
+        if let Some(known) = self.keys.iter_mut().find(|(known, _)| *known == id) {
+            known.1 = key;
+            return;
+        }
+        if self.keys.len() == KEPT {
+            self.keys.remove(0);
+        }
+        self.keys.push((id, key));
+    }
+
+    /// Takes in all that `other` has.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.shift = other.shift.or(self.shift);
+        for (id, key) in other.keys {
+            self.add(id, key);
+        }
+    }
+
+    pub(super) fn forget(&mut self, id: KeyId) {
+        self.keys.retain(|(known, _)| *known != id);
+    }
+
+    pub(super) fn has(&self, id: KeyId) -> bool {
+        self.keys.iter().any(|(known, _)| *known == id)
+    }
+
+    /// The newest `count` keys, oldest first.
+    pub(super) fn newest(&self, count: usize) -> Vec<(KeyId, Key)> {
+        self.keys[self.keys.len().saturating_sub(count)..].to_vec()
+    }
+
+    /// Whether these keys do for a room that announces this cipher and this key.
+    ///
+    /// The lobby announces no key even where its cipher is `static_key`; any key will do there.
+    pub(super) fn fit(&self, cipher: CipherKind, announced: Option<KeyId>) -> Fit {
+        match cipher {
+            CipherKind::None => Fit::Yes,
+            CipherKind::Caesar => {
+                if self.shift.is_some() {
+                    Fit::Yes
+                } else {
+                    Fit::Missing
+                }
+            }
+            CipherKind::StaticKey | CipherKind::RoomPassword => match announced {
+                Some(id) if self.has(id) => Fit::Yes,
+                None if cipher == CipherKind::StaticKey && !self.keys.is_empty() => Fit::Yes,
+                Some(_) if cipher == CipherKind::StaticKey && !self.keys.is_empty() => {
+                    Fit::Mismatch
+                }
+                _ => Fit::Missing,
+            },
+        }
+    }
+
+    /// Closes a text as the room asks.
+    pub(super) fn seal(
+        &self,
+        rng: &mut dyn Rng,
+        cipher: CipherKind,
+        announced: Option<KeyId>,
+        context: &Context,
+        text: &str,
+    ) -> Result<Content, CommandError> {
+        let missing = CommandError::KeyMissing { announced: cipher };
+        Ok(match cipher {
+            CipherKind::None => Plain.seal(rng, context, text),
+            CipherKind::Caesar => Caesar(self.shift.ok_or(missing)?).seal(rng, context, text),
+            CipherKind::StaticKey | CipherKind::RoomPassword => {
+                let (id, key) = match announced {
+                    Some(id) => self.keys.iter().find(|(known, _)| *known == id),
+                    None => self.keys.last(),
+                }
+                .ok_or(missing)?;
+                Sealing::new(*id, key.clone()).seal(rng, context, text)
+            }
+        })
+    }
+
+    /// Opens what somebody said. A shift that is not known has no name: it is told as `NoKey` of a name of zeros.
+    pub(super) fn open(
+        &self,
+        cipher: CipherKind,
+        context: &Context,
+        content: &Content,
+    ) -> Result<String, OpenError> {
+        match (cipher, content) {
+            (CipherKind::None, _) => Plain.open(context, content),
+            (CipherKind::Caesar, _) => match self.shift {
+                Some(shift) => Caesar(shift).open(context, content),
+                None => Err(OpenError::NoKey(KeyId([0; 16]))),
+            },
+            (CipherKind::StaticKey | CipherKind::RoomPassword, Content::Sealed(sealed)) => {
+                let (id, key) = self
+                    .keys
+                    .iter()
+                    .find(|(known, _)| *known == sealed.key)
+                    .ok_or(OpenError::NoKey(sealed.key))?;
+                Sealing::new(*id, key.clone()).open(context, content)
+            }
+            (CipherKind::StaticKey | CipherKind::RoomPassword, _) => Err(OpenError::WrongForm),
+        }
+    }
+}

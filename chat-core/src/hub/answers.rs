@@ -1,0 +1,106 @@
+//! Answers: every request gets exactly one.
+
+use super::{Hub, event::Event, io::{Output, Outputs}};
+use crate::{
+    id::{ConnId, RoomId},
+    time::Now,
+    wire::{
+        ErrorCode, Refusal, ServerMessage, Tagged,
+        client::Op,
+        server::{Answer, Committed, Done, Failure, RoomView},
+    },
+};
+
+/// Where a request came from, and so where its answer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) conn: ConnId,
+    /// The request's id.
+    pub(super) id: u64,
+    /// The request's kind.
+    pub(super) kind: u16,
+}
+
+impl Hub {
+    pub(super) fn send(&self, to: ConnId, message: &ServerMessage, out: &mut Outputs) {
+        if let Some(session) = self.sessions.get(to) {
+            out.push(Output::Send { to, frame: session.form.encode(message) });
+        }
+    }
+
+    pub(super) fn answer(&mut self, origin: Origin, answer: Answer, out: &mut Outputs) {
+        if self.answered(origin) {
+            self.send(origin.conn, &ServerMessage::Ok(Done { id: origin.id, answer }), out);
+        }
+    }
+
+    /// Answers with the record that a request became.
+    pub(super) fn answer_committed(&mut self, origin: Origin, committed: Committed, out: &mut Outputs) {
+        let answer = match origin.kind {
+            7 => Answer::Leave(committed),
+            9 => Answer::Send(committed),
+            12 => Answer::Topic(committed),
+            13 => Answer::Role(committed),
+            14 => Answer::Kick(committed),
+            15 => Answer::Ban(committed),
+            16 => Answer::Unban(committed),
+            17 => Answer::Mute(committed),
+            18 => Answer::Unmute(committed),
+            19 => Answer::Password(committed),
+            20 => Answer::Block(committed),
+            other => unreachable!("requests of kind {other} are not answered with a place"),
+        };
+        self.answer(origin, answer, out);
+    }
+
+    /// Answers with a room.
+    pub(super) fn answer_room(&mut self, origin: Origin, view: RoomView, out: &mut Outputs) {
+        let answer = match origin.kind {
+            4 => Answer::Create(view),
+            6 => Answer::Join(view),
+            8 => Answer::Direct(view),
+            other => unreachable!("requests of kind {other} are not answered with a room"),
+        };
+        self.answer(origin, answer, out);
+    }
+
+    pub(super) fn refuse(&mut self, origin: Origin, refusal: Refusal, out: &mut Outputs) {
+        if let Some(guest) = self.sessions.guest(origin.conn) {
+            out.push(Output::Event(Event::Refused {
+                nick: self.directory.state.nick(guest.member).to_owned(),
+                kind: Op::name(origin.kind).map_or_else(|| origin.kind.to_string(), str::to_owned),
+                code: refusal.code,
+                text: refusal.text.clone(),
+            }));
+        }
+        if self.answered(origin) {
+            self.send(origin.conn, &ServerMessage::Error(failure(origin.id, refusal)), out);
+        }
+    }
+
+    /// Lets requests go on that waited for the end of a join.
+    pub(super) fn unpark(&mut self, now: Now, conn: ConnId, room: RoomId, out: &mut Outputs) {
+        let Some(guest) = self.sessions.guest_mut(conn) else { return };
+        let member = guest.member;
+        let mut parked = guest.parked.remove(&room).unwrap_or_default();
+        while let Some(request) = parked.pop_front() {
+            self.dispatch(now, conn, member, request, out);
+            // Another join: the rest waits for that one.
+            if let Some(again) = self.sessions.guest_mut(conn).and_then(|guest| guest.parked.get_mut(&room)) {
+                again.append(&mut parked);
+            }
+        }
+    }
+
+    fn answered(&mut self, origin: Origin) -> bool {
+        let Some(guest) = self.sessions.guest_mut(origin.conn) else { return false };
+        guest.unanswered = guest.unanswered.saturating_sub(1);
+        true
+    }
+}
+
+/// A refusal as a client is told it.
+pub(super) fn failure(id: u64, refusal: Refusal) -> Failure {
+    let Refusal { code, retry_after, text } = refusal;
+    Failure { id, code, temporary: ErrorCode::is_temporary(code), retry_after, text }
+}

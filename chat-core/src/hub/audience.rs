@@ -1,0 +1,109 @@
+//! A room's connections at this hub, by the form they read, and frames encoded once for each form in use.
+
+use bytes::Bytes;
+
+use super::{io::{Output, Outputs, RoomPlace}, recipients::Recipients};
+use crate::{
+    id::{ConnId, RoomId},
+    wire::{Form, Frame, Record, ServerMessage, server::Records, tagged},
+};
+
+/// Who hears a room here.
+#[derive(Debug, Default)]
+pub(super) struct Audience {
+    postcard: Recipients,
+    json: Recipients,
+}
+
+impl Audience {
+    pub(super) fn len(&self) -> usize {
+        self.postcard.len() + self.json.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the slot, for [`remove`](Self::remove).
+    pub(super) fn insert(&mut self, form: Form, conn: ConnId) -> usize {
+        self.of(form).insert(conn)
+    }
+
+    /// Returns who moved to that slot, if anybody did.
+    pub(super) fn remove(&mut self, form: Form, slot: usize) -> Option<ConnId> {
+        self.of(form).remove(slot)
+    }
+
+    /// All of them, for what cannot be one frame for all.
+    pub(super) fn connections(&self) -> Vec<ConnId> {
+        self.postcard.iter().chain(self.json.iter()).collect()
+    }
+
+    /// Gives one message to everybody.
+    pub(super) fn tell(&self, out: &mut Outputs, message: &ServerMessage) {
+        for (form, to) in self.in_use() {
+            out.push(Output::Fanout { to: to.clone(), place: None, frame: form.encode(message) });
+        }
+    }
+
+    /// Gives records, each with its stored form, to everybody.
+    pub(super) fn tell_records<'a>(&self, out: &mut Outputs, first: RoomPlace, records: impl ExactSizeIterator<Item = (&'a Record, &'a Bytes)> + Clone) {
+        for (form, to) in self.in_use() {
+            let (room, epoch) = (first.room, first.place.epoch);
+            let frame = match form {
+                Form::Postcard => records_frame(room, epoch, records.clone().map(|(_, bytes)| bytes)),
+                Form::Json => {
+                    let records = records.clone().map(|(record, _)| record.clone()).collect();
+                    form.encode(&ServerMessage::Records(Records { room, epoch, records }))
+                }
+            };
+            out.push(Output::Fanout { to: to.clone(), place: Some(first), frame });
+        }
+    }
+
+    fn in_use(&self) -> impl Iterator<Item = (Form, &Recipients)> {
+        [(Form::Postcard, &self.postcard), (Form::Json, &self.json)].into_iter().filter(|(_, to)| !to.is_empty())
+    }
+
+    fn of(&mut self, form: Form) -> &mut Recipients {
+        match form {
+            Form::Postcard => &mut self.postcard,
+            Form::Json => &mut self.json,
+        }
+    }
+}
+
+/// A `records` frame out of records as the log keeps them: they are not decoded to be sent.
+pub(super) fn records_frame<'a>(room: RoomId, epoch: u64, encoded: impl ExactSizeIterator<Item = &'a Bytes>) -> Frame {
+    Frame::build(|out| {
+        tagged::extend(&ServerMessage::RECORDS, out);
+        tagged::extend(&room, out);
+        tagged::extend(&epoch, out);
+        tagged::extend(&(encoded.len() as u64), out);
+        encoded.for_each(|record| out.extend_from_slice(record));
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{id::MemberId, time::Wall, wire::record::{Joined, RecordBody}};
+
+    #[test]
+    fn records_put_together_are_the_message_encoded() {
+        let record = |seq| Record {
+            seq,
+            time: Wall(1_700_000_000_000),
+            member: MemberId([7; 16]),
+            nick: "zoë".to_owned(),
+            label: String::new(),
+            txn: 300,
+            body: RecordBody::Joined(Joined {}),
+        };
+        let records = vec![record(200), record(201)];
+        let encoded: Vec<_> = records.iter().map(Record::to_bytes).collect();
+        let room = RoomId([9; 16]);
+        let message = ServerMessage::Records(Records { room, epoch: 1 << 40, records });
+        assert_eq!(records_frame(room, 1 << 40, encoded.iter()), Form::Postcard.encode(&message));
+    }
+}

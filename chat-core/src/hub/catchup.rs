@@ -1,0 +1,201 @@
+//! Connections that cannot be told everything at once: slow readers and those who come back.
+//!
+//! Both are one mechanism. While a connection is flagged, the driver skips its fan-outs, and what it misses is read from
+//! the log, page by page, as its outbox has room. In the very call that brings it to the head of each of its rooms the
+//! flag is taken away, so that nothing falls between the last page and the first fan-out.
+
+use super::{
+    Hub, Reading,
+    answers::Origin,
+    audience::records_frame,
+    io::{Output, Outputs, ReadToken, RoomPlace},
+    session::{Lag, Lagging},
+};
+use crate::{
+    id::{ConnId, Partition, Place, RoomId, Seq},
+    log::{LogUnavailable, Page, Query, ReadFrom},
+    time::Now,
+    wire::{
+        CloseReason, Form, Record, ServerMessage,
+        server::{Committed, Entered, Records},
+    },
+};
+
+/// Records that are asked for at once; the limit of bytes is the configuration's.
+const PAGE_RECORDS: u32 = 1_000;
+
+impl Hub {
+    /// A fan-out was skipped.
+    pub(super) fn blocked(&mut self, conn: ConnId, place: Option<RoomPlace>) {
+        self.lag(conn);
+        if let Some(RoomPlace { room, place }) = place
+            && let Some(lag) = self.lagging(conn).and_then(|lagging| lagging.rooms.get_mut(&room))
+        {
+            lag.next = lag.next.min(place.seq);
+        }
+    }
+
+    pub(super) fn drained(&mut self, conn: ConnId, out: &mut Outputs) {
+        if let Some(lagging) = self.lagging(conn) {
+            lagging.drained = true;
+            self.catch_up(conn, out);
+        }
+    }
+
+    /// Lets a connection go on from where it was, in a room to which it has just been attached.
+    pub(super) fn resume_from(&mut self, id: RoomId, conn: ConnId, at: Place, out: &mut Outputs) {
+        let Some(room) = self.rooms.get(&id) else { return };
+        if at.seq == room.pipe.place.seq {
+            // Nothing was missed; a flag, if there is one, is for other rooms.
+            self.announce(id, conn, true, out);
+            return self.tell_who_is_here(id, conn, out);
+        }
+        if self.lagging(conn).is_none() {
+            self.lag(conn);
+            out.push(Output::Block { conn });
+        }
+        self.set_lag(conn, id, Lag { announce: true, ..Lag::after(at.seq) });
+        self.catch_up(conn, out);
+    }
+
+    /// Whatever a lagging connection missed in a room, it is told of the room anew.
+    pub(super) fn forget_lag(&mut self, id: RoomId, conn: ConnId, seq: Seq) {
+        if let Some(lagging) = self.lagging(conn) {
+            lagging.rooms.insert(id, Lag::after(seq));
+            lagging.reading = lagging.reading.filter(|(_, room)| *room != id);
+        }
+    }
+
+    /// A connection is out of a room after this record: answers it, as soon as it has been told of everything before.
+    pub(super) fn farewell(&mut self, id: RoomId, conn: ConnId, until: Seq, answer: Option<(Origin, Committed)>, out: &mut Outputs) {
+        if let Some(lag) = self.lagging(conn).and_then(|lagging| lagging.rooms.get_mut(&id)) {
+            lag.farewell = Some((until, answer));
+            self.catch_up(conn, out);
+        } else if let Some((origin, committed)) = answer {
+            self.answer_committed(origin, committed, out);
+        }
+    }
+
+    /// Reads the next thing that a connection missed, or lets it go on.
+    pub(super) fn catch_up(&mut self, conn: ConnId, out: &mut Outputs) {
+        loop {
+            let rooms = &self.rooms;
+            let Some(lagging) = self.sessions.guest(conn).and_then(|guest| guest.lagging.as_ref()) else { return };
+            if lagging.reading.is_some() || !lagging.drained {
+                return;
+            }
+            let live = |id: &RoomId| rooms.get(id).filter(|room| room.pipe.is_live());
+            // Until a room is put together again nothing can be said of it; then it is told anew.
+            if lagging.rooms.iter().any(|(id, lag)| lag.farewell.is_none() && live(id).is_none()) {
+                return;
+            }
+            let last = |id: &RoomId, lag: &Lag| lag.farewell.map_or_else(|| live(id).map_or(0, |room| room.pipe.place.seq), |(until, _)| until);
+            if let Some((id, lag)) = lagging.rooms.iter().find(|(id, lag)| lag.next <= last(id, lag)) {
+                let (room, from) = (*id, ReadFrom::After(lag.next - 1));
+                let query = Query { from, records: PAGE_RECORDS, bytes: self.config.limits.page_bytes };
+                let token = self.read(Partition::Room(room), query, Reading::CatchUp { conn, room }, out);
+                if let Some(lagging) = self.lagging(conn) {
+                    lagging.reading = Some((token, room));
+                }
+                return;
+            }
+            let gone = lagging.rooms.iter().find_map(|(id, lag)| lag.farewell.map(|(_, answer)| (*id, answer)));
+            let Some((id, answer)) = gone else { break };
+            if let Some(lagging) = self.lagging(conn) {
+                lagging.rooms.remove(&id);
+            }
+            if let Some((origin, committed)) = answer {
+                self.answer_committed(origin, committed, out);
+            }
+        }
+        let Some(guest) = self.sessions.guest_mut(conn) else { return };
+        guest.lagging = None;
+        out.push(Output::Resume { conn });
+        let rooms: Vec<RoomId> = guest.rooms.keys().copied().collect();
+        for room in rooms {
+            self.tell_who_is_here(room, conn, out);
+        }
+    }
+
+    /// A piece of what a connection missed.
+    pub(super) fn missed_read(&mut self, now: Now, conn: ConnId, token: Option<ReadToken>, id: RoomId, page: Result<Page, LogUnavailable>, out: &mut Outputs) {
+        let Some(form) = self.sessions.get(conn).map(|session| session.form) else { return };
+        let Some(lagging) = self.lagging(conn) else { return };
+        if lagging.reading.is_none_or(|(reading, _)| Some(reading) != token) {
+            // The room was told anew meanwhile.
+            return self.catch_up(conn, out);
+        }
+        lagging.reading = None;
+        let Some(lag) = lagging.rooms.get(&id).copied() else { return self.catch_up(conn, out) };
+        let Ok(page) = page else {
+            // The client presents its places again when it comes back.
+            return self.close(now, conn, CloseReason::Resync, "the log cannot be read at present", out);
+        };
+        let live = self.rooms.get(&id).filter(|room| room.pipe.is_live()).map(|room| room.pipe.place);
+        let last = match (lag.farewell, live) {
+            (Some((until, _)), _) => until,
+            (None, Some(place)) if place.epoch == page.head.epoch => place.seq,
+            // The room is being put together again; then it is told anew.
+            (None, _) => return,
+        };
+        if page.oldest > lag.next {
+            // What it missed is not kept any more.
+            if lag.farewell.is_none() {
+                self.announce(id, conn, false, out);
+            }
+            self.set_lag(conn, id, Lag { farewell: lag.farewell, ..Lag::after(last) });
+            return self.catch_up(conn, out);
+        }
+        if lag.announce {
+            self.announce(id, conn, true, out);
+        }
+        // Later records were told to nobody yet: they come by fan-out.
+        let missed = (page.first..).zip(page.records).filter(|(seq, _)| (lag.next..=last).contains(seq));
+        let missed: Vec<_> = missed.map(|(_, bytes)| bytes).collect();
+        let next = lag.next + missed.len() as Seq;
+        if !missed.is_empty() {
+            let epoch = page.head.epoch;
+            let frame = match form {
+                Form::Postcard => records_frame(id, epoch, missed.iter()),
+                Form::Json => {
+                    let records = missed.iter().filter_map(|bytes| Record::from_bytes(bytes).ok()).collect();
+                    form.encode(&ServerMessage::Records(Records { room: id, epoch, records }))
+                }
+            };
+            out.push(Output::Send { to: conn, frame });
+        }
+        self.set_lag(conn, id, Lag { next, announce: false, farewell: lag.farewell });
+        if let Some(lagging) = self.lagging(conn) {
+            // The driver says when there is room for more; after the last piece none is needed.
+            lagging.drained = next > last;
+        }
+        self.catch_up(conn, out);
+    }
+
+    /// Marks a connection as lagging, in every room from the next record on.
+    fn lag(&mut self, conn: ConnId) {
+        let rooms = &self.rooms;
+        let Some(guest) = self.sessions.guest_mut(conn).filter(|guest| guest.lagging.is_none()) else { return };
+        let at = |room: &RoomId| rooms.get(room).map_or(0, |room| room.pipe.place.seq);
+        let rooms = guest.rooms.keys().map(|room| (*room, Lag::after(at(room)))).collect();
+        guest.lagging = Some(Lagging { rooms, reading: None, drained: false });
+    }
+
+    /// Tells a connection how it goes on in a room.
+    fn announce(&mut self, id: RoomId, conn: ConnId, resumed: bool, out: &mut Outputs) {
+        let Some(member) = self.sessions.guest(conn).map(|guest| guest.member) else { return };
+        if let Some(view) = self.view(id, member, None) {
+            self.send(conn, &ServerMessage::Entered(Entered { resumed, view }), out);
+        }
+    }
+
+    fn lagging(&mut self, conn: ConnId) -> Option<&mut Lagging> {
+        self.sessions.guest_mut(conn)?.lagging.as_mut()
+    }
+
+    fn set_lag(&mut self, conn: ConnId, id: RoomId, lag: Lag) {
+        if let Some(lagging) = self.lagging(conn) {
+            lagging.rooms.insert(id, lag);
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The directory's way through the log, and what follows from what is committed there.
+
+use super::{
+    Hub, Reading,
+    answers::Origin,
+    event::{Event, RoomLabel},
+    io::{Output, Outputs, ReadToken},
+    pipeline::{Append, Judged, Paged, Taken},
+    rooms::{self, Task},
+};
+use crate::{
+    id::{ConnId, CredentialId, MemberId, Partition, RoomId},
+    log::{LogUnavailable, Page},
+    state::{
+        Verdict,
+        directory::{Ask, Change, Did, Draft, Entry, Surroundings},
+        room,
+    },
+    time::Now,
+    wire::{
+        CloseReason, ErrorCode,
+        client::Resume,
+        record::{CipherKind, Created, HistoryPolicy, Person, PresenceMode, RoomKind},
+        server::{Answer, Named},
+    },
+};
+
+/// A request to the directory on its way.
+#[derive(Debug)]
+pub(super) struct Proposal {
+    pub(super) member: MemberId,
+    pub(super) txn: u64,
+    pub(super) ask: Ask,
+    pub(super) then: Then,
+}
+
+/// What follows when it is done.
+#[derive(Debug)]
+pub(super) enum Then {
+    Nothing,
+    /// Let the member in.
+    Welcome { conn: ConnId, agent: String, kept: bool, resume: Vec<Resume> },
+    /// Answer with the name.
+    Named { origin: Origin },
+    /// Go on with joining.
+    Join { origin: Origin, room: RoomId, txn: u64, proved: Option<CredentialId> },
+    /// Answer with the new group.
+    Group { origin: Origin, room: RoomId },
+    /// Open the conversation, then answer with it.
+    Private { origin: Origin, room: RoomId, with: MemberId },
+}
+
+impl Then {
+    fn origin(&self) -> Option<Origin> {
+        match self {
+            Self::Nothing | Self::Welcome { .. } => None,
+            Self::Named { origin } | Self::Join { origin, .. } | Self::Group { origin, .. } | Self::Private { origin, .. } => Some(*origin),
+        }
+    }
+}
+
+impl Hub {
+    /// Brings the directory's log on: reads if it must be read, appends what waits.
+    pub(super) fn pump_directory(&mut self, now: Now, out: &mut Outputs) {
+        if let Some(query) = self.directory.wants_read() {
+            let token = self.read(Partition::Directory, query, Reading::Follow, out);
+            self.directory.reads(token);
+            return;
+        }
+        let mut settled = Vec::new();
+        let mut draft = Draft::default();
+        let (online, config) = (&self.online, &self.config);
+        let with = Surroundings { limits: &config.limits, node: config.node, online: &|member| online.contains_key(&member) };
+        let want = self.directory.batch(|state, seq, proposal: Proposal| {
+            match state.judge(&mut draft, &with, proposal.member, proposal.txn, &proposal.ask) {
+                Verdict::Accept(changes) => {
+                    let entry = |(seq, change)| Entry { seq, time: now.wall, member: proposal.member, txn: proposal.txn, change };
+                    Judged::Entries((seq..).zip(changes).map(entry).collect(), proposal)
+                }
+                Verdict::Wait => Judged::Wait(proposal),
+                verdict => {
+                    settled.push((proposal, verdict));
+                    Judged::Settled
+                }
+            }
+        });
+        if let Some(Append { expected, entries }) = want {
+            out.push(Output::Append { partition: Partition::Directory, expected, entries });
+        }
+        if let Some((at, state)) = self.directory.snapshot(false) {
+            out.push(Output::Snapshot { partition: Partition::Directory, at, state });
+        }
+        for (proposal, verdict) in settled {
+            self.settled_without_entry(now, proposal, verdict, out);
+        }
+    }
+
+    pub(super) fn directory_page(&mut self, now: Now, token: Option<ReadToken>, page: Result<Page, LogUnavailable>, out: &mut Outputs) {
+        let mut taken = Vec::new();
+        let result = match page {
+            Ok(page) => self.directory.page(token, page, &mut taken).map_err(|e| e.to_string()),
+            Err(e) => {
+                token.map(|token| self.directory.unreadable(token));
+                Err(e.to_string())
+            }
+        };
+        match result {
+            Ok(Paged::Onward) => self.settle_directory(now, taken, out),
+            Ok(Paged::Live) => self.directory_live(now),
+            Ok(Paged::Lost) => {
+                out.push(Output::Event(Event::LogTrouble { detail: "the directory's log lost its end; everybody is taken in again".to_owned() }));
+                for conn in self.sessions.all() {
+                    if self.sessions.guest(conn).is_some() {
+                        self.close(now, conn, CloseReason::Resync, "", out);
+                    }
+                }
+            }
+            Err(detail) => {
+                self.settle_directory(now, taken, out);
+                out.push(Output::Event(Event::LogTrouble { detail: format!("directory: {detail}") }));
+                return self.retry(now, Partition::Directory);
+            }
+        }
+        self.pump_directory(now, out);
+    }
+
+    /// The directory is there for the first time, or again: takes over the nicks and memberships it tells of.
+    fn directory_live(&mut self, now: Now) {
+        let everybody: Vec<_> = self.directory.state.members().map(|(id, member)| (id, member.lease, member.at)).collect();
+        for (member, lease, at) in everybody {
+            match lease {
+                Some(node) if (node == self.config.node || self.config.alone) && !self.online.contains_key(&member) => self.hold(now, member),
+                Some(_) => {}
+                None => self.keep(now, member, now.wall - at),
+            }
+        }
+    }
+
+    /// What follows from committed entries.
+    pub(super) fn settle_directory(&mut self, now: Now, taken: Vec<Taken<Entry, Proposal>>, out: &mut Outputs) {
+        for Taken { entry, proposal, .. } in taken {
+            self.directory_changed(now, &entry, out);
+            if let Some(proposal) = proposal {
+                self.then(now, proposal, false, out);
+            }
+        }
+    }
+
+    /// What everybody is told of an entry, whoever asked for it.
+    fn directory_changed(&mut self, now: Now, entry: &Entry, out: &mut Outputs) {
+        let member = entry.member;
+        match &entry.change {
+            Change::Leased { node, from, nick, label, .. } => {
+                if *node != self.config.node {
+                    // It came in elsewhere.
+                    if let Some(at) = self.grace.remove(&member) {
+                        self.timers.disarm(at, super::Timer::Grace(member));
+                    }
+                    if let Some(conn) = self.online.remove(&member) {
+                        self.close(now, conn, CloseReason::Replaced, "", out);
+                    }
+                }
+                match from {
+                    None => self.present(now, member),
+                    Some((before, _)) if before != nick => {
+                        out.push(Output::Event(Event::Renamed { member, from: before.clone(), to: nick.clone() }));
+                        self.renamed(now, member, before);
+                    }
+                    Some((before, old)) if old != label => self.renamed(now, member, before),
+                    Some(_) => {}
+                }
+            }
+            Change::Released => {
+                let nick = self.directory.state.nick(member).to_owned();
+                out.push(Output::Event(Event::Gone { member, nick }));
+                self.absent(now, member);
+                self.keep(now, member, core::time::Duration::ZERO);
+            }
+            Change::Expired => {
+                if let Some(at) = self.expiry.remove(&member) {
+                    self.timers.disarm(at, super::Timer::Expiry(member));
+                }
+            }
+            Change::Exited(_) => {
+                // The last room of somebody who is expected no more.
+                let over = self.directory.state.member(member).is_some_and(|m| m.lease.is_none() && m.rooms.is_empty());
+                if over {
+                    self.directory.propose(Proposal { member, txn: 0, ask: Ask::Expire, then: Then::Nothing });
+                }
+            }
+            Change::Opened { room, with } => {
+                // The other may be connected here, and its room opened elsewhere.
+                if self.online.contains_key(with) {
+                    self.load(now, *room, out);
+                }
+            }
+            Change::Entered(_) | Change::Listed { .. } | Change::Retitled { .. } => {}
+        }
+    }
+
+    /// What follows for whoever asked. `again`: things were as asked already.
+    fn then(&mut self, now: Now, proposal: Proposal, again: bool, out: &mut Outputs) {
+        let Proposal { member, ask, then, .. } = proposal;
+        match then {
+            Then::Nothing => {}
+            Then::Welcome { conn, agent, kept, resume } => self.welcome(now, conn, member, agent, kept, resume, again, out),
+            Then::Named { origin } => {
+                let (nick, label) = (self.directory.state.nick(member).to_owned(), self.directory.state.label(member).to_owned());
+                self.answer(origin, Answer::Nick(Named { nick, label }), out);
+            }
+            Then::Join { origin, room, txn, proved } => {
+                let then = rooms::Then::Answer { origin };
+                let proposal = rooms::Proposal { author: member, txn, ask: room::Ask::Join { proved }, then };
+                self.with_room(now, room, Task::Propose(Box::new(proposal)), out);
+            }
+            Then::Group { origin, room } => {
+                if let Ask::List { .. } = ask {
+                    let nick = self.directory.state.nick(member).to_owned();
+                    if let Some(RoomLabel::Number(number)) = self.label(room) {
+                        out.push(Output::Event(Event::RoomCreated { room: RoomLabel::Number(number), nick }));
+                    }
+                }
+                self.with_room(now, room, Task::Show { origin, member }, out);
+            }
+            Then::Private { origin, room, with } => {
+                let person = |member| Person {
+                    member,
+                    nick: self.directory.state.nick(member).to_owned(),
+                    label: self.directory.state.label(member).to_owned(),
+                };
+                let mut members = vec![person(member), person(with)];
+                members.sort_by_key(|person| person.member);
+                let created = Box::new(Created {
+                    kind: RoomKind::Private,
+                    topic: String::new(),
+                    cipher: CipherKind::None,
+                    key: None,
+                    history: HistoryPolicy::All,
+                    presence: PresenceMode::Full,
+                    password: None,
+                    members,
+                });
+                let proposal = rooms::Proposal { author: member, txn: 0, ask: room::Ask::Create(created), then: rooms::Then::Show { origin } };
+                self.with_room(now, room, Task::Propose(Box::new(proposal)), out);
+            }
+        }
+    }
+
+    fn settled_without_entry(&mut self, now: Now, proposal: Proposal, verdict: Verdict<Change, Did>, out: &mut Outputs) {
+        match verdict {
+            Verdict::Accept(_) | Verdict::Wait => unreachable!("these are not settled"),
+            Verdict::Already => self.then(now, proposal, true, out),
+            Verdict::Repeat(did) => {
+                let Some(origin) = proposal.then.origin() else { return };
+                match did {
+                    Did::Named => self.then(now, Proposal { then: Then::Named { origin }, ..proposal }, true, out),
+                    Did::Room(room) => {
+                        let member = proposal.member;
+                        self.with_room(now, room, Task::Show { origin, member }, out);
+                    }
+                }
+            }
+            Verdict::Refuse(refusal) => match proposal.then {
+                Then::Welcome { conn, .. } => self.hello_refused(now, conn, refusal, out),
+                Then::Join { origin, room, .. } => {
+                    self.refuse(origin, refusal, out);
+                    self.unpark(now, origin.conn, room, out);
+                }
+                then => {
+                    if let Some(origin) = then.origin() {
+                        self.refuse(origin, refusal, out);
+                    }
+                }
+            },
+        }
+    }
+
+    /// The log cannot write: whoever asked is told; what the hub wants for itself waits.
+    pub(super) fn fail_directory(&mut self, now: Now, failed: Vec<Proposal>, out: &mut Outputs) {
+        for proposal in failed {
+            if matches!(proposal.then, Then::Nothing) {
+                self.directory.propose(proposal);
+            } else {
+                let refusal = ErrorCode::Unavailable.because("the server cannot write at present");
+                self.settled_without_entry(now, proposal, Verdict::Refuse(refusal), out);
+            }
+        }
+        self.retry(now, Partition::Directory);
+    }
+}

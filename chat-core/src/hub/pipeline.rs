@@ -1,0 +1,303 @@
+//! One partition on its way through the log: what waits, what is appended, what is taken in.
+//!
+//! At most one append is outstanding. Requests that arrive meanwhile wait in order and make the next batch, so group
+//! commit comes by itself. After a refusal or an unknown outcome the log is read before anything else is appended; what
+//! turns out to be there is taken in, what is not is judged again.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::io::ReadToken;
+use crate::{
+    id::{Place, Seq},
+    log::{AppendRefused, Page, Query, ReadFrom},
+    state::{Fold, freeze, thaw},
+};
+
+/// Records of one append.
+const BATCH: usize = 512;
+/// Bytes of one append; one record may exceed it.
+const BATCH_BYTES: usize = 1 << 20;
+/// Records that are asked for at once when a state is rebuilt.
+const PAGE_RECORDS: u32 = 1_000;
+/// Bytes that are asked for at once.
+const PAGE_BYTES: u32 = 1 << 20;
+/// A snapshot is written after this many records, or after as many as the state weighs.
+const SNAPSHOT_EVERY: u64 = 256;
+
+/// A partition: its state at a place, and what is on its way. `P` is a proposal.
+#[derive(Debug)]
+pub(super) struct Pipeline<S: Fold, P> {
+    pub(super) state: S,
+    pub(super) place: Place,
+    live: bool,
+    queue: VecDeque<P>,
+    outstanding: VecDeque<Pending<S::Entry, P>>,
+    /// An append was given to the log and has not ended.
+    in_flight: bool,
+    reading: Option<ReadToken>,
+    /// The log must be read before anything is appended.
+    behind: bool,
+    /// The furthest head that anybody told of in this epoch.
+    known_head: Seq,
+    since_snapshot: u64,
+}
+
+#[derive(Debug)]
+struct Pending<E, P> {
+    entry: E,
+    bytes: Bytes,
+    /// Who asked; only with the first record of a request.
+    proposal: Option<P>,
+}
+
+/// A committed record, and who asked this hub for it.
+#[derive(Debug)]
+pub(super) struct Taken<E, P> {
+    pub(super) entry: E,
+    pub(super) bytes: Bytes,
+    pub(super) proposal: Option<P>,
+}
+
+/// What shall be appended, and where the log's head must be for it.
+#[derive(Debug)]
+pub(super) struct Append {
+    pub(super) expected: Place,
+    pub(super) entries: Vec<Bytes>,
+}
+
+/// What a page did.
+#[derive(Debug, PartialEq)]
+pub(super) enum Paged {
+    /// News were taken in, or nothing was new.
+    Onward,
+    /// The partition is live now.
+    Live,
+    /// The log lost its tail: the state is being rebuilt from its beginning.
+    Lost,
+}
+
+impl<S: Fold, P> Pipeline<S, P> {
+    pub(super) fn new() -> Self {
+        Self {
+            state: S::default(),
+            place: Place { epoch: 0, seq: 0 },
+            live: false,
+            queue: VecDeque::new(),
+            outstanding: VecDeque::new(),
+            in_flight: false,
+            reading: None,
+            behind: true,
+            known_head: 0,
+            since_snapshot: 0,
+        }
+    }
+
+    /// Whether the state is that of a place of the log, not still being rebuilt.
+    pub(super) fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// Whether nothing is on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.outstanding.is_empty() && !self.in_flight && self.reading.is_none()
+    }
+
+    pub(super) fn propose(&mut self, proposal: P) {
+        self.queue.push_back(proposal);
+    }
+
+    /// Whether a read must be asked for now.
+    pub(super) fn wants_read(&self) -> Option<Query> {
+        let from = if self.live || self.place.seq > 0 { ReadFrom::After(self.place.seq) } else { ReadFrom::State };
+        (self.behind && self.reading.is_none() && !self.in_flight)
+            .then_some(Query { from, records: PAGE_RECORDS, bytes: PAGE_BYTES })
+    }
+
+    pub(super) fn reads(&mut self, token: ReadToken) {
+        self.reading = Some(token);
+    }
+
+    /// Makes the next batch, if there is something to make it of. `judge` says what becomes of a proposal; entries it
+    /// accepts are numbered from the `Seq` it is given.
+    pub(super) fn batch(&mut self, mut judge: impl FnMut(&S, Seq, P) -> Judged<S::Entry, P>) -> Option<Append> {
+        if !self.live || self.behind || self.in_flight || !self.outstanding.is_empty() {
+            return None;
+        }
+        let (mut next, mut bytes) = (self.place.seq + 1, 0);
+        while self.outstanding.len() < BATCH && bytes < BATCH_BYTES
+            && let Some(proposal) = self.queue.pop_front()
+        {
+            match judge(&self.state, next, proposal) {
+                Judged::Entries(entries, proposal) => {
+                    let mut proposal = Some(proposal);
+                    for entry in entries {
+                        let encoded = S::encode(&entry);
+                        bytes += encoded.len();
+                        next += 1;
+                        self.outstanding.push_back(Pending { entry, bytes: encoded, proposal: proposal.take() });
+                    }
+                }
+                Judged::Settled => {}
+                Judged::Wait(proposal) => {
+                    self.queue.push_front(proposal);
+                    break;
+                }
+            }
+        }
+        if self.outstanding.is_empty() {
+            return None;
+        }
+        self.in_flight = true;
+        let entries = self.outstanding.iter().map(|pending| pending.bytes.clone()).collect();
+        Some(Append { expected: self.place, entries })
+    }
+
+    /// The outstanding append is in the log.
+    pub(super) fn committed(&mut self, head: Place, taken: &mut Vec<Taken<S::Entry, P>>) {
+        self.in_flight = false;
+        while let Some(pending) = self.outstanding.pop_front() {
+            self.take_in(pending.entry, pending.bytes, pending.proposal, taken);
+        }
+        // Somebody else's records are there as well: their page is on its way, or is read now.
+        self.behind |= head != self.place;
+    }
+
+    /// The outstanding append is not in the log. Gives back what waits if the log cannot write.
+    pub(super) fn refused(&mut self, why: AppendRefused) -> Vec<P> {
+        self.in_flight = false;
+        self.requeue();
+        match why {
+            AppendRefused::Mismatch => {
+                self.behind = true;
+                Vec::new()
+            }
+            AppendRefused::Unavailable => self.queue.drain(..).collect(),
+        }
+    }
+
+    /// Nobody knows whether the outstanding append is in the log.
+    pub(super) fn unknown(&mut self) {
+        self.in_flight = false;
+        self.behind = true;
+    }
+
+    /// The read failed; ask again later.
+    pub(super) fn unreadable(&mut self, token: ReadToken) -> bool {
+        let mine = self.reading == Some(token);
+        if mine {
+            self.reading = None;
+        }
+        mine
+    }
+
+    /// Takes in a piece of the log: an answer to a read, or news.
+    pub(super) fn page(&mut self, token: Option<ReadToken>, page: Page, taken: &mut Vec<Taken<S::Entry, P>>) -> Result<Paged, crate::wire::BodyError> {
+        let answer = token.is_some();
+        if answer {
+            if self.reading != token {
+                return Ok(Paged::Onward);
+            }
+            self.reading = None;
+        } else if !self.live {
+            // The read that is under way, or the next one, shows it.
+            self.behind = true;
+            return Ok(Paged::Onward);
+        }
+        let begun = self.live || self.place.seq > 0;
+        if begun && page.head.epoch != self.place.epoch {
+            return Ok(self.lose());
+        }
+        self.known_head = self.known_head.max(page.head.seq);
+        if !begun {
+            self.place = Place { epoch: page.head.epoch, seq: 0 };
+            if let Some((seq, snapshot)) = &page.snapshot {
+                self.state = thaw(snapshot)?;
+                self.place.seq = *seq;
+            }
+        }
+        for (seq, bytes) in (page.first..).zip(page.records) {
+            if seq <= self.place.seq {
+                continue;
+            }
+            if seq != self.place.seq + 1 {
+                // A gap in the news; or the log trimmed what this hub had not read yet, which only a rebuild can mend.
+                if answer {
+                    return Ok(self.lose());
+                }
+                self.behind = true;
+                return Ok(Paged::Onward);
+            }
+            let mine = self.outstanding.front().is_some_and(|pending| pending.bytes == bytes);
+            if mine && let Some(pending) = self.outstanding.pop_front() {
+                self.take_in(pending.entry, pending.bytes, pending.proposal, taken);
+            } else {
+                self.requeue();
+                self.take_in(S::decode(&bytes)?, bytes, None, taken);
+            }
+        }
+        if !answer {
+            self.behind |= self.known_head > self.place.seq;
+            return Ok(Paged::Onward);
+        }
+        if self.known_head > self.place.seq {
+            return Ok(Paged::Onward);
+        }
+        self.behind = false;
+        // What an unknown outcome left in doubt is not there.
+        if !self.in_flight {
+            self.requeue();
+        }
+        let newly = !self.live;
+        self.live = true;
+        Ok(if newly { Paged::Live } else { Paged::Onward })
+    }
+
+    /// A snapshot, if it is time for one, or at once.
+    pub(super) fn snapshot(&mut self, at_once: bool) -> Option<(Place, Bytes)> {
+        let due = self.since_snapshot >= SNAPSHOT_EVERY.max(self.state.weight());
+        if !self.live || !(due || (at_once && self.since_snapshot > 0)) {
+            return None;
+        }
+        self.since_snapshot = 0;
+        Some((self.place, freeze(&self.state)))
+    }
+
+    fn take_in(&mut self, entry: S::Entry, bytes: Bytes, proposal: Option<P>, taken: &mut Vec<Taken<S::Entry, P>>) {
+        self.state.apply(&entry);
+        self.place.seq = S::seq(&entry);
+        self.since_snapshot += 1;
+        taken.push(Taken { entry, bytes, proposal });
+    }
+
+    /// Puts what was appended, and is not in the log, back in front of what waits.
+    fn requeue(&mut self) {
+        for pending in self.outstanding.drain(..).rev() {
+            if let Some(proposal) = pending.proposal {
+                self.queue.push_front(proposal);
+            }
+        }
+    }
+
+    fn lose(&mut self) -> Paged {
+        self.requeue();
+        self.state = S::default();
+        self.place = Place { epoch: 0, seq: 0 };
+        self.live = false;
+        self.behind = true;
+        self.known_head = 0;
+        self.since_snapshot = 0;
+        Paged::Lost
+    }
+}
+
+/// What became of a proposal.
+pub(super) enum Judged<E, P> {
+    /// These entries, appended together.
+    Entries(Vec<E>, P),
+    /// It was answered without an entry.
+    Settled,
+    /// Not yet; nor anything behind it.
+    Wait(P),
+}

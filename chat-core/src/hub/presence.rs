@@ -1,0 +1,192 @@
+//! Who is there: a member is while it holds a nick. Changes are gathered and told together.
+
+use std::collections::BTreeMap;
+
+use super::{Hub, io::Outputs, rooms::Room, timers::Timer};
+use crate::{
+    id::{ConnId, MemberId, RoomId},
+    state::directory::Directory,
+    time::Now,
+    wire::{
+        ServerMessage,
+        record::{Person, PresenceMode},
+        server::{Presence, PresenceChanges, PresenceUpdate, Renamed},
+    },
+};
+
+impl Hub {
+    /// A member holds a nick again.
+    pub(super) fn present(&mut self, now: Now, member: MemberId) {
+        self.gather(now, member, |room, person| {
+            room.here += 1;
+            room.gathered.here(person);
+        });
+    }
+
+    /// A member holds no nick any more.
+    pub(super) fn absent(&mut self, now: Now, member: MemberId) {
+        self.gather(now, member, |room, person| {
+            room.here = room.here.saturating_sub(1);
+            room.gathered.gone(person);
+        });
+    }
+
+    /// A member has another name.
+    pub(super) fn renamed(&mut self, now: Now, member: MemberId, from: &str) {
+        self.gather(now, member, |room, person| room.gathered.renamed(from.to_owned(), person));
+    }
+
+    /// Notes something in every room that a member is in.
+    fn gather(&mut self, now: Now, member: MemberId, note: impl Fn(&mut Room, Person)) {
+        let Some(person) = self.directory.state.member(member) else { return };
+        let at = now.monotonic + self.config.limits.presence_interval;
+        for id in &person.rooms {
+            let Some(room) = self.rooms.get_mut(id).filter(|room| room.pipe.state.members.contains_key(&member)) else { continue };
+            note(room, Person { member, nick: person.nick.clone(), label: person.label.clone() });
+            if !room.presence_armed {
+                room.presence_armed = true;
+                self.timers.arm(at, Timer::Presence(*id));
+            }
+        }
+    }
+
+    /// Tells a room's connections what was gathered.
+    pub(super) fn tell_presence(&mut self, id: RoomId, out: &mut Outputs) {
+        let most = self.config.limits.presence_names;
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        room.presence_armed = false;
+        let changes = room.gathered.take();
+        let update = match room.presence_mode(most) {
+            PresenceMode::Full if changes == PresenceChanges::default() => return,
+            PresenceMode::Full => PresenceUpdate::Changes(changes),
+            PresenceMode::Count => PresenceUpdate::Count(room.here),
+            PresenceMode::Off => return,
+        };
+        room.audience.tell(out, &ServerMessage::Presence(Presence { room: id, update }));
+    }
+
+    /// Tells one connection who is in a room.
+    pub(super) fn tell_who_is_here(&self, id: RoomId, conn: ConnId, out: &mut Outputs) {
+        let Some(room) = self.rooms.get(&id) else { return };
+        let update = match room.presence_mode(self.config.limits.presence_names) {
+            PresenceMode::Full => PresenceUpdate::Full(room.who_is_here(&self.directory.state)),
+            PresenceMode::Count => PresenceUpdate::Count(room.here),
+            PresenceMode::Off => return,
+        };
+        self.send(conn, &ServerMessage::Presence(Presence { room: id, update }), out);
+    }
+}
+
+impl Room {
+    /// How this room tells who is there: names only while they are few.
+    fn presence_mode(&self, most: u32) -> PresenceMode {
+        match self.pipe.state.about.as_ref().map(|about| about.presence) {
+            Some(PresenceMode::Full) if self.pipe.state.members.len() > most as usize => PresenceMode::Count,
+            Some(mode) => mode,
+            None => PresenceMode::Off,
+        }
+    }
+
+    fn who_is_here(&self, directory: &Directory) -> Vec<Person> {
+        let here = self.pipe.state.members.keys().filter(|member| directory.holds_nick(**member));
+        here.map(|member| self.person(directory, *member)).collect()
+    }
+}
+
+/// What became of people since the last word.
+#[derive(Debug, Default)]
+pub(super) struct Gathered(BTreeMap<MemberId, Change>);
+
+#[derive(Debug)]
+enum Change {
+    Here(Person),
+    Gone(Person),
+    Renamed(Renamed),
+}
+
+impl Gathered {
+    pub(super) fn here(&mut self, person: Person) {
+        let change = match self.0.remove(&person.member) {
+            // Gone and back before anybody was told: nothing happened, unless the name changed.
+            Some(Change::Gone(before)) if before == person => return,
+            Some(Change::Gone(before)) => Change::Renamed(Renamed { from: before.nick, to: person }),
+            _ => Change::Here(person),
+        };
+        self.put(change);
+    }
+
+    pub(super) fn gone(&mut self, person: Person) {
+        let change = match self.0.remove(&person.member) {
+            // Came and went before anybody was told.
+            Some(Change::Here(_)) => return,
+            Some(Change::Renamed(renamed)) => Change::Gone(Person { nick: renamed.from, ..person }),
+            _ => Change::Gone(person),
+        };
+        self.put(change);
+    }
+
+    pub(super) fn renamed(&mut self, from: String, to: Person) {
+        let change = match self.0.remove(&to.member) {
+            Some(Change::Here(_)) => Change::Here(to),
+            Some(Change::Renamed(before)) => Change::Renamed(Renamed { from: before.from, to }),
+            _ => Change::Renamed(Renamed { from, to }),
+        };
+        self.put(change);
+    }
+
+    /// The member is told of by a record instead.
+    pub(super) fn forget(&mut self, member: MemberId) {
+        self.0.remove(&member);
+    }
+
+    pub(super) fn take(&mut self) -> PresenceChanges {
+        let mut changes = PresenceChanges::default();
+        for change in std::mem::take(&mut self.0).into_values() {
+            match change {
+                Change::Here(person) => changes.here.push(person),
+                Change::Gone(person) => changes.gone.push(person),
+                Change::Renamed(renamed) => changes.renamed.push(renamed),
+            }
+        }
+        changes
+    }
+
+    fn put(&mut self, change: Change) {
+        let member = match &change {
+            Change::Here(person) | Change::Gone(person) => person.member,
+            Change::Renamed(renamed) => renamed.to.member,
+        };
+        self.0.insert(member, change);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(nick: &str) -> Person {
+        Person { member: MemberId([1; 16]), nick: nick.to_owned(), label: String::new() }
+    }
+
+    #[test]
+    fn what_cancels_out_is_not_told() {
+        let mut gathered = Gathered::default();
+        gathered.gone(person("ada"));
+        gathered.here(person("ada"));
+        gathered.here(person("ada"));
+        gathered.gone(person("ada"));
+        assert_eq!(gathered.take(), PresenceChanges::default());
+    }
+
+    #[test]
+    fn renames_add_up() {
+        let mut gathered = Gathered::default();
+        gathered.renamed("ada".to_owned(), person("eva"));
+        gathered.renamed("eva".to_owned(), person("ida"));
+        let changes = gathered.take();
+        assert_eq!(changes.renamed, [Renamed { from: "ada".to_owned(), to: person("ida") }]);
+        gathered.renamed("ada".to_owned(), person("eva"));
+        gathered.gone(person("eva"));
+        assert_eq!(gathered.take().gone, [person("ada")]);
+    }
+}

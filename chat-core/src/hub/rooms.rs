@@ -1,0 +1,730 @@
+//! Rooms with people here: their way through the log, and what follows from what is committed there.
+
+use std::collections::VecDeque;
+
+use super::{
+    Hub, Reading,
+    answers::Origin,
+    audience::Audience,
+    directory,
+    event::{Event, RoomLabel},
+    io::{Output, Outputs, ReadToken, RoomPlace},
+    pipeline::{Append, Judged, Paged, Pipeline, Taken},
+    presence::Gathered,
+    session::Lag,
+    timers::Timer,
+};
+use crate::{
+    id::{ConnId, MemberId, Partition, Place, RoomId, Seq},
+    log::{LogUnavailable, Page},
+    state::{
+        self, Verdict,
+        directory::Directory,
+        room::{Ask, Draft, Surroundings},
+    },
+    time::{Now, Wall},
+    wire::{
+        ErrorCode, Form, Record, ServerMessage,
+        client::{Proof, Request},
+        record::{Created, HistoryPolicy, LeftReason, Person, PresenceMode, RecordBody, RoomKind},
+        server::{Committed, Entered, Removed, RemovedReason, RoomView},
+    },
+};
+
+/// How long a room without people here is kept ready.
+const UNLOAD_AFTER: core::time::Duration = core::time::Duration::from_secs(60);
+/// Bytes of records in one frame of a fan-out; one record may exceed it.
+const FANOUT_BYTES: usize = 256 * 1024;
+
+/// A room in use at this hub.
+pub(super) struct Room {
+    pub(super) pipe: Pipeline<state::room::Room, Proposal>,
+    pub(super) audience: Audience,
+    /// What waits until the room is loaded.
+    waiting: VecDeque<Task>,
+    /// Members that hold a nick.
+    pub(super) here: u32,
+    pub(super) gathered: Gathered,
+    pub(super) presence_armed: bool,
+    unload_armed: bool,
+    /// The wall clock when the room was last looked at, for what expires by itself.
+    pub(super) seen: Wall,
+}
+
+/// Something to be done with a room that is loaded.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// A request about it.
+    Request { conn: ConnId, member: MemberId, request: Box<Request> },
+    /// A member came in: take it into the room, or tell it that it is out.
+    Attach { conn: ConnId, resume: Option<Place> },
+    /// Answer with the room, and take the member in.
+    Show { origin: Origin, member: MemberId },
+    /// Propose a record.
+    Propose(Box<Proposal>),
+    /// The member was away for too long.
+    Expire { member: MemberId },
+}
+
+/// A request to a room on its way.
+#[derive(Debug)]
+pub(super) struct Proposal {
+    pub(super) author: MemberId,
+    pub(super) txn: u64,
+    pub(super) ask: Ask,
+    pub(super) then: Then,
+}
+
+/// What follows when it is done.
+#[derive(Debug)]
+pub(super) enum Then {
+    Nothing,
+    /// Answer with the record.
+    Answer { origin: Origin },
+    /// Answer with the room.
+    Show { origin: Origin },
+    /// Give the new group its number.
+    List { origin: Origin, txn: u64, list: Box<state::directory::Ask> },
+}
+
+impl Then {
+    fn origin(&self) -> Option<Origin> {
+        match self {
+            Self::Nothing => None,
+            Self::Answer { origin } | Self::Show { origin } | Self::List { origin, .. } => Some(*origin),
+        }
+    }
+}
+
+impl Room {
+    fn new(now: Now) -> Self {
+        Self {
+            pipe: Pipeline::new(),
+            audience: Audience::default(),
+            waiting: VecDeque::new(),
+            here: 0,
+            gathered: Gathered::default(),
+            presence_armed: false,
+            unload_armed: false,
+            seen: now.wall,
+        }
+    }
+
+    /// A member as others see it, by the name last known.
+    pub(super) fn person(&self, directory: &Directory, member: MemberId) -> Person {
+        let (nick, label) = (directory.nick(member), directory.label(member));
+        let of_pair = || self.pipe.state.about.iter().flat_map(|about| &about.pair).find(|person| person.member == member).cloned();
+        match of_pair() {
+            Some(person) if nick.is_empty() => person,
+            _ => Person { member, nick: nick.to_owned(), label: label.to_owned() },
+        }
+    }
+
+    /// Whether something can be done with it at once. The lobby can be used when it has its first record.
+    fn is_ready(&self, id: RoomId) -> bool {
+        self.pipe.is_live() && self.waiting.is_empty() && (id != RoomId::LOBBY || self.pipe.state.about.is_some())
+    }
+
+    fn kind(&self) -> Option<RoomKind> {
+        self.pipe.state.about.as_ref().map(|about| about.kind)
+    }
+}
+
+impl Hub {
+    /// Does something with a room as soon as it is loaded.
+    pub(super) fn with_room(&mut self, now: Now, id: RoomId, task: Task, out: &mut Outputs) {
+        match self.rooms.get(&id) {
+            Some(room) if room.is_ready(id) => self.run(now, id, task, out),
+            _ => {
+                self.load(now, id, out);
+                if let Some(room) = self.rooms.get_mut(&id) {
+                    room.waiting.push_back(task);
+                }
+            }
+        }
+    }
+
+    /// Makes sure that a room is loaded or being loaded.
+    pub(super) fn load(&mut self, now: Now, id: RoomId, out: &mut Outputs) {
+        if !self.rooms.contains_key(&id) {
+            self.rooms.insert(id, Room::new(now));
+            self.pump_room(now, id, out);
+        }
+    }
+
+    fn run(&mut self, now: Now, id: RoomId, task: Task, out: &mut Outputs) {
+        match task {
+            Task::Request { conn, member, request } => self.room_request(now, conn, member, id, *request, out),
+            Task::Attach { conn, resume } => self.come_in(now, id, conn, resume, out),
+            Task::Show { origin, member } => self.show(id, origin, member, None, out),
+            Task::Propose(proposal) => self.propose(now, id, *proposal, out),
+            Task::Expire { member } => {
+                let author = member;
+                self.propose(now, id, Proposal { author, txn: 0, ask: Ask::Expire, then: Then::Nothing }, out);
+            }
+        }
+    }
+
+    pub(super) fn propose(&mut self, now: Now, id: RoomId, proposal: Proposal, out: &mut Outputs) {
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.pipe.propose(proposal);
+            self.pump_room(now, id, out);
+        }
+    }
+
+    /// Brings a room's log on: reads if it must be read, appends what waits.
+    pub(super) fn pump_room(&mut self, now: Now, id: RoomId, out: &mut Outputs) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        room.seen = now.wall;
+        if let Some(query) = room.pipe.wants_read() {
+            let token = self.read(Partition::Room(id), query, Reading::Follow, out);
+            if let Some(room) = self.rooms.get_mut(&id) {
+                room.pipe.reads(token);
+            }
+            return;
+        }
+        let mut settled = Vec::new();
+        let mut draft = Draft::default();
+        let directory = &self.directory.state;
+        let with = Surroundings { directory, limits: &self.config.limits, now: now.wall };
+        let want = room.pipe.batch(|state, seq, proposal: Proposal| {
+            match state.judge(&mut draft, &with, proposal.author, proposal.txn, &proposal.ask) {
+                Verdict::Accept(bodies) => {
+                    let record = |(seq, (member, body)): (Seq, (MemberId, RecordBody))| Record {
+                        seq,
+                        time: now.wall,
+                        member,
+                        nick: directory.nick(member).to_owned(),
+                        label: directory.label(member).to_owned(),
+                        txn: if member == proposal.author { proposal.txn } else { 0 },
+                        body,
+                    };
+                    Judged::Entries((seq..).zip(bodies).map(record).collect(), proposal)
+                }
+                Verdict::Wait => Judged::Wait(proposal),
+                verdict => {
+                    settled.push((proposal, verdict));
+                    Judged::Settled
+                }
+            }
+        });
+        if let Some(Append { expected, entries }) = want {
+            out.push(Output::Append { partition: Partition::Room(id), expected, entries });
+        }
+        if let Some((at, state)) = room.pipe.snapshot(false) {
+            out.push(Output::Snapshot { partition: Partition::Room(id), at, state });
+        }
+        for (proposal, verdict) in settled {
+            self.room_settled_without_record(now, id, proposal, verdict, out);
+        }
+        self.arm_unload(now, id);
+    }
+
+    pub(super) fn room_page(&mut self, now: Now, id: RoomId, token: Option<ReadToken>, page: Result<Page, LogUnavailable>, out: &mut Outputs) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let mut taken = Vec::new();
+        let result = match page {
+            Ok(page) => room.pipe.page(token, page, &mut taken).map_err(|e| e.to_string()),
+            Err(e) => {
+                token.map(|token| room.pipe.unreadable(token));
+                Err(e.to_string())
+            }
+        };
+        // Records of a room that is still being put together are its past: nobody is told.
+        if room.pipe.is_live() && !matches!(result, Ok(Paged::Live)) {
+            self.settle_room(now, id, taken, out);
+        }
+        match result {
+            Ok(Paged::Onward) => {}
+            Ok(Paged::Live) => self.room_live(now, id, out),
+            Ok(Paged::Lost) => out.push(Output::Event(Event::LogTrouble { detail: format!("the log of room {id} lost its end; it is read anew") })),
+            Err(detail) => {
+                out.push(Output::Event(Event::LogTrouble { detail: format!("room {id}: {detail}") }));
+                return self.retry(now, Partition::Room(id));
+            }
+        }
+        self.pump_room(now, id, out);
+    }
+
+    /// A room is there for the first time, or again after its log lost its end.
+    fn room_live(&mut self, now: Now, id: RoomId, out: &mut Outputs) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let directory = &self.directory.state;
+        room.here = room.pipe.state.members.keys().filter(|member| directory.holds_nick(**member)).count() as u32;
+        let empty = room.pipe.state.about.is_none();
+        let listeners = room.audience.connections();
+        let waiting = std::mem::take(&mut room.waiting);
+        if empty && id == RoomId::LOBBY && let Some(cipher) = self.config.lobby {
+            let created = Box::new(Created {
+                kind: RoomKind::Lobby,
+                topic: String::new(),
+                cipher,
+                key: None,
+                history: HistoryPolicy::All,
+                presence: PresenceMode::Full,
+                password: None,
+                members: Vec::new(),
+            });
+            room.pipe.propose(Proposal { author: MemberId::SERVER, txn: 0, ask: Ask::Create(created), then: Then::Nothing });
+            // Nothing can be done with the lobby before it begins.
+            room.waiting = waiting;
+            return;
+        }
+        for conn in listeners {
+            self.reenter(now, id, conn, out);
+        }
+        for task in waiting {
+            self.run(now, id, task, out);
+        }
+    }
+
+    /// What follows from committed records.
+    pub(super) fn settle_room(&mut self, now: Now, id: RoomId, taken: Vec<Taken<Record, Proposal>>, out: &mut Outputs) {
+        if taken.is_empty() {
+            return;
+        }
+        // Who hears the records changes with some of them, so everything up to such a record is told first.
+        let mut told = 0;
+        for i in 0..taken.len() {
+            if changes_audience(&taken[i].entry.body) {
+                self.tell_records(id, &taken[told..=i], out);
+                told = i + 1;
+                self.room_changed(now, id, &taken[i].entry, taken[i].proposal.as_ref(), out);
+            }
+        }
+        self.tell_records(id, &taken[told..], out);
+        for Taken { entry, proposal, .. } in taken {
+            if !changes_audience(&entry.body) {
+                self.room_changed(now, id, &entry, proposal.as_ref(), out);
+            }
+            if let Some(proposal) = proposal {
+                self.room_then(now, id, &entry, proposal, out);
+            }
+        }
+        // The first record of a room: what waited for it can be done.
+        let waiting = match self.rooms.get_mut(&id) {
+            Some(room) => std::mem::take(&mut room.waiting),
+            None => return,
+        };
+        for task in waiting {
+            self.run(now, id, task, out);
+        }
+    }
+
+    fn tell_records(&self, id: RoomId, taken: &[Taken<Record, Proposal>], out: &mut Outputs) {
+        let Some(room) = self.rooms.get(&id) else { return };
+        if room.audience.is_empty() {
+            return;
+        }
+        let mut rest = taken;
+        while let Some(first) = rest.first() {
+            let mut bytes = 0;
+            let fit = rest
+                .iter()
+                .take_while(|taken| {
+                    bytes += taken.bytes.len();
+                    bytes <= FANOUT_BYTES
+                })
+                .count()
+                .max(1);
+            let (now, later) = rest.split_at(fit);
+            let place = RoomPlace { room: id, place: Place { epoch: room.pipe.place.epoch, seq: first.entry.seq } };
+            room.audience.tell_records(out, place, now.iter().map(|taken| (&taken.entry, &taken.bytes)));
+            rest = later;
+        }
+    }
+
+    /// What follows from a record for the room, whoever asked for it.
+    fn room_changed(&mut self, now: Now, id: RoomId, record: &Record, proposal: Option<&Proposal>, out: &mut Outputs) {
+        self.tell_operator(id, record, out);
+        match &record.body {
+            RecordBody::Created(created) if created.kind == RoomKind::Private => {
+                for person in &created.members {
+                    self.arrived(id, person.member, record.seq, proposal, out);
+                }
+            }
+            // Its owner is shown the group when it has a number.
+            RecordBody::Created(_) => self.count_here(id, record.member, 1),
+            RecordBody::Joined(_) => self.arrived(id, record.member, record.seq, proposal, out),
+            RecordBody::Left(_) => self.departed(now, id, record, record.member, proposal, out),
+            RecordBody::Kicked(removal) | RecordBody::Banned(removal) => self.departed(now, id, record, removal.target, proposal, out),
+            RecordBody::Topic(topic) if proposal.is_some() && self.directory.state.group(id).is_some() => {
+                let ask = state::directory::Ask::Retitle { room: id, topic: topic.topic.clone() };
+                self.directory.propose(directory::Proposal { member: record.member, txn: 0, ask, then: directory::Then::Nothing });
+                self.pump_directory(now, out);
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody is a member from this record on.
+    fn arrived(&mut self, id: RoomId, member: MemberId, seq: Seq, proposal: Option<&Proposal>, out: &mut Outputs) {
+        self.count_here(id, member, 1);
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.gathered.forget(member);
+        }
+        let Some(conn) = self.online.get(&member).copied() else { return };
+        let origin = proposal.and_then(|proposal| proposal.then.origin()).filter(|origin| origin.conn == conn);
+        match origin {
+            Some(origin) => self.show(id, origin, member, Some(seq), out),
+            None => self.enter(id, conn, member, Some(seq), out),
+        }
+    }
+
+    /// Somebody is not a member from this record on.
+    fn departed(&mut self, now: Now, id: RoomId, record: &Record, member: MemberId, proposal: Option<&Proposal>, out: &mut Outputs) {
+        self.count_here(id, member, -1);
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.gathered.forget(member);
+        }
+        let place = Place { epoch: self.rooms.get(&id).map_or(0, |room| room.pipe.place.epoch), seq: record.seq };
+        if let Some(conn) = self.online.get(&member).copied() {
+            let origin = proposal.filter(|_| member == record.member).and_then(|proposal| proposal.then.origin());
+            let answer = origin.map(|origin| (origin, Committed { place }));
+            self.detach(now, id, conn, record.seq, answer, out);
+        }
+        if proposal.is_some() {
+            let ask = state::directory::Ask::Exit(id);
+            self.directory.propose(directory::Proposal { member, txn: 0, ask, then: directory::Then::Nothing });
+            self.pump_directory(now, out);
+        }
+    }
+
+    fn count_here(&mut self, id: RoomId, member: MemberId, change: i32) {
+        if self.directory.state.holds_nick(member)
+            && let Some(room) = self.rooms.get_mut(&id)
+        {
+            room.here = room.here.saturating_add_signed(change);
+        }
+    }
+
+    /// What follows for whoever asked.
+    fn room_then(&mut self, now: Now, id: RoomId, record: &Record, proposal: Proposal, out: &mut Outputs) {
+        let place = Place { epoch: self.rooms.get(&id).map_or(0, |room| room.pipe.place.epoch), seq: record.seq };
+        match proposal.then {
+            Then::Nothing => {}
+            Then::Answer { origin } => match proposal.ask {
+                // Answered where the audience changed.
+                Ask::Leave => {}
+                Ask::Join { .. } => self.unpark(now, origin.conn, id, out),
+                _ => self.answer_committed(origin, Committed { place }, out),
+            },
+            // Answered where the audience changed.
+            Then::Show { .. } => {}
+            Then::List { origin, txn, list } => {
+                let then = directory::Then::Group { origin, room: id };
+                self.directory.propose(directory::Proposal { member: proposal.author, txn, ask: *list, then });
+                self.pump_directory(now, out);
+            }
+        }
+    }
+
+    fn room_settled_without_record(&mut self, now: Now, id: RoomId, proposal: Proposal, verdict: Verdict<(MemberId, RecordBody), Seq>, out: &mut Outputs) {
+        let Some(room) = self.rooms.get(&id) else { return };
+        let place = match verdict {
+            Verdict::Accept(_) | Verdict::Wait => unreachable!("these are not settled"),
+            Verdict::Repeat(seq) => Place { seq, ..room.pipe.place },
+            Verdict::Already => room.pipe.place,
+            Verdict::Refuse(refusal) => {
+                let Some(origin) = proposal.then.origin() else { return };
+                let member_now = room.pipe.state.members.contains_key(&proposal.author);
+                self.refuse(origin, refusal, out);
+                if matches!(proposal.ask, Ask::Join { .. }) {
+                    if !member_now {
+                        let ask = state::directory::Ask::Exit(id);
+                        self.directory.propose(directory::Proposal { member: proposal.author, txn: 0, ask, then: directory::Then::Nothing });
+                        self.pump_directory(now, out);
+                    }
+                    self.unpark(now, origin.conn, id, out);
+                }
+                return;
+            }
+        };
+        match (proposal.then, &proposal.ask) {
+            (Then::Nothing, Ask::Expire) => {
+                // Not a member (any more): the directory need not know it any longer, unless it came back.
+                let member = proposal.author;
+                if !self.directory.state.holds_nick(member) {
+                    let ask = state::directory::Ask::Exit(id);
+                    self.directory.propose(directory::Proposal { member, txn: 0, ask, then: directory::Then::Nothing });
+                    self.pump_directory(now, out);
+                }
+            }
+            (Then::Nothing, _) => {}
+            (Then::Answer { origin }, Ask::Join { .. }) => {
+                self.show(id, origin, proposal.author, None, out);
+                self.unpark(now, origin.conn, id, out);
+            }
+            (Then::Answer { origin }, _) => self.answer_committed(origin, Committed { place }, out),
+            (Then::Show { origin }, _) => self.show(id, origin, proposal.author, None, out),
+            (Then::List { origin, .. }, _) => self.refuse(origin, ErrorCode::Unavailable.because("try again"), out),
+        }
+    }
+
+    /// The log cannot write: whoever asked is told; what the hub wants for itself waits.
+    pub(super) fn fail_room(&mut self, now: Now, id: RoomId, failed: Vec<Proposal>, out: &mut Outputs) {
+        for proposal in failed {
+            if proposal.then.origin().is_some() {
+                let refusal = ErrorCode::Unavailable.because("the server cannot write at present");
+                self.room_settled_without_record(now, id, proposal, Verdict::Refuse(refusal), out);
+            } else if let Some(room) = self.rooms.get_mut(&id) {
+                room.pipe.propose(proposal);
+            }
+        }
+        self.retry(now, Partition::Room(id));
+    }
+
+    /// A join: the proof is looked at, the directory told, then the room asked.
+    pub(super) fn join(&mut self, now: Now, origin: Origin, member: MemberId, id: RoomId, txn: u64, proof: Option<Proof>, out: &mut Outputs) {
+        let Some(room) = self.rooms.get(&id) else { return };
+        let done = room.pipe.state.did(member, txn);
+        let mut proved = None;
+        // The proof of a repeat died with the connection it was made on; the first one's result stands.
+        if let Some(proof) = proof.filter(|_| !done) {
+            match self.prove(now, origin, id, &proof, out) {
+                Ok(()) => proved = Some(proof.credential),
+                Err(refusal) => return self.refuse(origin, refusal, out),
+            }
+        }
+        if let Some(guest) = self.sessions.guest_mut(origin.conn) {
+            guest.parked.entry(id).or_default();
+        }
+        let then = directory::Then::Join { origin, room: id, txn, proved };
+        self.directory.propose(directory::Proposal { member, txn: 0, ask: state::directory::Ask::Enter(id), then });
+        self.pump_directory(now, out);
+    }
+
+    fn prove(&mut self, now: Now, origin: Origin, id: RoomId, proof: &Proof, out: &mut Outputs) -> Result<(), crate::wire::Refusal> {
+        let Some(session) = self.sessions.get_mut(origin.conn) else { return Ok(()) };
+        let address = session.address;
+        let Some(guest) = session.guest.as_mut() else { return Ok(()) };
+        let member = guest.member;
+        let login = guest.login.take().filter(|login| login.room == id && login.credential == proof.credential);
+        let Some(login) = login else {
+            return Err(ErrorCode::StaleProof.because("`login` first, on this connection and for this room"));
+        };
+        if login.state.finish(&proof.ke3).is_ok() {
+            self.guesses.give(&self.config.limits, address, id, now.monotonic);
+            return Ok(());
+        }
+        if let Some(room) = self.label(id) {
+            let nick = self.directory.state.nick(member).to_owned();
+            out.push(Output::Event(Event::WrongPassword { room, nick }));
+        }
+        Err(ErrorCode::WrongPassword.because("wrong password"))
+    }
+
+    /// Takes a connection into a room that its member is in already, or tells it that it is out.
+    fn come_in(&mut self, now: Now, id: RoomId, conn: ConnId, resume: Option<Place>, out: &mut Outputs) {
+        let Some(member) = self.sessions.guest(conn).map(|guest| guest.member) else { return };
+        let Some(room) = self.rooms.get(&id) else { return };
+        let state = &room.pipe.state;
+        if !state.members.contains_key(&member) {
+            let (about, banned) = (state.about.is_some(), state.is_banned(member));
+            let reason = match (about, banned) {
+                (false, _) => RemovedReason::Unknown,
+                (true, true) => RemovedReason::Banned,
+                (true, false) => RemovedReason::NotMember,
+            };
+            self.send(conn, &ServerMessage::Removed(Removed { room: id, reason }), out);
+            let indexed = self.directory.state.member(member).is_some_and(|m| m.rooms.contains(&id));
+            // A room without a first record may be about to begin; one that has begun has told who is in it.
+            if about && indexed {
+                let ask = state::directory::Ask::Exit(id);
+                self.directory.propose(directory::Proposal { member, txn: 0, ask, then: directory::Then::Nothing });
+                self.pump_directory(now, out);
+            }
+            return;
+        }
+        let place = room.pipe.place;
+        let whole = |at: &Place| at.epoch == place.epoch && at.seq <= place.seq && at.seq + 1 >= state.readable_from(member);
+        match resume.filter(whole) {
+            Some(at) => {
+                self.attach(id, conn, place.seq);
+                self.resume_from(id, conn, at, out);
+            }
+            None => self.enter(id, conn, member, None, out),
+        }
+    }
+
+    /// Tells a connection that it is in a room, as of a record or of now.
+    fn enter(&mut self, id: RoomId, conn: ConnId, member: MemberId, at: Option<Seq>, out: &mut Outputs) {
+        let Some(view) = self.view(id, member, at) else { return };
+        self.attach(id, conn, view.place.seq);
+        self.send(conn, &ServerMessage::Entered(Entered { resumed: false, view }), out);
+        self.tell_who_is_here(id, conn, out);
+    }
+
+    /// Answers with a room, as of a record or of now.
+    fn show(&mut self, id: RoomId, origin: Origin, member: MemberId, at: Option<Seq>, out: &mut Outputs) {
+        let Some(view) = self.view(id, member, at) else {
+            return self.refuse(origin, ErrorCode::NotMember.because("you are not in that room any more"), out);
+        };
+        if self.sessions.guest(origin.conn).is_none() {
+            return;
+        }
+        let new = self.attach(id, origin.conn, view.place.seq);
+        // Who is in already goes on from where it is: the answer must not look like a new beginning.
+        self.answer_room(origin, view, out);
+        if new {
+            self.tell_who_is_here(id, origin.conn, out);
+        }
+    }
+
+    /// The room's log lost its end: begins anew with everybody who is still in it.
+    fn reenter(&mut self, now: Now, id: RoomId, conn: ConnId, out: &mut Outputs) {
+        let Some(member) = self.sessions.guest(conn).map(|guest| guest.member) else { return };
+        match self.view(id, member, None) {
+            Some(view) => {
+                self.forget_lag(id, conn, view.place.seq);
+                self.send(conn, &ServerMessage::Entered(Entered { resumed: false, view }), out);
+                self.tell_who_is_here(id, conn, out);
+            }
+            None => {
+                self.forget_lag(id, conn, Seq::MAX - 1);
+                self.detach(now, id, conn, 0, None, out);
+                self.send(conn, &ServerMessage::Removed(Removed { room: id, reason: RemovedReason::NotMember }), out);
+            }
+        }
+    }
+
+    /// Makes a connection one of a room's. It has all up to `seq`. False if it was one already.
+    fn attach(&mut self, id: RoomId, conn: ConnId, seq: Seq) -> bool {
+        let Some(session) = self.sessions.get_mut(conn) else { return false };
+        let form = session.form;
+        let (Some(guest), Some(room)) = (session.guest.as_mut(), self.rooms.get_mut(&id)) else { return false };
+        if guest.rooms.contains_key(&id) {
+            return false;
+        }
+        let slot = room.audience.insert(form, conn);
+        guest.rooms.insert(id, super::session::Attached { slot });
+        if let Some(lagging) = &mut guest.lagging {
+            lagging.rooms.insert(id, Lag::after(seq));
+        }
+        true
+    }
+
+    /// Takes a connection out of a room's audience. What it has not been told yet of the room is told before `answer`.
+    fn detach(&mut self, now: Now, id: RoomId, conn: ConnId, until: Seq, answer: Option<(Origin, Committed)>, out: &mut Outputs) {
+        let Some(session) = self.sessions.get_mut(conn) else { return };
+        let form = session.form;
+        let Some(attached) = session.guest.as_mut().and_then(|guest| guest.rooms.remove(&id)) else { return };
+        self.detach_slot(now, id, form, attached.slot);
+        self.farewell(id, conn, until, answer, out);
+    }
+
+    /// Frees a slot of a room's audience. Whoever moves there is told its new place.
+    pub(super) fn detach_slot(&mut self, now: Now, id: RoomId, form: Form, slot: usize) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        if let Some(moved) = room.audience.remove(form, slot)
+            && let Some(attached) = self.sessions.guest_mut(moved).and_then(|guest| guest.rooms.get_mut(&id))
+        {
+            attached.slot = slot;
+        }
+        self.arm_unload(now, id);
+    }
+
+    /// The room as one of its members sees it; none if it is none.
+    pub(super) fn view(&self, id: RoomId, member: MemberId, at: Option<Seq>) -> Option<RoomView> {
+        let room = self.rooms.get(&id)?;
+        let state = &room.pipe.state;
+        let (about, membership) = (state.about.as_ref()?, state.members.get(&member)?);
+        let group = self.directory.state.group(id);
+        let peer = match about.kind {
+            RoomKind::Private => state.members.keys().find(|other| **other != member).map(|other| room.person(&self.directory.state, *other)),
+            _ => None,
+        };
+        let keys = about.password.iter().flat_map(|password| about.earlier.iter().chain([&password.key])).cloned().collect();
+        Some(RoomView {
+            room: id,
+            kind: about.kind,
+            number: group.map(|group| group.number),
+            name: group.and_then(|group| group.name.clone()),
+            peer,
+            topic: about.topic.clone(),
+            cipher: about.cipher,
+            key: about.key,
+            history: about.history,
+            presence: about.presence,
+            place: at.map_or(room.pipe.place, |seq| Place { seq, ..room.pipe.place }),
+            since: membership.since,
+            role: membership.role,
+            members: state.members.len() as u32,
+            credential: about.password.as_ref().map(|password| password.credential),
+            keys,
+            last_txn: state.last_txn(member),
+        })
+    }
+
+    /// A room as the operator knows it; none for a private conversation.
+    pub(super) fn label(&self, id: RoomId) -> Option<RoomLabel> {
+        if id == RoomId::LOBBY {
+            return Some(RoomLabel::Lobby);
+        }
+        if let Some(group) = self.directory.state.group(id) {
+            return Some(RoomLabel::Number(group.number));
+        }
+        let kind = self.rooms.get(&id).and_then(Room::kind)?;
+        (kind == RoomKind::Group).then_some(RoomLabel::Id(id))
+    }
+
+    fn tell_operator(&self, id: RoomId, record: &Record, out: &mut Outputs) {
+        let Some(room) = self.label(id) else { return };
+        let (nick, label) = (record.nick.clone(), record.label.clone());
+        let left = |target: &str, how| Event::Left { room: room.clone(), nick: target.to_owned(), how };
+        let changed = |kind, detail: String| Event::Changed { room: room.clone(), nick: nick.clone(), kind, detail };
+        let event = match &record.body {
+            // A group is told of when it has a number.
+            RecordBody::Created(_) => return,
+            RecordBody::Joined(_) => Event::Joined { room, nick, label },
+            RecordBody::Left(gone) => left(&nick, if gone.reason == LeftReason::Asked { "left" } else { "expired" }),
+            RecordBody::Message(message) | RecordBody::Action(message) => Event::Message { room, nick, label, content: message.content.clone() },
+            RecordBody::Topic(topic) => changed("topic", topic.topic.clone()),
+            RecordBody::Role(change) => changed("role", format!("{} is {:?}", change.nick, change.role).to_lowercase()),
+            RecordBody::Kicked(removal) => left(&removal.nick, "kicked"),
+            RecordBody::Banned(removal) => left(&removal.nick, "banned"),
+            RecordBody::Unbanned(target) => changed("unbanned", target.nick.clone()),
+            RecordBody::Muted(muted) => changed("muted", muted.nick.clone()),
+            RecordBody::Unmuted(target) => changed("unmuted", target.nick.clone()),
+            RecordBody::Password(_) => changed("password", String::new()),
+            RecordBody::Blocked(_) | RecordBody::Unknown(_) => return,
+        };
+        out.push(Output::Event(event));
+    }
+
+    /// Puts a room away in a while, unless somebody comes.
+    fn arm_unload(&mut self, now: Now, id: RoomId) {
+        if let Some(room) = self.rooms.get_mut(&id)
+            && id != RoomId::LOBBY
+            && room.audience.is_empty()
+            && !room.unload_armed
+        {
+            room.unload_armed = true;
+            self.timers.arm(now.monotonic + UNLOAD_AFTER, Timer::Unload(id));
+        }
+    }
+
+    pub(super) fn unload(&mut self, now: Now, id: RoomId, out: &mut Outputs) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        room.unload_armed = false;
+        if !room.audience.is_empty() {
+            return;
+        }
+        if !room.pipe.is_idle() || !room.waiting.is_empty() {
+            return self.arm_unload(now, id);
+        }
+        if let Some((at, state)) = room.pipe.snapshot(true) {
+            out.push(Output::Snapshot { partition: Partition::Room(id), at, state });
+        }
+        self.rooms.remove(&id);
+        out.push(Output::Forget { partition: Partition::Room(id) });
+    }
+}
+
+/// Whether a record changes who hears the room.
+fn changes_audience(body: &RecordBody) -> bool {
+    matches!(
+        body,
+        RecordBody::Created(_) | RecordBody::Joined(_) | RecordBody::Left(_) | RecordBody::Kicked(_) | RecordBody::Banned(_)
+    )
+}

@@ -1,0 +1,183 @@
+//! One connection as the hub sees it.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::{IpAddr, Ipv6Addr},
+};
+
+use super::{answers::Origin, io::{Framing, ReadToken}};
+use crate::{
+    id::{ConnId, CredentialId, MemberId, RoomId, Seq},
+    limits::Limits,
+    password::ServerLogin,
+    rate::Bucket,
+    time::Monotonic,
+    wire::{CloseReason, Decoder, Form, client::Request, server::Committed},
+};
+
+/// A connection.
+pub(super) struct Session {
+    pub(super) conn: ConnId,
+    /// The address whose limits it counts against.
+    pub(super) address: Option<IpAddr>,
+    pub(super) framing: Framing,
+    pub(super) form: Form,
+    pub(super) decoder: Decoder,
+    pub(super) phase: Phase,
+    pub(super) heard: Monotonic,
+    /// When the timer for this session is set.
+    pub(super) timer: Option<Monotonic>,
+    /// There for whoever is welcome.
+    pub(super) guest: Option<Box<Guest>>,
+    /// Refused hellos.
+    pub(super) attempts: u32,
+    /// Counts against the maximum.
+    pub(super) admitted: bool,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Phase {
+    /// No hello yet, or a refused one. Until then it must be there.
+    Fresh { until: Monotonic },
+    /// The hello is being judged.
+    Greeting { until: Monotonic },
+    /// In.
+    Welcome,
+    /// Told that it will end; ends when the client confirms, or then.
+    Closing { until: Monotonic, reason: CloseReason },
+    /// The driver was told to end it.
+    Ended,
+}
+
+/// What a welcome connection has.
+pub(super) struct Guest {
+    pub(super) member: MemberId,
+    pub(super) kept: bool,
+    /// The rooms whose records go to this connection.
+    pub(super) rooms: BTreeMap<RoomId, Attached>,
+    /// Requests that have no answer yet.
+    pub(super) unanswered: u32,
+    /// Requests about a room that wait until a join of it is answered.
+    pub(super) parked: BTreeMap<RoomId, VecDeque<Request>>,
+    pub(super) sends: Bucket,
+    pub(super) requests: Bucket,
+    pub(super) costly: Bucket,
+    /// Refusals for being too fast, and when the last of them was.
+    pub(super) refusals: (u32, Monotonic),
+    /// Fan-outs do not reach it; what it missed is read from the log.
+    pub(super) lagging: Option<Lagging>,
+    pub(super) login: Option<Login>,
+    /// Registrations begun, with the room they are for.
+    pub(super) registrations: VecDeque<(CredentialId, Option<RoomId>)>,
+}
+
+/// A room whose records go to this connection.
+#[derive(Debug)]
+pub(super) struct Attached {
+    /// Its slot in the room's audience.
+    pub(super) slot: usize,
+}
+
+/// How far behind a connection is.
+#[derive(Debug, Default)]
+pub(super) struct Lagging {
+    pub(super) rooms: BTreeMap<RoomId, Lag>,
+    /// The read under way.
+    pub(super) reading: Option<(ReadToken, RoomId)>,
+    /// The outbox has room.
+    pub(super) drained: bool,
+}
+
+/// How far behind a connection is in one room.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lag {
+    /// The first record it does not have.
+    pub(super) next: Seq,
+    /// It came back and has not been told yet that it goes on from there.
+    pub(super) announce: bool,
+    /// It is out of the room; this record is the last it is told, and then this request is answered.
+    pub(super) farewell: Option<(Seq, Option<(Origin, Committed)>)>,
+}
+
+impl Lag {
+    /// Nothing is missing up to this record.
+    pub(super) fn after(seq: Seq) -> Self {
+        Self { next: seq + 1, announce: false, farewell: None }
+    }
+}
+
+/// A password that is being proved.
+pub(super) struct Login {
+    pub(super) room: RoomId,
+    pub(super) credential: CredentialId,
+    pub(super) state: ServerLogin,
+}
+
+impl Session {
+    pub(super) fn new(conn: ConnId, address: Option<IpAddr>, framing: Framing, form: Form, limits: &Limits, now: Monotonic) -> Self {
+        Self {
+            conn,
+            address: address.map(network),
+            framing,
+            form,
+            decoder: Decoder::new(limits.frame_bytes),
+            phase: Phase::Fresh { until: now + limits.handshake },
+            heard: now,
+            timer: None,
+            guest: None,
+            attempts: 0,
+            admitted: true,
+        }
+    }
+
+    /// When something must be done about it if nothing is heard.
+    pub(super) fn deadline(&self, limits: &Limits) -> Option<Monotonic> {
+        match self.phase {
+            Phase::Fresh { until } | Phase::Greeting { until } | Phase::Closing { until, .. } => Some(until),
+            Phase::Welcome => Some(self.heard + limits.idle),
+            Phase::Ended => None,
+        }
+    }
+}
+
+impl Guest {
+    pub(super) fn new(member: MemberId, kept: bool, limits: &Limits, now: Monotonic) -> Self {
+        Self {
+            member,
+            kept,
+            rooms: BTreeMap::new(),
+            unanswered: 0,
+            parked: BTreeMap::new(),
+            sends: Bucket::of(limits.send_rate, now),
+            requests: Bucket::of(limits.request_rate, now),
+            costly: Bucket::of(limits.costly_rate, now),
+            refusals: (0, now),
+            lagging: None,
+            login: None,
+            registrations: VecDeque::new(),
+        }
+    }
+}
+
+/// What counts as one address: an IPv4 address, or the /64 of an IPv6 address, which one customer has.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_customer_is_one_address() {
+        let same = |a: &str, b: &str| network(a.parse().unwrap()) == network(b.parse().unwrap());
+        assert!(same("2001:db8:0:1::1", "2001:db8:0:1:ffff::2"));
+        assert!(!same("2001:db8:0:1::1", "2001:db8:0:2::1"));
+        assert!(same("::ffff:192.0.2.1", "192.0.2.1"));
+        assert!(!same("192.0.2.1", "192.0.2.2"));
+    }
+}

@@ -1,0 +1,469 @@
+//! The directory: who exists, nick leases, groups and their numbers; its fold and the judgement of what may be added.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Fold, Verdict, refuse,
+    results::{Known, Results},
+};
+use crate::{
+    id::{MemberId, RoomId, Seq},
+    limits::Limits,
+    nick::{Name, NameKey},
+    time::Wall,
+    wire::{BodyError, ErrorCode, record::CipherKind, tagged},
+};
+
+/// The directory, as of a place of its log.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Directory {
+    members: BTreeMap<MemberId, Member>,
+    /// Held nicks, by comparison form and by skeleton.
+    folded: BTreeMap<String, MemberId>,
+    skeletons: BTreeMap<String, MemberId>,
+    groups: BTreeMap<RoomId, Group>,
+    /// Groups by number.
+    numbers: Vec<RoomId>,
+    /// Names of groups, by comparison form and by skeleton.
+    group_folded: BTreeMap<String, RoomId>,
+    group_skeletons: BTreeMap<String, RoomId>,
+}
+
+/// Somebody.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Member {
+    /// The name held, or the last one held.
+    pub(crate) nick: String,
+    pub(crate) label: String,
+    key: NameKey,
+    /// Which hub holds the nick for them; none when it is free.
+    pub(crate) lease: Option<u64>,
+    /// When the lease was made or given up.
+    pub(crate) at: Wall,
+    /// Whether they keep their secret.
+    pub(crate) kept: bool,
+    /// The rooms they may be in: always at least those that they are in.
+    pub(crate) rooms: BTreeSet<RoomId>,
+    results: Results<Did>,
+}
+
+/// A group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) number: u32,
+    pub(crate) name: Option<String>,
+    pub(crate) topic: String,
+    pub(crate) cipher: CipherKind,
+    pub(crate) protected: bool,
+    /// How many have it among their rooms.
+    pub(crate) members: u32,
+}
+
+/// What came of a request to the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Did {
+    /// A new name.
+    Named,
+    /// A group or a private conversation.
+    Room(RoomId),
+}
+
+/// One entry of the directory's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) seq: Seq,
+    pub(crate) time: Wall,
+    pub(crate) member: MemberId,
+    pub(crate) txn: u64,
+    pub(crate) change: Change,
+}
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Change {
+    /// The member holds this nick, at this hub.
+    /// `from` is the name it held before, if it held one.
+    Leased { nick: String, label: String, key: NameKey, kept: bool, node: u64, from: Option<(String, String)> },
+    /// The member holds no nick any more.
+    Released,
+    /// The member is forgotten.
+    Expired,
+    /// The member is about to enter a room.
+    Entered(RoomId),
+    /// The member is out of a room.
+    Exited(RoomId),
+    /// A group has its number.
+    Listed { room: RoomId, number: u32, name: Option<(String, NameKey)>, topic: String, cipher: CipherKind, protected: bool },
+    /// A group has a new topic.
+    Retitled { room: RoomId, topic: String },
+    /// The member opened a private conversation.
+    Opened { room: RoomId, with: MemberId },
+}
+
+impl Fold for Directory {
+    type Entry = Entry;
+
+    fn seq(entry: &Entry) -> Seq {
+        entry.seq
+    }
+
+    fn encode(entry: &Entry) -> Bytes {
+        let mut out = Vec::with_capacity(64);
+        tagged::extend(entry, &mut out);
+        out.into()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Entry, BodyError> {
+        tagged::take(bytes)
+    }
+
+    fn apply(&mut self, entry: &Entry) {
+        let member = entry.member;
+        let did = match &entry.change {
+            Change::Leased { nick, label, key, kept, node, .. } => {
+                self.free(member);
+                self.folded.insert(key.folded.clone(), member);
+                self.skeletons.insert(key.skeleton.clone(), member);
+                let (rooms, results) = self.members.remove(&member).map(|m| (m.rooms, m.results)).unwrap_or_default();
+                let (nick, label, key) = (nick.clone(), label.clone(), key.clone());
+                self.members.insert(member, Member { nick, label, key, lease: Some(*node), at: entry.time, kept: *kept, rooms, results });
+                Did::Named
+            }
+            Change::Released => {
+                self.free(member);
+                if let Some(member) = self.members.get_mut(&member) {
+                    member.lease = None;
+                    member.at = entry.time;
+                }
+                Did::Named
+            }
+            Change::Expired => {
+                self.free(member);
+                for room in self.members.remove(&member).map(|m| m.rooms).unwrap_or_default() {
+                    self.count(room, -1);
+                }
+                return;
+            }
+            Change::Entered(room) => {
+                self.index(member, *room);
+                Did::Room(*room)
+            }
+            Change::Exited(room) => {
+                if self.members.get_mut(&member).is_some_and(|m| m.rooms.remove(room)) {
+                    self.count(*room, -1);
+                }
+                Did::Room(*room)
+            }
+            Change::Listed { room, number, name, topic, cipher, protected } => {
+                self.numbers.push(*room);
+                if let Some((_, key)) = name {
+                    self.group_folded.insert(key.folded.clone(), *room);
+                    self.group_skeletons.insert(key.skeleton.clone(), *room);
+                }
+                let name = name.as_ref().map(|(name, _)| name.clone());
+                let (number, topic, cipher, protected) = (*number, topic.clone(), *cipher, *protected);
+                self.groups.insert(*room, Group { number, name, topic, cipher, protected, members: 0 });
+                self.index(member, *room);
+                Did::Room(*room)
+            }
+            Change::Retitled { room, topic } => {
+                if let Some(group) = self.groups.get_mut(room) {
+                    group.topic.clone_from(topic);
+                }
+                return;
+            }
+            Change::Opened { room, with } => {
+                self.index(member, *room);
+                self.index(*with, *room);
+                Did::Room(*room)
+            }
+        };
+        if entry.txn != 0
+            && let Some(member) = self.members.get_mut(&member)
+        {
+            member.results.note(entry.txn, did);
+        }
+    }
+
+    fn weight(&self) -> u64 {
+        (2 * self.members.len() + self.groups.len()) as u64
+    }
+}
+
+impl Directory {
+    /// Gives up the nick, if one is held.
+    fn free(&mut self, member: MemberId) {
+        if let Some(held) = self.members.get(&member).filter(|m| m.lease.is_some()) {
+            self.folded.remove(&held.key.folded);
+            self.skeletons.remove(&held.key.skeleton);
+        }
+    }
+
+    fn index(&mut self, member: MemberId, room: RoomId) {
+        if self.members.get_mut(&member).is_some_and(|m| m.rooms.insert(room)) {
+            self.count(room, 1);
+        }
+    }
+
+    fn count(&mut self, room: RoomId, change: i32) {
+        if let Some(group) = self.groups.get_mut(&room) {
+            group.members = group.members.saturating_add_signed(change);
+        }
+    }
+
+    pub(crate) fn member(&self, member: MemberId) -> Option<&Member> {
+        self.members.get(&member)
+    }
+
+    pub(crate) fn knows(&self, member: MemberId) -> bool {
+        self.members.contains_key(&member)
+    }
+
+    /// Everybody, for a hub that begins.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (MemberId, &Member)> {
+        self.members.iter().map(|(id, member)| (*id, member))
+    }
+
+    pub(crate) fn holds_nick(&self, member: MemberId) -> bool {
+        self.members.get(&member).is_some_and(|m| m.lease.is_some())
+    }
+
+    /// The name held, or the last one held; empty for a stranger.
+    pub(crate) fn nick(&self, member: MemberId) -> &str {
+        self.members.get(&member).map_or("", |m| &m.nick)
+    }
+
+    pub(crate) fn label(&self, member: MemberId) -> &str {
+        self.members.get(&member).map_or("", |m| &m.label)
+    }
+
+    /// Who holds a nick, compared as nicks are.
+    pub(crate) fn holder(&self, nick: &str) -> Option<MemberId> {
+        let name = Name::nick(nick, usize::MAX).ok()?;
+        self.folded.get(&name.key.folded).copied()
+    }
+
+    pub(crate) fn group(&self, room: RoomId) -> Option<&Group> {
+        self.groups.get(&room)
+    }
+
+    pub(crate) fn numbered(&self, number: u32) -> Option<RoomId> {
+        self.numbers.get(number as usize).copied()
+    }
+
+    /// Groups from a number on.
+    pub(crate) fn groups_from(&self, number: usize) -> impl Iterator<Item = (RoomId, &Group)> {
+        self.numbers.iter().skip(number).map(|room| (*room, &self.groups[room]))
+    }
+
+    pub(crate) fn last_txn(&self, member: MemberId) -> u64 {
+        self.members.get(&member).map_or(0, |m| m.results.last())
+    }
+
+    /// What came of an earlier request.
+    pub(crate) fn did(&self, member: MemberId, txn: u64) -> Known<Did> {
+        self.members.get(&member).map_or(Known::New, |m| m.results.look(txn))
+    }
+}
+
+/// What somebody asks of the directory.
+#[derive(Clone, Debug)]
+pub(crate) enum Ask {
+    /// This nick, for a connection that says hello.
+    Lease { name: Name, label: String, kept: bool },
+    /// Another nick.
+    Rename { name: Name, label: String },
+    /// The member is gone.
+    Release,
+    /// The member was gone for too long and is in no room any more.
+    Expire,
+    Enter(RoomId),
+    Exit(RoomId),
+    /// A number for a group that has its first record.
+    List { room: RoomId, name: Option<Name>, topic: String, cipher: CipherKind, protected: bool },
+    Retitle { room: RoomId, topic: String },
+    Open { room: RoomId, with: MemberId },
+}
+
+/// What of this batch the judgement of the next request must know.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    touched: BTreeSet<MemberId>,
+    /// Comparison forms and skeletons that this batch gives out or takes back, of nicks and of groups.
+    names: BTreeSet<String>,
+    listed: u32,
+}
+
+/// What a judgement looks at besides the directory.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) limits: &'a Limits,
+    /// This hub.
+    pub(crate) node: u64,
+    /// Whether the member is connected here.
+    pub(crate) online: &'a dyn Fn(MemberId) -> bool,
+}
+
+impl Directory {
+    /// Judges a request at the head of the log, behind what the draft holds already, and adds it to the draft if it is
+    /// accepted.
+    pub(crate) fn judge(&self, draft: &mut Draft, with: &Surroundings<'_>, member: MemberId, txn: u64, ask: &Ask) -> Verdict<Change, Did> {
+        if draft.touched.contains(&member) {
+            return Verdict::Wait;
+        }
+        if txn != 0 {
+            match self.did(member, txn) {
+                Known::New => {}
+                Known::Done(did) => return Verdict::Repeat(did),
+                Known::TooOld => return refuse(ErrorCode::TooOld, "a repeat of something long ago"),
+            }
+        }
+        let verdict = self.judge_alone(draft, with, member, ask);
+        if matches!(verdict, Verdict::Accept(_)) {
+            draft.touched.insert(member);
+            match ask {
+                Ask::Lease { name, .. } | Ask::Rename { name, .. } => {
+                    draft.names.extend([name.key.folded.clone(), name.key.skeleton.clone()]);
+                }
+                Ask::List { name, .. } => {
+                    draft.listed += 1;
+                    draft.names.extend(name.iter().flat_map(|name| [group_mark(&name.key.folded), group_mark(&name.key.skeleton)]));
+                }
+                Ask::Open { with, .. } => {
+                    draft.touched.insert(*with);
+                }
+                Ask::Release | Ask::Expire | Ask::Enter(_) | Ask::Exit(_) | Ask::Retitle { .. } => {}
+            }
+        }
+        verdict
+    }
+
+    fn judge_alone(&self, draft: &Draft, with: &Surroundings<'_>, id: MemberId, ask: &Ask) -> Verdict<Change, Did> {
+        let one = |change| Verdict::Accept(vec![change]);
+        let member = self.members.get(&id);
+        match ask {
+            Ask::Lease { name, label, kept } => {
+                let as_before = member.is_some_and(|m| {
+                    m.lease == Some(with.node) && m.nick == name.shown && m.label == *label && m.kept == *kept
+                });
+                if as_before {
+                    return Verdict::Already;
+                }
+                self.judge_name(draft, with, id, name, label, *kept)
+            }
+            Ask::Rename { name, label } => {
+                let Some(member) = member.filter(|m| m.lease.is_some()) else {
+                    return refuse(ErrorCode::UnknownMember, "you hold no nick");
+                };
+                self.judge_name(draft, with, id, name, label, member.kept)
+            }
+            Ask::Release => match member {
+                Some(member) if member.lease == Some(with.node) && !(with.online)(id) => one(Change::Released),
+                _ => Verdict::Already,
+            },
+            Ask::Expire => match member {
+                Some(member) if member.lease.is_none() && member.rooms.is_empty() => one(Change::Expired),
+                _ => Verdict::Already,
+            },
+            Ask::Enter(room) => match member {
+                None => refuse(ErrorCode::UnknownMember, "you are not known any more"),
+                Some(member) if member.rooms.contains(room) => Verdict::Already,
+                Some(member) if member.rooms.len() >= with.limits.rooms_per_member as usize => {
+                    refuse(ErrorCode::TooManyRooms, "you are in as many rooms as you may be")
+                }
+                Some(_) => one(Change::Entered(*room)),
+            },
+            Ask::Exit(room) => match member {
+                Some(member) if member.rooms.contains(room) => one(Change::Exited(*room)),
+                _ => Verdict::Already,
+            },
+            Ask::List { room, name, topic, cipher, protected } => {
+                if self.groups.contains_key(room) {
+                    return Verdict::Already;
+                }
+                if member.is_some_and(|m| m.rooms.len() >= with.limits.rooms_per_member as usize) {
+                    return refuse(ErrorCode::TooManyRooms, "you are in as many rooms as you may be");
+                }
+                let number = self.numbers.len() as u32 + draft.listed;
+                if number >= with.limits.rooms {
+                    return refuse(ErrorCode::RoomsExhausted, "the server has as many groups as it may");
+                }
+                if let Some(name) = name {
+                    if [&name.key.folded, &name.key.skeleton].iter().any(|form| draft.names.contains(&group_mark(form))) {
+                        return Verdict::Wait;
+                    }
+                    if self.group_named(&name.key) {
+                        return refuse(ErrorCode::NameTaken, "another group has that name, or one that looks like it");
+                    }
+                }
+                one(Change::Listed {
+                    room: *room,
+                    number,
+                    name: name.as_ref().map(|name| (name.shown.clone(), name.key.clone())),
+                    topic: topic.clone(),
+                    cipher: *cipher,
+                    protected: *protected,
+                })
+            }
+            Ask::Retitle { room, topic } => match self.groups.get(room) {
+                Some(group) if group.topic != *topic => one(Change::Retitled { room: *room, topic: topic.clone() }),
+                _ => Verdict::Already,
+            },
+            Ask::Open { room, with: other } => {
+                if draft.touched.contains(other) {
+                    return Verdict::Wait;
+                }
+                let (Some(member), Some(peer)) = (member, self.members.get(other)) else {
+                    return refuse(ErrorCode::UnknownMember, "nobody of that name");
+                };
+                if member.rooms.contains(room) && peer.rooms.contains(room) {
+                    return Verdict::Already;
+                }
+                let most = with.limits.rooms_per_member as usize;
+                if !member.rooms.contains(room) && member.rooms.len() >= most {
+                    return refuse(ErrorCode::TooManyRooms, "you are in as many rooms as you may be");
+                }
+                // Others may fill only so much of somebody's list.
+                if !peer.rooms.contains(room) && peer.rooms.len() >= 4 * most {
+                    return refuse(ErrorCode::TooManyRooms, "they are in as many rooms as they may be");
+                }
+                one(Change::Opened { room: *room, with: *other })
+            }
+        }
+    }
+
+    fn judge_name(&self, draft: &Draft, with: &Surroundings<'_>, id: MemberId, name: &Name, label: &str, kept: bool) -> Verdict<Change, Did> {
+        let NameKey { folded, skeleton } = &name.key;
+        if draft.names.contains(folded) || draft.names.contains(skeleton) {
+            return Verdict::Wait;
+        }
+        let holders = [self.folded.get(folded), self.skeletons.get(skeleton)];
+        let mut others = holders.into_iter().flatten().filter(|holder| **holder != id);
+        if let Some(other) = others.next() {
+            if draft.touched.contains(other) {
+                return Verdict::Wait;
+            }
+            return refuse(ErrorCode::NickTaken, "somebody else has that nick, or one that looks like it");
+        }
+        Verdict::Accept(vec![Change::Leased {
+            nick: name.shown.clone(),
+            label: label.to_owned(),
+            key: name.key.clone(),
+            kept,
+            node: with.node,
+            from: self.members.get(&id).filter(|m| m.lease.is_some()).map(|m| (m.nick.clone(), m.label.clone())),
+        }])
+    }
+
+    /// Whether a group has that name, or one that looks like it.
+    pub(crate) fn group_named(&self, key: &NameKey) -> bool {
+        self.group_folded.contains_key(&key.folded) || self.group_skeletons.contains_key(&key.skeleton)
+    }
+}
+
+/// Groups and nicks do not share names; in a draft they share a set.
+fn group_mark(form: &str) -> String {
+    format!("#{form}")
+}
