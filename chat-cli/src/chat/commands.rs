@@ -22,7 +22,9 @@ const UNFINISHED: usize = 200;
 pub(crate) async fn talk(talk: &mut Talk<'_>) -> Result<(), Stop> {
     loop {
         talk.until_at_most(UNFINISHED).await?;
-        let answer = talk.input.line(if talk.input.is_person() { "> " } else { "" });
+        let answer = talk
+            .input
+            .line(if talk.input.is_person() { "> " } else { "" });
         match talk.until(answer).await? {
             Answer::Line(line) => {
                 talk.line += 1;
@@ -36,7 +38,8 @@ pub(crate) async fn talk(talk: &mut Talk<'_>) -> Result<(), Stop> {
             }
             Answer::Unreadable(why) => {
                 talk.line += 1;
-                talk.voice.not_understood(talk.line, &format!("not sent: {why}"));
+                talk.voice
+                    .not_understood(talk.line, &format!("not sent: {why}"));
             }
             Answer::End => return talk.until_at_most(0).await,
             Answer::Interrupted => return Err(Stop::Quit),
@@ -46,10 +49,17 @@ pub(crate) async fn talk(talk: &mut Talk<'_>) -> Result<(), Stop> {
 
 fn say(talk: &mut Talk<'_>, text: String, action: bool) {
     let Some(room) = talk.rooms.current().map(|view| view.room) else {
-        return talk.voice.not_understood(talk.line, "not sent: you are in no room; /join NUMBER, /create or /quit");
+        return talk.voice.not_understood(
+            talk.line,
+            "not sent: you are in no room; /join NUMBER, /create or /quit",
+        );
     };
     let command = if action { "me" } else { "send" };
-    let doing = Doing { line: talk.line, command, text: Some(text.clone()) };
+    let doing = Doing {
+        line: talk.line,
+        command,
+        text: Some(text.clone()),
+    };
     talk.start(Command::Send { room, action, text }, doing, Then::Tell);
 }
 
@@ -58,8 +68,18 @@ async fn run(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
         Slash::Help => talk.voice.help(),
         Slash::Me(text) => say(talk, text, true),
         Slash::Msg { nick, text } => {
-            let doing = Doing { line: talk.line, command: "msg", text: Some(text.clone()) };
-            talk.start(Command::Direct { to: Peer::Nick(nick) }, doing, Then::Say { text });
+            let doing = Doing {
+                line: talk.line,
+                command: "msg",
+                text: Some(text.clone()),
+            };
+            talk.start(
+                Command::Direct {
+                    to: Peer::Nick(nick),
+                },
+                doing,
+                Then::Say { text },
+            );
         }
         Slash::Nick { nick, label } => {
             let label = label.unwrap_or_else(|| talk.me.label.clone());
@@ -75,9 +95,17 @@ async fn run(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
                 Ok(secrets) => secrets,
                 Err(failure) => return failed(talk, &failure),
             };
-            let group = Group { name: line.name, topic: line.topic.unwrap_or_default(), secrets };
+            let group = Group {
+                name: line.name,
+                topic: line.topic.unwrap_or_default(),
+                secrets,
+            };
             if let Err(error) = enter::create(talk, group).await? {
-                let doing = Doing { line: talk.line, command: "create", text: None };
+                let doing = Doing {
+                    line: talk.line,
+                    command: "create",
+                    text: None,
+                };
                 talk.voice.failed(&doing, &error);
             }
         }
@@ -87,7 +115,11 @@ async fn run(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
                 Err(failure) => return failed(talk, &failure),
             };
             if let Err(error) = enter::join(talk, &line.room, secrets).await? {
-                let doing = Doing { line: talk.line, command: "join", text: None };
+                let doing = Doing {
+                    line: talk.line,
+                    command: "join",
+                    text: None,
+                };
                 talk.voice.failed(&doing, &error);
             }
         }
@@ -99,12 +131,29 @@ async fn run(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
                     talk.voice.notice(&format!("speaking in {name}"));
                 }
             }
-            (None, Place::With(nick)) => simple(talk, "switch", Command::Direct { to: Peer::Nick(nick) }, Then::Switch),
-            (None, _) => talk.voice.not_understood(talk.line, "/switch: you are not in that room; /join enters it"),
+            (None, Place::With(nick)) => simple(
+                talk,
+                "switch",
+                Command::Direct {
+                    to: Peer::Nick(nick),
+                },
+                Then::Switch,
+            ),
+            (None, _) => talk.voice.not_understood(
+                talk.line,
+                "/switch: you are not in that room; /join enters it",
+            ),
         },
         Slash::Block { nick, blocked } => {
             let command = if blocked { "block" } else { "unblock" };
-            simple(talk, command, Command::Direct { to: Peer::Nick(nick) }, Then::Block { blocked });
+            simple(
+                talk,
+                command,
+                Command::Direct {
+                    to: Peer::Nick(nick),
+                },
+                Then::Block { blocked },
+            );
         }
         Slash::Quit => return Err(Stop::Quit),
         in_room => return run_in_room(talk, in_room).await,
@@ -115,18 +164,48 @@ async fn run(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
 /// Commands about the room that is spoken in.
 async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
     let Some(view) = talk.rooms.current() else {
-        talk.voice.not_understood(talk.line, "you are in no room; /join NUMBER, /create or /quit");
+        talk.voice.not_understood(
+            talk.line,
+            "you are in no room; /join NUMBER, /create or /quit",
+        );
         return Ok(());
     };
     let room = view.room;
     let peer = Peer::Nick;
     match slash {
-        Slash::Online => simple(talk, "online", Command::Members { room }, Then::Members { room, only_here: true }),
-        Slash::Members => simple(talk, "members", Command::Members { room }, Then::Members { room, only_here: false }),
+        Slash::Online => simple(
+            talk,
+            "online",
+            Command::Members { room },
+            Then::Members {
+                room,
+                only_here: true,
+            },
+        ),
+        Slash::Members => simple(
+            talk,
+            "members",
+            Command::Members { room },
+            Then::Members {
+                room,
+                only_here: false,
+            },
+        ),
         Slash::History(limit) => {
-            simple(talk, "history", Command::History { room, from: HistoryFrom::Latest, limit }, Then::History { room });
+            simple(
+                talk,
+                "history",
+                Command::History {
+                    room,
+                    from: HistoryFrom::Latest,
+                    limit,
+                },
+                Then::History { room },
+            );
         }
-        Slash::Topic(Some(topic)) => simple(talk, "topic", Command::Topic { room, topic }, Then::Tell),
+        Slash::Topic(Some(topic)) => {
+            simple(talk, "topic", Command::Topic { room, topic }, Then::Tell)
+        }
         Slash::Topic(None) => {
             let topic = match view.topic.as_str() {
                 "" => "there is no topic".to_owned(),
@@ -134,12 +213,64 @@ async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
             };
             talk.voice.notice(&topic);
         }
-        Slash::Kick { nick, reason } => simple(talk, "kick", Command::Kick { room, target: peer(nick), reason }, Then::Tell),
-        Slash::Ban { nick, reason } => simple(talk, "ban", Command::Ban { room, target: peer(nick), reason }, Then::Tell),
-        Slash::Unban { nick } => simple(talk, "unban", Command::Unban { room, target: peer(nick) }, Then::Tell),
-        Slash::Mute { nick, seconds } => simple(talk, "mute", Command::Mute { room, target: peer(nick), seconds }, Then::Tell),
-        Slash::Unmute { nick } => simple(talk, "unmute", Command::Unmute { room, target: peer(nick) }, Then::Tell),
-        Slash::Role { nick, role } => simple(talk, "role", Command::Role { room, target: peer(nick), role }, Then::Tell),
+        Slash::Kick { nick, reason } => simple(
+            talk,
+            "kick",
+            Command::Kick {
+                room,
+                target: peer(nick),
+                reason,
+            },
+            Then::Tell,
+        ),
+        Slash::Ban { nick, reason } => simple(
+            talk,
+            "ban",
+            Command::Ban {
+                room,
+                target: peer(nick),
+                reason,
+            },
+            Then::Tell,
+        ),
+        Slash::Unban { nick } => simple(
+            talk,
+            "unban",
+            Command::Unban {
+                room,
+                target: peer(nick),
+            },
+            Then::Tell,
+        ),
+        Slash::Mute { nick, seconds } => simple(
+            talk,
+            "mute",
+            Command::Mute {
+                room,
+                target: peer(nick),
+                seconds,
+            },
+            Then::Tell,
+        ),
+        Slash::Unmute { nick } => simple(
+            talk,
+            "unmute",
+            Command::Unmute {
+                room,
+                target: peer(nick),
+            },
+            Then::Tell,
+        ),
+        Slash::Role { nick, role } => simple(
+            talk,
+            "role",
+            Command::Role {
+                room,
+                target: peer(nick),
+                role,
+            },
+            Then::Tell,
+        ),
         Slash::Password { file } => {
             let password = match (file, talk.input.is_person()) {
                 (Some(file), _) => match enter::read_password(&file) {
@@ -152,12 +283,21 @@ async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
                     return Ok(());
                 }
             };
-            simple(talk, "password", Command::SetPassword { room, password }, Then::Tell);
+            simple(
+                talk,
+                "password",
+                Command::SetPassword { room, password },
+                Then::Tell,
+            );
         }
         Slash::Leave => {
             talk.leaving.insert(room);
             // What is typed next is meant for another room, so this one has to be left first.
-            let doing = Doing { line: talk.line, command: "leave", text: None };
+            let doing = Doing {
+                line: talk.line,
+                command: "leave",
+                text: None,
+            };
             match talk.command(Command::Leave { room }).await? {
                 Ok(outcome) => talk.voice.done(&doing, &outcome),
                 Err(error) => {
@@ -172,7 +312,11 @@ async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
 }
 
 fn simple(talk: &mut Talk<'_>, name: &'static str, command: Command, then: Then) {
-    let doing = Doing { line: talk.line, command: name, text: None };
+    let doing = Doing {
+        line: talk.line,
+        command: name,
+        text: None,
+    };
     talk.start(command, doing, then);
 }
 

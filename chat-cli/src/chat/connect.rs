@@ -50,10 +50,15 @@ pub(crate) async fn connect(
         match event {
             Some(ClientEvent::Welcomed { welcome, .. }) => {
                 voice.welcomed(&welcome, false);
-                return Ok(Some(Connected { client, events, welcome }));
+                return Ok(Some(Connected {
+                    client,
+                    events,
+                    welcome,
+                }));
             }
             Some(ClientEvent::HelloRefused(failure)) => {
-                let about_name = matches!(failure.code, ErrorCode::NickInvalid | ErrorCode::NickTaken);
+                let about_name =
+                    matches!(failure.code, ErrorCode::NickInvalid | ErrorCode::NickTaken);
                 if !input.is_person() || !about_name {
                     return Err(Failure::Refused(text::refusal(&failure)));
                 }
@@ -72,10 +77,14 @@ pub(crate) async fn connect(
             Some(ClientEvent::Ended(ended)) => {
                 let text = said.map(|closing| closing.text).unwrap_or_default();
                 return match ended {
-                    Ended::CannotConnect => Err(Failure::CannotConnect(format!("{address}: {}", reason(&trouble)))),
-                    Ended::ProtocolError(text) => {
-                        Err(Failure::CannotConnect(format!("{address}: it is not a chat server: {}", harmless(&text))))
-                    }
+                    Ended::CannotConnect => Err(Failure::CannotConnect(format!(
+                        "{address}: {}",
+                        reason(&trouble)
+                    ))),
+                    Ended::ProtocolError(text) => Err(Failure::CannotConnect(format!(
+                        "{address}: it is not a chat server: {}",
+                        harmless(&text)
+                    ))),
                     Ended::Closed(reason) => Err(Failure::Refused(closed(reason, &text))),
                     Ended::Asked => Ok(None),
                 };
@@ -90,7 +99,9 @@ pub(crate) async fn connect(
 pub(crate) fn closed(reason: CloseReason, text: &str) -> String {
     let words = match reason {
         CloseReason::Full => "the server has as many clients as it may",
-        CloseReason::TooManyConnections => "the server has as many clients from this address as it may",
+        CloseReason::TooManyConnections => {
+            "the server has as many clients from this address as it may"
+        }
         CloseReason::Version => "the server speaks another version of the protocol",
         CloseReason::Stopped => "the server is closing",
         CloseReason::Restarting => "the server is restarting",
@@ -114,7 +125,10 @@ struct Telling {
 
 impl Telling {
     fn new(inner: TcpConnector) -> Self {
-        Self { inner, trouble: Arc::default() }
+        Self {
+            inner,
+            trouble: Arc::default(),
+        }
     }
 }
 

@@ -5,12 +5,7 @@ use std::{fs, path::Path};
 use chat_core::{
     client::{Command, CommandError, Create, EnteredHow, Outcome, RoomCipher, RoomKey},
     password::Password,
-    wire::{
-        ErrorCode,
-        client::RoomRef,
-        record::CipherKind,
-        server::RoomView,
-    },
+    wire::{ErrorCode, client::RoomRef, record::CipherKind, server::RoomView},
 };
 use zeroize::Zeroizing;
 
@@ -40,8 +35,14 @@ pub(crate) struct Group {
 
 impl Secrets {
     /// Reads them from their files.
-    pub(crate) fn load(password: Option<&Path>, cipher: Option<&CipherChoice>) -> Result<Self, Failure> {
-        Ok(Self { password: password.map(read_password).transpose()?, cipher: cipher.map(CipherChoice::load).transpose()? })
+    pub(crate) fn load(
+        password: Option<&Path>,
+        cipher: Option<&CipherChoice>,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            password: password.map(read_password).transpose()?,
+            cipher: cipher.map(CipherChoice::load).transpose()?,
+        })
     }
 
     /// The cipher of a group that is made with them.
@@ -56,16 +57,21 @@ impl Secrets {
     /// What is wrong with a room that was entered with them: plain text was asked for, and the room is not plain.
     fn mismatch(&self, view: &RoomView) -> Option<CommandError> {
         let plain = self.cipher == Some(LoadedCipher::None);
-        (plain && view.cipher != CipherKind::None).then_some(CommandError::CipherMismatch { announced: view.cipher })
+        (plain && view.cipher != CipherKind::None).then_some(CommandError::CipherMismatch {
+            announced: view.cipher,
+        })
     }
 }
 
 /// The content of a password file, without one line break at its end.
 pub(crate) fn read_password(path: &Path) -> Result<Password, Failure> {
     let shown = path.display();
-    let text = fs::read_to_string(path).map_err(|error| Failure::Usage(format!("cannot read password file {shown}: {error}")))?;
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure::Usage(format!("cannot read password file {shown}: {error}")))?;
     let text = Zeroizing::new(text);
-    let password = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    let password = text.strip_suffix('\n').map_or(text.as_str(), |line| {
+        line.strip_suffix('\r').unwrap_or(line)
+    });
     if password.is_empty() {
         return Err(Failure::Usage(format!("password file {shown} is empty")));
     }
@@ -73,9 +79,18 @@ pub(crate) fn read_password(path: &Path) -> Result<Password, Failure> {
 }
 
 /// Makes a group and enters it.
-pub(crate) async fn create(talk: &mut Talk<'_>, group: Group) -> Result<Result<RoomView, CommandError>, Stop> {
+pub(crate) async fn create(
+    talk: &mut Talk<'_>,
+    group: Group,
+) -> Result<Result<RoomView, CommandError>, Stop> {
     let cipher = group.secrets.room_cipher();
-    let create = Create { name: group.name, topic: group.topic, cipher, password: group.secrets.password, ..Create::default() };
+    let create = Create {
+        name: group.name,
+        topic: group.topic,
+        cipher,
+        password: group.secrets.password,
+        ..Create::default()
+    };
     talk.creating = true;
     let result = talk.command(Command::Create(create)).await?;
     talk.creating = false;
@@ -83,7 +98,11 @@ pub(crate) async fn create(talk: &mut Talk<'_>, group: Group) -> Result<Result<R
 }
 
 /// Joins a room. A person is asked for what turns out to be missing or wrong, until they answer with nothing.
-pub(crate) async fn join(talk: &mut Talk<'_>, place: &Place, mut secrets: Secrets) -> Result<Result<RoomView, CommandError>, Stop> {
+pub(crate) async fn join(
+    talk: &mut Talk<'_>,
+    place: &Place,
+    mut secrets: Secrets,
+) -> Result<Result<RoomView, CommandError>, Stop> {
     loop {
         let error = match join_once(talk, place, &secrets).await? {
             Ok(view) => return Ok(Ok(view)),
@@ -106,7 +125,10 @@ pub(crate) async fn new_password(talk: &mut Talk<'_>, question: &str) -> Result<
 }
 
 /// A new password, typed twice, or none.
-pub(crate) async fn optional_password(talk: &mut Talk<'_>, question: &str) -> Result<Option<Password>, Stop> {
+pub(crate) async fn optional_password(
+    talk: &mut Talk<'_>,
+    question: &str,
+) -> Result<Option<Password>, Stop> {
     loop {
         let first = Zeroizing::new(talk.ask_hidden(question).await?);
         if first.is_empty() {
@@ -119,7 +141,11 @@ pub(crate) async fn optional_password(talk: &mut Talk<'_>, question: &str) -> Re
     }
 }
 
-async fn join_once(talk: &mut Talk<'_>, place: &Place, secrets: &Secrets) -> Result<Result<RoomView, CommandError>, Stop> {
+async fn join_once(
+    talk: &mut Talk<'_>,
+    place: &Place,
+    secrets: &Secrets,
+) -> Result<Result<RoomView, CommandError>, Stop> {
     let room = match place {
         Place::Lobby => RoomRef::Lobby,
         Place::Group(number) => RoomRef::Number(*number),
@@ -127,7 +153,11 @@ async fn join_once(talk: &mut Talk<'_>, place: &Place, secrets: &Secrets) -> Res
     };
     let was_in = talk.rooms.find(place);
     let key = secrets.cipher.clone().and_then(LoadedCipher::key);
-    let command = Command::Join { room, password: secrets.password.clone(), key };
+    let command = Command::Join {
+        room,
+        password: secrets.password.clone(),
+        key: key.clone(),
+    };
     let view = match talk.command(command).await?.and_then(the_room) {
         Ok(view) => view,
         Err(error) => return Ok(Err(error)),
@@ -139,6 +169,9 @@ async fn join_once(talk: &mut Talk<'_>, place: &Place, secrets: &Secrets) -> Res
         }
         return Ok(Err(error));
     }
+    if *place == Place::Lobby {
+        talk.lobby = Some(key);
+    }
     if was_in == Some(view.room) {
         // Nothing has happened, so there was no event.
         talk.voice.entered(&view, EnteredHow::Command);
@@ -148,15 +181,26 @@ async fn join_once(talk: &mut Talk<'_>, place: &Place, secrets: &Secrets) -> Res
 }
 
 /// Whether there was an answer, and so another attempt makes sense.
-async fn ask_for_what_is_wrong(talk: &mut Talk<'_>, error: &CommandError, secrets: &mut Secrets) -> Result<bool, Stop> {
+async fn ask_for_what_is_wrong(
+    talk: &mut Talk<'_>,
+    error: &CommandError,
+    secrets: &mut Secrets,
+) -> Result<bool, Stop> {
     match error {
         CommandError::WrongPassword => {
             talk.voice.notice("wrong password");
             ask_for_password(talk, secrets).await
         }
-        CommandError::Refused(failure) if failure.code == ErrorCode::PasswordRequired => ask_for_password(talk, secrets).await,
-        CommandError::KeyMissing { announced: announced @ CipherKind::Caesar } if secrets.cipher.is_none() => {
-            let question = format!("the room's cipher is {}; its shift: ", cipher_name(*announced));
+        CommandError::Refused(failure) if failure.code == ErrorCode::PasswordRequired => {
+            ask_for_password(talk, secrets).await
+        }
+        CommandError::KeyMissing {
+            announced: announced @ CipherKind::Caesar,
+        } if secrets.cipher.is_none() => {
+            let question = format!(
+                "the room's cipher is {}; its shift: ",
+                cipher_name(*announced)
+            );
             loop {
                 let answer = talk.ask(&question).await?;
                 match answer.parse() {
@@ -169,8 +213,13 @@ async fn ask_for_what_is_wrong(talk: &mut Talk<'_>, error: &CommandError, secret
                 }
             }
         }
-        CommandError::KeyMissing { announced: announced @ CipherKind::StaticKey } if secrets.cipher.is_none() => {
-            let question = format!("the room's cipher is {}; the file of its key: ", cipher_name(*announced));
+        CommandError::KeyMissing {
+            announced: announced @ CipherKind::StaticKey,
+        } if secrets.cipher.is_none() => {
+            let question = format!(
+                "the room's cipher is {}; the file of its key: ",
+                cipher_name(*announced)
+            );
             loop {
                 let answer = talk.ask(&question).await?;
                 if answer.is_empty() {
@@ -211,17 +260,28 @@ mod tests {
     fn one_line_break_at_the_end_is_not_part_of_a_password() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("password");
-        for (content, password) in
-            [("secret", "secret"), ("secret\n", "secret"), ("secret\r\n", "secret"), ("secret\n\n", "secret\n"), (" a b ", " a b ")]
-        {
+        for (content, password) in [
+            ("secret", "secret"),
+            ("secret\n", "secret"),
+            ("secret\r\n", "secret"),
+            ("secret\n\n", "secret\n"),
+            (" a b ", " a b "),
+        ] {
             fs::write(&path, content).unwrap();
-            assert_eq!(read_password(&path), Ok(Password::new(password)), "{content:?}");
+            assert_eq!(
+                read_password(&path),
+                Ok(Password::new(password)),
+                "{content:?}"
+            );
         }
         for content in ["", "\n"] {
             fs::write(&path, content).unwrap();
             assert!(matches!(read_password(&path), Err(Failure::Usage(_))));
         }
-        assert!(matches!(read_password(folder.path()), Err(Failure::Usage(_))));
+        assert!(matches!(
+            read_password(folder.path()),
+            Err(Failure::Usage(_))
+        ));
     }
 
     #[test]
@@ -242,7 +302,10 @@ mod tests {
     #[test]
     fn plain_text_is_not_said_in_an_encrypted_room_nor_the_other_way() {
         let mut room = view(Some(0));
-        let plain = Secrets { cipher: Some(LoadedCipher::None), ..Secrets::default() };
+        let plain = Secrets {
+            cipher: Some(LoadedCipher::None),
+            ..Secrets::default()
+        };
         assert_eq!(plain.mismatch(&room), None);
         room.cipher = CipherKind::Caesar;
         assert!(plain.mismatch(&room).is_some());

@@ -45,22 +45,34 @@ struct Wanted {
 impl Input {
     /// Standard input, and the screen that goes with it: a line editor where both it and standard output are terminals.
     pub(crate) fn start() -> Result<(Self, Screen), Failure> {
-        let fault = |error: &dyn std::fmt::Display| Failure::Fault(format!("cannot use the terminal: {error}"));
+        let fault = |error: &dyn std::fmt::Display| {
+            Failure::Fault(format!("cannot use the terminal: {error}"))
+        };
         let person = io::stdin().is_terminal();
         let (wanted, requests) = mpsc::channel();
         let screen = if person && io::stdout().is_terminal() {
-            let config = Config::builder().auto_add_history(true).bracketed_paste(false).build();
+            let config = Config::builder()
+                .auto_add_history(true)
+                .bracketed_paste(false)
+                .build();
             let mut editor = DefaultEditor::with_config(config).map_err(|error| fault(&error))?;
-            let printer = editor.create_external_printer().map_err(|error| fault(&error))?;
+            let printer = editor
+                .create_external_printer()
+                .map_err(|error| fault(&error))?;
             let screen = Screen::terminal(printer);
-            spawn(requests, move |wanted: &Wanted| edit(&mut editor, wanted)).map_err(|error| fault(&error))?;
+            spawn(requests, move |wanted: &Wanted| edit(&mut editor, wanted))
+                .map_err(|error| fault(&error))?;
             screen
         } else {
             spawn(requests, move |wanted: &Wanted| {
                 if person {
                     let _ = write!(io::stderr(), "{}", wanted.prompt);
                 }
-                if person && wanted.hidden { hidden(rpassword::read_password()) } else { read_line(&mut io::stdin().lock()) }
+                if person && wanted.hidden {
+                    hidden(rpassword::read_password())
+                } else {
+                    read_line(&mut io::stdin().lock())
+                }
             })
             .map_err(|error| fault(&error))?;
             Screen::plain()
@@ -86,18 +98,27 @@ impl Input {
     fn ask(&self, prompt: &str, hidden: bool) -> impl Future<Output = Answer> + use<> {
         let (answer, answered) = oneshot::channel();
         // If the thread is gone, `answered` says so.
-        let _ = self.wanted.send(Wanted { prompt: prompt.to_owned(), hidden, answer });
+        let _ = self.wanted.send(Wanted {
+            prompt: prompt.to_owned(),
+            hidden,
+            answer,
+        });
         async move { answered.await.unwrap_or(Answer::End) }
     }
 }
 
-fn spawn(requests: mpsc::Receiver<Wanted>, mut read: impl FnMut(&Wanted) -> Answer + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name("input".to_owned()).spawn(move || {
-        for wanted in requests {
-            let answer = read(&wanted);
-            let _ = wanted.answer.send(answer);
-        }
-    })?;
+fn spawn(
+    requests: mpsc::Receiver<Wanted>,
+    mut read: impl FnMut(&Wanted) -> Answer + Send + 'static,
+) -> io::Result<()> {
+    thread::Builder::new()
+        .name("input".to_owned())
+        .spawn(move || {
+            for wanted in requests {
+                let answer = read(&wanted);
+                let _ = wanted.answer.send(answer);
+            }
+        })?;
     Ok(())
 }
 
@@ -122,7 +143,10 @@ fn hidden(line: io::Result<String>) -> Answer {
 
 fn read_line(from: &mut impl BufRead) -> Answer {
     let mut bytes = Vec::new();
-    if !matches!(from.by_ref().take(LINE_BYTES).read_until(b'\n', &mut bytes), Ok(1..)) {
+    if !matches!(
+        from.by_ref().take(LINE_BYTES).read_until(b'\n', &mut bytes),
+        Ok(1..)
+    ) {
         return Answer::End;
     }
     if bytes.pop_if(|last| *last == b'\n').is_some() {
@@ -132,7 +156,10 @@ fn read_line(from: &mut impl BufRead) -> Answer {
         let _ = from.skip_until(b'\n');
         return Answer::Unreadable("the line is longer than 1 MiB");
     }
-    String::from_utf8(bytes).map_or(Answer::Unreadable("the line is not UTF-8 text"), Answer::Line)
+    String::from_utf8(bytes).map_or(
+        Answer::Unreadable("the line is not UTF-8 text"),
+        Answer::Line,
+    )
 }
 
 #[cfg(test)]
@@ -156,15 +183,27 @@ mod tests {
     #[test]
     fn lines_end_as_they_like() {
         assert_eq!(lines(b""), []);
-        assert_eq!(lines(b"a\n\nb\r\nc\rd"), [line("a"), line(""), line("b"), line("c\rd")]);
+        assert_eq!(
+            lines(b"a\n\nb\r\nc\rd"),
+            [line("a"), line(""), line("b"), line("c\rd")]
+        );
     }
 
     #[test]
     fn a_line_that_is_none_does_not_spoil_the_next() {
-        assert_eq!(lines(b"\xff\nb\n"), [Answer::Unreadable("the line is not UTF-8 text"), line("b")]);
+        assert_eq!(
+            lines(b"\xff\nb\n"),
+            [Answer::Unreadable("the line is not UTF-8 text"), line("b")]
+        );
         let mut long = vec![b'a'; 3 << 20];
         long.extend(b"\nb");
-        assert_eq!(lines(&long), [Answer::Unreadable("the line is longer than 1 MiB"), line("b")]);
+        assert_eq!(
+            lines(&long),
+            [
+                Answer::Unreadable("the line is longer than 1 MiB"),
+                line("b")
+            ]
+        );
         let exact = vec![b'a'; (1 << 20) - 1];
         assert_eq!(lines(&[&exact[..], b"\nb"].concat()).len(), 2);
     }

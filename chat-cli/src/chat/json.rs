@@ -4,7 +4,10 @@ use chat_core::{
     client::{CommandError, EnteredHow, Outcome, Text},
     wire::{
         record::{CipherKind, Record, RecordBody},
-        server::{Closing, Failure, HistoryPage, MemberInfo, PresenceUpdate, RemovedReason, RoomInfo, RoomView, Welcome},
+        server::{
+            Closing, Failure, HistoryPage, MemberInfo, PresenceUpdate, RemovedReason, RoomInfo,
+            RoomView, Welcome,
+        },
     },
 };
 use serde_json::{Map, Value, json};
@@ -52,11 +55,17 @@ pub(crate) fn presence(view: &RoomView, update: &PresenceUpdate) -> Value {
     match update {
         PresenceUpdate::Full(people) => {
             object["full"] = true.into();
-            object["here"] = people.iter().map(|person| someone(&person.member.to_string(), &person.nick, &person.label)).collect();
+            object["here"] = people
+                .iter()
+                .map(|person| someone(&person.member.to_string(), &person.nick, &person.label))
+                .collect();
         }
         PresenceUpdate::Changes(changes) => {
             let people = |people: &[chat_core::wire::record::Person]| -> Value {
-                people.iter().map(|person| someone(&person.member.to_string(), &person.nick, &person.label)).collect()
+                people
+                    .iter()
+                    .map(|person| someone(&person.member.to_string(), &person.nick, &person.label))
+                    .collect()
             };
             object["full"] = false.into();
             object["here"] = people(&changes.here);
@@ -125,9 +134,16 @@ pub(crate) fn members(view: &RoomView, members: &[MemberInfo]) -> Value {
 }
 
 pub(crate) fn history(view: &RoomView, page: &HistoryPage, texts: &[Option<Text>]) -> Value {
-    let texts = texts.iter().map(Option::as_ref).chain(std::iter::repeat(None));
-    let records: Vec<Value> =
-        page.records.iter().zip(texts).map(|(record, text)| Value::Object(record_fields(record, text))).collect();
+    let texts = texts
+        .iter()
+        .map(Option::as_ref)
+        .chain(std::iter::repeat(None));
+    let records: Vec<Value> = page
+        .records
+        .iter()
+        .zip(texts)
+        .map(|(record, text)| Value::Object(record_fields(record, text)))
+        .collect();
     json!({"event": "history", "room": room(view), "oldest": page.oldest, "newest": page.newest, "records": records})
 }
 
@@ -190,7 +206,9 @@ fn record_fields(record: &Record, text: Option<&Text>) -> Map<String, Value> {
             object.insert("action".to_owned(), action.into());
             match text {
                 Some(Ok(text)) => object.insert("text".to_owned(), text.as_str().into()),
-                Some(Err(error)) => object.insert("unreadable".to_owned(), error.to_string().into()),
+                Some(Err(error)) => {
+                    object.insert("unreadable".to_owned(), error.to_string().into())
+                }
                 None => object.insert("unreadable".to_owned(), "no text".into()),
             };
         }
@@ -217,21 +235,40 @@ mod tests {
     use super::{super::rooms::tests::view, *};
 
     fn a_record(body: RecordBody) -> Record {
-        Record { seq: 7, time: Wall(5), member: MemberId([1; 16]), nick: "Ada".into(), label: String::new(), txn: 1, body }
+        Record {
+            seq: 7,
+            time: Wall(5),
+            member: MemberId([1; 16]),
+            nick: "Ada".into(),
+            label: String::new(),
+            txn: 1,
+            body,
+        }
     }
 
     fn seen(record: &Record, text: Option<Text>) -> Value {
-        super::record(Seen { record, text: text.as_ref(), view: &view(Some(2)), mine: true, current: true })
+        super::record(Seen {
+            record,
+            text: text.as_ref(),
+            view: &view(Some(2)),
+            mine: true,
+            current: true,
+        })
     }
 
     #[test]
     fn a_message_has_its_text_or_why_not() {
-        let message = a_record(RecordBody::Message(Message { content: Content::Plain("x".into()) }));
+        let message = a_record(RecordBody::Message(Message {
+            content: Content::Plain("x".into()),
+        }));
         let value = seen(&message, Some(Ok("hi".into())));
         assert_eq!(value["event"], "message");
         assert_eq!(value["text"], "hi");
         assert_eq!(value["room"]["number"], 2);
-        assert_eq!((&value["mine"], &value["action"], &value["seq"]), (&true.into(), &false.into(), &7.into()));
+        assert_eq!(
+            (&value["mine"], &value["action"], &value["seq"]),
+            (&true.into(), &false.into(), &7.into())
+        );
         let value = seen(&message, Some(Err(OpenError::Altered)));
         assert_eq!(value.get("text"), None);
         assert_eq!(value["unreadable"], OpenError::Altered.to_string());
@@ -239,7 +276,12 @@ mod tests {
 
     #[test]
     fn another_record_has_its_kind_and_body() {
-        let value = seen(&a_record(RecordBody::Topic(Topic { topic: "chess".into() })), None);
+        let value = seen(
+            &a_record(RecordBody::Topic(Topic {
+                topic: "chess".into(),
+            })),
+            None,
+        );
         assert_eq!(value["event"], "record");
         assert_eq!(value["kind"], "topic");
         assert_eq!(value["body"], json!({"topic": "chess"}));

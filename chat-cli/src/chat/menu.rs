@@ -15,7 +15,11 @@ use super::{
 use crate::cipher_choice::LoadedCipher;
 
 /// Asks until the person is in a room, or wants to go.
-pub(crate) async fn choose(talk: &mut Talk<'_>, lobby: bool, cipher: Option<&LoadedCipher>) -> Result<(), Stop> {
+pub(crate) async fn choose(
+    talk: &mut Talk<'_>,
+    lobby: bool,
+    cipher: Option<&LoadedCipher>,
+) -> Result<(), Stop> {
     talk.menu = true;
     loop {
         talk.voice.notice("What would you like to do?");
@@ -32,7 +36,10 @@ pub(crate) async fn choose(talk: &mut Talk<'_>, lobby: bool, cipher: Option<&Loa
             "3" | "exit" | "quit" => return Err(Stop::Quit),
             "4" | "lobby" if lobby => enter_lobby(talk, cipher).await?,
             _ => {
-                talk.voice.notice(&format!("`{}` is not one of the choices.", harmless(&choice)));
+                talk.voice.notice(&format!(
+                    "`{}` is not one of the choices.",
+                    harmless(&choice)
+                ));
                 false
             }
         };
@@ -50,7 +57,8 @@ async fn join(talk: &mut Talk<'_>, cipher: Option<&LoadedCipher>) -> Result<bool
         Err(error) => return told(talk, &error),
     };
     if groups.is_empty() {
-        talk.voice.notice("There are no groups yet. Come back when somebody has created one. Good-bye!");
+        talk.voice
+            .notice("There are no groups yet. Come back when somebody has created one. Good-bye!");
         return Err(Stop::Quit);
     }
     talk.voice.rooms(&groups);
@@ -60,7 +68,8 @@ async fn join(talk: &mut Talk<'_>, cipher: Option<&LoadedCipher>) -> Result<bool
             return Ok(false);
         }
         let Ok(number) = answer.parse() else {
-            talk.voice.notice(&format!("`{}` is not a number.", harmless(&answer)));
+            talk.voice
+                .notice(&format!("`{}` is not a number.", harmless(&answer)));
             continue;
         };
         if join_number(talk, number, &groups, cipher).await? {
@@ -69,9 +78,20 @@ async fn join(talk: &mut Talk<'_>, cipher: Option<&LoadedCipher>) -> Result<bool
     }
 }
 
-async fn join_number(talk: &mut Talk<'_>, number: u32, groups: &[RoomInfo], cipher: Option<&LoadedCipher>) -> Result<bool, Stop> {
-    let mut secrets = Secrets { password: None, cipher: cipher.cloned() };
-    if groups.iter().any(|group| group.number == number && group.protected) {
+async fn join_number(
+    talk: &mut Talk<'_>,
+    number: u32,
+    groups: &[RoomInfo],
+    cipher: Option<&LoadedCipher>,
+) -> Result<bool, Stop> {
+    let mut secrets = Secrets {
+        password: None,
+        cipher: cipher.cloned(),
+    };
+    if groups
+        .iter()
+        .any(|group| group.number == number && group.protected)
+    {
         // The usual question, asked before the server has to refuse.
         let password = zeroize::Zeroizing::new(talk.ask_hidden("password: ").await?);
         secrets.password = Some(chat_core::password::Password::new(password.as_str()));
@@ -79,7 +99,8 @@ async fn join_number(talk: &mut Talk<'_>, number: u32, groups: &[RoomInfo], ciph
     match enter::join(talk, &Place::Group(number), secrets).await? {
         Ok(_) => {
             let nick = harmless(&talk.me.nick);
-            talk.voice.notice(&format!("Hi {nick}! welcome to group {number}!"));
+            talk.voice
+                .notice(&format!("Hi {nick}! welcome to group {number}!"));
             Ok(true)
         }
         Err(error) => told(talk, &error),
@@ -90,15 +111,30 @@ async fn create(talk: &mut Talk<'_>, cipher: Option<&LoadedCipher>) -> Result<bo
     let mut name = ask_name(talk).await?;
     let password = enter::optional_password(talk, "password (Enter for none): ").await?;
     loop {
-        let secrets = Secrets { password: password.clone(), cipher: cipher.cloned() };
-        match enter::create(talk, Group { name, topic: String::new(), secrets }).await? {
+        let secrets = Secrets {
+            password: password.clone(),
+            cipher: cipher.cloned(),
+        };
+        match enter::create(
+            talk,
+            Group {
+                name,
+                topic: String::new(),
+                secrets,
+            },
+        )
+        .await?
+        {
             Ok(view) => {
                 if let Some(number) = view.number {
-                    talk.voice.notice(&format!("Chat {number} has been created."));
+                    talk.voice
+                        .notice(&format!("Chat {number} has been created."));
                 }
                 return Ok(true);
             }
-            Err(CommandError::Refused(failure)) if matches!(failure.code, ErrorCode::NameTaken | ErrorCode::NameInvalid) => {
+            Err(CommandError::Refused(failure))
+                if matches!(failure.code, ErrorCode::NameTaken | ErrorCode::NameInvalid) =>
+            {
                 talk.voice.notice(&text::refusal(&failure));
                 name = ask_name(talk).await?;
             }
@@ -113,7 +149,10 @@ async fn ask_name(talk: &mut Talk<'_>) -> Result<Option<String>, Stop> {
 }
 
 async fn enter_lobby(talk: &mut Talk<'_>, cipher: Option<&LoadedCipher>) -> Result<bool, Stop> {
-    let secrets = Secrets { password: None, cipher: cipher.cloned() };
+    let secrets = Secrets {
+        password: None,
+        cipher: cipher.cloned(),
+    };
     match enter::join(talk, &Place::Lobby, secrets).await? {
         Ok(_) => Ok(true),
         Err(error) => told(talk, &error),

@@ -53,14 +53,17 @@ pub(crate) fn run(args: ChatArgs) -> Result<(), Failure> {
 }
 
 async fn chat(args: ChatArgs, input: Input, voice: &mut Voice) -> Result<(), Failure> {
-    let mut signals = Signals::new().map_err(|error| Failure::Fault(format!("cannot listen to signals: {error}")))?;
+    let mut signals = Signals::new()
+        .map_err(|error| Failure::Fault(format!("cannot listen to signals: {error}")))?;
     let secrets = Secrets::load(args.password_file.as_deref(), args.cipher.as_ref())?;
     let asked_name = args.nick.is_none();
     let asked = tokio::select! {
         asked = ask_for_what_is_missing(args, &input, voice) => asked?,
         _ = signals.next() => None,
     };
-    let Some((args, address, nick)) = asked else { return Ok(()) };
+    let Some((args, address, nick)) = asked else {
+        return Ok(());
+    };
     let identity = match &args.identity {
         Some(path) => Identity::from_file(path)?,
         None => Identity::passing()?,
@@ -71,10 +74,20 @@ async fn chat(args: ChatArgs, input: Input, voice: &mut Voice) -> Result<(), Fai
     config.kept = identity.is_kept();
     config.label = args.label.clone().unwrap_or_default();
     config.agent = concat!("chat-cli/", env!("CARGO_PKG_VERSION")).to_owned();
-    let Some(connected) = connect(&address, config, &input, &mut signals, voice).await? else { return Ok(()) };
-    let Connected { client, events, welcome } = connected;
+    let Some(connected) = connect(&address, config, &input, &mut signals, voice).await? else {
+        return Ok(());
+    };
+    let Connected {
+        client,
+        events,
+        welcome,
+    } = connected;
 
-    let me = Me { member: welcome.member, nick: welcome.nick.clone(), label: welcome.label.clone() };
+    let me = Me {
+        member: welcome.member,
+        nick: welcome.nick.clone(),
+        label: welcome.label.clone(),
+    };
     let mut talk = Talk::new(client, events, input, signals, voice, me);
     let stop = match enter(&mut talk, &args, &welcome, secrets, asked_name).await {
         Ok(()) => commands::talk(&mut talk).await.err().unwrap_or(Stop::Quit),
@@ -97,14 +110,21 @@ async fn ask_for_what_is_missing(
     input: &Input,
     voice: &mut Voice,
 ) -> Result<Option<(ChatArgs, ServerAddress, String)>, Failure> {
-    let missing = |what: &str| Failure::Usage(format!("{what} is missing, and there is nobody to ask: standard input is no terminal"));
+    let missing = |what: &str| {
+        Failure::Usage(format!(
+            "{what} is missing, and there is nobody to ask: standard input is no terminal"
+        ))
+    };
     let address = match args.url.take() {
         Some(address) => address,
         None if !input.is_person() => return Err(missing("the server's URL")),
         None => loop {
             match input.line("server (Enter for localhost): ").await {
                 Answer::Line(line) if line.trim().is_empty() => {
-                    break ServerAddress { host: "localhost".to_owned(), port: crate::address::DEFAULT_PORT };
+                    break ServerAddress {
+                        host: "localhost".to_owned(),
+                        port: crate::address::DEFAULT_PORT,
+                    };
                 }
                 Answer::Line(line) => match line.parse() {
                     Ok(address) => break address,
@@ -120,7 +140,9 @@ async fn ask_for_what_is_missing(
         None if !input.is_person() => return Err(missing("--nick")),
         None => loop {
             match input.line("nick: ").await {
-                Answer::Line(line) if line.trim().is_empty() => voice.notice("a nick cannot be empty"),
+                Answer::Line(line) if line.trim().is_empty() => {
+                    voice.notice("a nick cannot be empty")
+                }
                 Answer::Line(line) => break line.trim().to_owned(),
                 Answer::Unreadable(why) => voice.notice(why),
                 Answer::End | Answer::Interrupted => return Ok(None),
@@ -132,14 +154,28 @@ async fn ask_for_what_is_missing(
 
 /// Enters what the command line says, or what the person chooses. The menu is for a person who was asked for a name, or who
 /// has no lobby to go to; whoever gives everything on the command line gets what it says: the lobby.
-async fn enter(talk: &mut Talk<'_>, args: &ChatArgs, welcome: &Welcome, secrets: Secrets, asked_name: bool) -> Result<(), Stop> {
+async fn enter(
+    talk: &mut Talk<'_>,
+    args: &ChatArgs,
+    welcome: &Welcome,
+    secrets: Secrets,
+    asked_name: bool,
+) -> Result<(), Stop> {
     let entered = if args.create {
-        let group = Group { name: args.name.clone(), topic: args.topic.clone().unwrap_or_default(), secrets };
+        let group = Group {
+            name: args.name.clone(),
+            topic: args.topic.clone().unwrap_or_default(),
+            secrets,
+        };
         enter::create(talk, group).await?
     } else if let Some(number) = args.room {
         enter::join(talk, &Place::Group(number), secrets).await?
     } else if talk.input.is_person() && (asked_name || !welcome.lobby) {
         return menu::choose(talk, welcome.lobby, secrets.cipher.as_ref()).await;
+    } else if !welcome.lobby {
+        return Err(Stop::Failed(Failure::Refused(
+            "the server has no lobby; use --room or --create".to_owned(),
+        )));
     } else {
         enter::join(talk, &Place::Lobby, secrets).await?
     };
@@ -154,13 +190,18 @@ async fn enter(talk: &mut Talk<'_>, args: &ChatArgs, welcome: &Welcome, secrets:
 fn why(ended: Ended) -> Result<(), Failure> {
     match ended {
         Ended::Asked | Ended::Closed(CloseReason::Stopped | CloseReason::Bye) => Ok(()),
-        Ended::Closed(reason @ (CloseReason::Protocol | CloseReason::FrameTooLarge | CloseReason::HandshakeTimeout)) => {
-            Err(Failure::Fault(format!("the server ended the connection: {reason}")))
-        }
+        Ended::Closed(
+            reason @ (CloseReason::Protocol
+            | CloseReason::FrameTooLarge
+            | CloseReason::HandshakeTimeout),
+        ) => Err(Failure::Fault(format!(
+            "the server ended the connection: {reason}"
+        ))),
         Ended::Closed(reason) => Err(Failure::Refused(connect::closed(reason, ""))),
         Ended::CannotConnect => Err(Failure::CannotConnect("the server is gone".to_owned())),
-        Ended::ProtocolError(text) => {
-            Err(Failure::Fault(format!("the server does not keep to the protocol: {}", chat_core::nick::harmless(&text))))
-        }
+        Ended::ProtocolError(text) => Err(Failure::Fault(format!(
+            "the server does not keep to the protocol: {}",
+            chat_core::nick::harmless(&text)
+        ))),
     }
 }

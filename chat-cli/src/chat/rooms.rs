@@ -27,7 +27,11 @@ impl Rooms {
     pub(crate) fn remove(&mut self, room: RoomId) -> Option<RoomView> {
         let removed = self.known.remove(&room);
         if self.current == Some(room) {
-            self.current = self.known.values().find(|view| view.kind != RoomKind::Private).map(|view| view.room);
+            self.current = self
+                .known
+                .values()
+                .find(|view| view.kind != RoomKind::Private)
+                .map(|view| view.room);
         }
         removed
     }
@@ -68,7 +72,11 @@ impl Rooms {
 
     /// Every room that can be left.
     pub(crate) fn leavable(&self) -> Vec<RoomId> {
-        self.known.values().filter(|view| view.kind != RoomKind::Private).map(|view| view.room).collect()
+        self.known
+            .values()
+            .filter(|view| view.kind != RoomKind::Private)
+            .map(|view| view.room)
+            .collect()
     }
 }
 
@@ -77,7 +85,9 @@ pub(crate) fn room_name(view: &RoomView) -> Cow<'static, str> {
     match (view.kind, view.number, &view.peer) {
         (RoomKind::Lobby, ..) => "the lobby".into(),
         (RoomKind::Group, Some(number), _) => format!("room {number}").into(),
-        (RoomKind::Private, _, Some(peer)) => format!("the private conversation with {}", harmless(&peer.nick)).into(),
+        (RoomKind::Private, _, Some(peer)) => {
+            format!("the private conversation with {}", harmless(&peer.nick)).into()
+        }
         _ => format!("room {}", view.room).into(),
     }
 }
@@ -95,8 +105,14 @@ pub(crate) mod tests {
     /// A room to test with: the lobby, or a group.
     pub(crate) fn view(number: Option<u32>) -> RoomView {
         RoomView {
-            room: number.map_or(RoomId::LOBBY, |number| RoomId([u8::try_from(number).unwrap() + 1; 16])),
-            kind: if number.is_some() { RoomKind::Group } else { RoomKind::Lobby },
+            room: number.map_or(RoomId::LOBBY, |number| {
+                RoomId([u8::try_from(number).unwrap() + 1; 16])
+            }),
+            kind: if number.is_some() {
+                RoomKind::Group
+            } else {
+                RoomKind::Lobby
+            },
             number,
             name: None,
             peer: None,
@@ -117,8 +133,17 @@ pub(crate) mod tests {
 
     /// A private conversation to test with.
     pub(crate) fn private(nick: &str) -> RoomView {
-        let peer = Person { member: MemberId([9; 16]), nick: nick.to_owned(), label: String::new() };
-        RoomView { room: RoomId([0xff; 16]), kind: RoomKind::Private, peer: Some(peer), ..view(None) }
+        let peer = Person {
+            member: MemberId([9; 16]),
+            nick: nick.to_owned(),
+            label: String::new(),
+        };
+        RoomView {
+            room: RoomId([0xff; 16]),
+            kind: RoomKind::Private,
+            peer: Some(peer),
+            ..view(None)
+        }
     }
 
     #[test]

@@ -40,7 +40,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 impl Screen {
     /// Standard output and standard error as they are.
     pub(crate) fn plain() -> Self {
-        Self { way: Way::Plain, broken: false, colours: wants_colours() }
+        Self {
+            way: Way::Plain,
+            broken: false,
+            colours: wants_colours(),
+        }
     }
 
     /// A terminal with a line editor: what is shown does not disturb the line that is being typed.
@@ -54,20 +58,28 @@ impl Screen {
                     }
                     Job::Flush(done) => {
                         // The editor takes one line at a time and holds one: when it has taken two more, all is shown.
-                        let _ = printer.print(NOTHING.to_owned()).and_then(|()| printer.print(NOTHING.to_owned()));
+                        let _ = printer
+                            .print(NOTHING.to_owned())
+                            .and_then(|()| printer.print(NOTHING.to_owned()));
                         let _ = done.send(());
                     }
                 }
             }
         });
-        Self { way: Way::Terminal(jobs), broken: false, colours: wants_colours() }
+        Self {
+            way: Way::Terminal(jobs),
+            broken: false,
+            colours: wants_colours(),
+        }
     }
 
     /// Part of the conversation: a line for standard output.
     pub(crate) fn say(&mut self, line: &str) {
         match &self.way {
             Way::Plain => self.broken |= writeln!(io::stdout(), "{line}").is_err(),
-            Way::Terminal(jobs) => self.broken |= jobs.send(Job::Show(format!("{line}\n"))).is_err(),
+            Way::Terminal(jobs) => {
+                self.broken |= jobs.send(Job::Show(format!("{line}\n"))).is_err()
+            }
         }
     }
 
@@ -110,5 +122,7 @@ impl Screen {
 
 fn wants_colours() -> bool {
     let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-    io::stdout().is_terminal() && !set("NO_COLOR") && env::var_os("TERM").is_none_or(|term| term != "dumb")
+    io::stdout().is_terminal()
+        && !set("NO_COLOR")
+        && env::var_os("TERM").is_none_or(|term| term != "dumb")
 }

@@ -86,7 +86,10 @@ pub(crate) const HELP: &[(&str, &str)] = &[
         "say it in the current room; a second slash (//) begins a text with a slash",
     ),
     ("/me TEXT", "say what you do"),
-    ("/msg NICK TEXT", "say it to one person: no other member is told, but the server can read it"),
+    (
+        "/msg NICK TEXT",
+        "say it to one person: no other member is told, but the server can read it",
+    ),
     (
         "/nick NICK [LABEL]",
         "be called something else (/changename)",

@@ -3,11 +3,12 @@
 use std::{collections::BTreeSet, pin::pin};
 
 use chat_core::{
-    client::{ClientEvent, Command, CommandError, Ended, EnteredHow, Outcome},
+    client::{ClientEvent, Command, CommandError, Ended, EnteredHow, Outcome, RoomKey},
     id::{MemberId, RoomId},
     wire::{
+        client::RoomRef,
         record::{RecordBody, RoomKind},
-        server::RoomView,
+        server::{RemovedReason, RoomView},
     },
 };
 use chat_runtime::{Client, Events};
@@ -55,6 +56,10 @@ pub(crate) struct Talk<'v> {
     /// Whether the server refused the name on coming back, and another is needed.
     pub(crate) nameless: bool,
     connected: bool,
+    /// Rooms out of which this client was put.
+    put_out: BTreeSet<RoomId>,
+    /// The key with which the lobby was joined, if it was.
+    pub(crate) lobby: Option<Option<RoomKey>>,
     /// Whether the menu was shown: it says good-bye in its own words.
     pub(crate) menu: bool,
 }
@@ -92,7 +97,14 @@ pub(crate) enum Then {
 }
 
 impl<'v> Talk<'v> {
-    pub(crate) fn new(client: Client, events: Events, input: Input, signals: Signals, voice: &'v mut Voice, me: Me) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        events: Events,
+        input: Input,
+        signals: Signals,
+        voice: &'v mut Voice,
+        me: Me,
+    ) -> Self {
         Self {
             client,
             events,
@@ -107,6 +119,8 @@ impl<'v> Talk<'v> {
             leaving: BTreeSet::new(),
             nameless: false,
             connected: true,
+            put_out: BTreeSet::new(),
+            lobby: None,
             menu: false,
         }
     }
@@ -132,7 +146,10 @@ impl<'v> Talk<'v> {
     }
 
     /// Waits for a command's end.
-    pub(crate) async fn command(&mut self, command: Command) -> Result<Result<Outcome, CommandError>, Stop> {
+    pub(crate) async fn command(
+        &mut self,
+        command: Command,
+    ) -> Result<Result<Outcome, CommandError>, Stop> {
         let pending = self.client.command(command);
         self.until(pending).await
     }
@@ -140,7 +157,13 @@ impl<'v> Talk<'v> {
     /// Starts a command whose end is told when it comes.
     pub(crate) fn start(&mut self, command: Command, doing: Doing, then: Then) {
         let pending = self.client.command(command);
-        self.jobs.push(Box::pin(async move { JobEnd { doing, then, result: pending.await } }));
+        self.jobs.push(Box::pin(async move {
+            JobEnd {
+                doing,
+                then,
+                result: pending.await,
+            }
+        }));
     }
 
     /// Asks the person, and takes no for an answer: the end of input ends the conversation.
@@ -177,7 +200,11 @@ impl<'v> Talk<'v> {
 
     /// Takes leave: of the rooms, unless this member will come back, and of the server. A second wish to stop is granted at once.
     pub(crate) async fn leave(&mut self, kept: bool) -> Result<(), Failure> {
-        let rooms = if kept || !self.connected { Vec::new() } else { self.rooms.leavable() };
+        let rooms = if kept || !self.connected {
+            Vec::new()
+        } else {
+            self.rooms.leavable()
+        };
         for room in rooms {
             self.leaving.insert(room);
             // Nobody need be told that it was left, or why not.
@@ -215,40 +242,65 @@ impl<'v> Talk<'v> {
                 self.connected = true;
                 self.nameless = false;
                 self.voice.welcomed(&welcome, again);
-                self.me = Me { member: welcome.member, nick: welcome.nick, label: welcome.label };
+                self.me = Me {
+                    member: welcome.member,
+                    nick: welcome.nick,
+                    label: welcome.label,
+                };
             }
             Some(ClientEvent::HelloRefused(failure)) => {
                 self.voice.hello_refused(&failure);
                 if !self.input.is_person() {
-                    return Err(Stop::Failed(Failure::Refused(super::text::refusal(&failure))));
+                    return Err(Stop::Failed(Failure::Refused(super::text::refusal(
+                        &failure,
+                    ))));
                 }
                 self.nameless = true;
-                self.voice.notice("write /nick NICK to come back under another name");
+                self.voice
+                    .notice("write /nick NICK to come back under another name");
             }
             Some(ClientEvent::Entered { view, how }) => self.entered(view, how),
             Some(ClientEvent::Record { room, record, text }) => {
-                if let RecordBody::Topic(topic) = &record.body {
-                    self.rooms.set_topic(room, &topic.topic);
+                match &record.body {
+                    RecordBody::Topic(topic) => self.rooms.set_topic(room, &topic.topic),
+                    RecordBody::Kicked(removal) | RecordBody::Banned(removal)
+                        if removal.target == self.me.member =>
+                    {
+                        self.put_out.insert(room);
+                    }
+                    _ => {}
                 }
                 if let Some(view) = self.rooms.view(room) {
                     let mine = record.member == self.me.member;
                     let current = self.rooms.is_current(room);
-                    self.voice.record(Seen { record: &record, text: text.as_ref(), view, mine, current });
+                    self.voice.record(Seen {
+                        record: &record,
+                        text: text.as_ref(),
+                        view,
+                        mine,
+                        current,
+                    });
                 }
             }
             Some(ClientEvent::Presence { room, update }) => {
                 if let Some(view) = self.rooms.view(room) {
-                    self.voice.presence(view, &update, self.rooms.is_current(room));
+                    self.voice
+                        .presence(view, &update, self.rooms.is_current(room));
                 }
             }
             Some(ClientEvent::Removed { room, reason }) => {
                 let asked = self.leaving.remove(&room);
+                let put_out = self.put_out.remove(&room) || reason == RemovedReason::Banned;
                 let was_current = self.rooms.is_current(room);
                 if let Some(view) = self.rooms.remove(room) {
                     self.voice.removed(&view, reason, asked);
                 }
+                if room == RoomId::LOBBY && !asked && !put_out {
+                    self.back_to_the_lobby();
+                }
                 if was_current && let Some(view) = self.rooms.current() {
-                    self.voice.notice(&format!("speaking in {}", room_name(view)));
+                    self.voice
+                        .notice(&format!("speaking in {}", room_name(view)));
                 }
             }
             Some(ClientEvent::Closing(closing)) => self.voice.closing(&closing),
@@ -264,8 +316,31 @@ impl<'v> Talk<'v> {
         Ok(())
     }
 
+    /// A server that was started anew knows nobody, but its lobby is open to everybody.
+    fn back_to_the_lobby(&mut self) {
+        if let Some(key) = self.lobby.clone() {
+            let doing = Doing {
+                line: self.line,
+                command: "join",
+                text: None,
+            };
+            self.start(
+                Command::Join {
+                    room: RoomRef::Lobby,
+                    password: None,
+                    key,
+                },
+                doing,
+                Then::Tell,
+            );
+        }
+    }
+
     fn entered(&mut self, view: RoomView, how: EnteredHow) {
-        if how == EnteredHow::Command && view.kind == RoomKind::Group && std::mem::take(&mut self.creating) {
+        if how == EnteredHow::Command
+            && view.kind == RoomKind::Group
+            && std::mem::take(&mut self.creating)
+        {
             self.voice.created(&view);
         }
         if how == EnteredHow::Command && view.kind != RoomKind::Private {
@@ -275,7 +350,14 @@ impl<'v> Talk<'v> {
         self.rooms.enter(view);
     }
 
-    fn job_ended(&mut self, JobEnd { doing, then, result }: JobEnd) {
+    fn job_ended(
+        &mut self,
+        JobEnd {
+            doing,
+            then,
+            result,
+        }: JobEnd,
+    ) {
         let outcome = match result {
             Ok(outcome) => outcome,
             Err(error) => return self.voice.failed(&doing, &error),
@@ -292,10 +374,25 @@ impl<'v> Talk<'v> {
                 }
             }
             (Then::Say { text }, Outcome::Room(view)) => {
-                return self.start(Command::Send { room: view.room, action: false, text }, doing, Then::Tell);
+                return self.start(
+                    Command::Send {
+                        room: view.room,
+                        action: false,
+                        text,
+                    },
+                    doing,
+                    Then::Tell,
+                );
             }
             (Then::Block { blocked }, Outcome::Room(view)) => {
-                return self.start(Command::Block { room: view.room, blocked }, doing, Then::Tell);
+                return self.start(
+                    Command::Block {
+                        room: view.room,
+                        blocked,
+                    },
+                    doing,
+                    Then::Tell,
+                );
             }
             (Then::Switch, Outcome::Room(view)) => {
                 self.rooms.switch(view.room);

@@ -20,12 +20,15 @@ impl Drop for TerminalAsFound {
         use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
         let Some(found) = &self.0 else { return };
-        let changed = tcgetattr(std::io::stdin()).is_ok_and(|now| now.local_modes != found.local_modes);
+        let changed =
+            tcgetattr(std::io::stdin()).is_ok_and(|now| now.local_modes != found.local_modes);
         if changed {
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, found);
             if stdout().is_terminal() {
                 // The prompt of the line that nobody will finish.
-                let _ = stdout().write_all(b"\r\x1b[K").and_then(|()| stdout().flush());
+                let _ = stdout()
+                    .write_all(b"\r\x1b[K")
+                    .and_then(|()| stdout().flush());
             }
         }
     }

@@ -6,7 +6,10 @@ use chat_core::{
     wire::{
         CloseReason,
         record::RoomKind,
-        server::{Closing, Failure, HistoryPage, MemberInfo, PresenceUpdate, RemovedReason, RoomInfo, RoomView, Welcome},
+        server::{
+            Closing, Failure, HistoryPage, MemberInfo, PresenceUpdate, RemovedReason, RoomInfo,
+            RoomView, Welcome,
+        },
     },
 };
 use jiff::tz::TimeZone;
@@ -42,8 +45,15 @@ pub(crate) struct Doing {
 
 impl Voice {
     pub(crate) fn new(screen: Screen, format: Format) -> Self {
-        let paint = Paint { colours: screen.has_colours() };
-        Self { screen, format, zone: TimeZone::system(), paint }
+        let paint = Paint {
+            colours: screen.has_colours(),
+        };
+        Self {
+            screen,
+            format,
+            zone: TimeZone::system(),
+            paint,
+        }
     }
 
     /// Whether nobody reads any more.
@@ -62,7 +72,10 @@ impl Voice {
             Format::Json => self.json(&json::welcome(welcome, again)),
             Format::Text if again => self.screen.say(&self.paint.aside("connected again")),
             Format::Text => {
-                self.screen.note(&format!("connected as {}", text::person(&welcome.nick, &welcome.label)));
+                self.screen.note(&format!(
+                    "connected as {}",
+                    text::person(&welcome.nick, &welcome.label)
+                ));
             }
         }
     }
@@ -91,13 +104,22 @@ impl Voice {
         match how {
             EnteredHow::Resumed => {}
             EnteredHow::Afresh => {
-                let line = format!("{}: what was said meanwhile may be missing here", room_name(view));
+                let line = format!(
+                    "{}: what was said meanwhile may be missing here",
+                    room_name(view)
+                );
                 self.screen.say(&self.paint.aside(&line));
             }
             EnteredHow::New if view.kind != RoomKind::Private => {
-                self.screen.say(&self.paint.aside(&format!("still a member of {}", room_name(view))));
+                self.screen.say(
+                    &self
+                        .paint
+                        .aside(&format!("still a member of {}", room_name(view))),
+                );
             }
-            _ => text::entered(view).iter().for_each(|line| self.screen.say(line)),
+            _ => text::entered(view)
+                .iter()
+                .for_each(|line| self.screen.say(line)),
         }
     }
 
@@ -136,7 +158,11 @@ impl Voice {
             return;
         }
         for line in text::presence(update) {
-            let line = if current { line } else { format!("[{}] {line}", room_name(view)) };
+            let line = if current {
+                line
+            } else {
+                format!("[{}] {line}", room_name(view))
+            };
             self.screen.say(&self.paint.aside(&line));
         }
     }
@@ -147,9 +173,14 @@ impl Voice {
             return self.json(&json::closing(closing));
         }
         self.screen.say(&match closing.reason {
-            CloseReason::Stopped | CloseReason::Restarting => format!("server is closing: {}", closing.reason),
+            CloseReason::Stopped | CloseReason::Restarting => {
+                format!("server is closing: {}", closing.reason)
+            }
             reason if closing.text.is_empty() => format!("server ends the connection: {reason}"),
-            reason => format!("server ends the connection: {reason}: {}", harmless(&closing.text)),
+            reason => format!(
+                "server ends the connection: {reason}: {}",
+                harmless(&closing.text)
+            ),
         });
     }
 
@@ -158,7 +189,10 @@ impl Voice {
         match (self.format, retry_in) {
             (Format::Json, _) => self.json(&json::disconnected(retry_in)),
             (Format::Text, Some(wait)) => {
-                self.screen.say(&self.paint.aside(&format!("not connected; trying again in {:.1} s", wait.as_secs_f64())));
+                self.screen.say(&self.paint.aside(&format!(
+                    "not connected; trying again in {:.1} s",
+                    wait.as_secs_f64()
+                )));
             }
             (Format::Text, None) => self.screen.say(&self.paint.aside("not connected")),
         }
@@ -169,7 +203,10 @@ impl Voice {
         match (self.format, outcome) {
             (Format::Json, _) => self.json(&json::done(doing.command, doing.line, outcome)),
             (Format::Text, Outcome::Named(named)) => {
-                self.screen.say(&format!("you are now {}", text::person(&named.nick, &named.label)));
+                self.screen.say(&format!(
+                    "you are now {}",
+                    text::person(&named.nick, &named.label)
+                ));
             }
             (Format::Text, _) => {}
         }
@@ -182,7 +219,9 @@ impl Voice {
             return self.json(&json::failed(doing.command, doing.line, error, &reason));
         }
         let line = match &doing.text {
-            Some(said) if *error == CommandError::Unknown => format!("unknown whether sent: {reason}{}", quoted(said)),
+            Some(said) if *error == CommandError::Unknown => {
+                format!("unknown whether sent: {reason}{}", quoted(said))
+            }
             Some(said) => format!("not sent: {reason}{}", quoted(said)),
             None => format!("/{}: {reason}", doing.command),
         };
@@ -201,7 +240,9 @@ impl Voice {
     pub(crate) fn rooms(&mut self, rooms: &[RoomInfo]) {
         match self.format {
             Format::Json => self.json(&json::rooms(rooms)),
-            Format::Text => text::rooms(rooms).iter().for_each(|line| self.screen.say(line)),
+            Format::Text => text::rooms(rooms)
+                .iter()
+                .for_each(|line| self.screen.say(line)),
         }
     }
 
@@ -210,7 +251,9 @@ impl Voice {
         match self.format {
             Format::Json => self.json(&json::members(view, members)),
             Format::Text if only_here => self.screen.say(&text::online(members)),
-            Format::Text => text::members(members).iter().for_each(|line| self.screen.say(line)),
+            Format::Text => text::members(members)
+                .iter()
+                .for_each(|line| self.screen.say(line)),
         }
     }
 
@@ -221,17 +264,27 @@ impl Voice {
         }
         for (index, record) in page.records.iter().enumerate() {
             let text = texts.get(index).and_then(Option::as_ref);
-            let seen = Seen { record, text, view, mine: false, current: true };
+            let seen = Seen {
+                record,
+                text,
+                view,
+                mine: false,
+                current: true,
+            };
             if let Some(line) = text::record(seen, &self.zone, self.paint) {
                 self.screen.say(&self.paint.aside(&line));
             }
         }
-        self.screen.say(&self.paint.aside("so far what was said before"));
+        self.screen
+            .say(&self.paint.aside("so far what was said before"));
     }
 
     /// The commands there are.
     pub(crate) fn help(&mut self) {
-        let lines: Vec<String> = HELP.iter().map(|(usage, what)| format!("{usage}: {what}")).collect();
+        let lines: Vec<String> = HELP
+            .iter()
+            .map(|(usage, what)| format!("{usage}: {what}"))
+            .collect();
         match self.format {
             Format::Json => self.json(&json::notice(&lines.join("\n"))),
             Format::Text => lines.iter().for_each(|line| self.screen.say(line)),
@@ -258,5 +311,8 @@ fn quoted(text: &str) -> String {
     if harmless.chars().count() <= SHOWN {
         return format!(" (\"{harmless}\")");
     }
-    format!(" (\"{}…\")", harmless.chars().take(SHOWN).collect::<String>())
+    format!(
+        " (\"{}…\")",
+        harmless.chars().take(SHOWN).collect::<String>()
+    )
 }
