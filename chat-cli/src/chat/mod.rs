@@ -98,6 +98,7 @@ async fn chat(args: ChatArgs, input: Input, voice: &mut Voice) -> Result<(), Fai
         Stop::Quit => talk.leave(identity.is_kept()).await,
         Stop::Failed(failure) => talk.leave(identity.is_kept()).await.and(Err(failure)),
     };
+    talk.tell_the_rest().await;
     if ended.is_ok() && talk.menu {
         talk.voice.notice("You have disconnected from the server.");
     }

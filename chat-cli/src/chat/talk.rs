@@ -205,33 +205,44 @@ impl<'v> Talk<'v> {
         } else {
             self.rooms.leavable()
         };
-        for room in rooms {
-            self.leaving.insert(room);
-            // Nobody need be told that it was left, or why not.
-            drop(self.client.command(Command::Leave { room }));
-        }
-        while self.connected && !self.leaving.is_empty() {
+        let mut left: FuturesUnordered<_> = rooms
+            .into_iter()
+            .map(|room| self.client.command(Command::Leave { room }))
+            .collect();
+        // Without a connection nobody can be told.
+        while self.connected && !left.is_empty() {
             tokio::select! {
-                event = self.events.next() => if let Err(Stop::Ended(_)) = self.farewell(event) { return Ok(()) },
+                event = self.events.next() => if self.farewell(event).is_err() { return Ok(()) },
+                // Whether or why not does not matter any more.
+                _ = left.next() => {}
                 _ = self.signals.next() => return Err(ended_at_once()),
             }
         }
-        let ended = self.client.close();
-        tokio::select! {
-            _ = ended => Ok(()),
-            _ = self.signals.next() => Err(ended_at_once()),
+        drop(self.client.close());
+        loop {
+            tokio::select! {
+                event = self.events.next() => if self.farewell(event).is_err() { return Ok(()) },
+                _ = self.signals.next() => return Err(ended_at_once()),
+            }
         }
     }
 
-    /// What still happens while taking leave. Only the end of it is of interest.
+    /// Tells the ends of what was under way when the client ended: they are all known by then.
+    pub(crate) async fn tell_the_rest(&mut self) {
+        while let Some(end) = self.jobs.next().await {
+            self.job_ended(end);
+        }
+    }
+
+    /// What still happens while taking leave is of no interest, except for the end.
     fn farewell(&mut self, event: Option<ClientEvent>) -> Result<(), Stop> {
         match event {
-            Some(ClientEvent::Removed { room, .. }) => {
-                self.leaving.remove(&room);
-                self.rooms.remove(room);
-                Ok(())
-            }
-            Some(ClientEvent::Record { .. } | ClientEvent::Presence { .. }) => Ok(()),
+            Some(
+                ClientEvent::Record { .. }
+                | ClientEvent::Presence { .. }
+                | ClientEvent::Removed { .. }
+                | ClientEvent::HelloRefused(_),
+            ) => Ok(()),
             event => self.event(event),
         }
     }

@@ -115,9 +115,9 @@ fn text(event: &Event) -> String {
             text,
         } => {
             format!(
-                "refused: {} by {}: {code}{}",
+                "refused: {}{}: {code}{}",
                 harmless(kind),
-                harmless(nick),
+                by(nick),
                 after_colon(text)
             )
         }
@@ -283,6 +283,15 @@ fn person(nick: &str, label: &str) -> String {
         harmless(nick)
     } else {
         format!("{} ({})", harmless(nick), harmless(label))
+    }
+}
+
+/// Nobody has a name before the first `welcome`.
+fn by(nick: &str) -> String {
+    if nick.is_empty() {
+        String::new()
+    } else {
+        format!(" by {}", harmless(nick))
     }
 }
 
