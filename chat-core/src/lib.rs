@@ -1,4 +1,92 @@
-//! Chat as a state machine.
+//! Chat as a state machine: rooms, members, passwords, ciphers, resume; no sockets.
+//!
+//! The crate has two machines of one shape, the server's [`Hub`](hub::Hub) and the [`Client`](client::Client). Neither has a
+//! socket, a file, a clock, a thread or a random source. They are told what happened and say what to do; a *driver* does
+//! it. `chat-runtime` is such a driver, for tokio; the tests are another.
+//!
+//! # The loop
+//!
+//! 1. Something happens: bytes came, a connection broke, the log answered. Hand it to
+//!    [`handle_input`](hub::Hub::handle_input) with the time.
+//! 2. Empty the queue of [`Output`](hub::Output)s, front first, and do what they say. What that causes is the next input.
+//! 3. Sleep until something happens or [`poll_timeout`](hub::Hub::poll_timeout) is reached; then call
+//!    [`handle_timeout`](hub::Hub::handle_timeout) and go on with 2.
+//!
+//! The queue belongs to the caller, so nothing can be left behind inside. [`Input`](hub::Input) and
+//! [`Output`](hub::Output) are a driver's duties and exhaustive; [`Event`](hub::Event)s are news and may be dropped.
+//!
+//! ```
+//! use chat_core::{
+//!     hub::{Config, Framing, Hub, Input, Output, Outputs},
+//!     id::{ConnId, Secret},
+//!     log::{Appended, MemoryLog},
+//!     password::ServerSecret,
+//!     time::{Monotonic, Now, Wall},
+//!     wire::{ClientMessage, Form, ServerMessage, client::{Hello, Versions}},
+//! };
+//! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+//!
+//! let now = Now { monotonic: Monotonic(0), wall: Wall(1_700_000_000_000) };
+//! let mut log = MemoryLog::new(1, 1_000);
+//! let mut out = Outputs::new();
+//! # let mut rng = ChaCha20Rng::seed_from_u64(1);
+//! let mut hub = Hub::new(Config::new(ServerSecret::generate(&mut rng), 1, [7; 32]), now, &mut out)?;
+//!
+//! let conn = ConnId { slot: 0, generation: 0 };
+//! hub.handle_input(now, Input::Connected { conn, address: None, framing: Framing::Message, form: Form::Json }, &mut out);
+//! let hello = Form::Json.encode(&ClientMessage::Hello(Hello {
+//!     versions: Versions { min: 1, max: 1 },
+//!     capabilities: vec![],
+//!     agent: "example/1".into(),
+//!     nick: "ada".into(),
+//!     label: String::new(),
+//!     secret: Secret([42; 32]),
+//!     kept: false,
+//!     resume: vec![],
+//! }));
+//! hub.handle_input(now, Input::Received { conn, bytes: &hello.body() }, &mut out);
+//!
+//! let mut said = Vec::new();
+//! while let Some(output) = out.pop() {
+//!     match output {
+//!         Output::Append { partition, expected, entries } => match log.append(partition, expected, &entries) {
+//!             Appended::Committed(head) => hub.handle_input(now, Input::Committed { partition, head }, &mut out),
+//!             Appended::Refused(why) => hub.handle_input(now, Input::Refused { partition, why }, &mut out),
+//!             Appended::Unknown => hub.handle_input(now, Input::Unknown { partition }, &mut out),
+//!         },
+//!         Output::Read { token, partition, query } => {
+//!             let page = Ok(log.read(partition, query));
+//!             hub.handle_input(now, Input::Page { partition, token: Some(token), page }, &mut out);
+//!         }
+//!         Output::Send { to, frame } => said.push((to, Form::Json.decode::<ServerMessage>(&frame.body()).unwrap())),
+//!         _ => {}
+//!     }
+//! }
+//! assert!(matches!(&said[..], [(to, ServerMessage::Welcome(welcome))] if *to == conn && welcome.nick == "ada"));
+//! # Ok::<(), chat_core::limits::LimitError>(())
+//! ```
+//!
+//! # What may be relied on
+//!
+//! - An acknowledgement means *committed*, at the durability that `welcome` announced.
+//! - All members see a room's records in one order, without holes and without repeats.
+//! - The answer to a join comes before that room's records, the answer to a leave after them. An acknowledgement may
+//!   overtake records; it is never a cursor.
+//! - `(epoch, seq)` is one value. Who presents a place is told either that everything since follows, or that the place is
+//!   gone and what the room is now; never "partly".
+//! - A request with the `txn` of an earlier one gets the earlier one's result and is not done again.
+//! - A reader that stops loses nothing and delays nobody: what it misses is read from the log.
+//!
+//! # Limits
+//!
+//! Every limit is a field of [`Limits`](limits::Limits), with a unit and a default. None means "unlimited".
+//!
+//! # Threats
+//!
+//! A peer can do nothing that is an error of the hub: what it says is answered, refused with a code, or ends its
+//! connection with a reason, and nobody else notices. Room passwords are never sent ([`password`]); messages of
+//! encrypted rooms are sealed in the client ([`cipher`]). What that protects against, and what not, stands in the
+//! specification's last section.
 
 pub mod cipher;
 pub mod client;

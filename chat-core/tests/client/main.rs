@@ -1,0 +1,9 @@
+//! The client against a server that is a script: one behaviour each, in virtual time.
+
+mod ciphers;
+mod connection;
+mod passwords;
+mod properties;
+mod requests;
+mod rooms;
+mod script;

@@ -1,0 +1,391 @@
+//! A client, the time, and what a test lets the server say.
+
+use std::{collections::VecDeque, time::Duration};
+
+use chat_core::{
+    client::{
+        Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command,
+        CommandError, Outcome, Ticket, Work,
+    },
+    hub::Framing,
+    id::{MemberId, Place, RoomId, Secret},
+    limits::Limits,
+    password::Stretch,
+    roles::Role,
+    time::{Monotonic, Now, Wall},
+    wire::{
+        ClientMessage, CloseReason, ErrorCode, Form, Frame, Record, ServerMessage,
+        client::{Hello, Op, Request, Resume},
+        record::{CipherKind, Content, HistoryPolicy, Message, PresenceMode, RecordBody, RoomKind},
+        server::{
+            Answer, Closing, Committed, Done, Durability, Entered, Failure, Records, RoomView,
+            Welcome,
+        },
+    },
+};
+
+pub(crate) const EPOCH: u64 = 11;
+pub(crate) const ROOM: RoomId = RoomId([5; 16]);
+pub(crate) const OTHER: MemberId = MemberId([9; 16]);
+
+pub(crate) struct Script {
+    pub(crate) client: Client,
+    pub(crate) now: Monotonic,
+    pub(crate) form: Form,
+    framing: Framing,
+    pub(crate) sent: VecDeque<ClientMessage>,
+    pub(crate) events: VecDeque<ClientEvent>,
+    pub(crate) work: VecDeque<Work>,
+    pub(crate) connects: usize,
+    pub(crate) disconnects: usize,
+    out: ClientOutputs,
+}
+
+impl Script {
+    pub(crate) fn new() -> Self {
+        Self::with(Form::Postcard, Framing::Stream, [7; 32])
+    }
+
+    pub(crate) fn with(form: Form, framing: Framing, secret: [u8; 32]) -> Self {
+        let mut config = ClientConfig::new("Adina", Secret(secret), secret);
+        config.stretch = Stretch::cheap();
+        Self {
+            client: Client::new(config),
+            now: Monotonic(1_000),
+            form,
+            framing,
+            sent: VecDeque::new(),
+            events: VecDeque::new(),
+            work: VecDeque::new(),
+            connects: 0,
+            disconnects: 0,
+            out: ClientOutputs::new(),
+        }
+    }
+
+    /// A client that is welcomed and in one room, `ROOM`, at record 10.
+    pub(crate) fn in_room() -> Self {
+        Self::in_rooms(&[view(ROOM, 10)])
+    }
+
+    pub(crate) fn in_rooms(views: &[RoomView]) -> Self {
+        let mut script = Self::new();
+        script.enter(views);
+        script
+    }
+
+    pub(crate) fn enter(&mut self, views: &[RoomView]) {
+        self.connect();
+        self.say(ServerMessage::Welcome(welcome(
+            self.me(),
+            views.iter().map(|view| view.room).collect(),
+        )));
+        for view in views {
+            self.entered(false, view.clone());
+        }
+        self.events.clear();
+    }
+
+    /// Starts, and the connection is there: the `hello`.
+    pub(crate) fn connect(&mut self) -> Hello {
+        self.client.start(self.moment(), &mut self.out);
+        self.drain();
+        assert_eq!(self.connects, 1);
+        self.connected()
+    }
+
+    /// The connection that was asked for is there: the `hello`.
+    pub(crate) fn connected(&mut self) -> Hello {
+        self.sent.clear();
+        let (framing, form) = (self.framing, self.form);
+        self.input(ClientInput::Connected { framing, form });
+        match self.sent.pop_front() {
+            Some(ClientMessage::Hello(hello)) => hello,
+            other => panic!("not a hello: {other:?}"),
+        }
+    }
+
+    /// The connection breaks and is there again: the cursors of the `hello`.
+    pub(crate) fn reconnect(&mut self) -> Vec<Resume> {
+        self.input(ClientInput::Disconnected);
+        self.come_back()
+    }
+
+    /// Waits for the next try, which succeeds.
+    pub(crate) fn come_back(&mut self) -> Vec<Resume> {
+        let connects = self.connects;
+        while self.connects == connects {
+            self.wake();
+        }
+        self.connected().resume
+    }
+
+    /// The server takes the client in again and lets it resume these rooms.
+    pub(crate) fn resume(&mut self, views: &[RoomView]) {
+        self.say(ServerMessage::Welcome(welcome(
+            self.me(),
+            views.iter().map(|view| view.room).collect(),
+        )));
+        for view in views {
+            self.entered(true, view.clone());
+        }
+    }
+
+    pub(crate) fn me(&self) -> MemberId {
+        self.client.me().member
+    }
+
+    pub(crate) fn moment(&self) -> Now {
+        Now {
+            monotonic: self.now,
+            wall: Wall(1_700_000_000_000),
+        }
+    }
+
+    pub(crate) fn input(&mut self, input: ClientInput<'_>) {
+        self.client
+            .handle_input(self.moment(), input, &mut self.out);
+        self.drain();
+    }
+
+    pub(crate) fn say(&mut self, message: ServerMessage) {
+        let bytes = self.bytes(&message);
+        self.input(ClientInput::Received(&bytes));
+    }
+
+    pub(crate) fn bytes(&self, message: &ServerMessage) -> Vec<u8> {
+        let frame: Frame = self.form.encode(message);
+        match self.framing {
+            Framing::Stream => frame.prefixed().to_vec(),
+            Framing::Message => frame.body().to_vec(),
+        }
+    }
+
+    pub(crate) fn command(&mut self, command: Command) -> Ticket {
+        let ticket = self.client.command(self.moment(), command, &mut self.out);
+        self.drain();
+        ticket
+    }
+
+    pub(crate) fn rename(&mut self, nick: &str) {
+        self.client
+            .rename(self.moment(), nick.to_owned(), String::new(), &mut self.out);
+        self.drain();
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.client.close(self.moment(), &mut self.out);
+        self.drain();
+    }
+
+    /// Runs what work there is.
+    pub(crate) fn run_work(&mut self) {
+        while let Some(work) = self.work.pop_front() {
+            self.input(ClientInput::Done(work.run()));
+        }
+    }
+
+    /// Sleeps exactly as told, once.
+    pub(crate) fn wake(&mut self) {
+        self.now = self
+            .client
+            .poll_timeout()
+            .expect("there is something to wait for")
+            .max(self.now);
+        self.timeout();
+    }
+
+    pub(crate) fn timeout(&mut self) {
+        self.client.handle_timeout(self.moment(), &mut self.out);
+        self.drain();
+    }
+
+    /// Sleeps exactly as told for so long.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.client.poll_timeout().filter(|at| *at <= end) {
+            assert!(
+                at > self.now || self.connects + self.disconnects + self.sent.len() > 0,
+                "a wake-up for nothing"
+            );
+            self.now = at.max(self.now);
+            self.timeout();
+        }
+        self.now = end;
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.out.pop() {
+            match output {
+                ClientOutput::Connect => self.connects += 1,
+                ClientOutput::Disconnect => self.disconnects += 1,
+                ClientOutput::Send(frame) => {
+                    self.sent.push_back(
+                        self.form
+                            .decode(&frame.body())
+                            .expect("the client speaks the protocol"),
+                    );
+                }
+                ClientOutput::Work(work) => self.work.push_back(work),
+                ClientOutput::Event(event) => self.events.push_back(event),
+            }
+        }
+    }
+
+    pub(crate) fn event(&mut self) -> ClientEvent {
+        self.events.pop_front().expect("an event")
+    }
+
+    pub(crate) fn finished(&mut self) -> (Ticket, Result<Outcome, CommandError>) {
+        match self.event() {
+            ClientEvent::Finished { ticket, outcome } => (ticket, outcome),
+            other => panic!("not the end of a command: {other:?}"),
+        }
+    }
+
+    pub(crate) fn failed(&mut self) -> CommandError {
+        self.finished().1.expect_err("the command fails")
+    }
+
+    pub(crate) fn request(&mut self) -> Request {
+        match self.sent.pop_front() {
+            Some(ClientMessage::Request(request)) => request,
+            other => panic!("not a request: {other:?}"),
+        }
+    }
+
+    pub(crate) fn requests(&mut self) -> Vec<Request> {
+        let mut requests = Vec::new();
+        while !self.sent.is_empty() {
+            requests.push(self.request());
+        }
+        requests
+    }
+
+    pub(crate) fn ok(&mut self, id: u64, answer: Answer) {
+        self.say(ServerMessage::Ok(Done { id, answer }));
+    }
+
+    pub(crate) fn refuse(&mut self, id: u64, code: ErrorCode, retry_after: Option<u32>) {
+        self.say(ServerMessage::Error(failure(id, code, retry_after)));
+    }
+
+    pub(crate) fn entered(&mut self, resumed: bool, view: RoomView) {
+        self.say(ServerMessage::Entered(Entered { resumed, view }));
+    }
+
+    pub(crate) fn records(&mut self, records: Vec<Record>) {
+        self.say(ServerMessage::Records(Records {
+            room: ROOM,
+            epoch: EPOCH,
+            records,
+        }));
+    }
+
+    pub(crate) fn closing(&mut self, reason: CloseReason, retry_after: Option<u32>) {
+        let reconnect = reason.reconnect();
+        self.say(ServerMessage::Closing(Closing {
+            reason,
+            reconnect,
+            retry_after,
+            text: String::new(),
+        }));
+    }
+}
+
+pub(crate) fn welcome(member: MemberId, rooms: Vec<RoomId>) -> Welcome {
+    Welcome {
+        version: 1,
+        capabilities: Vec::new(),
+        agent: "script".to_owned(),
+        member,
+        nick: "Adina".to_owned(),
+        label: String::new(),
+        limits: Limits::default().wire(),
+        ping_interval: 30_000,
+        durability: Durability::Memory,
+        time: Wall(1_700_000_000_000),
+        lobby: true,
+        rooms,
+        last_txn: 0,
+    }
+}
+
+pub(crate) fn view(room: RoomId, seq: u64) -> RoomView {
+    RoomView {
+        room,
+        kind: RoomKind::Group,
+        number: Some(0),
+        name: None,
+        peer: None,
+        topic: String::new(),
+        cipher: CipherKind::None,
+        key: None,
+        history: HistoryPolicy::All,
+        presence: PresenceMode::Full,
+        place: Place { epoch: EPOCH, seq },
+        since: 1,
+        role: Role::Member,
+        members: 2,
+        credential: None,
+        keys: Vec::new(),
+        last_txn: 0,
+    }
+}
+
+pub(crate) fn failure(id: u64, code: ErrorCode, retry_after: Option<u32>) -> Failure {
+    Failure {
+        id,
+        code,
+        temporary: code.is_temporary(),
+        retry_after,
+        text: code.to_string(),
+    }
+}
+
+pub(crate) fn record(seq: u64, member: MemberId, body: RecordBody) -> Record {
+    Record {
+        seq,
+        time: Wall(5),
+        member,
+        nick: "x".to_owned(),
+        label: String::new(),
+        txn: seq,
+        body,
+    }
+}
+
+pub(crate) fn said(seq: u64, text: &str) -> Record {
+    record(
+        seq,
+        OTHER,
+        RecordBody::Message(Message {
+            content: Content::Plain(text.to_owned()),
+        }),
+    )
+}
+
+pub(crate) fn committed(seq: u64) -> Committed {
+    Committed {
+        place: Place { epoch: EPOCH, seq },
+    }
+}
+
+pub(crate) fn send(text: &str) -> Command {
+    Command::Send {
+        room: ROOM,
+        action: false,
+        text: text.to_owned(),
+    }
+}
+
+/// The text of a `send` that is not encrypted.
+pub(crate) fn text_of(request: &Request) -> &str {
+    match &request.op {
+        Op::Send(send) => match &send.content {
+            Content::Plain(text) | Content::Caesar(text) => text,
+            Content::Sealed(_) => panic!("it is sealed"),
+        },
+        other => panic!("not a send: {other:?}"),
+    }
+}

@@ -1,0 +1,456 @@
+//! A hub, a log in memory and connections that exist only as queues, under a clock that stands still unless told.
+//!
+//! Read it as the shortest driver there can be: [`World::drive`] is the loop of the crate's page. The peers here speak
+//! in messages of their own making, so that a test can say anything, also what no client would.
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its part")]
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::IpAddr,
+    time::Duration,
+};
+
+use chat_core::{
+    hub::{Config, Event, Framing, Hub, Input, Output, Outputs},
+    id::{ConnId, MemberId, Partition, Place, RoomId, Secret},
+    limits::Limits,
+    log::{Appended, MemoryLog},
+    password::ServerSecret,
+    time::{Monotonic, Now, Wall},
+    wire::{
+        ClientMessage, CloseReason, ErrorCode, Form, Record, ServerMessage, Tagged,
+        client::{self, Hello, Op, Request, Resume, RoomRef, Versions},
+        record::Content,
+        server::{Answer, Failure, RoomView, Welcome},
+    },
+};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+pub const SECOND: Duration = Duration::from_secs(1);
+
+/// One connection, seen from its far end.
+#[derive(Default)]
+pub struct Line {
+    pub form: Option<Form>,
+    /// What the server said and the test has not looked at.
+    pub inbox: VecDeque<ServerMessage>,
+    /// Frames that wait because the peer does not read.
+    outbox: VecDeque<(usize, ServerMessage)>,
+    outbox_bytes: usize,
+    pub reads: bool,
+    flag: Flag,
+    /// The driver was told to end it.
+    pub closed: Option<CloseReason>,
+    /// Most bytes that ever waited.
+    pub peak: usize,
+}
+
+#[derive(Default, PartialEq)]
+enum Flag {
+    #[default]
+    None,
+    /// The hub has not been told.
+    Fresh,
+    Told,
+}
+
+/// The world of one hub.
+pub struct World {
+    pub hub: Hub,
+    pub log: MemoryLog,
+    pub now: Now,
+    pub lines: BTreeMap<ConnId, Line>,
+    pub events: Vec<Event>,
+    /// While true, appends wait in `held`.
+    pub hold: bool,
+    pub held: VecDeque<(Partition, Place, Vec<bytes::Bytes>)>,
+    /// How many frames were encoded for fan-out, and how many deliveries that made.
+    pub fanouts: usize,
+    pub deliveries: usize,
+    out: Outputs,
+    limits: Limits,
+    next_slot: u32,
+}
+
+pub fn config() -> Config {
+    let secret = ServerSecret::generate(&mut ChaCha20Rng::seed_from_u64(1));
+    Config::new(secret, 7, [3; 32])
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub fn with(configure: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config();
+        config.limits.connections_per_address = config.limits.connections;
+        configure(&mut config);
+        Self::on(MemoryLog::new(5, 1_000), config)
+    }
+
+    pub fn on(log: MemoryLog, config: Config) -> Self {
+        let now = Now { monotonic: Monotonic(0), wall: Wall(1_700_000_000_000) };
+        let mut out = Outputs::new();
+        let limits = config.limits.clone();
+        let hub = Hub::new(config, now, &mut out).expect("the limits are sound");
+        let mut world = Self {
+            hub,
+            log,
+            now,
+            lines: BTreeMap::new(),
+            events: Vec::new(),
+            hold: false,
+            held: VecDeque::new(),
+            fanouts: 0,
+            deliveries: 0,
+            out,
+            limits,
+            next_slot: 0,
+        };
+        world.drive();
+        world
+    }
+
+    pub fn input(&mut self, input: Input<'_>) {
+        self.hub.handle_input(self.now, input, &mut self.out);
+        self.drive();
+    }
+
+    /// Does all that the hub asks for.
+    pub fn drive(&mut self) {
+        loop {
+            let mut skipped = Vec::new();
+            while let Some(output) = self.out.pop() {
+                self.output(output, &mut skipped);
+            }
+            if skipped.is_empty() {
+                break;
+            }
+            for (conn, place) in skipped {
+                self.lines.get_mut(&conn).expect("it was there").flag = Flag::Told;
+                self.hub.handle_input(self.now, Input::Blocked { conn, place }, &mut self.out);
+            }
+            self.report_drained();
+        }
+    }
+
+    fn output(&mut self, output: Output, skipped: &mut Vec<(ConnId, Option<chat_core::hub::RoomPlace>)>) {
+        match output {
+            Output::Send { to, frame } => {
+                if let Some(line) = self.lines.get_mut(&to) {
+                    line.push(frame.len(), &frame.body());
+                }
+                self.report_drained();
+            }
+            Output::Fanout { to, place, frame } => {
+                self.fanouts += 1;
+                for conn in to.iter() {
+                    let line = self.lines.get_mut(&conn).expect("fan-outs go to connections that exist");
+                    assert_eq!(line.closed, None, "a fan-out to a closed connection");
+                    if line.flag == Flag::Told {
+                        continue;
+                    }
+                    if line.flag == Flag::None && line.outbox_bytes + frame.len() <= self.limits.outbox_bytes as usize {
+                        self.deliveries += 1;
+                        line.push(frame.len(), &frame.body());
+                    } else {
+                        line.flag = Flag::Fresh;
+                        skipped.push((conn, place));
+                    }
+                }
+            }
+            Output::Block { conn } => {
+                if let Some(line) = self.lines.get_mut(&conn) {
+                    line.flag = Flag::Told;
+                }
+                self.report_drained();
+            }
+            Output::Resume { conn } => {
+                if let Some(line) = self.lines.get_mut(&conn) {
+                    line.flag = Flag::None;
+                }
+            }
+            Output::Close { conn, reason } => {
+                self.lines.get_mut(&conn).expect("it is there").closed = Some(reason);
+                self.hub.handle_input(self.now, Input::Disconnected { conn }, &mut self.out);
+            }
+            Output::Append { partition, expected, entries } => {
+                self.held.push_back((partition, expected, entries));
+                if !self.hold {
+                    self.release();
+                }
+            }
+            Output::Read { token, partition, query } => {
+                let page = Ok(self.log.read(partition, query));
+                self.hub.handle_input(self.now, Input::Page { partition, token: Some(token), page }, &mut self.out);
+            }
+            Output::Snapshot { partition, at, state } => self.log.snapshot(partition, at, state),
+            Output::Forget { .. } => {}
+            Output::Event(event) => self.events.push(event),
+        }
+    }
+
+    /// Lets the appends happen that were held.
+    pub fn release(&mut self) {
+        while let Some((partition, expected, entries)) = self.held.pop_front() {
+            let input = match self.log.append(partition, expected, &entries) {
+                Appended::Committed(head) => Input::Committed { partition, head },
+                Appended::Refused(why) => Input::Refused { partition, why },
+                Appended::Unknown => Input::Unknown { partition },
+            };
+            self.hub.handle_input(self.now, input, &mut self.out);
+        }
+    }
+
+    fn report_drained(&mut self) {
+        let half = self.limits.outbox_bytes as usize / 2;
+        let ready: Vec<ConnId> = self
+            .lines
+            .iter()
+            .filter(|(_, line)| line.flag == Flag::Told && line.outbox_bytes <= half && line.closed.is_none())
+            .map(|(conn, _)| *conn)
+            .collect();
+        for conn in ready {
+            self.hub.handle_input(self.now, Input::Drained { conn }, &mut self.out);
+        }
+    }
+
+    /// The peer reads all that waits, and goes on reading if `on`.
+    pub fn read(&mut self, conn: ConnId, on: bool) {
+        loop {
+            let line = self.lines.get_mut(&conn).expect("it is there");
+            line.reads = on;
+            if line.outbox.is_empty() {
+                break;
+            }
+            line.outbox_bytes = 0;
+            let read: Vec<_> = line.outbox.drain(..).map(|(_, message)| message).collect();
+            line.inbox.extend(read);
+            self.report_drained();
+            self.drive();
+        }
+    }
+
+    /// Lets time pass, stopping wherever the hub wants to be called, exactly then.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now.monotonic + time;
+        while let Some(at) = self.hub.poll_timeout().filter(|at| *at <= end) {
+            self.jump(at);
+            self.hub.handle_timeout(self.now, &mut self.out);
+            self.drive();
+            assert!(self.hub.poll_timeout().is_none_or(|next| next > at), "a timer that is due was not done");
+        }
+        self.jump(end);
+    }
+
+    /// Lets time pass while these say often enough that they are there.
+    pub fn pass_with(&mut self, conns: &[ConnId], time: Duration) {
+        let end = self.now.monotonic + time;
+        while self.now.monotonic < end {
+            self.pass((end - self.now.monotonic).min(30 * SECOND));
+            for conn in conns {
+                self.say(*conn, &ClientMessage::Ping(client::Ping { nonce: 1 }));
+            }
+        }
+    }
+
+    fn jump(&mut self, to: Monotonic) {
+        self.now.wall = self.now.wall + (to - self.now.monotonic);
+        self.now.monotonic = to.max(self.now.monotonic);
+    }
+
+    pub fn connect(&mut self) -> ConnId {
+        self.connect_as(Form::Postcard, Framing::Message, None)
+    }
+
+    pub fn connect_as(&mut self, form: Form, framing: Framing, address: Option<IpAddr>) -> ConnId {
+        let conn = ConnId { slot: self.next_slot, generation: 0 };
+        self.next_slot += 1;
+        self.lines.insert(conn, Line { form: Some(form), reads: true, ..Line::default() });
+        self.input(Input::Connected { conn, address, framing, form });
+        conn
+    }
+
+    pub fn disconnect(&mut self, conn: ConnId) {
+        self.lines.remove(&conn);
+        self.input(Input::Disconnected { conn });
+    }
+
+    pub fn say(&mut self, conn: ConnId, message: &ClientMessage) {
+        let form = self.lines[&conn].form.expect("set when connected");
+        let frame = form.encode(message);
+        self.input(Input::Received { conn, bytes: &frame.body() });
+    }
+
+    /// Says hello and hands back whatever the answer is.
+    pub fn greet(&mut self, conn: ConnId, hello: Hello) -> Result<Welcome, Failure> {
+        self.say(conn, &ClientMessage::Hello(hello));
+        let answer = self.take(conn, |message| match message {
+            ServerMessage::Welcome(welcome) => Some(Ok(welcome.clone())),
+            ServerMessage::Error(failure) if failure.id == 0 => Some(Err(failure.clone())),
+            _ => None,
+        });
+        answer.expect("a hello is answered")
+    }
+
+    /// Connects, and is welcome under a nick that is also its secret.
+    pub fn welcome(&mut self, nick: &str) -> ConnId {
+        let conn = self.connect();
+        self.greet(conn, hello(nick)).expect("the nick is free");
+        conn
+    }
+
+    /// Connects, is welcome, and is in the lobby.
+    pub fn in_lobby(&mut self, nick: &str) -> ConnId {
+        let conn = self.welcome(nick);
+        self.join(conn, RoomRef::Lobby).expect("the lobby is open");
+        conn
+    }
+
+    pub fn ask(&mut self, conn: ConnId, id: u64, txn: u64, op: Op) {
+        self.say(conn, &ClientMessage::Request(Request { id, txn, op }));
+    }
+
+    /// The answer to a request, if it is there.
+    pub fn answer(&mut self, conn: ConnId, id: u64) -> Option<Result<Answer, Failure>> {
+        self.take(conn, |message| match message {
+            ServerMessage::Ok(done) if done.id == id => Some(Ok(done.answer.clone())),
+            ServerMessage::Error(failure) if failure.id == id => Some(Err(failure.clone())),
+            _ => None,
+        })
+    }
+
+    /// A request and its answer. The id is the `txn`, or a number nobody else uses.
+    pub fn request(&mut self, conn: ConnId, txn: u64, op: Op) -> Result<Answer, Failure> {
+        self.next_slot += 1;
+        let id = 1_000_000 + u64::from(self.next_slot);
+        self.ask(conn, id, txn, op);
+        self.answer(conn, id).expect("a request is answered")
+    }
+
+    pub fn join(&mut self, conn: ConnId, room: RoomRef) -> Result<RoomView, Failure> {
+        match self.request(conn, 1, Op::Join(client::Join { room, proof: None }))? {
+            Answer::Join(view) => Ok(view),
+            other => panic!("{other:?} is no answer to a join"),
+        }
+    }
+
+    pub fn create(&mut self, conn: ConnId, txn: u64, name: Option<&str>) -> Result<RoomView, Failure> {
+        let create = client::Create {
+            name: name.map(str::to_owned),
+            topic: String::new(),
+            cipher: Default::default(),
+            key: None,
+            history: Default::default(),
+            presence: Default::default(),
+            password: None,
+        };
+        match self.request(conn, txn, Op::Create(create))? {
+            Answer::Create(view) => Ok(view),
+            other => panic!("{other:?} is no answer to a create"),
+        }
+    }
+
+    pub fn send(&mut self, conn: ConnId, room: RoomId, txn: u64, text: &str) -> Result<u64, Failure> {
+        match self.request(conn, txn, send(room, text))? {
+            Answer::Send(committed) => Ok(committed.place.seq),
+            other => panic!("{other:?} is no answer to a send"),
+        }
+    }
+
+    /// All records that came, in order, and takes them out of the inbox.
+    pub fn records(&mut self, conn: ConnId) -> Vec<(RoomId, Record)> {
+        let mut all = Vec::new();
+        while let Some(records) = self.take(conn, |message| match message {
+            ServerMessage::Records(records) => Some(records.clone()),
+            _ => None,
+        }) {
+            all.extend(records.records.into_iter().map(|record| (records.room, record)));
+        }
+        all
+    }
+
+    /// The texts among the records that came.
+    pub fn texts(&mut self, conn: ConnId) -> Vec<String> {
+        self.records(conn).iter().filter_map(|(_, record)| text(record)).collect()
+    }
+
+    /// The first message in the inbox that fits, taken out.
+    pub fn take<T>(&mut self, conn: ConnId, mut pick: impl FnMut(&ServerMessage) -> Option<T>) -> Option<T> {
+        let inbox = &mut self.lines.get_mut(&conn)?.inbox;
+        let (i, found) = inbox.iter().enumerate().find_map(|(i, message)| Some((i, pick(message)?)))?;
+        inbox.remove(i);
+        Some(found)
+    }
+
+    /// The code of a refusal.
+    pub fn refusal(&mut self, conn: ConnId, txn: u64, op: Op) -> ErrorCode {
+        match self.request(conn, txn, op) {
+            Err(failure) => failure.code,
+            Ok(answer) => panic!("not refused: {answer:?}"),
+        }
+    }
+}
+
+impl Line {
+    fn push(&mut self, len: usize, body: &[u8]) {
+        assert_eq!(self.closed, None, "a frame after the end");
+        let message = self.form.expect("set").decode(body).expect("the hub speaks its protocol");
+        if self.reads {
+            self.inbox.push_back(message);
+        } else {
+            self.outbox.push_back((len, message));
+            self.outbox_bytes += len;
+            self.peak = self.peak.max(self.outbox_bytes);
+        }
+    }
+}
+
+pub fn secret(nick: &str) -> Secret {
+    let mut secret = [0; 32];
+    secret.iter_mut().zip(nick.bytes()).for_each(|(to, from)| *to = from);
+    Secret(secret)
+}
+
+pub fn member(nick: &str) -> MemberId {
+    MemberId::of(&secret(nick))
+}
+
+pub fn hello(nick: &str) -> Hello {
+    Hello {
+        versions: Versions { min: 1, max: 1 },
+        capabilities: Vec::new(),
+        agent: "test".to_owned(),
+        nick: nick.to_owned(),
+        label: String::new(),
+        secret: secret(nick),
+        kept: false,
+        resume: Vec::new(),
+    }
+}
+
+pub fn resuming(nick: &str, resume: &[(RoomId, Place)]) -> Hello {
+    let resume = resume.iter().map(|(room, place)| Resume { room: *room, place: *place }).collect();
+    Hello { resume, ..hello(nick) }
+}
+
+pub fn send(room: RoomId, text: &str) -> Op {
+    Op::Send(client::Send { room, action: false, content: Content::Plain(text.to_owned()) })
+}
+
+pub fn text(record: &Record) -> Option<String> {
+    use chat_core::wire::record::RecordBody::{Action, Message};
+    match &record.body {
+        Message(message) | Action(message) => match &message.content {
+            Content::Plain(text) | Content::Caesar(text) => Some(text.clone()),
+            Content::Sealed(_) => None,
+        },
+        _ => None,
+    }
+}
+
+/// The number of a request's kind, for messages made by hand.
+pub fn kind(op: &Op) -> u16 {
+    op.kind()
+}
