@@ -152,7 +152,13 @@ impl Room {
         text: &str,
     ) -> Result<Content, CommandError> {
         let kind = if action { ACTION } else { MESSAGE };
-        let context = Context { room: self.id, member: me, txn, kind, target: 0 };
+        let context = Context {
+            room: self.id,
+            member: me,
+            txn,
+            kind,
+            target: 0,
+        };
         self.keys.seal(rng, self.cipher, self.key, &context, text)
     }
 
@@ -175,8 +181,7 @@ pub(super) fn check_keys(
     use super::io::RoomKey;
     let announced = view.cipher;
     let given_fits = match (given, announced) {
-        (None, _)
-        | (Some(RoomKey::Caesar(_)), CipherKind::Caesar) => true,
+        (None, _) | (Some(RoomKey::Caesar(_)), CipherKind::Caesar) => true,
         (Some(RoomKey::Static(key)), CipherKind::StaticKey) => {
             view.key.is_none_or(|id| id == key.static_id())
         }
