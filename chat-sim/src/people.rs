@@ -509,14 +509,16 @@ impl World {
                 let peer = &mut self.peers[client];
                 let cause = match &ended {
                     Ended::Asked => peer.leaving,
+                    // Who was never in is not kept in: the person tries again.
                     Ended::CannotConnect => peer.told.welcomes == 0,
+                    Ended::Closed(reason) if reason.reconnect() => peer.told.welcomes == 0,
                     Ended::Closed(CloseReason::Replaced) => peer.has_past,
                     Ended::Closed(_) | Ended::ProtocolError(_) => false,
                 };
                 let (life, after) = (peer.life + 1, peer.rng.between(100 * MS, 3 * SECOND));
                 peer.ended = Some(ended.clone());
                 self.book.check("no client ends without a cause", cause, || format!("client {client}: {ended:?}"));
-                if ended == Ended::CannotConnect {
+                if matches!(ended, Ended::CannotConnect | Ended::Closed(CloseReason::Restarting | CloseReason::Resync)) {
                     self.soon(after, Happening::StartAgain(client, life));
                 }
             }
