@@ -34,7 +34,7 @@ pub(crate) enum Task {
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ServeArgs {
     /// Listen for TCP here: ADDRESS:PORT, an address or a port. Port 0 is chosen by the system. May be repeated;
-    /// replaces the default [::]:7037.
+    /// replaces the default, port 7037 of all addresses (IPv6 and IPv4).
     #[arg(long, value_name = "ADDR")]
     pub(crate) tcp: Vec<ListenAddress>,
     /// Take at most this many clients at once.

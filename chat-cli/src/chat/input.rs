@@ -60,8 +60,12 @@ impl Input {
                 .create_external_printer()
                 .map_err(|error| fault(&error))?;
             let screen = Screen::terminal(printer);
-            spawn(requests, move |wanted: &Wanted| edit(&mut editor, wanted))
-                .map_err(|error| fault(&error))?;
+            let said = screen.queue();
+            spawn(requests, move |wanted: &Wanted| {
+                said.wait();
+                edit(&mut editor, wanted)
+            })
+            .map_err(|error| fault(&error))?;
             screen
         } else {
             spawn(requests, move |wanted: &Wanted| {

@@ -28,6 +28,9 @@ enum Way {
 #[derive(Debug)]
 enum Job {
     Show(String),
+    /// Say when all before this was handed to the line editor.
+    Pass(mpsc::Sender<()>),
+    /// Say when all before this is shown.
     Flush(mpsc::Sender<()>),
 }
 
@@ -55,6 +58,9 @@ impl Screen {
                 match job {
                     Job::Show(line) => {
                         let _ = printer.print(line);
+                    }
+                    Job::Pass(done) => {
+                        let _ = done.send(());
                     }
                     Job::Flush(done) => {
                         // The editor takes one line at a time and holds one: when it has taken two more, all is shown.
@@ -110,13 +116,36 @@ impl Screen {
             Way::Plain => {
                 let _ = io::stdout().flush();
             }
-            Way::Terminal(jobs) => {
-                let (done, finished) = mpsc::channel();
-                if jobs.send(Job::Flush(done)).is_ok() {
-                    let _ = finished.recv_timeout(PATIENCE);
-                }
-            }
+            Way::Terminal(jobs) => wait(jobs, Job::Flush),
         }
+    }
+
+    /// For whoever is about to ask a question: it comes after what was said before.
+    pub(crate) fn queue(&self) -> Queue {
+        match &self.way {
+            Way::Plain => Queue(None),
+            Way::Terminal(jobs) => Queue(Some(jobs.clone())),
+        }
+    }
+}
+
+/// What is waiting to be shown.
+#[derive(Debug)]
+pub(crate) struct Queue(Option<mpsc::Sender<Job>>);
+
+impl Queue {
+    /// Waits until it is shown. Not to be called while the line editor is at work.
+    pub(crate) fn wait(&self) {
+        if let Some(jobs) = &self.0 {
+            wait(jobs, Job::Pass);
+        }
+    }
+}
+
+fn wait(jobs: &mpsc::Sender<Job>, job: impl FnOnce(mpsc::Sender<()>) -> Job) {
+    let (done, finished) = mpsc::channel();
+    if jobs.send(job(done)).is_ok() {
+        let _ = finished.recv_timeout(PATIENCE);
     }
 }
 

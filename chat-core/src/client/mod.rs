@@ -14,7 +14,8 @@
 //! ```
 //!
 //! The driver's loop: hand in what happened ([`Client::handle_input`]) or that the time of [`Client::poll_timeout`] has
-//! come ([`Client::handle_timeout`]), then empty the outputs, front first, before anything else is handed in.
+//! come ([`Client::handle_timeout`]), then empty the outputs, front first, before anything else is handed in: a frame
+//! that was asked for on one connection must never be written to the next.
 //!
 //! # What an application may rely on
 //! - Every command ends with exactly one [`ClientEvent::Finished`], at the latest just before [`ClientEvent::Ended`].
@@ -40,6 +41,10 @@
 //!
 //! A `join` or `leave` is always sent again: done twice it is done once. A `nick` is sent again under a new number,
 //! because the `hello` in between has asked for the old name again. What was never sent is not in doubt.
+//!
+//! A member that comes back to a room after its program has forgotten how far its numbers went there (`view.last_txn`
+//! is told only to those who are in) is refused as `not_member` or `too_old`: the server takes the `join` for one of
+//! long ago. The client then tries larger numbers, up to twelve times.
 //!
 //! # Limits
 //! 10,000 commands may be unfinished; one more ends at once with [`CommandError::OutsideLimits`].

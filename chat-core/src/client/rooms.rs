@@ -24,8 +24,6 @@ const ACTION: u16 = 5;
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) id: RoomId,
-    /// A group's number.
-    pub(super) number: Option<u32>,
     /// The last record received in order. An `ok` never moves it.
     pub(super) cursor: Place,
     pub(super) cipher: CipherKind,
@@ -54,7 +52,6 @@ impl Room {
     pub(super) fn new(view: &RoomView, keys: Keys) -> Self {
         let mut room = Self {
             id: view.room,
-            number: view.number,
             cursor: view.place,
             cipher: view.cipher,
             key: None,

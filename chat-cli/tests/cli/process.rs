@@ -13,7 +13,7 @@ use std::{
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// A program that runs. It is killed when this is dropped.
-pub struct Program {
+pub(crate) struct Program {
     child: Child,
     input: Option<ChildStdin>,
     out: Receiver<String>,
@@ -22,16 +22,16 @@ pub struct Program {
 }
 
 /// How a program ended.
-pub struct Ended {
-    pub code: Option<i32>,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
     /// The lines of standard output that nobody had waited for.
-    pub out: Vec<String>,
-    pub err: String,
+    pub(crate) out: Vec<String>,
+    pub(crate) err: String,
 }
 
 impl Program {
     /// Starts the program with these words as its arguments.
-    pub fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_chat-cli"))
             .args(args)
             .env("TZ", "UTC")
@@ -53,12 +53,12 @@ impl Program {
     }
 
     /// Starts a server on a free port of the loopback interface, and says where.
-    pub fn server(args: &[&str]) -> (Self, String) {
+    pub(crate) fn server(args: &[&str]) -> (Self, String) {
         Self::server_at("127.0.0.1:0", args)
     }
 
     /// Starts a server at this address.
-    pub fn server_at(address: &str, args: &[&str]) -> (Self, String) {
+    pub(crate) fn server_at(address: &str, args: &[&str]) -> (Self, String) {
         let mut server = Self::start(&[&["serve", "--tcp", address], args].concat());
         let line = server.line();
         let address = line
@@ -68,19 +68,19 @@ impl Program {
     }
 
     /// Starts a client.
-    pub fn client(address: &str, nick: &str, args: &[&str]) -> Self {
+    pub(crate) fn client(address: &str, nick: &str, args: &[&str]) -> Self {
         Self::start(&[&["chat", address, "--nick", nick], args].concat())
     }
 
     /// Starts a client and waits until it is in the lobby.
-    pub fn in_lobby(address: &str, nick: &str) -> Self {
+    pub(crate) fn in_lobby(address: &str, nick: &str) -> Self {
         let mut client = Self::client(address, nick, &[]);
         client.until("joined the lobby");
         client
     }
 
     /// The next line of standard output.
-    pub fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         match self.next() {
             Some(line) => line,
             None => panic!("standard output ended; before:\n{}", self.transcript()),
@@ -88,7 +88,7 @@ impl Program {
     }
 
     /// Reads until a line contains this.
-    pub fn until(&mut self, part: &str) -> String {
+    pub(crate) fn until(&mut self, part: &str) -> String {
         loop {
             match self.next() {
                 Some(line) if line.contains(part) => return line,
@@ -99,19 +99,19 @@ impl Program {
     }
 
     /// Types a line.
-    pub fn say(&mut self, line: &str) {
+    pub(crate) fn say(&mut self, line: &str) {
         let input = self.input.as_mut().expect("input is open");
         writeln!(input, "{line}").expect("the program reads");
     }
 
     /// Ends the input, and waits for the program's end.
-    pub fn finish(mut self) -> Ended {
+    pub(crate) fn finish(mut self) -> Ended {
         self.input = None;
         self.ended()
     }
 
     /// Waits for the program's end, with the input still open.
-    pub fn ended(mut self) -> Ended {
+    pub(crate) fn ended(mut self) -> Ended {
         let mut out = Vec::new();
         while let Some(line) = self.next() {
             out.push(line);
@@ -126,7 +126,7 @@ impl Program {
 
     /// Sends a signal.
     #[cfg(unix)]
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
             .expect("it runs");
     }
@@ -162,7 +162,7 @@ impl Drop for Program {
 }
 
 /// Runs the program to its end, without input.
-pub fn run(args: &[&str]) -> Ended {
+pub(crate) fn run(args: &[&str]) -> Ended {
     Program::start(args).finish()
 }
 
