@@ -97,7 +97,9 @@ impl World {
         }
         for (room, _, there) in self.truth.rooms_now() {
             let indexed = directory.person(me).is_some_and(|person| person.rooms.contains(&room));
-            if there.member_since(me).is_some() && (indexed || self.truth.directory_is_whole()) {
+            // A conversation of two lasts longer than the memory of it, and is found again by asking.
+            let remembered = self.truth.directory_is_whole() && there.kind != Some(RoomKind::Private);
+            if there.member_since(me).is_some() && (indexed || remembered) {
                 // A group that never got its number is nobody's.
                 let listed = there.kind != Some(RoomKind::Group) || directory.groups.contains(&room);
                 let inside = peer.told.rooms.contains_key(&room);

@@ -342,7 +342,9 @@ impl Hub {
             return self.arm_session(conn);
         }
         match session.phase {
-            Phase::Fresh { .. } | Phase::Greeting { .. } => self.close(now, conn, CloseReason::HandshakeTimeout, "", out),
+            Phase::Fresh { .. } => self.close(now, conn, CloseReason::HandshakeTimeout, "", out),
+            // That is not the client's fault: it shall come back.
+            Phase::Greeting { .. } => self.close(now, conn, CloseReason::Resync, "the log does not answer at present", out),
             Phase::Welcome => self.close(now, conn, CloseReason::Idle, "", out),
             Phase::Closing { reason, .. } => self.end(conn, reason, out),
             Phase::Ended => {}

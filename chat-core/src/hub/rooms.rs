@@ -50,6 +50,8 @@ pub(super) struct Room {
     /// The last word to its connections was a count: names alone would not tell them who is there.
     pub(super) counted: bool,
     unload_armed: bool,
+    /// The log lost its end, and with it perhaps departures that the directory knows of.
+    lost: bool,
 }
 
 /// Something to be done with a room that is loaded.
@@ -110,6 +112,7 @@ impl Room {
             gathered: Gathered::default(),
             presence_armed: false,
             unload_armed: false,
+            lost: false,
         }
     }
 
@@ -246,7 +249,12 @@ impl Hub {
         match result {
             Ok(Paged::Onward) => {}
             Ok(Paged::Live) => self.room_live(now, id, out),
-            Ok(Paged::Lost) => out.push(Output::Event(Event::LogTrouble { detail: format!("the log of room {id} lost its end; it is read anew") })),
+            Ok(Paged::Lost) => {
+                if let Some(room) = self.rooms.get_mut(&id) {
+                    room.lost = true;
+                }
+                out.push(Output::Event(Event::LogTrouble { detail: format!("the log of room {id} lost its end; it is read anew") }));
+            }
             Err(detail) => {
                 out.push(Output::Event(Event::LogTrouble { detail: format!("room {id}: {detail}") }));
                 self.refuse_waiting(now, id, out);
@@ -287,6 +295,15 @@ impl Hub {
         let empty = room.pipe.state.about.is_none();
         for conn in room.audience.connections() {
             self.reenter(now, id, conn, out);
+        }
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        if std::mem::take(&mut room.lost) {
+            let members: Vec<MemberId> = room.pipe.state.members.keys().copied().collect();
+            for member in members {
+                self.keep_listed(id, member);
+                self.find(id, member, out);
+            }
+            self.pump_directory(now, out);
         }
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let waiting = std::mem::take(&mut room.waiting);
@@ -372,15 +389,17 @@ impl Hub {
         self.tell_operator(id, record, out);
         match &record.body {
             RecordBody::Created(created) if created.kind == RoomKind::Private => {
-                created.members.iter().for_each(|person| self.count_here(id, person.member, true));
                 for person in &created.members {
-                    self.arrived(id, person.member, record.seq, proposal, out);
+                    self.count_here(id, person.member, true);
+                }
+                for person in &created.members {
+                    self.arrived(now, id, person.member, record.seq, proposal, out);
                 }
             }
             // Its owner is shown the group when it has a number.
             RecordBody::Created(_) => self.count_here(id, record.member, true),
             RecordBody::Joined(_) => {
-                self.arrived(id, record.member, record.seq, proposal, out);
+                self.arrived(now, id, record.member, record.seq, proposal, out);
                 if proposal.is_some() {
                     self.keep_listed(id, record.member);
                     self.pump_directory(now, out);
@@ -398,10 +417,16 @@ impl Hub {
     }
 
     /// Somebody is a member from this record on.
-    fn arrived(&mut self, id: RoomId, member: MemberId, seq: Seq, proposal: Option<&Proposal>, out: &mut Outputs) {
+    fn arrived(&mut self, now: Now, id: RoomId, member: MemberId, seq: Seq, proposal: Option<&Proposal>, out: &mut Outputs) {
         self.count_here(id, member, true);
         if let Some(room) = self.rooms.get_mut(&id) {
             room.gathered.forget(member);
+            if !room.here.contains(&member) {
+                // The record implies that they are here, and they are gone already.
+                let person = room.person(&self.directory.state, member);
+                room.gathered.gone(person);
+                self.arm_presence(now, id);
+            }
         }
         let Some(conn) = self.online.get(&member).copied() else { return };
         let origin = proposal.and_then(|proposal| proposal.then.origin()).filter(|origin| origin.conn == conn);
@@ -434,7 +459,7 @@ impl Hub {
         }
     }
 
-    fn count_here(&mut self, id: RoomId, member: MemberId, came: bool) {
+    pub(super) fn count_here(&mut self, id: RoomId, member: MemberId, came: bool) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         if came && self.directory.state.holds_nick(member) {
             room.here.insert(member);
@@ -488,6 +513,9 @@ impl Hub {
             Verdict::Already => room.pipe.place,
             Verdict::Refuse(refusal) => {
                 let Some(origin) = proposal.then.origin() else { return };
+                if let Then::List { txn, .. } = proposal.then {
+                    self.group_done(now, proposal.author, txn, Err(&refusal), out);
+                }
                 self.refuse(origin, refusal, out);
                 if matches!(proposal.ask, Ask::Join { .. }) {
                     self.unlist(now, id, proposal.author, out);
