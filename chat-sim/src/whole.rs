@@ -88,8 +88,9 @@ impl World {
             if there.presence == PresenceMode::Full {
                 let truly: BTreeMap<MemberId, &str> = there
                     .members()
-                    .filter(|member| directory.holds_nick(*member))
-                    .filter_map(|member| Some((member, directory.person(member)?.nick.as_str())))
+                    .filter_map(|member| Some((member, directory.person(member)?)))
+                    .filter(|(_, person)| person.lease.is_some() && person.rooms.contains(room))
+                    .map(|(member, person)| (member, person.nick.as_str()))
                     .collect();
                 let told: Option<BTreeMap<MemberId, &str>> = inside.here.as_ref().map(|here| here.iter().map(|(member, nick)| (*member, nick.as_str())).collect());
                 self.book.check("everybody sees who is there", told.as_ref() == Some(&truly), || format!("client {client}: {room}: {told:?} where {truly:?}"));
