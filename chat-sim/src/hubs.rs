@@ -87,7 +87,7 @@ impl World {
         let now = self.hub_now(hub);
         let node = &mut self.nodes[hub];
         node.life += 1;
-        let config = config(&self.plan.shape, &self.secret, node.name, node.rng.bytes32());
+        let config = config(&self.plan.shape, &self.secret, node.name, node.rng.bytes32(), self.bug);
         self.book.note(|| format!("hub {hub} begins"));
         match Hub::new(config, now, &mut node.out) {
             Ok(made) => node.hub = Some(Box::new(made)),

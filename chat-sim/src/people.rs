@@ -94,6 +94,7 @@ impl World {
         let mut config = ClientConfig::new(peer.nick.clone(), secret, peer.rng.bytes32());
         config.kept = peer.kept;
         config.stretch = Stretch::cheap();
+        config.bug = self.bug;
         peer.client = Some(Box::new(Client::new(config)));
         peer.told = Told::default();
         peer.ended = None;

@@ -273,6 +273,15 @@ impl Client {
                 }
                 self.finish(lane, job, Ok(Outcome::Committed(committed)), out);
             }
+            #[cfg(feature = "deliberate-bugs")]
+            Answer::Send(committed) if self.config.bug == Some(crate::bugs::Bug::UseAnAcknowledgementAsCursor) => {
+                if let Command::Send { room, .. } = &job.command
+                    && let Some(room) = self.rooms.get_mut(room)
+                {
+                    room.cursor = committed.place;
+                }
+                self.finish(lane, job, Ok(Outcome::Committed(committed)), out);
+            }
             Answer::Send(committed)
             | Answer::Topic(committed)
             | Answer::Role(committed)
