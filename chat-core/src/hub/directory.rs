@@ -80,9 +80,12 @@ impl Hub {
         let with = Surroundings { limits: &config.limits, node: config.node, alone: config.alone, online: &|member| !early && online.contains_key(&member) };
         let want = self.directory.batch(|state, seq, proposal: Proposal| {
             // Whoever has gone meanwhile takes no nick: it may have come in elsewhere.
-            if let Then::Welcome { conn, .. } = proposal.then
-                && sessions.get(conn).is_none_or(|session| !matches!(session.phase, Phase::Greeting { .. }))
-            {
+            let gone = match proposal.then {
+                Then::Welcome { conn, .. } => sessions.get(conn).is_none_or(|session| !matches!(session.phase, Phase::Greeting { .. })),
+                Then::Named { origin } => sessions.guest(origin.conn).is_none(),
+                _ => false,
+            };
+            if gone {
                 return Judged::Settled;
             }
             match state.judge(&mut draft, &with, proposal.member, proposal.txn, &proposal.ask) {

@@ -416,6 +416,7 @@ impl Hub {
             RecordBody::Created(_) => self.count_here(id, record.member, true),
             RecordBody::Joined(_) => {
                 self.arrived(now, id, record.member, record.seq, proposal, out);
+                self.renamed_before(now, id, record);
                 if proposal.is_some() {
                     self.keep_listed(id, record.member);
                     self.pump_directory(now, out);
@@ -449,6 +450,16 @@ impl Hub {
         match origin {
             Some(origin) => self.show(id, origin, member, Some(seq), out),
             None => self.enter(id, conn, member, Some(seq), out),
+        }
+    }
+
+    /// The record that somebody is a member tells the name of that moment. The directory may be ahead of it.
+    fn renamed_before(&mut self, now: Now, id: RoomId, record: &Record) {
+        let Some(room) = self.rooms.get_mut(&id).filter(|room| room.here.contains(&record.member)) else { return };
+        let person = room.person(&self.directory.state, record.member);
+        if person.nick != record.nick {
+            room.gathered.renamed(record.nick.clone(), person);
+            self.arm_presence(now, id);
         }
     }
 
