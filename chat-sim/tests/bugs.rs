@@ -4,7 +4,7 @@
 use chat_sim::{Bug, Plan, run_with};
 
 /// Schedules that are given to each bug.
-const SCHEDULES: u64 = 3_000;
+const SCHEDULES: u64 = 500;
 
 #[test]
 fn every_bug_is_found() {

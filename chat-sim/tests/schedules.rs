@@ -8,7 +8,7 @@ use std::sync::{
 use chat_sim::{Plan, Report, run};
 
 /// Schedules of one test run.
-const SCHEDULES: u64 = 2_000;
+const SCHEDULES: u64 = 1_000;
 
 /// States that these schedules must have met, each at least once.
 const MET: &[&str] = &[
