@@ -28,10 +28,14 @@ impl Hub {
     /// A fan-out was skipped.
     pub(super) fn blocked(&mut self, conn: ConnId, place: Option<RoomPlace>) {
         self.lag(conn);
-        if let Some(RoomPlace { room, place }) = place
-            && let Some(lag) = self.lagging(conn).and_then(|lagging| lagging.rooms.get_mut(&room))
-        {
+        let Some(RoomPlace { room, place }) = place else { return };
+        // It was put out by the records that were skipped: it is told all the same.
+        let until = self.departures.iter().find(|(who, from, _)| (*who, *from) == (conn, room)).map(|(_, _, until)| *until);
+        let Some(lagging) = self.lagging(conn) else { return };
+        if let Some(lag) = lagging.rooms.get_mut(&room) {
             lag.next = lag.next.min(place.seq);
+        } else if let Some(until) = until {
+            lagging.rooms.insert(room, Lag { next: place.seq, announce: false, farewell: Some((until, None)) });
         }
     }
 
@@ -67,12 +71,19 @@ impl Hub {
     }
 
     /// A connection is out of a room after this record: answers it, as soon as it has been told of everything before.
-    pub(super) fn farewell(&mut self, id: RoomId, conn: ConnId, until: Seq, answer: Option<(Origin, Committed)>, out: &mut Outputs) {
+    pub(super) fn farewell(&mut self, id: RoomId, conn: ConnId, until: Place, answer: Option<(Origin, Committed)>, out: &mut Outputs) {
         if let Some(lag) = self.lagging(conn).and_then(|lagging| lagging.rooms.get_mut(&id)) {
             lag.farewell = Some((until, answer));
+            if std::mem::take(&mut lag.announce) {
+                // It was never told that it goes on here, and now it does not.
+                lag.next = lag.next.max(until.seq + 1);
+                self.tell_removed(id, conn, out);
+            }
             self.catch_up(conn, out);
         } else if let Some((origin, committed)) = answer {
             self.answer_committed(origin, committed, out);
+        } else {
+            self.departures.push((conn, id, until));
         }
     }
 
@@ -89,7 +100,7 @@ impl Hub {
             if lagging.rooms.iter().any(|(id, lag)| lag.farewell.is_none() && live(id).is_none()) {
                 return;
             }
-            let last = |id: &RoomId, lag: &Lag| lag.farewell.map_or_else(|| live(id).map_or(0, |room| room.pipe.place.seq), |(until, _)| until);
+            let last = |id: &RoomId, lag: &Lag| lag.farewell.map_or_else(|| live(id).map_or(0, |room| room.pipe.place.seq), |(until, _)| until.seq);
             if let Some((id, lag)) = lagging.rooms.iter().find(|(id, lag)| lag.next <= last(id, lag)) {
                 let (room, from) = (*id, ReadFrom::After(lag.next - 1));
                 let query = Query { from, records: PAGE_RECORDS, bytes: self.config.limits.page_bytes };
@@ -133,7 +144,12 @@ impl Hub {
         };
         let live = self.rooms.get(&id).filter(|room| room.pipe.is_live()).map(|room| room.pipe.place);
         let last = match (lag.farewell, live) {
-            (Some((until, _)), _) => until,
+            (Some((until, _)), _) if until.epoch == page.head.epoch => until.seq,
+            (Some((until, _)), _) => {
+                // The log lost its end, and with it what is missing.
+                self.set_lag(conn, id, Lag { farewell: lag.farewell, ..Lag::after(until.seq) });
+                return self.catch_up(conn, out);
+            }
             (None, Some(place)) if place.epoch == page.head.epoch => place.seq,
             // The room is being put together again; then it is told anew.
             (None, _) => return,
@@ -167,7 +183,7 @@ impl Hub {
         self.set_lag(conn, id, Lag { next, announce: false, farewell: lag.farewell });
         if let Some(lagging) = self.lagging(conn) {
             // The driver says when there is room for more; after the last piece none is needed.
-            lagging.drained = next > last;
+            lagging.drained = next > last || next == lag.next;
         }
         self.catch_up(conn, out);
     }

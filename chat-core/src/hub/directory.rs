@@ -62,6 +62,10 @@ impl Then {
 impl Hub {
     /// Brings the directory's log on: reads if it must be read, appends what waits.
     pub(super) fn pump_directory(&mut self, now: Now, out: &mut Outputs) {
+        if self.settling {
+            // Whoever settles brings it on afterwards.
+            return;
+        }
         if let Some(query) = self.directory.wants_read() {
             let token = self.read(Partition::Directory, query, Reading::Follow, out);
             self.directory.reads(token);
@@ -70,7 +74,7 @@ impl Hub {
         let mut settled = Vec::new();
         let mut draft = Draft::default();
         let (online, config) = (&self.online, &self.config);
-        let with = Surroundings { limits: &config.limits, node: config.node, online: &|member| online.contains_key(&member) };
+        let with = Surroundings { limits: &config.limits, node: config.node, alone: config.alone, online: &|member| online.contains_key(&member) };
         let want = self.directory.batch(|state, seq, proposal: Proposal| {
             match state.judge(&mut draft, &with, proposal.member, proposal.txn, &proposal.ask) {
                 Verdict::Accept(changes) => {
@@ -97,10 +101,11 @@ impl Hub {
 
     pub(super) fn directory_page(&mut self, now: Now, token: Option<ReadToken>, page: Result<Page, LogUnavailable>, out: &mut Outputs) {
         let mut taken = Vec::new();
+        let mut failed = Vec::new();
         let result = match page {
             Ok(page) => self.directory.page(token, page, &mut taken).map_err(|e| e.to_string()),
             Err(e) => {
-                token.map(|token| self.directory.unreadable(token));
+                failed = self.directory.unreadable(token);
                 Err(e.to_string())
             }
         };
@@ -118,7 +123,7 @@ impl Hub {
             Err(detail) => {
                 self.settle_directory(now, taken, out);
                 out.push(Output::Event(Event::LogTrouble { detail: format!("directory: {detail}") }));
-                return self.retry(now, Partition::Directory);
+                return self.fail_directory(now, failed, out);
             }
         }
         self.pump_directory(now, out);
@@ -126,6 +131,8 @@ impl Hub {
 
     /// The directory is there for the first time, or again: takes over the nicks and memberships it tells of.
     fn directory_live(&mut self, now: Now) {
+        let directory = &self.directory.state;
+        self.rooms.values_mut().for_each(|room| room.count_here(directory));
         let everybody: Vec<_> = self.directory.state.members().map(|(id, member)| (id, member.lease, member.at)).collect();
         for (member, lease, at) in everybody {
             match lease {
@@ -138,12 +145,14 @@ impl Hub {
 
     /// What follows from committed entries.
     pub(super) fn settle_directory(&mut self, now: Now, taken: Vec<Taken<Entry, Proposal>>, out: &mut Outputs) {
+        let outer = std::mem::replace(&mut self.settling, true);
         for Taken { entry, proposal, .. } in taken {
             self.directory_changed(now, &entry, out);
             if let Some(proposal) = proposal {
                 self.then(now, proposal, false, out);
             }
         }
+        self.settling = outer;
     }
 
     /// What everybody is told of an entry, whoever asked for it.
@@ -151,6 +160,7 @@ impl Hub {
         let member = entry.member;
         match &entry.change {
             Change::Leased { node, from, nick, label, .. } => {
+                self.leaving.remove(&member);
                 if *node != self.config.node {
                     // It came in elsewhere.
                     if let Some(at) = self.grace.remove(&member) {
@@ -181,7 +191,9 @@ impl Hub {
                     self.timers.disarm(at, super::Timer::Expiry(member));
                 }
             }
-            Change::Exited(_) => {
+            Change::Exited(room) => {
+                // It came in again while this was on its way.
+                self.keep_listed(*room, member);
                 // The last room of somebody who is expected no more.
                 let over = self.directory.state.member(member).is_some_and(|m| m.lease.is_none() && m.rooms.is_empty());
                 if over {
@@ -191,7 +203,7 @@ impl Hub {
             Change::Opened { room, with } => {
                 // The other may be connected here, and its room opened elsewhere.
                 if self.online.contains_key(with) {
-                    self.load(now, *room, out);
+                    self.with_room(now, *room, Task::Find { member: *with }, out);
                 }
             }
             Change::Entered(_) | Change::Listed { .. } | Change::Retitled { .. } => {}
@@ -252,12 +264,14 @@ impl Hub {
             Verdict::Already => self.then(now, proposal, true, out),
             Verdict::Repeat(did) => {
                 let Some(origin) = proposal.then.origin() else { return };
-                match did {
-                    Did::Named => self.then(now, Proposal { then: Then::Named { origin }, ..proposal }, true, out),
-                    Did::Room(room) => {
+                match (did, &proposal.then) {
+                    (Did::Named, Then::Named { .. }) => self.then(now, proposal, true, out),
+                    (Did::Room(room), Then::Group { .. }) if self.directory.state.group(room).is_some() => {
                         let member = proposal.member;
                         self.with_room(now, room, Task::Show { origin, member }, out);
                     }
+                    (Did::Room(done), Then::Private { room, .. }) if done == *room => self.then(now, proposal, true, out),
+                    _ => self.refuse(origin, ErrorCode::BadRequest.because("that `txn` was another request's"), out),
                 }
             }
             Verdict::Refuse(refusal) => match proposal.then {

@@ -111,6 +111,14 @@ pub struct Hub {
     guesses_armed: bool,
     timers: Timers,
     closing: Option<CloseReason>,
+    /// That all is over has been said.
+    closed: bool,
+    /// Partitions whose log is asked again in a while.
+    retries: BTreeSet<Partition>,
+    /// While it is told what the directory committed, nothing more is judged.
+    settling: bool,
+    /// Who was put out of which room by the input at hand, and the last record they are to be told.
+    departures: Vec<(ConnId, RoomId, Place)>,
 }
 
 /// What a read is for.
@@ -147,6 +155,10 @@ impl Hub {
             guesses_armed: false,
             timers: Timers::default(),
             closing: None,
+            closed: false,
+            retries: BTreeSet::new(),
+            settling: false,
+            departures: Vec::new(),
             config,
         };
         hub.pump_directory(now, out);
@@ -160,6 +172,9 @@ impl Hub {
     ///
     /// Nothing that a peer does is an error here: it is answered, or its connection is closed with a reason.
     pub fn handle_input(&mut self, now: Now, input: Input<'_>, out: &mut Outputs) {
+        if !matches!(input, Input::Blocked { .. }) {
+            self.departures.clear();
+        }
         match input {
             Input::Connected { conn, address, framing, form } => self.connected(now, conn, address, framing, form, out),
             Input::Received { conn, bytes } => self.received(now, conn, bytes, out),
@@ -176,6 +191,7 @@ impl Hub {
 
     /// Does what is due by now.
     pub fn handle_timeout(&mut self, now: Now, out: &mut Outputs) {
+        self.departures.clear();
         while let Some(timer) = self.timers.pop(now.monotonic) {
             match timer {
                 Timer::Session(conn) => self.session_due(now, conn, out),
@@ -183,8 +199,13 @@ impl Hub {
                 Timer::Expiry(member) => self.memberships_over(now, member, out),
                 Timer::Presence(room) => self.tell_presence(room, out),
                 Timer::Unload(room) => self.unload(now, room, out),
-                Timer::Retry(Partition::Directory) => self.pump_directory(now, out),
-                Timer::Retry(Partition::Room(room)) => self.pump_room(now, room, out),
+                Timer::Retry(partition) => {
+                    self.retries.remove(&partition);
+                    match partition {
+                        Partition::Directory => self.pump_directory(now, out),
+                        Partition::Room(room) => self.pump_room(now, room, out),
+                    }
+                }
                 Timer::Guesses => self.sweep_guesses(now),
             }
         }
@@ -293,7 +314,8 @@ impl Hub {
 
     /// Says that all is over, once, when it is.
     fn tell_closed(&mut self, out: &mut Outputs) {
-        if self.closing.is_some() && self.sessions.is_empty() {
+        if self.closing.is_some() && self.sessions.is_empty() && !self.closed {
+            self.closed = true;
             out.push(Output::Event(Event::Closed));
         }
     }
@@ -308,7 +330,9 @@ impl Hub {
 
     /// Asks the log again in a while.
     fn retry(&mut self, now: Now, partition: Partition) {
-        self.timers.arm(now.monotonic + core::time::Duration::from_secs(1), Timer::Retry(partition));
+        if self.retries.insert(partition) {
+            self.timers.arm(now.monotonic + core::time::Duration::from_secs(1), Timer::Retry(partition));
+        }
     }
 
     fn random_id(&mut self) -> [u8; 16] {

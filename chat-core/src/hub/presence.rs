@@ -18,7 +18,7 @@ impl Hub {
     /// A member holds a nick again.
     pub(super) fn present(&mut self, now: Now, member: MemberId) {
         self.gather(now, member, |room, person| {
-            room.here += 1;
+            room.here.insert(member);
             room.gathered.here(person);
         });
     }
@@ -26,7 +26,7 @@ impl Hub {
     /// A member holds no nick any more.
     pub(super) fn absent(&mut self, now: Now, member: MemberId) {
         self.gather(now, member, |room, person| {
-            room.here = room.here.saturating_sub(1);
+            room.here.remove(&member);
             room.gathered.gone(person);
         });
     }
@@ -39,14 +39,22 @@ impl Hub {
     /// Notes something in every room that a member is in.
     fn gather(&mut self, now: Now, member: MemberId, note: impl Fn(&mut Room, Person)) {
         let Some(person) = self.directory.state.member(member) else { return };
-        let at = now.monotonic + self.config.limits.presence_interval;
-        for id in &person.rooms {
-            let Some(room) = self.rooms.get_mut(id).filter(|room| room.pipe.state.members.contains_key(&member)) else { continue };
+        let rooms: Vec<RoomId> = person.rooms.iter().copied().collect();
+        for id in rooms {
+            let Some(person) = self.directory.state.member(member) else { return };
+            let Some(room) = self.rooms.get_mut(&id).filter(|room| room.pipe.state.members.contains_key(&member)) else { continue };
             note(room, Person { member, nick: person.nick.clone(), label: person.label.clone() });
-            if !room.presence_armed {
-                room.presence_armed = true;
-                self.timers.arm(at, Timer::Presence(*id));
-            }
+            self.arm_presence(now, id);
+        }
+    }
+
+    /// Tells a room's presence soon, if that is not about to be done already.
+    pub(super) fn arm_presence(&mut self, now: Now, id: RoomId) {
+        if let Some(room) = self.rooms.get_mut(&id)
+            && !room.presence_armed
+        {
+            room.presence_armed = true;
+            self.timers.arm(now.monotonic + self.config.limits.presence_interval, Timer::Presence(id));
         }
     }
 
@@ -56,21 +64,26 @@ impl Hub {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         room.presence_armed = false;
         let changes = room.gathered.take();
-        let update = match room.presence_mode(most) {
+        let mode = room.presence_mode(most);
+        let counted = std::mem::replace(&mut room.counted, mode == PresenceMode::Count);
+        let update = match mode {
+            PresenceMode::Full if counted => PresenceUpdate::Full(room.who_is_here(&self.directory.state)),
             PresenceMode::Full if changes == PresenceChanges::default() => return,
             PresenceMode::Full => PresenceUpdate::Changes(changes),
-            PresenceMode::Count => PresenceUpdate::Count(room.here),
+            PresenceMode::Count => PresenceUpdate::Count(room.here.len() as u32),
             PresenceMode::Off => return,
         };
         room.audience.tell(out, &ServerMessage::Presence(Presence { room: id, update }));
     }
 
     /// Tells one connection who is in a room.
-    pub(super) fn tell_who_is_here(&self, id: RoomId, conn: ConnId, out: &mut Outputs) {
-        let Some(room) = self.rooms.get(&id) else { return };
-        let update = match room.presence_mode(self.config.limits.presence_names) {
+    pub(super) fn tell_who_is_here(&mut self, id: RoomId, conn: ConnId, out: &mut Outputs) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let mode = room.presence_mode(self.config.limits.presence_names);
+        room.counted |= mode == PresenceMode::Count;
+        let update = match mode {
             PresenceMode::Full => PresenceUpdate::Full(room.who_is_here(&self.directory.state)),
-            PresenceMode::Count => PresenceUpdate::Count(room.here),
+            PresenceMode::Count => PresenceUpdate::Count(room.here.len() as u32),
             PresenceMode::Off => return,
         };
         self.send(conn, &ServerMessage::Presence(Presence { room: id, update }), out);
@@ -88,8 +101,7 @@ impl Room {
     }
 
     fn who_is_here(&self, directory: &Directory) -> Vec<Person> {
-        let here = self.pipe.state.members.keys().filter(|member| directory.holds_nick(**member));
-        here.map(|member| self.person(directory, *member)).collect()
+        self.here.iter().map(|member| self.person(directory, *member)).collect()
     }
 }
 

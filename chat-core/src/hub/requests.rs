@@ -17,7 +17,7 @@ use crate::{
     time::Now,
     wire::{
         CloseReason, ErrorCode, Record, Refusal, Tagged,
-        client::{Create, History, HistoryFrom, Login, Op, Peer, Register, Request, RoomRef},
+        client::{Create, History, HistoryFrom, Login, Members, Op, Peer, Register, Request, RoomRef},
         record::{CipherKind, Content, Created, PasswordChange, PasswordRecord, RoomKind, WrappedKey},
         server::{Answer, Challenge, HistoryPage, MemberInfo, MemberPage, Registered, RoomInfo, Rooms},
     },
@@ -133,8 +133,8 @@ impl Hub {
         let txn = request.txn;
         let ask = match request.op {
             Op::Login(login) => return self.login(now, origin, id, &login, out),
-            Op::Join(join) => return self.join(now, origin, member, id, txn, join.proof, out),
-            Op::Members(members) => return self.list_members(origin, member, id, members.after, self.page_limit(members.limit), out),
+            Op::Join(join) => return self.join(now, origin, member, id, txn, join, out),
+            Op::Members(members) => return self.list_members(now, origin, member, &members, out),
             Op::History(history) => return self.history(origin, member, &history, out),
             Op::Password(change) => {
                 let password = change.password;
@@ -220,10 +220,16 @@ impl Hub {
             Op::Password(on) => on.room,
             Op::Block(on) => on.room,
         };
-        let listed = self.directory.state.group(id).is_some();
-        let lobby = id == RoomId::LOBBY && self.config.lobby.is_some();
-        let mine = self.directory.state.member(member).is_some_and(|m| m.rooms.contains(&id));
-        if listed || lobby || mine { Ok(Some(id)) } else { Err(unknown()) }
+        if self.may_know(member, id) { Ok(Some(id)) } else { Err(unknown()) }
+    }
+
+    /// Whether a member may know that there is such a room. Nobody else can make the hub look for it in the log.
+    pub(super) fn may_know(&self, member: MemberId, id: RoomId) -> bool {
+        if id == RoomId::LOBBY {
+            return self.config.lobby.is_some();
+        }
+        let mine = || self.directory.state.member(member).is_some_and(|m| m.rooms.contains(&id));
+        self.directory.state.group(id).is_some() || mine()
     }
 
     fn room_ref(&self, room: RoomRef) -> Option<RoomId> {
@@ -325,6 +331,8 @@ impl Hub {
             .map(|name| Name::group(name, self.config.limits.name_bytes.into()))
             .transpose()
             .map_err(|e| ErrorCode::NameInvalid.because(e.to_string()))?;
+        // The directory looks again; what is certain now leaves no room without a number in the log.
+        self.directory.state.next_number(member, 0, &self.config.limits)?;
         if name.as_ref().is_some_and(|name| self.directory.state.group_named(&name.key)) {
             return Err(ErrorCode::NameTaken.because("another group has that name, or one that looks like it"));
         }
@@ -371,7 +379,11 @@ impl Hub {
         }
         self.arm_guesses(now);
         match self.config.secret.login(&mut self.rng, password.credential, &password.upload, &login.ke1) {
-            Err(e) => self.refuse(origin, ErrorCode::BadRequest.because(e.to_string()), out),
+            Err(e) => {
+                // That was no guess.
+                self.guesses.give(&self.config.limits, address, id, now.monotonic);
+                self.refuse(origin, ErrorCode::BadRequest.because(e.to_string()), out);
+            }
             Ok((state, ke2)) => {
                 let credential = password.credential;
                 if let Some(guest) = self.sessions.guest_mut(origin.conn) {
@@ -397,8 +409,9 @@ impl Hub {
         }
     }
 
-    fn list_members(&mut self, origin: Origin, member: MemberId, id: RoomId, after: Option<MemberId>, limit: usize, out: &mut Outputs) {
-        let Some(room) = self.rooms.get(&id) else { return };
+    fn list_members(&mut self, now: Now, origin: Origin, member: MemberId, asked: &Members, out: &mut Outputs) {
+        let (after, limit) = (asked.after, self.page_limit(asked.limit));
+        let Some(room) = self.rooms.get(&asked.room) else { return };
         let (state, directory) = (&room.pipe.state, &self.directory.state);
         if !state.members.contains_key(&member) {
             return self.refuse(origin, ErrorCode::NotMember.because("you are not in that room"), out);
@@ -416,7 +429,7 @@ impl Hub {
                     label: person.label,
                     role: membership.role,
                     here: directory.holds_nick(*member),
-                    muted: state.is_muted(*member, room.seen),
+                    muted: state.is_muted(*member, now.wall),
                 }
             })
             .collect();
@@ -425,14 +438,14 @@ impl Hub {
     }
 
     fn history(&mut self, origin: Origin, member: MemberId, history: &History, out: &mut Outputs) {
-        let allowed = self.rooms.get(&history.room).is_some_and(|room| room.pipe.state.members.contains_key(&member));
-        if !allowed {
+        let readable = self.rooms.get(&history.room).map_or(u64::MAX, |room| room.pipe.state.readable_from(member));
+        if readable == u64::MAX {
             return self.refuse(origin, ErrorCode::NotMember.because("you are not in that room"), out);
         }
         let from = match history.from {
             HistoryFrom::Latest => ReadFrom::Latest,
             HistoryFrom::Before(seq) => ReadFrom::Before(seq),
-            HistoryFrom::After(seq) => ReadFrom::After(seq),
+            HistoryFrom::After(seq) => ReadFrom::After(seq.max(readable - 1)),
         };
         let query = Query { from, records: self.page_limit(history.limit) as u32, bytes: self.config.limits.page_bytes };
         self.read(Partition::Room(history.room), query, Reading::History { origin, member, room: history.room }, out);
@@ -443,6 +456,10 @@ impl Hub {
         let (Ok(page), Some((from, place))) = (page, readable) else {
             return self.refuse(origin, ErrorCode::Unavailable.because("the history cannot be read at present"), out);
         };
+        if page.head.epoch != place.epoch {
+            // What was read and what is known here are not of one log.
+            return self.refuse(origin, ErrorCode::Unavailable.because("the room is being read anew"), out);
+        }
         if from == u64::MAX {
             return self.refuse(origin, ErrorCode::NotMember.because("you are not in that room"), out);
         }

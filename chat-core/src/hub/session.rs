@@ -7,7 +7,7 @@ use std::{
 
 use super::{answers::Origin, io::{Framing, ReadToken}};
 use crate::{
-    id::{ConnId, CredentialId, MemberId, RoomId, Seq},
+    id::{ConnId, CredentialId, MemberId, Place, RoomId, Seq},
     limits::Limits,
     password::ServerLogin,
     rate::Bucket,
@@ -97,7 +97,7 @@ pub(super) struct Lag {
     /// It came back and has not been told yet that it goes on from there.
     pub(super) announce: bool,
     /// It is out of the room; this record is the last it is told, and then this request is answered.
-    pub(super) farewell: Option<(Seq, Option<(Origin, Committed)>)>,
+    pub(super) farewell: Option<(Place, Option<(Origin, Committed)>)>,
 }
 
 impl Lag {
