@@ -198,7 +198,17 @@ impl Hub {
         let mut draft = Draft::default();
         let directory = &self.directory.state;
         let with = Surroundings { directory, limits: &self.config.limits, now: now.wall };
+        let mut unlisted = Vec::new();
         let want = room.pipe.batch(|state, seq, proposal: Proposal| {
+            let listed = || directory.member(proposal.author).is_some_and(|member| member.rooms.contains(&id));
+            if let (Ask::Join { proved }, Then::Answer { origin }) = (&proposal.ask, &proposal.then)
+                && !listed()
+            {
+                // It left meanwhile: the directory comes first again.
+                let then = directory::Then::Join { origin: *origin, room: id, txn: proposal.txn, proved: *proved };
+                unlisted.push((proposal.author, then));
+                return Judged::Settled;
+            }
             match state.judge(&mut draft, &with, proposal.author, proposal.txn, &proposal.ask) {
                 Verdict::Accept(bodies) => {
                     let record = |(seq, (member, body)): (Seq, (MemberId, RecordBody))| Record {
@@ -224,6 +234,11 @@ impl Hub {
         }
         if let Some((at, state)) = room.pipe.snapshot(false) {
             out.push(Output::Snapshot { partition: Partition::Room(id), at, state });
+        }
+        for (member, then) in unlisted {
+            let ask = state::directory::Ask::Enter(id);
+            self.directory.propose(directory::Proposal { member, txn: 0, ask, then });
+            self.pump_directory(now, out);
         }
         for (proposal, verdict) in settled {
             self.room_settled_without_record(now, id, proposal, verdict, out);
@@ -393,14 +408,22 @@ impl Hub {
                     self.count_here(id, person.member, true);
                 }
                 for person in &created.members {
-                    self.arrived(now, id, person.member, record.seq, proposal, out);
+                    self.arrived(now, id, person.clone(), record.seq, proposal, out);
                 }
             }
             // Its owner is shown the group when it has a number.
             RecordBody::Created(_) => self.count_here(id, record.member, true),
             RecordBody::Joined(_) => {
-                self.arrived(now, id, record.member, record.seq, proposal, out);
+                let person = Person { member: record.member, nick: record.nick.clone(), label: record.label.clone() };
+                self.arrived(now, id, person, record.seq, proposal, out);
                 if proposal.is_some() {
+                    if !self.directory.state.knows(record.member)
+                        && let Some(room) = self.rooms.get_mut(&id)
+                    {
+                        // It was forgotten while this was on its way.
+                        let author = record.member;
+                        room.pipe.propose(Proposal { author, txn: 0, ask: Ask::Expire, then: Then::Nothing });
+                    }
                     self.keep_listed(id, record.member);
                     self.pump_directory(now, out);
                 }
@@ -417,13 +440,13 @@ impl Hub {
     }
 
     /// Somebody is a member from this record on.
-    fn arrived(&mut self, now: Now, id: RoomId, member: MemberId, seq: Seq, proposal: Option<&Proposal>, out: &mut Outputs) {
+    fn arrived(&mut self, now: Now, id: RoomId, person: Person, seq: Seq, proposal: Option<&Proposal>, out: &mut Outputs) {
+        let member = person.member;
         self.count_here(id, member, true);
         if let Some(room) = self.rooms.get_mut(&id) {
             room.gathered.forget(member);
             if !room.here.contains(&member) {
                 // The record implies that they are here, and they are gone already.
-                let person = room.person(&self.directory.state, member);
                 room.gathered.gone(person);
                 self.arm_presence(now, id);
             }
@@ -690,6 +713,7 @@ impl Hub {
         }
         let new = self.attach(id, origin.conn, view.place.seq, out);
         // Who is in already goes on from where it is: the answer must not look like a new beginning.
+        self.announce_now(id, origin.conn, out);
         self.answer_room(origin, view, out);
         if new {
             self.tell_who_is_here(id, origin.conn, out);
