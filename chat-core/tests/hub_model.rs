@@ -723,8 +723,8 @@ fn trace() {
     use Step::*;
     let hubs: usize = std::env::var("HUBS").map_or(1, |h| h.parse().unwrap());
     let steps: Vec<Step> = match std::env::var("CASE").unwrap_or_default().as_str() {
-        "1" => vec![ Hold { hub: 1, appends: false, reads: true, }, Leave { who: 0, room: 0, }, Send { who: 1, room: 0, }, Hold { hub: 1, appends: false, reads: false, }, Come { who: 0, hub: 0, resume: false, }, LeaveAndJoin { who: 3, room: 0, }, Cut( 3, ), Pass( 31000, ),],
-        "2" => vec![ Create( 2, ), Hold { hub: 0, appends: true, reads: false, }, Join { who: 1, room: 1, }, Join { who: 0, room: 1, }, Come { who: 2, hub: 0, resume: false, }, Come { who: 0, hub: 0, resume: false, }, Pass( 61000, ), Come { who: 1, hub: 0, resume: false, },],
+        "1" => vec![Hold { hub: 0, appends: true, reads: false, }, Leave { who: 0, room: 0, }, Come { who: 0, hub: 0, resume: false, }, Release( 0, ), Come { who: 0, hub: 0, resume: false, }, Come { who: 0, hub: 0, resume: false, }, Come { who: 0, hub: 0, resume: false, }, Fate { hub: 0, fate: Fate::Written, }, Come { who: 0, hub: 0, resume: false, }, Come { who: 0, hub: 0, resume: false, }, Fate { hub: 0, fate: Fate::Written, }, Leave { who: 1, room: 0, }, Release( 0, ), Release( 0, ), Join { who: 0, room: 0, }, Lose { room: 0, newest: 1, }, News { hub: 0, behind: 0, },],
+        "2" => vec![ Hold { hub: 1, appends: false, reads: true, }, Leave { who: 0, room: 0, }, Direct { who: 1, whom: 2, }, Come { who: 1, hub: 0, resume: false, },],
         "3" => vec![ Leave { who: 0, room: 0, }, Come { who: 0, hub: 0, resume: false, }, Come { who: 1, hub: 0, resume: true, }, LeaveAndJoin { who: 1, room: 0, },],
         _ => return,
     };

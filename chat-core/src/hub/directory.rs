@@ -147,7 +147,7 @@ impl Hub {
     pub(super) fn settle_directory(&mut self, now: Now, taken: Vec<Taken<Entry, Proposal>>, out: &mut Outputs) {
         let outer = std::mem::replace(&mut self.settling, true);
         for Taken { entry, proposal, .. } in taken {
-            self.directory_changed(now, &entry, out);
+            self.directory_changed(now, &entry, proposal.is_some(), out);
             if let Some(proposal) = proposal {
                 self.then(now, proposal, false, out);
             }
@@ -155,9 +155,16 @@ impl Hub {
         self.settling = outer;
     }
 
-    /// What everybody is told of an entry, whoever asked for it.
-    fn directory_changed(&mut self, now: Now, entry: &Entry, out: &mut Outputs) {
+    /// What everybody is told of an entry. `mine`: this hub asked for it.
+    fn directory_changed(&mut self, now: Now, entry: &Entry, mine: bool, out: &mut Outputs) {
         let member = entry.member;
+        if let Change::Entered(room) | Change::Listed { room, .. } | Change::Opened { room, .. } = entry.change
+            && (!mine || matches!(entry.change, Change::Entered(_)))
+            && self.online.contains_key(&member)
+        {
+            // It asked for that elsewhere, and is here now; or on an earlier connection.
+            self.with_room(now, room, Task::Find { member }, out);
+        }
         match &entry.change {
             Change::Leased { node, from, nick, label, .. } => {
                 self.leaving.remove(&member);

@@ -133,6 +133,7 @@ impl Room {
 
     /// Finds out who is here by looking at everybody.
     pub(super) fn count_here(&mut self, directory: &Directory) {
+        self.gathered = Gathered::default();
         self.here = self.pipe.state.members.keys().copied().filter(|member| directory.holds_nick(*member)).collect();
     }
 
@@ -315,6 +316,7 @@ impl Hub {
         if std::mem::take(&mut room.lost) {
             let members: Vec<MemberId> = room.pipe.state.members.keys().copied().collect();
             for member in members {
+                self.expire_forgotten(id, member);
                 self.keep_listed(id, member);
                 self.find(id, member, out);
             }
@@ -417,13 +419,7 @@ impl Hub {
                 let person = Person { member: record.member, nick: record.nick.clone(), label: record.label.clone() };
                 self.arrived(now, id, person, record.seq, proposal, out);
                 if proposal.is_some() {
-                    if !self.directory.state.knows(record.member)
-                        && let Some(room) = self.rooms.get_mut(&id)
-                    {
-                        // It was forgotten while this was on its way.
-                        let author = record.member;
-                        room.pipe.propose(Proposal { author, txn: 0, ask: Ask::Expire, then: Then::Nothing });
-                    }
+                    self.expire_forgotten(id, record.member);
                     self.keep_listed(id, record.member);
                     self.pump_directory(now, out);
                 }
@@ -445,8 +441,8 @@ impl Hub {
         self.count_here(id, member, true);
         if let Some(room) = self.rooms.get_mut(&id) {
             room.gathered.forget(member);
-            if !room.here.contains(&member) {
-                // The record implies that they are here, and they are gone already.
+            if !room.here.contains(&member) && room.kind() != Some(RoomKind::Private) {
+                // `joined` implies that they are here, and they are gone already.
                 room.gathered.gone(person);
                 self.arm_presence(now, id);
             }
@@ -488,6 +484,16 @@ impl Hub {
             room.here.insert(member);
         } else {
             room.here.remove(&member);
+        }
+    }
+
+    /// Ends a membership of somebody whom the directory has forgotten meanwhile.
+    fn expire_forgotten(&mut self, id: RoomId, author: MemberId) {
+        if self.directory.is_live()
+            && !self.directory.state.knows(author)
+            && let Some(room) = self.rooms.get_mut(&id)
+        {
+            room.pipe.propose(Proposal { author, txn: 0, ask: Ask::Expire, then: Then::Nothing });
         }
     }
 
