@@ -621,7 +621,7 @@ impl Model {
                     }
                     None if self.lost && *room != RoomId::LOBBY => {}
                     // Its private conversations, and groups that had no number when it was forgotten.
-                    None if person.forgotten && *room != RoomId::LOBBY => {}
+                    None if person.forgotten && (self.lost || *room != RoomId::LOBBY) => {}
                     // A group that was refused its number.
                     None if !self.rooms.contains(room) && !self.private.contains(room) => {}
                     None => assert!(!is_in, "{who} is a member of {room} and does not know"),
@@ -723,7 +723,7 @@ fn trace() {
     use Step::*;
     let hubs: usize = std::env::var("HUBS").map_or(1, |h| h.parse().unwrap());
     let steps: Vec<Step> = match std::env::var("CASE").unwrap_or_default().as_str() {
-        "1" => vec![Hold { hub: 0, appends: true, reads: false, }, Leave { who: 0, room: 0, }, Come { who: 0, hub: 0, resume: false, }, Release( 0, ), Come { who: 0, hub: 0, resume: false, }, Come { who: 0, hub: 0, resume: false, }, Come { who: 0, hub: 0, resume: false, }, Fate { hub: 0, fate: Fate::Written, }, Come { who: 0, hub: 0, resume: false, }, Come { who: 0, hub: 0, resume: false, }, Fate { hub: 0, fate: Fate::Written, }, Leave { who: 1, room: 0, }, Release( 0, ), Release( 0, ), Join { who: 0, room: 0, }, Lose { room: 0, newest: 1, }, News { hub: 0, behind: 0, },],
+        "1" => vec![Come { who: 0, hub: 0, resume: false, }, Come { who: 3, hub: 0, resume: false, }, Come { who: 3, hub: 1, resume: false, }, Pass( 31000, ), Come { who: 1, hub: 0, resume: false, }, Rename { who: 0, nick: 3, }],
         "2" => vec![ Hold { hub: 1, appends: false, reads: true, }, Leave { who: 0, room: 0, }, Direct { who: 1, whom: 2, }, Come { who: 1, hub: 0, resume: false, },],
         "3" => vec![ Leave { who: 0, room: 0, }, Come { who: 0, hub: 0, resume: false, }, Come { who: 1, hub: 0, resume: true, }, LeaveAndJoin { who: 1, room: 0, },],
         _ => return,

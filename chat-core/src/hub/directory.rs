@@ -133,6 +133,9 @@ impl Hub {
     fn directory_live(&mut self, now: Now) {
         let directory = &self.directory.state;
         self.rooms.values_mut().for_each(|room| room.count_here(directory));
+        // A room's log may tell of members that this one does not list (any more).
+        let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
+        rooms.into_iter().for_each(|room| self.keep_all_listed(room));
         let everybody: Vec<_> = self.directory.state.members().map(|(id, member)| (id, member.lease, member.at)).collect();
         for (member, lease, at) in everybody {
             match lease {

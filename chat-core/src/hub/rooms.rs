@@ -509,6 +509,12 @@ impl Hub {
         }
     }
 
+    /// The same for all members of a room.
+    pub(super) fn keep_all_listed(&mut self, id: RoomId) {
+        let members: Vec<MemberId> = self.rooms.get(&id).map_or_else(Vec::new, |room| room.pipe.state.members.keys().copied().collect());
+        members.into_iter().for_each(|member| self.keep_listed(id, member));
+    }
+
     /// What follows for whoever asked.
     fn room_then(&mut self, now: Now, id: RoomId, record: &Record, proposal: Proposal, out: &mut Outputs) {
         let place = Place { epoch: self.rooms.get(&id).map_or(0, |room| room.pipe.place.epoch), seq: record.seq };
@@ -615,9 +621,10 @@ impl Hub {
         }
         let mut proved = None;
         // The proof of a repeat died with the connection it was made on; the first one's result stands.
-        if let Some(proof) = proof.filter(|_| !done) {
+        if let Some(proof) = proof {
             match self.prove(now, origin, id, &proof, out) {
                 Ok(()) => proved = Some(proof.credential),
+                Err(_) if done => {}
                 Err(refusal) => return self.refuse(origin, refusal, out),
             }
         }
