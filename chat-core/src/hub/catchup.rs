@@ -219,6 +219,14 @@ impl Hub {
         }
     }
 
+    /// Tells a connection that it goes on in a room, if it waits for that word: before an answer about the room.
+    pub(super) fn announce_now(&mut self, id: RoomId, conn: ConnId, out: &mut Outputs) {
+        let lag = self.lagging(conn).and_then(|lagging| lagging.rooms.get_mut(&id));
+        if lag.is_some_and(|lag| std::mem::take(&mut lag.announce)) {
+            self.announce(id, conn, true, out);
+        }
+    }
+
     /// Tells a connection how it goes on in a room.
     fn announce(&mut self, id: RoomId, conn: ConnId, resumed: bool, out: &mut Outputs) {
         let Some(member) = self.sessions.guest(conn).map(|guest| guest.member) else { return };

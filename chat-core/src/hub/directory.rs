@@ -140,6 +140,9 @@ impl Hub {
     fn directory_live(&mut self, now: Now) {
         let directory = &self.directory.state;
         self.rooms.values_mut().for_each(|room| room.count_here(directory));
+        // A room's log may tell of members that this one does not list (any more).
+        let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
+        rooms.into_iter().for_each(|room| self.keep_all_listed(room));
         let everybody: Vec<_> = self.directory.state.members().map(|(id, member)| (id, member.lease, member.at)).collect();
         for (member, lease, at) in everybody {
             match lease {
@@ -154,7 +157,7 @@ impl Hub {
     pub(super) fn settle_directory(&mut self, now: Now, taken: Vec<Taken<Entry, Proposal>>, out: &mut Outputs) {
         let outer = std::mem::replace(&mut self.settling, true);
         for Taken { entry, proposal, .. } in taken {
-            self.directory_changed(now, &entry, out);
+            self.directory_changed(now, &entry, proposal.is_some(), out);
             if let Some(proposal) = proposal {
                 self.then(now, proposal, false, out);
             }
@@ -162,9 +165,16 @@ impl Hub {
         self.settling = outer;
     }
 
-    /// What everybody is told of an entry, whoever asked for it.
-    fn directory_changed(&mut self, now: Now, entry: &Entry, out: &mut Outputs) {
+    /// What everybody is told of an entry. `mine`: this hub asked for it.
+    fn directory_changed(&mut self, now: Now, entry: &Entry, mine: bool, out: &mut Outputs) {
         let member = entry.member;
+        if let Change::Entered(room) | Change::Listed { room, .. } | Change::Opened { room, .. } = entry.change
+            && (!mine || matches!(entry.change, Change::Entered(_)))
+            && self.online.contains_key(&member)
+        {
+            // It asked for that elsewhere, and is here now; or on an earlier connection.
+            self.with_room(now, room, Task::Find { member }, out);
+        }
         match &entry.change {
             Change::Leased { node, from, nick, label, .. } => {
                 self.leaving.remove(&member);

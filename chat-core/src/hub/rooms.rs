@@ -133,6 +133,7 @@ impl Room {
 
     /// Finds out who is here by looking at everybody.
     pub(super) fn count_here(&mut self, directory: &Directory) {
+        self.gathered = Gathered::default();
         self.here = self.pipe.state.members.keys().copied().filter(|member| directory.holds_nick(*member)).collect();
     }
 
@@ -198,7 +199,17 @@ impl Hub {
         let mut draft = Draft::default();
         let directory = &self.directory.state;
         let with = Surroundings { directory, limits: &self.config.limits, now: now.wall };
+        let mut unlisted = Vec::new();
         let want = room.pipe.batch(|state, seq, proposal: Proposal| {
+            let listed = || directory.member(proposal.author).is_some_and(|member| member.rooms.contains(&id));
+            if let (Ask::Join { proved }, Then::Answer { origin }) = (&proposal.ask, &proposal.then)
+                && !listed()
+            {
+                // It left meanwhile: the directory comes first again.
+                let then = directory::Then::Join { origin: *origin, room: id, txn: proposal.txn, proved: *proved };
+                unlisted.push((proposal.author, then));
+                return Judged::Settled;
+            }
             match state.judge(&mut draft, &with, proposal.author, proposal.txn, &proposal.ask) {
                 Verdict::Accept(bodies) => {
                     let record = |(seq, (member, body)): (Seq, (MemberId, RecordBody))| Record {
@@ -224,6 +235,11 @@ impl Hub {
         }
         if let Some((at, state)) = room.pipe.snapshot(false) {
             out.push(Output::Snapshot { partition: Partition::Room(id), at, state });
+        }
+        for (member, then) in unlisted {
+            let ask = state::directory::Ask::Enter(id);
+            self.directory.propose(directory::Proposal { member, txn: 0, ask, then });
+            self.pump_directory(now, out);
         }
         for (proposal, verdict) in settled {
             self.room_settled_without_record(now, id, proposal, verdict, out);
@@ -300,6 +316,7 @@ impl Hub {
         if std::mem::take(&mut room.lost) {
             let members: Vec<MemberId> = room.pipe.state.members.keys().copied().collect();
             for member in members {
+                self.expire_forgotten(id, member);
                 self.keep_listed(id, member);
                 self.find(id, member, out);
             }
@@ -394,14 +411,16 @@ impl Hub {
                     self.count_here(id, person.member, true);
                 }
                 for person in &created.members {
-                    self.arrived(now, id, person.member, record.seq, proposal, out);
+                    self.arrived(now, id, person.clone(), record.seq, proposal, out);
                 }
             }
             // Its owner is shown the group when it has a number.
             RecordBody::Created(_) => self.count_here(id, record.member, true),
             RecordBody::Joined(_) => {
-                self.arrived(now, id, record.member, record.seq, proposal, out);
+                let person = Person { member: record.member, nick: record.nick.clone(), label: record.label.clone() };
+                self.arrived(now, id, person, record.seq, proposal, out);
                 if proposal.is_some() {
+                    self.expire_forgotten(id, record.member);
                     self.keep_listed(id, record.member);
                     self.pump_directory(now, out);
                 }
@@ -418,13 +437,13 @@ impl Hub {
     }
 
     /// Somebody is a member from this record on.
-    fn arrived(&mut self, now: Now, id: RoomId, member: MemberId, seq: Seq, proposal: Option<&Proposal>, out: &mut Outputs) {
+    fn arrived(&mut self, now: Now, id: RoomId, person: Person, seq: Seq, proposal: Option<&Proposal>, out: &mut Outputs) {
+        let member = person.member;
         self.count_here(id, member, true);
         if let Some(room) = self.rooms.get_mut(&id) {
             room.gathered.forget(member);
-            if !room.here.contains(&member) {
-                // The record implies that they are here, and they are gone already.
-                let person = room.person(&self.directory.state, member);
+            if !room.here.contains(&member) && room.kind() != Some(RoomKind::Private) {
+                // `joined` implies that they are here, and they are gone already.
                 room.gathered.gone(person);
                 self.arm_presence(now, id);
             }
@@ -469,6 +488,16 @@ impl Hub {
         }
     }
 
+    /// Ends a membership of somebody whom the directory has forgotten meanwhile.
+    fn expire_forgotten(&mut self, id: RoomId, author: MemberId) {
+        if self.directory.is_live()
+            && !self.directory.state.knows(author)
+            && let Some(room) = self.rooms.get_mut(&id)
+        {
+            room.pipe.propose(Proposal { author, txn: 0, ask: Ask::Expire, then: Then::Nothing });
+        }
+    }
+
     /// Makes sure that a room somebody is in is among its rooms in the directory.
     pub(super) fn keep_listed(&mut self, id: RoomId, member: MemberId) {
         let Some(room) = self.rooms.get(&id).filter(|room| room.pipe.is_live()) else { return };
@@ -479,6 +508,12 @@ impl Hub {
             let ask = state::directory::Ask::Keep(id);
             self.directory.propose(directory::Proposal { member, txn: 0, ask, then: directory::Then::Nothing });
         }
+    }
+
+    /// The same for all members of a room.
+    pub(super) fn keep_all_listed(&mut self, id: RoomId) {
+        let members: Vec<MemberId> = self.rooms.get(&id).map_or_else(Vec::new, |room| room.pipe.state.members.keys().copied().collect());
+        members.into_iter().for_each(|member| self.keep_listed(id, member));
     }
 
     /// What follows for whoever asked.
@@ -587,9 +622,10 @@ impl Hub {
         }
         let mut proved = None;
         // The proof of a repeat died with the connection it was made on; the first one's result stands.
-        if let Some(proof) = proof.filter(|_| !done) {
+        if let Some(proof) = proof {
             match self.prove(now, origin, id, &proof, out) {
                 Ok(()) => proved = Some(proof.credential),
+                Err(_) if done => {}
                 Err(refusal) => return self.refuse(origin, refusal, out),
             }
         }
@@ -691,6 +727,7 @@ impl Hub {
         }
         let new = self.attach(id, origin.conn, view.place.seq, out);
         // Who is in already goes on from where it is: the answer must not look like a new beginning.
+        self.announce_now(id, origin.conn, out);
         self.answer_room(origin, view, out);
         if new {
             self.tell_who_is_here(id, origin.conn, out);
