@@ -445,6 +445,7 @@ impl Client {
                 job.doubt || (unanswered && job.op.as_ref().is_some_and(requests::changes));
             let error = match &job.stage {
                 Stage::Undoing { error } => error.clone(),
+                Stage::Disproved { .. } => CommandError::WrongPassword,
                 _ if in_doubt => CommandError::Unknown,
                 _ => CommandError::Ended,
             };
