@@ -252,7 +252,7 @@ impl Client {
     }
 
     /// Work is done. Of what nobody waits for any more, nothing comes.
-    pub(super) fn worked(&mut self, done: WorkDone, out: &mut ClientOutputs) -> Result<(), Fault> {
+    pub(super) fn worked(&mut self, done: WorkDone) -> Result<(), Fault> {
         let Some((lane, mut job)) = self.requests.worked(done.id) else {
             return Ok(());
         };

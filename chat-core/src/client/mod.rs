@@ -162,7 +162,7 @@ impl Client {
             ClientInput::Received(bytes) => self.received(now, bytes, out),
             ClientInput::Disconnected => self.disconnected(now, out),
             ClientInput::Done(done) => {
-                if let Err(fault) = self.worked(done, out) {
+                if let Err(fault) = self.worked(done) {
                     self.give_up(now, fault, out);
                 }
             }
