@@ -396,7 +396,7 @@ impl Client {
     /// The client is in a room by a command. A view of a room that it is in already may be ahead of the records, so
     /// the cursor stays where it is.
     fn enter(&mut self, view: &RoomView, keys: Keys, out: &mut ClientOutputs) {
-        self.requests.seen(view.room, view.last_txn);
+        self.requests.continues(view.room, view.last_txn, false);
         if let Some(room) = self.rooms.get_mut(&view.room) {
             room.look(view);
             room.keys.merge(keys);
