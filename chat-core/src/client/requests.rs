@@ -143,6 +143,10 @@ impl Job {
         // The server's half of an exchange died with the connection. What came of one can still be recognised as a
         // repeat, so a sent `create` or `password` is kept; a sent `join` is harmless to do twice.
         let is_proposal = matches!(self.stage, Stage::Proposed { .. }) && (sent || self.doubt);
+        if matches!(self.stage, Stage::Disproved { .. }) {
+            // It has done nothing, and the next connection's answer, `stale_proof`, begins anew.
+            return;
+        }
         self.doubt |= sent && matches!(self.op, Some(ref op) if changes(op));
         if !matches!(self.stage, Stage::Undoing { .. } | Stage::Begin) && !is_proposal {
             self.stage = Stage::Begin;
