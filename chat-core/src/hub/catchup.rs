@@ -28,14 +28,15 @@ impl Hub {
     /// A fan-out was skipped.
     pub(super) fn blocked(&mut self, conn: ConnId, place: Option<RoomPlace>) {
         self.lag(conn);
-        let Some(RoomPlace { room, place }) = place else { return };
-        // It was put out by the records that were skipped: it is told all the same.
-        let until = self.departures.iter().find(|(who, from, _)| (*who, *from) == (conn, room)).map(|(_, _, until)| *until);
+        let Some(RoomPlace { room, place }) = place else {
+            if let Some(lagging) = self.lagging(conn) {
+                lagging.words = None;
+            }
+            return;
+        };
         let Some(lagging) = self.lagging(conn) else { return };
         if let Some(lag) = lagging.rooms.get_mut(&room) {
             lag.next = lag.next.min(place.seq);
-        } else if let Some(until) = until {
-            lagging.rooms.insert(room, Lag { next: place.seq, announce: false, farewell: Some((until, None)) });
         }
     }
 
@@ -54,9 +55,10 @@ impl Hub {
             self.announce(id, conn, true, out);
             return self.tell_who_is_here(id, conn, out);
         }
-        if self.lagging(conn).is_none() {
-            self.lag(conn);
-            out.push(Output::Block { conn });
+        self.flag(conn, out);
+        if let Some(lagging) = self.lagging(conn) {
+            // It is told who is here when it is there.
+            lagging.words = None;
         }
         self.set_lag(conn, id, Lag { announce: true, ..Lag::after(at.seq) });
         self.catch_up(conn, out);
@@ -71,8 +73,11 @@ impl Hub {
     }
 
     /// A connection is out of a room after this record: answers it, as soon as it has been told of everything before.
+    /// Whether the last fan-outs reached it is not known yet, so it is taken for one that lags.
     pub(super) fn farewell(&mut self, id: RoomId, conn: ConnId, until: Place, answer: Option<(Origin, Committed)>, out: &mut Outputs) {
-        if let Some(lag) = self.lagging(conn).and_then(|lagging| lagging.rooms.get_mut(&id)) {
+        self.flag(conn, out);
+        if let Some(lagging) = self.lagging(conn) {
+            let lag = lagging.rooms.entry(id).or_insert(Lag::after(until.seq));
             lag.farewell = Some((until, answer));
             if std::mem::take(&mut lag.announce) {
                 // It was never told that it goes on here, and now it does not.
@@ -80,10 +85,6 @@ impl Hub {
                 self.tell_removed(id, conn, out);
             }
             self.catch_up(conn, out);
-        } else if let Some((origin, committed)) = answer {
-            self.answer_committed(origin, committed, out);
-        } else {
-            self.departures.push((conn, id, until));
         }
     }
 
@@ -120,8 +121,11 @@ impl Hub {
             }
         }
         let Some(guest) = self.sessions.guest_mut(conn) else { return };
-        guest.lagging = None;
+        let before = guest.lagging.take().and_then(|lagging| lagging.words);
         out.push(Output::Resume { conn });
+        if before == Some(self.words) {
+            return;
+        }
         let rooms: Vec<RoomId> = guest.rooms.keys().copied().collect();
         for room in rooms {
             self.tell_who_is_here(room, conn, out);
@@ -194,7 +198,23 @@ impl Hub {
         let Some(guest) = self.sessions.guest_mut(conn).filter(|guest| guest.lagging.is_none()) else { return };
         let at = |room: &RoomId| rooms.get(room).map_or(0, |room| room.pipe.place.seq);
         let rooms = guest.rooms.keys().map(|room| (*room, Lag::after(at(room)))).collect();
-        guest.lagging = Some(Lagging { rooms, reading: None, drained: false });
+        guest.lagging = Some(Lagging { rooms, reading: None, drained: false, words: Some(self.words) });
+    }
+
+    /// Marks a connection as lagging before it is.
+    fn flag(&mut self, conn: ConnId, out: &mut Outputs) {
+        if self.sessions.guest(conn).is_some_and(|guest| guest.lagging.is_none()) {
+            self.lag(conn);
+            out.push(Output::Block { conn });
+        }
+    }
+
+    /// Tells a connection that it goes on in a room, if it waits for that word: before an answer about the room.
+    pub(super) fn announce_now(&mut self, id: RoomId, conn: ConnId, out: &mut Outputs) {
+        let lag = self.lagging(conn).and_then(|lagging| lagging.rooms.get_mut(&id));
+        if lag.is_some_and(|lag| std::mem::take(&mut lag.announce)) {
+            self.announce(id, conn, true, out);
+        }
     }
 
     /// Tells a connection how it goes on in a room.

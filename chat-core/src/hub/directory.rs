@@ -147,7 +147,7 @@ impl Hub {
     pub(super) fn settle_directory(&mut self, now: Now, taken: Vec<Taken<Entry, Proposal>>, out: &mut Outputs) {
         let outer = std::mem::replace(&mut self.settling, true);
         for Taken { entry, proposal, .. } in taken {
-            self.directory_changed(now, &entry, out);
+            self.directory_changed(now, &entry, proposal.is_some(), out);
             if let Some(proposal) = proposal {
                 self.then(now, proposal, false, out);
             }
@@ -155,9 +155,16 @@ impl Hub {
         self.settling = outer;
     }
 
-    /// What everybody is told of an entry, whoever asked for it.
-    fn directory_changed(&mut self, now: Now, entry: &Entry, out: &mut Outputs) {
+    /// What everybody is told of an entry. `mine`: this hub asked for it.
+    fn directory_changed(&mut self, now: Now, entry: &Entry, mine: bool, out: &mut Outputs) {
         let member = entry.member;
+        if let Change::Entered(room) | Change::Listed { room, .. } | Change::Opened { room, .. } = entry.change
+            && (!mine || matches!(entry.change, Change::Entered(_)))
+            && self.online.contains_key(&member)
+        {
+            // It asked for that elsewhere, and is here now; or on an earlier connection.
+            self.with_room(now, room, Task::Find { member }, out);
+        }
         match &entry.change {
             Change::Leased { node, from, nick, label, .. } => {
                 self.leaving.remove(&member);
@@ -201,18 +208,26 @@ impl Hub {
                 }
             }
             Change::Opened { room, with } => {
+                // It may have begun long ago, and one of them forgotten since.
+                for member in [member, *with] {
+                    self.present_in(now, *room, member);
+                }
                 // The other may be connected here, and its room opened elsewhere.
                 if self.online.contains_key(with) {
                     self.with_room(now, *room, Task::Find { member: *with }, out);
                 }
             }
-            Change::Entered(_) | Change::Listed { .. } | Change::Retitled { .. } => {}
+            Change::Entered(room) => {
+                // Its `joined` may have been seen before, if it came in elsewhere.
+                self.present_in(now, *room, member);
+            }
+            Change::Listed { .. } | Change::Retitled { .. } => {}
         }
     }
 
     /// What follows for whoever asked. `again`: things were as asked already.
     fn then(&mut self, now: Now, proposal: Proposal, again: bool, out: &mut Outputs) {
-        let Proposal { member, ask, then, .. } = proposal;
+        let Proposal { member, txn, ask, then } = proposal;
         match then {
             Then::Nothing => {}
             Then::Welcome { conn, agent, kept, resume } => self.welcome(now, conn, member, agent, kept, resume, again, out),
@@ -233,6 +248,7 @@ impl Hub {
                     }
                 }
                 self.with_room(now, room, Task::Show { origin, member }, out);
+                self.group_done(now, member, txn, Ok(room), out);
             }
             Then::Private { origin, room, with } => {
                 let person = |member| Person {
@@ -267,8 +283,9 @@ impl Hub {
                 match (did, &proposal.then) {
                     (Did::Named, Then::Named { .. }) => self.then(now, proposal, true, out),
                     (Did::Room(room), Then::Group { .. }) if self.directory.state.group(room).is_some() => {
-                        let member = proposal.member;
+                        let Proposal { member, txn, .. } = proposal;
                         self.with_room(now, room, Task::Show { origin, member }, out);
+                        self.group_done(now, member, txn, Ok(room), out);
                     }
                     (Did::Room(done), Then::Private { room, .. }) if done == *room => self.then(now, proposal, true, out),
                     _ => self.refuse(origin, ErrorCode::BadRequest.because("that `txn` was another request's"), out),
@@ -281,6 +298,9 @@ impl Hub {
                     self.unpark(now, origin.conn, room, out);
                 }
                 then => {
+                    if let Then::Group { .. } = then {
+                        self.group_done(now, proposal.member, proposal.txn, Err(&refusal), out);
+                    }
                     if let Some(origin) = then.origin() {
                         self.refuse(origin, refusal, out);
                     }

@@ -117,8 +117,10 @@ pub struct Hub {
     retries: BTreeSet<Partition>,
     /// While it is told what the directory committed, nothing more is judged.
     settling: bool,
-    /// Who was put out of which room by the input at hand, and the last record they are to be told.
-    departures: Vec<(ConnId, RoomId, Place)>,
+    /// Words of presence that were given to a room.
+    words: u64,
+    /// Groups on their way, by who asked for them with which `txn`, and repeats that wait for the same answer.
+    creating: BTreeMap<(MemberId, u64), Vec<Origin>>,
 }
 
 /// What a read is for.
@@ -158,7 +160,8 @@ impl Hub {
             closed: false,
             retries: BTreeSet::new(),
             settling: false,
-            departures: Vec::new(),
+            words: 0,
+            creating: BTreeMap::new(),
             config,
         };
         hub.pump_directory(now, out);
@@ -172,9 +175,6 @@ impl Hub {
     ///
     /// Nothing that a peer does is an error here: it is answered, or its connection is closed with a reason.
     pub fn handle_input(&mut self, now: Now, input: Input<'_>, out: &mut Outputs) {
-        if !matches!(input, Input::Blocked { .. }) {
-            self.departures.clear();
-        }
         match input {
             Input::Connected { conn, address, framing, form } => self.connected(now, conn, address, framing, form, out),
             Input::Received { conn, bytes } => self.received(now, conn, bytes, out),
@@ -191,7 +191,6 @@ impl Hub {
 
     /// Does what is due by now.
     pub fn handle_timeout(&mut self, now: Now, out: &mut Outputs) {
-        self.departures.clear();
         while let Some(timer) = self.timers.pop(now.monotonic) {
             match timer {
                 Timer::Session(conn) => self.session_due(now, conn, out),

@@ -1,6 +1,6 @@
 //! Who is there: a member is while it holds a nick. Changes are gathered and told together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Hub, io::Outputs, rooms::Room, timers::Timer};
 use crate::{
@@ -21,6 +21,16 @@ impl Hub {
             room.here.insert(member);
             room.gathered.here(person);
         });
+    }
+
+    /// A member is here in a room that did not know.
+    pub(super) fn present_in(&mut self, now: Now, id: RoomId, member: MemberId) {
+        let Some(person) = self.directory.state.member(member).filter(|person| person.lease.is_some()) else { return };
+        let Some(room) = self.rooms.get_mut(&id).filter(|room| room.pipe.state.members.contains_key(&member)) else { return };
+        if room.here.insert(member) {
+            room.gathered.here(Person { member, nick: person.nick.clone(), label: person.label.clone() });
+            self.arm_presence(now, id);
+        }
     }
 
     /// A member holds no nick any more.
@@ -73,6 +83,7 @@ impl Hub {
             PresenceMode::Count => PresenceUpdate::Count(room.here.len() as u32),
             PresenceMode::Off => return,
         };
+        self.words += 1;
         room.audience.tell(out, &ServerMessage::Presence(Presence { room: id, update }));
     }
 
@@ -81,6 +92,7 @@ impl Hub {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let mode = room.presence_mode(self.config.limits.presence_names);
         room.counted |= mode == PresenceMode::Count;
+        room.gathered.show();
         let update = match mode {
             PresenceMode::Full => PresenceUpdate::Full(room.who_is_here(&self.directory.state)),
             PresenceMode::Count => PresenceUpdate::Count(room.here.len() as u32),
@@ -107,7 +119,12 @@ impl Room {
 
 /// What became of people since the last word.
 #[derive(Debug, Default)]
-pub(super) struct Gathered(BTreeMap<MemberId, Change>);
+pub(super) struct Gathered {
+    changes: BTreeMap<MemberId, Change>,
+    /// Those of whom somebody has been told as they are meanwhile, by a `full`: what cancels out for the others does
+    /// not for them.
+    shown: BTreeSet<MemberId>,
+}
 
 #[derive(Debug)]
 enum Change {
@@ -118,7 +135,9 @@ enum Change {
 
 impl Gathered {
     pub(super) fn here(&mut self, person: Person) {
-        let change = match self.0.remove(&person.member) {
+        let shown = self.shown.contains(&person.member);
+        let change = match self.changes.remove(&person.member) {
+            Some(Change::Gone(_)) if shown => Change::Here(person),
             // Gone and back before anybody was told: nothing happened, unless the name changed.
             Some(Change::Gone(before)) if before == person => return,
             Some(Change::Gone(before)) => Change::Renamed(Renamed { from: before.nick, to: person }),
@@ -128,17 +147,18 @@ impl Gathered {
     }
 
     pub(super) fn gone(&mut self, person: Person) {
-        let change = match self.0.remove(&person.member) {
+        let shown = self.shown.contains(&person.member);
+        let change = match self.changes.remove(&person.member) {
             // Came and went before anybody was told.
-            Some(Change::Here(_)) => return,
-            Some(Change::Renamed(renamed)) => Change::Gone(Person { nick: renamed.from, ..person }),
+            Some(Change::Here(_)) if !shown => return,
+            Some(Change::Renamed(renamed)) if !shown => Change::Gone(Person { nick: renamed.from, ..person }),
             _ => Change::Gone(person),
         };
         self.put(change);
     }
 
     pub(super) fn renamed(&mut self, from: String, to: Person) {
-        let change = match self.0.remove(&to.member) {
+        let change = match self.changes.remove(&to.member) {
             Some(Change::Here(_)) => Change::Here(to),
             Some(Change::Renamed(before)) => Change::Renamed(Renamed { from: before.from, to }),
             _ => Change::Renamed(Renamed { from, to }),
@@ -146,14 +166,20 @@ impl Gathered {
         self.put(change);
     }
 
+    /// Somebody was told who is here now.
+    pub(super) fn show(&mut self) {
+        self.shown.extend(self.changes.keys());
+    }
+
     /// The member is told of by a record instead.
     pub(super) fn forget(&mut self, member: MemberId) {
-        self.0.remove(&member);
+        self.changes.remove(&member);
     }
 
     pub(super) fn take(&mut self) -> PresenceChanges {
+        self.shown.clear();
         let mut changes = PresenceChanges::default();
-        for change in std::mem::take(&mut self.0).into_values() {
+        for change in std::mem::take(&mut self.changes).into_values() {
             match change {
                 Change::Here(person) => changes.here.push(person),
                 Change::Gone(person) => changes.gone.push(person),
@@ -168,7 +194,7 @@ impl Gathered {
             Change::Here(person) | Change::Gone(person) => person.member,
             Change::Renamed(renamed) => renamed.to.member,
         };
-        self.0.insert(member, change);
+        self.changes.insert(member, change);
     }
 }
 

@@ -325,6 +325,10 @@ impl Hub {
             }
             Known::Done(directory::Did::Named) => return Err(ErrorCode::BadRequest.because("that `txn` was another request's")),
         }
+        if let Some(repeats) = self.creating.get_mut(&(member, txn)) {
+            repeats.push(origin);
+            return Ok(());
+        }
         let name = create
             .name
             .as_deref()
@@ -364,8 +368,19 @@ impl Hub {
             ask: room::Ask::Create(created),
             then: rooms::Then::List { origin, txn, list: Box::new(list) },
         };
+        self.creating.insert((member, txn), Vec::new());
         self.with_room(now, room, Task::Propose(Box::new(proposal)), out);
         Ok(())
+    }
+
+    /// A group is there, or will not be: answers the repeats of its request as the first one.
+    pub(super) fn group_done(&mut self, now: Now, member: MemberId, txn: u64, done: Result<RoomId, &Refusal>, out: &mut Outputs) {
+        for origin in self.creating.remove(&(member, txn)).unwrap_or_default() {
+            match done {
+                Ok(room) => self.with_room(now, room, Task::Show { origin, member }, out),
+                Err(refusal) => self.refuse(origin, refusal.clone(), out),
+            }
+        }
     }
 
     fn login(&mut self, now: Now, origin: Origin, id: RoomId, login: &Login, out: &mut Outputs) {
@@ -428,7 +443,7 @@ impl Hub {
                     nick: person.nick,
                     label: person.label,
                     role: membership.role,
-                    here: directory.holds_nick(*member),
+                    here: room.here.contains(member),
                     muted: state.is_muted(*member, now.wall),
                 }
             })

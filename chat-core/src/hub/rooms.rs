@@ -50,6 +50,8 @@ pub(super) struct Room {
     /// The last word to its connections was a count: names alone would not tell them who is there.
     pub(super) counted: bool,
     unload_armed: bool,
+    /// The log lost its end, and with it perhaps departures that the directory knows of.
+    lost: bool,
 }
 
 /// Something to be done with a room that is loaded.
@@ -110,6 +112,7 @@ impl Room {
             gathered: Gathered::default(),
             presence_armed: false,
             unload_armed: false,
+            lost: false,
         }
     }
 
@@ -130,6 +133,7 @@ impl Room {
 
     /// Finds out who is here by looking at everybody.
     pub(super) fn count_here(&mut self, directory: &Directory) {
+        self.gathered = Gathered::default();
         self.here = self.pipe.state.members.keys().copied().filter(|member| directory.holds_nick(*member)).collect();
     }
 
@@ -195,7 +199,17 @@ impl Hub {
         let mut draft = Draft::default();
         let directory = &self.directory.state;
         let with = Surroundings { directory, limits: &self.config.limits, now: now.wall };
+        let mut unlisted = Vec::new();
         let want = room.pipe.batch(|state, seq, proposal: Proposal| {
+            let listed = || directory.member(proposal.author).is_some_and(|member| member.rooms.contains(&id));
+            if let (Ask::Join { proved }, Then::Answer { origin }) = (&proposal.ask, &proposal.then)
+                && !listed()
+            {
+                // It left meanwhile: the directory comes first again.
+                let then = directory::Then::Join { origin: *origin, room: id, txn: proposal.txn, proved: *proved };
+                unlisted.push((proposal.author, then));
+                return Judged::Settled;
+            }
             match state.judge(&mut draft, &with, proposal.author, proposal.txn, &proposal.ask) {
                 Verdict::Accept(bodies) => {
                     let record = |(seq, (member, body)): (Seq, (MemberId, RecordBody))| Record {
@@ -222,6 +236,11 @@ impl Hub {
         if let Some((at, state)) = room.pipe.snapshot(false) {
             out.push(Output::Snapshot { partition: Partition::Room(id), at, state });
         }
+        for (member, then) in unlisted {
+            let ask = state::directory::Ask::Enter(id);
+            self.directory.propose(directory::Proposal { member, txn: 0, ask, then });
+            self.pump_directory(now, out);
+        }
         for (proposal, verdict) in settled {
             self.room_settled_without_record(now, id, proposal, verdict, out);
         }
@@ -246,7 +265,12 @@ impl Hub {
         match result {
             Ok(Paged::Onward) => {}
             Ok(Paged::Live) => self.room_live(now, id, out),
-            Ok(Paged::Lost) => out.push(Output::Event(Event::LogTrouble { detail: format!("the log of room {id} lost its end; it is read anew") })),
+            Ok(Paged::Lost) => {
+                if let Some(room) = self.rooms.get_mut(&id) {
+                    room.lost = true;
+                }
+                out.push(Output::Event(Event::LogTrouble { detail: format!("the log of room {id} lost its end; it is read anew") }));
+            }
             Err(detail) => {
                 out.push(Output::Event(Event::LogTrouble { detail: format!("room {id}: {detail}") }));
                 self.refuse_waiting(now, id, out);
@@ -287,6 +311,16 @@ impl Hub {
         let empty = room.pipe.state.about.is_none();
         for conn in room.audience.connections() {
             self.reenter(now, id, conn, out);
+        }
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        if std::mem::take(&mut room.lost) {
+            let members: Vec<MemberId> = room.pipe.state.members.keys().copied().collect();
+            for member in members {
+                self.expire_forgotten(id, member);
+                self.keep_listed(id, member);
+                self.find(id, member, out);
+            }
+            self.pump_directory(now, out);
         }
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let waiting = std::mem::take(&mut room.waiting);
@@ -373,14 +407,19 @@ impl Hub {
         match &record.body {
             RecordBody::Created(created) if created.kind == RoomKind::Private => {
                 for person in &created.members {
-                    self.arrived(id, person.member, record.seq, proposal, out);
+                    self.count_here(id, person.member, true);
+                }
+                for person in &created.members {
+                    self.arrived(now, id, person.clone(), record.seq, proposal, out);
                 }
             }
             // Its owner is shown the group when it has a number.
             RecordBody::Created(_) => self.count_here(id, record.member, true),
             RecordBody::Joined(_) => {
-                self.arrived(id, record.member, record.seq, proposal, out);
+                let person = Person { member: record.member, nick: record.nick.clone(), label: record.label.clone() };
+                self.arrived(now, id, person, record.seq, proposal, out);
                 if proposal.is_some() {
+                    self.expire_forgotten(id, record.member);
                     self.keep_listed(id, record.member);
                     self.pump_directory(now, out);
                 }
@@ -397,10 +436,16 @@ impl Hub {
     }
 
     /// Somebody is a member from this record on.
-    fn arrived(&mut self, id: RoomId, member: MemberId, seq: Seq, proposal: Option<&Proposal>, out: &mut Outputs) {
+    fn arrived(&mut self, now: Now, id: RoomId, person: Person, seq: Seq, proposal: Option<&Proposal>, out: &mut Outputs) {
+        let member = person.member;
         self.count_here(id, member, true);
         if let Some(room) = self.rooms.get_mut(&id) {
             room.gathered.forget(member);
+            if !room.here.contains(&member) && room.kind() != Some(RoomKind::Private) {
+                // `joined` implies that they are here, and they are gone already.
+                room.gathered.gone(person);
+                self.arm_presence(now, id);
+            }
         }
         let Some(conn) = self.online.get(&member).copied() else { return };
         let origin = proposal.and_then(|proposal| proposal.then.origin()).filter(|origin| origin.conn == conn);
@@ -433,12 +478,22 @@ impl Hub {
         }
     }
 
-    fn count_here(&mut self, id: RoomId, member: MemberId, came: bool) {
+    pub(super) fn count_here(&mut self, id: RoomId, member: MemberId, came: bool) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         if came && self.directory.state.holds_nick(member) {
             room.here.insert(member);
         } else {
             room.here.remove(&member);
+        }
+    }
+
+    /// Ends a membership of somebody whom the directory has forgotten meanwhile.
+    fn expire_forgotten(&mut self, id: RoomId, author: MemberId) {
+        if self.directory.is_live()
+            && !self.directory.state.knows(author)
+            && let Some(room) = self.rooms.get_mut(&id)
+        {
+            room.pipe.propose(Proposal { author, txn: 0, ask: Ask::Expire, then: Then::Nothing });
         }
     }
 
@@ -487,6 +542,9 @@ impl Hub {
             Verdict::Already => room.pipe.place,
             Verdict::Refuse(refusal) => {
                 let Some(origin) = proposal.then.origin() else { return };
+                if let Then::List { txn, .. } = proposal.then {
+                    self.group_done(now, proposal.author, txn, Err(&refusal), out);
+                }
                 self.refuse(origin, refusal, out);
                 if matches!(proposal.ask, Ask::Join { .. }) {
                     self.unlist(now, id, proposal.author, out);
@@ -661,6 +719,7 @@ impl Hub {
         }
         let new = self.attach(id, origin.conn, view.place.seq, out);
         // Who is in already goes on from where it is: the answer must not look like a new beginning.
+        self.announce_now(id, origin.conn, out);
         self.answer_room(origin, view, out);
         if new {
             self.tell_who_is_here(id, origin.conn, out);

@@ -87,6 +87,9 @@ pub(super) struct Lagging {
     pub(super) reading: Option<(ReadToken, RoomId)>,
     /// The outbox has room.
     pub(super) drained: bool,
+    /// How many words of presence had been given to rooms when it began. If there are more since, it may have missed
+    /// one.
+    pub(super) words: Option<u64>,
 }
 
 /// How far behind a connection is in one room.
