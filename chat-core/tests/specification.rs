@@ -7,10 +7,8 @@ use std::collections::BTreeSet;
 use chat_core::{
     limits::Limits,
     wire::{
-        ClientMessage, CloseReason, ErrorCode, Form, ServerMessage, Tagged,
-        client::Op,
-        record::RecordBody,
-        server::Answer,
+        ClientMessage, CloseReason, ErrorCode, Form, ServerMessage, Tagged, client::Op,
+        record::RecordBody, server::Answer,
     },
 };
 use serde_json::Value;
@@ -33,7 +31,11 @@ fn close_reasons() {
     assert_eq!(rows.len(), CloseReason::ALL.len());
     for (i, (row, reason)) in rows.iter().zip(CloseReason::ALL).enumerate() {
         assert_eq!(row[..2], [i.to_string(), reason.name()]);
-        assert_eq!(row[2], if reason.reconnect() { "yes" } else { "no" }, "{reason}");
+        assert_eq!(
+            row[2],
+            if reason.reconnect() { "yes" } else { "no" },
+            "{reason}"
+        );
         assert!(row[3].len() > 10, "{reason} is not explained");
     }
 }
@@ -52,14 +54,26 @@ fn limits() {
             Value::Object(rate) => rate.values().filter_map(Value::as_f64).collect(),
             number => number.as_f64().into_iter().collect(),
         };
-        let said: Vec<f64> = row[2].replace(',', "").split(' ').filter_map(|word| word.parse().ok()).collect();
+        let said: Vec<f64> = row[2]
+            .replace(',', "")
+            .split(' ')
+            .filter_map(|word| word.parse().ok())
+            .collect();
         assert_eq!(said, expected, "{}", row[0]);
     }
     let text = specification();
-    let line = text.lines().find(|line| line.starts_with("`Limits` in `welcome`:")).expect("the limits are listed");
-    let line = line.trim_start_matches("`Limits` in `welcome`: `").trim_end_matches("`.");
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("`Limits` in `welcome`:"))
+        .expect("the limits are listed");
+    let line = line
+        .trim_start_matches("`Limits` in `welcome`: `")
+        .trim_end_matches("`.");
     let wire = serde_json::to_value(Limits::default().wire()).unwrap();
-    assert_eq!(fields(line), wire.as_object().unwrap().keys().cloned().collect());
+    assert_eq!(
+        fields(line),
+        wire.as_object().unwrap().keys().cloned().collect()
+    );
 }
 
 #[test]
@@ -86,23 +100,42 @@ fn fields_of_the_examples() {
     let tables = [
         ("client", 2, table("Client's messages:")),
         ("server", 2, table("Server's messages:")),
-        ("request", 3, table("| no. | `kind` | changes | body | answer's body |")),
-        ("ok", 4, table("| no. | `kind` | changes | body | answer's body |")),
+        (
+            "request",
+            3,
+            table("| no. | `kind` | changes | body | answer's body |"),
+        ),
+        (
+            "ok",
+            4,
+            table("| no. | `kind` | changes | body | answer's body |"),
+        ),
         ("record", 2, table("| no. | `kind` | body | means |")),
     ];
-    let shapes: Vec<Vec<String>> = table("Shared shapes:").into_iter().chain(table("| shape | fields |")).collect();
+    let shapes: Vec<Vec<String>> = table("Shared shapes:")
+        .into_iter()
+        .chain(table("| shape | fields |"))
+        .collect();
     let listed = |list: &str, kind: &str| -> Option<BTreeSet<String>> {
         let (_, column, rows) = tables.iter().find(|(name, ..)| *name == list)?;
         let row = rows.iter().find(|row| row[1] == kind)?;
         let shape = shapes.iter().find(|shape| shape[0] == row[*column]);
         Some(fields(shape.map_or(&row[*column], |shape| &shape[1])))
     };
-    let keys = |body: &Value| -> BTreeSet<String> { body.as_object().expect("an object").keys().cloned().collect() };
+    let keys = |body: &Value| -> BTreeSet<String> {
+        body.as_object()
+            .expect("an object")
+            .keys()
+            .cloned()
+            .collect()
+    };
     let mut seen = BTreeSet::new();
     for case in vectors::read("messages.json")["cases"].as_array().unwrap() {
         let (side, json) = (case["side"].as_str().unwrap(), &case["json"]);
         let mut check = |list: &str, kind: &Value, body: &Value| {
-            let Some(expected) = kind.as_str().and_then(|kind| listed(list, kind)) else { return };
+            let Some(expected) = kind.as_str().and_then(|kind| listed(list, kind)) else {
+                return;
+            };
             assert_eq!(keys(body), expected, "{list} {kind}");
             seen.insert((list.to_owned(), kind.to_string()));
         };
@@ -134,8 +167,13 @@ fn the_conversation() {
         .collect();
     assert!(blocks.len() >= 24);
     for pair in blocks.chunks(2) {
-        let [(says, frame), ("json", json)] = pair else { panic!("{pair:?}") };
-        let digits: String = frame.lines().map(|line| line.split(';').next().unwrap_or_default()).collect();
+        let [(says, frame), ("json", json)] = pair else {
+            panic!("{pair:?}")
+        };
+        let digits: String = frame
+            .lines()
+            .map(|line| line.split(';').next().unwrap_or_default())
+            .collect();
         let frame = unhex(&digits.replace(' ', ""));
         match *says {
             "hex client" => same::<ClientMessage>(&frame, json),
@@ -147,14 +185,22 @@ fn the_conversation() {
 
 fn same<T: Tagged + PartialEq + core::fmt::Debug>(frame: &[u8], json: &str) {
     let message: T = Form::Json.decode(json.as_bytes()).unwrap();
-    assert_eq!(Form::Postcard.encode(&message).prefixed()[..], *frame, "{json}");
+    assert_eq!(
+        Form::Postcard.encode(&message).prefixed()[..],
+        *frame,
+        "{json}"
+    );
     assert_eq!(Form::Postcard.decode::<T>(&frame[4..]).unwrap(), message);
 }
 
 fn numbered<T: Tagged>(rows: &[Vec<String>]) {
-    let known: Vec<[String; 2]> =
-        (1..=u16::MAX).filter_map(|number| Some([number.to_string(), T::name(number)?.to_owned()])).collect();
-    let told: Vec<[String; 2]> = rows.iter().map(|row| [row[0].clone(), row[1].clone()]).collect();
+    let known: Vec<[String; 2]> = (1..=u16::MAX)
+        .filter_map(|number| Some([number.to_string(), T::name(number)?.to_owned()]))
+        .collect();
+    let told: Vec<[String; 2]> = rows
+        .iter()
+        .map(|row| [row[0].clone(), row[1].clone()])
+        .collect();
     assert_eq!(told, known);
 }
 
@@ -170,13 +216,18 @@ fn fields(list: &str) -> BTreeSet<String> {
             _ => {}
         }
     }
-    flat.split(',').filter_map(|field| field.split_whitespace().next()).map(str::to_owned).collect()
+    flat.split(',')
+        .filter_map(|field| field.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The rows of the first table at or after a piece of text, with the code marks of cells that are nothing else taken away.
 fn table(after: &str) -> Vec<Vec<String>> {
     let text = specification();
-    let start = text.find(after).unwrap_or_else(|| panic!("{after} is not in the specification"));
+    let start = text
+        .find(after)
+        .unwrap_or_else(|| panic!("{after} is not in the specification"));
     text[start..]
         .lines()
         .skip_while(|line| !line.starts_with('|'))
@@ -184,7 +235,10 @@ fn table(after: &str) -> Vec<Vec<String>> {
         .skip(2)
         .map(|line| {
             let line = line.replace("\\|", "¦");
-            line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`').replace('¦', "|")).collect()
+            line.trim_matches('|')
+                .split('|')
+                .map(|cell| cell.trim().trim_matches('`').replace('¦', "|"))
+                .collect()
         })
         .collect()
 }

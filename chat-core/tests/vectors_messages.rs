@@ -1,13 +1,15 @@
 //! The machine-readable examples of messages in `docs/vectors`: every message, request, answer, record and choice in both
 //! forms, what else is read as the same, and what is refused.
 
-mod vectors;
 #[path = "vectors/examples.rs"]
 mod examples;
+mod vectors;
 
 use core::fmt::Debug;
 
-use chat_core::wire::{ClientMessage, Decoder, Form, Record, ServerMessage, Tagged, client::Op, record::RecordBody};
+use chat_core::wire::{
+    ClientMessage, Decoder, Form, Record, ServerMessage, Tagged, client::Op, record::RecordBody,
+};
 use serde_json::{Value, json};
 use vectors::{Case, check, compare, hex, unhex};
 
@@ -17,12 +19,23 @@ fn messages() {
                  `records` and `history` carry it (side). Its form in postcard (a frame's body, without its length; of a record, \
                  all of it) and in JSON. A reader must read both as the same, a writer must write these bytes.";
     let mut cases = Vec::new();
-    cases.extend(examples::client().iter().map(|message| case("client", message)));
-    cases.extend(examples::server().iter().map(|message| case("server", message)));
+    cases.extend(
+        examples::client()
+            .iter()
+            .map(|message| case("client", message)),
+    );
+    cases.extend(
+        examples::server()
+            .iter()
+            .map(|message| case("server", message)),
+    );
     cases.extend(examples::records().iter().map(|record| {
         assert_eq!(Record::from_bytes(&record.to_bytes()).as_ref(), Ok(record));
         let json = serde_json::to_value(record).unwrap();
-        assert_eq!(serde_json::from_value::<Record>(json.clone()).unwrap(), *record);
+        assert_eq!(
+            serde_json::from_value::<Record>(json.clone()).unwrap(),
+            *record
+        );
         json!({ "side": "record", "postcard": hex(&record.to_bytes()), "json": json })
     }));
     compare("messages.json", &json!(about), cases);
@@ -53,18 +66,30 @@ fn each_form_of_a_message_gives_the_other() {
 }
 
 fn across<T: Tagged + Debug>(case: &mut Case) {
-    let from_postcard: T = Form::Postcard.decode(&unhex(&case.text("postcard"))).unwrap();
-    let from_json: T = Form::Json.decode(case.0["json"].to_string().as_bytes()).unwrap();
+    let from_postcard: T = Form::Postcard
+        .decode(&unhex(&case.text("postcard")))
+        .unwrap();
+    let from_json: T = Form::Json
+        .decode(case.0["json"].to_string().as_bytes())
+        .unwrap();
     case.gives("postcard", hex(&Form::Postcard.encode(&from_json).body()));
-    case.gives("json", serde_json::from_slice(&Form::Json.encode(&from_postcard).body()).unwrap());
+    case.gives(
+        "json",
+        serde_json::from_slice(&Form::Json.encode(&from_postcard).body()).unwrap(),
+    );
 }
 
 #[test]
 fn frames() {
     check("frames.json", |case| {
-        let (stream, limit) = (unhex(&case.text("stream")), case.number("limit").try_into().unwrap());
+        let (stream, limit) = (
+            unhex(&case.text("stream")),
+            case.number("limit").try_into().unwrap(),
+        );
         let (mut decoder, mut bodies) = (Decoder::new(limit), Vec::new());
-        let outcome = stream.iter().try_for_each(|byte| decoder.feed(&[*byte], |body| bodies.push(hex(body))));
+        let outcome = stream
+            .iter()
+            .try_for_each(|byte| decoder.feed(&[*byte], |body| bodies.push(hex(body))));
         case.gives("bodies", Value::Array(bodies));
         if let Err(e) = outcome {
             case.gives("too_large", json!(e.announced));

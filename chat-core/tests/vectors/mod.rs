@@ -2,7 +2,12 @@
 //!
 //! With `CHAT_WRITE_VECTORS=1` in the environment what comes out is written into the files instead of being compared: for a
 //! change of the protocol, and for new cases.
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "each test uses its part"
+)]
 
 use std::path::PathBuf;
 
@@ -13,17 +18,24 @@ pub struct Case(pub Map<String, Value>);
 
 impl Case {
     pub fn text(&self, name: &str) -> String {
-        self.0[name].as_str().unwrap_or_else(|| panic!("{name} is no text")).to_owned()
+        self.0[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("{name} is no text"))
+            .to_owned()
     }
 
     pub fn number(&self, name: &str) -> i64 {
-        self.0[name].as_i64().unwrap_or_else(|| panic!("{name} is no number"))
+        self.0[name]
+            .as_i64()
+            .unwrap_or_else(|| panic!("{name} is no number"))
     }
 
     pub fn bytes<const N: usize>(&self, name: &str) -> [u8; N] {
         let bytes = unhex(&self.text(name));
         let length = bytes.len();
-        bytes.try_into().unwrap_or_else(|_| panic!("{name} has {length} bytes"))
+        bytes
+            .try_into()
+            .unwrap_or_else(|_| panic!("{name} has {length} bytes"))
     }
 
     pub fn optional_bytes<const N: usize>(&self, name: &str) -> Option<[u8; N]> {
@@ -46,14 +58,22 @@ pub fn check(file: &str, work_out: impl Fn(&mut Case)) {
         work_out(&mut case);
         Value::Object(case.0)
     };
-    compare(file, &written["about"], cases.iter().map(work_out).collect());
+    compare(
+        file,
+        &written["about"],
+        cases.iter().map(work_out).collect(),
+    );
 }
 
 /// Compares a file with what it must be.
 pub fn compare(file: &str, about: &Value, cases: Vec<Value>) {
     if std::env::var_os("CHAT_WRITE_VECTORS").is_some() {
         let all = json!({ "about": about, "cases": cases });
-        std::fs::write(path(file), serde_json::to_string_pretty(&all).unwrap() + "\n").unwrap();
+        std::fs::write(
+            path(file),
+            serde_json::to_string_pretty(&all).unwrap() + "\n",
+        )
+        .unwrap();
         return;
     }
     let written = read(file);
@@ -62,7 +82,11 @@ pub fn compare(file: &str, about: &Value, cases: Vec<Value>) {
     for (number, (case, before)) in cases.iter().zip(before).enumerate() {
         assert_eq!(case, before, "{file}, case {number} counted from 0");
     }
-    assert_eq!(cases.len(), before.len(), "{file} has cases too many or too few");
+    assert_eq!(
+        cases.len(),
+        before.len(),
+        "{file} has cases too many or too few"
+    );
 }
 
 pub fn read(file: &str) -> Value {
@@ -70,7 +94,9 @@ pub fn read(file: &str) -> Value {
 }
 
 fn path(file: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/vectors").join(file)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs/vectors")
+        .join(file)
 }
 
 pub fn hex(bytes: &[u8]) -> Value {
@@ -79,5 +105,8 @@ pub fn hex(bytes: &[u8]) -> Value {
 
 pub fn unhex(text: &str) -> Vec<u8> {
     assert!(text.len().is_multiple_of(2), "half a byte");
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap())
+        .collect()
 }

@@ -52,13 +52,20 @@ struct Append {
 
 enum News {
     Append(Append),
-    Read { token: ReadToken, partition: Partition, query: Query },
+    Read {
+        token: ReadToken,
+        partition: Partition,
+        query: Query,
+    },
     Disconnected(usize),
 }
 
 impl World {
     pub(crate) fn new(config: Config) -> Self {
-        let now = Now { monotonic: Monotonic(0), wall: Wall(1_700_000_000_000) };
+        let now = Now {
+            monotonic: Monotonic(0),
+            wall: Wall(1_700_000_000_000),
+        };
         let (mut out, epoch) = (Outputs::new(), 1);
         let outbox_bytes = config.limits.outbox_bytes as usize;
         let hub = Hub::new(config, now, &mut out).expect("the limits are sound");
@@ -83,14 +90,31 @@ impl World {
 
     pub(crate) fn connect(&mut self, form: Form, stream: bool, address: u8) {
         // Slots of connections that are over are used again.
-        let slot = (0..).find(|slot| self.peers.iter().all(|peer| peer.over || peer.conn.slot != *slot));
+        let slot = (0..).find(|slot| {
+            self.peers
+                .iter()
+                .all(|peer| peer.over || peer.conn.slot != *slot)
+        });
         let slot = slot.expect("there are more slots than connections");
-        let generation = self.peers.iter().filter(|peer| peer.conn.slot == slot).count() as u32;
+        let generation = self
+            .peers
+            .iter()
+            .filter(|peer| peer.conn.slot == slot)
+            .count() as u32;
         let conn = ConnId { slot, generation };
         self.peers.push(Peer::new(conn, form, stream));
         let address = (address < 8).then(|| IpAddr::V4(Ipv4Addr::new(192, 0, 2, address % 2)));
-        let framing = if stream { Framing::Stream } else { Framing::Message };
-        self.input(Input::Connected { conn, address, framing, form });
+        let framing = if stream {
+            Framing::Stream
+        } else {
+            Framing::Message
+        };
+        self.input(Input::Connected {
+            conn,
+            address,
+            framing,
+            form,
+        });
     }
 
     pub(crate) fn say(&mut self, peer: usize, message: &ClientMessage) {
@@ -107,7 +131,11 @@ impl World {
 
     /// Whatever the hub had the driver end meanwhile is not heard any more.
     pub(crate) fn received(&mut self, conn: ConnId, bytes: &[u8]) {
-        if self.peers.iter().any(|peer| peer.conn == conn && !peer.over) {
+        if self
+            .peers
+            .iter()
+            .any(|peer| peer.conn == conn && !peer.over)
+        {
             self.input(Input::Received { conn, bytes });
         }
     }
@@ -128,7 +156,12 @@ impl World {
     /// What was held is appended now.
     pub(crate) fn release(&mut self) {
         let held = std::mem::take(&mut self.held).into_iter();
-        self.news.extend(held.map(|append| News::Append(Append { ending: Ending::Committed, ..append })));
+        self.news.extend(held.map(|append| {
+            News::Append(Append {
+                ending: Ending::Committed,
+                ..append
+            })
+        }));
         self.drive();
     }
 
@@ -140,9 +173,17 @@ impl World {
 
     /// News of a partition, as a log that several hubs share would bring them.
     pub(crate) fn news(&mut self, partition: Partition, after: u64) {
-        let query = Query { from: ReadFrom::After(after), records: 5, bytes: 2_000 };
+        let query = Query {
+            from: ReadFrom::After(after),
+            records: 5,
+            bytes: 2_000,
+        };
         let page = Ok(self.log.read(partition, query));
-        self.input(Input::Page { partition, token: None, page });
+        self.input(Input::Page {
+            partition,
+            token: None,
+            page,
+        });
     }
 
     pub(crate) fn shutdown(&mut self, restarting: bool) {
@@ -155,11 +196,18 @@ impl World {
         let mut calls = 0;
         while let Some(at) = self.hub.poll_timeout().filter(|at| *at <= end) {
             // What a timer leads to may be due at once, but not for ever.
-            calls = if at <= self.now.monotonic { calls + 1 } else { 0 };
+            calls = if at <= self.now.monotonic {
+                calls + 1
+            } else {
+                0
+            };
             assert!(calls < 1_000, "a timer that is due is not done");
             self.jump(at);
             self.hub.handle_timeout(self.now, &mut self.out);
-            assert!(self.hub.poll_timeout().is_none_or(|next| next > at), "a timer that is due was not done");
+            assert!(
+                self.hub.poll_timeout().is_none_or(|next| next > at),
+                "a timer that is due was not done"
+            );
             self.drive();
         }
         self.jump(end);
@@ -188,24 +236,45 @@ impl World {
                 if let Some(peer) = self.peer(conn) {
                     peer.told = true;
                 }
-                self.hub.handle_input(self.now, Input::Blocked { conn, place }, &mut self.out);
+                self.hub
+                    .handle_input(self.now, Input::Blocked { conn, place }, &mut self.out);
             }
             if blocked {
                 continue;
             }
             let half = self.outbox_bytes / 2;
-            let drained = self.peers.iter_mut().find(|peer| !peer.over && peer.flagged && peer.owed && peer.waiting <= half);
+            let drained = self
+                .peers
+                .iter_mut()
+                .find(|peer| !peer.over && peer.flagged && peer.owed && peer.waiting <= half);
             if let Some(peer) = drained {
                 peer.owed = false;
                 let conn = peer.conn;
-                self.hub.handle_input(self.now, Input::Drained { conn }, &mut self.out);
+                self.hub
+                    .handle_input(self.now, Input::Drained { conn }, &mut self.out);
                 continue;
             }
             match self.news.pop_front() {
                 Some(News::Append(append)) => self.append(append),
-                Some(News::Read { token, partition, query }) => {
-                    let page = if std::mem::take(&mut self.unreadable) { Err(LogUnavailable) } else { Ok(self.log.read(partition, query)) };
-                    self.hub.handle_input(self.now, Input::Page { partition, token: Some(token), page }, &mut self.out);
+                Some(News::Read {
+                    token,
+                    partition,
+                    query,
+                }) => {
+                    let page = if std::mem::take(&mut self.unreadable) {
+                        Err(LogUnavailable)
+                    } else {
+                        Ok(self.log.read(partition, query))
+                    };
+                    self.hub.handle_input(
+                        self.now,
+                        Input::Page {
+                            partition,
+                            token: Some(token),
+                            page,
+                        },
+                        &mut self.out,
+                    );
                 }
                 Some(News::Disconnected(peer)) => self.end(peer),
                 None => return,
@@ -226,7 +295,9 @@ impl World {
             Output::Fanout { to, place, frame } => {
                 let most = self.outbox_bytes;
                 for conn in to.iter() {
-                    let i = self.find(conn).expect("fan-outs go to connections that are there");
+                    let i = self
+                        .find(conn)
+                        .expect("fan-outs go to connections that are there");
                     let peer = &mut self.peers[i];
                     assert!(!peer.closing, "a fan-out to somebody who was told to go");
                     if peer.flagged && peer.told {
@@ -256,13 +327,37 @@ impl World {
                 self.peers[i].ended = true;
                 self.news.push_back(News::Disconnected(i));
             }
-            Output::Append { partition, expected, entries } => {
-                assert!(self.held.iter().all(|held| held.partition != partition), "two appends outstanding");
+            Output::Append {
+                partition,
+                expected,
+                entries,
+            } => {
+                assert!(
+                    self.held.iter().all(|held| held.partition != partition),
+                    "two appends outstanding"
+                );
                 let ending = std::mem::replace(&mut self.ending, Ending::Committed);
-                self.news.push_back(News::Append(Append { partition, expected, entries, ending }));
+                self.news.push_back(News::Append(Append {
+                    partition,
+                    expected,
+                    entries,
+                    ending,
+                }));
             }
-            Output::Read { token, partition, query } => self.news.push_back(News::Read { token, partition, query }),
-            Output::Snapshot { partition, at, state } => self.log.snapshot(partition, at, state),
+            Output::Read {
+                token,
+                partition,
+                query,
+            } => self.news.push_back(News::Read {
+                token,
+                partition,
+                query,
+            }),
+            Output::Snapshot {
+                partition,
+                at,
+                state,
+            } => self.log.snapshot(partition, at, state),
             Output::Forget { .. } | Output::Event(_) => {}
         }
     }
@@ -271,15 +366,25 @@ impl World {
         let partition = append.partition;
         let input = match append.ending {
             Ending::Held => return self.held.push_back(append),
-            Ending::Mismatch => Input::Refused { partition, why: AppendRefused::Mismatch },
-            Ending::Unavailable => Input::Refused { partition, why: AppendRefused::Unavailable },
-            Ending::UnknownLost => Input::Unknown { partition },
-            Ending::Committed | Ending::UnknownDone => match self.log.append(partition, append.expected, &append.entries) {
-                Appended::Committed(_) if matches!(append.ending, Ending::UnknownDone) => Input::Unknown { partition },
-                Appended::Committed(head) => Input::Committed { partition, head },
-                Appended::Refused(why) => Input::Refused { partition, why },
-                Appended::Unknown => Input::Unknown { partition },
+            Ending::Mismatch => Input::Refused {
+                partition,
+                why: AppendRefused::Mismatch,
             },
+            Ending::Unavailable => Input::Refused {
+                partition,
+                why: AppendRefused::Unavailable,
+            },
+            Ending::UnknownLost => Input::Unknown { partition },
+            Ending::Committed | Ending::UnknownDone => {
+                match self.log.append(partition, append.expected, &append.entries) {
+                    Appended::Committed(_) if matches!(append.ending, Ending::UnknownDone) => {
+                        Input::Unknown { partition }
+                    }
+                    Appended::Committed(head) => Input::Committed { partition, head },
+                    Appended::Refused(why) => Input::Refused { partition, why },
+                    Appended::Unknown => Input::Unknown { partition },
+                }
+            }
         };
         self.hub.handle_input(self.now, input, &mut self.out);
     }
@@ -294,14 +399,19 @@ impl World {
             self.left.insert(member, std::mem::take(&mut peer.rooms));
         }
         let conn = peer.conn;
-        self.hub.handle_input(self.now, Input::Disconnected { conn }, &mut self.out);
+        self.hub
+            .handle_input(self.now, Input::Disconnected { conn }, &mut self.out);
     }
 
     fn find(&self, conn: ConnId) -> Option<usize> {
-        self.peers.iter().position(|peer| peer.conn == conn && !peer.over)
+        self.peers
+            .iter()
+            .position(|peer| peer.conn == conn && !peer.over)
     }
 
     fn peer(&mut self, conn: ConnId) -> Option<&mut Peer> {
-        self.peers.iter_mut().find(|peer| peer.conn == conn && !peer.over)
+        self.peers
+            .iter_mut()
+            .find(|peer| peer.conn == conn && !peer.over)
     }
 }

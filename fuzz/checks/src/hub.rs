@@ -13,10 +13,13 @@ use chat_core::{
     wire::{
         ClientMessage, Form, Tagged, Unknown,
         client::{
-            Block, Create, Direct, Empty, Hello, History, HistoryFrom, InRoom, Join, List, Login, Members, Mute, Nick, OnPeer, Op,
-            Peer as Target, Ping, Proof, Register, Remove, Request, Resume, RoomRef, Send, SetPassword, SetRole, SetTopic, Versions,
+            Block, Create, Direct, Empty, Hello, History, HistoryFrom, InRoom, Join, List, Login,
+            Members, Mute, Nick, OnPeer, Op, Peer as Target, Ping, Proof, Register, Remove,
+            Request, Resume, RoomRef, Send, SetPassword, SetRole, SetTopic, Versions,
         },
-        record::{CipherKind, Content, HistoryPolicy, PasswordRecord, PresenceMode, Sealed, WrappedKey},
+        record::{
+            CipherKind, Content, HistoryPolicy, PasswordRecord, PresenceMode, Sealed, WrappedKey,
+        },
     },
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -34,12 +37,18 @@ const STEPS: usize = 300;
 /// in, in order, without holes and without repeats, and of no others.
 pub fn hub(bytes: &[u8]) {
     let mut bytes = Unstructured::new(bytes);
-    let mut run = Run { world: World::new(config().clone()), requests: 0, txns: 0 };
+    let mut run = Run {
+        world: World::new(config().clone()),
+        requests: 0,
+        txns: 0,
+    };
     for _ in 0..STEPS {
         if bytes.is_empty() {
             break;
         }
-        let Ok(step) = Step::arbitrary(&mut bytes) else { break };
+        let Ok(step) = Step::arbitrary(&mut bytes) else {
+            break;
+        };
         run.step(step);
     }
     run.finish();
@@ -54,17 +63,34 @@ struct Run {
 impl Run {
     fn step(&mut self, step: Step) {
         match step {
-            Step::Connect { json, stream, address } => {
-                self.world.connect(if json { Form::Json } else { Form::Postcard }, stream && !json, address);
+            Step::Connect {
+                json,
+                stream,
+                address,
+            } => {
+                self.world.connect(
+                    if json { Form::Json } else { Form::Postcard },
+                    stream && !json,
+                    address,
+                );
             }
-            Step::Hello { conn, who, nick, kept, back } => self.hello(conn, who, nick, kept, &back),
+            Step::Hello {
+                conn,
+                who,
+                nick,
+                kept,
+                back,
+            } => self.hello(conn, who, nick, kept, &back),
             Step::Ask { conn, txn, ask } => self.ask(conn, &txn, ask),
             Step::Ping { conn } => self.say(conn, &ClientMessage::Ping(Ping { nonce: 1 })),
             Step::Bye { conn } => self.say(conn, &ClientMessage::Bye(Empty {})),
             Step::Closed { conn } => self.say(conn, &ClientMessage::Closed(Empty {})),
             Step::Raw { conn, bytes } => {
                 if let Some(peer) = self.peer(conn) {
-                    let (conn, foul) = (self.world.peers[peer].conn, &mut self.world.peers[peer].foul);
+                    let (conn, foul) = (
+                        self.world.peers[peer].conn,
+                        &mut self.world.peers[peer].foul,
+                    );
                     *foul = true;
                     self.world.received(conn, &bytes);
                 }
@@ -84,11 +110,17 @@ impl Run {
             Step::Unreadable => self.world.unreadable = true,
             Step::Lost => self.world.lose_log(),
             Step::News { room, after } => {
-                let partition = if room == 0 { Partition::Directory } else { Partition::Room(self.room(room)) };
+                let partition = if room == 0 {
+                    Partition::Directory
+                } else {
+                    Partition::Room(self.room(room))
+                };
                 self.world.news(partition, after.into());
             }
             Step::Pass { tenths, long } => {
-                self.world.pass(Duration::from_millis(u64::from(tenths) * if long { 10_000 } else { 100 }));
+                self.world.pass(Duration::from_millis(
+                    u64::from(tenths) * if long { 10_000 } else { 100 },
+                ));
             }
             Step::Shutdown { restarting } => self.world.shutdown(restarting),
         }
@@ -111,7 +143,11 @@ impl Run {
         }
         for peer in &self.world.peers {
             let lasts = peer.member.is_some() && !peer.foul && !peer.closing && !peer.over;
-            assert!(!lasts || peer.asked.is_empty(), "never answered: {:?}", peer.asked);
+            assert!(
+                !lasts || peer.asked.is_empty(),
+                "never answered: {:?}",
+                peer.asked
+            );
             assert!(!lasts || !peer.flagged, "never taken up again");
         }
     }
@@ -125,8 +161,14 @@ impl Run {
             let place = match back {
                 Back::Nowhere => return None,
                 Back::WhereTheyWere => place,
-                Back::FurtherBack(by) => Place { seq: place.seq.saturating_sub((*by).into()), ..place },
-                Back::AnywhereElse { epoch, seq } => Place { epoch: (*epoch).into(), seq: (*seq).into() },
+                Back::Earlier(by) => Place {
+                    seq: place.seq.saturating_sub((*by).into()),
+                    ..place
+                },
+                Back::Elsewhere { epoch, seq } => Place {
+                    epoch: (*epoch).into(),
+                    seq: (*seq).into(),
+                },
             };
             Some((room, place))
         });
@@ -135,9 +177,20 @@ impl Run {
             there.claims = Some(member);
             there.presented = places.collect();
         }
-        let resume = there.presented.iter().map(|(room, place)| Resume { room: *room, place: *place }).collect();
+        let resume = there
+            .presented
+            .iter()
+            .map(|(room, place)| Resume {
+                room: *room,
+                place: *place,
+            })
+            .collect();
         // Whoever was refused tries again as the same; the hub answers a second hello by closing.
-        let secret = if there.claims == Some(member) { secret } else { return };
+        let secret = if there.claims == Some(member) {
+            secret
+        } else {
+            return;
+        };
         self.tell(
             peer,
             &ClientMessage::Hello(Hello {
@@ -173,20 +226,62 @@ impl Run {
     fn op(&mut self, peer: usize, ask: Ask) -> Op {
         let room = |room: u8| self.room(room);
         match ask {
-            Ask::List { after, limit } => Op::List(List { after: after.map(Into::into), limit: limit.into() }),
-            Ask::Nick { nick, label } => Op::Nick(Nick { nick: name(nick), label: if label { "group 3".to_owned() } else { String::new() } }),
-            Ask::Register { room: of } => Op::Register(Register { room: of.map(room), request: registration().1 }),
-            Ask::Create { name: named, cipher, key, since_joined, presence, password } => Op::Create(Create {
+            Ask::List { after, limit } => Op::List(List {
+                after: after.map(Into::into),
+                limit: limit.into(),
+            }),
+            Ask::Nick { nick, label } => Op::Nick(Nick {
+                nick: name(nick),
+                label: if label {
+                    "group 3".to_owned()
+                } else {
+                    String::new()
+                },
+            }),
+            Ask::Register { room: of } => Op::Register(Register {
+                room: of.map(room),
+                request: registration().1,
+            }),
+            Ask::Create {
+                name: named,
+                cipher,
+                key,
+                since_joined,
+                presence,
+                password,
+            } => Op::Create(Create {
                 name: named.map(name),
                 topic: String::new(),
-                cipher: pick(&[CipherKind::None, CipherKind::Caesar, CipherKind::StaticKey, CipherKind::RoomPassword], cipher),
+                cipher: pick(
+                    &[
+                        CipherKind::None,
+                        CipherKind::Caesar,
+                        CipherKind::StaticKey,
+                        CipherKind::RoomPassword,
+                    ],
+                    cipher,
+                ),
                 key: key.then_some(KeyId([7; 16])),
-                history: if since_joined { HistoryPolicy::SinceJoined } else { HistoryPolicy::All },
-                presence: pick(&[PresenceMode::Full, PresenceMode::Count, PresenceMode::Off], presence),
+                history: if since_joined {
+                    HistoryPolicy::SinceJoined
+                } else {
+                    HistoryPolicy::All
+                },
+                presence: pick(
+                    &[PresenceMode::Full, PresenceMode::Count, PresenceMode::Off],
+                    presence,
+                ),
                 password: password.then(|| self.password(peer)),
             }),
-            Ask::Login { room: of, right } => Op::Login(Login { room: RoomRef::Id(room(of)), ke1: login(right).1 }),
-            Ask::Join { room: of, by_number, proof } => {
+            Ask::Login { room: of, right } => Op::Login(Login {
+                room: RoomRef::Id(room(of)),
+                ke1: login(right).1,
+            }),
+            Ask::Join {
+                room: of,
+                by_number,
+                proof,
+            } => {
                 let proof = proof.then(|| self.proof(peer));
                 let room = match (by_number, of) {
                     (true, 0) => RoomRef::Lobby,
@@ -197,72 +292,162 @@ impl Run {
             }
             Ask::Leave { room: of } => Op::Leave(InRoom { room: room(of) }),
             Ask::Direct { to } => Op::Direct(Direct { to: whom(&to) }),
-            Ask::Send { room: of, action, form, length } => {
+            Ask::Send {
+                room: of,
+                action,
+                form,
+                length,
+            } => {
                 let text = "a".repeat(2 * usize::from(length));
-                let key = *self.world.peers[peer].keys.get(&room(of)).unwrap_or(&KeyId([7; 16]));
+                let key = *self.world.peers[peer]
+                    .keys
+                    .get(&room(of))
+                    .unwrap_or(&KeyId([7; 16]));
                 let content = match form % 4 {
                     0 | 1 => Content::Plain(text),
                     2 => Content::Caesar(text),
-                    _ => Content::Sealed(Sealed { key, data: text.into() }),
+                    _ => Content::Sealed(Sealed {
+                        key,
+                        data: text.into(),
+                    }),
                 };
-                Op::Send(Send { room: room(of), action, content })
+                Op::Send(Send {
+                    room: room(of),
+                    action,
+                    content,
+                })
             }
-            Ask::Members { room: of, after, limit } => {
-                Op::Members(Members { room: room(of), after: after.map(|who| MemberId::of(&secret(who))), limit: limit.into() })
-            }
-            Ask::History { room: of, from, seq, limit } => {
+            Ask::Members {
+                room: of,
+                after,
+                limit,
+            } => Op::Members(Members {
+                room: room(of),
+                after: after.map(|who| MemberId::of(&secret(who))),
+                limit: limit.into(),
+            }),
+            Ask::History {
+                room: of,
+                from,
+                seq,
+                limit,
+            } => {
                 let from = match from % 3 {
                     0 => HistoryFrom::Latest,
                     1 => HistoryFrom::Before(seq.into()),
                     _ => HistoryFrom::After(seq.into()),
                 };
-                Op::History(History { room: room(of), from, limit: limit.into() })
+                Op::History(History {
+                    room: room(of),
+                    from,
+                    limit: limit.into(),
+                })
             }
-            Ask::Topic { room: of, length } => Op::Topic(SetTopic { room: room(of), topic: "t".repeat(length.into()) }),
-            Ask::Role { room: of, target, role } => {
-                Op::Role(SetRole { room: room(of), target: whom(&target), role: pick(Role::ALL, role) })
-            }
-            Ask::Kick { room: of, target } => Op::Kick(Remove { room: room(of), target: whom(&target), reason: String::new() }),
-            Ask::Ban { room: of, target } => Op::Ban(Remove { room: room(of), target: whom(&target), reason: String::new() }),
-            Ask::Unban { room: of, target } => Op::Unban(OnPeer { room: room(of), target: whom(&target) }),
-            Ask::Mute { room: of, target, seconds } => {
-                Op::Mute(Mute { room: room(of), target: whom(&target), seconds: seconds.map(Into::into) })
-            }
-            Ask::Unmute { room: of, target } => Op::Unmute(OnPeer { room: room(of), target: whom(&target) }),
+            Ask::Topic { room: of, length } => Op::Topic(SetTopic {
+                room: room(of),
+                topic: "t".repeat(length.into()),
+            }),
+            Ask::Role {
+                room: of,
+                target,
+                role,
+            } => Op::Role(SetRole {
+                room: room(of),
+                target: whom(&target),
+                role: pick(Role::ALL, role),
+            }),
+            Ask::Kick { room: of, target } => Op::Kick(Remove {
+                room: room(of),
+                target: whom(&target),
+                reason: String::new(),
+            }),
+            Ask::Ban { room: of, target } => Op::Ban(Remove {
+                room: room(of),
+                target: whom(&target),
+                reason: String::new(),
+            }),
+            Ask::Unban { room: of, target } => Op::Unban(OnPeer {
+                room: room(of),
+                target: whom(&target),
+            }),
+            Ask::Mute {
+                room: of,
+                target,
+                seconds,
+            } => Op::Mute(Mute {
+                room: room(of),
+                target: whom(&target),
+                seconds: seconds.map(Into::into),
+            }),
+            Ask::Unmute { room: of, target } => Op::Unmute(OnPeer {
+                room: room(of),
+                target: whom(&target),
+            }),
             Ask::Password { room: of, fresh } => {
                 let of = room(of);
                 let known = self.world.peers[peer].keys.get(&of).copied();
                 let expected = known.filter(|_| fresh).unwrap_or(KeyId([9; 16]));
-                Op::Password(SetPassword { room: of, expected, password: self.password(peer), earlier: vec![wrapped(expected)] })
+                Op::Password(SetPassword {
+                    room: of,
+                    expected,
+                    password: self.password(peer),
+                    earlier: vec![wrapped(expected)],
+                })
             }
-            Ask::Block { room: of, blocked } => Op::Block(Block { room: room(of), blocked }),
-            Ask::Unknown { kind, body } => Op::Unknown(Unknown { kind, body: body.into() }),
+            Ask::Block { room: of, blocked } => Op::Block(Block {
+                room: room(of),
+                blocked,
+            }),
+            Ask::Unknown { kind, body } => Op::Unknown(Unknown {
+                kind,
+                body: body.into(),
+            }),
         }
     }
 
     /// The end of the registration begun first, or of none.
     fn password(&mut self, peer: usize) -> PasswordRecord {
         let registered = &mut self.world.peers[peer].registered;
-        let Some((credential, response)) = (!registered.is_empty()).then(|| registered.remove(0)) else {
-            return PasswordRecord { credential: CredentialId([0; 16]), upload: Bytes::new(), key: wrapped(KeyId([0; 16])) };
+        let Some((credential, response)) = (!registered.is_empty()).then(|| registered.remove(0))
+        else {
+            return PasswordRecord {
+                credential: CredentialId([0; 16]),
+                upload: Bytes::new(),
+                key: wrapped(KeyId([0; 16])),
+            };
         };
-        let (upload, _) = registration().0.finish(&mut rng(), &right(), &response, &Stretch::cheap()).expect("the server's answer is good");
-        PasswordRecord { credential, upload, key: wrapped(KeyId(credential.0)) }
+        let (upload, _) = registration()
+            .0
+            .finish(&mut rng(), &right(), &response, &Stretch::cheap())
+            .expect("the server's answer is good");
+        PasswordRecord {
+            credential,
+            upload,
+            key: wrapped(KeyId(credential.0)),
+        }
     }
 
     /// The end of the login begun last, or of none.
     fn proof(&mut self, peer: usize) -> Proof {
         let nothing = || Bytes::from(vec![0; 64]);
         let Some((credential, ke2)) = self.world.peers[peer].challenge.take() else {
-            return Proof { credential: CredentialId([0; 16]), ke3: nothing() };
+            return Proof {
+                credential: CredentialId([0; 16]),
+                ke3: nothing(),
+            };
         };
-        let ke3 = login(true).0.finish(&right(), &ke2, &Stretch::cheap()).map_or_else(|_| nothing(), |(ke3, _)| ke3);
+        let ke3 = login(true)
+            .0
+            .finish(&right(), &ke2, &Stretch::cheap())
+            .map_or_else(|_| nothing(), |(ke3, _)| ke3);
         Proof { credential, ke3 }
     }
 
     /// One of the connections that are there.
     fn peer(&self, conn: u8) -> Option<usize> {
-        let there: Vec<usize> = (0..self.world.peers.len()).filter(|i| !self.world.peers[*i].over).collect();
+        let there: Vec<usize> = (0..self.world.peers.len())
+            .filter(|i| !self.world.peers[*i].over)
+            .collect();
         let i = usize::from(conn).checked_rem(there.len())?;
         Some(there[i])
     }
@@ -270,7 +455,10 @@ impl Run {
     /// One of the rooms that there are, or one that there is not.
     fn room(&self, room: u8) -> RoomId {
         let rooms = &self.world.rooms;
-        rooms.get(usize::from(room) % (rooms.len() + 1)).copied().unwrap_or(RoomId([5; 16]))
+        rooms
+            .get(usize::from(room) % (rooms.len() + 1))
+            .copied()
+            .unwrap_or(RoomId([5; 16]))
     }
 
     fn say(&mut self, conn: u8, message: &ClientMessage) {
@@ -306,7 +494,10 @@ fn config() -> &'static Config {
         limits.page = 3;
         limits.hello_attempts = 3;
         limits.flood_refusals = 5;
-        limits.guesses_per_room = SlowRate { burst: 2, seconds: 30 };
+        limits.guesses_per_room = SlowRate {
+            burst: 2,
+            seconds: 30,
+        };
         config
     })
 }
@@ -324,11 +515,21 @@ fn registration() -> (ClientRegistration, Bytes) {
 }
 
 fn login(with_the_right_one: bool) -> (ClientLogin, Bytes) {
-    ClientLogin::start(&mut rng(), &if with_the_right_one { right() } else { Password::new("kondor") })
+    ClientLogin::start(
+        &mut rng(),
+        &if with_the_right_one {
+            right()
+        } else {
+            Password::new("kondor")
+        },
+    )
 }
 
 fn wrapped(id: KeyId) -> WrappedKey {
-    WrappedKey { id, wrapped: vec![1; 72].into() }
+    WrappedKey {
+        id,
+        wrapped: vec![1; 72].into(),
+    }
 }
 
 fn secret(who: u8) -> Secret {
@@ -338,7 +539,17 @@ fn secret(who: u8) -> Secret {
 fn name(nick: u8) -> String {
     match nick {
         0 => String::new(),
-        nick => ["ada", "bob", "cy", "Ada", "dоra", "dora", "two words", "\u{202e}eve"][usize::from(nick) % 8].to_owned(),
+        nick => [
+            "ada",
+            "bob",
+            "cy",
+            "Ada",
+            "dоra",
+            "dora",
+            "two words",
+            "\u{202e}eve",
+        ][usize::from(nick) % 8]
+            .to_owned(),
     }
 }
 

@@ -15,10 +15,31 @@ pub use self::{
     names::nick,
 };
 
-/// Every check, by the name of its corpus.
-pub const ALL: &[(&str, fn(&[u8]))] = &[
-    ("frame_decoder", frame_decoder),
-    ("message_decoder", message_decoder),
-    ("nick", nick),
-    ("hub", hub),
+/// One of the checks.
+#[derive(Clone, Copy, Debug)]
+pub struct Check {
+    /// The name of its target and of its corpus.
+    pub name: &'static str,
+    /// Panics if the library does not do with these bytes what it must.
+    pub run: fn(&[u8]),
+}
+
+/// Every check.
+pub const ALL: &[Check] = &[
+    Check {
+        name: "frame_decoder",
+        run: frame_decoder,
+    },
+    Check {
+        name: "message_decoder",
+        run: message_decoder,
+    },
+    Check {
+        name: "nick",
+        run: nick,
+    },
+    Check {
+        name: "hub",
+        run: hub,
+    },
 ];

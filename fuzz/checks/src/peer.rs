@@ -84,7 +84,10 @@ impl Peer {
         if !self.reads {
             self.waiting += frame.len();
         }
-        let message: ServerMessage = self.form.decode(&frame.body()).expect("the hub speaks its protocol");
+        let message: ServerMessage = self
+            .form
+            .decode(&frame.body())
+            .expect("the hub speaks its protocol");
         assert!(!self.closing, "a word after `closing`: {message:?}");
         self.closing = matches!(message, ServerMessage::Closing(_));
         if self.foul {
@@ -97,33 +100,68 @@ impl Peer {
                 self.member = self.claims;
             }
             ServerMessage::Ok(done) => {
-                assert_eq!(self.asked.remove(&done.id), Some(done.answer.kind()), "an answer to what was not asked");
+                assert_eq!(
+                    self.asked.remove(&done.id),
+                    Some(done.answer.kind()),
+                    "an answer to what was not asked"
+                );
                 match done.answer {
                     Answer::Create(view) | Answer::Join(view) | Answer::Direct(view) => {
                         self.see(&view, rooms);
                         self.rooms.entry(view.room).or_insert(view.place);
                     }
-                    Answer::Register(registered) => self.registered.push((registered.credential, registered.response)),
-                    Answer::Login(challenge) => self.challenge = Some((challenge.credential, challenge.ke2)),
-                    Answer::History(page) => {
-                        assert!(page.records.windows(2).all(|two| two[0].seq + 1 == two[1].seq), "a hole in the history");
-                        assert!(page.records.iter().all(|record| (page.oldest..=page.newest).contains(&record.seq)));
+                    Answer::Register(registered) => self
+                        .registered
+                        .push((registered.credential, registered.response)),
+                    Answer::Login(challenge) => {
+                        self.challenge = Some((challenge.credential, challenge.ke2))
                     }
-                    Answer::List(page) => rooms.extend(page.rooms.iter().map(|info| info.room).filter(|room| !rooms.contains(room)).collect::<Vec<_>>()),
+                    Answer::History(page) => {
+                        assert!(
+                            page.records
+                                .windows(2)
+                                .all(|two| two[0].seq + 1 == two[1].seq),
+                            "a hole in the history"
+                        );
+                        assert!(
+                            page.records
+                                .iter()
+                                .all(|record| (page.oldest..=page.newest).contains(&record.seq))
+                        );
+                    }
+                    Answer::List(page) => rooms.extend(
+                        page.rooms
+                            .iter()
+                            .map(|info| info.room)
+                            .filter(|room| !rooms.contains(room))
+                            .collect::<Vec<_>>(),
+                    ),
                     _ => {}
                 }
             }
-            ServerMessage::Error(failure) if failure.id == 0 => assert_eq!(self.member, None, "a refused hello of somebody welcome"),
-            ServerMessage::Error(failure) => assert!(self.asked.remove(&failure.id).is_some(), "an answer to what was not asked"),
+            ServerMessage::Error(failure) if failure.id == 0 => {
+                assert_eq!(self.member, None, "a refused hello of somebody welcome")
+            }
+            ServerMessage::Error(failure) => assert!(
+                self.asked.remove(&failure.id).is_some(),
+                "an answer to what was not asked"
+            ),
             ServerMessage::Entered(entered) => {
                 self.see(&entered.view, rooms);
                 let room = entered.view.room;
-                let place = if entered.resumed { self.presented.remove(&room).expect("it said where it was") } else { entered.view.place };
+                let place = if entered.resumed {
+                    self.presented.remove(&room).expect("it said where it was")
+                } else {
+                    entered.view.place
+                };
                 self.rooms.insert(room, place);
             }
             ServerMessage::Records(records) => self.follow(&records),
             ServerMessage::Presence(presence) => {
-                assert!(self.rooms.contains_key(&presence.room), "told who is in a room that it is not in");
+                assert!(
+                    self.rooms.contains_key(&presence.room),
+                    "told who is in a room that it is not in"
+                );
             }
             ServerMessage::Removed(removed) => {
                 self.rooms.remove(&removed.room);
@@ -145,7 +183,10 @@ impl Peer {
     /// Records come only of rooms it is in, in order, without holes and without repeats.
     fn follow(&mut self, records: &Records) {
         for record in &records.records {
-            let cursor = self.rooms.get_mut(&records.room).expect("records of a room that it is in");
+            let cursor = self
+                .rooms
+                .get_mut(&records.room)
+                .expect("records of a room that it is in");
             assert_eq!(cursor.epoch, records.epoch, "records of another epoch");
             assert_eq!(cursor.seq + 1, record.seq, "a hole or a repeat");
             cursor.seq = record.seq;
