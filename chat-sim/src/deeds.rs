@@ -235,6 +235,8 @@ impl World {
                         failure.code,
                         ErrorCode::TooOld | ErrorCode::UnknownRequest | ErrorCode::BadRequest | ErrorCode::MessageTooLarge | ErrorCode::RateLimited | ErrorCode::Busy | ErrorCode::Unavailable
                     );
+                    // Names change hands: one may whisper to oneself.
+                    let own = own && !matches!(asked.command, Command::Direct { .. });
                     self.book.check("the client makes no mistakes of its own", !own, || format!("client {client}: {asked:?}: {failure:?}"));
                 }
                 if let (Some(text), Command::Send { room, .. }) = (&asked.text, &asked.command) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_core::{
-    id::{MemberId, Place, RoomId},
+    id::{MemberId, Partition, Place, RoomId},
     wire::{
         ClientMessage, Record, ServerMessage, Tagged,
         client::Op,
@@ -104,7 +104,7 @@ impl Line {
                 let known = asked.as_ref().is_some_and(|asked| asked.kind == done.answer.kind());
                 book.check("a request has one answer", known, || format!("to {me}: {done:?}"));
                 if let Some(asked) = asked {
-                    self.answered(&asked, &done.answer, truth, book);
+                    self.answered(&asked, &done.answer, truth, log, book);
                 }
             }
             ServerMessage::Error(failure) if failure.id == 0 => {
@@ -129,11 +129,11 @@ impl Line {
                         book.saw("a room resumed with something missed");
                     }
                 } else if let Some(at) = self.rooms.insert(room, place) {
-                    let gone = at.epoch != place.epoch || truth.lives(room) > 1 || log.oldest(chat_core::id::Partition::Room(room)) > at.seq + 1;
+                    let gone = at.epoch != place.epoch || truth.lives(room) > 1 || log.oldest(Partition::Room(room)) > at.seq + 1;
                     book.check("told anew only where something is gone", gone, || format!("{me} was at {at:?} of {room}, told {place:?}"));
                     book.saw("a room told anew to somebody in it");
                 } else if let Some(at) = self.presented.get(&room) {
-                    let trimmed = log.oldest(chat_core::id::Partition::Room(room)) > at.seq + 1;
+                    let trimmed = log.oldest(Partition::Room(room)) > at.seq + 1;
                     book.saw(if trimmed { "a presented place that is trimmed" } else { "a presented place that is gone" });
                 }
             }
@@ -214,7 +214,7 @@ impl Line {
         });
     }
 
-    fn answered(&mut self, asked: &Asked, answer: &Answer, truth: &Truth, book: &mut Book) {
+    fn answered(&mut self, asked: &Asked, answer: &Answer, truth: &Truth, log: &Log, book: &mut Book) {
         let me = self.member;
         match answer {
             Answer::Join(view) | Answer::Create(view) | Answer::Direct(view) => {
@@ -245,7 +245,8 @@ impl Line {
                 book.check("what is acknowledged stands in the log", same, || format!("{me}: {asked:?} is acknowledged at {place:?} of {room}, where {stands:?}"));
                 if asked.kind == 7 {
                     if let Some(at) = self.rooms.remove(&room) {
-                        book.check("the answer to a leave comes after the records", at == place, || format!("{me} is at {at:?} of {room} and left at {place:?}"));
+                        let trimmed = log.oldest(Partition::Room(room)) > at.seq + 1;
+                        book.check("the answer to a leave comes after the records", at == place || trimmed, || format!("{me} is at {at:?} of {room} and left at {place:?}"));
                     }
                 }
             }

@@ -46,6 +46,8 @@ pub(crate) struct Peer {
     /// An earlier life of this member may still be on its way somewhere.
     has_past: bool,
     pub(crate) said: u32,
+    /// Hellos that were refused.
+    refused: u32,
     pub(crate) rng: Rng,
 }
 
@@ -73,6 +75,7 @@ impl Peer {
             leaving: false,
             has_past: false,
             said: 0,
+            refused: 0,
             rng: Rng::new(seed, 1_000_000 + u64::from(index)),
         }
     }
@@ -91,6 +94,7 @@ impl World {
         let mut config = ClientConfig::new(peer.nick.clone(), secret, peer.rng.bytes32());
         config.kept = peer.kept;
         config.stretch = Stretch::cheap();
+        config.bug = self.bug;
         peer.client = Some(Box::new(Client::new(config)));
         peer.told = Told::default();
         peer.ended = None;
@@ -498,6 +502,7 @@ impl World {
             ClientEvent::HelloRefused(failure) => {
                 self.book.saw("a hello refused");
                 let peer = &mut self.peers[client];
+                peer.refused += 1;
                 let nick = format!("n{client}x{}", peer.rng.below(100_000));
                 let after = *peer.rng.pick(&[10 * MS, 2 * SECOND, 12 * SECOND]);
                 let after = if self.calm { 10 * MS } else { after };
@@ -513,12 +518,13 @@ impl World {
                     Ended::CannotConnect => peer.told.welcomes == 0,
                     Ended::Closed(reason) if reason.reconnect() => peer.told.welcomes == 0,
                     Ended::Closed(CloseReason::Replaced) => peer.has_past,
+                    Ended::Closed(CloseReason::TooManyAttempts) => peer.refused >= 10,
                     Ended::Closed(_) | Ended::ProtocolError(_) => false,
                 };
                 let (life, after) = (peer.life + 1, peer.rng.between(100 * MS, 3 * SECOND));
                 peer.ended = Some(ended.clone());
                 self.book.check("no client ends without a cause", cause, || format!("client {client}: {ended:?}"));
-                if matches!(ended, Ended::CannotConnect | Ended::Closed(CloseReason::Restarting | CloseReason::Resync)) {
+                if matches!(ended, Ended::CannotConnect | Ended::Closed(CloseReason::Restarting | CloseReason::Resync | CloseReason::TooManyAttempts)) {
                     self.soon(after, Happening::StartAgain(client, life));
                 }
             }

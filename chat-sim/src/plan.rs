@@ -27,8 +27,6 @@ pub struct Shape {
     pub memory: bool,
     /// Records that the log keeps of each partition.
     pub keep: u32,
-    /// Records after which a hub writes a snapshot.
-    pub snapshot_every: u64,
     pub outbox_bytes: u32,
     pub grace_ms: u32,
     pub membership_ms: u32,
@@ -193,7 +191,6 @@ impl Plan {
             lobby: !rng.chance(100),
             memory: hubs == 1 && rng.chance(250),
             keep: *rng.pick(&[4, 16, 64, 1_000]),
-            snapshot_every: *rng.pick(&[4, 16, 256]),
             outbox_bytes: *rng.pick(&[4_096, 6_000, 16_384]),
             grace_ms: *rng.pick(&[500, 3_000, 10_000]),
             membership_ms: *rng.pick(&[2_000, 20_000, 3_600_000]),

@@ -298,7 +298,7 @@ impl Directory {
         self.people.get(&member)
     }
 
-    pub(crate) fn holds_nick(&self, member: MemberId) -> bool {
+    fn holds_nick(&self, member: MemberId) -> bool {
         self.people.get(&member).is_some_and(|person| person.lease.is_some())
     }
 

@@ -88,16 +88,21 @@ impl World {
             if there.presence == PresenceMode::Full {
                 let truly: BTreeMap<MemberId, &str> = there
                     .members()
-                    .filter(|member| directory.holds_nick(*member))
-                    .filter_map(|member| Some((member, directory.person(member)?.nick.as_str())))
+                    .filter_map(|member| Some((member, directory.person(member)?)))
+                    .filter(|(_, person)| person.lease.is_some() && person.rooms.contains(room))
+                    .map(|(member, person)| (member, person.nick.as_str()))
                     .collect();
-                let told: Option<BTreeMap<MemberId, &str>> = inside.here.as_ref().map(|here| here.iter().map(|(member, nick)| (*member, nick.as_str())).collect());
+                // Who was forgotten meanwhile, and is a member all the same, may be told of or not.
+                let is_known = |member: &MemberId| directory.person(*member).is_some_and(|person| person.rooms.contains(room));
+                let told: Option<BTreeMap<MemberId, &str>> = inside.here.as_ref().map(|here| here.iter().filter(|(member, _)| is_known(member)).map(|(member, nick)| (*member, nick.as_str())).collect());
                 self.book.check("everybody sees who is there", told.as_ref() == Some(&truly), || format!("client {client}: {room}: {told:?} where {truly:?}"));
             }
         }
         for (room, _, there) in self.truth.rooms_now() {
             let indexed = directory.person(me).is_some_and(|person| person.rooms.contains(&room));
-            if there.member_since(me).is_some() && (indexed || self.truth.directory_is_whole()) {
+            // A conversation of two lasts longer than the memory of it, and is found again by asking.
+            let remembered = indexed || there.kind != Some(RoomKind::Private);
+            if there.member_since(me).is_some() && remembered && self.truth.directory_is_whole() {
                 // A group that never got its number is nobody's.
                 let listed = there.kind != Some(RoomKind::Group) || directory.groups.contains(&room);
                 let inside = peer.told.rooms.contains_key(&room);

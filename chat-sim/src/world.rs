@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chat_core::{
+    bugs::Bug,
     client::Work,
     hub::{Config, Input, ReadToken},
     id::{Partition, Place},
@@ -101,10 +102,12 @@ pub(crate) struct World {
     /// The states of partitions as hubs told them, by place.
     pub(crate) agreed: BTreeMap<(Partition, u64, u64), u64>,
     done: bool,
+    /// What the hubs and clients here do wrong on purpose.
+    pub(crate) bug: Option<Bug>,
 }
 
 impl World {
-    pub(crate) fn new(plan: &Plan, traced: bool) -> Self {
+    pub(crate) fn new(plan: &Plan, bug: Option<Bug>, traced: bool) -> Self {
         let seed = plan.seed;
         let mut rng = Rng::new(seed, 1);
         let secret = ServerSecret::generate(&mut chacha(&mut rng));
@@ -131,6 +134,7 @@ impl World {
             refused: BTreeSet::new(),
             agreed: BTreeMap::new(),
             done: false,
+            bug,
             plan: plan.clone(),
         };
         for hub in 0..world.nodes.len() {
@@ -391,7 +395,7 @@ impl World {
 }
 
 /// The configuration of a hub in this world.
-pub(crate) fn config(shape: &Shape, secret: &ServerSecret, node: u64, seed: [u8; 32]) -> Config {
+pub(crate) fn config(shape: &Shape, secret: &ServerSecret, node: u64, seed: [u8; 32], bug: Option<Bug>) -> Config {
     let mut limits = Limits::default();
     let ms = |ms: u32| core::time::Duration::from_millis(ms.into());
     limits.message_bytes = 1_024;
@@ -405,6 +409,7 @@ pub(crate) fn config(shape: &Shape, secret: &ServerSecret, node: u64, seed: [u8;
     let mut config = Config::new(secret.clone(), node, seed);
     config.limits = limits;
     config.alone = shape.hubs == 1;
+    config.bug = bug;
     if !shape.lobby {
         config.lobby = None;
     }

@@ -336,7 +336,7 @@ impl Requests {
     /// their way still, of which the server knows nothing yet. They are not used again.
     pub(super) fn continues(&mut self, room: RoomId, last_txn: u64, earlier: bool) {
         let unknown = !self.rooms.contains_key(&room);
-        self.seen(room, if unknown && (earlier || last_txn > 1) { last_txn + WINDOW } else { last_txn });
+        self.seen(room, if unknown && last_txn > u64::from(!earlier) { last_txn + WINDOW } else { last_txn });
     }
 
     /// This number of a room is used.

@@ -2,6 +2,7 @@
 
 use super::{Hub, event::Event, io::{Output, Outputs}};
 use crate::{
+    bugs::Bug,
     id::{ConnId, RoomId},
     time::Now,
     wire::{
@@ -36,6 +37,9 @@ impl Hub {
 
     /// Answers with the record that a request became.
     pub(super) fn answer_committed(&mut self, origin: Origin, committed: Committed, out: &mut Outputs) {
+        if self.has(Bug::AnswerTwice) && origin.kind == 12 {
+            self.answer(origin, Answer::Topic(committed), out);
+        }
         let answer = match origin.kind {
             7 => Answer::Leave(committed),
             9 => Answer::Send(committed),
@@ -83,6 +87,9 @@ impl Hub {
         let Some(guest) = self.sessions.guest_mut(conn) else { return };
         let member = guest.member;
         let mut parked = guest.parked.remove(&room).unwrap_or_default();
+        if self.has(Bug::ForgetWhatWaitsForAJoin) {
+            return;
+        }
         while let Some(request) = parked.pop_front() {
             self.dispatch(now, conn, member, request, out);
             // Another join: the rest waits for that one.

@@ -12,6 +12,7 @@ use super::{
     session::{Lag, Lagging},
 };
 use crate::{
+    bugs::Bug,
     id::{ConnId, Partition, Place, RoomId, Seq},
     log::{LogUnavailable, Page, Query, ReadFrom},
     time::Now,
@@ -60,7 +61,8 @@ impl Hub {
             // It is told who is here when it is there.
             lagging.words = None;
         }
-        self.set_lag(conn, id, Lag { announce: true, ..Lag::after(at.seq) });
+        let at = if self.has(Bug::SkipOneOnResume) { at.seq + 1 } else { at.seq };
+        self.set_lag(conn, id, Lag { announce: true, ..Lag::after(at) });
         self.catch_up(conn, out);
     }
 
@@ -160,7 +162,7 @@ impl Hub {
         };
         if page.oldest > lag.next {
             // What it missed is not kept any more.
-            if lag.farewell.is_none() {
+            if lag.farewell.is_none() && !self.has(Bug::ForgetThatAReaderMissedWhatIsTrimmed) {
                 self.announce(id, conn, false, out);
             }
             self.set_lag(conn, id, Lag { farewell: lag.farewell, ..Lag::after(last) });
@@ -186,7 +188,7 @@ impl Hub {
         }
         self.set_lag(conn, id, Lag { next, announce: false, farewell: lag.farewell });
         // The driver says when there is room for more; after the last piece none is needed.
-        let go_on = missed.is_empty() || !self.misses_something(conn);
+        let go_on = self.has(Bug::FillAnOutboxWithoutEnd) || missed.is_empty() || !self.misses_something(conn);
         if let Some(lagging) = self.lagging(conn) {
             lagging.drained = go_on;
         }

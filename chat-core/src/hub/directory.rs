@@ -10,6 +10,7 @@ use super::{
     session::Phase,
 };
 use crate::{
+    bugs::Bug,
     id::{ConnId, CredentialId, MemberId, Partition, RoomId},
     log::{LogUnavailable, Page},
     state::{
@@ -74,8 +75,9 @@ impl Hub {
         }
         let mut settled = Vec::new();
         let mut draft = Draft::default();
+        let early = self.has(Bug::FreeANickTooEarly);
         let (online, sessions, config) = (&self.online, &self.sessions, &self.config);
-        let with = Surroundings { limits: &config.limits, node: config.node, alone: config.alone, online: &|member| online.contains_key(&member) };
+        let with = Surroundings { limits: &config.limits, node: config.node, alone: config.alone, online: &|member| !early && online.contains_key(&member) };
         let want = self.directory.batch(|state, seq, proposal: Proposal| {
             // Whoever has gone meanwhile takes no nick: it may have come in elsewhere.
             if let Then::Welcome { conn, .. } = proposal.then
@@ -245,7 +247,10 @@ impl Hub {
                 let (nick, label) = (self.directory.state.nick(member).to_owned(), self.directory.state.label(member).to_owned());
                 self.answer(origin, Answer::Nick(Named { nick, label }), out);
             }
-            Then::Join { origin, room, txn, proved } => {
+            Then::Join { origin, room, txn, mut proved } => {
+                if self.has(Bug::ApplyAStalePasswordProof) && proved.is_some() {
+                    proved = self.rooms.get(&room).and_then(|room| Some(room.pipe.state.about.as_ref()?.password.as_ref()?.credential));
+                }
                 let then = rooms::Then::Answer { origin };
                 let proposal = rooms::Proposal { author: member, txn, ask: room::Ask::Join { proved }, then };
                 self.with_room(now, room, Task::Propose(Box::new(proposal)), out);

@@ -15,6 +15,7 @@ use super::{
     timers::Timer,
 };
 use crate::{
+    bugs::Bug,
     id::{ConnId, MemberId, Partition, Place, RoomId, Seq},
     log::{LogUnavailable, Page},
     state::{
@@ -178,7 +179,14 @@ impl Hub {
         }
     }
 
-    pub(super) fn propose(&mut self, now: Now, id: RoomId, proposal: Proposal, out: &mut Outputs) {
+    pub(super) fn propose(&mut self, now: Now, id: RoomId, mut proposal: Proposal, out: &mut Outputs) {
+        if self.has(Bug::AcknowledgeBeforeCommit)
+            && let (Ask::Topic(_) | Ask::Send { .. }, Some(origin), Some(room)) = (&proposal.ask, proposal.then.origin(), self.rooms.get(&id))
+        {
+            let place = Place { seq: room.pipe.place.seq + 1, ..room.pipe.place };
+            proposal.then = Then::Nothing;
+            self.answer_committed(origin, Committed { place }, out);
+        }
         if let Some(room) = self.rooms.get_mut(&id) {
             room.pipe.propose(proposal);
             self.pump_room(now, id, out);
@@ -195,6 +203,8 @@ impl Hub {
             }
             return;
         }
+        let forgetful = self.has(Bug::DropTheDedupe);
+        let Some(room) = self.rooms.get_mut(&id) else { return };
         let mut settled = Vec::new();
         let mut draft = Draft::default();
         let directory = &self.directory.state;
@@ -210,7 +220,8 @@ impl Hub {
                 unlisted.push((proposal.author, then));
                 return Judged::Settled;
             }
-            match state.judge(&mut draft, &with, proposal.author, proposal.txn, &proposal.ask) {
+            let known_as = if forgetful { 0 } else { proposal.txn };
+            match state.judge(&mut draft, &with, proposal.author, known_as, &proposal.ask) {
                 Verdict::Accept(bodies) => {
                     let record = |(seq, (member, body)): (Seq, (MemberId, RecordBody))| Record {
                         seq,
@@ -248,10 +259,15 @@ impl Hub {
     }
 
     pub(super) fn room_page(&mut self, now: Now, id: RoomId, token: Option<ReadToken>, page: Result<Page, LogUnavailable>, out: &mut Outputs) {
+        let stubborn = self.has(Bug::KeepTheEpochAfterALostTail);
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let mut taken = Vec::new();
         let mut failed = Vec::new();
         let result = match page {
+            Ok(mut page) if stubborn && room.pipe.is_live() => {
+                page.head.epoch = room.pipe.place.epoch;
+                room.pipe.page(token, page, &mut taken).map_err(|e| e.to_string())
+            }
             Ok(page) => room.pipe.page(token, page, &mut taken).map_err(|e| e.to_string()),
             Err(e) => {
                 failed = room.pipe.unreadable(token);
@@ -406,7 +422,6 @@ impl Hub {
         self.tell_operator(id, record, out);
         match &record.body {
             RecordBody::Created(created) if created.kind == RoomKind::Private => {
-                created.members.iter().for_each(|person| self.count_here(id, person.member, true));
                 for person in &created.members {
                     self.count_here(id, person.member, true);
                 }
@@ -467,7 +482,8 @@ impl Hub {
             }
         }
         let place = Place { epoch: self.rooms.get(&id).map_or(0, |room| room.pipe.place.epoch), seq: record.seq };
-        if let Some(conn) = self.online.get(&member).copied() {
+        let deaf = self.has(Bug::DeliverToSomebodyJustKicked) && matches!(record.body, RecordBody::Kicked(_));
+        if let Some(conn) = self.online.get(&member).copied().filter(|_| !deaf) {
             let origin = proposal.filter(|_| member == record.member).and_then(|proposal| proposal.then.origin());
             let answer = origin.map(|origin| (origin, Committed { place }));
             self.detach(now, id, conn, place, answer, out);
