@@ -688,6 +688,11 @@ fn run(hubs: usize, steps: &[Step]) {
     }
     for step in steps {
         model.step(step);
+        if hubs > 1 {
+            // What one hub appended the other hears of soon, unless its reads are held.
+            (0..hubs).for_each(|hub| model.news(hub, 2));
+            model.look();
+        }
     }
     model.settle();
     model.check();

@@ -52,6 +52,8 @@ pub(super) struct Room {
     unload_armed: bool,
     /// The log lost its end, and with it perhaps departures that the directory knows of.
     lost: bool,
+    /// Somebody here is to be told when it begins, elsewhere.
+    awaited: bool,
 }
 
 /// Something to be done with a room that is loaded.
@@ -113,6 +115,7 @@ impl Room {
             presence_armed: false,
             unload_armed: false,
             lost: false,
+            awaited: false,
         }
     }
 
@@ -702,6 +705,9 @@ impl Hub {
     /// Takes a member into a room it is in, if it is connected and does not know.
     fn find(&mut self, id: RoomId, member: MemberId, out: &mut Outputs) {
         let Some(conn) = self.online.get(&member).copied() else { return };
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.awaited = room.pipe.state.about.is_none();
+        }
         if self.sessions.guest(conn).is_some_and(|guest| !guest.rooms.contains_key(&id)) {
             self.enter(id, conn, member, None, out);
         }
@@ -880,7 +886,8 @@ impl Hub {
         if !room.audience.is_empty() {
             return;
         }
-        if !room.pipe.is_idle() || !room.waiting.is_empty() {
+        let awaited = room.awaited && room.pipe.state.about.is_none();
+        if awaited || !room.pipe.is_idle() || !room.waiting.is_empty() {
             return self.arm_unload(now, id);
         }
         if let Some((at, state)) = room.pipe.snapshot(true) {
