@@ -566,7 +566,11 @@ impl Hub {
             (Then::Nothing, Ask::Expire) => {
                 // Not a member (any more): the directory need not know it any longer, unless it came back.
                 let member = proposal.author;
-                if !self.directory.state.holds_nick(member) {
+                if self.directory.state.holds_nick(member) {
+                    // It is back, and perhaps the directory had forgotten it.
+                    self.keep_listed(id, member);
+                    self.pump_directory(now, out);
+                } else {
                     let ask = state::directory::Ask::Exit(id);
                     self.directory.propose(directory::Proposal { member, txn: 0, ask, then: directory::Then::Nothing });
                     self.pump_directory(now, out);
@@ -670,6 +674,9 @@ impl Hub {
         let state = &room.pipe.state;
         if !state.members.contains_key(&member) {
             let about = state.about.is_some();
+            if let Some(room) = self.rooms.get_mut(&id) {
+                room.awaited = !about;
+            }
             self.tell_removed(id, conn, out);
             // A room without a first record may be about to begin; one that has begun has told who is in it.
             if about {
