@@ -10,7 +10,7 @@ use chat_core::{
         Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command,
         CommandError, Create, Ended, EnteredHow, Outcome, RoomCipher, RoomKey, Ticket,
     },
-    hub::{Framing, Input},
+    hub::{Framing, Input, RoomLabel},
     id::{ConnId, RoomId},
     password::{Password, Stretch},
     wire::{
@@ -346,6 +346,10 @@ fn a_room_with_a_password() {
     );
     let wrong = together.done(1, join(RoomRef::Number(0), Some("codfish"), None));
     assert_eq!(wrong, Err(CommandError::WrongPassword));
+    let told = |event: &&chat_core::hub::Event| {
+        matches!(event, chat_core::hub::Event::WrongPassword { room: RoomLabel::Number(0), nick } if nick == "Bela")
+    };
+    assert_eq!(together.world.events.iter().filter(told).count(), 1);
     together.room(1, join(RoomRef::Number(0), Some("swordfish"), None));
     together.done(0, say(room, "one")).expect("said");
 

@@ -373,7 +373,11 @@ impl Client {
             .unwrap_or_default();
         keys.merge(exchange::unlock(&job.stage, &view));
         keys.merge(Keys::of(given.as_ref()));
-        let Err(error) = check_keys(&view, &keys, given.as_ref()) else {
+        let checked = match &job.stage {
+            Stage::Disproved { .. } => Err(CommandError::WrongPassword),
+            _ => check_keys(&view, &keys, given.as_ref()),
+        };
+        let Err(error) = checked else {
             self.enter(&view, keys, out);
             return self.finish(lane, job, Ok(Outcome::Room(view)), out);
         };
@@ -392,7 +396,7 @@ impl Client {
     /// The client is in a room by a command. A view of a room that it is in already may be ahead of the records, so
     /// the cursor stays where it is.
     fn enter(&mut self, view: &RoomView, keys: Keys, out: &mut ClientOutputs) {
-        self.requests.seen(view.room, view.last_txn);
+        self.requests.continues(view.room, view.last_txn, false);
         if let Some(room) = self.rooms.get_mut(&view.room) {
             room.look(view);
             room.keys.merge(keys);
@@ -421,7 +425,8 @@ impl Client {
         let Some((lane, mut job)) = self.requests.answered(failure.id, false) else {
             return;
         };
-        if is_for_later(failure.code) {
+        let disproved = matches!(job.stage, Stage::Disproved { .. });
+        if is_for_later(failure.code) && !disproved {
             job.refusals += 1;
             let until = now + requests::patience(job.refusals, failure.retry_after);
             if failure.code == ErrorCode::RateLimited {
@@ -462,6 +467,7 @@ impl Client {
                 return self.requests.put_back(lane, job);
             }
             ErrorCode::WrongPassword => CommandError::WrongPassword,
+            _ if disproved => CommandError::WrongPassword,
             // It may have been done before the connection broke.
             ErrorCode::TooOld if job.doubt => CommandError::Unknown,
             ErrorCode::NotMember | ErrorCode::UnknownRoom

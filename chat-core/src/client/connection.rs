@@ -75,6 +75,10 @@ pub(super) struct Connection {
     decoder: Decoder,
     /// Whether any connection has been welcomed; until then nothing is tried again.
     pub(super) ever_welcomed: bool,
+    /// A hello went out on this connection, and nothing was said to it yet.
+    pub(super) greeted: bool,
+    /// That was so on a connection that is lost: its hello may yet be taken for this member coming anew.
+    pub(super) ghost: bool,
     /// Whether this one has.
     pub(super) welcomed: bool,
     /// Rooms that were presented or announced and of which nothing was said yet.
@@ -97,6 +101,8 @@ impl Connection {
             framing: Framing::Stream,
             decoder: Decoder::new(SERVER_FRAME_BYTES),
             ever_welcomed: false,
+            greeted: false,
+            ghost: false,
             welcomed: false,
             awaited: BTreeSet::new(),
             tries: 0,
@@ -133,6 +139,7 @@ impl Connection {
         self.form = form;
         self.decoder = Decoder::new(SERVER_FRAME_BYTES);
         self.welcomed = false;
+        self.ghost |= core::mem::take(&mut self.greeted);
         self.awaited.clear();
         self.pinged = None;
         self.said = now;
@@ -147,6 +154,7 @@ impl Connection {
         self.phase = Phase::Greeting {
             until: now + GREETING,
         };
+        self.greeted = true;
     }
 
     /// The server has taken the client in.
@@ -158,6 +166,7 @@ impl Connection {
     ) {
         self.phase = Phase::Up;
         self.ever_welcomed = true;
+        self.greeted = false;
         self.welcomed = true;
         self.awaited = awaited;
         self.tries = 0;

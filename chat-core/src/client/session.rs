@@ -134,6 +134,7 @@ impl Client {
                 .drop_it(now, Then::Retry { not_before }, out);
         }
         self.connection.phase = Phase::Refused;
+        self.connection.greeted = false;
         out.push(ClientOutput::Event(ClientEvent::HelloRefused(failure)));
     }
 
@@ -148,6 +149,10 @@ impl Client {
                 if matches!(reason, CloseReason::HandshakeTimeout | CloseReason::Idle) =>
             {
                 Then::Park
+            }
+            // It may be this very client that came in anew: by a hello of a connection that it has lost since.
+            Phase::Up if reason == CloseReason::Replaced && core::mem::take(&mut self.connection.ghost) => {
+                Then::Retry { not_before: Duration::ZERO }
             }
             _ if closing.reconnect && self.connection.ever_welcomed => Then::Retry {
                 not_before: Duration::from_millis(closing.retry_after.unwrap_or(0).into()),
@@ -165,7 +170,8 @@ impl Client {
     fn entered(&mut self, entered: Entered, out: &mut ClientOutputs) -> Result<(), Fault> {
         let Entered { resumed, view } = entered;
         self.connection.awaited.remove(&view.room);
-        self.requests.seen(view.room, view.last_txn);
+        let earlier = !self.rooms.contains_key(&view.room) && view.place.seq > view.since;
+        self.requests.continues(view.room, view.last_txn, earlier);
         if self.requests.is_undoing(view.room) {
             return Ok(());
         }

@@ -185,11 +185,21 @@ impl Hub {
             out.push(Output::Send { to: conn, frame });
         }
         self.set_lag(conn, id, Lag { next, announce: false, farewell: lag.farewell });
+        // The driver says when there is room for more; after the last piece none is needed.
+        let go_on = missed.is_empty() || !self.misses_something(conn);
         if let Some(lagging) = self.lagging(conn) {
-            // The driver says when there is room for more; after the last piece none is needed.
-            lagging.drained = next > last || next == lag.next;
+            lagging.drained = go_on;
         }
         self.catch_up(conn, out);
+    }
+
+    /// Whether there is a record that a lagging connection has not been told.
+    fn misses_something(&self, conn: ConnId) -> bool {
+        let Some(lagging) = self.sessions.guest(conn).and_then(|guest| guest.lagging.as_ref()) else { return false };
+        lagging.rooms.iter().any(|(id, lag)| {
+            let head = || self.rooms.get(id).map_or(0, |room| room.pipe.place.seq);
+            lag.next <= lag.farewell.map_or_else(head, |(until, _)| until.seq)
+        })
     }
 
     /// Marks a connection as lagging, in every room from the next record on.

@@ -7,6 +7,7 @@ use super::{
     io::{Output, Outputs, ReadToken},
     pipeline::{Append, Judged, Paged, Taken},
     rooms::{self, Task},
+    session::Phase,
 };
 use crate::{
     id::{ConnId, CredentialId, MemberId, Partition, RoomId},
@@ -73,9 +74,15 @@ impl Hub {
         }
         let mut settled = Vec::new();
         let mut draft = Draft::default();
-        let (online, config) = (&self.online, &self.config);
+        let (online, sessions, config) = (&self.online, &self.sessions, &self.config);
         let with = Surroundings { limits: &config.limits, node: config.node, alone: config.alone, online: &|member| online.contains_key(&member) };
         let want = self.directory.batch(|state, seq, proposal: Proposal| {
+            // Whoever has gone meanwhile takes no nick: it may have come in elsewhere.
+            if let Then::Welcome { conn, .. } = proposal.then
+                && sessions.get(conn).is_none_or(|session| !matches!(session.phase, Phase::Greeting { .. }))
+            {
+                return Judged::Settled;
+            }
             match state.judge(&mut draft, &with, proposal.member, proposal.txn, &proposal.ask) {
                 Verdict::Accept(changes) => {
                     let entry = |(seq, change)| Entry { seq, time: now.wall, member: proposal.member, txn: proposal.txn, change };

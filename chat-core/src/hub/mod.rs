@@ -290,7 +290,14 @@ impl Hub {
     }
 
     fn page(&mut self, now: Now, partition: Partition, token: Option<ReadToken>, page: Result<Page, LogUnavailable>, out: &mut Outputs) {
-        match token.map(|token| self.reads.remove(&token)) {
+        let reading = token.map(|token| self.reads.remove(&token));
+        // What is read for somebody shows as well that the log lost its end.
+        if let (Some(Some(Reading::History { .. } | Reading::CatchUp { .. })), Partition::Room(id), Ok(page)) = (&reading, partition, &page)
+            && self.rooms.get(&id).is_some_and(|room| room.pipe.is_live() && room.pipe.place.epoch != page.head.epoch)
+        {
+            self.room_page(now, id, None, Ok(page.clone()), out);
+        }
+        match reading {
             // A read that nobody waits for any more.
             Some(None) => {}
             Some(Some(Reading::History { origin, member, room })) => self.history_read(origin, member, room, page, out),

@@ -7,6 +7,7 @@ use super::{
     event::Event,
     io::{Output, Outputs},
     rooms::{self, Task},
+    session::Registration,
 };
 use crate::{
     id::{ConnId, CredentialId, MemberId, Partition, RoomId},
@@ -143,7 +144,7 @@ impl Hub {
                 }
                 // The registration of a repeat died with the connection it was made on; the first one's result stands.
                 let done = self.rooms.get(&id).is_some_and(|room| room.pipe.state.did(member, txn));
-                if !done && let Err(refusal) = self.check_password(conn, Some(id), &password, &change.earlier) {
+                if !done && let Err(refusal) = self.check_password(conn, txn, Some(id), &password, &change.earlier) {
                     return self.refuse(origin, refusal, out);
                 }
                 room::Ask::Password { expected: change.expected, change: Box::new(PasswordChange { password, earlier: change.earlier }) }
@@ -289,19 +290,19 @@ impl Hub {
             if guest.registrations.len() == REGISTRATIONS {
                 guest.registrations.pop_front();
             }
-            guest.registrations.push_back((credential, register.room));
+            guest.registrations.push_back(Registration { credential, room: register.room, used_by: None });
         }
         Ok(Registered { credential, response })
     }
 
     /// Whether a password record belongs to a registration of this connection, for this room, and is well formed. Uses
-    /// the registration up.
-    fn check_password(&mut self, conn: ConnId, room: Option<RoomId>, password: &PasswordRecord, earlier: &[WrappedKey]) -> Result<(), Refusal> {
+    /// the registration up, except for the same request once more: it may have been refused for a time.
+    fn check_password(&mut self, conn: ConnId, txn: u64, room: Option<RoomId>, password: &PasswordRecord, earlier: &[WrappedKey]) -> Result<(), Refusal> {
         let bad = |text: &str| Err(ErrorCode::BadRequest.because(text));
-        let registrations = self.sessions.guest_mut(conn).map(|guest| &mut guest.registrations);
-        let known = registrations.and_then(|all| all.iter().position(|known| *known == (password.credential, room)).and_then(|i| all.remove(i)));
-        if known.is_none() {
-            return bad("`register` first, on this connection and for this room");
+        let mut registrations = self.sessions.guest_mut(conn).into_iter().flat_map(|guest| &mut guest.registrations);
+        match registrations.find(|known| (known.credential, known.room) == (password.credential, room)) {
+            Some(known) if known.used_by.is_none_or(|by| by == txn) => known.used_by = Some(txn),
+            _ => return bad("`register` first, on this connection and for this room"),
         }
         if ServerSecret::check_upload(&password.upload).is_err() {
             return bad("the registration upload is malformed");
@@ -347,7 +348,7 @@ impl Hub {
             return Err(ErrorCode::BadRequest.because("the cipher `room_password` needs a password"));
         }
         if let Some(password) = &create.password {
-            self.check_password(origin.conn, None, password, &[])?;
+            self.check_password(origin.conn, txn, None, password, &[])?;
         }
         let room = RoomId(self.random_id());
         let (topic, cipher, protected) = (create.topic.clone(), create.cipher, create.password.is_some());

@@ -409,6 +409,7 @@ impl Hub {
         self.tell_operator(id, record, out);
         match &record.body {
             RecordBody::Created(created) if created.kind == RoomKind::Private => {
+                created.members.iter().for_each(|person| self.count_here(id, person.member, true));
                 for person in &created.members {
                     self.count_here(id, person.member, true);
                 }

@@ -68,8 +68,8 @@ pub(super) struct Guest {
     /// Fan-outs do not reach it; what it missed is read from the log.
     pub(super) lagging: Option<Lagging>,
     pub(super) login: Option<Login>,
-    /// Registrations begun, with the room they are for.
-    pub(super) registrations: VecDeque<(CredentialId, Option<RoomId>)>,
+    /// Registrations begun.
+    pub(super) registrations: VecDeque<Registration>,
 }
 
 /// A room whose records go to this connection.
@@ -108,6 +108,15 @@ impl Lag {
     pub(super) fn after(seq: Seq) -> Self {
         Self { next: seq + 1, announce: false, farewell: None }
     }
+}
+
+/// A password that is being set.
+pub(super) struct Registration {
+    pub(super) credential: CredentialId,
+    /// The room whose password shall change; none for a new one.
+    pub(super) room: Option<RoomId>,
+    /// The `txn` of the request that used it.
+    pub(super) used_by: Option<u64>,
 }
 
 /// A password that is being proved.

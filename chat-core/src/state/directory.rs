@@ -294,6 +294,8 @@ pub(crate) enum Ask {
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     touched: BTreeSet<MemberId>,
+    /// Members that keep the nick they have: they are about to be let in.
+    leased: BTreeSet<MemberId>,
     /// Comparison forms and skeletons that this batch gives out or takes back, of nicks and of groups.
     names: BTreeSet<String>,
     listed: u32,
@@ -325,6 +327,9 @@ impl Directory {
             }
         }
         let verdict = self.judge_alone(draft, with, member, ask);
+        if matches!(ask, Ask::Lease { .. }) && matches!(verdict, Verdict::Already) {
+            draft.leased.insert(member);
+        }
         if matches!(verdict, Verdict::Accept(_)) {
             draft.touched.insert(member);
             match ask {
@@ -363,6 +368,7 @@ impl Directory {
                 };
                 self.judge_name(draft, with, id, name, label, member.kept)
             }
+            Ask::Release if draft.leased.contains(&id) => Verdict::Already,
             Ask::Release => match member {
                 Some(Member { lease: Some(node), .. }) if (*node == with.node || with.alone) && !(with.online)(id) => one(Change::Released),
                 _ => Verdict::Already,
@@ -441,7 +447,10 @@ impl Directory {
 
     /// The number of the next group, if this member may make one.
     pub(crate) fn next_number(&self, member: MemberId, listed: u32, limits: &Limits) -> Result<u32, Refusal> {
-        if self.member(member).is_some_and(|member| self.is_full(member, limits)) {
+        let Some(person) = self.member(member) else {
+            return Err(ErrorCode::UnknownMember.because("you are not known any more"));
+        };
+        if self.is_full(person, limits) {
             return Err(ErrorCode::TooManyRooms.because("you are in as many rooms as you may be"));
         }
         let number = self.numbers.len() as u32 + listed;
