@@ -22,7 +22,7 @@ use crate::{
     wire::{
         CloseReason, ClientMessage, Decoder, ErrorCode, Form, Refusal, ServerMessage, VERSION,
         client::{Hello, Ping, Resume},
-        server::{Closing, Welcome},
+        server::{Closing, Removed, RemovedReason, Welcome},
     },
 };
 
@@ -201,7 +201,9 @@ impl Hub {
             if self.may_know(member, room) {
                 self.with_room(now, room, Task::Attach { conn, resume }, out);
             } else {
-                self.tell_removed(room, conn, out);
+                // Not even whether others have a conversation of that id.
+                let reason = RemovedReason::Unknown;
+                self.send(conn, &ServerMessage::Removed(Removed { room, reason }), out);
             }
         }
     }

@@ -23,12 +23,16 @@ impl Hub {
         });
     }
 
-    /// A member is here in a room that did not know.
+    /// Whether a member is here, in a room that may not know.
     pub(super) fn present_in(&mut self, now: Now, id: RoomId, member: MemberId) {
-        let Some(person) = self.directory.state.member(member).filter(|person| person.lease.is_some()) else { return };
+        let Some(person) = self.directory.state.member(member) else { return };
         let Some(room) = self.rooms.get_mut(&id).filter(|room| room.pipe.state.members.contains_key(&member)) else { return };
-        if room.here.insert(member) {
-            room.gathered.here(Person { member, nick: person.nick.clone(), label: person.label.clone() });
+        let named = Person { member, nick: person.nick.clone(), label: person.label.clone() };
+        if person.lease.is_some() && room.here.insert(member) {
+            room.gathered.here(named);
+            self.arm_presence(now, id);
+        } else if person.lease.is_none() && room.here.remove(&member) {
+            room.gathered.gone(named);
             self.arm_presence(now, id);
         }
     }

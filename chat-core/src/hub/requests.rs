@@ -320,11 +320,11 @@ impl Hub {
         match self.directory.state.did(member, txn) {
             Known::New => {}
             Known::TooOld => return Err(ErrorCode::TooOld.because("a repeat of something long ago")),
-            Known::Done(directory::Did::Room(room)) => {
+            Known::Done(directory::Did::Room(room)) if self.directory.state.group(room).is_some() => {
                 self.with_room(now, room, Task::Show { origin, member }, out);
                 return Ok(());
             }
-            Known::Done(directory::Did::Named) => return Err(ErrorCode::BadRequest.because("that `txn` was another request's")),
+            Known::Done(_) => return Err(ErrorCode::BadRequest.because("that `txn` was another request's")),
         }
         if let Some(repeats) = self.creating.get_mut(&(member, txn)) {
             repeats.push(origin);

@@ -53,6 +53,8 @@ pub(super) struct Room {
     unload_armed: bool,
     /// The log lost its end, and with it perhaps departures that the directory knows of.
     lost: bool,
+    /// Somebody here is to be told when it begins, elsewhere.
+    awaited: bool,
 }
 
 /// Something to be done with a room that is loaded.
@@ -114,6 +116,7 @@ impl Room {
             presence_armed: false,
             unload_armed: false,
             lost: false,
+            awaited: false,
         }
     }
 
@@ -580,7 +583,11 @@ impl Hub {
             (Then::Nothing, Ask::Expire) => {
                 // Not a member (any more): the directory need not know it any longer, unless it came back.
                 let member = proposal.author;
-                if !self.directory.state.holds_nick(member) {
+                if self.directory.state.holds_nick(member) {
+                    // It is back, and perhaps the directory had forgotten it.
+                    self.keep_listed(id, member);
+                    self.pump_directory(now, out);
+                } else {
                     let ask = state::directory::Ask::Exit(id);
                     self.directory.propose(directory::Proposal { member, txn: 0, ask, then: directory::Then::Nothing });
                     self.pump_directory(now, out);
@@ -684,6 +691,9 @@ impl Hub {
         let state = &room.pipe.state;
         if !state.members.contains_key(&member) {
             let about = state.about.is_some();
+            if let Some(room) = self.rooms.get_mut(&id) {
+                room.awaited = !about;
+            }
             self.tell_removed(id, conn, out);
             // A room without a first record may be about to begin; one that has begun has told who is in it.
             if about {
@@ -719,6 +729,9 @@ impl Hub {
     /// Takes a member into a room it is in, if it is connected and does not know.
     fn find(&mut self, id: RoomId, member: MemberId, out: &mut Outputs) {
         let Some(conn) = self.online.get(&member).copied() else { return };
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.awaited = room.pipe.state.about.is_none();
+        }
         if self.sessions.guest(conn).is_some_and(|guest| !guest.rooms.contains_key(&id)) {
             self.enter(id, conn, member, None, out);
         }
@@ -897,7 +910,8 @@ impl Hub {
         if !room.audience.is_empty() {
             return;
         }
-        if !room.pipe.is_idle() || !room.waiting.is_empty() {
+        let awaited = room.awaited && room.pipe.state.about.is_none();
+        if awaited || !room.pipe.is_idle() || !room.waiting.is_empty() {
             return self.arm_unload(now, id);
         }
         if let Some((at, state)) = room.pipe.snapshot(true) {
