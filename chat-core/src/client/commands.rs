@@ -274,7 +274,9 @@ impl Client {
                 self.finish(lane, job, Ok(Outcome::Committed(committed)), out);
             }
             #[cfg(feature = "deliberate-bugs")]
-            Answer::Send(committed) if self.config.bug == Some(crate::bugs::Bug::UseAnAcknowledgementAsCursor) => {
+            Answer::Send(committed)
+                if self.config.bug == Some(crate::bugs::Bug::UseAnAcknowledgementAsCursor) =>
+            {
                 if let Command::Send { room, .. } = &job.command
                     && let Some(room) = self.rooms.get_mut(room)
                 {
@@ -448,7 +450,8 @@ impl Client {
             return self.requests.put_back(lane, job);
         }
         let proposed = matches!(job.stage, Stage::Proposed { .. });
-        if failure.code == ErrorCode::BadRequest && proposed && job.doubt && job.restarts < RESTARTS {
+        if failure.code == ErrorCode::BadRequest && proposed && job.doubt && job.restarts < RESTARTS
+        {
             // It is no repeat, so it was not done, and its registration died with the connection.
             job.restarts += 1;
             job.stage = Stage::Begin;

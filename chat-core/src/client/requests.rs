@@ -336,7 +336,14 @@ impl Requests {
     /// their way still, of which the server knows nothing yet. They are not used again.
     pub(super) fn continues(&mut self, room: RoomId, last_txn: u64, earlier: bool) {
         let unknown = !self.rooms.contains_key(&room);
-        self.seen(room, if unknown && last_txn > u64::from(!earlier) { last_txn + WINDOW } else { last_txn });
+        self.seen(
+            room,
+            if unknown && last_txn > u64::from(!earlier) {
+                last_txn + WINDOW
+            } else {
+                last_txn
+            },
+        );
     }
 
     /// This number of a room is used.
@@ -355,7 +362,11 @@ impl Requests {
         let lost = last_txn < self.directory.known;
         self.directory.known = last_txn;
         // What an earlier life of the client still has on its way keeps its numbers.
-        let free = if self.directory.last == 0 && last_txn > 0 { last_txn + WINDOW } else { last_txn };
+        let free = if self.directory.last == 0 && last_txn > 0 {
+            last_txn + WINDOW
+        } else {
+            last_txn
+        };
         self.directory.last = self.directory.last.max(free);
         lost.then_some(last_txn)
     }
