@@ -231,6 +231,7 @@ impl Hub {
     }
 
     /// The nick is theirs: lets the member in.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one hello")]
     pub(super) fn welcome(
         &mut self,
         now: Now,

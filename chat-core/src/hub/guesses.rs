@@ -70,6 +70,7 @@ impl Guesses {
         self.buckets.is_empty()
     }
 
+    #[expect(clippy::type_complexity, reason = "a name for it would say less")]
     fn keys(
         limits: &Limits,
         address: Option<IpAddr>,

@@ -50,7 +50,7 @@ impl Recipients {
         let last = Arc::make_mut(&mut chunks[self.len / CHUNK])
             .pop()
             .expect("chunks are full but for the last");
-        if self.len % CHUNK == 0 {
+        if self.len.is_multiple_of(CHUNK) {
             chunks.pop();
         }
         if slot == self.len {

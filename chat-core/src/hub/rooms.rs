@@ -1,6 +1,6 @@
 //! Rooms with people here: their way through the log, and what follows from what is committed there.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque, btree_map::Entry};
 
 use super::{
     Hub, Reading,
@@ -196,8 +196,8 @@ impl Hub {
 
     /// Makes sure that a room is loaded or being loaded.
     pub(super) fn load(&mut self, now: Now, id: RoomId, out: &mut Outputs) {
-        if !self.rooms.contains_key(&id) {
-            self.rooms.insert(id, Room::new());
+        if let Entry::Vacant(vacant) = self.rooms.entry(id) {
+            vacant.insert(Room::new());
             self.pump_room(now, id, out);
         }
     }
