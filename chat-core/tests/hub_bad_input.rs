@@ -25,7 +25,11 @@ impl Scene {
     fn new() -> Self {
         let mut w = World::new();
         let bystanders = ["ada", "bob"].map(|nick| w.in_lobby(nick));
-        let mut scene = Self { w, bystanders, txn: 10 };
+        let mut scene = Self {
+            w,
+            bystanders,
+            txn: 10,
+        };
         scene.nothing_changed();
         scene
     }
@@ -34,11 +38,17 @@ impl Scene {
     fn nothing_changed(&mut self) {
         self.txn += 1;
         let [ada, bob] = self.bystanders;
-        self.w.send(ada, RoomId::LOBBY, self.txn, "still here").unwrap();
+        self.w
+            .send(ada, RoomId::LOBBY, self.txn, "still here")
+            .unwrap();
         assert_eq!(self.w.texts(bob), ["still here"]);
         self.w.texts(ada);
         for conn in self.bystanders {
-            let told: Vec<_> = self.w.lines[&conn].inbox.iter().filter(|m| !matches!(m, ServerMessage::Presence(_))).collect();
+            let told: Vec<_> = self.w.lines[&conn]
+                .inbox
+                .iter()
+                .filter(|m| !matches!(m, ServerMessage::Presence(_)))
+                .collect();
             assert!(told.is_empty(), "{told:?}");
         }
         self.w.events.clear();
@@ -51,15 +61,28 @@ impl Scene {
             _ => None,
         });
         assert_eq!(told, Some((reason, reason.reconnect())));
-        let events: Vec<_> = self.w.events.iter().filter(|event| matches!(event, Event::Closing { .. } | Event::Refused { .. })).collect();
-        assert!(matches!(events[..], [Event::Closing { reason: said, .. }] if *said == reason), "{events:?}");
+        let events: Vec<_> = self
+            .w
+            .events
+            .iter()
+            .filter(|event| matches!(event, Event::Closing { .. } | Event::Refused { .. }))
+            .collect();
+        assert!(
+            matches!(events[..], [Event::Closing { reason: said, .. }] if *said == reason),
+            "{events:?}"
+        );
         self.nothing_changed();
     }
 
     fn refused(&mut self, conn: ConnId, txn: u64, op: Op, code: ErrorCode) {
         self.w.events.clear();
         assert_eq!(self.w.refusal(conn, txn, op.clone()), code, "{op:?}");
-        let refused = self.w.events.iter().filter(|event| matches!(event, Event::Refused { code: said, .. } if *said == code)).count();
+        let refused = self
+            .w
+            .events
+            .iter()
+            .filter(|event| matches!(event, Event::Refused { code: said, .. } if *said == code))
+            .count();
         assert_eq!(refused, 1, "{:?}", self.w.events);
         self.nothing_changed();
     }
@@ -69,16 +92,29 @@ impl Scene {
         self.w.events.clear();
         let failure = self.w.greet(conn, hello).unwrap_err();
         assert_eq!(failure.code, code, "{failure:?}");
-        let refused = self.w.events.iter().filter(|event| matches!(event, Event::Refused { .. })).count();
+        let refused = self
+            .w
+            .events
+            .iter()
+            .filter(|event| matches!(event, Event::Refused { .. }))
+            .count();
         assert_eq!(refused, 1);
-        let better = client::Hello { nick: format!("better{}", self.txn), ..hello_as("x", self.txn) };
-        self.w.greet(conn, better).expect("it may try again on the same connection");
+        let better = client::Hello {
+            nick: format!("better{}", self.txn),
+            ..hello_as("x", self.txn)
+        };
+        self.w
+            .greet(conn, better)
+            .expect("it may try again on the same connection");
         self.nothing_changed();
     }
 }
 
 fn hello_as(nick: &str, n: u64) -> Hello {
-    Hello { nick: nick.to_owned(), ..hello(&format!("secret{n}")) }
+    Hello {
+        nick: nick.to_owned(),
+        ..hello(&format!("secret{n}"))
+    }
 }
 
 #[test]
@@ -89,7 +125,10 @@ fn garbage_and_what_is_no_message() {
         body
     };
     let bad_utf8 = {
-        let mut body = Form::Postcard.encode(&ClientMessage::Hello(hello("zoë"))).body().to_vec();
+        let mut body = Form::Postcard
+            .encode(&ClientMessage::Hello(hello("zoë")))
+            .body()
+            .to_vec();
         let at = body.windows(2).position(|two| two == [0xc3, 0xab]).unwrap();
         body[at] = 0xff;
         body
@@ -104,8 +143,14 @@ fn garbage_and_what_is_no_message() {
         (Form::Json, b"{".to_vec()),
         (Form::Json, b"[]".to_vec()),
         (Form::Json, b"{\"type\":\"shout\"}".to_vec()),
-        (Form::Json, b"{\"type\":\"ping\",\"nonce\":9007199254740992000000}".to_vec()),
-        (Form::Json, b"{\"type\":\"ping\",\"nonce\":\"\xff\"}".to_vec()),
+        (
+            Form::Json,
+            b"{\"type\":\"ping\",\"nonce\":9007199254740992000000}".to_vec(),
+        ),
+        (
+            Form::Json,
+            b"{\"type\":\"ping\",\"nonce\":\"\xff\"}".to_vec(),
+        ),
     ] {
         let mut scene = Scene::new();
         let conn = scene.w.connect_as(form, Framing::Message, None);
@@ -139,36 +184,126 @@ fn half_a_frame_is_waited_for_until_the_handshake_is_over() {
 
 #[test]
 fn a_version_nobody_speaks() {
-    for versions in [Versions { min: 2, max: 3 }, Versions { min: 0, max: 0 }, Versions { min: 2, max: 1 }] {
+    for versions in [
+        Versions { min: 2, max: 3 },
+        Versions { min: 0, max: 0 },
+        Versions { min: 2, max: 1 },
+    ] {
         let mut scene = Scene::new();
         let conn = scene.w.connect();
-        scene.w.say(conn, &ClientMessage::Hello(Hello { versions, ..hello("x") }));
+        scene.w.say(
+            conn,
+            &ClientMessage::Hello(Hello {
+                versions,
+                ..hello("x")
+            }),
+        );
         scene.closed(conn, CloseReason::Version);
     }
     let mut scene = Scene::new();
     let conn = scene.w.connect();
-    scene.w.greet(conn, Hello { versions: Versions { min: 0, max: 9 }, ..hello("x") }).unwrap();
+    scene
+        .w
+        .greet(
+            conn,
+            Hello {
+                versions: Versions { min: 0, max: 9 },
+                ..hello("x")
+            },
+        )
+        .unwrap();
 }
 
 #[test]
 fn hellos_that_are_refused() {
     let mut scene = Scene::new();
-    for nick in ["", " ", "a b", "a\tb", "a\u{202e}b", "a\u{2066}b", "a\nb", "/who", "#1", "@x", "\u{301}a", &"x".repeat(65)] {
+    for nick in [
+        "",
+        " ",
+        "a b",
+        "a\tb",
+        "a\u{202e}b",
+        "a\u{2066}b",
+        "a\nb",
+        "/who",
+        "#1",
+        "@x",
+        "\u{301}a",
+        &"x".repeat(65),
+    ] {
         scene.hello_refused(hello_as(nick, 500), ErrorCode::NickInvalid);
     }
     for nick in ["ada", "ADA", "ａda", "аda"] {
         scene.hello_refused(hello_as(nick, 501), ErrorCode::NickTaken);
     }
     for label in ["a\nb", "\u{202e}", "\u{2028}", &"x".repeat(65)] {
-        scene.hello_refused(Hello { label: label.to_owned(), ..hello_as("fine", 502) }, ErrorCode::LabelInvalid);
+        scene.hello_refused(
+            Hello {
+                label: label.to_owned(),
+                ..hello_as("fine", 502)
+            },
+            ErrorCode::LabelInvalid,
+        );
     }
-    scene.hello_refused(Hello { agent: "x".repeat(65), ..hello_as("fine", 503) }, ErrorCode::BadRequest);
-    scene.hello_refused(Hello { agent: "a\u{1b}[2J".to_owned(), ..hello_as("fine", 503) }, ErrorCode::BadRequest);
+    scene.hello_refused(
+        Hello {
+            agent: "x".repeat(65),
+            ..hello_as("fine", 503)
+        },
+        ErrorCode::BadRequest,
+    );
+    scene.hello_refused(
+        Hello {
+            agent: "a\u{1b}[2J".to_owned(),
+            ..hello_as("fine", 503)
+        },
+        ErrorCode::BadRequest,
+    );
     let place = chat_core::id::Place { epoch: 5, seq: 1 };
-    let twice = vec![client::Resume { room: RoomId::LOBBY, place }; 2];
-    scene.hello_refused(Hello { resume: twice, ..hello_as("fine", 504) }, ErrorCode::BadRequest);
-    let many = (0..=320_u16).map(|n| client::Resume { room: RoomId([n as u8, (n >> 8) as u8, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]), place }).collect();
-    scene.hello_refused(Hello { resume: many, ..hello_as("fine", 505) }, ErrorCode::BadRequest);
+    let twice = vec![
+        client::Resume {
+            room: RoomId::LOBBY,
+            place
+        };
+        2
+    ];
+    scene.hello_refused(
+        Hello {
+            resume: twice,
+            ..hello_as("fine", 504)
+        },
+        ErrorCode::BadRequest,
+    );
+    let many = (0..=320_u16)
+        .map(|n| client::Resume {
+            room: RoomId([
+                n as u8,
+                (n >> 8) as u8,
+                9,
+                9,
+                9,
+                9,
+                9,
+                9,
+                9,
+                9,
+                9,
+                9,
+                9,
+                9,
+                9,
+                9,
+            ]),
+            place,
+        })
+        .collect();
+    scene.hello_refused(
+        Hello {
+            resume: many,
+            ..hello_as("fine", 505)
+        },
+        ErrorCode::BadRequest,
+    );
 }
 
 #[test]
@@ -176,7 +311,9 @@ fn rooms_made_up_in_a_hello_are_removed_and_never_looked_for() {
     let mut scene = Scene::new();
     let place = chat_core::id::Place { epoch: 5, seq: 1 };
     let others = RoomId::private(member("ada"), member("bob"));
-    let direct = Op::Direct(client::Direct { to: Peer::Nick("bob".to_owned()) });
+    let direct = Op::Direct(client::Direct {
+        to: Peer::Nick("bob".to_owned()),
+    });
     let [ada, bob] = scene.bystanders;
     scene.w.request(ada, 1, direct).unwrap();
     scene.w.lines.get_mut(&bob).unwrap().inbox.clear();
@@ -192,8 +329,14 @@ fn rooms_made_up_in_a_hello_are_removed_and_never_looked_for() {
     }) {
         removed.push(one);
     }
-    let expected: Vec<_> = made_up.iter().map(|room| (*room, chat_core::wire::server::RemovedReason::Unknown)).collect();
-    assert!(removed == expected, "also of a conversation of others nothing is told");
+    let expected: Vec<_> = made_up
+        .iter()
+        .map(|room| (*room, chat_core::wire::server::RemovedReason::Unknown))
+        .collect();
+    assert!(
+        removed == expected,
+        "also of a conversation of others nothing is told"
+    );
     assert_eq!(scene.w.followed, followed);
     scene.nothing_changed();
 }
@@ -203,17 +346,34 @@ fn without_a_lobby_there_is_none() {
     let mut w = World::with(|config| config.lobby = None);
     let conn = w.connect();
     let place = chat_core::id::Place { epoch: 5, seq: 1 };
-    let welcome = w.greet(conn, resuming("ada", &[(RoomId::LOBBY, place)])).unwrap();
+    let welcome = w
+        .greet(conn, resuming("ada", &[(RoomId::LOBBY, place)]))
+        .unwrap();
     assert!(!welcome.lobby);
-    assert!(w.take(conn, |message| matches!(message, ServerMessage::Removed(_)).then_some(())).is_some());
-    assert_eq!(w.join(conn, RoomRef::Lobby).unwrap_err().code, ErrorCode::UnknownRoom);
+    assert!(
+        w.take(conn, |message| matches!(message, ServerMessage::Removed(_))
+            .then_some(()))
+            .is_some()
+    );
+    assert_eq!(
+        w.join(conn, RoomRef::Lobby).unwrap_err().code,
+        ErrorCode::UnknownRoom
+    );
 }
 
 #[test]
 fn words_at_the_wrong_time() {
     let mut scene = Scene::new();
     let conn = scene.w.connect();
-    scene.w.ask(conn, 1, 0, Op::List(client::List { after: None, limit: 0 }));
+    scene.w.ask(
+        conn,
+        1,
+        0,
+        Op::List(client::List {
+            after: None,
+            limit: 0,
+        }),
+    );
     scene.closed(conn, CloseReason::Protocol);
     let conn = scene.w.welcome("cy");
     scene.w.events.clear();
@@ -234,7 +394,11 @@ fn words_at_the_wrong_time() {
 fn ping_is_answered_at_any_time_and_what_asks_nothing_is_ignored() {
     let mut scene = Scene::new();
     let conn = scene.w.connect();
-    for message in [ClientMessage::Pong(client::Ping { nonce: 1 }), ClientMessage::Closed(Empty {}), ClientMessage::Ping(client::Ping { nonce: 7 })] {
+    for message in [
+        ClientMessage::Pong(client::Ping { nonce: 1 }),
+        ClientMessage::Closed(Empty {}),
+        ClientMessage::Ping(client::Ping { nonce: 7 }),
+    ] {
         scene.w.say(conn, &message);
     }
     let inbox: Vec<_> = scene.w.lines[&conn].inbox.iter().cloned().collect();
@@ -250,26 +414,98 @@ fn requests_that_are_refused() {
     let nobody = || Peer::Nick("nobody".to_owned());
     scene.refused(eve, 1, send(room, "x"), ErrorCode::UnknownRoom);
     scene.refused(eve, 1, send(RoomId::LOBBY, "x"), ErrorCode::NotMember);
-    scene.refused(eve, 1, Op::Leave(InRoom { room: RoomId::LOBBY }), ErrorCode::NotMember);
-    let members = |room| Op::Members(client::Members { room, after: None, limit: 0 });
-    let history = |room| Op::History(client::History { room, from: client::HistoryFrom::Latest, limit: 0 });
+    scene.refused(
+        eve,
+        1,
+        Op::Leave(InRoom {
+            room: RoomId::LOBBY,
+        }),
+        ErrorCode::NotMember,
+    );
+    let members = |room| {
+        Op::Members(client::Members {
+            room,
+            after: None,
+            limit: 0,
+        })
+    };
+    let history = |room| {
+        Op::History(client::History {
+            room,
+            from: client::HistoryFrom::Latest,
+            limit: 0,
+        })
+    };
     scene.refused(eve, 0, members(RoomId::LOBBY), ErrorCode::NotMember);
     scene.refused(eve, 0, history(RoomId::LOBBY), ErrorCode::NotMember);
     scene.refused(eve, 0, history(room), ErrorCode::UnknownRoom);
-    scene.refused(eve, 1, Op::Join(client::Join { room: RoomRef::Number(0), proof: None }), ErrorCode::UnknownRoom);
-    scene.refused(eve, 1, Op::Direct(client::Direct { to: nobody() }), ErrorCode::UnknownMember);
-    scene.refused(eve, 1, Op::Direct(client::Direct { to: Peer::Nick("eve".to_owned()) }), ErrorCode::BadRequest);
+    scene.refused(
+        eve,
+        1,
+        Op::Join(client::Join {
+            room: RoomRef::Number(0),
+            proof: None,
+        }),
+        ErrorCode::UnknownRoom,
+    );
+    scene.refused(
+        eve,
+        1,
+        Op::Direct(client::Direct { to: nobody() }),
+        ErrorCode::UnknownMember,
+    );
+    scene.refused(
+        eve,
+        1,
+        Op::Direct(client::Direct {
+            to: Peer::Nick("eve".to_owned()),
+        }),
+        ErrorCode::BadRequest,
+    );
     scene.refused(eve, 0, send(RoomId::LOBBY, "no txn"), ErrorCode::BadRequest);
-    scene.refused(eve, 0, Op::Join(client::Join { room: RoomRef::Lobby, proof: None }), ErrorCode::BadRequest);
-    scene.refused(eve, 0, Op::Unknown(Unknown { kind: 999, body: Bytes::from_static(b"?") }), ErrorCode::UnknownRequest);
-    scene.refused(eve, 1, Op::Unknown(Unknown { kind: 9, body: Bytes::from_static(&[0xff; 3]) }), ErrorCode::BadRequest);
+    scene.refused(
+        eve,
+        0,
+        Op::Join(client::Join {
+            room: RoomRef::Lobby,
+            proof: None,
+        }),
+        ErrorCode::BadRequest,
+    );
+    scene.refused(
+        eve,
+        0,
+        Op::Unknown(Unknown {
+            kind: 999,
+            body: Bytes::from_static(b"?"),
+        }),
+        ErrorCode::UnknownRequest,
+    );
+    scene.refused(
+        eve,
+        1,
+        Op::Unknown(Unknown {
+            kind: 9,
+            body: Bytes::from_static(&[0xff; 3]),
+        }),
+        ErrorCode::BadRequest,
+    );
     scene.w.pass(5 * SECOND);
-    let topic = |topic: &str| Op::Topic(client::SetTopic { room: RoomId::LOBBY, topic: topic.to_owned() });
+    let topic = |topic: &str| {
+        Op::Topic(client::SetTopic {
+            room: RoomId::LOBBY,
+            topic: topic.to_owned(),
+        })
+    };
     scene.refused(eve, 1, topic("a\nb"), ErrorCode::TopicInvalid);
     scene.refused(eve, 1, topic("\u{202e}"), ErrorCode::TopicInvalid);
     let ada = scene.bystanders[0];
     scene.refused(ada, 500, send(RoomId::LOBBY, ""), ErrorCode::BadRequest);
-    let caesar = Op::Send(client::Send { room: RoomId::LOBBY, action: false, content: chat_core::wire::record::Content::Caesar("x".to_owned()) });
+    let caesar = Op::Send(client::Send {
+        room: RoomId::LOBBY,
+        action: false,
+        content: chat_core::wire::record::Content::Caesar("x".to_owned()),
+    });
     scene.refused(ada, 500, caesar, ErrorCode::WrongCipher);
 }
 
@@ -277,19 +513,32 @@ fn requests_that_are_refused() {
 fn a_txn_used_for_something_else_is_refused_and_harms_nobody() {
     let mut scene = Scene::new();
     let eve = scene.w.welcome("eve");
-    let rename = Op::Nick(client::Nick { nick: "eva".to_owned(), label: String::new() });
-    let direct = |to: &str| Op::Direct(client::Direct { to: Peer::Nick(to.to_owned()) });
+    let rename = Op::Nick(client::Nick {
+        nick: "eva".to_owned(),
+        label: String::new(),
+    });
+    let direct = |to: &str| {
+        Op::Direct(client::Direct {
+            to: Peer::Nick(to.to_owned()),
+        })
+    };
     scene.w.create(eve, 1, None).unwrap();
     scene.refused(eve, 1, rename.clone(), ErrorCode::BadRequest);
     scene.w.request(eve, 2, rename).unwrap();
     scene.refused(eve, 2, direct("ada"), ErrorCode::BadRequest);
-    assert_eq!(scene.w.create(eve, 2, None).unwrap_err().code, ErrorCode::BadRequest);
+    assert_eq!(
+        scene.w.create(eve, 2, None).unwrap_err().code,
+        ErrorCode::BadRequest
+    );
     scene.refused(eve, 1, direct("ada"), ErrorCode::BadRequest);
     scene.w.request(eve, 3, direct("nobody")).unwrap_err();
     let cy = scene.w.welcome("cy");
     let di = scene.w.welcome("di");
     scene.w.request(cy, 1, direct("di")).unwrap();
-    assert_eq!(scene.w.create(cy, 1, None).unwrap_err().code, ErrorCode::BadRequest);
+    assert_eq!(
+        scene.w.create(cy, 1, None).unwrap_err().code,
+        ErrorCode::BadRequest
+    );
     scene.w.disconnect(di);
     scene.nothing_changed();
 }
@@ -298,12 +547,18 @@ fn a_txn_used_for_something_else_is_refused_and_harms_nobody() {
 fn who_never_reads_holds_up_nobody() {
     let mut scene = Scene::new();
     let mute = scene.w.in_lobby("mute");
-    scene.bystanders.iter().for_each(|conn| scene.w.lines.get_mut(conn).unwrap().inbox.clear());
+    scene
+        .bystanders
+        .iter()
+        .for_each(|conn| scene.w.lines.get_mut(conn).unwrap().inbox.clear());
     scene.w.read(mute, false);
     for n in 0..80 {
         scene.w.pass(SECOND);
         let ada = scene.bystanders[0];
-        scene.w.send(ada, RoomId::LOBBY, 1_000 + n, &"x".repeat(16_000)).unwrap();
+        scene
+            .w
+            .send(ada, RoomId::LOBBY, 1_000 + n, &"x".repeat(16_000))
+            .unwrap();
     }
     let [ada, bob] = scene.bystanders;
     assert_eq!(scene.w.texts(bob).len(), 80);
@@ -318,7 +573,9 @@ fn who_never_reads_holds_up_nobody() {
 #[test]
 fn a_hub_that_is_closing_takes_nobody_in_and_says_once_that_it_is_over() {
     let mut scene = Scene::new();
-    scene.w.input(chat_core::hub::Input::Shutdown { restarting: true });
+    scene
+        .w
+        .input(chat_core::hub::Input::Shutdown { restarting: true });
     let late = scene.w.connect();
     let told = scene.w.take(late, |message| match message {
         ServerMessage::Closing(closing) => Some((closing.reason, closing.reconnect)),
@@ -327,8 +584,18 @@ fn a_hub_that_is_closing_takes_nobody_in_and_says_once_that_it_is_over() {
     assert_eq!(told, Some((CloseReason::Restarting, true)));
     scene.w.pass(3 * SECOND);
     scene.w.connect();
-    scene.w.input(chat_core::hub::Input::Shutdown { restarting: true });
-    assert_eq!(scene.w.events.iter().filter(|event| **event == Event::Closed).count(), 1);
+    scene
+        .w
+        .input(chat_core::hub::Input::Shutdown { restarting: true });
+    assert_eq!(
+        scene
+            .w
+            .events
+            .iter()
+            .filter(|event| **event == Event::Closed)
+            .count(),
+        1
+    );
 }
 
 proptest! {

@@ -20,9 +20,23 @@ fn script() -> Vec<ClientMessage> {
         ClientMessage::Ping(client::Ping { nonce: 1 }),
         ClientMessage::Hello(hello("a b")),
         ClientMessage::Hello(hello("zoë")),
-        request(1, 1, Op::Join(client::Join { room: RoomRef::Lobby, proof: None })),
+        request(
+            1,
+            1,
+            Op::Join(client::Join {
+                room: RoomRef::Lobby,
+                proof: None,
+            }),
+        ),
         request(2, 2, send(RoomId::LOBBY, "hello")),
-        request(3, 0, Op::List(client::List { after: None, limit: 0 })),
+        request(
+            3,
+            0,
+            Op::List(client::List {
+                after: None,
+                limit: 0,
+            }),
+        ),
         request(4, 3, send(RoomId([9; 16]), "nowhere")),
         request(5, 3, send(RoomId::LOBBY, &"long ".repeat(2_000))),
         request(6, 2, send(RoomId::LOBBY, "hello")),
@@ -34,7 +48,11 @@ fn script() -> Vec<ClientMessage> {
 fn bytes(form: Form, framing: Framing) -> Vec<Vec<u8>> {
     let encode = |message: &ClientMessage| {
         let frame = form.encode(message);
-        if framing == Framing::Stream { frame.prefixed().to_vec() } else { frame.body().to_vec() }
+        if framing == Framing::Stream {
+            frame.prefixed().to_vec()
+        } else {
+            frame.body().to_vec()
+        }
     };
     script().iter().map(encode).collect()
 }
@@ -52,11 +70,22 @@ fn told(form: Form, framing: Framing, pieces: &[Vec<u8>]) -> (Vec<ServerMessage>
 
 #[test]
 fn both_forms_and_framings_say_the_same() {
-    let reference = told(Form::Postcard, Framing::Message, &bytes(Form::Postcard, Framing::Message));
-    assert!(matches!(reference.0.last(), Some(ServerMessage::Closing(_))), "{reference:?}");
+    let reference = told(
+        Form::Postcard,
+        Framing::Message,
+        &bytes(Form::Postcard, Framing::Message),
+    );
+    assert!(
+        matches!(reference.0.last(), Some(ServerMessage::Closing(_))),
+        "{reference:?}"
+    );
     for form in [Form::Postcard, Form::Json] {
         for framing in [Framing::Stream, Framing::Message] {
-            assert_eq!(told(form, framing, &bytes(form, framing)), reference, "{form:?} {framing:?}");
+            assert_eq!(
+                told(form, framing, &bytes(form, framing)),
+                reference,
+                "{form:?} {framing:?}"
+            );
         }
     }
 }
@@ -64,7 +93,8 @@ fn both_forms_and_framings_say_the_same() {
 #[test]
 fn a_peer_of_either_form_hears_the_other() {
     let mut w = World::new();
-    let [json, postcard] = [Form::Json, Form::Postcard].map(|form| w.connect_as(form, Framing::Stream, None));
+    let [json, postcard] =
+        [Form::Json, Form::Postcard].map(|form| w.connect_as(form, Framing::Stream, None));
     for (conn, nick) in [(json, "jay"), (postcard, "pat")] {
         w.greet(conn, hello(nick)).unwrap();
         w.join(conn, RoomRef::Lobby).unwrap();
@@ -136,7 +166,11 @@ fn quiet_connections_are_not_visited() {
 #[test]
 fn the_hub_wants_to_be_called_exactly_when_something_is_due() {
     let mut w = World::with(|config| config.lobby = None);
-    assert_eq!(w.hub.poll_timeout(), None, "nobody is there, nothing is due");
+    assert_eq!(
+        w.hub.poll_timeout(),
+        None,
+        "nobody is there, nothing is due"
+    );
     let start = w.now.monotonic;
     let conn = w.connect();
     assert_eq!(w.hub.poll_timeout(), Some(start + 10 * SECOND));
@@ -146,12 +180,24 @@ fn the_hub_wants_to_be_called_exactly_when_something_is_due() {
     w.pass(20 * SECOND);
     assert_eq!(w.hub.poll_timeout(), Some(start + 90 * SECOND));
     w.disconnect(ada);
-    assert_eq!(w.hub.poll_timeout(), Some(w.now.monotonic + 30 * SECOND), "the grace period");
+    assert_eq!(
+        w.hub.poll_timeout(),
+        Some(w.now.monotonic + 30 * SECOND),
+        "the grace period"
+    );
     let ada = w.welcome("ada");
     let next = w.hub.poll_timeout();
-    assert_eq!(next, Some(w.now.monotonic + 10 * SECOND), "grace is over with; the handshake's timer is looked at once");
+    assert_eq!(
+        next,
+        Some(w.now.monotonic + 10 * SECOND),
+        "grace is over with; the handshake's timer is looked at once"
+    );
     w.say(ada, &ClientMessage::Bye(Empty {}));
-    assert_eq!(w.hub.poll_timeout(), Some(w.now.monotonic), "who keeps no secret is forgotten at once");
+    assert_eq!(
+        w.hub.poll_timeout(),
+        Some(w.now.monotonic),
+        "who keeps no secret is forgotten at once"
+    );
     w.say(ada, &ClientMessage::Closed(Empty {}));
     w.pass(SECOND);
     assert_eq!(w.hub.poll_timeout(), None, "and then nothing is left");

@@ -8,7 +8,7 @@ use chat_core::{
     wire::{
         CloseReason, ErrorCode, ServerMessage,
         client::{self, InRoom, Op, RoomRef},
-        record::{RecordBody, LeftReason},
+        record::{LeftReason, RecordBody},
         server::Answer,
     },
 };
@@ -22,16 +22,36 @@ fn nicks_of_an_earlier_life_are_held_for_the_grace_period_and_then_free() {
     let mut config = config();
     config.node = 8;
     let mut w = World::on(log, config);
-    let thief = client::Hello { nick: "ada".to_owned(), ..hello("mallory") };
+    let thief = client::Hello {
+        nick: "ada".to_owned(),
+        ..hello("mallory")
+    };
     let conn = w.connect();
-    assert_eq!(w.greet(conn, thief.clone()).unwrap_err().code, ErrorCode::NickTaken);
+    assert_eq!(
+        w.greet(conn, thief.clone()).unwrap_err().code,
+        ErrorCode::NickTaken
+    );
     let bob = w.in_lobby("bob");
-    let Ok(Answer::Members(page)) = w.request(bob, 0, Op::Members(client::Members { room: RoomId::LOBBY, after: None, limit: 0 })) else { panic!() };
-    assert!(page.members.iter().all(|member| member.here), "the lobby knows of them although it was there first: {page:?}");
+    let Ok(Answer::Members(page)) = w.request(
+        bob,
+        0,
+        Op::Members(client::Members {
+            room: RoomId::LOBBY,
+            after: None,
+            limit: 0,
+        }),
+    ) else {
+        panic!()
+    };
+    assert!(
+        page.members.iter().all(|member| member.here),
+        "the lobby knows of them although it was there first: {page:?}"
+    );
     w.disconnect(conn);
     w.pass_with(&[bob], 31 * SECOND);
     let conn = w.connect();
-    w.greet(conn, thief).expect("whoever it was did not come back");
+    w.greet(conn, thief)
+        .expect("whoever it was did not come back");
 }
 
 #[test]
@@ -40,18 +60,32 @@ fn a_log_that_cannot_write_refuses_and_is_asked_again() {
     let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
     w.fates.extend([Fate::Refuse; 3]);
     let refused = w.request(ada, 2, send(RoomId::LOBBY, "x")).unwrap_err();
-    assert_eq!((refused.code, refused.temporary), (ErrorCode::Unavailable, true));
-    assert_eq!(w.create(ada, 1, None).unwrap_err().code, ErrorCode::Unavailable);
+    assert_eq!(
+        (refused.code, refused.temporary),
+        (ErrorCode::Unavailable, true)
+    );
+    assert_eq!(
+        w.create(ada, 1, None).unwrap_err().code,
+        ErrorCode::Unavailable
+    );
     let conn = w.connect();
-    assert_eq!(w.greet(conn, hello("cy")).unwrap_err().code, ErrorCode::Unavailable);
-    w.send(ada, RoomId::LOBBY, 2, "x").expect("the same txn may be used again");
+    assert_eq!(
+        w.greet(conn, hello("cy")).unwrap_err().code,
+        ErrorCode::Unavailable
+    );
+    w.send(ada, RoomId::LOBBY, 2, "x")
+        .expect("the same txn may be used again");
     w.greet(conn, hello("cy")).unwrap();
     assert_eq!(w.create(ada, 1, None).unwrap().number, Some(0));
     // What the hub wants for itself is not forgotten.
     w.disconnect(bob);
     w.fates.extend([Fate::Refuse; 3]);
     w.pass_with(&[ada, conn], 34 * SECOND);
-    assert!(w.events.iter().any(|event| matches!(event, Event::Gone { nick, .. } if nick == "bob")));
+    assert!(
+        w.events
+            .iter()
+            .any(|event| matches!(event, Event::Gone { nick, .. } if nick == "bob"))
+    );
 }
 
 #[test]
@@ -98,11 +132,21 @@ fn a_room_that_cannot_be_read_refuses_what_waits_for_it() {
     let room = w.create(ada, 1, None).unwrap().room;
     w.disconnect(ada);
     w.pass_with(&[bob], 70 * SECOND);
-    assert!(!w.followed.contains(&Partition::Room(room)), "nobody was there, it was put away");
+    assert!(
+        !w.followed.contains(&Partition::Room(room)),
+        "nobody was there, it was put away"
+    );
     w.unreadable = true;
-    assert_eq!(w.join(bob, RoomRef::Number(0)).unwrap_err().code, ErrorCode::Unavailable);
+    assert_eq!(
+        w.join(bob, RoomRef::Number(0)).unwrap_err().code,
+        ErrorCode::Unavailable
+    );
     let ada = w.welcome("ada");
-    let entered = |w: &mut World| w.take(ada, |message| matches!(message, ServerMessage::Entered(_)).then_some(()));
+    let entered = |w: &mut World| {
+        w.take(ada, |message| {
+            matches!(message, ServerMessage::Entered(_)).then_some(())
+        })
+    };
     assert_eq!(entered(&mut w), None);
     w.unreadable = false;
     w.pass(SECOND);
@@ -117,7 +161,9 @@ fn a_lobby_that_lost_everything_begins_anew_without_those_who_were_in() {
     w.lose(Partition::Room(RoomId::LOBBY), 100);
     w.lines.get_mut(&bob).unwrap().inbox.clear();
     w.news(Partition::Room(RoomId::LOBBY), 0);
-    let removed = w.take(bob, |message| matches!(message, ServerMessage::Removed(_)).then_some(()));
+    let removed = w.take(bob, |message| {
+        matches!(message, ServerMessage::Removed(_)).then_some(())
+    });
     assert_eq!(removed, Some(()));
     let cy = w.in_lobby("cy");
     w.send(cy, RoomId::LOBBY, 2, "anybody?").unwrap();
@@ -138,7 +184,12 @@ fn a_directory_that_lost_its_end_takes_everybody_in_again() {
     let ada = w.welcome("ada");
     w.news(Partition::Room(RoomId::LOBBY), 0);
     w.pass(SECOND);
-    assert!(w.take(ada, |message| matches!(message, ServerMessage::Entered(_)).then_some(())).is_some(), "although the directory forgot that it is in");
+    assert!(
+        w.take(ada, |message| matches!(message, ServerMessage::Entered(_))
+            .then_some(()))
+            .is_some(),
+        "although the directory forgot that it is in"
+    );
     w.send(ada, RoomId::LOBBY, 2, "back").unwrap();
 }
 
@@ -148,8 +199,23 @@ fn joins_and_leaves_in_one_breath_leave_the_directory_right() {
     let ada = w.in_lobby("ada");
     w.hold = true;
     for n in 0..4 {
-        w.ask(ada, 10 + 2 * n, 10 + 2 * n, Op::Leave(InRoom { room: RoomId::LOBBY }));
-        w.ask(ada, 11 + 2 * n, 11 + 2 * n, Op::Join(client::Join { room: RoomRef::Lobby, proof: None }));
+        w.ask(
+            ada,
+            10 + 2 * n,
+            10 + 2 * n,
+            Op::Leave(InRoom {
+                room: RoomId::LOBBY,
+            }),
+        );
+        w.ask(
+            ada,
+            11 + 2 * n,
+            11 + 2 * n,
+            Op::Join(client::Join {
+                room: RoomRef::Lobby,
+                proof: None,
+            }),
+        );
     }
     w.hold = false;
     w.release();
@@ -165,15 +231,36 @@ fn joins_and_leaves_in_one_breath_leave_the_directory_right() {
 fn who_names_a_room_by_number_may_have_forgotten_having_been_there() {
     let mut w = World::new();
     let ada = w.in_lobby("ada");
-    w.request(ada, 2, Op::Leave(InRoom { room: RoomId::LOBBY })).unwrap();
+    w.request(
+        ada,
+        2,
+        Op::Leave(InRoom {
+            room: RoomId::LOBBY,
+        }),
+    )
+    .unwrap();
     w.join(ada, RoomRef::Lobby).expect("with txn 1 again");
-    w.request(ada, 3, Op::Leave(InRoom { room: RoomId::LOBBY })).unwrap();
+    w.request(
+        ada,
+        3,
+        Op::Leave(InRoom {
+            room: RoomId::LOBBY,
+        }),
+    )
+    .unwrap();
     // By its id, the same txn is a repeat.
-    let by_id = Op::Join(client::Join { room: RoomRef::Id(RoomId::LOBBY), proof: None });
+    let by_id = Op::Join(client::Join {
+        room: RoomRef::Id(RoomId::LOBBY),
+        proof: None,
+    });
     assert_eq!(w.refusal(ada, 1, by_id), ErrorCode::NotMember);
     w.disconnect(ada);
     let conn = w.connect();
-    assert_eq!(w.greet(conn, hello("ada")).unwrap().rooms, [], "nothing is left of it");
+    assert_eq!(
+        w.greet(conn, hello("ada")).unwrap().rooms,
+        [],
+        "nothing is left of it"
+    );
 }
 
 #[test]
@@ -183,5 +270,9 @@ fn who_said_goodbye_and_keeps_no_secret_leaves_at_once() {
     w.say(bob, &client::ClientMessage::Bye(client::Empty {}));
     w.pass(std::time::Duration::ZERO);
     let expired = |r: &chat_core::wire::Record| matches!(&r.body, RecordBody::Left(left) if left.reason == LeftReason::Expired);
-    assert!(w.records(ada).iter().any(|(_, r)| r.nick == "bob" && expired(r)));
+    assert!(
+        w.records(ada)
+            .iter()
+            .any(|(_, r)| r.nick == "bob" && expired(r))
+    );
 }

@@ -67,23 +67,55 @@ fn expected(me: Role, deed: Deed, whom: Whom) -> Result<(), ErrorCode> {
             },
         },
     };
-    if allowed { Ok(()) } else { Err(ErrorCode::Forbidden) }
+    if allowed {
+        Ok(())
+    } else {
+        Err(ErrorCode::Forbidden)
+    }
 }
 
 fn op(room: RoomId, deed: Deed, target: Peer) -> Op {
     match deed {
-        Deed::Topic => Op::Topic(client::SetTopic { room, topic: "new".to_owned() }),
-        Deed::Kick => Op::Kick(client::Remove { room, target, reason: String::new() }),
-        Deed::Ban => Op::Ban(client::Remove { room, target, reason: String::new() }),
+        Deed::Topic => Op::Topic(client::SetTopic {
+            room,
+            topic: "new".to_owned(),
+        }),
+        Deed::Kick => Op::Kick(client::Remove {
+            room,
+            target,
+            reason: String::new(),
+        }),
+        Deed::Ban => Op::Ban(client::Remove {
+            room,
+            target,
+            reason: String::new(),
+        }),
         Deed::Unban => Op::Unban(client::OnPeer { room, target }),
-        Deed::Mute => Op::Mute(client::Mute { room, target, seconds: None }),
+        Deed::Mute => Op::Mute(client::Mute {
+            room,
+            target,
+            seconds: None,
+        }),
         Deed::Unmute => Op::Unmute(client::OnPeer { room, target }),
         Deed::Make(role) => Op::Role(client::SetRole { room, target, role }),
     }
 }
 
-fn role(world: &mut World, by: chat_core::id::ConnId, txn: u64, room: RoomId, who: &str, role: Role) {
-    world.request(by, txn, op(room, Deed::Make(role), Peer::Member(member(who)))).expect("an owner may");
+fn role(
+    world: &mut World,
+    by: chat_core::id::ConnId,
+    txn: u64,
+    room: RoomId,
+    who: &str,
+    role: Role,
+) {
+    world
+        .request(
+            by,
+            txn,
+            op(room, Deed::Make(role), Peer::Member(member(who))),
+        )
+        .expect("an owner may");
 }
 
 /// A group with an owner `boss` besides those asked for.
@@ -110,9 +142,18 @@ fn conn(w: &World, who: &str) -> chat_core::id::ConnId {
 fn roles(w: &mut World, room: RoomId) -> Vec<(MemberId, Role, bool)> {
     let asker = w.welcome(&format!("asker{}", w.events.len()));
     w.join(asker, RoomRef::Id(room)).unwrap();
-    let list = Op::Members(client::Members { room, after: None, limit: 0 });
-    let Ok(Answer::Members(page)) = w.request(asker, 0, list) else { panic!() };
-    page.members.iter().map(|m| (m.member, m.role, m.muted)).collect()
+    let list = Op::Members(client::Members {
+        room,
+        after: None,
+        limit: 0,
+    });
+    let Ok(Answer::Members(page)) = w.request(asker, 0, list) else {
+        panic!()
+    };
+    page.members
+        .iter()
+        .map(|m| (m.member, m.role, m.muted))
+        .collect()
 }
 
 #[test]
@@ -121,7 +162,11 @@ fn the_table_holds_for_every_role_deed_and_target() {
         for deed in DEEDS {
             let others = Role::ALL.iter().map(|role| Whom::Other(*role));
             for whom in others.chain([Whom::Oneself, Whom::Stranger]) {
-                let theirs = if let Whom::Other(role) = whom { role } else { Role::Member };
+                let theirs = if let Whom::Other(role) = whom {
+                    role
+                } else {
+                    Role::Member
+                };
                 let (mut w, room) = group(&[("me", *me), ("other", theirs)]);
                 w.welcome("stranger");
                 let me_conn = conn(&w, "me");
@@ -130,9 +175,19 @@ fn the_table_holds_for_every_role_deed_and_target() {
                     Whom::Other(_) => "other",
                     Whom::Stranger => "stranger",
                 };
-                for target in [Peer::Member(member(target)), Peer::Nick(target.to_uppercase())] {
-                    let outcome = w.request(me_conn, 50, op(room, deed, target)).map(|_| ()).map_err(|failure| failure.code);
-                    assert_eq!(outcome, expected(*me, deed, whom), "{me:?} {deed:?} {whom:?}");
+                for target in [
+                    Peer::Member(member(target)),
+                    Peer::Nick(target.to_uppercase()),
+                ] {
+                    let outcome = w
+                        .request(me_conn, 50, op(room, deed, target))
+                        .map(|_| ())
+                        .map_err(|failure| failure.code);
+                    assert_eq!(
+                        outcome,
+                        expected(*me, deed, whom),
+                        "{me:?} {deed:?} {whom:?}"
+                    );
                     if outcome.is_ok() {
                         break;
                     }
@@ -157,7 +212,14 @@ fn the_table_holds_for_every_role_deed_and_target() {
 #[test]
 fn the_last_owner_hands_over_to_who_has_served_longest_in_the_highest_role() {
     for (people, heir) in [
-        (vec![("a", Role::Member), ("b", Role::Moderator), ("c", Role::Moderator)], "b"),
+        (
+            vec![
+                ("a", Role::Member),
+                ("b", Role::Moderator),
+                ("c", Role::Moderator),
+            ],
+            "b",
+        ),
         (vec![("a", Role::Member), ("b", Role::Member)], "a"),
     ] {
         let (mut w, room) = group(&people);
@@ -167,7 +229,9 @@ fn the_last_owner_hands_over_to_who_has_served_longest_in_the_highest_role() {
         w.request(boss, 200, Op::Leave(InRoom { room })).unwrap();
         let records = w.records(listener);
         let role = records.iter().find_map(|(_, record)| match &record.body {
-            RecordBody::Role(change) => Some((record.member, record.txn, change.target, change.role)),
+            RecordBody::Role(change) => {
+                Some((record.member, record.txn, change.target, change.role))
+            }
             _ => None,
         });
         assert_eq!(role, Some((MemberId::SERVER, 0, member(heir), Role::Owner)));
@@ -176,18 +240,31 @@ fn the_last_owner_hands_over_to_who_has_served_longest_in_the_highest_role() {
 
 #[test]
 fn two_owners_who_leave_at_once_leave_an_owner_behind() {
-    let (mut w, room) = group(&[("second", Role::Owner), ("heir", Role::Member), ("goer", Role::Moderator)]);
+    let (mut w, room) = group(&[
+        ("second", Role::Owner),
+        ("heir", Role::Member),
+        ("goer", Role::Moderator),
+    ]);
     let [boss, second, goer] = ["boss", "second", "goer"].map(|who| conn(&w, who));
     w.hold = true;
     let heir = conn(&w, "heir");
-    w.ask(heir, 900, 40, send(room, "first, so that the rest makes one batch"));
+    w.ask(
+        heir,
+        900,
+        40,
+        send(room, "first, so that the rest makes one batch"),
+    );
     for (id, conn) in [(901, goer), (902, boss), (903, second)] {
         w.ask(conn, id, 200, Op::Leave(InRoom { room }));
     }
     w.hold = false;
     w.release();
     let now = roles(&mut w, room);
-    let owners: Vec<_> = now.iter().filter(|(_, role, _)| *role == Role::Owner).map(|(member, ..)| *member).collect();
+    let owners: Vec<_> = now
+        .iter()
+        .filter(|(_, role, _)| *role == Role::Owner)
+        .map(|(member, ..)| *member)
+        .collect();
     assert_eq!(owners, [member("heir")], "{now:?}");
 }
 
@@ -196,7 +273,10 @@ fn the_only_owner_cannot_step_down() {
     let (mut w, room) = group(&[("a", Role::Moderator)]);
     let boss = conn(&w, "boss");
     let step_down = op(room, Deed::Make(Role::Member), Peer::Member(member("boss")));
-    assert_eq!(w.refusal(boss, 200, step_down.clone()), ErrorCode::Forbidden);
+    assert_eq!(
+        w.refusal(boss, 200, step_down.clone()),
+        ErrorCode::Forbidden
+    );
     role(&mut w, boss, 201, room, "a", Role::Owner);
     w.request(boss, 202, step_down).unwrap();
 }
@@ -205,18 +285,38 @@ fn the_only_owner_cannot_step_down() {
 fn a_mute_ends_by_itself_or_when_taken_back() {
     let (mut w, room) = group(&[("loud", Role::Member)]);
     let [boss, loud] = ["boss", "loud"].map(|who| conn(&w, who));
-    let mute = |seconds| Op::Mute(client::Mute { room, target: Peer::Member(member("loud")), seconds });
+    let mute = |seconds| {
+        Op::Mute(client::Mute {
+            room,
+            target: Peer::Member(member("loud")),
+            seconds,
+        })
+    };
     w.request(boss, 200, mute(Some(20))).unwrap();
     let refused = w.request(loud, 40, send(room, "hey")).unwrap_err();
-    assert_eq!((refused.code, refused.temporary, refused.retry_after), (ErrorCode::Muted, true, Some(20_000)));
+    assert_eq!(
+        (refused.code, refused.temporary, refused.retry_after),
+        (ErrorCode::Muted, true, Some(20_000))
+    );
     w.pass(20 * SECOND);
     let muted = roles(&mut w, room).iter().any(|(_, _, muted)| *muted);
-    assert!(!muted, "it is over, although nothing was said in the room since");
+    assert!(
+        !muted,
+        "it is over, although nothing was said in the room since"
+    );
     w.send(loud, room, 40, "again").unwrap();
     w.request(boss, 201, mute(None)).unwrap();
     let refused = w.request(loud, 41, send(room, "hey")).unwrap_err();
-    assert_eq!((refused.code, refused.retry_after), (ErrorCode::Muted, None));
-    w.request(boss, 202, op(room, Deed::Unmute, Peer::Nick("loud".to_owned()))).unwrap();
+    assert_eq!(
+        (refused.code, refused.retry_after),
+        (ErrorCode::Muted, None)
+    );
+    w.request(
+        boss,
+        202,
+        op(room, Deed::Unmute, Peer::Nick("loud".to_owned())),
+    )
+    .unwrap();
     w.send(loud, room, 41, "free").unwrap();
 }
 
@@ -225,9 +325,18 @@ fn who_is_banned_in_advance_cannot_join_until_unbanned_and_is_still_counted_righ
     let (mut w, room) = group(&[]);
     let boss = conn(&w, "boss");
     let eve = w.welcome("eve");
-    w.request(boss, 200, op(room, Deed::Ban, Peer::Nick("eve".to_owned()))).unwrap();
-    assert_eq!(w.join(eve, RoomRef::Id(room)).unwrap_err().code, ErrorCode::Banned);
-    w.request(boss, 201, op(room, Deed::Unban, Peer::Nick("Eve".to_owned()))).unwrap();
+    w.request(boss, 200, op(room, Deed::Ban, Peer::Nick("eve".to_owned())))
+        .unwrap();
+    assert_eq!(
+        w.join(eve, RoomRef::Id(room)).unwrap_err().code,
+        ErrorCode::Banned
+    );
+    w.request(
+        boss,
+        201,
+        op(room, Deed::Unban, Peer::Nick("Eve".to_owned())),
+    )
+    .unwrap();
     w.join(eve, RoomRef::Id(room)).unwrap();
     let here = w.take(eve, |message| match message {
         chat_core::wire::ServerMessage::Presence(p) => match &p.update {
@@ -243,20 +352,49 @@ fn who_is_banned_in_advance_cannot_join_until_unbanned_and_is_still_counted_righ
 fn in_a_private_conversation_there_are_no_roles_but_each_may_block() {
     let mut w = World::new();
     let [ada, bob] = ["ada", "bob"].map(|nick| w.welcome(nick));
-    let direct = |to: &str| Op::Direct(client::Direct { to: Peer::Nick(to.to_owned()) });
-    let Ok(Answer::Direct(RoomView { room, .. })) = w.request(ada, 1, direct("bob")) else { panic!() };
-    for deed in DEEDS.into_iter().filter(|deed| !matches!(deed, Deed::Topic)) {
-        assert_eq!(w.refusal(ada, 5, op(room, deed, Peer::Nick("bob".to_owned()))), ErrorCode::Forbidden, "{deed:?}");
+    let direct = |to: &str| {
+        Op::Direct(client::Direct {
+            to: Peer::Nick(to.to_owned()),
+        })
+    };
+    let Ok(Answer::Direct(RoomView { room, .. })) = w.request(ada, 1, direct("bob")) else {
+        panic!()
+    };
+    for deed in DEEDS
+        .into_iter()
+        .filter(|deed| !matches!(deed, Deed::Topic))
+    {
+        assert_eq!(
+            w.refusal(ada, 5, op(room, deed, Peer::Nick("bob".to_owned()))),
+            ErrorCode::Forbidden,
+            "{deed:?}"
+        );
     }
-    assert_eq!(w.refusal(ada, 6, Op::Leave(InRoom { room })), ErrorCode::Forbidden);
+    assert_eq!(
+        w.refusal(ada, 6, Op::Leave(InRoom { room })),
+        ErrorCode::Forbidden
+    );
     let block = |blocked| Op::Block(client::Block { room, blocked });
     w.request(bob, 1, block(true)).unwrap();
-    assert_eq!(w.refusal(ada, 7, send(room, "are you there?")), ErrorCode::Blocked);
+    assert_eq!(
+        w.refusal(ada, 7, send(room, "are you there?")),
+        ErrorCode::Blocked
+    );
     w.send(bob, room, 2, "no").unwrap();
     w.request(bob, 3, block(false)).unwrap();
     w.send(ada, room, 7, "there you are").unwrap();
     let lobby = w.in_lobby("cleo");
-    assert_eq!(w.refusal(lobby, 7, Op::Block(client::Block { room: RoomId::LOBBY, blocked: true })), ErrorCode::BadRequest);
+    assert_eq!(
+        w.refusal(
+            lobby,
+            7,
+            Op::Block(client::Block {
+                room: RoomId::LOBBY,
+                blocked: true
+            })
+        ),
+        ErrorCode::BadRequest
+    );
 }
 
 #[test]
@@ -264,6 +402,14 @@ fn the_lobby_has_no_owner_and_nobody_rules_it() {
     let mut w = World::new();
     let [ada, _bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
     for deed in DEEDS {
-        assert_eq!(w.refusal(ada, 5, op(RoomId::LOBBY, deed, Peer::Nick("bob".to_owned()))), ErrorCode::Forbidden, "{deed:?}");
+        assert_eq!(
+            w.refusal(
+                ada,
+                5,
+                op(RoomId::LOBBY, deed, Peer::Nick("bob".to_owned()))
+            ),
+            ErrorCode::Forbidden,
+            "{deed:?}"
+        );
     }
 }
