@@ -219,7 +219,7 @@ fn d7_the_console_shows_each_step() {
     shown("client connected");
     assert_eq!(
         shown("option selected: login"),
-        "option selected: login 0 by Noam"
+        "option selected: login group 0 by Noam"
     );
     assert_eq!(shown("wrong password"), "wrong password: Noam for chat 0");
 
@@ -228,7 +228,7 @@ fn d7_the_console_shows_each_step() {
     noam.until("joined room 0");
     assert_eq!(
         shown("option selected: join"),
-        "option selected: join 0 by Noam"
+        "option selected: join group 0 by Noam"
     );
     assert_eq!(shown("new member"), "new member: Noam in chat 0");
     noam.say("/online");
