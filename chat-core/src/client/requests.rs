@@ -112,7 +112,10 @@ impl Job {
 
     /// Whether it is about to begin a password exchange. The server keeps the state of one for each connection.
     fn begins_exchange(&self) -> bool {
-        matches!(self.stage, Stage::Begin) && self.op.is_none() && self.password().is_some()
+        // One that is in doubt may have to begin anew.
+        let again = self.doubt && matches!(self.stage, Stage::Proposed { .. });
+        let first = matches!(self.stage, Stage::Begin) && self.op.is_none();
+        (first || again) && self.password().is_some()
     }
 
     pub(super) fn password(&self) -> Option<&crate::password::Password> {

@@ -253,6 +253,10 @@ impl Hub {
             // What it missed is not kept any more.
             if lag.farewell.is_none() && !self.has(Bug::ForgetThatAReaderMissedWhatIsTrimmed) {
                 self.announce(id, conn, false, out);
+                if let Some(lagging) = self.lagging(conn) {
+                    // Begun anew, it is told who is here.
+                    lagging.words = None;
+                }
             }
             self.set_lag(
                 conn,

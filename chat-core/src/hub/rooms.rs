@@ -669,6 +669,16 @@ impl Hub {
         }
     }
 
+    /// The record that somebody is a member tells the name of that moment. The directory may be ahead of it.
+    fn renamed_before(&mut self, now: Now, id: RoomId, record: &Record) {
+        let Some(room) = self.rooms.get_mut(&id).filter(|room| room.here.contains(&record.member)) else { return };
+        let person = room.person(&self.directory.state, record.member);
+        if person.nick != record.nick {
+            room.gathered.renamed(record.nick.clone(), person);
+            self.arm_presence(now, id);
+        }
+    }
+
     /// Somebody is not a member from this record on.
     fn departed(
         &mut self,
