@@ -60,7 +60,10 @@ const BROKEN: &[&str] = &[
 #[test]
 fn every_promise_is_kept_and_every_state_is_met() {
     std::panic::set_hook(Box::new(|_| {}));
-    let (next, sum) = (AtomicU64::new(0), Mutex::new((Report::default(), Vec::new())));
+    let (next, sum) = (
+        AtomicU64::new(0),
+        Mutex::new((Report::default(), Vec::new())),
+    );
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -91,17 +94,27 @@ fn every_promise_is_kept_and_every_state_is_met() {
 fn one_seed_is_one_run() {
     for seed in [1, 2, 3, 40, 500] {
         let (one, two) = (run(&Plan::of(seed), false), run(&Plan::of(seed), true));
-        assert_eq!((one.digest, one.steps, &one.checks), (two.digest, two.steps, &two.checks), "tracing changes nothing");
+        assert_eq!(
+            (one.digest, one.steps, &one.checks),
+            (two.digest, two.steps, &two.checks),
+            "tracing changes nothing"
+        );
         assert!(!two.trace.is_empty());
     }
-    assert_ne!(run(&Plan::of(1), false).digest, run(&Plan::of(2), false).digest);
+    assert_ne!(
+        run(&Plan::of(1), false).digest,
+        run(&Plan::of(2), false).digest
+    );
 }
 
 #[test]
 fn a_plan_is_read_as_it_was_written() {
     let plan = Plan::of(11);
     let text = serde_json::to_string(&plan).expect("a plan is plain data");
-    assert_eq!(serde_json::from_str::<Plan>(&text).expect("its own form"), plan);
+    assert_eq!(
+        serde_json::from_str::<Plan>(&text).expect("its own form"),
+        plan
+    );
 }
 
 #[test]
@@ -110,7 +123,8 @@ fn what_broke_a_promise_once_does_not_again() {
     let mut count = 0;
     for file in std::fs::read_dir(folder).expect("the folder is there") {
         let path = file.expect("it can be read").path();
-        let plan: Plan = serde_json::from_slice(&std::fs::read(&path).expect("it can be read")).expect("a plan");
+        let plan: Plan =
+            serde_json::from_slice(&std::fs::read(&path).expect("it can be read")).expect("a plan");
         assert_eq!(run(&plan, false).broken, None, "{}", path.display());
         count += 1;
     }

@@ -107,11 +107,14 @@ impl Hub {
         };
         let want = self.directory.batch(|state, seq, proposal: Proposal| {
             // Whoever has gone meanwhile takes no nick: it may have come in elsewhere.
-            if let Then::Welcome { conn, .. } = proposal.then
-                && sessions
+            let gone = match proposal.then {
+                Then::Welcome { conn, .. } => sessions
                     .get(conn)
-                    .is_none_or(|session| !matches!(session.phase, Phase::Greeting { .. }))
-            {
+                    .is_none_or(|session| !matches!(session.phase, Phase::Greeting { .. })),
+                Then::Named { origin } => sessions.guest(origin.conn).is_none(),
+                _ => false,
+            };
+            if gone {
                 return Judged::Settled;
             }
             match state.judge(

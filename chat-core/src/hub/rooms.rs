@@ -608,6 +608,7 @@ impl Hub {
                     label: record.label.clone(),
                 };
                 self.arrived(now, id, person, record.seq, proposal, out);
+                self.renamed_before(now, id, record);
                 if proposal.is_some() {
                     self.expire_forgotten(id, record.member);
                     self.keep_listed(id, record.member);
@@ -671,7 +672,13 @@ impl Hub {
 
     /// The record that somebody is a member tells the name of that moment. The directory may be ahead of it.
     fn renamed_before(&mut self, now: Now, id: RoomId, record: &Record) {
-        let Some(room) = self.rooms.get_mut(&id).filter(|room| room.here.contains(&record.member)) else { return };
+        let Some(room) = self
+            .rooms
+            .get_mut(&id)
+            .filter(|room| room.here.contains(&record.member))
+        else {
+            return;
+        };
         let person = room.person(&self.directory.state, record.member);
         if person.nick != record.nick {
             room.gathered.renamed(record.nick.clone(), person);
