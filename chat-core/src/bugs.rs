@@ -3,7 +3,10 @@
 
 /// A bug to be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(not(feature = "deliberate-bugs"), allow(dead_code, unreachable_pub, reason = "nobody can plant one"))]
+#[cfg_attr(
+    not(feature = "deliberate-bugs"),
+    allow(dead_code, unreachable_pub, reason = "nobody can plant one")
+)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Bug {
     DropTheDedupe,

@@ -62,7 +62,11 @@ impl Report {
     /// Adds another run's counts.
     pub fn add(&mut self, other: &Self) {
         self.steps += other.steps;
-        let both = [(&mut self.checks, &other.checks), (&mut self.states, &other.states), (&mut self.faults, &other.faults)];
+        let both = [
+            (&mut self.checks, &other.checks),
+            (&mut self.states, &other.states),
+            (&mut self.faults, &other.faults),
+        ];
         for (to, from) in both {
             for (name, count) in from {
                 *to.entry(name).or_default() += count;

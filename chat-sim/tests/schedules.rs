@@ -1,5 +1,8 @@
 //! Some thousands of schedules, and the plans that once broke a promise.
-#![allow(clippy::print_stdout, reason = "a failing seed prints how to replay it")]
+#![allow(
+    clippy::print_stdout,
+    reason = "a failing seed prints how to replay it"
+)]
 
 use std::sync::{
     Mutex,
@@ -60,12 +63,18 @@ const BROKEN: &[&str] = &[
 
 /// Promises that the code does not keep yet, where hubs hear of the directory and of a room at different times. To be
 /// mended; until then they may break in one schedule of a hundred, and no others may.
-const OPEN: &[&str] = &["everybody sees who is there", "everybody is where they are said to be"];
+const OPEN: &[&str] = &[
+    "everybody sees who is there",
+    "everybody is where they are said to be",
+];
 
 #[test]
 fn every_promise_is_kept_and_every_state_is_met() {
     std::panic::set_hook(Box::new(|_| {}));
-    let (next, sum) = (AtomicU64::new(0), Mutex::new((Report::default(), Vec::new())));
+    let (next, sum) = (
+        AtomicU64::new(0),
+        Mutex::new((Report::default(), Vec::new())),
+    );
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -83,12 +92,20 @@ fn every_promise_is_kept_and_every_state_is_met() {
         }
     });
     let (sum, broken) = sum.into_inner().expect("no thread panics");
-    let (open, broken): (Vec<_>, Vec<_>) = broken.into_iter().partition(|(_, broken)| OPEN.contains(&broken.check));
+    let (open, broken): (Vec<_>, Vec<_>) = broken
+        .into_iter()
+        .partition(|(_, broken)| OPEN.contains(&broken.check));
     for (seed, broken) in open.iter().chain(&broken) {
-        println!("seed {seed}: {broken}\n  replay: cargo run --release -p chat-sim -- --seed {seed} --replay --shrink");
+        println!(
+            "seed {seed}: {broken}\n  replay: cargo run --release -p chat-sim -- --seed {seed} --replay --shrink"
+        );
     }
     assert_eq!(broken, []);
-    assert!(open.len() as u64 <= SCHEDULES / 100, "{} schedules break what is known to be open", open.len());
+    assert!(
+        open.len() as u64 <= SCHEDULES / 100,
+        "{} schedules break what is known to be open",
+        open.len()
+    );
     for state in MET {
         assert!(sum.states.contains_key(state), "never met: {state}");
     }
@@ -101,17 +118,27 @@ fn every_promise_is_kept_and_every_state_is_met() {
 fn one_seed_is_one_run() {
     for seed in [1, 2, 3, 40, 500] {
         let (one, two) = (run(&Plan::of(seed), false), run(&Plan::of(seed), true));
-        assert_eq!((one.digest, one.steps, &one.checks), (two.digest, two.steps, &two.checks), "tracing changes nothing");
+        assert_eq!(
+            (one.digest, one.steps, &one.checks),
+            (two.digest, two.steps, &two.checks),
+            "tracing changes nothing"
+        );
         assert!(!two.trace.is_empty());
     }
-    assert_ne!(run(&Plan::of(1), false).digest, run(&Plan::of(2), false).digest);
+    assert_ne!(
+        run(&Plan::of(1), false).digest,
+        run(&Plan::of(2), false).digest
+    );
 }
 
 #[test]
 fn a_plan_is_read_as_it_was_written() {
     let plan = Plan::of(11);
     let text = serde_json::to_string(&plan).expect("a plan is plain data");
-    assert_eq!(serde_json::from_str::<Plan>(&text).expect("its own form"), plan);
+    assert_eq!(
+        serde_json::from_str::<Plan>(&text).expect("its own form"),
+        plan
+    );
 }
 
 #[test]
@@ -120,7 +147,8 @@ fn what_broke_a_promise_once_does_not_again() {
     let mut count = 0;
     for file in std::fs::read_dir(folder).expect("the folder is there") {
         let path = file.expect("it can be read").path();
-        let plan: Plan = serde_json::from_slice(&std::fs::read(&path).expect("it can be read")).expect("a plan");
+        let plan: Plan =
+            serde_json::from_slice(&std::fs::read(&path).expect("it can be read")).expect("a plan");
         assert_eq!(run(&plan, false).broken, None, "{}", path.display());
         count += 1;
     }

@@ -274,7 +274,9 @@ impl Client {
                 self.finish(lane, job, Ok(Outcome::Committed(committed)), out);
             }
             #[cfg(feature = "deliberate-bugs")]
-            Answer::Send(committed) if self.config.bug == Some(crate::bugs::Bug::UseAnAcknowledgementAsCursor) => {
+            Answer::Send(committed)
+                if self.config.bug == Some(crate::bugs::Bug::UseAnAcknowledgementAsCursor) =>
+            {
                 if let Command::Send { room, .. } = &job.command
                     && let Some(room) = self.rooms.get_mut(room)
                 {
@@ -385,7 +387,11 @@ impl Client {
             .unwrap_or_default();
         keys.merge(exchange::unlock(&job.stage, &view));
         keys.merge(Keys::of(given.as_ref()));
-        let Err(error) = check_keys(&view, &keys, given.as_ref()) else {
+        let checked = match &job.stage {
+            Stage::Disproved { .. } => Err(CommandError::WrongPassword),
+            _ => check_keys(&view, &keys, given.as_ref()),
+        };
+        let Err(error) = checked else {
             self.enter(&view, keys, out);
             return self.finish(lane, job, Ok(Outcome::Room(view)), out);
         };
@@ -433,7 +439,8 @@ impl Client {
         let Some((lane, mut job)) = self.requests.answered(failure.id, false) else {
             return;
         };
-        if is_for_later(failure.code) {
+        let disproved = matches!(job.stage, Stage::Disproved { .. });
+        if is_for_later(failure.code) && !disproved {
             job.refusals += 1;
             let until = now + requests::patience(job.refusals, failure.retry_after);
             if failure.code == ErrorCode::RateLimited {
@@ -443,7 +450,8 @@ impl Client {
             return self.requests.put_back(lane, job);
         }
         let proposed = matches!(job.stage, Stage::Proposed { .. });
-        if failure.code == ErrorCode::BadRequest && proposed && job.doubt && job.restarts < RESTARTS {
+        if failure.code == ErrorCode::BadRequest && proposed && job.doubt && job.restarts < RESTARTS
+        {
             // It is no repeat, so it was not done, and its registration died with the connection.
             job.restarts += 1;
             job.stage = Stage::Begin;
@@ -482,6 +490,7 @@ impl Client {
                 return self.requests.put_back(lane, job);
             }
             ErrorCode::WrongPassword => CommandError::WrongPassword,
+            _ if disproved => CommandError::WrongPassword,
             // It may have been done before the connection broke.
             ErrorCode::TooOld if job.doubt => CommandError::Unknown,
             ErrorCode::NotMember | ErrorCode::UnknownRoom

@@ -1,5 +1,6 @@
 //! Passwords: the steps of a registration and of a login, with the heavy part handed to the driver.
 
+use bytes::Bytes;
 use rand_core::RngCore;
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     cipher::Key,
-    id::{KeyId, RoomId},
+    id::{CredentialId, KeyId, RoomId},
     password::{ClientLogin, ClientRegistration, ExportKey, LoginError, Password},
     wire::{
         client::{self, Op, Proof},
@@ -52,6 +53,9 @@ pub(super) enum Stage {
     Stretching { challenge: Challenge },
     /// `join` can be asked.
     Proved { proof: Proof, export: ExportKey },
+    /// The password is wrong. `join` is asked all the same, with a proof that proves nothing, so that the server's operator
+    /// learns of it; the command ends as a wrong password whatever the answer is.
+    Disproved { credential: CredentialId },
     /// The room turned out to be one that the client cannot read: it leaves again.
     Undoing { error: CommandError },
 }
@@ -142,6 +146,15 @@ impl Client {
                 Some(Op::Join(client::Join {
                     room: *room,
                     proof: Some(proof.clone()),
+                }))
+            }
+            (Command::Join { room, .. }, Stage::Disproved { credential }) => {
+                Some(Op::Join(client::Join {
+                    room: *room,
+                    proof: Some(Proof {
+                        credential: *credential,
+                        ke3: Bytes::from_static(&[0; 64]),
+                    }),
                 }))
             }
             (Command::Create(create), Stage::Proposed { password, .. }) => {
@@ -239,7 +252,7 @@ impl Client {
     }
 
     /// Work is done. Of what nobody waits for any more, nothing comes.
-    pub(super) fn worked(&mut self, done: WorkDone, out: &mut ClientOutputs) -> Result<(), Fault> {
+    pub(super) fn worked(&mut self, done: WorkDone) -> Result<(), Fault> {
         let Some((lane, mut job)) = self.requests.worked(done.id) else {
             return Ok(());
         };
@@ -267,8 +280,14 @@ impl Client {
                 self.requests.put_back(lane, job);
                 Ok(())
             }
-            (_, WorkResult::LoggedIn(Err(LoginError::WrongPassword))) => {
-                self.finish(lane, job, Err(CommandError::WrongPassword), out);
+            (
+                Stage::Stretching { challenge },
+                WorkResult::LoggedIn(Err(LoginError::WrongPassword)),
+            ) => {
+                job.stage = Stage::Disproved {
+                    credential: challenge.credential,
+                };
+                self.requests.put_back(lane, job);
                 Ok(())
             }
             _ => Err(self.fault(lane, job, "a malformed OPAQUE message")),

@@ -162,7 +162,7 @@ impl Client {
             ClientInput::Received(bytes) => self.received(now, bytes, out),
             ClientInput::Disconnected => self.disconnected(now, out),
             ClientInput::Done(done) => {
-                if let Err(fault) = self.worked(done, out) {
+                if let Err(fault) = self.worked(done) {
                     self.give_up(now, fault, out);
                 }
             }
@@ -445,6 +445,7 @@ impl Client {
                 job.doubt || (unanswered && job.op.as_ref().is_some_and(requests::changes));
             let error = match &job.stage {
                 Stage::Undoing { error } => error.clone(),
+                Stage::Disproved { .. } => CommandError::WrongPassword,
                 _ if in_doubt => CommandError::Unknown,
                 _ => CommandError::Ended,
             };

@@ -146,6 +146,10 @@ impl Job {
         // The server's half of an exchange died with the connection. What came of one can still be recognised as a
         // repeat, so a sent `create` or `password` is kept; a sent `join` is harmless to do twice.
         let is_proposal = matches!(self.stage, Stage::Proposed { .. }) && (sent || self.doubt);
+        if matches!(self.stage, Stage::Disproved { .. }) {
+            // It has done nothing, and the next connection's answer, `stale_proof`, begins anew.
+            return;
+        }
         self.doubt |= sent && matches!(self.op, Some(ref op) if changes(op));
         if !matches!(self.stage, Stage::Undoing { .. } | Stage::Begin) && !is_proposal {
             self.stage = Stage::Begin;
@@ -335,7 +339,14 @@ impl Requests {
     /// their way still, of which the server knows nothing yet. They are not used again.
     pub(super) fn continues(&mut self, room: RoomId, last_txn: u64, earlier: bool) {
         let unknown = !self.rooms.contains_key(&room);
-        self.seen(room, if unknown && last_txn > u64::from(!earlier) { last_txn + WINDOW } else { last_txn });
+        self.seen(
+            room,
+            if unknown && last_txn > u64::from(!earlier) {
+                last_txn + WINDOW
+            } else {
+                last_txn
+            },
+        );
     }
 
     /// This number of a room is used.
@@ -354,7 +365,11 @@ impl Requests {
         let lost = last_txn < self.directory.known;
         self.directory.known = last_txn;
         // What an earlier life of the client still has on its way keeps its numbers.
-        let free = if self.directory.last == 0 && last_txn > 0 { last_txn + WINDOW } else { last_txn };
+        let free = if self.directory.last == 0 && last_txn > 0 {
+            last_txn + WINDOW
+        } else {
+            last_txn
+        };
         self.directory.last = self.directory.last.max(free);
         lost.then_some(last_txn)
     }

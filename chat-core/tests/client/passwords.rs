@@ -9,8 +9,8 @@ use chat_core::{
     id::{CredentialId, KeyId},
     password::{LoginError, Password, ServerLogin, ServerSecret},
     wire::{
-        ErrorCode, Form, Record, ServerMessage,
-        client::{Op, RoomRef},
+        CloseReason, ErrorCode, Form, Record, ServerMessage,
+        client::{Join, Op, Request, RoomRef},
         record::{CipherKind, Message, PasswordChange, PasswordRecord, RecordBody, WrappedKey},
         server::{Answer, Challenge, Records, Registered, RoomView},
     },
@@ -239,21 +239,99 @@ fn whoever_knows_the_password_reads_what_is_said() {
     .expect("the number of a record is not what it is bound to");
 }
 
-#[test]
-fn a_wrong_password_is_found_by_the_client_and_the_server_asked_nothing_more() {
-    let mut safe = Safe::new();
+/// A guest who has tried a wrong password, and the `join` that tells the server so.
+fn mistaken(safe: &mut Safe) -> (Script, Ticket, Request) {
     let (mut owner, mut guest) = (member(1), member(2));
     safe.create(&mut owner, "swordfish");
     let ticket = guest.command(joining("codfish"));
     safe.login(&mut guest);
     guest.run_work();
+    assert!(guest.events.is_empty(), "the server is told first");
+    let request = guest.request();
+    (guest, ticket, request)
+}
+
+#[test]
+fn a_wrong_password_is_found_by_the_client_and_told_to_the_server() {
+    let mut safe = Safe::new();
+    let (mut guest, ticket, request) = mistaken(&mut safe);
+    let Op::Join(Join {
+        proof: Some(proof), ..
+    }) = &request.op
+    else {
+        panic!("not a join: {request:?}")
+    };
+    assert_eq!(proof.ke3, [0; 64].as_slice());
+    let checked = safe.login.take().expect("asked").finish(&proof.ke3);
+    assert_eq!(checked, Err(LoginError::WrongPassword));
+    guest.refuse(request.id, ErrorCode::WrongPassword, None);
     assert_eq!(guest.finished(), (ticket, Err(CommandError::WrongPassword)));
-    assert!(guest.sent.is_empty());
+    assert!(guest.sent.is_empty() && guest.events.is_empty());
     safe.enter(&mut guest, "swordfish");
     assert!(
         matches!(guest.event(), ClientEvent::Entered { .. }),
         "the next try is free to succeed"
     );
+}
+
+#[test]
+fn a_wrong_password_is_wrong_whatever_the_server_makes_of_it() {
+    let wrong = Err(CommandError::WrongPassword);
+    for code in [
+        ErrorCode::Banned,
+        ErrorCode::RateLimited,
+        ErrorCode::Unavailable,
+        ErrorCode::UnknownRoom,
+    ] {
+        let (mut guest, ticket, request) = mistaken(&mut Safe::new());
+        guest.refuse(request.id, code, Some(60_000));
+        assert_eq!(guest.finished(), (ticket, wrong.clone()), "{code}");
+        assert!(guest.sent.is_empty());
+    }
+    // A server that takes the guest in all the same: the guest, who could not read there, leaves.
+    let mut safe = Safe::new();
+    let (mut guest, ticket, request) = mistaken(&mut safe);
+    guest.ok(request.id, Answer::Join(safe.view(10)));
+    let leave = guest.request();
+    assert!(matches!(leave.op, Op::Leave(_)), "{leave:?}");
+    guest.ok(leave.id, Answer::Leave(committed(11)));
+    assert_eq!(guest.finished(), (ticket, wrong));
+}
+
+#[test]
+fn a_wrong_password_that_became_right_meanwhile_is_right() {
+    let mut safe = Safe::new();
+    let (mut owner, mut other) = (member(1), member(3));
+    safe.create(&mut owner, "swordfish");
+    safe.enter(&mut other, "swordfish");
+    let mut guest = member(2);
+    guest.command(joining("codfish"));
+    safe.login(&mut guest);
+    guest.run_work();
+    let id = guest.request().id;
+    safe.change(&mut owner, "codfish", 11);
+    guest.refuse(id, ErrorCode::StaleProof, None);
+    safe.login(&mut guest);
+    guest.run_work();
+    safe.join(&mut guest);
+    assert!(matches!(guest.event(), ClientEvent::Entered { .. }));
+}
+
+#[test]
+fn a_wrong_password_leaves_nothing_in_doubt() {
+    let mut safe = Safe::new();
+    let (mut guest, ticket, _) = mistaken(&mut safe);
+    guest.closing(CloseReason::Stopped, None);
+    guest.input(ClientInput::Disconnected);
+    let ends: Vec<_> = guest
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            ClientEvent::Finished { ticket, outcome } => Some((*ticket, outcome.clone())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ends, [(ticket, Err(CommandError::WrongPassword))]);
 }
 
 #[test]
