@@ -17,8 +17,9 @@ use scenarios::{Peer, Program, unstamped};
 fn c1_a_bad_address_or_port_gets_a_clear_message() {
     for args in [
         &["serve", "--tcp", "nowhere"][..],
-        &["serve", "--tcp", "127.0.0.1"],
+        &["serve", "--tcp", "127.0.0.1:"],
         &["serve", "--tcp", "127.0.0.1:port"],
+        &["serve", "--tcp", "65536"],
         &["serve", "--tcp", "127.0.0.1:65536"],
         &["serve", "--tcp", "300.0.0.1:7037"],
         &["serve", "--tcp", "[::1:7037"],
@@ -66,6 +67,8 @@ fn c4_join_and_leave_are_messages_of_the_protocol() {
     let joined = gianni.answer(1, Op::Join(Join { room, proof: None }));
     assert!(matches!(joined, Ok(Answer::Join(_))), "{joined:?}");
     anna.until("Gianni joined");
+    // What happens from now on comes to both.
+    anna.say("ciao");
     let record = loop {
         match gianni.next() {
             Some(ServerMessage::Records(mut records)) => break records.records.remove(0),
@@ -73,8 +76,9 @@ fn c4_join_and_leave_are_messages_of_the_protocol() {
             None => panic!("the connection ended"),
         }
     };
-    assert_eq!(record.member, welcome.member);
-    assert!(matches!(record.body, RecordBody::Joined(_)));
+    assert_eq!(record.nick, "Anna");
+    assert_ne!(record.member, welcome.member);
+    assert!(matches!(record.body, RecordBody::Message(_)));
     let room = RoomId::LOBBY;
     let left = gianni.answer(2, Op::Leave(InRoom { room }));
     assert!(matches!(left, Ok(Answer::Leave(_))), "{left:?}");
@@ -104,6 +108,7 @@ fn c4_closing_is_a_handshake_which_the_server_waits_for() {
     assert!(server.runs());
     gianni.say(&ClientMessage::Closed(Empty {}));
     assert_eq!(gianni.next(), None);
+    gianni.leave();
     let ended = server.ended();
     assert_eq!(ended.code, Some(0));
     assert_eq!(unstamped(ended.out.last().unwrap()), "ended");
