@@ -26,8 +26,10 @@ impl Terminal {
 
     /// Waits until this is on the screen; what came before it.
     pub fn until(&mut self, text: &str) -> String {
+        // The session takes each byte for a letter.
+        let bytes: String = text.bytes().map(char::from).collect();
         self.0
-            .exp_string(text)
+            .exp_string(&bytes)
             .unwrap_or_else(|error| panic!("no {text:?}: {error}"))
     }
 
