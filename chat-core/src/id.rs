@@ -67,7 +67,10 @@ impl MemberId {
 
     /// The member that holds `secret`.
     pub fn of(secret: &Secret) -> Self {
-        let digest = Sha256::new().chain_update(b"chat.v1 member").chain_update(secret.0).finalize();
+        let digest = Sha256::new()
+            .chain_update(b"chat.v1 member")
+            .chain_update(secret.0)
+            .finalize();
         let mut id = [0; 16];
         id.copy_from_slice(&digest[..16]);
         Self(id)
@@ -125,8 +128,10 @@ pub type Seq = u64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// Which life of the log.
+    #[serde(deserialize_with = "crate::id::safe")]
     pub epoch: u64,
     /// The last record taken in; 0 when none is.
+    #[serde(deserialize_with = "crate::id::safe")]
     pub seq: Seq,
 }
 
@@ -149,7 +154,16 @@ pub struct ConnId {
     pub generation: u32,
 }
 
+/// Reads a number that JSON can carry exactly.
+pub(crate) fn safe<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
+    json_safe(u64::deserialize(d)?)
+}
+
 /// Refuses numbers that JSON cannot carry exactly.
 pub(crate) fn json_safe<E: de::Error>(n: u64) -> Result<u64, E> {
-    if n < 1 << 53 { Ok(n) } else { Err(E::custom("integer of 2^53 or more")) }
+    if n < 1 << 53 {
+        Ok(n)
+    } else {
+        Err(E::custom("integer of 2^53 or more"))
+    }
 }

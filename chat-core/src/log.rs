@@ -110,19 +110,31 @@ impl MemoryLog {
     /// `epoch` must be one that this log's users have not met before (random, below 2⁵³): its end was lost with the
     /// last process.
     pub fn new(epoch: u64, keep: usize) -> Self {
-        Self { epoch, keep, partitions: BTreeMap::new() }
+        Self {
+            epoch,
+            keep,
+            partitions: BTreeMap::new(),
+        }
     }
 
     /// Adds the entries if the head is at `expected`.
     pub fn append(&mut self, partition: Partition, expected: Place, entries: &[Bytes]) -> Appended {
         let kept = self.partitions.entry(partition).or_default();
-        if expected != (Place { epoch: self.epoch, seq: kept.head }) {
+        if expected
+            != (Place {
+                epoch: self.epoch,
+                seq: kept.head,
+            })
+        {
             return Appended::Refused(AppendRefused::Mismatch);
         }
         kept.records.extend(entries.iter().cloned());
         kept.head += entries.len() as Seq;
         kept.trim(self.keep);
-        Appended::Committed(Place { epoch: self.epoch, seq: kept.head })
+        Appended::Committed(Place {
+            epoch: self.epoch,
+            seq: kept.head,
+        })
     }
 
     /// Reads a page.
@@ -149,16 +161,43 @@ impl MemoryLog {
             count += 1;
             count <= query.records as usize && (count == 1 || bytes <= query.bytes as usize)
         };
-        let range = if low <= high { (low - oldest) as usize..(high - oldest + 1) as usize } else { 0..0 };
+        let range = if low <= high {
+            (low - oldest) as usize..(high - oldest + 1) as usize
+        } else {
+            0..0
+        };
         let records: Vec<Bytes> = if backwards {
-            let mut newest_first: Vec<Bytes> = kept.records.range(range).rev().take_while(|r| fits(r)).cloned().collect();
+            let mut newest_first: Vec<Bytes> = kept
+                .records
+                .range(range)
+                .rev()
+                .take_while(|r| fits(r))
+                .cloned()
+                .collect();
             newest_first.reverse();
             newest_first
         } else {
-            kept.records.range(range).take_while(|r| fits(r)).cloned().collect()
+            kept.records
+                .range(range)
+                .take_while(|r| fits(r))
+                .cloned()
+                .collect()
         };
-        let first = if backwards { high + 1 - records.len() as Seq } else { low };
-        Page { head: Place { epoch: self.epoch, seq: head }, oldest, snapshot, first, records }
+        let first = if backwards {
+            high + 1 - records.len() as Seq
+        } else {
+            low
+        };
+        Page {
+            head: Place {
+                epoch: self.epoch,
+                seq: head,
+            },
+            oldest,
+            snapshot,
+            first,
+            records,
+        }
     }
 
     /// Keeps a partition's state as of `at`, so that older records may go.

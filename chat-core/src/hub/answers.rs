@@ -1,7 +1,12 @@
 //! Answers: every request gets exactly one.
 
-use super::{Hub, event::Event, io::{Output, Outputs}};
+use super::{
+    Hub,
+    event::Event,
+    io::{Output, Outputs},
+};
 use crate::{
+    bugs::Bug,
     id::{ConnId, RoomId},
     time::Now,
     wire::{
@@ -24,18 +29,36 @@ pub(super) struct Origin {
 impl Hub {
     pub(super) fn send(&self, to: ConnId, message: &ServerMessage, out: &mut Outputs) {
         if let Some(session) = self.sessions.get(to) {
-            out.push(Output::Send { to, frame: session.form.encode(message) });
+            out.push(Output::Send {
+                to,
+                frame: session.form.encode(message),
+            });
         }
     }
 
     pub(super) fn answer(&mut self, origin: Origin, answer: Answer, out: &mut Outputs) {
         if self.answered(origin) {
-            self.send(origin.conn, &ServerMessage::Ok(Done { id: origin.id, answer }), out);
+            self.send(
+                origin.conn,
+                &ServerMessage::Ok(Done {
+                    id: origin.id,
+                    answer,
+                }),
+                out,
+            );
         }
     }
 
     /// Answers with the record that a request became.
-    pub(super) fn answer_committed(&mut self, origin: Origin, committed: Committed, out: &mut Outputs) {
+    pub(super) fn answer_committed(
+        &mut self,
+        origin: Origin,
+        committed: Committed,
+        out: &mut Outputs,
+    ) {
+        if self.has(Bug::AnswerTwice) && origin.kind == 12 {
+            self.answer(origin, Answer::Topic(committed), out);
+        }
         let answer = match origin.kind {
             7 => Answer::Leave(committed),
             9 => Answer::Send(committed),
@@ -74,26 +97,41 @@ impl Hub {
             }));
         }
         if self.answered(origin) {
-            self.send(origin.conn, &ServerMessage::Error(failure(origin.id, refusal)), out);
+            self.send(
+                origin.conn,
+                &ServerMessage::Error(failure(origin.id, refusal)),
+                out,
+            );
         }
     }
 
     /// Lets requests go on that waited for the end of a join.
     pub(super) fn unpark(&mut self, now: Now, conn: ConnId, room: RoomId, out: &mut Outputs) {
-        let Some(guest) = self.sessions.guest_mut(conn) else { return };
+        let Some(guest) = self.sessions.guest_mut(conn) else {
+            return;
+        };
         let member = guest.member;
         let mut parked = guest.parked.remove(&room).unwrap_or_default();
+        if self.has(Bug::ForgetWhatWaitsForAJoin) {
+            return;
+        }
         while let Some(request) = parked.pop_front() {
             self.dispatch(now, conn, member, request, out);
             // Another join: the rest waits for that one.
-            if let Some(again) = self.sessions.guest_mut(conn).and_then(|guest| guest.parked.get_mut(&room)) {
+            if let Some(again) = self
+                .sessions
+                .guest_mut(conn)
+                .and_then(|guest| guest.parked.get_mut(&room))
+            {
                 again.append(&mut parked);
             }
         }
     }
 
     fn answered(&mut self, origin: Origin) -> bool {
-        let Some(guest) = self.sessions.guest_mut(origin.conn) else { return false };
+        let Some(guest) = self.sessions.guest_mut(origin.conn) else {
+            return false;
+        };
         guest.unanswered = guest.unanswered.saturating_sub(1);
         true
     }
@@ -101,6 +139,16 @@ impl Hub {
 
 /// A refusal as a client is told it.
 pub(super) fn failure(id: u64, refusal: Refusal) -> Failure {
-    let Refusal { code, retry_after, text } = refusal;
-    Failure { id, code, temporary: ErrorCode::is_temporary(code), retry_after, text }
+    let Refusal {
+        code,
+        retry_after,
+        text,
+    } = refusal;
+    Failure {
+        id,
+        code,
+        temporary: ErrorCode::is_temporary(code),
+        retry_after,
+        text,
+    }
 }

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use super::{io::{Output, Outputs, RoomPlace}, recipients::Recipients};
+use super::{
+    io::{Output, Outputs, RoomPlace},
+    recipients::Recipients,
+};
 use crate::{
     id::{ConnId, RoomId},
     wire::{Form, Frame, Record, ServerMessage, server::Records, tagged},
@@ -42,27 +45,48 @@ impl Audience {
     /// Gives one message to everybody.
     pub(super) fn tell(&self, out: &mut Outputs, message: &ServerMessage) {
         for (form, to) in self.in_use() {
-            out.push(Output::Fanout { to: to.clone(), place: None, frame: form.encode(message) });
+            out.push(Output::Fanout {
+                to: to.clone(),
+                place: None,
+                frame: form.encode(message),
+            });
         }
     }
 
     /// Gives records, each with its stored form, to everybody.
-    pub(super) fn tell_records<'a>(&self, out: &mut Outputs, first: RoomPlace, records: impl ExactSizeIterator<Item = (&'a Record, &'a Bytes)> + Clone) {
+    pub(super) fn tell_records<'a>(
+        &self,
+        out: &mut Outputs,
+        first: RoomPlace,
+        records: impl ExactSizeIterator<Item = (&'a Record, &'a Bytes)> + Clone,
+    ) {
         for (form, to) in self.in_use() {
             let (room, epoch) = (first.room, first.place.epoch);
             let frame = match form {
-                Form::Postcard => records_frame(room, epoch, records.clone().map(|(_, bytes)| bytes)),
+                Form::Postcard => {
+                    records_frame(room, epoch, records.clone().map(|(_, bytes)| bytes))
+                }
                 Form::Json => {
                     let records = records.clone().map(|(record, _)| record.clone()).collect();
-                    form.encode(&ServerMessage::Records(Records { room, epoch, records }))
+                    form.encode(&ServerMessage::Records(Records {
+                        room,
+                        epoch,
+                        records,
+                    }))
                 }
             };
-            out.push(Output::Fanout { to: to.clone(), place: Some(first), frame });
+            out.push(Output::Fanout {
+                to: to.clone(),
+                place: Some(first),
+                frame,
+            });
         }
     }
 
     fn in_use(&self) -> impl Iterator<Item = (Form, &Recipients)> {
-        [(Form::Postcard, &self.postcard), (Form::Json, &self.json)].into_iter().filter(|(_, to)| !to.is_empty())
+        [(Form::Postcard, &self.postcard), (Form::Json, &self.json)]
+            .into_iter()
+            .filter(|(_, to)| !to.is_empty())
     }
 
     fn of(&mut self, form: Form) -> &mut Recipients {
@@ -74,7 +98,11 @@ impl Audience {
 }
 
 /// A `records` frame out of records as the log keeps them: they are not decoded to be sent.
-pub(super) fn records_frame<'a>(room: RoomId, epoch: u64, encoded: impl ExactSizeIterator<Item = &'a Bytes>) -> Frame {
+pub(super) fn records_frame<'a>(
+    room: RoomId,
+    epoch: u64,
+    encoded: impl ExactSizeIterator<Item = &'a Bytes>,
+) -> Frame {
     Frame::build(|out| {
         tagged::extend(&ServerMessage::RECORDS, out);
         tagged::extend(&room, out);
@@ -87,7 +115,11 @@ pub(super) fn records_frame<'a>(room: RoomId, epoch: u64, encoded: impl ExactSiz
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{id::MemberId, time::Wall, wire::record::{Joined, RecordBody}};
+    use crate::{
+        id::MemberId,
+        time::Wall,
+        wire::record::{Joined, RecordBody},
+    };
 
     #[test]
     fn records_put_together_are_the_message_encoded() {
@@ -103,7 +135,14 @@ mod tests {
         let records = vec![record(200), record(201)];
         let encoded: Vec<_> = records.iter().map(Record::to_bytes).collect();
         let room = RoomId([9; 16]);
-        let message = ServerMessage::Records(Records { room, epoch: 1 << 40, records });
-        assert_eq!(records_frame(room, 1 << 40, encoded.iter()), Form::Postcard.encode(&message));
+        let message = ServerMessage::Records(Records {
+            room,
+            epoch: 1 << 40,
+            records,
+        });
+        assert_eq!(
+            records_frame(room, 1 << 40, encoded.iter()),
+            Form::Postcard.encode(&message)
+        );
     }
 }

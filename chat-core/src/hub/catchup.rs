@@ -12,6 +12,7 @@ use super::{
     session::{Lag, Lagging},
 };
 use crate::{
+    bugs::Bug,
     id::{ConnId, Partition, Place, RoomId, Seq},
     log::{LogUnavailable, Page, Query, ReadFrom},
     time::Now,
@@ -34,7 +35,9 @@ impl Hub {
             }
             return;
         };
-        let Some(lagging) = self.lagging(conn) else { return };
+        let Some(lagging) = self.lagging(conn) else {
+            return;
+        };
         if let Some(lag) = lagging.rooms.get_mut(&room) {
             lag.next = lag.next.min(place.seq);
         }
@@ -49,7 +52,9 @@ impl Hub {
 
     /// Lets a connection go on from where it was, in a room to which it has just been attached.
     pub(super) fn resume_from(&mut self, id: RoomId, conn: ConnId, at: Place, out: &mut Outputs) {
-        let Some(room) = self.rooms.get(&id) else { return };
+        let Some(room) = self.rooms.get(&id) else {
+            return;
+        };
         if at.seq == room.pipe.place.seq {
             // Nothing was missed; a flag, if there is one, is for other rooms.
             self.announce(id, conn, true, out);
@@ -60,7 +65,19 @@ impl Hub {
             // It is told who is here when it is there.
             lagging.words = None;
         }
-        self.set_lag(conn, id, Lag { announce: true, ..Lag::after(at.seq) });
+        let at = if self.has(Bug::SkipOneOnResume) {
+            at.seq + 1
+        } else {
+            at.seq
+        };
+        self.set_lag(
+            conn,
+            id,
+            Lag {
+                announce: true,
+                ..Lag::after(at)
+            },
+        );
         self.catch_up(conn, out);
     }
 
@@ -74,7 +91,14 @@ impl Hub {
 
     /// A connection is out of a room after this record: answers it, as soon as it has been told of everything before.
     /// Whether the last fan-outs reached it is not known yet, so it is taken for one that lags.
-    pub(super) fn farewell(&mut self, id: RoomId, conn: ConnId, until: Place, answer: Option<(Origin, Committed)>, out: &mut Outputs) {
+    pub(super) fn farewell(
+        &mut self,
+        id: RoomId,
+        conn: ConnId,
+        until: Place,
+        answer: Option<(Origin, Committed)>,
+        out: &mut Outputs,
+    ) {
         self.flag(conn, out);
         if let Some(lagging) = self.lagging(conn) {
             let lag = lagging.rooms.entry(id).or_insert(Lag::after(until.seq));
@@ -92,26 +116,57 @@ impl Hub {
     pub(super) fn catch_up(&mut self, conn: ConnId, out: &mut Outputs) {
         loop {
             let rooms = &self.rooms;
-            let Some(lagging) = self.sessions.guest(conn).and_then(|guest| guest.lagging.as_ref()) else { return };
+            let Some(lagging) = self
+                .sessions
+                .guest(conn)
+                .and_then(|guest| guest.lagging.as_ref())
+            else {
+                return;
+            };
             if lagging.reading.is_some() || !lagging.drained {
                 return;
             }
             let live = |id: &RoomId| rooms.get(id).filter(|room| room.pipe.is_live());
             // Until a room is put together again nothing can be said of it; then it is told anew.
-            if lagging.rooms.iter().any(|(id, lag)| lag.farewell.is_none() && live(id).is_none()) {
+            if lagging
+                .rooms
+                .iter()
+                .any(|(id, lag)| lag.farewell.is_none() && live(id).is_none())
+            {
                 return;
             }
-            let last = |id: &RoomId, lag: &Lag| lag.farewell.map_or_else(|| live(id).map_or(0, |room| room.pipe.place.seq), |(until, _)| until.seq);
-            if let Some((id, lag)) = lagging.rooms.iter().find(|(id, lag)| lag.next <= last(id, lag)) {
+            let last = |id: &RoomId, lag: &Lag| {
+                lag.farewell.map_or_else(
+                    || live(id).map_or(0, |room| room.pipe.place.seq),
+                    |(until, _)| until.seq,
+                )
+            };
+            if let Some((id, lag)) = lagging
+                .rooms
+                .iter()
+                .find(|(id, lag)| lag.next <= last(id, lag))
+            {
                 let (room, from) = (*id, ReadFrom::After(lag.next - 1));
-                let query = Query { from, records: PAGE_RECORDS, bytes: self.config.limits.page_bytes };
-                let token = self.read(Partition::Room(room), query, Reading::CatchUp { conn, room }, out);
+                let query = Query {
+                    from,
+                    records: PAGE_RECORDS,
+                    bytes: self.config.limits.page_bytes,
+                };
+                let token = self.read(
+                    Partition::Room(room),
+                    query,
+                    Reading::CatchUp { conn, room },
+                    out,
+                );
                 if let Some(lagging) = self.lagging(conn) {
                     lagging.reading = Some((token, room));
                 }
                 return;
             }
-            let gone = lagging.rooms.iter().find_map(|(id, lag)| lag.farewell.map(|(_, answer)| (*id, answer)));
+            let gone = lagging
+                .rooms
+                .iter()
+                .find_map(|(id, lag)| lag.farewell.map(|(_, answer)| (*id, answer)));
             let Some((id, answer)) = gone else { break };
             if let Some(lagging) = self.lagging(conn) {
                 lagging.rooms.remove(&id);
@@ -120,7 +175,9 @@ impl Hub {
                 self.answer_committed(origin, committed, out);
             }
         }
-        let Some(guest) = self.sessions.guest_mut(conn) else { return };
+        let Some(guest) = self.sessions.guest_mut(conn) else {
+            return;
+        };
         let before = guest.lagging.take().and_then(|lagging| lagging.words);
         out.push(Output::Resume { conn });
         if before == Some(self.words) {
@@ -133,25 +190,59 @@ impl Hub {
     }
 
     /// A piece of what a connection missed.
-    pub(super) fn missed_read(&mut self, now: Now, conn: ConnId, token: Option<ReadToken>, id: RoomId, page: Result<Page, LogUnavailable>, out: &mut Outputs) {
-        let Some(form) = self.sessions.get(conn).map(|session| session.form) else { return };
-        let Some(lagging) = self.lagging(conn) else { return };
-        if lagging.reading.is_none_or(|(reading, _)| Some(reading) != token) {
+    pub(super) fn missed_read(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        token: Option<ReadToken>,
+        id: RoomId,
+        page: Result<Page, LogUnavailable>,
+        out: &mut Outputs,
+    ) {
+        let Some(form) = self.sessions.get(conn).map(|session| session.form) else {
+            return;
+        };
+        let Some(lagging) = self.lagging(conn) else {
+            return;
+        };
+        if lagging
+            .reading
+            .is_none_or(|(reading, _)| Some(reading) != token)
+        {
             // The room was told anew meanwhile.
             return self.catch_up(conn, out);
         }
         lagging.reading = None;
-        let Some(lag) = lagging.rooms.get(&id).copied() else { return self.catch_up(conn, out) };
+        let Some(lag) = lagging.rooms.get(&id).copied() else {
+            return self.catch_up(conn, out);
+        };
         let Ok(page) = page else {
             // The client presents its places again when it comes back.
-            return self.close(now, conn, CloseReason::Resync, "the log cannot be read at present", out);
+            return self.close(
+                now,
+                conn,
+                CloseReason::Resync,
+                "the log cannot be read at present",
+                out,
+            );
         };
-        let live = self.rooms.get(&id).filter(|room| room.pipe.is_live()).map(|room| room.pipe.place);
+        let live = self
+            .rooms
+            .get(&id)
+            .filter(|room| room.pipe.is_live())
+            .map(|room| room.pipe.place);
         let last = match (lag.farewell, live) {
             (Some((until, _)), _) if until.epoch == page.head.epoch => until.seq,
             (Some((until, _)), _) => {
                 // The log lost its end, and with it what is missing.
-                self.set_lag(conn, id, Lag { farewell: lag.farewell, ..Lag::after(until.seq) });
+                self.set_lag(
+                    conn,
+                    id,
+                    Lag {
+                        farewell: lag.farewell,
+                        ..Lag::after(until.seq)
+                    },
+                );
                 return self.catch_up(conn, out);
             }
             (None, Some(place)) if place.epoch == page.head.epoch => place.seq,
@@ -160,17 +251,30 @@ impl Hub {
         };
         if page.oldest > lag.next {
             // What it missed is not kept any more.
-            if lag.farewell.is_none() {
+            if lag.farewell.is_none() && !self.has(Bug::ForgetThatAReaderMissedWhatIsTrimmed) {
                 self.announce(id, conn, false, out);
+                if let Some(lagging) = self.lagging(conn) {
+                    // Begun anew, it is told who is here.
+                    lagging.words = None;
+                }
             }
-            self.set_lag(conn, id, Lag { farewell: lag.farewell, ..Lag::after(last) });
+            self.set_lag(
+                conn,
+                id,
+                Lag {
+                    farewell: lag.farewell,
+                    ..Lag::after(last)
+                },
+            );
             return self.catch_up(conn, out);
         }
         if lag.announce {
             self.announce(id, conn, true, out);
         }
         // Later records were told to nobody yet: they come by fan-out.
-        let missed = (page.first..).zip(page.records).filter(|(seq, _)| (lag.next..=last).contains(seq));
+        let missed = (page.first..)
+            .zip(page.records)
+            .filter(|(seq, _)| (lag.next..=last).contains(seq));
         let missed: Vec<_> = missed.map(|(_, bytes)| bytes).collect();
         let next = lag.next + missed.len() as Seq;
         if !missed.is_empty() {
@@ -178,15 +282,32 @@ impl Hub {
             let frame = match form {
                 Form::Postcard => records_frame(id, epoch, missed.iter()),
                 Form::Json => {
-                    let records = missed.iter().filter_map(|bytes| Record::from_bytes(bytes).ok()).collect();
-                    form.encode(&ServerMessage::Records(Records { room: id, epoch, records }))
+                    let records = missed
+                        .iter()
+                        .filter_map(|bytes| Record::from_bytes(bytes).ok())
+                        .collect();
+                    form.encode(&ServerMessage::Records(Records {
+                        room: id,
+                        epoch,
+                        records,
+                    }))
                 }
             };
             out.push(Output::Send { to: conn, frame });
         }
-        self.set_lag(conn, id, Lag { next, announce: false, farewell: lag.farewell });
+        self.set_lag(
+            conn,
+            id,
+            Lag {
+                next,
+                announce: false,
+                farewell: lag.farewell,
+            },
+        );
         // The driver says when there is room for more; after the last piece none is needed.
-        let go_on = missed.is_empty() || !self.misses_something(conn);
+        let go_on = self.has(Bug::FillAnOutboxWithoutEnd)
+            || missed.is_empty()
+            || !self.misses_something(conn);
         if let Some(lagging) = self.lagging(conn) {
             lagging.drained = go_on;
         }
@@ -195,7 +316,13 @@ impl Hub {
 
     /// Whether there is a record that a lagging connection has not been told.
     fn misses_something(&self, conn: ConnId) -> bool {
-        let Some(lagging) = self.sessions.guest(conn).and_then(|guest| guest.lagging.as_ref()) else { return false };
+        let Some(lagging) = self
+            .sessions
+            .guest(conn)
+            .and_then(|guest| guest.lagging.as_ref())
+        else {
+            return false;
+        };
         lagging.rooms.iter().any(|(id, lag)| {
             let head = || self.rooms.get(id).map_or(0, |room| room.pipe.place.seq);
             lag.next <= lag.farewell.map_or_else(head, |(until, _)| until.seq)
@@ -205,25 +332,60 @@ impl Hub {
     /// Marks a connection as lagging, in every room from the next record on.
     fn lag(&mut self, conn: ConnId) {
         let rooms = &self.rooms;
-        let Some(guest) = self.sessions.guest_mut(conn).filter(|guest| guest.lagging.is_none()) else { return };
+        let Some(guest) = self
+            .sessions
+            .guest_mut(conn)
+            .filter(|guest| guest.lagging.is_none())
+        else {
+            return;
+        };
         let at = |room: &RoomId| rooms.get(room).map_or(0, |room| room.pipe.place.seq);
-        let rooms = guest.rooms.keys().map(|room| (*room, Lag::after(at(room)))).collect();
-        guest.lagging = Some(Lagging { rooms, reading: None, drained: false, words: Some(self.words) });
+        let rooms = guest
+            .rooms
+            .keys()
+            .map(|room| (*room, Lag::after(at(room))))
+            .collect();
+        guest.lagging = Some(Lagging {
+            rooms,
+            reading: None,
+            drained: false,
+            words: Some(self.words),
+        });
     }
 
     /// Marks a connection as lagging before it is.
     fn flag(&mut self, conn: ConnId, out: &mut Outputs) {
-        if self.sessions.guest(conn).is_some_and(|guest| guest.lagging.is_none()) {
+        if self
+            .sessions
+            .guest(conn)
+            .is_some_and(|guest| guest.lagging.is_none())
+        {
             self.lag(conn);
             out.push(Output::Block { conn });
         }
     }
 
+    /// Tells a connection that it goes on in a room, if it waits for that word: before an answer about the room.
+    pub(super) fn announce_now(&mut self, id: RoomId, conn: ConnId, out: &mut Outputs) {
+        let lag = self
+            .lagging(conn)
+            .and_then(|lagging| lagging.rooms.get_mut(&id));
+        if lag.is_some_and(|lag| std::mem::take(&mut lag.announce)) {
+            self.announce(id, conn, true, out);
+        }
+    }
+
     /// Tells a connection how it goes on in a room.
     fn announce(&mut self, id: RoomId, conn: ConnId, resumed: bool, out: &mut Outputs) {
-        let Some(member) = self.sessions.guest(conn).map(|guest| guest.member) else { return };
+        let Some(member) = self.sessions.guest(conn).map(|guest| guest.member) else {
+            return;
+        };
         if let Some(view) = self.view(id, member, None) {
-            self.send(conn, &ServerMessage::Entered(Entered { resumed, view }), out);
+            self.send(
+                conn,
+                &ServerMessage::Entered(Entered { resumed, view }),
+                out,
+            );
         }
     }
 

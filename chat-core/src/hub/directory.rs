@@ -10,6 +10,7 @@ use super::{
     session::Phase,
 };
 use crate::{
+    bugs::Bug,
     id::{ConnId, CredentialId, MemberId, Partition, RoomId},
     log::{LogUnavailable, Page},
     state::{
@@ -40,22 +41,44 @@ pub(super) struct Proposal {
 pub(super) enum Then {
     Nothing,
     /// Let the member in.
-    Welcome { conn: ConnId, agent: String, kept: bool, resume: Vec<Resume> },
+    Welcome {
+        conn: ConnId,
+        agent: String,
+        kept: bool,
+        resume: Vec<Resume>,
+    },
     /// Answer with the name.
-    Named { origin: Origin },
+    Named {
+        origin: Origin,
+    },
     /// Go on with joining.
-    Join { origin: Origin, room: RoomId, txn: u64, proved: Option<CredentialId> },
+    Join {
+        origin: Origin,
+        room: RoomId,
+        txn: u64,
+        proved: Option<CredentialId>,
+    },
     /// Answer with the new group.
-    Group { origin: Origin, room: RoomId },
+    Group {
+        origin: Origin,
+        room: RoomId,
+    },
     /// Open the conversation, then answer with it.
-    Private { origin: Origin, room: RoomId, with: MemberId },
+    Private {
+        origin: Origin,
+        room: RoomId,
+        with: MemberId,
+    },
 }
 
 impl Then {
     fn origin(&self) -> Option<Origin> {
         match self {
             Self::Nothing | Self::Welcome { .. } => None,
-            Self::Named { origin } | Self::Join { origin, .. } | Self::Group { origin, .. } | Self::Private { origin, .. } => Some(*origin),
+            Self::Named { origin }
+            | Self::Join { origin, .. }
+            | Self::Group { origin, .. }
+            | Self::Private { origin, .. } => Some(*origin),
         }
     }
 }
@@ -74,18 +97,41 @@ impl Hub {
         }
         let mut settled = Vec::new();
         let mut draft = Draft::default();
+        let early = self.has(Bug::FreeANickTooEarly);
         let (online, sessions, config) = (&self.online, &self.sessions, &self.config);
-        let with = Surroundings { limits: &config.limits, node: config.node, alone: config.alone, online: &|member| online.contains_key(&member) };
+        let with = Surroundings {
+            limits: &config.limits,
+            node: config.node,
+            alone: config.alone,
+            online: &|member| !early && online.contains_key(&member),
+        };
         let want = self.directory.batch(|state, seq, proposal: Proposal| {
             // Whoever has gone meanwhile takes no nick: it may have come in elsewhere.
-            if let Then::Welcome { conn, .. } = proposal.then
-                && sessions.get(conn).is_none_or(|session| !matches!(session.phase, Phase::Greeting { .. }))
-            {
+            let gone = match proposal.then {
+                Then::Welcome { conn, .. } => sessions
+                    .get(conn)
+                    .is_none_or(|session| !matches!(session.phase, Phase::Greeting { .. })),
+                Then::Named { origin } => sessions.guest(origin.conn).is_none(),
+                _ => false,
+            };
+            if gone {
                 return Judged::Settled;
             }
-            match state.judge(&mut draft, &with, proposal.member, proposal.txn, &proposal.ask) {
+            match state.judge(
+                &mut draft,
+                &with,
+                proposal.member,
+                proposal.txn,
+                &proposal.ask,
+            ) {
                 Verdict::Accept(changes) => {
-                    let entry = |(seq, change)| Entry { seq, time: now.wall, member: proposal.member, txn: proposal.txn, change };
+                    let entry = |(seq, change)| Entry {
+                        seq,
+                        time: now.wall,
+                        member: proposal.member,
+                        txn: proposal.txn,
+                        change,
+                    };
                     Judged::Entries((seq..).zip(changes).map(entry).collect(), proposal)
                 }
                 Verdict::Wait => Judged::Wait(proposal),
@@ -96,21 +142,38 @@ impl Hub {
             }
         });
         if let Some(Append { expected, entries }) = want {
-            out.push(Output::Append { partition: Partition::Directory, expected, entries });
+            out.push(Output::Append {
+                partition: Partition::Directory,
+                expected,
+                entries,
+            });
         }
         if let Some((at, state)) = self.directory.snapshot(false) {
-            out.push(Output::Snapshot { partition: Partition::Directory, at, state });
+            out.push(Output::Snapshot {
+                partition: Partition::Directory,
+                at,
+                state,
+            });
         }
         for (proposal, verdict) in settled {
             self.settled_without_entry(now, proposal, verdict, out);
         }
     }
 
-    pub(super) fn directory_page(&mut self, now: Now, token: Option<ReadToken>, page: Result<Page, LogUnavailable>, out: &mut Outputs) {
+    pub(super) fn directory_page(
+        &mut self,
+        now: Now,
+        token: Option<ReadToken>,
+        page: Result<Page, LogUnavailable>,
+        out: &mut Outputs,
+    ) {
         let mut taken = Vec::new();
         let mut failed = Vec::new();
         let result = match page {
-            Ok(page) => self.directory.page(token, page, &mut taken).map_err(|e| e.to_string()),
+            Ok(page) => self
+                .directory
+                .page(token, page, &mut taken)
+                .map_err(|e| e.to_string()),
             Err(e) => {
                 failed = self.directory.unreadable(token);
                 Err(e.to_string())
@@ -120,7 +183,10 @@ impl Hub {
             Ok(Paged::Onward) => self.settle_directory(now, taken, out),
             Ok(Paged::Live) => self.directory_live(now),
             Ok(Paged::Lost) => {
-                out.push(Output::Event(Event::LogTrouble { detail: "the directory's log lost its end; everybody is taken in again".to_owned() }));
+                out.push(Output::Event(Event::LogTrouble {
+                    detail: "the directory's log lost its end; everybody is taken in again"
+                        .to_owned(),
+                }));
                 for conn in self.sessions.all() {
                     if self.sessions.guest(conn).is_some() {
                         self.close(now, conn, CloseReason::Resync, "", out);
@@ -129,7 +195,9 @@ impl Hub {
             }
             Err(detail) => {
                 self.settle_directory(now, taken, out);
-                out.push(Output::Event(Event::LogTrouble { detail: format!("directory: {detail}") }));
+                out.push(Output::Event(Event::LogTrouble {
+                    detail: format!("directory: {detail}"),
+                }));
                 return self.fail_directory(now, failed, out);
             }
         }
@@ -139,11 +207,28 @@ impl Hub {
     /// The directory is there for the first time, or again: takes over the nicks and memberships it tells of.
     fn directory_live(&mut self, now: Now) {
         let directory = &self.directory.state;
-        self.rooms.values_mut().for_each(|room| room.count_here(directory));
-        let everybody: Vec<_> = self.directory.state.members().map(|(id, member)| (id, member.lease, member.at)).collect();
+        self.rooms
+            .values_mut()
+            .for_each(|room| room.count_here(directory));
+        // A room's log may tell of members that this one does not list (any more).
+        let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
+        rooms
+            .into_iter()
+            .for_each(|room| self.keep_all_listed(room));
+        let everybody: Vec<_> = self
+            .directory
+            .state
+            .members()
+            .map(|(id, member)| (id, member.lease, member.at))
+            .collect();
         for (member, lease, at) in everybody {
             match lease {
-                Some(node) if (node == self.config.node || self.config.alone) && !self.online.contains_key(&member) => self.hold(now, member),
+                Some(node)
+                    if (node == self.config.node || self.config.alone)
+                        && !self.online.contains_key(&member) =>
+                {
+                    self.hold(now, member)
+                }
                 Some(_) => {}
                 None => self.keep(now, member, now.wall - at),
             }
@@ -151,10 +236,18 @@ impl Hub {
     }
 
     /// What follows from committed entries.
-    pub(super) fn settle_directory(&mut self, now: Now, taken: Vec<Taken<Entry, Proposal>>, out: &mut Outputs) {
+    pub(super) fn settle_directory(
+        &mut self,
+        now: Now,
+        taken: Vec<Taken<Entry, Proposal>>,
+        out: &mut Outputs,
+    ) {
         let outer = std::mem::replace(&mut self.settling, true);
-        for Taken { entry, proposal, .. } in taken {
-            self.directory_changed(now, &entry, out);
+        for Taken {
+            entry, proposal, ..
+        } in taken
+        {
+            self.directory_changed(now, &entry, proposal.is_some(), out);
             if let Some(proposal) = proposal {
                 self.then(now, proposal, false, out);
             }
@@ -162,11 +255,25 @@ impl Hub {
         self.settling = outer;
     }
 
-    /// What everybody is told of an entry, whoever asked for it.
-    fn directory_changed(&mut self, now: Now, entry: &Entry, out: &mut Outputs) {
+    /// What everybody is told of an entry. `mine`: this hub asked for it.
+    fn directory_changed(&mut self, now: Now, entry: &Entry, mine: bool, out: &mut Outputs) {
         let member = entry.member;
+        if let Change::Entered(room) | Change::Listed { room, .. } | Change::Opened { room, .. } =
+            entry.change
+            && (!mine || matches!(entry.change, Change::Entered(_)))
+            && self.online.contains_key(&member)
+        {
+            // It asked for that elsewhere, and is here now; or on an earlier connection.
+            self.with_room(now, room, Task::Find { member }, out);
+        }
         match &entry.change {
-            Change::Leased { node, from, nick, label, .. } => {
+            Change::Leased {
+                node,
+                from,
+                nick,
+                label,
+                ..
+            } => {
                 self.leaving.remove(&member);
                 if *node != self.config.node {
                     // It came in elsewhere.
@@ -180,7 +287,11 @@ impl Hub {
                 match from {
                     None => self.present(now, member),
                     Some((before, _)) if before != nick => {
-                        out.push(Output::Event(Event::Renamed { member, from: before.clone(), to: nick.clone() }));
+                        out.push(Output::Event(Event::Renamed {
+                            member,
+                            from: before.clone(),
+                            to: nick.clone(),
+                        }));
                         self.renamed(now, member, before);
                     }
                     Some((before, old)) if old != label => self.renamed(now, member, before),
@@ -202,9 +313,18 @@ impl Hub {
                 // It came in again while this was on its way.
                 self.keep_listed(*room, member);
                 // The last room of somebody who is expected no more.
-                let over = self.directory.state.member(member).is_some_and(|m| m.lease.is_none() && m.rooms.is_empty());
+                let over = self
+                    .directory
+                    .state
+                    .member(member)
+                    .is_some_and(|m| m.lease.is_none() && m.rooms.is_empty());
                 if over {
-                    self.directory.propose(Proposal { member, txn: 0, ask: Ask::Expire, then: Then::Nothing });
+                    self.directory.propose(Proposal {
+                        member,
+                        txn: 0,
+                        ask: Ask::Expire,
+                        then: Then::Nothing,
+                    });
                 }
             }
             Change::Opened { room, with } => {
@@ -227,24 +347,63 @@ impl Hub {
 
     /// What follows for whoever asked. `again`: things were as asked already.
     fn then(&mut self, now: Now, proposal: Proposal, again: bool, out: &mut Outputs) {
-        let Proposal { member, txn, ask, then } = proposal;
+        let Proposal {
+            member,
+            txn,
+            ask,
+            then,
+        } = proposal;
         match then {
             Then::Nothing => {}
-            Then::Welcome { conn, agent, kept, resume } => self.welcome(now, conn, member, agent, kept, resume, again, out),
+            Then::Welcome {
+                conn,
+                agent,
+                kept,
+                resume,
+            } => self.welcome(now, conn, member, agent, kept, resume, again, out),
             Then::Named { origin } => {
-                let (nick, label) = (self.directory.state.nick(member).to_owned(), self.directory.state.label(member).to_owned());
+                let (nick, label) = (
+                    self.directory.state.nick(member).to_owned(),
+                    self.directory.state.label(member).to_owned(),
+                );
                 self.answer(origin, Answer::Nick(Named { nick, label }), out);
             }
-            Then::Join { origin, room, txn, proved } => {
+            Then::Join {
+                origin,
+                room,
+                txn,
+                mut proved,
+            } => {
+                if self.has(Bug::ApplyAStalePasswordProof) && proved.is_some() {
+                    proved = self.rooms.get(&room).and_then(|room| {
+                        Some(
+                            room.pipe
+                                .state
+                                .about
+                                .as_ref()?
+                                .password
+                                .as_ref()?
+                                .credential,
+                        )
+                    });
+                }
                 let then = rooms::Then::Answer { origin };
-                let proposal = rooms::Proposal { author: member, txn, ask: room::Ask::Join { proved }, then };
+                let proposal = rooms::Proposal {
+                    author: member,
+                    txn,
+                    ask: room::Ask::Join { proved },
+                    then,
+                };
                 self.with_room(now, room, Task::Propose(Box::new(proposal)), out);
             }
             Then::Group { origin, room } => {
                 if let Ask::List { .. } = ask {
                     let nick = self.directory.state.nick(member).to_owned();
                     if let Some(RoomLabel::Number(number)) = self.label(room) {
-                        out.push(Output::Event(Event::RoomCreated { room: RoomLabel::Number(number), nick }));
+                        out.push(Output::Event(Event::RoomCreated {
+                            room: RoomLabel::Number(number),
+                            nick,
+                        }));
                     }
                 }
                 self.with_room(now, room, Task::Show { origin, member }, out);
@@ -268,27 +427,48 @@ impl Hub {
                     password: None,
                     members,
                 });
-                let proposal = rooms::Proposal { author: member, txn: 0, ask: room::Ask::Create(created), then: rooms::Then::Show { origin } };
+                let proposal = rooms::Proposal {
+                    author: member,
+                    txn: 0,
+                    ask: room::Ask::Create(created),
+                    then: rooms::Then::Show { origin },
+                };
                 self.with_room(now, room, Task::Propose(Box::new(proposal)), out);
             }
         }
     }
 
-    fn settled_without_entry(&mut self, now: Now, proposal: Proposal, verdict: Verdict<Change, Did>, out: &mut Outputs) {
+    fn settled_without_entry(
+        &mut self,
+        now: Now,
+        proposal: Proposal,
+        verdict: Verdict<Change, Did>,
+        out: &mut Outputs,
+    ) {
         match verdict {
             Verdict::Accept(_) | Verdict::Wait => unreachable!("these are not settled"),
             Verdict::Already => self.then(now, proposal, true, out),
             Verdict::Repeat(did) => {
-                let Some(origin) = proposal.then.origin() else { return };
+                let Some(origin) = proposal.then.origin() else {
+                    return;
+                };
                 match (did, &proposal.then) {
                     (Did::Named, Then::Named { .. }) => self.then(now, proposal, true, out),
-                    (Did::Room(room), Then::Group { .. }) if self.directory.state.group(room).is_some() => {
+                    (Did::Room(room), Then::Group { .. })
+                        if self.directory.state.group(room).is_some() =>
+                    {
                         let Proposal { member, txn, .. } = proposal;
                         self.with_room(now, room, Task::Show { origin, member }, out);
                         self.group_done(now, member, txn, Ok(room), out);
                     }
-                    (Did::Room(done), Then::Private { room, .. }) if done == *room => self.then(now, proposal, true, out),
-                    _ => self.refuse(origin, ErrorCode::BadRequest.because("that `txn` was another request's"), out),
+                    (Did::Room(done), Then::Private { room, .. }) if done == *room => {
+                        self.then(now, proposal, true, out)
+                    }
+                    _ => self.refuse(
+                        origin,
+                        ErrorCode::BadRequest.because("that `txn` was another request's"),
+                        out,
+                    ),
                 }
             }
             Verdict::Refuse(refusal) => match proposal.then {

@@ -13,15 +13,16 @@ use super::{
     timers::Timer,
 };
 use crate::{
+    bugs::Bug,
     id::{ConnId, MemberId, RoomId},
     limits::Limits,
     nick::{Name, line},
     state::directory,
     time::{Monotonic, Now},
     wire::{
-        CloseReason, ClientMessage, Decoder, ErrorCode, Form, Refusal, ServerMessage, VERSION,
+        ClientMessage, CloseReason, Decoder, ErrorCode, Form, Refusal, ServerMessage, VERSION,
         client::{Hello, Ping, Resume},
-        server::{Closing, Welcome},
+        server::{Closing, Removed, RemovedReason, Welcome},
     },
 };
 
@@ -29,11 +30,30 @@ use crate::{
 const AGENT_BYTES: usize = 64;
 
 impl Hub {
-    pub(super) fn connected(&mut self, now: Now, conn: ConnId, address: Option<IpAddr>, framing: Framing, form: Form, out: &mut Outputs) {
+    pub(super) fn connected(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        address: Option<IpAddr>,
+        framing: Framing,
+        form: Form,
+        out: &mut Outputs,
+    ) {
         out.push(Output::Event(Event::Connected { conn, address }));
-        let mut session = Session::new(conn, address, framing, form, &self.config.limits, now.monotonic);
+        let mut session = Session::new(
+            conn,
+            address,
+            framing,
+            form,
+            &self.config.limits,
+            now.monotonic,
+        );
         let limits = &self.config.limits;
-        let of_address = session.address.and_then(|address| self.addresses.get(&address)).copied().unwrap_or(0);
+        let of_address = session
+            .address
+            .and_then(|address| self.addresses.get(&address))
+            .copied()
+            .unwrap_or(0);
         let refusal = if let Some(reason) = self.closing {
             Some(reason)
         } else if self.sessions.admitted() >= limits.connections as usize {
@@ -44,7 +64,9 @@ impl Hub {
             None
         };
         session.admitted = refusal.is_none();
-        if session.admitted && let Some(address) = session.address {
+        if session.admitted
+            && let Some(address) = session.address
+        {
             *self.addresses.entry(address).or_default() += 1;
         }
         self.sessions.insert(session);
@@ -55,7 +77,9 @@ impl Hub {
     }
 
     pub(super) fn received(&mut self, now: Now, conn: ConnId, mut bytes: &[u8], out: &mut Outputs) {
-        let Some(session) = self.sessions.get_mut(conn) else { return };
+        let Some(session) = self.sessions.get_mut(conn) else {
+            return;
+        };
         session.heard = now.monotonic;
         if session.framing == Framing::Message {
             let limit = self.config.limits.frame_bytes;
@@ -71,9 +95,21 @@ impl Hub {
             match decoder.next(&mut bytes) {
                 Ok(Some(body)) => self.frame(now, conn, &body, out),
                 Ok(None) => break,
-                Err(too_large) => return self.close(now, conn, CloseReason::FrameTooLarge, &too_large.to_string(), out),
+                Err(too_large) => {
+                    return self.close(
+                        now,
+                        conn,
+                        CloseReason::FrameTooLarge,
+                        &too_large.to_string(),
+                        out,
+                    );
+                }
             }
-            if self.sessions.get(conn).is_none_or(|session| session.phase == Phase::Ended) {
+            if self
+                .sessions
+                .get(conn)
+                .is_none_or(|session| session.phase == Phase::Ended)
+            {
                 return;
             }
         }
@@ -83,18 +119,29 @@ impl Hub {
     }
 
     fn frame(&mut self, now: Now, conn: ConnId, body: &[u8], out: &mut Outputs) {
-        let Some(session) = self.sessions.get_mut(conn) else { return };
+        let Some(session) = self.sessions.get_mut(conn) else {
+            return;
+        };
         let message = match session.form.decode::<ClientMessage>(body) {
             Ok(message) => message,
             Err(_) if matches!(session.phase, Phase::Closing { .. } | Phase::Ended) => return,
             Err(e) => return self.close(now, conn, CloseReason::Protocol, &e.to_string(), out),
         };
-        let (phase, member) = (session.phase, session.guest.as_ref().map(|guest| guest.member));
+        let (phase, member) = (
+            session.phase,
+            session.guest.as_ref().map(|guest| guest.member),
+        );
         match (message, phase) {
-            (ClientMessage::Closed(_), Phase::Closing { reason, .. }) => self.end(conn, reason, out),
+            (ClientMessage::Closed(_), Phase::Closing { reason, .. }) => {
+                self.end(conn, reason, out)
+            }
             (_, Phase::Closing { .. } | Phase::Ended) => {}
-            (ClientMessage::Hello(hello), Phase::Fresh { until }) => self.hello(now, conn, until, hello, out),
-            (ClientMessage::Ping(Ping { nonce }), _) => self.send(conn, &ServerMessage::Pong(Ping { nonce }), out),
+            (ClientMessage::Hello(hello), Phase::Fresh { until }) => {
+                self.hello(now, conn, until, hello, out)
+            }
+            (ClientMessage::Ping(Ping { nonce }), _) => {
+                self.send(conn, &ServerMessage::Pong(Ping { nonce }), out)
+            }
             (ClientMessage::Pong(_) | ClientMessage::Closed(_), _) => {}
             (ClientMessage::Bye(_), _) => self.close(now, conn, CloseReason::Bye, "", out),
             (ClientMessage::Request(request), Phase::Welcome) => {
@@ -102,15 +149,28 @@ impl Hub {
                     self.request(now, conn, member, request, out);
                 }
             }
-            (ClientMessage::Hello(_), _) => self.close(now, conn, CloseReason::Protocol, "a second hello", out),
-            (ClientMessage::Request(_), _) => self.close(now, conn, CloseReason::Protocol, "a request before welcome", out),
-            (ClientMessage::Unknown(_), _) => self.close(now, conn, CloseReason::Protocol, "an unknown message", out),
+            (ClientMessage::Hello(_), _) => {
+                self.close(now, conn, CloseReason::Protocol, "a second hello", out)
+            }
+            (ClientMessage::Request(_), _) => self.close(
+                now,
+                conn,
+                CloseReason::Protocol,
+                "a request before welcome",
+                out,
+            ),
+            (ClientMessage::Unknown(_), _) => {
+                self.close(now, conn, CloseReason::Protocol, "an unknown message", out)
+            }
         }
     }
 
     fn hello(&mut self, now: Now, conn: ConnId, until: Monotonic, hello: Hello, out: &mut Outputs) {
         if !(hello.versions.min..=hello.versions.max).contains(&VERSION) {
-            let detail = format!("version {VERSION} is spoken here, not {} to {}", hello.versions.min, hello.versions.max);
+            let detail = format!(
+                "version {VERSION} is spoken here, not {} to {}",
+                hello.versions.min, hello.versions.max
+            );
             return self.close(now, conn, CloseReason::Version, &detail, out);
         }
         let (name, label) = match check_hello(&self.config.limits, &hello) {
@@ -121,16 +181,40 @@ impl Hub {
             session.phase = Phase::Greeting { until };
         }
         let member = MemberId::of(&hello.secret);
-        let ask = directory::Ask::Lease { name, label, kept: hello.kept };
-        let then = Then::Welcome { conn, agent: hello.agent, kept: hello.kept, resume: hello.resume };
-        self.directory.propose(Proposal { member, txn: 0, ask, then });
+        let ask = directory::Ask::Lease {
+            name,
+            label,
+            kept: hello.kept,
+        };
+        let then = Then::Welcome {
+            conn,
+            agent: hello.agent,
+            kept: hello.kept,
+            resume: hello.resume,
+        };
+        self.directory.propose(Proposal {
+            member,
+            txn: 0,
+            ask,
+            then,
+        });
         self.pump_directory(now, out);
     }
 
-    pub(super) fn hello_refused(&mut self, now: Now, conn: ConnId, refusal: Refusal, out: &mut Outputs) {
+    pub(super) fn hello_refused(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        refusal: Refusal,
+        out: &mut Outputs,
+    ) {
         let most = self.config.limits.hello_attempts;
-        let Some(session) = self.sessions.get_mut(conn) else { return };
-        let (Phase::Fresh { until } | Phase::Greeting { until }) = session.phase else { return };
+        let Some(session) = self.sessions.get_mut(conn) else {
+            return;
+        };
+        let (Phase::Fresh { until } | Phase::Greeting { until }) = session.phase else {
+            return;
+        };
         session.phase = Phase::Fresh { until };
         session.attempts += 1;
         let attempts = session.attempts;
@@ -147,8 +231,25 @@ impl Hub {
     }
 
     /// The nick is theirs: lets the member in.
-    pub(super) fn welcome(&mut self, now: Now, conn: ConnId, member: MemberId, agent: String, kept: bool, resume: Vec<Resume>, again: bool, out: &mut Outputs) {
-        if !matches!(self.sessions.get(conn), Some(Session { phase: Phase::Greeting { .. }, .. })) {
+    #[expect(clippy::too_many_arguments, reason = "the parts of one hello")]
+    pub(super) fn welcome(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        member: MemberId,
+        agent: String,
+        kept: bool,
+        resume: Vec<Resume>,
+        again: bool,
+        out: &mut Outputs,
+    ) {
+        if !matches!(
+            self.sessions.get(conn),
+            Some(Session {
+                phase: Phase::Greeting { .. },
+                ..
+            })
+        ) {
             // It went away meanwhile.
             if !self.online.contains_key(&member) {
                 self.hold(now, member);
@@ -158,7 +259,9 @@ impl Hub {
         if let Some(before) = self.online.remove(&member) {
             self.close(now, before, CloseReason::Replaced, "", out);
         }
-        if let Some(at) = self.grace.remove(&member) {
+        if !self.has(Bug::FreeANickTooEarly)
+            && let Some(at) = self.grace.remove(&member)
+        {
             self.timers.disarm(at, Timer::Grace(member));
         }
         if let Some(at) = self.expiry.remove(&member) {
@@ -166,7 +269,9 @@ impl Hub {
         }
         self.leaving.remove(&member);
         self.online.insert(member, conn);
-        let Some(person) = self.directory.state.member(member) else { return };
+        let Some(person) = self.directory.state.member(member) else {
+            return;
+        };
         let rooms: Vec<RoomId> = person.rooms.iter().copied().collect();
         let (nick, label) = (person.nick.clone(), person.label.clone());
         let welcome = Welcome {
@@ -191,20 +296,37 @@ impl Hub {
         }
         self.arm_session(conn);
         self.send(conn, &ServerMessage::Welcome(welcome), out);
-        out.push(Output::Event(Event::Welcomed { conn, member, nick, label, agent, again }));
-        let mut all: Vec<(RoomId, Option<_>)> = resume.iter().map(|r| (r.room, Some(r.place))).collect();
-        all.extend(rooms.into_iter().filter(|room| resume.iter().all(|r| r.room != *room)).map(|room| (room, None)));
+        out.push(Output::Event(Event::Welcomed {
+            conn,
+            member,
+            nick,
+            label,
+            agent,
+            again,
+        }));
+        let mut all: Vec<(RoomId, Option<_>)> =
+            resume.iter().map(|r| (r.room, Some(r.place))).collect();
+        all.extend(
+            rooms
+                .into_iter()
+                .filter(|room| resume.iter().all(|r| r.room != *room))
+                .map(|room| (room, None)),
+        );
         for (room, resume) in all {
             if self.may_know(member, room) {
                 self.with_room(now, room, Task::Attach { conn, resume }, out);
             } else {
-                self.tell_removed(room, conn, out);
+                // Not even whether others have a conversation of that id.
+                let reason = RemovedReason::Unknown;
+                self.send(conn, &ServerMessage::Removed(Removed { room, reason }), out);
             }
         }
     }
 
     pub(super) fn disconnected(&mut self, now: Now, conn: ConnId, out: &mut Outputs) {
-        let Some(mut session) = self.sessions.remove(conn) else { return };
+        let Some(mut session) = self.sessions.remove(conn) else {
+            return;
+        };
         if let Some(at) = session.timer {
             self.timers.disarm(at, Timer::Session(conn));
         }
@@ -225,21 +347,46 @@ impl Hub {
     }
 
     /// Tells a connection that it ends. Reasons that a client can do something about wait for its confirmation.
-    pub(super) fn close(&mut self, now: Now, conn: ConnId, reason: CloseReason, detail: &str, out: &mut Outputs) {
+    pub(super) fn close(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        reason: CloseReason,
+        detail: &str,
+        out: &mut Outputs,
+    ) {
         let until = now.monotonic + self.config.limits.closing;
-        let Some(session) = self.sessions.get_mut(conn) else { return };
+        let Some(session) = self.sessions.get_mut(conn) else {
+            return;
+        };
         if matches!(session.phase, Phase::Closing { .. } | Phase::Ended) {
             return;
         }
-        let text = if detail.is_empty() { words(reason).to_owned() } else { format!("{}: {detail}", words(reason)) };
+        let text = if detail.is_empty() {
+            words(reason).to_owned()
+        } else {
+            format!("{}: {detail}", words(reason))
+        };
         let retry_after = match reason {
             CloseReason::Flood => Some(5_000),
             CloseReason::Restarting => Some(500),
             _ => None,
         };
-        let closing = Closing { reason, reconnect: reason.reconnect(), retry_after, text };
-        out.push(Output::Send { to: conn, frame: session.form.encode(&ServerMessage::Closing(closing)) });
-        out.push(Output::Event(Event::Closing { conn, reason, detail: detail.to_owned() }));
+        let closing = Closing {
+            reason,
+            reconnect: reason.reconnect(),
+            retry_after,
+            text,
+        };
+        out.push(Output::Send {
+            to: conn,
+            frame: session.form.encode(&ServerMessage::Closing(closing)),
+        });
+        out.push(Output::Event(Event::Closing {
+            conn,
+            reason,
+            detail: detail.to_owned(),
+        }));
         session.phase = Phase::Closing { until, reason };
         let form = session.form;
         if let Some(guest) = session.guest.take() {
@@ -247,10 +394,22 @@ impl Hub {
         }
         let polite = matches!(
             reason,
-            CloseReason::Stopped | CloseReason::Restarting | CloseReason::Bye | CloseReason::Replaced | CloseReason::Resync | CloseReason::Idle
+            CloseReason::Stopped
+                | CloseReason::Restarting
+                | CloseReason::Bye
+                | CloseReason::Replaced
+                | CloseReason::Resync
+                | CloseReason::Idle
         );
-        let refused = self.sessions.get(conn).is_some_and(|session| !session.admitted);
-        if polite && !refused { self.arm_session(conn) } else { self.end(conn, reason, out) }
+        let refused = self
+            .sessions
+            .get(conn)
+            .is_some_and(|session| !session.admitted);
+        if polite && !refused {
+            self.arm_session(conn)
+        } else {
+            self.end(conn, reason, out)
+        }
     }
 
     fn end(&mut self, conn: ConnId, reason: CloseReason, out: &mut Outputs) {
@@ -263,7 +422,15 @@ impl Hub {
     }
 
     /// A member's connection is over.
-    fn depart(&mut self, now: Now, conn: ConnId, form: Form, guest: Guest, reason: Option<CloseReason>, out: &mut Outputs) {
+    fn depart(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        form: Form,
+        guest: Guest,
+        reason: Option<CloseReason>,
+        out: &mut Outputs,
+    ) {
         let member = guest.member;
         for (room, attached) in guest.rooms {
             self.detach_slot(now, room, form, attached.slot);
@@ -284,6 +451,9 @@ impl Hub {
 
     /// Holds the nick of somebody who is not connected for the grace period.
     pub(super) fn hold(&mut self, now: Now, member: MemberId) {
+        if self.has(Bug::NeverFreeANick) {
+            return;
+        }
         let at = now.monotonic + self.config.limits.grace;
         if let Some(before) = self.grace.insert(member, at) {
             self.timers.disarm(before, Timer::Grace(member));
@@ -298,16 +468,31 @@ impl Hub {
     }
 
     fn release(&mut self, now: Now, member: MemberId, out: &mut Outputs) {
-        self.directory.propose(Proposal { member, txn: 0, ask: directory::Ask::Release, then: Then::Nothing });
+        self.directory.propose(Proposal {
+            member,
+            txn: 0,
+            ask: directory::Ask::Release,
+            then: Then::Nothing,
+        });
         self.pump_directory(now, out);
     }
 
     /// Keeps the memberships of somebody without a nick for a time.
     pub(super) fn keep(&mut self, now: Now, member: MemberId, elapsed: core::time::Duration) {
-        let Some(person) = self.directory.state.member(member) else { return };
+        let Some(person) = self.directory.state.member(member) else {
+            return;
+        };
         let limits = &self.config.limits;
-        let time = if person.kept { limits.kept_membership } else { limits.membership };
-        let time = if self.leaving.remove(&member) { core::time::Duration::ZERO } else { time.saturating_sub(elapsed) };
+        let time = if person.kept {
+            limits.kept_membership
+        } else {
+            limits.membership
+        };
+        let time = if self.leaving.remove(&member) {
+            core::time::Duration::ZERO
+        } else {
+            time.saturating_sub(elapsed)
+        };
         let at = now.monotonic + time;
         if let Some(before) = self.expiry.insert(member, at) {
             self.timers.disarm(before, Timer::Expiry(member));
@@ -318,10 +503,22 @@ impl Hub {
     /// Ends all memberships of somebody who was away for too long; when the last is ended, forgets them.
     pub(super) fn memberships_over(&mut self, now: Now, member: MemberId, out: &mut Outputs) {
         self.expiry.remove(&member);
-        let Some(person) = self.directory.state.member(member).filter(|person| person.lease.is_none()) else { return };
+        let Some(person) = self
+            .directory
+            .state
+            .member(member)
+            .filter(|person| person.lease.is_none())
+        else {
+            return;
+        };
         let rooms: Vec<RoomId> = person.rooms.iter().copied().collect();
         if rooms.is_empty() {
-            self.directory.propose(Proposal { member, txn: 0, ask: directory::Ask::Expire, then: Then::Nothing });
+            self.directory.propose(Proposal {
+                member,
+                txn: 0,
+                ask: directory::Ask::Expire,
+                then: Then::Nothing,
+            });
             return self.pump_directory(now, out);
         }
         for room in rooms {
@@ -335,14 +532,26 @@ impl Hub {
 
     /// A connection's time is up, unless something was heard since the timer was set.
     pub(super) fn session_due(&mut self, now: Now, conn: ConnId, out: &mut Outputs) {
-        let Some(session) = self.sessions.get_mut(conn) else { return };
+        let Some(session) = self.sessions.get_mut(conn) else {
+            return;
+        };
         session.timer = None;
-        let Some(deadline) = session.deadline(&self.config.limits) else { return };
+        let Some(deadline) = session.deadline(&self.config.limits) else {
+            return;
+        };
         if now.monotonic < deadline {
             return self.arm_session(conn);
         }
         match session.phase {
-            Phase::Fresh { .. } | Phase::Greeting { .. } => self.close(now, conn, CloseReason::HandshakeTimeout, "", out),
+            Phase::Fresh { .. } => self.close(now, conn, CloseReason::HandshakeTimeout, "", out),
+            // That is not the client's fault: it shall come back.
+            Phase::Greeting { .. } => self.close(
+                now,
+                conn,
+                CloseReason::Resync,
+                "the log does not answer at present",
+                out,
+            ),
             Phase::Welcome => self.close(now, conn, CloseReason::Idle, "", out),
             Phase::Closing { reason, .. } => self.end(conn, reason, out),
             Phase::Ended => {}
@@ -352,8 +561,12 @@ impl Hub {
     /// Sets the session's one timer, if it must come earlier than it is set. What is heard later than that is looked at
     /// when it is due, so that hearing something costs nothing.
     fn arm_session(&mut self, conn: ConnId) {
-        let Some(session) = self.sessions.get_mut(conn) else { return };
-        let Some(deadline) = session.deadline(&self.config.limits) else { return };
+        let Some(session) = self.sessions.get_mut(conn) else {
+            return;
+        };
+        let Some(deadline) = session.deadline(&self.config.limits) else {
+            return;
+        };
         match session.timer {
             Some(at) if at <= deadline => return,
             Some(at) => self.timers.disarm(at, Timer::Session(conn)),
@@ -365,10 +578,14 @@ impl Hub {
 }
 
 fn check_hello(limits: &Limits, hello: &Hello) -> Result<(Name, String), Refusal> {
-    let name = Name::nick(&hello.nick, limits.nick_bytes.into()).map_err(|e| ErrorCode::NickInvalid.because(e.to_string()))?;
-    line(&hello.label, limits.label_bytes.into()).map_err(|e| ErrorCode::LabelInvalid.because(e.to_string()))?;
+    let name = Name::nick(&hello.nick, limits.nick_bytes.into())
+        .map_err(|e| ErrorCode::NickInvalid.because(e.to_string()))?;
+    line(&hello.label, limits.label_bytes.into())
+        .map_err(|e| ErrorCode::LabelInvalid.because(e.to_string()))?;
     if line(&hello.agent, AGENT_BYTES).is_err() {
-        return Err(ErrorCode::BadRequest.because("agent: at most 64 bytes, without control characters"));
+        return Err(
+            ErrorCode::BadRequest.because("agent: at most 64 bytes, without control characters")
+        );
     }
     // A member's list may hold more than it may fill itself: others open private conversations.
     if hello.resume.len() > 5 * limits.rooms_per_member as usize {

@@ -3,7 +3,12 @@
 use core::time::Duration;
 use std::{collections::BTreeMap, net::IpAddr};
 
-use crate::{id::RoomId, limits::{Limits, SlowRate}, rate::Bucket, time::Monotonic};
+use crate::{
+    id::RoomId,
+    limits::{Limits, SlowRate},
+    rate::Bucket,
+    time::Monotonic,
+};
 
 /// The buckets that are not full.
 #[derive(Debug, Default)]
@@ -13,11 +18,20 @@ pub(super) struct Guesses {
 
 impl Guesses {
     /// Takes a guess, or says how long until one may be made.
-    pub(super) fn take(&mut self, limits: &Limits, address: Option<IpAddr>, room: RoomId, now: Monotonic) -> Result<(), Duration> {
+    pub(super) fn take(
+        &mut self,
+        limits: &Limits,
+        address: Option<IpAddr>,
+        room: RoomId,
+        now: Monotonic,
+    ) -> Result<(), Duration> {
         let both = Self::keys(limits, address, room);
         let mut wait = Duration::ZERO;
         for (key, rate) in both {
-            let bucket = self.buckets.entry(key).or_insert_with(|| Bucket::slow(rate, now));
+            let bucket = self
+                .buckets
+                .entry(key)
+                .or_insert_with(|| Bucket::slow(rate, now));
             wait = wait.max(bucket.wait(now));
         }
         if wait > Duration::ZERO {
@@ -33,7 +47,13 @@ impl Guesses {
     }
 
     /// It was right: gives the guess back.
-    pub(super) fn give(&mut self, limits: &Limits, address: Option<IpAddr>, room: RoomId, now: Monotonic) {
+    pub(super) fn give(
+        &mut self,
+        limits: &Limits,
+        address: Option<IpAddr>,
+        room: RoomId,
+        now: Monotonic,
+    ) {
         for (key, _) in Self::keys(limits, address, room) {
             if let Some(bucket) = self.buckets.get_mut(&key) {
                 bucket.give(now);
@@ -50,7 +70,15 @@ impl Guesses {
         self.buckets.is_empty()
     }
 
-    fn keys(limits: &Limits, address: Option<IpAddr>, room: RoomId) -> [((Option<IpAddr>, Option<RoomId>), SlowRate); 2] {
-        [((address, Some(room)), limits.guesses_per_room), ((address, None), limits.guesses_per_address)]
+    #[expect(clippy::type_complexity, reason = "a name for it would say less")]
+    fn keys(
+        limits: &Limits,
+        address: Option<IpAddr>,
+        room: RoomId,
+    ) -> [((Option<IpAddr>, Option<RoomId>), SlowRate); 2] {
+        [
+            ((address, Some(room)), limits.guesses_per_room),
+            ((address, None), limits.guesses_per_address),
+        ]
     }
 }

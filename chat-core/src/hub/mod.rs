@@ -27,11 +27,6 @@ use std::{
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
-pub use self::{
-    event::{Event, RoomLabel},
-    io::{Framing, Input, Output, Outputs, ReadToken, RoomPlace},
-    recipients::Recipients,
-};
 use self::{
     answers::Origin,
     guesses::Guesses,
@@ -40,7 +35,13 @@ use self::{
     sessions::Sessions,
     timers::{Timer, Timers},
 };
+pub use self::{
+    event::{Event, RoomLabel},
+    io::{Framing, Input, Output, Outputs, ReadToken, RoomPlace},
+    recipients::Recipients,
+};
 use crate::{
+    bugs::Bug,
     id::{ConnId, MemberId, Partition, Place, RoomId},
     limits::{LimitError, Limits},
     log::{AppendRefused, LogUnavailable, Page, Query},
@@ -70,6 +71,10 @@ pub struct Config {
     pub secret: ServerSecret,
     /// Seeds everything random. 32 bytes from the system's generator.
     pub seed: [u8; 32],
+    /// A bug on purpose.
+    #[cfg(feature = "deliberate-bugs")]
+    #[doc(hidden)]
+    pub bug: Option<Bug>,
 }
 
 impl Config {
@@ -84,6 +89,8 @@ impl Config {
             alone: true,
             secret,
             seed,
+            #[cfg(feature = "deliberate-bugs")]
+            bug: None,
         }
     }
 }
@@ -129,7 +136,11 @@ enum Reading {
     /// To take in what is new in a partition.
     Follow,
     /// To answer a request for history.
-    History { origin: Origin, member: MemberId, room: RoomId },
+    History {
+        origin: Origin,
+        member: MemberId,
+        room: RoomId,
+    },
     /// To send a connection what it missed.
     CatchUp { conn: ConnId, room: RoomId },
 }
@@ -176,7 +187,12 @@ impl Hub {
     /// Nothing that a peer does is an error here: it is answered, or its connection is closed with a reason.
     pub fn handle_input(&mut self, now: Now, input: Input<'_>, out: &mut Outputs) {
         match input {
-            Input::Connected { conn, address, framing, form } => self.connected(now, conn, address, framing, form, out),
+            Input::Connected {
+                conn,
+                address,
+                framing,
+                form,
+            } => self.connected(now, conn, address, framing, form, out),
             Input::Received { conn, bytes } => self.received(now, conn, bytes, out),
             Input::Blocked { conn, place } => self.blocked(conn, place),
             Input::Drained { conn } => self.drained(conn, out),
@@ -184,7 +200,11 @@ impl Hub {
             Input::Committed { partition, head } => self.committed(now, partition, head, out),
             Input::Refused { partition, why } => self.refused(now, partition, why, out),
             Input::Unknown { partition } => self.unknown(now, partition, out),
-            Input::Page { partition, token, page } => self.page(now, partition, token, page, out),
+            Input::Page {
+                partition,
+                token,
+                page,
+            } => self.page(now, partition, token, page, out),
             Input::Shutdown { restarting } => self.shutdown(now, restarting, out),
         }
     }
@@ -224,12 +244,23 @@ impl Hub {
     /// at one place give the same bytes.
     pub fn state_of(&self, partition: Partition) -> Option<(Place, bytes::Bytes)> {
         match partition {
-            Partition::Directory => self.directory.is_live().then(|| (self.directory.place, freeze(&self.directory.state))),
+            Partition::Directory => self
+                .directory
+                .is_live()
+                .then(|| (self.directory.place, freeze(&self.directory.state))),
             Partition::Room(room) => {
                 let pipe = &self.rooms.get(&room)?.pipe;
                 pipe.is_live().then(|| (pipe.place, freeze(&pipe.state)))
             }
         }
+    }
+
+    /// Whether this bug was planted here; never, in earnest.
+    fn has(&self, bug: Bug) -> bool {
+        #[cfg(feature = "deliberate-bugs")]
+        return self.config.bug == Some(bug);
+        #[cfg(not(feature = "deliberate-bugs"))]
+        return matches!((bug, false), (_, true));
     }
 
     fn committed(&mut self, now: Now, partition: Partition, head: Place, out: &mut Outputs) {
@@ -253,7 +284,9 @@ impl Hub {
 
     fn refused(&mut self, now: Now, partition: Partition, why: AppendRefused, out: &mut Outputs) {
         if why == AppendRefused::Unavailable {
-            out.push(Output::Event(Event::LogTrouble { detail: why.to_string() }));
+            out.push(Output::Event(Event::LogTrouble {
+                detail: why.to_string(),
+            }));
         }
         match partition {
             Partition::Directory => {
@@ -264,7 +297,9 @@ impl Hub {
                 }
             }
             Partition::Room(id) => {
-                let Some(room) = self.rooms.get_mut(&id) else { return };
+                let Some(room) = self.rooms.get_mut(&id) else {
+                    return;
+                };
                 let failed = room.pipe.refused(why);
                 self.fail_room(now, id, failed, out);
                 if why == AppendRefused::Mismatch {
@@ -275,6 +310,9 @@ impl Hub {
     }
 
     fn unknown(&mut self, now: Now, partition: Partition, out: &mut Outputs) {
+        if self.has(Bug::TreatUnknownAsFailed) {
+            return self.refused(now, partition, AppendRefused::Unavailable, out);
+        }
         match partition {
             Partition::Directory => {
                 self.directory.unknown();
@@ -289,12 +327,39 @@ impl Hub {
         }
     }
 
-    fn page(&mut self, now: Now, partition: Partition, token: Option<ReadToken>, page: Result<Page, LogUnavailable>, out: &mut Outputs) {
-        match token.map(|token| self.reads.remove(&token)) {
+    fn page(
+        &mut self,
+        now: Now,
+        partition: Partition,
+        token: Option<ReadToken>,
+        page: Result<Page, LogUnavailable>,
+        out: &mut Outputs,
+    ) {
+        let reading = token.map(|token| self.reads.remove(&token));
+        // What is read for somebody shows as well that the log lost its end.
+        if let (
+            Some(Some(Reading::History { .. } | Reading::CatchUp { .. })),
+            Partition::Room(id),
+            Ok(page),
+        ) = (&reading, partition, &page)
+            && self
+                .rooms
+                .get(&id)
+                .is_some_and(|room| room.pipe.is_live() && room.pipe.place.epoch != page.head.epoch)
+        {
+            self.room_page(now, id, None, Ok(page.clone()), out);
+        }
+        match reading {
             // A read that nobody waits for any more.
             Some(None) => {}
-            Some(Some(Reading::History { origin, member, room })) => self.history_read(origin, member, room, page, out),
-            Some(Some(Reading::CatchUp { conn, room })) => self.missed_read(now, conn, token, room, page, out),
+            Some(Some(Reading::History {
+                origin,
+                member,
+                room,
+            })) => self.history_read(origin, member, room, page, out),
+            Some(Some(Reading::CatchUp { conn, room })) => {
+                self.missed_read(now, conn, token, room, page, out)
+            }
             None | Some(Some(Reading::Follow)) => match partition {
                 Partition::Directory => self.directory_page(now, token, page, out),
                 Partition::Room(room) => self.room_page(now, room, token, page, out),
@@ -303,7 +368,11 @@ impl Hub {
     }
 
     fn shutdown(&mut self, now: Now, restarting: bool, out: &mut Outputs) {
-        let reason = if restarting { CloseReason::Restarting } else { CloseReason::Stopped };
+        let reason = if restarting {
+            CloseReason::Restarting
+        } else {
+            CloseReason::Stopped
+        };
         self.closing = Some(reason);
         for conn in self.sessions.all() {
             self.close(now, conn, reason, "", out);
@@ -319,18 +388,31 @@ impl Hub {
         }
     }
 
-    fn read(&mut self, partition: Partition, query: Query, reading: Reading, out: &mut Outputs) -> ReadToken {
+    fn read(
+        &mut self,
+        partition: Partition,
+        query: Query,
+        reading: Reading,
+        out: &mut Outputs,
+    ) -> ReadToken {
         let token = ReadToken(self.next_read);
         self.next_read += 1;
         self.reads.insert(token, reading);
-        out.push(Output::Read { token, partition, query });
+        out.push(Output::Read {
+            token,
+            partition,
+            query,
+        });
         token
     }
 
     /// Asks the log again in a while.
     fn retry(&mut self, now: Now, partition: Partition) {
-        if self.retries.insert(partition) {
-            self.timers.arm(now.monotonic + core::time::Duration::from_secs(1), Timer::Retry(partition));
+        if self.retries.insert(partition) && !self.has(Bug::NeverAskTheLogAgain) {
+            self.timers.arm(
+                now.monotonic + core::time::Duration::from_secs(1),
+                Timer::Retry(partition),
+            );
         }
     }
 

@@ -101,7 +101,10 @@ impl<S: Fold, P> Pipeline<S, P> {
 
     /// Whether nothing is on its way.
     pub(super) fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.outstanding.is_empty() && !self.in_flight && self.reading.is_none()
+        self.queue.is_empty()
+            && self.outstanding.is_empty()
+            && !self.in_flight
+            && self.reading.is_none()
     }
 
     pub(super) fn propose(&mut self, proposal: P) {
@@ -110,9 +113,16 @@ impl<S: Fold, P> Pipeline<S, P> {
 
     /// Whether a read must be asked for now.
     pub(super) fn wants_read(&self) -> Option<Query> {
-        let from = if self.live || self.place.seq > 0 { ReadFrom::After(self.place.seq) } else { ReadFrom::State };
-        (self.behind && self.reading.is_none() && !self.in_flight)
-            .then_some(Query { from, records: PAGE_RECORDS, bytes: PAGE_BYTES })
+        let from = if self.live || self.place.seq > 0 {
+            ReadFrom::After(self.place.seq)
+        } else {
+            ReadFrom::State
+        };
+        (self.behind && self.reading.is_none() && !self.in_flight).then_some(Query {
+            from,
+            records: PAGE_RECORDS,
+            bytes: PAGE_BYTES,
+        })
     }
 
     pub(super) fn reads(&mut self, token: ReadToken) {
@@ -121,12 +131,16 @@ impl<S: Fold, P> Pipeline<S, P> {
 
     /// Makes the next batch, if there is something to make it of. `judge` says what becomes of a proposal; entries it
     /// accepts are numbered from the `Seq` it is given.
-    pub(super) fn batch(&mut self, mut judge: impl FnMut(&S, Seq, P) -> Judged<S::Entry, P>) -> Option<Append> {
+    pub(super) fn batch(
+        &mut self,
+        mut judge: impl FnMut(&S, Seq, P) -> Judged<S::Entry, P>,
+    ) -> Option<Append> {
         if !self.live || self.behind || self.in_flight || !self.outstanding.is_empty() {
             return None;
         }
         let (mut next, mut bytes) = (self.place.seq + 1, 0);
-        while self.outstanding.len() < BATCH && bytes < BATCH_BYTES
+        while self.outstanding.len() < BATCH
+            && bytes < BATCH_BYTES
             && let Some(proposal) = self.queue.pop_front()
         {
             match judge(&self.state, next, proposal) {
@@ -136,7 +150,11 @@ impl<S: Fold, P> Pipeline<S, P> {
                         let encoded = S::encode(&entry);
                         bytes += encoded.len();
                         next += 1;
-                        self.outstanding.push_back(Pending { entry, bytes: encoded, proposal: proposal.take() });
+                        self.outstanding.push_back(Pending {
+                            entry,
+                            bytes: encoded,
+                            proposal: proposal.take(),
+                        });
                     }
                 }
                 Judged::Settled => {}
@@ -150,8 +168,15 @@ impl<S: Fold, P> Pipeline<S, P> {
             return None;
         }
         self.in_flight = true;
-        let entries = self.outstanding.iter().map(|pending| pending.bytes.clone()).collect();
-        Some(Append { expected: self.place, entries })
+        let entries = self
+            .outstanding
+            .iter()
+            .map(|pending| pending.bytes.clone())
+            .collect();
+        Some(Append {
+            expected: self.place,
+            entries,
+        })
     }
 
     /// The outstanding append is in the log.
@@ -193,7 +218,12 @@ impl<S: Fold, P> Pipeline<S, P> {
     }
 
     /// Takes in a piece of the log: an answer to a read, or news.
-    pub(super) fn page(&mut self, token: Option<ReadToken>, page: Page, taken: &mut Vec<Taken<S::Entry, P>>) -> Result<Paged, crate::wire::BodyError> {
+    pub(super) fn page(
+        &mut self,
+        token: Option<ReadToken>,
+        page: Page,
+        taken: &mut Vec<Taken<S::Entry, P>>,
+    ) -> Result<Paged, crate::wire::BodyError> {
         let answer = token.is_some();
         if answer {
             if self.reading != token {
@@ -212,7 +242,10 @@ impl<S: Fold, P> Pipeline<S, P> {
         self.known_head = self.known_head.max(page.head.seq);
         if !begun {
             self.known_head = page.head.seq;
-            self.place = Place { epoch: page.head.epoch, seq: 0 };
+            self.place = Place {
+                epoch: page.head.epoch,
+                seq: 0,
+            };
             if let Some((seq, snapshot)) = &page.snapshot {
                 self.state = thaw(snapshot)?;
                 self.place.seq = *seq;
@@ -230,7 +263,10 @@ impl<S: Fold, P> Pipeline<S, P> {
                 self.behind = true;
                 return Ok(Paged::Onward);
             }
-            let mine = self.outstanding.front().is_some_and(|pending| pending.bytes == bytes);
+            let mine = self
+                .outstanding
+                .front()
+                .is_some_and(|pending| pending.bytes == bytes);
             if mine && let Some(pending) = self.outstanding.pop_front() {
                 self.take_in(pending.entry, pending.bytes, pending.proposal, taken);
             } else {
@@ -269,11 +305,21 @@ impl<S: Fold, P> Pipeline<S, P> {
         Some((self.place, freeze(&self.state)))
     }
 
-    fn take_in(&mut self, entry: S::Entry, bytes: Bytes, proposal: Option<P>, taken: &mut Vec<Taken<S::Entry, P>>) {
+    fn take_in(
+        &mut self,
+        entry: S::Entry,
+        bytes: Bytes,
+        proposal: Option<P>,
+        taken: &mut Vec<Taken<S::Entry, P>>,
+    ) {
         self.state.apply(&entry);
         self.place.seq = S::seq(&entry);
         self.since_snapshot += 1;
-        taken.push(Taken { entry, bytes, proposal });
+        taken.push(Taken {
+            entry,
+            bytes,
+            proposal,
+        });
     }
 
     /// Puts what was appended, and is not in the log, back in front of what waits.

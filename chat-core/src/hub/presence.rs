@@ -23,12 +23,28 @@ impl Hub {
         });
     }
 
-    /// A member is here in a room that did not know.
+    /// Whether a member is here, in a room that may not know.
     pub(super) fn present_in(&mut self, now: Now, id: RoomId, member: MemberId) {
-        let Some(person) = self.directory.state.member(member).filter(|person| person.lease.is_some()) else { return };
-        let Some(room) = self.rooms.get_mut(&id).filter(|room| room.pipe.state.members.contains_key(&member)) else { return };
-        if room.here.insert(member) {
-            room.gathered.here(Person { member, nick: person.nick.clone(), label: person.label.clone() });
+        let Some(person) = self.directory.state.member(member) else {
+            return;
+        };
+        let Some(room) = self
+            .rooms
+            .get_mut(&id)
+            .filter(|room| room.pipe.state.members.contains_key(&member))
+        else {
+            return;
+        };
+        let named = Person {
+            member,
+            nick: person.nick.clone(),
+            label: person.label.clone(),
+        };
+        if person.lease.is_some() && room.here.insert(member) {
+            room.gathered.here(named);
+            self.arm_presence(now, id);
+        } else if person.lease.is_none() && room.here.remove(&member) {
+            room.gathered.gone(named);
             self.arm_presence(now, id);
         }
     }
@@ -43,17 +59,36 @@ impl Hub {
 
     /// A member has another name.
     pub(super) fn renamed(&mut self, now: Now, member: MemberId, from: &str) {
-        self.gather(now, member, |room, person| room.gathered.renamed(from.to_owned(), person));
+        self.gather(now, member, |room, person| {
+            room.gathered.renamed(from.to_owned(), person)
+        });
     }
 
     /// Notes something in every room that a member is in.
     fn gather(&mut self, now: Now, member: MemberId, note: impl Fn(&mut Room, Person)) {
-        let Some(person) = self.directory.state.member(member) else { return };
+        let Some(person) = self.directory.state.member(member) else {
+            return;
+        };
         let rooms: Vec<RoomId> = person.rooms.iter().copied().collect();
         for id in rooms {
-            let Some(person) = self.directory.state.member(member) else { return };
-            let Some(room) = self.rooms.get_mut(&id).filter(|room| room.pipe.state.members.contains_key(&member)) else { continue };
-            note(room, Person { member, nick: person.nick.clone(), label: person.label.clone() });
+            let Some(person) = self.directory.state.member(member) else {
+                return;
+            };
+            let Some(room) = self
+                .rooms
+                .get_mut(&id)
+                .filter(|room| room.pipe.state.members.contains_key(&member))
+            else {
+                continue;
+            };
+            note(
+                room,
+                Person {
+                    member,
+                    nick: person.nick.clone(),
+                    label: person.label.clone(),
+                },
+            );
             self.arm_presence(now, id);
         }
     }
@@ -64,32 +99,42 @@ impl Hub {
             && !room.presence_armed
         {
             room.presence_armed = true;
-            self.timers.arm(now.monotonic + self.config.limits.presence_interval, Timer::Presence(id));
+            self.timers.arm(
+                now.monotonic + self.config.limits.presence_interval,
+                Timer::Presence(id),
+            );
         }
     }
 
     /// Tells a room's connections what was gathered.
     pub(super) fn tell_presence(&mut self, id: RoomId, out: &mut Outputs) {
         let most = self.config.limits.presence_names;
-        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let Some(room) = self.rooms.get_mut(&id) else {
+            return;
+        };
         room.presence_armed = false;
         let changes = room.gathered.take();
         let mode = room.presence_mode(most);
         let counted = std::mem::replace(&mut room.counted, mode == PresenceMode::Count);
         let update = match mode {
-            PresenceMode::Full if counted => PresenceUpdate::Full(room.who_is_here(&self.directory.state)),
+            PresenceMode::Full if counted => {
+                PresenceUpdate::Full(room.who_is_here(&self.directory.state))
+            }
             PresenceMode::Full if changes == PresenceChanges::default() => return,
             PresenceMode::Full => PresenceUpdate::Changes(changes),
             PresenceMode::Count => PresenceUpdate::Count(room.here.len() as u32),
             PresenceMode::Off => return,
         };
         self.words += 1;
-        room.audience.tell(out, &ServerMessage::Presence(Presence { room: id, update }));
+        room.audience
+            .tell(out, &ServerMessage::Presence(Presence { room: id, update }));
     }
 
     /// Tells one connection who is in a room.
     pub(super) fn tell_who_is_here(&mut self, id: RoomId, conn: ConnId, out: &mut Outputs) {
-        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let Some(room) = self.rooms.get_mut(&id) else {
+            return;
+        };
         let mode = room.presence_mode(self.config.limits.presence_names);
         room.counted |= mode == PresenceMode::Count;
         room.gathered.show();
@@ -98,7 +143,11 @@ impl Hub {
             PresenceMode::Count => PresenceUpdate::Count(room.here.len() as u32),
             PresenceMode::Off => return,
         };
-        self.send(conn, &ServerMessage::Presence(Presence { room: id, update }), out);
+        self.send(
+            conn,
+            &ServerMessage::Presence(Presence { room: id, update }),
+            out,
+        );
     }
 }
 
@@ -106,14 +155,19 @@ impl Room {
     /// How this room tells who is there: names only while they are few.
     fn presence_mode(&self, most: u32) -> PresenceMode {
         match self.pipe.state.about.as_ref().map(|about| about.presence) {
-            Some(PresenceMode::Full) if self.pipe.state.members.len() > most as usize => PresenceMode::Count,
+            Some(PresenceMode::Full) if self.pipe.state.members.len() > most as usize => {
+                PresenceMode::Count
+            }
             Some(mode) => mode,
             None => PresenceMode::Off,
         }
     }
 
     fn who_is_here(&self, directory: &Directory) -> Vec<Person> {
-        self.here.iter().map(|member| self.person(directory, *member)).collect()
+        self.here
+            .iter()
+            .map(|member| self.person(directory, *member))
+            .collect()
     }
 }
 
@@ -140,7 +194,10 @@ impl Gathered {
             Some(Change::Gone(_)) if shown => Change::Here(person),
             // Gone and back before anybody was told: nothing happened, unless the name changed.
             Some(Change::Gone(before)) if before == person => return,
-            Some(Change::Gone(before)) => Change::Renamed(Renamed { from: before.nick, to: person }),
+            Some(Change::Gone(before)) => Change::Renamed(Renamed {
+                from: before.nick,
+                to: person,
+            }),
             _ => Change::Here(person),
         };
         self.put(change);
@@ -151,7 +208,10 @@ impl Gathered {
         let change = match self.changes.remove(&person.member) {
             // Came and went before anybody was told.
             Some(Change::Here(_)) if !shown => return,
-            Some(Change::Renamed(renamed)) if !shown => Change::Gone(Person { nick: renamed.from, ..person }),
+            Some(Change::Renamed(renamed)) if !shown => Change::Gone(Person {
+                nick: renamed.from,
+                ..person
+            }),
             _ => Change::Gone(person),
         };
         self.put(change);
@@ -160,7 +220,10 @@ impl Gathered {
     pub(super) fn renamed(&mut self, from: String, to: Person) {
         let change = match self.changes.remove(&to.member) {
             Some(Change::Here(_)) => Change::Here(to),
-            Some(Change::Renamed(before)) => Change::Renamed(Renamed { from: before.from, to }),
+            Some(Change::Renamed(before)) => Change::Renamed(Renamed {
+                from: before.from,
+                to,
+            }),
             _ => Change::Renamed(Renamed { from, to }),
         };
         self.put(change);
@@ -203,7 +266,11 @@ mod tests {
     use super::*;
 
     fn person(nick: &str) -> Person {
-        Person { member: MemberId([1; 16]), nick: nick.to_owned(), label: String::new() }
+        Person {
+            member: MemberId([1; 16]),
+            nick: nick.to_owned(),
+            label: String::new(),
+        }
     }
 
     #[test]
@@ -222,7 +289,13 @@ mod tests {
         gathered.renamed("ada".to_owned(), person("eva"));
         gathered.renamed("eva".to_owned(), person("ida"));
         let changes = gathered.take();
-        assert_eq!(changes.renamed, [Renamed { from: "ada".to_owned(), to: person("ida") }]);
+        assert_eq!(
+            changes.renamed,
+            [Renamed {
+                from: "ada".to_owned(),
+                to: person("ida")
+            }]
+        );
         gathered.renamed("ada".to_owned(), person("eva"));
         gathered.gone(person("eva"));
         assert_eq!(gathered.take().gone, [person("ada")]);

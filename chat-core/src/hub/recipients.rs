@@ -47,8 +47,10 @@ impl Recipients {
     pub(crate) fn remove(&mut self, slot: usize) -> Option<ConnId> {
         let chunks = Arc::make_mut(&mut self.chunks);
         self.len -= 1;
-        let last = Arc::make_mut(&mut chunks[self.len / CHUNK]).pop().expect("chunks are full but for the last");
-        if self.len % CHUNK == 0 {
+        let last = Arc::make_mut(&mut chunks[self.len / CHUNK])
+            .pop()
+            .expect("chunks are full but for the last");
+        if self.len.is_multiple_of(CHUNK) {
             chunks.pop();
         }
         if slot == self.len {

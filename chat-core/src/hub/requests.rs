@@ -18,9 +18,15 @@ use crate::{
     time::Now,
     wire::{
         CloseReason, ErrorCode, Record, Refusal, Tagged,
-        client::{Create, History, HistoryFrom, Login, Members, Op, Peer, Register, Request, RoomRef},
-        record::{CipherKind, Content, Created, PasswordChange, PasswordRecord, RoomKind, WrappedKey},
-        server::{Answer, Challenge, HistoryPage, MemberInfo, MemberPage, Registered, RoomInfo, Rooms},
+        client::{
+            Create, History, HistoryFrom, Login, Members, Op, Peer, Register, Request, RoomRef,
+        },
+        record::{
+            CipherKind, Content, Created, PasswordChange, PasswordRecord, RoomKind, WrappedKey,
+        },
+        server::{
+            Answer, Challenge, HistoryPage, MemberInfo, MemberPage, Registered, RoomInfo, Rooms,
+        },
     },
 };
 
@@ -30,26 +36,54 @@ const WRAPPED_KEY: usize = 24 + 32 + 16;
 const REGISTRATIONS: usize = 4;
 
 impl Hub {
-    pub(super) fn request(&mut self, now: Now, conn: ConnId, member: MemberId, request: Request, out: &mut Outputs) {
-        let origin = Origin { conn, id: request.id, kind: request.op.kind() };
+    pub(super) fn request(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        member: MemberId,
+        request: Request,
+        out: &mut Outputs,
+    ) {
+        let origin = Origin {
+            conn,
+            id: request.id,
+            kind: request.op.kind(),
+        };
         let most = u32::from(self.config.limits.requests);
-        let Some(guest) = self.sessions.guest_mut(conn) else { return };
+        let Some(guest) = self.sessions.guest_mut(conn) else {
+            return;
+        };
         guest.unanswered += 1;
         if guest.unanswered > most {
-            return self.refuse(origin, ErrorCode::Busy.because("too many requests wait for their answers"), out);
+            return self.refuse(
+                origin,
+                ErrorCode::Busy.because("too many requests wait for their answers"),
+                out,
+            );
         }
         let costly = matches!(request.op, Op::Create(_) | Op::Register(_) | Op::Login(_));
-        let bucket = if matches!(request.op, Op::Send(_)) { &mut guest.sends } else { &mut guest.requests };
+        let bucket = if matches!(request.op, Op::Send(_)) {
+            &mut guest.sends
+        } else {
+            &mut guest.requests
+        };
         let mut taken = bucket.take(now.monotonic);
         if costly && taken.is_ok() {
-            taken = guest.costly.take(now.monotonic).inspect_err(|_| guest.requests.give(now.monotonic));
+            taken = guest
+                .costly
+                .take(now.monotonic)
+                .inspect_err(|_| guest.requests.give(now.monotonic));
         }
         if let Err(wait) = taken {
             let (count, last) = guest.refusals;
             let in_a_row = now.monotonic - last < core::time::Duration::from_secs(1);
             guest.refusals = (if in_a_row { count + 1 } else { 1 }, now.monotonic);
             let flood = guest.refusals.0 > self.config.limits.flood_refusals;
-            self.refuse(origin, ErrorCode::RateLimited.because("too fast").after(wait), out);
+            self.refuse(
+                origin,
+                ErrorCode::RateLimited.because("too fast").after(wait),
+                out,
+            );
             if flood {
                 self.close(now, conn, CloseReason::Flood, "", out);
             }
@@ -59,8 +93,19 @@ impl Hub {
     }
 
     /// Brings an admitted request to where it is judged.
-    pub(super) fn dispatch(&mut self, now: Now, conn: ConnId, member: MemberId, request: Request, out: &mut Outputs) {
-        let origin = Origin { conn, id: request.id, kind: request.op.kind() };
+    pub(super) fn dispatch(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        member: MemberId,
+        request: Request,
+        out: &mut Outputs,
+    ) {
+        let origin = Origin {
+            conn,
+            id: request.id,
+            kind: request.op.kind(),
+        };
         if let Err(refusal) = self.check(&request) {
             return self.refuse(origin, refusal, out);
         }
@@ -69,12 +114,23 @@ impl Hub {
             Err(refusal) => return self.refuse(origin, refusal, out),
         };
         if let Some(room) = room {
-            let Some(guest) = self.sessions.guest_mut(conn) else { return };
+            let Some(guest) = self.sessions.guest_mut(conn) else {
+                return;
+            };
             if let Some(parked) = guest.parked.get_mut(&room) {
                 return parked.push_back(request);
             }
             self.requested(member, Some(room), &request.op, out);
-            return self.with_room(now, room, Task::Request { conn, member, request: Box::new(request) }, out);
+            return self.with_room(
+                now,
+                room,
+                Task::Request {
+                    conn,
+                    member,
+                    request: Box::new(request),
+                },
+                out,
+            );
         }
         self.requested(member, None, &request.op, out);
         let txn = request.txn;
@@ -86,8 +142,16 @@ impl Hub {
             Op::Nick(nick) => match Name::nick(&nick.nick, self.config.limits.nick_bytes.into()) {
                 Err(e) => self.refuse(origin, ErrorCode::NickInvalid.because(e.to_string()), out),
                 Ok(name) => {
-                    let ask = directory::Ask::Rename { name, label: nick.label };
-                    self.directory.propose(Proposal { member, txn, ask, then: Then::Named { origin } });
+                    let ask = directory::Ask::Rename {
+                        name,
+                        label: nick.label,
+                    };
+                    self.directory.propose(Proposal {
+                        member,
+                        txn,
+                        ask,
+                        then: Then::Named { origin },
+                    });
                     self.pump_directory(now, out);
                 }
             },
@@ -103,17 +167,28 @@ impl Hub {
             Op::Direct(direct) => {
                 let with = match &direct.to {
                     Peer::Nick(nick) => self.directory.state.holder(nick),
-                    Peer::Member(member) => Some(*member).filter(|member| self.directory.state.knows(*member)),
+                    Peer::Member(member) => {
+                        Some(*member).filter(|member| self.directory.state.knows(*member))
+                    }
                 };
                 match with {
-                    None => self.refuse(origin, ErrorCode::UnknownMember.because("nobody of that name"), out),
+                    None => self.refuse(
+                        origin,
+                        ErrorCode::UnknownMember.because("nobody of that name"),
+                        out,
+                    ),
                     Some(with) if with == member => {
                         self.refuse(origin, ErrorCode::BadRequest.because("that is you"), out);
                     }
                     Some(with) => {
                         let room = RoomId::private(member, with);
                         let ask = directory::Ask::Open { room, with };
-                        self.directory.propose(Proposal { member, txn, ask, then: Then::Private { origin, room, with } });
+                        self.directory.propose(Proposal {
+                            member,
+                            txn,
+                            ask,
+                            then: Then::Private { origin, room, with },
+                        });
                         self.pump_directory(now, out);
                     }
                 }
@@ -123,13 +198,33 @@ impl Hub {
     }
 
     /// A request about a room that is there now.
-    pub(super) fn room_request(&mut self, now: Now, conn: ConnId, member: MemberId, id: RoomId, request: Request, out: &mut Outputs) {
-        let origin = Origin { conn, id: request.id, kind: request.op.kind() };
+    pub(super) fn room_request(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        member: MemberId,
+        id: RoomId,
+        request: Request,
+        out: &mut Outputs,
+    ) {
+        let origin = Origin {
+            conn,
+            id: request.id,
+            kind: request.op.kind(),
+        };
         if self.sessions.guest(conn).is_none() {
             return;
         }
-        let Some(about) = self.rooms.get(&id).and_then(|room| room.pipe.state.about.as_ref()) else {
-            return self.refuse(origin, ErrorCode::UnknownRoom.because("there is no such room"), out);
+        let Some(about) = self
+            .rooms
+            .get(&id)
+            .and_then(|room| room.pipe.state.about.as_ref())
+        else {
+            return self.refuse(
+                origin,
+                ErrorCode::UnknownRoom.because("there is no such room"),
+                out,
+            );
         };
         let txn = request.txn;
         let ask = match request.op {
@@ -140,30 +235,78 @@ impl Hub {
             Op::Password(change) => {
                 let password = change.password;
                 if about.password.is_none() {
-                    return self.refuse(origin, ErrorCode::NotProtected.because("the room has no password"), out);
+                    return self.refuse(
+                        origin,
+                        ErrorCode::NotProtected.because("the room has no password"),
+                        out,
+                    );
                 }
                 // The registration of a repeat died with the connection it was made on; the first one's result stands.
-                let done = self.rooms.get(&id).is_some_and(|room| room.pipe.state.did(member, txn));
-                if !done && let Err(refusal) = self.check_password(conn, txn, Some(id), &password, &change.earlier) {
+                let done = self
+                    .rooms
+                    .get(&id)
+                    .is_some_and(|room| room.pipe.state.did(member, txn));
+                if !done
+                    && let Err(refusal) =
+                        self.check_password(conn, txn, Some(id), &password, &change.earlier)
+                {
                     return self.refuse(origin, refusal, out);
                 }
-                room::Ask::Password { expected: change.expected, change: Box::new(PasswordChange { password, earlier: change.earlier }) }
+                room::Ask::Password {
+                    expected: change.expected,
+                    change: Box::new(PasswordChange {
+                        password,
+                        earlier: change.earlier,
+                    }),
+                }
             }
             Op::Leave(_) => room::Ask::Leave,
-            Op::Send(send) => room::Ask::Send { action: send.action, content: send.content },
+            Op::Send(send) => room::Ask::Send {
+                action: send.action,
+                content: send.content,
+            },
             Op::Topic(topic) => room::Ask::Topic(topic.topic),
-            Op::Role(role) => room::Ask::Role { target: role.target, role: role.role },
-            Op::Kick(kick) => room::Ask::Kick { target: kick.target, reason: kick.reason },
-            Op::Ban(ban) => room::Ask::Ban { target: ban.target, reason: ban.reason },
+            Op::Role(role) => room::Ask::Role {
+                target: role.target,
+                role: role.role,
+            },
+            Op::Kick(kick) => room::Ask::Kick {
+                target: kick.target,
+                reason: kick.reason,
+            },
+            Op::Ban(ban) => room::Ask::Ban {
+                target: ban.target,
+                reason: ban.reason,
+            },
             Op::Unban(on) => room::Ask::Unban { target: on.target },
-            Op::Mute(mute) => room::Ask::Mute { target: mute.target, seconds: mute.seconds },
+            Op::Mute(mute) => room::Ask::Mute {
+                target: mute.target,
+                seconds: mute.seconds,
+            },
             Op::Unmute(on) => room::Ask::Unmute { target: on.target },
-            Op::Block(block) => room::Ask::Block { blocked: block.blocked },
-            Op::List(_) | Op::Nick(_) | Op::Register(_) | Op::Create(_) | Op::Direct(_) | Op::Unknown(_) => {
+            Op::Block(block) => room::Ask::Block {
+                blocked: block.blocked,
+            },
+            Op::List(_)
+            | Op::Nick(_)
+            | Op::Register(_)
+            | Op::Create(_)
+            | Op::Direct(_)
+            | Op::Unknown(_) => {
                 unreachable!("these are not about a room")
             }
         };
-        self.propose(now, id, rooms::Proposal { author: member, txn, ask, then: rooms::Then::Answer { origin } }, out);
+        self.propose(
+            now,
+            id,
+            rooms::Proposal {
+                author: member,
+                txn,
+                ask,
+                then: rooms::Then::Answer { origin },
+            },
+            out,
+        );
     }
 
     /// What can be said of a request without looking at any state.
@@ -171,30 +314,44 @@ impl Hub {
         let limits = &self.config.limits;
         let bad = |text: &str| Err(ErrorCode::BadRequest.because(text));
         let words = |text: &str, what: &str| {
-            line(text, limits.topic_bytes.into()).map_err(|e| ErrorCode::TopicInvalid.because(format!("{what}: {e}")))
+            line(text, limits.topic_bytes.into())
+                .map_err(|e| ErrorCode::TopicInvalid.because(format!("{what}: {e}")))
         };
         if let Op::Unknown(unknown) = &request.op {
             return match Op::name(unknown.kind) {
                 Some(name) => bad(&format!("the body of `{name}` is malformed")),
-                None => Err(ErrorCode::UnknownRequest.because("this server does not know that request")),
+                None => {
+                    Err(ErrorCode::UnknownRequest.because("this server does not know that request"))
+                }
             };
         }
-        let reads = matches!(request.op, Op::List(_) | Op::Register(_) | Op::Login(_) | Op::Members(_) | Op::History(_));
+        let reads = matches!(
+            request.op,
+            Op::List(_) | Op::Register(_) | Op::Login(_) | Op::Members(_) | Op::History(_)
+        );
         if !reads && request.txn == 0 {
             return bad("a request that changes something needs a `txn` of at least 1");
         }
         match &request.op {
-            Op::Nick(nick) => line(&nick.label, limits.label_bytes.into()).map_err(|e| ErrorCode::LabelInvalid.because(e.to_string())),
+            Op::Nick(nick) => line(&nick.label, limits.label_bytes.into())
+                .map_err(|e| ErrorCode::LabelInvalid.because(e.to_string())),
             Op::Create(create) => words(&create.topic, "topic"),
             Op::Topic(topic) => words(&topic.topic, "topic"),
             Op::Kick(remove) | Op::Ban(remove) => words(&remove.reason, "reason"),
             Op::Send(send) => {
                 let size = send.content.size();
                 match &send.content {
-                    Content::Plain(text) | Content::Caesar(text) if text.is_empty() => bad("an empty message"),
-                    Content::Sealed(sealed) if sealed.data.len() <= 24 + 16 => bad("a sealed message has a nonce, a text and a tag"),
+                    Content::Plain(text) | Content::Caesar(text) if text.is_empty() => {
+                        bad("an empty message")
+                    }
+                    Content::Sealed(sealed) if sealed.data.len() <= 24 + 16 => {
+                        bad("a sealed message has a nonce, a text and a tag")
+                    }
                     _ if size > limits.message_bytes as usize => Err(ErrorCode::MessageTooLarge
-                        .because(format!("{size} bytes where {} are allowed", limits.message_bytes))),
+                        .because(format!(
+                            "{size} bytes where {} are allowed",
+                            limits.message_bytes
+                        ))),
                     _ => Ok(()),
                 }
             }
@@ -206,7 +363,12 @@ impl Hub {
     fn room_of(&self, member: MemberId, op: &Op) -> Result<Option<RoomId>, Refusal> {
         let unknown = || ErrorCode::UnknownRoom.because("there is no such room");
         let id = match op {
-            Op::List(_) | Op::Nick(_) | Op::Register(_) | Op::Create(_) | Op::Direct(_) | Op::Unknown(_) => return Ok(None),
+            Op::List(_)
+            | Op::Nick(_)
+            | Op::Register(_)
+            | Op::Create(_)
+            | Op::Direct(_)
+            | Op::Unknown(_) => return Ok(None),
             Op::Login(Login { room, .. }) => self.room_ref(*room).ok_or_else(unknown)?,
             Op::Join(join) => self.room_ref(join.room).ok_or_else(unknown)?,
             Op::Leave(on) => on.room,
@@ -221,7 +383,11 @@ impl Hub {
             Op::Password(on) => on.room,
             Op::Block(on) => on.room,
         };
-        if self.may_know(member, id) { Ok(Some(id)) } else { Err(unknown()) }
+        if self.may_know(member, id) {
+            Ok(Some(id))
+        } else {
+            Err(unknown())
+        }
     }
 
     /// Whether a member may know that there is such a room. Nobody else can make the hub look for it in the log.
@@ -229,7 +395,12 @@ impl Hub {
         if id == RoomId::LOBBY {
             return self.config.lobby.is_some();
         }
-        let mine = || self.directory.state.member(member).is_some_and(|m| m.rooms.contains(&id));
+        let mine = || {
+            self.directory
+                .state
+                .member(member)
+                .is_some_and(|m| m.rooms.contains(&id))
+        };
         self.directory.state.group(id).is_some() || mine()
     }
 
@@ -252,7 +423,11 @@ impl Hub {
             _ => return,
         };
         let kind = Op::name(op.kind()).unwrap_or_default();
-        out.push(Output::Event(Event::Requested { nick: self.directory.state.nick(member).to_owned(), kind, detail }));
+        out.push(Output::Event(Event::Requested {
+            nick: self.directory.state.nick(member).to_owned(),
+            kind,
+            detail,
+        }));
     }
 
     fn list(&self, after: Option<u32>, limit: usize) -> Rooms {
@@ -271,7 +446,10 @@ impl Hub {
                 members: group.members,
             })
             .collect();
-        Rooms { rooms, more: groups.next().is_some() }
+        Rooms {
+            rooms,
+            more: groups.next().is_some(),
+        }
     }
 
     fn page_limit(&self, asked: u16) -> usize {
@@ -290,17 +468,37 @@ impl Hub {
             if guest.registrations.len() == REGISTRATIONS {
                 guest.registrations.pop_front();
             }
-            guest.registrations.push_back(Registration { credential, room: register.room, used_by: None });
+            guest.registrations.push_back(Registration {
+                credential,
+                room: register.room,
+                used_by: None,
+            });
         }
-        Ok(Registered { credential, response })
+        Ok(Registered {
+            credential,
+            response,
+        })
     }
 
     /// Whether a password record belongs to a registration of this connection, for this room, and is well formed. Uses
     /// the registration up, except for the same request once more: it may have been refused for a time.
-    fn check_password(&mut self, conn: ConnId, txn: u64, room: Option<RoomId>, password: &PasswordRecord, earlier: &[WrappedKey]) -> Result<(), Refusal> {
+    fn check_password(
+        &mut self,
+        conn: ConnId,
+        txn: u64,
+        room: Option<RoomId>,
+        password: &PasswordRecord,
+        earlier: &[WrappedKey],
+    ) -> Result<(), Refusal> {
         let bad = |text: &str| Err(ErrorCode::BadRequest.because(text));
-        let mut registrations = self.sessions.guest_mut(conn).into_iter().flat_map(|guest| &mut guest.registrations);
-        match registrations.find(|known| (known.credential, known.room) == (password.credential, room)) {
+        let mut registrations = self
+            .sessions
+            .guest_mut(conn)
+            .into_iter()
+            .flat_map(|guest| &mut guest.registrations);
+        match registrations
+            .find(|known| (known.credential, known.room) == (password.credential, room))
+        {
             Some(known) if known.used_by.is_none_or(|by| by == txn) => known.used_by = Some(txn),
             _ => return bad("`register` first, on this connection and for this room"),
         }
@@ -310,21 +508,39 @@ impl Hub {
         if earlier.len() > room::EARLIER_KEYS {
             return bad("at most 16 earlier keys");
         }
-        if earlier.iter().chain([&password.key]).any(|key| key.wrapped.len() != WRAPPED_KEY) {
+        if earlier
+            .iter()
+            .chain([&password.key])
+            .any(|key| key.wrapped.len() != WRAPPED_KEY)
+        {
             return bad("a wrapped key has 72 bytes");
         }
         Ok(())
     }
 
-    fn create(&mut self, now: Now, origin: Origin, member: MemberId, txn: u64, create: Create, out: &mut Outputs) -> Result<(), Refusal> {
+    fn create(
+        &mut self,
+        now: Now,
+        origin: Origin,
+        member: MemberId,
+        txn: u64,
+        create: Create,
+        out: &mut Outputs,
+    ) -> Result<(), Refusal> {
         match self.directory.state.did(member, txn) {
             Known::New => {}
-            Known::TooOld => return Err(ErrorCode::TooOld.because("a repeat of something long ago")),
-            Known::Done(directory::Did::Room(room)) => {
+            Known::TooOld => {
+                return Err(ErrorCode::TooOld.because("a repeat of something long ago"));
+            }
+            Known::Done(directory::Did::Room(room))
+                if self.directory.state.group(room).is_some() =>
+            {
                 self.with_room(now, room, Task::Show { origin, member }, out);
                 return Ok(());
             }
-            Known::Done(directory::Did::Named) => return Err(ErrorCode::BadRequest.because("that `txn` was another request's")),
+            Known::Done(_) => {
+                return Err(ErrorCode::BadRequest.because("that `txn` was another request's"));
+            }
         }
         if let Some(repeats) = self.creating.get_mut(&(member, txn)) {
             repeats.push(origin);
@@ -337,21 +553,34 @@ impl Hub {
             .transpose()
             .map_err(|e| ErrorCode::NameInvalid.because(e.to_string()))?;
         // The directory looks again; what is certain now leaves no room without a number in the log.
-        self.directory.state.next_number(member, 0, &self.config.limits)?;
-        if name.as_ref().is_some_and(|name| self.directory.state.group_named(&name.key)) {
-            return Err(ErrorCode::NameTaken.because("another group has that name, or one that looks like it"));
+        self.directory
+            .state
+            .next_number(member, 0, &self.config.limits)?;
+        if name
+            .as_ref()
+            .is_some_and(|name| self.directory.state.group_named(&name.key))
+        {
+            return Err(ErrorCode::NameTaken
+                .because("another group has that name, or one that looks like it"));
         }
         if (create.cipher == CipherKind::StaticKey) != create.key.is_some() {
-            return Err(ErrorCode::BadRequest.because("`key` belongs to the cipher `static_key` and to no other"));
+            return Err(ErrorCode::BadRequest
+                .because("`key` belongs to the cipher `static_key` and to no other"));
         }
         if create.cipher == CipherKind::RoomPassword && create.password.is_none() {
-            return Err(ErrorCode::BadRequest.because("the cipher `room_password` needs a password"));
+            return Err(
+                ErrorCode::BadRequest.because("the cipher `room_password` needs a password")
+            );
         }
         if let Some(password) = &create.password {
             self.check_password(origin.conn, txn, None, password, &[])?;
         }
         let room = RoomId(self.random_id());
-        let (topic, cipher, protected) = (create.topic.clone(), create.cipher, create.password.is_some());
+        let (topic, cipher, protected) = (
+            create.topic.clone(),
+            create.cipher,
+            create.password.is_some(),
+        );
         let created = Box::new(Created {
             kind: RoomKind::Group,
             topic: create.topic,
@@ -362,12 +591,22 @@ impl Hub {
             password: create.password,
             members: Vec::new(),
         });
-        let list = directory::Ask::List { room, name, topic, cipher, protected };
+        let list = directory::Ask::List {
+            room,
+            name,
+            topic,
+            cipher,
+            protected,
+        };
         let proposal = rooms::Proposal {
             author: member,
             txn: 0,
             ask: room::Ask::Create(created),
-            then: rooms::Then::List { origin, txn, list: Box::new(list) },
+            then: rooms::Then::List {
+                origin,
+                txn,
+                list: Box::new(list),
+            },
         };
         self.creating.insert((member, txn), Vec::new());
         self.with_room(now, room, Task::Propose(Box::new(proposal)), out);
@@ -375,7 +614,14 @@ impl Hub {
     }
 
     /// A group is there, or will not be: answers the repeats of its request as the first one.
-    pub(super) fn group_done(&mut self, now: Now, member: MemberId, txn: u64, done: Result<RoomId, &Refusal>, out: &mut Outputs) {
+    pub(super) fn group_done(
+        &mut self,
+        now: Now,
+        member: MemberId,
+        txn: u64,
+        done: Result<RoomId, &Refusal>,
+        out: &mut Outputs,
+    ) {
         for origin in self.creating.remove(&(member, txn)).unwrap_or_default() {
             match done {
                 Ok(room) => self.with_room(now, room, Task::Show { origin, member }, out),
@@ -385,25 +631,55 @@ impl Hub {
     }
 
     fn login(&mut self, now: Now, origin: Origin, id: RoomId, login: &Login, out: &mut Outputs) {
-        let password = self.rooms.get(&id).and_then(|room| room.pipe.state.about.as_ref()).and_then(|about| about.password.clone());
+        let password = self
+            .rooms
+            .get(&id)
+            .and_then(|room| room.pipe.state.about.as_ref())
+            .and_then(|about| about.password.clone());
         let Some(password) = password else {
-            return self.refuse(origin, ErrorCode::NotProtected.because("the room has no password"), out);
+            return self.refuse(
+                origin,
+                ErrorCode::NotProtected.because("the room has no password"),
+                out,
+            );
         };
-        let address = self.sessions.get(origin.conn).and_then(|session| session.address);
-        if let Err(wait) = self.guesses.take(&self.config.limits, address, id, now.monotonic) {
-            return self.refuse(origin, ErrorCode::TooManyGuesses.because("too many wrong passwords").after(wait), out);
+        let address = self
+            .sessions
+            .get(origin.conn)
+            .and_then(|session| session.address);
+        if let Err(wait) = self
+            .guesses
+            .take(&self.config.limits, address, id, now.monotonic)
+        {
+            return self.refuse(
+                origin,
+                ErrorCode::TooManyGuesses
+                    .because("too many wrong passwords")
+                    .after(wait),
+                out,
+            );
         }
         self.arm_guesses(now);
-        match self.config.secret.login(&mut self.rng, password.credential, &password.upload, &login.ke1) {
+        match self.config.secret.login(
+            &mut self.rng,
+            password.credential,
+            &password.upload,
+            &login.ke1,
+        ) {
             Err(e) => {
                 // That was no guess.
-                self.guesses.give(&self.config.limits, address, id, now.monotonic);
+                self.guesses
+                    .give(&self.config.limits, address, id, now.monotonic);
                 self.refuse(origin, ErrorCode::BadRequest.because(e.to_string()), out);
             }
             Ok((state, ke2)) => {
                 let credential = password.credential;
                 if let Some(guest) = self.sessions.guest_mut(origin.conn) {
-                    guest.login = Some(super::session::Login { room: id, credential, state });
+                    guest.login = Some(super::session::Login {
+                        room: id,
+                        credential,
+                        state,
+                    });
                 }
                 self.answer(origin, Answer::Login(Challenge { credential, ke2 }), out);
             }
@@ -413,7 +689,10 @@ impl Hub {
     fn arm_guesses(&mut self, now: Now) {
         if !self.guesses_armed {
             self.guesses_armed = true;
-            self.timers.arm(now.monotonic + core::time::Duration::from_secs(60), super::Timer::Guesses);
+            self.timers.arm(
+                now.monotonic + core::time::Duration::from_secs(60),
+                super::Timer::Guesses,
+            );
         }
     }
 
@@ -425,12 +704,25 @@ impl Hub {
         }
     }
 
-    fn list_members(&mut self, now: Now, origin: Origin, member: MemberId, asked: &Members, out: &mut Outputs) {
+    fn list_members(
+        &mut self,
+        now: Now,
+        origin: Origin,
+        member: MemberId,
+        asked: &Members,
+        out: &mut Outputs,
+    ) {
         let (after, limit) = (asked.after, self.page_limit(asked.limit));
-        let Some(room) = self.rooms.get(&asked.room) else { return };
+        let Some(room) = self.rooms.get(&asked.room) else {
+            return;
+        };
         let (state, directory) = (&room.pipe.state, &self.directory.state);
         if !state.members.contains_key(&member) {
-            return self.refuse(origin, ErrorCode::NotMember.because("you are not in that room"), out);
+            return self.refuse(
+                origin,
+                ErrorCode::NotMember.because("you are not in that room"),
+                out,
+            );
         }
         let from = after.map_or(core::ops::Bound::Unbounded, core::ops::Bound::Excluded);
         let mut rest = state.members.range((from, core::ops::Bound::Unbounded));
@@ -454,40 +746,100 @@ impl Hub {
     }
 
     fn history(&mut self, origin: Origin, member: MemberId, history: &History, out: &mut Outputs) {
-        let readable = self.rooms.get(&history.room).map_or(u64::MAX, |room| room.pipe.state.readable_from(member));
+        let readable = self
+            .rooms
+            .get(&history.room)
+            .map_or(u64::MAX, |room| room.pipe.state.readable_from(member));
         if readable == u64::MAX {
-            return self.refuse(origin, ErrorCode::NotMember.because("you are not in that room"), out);
+            return self.refuse(
+                origin,
+                ErrorCode::NotMember.because("you are not in that room"),
+                out,
+            );
         }
         let from = match history.from {
             HistoryFrom::Latest => ReadFrom::Latest,
             HistoryFrom::Before(seq) => ReadFrom::Before(seq),
             HistoryFrom::After(seq) => ReadFrom::After(seq.max(readable - 1)),
         };
-        let query = Query { from, records: self.page_limit(history.limit) as u32, bytes: self.config.limits.page_bytes };
-        self.read(Partition::Room(history.room), query, Reading::History { origin, member, room: history.room }, out);
+        let query = Query {
+            from,
+            records: self.page_limit(history.limit) as u32,
+            bytes: self.config.limits.page_bytes,
+        };
+        self.read(
+            Partition::Room(history.room),
+            query,
+            Reading::History {
+                origin,
+                member,
+                room: history.room,
+            },
+            out,
+        );
     }
 
-    pub(super) fn history_read(&mut self, origin: Origin, member: MemberId, id: RoomId, page: Result<Page, LogUnavailable>, out: &mut Outputs) {
-        let readable = self.rooms.get(&id).filter(|room| room.pipe.is_live()).map(|room| (room.pipe.state.readable_from(member), room.pipe.place));
+    pub(super) fn history_read(
+        &mut self,
+        origin: Origin,
+        member: MemberId,
+        id: RoomId,
+        page: Result<Page, LogUnavailable>,
+        out: &mut Outputs,
+    ) {
+        let readable = self
+            .rooms
+            .get(&id)
+            .filter(|room| room.pipe.is_live())
+            .map(|room| (room.pipe.state.readable_from(member), room.pipe.place));
         let (Ok(page), Some((from, place))) = (page, readable) else {
-            return self.refuse(origin, ErrorCode::Unavailable.because("the history cannot be read at present"), out);
+            return self.refuse(
+                origin,
+                ErrorCode::Unavailable.because("the history cannot be read at present"),
+                out,
+            );
         };
         if page.head.epoch != place.epoch {
             // What was read and what is known here are not of one log.
-            return self.refuse(origin, ErrorCode::Unavailable.because("the room is being read anew"), out);
+            return self.refuse(
+                origin,
+                ErrorCode::Unavailable.because("the room is being read anew"),
+                out,
+            );
         }
         if from == u64::MAX {
-            return self.refuse(origin, ErrorCode::NotMember.because("you are not in that room"), out);
+            return self.refuse(
+                origin,
+                ErrorCode::NotMember.because("you are not in that room"),
+                out,
+            );
         }
         // Only what is taken in here has been told to anybody.
-        let visible = (page.first..).zip(&page.records).filter(|(seq, _)| (from..=place.seq).contains(seq));
-        let records: Result<Vec<Record>, _> = visible.map(|(_, bytes)| Record::from_bytes(bytes)).collect();
+        let visible = (page.first..)
+            .zip(&page.records)
+            .filter(|(seq, _)| (from..=place.seq).contains(seq));
+        let records: Result<Vec<Record>, _> = visible
+            .map(|(_, bytes)| Record::from_bytes(bytes))
+            .collect();
         match records {
-            Err(e) => self.refuse(origin, ErrorCode::Unavailable.because(format!("a stored record is damaged: {e}")), out),
+            Err(e) => self.refuse(
+                origin,
+                ErrorCode::Unavailable.because(format!("a stored record is damaged: {e}")),
+                out,
+            ),
             Ok(records) => {
                 let oldest = page.oldest.max(from);
                 let oldest = if oldest <= place.seq { oldest } else { 0 };
-                self.answer(origin, Answer::History(HistoryPage { epoch: place.epoch, records, oldest, newest: place.seq }), out);
+                self.answer(
+                    origin,
+                    Answer::History(HistoryPage {
+                        epoch: place.epoch,
+                        records,
+                        oldest,
+                        newest: place.seq,
+                    }),
+                    out,
+                );
             }
         }
     }

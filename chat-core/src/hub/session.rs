@@ -5,7 +5,10 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-use super::{answers::Origin, io::{Framing, ReadToken}};
+use super::{
+    answers::Origin,
+    io::{Framing, ReadToken},
+};
 use crate::{
     id::{ConnId, CredentialId, MemberId, Place, RoomId, Seq},
     limits::Limits,
@@ -45,7 +48,10 @@ pub(super) enum Phase {
     /// In.
     Welcome,
     /// Told that it will end; ends when the client confirms, or then.
-    Closing { until: Monotonic, reason: CloseReason },
+    Closing {
+        until: Monotonic,
+        reason: CloseReason,
+    },
     /// The driver was told to end it.
     Ended,
 }
@@ -106,7 +112,11 @@ pub(super) struct Lag {
 impl Lag {
     /// Nothing is missing up to this record.
     pub(super) fn after(seq: Seq) -> Self {
-        Self { next: seq + 1, announce: false, farewell: None }
+        Self {
+            next: seq + 1,
+            announce: false,
+            farewell: None,
+        }
     }
 }
 
@@ -127,14 +137,23 @@ pub(super) struct Login {
 }
 
 impl Session {
-    pub(super) fn new(conn: ConnId, address: Option<IpAddr>, framing: Framing, form: Form, limits: &Limits, now: Monotonic) -> Self {
+    pub(super) fn new(
+        conn: ConnId,
+        address: Option<IpAddr>,
+        framing: Framing,
+        form: Form,
+        limits: &Limits,
+        now: Monotonic,
+    ) -> Self {
         Self {
             conn,
             address: address.map(network),
             framing,
             form,
             decoder: Decoder::new(limits.frame_bytes),
-            phase: Phase::Fresh { until: now + limits.handshake },
+            phase: Phase::Fresh {
+                until: now + limits.handshake,
+            },
             heard: now,
             timer: None,
             guest: None,
@@ -146,7 +165,9 @@ impl Session {
     /// When something must be done about it if nothing is heard.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<Monotonic> {
         match self.phase {
-            Phase::Fresh { until } | Phase::Greeting { until } | Phase::Closing { until, .. } => Some(until),
+            Phase::Fresh { until } | Phase::Greeting { until } | Phase::Closing { until, .. } => {
+                Some(until)
+            }
             Phase::Welcome => Some(self.heard + limits.idle),
             Phase::Ended => None,
         }

@@ -13,11 +13,17 @@ pub(super) struct Sessions {
 
 impl Sessions {
     pub(super) fn get(&self, conn: ConnId) -> Option<&Session> {
-        self.slots.get(conn.slot as usize)?.as_deref().filter(|session| session.conn == conn)
+        self.slots
+            .get(conn.slot as usize)?
+            .as_deref()
+            .filter(|session| session.conn == conn)
     }
 
     pub(super) fn get_mut(&mut self, conn: ConnId) -> Option<&mut Session> {
-        self.slots.get_mut(conn.slot as usize)?.as_deref_mut().filter(|session| session.conn == conn)
+        self.slots
+            .get_mut(conn.slot as usize)?
+            .as_deref_mut()
+            .filter(|session| session.conn == conn)
     }
 
     pub(super) fn guest(&self, conn: ConnId) -> Option<&Guest> {
@@ -55,6 +61,10 @@ impl Sessions {
     }
 
     pub(super) fn all(&self) -> Vec<ConnId> {
-        self.slots.iter().flatten().map(|session| session.conn).collect()
+        self.slots
+            .iter()
+            .flatten()
+            .map(|session| session.conn)
+            .collect()
     }
 }

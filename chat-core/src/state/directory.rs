@@ -86,7 +86,14 @@ pub(crate) struct Entry {
 pub(crate) enum Change {
     /// The member holds this nick, at this hub.
     /// `from` is the name it held before, if it held one.
-    Leased { nick: String, label: String, key: NameKey, kept: bool, node: u64, from: Option<(String, String)> },
+    Leased {
+        nick: String,
+        label: String,
+        key: NameKey,
+        kept: bool,
+        node: u64,
+        from: Option<(String, String)>,
+    },
     /// The member holds no nick any more.
     Released,
     /// The member is forgotten.
@@ -96,7 +103,14 @@ pub(crate) enum Change {
     /// The member is out of a room.
     Exited(RoomId),
     /// A group has its number.
-    Listed { room: RoomId, number: u32, name: Option<(String, NameKey)>, topic: String, cipher: CipherKind, protected: bool },
+    Listed {
+        room: RoomId,
+        number: u32,
+        name: Option<(String, NameKey)>,
+        topic: String,
+        cipher: CipherKind,
+        protected: bool,
+    },
     /// A group has a new topic.
     Retitled { room: RoomId, topic: String },
     /// The member opened a private conversation.
@@ -123,13 +137,36 @@ impl Fold for Directory {
     fn apply(&mut self, entry: &Entry) {
         let member = entry.member;
         let did = match &entry.change {
-            Change::Leased { nick, label, key, kept, node, .. } => {
+            Change::Leased {
+                nick,
+                label,
+                key,
+                kept,
+                node,
+                ..
+            } => {
                 self.free(member);
                 self.folded.insert(key.folded.clone(), member);
                 self.skeletons.insert(key.skeleton.clone(), member);
-                let (rooms, results) = self.members.remove(&member).map(|m| (m.rooms, m.results)).unwrap_or_default();
+                let (rooms, results) = self
+                    .members
+                    .remove(&member)
+                    .map(|m| (m.rooms, m.results))
+                    .unwrap_or_default();
                 let (nick, label, key) = (nick.clone(), label.clone(), key.clone());
-                self.members.insert(member, Member { nick, label, key, lease: Some(*node), at: entry.time, kept: *kept, rooms, results });
+                self.members.insert(
+                    member,
+                    Member {
+                        nick,
+                        label,
+                        key,
+                        lease: Some(*node),
+                        at: entry.time,
+                        kept: *kept,
+                        rooms,
+                        results,
+                    },
+                );
                 Did::Named
             }
             Change::Released => {
@@ -142,7 +179,12 @@ impl Fold for Directory {
             }
             Change::Expired => {
                 self.free(member);
-                for room in self.members.remove(&member).map(|m| m.rooms).unwrap_or_default() {
+                for room in self
+                    .members
+                    .remove(&member)
+                    .map(|m| m.rooms)
+                    .unwrap_or_default()
+                {
                     self.count(room, -1);
                 }
                 return;
@@ -152,20 +194,42 @@ impl Fold for Directory {
                 Did::Room(*room)
             }
             Change::Exited(room) => {
-                if self.members.get_mut(&member).is_some_and(|m| m.rooms.remove(room)) {
+                if self
+                    .members
+                    .get_mut(&member)
+                    .is_some_and(|m| m.rooms.remove(room))
+                {
                     self.count(*room, -1);
                 }
                 Did::Room(*room)
             }
-            Change::Listed { room, number, name, topic, cipher, protected } => {
+            Change::Listed {
+                room,
+                number,
+                name,
+                topic,
+                cipher,
+                protected,
+            } => {
                 self.numbers.push(*room);
                 if let Some((_, key)) = name {
                     self.group_folded.insert(key.folded.clone(), *room);
                     self.group_skeletons.insert(key.skeleton.clone(), *room);
                 }
                 let name = name.as_ref().map(|(name, _)| name.clone());
-                let (number, topic, cipher, protected) = (*number, topic.clone(), *cipher, *protected);
-                self.groups.insert(*room, Group { number, name, topic, cipher, protected, members: 0 });
+                let (number, topic, cipher, protected) =
+                    (*number, topic.clone(), *cipher, *protected);
+                self.groups.insert(
+                    *room,
+                    Group {
+                        number,
+                        name,
+                        topic,
+                        cipher,
+                        protected,
+                        members: 0,
+                    },
+                );
                 self.index(member, *room);
                 Did::Room(*room)
             }
@@ -203,7 +267,11 @@ impl Directory {
     }
 
     fn index(&mut self, member: MemberId, room: RoomId) {
-        if self.members.get_mut(&member).is_some_and(|m| m.rooms.insert(room)) {
+        if self
+            .members
+            .get_mut(&member)
+            .is_some_and(|m| m.rooms.insert(room))
+        {
             self.count(room, 1);
         }
     }
@@ -256,7 +324,10 @@ impl Directory {
 
     /// Groups from a number on.
     pub(crate) fn groups_from(&self, number: usize) -> impl Iterator<Item = (RoomId, &Group)> {
-        self.numbers.iter().skip(number).map(|room| (*room, &self.groups[room]))
+        self.numbers
+            .iter()
+            .skip(number)
+            .map(|room| (*room, &self.groups[room]))
     }
 
     pub(crate) fn last_txn(&self, member: MemberId) -> u64 {
@@ -265,7 +336,9 @@ impl Directory {
 
     /// What came of an earlier request.
     pub(crate) fn did(&self, member: MemberId, txn: u64) -> Known<Did> {
-        self.members.get(&member).map_or(Known::New, |m| m.results.look(txn))
+        self.members
+            .get(&member)
+            .map_or(Known::New, |m| m.results.look(txn))
     }
 }
 
@@ -273,9 +346,16 @@ impl Directory {
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
     /// This nick, for a connection that says hello.
-    Lease { name: Name, label: String, kept: bool },
+    Lease {
+        name: Name,
+        label: String,
+        kept: bool,
+    },
     /// Another nick.
-    Rename { name: Name, label: String },
+    Rename {
+        name: Name,
+        label: String,
+    },
     /// The member is gone.
     Release,
     /// The member was gone for too long and is in no room any more.
@@ -285,9 +365,21 @@ pub(crate) enum Ask {
     Keep(RoomId),
     Exit(RoomId),
     /// A number for a group that has its first record.
-    List { room: RoomId, name: Option<Name>, topic: String, cipher: CipherKind, protected: bool },
-    Retitle { room: RoomId, topic: String },
-    Open { room: RoomId, with: MemberId },
+    List {
+        room: RoomId,
+        name: Option<Name>,
+        topic: String,
+        cipher: CipherKind,
+        protected: bool,
+    },
+    Retitle {
+        room: RoomId,
+        topic: String,
+    },
+    Open {
+        room: RoomId,
+        with: MemberId,
+    },
 }
 
 /// What of this batch the judgement of the next request must know.
@@ -315,7 +407,14 @@ pub(crate) struct Surroundings<'a> {
 impl Directory {
     /// Judges a request at the head of the log, behind what the draft holds already, and adds it to the draft if it is
     /// accepted.
-    pub(crate) fn judge(&self, draft: &mut Draft, with: &Surroundings<'_>, member: MemberId, txn: u64, ask: &Ask) -> Verdict<Change, Did> {
+    pub(crate) fn judge(
+        &self,
+        draft: &mut Draft,
+        with: &Surroundings<'_>,
+        member: MemberId,
+        txn: u64,
+        ask: &Ask,
+    ) -> Verdict<Change, Did> {
         if draft.touched.contains(&member) {
             return Verdict::Wait;
         }
@@ -323,7 +422,9 @@ impl Directory {
             match self.did(member, txn) {
                 Known::New => {}
                 Known::Done(did) => return Verdict::Repeat(did),
-                Known::TooOld => return refuse(ErrorCode::TooOld, "a repeat of something long ago"),
+                Known::TooOld => {
+                    return refuse(ErrorCode::TooOld, "a repeat of something long ago");
+                }
             }
         }
         let verdict = self.judge_alone(draft, with, member, ask);
@@ -334,28 +435,46 @@ impl Directory {
             draft.touched.insert(member);
             match ask {
                 Ask::Lease { name, .. } | Ask::Rename { name, .. } => {
-                    draft.names.extend([name.key.folded.clone(), name.key.skeleton.clone()]);
+                    draft
+                        .names
+                        .extend([name.key.folded.clone(), name.key.skeleton.clone()]);
                 }
                 Ask::List { name, .. } => {
                     draft.listed += 1;
-                    draft.names.extend(name.iter().flat_map(|name| [group_mark(&name.key.folded), group_mark(&name.key.skeleton)]));
+                    draft.names.extend(name.iter().flat_map(|name| {
+                        [group_mark(&name.key.folded), group_mark(&name.key.skeleton)]
+                    }));
                 }
                 Ask::Open { with, .. } => {
                     draft.touched.insert(*with);
                 }
-                Ask::Release | Ask::Expire | Ask::Enter(_) | Ask::Keep(_) | Ask::Exit(_) | Ask::Retitle { .. } => {}
+                Ask::Release
+                | Ask::Expire
+                | Ask::Enter(_)
+                | Ask::Keep(_)
+                | Ask::Exit(_)
+                | Ask::Retitle { .. } => {}
             }
         }
         verdict
     }
 
-    fn judge_alone(&self, draft: &Draft, with: &Surroundings<'_>, id: MemberId, ask: &Ask) -> Verdict<Change, Did> {
+    fn judge_alone(
+        &self,
+        draft: &Draft,
+        with: &Surroundings<'_>,
+        id: MemberId,
+        ask: &Ask,
+    ) -> Verdict<Change, Did> {
         let one = |change| Verdict::Accept(vec![change]);
         let member = self.members.get(&id);
         match ask {
             Ask::Lease { name, label, kept } => {
                 let as_before = member.is_some_and(|m| {
-                    m.lease == Some(with.node) && m.nick == name.shown && m.label == *label && m.kept == *kept
+                    m.lease == Some(with.node)
+                        && m.nick == name.shown
+                        && m.label == *label
+                        && m.kept == *kept
                 });
                 if as_before {
                     return Verdict::Already;
@@ -370,19 +489,26 @@ impl Directory {
             }
             Ask::Release if draft.leased.contains(&id) => Verdict::Already,
             Ask::Release => match member {
-                Some(Member { lease: Some(node), .. }) if (*node == with.node || with.alone) && !(with.online)(id) => one(Change::Released),
+                Some(Member {
+                    lease: Some(node), ..
+                }) if (*node == with.node || with.alone) && !(with.online)(id) => {
+                    one(Change::Released)
+                }
                 _ => Verdict::Already,
             },
             Ask::Expire => match member {
-                Some(member) if member.lease.is_none() && member.rooms.is_empty() => one(Change::Expired),
+                Some(member) if member.lease.is_none() && member.rooms.is_empty() => {
+                    one(Change::Expired)
+                }
                 _ => Verdict::Already,
             },
             Ask::Enter(room) => match member {
                 None => refuse(ErrorCode::UnknownMember, "you are not known any more"),
                 Some(member) if member.rooms.contains(room) => Verdict::Already,
-                Some(member) if self.is_full(member, with.limits) => {
-                    refuse(ErrorCode::TooManyRooms, "you are in as many rooms as you may be")
-                }
+                Some(member) if self.is_full(member, with.limits) => refuse(
+                    ErrorCode::TooManyRooms,
+                    "you are in as many rooms as you may be",
+                ),
                 Some(_) => one(Change::Entered(*room)),
             },
             Ask::Keep(room) => match member {
@@ -393,7 +519,13 @@ impl Directory {
                 Some(member) if member.rooms.contains(room) => one(Change::Exited(*room)),
                 _ => Verdict::Already,
             },
-            Ask::List { room, name, topic, cipher, protected } => {
+            Ask::List {
+                room,
+                name,
+                topic,
+                cipher,
+                protected,
+            } => {
                 if self.groups.contains_key(room) {
                     return Verdict::Already;
                 }
@@ -402,24 +534,35 @@ impl Directory {
                     Err(refusal) => return Verdict::Refuse(refusal),
                 };
                 if let Some(name) = name {
-                    if [&name.key.folded, &name.key.skeleton].iter().any(|form| draft.names.contains(&group_mark(form))) {
+                    if [&name.key.folded, &name.key.skeleton]
+                        .iter()
+                        .any(|form| draft.names.contains(&group_mark(form)))
+                    {
                         return Verdict::Wait;
                     }
                     if self.group_named(&name.key) {
-                        return refuse(ErrorCode::NameTaken, "another group has that name, or one that looks like it");
+                        return refuse(
+                            ErrorCode::NameTaken,
+                            "another group has that name, or one that looks like it",
+                        );
                     }
                 }
                 one(Change::Listed {
                     room: *room,
                     number,
-                    name: name.as_ref().map(|name| (name.shown.clone(), name.key.clone())),
+                    name: name
+                        .as_ref()
+                        .map(|name| (name.shown.clone(), name.key.clone())),
                     topic: topic.clone(),
                     cipher: *cipher,
                     protected: *protected,
                 })
             }
             Ask::Retitle { room, topic } => match self.groups.get(room) {
-                Some(group) if group.topic != *topic => one(Change::Retitled { room: *room, topic: topic.clone() }),
+                Some(group) if group.topic != *topic => one(Change::Retitled {
+                    room: *room,
+                    topic: topic.clone(),
+                }),
                 _ => Verdict::Already,
             },
             Ask::Open { room, with: other } => {
@@ -434,19 +577,33 @@ impl Directory {
                 }
                 let most = with.limits.rooms_per_member as usize;
                 if !member.rooms.contains(room) && member.rooms.len() >= most {
-                    return refuse(ErrorCode::TooManyRooms, "you are in as many rooms as you may be");
+                    return refuse(
+                        ErrorCode::TooManyRooms,
+                        "you are in as many rooms as you may be",
+                    );
                 }
                 // Others may fill only so much of somebody's list.
                 if !peer.rooms.contains(room) && peer.rooms.len() >= 4 * most {
-                    return refuse(ErrorCode::TooManyRooms, "they are in as many rooms as they may be");
+                    return refuse(
+                        ErrorCode::TooManyRooms,
+                        "they are in as many rooms as they may be",
+                    );
                 }
-                one(Change::Opened { room: *room, with: *other })
+                one(Change::Opened {
+                    room: *room,
+                    with: *other,
+                })
             }
         }
     }
 
     /// The number of the next group, if this member may make one.
-    pub(crate) fn next_number(&self, member: MemberId, listed: u32, limits: &Limits) -> Result<u32, Refusal> {
+    pub(crate) fn next_number(
+        &self,
+        member: MemberId,
+        listed: u32,
+        limits: &Limits,
+    ) -> Result<u32, Refusal> {
         let Some(person) = self.member(member) else {
             return Err(ErrorCode::UnknownMember.because("you are not known any more"));
         };
@@ -455,7 +612,9 @@ impl Directory {
         }
         let number = self.numbers.len() as u32 + listed;
         if number >= limits.rooms {
-            return Err(ErrorCode::RoomsExhausted.because("the server has as many groups as it may"));
+            return Err(
+                ErrorCode::RoomsExhausted.because("the server has as many groups as it may")
+            );
         }
         Ok(number)
     }
@@ -467,18 +626,32 @@ impl Directory {
         member.rooms.len() >= most && member.rooms.iter().filter(entered).count() >= most
     }
 
-    fn judge_name(&self, draft: &Draft, with: &Surroundings<'_>, id: MemberId, name: &Name, label: &str, kept: bool) -> Verdict<Change, Did> {
+    fn judge_name(
+        &self,
+        draft: &Draft,
+        with: &Surroundings<'_>,
+        id: MemberId,
+        name: &Name,
+        label: &str,
+        kept: bool,
+    ) -> Verdict<Change, Did> {
         let NameKey { folded, skeleton } = &name.key;
         if draft.names.contains(folded) || draft.names.contains(skeleton) {
             return Verdict::Wait;
         }
         let holders = [self.folded.get(folded), self.skeletons.get(skeleton)];
-        let mut others = holders.into_iter().flatten().filter(|holder| **holder != id);
+        let mut others = holders
+            .into_iter()
+            .flatten()
+            .filter(|holder| **holder != id);
         if let Some(other) = others.next() {
             if draft.touched.contains(other) {
                 return Verdict::Wait;
             }
-            return refuse(ErrorCode::NickTaken, "somebody else has that nick, or one that looks like it");
+            return refuse(
+                ErrorCode::NickTaken,
+                "somebody else has that nick, or one that looks like it",
+            );
         }
         Verdict::Accept(vec![Change::Leased {
             nick: name.shown.clone(),
@@ -486,13 +659,18 @@ impl Directory {
             key: name.key.clone(),
             kept,
             node: with.node,
-            from: self.members.get(&id).filter(|m| m.lease.is_some()).map(|m| (m.nick.clone(), m.label.clone())),
+            from: self
+                .members
+                .get(&id)
+                .filter(|m| m.lease.is_some())
+                .map(|m| (m.nick.clone(), m.label.clone())),
         }])
     }
 
     /// Whether a group has that name, or one that looks like it.
     pub(crate) fn group_named(&self, key: &NameKey) -> bool {
-        self.group_folded.contains_key(&key.folded) || self.group_skeletons.contains_key(&key.skeleton)
+        self.group_folded.contains_key(&key.folded)
+            || self.group_skeletons.contains_key(&key.skeleton)
     }
 }
 

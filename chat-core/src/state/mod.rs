@@ -46,7 +46,9 @@ pub(crate) fn freeze<S: Fold>(state: &S) -> Bytes {
 pub(crate) fn thaw<S: Fold>(snapshot: &[u8]) -> Result<S, tagged::BodyError> {
     match snapshot.split_first() {
         Some((&SNAPSHOT_FORM, state)) => tagged::take(state),
-        _ => Err(tagged::BodyError("a snapshot of another version".to_owned())),
+        _ => Err(tagged::BodyError(
+            "a snapshot of another version".to_owned(),
+        )),
     }
 }
 
@@ -66,6 +68,9 @@ pub(crate) enum Verdict<B, R> {
 }
 
 /// A refusal in one line.
-pub(crate) fn refuse<B, R>(code: crate::wire::ErrorCode, text: impl Into<Cow<'static, str>>) -> Verdict<B, R> {
+pub(crate) fn refuse<B, R>(
+    code: crate::wire::ErrorCode,
+    text: impl Into<Cow<'static, str>>,
+) -> Verdict<B, R> {
     Verdict::Refuse(code.because(text.into().into_owned()))
 }

@@ -18,7 +18,10 @@ pub(crate) struct Results<R> {
 
 impl<R> Default for Results<R> {
     fn default() -> Self {
-        Self { kept: VecDeque::new(), forgotten: 0 }
+        Self {
+            kept: VecDeque::new(),
+            forgotten: 0,
+        }
     }
 }
 

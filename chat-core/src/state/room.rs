@@ -6,7 +6,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Fold, Verdict, directory::Directory, refuse,
+    Fold, Verdict,
+    directory::Directory,
+    refuse,
     results::{Known, Results},
 };
 use crate::{
@@ -18,8 +20,9 @@ use crate::{
         BodyError, ErrorCode, Record,
         client::Peer,
         record::{
-            Blocked, CipherKind, Content, Created, HistoryPolicy, Joined, Left, LeftReason, Message, Muted, PasswordChange,
-            PasswordRecord, Person, PresenceMode, RecordBody, Removal, RoleChange, RoomKind, Target, Topic, WrappedKey,
+            Blocked, CipherKind, Content, Created, HistoryPolicy, Joined, Left, LeftReason,
+            Message, Muted, PasswordChange, PasswordRecord, Person, PresenceMode, RecordBody,
+            Removal, RoleChange, RoomKind, Target, Topic, WrappedKey,
         },
     },
 };
@@ -103,7 +106,8 @@ impl Fold for Room {
                 self.banned.remove(&target.target);
             }
             RecordBody::Muted(muted) => {
-                self.muted.retain(|_, until| until.is_none_or(|until| record.time < until));
+                self.muted
+                    .retain(|_, until| until.is_none_or(|until| record.time < until));
                 self.muted.insert(muted.target, muted.until);
             }
             RecordBody::Unmuted(target) => {
@@ -127,7 +131,10 @@ impl Fold for Room {
             RecordBody::Unknown(_) => {}
         }
         if record.txn != 0 {
-            self.results.entry(record.member).or_default().note(record.txn, record.seq);
+            self.results
+                .entry(record.member)
+                .or_default()
+                .note(record.txn, record.seq);
         }
     }
 
@@ -156,7 +163,10 @@ impl Room {
             RoomKind::Lobby => {}
             RoomKind::Group => self.enter(record.member, Role::Owner, record.seq),
             RoomKind::Private => {
-                created.members.iter().for_each(|person| self.enter(person.member, Role::Member, record.seq));
+                created
+                    .members
+                    .iter()
+                    .for_each(|person| self.enter(person.member, Role::Member, record.seq));
             }
         }
     }
@@ -179,12 +189,16 @@ impl Room {
     }
 
     fn about_mut(&mut self) -> &mut About {
-        self.about.as_mut().expect("the first record of a room is `created`")
+        self.about
+            .as_mut()
+            .expect("the first record of a room is `created`")
     }
 
     /// Whether a request was done already and its result is remembered.
     pub(crate) fn did(&self, member: MemberId, txn: u64) -> bool {
-        self.results.get(&member).is_some_and(|results| matches!(results.look(txn), Known::Done(_)))
+        self.results
+            .get(&member)
+            .is_some_and(|results| matches!(results.look(txn), Known::Done(_)))
     }
 
     pub(crate) fn last_txn(&self, member: MemberId) -> u64 {
@@ -196,21 +210,31 @@ impl Room {
     }
 
     fn is_owner(&self, member: MemberId) -> bool {
-        self.members.get(&member).is_some_and(|m| m.role == Role::Owner)
+        self.members
+            .get(&member)
+            .is_some_and(|m| m.role == Role::Owner)
     }
 
     /// Mutes in force; one more of the same member only replaces its own.
     fn mutes_of_others(&self, target: MemberId, now: Wall) -> usize {
-        self.muted.keys().filter(|member| **member != target && self.is_muted(**member, now)).count()
+        self.muted
+            .keys()
+            .filter(|member| **member != target && self.is_muted(**member, now))
+            .count()
     }
 
     pub(crate) fn is_muted(&self, member: MemberId, now: Wall) -> bool {
-        self.muted.get(&member).is_some_and(|until| until.is_none_or(|until| now < until))
+        self.muted
+            .get(&member)
+            .is_some_and(|until| until.is_none_or(|until| now < until))
     }
 
     /// The first record this member may read.
     pub(crate) fn readable_from(&self, member: MemberId) -> Seq {
-        match (self.about.as_ref().map(|about| about.history), self.members.get(&member)) {
+        match (
+            self.about.as_ref().map(|about| about.history),
+            self.members.get(&member),
+        ) {
             (Some(HistoryPolicy::All), Some(_)) => 1,
             (_, Some(membership)) => membership.since,
             (_, None) => Seq::MAX,
@@ -224,20 +248,46 @@ pub(crate) enum Ask {
     /// The first record. Asked by the hub, when it has made sure that the room is new.
     Create(Box<Created>),
     /// With the registration whose password was proved.
-    Join { proved: Option<CredentialId> },
+    Join {
+        proved: Option<CredentialId>,
+    },
     Leave,
     /// The member was away too long.
     Expire,
-    Send { action: bool, content: Content },
+    Send {
+        action: bool,
+        content: Content,
+    },
     Topic(String),
-    Role { target: Peer, role: Role },
-    Kick { target: Peer, reason: String },
-    Ban { target: Peer, reason: String },
-    Unban { target: Peer },
-    Mute { target: Peer, seconds: Option<u32> },
-    Unmute { target: Peer },
-    Password { expected: KeyId, change: Box<PasswordChange> },
-    Block { blocked: bool },
+    Role {
+        target: Peer,
+        role: Role,
+    },
+    Kick {
+        target: Peer,
+        reason: String,
+    },
+    Ban {
+        target: Peer,
+        reason: String,
+    },
+    Unban {
+        target: Peer,
+    },
+    Mute {
+        target: Peer,
+        seconds: Option<u32>,
+    },
+    Unmute {
+        target: Peer,
+    },
+    Password {
+        expected: KeyId,
+        change: Box<PasswordChange>,
+    },
+    Block {
+        blocked: bool,
+    },
 }
 
 /// What of this batch the judgement of the next request must know.
@@ -264,23 +314,46 @@ pub(crate) struct Surroundings<'a> {
 impl Room {
     /// Judges a request of `author` at the head of the log, behind what the draft holds already, and adds it to the
     /// draft if it is accepted.
-    pub(crate) fn judge(&self, draft: &mut Draft, with: &Surroundings<'_>, author: MemberId, txn: u64, ask: &Ask) -> Verdict<(MemberId, RecordBody), Seq> {
-        if draft.exclusive || draft.touched.contains(&author) || draft.accepted.contains(&(author, txn)) {
+    pub(crate) fn judge(
+        &self,
+        draft: &mut Draft,
+        with: &Surroundings<'_>,
+        author: MemberId,
+        txn: u64,
+        ask: &Ask,
+    ) -> Verdict<(MemberId, RecordBody), Seq> {
+        if draft.exclusive
+            || draft.touched.contains(&author)
+            || draft.accepted.contains(&(author, txn))
+        {
             return Verdict::Wait;
         }
         if txn != 0 {
-            match self.results.get(&author).map_or(Known::New, |results| results.look(txn)) {
+            match self
+                .results
+                .get(&author)
+                .map_or(Known::New, |results| results.look(txn))
+            {
                 Known::New => {}
                 Known::Done(seq) => return Verdict::Repeat(seq),
-                Known::TooOld => return refuse(ErrorCode::TooOld, "a repeat of something long ago"),
+                Known::TooOld => {
+                    return refuse(ErrorCode::TooOld, "a repeat of something long ago");
+                }
             }
         }
         // What others are judged by (roles, bans, keys, the topic) changes in a batch of its own.
-        let alone = !matches!(ask, Ask::Join { .. } | Ask::Leave | Ask::Expire | Ask::Send { .. } | Ask::Topic(_));
+        let alone = !matches!(
+            ask,
+            Ask::Join { .. } | Ask::Leave | Ask::Expire | Ask::Send { .. } | Ask::Topic(_)
+        );
         let verdict = self.judge_alone(draft, with, author, ask);
-        let Verdict::Accept(bodies) = &verdict else { return verdict };
+        let Verdict::Accept(bodies) = &verdict else {
+            return verdict;
+        };
         // An owner's departure hands ownership on, and looks at who is there for that.
-        let alone = alone || bodies.len() > 1 || (matches!(ask, Ask::Leave | Ask::Expire) && self.is_owner(author));
+        let alone = alone
+            || bodies.len() > 1
+            || (matches!(ask, Ask::Leave | Ask::Expire) && self.is_owner(author));
         if alone && draft.len > 0 {
             return Verdict::Wait;
         }
@@ -296,7 +369,13 @@ impl Room {
         verdict
     }
 
-    fn judge_alone(&self, draft: &Draft, with: &Surroundings<'_>, author: MemberId, ask: &Ask) -> Verdict<(MemberId, RecordBody), Seq> {
+    fn judge_alone(
+        &self,
+        draft: &Draft,
+        with: &Surroundings<'_>,
+        author: MemberId,
+        ask: &Ask,
+    ) -> Verdict<(MemberId, RecordBody), Seq> {
         let one = |body| Verdict::Accept(vec![(author, body)]);
         let about = match (&self.about, ask) {
             (None, Ask::Create(created)) => return one(RecordBody::Created((**created).clone())),
@@ -315,7 +394,10 @@ impl Room {
         };
         match ask {
             Ask::Create(_) | Ask::Join { .. } => unreachable!("judged above"),
-            Ask::Leave if about.kind == RoomKind::Private => refuse(ErrorCode::Forbidden, "a private conversation cannot be left; block it"),
+            Ask::Leave if about.kind == RoomKind::Private => refuse(
+                ErrorCode::Forbidden,
+                "a private conversation cannot be left; block it",
+            ),
             Ask::Leave => Verdict::Accept(self.departure(with, author, LeftReason::Asked)),
             Ask::Expire if with.directory.holds_nick(author) => Verdict::Already,
             // The pair is the room: it is there when the other comes back.
@@ -326,58 +408,111 @@ impl Room {
                 if about.kind != RoomKind::Private && !may(me.role, Action::Topic, None) {
                     return forbidden();
                 }
-                one(RecordBody::Topic(Topic { topic: topic.clone() }))
+                one(RecordBody::Topic(Topic {
+                    topic: topic.clone(),
+                }))
             }
-            Ask::Role { target, role } => match self.target(with, author, target, me.role, Action::Grant(*role), true) {
-                Err(refusal) => Verdict::Refuse(refusal),
-                Ok((_, _, Some(now))) if now == *role => Verdict::Already,
-                Ok((target, nick, _)) => {
-                    let owners = self.members.values().filter(|m| m.role == Role::Owner).count();
-                    if target == author && owners == 1 {
-                        return refuse(ErrorCode::Forbidden, "the only owner cannot step down; make somebody else owner first");
+            Ask::Role { target, role } => {
+                match self.target(with, author, target, me.role, Action::Grant(*role), true) {
+                    Err(refusal) => Verdict::Refuse(refusal),
+                    Ok((_, _, Some(now))) if now == *role => Verdict::Already,
+                    Ok((target, nick, _)) => {
+                        let owners = self
+                            .members
+                            .values()
+                            .filter(|m| m.role == Role::Owner)
+                            .count();
+                        if target == author && owners == 1 {
+                            return refuse(
+                                ErrorCode::Forbidden,
+                                "the only owner cannot step down; make somebody else owner first",
+                            );
+                        }
+                        one(RecordBody::Role(RoleChange {
+                            target,
+                            nick,
+                            role: *role,
+                        }))
                     }
-                    one(RecordBody::Role(RoleChange { target, nick, role: *role }))
                 }
-            },
-            Ask::Kick { target, reason } => match self.target(with, author, target, me.role, Action::Kick, true) {
-                Err(refusal) => Verdict::Refuse(refusal),
-                Ok((target, nick, _)) => one(RecordBody::Kicked(Removal { target, nick, reason: reason.clone() })),
-            },
-            Ask::Ban { target, reason } => match self.target(with, author, target, me.role, Action::Ban, false) {
-                Err(refusal) => Verdict::Refuse(refusal),
-                Ok((target, _, _)) if self.is_banned(target) => Verdict::Already,
-                Ok(_) if self.banned.len() >= with.limits.sanctions_per_room as usize => {
-                    refuse(ErrorCode::RoomFull, "the room has as many bans as it may")
+            }
+            Ask::Kick { target, reason } => {
+                match self.target(with, author, target, me.role, Action::Kick, true) {
+                    Err(refusal) => Verdict::Refuse(refusal),
+                    Ok((target, nick, _)) => one(RecordBody::Kicked(Removal {
+                        target,
+                        nick,
+                        reason: reason.clone(),
+                    })),
                 }
-                Ok((target, nick, _)) => one(RecordBody::Banned(Removal { target, nick, reason: reason.clone() })),
-            },
+            }
+            Ask::Ban { target, reason } => {
+                match self.target(with, author, target, me.role, Action::Ban, false) {
+                    Err(refusal) => Verdict::Refuse(refusal),
+                    Ok((target, _, _)) if self.is_banned(target) => Verdict::Already,
+                    Ok(_) if self.banned.len() >= with.limits.sanctions_per_room as usize => {
+                        refuse(ErrorCode::RoomFull, "the room has as many bans as it may")
+                    }
+                    Ok((target, nick, _)) => one(RecordBody::Banned(Removal {
+                        target,
+                        nick,
+                        reason: reason.clone(),
+                    })),
+                }
+            }
             Ask::Unban { target } => {
                 if !may(me.role, Action::Ban, None) {
                     return forbidden();
                 }
-                let by_nick = |name: &str| self.banned.iter().find(|(_, nick)| *nick == name).map(|(member, _)| *member);
+                let by_nick = |name: &str| {
+                    self.banned
+                        .iter()
+                        .find(|(_, nick)| *nick == name)
+                        .map(|(member, _)| *member)
+                };
                 let found = match target {
                     Peer::Member(member) => Some(*member).filter(|member| self.is_banned(*member)),
-                    Peer::Nick(name) => with.directory.holder(name).filter(|m| self.is_banned(*m)).or_else(|| by_nick(name)),
+                    Peer::Nick(name) => with
+                        .directory
+                        .holder(name)
+                        .filter(|m| self.is_banned(*m))
+                        .or_else(|| by_nick(name)),
                 };
-                let Some(target) = found else { return refuse(ErrorCode::UnknownMember, "nobody of that name is banned") };
-                one(RecordBody::Unbanned(Target { target, nick: self.banned[&target].clone() }))
+                let Some(target) = found else {
+                    return refuse(ErrorCode::UnknownMember, "nobody of that name is banned");
+                };
+                one(RecordBody::Unbanned(Target {
+                    target,
+                    nick: self.banned[&target].clone(),
+                }))
             }
-            Ask::Mute { target, seconds } => match self.target(with, author, target, me.role, Action::Mute, true) {
-                Err(refusal) => Verdict::Refuse(refusal),
-                Ok((target, _, _)) if self.mutes_of_others(target, with.now) >= with.limits.sanctions_per_room as usize => {
-                    refuse(ErrorCode::RoomFull, "the room has as many mutes as it may")
+            Ask::Mute { target, seconds } => {
+                match self.target(with, author, target, me.role, Action::Mute, true) {
+                    Err(refusal) => Verdict::Refuse(refusal),
+                    Ok((target, _, _))
+                        if self.mutes_of_others(target, with.now)
+                            >= with.limits.sanctions_per_room as usize =>
+                    {
+                        refuse(ErrorCode::RoomFull, "the room has as many mutes as it may")
+                    }
+                    Ok((target, nick, _)) => {
+                        let until =
+                            seconds.map(|s| with.now + core::time::Duration::from_secs(s.into()));
+                        one(RecordBody::Muted(Muted {
+                            target,
+                            nick,
+                            until,
+                        }))
+                    }
                 }
-                Ok((target, nick, _)) => {
-                    let until = seconds.map(|s| with.now + core::time::Duration::from_secs(s.into()));
-                    one(RecordBody::Muted(Muted { target, nick, until }))
+            }
+            Ask::Unmute { target } => {
+                match self.target(with, author, target, me.role, Action::Mute, true) {
+                    Err(refusal) => Verdict::Refuse(refusal),
+                    Ok((target, _, _)) if !self.muted.contains_key(&target) => Verdict::Already,
+                    Ok((target, nick, _)) => one(RecordBody::Unmuted(Target { target, nick })),
                 }
-            },
-            Ask::Unmute { target } => match self.target(with, author, target, me.role, Action::Mute, true) {
-                Err(refusal) => Verdict::Refuse(refusal),
-                Ok((target, _, _)) if !self.muted.contains_key(&target) => Verdict::Already,
-                Ok((target, nick, _)) => one(RecordBody::Unmuted(Target { target, nick })),
-            },
+            }
             Ask::Password { expected, change } => {
                 let Some(password) = &about.password else {
                     return refuse(ErrorCode::NotProtected, "the room has no password");
@@ -386,14 +521,20 @@ impl Room {
                     return forbidden();
                 }
                 if password.key.id != *expected {
-                    return refuse(ErrorCode::StaleProof, "the password has been changed meanwhile");
+                    return refuse(
+                        ErrorCode::StaleProof,
+                        "the password has been changed meanwhile",
+                    );
                 }
                 one(RecordBody::Password((**change).clone()))
             }
-            Ask::Block { .. } if about.kind != RoomKind::Private => {
-                refuse(ErrorCode::BadRequest, "only a private conversation can be blocked")
+            Ask::Block { .. } if about.kind != RoomKind::Private => refuse(
+                ErrorCode::BadRequest,
+                "only a private conversation can be blocked",
+            ),
+            Ask::Block { blocked } if self.blocking.contains(&author) == *blocked => {
+                Verdict::Already
             }
-            Ask::Block { blocked } if self.blocking.contains(&author) == *blocked => Verdict::Already,
             Ask::Block { blocked } => one(RecordBody::Blocked(Blocked { blocked: *blocked })),
         }
     }
@@ -408,7 +549,11 @@ impl Room {
     ) -> Verdict<(MemberId, RecordBody), Seq> {
         let stale = proved.is_some() && proved != about.password.as_ref().map(|p| p.credential);
         if self.members.contains_key(&author) {
-            return if stale { stale_proof() } else { Verdict::Already };
+            return if stale {
+                stale_proof()
+            } else {
+                Verdict::Already
+            };
         }
         if about.kind == RoomKind::Private {
             return refuse(ErrorCode::UnknownRoom, "there is no such room");
@@ -423,12 +568,22 @@ impl Room {
             return stale_proof();
         }
         if self.members.len() + draft.joining >= with.limits.members_per_room as usize {
-            return refuse(ErrorCode::RoomFull, "the room has as many members as it may");
+            return refuse(
+                ErrorCode::RoomFull,
+                "the room has as many members as it may",
+            );
         }
         Verdict::Accept(vec![(author, RecordBody::Joined(Joined {}))])
     }
 
-    fn judge_send(&self, about: &About, with: &Surroundings<'_>, author: MemberId, action: bool, content: &Content) -> Verdict<(MemberId, RecordBody), Seq> {
+    fn judge_send(
+        &self,
+        about: &About,
+        with: &Surroundings<'_>,
+        author: MemberId,
+        action: bool,
+        content: &Content,
+    ) -> Verdict<(MemberId, RecordBody), Seq> {
         if let Some(until) = self.muted.get(&author)
             && until.is_none_or(|until| with.now < until)
         {
@@ -442,29 +597,67 @@ impl Room {
             return refuse(ErrorCode::Blocked, "they take no messages from you");
         }
         let fits = match (about.cipher, content) {
-            (CipherKind::None, Content::Plain(_)) | (CipherKind::Caesar, Content::Caesar(_)) => true,
-            (CipherKind::StaticKey | CipherKind::RoomPassword, Content::Sealed(sealed)) => about.key.is_none_or(|key| key == sealed.key),
+            (CipherKind::None, Content::Plain(_)) | (CipherKind::Caesar, Content::Caesar(_)) => {
+                true
+            }
+            (CipherKind::StaticKey | CipherKind::RoomPassword, Content::Sealed(sealed)) => {
+                about.key.is_none_or(|key| key == sealed.key)
+            }
             _ => false,
         };
         if !fits {
-            return refuse(ErrorCode::WrongCipher, "not in the form, or not under the key, that the room announces");
+            return refuse(
+                ErrorCode::WrongCipher,
+                "not in the form, or not under the key, that the room announces",
+            );
         }
-        let message = Message { content: content.clone() };
-        Verdict::Accept(vec![(author, if action { RecordBody::Action(message) } else { RecordBody::Message(message) })])
+        let message = Message {
+            content: content.clone(),
+        };
+        Verdict::Accept(vec![(
+            author,
+            if action {
+                RecordBody::Action(message)
+            } else {
+                RecordBody::Message(message)
+            },
+        )])
     }
 
     /// Somebody goes; if they were the last owner, the longest-serving of the highest role left takes over.
-    fn departure(&self, with: &Surroundings<'_>, author: MemberId, reason: LeftReason) -> Vec<(MemberId, RecordBody)> {
+    fn departure(
+        &self,
+        with: &Surroundings<'_>,
+        author: MemberId,
+        reason: LeftReason,
+    ) -> Vec<(MemberId, RecordBody)> {
         let mut bodies = vec![(author, RecordBody::Left(Left { reason }))];
-        let was_owner = self.members.get(&author).is_some_and(|m| m.role == Role::Owner);
+        let was_owner = self
+            .members
+            .get(&author)
+            .is_some_and(|m| m.role == Role::Owner);
         let mut others = self.members.iter().filter(|(member, _)| **member != author);
         if was_owner && !others.clone().any(|(_, m)| m.role == Role::Owner) {
-            let heir = others.clone().map(|(_, m)| m.role).max().and_then(|highest| {
-                others.by_ref().filter(|(_, m)| m.role == highest).min_by_key(|(member, m)| (m.since, **member))
-            });
+            let heir = others
+                .clone()
+                .map(|(_, m)| m.role)
+                .max()
+                .and_then(|highest| {
+                    others
+                        .by_ref()
+                        .filter(|(_, m)| m.role == highest)
+                        .min_by_key(|(member, m)| (m.since, **member))
+                });
             if let Some((heir, _)) = heir {
                 let nick = with.directory.nick(*heir).to_owned();
-                bodies.push((MemberId::SERVER, RecordBody::Role(RoleChange { target: *heir, nick, role: Role::Owner })));
+                bodies.push((
+                    MemberId::SERVER,
+                    RecordBody::Role(RoleChange {
+                        target: *heir,
+                        nick,
+                        role: Role::Owner,
+                    }),
+                ));
             }
         }
         bodies
@@ -481,12 +674,19 @@ impl Room {
         must_be_here: bool,
     ) -> Result<(MemberId, String, Option<Role>), crate::wire::Refusal> {
         let found = match target {
-            Peer::Member(member) => Some(*member).filter(|member| self.members.contains_key(member) || with.directory.knows(*member)),
+            Peer::Member(member) => Some(*member).filter(|member| {
+                self.members.contains_key(member) || with.directory.knows(*member)
+            }),
             Peer::Nick(name) => with.directory.holder(name).or_else(|| {
-                self.members.keys().copied().find(|member| with.directory.nick(*member) == name)
+                self.members
+                    .keys()
+                    .copied()
+                    .find(|member| with.directory.nick(*member) == name)
             }),
         };
-        let Some(member) = found else { return Err(ErrorCode::UnknownMember.because("nobody of that name")) };
+        let Some(member) = found else {
+            return Err(ErrorCode::UnknownMember.because("nobody of that name"));
+        };
         let theirs = self.members.get(&member).map(|m| m.role);
         if must_be_here && theirs.is_none() {
             return Err(ErrorCode::NotMember.because("they are not in that room"));
@@ -504,5 +704,8 @@ fn forbidden<B, R>() -> Verdict<B, R> {
 }
 
 fn stale_proof<B, R>() -> Verdict<B, R> {
-    refuse(ErrorCode::StaleProof, "the password has been changed meanwhile")
+    refuse(
+        ErrorCode::StaleProof,
+        "the password has been changed meanwhile",
+    )
 }

@@ -76,6 +76,7 @@ pub struct Resume {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ping {
     /// Comes back in the `pong`. Below 2⁵³.
+    #[serde(deserialize_with = "crate::id::safe")]
     pub nonce: u64,
 }
 
@@ -284,9 +285,9 @@ pub enum HistoryFrom {
     /// The newest records.
     Latest,
     /// The records just before this one.
-    Before(Seq),
+    Before(#[serde(deserialize_with = "crate::id::safe")] Seq),
     /// The records just after this one.
-    After(Seq),
+    After(#[serde(deserialize_with = "crate::id::safe")] Seq),
 }
 
 /// Body of `topic`.
@@ -376,8 +377,17 @@ impl<'de> Deserialize<'de> for Request {
             #[serde(default)]
             body: RawBody,
         }
-        let Raw { id, txn, kind, body } = Raw::deserialize(d)?;
+        let Raw {
+            id,
+            txn,
+            kind,
+            body,
+        } = Raw::deserialize(d)?;
         json_safe::<D::Error>(id.max(txn))?;
-        Ok(Self { id, txn, op: body.decode(&kind) })
+        Ok(Self {
+            id,
+            txn,
+            op: body.decode(&kind),
+        })
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! Read it as the shortest driver there can be: [`World::drive`] is the loop of the crate's page. The peers here speak
 //! in messages of their own making, so that a test can say anything, also what no client would.
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "each test uses its part"
+)]
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -18,7 +23,8 @@ use chat_core::{
     password::ServerSecret,
     time::{Monotonic, Now, Wall},
     wire::{
-        ClientMessage, CloseReason, ErrorCode, Form, Frame, Record, SERVER_FRAME_BYTES, ServerMessage, Tagged,
+        ClientMessage, CloseReason, ErrorCode, Form, Frame, Record, SERVER_FRAME_BYTES,
+        ServerMessage, Tagged,
         client::{self, Hello, Op, Request, Resume, RoomRef, Versions},
         record::Content,
         server::{Answer, Failure, RoomView, Welcome},
@@ -126,7 +132,10 @@ impl World {
     }
 
     pub fn on(log: MemoryLog, config: Config) -> Self {
-        let now = Now { monotonic: Monotonic(0), wall: Wall(1_700_000_000_000) };
+        let now = Now {
+            monotonic: Monotonic(0),
+            wall: Wall(1_700_000_000_000),
+        };
         let mut out = Outputs::new();
         let limits = config.limits.clone();
         let hub = Hub::new(config, now, &mut out).expect("the limits are sound");
@@ -137,7 +146,10 @@ impl World {
 
     /// A world whose hub has asked for things that are not done yet.
     pub fn idle(config: Config) -> Self {
-        let now = Now { monotonic: Monotonic(0), wall: Wall(1_700_000_000_000) };
+        let now = Now {
+            monotonic: Monotonic(0),
+            wall: Wall(1_700_000_000_000),
+        };
         let mut out = Outputs::new();
         let limits = config.limits.clone();
         let hub = Hub::new(config, now, &mut out).expect("the limits are sound");
@@ -186,18 +198,36 @@ impl World {
                 if let Some(line) = self.lines.get_mut(&conn) {
                     line.flag = Flag::Told;
                     self.todo.push_back(Todo::Drained(conn));
-                    self.hub.handle_input(now, Input::Blocked { conn, place }, &mut self.out);
+                    self.hub
+                        .handle_input(now, Input::Blocked { conn, place }, &mut self.out);
                 }
             } else if !self.hold && !self.held.is_empty() {
                 self.append();
             } else if let Some(todo) = self.todo.pop_front() {
                 match todo {
-                    Todo::Gone(conn) => self.hub.handle_input(now, Input::Disconnected { conn }, &mut self.out),
+                    Todo::Gone(conn) => {
+                        self.hub
+                            .handle_input(now, Input::Disconnected { conn }, &mut self.out)
+                    }
                     Todo::Drained(conn) => self.report_drained(conn),
-                    Todo::Read(token, partition, query) if self.hold_reads => self.held_reads.push_back((token, partition, query)),
+                    Todo::Read(token, partition, query) if self.hold_reads => {
+                        self.held_reads.push_back((token, partition, query))
+                    }
                     Todo::Read(token, partition, query) => {
-                        let page = if self.unreadable { Err(LogUnavailable) } else { Ok(self.log.read(partition, query)) };
-                        self.hub.handle_input(now, Input::Page { partition, token: Some(token), page }, &mut self.out);
+                        let page = if self.unreadable {
+                            Err(LogUnavailable)
+                        } else {
+                            Ok(self.log.read(partition, query))
+                        };
+                        self.hub.handle_input(
+                            now,
+                            Input::Page {
+                                partition,
+                                token: Some(token),
+                                page,
+                            },
+                            &mut self.out,
+                        );
                     }
                 }
             } else {
@@ -217,12 +247,17 @@ impl World {
             Output::Fanout { to, place, frame } => {
                 self.fanouts += 1;
                 for conn in to.iter() {
-                    let line = self.lines.get_mut(&conn).expect("fan-outs go to connections that exist");
+                    let line = self
+                        .lines
+                        .get_mut(&conn)
+                        .expect("fan-outs go to connections that exist");
                     assert_eq!(line.closed, None, "a fan-out to a closed connection");
                     if line.flag == Flag::Told {
                         continue;
                     }
-                    if line.flag == Flag::None && line.outbox_bytes + frame.len() <= self.limits.outbox_bytes as usize {
+                    if line.flag == Flag::None
+                        && line.outbox_bytes + frame.len() <= self.limits.outbox_bytes as usize
+                    {
                         self.deliveries += 1;
                         line.push(&frame);
                     } else {
@@ -246,16 +281,31 @@ impl World {
                 self.lines.get_mut(&conn).expect("it is there").closed = Some(reason);
                 self.todo.push_back(Todo::Gone(conn));
             }
-            Output::Append { partition, expected, entries } => {
+            Output::Append {
+                partition,
+                expected,
+                entries,
+            } => {
                 let twice = self.held.iter().any(|(held, ..)| *held == partition);
-                assert!(!twice, "at most one append is outstanding for each partition");
+                assert!(
+                    !twice,
+                    "at most one append is outstanding for each partition"
+                );
                 self.held.push_back((partition, expected, entries));
             }
-            Output::Read { token, partition, query } => {
+            Output::Read {
+                token,
+                partition,
+                query,
+            } => {
                 self.followed.insert(partition);
                 self.todo.push_back(Todo::Read(token, partition, query));
             }
-            Output::Snapshot { partition, at, state } => self.log.snapshot(partition, at, state),
+            Output::Snapshot {
+                partition,
+                at,
+                state,
+            } => self.log.snapshot(partition, at, state),
             Output::Forget { partition } => {
                 self.followed.remove(&partition);
             }
@@ -269,14 +319,20 @@ impl World {
             self.append();
         }
         let reads = std::mem::take(&mut self.held_reads);
-        self.todo.extend(reads.into_iter().map(|(token, partition, query)| Todo::Read(token, partition, query)));
+        self.todo.extend(
+            reads
+                .into_iter()
+                .map(|(token, partition, query)| Todo::Read(token, partition, query)),
+        );
         let hold = std::mem::replace(&mut self.hold_reads, false);
         self.drive();
         self.hold_reads = hold;
     }
 
     fn append(&mut self) {
-        let Some((partition, expected, entries)) = self.held.pop_front() else { return };
+        let Some((partition, expected, entries)) = self.held.pop_front() else {
+            return;
+        };
         let fate = self.fates.pop_front().unwrap_or(Fate::Commit);
         let ended = match fate {
             Fate::Refuse => Appended::Refused(AppendRefused::Unavailable),
@@ -303,16 +359,27 @@ impl World {
 
     /// Tells the hub what is new in a partition, or only that something is.
     pub fn news(&mut self, partition: Partition, after: u64) {
-        let query = Query { from: ReadFrom::After(after), records: u32::MAX, bytes: u32::MAX };
+        let query = Query {
+            from: ReadFrom::After(after),
+            records: u32::MAX,
+            bytes: u32::MAX,
+        };
         let page = Ok(self.log.read(partition, query));
-        self.input(Input::Page { partition, token: None, page });
+        self.input(Input::Page {
+            partition,
+            token: None,
+            page,
+        });
     }
 
     fn report_drained(&mut self, conn: ConnId) {
         let half = self.limits.outbox_bytes as usize / 2;
-        let drained = |line: &Line| line.flag == Flag::Told && line.outbox_bytes <= half && line.closed.is_none();
+        let drained = |line: &Line| {
+            line.flag == Flag::Told && line.outbox_bytes <= half && line.closed.is_none()
+        };
         if self.lines.get(&conn).is_some_and(drained) {
-            self.hub.handle_input(self.now, Input::Drained { conn }, &mut self.out);
+            self.hub
+                .handle_input(self.now, Input::Drained { conn }, &mut self.out);
         }
     }
 
@@ -367,10 +434,26 @@ impl World {
     }
 
     pub fn connect_as(&mut self, form: Form, framing: Framing, address: Option<IpAddr>) -> ConnId {
-        let conn = ConnId { slot: self.next_slot, generation: 0 };
+        let conn = ConnId {
+            slot: self.next_slot,
+            generation: 0,
+        };
         self.next_slot += 1;
-        self.lines.insert(conn, Line { form: Some(form), stream: framing == Framing::Stream, reads: true, ..Line::default() });
-        self.input(Input::Connected { conn, address, framing, form });
+        self.lines.insert(
+            conn,
+            Line {
+                form: Some(form),
+                stream: framing == Framing::Stream,
+                reads: true,
+                ..Line::default()
+            },
+        );
+        self.input(Input::Connected {
+            conn,
+            address,
+            framing,
+            form,
+        });
         conn
     }
 
@@ -382,7 +465,11 @@ impl World {
     pub fn say(&mut self, conn: ConnId, message: &ClientMessage) {
         let form = self.lines[&conn].form.expect("set when connected");
         let frame = form.encode(message);
-        let bytes = if self.lines[&conn].stream { frame.prefixed().clone() } else { frame.body() };
+        let bytes = if self.lines[&conn].stream {
+            frame.prefixed().clone()
+        } else {
+            frame.body()
+        };
         self.bytes(conn, &bytes);
     }
 
@@ -445,7 +532,12 @@ impl World {
         }
     }
 
-    pub fn create(&mut self, conn: ConnId, txn: u64, name: Option<&str>) -> Result<RoomView, Failure> {
+    pub fn create(
+        &mut self,
+        conn: ConnId,
+        txn: u64,
+        name: Option<&str>,
+    ) -> Result<RoomView, Failure> {
         let create = client::Create {
             name: name.map(str::to_owned),
             topic: String::new(),
@@ -461,7 +553,13 @@ impl World {
         }
     }
 
-    pub fn send(&mut self, conn: ConnId, room: RoomId, txn: u64, text: &str) -> Result<u64, Failure> {
+    pub fn send(
+        &mut self,
+        conn: ConnId,
+        room: RoomId,
+        txn: u64,
+        text: &str,
+    ) -> Result<u64, Failure> {
         match self.request(conn, txn, send(room, text))? {
             Answer::Send(committed) => Ok(committed.place.seq),
             other => panic!("{other:?} is no answer to a send"),
@@ -475,20 +573,35 @@ impl World {
             ServerMessage::Records(records) => Some(records.clone()),
             _ => None,
         }) {
-            all.extend(records.records.into_iter().map(|record| (records.room, record)));
+            all.extend(
+                records
+                    .records
+                    .into_iter()
+                    .map(|record| (records.room, record)),
+            );
         }
         all
     }
 
     /// The texts among the records that came.
     pub fn texts(&mut self, conn: ConnId) -> Vec<String> {
-        self.records(conn).iter().filter_map(|(_, record)| text(record)).collect()
+        self.records(conn)
+            .iter()
+            .filter_map(|(_, record)| text(record))
+            .collect()
     }
 
     /// The first message in the inbox that fits, taken out.
-    pub fn take<T>(&mut self, conn: ConnId, mut pick: impl FnMut(&ServerMessage) -> Option<T>) -> Option<T> {
+    pub fn take<T>(
+        &mut self,
+        conn: ConnId,
+        mut pick: impl FnMut(&ServerMessage) -> Option<T>,
+    ) -> Option<T> {
         let inbox = &mut self.lines.get_mut(&conn)?.inbox;
-        let (i, found) = inbox.iter().enumerate().find_map(|(i, message)| Some((i, pick(message)?)))?;
+        let (i, found) = inbox
+            .iter()
+            .enumerate()
+            .find_map(|(i, message)| Some((i, pick(message)?)))?;
         inbox.remove(i);
         Some(found)
     }
@@ -506,8 +619,15 @@ impl Line {
     fn push(&mut self, frame: &Frame) {
         assert_eq!(self.closed, None, "a frame after the end");
         let len = frame.len();
-        assert!(len <= SERVER_FRAME_BYTES as usize, "a frame no client must accept");
-        let message = self.form.expect("set").decode(&frame.body()).expect("the hub speaks its protocol");
+        assert!(
+            len <= SERVER_FRAME_BYTES as usize,
+            "a frame no client must accept"
+        );
+        let message = self
+            .form
+            .expect("set")
+            .decode(&frame.body())
+            .expect("the hub speaks its protocol");
         if self.reads {
             self.inbox.push_back(message);
         } else {
@@ -520,7 +640,10 @@ impl Line {
 
 pub fn secret(nick: &str) -> Secret {
     let mut secret = [0; 32];
-    secret.iter_mut().zip(nick.bytes()).for_each(|(to, from)| *to = from);
+    secret
+        .iter_mut()
+        .zip(nick.bytes())
+        .for_each(|(to, from)| *to = from);
     Secret(secret)
 }
 
@@ -542,12 +665,25 @@ pub fn hello(nick: &str) -> Hello {
 }
 
 pub fn resuming(nick: &str, resume: &[(RoomId, Place)]) -> Hello {
-    let resume = resume.iter().map(|(room, place)| Resume { room: *room, place: *place }).collect();
-    Hello { resume, ..hello(nick) }
+    let resume = resume
+        .iter()
+        .map(|(room, place)| Resume {
+            room: *room,
+            place: *place,
+        })
+        .collect();
+    Hello {
+        resume,
+        ..hello(nick)
+    }
 }
 
 pub fn send(room: RoomId, text: &str) -> Op {
-    Op::Send(client::Send { room, action: false, content: Content::Plain(text.to_owned()) })
+    Op::Send(client::Send {
+        room,
+        action: false,
+        content: Content::Plain(text.to_owned()),
+    })
 }
 
 pub fn text(record: &Record) -> Option<String> {
@@ -562,14 +698,30 @@ pub fn text(record: &Record) -> Option<String> {
 }
 
 /// A log without the newest records of one partition, in the next epoch.
-pub fn shortened(log: &MemoryLog, all: &BTreeSet<Partition>, partition: Partition, newest: u64) -> MemoryLog {
-    let whole = Query { from: ReadFrom::After(0), records: u32::MAX, bytes: u32::MAX };
+pub fn shortened(
+    log: &MemoryLog,
+    all: &BTreeSet<Partition>,
+    partition: Partition,
+    newest: u64,
+) -> MemoryLog {
+    let whole = Query {
+        from: ReadFrom::After(0),
+        records: u32::MAX,
+        bytes: u32::MAX,
+    };
     let epoch = log.read(partition, whole).head.epoch + 1;
     let mut shorter = MemoryLog::new(epoch, 1_000_000);
     for each in all {
         let page = log.read(*each, whole);
-        assert_eq!(page.oldest, 1, "only logs that were not trimmed can be copied");
-        let keep = if *each == partition { page.records.len().saturating_sub(newest as usize) } else { page.records.len() };
+        assert_eq!(
+            page.oldest, 1,
+            "only logs that were not trimmed can be copied"
+        );
+        let keep = if *each == partition {
+            page.records.len().saturating_sub(newest as usize)
+        } else {
+            page.records.len()
+        };
         shorter.append(*each, Place { epoch, seq: 0 }, &page.records[..keep]);
     }
     shorter

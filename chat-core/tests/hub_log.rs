@@ -1,0 +1,278 @@
+//! The log as it can be: unreadable, unable to write, in doubt, shortened, left over from an earlier life.
+
+mod harness;
+
+use chat_core::{
+    hub::Event,
+    id::{Partition, RoomId},
+    wire::{
+        CloseReason, ErrorCode, ServerMessage,
+        client::{self, InRoom, Op, RoomRef},
+        record::{LeftReason, RecordBody},
+        server::Answer,
+    },
+};
+use harness::*;
+
+#[test]
+fn nicks_of_an_earlier_life_are_held_for_the_grace_period_and_then_free() {
+    let mut before = World::new();
+    before.in_lobby("ada");
+    let log = std::mem::replace(&mut before.log, chat_core::log::MemoryLog::new(1, 1));
+    let mut config = config();
+    config.node = 8;
+    let mut w = World::on(log, config);
+    let thief = client::Hello {
+        nick: "ada".to_owned(),
+        ..hello("mallory")
+    };
+    let conn = w.connect();
+    assert_eq!(
+        w.greet(conn, thief.clone()).unwrap_err().code,
+        ErrorCode::NickTaken
+    );
+    let bob = w.in_lobby("bob");
+    let Ok(Answer::Members(page)) = w.request(
+        bob,
+        0,
+        Op::Members(client::Members {
+            room: RoomId::LOBBY,
+            after: None,
+            limit: 0,
+        }),
+    ) else {
+        panic!()
+    };
+    assert!(
+        page.members.iter().all(|member| member.here),
+        "the lobby knows of them although it was there first: {page:?}"
+    );
+    w.disconnect(conn);
+    w.pass_with(&[bob], 31 * SECOND);
+    let conn = w.connect();
+    w.greet(conn, thief)
+        .expect("whoever it was did not come back");
+}
+
+#[test]
+fn a_log_that_cannot_write_refuses_and_is_asked_again() {
+    let mut w = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
+    w.fates.extend([Fate::Refuse; 3]);
+    let refused = w.request(ada, 2, send(RoomId::LOBBY, "x")).unwrap_err();
+    assert_eq!(
+        (refused.code, refused.temporary),
+        (ErrorCode::Unavailable, true)
+    );
+    assert_eq!(
+        w.create(ada, 1, None).unwrap_err().code,
+        ErrorCode::Unavailable
+    );
+    let conn = w.connect();
+    assert_eq!(
+        w.greet(conn, hello("cy")).unwrap_err().code,
+        ErrorCode::Unavailable
+    );
+    w.send(ada, RoomId::LOBBY, 2, "x")
+        .expect("the same txn may be used again");
+    w.greet(conn, hello("cy")).unwrap();
+    assert_eq!(w.create(ada, 1, None).unwrap().number, Some(0));
+    // What the hub wants for itself is not forgotten.
+    w.disconnect(bob);
+    w.fates.extend([Fate::Refuse; 3]);
+    w.pass_with(&[ada, conn], 34 * SECOND);
+    assert!(
+        w.events
+            .iter()
+            .any(|event| matches!(event, Event::Gone { nick, .. } if nick == "bob"))
+    );
+}
+
+#[test]
+fn while_the_log_cannot_write_the_hub_asks_it_once_a_second_whoever_asks_how_much() {
+    let mut w = World::new();
+    let ada = w.in_lobby("ada");
+    w.fates.extend([Fate::Refuse; 1_000]);
+    for txn in 2..42 {
+        w.request(ada, txn, send(RoomId::LOBBY, "x")).unwrap_err();
+    }
+    w.disconnect(ada);
+    let conn = w.connect();
+    for n in 0..9 {
+        w.greet(conn, hello(&format!("n{n}"))).unwrap_err();
+    }
+    w.pass(30 * SECOND);
+    let left = w.fates.len();
+    w.pass(10 * SECOND);
+    assert!(left - w.fates.len() <= 11, "{}", left - w.fates.len());
+}
+
+#[test]
+fn what_is_in_doubt_is_done_once() {
+    for fate in [Fate::Lost, Fate::Written] {
+        let mut w = World::new();
+        let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
+        w.fates.push_back(fate);
+        w.send(ada, RoomId::LOBBY, 2, "once").unwrap();
+        assert_eq!(w.texts(bob), ["once"], "{fate:?}");
+        w.fates.push_back(fate);
+        let room = w.create(ada, 1, None).unwrap().room;
+        w.fates.extend([fate, fate]);
+        w.join(bob, RoomRef::Id(room)).unwrap();
+        w.fates.extend([fate, fate]);
+        w.request(bob, 2, Op::Leave(InRoom { room })).unwrap();
+        assert_eq!(w.create(ada, 2, None).unwrap().number, Some(1));
+    }
+}
+
+#[test]
+fn a_room_that_cannot_be_read_refuses_what_waits_for_it() {
+    let mut w = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.welcome(nick));
+    let room = w.create(ada, 1, None).unwrap().room;
+    w.disconnect(ada);
+    w.pass_with(&[bob], 70 * SECOND);
+    assert!(
+        !w.followed.contains(&Partition::Room(room)),
+        "nobody was there, it was put away"
+    );
+    w.unreadable = true;
+    assert_eq!(
+        w.join(bob, RoomRef::Number(0)).unwrap_err().code,
+        ErrorCode::Unavailable
+    );
+    let ada = w.welcome("ada");
+    let entered = |w: &mut World| {
+        w.take(ada, |message| {
+            matches!(message, ServerMessage::Entered(_)).then_some(())
+        })
+    };
+    assert_eq!(entered(&mut w), None);
+    w.unreadable = false;
+    w.pass(SECOND);
+    assert_eq!(entered(&mut w), Some(()), "as soon as it can be read");
+    w.join(bob, RoomRef::Number(0)).unwrap();
+}
+
+#[test]
+fn a_lobby_that_lost_everything_begins_anew_without_those_who_were_in() {
+    let mut w = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
+    w.lose(Partition::Room(RoomId::LOBBY), 100);
+    w.lines.get_mut(&bob).unwrap().inbox.clear();
+    w.news(Partition::Room(RoomId::LOBBY), 0);
+    let removed = w.take(bob, |message| {
+        matches!(message, ServerMessage::Removed(_)).then_some(())
+    });
+    assert_eq!(removed, Some(()));
+    let cy = w.in_lobby("cy");
+    w.send(cy, RoomId::LOBBY, 2, "anybody?").unwrap();
+    assert!(w.records(bob).is_empty() && w.lines[&ada].closed.is_none());
+}
+
+#[test]
+fn a_directory_that_lost_its_end_takes_everybody_in_again() {
+    let mut w = World::new();
+    let ada = w.in_lobby("ada");
+    w.lose(Partition::Directory, 1);
+    w.news(Partition::Directory, 0);
+    let reason = w.take(ada, |message| match message {
+        ServerMessage::Closing(closing) => Some((closing.reason, closing.reconnect)),
+        _ => None,
+    });
+    assert_eq!(reason, Some((CloseReason::Resync, true)));
+    let ada = w.welcome("ada");
+    w.news(Partition::Room(RoomId::LOBBY), 0);
+    w.pass(SECOND);
+    assert!(
+        w.take(ada, |message| matches!(message, ServerMessage::Entered(_))
+            .then_some(()))
+            .is_some(),
+        "although the directory forgot that it is in"
+    );
+    w.send(ada, RoomId::LOBBY, 2, "back").unwrap();
+}
+
+#[test]
+fn joins_and_leaves_in_one_breath_leave_the_directory_right() {
+    let mut w = World::new();
+    let ada = w.in_lobby("ada");
+    w.hold = true;
+    for n in 0..4 {
+        w.ask(
+            ada,
+            10 + 2 * n,
+            10 + 2 * n,
+            Op::Leave(InRoom {
+                room: RoomId::LOBBY,
+            }),
+        );
+        w.ask(
+            ada,
+            11 + 2 * n,
+            11 + 2 * n,
+            Op::Join(client::Join {
+                room: RoomRef::Lobby,
+                proof: None,
+            }),
+        );
+    }
+    w.hold = false;
+    w.release();
+    for id in 10..18 {
+        w.answer(ada, id).expect("answered").expect("done");
+    }
+    w.disconnect(ada);
+    let conn = w.connect();
+    assert_eq!(w.greet(conn, hello("ada")).unwrap().rooms, [RoomId::LOBBY]);
+}
+
+#[test]
+fn who_names_a_room_by_number_may_have_forgotten_having_been_there() {
+    let mut w = World::new();
+    let ada = w.in_lobby("ada");
+    w.request(
+        ada,
+        2,
+        Op::Leave(InRoom {
+            room: RoomId::LOBBY,
+        }),
+    )
+    .unwrap();
+    w.join(ada, RoomRef::Lobby).expect("with txn 1 again");
+    w.request(
+        ada,
+        3,
+        Op::Leave(InRoom {
+            room: RoomId::LOBBY,
+        }),
+    )
+    .unwrap();
+    // By its id, the same txn is a repeat.
+    let by_id = Op::Join(client::Join {
+        room: RoomRef::Id(RoomId::LOBBY),
+        proof: None,
+    });
+    assert_eq!(w.refusal(ada, 1, by_id), ErrorCode::NotMember);
+    w.disconnect(ada);
+    let conn = w.connect();
+    assert_eq!(
+        w.greet(conn, hello("ada")).unwrap().rooms,
+        [],
+        "nothing is left of it"
+    );
+}
+
+#[test]
+fn who_said_goodbye_and_keeps_no_secret_leaves_at_once() {
+    let mut w = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
+    w.say(bob, &client::ClientMessage::Bye(client::Empty {}));
+    w.pass(std::time::Duration::ZERO);
+    let expired = |r: &chat_core::wire::Record| matches!(&r.body, RecordBody::Left(left) if left.reason == LeftReason::Expired);
+    assert!(
+        w.records(ada)
+            .iter()
+            .any(|(_, r)| r.nick == "bob" && expired(r))
+    );
+}
