@@ -70,7 +70,7 @@ fn c4_join_and_leave_are_messages_of_the_protocol() {
     // What happens from now on comes to both.
     anna.say("ciao");
     let record = loop {
-        match gianni.next() {
+        match gianni.hear() {
             Some(ServerMessage::Records(mut records)) => break records.records.remove(0),
             Some(_) => {}
             None => panic!("the connection ended"),
@@ -107,7 +107,7 @@ fn c4_closing_is_a_handshake_which_the_server_waits_for() {
     // It waits, for an hour if need be, for the other.
     assert!(server.runs());
     gianni.say(&ClientMessage::Closed(Empty {}));
-    assert_eq!(gianni.next(), None);
+    assert_eq!(gianni.hear(), None);
     gianni.leave();
     let ended = server.ended();
     assert_eq!(ended.code, Some(0));
@@ -125,7 +125,7 @@ fn c4_who_does_not_confirm_is_not_waited_for_long() {
     server.signal(Signal::Interrupt);
     silent.closing();
     assert_eq!(server.ended().code, Some(0));
-    assert_eq!(silent.next(), None);
+    assert_eq!(silent.hear(), None);
 }
 
 #[test]
