@@ -379,15 +379,15 @@ impl Line {
                         "{me}: {asked:?} is acknowledged at {place:?} of {room}, where {stands:?}"
                     )
                 });
-                if asked.kind == 7 {
-                    if let Some(at) = self.rooms.remove(&room) {
-                        let trimmed = log.oldest(Partition::Room(room)) > at.seq + 1;
-                        book.check(
-                            "the answer to a leave comes after the records",
-                            at == place || trimmed,
-                            || format!("{me} is at {at:?} of {room} and left at {place:?}"),
-                        );
-                    }
+                if asked.kind == 7
+                    && let Some(at) = self.rooms.remove(&room)
+                {
+                    let trimmed = log.oldest(Partition::Room(room)) > at.seq + 1;
+                    book.check(
+                        "the answer to a leave comes after the records",
+                        at == place || trimmed,
+                        || format!("{me} is at {at:?} of {room} and left at {place:?}"),
+                    );
                 }
             }
             Answer::Role(done)
