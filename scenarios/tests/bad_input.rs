@@ -361,9 +361,10 @@ fn who_never_reads_holds_up_nobody() {
     let mut writer = Program::client(&talk.address, "Writer", &["--create"]);
     writer.until("joined room 0");
     let long = "x".repeat(16_000);
-    for _ in 0..16 {
-        writer.say(&long);
+    for number in 0..16 {
+        writer.say(&format!("{number} {long}"));
     }
+    writer.until("Writer: 15 ");
     let (mut deaf, _) = Peer::welcomed(&talk.address, "Mallory");
     let room = RoomRef::Number(0);
     let Ok(Answer::Join(view)) = deaf.answer(1, Op::Join(Join { room, proof: None })) else {
