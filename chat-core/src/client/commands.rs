@@ -537,7 +537,7 @@ impl Client {
 }
 
 /// The room that a command speaks of and in which the client must be.
-fn room_needed(command: &Command) -> Option<RoomId> {
+pub(super) fn room_needed(command: &Command) -> Option<RoomId> {
     match command {
         Command::Leave { room }
         | Command::Send { room, .. }

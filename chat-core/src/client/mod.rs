@@ -67,6 +67,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use self::{
+    commands::room_needed,
     connection::{Connection, FAREWELL, Phase, Then},
     exchange::Stage,
     requests::{Job, Lane, Requests},
@@ -295,28 +296,13 @@ impl Client {
     /// Where a command waits. A group that the client is in, or has been in, is known by its id.
     fn lane(&self, command: &Command) -> Lane {
         match command {
-            Command::List | Command::Nick { .. } | Command::Create(_) | Command::Direct { .. } => {
-                Lane::Directory
-            }
             Command::Join { room, .. } => match room {
                 RoomRef::Number(number) if self.numbers.contains_key(number) => {
                     Lane::Room(self.numbers[number])
                 }
                 room => Lane::of(room),
             },
-            Command::Leave { room }
-            | Command::Send { room, .. }
-            | Command::Members { room }
-            | Command::History { room, .. }
-            | Command::Topic { room, .. }
-            | Command::Role { room, .. }
-            | Command::Kick { room, .. }
-            | Command::Ban { room, .. }
-            | Command::Unban { room, .. }
-            | Command::Mute { room, .. }
-            | Command::Unmute { room, .. }
-            | Command::SetPassword { room, .. }
-            | Command::Block { room, .. } => Lane::Room(*room),
+            command => room_needed(command).map_or(Lane::Directory, Lane::Room),
         }
     }
 

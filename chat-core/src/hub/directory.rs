@@ -84,6 +84,23 @@ impl Then {
 }
 
 impl Hub {
+    /// Proposes what the hub wants for itself: nobody waits for an answer.
+    pub(super) fn note_in_directory(
+        &mut self,
+        now: Now,
+        member: MemberId,
+        ask: Ask,
+        out: &mut Outputs,
+    ) {
+        self.directory.propose(Proposal {
+            member,
+            txn: 0,
+            ask,
+            then: Then::Nothing,
+        });
+        self.pump_directory(now, out);
+    }
+
     /// Brings the directory's log on: reads if it must be read, appends what waits.
     pub(super) fn pump_directory(&mut self, now: Now, out: &mut Outputs) {
         if self.settling {

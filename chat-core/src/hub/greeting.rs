@@ -468,13 +468,7 @@ impl Hub {
     }
 
     fn release(&mut self, now: Now, member: MemberId, out: &mut Outputs) {
-        self.directory.propose(Proposal {
-            member,
-            txn: 0,
-            ask: directory::Ask::Release,
-            then: Then::Nothing,
-        });
-        self.pump_directory(now, out);
+        self.note_in_directory(now, member, directory::Ask::Release, out);
     }
 
     /// Keeps the memberships of somebody without a nick for a time.
@@ -513,13 +507,7 @@ impl Hub {
         };
         let rooms: Vec<RoomId> = person.rooms.iter().copied().collect();
         if rooms.is_empty() {
-            self.directory.propose(Proposal {
-                member,
-                txn: 0,
-                ask: directory::Ask::Expire,
-                then: Then::Nothing,
-            });
-            return self.pump_directory(now, out);
+            return self.note_in_directory(now, member, directory::Ask::Expire, out);
         }
         for room in rooms {
             self.with_room(now, room, Task::Expire { member }, out);

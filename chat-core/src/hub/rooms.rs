@@ -626,13 +626,7 @@ impl Hub {
                     room: id,
                     topic: topic.topic.clone(),
                 };
-                self.directory.propose(directory::Proposal {
-                    member: record.member,
-                    txn: 0,
-                    ask,
-                    then: directory::Then::Nothing,
-                });
-                self.pump_directory(now, out);
+                self.note_in_directory(now, record.member, ask, out);
             }
             _ => {}
         }
@@ -719,13 +713,7 @@ impl Hub {
         }
         if proposal.is_some() {
             let ask = state::directory::Ask::Exit(id);
-            self.directory.propose(directory::Proposal {
-                member,
-                txn: 0,
-                ask,
-                then: directory::Then::Nothing,
-            });
-            self.pump_directory(now, out);
+            self.note_in_directory(now, member, ask, out);
         }
     }
 
@@ -880,13 +868,7 @@ impl Hub {
                     self.pump_directory(now, out);
                 } else {
                     let ask = state::directory::Ask::Exit(id);
-                    self.directory.propose(directory::Proposal {
-                        member,
-                        txn: 0,
-                        ask,
-                        then: directory::Then::Nothing,
-                    });
-                    self.pump_directory(now, out);
+                    self.note_in_directory(now, member, ask, out);
                 }
             }
             (Then::Nothing, _) => {}
@@ -917,13 +899,7 @@ impl Hub {
                 .is_some_and(|m| m.rooms.contains(&id))
         {
             let ask = state::directory::Ask::Exit(id);
-            self.directory.propose(directory::Proposal {
-                member,
-                txn: 0,
-                ask,
-                then: directory::Then::Nothing,
-            });
-            self.pump_directory(now, out);
+            self.note_in_directory(now, member, ask, out);
         }
     }
 
