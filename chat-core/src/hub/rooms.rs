@@ -573,9 +573,6 @@ impl Hub {
                     .iter()
                     .for_each(|person| self.count_here(id, person.member, true));
                 for person in &created.members {
-                    self.count_here(id, person.member, true);
-                }
-                for person in &created.members {
                     self.arrived(now, id, person.clone(), record.seq, proposal, out);
                 }
             }
