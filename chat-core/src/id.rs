@@ -67,7 +67,10 @@ impl MemberId {
 
     /// The member that holds `secret`.
     pub fn of(secret: &Secret) -> Self {
-        let digest = Sha256::new().chain_update(b"chat.v1 member").chain_update(secret.0).finalize();
+        let digest = Sha256::new()
+            .chain_update(b"chat.v1 member")
+            .chain_update(secret.0)
+            .finalize();
         let mut id = [0; 16];
         id.copy_from_slice(&digest[..16]);
         Self(id)
@@ -158,5 +161,9 @@ pub(crate) fn safe<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
 
 /// Refuses numbers that JSON cannot carry exactly.
 pub(crate) fn json_safe<E: de::Error>(n: u64) -> Result<u64, E> {
-    if n < 1 << 53 { Ok(n) } else { Err(E::custom("integer of 2^53 or more")) }
+    if n < 1 << 53 {
+        Ok(n)
+    } else {
+        Err(E::custom("integer of 2^53 or more"))
+    }
 }

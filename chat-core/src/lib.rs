@@ -88,6 +88,11 @@
 //! encrypted rooms are sealed in the client ([`cipher`]). What that protects against, and what not, stands in the
 //! specification's last section.
 
+#[cfg(feature = "deliberate-bugs")]
+#[doc(hidden)]
+pub mod bugs;
+#[cfg(not(feature = "deliberate-bugs"))]
+mod bugs;
 pub mod cipher;
 pub mod client;
 pub mod hub;

@@ -152,11 +152,26 @@ impl Default for Limits {
             page_bytes: 262_144,
             outbox_bytes: 262_144,
             hello_attempts: 10,
-            guesses_per_room: SlowRate { burst: 10, seconds: 30 },
-            guesses_per_address: SlowRate { burst: 50, seconds: 10 },
-            send_rate: Rate { burst: 100, per_second: 50 },
-            request_rate: Rate { burst: 50, per_second: 20 },
-            costly_rate: Rate { burst: 20, per_second: 2 },
+            guesses_per_room: SlowRate {
+                burst: 10,
+                seconds: 30,
+            },
+            guesses_per_address: SlowRate {
+                burst: 50,
+                seconds: 10,
+            },
+            send_rate: Rate {
+                burst: 100,
+                per_second: 50,
+            },
+            request_rate: Rate {
+                burst: 50,
+                per_second: 20,
+            },
+            costly_rate: Rate {
+                burst: 20,
+                per_second: 2,
+            },
             flood_refusals: 200,
             handshake: Duration::from_secs(10),
             ping: Duration::from_secs(30),
@@ -201,7 +216,12 @@ impl Limits {
 
     /// Refuses limits that are 0 or contradict each other.
     pub fn check(&self) -> Result<(), LimitError> {
-        let fault = |name, problem: &str| Err(LimitError { name, problem: problem.to_owned() });
+        let fault = |name, problem: &str| {
+            Err(LimitError {
+                name,
+                problem: problem.to_owned(),
+            })
+        };
         for (name, value) in [
             ("connections", self.connections),
             ("connections_per_address", self.connections_per_address),
@@ -218,11 +238,30 @@ impl Limits {
             ("requests", self.requests.into()),
             ("page", self.page.into()),
             ("hello_attempts", self.hello_attempts),
-            ("guesses_per_room", self.guesses_per_room.burst.min(self.guesses_per_room.seconds)),
-            ("guesses_per_address", self.guesses_per_address.burst.min(self.guesses_per_address.seconds)),
-            ("send_rate", self.send_rate.burst.min(self.send_rate.per_second)),
-            ("request_rate", self.request_rate.burst.min(self.request_rate.per_second)),
-            ("costly_rate", self.costly_rate.burst.min(self.costly_rate.per_second)),
+            (
+                "guesses_per_room",
+                self.guesses_per_room
+                    .burst
+                    .min(self.guesses_per_room.seconds),
+            ),
+            (
+                "guesses_per_address",
+                self.guesses_per_address
+                    .burst
+                    .min(self.guesses_per_address.seconds),
+            ),
+            (
+                "send_rate",
+                self.send_rate.burst.min(self.send_rate.per_second),
+            ),
+            (
+                "request_rate",
+                self.request_rate.burst.min(self.request_rate.per_second),
+            ),
+            (
+                "costly_rate",
+                self.costly_rate.burst.min(self.costly_rate.per_second),
+            ),
             ("flood_refusals", self.flood_refusals),
         ] {
             if value == 0 {
@@ -244,16 +283,28 @@ impl Limits {
             }
         }
         if self.frame_bytes < self.message_bytes.saturating_add(1_024) {
-            return fault("frame_bytes", "must exceed `message_bytes` by 1024, so that a message fits with its envelope");
+            return fault(
+                "frame_bytes",
+                "must exceed `message_bytes` by 1024, so that a message fits with its envelope",
+            );
         }
         if self.page_bytes < self.frame_bytes {
-            return fault("page_bytes", "must be at least `frame_bytes`, so that any record fits into a page");
+            return fault(
+                "page_bytes",
+                "must be at least `frame_bytes`, so that any record fits into a page",
+            );
         }
         if self.page_bytes > crate::wire::SERVER_FRAME_BYTES / 2 {
-            return fault("page_bytes", "must be at most 524288, half of what a client must accept in a frame");
+            return fault(
+                "page_bytes",
+                "must be at most 524288, half of what a client must accept in a frame",
+            );
         }
         if self.outbox_bytes < self.page_bytes {
-            return fault("outbox_bytes", "must be at least `page_bytes`, so that a page can be caught up");
+            return fault(
+                "outbox_bytes",
+                "must be at least `page_bytes`, so that a page can be caught up",
+            );
         }
         if self.idle < 2 * self.ping {
             return fault("idle", "must be at least twice `ping`");

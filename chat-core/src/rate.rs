@@ -2,7 +2,10 @@
 
 use core::time::Duration;
 
-use crate::{limits::{Rate, SlowRate}, time::Monotonic};
+use crate::{
+    limits::{Rate, SlowRate},
+    time::Monotonic,
+};
 
 /// A token bucket: full at first, refilled evenly.
 #[derive(Clone, Copy, Debug)]
@@ -27,13 +30,20 @@ impl Bucket {
 
     fn full(burst: u32, every: Duration, now: Monotonic) -> Self {
         let span = every * burst;
-        Self { every, span, credit: span, at: now }
+        Self {
+            every,
+            span,
+            credit: span,
+            at: now,
+        }
     }
 
     /// Takes a token, or says how long until there is one.
     pub(crate) fn take(&mut self, now: Monotonic) -> Result<(), Duration> {
         let credit = self.credit(now);
-        let rest = credit.checked_sub(self.every).ok_or_else(|| self.every - credit)?;
+        let rest = credit
+            .checked_sub(self.every)
+            .ok_or_else(|| self.every - credit)?;
         (self.credit, self.at) = (rest, now);
         Ok(())
     }
@@ -65,7 +75,13 @@ mod tests {
     #[test]
     fn gives_a_burst_then_evenly_and_never_more_than_a_burst() {
         let start = Monotonic(0);
-        let mut bucket = Bucket::of(Rate { burst: 3, per_second: 2 }, start);
+        let mut bucket = Bucket::of(
+            Rate {
+                burst: 3,
+                per_second: 2,
+            },
+            start,
+        );
         for _ in 0..3 {
             assert_eq!(bucket.take(start), Ok(()));
         }
@@ -77,6 +93,9 @@ mod tests {
         assert_eq!(bucket.take(later), Ok(()));
         let much_later = later + Duration::from_secs(1_000);
         assert!(bucket.is_full(much_later));
-        assert_eq!((0..10).filter(|_| bucket.take(much_later).is_ok()).count(), 3);
+        assert_eq!(
+            (0..10).filter(|_| bucket.take(much_later).is_ok()).count(),
+            3
+        );
     }
 }

@@ -328,9 +328,15 @@ fn a_member_that_has_forgotten_its_counters_can_come_back() {
     side.client.start(together.world.now, &mut side.out);
     together.obey(1);
     together.settle();
-    assert_eq!(together.room(1, join(RoomRef::Number(0), None, None)).room, room);
+    assert_eq!(
+        together.room(1, join(RoomRef::Number(0), None, None)).room,
+        room
+    );
     together.done(1, say(room, "back")).expect("said");
-    assert_eq!(together.texts(0, room).last().map(String::as_str), Some("back"));
+    assert_eq!(
+        together.texts(0, room).last().map(String::as_str),
+        Some("back")
+    );
 }
 
 #[test]
@@ -346,9 +352,7 @@ fn a_room_with_a_password() {
     );
     let wrong = together.done(1, join(RoomRef::Number(0), Some("codfish"), None));
     assert_eq!(wrong, Err(CommandError::WrongPassword));
-    let told = |event: &&chat_core::hub::Event| {
-        matches!(event, chat_core::hub::Event::WrongPassword { room: RoomLabel::Number(0), nick } if nick == "Bela")
-    };
+    let told = |event: &&chat_core::hub::Event| matches!(event, chat_core::hub::Event::WrongPassword { room: RoomLabel::Number(0), nick } if nick == "Bela");
     assert_eq!(together.world.events.iter().filter(told).count(), 1);
     together.room(1, join(RoomRef::Number(0), Some("swordfish"), None));
     together.done(0, say(room, "one")).expect("said");

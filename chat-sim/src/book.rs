@@ -16,7 +16,13 @@ pub struct Broken {
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.6} s: broken: {}: {}", self.at as f64 / 1e9, self.check, self.detail)
+        write!(
+            f,
+            "{:.6} s: broken: {}: {}",
+            self.at as f64 / 1e9,
+            self.check,
+            self.detail
+        )
     }
 }
 
@@ -49,7 +55,12 @@ impl Book {
     }
 
     /// Counts a check, and remembers the first that fails.
-    pub(crate) fn check(&mut self, check: &'static str, holds: bool, detail: impl FnOnce() -> String) -> bool {
+    pub(crate) fn check(
+        &mut self,
+        check: &'static str,
+        holds: bool,
+        detail: impl FnOnce() -> String,
+    ) -> bool {
         *self.checks.entry(check).or_default() += 1;
         if !holds {
             self.fail(check, detail);
@@ -59,7 +70,11 @@ impl Book {
 
     pub(crate) fn fail(&mut self, check: &'static str, detail: impl FnOnce() -> String) {
         if self.broken.is_none() {
-            let broken = Broken { check, detail: detail(), at: self.now };
+            let broken = Broken {
+                check,
+                detail: detail(),
+                at: self.now,
+            };
             self.note(|| broken.to_string());
             self.broken = Some(broken);
         }
@@ -81,10 +96,11 @@ impl Book {
         }
     }
 
-
     /// Adds to the digest.
     pub(crate) fn mix(&mut self, number: u64) {
-        self.digest = (self.digest ^ number).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+        self.digest = (self.digest ^ number)
+            .wrapping_mul(0x0000_0100_0000_01b3)
+            .rotate_left(23);
     }
 
     /// Adds bytes to the digest.
@@ -105,7 +121,11 @@ impl Book {
 pub(crate) fn hash(bytes: &[u8]) -> u64 {
     let mut chunks = bytes.chunks_exact(8);
     let mut sum = bytes.len() as u64 ^ 0x9e37_79b9_7f4a_7c15;
-    let mut add = |word: u64| sum = (sum ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(31);
+    let mut add = |word: u64| {
+        sum = (sum ^ word)
+            .wrapping_mul(0xff51_afd7_ed55_8ccd)
+            .rotate_left(31)
+    };
     for chunk in &mut chunks {
         add(u64::from_le_bytes(chunk.try_into().expect("eight bytes")));
     }

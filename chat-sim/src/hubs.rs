@@ -87,7 +87,13 @@ impl World {
         let now = self.hub_now(hub);
         let node = &mut self.nodes[hub];
         node.life += 1;
-        let config = config(&self.plan.shape, &self.secret, node.name, node.rng.bytes32());
+        let config = config(
+            &self.plan.shape,
+            &self.secret,
+            node.name,
+            node.rng.bytes32(),
+            self.bug,
+        );
         self.book.note(|| format!("hub {hub} begins"));
         match Hub::new(config, now, &mut node.out) {
             Ok(made) => node.hub = Some(Box::new(made)),
@@ -117,11 +123,20 @@ impl World {
             self.log.lose_all();
             self.absorb_all();
         }
-        let links: Vec<u32> = self.links.iter().filter(|(_, link)| link.hub == hub && link.hub_open).map(|(id, _)| *id).collect();
+        let links: Vec<u32> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.hub == hub && link.hub_open)
+            .map(|(id, _)| *id)
+            .collect();
         for link in links {
             let found = self.links.get_mut(&link).expect("just seen");
             found.hub_open = false;
-            let hears = if self.calm || found.rng.chance(700) { Hears::Now } else { Hears::Late(found.rng.between(1, 5_000) as u32) };
+            let hears = if self.calm || found.rng.chance(700) {
+                Hears::Now
+            } else {
+                Hears::Late(found.rng.between(1, 5_000) as u32)
+            };
             self.cut(link, Hears::Now, hears);
         }
         if let Some(after) = stopping {
@@ -153,7 +168,11 @@ impl World {
         if machine.poll_timeout().is_some_and(|at| at <= now.monotonic) {
             machine.handle_timeout(now, &mut node.out);
             let next = machine.poll_timeout();
-            self.book.check("what is due is done", next.is_none_or(|next| next > now.monotonic), || format!("hub {hub}: {next:?}"));
+            self.book.check(
+                "what is due is done",
+                next.is_none_or(|next| next > now.monotonic),
+                || format!("hub {hub}: {next:?}"),
+            );
         }
         self.drain_hub(hub);
     }
@@ -167,7 +186,9 @@ impl World {
             }
             if !skipped.is_empty() {
                 for Skipped { link, place } in skipped {
-                    let Some(found) = self.links.get_mut(&link).filter(|link| link.hub_open) else { continue };
+                    let Some(found) = self.links.get_mut(&link).filter(|link| link.hub_open) else {
+                        continue;
+                    };
                     found.flag = Flag::Told;
                     found.drained_due = true;
                     let conn = found.conn;
@@ -187,9 +208,17 @@ impl World {
         let half = self.plan.shape.outbox_bytes as usize / 2;
         let nodes = &self.nodes[hub];
         let owed = nodes.conns.iter().flatten().find(|link| {
-            self.links.get(link).is_some_and(|link| link.drained_due && link.hub_open && !link.closed && (link.down.len() <= half) && !link.broken)
+            self.links.get(link).is_some_and(|link| {
+                link.drained_due
+                    && link.hub_open
+                    && !link.closed
+                    && (link.down.len() <= half)
+                    && !link.broken
+            })
         });
-        let Some(link) = owed.copied() else { return false };
+        let Some(link) = owed.copied() else {
+            return false;
+        };
         let found = self.links.get_mut(&link).expect("just seen");
         found.drained_due = false;
         let conn = found.conn;
@@ -203,7 +232,9 @@ impl World {
 
     fn arm_hub(&mut self, hub: usize) {
         let node = &mut self.nodes[hub];
-        let Some(at) = node.hub.as_ref().and_then(|hub| hub.poll_timeout()) else { return };
+        let Some(at) = node.hub.as_ref().and_then(|hub| hub.poll_timeout()) else {
+            return;
+        };
         if node.armed.is_none_or(|armed| at.0 < armed) {
             node.armed = Some(at.0);
             let life = node.life;
@@ -218,31 +249,56 @@ impl World {
                 let mut heard: [Option<Option<ServerMessage>>; 2] = [None, None];
                 let conns: Vec<ConnId> = to.iter().collect();
                 for conn in conns {
-                    let Some(link) = self.nodes[hub].conns.get(conn.slot as usize).copied().flatten() else { continue };
-                    let Some(found) = self.links.get_mut(&link).filter(|link| link.conn == conn) else { continue };
-                    self.book.check("nothing is fanned out to a closed connection", !found.closed, || format!("{conn:?}"));
+                    let Some(link) = self.nodes[hub]
+                        .conns
+                        .get(conn.slot as usize)
+                        .copied()
+                        .flatten()
+                    else {
+                        continue;
+                    };
+                    let Some(found) = self.links.get_mut(&link).filter(|link| link.conn == conn)
+                    else {
+                        continue;
+                    };
+                    self.book.check(
+                        "nothing is fanned out to a closed connection",
+                        !found.closed,
+                        || format!("{conn:?}"),
+                    );
                     if found.flag == Flag::Told {
                         continue;
                     }
-                    if found.flag == Flag::Fresh || found.down.len() + frame.len() > self.plan.shape.outbox_bytes as usize {
+                    if found.flag == Flag::Fresh
+                        || found.down.len() + frame.len() > self.plan.shape.outbox_bytes as usize
+                    {
                         found.flag = Flag::Fresh;
                         self.book.saw("a reader was blocked");
                         skipped.push(Skipped { link, place });
                         continue;
                     }
-                    let message = heard[usize::from(found.form == Form::Json)].get_or_insert_with(|| decode(found.form, &frame));
+                    let message = heard[usize::from(found.form == Form::Json)]
+                        .get_or_insert_with(|| decode(found.form, &frame));
                     match message {
                         Some(message) => {
                             found.line.fanned_out(message, &self.truth, &mut self.book);
                         }
-                        None => self.book.fail("the hub speaks its protocol", || format!("{frame:?}")),
+                        None => self
+                            .book
+                            .fail("the hub speaks its protocol", || format!("{frame:?}")),
                     }
                     self.post(link, &frame);
                 }
                 for message in heard.iter().flatten().flatten() {
                     if let ServerMessage::Records(records) = message {
                         for record in &records.records {
-                            Line::is_true(records.room, records.epoch, record, &self.truth, &mut self.book);
+                            Line::is_true(
+                                records.room,
+                                records.epoch,
+                                record,
+                                &self.truth,
+                                &mut self.book,
+                            );
                         }
                     }
                 }
@@ -262,37 +318,90 @@ impl World {
                 }
             }
             Output::Close { conn, reason } => {
-                self.book.note(|| format!("hub {hub}: closes {conn:?}: {reason}"));
-                if let Some(link) = self.nodes[hub].conns.get(conn.slot as usize).copied().flatten()
+                self.book
+                    .note(|| format!("hub {hub}: closes {conn:?}: {reason}"));
+                if let Some(link) = self.nodes[hub]
+                    .conns
+                    .get(conn.slot as usize)
+                    .copied()
+                    .flatten()
                     && let Some(found) = self.links.get_mut(&link).filter(|link| link.conn == conn)
                 {
                     found.closed = true;
                     // What waits is written if that goes on; for two seconds at most.
-                    let after = if found.down.is_empty() || found.broken { 0 } else { 2_000 * MS };
+                    let after = if found.down.is_empty() || found.broken {
+                        0
+                    } else {
+                        2_000 * MS
+                    };
                     self.soon(after, Happening::HubEnd(link));
                 }
             }
-            Output::Append { partition, expected, entries } => {
+            Output::Append {
+                partition,
+                expected,
+                entries,
+            } => {
                 let node = &mut self.nodes[hub];
                 let one = node.appending.insert(partition);
                 node.follows.insert(partition);
                 let (life, after) = (node.life, self.log_delay(hub));
-                self.book.check("one append at a time", one, || format!("hub {hub}: {partition:?}"));
+                self.book.check("one append at a time", one, || {
+                    format!("hub {hub}: {partition:?}")
+                });
                 self.book.mix(entries.len() as u64);
-                self.book.note(|| format!("hub {hub}: {partition:?}: append {} at {expected:?}", entries.len()));
-                self.soon(after, Happening::Append { node: hub, life, partition, expected, entries });
+                self.book.note(|| {
+                    format!(
+                        "hub {hub}: {partition:?}: append {} at {expected:?}",
+                        entries.len()
+                    )
+                });
+                self.soon(
+                    after,
+                    Happening::Append {
+                        node: hub,
+                        life,
+                        partition,
+                        expected,
+                        entries,
+                    },
+                );
             }
-            Output::Read { token, partition, query } => {
+            Output::Read {
+                token,
+                partition,
+                query,
+            } => {
                 let node = &mut self.nodes[hub];
                 node.follows.insert(partition);
                 let (life, after) = (node.life, self.log_delay(hub));
-                self.soon(after, Happening::Read { node: hub, life, token, partition, query });
+                self.soon(
+                    after,
+                    Happening::Read {
+                        node: hub,
+                        life,
+                        token,
+                        partition,
+                        query,
+                    },
+                );
             }
-            Output::Snapshot { partition, at, state } => {
+            Output::Snapshot {
+                partition,
+                at,
+                state,
+            } => {
                 self.agrees(partition, at, &state);
                 if self.nodes[hub].rng.chance(900) {
                     let after = self.log_delay(hub);
-                    self.soon(after, Happening::Snapshot { partition, at, state });
+                    self.soon(
+                        after,
+                        Happening::Snapshot {
+                            partition,
+                            at,
+                            state,
+                        },
+                    );
                 }
             }
             Output::Forget { partition } => {
@@ -314,27 +423,53 @@ impl World {
     }
 
     fn link_of(&mut self, hub: usize, conn: ConnId) -> Option<&mut crate::net::Link> {
-        let link = self.nodes[hub].conns.get(conn.slot as usize).copied().flatten()?;
+        let link = self.nodes[hub]
+            .conns
+            .get(conn.slot as usize)
+            .copied()
+            .flatten()?;
         self.links.get_mut(&link).filter(|link| link.conn == conn)
     }
 
     /// A frame for one connection.
     fn send(&mut self, hub: usize, to: ConnId, frame: &Frame) {
-        let Some(link) = self.nodes[hub].conns.get(to.slot as usize).copied().flatten() else { return };
-        let Some(found) = self.links.get_mut(&link).filter(|link| link.conn == to) else { return };
-        self.book.check("nothing is sent to a closed connection", !found.closed, || format!("{to:?}"));
+        let Some(link) = self.nodes[hub]
+            .conns
+            .get(to.slot as usize)
+            .copied()
+            .flatten()
+        else {
+            return;
+        };
+        let Some(found) = self.links.get_mut(&link).filter(|link| link.conn == to) else {
+            return;
+        };
+        self.book.check(
+            "nothing is sent to a closed connection",
+            !found.closed,
+            || format!("{to:?}"),
+        );
         match decode(found.form, frame) {
             Some(message) => {
                 let client = found.client;
-                self.book.note(|| format!("hub {hub} -> client {client}: {}", brief(&message)));
+                self.book
+                    .note(|| format!("hub {hub} -> client {client}: {}", brief(&message)));
                 if let ServerMessage::Records(_) = &message {
                     let half = self.plan.shape.outbox_bytes as usize / 2;
-                    let room = found.flag != Flag::Told || found.down.len() <= half;
-                    self.book.check("a slow reader is caught up as it has room", room, || format!("client {client}: {} bytes wait", found.down.len()));
+                    // Words that go with it may take some.
+                    let room = found.flag != Flag::Told || found.down.len() <= half + 4_096;
+                    self.book
+                        .check("a slow reader is caught up as it has room", room, || {
+                            format!("client {client}: {} bytes wait", found.down.len())
+                        });
                 }
-                found.line.hub_said(&message, &self.truth, &self.log, &mut self.book);
+                found
+                    .line
+                    .hub_said(&message, &self.truth, &self.log, &mut self.book);
             }
-            None => self.book.fail("the hub speaks its protocol", || format!("{frame:?}")),
+            None => self
+                .book
+                .fail("the hub speaks its protocol", || format!("{frame:?}")),
         }
         if found.flag == Flag::Told {
             found.drained_due = true;
@@ -343,7 +478,9 @@ impl World {
     }
 
     fn post(&mut self, link: u32, frame: &Frame) {
-        let Some(found) = self.links.get_mut(&link) else { return };
+        let Some(found) = self.links.get_mut(&link) else {
+            return;
+        };
         self.book.mix_bytes(&frame.body());
         if found.broken {
             return;
@@ -360,14 +497,26 @@ impl World {
         let slow = u64::from(self.weather().slow_ms) * MS;
         let usual = u64::from(self.plan.shape.log_us) * 1_000;
         let rng = &mut self.nodes[hub].rng;
-        rng.below(usual + 1) + if slow > 0 && rng.chance(500) { rng.below(slow) } else { 0 }
+        rng.below(usual + 1)
+            + if slow > 0 && rng.chance(500) {
+                rng.below(slow)
+            } else {
+                0
+            }
     }
 
     fn is_cut_off(&self, hub: usize) -> bool {
         !self.calm && self.now < self.nodes[hub].cut_off_until
     }
 
-    pub(crate) fn append(&mut self, node: usize, life: u32, partition: Partition, expected: Place, entries: Vec<Bytes>) {
+    pub(crate) fn append(
+        &mut self,
+        node: usize,
+        life: u32,
+        partition: Partition,
+        expected: Place,
+        entries: Vec<Bytes>,
+    ) {
         let weather = self.weather();
         let cut_off = self.is_cut_off(node);
         let rng = &mut self.nodes[node].rng;
@@ -390,22 +539,46 @@ impl World {
                 Outcome::Unknown
             }
             3 => {
-                if let Outcome::Committed(_) = self.write(node, partition, expected, &entries, true) {
+                if let Outcome::Committed(_) = self.write(node, partition, expected, &entries, true)
+                {
                     self.book.fault("an unknown append that was written");
                 }
                 Outcome::Unknown
             }
             _ => {
                 let after = self.nodes[node].rng.below(50 * MS);
-                self.soon(after, Happening::LateWrite { node, partition, expected, entries });
+                self.soon(
+                    after,
+                    Happening::LateWrite {
+                        node,
+                        partition,
+                        expected,
+                        entries,
+                    },
+                );
                 Outcome::Unknown
             }
         };
         let after = self.log_delay(node);
-        self.soon(after, Happening::Outcome { node, life, partition, outcome });
+        self.soon(
+            after,
+            Happening::Outcome {
+                node,
+                life,
+                partition,
+                outcome,
+            },
+        );
     }
 
-    fn write(&mut self, node: usize, partition: Partition, expected: Place, entries: &[Bytes], own_too: bool) -> Outcome {
+    fn write(
+        &mut self,
+        node: usize,
+        partition: Partition,
+        expected: Place,
+        entries: &[Bytes],
+        own_too: bool,
+    ) -> Outcome {
         match self.log.append(partition, expected, entries) {
             Appended::Committed(head) => {
                 self.absorb(partition);
@@ -420,7 +593,13 @@ impl World {
         }
     }
 
-    pub(crate) fn late_write(&mut self, node: usize, partition: Partition, expected: Place, entries: &[Bytes]) {
+    pub(crate) fn late_write(
+        &mut self,
+        node: usize,
+        partition: Partition,
+        expected: Place,
+        entries: &[Bytes],
+    ) {
         if let Outcome::Committed(_) = self.write(node, partition, expected, entries, true) {
             self.book.fault("an unknown append that was written later");
         }
@@ -430,7 +609,8 @@ impl World {
     fn spread(&mut self, by: usize, partition: Partition, first: Seq, own_too: bool) {
         let weather = self.weather();
         for other in 0..self.nodes.len() {
-            let follows = self.nodes[other].follows.contains(&partition) && self.nodes[other].hub.is_some();
+            let follows =
+                self.nodes[other].follows.contains(&partition) && self.nodes[other].hub.is_some();
             if !follows || (other == by && !own_too) || self.is_cut_off(other) {
                 continue;
             }
@@ -450,7 +630,16 @@ impl World {
                 }
                 let after = self.log_delay(other);
                 let life = self.nodes[other].life;
-                self.soon(after, Happening::Page { node: other, life, partition, token: None, page: Ok(page) });
+                self.soon(
+                    after,
+                    Happening::Page {
+                        node: other,
+                        life,
+                        partition,
+                        token: None,
+                        page: Ok(page),
+                    },
+                );
             }
         }
     }
@@ -462,12 +651,28 @@ impl World {
             for partition in follows {
                 let page = self.log.news(partition, self.log.head(partition).seq);
                 let life = self.nodes[node].life;
-                self.soon(0, Happening::Page { node, life, partition, token: None, page: Ok(page) });
+                self.soon(
+                    0,
+                    Happening::Page {
+                        node,
+                        life,
+                        partition,
+                        token: None,
+                        page: Ok(page),
+                    },
+                );
             }
         }
     }
 
-    pub(crate) fn log_read(&mut self, node: usize, life: u32, token: ReadToken, partition: Partition, query: Query) {
+    pub(crate) fn log_read(
+        &mut self,
+        node: usize,
+        life: u32,
+        token: ReadToken,
+        partition: Partition,
+        query: Query,
+    ) {
         let fails = self.is_cut_off(node) || {
             let unreadable = self.weather().unreadable;
             self.nodes[node].rng.chance(unreadable)
@@ -479,14 +684,28 @@ impl World {
             Ok(self.log.read(partition, query))
         };
         let after = self.log_delay(node);
-        self.soon(after, Happening::Page { node, life, partition, token: Some(token), page });
+        self.soon(
+            after,
+            Happening::Page {
+                node,
+                life,
+                partition,
+                token: Some(token),
+                page,
+            },
+        );
     }
 
     /// Two hubs at one place hold the same.
     pub(crate) fn agrees(&mut self, partition: Partition, at: Place, state: &[u8]) {
         let state = hash(state);
-        let first = *self.agreed.entry((partition, at.epoch, at.seq)).or_insert(state);
-        self.book.check("one place, one state", first == state, || format!("{partition:?} at {at:?}"));
+        let first = *self
+            .agreed
+            .entry((partition, at.epoch, at.seq))
+            .or_insert(state);
+        self.book.check("one place, one state", first == state, || {
+            format!("{partition:?} at {at:?}")
+        });
     }
 
     /// Looks into every hub.
@@ -494,7 +713,11 @@ impl World {
         for node in 0..self.nodes.len() {
             let partitions: Vec<Partition> = self.nodes[node].follows.iter().copied().collect();
             for partition in partitions {
-                if let Some((at, state)) = self.nodes[node].hub.as_ref().and_then(|hub| hub.state_of(partition)) {
+                if let Some((at, state)) = self.nodes[node]
+                    .hub
+                    .as_ref()
+                    .and_then(|hub| hub.state_of(partition))
+                {
                     self.agrees(partition, at, &state);
                 }
             }
@@ -509,14 +732,19 @@ fn decode(form: Form, frame: &Frame) -> Option<ServerMessage> {
 /// A message in a line.
 fn brief(message: &ServerMessage) -> String {
     match message {
-        ServerMessage::Welcome(welcome) => format!("welcome {:?}, rooms {:?}", welcome.nick, welcome.rooms),
+        ServerMessage::Welcome(welcome) => {
+            format!("welcome {:?}, rooms {:?}", welcome.nick, welcome.rooms)
+        }
         ServerMessage::Records(records) => {
             let seqs: Vec<_> = records.records.iter().map(|record| record.seq).collect();
             format!("records {} {}/{seqs:?}", records.room, records.epoch)
         }
         ServerMessage::Entered(entered) => {
             let view = &entered.view;
-            format!("entered {} at {:?}, resumed: {}", view.room, view.place, entered.resumed)
+            format!(
+                "entered {} at {:?}, resumed: {}",
+                view.room, view.place, entered.resumed
+            )
         }
         other => {
             let mut text = format!("{other:?}");

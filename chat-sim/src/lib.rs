@@ -30,6 +30,8 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use chat_core::bugs::Bug;
+
 pub use self::{
     book::{Broken, Counts},
     plan::{Deed, Hears, Plan, Shape, Step, Weather, What},
@@ -60,7 +62,11 @@ impl Report {
     /// Adds another run's counts.
     pub fn add(&mut self, other: &Self) {
         self.steps += other.steps;
-        let both = [(&mut self.checks, &other.checks), (&mut self.states, &other.states), (&mut self.faults, &other.faults)];
+        let both = [
+            (&mut self.checks, &other.checks),
+            (&mut self.states, &other.states),
+            (&mut self.faults, &other.faults),
+        ];
         for (to, from) in both {
             for (name, count) in from {
                 *to.entry(name).or_default() += count;
@@ -71,7 +77,12 @@ impl Report {
 
 /// Plays a plan to its end, or to the first broken promise. A panic is one.
 pub fn run(plan: &Plan, traced: bool) -> Report {
-    let mut world = world::World::new(plan, traced);
+    run_with(plan, None, traced)
+}
+
+/// The same with hubs and clients that do something wrong on purpose.
+pub fn run_with(plan: &Plan, bug: Option<Bug>, traced: bool) -> Report {
+    let mut world = world::World::new(plan, bug, traced);
     let played = catch_unwind(AssertUnwindSafe(|| world.play()));
     if let Err(panic) = played {
         let text = panic

@@ -30,11 +30,19 @@ pub(crate) struct Kept {
 
 impl Kept {
     fn new(epoch: u64) -> Self {
-        Self { epoch, records: Vec::new(), oldest: 1, snapshot: None }
+        Self {
+            epoch,
+            records: Vec::new(),
+            oldest: 1,
+            snapshot: None,
+        }
     }
 
     pub(crate) fn head(&self) -> Place {
-        Place { epoch: self.epoch, seq: self.records.len() as Seq }
+        Place {
+            epoch: self.epoch,
+            seq: self.records.len() as Seq,
+        }
     }
 
     fn trim(&mut self, keep: Seq) {
@@ -46,24 +54,47 @@ impl Kept {
 
 impl Log {
     pub(crate) fn new(keep: u32) -> Self {
-        Self { epoch: 1, last_epoch: 1, keep: keep.into(), partitions: BTreeMap::new() }
+        Self {
+            epoch: 1,
+            last_epoch: 1,
+            keep: keep.into(),
+            partitions: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn head(&self, partition: Partition) -> Place {
-        self.partitions.get(&partition).map_or(Place { epoch: self.epoch, seq: 0 }, Kept::head)
+        self.partitions.get(&partition).map_or(
+            Place {
+                epoch: self.epoch,
+                seq: 0,
+            },
+            Kept::head,
+        )
     }
 
     pub(crate) fn partitions(&self) -> impl Iterator<Item = (Partition, &Kept)> {
-        self.partitions.iter().map(|(partition, kept)| (*partition, kept))
+        self.partitions
+            .iter()
+            .map(|(partition, kept)| (*partition, kept))
     }
 
     pub(crate) fn oldest(&self, partition: Partition) -> Seq {
-        self.partitions.get(&partition).map_or(1, |kept| kept.oldest)
+        self.partitions
+            .get(&partition)
+            .map_or(1, |kept| kept.oldest)
     }
 
-    pub(crate) fn append(&mut self, partition: Partition, expected: Place, entries: &[Bytes]) -> Appended {
+    pub(crate) fn append(
+        &mut self,
+        partition: Partition,
+        expected: Place,
+        entries: &[Bytes],
+    ) -> Appended {
         let epoch = self.epoch;
-        let kept = self.partitions.entry(partition).or_insert_with(|| Kept::new(epoch));
+        let kept = self
+            .partitions
+            .entry(partition)
+            .or_insert_with(|| Kept::new(epoch));
         if expected != kept.head() {
             return Appended::Refused(AppendRefused::Mismatch);
         }
@@ -100,18 +131,35 @@ impl Log {
             (low..=high).take_while(&mut fits).count()
         } as Seq;
         let first = if backwards { high + 1 - count } else { low };
-        let records = (first..first + count).map(|seq| kept.records[seq as usize - 1].clone()).collect();
-        Page { head, oldest: kept.oldest, snapshot, first, records }
+        let records = (first..first + count)
+            .map(|seq| kept.records[seq as usize - 1].clone())
+            .collect();
+        Page {
+            head,
+            oldest: kept.oldest,
+            snapshot,
+            first,
+            records,
+        }
     }
 
     /// The records from `first` on, as one hub tells another of them.
     pub(crate) fn news(&self, partition: Partition, first: Seq) -> Page {
         let from = ReadFrom::After(first.saturating_sub(1));
-        self.read(partition, Query { from, records: u32::MAX, bytes: u32::MAX })
+        self.read(
+            partition,
+            Query {
+                from,
+                records: u32::MAX,
+                bytes: u32::MAX,
+            },
+        )
     }
 
     pub(crate) fn snapshot(&mut self, partition: Partition, at: Place, state: Bytes) -> bool {
-        let Some(kept) = self.partitions.get_mut(&partition) else { return false };
+        let Some(kept) = self.partitions.get_mut(&partition) else {
+            return false;
+        };
         let newer = kept.snapshot.as_ref().is_none_or(|(seq, _)| *seq < at.seq);
         let fits = at.epoch == kept.epoch && at.seq <= kept.head().seq && newer;
         if fits {
@@ -128,7 +176,10 @@ impl Log {
         if only.is_none() {
             self.epoch = epoch;
         }
-        let losers = self.partitions.iter_mut().filter(|(partition, _)| only.is_none_or(|only| only == **partition));
+        let losers = self
+            .partitions
+            .iter_mut()
+            .filter(|(partition, _)| only.is_none_or(|only| only == **partition));
         for (_, kept) in losers {
             // What stands in a snapshot that may have let records go is not lost with the tail.
             let safe = if kept.oldest > 1 { kept.oldest - 1 } else { 0 };

@@ -1,5 +1,9 @@
 //! Plays schedules, on all cores, and prints figures; or plays one again and tells its story.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to a terminal")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this program talks to a terminal"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -47,13 +51,20 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     std::panic::set_hook(Box::new(|_| {}));
-    if args.replay || args.plan.is_some() { replay(&args) } else { many(&args) }
+    if args.replay || args.plan.is_some() {
+        replay(&args)
+    } else {
+        many(&args)
+    }
 }
 
 fn replay(args: &Args) -> ExitCode {
     let mut plan = match &args.plan {
         None => Plan::of(args.seed),
-        Some(path) => match std::fs::read(path).map_err(|e| e.to_string()).and_then(|text| serde_json::from_slice(&text).map_err(|e| e.to_string())) {
+        Some(path) => match std::fs::read(path)
+            .map_err(|e| e.to_string())
+            .and_then(|text| serde_json::from_slice(&text).map_err(|e| e.to_string()))
+        {
             Ok(plan) => plan,
             Err(e) => {
                 eprintln!("{}: {e}", path.display());
@@ -75,15 +86,24 @@ fn replay(args: &Args) -> ExitCode {
     println!("{:?}", plan.shape);
     report.trace.iter().for_each(|line| println!("{line}"));
     println!("digest {:016x}, {} steps", report.digest, report.steps);
-    if report.broken.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if report.broken.is_some() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 fn many(args: &Args) -> ExitCode {
     let next = AtomicU64::new(0);
     let stop = AtomicBool::new(false);
-    let sum = Mutex::new((Report::default(), BTreeMap::<&'static str, Vec<(u64, Broken)>>::new()));
+    let sum = Mutex::new((
+        Report::default(),
+        BTreeMap::<&'static str, Vec<(u64, Broken)>>::new(),
+    ));
     let begun = Instant::now();
-    let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
+    let threads = args
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -111,22 +131,44 @@ fn many(args: &Args) -> ExitCode {
             if told.elapsed() > Duration::from_secs(10) {
                 told = Instant::now();
                 let done = next.load(Ordering::Relaxed);
-                eprintln!("{done} of {}, {:.0} a second", args.schedules, done as f64 / begun.elapsed().as_secs_f64());
+                eprintln!(
+                    "{done} of {}, {:.0} a second",
+                    args.schedules,
+                    done as f64 / begun.elapsed().as_secs_f64()
+                );
             }
         }
     });
     let (sum, broken) = sum.into_inner().expect("no thread panics");
     let done = next.load(Ordering::Relaxed).min(args.schedules);
     let seconds = begun.elapsed().as_secs_f64();
-    for (title, counts) in [("faults", &sum.faults), ("states met", &sum.states), ("checks", &sum.checks)] {
+    for (title, counts) in [
+        ("faults", &sum.faults),
+        ("states met", &sum.states),
+        ("checks", &sum.checks),
+    ] {
         println!("{title}:");
-        counts.iter().for_each(|(name, count)| println!("{count:14}  {name}"));
+        counts
+            .iter()
+            .for_each(|(name, count)| println!("{count:14}  {name}"));
     }
-    println!("{done} schedules, {} steps, {} checks in {seconds:.1} s: {:.0} schedules a second", sum.steps, sum.checks.values().sum::<u64>(), done as f64 / seconds);
+    println!(
+        "{done} schedules, {} steps, {} checks in {seconds:.1} s: {:.0} schedules a second",
+        sum.steps,
+        sum.checks.values().sum::<u64>(),
+        done as f64 / seconds
+    );
     for (check, all) in &broken {
         let (seed, first) = &all[0];
-        println!("\nbroken in {} schedules: {check}\n  seed {seed}: {first}", all.len());
+        println!(
+            "\nbroken in {} schedules: {check}\n  seed {seed}: {first}",
+            all.len()
+        );
         println!("  replay: cargo run --release -p chat-sim -- --seed {seed} --replay --shrink");
     }
-    if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if broken.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -113,12 +113,19 @@ impl Pipe {
 impl Link {
     /// What of the waiting bytes arrives next.
     pub(crate) fn next(&mut self, upward: bool, splits: u32) -> Vec<u8> {
-        let (pipe, rng) = (if upward { &mut self.up } else { &mut self.down }, &mut self.rng);
+        let (pipe, rng) = (
+            if upward { &mut self.up } else { &mut self.down },
+            &mut self.rng,
+        );
         match self.framing {
             Framing::Message => pipe.piece().map(|piece| piece.to_vec()).unwrap_or_default(),
             Framing::Stream => {
                 let n = if rng.chance(splits) {
-                    let small = if rng.chance(300) { 5 } else { pipe.len() as u64 };
+                    let small = if rng.chance(300) {
+                        5
+                    } else {
+                        pipe.len() as u64
+                    };
                     rng.between(1, small.max(1)) as usize
                 } else {
                     pipe.len()

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use chat_core::{
-    client::{Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Ended, Ticket, Work},
+    client::{
+        Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Ended, Ticket,
+        Work,
+    },
     hub::{Framing, Input},
     id::{MemberId, Secret},
     password::Stretch,
@@ -46,6 +49,8 @@ pub(crate) struct Peer {
     /// An earlier life of this member may still be on its way somewhere.
     has_past: bool,
     pub(crate) said: u32,
+    /// Hellos that were refused.
+    refused: u32,
     pub(crate) rng: Rng,
 }
 
@@ -73,6 +78,7 @@ impl Peer {
             leaving: false,
             has_past: false,
             said: 0,
+            refused: 0,
             rng: Rng::new(seed, 1_000_000 + u64::from(index)),
         }
     }
@@ -91,12 +97,14 @@ impl World {
         let mut config = ClientConfig::new(peer.nick.clone(), secret, peer.rng.bytes32());
         config.kept = peer.kept;
         config.stretch = Stretch::cheap();
+        config.bug = self.bug;
         peer.client = Some(Box::new(Client::new(config)));
         peer.told = Told::default();
         peer.ended = None;
         peer.leaving = false;
         let (member, nick) = (peer.member, peer.nick.clone());
-        self.book.note(|| format!("client {client} begins: {nick}, {member}"));
+        self.book
+            .note(|| format!("client {client} begins: {nick}, {member}"));
         let now = self.client_now();
         let peer = &mut self.peers[client];
         if let Some(machine) = &mut peer.client {
@@ -182,11 +190,17 @@ impl World {
             return;
         }
         peer.armed = None;
-        let Some(machine) = &mut peer.client else { return };
+        let Some(machine) = &mut peer.client else {
+            return;
+        };
         if machine.poll_timeout().is_some_and(|at| at <= now.monotonic) {
             machine.handle_timeout(now, &mut peer.out);
             let next = machine.poll_timeout();
-            self.book.check("what is due is done", next.is_none_or(|next| next > now.monotonic), || format!("client {client}: {next:?}"));
+            self.book.check(
+                "what is due is done",
+                next.is_none_or(|next| next > now.monotonic),
+                || format!("client {client}: {next:?}"),
+            );
         }
         self.drain_client(client);
     }
@@ -208,7 +222,12 @@ impl World {
         let peer = &mut self.peers[client];
         if peer.ended.is_some() {
             let quiet = peer.tickets.is_empty();
-            self.book.check("every command ends", quiet, || format!("client {client} has ended, and {:?} have not", self.peers[client].tickets));
+            self.book.check("every command ends", quiet, || {
+                format!(
+                    "client {client} has ended, and {:?} have not",
+                    self.peers[client].tickets
+                )
+            });
             let peer = &mut self.peers[client];
             if let Some(link) = peer.link.take() {
                 self.end_of_client(link);
@@ -216,7 +235,13 @@ impl World {
             self.forget_life(client);
             return;
         }
-        let Some(at) = peer.client.as_ref().and_then(|machine| machine.poll_timeout()) else { return };
+        let Some(at) = peer
+            .client
+            .as_ref()
+            .and_then(|machine| machine.poll_timeout())
+        else {
+            return;
+        };
         if peer.armed.is_none_or(|armed| at.0 < armed) {
             peer.armed = Some(at.0);
             let life = peer.life;
@@ -236,10 +261,18 @@ impl World {
         let hubs = self.nodes.len() as u64;
         let delay = u64::from(self.plan.shape.delay_us) * 1_000;
         let peer = &mut self.peers[client];
-        let any = if peer.rng.chance(500) { peer.last_hub } else { peer.rng.below(hubs) as usize };
+        let any = if peer.rng.chance(500) {
+            peer.last_hub
+        } else {
+            peer.rng.below(hubs) as usize
+        };
         let mut hub = peer.steer.unwrap_or(any);
         if self.calm && self.nodes[hub].hub.is_none() {
-            hub = self.nodes.iter().position(|node| node.hub.is_some()).unwrap_or(hub);
+            hub = self
+                .nodes
+                .iter()
+                .position(|node| node.hub.is_some())
+                .unwrap_or(hub);
         }
         if hub != peer.last_hub && peer.told.welcomes > 0 {
             self.book.saw("a client came back on another hub");
@@ -252,7 +285,10 @@ impl World {
         }
         self.last_link += 1;
         let link = self.last_link;
-        let rng = Rng::new(self.plan.seed, 2_000_000 + u64::from(link) + (client as u64) * 10_000_000);
+        let rng = Rng::new(
+            self.plan.seed,
+            2_000_000 + u64::from(link) + (client as u64) * 10_000_000,
+        );
         let conn = self.nodes[hub].slot(link);
         let peer = &mut self.peers[client];
         peer.link = Some(link);
@@ -262,8 +298,16 @@ impl World {
             client,
             client_life: life,
             hub_life: self.nodes[hub].life,
-            form: if peer.json { Form::Json } else { Form::Postcard },
-            framing: if peer.messages { Framing::Message } else { Framing::Stream },
+            form: if peer.json {
+                Form::Json
+            } else {
+                Form::Postcard
+            },
+            framing: if peer.messages {
+                Framing::Message
+            } else {
+                Framing::Stream
+            },
             hub_open: false,
             client_open: false,
             broken: false,
@@ -278,7 +322,8 @@ impl World {
             line: Line::new(peer.member),
             rng,
         };
-        self.book.note(|| format!("client {client} connects to hub {hub}: link {link}"));
+        self.book
+            .note(|| format!("client {client} connects to hub {hub}: link {link}"));
         self.links.insert(link, made);
         self.soon(after, Happening::Arrive(link));
     }
@@ -290,7 +335,9 @@ impl World {
     }
 
     pub(crate) fn arrive(&mut self, link: u32) {
-        let Some(found) = self.links.get_mut(&link) else { return };
+        let Some(found) = self.links.get_mut(&link) else {
+            return;
+        };
         let (hub, conn, client, life) = (found.hub, found.conn, found.client, found.client_life);
         let alive = self.nodes[hub].life == found.hub_life && self.nodes[hub].hub.is_some();
         if !alive || found.broken {
@@ -306,14 +353,27 @@ impl World {
         }
         found.hub_open = true;
         let (framing, form) = (found.framing, found.form);
-        let after = found.rng.below(u64::from(self.plan.shape.delay_us) * 1_000 + 1);
-        let address = std::net::IpAddr::V4(std::net::Ipv4Addr::from_bits(0x0a00_0000 + client as u32));
+        let after = found
+            .rng
+            .below(u64::from(self.plan.shape.delay_us) * 1_000 + 1);
+        let address =
+            std::net::IpAddr::V4(std::net::Ipv4Addr::from_bits(0x0a00_0000 + client as u32));
         self.soon(after, Happening::Connected(link));
-        self.hub_input(hub, Input::Connected { conn, address: Some(address), framing, form });
+        self.hub_input(
+            hub,
+            Input::Connected {
+                conn,
+                address: Some(address),
+                framing,
+                form,
+            },
+        );
     }
 
     pub(crate) fn connected(&mut self, link: u32) {
-        let Some(found) = self.links.get_mut(&link) else { return };
+        let Some(found) = self.links.get_mut(&link) else {
+            return;
+        };
         let (client, life) = (found.client, found.client_life);
         if self.peers[client].life != life || self.peers[client].link != Some(link) {
             return;
@@ -331,14 +391,21 @@ impl World {
     }
 
     fn client_says(&mut self, client: usize, frame: &Frame) {
-        let Some(link) = self.peers[client].link else { return };
-        let Some(found) = self.links.get_mut(&link) else { return };
+        let Some(link) = self.peers[client].link else {
+            return;
+        };
+        let Some(found) = self.links.get_mut(&link) else {
+            return;
+        };
         match found.form.decode::<ClientMessage>(&frame.body()) {
             Ok(message) => {
-                self.book.note(|| format!("client {client} -> hub {}: {}", found.hub, brief(&message)));
+                self.book
+                    .note(|| format!("client {client} -> hub {}: {}", found.hub, brief(&message)));
                 found.line.client_said(&message, &mut self.book);
             }
-            Err(e) => self.book.fail("the client speaks its protocol", || e.to_string()),
+            Err(e) => self
+                .book
+                .fail("the client speaks its protocol", || e.to_string()),
         }
         self.book.mix_bytes(&frame.body());
         if found.broken {
@@ -362,7 +429,9 @@ impl World {
     }
 
     fn end_of_client(&mut self, link: u32) {
-        let Some(found) = self.links.get_mut(&link) else { return };
+        let Some(found) = self.links.get_mut(&link) else {
+            return;
+        };
         found.client_open = false;
         found.hung_up = true;
         found.down.clear();
@@ -374,12 +443,16 @@ impl World {
 
     fn hop(&mut self, link: u32) -> u64 {
         let usual = u64::from(self.plan.shape.delay_us) * 1_000;
-        self.links.get_mut(&link).map_or(0, |link| link.rng.below(usual + 1))
+        self.links
+            .get_mut(&link)
+            .map_or(0, |link| link.rng.below(usual + 1))
     }
 
     fn arm_up(&mut self, link: u32) {
         let after = self.hop(link);
-        let Some(found) = self.links.get_mut(&link) else { return };
+        let Some(found) = self.links.get_mut(&link) else {
+            return;
+        };
         if !found.up_armed && !found.up.is_empty() {
             found.up_armed = true;
             self.soon(after, Happening::Up(link));
@@ -388,7 +461,9 @@ impl World {
 
     pub(crate) fn arm_down(&mut self, link: u32) {
         let after = self.hop(link);
-        let Some(found) = self.links.get_mut(&link) else { return };
+        let Some(found) = self.links.get_mut(&link) else {
+            return;
+        };
         let stalled = !self.calm && self.now < self.peers[found.client].stalled_until;
         if !found.down_armed && !found.down.is_empty() && found.client_open && !stalled {
             found.down_armed = true;
@@ -398,7 +473,9 @@ impl World {
 
     pub(crate) fn up(&mut self, link: u32) {
         let splits = self.plan.shape.splits;
-        let Some(found) = self.links.get_mut(&link) else { return };
+        let Some(found) = self.links.get_mut(&link) else {
+            return;
+        };
         found.up_armed = false;
         if found.broken || !found.hub_open {
             return;
@@ -407,7 +484,13 @@ impl World {
         let (hub, conn, closed) = (found.hub, found.conn, found.closed);
         let ends = found.hung_up && found.up.is_empty();
         if !closed && !bytes.is_empty() {
-            self.hub_input(hub, Input::Received { conn, bytes: &bytes });
+            self.hub_input(
+                hub,
+                Input::Received {
+                    conn,
+                    bytes: &bytes,
+                },
+            );
         }
         if ends {
             self.soon(0, Happening::HubEnd(link));
@@ -418,7 +501,9 @@ impl World {
 
     pub(crate) fn down(&mut self, link: u32) {
         let splits = self.plan.shape.splits;
-        let Some(found) = self.links.get_mut(&link) else { return };
+        let Some(found) = self.links.get_mut(&link) else {
+            return;
+        };
         found.down_armed = false;
         let stalled = !self.calm && self.now < self.peers[found.client].stalled_until;
         if found.broken || !found.client_open || stalled {
@@ -427,7 +512,10 @@ impl World {
         let bytes = found.next(false, splits);
         let (hub, client, life) = (found.hub, found.client, found.client_life);
         let over = found.closed && found.down.is_empty();
-        if self.peers[client].life == life && self.peers[client].link == Some(link) && !bytes.is_empty() {
+        if self.peers[client].life == life
+            && self.peers[client].link == Some(link)
+            && !bytes.is_empty()
+        {
             self.client_received(client, &bytes);
         }
         self.drain_hub(hub);
@@ -446,20 +534,37 @@ impl World {
 
     /// The hub hears that a connection is gone.
     pub(crate) fn hub_end(&mut self, link: u32) {
-        let Some(found) = self.links.get_mut(&link) else { return };
+        let Some(found) = self.links.get_mut(&link) else {
+            return;
+        };
         if !found.broken {
             found.broken = true;
             found.up.clear();
             // What was written before the end still arrives.
             let rest = found.down.bytes(usize::MAX);
-            let (client, life, open, framing) = (found.client, found.client_life, found.client_open, found.framing);
-            if open && framing == Framing::Stream && !rest.is_empty() && self.peers[client].life == life && self.peers[client].link == Some(link) {
+            let (client, life, open, framing) = (
+                found.client,
+                found.client_life,
+                found.client_open,
+                found.framing,
+            );
+            if open
+                && framing == Framing::Stream
+                && !rest.is_empty()
+                && self.peers[client].life == life
+                && self.peers[client].link == Some(link)
+            {
                 self.client_received(client, &rest);
             }
-            let hears = self.links.get_mut(&link).map_or(0, |link| link.rng.below(20 * MS));
+            let hears = self
+                .links
+                .get_mut(&link)
+                .map_or(0, |link| link.rng.below(20 * MS));
             self.soon(hears, Happening::ClientEnd(link));
         }
-        let Some(found) = self.links.get_mut(&link) else { return };
+        let Some(found) = self.links.get_mut(&link) else {
+            return;
+        };
         if found.hub_open {
             found.hub_open = false;
             let (hub, conn) = (found.hub, found.conn);
@@ -474,7 +579,9 @@ impl World {
 
     /// The client hears that a connection is gone.
     pub(crate) fn client_end(&mut self, link: u32) {
-        let Some(found) = self.links.get_mut(&link) else { return };
+        let Some(found) = self.links.get_mut(&link) else {
+            return;
+        };
         let (client, life) = (found.client, found.client_life);
         found.client_open = false;
         if self.peers[client].life == life && self.peers[client].link == Some(link) {
@@ -485,19 +592,25 @@ impl World {
     }
 
     fn tidy(&mut self, link: u32) {
-        if self.links.get(&link).is_some_and(|found| !found.hub_open && self.peers[found.client].link != Some(link)) {
+        if self
+            .links
+            .get(&link)
+            .is_some_and(|found| !found.hub_open && self.peers[found.client].link != Some(link))
+        {
             self.links.remove(&link);
         }
     }
 
     /// A client tells its application something.
     fn hears(&mut self, client: usize, event: ClientEvent) {
-        self.book.note(|| format!("client {client}: {}", crate::told::brief(&event)));
+        self.book
+            .note(|| format!("client {client}: {}", crate::told::brief(&event)));
         match event {
             ClientEvent::Finished { ticket, outcome } => self.finished(client, ticket, outcome),
             ClientEvent::HelloRefused(failure) => {
                 self.book.saw("a hello refused");
                 let peer = &mut self.peers[client];
+                peer.refused += 1;
                 let nick = format!("n{client}x{}", peer.rng.below(100_000));
                 let after = *peer.rng.pick(&[10 * MS, 2 * SECOND, 12 * SECOND]);
                 let after = if self.calm { 10 * MS } else { after };
@@ -513,12 +626,24 @@ impl World {
                     Ended::CannotConnect => peer.told.welcomes == 0,
                     Ended::Closed(reason) if reason.reconnect() => peer.told.welcomes == 0,
                     Ended::Closed(CloseReason::Replaced) => peer.has_past,
+                    Ended::Closed(CloseReason::TooManyAttempts) => peer.refused >= 10,
                     Ended::Closed(_) | Ended::ProtocolError(_) => false,
                 };
                 let (life, after) = (peer.life + 1, peer.rng.between(100 * MS, 3 * SECOND));
                 peer.ended = Some(ended.clone());
-                self.book.check("no client ends without a cause", cause, || format!("client {client}: {ended:?}"));
-                if matches!(ended, Ended::CannotConnect | Ended::Closed(CloseReason::Restarting | CloseReason::Resync)) {
+                self.book
+                    .check("no client ends without a cause", cause, || {
+                        format!("client {client}: {ended:?}")
+                    });
+                if matches!(
+                    ended,
+                    Ended::CannotConnect
+                        | Ended::Closed(
+                            CloseReason::Restarting
+                                | CloseReason::Resync
+                                | CloseReason::TooManyAttempts
+                        )
+                ) {
                     self.soon(after, Happening::StartAgain(client, life));
                 }
             }
@@ -530,7 +655,10 @@ impl World {
 fn brief(message: &ClientMessage) -> String {
     let mut text = match message {
         ClientMessage::Hello(hello) => format!("hello {:?}, resume {:?}", hello.nick, hello.resume),
-        ClientMessage::Request(request) => format!("request {} txn {}: {:?}", request.id, request.txn, request.op),
+        ClientMessage::Request(request) => format!(
+            "request {} txn {}: {:?}",
+            request.id, request.txn, request.op
+        ),
         other => format!("{other:?}"),
     };
     if let Some((at, _)) = text.char_indices().nth(300) {

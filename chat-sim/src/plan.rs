@@ -27,8 +27,6 @@ pub struct Shape {
     pub memory: bool,
     /// Records that the log keeps of each partition.
     pub keep: u32,
-    /// Records after which a hub writes a snapshot.
-    pub snapshot_every: u64,
     pub outbox_bytes: u32,
     pub grace_ms: u32,
     pub membership_ms: u32,
@@ -55,11 +53,20 @@ pub struct Step {
 #[allow(missing_docs, reason = "the names say it")]
 pub enum What {
     /// Starts a client, or starts one that has ended again.
-    Start { client: u16, kept: bool, json: bool, messages: bool },
+    Start {
+        client: u16,
+        kept: bool,
+        json: bool,
+        messages: bool,
+    },
     /// A user does something.
     Do { client: u16, deed: Deed, pick: u32 },
     /// A connection breaks. Each end hears of it at once, late, or when it finds out itself.
-    Cut { client: u16, hub_hears: Hears, client_hears: Hears },
+    Cut {
+        client: u16,
+        hub_hears: Hears,
+        client_hears: Hears,
+    },
     /// A client stops reading for a time.
     Stall { client: u16, ms: u32 },
     /// A client's program ends without a word; its secret is kept or lost.
@@ -186,14 +193,17 @@ impl Plan {
         let mut rng = Rng::new(seed, 0);
         let hubs = *rng.pick(&[1, 1, 1, 2, 2, 3, 4]);
         let crowd = rng.chance(4);
-        let clients = if crowd { rng.between(100, 300) } else { *rng.pick(&[2, 3, 3, 4, 5, 6, 8, 12, 20, 40]) } as u16;
+        let clients = if crowd {
+            rng.between(100, 300)
+        } else {
+            *rng.pick(&[2, 3, 3, 4, 5, 6, 8, 12, 20, 40])
+        } as u16;
         let shape = Shape {
             hubs,
             clients,
             lobby: !rng.chance(100),
             memory: hubs == 1 && rng.chance(250),
             keep: *rng.pick(&[4, 16, 64, 1_000]),
-            snapshot_every: *rng.pick(&[4, 16, 256]),
             outbox_bytes: *rng.pick(&[4_096, 6_000, 16_384]),
             grace_ms: *rng.pick(&[500, 3_000, 10_000]),
             membership_ms: *rng.pick(&[2_000, 20_000, 3_600_000]),
@@ -207,26 +217,61 @@ impl Plan {
         let mut steps = Vec::new();
         let at = |rng: &mut Rng| rng.below(length) as u32;
         for client in 0..clients {
-            let start = if rng.chance(700) { rng.below(500) as u32 } else { at(&mut rng) };
-            let begin = |rng: &mut Rng| What::Start { client, kept: rng.chance(500), json: rng.chance(200), messages: rng.chance(300) };
-            steps.push(Step { at: start, what: begin(&mut rng) });
+            let start = if rng.chance(700) {
+                rng.below(500) as u32
+            } else {
+                at(&mut rng)
+            };
+            let begin = |rng: &mut Rng| What::Start {
+                client,
+                kept: rng.chance(500),
+                json: rng.chance(200),
+                messages: rng.chance(300),
+            };
+            steps.push(Step {
+                at: start,
+                what: begin(&mut rng),
+            });
             if rng.chance(700) {
                 let pick = rng.any() as u32;
-                steps.push(Step { at: start + 1, what: What::Do { client, deed: Deed::JoinLobby, pick } });
+                steps.push(Step {
+                    at: start + 1,
+                    what: What::Do {
+                        client,
+                        deed: Deed::JoinLobby,
+                        pick,
+                    },
+                });
             }
             for _ in 0..deeds {
                 let deed = DEEDS[rng.weighted(&DEEDS.map_weights())].0;
                 let pick = rng.any() as u32;
-                steps.push(Step { at: at(&mut rng), what: What::Do { client, deed, pick } });
+                steps.push(Step {
+                    at: at(&mut rng),
+                    what: What::Do { client, deed, pick },
+                });
             }
             if rng.chance(300) {
                 let (at, forget) = (at(&mut rng), rng.chance(300));
-                steps.push(Step { at, what: if rng.chance(300) { What::Bye { client } } else { What::Kill { client, forget } } });
-                steps.push(Step { at: at + rng.below(8_000) as u32, what: begin(&mut rng) });
+                steps.push(Step {
+                    at,
+                    what: if rng.chance(300) {
+                        What::Bye { client }
+                    } else {
+                        What::Kill { client, forget }
+                    },
+                });
+                steps.push(Step {
+                    at: at + rng.below(8_000) as u32,
+                    what: begin(&mut rng),
+                });
             }
             if rng.chance(200) {
                 let hub = rng.chance(700).then(|| rng.below(hubs.into()) as u16);
-                steps.push(Step { at: at(&mut rng), what: What::Steer { client, hub } });
+                steps.push(Step {
+                    at: at(&mut rng),
+                    what: What::Steer { client, hub },
+                });
             }
         }
         let faults = *rng.pick(&[0, 2, 5, 12]);
@@ -250,17 +295,30 @@ fn fault(rng: &mut Rng, shape: &Shape) -> What {
         _ => Hears::Never,
     };
     match rng.weighted(&[10, 8, 2, 2, 7, 3, 3, 2]) {
-        0 => What::Cut { client, hub_hears: hears(rng), client_hears: hears(rng) },
+        0 => What::Cut {
+            client,
+            hub_hears: hears(rng),
+            client_hears: hears(rng),
+        },
         1 => What::Stall { client, ms },
         2 => What::Crash { hub, ms },
         3 => What::Restart { hub, ms },
-        4 => What::Weather { ms, weather: weather(rng) },
+        4 => What::Weather {
+            ms,
+            weather: weather(rng),
+        },
         5 => What::CutOff { hub, ms },
         6 => {
             let pick = rng.chance(500).then(|| rng.any() as u32);
-            What::LoseTail { pick, records: rng.between(1, 12) as u32 }
+            What::LoseTail {
+                pick,
+                records: rng.between(1, 12) as u32,
+            }
         }
-        _ => What::Clock { hub, by_ms: *rng.pick(&[-86_400_000, -5_000, 5_000, 40_000, 86_400_000]) },
+        _ => What::Clock {
+            hub,
+            by_ms: *rng.pick(&[-86_400_000, -5_000, 5_000, 40_000, 86_400_000]),
+        },
     }
 }
 

@@ -4,8 +4,14 @@ use crate::{Plan, run};
 
 /// Leaves out as many steps as can be left out while the same check fails. Makes at most `runs` runs.
 pub fn shrink(plan: &Plan, runs: usize) -> Plan {
-    let Some(broken) = run(plan, false).broken else { return plan.clone() };
-    let fails = |plan: &Plan| run(plan, false).broken.is_some_and(|found| found.check == broken.check);
+    let Some(broken) = run(plan, false).broken else {
+        return plan.clone();
+    };
+    let fails = |plan: &Plan| {
+        run(plan, false)
+            .broken
+            .is_some_and(|found| found.check == broken.check)
+    };
     let mut best = plan.clone();
     let (mut left, mut piece) = (runs, best.steps.len().div_ceil(2));
     while piece > 0 && left > 0 {

@@ -50,30 +50,60 @@ impl World {
                 let peer = &mut self.peers[client];
                 let me = peer.member;
                 let Some(inside) = peer.told.rooms.get_mut(&room) else {
-                    return self.book.fail("an application hears rooms it is in", || format!("client {client}: {room}: {record:?}"));
+                    return self.book.fail("an application hears rooms it is in", || {
+                        format!("client {client}: {room}: {record:?}")
+                    });
                 };
                 let next = record.seq == inside.at.seq + 1;
-                self.book.check("an application hears records in order, once", next, || format!("client {client} is at {:?} of {room} and hears {}", inside.at, record.seq));
+                self.book
+                    .check("an application hears records in order, once", next, || {
+                        format!(
+                            "client {client} is at {:?} of {room} and hears {}",
+                            inside.at, record.seq
+                        )
+                    });
                 inside.at.seq = record.seq;
                 Line::is_true(room, inside.at.epoch, &record, &self.truth, &mut self.book);
                 let said = matches!(record.body, RecordBody::Message(_) | RecordBody::Action(_));
-                self.book.check("every message opens or says why", said == text.is_some(), || format!("client {client}: {record:?}"));
+                self.book.check(
+                    "every message opens or says why",
+                    said == text.is_some(),
+                    || format!("client {client}: {record:?}"),
+                );
                 match text {
                     None => {}
                     Some(Ok(text)) => {
                         let whose = self.texts.get(&text);
-                        let right = whose.is_some_and(|(member, to)| *member == record.member && to.is_none_or(|to| to == room));
-                        self.book.check("what is heard was said", right, || format!("client {client}: {text:?} of {} in {room}; said by {whose:?}", record.member));
+                        let right = whose.is_some_and(|(member, to)| {
+                            *member == record.member && to.is_none_or(|to| to == room)
+                        });
+                        self.book.check("what is heard was said", right, || {
+                            format!(
+                                "client {client}: {text:?} of {} in {room}; said by {whose:?}",
+                                record.member
+                            )
+                        });
                         let fine = !self.refused.contains(&text);
-                        self.book.check("what was refused is not heard", fine, || format!("client {client}: {text:?}"));
+                        self.book.check("what was refused is not heard", fine, || {
+                            format!("client {client}: {text:?}")
+                        });
                     }
                     Some(Err(OpenError::NoKey(key))) => {
                         let missing = !inside.keys.contains(&key);
-                        self.book.check("every message opens or says why", missing, || format!("client {client} has {key} and does not open {} of {room}", record.seq));
-                        self.book.saw("a message that does not open for want of a key");
+                        self.book
+                            .check("every message opens or says why", missing, || {
+                                format!(
+                                    "client {client} has {key} and does not open {} of {room}",
+                                    record.seq
+                                )
+                            });
+                        self.book
+                            .saw("a message that does not open for want of a key");
                     }
                     Some(Err(error)) => {
-                        self.book.fail("every message opens or says why", || format!("client {client}: {} of {room}: {error}", record.seq));
+                        self.book.fail("every message opens or says why", || {
+                            format!("client {client}: {} of {room}: {error}", record.seq)
+                        });
                     }
                 }
                 if let Some(here) = &mut inside.here {
@@ -94,10 +124,14 @@ impl World {
             }
             ClientEvent::Presence { room, update } => {
                 let Some(inside) = self.peers[client].told.rooms.get_mut(&room) else {
-                    return self.book.fail("an application hears rooms it is in", || format!("client {client}: {room}: {update:?}"));
+                    return self.book.fail("an application hears rooms it is in", || {
+                        format!("client {client}: {room}: {update:?}")
+                    });
                 };
                 match update {
-                    PresenceUpdate::Full(people) => inside.here = Some(people.into_iter().map(of_person).collect()),
+                    PresenceUpdate::Full(people) => {
+                        inside.here = Some(people.into_iter().map(of_person).collect())
+                    }
                     PresenceUpdate::Changes(changes) => {
                         if let Some(here) = &mut inside.here {
                             here.extend(changes.here.into_iter().map(of_person));
@@ -116,7 +150,10 @@ impl World {
             }
             ClientEvent::Removed { room, .. } => {
                 let there = self.peers[client].told.rooms.remove(&room).is_some();
-                self.book.check("an application hears rooms it is in", there, || format!("client {client} is removed from {room}"));
+                self.book
+                    .check("an application hears rooms it is in", there, || {
+                        format!("client {client} is removed from {room}")
+                    });
             }
             _ => {}
         }
@@ -127,19 +164,36 @@ impl World {
         let before = rooms.get_mut(&view.room);
         let fits = match (how, &before) {
             (EnteredHow::Command | EnteredHow::New, None) => true,
-            (EnteredHow::Resumed, Some(inside)) => inside.at.epoch == view.place.epoch && inside.at.seq <= view.place.seq,
+            (EnteredHow::Resumed, Some(inside)) => {
+                inside.at.epoch == view.place.epoch && inside.at.seq <= view.place.seq
+            }
             (EnteredHow::Afresh, Some(_)) => true,
             _ => false,
         };
-        self.book.check("a room is entered as it was left", fits, || format!("client {client}: {how:?} {} at {:?}, was {before:?}", view.room, view.place));
+        self.book
+            .check("a room is entered as it was left", fits, || {
+                format!(
+                    "client {client}: {how:?} {} at {:?}, was {before:?}",
+                    view.room, view.place
+                )
+            });
         if how == EnteredHow::Resumed {
             return;
         }
         if how == EnteredHow::Afresh {
             self.book.saw("a client began a room afresh");
         }
-        let keys = before.map(|inside| std::mem::take(&mut inside.keys)).unwrap_or_default();
-        rooms.insert(view.room, Inside { at: view.place, here: None, keys });
+        let keys = before
+            .map(|inside| std::mem::take(&mut inside.keys))
+            .unwrap_or_default();
+        rooms.insert(
+            view.room,
+            Inside {
+                at: view.place,
+                here: None,
+                keys,
+            },
+        );
     }
 
     /// The client was shown a room by a command that it ended with its password: it can read there.
@@ -160,9 +214,16 @@ fn of_person(person: Person) -> (MemberId, String) {
 /// An event in a line.
 pub(crate) fn brief(event: &ClientEvent) -> String {
     let mut text = match event {
-        ClientEvent::Welcomed { welcome, again } => format!("welcomed as {:?}, again: {again}", welcome.nick),
-        ClientEvent::Entered { view, how } => format!("entered {} at {:?}: {how:?}", view.room, view.place),
-        ClientEvent::Record { room, record, text } => format!("record {} of {room}: {:?} {text:?}", record.seq, record.body),
+        ClientEvent::Welcomed { welcome, again } => {
+            format!("welcomed as {:?}, again: {again}", welcome.nick)
+        }
+        ClientEvent::Entered { view, how } => {
+            format!("entered {} at {:?}: {how:?}", view.room, view.place)
+        }
+        ClientEvent::Record { room, record, text } => format!(
+            "record {} of {room}: {:?} {text:?}",
+            record.seq, record.body
+        ),
         other => format!("{other:?}"),
     };
     if let Some((at, _)) = text.char_indices().nth(240) {

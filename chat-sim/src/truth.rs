@@ -81,14 +81,34 @@ struct Entry {
 #[derive(Debug, Deserialize)]
 #[allow(dead_code, reason = "part of the form")]
 enum Change {
-    Leased { nick: String, label: String, key: NameKey, kept: bool, node: u64, from: Option<(String, String)> },
+    Leased {
+        nick: String,
+        label: String,
+        key: NameKey,
+        kept: bool,
+        node: u64,
+        from: Option<(String, String)>,
+    },
     Released,
     Expired,
     Entered(RoomId),
     Exited(RoomId),
-    Listed { room: RoomId, number: u32, name: Option<(String, NameKey)>, topic: String, cipher: CipherKind, protected: bool },
-    Retitled { room: RoomId, topic: String },
-    Opened { room: RoomId, with: MemberId },
+    Listed {
+        room: RoomId,
+        number: u32,
+        name: Option<(String, NameKey)>,
+        topic: String,
+        cipher: CipherKind,
+        protected: bool,
+    },
+    Retitled {
+        room: RoomId,
+        topic: String,
+    },
+    Opened {
+        room: RoomId,
+        with: MemberId,
+    },
 }
 
 impl Truth {
@@ -132,7 +152,9 @@ impl Truth {
     }
 
     pub(crate) fn rooms_now(&self) -> impl Iterator<Item = (RoomId, u64, &Room)> {
-        self.present.iter().filter_map(|(id, epoch)| Some((*id, *epoch, self.rooms.get(&(*id, *epoch))?)))
+        self.present
+            .iter()
+            .filter_map(|(id, epoch)| Some((*id, *epoch, self.rooms.get(&(*id, *epoch))?)))
     }
 
     /// Whether the directory's log never lost its end: then it knows of every membership.
@@ -159,20 +181,30 @@ impl Room {
     pub(crate) fn may_hear(&self, member: MemberId, seq: Seq) -> bool {
         let stays = self.stays.get(&member).into_iter().flatten();
         match self.history {
-            HistoryPolicy::SinceJoined => stays.clone().any(|(since, until)| *since <= seq && until.is_none_or(|until| seq <= until)),
+            HistoryPolicy::SinceJoined => stays
+                .clone()
+                .any(|(since, until)| *since <= seq && until.is_none_or(|until| seq <= until)),
             // Who comes back may read what was said meanwhile.
-            HistoryPolicy::All => stays.clone().any(|(_, until)| until.is_none_or(|until| seq <= until)),
+            HistoryPolicy::All => stays
+                .clone()
+                .any(|(_, until)| until.is_none_or(|until| seq <= until)),
         }
     }
 
     pub(crate) fn is_member_at(&self, member: MemberId, seq: Seq) -> bool {
         let stays = self.stays.get(&member).into_iter().flatten();
-        stays.clone().any(|(since, until)| *since <= seq && until.is_none_or(|until| seq < until))
+        stays
+            .clone()
+            .any(|(since, until)| *since <= seq && until.is_none_or(|until| seq < until))
     }
 
     /// Since which record they are a member, of those who are now.
     pub(crate) fn member_since(&self, member: MemberId) -> Option<Seq> {
-        self.stays.get(&member)?.last().filter(|(_, until)| until.is_none()).map(|(since, _)| *since)
+        self.stays
+            .get(&member)?
+            .last()
+            .filter(|(_, until)| until.is_none())
+            .map(|(since, _)| *since)
     }
 
     pub(crate) fn members(&self) -> impl Iterator<Item = MemberId> {
@@ -185,25 +217,40 @@ impl Room {
 
     fn enter(&mut self, id: RoomId, member: MemberId, role: Role, seq: Seq, book: &mut Book) {
         let new = self.roles.insert(member, role).is_none();
-        book.check("nobody joins twice", new, || format!("{member} in {id} at {seq}"));
+        book.check("nobody joins twice", new, || {
+            format!("{member} in {id} at {seq}")
+        });
         let free = !self.banned.contains(&member);
-        book.check("nobody joins who is banned", free, || format!("{member} in {id} at {seq}"));
+        book.check("nobody joins who is banned", free, || {
+            format!("{member} in {id} at {seq}")
+        });
         self.stays.entry(member).or_default().push((seq, None));
     }
 
     fn depart(&mut self, member: MemberId, seq: Seq) {
         self.roles.remove(&member);
-        if let Some((_, until)) = self.stays.get_mut(&member).and_then(|stays| stays.last_mut()) {
+        if let Some((_, until)) = self
+            .stays
+            .get_mut(&member)
+            .and_then(|stays| stays.last_mut())
+        {
             until.get_or_insert(seq);
         }
     }
 
     fn apply(&mut self, id: RoomId, record: Record, book: &mut Book) {
         let (seq, member) = (record.seq, record.member);
-        book.check("seq has no holes", seq == self.head() + 1, || format!("{id}: {seq} after {}", self.head()));
+        book.check("seq has no holes", seq == self.head() + 1, || {
+            format!("{id}: {seq} after {}", self.head())
+        });
         if record.txn != 0 {
             let new = self.done.insert((member, record.txn));
-            book.check("nothing is done twice", new, || format!("{id}: txn {} of {member} again at {seq}: {:?}", record.txn, record.body));
+            book.check("nothing is done twice", new, || {
+                format!(
+                    "{id}: txn {} of {member} again at {seq}: {:?}",
+                    record.txn, record.body
+                )
+            });
         }
         let role = self.roles.get(&member).copied();
         let private = self.kind == Some(RoomKind::Private);
@@ -211,12 +258,18 @@ impl Room {
             let theirs = target.and_then(|target| self.roles.get(&target).copied());
             let stepping_down = target == Some(member) && matches!(action, Action::Grant(_));
             let by_server = member == MemberId::SERVER;
-            let may = by_server || role.is_some_and(|role| may(role, action, theirs)) && (target != Some(member) || stepping_down);
-            book.check("roles are kept", may, || format!("{id} {seq}: {member} ({role:?}) {action:?} {target:?} ({theirs:?})"));
+            let may = by_server
+                || role.is_some_and(|role| may(role, action, theirs))
+                    && (target != Some(member) || stepping_down);
+            book.check("roles are kept", may, || {
+                format!("{id} {seq}: {member} ({role:?}) {action:?} {target:?} ({theirs:?})")
+            });
         };
         match &record.body {
             RecordBody::Created(created) => {
-                book.check("a room begins once", self.kind.is_none(), || format!("{id} at {seq}"));
+                book.check("a room begins once", self.kind.is_none(), || {
+                    format!("{id} at {seq}")
+                });
                 self.kind = Some(created.kind);
                 self.history = created.history;
                 self.presence = created.presence;
@@ -225,24 +278,39 @@ impl Room {
                     RoomKind::Lobby => {}
                     RoomKind::Group => self.enter(id, member, Role::Owner, seq, book),
                     RoomKind::Private => {
-                        created.members.iter().for_each(|person| self.enter(id, person.member, Role::Member, seq, book));
+                        created.members.iter().for_each(|person| {
+                            self.enter(id, person.member, Role::Member, seq, book)
+                        });
                     }
                 }
             }
             RecordBody::Joined(_) => self.enter(id, member, Role::Member, seq, book),
             RecordBody::Left(_) => {
-                book.check("only members leave", role.is_some(), || format!("{member} of {id} at {seq}"));
+                book.check("only members leave", role.is_some(), || {
+                    format!("{member} of {id} at {seq}")
+                });
                 self.depart(member, seq);
             }
             RecordBody::Message(said) | RecordBody::Action(said) => {
-                book.check("only members speak", role.is_some(), || format!("{member} in {id} at {seq}"));
-                let silent = self.muted.get(&member).is_some_and(|until| until.is_none_or(|until| record.time < until));
-                book.check("nobody speaks who is muted", !silent, || format!("{member} in {id} at {seq}"));
+                book.check("only members speak", role.is_some(), || {
+                    format!("{member} in {id} at {seq}")
+                });
+                let silent = self
+                    .muted
+                    .get(&member)
+                    .is_some_and(|until| until.is_none_or(|until| record.time < until));
+                book.check("nobody speaks who is muted", !silent, || {
+                    format!("{member} in {id} at {seq}")
+                });
                 let blocked = self.blocking.iter().any(|other| *other != member);
-                book.check("nobody speaks who is blocked", !blocked, || format!("{member} in {id} at {seq}"));
+                book.check("nobody speaks who is blocked", !blocked, || {
+                    format!("{member} in {id} at {seq}")
+                });
                 if let Content::Plain(text) = &said.content {
                     let new = self.said.insert(text.clone());
-                    book.check("nothing is said twice", new, || format!("{text:?} in {id} again at {seq}"));
+                    book.check("nothing is said twice", new, || {
+                        format!("{text:?} in {id} again at {seq}")
+                    });
                 }
             }
             RecordBody::Topic(_) => {
@@ -259,7 +327,9 @@ impl Room {
             RecordBody::Kicked(removal) => {
                 allowed(Action::Kick, Some(removal.target));
                 let there = self.roles.contains_key(&removal.target);
-                book.check("only members are kicked", there, || format!("{} of {id} at {seq}", removal.target));
+                book.check("only members are kicked", there, || {
+                    format!("{} of {id} at {seq}", removal.target)
+                });
                 self.depart(removal.target, seq);
             }
             RecordBody::Banned(removal) => {
@@ -298,12 +368,17 @@ impl Directory {
         self.people.get(&member)
     }
 
-    pub(crate) fn holds_nick(&self, member: MemberId) -> bool {
-        self.people.get(&member).is_some_and(|person| person.lease.is_some())
+    fn holds_nick(&self, member: MemberId) -> bool {
+        self.people
+            .get(&member)
+            .is_some_and(|person| person.lease.is_some())
     }
 
     pub(crate) fn leases(&self) -> impl Iterator<Item = (MemberId, &Person)> {
-        self.people.iter().filter(|(_, person)| person.lease.is_some()).map(|(member, person)| (*member, person))
+        self.people
+            .iter()
+            .filter(|(_, person)| person.lease.is_some())
+            .map(|(member, person)| (*member, person))
     }
 
     fn free(&mut self, member: MemberId) {
@@ -319,20 +394,31 @@ impl Directory {
     fn apply(&mut self, entry: Entry, book: &mut Book) {
         let (seq, member) = (entry.seq, entry.member);
         self.length += 1;
-        book.check("seq has no holes", seq == self.length as Seq, || format!("directory: {seq} where {} is next", self.length));
+        book.check("seq has no holes", seq == self.length as Seq, || {
+            format!("directory: {seq} where {} is next", self.length)
+        });
         match entry.change {
-            Change::Leased { nick, key, node, .. } => {
+            Change::Leased {
+                nick, key, node, ..
+            } => {
                 self.free(member);
-                let before = [self.folded.insert(key.folded.clone(), member), self.skeletons.insert(key.skeleton.clone(), member)];
+                let before = [
+                    self.folded.insert(key.folded.clone(), member),
+                    self.skeletons.insert(key.skeleton.clone(), member),
+                ];
                 let free = before.iter().all(Option::is_none);
-                book.check("a nick has one holder", free, || format!("{nick:?} of {member} at {seq} is held by {before:?}"));
+                book.check("a nick has one holder", free, || {
+                    format!("{nick:?} of {member} at {seq} is held by {before:?}")
+                });
                 let person = self.people.entry(member).or_default();
                 (person.nick, person.key, person.lease) = (nick, Some(key), Some(node));
             }
             Change::Released => self.free(member),
             Change::Expired => {
                 let holds = self.holds_nick(member);
-                book.check("nobody expires who is here", !holds, || format!("{member} at {seq}"));
+                book.check("nobody expires who is here", !holds, || {
+                    format!("{member} at {seq}")
+                });
                 self.people.remove(&member);
             }
             Change::Entered(room) => {
@@ -341,15 +427,21 @@ impl Directory {
             Change::Exited(room) => {
                 self.people.entry(member).or_default().rooms.remove(&room);
             }
-            Change::Listed { room, number, name, .. } => {
+            Change::Listed {
+                room, number, name, ..
+            } => {
                 let next = self.groups.len() as u32;
-                book.check("numbers of groups are dense", number == next, || format!("{number} where {next} is next"));
+                book.check("numbers of groups are dense", number == next, || {
+                    format!("{number} where {next} is next")
+                });
                 let new = !self.groups.contains(&room);
                 book.check("a group has one number", new, || format!("{room} at {seq}"));
                 self.groups.push(room);
                 if let Some((name, key)) = name {
                     let new = self.names.insert(key.folded);
-                    book.check("a group's name is its own", new, || format!("{name:?} at {seq}"));
+                    book.check("a group's name is its own", new, || {
+                        format!("{name:?} at {seq}")
+                    });
                 }
                 self.people.entry(member).or_default().rooms.insert(room);
             }

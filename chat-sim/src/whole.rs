@@ -31,7 +31,9 @@ impl World {
         }
         let links: Vec<u32> = self.links.keys().copied().collect();
         for link in links {
-            let Some(found) = self.links.get(&link) else { continue };
+            let Some(found) = self.links.get(&link) else {
+                continue;
+            };
             if found.broken || !self.peers[found.client].link.is_some_and(|own| own == link) {
                 self.cut(link, Hears::Now, Hears::Now);
                 self.soon(0, Happening::HubEnd(link));
@@ -64,44 +66,107 @@ impl World {
         let link = peer.link.and_then(|link| self.links.get(&link));
         let line = link.map(|link| &link.line);
         let up = line.is_some_and(super::line::Line::is_welcomed);
-        if !self.book.check("everybody is back", up, || format!("client {client}: {:?}, {:?}", peer.client, peer.link)) {
+        if !self.book.check("everybody is back", up, || {
+            format!("client {client}: {:?}, {:?}", peer.client, peer.link)
+        }) {
             return;
         }
         let (pending, awaited) = line.map_or((0, 0), |line| (line.pending(), line.awaited()));
-        self.book.check("every request is answered", pending == 0, || format!("client {client}: {line:?}"));
-        self.book.check("every room is told of after a welcome", awaited == 0, || format!("client {client}: {line:?}"));
-        self.book.check("every command ends", peer.tickets.is_empty(), || format!("client {client}: {:?}", peer.tickets));
+        self.book
+            .check("every request is answered", pending == 0, || {
+                format!("client {client}: {line:?}")
+            });
+        self.book.check(
+            "every room is told of after a welcome",
+            awaited == 0,
+            || format!("client {client}: {line:?}"),
+        );
+        self.book
+            .check("every command ends", peer.tickets.is_empty(), || {
+                format!("client {client}: {:?}", peer.tickets)
+            });
         let flagged = link.is_some_and(|link| link.flag != crate::net::Flag::No);
-        self.book.check("every reader goes on", !flagged, || format!("client {client}"));
+        self.book.check("every reader goes on", !flagged, || {
+            format!("client {client}")
+        });
         let me = peer.member;
         let directory = &self.truth.directory;
-        let named = directory.person(me).is_some_and(|person| person.lease.is_some() && person.nick == peer.told.nick);
-        self.book.check("everybody has the name that they were told", named, || format!("client {client}: {:?}, {:?}", peer.told.nick, directory.person(me)));
+        let named = directory
+            .person(me)
+            .is_some_and(|person| person.lease.is_some() && person.nick == peer.told.nick);
+        self.book
+            .check("everybody has the name that they were told", named, || {
+                format!(
+                    "client {client}: {:?}, {:?}",
+                    peer.told.nick,
+                    directory.person(me)
+                )
+            });
         for (room, inside) in &peer.told.rooms {
-            let there = self.truth.present(*room).filter(|(_, there)| there.member_since(me).is_some());
+            let there = self
+                .truth
+                .present(*room)
+                .filter(|(_, there)| there.member_since(me).is_some());
             let Some((epoch, there)) = there else {
-                self.book.fail("everybody is where they are said to be", || format!("client {client}: {room}"));
+                self.book
+                    .fail("everybody is where they are said to be", || {
+                        format!("client {client}: {room}")
+                    });
                 return;
             };
             let whole = inside.at.epoch == epoch && inside.at.seq == there.head();
-            self.book.check("everybody has heard everything", whole, || format!("client {client}: {room}: {:?} where {epoch}/{} is the head", inside.at, there.head()));
+            self.book
+                .check("everybody has heard everything", whole, || {
+                    format!(
+                        "client {client}: {room}: {:?} where {epoch}/{} is the head",
+                        inside.at,
+                        there.head()
+                    )
+                });
             if there.presence == PresenceMode::Full {
                 let truly: BTreeMap<MemberId, &str> = there
                     .members()
-                    .filter(|member| directory.holds_nick(*member))
-                    .filter_map(|member| Some((member, directory.person(member)?.nick.as_str())))
+                    .filter_map(|member| Some((member, directory.person(member)?)))
+                    .filter(|(_, person)| person.lease.is_some() && person.rooms.contains(room))
+                    .map(|(member, person)| (member, person.nick.as_str()))
                     .collect();
-                let told: Option<BTreeMap<MemberId, &str>> = inside.here.as_ref().map(|here| here.iter().map(|(member, nick)| (*member, nick.as_str())).collect());
-                self.book.check("everybody sees who is there", told.as_ref() == Some(&truly), || format!("client {client}: {room}: {told:?} where {truly:?}"));
+                // Who was forgotten meanwhile, and is a member all the same, may be told of or not.
+                let is_known = |member: &MemberId| {
+                    directory
+                        .person(*member)
+                        .is_some_and(|person| person.rooms.contains(room))
+                };
+                let told: Option<BTreeMap<MemberId, &str>> = inside.here.as_ref().map(|here| {
+                    here.iter()
+                        .filter(|(member, _)| is_known(member))
+                        .map(|(member, nick)| (*member, nick.as_str()))
+                        .collect()
+                });
+                self.book.check(
+                    "everybody sees who is there",
+                    told.as_ref() == Some(&truly),
+                    || format!("client {client}: {room}: {told:?} where {truly:?}"),
+                );
             }
         }
         for (room, _, there) in self.truth.rooms_now() {
-            let indexed = directory.person(me).is_some_and(|person| person.rooms.contains(&room));
-            if there.member_since(me).is_some() && (indexed || self.truth.directory_is_whole()) {
+            let indexed = directory
+                .person(me)
+                .is_some_and(|person| person.rooms.contains(&room));
+            // A conversation of two lasts longer than the memory of it, and is found again by asking.
+            let remembered = indexed || there.kind != Some(RoomKind::Private);
+            // Where a room's log alone has lost its end, somebody who has left it may be back in it unasked.
+            let whole = self.truth.directory_is_whole() && self.truth.lives(room) <= 1;
+            if there.member_since(me).is_some() && remembered && whole {
                 // A group that never got its number is nobody's.
-                let listed = there.kind != Some(RoomKind::Group) || directory.groups.contains(&room);
+                let listed =
+                    there.kind != Some(RoomKind::Group) || directory.groups.contains(&room);
                 let inside = peer.told.rooms.contains_key(&room);
-                self.book.check("everybody is where they are said to be", inside || !listed, || format!("client {client} is a member of {room} and was not told"));
+                self.book.check(
+                    "everybody is where they are said to be",
+                    inside || !listed,
+                    || format!("client {client} is a member of {room} and was not told"),
+                );
             }
         }
     }
@@ -123,11 +188,25 @@ impl World {
     }
 
     pub(crate) fn check_free(&mut self) {
-        let held: Vec<_> = self.truth.directory.leases().map(|(member, person)| (member, person.nick.clone(), person.lease)).collect();
-        self.book.check("every name is free in time", held.is_empty(), || format!("{held:?}"));
+        let held: Vec<_> = self
+            .truth
+            .directory
+            .leases()
+            .map(|(member, person)| (member, person.nick.clone(), person.lease))
+            .collect();
+        self.book
+            .check("every name is free in time", held.is_empty(), || {
+                format!("{held:?}")
+            });
         for hub in 0..self.nodes.len() {
-            let left = self.nodes[hub].hub.as_ref().map_or(0, |hub| hub.connections());
-            self.book.check("every connection is forgotten", left == 0, || format!("hub {hub}: {left}"));
+            let left = self.nodes[hub]
+                .hub
+                .as_ref()
+                .map_or(0, |hub| hub.connections());
+            self.book
+                .check("every connection is forgotten", left == 0, || {
+                    format!("hub {hub}: {left}")
+                });
         }
         let directory = self.log.head(Partition::Directory).seq;
         self.book.mix(directory);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chat_core::{
+    bugs::Bug,
     client::Work,
     hub::{Config, Input, ReadToken},
     id::{Partition, Place},
@@ -45,12 +46,44 @@ pub(crate) enum Happening {
     Down(u32),
     HubEnd(u32),
     ClientEnd(u32),
-    Append { node: usize, life: u32, partition: Partition, expected: Place, entries: Vec<Bytes> },
-    Outcome { node: usize, life: u32, partition: Partition, outcome: Outcome },
-    LateWrite { node: usize, partition: Partition, expected: Place, entries: Vec<Bytes> },
-    Read { node: usize, life: u32, token: ReadToken, partition: Partition, query: Query },
-    Page { node: usize, life: u32, partition: Partition, token: Option<ReadToken>, page: Result<Page, LogUnavailable> },
-    Snapshot { partition: Partition, at: Place, state: Bytes },
+    Append {
+        node: usize,
+        life: u32,
+        partition: Partition,
+        expected: Place,
+        entries: Vec<Bytes>,
+    },
+    Outcome {
+        node: usize,
+        life: u32,
+        partition: Partition,
+        outcome: Outcome,
+    },
+    LateWrite {
+        node: usize,
+        partition: Partition,
+        expected: Place,
+        entries: Vec<Bytes>,
+    },
+    Read {
+        node: usize,
+        life: u32,
+        token: ReadToken,
+        partition: Partition,
+        query: Query,
+    },
+    Page {
+        node: usize,
+        life: u32,
+        partition: Partition,
+        token: Option<ReadToken>,
+        page: Result<Page, LogUnavailable>,
+    },
+    Snapshot {
+        partition: Partition,
+        at: Place,
+        state: Bytes,
+    },
     Work(usize, u32, Box<Work>),
     Boot(usize, u32),
     Die(usize, u32),
@@ -101,10 +134,12 @@ pub(crate) struct World {
     /// The states of partitions as hubs told them, by place.
     pub(crate) agreed: BTreeMap<(Partition, u64, u64), u64>,
     done: bool,
+    /// What the hubs and clients here do wrong on purpose.
+    pub(crate) bug: Option<Bug>,
 }
 
 impl World {
-    pub(crate) fn new(plan: &Plan, traced: bool) -> Self {
+    pub(crate) fn new(plan: &Plan, bug: Option<Bug>, traced: bool) -> Self {
         let seed = plan.seed;
         let mut rng = Rng::new(seed, 1);
         let secret = ServerSecret::generate(&mut chacha(&mut rng));
@@ -118,7 +153,9 @@ impl World {
             count: 0,
             steps: 0,
             nodes: (0..shape.hubs).map(|hub| Node::new(seed, hub)).collect(),
-            peers: (0..shape.clients).map(|client| Peer::new(seed, client)).collect(),
+            peers: (0..shape.clients)
+                .map(|client| Peer::new(seed, client))
+                .collect(),
             links: BTreeMap::new(),
             last_link: 0,
             weather: Weather::default(),
@@ -131,6 +168,7 @@ impl World {
             refused: BTreeSet::new(),
             agreed: BTreeMap::new(),
             done: false,
+            bug,
             plan: plan.clone(),
         };
         for hub in 0..world.nodes.len() {
@@ -139,7 +177,13 @@ impl World {
         for i in 0..plan.steps.len() {
             world.at(u64::from(plan.steps[i].at) * MS, Happening::Step(i));
         }
-        let last = plan.steps.iter().map(|step| u64::from(step.at)).max().unwrap_or(0) * MS;
+        let last = plan
+            .steps
+            .iter()
+            .map(|step| u64::from(step.at))
+            .max()
+            .unwrap_or(0)
+            * MS;
         world.at(last + 2 * SECOND, Happening::Calm);
         world
     }
@@ -147,7 +191,9 @@ impl World {
     /// Plays on until all is over or a promise is broken.
     pub(crate) fn play(&mut self) {
         while !self.done && self.book.broken.is_none() {
-            let Some(((at, _, _), happening)) = self.queue.pop_first() else { break };
+            let Some(((at, _, _), happening)) = self.queue.pop_first() else {
+                break;
+            };
             self.now = self.now.max(at);
             self.book.now = self.now;
             self.steps += 1;
@@ -173,7 +219,8 @@ impl World {
     pub(crate) fn at(&mut self, at: u64, happening: Happening) {
         self.count += 1;
         let tie = (self.plan.seed ^ self.count).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-        self.queue.insert((at.max(self.now), tie, self.count), happening);
+        self.queue
+            .insert((at.max(self.now), tie, self.count), happening);
     }
 
     pub(crate) fn soon(&mut self, after: u64, happening: Happening) {
@@ -183,11 +230,17 @@ impl World {
     /// The time as a hub sees it.
     pub(crate) fn hub_now(&self, hub: usize) -> Now {
         let wall = (EPOCH + self.now / MS).saturating_add_signed(self.nodes[hub].clock_ms);
-        Now { monotonic: Monotonic(self.now), wall: Wall(wall) }
+        Now {
+            monotonic: Monotonic(self.now),
+            wall: Wall(wall),
+        }
     }
 
     pub(crate) fn client_now(&self) -> Now {
-        Now { monotonic: Monotonic(self.now), wall: Wall(EPOCH + self.now / MS) }
+        Now {
+            monotonic: Monotonic(self.now),
+            wall: Wall(EPOCH + self.now / MS),
+        }
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -202,30 +255,79 @@ impl World {
             Happening::Down(link) => self.down(link),
             Happening::HubEnd(link) => self.hub_end(link),
             Happening::ClientEnd(link) => self.client_end(link),
-            Happening::Append { node, life, partition, expected, entries } => self.append(node, life, partition, expected, entries),
-            Happening::Outcome { node, life, partition, outcome } => {
+            Happening::Append {
+                node,
+                life,
+                partition,
+                expected,
+                entries,
+            } => self.append(node, life, partition, expected, entries),
+            Happening::Outcome {
+                node,
+                life,
+                partition,
+                outcome,
+            } => {
                 if self.nodes[node].life == life {
                     self.nodes[node].appending.remove(&partition);
-                    self.book.note(|| format!("hub {node}: {partition:?}: {outcome:?}"));
-                    self.hub_input(node, match outcome {
-                        Outcome::Committed(head) => Input::Committed { partition, head },
-                        Outcome::Refused(why) => Input::Refused { partition, why },
-                        Outcome::Unknown => Input::Unknown { partition },
-                    });
+                    self.book
+                        .note(|| format!("hub {node}: {partition:?}: {outcome:?}"));
+                    self.hub_input(
+                        node,
+                        match outcome {
+                            Outcome::Committed(head) => Input::Committed { partition, head },
+                            Outcome::Refused(why) => Input::Refused { partition, why },
+                            Outcome::Unknown => Input::Unknown { partition },
+                        },
+                    );
                 }
             }
-            Happening::LateWrite { node, partition, expected, entries } => self.late_write(node, partition, expected, &entries),
-            Happening::Read { node, life, token, partition, query } => self.log_read(node, life, token, partition, query),
-            Happening::Page { node, life, partition, token, page } => {
+            Happening::LateWrite {
+                node,
+                partition,
+                expected,
+                entries,
+            } => self.late_write(node, partition, expected, &entries),
+            Happening::Read {
+                node,
+                life,
+                token,
+                partition,
+                query,
+            } => self.log_read(node, life, token, partition, query),
+            Happening::Page {
+                node,
+                life,
+                partition,
+                token,
+                page,
+            } => {
                 if self.nodes[node].life == life {
                     self.book.note(|| match &page {
-                        Ok(page) => format!("hub {node}: {partition:?}: {} page {}..+{} of {:?}", if token.is_some() { "a" } else { "news, a" }, page.first, page.records.len(), page.head),
+                        Ok(page) => format!(
+                            "hub {node}: {partition:?}: {} page {}..+{} of {:?}",
+                            if token.is_some() { "a" } else { "news, a" },
+                            page.first,
+                            page.records.len(),
+                            page.head
+                        ),
                         Err(_) => format!("hub {node}: {partition:?}: unreadable"),
                     });
-                    self.hub_input(node, Input::Page { partition, token, page });
+                    self.hub_input(
+                        node,
+                        Input::Page {
+                            partition,
+                            token,
+                            page,
+                        },
+                    );
                 }
             }
-            Happening::Snapshot { partition, at, state } => {
+            Happening::Snapshot {
+                partition,
+                at,
+                state,
+            } => {
                 if self.log.snapshot(partition, at, state) {
                     self.book.saw("a snapshot");
                     if self.log.oldest(partition) > 1 {
@@ -268,7 +370,12 @@ impl World {
         let hub_of = |hub: u16, hubs: usize| usize::from(hub) % hubs;
         let hubs = self.nodes.len();
         match what {
-            What::Start { client, kept, json, messages } => {
+            What::Start {
+                client,
+                kept,
+                json,
+                messages,
+            } => {
                 let peer = &mut self.peers[usize::from(client)];
                 if peer.client.is_none() {
                     (peer.kept, peer.json, peer.messages) = (kept, json, messages);
@@ -276,7 +383,11 @@ impl World {
                 }
             }
             What::Do { client, deed, pick } => self.act(usize::from(client), deed, pick),
-            What::Cut { client, hub_hears, client_hears } => {
+            What::Cut {
+                client,
+                hub_hears,
+                client_hears,
+            } => {
                 if let Some(link) = self.peers[usize::from(client)].link {
                     self.book.fault("a connection cut");
                     self.cut(link, hub_hears, client_hears);
@@ -289,7 +400,9 @@ impl World {
             }
             What::Kill { client, forget } => self.kill(usize::from(client), forget),
             What::Bye { client } => self.bye(usize::from(client)),
-            What::Steer { client, hub } => self.peers[usize::from(client)].steer = hub.map(|hub| hub_of(hub, hubs)),
+            What::Steer { client, hub } => {
+                self.peers[usize::from(client)].steer = hub.map(|hub| hub_of(hub, hubs))
+            }
             What::Crash { hub, ms } => {
                 let hub = hub_of(hub, hubs);
                 if self.nodes[hub].hub.is_some() {
@@ -319,10 +432,20 @@ impl World {
                 self.nodes[hub_of(hub, hubs)].cut_off_until = self.now + u64::from(ms) * MS;
             }
             What::LoseTail { pick, records } => {
-                let parts: Vec<_> = self.log.partitions().map(|(partition, _)| partition).collect();
-                let only = pick.filter(|_| !parts.is_empty()).map(|pick| parts[pick as usize % parts.len()]);
+                let parts: Vec<_> = self
+                    .log
+                    .partitions()
+                    .map(|(partition, _)| partition)
+                    .collect();
+                let only = pick
+                    .filter(|_| !parts.is_empty())
+                    .map(|pick| parts[pick as usize % parts.len()]);
                 self.book.fault("a lost tail");
-                if self.links.values().any(|link| link.flag != crate::net::Flag::No) {
+                if self
+                    .links
+                    .values()
+                    .any(|link| link.flag != crate::net::Flag::No)
+                {
                     self.book.saw("a lost tail while a reader was blocked");
                 }
                 self.log.lose(only, records.into());
@@ -337,7 +460,11 @@ impl World {
 
     /// The log's weather at this moment.
     pub(crate) fn weather(&self) -> Weather {
-        if self.calm || self.now >= self.weather_until { Weather::default() } else { self.weather }
+        if self.calm || self.now >= self.weather_until {
+            Weather::default()
+        } else {
+            self.weather
+        }
     }
 
     pub(crate) fn absorb(&mut self, partition: Partition) {
@@ -354,7 +481,9 @@ impl World {
 
     pub(crate) fn cut(&mut self, link: u32, hub_hears: Hears, client_hears: Hears) {
         let splits = 1_000;
-        let Some(found) = self.links.get_mut(&link).filter(|link| !link.broken) else { return };
+        let Some(found) = self.links.get_mut(&link).filter(|link| !link.broken) else {
+            return;
+        };
         // Something of what was on its way still arrives, often half a frame.
         let (mut up, mut down) = (Vec::new(), Vec::new());
         if found.rng.chance(500) && !found.up.is_empty() {
@@ -368,17 +497,24 @@ impl World {
             self.book.saw("bytes that arrived as the connection broke");
             self.hub_input(hub, Input::Received { conn, bytes: &up });
         }
-        if !down.is_empty() && self.links.get(&link).is_some_and(|link| link.client_open) && self.peers[client].life == life {
+        if !down.is_empty()
+            && self.links.get(&link).is_some_and(|link| link.client_open)
+            && self.peers[client].life == life
+        {
             self.client_received(client, &down);
         }
-        let Some(found) = self.links.get_mut(&link) else { return };
+        let Some(found) = self.links.get_mut(&link) else {
+            return;
+        };
         found.broken = true;
         found.up.clear();
         found.down.clear();
         match hub_hears {
             Hears::Now => self.soon(0, Happening::HubEnd(link)),
             Hears::Late(ms) => self.soon(u64::from(ms) * MS, Happening::HubEnd(link)),
-            Hears::Never => self.book.saw("a connection that is dead and looks alive to the hub"),
+            Hears::Never => self
+                .book
+                .saw("a connection that is dead and looks alive to the hub"),
         }
         match client_hears {
             Hears::Now => self.soon(0, Happening::ClientEnd(link)),
@@ -391,7 +527,13 @@ impl World {
 }
 
 /// The configuration of a hub in this world.
-pub(crate) fn config(shape: &Shape, secret: &ServerSecret, node: u64, seed: [u8; 32]) -> Config {
+pub(crate) fn config(
+    shape: &Shape,
+    secret: &ServerSecret,
+    node: u64,
+    seed: [u8; 32],
+    bug: Option<Bug>,
+) -> Config {
     let mut limits = Limits::default();
     let ms = |ms: u32| core::time::Duration::from_millis(ms.into());
     limits.message_bytes = 1_024;
@@ -405,6 +547,7 @@ pub(crate) fn config(shape: &Shape, secret: &ServerSecret, node: u64, seed: [u8;
     let mut config = Config::new(secret.clone(), node, seed);
     config.limits = limits;
     config.alone = shape.hubs == 1;
+    config.bug = bug;
     if !shape.lobby {
         config.lobby = None;
     }

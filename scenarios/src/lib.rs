@@ -75,6 +75,11 @@ pub fn unstamped(line: &str) -> &str {
     rest
 }
 
+/// The examples of the front page compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct FrontPage;
+
 /// Says loudly that a test cannot be done here, and fails where it has to be.
 #[allow(clippy::print_stderr, reason = "it is for whoever runs the tests")]
 pub fn skipped(why: &str) {

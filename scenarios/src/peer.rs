@@ -32,7 +32,9 @@ impl Peer {
     pub fn connect(address: &str) -> Self {
         let stream = TcpStream::connect(address).expect("the server listens");
         stream.set_read_timeout(Some(LIMIT)).expect("it can be set");
-        stream.set_write_timeout(Some(LIMIT)).expect("it can be set");
+        stream
+            .set_write_timeout(Some(LIMIT))
+            .expect("it can be set");
         Self {
             stream,
             decoder: Decoder::new(SERVER_FRAME_BYTES),

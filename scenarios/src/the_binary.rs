@@ -45,7 +45,10 @@ fn is_fresh(binary: &Path) -> bool {
     let mut sources = sources
         .split_whitespace()
         .map(|path| PathBuf::from(path.replace('\0', " ")))
-        .chain([workspace().join("Cargo.lock"), workspace().join("Cargo.toml")])
+        .chain([
+            workspace().join("Cargo.lock"),
+            workspace().join("Cargo.toml"),
+        ])
         .chain([workspace().join("chat-cli/Cargo.toml")]);
     sources.all(|source| modified(&source).is_some_and(|changed| changed <= made))
 }

@@ -266,7 +266,21 @@ impl Client {
                     (&job.command, &job.stage)
                     && let Some(room) = self.rooms.get_mut(room)
                 {
-                    room.rekey(key.0, committed.place.seq);
+                    // Of several beginnings the record tells which one came to be.
+                    if job.restarts == 0 {
+                        room.rekey(key.0, committed.place.seq);
+                    }
+                }
+                self.finish(lane, job, Ok(Outcome::Committed(committed)), out);
+            }
+            #[cfg(feature = "deliberate-bugs")]
+            Answer::Send(committed)
+                if self.config.bug == Some(crate::bugs::Bug::UseAnAcknowledgementAsCursor) =>
+            {
+                if let Command::Send { room, .. } = &job.command
+                    && let Some(room) = self.rooms.get_mut(room)
+                {
+                    room.cursor = committed.place;
                 }
                 self.finish(lane, job, Ok(Outcome::Committed(committed)), out);
             }
@@ -433,6 +447,15 @@ impl Client {
                 self.requests.pause(&job, until);
             }
             self.requests.hold(lane, until);
+            return self.requests.put_back(lane, job);
+        }
+        let proposed = matches!(job.stage, Stage::Proposed { .. });
+        if failure.code == ErrorCode::BadRequest && proposed && job.doubt && job.restarts < RESTARTS
+        {
+            // It is no repeat, so it was not done, and its registration died with the connection.
+            job.restarts += 1;
+            job.stage = Stage::Begin;
+            job.op = None;
             return self.requests.put_back(lane, job);
         }
         if let (Command::SetPassword { room, .. }, Stage::Proposed { key, .. }) =

@@ -38,6 +38,10 @@ pub struct ClientConfig {
     pub stretch: crate::password::Stretch,
     /// Seeds everything random: keys, nonces, jitter. 32 bytes from the system's generator.
     pub seed: [u8; 32],
+    /// A bug on purpose.
+    #[cfg(feature = "deliberate-bugs")]
+    #[doc(hidden)]
+    pub bug: Option<crate::bugs::Bug>,
 }
 
 impl ClientConfig {
@@ -51,6 +55,8 @@ impl ClientConfig {
             agent: concat!("chat-core/", env!("CARGO_PKG_VERSION")).to_owned(),
             stretch: crate::password::Stretch::default(),
             seed,
+            #[cfg(feature = "deliberate-bugs")]
+            bug: None,
         }
     }
 }

@@ -112,7 +112,10 @@ impl Job {
 
     /// Whether it is about to begin a password exchange. The server keeps the state of one for each connection.
     fn begins_exchange(&self) -> bool {
-        matches!(self.stage, Stage::Begin) && self.op.is_none() && self.password().is_some()
+        // One that is in doubt may have to begin anew.
+        let again = self.doubt && matches!(self.stage, Stage::Proposed { .. });
+        let first = matches!(self.stage, Stage::Begin) && self.op.is_none();
+        (first || again) && self.password().is_some()
     }
 
     pub(super) fn password(&self) -> Option<&crate::password::Password> {
@@ -336,7 +339,14 @@ impl Requests {
     /// their way still, of which the server knows nothing yet. They are not used again.
     pub(super) fn continues(&mut self, room: RoomId, last_txn: u64, earlier: bool) {
         let unknown = !self.rooms.contains_key(&room);
-        self.seen(room, if unknown && (earlier || last_txn > 1) { last_txn + WINDOW } else { last_txn });
+        self.seen(
+            room,
+            if unknown && last_txn > u64::from(!earlier) {
+                last_txn + WINDOW
+            } else {
+                last_txn
+            },
+        );
     }
 
     /// This number of a room is used.
@@ -355,7 +365,11 @@ impl Requests {
         let lost = last_txn < self.directory.known;
         self.directory.known = last_txn;
         // What an earlier life of the client still has on its way keeps its numbers.
-        let free = if self.directory.last == 0 && last_txn > 0 { last_txn + WINDOW } else { last_txn };
+        let free = if self.directory.last == 0 && last_txn > 0 {
+            last_txn + WINDOW
+        } else {
+            last_txn
+        };
         self.directory.last = self.directory.last.max(free);
         lost.then_some(last_txn)
     }

@@ -151,8 +151,13 @@ impl Client {
                 Then::Park
             }
             // It may be this very client that came in anew: by a hello of a connection that it has lost since.
-            Phase::Up if reason == CloseReason::Replaced && core::mem::take(&mut self.connection.ghost) => {
-                Then::Retry { not_before: Duration::ZERO }
+            Phase::Up
+                if reason == CloseReason::Replaced
+                    && core::mem::take(&mut self.connection.ghost) =>
+            {
+                Then::Retry {
+                    not_before: Duration::ZERO,
+                }
             }
             _ if closing.reconnect && self.connection.ever_welcomed => Then::Retry {
                 not_before: Duration::from_millis(closing.retry_after.unwrap_or(0).into()),

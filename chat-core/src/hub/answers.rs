@@ -6,6 +6,7 @@ use super::{
     io::{Output, Outputs},
 };
 use crate::{
+    bugs::Bug,
     id::{ConnId, RoomId},
     time::Now,
     wire::{
@@ -55,6 +56,9 @@ impl Hub {
         committed: Committed,
         out: &mut Outputs,
     ) {
+        if self.has(Bug::AnswerTwice) && origin.kind == 12 {
+            self.answer(origin, Answer::Topic(committed), out);
+        }
         let answer = match origin.kind {
             7 => Answer::Leave(committed),
             9 => Answer::Send(committed),
@@ -108,6 +112,9 @@ impl Hub {
         };
         let member = guest.member;
         let mut parked = guest.parked.remove(&room).unwrap_or_default();
+        if self.has(Bug::ForgetWhatWaitsForAJoin) {
+            return;
+        }
         while let Some(request) = parked.pop_front() {
             self.dispatch(now, conn, member, request, out);
             // Another join: the rest waits for that one.

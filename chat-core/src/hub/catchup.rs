@@ -12,6 +12,7 @@ use super::{
     session::{Lag, Lagging},
 };
 use crate::{
+    bugs::Bug,
     id::{ConnId, Partition, Place, RoomId, Seq},
     log::{LogUnavailable, Page, Query, ReadFrom},
     time::Now,
@@ -64,12 +65,17 @@ impl Hub {
             // It is told who is here when it is there.
             lagging.words = None;
         }
+        let at = if self.has(Bug::SkipOneOnResume) {
+            at.seq + 1
+        } else {
+            at.seq
+        };
         self.set_lag(
             conn,
             id,
             Lag {
                 announce: true,
-                ..Lag::after(at.seq)
+                ..Lag::after(at)
             },
         );
         self.catch_up(conn, out);
@@ -245,8 +251,12 @@ impl Hub {
         };
         if page.oldest > lag.next {
             // What it missed is not kept any more.
-            if lag.farewell.is_none() {
+            if lag.farewell.is_none() && !self.has(Bug::ForgetThatAReaderMissedWhatIsTrimmed) {
                 self.announce(id, conn, false, out);
+                if let Some(lagging) = self.lagging(conn) {
+                    // Begun anew, it is told who is here.
+                    lagging.words = None;
+                }
             }
             self.set_lag(
                 conn,
@@ -295,7 +305,9 @@ impl Hub {
             },
         );
         // The driver says when there is room for more; after the last piece none is needed.
-        let go_on = missed.is_empty() || !self.misses_something(conn);
+        let go_on = self.has(Bug::FillAnOutboxWithoutEnd)
+            || missed.is_empty()
+            || !self.misses_something(conn);
         if let Some(lagging) = self.lagging(conn) {
             lagging.drained = go_on;
         }

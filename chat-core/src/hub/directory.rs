@@ -10,6 +10,7 @@ use super::{
     session::Phase,
 };
 use crate::{
+    bugs::Bug,
     id::{ConnId, CredentialId, MemberId, Partition, RoomId},
     log::{LogUnavailable, Page},
     state::{
@@ -96,20 +97,24 @@ impl Hub {
         }
         let mut settled = Vec::new();
         let mut draft = Draft::default();
+        let early = self.has(Bug::FreeANickTooEarly);
         let (online, sessions, config) = (&self.online, &self.sessions, &self.config);
         let with = Surroundings {
             limits: &config.limits,
             node: config.node,
             alone: config.alone,
-            online: &|member| online.contains_key(&member),
+            online: &|member| !early && online.contains_key(&member),
         };
         let want = self.directory.batch(|state, seq, proposal: Proposal| {
             // Whoever has gone meanwhile takes no nick: it may have come in elsewhere.
-            if let Then::Welcome { conn, .. } = proposal.then
-                && sessions
+            let gone = match proposal.then {
+                Then::Welcome { conn, .. } => sessions
                     .get(conn)
-                    .is_none_or(|session| !matches!(session.phase, Phase::Greeting { .. }))
-            {
+                    .is_none_or(|session| !matches!(session.phase, Phase::Greeting { .. })),
+                Then::Named { origin } => sessions.guest(origin.conn).is_none(),
+                _ => false,
+            };
+            if gone {
                 return Judged::Settled;
             }
             match state.judge(
@@ -367,8 +372,21 @@ impl Hub {
                 origin,
                 room,
                 txn,
-                proved,
+                mut proved,
             } => {
+                if self.has(Bug::ApplyAStalePasswordProof) && proved.is_some() {
+                    proved = self.rooms.get(&room).and_then(|room| {
+                        Some(
+                            room.pipe
+                                .state
+                                .about
+                                .as_ref()?
+                                .password
+                                .as_ref()?
+                                .credential,
+                        )
+                    });
+                }
                 let then = rooms::Then::Answer { origin };
                 let proposal = rooms::Proposal {
                     author: member,

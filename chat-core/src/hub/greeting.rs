@@ -13,6 +13,7 @@ use super::{
     timers::Timer,
 };
 use crate::{
+    bugs::Bug,
     id::{ConnId, MemberId, RoomId},
     limits::Limits,
     nick::{Name, line},
@@ -258,7 +259,9 @@ impl Hub {
         if let Some(before) = self.online.remove(&member) {
             self.close(now, before, CloseReason::Replaced, "", out);
         }
-        if let Some(at) = self.grace.remove(&member) {
+        if !self.has(Bug::FreeANickTooEarly)
+            && let Some(at) = self.grace.remove(&member)
+        {
             self.timers.disarm(at, Timer::Grace(member));
         }
         if let Some(at) = self.expiry.remove(&member) {
@@ -448,6 +451,9 @@ impl Hub {
 
     /// Holds the nick of somebody who is not connected for the grace period.
     pub(super) fn hold(&mut self, now: Now, member: MemberId) {
+        if self.has(Bug::NeverFreeANick) {
+            return;
+        }
         let at = now.monotonic + self.config.limits.grace;
         if let Some(before) = self.grace.insert(member, at) {
             self.timers.disarm(before, Timer::Grace(member));
@@ -537,9 +543,15 @@ impl Hub {
             return self.arm_session(conn);
         }
         match session.phase {
-            Phase::Fresh { .. } | Phase::Greeting { .. } => {
-                self.close(now, conn, CloseReason::HandshakeTimeout, "", out)
-            }
+            Phase::Fresh { .. } => self.close(now, conn, CloseReason::HandshakeTimeout, "", out),
+            // That is not the client's fault: it shall come back.
+            Phase::Greeting { .. } => self.close(
+                now,
+                conn,
+                CloseReason::Resync,
+                "the log does not answer at present",
+                out,
+            ),
             Phase::Welcome => self.close(now, conn, CloseReason::Idle, "", out),
             Phase::Closing { reason, .. } => self.end(conn, reason, out),
             Phase::Ended => {}

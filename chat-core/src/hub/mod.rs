@@ -41,6 +41,7 @@ pub use self::{
     recipients::Recipients,
 };
 use crate::{
+    bugs::Bug,
     id::{ConnId, MemberId, Partition, Place, RoomId},
     limits::{LimitError, Limits},
     log::{AppendRefused, LogUnavailable, Page, Query},
@@ -70,6 +71,10 @@ pub struct Config {
     pub secret: ServerSecret,
     /// Seeds everything random. 32 bytes from the system's generator.
     pub seed: [u8; 32],
+    /// A bug on purpose.
+    #[cfg(feature = "deliberate-bugs")]
+    #[doc(hidden)]
+    pub bug: Option<Bug>,
 }
 
 impl Config {
@@ -84,6 +89,8 @@ impl Config {
             alone: true,
             secret,
             seed,
+            #[cfg(feature = "deliberate-bugs")]
+            bug: None,
         }
     }
 }
@@ -248,6 +255,14 @@ impl Hub {
         }
     }
 
+    /// Whether this bug was planted here; never, in earnest.
+    fn has(&self, bug: Bug) -> bool {
+        #[cfg(feature = "deliberate-bugs")]
+        return self.config.bug == Some(bug);
+        #[cfg(not(feature = "deliberate-bugs"))]
+        return matches!((bug, false), (_, true));
+    }
+
     fn committed(&mut self, now: Now, partition: Partition, head: Place, out: &mut Outputs) {
         match partition {
             Partition::Directory => {
@@ -295,6 +310,9 @@ impl Hub {
     }
 
     fn unknown(&mut self, now: Now, partition: Partition, out: &mut Outputs) {
+        if self.has(Bug::TreatUnknownAsFailed) {
+            return self.refused(now, partition, AppendRefused::Unavailable, out);
+        }
         match partition {
             Partition::Directory => {
                 self.directory.unknown();
@@ -390,7 +408,7 @@ impl Hub {
 
     /// Asks the log again in a while.
     fn retry(&mut self, now: Now, partition: Partition) {
-        if self.retries.insert(partition) {
+        if self.retries.insert(partition) && !self.has(Bug::NeverAskTheLogAgain) {
             self.timers.arm(
                 now.monotonic + core::time::Duration::from_secs(1),
                 Timer::Retry(partition),

@@ -15,6 +15,7 @@ use super::{
     timers::Timer,
 };
 use crate::{
+    bugs::Bug,
     id::{ConnId, MemberId, Partition, Place, RoomId, Seq},
     log::{LogUnavailable, Page},
     state::{
@@ -229,7 +230,24 @@ impl Hub {
         }
     }
 
-    pub(super) fn propose(&mut self, now: Now, id: RoomId, proposal: Proposal, out: &mut Outputs) {
+    pub(super) fn propose(
+        &mut self,
+        now: Now,
+        id: RoomId,
+        mut proposal: Proposal,
+        out: &mut Outputs,
+    ) {
+        if self.has(Bug::AcknowledgeBeforeCommit)
+            && let (Ask::Topic(_) | Ask::Send { .. }, Some(origin), Some(room)) =
+                (&proposal.ask, proposal.then.origin(), self.rooms.get(&id))
+        {
+            let place = Place {
+                seq: room.pipe.place.seq + 1,
+                ..room.pipe.place
+            };
+            proposal.then = Then::Nothing;
+            self.answer_committed(origin, Committed { place }, out);
+        }
         if let Some(room) = self.rooms.get_mut(&id) {
             room.pipe.propose(proposal);
             self.pump_room(now, id, out);
@@ -248,6 +266,10 @@ impl Hub {
             }
             return;
         }
+        let forgetful = self.has(Bug::DropTheDedupe);
+        let Some(room) = self.rooms.get_mut(&id) else {
+            return;
+        };
         let mut settled = Vec::new();
         let mut draft = Draft::default();
         let directory = &self.directory.state;
@@ -276,13 +298,8 @@ impl Hub {
                 unlisted.push((proposal.author, then));
                 return Judged::Settled;
             }
-            match state.judge(
-                &mut draft,
-                &with,
-                proposal.author,
-                proposal.txn,
-                &proposal.ask,
-            ) {
+            let known_as = if forgetful { 0 } else { proposal.txn };
+            match state.judge(&mut draft, &with, proposal.author, known_as, &proposal.ask) {
                 Verdict::Accept(bodies) => {
                     let record = |(seq, (member, body)): (Seq, (MemberId, RecordBody))| Record {
                         seq,
@@ -344,12 +361,19 @@ impl Hub {
         page: Result<Page, LogUnavailable>,
         out: &mut Outputs,
     ) {
+        let stubborn = self.has(Bug::KeepTheEpochAfterALostTail);
         let Some(room) = self.rooms.get_mut(&id) else {
             return;
         };
         let mut taken = Vec::new();
         let mut failed = Vec::new();
         let result = match page {
+            Ok(mut page) if stubborn && room.pipe.is_live() => {
+                page.head.epoch = room.pipe.place.epoch;
+                room.pipe
+                    .page(token, page, &mut taken)
+                    .map_err(|e| e.to_string())
+            }
             Ok(page) => room
                 .pipe
                 .page(token, page, &mut taken)
@@ -568,10 +592,6 @@ impl Hub {
         self.tell_operator(id, record, out);
         match &record.body {
             RecordBody::Created(created) if created.kind == RoomKind::Private => {
-                created
-                    .members
-                    .iter()
-                    .for_each(|person| self.count_here(id, person.member, true));
                 for person in &created.members {
                     self.arrived(now, id, person.clone(), record.seq, proposal, out);
                 }
@@ -585,6 +605,7 @@ impl Hub {
                     label: record.label.clone(),
                 };
                 self.arrived(now, id, person, record.seq, proposal, out);
+                self.renamed_before(now, id, record);
                 if proposal.is_some() {
                     self.expire_forgotten(id, record.member);
                     self.keep_listed(id, record.member);
@@ -646,6 +667,22 @@ impl Hub {
         }
     }
 
+    /// The record that somebody is a member tells the name of that moment. The directory may be ahead of it.
+    fn renamed_before(&mut self, now: Now, id: RoomId, record: &Record) {
+        let Some(room) = self
+            .rooms
+            .get_mut(&id)
+            .filter(|room| room.here.contains(&record.member))
+        else {
+            return;
+        };
+        let person = room.person(&self.directory.state, record.member);
+        if person.nick != record.nick {
+            room.gathered.renamed(record.nick.clone(), person);
+            self.arm_presence(now, id);
+        }
+    }
+
     /// Somebody is not a member from this record on.
     fn departed(
         &mut self,
@@ -668,7 +705,9 @@ impl Hub {
             epoch: self.rooms.get(&id).map_or(0, |room| room.pipe.place.epoch),
             seq: record.seq,
         };
-        if let Some(conn) = self.online.get(&member).copied() {
+        let deaf = self.has(Bug::DeliverToSomebodyJustKicked)
+            && matches!(record.body, RecordBody::Kicked(_));
+        if let Some(conn) = self.online.get(&member).copied().filter(|_| !deaf) {
             let origin = proposal
                 .filter(|_| member == record.member)
                 .and_then(|proposal| proposal.then.origin());

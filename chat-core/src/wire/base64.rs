@@ -8,7 +8,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// For fields of type [`Bytes`].
 pub(crate) fn serialize<S: Serializer>(bytes: &Bytes, s: S) -> Result<S::Ok, S::Error> {
-    if s.is_human_readable() { s.serialize_str(&STANDARD.encode(bytes)) } else { s.serialize_bytes(bytes) }
+    if s.is_human_readable() {
+        s.serialize_str(&STANDARD.encode(bytes))
+    } else {
+        s.serialize_bytes(bytes)
+    }
 }
 
 /// For fields of type [`Bytes`].
@@ -25,7 +29,10 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Bytes, D::E
     }
     if d.is_human_readable() {
         let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
-        STANDARD.decode(&*text).map(Bytes::from).map_err(de::Error::custom)
+        STANDARD
+            .decode(&*text)
+            .map(Bytes::from)
+            .map_err(de::Error::custom)
     } else {
         d.deserialize_bytes(Raw)
     }
@@ -35,7 +42,10 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Bytes, D::E
 pub(crate) mod array {
     use super::*;
 
-    pub(crate) fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], s: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer, const N: usize>(
+        bytes: &[u8; N],
+        s: S,
+    ) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeTuple;
         if s.is_human_readable() {
             return s.serialize_str(&STANDARD.encode(bytes));
@@ -45,7 +55,9 @@ pub(crate) mod array {
         tuple.end()
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(d: D) -> Result<[u8; N], D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
+        d: D,
+    ) -> Result<[u8; N], D::Error> {
         struct Tuple<const N: usize>;
         impl<'de, const N: usize> de::Visitor<'de> for Tuple<N> {
             type Value = [u8; N];
@@ -55,7 +67,9 @@ pub(crate) mod array {
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<[u8; N], A::Error> {
                 let mut bytes = [0; N];
                 for (i, b) in bytes.iter_mut().enumerate() {
-                    *b = seq.next_element()?.ok_or_else(|| de::Error::invalid_length(i, &self))?;
+                    *b = seq
+                        .next_element()?
+                        .ok_or_else(|| de::Error::invalid_length(i, &self))?;
                 }
                 Ok(bytes)
             }
@@ -63,7 +77,9 @@ pub(crate) mod array {
         if d.is_human_readable() {
             let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
             let bytes = STANDARD.decode(&*text).map_err(de::Error::custom)?;
-            bytes.try_into().map_err(|b: Vec<u8>| de::Error::invalid_length(b.len(), &Tuple::<N>))
+            bytes
+                .try_into()
+                .map_err(|b: Vec<u8>| de::Error::invalid_length(b.len(), &Tuple::<N>))
         } else {
             d.deserialize_tuple(N, Tuple)
         }

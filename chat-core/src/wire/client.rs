@@ -377,8 +377,17 @@ impl<'de> Deserialize<'de> for Request {
             #[serde(default)]
             body: RawBody,
         }
-        let Raw { id, txn, kind, body } = Raw::deserialize(d)?;
+        let Raw {
+            id,
+            txn,
+            kind,
+            body,
+        } = Raw::deserialize(d)?;
         json_safe::<D::Error>(id.max(txn))?;
-        Ok(Self { id, txn, op: body.decode(&kind) })
+        Ok(Self {
+            id,
+            txn,
+            op: body.decode(&kind),
+        })
     }
 }

@@ -157,7 +157,11 @@ pub struct Refusal {
 impl ErrorCode {
     /// A refusal for this reason.
     pub fn because(self, text: impl Into<String>) -> Refusal {
-        Refusal { code: self, retry_after: None, text: text.into() }
+        Refusal {
+            code: self,
+            retry_after: None,
+            text: text.into(),
+        }
     }
 }
 

@@ -28,7 +28,8 @@ impl Frame {
         let mut out = Vec::with_capacity(128);
         out.put_u32(0);
         write(&mut out);
-        let len = u32::try_from(out.len() - PREFIX).expect("a frame of 4 GiB is refused long before");
+        let len =
+            u32::try_from(out.len() - PREFIX).expect("a frame of 4 GiB is refused long before");
         out[..PREFIX].copy_from_slice(&len.to_be_bytes());
         Self(out.into())
     }
@@ -44,7 +45,10 @@ impl Frame {
     }
 
     /// Bytes of the body.
-    #[expect(clippy::len_without_is_empty, reason = "a frame is never empty: a body begins with its kind")]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "a frame is never empty: a body begins with its kind"
+    )]
     pub fn len(&self) -> usize {
         self.0.len() - PREFIX
     }
@@ -83,14 +87,21 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder that refuses bodies of more than `limit` bytes.
     pub fn new(limit: u32) -> Self {
-        Self { limit, partial: BytesMut::new() }
+        Self {
+            limit,
+            partial: BytesMut::new(),
+        }
     }
 
     /// Takes the next bytes and hands out every body that is complete now.
     ///
     /// # Errors
     /// A length above the limit, noticed as soon as its four bytes are there. The stream is of no use after that.
-    pub fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), FrameTooLarge> {
+    pub fn feed(
+        &mut self,
+        mut bytes: &[u8],
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<(), FrameTooLarge> {
         while let Some(step) = self.next(&mut bytes)? {
             each(&step);
         }
@@ -98,7 +109,10 @@ impl Decoder {
     }
 
     /// The next complete body in the bytes held and given, which are used up as far as needed.
-    pub(crate) fn next<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<Body<'a>>, FrameTooLarge> {
+    pub(crate) fn next<'a>(
+        &mut self,
+        bytes: &mut &'a [u8],
+    ) -> Result<Option<Body<'a>>, FrameTooLarge> {
         if self.partial.is_empty() {
             let Some(need) = self.need(bytes)? else {
                 self.partial.extend_from_slice(core::mem::take(bytes));
@@ -113,7 +127,9 @@ impl Decoder {
             return Ok(None);
         }
         while self.partial.len() < PREFIX {
-            let Some((first, rest)) = bytes.split_first() else { return Ok(None) };
+            let Some((first, rest)) = bytes.split_first() else {
+                return Ok(None);
+            };
             self.partial.put_u8(*first);
             *bytes = rest;
         }
@@ -129,10 +145,15 @@ impl Decoder {
 
     /// Bytes of the frame that begins here, once its length is there.
     fn need(&self, bytes: &[u8]) -> Result<Option<usize>, FrameTooLarge> {
-        let Some(prefix) = bytes.first_chunk::<PREFIX>() else { return Ok(None) };
+        let Some(prefix) = bytes.first_chunk::<PREFIX>() else {
+            return Ok(None);
+        };
         let announced = u32::from_be_bytes(*prefix);
         if announced > self.limit {
-            return Err(FrameTooLarge { announced, allowed: self.limit });
+            return Err(FrameTooLarge {
+                announced,
+                allowed: self.limit,
+            });
         }
         Ok(Some(PREFIX + announced as usize))
     }

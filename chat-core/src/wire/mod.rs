@@ -81,20 +81,31 @@ impl Form {
     pub fn decode<T: Tagged>(self, body: &[u8]) -> Result<T, DecodeError> {
         let (kind, message) = match self {
             Self::Postcard => {
-                let (kind, rest) = postcard::take_from_bytes::<u16>(body).map_err(|_| DecodeError::NoKind)?;
+                let (kind, rest) =
+                    postcard::take_from_bytes::<u16>(body).map_err(|_| DecodeError::NoKind)?;
                 (kind, T::read_postcard(kind, rest)?)
             }
             Self::Json => {
-                let value = serde_json::from_slice(body).map_err(|e| DecodeError::NotJson(e.to_string()))?;
-                let Value::Object(mut object) = value else { return Err(DecodeError::NotJson("not an object".to_owned())) };
+                let value = serde_json::from_slice(body)
+                    .map_err(|e| DecodeError::NotJson(e.to_string()))?;
+                let Value::Object(mut object) = value else {
+                    return Err(DecodeError::NotJson("not an object".to_owned()));
+                };
                 let kind = match object.remove("type") {
                     Some(Value::String(name)) => T::number(&name),
-                    Some(Value::Number(n)) => n.as_u64().and_then(|n| u16::try_from(n).ok()).ok_or(DecodeError::NoKind)?,
+                    Some(Value::Number(n)) => n
+                        .as_u64()
+                        .and_then(|n| u16::try_from(n).ok())
+                        .ok_or(DecodeError::NoKind)?,
                     _ => return Err(DecodeError::NoKind),
                 };
                 (kind, T::read_json(kind, Value::Object(object))?)
             }
         };
-        if T::name(kind).is_none() { Err(DecodeError::UnknownKind(kind)) } else { Ok(message) }
+        if T::name(kind).is_none() {
+            Err(DecodeError::UnknownKind(kind))
+        } else {
+            Ok(message)
+        }
     }
 }

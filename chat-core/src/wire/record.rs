@@ -312,9 +312,26 @@ impl<'de> Deserialize<'de> for Record {
             kind: Kind<RecordBody>,
             body: RawBody,
         }
-        let Raw { seq, time, member, nick, label, txn, kind, body } = Raw::deserialize(d)?;
+        let Raw {
+            seq,
+            time,
+            member,
+            nick,
+            label,
+            txn,
+            kind,
+            body,
+        } = Raw::deserialize(d)?;
         json_safe::<D::Error>(seq.max(time.0).max(txn))?;
-        Ok(Self { seq, time, member, nick, label, txn, body: body.decode(&kind) })
+        Ok(Self {
+            seq,
+            time,
+            member,
+            nick,
+            label,
+            txn,
+            body: body.decode(&kind),
+        })
     }
 }
 

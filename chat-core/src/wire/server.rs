@@ -410,10 +410,12 @@ impl<'de> Deserialize<'de> for Done {
             body: RawBody,
         }
         let Raw { id, kind, body } = Raw::deserialize(d)?;
-        Ok(Self { id, answer: body.decode(&kind) })
+        Ok(Self {
+            id,
+            answer: body.decode(&kind),
+        })
     }
 }
-
 
 impl ServerMessage {
     /// The number of `records`, for those who put the frame together from stored records.

@@ -108,7 +108,9 @@ pub(crate) fn extend<T: Serialize>(body: &T, out: &mut Vec<u8>) {
 }
 
 pub(crate) fn take<T: de::DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
-    postcard::take_from_bytes(body).map(|(body, _rest)| body).map_err(|e| BodyError(e.to_string()))
+    postcard::take_from_bytes(body)
+        .map(|(body, _rest)| body)
+        .map_err(|e| BodyError(e.to_string()))
 }
 
 pub(crate) fn json<T: Serialize>(body: &T) -> serde_json::Value {
@@ -213,7 +215,10 @@ impl RawBody {
 }
 
 /// The two fields of a tagged body inside a struct's serialization.
-pub(crate) fn serialize_fields<S: ser::SerializeStruct, T: Tagged>(s: &mut S, value: &T) -> Result<(), S::Error> {
+pub(crate) fn serialize_fields<S: ser::SerializeStruct, T: Tagged>(
+    s: &mut S,
+    value: &T,
+) -> Result<(), S::Error> {
     s.serialize_field("kind", &Kind::<T>(value.kind(), core::marker::PhantomData))?;
     s.serialize_field("body", &Body(value))
 }

@@ -1,0 +1,49 @@
+//! Bugs on purpose, by which the simulator is tried. Only with the feature `deliberate-bugs`, and then only for a hub or
+//! a client that is given one when it is made.
+
+/// A bug to be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    not(feature = "deliberate-bugs"),
+    allow(dead_code, unreachable_pub, reason = "nobody can plant one")
+)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Bug {
+    DropTheDedupe,
+    AcknowledgeBeforeCommit,
+    FreeANickTooEarly,
+    NeverFreeANick,
+    SkipOneOnResume,
+    TreatUnknownAsFailed,
+    KeepTheEpochAfterALostTail,
+    UseAnAcknowledgementAsCursor,
+    ForgetThatAReaderMissedWhatIsTrimmed,
+    DeliverToSomebodyJustKicked,
+    AnswerTwice,
+    FillAnOutboxWithoutEnd,
+    ApplyAStalePasswordProof,
+    ForgetWhatWaitsForAJoin,
+    NeverAskTheLogAgain,
+}
+
+#[cfg(feature = "deliberate-bugs")]
+impl Bug {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::DropTheDedupe,
+        Self::AcknowledgeBeforeCommit,
+        Self::FreeANickTooEarly,
+        Self::NeverFreeANick,
+        Self::SkipOneOnResume,
+        Self::TreatUnknownAsFailed,
+        Self::KeepTheEpochAfterALostTail,
+        Self::UseAnAcknowledgementAsCursor,
+        Self::ForgetThatAReaderMissedWhatIsTrimmed,
+        Self::DeliverToSomebodyJustKicked,
+        Self::AnswerTwice,
+        Self::FillAnOutboxWithoutEnd,
+        Self::ApplyAStalePasswordProof,
+        Self::ForgetWhatWaitsForAJoin,
+        Self::NeverAskTheLogAgain,
+    ];
+}

@@ -1,0 +1,132 @@
+//! Some thousands of schedules, and the plans that once broke a promise.
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+
+use chat_sim::{Plan, Report, run};
+
+/// Schedules of one test run.
+const SCHEDULES: u64 = 1_000;
+
+/// States that these schedules must have met, each at least once.
+const MET: &[&str] = &[
+    "a blocked reader went on",
+    "a client began a room afresh",
+    "a client came back",
+    "a client came back on another hub",
+    "a command whose end is unknown",
+    "a connection that is dead and looks alive to the hub",
+    "a goodbye",
+    "a hello refused",
+    "a hub in trouble with the log",
+    "a lost tail while a reader was blocked",
+    "a message that does not open for want of a key",
+    "a password changed",
+    "a presented place that is gone",
+    "a presented place that is trimmed",
+    "a reader was blocked",
+    "a returning reader was blocked",
+    "a room resumed with something missed",
+    "a room taken away",
+    "a room told anew to somebody in it",
+    "a room was put away",
+    "a snapshot",
+    "a trimmed log",
+    "an append that came second",
+    "bytes that arrived as the connection broke",
+];
+
+/// Faults that they must have had.
+const BROKEN: &[&str] = &[
+    "a client crashed",
+    "a connection cut",
+    "a failed read",
+    "a hub crashed",
+    "a hub cut off from the log",
+    "a hub restarted politely",
+    "a lost tail",
+    "a reader that stops",
+    "a wall clock jumped",
+    "an append refused",
+    "an unknown append that was not written",
+    "an unknown append that was written",
+    "an unknown append that was written later",
+    "news lost",
+    "news with a gap",
+];
+
+#[test]
+fn every_promise_is_kept_and_every_state_is_met() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let (next, sum) = (
+        AtomicU64::new(0),
+        Mutex::new((Report::default(), Vec::new())),
+    );
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= SCHEDULES {
+                        break;
+                    }
+                    let report = run(&Plan::of(seed), false);
+                    let mut sum = sum.lock().expect("no thread panics");
+                    sum.0.add(&report);
+                    sum.1.extend(report.broken.map(|broken| format!("seed {seed}: {broken}; replay: cargo run --release -p chat-sim -- --seed {seed} --replay --shrink")));
+                }
+            });
+        }
+    });
+    let (sum, broken) = sum.into_inner().expect("no thread panics");
+    assert_eq!(broken, Vec::<String>::new());
+    for state in MET {
+        assert!(sum.states.contains_key(state), "never met: {state}");
+    }
+    for fault in BROKEN {
+        assert!(sum.faults.contains_key(fault), "never happened: {fault}");
+    }
+}
+
+#[test]
+fn one_seed_is_one_run() {
+    for seed in [1, 2, 3, 40, 500] {
+        let (one, two) = (run(&Plan::of(seed), false), run(&Plan::of(seed), true));
+        assert_eq!(
+            (one.digest, one.steps, &one.checks),
+            (two.digest, two.steps, &two.checks),
+            "tracing changes nothing"
+        );
+        assert!(!two.trace.is_empty());
+    }
+    assert_ne!(
+        run(&Plan::of(1), false).digest,
+        run(&Plan::of(2), false).digest
+    );
+}
+
+#[test]
+fn a_plan_is_read_as_it_was_written() {
+    let plan = Plan::of(11);
+    let text = serde_json::to_string(&plan).expect("a plan is plain data");
+    assert_eq!(
+        serde_json::from_str::<Plan>(&text).expect("its own form"),
+        plan
+    );
+}
+
+#[test]
+fn what_broke_a_promise_once_does_not_again() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/regressions");
+    let mut count = 0;
+    for file in std::fs::read_dir(folder).expect("the folder is there") {
+        let path = file.expect("it can be read").path();
+        let plan: Plan =
+            serde_json::from_slice(&std::fs::read(&path).expect("it can be read")).expect("a plan");
+        assert_eq!(run(&plan, false).broken, None, "{}", path.display());
+        count += 1;
+    }
+    assert!(count > 0);
+}
