@@ -593,6 +593,9 @@ impl Hub {
         match &record.body {
             RecordBody::Created(created) if created.kind == RoomKind::Private => {
                 for person in &created.members {
+                    self.count_here(id, person.member, true);
+                }
+                for person in &created.members {
                     self.arrived(now, id, person.clone(), record.seq, proposal, out);
                 }
             }
