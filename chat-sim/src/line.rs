@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_core::{
-    id::{MemberId, Partition, Place, RoomId},
+    id::{CredentialId, MemberId, Partition, Place, RoomId},
     wire::{
         ClientMessage, Record, ServerMessage, Tagged,
         client::Op,
@@ -34,6 +34,8 @@ struct Asked {
     txn: u64,
     room: Option<RoomId>,
     content: Option<Content>,
+    /// Of a join, the registration whose password was proved.
+    proof: Option<CredentialId>,
 }
 
 impl Line {
@@ -85,11 +87,16 @@ impl Line {
                     Op::History(on) => (Some(on.room), None),
                     _ => (None, None),
                 };
+                let proof = match &request.op {
+                    Op::Join(join) => join.proof.as_ref().map(|proof| proof.credential),
+                    _ => None,
+                };
                 let asked = Asked {
                     kind: request.op.kind(),
                     txn: request.txn,
                     room,
                     content,
+                    proof,
                 };
                 let new = self.pending.insert(request.id, asked).is_none();
                 book.check("a request's id is its own", new, || {
@@ -319,6 +326,20 @@ impl Line {
         match answer {
             Answer::Join(view) | Answer::Create(view) | Answer::Direct(view) => {
                 self.look(view, truth, book);
+                if asked.kind == 6 && view.place.seq == view.since {
+                    let in_force = truth
+                        .room(view.room, view.place.epoch)
+                        .and_then(|room| room.credential_before(view.since));
+                    // Who was in already needs none.
+                    let proved =
+                        asked.proof.is_none() || in_force.is_none() || asked.proof == in_force;
+                    book.check("who joins has proved the password in force", proved, || {
+                        format!(
+                            "{me} joined {} by {:?} where {in_force:?}",
+                            view.room, asked.proof
+                        )
+                    });
+                }
                 self.rooms.entry(view.room).or_insert(view.place);
             }
             Answer::History(page) => {
@@ -358,15 +379,15 @@ impl Line {
                         "{me}: {asked:?} is acknowledged at {place:?} of {room}, where {stands:?}"
                     )
                 });
-                if asked.kind == 7 {
-                    if let Some(at) = self.rooms.remove(&room) {
-                        let trimmed = log.oldest(Partition::Room(room)) > at.seq + 1;
-                        book.check(
-                            "the answer to a leave comes after the records",
-                            at == place || trimmed,
-                            || format!("{me} is at {at:?} of {room} and left at {place:?}"),
-                        );
-                    }
+                if asked.kind == 7
+                    && let Some(at) = self.rooms.remove(&room)
+                {
+                    let trimmed = log.oldest(Partition::Room(room)) > at.seq + 1;
+                    book.check(
+                        "the answer to a leave comes after the records",
+                        at == place || trimmed,
+                        || format!("{me} is at {at:?} of {room} and left at {place:?}"),
+                    );
                 }
             }
             Answer::Role(done)

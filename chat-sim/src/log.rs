@@ -182,8 +182,8 @@ impl Log {
             .filter(|(partition, _)| only.is_none_or(|only| only == **partition));
         for (_, kept) in losers {
             // What stands in a snapshot that may have let records go is not lost with the tail.
-            let safe = if kept.oldest > 1 { kept.oldest - 1 } else { 0 };
-            let rest = kept.head().seq.saturating_sub(records).max(safe.max(0));
+            let safe = kept.oldest.saturating_sub(1);
+            let rest = kept.head().seq.saturating_sub(records).max(safe);
             let rest = match &kept.snapshot {
                 Some((seq, _)) if *seq > rest && kept.oldest > 1 => *seq,
                 _ => rest,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_core::{
-    id::{MemberId, Partition, RoomId, Seq},
+    id::{CredentialId, MemberId, Partition, RoomId, Seq},
     nick::NameKey,
     roles::{Action, Role, may},
     time::Wall,
@@ -45,6 +45,8 @@ pub(crate) struct Room {
     blocking: BTreeSet<MemberId>,
     done: BTreeSet<(MemberId, u64)>,
     said: BTreeSet<String>,
+    /// The registrations of the password, each from its record on.
+    credentials: Vec<(Seq, CredentialId)>,
 }
 
 /// The directory.
@@ -211,6 +213,15 @@ impl Room {
         self.roles.keys().copied()
     }
 
+    /// The registration in force just before a record.
+    pub(crate) fn credential_before(&self, seq: Seq) -> Option<CredentialId> {
+        self.credentials
+            .iter()
+            .rev()
+            .find(|(since, _)| *since < seq)
+            .map(|(_, credential)| *credential)
+    }
+
     pub(crate) fn has_said(&self, text: &str) -> bool {
         self.said.contains(text)
     }
@@ -274,6 +285,12 @@ impl Room {
                 self.history = created.history;
                 self.presence = created.presence;
                 self.cipher = created.cipher;
+                self.credentials.extend(
+                    created
+                        .password
+                        .iter()
+                        .map(|password| (seq, password.credential)),
+                );
                 match created.kind {
                     RoomKind::Lobby => {}
                     RoomKind::Group => self.enter(id, member, Role::Owner, seq, book),
@@ -349,7 +366,10 @@ impl Room {
                 allowed(Action::Mute, Some(target.target));
                 self.muted.remove(&target.target);
             }
-            RecordBody::Password(_) => allowed(Action::Password, None),
+            RecordBody::Password(change) => {
+                allowed(Action::Password, None);
+                self.credentials.push((seq, change.password.credential));
+            }
             RecordBody::Blocked(blocked) => {
                 if blocked.blocked {
                     self.blocking.insert(member);

@@ -34,7 +34,7 @@ impl World {
             let Some(found) = self.links.get(&link) else {
                 continue;
             };
-            if found.broken || !self.peers[found.client].link.is_some_and(|own| own == link) {
+            if found.broken || self.peers[found.client].link.is_none_or(|own| own != link) {
                 self.cut(link, Hears::Now, Hears::Now);
                 self.soon(0, Happening::HubEnd(link));
                 self.soon(0, Happening::ClientEnd(link));

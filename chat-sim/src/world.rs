@@ -31,6 +31,9 @@ pub(crate) const SECOND: u64 = 1_000 * MS;
 /// The wall clock at the beginning.
 const EPOCH: u64 = 1_700_000_000_000;
 
+/// Things that may happen at one moment.
+const AT_ONCE: u32 = 50_000;
+
 /// Something that will happen.
 #[derive(Debug)]
 pub(crate) enum Happening {
@@ -190,12 +193,18 @@ impl World {
 
     /// Plays on until all is over or a promise is broken.
     pub(crate) fn play(&mut self) {
+        let mut at_once = 0;
         while !self.done && self.book.broken.is_none() {
             let Some(((at, _, _), happening)) = self.queue.pop_first() else {
                 break;
             };
+            at_once = if at > self.now { 0 } else { at_once + 1 };
             self.now = self.now.max(at);
             self.book.now = self.now;
+            self.book
+                .check("nothing goes round in circles", at_once < AT_ONCE, || {
+                    format!("{happening:?}")
+                });
             self.steps += 1;
             self.book.mix(at);
             self.happen(happening);

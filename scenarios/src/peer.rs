@@ -47,7 +47,7 @@ impl Peer {
     pub fn welcomed(address: &str, nick: &str) -> (Self, Welcome) {
         let mut peer = Self::connect(address);
         peer.say(&ClientMessage::Hello(hello(nick)));
-        let welcome = match peer.next() {
+        let welcome = match peer.hear() {
             Some(ServerMessage::Welcome(welcome)) => welcome,
             other => panic!("not welcome: {other:?}"),
         };
@@ -77,7 +77,7 @@ impl Peer {
     pub fn answer(&mut self, txn: u64, op: Op) -> Result<Answer, ErrorCode> {
         let id = self.ask(txn, op);
         loop {
-            match self.next() {
+            match self.hear() {
                 Some(ServerMessage::Ok(done)) if done.id == id => return Ok(done.answer),
                 Some(ServerMessage::Error(failure)) if failure.id == id => return Err(failure.code),
                 Some(_) => {}
@@ -87,7 +87,7 @@ impl Peer {
     }
 
     /// The next message; none when the connection has ended.
-    pub fn next(&mut self) -> Option<ServerMessage> {
+    pub fn hear(&mut self) -> Option<ServerMessage> {
         let mut buffer = vec![0; 65_536];
         while self.messages.is_empty() {
             let read = match self.stream.read(&mut buffer) {
@@ -109,7 +109,7 @@ impl Peer {
     /// Reads until the server says that the connection ends, does not answer, and reads to the end.
     pub fn closing(&mut self) -> Closing {
         loop {
-            match self.next() {
+            match self.hear() {
                 Some(ServerMessage::Closing(closing)) => return closing,
                 Some(_) => {}
                 None => panic!("the connection ended without a word"),
@@ -121,7 +121,7 @@ impl Peer {
     pub fn end(mut self) -> CloseReason {
         let reason = self.closing().reason;
         self.say(&ClientMessage::Closed(Default::default()));
-        assert_eq!(self.next(), None, "nothing comes after `closing`");
+        assert_eq!(self.hear(), None, "nothing comes after `closing`");
         reason
     }
 

@@ -4,13 +4,24 @@ use std::process::Command;
 
 use rexpect::session::{PtySession, spawn_command};
 
-use crate::{LIMIT, the_binary};
+use crate::{LIMIT, skipped, the_binary};
 
 /// A client in a pseudo-terminal. It is ended when this is dropped.
 #[expect(missing_debug_implementations, reason = "the session has none")]
 pub struct Terminal(PtySession);
 
 impl Terminal {
+    /// Whether there are pseudo-terminals here; if not, says that the test is skipped.
+    pub fn is_possible() -> bool {
+        match std::fs::File::open("/dev/ptmx") {
+            Ok(_) => true,
+            Err(error) => {
+                skipped(&format!("there are no pseudo-terminals here: {error}"));
+                false
+            }
+        }
+    }
+
     /// Starts `chat-cli chat` with these words as further arguments.
     pub fn start(args: &[&str]) -> Self {
         let mut command = Command::new(the_binary::path());
@@ -26,8 +37,10 @@ impl Terminal {
 
     /// Waits until this is on the screen; what came before it.
     pub fn until(&mut self, text: &str) -> String {
+        // The session takes each byte for a letter.
+        let bytes: String = text.bytes().map(char::from).collect();
         self.0
-            .exp_string(text)
+            .exp_string(&bytes)
             .unwrap_or_else(|error| panic!("no {text:?}: {error}"))
     }
 

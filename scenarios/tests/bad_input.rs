@@ -207,7 +207,7 @@ fn names_that_cannot_be_may_be_tried_again_but_not_for_ever() {
         let mut again = hello("Mallory");
         again.nick = nick.to_owned();
         peer.say(&ClientMessage::Hello(again));
-        match peer.next() {
+        match peer.hear() {
             Some(ServerMessage::Error(failure)) => {
                 assert_eq!((failure.id, failure.code), (0, code), "{nick:?}");
             }
@@ -329,7 +329,7 @@ fn a_flood_is_refused_and_then_ended() {
     peer.bytes(&list.prefixed().repeat(2_000));
     let mut refused = 0;
     let closing = loop {
-        match peer.next() {
+        match peer.hear() {
             Some(ServerMessage::Error(failure)) => {
                 assert_eq!(failure.code, ErrorCode::RateLimited);
                 assert!(failure.temporary && failure.retry_after.is_some());
@@ -408,7 +408,7 @@ fn a_slow_reader_misses_nothing_and_delays_nobody() {
     // Now it reads.
     let mut next = 0;
     while next < LINES {
-        match slow.next() {
+        match slow.hear() {
             Some(ServerMessage::Records(records)) => {
                 for record in records.records {
                     let chat_core::wire::record::RecordBody::Message(message) = record.body else {

@@ -17,8 +17,9 @@ use scenarios::{Peer, Program, unstamped};
 fn c1_a_bad_address_or_port_gets_a_clear_message() {
     for args in [
         &["serve", "--tcp", "nowhere"][..],
-        &["serve", "--tcp", "127.0.0.1"],
+        &["serve", "--tcp", "127.0.0.1:"],
         &["serve", "--tcp", "127.0.0.1:port"],
+        &["serve", "--tcp", "65536"],
         &["serve", "--tcp", "127.0.0.1:65536"],
         &["serve", "--tcp", "300.0.0.1:7037"],
         &["serve", "--tcp", "[::1:7037"],
@@ -66,15 +67,18 @@ fn c4_join_and_leave_are_messages_of_the_protocol() {
     let joined = gianni.answer(1, Op::Join(Join { room, proof: None }));
     assert!(matches!(joined, Ok(Answer::Join(_))), "{joined:?}");
     anna.until("Gianni joined");
+    // What happens from now on comes to both.
+    anna.say("ciao");
     let record = loop {
-        match gianni.next() {
+        match gianni.hear() {
             Some(ServerMessage::Records(mut records)) => break records.records.remove(0),
             Some(_) => {}
             None => panic!("the connection ended"),
         }
     };
-    assert_eq!(record.member, welcome.member);
-    assert!(matches!(record.body, RecordBody::Joined(_)));
+    assert_eq!(record.nick, "Anna");
+    assert_ne!(record.member, welcome.member);
+    assert!(matches!(record.body, RecordBody::Message(_)));
     let room = RoomId::LOBBY;
     let left = gianni.answer(2, Op::Leave(InRoom { room }));
     assert!(matches!(left, Ok(Answer::Leave(_))), "{left:?}");
@@ -103,7 +107,8 @@ fn c4_closing_is_a_handshake_which_the_server_waits_for() {
     // It waits, for an hour if need be, for the other.
     assert!(server.runs());
     gianni.say(&ClientMessage::Closed(Empty {}));
-    assert_eq!(gianni.next(), None);
+    assert_eq!(gianni.hear(), None);
+    gianni.leave();
     let ended = server.ended();
     assert_eq!(ended.code, Some(0));
     assert_eq!(unstamped(ended.out.last().unwrap()), "ended");
@@ -120,7 +125,7 @@ fn c4_who_does_not_confirm_is_not_waited_for_long() {
     server.signal(Signal::Interrupt);
     silent.closing();
     assert_eq!(server.ended().code, Some(0));
-    assert_eq!(silent.next(), None);
+    assert_eq!(silent.hear(), None);
 }
 
 #[test]

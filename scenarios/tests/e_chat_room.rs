@@ -5,6 +5,9 @@ use scenarios::{Program, untimed};
 #[cfg(unix)]
 #[test]
 fn e1_the_nickname_is_asked_for() {
+    if !scenarios::Terminal::is_possible() {
+        return;
+    }
     let (_server, address) = Program::server(&[]);
     let mut rui = Program::in_lobby(&address, "Rui", &[]);
     let mut ines = scenarios::Terminal::start(&[&address]);

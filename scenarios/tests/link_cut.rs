@@ -162,13 +162,20 @@ fn a_cut_that_outlasts_the_grace_period_is_noticed_and_still_loses_nothing() {
 
 #[test]
 fn whose_place_is_no_longer_kept_is_told_that_something_is_missing() {
-    let (_server, link, mut ada, mut berl) = two_people(&["--history", "4"]);
+    // What is no longer kept goes at the next snapshot, which comes after some hundred records.
+    const LINES: usize = 1_000;
+    let folder = Folder::new();
+    let config = folder.file(
+        "chat.toml",
+        "history = 4\n[limits]\nsend_rate = { burst = 10000, per_second = 10000 }",
+    );
+    let (_server, link, mut ada, mut berl) = two_people(&["--config", &config]);
     link.cut();
     ada.until("not connected");
-    for number in 0..10 {
+    for number in 1..=LINES {
         berl.say(&format!("line {number}"));
     }
-    berl.until("line 9");
+    berl.until(&format!("line {LINES}"));
     link.restore();
     ada.until("what was said meanwhile may be missing here");
     berl.say("go on");

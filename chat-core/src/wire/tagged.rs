@@ -22,7 +22,7 @@ pub struct Unknown {
 #[error("{0}")]
 pub struct BodyError(pub String);
 
-/// One of the numbered lists declared with [`numbered!`].
+/// One of the numbered lists of bodies that make up the wire.
 pub trait Tagged: Sized {
     /// A body that could not be read.
     fn unknown(unknown: Unknown) -> Self;
