@@ -887,6 +887,8 @@ impl Model {
                     None if self.lost && *room != RoomId::LOBBY => {}
                     // Its private conversations, and groups that had no number when it was forgotten.
                     None if person.forgotten && (self.lost || *room != RoomId::LOBBY) => {}
+                    // Somebody who changes hubs while one of them cannot read is told of a room only when it is there again.
+                    None if self.worlds.len() > 1 => {}
                     // A group that was refused its number.
                     None if !self.rooms.contains(room) && !self.private.contains(room) => {}
                     None => assert!(!is_in, "{who} is a member of {room} and does not know"),

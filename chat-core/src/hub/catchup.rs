@@ -35,11 +35,17 @@ impl Hub {
             }
             return;
         };
+        let attached = self
+            .sessions
+            .guest(conn)
+            .and_then(|guest| guest.rooms.get(&room));
+        let since = attached.map_or(0, |attached| attached.since);
         let Some(lagging) = self.lagging(conn) else {
             return;
         };
         if let Some(lag) = lagging.rooms.get_mut(&room) {
-            lag.next = lag.next.min(place.seq);
+            // What was skipped before it came in again is nothing it misses.
+            lag.next = lag.next.min(place.seq.max(since + 1));
         }
     }
 
@@ -83,9 +89,61 @@ impl Hub {
 
     /// Whatever a lagging connection missed in a room, it is told of the room anew.
     pub(super) fn forget_lag(&mut self, id: RoomId, conn: ConnId, seq: Seq) {
+        if let Some(attached) = self
+            .sessions
+            .guest_mut(conn)
+            .and_then(|guest| guest.rooms.get_mut(&id))
+        {
+            attached.since = seq;
+        }
         if let Some(lagging) = self.lagging(conn) {
             lagging.rooms.insert(id, Lag::after(seq));
             lagging.reading = lagging.reading.filter(|(_, room)| *room != id);
+        }
+    }
+
+    /// Answers a leave that was done before: not before the first one.
+    pub(super) fn answer_leave_again(
+        &mut self,
+        id: RoomId,
+        origin: Origin,
+        committed: Committed,
+        out: &mut Outputs,
+    ) {
+        if let Some(lagging) = self.lagging(origin.conn)
+            && lagging
+                .rooms
+                .get(&id)
+                .is_some_and(|lag| lag.farewell.is_some())
+        {
+            return lagging.repeats.push((id, origin, committed));
+        }
+        self.answer_committed(origin, committed, out);
+    }
+
+    /// Answers a leave, and whoever asked for it again meanwhile.
+    pub(super) fn answer_leaves(
+        &mut self,
+        id: RoomId,
+        conn: ConnId,
+        first: Option<(Origin, Committed)>,
+        out: &mut Outputs,
+    ) {
+        let repeats = self
+            .lagging(conn)
+            .map(|lagging| std::mem::take(&mut lagging.repeats))
+            .unwrap_or_default();
+        let (here, elsewhere) = repeats
+            .into_iter()
+            .partition::<Vec<_>, _>(|(room, ..)| *room == id);
+        if let Some(lagging) = self.lagging(conn) {
+            lagging.repeats = elsewhere;
+        }
+        let repeats = here
+            .into_iter()
+            .map(|(_, origin, committed)| (origin, committed));
+        for (origin, committed) in first.into_iter().chain(repeats) {
+            self.answer_committed(origin, committed, out);
         }
     }
 
@@ -171,9 +229,7 @@ impl Hub {
             if let Some(lagging) = self.lagging(conn) {
                 lagging.rooms.remove(&id);
             }
-            if let Some((origin, committed)) = answer {
-                self.answer_committed(origin, committed, out);
-            }
+            self.answer_leaves(id, conn, answer, out);
         }
         let Some(guest) = self.sessions.guest_mut(conn) else {
             return;
@@ -350,6 +406,7 @@ impl Hub {
             reading: None,
             drained: false,
             words: Some(self.words),
+            repeats: Vec::new(),
         });
     }
 

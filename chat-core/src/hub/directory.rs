@@ -371,7 +371,13 @@ impl Hub {
             then,
         } = proposal;
         match then {
-            Then::Nothing => {}
+            Then::Nothing => {
+                if let Ask::Keep(room) = ask {
+                    // It may have been forgotten just before.
+                    self.expire_forgotten(room, member);
+                    self.pump_room(now, room, out);
+                }
+            }
             Then::Welcome {
                 conn,
                 agent,

@@ -611,7 +611,17 @@ impl Hub {
                 self.renamed_before(now, id, record);
                 if proposal.is_some() {
                     self.expire_forgotten(id, record.member);
-                    self.keep_listed(id, record.member);
+                    if self.directory.is_idle() {
+                        self.keep_listed(id, record.member);
+                    } else {
+                        // An exit may be on its way: looked at when that is done, even if the room is put away by then.
+                        self.directory.propose(directory::Proposal {
+                            member: record.member,
+                            txn: 0,
+                            ask: state::directory::Ask::Keep(id),
+                            then: directory::Then::Nothing,
+                        });
+                    }
                     self.pump_directory(now, out);
                 }
             }
@@ -729,10 +739,11 @@ impl Hub {
     }
 
     /// Ends a membership of somebody whom the directory has forgotten meanwhile.
-    fn expire_forgotten(&mut self, id: RoomId, author: MemberId) {
+    pub(super) fn expire_forgotten(&mut self, id: RoomId, author: MemberId) {
         if self.directory.is_live()
             && !self.directory.state.knows(author)
             && let Some(room) = self.rooms.get_mut(&id)
+            && room.pipe.state.members.contains_key(&author)
         {
             room.pipe.propose(Proposal {
                 author,
@@ -877,6 +888,9 @@ impl Hub {
                 // A repeat by somebody who is out again.
                 self.unlist(now, id, proposal.author, out);
                 self.unpark(now, origin.conn, id, out);
+            }
+            (Then::Answer { origin }, Ask::Leave) => {
+                self.answer_leave_again(id, origin, Committed { place }, out)
             }
             (Then::Answer { origin }, _) => self.answer_committed(origin, Committed { place }, out),
             (Then::Show { origin }, _) => self.show(id, origin, proposal.author, None, out),
@@ -1192,14 +1206,16 @@ impl Hub {
             return false;
         }
         let slot = room.audience.insert(form, conn);
-        guest.rooms.insert(id, super::session::Attached { slot });
+        guest
+            .rooms
+            .insert(id, super::session::Attached { slot, since: seq });
         let before = guest
             .lagging
             .as_mut()
             .and_then(|lagging| lagging.rooms.insert(id, Lag::after(seq)));
-        if let Some((_, Some((origin, committed)))) = before.and_then(|before| before.farewell) {
+        if let Some((_, answer)) = before.and_then(|before| before.farewell) {
             // It left, and came back before it had read what was said until then: that is history now.
-            self.answer_committed(origin, committed, out);
+            self.answer_leaves(id, conn, answer, out);
         }
         true
     }

@@ -83,6 +83,8 @@ pub(super) struct Guest {
 pub(super) struct Attached {
     /// Its slot in the room's audience.
     pub(super) slot: usize,
+    /// It was told nothing of the room up to here by fan-outs, this time.
+    pub(super) since: Seq,
 }
 
 /// How far behind a connection is.
@@ -96,6 +98,8 @@ pub(super) struct Lagging {
     /// How many words of presence had been given to rooms when it began. If there are more since, it may have missed
     /// one.
     pub(super) words: Option<u64>,
+    /// Leaves asked for once more, answered with the first.
+    pub(super) repeats: Vec<(RoomId, Origin, Committed)>,
 }
 
 /// How far behind a connection is in one room.
