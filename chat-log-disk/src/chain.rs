@@ -12,6 +12,9 @@ use sha2::{Digest, Sha256};
 pub(crate) struct Sum(pub(crate) [u8; 16]);
 
 impl Sum {
+    /// Stands for one that cannot be read. No data has it.
+    pub(crate) const NONE: Self = Self([0; 16]);
+
     /// What the first record of a partition is chained to.
     pub(crate) fn start(name: &[u8]) -> Self {
         Self::of(&[b"chat-log start", name])

@@ -29,7 +29,7 @@ use crate::{
     chain::Sum,
     config::Config,
     error::{OpenError, RedactError, SecretError},
-    event::{DiskEvent, Events, Teller},
+    event::{DiskEvent, EpochEnded, Events, Teller},
     folder::Folder,
     reader::{Read, Reader},
     schema::{self, Meta},
@@ -90,7 +90,8 @@ impl DiskLog {
             };
             let (witness, doubt) = Witness::open(&folder.witness(), &path, commits).map_err(io)?;
             let opening = Opening {
-                doubt: doubt.filter(|_| !new),
+                // A new log has no witness, unless there was another one here before.
+                doubt: doubt.filter(|why| !new || *why != EpochEnded::NoWitness),
                 new,
                 keep: keep(&config),
             };
@@ -102,10 +103,7 @@ impl DiskLog {
         };
         witness.saw(meta.commits);
         witness.sync().and_then(|()| folder.sync()).map_err(io)?;
-        let next =
-            connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM records", [], |row| {
-                row.get(0)
-            });
+        let next = schema::next_record(&connection);
         let next = next.map_err(|error| schema::database(&path, error))?;
 
         let (commands, receiver) = channel();
@@ -325,7 +323,7 @@ impl Default for Seams {
 
 /// What has to be written when a log is opened, usually nothing.
 struct Opening {
-    doubt: Option<crate::event::EpochEnded>,
+    doubt: Option<EpochEnded>,
     new: bool,
     keep: u64,
 }
@@ -349,6 +347,14 @@ impl Opening {
                 "INSERT INTO log (only, epoch, commits, bytes, keep) VALUES (1, ?1, ?2, ?3, ?4)",
                 (meta.epoch, meta.commits, meta.bytes, meta.keep),
             )?;
+            // So that the main file alone, without what is written ahead, is known for what it is.
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            if let Some(why) = self.doubt {
+                teller.tell(DiskEvent::NewEpoch {
+                    epoch: meta.epoch,
+                    why,
+                });
+            }
             return Ok(meta);
         }
         let mut meta = Meta::load(connection)?;

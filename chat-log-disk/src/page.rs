@@ -40,18 +40,31 @@ pub(crate) struct Stored {
     pub(crate) salt: Option<[u8; 16]>,
     pub(crate) cover: Option<Sum>,
     pub(crate) body: Bytes,
+    /// Whether all columns were of their type.
+    legible: bool,
 }
 
 impl Stored {
+    /// Reads a row. Columns of another type than they were written with are a fault of the record, not of the reading.
     pub(crate) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let sum = |column| row.get::<_, Sum>(column).ok();
+        let (link, hash) = (sum(2), sum(3));
+        let salt = row.get::<_, Option<[u8; 16]>>(4);
+        let cover = row.get::<_, Option<Sum>>(5);
+        let body = row.get_ref(6)?.as_bytes().ok();
         Ok(Self {
             seq: row.get(0)?,
-            at: row.get(1)?,
-            link: row.get(2)?,
-            hash: row.get(3)?,
-            salt: row.get(4)?,
-            cover: row.get(5)?,
-            body: Bytes::from(row.get::<_, Vec<u8>>(6)?),
+            at: row.get(1).unwrap_or(0),
+            legible: link.is_some()
+                && hash.is_some()
+                && salt.is_ok()
+                && cover.is_ok()
+                && body.is_some(),
+            link: link.unwrap_or(Sum::NONE),
+            hash: hash.unwrap_or(Sum::NONE),
+            salt: salt.unwrap_or(None),
+            cover: cover.unwrap_or(None),
+            body: Bytes::copy_from_slice(body.unwrap_or(&[])),
         })
     }
 
@@ -63,7 +76,13 @@ impl Stored {
         if self.link != Sum::link(previous, seq, self.at, self.hash) {
             return Some(Fault::Chain);
         }
+        self.fault_alone()
+    }
+
+    /// What is wrong with it, whatever comes before it.
+    pub(crate) fn fault_alone(&self) -> Option<Fault> {
         let sound = match (self.salt, self.cover) {
+            _ if !self.legible => false,
             (Some(salt), None) => self.hash == Sum::body(&salt, &self.body),
             (None, Some(cover)) => cover == Sum::cover(self.link, &self.body),
             _ => false,
@@ -170,6 +189,13 @@ fn records(
     let wanted = (high - low + 1).min(u64::from(query.records)) as usize;
     let short = !whole && found.len() < wanted;
     if backwards {
+        if let Some((_, seq)) = found
+            .iter()
+            .zip((low..=high).rev())
+            .find(|(stored, seq)| stored.seq != *seq)
+        {
+            return Err(amiss(connection, part, id, seq, Fault::Missing));
+        }
         found.reverse();
     }
     let first = if backwards {

@@ -95,6 +95,13 @@ impl Meta {
     }
 }
 
+/// The id that the next record gets.
+pub(crate) fn next_record(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM records", [], |row| {
+        row.get(0)
+    })
+}
+
 /// Opens the database to write, makes it if it is not there, and brings it to the newest version.
 pub(crate) fn open_to_write(
     path: &Path,

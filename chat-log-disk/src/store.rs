@@ -391,12 +391,13 @@ pub(crate) fn snapshot(
 ) -> rusqlite::Result<Option<(Seq, Bytes, bool)>> {
     const SQL: &str = "SELECT seq, form, sum, state FROM snapshots WHERE partition = ?1";
     let found = connection.prepare_cached(SQL)?.query_row([part.id], |row| {
-        let (seq, form, sum): (u64, u32, Sum) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let state: Vec<u8> = row.get(3)?;
+        let (seq, form): (u64, u32) = (row.get(0)?, row.get(1).unwrap_or(0));
+        let sum = row.get(2).unwrap_or(Sum::NONE);
+        let state = row.get_ref(3)?.as_bytes().unwrap_or(&[]);
         let sound = form == SNAPSHOT_FORM
-            && sum == Sum::snapshot(name(&part.partition), seq, form, &state)
+            && sum == Sum::snapshot(name(&part.partition), seq, form, state)
             && part.covered == Some(seq);
-        Ok((seq, Bytes::from(state), sound))
+        Ok((seq, Bytes::copy_from_slice(state), sound))
     });
     found.optional()
 }

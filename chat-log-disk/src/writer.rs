@@ -456,6 +456,10 @@ impl Writer {
     }
 
     fn try_to_write(&mut self) -> Result<(), String> {
+        // What is written ahead may be what fills the disk: moved into the main file, it gives its room back.
+        if let Err(error) = self.checkpoint("TRUNCATE") {
+            tracing::debug!(%error, "cannot make room");
+        }
         // Some room, not just enough for the next word.
         let path = self.folder.probe();
         let room = || {
@@ -476,6 +480,10 @@ impl Writer {
                 schema::reopen_to_write(&self.folder.log()).map_err(|error| error.to_string())?;
             self.hook();
         }
+        // What was uncertain may have been written after all.
+        let found = Meta::load(&self.connection)
+            .and_then(|meta| Ok((meta, schema::next_record(&self.connection)?)));
+        (self.meta, self.next) = found.map_err(|error| error.to_string())?;
         match self.transact(|_| Ok(())) {
             Ok(()) => Ok(()),
             Err(Failed::NotWritten(error) | Failed::Uncertain(error)) => Err(error.to_string()),
