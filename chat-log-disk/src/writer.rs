@@ -404,7 +404,8 @@ impl Writer {
         if let Err(error) = (self.commit)(&self.connection) {
             self.roll_back();
             return Err(match error.sqlite_error_code() {
-                // No room for all frames, and the last one is the one that counts; or not even begun.
+                // No room for all frames, and the last one is the one that counts (a failing fsync has another code,
+                // and no padding follows that frame); or not even begun.
                 Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy) => Failed::NotWritten(error),
                 // All frames may be there: the failure can be that of the fsync, or come after it.
                 _ => Failed::Uncertain(error),

@@ -47,7 +47,7 @@ async fn child() {
                     .map(|more| Bytes::from(format!("{n} {}", head.seq + more)));
                 match log.append(room(n), head, entries.collect()).await {
                     Appended::Committed(now) => head = now,
-                    other => panic!("{other:?}"),
+                    other => break other,
                 }
                 println!("{n} {}", head.seq);
                 if head.seq.is_multiple_of(40) {
@@ -57,9 +57,8 @@ async fn child() {
             }
         })
     });
-    for task in tasks.collect::<Vec<_>>() {
-        task.await.unwrap();
-    }
+    let (ended, ..) = futures_util::future::select_all(tasks).await;
+    panic!("{ended:?}");
 }
 
 /// Starts the child and waits until it has the log open.

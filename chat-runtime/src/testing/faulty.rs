@@ -78,8 +78,20 @@ impl<L: Log> FaultyLog<L> {
     pub fn new(inner: L, seed: u64, odds: Odds) -> Self {
         let random = ChaCha20Rng::seed_from_u64(seed);
         let (planned, held, released) = (VecDeque::new(), Vec::new(), Vec::new());
-        let state = State { planned, unread: 0, odds, random, holding: false, held, released };
-        Self { inner, state: Mutex::new(state), changed: watch::Sender::new(0) }
+        let state = State {
+            planned,
+            unread: 0,
+            odds,
+            random,
+            holding: false,
+            held,
+            released,
+        };
+        Self {
+            inner,
+            state: Mutex::new(state),
+            changed: watch::Sender::new(0),
+        }
     }
 
     /// The log inside.
@@ -124,7 +136,9 @@ impl<L: Log> FaultyLog<L> {
     /// Lets the answer for one partition through. Whether there was one.
     pub fn release(&self, partition: Partition) -> bool {
         let mut state = self.lock();
-        let Some(at) = state.held.iter().position(|held| *held == partition) else { return false };
+        let Some(at) = state.held.iter().position(|held| *held == partition) else {
+            return false;
+        };
         state.held.remove(at);
         state.released.push(partition);
         drop(state);
@@ -157,7 +171,11 @@ impl<L: Log> FaultyLog<L> {
             changed.mark_unchanged();
             {
                 let mut state = self.lock();
-                if let Some(at) = state.released.iter().position(|released| *released == partition) {
+                if let Some(at) = state
+                    .released
+                    .iter()
+                    .position(|released| *released == partition)
+                {
                     state.released.remove(at);
                     return;
                 }
@@ -224,7 +242,11 @@ impl State {
 
     fn delay(&mut self) -> Duration {
         let most = self.odds.delay;
-        if most.is_zero() { most } else { most * (self.random.next_u32() >> 16) / (1 << 16) }
+        if most.is_zero() {
+            most
+        } else {
+            most * (self.random.next_u32() >> 16) / (1 << 16)
+        }
     }
 
     fn roll(&mut self) -> u32 {
