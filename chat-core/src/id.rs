@@ -125,8 +125,10 @@ pub type Seq = u64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// Which life of the log.
+    #[serde(deserialize_with = "crate::id::safe")]
     pub epoch: u64,
     /// The last record taken in; 0 when none is.
+    #[serde(deserialize_with = "crate::id::safe")]
     pub seq: Seq,
 }
 
@@ -147,6 +149,11 @@ pub struct ConnId {
     pub slot: u32,
     /// The use of that slot, counted up by the driver.
     pub generation: u32,
+}
+
+/// Reads a number that JSON can carry exactly.
+pub(crate) fn safe<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
+    json_safe(u64::deserialize(d)?)
 }
 
 /// Refuses numbers that JSON cannot carry exactly.

@@ -23,7 +23,7 @@ pub struct Monotonic(pub u64);
 /// Milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Wall(pub u64);
+pub struct Wall(#[serde(deserialize_with = "crate::id::safe")] pub u64);
 
 impl Add<Duration> for Monotonic {
     type Output = Self;

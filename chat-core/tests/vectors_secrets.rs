@@ -1,10 +1,8 @@
 //! The machine-readable examples of names, ids, keys, ciphers and passwords in `docs/vectors`.
 //!
-//! Each file holds cases: what goes in, and what must come out. Every case is worked out again from what goes in, and
-//! undone where it can be undone. With `CHAT_WRITE_VECTORS=1` in the environment what comes out is written into
-//! the files instead: for a change of the protocol, and for new cases.
+//! Every case is worked out again from what goes in, and undone where it can be undone.
 
-use std::path::PathBuf;
+mod vectors;
 
 use chat_core::{
     cipher::{Caesar, Cipher, Context, Key, OpenError, Sealing},
@@ -15,7 +13,8 @@ use chat_core::{
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, RngCore, SeedableRng};
-use serde_json::{Value, json};
+use serde_json::json;
+use vectors::{Case, check, hex};
 
 #[test]
 fn caesar() {
@@ -285,80 +284,8 @@ mod bare {
     }
 }
 
-/// One case of a file. What goes in and what comes out stand side by side; `about` at the head of the file says which is which.
-struct Case(serde_json::Map<String, Value>);
-
-impl Case {
-    fn text(&self, name: &str) -> String {
-        self.0[name]
-            .as_str()
-            .unwrap_or_else(|| panic!("{name} is no text"))
-            .to_owned()
-    }
-
-    fn number(&self, name: &str) -> i64 {
-        self.0[name]
-            .as_i64()
-            .unwrap_or_else(|| panic!("{name} is no number"))
-    }
-
-    fn bytes<const N: usize>(&self, name: &str) -> [u8; N] {
-        let text = self.text(name);
-        assert_eq!(text.len(), 2 * N, "{name} has another length");
-        std::array::from_fn(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap())
-    }
-
-    fn optional_bytes<const N: usize>(&self, name: &str) -> Option<[u8; N]> {
-        self.0.contains_key(name).then(|| self.bytes(name))
-    }
-
-    /// What comes out under this name.
-    fn gives(&mut self, name: &str, value: Value) {
-        self.0.insert(name.to_owned(), value);
-    }
-}
-
 fn password_text(case: &Case) -> String {
     case.text("password")
-}
-
-/// Works out every case of a file again.
-fn check(file: &str, work_out: impl Fn(&mut Case)) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../docs/vectors")
-        .join(file);
-    let written: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-    let write = std::env::var_os("CHAT_WRITE_VECTORS").is_some();
-    let mut worked_out = written.clone();
-    for (number, case) in worked_out["cases"]
-        .as_array_mut()
-        .unwrap()
-        .iter_mut()
-        .enumerate()
-    {
-        let before = case.as_object().unwrap().clone();
-        let mut again = Case(before.clone());
-        work_out(&mut again);
-        if !write {
-            assert_eq!(again.0, before, "{file}, case {number} counted from 0");
-        }
-        *case = Value::Object(again.0);
-    }
-    assert!(
-        !worked_out["cases"].as_array().unwrap().is_empty(),
-        "{file} has no cases"
-    );
-    if write {
-        std::fs::write(
-            &path,
-            serde_json::to_string_pretty(&worked_out).unwrap() + "\n",
-        )
-        .unwrap();
-    }
-}
-
-fn hex(bytes: &[u8]) -> Value {
-    Value::String(bytes.iter().map(|b| format!("{b:02x}")).collect())
 }
 
 fn anywhere() -> Context {

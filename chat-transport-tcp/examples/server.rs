@@ -6,7 +6,9 @@ use chat_transport_tcp::TcpTransport;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "[::]:7037".to_owned());
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "[::]:7037".to_owned());
     let transport = TcpTransport::bind(address.parse()?)?;
     println!("listening tcp {}", transport.local_addr()?);
     let server = Server::builder().listen(transport).start()?;

@@ -28,9 +28,14 @@ impl Hub {
     /// A fan-out was skipped.
     pub(super) fn blocked(&mut self, conn: ConnId, place: Option<RoomPlace>) {
         self.lag(conn);
-        if let Some(RoomPlace { room, place }) = place
-            && let Some(lag) = self.lagging(conn).and_then(|lagging| lagging.rooms.get_mut(&room))
-        {
+        let Some(RoomPlace { room, place }) = place else {
+            if let Some(lagging) = self.lagging(conn) {
+                lagging.words = None;
+            }
+            return;
+        };
+        let Some(lagging) = self.lagging(conn) else { return };
+        if let Some(lag) = lagging.rooms.get_mut(&room) {
             lag.next = lag.next.min(place.seq);
         }
     }
@@ -50,9 +55,10 @@ impl Hub {
             self.announce(id, conn, true, out);
             return self.tell_who_is_here(id, conn, out);
         }
-        if self.lagging(conn).is_none() {
-            self.lag(conn);
-            out.push(Output::Block { conn });
+        self.flag(conn, out);
+        if let Some(lagging) = self.lagging(conn) {
+            // It is told who is here when it is there.
+            lagging.words = None;
         }
         self.set_lag(conn, id, Lag { announce: true, ..Lag::after(at.seq) });
         self.catch_up(conn, out);
@@ -67,12 +73,18 @@ impl Hub {
     }
 
     /// A connection is out of a room after this record: answers it, as soon as it has been told of everything before.
-    pub(super) fn farewell(&mut self, id: RoomId, conn: ConnId, until: Seq, answer: Option<(Origin, Committed)>, out: &mut Outputs) {
-        if let Some(lag) = self.lagging(conn).and_then(|lagging| lagging.rooms.get_mut(&id)) {
+    /// Whether the last fan-outs reached it is not known yet, so it is taken for one that lags.
+    pub(super) fn farewell(&mut self, id: RoomId, conn: ConnId, until: Place, answer: Option<(Origin, Committed)>, out: &mut Outputs) {
+        self.flag(conn, out);
+        if let Some(lagging) = self.lagging(conn) {
+            let lag = lagging.rooms.entry(id).or_insert(Lag::after(until.seq));
             lag.farewell = Some((until, answer));
+            if std::mem::take(&mut lag.announce) {
+                // It was never told that it goes on here, and now it does not.
+                lag.next = lag.next.max(until.seq + 1);
+                self.tell_removed(id, conn, out);
+            }
             self.catch_up(conn, out);
-        } else if let Some((origin, committed)) = answer {
-            self.answer_committed(origin, committed, out);
         }
     }
 
@@ -89,7 +101,7 @@ impl Hub {
             if lagging.rooms.iter().any(|(id, lag)| lag.farewell.is_none() && live(id).is_none()) {
                 return;
             }
-            let last = |id: &RoomId, lag: &Lag| lag.farewell.map_or_else(|| live(id).map_or(0, |room| room.pipe.place.seq), |(until, _)| until);
+            let last = |id: &RoomId, lag: &Lag| lag.farewell.map_or_else(|| live(id).map_or(0, |room| room.pipe.place.seq), |(until, _)| until.seq);
             if let Some((id, lag)) = lagging.rooms.iter().find(|(id, lag)| lag.next <= last(id, lag)) {
                 let (room, from) = (*id, ReadFrom::After(lag.next - 1));
                 let query = Query { from, records: PAGE_RECORDS, bytes: self.config.limits.page_bytes };
@@ -109,8 +121,11 @@ impl Hub {
             }
         }
         let Some(guest) = self.sessions.guest_mut(conn) else { return };
-        guest.lagging = None;
+        let before = guest.lagging.take().and_then(|lagging| lagging.words);
         out.push(Output::Resume { conn });
+        if before == Some(self.words) {
+            return;
+        }
         let rooms: Vec<RoomId> = guest.rooms.keys().copied().collect();
         for room in rooms {
             self.tell_who_is_here(room, conn, out);
@@ -133,7 +148,12 @@ impl Hub {
         };
         let live = self.rooms.get(&id).filter(|room| room.pipe.is_live()).map(|room| room.pipe.place);
         let last = match (lag.farewell, live) {
-            (Some((until, _)), _) => until,
+            (Some((until, _)), _) if until.epoch == page.head.epoch => until.seq,
+            (Some((until, _)), _) => {
+                // The log lost its end, and with it what is missing.
+                self.set_lag(conn, id, Lag { farewell: lag.farewell, ..Lag::after(until.seq) });
+                return self.catch_up(conn, out);
+            }
             (None, Some(place)) if place.epoch == page.head.epoch => place.seq,
             // The room is being put together again; then it is told anew.
             (None, _) => return,
@@ -165,11 +185,21 @@ impl Hub {
             out.push(Output::Send { to: conn, frame });
         }
         self.set_lag(conn, id, Lag { next, announce: false, farewell: lag.farewell });
+        // The driver says when there is room for more; after the last piece none is needed.
+        let go_on = missed.is_empty() || !self.misses_something(conn);
         if let Some(lagging) = self.lagging(conn) {
-            // The driver says when there is room for more; after the last piece none is needed.
-            lagging.drained = next > last;
+            lagging.drained = go_on;
         }
         self.catch_up(conn, out);
+    }
+
+    /// Whether there is a record that a lagging connection has not been told.
+    fn misses_something(&self, conn: ConnId) -> bool {
+        let Some(lagging) = self.sessions.guest(conn).and_then(|guest| guest.lagging.as_ref()) else { return false };
+        lagging.rooms.iter().any(|(id, lag)| {
+            let head = || self.rooms.get(id).map_or(0, |room| room.pipe.place.seq);
+            lag.next <= lag.farewell.map_or_else(head, |(until, _)| until.seq)
+        })
     }
 
     /// Marks a connection as lagging, in every room from the next record on.
@@ -178,7 +208,23 @@ impl Hub {
         let Some(guest) = self.sessions.guest_mut(conn).filter(|guest| guest.lagging.is_none()) else { return };
         let at = |room: &RoomId| rooms.get(room).map_or(0, |room| room.pipe.place.seq);
         let rooms = guest.rooms.keys().map(|room| (*room, Lag::after(at(room)))).collect();
-        guest.lagging = Some(Lagging { rooms, reading: None, drained: false });
+        guest.lagging = Some(Lagging { rooms, reading: None, drained: false, words: Some(self.words) });
+    }
+
+    /// Marks a connection as lagging before it is.
+    fn flag(&mut self, conn: ConnId, out: &mut Outputs) {
+        if self.sessions.guest(conn).is_some_and(|guest| guest.lagging.is_none()) {
+            self.lag(conn);
+            out.push(Output::Block { conn });
+        }
+    }
+
+    /// Tells a connection that it goes on in a room, if it waits for that word: before an answer about the room.
+    pub(super) fn announce_now(&mut self, id: RoomId, conn: ConnId, out: &mut Outputs) {
+        let lag = self.lagging(conn).and_then(|lagging| lagging.rooms.get_mut(&id));
+        if lag.is_some_and(|lag| std::mem::take(&mut lag.announce)) {
+            self.announce(id, conn, true, out);
+        }
     }
 
     /// Tells a connection how it goes on in a room.

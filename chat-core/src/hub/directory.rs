@@ -7,6 +7,7 @@ use super::{
     io::{Output, Outputs, ReadToken},
     pipeline::{Append, Judged, Paged, Taken},
     rooms::{self, Task},
+    session::Phase,
 };
 use crate::{
     id::{ConnId, CredentialId, MemberId, Partition, RoomId},
@@ -62,6 +63,10 @@ impl Then {
 impl Hub {
     /// Brings the directory's log on: reads if it must be read, appends what waits.
     pub(super) fn pump_directory(&mut self, now: Now, out: &mut Outputs) {
+        if self.settling {
+            // Whoever settles brings it on afterwards.
+            return;
+        }
         if let Some(query) = self.directory.wants_read() {
             let token = self.read(Partition::Directory, query, Reading::Follow, out);
             self.directory.reads(token);
@@ -69,9 +74,15 @@ impl Hub {
         }
         let mut settled = Vec::new();
         let mut draft = Draft::default();
-        let (online, config) = (&self.online, &self.config);
-        let with = Surroundings { limits: &config.limits, node: config.node, online: &|member| online.contains_key(&member) };
+        let (online, sessions, config) = (&self.online, &self.sessions, &self.config);
+        let with = Surroundings { limits: &config.limits, node: config.node, alone: config.alone, online: &|member| online.contains_key(&member) };
         let want = self.directory.batch(|state, seq, proposal: Proposal| {
+            // Whoever has gone meanwhile takes no nick: it may have come in elsewhere.
+            if let Then::Welcome { conn, .. } = proposal.then
+                && sessions.get(conn).is_none_or(|session| !matches!(session.phase, Phase::Greeting { .. }))
+            {
+                return Judged::Settled;
+            }
             match state.judge(&mut draft, &with, proposal.member, proposal.txn, &proposal.ask) {
                 Verdict::Accept(changes) => {
                     let entry = |(seq, change)| Entry { seq, time: now.wall, member: proposal.member, txn: proposal.txn, change };
@@ -97,10 +108,11 @@ impl Hub {
 
     pub(super) fn directory_page(&mut self, now: Now, token: Option<ReadToken>, page: Result<Page, LogUnavailable>, out: &mut Outputs) {
         let mut taken = Vec::new();
+        let mut failed = Vec::new();
         let result = match page {
             Ok(page) => self.directory.page(token, page, &mut taken).map_err(|e| e.to_string()),
             Err(e) => {
-                token.map(|token| self.directory.unreadable(token));
+                failed = self.directory.unreadable(token);
                 Err(e.to_string())
             }
         };
@@ -118,7 +130,7 @@ impl Hub {
             Err(detail) => {
                 self.settle_directory(now, taken, out);
                 out.push(Output::Event(Event::LogTrouble { detail: format!("directory: {detail}") }));
-                return self.retry(now, Partition::Directory);
+                return self.fail_directory(now, failed, out);
             }
         }
         self.pump_directory(now, out);
@@ -126,6 +138,11 @@ impl Hub {
 
     /// The directory is there for the first time, or again: takes over the nicks and memberships it tells of.
     fn directory_live(&mut self, now: Now) {
+        let directory = &self.directory.state;
+        self.rooms.values_mut().for_each(|room| room.count_here(directory));
+        // A room's log may tell of members that this one does not list (any more).
+        let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
+        rooms.into_iter().for_each(|room| self.keep_all_listed(room));
         let everybody: Vec<_> = self.directory.state.members().map(|(id, member)| (id, member.lease, member.at)).collect();
         for (member, lease, at) in everybody {
             match lease {
@@ -138,19 +155,29 @@ impl Hub {
 
     /// What follows from committed entries.
     pub(super) fn settle_directory(&mut self, now: Now, taken: Vec<Taken<Entry, Proposal>>, out: &mut Outputs) {
+        let outer = std::mem::replace(&mut self.settling, true);
         for Taken { entry, proposal, .. } in taken {
-            self.directory_changed(now, &entry, out);
+            self.directory_changed(now, &entry, proposal.is_some(), out);
             if let Some(proposal) = proposal {
                 self.then(now, proposal, false, out);
             }
         }
+        self.settling = outer;
     }
 
-    /// What everybody is told of an entry, whoever asked for it.
-    fn directory_changed(&mut self, now: Now, entry: &Entry, out: &mut Outputs) {
+    /// What everybody is told of an entry. `mine`: this hub asked for it.
+    fn directory_changed(&mut self, now: Now, entry: &Entry, mine: bool, out: &mut Outputs) {
         let member = entry.member;
+        if let Change::Entered(room) | Change::Listed { room, .. } | Change::Opened { room, .. } = entry.change
+            && (!mine || matches!(entry.change, Change::Entered(_)))
+            && self.online.contains_key(&member)
+        {
+            // It asked for that elsewhere, and is here now; or on an earlier connection.
+            self.with_room(now, room, Task::Find { member }, out);
+        }
         match &entry.change {
             Change::Leased { node, from, nick, label, .. } => {
+                self.leaving.remove(&member);
                 if *node != self.config.node {
                     // It came in elsewhere.
                     if let Some(at) = self.grace.remove(&member) {
@@ -181,7 +208,9 @@ impl Hub {
                     self.timers.disarm(at, super::Timer::Expiry(member));
                 }
             }
-            Change::Exited(_) => {
+            Change::Exited(room) => {
+                // It came in again while this was on its way.
+                self.keep_listed(*room, member);
                 // The last room of somebody who is expected no more.
                 let over = self.directory.state.member(member).is_some_and(|m| m.lease.is_none() && m.rooms.is_empty());
                 if over {
@@ -189,18 +218,26 @@ impl Hub {
                 }
             }
             Change::Opened { room, with } => {
+                // It may have begun long ago, and one of them forgotten since.
+                for member in [member, *with] {
+                    self.present_in(now, *room, member);
+                }
                 // The other may be connected here, and its room opened elsewhere.
                 if self.online.contains_key(with) {
-                    self.load(now, *room, out);
+                    self.with_room(now, *room, Task::Find { member: *with }, out);
                 }
             }
-            Change::Entered(_) | Change::Listed { .. } | Change::Retitled { .. } => {}
+            Change::Entered(room) => {
+                // Its `joined` may have been seen before, if it came in elsewhere.
+                self.present_in(now, *room, member);
+            }
+            Change::Listed { .. } | Change::Retitled { .. } => {}
         }
     }
 
     /// What follows for whoever asked. `again`: things were as asked already.
     fn then(&mut self, now: Now, proposal: Proposal, again: bool, out: &mut Outputs) {
-        let Proposal { member, ask, then, .. } = proposal;
+        let Proposal { member, txn, ask, then } = proposal;
         match then {
             Then::Nothing => {}
             Then::Welcome { conn, agent, kept, resume } => self.welcome(now, conn, member, agent, kept, resume, again, out),
@@ -221,6 +258,7 @@ impl Hub {
                     }
                 }
                 self.with_room(now, room, Task::Show { origin, member }, out);
+                self.group_done(now, member, txn, Ok(room), out);
             }
             Then::Private { origin, room, with } => {
                 let person = |member| Person {
@@ -252,12 +290,15 @@ impl Hub {
             Verdict::Already => self.then(now, proposal, true, out),
             Verdict::Repeat(did) => {
                 let Some(origin) = proposal.then.origin() else { return };
-                match did {
-                    Did::Named => self.then(now, Proposal { then: Then::Named { origin }, ..proposal }, true, out),
-                    Did::Room(room) => {
-                        let member = proposal.member;
+                match (did, &proposal.then) {
+                    (Did::Named, Then::Named { .. }) => self.then(now, proposal, true, out),
+                    (Did::Room(room), Then::Group { .. }) if self.directory.state.group(room).is_some() => {
+                        let Proposal { member, txn, .. } = proposal;
                         self.with_room(now, room, Task::Show { origin, member }, out);
+                        self.group_done(now, member, txn, Ok(room), out);
                     }
+                    (Did::Room(done), Then::Private { room, .. }) if done == *room => self.then(now, proposal, true, out),
+                    _ => self.refuse(origin, ErrorCode::BadRequest.because("that `txn` was another request's"), out),
                 }
             }
             Verdict::Refuse(refusal) => match proposal.then {
@@ -267,6 +308,9 @@ impl Hub {
                     self.unpark(now, origin.conn, room, out);
                 }
                 then => {
+                    if let Then::Group { .. } = then {
+                        self.group_done(now, proposal.member, proposal.txn, Err(&refusal), out);
+                    }
                     if let Some(origin) = then.origin() {
                         self.refuse(origin, refusal, out);
                     }

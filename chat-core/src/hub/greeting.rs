@@ -195,7 +195,11 @@ impl Hub {
         let mut all: Vec<(RoomId, Option<_>)> = resume.iter().map(|r| (r.room, Some(r.place))).collect();
         all.extend(rooms.into_iter().filter(|room| resume.iter().all(|r| r.room != *room)).map(|room| (room, None)));
         for (room, resume) in all {
-            self.with_room(now, room, Task::Attach { conn, resume }, out);
+            if self.may_know(member, room) {
+                self.with_room(now, room, Task::Attach { conn, resume }, out);
+            } else {
+                self.tell_removed(room, conn, out);
+            }
         }
     }
 

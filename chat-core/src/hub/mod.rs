@@ -111,6 +111,16 @@ pub struct Hub {
     guesses_armed: bool,
     timers: Timers,
     closing: Option<CloseReason>,
+    /// That all is over has been said.
+    closed: bool,
+    /// Partitions whose log is asked again in a while.
+    retries: BTreeSet<Partition>,
+    /// While it is told what the directory committed, nothing more is judged.
+    settling: bool,
+    /// Words of presence that were given to a room.
+    words: u64,
+    /// Groups on their way, by who asked for them with which `txn`, and repeats that wait for the same answer.
+    creating: BTreeMap<(MemberId, u64), Vec<Origin>>,
 }
 
 /// What a read is for.
@@ -147,6 +157,11 @@ impl Hub {
             guesses_armed: false,
             timers: Timers::default(),
             closing: None,
+            closed: false,
+            retries: BTreeSet::new(),
+            settling: false,
+            words: 0,
+            creating: BTreeMap::new(),
             config,
         };
         hub.pump_directory(now, out);
@@ -183,8 +198,13 @@ impl Hub {
                 Timer::Expiry(member) => self.memberships_over(now, member, out),
                 Timer::Presence(room) => self.tell_presence(room, out),
                 Timer::Unload(room) => self.unload(now, room, out),
-                Timer::Retry(Partition::Directory) => self.pump_directory(now, out),
-                Timer::Retry(Partition::Room(room)) => self.pump_room(now, room, out),
+                Timer::Retry(partition) => {
+                    self.retries.remove(&partition);
+                    match partition {
+                        Partition::Directory => self.pump_directory(now, out),
+                        Partition::Room(room) => self.pump_room(now, room, out),
+                    }
+                }
                 Timer::Guesses => self.sweep_guesses(now),
             }
         }
@@ -270,7 +290,14 @@ impl Hub {
     }
 
     fn page(&mut self, now: Now, partition: Partition, token: Option<ReadToken>, page: Result<Page, LogUnavailable>, out: &mut Outputs) {
-        match token.map(|token| self.reads.remove(&token)) {
+        let reading = token.map(|token| self.reads.remove(&token));
+        // What is read for somebody shows as well that the log lost its end.
+        if let (Some(Some(Reading::History { .. } | Reading::CatchUp { .. })), Partition::Room(id), Ok(page)) = (&reading, partition, &page)
+            && self.rooms.get(&id).is_some_and(|room| room.pipe.is_live() && room.pipe.place.epoch != page.head.epoch)
+        {
+            self.room_page(now, id, None, Ok(page.clone()), out);
+        }
+        match reading {
             // A read that nobody waits for any more.
             Some(None) => {}
             Some(Some(Reading::History { origin, member, room })) => self.history_read(origin, member, room, page, out),
@@ -293,7 +320,8 @@ impl Hub {
 
     /// Says that all is over, once, when it is.
     fn tell_closed(&mut self, out: &mut Outputs) {
-        if self.closing.is_some() && self.sessions.is_empty() {
+        if self.closing.is_some() && self.sessions.is_empty() && !self.closed {
+            self.closed = true;
             out.push(Output::Event(Event::Closed));
         }
     }
@@ -308,7 +336,9 @@ impl Hub {
 
     /// Asks the log again in a while.
     fn retry(&mut self, now: Now, partition: Partition) {
-        self.timers.arm(now.monotonic + core::time::Duration::from_secs(1), Timer::Retry(partition));
+        if self.retries.insert(partition) {
+            self.timers.arm(now.monotonic + core::time::Duration::from_secs(1), Timer::Retry(partition));
+        }
     }
 
     fn random_id(&mut self) -> [u8; 16] {

@@ -183,13 +183,13 @@ impl<S: Fold, P> Pipeline<S, P> {
         self.behind = true;
     }
 
-    /// The read failed; ask again later.
-    pub(super) fn unreadable(&mut self, token: ReadToken) -> bool {
-        let mine = self.reading == Some(token);
-        if mine {
-            self.reading = None;
+    /// The read failed; ask again later. Gives back what waits; what may be in the log already stays.
+    pub(super) fn unreadable(&mut self, token: Option<ReadToken>) -> Vec<P> {
+        if token.is_none() || self.reading != token {
+            return Vec::new();
         }
-        mine
+        self.reading = None;
+        self.queue.drain(..).collect()
     }
 
     /// Takes in a piece of the log: an answer to a read, or news.
@@ -211,6 +211,7 @@ impl<S: Fold, P> Pipeline<S, P> {
         }
         self.known_head = self.known_head.max(page.head.seq);
         if !begun {
+            self.known_head = page.head.seq;
             self.place = Place { epoch: page.head.epoch, seq: 0 };
             if let Some((seq, snapshot)) = &page.snapshot {
                 self.state = thaw(snapshot)?;
@@ -236,6 +237,10 @@ impl<S: Fold, P> Pipeline<S, P> {
                 self.requeue();
                 self.take_in(S::decode(&bytes)?, bytes, None, taken);
             }
+        }
+        if answer && page.head.seq > self.place.seq && page.oldest > self.place.seq + 1 {
+            // All that this hub had not read yet is trimmed.
+            return Ok(self.lose());
         }
         if !answer {
             self.behind |= self.known_head > self.place.seq;
@@ -282,6 +287,8 @@ impl<S: Fold, P> Pipeline<S, P> {
 
     fn lose(&mut self) -> Paged {
         self.requeue();
+        // What a read still under way shows is of no use.
+        self.reading = None;
         self.state = S::default();
         self.place = Place { epoch: 0, seq: 0 };
         self.live = false;

@@ -1,6 +1,6 @@
 //! Who is there: a member is while it holds a nick. Changes are gathered and told together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Hub, io::Outputs, rooms::Room, timers::Timer};
 use crate::{
@@ -18,15 +18,25 @@ impl Hub {
     /// A member holds a nick again.
     pub(super) fn present(&mut self, now: Now, member: MemberId) {
         self.gather(now, member, |room, person| {
-            room.here += 1;
+            room.here.insert(member);
             room.gathered.here(person);
         });
+    }
+
+    /// A member is here in a room that did not know.
+    pub(super) fn present_in(&mut self, now: Now, id: RoomId, member: MemberId) {
+        let Some(person) = self.directory.state.member(member).filter(|person| person.lease.is_some()) else { return };
+        let Some(room) = self.rooms.get_mut(&id).filter(|room| room.pipe.state.members.contains_key(&member)) else { return };
+        if room.here.insert(member) {
+            room.gathered.here(Person { member, nick: person.nick.clone(), label: person.label.clone() });
+            self.arm_presence(now, id);
+        }
     }
 
     /// A member holds no nick any more.
     pub(super) fn absent(&mut self, now: Now, member: MemberId) {
         self.gather(now, member, |room, person| {
-            room.here = room.here.saturating_sub(1);
+            room.here.remove(&member);
             room.gathered.gone(person);
         });
     }
@@ -39,14 +49,22 @@ impl Hub {
     /// Notes something in every room that a member is in.
     fn gather(&mut self, now: Now, member: MemberId, note: impl Fn(&mut Room, Person)) {
         let Some(person) = self.directory.state.member(member) else { return };
-        let at = now.monotonic + self.config.limits.presence_interval;
-        for id in &person.rooms {
-            let Some(room) = self.rooms.get_mut(id).filter(|room| room.pipe.state.members.contains_key(&member)) else { continue };
+        let rooms: Vec<RoomId> = person.rooms.iter().copied().collect();
+        for id in rooms {
+            let Some(person) = self.directory.state.member(member) else { return };
+            let Some(room) = self.rooms.get_mut(&id).filter(|room| room.pipe.state.members.contains_key(&member)) else { continue };
             note(room, Person { member, nick: person.nick.clone(), label: person.label.clone() });
-            if !room.presence_armed {
-                room.presence_armed = true;
-                self.timers.arm(at, Timer::Presence(*id));
-            }
+            self.arm_presence(now, id);
+        }
+    }
+
+    /// Tells a room's presence soon, if that is not about to be done already.
+    pub(super) fn arm_presence(&mut self, now: Now, id: RoomId) {
+        if let Some(room) = self.rooms.get_mut(&id)
+            && !room.presence_armed
+        {
+            room.presence_armed = true;
+            self.timers.arm(now.monotonic + self.config.limits.presence_interval, Timer::Presence(id));
         }
     }
 
@@ -56,21 +74,28 @@ impl Hub {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         room.presence_armed = false;
         let changes = room.gathered.take();
-        let update = match room.presence_mode(most) {
+        let mode = room.presence_mode(most);
+        let counted = std::mem::replace(&mut room.counted, mode == PresenceMode::Count);
+        let update = match mode {
+            PresenceMode::Full if counted => PresenceUpdate::Full(room.who_is_here(&self.directory.state)),
             PresenceMode::Full if changes == PresenceChanges::default() => return,
             PresenceMode::Full => PresenceUpdate::Changes(changes),
-            PresenceMode::Count => PresenceUpdate::Count(room.here),
+            PresenceMode::Count => PresenceUpdate::Count(room.here.len() as u32),
             PresenceMode::Off => return,
         };
+        self.words += 1;
         room.audience.tell(out, &ServerMessage::Presence(Presence { room: id, update }));
     }
 
     /// Tells one connection who is in a room.
-    pub(super) fn tell_who_is_here(&self, id: RoomId, conn: ConnId, out: &mut Outputs) {
-        let Some(room) = self.rooms.get(&id) else { return };
-        let update = match room.presence_mode(self.config.limits.presence_names) {
+    pub(super) fn tell_who_is_here(&mut self, id: RoomId, conn: ConnId, out: &mut Outputs) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let mode = room.presence_mode(self.config.limits.presence_names);
+        room.counted |= mode == PresenceMode::Count;
+        room.gathered.show();
+        let update = match mode {
             PresenceMode::Full => PresenceUpdate::Full(room.who_is_here(&self.directory.state)),
-            PresenceMode::Count => PresenceUpdate::Count(room.here),
+            PresenceMode::Count => PresenceUpdate::Count(room.here.len() as u32),
             PresenceMode::Off => return,
         };
         self.send(conn, &ServerMessage::Presence(Presence { room: id, update }), out);
@@ -88,14 +113,18 @@ impl Room {
     }
 
     fn who_is_here(&self, directory: &Directory) -> Vec<Person> {
-        let here = self.pipe.state.members.keys().filter(|member| directory.holds_nick(**member));
-        here.map(|member| self.person(directory, *member)).collect()
+        self.here.iter().map(|member| self.person(directory, *member)).collect()
     }
 }
 
 /// What became of people since the last word.
 #[derive(Debug, Default)]
-pub(super) struct Gathered(BTreeMap<MemberId, Change>);
+pub(super) struct Gathered {
+    changes: BTreeMap<MemberId, Change>,
+    /// Those of whom somebody has been told as they are meanwhile, by a `full`: what cancels out for the others does
+    /// not for them.
+    shown: BTreeSet<MemberId>,
+}
 
 #[derive(Debug)]
 enum Change {
@@ -106,7 +135,9 @@ enum Change {
 
 impl Gathered {
     pub(super) fn here(&mut self, person: Person) {
-        let change = match self.0.remove(&person.member) {
+        let shown = self.shown.contains(&person.member);
+        let change = match self.changes.remove(&person.member) {
+            Some(Change::Gone(_)) if shown => Change::Here(person),
             // Gone and back before anybody was told: nothing happened, unless the name changed.
             Some(Change::Gone(before)) if before == person => return,
             Some(Change::Gone(before)) => Change::Renamed(Renamed { from: before.nick, to: person }),
@@ -116,17 +147,18 @@ impl Gathered {
     }
 
     pub(super) fn gone(&mut self, person: Person) {
-        let change = match self.0.remove(&person.member) {
+        let shown = self.shown.contains(&person.member);
+        let change = match self.changes.remove(&person.member) {
             // Came and went before anybody was told.
-            Some(Change::Here(_)) => return,
-            Some(Change::Renamed(renamed)) => Change::Gone(Person { nick: renamed.from, ..person }),
+            Some(Change::Here(_)) if !shown => return,
+            Some(Change::Renamed(renamed)) if !shown => Change::Gone(Person { nick: renamed.from, ..person }),
             _ => Change::Gone(person),
         };
         self.put(change);
     }
 
     pub(super) fn renamed(&mut self, from: String, to: Person) {
-        let change = match self.0.remove(&to.member) {
+        let change = match self.changes.remove(&to.member) {
             Some(Change::Here(_)) => Change::Here(to),
             Some(Change::Renamed(before)) => Change::Renamed(Renamed { from: before.from, to }),
             _ => Change::Renamed(Renamed { from, to }),
@@ -134,14 +166,20 @@ impl Gathered {
         self.put(change);
     }
 
+    /// Somebody was told who is here now.
+    pub(super) fn show(&mut self) {
+        self.shown.extend(self.changes.keys());
+    }
+
     /// The member is told of by a record instead.
     pub(super) fn forget(&mut self, member: MemberId) {
-        self.0.remove(&member);
+        self.changes.remove(&member);
     }
 
     pub(super) fn take(&mut self) -> PresenceChanges {
+        self.shown.clear();
         let mut changes = PresenceChanges::default();
-        for change in std::mem::take(&mut self.0).into_values() {
+        for change in std::mem::take(&mut self.changes).into_values() {
             match change {
                 Change::Here(person) => changes.here.push(person),
                 Change::Gone(person) => changes.gone.push(person),
@@ -156,7 +194,7 @@ impl Gathered {
             Change::Here(person) | Change::Gone(person) => person.member,
             Change::Renamed(renamed) => renamed.to.member,
         };
-        self.0.insert(member, change);
+        self.changes.insert(member, change);
     }
 }
 

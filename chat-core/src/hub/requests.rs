@@ -7,6 +7,7 @@ use super::{
     event::Event,
     io::{Output, Outputs},
     rooms::{self, Task},
+    session::Registration,
 };
 use crate::{
     id::{ConnId, CredentialId, MemberId, Partition, RoomId},
@@ -17,7 +18,7 @@ use crate::{
     time::Now,
     wire::{
         CloseReason, ErrorCode, Record, Refusal, Tagged,
-        client::{Create, History, HistoryFrom, Login, Op, Peer, Register, Request, RoomRef},
+        client::{Create, History, HistoryFrom, Login, Members, Op, Peer, Register, Request, RoomRef},
         record::{CipherKind, Content, Created, PasswordChange, PasswordRecord, RoomKind, WrappedKey},
         server::{Answer, Challenge, HistoryPage, MemberInfo, MemberPage, Registered, RoomInfo, Rooms},
     },
@@ -133,8 +134,8 @@ impl Hub {
         let txn = request.txn;
         let ask = match request.op {
             Op::Login(login) => return self.login(now, origin, id, &login, out),
-            Op::Join(join) => return self.join(now, origin, member, id, txn, join.proof, out),
-            Op::Members(members) => return self.list_members(origin, member, id, members.after, self.page_limit(members.limit), out),
+            Op::Join(join) => return self.join(now, origin, member, id, txn, join, out),
+            Op::Members(members) => return self.list_members(now, origin, member, &members, out),
             Op::History(history) => return self.history(origin, member, &history, out),
             Op::Password(change) => {
                 let password = change.password;
@@ -143,7 +144,7 @@ impl Hub {
                 }
                 // The registration of a repeat died with the connection it was made on; the first one's result stands.
                 let done = self.rooms.get(&id).is_some_and(|room| room.pipe.state.did(member, txn));
-                if !done && let Err(refusal) = self.check_password(conn, Some(id), &password, &change.earlier) {
+                if !done && let Err(refusal) = self.check_password(conn, txn, Some(id), &password, &change.earlier) {
                     return self.refuse(origin, refusal, out);
                 }
                 room::Ask::Password { expected: change.expected, change: Box::new(PasswordChange { password, earlier: change.earlier }) }
@@ -220,10 +221,16 @@ impl Hub {
             Op::Password(on) => on.room,
             Op::Block(on) => on.room,
         };
-        let listed = self.directory.state.group(id).is_some();
-        let lobby = id == RoomId::LOBBY && self.config.lobby.is_some();
-        let mine = self.directory.state.member(member).is_some_and(|m| m.rooms.contains(&id));
-        if listed || lobby || mine { Ok(Some(id)) } else { Err(unknown()) }
+        if self.may_know(member, id) { Ok(Some(id)) } else { Err(unknown()) }
+    }
+
+    /// Whether a member may know that there is such a room. Nobody else can make the hub look for it in the log.
+    pub(super) fn may_know(&self, member: MemberId, id: RoomId) -> bool {
+        if id == RoomId::LOBBY {
+            return self.config.lobby.is_some();
+        }
+        let mine = || self.directory.state.member(member).is_some_and(|m| m.rooms.contains(&id));
+        self.directory.state.group(id).is_some() || mine()
     }
 
     fn room_ref(&self, room: RoomRef) -> Option<RoomId> {
@@ -283,19 +290,19 @@ impl Hub {
             if guest.registrations.len() == REGISTRATIONS {
                 guest.registrations.pop_front();
             }
-            guest.registrations.push_back((credential, register.room));
+            guest.registrations.push_back(Registration { credential, room: register.room, used_by: None });
         }
         Ok(Registered { credential, response })
     }
 
     /// Whether a password record belongs to a registration of this connection, for this room, and is well formed. Uses
-    /// the registration up.
-    fn check_password(&mut self, conn: ConnId, room: Option<RoomId>, password: &PasswordRecord, earlier: &[WrappedKey]) -> Result<(), Refusal> {
+    /// the registration up, except for the same request once more: it may have been refused for a time.
+    fn check_password(&mut self, conn: ConnId, txn: u64, room: Option<RoomId>, password: &PasswordRecord, earlier: &[WrappedKey]) -> Result<(), Refusal> {
         let bad = |text: &str| Err(ErrorCode::BadRequest.because(text));
-        let registrations = self.sessions.guest_mut(conn).map(|guest| &mut guest.registrations);
-        let known = registrations.and_then(|all| all.iter().position(|known| *known == (password.credential, room)).and_then(|i| all.remove(i)));
-        if known.is_none() {
-            return bad("`register` first, on this connection and for this room");
+        let mut registrations = self.sessions.guest_mut(conn).into_iter().flat_map(|guest| &mut guest.registrations);
+        match registrations.find(|known| (known.credential, known.room) == (password.credential, room)) {
+            Some(known) if known.used_by.is_none_or(|by| by == txn) => known.used_by = Some(txn),
+            _ => return bad("`register` first, on this connection and for this room"),
         }
         if ServerSecret::check_upload(&password.upload).is_err() {
             return bad("the registration upload is malformed");
@@ -319,12 +326,18 @@ impl Hub {
             }
             Known::Done(directory::Did::Named) => return Err(ErrorCode::BadRequest.because("that `txn` was another request's")),
         }
+        if let Some(repeats) = self.creating.get_mut(&(member, txn)) {
+            repeats.push(origin);
+            return Ok(());
+        }
         let name = create
             .name
             .as_deref()
             .map(|name| Name::group(name, self.config.limits.name_bytes.into()))
             .transpose()
             .map_err(|e| ErrorCode::NameInvalid.because(e.to_string()))?;
+        // The directory looks again; what is certain now leaves no room without a number in the log.
+        self.directory.state.next_number(member, 0, &self.config.limits)?;
         if name.as_ref().is_some_and(|name| self.directory.state.group_named(&name.key)) {
             return Err(ErrorCode::NameTaken.because("another group has that name, or one that looks like it"));
         }
@@ -335,7 +348,7 @@ impl Hub {
             return Err(ErrorCode::BadRequest.because("the cipher `room_password` needs a password"));
         }
         if let Some(password) = &create.password {
-            self.check_password(origin.conn, None, password, &[])?;
+            self.check_password(origin.conn, txn, None, password, &[])?;
         }
         let room = RoomId(self.random_id());
         let (topic, cipher, protected) = (create.topic.clone(), create.cipher, create.password.is_some());
@@ -356,8 +369,19 @@ impl Hub {
             ask: room::Ask::Create(created),
             then: rooms::Then::List { origin, txn, list: Box::new(list) },
         };
+        self.creating.insert((member, txn), Vec::new());
         self.with_room(now, room, Task::Propose(Box::new(proposal)), out);
         Ok(())
+    }
+
+    /// A group is there, or will not be: answers the repeats of its request as the first one.
+    pub(super) fn group_done(&mut self, now: Now, member: MemberId, txn: u64, done: Result<RoomId, &Refusal>, out: &mut Outputs) {
+        for origin in self.creating.remove(&(member, txn)).unwrap_or_default() {
+            match done {
+                Ok(room) => self.with_room(now, room, Task::Show { origin, member }, out),
+                Err(refusal) => self.refuse(origin, refusal.clone(), out),
+            }
+        }
     }
 
     fn login(&mut self, now: Now, origin: Origin, id: RoomId, login: &Login, out: &mut Outputs) {
@@ -371,7 +395,11 @@ impl Hub {
         }
         self.arm_guesses(now);
         match self.config.secret.login(&mut self.rng, password.credential, &password.upload, &login.ke1) {
-            Err(e) => self.refuse(origin, ErrorCode::BadRequest.because(e.to_string()), out),
+            Err(e) => {
+                // That was no guess.
+                self.guesses.give(&self.config.limits, address, id, now.monotonic);
+                self.refuse(origin, ErrorCode::BadRequest.because(e.to_string()), out);
+            }
             Ok((state, ke2)) => {
                 let credential = password.credential;
                 if let Some(guest) = self.sessions.guest_mut(origin.conn) {
@@ -397,8 +425,9 @@ impl Hub {
         }
     }
 
-    fn list_members(&mut self, origin: Origin, member: MemberId, id: RoomId, after: Option<MemberId>, limit: usize, out: &mut Outputs) {
-        let Some(room) = self.rooms.get(&id) else { return };
+    fn list_members(&mut self, now: Now, origin: Origin, member: MemberId, asked: &Members, out: &mut Outputs) {
+        let (after, limit) = (asked.after, self.page_limit(asked.limit));
+        let Some(room) = self.rooms.get(&asked.room) else { return };
         let (state, directory) = (&room.pipe.state, &self.directory.state);
         if !state.members.contains_key(&member) {
             return self.refuse(origin, ErrorCode::NotMember.because("you are not in that room"), out);
@@ -415,8 +444,8 @@ impl Hub {
                     nick: person.nick,
                     label: person.label,
                     role: membership.role,
-                    here: directory.holds_nick(*member),
-                    muted: state.is_muted(*member, room.seen),
+                    here: room.here.contains(member),
+                    muted: state.is_muted(*member, now.wall),
                 }
             })
             .collect();
@@ -425,14 +454,14 @@ impl Hub {
     }
 
     fn history(&mut self, origin: Origin, member: MemberId, history: &History, out: &mut Outputs) {
-        let allowed = self.rooms.get(&history.room).is_some_and(|room| room.pipe.state.members.contains_key(&member));
-        if !allowed {
+        let readable = self.rooms.get(&history.room).map_or(u64::MAX, |room| room.pipe.state.readable_from(member));
+        if readable == u64::MAX {
             return self.refuse(origin, ErrorCode::NotMember.because("you are not in that room"), out);
         }
         let from = match history.from {
             HistoryFrom::Latest => ReadFrom::Latest,
             HistoryFrom::Before(seq) => ReadFrom::Before(seq),
-            HistoryFrom::After(seq) => ReadFrom::After(seq),
+            HistoryFrom::After(seq) => ReadFrom::After(seq.max(readable - 1)),
         };
         let query = Query { from, records: self.page_limit(history.limit) as u32, bytes: self.config.limits.page_bytes };
         self.read(Partition::Room(history.room), query, Reading::History { origin, member, room: history.room }, out);
@@ -443,6 +472,10 @@ impl Hub {
         let (Ok(page), Some((from, place))) = (page, readable) else {
             return self.refuse(origin, ErrorCode::Unavailable.because("the history cannot be read at present"), out);
         };
+        if page.head.epoch != place.epoch {
+            // What was read and what is known here are not of one log.
+            return self.refuse(origin, ErrorCode::Unavailable.because("the room is being read anew"), out);
+        }
         if from == u64::MAX {
             return self.refuse(origin, ErrorCode::NotMember.because("you are not in that room"), out);
         }

@@ -1,6 +1,6 @@
 //! Rooms with people here: their way through the log, and what follows from what is committed there.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::{
     Hub, Reading,
@@ -22,10 +22,11 @@ use crate::{
         directory::Directory,
         room::{Ask, Draft, Surroundings},
     },
-    time::{Now, Wall},
+    time::Now,
     wire::{
         ErrorCode, Form, Record, ServerMessage,
-        client::{Proof, Request},
+        Tagged,
+        client::{Join, Proof, Request, RoomRef},
         record::{Created, HistoryPolicy, LeftReason, Person, PresenceMode, RecordBody, RoomKind},
         server::{Committed, Entered, Removed, RemovedReason, RoomView},
     },
@@ -43,12 +44,14 @@ pub(super) struct Room {
     /// What waits until the room is loaded.
     waiting: VecDeque<Task>,
     /// Members that hold a nick.
-    pub(super) here: u32,
+    pub(super) here: BTreeSet<MemberId>,
     pub(super) gathered: Gathered,
     pub(super) presence_armed: bool,
+    /// The last word to its connections was a count: names alone would not tell them who is there.
+    pub(super) counted: bool,
     unload_armed: bool,
-    /// The wall clock when the room was last looked at, for what expires by itself.
-    pub(super) seen: Wall,
+    /// The log lost its end, and with it perhaps departures that the directory knows of.
+    lost: bool,
 }
 
 /// Something to be done with a room that is loaded.
@@ -60,6 +63,8 @@ pub(super) enum Task {
     Attach { conn: ConnId, resume: Option<Place> },
     /// Answer with the room, and take the member in.
     Show { origin: Origin, member: MemberId },
+    /// Somebody else opened a private conversation: take the member in, if it has begun.
+    Find { member: MemberId },
     /// Propose a record.
     Propose(Box<Proposal>),
     /// The member was away for too long.
@@ -97,16 +102,17 @@ impl Then {
 }
 
 impl Room {
-    fn new(now: Now) -> Self {
+    fn new() -> Self {
         Self {
             pipe: Pipeline::new(),
             audience: Audience::default(),
             waiting: VecDeque::new(),
-            here: 0,
+            here: BTreeSet::new(),
+            counted: false,
             gathered: Gathered::default(),
             presence_armed: false,
             unload_armed: false,
-            seen: now.wall,
+            lost: false,
         }
     }
 
@@ -123,6 +129,12 @@ impl Room {
     /// Whether something can be done with it at once. The lobby can be used when it has its first record.
     fn is_ready(&self, id: RoomId) -> bool {
         self.pipe.is_live() && self.waiting.is_empty() && (id != RoomId::LOBBY || self.pipe.state.about.is_some())
+    }
+
+    /// Finds out who is here by looking at everybody.
+    pub(super) fn count_here(&mut self, directory: &Directory) {
+        self.gathered = Gathered::default();
+        self.here = self.pipe.state.members.keys().copied().filter(|member| directory.holds_nick(*member)).collect();
     }
 
     fn kind(&self) -> Option<RoomKind> {
@@ -147,7 +159,7 @@ impl Hub {
     /// Makes sure that a room is loaded or being loaded.
     pub(super) fn load(&mut self, now: Now, id: RoomId, out: &mut Outputs) {
         if !self.rooms.contains_key(&id) {
-            self.rooms.insert(id, Room::new(now));
+            self.rooms.insert(id, Room::new());
             self.pump_room(now, id, out);
         }
     }
@@ -157,6 +169,7 @@ impl Hub {
             Task::Request { conn, member, request } => self.room_request(now, conn, member, id, *request, out),
             Task::Attach { conn, resume } => self.come_in(now, id, conn, resume, out),
             Task::Show { origin, member } => self.show(id, origin, member, None, out),
+            Task::Find { member } => self.find(id, member, out),
             Task::Propose(proposal) => self.propose(now, id, *proposal, out),
             Task::Expire { member } => {
                 let author = member;
@@ -175,7 +188,6 @@ impl Hub {
     /// Brings a room's log on: reads if it must be read, appends what waits.
     pub(super) fn pump_room(&mut self, now: Now, id: RoomId, out: &mut Outputs) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
-        room.seen = now.wall;
         if let Some(query) = room.pipe.wants_read() {
             let token = self.read(Partition::Room(id), query, Reading::Follow, out);
             if let Some(room) = self.rooms.get_mut(&id) {
@@ -187,7 +199,17 @@ impl Hub {
         let mut draft = Draft::default();
         let directory = &self.directory.state;
         let with = Surroundings { directory, limits: &self.config.limits, now: now.wall };
+        let mut unlisted = Vec::new();
         let want = room.pipe.batch(|state, seq, proposal: Proposal| {
+            let listed = || directory.member(proposal.author).is_some_and(|member| member.rooms.contains(&id));
+            if let (Ask::Join { proved }, Then::Answer { origin }) = (&proposal.ask, &proposal.then)
+                && !listed()
+            {
+                // It left meanwhile: the directory comes first again.
+                let then = directory::Then::Join { origin: *origin, room: id, txn: proposal.txn, proved: *proved };
+                unlisted.push((proposal.author, then));
+                return Judged::Settled;
+            }
             match state.judge(&mut draft, &with, proposal.author, proposal.txn, &proposal.ask) {
                 Verdict::Accept(bodies) => {
                     let record = |(seq, (member, body)): (Seq, (MemberId, RecordBody))| Record {
@@ -214,6 +236,11 @@ impl Hub {
         if let Some((at, state)) = room.pipe.snapshot(false) {
             out.push(Output::Snapshot { partition: Partition::Room(id), at, state });
         }
+        for (member, then) in unlisted {
+            let ask = state::directory::Ask::Enter(id);
+            self.directory.propose(directory::Proposal { member, txn: 0, ask, then });
+            self.pump_directory(now, out);
+        }
         for (proposal, verdict) in settled {
             self.room_settled_without_record(now, id, proposal, verdict, out);
         }
@@ -223,10 +250,11 @@ impl Hub {
     pub(super) fn room_page(&mut self, now: Now, id: RoomId, token: Option<ReadToken>, page: Result<Page, LogUnavailable>, out: &mut Outputs) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let mut taken = Vec::new();
+        let mut failed = Vec::new();
         let result = match page {
             Ok(page) => room.pipe.page(token, page, &mut taken).map_err(|e| e.to_string()),
             Err(e) => {
-                token.map(|token| room.pipe.unreadable(token));
+                failed = room.pipe.unreadable(token);
                 Err(e.to_string())
             }
         };
@@ -237,22 +265,64 @@ impl Hub {
         match result {
             Ok(Paged::Onward) => {}
             Ok(Paged::Live) => self.room_live(now, id, out),
-            Ok(Paged::Lost) => out.push(Output::Event(Event::LogTrouble { detail: format!("the log of room {id} lost its end; it is read anew") })),
+            Ok(Paged::Lost) => {
+                if let Some(room) = self.rooms.get_mut(&id) {
+                    room.lost = true;
+                }
+                out.push(Output::Event(Event::LogTrouble { detail: format!("the log of room {id} lost its end; it is read anew") }));
+            }
             Err(detail) => {
                 out.push(Output::Event(Event::LogTrouble { detail: format!("room {id}: {detail}") }));
-                return self.retry(now, Partition::Room(id));
+                self.refuse_waiting(now, id, out);
+                return self.fail_room(now, id, failed, out);
             }
         }
         self.pump_room(now, id, out);
     }
 
+    /// The room cannot be read: whoever waits for an answer gets one. What the hub wants for itself waits.
+    fn refuse_waiting(&mut self, now: Now, id: RoomId, out: &mut Outputs) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        for task in std::mem::take(&mut room.waiting) {
+            let origin = match &task {
+                Task::Request { conn, request, .. } => Some(Origin { conn: *conn, id: request.id, kind: request.op.kind() }),
+                Task::Show { origin, .. } => Some(*origin),
+                Task::Attach { .. } | Task::Find { .. } | Task::Propose(_) | Task::Expire { .. } => None,
+            };
+            let refusal = ErrorCode::Unavailable.because("the room cannot be read at present");
+            match (origin, task) {
+                (Some(origin), _) => self.refuse(origin, refusal, out),
+                (None, Task::Propose(proposal)) if proposal.then.origin().is_some() => {
+                    self.room_settled_without_record(now, id, *proposal, Verdict::Refuse(refusal), out);
+                }
+                (None, task) => {
+                    if let Some(room) = self.rooms.get_mut(&id) {
+                        room.waiting.push_back(task);
+                    }
+                }
+            }
+        }
+    }
+
     /// A room is there for the first time, or again after its log lost its end.
     fn room_live(&mut self, now: Now, id: RoomId, out: &mut Outputs) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
-        let directory = &self.directory.state;
-        room.here = room.pipe.state.members.keys().filter(|member| directory.holds_nick(**member)).count() as u32;
+        room.count_here(&self.directory.state);
         let empty = room.pipe.state.about.is_none();
-        let listeners = room.audience.connections();
+        for conn in room.audience.connections() {
+            self.reenter(now, id, conn, out);
+        }
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        if std::mem::take(&mut room.lost) {
+            let members: Vec<MemberId> = room.pipe.state.members.keys().copied().collect();
+            for member in members {
+                self.expire_forgotten(id, member);
+                self.keep_listed(id, member);
+                self.find(id, member, out);
+            }
+            self.pump_directory(now, out);
+        }
+        let Some(room) = self.rooms.get_mut(&id) else { return };
         let waiting = std::mem::take(&mut room.waiting);
         if empty && id == RoomId::LOBBY && let Some(cipher) = self.config.lobby {
             let created = Box::new(Created {
@@ -269,9 +339,6 @@ impl Hub {
             // Nothing can be done with the lobby before it begins.
             room.waiting = waiting;
             return;
-        }
-        for conn in listeners {
-            self.reenter(now, id, conn, out);
         }
         for task in waiting {
             self.run(now, id, task, out);
@@ -339,13 +406,25 @@ impl Hub {
         self.tell_operator(id, record, out);
         match &record.body {
             RecordBody::Created(created) if created.kind == RoomKind::Private => {
+                created.members.iter().for_each(|person| self.count_here(id, person.member, true));
                 for person in &created.members {
-                    self.arrived(id, person.member, record.seq, proposal, out);
+                    self.count_here(id, person.member, true);
+                }
+                for person in &created.members {
+                    self.arrived(now, id, person.clone(), record.seq, proposal, out);
                 }
             }
             // Its owner is shown the group when it has a number.
-            RecordBody::Created(_) => self.count_here(id, record.member, 1),
-            RecordBody::Joined(_) => self.arrived(id, record.member, record.seq, proposal, out),
+            RecordBody::Created(_) => self.count_here(id, record.member, true),
+            RecordBody::Joined(_) => {
+                let person = Person { member: record.member, nick: record.nick.clone(), label: record.label.clone() };
+                self.arrived(now, id, person, record.seq, proposal, out);
+                if proposal.is_some() {
+                    self.expire_forgotten(id, record.member);
+                    self.keep_listed(id, record.member);
+                    self.pump_directory(now, out);
+                }
+            }
             RecordBody::Left(_) => self.departed(now, id, record, record.member, proposal, out),
             RecordBody::Kicked(removal) | RecordBody::Banned(removal) => self.departed(now, id, record, removal.target, proposal, out),
             RecordBody::Topic(topic) if proposal.is_some() && self.directory.state.group(id).is_some() => {
@@ -358,10 +437,16 @@ impl Hub {
     }
 
     /// Somebody is a member from this record on.
-    fn arrived(&mut self, id: RoomId, member: MemberId, seq: Seq, proposal: Option<&Proposal>, out: &mut Outputs) {
-        self.count_here(id, member, 1);
+    fn arrived(&mut self, now: Now, id: RoomId, person: Person, seq: Seq, proposal: Option<&Proposal>, out: &mut Outputs) {
+        let member = person.member;
+        self.count_here(id, member, true);
         if let Some(room) = self.rooms.get_mut(&id) {
             room.gathered.forget(member);
+            if !room.here.contains(&member) && room.kind() != Some(RoomKind::Private) {
+                // `joined` implies that they are here, and they are gone already.
+                room.gathered.gone(person);
+                self.arm_presence(now, id);
+            }
         }
         let Some(conn) = self.online.get(&member).copied() else { return };
         let origin = proposal.and_then(|proposal| proposal.then.origin()).filter(|origin| origin.conn == conn);
@@ -373,15 +458,19 @@ impl Hub {
 
     /// Somebody is not a member from this record on.
     fn departed(&mut self, now: Now, id: RoomId, record: &Record, member: MemberId, proposal: Option<&Proposal>, out: &mut Outputs) {
-        self.count_here(id, member, -1);
+        self.count_here(id, member, false);
         if let Some(room) = self.rooms.get_mut(&id) {
             room.gathered.forget(member);
+            if room.counted {
+                // Names may be told again.
+                self.arm_presence(now, id);
+            }
         }
         let place = Place { epoch: self.rooms.get(&id).map_or(0, |room| room.pipe.place.epoch), seq: record.seq };
         if let Some(conn) = self.online.get(&member).copied() {
             let origin = proposal.filter(|_| member == record.member).and_then(|proposal| proposal.then.origin());
             let answer = origin.map(|origin| (origin, Committed { place }));
-            self.detach(now, id, conn, record.seq, answer, out);
+            self.detach(now, id, conn, place, answer, out);
         }
         if proposal.is_some() {
             let ask = state::directory::Ask::Exit(id);
@@ -390,12 +479,41 @@ impl Hub {
         }
     }
 
-    fn count_here(&mut self, id: RoomId, member: MemberId, change: i32) {
-        if self.directory.state.holds_nick(member)
+    pub(super) fn count_here(&mut self, id: RoomId, member: MemberId, came: bool) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        if came && self.directory.state.holds_nick(member) {
+            room.here.insert(member);
+        } else {
+            room.here.remove(&member);
+        }
+    }
+
+    /// Ends a membership of somebody whom the directory has forgotten meanwhile.
+    fn expire_forgotten(&mut self, id: RoomId, author: MemberId) {
+        if self.directory.is_live()
+            && !self.directory.state.knows(author)
             && let Some(room) = self.rooms.get_mut(&id)
         {
-            room.here = room.here.saturating_add_signed(change);
+            room.pipe.propose(Proposal { author, txn: 0, ask: Ask::Expire, then: Then::Nothing });
         }
+    }
+
+    /// Makes sure that a room somebody is in is among its rooms in the directory.
+    pub(super) fn keep_listed(&mut self, id: RoomId, member: MemberId) {
+        let Some(room) = self.rooms.get(&id).filter(|room| room.pipe.is_live()) else { return };
+        let Some(person) = self.directory.state.member(member) else { return };
+        // A private conversation is found again when somebody is there to find it.
+        let wanted = person.lease.is_some() || room.kind() != Some(RoomKind::Private);
+        if wanted && room.pipe.state.members.contains_key(&member) && !person.rooms.contains(&id) {
+            let ask = state::directory::Ask::Keep(id);
+            self.directory.propose(directory::Proposal { member, txn: 0, ask, then: directory::Then::Nothing });
+        }
+    }
+
+    /// The same for all members of a room.
+    pub(super) fn keep_all_listed(&mut self, id: RoomId) {
+        let members: Vec<MemberId> = self.rooms.get(&id).map_or_else(Vec::new, |room| room.pipe.state.members.keys().copied().collect());
+        members.into_iter().for_each(|member| self.keep_listed(id, member));
     }
 
     /// What follows for whoever asked.
@@ -403,6 +521,7 @@ impl Hub {
         let place = Place { epoch: self.rooms.get(&id).map_or(0, |room| room.pipe.place.epoch), seq: record.seq };
         match proposal.then {
             Then::Nothing => {}
+            Then::List { origin, txn, list } => self.list_group(now, id, origin, proposal.author, txn, *list, out),
             Then::Answer { origin } => match proposal.ask {
                 // Answered where the audience changed.
                 Ask::Leave => {}
@@ -411,12 +530,15 @@ impl Hub {
             },
             // Answered where the audience changed.
             Then::Show { .. } => {}
-            Then::List { origin, txn, list } => {
-                let then = directory::Then::Group { origin, room: id };
-                self.directory.propose(directory::Proposal { member: proposal.author, txn, ask: *list, then });
-                self.pump_directory(now, out);
-            }
         }
+    }
+
+    /// Gives a new group its number.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request")]
+    fn list_group(&mut self, now: Now, id: RoomId, origin: Origin, member: MemberId, txn: u64, ask: state::directory::Ask, out: &mut Outputs) {
+        let then = directory::Then::Group { origin, room: id };
+        self.directory.propose(directory::Proposal { member, txn, ask, then });
+        self.pump_directory(now, out);
     }
 
     fn room_settled_without_record(&mut self, now: Now, id: RoomId, proposal: Proposal, verdict: Verdict<(MemberId, RecordBody), Seq>, out: &mut Outputs) {
@@ -427,14 +549,12 @@ impl Hub {
             Verdict::Already => room.pipe.place,
             Verdict::Refuse(refusal) => {
                 let Some(origin) = proposal.then.origin() else { return };
-                let member_now = room.pipe.state.members.contains_key(&proposal.author);
+                if let Then::List { txn, .. } = proposal.then {
+                    self.group_done(now, proposal.author, txn, Err(&refusal), out);
+                }
                 self.refuse(origin, refusal, out);
                 if matches!(proposal.ask, Ask::Join { .. }) {
-                    if !member_now {
-                        let ask = state::directory::Ask::Exit(id);
-                        self.directory.propose(directory::Proposal { member: proposal.author, txn: 0, ask, then: directory::Then::Nothing });
-                        self.pump_directory(now, out);
-                    }
+                    self.unlist(now, id, proposal.author, out);
                     self.unpark(now, origin.conn, id, out);
                 }
                 return;
@@ -453,11 +573,25 @@ impl Hub {
             (Then::Nothing, _) => {}
             (Then::Answer { origin }, Ask::Join { .. }) => {
                 self.show(id, origin, proposal.author, None, out);
+                // A repeat by somebody who is out again.
+                self.unlist(now, id, proposal.author, out);
                 self.unpark(now, origin.conn, id, out);
             }
             (Then::Answer { origin }, _) => self.answer_committed(origin, Committed { place }, out),
             (Then::Show { origin }, _) => self.show(id, origin, proposal.author, None, out),
-            (Then::List { origin, .. }, _) => self.refuse(origin, ErrorCode::Unavailable.because("try again"), out),
+            // The log said it did not know, but it is there: nobody else knows this id.
+            (Then::List { origin, txn, list }, _) => self.list_group(now, id, origin, proposal.author, txn, *list, out),
+        }
+    }
+
+    /// Takes a room that somebody is not in from its rooms in the directory.
+    fn unlist(&mut self, now: Now, id: RoomId, member: MemberId, out: &mut Outputs) {
+        let room = self.rooms.get(&id).filter(|room| room.pipe.is_live());
+        let is_in = room.is_none_or(|room| room.pipe.state.members.contains_key(&member));
+        if !is_in && self.directory.state.member(member).is_some_and(|m| m.rooms.contains(&id)) {
+            let ask = state::directory::Ask::Exit(id);
+            self.directory.propose(directory::Proposal { member, txn: 0, ask, then: directory::Then::Nothing });
+            self.pump_directory(now, out);
         }
     }
 
@@ -475,14 +609,23 @@ impl Hub {
     }
 
     /// A join: the proof is looked at, the directory told, then the room asked.
-    pub(super) fn join(&mut self, now: Now, origin: Origin, member: MemberId, id: RoomId, txn: u64, proof: Option<Proof>, out: &mut Outputs) {
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request")]
+    pub(super) fn join(&mut self, now: Now, origin: Origin, member: MemberId, id: RoomId, txn: u64, join: Join, out: &mut Outputs) {
         let Some(room) = self.rooms.get(&id) else { return };
-        let done = room.pipe.state.did(member, txn);
+        let Join { room: named, proof } = join;
+        let is_in = room.pipe.state.members.contains_key(&member);
+        let mut done = room.pipe.state.did(member, txn);
+        let mut txn = txn;
+        if !is_in && !matches!(named, RoomRef::Id(_)) && txn <= room.pipe.state.last_txn(member) {
+            // Who names a room by number may not know that it has been there before, nor its counter.
+            (done, txn) = (false, 0);
+        }
         let mut proved = None;
         // The proof of a repeat died with the connection it was made on; the first one's result stands.
-        if let Some(proof) = proof.filter(|_| !done) {
+        if let Some(proof) = proof {
             match self.prove(now, origin, id, &proof, out) {
                 Ok(()) => proved = Some(proof.credential),
+                Err(_) if done => {}
                 Err(refusal) => return self.refuse(origin, refusal, out),
             }
         }
@@ -495,14 +638,13 @@ impl Hub {
     }
 
     fn prove(&mut self, now: Now, origin: Origin, id: RoomId, proof: &Proof, out: &mut Outputs) -> Result<(), crate::wire::Refusal> {
-        let Some(session) = self.sessions.get_mut(origin.conn) else { return Ok(()) };
+        let stale = || ErrorCode::StaleProof.because("`login` first, on this connection and for this room");
+        let session = self.sessions.get_mut(origin.conn).ok_or_else(stale)?;
         let address = session.address;
-        let Some(guest) = session.guest.as_mut() else { return Ok(()) };
+        let guest = session.guest.as_mut().ok_or_else(stale)?;
         let member = guest.member;
         let login = guest.login.take().filter(|login| login.room == id && login.credential == proof.credential);
-        let Some(login) = login else {
-            return Err(ErrorCode::StaleProof.because("`login` first, on this connection and for this room"));
-        };
+        let login = login.ok_or_else(stale)?;
         if login.state.finish(&proof.ke3).is_ok() {
             self.guesses.give(&self.config.limits, address, id, now.monotonic);
             return Ok(());
@@ -516,23 +658,20 @@ impl Hub {
 
     /// Takes a connection into a room that its member is in already, or tells it that it is out.
     fn come_in(&mut self, now: Now, id: RoomId, conn: ConnId, resume: Option<Place>, out: &mut Outputs) {
-        let Some(member) = self.sessions.guest(conn).map(|guest| guest.member) else { return };
+        let Some(guest) = self.sessions.guest(conn) else { return };
+        let member = guest.member;
+        if guest.rooms.contains_key(&id) {
+            // What it asked for on an earlier connection was done meanwhile, and it was told.
+            return;
+        }
         let Some(room) = self.rooms.get(&id) else { return };
         let state = &room.pipe.state;
         if !state.members.contains_key(&member) {
-            let (about, banned) = (state.about.is_some(), state.is_banned(member));
-            let reason = match (about, banned) {
-                (false, _) => RemovedReason::Unknown,
-                (true, true) => RemovedReason::Banned,
-                (true, false) => RemovedReason::NotMember,
-            };
-            self.send(conn, &ServerMessage::Removed(Removed { room: id, reason }), out);
-            let indexed = self.directory.state.member(member).is_some_and(|m| m.rooms.contains(&id));
+            let about = state.about.is_some();
+            self.tell_removed(id, conn, out);
             // A room without a first record may be about to begin; one that has begun has told who is in it.
-            if about && indexed {
-                let ask = state::directory::Ask::Exit(id);
-                self.directory.propose(directory::Proposal { member, txn: 0, ask, then: directory::Then::Nothing });
-                self.pump_directory(now, out);
+            if about {
+                self.unlist(now, id, member, out);
             }
             return;
         }
@@ -540,17 +679,39 @@ impl Hub {
         let whole = |at: &Place| at.epoch == place.epoch && at.seq <= place.seq && at.seq + 1 >= state.readable_from(member);
         match resume.filter(whole) {
             Some(at) => {
-                self.attach(id, conn, place.seq);
+                self.attach(id, conn, place.seq, out);
                 self.resume_from(id, conn, at, out);
             }
             None => self.enter(id, conn, member, None, out),
+        }
+        self.keep_listed(id, member);
+        self.pump_directory(now, out);
+    }
+
+    /// Tells a connection that a room is not its member's.
+    pub(super) fn tell_removed(&mut self, id: RoomId, conn: ConnId, out: &mut Outputs) {
+        let Some(member) = self.sessions.guest(conn).map(|guest| guest.member) else { return };
+        let state = self.rooms.get(&id).map(|room| &room.pipe.state).filter(|state| state.about.is_some());
+        let reason = match state {
+            None => RemovedReason::Unknown,
+            Some(state) if state.is_banned(member) => RemovedReason::Banned,
+            Some(_) => RemovedReason::NotMember,
+        };
+        self.send(conn, &ServerMessage::Removed(Removed { room: id, reason }), out);
+    }
+
+    /// Takes a member into a room it is in, if it is connected and does not know.
+    fn find(&mut self, id: RoomId, member: MemberId, out: &mut Outputs) {
+        let Some(conn) = self.online.get(&member).copied() else { return };
+        if self.sessions.guest(conn).is_some_and(|guest| !guest.rooms.contains_key(&id)) {
+            self.enter(id, conn, member, None, out);
         }
     }
 
     /// Tells a connection that it is in a room, as of a record or of now.
     fn enter(&mut self, id: RoomId, conn: ConnId, member: MemberId, at: Option<Seq>, out: &mut Outputs) {
         let Some(view) = self.view(id, member, at) else { return };
-        self.attach(id, conn, view.place.seq);
+        self.attach(id, conn, view.place.seq, out);
         self.send(conn, &ServerMessage::Entered(Entered { resumed: false, view }), out);
         self.tell_who_is_here(id, conn, out);
     }
@@ -561,10 +722,12 @@ impl Hub {
             return self.refuse(origin, ErrorCode::NotMember.because("you are not in that room any more"), out);
         };
         if self.sessions.guest(origin.conn).is_none() {
-            return;
+            // Whoever asked is back on another connection.
+            return self.find(id, member, out);
         }
-        let new = self.attach(id, origin.conn, view.place.seq);
+        let new = self.attach(id, origin.conn, view.place.seq, out);
         // Who is in already goes on from where it is: the answer must not look like a new beginning.
+        self.announce_now(id, origin.conn, out);
         self.answer_room(origin, view, out);
         if new {
             self.tell_who_is_here(id, origin.conn, out);
@@ -582,14 +745,15 @@ impl Hub {
             }
             None => {
                 self.forget_lag(id, conn, Seq::MAX - 1);
-                self.detach(now, id, conn, 0, None, out);
+                self.detach(now, id, conn, Place { epoch: 0, seq: 0 }, None, out);
                 self.send(conn, &ServerMessage::Removed(Removed { room: id, reason: RemovedReason::NotMember }), out);
+                self.unlist(now, id, member, out);
             }
         }
     }
 
     /// Makes a connection one of a room's. It has all up to `seq`. False if it was one already.
-    fn attach(&mut self, id: RoomId, conn: ConnId, seq: Seq) -> bool {
+    fn attach(&mut self, id: RoomId, conn: ConnId, seq: Seq, out: &mut Outputs) -> bool {
         let Some(session) = self.sessions.get_mut(conn) else { return false };
         let form = session.form;
         let (Some(guest), Some(room)) = (session.guest.as_mut(), self.rooms.get_mut(&id)) else { return false };
@@ -598,17 +762,24 @@ impl Hub {
         }
         let slot = room.audience.insert(form, conn);
         guest.rooms.insert(id, super::session::Attached { slot });
-        if let Some(lagging) = &mut guest.lagging {
-            lagging.rooms.insert(id, Lag::after(seq));
+        let before = guest.lagging.as_mut().and_then(|lagging| lagging.rooms.insert(id, Lag::after(seq)));
+        if let Some((_, Some((origin, committed)))) = before.and_then(|before| before.farewell) {
+            // It left, and came back before it had read what was said until then: that is history now.
+            self.answer_committed(origin, committed, out);
         }
         true
     }
 
     /// Takes a connection out of a room's audience. What it has not been told yet of the room is told before `answer`.
-    fn detach(&mut self, now: Now, id: RoomId, conn: ConnId, until: Seq, answer: Option<(Origin, Committed)>, out: &mut Outputs) {
+    fn detach(&mut self, now: Now, id: RoomId, conn: ConnId, until: Place, answer: Option<(Origin, Committed)>, out: &mut Outputs) {
         let Some(session) = self.sessions.get_mut(conn) else { return };
         let form = session.form;
-        let Some(attached) = session.guest.as_mut().and_then(|guest| guest.rooms.remove(&id)) else { return };
+        let Some(attached) = session.guest.as_mut().and_then(|guest| guest.rooms.remove(&id)) else {
+            if let Some((origin, committed)) = answer {
+                self.answer_committed(origin, committed, out);
+            }
+            return;
+        };
         self.detach_slot(now, id, form, attached.slot);
         self.farewell(id, conn, until, answer, out);
     }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{answers::Origin, io::{Framing, ReadToken}};
 use crate::{
-    id::{ConnId, CredentialId, MemberId, RoomId, Seq},
+    id::{ConnId, CredentialId, MemberId, Place, RoomId, Seq},
     limits::Limits,
     password::ServerLogin,
     rate::Bucket,
@@ -68,8 +68,8 @@ pub(super) struct Guest {
     /// Fan-outs do not reach it; what it missed is read from the log.
     pub(super) lagging: Option<Lagging>,
     pub(super) login: Option<Login>,
-    /// Registrations begun, with the room they are for.
-    pub(super) registrations: VecDeque<(CredentialId, Option<RoomId>)>,
+    /// Registrations begun.
+    pub(super) registrations: VecDeque<Registration>,
 }
 
 /// A room whose records go to this connection.
@@ -87,6 +87,9 @@ pub(super) struct Lagging {
     pub(super) reading: Option<(ReadToken, RoomId)>,
     /// The outbox has room.
     pub(super) drained: bool,
+    /// How many words of presence had been given to rooms when it began. If there are more since, it may have missed
+    /// one.
+    pub(super) words: Option<u64>,
 }
 
 /// How far behind a connection is in one room.
@@ -97,7 +100,7 @@ pub(super) struct Lag {
     /// It came back and has not been told yet that it goes on from there.
     pub(super) announce: bool,
     /// It is out of the room; this record is the last it is told, and then this request is answered.
-    pub(super) farewell: Option<(Seq, Option<(Origin, Committed)>)>,
+    pub(super) farewell: Option<(Place, Option<(Origin, Committed)>)>,
 }
 
 impl Lag {
@@ -105,6 +108,15 @@ impl Lag {
     pub(super) fn after(seq: Seq) -> Self {
         Self { next: seq + 1, announce: false, farewell: None }
     }
+}
+
+/// A password that is being set.
+pub(super) struct Registration {
+    pub(super) credential: CredentialId,
+    /// The room whose password shall change; none for a new one.
+    pub(super) room: Option<RoomId>,
+    /// The `txn` of the request that used it.
+    pub(super) used_by: Option<u64>,
 }
 
 /// A password that is being proved.

@@ -14,7 +14,7 @@ use crate::{
     limits::Limits,
     nick::{Name, NameKey},
     time::Wall,
-    wire::{BodyError, ErrorCode, record::CipherKind, tagged},
+    wire::{BodyError, ErrorCode, Refusal, record::CipherKind, tagged},
 };
 
 /// The directory, as of a place of its log.
@@ -281,6 +281,8 @@ pub(crate) enum Ask {
     /// The member was gone for too long and is in no room any more.
     Expire,
     Enter(RoomId),
+    /// The member is in the room already, whatever the limits say.
+    Keep(RoomId),
     Exit(RoomId),
     /// A number for a group that has its first record.
     List { room: RoomId, name: Option<Name>, topic: String, cipher: CipherKind, protected: bool },
@@ -292,6 +294,8 @@ pub(crate) enum Ask {
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     touched: BTreeSet<MemberId>,
+    /// Members that keep the nick they have: they are about to be let in.
+    leased: BTreeSet<MemberId>,
     /// Comparison forms and skeletons that this batch gives out or takes back, of nicks and of groups.
     names: BTreeSet<String>,
     listed: u32,
@@ -302,6 +306,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) limits: &'a Limits,
     /// This hub.
     pub(crate) node: u64,
+    /// Whether there is no other: a lease of an earlier life is this hub's.
+    pub(crate) alone: bool,
     /// Whether the member is connected here.
     pub(crate) online: &'a dyn Fn(MemberId) -> bool,
 }
@@ -321,6 +327,9 @@ impl Directory {
             }
         }
         let verdict = self.judge_alone(draft, with, member, ask);
+        if matches!(ask, Ask::Lease { .. }) && matches!(verdict, Verdict::Already) {
+            draft.leased.insert(member);
+        }
         if matches!(verdict, Verdict::Accept(_)) {
             draft.touched.insert(member);
             match ask {
@@ -334,7 +343,7 @@ impl Directory {
                 Ask::Open { with, .. } => {
                     draft.touched.insert(*with);
                 }
-                Ask::Release | Ask::Expire | Ask::Enter(_) | Ask::Exit(_) | Ask::Retitle { .. } => {}
+                Ask::Release | Ask::Expire | Ask::Enter(_) | Ask::Keep(_) | Ask::Exit(_) | Ask::Retitle { .. } => {}
             }
         }
         verdict
@@ -359,8 +368,9 @@ impl Directory {
                 };
                 self.judge_name(draft, with, id, name, label, member.kept)
             }
+            Ask::Release if draft.leased.contains(&id) => Verdict::Already,
             Ask::Release => match member {
-                Some(member) if member.lease == Some(with.node) && !(with.online)(id) => one(Change::Released),
+                Some(Member { lease: Some(node), .. }) if (*node == with.node || with.alone) && !(with.online)(id) => one(Change::Released),
                 _ => Verdict::Already,
             },
             Ask::Expire => match member {
@@ -370,10 +380,14 @@ impl Directory {
             Ask::Enter(room) => match member {
                 None => refuse(ErrorCode::UnknownMember, "you are not known any more"),
                 Some(member) if member.rooms.contains(room) => Verdict::Already,
-                Some(member) if member.rooms.len() >= with.limits.rooms_per_member as usize => {
+                Some(member) if self.is_full(member, with.limits) => {
                     refuse(ErrorCode::TooManyRooms, "you are in as many rooms as you may be")
                 }
                 Some(_) => one(Change::Entered(*room)),
+            },
+            Ask::Keep(room) => match member {
+                Some(member) if !member.rooms.contains(room) => one(Change::Entered(*room)),
+                _ => Verdict::Already,
             },
             Ask::Exit(room) => match member {
                 Some(member) if member.rooms.contains(room) => one(Change::Exited(*room)),
@@ -383,13 +397,10 @@ impl Directory {
                 if self.groups.contains_key(room) {
                     return Verdict::Already;
                 }
-                if member.is_some_and(|m| m.rooms.len() >= with.limits.rooms_per_member as usize) {
-                    return refuse(ErrorCode::TooManyRooms, "you are in as many rooms as you may be");
-                }
-                let number = self.numbers.len() as u32 + draft.listed;
-                if number >= with.limits.rooms {
-                    return refuse(ErrorCode::RoomsExhausted, "the server has as many groups as it may");
-                }
+                let number = match self.next_number(id, draft.listed, with.limits) {
+                    Ok(number) => number,
+                    Err(refusal) => return Verdict::Refuse(refusal),
+                };
                 if let Some(name) = name {
                     if [&name.key.folded, &name.key.skeleton].iter().any(|form| draft.names.contains(&group_mark(form))) {
                         return Verdict::Wait;
@@ -432,6 +443,28 @@ impl Directory {
                 one(Change::Opened { room: *room, with: *other })
             }
         }
+    }
+
+    /// The number of the next group, if this member may make one.
+    pub(crate) fn next_number(&self, member: MemberId, listed: u32, limits: &Limits) -> Result<u32, Refusal> {
+        let Some(person) = self.member(member) else {
+            return Err(ErrorCode::UnknownMember.because("you are not known any more"));
+        };
+        if self.is_full(person, limits) {
+            return Err(ErrorCode::TooManyRooms.because("you are in as many rooms as you may be"));
+        }
+        let number = self.numbers.len() as u32 + listed;
+        if number >= limits.rooms {
+            return Err(ErrorCode::RoomsExhausted.because("the server has as many groups as it may"));
+        }
+        Ok(number)
+    }
+
+    /// Whether somebody may enter no more rooms. Private conversations do not count: others open them.
+    fn is_full(&self, member: &Member, limits: &Limits) -> bool {
+        let most = limits.rooms_per_member as usize;
+        let entered = |room: &&RoomId| **room == RoomId::LOBBY || self.groups.contains_key(*room);
+        member.rooms.len() >= most && member.rooms.iter().filter(entered).count() >= most
     }
 
     fn judge_name(&self, draft: &Draft, with: &Surroundings<'_>, id: MemberId, name: &Name, label: &str, kept: bool) -> Verdict<Change, Did> {

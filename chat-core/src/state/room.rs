@@ -195,6 +195,15 @@ impl Room {
         self.banned.contains_key(&member)
     }
 
+    fn is_owner(&self, member: MemberId) -> bool {
+        self.members.get(&member).is_some_and(|m| m.role == Role::Owner)
+    }
+
+    /// Mutes in force; one more of the same member only replaces its own.
+    fn mutes_of_others(&self, target: MemberId, now: Wall) -> usize {
+        self.muted.keys().filter(|member| **member != target && self.is_muted(**member, now)).count()
+    }
+
     pub(crate) fn is_muted(&self, member: MemberId, now: Wall) -> bool {
         self.muted.get(&member).is_some_and(|until| until.is_none_or(|until| now < until))
     }
@@ -270,8 +279,8 @@ impl Room {
         let alone = !matches!(ask, Ask::Join { .. } | Ask::Leave | Ask::Expire | Ask::Send { .. } | Ask::Topic(_));
         let verdict = self.judge_alone(draft, with, author, ask);
         let Verdict::Accept(bodies) = &verdict else { return verdict };
-        // A departure that hands ownership on changes a role.
-        let alone = alone || bodies.len() > 1;
+        // An owner's departure hands ownership on, and looks at who is there for that.
+        let alone = alone || bodies.len() > 1 || (matches!(ask, Ask::Leave | Ask::Expire) && self.is_owner(author));
         if alone && draft.len > 0 {
             return Verdict::Wait;
         }
@@ -356,7 +365,7 @@ impl Room {
             }
             Ask::Mute { target, seconds } => match self.target(with, author, target, me.role, Action::Mute, true) {
                 Err(refusal) => Verdict::Refuse(refusal),
-                Ok(_) if self.muted.len() >= with.limits.sanctions_per_room as usize => {
+                Ok((target, _, _)) if self.mutes_of_others(target, with.now) >= with.limits.sanctions_per_room as usize => {
                     refuse(ErrorCode::RoomFull, "the room has as many mutes as it may")
                 }
                 Ok((target, nick, _)) => {

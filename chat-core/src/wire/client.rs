@@ -76,6 +76,7 @@ pub struct Resume {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ping {
     /// Comes back in the `pong`. Below 2⁵³.
+    #[serde(deserialize_with = "crate::id::safe")]
     pub nonce: u64,
 }
 
@@ -284,9 +285,9 @@ pub enum HistoryFrom {
     /// The newest records.
     Latest,
     /// The records just before this one.
-    Before(Seq),
+    Before(#[serde(deserialize_with = "crate::id::safe")] Seq),
     /// The records just after this one.
-    After(Seq),
+    After(#[serde(deserialize_with = "crate::id::safe")] Seq),
 }
 
 /// Body of `topic`.

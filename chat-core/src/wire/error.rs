@@ -165,7 +165,9 @@ impl Refusal {
     /// Says when to try again.
     #[must_use]
     pub fn after(mut self, wait: core::time::Duration) -> Self {
-        self.retry_after = Some(u32::try_from(wait.as_millis()).unwrap_or(u32::MAX).max(1));
+        // Rounded up: who waits exactly that long is not refused again.
+        let millis = wait.as_nanos().div_ceil(1_000_000);
+        self.retry_after = Some(u32::try_from(millis).unwrap_or(u32::MAX).max(1));
         self
     }
 }

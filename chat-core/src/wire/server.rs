@@ -84,6 +84,7 @@ pub struct Welcome {
     /// Your rooms. For each of them exactly one `entered` or `removed` follows.
     pub rooms: Vec<RoomId>,
     /// The highest `txn` of yours that the server knows, of requests that name no room.
+    #[serde(deserialize_with = "crate::id::safe")]
     pub last_txn: u64,
 }
 
@@ -227,6 +228,7 @@ pub struct RoomView {
     /// All that is said here is true as of this place of the log.
     pub place: Place,
     /// The record that made you a member.
+    #[serde(deserialize_with = "crate::id::safe")]
     pub since: Seq,
     /// Your role.
     pub role: Role,
@@ -237,6 +239,7 @@ pub struct RoomView {
     /// The room's keys, oldest first, the one in force last, wrapped under that registration.
     pub keys: Vec<WrappedKey>,
     /// The highest `txn` of yours in this room that the server knows.
+    #[serde(deserialize_with = "crate::id::safe")]
     pub last_txn: u64,
 }
 
@@ -267,12 +270,15 @@ pub struct MemberInfo {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HistoryPage {
     /// The log's life at present.
+    #[serde(deserialize_with = "crate::id::safe")]
     pub epoch: u64,
     /// In the order of `seq`, without holes.
     pub records: Vec<Record>,
     /// The oldest record that is kept and that you may read; 0 when there is none.
+    #[serde(deserialize_with = "crate::id::safe")]
     pub oldest: Seq,
     /// The newest record.
+    #[serde(deserialize_with = "crate::id::safe")]
     pub newest: Seq,
 }
 
@@ -280,6 +286,7 @@ pub struct HistoryPage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The request's; 0 for a `hello`.
+    #[serde(deserialize_with = "crate::id::safe")]
     pub id: u64,
     /// What is wrong.
     pub code: ErrorCode,
@@ -306,6 +313,7 @@ pub struct Entered {
 #[allow(missing_docs, reason = "the types say it")]
 pub struct Records {
     pub room: RoomId,
+    #[serde(deserialize_with = "crate::id::safe")]
     pub epoch: u64,
     pub records: Vec<Record>,
 }
@@ -396,6 +404,7 @@ impl<'de> Deserialize<'de> for Done {
         #[derive(Deserialize)]
         #[serde(rename = "Done")]
         struct Raw {
+            #[serde(deserialize_with = "crate::id::safe")]
             id: u64,
             kind: Kind<Answer>,
             body: RawBody,

@@ -5,20 +5,20 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its part")]
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::IpAddr,
     time::Duration,
 };
 
 use chat_core::{
-    hub::{Config, Event, Framing, Hub, Input, Output, Outputs},
+    hub::{Config, Event, Framing, Hub, Input, Output, Outputs, ReadToken, RoomPlace},
     id::{ConnId, MemberId, Partition, Place, RoomId, Secret},
     limits::Limits,
-    log::{Appended, MemoryLog},
+    log::{AppendRefused, Appended, LogUnavailable, MemoryLog, Query, ReadFrom},
     password::ServerSecret,
     time::{Monotonic, Now, Wall},
     wire::{
-        ClientMessage, CloseReason, ErrorCode, Form, Record, ServerMessage, Tagged,
+        ClientMessage, CloseReason, ErrorCode, Form, Frame, Record, SERVER_FRAME_BYTES, ServerMessage, Tagged,
         client::{self, Hello, Op, Request, Resume, RoomRef, Versions},
         record::Content,
         server::{Answer, Failure, RoomView, Welcome},
@@ -32,6 +32,7 @@ pub const SECOND: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub struct Line {
     pub form: Option<Form>,
+    stream: bool,
     /// What the server said and the test has not looked at.
     pub inbox: VecDeque<ServerMessage>,
     /// Frames that wait because the peer does not read.
@@ -54,6 +55,24 @@ enum Flag {
     Told,
 }
 
+/// How an append ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fate {
+    Commit,
+    /// The log cannot write.
+    Refuse,
+    /// It is not there, and nobody knows.
+    Lost,
+    /// It is there, and nobody knows.
+    Written,
+}
+
+enum Todo {
+    Read(ReadToken, Partition, Query),
+    Gone(ConnId),
+    Drained(ConnId),
+}
+
 /// The world of one hub.
 pub struct World {
     pub hub: Hub,
@@ -64,6 +83,23 @@ pub struct World {
     /// While true, appends wait in `held`.
     pub hold: bool,
     pub held: VecDeque<(Partition, Place, Vec<bytes::Bytes>)>,
+    /// How the next appends end; committed when there is nothing here.
+    pub fates: VecDeque<Fate>,
+    /// Whether reads fail.
+    pub unreadable: bool,
+    /// While true, reads wait until `release`.
+    pub hold_reads: bool,
+    held_reads: VecDeque<(ReadToken, Partition, Query)>,
+    /// All partitions that were ever appended to.
+    pub partitions: BTreeSet<Partition>,
+    /// Whose news the hub wants: read and not forgotten.
+    pub followed: BTreeSet<Partition>,
+    /// Every byte that any peer sent.
+    pub said: Vec<u8>,
+    /// Fan-outs skipped that the hub has not been told of.
+    skipped: VecDeque<(ConnId, Option<RoomPlace>)>,
+    /// What the driver still has to do.
+    todo: VecDeque<Todo>,
     /// How many frames were encoded for fan-out, and how many deliveries that made.
     pub fanouts: usize,
     pub deliveries: usize,
@@ -94,7 +130,22 @@ impl World {
         let mut out = Outputs::new();
         let limits = config.limits.clone();
         let hub = Hub::new(config, now, &mut out).expect("the limits are sound");
-        let mut world = Self {
+        let mut world = Self::made(hub, log, now, out, limits);
+        world.drive();
+        world
+    }
+
+    /// A world whose hub has asked for things that are not done yet.
+    pub fn idle(config: Config) -> Self {
+        let now = Now { monotonic: Monotonic(0), wall: Wall(1_700_000_000_000) };
+        let mut out = Outputs::new();
+        let limits = config.limits.clone();
+        let hub = Hub::new(config, now, &mut out).expect("the limits are sound");
+        Self::made(hub, MemoryLog::new(1, 1), now, out, limits)
+    }
+
+    fn made(hub: Hub, log: MemoryLog, now: Now, out: Outputs, limits: Limits) -> Self {
+        Self {
             hub,
             log,
             now,
@@ -102,14 +153,21 @@ impl World {
             events: Vec::new(),
             hold: false,
             held: VecDeque::new(),
+            fates: VecDeque::new(),
+            unreadable: false,
+            hold_reads: false,
+            held_reads: VecDeque::new(),
+            partitions: BTreeSet::new(),
+            followed: BTreeSet::new(),
+            said: Vec::new(),
+            skipped: VecDeque::new(),
+            todo: VecDeque::new(),
             fanouts: 0,
             deliveries: 0,
             out,
             limits,
             next_slot: 0,
-        };
-        world.drive();
-        world
+        }
     }
 
     pub fn input(&mut self, input: Input<'_>) {
@@ -117,31 +175,44 @@ impl World {
         self.drive();
     }
 
-    /// Does all that the hub asks for.
+    /// Does all that the hub asks for. It is told of skipped fan-outs before anything else.
     pub fn drive(&mut self) {
         loop {
-            let mut skipped = Vec::new();
             while let Some(output) = self.out.pop() {
-                self.output(output, &mut skipped);
+                self.output(output);
             }
-            if skipped.is_empty() {
+            let now = self.now;
+            if let Some((conn, place)) = self.skipped.pop_front() {
+                if let Some(line) = self.lines.get_mut(&conn) {
+                    line.flag = Flag::Told;
+                    self.todo.push_back(Todo::Drained(conn));
+                    self.hub.handle_input(now, Input::Blocked { conn, place }, &mut self.out);
+                }
+            } else if !self.hold && !self.held.is_empty() {
+                self.append();
+            } else if let Some(todo) = self.todo.pop_front() {
+                match todo {
+                    Todo::Gone(conn) => self.hub.handle_input(now, Input::Disconnected { conn }, &mut self.out),
+                    Todo::Drained(conn) => self.report_drained(conn),
+                    Todo::Read(token, partition, query) if self.hold_reads => self.held_reads.push_back((token, partition, query)),
+                    Todo::Read(token, partition, query) => {
+                        let page = if self.unreadable { Err(LogUnavailable) } else { Ok(self.log.read(partition, query)) };
+                        self.hub.handle_input(now, Input::Page { partition, token: Some(token), page }, &mut self.out);
+                    }
+                }
+            } else {
                 break;
             }
-            for (conn, place) in skipped {
-                self.lines.get_mut(&conn).expect("it was there").flag = Flag::Told;
-                self.hub.handle_input(self.now, Input::Blocked { conn, place }, &mut self.out);
-            }
-            self.report_drained();
         }
     }
 
-    fn output(&mut self, output: Output, skipped: &mut Vec<(ConnId, Option<chat_core::hub::RoomPlace>)>) {
+    fn output(&mut self, output: Output) {
         match output {
             Output::Send { to, frame } => {
                 if let Some(line) = self.lines.get_mut(&to) {
-                    line.push(frame.len(), &frame.body());
+                    line.push(&frame);
+                    self.todo.push_back(Todo::Drained(to));
                 }
-                self.report_drained();
             }
             Output::Fanout { to, place, frame } => {
                 self.fanouts += 1;
@@ -153,18 +224,18 @@ impl World {
                     }
                     if line.flag == Flag::None && line.outbox_bytes + frame.len() <= self.limits.outbox_bytes as usize {
                         self.deliveries += 1;
-                        line.push(frame.len(), &frame.body());
+                        line.push(&frame);
                     } else {
                         line.flag = Flag::Fresh;
-                        skipped.push((conn, place));
+                        self.skipped.push_back((conn, place));
                     }
                 }
             }
             Output::Block { conn } => {
                 if let Some(line) = self.lines.get_mut(&conn) {
                     line.flag = Flag::Told;
+                    self.todo.push_back(Todo::Drained(conn));
                 }
-                self.report_drained();
             }
             Output::Resume { conn } => {
                 if let Some(line) = self.lines.get_mut(&conn) {
@@ -173,45 +244,74 @@ impl World {
             }
             Output::Close { conn, reason } => {
                 self.lines.get_mut(&conn).expect("it is there").closed = Some(reason);
-                self.hub.handle_input(self.now, Input::Disconnected { conn }, &mut self.out);
+                self.todo.push_back(Todo::Gone(conn));
             }
             Output::Append { partition, expected, entries } => {
+                let twice = self.held.iter().any(|(held, ..)| *held == partition);
+                assert!(!twice, "at most one append is outstanding for each partition");
                 self.held.push_back((partition, expected, entries));
-                if !self.hold {
-                    self.release();
-                }
             }
             Output::Read { token, partition, query } => {
-                let page = Ok(self.log.read(partition, query));
-                self.hub.handle_input(self.now, Input::Page { partition, token: Some(token), page }, &mut self.out);
+                self.followed.insert(partition);
+                self.todo.push_back(Todo::Read(token, partition, query));
             }
             Output::Snapshot { partition, at, state } => self.log.snapshot(partition, at, state),
-            Output::Forget { .. } => {}
+            Output::Forget { partition } => {
+                self.followed.remove(&partition);
+            }
             Output::Event(event) => self.events.push(event),
         }
     }
 
-    /// Lets the appends happen that were held.
+    /// Lets the appends and reads happen that were held.
     pub fn release(&mut self) {
-        while let Some((partition, expected, entries)) = self.held.pop_front() {
-            let input = match self.log.append(partition, expected, &entries) {
-                Appended::Committed(head) => Input::Committed { partition, head },
-                Appended::Refused(why) => Input::Refused { partition, why },
-                Appended::Unknown => Input::Unknown { partition },
-            };
-            self.hub.handle_input(self.now, input, &mut self.out);
+        while !self.held.is_empty() {
+            self.append();
         }
+        let reads = std::mem::take(&mut self.held_reads);
+        self.todo.extend(reads.into_iter().map(|(token, partition, query)| Todo::Read(token, partition, query)));
+        let hold = std::mem::replace(&mut self.hold_reads, false);
+        self.drive();
+        self.hold_reads = hold;
     }
 
-    fn report_drained(&mut self) {
+    fn append(&mut self) {
+        let Some((partition, expected, entries)) = self.held.pop_front() else { return };
+        let fate = self.fates.pop_front().unwrap_or(Fate::Commit);
+        let ended = match fate {
+            Fate::Refuse => Appended::Refused(AppendRefused::Unavailable),
+            Fate::Lost => Appended::Unknown,
+            Fate::Commit | Fate::Written => {
+                self.partitions.insert(partition);
+                self.log.append(partition, expected, &entries)
+            }
+        };
+        let input = match ended {
+            _ if fate == Fate::Written => Input::Unknown { partition },
+            Appended::Committed(head) => Input::Committed { partition, head },
+            Appended::Refused(why) => Input::Refused { partition, why },
+            Appended::Unknown => Input::Unknown { partition },
+        };
+        self.hub.handle_input(self.now, input, &mut self.out);
+    }
+
+    /// The log loses the newest records of one partition, and all have another epoch.
+    pub fn lose(&mut self, partition: Partition, newest: u64) {
+        let all = self.partitions.clone();
+        self.log = shortened(&self.log, &all, partition, newest);
+    }
+
+    /// Tells the hub what is new in a partition, or only that something is.
+    pub fn news(&mut self, partition: Partition, after: u64) {
+        let query = Query { from: ReadFrom::After(after), records: u32::MAX, bytes: u32::MAX };
+        let page = Ok(self.log.read(partition, query));
+        self.input(Input::Page { partition, token: None, page });
+    }
+
+    fn report_drained(&mut self, conn: ConnId) {
         let half = self.limits.outbox_bytes as usize / 2;
-        let ready: Vec<ConnId> = self
-            .lines
-            .iter()
-            .filter(|(_, line)| line.flag == Flag::Told && line.outbox_bytes <= half && line.closed.is_none())
-            .map(|(conn, _)| *conn)
-            .collect();
-        for conn in ready {
+        let drained = |line: &Line| line.flag == Flag::Told && line.outbox_bytes <= half && line.closed.is_none();
+        if self.lines.get(&conn).is_some_and(drained) {
             self.hub.handle_input(self.now, Input::Drained { conn }, &mut self.out);
         }
     }
@@ -227,7 +327,7 @@ impl World {
             line.outbox_bytes = 0;
             let read: Vec<_> = line.outbox.drain(..).map(|(_, message)| message).collect();
             line.inbox.extend(read);
-            self.report_drained();
+            self.todo.push_back(Todo::Drained(conn));
             self.drive();
         }
     }
@@ -235,11 +335,13 @@ impl World {
     /// Lets time pass, stopping wherever the hub wants to be called, exactly then.
     pub fn pass(&mut self, time: Duration) {
         let end = self.now.monotonic + time;
+        let mut here = 0;
         while let Some(at) = self.hub.poll_timeout().filter(|at| *at <= end) {
+            here = if at > self.now.monotonic { 0 } else { here + 1 };
+            assert!(here < 100, "a timer that is due was not done");
             self.jump(at);
             self.hub.handle_timeout(self.now, &mut self.out);
             self.drive();
-            assert!(self.hub.poll_timeout().is_none_or(|next| next > at), "a timer that is due was not done");
         }
         self.jump(end);
     }
@@ -267,7 +369,7 @@ impl World {
     pub fn connect_as(&mut self, form: Form, framing: Framing, address: Option<IpAddr>) -> ConnId {
         let conn = ConnId { slot: self.next_slot, generation: 0 };
         self.next_slot += 1;
-        self.lines.insert(conn, Line { form: Some(form), reads: true, ..Line::default() });
+        self.lines.insert(conn, Line { form: Some(form), stream: framing == Framing::Stream, reads: true, ..Line::default() });
         self.input(Input::Connected { conn, address, framing, form });
         conn
     }
@@ -280,7 +382,14 @@ impl World {
     pub fn say(&mut self, conn: ConnId, message: &ClientMessage) {
         let form = self.lines[&conn].form.expect("set when connected");
         let frame = form.encode(message);
-        self.input(Input::Received { conn, bytes: &frame.body() });
+        let bytes = if self.lines[&conn].stream { frame.prefixed().clone() } else { frame.body() };
+        self.bytes(conn, &bytes);
+    }
+
+    /// Says whatever it is.
+    pub fn bytes(&mut self, conn: ConnId, bytes: &[u8]) {
+        self.said.extend_from_slice(bytes);
+        self.input(Input::Received { conn, bytes });
     }
 
     /// Says hello and hands back whatever the answer is.
@@ -394,9 +503,11 @@ impl World {
 }
 
 impl Line {
-    fn push(&mut self, len: usize, body: &[u8]) {
+    fn push(&mut self, frame: &Frame) {
         assert_eq!(self.closed, None, "a frame after the end");
-        let message = self.form.expect("set").decode(body).expect("the hub speaks its protocol");
+        let len = frame.len();
+        assert!(len <= SERVER_FRAME_BYTES as usize, "a frame no client must accept");
+        let message = self.form.expect("set").decode(&frame.body()).expect("the hub speaks its protocol");
         if self.reads {
             self.inbox.push_back(message);
         } else {
@@ -448,6 +559,20 @@ pub fn text(record: &Record) -> Option<String> {
         },
         _ => None,
     }
+}
+
+/// A log without the newest records of one partition, in the next epoch.
+pub fn shortened(log: &MemoryLog, all: &BTreeSet<Partition>, partition: Partition, newest: u64) -> MemoryLog {
+    let whole = Query { from: ReadFrom::After(0), records: u32::MAX, bytes: u32::MAX };
+    let epoch = log.read(partition, whole).head.epoch + 1;
+    let mut shorter = MemoryLog::new(epoch, 1_000_000);
+    for each in all {
+        let page = log.read(*each, whole);
+        assert_eq!(page.oldest, 1, "only logs that were not trimmed can be copied");
+        let keep = if *each == partition { page.records.len().saturating_sub(newest as usize) } else { page.records.len() };
+        shorter.append(*each, Place { epoch, seq: 0 }, &page.records[..keep]);
+    }
+    shorter
 }
 
 /// The number of a request's kind, for messages made by hand.

@@ -23,7 +23,7 @@ use chat_runtime::{
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    peer::{Peer, assert_whole},
+    peer::{Peer, assert_whole, text},
     wait_for, wide,
 };
 
@@ -51,13 +51,18 @@ impl Gated {
 
     async fn pass(&self, gate: &Semaphore) {
         self.running.send_modify(|running| *running += 1);
-        self.most.fetch_max(*self.running.borrow(), Ordering::SeqCst);
+        self.most
+            .fetch_max(*self.running.borrow(), Ordering::SeqCst);
         gate.acquire().await.unwrap().forget();
         self.running.send_modify(|running| *running -= 1);
     }
 
     async fn wait_for_running(&self, count: usize) {
-        self.running.subscribe().wait_for(|running| *running >= count).await.unwrap();
+        self.running
+            .subscribe()
+            .wait_for(|running| *running >= count)
+            .await
+            .unwrap();
     }
 }
 
@@ -87,7 +92,12 @@ impl Log for Gated {
 async fn what_waits_for_the_log_becomes_one_append() {
     let log = Gated::new(1_000, 1_000);
     let (transport, connector) = memory::listener();
-    let _server = Server::builder().limits(wide()).log(Arc::clone(&log)).listen(transport).start().unwrap();
+    let _server = Server::builder()
+        .limits(wide())
+        .log(Arc::clone(&log))
+        .listen(transport)
+        .start()
+        .unwrap();
     let mut peer = Peer::enter(connector.open().await.unwrap(), "peer").await;
     peer.ping(0).await;
     while !matches!(peer.next().await, Some(ServerMessage::Pong(_))) {}
@@ -108,7 +118,12 @@ async fn what_waits_for_the_log_becomes_one_append() {
 async fn a_log_that_is_behind_is_not_given_more_and_more() {
     let log = Gated::new(1_000, 1_000);
     let (transport, connector) = memory::listener();
-    let _server = Server::builder().limits(wide()).log(Arc::clone(&log)).listen(transport).start().unwrap();
+    let _server = Server::builder()
+        .limits(wide())
+        .log(Arc::clone(&log))
+        .listen(transport)
+        .start()
+        .unwrap();
     let mut peers = vec![];
     for n in 0..8 {
         peers.push(Peer::enter(connector.open().await.unwrap(), &format!("peer{n}")).await);
@@ -133,23 +148,62 @@ async fn a_log_that_is_behind_is_not_given_more_and_more() {
     assert!(log.most.load(Ordering::SeqCst) <= 1_024 + 250);
 }
 
+#[tokio::test]
+async fn one_append_may_be_too_much_for_an_outbox() {
+    let log = Gated::new(1_000, 10_000);
+    let (transport, connector) = memory::listener();
+    let _server = Server::builder()
+        .limits(wide())
+        .log(Arc::clone(&log))
+        .listen(transport)
+        .start()
+        .unwrap();
+    let narrow = connector.clone().capacity(4_096);
+    let mut sleeper = Peer::enter(narrow.open().await.unwrap(), "sleeper").await;
+    let mut writer = Peer::enter(connector.open().await.unwrap(), "writer").await;
+    // What is written while the first append waits becomes the second, of ten times an outbox.
+    log.appends.forget_permits(1_000);
+    let filler = "x".repeat(12_000);
+    for txn in 2..202 {
+        writer.say(txn, &format!("{txn} {filler}")).await;
+    }
+    writer.ping(1).await;
+    while !matches!(writer.next().await, Some(ServerMessage::Pong(_))) {}
+    log.appends.add_permits(1_000);
+    let last = format!("201 {filler}");
+    assert_whole(&writer.until(&last).await);
+    let records = sleeper.until(&last).await;
+    assert_whole(&records);
+    assert_eq!(records.iter().filter_map(text).count(), 200);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_log_that_cannot_write_is_said_and_tried_again() {
     let log = Gated::new(1_000, 1_000);
     let (transport, connector) = memory::listener();
-    let server = Server::builder().limits(wide()).log(Arc::clone(&log)).listen(transport).start().unwrap();
+    let server = Server::builder()
+        .limits(wide())
+        .log(Arc::clone(&log))
+        .listen(transport)
+        .start()
+        .unwrap();
     let mut events = server.events();
     let mut peer = Peer::enter(connector.open().await.unwrap(), "peer").await;
     log.failing.store(1, Ordering::SeqCst);
     peer.say(2, "lost").await;
     loop {
         match peer.next().await.expect("the connection lives") {
-            ServerMessage::Error(failure) => break assert_eq!((failure.id, failure.code), (2, ErrorCode::Unavailable)),
+            ServerMessage::Error(failure) => {
+                break assert_eq!((failure.id, failure.code), (2, ErrorCode::Unavailable));
+            }
             ServerMessage::Ok(_) => panic!("it was not written"),
             _ => {}
         }
     }
-    wait_for(&mut events, |event| matches!(event, Event::LogTrouble { .. })).await;
+    wait_for(&mut events, |event| {
+        matches!(event, Event::LogTrouble { .. })
+    })
+    .await;
     peer.say(2, "and again").await;
     peer.until("and again").await;
 }

@@ -1,0 +1,617 @@
+//! One message of every kind and one value of every choice, as this library has them.
+
+use chat_core::{
+    id::{CredentialId, KeyId, MemberId, Place, RoomId, Secret},
+    limits::{Limits, Rate, WireLimits},
+    roles::Role,
+    time::Wall,
+    wire::{
+        ClientMessage, CloseReason, ErrorCode, Record, ServerMessage, Unknown,
+        client::{self, HistoryFrom, Op, Peer, RoomRef},
+        record::{
+            self, CipherKind, Content, HistoryPolicy, LeftReason, Person, PresenceMode, RecordBody,
+            RoomKind, WrappedKey,
+        },
+        server::{self, Answer, Durability, PresenceUpdate, RemovedReason},
+    },
+};
+
+const ROOM: RoomId = RoomId([0x11; 16]);
+const MAYA: MemberId = MemberId([0x22; 16]);
+const BOB: MemberId = MemberId([0x33; 16]);
+const KEY: KeyId = KeyId([0x44; 16]);
+const CREDENTIAL: CredentialId = CredentialId([0x55; 16]);
+const PLACE: Place = Place {
+    epoch: 300,
+    seq: 70_000,
+};
+/// The largest number there is.
+const MOST: u64 = (1 << 53) - 1;
+
+pub(crate) fn client() -> Vec<ClientMessage> {
+    use ClientMessage as M;
+    let resume = client::Resume {
+        room: ROOM,
+        place: PLACE,
+    };
+    let hello = client::Hello {
+        versions: client::Versions { min: 1, max: 2 },
+        capabilities: vec!["edits".to_owned()],
+        agent: "demo/1".to_owned(),
+        nick: "Zoë".to_owned(),
+        label: "group 3".to_owned(),
+        secret: Secret(std::array::from_fn(|i| i as u8)),
+        kept: true,
+        resume: vec![
+            resume,
+            client::Resume {
+                room: RoomId::LOBBY,
+                place: Place {
+                    epoch: MOST,
+                    seq: 0,
+                },
+            },
+        ],
+    };
+    let mut all = vec![
+        M::Hello(hello),
+        M::Ping(client::Ping { nonce: 0 }),
+        M::Ping(client::Ping { nonce: MOST }),
+        M::Pong(client::Ping { nonce: 128 }),
+        M::Bye(client::Empty {}),
+        M::Closed(client::Empty {}),
+    ];
+    let reads = |op: &Op| {
+        matches!(
+            op,
+            Op::List(_)
+                | Op::Register(_)
+                | Op::Login(_)
+                | Op::Members(_)
+                | Op::History(_)
+                | Op::Unknown(_)
+        )
+    };
+    all.extend((1..).zip(ops()).map(|(id, op)| {
+        M::Request(client::Request {
+            id,
+            txn: if reads(&op) { 0 } else { id + 200 },
+            op,
+        })
+    }));
+    all.push(M::Request(client::Request {
+        id: MOST,
+        txn: MOST,
+        op: Op::Leave(client::InRoom { room: ROOM }),
+    }));
+    all
+}
+
+fn ops() -> Vec<Op> {
+    let target = || Peer::Nick("Bob".to_owned());
+    let member = Peer::Member(BOB);
+    let room = ROOM;
+    let reason = String::new();
+    let create = client::Create {
+        name: Some("Tea room".to_owned()),
+        topic: "Darjeeling".to_owned(),
+        cipher: CipherKind::RoomPassword,
+        key: None,
+        history: HistoryPolicy::SinceJoined,
+        presence: PresenceMode::Count,
+        password: Some(password()),
+    };
+    let plain = client::Create {
+        name: None,
+        cipher: CipherKind::None,
+        history: HistoryPolicy::All,
+        presence: PresenceMode::Full,
+        password: None,
+        ..create.clone()
+    };
+    let caesar = client::Create {
+        cipher: CipherKind::Caesar,
+        presence: PresenceMode::Off,
+        ..plain.clone()
+    };
+    let keyed = client::Create {
+        cipher: CipherKind::StaticKey,
+        key: Some(KEY),
+        ..plain.clone()
+    };
+    let proof = client::Proof {
+        credential: CREDENTIAL,
+        ke3: vec![3; 64].into(),
+    };
+    vec![
+        Op::List(client::List {
+            after: None,
+            limit: 0,
+        }),
+        Op::List(client::List {
+            after: Some(u32::MAX),
+            limit: u16::MAX,
+        }),
+        Op::Nick(client::Nick {
+            nick: "Zoë".to_owned(),
+            label: String::new(),
+        }),
+        Op::Register(client::Register {
+            room: None,
+            request: vec![1; 32].into(),
+        }),
+        Op::Register(client::Register {
+            room: Some(ROOM),
+            request: vec![1; 32].into(),
+        }),
+        Op::Create(create),
+        Op::Create(plain),
+        Op::Create(caesar),
+        Op::Create(keyed),
+        Op::Login(client::Login {
+            room: RoomRef::Number(0),
+            ke1: vec![2; 96].into(),
+        }),
+        Op::Join(client::Join {
+            room: RoomRef::Lobby,
+            proof: None,
+        }),
+        Op::Join(client::Join {
+            room: RoomRef::Number(300),
+            proof: Some(proof),
+        }),
+        Op::Join(client::Join {
+            room: RoomRef::Id(ROOM),
+            proof: None,
+        }),
+        Op::Leave(client::InRoom { room }),
+        Op::Direct(client::Direct { to: target() }),
+        Op::Direct(client::Direct { to: member.clone() }),
+        Op::Send(client::Send {
+            room,
+            action: false,
+            content: Content::Plain("Hello,\nZoë! \u{1f980}".to_owned()),
+        }),
+        Op::Send(client::Send {
+            room,
+            action: true,
+            content: Content::Caesar("Khoor, Crë!".to_owned()),
+        }),
+        Op::Send(client::Send {
+            room,
+            action: false,
+            content: sealed(),
+        }),
+        Op::Members(client::Members {
+            room,
+            after: None,
+            limit: 100,
+        }),
+        Op::Members(client::Members {
+            room,
+            after: Some(BOB),
+            limit: 1,
+        }),
+        Op::History(client::History {
+            room,
+            from: HistoryFrom::Latest,
+            limit: 100,
+        }),
+        Op::History(client::History {
+            room,
+            from: HistoryFrom::Before(70_000),
+            limit: 100,
+        }),
+        Op::History(client::History {
+            room,
+            from: HistoryFrom::After(MOST),
+            limit: 100,
+        }),
+        Op::Topic(client::SetTopic {
+            room,
+            topic: "Assam".to_owned(),
+        }),
+        Op::Role(client::SetRole {
+            room,
+            target: target(),
+            role: Role::Member,
+        }),
+        Op::Role(client::SetRole {
+            room,
+            target: target(),
+            role: Role::Moderator,
+        }),
+        Op::Role(client::SetRole {
+            room,
+            target: member.clone(),
+            role: Role::Owner,
+        }),
+        Op::Kick(client::Remove {
+            room,
+            target: target(),
+            reason: "noise".to_owned(),
+        }),
+        Op::Ban(client::Remove {
+            room,
+            target: member.clone(),
+            reason,
+        }),
+        Op::Unban(client::OnPeer {
+            room,
+            target: member.clone(),
+        }),
+        Op::Mute(client::Mute {
+            room,
+            target: target(),
+            seconds: Some(600),
+        }),
+        Op::Mute(client::Mute {
+            room,
+            target: target(),
+            seconds: None,
+        }),
+        Op::Unmute(client::OnPeer {
+            room,
+            target: member,
+        }),
+        Op::Password(client::SetPassword {
+            room,
+            expected: KEY,
+            password: password(),
+            earlier: vec![wrapped()],
+        }),
+        Op::Block(client::Block {
+            room,
+            blocked: true,
+        }),
+        Op::Unknown(Unknown {
+            kind: 999,
+            body: vec![1, 2, 3].into(),
+        }),
+    ]
+}
+
+pub(crate) fn server() -> Vec<ServerMessage> {
+    use ServerMessage as M;
+    let welcome = |durability| {
+        M::Welcome(server::Welcome {
+            version: 1,
+            capabilities: vec!["edits".to_owned()],
+            agent: "chat-core/0.1.0".to_owned(),
+            member: MAYA,
+            nick: "Zoë".to_owned(),
+            label: String::new(),
+            limits: limits(),
+            ping_interval: 30_000,
+            durability,
+            time: Wall(1_700_000_000_000),
+            lobby: true,
+            rooms: vec![RoomId::LOBBY, ROOM],
+            last_txn: 64,
+        })
+    };
+    let mut all: Vec<M> = [Durability::Memory, Durability::Disk, Durability::Replicated]
+        .map(welcome)
+        .into();
+    all.extend(
+        (1..)
+            .zip(answers())
+            .map(|(id, answer)| M::Ok(server::Done { id, answer })),
+    );
+    all.extend((0..).zip(ErrorCode::ALL).map(|(id, code)| {
+        let retry_after = code.is_temporary().then_some(1_500);
+        M::Error(server::Failure {
+            id,
+            code: *code,
+            temporary: code.is_temporary(),
+            retry_after,
+            text: "why".to_owned(),
+        })
+    }));
+    all.extend([true, false].map(|resumed| {
+        M::Entered(server::Entered {
+            resumed,
+            view: view(),
+        })
+    }));
+    all.push(M::Records(server::Records {
+        room: ROOM,
+        epoch: 300,
+        records: records().into_iter().take(3).collect(),
+    }));
+    let changes = server::PresenceChanges {
+        here: vec![person(MAYA, "Zoë")],
+        gone: vec![],
+        renamed: vec![server::Renamed {
+            from: "Bob".to_owned(),
+            to: person(BOB, "Robert"),
+        }],
+    };
+    let updates = [
+        PresenceUpdate::Full(vec![person(MAYA, "Zoë"), person(BOB, "Bob")]),
+        PresenceUpdate::Changes(changes),
+        PresenceUpdate::Count(501),
+    ];
+    all.extend(updates.map(|update| M::Presence(server::Presence { room: ROOM, update })));
+    let reasons = [
+        RemovedReason::NotMember,
+        RemovedReason::Banned,
+        RemovedReason::Unknown,
+    ];
+    all.extend(reasons.map(|reason| M::Removed(server::Removed { room: ROOM, reason })));
+    all.push(M::Ping(client::Ping { nonce: 5 }));
+    all.push(M::Pong(client::Ping { nonce: MOST }));
+    all.extend(CloseReason::ALL.iter().map(|reason| {
+        let retry_after = reason.reconnect().then_some(500);
+        M::Closing(server::Closing {
+            reason: *reason,
+            reconnect: reason.reconnect(),
+            retry_after,
+            text: "why".to_owned(),
+        })
+    }));
+    all
+}
+
+fn answers() -> Vec<Answer> {
+    let committed = server::Committed { place: PLACE };
+    let group = server::RoomInfo {
+        room: ROOM,
+        number: 0,
+        name: Some("Tea room".to_owned()),
+        topic: String::new(),
+        cipher: CipherKind::RoomPassword,
+        protected: true,
+        members: 2,
+    };
+    let unnamed = server::RoomInfo {
+        name: None,
+        number: 1,
+        cipher: CipherKind::None,
+        protected: false,
+        ..group.clone()
+    };
+    let bob = server::MemberInfo {
+        member: BOB,
+        nick: "Bob".to_owned(),
+        label: String::new(),
+        role: Role::Moderator,
+        here: true,
+        muted: false,
+    };
+    let lobby = server::RoomView {
+        kind: RoomKind::Lobby,
+        number: None,
+        name: None,
+        cipher: CipherKind::None,
+        key: None,
+        credential: None,
+        keys: vec![],
+        ..view()
+    };
+    let private = server::RoomView {
+        kind: RoomKind::Private,
+        peer: Some(person(BOB, "Bob")),
+        ..lobby.clone()
+    };
+    vec![
+        Answer::List(server::Rooms {
+            rooms: vec![group, unnamed],
+            more: true,
+        }),
+        Answer::Nick(server::Named {
+            nick: "Zoë".to_owned(),
+            label: "group 3".to_owned(),
+        }),
+        Answer::Register(server::Registered {
+            credential: CREDENTIAL,
+            response: vec![4; 64].into(),
+        }),
+        Answer::Create(view()),
+        Answer::Login(server::Challenge {
+            credential: CREDENTIAL,
+            ke2: vec![5; 320].into(),
+        }),
+        Answer::Join(lobby),
+        Answer::Leave(committed),
+        Answer::Direct(private),
+        Answer::Send(committed),
+        Answer::Members(server::MemberPage {
+            members: vec![bob],
+            more: false,
+        }),
+        Answer::History(server::HistoryPage {
+            epoch: 300,
+            records: records().into_iter().take(2).collect(),
+            oldest: 1,
+            newest: MOST,
+        }),
+        Answer::Topic(committed),
+        Answer::Role(committed),
+        Answer::Kick(committed),
+        Answer::Ban(committed),
+        Answer::Unban(committed),
+        Answer::Mute(committed),
+        Answer::Unmute(committed),
+        Answer::Password(committed),
+        Answer::Block(committed),
+        Answer::Unknown(Unknown {
+            kind: 999,
+            body: vec![1, 2, 3].into(),
+        }),
+    ]
+}
+
+pub(crate) fn records() -> Vec<Record> {
+    let (target, nick) = (BOB, "Bob".to_owned());
+    let removal = record::Removal {
+        target,
+        nick: nick.clone(),
+        reason: "noise".to_owned(),
+    };
+    let on = record::Target {
+        target,
+        nick: nick.clone(),
+    };
+    let created = |kind, members| {
+        RecordBody::Created(record::Created {
+            kind,
+            topic: String::new(),
+            cipher: CipherKind::None,
+            key: None,
+            history: HistoryPolicy::All,
+            presence: PresenceMode::Full,
+            password: None,
+            members,
+        })
+    };
+    let message = |content| RecordBody::Message(record::Message { content });
+    let bodies = vec![
+        RecordBody::Created(record::Created {
+            kind: RoomKind::Group,
+            topic: "Darjeeling".to_owned(),
+            cipher: CipherKind::RoomPassword,
+            key: None,
+            history: HistoryPolicy::SinceJoined,
+            presence: PresenceMode::Count,
+            password: Some(password()),
+            members: vec![],
+        }),
+        RecordBody::Joined(record::Joined {}),
+        message(Content::Plain("Hello, Zoë!".to_owned())),
+        created(RoomKind::Lobby, vec![]),
+        created(
+            RoomKind::Private,
+            vec![person(MAYA, "Zoë"), person(BOB, "Bob")],
+        ),
+        RecordBody::Left(record::Left {
+            reason: LeftReason::Asked,
+        }),
+        RecordBody::Left(record::Left {
+            reason: LeftReason::Expired,
+        }),
+        message(Content::Caesar("Khoor, Crë!".to_owned())),
+        message(sealed()),
+        RecordBody::Action(record::Message {
+            content: Content::Plain("waves".to_owned()),
+        }),
+        RecordBody::Topic(record::Topic {
+            topic: "Assam".to_owned(),
+        }),
+        RecordBody::Role(record::RoleChange {
+            target,
+            nick: nick.clone(),
+            role: Role::Owner,
+        }),
+        RecordBody::Kicked(removal.clone()),
+        RecordBody::Banned(removal),
+        RecordBody::Unbanned(on.clone()),
+        RecordBody::Muted(record::Muted {
+            target,
+            nick: nick.clone(),
+            until: Some(Wall(1_700_000_600_000)),
+        }),
+        RecordBody::Muted(record::Muted {
+            target,
+            nick,
+            until: None,
+        }),
+        RecordBody::Unmuted(on),
+        RecordBody::Password(record::PasswordChange {
+            password: password(),
+            earlier: vec![wrapped(), wrapped()],
+        }),
+        RecordBody::Blocked(record::Blocked { blocked: true }),
+        RecordBody::Unknown(Unknown {
+            kind: 999,
+            body: vec![1, 2, 3].into(),
+        }),
+    ];
+    let record = |(seq, body)| Record {
+        seq,
+        time: Wall(1_700_000_000_000),
+        member: MAYA,
+        nick: "Zoë".to_owned(),
+        label: "group 3".to_owned(),
+        txn: if seq == 1 { 0 } else { seq },
+        body,
+    };
+    let mut all: Vec<Record> = (1..).zip(bodies).map(record).collect();
+    let server = RecordBody::Joined(record::Joined {});
+    all.push(Record {
+        seq: MOST,
+        time: Wall(0),
+        member: MemberId::SERVER,
+        nick: String::new(),
+        label: String::new(),
+        txn: 0,
+        body: server,
+    });
+    all
+}
+
+fn view() -> server::RoomView {
+    server::RoomView {
+        room: ROOM,
+        kind: RoomKind::Group,
+        number: Some(0),
+        name: Some("Tea room".to_owned()),
+        peer: None,
+        topic: "Darjeeling".to_owned(),
+        cipher: CipherKind::RoomPassword,
+        key: Some(KEY),
+        history: HistoryPolicy::SinceJoined,
+        presence: PresenceMode::Off,
+        place: PLACE,
+        since: 69_999,
+        role: Role::Owner,
+        members: 2,
+        credential: Some(CREDENTIAL),
+        keys: vec![wrapped()],
+        last_txn: 3,
+    }
+}
+
+/// Each number another, so that none can be taken for its neighbour.
+fn limits() -> WireLimits {
+    WireLimits {
+        label_bytes: 65,
+        name_bytes: 66,
+        requests: 257,
+        send_rate: Rate {
+            burst: 101,
+            per_second: 51,
+        },
+        ..Limits::default().wire()
+    }
+}
+
+fn person(member: MemberId, nick: &str) -> Person {
+    Person {
+        member,
+        nick: nick.to_owned(),
+        label: String::new(),
+    }
+}
+
+fn password() -> record::PasswordRecord {
+    record::PasswordRecord {
+        credential: CREDENTIAL,
+        upload: vec![6; 192].into(),
+        key: wrapped(),
+    }
+}
+
+fn wrapped() -> WrappedKey {
+    WrappedKey {
+        id: KEY,
+        wrapped: vec![7; 72].into(),
+    }
+}
+
+fn sealed() -> Content {
+    Content::Sealed(record::Sealed {
+        key: KEY,
+        data: vec![8; 41].into(),
+    })
+}

@@ -1,0 +1,116 @@
+//! What is kept of a run: its digest, its trace, how often each check was made and each state was met, and the first
+//! promise that was broken.
+
+use std::{collections::BTreeMap, fmt};
+
+/// A promise that was not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The check's name.
+    pub check: &'static str,
+    /// What was seen.
+    pub detail: String,
+    /// When, in nanoseconds from the beginning.
+    pub at: u64,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.6} s: broken: {}: {}", self.at as f64 / 1e9, self.check, self.detail)
+    }
+}
+
+/// Counters by name.
+pub type Counts = BTreeMap<&'static str, u64>;
+
+/// The book of one run.
+#[derive(Debug)]
+pub(crate) struct Book {
+    pub(crate) now: u64,
+    digest: u64,
+    lines: Option<Vec<String>>,
+    pub(crate) checks: Counts,
+    pub(crate) states: Counts,
+    pub(crate) faults: Counts,
+    pub(crate) broken: Option<Broken>,
+}
+
+impl Book {
+    pub(crate) fn new(traced: bool) -> Self {
+        Self {
+            now: 0,
+            digest: 0xcbf2_9ce4_8422_2325,
+            lines: traced.then(Vec::new),
+            checks: Counts::new(),
+            states: Counts::new(),
+            faults: Counts::new(),
+            broken: None,
+        }
+    }
+
+    /// Counts a check, and remembers the first that fails.
+    pub(crate) fn check(&mut self, check: &'static str, holds: bool, detail: impl FnOnce() -> String) -> bool {
+        *self.checks.entry(check).or_default() += 1;
+        if !holds {
+            self.fail(check, detail);
+        }
+        holds
+    }
+
+    pub(crate) fn fail(&mut self, check: &'static str, detail: impl FnOnce() -> String) {
+        if self.broken.is_none() {
+            let broken = Broken { check, detail: detail(), at: self.now };
+            self.note(|| broken.to_string());
+            self.broken = Some(broken);
+        }
+    }
+
+    /// A state of interest was met.
+    pub(crate) fn saw(&mut self, state: &'static str) {
+        *self.states.entry(state).or_default() += 1;
+    }
+
+    pub(crate) fn fault(&mut self, fault: &'static str) {
+        *self.faults.entry(fault).or_default() += 1;
+    }
+
+    /// Adds a line to the trace, if one is kept.
+    pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(lines) = &mut self.lines {
+            lines.push(format!("{:12.6}  {}", self.now as f64 / 1e9, line()));
+        }
+    }
+
+
+    /// Adds to the digest.
+    pub(crate) fn mix(&mut self, number: u64) {
+        self.digest = (self.digest ^ number).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+    }
+
+    /// Adds bytes to the digest.
+    pub(crate) fn mix_bytes(&mut self, bytes: &[u8]) {
+        self.mix(hash(bytes));
+    }
+
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    pub(crate) fn into_lines(self) -> Vec<String> {
+        self.lines.unwrap_or_default()
+    }
+}
+
+/// A hash that is the same everywhere.
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
+    let mut chunks = bytes.chunks_exact(8);
+    let mut sum = bytes.len() as u64 ^ 0x9e37_79b9_7f4a_7c15;
+    let mut add = |word: u64| sum = (sum ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(31);
+    for chunk in &mut chunks {
+        add(u64::from_le_bytes(chunk.try_into().expect("eight bytes")));
+    }
+    for byte in chunks.remainder() {
+        add(u64::from(*byte));
+    }
+    sum ^ (sum >> 29)
+}

@@ -1,0 +1,529 @@
+//! The hubs and their driver: it does what a hub asks, to the letter, over links and a log that may fail.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use chat_core::{
+    hub::{Event, Framing, Hub, Input, Output, Outputs, ReadToken},
+    id::{ConnId, Partition, Place, Seq},
+    log::{AppendRefused, Appended, LogUnavailable, Query},
+    wire::{Form, Frame, ServerMessage},
+};
+
+use crate::{
+    book::hash,
+    line::Line,
+    net::{Flag, Skipped},
+    plan::Hears,
+    rng::Rng,
+    world::{Happening, MS, Outcome, World, config},
+};
+
+/// A hub's machine.
+pub(crate) struct Node {
+    pub(crate) hub: Option<Box<Hub>>,
+    pub(crate) out: Outputs,
+    /// Its number on the log: the same in each life.
+    name: u64,
+    pub(crate) life: u32,
+    /// How its wall clock differs.
+    pub(crate) clock_ms: i64,
+    pub(crate) appending: BTreeSet<Partition>,
+    /// Partitions it reads and wants news of.
+    pub(crate) follows: BTreeSet<Partition>,
+    pub(crate) cut_off_until: u64,
+    /// It was asked to end; then it is gone for so long.
+    pub(crate) stopping: Option<u64>,
+    /// The earliest time at which it will be woken.
+    armed: Option<u64>,
+    free_slots: Vec<(u32, u32)>,
+    slots: u32,
+    /// By slot.
+    conns: Vec<Option<u32>>,
+    rng: Rng,
+}
+
+impl Node {
+    pub(crate) fn new(seed: u64, hub: u16) -> Self {
+        Self {
+            hub: None,
+            out: Outputs::new(),
+            name: 100 + u64::from(hub),
+            life: 0,
+            clock_ms: 0,
+            appending: BTreeSet::new(),
+            follows: BTreeSet::new(),
+            cut_off_until: 0,
+            stopping: None,
+            armed: None,
+            free_slots: Vec::new(),
+            slots: 0,
+            conns: Vec::new(),
+            rng: Rng::new(seed, 1_000 + u64::from(hub)),
+        }
+    }
+
+    /// A slot for a connection, used before if that may be.
+    pub(crate) fn slot(&mut self, link: u32) -> ConnId {
+        let (slot, generation) = self.free_slots.pop().unwrap_or_else(|| {
+            self.slots += 1;
+            (self.slots - 1, 0)
+        });
+        if self.conns.len() <= slot as usize {
+            self.conns.resize(slot as usize + 1, None);
+        }
+        self.conns[slot as usize] = Some(link);
+        ConnId { slot, generation }
+    }
+
+    pub(crate) fn free(&mut self, conn: ConnId) {
+        self.conns[conn.slot as usize] = None;
+        self.free_slots.push((conn.slot, conn.generation + 1));
+    }
+}
+
+impl World {
+    pub(crate) fn boot(&mut self, hub: usize) {
+        let now = self.hub_now(hub);
+        let node = &mut self.nodes[hub];
+        node.life += 1;
+        let config = config(&self.plan.shape, &self.secret, node.name, node.rng.bytes32());
+        self.book.note(|| format!("hub {hub} begins"));
+        match Hub::new(config, now, &mut node.out) {
+            Ok(made) => node.hub = Some(Box::new(made)),
+            Err(e) => self.book.fail("the limits are sound", || e.to_string()),
+        }
+        self.drain_hub(hub);
+    }
+
+    /// The hub's machine is gone at once.
+    pub(crate) fn crash(&mut self, hub: usize) {
+        let node = &mut self.nodes[hub];
+        if node.hub.take().is_none() {
+            return;
+        }
+        self.book.note(|| format!("hub {hub} is gone"));
+        node.life += 1;
+        while node.out.pop().is_some() {}
+        node.appending.clear();
+        node.follows.clear();
+        node.armed = None;
+        node.conns.clear();
+        node.free_slots.clear();
+        node.slots = 0;
+        let stopping = node.stopping.take();
+        let life = node.life;
+        if self.plan.shape.memory {
+            self.log.lose_all();
+            self.absorb_all();
+        }
+        let links: Vec<u32> = self.links.iter().filter(|(_, link)| link.hub == hub && link.hub_open).map(|(id, _)| *id).collect();
+        for link in links {
+            let found = self.links.get_mut(&link).expect("just seen");
+            found.hub_open = false;
+            let hears = if self.calm || found.rng.chance(700) { Hears::Now } else { Hears::Late(found.rng.between(1, 5_000) as u32) };
+            self.cut(link, Hears::Now, hears);
+        }
+        if let Some(after) = stopping {
+            self.soon(after, Happening::Boot(hub, life));
+        }
+    }
+
+    pub(crate) fn hub_input(&mut self, hub: usize, input: Input<'_>) {
+        self.feed(hub, input);
+        self.drain_hub(hub);
+    }
+
+    fn feed(&mut self, hub: usize, input: Input<'_>) {
+        let now = self.hub_now(hub);
+        let node = &mut self.nodes[hub];
+        if let Some(machine) = &mut node.hub {
+            machine.handle_input(now, input, &mut node.out);
+        }
+    }
+
+    pub(crate) fn hub_wake(&mut self, hub: usize, life: u32) {
+        let now = self.hub_now(hub);
+        let node = &mut self.nodes[hub];
+        if node.life != life || node.armed.is_none_or(|armed| armed > self.now) {
+            return;
+        }
+        node.armed = None;
+        let Some(machine) = &mut node.hub else { return };
+        if machine.poll_timeout().is_some_and(|at| at <= now.monotonic) {
+            machine.handle_timeout(now, &mut node.out);
+            let next = machine.poll_timeout();
+            self.book.check("what is due is done", next.is_none_or(|next| next > now.monotonic), || format!("hub {hub}: {next:?}"));
+        }
+        self.drain_hub(hub);
+    }
+
+    /// Does all that a hub asks for, in order; reports what did not fit before anything else is handed in.
+    pub(crate) fn drain_hub(&mut self, hub: usize) {
+        loop {
+            let mut skipped = Vec::new();
+            while let Some(output) = self.nodes[hub].out.pop() {
+                self.output(hub, output, &mut skipped);
+            }
+            if !skipped.is_empty() {
+                for Skipped { link, place } in skipped {
+                    let Some(found) = self.links.get_mut(&link).filter(|link| link.hub_open) else { continue };
+                    found.flag = Flag::Told;
+                    found.drained_due = true;
+                    let conn = found.conn;
+                    self.feed(hub, Input::Blocked { conn, place });
+                }
+                continue;
+            }
+            if !self.drained(hub) {
+                break;
+            }
+        }
+        self.arm_hub(hub);
+    }
+
+    /// Hands in one `Drained` that is owed, if there is room.
+    fn drained(&mut self, hub: usize) -> bool {
+        let half = self.plan.shape.outbox_bytes as usize / 2;
+        let nodes = &self.nodes[hub];
+        let owed = nodes.conns.iter().flatten().find(|link| {
+            self.links.get(link).is_some_and(|link| link.drained_due && link.hub_open && !link.closed && (link.down.len() <= half) && !link.broken)
+        });
+        let Some(link) = owed.copied() else { return false };
+        let found = self.links.get_mut(&link).expect("just seen");
+        found.drained_due = false;
+        let conn = found.conn;
+        self.feed(hub, Input::Drained { conn });
+        true
+    }
+
+    pub(crate) fn settle_drained(&mut self, hub: usize) {
+        self.drain_hub(hub);
+    }
+
+    fn arm_hub(&mut self, hub: usize) {
+        let node = &mut self.nodes[hub];
+        let Some(at) = node.hub.as_ref().and_then(|hub| hub.poll_timeout()) else { return };
+        if node.armed.is_none_or(|armed| at.0 < armed) {
+            node.armed = Some(at.0);
+            let life = node.life;
+            self.at(at.0, Happening::HubWake(hub, life));
+        }
+    }
+
+    fn output(&mut self, hub: usize, output: Output, skipped: &mut Vec<Skipped>) {
+        match output {
+            Output::Send { to, frame } => self.send(hub, to, &frame),
+            Output::Fanout { to, place, frame } => {
+                let mut heard: [Option<Option<ServerMessage>>; 2] = [None, None];
+                let conns: Vec<ConnId> = to.iter().collect();
+                for conn in conns {
+                    let Some(link) = self.nodes[hub].conns.get(conn.slot as usize).copied().flatten() else { continue };
+                    let Some(found) = self.links.get_mut(&link).filter(|link| link.conn == conn) else { continue };
+                    self.book.check("nothing is fanned out to a closed connection", !found.closed, || format!("{conn:?}"));
+                    if found.flag == Flag::Told {
+                        continue;
+                    }
+                    if found.flag == Flag::Fresh || found.down.len() + frame.len() > self.plan.shape.outbox_bytes as usize {
+                        found.flag = Flag::Fresh;
+                        self.book.saw("a reader was blocked");
+                        skipped.push(Skipped { link, place });
+                        continue;
+                    }
+                    let message = heard[usize::from(found.form == Form::Json)].get_or_insert_with(|| decode(found.form, &frame));
+                    match message {
+                        Some(message) => {
+                            found.line.fanned_out(message, &self.truth, &mut self.book);
+                        }
+                        None => self.book.fail("the hub speaks its protocol", || format!("{frame:?}")),
+                    }
+                    self.post(link, &frame);
+                }
+                for message in heard.iter().flatten().flatten() {
+                    if let ServerMessage::Records(records) = message {
+                        for record in &records.records {
+                            Line::is_true(records.room, records.epoch, record, &self.truth, &mut self.book);
+                        }
+                    }
+                }
+            }
+            Output::Block { conn } => {
+                if let Some(found) = self.link_of(hub, conn) {
+                    found.flag = Flag::Told;
+                    found.drained_due = true;
+                    self.book.saw("a returning reader was blocked");
+                }
+            }
+            Output::Resume { conn } => {
+                if let Some(found) = self.link_of(hub, conn) {
+                    found.flag = Flag::No;
+                    found.drained_due = false;
+                    self.book.saw("a blocked reader went on");
+                }
+            }
+            Output::Close { conn, reason } => {
+                self.book.note(|| format!("hub {hub}: closes {conn:?}: {reason}"));
+                if let Some(link) = self.nodes[hub].conns.get(conn.slot as usize).copied().flatten()
+                    && let Some(found) = self.links.get_mut(&link).filter(|link| link.conn == conn)
+                {
+                    found.closed = true;
+                    // What waits is written if that goes on; for two seconds at most.
+                    let after = if found.down.is_empty() || found.broken { 0 } else { 2_000 * MS };
+                    self.soon(after, Happening::HubEnd(link));
+                }
+            }
+            Output::Append { partition, expected, entries } => {
+                let node = &mut self.nodes[hub];
+                let one = node.appending.insert(partition);
+                node.follows.insert(partition);
+                let (life, after) = (node.life, self.log_delay(hub));
+                self.book.check("one append at a time", one, || format!("hub {hub}: {partition:?}"));
+                self.book.mix(entries.len() as u64);
+                self.book.note(|| format!("hub {hub}: {partition:?}: append {} at {expected:?}", entries.len()));
+                self.soon(after, Happening::Append { node: hub, life, partition, expected, entries });
+            }
+            Output::Read { token, partition, query } => {
+                let node = &mut self.nodes[hub];
+                node.follows.insert(partition);
+                let (life, after) = (node.life, self.log_delay(hub));
+                self.soon(after, Happening::Read { node: hub, life, token, partition, query });
+            }
+            Output::Snapshot { partition, at, state } => {
+                self.agrees(partition, at, &state);
+                if self.nodes[hub].rng.chance(900) {
+                    let after = self.log_delay(hub);
+                    self.soon(after, Happening::Snapshot { partition, at, state });
+                }
+            }
+            Output::Forget { partition } => {
+                self.book.saw("a room was put away");
+                self.nodes[hub].follows.remove(&partition);
+            }
+            Output::Event(event) => {
+                self.book.note(|| format!("hub {hub}: {event:?}"));
+                match event {
+                    Event::Closed => {
+                        let life = self.nodes[hub].life;
+                        self.soon(0, Happening::Die(hub, life));
+                    }
+                    Event::LogTrouble { .. } => self.book.saw("a hub in trouble with the log"),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn link_of(&mut self, hub: usize, conn: ConnId) -> Option<&mut crate::net::Link> {
+        let link = self.nodes[hub].conns.get(conn.slot as usize).copied().flatten()?;
+        self.links.get_mut(&link).filter(|link| link.conn == conn)
+    }
+
+    /// A frame for one connection.
+    fn send(&mut self, hub: usize, to: ConnId, frame: &Frame) {
+        let Some(link) = self.nodes[hub].conns.get(to.slot as usize).copied().flatten() else { return };
+        let Some(found) = self.links.get_mut(&link).filter(|link| link.conn == to) else { return };
+        self.book.check("nothing is sent to a closed connection", !found.closed, || format!("{to:?}"));
+        match decode(found.form, frame) {
+            Some(message) => {
+                let client = found.client;
+                self.book.note(|| format!("hub {hub} -> client {client}: {}", brief(&message)));
+                if let ServerMessage::Records(_) = &message {
+                    let half = self.plan.shape.outbox_bytes as usize / 2;
+                    let room = found.flag != Flag::Told || found.down.len() <= half;
+                    self.book.check("a slow reader is caught up as it has room", room, || format!("client {client}: {} bytes wait", found.down.len()));
+                }
+                found.line.hub_said(&message, &self.truth, &self.log, &mut self.book);
+            }
+            None => self.book.fail("the hub speaks its protocol", || format!("{frame:?}")),
+        }
+        if found.flag == Flag::Told {
+            found.drained_due = true;
+        }
+        self.post(link, frame);
+    }
+
+    fn post(&mut self, link: u32, frame: &Frame) {
+        let Some(found) = self.links.get_mut(&link) else { return };
+        self.book.mix_bytes(&frame.body());
+        if found.broken {
+            return;
+        }
+        found.down.push(match found.framing {
+            Framing::Stream => frame.prefixed().clone(),
+            Framing::Message => frame.body(),
+        });
+        self.arm_down(link);
+    }
+
+    /// How long the log takes.
+    fn log_delay(&mut self, hub: usize) -> u64 {
+        let slow = u64::from(self.weather().slow_ms) * MS;
+        let usual = u64::from(self.plan.shape.log_us) * 1_000;
+        let rng = &mut self.nodes[hub].rng;
+        rng.below(usual + 1) + if slow > 0 && rng.chance(500) { rng.below(slow) } else { 0 }
+    }
+
+    fn is_cut_off(&self, hub: usize) -> bool {
+        !self.calm && self.now < self.nodes[hub].cut_off_until
+    }
+
+    pub(crate) fn append(&mut self, node: usize, life: u32, partition: Partition, expected: Place, entries: Vec<Bytes>) {
+        let weather = self.weather();
+        let cut_off = self.is_cut_off(node);
+        let rng = &mut self.nodes[node].rng;
+        let fate = if cut_off {
+            if rng.chance(500) { 1 } else { 2 }
+        } else {
+            let bad = [weather.refuse, weather.lost, weather.written, weather.late];
+            let total: u32 = bad.iter().sum();
+            let good = 1_000_u32.saturating_sub(total).max(1);
+            rng.weighted(&[good, bad[0], bad[1], bad[2], bad[3]])
+        };
+        let outcome = match fate {
+            0 => self.write(node, partition, expected, &entries, false),
+            1 => {
+                self.book.fault("an append refused");
+                Outcome::Refused(AppendRefused::Unavailable)
+            }
+            2 => {
+                self.book.fault("an unknown append that was not written");
+                Outcome::Unknown
+            }
+            3 => {
+                if let Outcome::Committed(_) = self.write(node, partition, expected, &entries, true) {
+                    self.book.fault("an unknown append that was written");
+                }
+                Outcome::Unknown
+            }
+            _ => {
+                let after = self.nodes[node].rng.below(50 * MS);
+                self.soon(after, Happening::LateWrite { node, partition, expected, entries });
+                Outcome::Unknown
+            }
+        };
+        let after = self.log_delay(node);
+        self.soon(after, Happening::Outcome { node, life, partition, outcome });
+    }
+
+    fn write(&mut self, node: usize, partition: Partition, expected: Place, entries: &[Bytes], own_too: bool) -> Outcome {
+        match self.log.append(partition, expected, entries) {
+            Appended::Committed(head) => {
+                self.absorb(partition);
+                self.spread(node, partition, expected.seq + 1, own_too);
+                Outcome::Committed(head)
+            }
+            Appended::Refused(why) => {
+                self.book.saw("an append that came second");
+                Outcome::Refused(why)
+            }
+            Appended::Unknown => Outcome::Unknown,
+        }
+    }
+
+    pub(crate) fn late_write(&mut self, node: usize, partition: Partition, expected: Place, entries: &[Bytes]) {
+        if let Outcome::Committed(_) = self.write(node, partition, expected, entries, true) {
+            self.book.fault("an unknown append that was written later");
+        }
+    }
+
+    /// Tells the other hubs of what was written.
+    fn spread(&mut self, by: usize, partition: Partition, first: Seq, own_too: bool) {
+        let weather = self.weather();
+        for other in 0..self.nodes.len() {
+            let follows = self.nodes[other].follows.contains(&partition) && self.nodes[other].hub.is_some();
+            if !follows || (other == by && !own_too) || self.is_cut_off(other) {
+                continue;
+            }
+            let rng = &mut self.nodes[other].rng;
+            if rng.chance(weather.news_lost) {
+                self.book.fault("news lost");
+                continue;
+            }
+            let times = if rng.chance(weather.news_twice) { 2 } else { 1 };
+            let gap = rng.chance(weather.news_gap);
+            for _ in 0..times {
+                let mut page = self.log.news(partition, first);
+                if gap && page.records.len() > 1 {
+                    self.book.fault("news with a gap");
+                    page.records.remove(0);
+                    page.first += 1;
+                }
+                let after = self.log_delay(other);
+                let life = self.nodes[other].life;
+                self.soon(after, Happening::Page { node: other, life, partition, token: None, page: Ok(page) });
+            }
+        }
+    }
+
+    /// Everybody is told where the logs they follow stand.
+    pub(crate) fn news_for_all(&mut self) {
+        for node in 0..self.nodes.len() {
+            let follows: Vec<Partition> = self.nodes[node].follows.iter().copied().collect();
+            for partition in follows {
+                let page = self.log.news(partition, self.log.head(partition).seq);
+                let life = self.nodes[node].life;
+                self.soon(0, Happening::Page { node, life, partition, token: None, page: Ok(page) });
+            }
+        }
+    }
+
+    pub(crate) fn log_read(&mut self, node: usize, life: u32, token: ReadToken, partition: Partition, query: Query) {
+        let fails = self.is_cut_off(node) || {
+            let unreadable = self.weather().unreadable;
+            self.nodes[node].rng.chance(unreadable)
+        };
+        let page = if fails {
+            self.book.fault("a failed read");
+            Err(LogUnavailable)
+        } else {
+            Ok(self.log.read(partition, query))
+        };
+        let after = self.log_delay(node);
+        self.soon(after, Happening::Page { node, life, partition, token: Some(token), page });
+    }
+
+    /// Two hubs at one place hold the same.
+    pub(crate) fn agrees(&mut self, partition: Partition, at: Place, state: &[u8]) {
+        let state = hash(state);
+        let first = *self.agreed.entry((partition, at.epoch, at.seq)).or_insert(state);
+        self.book.check("one place, one state", first == state, || format!("{partition:?} at {at:?}"));
+    }
+
+    /// Looks into every hub.
+    pub(crate) fn compare_states(&mut self) {
+        for node in 0..self.nodes.len() {
+            let partitions: Vec<Partition> = self.nodes[node].follows.iter().copied().collect();
+            for partition in partitions {
+                if let Some((at, state)) = self.nodes[node].hub.as_ref().and_then(|hub| hub.state_of(partition)) {
+                    self.agrees(partition, at, &state);
+                }
+            }
+        }
+    }
+}
+
+fn decode(form: Form, frame: &Frame) -> Option<ServerMessage> {
+    form.decode(&frame.body()).ok()
+}
+
+/// A message in a line.
+fn brief(message: &ServerMessage) -> String {
+    match message {
+        ServerMessage::Welcome(welcome) => format!("welcome {:?}, rooms {:?}", welcome.nick, welcome.rooms),
+        ServerMessage::Records(records) => {
+            let seqs: Vec<_> = records.records.iter().map(|record| record.seq).collect();
+            format!("records {} {}/{seqs:?}", records.room, records.epoch)
+        }
+        ServerMessage::Entered(entered) => {
+            let view = &entered.view;
+            format!("entered {} at {:?}, resumed: {}", view.room, view.place, entered.resumed)
+        }
+        other => {
+            let mut text = format!("{other:?}");
+            if let Some((at, _)) = text.char_indices().nth(300) {
+                text.truncate(at);
+            }
+            text
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Whole chat worlds, each out of one seed.
+//!
+//! A [`Plan`] says who comes, what they do and what breaks; a seed makes one. [`run`] plays it with the **real**
+//! [`Hub`](chat_core::hub::Hub) and the **real** [`Client`](chat_core::client::Client), over a log, links and clocks that
+//! exist only here, and checks after every step that each promise of the protocol is kept. The same plan gives the same
+//! run, byte for byte: no clock, no thread and no order of a hash map has a part in it.
+//!
+//! ```
+//! use chat_sim::{Plan, run};
+//!
+//! let report = run(&Plan::of(7), false);
+//! assert_eq!(report.broken, None);
+//! assert_eq!(report.digest, run(&Plan::of(7), false).digest);
+//! ```
+
+mod book;
+mod deeds;
+mod hubs;
+mod line;
+mod log;
+mod net;
+mod people;
+mod plan;
+mod rng;
+mod shrink;
+mod told;
+mod truth;
+mod whole;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use self::{
+    book::{Broken, Counts},
+    plan::{Deed, Hears, Plan, Shape, Step, Weather, What},
+    rng::Rng,
+    shrink::shrink,
+};
+
+/// What came of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Stands for everything that happened: two runs with one digest are one run.
+    pub digest: u64,
+    /// The first promise that was broken.
+    pub broken: Option<Broken>,
+    /// Things that happened to hubs and clients.
+    pub steps: u64,
+    /// How often each check was made.
+    pub checks: Counts,
+    /// How often each state of interest was met.
+    pub states: Counts,
+    /// How often each thing was broken on purpose.
+    pub faults: Counts,
+    /// What happened, in words, if it was asked for.
+    pub trace: Vec<String>,
+}
+
+impl Report {
+    /// Adds another run's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.steps += other.steps;
+        let both = [(&mut self.checks, &other.checks), (&mut self.states, &other.states), (&mut self.faults, &other.faults)];
+        for (to, from) in both {
+            for (name, count) in from {
+                *to.entry(name).or_default() += count;
+            }
+        }
+    }
+}
+
+/// Plays a plan to its end, or to the first broken promise. A panic is one.
+pub fn run(plan: &Plan, traced: bool) -> Report {
+    let mut world = world::World::new(plan, traced);
+    let played = catch_unwind(AssertUnwindSafe(|| world.play()));
+    if let Err(panic) = played {
+        let text = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default();
+        world.book.fail("nothing panics", || text);
+    }
+    world.report()
+}

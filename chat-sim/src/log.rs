@@ -1,0 +1,154 @@
+//! The log that all hubs share: partitions, compare and append, epochs, snapshots, trimming, and a tail that can be
+//! lost. It never forgets for itself, so that the checks know what was in it in each of its lives.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use chat_core::{
+    id::{Partition, Place, Seq},
+    log::{AppendRefused, Appended, Page, Query, ReadFrom},
+};
+
+/// The log.
+#[derive(Debug)]
+pub(crate) struct Log {
+    /// The epoch of partitions that have none of their own yet.
+    epoch: u64,
+    last_epoch: u64,
+    keep: Seq,
+    partitions: BTreeMap<Partition, Kept>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) epoch: u64,
+    /// All that was ever written in this life, from 1 on; what is below `oldest` cannot be read any more.
+    pub(crate) records: Vec<Bytes>,
+    pub(crate) oldest: Seq,
+    snapshot: Option<(Seq, Bytes)>,
+}
+
+impl Kept {
+    fn new(epoch: u64) -> Self {
+        Self { epoch, records: Vec::new(), oldest: 1, snapshot: None }
+    }
+
+    pub(crate) fn head(&self) -> Place {
+        Place { epoch: self.epoch, seq: self.records.len() as Seq }
+    }
+
+    fn trim(&mut self, keep: Seq) {
+        let covered = self.snapshot.as_ref().map_or(0, |(seq, _)| *seq);
+        let wanted = (self.head().seq + 1).saturating_sub(keep);
+        self.oldest = self.oldest.max(wanted.min(covered + 1));
+    }
+}
+
+impl Log {
+    pub(crate) fn new(keep: u32) -> Self {
+        Self { epoch: 1, last_epoch: 1, keep: keep.into(), partitions: BTreeMap::new() }
+    }
+
+    pub(crate) fn head(&self, partition: Partition) -> Place {
+        self.partitions.get(&partition).map_or(Place { epoch: self.epoch, seq: 0 }, Kept::head)
+    }
+
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = (Partition, &Kept)> {
+        self.partitions.iter().map(|(partition, kept)| (*partition, kept))
+    }
+
+    pub(crate) fn oldest(&self, partition: Partition) -> Seq {
+        self.partitions.get(&partition).map_or(1, |kept| kept.oldest)
+    }
+
+    pub(crate) fn append(&mut self, partition: Partition, expected: Place, entries: &[Bytes]) -> Appended {
+        let epoch = self.epoch;
+        let kept = self.partitions.entry(partition).or_insert_with(|| Kept::new(epoch));
+        if expected != kept.head() {
+            return Appended::Refused(AppendRefused::Mismatch);
+        }
+        kept.records.extend(entries.iter().cloned());
+        kept.trim(self.keep);
+        Appended::Committed(kept.head())
+    }
+
+    pub(crate) fn read(&self, partition: Partition, query: Query) -> Page {
+        let empty = Kept::new(self.epoch);
+        let kept = self.partitions.get(&partition).unwrap_or(&empty);
+        let head = kept.head();
+        let snapshot = match query.from {
+            ReadFrom::State => kept.snapshot.clone(),
+            _ => None,
+        };
+        let (low, high) = match query.from {
+            ReadFrom::State => (snapshot.as_ref().map_or(1, |(seq, _)| seq + 1), head.seq),
+            ReadFrom::After(seq) => (seq.saturating_add(1), head.seq),
+            ReadFrom::Before(seq) => (1, seq.saturating_sub(1).min(head.seq)),
+            ReadFrom::Latest => (1, head.seq),
+        };
+        let low = low.max(kept.oldest);
+        let (mut bytes, mut count) = (0, 0);
+        let mut fits = |seq: &Seq| {
+            bytes += kept.records[*seq as usize - 1].len();
+            count += 1;
+            count <= query.records && (count == 1 || bytes <= query.bytes as usize)
+        };
+        let backwards = matches!(query.from, ReadFrom::Before(_) | ReadFrom::Latest);
+        let count = if backwards {
+            (low..=high).rev().take_while(&mut fits).count()
+        } else {
+            (low..=high).take_while(&mut fits).count()
+        } as Seq;
+        let first = if backwards { high + 1 - count } else { low };
+        let records = (first..first + count).map(|seq| kept.records[seq as usize - 1].clone()).collect();
+        Page { head, oldest: kept.oldest, snapshot, first, records }
+    }
+
+    /// The records from `first` on, as one hub tells another of them.
+    pub(crate) fn news(&self, partition: Partition, first: Seq) -> Page {
+        let from = ReadFrom::After(first.saturating_sub(1));
+        self.read(partition, Query { from, records: u32::MAX, bytes: u32::MAX })
+    }
+
+    pub(crate) fn snapshot(&mut self, partition: Partition, at: Place, state: Bytes) -> bool {
+        let Some(kept) = self.partitions.get_mut(&partition) else { return false };
+        let newer = kept.snapshot.as_ref().is_none_or(|(seq, _)| *seq < at.seq);
+        let fits = at.epoch == kept.epoch && at.seq <= kept.head().seq && newer;
+        if fits {
+            kept.snapshot = Some((at.seq, state));
+            kept.trim(self.keep);
+        }
+        fits
+    }
+
+    /// The newest records of one partition, or of all, are gone. What cannot be put together any more goes with them.
+    pub(crate) fn lose(&mut self, only: Option<Partition>, records: Seq) {
+        self.last_epoch += 1;
+        let epoch = self.last_epoch;
+        if only.is_none() {
+            self.epoch = epoch;
+        }
+        let losers = self.partitions.iter_mut().filter(|(partition, _)| only.is_none_or(|only| only == **partition));
+        for (_, kept) in losers {
+            // What stands in a snapshot that may have let records go is not lost with the tail.
+            let safe = if kept.oldest > 1 { kept.oldest - 1 } else { 0 };
+            let rest = kept.head().seq.saturating_sub(records).max(safe.max(0));
+            let rest = match &kept.snapshot {
+                Some((seq, _)) if *seq > rest && kept.oldest > 1 => *seq,
+                _ => rest,
+            };
+            kept.snapshot = kept.snapshot.take().filter(|(seq, _)| *seq <= rest);
+            kept.records.truncate(rest as usize);
+            kept.epoch = epoch;
+        }
+    }
+
+    /// Everything is gone.
+    pub(crate) fn lose_all(&mut self) {
+        self.last_epoch += 1;
+        self.epoch = self.last_epoch;
+        for kept in self.partitions.values_mut() {
+            *kept = Kept::new(self.epoch);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Plays schedules, on all cores, and prints figures; or plays one again and tells its story.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to a terminal")]
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    process::ExitCode,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use chat_sim::{Broken, Plan, Report, run, shrink};
+use clap::Parser;
+
+/// Simulates whole chat worlds and checks every promise.
+#[derive(Debug, Parser)]
+struct Args {
+    /// How many schedules.
+    #[arg(long, default_value_t = 1_000)]
+    schedules: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// On how many threads; all cores unless told.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Plays the one schedule of `--seed` again and tells what happens in it.
+    #[arg(long)]
+    replay: bool,
+    /// Plays the plan in this file instead of one from a seed.
+    #[arg(long)]
+    plan: Option<PathBuf>,
+    /// With `--replay`: first leaves out whatever the failure does not need.
+    #[arg(long)]
+    shrink: bool,
+    /// With `--replay`: writes the plan to this file.
+    #[arg(long)]
+    save: Option<PathBuf>,
+    /// Goes on after broken promises, and counts them.
+    #[arg(long)]
+    keep_going: bool,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    std::panic::set_hook(Box::new(|_| {}));
+    if args.replay || args.plan.is_some() { replay(&args) } else { many(&args) }
+}
+
+fn replay(args: &Args) -> ExitCode {
+    let mut plan = match &args.plan {
+        None => Plan::of(args.seed),
+        Some(path) => match std::fs::read(path).map_err(|e| e.to_string()).and_then(|text| serde_json::from_slice(&text).map_err(|e| e.to_string())) {
+            Ok(plan) => plan,
+            Err(e) => {
+                eprintln!("{}: {e}", path.display());
+                return ExitCode::FAILURE;
+            }
+        },
+    };
+    if args.shrink {
+        plan = shrink(&plan, 2_000);
+    }
+    if let Some(path) = &args.save {
+        let text = serde_json::to_string_pretty(&plan).unwrap_or_default();
+        if let Err(e) = std::fs::write(path, text) {
+            eprintln!("{}: {e}", path.display());
+            return ExitCode::FAILURE;
+        }
+    }
+    let report = run(&plan, true);
+    println!("{:?}", plan.shape);
+    report.trace.iter().for_each(|line| println!("{line}"));
+    println!("digest {:016x}, {} steps", report.digest, report.steps);
+    if report.broken.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn many(args: &Args) -> ExitCode {
+    let next = AtomicU64::new(0);
+    let stop = AtomicBool::new(false);
+    let sum = Mutex::new((Report::default(), BTreeMap::<&'static str, Vec<(u64, Broken)>>::new()));
+    let begun = Instant::now();
+    let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    if i >= args.schedules {
+                        break;
+                    }
+                    let seed = args.seed + i;
+                    let report = run(&Plan::of(seed), false);
+                    let mut sum = sum.lock().expect("no thread panics");
+                    sum.0.add(&report);
+                    if let Some(broken) = report.broken {
+                        if !args.keep_going {
+                            stop.store(true, Ordering::Relaxed);
+                        }
+                        sum.1.entry(broken.check).or_default().push((seed, broken));
+                    }
+                }
+            });
+        }
+        let mut told = Instant::now();
+        while next.load(Ordering::Relaxed) < args.schedules && !stop.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(50));
+            if told.elapsed() > Duration::from_secs(10) {
+                told = Instant::now();
+                let done = next.load(Ordering::Relaxed);
+                eprintln!("{done} of {}, {:.0} a second", args.schedules, done as f64 / begun.elapsed().as_secs_f64());
+            }
+        }
+    });
+    let (sum, broken) = sum.into_inner().expect("no thread panics");
+    let done = next.load(Ordering::Relaxed).min(args.schedules);
+    let seconds = begun.elapsed().as_secs_f64();
+    for (title, counts) in [("faults", &sum.faults), ("states met", &sum.states), ("checks", &sum.checks)] {
+        println!("{title}:");
+        counts.iter().for_each(|(name, count)| println!("{count:14}  {name}"));
+    }
+    println!("{done} schedules, {} steps, {} checks in {seconds:.1} s: {:.0} schedules a second", sum.steps, sum.checks.values().sum::<u64>(), done as f64 / seconds);
+    for (check, all) in &broken {
+        let (seed, first) = &all[0];
+        println!("\nbroken in {} schedules: {check}\n  seed {seed}: {first}", all.len());
+        println!("  replay: cargo run --release -p chat-sim -- --seed {seed} --replay --shrink");
+    }
+    if broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

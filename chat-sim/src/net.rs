@@ -1,0 +1,130 @@
+//! Connections: two streams of bytes between a client and a hub, which split, join, wait and break.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use chat_core::{
+    hub::{Framing, RoomPlace},
+    id::ConnId,
+    wire::Form,
+};
+
+use crate::{line::Line, rng::Rng};
+
+/// One connection, from the client's `Connect` to the last word of both ends.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) hub: usize,
+    pub(crate) conn: ConnId,
+    pub(crate) client: usize,
+    /// Which life of the client, and of the hub.
+    pub(crate) client_life: u32,
+    pub(crate) hub_life: u32,
+    pub(crate) form: Form,
+    pub(crate) framing: Framing,
+    /// The hub was told of it and was not told that it is gone.
+    pub(crate) hub_open: bool,
+    pub(crate) client_open: bool,
+    /// Bytes go nowhere any more.
+    pub(crate) broken: bool,
+    /// From the client, not delivered yet.
+    pub(crate) up: Pipe,
+    /// From the hub, not delivered yet: the outbox.
+    pub(crate) down: Pipe,
+    /// The hub said that it ends.
+    pub(crate) closed: bool,
+    /// The client said that it ends.
+    pub(crate) hung_up: bool,
+    pub(crate) flag: Flag,
+    /// `Drained` is owed as soon as there is room.
+    pub(crate) drained_due: bool,
+    pub(crate) up_armed: bool,
+    pub(crate) down_armed: bool,
+    pub(crate) line: Line,
+    pub(crate) rng: Rng,
+}
+
+/// Whether fan-outs are skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flag {
+    No,
+    /// The hub has not been told.
+    Fresh,
+    Told,
+}
+
+/// A skipped fan-out.
+pub(crate) struct Skipped {
+    pub(crate) link: u32,
+    pub(crate) place: Option<RoomPlace>,
+}
+
+/// Bytes on their way in one direction.
+#[derive(Debug, Default)]
+pub(crate) struct Pipe {
+    pieces: VecDeque<Bytes>,
+    len: usize,
+}
+
+impl Pipe {
+    pub(crate) fn push(&mut self, bytes: Bytes) {
+        self.len += bytes.len();
+        self.pieces.push_back(bytes);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.pieces.clear();
+        self.len = 0;
+    }
+
+    /// The next whole piece.
+    pub(crate) fn piece(&mut self) -> Option<Bytes> {
+        let piece = self.pieces.pop_front()?;
+        self.len -= piece.len();
+        Some(piece)
+    }
+
+    /// The next `n` bytes, however they were pushed.
+    pub(crate) fn bytes(&mut self, mut n: usize) -> Vec<u8> {
+        let mut out = Vec::with_capacity(n.min(self.len));
+        while n > 0
+            && let Some(first) = self.pieces.front_mut()
+        {
+            let some = first.split_to(n.min(first.len()));
+            n -= some.len();
+            self.len -= some.len();
+            out.extend_from_slice(&some);
+            if first.is_empty() {
+                self.pieces.pop_front();
+            }
+        }
+        out
+    }
+}
+
+impl Link {
+    /// What of the waiting bytes arrives next.
+    pub(crate) fn next(&mut self, upward: bool, splits: u32) -> Vec<u8> {
+        let (pipe, rng) = (if upward { &mut self.up } else { &mut self.down }, &mut self.rng);
+        match self.framing {
+            Framing::Message => pipe.piece().map(|piece| piece.to_vec()).unwrap_or_default(),
+            Framing::Stream => {
+                let n = if rng.chance(splits) {
+                    let small = if rng.chance(300) { 5 } else { pipe.len() as u64 };
+                    rng.between(1, small.max(1)) as usize
+                } else {
+                    pipe.len()
+                };
+                pipe.bytes(n)
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! What happens in one run from outside: who comes, what they do, what breaks and when. A seed makes a plan; a plan,
+//! with fewer steps in it, is still a plan, which is what the shrinker lives on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::rng::Rng;
+
+/// One run, as it is told to the world.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Decides everything that the plan leaves open.
+    pub seed: u64,
+    /// The world's measures.
+    pub shape: Shape,
+    /// What is done to it, in the order of time.
+    pub steps: Vec<Step>,
+}
+
+/// A world's measures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Shape {
+    pub hubs: u16,
+    pub clients: u16,
+    pub lobby: bool,
+    /// The log is empty after a hub's crash. For one hub only.
+    pub memory: bool,
+    /// Records that the log keeps of each partition.
+    pub keep: u32,
+    /// Records after which a hub writes a snapshot.
+    pub snapshot_every: u64,
+    pub outbox_bytes: u32,
+    pub grace_ms: u32,
+    pub membership_ms: u32,
+    pub ping_ms: u32,
+    /// The longest that a piece of bytes is on its way, undisturbed.
+    pub delay_us: u32,
+    /// The same for the log.
+    pub log_us: u32,
+    /// Of a thousand pieces of bytes, how many are cut at an odd place.
+    pub splits: u32,
+}
+
+/// Something is done to the world.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// When, in milliseconds from the beginning.
+    pub at: u32,
+    /// What.
+    pub what: What,
+}
+
+/// What can be done to the world. A `pick` chooses among what is there at that time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum What {
+    /// Starts a client, or starts one that has ended again.
+    Start { client: u16, kept: bool, json: bool, messages: bool },
+    /// A user does something.
+    Do { client: u16, deed: Deed, pick: u32 },
+    /// A connection breaks. Each end hears of it at once, late, or when it finds out itself.
+    Cut { client: u16, hub_hears: Hears, client_hears: Hears },
+    /// A client stops reading for a time.
+    Stall { client: u16, ms: u32 },
+    /// A client's program ends without a word; its secret is kept or lost.
+    Kill { client: u16, forget: bool },
+    /// A client says goodbye.
+    Bye { client: u16 },
+    /// Clients that connect go to this hub until further notice; without one, to any.
+    Steer { client: u16, hub: Option<u16> },
+    /// A hub is gone at once, for a time.
+    Crash { hub: u16, ms: u32 },
+    /// A hub is stopped politely, for a time.
+    Restart { hub: u16, ms: u32 },
+    /// For a time the log is unwell.
+    Weather { ms: u32, weather: Weather },
+    /// A hub cannot reach the log for a time.
+    CutOff { hub: u16, ms: u32 },
+    /// The log loses the newest records of one partition, or of all.
+    LoseTail { pick: Option<u32>, records: u32 },
+    /// A hub's wall clock jumps.
+    Clock { hub: u16, by_ms: i64 },
+}
+
+/// When somebody hears that a connection is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hears {
+    /// At once.
+    Now,
+    /// After so many milliseconds.
+    Late(u32),
+    /// Not from the network.
+    Never,
+}
+
+/// How unwell the log is: of a thousand appends and reads, how many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Weather {
+    pub refuse: u32,
+    /// Nobody knows; it was not written.
+    pub lost: u32,
+    /// Nobody knows; it was written.
+    pub written: u32,
+    /// Nobody knows; it is written after that was said.
+    pub late: u32,
+    pub unreadable: u32,
+    /// Added to every answer, at most.
+    pub slow_ms: u32,
+    pub news_lost: u32,
+    pub news_twice: u32,
+    pub news_gap: u32,
+}
+
+/// What a user does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Deed {
+    JoinLobby,
+    JoinGroup,
+    WrongPassword,
+    Say,
+    /// Several messages at once.
+    Chatter,
+    Whisper,
+    Rename,
+    /// To a name that somebody may have.
+    Impersonate,
+    CreatePlain,
+    CreateCaesar,
+    CreateStatic,
+    CreatePassword,
+    /// A password at the door, nothing sealed.
+    CreateGate,
+    CreateQuiet,
+    Leave,
+    Kick,
+    Ban,
+    Unban,
+    Mute,
+    Unmute,
+    Promote,
+    Topic,
+    SetPassword,
+    History,
+    Members,
+    List,
+    Block,
+    Unblock,
+}
+
+const DEEDS: &[(Deed, u32)] = &[
+    (Deed::JoinLobby, 12),
+    (Deed::JoinGroup, 14),
+    (Deed::WrongPassword, 2),
+    (Deed::Say, 40),
+    (Deed::Chatter, 10),
+    (Deed::Whisper, 6),
+    (Deed::Rename, 3),
+    (Deed::Impersonate, 2),
+    (Deed::CreatePlain, 5),
+    (Deed::CreateCaesar, 1),
+    (Deed::CreateStatic, 1),
+    (Deed::CreatePassword, 2),
+    (Deed::CreateGate, 1),
+    (Deed::CreateQuiet, 2),
+    (Deed::Leave, 6),
+    (Deed::Kick, 4),
+    (Deed::Ban, 2),
+    (Deed::Unban, 2),
+    (Deed::Mute, 2),
+    (Deed::Unmute, 1),
+    (Deed::Promote, 4),
+    (Deed::Topic, 3),
+    (Deed::SetPassword, 2),
+    (Deed::History, 4),
+    (Deed::Members, 2),
+    (Deed::List, 2),
+    (Deed::Block, 2),
+    (Deed::Unblock, 1),
+];
+
+impl Plan {
+    /// The plan that belongs to a seed.
+    pub fn of(seed: u64) -> Self {
+        let mut rng = Rng::new(seed, 0);
+        let hubs = *rng.pick(&[1, 1, 1, 2, 2, 3, 4]);
+        let crowd = rng.chance(4);
+        let clients = if crowd { rng.between(100, 300) } else { *rng.pick(&[2, 3, 3, 4, 5, 6, 8, 12, 20, 40]) } as u16;
+        let shape = Shape {
+            hubs,
+            clients,
+            lobby: !rng.chance(100),
+            memory: hubs == 1 && rng.chance(250),
+            keep: *rng.pick(&[4, 16, 64, 1_000]),
+            snapshot_every: *rng.pick(&[4, 16, 256]),
+            outbox_bytes: *rng.pick(&[4_096, 6_000, 16_384]),
+            grace_ms: *rng.pick(&[500, 3_000, 10_000]),
+            membership_ms: *rng.pick(&[2_000, 20_000, 3_600_000]),
+            ping_ms: *rng.pick(&[4_000, 10_000]),
+            delay_us: *rng.pick(&[50, 2_000, 40_000]),
+            log_us: *rng.pick(&[0, 500, 30_000]),
+            splits: *rng.pick(&[0, 100, 500]),
+        };
+        let length = *rng.pick(&[4_000, 12_000, 30_000, 60_000]);
+        let deeds = if crowd { 2 } else { *rng.pick(&[6, 12, 20]) };
+        let mut steps = Vec::new();
+        let at = |rng: &mut Rng| rng.below(length) as u32;
+        for client in 0..clients {
+            let start = if rng.chance(700) { rng.below(500) as u32 } else { at(&mut rng) };
+            let begin = |rng: &mut Rng| What::Start { client, kept: rng.chance(500), json: rng.chance(200), messages: rng.chance(300) };
+            steps.push(Step { at: start, what: begin(&mut rng) });
+            if rng.chance(700) {
+                let pick = rng.any() as u32;
+                steps.push(Step { at: start + 1, what: What::Do { client, deed: Deed::JoinLobby, pick } });
+            }
+            for _ in 0..deeds {
+                let deed = DEEDS[rng.weighted(&DEEDS.map_weights())].0;
+                let pick = rng.any() as u32;
+                steps.push(Step { at: at(&mut rng), what: What::Do { client, deed, pick } });
+            }
+            if rng.chance(300) {
+                let (at, forget) = (at(&mut rng), rng.chance(300));
+                steps.push(Step { at, what: if rng.chance(300) { What::Bye { client } } else { What::Kill { client, forget } } });
+                steps.push(Step { at: at + rng.below(8_000) as u32, what: begin(&mut rng) });
+            }
+            if rng.chance(200) {
+                let hub = rng.chance(700).then(|| rng.below(hubs.into()) as u16);
+                steps.push(Step { at: at(&mut rng), what: What::Steer { client, hub } });
+            }
+        }
+        let faults = *rng.pick(&[0, 2, 5, 12]);
+        for _ in 0..faults {
+            let when = at(&mut rng);
+            let what = fault(&mut rng, &shape);
+            steps.push(Step { at: when, what });
+        }
+        steps.sort_by_key(|step| step.at);
+        Self { seed, shape, steps }
+    }
+}
+
+fn fault(rng: &mut Rng, shape: &Shape) -> What {
+    let client = rng.below(shape.clients.into()) as u16;
+    let hub = rng.below(shape.hubs.into()) as u16;
+    let ms = *rng.pick(&[50, 500, 3_000, 15_000]);
+    let hears = |rng: &mut Rng| match rng.weighted(&[5, 3, 2]) {
+        0 => Hears::Now,
+        1 => Hears::Late(rng.between(1, 9_000) as u32),
+        _ => Hears::Never,
+    };
+    match rng.weighted(&[10, 8, 2, 2, 7, 3, 3, 2]) {
+        0 => What::Cut { client, hub_hears: hears(rng), client_hears: hears(rng) },
+        1 => What::Stall { client, ms },
+        2 => What::Crash { hub, ms },
+        3 => What::Restart { hub, ms },
+        4 => What::Weather { ms, weather: weather(rng) },
+        5 => What::CutOff { hub, ms },
+        6 => {
+            let pick = rng.chance(500).then(|| rng.any() as u32);
+            What::LoseTail { pick, records: rng.between(1, 12) as u32 }
+        }
+        _ => What::Clock { hub, by_ms: *rng.pick(&[-86_400_000, -5_000, 5_000, 40_000, 86_400_000]) },
+    }
+}
+
+fn weather(rng: &mut Rng) -> Weather {
+    let mut some = |of: &[u32]| *rng.pick(of);
+    Weather {
+        refuse: some(&[0, 0, 100, 1_000]),
+        lost: some(&[0, 0, 200]),
+        written: some(&[0, 100, 400]),
+        late: some(&[0, 0, 200]),
+        unreadable: some(&[0, 0, 200, 900]),
+        slow_ms: some(&[0, 10, 800, 6_000]),
+        news_lost: some(&[0, 300, 1_000]),
+        news_twice: some(&[0, 200]),
+        news_gap: some(&[0, 300]),
+    }
+}
+
+trait Weights {
+    fn map_weights(&self) -> Vec<u32>;
+}
+
+impl Weights for [(Deed, u32)] {
+    fn map_weights(&self) -> Vec<u32> {
+        self.iter().map(|(_, weight)| *weight).collect()
+    }
+}

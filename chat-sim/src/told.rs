@@ -1,0 +1,172 @@
+//! What an application was told by its client, and whether that is so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chat_core::{
+    cipher::OpenError,
+    client::{ClientEvent, EnteredHow},
+    id::{KeyId, MemberId, Place, RoomId},
+    wire::{
+        record::{CipherKind, Person, RecordBody},
+        server::{PresenceUpdate, RoomView},
+    },
+};
+
+use crate::{line::Line, world::World};
+
+/// All that one life of a client was told.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) rooms: BTreeMap<RoomId, Inside>,
+    pub(crate) welcomes: u32,
+    pub(crate) nick: String,
+}
+
+/// A room that the application is in.
+#[derive(Debug)]
+pub(crate) struct Inside {
+    /// The last record.
+    pub(crate) at: Place,
+    /// Who is there, if the room tells.
+    pub(crate) here: Option<BTreeMap<MemberId, String>>,
+    /// Keys that the client must have.
+    pub(crate) keys: BTreeSet<KeyId>,
+}
+
+impl World {
+    pub(crate) fn tell(&mut self, client: usize, event: ClientEvent) {
+        match event {
+            ClientEvent::Welcomed { welcome, .. } => {
+                let told = &mut self.peers[client].told;
+                told.welcomes += 1;
+                if told.welcomes > 1 {
+                    self.book.saw("a client came back");
+                }
+                told.nick.clone_from(&welcome.nick);
+                self.peers[client].nick = welcome.nick;
+            }
+            ClientEvent::Entered { view, how } => self.entered(client, &view, how),
+            ClientEvent::Record { room, record, text } => {
+                let peer = &mut self.peers[client];
+                let me = peer.member;
+                let Some(inside) = peer.told.rooms.get_mut(&room) else {
+                    return self.book.fail("an application hears rooms it is in", || format!("client {client}: {room}: {record:?}"));
+                };
+                let next = record.seq == inside.at.seq + 1;
+                self.book.check("an application hears records in order, once", next, || format!("client {client} is at {:?} of {room} and hears {}", inside.at, record.seq));
+                inside.at.seq = record.seq;
+                Line::is_true(room, inside.at.epoch, &record, &self.truth, &mut self.book);
+                let said = matches!(record.body, RecordBody::Message(_) | RecordBody::Action(_));
+                self.book.check("every message opens or says why", said == text.is_some(), || format!("client {client}: {record:?}"));
+                match text {
+                    None => {}
+                    Some(Ok(text)) => {
+                        let whose = self.texts.get(&text);
+                        let right = whose.is_some_and(|(member, to)| *member == record.member && to.is_none_or(|to| to == room));
+                        self.book.check("what is heard was said", right, || format!("client {client}: {text:?} of {} in {room}; said by {whose:?}", record.member));
+                        let fine = !self.refused.contains(&text);
+                        self.book.check("what was refused is not heard", fine, || format!("client {client}: {text:?}"));
+                    }
+                    Some(Err(OpenError::NoKey(key))) => {
+                        let missing = !inside.keys.contains(&key);
+                        self.book.check("every message opens or says why", missing, || format!("client {client} has {key} and does not open {} of {room}", record.seq));
+                        self.book.saw("a message that does not open for want of a key");
+                    }
+                    Some(Err(error)) => {
+                        self.book.fail("every message opens or says why", || format!("client {client}: {} of {room}: {error}", record.seq));
+                    }
+                }
+                if let Some(here) = &mut inside.here {
+                    match &record.body {
+                        RecordBody::Joined(_) => {
+                            here.insert(record.member, record.nick.clone());
+                        }
+                        RecordBody::Left(_) => {
+                            here.remove(&record.member);
+                        }
+                        RecordBody::Kicked(removal) | RecordBody::Banned(removal) => {
+                            here.remove(&removal.target);
+                        }
+                        _ => {}
+                    }
+                }
+                let _ = me;
+            }
+            ClientEvent::Presence { room, update } => {
+                let Some(inside) = self.peers[client].told.rooms.get_mut(&room) else {
+                    return self.book.fail("an application hears rooms it is in", || format!("client {client}: {room}: {update:?}"));
+                };
+                match update {
+                    PresenceUpdate::Full(people) => inside.here = Some(people.into_iter().map(of_person).collect()),
+                    PresenceUpdate::Changes(changes) => {
+                        if let Some(here) = &mut inside.here {
+                            here.extend(changes.here.into_iter().map(of_person));
+                            changes.gone.iter().for_each(|person| {
+                                here.remove(&person.member);
+                            });
+                            for renamed in changes.renamed {
+                                if let Some(name) = here.get_mut(&renamed.to.member) {
+                                    *name = renamed.to.nick;
+                                }
+                            }
+                        }
+                    }
+                    PresenceUpdate::Count(_) => inside.here = None,
+                }
+            }
+            ClientEvent::Removed { room, .. } => {
+                let there = self.peers[client].told.rooms.remove(&room).is_some();
+                self.book.check("an application hears rooms it is in", there, || format!("client {client} is removed from {room}"));
+            }
+            _ => {}
+        }
+    }
+
+    fn entered(&mut self, client: usize, view: &RoomView, how: EnteredHow) {
+        let rooms = &mut self.peers[client].told.rooms;
+        let before = rooms.get_mut(&view.room);
+        let fits = match (how, &before) {
+            (EnteredHow::Command | EnteredHow::New, None) => true,
+            (EnteredHow::Resumed, Some(inside)) => inside.at.epoch == view.place.epoch && inside.at.seq <= view.place.seq,
+            (EnteredHow::Afresh, Some(_)) => true,
+            _ => false,
+        };
+        self.book.check("a room is entered as it was left", fits, || format!("client {client}: {how:?} {} at {:?}, was {before:?}", view.room, view.place));
+        if how == EnteredHow::Resumed {
+            return;
+        }
+        if how == EnteredHow::Afresh {
+            self.book.saw("a client began a room afresh");
+        }
+        let keys = before.map(|inside| std::mem::take(&mut inside.keys)).unwrap_or_default();
+        rooms.insert(view.room, Inside { at: view.place, here: None, keys });
+    }
+
+    /// The client was shown a room by a command that it ended with its password: it can read there.
+    pub(crate) fn can_read(&mut self, client: usize, view: &RoomView) {
+        if view.cipher != CipherKind::RoomPassword {
+            return;
+        }
+        if let Some(inside) = self.peers[client].told.rooms.get_mut(&view.room) {
+            inside.keys.extend(view.keys.iter().map(|key| key.id));
+        }
+    }
+}
+
+fn of_person(person: Person) -> (MemberId, String) {
+    (person.member, person.nick)
+}
+
+/// An event in a line.
+pub(crate) fn brief(event: &ClientEvent) -> String {
+    let mut text = match event {
+        ClientEvent::Welcomed { welcome, again } => format!("welcomed as {:?}, again: {again}", welcome.nick),
+        ClientEvent::Entered { view, how } => format!("entered {} at {:?}: {how:?}", view.room, view.place),
+        ClientEvent::Record { room, record, text } => format!("record {} of {room}: {:?} {text:?}", record.seq, record.body),
+        other => format!("{other:?}"),
+    };
+    if let Some((at, _)) = text.char_indices().nth(240) {
+        text.truncate(at);
+    }
+    text
+}

@@ -1,0 +1,363 @@
+//! What is true: the logs, folded by a second reading of the specification that shares no code with the hub's. Each
+//! record is judged when it is committed: whether it may follow those before it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chat_core::{
+    id::{MemberId, Partition, RoomId, Seq},
+    nick::NameKey,
+    roles::{Action, Role, may},
+    time::Wall,
+    wire::{
+        Record,
+        record::{CipherKind, Content, HistoryPolicy, PresenceMode, RecordBody, RoomKind},
+    },
+};
+use serde::Deserialize;
+
+use crate::{book::Book, log::Kept};
+
+/// All that is true.
+#[derive(Debug, Default)]
+pub(crate) struct Truth {
+    /// Each life of each room's log.
+    rooms: BTreeMap<(RoomId, u64), Room>,
+    /// The present life of each room's log.
+    present: BTreeMap<RoomId, u64>,
+    pub(crate) directory: Directory,
+    directory_epoch: u64,
+    directory_lives: u32,
+}
+
+/// One life of a room's log.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    pub(crate) records: Vec<Record>,
+    pub(crate) kind: Option<RoomKind>,
+    pub(crate) history: HistoryPolicy,
+    pub(crate) presence: PresenceMode,
+    pub(crate) cipher: CipherKind,
+    /// From when to when somebody was a member; the record that ended it is theirs to see.
+    stays: BTreeMap<MemberId, Vec<(Seq, Option<Seq>)>>,
+    roles: BTreeMap<MemberId, Role>,
+    banned: BTreeSet<MemberId>,
+    muted: BTreeMap<MemberId, Option<Wall>>,
+    blocking: BTreeSet<MemberId>,
+    done: BTreeSet<(MemberId, u64)>,
+    said: BTreeSet<String>,
+}
+
+/// The directory.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    length: usize,
+    people: BTreeMap<MemberId, Person>,
+    folded: BTreeMap<String, MemberId>,
+    skeletons: BTreeMap<String, MemberId>,
+    pub(crate) groups: Vec<RoomId>,
+    names: BTreeSet<String>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Person {
+    pub(crate) nick: String,
+    key: Option<NameKey>,
+    /// Which hub holds the name.
+    pub(crate) lease: Option<u64>,
+    pub(crate) rooms: BTreeSet<RoomId>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Entry {
+    seq: Seq,
+    #[expect(dead_code, reason = "part of the form")]
+    time: Wall,
+    member: MemberId,
+    #[expect(dead_code, reason = "part of the form")]
+    txn: u64,
+    change: Change,
+}
+
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "part of the form")]
+enum Change {
+    Leased { nick: String, label: String, key: NameKey, kept: bool, node: u64, from: Option<(String, String)> },
+    Released,
+    Expired,
+    Entered(RoomId),
+    Exited(RoomId),
+    Listed { room: RoomId, number: u32, name: Option<(String, NameKey)>, topic: String, cipher: CipherKind, protected: bool },
+    Retitled { room: RoomId, topic: String },
+    Opened { room: RoomId, with: MemberId },
+}
+
+impl Truth {
+    /// Takes in what is new in a partition.
+    pub(crate) fn absorb(&mut self, partition: Partition, kept: &Kept, book: &mut Book) {
+        match partition {
+            Partition::Directory => {
+                if self.directory_epoch != kept.epoch {
+                    self.directory_epoch = kept.epoch;
+                    self.directory_lives += 1;
+                    self.directory = Directory::default();
+                }
+                for bytes in &kept.records[self.directory.length..] {
+                    match postcard::take_from_bytes::<Entry>(bytes) {
+                        Ok((entry, _)) => self.directory.apply(entry, book),
+                        Err(e) => book.fail("the directory's log is readable", || e.to_string()),
+                    }
+                }
+            }
+            Partition::Room(id) => {
+                self.present.insert(id, kept.epoch);
+                let room = self.rooms.entry((id, kept.epoch)).or_default();
+                for bytes in &kept.records[room.records.len()..] {
+                    match Record::from_bytes(bytes) {
+                        Ok(record) => room.apply(id, record, book),
+                        Err(e) => book.fail("a room's log is readable", || e.to_string()),
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn room(&self, id: RoomId, epoch: u64) -> Option<&Room> {
+        self.rooms.get(&(id, epoch))
+    }
+
+    /// The room as it is now.
+    pub(crate) fn present(&self, id: RoomId) -> Option<(u64, &Room)> {
+        let epoch = *self.present.get(&id)?;
+        Some((epoch, self.rooms.get(&(id, epoch))?))
+    }
+
+    pub(crate) fn rooms_now(&self) -> impl Iterator<Item = (RoomId, u64, &Room)> {
+        self.present.iter().filter_map(|(id, epoch)| Some((*id, *epoch, self.rooms.get(&(*id, *epoch))?)))
+    }
+
+    /// Whether the directory's log never lost its end: then it knows of every membership.
+    pub(crate) fn directory_is_whole(&self) -> bool {
+        self.directory_lives <= 1
+    }
+
+    /// How often the end of the room's log was lost.
+    pub(crate) fn lives(&self, id: RoomId) -> usize {
+        self.rooms.range((id, 0)..=(id, u64::MAX)).count()
+    }
+}
+
+impl Room {
+    pub(crate) fn head(&self) -> Seq {
+        self.records.len() as Seq
+    }
+
+    pub(crate) fn record(&self, seq: Seq) -> Option<&Record> {
+        self.records.get(usize::try_from(seq).ok()?.checked_sub(1)?)
+    }
+
+    /// Whether a member may be told of the record as something that happens.
+    pub(crate) fn may_hear(&self, member: MemberId, seq: Seq) -> bool {
+        let stays = self.stays.get(&member).into_iter().flatten();
+        match self.history {
+            HistoryPolicy::SinceJoined => stays.clone().any(|(since, until)| *since <= seq && until.is_none_or(|until| seq <= until)),
+            // Who comes back may read what was said meanwhile.
+            HistoryPolicy::All => stays.clone().any(|(_, until)| until.is_none_or(|until| seq <= until)),
+        }
+    }
+
+    pub(crate) fn is_member_at(&self, member: MemberId, seq: Seq) -> bool {
+        let stays = self.stays.get(&member).into_iter().flatten();
+        stays.clone().any(|(since, until)| *since <= seq && until.is_none_or(|until| seq < until))
+    }
+
+    /// Since which record they are a member, of those who are now.
+    pub(crate) fn member_since(&self, member: MemberId) -> Option<Seq> {
+        self.stays.get(&member)?.last().filter(|(_, until)| until.is_none()).map(|(since, _)| *since)
+    }
+
+    pub(crate) fn members(&self) -> impl Iterator<Item = MemberId> {
+        self.roles.keys().copied()
+    }
+
+    pub(crate) fn has_said(&self, text: &str) -> bool {
+        self.said.contains(text)
+    }
+
+    fn enter(&mut self, id: RoomId, member: MemberId, role: Role, seq: Seq, book: &mut Book) {
+        let new = self.roles.insert(member, role).is_none();
+        book.check("nobody joins twice", new, || format!("{member} in {id} at {seq}"));
+        let free = !self.banned.contains(&member);
+        book.check("nobody joins who is banned", free, || format!("{member} in {id} at {seq}"));
+        self.stays.entry(member).or_default().push((seq, None));
+    }
+
+    fn depart(&mut self, member: MemberId, seq: Seq) {
+        self.roles.remove(&member);
+        if let Some((_, until)) = self.stays.get_mut(&member).and_then(|stays| stays.last_mut()) {
+            until.get_or_insert(seq);
+        }
+    }
+
+    fn apply(&mut self, id: RoomId, record: Record, book: &mut Book) {
+        let (seq, member) = (record.seq, record.member);
+        book.check("seq has no holes", seq == self.head() + 1, || format!("{id}: {seq} after {}", self.head()));
+        if record.txn != 0 {
+            let new = self.done.insert((member, record.txn));
+            book.check("nothing is done twice", new, || format!("{id}: txn {} of {member} again at {seq}: {:?}", record.txn, record.body));
+        }
+        let role = self.roles.get(&member).copied();
+        let private = self.kind == Some(RoomKind::Private);
+        let mut allowed = |action: Action, target: Option<MemberId>| {
+            let theirs = target.and_then(|target| self.roles.get(&target).copied());
+            let stepping_down = target == Some(member) && matches!(action, Action::Grant(_));
+            let by_server = member == MemberId::SERVER;
+            let may = by_server || role.is_some_and(|role| may(role, action, theirs)) && (target != Some(member) || stepping_down);
+            book.check("roles are kept", may, || format!("{id} {seq}: {member} ({role:?}) {action:?} {target:?} ({theirs:?})"));
+        };
+        match &record.body {
+            RecordBody::Created(created) => {
+                book.check("a room begins once", self.kind.is_none(), || format!("{id} at {seq}"));
+                self.kind = Some(created.kind);
+                self.history = created.history;
+                self.presence = created.presence;
+                self.cipher = created.cipher;
+                match created.kind {
+                    RoomKind::Lobby => {}
+                    RoomKind::Group => self.enter(id, member, Role::Owner, seq, book),
+                    RoomKind::Private => {
+                        created.members.iter().for_each(|person| self.enter(id, person.member, Role::Member, seq, book));
+                    }
+                }
+            }
+            RecordBody::Joined(_) => self.enter(id, member, Role::Member, seq, book),
+            RecordBody::Left(_) => {
+                book.check("only members leave", role.is_some(), || format!("{member} of {id} at {seq}"));
+                self.depart(member, seq);
+            }
+            RecordBody::Message(said) | RecordBody::Action(said) => {
+                book.check("only members speak", role.is_some(), || format!("{member} in {id} at {seq}"));
+                let silent = self.muted.get(&member).is_some_and(|until| until.is_none_or(|until| record.time < until));
+                book.check("nobody speaks who is muted", !silent, || format!("{member} in {id} at {seq}"));
+                let blocked = self.blocking.iter().any(|other| *other != member);
+                book.check("nobody speaks who is blocked", !blocked, || format!("{member} in {id} at {seq}"));
+                if let Content::Plain(text) = &said.content {
+                    let new = self.said.insert(text.clone());
+                    book.check("nothing is said twice", new, || format!("{text:?} in {id} again at {seq}"));
+                }
+            }
+            RecordBody::Topic(_) => {
+                if !private {
+                    allowed(Action::Topic, None);
+                }
+            }
+            RecordBody::Role(change) => {
+                allowed(Action::Grant(change.role), Some(change.target));
+                if let Some(role) = self.roles.get_mut(&change.target) {
+                    *role = change.role;
+                }
+            }
+            RecordBody::Kicked(removal) => {
+                allowed(Action::Kick, Some(removal.target));
+                let there = self.roles.contains_key(&removal.target);
+                book.check("only members are kicked", there, || format!("{} of {id} at {seq}", removal.target));
+                self.depart(removal.target, seq);
+            }
+            RecordBody::Banned(removal) => {
+                allowed(Action::Ban, Some(removal.target));
+                self.banned.insert(removal.target);
+                self.depart(removal.target, seq);
+            }
+            RecordBody::Unbanned(target) => {
+                allowed(Action::Ban, None);
+                self.banned.remove(&target.target);
+            }
+            RecordBody::Muted(muted) => {
+                allowed(Action::Mute, Some(muted.target));
+                self.muted.insert(muted.target, muted.until);
+            }
+            RecordBody::Unmuted(target) => {
+                allowed(Action::Mute, Some(target.target));
+                self.muted.remove(&target.target);
+            }
+            RecordBody::Password(_) => allowed(Action::Password, None),
+            RecordBody::Blocked(blocked) => {
+                if blocked.blocked {
+                    self.blocking.insert(member);
+                } else {
+                    self.blocking.remove(&member);
+                }
+            }
+            unknown => book.fail("a room's log is readable", || format!("{unknown:?}")),
+        }
+        self.records.push(record);
+    }
+}
+
+impl Directory {
+    pub(crate) fn person(&self, member: MemberId) -> Option<&Person> {
+        self.people.get(&member)
+    }
+
+    pub(crate) fn holds_nick(&self, member: MemberId) -> bool {
+        self.people.get(&member).is_some_and(|person| person.lease.is_some())
+    }
+
+    pub(crate) fn leases(&self) -> impl Iterator<Item = (MemberId, &Person)> {
+        self.people.iter().filter(|(_, person)| person.lease.is_some()).map(|(member, person)| (*member, person))
+    }
+
+    fn free(&mut self, member: MemberId) {
+        if let Some(person) = self.people.get_mut(&member)
+            && person.lease.take().is_some()
+            && let Some(key) = &person.key
+        {
+            self.folded.remove(&key.folded);
+            self.skeletons.remove(&key.skeleton);
+        }
+    }
+
+    fn apply(&mut self, entry: Entry, book: &mut Book) {
+        let (seq, member) = (entry.seq, entry.member);
+        self.length += 1;
+        book.check("seq has no holes", seq == self.length as Seq, || format!("directory: {seq} where {} is next", self.length));
+        match entry.change {
+            Change::Leased { nick, key, node, .. } => {
+                self.free(member);
+                let before = [self.folded.insert(key.folded.clone(), member), self.skeletons.insert(key.skeleton.clone(), member)];
+                let free = before.iter().all(Option::is_none);
+                book.check("a nick has one holder", free, || format!("{nick:?} of {member} at {seq} is held by {before:?}"));
+                let person = self.people.entry(member).or_default();
+                (person.nick, person.key, person.lease) = (nick, Some(key), Some(node));
+            }
+            Change::Released => self.free(member),
+            Change::Expired => {
+                let holds = self.holds_nick(member);
+                book.check("nobody expires who is here", !holds, || format!("{member} at {seq}"));
+                self.people.remove(&member);
+            }
+            Change::Entered(room) => {
+                self.people.entry(member).or_default().rooms.insert(room);
+            }
+            Change::Exited(room) => {
+                self.people.entry(member).or_default().rooms.remove(&room);
+            }
+            Change::Listed { room, number, name, .. } => {
+                let next = self.groups.len() as u32;
+                book.check("numbers of groups are dense", number == next, || format!("{number} where {next} is next"));
+                let new = !self.groups.contains(&room);
+                book.check("a group has one number", new, || format!("{room} at {seq}"));
+                self.groups.push(room);
+                if let Some((name, key)) = name {
+                    let new = self.names.insert(key.folded);
+                    book.check("a group's name is its own", new, || format!("{name:?} at {seq}"));
+                }
+                self.people.entry(member).or_default().rooms.insert(room);
+            }
+            Change::Retitled { .. } => {}
+            Change::Opened { room, with } => {
+                self.people.entry(member).or_default().rooms.insert(room);
+                self.people.entry(with).or_default().rooms.insert(room);
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The end of every run: what was broken is mended, and within a stated time everybody is whole again; then everybody
+//! goes, and within a stated time every name is free.
+
+use std::collections::BTreeMap;
+
+use chat_core::{
+    id::{MemberId, Partition},
+    wire::record::{PresenceMode, RoomKind},
+};
+
+use crate::{
+    plan::Hears,
+    world::{Happening, MS, SECOND, World},
+};
+
+/// Within this time after the last fault everybody is whole again.
+pub(crate) const WHOLE_WITHIN: u64 = 40 * SECOND;
+/// Within this time after its grace period the name of somebody who is gone is free.
+pub(crate) const FREE_WITHIN: u64 = 5 * SECOND;
+
+impl World {
+    /// No more faults. What is broken is found out to be.
+    pub(crate) fn becalm(&mut self) {
+        self.book.note(|| "-- the faults are over".to_owned());
+        self.calm = true;
+        for hub in 0..self.nodes.len() {
+            if self.nodes[hub].hub.is_none() {
+                self.nodes[hub].stopping = None;
+                self.boot(hub);
+            }
+        }
+        let links: Vec<u32> = self.links.keys().copied().collect();
+        for link in links {
+            let Some(found) = self.links.get(&link) else { continue };
+            if found.broken || !self.peers[found.client].link.is_some_and(|own| own == link) {
+                self.cut(link, Hears::Now, Hears::Now);
+                self.soon(0, Happening::HubEnd(link));
+                self.soon(0, Happening::ClientEnd(link));
+            } else {
+                self.arm_down(link);
+            }
+        }
+        for after in [100 * MS, 2 * SECOND, 20 * SECOND] {
+            self.soon(after, Happening::NewsForAll);
+        }
+        self.soon(WHOLE_WITHIN, Happening::Whole);
+    }
+
+    pub(crate) fn check_whole(&mut self) {
+        self.book.note(|| "-- is everybody whole again?".to_owned());
+        self.compare_states();
+        for client in 0..self.peers.len() {
+            if self.peers[client].client.is_none() {
+                continue;
+            }
+            self.check_client(client);
+        }
+        let after = 1;
+        self.soon(after, Happening::AllGone);
+    }
+
+    fn check_client(&mut self, client: usize) {
+        let peer = &self.peers[client];
+        let link = peer.link.and_then(|link| self.links.get(&link));
+        let line = link.map(|link| &link.line);
+        let up = line.is_some_and(super::line::Line::is_welcomed);
+        if !self.book.check("everybody is back", up, || format!("client {client}: {:?}, {:?}", peer.client, peer.link)) {
+            return;
+        }
+        let (pending, awaited) = line.map_or((0, 0), |line| (line.pending(), line.awaited()));
+        self.book.check("every request is answered", pending == 0, || format!("client {client}: {line:?}"));
+        self.book.check("every room is told of after a welcome", awaited == 0, || format!("client {client}: {line:?}"));
+        self.book.check("every command ends", peer.tickets.is_empty(), || format!("client {client}: {:?}", peer.tickets));
+        let flagged = link.is_some_and(|link| link.flag != crate::net::Flag::No);
+        self.book.check("every reader goes on", !flagged, || format!("client {client}"));
+        let me = peer.member;
+        let directory = &self.truth.directory;
+        let named = directory.person(me).is_some_and(|person| person.lease.is_some() && person.nick == peer.told.nick);
+        self.book.check("everybody has the name that they were told", named, || format!("client {client}: {:?}, {:?}", peer.told.nick, directory.person(me)));
+        for (room, inside) in &peer.told.rooms {
+            let there = self.truth.present(*room).filter(|(_, there)| there.member_since(me).is_some());
+            let Some((epoch, there)) = there else {
+                self.book.fail("everybody is where they are said to be", || format!("client {client}: {room}"));
+                return;
+            };
+            let whole = inside.at.epoch == epoch && inside.at.seq == there.head();
+            self.book.check("everybody has heard everything", whole, || format!("client {client}: {room}: {:?} where {epoch}/{} is the head", inside.at, there.head()));
+            if there.presence == PresenceMode::Full {
+                let truly: BTreeMap<MemberId, &str> = there
+                    .members()
+                    .filter(|member| directory.holds_nick(*member))
+                    .filter_map(|member| Some((member, directory.person(member)?.nick.as_str())))
+                    .collect();
+                let told: Option<BTreeMap<MemberId, &str>> = inside.here.as_ref().map(|here| here.iter().map(|(member, nick)| (*member, nick.as_str())).collect());
+                self.book.check("everybody sees who is there", told.as_ref() == Some(&truly), || format!("client {client}: {room}: {told:?} where {truly:?}"));
+            }
+        }
+        for (room, _, there) in self.truth.rooms_now() {
+            let indexed = directory.person(me).is_some_and(|person| person.rooms.contains(&room));
+            if there.member_since(me).is_some() && (indexed || self.truth.directory_is_whole()) {
+                // A group that never got its number is nobody's.
+                let listed = there.kind != Some(RoomKind::Group) || directory.groups.contains(&room);
+                let inside = peer.told.rooms.contains_key(&room);
+                self.book.check("everybody is where they are said to be", inside || !listed, || format!("client {client} is a member of {room} and was not told"));
+            }
+        }
+    }
+
+    /// Everybody is gone without a word.
+    pub(crate) fn all_gone(&mut self) {
+        self.book.note(|| "-- everybody goes".to_owned());
+        self.over = true;
+        for client in 0..self.peers.len() {
+            self.kill(client, false);
+        }
+        let links: Vec<u32> = self.links.keys().copied().collect();
+        for link in links {
+            self.cut(link, Hears::Now, Hears::Now);
+            self.soon(0, Happening::HubEnd(link));
+        }
+        let grace = u64::from(self.plan.shape.grace_ms) * MS;
+        self.soon(grace + FREE_WITHIN, Happening::Free);
+    }
+
+    pub(crate) fn check_free(&mut self) {
+        let held: Vec<_> = self.truth.directory.leases().map(|(member, person)| (member, person.nick.clone(), person.lease)).collect();
+        self.book.check("every name is free in time", held.is_empty(), || format!("{held:?}"));
+        for hub in 0..self.nodes.len() {
+            let left = self.nodes[hub].hub.as_ref().map_or(0, |hub| hub.connections());
+            self.book.check("every connection is forgotten", left == 0, || format!("hub {hub}: {left}"));
+        }
+        let directory = self.log.head(Partition::Directory).seq;
+        self.book.mix(directory);
+    }
+}

@@ -1,0 +1,417 @@
+//! One world: its time, what will happen in it, and the steps of the plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use chat_core::{
+    client::Work,
+    hub::{Config, Input, ReadToken},
+    id::{Partition, Place},
+    limits::Limits,
+    log::{AppendRefused, LogUnavailable, Page, Query},
+    password::ServerSecret,
+    time::{Monotonic, Now, Wall},
+};
+
+use crate::{
+    Report,
+    book::Book,
+    hubs::Node,
+    log::Log,
+    net::Link,
+    people::Peer,
+    plan::{Hears, Plan, Shape, Weather, What},
+    rng::Rng,
+    truth::Truth,
+};
+
+pub(crate) const MS: u64 = 1_000_000;
+pub(crate) const SECOND: u64 = 1_000 * MS;
+/// The wall clock at the beginning.
+const EPOCH: u64 = 1_700_000_000_000;
+
+/// Something that will happen.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    Step(usize),
+    HubWake(usize, u32),
+    ClientWake(usize, u32),
+    /// A link reaches the hub.
+    Arrive(u32),
+    /// The client hears that its link is there.
+    Connected(u32),
+    NoConnection(usize, u32),
+    Up(u32),
+    Down(u32),
+    HubEnd(u32),
+    ClientEnd(u32),
+    Append { node: usize, life: u32, partition: Partition, expected: Place, entries: Vec<Bytes> },
+    Outcome { node: usize, life: u32, partition: Partition, outcome: Outcome },
+    LateWrite { node: usize, partition: Partition, expected: Place, entries: Vec<Bytes> },
+    Read { node: usize, life: u32, token: ReadToken, partition: Partition, query: Query },
+    Page { node: usize, life: u32, partition: Partition, token: Option<ReadToken>, page: Result<Page, LogUnavailable> },
+    Snapshot { partition: Partition, at: Place, state: Bytes },
+    Work(usize, u32, Box<Work>),
+    Boot(usize, u32),
+    Die(usize, u32),
+    Rename(usize, u32, String),
+    StartAgain(usize, u32),
+    Unstall(usize),
+    Calm,
+    NewsForAll,
+    Whole,
+    AllGone,
+    Free,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    Committed(Place),
+    Refused(AppendRefused),
+    Unknown,
+}
+
+/// A world.
+pub(crate) struct World {
+    pub(crate) plan: Plan,
+    pub(crate) book: Book,
+    pub(crate) log: Log,
+    pub(crate) truth: Truth,
+    pub(crate) now: u64,
+    queue: BTreeMap<(u64, u64, u64), Happening>,
+    count: u64,
+    steps: u64,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) links: BTreeMap<u32, Link>,
+    pub(crate) last_link: u32,
+    pub(crate) weather: Weather,
+    weather_until: u64,
+    /// What was broken is mended and nothing breaks any more.
+    pub(crate) calm: bool,
+    /// All clients are gone for good.
+    pub(crate) over: bool,
+    pub(crate) secret: ServerSecret,
+    /// Passwords that rooms have had, as their users pass them on; the newest last.
+    pub(crate) passwords: BTreeMap<chat_core::id::RoomId, Vec<String>>,
+    /// Who wrote each text, and where to.
+    pub(crate) texts: BTreeMap<String, (chat_core::id::MemberId, Option<chat_core::id::RoomId>)>,
+    /// Texts that were refused, and so must never be heard.
+    pub(crate) refused: BTreeSet<String>,
+    /// The states of partitions as hubs told them, by place.
+    pub(crate) agreed: BTreeMap<(Partition, u64, u64), u64>,
+    done: bool,
+}
+
+impl World {
+    pub(crate) fn new(plan: &Plan, traced: bool) -> Self {
+        let seed = plan.seed;
+        let mut rng = Rng::new(seed, 1);
+        let secret = ServerSecret::generate(&mut chacha(&mut rng));
+        let shape = &plan.shape;
+        let mut world = Self {
+            book: Book::new(traced),
+            log: Log::new(shape.keep),
+            truth: Truth::default(),
+            now: 0,
+            queue: BTreeMap::new(),
+            count: 0,
+            steps: 0,
+            nodes: (0..shape.hubs).map(|hub| Node::new(seed, hub)).collect(),
+            peers: (0..shape.clients).map(|client| Peer::new(seed, client)).collect(),
+            links: BTreeMap::new(),
+            last_link: 0,
+            weather: Weather::default(),
+            weather_until: 0,
+            calm: false,
+            over: false,
+            secret,
+            passwords: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            agreed: BTreeMap::new(),
+            done: false,
+            plan: plan.clone(),
+        };
+        for hub in 0..world.nodes.len() {
+            world.boot(hub);
+        }
+        for i in 0..plan.steps.len() {
+            world.at(u64::from(plan.steps[i].at) * MS, Happening::Step(i));
+        }
+        let last = plan.steps.iter().map(|step| u64::from(step.at)).max().unwrap_or(0) * MS;
+        world.at(last + 2 * SECOND, Happening::Calm);
+        world
+    }
+
+    /// Plays on until all is over or a promise is broken.
+    pub(crate) fn play(&mut self) {
+        while !self.done && self.book.broken.is_none() {
+            let Some(((at, _, _), happening)) = self.queue.pop_first() else { break };
+            self.now = self.now.max(at);
+            self.book.now = self.now;
+            self.steps += 1;
+            self.book.mix(at);
+            self.happen(happening);
+        }
+    }
+
+    pub(crate) fn report(self) -> Report {
+        let mut book = self.book;
+        Report {
+            digest: book.digest(),
+            broken: book.broken.take(),
+            steps: self.steps,
+            checks: std::mem::take(&mut book.checks),
+            states: std::mem::take(&mut book.states),
+            faults: std::mem::take(&mut book.faults),
+            trace: book.into_lines(),
+        }
+    }
+
+    /// Lets something happen at a time. What happens at one time happens in an order that the seed chooses.
+    pub(crate) fn at(&mut self, at: u64, happening: Happening) {
+        self.count += 1;
+        let tie = (self.plan.seed ^ self.count).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        self.queue.insert((at.max(self.now), tie, self.count), happening);
+    }
+
+    pub(crate) fn soon(&mut self, after: u64, happening: Happening) {
+        self.at(self.now + after, happening);
+    }
+
+    /// The time as a hub sees it.
+    pub(crate) fn hub_now(&self, hub: usize) -> Now {
+        let wall = (EPOCH + self.now / MS).saturating_add_signed(self.nodes[hub].clock_ms);
+        Now { monotonic: Monotonic(self.now), wall: Wall(wall) }
+    }
+
+    pub(crate) fn client_now(&self) -> Now {
+        Now { monotonic: Monotonic(self.now), wall: Wall(EPOCH + self.now / MS) }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Step(i) => self.step(i),
+            Happening::HubWake(hub, life) => self.hub_wake(hub, life),
+            Happening::ClientWake(client, life) => self.client_wake(client, life),
+            Happening::Arrive(link) => self.arrive(link),
+            Happening::Connected(link) => self.connected(link),
+            Happening::NoConnection(client, life) => self.no_connection(client, life),
+            Happening::Up(link) => self.up(link),
+            Happening::Down(link) => self.down(link),
+            Happening::HubEnd(link) => self.hub_end(link),
+            Happening::ClientEnd(link) => self.client_end(link),
+            Happening::Append { node, life, partition, expected, entries } => self.append(node, life, partition, expected, entries),
+            Happening::Outcome { node, life, partition, outcome } => {
+                if self.nodes[node].life == life {
+                    self.nodes[node].appending.remove(&partition);
+                    self.book.note(|| format!("hub {node}: {partition:?}: {outcome:?}"));
+                    self.hub_input(node, match outcome {
+                        Outcome::Committed(head) => Input::Committed { partition, head },
+                        Outcome::Refused(why) => Input::Refused { partition, why },
+                        Outcome::Unknown => Input::Unknown { partition },
+                    });
+                }
+            }
+            Happening::LateWrite { node, partition, expected, entries } => self.late_write(node, partition, expected, &entries),
+            Happening::Read { node, life, token, partition, query } => self.log_read(node, life, token, partition, query),
+            Happening::Page { node, life, partition, token, page } => {
+                if self.nodes[node].life == life {
+                    self.book.note(|| match &page {
+                        Ok(page) => format!("hub {node}: {partition:?}: {} page {}..+{} of {:?}", if token.is_some() { "a" } else { "news, a" }, page.first, page.records.len(), page.head),
+                        Err(_) => format!("hub {node}: {partition:?}: unreadable"),
+                    });
+                    self.hub_input(node, Input::Page { partition, token, page });
+                }
+            }
+            Happening::Snapshot { partition, at, state } => {
+                if self.log.snapshot(partition, at, state) {
+                    self.book.saw("a snapshot");
+                    if self.log.oldest(partition) > 1 {
+                        self.book.saw("a trimmed log");
+                    }
+                }
+            }
+            Happening::Work(client, life, work) => self.work_done(client, life, *work),
+            Happening::Boot(hub, life) => {
+                if self.nodes[hub].life == life && self.nodes[hub].hub.is_none() {
+                    self.boot(hub);
+                }
+            }
+            Happening::Die(hub, life) => {
+                if self.nodes[hub].life == life {
+                    self.crash(hub);
+                }
+            }
+            Happening::Rename(client, life, nick) => self.rename(client, life, nick),
+            Happening::StartAgain(client, life) => {
+                if self.peers[client].life == life && !self.over {
+                    self.start(client);
+                }
+            }
+            Happening::Unstall(client) => self.unstall(client),
+            Happening::Calm => self.becalm(),
+            Happening::NewsForAll => self.news_for_all(),
+            Happening::Whole => self.check_whole(),
+            Happening::AllGone => self.all_gone(),
+            Happening::Free => {
+                self.check_free();
+                self.done = true;
+            }
+        }
+    }
+
+    fn step(&mut self, i: usize) {
+        let what = self.plan.steps[i].what.clone();
+        self.book.note(|| format!("-- step {i}: {what:?}"));
+        let hub_of = |hub: u16, hubs: usize| usize::from(hub) % hubs;
+        let hubs = self.nodes.len();
+        match what {
+            What::Start { client, kept, json, messages } => {
+                let peer = &mut self.peers[usize::from(client)];
+                if peer.client.is_none() {
+                    (peer.kept, peer.json, peer.messages) = (kept, json, messages);
+                    self.start(usize::from(client));
+                }
+            }
+            What::Do { client, deed, pick } => self.act(usize::from(client), deed, pick),
+            What::Cut { client, hub_hears, client_hears } => {
+                if let Some(link) = self.peers[usize::from(client)].link {
+                    self.book.fault("a connection cut");
+                    self.cut(link, hub_hears, client_hears);
+                }
+            }
+            What::Stall { client, ms } => {
+                self.peers[usize::from(client)].stalled_until = self.now + u64::from(ms) * MS;
+                self.book.fault("a reader that stops");
+                self.soon(u64::from(ms) * MS, Happening::Unstall(usize::from(client)));
+            }
+            What::Kill { client, forget } => self.kill(usize::from(client), forget),
+            What::Bye { client } => self.bye(usize::from(client)),
+            What::Steer { client, hub } => self.peers[usize::from(client)].steer = hub.map(|hub| hub_of(hub, hubs)),
+            What::Crash { hub, ms } => {
+                let hub = hub_of(hub, hubs);
+                if self.nodes[hub].hub.is_some() {
+                    self.book.fault("a hub crashed");
+                    self.crash(hub);
+                    let life = self.nodes[hub].life;
+                    self.soon(u64::from(ms) * MS, Happening::Boot(hub, life));
+                }
+            }
+            What::Restart { hub, ms } => {
+                let hub = hub_of(hub, hubs);
+                if self.nodes[hub].hub.is_some() {
+                    self.book.fault("a hub restarted politely");
+                    self.nodes[hub].stopping = Some(u64::from(ms) * MS);
+                    let life = self.nodes[hub].life;
+                    self.hub_input(hub, Input::Shutdown { restarting: true });
+                    self.soon(3 * SECOND, Happening::Die(hub, life));
+                }
+            }
+            What::Weather { ms, weather } => {
+                self.book.fault("bad weather at the log");
+                self.weather = weather;
+                self.weather_until = self.now + u64::from(ms) * MS;
+            }
+            What::CutOff { hub, ms } => {
+                self.book.fault("a hub cut off from the log");
+                self.nodes[hub_of(hub, hubs)].cut_off_until = self.now + u64::from(ms) * MS;
+            }
+            What::LoseTail { pick, records } => {
+                let parts: Vec<_> = self.log.partitions().map(|(partition, _)| partition).collect();
+                let only = pick.filter(|_| !parts.is_empty()).map(|pick| parts[pick as usize % parts.len()]);
+                self.book.fault("a lost tail");
+                if self.links.values().any(|link| link.flag != crate::net::Flag::No) {
+                    self.book.saw("a lost tail while a reader was blocked");
+                }
+                self.log.lose(only, records.into());
+                self.absorb_all();
+            }
+            What::Clock { hub, by_ms } => {
+                self.book.fault("a wall clock jumped");
+                self.nodes[hub_of(hub, hubs)].clock_ms += by_ms;
+            }
+        }
+    }
+
+    /// The log's weather at this moment.
+    pub(crate) fn weather(&self) -> Weather {
+        if self.calm || self.now >= self.weather_until { Weather::default() } else { self.weather }
+    }
+
+    pub(crate) fn absorb(&mut self, partition: Partition) {
+        if let Some((_, kept)) = self.log.partitions().find(|(found, _)| *found == partition) {
+            self.truth.absorb(partition, kept, &mut self.book);
+        }
+    }
+
+    pub(crate) fn absorb_all(&mut self) {
+        for (partition, kept) in self.log.partitions() {
+            self.truth.absorb(partition, kept, &mut self.book);
+        }
+    }
+
+    pub(crate) fn cut(&mut self, link: u32, hub_hears: Hears, client_hears: Hears) {
+        let splits = 1_000;
+        let Some(found) = self.links.get_mut(&link).filter(|link| !link.broken) else { return };
+        // Something of what was on its way still arrives, often half a frame.
+        let (mut up, mut down) = (Vec::new(), Vec::new());
+        if found.rng.chance(500) && !found.up.is_empty() {
+            up = found.next(true, splits);
+        }
+        if found.rng.chance(500) && !found.down.is_empty() {
+            down = found.next(false, splits);
+        }
+        let (hub, conn, client, life) = (found.hub, found.conn, found.client, found.client_life);
+        if !up.is_empty() && found.hub_open && !found.closed {
+            self.book.saw("bytes that arrived as the connection broke");
+            self.hub_input(hub, Input::Received { conn, bytes: &up });
+        }
+        if !down.is_empty() && self.links.get(&link).is_some_and(|link| link.client_open) && self.peers[client].life == life {
+            self.client_received(client, &down);
+        }
+        let Some(found) = self.links.get_mut(&link) else { return };
+        found.broken = true;
+        found.up.clear();
+        found.down.clear();
+        match hub_hears {
+            Hears::Now => self.soon(0, Happening::HubEnd(link)),
+            Hears::Late(ms) => self.soon(u64::from(ms) * MS, Happening::HubEnd(link)),
+            Hears::Never => self.book.saw("a connection that is dead and looks alive to the hub"),
+        }
+        match client_hears {
+            Hears::Now => self.soon(0, Happening::ClientEnd(link)),
+            Hears::Late(ms) => self.soon(u64::from(ms) * MS, Happening::ClientEnd(link)),
+            Hears::Never => {}
+        }
+        // What waited for room waits no more: a dead connection takes no bytes.
+        self.settle_drained(hub);
+    }
+}
+
+/// The configuration of a hub in this world.
+pub(crate) fn config(shape: &Shape, secret: &ServerSecret, node: u64, seed: [u8; 32]) -> Config {
+    let mut limits = Limits::default();
+    let ms = |ms: u32| core::time::Duration::from_millis(ms.into());
+    limits.message_bytes = 1_024;
+    limits.frame_bytes = 4_096;
+    limits.page_bytes = 4_096;
+    limits.outbox_bytes = shape.outbox_bytes;
+    limits.grace = ms(shape.grace_ms);
+    limits.membership = ms(shape.membership_ms);
+    limits.ping = ms(shape.ping_ms);
+    limits.idle = 3 * ms(shape.ping_ms);
+    let mut config = Config::new(secret.clone(), node, seed);
+    config.limits = limits;
+    config.alone = shape.hubs == 1;
+    if !shape.lobby {
+        config.lobby = None;
+    }
+    config
+}
+
+pub(crate) fn chacha(rng: &mut Rng) -> rand_chacha::ChaCha20Rng {
+    use rand_core::SeedableRng;
+    rand_chacha::ChaCha20Rng::from_seed(rng.bytes32())
+}

@@ -1,0 +1,565 @@
+//! The hub under anything that people, the log and the time may do to it.
+
+use std::{sync::OnceLock, time::Duration};
+
+use arbitrary::{Arbitrary, Unstructured};
+use bytes::Bytes;
+use chat_core::{
+    hub::Config,
+    id::{CredentialId, KeyId, MemberId, Partition, Place, RoomId, Secret},
+    limits::SlowRate,
+    password::{ClientLogin, ClientRegistration, Password, ServerSecret, Stretch},
+    roles::Role,
+    wire::{
+        ClientMessage, Form, Tagged, Unknown,
+        client::{
+            Block, Create, Direct, Empty, Hello, History, HistoryFrom, InRoom, Join, List, Login,
+            Members, Mute, Nick, OnPeer, Op, Peer as Target, Ping, Proof, Register, Remove,
+            Request, Resume, RoomRef, Send, SetPassword, SetRole, SetTopic, Versions,
+        },
+        record::{
+            CipherKind, Content, HistoryPolicy, PasswordRecord, PresenceMode, Sealed, WrappedKey,
+        },
+    },
+};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+use crate::{
+    driver::World,
+    steps::{Ask, Back, Step, Txn, Whom},
+};
+
+/// Steps of one run; more are not looked at.
+const STEPS: usize = 300;
+
+/// The bytes choose what happens. Whatever it is: nothing panics, every request of a connection that lasts has exactly
+/// one answer of its kind, frames go only to connections that are there, and a member hears the records of the rooms it is
+/// in, in order, without holes and without repeats, and of no others.
+pub fn hub(bytes: &[u8]) {
+    let mut bytes = Unstructured::new(bytes);
+    let mut run = Run {
+        world: World::new(config().clone()),
+        requests: 0,
+        txns: 0,
+    };
+    for _ in 0..STEPS {
+        if bytes.is_empty() {
+            break;
+        }
+        let Ok(step) = Step::arbitrary(&mut bytes) else {
+            break;
+        };
+        run.step(step);
+    }
+    run.finish();
+}
+
+struct Run {
+    world: World,
+    requests: u64,
+    txns: u64,
+}
+
+impl Run {
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Connect {
+                json,
+                stream,
+                address,
+            } => {
+                self.world.connect(
+                    if json { Form::Json } else { Form::Postcard },
+                    stream && !json,
+                    address,
+                );
+            }
+            Step::Hello {
+                conn,
+                who,
+                nick,
+                kept,
+                back,
+            } => self.hello(conn, who, nick, kept, &back),
+            Step::Ask { conn, txn, ask } => self.ask(conn, &txn, ask),
+            Step::Ping { conn } => self.say(conn, &ClientMessage::Ping(Ping { nonce: 1 })),
+            Step::Bye { conn } => self.say(conn, &ClientMessage::Bye(Empty {})),
+            Step::Closed { conn } => self.say(conn, &ClientMessage::Closed(Empty {})),
+            Step::Raw { conn, bytes } => {
+                if let Some(peer) = self.peer(conn) {
+                    let (conn, foul) = (
+                        self.world.peers[peer].conn,
+                        &mut self.world.peers[peer].foul,
+                    );
+                    *foul = true;
+                    self.world.received(conn, &bytes);
+                }
+            }
+            Step::Disconnect { conn } => {
+                if let Some(peer) = self.peer(conn) {
+                    self.world.disconnect(peer);
+                }
+            }
+            Step::Reads { conn, on } => {
+                if let Some(peer) = self.peer(conn) {
+                    self.world.reads(peer, on);
+                }
+            }
+            Step::Append(ending) => self.world.ending = ending,
+            Step::Release => self.world.release(),
+            Step::Unreadable => self.world.unreadable = true,
+            Step::Lost => self.world.lose_log(),
+            Step::News { room, after } => {
+                let partition = if room == 0 {
+                    Partition::Directory
+                } else {
+                    Partition::Room(self.room(room))
+                };
+                self.world.news(partition, after.into());
+            }
+            Step::Pass { tenths, long } => {
+                self.world.pass(Duration::from_millis(
+                    u64::from(tenths) * if long { 10_000 } else { 100 },
+                ));
+            }
+            Step::Shutdown { restarting } => self.world.shutdown(restarting),
+        }
+    }
+
+    /// The log works, everybody reads, and the hub may try again what failed: then nothing is left unanswered.
+    fn finish(mut self) {
+        self.world.ending = crate::steps::Ending::Committed;
+        self.world.unreadable = false;
+        for peer in 0..self.world.peers.len() {
+            self.world.reads(peer, true);
+        }
+        for _ in 0..5 {
+            self.world.release();
+            self.world.pass(Duration::from_secs(2));
+            for peer in 0..self.world.peers.len() {
+                // Somebody silent for too long would be closed.
+                self.tell(peer, &ClientMessage::Ping(Ping { nonce: 2 }));
+            }
+        }
+        for peer in &self.world.peers {
+            let lasts = peer.member.is_some() && !peer.foul && !peer.closing && !peer.over;
+            assert!(
+                !lasts || peer.asked.is_empty(),
+                "never answered: {:?}",
+                peer.asked
+            );
+            assert!(!lasts || !peer.flagged, "never taken up again");
+        }
+    }
+
+    fn hello(&mut self, conn: u8, who: u8, nick: u8, kept: bool, back: &Back) {
+        let Some(peer) = self.peer(conn) else { return };
+        let secret = secret(who);
+        let member = MemberId::of(&secret);
+        let left = self.world.left.get(&member).cloned().unwrap_or_default();
+        let places = left.into_iter().filter_map(|(room, place)| {
+            let place = match back {
+                Back::Nowhere => return None,
+                Back::WhereTheyWere => place,
+                Back::Earlier(by) => Place {
+                    seq: place.seq.saturating_sub((*by).into()),
+                    ..place
+                },
+                Back::Elsewhere { epoch, seq } => Place {
+                    epoch: (*epoch).into(),
+                    seq: (*seq).into(),
+                },
+            };
+            Some((room, place))
+        });
+        let there = &mut self.world.peers[peer];
+        if there.member.is_none() && there.claims.is_none() {
+            there.claims = Some(member);
+            there.presented = places.collect();
+        }
+        let resume = there
+            .presented
+            .iter()
+            .map(|(room, place)| Resume {
+                room: *room,
+                place: *place,
+            })
+            .collect();
+        // Whoever was refused tries again as the same; the hub answers a second hello by closing.
+        let secret = if there.claims == Some(member) {
+            secret
+        } else {
+            return;
+        };
+        self.tell(
+            peer,
+            &ClientMessage::Hello(Hello {
+                versions: Versions { min: 1, max: 1 },
+                capabilities: Vec::new(),
+                agent: "fuzz".to_owned(),
+                nick: name(nick),
+                label: String::new(),
+                secret,
+                kept,
+                resume,
+            }),
+        );
+    }
+
+    fn ask(&mut self, conn: u8, txn: &Txn, ask: Ask) {
+        let Some(peer) = self.peer(conn) else { return };
+        let op = self.op(peer, ask);
+        let txn = match txn {
+            Txn::Next => {
+                self.txns += 1;
+                self.txns
+            }
+            Txn::Again(back) => self.txns.saturating_sub((*back).into()),
+            Txn::None => 0,
+        };
+        self.requests += 1;
+        let id = self.requests;
+        self.world.peers[peer].asked.insert(id, op.kind());
+        self.tell(peer, &ClientMessage::Request(Request { id, txn, op }));
+    }
+
+    fn op(&mut self, peer: usize, ask: Ask) -> Op {
+        let room = |room: u8| self.room(room);
+        match ask {
+            Ask::List { after, limit } => Op::List(List {
+                after: after.map(Into::into),
+                limit: limit.into(),
+            }),
+            Ask::Nick { nick, label } => Op::Nick(Nick {
+                nick: name(nick),
+                label: if label {
+                    "group 3".to_owned()
+                } else {
+                    String::new()
+                },
+            }),
+            Ask::Register { room: of } => Op::Register(Register {
+                room: of.map(room),
+                request: registration().1,
+            }),
+            Ask::Create {
+                name: named,
+                cipher,
+                key,
+                since_joined,
+                presence,
+                password,
+            } => Op::Create(Create {
+                name: named.map(name),
+                topic: String::new(),
+                cipher: pick(
+                    &[
+                        CipherKind::None,
+                        CipherKind::Caesar,
+                        CipherKind::StaticKey,
+                        CipherKind::RoomPassword,
+                    ],
+                    cipher,
+                ),
+                key: key.then_some(KeyId([7; 16])),
+                history: if since_joined {
+                    HistoryPolicy::SinceJoined
+                } else {
+                    HistoryPolicy::All
+                },
+                presence: pick(
+                    &[PresenceMode::Full, PresenceMode::Count, PresenceMode::Off],
+                    presence,
+                ),
+                password: password.then(|| self.password(peer)),
+            }),
+            Ask::Login { room: of, right } => Op::Login(Login {
+                room: RoomRef::Id(room(of)),
+                ke1: login(right).1,
+            }),
+            Ask::Join {
+                room: of,
+                by_number,
+                proof,
+            } => {
+                let proof = proof.then(|| self.proof(peer));
+                let room = match (by_number, of) {
+                    (true, 0) => RoomRef::Lobby,
+                    (true, number) => RoomRef::Number(u32::from(number) - 1),
+                    (false, of) => RoomRef::Id(self.room(of)),
+                };
+                Op::Join(Join { room, proof })
+            }
+            Ask::Leave { room: of } => Op::Leave(InRoom { room: room(of) }),
+            Ask::Direct { to } => Op::Direct(Direct { to: whom(&to) }),
+            Ask::Send {
+                room: of,
+                action,
+                form,
+                length,
+            } => {
+                let text = "a".repeat(2 * usize::from(length));
+                let key = *self.world.peers[peer]
+                    .keys
+                    .get(&room(of))
+                    .unwrap_or(&KeyId([7; 16]));
+                let content = match form % 4 {
+                    0 | 1 => Content::Plain(text),
+                    2 => Content::Caesar(text),
+                    _ => Content::Sealed(Sealed {
+                        key,
+                        data: text.into(),
+                    }),
+                };
+                Op::Send(Send {
+                    room: room(of),
+                    action,
+                    content,
+                })
+            }
+            Ask::Members {
+                room: of,
+                after,
+                limit,
+            } => Op::Members(Members {
+                room: room(of),
+                after: after.map(|who| MemberId::of(&secret(who))),
+                limit: limit.into(),
+            }),
+            Ask::History {
+                room: of,
+                from,
+                seq,
+                limit,
+            } => {
+                let from = match from % 3 {
+                    0 => HistoryFrom::Latest,
+                    1 => HistoryFrom::Before(seq.into()),
+                    _ => HistoryFrom::After(seq.into()),
+                };
+                Op::History(History {
+                    room: room(of),
+                    from,
+                    limit: limit.into(),
+                })
+            }
+            Ask::Topic { room: of, length } => Op::Topic(SetTopic {
+                room: room(of),
+                topic: "t".repeat(length.into()),
+            }),
+            Ask::Role {
+                room: of,
+                target,
+                role,
+            } => Op::Role(SetRole {
+                room: room(of),
+                target: whom(&target),
+                role: pick(Role::ALL, role),
+            }),
+            Ask::Kick { room: of, target } => Op::Kick(Remove {
+                room: room(of),
+                target: whom(&target),
+                reason: String::new(),
+            }),
+            Ask::Ban { room: of, target } => Op::Ban(Remove {
+                room: room(of),
+                target: whom(&target),
+                reason: String::new(),
+            }),
+            Ask::Unban { room: of, target } => Op::Unban(OnPeer {
+                room: room(of),
+                target: whom(&target),
+            }),
+            Ask::Mute {
+                room: of,
+                target,
+                seconds,
+            } => Op::Mute(Mute {
+                room: room(of),
+                target: whom(&target),
+                seconds: seconds.map(Into::into),
+            }),
+            Ask::Unmute { room: of, target } => Op::Unmute(OnPeer {
+                room: room(of),
+                target: whom(&target),
+            }),
+            Ask::Password { room: of, fresh } => {
+                let of = room(of);
+                let known = self.world.peers[peer].keys.get(&of).copied();
+                let expected = known.filter(|_| fresh).unwrap_or(KeyId([9; 16]));
+                Op::Password(SetPassword {
+                    room: of,
+                    expected,
+                    password: self.password(peer),
+                    earlier: vec![wrapped(expected)],
+                })
+            }
+            Ask::Block { room: of, blocked } => Op::Block(Block {
+                room: room(of),
+                blocked,
+            }),
+            Ask::Unknown { kind, body } => Op::Unknown(Unknown {
+                kind,
+                body: body.into(),
+            }),
+        }
+    }
+
+    /// The end of the registration begun first, or of none.
+    fn password(&mut self, peer: usize) -> PasswordRecord {
+        let registered = &mut self.world.peers[peer].registered;
+        let Some((credential, response)) = (!registered.is_empty()).then(|| registered.remove(0))
+        else {
+            return PasswordRecord {
+                credential: CredentialId([0; 16]),
+                upload: Bytes::new(),
+                key: wrapped(KeyId([0; 16])),
+            };
+        };
+        let (upload, _) = registration()
+            .0
+            .finish(&mut rng(), &right(), &response, &Stretch::cheap())
+            .expect("the server's answer is good");
+        PasswordRecord {
+            credential,
+            upload,
+            key: wrapped(KeyId(credential.0)),
+        }
+    }
+
+    /// The end of the login begun last, or of none.
+    fn proof(&mut self, peer: usize) -> Proof {
+        let nothing = || Bytes::from(vec![0; 64]);
+        let Some((credential, ke2)) = self.world.peers[peer].challenge.take() else {
+            return Proof {
+                credential: CredentialId([0; 16]),
+                ke3: nothing(),
+            };
+        };
+        let ke3 = login(true)
+            .0
+            .finish(&right(), &ke2, &Stretch::cheap())
+            .map_or_else(|_| nothing(), |(ke3, _)| ke3);
+        Proof { credential, ke3 }
+    }
+
+    /// One of the connections that are there.
+    fn peer(&self, conn: u8) -> Option<usize> {
+        let there: Vec<usize> = (0..self.world.peers.len())
+            .filter(|i| !self.world.peers[*i].over)
+            .collect();
+        let i = usize::from(conn).checked_rem(there.len())?;
+        Some(there[i])
+    }
+
+    /// One of the rooms that there are, or one that there is not.
+    fn room(&self, room: u8) -> RoomId {
+        let rooms = &self.world.rooms;
+        rooms
+            .get(usize::from(room) % (rooms.len() + 1))
+            .copied()
+            .unwrap_or(RoomId([5; 16]))
+    }
+
+    fn say(&mut self, conn: u8, message: &ClientMessage) {
+        if let Some(peer) = self.peer(conn) {
+            self.tell(peer, message);
+        }
+    }
+
+    fn tell(&mut self, peer: usize, message: &ClientMessage) {
+        self.world.say(peer, message);
+    }
+}
+
+fn config() -> &'static Config {
+    static CONFIG: OnceLock<Config> = OnceLock::new();
+    CONFIG.get_or_init(|| {
+        let mut config = Config::new(ServerSecret::generate(&mut rng()), 7, [3; 32]);
+        // Small, so that every limit is met.
+        let limits = &mut config.limits;
+        limits.connections = 8;
+        limits.connections_per_address = 4;
+        limits.message_bytes = 500;
+        limits.frame_bytes = 2_048;
+        limits.page_bytes = 2_048;
+        limits.outbox_bytes = 4_096;
+        limits.topic_bytes = 200;
+        limits.rooms = 6;
+        limits.rooms_per_member = 4;
+        limits.members_per_room = 5;
+        limits.sanctions_per_room = 2;
+        limits.presence_names = 3;
+        limits.requests = 8;
+        limits.page = 3;
+        limits.hello_attempts = 3;
+        limits.flood_refusals = 5;
+        limits.guesses_per_room = SlowRate {
+            burst: 2,
+            seconds: 30,
+        };
+        config
+    })
+}
+
+fn rng() -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(1)
+}
+
+fn right() -> Password {
+    Password::new("kolibri")
+}
+
+fn registration() -> (ClientRegistration, Bytes) {
+    ClientRegistration::start(&mut rng(), &right())
+}
+
+fn login(with_the_right_one: bool) -> (ClientLogin, Bytes) {
+    ClientLogin::start(
+        &mut rng(),
+        &if with_the_right_one {
+            right()
+        } else {
+            Password::new("kondor")
+        },
+    )
+}
+
+fn wrapped(id: KeyId) -> WrappedKey {
+    WrappedKey {
+        id,
+        wrapped: vec![1; 72].into(),
+    }
+}
+
+fn secret(who: u8) -> Secret {
+    Secret([who % 8; 32])
+}
+
+fn name(nick: u8) -> String {
+    match nick {
+        0 => String::new(),
+        nick => [
+            "ada",
+            "bob",
+            "cy",
+            "Ada",
+            "dоra",
+            "dora",
+            "two words",
+            "\u{202e}eve",
+        ][usize::from(nick) % 8]
+            .to_owned(),
+    }
+}
+
+fn whom(whom: &Whom) -> Target {
+    match whom {
+        Whom::Nick(nick) => Target::Nick(name(*nick)),
+        Whom::Member(who) => Target::Member(MemberId::of(&secret(*who))),
+    }
+}
+
+fn pick<T: Copy>(from: &[T], which: u8) -> T {
+    from[usize::from(which) % from.len()]
+}

@@ -1,0 +1,62 @@
+//! A person at a terminal, with the program in it.
+
+use std::process::Command;
+
+use rexpect::session::{PtySession, spawn_command};
+
+use crate::{LIMIT, the_binary};
+
+/// A client in a pseudo-terminal. It is ended when this is dropped.
+#[expect(missing_debug_implementations, reason = "the session has none")]
+pub struct Terminal(PtySession);
+
+impl Terminal {
+    /// Starts `chat-cli chat` with these words as further arguments.
+    pub fn start(args: &[&str]) -> Self {
+        let mut command = Command::new(the_binary::path());
+        command
+            .arg("chat")
+            .args(args)
+            .env("TZ", "UTC")
+            .env("TERM", "xterm")
+            .env("NO_COLOR", "1");
+        let limit = LIMIT.as_millis().try_into().ok();
+        Self(spawn_command(command, limit).expect("there are pseudo-terminals"))
+    }
+
+    /// Waits until this is on the screen; what came before it.
+    pub fn until(&mut self, text: &str) -> String {
+        self.0
+            .exp_string(text)
+            .unwrap_or_else(|error| panic!("no {text:?}: {error}"))
+    }
+
+    /// Types a line.
+    pub fn say(&mut self, line: &str) {
+        self.0.send_line(line).expect("the program reads");
+    }
+
+    /// Waits for a question, and answers it.
+    pub fn answer(&mut self, question: &str, answer: &str) -> String {
+        let before = self.until(question);
+        self.say(answer);
+        before
+    }
+
+    /// Presses Ctrl and this letter.
+    pub fn control(&mut self, letter: char) {
+        self.0.send_control(letter).expect("the program reads");
+    }
+
+    /// Waits for the end of the program, which must be exit 0; what came last.
+    pub fn ended_well(mut self) -> String {
+        let last = self.0.exp_eof().unwrap_or_else(|error| panic!("{error}"));
+        let status = self.0.process().wait().expect("it can be waited for");
+        let status = format!("{status:?}");
+        assert!(
+            status.starts_with("Exited(") && status.ends_with(", 0)"),
+            "{status}"
+        );
+        last
+    }
+}
