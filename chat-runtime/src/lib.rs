@@ -69,6 +69,8 @@ pub mod memory;
 mod outbox;
 mod random;
 mod server;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use chat_core;
 

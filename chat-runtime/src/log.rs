@@ -85,6 +85,11 @@ impl MemoryLog {
         ))))
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) fn lose_tail(&self, partition: Partition, seq: chat_core::id::Seq, epoch: u64) {
+        self.lock().lose_tail(partition, seq, epoch);
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, chat_core::log::MemoryLog> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,0 +1,71 @@
+//! A copy of a log, made while its server runs.
+
+use std::{fs::File, io, path::Path};
+
+use rusqlite::Connection;
+
+use crate::{error::ToolError, folder::Folder, schema};
+
+/// Writes a copy of the log of a folder to the file `to`, which must not exist: all that was committed when this began,
+/// packed, nothing of what was redacted or trimmed. Works beside a running server.
+///
+/// To restore it, put it into an empty folder as `log.db`, with the server's secret beside it as `server.secret`: the
+/// secret is **not** in the copy. The copy has an epoch of its own, because what was committed after it is lost to it.
+///
+/// # Errors
+/// There is no log, it cannot be read, or the copy cannot be written. Then there is no file at `to`.
+pub fn backup(dir: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), ToolError> {
+    let (to, connection) = (
+        to.as_ref(),
+        schema::open_to_read(&Folder::new(dir.as_ref()).log())?,
+    );
+    if to.exists() {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            format!("{} exists", to.display()),
+        )
+        .into());
+    }
+    let folder = to
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let work = tempfile::Builder::new()
+        .prefix(".backup")
+        .tempdir_in(folder)?;
+    let copy = work.path().join("log.db");
+    let name = copy
+        .to_str()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8"))?;
+    connection.pragma_update(None, "query_only", false)?;
+    connection.execute("VACUUM INTO ?1", [name])?;
+    renew(&Connection::open(&copy)?)?;
+    owner_only(&copy)?;
+    File::open(&copy)?.sync_all()?;
+    // Not over a file that has come to be in the meantime.
+    std::fs::hard_link(&copy, to)?;
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Gives all partitions a new epoch.
+fn renew(copy: &Connection) -> Result<(), ToolError> {
+    let epoch = getrandom::u64().map_err(io::Error::from)? >> 11;
+    let transaction = copy.unchecked_transaction()?;
+    transaction.execute("UPDATE log SET epoch = ?1", [epoch])?;
+    transaction.execute("UPDATE partitions SET epoch = ?1", [epoch])?;
+    transaction.commit()?;
+    Ok(())
+}
+
+#[cfg(unix)]
+fn owner_only(file: &Path) -> io::Result<()> {
+    std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn owner_only(_: &Path) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Checksums: what each record, snapshot and replacement is bound to.
+
+use rusqlite::{
+    ToSql,
+    types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef},
+};
+use sha2::{Digest, Sha256};
+
+/// The first 16 bytes of a SHA-256: enough to notice any accident. It proves nothing against somebody who can write
+/// to the file, because there is no key in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sum(pub(crate) [u8; 16]);
+
+impl Sum {
+    /// Stands for one that cannot be read. No data has it.
+    pub(crate) const NONE: Self = Self([0; 16]);
+
+    /// What the first record of a partition is chained to.
+    pub(crate) fn start(name: &[u8]) -> Self {
+        Self::of(&[b"chat-log start", name])
+    }
+
+    /// Of a record's bytes. The salt goes when the bytes go, so that a short text cannot be guessed from what stays.
+    pub(crate) fn body(salt: &[u8; 16], body: &[u8]) -> Self {
+        Self::of(&[b"chat-log body", salt, body])
+    }
+
+    /// Of a record and, through `previous`, of all before it in its partition.
+    pub(crate) fn link(previous: Self, seq: u64, at: u64, body: Self) -> Self {
+        let (seq, at) = (seq.to_le_bytes(), at.to_le_bytes());
+        Self::of(&[b"chat-log link", &previous.0, &seq, &at, &body.0])
+    }
+
+    /// Of what stands in place of a redacted body, bound to the record's place by its link.
+    pub(crate) fn cover(link: Self, replacement: &[u8]) -> Self {
+        Self::of(&[b"chat-log cover", &link.0, replacement])
+    }
+
+    /// Of a snapshot.
+    pub(crate) fn snapshot(name: &[u8], seq: u64, form: u32, state: &[u8]) -> Self {
+        let (seq, form, size) = (seq.to_le_bytes(), form.to_le_bytes(), [name.len() as u8]);
+        Self::of(&[b"chat-log snapshot", &seq, &form, &size, name, state])
+    }
+
+    /// Of the server's secret, so that a wrong one is noticed. The secret is 128 random bytes: nobody guesses it.
+    pub(crate) fn secret(secret: &[u8]) -> Self {
+        Self::of(&[b"chat-log secret", secret])
+    }
+
+    /// All parts but the last have a size that is fixed or told, so nothing can be read in two ways.
+    fn of(parts: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(part);
+        }
+        let mut sum = [0; 16];
+        sum.copy_from_slice(&hash.finalize()[..16]);
+        Self(sum)
+    }
+}
+
+impl ToSql for Sum {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Blob(&self.0)))
+    }
+}
+
+impl FromSql for Sum {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let blob = value.as_blob()?;
+        blob.try_into()
+            .map(Self)
+            .map_err(|_| FromSqlError::InvalidBlobSize {
+                expected_size: 16,
+                blob_size: blob.len(),
+            })
+    }
+}

@@ -1,0 +1,224 @@
+//! What the operator is told.
+
+use std::fmt;
+
+use chat_core::id::{Partition, Place, Seq};
+use tokio::sync::mpsc;
+
+/// Something that happened to the log. The same is said through `tracing`, in the target `chat_log_disk`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DiskEvent {
+    /// The log has a new epoch: clients will be given the state anew instead of what they missed.
+    NewEpoch {
+        /// The new one.
+        epoch: u64,
+        /// Why the old one could not stay.
+        why: EpochEnded,
+    },
+    /// Appends are refused from here on. Reading goes on.
+    CannotWrite {
+        /// The kind of trouble.
+        trouble: Trouble,
+        /// In the words of the database or the system.
+        text: String,
+    },
+    /// Appends are accepted again.
+    Recovered,
+    /// Something stored is not what was written. Reads that touch it fail.
+    Damaged(Damage),
+    /// A partition cannot be read, though nothing is known to be damaged.
+    CannotRead {
+        /// Whose.
+        partition: Partition,
+        /// In the words of the database.
+        text: String,
+    },
+    /// One append failed where others do not: something about that partition is wrong.
+    AppendFailed {
+        /// Whose.
+        partition: Partition,
+        /// In the words of the database.
+        text: String,
+    },
+    /// The newest records of one partition are gone; it goes on from what is left, in a new epoch.
+    TailLost {
+        /// Whose.
+        partition: Partition,
+        /// Where its head was.
+        head: Place,
+        /// Where it is now.
+        now: Place,
+    },
+    /// Retention has thrown records away.
+    Trimmed {
+        /// So many since the last word of it.
+        records: u64,
+    },
+    /// What was written ahead could not be moved into the main file. Nothing is lost; more disk is used until it can.
+    CheckpointFailed {
+        /// In the words of the database.
+        text: String,
+    },
+}
+
+/// Why an epoch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EpochEnded {
+    /// The file has been copied or restored: it is not the one that this folder's witness has seen.
+    #[error("the log's file was replaced or copied")]
+    Replaced,
+    /// The file ends before what this folder's witness has seen committed.
+    #[error("the end of the log is lost")]
+    TailLost,
+    /// The witness is missing or unreadable, so nobody can tell.
+    #[error("the witness of the log's end is missing")]
+    NoWitness,
+}
+
+/// Why the log cannot write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Trouble {
+    /// No space is left.
+    #[error("the disk is full")]
+    Full,
+    /// Writing is not allowed.
+    #[error("the folder is read-only")]
+    ReadOnly,
+    /// The system reports an error of the device or the file system.
+    #[error("an I/O error")]
+    Io,
+    /// The database is damaged.
+    #[error("the database is damaged")]
+    Corrupt,
+    /// Anything else.
+    #[error("the database failed")]
+    Other,
+}
+
+impl Trouble {
+    pub(crate) fn of(error: &rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                Self::ReadOnly
+            }
+            Some(ErrorCode::SystemIoFailure) => Self::Io,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Something stored that is not what was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} record {seq}: {fault}", named(partition))]
+pub struct Damage {
+    /// In which partition.
+    pub partition: Partition,
+    /// At which record; for a snapshot, the record it is as of.
+    pub seq: Seq,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+/// What is wrong with something stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The record is not there.
+    #[error("missing")]
+    Missing,
+    /// The record's bytes are not those that were written.
+    #[error("its bytes have changed")]
+    Body,
+    /// The record's checksum does not follow from its predecessor's.
+    #[error("the chain of checksums breaks here")]
+    Chain,
+    /// The snapshot is not what was written.
+    #[error("the snapshot has changed")]
+    Snapshot,
+    /// The partition's row disagrees with its newest record.
+    #[error("the head disagrees with the newest record")]
+    Head,
+}
+
+/// What the log has to say to its operator. Ends when the log does.
+///
+/// Nobody has to listen: of what nobody takes, the oldest 256 are kept and later ones dropped.
+#[derive(Debug)]
+pub struct Events(mpsc::Receiver<DiskEvent>);
+
+impl Events {
+    const KEPT: usize = 256;
+
+    /// The next event, or `None` when the log is closed and all has been told.
+    pub async fn next(&mut self) -> Option<DiskEvent> {
+        self.0.recv().await
+    }
+
+    /// The next event if there is one already.
+    pub fn try_next(&mut self) -> Option<DiskEvent> {
+        self.0.try_recv().ok()
+    }
+}
+
+/// The other end of [`Events`].
+#[derive(Clone, Debug)]
+pub(crate) struct Teller(mpsc::Sender<DiskEvent>);
+
+impl Teller {
+    pub(crate) fn new() -> (Self, Events) {
+        let (sender, receiver) = mpsc::channel(Events::KEPT);
+        (Self(sender), Events(receiver))
+    }
+
+    pub(crate) fn tell(&self, event: DiskEvent) {
+        match &event {
+            DiskEvent::Damaged(damage) => tracing::error!(%damage, "the log is damaged"),
+            DiskEvent::CannotWrite { trouble, text } => {
+                tracing::error!(%trouble, text, "the log cannot write")
+            }
+            DiskEvent::CannotRead { partition, text } => {
+                tracing::error!(partition = %named(partition), text, "the log cannot be read");
+            }
+            DiskEvent::AppendFailed { partition, text } => {
+                tracing::error!(partition = %named(partition), text, "an append failed");
+            }
+            DiskEvent::TailLost {
+                partition,
+                head,
+                now,
+            } => {
+                tracing::error!(partition = %named(partition), head = head.seq, now = now.seq, "newest records are lost");
+            }
+            DiskEvent::NewEpoch { epoch, why } => {
+                tracing::warn!(epoch, %why, "the log has a new epoch")
+            }
+            DiskEvent::CheckpointFailed { text } => {
+                tracing::warn!(text, "the log's checkpoint failed")
+            }
+            DiskEvent::Recovered => tracing::info!("the log can write again"),
+            DiskEvent::Trimmed { records } => tracing::debug!(records, "old records are gone"),
+        }
+        // Nobody listening, or not fast enough: the line above was written in any case.
+        let _ = self.0.try_send(event);
+    }
+}
+
+/// A partition as a person would name it.
+pub(crate) fn named(partition: &Partition) -> impl fmt::Display {
+    struct Named(Partition);
+    impl fmt::Display for Named {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match self.0 {
+                Partition::Directory => f.write_str("directory"),
+                Partition::Room(room) => write!(f, "room {room}"),
+            }
+        }
+    }
+    Named(*partition)
+}

@@ -1,0 +1,104 @@
+//! The folder: what lies in it, and the lock that keeps a second server out.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+};
+
+use fs4::{FileExt, TryLockError};
+
+use crate::error::OpenError;
+
+/// Where a log keeps its files.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self(dir.to_owned())
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.0
+    }
+
+    /// The database. SQLite puts `-wal` and `-shm` beside it.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.0.join("log.db")
+    }
+
+    pub(crate) fn witness(&self) -> PathBuf {
+        self.0.join("witness")
+    }
+
+    pub(crate) fn secret(&self) -> PathBuf {
+        self.0.join("server.secret")
+    }
+
+    /// Written and removed to see whether there is room again.
+    pub(crate) fn probe(&self) -> PathBuf {
+        self.0.join("probe.tmp")
+    }
+
+    /// Makes the folder, if need be, for its owner alone.
+    pub(crate) fn create(&self) -> Result<(), OpenError> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&self.0).map_err(|source| OpenError::Folder {
+            path: self.0.clone(),
+            source,
+        })
+    }
+
+    /// Takes the folder for this process. Given back by dropping it, or by the kernel when the process dies.
+    pub(crate) fn lock(&self) -> Result<Lock, OpenError> {
+        let path = self.0.join("lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path);
+        let file = file.map_err(|source| OpenError::Folder {
+            path: path.clone(),
+            source,
+        })?;
+        // The holder's number stands in a file of its own: some systems let nobody read a locked one.
+        let note = self.0.join("lock.pid");
+        match FileExt::try_lock(&file) {
+            Ok(()) => {
+                // Only a help for people: a full disk must not keep a server from starting.
+                if let Err(error) = fs::write(&note, format!("{}\n", std::process::id())) {
+                    tracing::warn!(%error, path = %note.display(), "cannot note the holder of the lock");
+                }
+                Ok(Lock(file))
+            }
+            Err(TryLockError::WouldBlock) => {
+                let pid = fs::read_to_string(&note)
+                    .ok()
+                    .and_then(|text| text.trim().parse().ok());
+                Err(OpenError::InUse {
+                    dir: self.0.clone(),
+                    pid,
+                })
+            }
+            Err(TryLockError::Error(source)) => Err(OpenError::Folder { path, source }),
+        }
+    }
+
+    /// Makes what was created or renamed in the folder last.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        // Windows has no such call, and does not need it.
+        if cfg!(unix) {
+            File::open(&self.0)?.sync_all()
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The folder is this process's.
+#[derive(Debug)]
+pub(crate) struct Lock(#[allow(dead_code, reason = "held, not used")] File);

@@ -1,0 +1,405 @@
+//! The log on disk as a server holds it.
+
+use std::{
+    fmt, fs,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::AtomicU64,
+        mpsc::{Sender, channel},
+    },
+    thread::{self, JoinHandle},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chat_core::{
+    id::{Partition, Place, Seq},
+    log::{AppendRefused, Appended, LogUnavailable, Page, Query},
+    password::ServerSecret,
+    wire::server::Durability,
+};
+use chat_runtime::Log;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore, SeedableRng};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::{
+    chain::Sum,
+    config::Config,
+    error::{OpenError, RedactError, SecretError},
+    event::{DiskEvent, EpochEnded, Events, Teller},
+    folder::Folder,
+    reader::{Read, Reader},
+    schema::{self, Meta},
+    secret,
+    witness::Witness,
+    writer::{self, Command, Commit, Idle, Unsettled, Writer},
+};
+
+/// A log on disk: one folder, held by one process at a time.
+///
+/// Dropping it waits until what was given to it is written and the folder is free again: one transaction and one
+/// checkpoint, usually some milliseconds.
+pub struct DiskLog {
+    folder: Folder,
+    /// What the log knew of its secret when it was opened.
+    secret: Option<Sum>,
+    commands: Option<Sender<Command>>,
+    reads: Option<Sender<Read>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl DiskLog {
+    /// Opens the log in a folder; makes the folder and an empty log if there is none. Whatever the log's size, this reads
+    /// a few rows and, after a crash, what was written ahead.
+    ///
+    /// # Errors
+    /// Another process has the folder; a newer program wrote it; it cannot be read or written; see [`OpenError`].
+    pub fn open(dir: impl AsRef<Path>, config: Config) -> Result<(Self, Events), OpenError> {
+        Self::open_with(dir.as_ref(), config, Seams::default())
+    }
+
+    pub(crate) fn open_with(
+        dir: &Path,
+        config: Config,
+        seams: Seams,
+    ) -> Result<(Self, Events), OpenError> {
+        let folder = Folder::new(dir);
+        folder.create()?;
+        let lock = folder.lock()?;
+        let path = folder.log();
+        let io = |source| OpenError::Folder {
+            path: dir.to_owned(),
+            source,
+        };
+        let existed = fs::metadata(&path).is_ok_and(|file| file.len() > 0);
+        let connection = schema::open_to_write(&path, seams.watch)?;
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| io(error.into()))?;
+        let mut random = ChaCha20Rng::from_seed(seed);
+        let (teller, events) = Teller::new();
+        let new =
+            !existed || is_new(&connection).map_err(|error| schema::database(&path, error))?;
+        let (meta, mut witness) = {
+            let commits = if new {
+                0
+            } else {
+                load(&connection, &path)?.commits
+            };
+            let (witness, doubt) = Witness::open(&folder.witness(), &path, commits).map_err(io)?;
+            let opening = Opening {
+                // A new log has no witness, unless there was another one here before.
+                doubt: doubt.filter(|why| !new || *why != EpochEnded::NoWitness),
+                new,
+                keep: keep(&config),
+            };
+            let meta = opening.settle(&connection, &mut random, &teller);
+            (
+                meta.map_err(|error| schema::database(&path, error))?,
+                witness,
+            )
+        };
+        witness.saw(meta.commits);
+        witness.sync().and_then(|()| folder.sync()).map_err(io)?;
+        let next = schema::next_record(&connection);
+        let next = next.map_err(|error| schema::database(&path, error))?;
+
+        let (commands, receiver) = channel();
+        let (reads, read) = channel();
+        let read = Arc::new(Mutex::new(read));
+        let (unsettled, epoch) = (
+            Arc::new(Unsettled::default()),
+            Arc::new(AtomicU64::new(meta.epoch)),
+        );
+        let mut threads = Vec::new();
+        let readers = config.readers.clamp(1, 64);
+        for number in 0..readers {
+            let reader = Reader {
+                reads: Arc::clone(&read),
+                connection: Some(schema::open_to_read(&path)?),
+                folder: folder.clone(),
+                epoch: Arc::clone(&epoch),
+                unsettled: Arc::clone(&unsettled),
+                writer: commands.clone(),
+                teller: teller.clone(),
+            };
+            let name = format!("chat-log-read-{number}");
+            threads.push(
+                thread::Builder::new()
+                    .name(name)
+                    .spawn(move || reader.run())
+                    .map_err(io)?,
+            );
+        }
+        let idle = Idle::new(&config);
+        let commit = seams.commit;
+        let secret = meta.secret;
+        let writer = Writer {
+            commands: receiver,
+            connection,
+            meta,
+            next,
+            random,
+            witness,
+            unsettled,
+            teller,
+            config,
+            commit,
+            idle,
+            folder: folder.clone(),
+            lock,
+        };
+        // Joined last: it ends when the readers, which may ask it for something, have ended.
+        let name = "chat-log-write".to_owned();
+        threads.push(
+            thread::Builder::new()
+                .name(name)
+                .spawn(move || writer.run())
+                .map_err(io)?,
+        );
+        Ok((
+            Self {
+                folder,
+                secret,
+                commands: Some(commands),
+                reads: Some(reads),
+                threads,
+            },
+            events,
+        ))
+    }
+
+    /// The server's secret that lies in this folder; the first call makes it. Kept in `server.secret`, readable by
+    /// its owner only, never in the log.
+    ///
+    /// # Errors
+    /// The file is not what this log was used with, is missing, or is readable by others; see [`SecretError`].
+    pub async fn server_secret(&self) -> Result<ServerSecret, SecretError> {
+        let path = self.folder.secret();
+        let secret = match secret::load(&self.folder)? {
+            Some(secret) => secret,
+            None if self.secret.is_some() => return Err(SecretError::Missing(path)),
+            None => {
+                let made = chat_runtime::server_secret().map_err(|source| SecretError::Io {
+                    path: path.clone(),
+                    source,
+                })?;
+                secret::store(&self.folder, &made)?;
+                made
+            }
+        };
+        let sum = Sum::secret(&secret.to_bytes());
+        match self.secret {
+            Some(known) if known == sum => Ok(secret),
+            Some(_) => Err(SecretError::Other(path)),
+            None if self.ask(|answer| Command::Secret { sum, answer }).await == Some(true) => {
+                Ok(secret)
+            }
+            None => Err(SecretError::Unavailable),
+        }
+    }
+
+    /// Puts `replacement` in the place of a record's bytes, for good. Its number stays, and so does the checksum of what
+    /// was there, so the chain still verifies. What the replacement says is the caller's affair: usually the same
+    /// record with an empty body. Done when the old bytes are neither in the database nor in what is written ahead;
+    /// backups and exports that were made before keep them.
+    ///
+    /// # Errors
+    /// There is no such record; the log cannot write.
+    pub async fn redact(
+        &self,
+        partition: Partition,
+        seq: Seq,
+        replacement: Bytes,
+    ) -> Result<(), RedactError> {
+        let redacted = self
+            .ask(|answer| Command::Redact {
+                partition,
+                seq,
+                replacement,
+                answer,
+            })
+            .await;
+        redacted.unwrap_or(Err(RedactError::Unavailable))
+    }
+
+    /// Asks the writer and waits for the answer; `None` if the writer is gone.
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (sender, answer) = oneshot::channel();
+        self.commands.as_ref()?.send(command(sender)).ok()?;
+        answer.await.ok()
+    }
+}
+
+#[async_trait]
+impl Log for DiskLog {
+    fn durability(&self) -> Durability {
+        Durability::Disk
+    }
+
+    async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended {
+        let (sender, answer) = oneshot::channel();
+        let command = Command::Append {
+            partition,
+            expected,
+            entries,
+            answer: sender,
+        };
+        match self
+            .commands
+            .as_ref()
+            .map(|commands| commands.send(command))
+        {
+            Some(Ok(())) => answer.await.unwrap_or(Appended::Unknown),
+            // The writer has ended, and never saw it.
+            Some(Err(_)) | None => Appended::Refused(AppendRefused::Unavailable),
+        }
+    }
+
+    async fn read(&self, partition: Partition, query: Query) -> Result<Page, LogUnavailable> {
+        let (sender, answer) = oneshot::channel();
+        let reads = self.reads.as_ref().ok_or(LogUnavailable)?;
+        reads
+            .send(Read {
+                partition,
+                query,
+                answer: sender,
+            })
+            .map_err(|_| LogUnavailable)?;
+        answer.await.unwrap_or(Err(LogUnavailable))
+    }
+
+    async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
+        // A lost snapshot only makes the next reload longer.
+        let _ = self
+            .ask(|answer| Command::Snapshot {
+                partition,
+                at,
+                state,
+                answer,
+            })
+            .await;
+    }
+}
+
+impl Drop for DiskLog {
+    fn drop(&mut self) {
+        self.reads = None;
+        self.commands = None;
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the log has panicked");
+            }
+        }
+    }
+}
+
+impl fmt::Debug for DiskLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiskLog")
+            .field("dir", &self.folder.dir())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What tests put in the place of the real thing.
+pub(crate) struct Seams {
+    /// How a transaction is committed.
+    pub(crate) commit: Commit,
+    /// Sees the connection before anything is read.
+    pub(crate) watch: Box<dyn FnOnce(&Connection)>,
+}
+
+impl Default for Seams {
+    fn default() -> Self {
+        Self {
+            commit: Box::new(writer::commit),
+            watch: Box::new(|_| ()),
+        }
+    }
+}
+
+/// What has to be written when a log is opened, usually nothing.
+struct Opening {
+    doubt: Option<EpochEnded>,
+    new: bool,
+    keep: u64,
+}
+
+impl Opening {
+    fn settle(
+        &self,
+        connection: &Connection,
+        random: &mut ChaCha20Rng,
+        teller: &Teller,
+    ) -> rusqlite::Result<Meta> {
+        if self.new {
+            let meta = Meta {
+                epoch: random.next_u64() >> 11,
+                commits: 1,
+                bytes: 0,
+                keep: self.keep,
+                secret: None,
+            };
+            connection.execute(
+                "INSERT INTO log (only, epoch, commits, bytes, keep) VALUES (1, ?1, ?2, ?3, ?4)",
+                (meta.epoch, meta.commits, meta.bytes, meta.keep),
+            )?;
+            // So that the main file alone, without what is written ahead, is known for what it is.
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            if let Some(why) = self.doubt {
+                teller.tell(DiskEvent::NewEpoch {
+                    epoch: meta.epoch,
+                    why,
+                });
+            }
+            return Ok(meta);
+        }
+        let mut meta = Meta::load(connection)?;
+        if self.doubt.is_none() && meta.keep == self.keep {
+            return Ok(meta);
+        }
+        let transaction = connection.unchecked_transaction()?;
+        meta.commits += 1;
+        if let Some(why) = self.doubt {
+            meta.epoch = random.next_u64() >> 11;
+            transaction.execute("UPDATE partitions SET epoch = ?1", [meta.epoch])?;
+            teller.tell(DiskEvent::NewEpoch {
+                epoch: meta.epoch,
+                why,
+            });
+        }
+        if meta.keep != self.keep {
+            meta.keep = self.keep;
+            const TRIM: &str =
+                "UPDATE partitions SET oldest = max(oldest, min(covered + 1, head + 1 - ?1))
+                WHERE covered IS NOT NULL";
+            transaction.execute(TRIM, [meta.keep])?;
+        }
+        meta.save(&transaction)?;
+        transaction.commit()?;
+        Ok(meta)
+    }
+}
+
+/// Whether the tables are there and nothing is in them: the process that made the file died before it began.
+fn is_new(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM log)", [], |row| {
+        row.get(0)
+    })
+}
+
+fn load(connection: &Connection, path: &Path) -> Result<Meta, OpenError> {
+    Meta::load(connection).map_err(|error| schema::database(path, error))
+}
+
+/// Records to keep of each partition; the database's largest number stands for all.
+fn keep(config: &Config) -> u64 {
+    config
+        .retention
+        .records
+        .unwrap_or(u64::MAX)
+        .min(i64::MAX as u64 / 2)
+}

@@ -1,0 +1,252 @@
+//! A page: reading records and checking them on the way.
+
+use bytes::Bytes;
+use chat_core::{
+    id::{Partition, Seq},
+    log::{Page, Query, ReadFrom},
+};
+use rusqlite::{Connection, Row};
+
+use crate::{
+    chain::Sum,
+    event::{Damage, Fault},
+    store::{self, Part, signed},
+};
+
+/// Why there is no page.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// What is stored is not what was written.
+    Damaged(Damage),
+    /// The newest records, up to this head, are gone, or the partition's row does not fit the newest of them.
+    Unsound(Seq),
+    /// The database says no.
+    Failed(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Unread {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A record's row.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) seq: Seq,
+    pub(crate) at: u64,
+    pub(crate) link: Sum,
+    pub(crate) hash: Sum,
+    pub(crate) salt: Option<[u8; 16]>,
+    pub(crate) cover: Option<Sum>,
+    pub(crate) body: Bytes,
+    /// Whether all columns were of their type.
+    legible: bool,
+}
+
+impl Stored {
+    /// Reads a row. Columns of another type than they were written with are a fault of the record, not of the reading.
+    pub(crate) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let sum = |column| row.get::<_, Sum>(column).ok();
+        let (link, hash) = (sum(2), sum(3));
+        let salt = row.get::<_, Option<[u8; 16]>>(4);
+        let cover = row.get::<_, Option<Sum>>(5);
+        let body = row.get_ref(6)?.as_bytes().ok();
+        Ok(Self {
+            seq: row.get(0)?,
+            at: row.get(1).unwrap_or(0),
+            legible: link.is_some()
+                && hash.is_some()
+                && salt.is_ok()
+                && cover.is_ok()
+                && body.is_some(),
+            link: link.unwrap_or(Sum::NONE),
+            hash: hash.unwrap_or(Sum::NONE),
+            salt: salt.unwrap_or(None),
+            cover: cover.unwrap_or(None),
+            body: Bytes::copy_from_slice(body.unwrap_or(&[])),
+        })
+    }
+
+    /// What is wrong with it, if it should be record `seq` after one with the link `previous`.
+    pub(crate) fn fault(&self, seq: Seq, previous: Sum) -> Option<Fault> {
+        if self.seq != seq {
+            return Some(Fault::Missing);
+        }
+        if self.link != Sum::link(previous, seq, self.at, self.hash) {
+            return Some(Fault::Chain);
+        }
+        self.fault_alone()
+    }
+
+    /// What is wrong with it, whatever comes before it.
+    pub(crate) fn fault_alone(&self) -> Option<Fault> {
+        let sound = match (self.salt, self.cover) {
+            _ if !self.legible => false,
+            (Some(salt), None) => self.hash == Sum::body(&salt, &self.body),
+            (None, Some(cover)) => cover == Sum::cover(self.link, &self.body),
+            _ => false,
+        };
+        (!sound).then_some(Fault::Body)
+    }
+
+    pub(crate) fn is_redacted(&self) -> bool {
+        self.cover.is_some()
+    }
+}
+
+/// Reads a page in one read transaction. `epoch` is that of partitions the log has not heard of.
+pub(crate) fn read(
+    connection: &Connection,
+    partition: Partition,
+    query: Query,
+    epoch: u64,
+) -> Result<Page, Unread> {
+    let transaction = connection.unchecked_transaction()?;
+    let part = Part::load(&transaction, partition, epoch)?;
+    let (head, oldest) = (part.head, part.oldest);
+    let snapshot = match query.from {
+        ReadFrom::State => state(&transaction, &part)?,
+        _ => None,
+    };
+    let backwards = matches!(query.from, ReadFrom::Before(_) | ReadFrom::Latest);
+    let (low, high) = match query.from {
+        ReadFrom::State => (snapshot.as_ref().map_or(1, |(seq, _)| seq + 1), head),
+        ReadFrom::After(seq) => (seq.saturating_add(1), head),
+        ReadFrom::Before(seq) => (oldest, seq.saturating_sub(1).min(head)),
+        ReadFrom::Latest => (oldest, head),
+    };
+    let low = low.max(oldest);
+    let records = match part.id {
+        Some(id) if low <= high => records(&transaction, &part, id, (low, high), backwards, query)?,
+        _ => Vec::new(),
+    };
+    let first = if backwards {
+        high + 1 - records.len() as Seq
+    } else {
+        low
+    };
+    Ok(Page {
+        head: part.place(),
+        oldest,
+        snapshot,
+        first,
+        records,
+    })
+}
+
+/// The snapshot to rebuild from. Whoever asks for it is about to work with the partition, so this is also where its row
+/// is held against its newest record.
+fn state(connection: &Connection, part: &Part) -> Result<Option<(Seq, Bytes)>, Unread> {
+    let Some(id) = part.id else { return Ok(None) };
+    let (newest, link) = store::newest(connection, id)?.unwrap_or((part.trimmed, part.base));
+    if (newest, link) != (part.head, part.chain) {
+        return Err(Unread::Unsound(part.head));
+    }
+    match store::snapshot(connection, part)? {
+        Some((seq, state, true)) => Ok(Some((seq, state))),
+        None if part.covered.is_none() => Ok(None),
+        // All records are here: the snapshot is not needed.
+        _ if part.oldest == 1 => Ok(None),
+        _ => {
+            let seq = part.covered.unwrap_or(0);
+            Err(Unread::Damaged(Damage {
+                partition: part.partition,
+                seq,
+                fault: Fault::Snapshot,
+            }))
+        }
+    }
+}
+
+/// The records of a range that fit, oldest first, checked.
+fn records(
+    connection: &Connection,
+    part: &Part,
+    id: i64,
+    (low, high): (Seq, Seq),
+    backwards: bool,
+    query: Query,
+) -> Result<Vec<Bytes>, Unread> {
+    const FORWARDS: &str = "SELECT seq, at, link, hash, salt, cover, body FROM records
+        WHERE partition = ?1 AND seq >= ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4";
+    const BACKWARDS: &str = "SELECT seq, at, link, hash, salt, cover, body FROM records
+        WHERE partition = ?1 AND seq >= ?2 AND seq <= ?3 ORDER BY seq DESC LIMIT ?4";
+    let mut statement = connection.prepare_cached(if backwards { BACKWARDS } else { FORWARDS })?;
+    let mut rows = statement.query((id, signed(low), signed(high), query.records))?;
+    let (mut found, mut bytes, mut whole) = (Vec::new(), 0, false);
+    while let Some(row) = rows.next()? {
+        let stored = Stored::of(row)?;
+        bytes += stored.body.len();
+        if !found.is_empty() && bytes > query.bytes as usize {
+            whole = true;
+            break;
+        }
+        found.push(stored);
+    }
+    drop(rows);
+    // Fewer rows than there should be, and none left out for want of room.
+    let wanted = (high - low + 1).min(u64::from(query.records)) as usize;
+    let short = !whole && found.len() < wanted;
+    if backwards {
+        if let Some((_, seq)) = found
+            .iter()
+            .zip((low..=high).rev())
+            .find(|(stored, seq)| stored.seq != *seq)
+        {
+            return Err(amiss(connection, part, id, seq, Fault::Missing));
+        }
+        found.reverse();
+    }
+    let first = if backwards {
+        high + 1 - found.len() as Seq
+    } else {
+        low
+    };
+    let mut previous = match first.checked_sub(1) {
+        _ if found.is_empty() => part.base,
+        Some(seq) if seq == part.trimmed => part.base,
+        Some(seq) => store::link_of(connection, id, seq)?.ok_or(missing(part, seq))?,
+        None => part.base,
+    };
+    for (stored, seq) in found.iter().zip(first..) {
+        if let Some(fault) = stored.fault(seq, previous) {
+            return Err(amiss(connection, part, id, seq, fault));
+        }
+        previous = stored.link;
+    }
+    if short {
+        let seq = if backwards {
+            first.saturating_sub(1)
+        } else {
+            first + found.len() as Seq
+        };
+        return Err(amiss(connection, part, id, seq, Fault::Missing));
+    }
+    Ok(found.into_iter().map(|stored| stored.body).collect())
+}
+
+/// A missing record may be the first of a lost tail, which can be mended; anything else cannot.
+fn amiss(connection: &Connection, part: &Part, id: i64, seq: Seq, fault: Fault) -> Unread {
+    match store::newest(connection, id) {
+        Ok(newest)
+            if fault == Fault::Missing && newest.is_none_or(|(newest, _)| newest < part.head) =>
+        {
+            Unread::Unsound(part.head)
+        }
+        Ok(_) => Unread::Damaged(Damage {
+            partition: part.partition,
+            seq,
+            fault,
+        }),
+        Err(error) => Unread::Failed(error),
+    }
+}
+
+fn missing(part: &Part, seq: Seq) -> Unread {
+    Unread::Damaged(Damage {
+        partition: part.partition,
+        seq,
+        fault: Fault::Missing,
+    })
+}

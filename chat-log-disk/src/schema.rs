@@ -1,0 +1,241 @@
+//! The database: how it is opened, its tables, and how older ones become the newest.
+
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+
+use crate::{chain::Sum, error::OpenError};
+
+/// Marks the file as a chat log: "chtl".
+const APPLICATION: i32 = 0x6368_746c;
+
+/// One step for each version: the first makes an empty file version 1, and so on. Steps are only ever appended.
+pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1];
+
+const VERSION_1: &str = "
+    -- One row about the whole file.
+    CREATE TABLE log (
+        only    INTEGER PRIMARY KEY CHECK (only = 1),
+        epoch   INTEGER NOT NULL,   -- of partitions that are not there yet
+        commits INTEGER NOT NULL,   -- transactions so far
+        bytes   INTEGER NOT NULL,   -- of all records, each with its overhead
+        keep    INTEGER NOT NULL,   -- records of each partition that the last server kept
+        secret  BLOB                -- checksum of the server's secret, once there is one
+    );
+    CREATE TABLE partitions (
+        id      INTEGER PRIMARY KEY,
+        name    BLOB NOT NULL UNIQUE,   -- a room's id; empty for the directory
+        epoch   INTEGER NOT NULL,
+        head    INTEGER NOT NULL,       -- seq of the newest record, kept or not
+        chain   BLOB NOT NULL,          -- its link
+        oldest  INTEGER NOT NULL,       -- seq of the oldest record that is kept, or head + 1
+        trimmed INTEGER NOT NULL,       -- records up to here are deleted; those between here and oldest are about to be
+        base    BLOB NOT NULL,          -- link of the record at trimmed
+        covered INTEGER                 -- the snapshot's seq, if there is one
+    );
+    CREATE INDEX partitions_due ON partitions (id) WHERE trimmed + 1 < oldest;
+    CREATE TABLE records (
+        id        INTEGER PRIMARY KEY,  -- in the order of appending
+        partition INTEGER NOT NULL,
+        seq       INTEGER NOT NULL,
+        at        INTEGER NOT NULL,     -- when appended, ms since 1970
+        link      BLOB NOT NULL,        -- checksum over the predecessor's link, seq, at and hash
+        hash      BLOB NOT NULL,        -- checksum over salt and body as they were written
+        salt      BLOB,                 -- NULL when redacted
+        cover     BLOB,                 -- checksum over what replaced a redacted body
+        body      BLOB NOT NULL,
+        UNIQUE (partition, seq)
+    );
+    CREATE TABLE snapshots (
+        partition INTEGER PRIMARY KEY,
+        seq       INTEGER NOT NULL,
+        form      INTEGER NOT NULL,     -- of this row's checksum
+        sum       BLOB NOT NULL,
+        state     BLOB NOT NULL
+    );
+";
+
+/// The row about the whole file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Meta {
+    pub(crate) epoch: u64,
+    pub(crate) commits: u64,
+    pub(crate) bytes: u64,
+    pub(crate) keep: u64,
+    pub(crate) secret: Option<Sum>,
+}
+
+impl Meta {
+    pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        connection.query_row(
+            "SELECT epoch, commits, bytes, keep, secret FROM log",
+            [],
+            |row| {
+                Ok(Self {
+                    epoch: row.get(0)?,
+                    commits: row.get(1)?,
+                    bytes: row.get(2)?,
+                    keep: row.get(3)?,
+                    secret: row.get(4)?,
+                })
+            },
+        )
+    }
+
+    pub(crate) fn save(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let sql = "UPDATE log SET epoch = ?1, commits = ?2, bytes = ?3, keep = ?4, secret = ?5";
+        connection.prepare_cached(sql)?.execute((
+            self.epoch,
+            self.commits,
+            self.bytes,
+            self.keep,
+            self.secret,
+        ))?;
+        Ok(())
+    }
+}
+
+/// The id that the next record gets.
+pub(crate) fn next_record(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM records", [], |row| {
+        row.get(0)
+    })
+}
+
+/// Opens the database to write, makes it if it is not there, and brings it to the newest version.
+pub(crate) fn open_to_write(
+    path: &Path,
+    watch: impl FnOnce(&Connection),
+) -> Result<Connection, OpenError> {
+    let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_CREATE))
+        .map_err(|error| database(path, error))?;
+    watch(&connection);
+    prepare_to_write(path, &connection, MIGRATIONS)?;
+    Ok(connection)
+}
+
+/// Opens a database to write that was open before. Never makes one.
+pub(crate) fn reopen_to_write(path: &Path) -> Result<Connection, OpenError> {
+    let connection = Connection::open_with_flags(path, flags(OpenFlags::empty()))
+        .map_err(|error| database(path, error))?;
+    settle_in(&connection, 8_000).map_err(|error| database(path, error))?;
+    Ok(connection)
+}
+
+/// Opens an existing database to read; beside a server, too.
+pub(crate) fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::NoLog(path.parent().unwrap_or(path).to_owned()));
+    }
+    let connection = Connection::open_with_flags(path, flags(OpenFlags::empty()))
+        .map_err(|error| database(path, error))?;
+    match check(path, &connection, MIGRATIONS)? {
+        0 => return Err(OpenError::NotALog(path.to_owned())),
+        version if (version as usize) < MIGRATIONS.len() => {
+            return Err(OpenError::Older {
+                path: path.to_owned(),
+                found: version,
+            });
+        }
+        _ => {}
+    }
+    settle_in(&connection, 4_000)
+        .and_then(|()| connection.pragma_update(None, "query_only", true))
+        .map_err(|error| database(path, error))?;
+    Ok(connection)
+}
+
+pub(crate) fn database(path: &Path, error: rusqlite::Error) -> OpenError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => OpenError::NotALog(path.to_owned()),
+        _ => OpenError::Database {
+            path: path.to_owned(),
+            source: error.into(),
+        },
+    }
+}
+
+fn flags(more: OpenFlags) -> OpenFlags {
+    OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more
+}
+
+pub(crate) fn prepare_to_write(
+    path: &Path,
+    connection: &Connection,
+    migrations: &[&str],
+) -> Result<(), OpenError> {
+    // Before anything is written: the file may be somebody else's.
+    let version = check(path, connection, migrations)?;
+    let prepared = || {
+        // Cannot be changed inside a transaction, and a new file needs it first.
+        connection
+            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
+        settle_in(connection, 8_000)?;
+        for (migration, becomes) in migrations.iter().zip(1_u32..).skip(version as usize) {
+            let transaction = connection.unchecked_transaction()?;
+            transaction.execute_batch(migration)?;
+            transaction.pragma_update(None, "application_id", APPLICATION)?;
+            transaction.pragma_update(None, "user_version", becomes)?;
+            transaction.commit()?;
+        }
+        Ok(())
+    };
+    prepared().map_err(|error| database(path, error))
+}
+
+/// The version of the file's schema; 0 for an empty file. Refuses what this program cannot work with.
+fn check(path: &Path, connection: &Connection, migrations: &[&str]) -> Result<u32, OpenError> {
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let found = || {
+        Ok((
+            number("application_id")?,
+            number("user_version")?,
+            number("page_count")?,
+        ))
+    };
+    let (application, version, pages) = found().map_err(|error| database(path, error))?;
+    if (application, version, pages) == (0, 0, 0) {
+        return Ok(0);
+    }
+    if application == 0 && version == 0 {
+        // A file whose first migration never ended has pages but no tables.
+        let table = "SELECT 1 FROM sqlite_schema LIMIT 1";
+        let table = connection
+            .query_row(table, [], |_| Ok(()))
+            .optional()
+            .map_err(|error| database(path, error))?;
+        return if table.is_none() {
+            Ok(0)
+        } else {
+            Err(OpenError::NotALog(path.to_owned()))
+        };
+    }
+    if application != i64::from(APPLICATION) {
+        return Err(OpenError::NotALog(path.to_owned()));
+    }
+    let version = u32::try_from(version).unwrap_or(u32::MAX);
+    let known = migrations.len() as u32;
+    if version > known {
+        return Err(OpenError::Newer {
+            path: path.to_owned(),
+            found: version,
+            known,
+        });
+    }
+    Ok(version)
+}
+
+/// What is set for each connection.
+fn settle_in(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(32);
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // Only macOS knows these: its fsync does not reach the disk's own medium.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    connection.pragma_update(None, "secure_delete", true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // The writer does it between commits, when everybody has been answered.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "cache_size", -cache_kib)
+}

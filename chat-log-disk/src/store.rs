@@ -1,0 +1,423 @@
+//! What one transaction does to the tables.
+
+use bytes::Bytes;
+use chat_core::{
+    id::{Partition, Place, RoomId, Seq},
+    log::{AppendRefused, Appended},
+};
+use rand_chacha::ChaCha20Rng;
+use rand_core::RngCore;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use crate::{
+    chain::Sum,
+    error::RedactError,
+    event::{Damage, DiskEvent, Fault},
+    page::Stored,
+    schema::Meta,
+};
+
+/// What a record costs beside its bytes: its row and its place in the index, about.
+pub(crate) const OVERHEAD: u64 = 120;
+
+/// The form of a snapshot's row.
+const SNAPSHOT_FORM: u32 = 1;
+
+/// A partition's row.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    /// `None` until there is a row.
+    pub(crate) id: Option<i64>,
+    pub(crate) partition: Partition,
+    pub(crate) epoch: u64,
+    pub(crate) head: Seq,
+    pub(crate) chain: Sum,
+    pub(crate) oldest: Seq,
+    pub(crate) trimmed: Seq,
+    pub(crate) base: Sum,
+    pub(crate) covered: Option<Seq>,
+}
+
+impl Part {
+    /// The partition's row, or what it would be if the log had heard of it.
+    pub(crate) fn load(
+        connection: &Connection,
+        partition: Partition,
+        epoch: u64,
+    ) -> rusqlite::Result<Self> {
+        const SQL: &str = "SELECT id, name, epoch, head, chain, oldest, trimmed, base, covered
+            FROM partitions WHERE name = ?1";
+        let found = connection
+            .prepare_cached(SQL)?
+            .query_row([name(&partition)], Self::of)
+            .optional()?;
+        Ok(found.unwrap_or_else(|| {
+            let start = Sum::start(name(&partition));
+            let (head, oldest, trimmed) = (0, 1, 0);
+            Self {
+                id: None,
+                partition,
+                epoch,
+                head,
+                chain: start,
+                oldest,
+                trimmed,
+                base: start,
+                covered: None,
+            }
+        }))
+    }
+
+    pub(crate) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let named: Vec<u8> = row.get(1)?;
+        Ok(Self {
+            id: Some(row.get(0)?),
+            partition: partition(&named).ok_or(rusqlite::Error::IntegralValueOutOfRange(
+                1,
+                named.len() as i64,
+            ))?,
+            epoch: row.get(2)?,
+            head: row.get(3)?,
+            chain: row.get(4)?,
+            oldest: row.get(5)?,
+            trimmed: row.get(6)?,
+            base: row.get(7)?,
+            covered: row.get(8)?,
+        })
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            epoch: self.epoch,
+            seq: self.head,
+        }
+    }
+
+    /// Lets go of what is beyond the newest `keep` records, as far as the snapshot covers it. The rows go later.
+    fn trim(&mut self, keep: u64) {
+        let beyond = (self.head + 1).saturating_sub(keep);
+        let covered = self.covered.map_or(0, |seq| seq + 1);
+        self.oldest = self.oldest.max(beyond.min(covered));
+    }
+
+    fn save(&mut self, connection: &Connection) -> rusqlite::Result<i64> {
+        let Self {
+            epoch,
+            head,
+            chain,
+            oldest,
+            trimmed,
+            base,
+            covered,
+            ..
+        } = *self;
+        if let Some(id) = self.id {
+            const SQL: &str = "UPDATE partitions SET epoch = ?2, head = ?3, chain = ?4, oldest = ?5, trimmed = ?6,
+                base = ?7, covered = ?8 WHERE id = ?1";
+            let mut statement = connection.prepare_cached(SQL)?;
+            statement.execute((id, epoch, head, chain, oldest, trimmed, base, covered))?;
+            return Ok(id);
+        }
+        const SQL: &str =
+            "INSERT INTO partitions (name, epoch, head, chain, oldest, trimmed, base, covered)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let mut statement = connection.prepare_cached(SQL)?;
+        statement.execute((
+            name(&self.partition),
+            epoch,
+            head,
+            chain,
+            oldest,
+            trimmed,
+            base,
+            covered,
+        ))?;
+        let id = connection.last_insert_rowid();
+        self.id = Some(id);
+        Ok(id)
+    }
+}
+
+/// The tables within a transaction. Whoever opened the transaction keeps `meta` and `next` only if it commits.
+pub(crate) struct Store<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) meta: Meta,
+    /// The id of the next record.
+    pub(crate) next: i64,
+    pub(crate) random: &'a mut ChaCha20Rng,
+    /// Records deleted.
+    pub(crate) deleted: u64,
+    /// Events to be told if it commits.
+    pub(crate) events: Vec<DiskEvent>,
+}
+
+impl Store<'_> {
+    /// Adds records if the head is at `expected`.
+    pub(crate) fn append(
+        &mut self,
+        partition: Partition,
+        expected: Place,
+        entries: &[Bytes],
+        now: u64,
+    ) -> rusqlite::Result<Appended> {
+        let mut part = Part::load(self.connection, partition, self.meta.epoch)?;
+        if expected != part.place() {
+            return Ok(Appended::Refused(AppendRefused::Mismatch));
+        }
+        if entries.is_empty() {
+            return Ok(Appended::Committed(part.place()));
+        }
+        let id = if let Some(id) = part.id {
+            id
+        } else {
+            part.save(self.connection)?
+        };
+        const SQL: &str = "INSERT INTO records (id, partition, seq, at, link, hash, salt, body)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let mut insert = self.connection.prepare_cached(SQL)?;
+        for body in entries {
+            let mut salt = [0; 16];
+            self.random.fill_bytes(&mut salt);
+            let hash = Sum::body(&salt, body);
+            part.head += 1;
+            part.chain = Sum::link(part.chain, part.head, now, hash);
+            insert.execute((
+                self.next,
+                id,
+                part.head,
+                now,
+                part.chain,
+                hash,
+                salt,
+                &body[..],
+            ))?;
+            self.next += 1;
+            self.meta.bytes += body.len() as u64 + OVERHEAD;
+        }
+        part.trim(self.meta.keep);
+        part.save(self.connection)?;
+        Ok(Appended::Committed(part.place()))
+    }
+
+    /// Keeps a state, if it is of this log and newer than the one that is kept.
+    pub(crate) fn snapshot(
+        &mut self,
+        partition: Partition,
+        at: Place,
+        state: &[u8],
+    ) -> rusqlite::Result<()> {
+        let mut part = Part::load(self.connection, partition, self.meta.epoch)?;
+        let newer = part.covered.is_none_or(|seq| seq < at.seq);
+        if at.epoch != part.epoch || at.seq > part.head || !newer {
+            return Ok(());
+        }
+        part.covered = Some(at.seq);
+        part.trim(self.meta.keep);
+        let id = part.save(self.connection)?;
+        let sum = Sum::snapshot(name(&partition), at.seq, SNAPSHOT_FORM, state);
+        const SQL: &str =
+            "INSERT INTO snapshots (partition, seq, form, sum, state) VALUES (?1, ?2, ?3, ?4, ?5)
+            ON CONFLICT (partition) DO UPDATE SET seq = ?2, form = ?3, sum = ?4, state = ?5";
+        self.connection
+            .prepare_cached(SQL)?
+            .execute((id, at.seq, SNAPSHOT_FORM, sum, state))?;
+        Ok(())
+    }
+
+    /// Puts `replacement` in the place of a record's bytes.
+    pub(crate) fn redact(
+        &mut self,
+        partition: Partition,
+        seq: Seq,
+        replacement: &[u8],
+    ) -> rusqlite::Result<Result<(), RedactError>> {
+        let part = Part::load(self.connection, partition, self.meta.epoch)?;
+        const FIND: &str =
+            "SELECT id, link, length(body) FROM records WHERE partition = ?1 AND seq = ?2";
+        let found =
+            self.connection
+                .prepare_cached(FIND)?
+                .query_row((part.id, signed(seq)), |row| {
+                    Ok((
+                        row.get::<_, i64>(0)?,
+                        row.get::<_, Sum>(1)?,
+                        row.get::<_, u64>(2)?,
+                    ))
+                });
+        let Some((id, link, bytes)) = found.optional()? else {
+            return Ok(Err(RedactError::Absent(seq)));
+        };
+        if seq < part.oldest {
+            return Ok(Err(RedactError::Absent(seq)));
+        }
+        const SQL: &str = "UPDATE records SET salt = NULL, cover = ?2, body = ?3 WHERE id = ?1";
+        self.connection.prepare_cached(SQL)?.execute((
+            id,
+            Sum::cover(link, replacement),
+            replacement,
+        ))?;
+        self.meta.bytes = (self.meta.bytes + replacement.len() as u64).saturating_sub(bytes);
+        Ok(Ok(()))
+    }
+
+    /// Makes a partition's row agree with its newest record again: a wrong checksum is put right, and if the newest
+    /// records are gone the partition goes on from what is left, in a new epoch.
+    pub(crate) fn mend(&mut self, partition: Partition, epoch: u64) -> rusqlite::Result<()> {
+        let mut part = Part::load(self.connection, partition, self.meta.epoch)?;
+        let Some(id) = part.id else { return Ok(()) };
+        let newest = newest(self.connection, id)?;
+        let (newest, link) = newest.unwrap_or((part.trimmed, part.base));
+        let before = part.place();
+        if newest == part.head {
+            // Which of the two is wrong? If the record fits its predecessor, the row is.
+            if link != part.chain && (newest == part.trimmed || self.fits(&part, id, newest)?) {
+                part.chain = link;
+                part.save(self.connection)?;
+                self.events.push(DiskEvent::Damaged(Damage {
+                    partition,
+                    seq: newest,
+                    fault: Fault::Head,
+                }));
+            }
+            return Ok(());
+        }
+        part.epoch = epoch;
+        match part.covered.filter(|covered| *covered > newest) {
+            // The state is known further than the records: what is left of them would leave a hole.
+            Some(covered) => {
+                const SUM: &str =
+                    "SELECT coalesce(sum(length(body) + ?2), 0) FROM records WHERE partition = ?1";
+                let bytes: u64 = self
+                    .connection
+                    .query_row(SUM, (id, OVERHEAD), |row| row.get(0))?;
+                self.connection
+                    .execute("DELETE FROM records WHERE partition = ?1", [id])?;
+                self.meta.bytes = self.meta.bytes.saturating_sub(bytes);
+                (part.head, part.trimmed, part.oldest) = (covered, covered, covered + 1);
+                part.base = Sum::start(name(&partition));
+                part.chain = part.base;
+            }
+            None => {
+                (part.head, part.chain) = (newest, link);
+                part.oldest = part.oldest.min(newest + 1);
+            }
+        }
+        part.save(self.connection)?;
+        self.events.push(DiskEvent::TailLost {
+            partition,
+            head: before,
+            now: part.place(),
+        });
+        Ok(())
+    }
+
+    /// Whether a record follows from its predecessor.
+    fn fits(&self, part: &Part, id: i64, seq: Seq) -> rusqlite::Result<bool> {
+        let previous = if seq == part.trimmed + 1 {
+            Some(part.base)
+        } else {
+            link_of(self.connection, id, seq - 1)?
+        };
+        const SQL: &str = "SELECT seq, at, link, hash, salt, cover, body FROM records
+            WHERE partition = ?1 AND seq = ?2";
+        let stored = self
+            .connection
+            .prepare_cached(SQL)?
+            .query_row((id, seq), Stored::of)?;
+        Ok(previous.is_some_and(|previous| stored.fault(seq, previous).is_none()))
+    }
+
+    /// Deletes up to `most` records that retention has let go of. Returns how many; 0 when there are none.
+    pub(crate) fn delete_due(&mut self, most: u64) -> rusqlite::Result<u64> {
+        const DUE: &str =
+            "SELECT id, trimmed, oldest, base FROM partitions WHERE trimmed + 1 < oldest LIMIT 1";
+        let due = self.connection.prepare_cached(DUE)?.query_row([], |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, u64>(1)?,
+                row.get::<_, u64>(2)?,
+                row.get::<_, Sum>(3)?,
+            ))
+        });
+        let Some((id, trimmed, oldest, base)) = due.optional()? else {
+            return Ok(0);
+        };
+        let last = (oldest - 1).min(trimmed + most);
+        const SIZE: &str = "SELECT coalesce(sum(length(body) + ?4), 0) FROM records
+            WHERE partition = ?1 AND seq > ?2 AND seq <= ?3";
+        let size = (id, trimmed, last, OVERHEAD);
+        let bytes: u64 = self
+            .connection
+            .prepare_cached(SIZE)?
+            .query_row(size, |row| row.get(0))?;
+        let base = link_of(self.connection, id, last)?.unwrap_or(base);
+        const DELETE: &str = "DELETE FROM records WHERE partition = ?1 AND seq > ?2 AND seq <= ?3";
+        self.connection
+            .prepare_cached(DELETE)?
+            .execute((id, trimmed, last))?;
+        const UPDATE: &str = "UPDATE partitions SET trimmed = ?2, base = ?3 WHERE id = ?1";
+        self.connection
+            .prepare_cached(UPDATE)?
+            .execute((id, last, base))?;
+        self.meta.bytes = self.meta.bytes.saturating_sub(bytes);
+        self.deleted += last - trimmed;
+        Ok(last - trimmed)
+    }
+}
+
+/// The link of one record.
+pub(crate) fn link_of(connection: &Connection, id: i64, seq: Seq) -> rusqlite::Result<Option<Sum>> {
+    const SQL: &str = "SELECT link FROM records WHERE partition = ?1 AND seq = ?2";
+    connection
+        .prepare_cached(SQL)?
+        .query_row((id, signed(seq)), |row| row.get(0))
+        .optional()
+}
+
+/// The newest record there is of a partition, and its link.
+pub(crate) fn newest(connection: &Connection, id: i64) -> rusqlite::Result<Option<(Seq, Sum)>> {
+    const SQL: &str =
+        "SELECT seq, link FROM records WHERE partition = ?1 ORDER BY seq DESC LIMIT 1";
+    connection
+        .prepare_cached(SQL)?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
+/// A partition's newest snapshot: as of where, what, and whether it is what was written.
+pub(crate) fn snapshot(
+    connection: &Connection,
+    part: &Part,
+) -> rusqlite::Result<Option<(Seq, Bytes, bool)>> {
+    const SQL: &str = "SELECT seq, form, sum, state FROM snapshots WHERE partition = ?1";
+    let found = connection.prepare_cached(SQL)?.query_row([part.id], |row| {
+        let (seq, form): (u64, u32) = (row.get(0)?, row.get(1).unwrap_or(0));
+        let sum = row.get(2).unwrap_or(Sum::NONE);
+        let state = row.get_ref(3)?.as_bytes().unwrap_or(&[]);
+        let sound = form == SNAPSHOT_FORM
+            && sum == Sum::snapshot(name(&part.partition), seq, form, state)
+            && part.covered == Some(seq);
+        Ok((seq, Bytes::copy_from_slice(state), sound))
+    });
+    found.optional()
+}
+
+/// A partition as the database names it.
+pub(crate) fn name(partition: &Partition) -> &[u8] {
+    match partition {
+        Partition::Directory => &[],
+        Partition::Room(room) => &room.0,
+    }
+}
+
+fn partition(name: &[u8]) -> Option<Partition> {
+    match name {
+        [] => Some(Partition::Directory),
+        _ => name.try_into().ok().map(|id| Partition::Room(RoomId(id))),
+    }
+}
+
+/// A number that anybody may ask for, as the database takes it: nothing is stored beyond.
+pub(crate) fn signed(seq: Seq) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,258 @@
+//! Files that are not what was written.
+
+use chat_core::{
+    id::Place,
+    log::{LogUnavailable, ReadFrom},
+};
+use chat_runtime::{
+    Log,
+    testing::{entries, everything, place},
+};
+
+use super::{ROOM, alter, append, open, read, room, state, wait_for};
+use crate::{Damage, DiskEvent, Fault, export, verify};
+
+async fn damage_of(events: &mut crate::Events) -> Damage {
+    wait_for(events, |event| match event {
+        DiskEvent::Damaged(damage) => Some(*damage),
+        _ => None,
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_altered_record_is_reported_with_its_place_and_never_skipped() {
+    let alterations = [
+        (
+            "UPDATE records SET body = replace(body, '6', '7') WHERE seq = 6",
+            Fault::Body,
+        ),
+        ("UPDATE records SET body = x'' WHERE seq = 6", Fault::Body),
+        (
+            "UPDATE records SET salt = zeroblob(16) WHERE seq = 6",
+            Fault::Body,
+        ),
+        (
+            "UPDATE records SET hash = zeroblob(16) WHERE seq = 6",
+            Fault::Chain,
+        ),
+        (
+            "UPDATE records SET link = zeroblob(16) WHERE seq = 6",
+            Fault::Chain,
+        ),
+        ("UPDATE records SET at = at + 1 WHERE seq = 6", Fault::Chain),
+        (
+            "UPDATE records SET salt = NULL, cover = zeroblob(16) WHERE seq = 6",
+            Fault::Body,
+        ),
+        ("UPDATE records SET salt = NULL WHERE seq = 6", Fault::Body),
+        ("DELETE FROM records WHERE seq = 6", Fault::Missing),
+    ];
+    for (sql, fault) in alterations {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, _) = open(dir.path());
+        append(&log, ROOM, 1..=9).await;
+        append(&log, room(2), 1..=3).await;
+        drop(log);
+        assert_eq!(alter(dir.path(), sql), 1, "{sql}");
+        let (log, mut events) = open(dir.path());
+        let damage = Damage {
+            partition: ROOM,
+            seq: 6,
+            fault,
+        };
+        for from in [
+            ReadFrom::State,
+            ReadFrom::After(2),
+            ReadFrom::After(5),
+            ReadFrom::Latest,
+            ReadFrom::Before(8),
+        ] {
+            assert_eq!(
+                read(&log, ROOM, from).await,
+                Err(LogUnavailable),
+                "{sql} {from:?}"
+            );
+            assert_eq!(damage_of(&mut events).await, damage, "{sql} {from:?}");
+        }
+        // What does not touch it is served.
+        assert_eq!(
+            read(&log, ROOM, ReadFrom::Before(6)).await.unwrap().records,
+            entries(1..=5)
+        );
+        assert_eq!(
+            read(&log, ROOM, ReadFrom::After(7)).await.unwrap().records,
+            entries(8..=9)
+        );
+        assert_eq!(everything(&log, room(2)).await, entries(1..=3));
+        let mut found = Vec::new();
+        let verified = verify(dir.path(), |damage| found.push(*damage)).unwrap();
+        assert!(found.contains(&damage), "{sql} {found:?}");
+        assert_eq!(
+            (verified.damaged, verified.is_sound()),
+            (found.len() as u64, false)
+        );
+        let mut out = Vec::new();
+        let exported = export(dir.path(), &mut out).unwrap();
+        assert_eq!(
+            (
+                exported.damaged,
+                String::from_utf8(out).unwrap().lines().count()
+            ),
+            (verified.damaged, 12)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_missing_tail_of_a_partition_gives_it_a_new_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = open(dir.path());
+    let head = append(&log, ROOM, 1..=9).await;
+    let other = append(&log, room(2), 1..=3).await;
+    drop(log);
+    assert_eq!(
+        alter(
+            dir.path(),
+            "DELETE FROM records WHERE partition = 1 AND seq > 7"
+        ),
+        2
+    );
+    let (log, mut events) = open(dir.path());
+    let state = read(&log, ROOM, ReadFrom::State).await.unwrap();
+    assert_eq!((state.head.seq, state.records), (7, entries(1..=7)));
+    assert_ne!(state.head.epoch, head.epoch);
+    let lost = wait_for(&mut events, |event| match event {
+        DiskEvent::TailLost {
+            partition,
+            head,
+            now,
+        } => Some((*partition, *head, *now)),
+        _ => None,
+    });
+    assert_eq!(lost.await, (ROOM, head, state.head));
+    assert_eq!(
+        place(&log, room(2)).await,
+        other,
+        "the other room lost nothing"
+    );
+    assert_eq!(
+        append(&log, ROOM, 8..=8).await,
+        Place {
+            seq: 8,
+            ..state.head
+        }
+    );
+    assert!(
+        verify(dir.path(), |damage| panic!("{damage}"))
+            .unwrap()
+            .is_sound()
+    );
+}
+
+#[tokio::test]
+async fn a_tail_lost_behind_a_snapshot_goes_on_from_the_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = open(dir.path());
+    let head = append(&log, ROOM, 1..=9).await;
+    log.snapshot(ROOM, Place { seq: 8, ..head }, state("eight"))
+        .await;
+    drop(log);
+    alter(dir.path(), "DELETE FROM records WHERE seq > 5");
+    let (log, _events) = open(dir.path());
+    let page = read(&log, ROOM, ReadFrom::State).await.unwrap();
+    assert_eq!(
+        (page.head.seq, page.oldest, page.snapshot),
+        (8, 9, Some((8, state("eight"))))
+    );
+    assert_ne!(page.head.epoch, head.epoch);
+    assert_eq!(append(&log, ROOM, 9..=9).await.seq, 9);
+    drop(log);
+    let (log, _events) = open(dir.path());
+    assert_eq!(
+        read(&log, ROOM, ReadFrom::State).await.unwrap().records,
+        entries(9..=9)
+    );
+    assert!(
+        verify(dir.path(), |damage| panic!("{damage}"))
+            .unwrap()
+            .is_sound()
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_head_is_put_right_from_the_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = open(dir.path());
+    let head = append(&log, ROOM, 1..=3).await;
+    drop(log);
+    alter(dir.path(), "UPDATE partitions SET chain = zeroblob(16)");
+    let mut found = Vec::new();
+    verify(dir.path(), |damage| found.push(*damage)).unwrap();
+    assert_eq!(
+        found,
+        [Damage {
+            partition: ROOM,
+            seq: 3,
+            fault: Fault::Head
+        }]
+    );
+    let (log, mut events) = open(dir.path());
+    let page = read(&log, ROOM, ReadFrom::State).await.unwrap();
+    assert_eq!(
+        (page.head, page.records),
+        (head, entries(1..=3)),
+        "nothing is lost, so the epoch stays"
+    );
+    assert_eq!(damage_of(&mut events).await, found[0]);
+    append(&log, ROOM, 4..=4).await;
+    assert!(
+        verify(dir.path(), |damage| panic!("{damage}"))
+            .unwrap()
+            .is_sound()
+    );
+}
+
+#[tokio::test]
+async fn an_altered_snapshot_is_not_used() {
+    for (keep_all, sql) in [
+        (true, "UPDATE snapshots SET state = 'sixx'"),
+        (false, "UPDATE snapshots SET state = 'sixx'"),
+        (false, "UPDATE snapshots SET form = 99"),
+        (false, "DELETE FROM snapshots"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = crate::Config::default();
+        config.retention.records = if keep_all { None } else { Some(2) };
+        let (log, _) = crate::DiskLog::open(dir.path(), config.clone()).unwrap();
+        let head = append(&log, ROOM, 1..=9).await;
+        log.snapshot(ROOM, Place { seq: 6, ..head }, state("six"))
+            .await;
+        drop(log);
+        assert_eq!(alter(dir.path(), sql), 1);
+        let (log, mut events) = crate::DiskLog::open(dir.path(), config).unwrap();
+        let found = read(&log, ROOM, ReadFrom::State).await;
+        if keep_all {
+            // Not needed: all records are here.
+            let page = found.unwrap();
+            assert_eq!((page.snapshot, page.records), (None, entries(1..=9)));
+        } else {
+            assert_eq!(found, Err(LogUnavailable));
+            let damage = Damage {
+                partition: ROOM,
+                seq: 6,
+                fault: Fault::Snapshot,
+            };
+            assert_eq!(damage_of(&mut events).await, damage);
+            assert_eq!(
+                read(&log, ROOM, ReadFrom::Latest)
+                    .await
+                    .unwrap()
+                    .records
+                    .last(),
+                entries(9..=9).last()
+            );
+        }
+        assert_eq!(verify(dir.path(), |_| ()).unwrap().damaged, 1);
+    }
+}

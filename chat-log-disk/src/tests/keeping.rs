@@ -1,0 +1,265 @@
+//! What is thrown away, what is taken out, and what is copied.
+
+use std::{fs, time::Duration};
+
+use bytes::Bytes;
+use chat_core::{
+    id::{MemberId, Partition, Place},
+    log::ReadFrom,
+    time::Wall,
+    wire::{
+        Record,
+        record::{Content, Message, RecordBody},
+    },
+};
+use chat_runtime::{
+    Log,
+    testing::{entries, everything, place},
+};
+
+use super::{ROOM, append, open, read, room, state, wait_for};
+use crate::{Config, DiskEvent, DiskLog, Events, RedactError, backup, export, verify};
+
+fn keeping(change: impl FnOnce(&mut Config)) -> Config {
+    let mut config = Config::default();
+    config.retention.every = Duration::from_millis(1);
+    change(&mut config);
+    config
+}
+
+async fn trimmed(events: &mut Events, count: u64) {
+    let mut so_far = 0;
+    while so_far < count {
+        so_far += wait_for(events, |event| match event {
+            DiskEvent::Trimmed { records } => Some(*records),
+            _ => None,
+        })
+        .await;
+    }
+    assert_eq!(so_far, count);
+}
+
+#[tokio::test]
+async fn old_records_go_as_far_as_the_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = keeping(|config| config.retention.age = Some(Duration::ZERO));
+    let (log, mut events) = DiskLog::open(dir.path(), config).unwrap();
+    let head = append(&log, ROOM, 1..=2_000).await;
+    append(&log, room(2), 1..=5).await;
+    log.snapshot(ROOM, Place { seq: 1_500, ..head }, state("most"))
+        .await;
+    trimmed(&mut events, 1_500).await;
+    let page = read(&log, ROOM, ReadFrom::State).await.unwrap();
+    assert_eq!((page.oldest, page.records), (1_501, entries(1_501..=2_000)));
+    assert_eq!(
+        everything(&log, room(2)).await,
+        entries(1..=5),
+        "no snapshot, nothing goes"
+    );
+    let verified = verify(dir.path(), |damage| panic!("{damage}")).unwrap();
+    assert_eq!((verified.records, verified.is_sound()), (505, true));
+}
+
+#[tokio::test]
+async fn the_oldest_of_all_go_when_there_are_too_many_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let body = vec![b'x'; 1_000];
+    let most = 500 * (1_000 + crate::store::OVERHEAD);
+    let config = keeping(|config| config.retention.bytes = Some(most));
+    let (log, mut events) = DiskLog::open(dir.path(), config).unwrap();
+    // Two rooms by turns, so that the oldest of all are in both.
+    for round in 0..10 {
+        for room in [ROOM, room(2)] {
+            let head = place(&log, room).await;
+            assert_eq!(head.seq, round * 100);
+            log.append(room, head, vec![Bytes::from(body.clone()); 100])
+                .await;
+        }
+    }
+    for room in [ROOM, room(2)] {
+        log.snapshot(room, place(&log, room).await, state("all"))
+            .await;
+    }
+    trimmed(&mut events, 1_500).await;
+    // Whatever the order of the two snapshots did, half of what was allowed is the most that one can be off.
+    let kept = [
+        everything(&log, ROOM).await.len(),
+        everything(&log, room(2)).await.len(),
+    ];
+    assert_eq!(kept.iter().sum::<usize>(), 500, "{kept:?}");
+    assert!(
+        verify(dir.path(), |damage| panic!("{damage}"))
+            .unwrap()
+            .is_sound()
+    );
+}
+
+#[tokio::test]
+async fn keeping_fewer_than_before_applies_to_what_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = open(dir.path());
+    let head = append(&log, ROOM, 1..=100).await;
+    log.snapshot(ROOM, Place { seq: 90, ..head }, state("ninety"))
+        .await;
+    drop(log);
+    let (log, mut events) = DiskLog::open(
+        dir.path(),
+        keeping(|config| config.retention.records = Some(20)),
+    )
+    .unwrap();
+    assert_eq!(read(&log, ROOM, ReadFrom::Latest).await.unwrap().oldest, 81);
+    trimmed(&mut events, 80).await;
+    assert_eq!(everything(&log, ROOM).await, entries(81..=100));
+}
+
+/// Whether any file of the folder holds these bytes.
+fn found_in_folder(dir: &std::path::Path, needle: &[u8]) -> bool {
+    let mut files = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| fs::read(entry.unwrap().path()).unwrap());
+    files.any(|bytes| bytes.windows(needle.len()).any(|window| window == needle))
+}
+
+#[tokio::test]
+async fn a_redacted_body_is_gone_from_the_files_and_the_chain_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _events) = open(dir.path());
+    let secret = b"the password is swordfish ";
+    // Small enough for a page, and large enough for pages of its own.
+    for size in [1, 1_000] {
+        let head = place(&log, ROOM).await;
+        let long = Bytes::from(secret.repeat(size));
+        log.append(
+            ROOM,
+            head,
+            vec![entries(1..=1).remove(0), long, entries(3..=3).remove(0)],
+        )
+        .await;
+        assert!(found_in_folder(dir.path(), secret));
+        log.redact(ROOM, head.seq + 2, Bytes::from_static(b"redacted"))
+            .await
+            .unwrap();
+        assert!(!found_in_folder(dir.path(), secret), "{size}");
+        let page = read(&log, ROOM, ReadFrom::After(head.seq)).await.unwrap();
+        assert_eq!(page.records, [&b"entry 1"[..], b"redacted", b"entry 3"]);
+    }
+    assert_eq!(
+        log.redact(ROOM, 7, Bytes::new()).await,
+        Err(RedactError::Absent(7))
+    );
+    assert_eq!(
+        log.redact(room(2), 1, Bytes::new()).await,
+        Err(RedactError::Absent(1))
+    );
+    // Twice is as good as once.
+    log.redact(ROOM, 2, Bytes::from_static(b"redacted again"))
+        .await
+        .unwrap();
+    append(&log, ROOM, 7..=7).await;
+    drop(log);
+    let verified = verify(dir.path(), |damage| panic!("{damage}")).unwrap();
+    assert_eq!(
+        (verified.redacted, verified.records, verified.is_sound()),
+        (2, 7, true)
+    );
+    // The replacement is protected like any record.
+    super::alter(
+        dir.path(),
+        "UPDATE records SET body = 'redacted ag4in' WHERE seq = 2",
+    );
+    assert_eq!(verify(dir.path(), |_| ()).unwrap().damaged, 1);
+}
+
+#[tokio::test]
+async fn a_backup_is_whole_and_has_an_epoch_of_its_own() {
+    let (dir, away) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (log, _events) = open(dir.path());
+    let head = append(&log, ROOM, 1..=9).await;
+    log.snapshot(ROOM, Place { seq: 4, ..head }, state("four"))
+        .await;
+    let copy = away.path().join("log.db");
+    backup(dir.path(), &copy).unwrap();
+    backup(dir.path(), &copy).unwrap_err();
+    append(&log, ROOM, 10..=12).await;
+    assert_eq!(
+        fs::read_dir(away.path()).unwrap().count(),
+        1,
+        "nothing beside the copy"
+    );
+    let (restored, _events) = open(away.path());
+    let page = read(&restored, ROOM, ReadFrom::State).await.unwrap();
+    assert_eq!(
+        (page.head.seq, page.snapshot, page.records),
+        (9, Some((4, state("four"))), entries(5..=9))
+    );
+    assert_ne!(page.head.epoch, head.epoch);
+    append(&restored, ROOM, 10..=10).await;
+    assert!(
+        verify(away.path(), |damage| panic!("{damage}"))
+            .unwrap()
+            .is_sound()
+    );
+    assert_eq!(
+        place(&log, ROOM).await,
+        Place { seq: 12, ..head },
+        "the original is as it was"
+    );
+}
+
+#[tokio::test]
+async fn an_export_has_a_line_for_each_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _events) = open(dir.path());
+    let record = |seq, text: &str| Record {
+        seq,
+        time: Wall(1_000 + seq),
+        member: MemberId([3; 16]),
+        nick: "Zoë".to_owned(),
+        label: String::new(),
+        txn: seq,
+        body: RecordBody::Message(Message {
+            content: Content::Plain(text.to_owned()),
+        }),
+    };
+    let start = place(&log, ROOM).await;
+    log.append(
+        ROOM,
+        start,
+        vec![record(1, "one").to_bytes(), record(2, "two").to_bytes()],
+    )
+    .await;
+    log.append(
+        Partition::Directory,
+        start,
+        vec![Bytes::from_static(b"\x00\xff")],
+    )
+    .await;
+    log.redact(ROOM, 2, record(2, "").to_bytes()).await.unwrap();
+    let mut out = Vec::new();
+    let exported = export(dir.path(), &mut out).unwrap();
+    assert_eq!((exported.records, exported.damaged), (3, 0));
+    let lines = String::from_utf8(out).unwrap();
+    let lines: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines[0]["room"], "AQEBAQEBAQEBAQEBAQEBAQ==");
+    assert_eq!(
+        serde_json::from_value::<Record>(lines[0]["record"].clone()).unwrap(),
+        record(1, "one")
+    );
+    assert_eq!(
+        (&lines[0]["redacted"], &lines[1]["redacted"]),
+        (&serde_json::Value::Null, &true.into())
+    );
+    assert_eq!(lines[1]["record"]["body"]["content"]["plain"], "");
+    assert_eq!(
+        (&lines[2]["directory"], &lines[2]["entry"]),
+        (&1.into(), &"AP8=".into())
+    );
+    assert!(
+        lines
+            .iter()
+            .all(|line| line["at"].as_u64().unwrap() > 0 && line["damaged"].is_null())
+    );
+}

@@ -1,0 +1,78 @@
+//! Tests that look inside: commits that fail, files that are altered, work that is counted.
+
+mod commits;
+mod damage;
+mod keeping;
+mod opening;
+
+use std::path::Path;
+
+use bytes::Bytes;
+use chat_core::{
+    id::{Partition, Place, RoomId},
+    log::{Appended, LogUnavailable, Page, Query, ReadFrom},
+};
+use chat_runtime::{
+    Log,
+    testing::{entries, place},
+};
+use rusqlite::Connection;
+
+use crate::{Config, DiskEvent, DiskLog, Events};
+
+const ROOM: Partition = room(1);
+
+const fn room(n: u8) -> Partition {
+    Partition::Room(RoomId([n; 16]))
+}
+
+fn open(dir: &Path) -> (DiskLog, Events) {
+    DiskLog::open(dir, Config::default()).unwrap()
+}
+
+/// Appends entries with these numbers at the head.
+async fn append(
+    log: &DiskLog,
+    partition: Partition,
+    numbers: std::ops::RangeInclusive<u64>,
+) -> Place {
+    let head = place(log, partition).await;
+    match log.append(partition, head, entries(numbers)).await {
+        Appended::Committed(head) => head,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn read(log: &DiskLog, partition: Partition, from: ReadFrom) -> Result<Page, LogUnavailable> {
+    log.read(
+        partition,
+        Query {
+            from,
+            records: 1_000,
+            bytes: 1 << 20,
+        },
+    )
+    .await
+}
+
+/// Runs SQL on a log that nobody has open.
+fn alter(dir: &Path, sql: &str) -> usize {
+    Connection::open(dir.join("log.db"))
+        .unwrap()
+        .execute(sql, [])
+        .unwrap()
+}
+
+/// Waits for an event of a kind.
+async fn wait_for<T>(events: &mut Events, mut wanted: impl FnMut(&DiskEvent) -> Option<T>) -> T {
+    loop {
+        let event = events.next().await.expect("the log is open");
+        if let Some(found) = wanted(&event) {
+            return found;
+        }
+    }
+}
+
+fn state(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}

@@ -1,0 +1,323 @@
+//! Opening: what is read, what is refused, and when the epoch changes.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use chat_core::{id::Place, log::ReadFrom};
+use chat_runtime::{
+    Log,
+    testing::{entries, everything, place},
+};
+use futures_util::future::join_all;
+use rusqlite::Connection;
+
+use super::{ROOM, alter, append, open, read, room, state};
+use crate::{
+    Config, DiskEvent, DiskLog, EpochEnded, OpenError, SecretError,
+    log::Seams,
+    schema::{self, MIGRATIONS},
+};
+
+/// Opens a log and counts the steps that the database takes for it.
+fn counted(dir: &Path) -> (DiskLog, u64) {
+    let steps = Arc::new(AtomicU64::new(0));
+    let mut seams = Seams::default();
+    let count = Arc::clone(&steps);
+    seams.watch = Box::new(move |connection| {
+        let each = move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            false
+        };
+        connection.progress_handler(1, Some(each)).unwrap();
+    });
+    let (log, _) = DiskLog::open_with(dir, Config::default(), seams).unwrap();
+    // The writer's first look around is part of it; an append comes after that.
+    (log, steps.load(Ordering::SeqCst))
+}
+
+#[tokio::test]
+async fn opening_reads_as_much_of_a_large_log_as_of_a_small_one() {
+    let mut counts = Vec::new();
+    for (rooms, records) in [(1, 1), (200, 50)] {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, _) = open(dir.path());
+        let start = place(&log, ROOM).await;
+        join_all((0..rooms).map(|n| log.append(room(n), start, entries(1..=records)))).await;
+        drop(log);
+        let (log, steps) = counted(dir.path());
+        assert_eq!(
+            everything(&log, room(rooms - 1)).await.len() as u64,
+            records
+        );
+        counts.push(steps);
+    }
+    assert!(
+        counts[0] > 0 && counts[1] < counts[0] + 50,
+        "steps: {counts:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = open(dir.path());
+    let head = append(&log, ROOM, 1..=3).await;
+    log.snapshot(ROOM, Place { seq: 2, ..head }, state("two"))
+        .await;
+    drop(log);
+    let (log, mut events) = open(dir.path());
+    let page = read(&log, ROOM, ReadFrom::State).await.unwrap();
+    assert_eq!(
+        (page.head, page.snapshot, page.records),
+        (head, Some((2, state("two"))), entries(3..=3))
+    );
+    assert_eq!(events.try_next(), None);
+    drop(log);
+    assert_eq!(events.next().await, None, "the events end with the log");
+}
+
+#[tokio::test]
+async fn a_folder_has_one_holder() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = open(dir.path());
+    let refused = DiskLog::open(dir.path(), Config::default()).unwrap_err();
+    assert!(
+        matches!(&refused, OpenError::InUse { pid, .. } if *pid == Some(std::process::id())),
+        "{refused:?}"
+    );
+    assert!(
+        refused
+            .to_string()
+            .ends_with(&format!("is in use by process {}", std::process::id()))
+    );
+    drop(log);
+    open(dir.path());
+}
+
+#[test]
+fn what_is_not_a_log_of_ours_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log.db");
+    for (make, refusal) in [
+        ("CREATE TABLE cakes (name)", "is not a chat log"),
+        ("PRAGMA user_version = 3", "is not a chat log"),
+    ] {
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch(make)
+            .unwrap();
+        let before = fs::read(&path).unwrap();
+        let refused = DiskLog::open(dir.path(), Config::default())
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains(refusal), "{refused}");
+        assert!(
+            crate::verify(dir.path(), |_| ())
+                .unwrap_err()
+                .to_string()
+                .contains(refusal)
+        );
+        assert_eq!(fs::read(&path).unwrap(), before);
+        fs::remove_file(&path).unwrap();
+    }
+    fs::write(&path, "Dear diary, nothing happened today. ".repeat(100)).unwrap();
+    let refused = DiskLog::open(dir.path(), Config::default()).unwrap_err();
+    assert!(matches!(refused, OpenError::NotALog(_)), "{refused:?}");
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(
+        crate::verify(dir.path(), |_| ()),
+        Err(crate::ToolError::Open(OpenError::NoLog(_)))
+    ));
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_with_words() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    alter(dir.path(), "PRAGMA user_version = 7");
+    let refused = DiskLog::open(dir.path(), Config::default()).unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            OpenError::Newer {
+                found: 7,
+                known: 1,
+                ..
+            }
+        ),
+        "{refused:?}"
+    );
+    assert!(
+        refused
+            .to_string()
+            .contains("has schema 7; this program knows 1 and below")
+    );
+}
+
+#[tokio::test]
+async fn an_older_schema_is_brought_up_step_by_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = open(dir.path());
+    append(&log, ROOM, 1..=3).await;
+    drop(log);
+    let path = dir.path().join("log.db");
+    let newer = [
+        MIGRATIONS,
+        &[
+            "ALTER TABLE log ADD COLUMN motto TEXT",
+            "UPDATE log SET motto = 'onwards'",
+        ],
+    ]
+    .concat();
+    let connection = Connection::open(&path).unwrap();
+    schema::prepare_to_write(&path, &connection, &newer).unwrap();
+    let version: u32 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
+    let motto: String = connection
+        .query_row("SELECT motto FROM log", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!((version, motto.as_str()), (3, "onwards"));
+    // A step that fails leaves the version before it.
+    let broken = [&newer[..], &["CREATE TABLE half (done)", "NONSENSE"]].concat();
+    schema::prepare_to_write(&path, &connection, &broken).unwrap_err();
+    let version: u32 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 4);
+}
+
+async fn reopened(dir: &Path) -> (Place, Option<DiskEvent>) {
+    let (log, mut events) = open(dir);
+    (place(&log, ROOM).await, events.try_next())
+}
+
+#[tokio::test]
+async fn an_older_file_in_the_place_of_a_newer_one_has_another_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log.db");
+    let (log, _) = open(dir.path());
+    append(&log, ROOM, 1..=3).await;
+    drop(log);
+    let older = fs::read(&path).unwrap();
+    let (log, _) = open(dir.path());
+    let head = append(&log, ROOM, 4..=5).await;
+    drop(log);
+    // Over the top: it is the same file, only shorter in time.
+    fs::write(&path, older).unwrap();
+    let (now, event) = reopened(dir.path()).await;
+    assert_eq!(now.seq, 3);
+    assert_ne!(now.epoch, head.epoch);
+    assert_eq!(
+        event,
+        Some(DiskEvent::NewEpoch {
+            epoch: now.epoch,
+            why: EpochEnded::TailLost
+        })
+    );
+    assert_eq!(reopened(dir.path()).await, (now, None), "told once");
+}
+
+#[tokio::test]
+async fn a_copied_folder_has_another_epoch() {
+    let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (log, _) = open(dir.path());
+    let head = append(&log, ROOM, 1..=3).await;
+    drop(log);
+    for file in fs::read_dir(dir.path()).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    let (now, event) = reopened(copy.path()).await;
+    assert_ne!(now.epoch, head.epoch);
+    assert_eq!(
+        event,
+        Some(DiskEvent::NewEpoch {
+            epoch: now.epoch,
+            why: EpochEnded::Replaced
+        })
+    );
+    assert_eq!(
+        reopened(dir.path()).await,
+        (head, None),
+        "the original goes on"
+    );
+    // A folder that moves stays the same log.
+    let moved = copy.path().join("moved");
+    fs::rename(dir.path(), &moved).unwrap();
+    assert_eq!(reopened(&moved).await, (head, None));
+}
+
+#[tokio::test]
+async fn a_log_without_its_witness_has_another_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    for damage in [None, Some("nonsense")] {
+        let (log, _) = open(dir.path());
+        let head = append(&log, ROOM, 1..=3).await;
+        drop(log);
+        match damage {
+            None => fs::remove_file(dir.path().join("witness")).unwrap(),
+            Some(text) => fs::write(dir.path().join("witness"), text).unwrap(),
+        }
+        let (now, event) = reopened(dir.path()).await;
+        assert_eq!((now.seq, now.epoch == head.epoch), (head.seq, false));
+        assert_eq!(
+            event,
+            Some(DiskEvent::NewEpoch {
+                epoch: now.epoch,
+                why: EpochEnded::NoWitness
+            })
+        );
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_secret_is_made_once_and_is_its_owners() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("server.secret");
+    let (log, _) = open(dir.path());
+    let secret = log.server_secret().await.unwrap().to_bytes();
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert_eq!(fs::read(&path).unwrap(), *secret);
+    assert_eq!(log.server_secret().await.unwrap().to_bytes(), secret);
+    drop(log);
+    let (log, _) = open(dir.path());
+    assert_eq!(log.server_secret().await.unwrap().to_bytes(), secret);
+    // In the folder, not in the log.
+    let stored = fs::read(dir.path().join("log.db")).unwrap();
+    assert!(!stored.windows(16).any(|window| window == &secret[..16]));
+
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(
+        log.server_secret().await,
+        Err(SecretError::Exposed { mode: 0o644, .. })
+    ));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&path, "short").unwrap();
+    assert!(matches!(
+        log.server_secret().await,
+        Err(SecretError::Malformed(_))
+    ));
+    fs::write(&path, &*chat_runtime::server_secret().unwrap().to_bytes()).unwrap();
+    assert!(matches!(
+        log.server_secret().await,
+        Err(SecretError::Other(_))
+    ));
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(
+        log.server_secret().await,
+        Err(SecretError::Missing(_))
+    ));
+    assert!(!path.exists());
+}

@@ -1,0 +1,646 @@
+//! The one thread that writes: group commit, and what there is to do between commits.
+
+use std::{
+    cell::Cell,
+    collections::BTreeSet,
+    fs,
+    io::Write,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, TryRecvError},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use chat_core::{
+    id::{Partition, Place, Seq},
+    log::{AppendRefused, Appended},
+};
+use rand_chacha::ChaCha20Rng;
+use rand_core::RngCore;
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::oneshot;
+
+use crate::{
+    chain::Sum,
+    config::Config,
+    error::RedactError,
+    event::{DiskEvent, Teller, Trouble},
+    folder::{Folder, Lock},
+    retention::{STEP, Sweep},
+    schema::{self, Meta},
+    store::Store,
+    witness::Witness,
+};
+
+/// What the writer is asked to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Append {
+        partition: Partition,
+        expected: Place,
+        entries: Vec<Bytes>,
+        answer: oneshot::Sender<Appended>,
+    },
+    Snapshot {
+        partition: Partition,
+        at: Place,
+        state: Bytes,
+        answer: oneshot::Sender<()>,
+    },
+    Redact {
+        partition: Partition,
+        seq: Seq,
+        replacement: Bytes,
+        answer: oneshot::Sender<Result<(), RedactError>>,
+    },
+    Mend {
+        partition: Partition,
+        answer: oneshot::Sender<()>,
+    },
+    Secret {
+        sum: Sum,
+        answer: oneshot::Sender<bool>,
+    },
+}
+
+/// What came of one command, to be told when it is durable.
+enum Outcome {
+    Appended(Appended),
+    Redacted(Result<(), RedactError>),
+    Done,
+}
+
+/// How a transaction failed.
+enum Failed {
+    /// Nothing of it is in the log, nor ever will be.
+    NotWritten(rusqlite::Error),
+    /// It may be in the file, though this process does not see it: a crash now could bring it back.
+    Uncertain(rusqlite::Error),
+}
+
+/// Partitions whose last append may or may not be in the file. What their head is cannot be said until a later
+/// transaction has committed, which settles it.
+#[derive(Debug, Default)]
+pub(crate) struct Unsettled(Mutex<BTreeSet<Partition>>);
+
+impl Unsettled {
+    pub(crate) fn contains(&self, partition: Partition) -> bool {
+        self.lock().contains(&partition)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<Partition>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends a transaction. Tests put a failing one in its place.
+pub(crate) type Commit = Box<dyn FnMut(&Connection) -> rusqlite::Result<()> + Send>;
+
+pub(crate) fn commit(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("COMMIT")?.execute([]).map(drop)
+}
+
+pub(crate) struct Writer {
+    pub(crate) commands: Receiver<Command>,
+    pub(crate) connection: Connection,
+    pub(crate) meta: Meta,
+    /// The id of the next record.
+    pub(crate) next: i64,
+    pub(crate) random: ChaCha20Rng,
+    pub(crate) witness: Witness,
+    pub(crate) unsettled: Arc<Unsettled>,
+    pub(crate) teller: Teller,
+    pub(crate) config: Config,
+    pub(crate) commit: Commit,
+    pub(crate) idle: Idle,
+    pub(crate) folder: Folder,
+    /// Held until the last word is written.
+    pub(crate) lock: Lock,
+}
+
+/// What there is to do when nobody asks for anything.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    sweep: Sweep,
+    /// Whether there may be records to delete.
+    deletions: bool,
+    /// Deleted, and not yet told.
+    deleted: u64,
+    /// When to try again, while writing fails.
+    trouble: Option<Instant>,
+    /// Pages in the write-ahead file when it was last moved into the main file.
+    moved: u64,
+    /// When a checkpoint that failed may be tried again.
+    checkpoint: Instant,
+    /// Redactions that are done once the old bytes are out of the write-ahead file as well.
+    scrubs: Vec<oneshot::Sender<Result<(), RedactError>>>,
+}
+
+impl Idle {
+    pub(crate) fn new(config: &Config) -> Self {
+        let now = Instant::now();
+        Self {
+            sweep: Sweep::new(config.retention.clone(), now),
+            deletions: true,
+            deleted: 0,
+            trouble: None,
+            moved: 0,
+            checkpoint: now,
+            scrubs: Vec::new(),
+        }
+    }
+}
+
+/// SQLite's pages.
+const PAGE_BYTES: u64 = 4_096;
+
+thread_local! {
+    /// Pages in the write-ahead file after the last commit of this thread's connection: the hook that is told of them has
+    /// no place of its own to keep them.
+    static PAGES: Cell<u64> = const { Cell::new(0) };
+}
+
+impl Writer {
+    /// Most commands in one transaction.
+    const BATCH: usize = 4_096;
+
+    /// Works until all that could ask are gone, then writes the last things down.
+    pub(crate) fn run(mut self) {
+        self.hook();
+        while let Some(commands) = self.wait() {
+            if !commands.is_empty() {
+                self.group(commands);
+            }
+            self.between();
+        }
+        self.scrub();
+        if let Err(error) = self.checkpoint("TRUNCATE") {
+            self.teller.tell(DiskEvent::CheckpointFailed {
+                text: error.to_string(),
+            });
+        }
+        if let Err(error) = self.witness.sync() {
+            tracing::debug!(%error, "cannot sync the witness");
+        }
+        // The database is closed before the folder is given back.
+        drop(self.connection);
+        drop(self.lock);
+    }
+
+    /// All that waits, as far as one transaction takes it; nothing if it is time for something else. `None` at the end.
+    fn wait(&mut self) -> Option<Vec<Command>> {
+        let now = Instant::now();
+        let due = self.due();
+        let first = match due {
+            Some(due) if due <= now => match self.commands.try_recv() {
+                Ok(command) => command,
+                Err(TryRecvError::Empty) => return Some(Vec::new()),
+                Err(TryRecvError::Disconnected) => return None,
+            },
+            Some(due) => match self.commands.recv_timeout(due - now) {
+                Ok(command) => command,
+                Err(RecvTimeoutError::Timeout) => return Some(Vec::new()),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            },
+            None => self.commands.recv().ok()?,
+        };
+        let mut bytes = first.bytes();
+        let mut commands = vec![first];
+        while commands.len() < Self::BATCH && bytes < self.config.batch_bytes {
+            let Ok(command) = self.commands.try_recv() else {
+                break;
+            };
+            bytes += command.bytes();
+            commands.push(command);
+        }
+        Some(commands)
+    }
+
+    /// When there is something to do besides commands.
+    fn due(&self) -> Option<Instant> {
+        if let Some(retry) = self.idle.trouble {
+            return Some(retry);
+        }
+        if self.idle.deletions {
+            return Some(Instant::now());
+        }
+        let scrub = (!self.idle.scrubs.is_empty()).then_some(self.idle.checkpoint);
+        [self.idle.sweep.due(), scrub].into_iter().flatten().min()
+    }
+
+    /// One transaction, one answer for each command.
+    fn group(&mut self, mut commands: Vec<Command>) {
+        if self.idle.trouble.is_some() {
+            commands.into_iter().for_each(Command::refuse);
+            return;
+        }
+        let wall = wall();
+        let work = |store: &mut Store<'_>, commands: &mut Vec<Command>| {
+            let outcomes = commands.iter().map(|command| command.perform(store, wall));
+            let outcomes = outcomes.collect::<rusqlite::Result<Vec<_>>>()?;
+            // Retention by count goes along with what makes it necessary, and needs no fsync of its own.
+            let gone = store.delete_due(STEP)?;
+            Ok((outcomes, gone))
+        };
+        match self.transact(|store| work(store, &mut commands)) {
+            Ok((outcomes, gone)) => {
+                self.idle.deletions |= gone > 0 || self.config.retention.records.is_some();
+                for (command, outcome) in commands.into_iter().zip(outcomes) {
+                    if let Some(scrub) = command.answer(outcome) {
+                        self.idle.scrubs.push(scrub);
+                        self.idle.checkpoint = Instant::now();
+                    }
+                }
+            }
+            Err(Failed::NotWritten(error)) if is_local(&error) && commands.len() > 1 => {
+                // One of them is to blame; the others must not suffer for it.
+                commands
+                    .into_iter()
+                    .for_each(|command| self.group(vec![command]));
+            }
+            Err(Failed::NotWritten(error)) => {
+                match commands.first().and_then(Command::partition) {
+                    Some(partition) if is_local(&error) => {
+                        self.teller.tell(DiskEvent::AppendFailed {
+                            partition,
+                            text: error.to_string(),
+                        });
+                    }
+                    _ => self.fail(&error),
+                }
+                commands.into_iter().for_each(Command::refuse);
+            }
+            Err(Failed::Uncertain(error)) => {
+                self.unsettled
+                    .lock()
+                    .extend(commands.iter().filter_map(Command::partition));
+                self.fail(&error);
+                commands.into_iter().for_each(Command::doubt);
+            }
+        }
+    }
+
+    /// A small piece of what else there is to do.
+    fn between(&mut self) {
+        let now = Instant::now();
+        if let Some(retry) = self.idle.trouble {
+            if retry <= now {
+                self.probe();
+            }
+            return;
+        }
+        if !self.idle.scrubs.is_empty() && self.idle.checkpoint <= now {
+            self.scrub();
+        }
+        if self.is_checkpoint_due() && self.idle.checkpoint <= now {
+            match self.checkpoint("PASSIVE") {
+                Ok(_) => self.idle.moved = PAGES.get(),
+                Err(error) => {
+                    self.idle.checkpoint = now + self.config.retry;
+                    self.teller.tell(DiskEvent::CheckpointFailed {
+                        text: error.to_string(),
+                    });
+                }
+            }
+        }
+        if self.idle.deletions {
+            self.delete();
+        } else if self.idle.sweep.due().is_some_and(|due| due <= now) {
+            self.sweep(now);
+        }
+    }
+
+    /// Whether enough was written ahead since the last checkpoint.
+    fn is_checkpoint_due(&mut self) -> bool {
+        let pages = PAGES.get();
+        if pages < self.idle.moved {
+            // The write-ahead file was begun anew.
+            self.idle.moved = 0;
+        }
+        (pages - self.idle.moved) * PAGE_BYTES >= self.config.checkpoint_bytes
+    }
+
+    fn delete(&mut self) {
+        match self.transact_if(|store| store.delete_due(STEP), |gone| *gone > 0) {
+            Ok(0) => {
+                self.idle.deletions = false;
+                let records = std::mem::take(&mut self.idle.deleted);
+                if records > 0 {
+                    self.teller.tell(DiskEvent::Trimmed { records });
+                }
+            }
+            Ok(_) => {}
+            Err(Failed::NotWritten(error) | Failed::Uncertain(error)) => {
+                self.idle.deletions = false;
+                self.fail(&error);
+            }
+        }
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        let (sweep, wall) = (self.idle.sweep.clone(), wall());
+        match self.transact_if(|store| sweep.step(store, wall, now), |swept| swept.changed) {
+            Ok(swept) => {
+                self.idle.deletions |= swept.changed;
+                self.idle.sweep.take(swept);
+            }
+            Err(Failed::NotWritten(error) | Failed::Uncertain(error)) => {
+                self.idle.sweep.put_off(now);
+                self.fail(&error);
+            }
+        }
+    }
+
+    /// Runs `work` in a transaction that is durable when this returns.
+    fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&mut Store<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, Failed> {
+        self.transact_if(work, |_| true)
+    }
+
+    /// The same, but commits only if the result is worth it.
+    fn transact_if<T>(
+        &mut self,
+        work: impl FnOnce(&mut Store<'_>) -> rusqlite::Result<T>,
+        worth: impl FnOnce(&T) -> bool,
+    ) -> Result<T, Failed> {
+        let connection = &self.connection;
+        let begin = || connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]);
+        begin().map_err(Failed::NotWritten)?;
+        let (meta, next, random) = (self.meta, self.next, &mut self.random);
+        let mut store = Store {
+            connection,
+            meta,
+            next,
+            random,
+            deleted: 0,
+            events: Vec::new(),
+        };
+        store.meta.commits += 1;
+        let worked =
+            work(&mut store).and_then(|result| store.meta.save(connection).map(|()| result));
+        let Store {
+            meta,
+            next,
+            deleted,
+            events,
+            ..
+        } = store;
+        let result = match worked {
+            Ok(result) if worth(&result) => result,
+            // Until COMMIT is asked for, no frame in the write-ahead file says that the transaction is whole.
+            Ok(result) => {
+                self.roll_back();
+                return Ok(result);
+            }
+            Err(error) => {
+                self.roll_back();
+                return Err(Failed::NotWritten(error));
+            }
+        };
+        if let Err(error) = (self.commit)(&self.connection) {
+            self.roll_back();
+            return Err(match error.sqlite_error_code() {
+                // No room for all frames, and the last one is the one that counts (a failing fsync has another code,
+                // and no padding follows that frame); or not even begun.
+                Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy) => Failed::NotWritten(error),
+                // All frames may be there: the failure can be that of the fsync, or come after it.
+                _ => Failed::Uncertain(error),
+            });
+        }
+        self.witness.saw(meta.commits);
+        (self.meta, self.next) = (meta, next);
+        self.idle.deleted += deleted;
+        events.into_iter().for_each(|event| self.teller.tell(event));
+        Ok(result)
+    }
+
+    fn roll_back(&mut self) {
+        if self.connection.is_autocommit() {
+            return;
+        }
+        if let Err(error) = self.connection.execute_batch("ROLLBACK") {
+            tracing::warn!(%error, "cannot roll back");
+        }
+    }
+
+    /// Writing does not work: refuse at once from here on, and try again later.
+    fn fail(&mut self, error: &rusqlite::Error) {
+        if self.idle.trouble.is_none() {
+            self.teller.tell(DiskEvent::CannotWrite {
+                trouble: Trouble::of(error),
+                text: error.to_string(),
+            });
+        }
+        // The first attempt follows at once.
+        self.idle.trouble = Some(Instant::now());
+    }
+
+    /// Sees whether writing works again. A transaction that commits also settles what was uncertain before: its frames
+    /// stand where those of the uncertain one stood, or after them.
+    fn probe(&mut self) {
+        match self.try_to_write() {
+            Ok(()) => {
+                self.idle.trouble = None;
+                self.idle.deletions = true;
+                self.unsettled.lock().clear();
+                self.teller.tell(DiskEvent::Recovered);
+            }
+            Err(text) => {
+                tracing::debug!(text, "still cannot write");
+                self.idle.trouble = Some(Instant::now() + self.config.retry);
+            }
+        }
+    }
+
+    fn try_to_write(&mut self) -> Result<(), String> {
+        // What is written ahead may be what fills the disk: moved into the main file, it gives its room back.
+        if let Err(error) = self.checkpoint("TRUNCATE") {
+            tracing::debug!(%error, "cannot make room");
+        }
+        // Some room, not just enough for the next word.
+        let path = self.folder.probe();
+        let room = || {
+            let mut file = fs::File::create(&path)?;
+            file.write_all(&[0; 256 << 10])?;
+            file.sync_all()
+        };
+        let room = room();
+        // It is in nobody's way, and was made for this alone.
+        let _ = fs::remove_file(&path);
+        room.map_err(|error| error.to_string())?;
+        if !self.witness.knows(&self.folder.log()) {
+            return Err("the log's file is gone or another".to_owned());
+        }
+        if !self.connection.is_autocommit() {
+            // A transaction that could not be rolled back.
+            self.connection =
+                schema::reopen_to_write(&self.folder.log()).map_err(|error| error.to_string())?;
+            self.hook();
+        }
+        // What was uncertain may have been written after all.
+        let found = Meta::load(&self.connection)
+            .and_then(|meta| Ok((meta, schema::next_record(&self.connection)?)));
+        (self.meta, self.next) = found.map_err(|error| error.to_string())?;
+        match self.transact(|_| Ok(())) {
+            Ok(()) => Ok(()),
+            Err(Failed::NotWritten(error) | Failed::Uncertain(error)) => Err(error.to_string()),
+        }
+    }
+
+    /// Empties the write-ahead file, where redacted bytes may still stand.
+    fn scrub(&mut self) {
+        if self.idle.scrubs.is_empty() {
+            return;
+        }
+        match self.checkpoint("TRUNCATE") {
+            Ok(true) => {
+                PAGES.set(0);
+                for answer in self.idle.scrubs.drain(..) {
+                    let _ = answer.send(Ok(()));
+                }
+            }
+            // A reader is in the way, or the disk.
+            Ok(false) => self.idle.checkpoint = Instant::now() + Duration::from_millis(20),
+            Err(error) => {
+                self.teller.tell(DiskEvent::CheckpointFailed {
+                    text: error.to_string(),
+                });
+                self.idle.checkpoint = Instant::now() + self.config.retry;
+                for answer in self.idle.scrubs.drain(..) {
+                    let _ = answer.send(Err(RedactError::Unavailable));
+                }
+            }
+        }
+    }
+
+    /// Moves what is written ahead into the main file. Whether that came to its end.
+    fn checkpoint(&self, mode: &str) -> rusqlite::Result<bool> {
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        self.connection
+            .query_row(&sql, [], |row| row.get::<_, i64>(0))
+            .map(|busy| busy == 0)
+    }
+
+    fn hook(&self) {
+        self.connection.wal_hook(Some(|_, pages| {
+            PAGES.set(u64::try_from(pages).unwrap_or(0));
+            Ok(())
+        }));
+    }
+}
+
+impl Command {
+    fn perform(&self, store: &mut Store<'_>, wall: u64) -> rusqlite::Result<Outcome> {
+        Ok(match self {
+            Self::Append {
+                partition,
+                expected,
+                entries,
+                ..
+            } => Outcome::Appended(store.append(*partition, *expected, entries, wall)?),
+            Self::Snapshot {
+                partition,
+                at,
+                state,
+                ..
+            } => {
+                store.snapshot(*partition, *at, state)?;
+                Outcome::Done
+            }
+            Self::Redact {
+                partition,
+                seq,
+                replacement,
+                ..
+            } => Outcome::Redacted(store.redact(*partition, *seq, replacement)?),
+            Self::Mend { partition, .. } => {
+                let epoch = store.random.next_u64() >> 11;
+                store.mend(*partition, epoch)?;
+                Outcome::Done
+            }
+            Self::Secret { sum, .. } => {
+                store.meta.secret = Some(*sum);
+                Outcome::Done
+            }
+        })
+    }
+
+    /// Tells who asked. Whoever no longer listens need not know. A redaction that worked is answered later.
+    fn answer(self, outcome: Outcome) -> Option<oneshot::Sender<Result<(), RedactError>>> {
+        match (self, outcome) {
+            (Self::Append { answer, .. }, Outcome::Appended(end)) => drop(answer.send(end)),
+            (Self::Redact { answer, .. }, Outcome::Redacted(Ok(()))) => return Some(answer),
+            (Self::Redact { answer, .. }, Outcome::Redacted(refused)) => drop(answer.send(refused)),
+            (Self::Snapshot { answer, .. } | Self::Mend { answer, .. }, _) => drop(answer.send(())),
+            (Self::Secret { answer, .. }, _) => drop(answer.send(true)),
+            (Self::Append { .. } | Self::Redact { .. }, _) => {
+                unreachable!("each command has its own outcome")
+            }
+        }
+        None
+    }
+
+    /// Certainly not written.
+    fn refuse(self) {
+        self.give_up(Appended::Refused(AppendRefused::Unavailable));
+    }
+
+    /// Perhaps written.
+    fn doubt(self) {
+        self.give_up(Appended::Unknown);
+    }
+
+    fn give_up(self, end: Appended) {
+        match self {
+            Self::Append { answer, .. } => drop(answer.send(end)),
+            Self::Redact { answer, .. } => drop(answer.send(Err(RedactError::Unavailable))),
+            Self::Snapshot { answer, .. } | Self::Mend { answer, .. } => drop(answer.send(())),
+            Self::Secret { answer, .. } => drop(answer.send(false)),
+        }
+    }
+
+    fn partition(&self) -> Option<Partition> {
+        match self {
+            Self::Append { partition, .. }
+            | Self::Snapshot { partition, .. }
+            | Self::Redact { partition, .. }
+            | Self::Mend { partition, .. } => Some(*partition),
+            Self::Secret { .. } => None,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Append { entries, .. } => entries.iter().map(Bytes::len).sum(),
+            Self::Snapshot { state, .. } => state.len(),
+            Self::Redact { replacement, .. } => replacement.len(),
+            Self::Mend { .. } | Self::Secret { .. } => 0,
+        }
+    }
+}
+
+/// Whether an error is about the rows at hand, not about writing as such.
+fn is_local(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error_code() {
+        None => true,
+        Some(code) => matches!(
+            code,
+            ErrorCode::ConstraintViolation
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::TypeMismatch
+                | ErrorCode::TooBig
+                | ErrorCode::ParameterOutOfRange
+        ),
+    }
+}
+
+/// Milliseconds since 1970.
+fn wall() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |now| now.as_millis() as u64)
+}

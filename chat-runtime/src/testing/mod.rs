@@ -1,0 +1,11 @@
+//! For the tests of those who write a log, and of those who use one: what every log must do, and a log that fails on demand.
+//!
+//! Only with the feature `testing`.
+
+mod conformance;
+mod faulty;
+
+pub use self::{
+    conformance::{conformance, entries, everything, place},
+    faulty::{AppendFault, FaultyLog, Odds},
+};
