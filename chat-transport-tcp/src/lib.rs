@@ -1,1 +1,180 @@
-//! chat-transport-tcp
+//! Chat over TCP.
+#![forbid(unsafe_code)]
+
+use std::{
+    io::{self, IoSlice},
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use async_trait::async_trait;
+use chat_runtime::{
+    Connection, Connector, Interest, Transport,
+    chat_core::{
+        hub::Framing,
+        wire::{CloseReason, Form},
+    },
+};
+use tokio::{
+    io::AsyncWrite,
+    net::{TcpListener, TcpStream, lookup_host},
+    time::{Duration, timeout},
+};
+
+/// The port that is meant when none is named.
+pub const DEFAULT_PORT: u16 = 7037;
+
+/// Connections that the system holds until they are accepted.
+const BACKLOG: i32 = 1_024;
+
+/// How long one address of a host may take to answer, when there are others.
+const PER_ADDRESS: Duration = Duration::from_secs(3);
+
+/// How long connecting may take in all.
+const IN_ALL: Duration = Duration::from_secs(10);
+
+/// Silence after which the system asks whether the other end is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// A TCP listener.
+#[derive(Debug)]
+pub struct TcpTransport {
+    listener: TcpListener,
+}
+
+impl TcpTransport {
+    /// Listens at this address. `[::]` takes in IPv4 as well. Port 0 is any free port, see [`local_addr`](Self::local_addr).
+    /// Several listeners are several of these.
+    ///
+    /// # Errors
+    /// The system's: the address is in use, not this machine's, or not allowed.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        use socket2::{Domain, Protocol, Socket, Type};
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(!address.ip().is_unspecified())?;
+        }
+        // On Windows the option means that others may steal the port.
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { listener: TcpListener::from_std(socket.into())? })
+    }
+
+    /// Where it listens, with the real port.
+    ///
+    /// # Errors
+    /// The system's; not expected.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+#[async_trait]
+impl Transport for TcpTransport {
+    async fn accept(&mut self) -> io::Result<Box<dyn Connection>> {
+        let (stream, address) = self.listener.accept().await?;
+        Ok(Box::new(TcpConnection::new(stream, address)))
+    }
+}
+
+/// Connects to a host and port, trying all the host's addresses.
+#[derive(Clone, Debug)]
+pub struct TcpConnector {
+    host: String,
+    port: u16,
+}
+
+impl TcpConnector {
+    /// `host` is a name or an address; an IPv6 address may stand in brackets.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        let host = host.into();
+        let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).map(str::to_owned).unwrap_or(host);
+        Self { host, port }
+    }
+
+    /// One address after the other; the last error counts.
+    async fn try_all(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let addresses: Vec<SocketAddr> = lookup_host((self.host.as_str(), self.port)).await?.collect();
+        let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{} has no address", self.host));
+        for (index, address) in addresses.iter().enumerate() {
+            let is_last = index + 1 == addresses.len();
+            let limit = if is_last { IN_ALL } else { PER_ADDRESS };
+            match timeout(limit, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok((stream, *address)),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = timed_out(),
+            }
+        }
+        Err(last)
+    }
+}
+
+#[async_trait]
+impl Connector for TcpConnector {
+    async fn connect(&self) -> io::Result<Box<dyn Connection>> {
+        let (stream, address) = timeout(IN_ALL, self.try_all()).await.unwrap_or_else(|_| Err(timed_out()))?;
+        Ok(Box::new(TcpConnection::new(stream, address)))
+    }
+}
+
+fn timed_out() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no answer in time")
+}
+
+/// A TCP connection: a stream of frames in the postcard form.
+#[derive(Debug)]
+pub struct TcpConnection {
+    stream: TcpStream,
+    address: IpAddr,
+}
+
+impl TcpConnection {
+    /// Takes over a stream: small writes go out at once, and silence is probed.
+    pub fn new(stream: TcpStream, address: SocketAddr) -> Self {
+        // Neither is needed for the connection to work, and a broken one says so soon enough.
+        let _ = stream.set_nodelay(true);
+        let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
+        let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+        Self { stream, address: address.ip().to_canonical() }
+    }
+}
+
+impl Connection for TcpConnection {
+    fn poll_ready(&mut self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
+        match interest {
+            Interest::Read => self.stream.poll_read_ready(cx),
+            Interest::Write => self.stream.poll_write_ready(cx),
+        }
+    }
+
+    fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        Ok(match self.stream.try_read(buffer)? {
+            0 => None,
+            read => Some(read),
+        })
+    }
+
+    fn try_write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.stream.try_write_vectored(pieces)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>, _reason: Option<CloseReason>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn framing(&self) -> Framing {
+        Framing::Stream
+    }
+
+    fn form(&self) -> Form {
+        Form::Postcard
+    }
+
+    fn address(&self) -> Option<IpAddr> {
+        Some(self.address)
+    }
+}

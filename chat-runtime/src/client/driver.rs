@@ -1,0 +1,330 @@
+//! The client's driver: one task that runs the client machine, its connection and its work.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use chat_core::{
+    client::{Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command, Ended, Ticket, WorkDone},
+    hub::Framing,
+    wire::SERVER_FRAME_BYTES,
+};
+use futures_util::future::BoxFuture;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::{Duration, Instant, Sleep, sleep_until},
+};
+
+use super::{Reply, events::EventQueue};
+use crate::{
+    Connection, Connector,
+    clock::Clock,
+    link::{End, Link, Read},
+    outbox::Spare,
+};
+
+/// Rounds of one poll before other tasks have their turn.
+const ROUNDS: usize = 32;
+
+/// Bytes read from a stream at a time.
+const READ_BYTES: usize = 16_384;
+
+/// Unread events above which nothing more is read from the connection; the second while commands are unfinished.
+const EVENTS: usize = 1_024;
+const EVENTS_AT_MOST: usize = 65_536;
+
+/// Time for the server to end a connection that the client has ended.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// What the application asks for.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Do this, and say how it ended.
+    Command(Command, Reply),
+    /// Say `hello` again under another name.
+    RetryAs { nick: String, label: String },
+    /// Say `bye` and end.
+    Close,
+}
+
+pub(super) struct Driver {
+    machine: Client,
+    out: ClientOutputs,
+    clock: Clock,
+    timer: Pin<Box<Sleep>>,
+    connector: Arc<dyn Connector>,
+    phase: Phase,
+    buffer: Vec<u8>,
+    spare: Spare,
+    work: JoinSet<WorkDone>,
+    replies: BTreeMap<Ticket, Reply>,
+    orders: mpsc::UnboundedReceiver<Order>,
+    events: EventQueue,
+    told: watch::Sender<Option<Ended>>,
+    started: bool,
+    /// The application has asked for the end, or has forgotten the client.
+    closing: bool,
+    ended: bool,
+    warned: bool,
+}
+
+/// What there is of a connection.
+enum Phase {
+    None,
+    Connecting(BoxFuture<'static, io::Result<Box<dyn Connection>>>),
+    Connected(Link),
+}
+
+impl Driver {
+    pub(super) fn new(
+        connector: Arc<dyn Connector>,
+        config: ClientConfig,
+        orders: mpsc::UnboundedReceiver<Order>,
+        events: EventQueue,
+        told: watch::Sender<Option<Ended>>,
+    ) -> Self {
+        Self {
+            machine: Client::new(config),
+            out: ClientOutputs::new(),
+            clock: Clock::start(),
+            timer: Box::pin(sleep_until(Instant::now())),
+            connector,
+            phase: Phase::None,
+            buffer: Vec::new(),
+            spare: Spare::default(),
+            work: JoinSet::new(),
+            replies: BTreeMap::new(),
+            orders,
+            events,
+            told,
+            started: false,
+            closing: false,
+            ended: false,
+            warned: false,
+        }
+    }
+
+    /// One round of everything. Says whether anything happened.
+    fn round(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.started {
+            self.started = true;
+            self.machine.start(self.clock.now(), &mut self.out);
+            self.settle();
+        }
+        // Not shortened: each of them has to be asked, so that each of them wakes.
+        let happened = [self.take_orders(cx), self.take_work(cx), self.run_timer(cx), self.connect(cx), self.exchange(cx)];
+        happened.contains(&true)
+    }
+
+    fn take_orders(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.ended {
+            return false;
+        }
+        match self.orders.poll_recv(cx) {
+            Poll::Ready(Some(Order::Command(command, reply))) => {
+                let ticket = self.machine.command(self.clock.now(), command, &mut self.out);
+                self.replies.insert(ticket, reply);
+            }
+            Poll::Ready(Some(Order::RetryAs { nick, label })) => {
+                self.machine.rename(self.clock.now(), nick, label, &mut self.out);
+            }
+            Poll::Ready(Some(Order::Close) | None) if !self.closing => {
+                self.closing = true;
+                self.machine.close(self.clock.now(), &mut self.out);
+            }
+            Poll::Ready(Some(Order::Close)) => {}
+            Poll::Ready(None) | Poll::Pending => return false,
+        }
+        self.settle();
+        true
+    }
+
+    fn take_work(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.work.poll_join_next(cx) {
+            Poll::Ready(Some(Ok(done))) => self.hand_in(ClientInput::Done(done)),
+            Poll::Ready(Some(Err(error))) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is ending, and so is this task.
+                Err(_) => return false,
+            },
+            Poll::Ready(None) | Poll::Pending => return false,
+        }
+        true
+    }
+
+    fn run_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let machine = if self.ended { None } else { self.machine.poll_timeout() };
+        let end = match &self.phase {
+            Phase::Connected(link) => link.end.as_ref().map(|end| end.deadline),
+            _ => None,
+        };
+        let Some(next) = machine.map(|at| self.clock.instant(at)).into_iter().chain(end).min() else { return false };
+        if self.timer.deadline() != next {
+            self.timer.as_mut().reset(next);
+        }
+        if self.timer.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        if end.is_some_and(|deadline| deadline <= Instant::now()) {
+            self.disconnected();
+        }
+        let now = self.clock.now();
+        if machine.is_some_and(|at| at <= now.monotonic) {
+            self.machine.handle_timeout(now, &mut self.out);
+            self.settle();
+        }
+        true
+    }
+
+    fn connect(&mut self, cx: &mut Context<'_>) -> bool {
+        let Phase::Connecting(connecting) = &mut self.phase else { return false };
+        match connecting.as_mut().poll(cx) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(connection)) => {
+                let (framing, form) = (connection.framing(), connection.form());
+                let longest = match framing {
+                    Framing::Stream => READ_BYTES,
+                    Framing::Message => SERVER_FRAME_BYTES as usize + 1,
+                };
+                self.buffer.resize(longest, 0);
+                // This task's waker is the same all its life: it is never polled by anything but the runtime.
+                self.phase = Phase::Connected(Link::new(connection, cx.waker().clone()));
+                self.hand_in(ClientInput::Connected { framing, form });
+            }
+            Poll::Ready(Err(error)) => {
+                tracing::debug!(%error, "cannot connect");
+                self.disconnected();
+            }
+        }
+        true
+    }
+
+    /// Reads once, if the application keeps up, and writes.
+    fn exchange(&mut self, cx: &mut Context<'_>) -> bool {
+        let may_read = self.may_read(cx);
+        let Phase::Connected(link) = &mut self.phase else { return false };
+        link.woke();
+        let over = match link.write(&mut self.spare) {
+            Ok(()) if !may_read && link.end.is_none() => return false,
+            Ok(()) => match link.read(&mut self.buffer) {
+                Ok(Read::Nothing) => return false,
+                Ok(Read::Some(bytes)) => {
+                    if link.end.is_none() {
+                        let buffer = std::mem::take(&mut self.buffer);
+                        self.hand_in(ClientInput::Received(&buffer[..bytes]));
+                        self.buffer = buffer;
+                    }
+                    None
+                }
+                Ok(Read::End) => Some(None),
+                Err(error) => Some(Some(error)),
+            },
+            Err(error) => Some(Some(error)),
+        };
+        if let Some(error) = over {
+            tracing::debug!(?error, "the connection is over");
+            self.disconnected();
+        }
+        true
+    }
+
+    fn may_read(&mut self, cx: &mut Context<'_>) -> bool {
+        let awaited = self.closing || !self.replies.is_empty();
+        let bound = if awaited { EVENTS_AT_MOST } else { EVENTS };
+        let may = self.events.poll_room(cx, bound).is_ready();
+        if !may && awaited && !self.warned {
+            self.warned = true;
+            tracing::warn!("commands wait for {EVENTS_AT_MOST} events to be read");
+        }
+        may
+    }
+
+    fn disconnected(&mut self) {
+        self.phase = Phase::None;
+        self.hand_in(ClientInput::Disconnected);
+    }
+
+    fn hand_in(&mut self, input: ClientInput<'_>) {
+        if !self.ended {
+            self.machine.handle_input(self.clock.now(), input, &mut self.out);
+            self.settle();
+        }
+    }
+
+    /// Does what the machine says.
+    fn settle(&mut self) {
+        while let Some(output) = self.out.pop() {
+            match output {
+                ClientOutput::Connect => {
+                    let connector = Arc::clone(&self.connector);
+                    self.phase = Phase::Connecting(Box::pin(async move { connector.connect().await }));
+                }
+                ClientOutput::Send(frame) => {
+                    if let Phase::Connected(link) = &mut self.phase
+                        && link.end.is_none()
+                    {
+                        link.push(frame.prefixed(), || frame.body(), &mut self.spare);
+                    }
+                }
+                ClientOutput::Disconnect => match &mut self.phase {
+                    Phase::Connected(link) => {
+                        link.end.get_or_insert_with(|| End::new(None, Instant::now() + CLOSING));
+                    }
+                    Phase::Connecting(_) => {
+                        self.phase = Phase::None;
+                        self.machine.handle_input(self.clock.now(), ClientInput::Disconnected, &mut self.out);
+                    }
+                    Phase::None => {}
+                },
+                ClientOutput::Work(work) => {
+                    self.work.spawn_blocking(move || work.run());
+                }
+                ClientOutput::Event(ClientEvent::Finished { ticket, outcome }) => {
+                    if let Some(reply) = self.replies.remove(&ticket) {
+                        reply.end(outcome);
+                    }
+                }
+                ClientOutput::Event(event) => {
+                    if let ClientEvent::Ended(why) = &event {
+                        self.ended = true;
+                        self.told.send_replace(Some(why.clone()));
+                    }
+                    self.events.push(event);
+                }
+            }
+        }
+        if self.ended {
+            self.replies.clear();
+            // What is written is written before the task ends, but nothing new begins.
+            match &mut self.phase {
+                Phase::Connected(link) => {
+                    link.end.get_or_insert_with(|| End::new(None, Instant::now() + CLOSING));
+                }
+                phase => *phase = Phase::None,
+            }
+        }
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let driver = self.get_mut();
+        for _ in 0..ROUNDS {
+            let happened = driver.round(cx);
+            if driver.ended && matches!(driver.phase, Phase::None) {
+                return Poll::Ready(());
+            }
+            if !happened {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

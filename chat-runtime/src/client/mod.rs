@@ -1,0 +1,239 @@
+//! A client, for those who embed it: a handle to command it with, and its events.
+
+mod driver;
+mod events;
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use chat_core::{
+    client::{ClientConfig, Command, CommandError, Create, Ended, Outcome, RoomKey},
+    id::RoomId,
+    password::Password,
+    wire::{
+        client::{HistoryFrom, Peer, RoomRef},
+        server::{Committed, MemberInfo, Named, RoomInfo, RoomView},
+    },
+};
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use self::events::Events;
+use self::driver::Order;
+use crate::Connector;
+
+/// Commands of one client that may be unfinished at a time.
+const COMMANDS: usize = 16_384;
+
+/// A handle to a client, which runs as a task of its own and stays connected: it comes back after every loss, says again what
+/// is in doubt, and loses and doubles nothing.
+///
+/// Handles are cheap to clone. Commands are queued in the order of the calls, not of the `await`s; a command whose future is dropped
+/// is done all the same. When the last handle is dropped the client takes its leave, as with [`close`](Self::close).
+///
+/// # Events have to be read
+/// While more than 1,024 [`Events`] wait to be read, the client stops reading from its connection, so that nothing
+/// grows without bound: the server keeps what is missed. A command's end does not wait for that: as long as commands are
+/// unfinished, the client goes on reading until 65,536 events wait. An application that never reads events and
+/// lets them come to that waits in vain; one that does not want events drops [`Events`], and they are thrown away.
+#[derive(Clone, Debug)]
+pub struct Client {
+    orders: mpsc::UnboundedSender<Order>,
+    unfinished: Arc<AtomicUsize>,
+    ended: watch::Receiver<Option<Ended>>,
+}
+
+impl Client {
+    /// Starts a client on the current tokio runtime. It connects by itself; [`Events`] tell how that goes.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, as `tokio::spawn` does.
+    pub fn connect(connector: impl Connector, config: ClientConfig) -> (Self, Events) {
+        let (orders, received) = mpsc::unbounded_channel();
+        let (told, ended) = watch::channel(None);
+        let (events, queue) = events::pair();
+        tokio::spawn(driver::Driver::new(Arc::new(connector), config, received, queue, told));
+        (Self { orders, unfinished: Arc::default(), ended }, events)
+    }
+
+    /// Queues a command, at once; the future is its end.
+    ///
+    /// # Errors
+    /// See [`CommandError`]. More than 16,384 unfinished commands are [`CommandError::OutsideLimits`].
+    pub fn command(&self, command: Command) -> Pending {
+        let (done, end) = oneshot::channel();
+        if self.unfinished.fetch_add(1, Ordering::Relaxed) >= COMMANDS {
+            self.unfinished.fetch_sub(1, Ordering::Relaxed);
+            let _ = done.send(Err(CommandError::OutsideLimits(format!("more than {COMMANDS} commands are unfinished"))));
+        } else {
+            let reply = Reply { done: Some(done), unfinished: Arc::clone(&self.unfinished) };
+            let _ = self.orders.send(Order::Command(command, reply));
+        }
+        Pending(end)
+    }
+
+    /// Another name after [`ClientEvent::HelloRefused`](chat_core::client::ClientEvent::HelloRefused). How that goes is told by events.
+    pub fn retry_as(&self, nick: impl Into<String>, label: impl Into<String>) {
+        let _ = self.orders.send(Order::RetryAs { nick: nick.into(), label: label.into() });
+    }
+
+    /// Takes its leave: says `bye`, waits for the server's word, ends. The future is the end, and why it came (it may have come
+    /// earlier). Commands that are unfinished by then end as [`CommandError::Ended`]; await those that matter first.
+    pub fn close(&self) -> impl Future<Output = Ended> + Send + 'static + use<> {
+        let _ = self.orders.send(Order::Close);
+        self.ended()
+    }
+
+    /// Waits until the client has ended, and says why.
+    pub fn ended(&self) -> impl Future<Output = Ended> + Send + 'static + use<> {
+        let mut ended = self.ended.clone();
+        async move {
+            match ended.wait_for(Option::is_some).await {
+                Ok(end) => end.clone().unwrap_or(Ended::Asked),
+                Err(_) => Ended::Asked,
+            }
+        }
+    }
+}
+
+/// Commands, one method for each of the common ones.
+#[allow(clippy::missing_errors_doc, reason = "`command` says them")]
+impl Client {
+    /// All groups.
+    pub async fn list(&self) -> Result<Vec<RoomInfo>, CommandError> {
+        match self.command(Command::List).await? {
+            Outcome::Rooms(rooms) => Ok(rooms),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Takes another nick and label.
+    pub async fn rename(&self, nick: impl Into<String>, label: impl Into<String>) -> Result<Named, CommandError> {
+        match self.command(Command::Nick { nick: nick.into(), label: label.into() }).await? {
+            Outcome::Named(named) => Ok(named),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Makes a group and enters it.
+    pub async fn create(&self, create: Create) -> Result<RoomView, CommandError> {
+        self.room(Command::Create(create)).await
+    }
+
+    /// Enters a room that has no password and needs no key.
+    pub async fn join(&self, room: RoomRef) -> Result<RoomView, CommandError> {
+        self.join_with(room, None, None).await
+    }
+
+    /// Enters a room with its password, or with a key that came out of band.
+    pub async fn join_with(&self, room: RoomRef, password: Option<Password>, key: Option<RoomKey>) -> Result<RoomView, CommandError> {
+        self.room(Command::Join { room, password, key }).await
+    }
+
+    /// Leaves a room.
+    pub async fn leave(&self, room: RoomId) -> Result<Committed, CommandError> {
+        self.change(Command::Leave { room }).await
+    }
+
+    /// Opens the private conversation with somebody, or finds it.
+    pub async fn direct(&self, to: Peer) -> Result<RoomView, CommandError> {
+        self.room(Command::Direct { to }).await
+    }
+
+    /// Says something.
+    pub async fn send(&self, room: RoomId, text: impl Into<String>) -> Result<Committed, CommandError> {
+        self.change(Command::Send { room, action: false, text: text.into() }).await
+    }
+
+    /// Says what one does: `/me`.
+    pub async fn act(&self, room: RoomId, text: impl Into<String>) -> Result<Committed, CommandError> {
+        self.change(Command::Send { room, action: true, text: text.into() }).await
+    }
+
+    /// All members of a room.
+    pub async fn members(&self, room: RoomId) -> Result<Vec<MemberInfo>, CommandError> {
+        match self.command(Command::Members { room }).await? {
+            Outcome::Members(members) => Ok(members),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// One page of history, opened.
+    pub async fn history(&self, room: RoomId, from: HistoryFrom, limit: u16) -> Result<History, CommandError> {
+        match self.command(Command::History { room, from, limit }).await? {
+            Outcome::History { page, texts } => Ok(History { page, texts }),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Sets a room's topic.
+    pub async fn topic(&self, room: RoomId, topic: impl Into<String>) -> Result<Committed, CommandError> {
+        self.change(Command::Topic { room, topic: topic.into() }).await
+    }
+
+    async fn room(&self, command: Command) -> Result<RoomView, CommandError> {
+        match self.command(command).await? {
+            Outcome::Room(view) => Ok(view),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn change(&self, command: Command) -> Result<Committed, CommandError> {
+        match self.command(command).await? {
+            Outcome::Committed(committed) => Ok(committed),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// The core answers each command with its own kind of outcome, so this is a fault of this library.
+fn unexpected(outcome: &Outcome) -> CommandError {
+    tracing::error!(?outcome, "an outcome that is not the command's");
+    CommandError::Unknown
+}
+
+/// A page of history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct History {
+    /// The records, and how far they reach.
+    pub page: chat_core::wire::server::HistoryPage,
+    /// What was said in each of them, opened; none where nothing was said.
+    pub texts: Vec<Option<chat_core::client::Text>>,
+}
+
+/// A command that is under way. Dropping it changes nothing about that.
+#[derive(Debug)]
+pub struct Pending(oneshot::Receiver<Result<Outcome, CommandError>>);
+
+impl Future for Pending {
+    type Output = Result<Outcome, CommandError>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(|end| end.unwrap_or(Err(CommandError::Ended)))
+    }
+}
+
+/// The driver's end of a [`Pending`].
+#[derive(Debug)]
+struct Reply {
+    done: Option<oneshot::Sender<Result<Outcome, CommandError>>>,
+    unfinished: Arc<AtomicUsize>,
+}
+
+impl Reply {
+    fn end(mut self, result: Result<Outcome, CommandError>) {
+        if let Some(done) = self.done.take() {
+            let _ = done.send(result);
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        self.unfinished.fetch_sub(1, Ordering::Relaxed);
+    }
+}

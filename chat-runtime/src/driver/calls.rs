@@ -1,0 +1,131 @@
+//! Calls of the log: what is asked, and what comes back.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use chat_core::{
+    hub::{Input, ReadToken},
+    id::{Partition, Place},
+    log::{Appended, LogUnavailable, Page, Query},
+};
+use futures_util::{
+    future::BoxFuture,
+    stream::{FuturesUnordered, StreamExt},
+};
+
+use crate::Log;
+
+/// Calls that run. They are futures polled by the driver's own task; one that is ready at once never waits.
+pub(super) struct Calls {
+    log: Arc<dyn Log>,
+    running: FuturesUnordered<BoxFuture<'static, Done>>,
+    /// Bytes of the appends that run.
+    bytes: usize,
+}
+
+/// A question to the log.
+#[derive(Debug)]
+pub(super) enum Call {
+    Append { partition: Partition, expected: Place, entries: Vec<Bytes> },
+    Read { token: ReadToken, partition: Partition, query: Query },
+    Snapshot { partition: Partition, at: Place, state: Bytes },
+}
+
+/// The answer.
+#[derive(Debug)]
+pub(super) enum Done {
+    Append { partition: Partition, bytes: usize, end: Appended },
+    Read { token: ReadToken, partition: Partition, page: Result<Page, LogUnavailable> },
+    Snapshot { bytes: usize },
+}
+
+impl Calls {
+    /// Calls and bytes of appends that may be under way before the driver stops reading from connections.
+    const MOST: usize = 1_024;
+    const MOST_BYTES: usize = 16 * 1_024 * 1_024;
+
+    pub(super) fn new(log: Arc<dyn Log>) -> Self {
+        Self { log, running: FuturesUnordered::new(), bytes: 0 }
+    }
+
+    /// Begins a call. If it is over at once, here is the answer; if not, [`poll`](Self::poll) is to be called before the task sleeps.
+    pub(super) fn begin(&mut self, call: Call) -> Option<Done> {
+        let bytes = call.bytes();
+        self.bytes += bytes;
+        let mut running: BoxFuture<'static, Done> = Box::pin(run(Arc::clone(&self.log), call, bytes));
+        match running.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(done) => Some(self.end(done)),
+            Poll::Pending => {
+                self.running.push(running);
+                None
+            }
+        }
+    }
+
+    /// The next answer. Pending also when nothing runs.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Done> {
+        match self.running.poll_next_unpin(cx) {
+            Poll::Ready(Some(done)) => Poll::Ready(self.end(done)),
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    pub(super) fn forget(&self, partition: Partition) {
+        self.log.forget(partition);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// Whether the log is behind.
+    pub(super) fn are_many(&self) -> bool {
+        self.running.len() >= Self::MOST || self.bytes >= Self::MOST_BYTES
+    }
+
+    fn end(&mut self, done: Done) -> Done {
+        if let Done::Append { bytes, .. } | Done::Snapshot { bytes } = &done {
+            self.bytes -= bytes;
+        }
+        done
+    }
+}
+
+impl Call {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Append { entries, .. } => entries.iter().map(Bytes::len).sum(),
+            Self::Read { .. } => 0,
+            Self::Snapshot { state, .. } => state.len(),
+        }
+    }
+}
+
+impl Done {
+    /// What the hub is told.
+    pub(super) fn input(self) -> Option<Input<'static>> {
+        match self {
+            Self::Append { partition, end: Appended::Committed(head), .. } => Some(Input::Committed { partition, head }),
+            Self::Append { partition, end: Appended::Refused(why), .. } => Some(Input::Refused { partition, why }),
+            Self::Append { partition, end: Appended::Unknown, .. } => Some(Input::Unknown { partition }),
+            Self::Read { token, partition, page } => Some(Input::Page { partition, token: Some(token), page }),
+            Self::Snapshot { .. } => None,
+        }
+    }
+}
+
+async fn run(log: Arc<dyn Log>, call: Call, bytes: usize) -> Done {
+    match call {
+        Call::Append { partition, expected, entries } => {
+            Done::Append { partition, bytes, end: log.append(partition, expected, entries).await }
+        }
+        Call::Read { token, partition, query } => Done::Read { token, partition, page: log.read(partition, query).await },
+        Call::Snapshot { partition, at, state } => {
+            log.snapshot(partition, at, state).await;
+            Done::Snapshot { bytes }
+        }
+    }
+}

@@ -1,0 +1,521 @@
+//! The server's driver: one task that runs the hub and all of its connections.
+//!
+//! A turn takes what is ready, a bounded part of it; hands it to the hub; does what the hub says; writes once to each connection
+//! touched; and sets the timer. See [`turn`](Driver::turn).
+
+mod calls;
+mod ready;
+mod seats;
+
+use std::{
+    collections::VecDeque,
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use chat_core::{
+    hub::{Event, Hub, Input, Output, Outputs, Recipients, RoomPlace},
+    id::ConnId,
+    limits::Limits,
+    time::Now,
+    wire::{CloseReason, Frame, PREFIX},
+};
+use tokio::{
+    sync::{broadcast, mpsc},
+    task::AbortHandle,
+    time::{Duration, Instant, Sleep, sleep_until},
+};
+
+use self::{
+    calls::{Call, Calls, Done},
+    ready::{Ready, Signal},
+    seats::Seats,
+};
+use crate::{
+    Connection, Log,
+    clock::Clock,
+    link::{End, Read},
+    outbox::Spare,
+};
+
+/// Orders from outside taken in one turn.
+const ORDERS: usize = 32;
+
+/// Connections looked at in one turn.
+const CONNECTIONS: usize = 256;
+
+/// Bytes and pieces read from one connection in one turn.
+const READ_BYTES: usize = 65_536;
+const READS: usize = 64;
+
+/// Frames put into outboxes in one turn before nothing more is read.
+const FRAMES: usize = 65_536;
+
+/// Answers of the log handled in one turn, and drained outboxes told about.
+const ANSWERS: usize = 1_024;
+
+/// Times the hub's timer is run in one turn.
+const TIMEOUTS: usize = 16;
+
+/// An outbox is given up when it holds so many times its limit: only answers get it there, and only if nobody reads them.
+const SLOW: usize = 4;
+
+/// What the driver is told from outside.
+pub(crate) enum Order {
+    /// Take over a connection.
+    Add(Box<dyn Connection>),
+    /// Close everything and end.
+    Shutdown { restarting: bool },
+}
+
+/// What the driver is made of.
+pub(crate) struct Parts {
+    pub(crate) hub: Hub,
+    /// What the hub said when it was made.
+    pub(crate) out: Outputs,
+    /// The clock that it was made by.
+    pub(crate) clock: Clock,
+    pub(crate) limits: Limits,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) orders: mpsc::Receiver<Order>,
+    pub(crate) events: broadcast::Sender<Event>,
+    /// The tasks that accept, which end when the server closes.
+    pub(crate) accepting: Vec<AbortHandle>,
+}
+
+pub(crate) struct Driver {
+    hub: Hub,
+    out: Outputs,
+    clock: Clock,
+    now: Now,
+    timer: Pin<Box<Sleep>>,
+    outbox_bytes: usize,
+    closing_time: Duration,
+
+    seats: Seats,
+    spare: Spare,
+    /// All connections read into this, one after the other.
+    buffer: Vec<u8>,
+    ready: Arc<Ready>,
+    /// Taken from `ready` and not looked at yet, and memory for it.
+    waiting: VecDeque<Arc<Signal>>,
+    taken: Vec<Arc<Signal>>,
+    /// Not read from because the log is behind.
+    held: Vec<ConnId>,
+    /// To be written to in this turn.
+    touched: Vec<ConnId>,
+    /// Frames put into outboxes in this turn.
+    frames: usize,
+
+    /// What the hub is to be told, in this order of precedence.
+    blocked: VecDeque<(ConnId, Option<RoomPlace>)>,
+    gone: VecDeque<ConnId>,
+    answers: VecDeque<Done>,
+    drained: VecDeque<ConnId>,
+
+    /// Connections that are being closed, by deadline.
+    ending: VecDeque<(Instant, ConnId)>,
+    calls: Calls,
+    orders: mpsc::Receiver<Order>,
+    events: broadcast::Sender<Event>,
+    accepting: Vec<AbortHandle>,
+    closed: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { hub, out, clock, limits, log, orders, events, accepting } = parts;
+        // One byte more than the longest frame, so that a message that is too long is seen to be.
+        let buffer = vec![0; READ_BYTES.max(limits.frame_bytes as usize + PREFIX + 1)];
+        Self {
+            hub,
+            out,
+            clock,
+            now: clock.now(),
+            timer: Box::pin(sleep_until(Instant::now())),
+            outbox_bytes: limits.outbox_bytes as usize,
+            closing_time: limits.closing,
+            seats: Seats::default(),
+            spare: Spare::default(),
+            buffer,
+            ready: Arc::default(),
+            waiting: VecDeque::new(),
+            taken: Vec::new(),
+            held: Vec::new(),
+            touched: Vec::new(),
+            frames: 0,
+            blocked: VecDeque::new(),
+            gone: VecDeque::new(),
+            answers: VecDeque::new(),
+            drained: VecDeque::new(),
+            ending: VecDeque::new(),
+            calls: Calls::new(log),
+            orders,
+            events,
+            accepting,
+            closed: false,
+        }
+    }
+
+    /// One turn. Says whether there is more to do at once.
+    fn turn(&mut self, cx: &mut Context<'_>) -> bool {
+        self.now = self.clock.now();
+        self.frames = 0;
+        self.settle();
+        self.run_timers();
+        self.take_answers(cx);
+        self.take_orders(cx);
+        self.tell_drained();
+        self.look_at_connections();
+        self.write_to_touched();
+        // What was written may have ended connections, and calls that did not end at once are polled before the task sleeps.
+        self.settle();
+        self.take_answers(cx);
+        self.write_to_touched();
+        let due = self.set_timer(cx);
+        due || !self.waiting.is_empty() || !self.answers.is_empty() || !self.drained.is_empty() || !self.gone.is_empty()
+    }
+
+    fn run_timers(&mut self) {
+        for _ in 0..TIMEOUTS {
+            if self.hub.poll_timeout().is_none_or(|at| at > self.now.monotonic) {
+                break;
+            }
+            self.hub.handle_timeout(self.now, &mut self.out);
+            self.settle();
+        }
+        let now = Instant::now();
+        while let Some((deadline, conn)) = self.ending.front().copied()
+            && deadline <= now
+        {
+            self.ending.pop_front();
+            let Some(end) = self.seats.find(conn).and_then(|seat| seat.link.end.as_mut()) else { continue };
+            if end.progress && end.extensions > 0 {
+                (end.progress, end.extensions) = (false, end.extensions - 1);
+                self.ending.push_back((now + self.closing_time, conn));
+            } else {
+                self.lose(conn);
+            }
+        }
+        self.settle();
+    }
+
+    fn take_answers(&mut self, cx: &mut Context<'_>) {
+        while self.answers.len() < ANSWERS {
+            let Poll::Ready(done) = self.calls.poll(cx) else { break };
+            self.answers.push_back(done);
+        }
+        self.settle();
+    }
+
+    fn take_orders(&mut self, cx: &mut Context<'_>) {
+        for _ in 0..ORDERS {
+            match self.orders.poll_recv(cx) {
+                Poll::Ready(Some(Order::Add(connection))) => {
+                    let (address, framing, form) = (connection.address(), connection.framing(), connection.form());
+                    let conn = self.seats.insert(connection, &self.ready);
+                    self.hand_in(Input::Connected { conn, address, framing, form });
+                    if let Some(seat) = self.seats.find(conn) {
+                        seat.link.again();
+                    }
+                }
+                Poll::Ready(Some(Order::Shutdown { restarting })) => {
+                    self.accepting.drain(..).for_each(|task| task.abort());
+                    self.orders.close();
+                    self.hand_in(Input::Shutdown { restarting });
+                }
+                // Every handle is gone, or the shutdown was ordered already.
+                Poll::Ready(None) | Poll::Pending => return,
+            }
+        }
+        cx.waker().wake_by_ref();
+    }
+
+    fn tell_drained(&mut self) {
+        for _ in 0..self.drained.len().min(ANSWERS) {
+            let Some(conn) = self.drained.pop_front() else { break };
+            if self.seats.find(conn).is_some() {
+                self.hand_in(Input::Drained { conn });
+            }
+        }
+    }
+
+    fn look_at_connections(&mut self) {
+        if !self.calls.are_many() {
+            for conn in mem::take(&mut self.held) {
+                if let Some(seat) = self.seats.find(conn) {
+                    seat.held = false;
+                    seat.link.again();
+                }
+            }
+        }
+        self.ready.take(&mut self.waiting, &mut self.taken);
+        for _ in 0..CONNECTIONS {
+            if self.frames >= FRAMES {
+                break;
+            }
+            let Some(signal) = self.waiting.pop_front() else { break };
+            let conn = signal.begin();
+            let Some(seat) = self.seats.find(conn) else { continue };
+            seat.link.woke();
+            if seat.link.wants_to_write() {
+                self.touch(conn);
+            }
+            self.read(conn);
+        }
+    }
+
+    /// Reads a bounded amount from a connection and hands it in.
+    fn read(&mut self, conn: ConnId) {
+        let mut buffer = mem::take(&mut self.buffer);
+        let mut left = READ_BYTES;
+        for round in 0.. {
+            let Some(seat) = self.seats.find(conn) else { break };
+            if self.calls.are_many() && seat.link.end.is_none() {
+                if !mem::replace(&mut seat.held, true) {
+                    self.held.push(conn);
+                }
+                break;
+            }
+            if left == 0 || round == READS {
+                seat.link.again();
+                break;
+            }
+            match seat.link.read(&mut buffer) {
+                Ok(Read::Nothing) => break,
+                Ok(Read::Some(bytes)) => {
+                    left = left.saturating_sub(bytes);
+                    if seat.link.end.is_none() {
+                        self.hand_in(Input::Received { conn, bytes: &buffer[..bytes] });
+                    }
+                }
+                Ok(Read::End) => {
+                    // What is on its way to somebody who only stopped talking can still be written once.
+                    let _ = seat.link.write(&mut self.spare);
+                    self.lose(conn);
+                    self.settle();
+                }
+                Err(error) => {
+                    tracing::debug!(?conn, %error, "a connection broke");
+                    self.lose(conn);
+                    self.settle();
+                }
+            }
+        }
+        self.buffer = buffer;
+    }
+
+    fn write_to_touched(&mut self) {
+        let mut touched = mem::take(&mut self.touched);
+        for conn in touched.drain(..) {
+            let Some(seat) = self.seats.find(conn) else { continue };
+            seat.touched = false;
+            self.write(conn);
+        }
+        debug_assert!(self.touched.is_empty(), "writing touches nobody");
+        self.touched = touched;
+    }
+
+    fn write(&mut self, conn: ConnId) {
+        let Some(seat) = self.seats.find(conn) else { return };
+        if let Err(error) = seat.link.write(&mut self.spare) {
+            tracing::debug!(?conn, %error, "a connection broke");
+            self.lose(conn);
+            return;
+        }
+        if seat.flag.on && seat.flag.owes_drained && seat.flag.untold == 0 && seat.link.outbox.bytes() < self.outbox_bytes / 2 {
+            seat.flag.owes_drained = false;
+            self.drained.push_back(conn);
+        }
+    }
+
+    /// Hands something in and does all that follows from it.
+    fn hand_in(&mut self, input: Input<'_>) {
+        self.hub.handle_input(self.now, input, &mut self.out);
+        self.settle();
+    }
+
+    /// Does what the hub says, and tells it what comes of that, until there is nothing left. Fan-outs that were skipped
+    /// come before anything else, as the hub demands.
+    fn settle(&mut self) {
+        let mut answered = 0;
+        loop {
+            while let Some(output) = self.out.pop() {
+                self.perform(output);
+            }
+            if let Some((conn, place)) = self.blocked.pop_front() {
+                if let Some(seat) = self.seats.find(conn) {
+                    seat.flag.untold -= 1;
+                    if seat.flag.untold == 0 {
+                        // It may be below half by now; it is looked at when it is written to.
+                        self.touch(conn);
+                    }
+                    self.hub.handle_input(self.now, Input::Blocked { conn, place }, &mut self.out);
+                }
+            } else if let Some(conn) = self.gone.pop_front() {
+                self.hub.handle_input(self.now, Input::Disconnected { conn }, &mut self.out);
+            } else if answered < ANSWERS
+                && let Some(done) = self.answers.pop_front()
+            {
+                answered += 1;
+                if let Some(input) = done.input() {
+                    self.hub.handle_input(self.now, input, &mut self.out);
+                }
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Send { to, frame } => self.send(to, &frame),
+            Output::Fanout { to, place, frame } => self.fan_out(&to, place, &frame),
+            Output::Block { conn } => {
+                if let Some(seat) = self.seats.find(conn) {
+                    (seat.flag.on, seat.flag.owes_drained) = (true, true);
+                    self.touch(conn);
+                }
+            }
+            Output::Resume { conn } => {
+                // If there are fan-outs that the hub does not know were skipped, it will have to catch up once more.
+                if let Some(seat) = self.seats.find(conn)
+                    && seat.flag.untold == 0
+                {
+                    (seat.flag.on, seat.flag.owes_drained) = (false, false);
+                }
+            }
+            Output::Close { conn, reason } => {
+                let deadline = Instant::now() + self.closing_time;
+                if let Some(seat) = self.seats.find(conn)
+                    && seat.link.end.is_none()
+                {
+                    seat.link.end = Some(End::new(Some(reason), deadline));
+                    self.ending.push_back((deadline, conn));
+                    // Somebody who is held up is to be read from again, to see the end.
+                    seat.link.again();
+                    self.touch(conn);
+                }
+            }
+            Output::Append { partition, expected, entries } => self.call(Call::Append { partition, expected, entries }),
+            Output::Read { token, partition, query } => self.call(Call::Read { token, partition, query }),
+            Output::Snapshot { partition, at, state } => self.call(Call::Snapshot { partition, at, state }),
+            Output::Forget { partition } => self.calls.forget(partition),
+            Output::Event(event) => self.tell(event),
+        }
+    }
+
+    fn send(&mut self, to: ConnId, frame: &Frame) {
+        let Some(seat) = self.seats.find(to) else { return };
+        if seat.link.end.is_some() {
+            return;
+        }
+        seat.link.push(frame.prefixed(), || frame.body(), &mut self.spare);
+        seat.flag.owes_drained = seat.flag.on;
+        self.frames += 1;
+        let limit = self.outbox_bytes * SLOW;
+        if seat.link.outbox.bytes() > limit {
+            self.write(to);
+        }
+        if self.seats.find(to).is_some_and(|seat| seat.link.outbox.bytes() > limit) {
+            let detail = format!("more than {limit} bytes wait for it");
+            self.tell(Event::Closing { conn: to, reason: CloseReason::Slow, detail });
+            self.lose(to);
+        } else {
+            self.touch(to);
+        }
+    }
+
+    fn fan_out(&mut self, to: &Recipients, place: Option<RoomPlace>, frame: &Frame) {
+        let body: Bytes = frame.body();
+        for conn in to.iter() {
+            let Some(mut seat) = self.seats.find(conn) else { continue };
+            if seat.link.end.is_some() {
+                continue;
+            }
+            if !seat.flag.on && seat.link.outbox.bytes() + frame.prefixed().len() > self.outbox_bytes {
+                // Perhaps only this turn has filled it.
+                self.write(conn);
+                match self.seats.find(conn) {
+                    Some(still) => seat = still,
+                    None => continue,
+                }
+                seat.flag.on = seat.link.outbox.bytes() + frame.prefixed().len() > self.outbox_bytes;
+                if seat.flag.on {
+                    seat.flag.owes_drained = true;
+                    seat.flag.untold = 1;
+                    self.blocked.push_back((conn, place));
+                    continue;
+                }
+            }
+            if seat.flag.on {
+                if seat.flag.untold > 0 {
+                    seat.flag.untold += 1;
+                    self.blocked.push_back((conn, place));
+                }
+                continue;
+            }
+            seat.link.push(frame.prefixed(), || body.clone(), &mut self.spare);
+            self.frames += 1;
+            if !mem::replace(&mut seat.touched, true) {
+                self.touched.push(conn);
+            }
+        }
+    }
+
+    fn call(&mut self, call: Call) {
+        self.answers.extend(self.calls.begin(call));
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.closed |= event == Event::Closed;
+        // Nobody listens, perhaps.
+        let _ = self.events.send(event);
+    }
+
+    /// Will write to the connection before the turn ends.
+    fn touch(&mut self, conn: ConnId) {
+        if let Some(seat) = self.seats.find(conn)
+            && !mem::replace(&mut seat.touched, true)
+        {
+            self.touched.push(conn);
+        }
+    }
+
+    /// Drops a connection; the hub is told as soon as it may be.
+    fn lose(&mut self, conn: ConnId) {
+        if self.seats.remove(conn).is_some() {
+            self.gone.push_back(conn);
+        }
+    }
+
+    /// Sets the timer for what comes first. Says whether that has come already.
+    fn set_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let hub = self.hub.poll_timeout().map(|at| self.clock.instant(at));
+        let ending = self.ending.front().map(|(deadline, _)| *deadline);
+        let Some(next) = hub.into_iter().chain(ending).min() else { return false };
+        if self.timer.deadline() != next {
+            self.timer.as_mut().reset(next);
+        }
+        self.timer.as_mut().poll(cx).is_ready()
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let driver = self.get_mut();
+        driver.ready.register(cx.waker());
+        let more = driver.turn(cx);
+        if driver.closed && driver.calls.is_empty() {
+            return Poll::Ready(());
+        }
+        if more {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}

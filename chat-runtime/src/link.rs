@@ -1,0 +1,168 @@
+//! A connection with its outbox, as the drivers of both sides hold it.
+
+use std::{
+    io::{self, ErrorKind, IoSlice},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use chat_core::{hub::Framing, wire::CloseReason};
+use tokio::time::Instant;
+
+use crate::{
+    Connection, Interest,
+    outbox::{Outbox, Spare},
+};
+
+/// Pieces of one vectored write.
+const PIECES: usize = 128;
+
+/// How often a connection may say `Ready` and then `WouldBlock` before others have their turn.
+const SPURIOUS: usize = 8;
+
+/// A connection with its outbox.
+pub(crate) struct Link {
+    pub(crate) outbox: Outbox,
+    pub(crate) end: Option<End>,
+    framing: Framing,
+    /// It has said that it cannot be written to, and will wake.
+    full: bool,
+    /// It may hold back something of what was written.
+    unflushed: bool,
+    waker: Waker,
+    connection: Box<dyn Connection>,
+}
+
+/// A connection that is being closed.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) reason: Option<CloseReason>,
+    /// When it is cut off, unless it has taken something since the last time.
+    pub(crate) deadline: Instant,
+    /// It has taken something.
+    pub(crate) progress: bool,
+    /// How often it may still be given more time.
+    pub(crate) extensions: u8,
+    /// Everything is written and the transport has said the end.
+    said: bool,
+}
+
+impl End {
+    pub(crate) fn new(reason: Option<CloseReason>, deadline: Instant) -> Self {
+        Self { reason, deadline, progress: false, extensions: 3, said: false }
+    }
+}
+
+/// What reading came to.
+pub(crate) enum Read {
+    /// So many bytes are in the buffer.
+    Some(usize),
+    /// Nothing more for now; the connection will wake.
+    Nothing,
+    /// It is over.
+    End,
+}
+
+impl Link {
+    /// `waker` is what the connection's readiness wakes.
+    pub(crate) fn new(connection: Box<dyn Connection>, waker: Waker) -> Self {
+        Self {
+            outbox: Outbox::default(),
+            end: None,
+            framing: connection.framing(),
+            full: false,
+            unflushed: false,
+            waker,
+            connection,
+        }
+    }
+
+    /// Adds a frame to the outbox, in the transport's framing: as a stream has it, or its body alone.
+    pub(crate) fn push(&mut self, prefixed: &Bytes, body: impl FnOnce() -> Bytes, spare: &mut Spare) {
+        let bytes = match self.framing {
+            Framing::Stream => prefixed.clone(),
+            Framing::Message => body(),
+        };
+        self.outbox.push(bytes, spare);
+    }
+
+    /// It woke, for whatever reason.
+    pub(crate) fn woke(&mut self) {
+        self.full = false;
+    }
+
+    /// Whether there is something to write, flush or say.
+    pub(crate) fn wants_to_write(&self) -> bool {
+        !self.outbox.is_empty() || self.unflushed || self.end.as_ref().is_some_and(|end| !end.said)
+    }
+
+    /// Comes again in the next turn.
+    pub(crate) fn again(&self) {
+        self.waker.wake_by_ref();
+    }
+
+    /// Reads once.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Read> {
+        let mut cx = Context::from_waker(&self.waker);
+        for _ in 0..SPURIOUS {
+            match self.connection.poll_ready(&mut cx, Interest::Read)? {
+                Poll::Pending => return Ok(Read::Nothing),
+                Poll::Ready(()) => {}
+            }
+            match self.connection.try_read(buffer) {
+                Ok(Some(read)) => return Ok(Read::Some(read)),
+                Ok(None) => return Ok(Read::End),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.again();
+        Ok(Read::Nothing)
+    }
+
+    /// Writes what can be written of the outbox; then flushes; then, if the connection is being closed, says the end.
+    pub(crate) fn write(&mut self, spare: &mut Spare) -> io::Result<()> {
+        let mut cx = Context::from_waker(&self.waker);
+        let mut spurious = 0;
+        while !self.outbox.is_empty() {
+            if self.full {
+                return Ok(());
+            }
+            let mut pieces = [IoSlice::new(&[]); PIECES];
+            let (count, bytes) = self.outbox.pieces(&mut pieces);
+            match self.connection.try_write_vectored(&pieces[..count]) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    self.outbox.advance(written);
+                    self.unflushed = true;
+                    if let Some(end) = &mut self.end {
+                        end.progress = true;
+                    }
+                    if written == bytes {
+                        continue;
+                    }
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => spurious += 1,
+                Err(error) => return Err(error),
+            }
+            if spurious > SPURIOUS {
+                self.again();
+                return Ok(());
+            }
+            self.full = self.connection.poll_ready(&mut cx, Interest::Write)?.is_pending();
+        }
+        self.outbox.rest(spare);
+        if self.unflushed {
+            match self.connection.poll_flush(&mut cx)? {
+                Poll::Ready(()) => self.unflushed = false,
+                Poll::Pending => return Ok(()),
+            }
+        }
+        if let Some(end) = &mut self.end
+            && !end.said
+        {
+            end.said = self.connection.poll_close(&mut cx, end.reason)?.is_ready();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,104 @@
+//! What a server keeps its records in.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chat_core::{
+    id::{Partition, Place},
+    log::{Appended, LogUnavailable, Page, Query},
+    wire::server::Durability,
+};
+
+use crate::random;
+
+/// The ordered logs of a server, one for each partition.
+///
+/// Calls for different partitions run at the same time, and so do reads; there is at most one append outstanding for
+/// each partition. A call that cannot end soon should end as [`Appended::Unknown`] or [`LogUnavailable`]: the hub tries again.
+#[async_trait]
+pub trait Log: Send + Sync + 'static {
+    /// What [`Appended::Committed`] means.
+    fn durability(&self) -> Durability;
+
+    /// Adds the entries if the head is at `expected`: all or none. A log that has never heard of a partition has it, empty.
+    async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended;
+
+    /// Reads a page.
+    async fn read(&self, partition: Partition, query: Query) -> Result<Page, LogUnavailable>;
+
+    /// Keeps a partition's state as of `at`, so that older records may be trimmed. May be ignored.
+    async fn snapshot(&self, partition: Partition, at: Place, state: Bytes);
+
+    /// The hub needs no more news of the partition for now.
+    fn forget(&self, partition: Partition) {
+        let _ = partition;
+    }
+}
+
+#[async_trait]
+impl<L: Log + ?Sized> Log for Arc<L> {
+    fn durability(&self) -> Durability {
+        (**self).durability()
+    }
+    async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended {
+        (**self).append(partition, expected, entries).await
+    }
+    async fn read(&self, partition: Partition, query: Query) -> Result<Page, LogUnavailable> {
+        (**self).read(partition, query).await
+    }
+    async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
+        (**self).snapshot(partition, at, state).await;
+    }
+    fn forget(&self, partition: Partition) {
+        (**self).forget(partition);
+    }
+}
+
+/// Keeps the newest records of each partition in memory, and nothing beyond the process's end.
+#[derive(Debug)]
+pub struct MemoryLog(Mutex<chat_core::log::MemoryLog>);
+
+impl MemoryLog {
+    /// Records that are kept of each partition unless [`keeping`](Self::keeping) says otherwise.
+    pub const KEEP: usize = 10_000;
+
+    /// An empty log with an epoch from the system's randomness.
+    ///
+    /// # Errors
+    /// The system has no randomness to give.
+    pub fn new() -> io::Result<Self> {
+        Self::keeping(Self::KEEP)
+    }
+
+    /// The same, keeping `records` records of each partition.
+    ///
+    /// # Errors
+    /// The system has no randomness to give.
+    pub fn keeping(records: usize) -> io::Result<Self> {
+        Ok(Self(Mutex::new(chat_core::log::MemoryLog::new(random::below_2_53()?, records))))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, chat_core::log::MemoryLog> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Log for MemoryLog {
+    fn durability(&self) -> Durability {
+        Durability::Memory
+    }
+    async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended {
+        self.lock().append(partition, expected, &entries)
+    }
+    async fn read(&self, partition: Partition, query: Query) -> Result<Page, LogUnavailable> {
+        Ok(self.lock().read(partition, query))
+    }
+    async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
+        self.lock().snapshot(partition, at, state);
+    }
+}

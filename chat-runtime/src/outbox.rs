@@ -1,0 +1,130 @@
+//! What waits to be written to one connection.
+
+use std::{collections::VecDeque, io::IoSlice, mem};
+
+use bytes::Bytes;
+
+/// Frames in order, shared with the outboxes of others. Holds no memory of its own while it is empty.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    frames: VecDeque<Bytes>,
+    /// Of all frames, without what is written of the first.
+    bytes: usize,
+    /// Bytes of the first frame that are written.
+    written: usize,
+}
+
+impl Outbox {
+    pub(crate) fn push(&mut self, frame: Bytes, spare: &mut Spare) {
+        if self.frames.capacity() == 0 {
+            self.frames = spare.take();
+        }
+        self.bytes += frame.len();
+        self.frames.push_back(frame);
+    }
+
+    /// Bytes that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Fills in as many pieces as there is place for; says how many these are, and their bytes.
+    pub(crate) fn pieces<'a>(&'a self, into: &mut [IoSlice<'a>]) -> (usize, usize) {
+        let mut skip = self.written;
+        let (mut count, mut bytes) = (0, 0);
+        for (slot, frame) in into.iter_mut().zip(&self.frames) {
+            let piece = &frame[mem::take(&mut skip)..];
+            *slot = IoSlice::new(piece);
+            count += 1;
+            bytes += piece.len();
+        }
+        (count, bytes)
+    }
+
+    /// So many bytes are written.
+    pub(crate) fn advance(&mut self, written: usize) {
+        self.bytes -= written;
+        self.written += written;
+        while let Some(first) = self.frames.front()
+            && first.len() <= self.written
+        {
+            self.written -= first.len();
+            self.frames.pop_front();
+        }
+    }
+
+    /// Gives the memory back, if nothing waits.
+    pub(crate) fn rest(&mut self, spare: &mut Spare) {
+        if self.frames.is_empty() && self.frames.capacity() > 0 {
+            spare.give(mem::take(&mut self.frames));
+        }
+    }
+}
+
+/// The empty queues of outboxes that are empty, for those that are not.
+#[derive(Debug, Default)]
+pub(crate) struct Spare(Vec<VecDeque<Bytes>>);
+
+impl Spare {
+    /// Queues that are kept, and the frames that each of them may have room for.
+    const QUEUES: usize = 4_096;
+    const FRAMES: usize = 1_024;
+
+    fn take(&mut self) -> VecDeque<Bytes> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    fn give(&mut self, queue: VecDeque<Bytes>) {
+        if self.0.len() < Self::QUEUES && queue.capacity() <= Self::FRAMES {
+            self.0.push(queue);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(outbox: &Outbox, most: usize) -> Vec<Vec<u8>> {
+        let mut slices = vec![IoSlice::new(&[]); most];
+        let (count, bytes) = outbox.pieces(&mut slices);
+        let pieces: Vec<Vec<u8>> = slices[..count].iter().map(|s| s.to_vec()).collect();
+        assert_eq!(bytes, pieces.iter().map(Vec::len).sum::<usize>());
+        pieces
+    }
+
+    #[test]
+    fn writes_any_number_of_bytes_at_a_time() {
+        for step in 1..=9 {
+            let (mut outbox, mut spare, mut seen) = (Outbox::default(), Spare::default(), Vec::new());
+            for frame in ["abc", "d", "efghi"] {
+                outbox.push(Bytes::from_static(frame.as_bytes()), &mut spare);
+            }
+            while !outbox.is_empty() {
+                let waiting = pieces(&outbox, 2).concat();
+                let now = waiting.len().min(step);
+                seen.extend_from_slice(&waiting[..now]);
+                outbox.advance(now);
+                assert_eq!(outbox.bytes(), 9 - seen.len());
+            }
+            assert_eq!(seen, b"abcdefghi");
+        }
+    }
+
+    #[test]
+    fn an_empty_outbox_gives_its_memory_to_the_next() {
+        let (mut one, mut other, mut spare) = (Outbox::default(), Outbox::default(), Spare::default());
+        one.push(Bytes::from_static(b"x"), &mut spare);
+        one.rest(&mut spare);
+        assert!(spare.0.is_empty(), "something waits");
+        one.advance(1);
+        one.rest(&mut spare);
+        assert_eq!((one.frames.capacity(), spare.0.len()), (0, 1));
+        other.push(Bytes::from_static(b"y"), &mut spare);
+        assert!(spare.0.is_empty());
+    }
+}

@@ -1,0 +1,49 @@
+//! The system's randomness, for what the core has to be given.
+
+use std::io;
+
+use chat_core::{
+    client::ClientConfig,
+    id::Secret,
+    password::ServerSecret,
+};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+/// A client's configuration with this nick, a new secret and a random seed. The other fields may be changed afterwards.
+///
+/// # Errors
+/// The system has no randomness to give.
+pub fn client_config(nick: impl Into<String>) -> io::Result<ClientConfig> {
+    Ok(ClientConfig::new(nick, member_secret()?, seed()?))
+}
+
+/// A new secret, and so a new member.
+///
+/// # Errors
+/// The system has no randomness to give.
+pub fn member_secret() -> io::Result<Secret> {
+    Ok(Secret(seed()?))
+}
+
+/// A new OPAQUE secret for a server. Passwords of rooms are worth nothing without it: a server whose log outlives it
+/// has to keep it as well, elsewhere.
+///
+/// # Errors
+/// The system has no randomness to give.
+pub fn server_secret() -> io::Result<ServerSecret> {
+    Ok(ServerSecret::generate(&mut ChaCha20Rng::from_seed(seed()?)))
+}
+
+pub(crate) fn seed() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    Ok(seed)
+}
+
+/// A number that JSON carries exactly.
+pub(crate) fn below_2_53() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes) >> 11)
+}
