@@ -51,16 +51,26 @@ pub trait Connection: Send + 'static {
     /// Says the end, after everything is written: a TCP connection shuts down its sending half, a WebSocket sends its close frame.
     /// `reason` is why, for transports that have words for it. `Ready` when it is said; the peer may still say
     /// something, which the driver reads and ignores for a while before it drops the connection.
-    fn poll_close(&mut self, cx: &mut Context<'_>, reason: Option<CloseReason>) -> Poll<io::Result<()>>;
+    fn poll_close(
+        &mut self,
+        cx: &mut Context<'_>,
+        reason: Option<CloseReason>,
+    ) -> Poll<io::Result<()>>;
 
-    /// Whether it keeps messages apart.
-    fn framing(&self) -> Framing;
+    /// Whether it keeps messages apart; a byte stream unless this says otherwise. Never changes.
+    fn framing(&self) -> Framing {
+        Framing::Stream
+    }
 
-    /// How messages are written on it.
-    fn form(&self) -> Form;
+    /// How messages are written on it; postcard unless this says otherwise. Never changes.
+    fn form(&self) -> Form {
+        Form::Postcard
+    }
 
     /// Where the other end is, if there is such a thing: for limits per address, and for the operator.
-    fn address(&self) -> Option<IpAddr>;
+    fn address(&self) -> Option<IpAddr> {
+        None
+    }
 }
 
 /// What a connection is asked to be ready for.

@@ -1,4 +1,61 @@
-//! Chat servers and clients on tokio.
+//! Chat servers and clients on tokio: the driver of `chat-core`, and the traits by which transports and logs plug in.
+//!
+//! ```
+//! use chat_runtime::{Client, Server, chat_core::client::ClientEvent, chat_core::wire::client::RoomRef, client_config, memory};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A server, here for clients of the same process.
+//! let (transport, connector) = memory::listener();
+//! let server = Server::builder().listen(transport).start()?;
+//!
+//! // Two clients: each is a handle to command, and its events.
+//! let (adina, _events) = Client::connect(connector.clone(), client_config("adina")?);
+//! let (bela, mut events) = Client::connect(connector, client_config("bela")?);
+//! let lobby = adina.join(RoomRef::Lobby).await?;
+//! bela.join(RoomRef::Lobby).await?;
+//! adina.send(lobby.room, "hello").await?;
+//! while let Some(event) = events.next().await {
+//!     if let ClientEvent::Record { record, text: Some(text), .. } = event {
+//!         assert_eq!((record.nick.as_str(), text?.as_str()), ("adina", "hello"));
+//!         break;
+//!     }
+//! }
+//! server.shutdown(false).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What to bring
+//! | you have | implement |
+//! |---|---|
+//! | another way for bytes or messages to travel | [`Connection`], made by a [`Transport`] (server) and a [`Connector`] (client); `examples/own_transport.rs` |
+//! | connections that another server accepts | [`Connection`], handed in by [`ServerHandle::add`] |
+//! | another place to keep records | [`Log`] |
+//!
+//! # The run loop
+//! One task runs a server's hub with all of its connections. A connection is a slot, an outbox and a waker; while it is
+//! quiet it has no buffer, no task, and is never visited. A turn of the loop:
+//!
+//! 1. what the hub's timers and the log have to say;
+//! 2. new connections, at most 32;
+//! 3. connections that woke, at most 256, and at most 64 KiB of each: read into one buffer that all share, handed to the hub;
+//! 4. after *every* call of the hub, what it says is done before anything else: frames go into outboxes by reference, calls
+//!    of the log begin (and if they are over at once their end is handed in at once);
+//! 5. one vectored write for each connection with a new frame;
+//! 6. the timer is set anew if that has changed.
+//!
+//! Then other tasks have their turn. Nothing in it grows without bound:
+//!
+//! | what | bound | beyond it |
+//! |---|---|---|
+//! | fan-outs waiting for a connection | `limits.outbox_bytes` | they are skipped, and read from the log when the connection reads again |
+//! | answers waiting for a connection | 4 × `limits.outbox_bytes` | the connection is cut off as slow |
+//! | calls of the log | 1,024, or 16 MiB of appends | nothing more is read from connections |
+//! | connections accepted and not taken over | 64 | accepting waits |
+//! | operator's events unread | 4,096 | the oldest are dropped and counted |
+//! | a client's events unread | 1,024 | nothing more is read from its connection; see [`Client`] |
+//! | a connection being closed | twice `limits.closing`, if it reads at all | it is cut off |
 #![forbid(unsafe_code)]
 
 mod accept;

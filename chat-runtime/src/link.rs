@@ -49,7 +49,13 @@ pub(crate) struct End {
 
 impl End {
     pub(crate) fn new(reason: Option<CloseReason>, deadline: Instant) -> Self {
-        Self { reason, deadline, progress: false, extensions: 3, said: false }
+        Self {
+            reason,
+            deadline,
+            progress: false,
+            extensions: 1,
+            said: false,
+        }
     }
 }
 
@@ -78,7 +84,12 @@ impl Link {
     }
 
     /// Adds a frame to the outbox, in the transport's framing: as a stream has it, or its body alone.
-    pub(crate) fn push(&mut self, prefixed: &Bytes, body: impl FnOnce() -> Bytes, spare: &mut Spare) {
+    pub(crate) fn push(
+        &mut self,
+        prefixed: &Bytes,
+        body: impl FnOnce() -> Bytes,
+        spare: &mut Spare,
+    ) {
         let bytes = match self.framing {
             Framing::Stream => prefixed.clone(),
             Framing::Message => body(),
@@ -112,7 +123,8 @@ impl Link {
             match self.connection.try_read(buffer) {
                 Ok(Some(read)) => return Ok(Read::Some(read)),
                 Ok(None) => return Ok(Read::End),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -142,14 +154,21 @@ impl Link {
                         continue;
                     }
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => spurious += 1,
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
+                {
+                    spurious += 1
+                }
                 Err(error) => return Err(error),
             }
             if spurious > SPURIOUS {
                 self.again();
                 return Ok(());
             }
-            self.full = self.connection.poll_ready(&mut cx, Interest::Write)?.is_pending();
+            self.full = self
+                .connection
+                .poll_ready(&mut cx, Interest::Write)?
+                .is_pending();
         }
         self.outbox.rest(spare);
         if self.unflushed {

@@ -79,7 +79,10 @@ impl MemoryLog {
     /// # Errors
     /// The system has no randomness to give.
     pub fn keeping(records: usize) -> io::Result<Self> {
-        Ok(Self(Mutex::new(chat_core::log::MemoryLog::new(random::below_2_53()?, records))))
+        Ok(Self(Mutex::new(chat_core::log::MemoryLog::new(
+            random::below_2_53()?,
+            records,
+        ))))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, chat_core::log::MemoryLog> {

@@ -36,7 +36,16 @@ const BACKLOG: usize = 1_024;
 /// A transport within the process, and what connects to it. Both ends speak the postcard form.
 pub fn listener() -> (MemoryTransport, MemoryConnector) {
     let (sender, receiver) = mpsc::channel(BACKLOG);
-    (MemoryTransport(receiver), MemoryConnector { sender, capacity: CAPACITY, framing: Framing::Stream, form: Form::Postcard, address: None })
+    (
+        MemoryTransport(receiver),
+        MemoryConnector {
+            sender,
+            capacity: CAPACITY,
+            framing: Framing::Stream,
+            form: Form::Postcard,
+            address: None,
+        },
+    )
 }
 
 /// Accepts what a [`MemoryConnector`] connects. Waits for ever when all of those are gone.
@@ -97,7 +106,10 @@ impl MemoryConnector {
             (end.framing, end.form) = (self.framing, self.form);
         }
         far.address = self.address;
-        self.sender.send(far).await.map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
+        self.sender
+            .send(far)
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
         Ok(near)
     }
 }
@@ -111,7 +123,12 @@ impl Connector for MemoryConnector {
 
 /// Two ends of one connection, a byte stream in the postcard form; each direction holds at most `capacity` bytes (at least 1).
 pub fn pair(capacity: usize) -> (MemoryConnection, MemoryConnection) {
-    let pipe = || Arc::new(Mutex::new(Pipe { capacity: capacity.max(1), ..Pipe::default() }));
+    let pipe = || {
+        Arc::new(Mutex::new(Pipe {
+            capacity: capacity.max(1),
+            ..Pipe::default()
+        }))
+    };
     let (there, back) = (pipe(), pipe());
     let end = |incoming: &Arc<Mutex<Pipe>>, outgoing: &Arc<Mutex<Pipe>>| MemoryConnection {
         incoming: Arc::clone(incoming),
@@ -211,7 +228,11 @@ impl Connection for MemoryConnection {
         Ok(written)
     }
 
-    fn poll_close(&mut self, _cx: &mut Context<'_>, _reason: Option<CloseReason>) -> Poll<io::Result<()>> {
+    fn poll_close(
+        &mut self,
+        _cx: &mut Context<'_>,
+        _reason: Option<CloseReason>,
+    ) -> Poll<io::Result<()>> {
         let mut pipe = lock(&self.outgoing);
         pipe.ended = true;
         wake(&mut pipe.reader);
@@ -260,7 +281,8 @@ struct Pipe {
 
 impl Pipe {
     fn free(&self) -> usize {
-        self.capacity.saturating_sub(self.bytes.len() + self.message_bytes)
+        self.capacity
+            .saturating_sub(self.bytes.len() + self.message_bytes)
     }
 }
 
@@ -289,7 +311,11 @@ mod tests {
     }
     impl Woken {
         fn poll(self: &Arc<Self>, end: &mut MemoryConnection, interest: Interest) -> bool {
-            end.poll_ready(&mut Context::from_waker(&Waker::from(Arc::clone(self))), interest).is_ready()
+            end.poll_ready(
+                &mut Context::from_waker(&Waker::from(Arc::clone(self))),
+                interest,
+            )
+            .is_ready()
         }
         fn take(&self) -> bool {
             std::mem::take(&mut self.0.lock().unwrap())
@@ -303,7 +329,9 @@ mod tests {
 
     fn read(end: &mut MemoryConnection) -> io::Result<Option<Vec<u8>>> {
         let mut buffer = [0; 4];
-        Ok(end.try_read(&mut buffer)?.map(|read| buffer[..read].to_vec()))
+        Ok(end
+            .try_read(&mut buffer)?
+            .map(|read| buffer[..read].to_vec()))
     }
 
     #[test]
@@ -314,7 +342,10 @@ mod tests {
         assert_eq!(read(&mut b).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         assert_eq!(write(&mut a, &[b"abc", b"defg"]).unwrap(), 5);
         assert!(reader.take());
-        assert_eq!(write(&mut a, &[b"fg"]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(
+            write(&mut a, &[b"fg"]).unwrap_err().kind(),
+            io::ErrorKind::WouldBlock
+        );
         assert!(!writer.poll(&mut a, Interest::Write));
         assert_eq!(read(&mut b).unwrap().unwrap(), b"abcd");
         assert!(writer.take() && writer.poll(&mut a, Interest::Write));
@@ -341,19 +372,37 @@ mod tests {
         assert!(woken.poll(&mut b, Interest::Read) && woken.poll(&mut b, Interest::Write));
         assert_eq!(read(&mut b).unwrap().unwrap(), b"last");
         assert_eq!(read(&mut b).unwrap(), None);
-        assert_eq!(write(&mut b, &[b"x"]).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(
+            write(&mut b, &[b"x"]).unwrap_err().kind(),
+            io::ErrorKind::BrokenPipe
+        );
     }
 
     #[tokio::test]
     async fn what_is_connected_is_accepted() {
         let (mut transport, connector) = listener();
         let address = IpAddr::from([192, 0, 2, 1]);
-        let mut near = connector.clone().seen_as(address).speaking(Framing::Message, Form::Json).open().await.unwrap();
+        let mut near = connector
+            .clone()
+            .seen_as(address)
+            .speaking(Framing::Message, Form::Json)
+            .open()
+            .await
+            .unwrap();
         let mut far = transport.accept().await.unwrap();
-        assert_eq!((far.address(), far.framing(), far.form()), (Some(address), Framing::Message, Form::Json));
-        let (written, readable) = tokio::join!(async { write(&mut near, &[b"{}"]) }, poll_fn(|cx| far.poll_ready(cx, Interest::Read)));
+        assert_eq!(
+            (far.address(), far.framing(), far.form()),
+            (Some(address), Framing::Message, Form::Json)
+        );
+        let (written, readable) = tokio::join!(
+            async { write(&mut near, &[b"{}"]) },
+            poll_fn(|cx| far.poll_ready(cx, Interest::Read))
+        );
         assert!(written.is_ok() && readable.is_ok());
         drop(transport);
-        assert_eq!(connector.open().await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(
+            connector.open().await.unwrap_err().kind(),
+            io::ErrorKind::ConnectionRefused
+        );
     }
 }

@@ -100,7 +100,8 @@ mod tests {
     #[test]
     fn writes_any_number_of_bytes_at_a_time() {
         for step in 1..=9 {
-            let (mut outbox, mut spare, mut seen) = (Outbox::default(), Spare::default(), Vec::new());
+            let (mut outbox, mut spare, mut seen) =
+                (Outbox::default(), Spare::default(), Vec::new());
             for frame in ["abc", "d", "efghi"] {
                 outbox.push(Bytes::from_static(frame.as_bytes()), &mut spare);
             }
@@ -117,7 +118,8 @@ mod tests {
 
     #[test]
     fn an_empty_outbox_gives_its_memory_to_the_next() {
-        let (mut one, mut other, mut spare) = (Outbox::default(), Outbox::default(), Spare::default());
+        let (mut one, mut other, mut spare) =
+            (Outbox::default(), Outbox::default(), Spare::default());
         one.push(Bytes::from_static(b"x"), &mut spare);
         one.rest(&mut spare);
         assert!(spare.0.is_empty(), "something waits");

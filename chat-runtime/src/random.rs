@@ -2,11 +2,7 @@
 
 use std::io;
 
-use chat_core::{
-    client::ClientConfig,
-    id::Secret,
-    password::ServerSecret,
-};
+use chat_core::{client::ClientConfig, id::Secret, password::ServerSecret};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 

@@ -60,8 +60,15 @@ impl Server {
     /// What happens in the server, for its operator: the first caller hears everything since the start (as far as it was not
     /// too much), all others from here on. An event that nobody reads is dropped.
     pub fn events(&self) -> ServerEvents {
-        let first = self.first_events.lock().unwrap_or_else(PoisonError::into_inner).take();
-        first.unwrap_or_else(|| ServerEvents { receiver: self.events.subscribe(), missed: 0 })
+        let first = self
+            .first_events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        first.unwrap_or_else(|| ServerEvents {
+            receiver: self.events.subscribe(),
+            missed: 0,
+        })
     }
 
     /// For adding connections by hand. It does not keep the server running.
@@ -70,14 +77,21 @@ impl Server {
     }
 
     /// Stops accepting, tells every client, waits for each to confirm, closes all connections, and ends the server.
-    /// `restarting` says whether clients should come back. It takes no longer than a few times `limits.closing`; what is
-    /// not closed by then is cut off.
+    /// `restarting` says whether clients should come back. It takes no longer than four times `limits.closing`
+    /// and a second; what is not closed by then is cut off. `limits.closing` is 2 s by default, and seldom reached.
     pub async fn shutdown(&self, restarting: bool) {
         let polite = async {
-            let _ = self.handle.orders.send(Order::Shutdown { restarting }).await;
+            let _ = self
+                .handle
+                .orders
+                .send(Order::Shutdown { restarting })
+                .await;
             self.ended().await;
         };
-        if timeout(self.closing * 4 + Duration::from_secs(1), polite).await.is_err() {
+        if timeout(self.closing * 4 + Duration::from_secs(1), polite)
+            .await
+            .is_err()
+        {
             tracing::warn!("the server did not close in time and is cut off");
             self.abort();
             self.ended().await;
@@ -115,7 +129,10 @@ impl ServerHandle {
     /// # Errors
     /// The server has ended. The connection is dropped.
     pub async fn add(&self, connection: Box<dyn Connection>) -> Result<(), ServerEnded> {
-        self.orders.send(Order::Add(connection)).await.map_err(|_| ServerEnded)
+        self.orders
+            .send(Order::Add(connection))
+            .await
+            .map_err(|_| ServerEnded)
     }
 
     /// Waits until the server has ended, for whatever reason.
@@ -236,7 +253,10 @@ impl ServerBuilder {
         let (orders, received) = mpsc::channel(ORDERS);
         let (events, first_events) = broadcast::channel(EVENTS);
         let (alive, ended) = watch::channel(());
-        let accepting = self.transports.into_iter().map(|t| runtime.spawn(accept::run(t, orders.clone())).abort_handle());
+        let accepting = self
+            .transports
+            .into_iter()
+            .map(|t| runtime.spawn(accept::run(t, orders.clone())).abort_handle());
         let accepting: Vec<AbortHandle> = accepting.collect();
         let driver = Driver::new(Parts {
             hub,
@@ -260,7 +280,10 @@ impl ServerBuilder {
             tasks,
             closing: self.limits.closing,
             events,
-            first_events: Mutex::new(Some(ServerEvents { receiver: first_events, missed: 0 })),
+            first_events: Mutex::new(Some(ServerEvents {
+                receiver: first_events,
+                missed: 0,
+            })),
         })
     }
 }

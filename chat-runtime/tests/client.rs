@@ -14,7 +14,9 @@ use async_trait::async_trait;
 use chat_runtime::{
     Client, Connection, Connector, Events, Interest, Server,
     chat_core::{
-        client::{ClientConfig, ClientEvent, Command, CommandError, Create, Ended, Outcome, RoomCipher},
+        client::{
+            ClientConfig, ClientEvent, Command, CommandError, Create, Ended, Outcome, RoomCipher,
+        },
         hub::{Event, Framing},
         id::{RoomId, Seq},
         limits::{Limits, Rate},
@@ -30,10 +32,20 @@ use chat_runtime::{
 
 fn start() -> (Server, MemoryConnector) {
     let mut limits = Limits::default();
-    let rate = Rate { burst: 1_000_000, per_second: 1_000_000 };
+    let rate = Rate {
+        burst: 1_000_000,
+        per_second: 1_000_000,
+    };
     (limits.send_rate, limits.request_rate) = (rate, rate);
     let (transport, connector) = memory::listener();
-    (Server::builder().limits(limits).listen(transport).start().unwrap(), connector)
+    (
+        Server::builder()
+            .limits(limits)
+            .listen(transport)
+            .start()
+            .unwrap(),
+        connector,
+    )
 }
 
 fn config(nick: &str) -> ClientConfig {
@@ -69,13 +81,24 @@ async fn said_until(events: &mut Events, last: &str) -> Vec<String> {
 async fn commands_are_done_in_the_order_of_the_calls_awaited_or_not() {
     let (_server, connector) = start();
     let (client, mut events) = Client::connect(connector.clone(), config("adina"));
-    drop(client.command(Command::Join { room: RoomRef::Lobby, password: None, key: None }));
+    drop(client.command(Command::Join {
+        room: RoomRef::Lobby,
+        password: None,
+        key: None,
+    }));
     for n in 0..50 {
-        drop(client.command(Command::Send { room: RoomId::LOBBY, action: false, text: n.to_string() }));
+        drop(client.command(Command::Send {
+            room: RoomId::LOBBY,
+            action: false,
+            text: n.to_string(),
+        }));
     }
     client.send(RoomId::LOBBY, "the last").await.unwrap();
     let said = said_until(&mut events, "the last").await;
-    assert_eq!(said[..50], (0..50).map(|n| n.to_string()).collect::<Vec<_>>());
+    assert_eq!(
+        said[..50],
+        (0..50).map(|n| n.to_string()).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,18 +116,29 @@ async fn a_group_with_a_password() {
     owner.send(room.room, "before you came").await.unwrap();
 
     let (guest, mut guest_events) = Client::connect(connector, config("guest"));
-    let wrong = guest.join_with(number, Some(Password::new("open up")), None).await;
+    let wrong = guest
+        .join_with(number, Some(Password::new("open up")), None)
+        .await;
     assert_eq!(wrong, Err(CommandError::WrongPassword));
     assert_eq!(guest.list().await.unwrap()[0].topic, "secrets");
-    guest.join_with(number, Some(Password::new("sesame")), None).await.unwrap();
-    let history = guest.history(room.room, HistoryFrom::Latest, 10).await.unwrap();
+    guest
+        .join_with(number, Some(Password::new("sesame")), None)
+        .await
+        .unwrap();
+    let history = guest
+        .history(room.room, HistoryFrom::Latest, 10)
+        .await
+        .unwrap();
     assert!(history.texts.contains(&Some(Ok("before you came".into()))));
     assert_eq!(guest.members(room.room).await.unwrap().len(), 2);
     owner.topic(room.room, "more secrets").await.unwrap();
     owner.act(room.room, "whispers").await.unwrap();
     said_until(&mut guest_events, "whispers").await;
     guest.leave(room.room).await.unwrap();
-    assert_eq!(guest.rename("somebody", "else").await.unwrap().nick, "somebody");
+    assert_eq!(
+        guest.rename("somebody", "else").await.unwrap().nick,
+        "somebody"
+    );
 }
 
 #[tokio::test]
@@ -132,7 +166,11 @@ async fn unread_events_wait_in_the_server_and_commands_are_done_all_the_same() {
     let mut all = vec![];
     for n in 0..4_000 {
         let text = format!("{n} {filler}");
-        drop(writer.command(Command::Send { room: RoomId::LOBBY, action: false, text: text.clone() }));
+        drop(writer.command(Command::Send {
+            room: RoomId::LOBBY,
+            action: false,
+            text: text.clone(),
+        }));
         all.push(text);
     }
     said_until(&mut echo, all.last().unwrap()).await;
@@ -170,7 +208,10 @@ async fn what_is_asked_of_a_client_that_has_ended_ends_at_once() {
     let (_server, connector) = start();
     let (client, _events) = enter(&connector, "adina").await;
     assert_eq!(client.close().await, Ended::Asked);
-    assert_eq!(client.send(RoomId::LOBBY, "too late").await, Err(CommandError::Ended));
+    assert_eq!(
+        client.send(RoomId::LOBBY, "too late").await,
+        Err(CommandError::Ended)
+    );
     assert_eq!(client.clone().close().await, Ended::Asked);
 }
 
@@ -193,7 +234,10 @@ async fn where_nobody_listens_nothing_is_tried_twice() {
     drop(transport);
     let (client, mut events) = Client::connect(connector, config("adina"));
     assert_eq!(client.ended().await, Ended::CannotConnect);
-    assert!(matches!(events.next().await, Some(ClientEvent::Disconnected { retry_in: None } | ClientEvent::Ended(_))));
+    assert!(matches!(
+        events.next().await,
+        Some(ClientEvent::Disconnected { retry_in: None } | ClientEvent::Ended(_))
+    ));
 }
 
 /// Connections that break after so many bytes were read, each one later than the last.
@@ -208,7 +252,10 @@ struct Breaking {
 impl Connector for Brittle {
     async fn connect(&self) -> io::Result<Box<dyn Connection>> {
         let nth = self.1.fetch_add(1, Ordering::SeqCst);
-        Ok(Box::new(Breaking { inner: self.0.open().await?, left: 500 + nth * 400 }))
+        Ok(Box::new(Breaking {
+            inner: self.0.open().await?,
+            left: 500 + nth * 400,
+        }))
     }
 }
 
@@ -228,7 +275,11 @@ impl Connection for Breaking {
     fn try_write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         self.inner.try_write_vectored(pieces)
     }
-    fn poll_close(&mut self, cx: &mut Context<'_>, reason: Option<CloseReason>) -> Poll<io::Result<()>> {
+    fn poll_close(
+        &mut self,
+        cx: &mut Context<'_>,
+        reason: Option<CloseReason>,
+    ) -> Poll<io::Result<()>> {
         self.inner.poll_close(cx, reason)
     }
     fn framing(&self) -> Framing {
@@ -247,19 +298,40 @@ async fn a_link_that_breaks_again_and_again_loses_and_doubles_nothing() {
     let (_server, connector) = start();
     let (listener, mut heard) = enter(&connector, "listener").await;
     let made = Arc::new(AtomicU32::new(0));
-    let (client, mut events) = Client::connect(Brittle(connector, Arc::clone(&made)), config("brittle"));
+    let (client, mut events) =
+        Client::connect(Brittle(connector, Arc::clone(&made)), config("brittle"));
     client.join(RoomRef::Lobby).await.unwrap();
     let mut all = vec![];
     for n in 0..200 {
-        drop(client.command(Command::Send { room: RoomId::LOBBY, action: false, text: n.to_string() }));
+        drop(client.command(Command::Send {
+            room: RoomId::LOBBY,
+            action: false,
+            text: n.to_string(),
+        }));
         all.push(n.to_string());
         if n % 10 == 0 {
-            listener.send(RoomId::LOBBY, format!("heard {n}")).await.unwrap();
+            listener
+                .send(RoomId::LOBBY, format!("heard {n}"))
+                .await
+                .unwrap();
         }
     }
-    assert!(matches!(client.command(Command::Send { room: RoomId::LOBBY, action: false, text: "199.5".into() }).await, Ok(Outcome::Committed(_))));
+    assert!(matches!(
+        client
+            .command(Command::Send {
+                room: RoomId::LOBBY,
+                action: false,
+                text: "199.5".into()
+            })
+            .await,
+        Ok(Outcome::Committed(_))
+    ));
     all.push("199.5".into());
-    let of_client = |said: Vec<String>| said.into_iter().filter(|text| !text.starts_with("heard")).collect::<Vec<_>>();
+    let of_client = |said: Vec<String>| {
+        said.into_iter()
+            .filter(|text| !text.starts_with("heard"))
+            .collect::<Vec<_>>()
+    };
     assert_eq!(of_client(said_until(&mut heard, "199.5").await), all);
     assert_eq!(of_client(said_until(&mut events, "199.5").await), all);
     assert!(made.load(Ordering::SeqCst) > 3, "it never broke");

@@ -1,21 +1,38 @@
-//! Chat over TCP.
+//! Chat over TCP: IPv4, IPv6, or both on one listener.
+//!
+//! A [`TcpTransport`] is given to a [`Server`](chat_runtime::Server), a [`TcpConnector`] to a [`Client`](chat_runtime::Client).
+//! Frames are sent at once (`TCP_NODELAY`), in the postcard form; nothing is encrypted: whoever listens on the way reads
+//! all but what rooms encrypt, and the members' secrets.
+//!
+//! ```
+//! use chat_runtime::{Client, Server, chat_core::wire::client::RoomRef, client_config};
+//! use chat_transport_tcp::{TcpConnector, TcpTransport};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let transport = TcpTransport::bind("127.0.0.1:0".parse()?)?;
+//! let port = transport.local_addr()?.port();
+//! let server = Server::builder().listen(transport).start()?;
+//!
+//! let (client, _events) = Client::connect(TcpConnector::new("127.0.0.1", port), client_config("adina")?);
+//! let lobby = client.join(RoomRef::Lobby).await?;
+//! client.send(lobby.room, "hello").await?;
+//! client.close().await;
+//! server.shutdown(false).await;
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 use std::{
     io::{self, IoSlice},
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     pin::Pin,
     task::{Context, Poll},
 };
 
 use async_trait::async_trait;
-use chat_runtime::{
-    Connection, Connector, Interest, Transport,
-    chat_core::{
-        hub::Framing,
-        wire::{CloseReason, Form},
-    },
-};
+use chat_runtime::{Connection, Connector, Interest, Transport, chat_core::wire::CloseReason};
 use tokio::{
     io::AsyncWrite,
     net::{TcpListener, TcpStream, lookup_host},
@@ -44,16 +61,30 @@ pub struct TcpTransport {
 }
 
 impl TcpTransport {
-    /// Listens at this address. `[::]` takes in IPv4 as well. Port 0 is any free port, see [`local_addr`](Self::local_addr).
+    /// Listens at this address, on the current tokio runtime. `[::]` takes in IPv4 as well, and does without IPv6 where there is none. Port 0 is any free port, see [`local_addr`](Self::local_addr).
     /// Several listeners are several of these.
     ///
     /// # Errors
     /// The system's: the address is in use, not this machine's, or not allowed.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        match Self::bind_to(address) {
+            // A machine without IPv6: all of its addresses are IPv4.
+            Err(error) if is_any_ipv6(address) && no_such_family(&error) => {
+                Self::bind_to((Ipv4Addr::UNSPECIFIED, address.port()).into())
+            }
+            bound => bound,
+        }
+    }
+
+    fn bind_to(address: SocketAddr) -> io::Result<Self> {
         use socket2::{Domain, Protocol, Socket, Type};
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
         if address.is_ipv6() {
-            socket.set_only_v6(!address.ip().is_unspecified())?;
+            socket.set_only_v6(!is_any_ipv6(address))?;
         }
         // On Windows the option means that others may steal the port.
         #[cfg(unix)]
@@ -61,7 +92,9 @@ impl TcpTransport {
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { listener: TcpListener::from_std(socket.into())? })
+        Ok(Self {
+            listener: TcpListener::from_std(socket.into())?,
+        })
     }
 
     /// Where it listens, with the real port.
@@ -92,14 +125,23 @@ impl TcpConnector {
     /// `host` is a name or an address; an IPv6 address may stand in brackets.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         let host = host.into();
-        let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).map(str::to_owned).unwrap_or(host);
+        let host = host
+            .strip_prefix('[')
+            .and_then(|h| h.strip_suffix(']'))
+            .map(str::to_owned)
+            .unwrap_or(host);
         Self { host, port }
     }
 
     /// One address after the other; the last error counts.
     async fn try_all(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let addresses: Vec<SocketAddr> = lookup_host((self.host.as_str(), self.port)).await?.collect();
-        let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{} has no address", self.host));
+        let addresses: Vec<SocketAddr> = lookup_host((self.host.as_str(), self.port))
+            .await?
+            .collect();
+        let mut last = io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("{} has no address", self.host),
+        );
         for (index, address) in addresses.iter().enumerate() {
             let is_last = index + 1 == addresses.len();
             let limit = if is_last { IN_ALL } else { PER_ADDRESS };
@@ -116,9 +158,26 @@ impl TcpConnector {
 #[async_trait]
 impl Connector for TcpConnector {
     async fn connect(&self) -> io::Result<Box<dyn Connection>> {
-        let (stream, address) = timeout(IN_ALL, self.try_all()).await.unwrap_or_else(|_| Err(timed_out()))?;
+        let (stream, address) = timeout(IN_ALL, self.try_all())
+            .await
+            .unwrap_or_else(|_| Err(timed_out()))?;
         Ok(Box::new(TcpConnection::new(stream, address)))
     }
+}
+
+fn is_any_ipv6(address: SocketAddr) -> bool {
+    address.ip() == Ipv6Addr::UNSPECIFIED
+}
+
+/// The standard library has no name for this kind of error yet.
+fn no_such_family(error: &io::Error) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const CODE: i32 = 97;
+    #[cfg(windows)]
+    const CODE: i32 = 10_047;
+    #[cfg(not(any(target_os = "linux", target_os = "android", windows)))]
+    const CODE: i32 = 47;
+    error.raw_os_error() == Some(CODE)
 }
 
 fn timed_out() -> io::Error {
@@ -139,7 +198,10 @@ impl TcpConnection {
         let _ = stream.set_nodelay(true);
         let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
         let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
-        Self { stream, address: address.ip().to_canonical() }
+        Self {
+            stream,
+            address: address.ip().to_canonical(),
+        }
     }
 }
 
@@ -162,16 +224,12 @@ impl Connection for TcpConnection {
         self.stream.try_write_vectored(pieces)
     }
 
-    fn poll_close(&mut self, cx: &mut Context<'_>, _reason: Option<CloseReason>) -> Poll<io::Result<()>> {
+    fn poll_close(
+        &mut self,
+        cx: &mut Context<'_>,
+        _reason: Option<CloseReason>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn framing(&self) -> Framing {
-        Framing::Stream
-    }
-
-    fn form(&self) -> Form {
-        Form::Postcard
     }
 
     fn address(&self) -> Option<IpAddr> {

@@ -9,7 +9,10 @@ use std::{
 };
 
 use chat_core::{
-    client::{Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command, Ended, Ticket, WorkDone},
+    client::{
+        Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command,
+        Ended, Ticket, WorkDone,
+    },
     hub::Framing,
     wire::SERVER_FRAME_BYTES,
 };
@@ -117,7 +120,13 @@ impl Driver {
             self.settle();
         }
         // Not shortened: each of them has to be asked, so that each of them wakes.
-        let happened = [self.take_orders(cx), self.take_work(cx), self.run_timer(cx), self.connect(cx), self.exchange(cx)];
+        let happened = [
+            self.take_orders(cx),
+            self.take_work(cx),
+            self.run_timer(cx),
+            self.connect(cx),
+            self.exchange(cx),
+        ];
         happened.contains(&true)
     }
 
@@ -127,11 +136,14 @@ impl Driver {
         }
         match self.orders.poll_recv(cx) {
             Poll::Ready(Some(Order::Command(command, reply))) => {
-                let ticket = self.machine.command(self.clock.now(), command, &mut self.out);
+                let ticket = self
+                    .machine
+                    .command(self.clock.now(), command, &mut self.out);
                 self.replies.insert(ticket, reply);
             }
             Poll::Ready(Some(Order::RetryAs { nick, label })) => {
-                self.machine.rename(self.clock.now(), nick, label, &mut self.out);
+                self.machine
+                    .rename(self.clock.now(), nick, label, &mut self.out);
             }
             Poll::Ready(Some(Order::Close) | None) if !self.closing => {
                 self.closing = true;
@@ -158,12 +170,23 @@ impl Driver {
     }
 
     fn run_timer(&mut self, cx: &mut Context<'_>) -> bool {
-        let machine = if self.ended { None } else { self.machine.poll_timeout() };
+        let machine = if self.ended {
+            None
+        } else {
+            self.machine.poll_timeout()
+        };
         let end = match &self.phase {
             Phase::Connected(link) => link.end.as_ref().map(|end| end.deadline),
             _ => None,
         };
-        let Some(next) = machine.map(|at| self.clock.instant(at)).into_iter().chain(end).min() else { return false };
+        let Some(next) = machine
+            .map(|at| self.clock.instant(at))
+            .into_iter()
+            .chain(end)
+            .min()
+        else {
+            return false;
+        };
         if self.timer.deadline() != next {
             self.timer.as_mut().reset(next);
         }
@@ -182,7 +205,9 @@ impl Driver {
     }
 
     fn connect(&mut self, cx: &mut Context<'_>) -> bool {
-        let Phase::Connecting(connecting) = &mut self.phase else { return false };
+        let Phase::Connecting(connecting) = &mut self.phase else {
+            return false;
+        };
         match connecting.as_mut().poll(cx) {
             Poll::Pending => return false,
             Poll::Ready(Ok(connection)) => {
@@ -207,7 +232,9 @@ impl Driver {
     /// Reads once, if the application keeps up, and writes.
     fn exchange(&mut self, cx: &mut Context<'_>) -> bool {
         let may_read = self.may_read(cx);
-        let Phase::Connected(link) = &mut self.phase else { return false };
+        let Phase::Connected(link) = &mut self.phase else {
+            return false;
+        };
         link.woke();
         let over = match link.write(&mut self.spare) {
             Ok(()) if !may_read && link.end.is_none() => return false,
@@ -251,7 +278,8 @@ impl Driver {
 
     fn hand_in(&mut self, input: ClientInput<'_>) {
         if !self.ended {
-            self.machine.handle_input(self.clock.now(), input, &mut self.out);
+            self.machine
+                .handle_input(self.clock.now(), input, &mut self.out);
             self.settle();
         }
     }
@@ -262,7 +290,8 @@ impl Driver {
             match output {
                 ClientOutput::Connect => {
                     let connector = Arc::clone(&self.connector);
-                    self.phase = Phase::Connecting(Box::pin(async move { connector.connect().await }));
+                    self.phase =
+                        Phase::Connecting(Box::pin(async move { connector.connect().await }));
                 }
                 ClientOutput::Send(frame) => {
                     if let Phase::Connected(link) = &mut self.phase
@@ -273,11 +302,16 @@ impl Driver {
                 }
                 ClientOutput::Disconnect => match &mut self.phase {
                     Phase::Connected(link) => {
-                        link.end.get_or_insert_with(|| End::new(None, Instant::now() + CLOSING));
+                        link.end
+                            .get_or_insert_with(|| End::new(None, Instant::now() + CLOSING));
                     }
                     Phase::Connecting(_) => {
                         self.phase = Phase::None;
-                        self.machine.handle_input(self.clock.now(), ClientInput::Disconnected, &mut self.out);
+                        self.machine.handle_input(
+                            self.clock.now(),
+                            ClientInput::Disconnected,
+                            &mut self.out,
+                        );
                     }
                     Phase::None => {}
                 },
@@ -303,7 +337,8 @@ impl Driver {
             // What is written is written before the task ends, but nothing new begins.
             match &mut self.phase {
                 Phase::Connected(link) => {
-                    link.end.get_or_insert_with(|| End::new(None, Instant::now() + CLOSING));
+                    link.end
+                        .get_or_insert_with(|| End::new(None, Instant::now() + CLOSING));
                 }
                 phase => *phase = Phase::None,
             }

@@ -136,7 +136,9 @@ mod tests {
     }
 
     fn event(ms: u64) -> ClientEvent {
-        ClientEvent::Disconnected { retry_in: Some(Duration::from_millis(ms)) }
+        ClientEvent::Disconnected {
+            retry_in: Some(Duration::from_millis(ms)),
+        }
     }
 
     #[test]

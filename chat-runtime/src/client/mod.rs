@@ -23,8 +23,8 @@ use chat_core::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use self::events::Events;
 use self::driver::Order;
+pub use self::events::Events;
 use crate::Connector;
 
 /// Commands of one client that may be unfinished at a time.
@@ -57,8 +57,21 @@ impl Client {
         let (orders, received) = mpsc::unbounded_channel();
         let (told, ended) = watch::channel(None);
         let (events, queue) = events::pair();
-        tokio::spawn(driver::Driver::new(Arc::new(connector), config, received, queue, told));
-        (Self { orders, unfinished: Arc::default(), ended }, events)
+        tokio::spawn(driver::Driver::new(
+            Arc::new(connector),
+            config,
+            received,
+            queue,
+            told,
+        ));
+        (
+            Self {
+                orders,
+                unfinished: Arc::default(),
+                ended,
+            },
+            events,
+        )
     }
 
     /// Queues a command, at once; the future is its end.
@@ -69,9 +82,14 @@ impl Client {
         let (done, end) = oneshot::channel();
         if self.unfinished.fetch_add(1, Ordering::Relaxed) >= COMMANDS {
             self.unfinished.fetch_sub(1, Ordering::Relaxed);
-            let _ = done.send(Err(CommandError::OutsideLimits(format!("more than {COMMANDS} commands are unfinished"))));
+            let _ = done.send(Err(CommandError::OutsideLimits(format!(
+                "more than {COMMANDS} commands are unfinished"
+            ))));
         } else {
-            let reply = Reply { done: Some(done), unfinished: Arc::clone(&self.unfinished) };
+            let reply = Reply {
+                done: Some(done),
+                unfinished: Arc::clone(&self.unfinished),
+            };
             let _ = self.orders.send(Order::Command(command, reply));
         }
         Pending(end)
@@ -79,7 +97,10 @@ impl Client {
 
     /// Another name after [`ClientEvent::HelloRefused`](chat_core::client::ClientEvent::HelloRefused). How that goes is told by events.
     pub fn retry_as(&self, nick: impl Into<String>, label: impl Into<String>) {
-        let _ = self.orders.send(Order::RetryAs { nick: nick.into(), label: label.into() });
+        let _ = self.orders.send(Order::RetryAs {
+            nick: nick.into(),
+            label: label.into(),
+        });
     }
 
     /// Takes its leave: says `bye`, waits for the server's word, ends. The future is the end, and why it came (it may have come
@@ -113,8 +134,18 @@ impl Client {
     }
 
     /// Takes another nick and label.
-    pub async fn rename(&self, nick: impl Into<String>, label: impl Into<String>) -> Result<Named, CommandError> {
-        match self.command(Command::Nick { nick: nick.into(), label: label.into() }).await? {
+    pub async fn rename(
+        &self,
+        nick: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Result<Named, CommandError> {
+        match self
+            .command(Command::Nick {
+                nick: nick.into(),
+                label: label.into(),
+            })
+            .await?
+        {
             Outcome::Named(named) => Ok(named),
             other => Err(unexpected(&other)),
         }
@@ -131,8 +162,18 @@ impl Client {
     }
 
     /// Enters a room with its password, or with a key that came out of band.
-    pub async fn join_with(&self, room: RoomRef, password: Option<Password>, key: Option<RoomKey>) -> Result<RoomView, CommandError> {
-        self.room(Command::Join { room, password, key }).await
+    pub async fn join_with(
+        &self,
+        room: RoomRef,
+        password: Option<Password>,
+        key: Option<RoomKey>,
+    ) -> Result<RoomView, CommandError> {
+        self.room(Command::Join {
+            room,
+            password,
+            key,
+        })
+        .await
     }
 
     /// Leaves a room.
@@ -146,13 +187,31 @@ impl Client {
     }
 
     /// Says something.
-    pub async fn send(&self, room: RoomId, text: impl Into<String>) -> Result<Committed, CommandError> {
-        self.change(Command::Send { room, action: false, text: text.into() }).await
+    pub async fn send(
+        &self,
+        room: RoomId,
+        text: impl Into<String>,
+    ) -> Result<Committed, CommandError> {
+        self.change(Command::Send {
+            room,
+            action: false,
+            text: text.into(),
+        })
+        .await
     }
 
     /// Says what one does: `/me`.
-    pub async fn act(&self, room: RoomId, text: impl Into<String>) -> Result<Committed, CommandError> {
-        self.change(Command::Send { room, action: true, text: text.into() }).await
+    pub async fn act(
+        &self,
+        room: RoomId,
+        text: impl Into<String>,
+    ) -> Result<Committed, CommandError> {
+        self.change(Command::Send {
+            room,
+            action: true,
+            text: text.into(),
+        })
+        .await
     }
 
     /// All members of a room.
@@ -164,7 +223,12 @@ impl Client {
     }
 
     /// One page of history, opened.
-    pub async fn history(&self, room: RoomId, from: HistoryFrom, limit: u16) -> Result<History, CommandError> {
+    pub async fn history(
+        &self,
+        room: RoomId,
+        from: HistoryFrom,
+        limit: u16,
+    ) -> Result<History, CommandError> {
         match self.command(Command::History { room, from, limit }).await? {
             Outcome::History { page, texts } => Ok(History { page, texts }),
             other => Err(unexpected(&other)),
@@ -172,8 +236,16 @@ impl Client {
     }
 
     /// Sets a room's topic.
-    pub async fn topic(&self, room: RoomId, topic: impl Into<String>) -> Result<Committed, CommandError> {
-        self.change(Command::Topic { room, topic: topic.into() }).await
+    pub async fn topic(
+        &self,
+        room: RoomId,
+        topic: impl Into<String>,
+    ) -> Result<Committed, CommandError> {
+        self.change(Command::Topic {
+            room,
+            topic: topic.into(),
+        })
+        .await
     }
 
     async fn room(&self, command: Command) -> Result<RoomView, CommandError> {
@@ -213,7 +285,9 @@ pub struct Pending(oneshot::Receiver<Result<Outcome, CommandError>>);
 impl Future for Pending {
     type Output = Result<Outcome, CommandError>;
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map(|end| end.unwrap_or(Err(CommandError::Ended)))
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|end| end.unwrap_or(Err(CommandError::Ended)))
     }
 }
 

@@ -29,17 +29,39 @@ pub(super) struct Calls {
 /// A question to the log.
 #[derive(Debug)]
 pub(super) enum Call {
-    Append { partition: Partition, expected: Place, entries: Vec<Bytes> },
-    Read { token: ReadToken, partition: Partition, query: Query },
-    Snapshot { partition: Partition, at: Place, state: Bytes },
+    Append {
+        partition: Partition,
+        expected: Place,
+        entries: Vec<Bytes>,
+    },
+    Read {
+        token: ReadToken,
+        partition: Partition,
+        query: Query,
+    },
+    Snapshot {
+        partition: Partition,
+        at: Place,
+        state: Bytes,
+    },
 }
 
 /// The answer.
 #[derive(Debug)]
 pub(super) enum Done {
-    Append { partition: Partition, bytes: usize, end: Appended },
-    Read { token: ReadToken, partition: Partition, page: Result<Page, LogUnavailable> },
-    Snapshot { bytes: usize },
+    Append {
+        partition: Partition,
+        bytes: usize,
+        end: Appended,
+    },
+    Read {
+        token: ReadToken,
+        partition: Partition,
+        page: Result<Page, LogUnavailable>,
+    },
+    Snapshot {
+        bytes: usize,
+    },
 }
 
 impl Calls {
@@ -48,15 +70,23 @@ impl Calls {
     const MOST_BYTES: usize = 16 * 1_024 * 1_024;
 
     pub(super) fn new(log: Arc<dyn Log>) -> Self {
-        Self { log, running: FuturesUnordered::new(), bytes: 0 }
+        Self {
+            log,
+            running: FuturesUnordered::new(),
+            bytes: 0,
+        }
     }
 
     /// Begins a call. If it is over at once, here is the answer; if not, [`poll`](Self::poll) is to be called before the task sleeps.
     pub(super) fn begin(&mut self, call: Call) -> Option<Done> {
         let bytes = call.bytes();
         self.bytes += bytes;
-        let mut running: BoxFuture<'static, Done> = Box::pin(run(Arc::clone(&self.log), call, bytes));
-        match running.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        let mut running: BoxFuture<'static, Done> =
+            Box::pin(run(Arc::clone(&self.log), call, bytes));
+        match running
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
             Poll::Ready(done) => Some(self.end(done)),
             Poll::Pending => {
                 self.running.push(running);
@@ -108,10 +138,30 @@ impl Done {
     /// What the hub is told.
     pub(super) fn input(self) -> Option<Input<'static>> {
         match self {
-            Self::Append { partition, end: Appended::Committed(head), .. } => Some(Input::Committed { partition, head }),
-            Self::Append { partition, end: Appended::Refused(why), .. } => Some(Input::Refused { partition, why }),
-            Self::Append { partition, end: Appended::Unknown, .. } => Some(Input::Unknown { partition }),
-            Self::Read { token, partition, page } => Some(Input::Page { partition, token: Some(token), page }),
+            Self::Append {
+                partition,
+                end: Appended::Committed(head),
+                ..
+            } => Some(Input::Committed { partition, head }),
+            Self::Append {
+                partition,
+                end: Appended::Refused(why),
+                ..
+            } => Some(Input::Refused { partition, why }),
+            Self::Append {
+                partition,
+                end: Appended::Unknown,
+                ..
+            } => Some(Input::Unknown { partition }),
+            Self::Read {
+                token,
+                partition,
+                page,
+            } => Some(Input::Page {
+                partition,
+                token: Some(token),
+                page,
+            }),
             Self::Snapshot { .. } => None,
         }
     }
@@ -119,11 +169,29 @@ impl Done {
 
 async fn run(log: Arc<dyn Log>, call: Call, bytes: usize) -> Done {
     match call {
-        Call::Append { partition, expected, entries } => {
-            Done::Append { partition, bytes, end: log.append(partition, expected, entries).await }
-        }
-        Call::Read { token, partition, query } => Done::Read { token, partition, page: log.read(partition, query).await },
-        Call::Snapshot { partition, at, state } => {
+        Call::Append {
+            partition,
+            expected,
+            entries,
+        } => Done::Append {
+            partition,
+            bytes,
+            end: log.append(partition, expected, entries).await,
+        },
+        Call::Read {
+            token,
+            partition,
+            query,
+        } => Done::Read {
+            token,
+            partition,
+            page: log.read(partition, query).await,
+        },
+        Call::Snapshot {
+            partition,
+            at,
+            state,
+        } => {
             log.snapshot(partition, at, state).await;
             Done::Snapshot { bytes }
         }

@@ -127,7 +127,16 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { hub, out, clock, limits, log, orders, events, accepting } = parts;
+        let Parts {
+            hub,
+            out,
+            clock,
+            limits,
+            log,
+            orders,
+            events,
+            accepting,
+        } = parts;
         // One byte more than the longest frame, so that a message that is too long is seen to be.
         let buffer = vec![0; READ_BYTES.max(limits.frame_bytes as usize + PREFIX + 1)];
         Self {
@@ -176,12 +185,19 @@ impl Driver {
         self.take_answers(cx);
         self.write_to_touched();
         let due = self.set_timer(cx);
-        due || !self.waiting.is_empty() || !self.answers.is_empty() || !self.drained.is_empty() || !self.gone.is_empty()
+        due || !self.waiting.is_empty()
+            || !self.answers.is_empty()
+            || !self.drained.is_empty()
+            || !self.gone.is_empty()
     }
 
     fn run_timers(&mut self) {
         for _ in 0..TIMEOUTS {
-            if self.hub.poll_timeout().is_none_or(|at| at > self.now.monotonic) {
+            if self
+                .hub
+                .poll_timeout()
+                .is_none_or(|at| at > self.now.monotonic)
+            {
                 break;
             }
             self.hub.handle_timeout(self.now, &mut self.out);
@@ -192,7 +208,13 @@ impl Driver {
             && deadline <= now
         {
             self.ending.pop_front();
-            let Some(end) = self.seats.find(conn).and_then(|seat| seat.link.end.as_mut()) else { continue };
+            let Some(end) = self
+                .seats
+                .find(conn)
+                .and_then(|seat| seat.link.end.as_mut())
+            else {
+                continue;
+            };
             if end.progress && end.extensions > 0 {
                 (end.progress, end.extensions) = (false, end.extensions - 1);
                 self.ending.push_back((now + self.closing_time, conn));
@@ -205,7 +227,9 @@ impl Driver {
 
     fn take_answers(&mut self, cx: &mut Context<'_>) {
         while self.answers.len() < ANSWERS {
-            let Poll::Ready(done) = self.calls.poll(cx) else { break };
+            let Poll::Ready(done) = self.calls.poll(cx) else {
+                break;
+            };
             self.answers.push_back(done);
         }
         self.settle();
@@ -215,9 +239,18 @@ impl Driver {
         for _ in 0..ORDERS {
             match self.orders.poll_recv(cx) {
                 Poll::Ready(Some(Order::Add(connection))) => {
-                    let (address, framing, form) = (connection.address(), connection.framing(), connection.form());
+                    let (address, framing, form) = (
+                        connection.address(),
+                        connection.framing(),
+                        connection.form(),
+                    );
                     let conn = self.seats.insert(connection, &self.ready);
-                    self.hand_in(Input::Connected { conn, address, framing, form });
+                    self.hand_in(Input::Connected {
+                        conn,
+                        address,
+                        framing,
+                        form,
+                    });
                     if let Some(seat) = self.seats.find(conn) {
                         seat.link.again();
                     }
@@ -236,7 +269,9 @@ impl Driver {
 
     fn tell_drained(&mut self) {
         for _ in 0..self.drained.len().min(ANSWERS) {
-            let Some(conn) = self.drained.pop_front() else { break };
+            let Some(conn) = self.drained.pop_front() else {
+                break;
+            };
             if self.seats.find(conn).is_some() {
                 self.hand_in(Input::Drained { conn });
             }
@@ -257,9 +292,13 @@ impl Driver {
             if self.frames >= FRAMES {
                 break;
             }
-            let Some(signal) = self.waiting.pop_front() else { break };
+            let Some(signal) = self.waiting.pop_front() else {
+                break;
+            };
             let conn = signal.begin();
-            let Some(seat) = self.seats.find(conn) else { continue };
+            let Some(seat) = self.seats.find(conn) else {
+                continue;
+            };
             seat.link.woke();
             if seat.link.wants_to_write() {
                 self.touch(conn);
@@ -273,7 +312,9 @@ impl Driver {
         let mut buffer = mem::take(&mut self.buffer);
         let mut left = READ_BYTES;
         for round in 0.. {
-            let Some(seat) = self.seats.find(conn) else { break };
+            let Some(seat) = self.seats.find(conn) else {
+                break;
+            };
             if self.calls.are_many() && seat.link.end.is_none() {
                 if !mem::replace(&mut seat.held, true) {
                     self.held.push(conn);
@@ -289,7 +330,10 @@ impl Driver {
                 Ok(Read::Some(bytes)) => {
                     left = left.saturating_sub(bytes);
                     if seat.link.end.is_none() {
-                        self.hand_in(Input::Received { conn, bytes: &buffer[..bytes] });
+                        self.hand_in(Input::Received {
+                            conn,
+                            bytes: &buffer[..bytes],
+                        });
                     }
                 }
                 Ok(Read::End) => {
@@ -311,7 +355,9 @@ impl Driver {
     fn write_to_touched(&mut self) {
         let mut touched = mem::take(&mut self.touched);
         for conn in touched.drain(..) {
-            let Some(seat) = self.seats.find(conn) else { continue };
+            let Some(seat) = self.seats.find(conn) else {
+                continue;
+            };
             seat.touched = false;
             self.write(conn);
         }
@@ -320,13 +366,19 @@ impl Driver {
     }
 
     fn write(&mut self, conn: ConnId) {
-        let Some(seat) = self.seats.find(conn) else { return };
+        let Some(seat) = self.seats.find(conn) else {
+            return;
+        };
         if let Err(error) = seat.link.write(&mut self.spare) {
             tracing::debug!(?conn, %error, "a connection broke");
             self.lose(conn);
             return;
         }
-        if seat.flag.on && seat.flag.owes_drained && seat.flag.untold == 0 && seat.link.outbox.bytes() < self.outbox_bytes / 2 {
+        if seat.flag.on
+            && seat.flag.owes_drained
+            && seat.flag.untold == 0
+            && seat.link.outbox.bytes() < self.outbox_bytes / 2
+        {
             seat.flag.owes_drained = false;
             self.drained.push_back(conn);
         }
@@ -353,10 +405,12 @@ impl Driver {
                         // It may be below half by now; it is looked at when it is written to.
                         self.touch(conn);
                     }
-                    self.hub.handle_input(self.now, Input::Blocked { conn, place }, &mut self.out);
+                    self.hub
+                        .handle_input(self.now, Input::Blocked { conn, place }, &mut self.out);
                 }
             } else if let Some(conn) = self.gone.pop_front() {
-                self.hub.handle_input(self.now, Input::Disconnected { conn }, &mut self.out);
+                self.hub
+                    .handle_input(self.now, Input::Disconnected { conn }, &mut self.out);
             } else if answered < ANSWERS
                 && let Some(done) = self.answers.pop_front()
             {
@@ -400,29 +454,64 @@ impl Driver {
                     self.touch(conn);
                 }
             }
-            Output::Append { partition, expected, entries } => self.call(Call::Append { partition, expected, entries }),
-            Output::Read { token, partition, query } => self.call(Call::Read { token, partition, query }),
-            Output::Snapshot { partition, at, state } => self.call(Call::Snapshot { partition, at, state }),
+            Output::Append {
+                partition,
+                expected,
+                entries,
+            } => self.call(Call::Append {
+                partition,
+                expected,
+                entries,
+            }),
+            Output::Read {
+                token,
+                partition,
+                query,
+            } => self.call(Call::Read {
+                token,
+                partition,
+                query,
+            }),
+            Output::Snapshot {
+                partition,
+                at,
+                state,
+            } => self.call(Call::Snapshot {
+                partition,
+                at,
+                state,
+            }),
             Output::Forget { partition } => self.calls.forget(partition),
             Output::Event(event) => self.tell(event),
         }
     }
 
     fn send(&mut self, to: ConnId, frame: &Frame) {
-        let Some(seat) = self.seats.find(to) else { return };
+        let Some(seat) = self.seats.find(to) else {
+            return;
+        };
         if seat.link.end.is_some() {
             return;
         }
-        seat.link.push(frame.prefixed(), || frame.body(), &mut self.spare);
+        seat.link
+            .push(frame.prefixed(), || frame.body(), &mut self.spare);
         seat.flag.owes_drained = seat.flag.on;
         self.frames += 1;
         let limit = self.outbox_bytes * SLOW;
         if seat.link.outbox.bytes() > limit {
             self.write(to);
         }
-        if self.seats.find(to).is_some_and(|seat| seat.link.outbox.bytes() > limit) {
+        if self
+            .seats
+            .find(to)
+            .is_some_and(|seat| seat.link.outbox.bytes() > limit)
+        {
             let detail = format!("more than {limit} bytes wait for it");
-            self.tell(Event::Closing { conn: to, reason: CloseReason::Slow, detail });
+            self.tell(Event::Closing {
+                conn: to,
+                reason: CloseReason::Slow,
+                detail,
+            });
             self.lose(to);
         } else {
             self.touch(to);
@@ -432,18 +521,23 @@ impl Driver {
     fn fan_out(&mut self, to: &Recipients, place: Option<RoomPlace>, frame: &Frame) {
         let body: Bytes = frame.body();
         for conn in to.iter() {
-            let Some(mut seat) = self.seats.find(conn) else { continue };
+            let Some(mut seat) = self.seats.find(conn) else {
+                continue;
+            };
             if seat.link.end.is_some() {
                 continue;
             }
-            if !seat.flag.on && seat.link.outbox.bytes() + frame.prefixed().len() > self.outbox_bytes {
+            if !seat.flag.on
+                && seat.link.outbox.bytes() + frame.prefixed().len() > self.outbox_bytes
+            {
                 // Perhaps only this turn has filled it.
                 self.write(conn);
                 match self.seats.find(conn) {
                     Some(still) => seat = still,
                     None => continue,
                 }
-                seat.flag.on = seat.link.outbox.bytes() + frame.prefixed().len() > self.outbox_bytes;
+                seat.flag.on =
+                    seat.link.outbox.bytes() + frame.prefixed().len() > self.outbox_bytes;
                 if seat.flag.on {
                     seat.flag.owes_drained = true;
                     seat.flag.untold = 1;
@@ -458,7 +552,8 @@ impl Driver {
                 }
                 continue;
             }
-            seat.link.push(frame.prefixed(), || body.clone(), &mut self.spare);
+            seat.link
+                .push(frame.prefixed(), || body.clone(), &mut self.spare);
             self.frames += 1;
             if !mem::replace(&mut seat.touched, true) {
                 self.touched.push(conn);
@@ -496,7 +591,9 @@ impl Driver {
     fn set_timer(&mut self, cx: &mut Context<'_>) -> bool {
         let hub = self.hub.poll_timeout().map(|at| self.clock.instant(at));
         let ending = self.ending.front().map(|(deadline, _)| *deadline);
-        let Some(next) = hub.into_iter().chain(ending).min() else { return false };
+        let Some(next) = hub.into_iter().chain(ending).min() else {
+            return false;
+        };
         if self.timer.deadline() != next {
             self.timer.as_mut().reset(next);
         }

@@ -23,7 +23,11 @@ pub(super) struct Ready {
 impl Ready {
     /// A signal for one connection. Its wake-ups make it appear in the queue.
     pub(super) fn signal(self: &Arc<Self>, conn: ConnId) -> Arc<Signal> {
-        Arc::new(Signal { conn, queued: AtomicBool::new(false), ready: Arc::clone(self) })
+        Arc::new(Signal {
+            conn,
+            queued: AtomicBool::new(false),
+            ready: Arc::clone(self),
+        })
     }
 
     /// Who is to be woken when something is pushed. Said before [`take`](Self::take).
@@ -87,7 +91,10 @@ mod tests {
     #[test]
     fn a_connection_is_queued_once_and_again_after_it_was_looked_at() {
         let (ready, count) = (Arc::new(Ready::default()), Arc::new(Count::default()));
-        let signal = ready.signal(ConnId { slot: 3, generation: 7 });
+        let signal = ready.signal(ConnId {
+            slot: 3,
+            generation: 7,
+        });
         let waker = Waker::from(Arc::clone(&signal));
         let (mut queue, mut empty) = (VecDeque::new(), Vec::new());
         ready.register(&Waker::from(Arc::clone(&count)));
@@ -97,7 +104,13 @@ mod tests {
         waker.wake_by_ref();
         ready.take(&mut queue, &mut empty);
         assert_eq!((queue.len(), *count.0.lock().unwrap()), (1, 1));
-        assert_eq!(queue.pop_front().unwrap().begin(), ConnId { slot: 3, generation: 7 });
+        assert_eq!(
+            queue.pop_front().unwrap().begin(),
+            ConnId {
+                slot: 3,
+                generation: 7
+            }
+        );
         waker.wake_by_ref();
         ready.take(&mut queue, &mut empty);
         assert_eq!(queue.len(), 1);
@@ -106,7 +119,14 @@ mod tests {
     #[test]
     fn wakers_of_other_threads_are_never_lost() {
         let ready = Arc::new(Ready::default());
-        let signals: Vec<_> = (0..8).map(|slot| ready.signal(ConnId { slot, generation: 0 })).collect();
+        let signals: Vec<_> = (0..8)
+            .map(|slot| {
+                ready.signal(ConnId {
+                    slot,
+                    generation: 0,
+                })
+            })
+            .collect();
         let done = Arc::new(Mutex::new([0_u32; 8]));
         std::thread::scope(|scope| {
             for signal in &signals {

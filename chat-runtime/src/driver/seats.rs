@@ -47,16 +47,26 @@ impl Seats {
             u32::try_from(self.slots.len() - 1).expect("a process has fewer connections")
         });
         let place = &mut self.slots[slot as usize];
-        let conn = ConnId { slot, generation: place.generation };
+        let conn = ConnId {
+            slot,
+            generation: place.generation,
+        };
         let link = Link::new(connection, ready.signal(conn).into());
-        place.seat = Some(Seat { link, flag: Flag::default(), touched: false, held: false });
+        place.seat = Some(Seat {
+            link,
+            flag: Flag::default(),
+            touched: false,
+            held: false,
+        });
         conn
     }
 
     /// The connection of that name, unless it is gone.
     pub(super) fn find(&mut self, conn: ConnId) -> Option<&mut Seat> {
         let slot = self.slots.get_mut(conn.slot as usize)?;
-        slot.seat.as_mut().filter(|_| slot.generation == conn.generation)
+        slot.seat
+            .as_mut()
+            .filter(|_| slot.generation == conn.generation)
     }
 
     /// Takes a connection out; its slot goes to the next one, under another name.
@@ -81,7 +91,10 @@ mod tests {
         assert!(seats.find(first).is_some());
         assert!(seats.remove(first).is_some());
         let second = seats.insert(Box::new(memory::pair(1).0), &ready);
-        assert_eq!((first.slot, first.generation + 1), (second.slot, second.generation));
+        assert_eq!(
+            (first.slot, first.generation + 1),
+            (second.slot, second.generation)
+        );
         assert!(seats.find(first).is_none() && seats.remove(first).is_none());
         assert!(seats.find(second).is_some());
     }

@@ -51,13 +51,18 @@ impl Gated {
 
     async fn pass(&self, gate: &Semaphore) {
         self.running.send_modify(|running| *running += 1);
-        self.most.fetch_max(*self.running.borrow(), Ordering::SeqCst);
+        self.most
+            .fetch_max(*self.running.borrow(), Ordering::SeqCst);
         gate.acquire().await.unwrap().forget();
         self.running.send_modify(|running| *running -= 1);
     }
 
     async fn wait_for_running(&self, count: usize) {
-        self.running.subscribe().wait_for(|running| *running >= count).await.unwrap();
+        self.running
+            .subscribe()
+            .wait_for(|running| *running >= count)
+            .await
+            .unwrap();
     }
 }
 
@@ -87,7 +92,12 @@ impl Log for Gated {
 async fn what_waits_for_the_log_becomes_one_append() {
     let log = Gated::new(1_000, 1_000);
     let (transport, connector) = memory::listener();
-    let _server = Server::builder().limits(wide()).log(Arc::clone(&log)).listen(transport).start().unwrap();
+    let _server = Server::builder()
+        .limits(wide())
+        .log(Arc::clone(&log))
+        .listen(transport)
+        .start()
+        .unwrap();
     let mut peer = Peer::enter(connector.open().await.unwrap(), "peer").await;
     peer.ping(0).await;
     while !matches!(peer.next().await, Some(ServerMessage::Pong(_))) {}
@@ -108,7 +118,12 @@ async fn what_waits_for_the_log_becomes_one_append() {
 async fn a_log_that_is_behind_is_not_given_more_and_more() {
     let log = Gated::new(1_000, 1_000);
     let (transport, connector) = memory::listener();
-    let _server = Server::builder().limits(wide()).log(Arc::clone(&log)).listen(transport).start().unwrap();
+    let _server = Server::builder()
+        .limits(wide())
+        .log(Arc::clone(&log))
+        .listen(transport)
+        .start()
+        .unwrap();
     let mut peers = vec![];
     for n in 0..8 {
         peers.push(Peer::enter(connector.open().await.unwrap(), &format!("peer{n}")).await);
@@ -137,19 +152,29 @@ async fn a_log_that_is_behind_is_not_given_more_and_more() {
 async fn a_log_that_cannot_write_is_said_and_tried_again() {
     let log = Gated::new(1_000, 1_000);
     let (transport, connector) = memory::listener();
-    let server = Server::builder().limits(wide()).log(Arc::clone(&log)).listen(transport).start().unwrap();
+    let server = Server::builder()
+        .limits(wide())
+        .log(Arc::clone(&log))
+        .listen(transport)
+        .start()
+        .unwrap();
     let mut events = server.events();
     let mut peer = Peer::enter(connector.open().await.unwrap(), "peer").await;
     log.failing.store(1, Ordering::SeqCst);
     peer.say(2, "lost").await;
     loop {
         match peer.next().await.expect("the connection lives") {
-            ServerMessage::Error(failure) => break assert_eq!((failure.id, failure.code), (2, ErrorCode::Unavailable)),
+            ServerMessage::Error(failure) => {
+                break assert_eq!((failure.id, failure.code), (2, ErrorCode::Unavailable));
+            }
             ServerMessage::Ok(_) => panic!("it was not written"),
             _ => {}
         }
     }
-    wait_for(&mut events, |event| matches!(event, Event::LogTrouble { .. })).await;
+    wait_for(&mut events, |event| {
+        matches!(event, Event::LogTrouble { .. })
+    })
+    .await;
     peer.say(2, "and again").await;
     peer.until("and again").await;
 }

@@ -11,7 +11,7 @@ use chat_runtime::{
     chat_core::{
         hub::{Event, Framing},
         limits::{Limits, Rate},
-        wire::{CloseReason, ClientMessage, Form, Frame, ServerMessage, client::Empty},
+        wire::{ClientMessage, CloseReason, Form, Frame, ServerMessage, client::Empty},
     },
     memory::{self, MemoryConnector, MemoryTransport},
 };
@@ -20,14 +20,24 @@ use peer::{Peer, assert_whole, text};
 /// Limits that no test reaches unless it means to.
 fn wide() -> Limits {
     let mut limits = Limits::default();
-    let rate = Rate { burst: 1_000_000, per_second: 1_000_000 };
+    let rate = Rate {
+        burst: 1_000_000,
+        per_second: 1_000_000,
+    };
     (limits.send_rate, limits.request_rate, limits.costly_rate) = (rate, rate, rate);
     limits
 }
 
 fn start(limits: Limits) -> (Server, MemoryConnector) {
     let (transport, connector) = memory::listener();
-    (Server::builder().limits(limits).listen(transport).start().unwrap(), connector)
+    (
+        Server::builder()
+            .limits(limits)
+            .listen(transport)
+            .start()
+            .unwrap(),
+        connector,
+    )
 }
 
 async fn wait_for(events: &mut ServerEvents, mut matches: impl FnMut(&Event) -> bool) -> Event {
@@ -62,7 +72,11 @@ async fn two_talk_on_a_runtime_of_several_threads() {
 #[tokio::test]
 async fn whoever_does_not_read_holds_up_nobody_and_misses_nothing() {
     let (_server, connector) = start(wide());
-    let mut sleeper = Peer::enter(connector.clone().capacity(4_096).open().await.unwrap(), "sleeper").await;
+    let mut sleeper = Peer::enter(
+        connector.clone().capacity(4_096).open().await.unwrap(),
+        "sleeper",
+    )
+    .await;
     let mut awake = Peer::enter(connector.open().await.unwrap(), "awake").await;
     let mut writer = Peer::enter(connector.open().await.unwrap(), "writer").await;
     // Ten times what the outbox holds.
@@ -76,7 +90,13 @@ async fn whoever_does_not_read_holds_up_nobody_and_misses_nothing() {
     assert_whole(&all);
     let missed = sleeper.until("the last").await;
     assert_whole(&missed);
-    let said = |records: &[_]| records.iter().filter_map(text).map(str::to_owned).collect::<Vec<_>>();
+    let said = |records: &[_]| {
+        records
+            .iter()
+            .filter_map(text)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(said(&missed), said(&all));
     assert_eq!(said(&missed).len(), 299);
     // It is among the others again.
@@ -89,7 +109,18 @@ async fn many_slow_readers_catch_up_at_the_same_time() {
     let (_server, connector) = start(wide());
     let mut sleepers = vec![];
     for n in 0..20 {
-        sleepers.push(Peer::enter(connector.clone().capacity(1 + n * 100).open().await.unwrap(), &format!("sleeper{n}")).await);
+        sleepers.push(
+            Peer::enter(
+                connector
+                    .clone()
+                    .capacity(1 + n * 100)
+                    .open()
+                    .await
+                    .unwrap(),
+                &format!("sleeper{n}"),
+            )
+            .await,
+        );
     }
     let mut writer = Peer::enter(connector.open().await.unwrap(), "writer").await;
     let filler = "x".repeat(10_000);
@@ -97,7 +128,9 @@ async fn many_slow_readers_catch_up_at_the_same_time() {
         writer.say(txn, &format!("{txn} {filler}")).await;
     }
     writer.say(80, "the last").await;
-    let readers = sleepers.into_iter().map(|mut sleeper| tokio::spawn(async move { sleeper.until("the last").await }));
+    let readers = sleepers
+        .into_iter()
+        .map(|mut sleeper| tokio::spawn(async move { sleeper.until("the last").await }));
     for reader in readers.collect::<Vec<_>>() {
         let records = reader.await.unwrap();
         assert_whole(&records);
@@ -113,13 +146,31 @@ async fn whoever_asks_and_never_reads_is_cut_off() {
     for txn in 2..30 {
         writer.say(txn, &"x".repeat(10_000)).await;
     }
-    let mut deaf = Peer::enter(connector.clone().capacity(100_000).open().await.unwrap(), "deaf").await;
+    let mut deaf = Peer::enter(
+        connector.clone().capacity(100_000).open().await.unwrap(),
+        "deaf",
+    )
+    .await;
     for id in 10..20 {
         deaf.ask_history(id).await;
     }
-    let cut = wait_for(&mut events, |event| matches!(event, Event::Closing { reason: CloseReason::Slow, .. })).await;
-    let Event::Closing { conn: cut, .. } = cut else { unreachable!() };
-    wait_for(&mut events, |event| *event == Event::Disconnected { conn: cut }).await;
+    let cut = wait_for(&mut events, |event| {
+        matches!(
+            event,
+            Event::Closing {
+                reason: CloseReason::Slow,
+                ..
+            }
+        )
+    })
+    .await;
+    let Event::Closing { conn: cut, .. } = cut else {
+        unreachable!()
+    };
+    wait_for(&mut events, |event| {
+        *event == Event::Disconnected { conn: cut }
+    })
+    .await;
     while deaf.next().await.is_some() {}
     writer.say(30, "still here").await;
     writer.until("still here").await;
@@ -135,14 +186,18 @@ async fn a_flood_leaves_others_their_turn() {
             flood.ping(nonce).await;
             if nonce % 100 == 99 {
                 for _ in 0..100 {
-                    flood.next().await.expect("nobody is cut off for pings that are read");
+                    flood
+                        .next()
+                        .await
+                        .expect("nobody is cut off for pings that are read");
                 }
             }
         }
     });
     for nonce in 0..200 {
         calm.ping(nonce).await;
-        while !matches!(calm.next().await, Some(ServerMessage::Pong(pong)) if pong.nonce == nonce) {}
+        while !matches!(calm.next().await, Some(ServerMessage::Pong(pong)) if pong.nonce == nonce) {
+        }
     }
     assert!(!flooding.is_finished());
     flooding.abort();
@@ -151,7 +206,13 @@ async fn a_flood_leaves_others_their_turn() {
 #[tokio::test]
 async fn whoever_goes_on_after_refusals_is_closed() {
     let mut limits = Limits::default();
-    (limits.send_rate, limits.flood_refusals) = (Rate { burst: 1, per_second: 1 }, 5);
+    (limits.send_rate, limits.flood_refusals) = (
+        Rate {
+            burst: 1,
+            per_second: 1,
+        },
+        5,
+    );
     let (_server, connector) = start(limits);
     let mut flood = Peer::enter(connector.open().await.unwrap(), "flood").await;
     for txn in 2..20 {
@@ -231,7 +292,10 @@ async fn what_came_before_the_end_is_answered() {
     brief.say(2, "that is all").await;
     drop(brief);
     wait_for(&mut events, |event| matches!(event, Event::Message { .. })).await;
-    wait_for(&mut events, |event| matches!(event, Event::Disconnected { .. })).await;
+    wait_for(&mut events, |event| {
+        matches!(event, Event::Disconnected { .. })
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -303,7 +367,10 @@ impl Transport for Troubled {
 #[tokio::test(start_paused = true)]
 async fn an_error_of_accept_ends_nothing() {
     let (transport, connector) = memory::listener();
-    let _server = Server::builder().listen(Troubled(30, transport)).start().unwrap();
+    let _server = Server::builder()
+        .listen(Troubled(30, transport))
+        .start()
+        .unwrap();
     Peer::enter(connector.open().await.unwrap(), "patient").await;
 }
 
@@ -317,7 +384,10 @@ async fn limits_that_cannot_be_are_refused() {
 
 #[test]
 fn there_has_to_be_a_runtime() {
-    assert!(matches!(Server::builder().start(), Err(StartError::NoRuntime)));
+    assert!(matches!(
+        Server::builder().start(),
+        Err(StartError::NoRuntime)
+    ));
 }
 
 #[tokio::test(start_paused = true)]
@@ -329,6 +399,8 @@ async fn quiet_connections_stay() {
         let heard = quiet.hears_before(tokio::time::sleep(Duration::from_secs(60)));
         assert!(!heard.await || nonce == 0);
         quiet.ping(nonce).await;
-        while !matches!(quiet.next().await, Some(ServerMessage::Pong(pong)) if pong.nonce == nonce) {}
+        while !matches!(quiet.next().await, Some(ServerMessage::Pong(pong)) if pong.nonce == nonce)
+        {
+        }
     }
 }

@@ -9,14 +9,17 @@ use chat_runtime::{
         id::{RoomId, Secret},
         wire::{
             ClientMessage, Decoder, Frame, Record, SERVER_FRAME_BYTES, ServerMessage, VERSION,
-            client::{Empty, Hello, History, HistoryFrom, Join, Op, Ping, Request, RoomRef, Send, Versions},
+            client::{
+                Empty, Hello, History, HistoryFrom, Join, Op, Ping, Request, RoomRef, Send,
+                Versions,
+            },
             record::{Content, RecordBody},
             server::Closing,
         },
     },
 };
 
-pub struct Peer {
+pub(crate) struct Peer {
     connection: Box<dyn Connection>,
     decoder: Decoder,
     inbox: VecDeque<ServerMessage>,
@@ -24,18 +27,26 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub fn new(connection: impl Connection) -> Self {
+    pub(crate) fn new(connection: impl Connection) -> Self {
         let connection = Box::new(connection);
-        Self { connection, decoder: Decoder::new(SERVER_FRAME_BYTES), inbox: VecDeque::new(), buffer: vec![0; 1 << 20] }
+        Self {
+            connection,
+            decoder: Decoder::new(SERVER_FRAME_BYTES),
+            inbox: VecDeque::new(),
+            buffer: vec![0; 1 << 20],
+        }
     }
 
     /// Says hello as this nick, and is welcomed.
-    pub async fn hello(connection: impl Connection, nick: &str) -> Self {
+    pub(crate) async fn hello(connection: impl Connection, nick: &str) -> Self {
         let mut peer = Self::new(connection);
         let mut secret = [0; 32];
         secret[..nick.len()].copy_from_slice(nick.as_bytes());
         let hello = Hello {
-            versions: Versions { min: VERSION, max: VERSION },
+            versions: Versions {
+                min: VERSION,
+                max: VERSION,
+            },
             capabilities: vec![],
             agent: "peer".into(),
             nick: nick.into(),
@@ -46,43 +57,74 @@ impl Peer {
         };
         peer.send(&ClientMessage::Hello(hello)).await;
         let welcome = peer.next().await;
-        assert!(matches!(welcome, Some(ServerMessage::Welcome(_))), "{welcome:?}");
+        assert!(
+            matches!(welcome, Some(ServerMessage::Welcome(_))),
+            "{welcome:?}"
+        );
         peer
     }
 
     /// The same, and joins the lobby.
-    pub async fn enter(connection: impl Connection, nick: &str) -> Self {
+    pub(crate) async fn enter(connection: impl Connection, nick: &str) -> Self {
         let mut peer = Self::hello(connection, nick).await;
-        peer.request(1, 1, Op::Join(Join { room: RoomRef::Lobby, proof: None })).await;
+        peer.request(
+            1,
+            1,
+            Op::Join(Join {
+                room: RoomRef::Lobby,
+                proof: None,
+            }),
+        )
+        .await;
         let joined = peer.next().await;
         assert!(matches!(joined, Some(ServerMessage::Ok(_))), "{joined:?}");
         peer
     }
 
-    pub async fn request(&mut self, id: u64, txn: u64, op: Op) {
-        self.send(&ClientMessage::Request(Request { id, txn, op })).await;
+    pub(crate) async fn request(&mut self, id: u64, txn: u64, op: Op) {
+        self.send(&ClientMessage::Request(Request { id, txn, op }))
+            .await;
     }
 
     /// Says something in the lobby; the request's id is its `txn`.
-    pub async fn say(&mut self, txn: u64, text: &str) {
+    pub(crate) async fn say(&mut self, txn: u64, text: &str) {
         let content = Content::Plain(text.into());
-        self.request(txn, txn, Op::Send(Send { room: RoomId::LOBBY, action: false, content })).await;
+        self.request(
+            txn,
+            txn,
+            Op::Send(Send {
+                room: RoomId::LOBBY,
+                action: false,
+                content,
+            }),
+        )
+        .await;
     }
 
     /// Asks for the newest records of the lobby.
-    pub async fn ask_history(&mut self, id: u64) {
-        self.request(id, 0, Op::History(History { room: RoomId::LOBBY, from: HistoryFrom::Latest, limit: 100 })).await;
+    pub(crate) async fn ask_history(&mut self, id: u64) {
+        self.request(
+            id,
+            0,
+            Op::History(History {
+                room: RoomId::LOBBY,
+                from: HistoryFrom::Latest,
+                limit: 100,
+            }),
+        )
+        .await;
     }
 
-    pub async fn ping(&mut self, nonce: u64) {
+    pub(crate) async fn ping(&mut self, nonce: u64) {
         self.send(&ClientMessage::Ping(Ping { nonce })).await;
     }
 
-    pub async fn send(&mut self, message: &ClientMessage) {
-        self.send_frame(&self.connection.form().encode(message)).await;
+    pub(crate) async fn send(&mut self, message: &ClientMessage) {
+        self.send_frame(&self.connection.form().encode(message))
+            .await;
     }
 
-    pub async fn send_frame(&mut self, frame: &Frame) {
+    pub(crate) async fn send_frame(&mut self, frame: &Frame) {
         self.send_bytes(match self.connection.framing() {
             Framing::Stream => frame.prefixed(),
             Framing::Message => &frame.prefixed()[4..],
@@ -90,9 +132,11 @@ impl Peer {
         .await;
     }
 
-    pub async fn send_bytes(&mut self, mut bytes: &[u8]) {
+    pub(crate) async fn send_bytes(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            poll_fn(|cx| self.connection.poll_ready(cx, Interest::Write)).await.expect("the server is there");
+            poll_fn(|cx| self.connection.poll_ready(cx, Interest::Write))
+                .await
+                .expect("the server is there");
             match self.connection.try_write_vectored(&[IoSlice::new(bytes)]) {
                 Ok(written) => bytes = &bytes[written..],
                 Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
@@ -101,28 +145,36 @@ impl Peer {
     }
 
     /// The next message; none at the end, whichever way it comes.
-    pub async fn next(&mut self) -> Option<ServerMessage> {
+    pub(crate) async fn next(&mut self) -> Option<ServerMessage> {
         loop {
             if let Some(message) = self.inbox.pop_front() {
                 return Some(message);
             }
-            poll_fn(|cx| self.connection.poll_ready(cx, Interest::Read)).await.ok()?;
+            poll_fn(|cx| self.connection.poll_ready(cx, Interest::Read))
+                .await
+                .ok()?;
             let read = match self.connection.try_read(&mut self.buffer) {
                 Ok(read) => read?,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
                 Err(_) => return None,
             };
             let form = self.connection.form();
-            let mut take = |body: &[u8]| self.inbox.push_back(form.decode(body).expect("the server speaks the protocol"));
+            let mut take = |body: &[u8]| {
+                self.inbox
+                    .push_back(form.decode(body).expect("the server speaks the protocol"))
+            };
             match self.connection.framing() {
-                Framing::Stream => self.decoder.feed(&self.buffer[..read], take).expect("the server keeps to the limits"),
+                Framing::Stream => self
+                    .decoder
+                    .feed(&self.buffer[..read], take)
+                    .expect("the server keeps to the limits"),
                 Framing::Message => take(&self.buffer[..read]),
             }
         }
     }
 
     /// Whether something comes before `other` is done.
-    pub async fn hears_before(&mut self, other: impl Future<Output = ()>) -> bool {
+    pub(crate) async fn hears_before(&mut self, other: impl Future<Output = ()>) -> bool {
         let mut other = pin!(other);
         let mut next = pin!(self.next());
         poll_fn(|cx| {
@@ -135,7 +187,7 @@ impl Peer {
     }
 
     /// The next record of the lobby.
-    pub async fn records(&mut self) -> Vec<Record> {
+    pub(crate) async fn records(&mut self) -> Vec<Record> {
         loop {
             match self.next().await.expect("the connection lives") {
                 ServerMessage::Records(records) => return records.records,
@@ -146,31 +198,36 @@ impl Peer {
     }
 
     /// Reads until this text is said in the lobby; gives all records on the way.
-    pub async fn until(&mut self, last: &str) -> Vec<Record> {
+    pub(crate) async fn until(&mut self, last: &str) -> Vec<Record> {
         let mut records: Vec<Record> = vec![];
-        while records.last().is_none_or(|record| text(record) != Some(last)) {
+        while records
+            .last()
+            .is_none_or(|record| text(record) != Some(last))
+        {
             records.extend(self.records().await);
         }
         records
     }
 
     /// Reads until the server says the end.
-    pub async fn closing(&mut self) -> Closing {
+    pub(crate) async fn closing(&mut self) -> Closing {
         loop {
-            if let ServerMessage::Closing(closing) = self.next().await.expect("a word before the end") {
+            if let ServerMessage::Closing(closing) =
+                self.next().await.expect("a word before the end")
+            {
                 return closing;
             }
         }
     }
 
     /// Confirms the end, and sees it.
-    pub async fn confirm(&mut self) {
+    pub(crate) async fn confirm(&mut self) {
         self.send(&ClientMessage::Closed(Empty {})).await;
         while self.next().await.is_some() {}
     }
 }
 
-pub fn text(record: &Record) -> Option<&str> {
+pub(crate) fn text(record: &Record) -> Option<&str> {
     match &record.body {
         RecordBody::Message(message) => match &message.content {
             Content::Plain(text) => Some(text),
@@ -181,7 +238,7 @@ pub fn text(record: &Record) -> Option<&str> {
 }
 
 /// Records come in order and without holes.
-pub fn assert_whole(records: &[Record]) {
+pub(crate) fn assert_whole(records: &[Record]) {
     for pair in records.windows(2) {
         assert_eq!(pair[0].seq + 1, pair[1].seq);
     }
