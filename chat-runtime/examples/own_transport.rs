@@ -1,7 +1,8 @@
 //! A transport of one's own, over anything that is `AsyncRead` and `AsyncWrite` (here tokio's in-memory pipe): it reads
 //! ahead in `poll_ready` and writes behind in `poll_flush`. What knows when it is ready needs neither: `chat-transport-tcp`.
 
-use std::io::{self, ErrorKind::WouldBlock, IoSlice};
+use std::io::ErrorKind::{BrokenPipe, ConnectionRefused, WouldBlock};
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -62,17 +63,14 @@ impl Connection for Piped {
 }
 
 struct Pipes(Receiver<Piped>);
+struct Plumber(Sender<Piped>);
 
 #[async_trait]
 impl Transport for Pipes {
     async fn accept(&mut self) -> io::Result<Box<dyn Connection>> {
-        Ok(Box::new(
-            self.0.recv().await.ok_or(io::ErrorKind::BrokenPipe)?,
-        ))
+        Ok(Box::new(self.0.recv().await.ok_or(BrokenPipe)?))
     }
 }
-
-struct Plumber(Sender<Piped>);
 
 #[async_trait]
 impl Connector for Plumber {
@@ -83,8 +81,7 @@ impl Connector for Plumber {
             ahead: None,
             behind: vec![],
         };
-        let sent = self.0.send(piped(far)).await;
-        sent.map_err(|_| io::ErrorKind::ConnectionRefused)?;
+        self.0.send(piped(far)).await.or(Err(ConnectionRefused))?;
         Ok(Box::new(piped(near)))
     }
 }

@@ -39,7 +39,8 @@ pub struct Server {
     handle: ServerHandle,
     tasks: Vec<AbortHandle>,
     closing: Duration,
-    events: broadcast::Sender<Event>,
+    /// Only the driver keeps it open, so that the events end with it.
+    events: broadcast::WeakSender<Event>,
     /// Listens from the first moment, for whoever asks first.
     first_events: Mutex<Option<ServerEvents>>,
 }
@@ -65,9 +66,15 @@ impl Server {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        first.unwrap_or_else(|| ServerEvents {
-            receiver: self.events.subscribe(),
-            missed: 0,
+        first.unwrap_or_else(|| {
+            let receiver = match self.events.upgrade() {
+                Some(events) => events.subscribe(),
+                None => broadcast::channel(1).1,
+            };
+            ServerEvents {
+                receiver,
+                missed: 0,
+            }
         })
     }
 
@@ -258,6 +265,7 @@ impl ServerBuilder {
             .into_iter()
             .map(|t| runtime.spawn(accept::run(t, orders.clone())).abort_handle());
         let accepting: Vec<AbortHandle> = accepting.collect();
+        let weak_events = events.downgrade();
         let driver = Driver::new(Parts {
             hub,
             out,
@@ -265,7 +273,7 @@ impl ServerBuilder {
             limits: self.limits.clone(),
             log,
             orders: received,
-            events: events.clone(),
+            events,
             accepting: accepting.clone(),
         });
         // The driver bounds its turns itself, by what they cost.
@@ -279,7 +287,7 @@ impl ServerBuilder {
             handle: ServerHandle { orders, ended },
             tasks,
             closing: self.limits.closing,
-            events,
+            events: weak_events,
             first_events: Mutex::new(Some(ServerEvents {
                 receiver: first_events,
                 missed: 0,

@@ -3,10 +3,13 @@
 use super::{
     Client, Fault,
     exchange::{self, Stage},
-    io::{ClientEvent, ClientOutput, ClientOutputs, Command, CommandError, EnteredHow, Outcome, RoomCipher},
+    io::{
+        ClientEvent, ClientOutput, ClientOutputs, Command, CommandError, EnteredHow, Outcome,
+        RoomCipher,
+    },
     keys::Keys,
     requests::{self, Job, Lane, Next},
-    rooms::{Room, check_keys},
+    rooms::check_keys,
 };
 use crate::{
     id::RoomId,
@@ -15,12 +18,20 @@ use crate::{
         ClientMessage, ErrorCode, Tagged,
         client::{self, Op},
         record::CipherKind,
-        server::{Answer, Committed, Done, Failure, HistoryPage, MemberPage, RemovedReason, RoomView, Rooms},
+        server::{
+            Answer, Committed, Done, Failure, HistoryPage, MemberPage, RemovedReason, RoomView,
+            Rooms,
+        },
     },
 };
 
 /// Exchanges that one command begins anew after `stale_proof`.
 const RESTARTS: u32 = 3;
+/// Larger and larger numbers that a join tries where the member's counter is not known; each is four times the one
+/// before.
+const RENUMBERED: u32 = 12;
+/// The largest number JSON carries exactly.
+const LARGEST: u64 = (1 << 53) - 1;
 /// Entries of a list that are collected from its pages.
 const LISTED: usize = 1_000_000;
 
@@ -52,14 +63,24 @@ impl Client {
 
     /// Sends the next request of a job, or finds that it cannot be.
     fn ask(&mut self, now: Monotonic, lane: Lane, mut job: Job, out: &mut ClientOutputs) {
-        let op = match job.op.clone().map_or_else(|| self.build(lane, &mut job), Ok) {
+        let op = match job
+            .op
+            .clone()
+            .map_or_else(|| self.build(lane, &mut job), Ok)
+        {
             Ok(op) => op,
             Err(error) => return self.finish(lane, job, Err(error), out),
         };
         job.op = Some(op.clone());
-        let txn = if requests::changes(&op) { job.txn.unwrap_or(0) } else { 0 };
+        let txn = if requests::changes(&op) {
+            job.txn.unwrap_or(0)
+        } else {
+            0
+        };
         let id = self.requests.name();
-        let frame = self.connection.encode(&ClientMessage::Request(client::Request { id, txn, op }));
+        let frame = self
+            .connection
+            .encode(&ClientMessage::Request(client::Request { id, txn, op }));
         let most = self.limits.map_or(0, |limits| limits.frame_bytes);
         if frame.len() > most as usize {
             let text = format!("a frame of {} bytes where {most} are allowed", frame.len());
@@ -80,14 +101,18 @@ impl Client {
             && create.cipher == RoomCipher::RoomPassword
             && create.password.is_none()
         {
-            return Err(CommandError::KeyMissing { announced: CipherKind::RoomPassword });
+            return Err(CommandError::KeyMissing {
+                announced: CipherKind::RoomPassword,
+            });
         }
         if job.password().is_some() {
             if matches!(job.stage, Stage::Begin) {
                 return self.begin_exchange(job);
             }
             self.give_number(lane, job);
-            return Ok(self.end_exchange(job).expect("a job waits only where it can go on"));
+            return Ok(self
+                .end_exchange(job)
+                .expect("a job waits only where it can go on"));
         }
         if job.changes() {
             self.give_number(lane, job);
@@ -105,14 +130,21 @@ impl Client {
     fn build_plain(&mut self, job: &Job) -> Result<Op, CommandError> {
         let page = self.limits.map_or(0, |limits| limits.page);
         Ok(match job.command.clone() {
-            Command::List => {
-                Op::List(client::List { after: job.rooms.last().map(|room| room.number), limit: page })
-            }
+            Command::List => Op::List(client::List {
+                after: job.rooms.last().map(|room| room.number),
+                limit: page,
+            }),
             Command::Members { room } => {
                 let after = job.members.last().map(|member| member.member);
-                Op::Members(client::Members { room, after, limit: page })
+                Op::Members(client::Members {
+                    room,
+                    after,
+                    limit: page,
+                })
             }
-            Command::History { room, from, limit } => Op::History(client::History { room, from, limit }),
+            Command::History { room, from, limit } => {
+                Op::History(client::History { room, from, limit })
+            }
             Command::Nick { nick, label } => Op::Nick(client::Nick { nick, label }),
             Command::Create(create) => Op::Create(exchange::creation(&create, None)),
             Command::Join { room, .. } => Op::Join(client::Join { room, proof: None }),
@@ -120,11 +152,37 @@ impl Client {
             Command::Direct { to } => Op::Direct(client::Direct { to }),
             Command::Send { room, action, text } => Op::Send(self.seal(job, room, action, &text)?),
             Command::Topic { room, topic } => Op::Topic(client::SetTopic { room, topic }),
-            Command::Role { room, target, role } => Op::Role(client::SetRole { room, target, role }),
-            Command::Kick { room, target, reason } => Op::Kick(client::Remove { room, target, reason }),
-            Command::Ban { room, target, reason } => Op::Ban(client::Remove { room, target, reason }),
+            Command::Role { room, target, role } => {
+                Op::Role(client::SetRole { room, target, role })
+            }
+            Command::Kick {
+                room,
+                target,
+                reason,
+            } => Op::Kick(client::Remove {
+                room,
+                target,
+                reason,
+            }),
+            Command::Ban {
+                room,
+                target,
+                reason,
+            } => Op::Ban(client::Remove {
+                room,
+                target,
+                reason,
+            }),
             Command::Unban { room, target } => Op::Unban(client::OnPeer { room, target }),
-            Command::Mute { room, target, seconds } => Op::Mute(client::Mute { room, target, seconds }),
+            Command::Mute {
+                room,
+                target,
+                seconds,
+            } => Op::Mute(client::Mute {
+                room,
+                target,
+                seconds,
+            }),
             Command::Unmute { room, target } => Op::Unmute(client::OnPeer { room, target }),
             Command::Block { room, blocked } => Op::Block(client::Block { room, blocked }),
             Command::SetPassword { .. } => unreachable!("it has a password"),
@@ -132,23 +190,46 @@ impl Client {
     }
 
     /// Closes a text under the key in force. Done once: sending again sends the same.
-    fn seal(&mut self, job: &Job, room: RoomId, action: bool, text: &str) -> Result<client::Send, CommandError> {
+    fn seal(
+        &mut self,
+        job: &Job,
+        room: RoomId,
+        action: bool,
+        text: &str,
+    ) -> Result<client::Send, CommandError> {
         if text.is_empty() {
-            return Err(CommandError::OutsideLimits("a message must not be empty".to_owned()));
+            return Err(CommandError::OutsideLimits(
+                "a message must not be empty".to_owned(),
+            ));
         }
         let known = self.rooms.get(&room).ok_or(CommandError::NotInRoom)?;
-        let content = known.seal(&mut self.rng, self.member, job.txn.unwrap_or(0), action, text)?;
+        let content = known.seal(
+            &mut self.rng,
+            self.member,
+            job.txn.unwrap_or(0),
+            action,
+            text,
+        )?;
         let most = self.limits.map_or(0, |limits| limits.message_bytes);
         if content.size() > most as usize {
-            let text = format!("a message of {} bytes where {most} are allowed", content.size());
+            let text = format!(
+                "a message of {} bytes where {most} are allowed",
+                content.size()
+            );
             return Err(CommandError::OutsideLimits(text));
         }
-        Ok(client::Send { room, action, content })
+        Ok(client::Send {
+            room,
+            action,
+            content,
+        })
     }
 
     /// A request was done.
     pub(super) fn answered(&mut self, done: Done, out: &mut ClientOutputs) -> Result<(), Fault> {
-        let Some((lane, job)) = self.requests.answered(done.id, true) else { return Ok(()) };
+        let Some((lane, job)) = self.requests.answered(done.id, true) else {
+            return Ok(());
+        };
         if job.op.as_ref().map(Tagged::kind) != Some(done.answer.kind()) {
             return Err(self.fault(lane, job, "an answer of another kind than the request"));
         }
@@ -181,7 +262,8 @@ impl Client {
             }
             Answer::Leave(committed) => self.left(lane, job, committed, out),
             Answer::Password(committed) => {
-                if let (Command::SetPassword { room, .. }, Stage::Proposed { key, .. }) = (&job.command, &job.stage)
+                if let (Command::SetPassword { room, .. }, Stage::Proposed { key, .. }) =
+                    (&job.command, &job.stage)
                     && let Some(room) = self.rooms.get_mut(room)
                 {
                     room.rekey(key.0, committed.place.seq);
@@ -196,15 +278,32 @@ impl Client {
             | Answer::Unban(committed)
             | Answer::Mute(committed)
             | Answer::Unmute(committed)
-            | Answer::Block(committed) => self.finish(lane, job, Ok(Outcome::Committed(committed)), out),
+            | Answer::Block(committed) => {
+                self.finish(lane, job, Ok(Outcome::Committed(committed)), out)
+            }
             Answer::Unknown(_) => return Err(self.fault(lane, job, "a malformed answer")),
         }
         Ok(())
     }
 
-    fn listed(&mut self, lane: Lane, mut job: Job, page: Rooms, out: &mut ClientOutputs) -> Result<(), Fault> {
-        let numbers = || job.rooms.last().into_iter().chain(&page.rooms).map(|room| room.number);
-        if !numbers().zip(numbers().skip(1)).all(|(one, next)| one < next) {
+    fn listed(
+        &mut self,
+        lane: Lane,
+        mut job: Job,
+        page: Rooms,
+        out: &mut ClientOutputs,
+    ) -> Result<(), Fault> {
+        let numbers = || {
+            job.rooms
+                .last()
+                .into_iter()
+                .chain(&page.rooms)
+                .map(|room| room.number)
+        };
+        if !numbers()
+            .zip(numbers().skip(1))
+            .all(|(one, next)| one < next)
+        {
             return Err(self.fault(lane, job, "a list that is not in order"));
         }
         let more = page.more && !page.rooms.is_empty();
@@ -226,7 +325,13 @@ impl Client {
         page: MemberPage,
         out: &mut ClientOutputs,
     ) -> Result<(), Fault> {
-        let ids = || job.members.last().into_iter().chain(&page.members).map(|member| member.member);
+        let ids = || {
+            job.members
+                .last()
+                .into_iter()
+                .chain(&page.members)
+                .map(|member| member.member)
+        };
         if !ids().zip(ids().skip(1)).all(|(one, next)| one < next) {
             return Err(self.fault(lane, job, "a list that is not in order"));
         }
@@ -247,15 +352,25 @@ impl Client {
             Command::History { room, .. } => self.rooms.get(room),
             _ => None,
         };
-        let texts = page.records.iter().map(|record| room.and_then(|room| room.open(record))).collect();
+        let texts = page
+            .records
+            .iter()
+            .map(|record| room.and_then(|room| room.open(record)))
+            .collect();
         Outcome::History { page, texts }
     }
 
     /// The client is a member of the room it asked for. If it cannot read there, the membership is restored to what it
     /// was before.
     fn joined(&mut self, lane: Lane, mut job: Job, view: RoomView, out: &mut ClientOutputs) {
-        let Command::Join { key: given, .. } = &job.command else { unreachable!("only `Join` asks `join`") };
-        let mut keys = self.rooms.get(&view.room).map(|room| room.keys.clone()).unwrap_or_default();
+        let Command::Join { key: given, .. } = &job.command else {
+            unreachable!("only `Join` asks `join`")
+        };
+        let mut keys = self
+            .rooms
+            .get(&view.room)
+            .map(|room| room.keys.clone())
+            .unwrap_or_default();
         keys.merge(exchange::unlock(&job.stage, &view));
         keys.merge(Keys::of(given.as_ref()));
         let Err(error) = check_keys(&view, &keys, given.as_ref()) else {
@@ -283,8 +398,11 @@ impl Client {
             room.keys.merge(keys);
             return;
         }
-        self.rooms.insert(view.room, Room::new(view, keys));
-        let entered = ClientEvent::Entered { view: view.clone(), how: EnteredHow::Command };
+        self.add_room(view, keys);
+        let entered = ClientEvent::Entered {
+            view: view.clone(),
+            how: EnteredHow::Command,
+        };
         out.push(ClientOutput::Event(entered));
     }
 
@@ -300,7 +418,9 @@ impl Client {
 
     /// A request was not done.
     pub(super) fn refused(&mut self, now: Monotonic, failure: Failure, out: &mut ClientOutputs) {
-        let Some((lane, mut job)) = self.requests.answered(failure.id, false) else { return };
+        let Some((lane, mut job)) = self.requests.answered(failure.id, false) else {
+            return;
+        };
         if is_for_later(failure.code) {
             job.refusals += 1;
             let until = now + requests::patience(job.refusals, failure.retry_after);
@@ -310,7 +430,8 @@ impl Client {
             self.requests.hold(lane, until);
             return self.requests.put_back(lane, job);
         }
-        if let (Command::SetPassword { room, .. }, Stage::Proposed { key, .. }) = (&job.command, &job.stage)
+        if let (Command::SetPassword { room, .. }, Stage::Proposed { key, .. }) =
+            (&job.command, &job.stage)
             && let Some(room) = self.rooms.get_mut(room)
         {
             room.keys.forget(key.0);
@@ -331,6 +452,15 @@ impl Client {
                 job.op = None;
                 return self.requests.put_back(lane, job);
             }
+            // The number was used in an earlier life of this member, of which the client knows nothing: the answer is
+            // that of a join long ago.
+            ErrorCode::NotMember | ErrorCode::TooOld
+                if matches!(job.command, Command::Join { .. }) && job.renumbered < RENUMBERED =>
+            {
+                job.renumbered += 1;
+                job.txn = job.txn.map(|txn| txn.saturating_mul(4).min(LARGEST));
+                return self.requests.put_back(lane, job);
+            }
             ErrorCode::WrongPassword => CommandError::WrongPassword,
             // It may have been done before the connection broke.
             ErrorCode::TooOld if job.doubt => CommandError::Unknown,
@@ -346,9 +476,10 @@ impl Client {
 
     fn can_close_anew(&self, job: &Job) -> bool {
         match &job.op {
-            Some(Op::Send(send)) => {
-                self.rooms.get(&send.room).is_some_and(|room| !room.is_current(&send.content))
-            }
+            Some(Op::Send(send)) => self
+                .rooms
+                .get(&send.room)
+                .is_some_and(|room| !room.is_current(&send.content)),
             _ => false,
         }
     }
@@ -362,7 +493,10 @@ impl Client {
         out: &mut ClientOutputs,
     ) {
         self.requests.finished(lane, job.ticket);
-        out.push(ClientOutput::Event(ClientEvent::Finished { ticket: job.ticket, outcome }));
+        out.push(ClientOutput::Event(ClientEvent::Finished {
+            ticket: job.ticket,
+            outcome,
+        }));
     }
 
     /// The server's answer makes no sense. The job ends with the client.
@@ -389,9 +523,11 @@ fn room_needed(command: &Command) -> Option<RoomId> {
         | Command::Unmute { room, .. }
         | Command::SetPassword { room, .. }
         | Command::Block { room, .. } => Some(*room),
-        Command::List | Command::Nick { .. } | Command::Create(_) | Command::Join { .. } | Command::Direct { .. } => {
-            None
-        }
+        Command::List
+        | Command::Nick { .. }
+        | Command::Create(_)
+        | Command::Join { .. }
+        | Command::Direct { .. } => None,
     }
 }
 

@@ -9,10 +9,7 @@ use crate::{
     hub::Framing,
     id::RoomId,
     time::Monotonic,
-    wire::{
-        ClientMessage, Decoder, Form, Frame, SERVER_FRAME_BYTES,
-        client::Ping,
-    },
+    wire::{ClientMessage, Decoder, Form, Frame, SERVER_FRAME_BYTES, client::Ping},
 };
 
 use super::io::{ClientOutput, ClientOutputs, Ended};
@@ -46,7 +43,10 @@ pub(super) enum Phase {
     /// `bye` is sent.
     Bye { until: Monotonic },
     /// The driver was asked to end it.
-    Dropping { then: Then, until: Option<Monotonic> },
+    Dropping {
+        then: Then,
+        until: Option<Monotonic>,
+    },
     /// There is none; the next try is made then.
     Waiting { until: Monotonic },
     /// Never again.
@@ -58,7 +58,9 @@ pub(super) enum Phase {
 pub(super) enum Then {
     End(Ended),
     /// Another one, not before so long from now.
-    Retry { not_before: Duration },
+    Retry {
+        not_before: Duration,
+    },
     /// The application looks for another name.
     Park,
     /// Another one at once: the application has chosen a name.
@@ -135,16 +137,25 @@ impl Connection {
         self.pinged = None;
         self.said = now;
         self.heard = now;
-        self.phase = Phase::Greeting { until: now + GREETING };
+        self.phase = Phase::Greeting {
+            until: now + GREETING,
+        };
     }
 
     /// `hello` goes out.
     pub(super) fn greet(&mut self, now: Monotonic) {
-        self.phase = Phase::Greeting { until: now + GREETING };
+        self.phase = Phase::Greeting {
+            until: now + GREETING,
+        };
     }
 
     /// The server has taken the client in.
-    pub(super) fn welcome(&mut self, now: Monotonic, ping_interval: u32, awaited: BTreeSet<RoomId>) {
+    pub(super) fn welcome(
+        &mut self,
+        now: Monotonic,
+        ping_interval: u32,
+        awaited: BTreeSet<RoomId>,
+    ) {
         self.phase = Phase::Up;
         self.ever_welcomed = true;
         self.welcomed = true;
@@ -180,8 +191,15 @@ impl Connection {
 
     /// Chooses when to try again. The first try comes within a second, further ones at random within a bound that
     /// doubles up to ten seconds ("full jitter"); `not_before` moves all of that to a later beginning.
-    pub(super) fn wait(&mut self, now: Monotonic, not_before: Duration, rng: &mut dyn RngCore) -> Duration {
-        let bound = FIRST_DELAY.saturating_mul(1 << self.tries.min(4)).min(LONGEST_DELAY);
+    pub(super) fn wait(
+        &mut self,
+        now: Monotonic,
+        not_before: Duration,
+        rng: &mut dyn RngCore,
+    ) -> Duration {
+        let bound = FIRST_DELAY
+            .saturating_mul(1 << self.tries.min(4))
+            .min(LONGEST_DELAY);
         self.tries = self.tries.saturating_add(1);
         let nanos = u64::try_from(bound.as_nanos()).expect("ten seconds");
         let delay = not_before + Duration::from_nanos(rng.next_u64() % nanos);
@@ -215,7 +233,9 @@ impl Connection {
     /// When the connection wants to be looked at.
     pub(super) fn deadline(&self) -> Option<Monotonic> {
         match self.phase {
-            Phase::Greeting { until } | Phase::Waiting { until } | Phase::Bye { until } => Some(until),
+            Phase::Greeting { until } | Phase::Waiting { until } | Phase::Bye { until } => {
+                Some(until)
+            }
             Phase::Dropping { until, .. } => until,
             Phase::Up => Some(match self.dead_at() {
                 Some(dead) => self.ping_at().min(dead),

@@ -14,7 +14,7 @@ use crate::{
     id::{KeyId, RoomId},
     password::{ClientLogin, ClientRegistration, ExportKey, LoginError, Password},
     wire::{
-        client::{self, Op, Proof, RoomRef},
+        client::{self, Op, Proof},
         record::{CipherKind, PasswordRecord, WrappedKey},
         server::{Challenge, Registered, RoomView},
     },
@@ -25,15 +25,27 @@ const EARLIER: usize = 16;
 
 /// How far a command's password exchange has come.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for each command, and the jobs around it are larger"
+)]
 pub(super) enum Stage {
     /// Not begun, or there is none.
     Begin,
     /// `register` is asked.
-    Registering { registration: ClientRegistration, basis: Basis },
+    Registering {
+        registration: ClientRegistration,
+        basis: Basis,
+    },
     /// The driver finishes the registration.
     Wrapping { key: (KeyId, Key), basis: Basis },
     /// `create` or `password` can be asked.
-    Proposed { password: PasswordRecord, earlier: Vec<WrappedKey>, key: (KeyId, Key), basis: Basis },
+    Proposed {
+        password: PasswordRecord,
+        earlier: Vec<WrappedKey>,
+        key: (KeyId, Key),
+        basis: Basis,
+    },
     /// `login` is asked.
     LoggingIn { login: ClientLogin },
     /// The driver finishes the login.
@@ -57,7 +69,11 @@ impl Client {
     /// The first request of an exchange.
     pub(super) fn begin_exchange(&mut self, job: &mut Job) -> Result<Op, CommandError> {
         match &job.command {
-            Command::Join { room, password: Some(password), .. } => {
+            Command::Join {
+                room,
+                password: Some(password),
+                ..
+            } => {
                 let (login, ke1) = ClientLogin::start(&mut self.rng, password);
                 job.stage = Stage::LoggingIn { login };
                 Ok(Op::Login(client::Login { room: *room, ke1 }))
@@ -69,7 +85,9 @@ impl Client {
             }
             Command::Create(create) => {
                 let Some(password) = create.password.clone() else {
-                    return Err(CommandError::KeyMissing { announced: CipherKind::RoomPassword });
+                    return Err(CommandError::KeyMissing {
+                        announced: CipherKind::RoomPassword,
+                    });
                 };
                 self.begin_registration(job, None, &password, Basis::default())
             }
@@ -89,7 +107,10 @@ impl Client {
             return Err(CommandError::OutsideLimits(text));
         }
         let (registration, request) = ClientRegistration::start(&mut self.rng, password);
-        job.stage = Stage::Registering { registration, basis };
+        job.stage = Stage::Registering {
+            registration,
+            basis,
+        };
         Ok(Op::Register(client::Register { room, request }))
     }
 
@@ -99,22 +120,42 @@ impl Client {
         let room = self.rooms.get(&room).ok_or(CommandError::NotInRoom)?;
         let encrypted = room.cipher == CipherKind::RoomPassword;
         if encrypted && room.password_key.is_none_or(|key| !room.keys.has(key)) {
-            return Err(CommandError::KeyMissing { announced: room.cipher });
+            return Err(CommandError::KeyMissing {
+                announced: room.cipher,
+            });
         }
-        let earlier = if encrypted { room.keys.newest(EARLIER) } else { Vec::new() };
-        Ok(Basis { expected: room.password_key, earlier })
+        let earlier = if encrypted {
+            room.keys.newest(EARLIER)
+        } else {
+            Vec::new()
+        };
+        Ok(Basis {
+            expected: room.password_key,
+            earlier,
+        })
     }
 
     /// The request that a finished exchange was for; none while there is more to do.
     pub(super) fn end_exchange(&mut self, job: &Job) -> Option<Op> {
         match (&job.command, &job.stage) {
             (Command::Join { room, .. }, Stage::Proved { proof, .. }) => {
-                Some(Op::Join(client::Join { room: *room, proof: Some(proof.clone()) }))
+                Some(Op::Join(client::Join {
+                    room: *room,
+                    proof: Some(proof.clone()),
+                }))
             }
             (Command::Create(create), Stage::Proposed { password, .. }) => {
                 Some(Op::Create(creation(create, Some(password.clone()))))
             }
-            (Command::SetPassword { room, .. }, Stage::Proposed { password, earlier, key, basis }) => {
+            (
+                Command::SetPassword { room, .. },
+                Stage::Proposed {
+                    password,
+                    earlier,
+                    key,
+                    basis,
+                },
+            ) => {
                 // Messages under the new key may come before the answer.
                 if let Some(room) = self.rooms.get_mut(room) {
                     room.keys.add(key.0, key.1.clone());
@@ -139,7 +180,14 @@ impl Client {
         out: &mut ClientOutputs,
     ) -> Result<(), Fault> {
         let stage = core::mem::replace(&mut job.stage, Stage::Begin);
-        let (Stage::Registering { registration, basis }, Some(password)) = (stage, job.password().cloned()) else {
+        let (
+            Stage::Registering {
+                registration,
+                basis,
+            },
+            Some(password),
+        ) = (stage, job.password().cloned())
+        else {
             return Err(self.fault(lane, job, "an answer to something else"));
         };
         let mut id = KeyId([0; 16]);
@@ -180,23 +228,42 @@ impl Client {
         job.op = None;
         job.stage = Stage::Stretching { challenge };
         let work = self.requests.work(lane, job);
-        out.push(ClientOutput::Work(Work::login(work, login, password, ke2, self.config.stretch)));
+        out.push(ClientOutput::Work(Work::login(
+            work,
+            login,
+            password,
+            ke2,
+            self.config.stretch,
+        )));
         Ok(())
     }
 
     /// Work is done. Of what nobody waits for any more, nothing comes.
     pub(super) fn worked(&mut self, done: WorkDone, out: &mut ClientOutputs) -> Result<(), Fault> {
-        let Some((lane, mut job)) = self.requests.worked(done.id) else { return Ok(()) };
+        let Some((lane, mut job)) = self.requests.worked(done.id) else {
+            return Ok(());
+        };
         let stage = core::mem::replace(&mut job.stage, Stage::Begin);
         match (stage, done.result) {
             (Stage::Wrapping { key, basis }, WorkResult::Registered(Ok(registration))) => {
                 let (password, earlier) = (registration.password, registration.earlier);
-                job.stage = Stage::Proposed { password, earlier, key, basis };
+                job.stage = Stage::Proposed {
+                    password,
+                    earlier,
+                    key,
+                    basis,
+                };
                 self.requests.put_back(lane, job);
                 Ok(())
             }
             (Stage::Stretching { challenge }, WorkResult::LoggedIn(Ok((ke3, export)))) => {
-                job.stage = Stage::Proved { proof: Proof { credential: challenge.credential, ke3 }, export };
+                job.stage = Stage::Proved {
+                    proof: Proof {
+                        credential: challenge.credential,
+                        ke3,
+                    },
+                    export,
+                };
                 self.requests.put_back(lane, job);
                 Ok(())
             }
@@ -223,7 +290,10 @@ pub(super) fn unlock(stage: &Stage, view: &RoomView) -> Keys {
 }
 
 /// What a new room is asked for with.
-pub(super) fn creation(create: &super::io::Create, password: Option<PasswordRecord>) -> client::Create {
+pub(super) fn creation(
+    create: &super::io::Create,
+    password: Option<PasswordRecord>,
+) -> client::Create {
     use super::io::RoomKey;
     let (cipher, key) = match &create.cipher {
         RoomCipher::None => (CipherKind::None, None),
@@ -248,17 +318,10 @@ pub(super) fn keys_of_creation(create: &super::io::Create, stage: &Stage) -> Key
         RoomCipher::Key(key) => Keys::of(Some(key)),
         RoomCipher::None | RoomCipher::RoomPassword => Keys::default(),
     };
-    if let (RoomCipher::RoomPassword, Stage::Proposed { key: (id, key), .. }) = (&create.cipher, stage) {
+    if let (RoomCipher::RoomPassword, Stage::Proposed { key: (id, key), .. }) =
+        (&create.cipher, stage)
+    {
         keys.add(*id, key.clone());
     }
     keys
-}
-
-/// Whether a reference may mean this room.
-pub(super) fn names(reference: &RoomRef, room: RoomId, number: Option<u32>) -> bool {
-    match reference {
-        RoomRef::Lobby => room == RoomId::LOBBY,
-        RoomRef::Number(wanted) => number == Some(*wanted),
-        RoomRef::Id(id) => *id == room,
-    }
 }

@@ -5,17 +5,17 @@ use std::collections::VecDeque;
 
 use super::work::{Work, WorkDone};
 use crate::{
+    hub::Framing,
     id::{MemberId, RoomId, Secret},
     password::Password,
-    hub::Framing,
     roles::Role,
     wire::{
         CloseReason, Form, Frame,
         client::{HistoryFrom, Peer, RoomRef},
         record::{HistoryPolicy, PresenceMode, Record},
         server::{
-            Closing, Committed, Failure, HistoryPage, MemberInfo, Named, PresenceUpdate, RemovedReason, RoomInfo, RoomView,
-            Welcome,
+            Closing, Committed, Failure, HistoryPage, MemberInfo, Named, PresenceUpdate,
+            RemovedReason, RoomInfo, RoomView, Welcome,
         },
     },
 };
@@ -75,6 +75,10 @@ pub enum ClientInput<'a> {
 
 /// What the driver shall do, in this order.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few are alive at once, and the large ones are the common ones"
+)]
 pub enum ClientOutput {
     /// Make a connection. Answered by `Connected` or `Disconnected`.
     Connect,
@@ -120,32 +124,87 @@ pub struct Ticket(pub u64);
 /// What an application asks for. Commands are done as soon as the connection and the server's limits allow; what changes
 /// something is sent again after a lost connection, with the same `txn`.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs, reason = "the names say it; see the specification's requests")]
+#[allow(
+    missing_docs,
+    reason = "the names say it; see the specification's requests"
+)]
 pub enum Command {
     /// All groups, page after page.
     List,
-    Nick { nick: String, label: String },
+    Nick {
+        nick: String,
+        label: String,
+    },
     Create(Create),
     /// Joins a room, with the password's proof where one is given.
-    Join { room: RoomRef, password: Option<Password>, key: Option<RoomKey> },
-    Leave { room: RoomId },
-    Direct { to: Peer },
+    Join {
+        room: RoomRef,
+        password: Option<Password>,
+        key: Option<RoomKey>,
+    },
+    Leave {
+        room: RoomId,
+    },
+    Direct {
+        to: Peer,
+    },
     /// Says something, encrypted as the room asks.
-    Send { room: RoomId, action: bool, text: String },
+    Send {
+        room: RoomId,
+        action: bool,
+        text: String,
+    },
     /// All members, page after page.
-    Members { room: RoomId },
+    Members {
+        room: RoomId,
+    },
     /// One page of history; the server may give fewer records than asked for.
-    History { room: RoomId, from: HistoryFrom, limit: u16 },
-    Topic { room: RoomId, topic: String },
-    Role { room: RoomId, target: Peer, role: Role },
-    Kick { room: RoomId, target: Peer, reason: String },
-    Ban { room: RoomId, target: Peer, reason: String },
-    Unban { room: RoomId, target: Peer },
-    Mute { room: RoomId, target: Peer, seconds: Option<u32> },
-    Unmute { room: RoomId, target: Peer },
+    History {
+        room: RoomId,
+        from: HistoryFrom,
+        limit: u16,
+    },
+    Topic {
+        room: RoomId,
+        topic: String,
+    },
+    Role {
+        room: RoomId,
+        target: Peer,
+        role: Role,
+    },
+    Kick {
+        room: RoomId,
+        target: Peer,
+        reason: String,
+    },
+    Ban {
+        room: RoomId,
+        target: Peer,
+        reason: String,
+    },
+    Unban {
+        room: RoomId,
+        target: Peer,
+    },
+    Mute {
+        room: RoomId,
+        target: Peer,
+        seconds: Option<u32>,
+    },
+    Unmute {
+        room: RoomId,
+        target: Peer,
+    },
     /// A new password and a new key; earlier keys stay readable for members.
-    SetPassword { room: RoomId, password: Password },
-    Block { room: RoomId, blocked: bool },
+    SetPassword {
+        room: RoomId,
+        password: Password,
+    },
+    Block {
+        room: RoomId,
+        blocked: bool,
+    },
 }
 
 /// A group to be made.
@@ -202,7 +261,10 @@ pub enum Outcome {
     /// Everything that becomes a record.
     Committed(Committed),
     Members(Vec<MemberInfo>),
-    History { page: HistoryPage, texts: Vec<Option<Text>> },
+    History {
+        page: HistoryPage,
+        texts: Vec<Option<Text>>,
+    },
 }
 
 /// What was said, opened: the text, or why it stays closed.
@@ -256,13 +318,23 @@ pub enum ClientEvent {
     /// The client is in a room: by its own doing, by somebody's private message, or again after a lost connection.
     Entered { view: RoomView, how: EnteredHow },
     /// A record, in order and exactly once. `text` is there for what was said.
-    Record { room: RoomId, record: Record, text: Option<Text> },
+    Record {
+        room: RoomId,
+        record: Record,
+        text: Option<Text>,
+    },
     /// Who is there.
-    Presence { room: RoomId, update: PresenceUpdate },
+    Presence {
+        room: RoomId,
+        update: PresenceUpdate,
+    },
     /// The client is not in that room any more, through a record or because the server said so.
     Removed { room: RoomId, reason: RemovedReason },
     /// A command has ended.
-    Finished { ticket: Ticket, outcome: Result<Outcome, CommandError> },
+    Finished {
+        ticket: Ticket,
+        outcome: Result<Outcome, CommandError>,
+    },
     /// The server is about to end the connection.
     Closing(Closing),
     /// There is no connection. With `retry_in`, the client tries (again) after that time.

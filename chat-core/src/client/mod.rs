@@ -14,7 +14,8 @@
 //! ```
 //!
 //! The driver's loop: hand in what happened ([`Client::handle_input`]) or that the time of [`Client::poll_timeout`] has
-//! come ([`Client::handle_timeout`]), then empty the outputs, front first, before anything else is handed in.
+//! come ([`Client::handle_timeout`]), then empty the outputs, front first, before anything else is handed in: a frame
+//! that was asked for on one connection must never be written to the next.
 //!
 //! # What an application may rely on
 //! - Every command ends with exactly one [`ClientEvent::Finished`], at the latest just before [`ClientEvent::Ended`].
@@ -41,6 +42,10 @@
 //! A `join` or `leave` is always sent again: done twice it is done once. A `nick` is sent again under a new number,
 //! because the `hello` in between has asked for the old name again. What was never sent is not in doubt.
 //!
+//! A member that comes back to a room after its program has forgotten how far its numbers went there (`view.last_txn`
+//! is told only to those who are in) is refused as `not_member` or `too_old`: the server takes the `join` for one of
+//! long ago. The client then tries larger numbers, up to twelve times.
+//!
 //! # Limits
 //! 10,000 commands may be unfinished; one more ends at once with [`CommandError::OutsideLimits`].
 
@@ -61,15 +66,15 @@ use std::collections::BTreeMap;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-pub use self::{
-    io::*,
-    work::{Work, WorkDone},
-};
 use self::{
     connection::{Connection, FAREWELL, Phase, Then},
     exchange::Stage,
     requests::{Job, Lane, Requests},
     rooms::Room,
+};
+pub use self::{
+    io::*,
+    work::{Work, WorkDone},
 };
 use crate::{
     hub::Framing,
@@ -78,7 +83,7 @@ use crate::{
     time::{Monotonic, Now},
     wire::{
         ClientMessage, SERVER_FRAME_BYTES, VERSION,
-        client::{Empty, Hello, Resume, Versions},
+        client::{Empty, Hello, Resume, RoomRef, Versions},
         server::ServerMessage,
     },
 };
@@ -91,6 +96,8 @@ pub struct Client {
     connection: Connection,
     requests: Requests,
     rooms: BTreeMap<RoomId, Room>,
+    /// The groups that the client is or was in, by their numbers.
+    numbers: BTreeMap<u32, RoomId>,
     /// What the server allows; none before the first welcome.
     limits: Option<WireLimits>,
     last_ticket: u64,
@@ -123,6 +130,7 @@ impl Client {
             connection: Connection::new(),
             requests: Requests::default(),
             rooms: BTreeMap::new(),
+            numbers: BTreeMap::new(),
             limits: None,
             last_ticket: 0,
             holes: 0,
@@ -139,7 +147,11 @@ impl Client {
 
     /// This member, and what it is (or asks to be) called.
     pub fn me(&self) -> Me {
-        Me { member: self.member, nick: self.config.nick.clone(), label: self.config.label.clone() }
+        Me {
+            member: self.member,
+            nick: self.config.nick.clone(),
+            label: self.config.label.clone(),
+        }
     }
 
     /// Takes in what happened on the driver's side.
@@ -165,15 +177,22 @@ impl Client {
         match self.connection.phase.clone() {
             Phase::Waiting { until } if until <= now => self.connection.connect(out),
             Phase::Greeting { until } if until <= now => {
-                let then = if self.connection.ever_welcomed { retry() } else { Then::End(Ended::CannotConnect) };
+                let then = if self.connection.ever_welcomed {
+                    retry()
+                } else {
+                    Then::End(Ended::CannotConnect)
+                };
                 self.connection.drop_it(now, then, out);
             }
-            Phase::Bye { until } if until <= now => self.connection.drop_it(now, Then::End(Ended::Asked), out),
-            Phase::Dropping { then: Then::End(ended), until: Some(until) } if until <= now => self.end(ended, out),
-            Phase::Up => {
-                if !self.connection.keep_alive(now, out) {
-                    self.connection.drop_it(now, retry(), out);
-                }
+            Phase::Bye { until } if until <= now => {
+                self.connection.drop_it(now, Then::End(Ended::Asked), out)
+            }
+            Phase::Dropping {
+                then: Then::End(ended),
+                until: Some(until),
+            } if until <= now => self.end(ended, out),
+            Phase::Up if !self.connection.keep_alive(now, out) => {
+                self.connection.drop_it(now, retry(), out)
             }
             _ => {}
         }
@@ -183,7 +202,10 @@ impl Client {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next; never, if nothing is due. Changes with every
     /// other call. Costs nothing.
     pub fn poll_timeout(&self) -> Option<Monotonic> {
-        [self.connection.deadline(), self.wake].into_iter().flatten().min()
+        [self.connection.deadline(), self.wake]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Takes a command in, at any time, also before the first welcome. What comes of it is told by exactly one
@@ -200,7 +222,10 @@ impl Client {
             None
         };
         if let Some(error) = refusal {
-            out.push(ClientOutput::Event(ClientEvent::Finished { ticket, outcome: Err(error) }));
+            out.push(ClientOutput::Event(ClientEvent::Finished {
+                ticket,
+                outcome: Err(error),
+            }));
             return ticket;
         }
         let lane = self.lane(&command);
@@ -212,7 +237,15 @@ impl Client {
     /// After [`ClientEvent::HelloRefused`]: another name. Of no effect otherwise.
     pub fn rename(&mut self, now: Now, nick: String, label: String, out: &mut ClientOutputs) {
         let phase = self.connection.phase.clone();
-        if !matches!(phase, Phase::Refused | Phase::Parked | Phase::Dropping { then: Then::Park, .. }) {
+        if !matches!(
+            phase,
+            Phase::Refused
+                | Phase::Parked
+                | Phase::Dropping {
+                    then: Then::Park,
+                    ..
+                }
+        ) {
             return;
         }
         self.config.nick = nick;
@@ -220,7 +253,12 @@ impl Client {
         match phase {
             Phase::Refused => self.greet(now.monotonic, out),
             Phase::Parked => self.connection.connect(out),
-            _ => self.connection.phase = Phase::Dropping { then: Then::Connect, until: None },
+            _ => {
+                self.connection.phase = Phase::Dropping {
+                    then: Then::Connect,
+                    until: None,
+                }
+            }
         }
     }
 
@@ -235,24 +273,37 @@ impl Client {
             Phase::Connecting => self.connection.drop_it(now, Then::End(Ended::Asked), out),
             Phase::Greeting { .. } | Phase::Refused | Phase::Up => {
                 self.connection.say(now, &ClientMessage::Bye(Empty {}), out);
-                self.connection.phase = Phase::Bye { until: now + FAREWELL };
+                self.connection.phase = Phase::Bye {
+                    until: now + FAREWELL,
+                };
             }
-            Phase::Dropping { then: Then::End(_), .. } | Phase::Bye { .. } | Phase::Ended => {}
+            Phase::Dropping {
+                then: Then::End(_), ..
+            }
+            | Phase::Bye { .. }
+            | Phase::Ended => {}
             Phase::Dropping { .. } => {
                 let then = Then::End(Ended::Asked);
-                self.connection.phase = Phase::Dropping { then, until: Some(now + FAREWELL) };
+                self.connection.phase = Phase::Dropping {
+                    then,
+                    until: Some(now + FAREWELL),
+                };
             }
         }
     }
 
-    /// Where a command waits. A group that the client is in is known by its id.
+    /// Where a command waits. A group that the client is in, or has been in, is known by its id.
     fn lane(&self, command: &Command) -> Lane {
         match command {
-            Command::List | Command::Nick { .. } | Command::Create(_) | Command::Direct { .. } => Lane::Directory,
-            Command::Join { room, .. } => {
-                let known = self.rooms.values().find(|known| exchange::names(room, known.id, known.number));
-                known.map_or_else(|| Lane::of(room), |known| Lane::Room(known.id))
+            Command::List | Command::Nick { .. } | Command::Create(_) | Command::Direct { .. } => {
+                Lane::Directory
             }
+            Command::Join { room, .. } => match room {
+                RoomRef::Number(number) if self.numbers.contains_key(number) => {
+                    Lane::Room(self.numbers[number])
+                }
+                room => Lane::of(room),
+            },
             Command::Leave { room }
             | Command::Send { room, .. }
             | Command::Members { room }
@@ -269,7 +320,13 @@ impl Client {
         }
     }
 
-    fn connected(&mut self, now: Monotonic, framing: Framing, form: crate::wire::Form, out: &mut ClientOutputs) {
+    fn connected(
+        &mut self,
+        now: Monotonic,
+        framing: Framing,
+        form: crate::wire::Form,
+        out: &mut ClientOutputs,
+    ) {
         match self.connection.phase {
             Phase::Connecting => {
                 self.connection.open(now, framing, form);
@@ -283,14 +340,24 @@ impl Client {
 
     fn greet(&mut self, now: Monotonic, out: &mut ClientOutputs) {
         let hello = Hello {
-            versions: Versions { min: VERSION, max: VERSION },
+            versions: Versions {
+                min: VERSION,
+                max: VERSION,
+            },
             capabilities: Vec::new(),
             agent: self.config.agent.clone(),
             nick: self.config.nick.clone(),
             label: self.config.label.clone(),
             secret: self.config.secret.clone(),
             kept: self.config.kept,
-            resume: self.rooms.values().map(|room| Resume { room: room.id, place: room.cursor }).collect(),
+            resume: self
+                .rooms
+                .values()
+                .map(|room| Resume {
+                    room: room.id,
+                    place: room.cursor,
+                })
+                .collect(),
         };
         self.connection.greet(now);
         self.connection.say(now, &ClientMessage::Hello(hello), out);
@@ -305,7 +372,10 @@ impl Client {
         self.connection.hear(now);
         if self.connection.framing() == Framing::Message {
             if bytes.len() > SERVER_FRAME_BYTES as usize {
-                let text = format!("a message of {} bytes where {SERVER_FRAME_BYTES} are allowed", bytes.len());
+                let text = format!(
+                    "a message of {} bytes where {SERVER_FRAME_BYTES} are allowed",
+                    bytes.len()
+                );
                 return self.give_up(now, Fault(text), out);
             }
             return self.body(now, bytes, out);
@@ -359,7 +429,10 @@ impl Client {
     fn give_up(&mut self, now: Monotonic, fault: Fault, out: &mut ClientOutputs) {
         let ended = match self.connection.phase {
             Phase::Bye { .. } => Ended::Asked,
-            Phase::Dropping { then: Then::End(_), .. } | Phase::Ended => return,
+            Phase::Dropping {
+                then: Then::End(_), ..
+            }
+            | Phase::Ended => return,
             _ => Ended::ProtocolError(fault.0),
         };
         self.connection.drop_it(now, Then::End(ended), out);
@@ -368,7 +441,8 @@ impl Client {
     /// The end of it all: every command that is not finished ends here.
     fn end(&mut self, ended: Ended, out: &mut ClientOutputs) {
         for (lane, unanswered, job) in self.requests.take_all() {
-            let in_doubt = job.doubt || (unanswered && job.op.as_ref().is_some_and(requests::changes));
+            let in_doubt =
+                job.doubt || (unanswered && job.op.as_ref().is_some_and(requests::changes));
             let error = match &job.stage {
                 Stage::Undoing { error } => error.clone(),
                 _ if in_doubt => CommandError::Unknown,
@@ -385,5 +459,7 @@ impl Client {
 
 /// Another connection, as soon as may be.
 fn retry() -> Then {
-    Then::Retry { not_before: Duration::ZERO }
+    Then::Retry {
+        not_before: Duration::ZERO,
+    }
 }

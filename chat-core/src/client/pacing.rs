@@ -85,11 +85,20 @@ impl Bucket {
     fn new(rate: Rate, now: Monotonic) -> Self {
         let full = u64::from((rate.burst / 2).max(1)) * TOKEN;
         let per_second = u64::from(rate.per_second.max(1));
-        Self { full, per_second, level: full, as_of: now, paused_until: Monotonic(0) }
+        Self {
+            full,
+            per_second,
+            level: full,
+            as_of: now,
+            paused_until: Monotonic(0),
+        }
     }
 
     fn level_at(&self, now: Monotonic) -> u64 {
-        let came_back = now.0.saturating_sub(self.as_of.0).saturating_mul(self.per_second);
+        let came_back = now
+            .0
+            .saturating_sub(self.as_of.0)
+            .saturating_mul(self.per_second);
         self.level.saturating_add(came_back).min(self.full)
     }
 
@@ -113,7 +122,13 @@ mod tests {
 
     #[test]
     fn half_the_burst_at_once_and_then_exactly_the_rate() {
-        let mut bucket = Bucket::new(Rate { burst: 6, per_second: 4 }, Monotonic(7));
+        let mut bucket = Bucket::new(
+            Rate {
+                burst: 6,
+                per_second: 4,
+            },
+            Monotonic(7),
+        );
         let mut now = Monotonic(7);
         for _ in 0..3 {
             assert_eq!(bucket.ready_at(now), now);
@@ -129,7 +144,13 @@ mod tests {
 
     #[test]
     fn a_rate_that_does_not_divide_a_second_is_never_exceeded() {
-        let mut bucket = Bucket::new(Rate { burst: 1, per_second: 3 }, Monotonic(0));
+        let mut bucket = Bucket::new(
+            Rate {
+                burst: 1,
+                per_second: 3,
+            },
+            Monotonic(0),
+        );
         let mut now = Monotonic(0);
         for _ in 0..=300 {
             now = bucket.ready_at(now);
@@ -140,7 +161,13 @@ mod tests {
 
     #[test]
     fn rates_of_zero_do_not_stop_the_client_for_ever() {
-        let mut bucket = Bucket::new(Rate { burst: 0, per_second: 0 }, Monotonic(0));
+        let mut bucket = Bucket::new(
+            Rate {
+                burst: 0,
+                per_second: 0,
+            },
+            Monotonic(0),
+        );
         bucket.take(Monotonic(0));
         assert_eq!(bucket.ready_at(Monotonic(0)), Monotonic(SECOND));
     }

@@ -63,10 +63,14 @@ pub(super) struct Job {
     pub(super) op: Option<Op>,
     /// A connection was lost while this was unanswered: it may have been done.
     pub(super) doubt: bool,
+    /// The room has lost the end of its log since this was sent: if it was done, that may be lost.
+    lost: bool,
     /// Refusals for a time.
     pub(super) refusals: u32,
     /// Beginnings anew after `stale_proof`.
     pub(super) restarts: u32,
+    /// Numbers of a join that turned out to be used.
+    pub(super) renumbered: u32,
     /// Pages so far.
     pub(super) rooms: Vec<RoomInfo>,
     pub(super) members: Vec<MemberInfo>,
@@ -81,8 +85,10 @@ impl Job {
             txn: None,
             op: None,
             doubt: false,
+            lost: false,
             refusals: 0,
             restarts: 0,
+            renumbered: 0,
             rooms: Vec::new(),
             members: Vec::new(),
         }
@@ -90,12 +96,18 @@ impl Job {
 
     /// Whether it changes something.
     pub(super) fn changes(&self) -> bool {
-        !matches!(self.command, Command::List | Command::Members { .. } | Command::History { .. })
+        !matches!(
+            self.command,
+            Command::List | Command::Members { .. } | Command::History { .. }
+        )
     }
 
     /// Whether nothing of its lane may go before it has ended: what follows depends on it.
     fn is_exclusive(&self) -> bool {
-        matches!(self.command, Command::Join { .. } | Command::Leave { .. } | Command::SetPassword { .. })
+        matches!(
+            self.command,
+            Command::Join { .. } | Command::Leave { .. } | Command::SetPassword { .. }
+        )
     }
 
     /// Whether it is about to begin a password exchange. The server keeps the state of one for each connection.
@@ -117,7 +129,9 @@ impl Job {
         match (&self.command, &self.stage) {
             (Command::Send { .. }, _) => Class::Send,
             (Command::Create(_), _) => Class::Costly,
-            (_, Stage::Begin | Stage::Registering { .. } | Stage::LoggingIn { .. }) if self.password().is_some() => {
+            (_, Stage::Begin | Stage::Registering { .. } | Stage::LoggingIn { .. })
+                if self.password().is_some() =>
+            {
                 Class::Costly
             }
             _ => Class::Request,
@@ -211,7 +225,11 @@ impl Requests {
 
     /// Puts a job into its place in its lane.
     pub(super) fn put_back(&mut self, lane: Lane, job: Job) {
-        self.lanes.entry(lane).or_default().waiting.insert(job.ticket, job);
+        self.lanes
+            .entry(lane)
+            .or_default()
+            .waiting
+            .insert(job.ticket, job);
     }
 
     /// Keeps the lane still for a time.
@@ -236,17 +254,22 @@ impl Requests {
     /// Which job is next: the oldest of those at the head of a lane that may go. Looks at each lane once; there are not
     /// many more than the rooms that the client is in.
     pub(super) fn next(&self, now: Monotonic, is_open: impl Fn(&Lane) -> bool) -> Next {
-        let Some(pacing) = &self.pacing else { return Next::Nothing };
+        let Some(pacing) = &self.pacing else {
+            return Next::Nothing;
+        };
         if self.unanswered.len() >= self.most_unanswered {
             return Next::Nothing;
         }
         let mut first: Option<(Ticket, Lane)> = None;
         let mut wake: Option<Monotonic> = None;
         for (lane, queue) in &self.lanes {
-            let Some((ticket, job)) = queue.waiting.first_key_value() else { continue };
+            let Some((ticket, job)) = queue.waiting.first_key_value() else {
+                continue;
+            };
             let blocked = !is_open(lane)
                 || queue.exclusive.is_some_and(|exclusive| exclusive < *ticket)
-                || (job.begins_exchange() && self.exchange.is_some_and(|exchange| exchange != *ticket))
+                || (job.begins_exchange()
+                    && self.exchange.is_some_and(|exchange| exchange != *ticket))
                 || self.is_beyond_window(lane, queue, job);
             if blocked {
                 continue;
@@ -266,8 +289,11 @@ impl Requests {
     }
 
     fn is_beyond_window(&self, lane: &Lane, queue: &Queue, job: &Job) -> bool {
-        let Some(oldest) = queue.unanswered.first() else { return false };
-        job.changes() && job.txn.unwrap_or_else(|| self.next_txn(lane)) >= oldest.saturating_add(WINDOW)
+        let Some(oldest) = queue.unanswered.first() else {
+            return false;
+        };
+        job.changes()
+            && job.txn.unwrap_or_else(|| self.next_txn(lane)) >= oldest.saturating_add(WINDOW)
     }
 
     /// Takes a job out of its lane, to do its next step.
@@ -381,10 +407,9 @@ impl Requests {
     }
 
     fn tidy(&mut self, lane: Lane) {
-        let empty = self
-            .lanes
-            .get(&lane)
-            .is_some_and(|q| q.waiting.is_empty() && q.unanswered.is_empty() && q.exclusive.is_none());
+        let empty = self.lanes.get(&lane).is_some_and(|q| {
+            q.waiting.is_empty() && q.unanswered.is_empty() && q.exclusive.is_none()
+        });
         if empty {
             self.lanes.remove(&lane);
         }
@@ -392,8 +417,12 @@ impl Requests {
 
     /// The connection is lost: what is unanswered will be asked again.
     pub(super) fn cut_off(&mut self) {
-        let unanswered = core::mem::take(&mut self.unanswered).into_values().map(|entry| (entry, true));
-        let working = core::mem::take(&mut self.working).into_values().map(|entry| (entry, false));
+        let unanswered = core::mem::take(&mut self.unanswered)
+            .into_values()
+            .map(|entry| (entry, true));
+        let working = core::mem::take(&mut self.working)
+            .into_values()
+            .map(|entry| (entry, false));
         for ((lane, mut job), sent) in unanswered.chain(working).collect::<Vec<_>>() {
             job.cut_off(sent);
             self.put_back(lane, job);
@@ -411,16 +440,32 @@ impl Requests {
     }
 
     /// Takes out the jobs of a lane that may have been done and of which nobody can tell: those in doubt with a number
-    /// above `known`, except what can be done twice without anybody noticing.
-    pub(super) fn take_lost(&mut self, lane: Lane, known: u64) -> Vec<Job> {
-        let Some(queue) = self.lanes.get_mut(&lane) else { return Vec::new() };
+    /// above `known`, except what can be done twice without anybody noticing. `cut`: the log has lost its end since the
+    /// client last heard of it; otherwise only those count that were sent before it did so earlier.
+    pub(super) fn take_lost(&mut self, lane: Lane, known: u64, cut: bool) -> Vec<Job> {
+        if cut {
+            for (its_lane, job) in self.unanswered.values_mut() {
+                job.lost |= *its_lane == lane;
+            }
+        }
+        let Some(queue) = self.lanes.get_mut(&lane) else {
+            return Vec::new();
+        };
         let is_lost = |job: &Job| {
             job.doubt
+                && (cut || job.lost)
                 && job.txn.is_some_and(|txn| txn > known)
                 && !matches!(job.command, Command::Join { .. } | Command::Leave { .. })
         };
-        let lost: Vec<Ticket> = queue.waiting.values().filter(|job| is_lost(job)).map(|job| job.ticket).collect();
-        lost.iter().filter_map(|ticket| queue.waiting.remove(ticket)).collect()
+        let lost: Vec<Ticket> = queue
+            .waiting
+            .values()
+            .filter(|job| is_lost(job))
+            .map(|job| job.ticket)
+            .collect();
+        lost.iter()
+            .filter_map(|ticket| queue.waiting.remove(ticket))
+            .collect()
     }
 
     /// Takes everything out: whether it is unanswered, and the job.
@@ -429,7 +474,11 @@ impl Requests {
             .into_values()
             .map(|(lane, job)| (lane, true, job))
             .collect();
-        all.extend(core::mem::take(&mut self.working).into_values().map(|(lane, job)| (lane, false, job)));
+        all.extend(
+            core::mem::take(&mut self.working)
+                .into_values()
+                .map(|(lane, job)| (lane, false, job)),
+        );
         for (lane, queue) in core::mem::take(&mut self.lanes) {
             all.extend(queue.waiting.into_values().map(|job| (lane, false, job)));
         }

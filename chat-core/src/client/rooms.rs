@@ -24,8 +24,6 @@ const ACTION: u16 = 5;
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) id: RoomId,
-    /// A group's number.
-    pub(super) number: Option<u32>,
     /// The last record received in order. An `ok` never moves it.
     pub(super) cursor: Place,
     pub(super) cipher: CipherKind,
@@ -54,7 +52,6 @@ impl Room {
     pub(super) fn new(view: &RoomView, keys: Keys) -> Self {
         let mut room = Self {
             id: view.room,
-            number: view.number,
             cursor: view.place,
             cipher: view.cipher,
             key: None,
@@ -152,7 +149,13 @@ impl Room {
         text: &str,
     ) -> Result<Content, CommandError> {
         let kind = if action { ACTION } else { MESSAGE };
-        let context = Context { room: self.id, member: me, txn, kind, target: 0 };
+        let context = Context {
+            room: self.id,
+            member: me,
+            txn,
+            kind,
+            target: 0,
+        };
         self.keys.seal(rng, self.cipher, self.key, &context, text)
     }
 
@@ -175,8 +178,7 @@ pub(super) fn check_keys(
     use super::io::RoomKey;
     let announced = view.cipher;
     let given_fits = match (given, announced) {
-        (None, _)
-        | (Some(RoomKey::Caesar(_)), CipherKind::Caesar) => true,
+        (None, _) | (Some(RoomKey::Caesar(_)), CipherKind::Caesar) => true,
         (Some(RoomKey::Static(key)), CipherKind::StaticKey) => {
             view.key.is_none_or(|id| id == key.static_id())
         }

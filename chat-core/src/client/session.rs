@@ -17,10 +17,15 @@ use crate::{
     wire::{
         ClientMessage, CloseReason, ErrorCode, VERSION,
         client::Empty,
-        server::{Closing, Entered, Failure, Presence, Records, Removed, RemovedReason, ServerMessage, Welcome},
+        server::{
+            Closing, Entered, Failure, Presence, Records, Removed, RemovedReason, RoomView,
+            ServerMessage, Welcome,
+        },
     },
 };
 
+/// Numbers of groups that are remembered, also after leaving them.
+const NUMBERS: usize = 4_096;
 /// A server that goes on breaking the order of records is asked again this much later each time, up to the second.
 const PER_HOLE: Duration = Duration::from_secs(1);
 const LONGEST_FOR_HOLES: Duration = Duration::from_secs(10);
@@ -39,7 +44,9 @@ impl Client {
             ServerMessage::Closing(closing) => self.closing(now, closing, out),
             ServerMessage::Unknown(_) => return Err(Fault("an unknown message".to_owned())),
             message if self.connection.welcomed => return self.in_session(now, message, out),
-            ServerMessage::Welcome(welcome) if self.is_greeting() => return self.welcomed(now, welcome, out),
+            ServerMessage::Welcome(welcome) if self.is_greeting() => {
+                return self.welcomed(now, welcome, out);
+            }
             ServerMessage::Error(failure) if self.is_greeting() && failure.id == 0 => {
                 self.hello_refused(now, failure, out);
             }
@@ -54,7 +61,12 @@ impl Client {
         matches!(self.connection.phase, Phase::Greeting { .. })
     }
 
-    fn in_session(&mut self, now: Monotonic, message: ServerMessage, out: &mut ClientOutputs) -> Result<(), Fault> {
+    fn in_session(
+        &mut self,
+        now: Monotonic,
+        message: ServerMessage,
+        out: &mut ClientOutputs,
+    ) -> Result<(), Fault> {
         match message {
             ServerMessage::Ok(done) => return self.answered(done, out),
             ServerMessage::Error(failure) => self.refused(now, failure, out),
@@ -71,9 +83,17 @@ impl Client {
         Ok(())
     }
 
-    fn welcomed(&mut self, now: Monotonic, welcome: Welcome, out: &mut ClientOutputs) -> Result<(), Fault> {
+    fn welcomed(
+        &mut self,
+        now: Monotonic,
+        welcome: Welcome,
+        out: &mut ClientOutputs,
+    ) -> Result<(), Fault> {
         if welcome.version != VERSION {
-            return Err(Fault(format!("version {}, which was not offered", welcome.version)));
+            return Err(Fault(format!(
+                "version {}, which was not offered",
+                welcome.version
+            )));
         }
         if welcome.member != self.member {
             return Err(Fault("a welcome for another member".to_owned()));
@@ -86,9 +106,12 @@ impl Client {
         self.config.nick.clone_from(&welcome.nick);
         self.config.label.clone_from(&welcome.label);
         let lost = self.requests.directory_seen(welcome.last_txn);
-        out.push(ClientOutput::Event(ClientEvent::Welcomed { welcome, again }));
+        out.push(ClientOutput::Event(ClientEvent::Welcomed {
+            welcome,
+            again,
+        }));
         if let Some(known) = lost {
-            let jobs = self.requests.take_lost(Lane::Directory, known);
+            let jobs = self.requests.take_lost(Lane::Directory, known, true);
             self.finish_unknown(Lane::Directory, jobs, out);
         }
         Ok(())
@@ -99,29 +122,40 @@ impl Client {
     fn hello_refused(&mut self, now: Monotonic, failure: Failure, out: &mut ClientOutputs) {
         let later = matches!(
             failure.code,
-            ErrorCode::Unavailable | ErrorCode::Busy | ErrorCode::RateLimited | ErrorCode::ShuttingDown
+            ErrorCode::Unavailable
+                | ErrorCode::Busy
+                | ErrorCode::RateLimited
+                | ErrorCode::ShuttingDown
         );
         if later && self.connection.ever_welcomed {
             let not_before = Duration::from_millis(failure.retry_after.unwrap_or(0).into());
-            return self.connection.drop_it(now, Then::Retry { not_before }, out);
+            return self
+                .connection
+                .drop_it(now, Then::Retry { not_before }, out);
         }
         self.connection.phase = Phase::Refused;
         out.push(ClientOutput::Event(ClientEvent::HelloRefused(failure)));
     }
 
     fn closing(&mut self, now: Monotonic, closing: Closing, out: &mut ClientOutputs) {
-        self.connection.say(now, &ClientMessage::Closed(Empty {}), out);
+        self.connection
+            .say(now, &ClientMessage::Closed(Empty {}), out);
         let reason = closing.reason;
         let then = match self.connection.phase {
             Phase::Bye { .. } => Then::End(Ended::Asked),
             // Nobody need hurry to choose a name: the next one makes a connection of its own.
-            Phase::Refused if matches!(reason, CloseReason::HandshakeTimeout | CloseReason::Idle) => Then::Park,
-            _ if closing.reconnect && self.connection.ever_welcomed => {
-                Then::Retry { not_before: Duration::from_millis(closing.retry_after.unwrap_or(0).into()) }
+            Phase::Refused
+                if matches!(reason, CloseReason::HandshakeTimeout | CloseReason::Idle) =>
+            {
+                Then::Park
             }
+            _ if closing.reconnect && self.connection.ever_welcomed => Then::Retry {
+                not_before: Duration::from_millis(closing.retry_after.unwrap_or(0).into()),
+            },
             _ => Then::End(Ended::Closed(reason)),
         };
-        let asked_for = matches!(self.connection.phase, Phase::Bye { .. }) && reason == CloseReason::Bye;
+        let asked_for =
+            matches!(self.connection.phase, Phase::Bye { .. }) && reason == CloseReason::Bye;
         if !asked_for && then != Then::Park {
             out.push(ClientOutput::Event(ClientEvent::Closing(closing)));
         }
@@ -142,20 +176,23 @@ impl Client {
                     return Err(Fault("a room resumed in another epoch".to_owned()));
                 }
                 room.look(&view);
+                let jobs = self.requests.take_lost(lane, view.last_txn, false);
+                self.finish_unknown(lane, jobs, out);
                 EnteredHow::Resumed
             }
-            None if resumed => return Err(Fault("a room resumed that was not presented".to_owned())),
+            None if resumed => {
+                return Err(Fault("a room resumed that was not presented".to_owned()));
+            }
             Some(room) => {
-                let lost = view.place.epoch != room.cursor.epoch;
+                let cut = view.place.epoch != room.cursor.epoch;
                 room.restart(&view);
-                if lost {
-                    let jobs = self.requests.take_lost(lane, view.last_txn);
-                    self.finish_unknown(lane, jobs, out);
-                }
+                let jobs = self.requests.take_lost(lane, view.last_txn, cut);
+                self.finish_unknown(lane, jobs, out);
                 EnteredHow::Afresh
             }
             None => {
-                self.rooms.insert(view.room, Room::new(&view, Keys::default()));
+                self.rooms
+                    .insert(view.room, Room::new(&view, Keys::default()));
                 EnteredHow::New
             }
         };
@@ -167,12 +204,28 @@ impl Client {
         self.connection.awaited.remove(&removed.room);
         self.lose_room(removed.room, removed.reason, out);
         let lane = Lane::Room(removed.room);
-        let jobs = self.requests.take_lost(lane, 0);
+        let jobs = self.requests.take_lost(lane, 0, true);
         self.finish_unknown(lane, jobs, out);
     }
 
+    /// The client is in a room that it did not know, or had left.
+    pub(super) fn add_room(&mut self, view: &RoomView, keys: Keys) {
+        self.rooms.insert(view.room, Room::new(view, keys));
+        if let Some(number) = view.number {
+            self.numbers.insert(number, view.room);
+            if self.numbers.len() > NUMBERS {
+                self.numbers.pop_first();
+            }
+        }
+    }
+
     /// The client is not in that room any more.
-    pub(super) fn lose_room(&mut self, room: RoomId, reason: RemovedReason, out: &mut ClientOutputs) {
+    pub(super) fn lose_room(
+        &mut self,
+        room: RoomId,
+        reason: RemovedReason,
+        out: &mut ClientOutputs,
+    ) {
         if self.rooms.remove(&room).is_some() {
             out.push(ClientOutput::Event(ClientEvent::Removed { room, reason }));
         }
@@ -181,15 +234,25 @@ impl Client {
     /// Hands on the records of a room, in order and once. Where one is missing, the server is asked again from the
     /// last one on, over a new connection.
     fn records(&mut self, now: Monotonic, records: Records, out: &mut ClientOutputs) {
-        let Records { room: id, epoch, records } = records;
+        let Records {
+            room: id,
+            epoch,
+            records,
+        } = records;
         // A room that is being left again is not known here.
-        let Some(room) = self.rooms.get_mut(&id) else { return };
+        let Some(room) = self.rooms.get_mut(&id) else {
+            return;
+        };
         for record in records {
             match room.fits(epoch, record.seq) {
                 Fits::Repeat => {}
                 Fits::Next => {
                     let (text, removed) = room.take(self.member, &record);
-                    out.push(ClientOutput::Event(ClientEvent::Record { room: id, record, text }));
+                    out.push(ClientOutput::Event(ClientEvent::Record {
+                        room: id,
+                        record,
+                        text,
+                    }));
                     if let Some(reason) = removed {
                         return self.lose_room(id, reason, out);
                     }

@@ -7,7 +7,9 @@ use rand_core::SeedableRng;
 use crate::{
     cipher::Key,
     id::{CredentialId, KeyId},
-    password::{ClientLogin, ClientRegistration, ExportKey, LoginError, Malformed, Password, Stretch},
+    password::{
+        ClientLogin, ClientRegistration, ExportKey, LoginError, Malformed, Password, Stretch,
+    },
     wire::record::{PasswordRecord, WrappedKey},
 };
 
@@ -31,17 +33,42 @@ impl Work {
     pub fn run(self) -> WorkDone {
         let result = match self.task {
             Task::Register(task) => WorkResult::Registered(task.run()),
-            Task::Login { login, password, ke2, stretch } => WorkResult::LoggedIn(login.finish(&password, &ke2, &stretch)),
+            Task::Login {
+                login,
+                password,
+                ke2,
+                stretch,
+            } => WorkResult::LoggedIn(login.finish(&password, &ke2, &stretch)),
         };
-        WorkDone { id: self.id, result }
+        WorkDone {
+            id: self.id,
+            result,
+        }
     }
 
     pub(super) fn register(id: u64, task: Register) -> Self {
-        Self { id, task: Task::Register(Box::new(task)) }
+        Self {
+            id,
+            task: Task::Register(Box::new(task)),
+        }
     }
 
-    pub(super) fn login(id: u64, login: ClientLogin, password: Password, ke2: Bytes, stretch: Stretch) -> Self {
-        Self { id, task: Task::Login { login: Box::new(login), password, ke2, stretch } }
+    pub(super) fn login(
+        id: u64,
+        login: ClientLogin,
+        password: Password,
+        ke2: Bytes,
+        stretch: Stretch,
+    ) -> Self {
+        Self {
+            id,
+            task: Task::Login {
+                login: Box::new(login),
+                password,
+                ke2,
+                stretch,
+            },
+        }
     }
 }
 
@@ -74,7 +101,12 @@ pub(super) struct Registration {
 
 enum Task {
     Register(Box<Register>),
-    Login { login: Box<ClientLogin>, password: Password, ke2: Bytes, stretch: Stretch },
+    Login {
+        login: Box<ClientLogin>,
+        password: Password,
+        ke2: Bytes,
+        stretch: Stretch,
+    },
 }
 
 /// Finishes a registration and wraps the room's keys under it.
@@ -94,11 +126,20 @@ pub(super) struct Register {
 impl Register {
     fn run(self) -> Result<Registration, Malformed> {
         let mut rng = ChaCha20Rng::from_seed(self.seed);
-        let (upload, export) = self.registration.finish(&mut rng, &self.password, &self.response, &self.stretch)?;
+        let (upload, export) =
+            self.registration
+                .finish(&mut rng, &self.password, &self.response, &self.stretch)?;
         let mut wrap = |(id, key): &(KeyId, Key)| export.wrap(&mut rng, self.credential, *id, key);
         let key = wrap(&self.key);
         let earlier = self.earlier.iter().map(&mut wrap).collect();
-        Ok(Registration { password: PasswordRecord { credential: self.credential, upload, key }, earlier })
+        Ok(Registration {
+            password: PasswordRecord {
+                credential: self.credential,
+                upload,
+                key,
+            },
+            earlier,
+        })
     }
 }
 

@@ -15,21 +15,35 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn retry_in(event: ClientEvent) -> Duration {
     match event {
-        ClientEvent::Disconnected { retry_in: Some(retry_in) } => retry_in,
+        ClientEvent::Disconnected {
+            retry_in: Some(retry_in),
+        } => retry_in,
         other => panic!("no other try: {other:?}"),
     }
 }
 
 #[test]
 fn hello_and_welcome() {
-    for (form, framing) in [(Form::Postcard, Framing::Stream), (Form::Json, Framing::Message)] {
+    for (form, framing) in [
+        (Form::Postcard, Framing::Stream),
+        (Form::Json, Framing::Message),
+    ] {
         let mut script = Script::with(form, framing, [7; 32]);
         let hello = script.connect();
-        assert_eq!((hello.nick.as_str(), hello.versions.min, hello.versions.max), ("Adina", 1, 1));
+        assert_eq!(
+            (hello.nick.as_str(), hello.versions.min, hello.versions.max),
+            ("Adina", 1, 1)
+        );
         assert!(hello.resume.is_empty() && !hello.kept);
         let welcome = welcome(script.me(), Vec::new());
         script.say(ServerMessage::Welcome(welcome.clone()));
-        assert_eq!(script.event(), ClientEvent::Welcomed { welcome, again: false });
+        assert_eq!(
+            script.event(),
+            ClientEvent::Welcomed {
+                welcome,
+                again: false
+            }
+        );
     }
 }
 
@@ -38,10 +52,15 @@ fn a_refused_hello_is_said_again_on_the_same_connection_with_another_name() {
     let mut script = Script::new();
     script.connect();
     script.say(ServerMessage::Error(failure(0, ErrorCode::NickTaken, None)));
-    assert_eq!(script.event(), ClientEvent::HelloRefused(failure(0, ErrorCode::NickTaken, None)));
+    assert_eq!(
+        script.event(),
+        ClientEvent::HelloRefused(failure(0, ErrorCode::NickTaken, None))
+    );
     assert!(script.sent.is_empty());
     script.rename("Bela");
-    assert!(matches!(script.sent.pop_front(), Some(ClientMessage::Hello(hello)) if hello.nick == "Bela"));
+    assert!(
+        matches!(script.sent.pop_front(), Some(ClientMessage::Hello(hello)) if hello.nick == "Bela")
+    );
     assert_eq!(script.connects, 1);
 }
 
@@ -52,7 +71,10 @@ fn who_takes_long_to_choose_a_name_gets_another_connection() {
     script.say(ServerMessage::Error(failure(0, ErrorCode::NickTaken, None)));
     script.event();
     script.closing(CloseReason::HandshakeTimeout, None);
-    assert_eq!(script.sent.pop_front(), Some(ClientMessage::Closed(Default::default())));
+    assert_eq!(
+        script.sent.pop_front(),
+        Some(ClientMessage::Closed(Default::default()))
+    );
     script.input(ClientInput::Disconnected);
     assert_eq!(script.client.poll_timeout(), None);
     script.rename("Bela");
@@ -64,7 +86,9 @@ fn who_takes_long_to_choose_a_name_gets_another_connection() {
 #[test]
 fn before_the_first_welcome_nothing_is_tried_again() {
     let mut script = Script::new();
-    script.client.start(script.moment(), &mut Default::default());
+    script
+        .client
+        .start(script.moment(), &mut Default::default());
     script.input(ClientInput::Disconnected);
     assert_eq!(script.event(), ClientEvent::Ended(Ended::CannotConnect));
 
@@ -76,9 +100,14 @@ fn before_the_first_welcome_nothing_is_tried_again() {
     let mut script = Script::new();
     script.connect();
     script.closing(CloseReason::Restarting, None);
-    assert!(matches!(script.event(), ClientEvent::Closing(closing) if closing.reason == CloseReason::Restarting));
+    assert!(
+        matches!(script.event(), ClientEvent::Closing(closing) if closing.reason == CloseReason::Restarting)
+    );
     script.input(ClientInput::Disconnected);
-    assert_eq!(script.event(), ClientEvent::Ended(Ended::Closed(CloseReason::Restarting)));
+    assert_eq!(
+        script.event(),
+        ClientEvent::Ended(Ended::Closed(CloseReason::Restarting))
+    );
     assert_eq!(script.client.poll_timeout(), None);
 }
 
@@ -121,11 +150,29 @@ fn a_hello_presents_the_last_record_of_every_room() {
     script.records(vec![said(11, "a"), said(12, "b")]);
     let resume = script.reconnect();
     assert_eq!(resume.len(), 1);
-    assert_eq!((resume[0].room, resume[0].place), (ROOM, Place { epoch: EPOCH, seq: 12 }));
+    assert_eq!(
+        (resume[0].room, resume[0].place),
+        (
+            ROOM,
+            Place {
+                epoch: EPOCH,
+                seq: 12
+            }
+        )
+    );
     script.events.clear();
     script.resume(&[view(ROOM, 12)]);
-    assert!(matches!(script.event(), ClientEvent::Welcomed { again: true, .. }));
-    assert!(matches!(script.event(), ClientEvent::Entered { how: EnteredHow::Resumed, .. }));
+    assert!(matches!(
+        script.event(),
+        ClientEvent::Welcomed { again: true, .. }
+    ));
+    assert!(matches!(
+        script.event(),
+        ClientEvent::Entered {
+            how: EnteredHow::Resumed,
+            ..
+        }
+    ));
 }
 
 #[test]
@@ -136,7 +183,9 @@ fn a_name_that_was_taken_meanwhile_can_be_chosen_anew_and_the_rooms_are_kept() {
     script.say(ServerMessage::Error(failure(0, ErrorCode::NickTaken, None)));
     assert!(matches!(script.event(), ClientEvent::HelloRefused(_)));
     script.rename("Bela");
-    let Some(ClientMessage::Hello(hello)) = script.sent.pop_front() else { panic!("a hello") };
+    let Some(ClientMessage::Hello(hello)) = script.sent.pop_front() else {
+        panic!("a hello")
+    };
     assert_eq!((hello.nick.as_str(), hello.resume.len()), ("Bela", 1));
 }
 
@@ -145,7 +194,11 @@ fn a_server_that_cannot_take_the_client_in_again_just_now_is_tried_later() {
     let mut script = Script::in_room();
     script.reconnect();
     script.events.clear();
-    script.say(ServerMessage::Error(failure(0, ErrorCode::Unavailable, Some(20_000))));
+    script.say(ServerMessage::Error(failure(
+        0,
+        ErrorCode::Unavailable,
+        Some(20_000),
+    )));
     assert_eq!(script.disconnects, 1);
     script.input(ClientInput::Disconnected);
     assert!(retry_in(script.event()) >= 20 * SECOND);
@@ -157,10 +210,15 @@ fn every_close_reason_is_confirmed_and_says_whether_to_come_back() {
         let mut script = Script::in_room();
         script.closing(*reason, Some(5_000));
         script.command(send("too late"));
-        assert_eq!(script.sent.pop_front(), Some(ClientMessage::Closed(Default::default())));
+        assert_eq!(
+            script.sent.pop_front(),
+            Some(ClientMessage::Closed(Default::default()))
+        );
         assert!(script.sent.is_empty(), "nothing after `closed`");
         assert_eq!(script.disconnects, 1);
-        assert!(matches!(script.event(), ClientEvent::Closing(closing) if closing.reason == *reason));
+        assert!(
+            matches!(script.event(), ClientEvent::Closing(closing) if closing.reason == *reason)
+        );
         script.input(ClientInput::Disconnected);
         if reason.reconnect() {
             assert!(retry_in(script.event()) >= 5 * SECOND);
@@ -177,7 +235,10 @@ fn an_end_does_not_wait_for_the_driver_for_ever() {
     script.closing(CloseReason::Stopped, None);
     script.event();
     script.wake();
-    assert_eq!(script.event(), ClientEvent::Ended(Ended::Closed(CloseReason::Stopped)));
+    assert_eq!(
+        script.event(),
+        ClientEvent::Ended(Ended::Closed(CloseReason::Stopped))
+    );
     script.input(ClientInput::Disconnected);
     assert!(script.events.is_empty() && script.client.poll_timeout().is_none());
 }
@@ -194,7 +255,10 @@ fn a_quiet_client_pings_within_the_interval_and_exactly_when_told() {
         assert_eq!(script.client.poll_timeout(), Some(at));
         script.now = at;
         script.timeout();
-        assert_eq!(script.sent.pop_front(), Some(ClientMessage::Ping(Ping { nonce })));
+        assert_eq!(
+            script.sent.pop_front(),
+            Some(ClientMessage::Ping(Ping { nonce }))
+        );
         script.say(ServerMessage::Pong(Ping { nonce }));
     }
     assert!(script.now - begin <= 5 * 30 * SECOND);
@@ -228,17 +292,26 @@ fn a_server_that_only_listens_is_found_dead_while_the_client_goes_on_talking() {
 fn a_ping_is_answered_with_its_nonce() {
     let mut script = Script::in_room();
     script.say(ServerMessage::Ping(Ping { nonce: 77 }));
-    assert_eq!(script.sent.pop_front(), Some(ClientMessage::Pong(Ping { nonce: 77 })));
+    assert_eq!(
+        script.sent.pop_front(),
+        Some(ClientMessage::Pong(Ping { nonce: 77 }))
+    );
 }
 
 #[test]
 fn bye_is_said_and_the_word_of_the_server_awaited() {
     let mut script = Script::in_room();
     script.close();
-    assert_eq!(script.sent.pop_front(), Some(ClientMessage::Bye(Default::default())));
+    assert_eq!(
+        script.sent.pop_front(),
+        Some(ClientMessage::Bye(Default::default()))
+    );
     assert_eq!(script.disconnects, 0);
     script.closing(CloseReason::Bye, None);
-    assert_eq!(script.sent.pop_front(), Some(ClientMessage::Closed(Default::default())));
+    assert_eq!(
+        script.sent.pop_front(),
+        Some(ClientMessage::Closed(Default::default()))
+    );
     script.input(ClientInput::Disconnected);
     assert_eq!(script.event(), ClientEvent::Ended(Ended::Asked));
     assert!(script.events.is_empty());
@@ -287,14 +360,22 @@ fn closing_works_without_a_connection_too() {
 
 #[test]
 fn garbage_ends_the_client_with_what_is_wrong() {
-    for garbage in [&[0, 0, 0, 0][..], &[0xff; 4], &[0, 0, 0, 1, 99], &[0, 0, 0, 2, 1, 0xff]] {
+    for garbage in [
+        &[0, 0, 0, 0][..],
+        &[0xff; 4],
+        &[0, 0, 0, 1, 99],
+        &[0, 0, 0, 2, 1, 0xff],
+    ] {
         let mut script = Script::in_room();
         let ticket = script.command(send("hi"));
         script.input(ClientInput::Received(garbage));
         assert_eq!(script.disconnects, 1);
         script.input(ClientInput::Disconnected);
         assert_eq!(script.finished(), (ticket, Err(CommandError::Unknown)));
-        assert!(matches!(script.event(), ClientEvent::Ended(Ended::ProtocolError(_))));
+        assert!(matches!(
+            script.event(),
+            ClientEvent::Ended(Ended::ProtocolError(_))
+        ));
         assert!(script.events.is_empty());
     }
 }
@@ -305,5 +386,8 @@ fn a_welcome_for_somebody_else_is_not_taken() {
     script.connect();
     script.say(ServerMessage::Welcome(welcome(OTHER, Vec::new())));
     script.input(ClientInput::Disconnected);
-    assert!(matches!(script.event(), ClientEvent::Ended(Ended::ProtocolError(_))));
+    assert!(matches!(
+        script.event(),
+        ClientEvent::Ended(Ended::ProtocolError(_))
+    ));
 }

@@ -4,8 +4,8 @@ use std::{collections::VecDeque, time::Duration};
 
 use chat_core::{
     client::{
-        Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command, CommandError, Outcome,
-        Ticket, Work,
+        Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command,
+        CommandError, Outcome, Ticket, Work,
     },
     hub::Framing,
     id::{MemberId, Place, RoomId, Secret},
@@ -18,7 +18,8 @@ use chat_core::{
         client::{Hello, Op, Request, Resume},
         record::{CipherKind, Content, HistoryPolicy, Message, PresenceMode, RecordBody, RoomKind},
         server::{
-            Answer, Closing, Committed, Done, Durability, Entered, Failure, Records, RoomView, Welcome,
+            Answer, Closing, Committed, Done, Durability, Entered, Failure, Records, RoomView,
+            Welcome,
         },
     },
 };
@@ -75,7 +76,10 @@ impl Script {
 
     pub(crate) fn enter(&mut self, views: &[RoomView]) {
         self.connect();
-        self.say(ServerMessage::Welcome(welcome(self.me(), views.iter().map(|view| view.room).collect())));
+        self.say(ServerMessage::Welcome(welcome(
+            self.me(),
+            views.iter().map(|view| view.room).collect(),
+        )));
         for view in views {
             self.entered(false, view.clone());
         }
@@ -118,7 +122,10 @@ impl Script {
 
     /// The server takes the client in again and lets it resume these rooms.
     pub(crate) fn resume(&mut self, views: &[RoomView]) {
-        self.say(ServerMessage::Welcome(welcome(self.me(), views.iter().map(|view| view.room).collect())));
+        self.say(ServerMessage::Welcome(welcome(
+            self.me(),
+            views.iter().map(|view| view.room).collect(),
+        )));
         for view in views {
             self.entered(true, view.clone());
         }
@@ -129,11 +136,15 @@ impl Script {
     }
 
     pub(crate) fn moment(&self) -> Now {
-        Now { monotonic: self.now, wall: Wall(1_700_000_000_000) }
+        Now {
+            monotonic: self.now,
+            wall: Wall(1_700_000_000_000),
+        }
     }
 
     pub(crate) fn input(&mut self, input: ClientInput<'_>) {
-        self.client.handle_input(self.moment(), input, &mut self.out);
+        self.client
+            .handle_input(self.moment(), input, &mut self.out);
         self.drain();
     }
 
@@ -157,7 +168,8 @@ impl Script {
     }
 
     pub(crate) fn rename(&mut self, nick: &str) {
-        self.client.rename(self.moment(), nick.to_owned(), String::new(), &mut self.out);
+        self.client
+            .rename(self.moment(), nick.to_owned(), String::new(), &mut self.out);
         self.drain();
     }
 
@@ -175,7 +187,11 @@ impl Script {
 
     /// Sleeps exactly as told, once.
     pub(crate) fn wake(&mut self) {
-        self.now = self.client.poll_timeout().expect("there is something to wait for").max(self.now);
+        self.now = self
+            .client
+            .poll_timeout()
+            .expect("there is something to wait for")
+            .max(self.now);
         self.timeout();
     }
 
@@ -188,7 +204,10 @@ impl Script {
     pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(at) = self.client.poll_timeout().filter(|at| *at <= end) {
-            assert!(at > self.now || self.connects + self.disconnects + self.sent.len() > 0, "a wake-up for nothing");
+            assert!(
+                at > self.now || self.connects + self.disconnects + self.sent.len() > 0,
+                "a wake-up for nothing"
+            );
             self.now = at.max(self.now);
             self.timeout();
         }
@@ -201,7 +220,11 @@ impl Script {
                 ClientOutput::Connect => self.connects += 1,
                 ClientOutput::Disconnect => self.disconnects += 1,
                 ClientOutput::Send(frame) => {
-                    self.sent.push_back(self.form.decode(&frame.body()).expect("the client speaks the protocol"));
+                    self.sent.push_back(
+                        self.form
+                            .decode(&frame.body())
+                            .expect("the client speaks the protocol"),
+                    );
                 }
                 ClientOutput::Work(work) => self.work.push_back(work),
                 ClientOutput::Event(event) => self.events.push_back(event),
@@ -252,12 +275,21 @@ impl Script {
     }
 
     pub(crate) fn records(&mut self, records: Vec<Record>) {
-        self.say(ServerMessage::Records(Records { room: ROOM, epoch: EPOCH, records }));
+        self.say(ServerMessage::Records(Records {
+            room: ROOM,
+            epoch: EPOCH,
+            records,
+        }));
     }
 
     pub(crate) fn closing(&mut self, reason: CloseReason, retry_after: Option<u32>) {
         let reconnect = reason.reconnect();
-        self.say(ServerMessage::Closing(Closing { reason, reconnect, retry_after, text: String::new() }));
+        self.say(ServerMessage::Closing(Closing {
+            reason,
+            reconnect,
+            retry_after,
+            text: String::new(),
+        }));
     }
 }
 
@@ -302,23 +334,49 @@ pub(crate) fn view(room: RoomId, seq: u64) -> RoomView {
 }
 
 pub(crate) fn failure(id: u64, code: ErrorCode, retry_after: Option<u32>) -> Failure {
-    Failure { id, code, temporary: code.is_temporary(), retry_after, text: code.to_string() }
+    Failure {
+        id,
+        code,
+        temporary: code.is_temporary(),
+        retry_after,
+        text: code.to_string(),
+    }
 }
 
 pub(crate) fn record(seq: u64, member: MemberId, body: RecordBody) -> Record {
-    Record { seq, time: Wall(5), member, nick: "x".to_owned(), label: String::new(), txn: seq, body }
+    Record {
+        seq,
+        time: Wall(5),
+        member,
+        nick: "x".to_owned(),
+        label: String::new(),
+        txn: seq,
+        body,
+    }
 }
 
 pub(crate) fn said(seq: u64, text: &str) -> Record {
-    record(seq, OTHER, RecordBody::Message(Message { content: Content::Plain(text.to_owned()) }))
+    record(
+        seq,
+        OTHER,
+        RecordBody::Message(Message {
+            content: Content::Plain(text.to_owned()),
+        }),
+    )
 }
 
 pub(crate) fn committed(seq: u64) -> Committed {
-    Committed { place: Place { epoch: EPOCH, seq } }
+    Committed {
+        place: Place { epoch: EPOCH, seq },
+    }
 }
 
 pub(crate) fn send(text: &str) -> Command {
-    Command::Send { room: ROOM, action: false, text: text.to_owned() }
+    Command::Send {
+        room: ROOM,
+        action: false,
+        text: text.to_owned(),
+    }
 }
 
 /// The text of a `send` that is not encrypted.

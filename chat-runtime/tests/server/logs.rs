@@ -23,7 +23,7 @@ use chat_runtime::{
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    peer::{Peer, assert_whole},
+    peer::{Peer, assert_whole, text},
     wait_for, wide,
 };
 
@@ -146,6 +146,35 @@ async fn a_log_that_is_behind_is_not_given_more_and_more() {
     }
     // What one connection had sent in one piece is taken as a whole.
     assert!(log.most.load(Ordering::SeqCst) <= 1_024 + 250);
+}
+
+#[tokio::test]
+async fn one_append_may_be_too_much_for_an_outbox() {
+    let log = Gated::new(1_000, 10_000);
+    let (transport, connector) = memory::listener();
+    let _server = Server::builder()
+        .limits(wide())
+        .log(Arc::clone(&log))
+        .listen(transport)
+        .start()
+        .unwrap();
+    let narrow = connector.clone().capacity(4_096);
+    let mut sleeper = Peer::enter(narrow.open().await.unwrap(), "sleeper").await;
+    let mut writer = Peer::enter(connector.open().await.unwrap(), "writer").await;
+    // What is written while the first append waits becomes the second, of ten times an outbox.
+    log.appends.forget_permits(1_000);
+    let filler = "x".repeat(12_000);
+    for txn in 2..202 {
+        writer.say(txn, &format!("{txn} {filler}")).await;
+    }
+    writer.ping(1).await;
+    while !matches!(writer.next().await, Some(ServerMessage::Pong(_))) {}
+    log.appends.add_permits(1_000);
+    let last = format!("201 {filler}");
+    assert_whole(&writer.until(&last).await);
+    let records = sleeper.until(&last).await;
+    assert_whole(&records);
+    assert_eq!(records.iter().filter_map(text).count(), 200);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 mod logs;
 mod peer;
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chat_runtime::{
@@ -251,7 +251,9 @@ async fn shutting_down_is_a_handshake() {
     let (server, connector) = start(wide());
     let (mut events, handle) = (server.events(), server.handle());
     let mut polite = Peer::enter(connector.open().await.unwrap(), "polite").await;
-    let closing = tokio::spawn(async move { server.shutdown(false).await });
+    let server = Arc::new(server);
+    let stopping = Arc::clone(&server);
+    let closing = tokio::spawn(async move { stopping.shutdown(false).await });
     let word = polite.closing().await;
     assert_eq!((word.reason, word.reconnect), (CloseReason::Stopped, false));
     assert!(!closing.is_finished());
@@ -259,6 +261,8 @@ async fn shutting_down_is_a_handshake() {
     closing.await.unwrap();
     wait_for(&mut events, |event| *event == Event::Closed).await;
     assert_eq!((events.next().await, events.missed()), (None, 0));
+    assert_eq!(server.events().next().await, None);
+    server.shutdown(true).await;
     assert!(handle.add(Box::new(memory::pair(1).0)).await.is_err());
     assert!(connector.connect().await.is_err());
 }

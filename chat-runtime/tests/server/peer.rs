@@ -221,7 +221,7 @@ impl Peer {
     }
 
     /// Confirms the end, and sees it.
-    pub(crate) async fn confirm(&mut self) {
+    pub(crate) async fn confirm(mut self) {
         self.send(&ClientMessage::Closed(Empty {})).await;
         while self.next().await.is_some() {}
     }

@@ -1,0 +1,261 @@
+//! Addresses as people type them: where to listen and where to connect.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    str::FromStr,
+};
+
+/// The port where none is given.
+pub(crate) const DEFAULT_PORT: u16 = 7037;
+
+/// Where a server is: `tcp://host:port`, `host:port` or `host`. IPv6 addresses stand in brackets when a port follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ServerAddress {
+    /// A name or an IP address, without brackets.
+    pub(crate) host: String,
+    /// Never 0.
+    pub(crate) port: u16,
+}
+
+/// Where to listen: `ADDRESS:PORT`, an IP address, or a port on all addresses. Port 0 lets the system choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ListenAddress(pub(crate) SocketAddr);
+
+/// What is wrong with an address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AddressError {
+    #[error("the address is empty; write HOST:PORT, for example localhost:7037")]
+    Empty,
+    #[error("unknown scheme `{0}://`; write tcp://HOST:PORT")]
+    Scheme(String),
+    #[error("there is no host before the port")]
+    NoHost,
+    #[error("`{0}` is not a port; a port is a number from {1} to 65535")]
+    Port(String, u16),
+    #[error("`{0}` is not an IPv6 address")]
+    Ipv6(String),
+    #[error("`{0}` is not a host name or an IP address")]
+    Host(String),
+    #[error(
+        "`{0}` is not an IP address; a server listens on an IP address, for example [::]:7037 or 127.0.0.1:7037"
+    )]
+    NotIp(String),
+}
+
+impl ServerAddress {
+    /// As the system's resolver and connector take it: brackets around IPv6.
+    pub(crate) fn host_and_port(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host_and_port())
+    }
+}
+
+impl FromStr for ServerAddress {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let text = text.trim();
+        let rest = match text.split_once("://") {
+            Some(("tcp", rest)) => rest.strip_suffix('/').unwrap_or(rest),
+            Some((scheme, _)) => return Err(AddressError::Scheme(scheme.to_owned())),
+            None => text,
+        };
+        let (host, port) = split(rest)?;
+        let port = port.map_or(Ok(DEFAULT_PORT), |port| parse_port(port, 1))?;
+        if host.is_empty() {
+            return Err(AddressError::NoHost);
+        }
+        check_host(host)?;
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+impl Default for ListenAddress {
+    fn default() -> Self {
+        Self(SocketAddr::from((Ipv6Addr::UNSPECIFIED, DEFAULT_PORT)))
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let text = text.trim();
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Ok(Self(SocketAddr::from((
+                Ipv6Addr::UNSPECIFIED,
+                parse_port(text, 0)?,
+            ))));
+        }
+        let (host, port) = split(text)?;
+        let port = port.map_or(Ok(DEFAULT_PORT), |port| parse_port(port, 0))?;
+        let address = match host {
+            "" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            host => host
+                .parse()
+                .map_err(|_| AddressError::NotIp(host.to_owned()))?,
+        };
+        Ok(Self(SocketAddr::new(address, port)))
+    }
+}
+
+/// Takes host and port apart. An IPv6 address without brackets is all host.
+fn split(text: &str) -> Result<(&str, Option<&str>), AddressError> {
+    if text.is_empty() {
+        return Err(AddressError::Empty);
+    }
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, rest) = rest
+            .split_once(']')
+            .ok_or_else(|| AddressError::Ipv6(text.to_owned()))?;
+        if host.parse::<Ipv6Addr>().is_err() {
+            return Err(AddressError::Ipv6(host.to_owned()));
+        }
+        return match rest.strip_prefix(':') {
+            Some(port) => Ok((host, Some(port))),
+            None if rest.is_empty() => Ok((host, None)),
+            None => Err(AddressError::Host(text.to_owned())),
+        };
+    }
+    match text.split_once(':') {
+        Some(_) if text.parse::<Ipv6Addr>().is_ok() => Ok((text, None)),
+        Some((_, port)) if port.contains(':') => Err(AddressError::Ipv6(text.to_owned())),
+        Some((host, port)) => Ok((host, Some(port))),
+        None => Ok((text, None)),
+    }
+}
+
+fn parse_port(text: &str, least: u16) -> Result<u16, AddressError> {
+    // `u16::from_str` would take a plus sign.
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse::<u16>() {
+        Ok(port) if digits && port >= least => Ok(port),
+        _ => Err(AddressError::Port(text.to_owned(), least)),
+    }
+}
+
+/// Refuses what cannot be a name, so that a typing error is told at once and not by the resolver.
+fn check_host(host: &str) -> Result<(), AddressError> {
+    let name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
+    if host.parse::<IpAddr>().is_ok() || host.chars().all(name) {
+        Ok(())
+    } else {
+        Err(AddressError::Host(host.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(text: &str) -> Result<(String, u16), AddressError> {
+        text.parse::<ServerAddress>()
+            .map(|address| (address.host, address.port))
+    }
+
+    fn listen(text: &str) -> Result<String, AddressError> {
+        text.parse::<ListenAddress>()
+            .map(|address| address.to_string())
+    }
+
+    #[test]
+    fn a_server_is_named_in_every_usual_way() {
+        for (text, host, port) in [
+            ("tcp://chat.example.org:7000", "chat.example.org", 7000),
+            ("tcp://localhost/", "localhost", 7037),
+            ("localhost:1", "localhost", 1),
+            (" localhost ", "localhost", 7037),
+            ("127.0.0.1:65535", "127.0.0.1", 65535),
+            ("[::1]:7038", "::1", 7038),
+            ("[::1]", "::1", 7037),
+            ("::1", "::1", 7037),
+            ("tcp://[fe80::1]:9", "fe80::1", 9),
+        ] {
+            assert_eq!(server(text), Ok((host.to_owned(), port)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bad_server_address_is_told_apart() {
+        for (text, error) in [
+            ("", AddressError::Empty),
+            ("tcp://", AddressError::Empty),
+            ("http://localhost", AddressError::Scheme("http".into())),
+            (":7037", AddressError::NoHost),
+            ("localhost:", AddressError::Port(String::new(), 1)),
+            ("localhost:0", AddressError::Port("0".into(), 1)),
+            ("localhost:65536", AddressError::Port("65536".into(), 1)),
+            ("localhost:+80", AddressError::Port("+80".into(), 1)),
+            ("localhost:http", AddressError::Port("http".into(), 1)),
+            ("[::1", AddressError::Ipv6("[::1".into())),
+            ("[no]:1", AddressError::Ipv6("no".into())),
+            ("1:2:3", AddressError::Ipv6("1:2:3".into())),
+            ("[::1]7037", AddressError::Host("[::1]7037".into())),
+            ("local host:7037", AddressError::Host("local host".into())),
+            ("a/b", AddressError::Host("a/b".into())),
+        ] {
+            assert_eq!(server(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_as_it_can_be_typed_again() {
+        for text in ["[::1]:7038", "localhost:7037"] {
+            assert_eq!(text.parse::<ServerAddress>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_listener_takes_an_address_a_port_or_both() {
+        for (text, shown) in [
+            ("[::]:7037", "[::]:7037"),
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("127.0.0.1", "127.0.0.1:7037"),
+            ("::1", "[::1]:7037"),
+            ("8000", "[::]:8000"),
+            (":8000", "[::]:8000"),
+            ("localhost:8000", "127.0.0.1:8000"),
+        ] {
+            assert_eq!(listen(text).as_deref(), Ok(shown), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bad_listener_is_told_apart() {
+        assert_eq!(listen(""), Err(AddressError::Empty));
+        assert_eq!(listen("70000"), Err(AddressError::Port("70000".into(), 0)));
+        assert_eq!(
+            listen("127.0.0.1:x"),
+            Err(AddressError::Port("x".into(), 0))
+        );
+        assert_eq!(
+            listen("example.org:1"),
+            Err(AddressError::NotIp("example.org".into()))
+        );
+        assert_eq!(
+            listen("256.0.0.1:1"),
+            Err(AddressError::NotIp("256.0.0.1".into()))
+        );
+        assert_eq!(listen("[::g]:1"), Err(AddressError::Ipv6("::g".into())));
+    }
+}

@@ -1,0 +1,326 @@
+//! What each line of input does.
+
+use chat_core::{
+    client::Command,
+    wire::client::{HistoryFrom, Peer},
+};
+
+use super::{
+    enter::{self, Group, Secrets},
+    input::Answer,
+    rooms::room_name,
+    slash::{self, Line, Place, Slash},
+    talk::{Stop, Talk, Then},
+    voice::Doing,
+};
+use crate::exit::Failure;
+
+/// Commands that may be unfinished before the next line is read.
+const UNFINISHED: usize = 200;
+
+/// Does line after line, until the input or the conversation ends. At the end of input everything is finished first.
+pub(crate) async fn talk(talk: &mut Talk<'_>) -> Result<(), Stop> {
+    loop {
+        talk.until_at_most(UNFINISHED).await?;
+        let answer = talk
+            .input
+            .line(if talk.input.is_person() { "> " } else { "" });
+        match talk.until(answer).await? {
+            Answer::Line(line) => {
+                talk.line += 1;
+                match slash::parse(&line) {
+                    Ok(Line::Empty) => {}
+                    Ok(Line::Say(text)) => say(talk, text, false),
+                    Ok(Line::Command(Slash::Quit)) => return talk.until_at_most(0).await,
+                    Ok(Line::Command(slash)) => run(talk, slash).await?,
+                    Err(why) => talk.voice.not_understood(talk.line, &why),
+                }
+            }
+            Answer::Unreadable(why) => {
+                talk.line += 1;
+                talk.voice
+                    .not_understood(talk.line, &format!("not sent: {why}"));
+            }
+            Answer::End => return talk.until_at_most(0).await,
+            Answer::Interrupted => return Err(Stop::Quit),
+        }
+    }
+}
+
+fn say(talk: &mut Talk<'_>, text: String, action: bool) {
+    let Some(room) = talk.rooms.current().map(|view| view.room) else {
+        return talk.voice.not_understood(
+            talk.line,
+            "not sent: you are in no room; /join NUMBER, /create or /quit",
+        );
+    };
+    let command = if action { "me" } else { "send" };
+    let doing = Doing {
+        line: talk.line,
+        command,
+        text: Some(text.clone()),
+    };
+    talk.start(Command::Send { room, action, text }, doing, Then::Tell);
+}
+
+async fn run(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
+    match slash {
+        Slash::Help => talk.voice.help(),
+        Slash::Me(text) => say(talk, text, true),
+        Slash::Msg { nick, text } => {
+            let doing = Doing {
+                line: talk.line,
+                command: "msg",
+                text: Some(text.clone()),
+            };
+            talk.start(
+                Command::Direct {
+                    to: Peer::Nick(nick),
+                },
+                doing,
+                Then::Say { text },
+            );
+        }
+        Slash::Nick { nick, label } => {
+            let label = label.unwrap_or_else(|| talk.me.label.clone());
+            if talk.nameless {
+                talk.client.retry_as(nick, label);
+            } else {
+                simple(talk, "nick", Command::Nick { nick, label }, Then::Tell);
+            }
+        }
+        Slash::Rooms => simple(talk, "rooms", Command::List, Then::Tell),
+        Slash::Create(line) => {
+            let secrets = match Secrets::load(line.password_file.as_deref(), line.cipher.as_ref()) {
+                Ok(secrets) => secrets,
+                Err(failure) => return failed(talk, &failure),
+            };
+            let group = Group {
+                name: line.name,
+                topic: line.topic.unwrap_or_default(),
+                secrets,
+            };
+            if let Err(error) = enter::create(talk, group).await? {
+                let doing = Doing {
+                    line: talk.line,
+                    command: "create",
+                    text: None,
+                };
+                talk.voice.failed(&doing, &error);
+            }
+        }
+        Slash::Join(line) => {
+            let secrets = match Secrets::load(line.password_file.as_deref(), line.cipher.as_ref()) {
+                Ok(secrets) => secrets,
+                Err(failure) => return failed(talk, &failure),
+            };
+            if let Err(error) = enter::join(talk, &line.room, secrets).await? {
+                let doing = Doing {
+                    line: talk.line,
+                    command: "join",
+                    text: None,
+                };
+                talk.voice.failed(&doing, &error);
+            }
+        }
+        Slash::Switch(place) => match (talk.rooms.find(&place), place) {
+            (Some(room), _) => {
+                talk.rooms.switch(room);
+                if let Some(view) = talk.rooms.view(room) {
+                    let name = room_name(view);
+                    talk.voice.notice(&format!("speaking in {name}"));
+                }
+            }
+            (None, Place::With(nick)) => simple(
+                talk,
+                "switch",
+                Command::Direct {
+                    to: Peer::Nick(nick),
+                },
+                Then::Switch,
+            ),
+            (None, _) => talk.voice.not_understood(
+                talk.line,
+                "/switch: you are not in that room; /join enters it",
+            ),
+        },
+        Slash::Block { nick, blocked } => {
+            let command = if blocked { "block" } else { "unblock" };
+            simple(
+                talk,
+                command,
+                Command::Direct {
+                    to: Peer::Nick(nick),
+                },
+                Then::Block { blocked },
+            );
+        }
+        Slash::Quit => return Err(Stop::Quit),
+        in_room => return run_in_room(talk, in_room).await,
+    }
+    Ok(())
+}
+
+/// Commands about the room that is spoken in.
+async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
+    let Some(view) = talk.rooms.current() else {
+        talk.voice.not_understood(
+            talk.line,
+            "you are in no room; /join NUMBER, /create or /quit",
+        );
+        return Ok(());
+    };
+    let room = view.room;
+    let peer = Peer::Nick;
+    match slash {
+        Slash::Online => simple(
+            talk,
+            "online",
+            Command::Members { room },
+            Then::Members {
+                room,
+                only_here: true,
+            },
+        ),
+        Slash::Members => simple(
+            talk,
+            "members",
+            Command::Members { room },
+            Then::Members {
+                room,
+                only_here: false,
+            },
+        ),
+        Slash::History(limit) => {
+            simple(
+                talk,
+                "history",
+                Command::History {
+                    room,
+                    from: HistoryFrom::Latest,
+                    limit,
+                },
+                Then::History { room },
+            );
+        }
+        Slash::Topic(Some(topic)) => {
+            simple(talk, "topic", Command::Topic { room, topic }, Then::Tell)
+        }
+        Slash::Topic(None) => {
+            let topic = match view.topic.as_str() {
+                "" => "there is no topic".to_owned(),
+                topic => format!("topic: {}", chat_core::nick::harmless(topic)),
+            };
+            talk.voice.notice(&topic);
+        }
+        Slash::Kick { nick, reason } => simple(
+            talk,
+            "kick",
+            Command::Kick {
+                room,
+                target: peer(nick),
+                reason,
+            },
+            Then::Tell,
+        ),
+        Slash::Ban { nick, reason } => simple(
+            talk,
+            "ban",
+            Command::Ban {
+                room,
+                target: peer(nick),
+                reason,
+            },
+            Then::Tell,
+        ),
+        Slash::Unban { nick } => simple(
+            talk,
+            "unban",
+            Command::Unban {
+                room,
+                target: peer(nick),
+            },
+            Then::Tell,
+        ),
+        Slash::Mute { nick, seconds } => simple(
+            talk,
+            "mute",
+            Command::Mute {
+                room,
+                target: peer(nick),
+                seconds,
+            },
+            Then::Tell,
+        ),
+        Slash::Unmute { nick } => simple(
+            talk,
+            "unmute",
+            Command::Unmute {
+                room,
+                target: peer(nick),
+            },
+            Then::Tell,
+        ),
+        Slash::Role { nick, role } => simple(
+            talk,
+            "role",
+            Command::Role {
+                room,
+                target: peer(nick),
+                role,
+            },
+            Then::Tell,
+        ),
+        Slash::Password { file } => {
+            let password = match (file, talk.input.is_person()) {
+                (Some(file), _) => match enter::read_password(&file) {
+                    Ok(password) => password,
+                    Err(failure) => return failed(talk, &failure),
+                },
+                (None, true) => enter::new_password(talk, "new password: ").await?,
+                (None, false) => {
+                    talk.voice.not_understood(talk.line, "write /password FILE");
+                    return Ok(());
+                }
+            };
+            simple(
+                talk,
+                "password",
+                Command::SetPassword { room, password },
+                Then::Tell,
+            );
+        }
+        Slash::Leave => {
+            talk.leaving.insert(room);
+            // What is typed next is meant for another room, so this one has to be left first.
+            let doing = Doing {
+                line: talk.line,
+                command: "leave",
+                text: None,
+            };
+            match talk.command(Command::Leave { room }).await? {
+                Ok(outcome) => talk.voice.done(&doing, &outcome),
+                Err(error) => {
+                    talk.leaving.remove(&room);
+                    talk.voice.failed(&doing, &error);
+                }
+            }
+        }
+        other => unreachable!("{other:?} is about no room"),
+    }
+    Ok(())
+}
+
+fn simple(talk: &mut Talk<'_>, name: &'static str, command: Command, then: Then) {
+    let doing = Doing {
+        line: talk.line,
+        command: name,
+        text: None,
+    };
+    talk.start(command, doing, then);
+}
+
+fn failed(talk: &mut Talk<'_>, failure: &Failure) -> Result<(), Stop> {
+    talk.voice.not_understood(talk.line, &failure.to_string());
+    Ok(())
+}

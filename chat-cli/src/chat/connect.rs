@@ -1,0 +1,151 @@
+//! From an address and a name to a welcome, or to the reason why there is none.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use chat_core::{
+    client::{ClientConfig, ClientEvent, Ended},
+    nick::harmless,
+    wire::{CloseReason, ErrorCode, server::Welcome},
+};
+use chat_runtime::{Client, Connection, Connector, Events};
+use chat_transport_tcp::TcpConnector;
+
+use super::{
+    input::{Answer, Input},
+    text,
+    voice::Voice,
+};
+use crate::{address::ServerAddress, exit::Failure, signals::Signals};
+
+/// A client that was welcomed.
+pub(crate) struct Connected {
+    pub(crate) client: Client,
+    pub(crate) events: Events,
+    pub(crate) welcome: Welcome,
+}
+
+/// Connects, and asks a person for another name until one is taken. Nothing else is tried twice. None: the person, or a
+/// signal, wants to end instead.
+pub(crate) async fn connect(
+    address: &ServerAddress,
+    config: ClientConfig,
+    input: &Input,
+    signals: &mut Signals,
+    voice: &mut Voice,
+) -> Result<Option<Connected>, Failure> {
+    let label = config.label.clone();
+    let connector = Telling::new(TcpConnector::new(address.host.clone(), address.port));
+    let trouble = connector.trouble.clone();
+    let (client, mut events) = Client::connect(connector, config);
+    let mut said = None;
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            _ = signals.next() => return Ok(None),
+        };
+        match event {
+            Some(ClientEvent::Welcomed { welcome, .. }) => {
+                voice.welcomed(&welcome, false);
+                return Ok(Some(Connected {
+                    client,
+                    events,
+                    welcome,
+                }));
+            }
+            Some(ClientEvent::HelloRefused(failure)) => {
+                let about_name =
+                    matches!(failure.code, ErrorCode::NickInvalid | ErrorCode::NickTaken);
+                if !input.is_person() || !about_name {
+                    return Err(Failure::Refused(text::refusal(&failure)));
+                }
+                voice.hello_refused(&failure);
+                let answer = tokio::select! {
+                    answer = input.line("nick: ") => answer,
+                    _ = signals.next() => return Ok(None),
+                };
+                match answer {
+                    Answer::Line(nick) => client.retry_as(nick.trim(), label.as_str()),
+                    Answer::Unreadable(_) => client.retry_as("", label.as_str()),
+                    Answer::End | Answer::Interrupted => return Ok(None),
+                }
+            }
+            Some(ClientEvent::Closing(closing)) => said = Some(closing),
+            Some(ClientEvent::Ended(ended)) => {
+                let text = said.map(|closing| closing.text).unwrap_or_default();
+                return match ended {
+                    Ended::CannotConnect => Err(Failure::CannotConnect(format!(
+                        "{address}: {}",
+                        reason(&trouble)
+                    ))),
+                    Ended::ProtocolError(text) => Err(Failure::CannotConnect(format!(
+                        "{address}: it is not a chat server: {}",
+                        harmless(&text)
+                    ))),
+                    Ended::Closed(reason) => Err(Failure::Refused(closed(reason, &text))),
+                    Ended::Asked => Ok(None),
+                };
+            }
+            Some(_) => {}
+            None => return Ok(None),
+        }
+    }
+}
+
+/// Why the server does not want this client, in words.
+pub(crate) fn closed(reason: CloseReason, text: &str) -> String {
+    let words = match reason {
+        CloseReason::Full => "the server has as many clients as it may",
+        CloseReason::TooManyConnections => {
+            "the server has as many clients from this address as it may"
+        }
+        CloseReason::Version => "the server speaks another version of the protocol",
+        CloseReason::Stopped => "the server is closing",
+        CloseReason::Restarting => "the server is restarting",
+        CloseReason::TooManyAttempts => "too many attempts",
+        CloseReason::Replaced => "the same identity has connected elsewhere",
+        CloseReason::HandshakeTimeout => "the server waited too long for this client",
+        _ => "",
+    };
+    match (words, text) {
+        ("", "") => reason.name(),
+        ("", text) => format!("{reason}: {}", harmless(text)),
+        (words, _) => format!("{words} ({reason})"),
+    }
+}
+
+/// Remembers what came in the way of connecting: the client says only that something did.
+struct Telling {
+    inner: TcpConnector,
+    trouble: Arc<Mutex<Option<io::Error>>>,
+}
+
+impl Telling {
+    fn new(inner: TcpConnector) -> Self {
+        Self {
+            inner,
+            trouble: Arc::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl Connector for Telling {
+    async fn connect(&self) -> io::Result<Box<dyn Connection>> {
+        self.inner.connect().await.map_err(|error| {
+            let kind = error.kind();
+            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            kind.into()
+        })
+    }
+}
+
+fn reason(trouble: &Mutex<Option<io::Error>>) -> String {
+    match &*trouble.lock().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => harmless(&error.to_string()),
+        None => "the connection ended before the server said anything".to_owned(),
+    }
+}

@@ -1,0 +1,171 @@
+//! The rooms that this client is in, as far as a person wants to know.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use chat_core::{
+    id::RoomId,
+    nick::harmless,
+    wire::{record::RoomKind, server::RoomView},
+};
+
+use super::slash::Place;
+
+/// The rooms, and the one that is spoken in.
+#[derive(Debug, Default)]
+pub(crate) struct Rooms {
+    known: BTreeMap<RoomId, RoomView>,
+    current: Option<RoomId>,
+}
+
+impl Rooms {
+    /// Enters a room, or takes in what is new about it.
+    pub(crate) fn enter(&mut self, view: RoomView) {
+        self.known.insert(view.room, view);
+    }
+
+    /// Forgets a room. If it was spoken in, another group, or the lobby, takes its place.
+    pub(crate) fn remove(&mut self, room: RoomId) -> Option<RoomView> {
+        let removed = self.known.remove(&room);
+        if self.current == Some(room) {
+            self.current = self
+                .known
+                .values()
+                .find(|view| view.kind != RoomKind::Private)
+                .map(|view| view.room);
+        }
+        removed
+    }
+
+    /// Speaks in this room from here on.
+    pub(crate) fn switch(&mut self, room: RoomId) {
+        self.current = Some(room);
+    }
+
+    /// The room that is spoken in.
+    pub(crate) fn current(&self) -> Option<&RoomView> {
+        self.current.and_then(|room| self.known.get(&room))
+    }
+
+    pub(crate) fn is_current(&self, room: RoomId) -> bool {
+        self.current == Some(room)
+    }
+
+    pub(crate) fn view(&self, room: RoomId) -> Option<&RoomView> {
+        self.known.get(&room)
+    }
+
+    pub(crate) fn set_topic(&mut self, room: RoomId, topic: &str) {
+        if let Some(view) = self.known.get_mut(&room) {
+            topic.clone_into(&mut view.topic);
+        }
+    }
+
+    /// One of the rooms, by the name that a person gives it.
+    pub(crate) fn find(&self, place: &Place) -> Option<RoomId> {
+        let is = |view: &&RoomView| match place {
+            Place::Lobby => view.kind == RoomKind::Lobby,
+            Place::Group(number) => view.number == Some(*number),
+            Place::With(nick) => view.peer.as_ref().is_some_and(|peer| peer.nick == *nick),
+        };
+        self.known.values().find(is).map(|view| view.room)
+    }
+
+    /// Every room that can be left.
+    pub(crate) fn leavable(&self) -> Vec<RoomId> {
+        self.known
+            .values()
+            .filter(|view| view.kind != RoomKind::Private)
+            .map(|view| view.room)
+            .collect()
+    }
+}
+
+/// How a room is called in a sentence.
+pub(crate) fn room_name(view: &RoomView) -> Cow<'static, str> {
+    match (view.kind, view.number, &view.peer) {
+        (RoomKind::Lobby, ..) => "the lobby".into(),
+        (RoomKind::Group, Some(number), _) => format!("room {number}").into(),
+        (RoomKind::Private, _, Some(peer)) => {
+            format!("the private conversation with {}", harmless(&peer.nick)).into()
+        }
+        _ => format!("room {}", view.room).into(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use chat_core::{
+        id::{MemberId, Place as LogPlace},
+        roles::Role,
+        wire::record::{CipherKind, HistoryPolicy, Person, PresenceMode},
+    };
+
+    use super::*;
+
+    /// A room to test with: the lobby, or a group.
+    pub(crate) fn view(number: Option<u32>) -> RoomView {
+        RoomView {
+            room: number.map_or(RoomId::LOBBY, |number| {
+                RoomId([u8::try_from(number).unwrap() + 1; 16])
+            }),
+            kind: if number.is_some() {
+                RoomKind::Group
+            } else {
+                RoomKind::Lobby
+            },
+            number,
+            name: None,
+            peer: None,
+            topic: String::new(),
+            cipher: CipherKind::None,
+            key: None,
+            history: HistoryPolicy::All,
+            presence: PresenceMode::Full,
+            place: LogPlace { epoch: 1, seq: 1 },
+            since: 1,
+            role: Role::Member,
+            members: 1,
+            credential: None,
+            keys: Vec::new(),
+            last_txn: 0,
+        }
+    }
+
+    /// A private conversation to test with.
+    pub(crate) fn private(nick: &str) -> RoomView {
+        let peer = Person {
+            member: MemberId([9; 16]),
+            nick: nick.to_owned(),
+            label: String::new(),
+        };
+        RoomView {
+            room: RoomId([0xff; 16]),
+            kind: RoomKind::Private,
+            peer: Some(peer),
+            ..view(None)
+        }
+    }
+
+    #[test]
+    fn leaving_a_room_leads_back_to_another() {
+        let mut rooms = Rooms::default();
+        for view in [view(None), view(Some(3)), private("Ada")] {
+            rooms.enter(view);
+        }
+        let three = rooms.find(&Place::Group(3)).unwrap();
+        rooms.switch(three);
+        assert_eq!(rooms.remove(three).unwrap().number, Some(3));
+        assert_eq!(rooms.current().map(|view| view.kind), Some(RoomKind::Lobby));
+        rooms.remove(RoomId::LOBBY);
+        assert_eq!(rooms.current(), None);
+        assert!(rooms.leavable().is_empty());
+        assert!(rooms.find(&Place::With("Ada".into())).is_some());
+        assert_eq!(rooms.find(&Place::Lobby), None);
+    }
+
+    #[test]
+    fn rooms_have_names() {
+        assert_eq!(room_name(&view(None)), "the lobby");
+        assert_eq!(room_name(&view(Some(0))), "room 0");
+    }
+}

@@ -1,0 +1,533 @@
+//! Lines as people type them: messages and slash commands.
+
+use std::path::PathBuf;
+
+use chat_core::roles::Role;
+use clap::Parser;
+
+use crate::cipher_choice::CipherChoice;
+
+/// What a line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// Nothing.
+    Empty,
+    /// To be said in the current room.
+    Say(String),
+    /// A command.
+    Command(Slash),
+}
+
+/// A slash command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Slash {
+    Help,
+    Msg { nick: String, text: String },
+    Nick { nick: String, label: Option<String> },
+    Online,
+    Members,
+    Rooms,
+    Create(CreateLine),
+    Join(JoinLine),
+    Leave,
+    Switch(Place),
+    Topic(Option<String>),
+    Password { file: Option<PathBuf> },
+    Kick { nick: String, reason: String },
+    Ban { nick: String, reason: String },
+    Unban { nick: String },
+    Mute { nick: String, seconds: Option<u32> },
+    Unmute { nick: String },
+    Role { nick: String, role: Role },
+    Block { nick: String, blocked: bool },
+    Me(String),
+    History(u16),
+    Quit,
+}
+
+/// A room as a person names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Lobby,
+    Group(u32),
+    /// The private conversation with somebody.
+    With(String),
+}
+
+/// `/create`.
+#[derive(Clone, Debug, PartialEq, Eq, Parser)]
+#[command(name = "/create", no_binary_name = true, disable_help_flag = true)]
+pub(crate) struct CreateLine {
+    pub(crate) name: Option<String>,
+    #[arg(long)]
+    pub(crate) topic: Option<String>,
+    #[arg(long)]
+    pub(crate) password_file: Option<PathBuf>,
+    #[arg(long)]
+    pub(crate) cipher: Option<CipherChoice>,
+}
+
+/// `/join`.
+#[derive(Clone, Debug, PartialEq, Eq, Parser)]
+#[command(name = "/join", no_binary_name = true, disable_help_flag = true)]
+pub(crate) struct JoinLine {
+    #[arg(value_name = "NUMBER", value_parser = parse_joinable)]
+    pub(crate) room: Place,
+    #[arg(long)]
+    pub(crate) password_file: Option<PathBuf>,
+    #[arg(long)]
+    pub(crate) cipher: Option<CipherChoice>,
+}
+
+/// What `/help` says.
+pub(crate) const HELP: &[(&str, &str)] = &[
+    (
+        "TEXT",
+        "say it in the current room; a second slash (//) begins a text with a slash",
+    ),
+    ("/me TEXT", "say what you do"),
+    (
+        "/msg NICK TEXT",
+        "say it to one person: no other member is told, but the server can read it",
+    ),
+    (
+        "/nick NICK [LABEL]",
+        "be called something else (/changename)",
+    ),
+    ("/online", "who is here"),
+    ("/members", "who is a member, also while away"),
+    ("/rooms", "the groups of this server"),
+    (
+        "/create [NAME] [--topic T] [--password-file F] [--cipher C]",
+        "make a group",
+    ),
+    (
+        "/join NUMBER|lobby [--password-file F] [--cipher C]",
+        "enter a room",
+    ),
+    (
+        "/switch NUMBER|lobby|NICK",
+        "speak in another of your rooms",
+    ),
+    ("/leave", "leave the current room"),
+    ("/history [N]", "what was said before"),
+    ("/topic [TEXT]", "show or change the topic"),
+    ("/password [FILE]", "change the group's password"),
+    ("/kick NICK [REASON]", "put somebody out"),
+    (
+        "/ban NICK [REASON], /unban NICK",
+        "put somebody out and keep them out",
+    ),
+    ("/mute NICK [SECONDS], /unmute NICK", "silence somebody"),
+    ("/role NICK member|moderator|owner", "give somebody a role"),
+    (
+        "/block NICK, /unblock NICK",
+        "take no private messages from somebody",
+    ),
+    ("/help", "this list (/pomoc)"),
+    ("/quit", "leave the server (/wyjdz)"),
+];
+
+/// Reads a line (without its line break). The error is for the person who typed it.
+pub(crate) fn parse(line: &str) -> Result<Line, String> {
+    let Some(rest) = line.strip_prefix('/') else {
+        return Ok(if line.is_empty() {
+            Line::Empty
+        } else {
+            Line::Say(line.to_owned())
+        });
+    };
+    if rest.starts_with('/') {
+        return Ok(Line::Say(rest.to_owned()));
+    }
+    let (name, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let rest = rest.trim();
+    command(name, rest).map(Line::Command)
+}
+
+fn command(name: &str, rest: &str) -> Result<Slash, String> {
+    let usage = |usage: &str| format!("write {usage}");
+    match name {
+        "help" | "pomoc" => Ok(Slash::Help),
+        "msg" => match first_word(rest) {
+            Some((nick, text)) if !text.is_empty() => Ok(Slash::Msg {
+                nick,
+                text: text.to_owned(),
+            }),
+            _ => Err(usage("/msg NICK TEXT")),
+        },
+        "nick" | "changename" => match first_word(rest) {
+            Some((nick, label)) => Ok(Slash::Nick {
+                nick,
+                label: optional(label),
+            }),
+            None => Err(usage("/nick NICK [LABEL]")),
+        },
+        "online" => Ok(Slash::Online),
+        "members" => Ok(Slash::Members),
+        "rooms" => Ok(Slash::Rooms),
+        "create" => words(rest)
+            .and_then(|words| CreateLine::try_parse_from(words).map_err(|error| first_line(&error)))
+            .map(Slash::Create),
+        "join" => words(rest)
+            .and_then(|words| JoinLine::try_parse_from(words).map_err(|error| first_line(&error)))
+            .map(Slash::Join),
+        "leave" => Ok(Slash::Leave),
+        "switch" => match first_word(rest) {
+            Some((place, "")) => Ok(Slash::Switch(parse_place(&place))),
+            _ => Err(usage("/switch NUMBER, /switch lobby or /switch NICK")),
+        },
+        "topic" => Ok(Slash::Topic(optional(rest))),
+        "password" => Ok(Slash::Password {
+            file: optional(rest).map(PathBuf::from),
+        }),
+        "kick" => match first_word(rest) {
+            Some((nick, reason)) => Ok(Slash::Kick {
+                nick,
+                reason: reason.to_owned(),
+            }),
+            None => Err(usage("/kick NICK [REASON]")),
+        },
+        "ban" => match first_word(rest) {
+            Some((nick, reason)) => Ok(Slash::Ban {
+                nick,
+                reason: reason.to_owned(),
+            }),
+            None => Err(usage("/ban NICK [REASON]")),
+        },
+        "unban" => one_nick(rest)
+            .map(|nick| Slash::Unban { nick })
+            .ok_or_else(|| usage("/unban NICK")),
+        "mute" => match first_word(rest) {
+            Some((nick, "")) => Ok(Slash::Mute {
+                nick,
+                seconds: None,
+            }),
+            Some((nick, seconds)) => match seconds.parse() {
+                Ok(seconds) if seconds > 0 => Ok(Slash::Mute {
+                    nick,
+                    seconds: Some(seconds),
+                }),
+                _ => Err(format!(
+                    "`{seconds}` is not a number of seconds; {}",
+                    usage("/mute NICK [SECONDS]")
+                )),
+            },
+            None => Err(usage("/mute NICK [SECONDS]")),
+        },
+        "unmute" => one_nick(rest)
+            .map(|nick| Slash::Unmute { nick })
+            .ok_or_else(|| usage("/unmute NICK")),
+        "role" => match first_word(rest) {
+            Some((nick, "member")) => Ok(Slash::Role {
+                nick,
+                role: Role::Member,
+            }),
+            Some((nick, "moderator")) => Ok(Slash::Role {
+                nick,
+                role: Role::Moderator,
+            }),
+            Some((nick, "owner")) => Ok(Slash::Role {
+                nick,
+                role: Role::Owner,
+            }),
+            _ => Err(usage("/role NICK member|moderator|owner")),
+        },
+        "block" => one_nick(rest)
+            .map(|nick| Slash::Block {
+                nick,
+                blocked: true,
+            })
+            .ok_or_else(|| usage("/block NICK")),
+        "unblock" => one_nick(rest)
+            .map(|nick| Slash::Block {
+                nick,
+                blocked: false,
+            })
+            .ok_or_else(|| usage("/unblock NICK")),
+        "me" => optional(rest)
+            .map(Slash::Me)
+            .ok_or_else(|| usage("/me TEXT")),
+        "history" if rest.is_empty() => Ok(Slash::History(20)),
+        "history" => match rest.parse() {
+            Ok(count) if count > 0 => Ok(Slash::History(count)),
+            _ => Err(format!(
+                "`{rest}` is not a number of records; {}",
+                usage("/history [N]")
+            )),
+        },
+        "quit" | "wyjdz" => Ok(Slash::Quit),
+        _ => Err(format!(
+            "there is no command `/{name}`; /help lists them, and // begins a message with a slash"
+        )),
+    }
+}
+
+/// A number is a group, `lobby` the lobby, anything else somebody's nick.
+fn parse_place(text: &str) -> Place {
+    match text.parse() {
+        Ok(number) => Place::Group(number),
+        Err(_) if text == "lobby" => Place::Lobby,
+        Err(_) => Place::With(text.to_owned()),
+    }
+}
+
+fn parse_joinable(text: &str) -> Result<Place, String> {
+    match parse_place(text) {
+        Place::With(_) => Err("a room is a group's number, or lobby".to_owned()),
+        place => Ok(place),
+    }
+}
+
+/// The first word and what follows it.
+fn first_word(text: &str) -> Option<(String, &str)> {
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    if word.is_empty() {
+        None
+    } else {
+        Some((word.to_owned(), rest.trim_start()))
+    }
+}
+
+fn one_nick(text: &str) -> Option<String> {
+    match first_word(text) {
+        Some((nick, "")) => Some(nick),
+        _ => None,
+    }
+}
+
+fn optional(text: &str) -> Option<String> {
+    if text.is_empty() {
+        None
+    } else {
+        Some(text.to_owned())
+    }
+}
+
+/// Splits as a shell does, so that names and topics can be quoted.
+fn words(text: &str) -> Result<Vec<String>, String> {
+    shlex::split(text).ok_or_else(|| "a quotation mark is not closed".to_owned())
+}
+
+/// What clap has to say, without its advice on usage.
+fn first_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let line = text.lines().next().unwrap_or_default();
+    let line = line.strip_prefix("error: ").unwrap_or(line);
+    match line.strip_suffix(':') {
+        Some(line) => format!("{line}: {}", text.lines().nth(1).unwrap_or_default().trim()),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn slash(line: &str) -> Slash {
+        match parse(line) {
+            Ok(Line::Command(slash)) => slash,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_does_not_begin_with_a_slash_is_said() {
+        assert_eq!(parse(""), Ok(Line::Empty));
+        assert_eq!(
+            parse("  two  spaces "),
+            Ok(Line::Say("  two  spaces ".into()))
+        );
+        assert_eq!(parse("//etc/passwd"), Ok(Line::Say("/etc/passwd".into())));
+        assert_eq!(parse("///"), Ok(Line::Say("//".into())));
+        assert_eq!(parse(" /help"), Ok(Line::Say(" /help".into())));
+    }
+
+    #[test]
+    fn aliases_mean_the_same() {
+        assert_eq!(slash("/pomoc"), Slash::Help);
+        assert_eq!(slash("/changename Berl"), slash("/nick Berl"));
+        assert_eq!(slash("/wyjdz"), Slash::Quit);
+    }
+
+    #[test]
+    fn arguments_are_read() {
+        let nick = || "Ada".to_owned();
+        for (line, expected) in [
+            (
+                "/msg Ada  so  it  is",
+                Slash::Msg {
+                    nick: nick(),
+                    text: "so  it  is".into(),
+                },
+            ),
+            (
+                "/nick Ada gr. 2",
+                Slash::Nick {
+                    nick: nick(),
+                    label: Some("gr. 2".into()),
+                },
+            ),
+            (
+                "/nick Ada",
+                Slash::Nick {
+                    nick: nick(),
+                    label: None,
+                },
+            ),
+            ("/topic", Slash::Topic(None)),
+            ("/topic  on chess ", Slash::Topic(Some("on chess".into()))),
+            (
+                "/kick Ada",
+                Slash::Kick {
+                    nick: nick(),
+                    reason: String::new(),
+                },
+            ),
+            (
+                "/ban Ada too loud",
+                Slash::Ban {
+                    nick: nick(),
+                    reason: "too loud".into(),
+                },
+            ),
+            ("/unban Ada", Slash::Unban { nick: nick() }),
+            (
+                "/mute Ada",
+                Slash::Mute {
+                    nick: nick(),
+                    seconds: None,
+                },
+            ),
+            (
+                "/mute Ada 60",
+                Slash::Mute {
+                    nick: nick(),
+                    seconds: Some(60),
+                },
+            ),
+            ("/unmute Ada", Slash::Unmute { nick: nick() }),
+            (
+                "/role Ada moderator",
+                Slash::Role {
+                    nick: nick(),
+                    role: Role::Moderator,
+                },
+            ),
+            (
+                "/block Ada",
+                Slash::Block {
+                    nick: nick(),
+                    blocked: true,
+                },
+            ),
+            (
+                "/unblock Ada",
+                Slash::Block {
+                    nick: nick(),
+                    blocked: false,
+                },
+            ),
+            ("/me waves", Slash::Me("waves".into())),
+            ("/switch 3", Slash::Switch(Place::Group(3))),
+            ("/switch lobby", Slash::Switch(Place::Lobby)),
+            ("/switch Ada", Slash::Switch(Place::With(nick()))),
+            ("/history", Slash::History(20)),
+            ("/history 5", Slash::History(5)),
+            ("/password", Slash::Password { file: None }),
+            (
+                "/password a b",
+                Slash::Password {
+                    file: Some("a b".into()),
+                },
+            ),
+        ] {
+            assert_eq!(slash(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn rooms_take_options() {
+        let create = CreateLine {
+            name: None,
+            topic: None,
+            password_file: None,
+            cipher: None,
+        };
+        assert_eq!(slash("/create"), Slash::Create(create.clone()));
+        assert_eq!(
+            slash("/create 'Chess club' --topic \"on chess\" --cipher caesar:3"),
+            Slash::Create(CreateLine {
+                name: Some("Chess club".into()),
+                topic: Some("on chess".into()),
+                cipher: Some(CipherChoice::Caesar(3)),
+                ..create
+            })
+        );
+        let join = JoinLine {
+            room: Place::Group(4),
+            password_file: None,
+            cipher: None,
+        };
+        assert_eq!(slash("/join 4"), Slash::Join(join.clone()));
+        assert_eq!(
+            slash("/join lobby"),
+            Slash::Join(JoinLine {
+                room: Place::Lobby,
+                ..join.clone()
+            })
+        );
+        assert_eq!(
+            slash("/join 4 --password-file p"),
+            Slash::Join(JoinLine {
+                password_file: Some("p".into()),
+                ..join
+            })
+        );
+    }
+
+    #[test]
+    fn a_line_that_fails_says_why() {
+        for (line, part) in [
+            ("/", "`/`"),
+            ("/dance", "`/dance`"),
+            ("/msg", "/msg NICK TEXT"),
+            ("/msg Ada", "/msg NICK TEXT"),
+            ("/nick", "/nick NICK"),
+            ("/me", "/me TEXT"),
+            ("/mute Ada soon", "`soon`"),
+            ("/mute Ada 0", "`0`"),
+            ("/role Ada king", "/role NICK"),
+            ("/history some", "`some`"),
+            ("/unban", "/unban NICK"),
+            ("/unban a b", "/unban NICK"),
+            ("/join", "NUMBER"),
+            ("/join Ada", "lobby"),
+            ("/join 1 2", "2"),
+            ("/join 1 --cipher rot13", "rot13"),
+            ("/create 'a", "quotation mark"),
+        ] {
+            let error = parse(line).unwrap_err();
+            assert!(error.contains(part), "{line}: {error}");
+            assert!(!error.contains('\n'), "{line}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_too_strange(line in "/?/?[a-z]{0,8}[ \\PC]*") {
+            // Says yes or no; the point is that it does say something.
+            if let Err(error) = parse(&line) {
+                prop_assert!(!error.is_empty());
+            }
+        }
+
+        #[test]
+        fn any_text_can_be_said(text in "\\PC+") {
+            let line = if text.starts_with('/') { format!("/{text}") } else { text.clone() };
+            prop_assert_eq!(parse(&line), Ok(Line::Say(text)));
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! One client's conversation: what the server tells, what the person types, and what is under way between them.
+
+use std::{collections::BTreeSet, pin::pin};
+
+use chat_core::{
+    client::{ClientEvent, Command, CommandError, Ended, EnteredHow, Outcome, RoomKey},
+    id::{MemberId, RoomId},
+    wire::{
+        client::RoomRef,
+        record::{RecordBody, RoomKind},
+        server::{RemovedReason, RoomView},
+    },
+};
+use chat_runtime::{Client, Events};
+use futures_util::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
+
+use super::{
+    input::{Answer, Input},
+    rooms::{Rooms, room_name},
+    text::Seen,
+    voice::{Doing, Voice},
+};
+use crate::{
+    exit::Failure,
+    signals::{Signals, Wish},
+};
+
+/// Why the conversation is over.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The person, the end of input or a signal wants it; the server does not know yet.
+    Quit,
+    /// The client has ended.
+    Ended(Ended),
+    /// This program gives up; the server does not know yet.
+    Failed(Failure),
+}
+
+/// The conversation.
+pub(crate) struct Talk<'v> {
+    pub(crate) client: Client,
+    events: Events,
+    pub(crate) input: Input,
+    signals: Signals,
+    pub(crate) voice: &'v mut Voice,
+    pub(crate) rooms: Rooms,
+    pub(crate) me: Me,
+    /// Commands whose end will be told.
+    pub(crate) jobs: FuturesUnordered<LocalBoxFuture<'static, JobEnd>>,
+    /// The number of the line of input that is being done.
+    pub(crate) line: u64,
+    /// Whether the next group that is entered by a command is a new one.
+    pub(crate) creating: bool,
+    /// Rooms that are being left by one's own wish.
+    pub(crate) leaving: BTreeSet<RoomId>,
+    /// Whether the server refused the name on coming back, and another is needed.
+    pub(crate) nameless: bool,
+    connected: bool,
+    /// Rooms out of which this client was put.
+    put_out: BTreeSet<RoomId>,
+    /// The key with which the lobby was joined, if it was.
+    pub(crate) lobby: Option<Option<RoomKey>>,
+    /// Whether the menu was shown: it says good-bye in its own words.
+    pub(crate) menu: bool,
+}
+
+/// Who this client is.
+#[derive(Clone, Debug)]
+pub(crate) struct Me {
+    pub(crate) member: MemberId,
+    pub(crate) nick: String,
+    pub(crate) label: String,
+}
+
+/// A command that has ended, and what comes after it.
+pub(crate) struct JobEnd {
+    doing: Doing,
+    then: Then,
+    result: Result<Outcome, CommandError>,
+}
+
+/// What to do when a command has succeeded.
+#[derive(Clone, Debug)]
+pub(crate) enum Then {
+    /// Tell it.
+    Tell,
+    /// List who is here, or all members, of this room.
+    Members { room: RoomId, only_here: bool },
+    /// Show what was said before in this room.
+    History { room: RoomId },
+    /// Say it in the private conversation that was opened.
+    Say { text: String },
+    /// Take no messages there any more, or take them again.
+    Block { blocked: bool },
+    /// Speak in the private conversation that was opened.
+    Switch,
+}
+
+impl<'v> Talk<'v> {
+    pub(crate) fn new(
+        client: Client,
+        events: Events,
+        input: Input,
+        signals: Signals,
+        voice: &'v mut Voice,
+        me: Me,
+    ) -> Self {
+        Self {
+            client,
+            events,
+            input,
+            signals,
+            voice,
+            rooms: Rooms::default(),
+            me,
+            jobs: FuturesUnordered::new(),
+            line: 0,
+            creating: false,
+            leaving: BTreeSet::new(),
+            nameless: false,
+            connected: true,
+            put_out: BTreeSet::new(),
+            lobby: None,
+            menu: false,
+        }
+    }
+
+    /// Waits for something and tells meanwhile what happens.
+    pub(crate) async fn until<T>(&mut self, wanted: impl Future<Output = T>) -> Result<T, Stop> {
+        let mut wanted = pin!(wanted);
+        loop {
+            // First what happened: the answer to a join comes after the event of having entered.
+            tokio::select! {
+                biased;
+                event = self.events.next() => self.event(event)?,
+                Some(end) = self.jobs.next() => self.job_ended(end),
+                wish = self.signals.next() => match wish {
+                    Wish::Stop | Wish::Restart => return Err(Stop::Quit),
+                },
+                value = &mut wanted => return Ok(value),
+            }
+            if self.voice.is_broken() {
+                return Err(Stop::Quit);
+            }
+        }
+    }
+
+    /// Waits for a command's end.
+    pub(crate) async fn command(
+        &mut self,
+        command: Command,
+    ) -> Result<Result<Outcome, CommandError>, Stop> {
+        let pending = self.client.command(command);
+        self.until(pending).await
+    }
+
+    /// Starts a command whose end is told when it comes.
+    pub(crate) fn start(&mut self, command: Command, doing: Doing, then: Then) {
+        let pending = self.client.command(command);
+        self.jobs.push(Box::pin(async move {
+            JobEnd {
+                doing,
+                then,
+                result: pending.await,
+            }
+        }));
+    }
+
+    /// Asks the person, and takes no for an answer: the end of input ends the conversation.
+    pub(crate) async fn ask(&mut self, question: &str) -> Result<String, Stop> {
+        loop {
+            match self.until(self.input.line(question)).await? {
+                Answer::Line(line) => return Ok(line.trim().to_owned()),
+                Answer::Unreadable(why) => self.voice.notice(why),
+                Answer::End | Answer::Interrupted => return Err(Stop::Quit),
+            }
+        }
+    }
+
+    /// The same for what nobody else is to see.
+    pub(crate) async fn ask_hidden(&mut self, question: &str) -> Result<String, Stop> {
+        match self.until(self.input.hidden_line(question)).await? {
+            Answer::Line(line) => Ok(line),
+            Answer::Unreadable(_) | Answer::End | Answer::Interrupted => Err(Stop::Quit),
+        }
+    }
+
+    /// Waits until no more than this many commands are unfinished.
+    pub(crate) async fn until_at_most(&mut self, unfinished: usize) -> Result<(), Stop> {
+        while self.jobs.len() > unfinished {
+            tokio::select! {
+                biased;
+                event = self.events.next() => self.event(event)?,
+                Some(end) = self.jobs.next() => self.job_ended(end),
+                _ = self.signals.next() => return Err(Stop::Quit),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes leave: of the rooms, unless this member will come back, and of the server. A second wish to stop is granted at once.
+    pub(crate) async fn leave(&mut self, kept: bool) -> Result<(), Failure> {
+        let rooms = if kept || !self.connected {
+            Vec::new()
+        } else {
+            self.rooms.leavable()
+        };
+        let mut left: FuturesUnordered<_> = rooms
+            .into_iter()
+            .map(|room| self.client.command(Command::Leave { room }))
+            .collect();
+        // Without a connection nobody can be told.
+        while self.connected && !left.is_empty() {
+            tokio::select! {
+                event = self.events.next() => if self.farewell(event).is_err() { return Ok(()) },
+                // Whether or why not does not matter any more.
+                _ = left.next() => {}
+                _ = self.signals.next() => return Err(ended_at_once()),
+            }
+        }
+        drop(self.client.close());
+        loop {
+            tokio::select! {
+                event = self.events.next() => if self.farewell(event).is_err() { return Ok(()) },
+                _ = self.signals.next() => return Err(ended_at_once()),
+            }
+        }
+    }
+
+    /// Tells the ends of what was under way when the client ended: they are all known by then.
+    pub(crate) async fn tell_the_rest(&mut self) {
+        while let Some(end) = self.jobs.next().await {
+            self.job_ended(end);
+        }
+    }
+
+    /// What still happens while taking leave is of no interest, except for the end.
+    fn farewell(&mut self, event: Option<ClientEvent>) -> Result<(), Stop> {
+        match event {
+            Some(
+                ClientEvent::Record { .. }
+                | ClientEvent::Presence { .. }
+                | ClientEvent::Removed { .. }
+                | ClientEvent::HelloRefused(_),
+            ) => Ok(()),
+            event => self.event(event),
+        }
+    }
+
+    fn event(&mut self, event: Option<ClientEvent>) -> Result<(), Stop> {
+        match event {
+            Some(ClientEvent::Welcomed { welcome, again }) => {
+                self.connected = true;
+                self.nameless = false;
+                self.voice.welcomed(&welcome, again);
+                self.me = Me {
+                    member: welcome.member,
+                    nick: welcome.nick,
+                    label: welcome.label,
+                };
+            }
+            Some(ClientEvent::HelloRefused(failure)) => {
+                self.voice.hello_refused(&failure);
+                if !self.input.is_person() {
+                    return Err(Stop::Failed(Failure::Refused(super::text::refusal(
+                        &failure,
+                    ))));
+                }
+                self.nameless = true;
+                self.voice
+                    .notice("write /nick NICK to come back under another name");
+            }
+            Some(ClientEvent::Entered { view, how }) => self.entered(view, how),
+            Some(ClientEvent::Record { room, record, text }) => {
+                match &record.body {
+                    RecordBody::Topic(topic) => self.rooms.set_topic(room, &topic.topic),
+                    RecordBody::Kicked(removal) | RecordBody::Banned(removal)
+                        if removal.target == self.me.member =>
+                    {
+                        self.put_out.insert(room);
+                    }
+                    _ => {}
+                }
+                if let Some(view) = self.rooms.view(room) {
+                    let mine = record.member == self.me.member;
+                    let current = self.rooms.is_current(room);
+                    self.voice.record(Seen {
+                        record: &record,
+                        text: text.as_ref(),
+                        view,
+                        mine,
+                        current,
+                    });
+                }
+            }
+            Some(ClientEvent::Presence { room, update }) => {
+                if let Some(view) = self.rooms.view(room) {
+                    self.voice
+                        .presence(view, &update, self.rooms.is_current(room));
+                }
+            }
+            Some(ClientEvent::Removed { room, reason }) => {
+                let asked = self.leaving.remove(&room);
+                let put_out = self.put_out.remove(&room) || reason == RemovedReason::Banned;
+                let was_current = self.rooms.is_current(room);
+                if let Some(view) = self.rooms.remove(room) {
+                    self.voice.removed(&view, reason, asked);
+                }
+                if room == RoomId::LOBBY && !asked && !put_out {
+                    self.back_to_the_lobby();
+                }
+                if was_current && let Some(view) = self.rooms.current() {
+                    self.voice
+                        .notice(&format!("speaking in {}", room_name(view)));
+                }
+            }
+            Some(ClientEvent::Closing(closing)) => self.voice.closing(&closing),
+            Some(ClientEvent::Disconnected { retry_in }) => {
+                self.connected = false;
+                self.voice.disconnected(retry_in);
+            }
+            Some(ClientEvent::Ended(ended)) => return Err(Stop::Ended(ended)),
+            None => return Err(Stop::Ended(Ended::Asked)),
+            // A newer library tells more than this program has words for.
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    /// A server that was started anew knows nobody, but its lobby is open to everybody.
+    fn back_to_the_lobby(&mut self) {
+        if let Some(key) = self.lobby.clone() {
+            let doing = Doing {
+                line: self.line,
+                command: "join",
+                text: None,
+            };
+            self.start(
+                Command::Join {
+                    room: RoomRef::Lobby,
+                    password: None,
+                    key,
+                },
+                doing,
+                Then::Tell,
+            );
+        }
+    }
+
+    fn entered(&mut self, view: RoomView, how: EnteredHow) {
+        if how == EnteredHow::Command
+            && view.kind == RoomKind::Group
+            && std::mem::take(&mut self.creating)
+        {
+            self.voice.created(&view);
+        }
+        if how == EnteredHow::Command && view.kind != RoomKind::Private {
+            self.rooms.switch(view.room);
+        }
+        self.voice.entered(&view, how);
+        self.rooms.enter(view);
+    }
+
+    fn job_ended(
+        &mut self,
+        JobEnd {
+            doing,
+            then,
+            result,
+        }: JobEnd,
+    ) {
+        let outcome = match result {
+            Ok(outcome) => outcome,
+            Err(error) => return self.voice.failed(&doing, &error),
+        };
+        match (then, &outcome) {
+            (Then::Members { room, only_here }, Outcome::Members(members)) => {
+                if let Some(view) = self.rooms.view(room) {
+                    self.voice.members(view, members, only_here);
+                }
+            }
+            (Then::History { room }, Outcome::History { page, texts }) => {
+                if let Some(view) = self.rooms.view(room) {
+                    self.voice.history(view, page, texts);
+                }
+            }
+            (Then::Say { text }, Outcome::Room(view)) => {
+                return self.start(
+                    Command::Send {
+                        room: view.room,
+                        action: false,
+                        text,
+                    },
+                    doing,
+                    Then::Tell,
+                );
+            }
+            (Then::Block { blocked }, Outcome::Room(view)) => {
+                return self.start(
+                    Command::Block {
+                        room: view.room,
+                        blocked,
+                    },
+                    doing,
+                    Then::Tell,
+                );
+            }
+            (Then::Switch, Outcome::Room(view)) => {
+                self.rooms.switch(view.room);
+                let name = room_name(view);
+                self.voice.notice(&format!("speaking in {name}"));
+            }
+            (_, Outcome::Rooms(rooms)) => self.voice.rooms(rooms),
+            (_, Outcome::Named(named)) => {
+                self.me.nick.clone_from(&named.nick);
+                self.me.label.clone_from(&named.label);
+            }
+            _ => {}
+        }
+        self.voice.done(&doing, &outcome);
+    }
+}
+
+fn ended_at_once() -> Failure {
+    Failure::Fault("ended at once, without taking leave".to_owned())
+}

@@ -1,0 +1,609 @@
+//! What happens in rooms, in words for people. Everything that others wrote is made harmless.
+
+use chat_core::{
+    client::{CommandError, Text},
+    nick::harmless,
+    roles::Role,
+    time::Wall,
+    wire::{
+        ErrorCode,
+        record::{CipherKind, LeftReason, Person, Record, RecordBody, RoomKind},
+        server::{Failure, MemberInfo, PresenceUpdate, RoomInfo, RoomView},
+    },
+};
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::rooms::room_name;
+use crate::cipher_choice::cipher_name;
+
+/// Whether and how to set off parts of a line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paint {
+    pub(crate) colours: bool,
+}
+
+impl Paint {
+    /// Somebody's name.
+    fn name(self, text: &str) -> String {
+        self.with("1", text)
+    }
+
+    /// What is not said by anybody.
+    pub(crate) fn aside(self, text: &str) -> String {
+        self.with("2", text)
+    }
+
+    fn with(self, code: &str, text: &str) -> String {
+        if self.colours {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// A record as it is seen in a room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'a> {
+    pub(crate) record: &'a Record,
+    /// What was said, if something was.
+    pub(crate) text: Option<&'a Text>,
+    pub(crate) view: &'a RoomView,
+    /// Whether the author is this client.
+    pub(crate) mine: bool,
+    /// Whether this is the room that is spoken in.
+    pub(crate) current: bool,
+}
+
+/// `HH:MM NICK (LABEL): TEXT`, or what else happened. None for what is told otherwise.
+pub(crate) fn record(seen: Seen<'_>, zone: &TimeZone, paint: Paint) -> Option<String> {
+    let Seen { record, text, .. } = seen;
+    let prefix = format!("{} {}", time(record.time, zone), mark(seen));
+    let who = person(&record.nick, &record.label);
+    let who = paint.name(&who);
+    let said = || match text {
+        Some(Ok(text)) => harmless(text),
+        Some(Err(error)) => paint.aside(&format!("[cannot be read: {error}]")),
+        None => paint.aside("[cannot be read]"),
+    };
+    let event = match &record.body {
+        RecordBody::Message(_) => return Some(format!("{prefix}{who}: {}", said())),
+        RecordBody::Action(_) => return Some(format!("{prefix}* {who} {}", said())),
+        RecordBody::Created(_) | RecordBody::Joined(_) | RecordBody::Left(_) if seen.mine => {
+            return None;
+        }
+        RecordBody::Created(_) if seen.view.kind == RoomKind::Group => {
+            format!("{who} created the room")
+        }
+        RecordBody::Created(_) => return None,
+        RecordBody::Joined(_) => format!("{who} joined"),
+        RecordBody::Left(left) => match left.reason {
+            LeftReason::Asked => format!("{who} left"),
+            LeftReason::Expired => format!("{who} left, having been away for long"),
+        },
+        RecordBody::Topic(topic) if topic.topic.is_empty() => format!("{who} removed the topic"),
+        RecordBody::Topic(topic) => format!("{who} set the topic: {}", harmless(&topic.topic)),
+        RecordBody::Role(change) => format!(
+            "{who} made {} {}",
+            harmless(&change.nick),
+            role_name(change.role)
+        ),
+        RecordBody::Kicked(removal) => format!(
+            "{who} put out {}{}",
+            harmless(&removal.nick),
+            after_colon(&removal.reason)
+        ),
+        RecordBody::Banned(removal) => format!(
+            "{who} banned {}{}",
+            harmless(&removal.nick),
+            after_colon(&removal.reason)
+        ),
+        RecordBody::Unbanned(target) => format!("{who} let {} come back", harmless(&target.nick)),
+        RecordBody::Muted(muted) => match muted.until {
+            Some(until) => format!(
+                "{who} silenced {} until {}",
+                harmless(&muted.nick),
+                time(until, zone)
+            ),
+            None => format!("{who} silenced {}", harmless(&muted.nick)),
+        },
+        RecordBody::Unmuted(target) => format!("{who} let {} speak", harmless(&target.nick)),
+        RecordBody::Password(_) => format!("{who} changed the password"),
+        RecordBody::Blocked(blocked) if blocked.blocked => {
+            format!("{who} takes no more messages from the other")
+        }
+        RecordBody::Blocked(_) => format!("{who} takes messages again"),
+        _ => format!(
+            "{who}: something that this program does not understand (kind {})",
+            record.kind()
+        ),
+    };
+    Some(format!("{prefix}{event}"))
+}
+
+/// Who came, went or is called something else; nothing if nothing changed.
+pub(crate) fn presence(update: &PresenceUpdate) -> Vec<String> {
+    match update {
+        PresenceUpdate::Full(people) => vec![format!("here: {}", list(people))],
+        PresenceUpdate::Count(count) => vec![format!("{count} here")],
+        PresenceUpdate::Changes(changes) => {
+            let here = changes
+                .here
+                .iter()
+                .map(|person| format!("{} is here", one(person)));
+            let gone = changes
+                .gone
+                .iter()
+                .map(|person| format!("{} is gone", one(person)));
+            let renamed = changes
+                .renamed
+                .iter()
+                .map(|renamed| format!("{} is now {}", harmless(&renamed.from), one(&renamed.to)));
+            here.chain(gone).chain(renamed).collect()
+        }
+    }
+}
+
+/// `joined room N` or `joined the lobby`, and what else is to be known on entering.
+pub(crate) fn entered(view: &RoomView) -> Vec<String> {
+    let mut lines = Vec::new();
+    if view.kind != RoomKind::Private {
+        lines.push(format!("joined {}", room_name(view)));
+        if let Some(name) = &view.name {
+            lines.push(format!("name: {}", harmless(name)));
+        }
+        if !view.topic.is_empty() {
+            lines.push(format!("topic: {}", harmless(&view.topic)));
+        }
+    }
+    if view.cipher == CipherKind::Caesar {
+        lines.push(format!(
+            "{} is insecure: anybody can read its cipher, caesar",
+            room_name(view)
+        ));
+    }
+    lines
+}
+
+/// The groups of a server, one a line.
+pub(crate) fn rooms(rooms: &[RoomInfo]) -> Vec<String> {
+    if rooms.is_empty() {
+        return vec!["there are no groups".to_owned()];
+    }
+    let line = |room: &RoomInfo| {
+        let name = room
+            .name
+            .as_deref()
+            .map(|name| format!(" {}", harmless(name)))
+            .unwrap_or_default();
+        let protected = if room.protected { ", password" } else { "" };
+        let cipher = match room.cipher {
+            CipherKind::None => String::new(),
+            CipherKind::Caesar => ", cipher caesar (insecure)".to_owned(),
+            other => format!(", cipher {}", cipher_name(other)),
+        };
+        let people = if room.members == 1 {
+            "1 member".to_owned()
+        } else {
+            format!("{} members", room.members)
+        };
+        let topic = after_colon(&room.topic);
+        format!(
+            "room {}{name} ({people}{protected}{cipher}){topic}",
+            room.number
+        )
+    };
+    rooms.iter().map(line).collect()
+}
+
+/// Who is here, in one line.
+pub(crate) fn online(members: &[MemberInfo]) -> String {
+    let here: Vec<String> = members
+        .iter()
+        .filter(|member| member.here)
+        .map(|member| person(&member.nick, &member.label))
+        .collect();
+    format!(
+        "online: {}",
+        if here.is_empty() {
+            "nobody".to_owned()
+        } else {
+            here.join(", ")
+        }
+    )
+}
+
+/// All members of a room, one a line.
+pub(crate) fn members(members: &[MemberInfo]) -> Vec<String> {
+    let line = |member: &MemberInfo| {
+        let mut line = person(&member.nick, &member.label);
+        if member.role != Role::Member {
+            line += &format!(", {}", role_name(member.role));
+        }
+        if !member.here {
+            line += ", away";
+        }
+        if member.muted {
+            line += ", silenced";
+        }
+        line
+    };
+    members.iter().map(line).collect()
+}
+
+/// Why a command failed, without a full stop.
+pub(crate) fn command_error(error: &CommandError) -> String {
+    match error {
+        CommandError::Refused(failure) if failure.code == ErrorCode::PasswordRequired => {
+            format!("{}; use --password-file FILE", refusal(failure))
+        }
+        CommandError::Refused(failure) => refusal(failure),
+        CommandError::CipherMismatch { announced } => {
+            format!(
+                "the room's cipher is {}, and the key given is for another",
+                cipher_name(*announced)
+            )
+        }
+        CommandError::KeyMissing {
+            announced: CipherKind::Caesar,
+        } => "the room's cipher is caesar, and no shift was given; use --cipher caesar:SHIFT"
+            .to_owned(),
+        CommandError::KeyMissing { announced } => {
+            format!(
+                "the room's cipher is {}, and no key was given; use --cipher key-file:FILE",
+                cipher_name(*announced)
+            )
+        }
+        other => harmless(&other.to_string()),
+    }
+}
+
+/// What the server says, and when to try again.
+pub(crate) fn refusal(failure: &Failure) -> String {
+    let text = if failure.text.is_empty() {
+        failure.code.name()
+    } else {
+        harmless(&failure.text)
+    };
+    match failure.retry_after {
+        Some(wait) => format!("{text} (again in {} s)", wait.div_ceil(1_000)),
+        None => text,
+    }
+}
+
+/// Name and label as they are shown everywhere.
+pub(crate) fn person(nick: &str, label: &str) -> String {
+    if label.is_empty() {
+        harmless(nick)
+    } else {
+        format!("{} ({})", harmless(nick), harmless(label))
+    }
+}
+
+/// Hours and minutes in that zone.
+fn time(wall: Wall, zone: &TimeZone) -> String {
+    let timestamp = i64::try_from(wall.0)
+        .ok()
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    timestamp.map_or_else(
+        || "--:--".to_owned(),
+        |time| time.to_zoned(zone.clone()).strftime("%H:%M").to_string(),
+    )
+}
+
+/// Says where it happened, unless that goes without saying.
+fn mark(seen: Seen<'_>) -> String {
+    match (seen.view.kind, &seen.view.peer) {
+        (RoomKind::Private, Some(peer)) if seen.mine => {
+            format!("[private to {}] ", harmless(&peer.nick))
+        }
+        (RoomKind::Private, _) => "[private] ".to_owned(),
+        _ if seen.current => String::new(),
+        _ => format!("[{}] ", room_name(seen.view)),
+    }
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Member => "member",
+        Role::Moderator => "moderator",
+        Role::Owner => "owner",
+    }
+}
+
+fn one(member: &Person) -> String {
+    person(&member.nick, &member.label)
+}
+
+fn list(people: &[Person]) -> String {
+    people.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn after_colon(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", harmless(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chat_core::{
+        cipher::OpenError,
+        id::MemberId,
+        wire::{
+            ErrorCode,
+            record::{Content, Joined, Left, Message, Muted, Removal, RoleChange, Topic},
+            server::{PresenceChanges, Renamed},
+        },
+    };
+
+    use super::{
+        super::rooms::tests::{private, view},
+        *,
+    };
+
+    const PLAIN: Paint = Paint { colours: false };
+
+    fn a_record(body: RecordBody) -> Record {
+        let time = Wall(1_000_000_000_000);
+        Record {
+            seq: 1,
+            time,
+            member: MemberId([1; 16]),
+            nick: "Ada".into(),
+            label: "gr. 2".into(),
+            txn: 1,
+            body,
+        }
+    }
+
+    fn shown(
+        body: RecordBody,
+        text: Option<Text>,
+        view: &RoomView,
+        mine: bool,
+        current: bool,
+    ) -> Option<String> {
+        let record = a_record(body);
+        super::record(
+            Seen {
+                record: &record,
+                text: text.as_ref(),
+                view,
+                mine,
+                current,
+            },
+            &TimeZone::UTC,
+            PLAIN,
+        )
+    }
+
+    fn message() -> RecordBody {
+        RecordBody::Message(Message {
+            content: Content::Plain(String::new()),
+        })
+    }
+
+    fn said(text: &str, view: &RoomView, mine: bool, current: bool) -> String {
+        shown(message(), Some(Ok(text.to_owned())), view, mine, current).unwrap()
+    }
+
+    #[test]
+    fn a_message_has_time_name_label_and_text() {
+        assert_eq!(
+            said("hello", &view(Some(0)), false, true),
+            "01:46 Ada (gr. 2): hello"
+        );
+        assert_eq!(
+            said("hello", &view(Some(0)), true, true),
+            "01:46 Ada (gr. 2): hello"
+        );
+        assert_eq!(
+            said("hello", &view(Some(0)), false, false),
+            "01:46 [room 0] Ada (gr. 2): hello"
+        );
+        assert_eq!(
+            said("hello", &view(None), false, false),
+            "01:46 [the lobby] Ada (gr. 2): hello"
+        );
+        assert_eq!(
+            said("hello", &private("Berl"), false, false),
+            "01:46 [private] Ada (gr. 2): hello"
+        );
+        assert_eq!(
+            said("hello", &private("Berl"), true, true),
+            "01:46 [private to Berl] Ada (gr. 2): hello"
+        );
+    }
+
+    #[test]
+    fn without_a_label_there_are_no_parentheses() {
+        assert_eq!(person("Ada", ""), "Ada");
+    }
+
+    #[test]
+    fn an_action_has_a_star() {
+        let body = RecordBody::Action(Message {
+            content: Content::Plain(String::new()),
+        });
+        let line = shown(body, Some(Ok("waves".into())), &view(None), false, true);
+        assert_eq!(line.as_deref(), Some("01:46 * Ada (gr. 2) waves"));
+    }
+
+    #[test]
+    fn what_does_not_open_says_why() {
+        let line = shown(
+            message(),
+            Some(Err(OpenError::Altered)),
+            &view(None),
+            false,
+            true,
+        )
+        .unwrap();
+        assert_eq!(
+            line,
+            "01:46 Ada (gr. 2): [cannot be read: wrong key, or it was altered on the way]"
+        );
+    }
+
+    #[test]
+    fn what_others_wrote_stays_on_its_line() {
+        let evil = "a\n12:00 Berl: I agree\x1b[2J\u{9b}2J\u{202e}";
+        let removal = Removal {
+            target: MemberId([2; 16]),
+            nick: evil.into(),
+            reason: evil.into(),
+        };
+        let person = Person {
+            member: MemberId([2; 16]),
+            nick: evil.into(),
+            label: evil.into(),
+        };
+        let mut strange = view(Some(0));
+        strange.topic = evil.into();
+        strange.name = Some(evil.into());
+        let failure = Failure {
+            id: 1,
+            code: ErrorCode::Banned,
+            temporary: false,
+            retry_after: None,
+            text: evil.into(),
+        };
+        let renamed = Renamed {
+            from: evil.into(),
+            to: person.clone(),
+        };
+        let changes = PresenceChanges {
+            here: vec![person.clone()],
+            gone: vec![person.clone()],
+            renamed: vec![renamed],
+        };
+        let mut lines = vec![
+            said(evil, &private(evil), false, true),
+            said(evil, &private(evil), true, true),
+            shown(
+                RecordBody::Topic(Topic { topic: evil.into() }),
+                None,
+                &view(None),
+                false,
+                true,
+            )
+            .unwrap(),
+            shown(RecordBody::Kicked(removal), None, &view(None), false, true).unwrap(),
+            command_error(&CommandError::Refused(failure)),
+            super::person(evil, evil),
+        ];
+        lines.extend(presence(&PresenceUpdate::Full(vec![person])));
+        lines.extend(presence(&PresenceUpdate::Changes(changes)));
+        lines.extend(entered(&strange));
+        for line in lines {
+            assert!(
+                !line.contains(|c: char| c.is_control() || c == '\u{202e}'),
+                "{line:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn changes_of_a_room_are_told() {
+        let target = MemberId([2; 16]);
+        let nick = || "Berl".to_owned();
+        for (body, line) in [
+            (RecordBody::Joined(Joined {}), "Ada (gr. 2) joined"),
+            (
+                RecordBody::Left(Left {
+                    reason: LeftReason::Asked,
+                }),
+                "Ada (gr. 2) left",
+            ),
+            (
+                RecordBody::Topic(Topic {
+                    topic: "chess".into(),
+                }),
+                "Ada (gr. 2) set the topic: chess",
+            ),
+            (
+                RecordBody::Role(RoleChange {
+                    target,
+                    nick: nick(),
+                    role: Role::Moderator,
+                }),
+                "Ada (gr. 2) made Berl moderator",
+            ),
+            (
+                RecordBody::Kicked(Removal {
+                    target,
+                    nick: nick(),
+                    reason: "loud".into(),
+                }),
+                "Ada (gr. 2) put out Berl: loud",
+            ),
+            (
+                RecordBody::Banned(Removal {
+                    target,
+                    nick: nick(),
+                    reason: String::new(),
+                }),
+                "Ada (gr. 2) banned Berl",
+            ),
+            (
+                RecordBody::Muted(Muted {
+                    target,
+                    nick: nick(),
+                    until: Some(Wall(1_000_000_060_000)),
+                }),
+                "Ada (gr. 2) silenced Berl until 01:47",
+            ),
+        ] {
+            assert_eq!(
+                shown(body, None, &view(None), false, true),
+                Some(format!("01:46 {line}"))
+            );
+        }
+        assert_eq!(
+            shown(RecordBody::Joined(Joined {}), None, &view(None), true, true),
+            None
+        );
+    }
+
+    #[test]
+    fn entering_tells_what_to_know() {
+        assert_eq!(entered(&view(None)), ["joined the lobby"]);
+        let mut room = view(Some(4));
+        room.topic = "chess".into();
+        room.cipher = CipherKind::Caesar;
+        assert_eq!(
+            entered(&room),
+            [
+                "joined room 4",
+                "topic: chess",
+                "room 4 is insecure: anybody can read its cipher, caesar"
+            ]
+        );
+        assert!(entered(&private("Berl")).is_empty());
+    }
+
+    #[test]
+    fn colours_are_there_only_when_wanted() {
+        let record = a_record(message());
+        let seen = Seen {
+            record: &record,
+            text: None,
+            view: &view(None),
+            mine: false,
+            current: true,
+        };
+        assert!(
+            super::record(seen, &TimeZone::UTC, Paint { colours: true })
+                .unwrap()
+                .contains("\x1b[1mAda (gr. 2)\x1b[0m")
+        );
+        assert!(
+            !super::record(seen, &TimeZone::UTC, PLAIN)
+                .unwrap()
+                .contains('\x1b')
+        );
+    }
+}

@@ -1,0 +1,212 @@
+//! The command line: options, their help, and which of them exclude each other.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    address::{ListenAddress, ServerAddress},
+    cipher_choice::CipherChoice,
+    exit::EXIT_CODES,
+};
+
+/// A chat server and a chat client for the terminal.
+#[derive(Debug, Parser)]
+#[command(name = "chat-cli", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    pub(crate) task: Task,
+}
+
+/// What the program is started for.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Run a server.
+    #[command(after_help = SERVE_HELP)]
+    Serve(ServeArgs),
+    /// Talk.
+    #[command(after_help = CHAT_HELP)]
+    Chat(ChatArgs),
+}
+
+/// `chat-cli serve`.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ServeArgs {
+    /// Listen for TCP here: ADDRESS:PORT, an address or a port. Port 0 is chosen by the system. May be repeated;
+    /// replaces the default, port 7037 of all addresses (IPv6 and IPv4).
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) tcp: Vec<ListenAddress>,
+    /// Take at most this many clients at once.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_clients: Option<u32>,
+    /// Have no lobby: clients join or create groups.
+    #[arg(long)]
+    pub(crate) no_lobby: bool,
+    /// The cipher that the lobby asks of its clients. Caesar is insecure.
+    #[arg(long, value_name = "CIPHER", conflicts_with = "no_lobby")]
+    pub(crate) lobby_cipher: Option<LobbyCipher>,
+    /// Keep the last N records of each room.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) history: Option<u32>,
+    /// Keep everything in memory: what was said ends with the server.
+    #[arg(long)]
+    pub(crate) memory: bool,
+    /// Read the configuration from this TOML file. Options given here come before it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print the configuration in force, every limit with its value, and exit. It can be read back with --config.
+    #[arg(long)]
+    pub(crate) print_config: bool,
+    /// How the operator's lines look.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<Format>,
+}
+
+/// `chat-cli chat`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ChatArgs {
+    /// The server: tcp://HOST:PORT, HOST:PORT or HOST. The port is 7037 unless given.
+    #[arg(value_name = "URL")]
+    pub(crate) url: Option<ServerAddress>,
+    /// The name to be known by.
+    #[arg(long, value_name = "N")]
+    pub(crate) nick: Option<String>,
+    /// A label beside the name, for example a group of students.
+    #[arg(long, value_name = "L")]
+    pub(crate) label: Option<String>,
+    /// Join this group instead of the lobby.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "create")]
+    pub(crate) room: Option<u32>,
+    /// Create a group and join it instead of the lobby.
+    #[arg(long)]
+    pub(crate) create: bool,
+    /// The new group's name.
+    #[arg(long, requires = "create")]
+    pub(crate) name: Option<String>,
+    /// The new group's topic.
+    #[arg(long, value_name = "T", requires = "create")]
+    pub(crate) topic: Option<String>,
+    /// The group's password: the file's content without its last line break.
+    #[arg(long, value_name = "F")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// With --create: the group's cipher. Otherwise: the key to what the room announces. Without it, a group with a
+    /// password is encrypted under that, and one without is not encrypted. [none, caesar:SHIFT, key-file:FILE]
+    #[arg(long, value_name = "CIPHER")]
+    pub(crate) cipher: Option<CipherChoice>,
+    /// Be the same member every time: the secret is kept in this file, which is made when it is missing.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
+    /// How what happens is told.
+    #[arg(long, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+/// For people or for programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Format {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The ciphers that a lobby can have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LobbyCipher {
+    /// Plain text.
+    #[default]
+    None,
+    /// Letters shifted: insecure, for teaching.
+    Caesar,
+    /// A key that the clients share out of band.
+    StaticKey,
+}
+
+const AFTER_HELP: &str = const_format::formatcp!(
+    "\
+Examples:
+  chat-cli serve
+  chat-cli chat localhost --nick Adina
+  chat-cli chat localhost --nick Berl --create --name Chess
+
+{EXIT_CODES}"
+);
+
+const SERVE_HELP: &str = const_format::formatcp!(
+    "\
+Examples:
+  chat-cli serve
+  chat-cli serve --tcp 127.0.0.1:7037 --max-clients 20
+  chat-cli serve --no-lobby --tcp 0.0.0.0:7037 --tcp [::1]:0
+  chat-cli serve --print-config > chat.toml && chat-cli serve --config chat.toml
+
+Standard output has one line `listening tcp ADDR` for each listener, then what happens on the server.
+Ctrl-C and SIGTERM tell everybody and stop the server, SIGHUP tells everybody to come back; a second Ctrl-C ends it at once.
+
+{EXIT_CODES}"
+);
+
+const CHAT_HELP: &str = const_format::formatcp!(
+    "\
+Examples:
+  chat-cli chat
+  chat-cli chat localhost --nick Adina --label \"group 2\"
+  chat-cli chat tcp://[::1]:7037 --nick Berl --create --password-file secret.txt
+  chat-cli chat localhost --nick Cora --room 0 --password-file secret.txt
+  openssl rand -hex 32 > key && chat-cli chat localhost --nick Dov --create --cipher key-file:key
+  echo \"backup done\" | chat-cli chat localhost --nick robot --room 3
+
+What is missing is asked for when standard input is a terminal, and is an error (2) when it is not.
+Each line of input is a message, or a command such as /help.
+
+{EXIT_CODES}"
+);
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<CommandLine, clap::Error> {
+        CommandLine::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn options_that_exclude_each_other_are_refused() {
+        for line in [
+            "chat-cli",
+            "chat-cli serve --max-clients 0",
+            "chat-cli serve --history 0",
+            "chat-cli serve --tcp nowhere",
+            "chat-cli serve --no-lobby --lobby-cipher none",
+            "chat-cli serve --log-format xml",
+            "chat-cli chat --room 1 --create",
+            "chat-cli chat --room -1",
+            "chat-cli chat --name x",
+            "chat-cli chat --topic x",
+            "chat-cli chat --cipher rot13",
+            "chat-cli chat localhost:99999",
+            "chat-cli dance",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn listeners_are_gathered() {
+        let Task::Serve(args) = parse("chat-cli serve --tcp 1 --tcp [::1]:2").unwrap().task else {
+            panic!("not serve")
+        };
+        assert_eq!(args.tcp, ["1".parse().unwrap(), "[::1]:2".parse().unwrap()]);
+    }
+}

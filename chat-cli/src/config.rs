@@ -1,0 +1,217 @@
+//! The server's configuration: a TOML file, over it the command line, and the whole of it printed.
+
+use std::fs;
+
+use chat_core::limits::Limits;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    address::ListenAddress,
+    command_line::{Format, LobbyCipher, ServeArgs},
+    exit::Failure,
+};
+
+/// Everything that can be configured. The names are those of the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ServerConfig {
+    /// Where to listen for TCP.
+    pub(crate) tcp: Vec<ListenAddress>,
+    /// Whether there is a lobby.
+    pub(crate) lobby: bool,
+    /// The lobby's cipher.
+    pub(crate) lobby_cipher: LobbyCipher,
+    /// Records kept of each room.
+    pub(crate) history: u32,
+    /// How the operator's lines look.
+    pub(crate) log_format: Format,
+    /// Every limit.
+    pub(crate) limits: Limits,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            tcp: vec![ListenAddress::default()],
+            lobby: true,
+            lobby_cipher: LobbyCipher::default(),
+            history: u32::try_from(chat_runtime::MemoryLog::KEEP).unwrap_or(u32::MAX),
+            log_format: Format::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl ServerConfig {
+    /// What the file says, or else the defaults, and over it what the command line says.
+    pub(crate) fn load(args: &ServeArgs) -> Result<Self, Failure> {
+        let mut config = match &args.config {
+            None => Self::default(),
+            Some(path) => {
+                let shown = path.display();
+                let text = fs::read_to_string(path)
+                    .map_err(|error| Failure::Usage(format!("cannot read {shown}: {error}")))?;
+                Self::parse(&text).map_err(|error| Failure::Usage(format!("{shown}: {error}")))?
+            }
+        };
+        config.override_with(args);
+        config.check().map_err(Failure::Usage)?;
+        Ok(config)
+    }
+
+    /// As a file that [`load`](Self::load) reads back.
+    pub(crate) fn to_toml(&self) -> Result<String, Failure> {
+        let text = toml::to_string(self)
+            .map_err(|error| Failure::Fault(format!("cannot write the configuration: {error}")))?;
+        Ok(format!("{HEADER}\n{text}"))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut unknown = Vec::new();
+        let document = toml::Deserializer::parse(text).map_err(|error| error.to_string())?;
+        let config = serde_ignored::deserialize(document, |path| unknown.push(path.to_string()));
+        let config: Self =
+            config.map_err(|error: toml::de::Error| error.to_string().trim_end().to_owned())?;
+        match unknown.first() {
+            None => Ok(config),
+            Some(key) => Err(format!(
+                "unknown key `{key}`; --print-config lists all of them"
+            )),
+        }
+    }
+
+    fn override_with(&mut self, args: &ServeArgs) {
+        if !args.tcp.is_empty() {
+            self.tcp.clone_from(&args.tcp);
+        }
+        if let Some(clients) = args.max_clients {
+            self.limits.connections = clients;
+        }
+        if args.no_lobby {
+            self.lobby = false;
+        }
+        if let Some(cipher) = args.lobby_cipher {
+            self.lobby_cipher = cipher;
+            self.lobby = true;
+        }
+        if let Some(history) = args.history {
+            self.history = history;
+        }
+        if let Some(format) = args.log_format {
+            self.log_format = format;
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.tcp.is_empty() {
+            return Err("`tcp`: there must be at least one listener".to_owned());
+        }
+        if self.history == 0 {
+            return Err("`history`: must be at least 1".to_owned());
+        }
+        self.limits.check().map_err(|error| error.to_string())
+    }
+}
+
+impl Serialize for ListenAddress {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ListenAddress {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+const HEADER: &str = "\
+# The configuration of `chat-cli serve`. What is left out has its default.
+# Times are in seconds, sizes in bytes; a rate is `burst` at once, then so many per second
+# (or, for guesses, one every so many seconds). No limit is switched off by 0.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_can_be_read_back() {
+        let mut config = ServerConfig::default();
+        config.tcp.push("127.0.0.1:0".parse().unwrap());
+        config.lobby = false;
+        config.lobby_cipher = LobbyCipher::StaticKey;
+        config.limits.grace = std::time::Duration::from_millis(1_500);
+        config.limits.send_rate.burst = 7;
+        assert_eq!(ServerConfig::parse(&config.to_toml().unwrap()), Ok(config));
+    }
+
+    #[test]
+    fn every_limit_is_printed() {
+        let printed: toml::Table = ServerConfig::default().to_toml().unwrap().parse().unwrap();
+        let serde_json::Value::Object(limits) = serde_json::to_value(Limits::default()).unwrap()
+        else {
+            panic!("no object")
+        };
+        for name in limits.keys() {
+            assert!(printed["limits"].get(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        for (text, key) in [
+            ("colour = 1", "colour"),
+            ("[limits]\nconections = 1", "conections"),
+            (
+                "[limits.send_rate]\nburst = 1\nper_second = 1\nper_minute = 1",
+                "limits.send_rate.per_minute",
+            ),
+            ("[limit]\nconnections = 1", "limit"),
+        ] {
+            let error = ServerConfig::parse(text).unwrap_err();
+            assert!(error.contains(&format!("`{key}`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_is_named() {
+        let fault = |text: &str| {
+            ServerConfig::parse(text)
+                .and_then(|config| config.check())
+                .unwrap_err()
+        };
+        for (text, named) in [
+            ("tcp = []", "tcp"),
+            ("tcp = [\"nowhere\"]", "nowhere"),
+            ("history = 0", "history"),
+            ("lobby_cipher = \"rot13\"", "rot13"),
+            ("[limits]\nconnections = 0", "connections"),
+            ("[limits]\nconnections = -1", "connections"),
+            ("[limits]\ngrace = -1.0", "grace"),
+            ("tcp = ", "tcp"),
+        ] {
+            let error = fault(text);
+            assert!(error.contains(named), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_comes_before_the_file() {
+        let mut config =
+            ServerConfig::parse("history = 5\nlobby = false\n[limits]\nconnections = 3").unwrap();
+        let args = ServeArgs {
+            tcp: vec!["1".parse().unwrap()],
+            max_clients: Some(2),
+            lobby_cipher: Some(LobbyCipher::Caesar),
+            ..ServeArgs::default()
+        };
+        config.override_with(&args);
+        assert_eq!(
+            (config.history, config.limits.connections, config.lobby),
+            (5, 2, true)
+        );
+        assert_eq!(config.tcp, args.tcp);
+    }
+}

@@ -1,0 +1,66 @@
+//! JSON on one line that cannot control a terminal: besides what JSON itself escapes, also the other control characters
+//! and those that turn the direction of writing. A reader gets the very same text.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::{
+    Value,
+    ser::{CompactFormatter, Formatter, Serializer},
+};
+
+/// Writes a value on one line, without the line break.
+pub(crate) fn to_string(value: &Value) -> String {
+    let mut out = Vec::new();
+    let written = value.serialize(&mut Serializer::with_formatter(
+        &mut out,
+        Harmless(CompactFormatter),
+    ));
+    debug_assert!(written.is_ok(), "a value in memory is written to memory");
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+struct Harmless(CompactFormatter);
+
+impl Formatter for Harmless {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(needs_escape) {
+            let (before, from) = rest.split_at(at);
+            self.0.write_string_fragment(writer, before)?;
+            let mut chars = from.chars();
+            if let Some(c) = chars.next() {
+                // All of these are below U+10000, so one escape is enough.
+                write!(writer, "\\u{:04x}", u32::from(c))?;
+            }
+            rest = chars.as_str();
+        }
+        self.0.write_string_fragment(writer, rest)
+    }
+}
+
+fn needs_escape(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn nothing_is_changed_and_nothing_is_dangerous(text in any::<String>(), more in "[\\x00-\\x20\\x7f-\\x9f\u{202a}-\u{202e}\"\\\\]*") {
+            let value = Value::from(text + &more);
+            let line = to_string(&value);
+            prop_assert!(!line.contains(needs_escape), "{line:?}");
+            prop_assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! `chat-cli serve`: listeners, the server behind them, what its operator reads, and its end.
+
+mod lines;
+mod operator;
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use chat_core::wire::record::CipherKind;
+use chat_runtime::{MemoryLog, Server, StartError};
+use chat_transport_tcp::TcpTransport;
+use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
+
+use crate::{
+    command_line::{LobbyCipher, ServeArgs},
+    config::ServerConfig,
+    exit::Failure,
+    identity::no_randomness,
+    open_files,
+    signals::{Signals, Wish},
+};
+use operator::{Notice, Operator};
+
+/// How long the end waits for the operator's last lines to be written; longer only if nobody reads them.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Runs a server until it is told to end, or prints its configuration.
+pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
+    let config = ServerConfig::load(args)?;
+    if args.print_config {
+        // A reader that has seen enough is no fault.
+        let _ = io::stdout().write_all(config.to_toml()?.as_bytes());
+        return Ok(());
+    }
+    open_files::raise_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Fault(format!("cannot start: {error}")))?;
+    let ended = runtime.block_on(serve(config));
+    // Whoever does not read standard output holds up a thread, but not the end.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(config: ServerConfig) -> Result<(), Failure> {
+    let mut signals = Signals::new()
+        .map_err(|error| Failure::Fault(format!("cannot listen to signals: {error}")))?;
+    let mut server = Server::builder()
+        .agent(concat!("chat-cli/", env!("CARGO_PKG_VERSION")))
+        .limits(config.limits)
+        .lobby(config.lobby.then_some(match config.lobby_cipher {
+            LobbyCipher::None => CipherKind::None,
+            LobbyCipher::Caesar => CipherKind::Caesar,
+            LobbyCipher::StaticKey => CipherKind::StaticKey,
+        }))
+        .log(
+            MemoryLog::keeping(config.history.try_into().unwrap_or(usize::MAX))
+                .map_err(no_randomness)?,
+        );
+    let mut listening = Vec::new();
+    for address in &config.tcp {
+        let fault =
+            |error: io::Error| Failure::Fault(format!("cannot listen on tcp {address}: {error}"));
+        let transport = TcpTransport::bind(address.0).map_err(fault)?;
+        listening.push(transport.local_addr().map_err(fault)?);
+        server = server.listen(transport);
+    }
+    let server = server.start().map_err(|error| match error {
+        StartError::Limits(_) => Failure::Usage(error.to_string()),
+        _ => Failure::Fault(error.to_string()),
+    })?;
+
+    let (notices, received) = mpsc::unbounded_channel();
+    let operator = Operator::new(config.log_format, listening);
+    let events = server.events();
+    let lines = spawn_blocking(move || operator.run(events, received));
+
+    let restarting = tokio::select! {
+        wish = signals.next() => wish == Wish::Restart,
+        () = server.ended() => return Err(Failure::Fault("the server has ended by itself".to_owned())),
+    };
+    // The receiver lives as long as the server does.
+    let _ = notices.send(Notice::Ending { restarting });
+    tokio::select! {
+        () = server.shutdown(restarting) => {}
+        () = second_interrupt(&mut signals) => {
+            return Err(Failure::Fault("ended at once, without waiting for everybody".to_owned()));
+        }
+    }
+    drop(server);
+    drop(notices);
+    let _ = timeout(PATIENCE, lines).await;
+    Ok(())
+}
+
+/// SIGHUP while ending changes nothing.
+async fn second_interrupt(signals: &mut Signals) {
+    while signals.next().await != Wish::Stop {}
+}

@@ -1,0 +1,126 @@
+//! Writes the operator's lines to standard output as they come. The server does not wait for it: what is not read in
+//! time is left out, and counted.
+
+use std::{
+    io::{self, BufWriter, Write},
+    net::SocketAddr,
+};
+
+use chat_core::hub::Event;
+use chat_runtime::ServerEvents;
+use futures_util::FutureExt;
+use jiff::{Timestamp, tz::TimeZone};
+use tokio::{runtime::Handle, sync::mpsc};
+
+use super::lines;
+use crate::command_line::Format;
+
+/// What the program itself has to say to the operator.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Notice {
+    /// It was told to end.
+    Ending { restarting: bool },
+}
+
+pub(super) struct Operator {
+    format: Format,
+    zone: TimeZone,
+    listening: Vec<SocketAddr>,
+}
+
+impl Operator {
+    pub(super) fn new(format: Format, listening: Vec<SocketAddr>) -> Self {
+        Self {
+            format,
+            zone: TimeZone::system(),
+            listening,
+        }
+    }
+
+    /// Runs on a thread of its own, until the server has ended. A reader that goes away does not end the server.
+    pub(super) fn run(
+        self,
+        mut events: ServerEvents,
+        mut notices: mpsc::UnboundedReceiver<Notice>,
+    ) {
+        let mut out = BufWriter::new(io::stdout().lock());
+        for address in &self.listening {
+            let _ = writeln!(out, "{}", self.listening_line(*address));
+        }
+        let _ = out.flush();
+        let mut missed = 0;
+        Handle::current().block_on(async {
+            loop {
+                let event = match events.next().now_or_never() {
+                    Some(event) => event,
+                    None => {
+                        let _ = out.flush();
+                        tokio::select! {
+                            biased;
+                            Some(notice) = notices.recv() => {
+                                let _ = writeln!(out, "{}", self.notice_line(notice));
+                                continue;
+                            }
+                            event = events.next() => event,
+                        }
+                    }
+                };
+                if events.missed() > missed {
+                    let _ = writeln!(out, "{}", self.missed_line(events.missed() - missed));
+                    missed = events.missed();
+                }
+                let Some(event) = event else { break };
+                let _ = writeln!(out, "{}", self.line(&event));
+            }
+        });
+        let _ = out.flush();
+    }
+
+    fn line(&self, event: &Event) -> String {
+        match self.format {
+            Format::Text => lines::text_line(event, Timestamp::now(), &self.zone),
+            Format::Json => lines::json(event, Timestamp::now()),
+        }
+    }
+
+    fn listening_line(&self, address: SocketAddr) -> String {
+        match self.format {
+            Format::Text => format!("listening tcp {address}"),
+            Format::Json => lines::json_of(
+                [
+                    ("event", "listening".into()),
+                    ("transport", "tcp".into()),
+                    ("address", address.to_string().into()),
+                ],
+                Timestamp::now(),
+            ),
+        }
+    }
+
+    fn notice_line(&self, Notice::Ending { restarting }: Notice) -> String {
+        let reason = if restarting { "restarting" } else { "stopped" };
+        match self.format {
+            Format::Text => {
+                lines::stamped(&format!("ending: {reason}"), Timestamp::now(), &self.zone)
+            }
+            Format::Json => lines::json_of(
+                [("event", "ending".into()), ("reason", reason.into())],
+                Timestamp::now(),
+            ),
+        }
+    }
+
+    fn missed_line(&self, count: u64) -> String {
+        match self.format {
+            Format::Text => lines::stamped(
+                &format!("{count} lines left out, because they were not read in time"),
+                Timestamp::now(),
+                &self.zone,
+            ),
+            Format::Json => lines::json_of(
+                [("event", "left out".into()), ("lines", count.into())],
+                Timestamp::now(),
+            ),
+        }
+    }
+}

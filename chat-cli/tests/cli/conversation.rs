@@ -1,0 +1,562 @@
+//! Conversations through the real program: messages, rooms, secrets, the server's end.
+
+use std::fs;
+
+use crate::{link::Link, process::Program};
+use serde_json::Value;
+
+/// Without the time before it, and with whoever said it.
+fn untimed(line: &str) -> &str {
+    let (time, rest) = line.split_at(6);
+    let digits = |at: usize| time.as_bytes()[at].is_ascii_digit();
+    assert!(
+        digits(0) && digits(1) && &time[2..3] == ":" && digits(3) && digits(4) && &time[5..] == " ",
+        "{line}"
+    );
+    rest
+}
+
+fn json(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+#[test]
+fn people_talk_in_the_lobby() {
+    let (mut server, address) = Program::server(&[]);
+    let mut ada = Program::client(&address, "Ada", &["--label", "gr. 2"]);
+    assert_eq!(ada.line(), "joined the lobby");
+    let mut berl = Program::in_lobby(&address, "Berl");
+    assert_eq!(untimed(&ada.until("joined")), "Berl joined");
+    berl.say("zażółć gęślą jaźń");
+    assert_eq!(untimed(&ada.until("za")), "Berl: zażółć gęślą jaźń");
+    ada.say("//help is a command");
+    assert_eq!(
+        untimed(&berl.until("help")),
+        "Ada (gr. 2): /help is a command"
+    );
+    ada.say("/me waves");
+    assert_eq!(untimed(&berl.until("waves")), "* Ada (gr. 2) waves");
+    ada.say("/changename Adina");
+    assert_eq!(berl.until("is now"), "Ada is now Adina (gr. 2)");
+    ada.say("/online");
+    assert!(ada.until("online:").contains("Adina (gr. 2)"));
+    ada.say("/pomoc");
+    ada.until("/msg NICK TEXT");
+    ada.say("/nick Berl");
+    assert!(ada.until("/nick:").contains("/nick: "));
+    ada.say("/wyjdz");
+    assert_eq!(ada.ended().code, Some(0));
+    berl.until("left");
+    let ended = berl.finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    for part in [
+        "client connected: 127.0.0.1",
+        "log-in: Ada (gr. 2)",
+        "message: Berl in the lobby: za",
+        "renamed: Ada is now Adina",
+        "log-out: Adina",
+    ] {
+        server.until(part);
+    }
+}
+
+#[test]
+fn a_private_message_is_for_one() {
+    let (mut server, address) = Program::server(&[]);
+    let (mut ada, mut berl, mut cora) = (
+        Program::in_lobby(&address, "Ada"),
+        Program::in_lobby(&address, "Berl"),
+        Program::in_lobby(&address, "Cora"),
+    );
+    ada.say("/msg Berl  psst ");
+    assert_eq!(untimed(&berl.until("psst")), "[private] Ada: psst");
+    assert_eq!(untimed(&ada.until("psst")), "[private to Berl] Ada: psst");
+    berl.say("/msg Ada I heard");
+    assert_eq!(untimed(&ada.until("heard")), "[private] Berl: I heard");
+    ada.say("/msg Nobody hello?");
+    assert!(ada.until("not sent").contains("hello?"));
+    ada.say("aloud");
+    assert_eq!(untimed(&cora.until("Ada:")), "Ada: aloud");
+    for client in [ada, berl, cora] {
+        assert!(
+            client
+                .finish()
+                .out
+                .iter()
+                .all(|line| !line.contains("psst"))
+        );
+    }
+    let line = server.until("aloud");
+    assert!(line.ends_with("message: Ada in the lobby: aloud"), "{line}");
+    #[cfg(unix)]
+    {
+        server.signal(rustix::process::Signal::INT);
+        let private = |line: &String| line.contains("psst") || line.contains("heard");
+        assert!(!server.ended().out.iter().any(private));
+    }
+}
+
+#[test]
+fn a_group_has_a_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (right, wrong, new) = (
+        file("right", "sesame\n"),
+        file("wrong", "open"),
+        file("new", "simsim"),
+    );
+    let (mut server, address) = Program::server(&["--no-lobby"]);
+    let mut ada = Program::client(
+        &address,
+        "Ada",
+        &[
+            "--create",
+            "--name",
+            "Chess",
+            "--topic",
+            "on chess",
+            "--password-file",
+            &right,
+        ],
+    );
+    assert_eq!(
+        [ada.line(), ada.line()],
+        ["room 0 created", "joined room 0"]
+    );
+
+    let mut berl = Program::client(
+        &address,
+        "Berl",
+        &["--room", "0", "--password-file", &right],
+    );
+    assert_eq!(berl.line(), "joined room 0");
+    ada.until("Berl joined");
+    berl.say("knight to f3");
+    assert_eq!(untimed(&ada.until("knight")), "Berl: knight to f3");
+    let line = server.until("encrypted message: Berl in chat 0: ");
+    assert!(!line.contains("knight"), "{line}");
+
+    for (args, part) in [
+        (
+            &["--room", "0", "--password-file", &wrong][..],
+            "wrong password",
+        ),
+        (&["--room", "0"], "password"),
+        (&["--room", "7"], "room"),
+        (
+            &["--room", "0", "--password-file", &right, "--cipher", "none"],
+            "cipher",
+        ),
+        (
+            &[
+                "--room",
+                "0",
+                "--password-file",
+                &right,
+                "--cipher",
+                "caesar:3",
+            ],
+            "cipher",
+        ),
+        (&[], "lobby"),
+    ] {
+        let ended = Program::client(&address, "Cora", args).finish();
+        assert_eq!(ended.code, Some(4), "{args:?}: {}", ended.err);
+        assert!(
+            ended.err.contains("refused: ") && ended.err.contains(part),
+            "{args:?}: {}",
+            ended.err
+        );
+        assert!(
+            ended.out.is_empty() || args.contains(&"--cipher"),
+            "{args:?}: {:?}",
+            ended.out
+        );
+    }
+
+    ada.say(&format!("/password {new}"));
+    ada.until("changed the password");
+    assert_eq!(
+        Program::client(
+            &address,
+            "Cora",
+            &["--room", "0", "--password-file", &right]
+        )
+        .finish()
+        .code,
+        Some(4)
+    );
+    let mut cora = Program::client(&address, "Cora", &["--room", "0", "--password-file", &new]);
+    cora.until("joined room 0");
+    ada.say("welcome, Cora");
+    assert_eq!(untimed(&cora.until("welcome")), "Ada: welcome, Cora");
+    ada.say("/rooms");
+    assert_eq!(
+        ada.until("room 0 Chess"),
+        "room 0 Chess (3 members, password, cipher room-password): on chess"
+    );
+}
+
+#[test]
+fn caesar_is_called_insecure_and_the_server_sees_only_his_letters() {
+    let (mut server, address) = Program::server(&["--lobby-cipher", "caesar"]);
+    let ada = &mut Program::client(&address, "Ada", &["--cipher", "caesar:3"]);
+    assert_eq!(ada.line(), "joined the lobby");
+    assert!(ada.line().contains("insecure"));
+    let mut berl = Program::client(&address, "Berl", &["--cipher", "caesar:29"]);
+    berl.until("joined the lobby");
+    ada.say("Hello, Zoë!");
+    assert_eq!(untimed(&berl.until("Ada:")), "Ada: Hello, Zoë!");
+    let line = server.until("encrypted message");
+    assert!(
+        line.ends_with("encrypted message: Ada in the lobby: Khoor, Crë!"),
+        "{line}"
+    );
+    for args in [&[][..], &["--cipher", "none"]] {
+        let ended = Program::client(&address, "Cora", args).finish();
+        assert_eq!(ended.code, Some(4), "{args:?}");
+        assert!(ended.err.contains("caesar"), "{}", ended.err);
+    }
+}
+
+#[test]
+fn a_wrong_key_is_refused_or_shown_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = |name: &str, digits: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, digits.repeat(32)).unwrap();
+        format!("key-file:{}", path.display())
+    };
+    let (right, wrong) = (key("right", "ab"), key("wrong", "cd"));
+    let (_server, address) = Program::server(&["--lobby-cipher", "static-key"]);
+    let mut ada = Program::client(&address, "Ada", &["--cipher", &right]);
+    ada.until("joined the lobby");
+    // The lobby announces no key, so a wrong one is noticed when something is said.
+    let mut berl = Program::client(&address, "Berl", &["--cipher", &wrong]);
+    berl.until("joined the lobby");
+    ada.until("Berl joined");
+    ada.say("hello");
+    assert!(untimed(&berl.until("Ada:")).starts_with("Ada: [cannot be read: "));
+    ada.say(&format!("/create --cipher {right}"));
+    ada.until("room 0 created");
+    let ended = Program::client(&address, "Cora", &["--room", "0", "--cipher", &wrong]).finish();
+    assert_eq!(ended.code, Some(4), "{}", ended.err);
+}
+
+#[test]
+fn lines_go_to_the_room_that_is_spoken_in() {
+    let (_server, address) = Program::server(&[]);
+    let mut ada = Program::in_lobby(&address, "Ada");
+    let mut berl = Program::in_lobby(&address, "Berl");
+    ada.say("/create 'Chess club'");
+    ada.until("joined room 0");
+    berl.say("/join 0");
+    berl.say("in the group");
+    assert_eq!(untimed(&ada.until("in the group")), "Berl: in the group");
+    berl.say("/switch lobby");
+    berl.say("in the lobby");
+    assert_eq!(
+        untimed(&ada.until("in the lobby")),
+        "[the lobby] Berl: in the lobby"
+    );
+    ada.say("/kick Berl enough");
+    assert_eq!(untimed(&ada.until("put out")), "Ada put out Berl: enough");
+    berl.until("you are no longer in room 0");
+    ada.say("/leave");
+    ada.until("left room 0");
+    ada.say("back again");
+    assert_eq!(untimed(&berl.until("back again")), "Ada: back again");
+    ada.say("/leave");
+    ada.until("left the lobby");
+    ada.say("anybody?");
+    ada.until("not sent: you are in no room");
+    for line in ["/join 77", "/mute Berl soon", "/dance", "/role Berl king"] {
+        ada.say(line);
+        ada.until(line.split(' ').next().unwrap());
+    }
+}
+
+#[test]
+fn everything_that_was_piped_in_arrives_in_order() {
+    let (_server, address) = Program::server(&[]);
+    let mut reader = Program::in_lobby(&address, "Ada");
+    let mut writer = Program::client(&address, "robot", &[]);
+    for number in 0..300 {
+        writer.say(&format!("line {number}."));
+    }
+    let ended = writer.finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    reader.until("robot joined");
+    for number in 0..300 {
+        assert_eq!(untimed(&reader.line()), format!("robot: line {number}."));
+    }
+    assert_eq!(untimed(&reader.line()), "robot left");
+}
+
+#[test]
+fn a_cut_link_loses_and_doubles_nothing() {
+    let (_server, address) = Program::server(&[]);
+    let link = Link::to(&address);
+    let mut ada = Program::in_lobby(&link.address, "Ada");
+    let mut berl = Program::in_lobby(&address, "Berl");
+    ada.until("Berl joined");
+    berl.until("here: ");
+    for round in 0..3 {
+        berl.say(&format!("before cut {round}"));
+        ada.say(&format!("sent before cut {round}"));
+        link.cut();
+        berl.say(&format!("after cut {round}"));
+        ada.say(&format!("sent after cut {round}"));
+        ada.until("not connected; trying again in ");
+        link.restore();
+        ada.until("connected again");
+    }
+    let ended = ada.finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let of_ada: Vec<String> = std::iter::repeat_with(|| berl.line())
+        .take_while(|line| !line.ends_with("Ada left"))
+        .filter(|line| line.contains("Ada: "))
+        .map(|line| untimed(&line).to_owned())
+        .collect();
+    let expected = (0..3)
+        .flat_map(|round| ["before", "after"].map(|when| format!("Ada: sent {when} cut {round}")));
+    assert_eq!(of_ada, expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn what_was_said_during_a_cut_is_read_after_it() {
+    let (_server, address) = Program::server(&[]);
+    let link = Link::to(&address);
+    let mut ada = Program::in_lobby(&link.address, "Ada");
+    let mut berl = Program::in_lobby(&address, "Berl");
+    ada.until("Berl joined");
+    link.cut();
+    ada.until("not connected");
+    for number in 0..50 {
+        berl.say(&format!("line {number}."));
+    }
+    berl.until("line 49.");
+    link.restore();
+    ada.until("connected again");
+    assert_eq!(berl.finish().code, Some(0));
+    // Who is here is told anew.
+    let said: Vec<String> = std::iter::repeat_with(|| ada.line())
+        .filter(|line| !line.starts_with("here: "))
+        .map(|line| untimed(&line).to_owned())
+        .take_while(|line| line != "Berl left")
+        .collect();
+    assert_eq!(
+        said,
+        (0..50)
+            .map(|number| format!("Berl: line {number}."))
+            .collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn whose_name_was_taken_meanwhile_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("chat.toml");
+    fs::write(&config, "[limits]\ngrace = 0.1").unwrap();
+    let (_server, address) = Program::server(&["--config", config.to_str().unwrap()]);
+    let link = Link::to(&address);
+    let mut ada = Program::in_lobby(&link.address, "Ada");
+    let mut berl = Program::in_lobby(&address, "Berl");
+    ada.until("Berl joined");
+    link.cut();
+    berl.until("Ada is gone");
+    let _other = Program::in_lobby(&address, "Ada");
+    link.restore();
+    let ended = ada.ended();
+    assert_eq!(ended.code, Some(4), "{}", ended.err);
+    assert!(ended.err.contains("refused: "), "{}", ended.err);
+}
+
+#[test]
+fn one_more_than_the_maximum_is_told_why() {
+    let (_server, address) = Program::server(&["--max-clients", "1"]);
+    let _ada = Program::in_lobby(&address, "Ada");
+    let ended = Program::client(&address, "Berl", &[]).finish();
+    assert_eq!((ended.code, ended.out.len()), (Some(4), 0));
+    assert!(
+        ended.err.contains("as many clients as it may"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
+fn a_name_that_cannot_be_is_told_why() {
+    let (_server, address) = Program::server(&[]);
+    let _ada = Program::in_lobby(&address, "Ada");
+    for nick in ["Ada", "ada", "Аda", "a b", "", "a\u{202e}b"] {
+        let ended = Program::client(&address, nick, &[]).finish();
+        assert_eq!(ended.code, Some(4), "{nick:?}: {}", ended.err);
+        assert!(ended.err.contains("refused: "), "{}", ended.err);
+    }
+}
+
+#[test]
+fn what_others_wrote_does_not_control_the_terminal() {
+    let (mut server, address) = Program::server(&[]);
+    let mut ada = Program::in_lobby(&address, "Ada");
+    let mut robot = Program::client(&address, "robot", &["--format", "json"]);
+    robot.until("\"entered\"");
+    let mut berl = Program::in_lobby(&address, "Berl");
+    let evil = "x\x1b[2J\u{9b}31m\u{202e}\u{7}y";
+    berl.say(evil);
+    for line in [
+        ada.until("Berl: x"),
+        server.until("Berl in the lobby: x"),
+        robot.until("\"message\""),
+    ] {
+        assert!(
+            !line.contains(|c: char| c.is_control() || c == '\u{202e}'),
+            "{line:?}"
+        );
+        if line.starts_with('{') {
+            assert_eq!(json(&line)["text"], evil);
+        }
+    }
+}
+
+#[test]
+fn json_tells_the_same_for_programs() {
+    let (_server, address) = Program::server(&[]);
+    let mut ada = Program::client(&address, "Ada", &["--create", "--format", "json"]);
+    let events: Vec<Value> = (0..3).map(|_| json(&ada.line())).collect();
+    assert_eq!(
+        events
+            .iter()
+            .map(|event| event["event"].as_str().unwrap())
+            .collect::<Vec<_>>(),
+        ["welcome", "created", "entered"]
+    );
+    assert_eq!(events[1]["room"]["number"], 0);
+    ada.say("hello");
+    let said = json(&ada.until("\"message\""));
+    assert_eq!(
+        (&said["text"], &said["mine"]),
+        (&"hello".into(), &true.into())
+    );
+    let done = json(&ada.until("\"done\""));
+    assert_eq!(
+        (&done["command"], &done["line"], &done["seq"]),
+        (&"send".into(), &1.into(), &said["seq"])
+    );
+    ada.say("/kick Nobody");
+    let failed = json(&ada.until("\"failed\""));
+    assert_eq!(
+        (&failed["command"], &failed["line"], &failed["unknown"]),
+        (&"kick".into(), &2.into(), &false.into())
+    );
+    ada.say("/nonsense");
+    assert_eq!(json(&ada.until("\"failed\""))["line"], 3);
+    let ended = ada.finish();
+    ended.out.iter().for_each(|line| drop(json(line)));
+    assert_eq!(ended.err, "");
+}
+
+#[test]
+fn the_operator_can_have_json() {
+    let mut server = Program::start(&["serve", "--tcp", "127.0.0.1:0", "--log-format", "json"]);
+    let listening = json(&server.line());
+    assert_eq!(listening["event"], "listening");
+    let ada = Program::in_lobby(listening["address"].as_str().unwrap(), "Ada");
+    assert_eq!(json(&server.until("log-in"))["nick"], "Ada");
+    assert_eq!(ada.finish().code, Some(0));
+    assert_eq!(json(&server.until("log-out"))["nick"], "Ada");
+}
+
+#[cfg(unix)]
+mod signals {
+    use std::net::TcpStream;
+
+    use rustix::process::Signal;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_stops_says_so_to_everybody() {
+        for signal in [Signal::INT, Signal::TERM] {
+            let (mut server, address) = Program::server(&[]);
+            let clients = [
+                Program::in_lobby(&address, "Ada"),
+                Program::in_lobby(&address, "Berl"),
+            ];
+            server.signal(signal);
+            server.until("ending: stopped");
+            let ended = server.ended();
+            assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+            assert!(
+                ended.out.last().unwrap().ends_with(" ended"),
+                "{:?}",
+                ended.out
+            );
+            for client in clients {
+                let ended = client.ended();
+                assert_eq!(ended.code, Some(0), "{}", ended.err);
+                assert_eq!(ended.out.last().unwrap(), "server is closing: stopped");
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_interrupt_ends_a_server_at_once() {
+        let (mut server, address) = Program::server(&[]);
+        // Whoever never reads nor confirms holds up the polite end.
+        let _silent = TcpStream::connect(&address).unwrap();
+        server.until("client connected");
+        server.signal(Signal::INT);
+        server.until("ending");
+        server.signal(Signal::INT);
+        let ended = server.ended();
+        // The first may have been done already.
+        assert!(matches!(ended.code, Some(0 | 1)), "{:?}", ended.code);
+    }
+
+    #[test]
+    fn a_client_comes_back_to_a_server_that_restarts() {
+        let (server, address) = Program::server(&[]);
+        let mut ada = Program::in_lobby(&address, "Ada");
+        server.signal(Signal::HUP);
+        assert_eq!(server.ended().code, Some(0));
+        ada.until("server is closing: restarting");
+        ada.until("not connected");
+        let (_again, _) = Program::server_at(&address, &[]);
+        ada.until("connected again");
+        ada.until("joined the lobby");
+        ada.say("hello");
+        ada.until("Ada: hello");
+        assert_eq!(ada.finish().code, Some(0));
+    }
+
+    #[test]
+    fn a_client_that_is_interrupted_takes_leave() {
+        let (_server, address) = Program::server(&[]);
+        let mut berl = Program::in_lobby(&address, "Berl");
+        for signal in [Signal::INT, Signal::TERM] {
+            let ada = Program::in_lobby(&address, "Ada");
+            ada.signal(signal);
+            assert_eq!(ada.ended().code, Some(0));
+            berl.until("Ada left");
+        }
+    }
+
+    #[test]
+    fn a_client_that_dies_is_missed_and_its_name_is_free() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("chat.toml");
+        fs::write(&config, "[limits]\ngrace = 0.2").unwrap();
+        let (_server, address) = Program::server(&["--config", config.to_str().unwrap()]);
+        let mut berl = Program::in_lobby(&address, "Berl");
+        let ada = Program::in_lobby(&address, "Ada");
+        ada.signal(Signal::KILL);
+        berl.until("Ada is gone");
+        Program::in_lobby(&address, "Ada");
+    }
+}

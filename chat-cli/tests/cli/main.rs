@@ -1,0 +1,8 @@
+//! The real program, as processes that talk to each other over the loopback interface.
+
+mod conversation;
+mod link;
+mod process;
+#[cfg(unix)]
+mod terminal;
+mod usage;

@@ -1,0 +1,180 @@
+//! Runs the real program and reads what it says, line by line. Waits are for lines, never for a while; the time limit is there
+//! only so that a test that has failed ends.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    thread,
+    time::Duration,
+};
+
+/// Far beyond what anything takes on a busy machine.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A program that runs. It is killed when this is dropped.
+pub(crate) struct Program {
+    child: Child,
+    input: Option<ChildStdin>,
+    out: Receiver<String>,
+    err: Receiver<String>,
+    seen: Vec<String>,
+}
+
+/// How a program ended.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    /// The lines of standard output that nobody had waited for.
+    pub(crate) out: Vec<String>,
+    pub(crate) err: String,
+}
+
+impl Program {
+    /// Starts the program with these words as its arguments.
+    pub(crate) fn start(args: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_chat-cli"))
+            .args(args)
+            .env("TZ", "UTC")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let out = lines(child.stdout.take().expect("it was piped"));
+        let err = lines(child.stderr.take().expect("it was piped"));
+        let input = child.stdin.take();
+        Self {
+            child,
+            input,
+            out,
+            err,
+            seen: Vec::new(),
+        }
+    }
+
+    /// Starts a server on a free port of the loopback interface, and says where.
+    pub(crate) fn server(args: &[&str]) -> (Self, String) {
+        Self::server_at("127.0.0.1:0", args)
+    }
+
+    /// Starts a server at this address.
+    pub(crate) fn server_at(address: &str, args: &[&str]) -> (Self, String) {
+        let mut server = Self::start(&[&["serve", "--tcp", address], args].concat());
+        let line = server.line();
+        let address = line
+            .strip_prefix("listening tcp ")
+            .unwrap_or_else(|| panic!("not a listener's line: {line}"));
+        (server, address.to_owned())
+    }
+
+    /// Starts a client.
+    pub(crate) fn client(address: &str, nick: &str, args: &[&str]) -> Self {
+        Self::start(&[&["chat", address, "--nick", nick], args].concat())
+    }
+
+    /// Starts a client and waits until it is in the lobby.
+    pub(crate) fn in_lobby(address: &str, nick: &str) -> Self {
+        let mut client = Self::client(address, nick, &[]);
+        client.until("joined the lobby");
+        client
+    }
+
+    /// The next line of standard output.
+    pub(crate) fn line(&mut self) -> String {
+        match self.next() {
+            Some(line) => line,
+            None => panic!("standard output ended; before:\n{}", self.transcript()),
+        }
+    }
+
+    /// Reads until a line contains this.
+    pub(crate) fn until(&mut self, part: &str) -> String {
+        loop {
+            match self.next() {
+                Some(line) if line.contains(part) => return line,
+                Some(_) => {}
+                None => panic!("nothing said {part:?}; before:\n{}", self.transcript()),
+            }
+        }
+    }
+
+    /// Types a line.
+    pub(crate) fn say(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("input is open");
+        writeln!(input, "{line}").expect("the program reads");
+    }
+
+    /// Ends the input, and waits for the program's end.
+    pub(crate) fn finish(mut self) -> Ended {
+        self.input = None;
+        self.ended()
+    }
+
+    /// Waits for the program's end, with the input still open.
+    pub(crate) fn ended(mut self) -> Ended {
+        let mut out = Vec::new();
+        while let Some(line) = self.next() {
+            out.push(line);
+        }
+        let code = self.child.wait().expect("it can be waited for").code();
+        Ended {
+            code,
+            out,
+            err: self.err.iter().collect::<Vec<_>>().join("\n"),
+        }
+    }
+
+    /// Sends a signal.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
+            .expect("it runs");
+    }
+
+    fn next(&mut self) -> Option<String> {
+        let line = match self.out.recv_timeout(LIMIT) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("nothing more came; before:\n{}", self.transcript())
+            }
+        };
+        self.seen.extend(line.clone());
+        line
+    }
+
+    fn transcript(&self) -> String {
+        let err: Vec<String> = self.err.try_iter().collect();
+        format!(
+            "{}\nstandard error:\n{}",
+            self.seen.join("\n"),
+            err.join("\n")
+        )
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the program to its end, without input.
+pub(crate) fn run(args: &[&str]) -> Ended {
+    Program::start(args).finish()
+}
+
+fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+    let (lines, received) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines() {
+            let Ok(line) = line else { break };
+            if lines.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    received
+}

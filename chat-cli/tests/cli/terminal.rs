@@ -1,0 +1,130 @@
+//! The program at a terminal, where it asks for what is missing.
+
+use std::process::Command;
+
+use crate::process::Program;
+use rexpect::session::{PtySession, spawn_command};
+
+/// Far beyond what anything takes on a busy machine.
+const LIMIT_MS: u64 = 120_000;
+
+fn at_a_terminal(args: &[&str]) -> PtySession {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chat-cli"));
+    command
+        .arg("chat")
+        .args(args)
+        .env("TERM", "xterm")
+        .env("NO_COLOR", "1");
+    spawn_command(command, Some(LIMIT_MS)).expect("there are pseudo-terminals")
+}
+
+/// Waits for a question, and answers it.
+fn answer(session: &mut PtySession, question: &str, answer: &str) {
+    session
+        .exp_string(question)
+        .unwrap_or_else(|error| panic!("no {question:?}: {error}"));
+    session.send_line(answer).unwrap();
+}
+
+fn expect(session: &mut PtySession, text: &str) -> String {
+    session
+        .exp_string(text)
+        .unwrap_or_else(|error| panic!("no {text:?}: {error}"))
+}
+
+fn ends_well(session: &mut PtySession) {
+    session.exp_eof().unwrap();
+    let status = session.process().wait().unwrap();
+    let status = format!("{status:?}");
+    assert!(
+        status.starts_with("Exited(") && status.ends_with(", 0)"),
+        "{status}"
+    );
+}
+
+#[test]
+fn a_group_is_made_and_joined_by_the_menu() {
+    let (mut server, address) = Program::server(&["--no-lobby"]);
+    let mut maya = at_a_terminal(&[&address]);
+    answer(&mut maya, "nick: ", "Ma ya");
+    expect(&mut maya, "white space");
+    answer(&mut maya, "nick: ", "Maya");
+    answer(&mut maya, "choice: ", "7");
+    expect(&mut maya, "`7` is not one of the choices.");
+    answer(&mut maya, "choice: ", "2");
+    answer(&mut maya, "name of the group (Enter for none): ", "Chess");
+    answer(&mut maya, "password (Enter for none): ", "sesame");
+    answer(&mut maya, "the same again: ", "sesam");
+    expect(&mut maya, "two different passwords");
+    answer(&mut maya, "password (Enter for none): ", "sesame");
+    answer(&mut maya, "the same again: ", "sesame");
+    let before = expect(&mut maya, "Chat 0 has been created.");
+    assert!(
+        !before.contains("sesame"),
+        "the password was shown: {before}"
+    );
+
+    let mut noam = at_a_terminal(&[&address]);
+    answer(&mut noam, "nick: ", "Maya");
+    answer(&mut noam, "nick: ", "Noam");
+    answer(&mut noam, "choice: ", "1");
+    answer(&mut noam, "group number: ", "first");
+    expect(&mut noam, "`first` is not a number.");
+    answer(&mut noam, "group number: ", "1");
+    answer(&mut noam, "group number: ", "0");
+    answer(&mut noam, "password: ", "wrong");
+    expect(&mut noam, "wrong password");
+    answer(&mut noam, "password: ", "sesame");
+    expect(&mut noam, "Hi Noam! welcome to group 0!");
+    expect(&mut maya, "Noam joined");
+
+    // What comes while somebody is typing does not spoil the line.
+    maya.send("good mor").unwrap();
+    maya.flush().unwrap();
+    expect(&mut maya, "good mor");
+    noam.send_line("hello").unwrap();
+    expect(&mut maya, "Noam: hello");
+    maya.send_line("ning").unwrap();
+    expect(&mut noam, "Maya: good morning");
+
+    noam.send_line("/quit").unwrap();
+    expect(&mut noam, "You have disconnected from the server.");
+    ends_well(&mut noam);
+    expect(&mut maya, "Noam left");
+    server.signal(rustix::process::Signal::INT);
+    expect(&mut maya, "server is closing: stopped");
+    ends_well(&mut maya);
+    server.until("ended");
+}
+
+#[test]
+fn without_groups_one_is_let_go() {
+    let (_server, address) = Program::server(&[]);
+    let mut eve = at_a_terminal(&[]);
+    answer(&mut eve, "server (Enter for localhost): ", "nowhere:port");
+    expect(&mut eve, "`port` is not a port");
+    answer(&mut eve, "server (Enter for localhost): ", &address);
+    answer(&mut eve, "nick: ", "Eve");
+    answer(&mut eve, "choice: ", "1");
+    expect(&mut eve, "There are no groups yet.");
+    expect(&mut eve, "You have disconnected from the server.");
+    ends_well(&mut eve);
+}
+
+#[test]
+fn whoever_says_everything_is_not_asked() {
+    let (_server, address) = Program::server(&["--lobby-cipher", "caesar"]);
+    let mut ada = at_a_terminal(&[&address, "--nick", "Ada"]);
+    answer(&mut ada, "its shift: ", "three");
+    answer(&mut ada, "its shift: ", "3");
+    expect(&mut ada, "joined the lobby");
+    // Ctrl-D: the end of input.
+    expect(&mut ada, "> ");
+    ada.send_control('d').unwrap();
+    ends_well(&mut ada);
+    let mut berl = at_a_terminal(&[&address, "--nick", "Berl", "--cipher", "caesar:3"]);
+    expect(&mut berl, "joined the lobby");
+    expect(&mut berl, "> ");
+    berl.send_control('c').unwrap();
+    ends_well(&mut berl);
+}

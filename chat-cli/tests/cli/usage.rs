@@ -1,0 +1,222 @@
+//! The program as it is started: usage, configuration, addresses, exit codes.
+
+use std::{fs, io::Write, net::TcpListener, thread};
+
+use crate::process::{Ended, Program, run};
+
+#[test]
+fn help_has_examples_and_exit_codes() {
+    for args in [&["--help"][..], &["serve", "--help"], &["chat", "--help"]] {
+        let Ended { code, out, err } = run(args);
+        let out = out.join("\n");
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{args:?}");
+        assert!(
+            out.contains("Examples:") && out.contains("Exit codes:"),
+            "{out}"
+        );
+    }
+    assert_eq!(run(&["--version"]).code, Some(0));
+}
+
+#[test]
+fn wrong_usage_is_told_on_standard_error() {
+    for (args, part) in [
+        (&[][..], "Usage"),
+        (&["dance"], "dance"),
+        (&["serve", "--tcp", "nowhere:1"], "nowhere"),
+        (&["serve", "--tcp", "127.0.0.1:70000"], "70000"),
+        (&["serve", "--max-clients", "0"], "max-clients"),
+        (&["serve", "--config", "/no/such/file"], "/no/such/file"),
+        (&["chat", "localhost:port", "--nick", "Ada"], "port"),
+        (&["chat", "ftp://localhost", "--nick", "Ada"], "ftp"),
+        (&["chat", "--nick", "Ada"], "URL"),
+        (&["chat", "localhost"], "--nick"),
+        (
+            &[
+                "chat",
+                "localhost",
+                "--nick",
+                "Ada",
+                "--room",
+                "0",
+                "--create",
+            ],
+            "--create",
+        ),
+        (
+            &[
+                "chat",
+                "localhost",
+                "--nick",
+                "Ada",
+                "--password-file",
+                "/no/such/file",
+            ],
+            "/no/such/file",
+        ),
+        (
+            &["chat", "localhost", "--nick", "Ada", "--cipher", "rot13"],
+            "rot13",
+        ),
+    ] {
+        let Ended { code, out, err } = run(args);
+        assert_eq!((code, out), (Some(2), vec![]), "{args:?}: {err}");
+        assert!(err.contains(part), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn the_printed_configuration_can_be_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chat.toml");
+    let path = path.to_str().unwrap();
+    let first = run(&[
+        "serve",
+        "--print-config",
+        "--max-clients",
+        "3",
+        "--no-lobby",
+        "--tcp",
+        "127.0.0.1:0",
+        "--history",
+        "9",
+    ]);
+    assert_eq!(first.code, Some(0), "{}", first.err);
+    fs::write(path, first.out.join("\n")).unwrap();
+    let second = run(&["serve", "--print-config", "--config", path]);
+    assert_eq!(
+        (second.code, &second.out),
+        (Some(0), &first.out),
+        "{}",
+        second.err
+    );
+    assert!(first.out.contains(&"connections = 3".to_owned()));
+    assert_ne!(run(&["serve", "--print-config"]).out, first.out);
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chat.toml");
+    for (text, part) in [
+        ("colour = 1", "colour"),
+        ("[limits]\ncolour = 1", "colour"),
+        (
+            "[limits]\nsend_rate = { burst = 1, per_second = 1, colour = 1 }",
+            "limits.send_rate.colour",
+        ),
+        ("[limits]\nrooms = 0", "rooms"),
+        ("history = \"long\"", "history"),
+        ("history", "line 1"),
+    ] {
+        fs::write(&path, text).unwrap();
+        let Ended { code, err, .. } = run(&["serve", "--config", path.to_str().unwrap()]);
+        assert_eq!(code, Some(2), "{text}: {err}");
+        assert!(
+            err.contains(part) && err.contains("chat.toml") | err.contains("limit `"),
+            "{text}: {err}"
+        );
+    }
+}
+
+#[test]
+fn an_address_in_use_is_told_in_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let Ended { code, out, err } = run(&["serve", "--tcp", &address]);
+    assert_eq!((code, out), (Some(1), vec![]));
+    assert_eq!(err.lines().count(), 1, "{err}");
+    assert!(err.contains(&address), "{err}");
+}
+
+#[test]
+fn each_listener_has_its_line() {
+    let mut server = Program::start(&["serve", "--tcp", "127.0.0.1:0", "--tcp", "127.0.0.1:0"]);
+    let (first, second) = (server.line(), server.line());
+    assert_ne!(first, second);
+    for line in [first, second] {
+        let address = line.strip_prefix("listening tcp ").unwrap();
+        assert_eq!(Program::client(address, "Ada", &[]).finish().code, Some(0));
+    }
+}
+
+#[test]
+fn ipv6_works_where_there_is_ipv6() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        skipped("there is no IPv6 here");
+        return;
+    }
+    let (_server, address) = Program::server_at("[::]:0", &[]);
+    let port = address.rsplit(':').next().unwrap();
+    for host in ["[::1]", "127.0.0.1", "localhost"] {
+        let mut client = Program::in_lobby(&format!("tcp://{host}:{port}"), "Ada");
+        client.say("hello");
+        client.until("Ada: hello");
+        assert_eq!(client.finish().code, Some(0));
+    }
+}
+
+#[test]
+fn no_server_is_exit_3() {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let Ended { code, out, err } = run(&["chat", &format!("127.0.0.1:{port}"), "--nick", "Ada"]);
+    assert_eq!((code, out), (Some(3), vec![]), "{err}");
+    assert!(
+        err.contains("cannot connect") && err.contains("refused"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_server_of_something_else_is_exit_3() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        // The client may have had enough before it has read all of it.
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    });
+    let Ended { code, err, .. } = run(&["chat", &address, "--nick", "Ada"]);
+    assert_eq!(code, Some(3), "{err}");
+    assert!(err.contains("not a chat server"), "{err}");
+}
+
+#[test]
+fn an_identity_is_kept_and_locked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("me");
+    let path = path.to_str().unwrap();
+    let (_server, address) = Program::server(&[]);
+    let args = ["--identity", path, "--format", "json"];
+    let member =
+        |line: String| serde_json::from_str::<serde_json::Value>(&line).unwrap()["member"].clone();
+
+    let mut first = Program::client(&address, "Ada", &args);
+    let me = member(first.until("\"welcome\""));
+    let second = Program::client(&address, "Berl", &args).finish();
+    assert_eq!(second.code, Some(1));
+    assert!(
+        second.err.contains(path) && second.err.contains("in use"),
+        "{}",
+        second.err
+    );
+    assert_eq!(first.finish().code, Some(0));
+
+    let mut again = Program::client(&address, "Ada", &args);
+    assert_eq!(member(again.until("\"welcome\"")), me);
+    // It did not leave, so it still is a member.
+    again.until("\"how\":\"new\"");
+    let mut other = Program::client(&address, "Cora", &["--format", "json"]);
+    assert_ne!(member(other.until("\"welcome\"")), me);
+}
+
+/// Says loudly that a test cannot be done here, and fails where it has to be.
+#[allow(clippy::print_stderr, reason = "it is for whoever runs the tests")]
+fn skipped(why: &str) {
+    assert!(std::env::var_os("CHAT_REQUIRE_ALL").is_none(), "{why}");
+    eprintln!("SKIPPED: {why}");
+}
