@@ -1,17 +1,33 @@
 //! The command line.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
-use std::net::{SocketAddr, TcpListener};
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use chat_bench::{
     floor::{Floor, Writing},
-    holders,
+    growth, holders,
+    hub::counts,
     load::{Pace, Plan},
     machine,
-    scenario::Scenario,
+    report::Results,
+    scenario::{NAMES, Outcome, Scenario},
     servers::{self, Kind},
 };
 use clap::{Args, Parser, Subcommand};
+
+/// In the order of the table.
+const ALL_SERVERS: [&str; 7] = [
+    "floor",
+    "floor+answer",
+    "chat",
+    "redis",
+    "nats",
+    "inspircd",
+    "ngircd",
+];
 
 #[derive(Parser)]
 struct CommandLine {
@@ -21,6 +37,12 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum What {
+    /// Everything over sockets: all scenarios against all servers that are installed, three times, and the growth.
+    All(All),
+    /// How the cost grows with members, rooms and history: tables and pictures.
+    Growth(Growth),
+    /// How to install the other servers.
+    InstallHint,
     /// One scenario against one or several servers, every figure printed.
     Run(Run),
     /// The server without a protocol.
@@ -30,9 +52,56 @@ enum What {
         #[arg(long)]
         listen: SocketAddr,
     },
+    /// The hub alone: counted instructions and allocations.
+    Hub {
+        #[command(subcommand)]
+        what: HubWhat,
+    },
     /// A further process of a load, which tells it what to do.
     #[command(hide = true)]
     Hold,
+}
+
+#[derive(Args)]
+struct All {
+    /// About a minute: one run, short and small, and no growth.
+    #[arg(long)]
+    quick: bool,
+    #[arg(long)]
+    runs: Option<usize>,
+    /// Only these; all by default.
+    #[arg(long, value_delimiter = ',')]
+    scenarios: Vec<String>,
+    /// Only these; all that are installed by default.
+    #[arg(long, value_delimiter = ',')]
+    servers: Vec<String>,
+    /// Measure this program, called with `serve --config`, as ours, instead of the one built into this.
+    #[arg(long)]
+    server_binary: Option<PathBuf>,
+    /// Where the table and the pictures go.
+    #[arg(long, default_value = "benches/results")]
+    results: PathBuf,
+    /// No growth.
+    #[arg(long)]
+    no_growth: bool,
+}
+
+#[derive(Args)]
+struct Growth {
+    #[arg(long)]
+    quick: bool,
+    #[arg(long, value_delimiter = ',', default_value = "floor+answer,chat")]
+    servers: Vec<String>,
+    #[arg(long, default_value = "benches/results")]
+    results: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum HubWhat {
+    /// Counts, and fails if anything is more than recorded.
+    Check,
+    /// Counts, and makes that the record.
+    Record,
 }
 
 #[derive(Args)]
@@ -75,6 +144,15 @@ struct Run {
 
 pub(crate) fn main() -> Result<()> {
     match CommandLine::parse().what {
+        What::All(all) => run_all(&all),
+        What::Growth(what) => {
+            machine::pin(machine::LOAD_CORE)?;
+            growth::run(&what.results, &kinds(&what.servers)?, what.quick)
+        }
+        What::InstallHint => {
+            println!("{}", servers::INSTALL_HINT);
+            Ok(())
+        }
         What::Run(run) => run_one(&run),
         What::Floor(floor) => {
             let writing = if floor.each {
@@ -85,7 +163,25 @@ pub(crate) fn main() -> Result<()> {
             Ok(Floor::new(TcpListener::bind(floor.listen)?, writing, floor.answer)?.run()?)
         }
         What::Serve { listen } => serve(listen),
+        What::Hub { what } => hub(&what),
         What::Hold => holders::hold(),
+    }
+}
+
+fn hub(what: &HubWhat) -> Result<()> {
+    ensure!(counts::possible(), "valgrind is missing");
+    let counted = counts::count()?;
+    match what {
+        HubWhat::Record => counts::write_record(&counted),
+        HubWhat::Check => {
+            let excess = counts::excess(&counted, &counts::recorded()?);
+            ensure!(
+                excess.is_empty(),
+                "more than recorded:\n{}",
+                excess.join("\n")
+            );
+            Ok(())
+        }
     }
 }
 
@@ -104,6 +200,94 @@ fn serve(listen: SocketAddr) -> Result<()> {
         server.ended().await;
         Ok(())
     })
+}
+
+fn run_all(all: &All) -> Result<()> {
+    machine::pin(machine::LOAD_CORE)?;
+    let names: Vec<String> = if all.servers.is_empty() {
+        ALL_SERVERS.map(str::to_owned).into()
+    } else {
+        all.servers.clone()
+    };
+    let mut kinds = kinds(&names)?;
+    kinds.retain(|kind| {
+        let installed = kind.installed();
+        if !installed {
+            eprintln!(
+                "SKIPPED: {} is not installed. {}",
+                kind.name(),
+                servers::INSTALL_HINT
+            );
+        }
+        installed
+    });
+    for kind in &mut kinds {
+        if let (Kind::Chat, Some(path)) = (&kind, &all.server_binary) {
+            *kind = Kind::ChatProgram(path.canonicalize()?);
+        }
+    }
+    let mut scenarios: Vec<&str> = NAMES.into();
+    if !all.scenarios.is_empty() {
+        scenarios.retain(|name| all.scenarios.iter().any(|wanted| wanted == name));
+    }
+    let mut results = Results::default();
+    let runs = all.runs.unwrap_or(if all.quick { 1 } else { 3 });
+    for run in 0..runs {
+        for name in &scenarios {
+            let scenario =
+                Scenario::named(name, all.quick).with_context(|| format!("no scenario {name}"))?;
+            for kind in &kinds {
+                let outcome = scenario.run(kind);
+                match &outcome {
+                    Ok(outcome) => print_outcome(&format!("{name} {}", kind.name()), outcome),
+                    Err(error) => eprintln!("FAILED: {name} {}: {error:#}", kind.name()),
+                }
+                results.add(run, name, kind.name(), outcome.ok());
+            }
+        }
+    }
+    let shown: Vec<&str> = kinds.iter().map(Kind::name).collect();
+    let how = match (&all.server_binary, all.quick) {
+        (Some(path), _) => format!("`chat` is {}.", path.display()),
+        (None, true) => "Quick: short and small.".to_owned(),
+        (None, false) => "Server alone on one core, load on the other.".to_owned(),
+    };
+    results.write(&all.results, &shown, &how)?;
+    println!("\n{}", results.to_markdown(&shown, &how));
+    if !all.quick && !all.no_growth {
+        growth::run(&all.results, &[Kind::FloorAnswering, Kind::Chat], false)?;
+    }
+    ensure!(
+        results.sound(),
+        "something was lost, came twice or out of order, or a run failed: see above"
+    );
+    Ok(())
+}
+
+fn kinds(names: &[String]) -> Result<Vec<Kind>> {
+    let kind = |name: &String| Kind::from_name(name).with_context(|| format!("no server {name}"));
+    names.iter().map(kind).collect()
+}
+
+fn print_outcome(name: &str, o: &Outcome) {
+    println!(
+        "{name:20} {:9.0} deliveries/s {:8.1} ns CPU ({:2.0}% kernel) {:6.1} writes/1000 p50 {:8.1} p99 {:8.1} p99.9 {:8.1} us  busy {:.2}/{:.2}  {:6.0} joins/s {:5.1} us {:6.0} B  faults {} {} {}",
+        o.deliveries_per_second,
+        o.cpu_ns,
+        o.system_share * 100.0,
+        o.writes_per_thousand,
+        o.p50_us,
+        o.p99_us,
+        o.p999_us,
+        o.server_busy,
+        o.load_busy,
+        o.joins_per_second,
+        o.cpu_us_per_join,
+        o.bytes_per_connection,
+        o.lost,
+        o.duplicated,
+        o.disordered
+    );
 }
 
 fn run_one(run: &Run) -> Result<()> {
@@ -125,28 +309,12 @@ fn run_one(run: &Run) -> Result<()> {
         scenario.pace = Some(Pace::Outstanding(outstanding));
     }
     machine::pin(machine::LOAD_CORE)?;
+    ensure!(run.runs > 0, "no runs");
     for _ in 0..run.runs {
         for name in &run.servers {
             let kind = Kind::from_name(name).with_context(|| format!("no server {name}"))?;
             let o = scenario.run(&kind)?;
-            println!(
-                "{name:13} {:9.0} deliveries/s {:8.1} ns CPU ({:2.0}% kernel) {:6.1} writes/1000 p50 {:8.1} p99 {:8.1} p99.9 {:8.1} us  busy {:.2}/{:.2}  {:6.0} joins/s {:5.1} us {:6.0} B  faults {} {} {}",
-                o.deliveries_per_second,
-                o.cpu_ns,
-                o.system_share * 100.0,
-                o.writes_per_thousand,
-                o.p50_us,
-                o.p99_us,
-                o.p999_us,
-                o.server_busy,
-                o.load_busy,
-                o.joins_per_second,
-                o.cpu_us_per_join,
-                o.bytes_per_connection,
-                o.lost,
-                o.duplicated,
-                o.disordered
-            );
+            print_outcome(name, &o);
         }
     }
     Ok(())

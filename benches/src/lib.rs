@@ -9,11 +9,15 @@
 
 pub mod dialect;
 pub mod floor;
+pub mod growth;
 pub mod holders;
+pub mod hub;
 pub mod load;
 pub mod machine;
 pub mod payload;
+pub mod report;
 pub mod scenario;
 pub mod servers;
+pub mod svg;
 pub mod tally;
 pub mod transport;

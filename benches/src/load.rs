@@ -33,6 +33,9 @@ const READ: usize = 262_144;
 /// How long nothing may come before it counts as lost, or as never.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Connections that may be on their way into their rooms at once.
+pub const AT_ONCE: usize = 128;
+
 const TIMER: u64 = u64::MAX;
 
 /// Who is there.
@@ -81,6 +84,7 @@ pub struct Load<D, T> {
     plan: Plan,
     to: SocketAddr,
     process: usize,
+    at_once: usize,
     /// The members' numbers that this process plays.
     mine: Vec<usize>,
     epoll: OwnedFd,
@@ -127,6 +131,7 @@ impl<D: Dialect, T: Transport> Load<D, T> {
             plan,
             to,
             process,
+            at_once: AT_ONCE,
             mine,
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             events: vec![nothing; 1_024],
@@ -141,6 +146,13 @@ impl<D: Dialect, T: Transport> Load<D, T> {
         })
     }
 
+    /// Lets fewer be on their way into their rooms at once, for a server that cannot stand as many.
+    #[must_use]
+    pub fn at_once(mut self, connections: usize) -> Self {
+        self.at_once = connections;
+        self
+    }
+
     /// Connects everybody and waits until they are in their rooms: first those who make them.
     ///
     /// # Errors
@@ -152,7 +164,8 @@ impl<D: Dialect, T: Transport> Load<D, T> {
         for goal in [makers, self.mine.len()] {
             let mut last = (Instant::now(), 0);
             while self.tally.joined < goal {
-                while self.seats.len() < goal && self.seats.len() - self.tally.joined < D::AT_ONCE {
+                while self.seats.len() < goal && self.seats.len() - self.tally.joined < self.at_once
+                {
                     self.connect_next()?;
                 }
                 self.turn(Some(Duration::from_millis(100)))?;

@@ -78,22 +78,23 @@ impl Scenario {
     pub fn run(&self, kind: &Kind) -> Result<Outcome> {
         let server = Running::start(kind)?;
         match kind.language() {
-            Language::Floor => self.run_as::<dialect::Floor>(&server, Language::Floor),
-            Language::Chat => self.run_as::<dialect::Chat>(&server, Language::Chat),
-            Language::Redis => self.run_as::<dialect::Redis>(&server, Language::Redis),
-            Language::Irc => self.run_as::<dialect::Irc>(&server, Language::Irc),
-            Language::Nats => self.run_as::<dialect::Nats>(&server, Language::Nats),
+            Language::Floor => self.run_as::<dialect::Floor>(&server, kind),
+            Language::Chat => self.run_as::<dialect::Chat>(&server, kind),
+            Language::Redis => self.run_as::<dialect::Redis>(&server, kind),
+            Language::Irc => self.run_as::<dialect::Irc>(&server, kind),
+            Language::Nats => self.run_as::<dialect::Nats>(&server, kind),
         }
     }
 
-    fn run_as<D: Dialect>(&self, server: &Running, language: Language) -> Result<Outcome> {
+    fn run_as<D: Dialect>(&self, server: &Running, kind: &Kind) -> Result<Outcome> {
         let members = self.plan.connections();
         let here = members.min(self.per_process);
         let before = Usage::of(server.pid())?;
         let began = Instant::now();
-        let mut load = Load::<D, Tcp>::new(self.plan, (0..here).collect(), 0, server.address())?;
+        let mut load = Load::<D, Tcp>::new(self.plan, (0..here).collect(), 0, server.address())?
+            .at_once(kind.at_once());
         load.connect()?;
-        let mut holders = Holders::start(self, language, server.address(), &load.rooms)?;
+        let mut holders = Holders::start(self, kind.language(), server.address(), &load.rooms)?;
         let took = began.elapsed();
         // What joining has caused is over when nothing has come for a while.
         load.listen(Duration::from_millis(300))?;

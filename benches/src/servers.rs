@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use chat_core::limits::{Limits, Rate};
 
-use crate::machine;
+use crate::{load::AT_ONCE, machine};
 
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(10);
@@ -97,6 +97,17 @@ impl Kind {
             Self::Redis => Language::Redis,
             Self::Ngircd | Self::Inspircd => Language::Irc,
             Self::Nats => Language::Nats,
+        }
+    }
+
+    /// Connections that it takes at once without making some of them wait for a second.
+    pub fn at_once(&self) -> usize {
+        match self {
+            // The length of its queue of connections is fixed.
+            Self::Ngircd => 8,
+            // It admits people once a second.
+            Self::Inspircd => 4_000,
+            _ => AT_ONCE,
         }
     }
 

@@ -9,7 +9,6 @@ pub struct Irc(Member);
 
 impl Dialect for Irc {
     const ECHO: bool = false;
-    const AT_ONCE: usize = 8;
 
     fn new(member: Member) -> Self {
         Self(member)

@@ -42,9 +42,6 @@ pub trait Dialect {
     /// Whether a sender's own messages come to it as well.
     const ECHO: bool;
 
-    /// Connections that may be on their way into their rooms at once.
-    const AT_ONCE: usize = 128;
-
     /// For this member.
     fn new(member: Member) -> Self;
 
