@@ -3,6 +3,7 @@
 use std::{
     net::{SocketAddr, TcpListener},
     path::PathBuf,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -134,8 +135,12 @@ struct Run {
     /// Messages on their way at most, flat out.
     #[arg(long, conflicts_with = "rate")]
     outstanding: Option<u64>,
+    /// Connections of one process of the load at most.
     #[arg(long)]
     per_process: Option<usize>,
+    /// How long it counts, in seconds.
+    #[arg(long)]
+    seconds: Option<f64>,
     #[arg(long)]
     quick: bool,
     #[arg(long, default_value_t = 1)]
@@ -302,6 +307,7 @@ fn run_one(run: &Run) -> Result<()> {
     *members = run.members.unwrap_or(*members);
     *senders = run.senders.unwrap_or(*senders).min(*members);
     scenario.per_process = run.per_process.unwrap_or(scenario.per_process);
+    scenario.time = run.seconds.map_or(scenario.time, Duration::from_secs_f64);
     if let Some(rate) = run.rate {
         scenario.pace = Some(Pace::PerSecond(rate));
     }
