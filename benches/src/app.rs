@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use chat_bench::{
-    floor::{Floor, Writing},
+    floor::{ENVELOPE, Floor, Writing},
     growth, holders,
     hub::counts,
     load::{Pace, Plan},
@@ -20,9 +20,10 @@ use chat_bench::{
 use clap::{Args, Parser, Subcommand};
 
 /// In the order of the table.
-const ALL_SERVERS: [&str; 7] = [
+const ALL_SERVERS: [&str; 8] = [
     "floor",
     "floor+answer",
+    "floor+answer+envelope",
     "chat",
     "redis",
     "nats",
@@ -115,6 +116,9 @@ struct ServeFloor {
     /// Answer the sender, too.
     #[arg(long)]
     answer: bool,
+    /// Make each delivery as long as ours.
+    #[arg(long, conflicts_with = "each")]
+    envelope: bool,
 }
 
 #[derive(Args)]
@@ -165,7 +169,11 @@ pub(crate) fn main() -> Result<()> {
             } else {
                 Writing::Turn
             };
-            Ok(Floor::new(TcpListener::bind(floor.listen)?, writing, floor.answer)?.run()?)
+            let listener = TcpListener::bind(floor.listen)?;
+            let envelope = if floor.envelope { ENVELOPE } else { 0 };
+            Ok(Floor::new(listener, writing, floor.answer)?
+                .envelope(envelope)
+                .run()?)
         }
         What::Serve { listen } => serve(listen),
         What::Hub { what } => hub(&what),
@@ -235,6 +243,12 @@ fn run_all(all: &All) -> Result<()> {
     if !all.scenarios.is_empty() {
         scenarios.retain(|name| all.scenarios.iter().any(|wanted| wanted == name));
     }
+    let shown: Vec<&str> = kinds.iter().map(Kind::name).collect();
+    let how = match (&all.server_binary, all.quick) {
+        (Some(path), _) => format!("`chat` is {}.", path.display()),
+        (None, true) => "Quick: short and small.".to_owned(),
+        (None, false) => "Server alone on one core, load on the other.".to_owned(),
+    };
     let mut results = Results::default();
     let runs = all.runs.unwrap_or(if all.quick { 1 } else { 3 });
     for run in 0..runs {
@@ -250,14 +264,9 @@ fn run_all(all: &All) -> Result<()> {
                 results.add(run, name, kind.name(), outcome.ok());
             }
         }
+        // What is there is kept, even if somebody loses patience.
+        results.write(&all.results, &shown, &how)?;
     }
-    let shown: Vec<&str> = kinds.iter().map(Kind::name).collect();
-    let how = match (&all.server_binary, all.quick) {
-        (Some(path), _) => format!("`chat` is {}.", path.display()),
-        (None, true) => "Quick: short and small.".to_owned(),
-        (None, false) => "Server alone on one core, load on the other.".to_owned(),
-    };
-    results.write(&all.results, &shown, &how)?;
     println!("\n{}", results.to_markdown(&shown, &how));
     if !all.quick && !all.no_growth {
         growth::run(&all.results, &[Kind::FloorAnswering, Kind::Chat], false)?;

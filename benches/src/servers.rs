@@ -28,6 +28,8 @@ pub enum Kind {
     Floor,
     /// The same, and the sender gets an answer: the measure of ours.
     FloorAnswering,
+    /// The same, and each delivery is as long as ours.
+    FloorWide,
     /// No protocol; one write per delivery.
     FloorEach,
     /// Ours, as `chat-bench serve`.
@@ -65,6 +67,7 @@ impl Kind {
         let all = [
             Self::Floor,
             Self::FloorAnswering,
+            Self::FloorWide,
             Self::FloorEach,
             Self::Chat,
             Self::Redis,
@@ -80,6 +83,7 @@ impl Kind {
         match self {
             Self::Floor => "floor",
             Self::FloorAnswering => "floor+answer",
+            Self::FloorWide => "floor+answer+envelope",
             Self::FloorEach => "floor-each",
             Self::Chat | Self::ChatProgram(_) => "chat",
             Self::Redis => "redis",
@@ -92,7 +96,9 @@ impl Kind {
     /// What it speaks.
     pub fn language(&self) -> Language {
         match self {
-            Self::Floor | Self::FloorAnswering | Self::FloorEach => Language::Floor,
+            Self::Floor | Self::FloorAnswering | Self::FloorWide | Self::FloorEach => {
+                Language::Floor
+            }
             Self::Chat | Self::ChatProgram(_) => Language::Chat,
             Self::Redis => Language::Redis,
             Self::Ngircd | Self::Inspircd => Language::Irc,
@@ -238,6 +244,7 @@ fn command(kind: &Kind, address: SocketAddr, files: &Path) -> Result<Command> {
     match kind {
         Kind::Floor => command.args(["floor", "--listen", &listen]),
         Kind::FloorAnswering => command.args(["floor", "--answer", "--listen", &listen]),
+        Kind::FloorWide => command.args(["floor", "--answer", "--envelope", "--listen", &listen]),
         Kind::FloorEach => command.args(["floor", "--each", "--listen", &listen]),
         Kind::Chat => command.args(["serve", "--listen", &listen]),
         Kind::ChatProgram(_) => {

@@ -260,9 +260,18 @@ mod tests {
             records: vec![
                 record(1_000, RecordBody::Joined(Joined {})),
                 record(1_001, message.clone()),
-                record(1_003, message),
+                record(1_003, message.clone()),
             ],
         }));
+        let one = Form::Postcard.encode(&ServerMessage::Records(Records {
+            room: RoomId([5; 16]),
+            epoch: 1 << 50,
+            records: vec![Record {
+                label: String::new(),
+                ..record(1_000, message.clone())
+            }],
+        }));
+        assert_eq!(one.len(), BYTES + crate::floor::ENVELOPE);
         let mut chat = Chat::new(Member {
             index: 0,
             room: 0,

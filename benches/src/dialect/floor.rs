@@ -35,7 +35,9 @@ impl Dialect for Floor {
             used += 4 + length;
             news(match length {
                 4 => News::Joined,
-                BYTES => News::Delivery(Stamp::from_bytes(body).ok_or("not our message")?),
+                BYTES.. => {
+                    News::Delivery(Stamp::from_bytes(&body[..BYTES]).ok_or("not our message")?)
+                }
                 _ => News::Answered,
             });
         }
