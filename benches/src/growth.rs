@@ -146,7 +146,7 @@ fn hub_alone(folder: &Path, quick: bool) -> Result<()> {
         &[10, 100, 1_000, 10_000, 100_000, 1_000_000]
     };
     for members in sizes {
-        // Joining a room of a million tells half a billion of it; that is a cost of the promise, and takes its time.
+        // Filling a room of a million takes half a million million deliveries: everybody is told of everybody. It takes its time.
         by_members.push((f64::from(*members), measure(1, *members, &mut table)?));
     }
     let mut by_rooms = Vec::new();
