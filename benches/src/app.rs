@@ -1,0 +1,336 @@
+//! The command line.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use chat_bench::{
+    floor::{ENVELOPE, Floor, Writing},
+    growth, holders,
+    hub::counts,
+    load::{Pace, Plan},
+    machine,
+    report::Results,
+    scenario::{NAMES, Outcome, Scenario},
+    servers::{self, Kind},
+};
+use clap::{Args, Parser, Subcommand};
+
+/// In the order of the table.
+const ALL_SERVERS: [&str; 8] = [
+    "floor",
+    "floor+answer",
+    "floor+answer+envelope",
+    "chat",
+    "redis",
+    "nats",
+    "inspircd",
+    "ngircd",
+];
+
+#[derive(Parser)]
+struct CommandLine {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Everything over sockets: all scenarios against all servers that are installed, three times, and the growth.
+    All(All),
+    /// How the cost grows with members, rooms and history: tables and pictures.
+    Growth(Growth),
+    /// How to install the other servers.
+    InstallHint,
+    /// One scenario against one or several servers, every figure printed.
+    Run(Run),
+    /// The server without a protocol.
+    Floor(ServeFloor),
+    /// Our server, with all limits on and none in the way.
+    Serve {
+        #[arg(long)]
+        listen: SocketAddr,
+    },
+    /// The hub alone: counted instructions and allocations.
+    Hub {
+        #[command(subcommand)]
+        what: HubWhat,
+    },
+    /// A further process of a load, which tells it what to do.
+    #[command(hide = true)]
+    Hold,
+}
+
+#[derive(Args)]
+struct All {
+    /// About a minute: one run, short and small, and no growth.
+    #[arg(long)]
+    quick: bool,
+    #[arg(long)]
+    runs: Option<usize>,
+    /// Only these; all by default.
+    #[arg(long, value_delimiter = ',')]
+    scenarios: Vec<String>,
+    /// Only these; all that are installed by default.
+    #[arg(long, value_delimiter = ',')]
+    servers: Vec<String>,
+    /// Measure this program, called with `serve --config`, as ours, instead of the one built into this.
+    #[arg(long)]
+    server_binary: Option<PathBuf>,
+    /// Where the table and the pictures go.
+    #[arg(long, default_value = "benches/results")]
+    results: PathBuf,
+    /// No growth.
+    #[arg(long)]
+    no_growth: bool,
+}
+
+#[derive(Args)]
+struct Growth {
+    #[arg(long)]
+    quick: bool,
+    #[arg(long, value_delimiter = ',', default_value = "floor+answer,chat")]
+    servers: Vec<String>,
+    #[arg(long, default_value = "benches/results")]
+    results: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum HubWhat {
+    /// Counts, and fails if anything is more than recorded.
+    Check,
+    /// Counts, and makes that the record.
+    Record,
+}
+
+#[derive(Args)]
+struct ServeFloor {
+    #[arg(long)]
+    listen: SocketAddr,
+    /// One write for each delivery.
+    #[arg(long)]
+    each: bool,
+    /// Answer the sender, too.
+    #[arg(long)]
+    answer: bool,
+    /// Make each delivery as long as ours.
+    #[arg(long, conflicts_with = "each")]
+    envelope: bool,
+}
+
+#[derive(Args)]
+struct Run {
+    /// A, A-flat, B, B-flat, C, D, E; what follows changes it.
+    scenario: String,
+    #[arg(long, value_delimiter = ',', default_value = "floor,floor+answer,chat")]
+    servers: Vec<String>,
+    #[arg(long)]
+    rooms: Option<usize>,
+    #[arg(long)]
+    members: Option<usize>,
+    #[arg(long)]
+    senders: Option<usize>,
+    /// Messages a second in all.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Messages on their way at most, flat out.
+    #[arg(long, conflicts_with = "rate")]
+    outstanding: Option<u64>,
+    /// Connections of one process of the load at most.
+    #[arg(long)]
+    per_process: Option<usize>,
+    /// How long it counts, in seconds.
+    #[arg(long)]
+    seconds: Option<f64>,
+    #[arg(long)]
+    quick: bool,
+    #[arg(long, default_value_t = 1)]
+    runs: usize,
+}
+
+pub(crate) fn main() -> Result<()> {
+    match CommandLine::parse().what {
+        What::All(all) => run_all(&all),
+        What::Growth(what) => {
+            machine::pin(machine::LOAD_CORE)?;
+            growth::run(&what.results, &kinds(&what.servers)?, what.quick)
+        }
+        What::InstallHint => {
+            println!("{}", servers::INSTALL_HINT);
+            Ok(())
+        }
+        What::Run(run) => run_one(&run),
+        What::Floor(floor) => {
+            let writing = if floor.each {
+                Writing::Each
+            } else {
+                Writing::Turn
+            };
+            let listener = TcpListener::bind(floor.listen)?;
+            let envelope = if floor.envelope { ENVELOPE } else { 0 };
+            Ok(Floor::new(listener, writing, floor.answer)?
+                .envelope(envelope)
+                .run()?)
+        }
+        What::Serve { listen } => serve(listen),
+        What::Hub { what } => hub(&what),
+        What::Hold => holders::hold(),
+    }
+}
+
+fn hub(what: &HubWhat) -> Result<()> {
+    ensure!(counts::possible(), "valgrind is missing");
+    let counted = counts::count()?;
+    match what {
+        HubWhat::Record => counts::write_record(&counted),
+        HubWhat::Check => {
+            let excess = counts::excess(&counted, &counts::recorded()?);
+            ensure!(
+                excess.is_empty(),
+                "more than recorded:\n{}",
+                excess.join("\n")
+            );
+            Ok(())
+        }
+    }
+}
+
+fn serve(listen: SocketAddr) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let transport = chat_transport_tcp::TcpTransport::bind(listen)?;
+        let server = chat_runtime::Server::builder()
+            .limits(servers::limits())
+            .listen(transport)
+            .start()?;
+        // Nobody listens to what the operator would be told.
+        drop(server.events());
+        server.ended().await;
+        Ok(())
+    })
+}
+
+fn run_all(all: &All) -> Result<()> {
+    machine::pin(machine::LOAD_CORE)?;
+    let names: Vec<String> = if all.servers.is_empty() {
+        ALL_SERVERS.map(str::to_owned).into()
+    } else {
+        all.servers.clone()
+    };
+    let mut kinds = kinds(&names)?;
+    kinds.retain(|kind| {
+        let installed = kind.installed();
+        if !installed {
+            eprintln!(
+                "SKIPPED: {} is not installed. {}",
+                kind.name(),
+                servers::INSTALL_HINT
+            );
+        }
+        installed
+    });
+    for kind in &mut kinds {
+        if let (Kind::Chat, Some(path)) = (&kind, &all.server_binary) {
+            *kind = Kind::ChatProgram(path.canonicalize()?);
+        }
+    }
+    let mut scenarios: Vec<&str> = NAMES.into();
+    if !all.scenarios.is_empty() {
+        scenarios.retain(|name| all.scenarios.iter().any(|wanted| wanted == name));
+    }
+    let shown: Vec<&str> = kinds.iter().map(Kind::name).collect();
+    let how = match (&all.server_binary, all.quick) {
+        (Some(path), _) => format!("`chat` is {}.", path.display()),
+        (None, true) => "Quick: short and small.".to_owned(),
+        (None, false) => "Server alone on one core, load on the other.".to_owned(),
+    };
+    let mut results = Results::default();
+    let runs = all.runs.unwrap_or(if all.quick { 1 } else { 3 });
+    for run in 0..runs {
+        for name in &scenarios {
+            let scenario =
+                Scenario::named(name, all.quick).with_context(|| format!("no scenario {name}"))?;
+            for kind in &kinds {
+                let outcome = scenario.run(kind);
+                match &outcome {
+                    Ok(outcome) => print_outcome(&format!("{name} {}", kind.name()), outcome),
+                    Err(error) => eprintln!("FAILED: {name} {}: {error:#}", kind.name()),
+                }
+                results.add(run, name, kind.name(), outcome.ok());
+            }
+        }
+        // What is there is kept, even if somebody loses patience.
+        results.write(&all.results, &shown, &how)?;
+    }
+    println!("\n{}", results.to_markdown(&shown, &how));
+    if !all.quick && !all.no_growth {
+        growth::run(&all.results, &[Kind::FloorAnswering, Kind::Chat], false)?;
+    }
+    ensure!(
+        results.sound(),
+        "something was lost, came twice or out of order, or a run failed: see above"
+    );
+    Ok(())
+}
+
+fn kinds(names: &[String]) -> Result<Vec<Kind>> {
+    let kind = |name: &String| Kind::from_name(name).with_context(|| format!("no server {name}"));
+    names.iter().map(kind).collect()
+}
+
+fn print_outcome(name: &str, o: &Outcome) {
+    println!(
+        "{name:20} {:9.0} deliveries/s {:8.1} ns CPU ({:2.0}% kernel) {:6.1} writes/1000 p50 {:8.1} p99 {:8.1} p99.9 {:8.1} us  busy {:.2}/{:.2}  {:6.0} joins/s {:5.1} us {:6.0} B  faults {} {} {}",
+        o.deliveries_per_second,
+        o.cpu_ns,
+        o.system_share * 100.0,
+        o.writes_per_thousand,
+        o.p50_us,
+        o.p99_us,
+        o.p999_us,
+        o.server_busy,
+        o.load_busy,
+        o.joins_per_second,
+        o.cpu_us_per_join,
+        o.bytes_per_connection,
+        o.lost,
+        o.duplicated,
+        o.disordered
+    );
+}
+
+fn run_one(run: &Run) -> Result<()> {
+    let mut scenario = Scenario::named(&run.scenario, run.quick)
+        .with_context(|| format!("no scenario {}", run.scenario))?;
+    let Plan {
+        rooms,
+        members,
+        senders,
+    } = &mut scenario.plan;
+    *rooms = run.rooms.unwrap_or(*rooms);
+    *members = run.members.unwrap_or(*members);
+    *senders = run.senders.unwrap_or(*senders).min(*members);
+    scenario.per_process = run.per_process.unwrap_or(scenario.per_process);
+    scenario.time = run.seconds.map_or(scenario.time, Duration::from_secs_f64);
+    if let Some(rate) = run.rate {
+        scenario.pace = Some(Pace::PerSecond(rate));
+    }
+    if let Some(outstanding) = run.outstanding {
+        scenario.pace = Some(Pace::Outstanding(outstanding));
+    }
+    machine::pin(machine::LOAD_CORE)?;
+    ensure!(run.runs > 0, "no runs");
+    for _ in 0..run.runs {
+        for name in &run.servers {
+            let kind = Kind::from_name(name).with_context(|| format!("no server {name}"))?;
+            let o = scenario.run(&kind)?;
+            print_outcome(name, &o);
+        }
+    }
+    Ok(())
+}

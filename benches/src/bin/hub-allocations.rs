@@ -1,0 +1,23 @@
+//! Counts the allocations of every case of the hub, and prints them as JSON. Here alone every allocation is counted.
+
+#[cfg(target_os = "linux")]
+fn main() {
+    #![allow(clippy::print_stdout)]
+    use chat_bench::hub::cases::CASES;
+    use std::collections::BTreeMap;
+    let mut counts = BTreeMap::new();
+    for case in &CASES {
+        let mut work = (case.prepare)();
+        work();
+        let info = allocation_counter::measure(&mut *work);
+        let each = info.count_total as f64 / case.times as f64;
+        counts.insert(case.name, (each * 100.0).round() / 100.0);
+    }
+    println!(
+        "{}",
+        serde_json::to_string(&counts).expect("numbers are JSON")
+    );
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}

@@ -1,0 +1,339 @@
+//! A hub, a log in memory, and connections that are numbers: the cheapest driver there can be.
+
+use std::{hint::black_box, time::Duration};
+
+use chat_core::{
+    hub::{Config, Framing, Hub, Input, Output, Outputs},
+    id::{ConnId, Place, RoomId, Secret},
+    log::{Appended, MemoryLog},
+    password::ServerSecret,
+    time::{Monotonic, Now, Wall},
+    wire::{
+        ClientMessage, Form, Frame, ServerMessage,
+        client::{
+            Create, Empty, Hello, InRoom, Join, Op, Request, Resume, RoomRef, Send, Versions,
+        },
+        record::Content,
+        server::Answer,
+    },
+};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+use crate::{
+    payload::{BYTES, Stamp},
+    servers,
+};
+
+/// The numbers of `ok` and `error` among the server's messages.
+const OK: u8 = 2;
+const ERROR: u8 = 3;
+
+/// Records that the log keeps of each room.
+const KEEP: usize = 1_000;
+
+/// A hub and all that it needs.
+pub struct World {
+    hub: Hub,
+    log: MemoryLog,
+    now: Now,
+    out: Outputs,
+    /// The last request's answer.
+    last: Option<Frame>,
+    /// Frames for connections, each counted for each of them.
+    pub deliveries: u64,
+    /// Times the hub's timer was run.
+    pub timeouts: u64,
+    next: u32,
+    requests: u64,
+}
+
+/// One who is connected.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    conn: ConnId,
+    index: u32,
+}
+
+impl World {
+    /// An empty hub.
+    pub fn new() -> Self {
+        let now = Now {
+            monotonic: Monotonic(0),
+            wall: Wall(1_700_000_000_000),
+        };
+        let secret = ServerSecret::generate(&mut ChaCha20Rng::seed_from_u64(1));
+        let mut config = Config::new(secret, 7, [3; 32]);
+        config.limits = servers::limits();
+        config.lobby = None;
+        let mut out = Outputs::new();
+        let hub = Hub::new(config, now, &mut out).expect("the limits are sound");
+        let mut world = Self {
+            hub,
+            log: MemoryLog::new(5, KEEP),
+            now,
+            out,
+            last: None,
+            deliveries: 0,
+            timeouts: 0,
+            next: 0,
+            requests: 0,
+        };
+        world.drive();
+        world
+    }
+
+    /// A hub with one room of so many members; the first of them, and the room.
+    pub fn with_room(members: u32) -> (Self, Peer, RoomId) {
+        Self::with_rooms(1, members)
+    }
+
+    /// A hub with so many rooms of so many members; the first member of the last room, and that room.
+    pub fn with_rooms(rooms: u32, members: u32) -> (Self, Peer, RoomId) {
+        let mut world = Self::new();
+        let mut last = None;
+        for _ in 0..rooms {
+            let first = world.welcome();
+            let room = world.create(first);
+            for _ in 1..members {
+                let peer = world.welcome();
+                world.join(peer, room);
+            }
+            world.settle();
+            last = Some((first, room));
+        }
+        let (first, room) = last.expect("at least one room");
+        (world, first, room)
+    }
+
+    /// Somebody new, connected and welcome.
+    pub fn welcome(&mut self) -> Peer {
+        let index = self.next;
+        self.connect_as(index, Vec::new())
+    }
+
+    /// Somebody who was here before, on a new connection, with what they have of rooms.
+    pub fn again(&mut self, peer: Peer, resume: Vec<Resume>) -> Peer {
+        self.connect_as(peer.index, resume)
+    }
+
+    fn connect_as(&mut self, index: u32, resume: Vec<Resume>) -> Peer {
+        let conn = ConnId {
+            slot: self.next,
+            generation: 0,
+        };
+        self.next += 1;
+        self.input(Input::Connected {
+            conn,
+            address: None,
+            framing: Framing::Message,
+            form: Form::Postcard,
+        });
+        let mut secret = [7; 32];
+        secret[..4].copy_from_slice(&index.to_le_bytes());
+        let hello = Hello {
+            versions: Versions { min: 1, max: 1 },
+            capabilities: Vec::new(),
+            agent: String::new(),
+            nick: format!("m{index}"),
+            label: String::new(),
+            secret: Secret(secret),
+            kept: false,
+            resume,
+        };
+        self.receive(conn, &ClientMessage::Hello(hello));
+        Peer { conn, index }
+    }
+
+    /// The connection breaks.
+    pub fn disconnect(&mut self, peer: Peer) {
+        self.input(Input::Disconnected { conn: peer.conn });
+    }
+
+    /// The member goes for good.
+    pub fn bye(&mut self, peer: Peer) {
+        self.receive(peer.conn, &ClientMessage::Bye(Empty {}));
+        self.disconnect(peer);
+    }
+
+    /// Makes a room.
+    pub fn create(&mut self, peer: Peer) -> RoomId {
+        self.request(
+            peer,
+            Op::Create(Create {
+                name: None,
+                topic: String::new(),
+                cipher: Default::default(),
+                key: None,
+                history: Default::default(),
+                presence: Default::default(),
+                password: None,
+            }),
+        );
+        let last = self.last.take().expect("a request is answered");
+        match Form::Postcard.decode(&last.body()) {
+            Ok(ServerMessage::Ok(done)) => match done.answer {
+                Answer::Create(view) => view.room,
+                other => panic!("no answer to a create: {other:?}"),
+            },
+            other => panic!("no answer to a create: {other:?}"),
+        }
+    }
+
+    /// Joins a room.
+    pub fn join(&mut self, peer: Peer, room: RoomId) {
+        let room = RoomRef::Id(room);
+        self.request(peer, Op::Join(Join { room, proof: None }));
+    }
+
+    /// Leaves a room.
+    pub fn leave(&mut self, peer: Peer, room: RoomId) {
+        self.request(peer, Op::Leave(InRoom { room }));
+    }
+
+    /// Says 64 bytes.
+    pub fn say(&mut self, peer: Peer, room: RoomId) {
+        let frame = self.saying(room);
+        self.give(peer, &frame);
+    }
+
+    /// The request that says 64 bytes in a room.
+    pub fn saying(&mut self, room: RoomId) -> Frame {
+        let text = Stamp {
+            sender: 1,
+            number: 1,
+            time: 1,
+        };
+        let text = String::from_utf8(text.to_bytes().to_vec()).expect("it is printable");
+        debug_assert_eq!(text.len(), BYTES);
+        self.requests += 1;
+        Form::Postcard.encode(&ClientMessage::Request(Request {
+            id: self.requests,
+            txn: self.requests,
+            op: Op::Send(Send {
+                room,
+                action: false,
+                content: Content::Plain(text),
+            }),
+        }))
+    }
+
+    /// A frame comes.
+    pub fn give(&mut self, peer: Peer, frame: &Frame) {
+        self.input(Input::Received {
+            conn: peer.conn,
+            bytes: &frame.prefixed()[4..],
+        });
+    }
+
+    /// The head of a room's log.
+    pub fn head(&self, room: RoomId) -> Place {
+        let partition = chat_core::id::Partition::Room(room);
+        let state = self.hub.state_of(partition);
+        state.expect("the room is in use").0
+    }
+
+    /// Lets time pass; the timer is run exactly when the hub asks for it.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now.monotonic + time;
+        while let Some(at) = self.hub.poll_timeout().filter(|at| *at <= end) {
+            self.now.monotonic = self.now.monotonic.max(at);
+            self.hub.handle_timeout(self.now, &mut self.out);
+            self.timeouts += 1;
+            self.drive();
+        }
+        self.now.monotonic = end;
+    }
+
+    /// Lets all that was gathered be told.
+    pub fn settle(&mut self) {
+        self.pass(Duration::from_secs(1));
+    }
+
+    fn request(&mut self, peer: Peer, op: Op) {
+        self.requests += 1;
+        let (id, txn) = (self.requests, self.requests);
+        self.receive(peer.conn, &ClientMessage::Request(Request { id, txn, op }));
+    }
+
+    fn receive(&mut self, conn: ConnId, message: &ClientMessage) {
+        let frame = Form::Postcard.encode(message);
+        let bytes = &frame.prefixed()[4..];
+        self.input(Input::Received { conn, bytes });
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        self.hub.handle_input(self.now, input, &mut self.out);
+        self.drive();
+    }
+
+    fn drive(&mut self) {
+        while let Some(output) = self.out.pop() {
+            match output {
+                Output::Send { frame, .. } => {
+                    self.deliveries += 1;
+                    match frame.prefixed()[4] {
+                        OK => self.last = Some(frame),
+                        ERROR => panic!(
+                            "refused: {:?}",
+                            Form::Postcard.decode::<ServerMessage>(&frame.body())
+                        ),
+                        _ => {}
+                    }
+                }
+                Output::Fanout { to, frame, .. } => {
+                    for conn in to.iter() {
+                        black_box(conn);
+                        self.deliveries += 1;
+                    }
+                    black_box(frame);
+                }
+                Output::Append {
+                    partition,
+                    expected,
+                    entries,
+                } => {
+                    let input = match self.log.append(partition, expected, &entries) {
+                        Appended::Committed(head) => Input::Committed { partition, head },
+                        Appended::Refused(why) => Input::Refused { partition, why },
+                        Appended::Unknown => Input::Unknown { partition },
+                    };
+                    self.hub.handle_input(self.now, input, &mut self.out);
+                }
+                Output::Read {
+                    token,
+                    partition,
+                    query,
+                } => {
+                    let page = Ok(self.log.read(partition, query));
+                    let token = Some(token);
+                    let input = Input::Page {
+                        partition,
+                        token,
+                        page,
+                    };
+                    self.hub.handle_input(self.now, input, &mut self.out);
+                }
+                Output::Snapshot {
+                    partition,
+                    at,
+                    state,
+                } => self.log.snapshot(partition, at, state),
+                Output::Block { conn } => {
+                    // Nothing waits in outboxes that do not exist.
+                    self.hub
+                        .handle_input(self.now, Input::Drained { conn }, &mut self.out);
+                }
+                Output::Close { .. }
+                | Output::Resume { .. }
+                | Output::Forget { .. }
+                | Output::Event(_) => {}
+            }
+        }
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
