@@ -68,7 +68,8 @@ impl WsConnector {
     pub fn new(url: &str) -> Result<Self, UrlError> {
         let malformed = || UrlError::Malformed(url.to_owned());
         let uri = Uri::from_str(url).map_err(|_| malformed())?;
-        match uri.scheme_str() {
+        let scheme = uri.scheme_str().map(str::to_ascii_lowercase);
+        match scheme.as_deref() {
             Some("ws") => {}
             Some("wss") => return Err(UrlError::Tls),
             Some(scheme) => return Err(UrlError::Scheme(scheme.to_owned())),
