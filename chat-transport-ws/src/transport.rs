@@ -79,13 +79,10 @@ impl WsTransport {
     }
 
     fn begin(&mut self, stream: TcpStream, peer: SocketAddr) {
-        while self.handshakes.len() >= HANDSHAKES {
-            // It counts until it is joined.
-            if let Some(oldest) = self.oldest.pop_front() {
+        if self.handshakes.len() >= HANDSHAKES {
+            let oldest = std::iter::from_fn(|| self.oldest.pop_front());
+            if let Some(oldest) = { oldest }.find(|handshake| !handshake.is_finished()) {
                 oldest.abort();
-            }
-            if self.oldest.len() < HANDSHAKES {
-                break;
             }
         }
         if self.oldest.len() >= 2 * HANDSHAKES {

@@ -327,3 +327,15 @@ async fn a_message_that_the_system_takes_in_pieces_arrives_whole() {
     let (message, ()) = tokio::join!(read(&mut *far), reader);
     assert_eq!(message.unwrap().unwrap(), b"got it");
 }
+
+#[test]
+fn the_specification_lists_every_code() {
+    let specification = include_str!("../../docs/protocol.md");
+    for (place, reason) in CloseReason::ALL.iter().enumerate() {
+        let row = format!("| {place} | `{reason}` | ");
+        let line = specification.lines().find(|line| line.starts_with(&row));
+        let reconnect = if reason.reconnect() { "yes" } else { "no" };
+        let end = format!(" | {reconnect} | {} |", close_code(*reason));
+        assert!(line.is_some_and(|line| line.ends_with(&end)), "{row}…{end}");
+    }
+}
