@@ -6,29 +6,49 @@ use std::{
     str::FromStr,
 };
 
-/// The port where none is given.
-pub(crate) const DEFAULT_PORT: u16 = 7037;
+use chat_runtime::Connector;
+use chat_transport_tcp::TcpConnector;
+use chat_transport_ws::{UrlError, WsConnector};
 
-/// Where a server is: `tcp://host:port`, `host:port` or `host`. IPv6 addresses stand in brackets when a port follows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ServerAddress {
-    /// A name or an IP address, without brackets.
-    pub(crate) host: String,
-    /// Never 0.
-    pub(crate) port: u16,
+/// The port of TCP where none is given.
+pub(crate) const DEFAULT_PORT: u16 = chat_transport_tcp::DEFAULT_PORT;
+
+/// The port that WebSockets are listened for on where none is given.
+pub(crate) const DEFAULT_WS_PORT: u16 = chat_transport_ws::DEFAULT_PORT;
+
+/// Where the WebSocket is where no path is given.
+const DEFAULT_WS_PATH: &str = "/ws";
+
+/// Where a server is: `tcp://host:port`, `host:port` or `host`; or the URL of a WebSocket. IPv6 addresses stand in brackets when
+/// a port follows.
+#[derive(Clone, Debug)]
+pub(crate) enum ServerAddress {
+    Tcp {
+        /// A name or an IP address, without brackets.
+        host: String,
+        /// Never 0.
+        port: u16,
+    },
+    Ws {
+        url: String,
+        connector: WsConnector,
+    },
 }
 
-/// Where to listen: `ADDRESS:PORT`, an IP address, or a port on all addresses. Port 0 lets the system choose.
+/// Where to listen: `ADDRESS:PORT`, an IP address, or a port on all addresses. Port 0 lets the system choose; `PORT` is that of an
+/// address without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ListenAddress(pub(crate) SocketAddr);
+pub(crate) struct ListenAddress<const PORT: u16 = DEFAULT_PORT>(pub(crate) SocketAddr);
 
 /// What is wrong with an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AddressError {
     #[error("the address is empty; write HOST:PORT, for example localhost:7037")]
     Empty,
-    #[error("unknown scheme `{0}://`; write tcp://HOST:PORT")]
+    #[error("unknown scheme `{0}://`; write tcp://HOST:PORT or ws://HOST:PORT/ws")]
     Scheme(String),
+    #[error(transparent)]
+    Url(#[from] UrlError),
     #[error("there is no host before the port")]
     NoHost,
     #[error("`{0}` is not a port; a port is a number from {1} to 65535")]
@@ -44,19 +64,41 @@ pub(crate) enum AddressError {
 }
 
 impl ServerAddress {
-    /// As the system's resolver and connector take it: brackets around IPv6.
-    pub(crate) fn host_and_port(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
+    /// The server of this machine, on the port that it has by default.
+    pub(crate) fn localhost() -> Self {
+        Self::Tcp {
+            host: "localhost".to_owned(),
+            port: DEFAULT_PORT,
         }
+    }
+
+    /// What connects to it.
+    pub(crate) fn connector(&self) -> Box<dyn Connector> {
+        match self {
+            Self::Tcp { host, port } => Box::new(TcpConnector::new(host.clone(), *port)),
+            Self::Ws { connector, .. } => Box::new(connector.clone()),
+        }
+    }
+
+    fn ws(url: &str) -> Result<Self, AddressError> {
+        let after_scheme = url.split_once("://").map_or("", |(_, rest)| rest);
+        let url = match after_scheme.split_once('/') {
+            None => format!("{url}{DEFAULT_WS_PATH}"),
+            Some((_, "")) => format!("{}{DEFAULT_WS_PATH}", url.trim_end_matches('/')),
+            Some(_) => url.to_owned(),
+        };
+        let connector = WsConnector::new(&url)?;
+        Ok(Self::Ws { url, connector })
     }
 }
 
 impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.host_and_port())
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Ws { url, .. } => f.write_str(url),
+        }
     }
 }
 
@@ -67,6 +109,7 @@ impl FromStr for ServerAddress {
         let text = text.trim();
         let rest = match text.split_once("://") {
             Some(("tcp", rest)) => rest.strip_suffix('/').unwrap_or(rest),
+            Some(("ws" | "wss", _)) => return Self::ws(text),
             Some((scheme, _)) => return Err(AddressError::Scheme(scheme.to_owned())),
             None => text,
         };
@@ -76,26 +119,26 @@ impl FromStr for ServerAddress {
             return Err(AddressError::NoHost);
         }
         check_host(host)?;
-        Ok(Self {
+        Ok(Self::Tcp {
             host: host.to_owned(),
             port,
         })
     }
 }
 
-impl Default for ListenAddress {
+impl<const PORT: u16> Default for ListenAddress<PORT> {
     fn default() -> Self {
-        Self(SocketAddr::from((Ipv6Addr::UNSPECIFIED, DEFAULT_PORT)))
+        Self(SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT)))
     }
 }
 
-impl fmt::Display for ListenAddress {
+impl<const PORT: u16> fmt::Display for ListenAddress<PORT> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl FromStr for ListenAddress {
+impl<const PORT: u16> FromStr for ListenAddress<PORT> {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
@@ -107,7 +150,7 @@ impl FromStr for ListenAddress {
             ))));
         }
         let (host, port) = split(text)?;
-        let port = port.map_or(Ok(DEFAULT_PORT), |port| parse_port(port, 0))?;
+        let port = port.map_or(Ok(PORT), |port| parse_port(port, 0))?;
         let address = match host {
             "" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
             "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -169,8 +212,10 @@ mod tests {
     use super::*;
 
     fn server(text: &str) -> Result<(String, u16), AddressError> {
-        text.parse::<ServerAddress>()
-            .map(|address| (address.host, address.port))
+        text.parse::<ServerAddress>().map(|address| match address {
+            ServerAddress::Tcp { host, port } => (host, port),
+            ServerAddress::Ws { url, .. } => (url, 0),
+        })
     }
 
     fn listen(text: &str) -> Result<String, AddressError> {
@@ -190,6 +235,10 @@ mod tests {
             ("[::1]", "::1", 7037),
             ("::1", "::1", 7037),
             ("tcp://[fe80::1]:9", "fe80::1", 9),
+            ("ws://localhost:7080/ws", "ws://localhost:7080/ws", 0),
+            ("ws://localhost:7080", "ws://localhost:7080/ws", 0),
+            ("ws://[::1]/", "ws://[::1]/ws", 0),
+            ("ws://localhost/a/b", "ws://localhost/a/b", 0),
         ] {
             assert_eq!(server(text), Ok((host.to_owned(), port)), "{text}");
         }
@@ -201,6 +250,11 @@ mod tests {
             ("", AddressError::Empty),
             ("tcp://", AddressError::Empty),
             ("http://localhost", AddressError::Scheme("http".into())),
+            ("wss://localhost", AddressError::Url(UrlError::Tls)),
+            (
+                "ws://localhost:0/ws",
+                AddressError::Url(UrlError::Malformed("ws://localhost:0/ws".into())),
+            ),
             (":7037", AddressError::NoHost),
             ("localhost:", AddressError::Port(String::new(), 1)),
             ("localhost:0", AddressError::Port("0".into(), 1)),
@@ -220,7 +274,7 @@ mod tests {
 
     #[test]
     fn an_address_is_shown_as_it_can_be_typed_again() {
-        for text in ["[::1]:7038", "localhost:7037"] {
+        for text in ["[::1]:7038", "localhost:7037", "ws://localhost:7080/ws"] {
             assert_eq!(text.parse::<ServerAddress>().unwrap().to_string(), text);
         }
     }
@@ -238,6 +292,13 @@ mod tests {
         ] {
             assert_eq!(listen(text).as_deref(), Ok(shown), "{text}");
         }
+    }
+
+    #[test]
+    fn a_listener_for_websockets_has_a_port_of_its_own() {
+        let listen = |text: &str| text.parse::<ListenAddress<DEFAULT_WS_PORT>>().unwrap();
+        assert_eq!(listen("127.0.0.1").to_string(), "127.0.0.1:7080");
+        assert_eq!(ListenAddress::<DEFAULT_WS_PORT>::default(), listen("[::]"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    address::{ListenAddress, ServerAddress},
+    address::{DEFAULT_WS_PORT, ListenAddress, ServerAddress},
     cipher_choice::CipherChoice,
     exit::EXIT_CODES,
 };
@@ -33,10 +33,13 @@ pub(crate) enum Task {
 /// `chat-cli serve`.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ServeArgs {
-    /// Listen for TCP here: ADDRESS:PORT, an address or a port. Port 0 is chosen by the system. May be repeated;
-    /// replaces the default, port 7037 of all addresses (IPv6 and IPv4).
+    /// Listen for TCP here: ADDRESS:PORT, an address or a port. Port 0 is chosen by the system. May be repeated.
+    /// Without --tcp and --ws it is TCP on port 7037 and WebSocket on port 7080 of all addresses (IPv6 and IPv4).
     #[arg(long, value_name = "ADDR")]
     pub(crate) tcp: Vec<ListenAddress>,
+    /// Listen for WebSockets here, at the path /ws. May be repeated.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) ws: Vec<ListenAddress<DEFAULT_WS_PORT>>,
     /// Take at most this many clients at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_clients: Option<u32>,
@@ -66,7 +69,7 @@ pub(crate) struct ServeArgs {
 /// `chat-cli chat`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ChatArgs {
-    /// The server: tcp://HOST:PORT, HOST:PORT or HOST. The port is 7037 unless given.
+    /// The server: tcp://HOST:PORT, HOST:PORT or HOST (the port is 7037 unless given), or a WebSocket, ws://HOST:PORT/ws.
     #[arg(value_name = "URL")]
     pub(crate) url: Option<ServerAddress>,
     /// The name to be known by.
@@ -142,9 +145,10 @@ Examples:
   chat-cli serve
   chat-cli serve --tcp 127.0.0.1:7037 --max-clients 20
   chat-cli serve --no-lobby --tcp 0.0.0.0:7037 --tcp [::1]:0
+  chat-cli serve --ws 127.0.0.1:7080
   chat-cli serve --print-config > chat.toml && chat-cli serve --config chat.toml
 
-Standard output has one line `listening tcp ADDR` for each listener, then what happens on the server.
+Standard output has one line `listening tcp ADDR` or `listening ws ADDR` for each listener, then what happens on the server.
 Ctrl-C and SIGTERM tell everybody and stop the server, SIGHUP tells everybody to come back; a second Ctrl-C ends it at once.
 
 {EXIT_CODES}"
@@ -157,6 +161,7 @@ Examples:
   chat-cli chat localhost --nick Adina --label \"group 2\"
   chat-cli chat tcp://[::1]:7037 --nick Berl --create --password-file secret.txt
   chat-cli chat localhost --nick Cora --room 0 --password-file secret.txt
+  chat-cli chat ws://localhost:7080/ws --nick Ezra
   openssl rand -hex 32 > key && chat-cli chat localhost --nick Dov --create --cipher key-file:key
   echo \"backup done\" | chat-cli chat localhost --nick robot --room 3
 
@@ -188,6 +193,8 @@ mod tests {
             "chat-cli serve --max-clients 0",
             "chat-cli serve --history 0",
             "chat-cli serve --tcp nowhere",
+            "chat-cli serve --ws nowhere",
+            "chat-cli chat wss://localhost",
             "chat-cli serve --no-lobby --lobby-cipher none",
             "chat-cli serve --log-format xml",
             "chat-cli chat --room 1 --create",

@@ -6,9 +6,10 @@ use chat_core::limits::Limits;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    address::ListenAddress,
+    address::{DEFAULT_WS_PORT, ListenAddress},
     command_line::{Format, LobbyCipher, ServeArgs},
     exit::Failure,
+    web::WebConfig,
 };
 
 /// Everything that can be configured. The names are those of the file.
@@ -17,6 +18,8 @@ use crate::{
 pub(crate) struct ServerConfig {
     /// Where to listen for TCP.
     pub(crate) tcp: Vec<ListenAddress>,
+    /// Where to listen for WebSockets.
+    pub(crate) ws: Vec<ListenAddress<DEFAULT_WS_PORT>>,
     /// Whether there is a lobby.
     pub(crate) lobby: bool,
     /// The lobby's cipher.
@@ -25,6 +28,8 @@ pub(crate) struct ServerConfig {
     pub(crate) history: u32,
     /// How the operator's lines look.
     pub(crate) log_format: Format,
+    /// How WebSockets are let in.
+    pub(crate) web: WebConfig,
     /// Every limit.
     pub(crate) limits: Limits,
 }
@@ -33,10 +38,12 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             tcp: vec![ListenAddress::default()],
+            ws: vec![ListenAddress::default()],
             lobby: true,
             lobby_cipher: LobbyCipher::default(),
             history: u32::try_from(chat_runtime::MemoryLog::KEEP).unwrap_or(u32::MAX),
             log_format: Format::default(),
+            web: WebConfig::default(),
             limits: Limits::default(),
         }
     }
@@ -81,8 +88,9 @@ impl ServerConfig {
     }
 
     fn override_with(&mut self, args: &ServeArgs) {
-        if !args.tcp.is_empty() {
+        if !(args.tcp.is_empty() && args.ws.is_empty()) {
             self.tcp.clone_from(&args.tcp);
+            self.ws.clone_from(&args.ws);
         }
         if let Some(clients) = args.max_clients {
             self.limits.connections = clients;
@@ -103,9 +111,10 @@ impl ServerConfig {
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.tcp.is_empty() {
-            return Err("`tcp`: there must be at least one listener".to_owned());
+        if self.tcp.is_empty() && self.ws.is_empty() {
+            return Err("`tcp`, `ws`: there must be at least one listener".to_owned());
         }
+        self.web.check()?;
         if self.history == 0 {
             return Err("`history`: must be at least 1".to_owned());
         }
@@ -113,13 +122,13 @@ impl ServerConfig {
     }
 }
 
-impl Serialize for ListenAddress {
+impl<const PORT: u16> Serialize for ListenAddress<PORT> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for ListenAddress {
+impl<'de, const PORT: u16> Deserialize<'de> for ListenAddress<PORT> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
@@ -130,6 +139,8 @@ const HEADER: &str = "\
 # The configuration of `chat-cli serve`. What is left out has its default.
 # Times are in seconds, sizes in bytes; a rate is `burst` at once, then so many per second
 # (or, for guesses, one every so many seconds). No limit is switched off by 0.
+# [web]: browsers may connect from pages of these `origins` (none: those of the same host and port; `*`: all). `proxies` are the
+# addresses or networks of reverse proxies that are believed about whom they speak for, in the header `forwarded`.
 ";
 
 #[cfg(test)]
@@ -140,6 +151,10 @@ mod tests {
     fn what_is_printed_can_be_read_back() {
         let mut config = ServerConfig::default();
         config.tcp.push("127.0.0.1:0".parse().unwrap());
+        config.web = toml::from_str(
+            "path = '/chat/ws'\norigins = ['https://a.example', '*']\nproxies = ['10.0.0.0/8', '::1']\nforwarded = 'forwarded'",
+        )
+        .unwrap();
         config.lobby = false;
         config.lobby_cipher = LobbyCipher::StaticKey;
         config.limits.grace = std::time::Duration::from_millis(1_500);
@@ -183,7 +198,12 @@ mod tests {
                 .unwrap_err()
         };
         for (text, named) in [
-            ("tcp = []", "tcp"),
+            ("tcp = []\nws = []", "tcp"),
+            ("ws = [\"nowhere\"]", "nowhere"),
+            ("[web]\npath = \"ws\"", "web.path"),
+            ("[web]\norigins = [\"example.org\"]", "example.org"),
+            ("[web]\nproxies = [\"me\"]", "me"),
+            ("[web]\nforwarded = \"both\"", "both"),
             ("tcp = [\"nowhere\"]", "nowhere"),
             ("history = 0", "history"),
             ("lobby_cipher = \"rot13\"", "rot13"),
@@ -212,6 +232,6 @@ mod tests {
             (config.history, config.limits.connections, config.lobby),
             (5, 2, true)
         );
-        assert_eq!(config.tcp, args.tcp);
+        assert_eq!((config.tcp, config.ws), (args.tcp, vec![]));
     }
 }

@@ -12,6 +12,7 @@ mod json_line;
 mod open_files;
 mod serve;
 mod signals;
+mod web;
 
 use std::{
     io::{self, Write},

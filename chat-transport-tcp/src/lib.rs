@@ -104,12 +104,20 @@ impl TcpTransport {
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
+
+    /// Waits for the next stream, for protocols that begin with something else than the chat. May be cancelled: nothing is lost by that.
+    ///
+    /// # Errors
+    /// The system's; most often the process has too many files open.
+    pub async fn accept_stream(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.listener.accept().await
+    }
 }
 
 #[async_trait]
 impl Transport for TcpTransport {
     async fn accept(&mut self) -> io::Result<Box<dyn Connection>> {
-        let (stream, address) = self.listener.accept().await?;
+        let (stream, address) = self.accept_stream().await?;
         Ok(Box::new(TcpConnection::new(stream, address)))
     }
 }
@@ -131,6 +139,16 @@ impl TcpConnector {
             .map(str::to_owned)
             .unwrap_or(host);
         Self { host, port }
+    }
+
+    /// Connects, and gives the stream as it is, and where it leads: for protocols that begin with something else than the chat.
+    ///
+    /// # Errors
+    /// The system's; `TimedOut` after 10 s.
+    pub async fn open(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        timeout(IN_ALL, self.try_all())
+            .await
+            .unwrap_or_else(|_| Err(timed_out()))
     }
 
     /// One address after the other; the last error counts.
@@ -158,9 +176,7 @@ impl TcpConnector {
 #[async_trait]
 impl Connector for TcpConnector {
     async fn connect(&self) -> io::Result<Box<dyn Connection>> {
-        let (stream, address) = timeout(IN_ALL, self.try_all())
-            .await
-            .unwrap_or_else(|_| Err(timed_out()))?;
+        let (stream, address) = self.open().await?;
         Ok(Box::new(TcpConnection::new(stream, address)))
     }
 }

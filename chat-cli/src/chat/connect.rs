@@ -12,7 +12,6 @@ use chat_core::{
     wire::{CloseReason, ErrorCode, server::Welcome},
 };
 use chat_runtime::{Client, Connection, Connector, Events};
-use chat_transport_tcp::TcpConnector;
 
 use super::{
     input::{Answer, Input},
@@ -38,7 +37,7 @@ pub(crate) async fn connect(
     voice: &mut Voice,
 ) -> Result<Option<Connected>, Failure> {
     let label = config.label.clone();
-    let connector = Telling::new(TcpConnector::new(address.host.clone(), address.port));
+    let connector = Telling::new(address.connector());
     let trouble = connector.trouble.clone();
     let (client, mut events) = Client::connect(connector, config);
     let mut said = None;
@@ -119,12 +118,12 @@ pub(crate) fn closed(reason: CloseReason, text: &str) -> String {
 
 /// Remembers what came in the way of connecting: the client says only that something did.
 struct Telling {
-    inner: TcpConnector,
+    inner: Box<dyn Connector>,
     trouble: Arc<Mutex<Option<io::Error>>>,
 }
 
 impl Telling {
-    fn new(inner: TcpConnector) -> Self {
+    fn new(inner: Box<dyn Connector>) -> Self {
         Self {
             inner,
             trouble: Arc::default(),

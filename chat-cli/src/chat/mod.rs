@@ -122,10 +122,7 @@ async fn ask_for_what_is_missing(
         None => loop {
             match input.line("server (Enter for localhost): ").await {
                 Answer::Line(line) if line.trim().is_empty() => {
-                    break ServerAddress {
-                        host: "localhost".to_owned(),
-                        port: crate::address::DEFAULT_PORT,
-                    };
+                    break ServerAddress::localhost();
                 }
                 Answer::Line(line) => match line.parse() {
                     Ok(address) => break address,

@@ -11,6 +11,7 @@ use std::{
 use chat_core::wire::record::CipherKind;
 use chat_runtime::{MemoryLog, Server, StartError};
 use chat_transport_tcp::TcpTransport;
+use chat_transport_ws::WsTransport;
 use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
 
 use crate::{
@@ -48,6 +49,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
 async fn serve(config: ServerConfig) -> Result<(), Failure> {
     let mut signals = Signals::new()
         .map_err(|error| Failure::Fault(format!("cannot listen to signals: {error}")))?;
+    let web = config.web.options(&config.limits);
     let mut server = Server::builder()
         .agent(concat!("chat-cli/", env!("CARGO_PKG_VERSION")))
         .limits(config.limits)
@@ -65,7 +67,14 @@ async fn serve(config: ServerConfig) -> Result<(), Failure> {
         let fault =
             |error: io::Error| Failure::Fault(format!("cannot listen on tcp {address}: {error}"));
         let transport = TcpTransport::bind(address.0).map_err(fault)?;
-        listening.push(transport.local_addr().map_err(fault)?);
+        listening.push(("tcp", transport.local_addr().map_err(fault)?));
+        server = server.listen(transport);
+    }
+    for address in &config.ws {
+        let fault =
+            |error: io::Error| Failure::Fault(format!("cannot listen on ws {address}: {error}"));
+        let transport = WsTransport::bind(address.0, web.clone()).map_err(fault)?;
+        listening.push(("ws", transport.local_addr().map_err(fault)?));
         server = server.listen(transport);
     }
     let server = server.start().map_err(|error| match error {

@@ -25,11 +25,12 @@ pub(super) enum Notice {
 pub(super) struct Operator {
     format: Format,
     zone: TimeZone,
-    listening: Vec<SocketAddr>,
+    /// The kind of each listener, and where it is.
+    listening: Vec<(&'static str, SocketAddr)>,
 }
 
 impl Operator {
-    pub(super) fn new(format: Format, listening: Vec<SocketAddr>) -> Self {
+    pub(super) fn new(format: Format, listening: Vec<(&'static str, SocketAddr)>) -> Self {
         Self {
             format,
             zone: TimeZone::system(),
@@ -44,8 +45,8 @@ impl Operator {
         mut notices: mpsc::UnboundedReceiver<Notice>,
     ) {
         let mut out = BufWriter::new(io::stdout().lock());
-        for address in &self.listening {
-            let _ = writeln!(out, "{}", self.listening_line(*address));
+        for (transport, address) in &self.listening {
+            let _ = writeln!(out, "{}", self.listening_line(transport, *address));
         }
         let _ = out.flush();
         let mut missed = 0;
@@ -83,13 +84,13 @@ impl Operator {
         }
     }
 
-    fn listening_line(&self, address: SocketAddr) -> String {
+    fn listening_line(&self, transport: &str, address: SocketAddr) -> String {
         match self.format {
-            Format::Text => format!("listening tcp {address}"),
+            Format::Text => format!("listening {transport} {address}"),
             Format::Json => lines::json_of(
                 [
                     ("event", "listening".into()),
-                    ("transport", "tcp".into()),
+                    ("transport", transport.into()),
                     ("address", address.to_string().into()),
                 ],
                 Timestamp::now(),

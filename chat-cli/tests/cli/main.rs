@@ -6,3 +6,4 @@ mod process;
 #[cfg(unix)]
 mod terminal;
 mod usage;
+mod web;

@@ -32,8 +32,12 @@ pub(crate) struct Ended {
 impl Program {
     /// Starts the program with these words as its arguments.
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_chat-cli"))
-            .args(args)
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_chat-cli")).args(args))
+    }
+
+    /// Starts another program.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command
             .env("TZ", "UTC")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -216,7 +216,7 @@ fn an_identity_is_kept_and_locked() {
 
 /// Says loudly that a test cannot be done here, and fails where it has to be.
 #[allow(clippy::print_stderr, reason = "it is for whoever runs the tests")]
-fn skipped(why: &str) {
+pub(crate) fn skipped(why: &str) {
     assert!(std::env::var_os("CHAT_REQUIRE_ALL").is_none(), "{why}");
     eprintln!("SKIPPED: {why}");
 }

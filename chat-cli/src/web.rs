@@ -1,0 +1,106 @@
+//! The `[web]` part of the server's configuration: how WebSockets are let in.
+
+use std::net::IpAddr;
+
+use chat_core::limits::Limits;
+use chat_transport_ws::{Forwarded, Origins, WsOptions, ipnet::IpNet};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct WebConfig {
+    /// Where the WebSocket is.
+    path: String,
+    /// Of which pages browsers may connect; none: those of the same host and port; `*`: all.
+    origins: Vec<String>,
+    /// Our own reverse proxies.
+    proxies: Vec<Network>,
+    /// Where they say whom they speak for.
+    forwarded: Header,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Header {
+    #[default]
+    XForwardedFor,
+    Forwarded,
+}
+
+/// An address or a network.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Network(IpNet);
+
+impl Default for WebConfig {
+    fn default() -> Self {
+        Self {
+            path: "/ws".to_owned(),
+            origins: Vec::new(),
+            proxies: Vec::new(),
+            forwarded: Header::default(),
+        }
+    }
+}
+
+impl WebConfig {
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if !self.path.starts_with('/') || self.path.contains(['?', '#', ' ']) {
+            return Err(format!(
+                "`web.path`: `{}` is not a path such as /ws",
+                self.path
+            ));
+        }
+        let is_origin = |origin: &str| {
+            origin == "*"
+                || origin.split_once("://").is_some_and(|(scheme, host)| {
+                    matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains('/')
+                })
+        };
+        match self.origins.iter().find(|origin| !is_origin(origin)) {
+            Some(origin) => Err(format!(
+                "`web.origins`: `{origin}` is not an origin such as https://chat.example.org"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn options(&self, limits: &Limits) -> WsOptions {
+        let origins = if self.origins.is_empty() {
+            Origins::Same
+        } else if self.origins.iter().any(|origin| origin == "*") {
+            Origins::Any
+        } else {
+            Origins::Only(self.origins.clone())
+        };
+        let header = match self.forwarded {
+            Header::XForwardedFor => Forwarded::XForwardedFor,
+            Header::Forwarded => Forwarded::Rfc7239,
+        };
+        let proxies = self.proxies.iter().map(|Network(net)| *net).collect();
+        WsOptions::default()
+            .path(&self.path)
+            .origins(origins)
+            .proxies(proxies, header)
+            .message_bytes(limits.frame_bytes)
+    }
+}
+
+impl Serialize for Network {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let net = text
+            .parse::<IpNet>()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        net.map(Self).map_err(|_| {
+            serde::de::Error::custom(format!(
+                "`{text}` is not an address or a network such as 10.0.0.0/8"
+            ))
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! WebSockets: through the real program, by hand, and by the example clients in other languages.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::process::Program;
+
+/// A server with one listener of each kind, and where they are.
+fn server(args: &[&str]) -> (Program, String, String) {
+    let listeners = ["serve", "--tcp", "127.0.0.1:0", "--ws", "127.0.0.1:0"];
+    let mut server = Program::start(&[&listeners, args].concat());
+    let mut address = |start| {
+        server
+            .line()
+            .strip_prefix(start)
+            .map(str::to_owned)
+            .unwrap()
+    };
+    let (tcp, ws) = (address("listening tcp "), address("listening ws "));
+    (server, tcp, ws)
+}
+
+#[test]
+fn websockets_and_tcp_in_one_conversation() {
+    let (mut server, tcp, ws) = server(&[]);
+    let mut ada = Program::in_lobby(&format!("ws://{ws}/ws"), "Ada");
+    let mut berl = Program::in_lobby(&tcp, "Berl");
+    let mut cora = Program::in_lobby(&format!("ws://{ws}"), "Cora");
+    for (speaker, text) in [(&mut ada, "over a WebSocket"), (&mut berl, "over TCP")] {
+        speaker.say(text);
+        cora.until(text);
+    }
+    ada.until("Berl: over TCP");
+    berl.until("Ada: over a WebSocket");
+    server.until("client connected: 127.0.0.1");
+    assert_eq!(ada.finish().code, Some(0));
+    berl.until("Ada left");
+    #[cfg(unix)]
+    {
+        server.signal(rustix::process::Signal::TERM);
+        cora.until("server is closing");
+        assert_eq!((cora.ended().code, server.ended().code), (Some(0), Some(0)));
+    }
+}
+
+#[test]
+fn json_by_hand() {
+    let (_server, tcp, ws) = server(&[]);
+    let mut stream = TcpStream::connect(&ws).unwrap();
+    write!(
+        stream,
+        "GET /ws HTTP/1.1\r\nHost: {ws}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: chat.v1.json\r\n\r\n"
+    )
+    .unwrap();
+    let secret = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    for message in [
+        format!(
+            r#"{{"type":"hello","versions":{{"min":1,"max":1}},"capabilities":[],"agent":"hand","nick":"Dov","label":"","secret":"{secret}","kept":false,"resume":[]}}"#
+        ),
+        r#"{"type":"request","id":1,"txn":1,"kind":"join","body":{"room":"lobby"}}"#.to_owned(),
+    ] {
+        // Masked with zeros.
+        let mut frame = vec![0x81, 0x80 | 126];
+        frame.extend((message.len() as u16).to_be_bytes());
+        if message.len() < 126 {
+            frame = vec![0x81, 0x80 | message.len() as u8];
+        }
+        frame.extend([0; 4]);
+        frame.extend(message.as_bytes());
+        stream.write_all(&frame).unwrap();
+    }
+    let mut seen = String::new();
+    let mut until = |part: &str| {
+        let mut byte = [0];
+        while !seen.contains(part) {
+            assert_eq!(stream.read(&mut byte).unwrap(), 1, "{seen}");
+            seen.push(char::from(byte[0]));
+        }
+    };
+    until("HTTP/1.1 101 ");
+    until(r#""type":"welcome""#);
+    until(r#""kind":"join""#);
+    let mut ada = Program::in_lobby(&tcp, "Ada");
+    ada.say("do you read me");
+    until("do you read me");
+}
+
+#[test]
+fn what_cannot_be_is_told() {
+    let (_server, tcp, ws) = server(&[]);
+    for (address, code, part) in [
+        (format!("ws://{ws}/elsewhere"), 3, "the chat is at /ws"),
+        (format!("ws://{tcp}/ws"), 3, "cannot connect"),
+        (format!("wss://{ws}/ws"), 2, "wss"),
+        (format!("ws://{ws}:1/ws"), 2, "ws://"),
+    ] {
+        let ended = Program::client(&address, "Ada", &[]).finish();
+        assert!(
+            ended.code == Some(code) && ended.err.contains(part),
+            "{address}: {:?} {}",
+            ended.code,
+            ended.err
+        );
+    }
+}
+
+#[test]
+fn a_python_client_written_from_the_specification() {
+    let python = "python3";
+    if !succeeds(Command::new(python).args(["-c", "import websockets"])) {
+        return crate::usage::skipped("there is no python3 with the package websockets here");
+    }
+    talks(Command::new(python).arg(example("python/chat.py")));
+}
+
+#[test]
+fn a_node_client_written_from_the_specification() {
+    let has = |flags: &[&str]| {
+        let check = "if (typeof WebSocket === 'undefined') process.exit(1)";
+        succeeds(Command::new("node").args(flags).args(["-e", check]))
+    };
+    let flags: &[&str] = if has(&[]) {
+        &[]
+    } else {
+        &["--experimental-websocket"]
+    };
+    if !has(flags) {
+        return crate::usage::skipped("there is no Node with a WebSocket here");
+    }
+    talks(
+        Command::new("node")
+            .args(flags)
+            .arg(example("node/chat.mjs")),
+    );
+}
+
+/// Somebody at the real client and the example hear each other; the example says `bye` when its input ends.
+fn talks(example: &mut Command) {
+    let (_server, tcp, ws) = server(&[]);
+    let mut ada = Program::in_lobby(&tcp, "Ada");
+    let mut other = Program::spawn(example.arg(format!("ws://{ws}/ws")).arg("Zoë"));
+    assert_eq!(other.line(), "joined as Zoë");
+    ada.until("Zoë");
+    other.say("zażółć 🦀");
+    ada.until("zażółć 🦀");
+    ada.say("I hear you");
+    other.until("Ada: I hear you");
+    let ended = other.finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    // The reason `bye` is number 13.
+    let last: Vec<&str> = ended.out.iter().rev().take(2).map(String::as_str).collect();
+    assert_eq!(last, ["closed with 4013", "closing: bye"]);
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+fn example(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../examples")
+        .join(path)
+}

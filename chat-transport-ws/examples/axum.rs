@@ -1,0 +1,56 @@
+//! The chat in somebody's own application, beside their own authentication.
+//! `cargo run -p chat-transport-ws --example axum --features axum -- 127.0.0.1:8080`
+#![allow(clippy::print_stdout, reason = "it says where it listens")]
+
+use axum::{
+    Router,
+    extract::Request,
+    http::StatusCode,
+    middleware::{self, Next},
+    response::Response,
+    routing::get,
+};
+use chat_runtime::Server;
+use chat_transport_ws::{Admission, Refused, WsService};
+
+/// What the application's authentication knows.
+#[derive(Clone)]
+struct User(String);
+
+/// An authentication, such as yours but better: it believes a header.
+async fn authenticate(mut request: Request, next: Next) -> Response {
+    let user = request
+        .headers()
+        .get("x-user")
+        .and_then(|user| user.to_str().ok());
+    if let Some(user) = user.map(str::to_owned) {
+        request.extensions_mut().insert(User(user));
+    }
+    next.run(request).await
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let chat = Server::builder().start()?;
+    let members_only =
+        WsService::new(chat.handle()).admit(|request| match request.extensions.get::<User>() {
+            Some(User(name)) if name != "mallory" => Ok(Admission::new()),
+            Some(User(name)) => Err(Refused::new(
+                StatusCode::FORBIDDEN,
+                format!("not you, {name}"),
+            )),
+            None => Err(Refused::new(StatusCode::UNAUTHORIZED, "log in first")),
+        });
+    let app = Router::new()
+        .route("/", get(|| async { "an application with a chat at /ws" }))
+        .route_service("/ws", members_only)
+        .layer(middleware::from_fn(authenticate));
+
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    println!("listening http {}", listener.local_addr()?);
+    axum::serve(listener, app).await?;
+    Ok(())
+}

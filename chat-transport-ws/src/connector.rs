@@ -1,0 +1,230 @@
+//! The client's side: from a URL to a WebSocket.
+
+use std::{io, str::FromStr};
+
+use async_trait::async_trait;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use chat_core::{
+    nick::harmless,
+    wire::{Form, SERVER_FRAME_BYTES},
+};
+use chat_runtime::{Connection, Connector};
+use chat_transport_tcp::{TcpConnection, TcpConnector};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::{
+    Request, Response, StatusCode, Uri,
+    body::Incoming,
+    client::conn::http1,
+    header::{self, HeaderName},
+};
+use hyper_util::rt::TokioIo;
+use tokio::time::{Duration, timeout};
+
+use crate::{
+    connection::{Side, WsConnection},
+    handshake,
+    service::tcp_stream,
+};
+
+/// How long connecting may take in all.
+const IN_ALL: Duration = Duration::from_secs(10);
+
+/// Bytes of a refusal that are read, for its words.
+const WORDS: usize = 1_024;
+
+/// Connects to the WebSocket at a URL such as `ws://localhost:7080/ws`.
+#[derive(Clone, Debug)]
+pub struct WsConnector {
+    tcp: TcpConnector,
+    /// With the port, if the URL has one.
+    authority: String,
+    path: String,
+    form: Form,
+}
+
+/// Not the URL of a WebSocket that can be connected to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// It is not a URL, or has no host.
+    #[error("`{0}` is not a URL such as ws://localhost:7080/ws")]
+    Malformed(String),
+    /// Its scheme is not `ws`.
+    #[error("`{0}` is not the scheme of a WebSocket; write ws://")]
+    Scheme(String),
+    /// TLS is not spoken yet.
+    #[error(
+        "wss:// (TLS) is not supported yet; write ws://, or connect through a proxy that speaks TLS"
+    )]
+    Tls,
+}
+
+impl WsConnector {
+    /// Speaks the postcard form. Without a port it is 80, without a path `/`.
+    ///
+    /// # Errors
+    /// See [`UrlError`].
+    pub fn new(url: &str) -> Result<Self, UrlError> {
+        let malformed = || UrlError::Malformed(url.to_owned());
+        let uri = Uri::from_str(url).map_err(|_| malformed())?;
+        let scheme = uri.scheme_str().map(str::to_ascii_lowercase);
+        match scheme.as_deref() {
+            Some("ws") => {}
+            Some("wss") => return Err(UrlError::Tls),
+            Some(scheme) => return Err(UrlError::Scheme(scheme.to_owned())),
+            None => return Err(malformed()),
+        }
+        let authority = uri.authority().ok_or_else(malformed)?;
+        if authority.as_str().contains('@') || authority.host().is_empty() {
+            return Err(malformed());
+        }
+        // A port that is none is no port, but it is not nothing either.
+        let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") => 80,
+            _ => authority
+                .port_u16()
+                .filter(|port| *port > 0)
+                .ok_or_else(malformed)?,
+        };
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        Ok(Self {
+            tcp: TcpConnector::new(authority.host(), port),
+            authority: authority.as_str().to_owned(),
+            path: path.to_owned(),
+            form: Form::Postcard,
+        })
+    }
+
+    /// Speaks this form.
+    #[must_use]
+    pub fn form(mut self, form: Form) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// Connects, and gives the connection as it is.
+    ///
+    /// # Errors
+    /// The system's; [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) with the server's words if it does not want this client;
+    /// [`InvalidData`](io::ErrorKind::InvalidData) if it is no WebSocket, or none of a chat; `TimedOut` after 10 s.
+    pub async fn open(&self) -> io::Result<WsConnection<TcpConnection>> {
+        timeout(IN_ALL, self.shake_hands())
+            .await
+            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))
+    }
+
+    async fn shake_hands(&self) -> io::Result<WsConnection<TcpConnection>> {
+        let (stream, peer) = self.tcp.open().await?;
+        let mut key = [0; 16];
+        getrandom::fill(&mut key).map_err(io::Error::other)?;
+        let key = STANDARD.encode(key);
+        let protocol = handshake::sub_protocol(self.form);
+        let request = Request::builder()
+            .uri(self.path.as_str())
+            .header(header::HOST, self.authority.as_str())
+            .header(header::UPGRADE, "websocket")
+            .header(header::CONNECTION, "Upgrade")
+            .header(header::SEC_WEBSOCKET_VERSION, "13")
+            .header(header::SEC_WEBSOCKET_KEY, key.as_str())
+            .header(header::SEC_WEBSOCKET_PROTOCOL, protocol)
+            .body(Empty::<Bytes>::new())
+            .map_err(io::Error::other)?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(no_http)?;
+        // It ends with the answer, or with this.
+        let exchange = async {
+            let response = sender.send_request(request).await.map_err(no_http)?;
+            if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                return Err(refused(response).await);
+            }
+            Ok(response)
+        };
+        let mut connection = std::pin::pin!(connection.with_upgrades());
+        let mut exchange = std::pin::pin!(exchange);
+        let mut running = true;
+        let response = loop {
+            tokio::select! {
+                biased;
+                response = &mut exchange => break response?,
+                _ = &mut connection, if running => running = false,
+            }
+        };
+        let has = |name: HeaderName, value: &str| {
+            let mut all = response.headers().get_all(name).iter();
+            all.next().is_some_and(|first| first == value) && all.next().is_none()
+        };
+        let accept = handshake::accept(&key);
+        let upgraded = response
+            .headers()
+            .get(header::UPGRADE)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+        if !upgraded || response.headers().get(header::SEC_WEBSOCKET_ACCEPT) != Some(&accept) {
+            return Err(no_chat("it is not a WebSocket"));
+        }
+        if !has(header::SEC_WEBSOCKET_PROTOCOL, protocol) {
+            return Err(no_chat("it does not speak the chat's protocol"));
+        }
+        if response
+            .headers()
+            .contains_key(header::SEC_WEBSOCKET_EXTENSIONS)
+        {
+            return Err(no_chat("it speaks an extension that nobody asked for"));
+        }
+        let upgrade = hyper::upgrade::on(response);
+        if running {
+            connection.await.map_err(no_http)?;
+        }
+        let upgraded = upgrade.await.map_err(no_http)?;
+        let (stream, early) = tcp_stream(upgraded).map_err(|_| no_chat("it is not a WebSocket"))?;
+        let stream = TcpConnection::new(stream, peer);
+        let address = stream.address();
+        let limit = SERVER_FRAME_BYTES;
+        Ok(WsConnection::new(
+            stream,
+            Side::Client,
+            self.form,
+            address,
+            limit,
+            &early,
+        ))
+    }
+}
+
+#[async_trait]
+impl Connector for WsConnector {
+    async fn connect(&self) -> io::Result<Box<dyn Connection>> {
+        Ok(Box::new(self.open().await?))
+    }
+}
+
+/// What a server that says no has to say.
+async fn refused(response: Response<Incoming>) -> io::Error {
+    let status = response.status();
+    let words = match Limited::new(response.into_body(), WORDS).collect().await {
+        Ok(body) => String::from_utf8_lossy(&body.to_bytes()).trim().to_owned(),
+        Err(_) => String::new(),
+    };
+    // A page in HTML helps nobody here.
+    let words = if words.is_empty() || words.starts_with('<') {
+        String::new()
+    } else {
+        format!(": {}", harmless(&words))
+    };
+    io::Error::new(
+        io::ErrorKind::ConnectionRefused,
+        format!("the server answers {status}{words}"),
+    )
+}
+
+fn no_http(error: hyper::Error) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("it does not speak HTTP: {error}"),
+    )
+}
+
+fn no_chat(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}

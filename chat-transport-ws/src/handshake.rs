@@ -1,0 +1,300 @@
+//! The opening handshake of RFC 6455, section 4, as questions to an HTTP request; and who is behind a proxy.
+
+use std::net::{IpAddr, SocketAddr};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use chat_core::wire::Form;
+use http_body_util::Full;
+use hyper::{
+    HeaderMap, Method, Response, StatusCode, Version,
+    header::{self, HeaderName, HeaderValue},
+    http::{request::Parts, uri::Authority},
+};
+use sha1::{Digest, Sha1};
+
+use crate::options::{Forwarded, Origins, WsOptions};
+
+/// The names of the sub-protocols.
+const POSTCARD: &str = "chat.v1.postcard";
+const JSON: &str = "chat.v1.json";
+
+/// What RFC 6455 appends to the key.
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Why somebody is not let in: an HTTP status and a line of text for a person.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{status}: {text}")]
+pub struct Refused {
+    pub(crate) status: StatusCode,
+    pub(crate) text: String,
+}
+
+impl Refused {
+    /// `text` is for a person; it is sent as it is.
+    pub fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        Self {
+            status,
+            text: text.into(),
+        }
+    }
+}
+
+impl Refused {
+    /// As an HTTP answer. The connection ends with it.
+    pub(crate) fn answer(self) -> Response<Full<Bytes>> {
+        let mut text = self.text;
+        text.push('\n');
+        let mut answer = Response::new(Full::from(text));
+        *answer.status_mut() = self.status;
+        let headers = answer.headers_mut();
+        let mut say = |name, value| headers.insert(name, HeaderValue::from_static(value));
+        say(header::CONTENT_TYPE, "text/plain; charset=utf-8");
+        say(header::CONNECTION, "close");
+        match self.status {
+            StatusCode::UPGRADE_REQUIRED => {
+                say(header::CONNECTION, "upgrade, close");
+                say(header::UPGRADE, "websocket");
+                say(header::SEC_WEBSOCKET_VERSION, "13");
+            }
+            StatusCode::METHOD_NOT_ALLOWED => {
+                say(header::ALLOW, "GET");
+            }
+            _ => {}
+        }
+        answer
+    }
+}
+
+/// A request that may become a WebSocket.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) form: Form,
+    /// For `Sec-WebSocket-Accept`.
+    pub(crate) accept: HeaderValue,
+}
+
+/// Looks at a request that came from `peer`, as far as that is known.
+pub(crate) fn check(
+    request: &Parts,
+    peer: Option<IpAddr>,
+    options: &WsOptions,
+) -> Result<Accepted, Refused> {
+    let headers = &request.headers;
+    if request.method != Method::GET {
+        return Err(Refused::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "a WebSocket begins with GET",
+        ));
+    }
+    let bad = |text: &str| Err(Refused::new(StatusCode::BAD_REQUEST, text));
+    let upgrade = has_token(headers, header::UPGRADE, "websocket")
+        && has_token(headers, header::CONNECTION, "upgrade");
+    if !upgrade || request.version != Version::HTTP_11 {
+        return Err(Refused::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "this is a WebSocket: connect with a chat client",
+        ));
+    }
+    if only(headers, header::SEC_WEBSOCKET_VERSION) != Some("13") {
+        return Err(Refused::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "version 13 of WebSocket is spoken here",
+        ));
+    }
+    let Some(key) = only(headers, header::SEC_WEBSOCKET_KEY)
+        .filter(|key| STANDARD.decode(key).is_ok_and(|bytes| bytes.len() == 16))
+    else {
+        return bad("Sec-WebSocket-Key is missing or malformed");
+    };
+    let Some(host) = only(headers, header::HOST).and_then(authority) else {
+        return bad("Host is missing or malformed");
+    };
+    let proxied = peer.is_some_and(|peer| options.is_proxy(peer));
+    check_origin(headers, &host, proxied, options)?;
+    let Some(form) = tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(form) else {
+        return bad("offer the sub-protocol chat.v1.postcard or chat.v1.json");
+    };
+    Ok(Accepted {
+        form,
+        accept: accept(key),
+    })
+}
+
+impl Accepted {
+    /// The HTTP answer after which the connection is a WebSocket.
+    pub(crate) fn answer(&self) -> Response<Full<Bytes>> {
+        let mut answer = Response::new(Full::default());
+        *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let protocol = HeaderValue::from_static(sub_protocol(self.form));
+        let headers = answer.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, self.accept.clone());
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+        answer
+    }
+}
+
+/// The answer to a key.
+pub(crate) fn accept(key: &str) -> HeaderValue {
+    let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
+    HeaderValue::try_from(STANDARD.encode(digest)).expect("base64 is ASCII")
+}
+
+/// The sub-protocol of a form.
+pub(crate) fn sub_protocol(form: Form) -> &'static str {
+    match form {
+        Form::Postcard => POSTCARD,
+        Form::Json => JSON,
+    }
+}
+
+fn form(name: &str) -> Option<Form> {
+    [Form::Postcard, Form::Json]
+        .into_iter()
+        .find(|form| sub_protocol(*form) == name)
+}
+
+/// A browser says which page it is that connects, and cannot be made to lie by that page.
+fn check_origin(
+    headers: &HeaderMap,
+    host: &Authority,
+    proxied: bool,
+    options: &WsOptions,
+) -> Result<(), Refused> {
+    let mut all = headers.get_all(header::ORIGIN).iter();
+    let Some(origin) = all.next() else {
+        return Ok(());
+    };
+    let origin = origin.to_str().ok().filter(|_| all.next().is_none());
+    let forwarded = match (proxied, options.forwarded) {
+        (false, _) => None,
+        (true, Forwarded::XForwardedFor) => last(headers, &FORWARDED_HOST).map(str::to_owned),
+        (true, Forwarded::Rfc7239) => elements(headers)
+            .pop()
+            .and_then(|element| parameter(&element, "host")),
+    };
+    let forwarded = forwarded.as_deref().and_then(authority);
+    let hosts = [Some(host), forwarded.as_ref()];
+    let allowed = origin.is_some_and(|origin| match &options.origins {
+        Origins::Any => true,
+        Origins::Same => hosts
+            .into_iter()
+            .flatten()
+            .any(|host| is_same(origin, host)),
+        Origins::Only(listed) => listed.iter().any(|each| each.eq_ignore_ascii_case(origin)),
+    });
+    if allowed {
+        Ok(())
+    } else {
+        Err(Refused::new(
+            StatusCode::FORBIDDEN,
+            format!(
+                "pages of {} may not connect here",
+                origin.unwrap_or("this origin")
+            ),
+        ))
+    }
+}
+
+/// Whether a page of this origin was fetched from this host.
+fn is_same(origin: &str, host: &Authority) -> bool {
+    let Some((scheme, of_page)) = origin.split_once("://") else {
+        return false;
+    };
+    let default = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return false,
+    };
+    let port = |authority: &Authority| authority.port_u16().unwrap_or(default);
+    authority(of_page).is_some_and(|page| {
+        page.host().eq_ignore_ascii_case(host.host()) && port(&page) == port(host)
+    })
+}
+
+/// A host and perhaps a port, and nothing else.
+fn authority(text: &str) -> Option<Authority> {
+    text.parse::<Authority>()
+        .ok()
+        .filter(|authority| !authority.as_str().contains('@') && !authority.host().is_empty())
+}
+
+/// Who it is that connects. If that is one of our proxies, it is whom it speaks for: going back from the last one, the first address
+/// that is not a proxy's. What comes before that anybody may have written.
+pub(crate) fn client(headers: &HeaderMap, peer: IpAddr, options: &WsOptions) -> IpAddr {
+    if !options.is_proxy(peer) {
+        return peer;
+    }
+    let claims: Vec<Option<IpAddr>> = match options.forwarded {
+        Forwarded::XForwardedFor => tokens(headers, FORWARDED_FOR).map(address).collect(),
+        Forwarded::Rfc7239 => elements(headers)
+            .iter()
+            .map(|element| parameter(element, "for").and_then(|node| address(&node)))
+            .collect(),
+    };
+    let mut client = peer;
+    for claim in claims.into_iter().rev() {
+        let Some(claim) = claim else { break };
+        client = claim;
+        if !options.is_proxy(client) {
+            break;
+        }
+    }
+    client
+}
+
+/// An address as proxies write it: with a port or without, IPv6 in brackets or not.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let address = bare.unwrap_or(text).parse::<IpAddr>().ok();
+    address
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+        .map(|address| address.to_canonical())
+}
+
+/// The elements of all `Forwarded` headers (RFC 7239). None of the values that count here may contain a comma.
+fn elements(headers: &HeaderMap) -> Vec<String> {
+    tokens(headers, header::FORWARDED)
+        .map(str::to_owned)
+        .collect()
+}
+
+fn parameter(element: &str, name: &str) -> Option<String> {
+    element.split(';').find_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        let matches = key.trim().eq_ignore_ascii_case(name);
+        matches.then(|| value.trim().trim_matches('"').to_owned())
+    })
+}
+
+fn last<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    tokens(headers, name.clone()).last()
+}
+
+/// The value of a header that is there once.
+fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut all = headers.get_all(name).iter();
+    let value = all.next()?.to_str().ok()?;
+    all.next().is_none().then_some(value.trim())
+}
+
+fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|each| each.eq_ignore_ascii_case(token))
+}
+
+/// What stands between commas, in all headers of the name.
+fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(name).into_iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+}

@@ -1,0 +1,62 @@
+//! Chat over WebSocket (RFC 6455): a listener of its own, a service for axum and its like, and the client's side.
+//!
+//! A [`WsTransport`] is given to a [`Server`](chat_runtime::Server), a [`WsConnector`] to a [`Client`](chat_runtime::Client);
+//! a [`WsService`] is mounted in somebody's HTTP server. Messages are binary in the postcard form (sub-protocol
+//! `chat.v1.postcard`) or text in JSON (`chat.v1.json`), whichever the client names first. Nothing is compressed; nothing is encrypted:
+//! put it behind a proxy that speaks TLS.
+//!
+//! ```
+//! use chat_runtime::{Client, Server, chat_core::wire::client::RoomRef, client_config};
+//! use chat_transport_ws::{WsConnector, WsOptions, WsTransport};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let transport = WsTransport::bind("127.0.0.1:0".parse()?, WsOptions::default())?;
+//! let address = transport.local_addr()?;
+//! let server = Server::builder().listen(transport).start()?;
+//!
+//! let connector = WsConnector::new(&format!("ws://{address}/ws"))?;
+//! let (client, _events) = Client::connect(connector, client_config("adina")?);
+//! let lobby = client.join(RoomRef::Lobby).await?;
+//! client.send(lobby.room, "hello").await?;
+//! client.close().await;
+//! server.shutdown(false).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Limits
+//! | what | bound | beyond it |
+//! |---|---|---|
+//! | a client's message | [`WsOptions::message_bytes`], 65,536 | closed with 1009, as soon as the length is read |
+//! | a server's message | 1,048,576 | the same, by the client |
+//! | the head of a request | 16,384 bytes, 64 lines | HTTP 431 |
+//! | a handshake | 10 s | cut off |
+//! | handshakes at once, for each listener | 512 | the one that has taken longest is cut off |
+//! | pings unanswered | 1 | only the last one is answered |
+//!
+//! # How it ends
+//! The close code is [`close_code`] of the server's reason, in the 4000s; 1000 if there is none. A peer that breaks the rules is told
+//! 1002 (the protocol), 1003 (text for binary, or the other way round), 1007 (text that is not UTF-8) or 1009 (too long).
+#![forbid(unsafe_code)]
+
+mod connection;
+mod connector;
+mod frame;
+mod handshake;
+mod linger;
+mod options;
+mod piped;
+mod service;
+mod transport;
+
+pub use ipnet;
+
+pub use self::{
+    connection::{WsConnection, close_code},
+    connector::{UrlError, WsConnector},
+    handshake::Refused,
+    options::{Forwarded, Origins, WsOptions},
+    service::{Admission, WsService},
+    transport::{DEFAULT_PORT, WsTransport},
+};

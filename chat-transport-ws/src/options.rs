@@ -1,0 +1,84 @@
+//! What can be set.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// How WebSockets are let in.
+#[derive(Clone, Debug)]
+pub struct WsOptions {
+    pub(crate) path: String,
+    pub(crate) origins: Origins,
+    pub(crate) proxies: Vec<IpNet>,
+    pub(crate) forwarded: Forwarded,
+    pub(crate) message_bytes: u32,
+}
+
+/// Of which pages browsers may connect. Programs, which name no page, always may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// Those of the host and port that the WebSocket is at.
+    Same,
+    /// Those of these origins, such as `https://chat.example.org`, without a path.
+    Only(Vec<String>),
+    /// Every page there is. A page of somebody else's can then talk as whoever reads it, if the chat knows people by cookies.
+    Any,
+}
+
+/// The header in which our own proxies say whom they speak for. The other one is not looked at: anybody could have sent it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Forwarded {
+    /// `X-Forwarded-For`, and `X-Forwarded-Host` for the check of the origin.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded`, of RFC 7239.
+    Rfc7239,
+}
+
+impl Default for WsOptions {
+    /// Path `/ws`, pages of the same origin, no proxies, messages of up to 65,536 bytes.
+    fn default() -> Self {
+        Self {
+            path: "/ws".to_owned(),
+            origins: Origins::Same,
+            proxies: Vec::new(),
+            forwarded: Forwarded::default(),
+            message_bytes: 65_536,
+        }
+    }
+}
+
+impl WsOptions {
+    /// Where the WebSocket is, with the slash before it. For a [`WsTransport`](crate::WsTransport) only: a
+    /// [`WsService`](crate::WsService) is where its router says.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Which pages may connect.
+    #[must_use]
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// Addresses of our own reverse proxies, which are believed when they say whom they speak for.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Vec<IpNet>, header: Forwarded) -> Self {
+        (self.proxies, self.forwarded) = (proxies, header);
+        self
+    }
+
+    /// The longest message of a client, in bytes; to be the server's `limits.frame_bytes`.
+    #[must_use]
+    pub fn message_bytes(mut self, bytes: u32) -> Self {
+        self.message_bytes = bytes;
+        self
+    }
+
+    pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
+        self.proxies.iter().any(|net| net.contains(&address))
+    }
+}

@@ -1,0 +1,43 @@
+// A chat client: node chat.mjs ws://localhost:7080/ws NICK. Lines of input are said in the lobby.
+// Needs a Node with a WebSocket of its own: 22, or 20 with --experimental-websocket.
+
+import { randomBytes } from 'node:crypto';
+import { createInterface } from 'node:readline';
+
+const [url, nick] = process.argv.slice(2);
+const lobby = Buffer.alloc(16).toString('base64');
+const socket = new WebSocket(url, ['chat.v1.json']);
+let ids = 0;
+let txns = 0;
+
+const say = (message) => socket.send(JSON.stringify(message));
+const ask = (kind, body) => say({ type: 'request', id: ++ids, txn: ++txns, kind, body });
+
+socket.onopen = () => say({
+  type: 'hello', versions: { min: 1, max: 1 }, capabilities: [], agent: 'chat.mjs/1', nick, label: 'node',
+  secret: randomBytes(32).toString('base64'), kept: false, resume: [],
+});
+socket.onerror = (event) => console.log('cannot connect:', event.message ?? '');
+socket.onclose = (event) => {
+  console.log('closed with', event.code);
+  process.exit();
+};
+
+const handle = {
+  welcome: () => ask('join', { room: 'lobby' }),
+  ok: ({ kind }) => {
+    if (kind !== 'join') return;
+    console.log('joined as', nick);
+    const lines = createInterface({ input: process.stdin });
+    lines.on('line', (line) => ask('send', { room: lobby, action: false, content: { plain: line } }));
+    lines.on('close', () => say({ type: 'bye' }));
+    setInterval(() => say({ type: 'ping', nonce: 1 }), 25_000);
+  },
+  records: ({ records }) => records
+    .filter(({ kind }) => kind === 'message')
+    .forEach(({ nick, body }) => console.log(`${nick}: ${body.content.plain}`)),
+  error: ({ code, text }) => console.log('refused:', code, text),
+  ping: ({ nonce }) => say({ type: 'pong', nonce }),
+  closing: ({ reason }) => { console.log('closing:', reason); say({ type: 'closed' }); },
+};
+socket.onmessage = ({ data }) => { const message = JSON.parse(data); handle[message.type]?.(message); };
