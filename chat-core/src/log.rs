@@ -214,10 +214,13 @@ impl MemoryLog {
     /// goes on in another `epoch`. For tests.
     pub fn lose_tail(&mut self, partition: Partition, seq: Seq, epoch: u64) {
         self.epoch = epoch;
-        let Some(kept) = self.partitions.get_mut(&partition) else { return };
+        let Some(kept) = self.partitions.get_mut(&partition) else {
+            return;
+        };
         let covered = kept.snapshot.as_ref().map_or(0, |(seq, _)| *seq);
         let (oldest, head) = (kept.oldest(), kept.head.min(seq.max(covered)));
-        kept.records.truncate((head + 1).saturating_sub(oldest) as usize);
+        kept.records
+            .truncate((head + 1).saturating_sub(oldest) as usize);
         kept.head = head;
     }
 }

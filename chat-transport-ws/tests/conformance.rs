@@ -222,6 +222,116 @@ async fn the_fault_is_told_although_more_is_coming() {
 #[tokio::test]
 async fn the_server_closes_with_its_reason() {
     for (place, reason) in CloseReason::ALL.iter().enumerate() {
+        let (mut near, mut far) = pair("chat.v1.json", WsOptions::default()).await;
+        poll_fn(|cx| far.poll_ready(cx, Interest::Write))
+            .await
+            .unwrap();
+        assert_eq!(far.try_write_vectored(&[IoSlice::new(b"last")]).unwrap(), 4);
+        poll_fn(|cx| far.poll_close(cx, Some(*reason)))
+            .await
+            .unwrap();
+        assert_eq!(close_code(*reason), 4_000 + place as u16);
+        let expected = [b"\x81\x04last".to_vec(), close(close_code(*reason), "")].concat();
+        let mut seen = vec![0; expected.len()];
+        near.read_exact(&mut seen).await.unwrap();
+        assert_eq!(seen, expected);
+        // It waits for the client's; what comes before that is still read.
+        near.write_all(
+            &[
+                frame(0x81, b"{}"),
+                frame(0x89, b"?"),
+                frame(0x88, &seen[8..10]),
+            ]
+            .concat(),
+        )
+        .await
+        .unwrap();
+        assert_eq!(read(&mut *far).await.unwrap().as_deref(), Some(&b"{}"[..]));
+        assert_eq!(read(&mut *far).await.unwrap(), None);
+        drop(far);
+        assert_eq!(rest(&mut near).await, b"");
+    }
+}
+
+#[tokio::test]
+async fn messages_go_out_with_the_shortest_header() {
+    let (mut near, mut far) = pair("chat.v1.postcard", WsOptions::default()).await;
+    assert_eq!(
+        (far.form(), far.address()),
+        (Form::Postcard, Some(Ipv4Addr::LOCALHOST.into()))
+    );
+    let lengths = [1, 125, 126, 65_535, 65_536];
+    let mut expected = Vec::new();
+    for (length, header) in lengths.into_iter().zip([
+        &[0x82, 1][..],
+        &[0x82, 125],
+        &[0x82, 126, 0, 126],
+        &[0x82, 126, 0xff, 0xff],
+        &[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0],
+    ]) {
+        expected.extend_from_slice(header);
+        expected.extend(vec![length as u8; length]);
+    }
+    let messages: Vec<Vec<u8>> = lengths
+        .into_iter()
+        .map(|length| vec![length as u8; length])
+        .collect();
+    let writer = async {
+        let mut left: Vec<IoSlice<'_>> = messages
+            .iter()
+            .map(|message| IoSlice::new(message))
+            .collect();
+        while !left.is_empty() {
+            poll_fn(|cx| far.poll_ready(cx, Interest::Write))
+                .await
+                .unwrap();
+            let Ok(mut written) = far.try_write_vectored(&left) else {
+                continue;
+            };
+            while written > 0 {
+                // Whole messages only.
+                written = written.checked_sub(left.remove(0).len()).unwrap();
+            }
+        }
+        poll_fn(|cx| far.poll_flush(cx)).await.unwrap();
+    };
+    let mut seen = vec![0; expected.len()];
+    let (_, got) = tokio::join!(writer, near.read_exact(&mut seen));
+    got.unwrap();
+    assert!(seen == expected);
+}
+
+#[tokio::test]
+async fn a_message_that_the_system_takes_in_pieces_arrives_whole() {
+    let (mut near, mut far) = pair("chat.v1.postcard", WsOptions::default()).await;
+    // Far more than the socket holds, so that it stops in the middle of one, and pings meanwhile.
+    let message = vec![5; 300_000];
+    near.write_all(&frame(0x89, b"!")).await.unwrap();
+    let pieces = [IoSlice::new(&message); 40];
+    let mut taken = 0;
+    while let Ok(written) = far.try_write_vectored(&pieces) {
+        assert!(written > 0 && written % message.len() == 0);
+        taken += written / message.len();
+    }
+    let reader = async {
+        for _ in 0..taken {
+            assert_eq!(near.read_u16().await.unwrap(), 0x827f);
+            assert_eq!(near.read_u64().await.unwrap(), 300_000);
+            let mut seen = vec![0; message.len()];
+            near.read_exact(&mut seen).await.unwrap();
+            assert!(seen == message);
+        }
+        assert_eq!(near.read_u16().await.unwrap(), 0x8a01);
+        near.write_all(&frame(0x82, b"got it")).await.unwrap();
+    };
+    let (message, ()) = tokio::join!(read(&mut *far), reader);
+    assert_eq!(message.unwrap().unwrap(), b"got it");
+}
+
+#[test]
+fn the_specification_lists_every_code() {
+    let specification = include_str!("../../docs/protocol.md");
+    for (place, reason) in CloseReason::ALL.iter().enumerate() {
         let row = format!("| {place} | `{reason}` | ");
         let line = specification.lines().find(|line| line.starts_with(&row));
         let end = format!(" | {} |", close_code(*reason));
