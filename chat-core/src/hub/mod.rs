@@ -10,6 +10,8 @@ mod event;
 mod greeting;
 mod guesses;
 mod io;
+mod joining;
+mod membership;
 mod pipeline;
 mod presence;
 mod recipients;
@@ -17,6 +19,7 @@ mod requests;
 mod rooms;
 mod session;
 mod sessions;
+mod settling;
 mod timers;
 
 use std::{
