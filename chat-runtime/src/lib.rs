@@ -69,6 +69,7 @@ pub mod memory;
 mod outbox;
 mod random;
 mod server;
+mod shared;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, ErrorKind, IoSlice},
+    net::IpAddr,
     task::{Context, Poll, Waker},
 };
 
@@ -95,6 +96,10 @@ impl Link {
             Framing::Message => body(),
         };
         self.outbox.push(bytes, spare);
+    }
+
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.connection.address()
     }
 
     /// It woke, for whatever reason.

@@ -119,7 +119,7 @@ impl Hub {
         let with = Surroundings {
             limits: &config.limits,
             node: config.node,
-            alone: config.alone,
+            is_heir_of: &|node| config.is_heir_of(node),
             online: &|member| !early && online.contains_key(&member),
         };
         let want = self.directory.batch(|state, seq, proposal: Proposal| {
@@ -241,8 +241,7 @@ impl Hub {
         for (member, lease, at) in everybody {
             match lease {
                 Some(node)
-                    if (node == self.config.node || self.config.alone)
-                        && !self.online.contains_key(&member) =>
+                    if self.config.is_heir_of(node) && !self.online.contains_key(&member) =>
                 {
                     self.hold(now, member)
                 }
@@ -304,11 +303,13 @@ impl Hub {
                 match from {
                     None => self.present(now, member),
                     Some((before, _)) if before != nick => {
-                        out.push(Output::Event(Event::Renamed {
-                            member,
-                            from: before.clone(),
-                            to: nick.clone(),
-                        }));
+                        if mine {
+                            out.push(Output::Event(Event::Renamed {
+                                member,
+                                from: before.clone(),
+                                to: nick.clone(),
+                            }));
+                        }
                         self.renamed(now, member, before);
                     }
                     Some((before, old)) if old != label => self.renamed(now, member, before),
@@ -316,8 +317,10 @@ impl Hub {
                 }
             }
             Change::Released => {
-                let nick = self.directory.state.nick(member).to_owned();
-                out.push(Output::Event(Event::Gone { member, nick }));
+                if mine {
+                    let nick = self.directory.state.nick(member).to_owned();
+                    out.push(Output::Event(Event::Gone { member, nick }));
+                }
                 self.absent(now, member);
                 self.keep(now, member, core::time::Duration::ZERO);
             }

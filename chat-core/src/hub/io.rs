@@ -34,6 +34,20 @@ pub enum Input<'a> {
         /// How messages are written on it.
         form: Form,
     },
+    /// Somebody connected who is to be refused, by a limit that the driver keeps: that of all hubs of a process together.
+    /// Otherwise as `Connected`.
+    Turned {
+        /// The driver's name for it, not in use.
+        conn: ConnId,
+        /// From where.
+        address: Option<IpAddr>,
+        /// Whether the transport keeps messages apart.
+        framing: Framing,
+        /// How messages are written on it.
+        form: Form,
+        /// Why.
+        reason: CloseReason,
+    },
     /// Bytes came.
     Received {
         /// On which connection.

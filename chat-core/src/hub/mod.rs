@@ -71,8 +71,11 @@ pub struct Config {
     pub agent: String,
     /// Names this hub among those on one log, and this life of it: random, below 2⁵³.
     pub node: u64,
-    /// Whether this hub is the only one on its log. It then takes over the nicks that an earlier life held.
+    /// Whether no hub but this one and its `peers` is on its log. The first of them then takes over the nicks that an earlier
+    /// life held.
     pub alone: bool,
+    /// The nodes of the other hubs that began together with this one.
+    pub peers: Vec<u64>,
     /// The server's OPAQUE secret.
     pub secret: ServerSecret,
     /// Seeds everything random. 32 bytes from the system's generator.
@@ -93,11 +96,18 @@ impl Config {
             agent: concat!("chat-core/", env!("CARGO_PKG_VERSION")).to_owned(),
             node,
             alone: true,
+            peers: Vec::new(),
             secret,
             seed,
             #[cfg(feature = "deliberate-bugs")]
             bug: None,
         }
+    }
+
+    /// Whether a nick's lease is this hub's to give up: its own, or one of an earlier life.
+    fn is_heir_of(&self, node: u64) -> bool {
+        let of_earlier_life = self.alone && !self.peers.contains(&node);
+        node == self.node || (of_earlier_life && self.peers.iter().all(|peer| self.node < *peer))
     }
 }
 
@@ -198,7 +208,14 @@ impl Hub {
                 address,
                 framing,
                 form,
-            } => self.connected(now, conn, address, framing, form, out),
+            } => self.connected(now, conn, address, framing, form, None, out),
+            Input::Turned {
+                conn,
+                address,
+                framing,
+                form,
+                reason,
+            } => self.connected(now, conn, address, framing, form, Some(reason), out),
             Input::Received { conn, bytes } => self.received(now, conn, bytes, out),
             Input::Blocked { conn, place } => self.blocked(conn, place),
             Input::Drained { conn } => self.drained(conn, out),

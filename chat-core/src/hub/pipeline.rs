@@ -36,6 +36,8 @@ pub(super) struct Pipeline<S: Fold, P> {
     outstanding: VecDeque<Pending<S::Entry, P>>,
     /// An append was given to the log and has not ended.
     in_flight: bool,
+    /// Where the last append was to begin.
+    expected: Place,
     reading: Option<ReadToken>,
     /// The log must be read before anything is appended.
     behind: bool,
@@ -52,11 +54,14 @@ struct Pending<E, P> {
     proposal: Option<P>,
 }
 
-/// A committed record, and who asked this hub for it.
+/// A committed record.
 #[derive(Debug)]
 pub(super) struct Taken<E, P> {
     pub(super) entry: E,
     pub(super) bytes: Bytes,
+    /// This hub appended it.
+    pub(super) mine: bool,
+    /// Who asked this hub for it; only with the first record of a request.
     pub(super) proposal: Option<P>,
 }
 
@@ -87,6 +92,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             queue: VecDeque::new(),
             outstanding: VecDeque::new(),
             in_flight: false,
+            expected: Place { epoch: 0, seq: 0 },
             reading: None,
             behind: true,
             known_head: 0,
@@ -168,6 +174,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             return None;
         }
         self.in_flight = true;
+        self.expected = self.place;
         let entries = self
             .outstanding
             .iter()
@@ -183,7 +190,7 @@ impl<S: Fold, P> Pipeline<S, P> {
     pub(super) fn committed(&mut self, head: Place, taken: &mut Vec<Taken<S::Entry, P>>) {
         self.in_flight = false;
         while let Some(pending) = self.outstanding.pop_front() {
-            self.take_in(pending.entry, pending.bytes, pending.proposal, taken);
+            self.take_in(pending.entry, pending.bytes, true, pending.proposal, taken);
         }
         // Somebody else's records are there as well: their page is on its way, or is read now.
         self.behind |= head != self.place;
@@ -195,7 +202,8 @@ impl<S: Fold, P> Pipeline<S, P> {
         self.requeue();
         match why {
             AppendRefused::Mismatch => {
-                self.behind = true;
+                // If news of what is there have come meanwhile, it goes on from them.
+                self.behind |= self.place == self.expected;
                 Vec::new()
             }
             AppendRefused::Unavailable => self.queue.drain(..).collect(),
@@ -268,10 +276,10 @@ impl<S: Fold, P> Pipeline<S, P> {
                 .front()
                 .is_some_and(|pending| pending.bytes == bytes);
             if mine && let Some(pending) = self.outstanding.pop_front() {
-                self.take_in(pending.entry, pending.bytes, pending.proposal, taken);
+                self.take_in(pending.entry, pending.bytes, true, pending.proposal, taken);
             } else {
                 self.requeue();
-                self.take_in(S::decode(&bytes)?, bytes, None, taken);
+                self.take_in(S::decode(&bytes)?, bytes, false, None, taken);
             }
         }
         if answer && page.head.seq > self.place.seq && page.oldest > self.place.seq + 1 {
@@ -309,6 +317,7 @@ impl<S: Fold, P> Pipeline<S, P> {
         &mut self,
         entry: S::Entry,
         bytes: Bytes,
+        mine: bool,
         proposal: Option<P>,
         taken: &mut Vec<Taken<S::Entry, P>>,
     ) {
@@ -318,6 +327,7 @@ impl<S: Fold, P> Pipeline<S, P> {
         taken.push(Taken {
             entry,
             bytes,
+            mine,
             proposal,
         });
     }

@@ -42,19 +42,16 @@ impl Hub {
             if changes_audience(&taken[i].entry.body) {
                 self.tell_records(id, &taken[told..=i], out);
                 told = i + 1;
-                self.room_changed(now, id, &taken[i].entry, taken[i].proposal.as_ref(), out);
+                self.room_changed(now, id, &taken[i], out);
             }
         }
         self.tell_records(id, &taken[told..], out);
-        for Taken {
-            entry, proposal, ..
-        } in taken
-        {
-            if !changes_audience(&entry.body) {
-                self.room_changed(now, id, &entry, proposal.as_ref(), out);
+        for taken in taken {
+            if !changes_audience(&taken.entry.body) {
+                self.room_changed(now, id, &taken, out);
             }
-            if let Some(proposal) = proposal {
-                self.room_then(now, id, &entry, proposal, out);
+            if let Some(proposal) = taken.proposal {
+                self.room_then(now, id, &taken.entry, proposal, out);
             }
         }
         // The first record of a room: what waited for it can be done.
@@ -107,11 +104,14 @@ impl Hub {
         &mut self,
         now: Now,
         id: RoomId,
-        record: &Record,
-        proposal: Option<&Proposal>,
+        taken: &Taken<Record, Proposal>,
         out: &mut Outputs,
     ) {
-        self.tell_operator(id, record, out);
+        let (record, proposal) = (&taken.entry, taken.proposal.as_ref());
+        // Each operator is told by the hub that did it: others on the same log, or in the same process, are silent.
+        if taken.mine {
+            self.tell_operator(id, record, out);
+        }
         match &record.body {
             RecordBody::Created(created) if created.kind == RoomKind::Private => {
                 for person in &created.members {

@@ -398,8 +398,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) limits: &'a Limits,
     /// This hub.
     pub(crate) node: u64,
-    /// Whether there is no other: a lease of an earlier life is this hub's.
-    pub(crate) alone: bool,
+    /// Whether a lease is this hub's to give up: its own, or one of an earlier life.
+    pub(crate) is_heir_of: &'a dyn Fn(u64) -> bool,
     /// Whether the member is connected here.
     pub(crate) online: &'a dyn Fn(MemberId) -> bool,
 }
@@ -491,9 +491,7 @@ impl Directory {
             Ask::Release => match member {
                 Some(Member {
                     lease: Some(node), ..
-                }) if (*node == with.node || with.alone) && !(with.online)(id) => {
-                    one(Change::Released)
-                }
+                }) if (with.is_heir_of)(*node) && !(with.online)(id) => one(Change::Released),
                 _ => Verdict::Already,
             },
             Ask::Expire => match member {

@@ -1,6 +1,6 @@
 //! What the hub says, and how it is done.
 
-use std::mem;
+use std::{mem, sync::atomic::Ordering};
 
 use bytes::Bytes;
 use chat_core::{
@@ -11,7 +11,7 @@ use chat_core::{
 use tokio::time::Instant;
 
 use super::{ANSWERS, Driver, calls::Call};
-use crate::link::End;
+use crate::{link::End, shared::News};
 
 /// An outbox is given up when it holds so many times its limit: only answers get it there, and only if nobody reads them.
 const SLOW: usize = 4;
@@ -21,9 +21,13 @@ impl Driver {
     /// come before anything else, as the hub demands.
     pub(super) fn settle(&mut self) {
         let mut answered = 0;
+        let mut tried = None;
         loop {
             while let Some(output) = self.out.pop() {
                 self.perform(output);
+            }
+            if let Some(partition) = tried.take() {
+                self.calls.pass(partition);
             }
             if let Some((conn, place)) = self.blocked.pop_front() {
                 if let Some(seat) = self.seats.find(conn) {
@@ -39,9 +43,31 @@ impl Driver {
                 self.hub
                     .handle_input(self.now, Input::Disconnected { conn }, &mut self.out);
             } else if answered < ANSWERS
-                && let Some(done) = self.answers.pop_front()
+                && let Some(News { partition, page }) = self.news.pop_front()
             {
                 answered += 1;
+                let news = Input::Page {
+                    partition,
+                    token: None,
+                    page: Ok(page),
+                };
+                self.hub.handle_input(self.now, news, &mut self.out);
+            } else if answered < ANSWERS
+                && let Some(mut done) = self.answers.pop_front()
+            {
+                answered += 1;
+                if done.is_mismatch() {
+                    // What others appended first: then the hub can try again at once.
+                    self.log.take(self.worker, &mut self.news);
+                    if !self.news.is_empty() {
+                        self.answers.push_front(done);
+                        continue;
+                    }
+                }
+                if let Some((partition, turn)) = done.turn() {
+                    self.calls.keep(partition, turn);
+                    tried = Some(partition);
+                }
                 if let Some(input) = done.input() {
                     self.hub.handle_input(self.now, input, &mut self.out);
                 }
@@ -193,7 +219,13 @@ impl Driver {
     }
 
     pub(super) fn tell(&mut self, event: Event) {
-        self.closed |= event == Event::Closed;
+        if event == Event::Closed {
+            self.closed = true;
+            if self.open.fetch_sub(1, Ordering::AcqRel) > 1 {
+                // The last one says it.
+                return;
+            }
+        }
         // Nobody listens, perhaps.
         let _ = self.events.send(event);
     }

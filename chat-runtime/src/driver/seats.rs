@@ -8,8 +8,9 @@ use super::ready::Ready;
 use crate::{Connection, link::Link};
 
 /// All connections, by slot.
-#[derive(Default)]
 pub(super) struct Seats {
+    /// What all generations of this worker begin with, so that no two connections of a server have one name.
+    worker: u32,
     slots: Vec<Slot>,
     free: Vec<u32>,
 }
@@ -18,6 +19,8 @@ pub(super) struct Seats {
 pub(super) struct Seat {
     pub(super) link: Link,
     pub(super) flag: Flag,
+    /// Counted at the door.
+    pub(super) inside: bool,
     /// In the list of those to be written to in this turn.
     pub(super) touched: bool,
     /// In the list of those that wait for the log before they are read from.
@@ -34,16 +37,38 @@ pub(super) struct Flag {
     pub(super) owes_drained: bool,
 }
 
-#[derive(Default)]
 struct Slot {
     generation: u32,
     seat: Option<Seat>,
 }
 
+/// Bits of a generation that count; the others name the worker.
+const GENERATION_BITS: u32 = 24;
+
 impl Seats {
-    pub(super) fn insert(&mut self, connection: Box<dyn Connection>, ready: &Arc<Ready>) -> ConnId {
+    /// Workers of one server at most.
+    pub(crate) const WORKERS: usize = 1 << (u32::BITS - GENERATION_BITS);
+
+    pub(super) fn new(worker: usize) -> Self {
+        let worker = u32::try_from(worker).expect("workers are few") << GENERATION_BITS;
+        Self {
+            worker,
+            slots: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        connection: Box<dyn Connection>,
+        inside: bool,
+        ready: &Arc<Ready>,
+    ) -> ConnId {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
+            self.slots.push(Slot {
+                generation: self.worker,
+                seat: None,
+            });
             u32::try_from(self.slots.len() - 1).expect("a process has fewer connections")
         });
         let place = &mut self.slots[slot as usize];
@@ -55,6 +80,7 @@ impl Seats {
         place.seat = Some(Seat {
             link,
             flag: Flag::default(),
+            inside,
             touched: false,
             held: false,
         });
@@ -73,7 +99,8 @@ impl Seats {
     pub(super) fn remove(&mut self, conn: ConnId) -> Option<Seat> {
         self.find(conn)?;
         let slot = &mut self.slots[conn.slot as usize];
-        slot.generation = slot.generation.wrapping_add(1);
+        slot.generation = self.worker
+            | (slot.generation.wrapping_add(1) & (u32::MAX >> (u32::BITS - GENERATION_BITS)));
         self.free.push(conn.slot);
         slot.seat.take()
     }
@@ -86,15 +113,16 @@ mod tests {
 
     #[test]
     fn a_slot_is_used_again_under_another_name() {
-        let (mut seats, ready) = (Seats::default(), Arc::new(Ready::default()));
-        let first = seats.insert(Box::new(memory::pair(1).0), &ready);
+        let (mut seats, ready) = (Seats::new(2), Arc::new(Ready::default()));
+        let first = seats.insert(Box::new(memory::pair(1).0), false, &ready);
         assert!(seats.find(first).is_some());
         assert!(seats.remove(first).is_some());
-        let second = seats.insert(Box::new(memory::pair(1).0), &ready);
+        let second = seats.insert(Box::new(memory::pair(1).0), false, &ready);
         assert_eq!(
             (first.slot, first.generation + 1),
             (second.slot, second.generation)
         );
+        assert_eq!(first.generation, 2 << 24);
         assert!(seats.find(first).is_none() && seats.remove(first).is_none());
         assert!(seats.find(second).is_some());
     }
