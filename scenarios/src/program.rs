@@ -49,6 +49,10 @@ pub enum Signal {
     Hangup,
     /// Be gone.
     Kill,
+    /// Stand still.
+    Stop,
+    /// Go on.
+    Continue,
 }
 
 impl Program {
@@ -204,6 +208,8 @@ impl Program {
             Signal::Terminate => rustix::process::Signal::TERM,
             Signal::Hangup => rustix::process::Signal::HUP,
             Signal::Kill => rustix::process::Signal::KILL,
+            Signal::Stop => rustix::process::Signal::STOP,
+            Signal::Continue => rustix::process::Signal::CONT,
         };
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
