@@ -49,7 +49,7 @@ pub(crate) struct ServeArgs {
     /// The cipher that the lobby asks of its clients. Caesar is insecure.
     #[arg(long, value_name = "CIPHER", conflicts_with = "no_lobby")]
     pub(crate) lobby_cipher: Option<LobbyCipher>,
-    /// Keep the last N records of each room.
+    /// Keep at least the last N records of each room. Older ones go when a room's state is noted, every few hundred records.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) history: Option<u32>,
     /// Keep everything in memory: what was said ends with the server.
