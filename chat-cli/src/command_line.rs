@@ -52,7 +52,8 @@ pub(crate) struct ServeArgs {
     /// The cipher that the lobby asks of its clients. Caesar is insecure.
     #[arg(long, value_name = "CIPHER", conflicts_with = "no_lobby")]
     pub(crate) lobby_cipher: Option<LobbyCipher>,
-    /// Keep the last N records of each room. Otherwise all are kept, or 10,000 with --memory.
+    /// Keep at least the last N records of each room; otherwise all, or 10,000 with --memory. Older ones go when a room's state
+    /// is noted, every few hundred records.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) history: Option<u32>,
     /// Keep groups and what was said in this folder, which is made when it is missing. Without it, in a folder of this
