@@ -34,7 +34,7 @@
 //! | another place to keep records | [`Log`] |
 //!
 //! # The run loop
-//! One task runs a server's hub with all of its connections. A connection is a slot, an outbox and a waker; while it is
+//! One task runs a hub with all of its connections. A connection is a slot, an outbox and a waker; while it is
 //! quiet it has no buffer, no task, and is never visited. A turn of the loop:
 //!
 //! 1. what the hub's timers and the log have to say;
@@ -45,14 +45,25 @@
 //! 5. one vectored write for each connection with a new frame;
 //! 6. the timer is set anew if that has changed.
 //!
-//! Then other tasks have their turn. Nothing in it grows without bound:
+//! Then other tasks have their turn.
+//!
+//! # Several cores
+//! [`ServerBuilder::workers`] makes several of these, each with a hub of its own on a thread of its own. Whoever connects goes to the
+//! worker with the fewest connections and stays there. The hubs meet at the log and nowhere else: appends to one partition
+//! take turns, and what one hub appended is given to the others that follow it, with one wake-up for all that waits. A room
+//! whose people are all on one worker concerns no other. Order, limits of connections and the operator's events are those of
+//! one server; limits of guesses are counted by each worker.
+//!
+//! # Bounds
+//! Nothing grows without bound:
 //!
 //! | what | bound | beyond it |
 //! |---|---|---|
 //! | fan-outs waiting for a connection | `limits.outbox_bytes` | they are skipped, and read from the log when the connection reads again |
 //! | answers waiting for a connection | 4 × `limits.outbox_bytes` | the connection is cut off as slow |
 //! | calls of the log | 1,024, or 16 MiB of appends | nothing more is read from connections |
-//! | connections accepted and not taken over | 64 | accepting waits |
+//! | news of other workers | 4,096, or 4 MiB | they are read from the log |
+//! | connections accepted and not taken over | 64 for each worker | accepting waits |
 //! | operator's events unread | 4,096 | the oldest are dropped and counted |
 //! | a client's events unread | 1,024 | nothing more is read from its connection; see [`Client`] |
 //! | a connection being closed | twice `limits.closing`, if it reads at all | it is cut off |

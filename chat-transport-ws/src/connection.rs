@@ -371,6 +371,13 @@ impl<S: Connection> Connection for WsConnection<S> {
     fn address(&self) -> Option<IpAddr> {
         self.address
     }
+
+    fn moved(&mut self) -> io::Result<()> {
+        match &mut self.stream {
+            Some(stream) => stream.moved(),
+            None => Ok(()),
+        }
+    }
 }
 
 fn opcode(form: Form) -> Opcode {
