@@ -41,8 +41,10 @@
 //! 2. new connections, at most 32;
 //! 3. connections that woke, at most 256, and at most 64 KiB of each: read into one buffer that all share, handed to the hub;
 //! 4. after *every* call of the hub, what it says is done before anything else: frames go into outboxes by reference, calls
-//!    of the log begin (and if they are over at once their end is handed in at once);
-//! 5. one vectored write for each connection with a new frame;
+//!    of the log begin. What has come of them waits until the third step is over: so what several people say in a room in one turn is
+//!    two appends at most, and two frames for each who hears it;
+//! 5. one write for each connection with a new frame: short frames are copied together, long ones written as they are. Who comes and who
+//!    goes may wait for up to 250 ms, if the connection was told such a thing just before;
 //! 6. the timer is set anew if that has changed.
 //!
 //! Then other tasks have their turn.

@@ -147,7 +147,16 @@ impl Link {
             }
             let mut pieces = [IoSlice::new(&[]); PIECES];
             let (count, bytes) = self.outbox.pieces(&mut pieces);
-            match self.connection.try_write_vectored(&pieces[..count]) {
+            let copied = match self.framing {
+                Framing::Stream => self.outbox.copied(&pieces[..count], &mut spare.scratch),
+                // There, a piece is a message.
+                Framing::Message => None,
+            };
+            let result = match copied {
+                Some(bytes) => self.connection.try_write_vectored(&[IoSlice::new(bytes)]),
+                None => self.connection.try_write_vectored(&pieces[..count]),
+            };
+            match result {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     self.outbox.advance(written);

@@ -87,6 +87,13 @@ impl Hub {
         self.catch_up(conn, out);
     }
 
+    /// Tells a connection what was said in a room since a place, of which it has just been told.
+    pub(super) fn catch_up_from(&mut self, id: RoomId, conn: ConnId, at: Place, out: &mut Outputs) {
+        self.flag(conn, out);
+        self.set_lag(conn, id, Lag::after(at.seq));
+        self.catch_up(conn, out);
+    }
+
     /// Whatever a lagging connection missed in a room, it is told of the room anew.
     pub(super) fn forget_lag(&mut self, id: RoomId, conn: ConnId, seq: Seq) {
         if let Some(attached) = self
@@ -401,13 +408,13 @@ impl Hub {
             .keys()
             .map(|room| (*room, Lag::after(at(room))))
             .collect();
-        guest.lagging = Some(Lagging {
+        guest.lagging = Some(Box::new(Lagging {
             rooms,
             reading: None,
             drained: false,
             words: Some(self.words),
             repeats: Vec::new(),
-        });
+        }));
     }
 
     /// Marks a connection as lagging before it is.
@@ -447,7 +454,7 @@ impl Hub {
     }
 
     fn lagging(&mut self, conn: ConnId) -> Option<&mut Lagging> {
-        self.sessions.guest_mut(conn)?.lagging.as_mut()
+        self.sessions.guest_mut(conn)?.lagging.as_deref_mut()
     }
 
     fn set_lag(&mut self, conn: ConnId, id: RoomId, lag: Lag) {

@@ -1,5 +1,7 @@
 //! Coming into a room and going out of it: the proof, the view that is shown, and the place in the audience.
 
+use std::collections::VecDeque;
+
 use super::{
     Hub,
     answers::Origin,
@@ -20,6 +22,9 @@ use crate::{
         server::{Committed, Entered, Removed, RemovedReason, RoomView},
     },
 };
+
+/// Records that may have been made in a conversation since it was opened elsewhere; if there are more, it is an old one.
+const FIRST_WORDS: Seq = 64;
 
 impl Hub {
     /// A join: the proof is looked at, the directory told, then the room asked.
@@ -54,8 +59,10 @@ impl Hub {
                 Err(refusal) => return self.refuse(origin, refusal, out),
             }
         }
-        if let Some(guest) = self.sessions.guest_mut(origin.conn) {
-            guest.parked.entry(id).or_default();
+        if let Some(guest) = self.sessions.guest_mut(origin.conn)
+            && !guest.parked.contains_key(&id)
+        {
+            guest.parked.insert(id, VecDeque::new());
         }
         let then = directory::Then::Join {
             origin,
@@ -166,7 +173,23 @@ impl Hub {
             .guest(conn)
             .is_some_and(|guest| !guest.rooms.contains_key(&id))
         {
-            self.enter(id, conn, member, None, out);
+            let Some((since, place)) = self.rooms.get(&id).and_then(|room| {
+                let membership = room.pipe.state.members.get(&member)?;
+                Some((membership.since, room.pipe.place))
+            }) else {
+                return;
+            };
+            // It may have begun at another hub, and the first words been said before this one heard of it.
+            if since < place.seq && place.seq - since <= FIRST_WORDS {
+                self.enter(id, conn, member, Some(since), out);
+                let at = Place {
+                    seq: since,
+                    ..place
+                };
+                self.catch_up_from(id, conn, at, out);
+            } else {
+                self.enter(id, conn, member, None, out);
+            }
         }
     }
 

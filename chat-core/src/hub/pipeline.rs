@@ -41,6 +41,8 @@ pub(super) struct Pipeline<S: Fold, P> {
     reading: Option<ReadToken>,
     /// The log must be read before anything is appended.
     behind: bool,
+    /// News came while it was being read, and what is read may be older.
+    overtaken: bool,
     /// The furthest head that anybody told of in this epoch.
     known_head: Seq,
     since_snapshot: u64,
@@ -95,6 +97,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             expected: Place { epoch: 0, seq: 0 },
             reading: None,
             behind: true,
+            overtaken: false,
             known_head: 0,
             since_snapshot: 0,
         }
@@ -239,8 +242,9 @@ impl<S: Fold, P> Pipeline<S, P> {
             }
             self.reading = None;
         } else if !self.live {
-            // The read that is under way, or the next one, shows it.
+            // The next read shows it; the one that is under way perhaps not.
             self.behind = true;
+            self.overtaken = self.reading.is_some();
             return Ok(Paged::Onward);
         }
         let begun = self.live || self.place.seq > 0;
@@ -290,7 +294,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             self.behind |= self.known_head > self.place.seq;
             return Ok(Paged::Onward);
         }
-        if self.known_head > self.place.seq {
+        if self.known_head > self.place.seq || std::mem::take(&mut self.overtaken) {
             return Ok(Paged::Onward);
         }
         self.behind = false;
@@ -363,4 +367,88 @@ pub(super) enum Judged<E, P> {
     Settled,
     /// Not yet; nor anything behind it.
     Wait(P),
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::wire::BodyError;
+
+    /// Counts entries.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    struct Count(u64);
+
+    impl Fold for Count {
+        type Entry = Seq;
+        fn seq(entry: &Seq) -> Seq {
+            *entry
+        }
+        fn encode(entry: &Seq) -> Bytes {
+            entry.to_string().into()
+        }
+        fn decode(bytes: &[u8]) -> Result<Seq, BodyError> {
+            let text = String::from_utf8_lossy(bytes);
+            text.parse().map_err(|_| BodyError(text.into_owned()))
+        }
+        fn apply(&mut self, _: &Seq) {
+            self.0 += 1;
+        }
+        fn weight(&self) -> u64 {
+            1
+        }
+    }
+
+    /// The records after `after` of a log of `head` records.
+    fn page(after: Seq, head: Seq) -> Page {
+        Page {
+            head: Place {
+                epoch: 1,
+                seq: head,
+            },
+            oldest: 1,
+            snapshot: None,
+            first: after + 1,
+            // Not written as this hub would write them.
+            records: (after + 1..=head)
+                .map(|seq| format!("0{seq}").into())
+                .collect(),
+        }
+    }
+
+    fn read(pipe: &mut Pipeline<Count, ()>, token: u64, page: Page) -> Paged {
+        assert!(pipe.wants_read().is_some());
+        pipe.reads(ReadToken(token));
+        pipe.page(Some(ReadToken(token)), page, &mut Vec::new())
+            .unwrap()
+    }
+
+    #[test]
+    fn news_that_overtake_the_first_read_are_read() {
+        let mut pipe = Pipeline::new();
+        pipe.reads(ReadToken(0));
+        // Read when the log was empty, and given only after news of its first record.
+        pipe.page(None, page(0, 1), &mut Vec::new()).unwrap();
+        let old = pipe.page(Some(ReadToken(0)), page(0, 0), &mut Vec::new());
+        assert_eq!(old, Ok(Paged::Onward));
+        assert_eq!(read(&mut pipe, 1, page(0, 1)), Paged::Live);
+        assert_eq!((pipe.state, pipe.place.seq), (Count(1), 1));
+    }
+
+    #[test]
+    fn a_mismatch_is_read_unless_news_have_told_why() {
+        let mut pipe = Pipeline::new();
+        assert_eq!(read(&mut pipe, 0, page(0, 0)), Paged::Live);
+        let judge = |_: &Count, seq, ()| Judged::Entries(vec![seq], ());
+        pipe.propose(());
+        assert_eq!(pipe.batch(judge).unwrap().expected.seq, 0);
+        pipe.refused(AppendRefused::Mismatch);
+        assert_eq!(read(&mut pipe, 1, page(0, 1)), Paged::Onward);
+        assert_eq!(pipe.batch(judge).unwrap().expected.seq, 1);
+        pipe.page(None, page(1, 2), &mut Vec::new()).unwrap();
+        pipe.refused(AppendRefused::Mismatch);
+        assert!(pipe.wants_read().is_none());
+        assert_eq!(pipe.batch(judge).unwrap().expected.seq, 2);
+    }
 }

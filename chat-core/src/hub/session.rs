@@ -10,6 +10,7 @@ use super::{
     io::{Framing, ReadToken},
 };
 use crate::{
+    few::FewMap,
     id::{ConnId, CredentialId, MemberId, Place, RoomId, Seq},
     limits::{Limits, network},
     password::ServerLogin,
@@ -61,19 +62,19 @@ pub(super) struct Guest {
     pub(super) member: MemberId,
     pub(super) kept: bool,
     /// The rooms whose records go to this connection.
-    pub(super) rooms: BTreeMap<RoomId, Attached>,
+    pub(super) rooms: FewMap<RoomId, Attached>,
     /// Requests that have no answer yet.
     pub(super) unanswered: u32,
     /// Requests about a room that wait until a join of it is answered.
-    pub(super) parked: BTreeMap<RoomId, VecDeque<Request>>,
+    pub(super) parked: FewMap<RoomId, VecDeque<Request>>,
     pub(super) sends: Bucket,
     pub(super) requests: Bucket,
     pub(super) costly: Bucket,
     /// Refusals for being too fast, and when the last of them was.
     pub(super) refusals: (u32, Monotonic),
     /// Fan-outs do not reach it; what it missed is read from the log.
-    pub(super) lagging: Option<Lagging>,
-    pub(super) login: Option<Login>,
+    pub(super) lagging: Option<Box<Lagging>>,
+    pub(super) login: Option<Box<Login>>,
     /// Registrations begun.
     pub(super) registrations: VecDeque<Registration>,
 }
@@ -183,9 +184,9 @@ impl Guest {
         Self {
             member,
             kept,
-            rooms: BTreeMap::new(),
+            rooms: FewMap::default(),
             unanswered: 0,
-            parked: BTreeMap::new(),
+            parked: FewMap::default(),
             sends: Bucket::of(limits.send_rate, now),
             requests: Bucket::of(limits.request_rate, now),
             costly: Bucket::of(limits.costly_rate, now),

@@ -53,6 +53,9 @@ impl Hub {
             if let Some(proposal) = taken.proposal {
                 self.room_then(now, id, &taken.entry, proposal, out);
             }
+            if taken.mine {
+                self.tell_operator(id, taken.entry, out);
+            }
         }
         // The first record of a room: what waited for it can be done.
         let waiting = match self.rooms.get_mut(&id) {
@@ -108,10 +111,6 @@ impl Hub {
         out: &mut Outputs,
     ) {
         let (record, proposal) = (&taken.entry, taken.proposal.as_ref());
-        // Each operator is told by the hub that did it: others on the same log, or in the same process, are silent.
-        if taken.mine {
-            self.tell_operator(id, record, out);
-        }
         match &record.body {
             RecordBody::Created(created) if created.kind == RoomKind::Private => {
                 for person in &created.members {
@@ -365,9 +364,12 @@ impl Hub {
         }
     }
 
-    fn tell_operator(&self, id: RoomId, record: &Record, out: &mut Outputs) {
+    /// Each operator is told by the hub that did it: others on the same log, or in the same process, are silent.
+    fn tell_operator(&self, id: RoomId, record: Record, out: &mut Outputs) {
         let Some(room) = self.label(id) else { return };
-        let (nick, label) = (record.nick.clone(), record.label.clone());
+        let Record {
+            nick, label, body, ..
+        } = record;
         let left = |target: &str, how| Event::Left {
             room: room.clone(),
             nick: target.to_owned(),
@@ -379,7 +381,7 @@ impl Hub {
             kind,
             detail,
         };
-        let event = match &record.body {
+        let event = match body {
             // A group is told of when it has a number.
             RecordBody::Created(_) => return,
             RecordBody::Joined(_) => Event::Joined { room, nick, label },
@@ -395,7 +397,7 @@ impl Hub {
                 room,
                 nick,
                 label,
-                content: message.content.clone(),
+                content: message.content,
             },
             RecordBody::Topic(topic) => changed("topic", topic.topic.clone()),
             RecordBody::Role(change) => changed(

@@ -10,6 +10,7 @@ use super::{
     results::{Known, Results},
 };
 use crate::{
+    few::FewSet,
     id::{MemberId, RoomId, Seq},
     limits::Limits,
     nick::{Name, NameKey},
@@ -20,7 +21,7 @@ use crate::{
 /// The directory, as of a place of its log.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Directory {
-    members: BTreeMap<MemberId, Member>,
+    members: BTreeMap<MemberId, Box<Member>>,
     /// Held nicks, by comparison form and by skeleton.
     folded: BTreeMap<String, MemberId>,
     skeletons: BTreeMap<String, MemberId>,
@@ -46,7 +47,7 @@ pub(crate) struct Member {
     /// Whether they keep their secret.
     pub(crate) kept: bool,
     /// The rooms they may be in: always at least those that they are in.
-    pub(crate) rooms: BTreeSet<RoomId>,
+    pub(crate) rooms: FewSet<RoomId>,
     results: Results<Did>,
 }
 
@@ -125,8 +126,10 @@ impl Fold for Directory {
     }
 
     fn encode(entry: &Entry) -> Bytes {
-        let mut out = Vec::with_capacity(64);
+        let mut out = Vec::with_capacity(128);
         tagged::extend(entry, &mut out);
+        // It is kept for long.
+        out.shrink_to_fit();
         out.into()
     }
 
@@ -156,7 +159,7 @@ impl Fold for Directory {
                 let (nick, label, key) = (nick.clone(), label.clone(), key.clone());
                 self.members.insert(
                     member,
-                    Member {
+                    Box::new(Member {
                         nick,
                         label,
                         key,
@@ -165,7 +168,7 @@ impl Fold for Directory {
                         kept: *kept,
                         rooms,
                         results,
-                    },
+                    }),
                 );
                 Did::Named
             }
@@ -283,7 +286,7 @@ impl Directory {
     }
 
     pub(crate) fn member(&self, member: MemberId) -> Option<&Member> {
-        self.members.get(&member)
+        self.members.get(&member).map(Box::as_ref)
     }
 
     pub(crate) fn knows(&self, member: MemberId) -> bool {
@@ -292,7 +295,9 @@ impl Directory {
 
     /// Everybody, for a hub that begins.
     pub(crate) fn members(&self) -> impl Iterator<Item = (MemberId, &Member)> {
-        self.members.iter().map(|(id, member)| (*id, member))
+        self.members
+            .iter()
+            .map(|(id, member)| (*id, member.as_ref()))
     }
 
     pub(crate) fn holds_nick(&self, member: MemberId) -> bool {
@@ -467,7 +472,7 @@ impl Directory {
         ask: &Ask,
     ) -> Verdict<Change, Did> {
         let one = |change| Verdict::Accept(vec![change]);
-        let member = self.members.get(&id);
+        let member = self.member(id);
         match ask {
             Ask::Lease { name, label, kept } => {
                 let as_before = member.is_some_and(|m| {

@@ -45,6 +45,9 @@ use crate::{
 /// Orders from outside taken in one turn.
 const ORDERS: usize = 32;
 
+/// How long a patient frame may be kept back, if the connection was given one no longer ago than this.
+const PATIENCE: Duration = Duration::from_millis(250);
+
 /// Connections looked at in one turn.
 const CONNECTIONS: usize = 256;
 
@@ -120,12 +123,19 @@ pub(crate) struct Driver {
     touched: Vec<ConnId>,
     /// Frames put into outboxes in this turn.
     frames: usize,
+    /// Answers of the log and news wait until all that is ready has been read: what is said in one room meanwhile becomes one
+    /// batch, and one frame for each of its people.
+    gathering: bool,
 
     /// What the hub is to be told, in this order of precedence.
     blocked: VecDeque<(ConnId, Option<RoomPlace>)>,
     gone: VecDeque<ConnId>,
     answers: VecDeque<Done>,
     drained: VecDeque<ConnId>,
+
+    /// Connections with patient frames alone, and when they are written.
+    patient: Vec<ConnId>,
+    patience_ends: Option<Instant>,
 
     /// Connections that are being closed, by deadline.
     ending: VecDeque<(Instant, ConnId)>,
@@ -178,10 +188,13 @@ impl Driver {
             held: Vec::new(),
             touched: Vec::new(),
             frames: 0,
+            gathering: false,
             blocked: VecDeque::new(),
             gone: VecDeque::new(),
             answers: VecDeque::new(),
             drained: VecDeque::new(),
+            patient: Vec::new(),
+            patience_ends: None,
             ending: VecDeque::new(),
             calls: Calls::new(Arc::clone(&log), worker),
             worker,
@@ -234,6 +247,7 @@ impl Driver {
             self.settle();
         }
         let now = Instant::now();
+        self.end_patience(now);
         while let Some((deadline, conn)) = self.ending.front().copied()
             && deadline <= now
         {
@@ -348,6 +362,7 @@ impl Driver {
             }
         }
         self.ready.take(&mut self.waiting, &mut self.taken);
+        self.gathering = true;
         for _ in 0..CONNECTIONS {
             if self.frames >= FRAMES {
                 break;
@@ -365,6 +380,8 @@ impl Driver {
             }
             self.read(conn);
         }
+        self.gathering = false;
+        self.settle();
     }
 
     /// Reads a bounded amount from a connection and hands it in.
@@ -476,7 +493,12 @@ impl Driver {
     fn set_timer(&mut self, cx: &mut Context<'_>) -> bool {
         let hub = self.hub.poll_timeout().map(|at| self.clock.instant(at));
         let ending = self.ending.front().map(|(deadline, _)| *deadline);
-        let Some(next) = hub.into_iter().chain(ending).min() else {
+        let Some(next) = hub
+            .into_iter()
+            .chain(ending)
+            .chain(self.patience_ends)
+            .min()
+        else {
             return false;
         };
         if self.timer.deadline() != next {

@@ -10,7 +10,7 @@ use chat_core::{
 };
 use tokio::time::Instant;
 
-use super::{ANSWERS, Driver, calls::Call};
+use super::{ANSWERS, Driver, PATIENCE, calls::Call};
 use crate::{link::End, shared::News};
 
 /// An outbox is given up when it holds so many times its limit: only answers get it there, and only if nobody reads them.
@@ -39,9 +39,8 @@ impl Driver {
                     self.hub
                         .handle_input(self.now, Input::Blocked { conn, place }, &mut self.out);
                 }
-            } else if let Some(conn) = self.gone.pop_front() {
-                self.hub
-                    .handle_input(self.now, Input::Disconnected { conn }, &mut self.out);
+            } else if self.gathering {
+                return;
             } else if answered < ANSWERS
                 && let Some(News { partition, page }) = self.news.pop_front()
             {
@@ -71,6 +70,9 @@ impl Driver {
                 if let Some(input) = done.input() {
                     self.hub.handle_input(self.now, input, &mut self.out);
                 }
+            } else if let Some(conn) = self.gone.pop_front() {
+                self.hub
+                    .handle_input(self.now, Input::Disconnected { conn }, &mut self.out);
             } else {
                 return;
             }
@@ -80,7 +82,12 @@ impl Driver {
     fn perform(&mut self, output: Output) {
         match output {
             Output::Send { to, frame } => self.send(to, &frame),
-            Output::Fanout { to, place, frame } => self.fan_out(&to, place, &frame),
+            Output::Fanout {
+                to,
+                place,
+                patient,
+                frame,
+            } => self.fan_out(&to, place, patient, &frame),
             Output::Block { conn } => {
                 if let Some(seat) = self.seats.find(conn) {
                     (seat.flag.on, seat.flag.owes_drained) = (true, true);
@@ -171,7 +178,8 @@ impl Driver {
         }
     }
 
-    fn fan_out(&mut self, to: &Recipients, place: Option<RoomPlace>, frame: &Frame) {
+    fn fan_out(&mut self, to: &Recipients, place: Option<RoomPlace>, patient: bool, frame: &Frame) {
+        let now = self.now.monotonic;
         let body: Bytes = frame.body();
         for conn in to.iter() {
             let Some(mut seat) = self.seats.find(conn) else {
@@ -208,8 +216,38 @@ impl Driver {
             seat.link
                 .push(frame.prefixed(), || body.clone(), &mut self.spare);
             self.frames += 1;
-            if !mem::replace(&mut seat.touched, true) {
-                self.touched.push(conn);
+            if seat.touched {
+                continue;
+            }
+            if patient {
+                if seat.patient {
+                    continue;
+                }
+                if now < seat.told + PATIENCE {
+                    seat.patient = true;
+                    self.patient.push(conn);
+                    continue;
+                }
+                seat.told = now;
+            }
+            seat.touched = true;
+            self.touched.push(conn);
+        }
+        if !self.patient.is_empty() && self.patience_ends.is_none() {
+            self.patience_ends = Some(Instant::now() + PATIENCE);
+        }
+    }
+
+    /// Writes what was kept back for long enough.
+    pub(super) fn end_patience(&mut self, now: Instant) {
+        if self.patience_ends.is_none_or(|ends| ends > now) {
+            return;
+        }
+        self.patience_ends = None;
+        for conn in mem::take(&mut self.patient) {
+            if let Some(seat) = self.seats.find(conn) {
+                (seat.patient, seat.told) = (false, self.now.monotonic);
+                self.touch(conn);
             }
         }
     }

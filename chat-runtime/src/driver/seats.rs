@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chat_core::id::ConnId;
+use chat_core::{id::ConnId, time::Monotonic};
 
 use super::ready::Ready;
 use crate::{Connection, link::Link};
@@ -23,6 +23,10 @@ pub(super) struct Seat {
     pub(super) inside: bool,
     /// In the list of those to be written to in this turn.
     pub(super) touched: bool,
+    /// In the list of those with patient frames alone.
+    pub(super) patient: bool,
+    /// When it was last written a patient frame.
+    pub(super) told: Monotonic,
     /// In the list of those that wait for the log before they are read from.
     pub(super) held: bool,
 }
@@ -82,6 +86,8 @@ impl Seats {
             flag: Flag::default(),
             inside,
             touched: false,
+            patient: false,
+            told: Monotonic(0),
             held: false,
         });
         conn
