@@ -41,7 +41,7 @@
 //! 2. new connections, at most 32;
 //! 3. connections that woke, at most 256, and at most 64 KiB of each: read into one buffer that all share, handed to the hub;
 //! 4. after *every* call of the hub, what it says is done before anything else: frames go into outboxes by reference, calls
-//!    of the log begin. What has come of them waits until the third step is over: so what several people say in a room in one turn is
+//!    of the log begin. What comes of appends to rooms waits until the third step is over: so what several people say in a room in one turn is
 //!    two appends at most, and two frames for each who hears it;
 //! 5. one write for each connection with a new frame: short frames are copied together, long ones written as they are. Who comes and who
 //!    goes may wait for up to 250 ms, if the connection was told such a thing just before;

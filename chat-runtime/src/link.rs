@@ -24,7 +24,7 @@ const SPURIOUS: usize = 8;
 /// A connection with its outbox.
 pub(crate) struct Link {
     pub(crate) outbox: Outbox,
-    pub(crate) end: Option<End>,
+    pub(crate) end: Option<Box<End>>,
     framing: Framing,
     /// It has said that it cannot be written to, and will wake.
     full: bool,

@@ -28,6 +28,11 @@ impl Outbox {
         self.bytes
     }
 
+    /// Frames that wait.
+    pub(crate) fn frames(&self) -> usize {
+        self.frames.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }

@@ -87,13 +87,6 @@ impl Hub {
         self.catch_up(conn, out);
     }
 
-    /// Tells a connection what was said in a room since a place, of which it has just been told.
-    pub(super) fn catch_up_from(&mut self, id: RoomId, conn: ConnId, at: Place, out: &mut Outputs) {
-        self.flag(conn, out);
-        self.set_lag(conn, id, Lag::after(at.seq));
-        self.catch_up(conn, out);
-    }
-
     /// Whatever a lagging connection missed in a room, it is told of the room anew.
     pub(super) fn forget_lag(&mut self, id: RoomId, conn: ConnId, seq: Seq) {
         if let Some(attached) = self

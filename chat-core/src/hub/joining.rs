@@ -23,9 +23,6 @@ use crate::{
     },
 };
 
-/// Records that may have been made in a conversation since it was opened elsewhere; if there are more, it is an old one.
-const FIRST_WORDS: Seq = 64;
-
 impl Hub {
     /// A join: the proof is looked at, the directory told, then the room asked.
     #[expect(clippy::too_many_arguments, reason = "the parts of one request")]
@@ -173,23 +170,7 @@ impl Hub {
             .guest(conn)
             .is_some_and(|guest| !guest.rooms.contains_key(&id))
         {
-            let Some((since, place)) = self.rooms.get(&id).and_then(|room| {
-                let membership = room.pipe.state.members.get(&member)?;
-                Some((membership.since, room.pipe.place))
-            }) else {
-                return;
-            };
-            // It may have begun at another hub, and the first words been said before this one heard of it.
-            if since < place.seq && place.seq - since <= FIRST_WORDS {
-                self.enter(id, conn, member, Some(since), out);
-                let at = Place {
-                    seq: since,
-                    ..place
-                };
-                self.catch_up_from(id, conn, at, out);
-            } else {
-                self.enter(id, conn, member, None, out);
-            }
+            self.enter(id, conn, member, None, out);
         }
     }
 

@@ -136,6 +136,7 @@ impl<S: Fold, P> Pipeline<S, P> {
 
     pub(super) fn reads(&mut self, token: ReadToken) {
         self.reading = Some(token);
+        self.overtaken = false;
     }
 
     /// Makes the next batch, if there is something to make it of. `judge` says what becomes of a proposal; entries it

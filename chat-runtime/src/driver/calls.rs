@@ -158,6 +158,17 @@ impl Call {
 }
 
 impl Done {
+    /// Whether it is the end of an append to a room.
+    pub(super) fn is_of_room(&self) -> bool {
+        matches!(
+            self,
+            Self::Append {
+                partition: Partition::Room(_),
+                ..
+            }
+        )
+    }
+
     /// Whether somebody else was faster.
     pub(super) fn is_mismatch(&self) -> bool {
         matches!(

@@ -48,6 +48,9 @@ const ORDERS: usize = 32;
 /// How long a patient frame may be kept back, if the connection was given one no longer ago than this.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// Frames that one connection may keep waiting so.
+const PATIENT_FRAMES: usize = 64;
+
 /// Connections looked at in one turn.
 const CONNECTIONS: usize = 256;
 
@@ -123,9 +126,10 @@ pub(crate) struct Driver {
     touched: Vec<ConnId>,
     /// Frames put into outboxes in this turn.
     frames: usize,
-    /// Answers of the log and news wait until all that is ready has been read: what is said in one room meanwhile becomes one
+    /// What comes of appends to rooms waits until all that is ready has been read: what is said in one room meanwhile becomes one
     /// batch, and one frame for each of its people.
     gathering: bool,
+    gathered: Vec<Done>,
 
     /// What the hub is to be told, in this order of precedence.
     blocked: VecDeque<(ConnId, Option<RoomPlace>)>,
@@ -189,6 +193,7 @@ impl Driver {
             touched: Vec::new(),
             frames: 0,
             gathering: false,
+            gathered: Vec::new(),
             blocked: VecDeque::new(),
             gone: VecDeque::new(),
             answers: VecDeque::new(),
@@ -381,6 +386,7 @@ impl Driver {
             self.read(conn);
         }
         self.gathering = false;
+        self.answers.extend(self.gathered.drain(..));
         self.settle();
     }
 

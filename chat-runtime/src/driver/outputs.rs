@@ -10,7 +10,7 @@ use chat_core::{
 };
 use tokio::time::Instant;
 
-use super::{ANSWERS, Driver, PATIENCE, calls::Call};
+use super::{ANSWERS, Driver, PATIENCE, PATIENT_FRAMES, calls::Call};
 use crate::{link::End, shared::News};
 
 /// An outbox is given up when it holds so many times its limit: only answers get it there, and only if nobody reads them.
@@ -39,8 +39,6 @@ impl Driver {
                     self.hub
                         .handle_input(self.now, Input::Blocked { conn, place }, &mut self.out);
                 }
-            } else if self.gathering {
-                return;
             } else if answered < ANSWERS
                 && let Some(News { partition, page }) = self.news.pop_front()
             {
@@ -70,7 +68,9 @@ impl Driver {
                 if let Some(input) = done.input() {
                     self.hub.handle_input(self.now, input, &mut self.out);
                 }
-            } else if let Some(conn) = self.gone.pop_front() {
+            } else if !self.gathering
+                && let Some(conn) = self.gone.pop_front()
+            {
                 self.hub
                     .handle_input(self.now, Input::Disconnected { conn }, &mut self.out);
             } else {
@@ -107,7 +107,7 @@ impl Driver {
                 if let Some(seat) = self.seats.find(conn)
                     && seat.link.end.is_none()
                 {
-                    seat.link.end = Some(End::new(Some(reason), deadline));
+                    seat.link.end = Some(Box::new(End::new(Some(reason), deadline)));
                     self.ending.push_back((deadline, conn));
                     // Somebody who is held up is to be read from again, to see the end.
                     seat.link.again();
@@ -219,7 +219,7 @@ impl Driver {
             if seat.touched {
                 continue;
             }
-            if patient {
+            if patient && seat.link.outbox.frames() < PATIENT_FRAMES {
                 if seat.patient {
                     continue;
                 }
@@ -253,7 +253,11 @@ impl Driver {
     }
 
     fn call(&mut self, call: Call) {
-        self.answers.extend(self.calls.begin(call));
+        match self.calls.begin(call) {
+            Some(done) if self.gathering && done.is_of_room() => self.gathered.push(done),
+            Some(done) => self.answers.push_back(done),
+            None => {}
+        }
     }
 
     pub(super) fn tell(&mut self, event: Event) {

@@ -11,7 +11,8 @@ use crate::{Connection, link::Link};
 pub(super) struct Seats {
     /// What all generations of this worker begin with, so that no two connections of a server have one name.
     worker: u32,
-    slots: Vec<Slot>,
+    /// In pieces, so that growing neither copies them nor takes twice what they need.
+    chunks: Vec<Vec<Slot>>,
     free: Vec<u32>,
 }
 
@@ -46,6 +47,9 @@ struct Slot {
     seat: Option<Seat>,
 }
 
+/// Slots in one piece.
+const CHUNK: usize = 256;
+
 /// Bits of a generation that count; the others name the worker.
 const GENERATION_BITS: u32 = 24;
 
@@ -57,7 +61,7 @@ impl Seats {
         let worker = u32::try_from(worker).expect("workers are few") << GENERATION_BITS;
         Self {
             worker,
-            slots: Vec::new(),
+            chunks: Vec::new(),
             free: Vec::new(),
         }
     }
@@ -68,14 +72,8 @@ impl Seats {
         inside: bool,
         ready: &Arc<Ready>,
     ) -> ConnId {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                generation: self.worker,
-                seat: None,
-            });
-            u32::try_from(self.slots.len() - 1).expect("a process has fewer connections")
-        });
-        let place = &mut self.slots[slot as usize];
+        let slot = self.free.pop().unwrap_or_else(|| self.grow());
+        let place = self.slot(slot).expect("it is free, so it is there");
         let conn = ConnId {
             slot,
             generation: place.generation,
@@ -95,7 +93,7 @@ impl Seats {
 
     /// The connection of that name, unless it is gone.
     pub(super) fn find(&mut self, conn: ConnId) -> Option<&mut Seat> {
-        let slot = self.slots.get_mut(conn.slot as usize)?;
+        let slot = self.slot(conn.slot)?;
         slot.seat
             .as_mut()
             .filter(|_| slot.generation == conn.generation)
@@ -104,11 +102,32 @@ impl Seats {
     /// Takes a connection out; its slot goes to the next one, under another name.
     pub(super) fn remove(&mut self, conn: ConnId) -> Option<Seat> {
         self.find(conn)?;
-        let slot = &mut self.slots[conn.slot as usize];
-        slot.generation = self.worker
-            | (slot.generation.wrapping_add(1) & (u32::MAX >> (u32::BITS - GENERATION_BITS)));
+        let worker = self.worker;
+        let slot = self.slot(conn.slot)?;
+        let next = slot.generation.wrapping_add(1) & (u32::MAX >> (u32::BITS - GENERATION_BITS));
+        slot.generation = worker | next;
+        let seat = slot.seat.take();
         self.free.push(conn.slot);
-        slot.seat.take()
+        seat
+    }
+
+    fn slot(&mut self, slot: u32) -> Option<&mut Slot> {
+        let slot = slot as usize;
+        self.chunks.get_mut(slot / CHUNK)?.get_mut(slot % CHUNK)
+    }
+
+    /// The number of a new slot.
+    fn grow(&mut self) -> u32 {
+        if self.chunks.last().is_none_or(|last| last.len() == CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        let full = self.chunks.len() - 1;
+        let last = &mut self.chunks[full];
+        last.push(Slot {
+            generation: self.worker,
+            seat: None,
+        });
+        u32::try_from(full * CHUNK + last.len() - 1).expect("a process has fewer connections")
     }
 }
 
