@@ -15,9 +15,6 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{id::Seq, wire::tagged};
 
-/// The form of snapshots; a snapshot of another form is not read.
-const SNAPSHOT_FORM: u8 = 1;
-
 /// A partition's state, folded from its records.
 pub(crate) trait Fold: Default + Clone + PartialEq + Serialize + DeserializeOwned {
     /// What the partition's log consists of.
@@ -31,25 +28,34 @@ pub(crate) trait Fold: Default + Clone + PartialEq + Serialize + DeserializeOwne
     fn decode(bytes: &[u8]) -> Result<Self::Entry, tagged::BodyError>;
     /// Takes one committed entry in.
     fn apply(&mut self, entry: &Self::Entry);
+    /// The form of this state's snapshots, one more with each change of what is in them.
+    const FORM: u8;
+    /// Reads a snapshot of an older form: every form there has been can be read. `None`: there has been no such form.
+    fn thaw_older(form: u8, state: &[u8]) -> Option<Result<Self, tagged::BodyError>>;
     /// About how many entries' worth of work it is to write this state down.
     fn weight(&self) -> u64;
 }
 
 /// A state as a snapshot.
 pub(crate) fn freeze<S: Fold>(state: &S) -> Bytes {
-    let mut out = vec![SNAPSHOT_FORM];
+    let mut out = vec![S::FORM];
     tagged::extend(state, &mut out);
     out.into()
 }
 
 /// A snapshot as a state.
 pub(crate) fn thaw<S: Fold>(snapshot: &[u8]) -> Result<S, tagged::BodyError> {
-    match snapshot.split_first() {
-        Some((&SNAPSHOT_FORM, state)) => tagged::take(state),
-        _ => Err(tagged::BodyError(
-            "a snapshot of another version".to_owned(),
-        )),
+    let Some((&form, state)) = snapshot.split_first() else {
+        return Err(tagged::BodyError("an empty snapshot".to_owned()));
+    };
+    if form == S::FORM {
+        return tagged::take(state);
     }
+    S::thaw_older(form, state).unwrap_or_else(|| {
+        Err(tagged::BodyError(format!(
+            "a snapshot of form {form}, which only another version of this program can read"
+        )))
+    })
 }
 
 /// What becomes of a request when it is judged at the head of the log.
