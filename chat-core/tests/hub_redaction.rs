@@ -199,3 +199,32 @@ fn history_is_found_by_its_time() {
     let late = history(&mut w, ada, LOBBY, HistoryFrom::Around(Wall(1 << 52)));
     assert_eq!(late.records.last().unwrap().seq, late.newest);
 }
+
+#[test]
+fn a_snapshot_that_cannot_be_read_is_no_loss_while_all_records_are_kept() {
+    let mut w = World::new();
+    let ada = w.in_lobby("ada");
+    w.send(ada, LOBBY, 2, "still here").unwrap();
+    let head = w.log.read(Partition::Room(LOBBY), only_head()).head;
+    let later = Bytes::from_static(&[200, 1, 2, 3]);
+    w.log.snapshot(Partition::Room(LOBBY), head, later);
+    let log = std::mem::replace(&mut w.log, MemoryLog::new(1, 1));
+    let mut config = config();
+    config.node = 8;
+    let mut w = World::on(log, config);
+    let bob = w.in_lobby("bob");
+    let page = history(&mut w, bob, LOBBY, HistoryFrom::Latest);
+    assert!(
+        page.records
+            .iter()
+            .any(|record| text(record).as_deref() == Some("still here"))
+    );
+}
+
+fn only_head() -> Query {
+    Query {
+        from: ReadFrom::Latest,
+        records: 1,
+        bytes: 1,
+    }
+}

@@ -80,3 +80,75 @@ pub(crate) fn refuse<B, R>(
 ) -> Verdict<B, R> {
     Verdict::Refuse(code.because(text.into().into_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Fold, freeze,
+        room::{REDACTIONS, Room},
+        thaw,
+    };
+    use crate::{
+        id::MemberId,
+        time::Wall,
+        wire::{
+            Record,
+            record::{Created, Joined, RecordBody, Redacted, RoomKind},
+        },
+    };
+
+    fn room(bodies: impl IntoIterator<Item = RecordBody>) -> Room {
+        let created = RecordBody::Created(Created {
+            kind: RoomKind::Lobby,
+            topic: "tea".to_owned(),
+            cipher: Default::default(),
+            key: None,
+            history: Default::default(),
+            presence: Default::default(),
+            password: None,
+            members: Vec::new(),
+        });
+        let mut room = Room::default();
+        for (seq, body) in (1..).zip([created].into_iter().chain(bodies)) {
+            room.apply(&Record {
+                seq,
+                time: Wall(0),
+                member: MemberId([seq as u8; 16]),
+                nick: String::new(),
+                label: String::new(),
+                txn: seq,
+                body,
+            });
+        }
+        room
+    }
+
+    #[test]
+    fn a_snapshot_of_the_first_form_is_read() {
+        let room = room([RecordBody::Joined(Joined {})]);
+        let now = freeze(&room);
+        assert_eq!(now[0], 2);
+        // The first form ended where the list of redactions, empty here, is now.
+        let mut first = now[..now.len() - 1].to_vec();
+        first[0] = 1;
+        assert_eq!(thaw::<Room>(&first).unwrap(), room);
+        assert_eq!(thaw::<Room>(&now).unwrap(), room);
+    }
+
+    #[test]
+    fn a_snapshot_of_a_later_form_is_refused_in_words() {
+        let mut later = freeze(&room([])).to_vec();
+        later[0] = 200;
+        let error = thaw::<Room>(&later).unwrap_err().to_string();
+        assert!(error.contains("form 200"), "{error}");
+    }
+
+    #[test]
+    fn the_last_redactions_are_remembered() {
+        let all = 3 * REDACTIONS as u64;
+        let room = room((0..all).map(|seq| RecordBody::Redacted(Redacted { seq })));
+        assert_eq!(room.redactions.len(), REDACTIONS);
+        assert_eq!(room.redactions.back(), Some(&(all - 1)));
+        assert_eq!(thaw::<Room>(&freeze(&room)).unwrap(), room);
+    }
+}
