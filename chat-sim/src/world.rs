@@ -358,8 +358,9 @@ impl World {
                 seq,
                 replacement,
             } => {
-                self.log.redact(partition, seq, replacement);
+                // A server takes its log's unfinished work with it when it dies.
                 if self.nodes[node].life == life {
+                    self.log.redact(partition, seq, replacement);
                     let done = Ok(());
                     self.hub_input(
                         node,
