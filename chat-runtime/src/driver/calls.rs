@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use chat_core::{
     hub::{Input, ReadToken},
-    id::{Partition, Place},
+    id::{Partition, Place, Seq},
     log::{AppendRefused, Appended, LogUnavailable, Page, Query},
 };
 use futures_util::{
@@ -49,6 +49,11 @@ pub(super) enum Call {
         at: Place,
         state: Bytes,
     },
+    Redact {
+        partition: Partition,
+        seq: Seq,
+        replacement: Bytes,
+    },
 }
 
 /// The answer.
@@ -68,6 +73,11 @@ pub(super) enum Done {
     },
     Snapshot {
         bytes: usize,
+    },
+    Redact {
+        partition: Partition,
+        seq: Seq,
+        done: Result<(), LogUnavailable>,
     },
 }
 
@@ -92,7 +102,7 @@ impl Calls {
         self.bytes += bytes;
         let turn = match &call {
             Call::Append { partition, .. } => self.turns.remove(partition),
-            Call::Read { .. } | Call::Snapshot { .. } => None,
+            Call::Read { .. } | Call::Snapshot { .. } | Call::Redact { .. } => None,
         };
         let mut running: BoxFuture<'static, Done> =
             Box::pin(run(Arc::clone(&self.log), self.hub, turn, call, bytes));
@@ -151,7 +161,7 @@ impl Call {
     fn bytes(&self) -> usize {
         match self {
             Self::Append { entries, .. } => entries.iter().map(Bytes::len).sum(),
-            Self::Read { .. } => 0,
+            Self::Read { .. } | Self::Redact { .. } => 0,
             Self::Snapshot { state, .. } => state.len(),
         }
     }
@@ -186,7 +196,7 @@ impl Done {
             Self::Append {
                 partition, turn, ..
             } => Some((*partition, turn.take()?)),
-            Self::Read { .. } | Self::Snapshot { .. } => None,
+            Self::Read { .. } | Self::Snapshot { .. } | Self::Redact { .. } => None,
         }
     }
 
@@ -216,6 +226,15 @@ impl Done {
                 partition,
                 token: Some(token),
                 page,
+            }),
+            Self::Redact {
+                partition,
+                seq,
+                done,
+            } => Some(Input::Redacted {
+                partition,
+                seq,
+                done,
             }),
             Self::Snapshot { .. } => None,
         }
@@ -260,5 +279,14 @@ async fn run(
             log.snapshot(hub, partition, at, state).await;
             Done::Snapshot { bytes }
         }
+        Call::Redact {
+            partition,
+            seq,
+            replacement,
+        } => Done::Redact {
+            partition,
+            seq,
+            done: log.redact(partition, seq, replacement).await,
+        },
     }
 }

@@ -15,7 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use chat_core::{
-    id::{Partition, Place},
+    id::{Partition, Place, Seq},
     log::{AppendRefused, Appended, LogUnavailable, Page, Query},
 };
 use futures_util::task::AtomicWaker;
@@ -163,6 +163,16 @@ impl SharedLog {
         {
             self.log.snapshot(partition, at, state).await;
         }
+    }
+
+    /// Every hub that applies a redaction asks for it; doing it again is safe.
+    pub(crate) async fn redact(
+        &self,
+        partition: Partition,
+        seq: Seq,
+        replacement: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        self.log.redact(partition, seq, replacement).await
     }
 
     /// A hub needs no more news of the partition.

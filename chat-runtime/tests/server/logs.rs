@@ -89,6 +89,14 @@ impl Log for Gated {
     async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
         self.inner.snapshot(partition, at, state).await;
     }
+    async fn redact(
+        &self,
+        partition: Partition,
+        seq: u64,
+        replacement: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        self.inner.redact(partition, seq, replacement).await
+    }
 }
 
 #[tokio::test]
@@ -235,6 +243,14 @@ impl Log for Slow {
     }
     async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
         self.0.snapshot(partition, at, state).await;
+    }
+    async fn redact(
+        &self,
+        partition: Partition,
+        seq: u64,
+        replacement: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        self.0.redact(partition, seq, replacement).await
     }
 }
 

@@ -78,6 +78,14 @@ impl Log for Doubtful {
     async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
         self.inner.snapshot(partition, at, state).await;
     }
+    async fn redact(
+        &self,
+        partition: Partition,
+        seq: u64,
+        replacement: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        self.inner.redact(partition, seq, replacement).await
+    }
 }
 
 /// All speak at once in one room; each hears all, in one order.
