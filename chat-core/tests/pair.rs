@@ -84,7 +84,7 @@ impl Together {
                 }
                 ClientOutput::Work(work) => {
                     side.client
-                        .handle_input(now, ClientInput::Done(work.run()), &mut side.out)
+                        .handle_input(now, ClientInput::Done(elsewhere(&work)), &mut side.out)
                 }
                 ClientOutput::Event(event) => side.events.push(event),
             }

@@ -49,6 +49,7 @@
 //! # Limits
 //! 10,000 commands may be unfinished; one more ends at once with [`CommandError::OutsideLimits`].
 
+mod carried;
 mod commands;
 mod connection;
 mod exchange;
@@ -74,6 +75,7 @@ use self::{
     rooms::Room,
 };
 pub use self::{
+    carried::NoWork,
     io::*,
     work::{Work, WorkDone},
 };

@@ -181,7 +181,7 @@ impl Script {
     /// Runs what work there is.
     pub(crate) fn run_work(&mut self) {
         while let Some(work) = self.work.pop_front() {
-            self.input(ClientInput::Done(work.run()));
+            self.input(ClientInput::Done(elsewhere(&work)));
         }
     }
 
