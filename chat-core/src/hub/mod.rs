@@ -10,13 +10,19 @@ mod event;
 mod greeting;
 mod guesses;
 mod io;
+mod joining;
+mod membership;
+mod parting;
+mod passwords;
 mod pipeline;
 mod presence;
+mod queries;
 mod recipients;
 mod requests;
 mod rooms;
 mod session;
 mod sessions;
+mod settling;
 mod timers;
 
 use std::{

@@ -1,39 +1,25 @@
 //! Requests: who may ask how much, and where each goes.
 
 use super::{
-    Hub, Reading,
+    Hub,
     answers::Origin,
     directory::{Proposal, Then},
     event::Event,
     io::{Output, Outputs},
     rooms::{self, Task},
-    session::Registration,
 };
 use crate::{
-    id::{ConnId, CredentialId, MemberId, Partition, RoomId},
-    log::{LogUnavailable, Page, Query, ReadFrom},
+    id::{ConnId, MemberId, RoomId},
     nick::{Name, line},
-    password::ServerSecret,
     state::{directory, results::Known, room},
     time::Now,
     wire::{
-        CloseReason, ErrorCode, Record, Refusal, Tagged,
-        client::{
-            Create, History, HistoryFrom, Login, Members, Op, Peer, Register, Request, RoomRef,
-        },
-        record::{
-            CipherKind, Content, Created, PasswordChange, PasswordRecord, RoomKind, WrappedKey,
-        },
-        server::{
-            Answer, Challenge, HistoryPage, MemberInfo, MemberPage, Registered, RoomInfo, Rooms,
-        },
+        CloseReason, ErrorCode, Refusal, Tagged,
+        client::{Create, Login, Op, Peer, Request, RoomRef},
+        record::{CipherKind, Content, Created, PasswordChange, RoomKind},
+        server::Answer,
     },
 };
-
-/// Bytes of a wrapped room key: nonce, key, tag.
-const WRAPPED_KEY: usize = 24 + 32 + 16;
-/// Registrations that one connection may have begun.
-const REGISTRATIONS: usize = 4;
 
 impl Hub {
     pub(super) fn request(
@@ -310,7 +296,7 @@ impl Hub {
     }
 
     /// What can be said of a request without looking at any state.
-    fn check(&self, request: &Request) -> Result<(), Refusal> {
+    pub(super) fn check(&self, request: &Request) -> Result<(), Refusal> {
         let limits = &self.config.limits;
         let bad = |text: &str| Err(ErrorCode::BadRequest.because(text));
         let words = |text: &str, what: &str| {
@@ -430,94 +416,6 @@ impl Hub {
         }));
     }
 
-    fn list(&self, after: Option<u32>, limit: usize) -> Rooms {
-        let from = after.map_or(0, |after| after as usize + 1);
-        let mut groups = self.directory.state.groups_from(from);
-        let rooms = groups
-            .by_ref()
-            .take(limit)
-            .map(|(room, group)| RoomInfo {
-                room,
-                number: group.number,
-                name: group.name.clone(),
-                topic: group.topic.clone(),
-                cipher: group.cipher,
-                protected: group.protected,
-                members: group.members,
-            })
-            .collect();
-        Rooms {
-            rooms,
-            more: groups.next().is_some(),
-        }
-    }
-
-    fn page_limit(&self, asked: u16) -> usize {
-        let most = self.config.limits.page;
-        usize::from(if asked == 0 { most } else { asked.min(most) })
-    }
-
-    fn register(&mut self, conn: ConnId, register: &Register) -> Result<Registered, Refusal> {
-        let credential = CredentialId(self.random_id());
-        let response = self
-            .config
-            .secret
-            .register(credential, &register.request)
-            .map_err(|e| ErrorCode::BadRequest.because(e.to_string()))?;
-        if let Some(guest) = self.sessions.guest_mut(conn) {
-            if guest.registrations.len() == REGISTRATIONS {
-                guest.registrations.pop_front();
-            }
-            guest.registrations.push_back(Registration {
-                credential,
-                room: register.room,
-                used_by: None,
-            });
-        }
-        Ok(Registered {
-            credential,
-            response,
-        })
-    }
-
-    /// Whether a password record belongs to a registration of this connection, for this room, and is well formed. Uses
-    /// the registration up, except for the same request once more: it may have been refused for a time.
-    fn check_password(
-        &mut self,
-        conn: ConnId,
-        txn: u64,
-        room: Option<RoomId>,
-        password: &PasswordRecord,
-        earlier: &[WrappedKey],
-    ) -> Result<(), Refusal> {
-        let bad = |text: &str| Err(ErrorCode::BadRequest.because(text));
-        let mut registrations = self
-            .sessions
-            .guest_mut(conn)
-            .into_iter()
-            .flat_map(|guest| &mut guest.registrations);
-        match registrations
-            .find(|known| (known.credential, known.room) == (password.credential, room))
-        {
-            Some(known) if known.used_by.is_none_or(|by| by == txn) => known.used_by = Some(txn),
-            _ => return bad("`register` first, on this connection and for this room"),
-        }
-        if ServerSecret::check_upload(&password.upload).is_err() {
-            return bad("the registration upload is malformed");
-        }
-        if earlier.len() > room::EARLIER_KEYS {
-            return bad("at most 16 earlier keys");
-        }
-        if earlier
-            .iter()
-            .chain([&password.key])
-            .any(|key| key.wrapped.len() != WRAPPED_KEY)
-        {
-            return bad("a wrapped key has 72 bytes");
-        }
-        Ok(())
-    }
-
     fn create(
         &mut self,
         now: Now,
@@ -626,220 +524,6 @@ impl Hub {
             match done {
                 Ok(room) => self.with_room(now, room, Task::Show { origin, member }, out),
                 Err(refusal) => self.refuse(origin, refusal.clone(), out),
-            }
-        }
-    }
-
-    fn login(&mut self, now: Now, origin: Origin, id: RoomId, login: &Login, out: &mut Outputs) {
-        let password = self
-            .rooms
-            .get(&id)
-            .and_then(|room| room.pipe.state.about.as_ref())
-            .and_then(|about| about.password.clone());
-        let Some(password) = password else {
-            return self.refuse(
-                origin,
-                ErrorCode::NotProtected.because("the room has no password"),
-                out,
-            );
-        };
-        let address = self
-            .sessions
-            .get(origin.conn)
-            .and_then(|session| session.address);
-        if let Err(wait) = self
-            .guesses
-            .take(&self.config.limits, address, id, now.monotonic)
-        {
-            return self.refuse(
-                origin,
-                ErrorCode::TooManyGuesses
-                    .because("too many wrong passwords")
-                    .after(wait),
-                out,
-            );
-        }
-        self.arm_guesses(now);
-        match self.config.secret.login(
-            &mut self.rng,
-            password.credential,
-            &password.upload,
-            &login.ke1,
-        ) {
-            Err(e) => {
-                // That was no guess.
-                self.guesses
-                    .give(&self.config.limits, address, id, now.monotonic);
-                self.refuse(origin, ErrorCode::BadRequest.because(e.to_string()), out);
-            }
-            Ok((state, ke2)) => {
-                let credential = password.credential;
-                if let Some(guest) = self.sessions.guest_mut(origin.conn) {
-                    guest.login = Some(super::session::Login {
-                        room: id,
-                        credential,
-                        state,
-                    });
-                }
-                self.answer(origin, Answer::Login(Challenge { credential, ke2 }), out);
-            }
-        }
-    }
-
-    fn arm_guesses(&mut self, now: Now) {
-        if !self.guesses_armed {
-            self.guesses_armed = true;
-            self.timers.arm(
-                now.monotonic + core::time::Duration::from_secs(60),
-                super::Timer::Guesses,
-            );
-        }
-    }
-
-    pub(super) fn sweep_guesses(&mut self, now: Now) {
-        self.guesses.sweep(now.monotonic);
-        self.guesses_armed = false;
-        if !self.guesses.is_empty() {
-            self.arm_guesses(now);
-        }
-    }
-
-    fn list_members(
-        &mut self,
-        now: Now,
-        origin: Origin,
-        member: MemberId,
-        asked: &Members,
-        out: &mut Outputs,
-    ) {
-        let (after, limit) = (asked.after, self.page_limit(asked.limit));
-        let Some(room) = self.rooms.get(&asked.room) else {
-            return;
-        };
-        let (state, directory) = (&room.pipe.state, &self.directory.state);
-        if !state.members.contains_key(&member) {
-            return self.refuse(
-                origin,
-                ErrorCode::NotMember.because("you are not in that room"),
-                out,
-            );
-        }
-        let from = after.map_or(core::ops::Bound::Unbounded, core::ops::Bound::Excluded);
-        let mut rest = state.members.range((from, core::ops::Bound::Unbounded));
-        let members = rest
-            .by_ref()
-            .take(limit)
-            .map(|(member, membership)| {
-                let person = room.person(directory, *member);
-                MemberInfo {
-                    member: *member,
-                    nick: person.nick,
-                    label: person.label,
-                    role: membership.role,
-                    here: room.here.contains(member),
-                    muted: state.is_muted(*member, now.wall),
-                }
-            })
-            .collect();
-        let more = rest.next().is_some();
-        self.answer(origin, Answer::Members(MemberPage { members, more }), out);
-    }
-
-    fn history(&mut self, origin: Origin, member: MemberId, history: &History, out: &mut Outputs) {
-        let readable = self
-            .rooms
-            .get(&history.room)
-            .map_or(u64::MAX, |room| room.pipe.state.readable_from(member));
-        if readable == u64::MAX {
-            return self.refuse(
-                origin,
-                ErrorCode::NotMember.because("you are not in that room"),
-                out,
-            );
-        }
-        let from = match history.from {
-            HistoryFrom::Latest => ReadFrom::Latest,
-            HistoryFrom::Before(seq) => ReadFrom::Before(seq),
-            HistoryFrom::After(seq) => ReadFrom::After(seq.max(readable - 1)),
-        };
-        let query = Query {
-            from,
-            records: self.page_limit(history.limit) as u32,
-            bytes: self.config.limits.page_bytes,
-        };
-        self.read(
-            Partition::Room(history.room),
-            query,
-            Reading::History {
-                origin,
-                member,
-                room: history.room,
-            },
-            out,
-        );
-    }
-
-    pub(super) fn history_read(
-        &mut self,
-        origin: Origin,
-        member: MemberId,
-        id: RoomId,
-        page: Result<Page, LogUnavailable>,
-        out: &mut Outputs,
-    ) {
-        let readable = self
-            .rooms
-            .get(&id)
-            .filter(|room| room.pipe.is_live())
-            .map(|room| (room.pipe.state.readable_from(member), room.pipe.place));
-        let (Ok(page), Some((from, place))) = (page, readable) else {
-            return self.refuse(
-                origin,
-                ErrorCode::Unavailable.because("the history cannot be read at present"),
-                out,
-            );
-        };
-        if page.head.epoch != place.epoch {
-            // What was read and what is known here are not of one log.
-            return self.refuse(
-                origin,
-                ErrorCode::Unavailable.because("the room is being read anew"),
-                out,
-            );
-        }
-        if from == u64::MAX {
-            return self.refuse(
-                origin,
-                ErrorCode::NotMember.because("you are not in that room"),
-                out,
-            );
-        }
-        // Only what is taken in here has been told to anybody.
-        let visible = (page.first..)
-            .zip(&page.records)
-            .filter(|(seq, _)| (from..=place.seq).contains(seq));
-        let records: Result<Vec<Record>, _> = visible
-            .map(|(_, bytes)| Record::from_bytes(bytes))
-            .collect();
-        match records {
-            Err(e) => self.refuse(
-                origin,
-                ErrorCode::Unavailable.because(format!("a stored record is damaged: {e}")),
-                out,
-            ),
-            Ok(records) => {
-                let oldest = page.oldest.max(from);
-                let oldest = if oldest <= place.seq { oldest } else { 0 };
-                self.answer(
-                    origin,
-                    Answer::History(HistoryPage {
-                        epoch: place.epoch,
-                        records,
-                        oldest,
-                        newest: place.seq,
-                    }),
-                    out,
-                );
             }
         }
     }

@@ -1,0 +1,89 @@
+//! Who is in a room, kept true in the directory: it lists each member's rooms, so that they are found again on coming back.
+
+use super::{
+    Hub, directory,
+    io::Outputs,
+    rooms::{Proposal, Then},
+};
+use crate::{
+    id::{MemberId, RoomId},
+    state::{self, room::Ask},
+    time::Now,
+    wire::record::RoomKind,
+};
+
+impl Hub {
+    pub(super) fn count_here(&mut self, id: RoomId, member: MemberId, came: bool) {
+        let Some(room) = self.rooms.get_mut(&id) else {
+            return;
+        };
+        if came && self.directory.state.holds_nick(member) {
+            room.here.insert(member);
+        } else {
+            room.here.remove(&member);
+        }
+    }
+
+    /// Makes sure that a room somebody is in is among its rooms in the directory.
+    pub(super) fn keep_listed(&mut self, id: RoomId, member: MemberId) {
+        let Some(room) = self.rooms.get(&id).filter(|room| room.pipe.is_live()) else {
+            return;
+        };
+        let Some(person) = self.directory.state.member(member) else {
+            return;
+        };
+        // A private conversation is found again when somebody is there to find it.
+        let wanted = person.lease.is_some() || room.kind() != Some(RoomKind::Private);
+        if wanted && room.pipe.state.members.contains_key(&member) && !person.rooms.contains(&id) {
+            let ask = state::directory::Ask::Keep(id);
+            self.directory.propose(directory::Proposal {
+                member,
+                txn: 0,
+                ask,
+                then: directory::Then::Nothing,
+            });
+        }
+    }
+
+    /// The same for all members of a room.
+    pub(super) fn keep_all_listed(&mut self, id: RoomId) {
+        let members: Vec<MemberId> = self.rooms.get(&id).map_or_else(Vec::new, |room| {
+            room.pipe.state.members.keys().copied().collect()
+        });
+        members
+            .into_iter()
+            .for_each(|member| self.keep_listed(id, member));
+    }
+
+    /// Takes a room that somebody is not in from its rooms in the directory.
+    pub(super) fn unlist(&mut self, now: Now, id: RoomId, member: MemberId, out: &mut Outputs) {
+        let room = self.rooms.get(&id).filter(|room| room.pipe.is_live());
+        let is_in = room.is_none_or(|room| room.pipe.state.members.contains_key(&member));
+        if !is_in
+            && self
+                .directory
+                .state
+                .member(member)
+                .is_some_and(|m| m.rooms.contains(&id))
+        {
+            let ask = state::directory::Ask::Exit(id);
+            self.note_in_directory(now, member, ask, out);
+        }
+    }
+
+    /// Ends a membership of somebody whom the directory has forgotten meanwhile.
+    pub(super) fn expire_forgotten(&mut self, id: RoomId, author: MemberId) {
+        if self.directory.is_live()
+            && !self.directory.state.knows(author)
+            && let Some(room) = self.rooms.get_mut(&id)
+            && room.pipe.state.members.contains_key(&author)
+        {
+            room.pipe.propose(Proposal {
+                author,
+                txn: 0,
+                ask: Ask::Expire,
+                then: Then::Nothing,
+            });
+        }
+    }
+}

@@ -1,0 +1,427 @@
+//! What follows from the records of a room: who is told, and what else is to be done.
+
+use super::{
+    Hub,
+    answers::Origin,
+    directory,
+    event::Event,
+    io::{Output, Outputs, RoomPlace},
+    pipeline::Taken,
+    rooms::{Proposal, Then},
+};
+use crate::{
+    bugs::Bug,
+    id::{MemberId, Place, RoomId, Seq},
+    state::{self, Verdict, room::Ask},
+    time::Now,
+    wire::{
+        Record,
+        record::{LeftReason, Person, RecordBody, RoomKind},
+        server::Committed,
+    },
+};
+
+/// Bytes of records in one frame of a fan-out; one record may exceed it.
+const FANOUT_BYTES: usize = 256 * 1024;
+
+impl Hub {
+    /// What follows from committed records.
+    pub(super) fn settle_room(
+        &mut self,
+        now: Now,
+        id: RoomId,
+        taken: Vec<Taken<Record, Proposal>>,
+        out: &mut Outputs,
+    ) {
+        if taken.is_empty() {
+            return;
+        }
+        // Who hears the records changes with some of them, so everything up to such a record is told first.
+        let mut told = 0;
+        for i in 0..taken.len() {
+            if changes_audience(&taken[i].entry.body) {
+                self.tell_records(id, &taken[told..=i], out);
+                told = i + 1;
+                self.room_changed(now, id, &taken[i].entry, taken[i].proposal.as_ref(), out);
+            }
+        }
+        self.tell_records(id, &taken[told..], out);
+        for Taken {
+            entry, proposal, ..
+        } in taken
+        {
+            if !changes_audience(&entry.body) {
+                self.room_changed(now, id, &entry, proposal.as_ref(), out);
+            }
+            if let Some(proposal) = proposal {
+                self.room_then(now, id, &entry, proposal, out);
+            }
+        }
+        // The first record of a room: what waited for it can be done.
+        let waiting = match self.rooms.get_mut(&id) {
+            Some(room) => std::mem::take(&mut room.waiting),
+            None => return,
+        };
+        for task in waiting {
+            self.run(now, id, task, out);
+        }
+    }
+
+    fn tell_records(&self, id: RoomId, taken: &[Taken<Record, Proposal>], out: &mut Outputs) {
+        let Some(room) = self.rooms.get(&id) else {
+            return;
+        };
+        if room.audience.is_empty() {
+            return;
+        }
+        let mut rest = taken;
+        while let Some(first) = rest.first() {
+            let mut bytes = 0;
+            let fit = rest
+                .iter()
+                .take_while(|taken| {
+                    bytes += taken.bytes.len();
+                    bytes <= FANOUT_BYTES
+                })
+                .count()
+                .max(1);
+            let (now, later) = rest.split_at(fit);
+            let place = RoomPlace {
+                room: id,
+                place: Place {
+                    epoch: room.pipe.place.epoch,
+                    seq: first.entry.seq,
+                },
+            };
+            room.audience.tell_records(
+                out,
+                place,
+                now.iter().map(|taken| (&taken.entry, &taken.bytes)),
+            );
+            rest = later;
+        }
+    }
+
+    /// What follows from a record for the room, whoever asked for it.
+    fn room_changed(
+        &mut self,
+        now: Now,
+        id: RoomId,
+        record: &Record,
+        proposal: Option<&Proposal>,
+        out: &mut Outputs,
+    ) {
+        self.tell_operator(id, record, out);
+        match &record.body {
+            RecordBody::Created(created) if created.kind == RoomKind::Private => {
+                for person in &created.members {
+                    self.count_here(id, person.member, true);
+                }
+                for person in &created.members {
+                    self.arrived(now, id, person.clone(), record.seq, proposal, out);
+                }
+            }
+            // Its owner is shown the group when it has a number.
+            RecordBody::Created(_) => self.count_here(id, record.member, true),
+            RecordBody::Joined(_) => {
+                let person = Person {
+                    member: record.member,
+                    nick: record.nick.clone(),
+                    label: record.label.clone(),
+                };
+                self.arrived(now, id, person, record.seq, proposal, out);
+                self.renamed_before(now, id, record);
+                if proposal.is_some() {
+                    self.expire_forgotten(id, record.member);
+                    if self.directory.is_idle() {
+                        self.keep_listed(id, record.member);
+                    } else {
+                        // An exit may be on its way: looked at when that is done, even if the room is put away by then.
+                        self.directory.propose(directory::Proposal {
+                            member: record.member,
+                            txn: 0,
+                            ask: state::directory::Ask::Keep(id),
+                            then: directory::Then::Nothing,
+                        });
+                    }
+                    self.pump_directory(now, out);
+                }
+            }
+            RecordBody::Left(_) => self.departed(now, id, record, record.member, proposal, out),
+            RecordBody::Kicked(removal) | RecordBody::Banned(removal) => {
+                self.departed(now, id, record, removal.target, proposal, out)
+            }
+            RecordBody::Topic(topic)
+                if proposal.is_some() && self.directory.state.group(id).is_some() =>
+            {
+                let ask = state::directory::Ask::Retitle {
+                    room: id,
+                    topic: topic.topic.clone(),
+                };
+                self.note_in_directory(now, record.member, ask, out);
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody is a member from this record on.
+    fn arrived(
+        &mut self,
+        now: Now,
+        id: RoomId,
+        person: Person,
+        seq: Seq,
+        proposal: Option<&Proposal>,
+        out: &mut Outputs,
+    ) {
+        let member = person.member;
+        self.count_here(id, member, true);
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.gathered.forget(member);
+            if !room.here.contains(&member) && room.kind() != Some(RoomKind::Private) {
+                // `joined` implies that they are here, and they are gone already.
+                room.gathered.gone(person);
+                self.arm_presence(now, id);
+            }
+        }
+        let Some(conn) = self.online.get(&member).copied() else {
+            return;
+        };
+        let origin = proposal
+            .and_then(|proposal| proposal.then.origin())
+            .filter(|origin| origin.conn == conn);
+        match origin {
+            Some(origin) => self.show(id, origin, member, Some(seq), out),
+            None => self.enter(id, conn, member, Some(seq), out),
+        }
+    }
+
+    /// The record that somebody is a member tells the name of that moment. The directory may be ahead of it.
+    fn renamed_before(&mut self, now: Now, id: RoomId, record: &Record) {
+        let Some(room) = self
+            .rooms
+            .get_mut(&id)
+            .filter(|room| room.here.contains(&record.member))
+        else {
+            return;
+        };
+        let person = room.person(&self.directory.state, record.member);
+        if person.nick != record.nick {
+            room.gathered.renamed(record.nick.clone(), person);
+            self.arm_presence(now, id);
+        }
+    }
+
+    /// Somebody is not a member from this record on.
+    fn departed(
+        &mut self,
+        now: Now,
+        id: RoomId,
+        record: &Record,
+        member: MemberId,
+        proposal: Option<&Proposal>,
+        out: &mut Outputs,
+    ) {
+        self.count_here(id, member, false);
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.gathered.forget(member);
+            if room.counted {
+                // Names may be told again.
+                self.arm_presence(now, id);
+            }
+        }
+        let place = Place {
+            epoch: self.rooms.get(&id).map_or(0, |room| room.pipe.place.epoch),
+            seq: record.seq,
+        };
+        let deaf = self.has(Bug::DeliverToSomebodyJustKicked)
+            && matches!(record.body, RecordBody::Kicked(_));
+        if let Some(conn) = self.online.get(&member).copied().filter(|_| !deaf) {
+            let origin = proposal
+                .filter(|_| member == record.member)
+                .and_then(|proposal| proposal.then.origin());
+            let answer = origin.map(|origin| (origin, Committed { place }));
+            self.detach(now, id, conn, place, answer, out);
+        }
+        if proposal.is_some() {
+            let ask = state::directory::Ask::Exit(id);
+            self.note_in_directory(now, member, ask, out);
+        }
+    }
+
+    /// What follows for whoever asked.
+    fn room_then(
+        &mut self,
+        now: Now,
+        id: RoomId,
+        record: &Record,
+        proposal: Proposal,
+        out: &mut Outputs,
+    ) {
+        let place = Place {
+            epoch: self.rooms.get(&id).map_or(0, |room| room.pipe.place.epoch),
+            seq: record.seq,
+        };
+        match proposal.then {
+            Then::Nothing => {}
+            Then::List { origin, txn, list } => {
+                self.list_group(now, id, origin, proposal.author, txn, *list, out)
+            }
+            Then::Answer { origin } => match proposal.ask {
+                // Answered where the audience changed.
+                Ask::Leave => {}
+                Ask::Join { .. } => self.unpark(now, origin.conn, id, out),
+                _ => self.answer_committed(origin, Committed { place }, out),
+            },
+            // Answered where the audience changed.
+            Then::Show { .. } => {}
+        }
+    }
+
+    /// Gives a new group its number.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request")]
+    fn list_group(
+        &mut self,
+        now: Now,
+        id: RoomId,
+        origin: Origin,
+        member: MemberId,
+        txn: u64,
+        ask: state::directory::Ask,
+        out: &mut Outputs,
+    ) {
+        let then = directory::Then::Group { origin, room: id };
+        self.directory.propose(directory::Proposal {
+            member,
+            txn,
+            ask,
+            then,
+        });
+        self.pump_directory(now, out);
+    }
+
+    pub(super) fn room_settled_without_record(
+        &mut self,
+        now: Now,
+        id: RoomId,
+        proposal: Proposal,
+        verdict: Verdict<(MemberId, RecordBody), Seq>,
+        out: &mut Outputs,
+    ) {
+        let Some(room) = self.rooms.get(&id) else {
+            return;
+        };
+        let place = match verdict {
+            Verdict::Accept(_) | Verdict::Wait => unreachable!("these are not settled"),
+            Verdict::Repeat(seq) => Place {
+                seq,
+                ..room.pipe.place
+            },
+            Verdict::Already => room.pipe.place,
+            Verdict::Refuse(refusal) => {
+                let Some(origin) = proposal.then.origin() else {
+                    return;
+                };
+                if let Then::List { txn, .. } = proposal.then {
+                    self.group_done(now, proposal.author, txn, Err(&refusal), out);
+                }
+                self.refuse(origin, refusal, out);
+                if matches!(proposal.ask, Ask::Join { .. }) {
+                    self.unlist(now, id, proposal.author, out);
+                    self.unpark(now, origin.conn, id, out);
+                }
+                return;
+            }
+        };
+        match (proposal.then, &proposal.ask) {
+            (Then::Nothing, Ask::Expire) => {
+                // Not a member (any more): the directory need not know it any longer, unless it came back.
+                let member = proposal.author;
+                if self.directory.state.holds_nick(member) {
+                    // It is back, and perhaps the directory had forgotten it.
+                    self.keep_listed(id, member);
+                    self.pump_directory(now, out);
+                } else {
+                    let ask = state::directory::Ask::Exit(id);
+                    self.note_in_directory(now, member, ask, out);
+                }
+            }
+            (Then::Nothing, _) => {}
+            (Then::Answer { origin }, Ask::Join { .. }) => {
+                self.show(id, origin, proposal.author, None, out);
+                // A repeat by somebody who is out again.
+                self.unlist(now, id, proposal.author, out);
+                self.unpark(now, origin.conn, id, out);
+            }
+            (Then::Answer { origin }, Ask::Leave) => {
+                self.answer_leave_again(id, origin, Committed { place }, out)
+            }
+            (Then::Answer { origin }, _) => self.answer_committed(origin, Committed { place }, out),
+            (Then::Show { origin }, _) => self.show(id, origin, proposal.author, None, out),
+            // The log said it did not know, but it is there: nobody else knows this id.
+            (Then::List { origin, txn, list }, _) => {
+                self.list_group(now, id, origin, proposal.author, txn, *list, out)
+            }
+        }
+    }
+
+    fn tell_operator(&self, id: RoomId, record: &Record, out: &mut Outputs) {
+        let Some(room) = self.label(id) else { return };
+        let (nick, label) = (record.nick.clone(), record.label.clone());
+        let left = |target: &str, how| Event::Left {
+            room: room.clone(),
+            nick: target.to_owned(),
+            how,
+        };
+        let changed = |kind, detail: String| Event::Changed {
+            room: room.clone(),
+            nick: nick.clone(),
+            kind,
+            detail,
+        };
+        let event = match &record.body {
+            // A group is told of when it has a number.
+            RecordBody::Created(_) => return,
+            RecordBody::Joined(_) => Event::Joined { room, nick, label },
+            RecordBody::Left(gone) => left(
+                &nick,
+                if gone.reason == LeftReason::Asked {
+                    "left"
+                } else {
+                    "expired"
+                },
+            ),
+            RecordBody::Message(message) | RecordBody::Action(message) => Event::Message {
+                room,
+                nick,
+                label,
+                content: message.content.clone(),
+            },
+            RecordBody::Topic(topic) => changed("topic", topic.topic.clone()),
+            RecordBody::Role(change) => changed(
+                "role",
+                format!("{} is {:?}", change.nick, change.role).to_lowercase(),
+            ),
+            RecordBody::Kicked(removal) => left(&removal.nick, "kicked"),
+            RecordBody::Banned(removal) => left(&removal.nick, "banned"),
+            RecordBody::Unbanned(target) => changed("unbanned", target.nick.clone()),
+            RecordBody::Muted(muted) => changed("muted", muted.nick.clone()),
+            RecordBody::Unmuted(target) => changed("unmuted", target.nick.clone()),
+            RecordBody::Password(_) => changed("password", String::new()),
+            RecordBody::Blocked(_) | RecordBody::Unknown(_) => return,
+        };
+        out.push(Output::Event(event));
+    }
+}
+
+/// Whether a record changes who hears the room.
+fn changes_audience(body: &RecordBody) -> bool {
+    matches!(
+        body,
+        RecordBody::Created(_)
+            | RecordBody::Joined(_)
+            | RecordBody::Left(_)
+            | RecordBody::Kicked(_)
+            | RecordBody::Banned(_)
+    )
+}
