@@ -1,7 +1,6 @@
 //! What the server says of the session and of its rooms: welcome, entered, records, removed, closing.
 
 use core::time::Duration;
-use std::collections::BTreeSet;
 
 use super::{
     Client, Fault,
@@ -10,6 +9,7 @@ use super::{
     keys::Keys,
     requests::{Job, Lane},
     rooms::{Fits, Room},
+    small::Map,
 };
 use crate::{
     id::RoomId,
@@ -99,7 +99,10 @@ impl Client {
             return Err(Fault("a welcome for another member".to_owned()));
         }
         let again = self.connection.ever_welcomed;
-        let awaited: BTreeSet<RoomId> = self.rooms.keys().chain(&welcome.rooms).copied().collect();
+        let mut awaited = Map::default();
+        for room in self.rooms.keys().chain(&welcome.rooms) {
+            awaited.insert(*room, ());
+        }
         self.connection.welcome(now, welcome.ping_interval, awaited);
         self.requests.welcome(&welcome.limits, now);
         self.limits = Some(welcome.limits);

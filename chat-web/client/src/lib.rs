@@ -5,22 +5,19 @@
 //!
 //! Times are milliseconds: `now` is `performance.now()`. Identifiers are base64, as in the protocol's JSON form.
 
+mod commands;
 mod event;
-mod order;
 mod words;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chat_core::{
-    client::{
-        Client, ClientConfig, ClientInput, ClientOutput, ClientOutputs, Work, WorkDone,
-    },
+    client::{Client, ClientConfig, ClientInput, ClientOutput, ClientOutputs, Work, WorkDone},
     hub::Framing,
     id::Secret,
     time::{Monotonic, Now, Wall},
     wire::Form,
 };
 use wasm_bindgen::prelude::*;
-use zeroize::Zeroizing;
 
 pub use words::{check_key, check_nick, harmless};
 
@@ -100,18 +97,6 @@ impl WebClient {
         let nanos = self.machine.poll_timeout()?.0;
         // Rounded up: a call that is too early would only be repeated.
         Some(nanos.div_ceil(1_000_000) as f64)
-    }
-
-    /// Asks for something; see `order.rs` for the forms. What comes of it is an event `finished` with the number that is
-    /// given back here.
-    ///
-    /// # Errors
-    /// It is not one of the forms.
-    pub fn command(&mut self, now: f64, order: String) -> Result<f64, JsError> {
-        let order = Zeroizing::new(order);
-        let command = order::read(&order).map_err(|error| JsError::new(&error))?;
-        let ticket = self.machine.command(at(now), command, &mut self.out);
-        Ok(ticket.0 as f64)
     }
 
     /// Another name, after an event `hello_refused`.
@@ -197,6 +182,14 @@ impl Step {
 #[wasm_bindgen]
 pub fn run_work(bytes: &[u8]) -> Result<Vec<u8>, JsError> {
     Ok(Work::from_bytes(bytes)?.run().to_bytes().to_vec())
+}
+
+/// Reads an identifier.
+fn id(text: &str) -> Result<[u8; 16], JsError> {
+    let bytes = STANDARD.decode(text).ok();
+    bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| JsError::new("this is no identifier"))
 }
 
 /// The client has no use for the wall clock: records carry the server's.

@@ -7,7 +7,8 @@ use wasm_bindgen::prelude::*;
 const NICK_BYTES: usize = 64;
 
 /// What is wrong with a nick: `empty`, `space`, `sign` (a first character that means something to commands), `long` or
-/// `character`. None: nothing, as far as can be known before the server is asked.
+/// `character`. None: nothing that can be known without the tables of
+/// Unicode, which only the server needs.
 #[wasm_bindgen]
 pub fn check_nick(text: &str) -> Option<String> {
     let trimmed = text.trim();
@@ -19,7 +20,7 @@ pub fn check_nick(text: &str) -> Option<String> {
         "sign"
     } else if trimmed.len() > NICK_BYTES {
         "long"
-    } else if nick::Name::nick(text, NICK_BYTES).is_err() {
+    } else if nick::harmless(trimmed) != trimmed {
         "character"
     } else {
         return None;
@@ -66,6 +67,9 @@ mod tests {
 
     #[test]
     fn a_text_is_made_harmless_line_by_line() {
-        assert_eq!(harmless("one\r\ntwo \u{202e}x\u{1b}[0m"), "one\ntwo <U+202E>x␛[0m");
+        assert_eq!(
+            harmless("one\r\ntwo \u{202e}x\u{1b}[0m"),
+            "one\ntwo <U+202E>x␛[0m"
+        );
     }
 }
