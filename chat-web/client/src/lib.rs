@@ -19,7 +19,7 @@ use chat_core::{
 };
 use wasm_bindgen::prelude::*;
 
-pub use words::{check_key, check_nick, harmless};
+pub use words::{check_key, check_nick, harmless, qr_code};
 
 /// A client. It has to be told [`start`](Self::start) first.
 #[wasm_bindgen]

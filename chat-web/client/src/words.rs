@@ -1,6 +1,7 @@
 //! What a page asks about texts while they are typed or before they are shown.
 
 use chat_core::{cipher::Key, nick};
+use qrcodegen::{QrCode, QrCodeEcc};
 use wasm_bindgen::prelude::*;
 
 /// Bytes of a nick, unless the server says otherwise.
@@ -42,6 +43,16 @@ pub fn harmless(text: &str) -> String {
         .map(|line| nick::harmless(line.strip_suffix('\r').unwrap_or(line)))
         .collect();
     lines.join("\n")
+}
+
+/// A QR code of a text: its modules, row by row, 1 for dark. Empty, if the text is too long for one.
+#[wasm_bindgen]
+pub fn qr_code(text: &str) -> Vec<u8> {
+    let Ok(code) = QrCode::encode_text(text, QrCodeEcc::Medium) else {
+        return Vec::new();
+    };
+    let all = (0..code.size()).flat_map(|y| (0..code.size()).map(move |x| (x, y)));
+    all.map(|(x, y)| code.get_module(x, y).into()).collect()
 }
 
 #[cfg(test)]
