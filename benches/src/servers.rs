@@ -250,7 +250,7 @@ fn command(kind: &Kind, address: SocketAddr, files: &Path) -> Result<Command> {
         Kind::ChatProgram(_) => {
             let limits = toml::to_string(&limits())?;
             fs::write(&config, format!("tcp = [\"{listen}\"]\n[limits]\n{limits}"))?;
-            command.args(["serve", "--config"]).arg(&config)
+            command.args(["serve", "--memory", "--config"]).arg(&config)
         }
         Kind::Redis => command.args([
             "--bind",

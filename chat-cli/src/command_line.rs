@@ -28,6 +28,9 @@ pub(crate) enum Task {
     /// Talk.
     #[command(after_help = CHAT_HELP)]
     Chat(ChatArgs),
+    /// Look after what a server keeps on disk, beside it or without it.
+    #[command(after_help = LOG_HELP)]
+    Log(LogArgs),
 }
 
 /// `chat-cli serve`.
@@ -49,9 +52,14 @@ pub(crate) struct ServeArgs {
     /// The cipher that the lobby asks of its clients. Caesar is insecure.
     #[arg(long, value_name = "CIPHER", conflicts_with = "no_lobby")]
     pub(crate) lobby_cipher: Option<LobbyCipher>,
-    /// Keep the last N records of each room.
+    /// Keep at least the last N records of each room; otherwise all, or 10,000 with --memory. Older ones go when a room's state
+    /// is noted, every few hundred records.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) history: Option<u32>,
+    /// Keep groups and what was said in this folder, which is made when it is missing. Without it, in a folder of this
+    /// program among the user's data; it is printed at the start.
+    #[arg(long, value_name = "DIR", conflicts_with = "memory")]
+    pub(crate) data: Option<PathBuf>,
     /// Keep everything in memory: what was said ends with the server.
     #[arg(long)]
     pub(crate) memory: bool,
@@ -64,6 +72,35 @@ pub(crate) struct ServeArgs {
     /// How the operator's lines look.
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log_format: Option<Format>,
+}
+
+/// `chat-cli log`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LogArgs {
+    #[command(subcommand)]
+    pub(crate) task: LogTask,
+}
+
+/// What to do with a folder of `serve --data`.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum LogTask {
+    /// Check that everything is as it was written. Each damage is a line; with any, the exit code is 1.
+    Verify {
+        /// The server's folder.
+        dir: PathBuf,
+    },
+    /// Write all that is kept to standard output, one JSON object a line. What is encrypted stays encrypted.
+    Export {
+        /// The server's folder.
+        dir: PathBuf,
+    },
+    /// Write a copy to a new file. The server's secret, server.secret, is not in it: keep a copy of that apart.
+    Backup {
+        /// The server's folder.
+        dir: PathBuf,
+        /// The copy.
+        file: PathBuf,
+    },
 }
 
 /// `chat-cli chat`.
@@ -146,10 +183,24 @@ Examples:
   chat-cli serve --tcp 127.0.0.1:7037 --max-clients 20
   chat-cli serve --no-lobby --tcp 0.0.0.0:7037 --tcp [::1]:0
   chat-cli serve --ws 127.0.0.1:7080
+  chat-cli serve --data /srv/chat
+  chat-cli serve --memory
   chat-cli serve --print-config > chat.toml && chat-cli serve --config chat.toml
 
 Standard output has one line `listening tcp ADDR` or `listening ws ADDR` for each listener, then what happens on the server.
 Ctrl-C and SIGTERM tell everybody and stop the server, SIGHUP tells everybody to come back; a second Ctrl-C ends it at once.
+
+{EXIT_CODES}"
+);
+
+const LOG_HELP: &str = const_format::formatcp!(
+    "\
+Examples:
+  chat-cli log verify /srv/chat
+  chat-cli log export /srv/chat > chat.jsonl
+  chat-cli log backup /srv/chat chat-monday.db
+
+To restore a copy, put it into an empty folder as log.db, with server.secret beside it.
 
 {EXIT_CODES}"
 );
@@ -203,6 +254,10 @@ mod tests {
             "chat-cli chat --topic x",
             "chat-cli chat --cipher rot13",
             "chat-cli chat localhost:99999",
+            "chat-cli serve --data /x --memory",
+            "chat-cli log",
+            "chat-cli log verify",
+            "chat-cli log backup /x",
             "chat-cli dance",
         ] {
             assert!(parse(line).is_err(), "{line}");

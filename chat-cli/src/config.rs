@@ -9,6 +9,7 @@ use crate::{
     address::{DEFAULT_WS_PORT, ListenAddress},
     command_line::{Format, LobbyCipher, ServeArgs},
     exit::Failure,
+    storage::DataConfig,
     web::WebConfig,
 };
 
@@ -24,10 +25,13 @@ pub(crate) struct ServerConfig {
     pub(crate) lobby: bool,
     /// The lobby's cipher.
     pub(crate) lobby_cipher: LobbyCipher,
-    /// Records kept of each room.
-    pub(crate) history: u32,
+    /// Records kept of each room; none: all, or as many as a log in memory keeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) history: Option<u32>,
     /// How the operator's lines look.
     pub(crate) log_format: Format,
+    /// Where records are kept.
+    pub(crate) data: DataConfig,
     /// How WebSockets are let in.
     pub(crate) web: WebConfig,
     /// Every limit.
@@ -41,8 +45,9 @@ impl Default for ServerConfig {
             ws: vec![ListenAddress::default()],
             lobby: true,
             lobby_cipher: LobbyCipher::default(),
-            history: u32::try_from(chat_runtime::MemoryLog::KEEP).unwrap_or(u32::MAX),
+            history: None,
             log_format: Format::default(),
+            data: DataConfig::default(),
             web: WebConfig::default(),
             limits: Limits::default(),
         }
@@ -102,8 +107,15 @@ impl ServerConfig {
             self.lobby_cipher = cipher;
             self.lobby = true;
         }
-        if let Some(history) = args.history {
-            self.history = history;
+        if args.history.is_some() {
+            self.history = args.history;
+        }
+        if args.memory {
+            self.data.memory = true;
+        }
+        if args.data.is_some() {
+            self.data.folder.clone_from(&args.data);
+            self.data.memory = false;
         }
         if let Some(format) = args.log_format {
             self.log_format = format;
@@ -115,9 +127,10 @@ impl ServerConfig {
             return Err("`tcp`, `ws`: there must be at least one listener".to_owned());
         }
         self.web.check()?;
-        if self.history == 0 {
+        if self.history == Some(0) {
             return Err("`history`: must be at least 1".to_owned());
         }
+        self.data.check()?;
         self.limits.check().map_err(|error| error.to_string())
     }
 }
@@ -139,6 +152,9 @@ const HEADER: &str = "\
 # The configuration of `chat-cli serve`. What is left out has its default.
 # Times are in seconds, sizes in bytes; a rate is `burst` at once, then so many per second
 # (or, for guesses, one every so many seconds). No limit is switched off by 0.
+# `history`: records kept of each room; left out: all (10,000 in memory).
+# [data]: a `folder`, or `memory` alone. Records go when they are older than `max_age`, the oldest when all rooms' are more than
+# `max_bytes`; left out: never. The newest that a room's state needs stay in any case.
 # [web]: browsers may connect from pages of these `origins` (none: those of the same host and port; `*`: all). `proxies` are the
 # addresses or networks of reverse proxies that are believed about whom they speak for, in the header `forwarded`.
 ";
@@ -155,6 +171,9 @@ mod tests {
             "path = '/chat/ws'\norigins = ['https://a.example', '*']\nproxies = ['10.0.0.0/8', '::1']\nforwarded = 'forwarded'",
         )
         .unwrap();
+        config.history = Some(7);
+        config.data =
+            toml::from_str("folder = '/srv/chat'\nmax_age = 86400\nmax_bytes = 1000000").unwrap();
         config.lobby = false;
         config.lobby_cipher = LobbyCipher::StaticKey;
         config.limits.grace = std::time::Duration::from_millis(1_500);
@@ -206,6 +225,8 @@ mod tests {
             ("[web]\nforwarded = \"both\"", "both"),
             ("tcp = [\"nowhere\"]", "nowhere"),
             ("history = 0", "history"),
+            ("[data]\nmax_age = 0", "data.max_age"),
+            ("[data]\nmax_bytes = 0", "data.max_bytes"),
             ("lobby_cipher = \"rot13\"", "rot13"),
             ("[limits]\nconnections = 0", "connections"),
             ("[limits]\nconnections = -1", "connections"),
@@ -230,7 +251,7 @@ mod tests {
         config.override_with(&args);
         assert_eq!(
             (config.history, config.limits.connections, config.lobby),
-            (5, 2, true)
+            (Some(5), 2, true)
         );
         assert_eq!((config.tcp, config.ws), (args.tcp, vec![]));
     }

@@ -9,9 +9,11 @@ mod config;
 mod exit;
 mod identity;
 mod json_line;
+mod log_tools;
 mod open_files;
 mod serve;
 mod signals;
+mod storage;
 mod web;
 
 use std::{
@@ -20,19 +22,31 @@ use std::{
 };
 
 use clap::Parser;
+use tracing_subscriber::{
+    Layer,
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use command_line::{CommandLine, Task};
 
 fn main() -> ExitCode {
     let command_line = CommandLine::parse();
-    tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
-        .with_max_level(tracing::Level::WARN)
-        .with_target(false)
+        .with_target(false);
+    // What the log on disk has to say is among the operator's lines.
+    let wanted = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("chat_log_disk", LevelFilter::OFF);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(wanted))
         .init();
     let ended = match command_line.task {
         Task::Serve(args) => serve::run(&args),
         Task::Chat(args) => chat::run(args),
+        Task::Log(args) => log_tools::run(&args.task),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

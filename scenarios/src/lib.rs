@@ -40,6 +40,12 @@ impl Folder {
         fs::write(&path, content).expect("a file can be written");
         path.to_str().expect("a plain path").to_owned()
     }
+
+    /// Where something of this name is to be.
+    pub fn path(&self, name: &str) -> String {
+        let path = self.0.path().join(name);
+        path.to_str().expect("a plain path").to_owned()
+    }
 }
 
 impl Default for Folder {

@@ -49,6 +49,10 @@ pub enum Signal {
     Hangup,
     /// Be gone.
     Kill,
+    /// Stand still.
+    Stop,
+    /// Go on.
+    Continue,
 }
 
 impl Program {
@@ -62,9 +66,12 @@ impl Program {
         Self::server_at("127.0.0.1:0", args)
     }
 
-    /// Starts a server on this address, and says where it is.
+    /// Starts a server on this address, and says where it is. It keeps its data in memory, unless the words say where.
     pub fn server_at(address: &str, args: &[&str]) -> (Self, String) {
-        let mut server = Self::named("server", &[&["serve", "--tcp", address], args].concat());
+        let kept = args.contains(&"--data");
+        let memory: &[&str] = if kept { &[] } else { &["--memory"] };
+        let words = [&["serve", "--tcp", address], memory, args].concat();
+        let mut server = Self::named("server", &words);
         let line = server.line();
         let address: SocketAddr = line
             .strip_prefix("listening tcp ")
@@ -97,6 +104,10 @@ impl Program {
             .args(args)
             .env("TZ", "UTC")
             .env("RUST_BACKTRACE", "1")
+            // It finds no folder of the person who runs the tests.
+            .env("HOME", "/dev/null/nowhere")
+            .env("XDG_DATA_HOME", "/dev/null/nowhere")
+            .env("APPDATA", "/dev/null/nowhere")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -197,6 +208,8 @@ impl Program {
             Signal::Terminate => rustix::process::Signal::TERM,
             Signal::Hangup => rustix::process::Signal::HUP,
             Signal::Kill => rustix::process::Signal::KILL,
+            Signal::Stop => rustix::process::Signal::STOP,
+            Signal::Continue => rustix::process::Signal::CONT,
         };
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }

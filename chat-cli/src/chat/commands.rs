@@ -22,9 +22,7 @@ const UNFINISHED: usize = 200;
 pub(crate) async fn talk(talk: &mut Talk<'_>) -> Result<(), Stop> {
     loop {
         talk.until_at_most(UNFINISHED).await?;
-        let answer = talk
-            .input
-            .line(if talk.input.is_person() { "> " } else { "" });
+        let answer = talk.input.talk();
         match talk.until(answer).await? {
             Answer::Line(line) => {
                 talk.line += 1;
@@ -96,7 +94,7 @@ async fn run(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
                 Err(failure) => return failed(talk, &failure),
             };
             let group = Group {
-                name: line.name,
+                name: (!line.name.is_empty()).then(|| line.name.join(" ")),
                 topic: line.topic.unwrap_or_default(),
                 secrets,
             };

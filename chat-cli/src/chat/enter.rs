@@ -172,8 +172,8 @@ async fn join_once(
     if *place == Place::Lobby {
         talk.lobby = Some(key);
     }
-    if was_in == Some(view.room) {
-        // Nothing has happened, so there was no event.
+    if was_in == Some(view.room) || !talk.rooms.is_current(view.room) {
+        // One was in already, or a membership from an earlier life was told of meanwhile: there was no event of entering.
         talk.voice.entered(&view, EnteredHow::Command);
         talk.rooms.switch(view.room);
     }

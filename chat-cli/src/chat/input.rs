@@ -2,16 +2,24 @@
 
 use std::{
     io::{self, BufRead, IsTerminal, Read, Write},
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
 };
 
 use rustyline::{Config, DefaultEditor, error::ReadlineError};
 use tokio::sync::oneshot;
+#[cfg(unix)]
+use unicode_width::UnicodeWidthStr;
 
 use super::screen::Screen;
 use crate::exit::Failure;
 
+/// What stands before what is typed in a conversation.
+const TALK: &str = "> ";
 /// Bytes of one line. No server takes a message of that length by default.
 const LINE_BYTES: u64 = 1 << 20;
 
@@ -33,6 +41,8 @@ pub(crate) enum Answer {
 pub(crate) struct Input {
     wanted: mpsc::Sender<Wanted>,
     person: bool,
+    /// Whether what was said is shown again soon, as everybody sees it: then the line that was typed is taken away.
+    tidy: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -50,6 +60,7 @@ impl Input {
         };
         let person = io::stdin().is_terminal();
         let (wanted, requests) = mpsc::channel();
+        let tidy = Arc::new(AtomicBool::new(true));
         let screen = if person && io::stdout().is_terminal() {
             let config = Config::builder()
                 .auto_add_history(true)
@@ -61,9 +72,22 @@ impl Input {
                 .map_err(|error| fault(&error))?;
             let screen = Screen::terminal(printer);
             let said = screen.queue();
+            let tidy = tidy.clone();
             spawn(requests, move |wanted: &Wanted| {
                 said.wait();
-                edit(&mut editor, wanted)
+                if wanted.hidden {
+                    let _quiet = said.silence();
+                    return hidden(rpassword::prompt_password(&wanted.prompt));
+                }
+                let answer = edit(&mut editor, &wanted.prompt);
+                if let Answer::Line(line) = &answer
+                    && wanted.prompt == TALK
+                    && is_said(line)
+                    && tidy.load(Ordering::Relaxed)
+                {
+                    take_back(line);
+                }
+                answer
             })
             .map_err(|error| fault(&error))?;
             screen
@@ -81,12 +105,29 @@ impl Input {
             .map_err(|error| fault(&error))?;
             Screen::plain()
         };
-        Ok((Self { wanted, person }, screen))
+        Ok((
+            Self {
+                wanted,
+                person,
+                tidy,
+            },
+            screen,
+        ))
     }
 
     /// Whether there is somebody to ask.
     pub(crate) fn is_person(&self) -> bool {
         self.person
+    }
+
+    /// What is said from now on is shown again soon, or stays where it was typed until it can be sent.
+    pub(crate) fn set_tidy(&self, tidy: bool) {
+        self.tidy.store(tidy, Ordering::Relaxed);
+    }
+
+    /// The next line of the conversation.
+    pub(crate) fn talk(&self) -> impl Future<Output = Answer> + use<> {
+        self.ask(if self.person { TALK } else { "" }, false)
     }
 
     /// The next line. One at a time: what is asked before the last answer came waits for that.
@@ -126,15 +167,35 @@ fn spawn(
     Ok(())
 }
 
-fn edit(editor: &mut DefaultEditor, wanted: &Wanted) -> Answer {
-    if wanted.hidden {
-        return hidden(rpassword::prompt_password(&wanted.prompt));
-    }
-    match editor.readline(&wanted.prompt) {
+fn edit(editor: &mut DefaultEditor, prompt: &str) -> Answer {
+    match editor.readline(prompt) {
         Ok(line) => Answer::Line(line),
         Err(ReadlineError::Interrupted) => Answer::Interrupted,
         Err(_) => Answer::End,
     }
+}
+
+/// Whether a line is something to say, not a command.
+fn is_said(line: &str) -> bool {
+    !line.trim().is_empty() && (!line.starts_with('/') || line.starts_with("//"))
+}
+
+/// Takes the line that was typed off the screen.
+fn take_back(line: &str) {
+    #[cfg(unix)]
+    if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout())
+        && size.ws_col > 0
+    {
+        // The cursor stands below it.
+        let rows = rows(TALK.len() + line.width(), size.ws_col.into());
+        let _ = write!(io::stdout(), "\x1b[{rows}A\r\x1b[J").and_then(|()| io::stdout().flush());
+    }
+}
+
+/// How many rows a text of that width takes with the cursor after it.
+#[cfg(unix)]
+fn rows(width: usize, columns: usize) -> usize {
+    width.div_ceil(columns).max(1)
 }
 
 fn hidden(line: io::Result<String>) -> Answer {
@@ -182,6 +243,25 @@ mod tests {
 
     fn line(text: &str) -> Answer {
         Answer::Line(text.to_owned())
+    }
+
+    #[test]
+    fn what_is_said_is_told_from_commands() {
+        for said in ["hello", " a", "//me"] {
+            assert!(is_said(said), "{said}");
+        }
+        for none in ["", "  ", "/me waves", "/quit"] {
+            assert!(!is_said(none), "{none}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_long_line_takes_several_rows() {
+        assert_eq!(
+            [2, 79, 80, 81, 161].map(|width| rows(width, 80)),
+            [1, 1, 1, 2, 3]
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{
     env,
     io::{self, IsTerminal, Write},
-    sync::mpsc,
+    sync::{Arc, Mutex, MutexGuard, mpsc},
     thread,
     time::Duration,
 };
@@ -22,7 +22,11 @@ pub(crate) struct Screen {
 enum Way {
     Plain,
     /// By a thread of its own: the line editor may let a printer wait until somebody asks for the next line.
-    Terminal(mpsc::Sender<Job>),
+    Terminal {
+        jobs: mpsc::Sender<Job>,
+        /// Locked while nothing may be shown.
+        silence: Arc<Mutex<()>>,
+    },
 }
 
 #[derive(Debug)]
@@ -53,10 +57,13 @@ impl Screen {
     /// A terminal with a line editor: what is shown does not disturb the line that is being typed.
     pub(crate) fn terminal(mut printer: impl ExternalPrinter + Send + 'static) -> Self {
         let (jobs, waiting) = mpsc::channel();
+        let silence = Arc::new(Mutex::new(()));
+        let silent = silence.clone();
         thread::spawn(move || {
             for job in waiting {
                 match job {
                     Job::Show(line) => {
+                        let _silent = silent.lock();
                         let _ = printer.print(line);
                     }
                     Job::Pass(done) => {
@@ -73,7 +80,7 @@ impl Screen {
             }
         });
         Self {
-            way: Way::Terminal(jobs),
+            way: Way::Terminal { jobs, silence },
             broken: false,
             colours: wants_colours(),
         }
@@ -83,7 +90,7 @@ impl Screen {
     pub(crate) fn say(&mut self, line: &str) {
         match &self.way {
             Way::Plain => self.broken |= writeln!(io::stdout(), "{line}").is_err(),
-            Way::Terminal(jobs) => {
+            Way::Terminal { jobs, .. } => {
                 self.broken |= jobs.send(Job::Show(format!("{line}\n"))).is_err()
             }
         }
@@ -96,7 +103,7 @@ impl Screen {
                 // Nobody may be reading; the conversation goes on.
                 let _ = writeln!(io::stderr(), "{line}");
             }
-            Way::Terminal(_) => self.say(line),
+            Way::Terminal { .. } => self.say(line),
         }
     }
 
@@ -116,7 +123,7 @@ impl Screen {
             Way::Plain => {
                 let _ = io::stdout().flush();
             }
-            Way::Terminal(jobs) => wait(jobs, Job::Flush),
+            Way::Terminal { jobs, .. } => wait(jobs, Job::Flush),
         }
     }
 
@@ -124,21 +131,27 @@ impl Screen {
     pub(crate) fn queue(&self) -> Queue {
         match &self.way {
             Way::Plain => Queue(None),
-            Way::Terminal(jobs) => Queue(Some(jobs.clone())),
+            Way::Terminal { jobs, silence } => Queue(Some((jobs.clone(), silence.clone()))),
         }
     }
 }
 
 /// What is waiting to be shown.
 #[derive(Debug)]
-pub(crate) struct Queue(Option<mpsc::Sender<Job>>);
+pub(crate) struct Queue(Option<(mpsc::Sender<Job>, Arc<Mutex<()>>)>);
 
 impl Queue {
     /// Waits until it is shown. Not to be called while the line editor is at work.
     pub(crate) fn wait(&self) {
-        if let Some(jobs) = &self.0 {
+        if let Some((jobs, _)) = &self.0 {
             wait(jobs, Job::Pass);
         }
+    }
+
+    /// Holds back what is to be shown until the guard is dropped.
+    pub(crate) fn silence(&self) -> Option<MutexGuard<'_, ()>> {
+        let (_, silence) = self.0.as_ref()?;
+        silence.lock().ok()
     }
 }
 

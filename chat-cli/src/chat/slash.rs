@@ -58,7 +58,8 @@ pub(crate) enum Place {
 #[derive(Clone, Debug, PartialEq, Eq, Parser)]
 #[command(name = "/create", no_binary_name = true, disable_help_flag = true)]
 pub(crate) struct CreateLine {
-    pub(crate) name: Option<String>,
+    /// The words of the name: quotation marks are needed for nothing but several blanks in a row.
+    pub(crate) name: Vec<String>,
     #[arg(long)]
     pub(crate) topic: Option<String>,
     #[arg(long)]
@@ -451,7 +452,7 @@ mod tests {
     #[test]
     fn rooms_take_options() {
         let create = CreateLine {
-            name: None,
+            name: vec![],
             topic: None,
             password_file: None,
             cipher: None,
@@ -460,9 +461,17 @@ mod tests {
         assert_eq!(
             slash("/create 'Chess club' --topic \"on chess\" --cipher caesar:3"),
             Slash::Create(CreateLine {
-                name: Some("Chess club".into()),
+                name: vec!["Chess club".into()],
                 topic: Some("on chess".into()),
                 cipher: Some(CipherChoice::Caesar(3)),
+                ..create.clone()
+            })
+        );
+        assert_eq!(
+            slash("/create Chess club --topic openings"),
+            Slash::Create(CreateLine {
+                name: vec!["Chess".into(), "club".into()],
+                topic: Some("openings".into()),
                 ..create
             })
         );

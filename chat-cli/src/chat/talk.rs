@@ -251,6 +251,7 @@ impl<'v> Talk<'v> {
         match event {
             Some(ClientEvent::Welcomed { welcome, again }) => {
                 self.connected = true;
+                self.input.set_tidy(true);
                 self.nameless = false;
                 self.voice.welcomed(&welcome, again);
                 self.me = Me {
@@ -295,8 +296,8 @@ impl<'v> Talk<'v> {
             }
             Some(ClientEvent::Presence { room, update }) => {
                 if let Some(view) = self.rooms.view(room) {
-                    self.voice
-                        .presence(view, &update, self.rooms.is_current(room));
+                    let current = self.rooms.is_current(room);
+                    self.voice.presence(view, &update, current, self.me.member);
                 }
             }
             Some(ClientEvent::Removed { room, reason }) => {
@@ -317,6 +318,7 @@ impl<'v> Talk<'v> {
             Some(ClientEvent::Closing(closing)) => self.voice.closing(&closing),
             Some(ClientEvent::Disconnected { retry_in }) => {
                 self.connected = false;
+                self.input.set_tidy(false);
                 self.voice.disconnected(retry_in);
             }
             Some(ClientEvent::Ended(ended)) => return Err(Stop::Ended(ended)),

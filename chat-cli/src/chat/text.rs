@@ -2,6 +2,7 @@
 
 use chat_core::{
     client::{CommandError, Text},
+    id::MemberId,
     nick::harmless,
     roles::Role,
     time::Wall,
@@ -121,8 +122,8 @@ pub(crate) fn record(seen: Seen<'_>, zone: &TimeZone, paint: Paint) -> Option<St
     Some(format!("{prefix}{event}"))
 }
 
-/// Who came, went or is called something else; nothing if nothing changed.
-pub(crate) fn presence(update: &PresenceUpdate) -> Vec<String> {
+/// Who came, went or is called something else; nothing if nothing changed. Of one's own new name the answer tells.
+pub(crate) fn presence(update: &PresenceUpdate, me: MemberId) -> Vec<String> {
     match update {
         PresenceUpdate::Full(people) => vec![format!("here: {}", list(people))],
         PresenceUpdate::Count(count) => vec![format!("{count} here")],
@@ -138,6 +139,7 @@ pub(crate) fn presence(update: &PresenceUpdate) -> Vec<String> {
             let renamed = changes
                 .renamed
                 .iter()
+                .filter(|renamed| renamed.to.member != me)
                 .map(|renamed| format!("{} is now {}", harmless(&renamed.from), one(&renamed.to)));
             here.chain(gone).chain(renamed).collect()
         }
@@ -331,7 +333,6 @@ fn after_colon(text: &str) -> String {
 mod tests {
     use chat_core::{
         cipher::OpenError,
-        id::MemberId,
         wire::{
             ErrorCode,
             record::{Content, Joined, Left, Message, Muted, Removal, RoleChange, Topic},
@@ -419,6 +420,28 @@ mod tests {
     }
 
     #[test]
+    fn ones_own_new_name_is_told_by_the_answer_alone() {
+        let me = MemberId([9; 16]);
+        let named = |member, nick: &str| Person {
+            member,
+            nick: nick.into(),
+            label: String::new(),
+        };
+        let renamed = [(me, "Bernard"), (MemberId([1; 16]), "Ada")].map(|(member, nick)| Renamed {
+            from: "X".into(),
+            to: named(member, nick),
+        });
+        let changes = PresenceChanges {
+            renamed: renamed.to_vec(),
+            ..PresenceChanges::default()
+        };
+        assert_eq!(
+            presence(&PresenceUpdate::Changes(changes), me),
+            ["X is now Ada"]
+        );
+    }
+
+    #[test]
     fn without_a_label_there_are_no_parentheses() {
         assert_eq!(person("Ada", ""), "Ada");
     }
@@ -495,8 +518,14 @@ mod tests {
             command_error(&CommandError::Refused(failure)),
             super::person(evil, evil),
         ];
-        lines.extend(presence(&PresenceUpdate::Full(vec![person])));
-        lines.extend(presence(&PresenceUpdate::Changes(changes)));
+        lines.extend(presence(
+            &PresenceUpdate::Full(vec![person]),
+            MemberId([9; 16]),
+        ));
+        lines.extend(presence(
+            &PresenceUpdate::Changes(changes),
+            MemberId([9; 16]),
+        ));
         lines.extend(entered(&strange));
         for line in lines {
             assert!(

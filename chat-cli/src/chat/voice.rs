@@ -2,6 +2,7 @@
 
 use chat_core::{
     client::{CommandError, EnteredHow, Outcome, Text},
+    id::MemberId,
     nick::harmless,
     wire::{
         CloseReason,
@@ -150,14 +151,20 @@ impl Voice {
     }
 
     /// Who is there.
-    pub(crate) fn presence(&mut self, view: &RoomView, update: &PresenceUpdate, current: bool) {
+    pub(crate) fn presence(
+        &mut self,
+        view: &RoomView,
+        update: &PresenceUpdate,
+        current: bool,
+        me: MemberId,
+    ) {
         if self.format == Format::Json {
             return self.json(&json::presence(view, update));
         }
         if view.kind == RoomKind::Private {
             return;
         }
-        for line in text::presence(update) {
+        for line in text::presence(update, me) {
             let line = if current {
                 line
             } else {

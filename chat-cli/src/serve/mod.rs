@@ -9,7 +9,7 @@ use std::{
 };
 
 use chat_core::wire::record::CipherKind;
-use chat_runtime::{MemoryLog, Server, StartError};
+use chat_runtime::{Server, StartError};
 use chat_transport_tcp::TcpTransport;
 use chat_transport_ws::WsTransport;
 use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
@@ -18,9 +18,9 @@ use crate::{
     command_line::{LobbyCipher, ServeArgs},
     config::ServerConfig,
     exit::Failure,
-    identity::no_randomness,
     open_files,
     signals::{Signals, Wish},
+    storage::Storage,
 };
 use operator::{Notice, Operator};
 
@@ -29,8 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs a server until it is told to end, or prints its configuration.
 pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
-    let config = ServerConfig::load(args)?;
+    let mut config = ServerConfig::load(args)?;
     if args.print_config {
+        config.data.settle();
         // A reader that has seen enough is no fault.
         let _ = io::stdout().write_all(config.to_toml()?.as_bytes());
         return Ok(());
@@ -57,11 +58,7 @@ async fn serve(config: ServerConfig) -> Result<(), Failure> {
             LobbyCipher::None => CipherKind::None,
             LobbyCipher::Caesar => CipherKind::Caesar,
             LobbyCipher::StaticKey => CipherKind::StaticKey,
-        }))
-        .log(
-            MemoryLog::keeping(config.history.try_into().unwrap_or(usize::MAX))
-                .map_err(no_randomness)?,
-        );
+        }));
     let mut listening = Vec::new();
     for address in &config.tcp {
         let fault =
@@ -77,6 +74,11 @@ async fn serve(config: ServerConfig) -> Result<(), Failure> {
         listening.push(("ws", transport.local_addr().map_err(fault)?));
         server = server.listen(transport);
     }
+    let storage = Storage::open(&config.data, config.history).await?;
+    server = server.log(storage.log);
+    if let Some(secret) = storage.secret {
+        server = server.secret(secret);
+    }
     let server = server.start().map_err(|error| match error {
         StartError::Limits(_) => Failure::Usage(error.to_string()),
         _ => Failure::Fault(error.to_string()),
@@ -84,6 +86,17 @@ async fn serve(config: ServerConfig) -> Result<(), Failure> {
 
     let (notices, received) = mpsc::unbounded_channel();
     let operator = Operator::new(config.log_format, listening);
+    if let Some(mut disk) = storage.events {
+        let notices = notices.clone();
+        tokio::spawn(async move {
+            while let Some(event) = disk.next().await {
+                if let Some(notice) = Notice::of(&event) {
+                    // The operator's lines have ended, and this does soon.
+                    let _ = notices.send(notice);
+                }
+            }
+        });
+    }
     let events = server.events();
     let lines = spawn_blocking(move || operator.run(events, received));
 

@@ -6,20 +6,31 @@ use std::{
     net::SocketAddr,
 };
 
-use chat_core::hub::Event;
+use chat_core::{hub::Event, nick::harmless};
+use chat_log_disk::DiskEvent;
 use chat_runtime::ServerEvents;
 use futures_util::FutureExt;
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::{runtime::Handle, sync::mpsc};
 
 use super::lines;
-use crate::command_line::Format;
+use crate::{command_line::Format, storage};
 
 /// What the program itself has to say to the operator.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Notice {
     /// It was told to end.
     Ending { restarting: bool },
+    /// Something about the log on disk.
+    Log { text: String, trouble: bool },
+}
+
+impl Notice {
+    /// What of the disk's events is worth a line.
+    pub(super) fn of(event: &DiskEvent) -> Option<Self> {
+        let (text, trouble) = storage::words(event)?;
+        Some(Self::Log { text, trouble })
+    }
 }
 
 pub(super) struct Operator {
@@ -98,14 +109,37 @@ impl Operator {
         }
     }
 
-    fn notice_line(&self, Notice::Ending { restarting }: Notice) -> String {
-        let reason = if restarting { "restarting" } else { "stopped" };
+    fn notice_line(&self, notice: Notice) -> String {
+        let reason = match notice {
+            Notice::Ending { restarting: true } => "restarting",
+            Notice::Ending { restarting: false } => "stopped",
+            Notice::Log { text, trouble } => return self.log_line(&text, trouble),
+        };
         match self.format {
             Format::Text => {
                 lines::stamped(&format!("ending: {reason}"), Timestamp::now(), &self.zone)
             }
             Format::Json => lines::json_of(
                 [("event", "ending".into()), ("reason", reason.into())],
+                Timestamp::now(),
+            ),
+        }
+    }
+
+    fn log_line(&self, text: &str, trouble: bool) -> String {
+        let (error, event) = if trouble {
+            ("error: ", "log trouble")
+        } else {
+            ("", "log")
+        };
+        match self.format {
+            Format::Text => lines::stamped(
+                &format!("{error}the log: {}", harmless(text)),
+                Timestamp::now(),
+                &self.zone,
+            ),
+            Format::Json => lines::json_of(
+                [("event", event.into()), ("detail", text.into())],
                 Timestamp::now(),
             ),
         }

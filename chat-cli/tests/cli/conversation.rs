@@ -463,7 +463,14 @@ fn json_tells_the_same_for_programs() {
 
 #[test]
 fn the_operator_can_have_json() {
-    let mut server = Program::start(&["serve", "--tcp", "127.0.0.1:0", "--log-format", "json"]);
+    let mut server = Program::start(&[
+        "serve",
+        "--memory",
+        "--tcp",
+        "127.0.0.1:0",
+        "--log-format",
+        "json",
+    ]);
     let listening = json(&server.line());
     assert_eq!(listening["event"], "listening");
     let ada = Program::in_lobby(listening["address"].as_str().unwrap(), "Ada");

@@ -1,6 +1,7 @@
 //! The real program, as processes that talk to each other over the loopback interface.
 
 mod conversation;
+mod data;
 mod link;
 mod process;
 #[cfg(unix)]

@@ -32,7 +32,12 @@ pub(crate) struct Ended {
 impl Program {
     /// Starts the program with these words as its arguments.
     pub(crate) fn start(args: &[&str]) -> Self {
-        Self::spawn(Command::new(env!("CARGO_BIN_EXE_chat-cli")).args(args))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chat-cli"));
+        // It finds no folder of the person who runs the tests.
+        for folder in ["HOME", "XDG_DATA_HOME", "APPDATA"] {
+            command.env(folder, "/dev/null/nowhere");
+        }
+        Self::spawn(command.args(args))
     }
 
     /// Starts another program.
@@ -61,9 +66,11 @@ impl Program {
         Self::server_at("127.0.0.1:0", args)
     }
 
-    /// Starts a server at this address.
+    /// Starts a server at this address; in memory, unless the words say where its data are.
     pub(crate) fn server_at(address: &str, args: &[&str]) -> (Self, String) {
-        let mut server = Self::start(&[&["serve", "--tcp", address], args].concat());
+        let kept = args.contains(&"--data");
+        let memory: &[&str] = if kept { &[] } else { &["--memory"] };
+        let mut server = Self::start(&[&["serve", "--tcp", address], memory, args].concat());
         let line = server.line();
         let address = line
             .strip_prefix("listening tcp ")
@@ -100,6 +107,11 @@ impl Program {
                 None => panic!("nothing said {part:?}; before:\n{}", self.transcript()),
             }
         }
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Types a line.

@@ -131,7 +131,14 @@ fn an_address_in_use_is_told_in_one_line() {
 
 #[test]
 fn each_listener_has_its_line() {
-    let mut server = Program::start(&["serve", "--tcp", "127.0.0.1:0", "--tcp", "127.0.0.1:0"]);
+    let mut server = Program::start(&[
+        "serve",
+        "--memory",
+        "--tcp",
+        "127.0.0.1:0",
+        "--tcp",
+        "127.0.0.1:0",
+    ]);
     let (first, second) = (server.line(), server.line());
     assert_ne!(first, second);
     for line in [first, second] {

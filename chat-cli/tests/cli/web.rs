@@ -11,7 +11,14 @@ use crate::process::Program;
 
 /// A server with one listener of each kind, and where they are.
 fn server(args: &[&str]) -> (Program, String, String) {
-    let listeners = ["serve", "--tcp", "127.0.0.1:0", "--ws", "127.0.0.1:0"];
+    let listeners = [
+        "serve",
+        "--memory",
+        "--tcp",
+        "127.0.0.1:0",
+        "--ws",
+        "127.0.0.1:0",
+    ];
     let mut server = Program::start(&[&listeners, args].concat());
     let mut address = |start| {
         server

@@ -69,7 +69,8 @@ pub struct Config {
     pub durability: Durability,
     /// This program's name and version, for clients.
     pub agent: String,
-    /// Names this hub among those on one log, and this life of it: random, below 2⁵³.
+    /// Names this hub among those on one log, and this life of it: random, below 2⁵³, and new at every start. Leases that it
+    /// holds carry it, so two hubs with one number would take each other's people for their own.
     pub node: u64,
     /// Whether this hub is the only one on its log. It then takes over the nicks that an earlier life held.
     pub alone: bool,

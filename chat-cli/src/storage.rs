@@ -1,0 +1,143 @@
+//! Where a server keeps its records: a folder of its own, or memory.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use chat_core::password::ServerSecret;
+use chat_log_disk::{Config, DiskEvent, DiskLog, Events, OpenError, SecretError};
+use chat_runtime::{Log, MemoryLog};
+use directories::ProjectDirs;
+use serde::{Deserialize, Serialize};
+
+use crate::{exit::Failure, identity::no_randomness};
+
+/// `[data]` of the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct DataConfig {
+    /// Keep nothing beyond the process's end.
+    pub(crate) memory: bool,
+    /// The folder; none: this program's own among the user's data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) folder: Option<PathBuf>,
+    /// Seconds after which records may go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_age: Option<u64>,
+    /// Bytes of all records above which the oldest may go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_bytes: Option<u64>,
+}
+
+impl DataConfig {
+    pub(crate) fn check(&self) -> Result<(), String> {
+        for (name, value) in [("max_age", self.max_age), ("max_bytes", self.max_bytes)] {
+            if value == Some(0) {
+                return Err(format!("`data.{name}`: must be at least 1"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Says which folder it is, where only the platform's convention does.
+    pub(crate) fn settle(&mut self) {
+        if !self.memory && self.folder.is_none() {
+            self.folder = default_folder();
+        }
+    }
+}
+
+/// What a server keeps its records in.
+pub(crate) struct Storage {
+    pub(crate) log: Arc<dyn Log>,
+    /// The OPAQUE secret that belongs to the log; none where it may be a new one each time.
+    pub(crate) secret: Option<ServerSecret>,
+    /// What the disk has to say.
+    pub(crate) events: Option<Events>,
+}
+
+impl Storage {
+    /// Opens what the configuration names, and says on standard error where it is.
+    pub(crate) async fn open(data: &DataConfig, history: Option<u32>) -> Result<Self, Failure> {
+        if data.memory {
+            let keep = history.map_or(MemoryLog::KEEP, |records| {
+                records.try_into().unwrap_or(usize::MAX)
+            });
+            return Ok(Self {
+                log: Arc::new(MemoryLog::keeping(keep).map_err(no_randomness)?),
+                secret: None,
+                events: None,
+            });
+        }
+        let folder = data.folder.clone().or_else(default_folder);
+        let folder = folder.ok_or_else(|| {
+            Failure::Usage(
+                "there is no home folder to keep data in: say --data DIR or --memory".to_owned(),
+            )
+        })?;
+        let mut config = Config::default();
+        config.retention.records = history.map(u64::from);
+        config.retention.age = data.max_age.map(Duration::from_secs);
+        config.retention.bytes = data.max_bytes;
+        let (log, events) = DiskLog::open(&folder, config).map_err(not_opened)?;
+        let secret = log.server_secret().await;
+        let secret = secret.map_err(|error: SecretError| Failure::Fault(error.to_string()))?;
+        // Nobody may be reading.
+        let _ = writeln!(io::stderr(), "data: {}", folder.display());
+        Ok(Self {
+            log: Arc::new(log),
+            secret: Some(secret),
+            events: Some(events),
+        })
+    }
+}
+
+/// By the platform's convention: `~/.local/share/chat-cli`, `~/Library/Application Support/chat-cli`, `%APPDATA%\chat-cli\data`.
+fn default_folder() -> Option<PathBuf> {
+    ProjectDirs::from("", "", "chat-cli").map(|dirs| dirs.data_dir().to_owned())
+}
+
+fn not_opened(error: OpenError) -> Failure {
+    Failure::Fault(match error {
+        OpenError::InUse { .. } => format!(
+            "{error}: one server for each folder; another one needs --data DIR, or --memory"
+        ),
+        OpenError::Folder { .. } | OpenError::Database { .. } => {
+            format!("{error}; another folder is chosen with --data DIR, none with --memory")
+        }
+        _ => error.to_string(),
+    })
+}
+
+/// What the disk says, in the operator's words, and whether something is wrong; none for what happens all the time.
+pub(crate) fn words(event: &DiskEvent) -> Option<(String, bool)> {
+    Some(match event {
+        DiskEvent::NewEpoch { why, .. } => {
+            (format!("{why}: clients begin anew in their rooms"), true)
+        }
+        DiskEvent::CannotWrite { trouble, text } => (
+            format!(
+                "{trouble} ({text}): nothing new is taken until this is mended; reading goes on"
+            ),
+            true,
+        ),
+        DiskEvent::Recovered => ("it can be written again".to_owned(), false),
+        DiskEvent::Damaged(damage) => (damage.to_string(), true),
+        DiskEvent::CannotRead { text, .. } => (format!("it cannot be read: {text}"), true),
+        DiskEvent::AppendFailed { text, .. } => (format!("a room cannot be written: {text}"), true),
+        DiskEvent::TailLost { head, now, .. } => (
+            format!(
+                "the newest {} records of a room are lost: clients begin anew there",
+                head.seq.saturating_sub(now.seq)
+            ),
+            true,
+        ),
+        DiskEvent::CheckpointFailed { text } => (format!("a checkpoint failed: {text}"), true),
+        DiskEvent::Trimmed { .. } => return None,
+        // A newer library says more than this program knows how to word.
+        other => (format!("{other:?}"), true),
+    })
+}

@@ -1,0 +1,108 @@
+//! What was acknowledged is there, once, in one order for all, whatever died in between. D6: groups and their messages
+//! survive the server.
+#![cfg(unix)]
+#![allow(
+    clippy::print_stdout,
+    reason = "the seed is for whoever repeats a failure"
+)]
+
+mod crowd;
+
+use std::{env, time::SystemTime};
+
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{RngCore, SeedableRng},
+};
+use scenarios::{Folder, Program, Signal};
+
+use crowd::Crowd;
+
+const CLIENTS: usize = 20;
+const KILLS: u32 = 50;
+
+/// Nobody waits for a rate; a silent server is noticed soon.
+const CONFIG: &str = "\
+[limits]
+send_rate = { burst = 100000, per_second = 100000 }
+request_rate = { burst = 100000, per_second = 100000 }
+ping = 1
+idle = 3
+";
+
+/// What the moments are made of; `CHAT_SEED` repeats them.
+fn random() -> ChaCha20Rng {
+    let seed = env::var("CHAT_SEED").map_or_else(
+        |_| {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            now.expect("after 1970").as_nanos() as u64
+        },
+        |seed| seed.parse().expect("a number"),
+    );
+    println!("CHAT_SEED={seed}");
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+#[test]
+fn d6_every_acknowledged_message_outlives_a_server_that_is_killed_fifty_times() {
+    let mut random = random();
+    let folder = Folder::new();
+    let (config, data) = (folder.file("chat.toml", CONFIG), folder.path("data"));
+    let words = ["--config", &config, "--data", &data];
+    let (mut server, address) = Program::server(&words);
+    let crowd = Crowd::enter(&address, CLIENTS);
+    crowd.talk();
+    for _ in 0..KILLS {
+        // The moment is one of what happens, from "while it starts" to "while all talk".
+        match random.next_u32() % 8 {
+            0 => {}
+            1 => crowd.until_acknowledged(1),
+            _ => crowd.until_acknowledged(u64::from(random.next_u32() % 400)),
+        }
+        crowd.server_is_gone();
+        server.signal(Signal::Kill);
+        drop(server);
+        if random.next_u32().is_multiple_of(8) {
+            // Once more, before it can do anything.
+            let early = Program::start(&[&["serve", "--tcp", "127.0.0.1:0"][..], &words].concat());
+            early.signal(Signal::Kill);
+        }
+        let address;
+        (server, address) = Program::server(&words);
+        crowd.server_is_at(&address);
+    }
+    crowd.until_acknowledged(100);
+    crowd.until_all_are_connected();
+    let count = crowd.check();
+    assert!(
+        count > u64::from(KILLS),
+        "{count} messages were acknowledged"
+    );
+    println!("{count} messages, each once for each of {CLIENTS} clients");
+    drop(server);
+    let verified = Program::start(&["log", "verify", &data]).finish();
+    assert_eq!(
+        verified.code,
+        Some(0),
+        "{:?}\n{}",
+        verified.out,
+        verified.err
+    );
+}
+
+#[test]
+fn a_server_that_stands_still_for_longer_than_the_idle_limit_loses_nothing() {
+    let folder = Folder::new();
+    let (config, data) = (folder.file("chat.toml", CONFIG), folder.path("data"));
+    let (server, address) = Program::server(&["--config", &config, "--data", &data]);
+    let crowd = Crowd::enter(&address, CLIENTS);
+    crowd.talk();
+    crowd.until_acknowledged(500);
+    server.signal(Signal::Stop);
+    // They give it up: that is after two pings, and longer than it would bear their silence.
+    crowd.until_nobody_is_connected();
+    server.signal(Signal::Continue);
+    crowd.until_all_are_connected();
+    crowd.until_acknowledged(500);
+    crowd.check();
+}
