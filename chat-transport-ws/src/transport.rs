@@ -98,9 +98,10 @@ impl WsTransport {
             self.oldest.retain(|handshake| !handshake.is_finished());
         }
         let options = Arc::clone(&self.options);
-        self.oldest.push_back(self.handshakes.spawn(async move {
-            shake_hands(stream, peer, &options).await
-        }));
+        self.oldest.push_back(
+            self.handshakes
+                .spawn(async move { shake_hands(stream, peer, &options).await }),
+        );
     }
 }
 

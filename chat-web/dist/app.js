@@ -243,6 +243,8 @@ class Chat {
     this.log.show(room);
     this.composer.show(before, room);
     drawMembers(this.model, (person) => this.openPerson(person));
+    // On a phone the keyboard would cover half of what is to be read.
+    if (matchMedia('(hover: hover)').matches && !document.querySelector('dialog')) this.composer.focus();
   }
 
   header() {

@@ -53,7 +53,7 @@ export class Log {
       all.push(...this.#elements(item, before, room));
       before = item;
     }
-    log.replaceChildren(...all, ...room.pending.map((item) => this.#pending(item, room)));
+    log.replaceChildren(...all, ...room.pending.map((item, at) => this.#pending(item, room, at)));
     this.#top();
     if (this.stuck) this.toEnd();
     else scroll.scrollTop = scroll.scrollHeight - below;
@@ -92,7 +92,7 @@ export class Log {
   pending(room) {
     if (room !== this.#room) return;
     for (const element of log.querySelectorAll('.on-its-way')) element.remove();
-    log.append(...room.pending.map((item) => this.#pending(item, room)));
+    log.append(...room.pending.map((item, at) => this.#pending(item, room, at)));
     if (this.stuck) this.toEnd();
   }
 
@@ -178,8 +178,10 @@ export class Log {
     return element;
   }
 
-  /** @param {import('./model.js').PendingItem} item @param {Room} room */
-  #pending(item, room) {
+  /** @param {import('./model.js').PendingItem} item @param {Room} room @param {number} at its place among those on their way */
+  #pending(item, room, at) {
+    const last = room.items.at(-1)?.shown;
+    const before = at > 0 ? room.pending[at - 1].action : !last || !isSaid(last) || last.record.member !== this.model.me.member || last.record.kind === 'action';
     const record = { ...this.model.me, seq: '', time: item.time };
     const marks = {
       pending: () => mark('clock', t('message.pending')),
@@ -190,7 +192,7 @@ export class Log {
     const trouble = item.state === 'failed' || item.state === 'unknown';
     const why = item.state === 'unknown' ? t('message.unknown') : t('message.failed', { why: has(`error.${item.why}`) ? t(`error.${item.why}`) : item.why });
     const element = this.#message({
-      record, content: text(item.plain), mine: true, together: false, action: item.action, mark: marks[item.state](), classes: `on-its-way.${item.state}`,
+      record, content: text(item.plain), mine: true, together: !before && !item.action, action: item.action, mark: marks[item.state](), classes: `on-its-way.${item.state}`,
       extra: trouble && h('p.trouble', { role: 'alert' }, why, ' ',
         h('button.small', { type: 'button', onclick: () => this.model.again(room, item) }, t('message.again')),
         h('button.small', { type: 'button', onclick: () => this.model.discard(room, item) }, t('message.discard'))),
@@ -201,7 +203,7 @@ export class Log {
 
 /** @param {string} name @param {string} title */
 function mark(name, title) {
-  const element = h(`span.mark.${name}`, title ? { role: 'img', 'aria-label': title, title } : { 'aria-hidden': 'true' });
+  const element = h(`span.mark.is-${name}`, title ? { role: 'img', 'aria-label': title, title } : { 'aria-hidden': 'true' });
   element.append(icon(name));
   return element;
 }

@@ -283,6 +283,7 @@ export class Model {
       if (earlier.length === 0) room.oldest = room.items[0]?.shown.record.seq ?? 0;
       room.items = [...earlier, ...room.items].sort((a, b) => a.shown.record.seq - b.shown.record.seq);
       if (initial) this.#countUnread(room);
+      room.loading = false;
       if (room.lacksKey && earlier.some(({ shown }) => shown.text !== null)) room.lacksKey = false;
       this.changed('items', { room, initial });
     } catch (error) {

@@ -31,6 +31,9 @@ export function roomName(view) {
   return view.name ?? t('room.group', { number: view.number ?? '?' });
 }
 
+/** A name that is written from right to left does not turn the sentence around it. @param {string} name */
+const apart = (name) => (/[\u0590-\u08ff\ufb1d-\ufefc]/.test(name) ? `\u2068${name}\u2069` : name);
+
 /**
  * What a record says that is no message; none if there is nothing to say.
  * @param {import('./types.js').ChatRecord} record
@@ -38,7 +41,7 @@ export function roomName(view) {
  */
 export function eventText({ kind, nick, body }) {
   const about = (key, gaps = {}) => {
-    const what = t(key, { nick, target: body.nick ?? '', ...gaps });
+    const what = t(key, { nick: apart(nick), target: apart(body.nick ?? ''), ...gaps });
     return body.reason && kind !== 'left' ? t('event.reason', { what, reason: body.reason }) : what;
   };
   switch (kind) {

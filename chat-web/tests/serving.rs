@@ -13,7 +13,10 @@ fn ask(method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
 }
 
 fn header<'a>(answer: &'a Response<Bytes>, name: &str) -> &'a str {
-    answer.headers().get(name).map_or("", |value| value.to_str().unwrap())
+    answer
+        .headers()
+        .get(name)
+        .map_or("", |value| value.to_str().unwrap())
 }
 
 /// The paths that the page links to.
@@ -51,14 +54,20 @@ fn the_page_itself_is_asked_for_each_time() {
     assert_eq!(header(&page, "cache-control"), "no-cache");
     let tag = header(&page, "etag");
     let again = ask("GET", "/", &[("if-none-match", tag)]);
-    assert_eq!((again.status(), again.body().len()), (StatusCode::NOT_MODIFIED, 0));
+    assert_eq!(
+        (again.status(), again.body().len()),
+        (StatusCode::NOT_MODIFIED, 0)
+    );
     let other = ask("GET", "/", &[("if-none-match", "\"x\"")]);
     assert_eq!(other.status(), StatusCode::OK);
 }
 
 #[test]
 fn compressed_is_what_the_client_takes() {
-    let wasm = links().into_iter().find(|link| link.ends_with(".wasm")).unwrap();
+    let wasm = links()
+        .into_iter()
+        .find(|link| link.ends_with(".wasm"))
+        .unwrap();
     let sizes = [
         ("", ""),
         ("gzip, deflate", "gzip"),
@@ -69,7 +78,10 @@ fn compressed_is_what_the_client_takes() {
         let answer = ask("GET", &wasm, &[("accept-encoding", accept)]);
         assert_eq!(header(&answer, "content-encoding"), coding);
         assert_eq!(header(&answer, "vary"), "accept-encoding");
-        assert_eq!(header(&answer, "content-length"), answer.body().len().to_string());
+        assert_eq!(
+            header(&answer, "content-length"),
+            answer.body().len().to_string()
+        );
         answer.body().len()
     });
     assert!(sizes[0] > sizes[1] && sizes[1] > sizes[2], "{sizes:?}");
@@ -80,18 +92,40 @@ fn the_policy_is_strict() {
     let page = ask("GET", "/", &[]);
     let policy = header(&page, "content-security-policy");
     assert!(policy.starts_with("default-src 'none'; script-src 'self' 'wasm-unsafe-eval';"));
-    assert!(!policy.contains("unsafe-inline") && !policy.contains('*') && !policy.contains("'unsafe-eval'"));
+    assert!(
+        !policy.contains("unsafe-inline")
+            && !policy.contains('*')
+            && !policy.contains("'unsafe-eval'")
+    );
     let text = String::from_utf8(page.body().to_vec()).unwrap();
     assert!(!text.contains("style=") && !text.contains("<style") && !text.contains(" onclick"));
-    assert!(text.split("<script").skip(1).all(|script| script.contains("src=")));
+    assert!(
+        text.split("<script")
+            .skip(1)
+            .all(|script| script.contains("src="))
+    );
 }
 
 #[test]
 fn other_things_are_not_there() {
-    for path in ["/etc/passwd", "/index.html", "/../Cargo.toml", "/b-0/app.js", "//", "/manifest.json"] {
-        assert_eq!(ask("GET", path, &[]).status(), StatusCode::NOT_FOUND, "{path}");
+    for path in [
+        "/etc/passwd",
+        "/index.html",
+        "/../Cargo.toml",
+        "/b-0/app.js",
+        "//",
+        "/manifest.json",
+    ] {
+        assert_eq!(
+            ask("GET", path, &[]).status(),
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
     }
-    assert_eq!(ask("POST", "/", &[]).status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(
+        ask("POST", "/", &[]).status(),
+        StatusCode::METHOD_NOT_ALLOWED
+    );
     let head = ask("HEAD", "/", &[]);
     assert!(head.body().is_empty() && header(&head, header::CONTENT_LENGTH.as_str()) != "0");
 }

@@ -95,10 +95,12 @@ impl Client {
                 welcome.version
             )));
         }
-        if welcome.member != self.member {
+        let again = self.connection.ever_welcomed;
+        // Usually it is that of the secret; a server that knows people otherwise says which member this is.
+        if again && welcome.member != self.member {
             return Err(Fault("a welcome for another member".to_owned()));
         }
-        let again = self.connection.ever_welcomed;
+        self.member = welcome.member;
         let mut awaited = Map::default();
         for room in self.rooms.keys().chain(&welcome.rooms) {
             awaited.insert(*room, ());

@@ -49,9 +49,8 @@ export function dress(element, { member, nick }) {
 
 /** A colour for a member, the same everywhere. @param {string} member */
 export function hue(member) {
-  let sum = 7;
-  for (const c of member) sum = (sum * 31 + c.charCodeAt(0)) % 9973;
-  return (sum * 47) % 360;
+  const bytes = atob(member || 'AAAA');
+  return ((bytes.charCodeAt(0) * 256 + bytes.charCodeAt(1)) * 137) % 360;
 }
 
 /** Reads something out to those who do not see the page. @param {string} text */
