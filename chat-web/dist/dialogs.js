@@ -48,7 +48,12 @@ export function open(title, content, { label, doing, submit, danger, name }) {
     }
   };
   dialog.onclick = (event) => { if (event.target === dialog) dialog.close(); };
-  dialog.onclose = () => dialog.remove();
+  dialog.onclose = () => {
+    dialog.remove();
+    // Chromium gives the focus back, but not the place to write at.
+    const back = document.activeElement;
+    if (back instanceof HTMLTextAreaElement) { back.blur(); back.focus(); }
+  };
   $('dialogs').append(dialog);
   dialog.showModal();
   return dialog;

@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-321aa71a5457ef56";
+pub(crate) const BUILD: &str = "b-8a6b5695f7c7d946";
 
 pub(crate) const FILES: &[File] = &[
     File {
