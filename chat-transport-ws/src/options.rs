@@ -19,7 +19,9 @@ pub struct WsOptions {
 
 /// Answers what is no WebSocket.
 #[derive(Clone)]
-pub(crate) struct Otherwise(pub(crate) Arc<dyn Fn(&Parts) -> Response<Bytes> + Send + Sync>);
+pub(crate) struct Otherwise(pub(crate) Arc<Answer>);
+
+type Answer = dyn Fn(&Parts) -> Response<Bytes> + Send + Sync;
 
 impl fmt::Debug for Otherwise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

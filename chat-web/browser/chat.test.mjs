@@ -222,6 +222,18 @@ test('the server is killed and comes back while both write: nothing is lost, not
   await pages[0].locator('#notice', { hasText: 'the server has stopped' }).waitFor();
   await pages[0].getByRole('button', { name: 'Connect again' }).waitFor();
   await shot(pages[0], 'stopped');
+  // Another one in its place: one click, and everything is there again.
+  await server(['--data', data], { tcp: first.tcp, ws: first.ws });
+  await pages[0].getByRole('button', { name: 'Connect again' }).click();
+  await heard(pages[0], texts[0]);
+  await say(pages[0], 'there again');
+  await heard(pages[0], 'there again');
+  // A second tab of the same browser is the same person: the first one says so and stands still.
+  const tab = await one.newPage();
+  await tab.goto(first.url);
+  await tab.getByRole('button', { name: 'Continue' }).click();
+  await heard(tab, 'there again');
+  await pages[0].locator('#notice', { hasText: 'from another tab' }).waitFor();
   faultless(one, two);
 });
 

@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-8a6b5695f7c7d946";
+pub(crate) const BUILD: &str = "b-edfc5fb24e656931";
 
 pub(crate) const FILES: &[File] = &[
     File {
@@ -104,12 +104,6 @@ pub(crate) const FILES: &[File] = &[
         raw: include_bytes!("texts.js"),
         brotli: include_bytes!("texts.js.br"),
         gzip: include_bytes!("texts.js.gz"),
-    },
-    File {
-        name: "types.js",
-        raw: include_bytes!("types.js"),
-        brotli: include_bytes!("types.js.br"),
-        gzip: include_bytes!("types.js.gz"),
     },
     File {
         name: "words.js",

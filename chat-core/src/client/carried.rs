@@ -131,10 +131,6 @@ impl WorkDone {
 }
 
 #[derive(Serialize, Deserialize)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one at a time, and not for long"
-)]
 enum CarriedTask {
     Register {
         registration: Vec<u8>,

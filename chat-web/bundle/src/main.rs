@@ -39,8 +39,12 @@ const INPUTS: &[&str] = &[
 ];
 
 fn main() -> Result<()> {
-    let wasm = std::env::args().nth(1).context("name the compiled client")?;
-    let chat_web = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    let wasm = std::env::args()
+        .nth(1)
+        .context("name the compiled client")?;
+    let chat_web = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()?;
     let workspace = chat_web.join("..").canonicalize()?;
 
     let mut files = bindings(Path::new(&wasm))?;
@@ -48,10 +52,20 @@ fn main() -> Result<()> {
         for path in files_in(&chat_web.join(folder), false)? {
             let name = name(&path)?;
             ensure!(!files.contains_key(&name), "there are two files `{name}`");
-            files.insert(name, fs::read(&path)?);
+            // Types are for whoever reads the sources.
+            if name != "types.js" {
+                files.insert(name, fs::read(&path)?);
+            }
         }
     }
-    let index = files.remove("index.html").context("page/index.html is missing")?;
+    for (name, bytes) in &mut files {
+        if name.ends_with(".js") {
+            *bytes = without_comments(std::str::from_utf8(bytes)?).into_bytes();
+        }
+    }
+    let index = files
+        .remove("index.html")
+        .context("page/index.html is missing")?;
     let build = build_name(&files, &index);
     let index = fill(&String::from_utf8(index)?, &build, &files)?;
     files.insert("index.html".to_owned(), index.into_bytes());
@@ -68,15 +82,27 @@ fn main() -> Result<()> {
         fs::write(dist.join(name), bytes)?;
         fs::write(dist.join(format!("{name}.br")), &brotli)?;
         fs::write(dist.join(format!("{name}.gz")), &gzip)?;
-        println!("{:>8} {:>7} br {:>7} gz  {name}", bytes.len(), brotli.len(), gzip.len());
+        println!(
+            "{:>8} {:>7} br {:>7} gz  {name}",
+            bytes.len(),
+            brotli.len(),
+            gzip.len()
+        );
         total += brotli.len();
-        sizes.insert(name, json!({"raw": bytes.len(), "br": brotli.len(), "gz": gzip.len()}));
+        sizes.insert(
+            name,
+            json!({"raw": bytes.len(), "br": brotli.len(), "gz": gzip.len()}),
+        );
     }
     println!("{total:>16} br in all");
     fs::write(dist.join("files.rs"), listed(&build, &files))?;
-    let manifest = json!({"build": build, "made_of": INPUTS, "inputs": inputs(&workspace)?, "files": sizes});
+    let manifest =
+        json!({"build": build, "made_of": INPUTS, "inputs": inputs(&workspace)?, "files": sizes});
     fs::write(dist.join("manifest.json"), format!("{manifest:#}\n"))?;
-    ensure!(total <= BUDGET, "the page has {total} bytes, and {BUDGET} at most");
+    ensure!(
+        total <= BUDGET,
+        "the page has {total} bytes, and {BUDGET} at most"
+    );
     Ok(())
 }
 
@@ -99,6 +125,25 @@ fn bindings(wasm: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     files
 }
 
+/// Leaves out lines that are nothing but a comment: a third of the bytes, and nobody reads them there.
+fn without_comments(text: &str) -> String {
+    let mut inside = false;
+    let mut kept = String::with_capacity(text.len());
+    for line in text.lines() {
+        let mut rest = line.trim();
+        if inside || rest.starts_with("/**") {
+            let end = rest.find("*/");
+            inside = end.is_none();
+            rest = end.map_or("", |end| rest[end + 2..].trim());
+        }
+        if !rest.is_empty() && !rest.starts_with("//") {
+            kept += rest;
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
 /// Changes when any file does.
 fn build_name(files: &BTreeMap<String, Vec<u8>>, index: &[u8]) -> String {
     let mut digest = Sha256::new().chain_update(index);
@@ -114,19 +159,24 @@ fn build_name(files: &BTreeMap<String, Vec<u8>>, index: &[u8]) -> String {
 fn fill(index: &str, build: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<String> {
     let preloads: Vec<String> = files
         .keys()
-        .filter(|name| name.ends_with(".js") && *name != "worker.js" && *name != "types.js")
+        .filter(|name| name.ends_with(".js") && *name != "worker.js")
         .map(|name| format!("  <link rel=\"modulepreload\" href=\"./{build}/{name}\">"))
         .collect();
     let filled = index
         .replace("{{preloads}}", &preloads.join("\n"))
         .replace("{{build}}", build);
-    ensure!(!filled.contains("{{"), "index.html has a gap that nobody fills");
+    ensure!(
+        !filled.contains("{{"),
+        "index.html has a gap that nobody fills"
+    );
     Ok(filled)
 }
 
 /// The files as Rust has them embedded.
 fn listed(build: &str, files: &BTreeMap<String, Vec<u8>>) -> String {
-    let mut list = format!("// Written by chat-web/build.\n\npub(crate) const BUILD: &str = \"{build}\";\n\npub(crate) const FILES: &[File] = &[\n");
+    let mut list = format!(
+        "// Written by chat-web/build.\n\npub(crate) const BUILD: &str = \"{build}\";\n\npub(crate) const FILES: &[File] = &[\n"
+    );
     for name in files.keys() {
         list += &format!(
             "    File {{\n        name: \"{name}\",\n        raw: include_bytes!(\"{name}\"),\n        brotli: include_bytes!(\"{name}.br\"),\n        gzip: include_bytes!(\"{name}.gz\"),\n    }},\n"
@@ -139,9 +189,16 @@ fn inputs(workspace: &Path) -> Result<BTreeMap<String, String>> {
     let mut hashes = BTreeMap::new();
     for input in INPUTS {
         let path = workspace.join(input);
-        let files = if path.is_dir() { files_in(&path, true)? } else { vec![path] };
+        let files = if path.is_dir() {
+            files_in(&path, true)?
+        } else {
+            vec![path]
+        };
         for file in files {
-            let name = file.strip_prefix(workspace)?.to_str().context("a name that is not UTF-8")?;
+            let name = file
+                .strip_prefix(workspace)?
+                .to_str()
+                .context("a name that is not UTF-8")?;
             let bytes = fs::read(&file).with_context(|| name.to_owned())?;
             hashes.insert(name.replace('\\', "/"), hex(&Sha256::digest(bytes)));
         }

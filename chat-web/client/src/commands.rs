@@ -6,10 +6,7 @@ use chat_core::{
     id::{MemberId, RoomId},
     password::Password,
     roles::Role,
-    wire::{
-        client::{HistoryFrom, Peer, RoomRef},
-        record::HistoryPolicy,
-    },
+    wire::client::{HistoryFrom, Peer, RoomRef},
 };
 use wasm_bindgen::prelude::*;
 
@@ -39,7 +36,6 @@ impl WebClient {
         password: Option<String>,
         cipher: &str,
         key: Option<String>,
-        since_joined: bool,
     ) -> Result<f64, JsError> {
         let cipher = match (cipher, room_key(key)?) {
             ("none", None) => RoomCipher::None,
@@ -47,16 +43,10 @@ impl WebClient {
             (_, Some(key)) => RoomCipher::Key(key),
             _ => return Err(JsError::new("no such cipher")),
         };
-        let history = if since_joined {
-            HistoryPolicy::SinceJoined
-        } else {
-            HistoryPolicy::All
-        };
         let create = Create {
             name,
             topic,
             cipher,
-            history,
             password: password.map(Password::new),
             ..Create::default()
         };

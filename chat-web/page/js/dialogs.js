@@ -93,7 +93,7 @@ export function create(model, enter, named = '') {
       if (kind === 'caesar' && !/^-?\d{1,9}$/.test(shift.value)) throw new Wrong(t('create.shift.needed'));
       const cipher = { open: 'none', password: 'room_password', caesar: 'caesar' }[kind];
       const { room } = await model.session.ask('create', name.value.trim() || undefined, topic.value.trim(),
-        kind === 'password' ? password.value : undefined, cipher, kind === 'caesar' ? shift.value : undefined, false);
+        kind === 'password' ? password.value : undefined, cipher, kind === 'caesar' ? shift.value : undefined);
       enter(room.room);
     },
   });
