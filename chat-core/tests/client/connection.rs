@@ -5,7 +5,7 @@ use std::time::Duration;
 use chat_core::{
     client::{ClientEvent, ClientInput, Command, CommandError, Ended, EnteredHow},
     hub::Framing,
-    id::Place,
+    id::{MemberId, Place},
     wire::{ClientMessage, CloseReason, ErrorCode, Form, ServerMessage, client::Ping},
 };
 
