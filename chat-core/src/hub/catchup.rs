@@ -291,6 +291,7 @@ impl Hub {
             (Some((until, _)), _) if until.epoch == page.head.epoch => until.seq,
             (Some((until, _)), _) => {
                 // The log lost its end, and with it what is missing.
+                self.tell_out(id, conn, lag.farewell, out);
                 self.set_lag(
                     conn,
                     id,
@@ -307,6 +308,7 @@ impl Hub {
         };
         if page.oldest > lag.next {
             // What it missed is not kept any more.
+            self.tell_out(id, conn, lag.farewell, out);
             if lag.farewell.is_none() && !self.has(Bug::ForgetThatAReaderMissedWhatIsTrimmed) {
                 self.announce(id, conn, false, out);
                 if let Some(lagging) = self.lagging(conn) {
@@ -368,6 +370,22 @@ impl Hub {
             lagging.drained = go_on;
         }
         self.catch_up(conn, out);
+    }
+
+    /// Tells a connection that a room is not its member's any more, where the record that says so is not kept and no
+    /// answer to it does.
+    pub(super) fn tell_out(
+        &mut self,
+        id: RoomId,
+        conn: ConnId,
+        farewell: Option<(Place, Option<(Origin, Committed)>)>,
+        out: &mut Outputs,
+    ) {
+        if let Some((_, answer)) = farewell
+            && answer.is_none_or(|(origin, _)| origin.conn != conn)
+        {
+            self.tell_removed(id, conn, out);
+        }
     }
 
     /// Whether there is a record that a lagging connection has not been told.

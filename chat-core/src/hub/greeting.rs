@@ -314,7 +314,8 @@ impl Hub {
         );
         for (room, resume) in all {
             if self.may_know(member, room) {
-                self.with_room(now, room, Task::Attach { conn, resume }, out);
+                let sure = false;
+                self.with_room(now, room, Task::Attach { conn, resume, sure }, out);
             } else {
                 // Not even whether others have a conversation of that id.
                 let reason = RemovedReason::Unknown;

@@ -39,6 +39,8 @@ pub(super) struct Pipeline<S: Fold, P> {
     reading: Option<ReadToken>,
     /// The log must be read before anything is appended.
     behind: bool,
+    /// News came in while the log was read for the first time: what was read may be older.
+    overtaken: bool,
     /// The furthest head that anybody told of in this epoch.
     known_head: Seq,
     since_snapshot: u64,
@@ -89,6 +91,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             in_flight: false,
             reading: None,
             behind: true,
+            overtaken: false,
             known_head: 0,
             since_snapshot: 0,
         }
@@ -107,8 +110,24 @@ impl<S: Fold, P> Pipeline<S, P> {
             && self.reading.is_none()
     }
 
+    /// What waits or is on its way.
+    #[cfg(feature = "deliberate-bugs")]
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len() + self.outstanding.len()
+    }
+
     pub(super) fn propose(&mut self, proposal: P) {
         self.queue.push_back(proposal);
+    }
+
+    /// Whether more may be in the log than is known here.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    /// Has the log read before anything else: somebody seems to know more of it.
+    pub(super) fn look_again(&mut self) {
+        self.behind = true;
     }
 
     /// Whether a read must be asked for now.
@@ -231,8 +250,9 @@ impl<S: Fold, P> Pipeline<S, P> {
             }
             self.reading = None;
         } else if !self.live {
-            // The read that is under way, or the next one, shows it.
+            // The read that is under way may have been done before; the next one shows it.
             self.behind = true;
+            self.overtaken |= self.reading.is_some();
             return Ok(Paged::Onward);
         }
         let begun = self.live || self.place.seq > 0;
@@ -282,7 +302,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             self.behind |= self.known_head > self.place.seq;
             return Ok(Paged::Onward);
         }
-        if self.known_head > self.place.seq {
+        if self.known_head > self.place.seq || std::mem::take(&mut self.overtaken) {
             return Ok(Paged::Onward);
         }
         self.behind = false;

@@ -470,8 +470,10 @@ impl Directory {
         let member = self.members.get(&id);
         match ask {
             Ask::Lease { name, label, kept } => {
+                // With other hubs on the log this one may be behind: only what is appended is judged at the head.
                 let as_before = member.is_some_and(|m| {
-                    m.lease == Some(with.node)
+                    with.alone
+                        && m.lease == Some(with.node)
                         && m.nick == name.shown
                         && m.label == *label
                         && m.kept == *kept
