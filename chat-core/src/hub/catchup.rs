@@ -291,7 +291,7 @@ impl Hub {
             (Some((until, _)), _) if until.epoch == page.head.epoch => until.seq,
             (Some((until, _)), _) => {
                 // The log lost its end, and with it what is missing.
-                self.tell_out(id, conn, lag.farewell, out);
+                self.tell_out(id, conn, lag, out);
                 self.set_lag(
                     conn,
                     id,
@@ -308,7 +308,7 @@ impl Hub {
         };
         if page.oldest > lag.next {
             // What it missed is not kept any more.
-            self.tell_out(id, conn, lag.farewell, out);
+            self.tell_out(id, conn, lag, out);
             if lag.farewell.is_none() && !self.has(Bug::ForgetThatAReaderMissedWhatIsTrimmed) {
                 self.announce(id, conn, false, out);
                 if let Some(lagging) = self.lagging(conn) {
@@ -374,14 +374,9 @@ impl Hub {
 
     /// Tells a connection that a room is not its member's any more, where the record that says so is not kept and no
     /// answer to it does.
-    pub(super) fn tell_out(
-        &mut self,
-        id: RoomId,
-        conn: ConnId,
-        farewell: Option<(Place, Option<(Origin, Committed)>)>,
-        out: &mut Outputs,
-    ) {
-        if let Some((_, answer)) = farewell
+    pub(super) fn tell_out(&mut self, id: RoomId, conn: ConnId, lag: Lag, out: &mut Outputs) {
+        if let Some((until, answer)) = lag.farewell
+            && lag.next <= until.seq
             && answer.is_none_or(|(origin, _)| origin.conn != conn)
         {
             self.tell_removed(id, conn, out);

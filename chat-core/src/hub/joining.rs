@@ -301,10 +301,12 @@ impl Hub {
             .lagging
             .as_mut()
             .and_then(|lagging| lagging.rooms.insert(id, Lag::after(seq)));
-        if let Some(farewell) = before.and_then(|before| before.farewell) {
+        if let Some(before) = before
+            && let Some((_, answer)) = before.farewell
+        {
             // It was out, and came back before it had read what was said until then: that is history now.
-            self.tell_out(id, conn, Some(farewell), out);
-            self.answer_leaves(id, conn, farewell.1, out);
+            self.tell_out(id, conn, before, out);
+            self.answer_leaves(id, conn, answer, out);
         }
         true
     }
