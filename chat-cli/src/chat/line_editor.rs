@@ -146,7 +146,8 @@ fn rows(text: &str, columns: usize) -> Option<usize> {
         }
         column += width;
     }
-    Some(rows)
+    // The editor leaves a row that is full.
+    Some(rows + usize::from(column == columns))
 }
 
 #[cfg(all(test, unix))]
@@ -158,6 +159,7 @@ mod tests {
         for (columns, text, expected) in [
             (80, "a".repeat(2), 1),
             (80, "a".repeat(79), 1),
+            (80, "a".repeat(80), 2),
             (80, "a".repeat(81), 2),
             (80, "a".repeat(161), 3),
             // A wide character is not divided: nineteen fit, and one column stays empty.
