@@ -74,7 +74,7 @@ pub mod testing;
 
 pub use chat_core;
 
-/// What an application deals with most, from all over [`chat_core`].
+// What an application deals with most, from all over the core.
 pub use chat_core::{
     client::{ClientConfig, ClientEvent, Command, CommandError, Create, Ended, Outcome},
     id::{MemberId, RoomId},
