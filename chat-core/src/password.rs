@@ -58,14 +58,14 @@ use crate::{
 
 /// Lengths of the messages, in bytes. The library reads what it needs and ignores the rest; a message here has one
 /// length and no other.
-mod length {
+pub(crate) mod length {
     pub(super) const SERVER_SECRET: usize = 128;
     pub(super) const REQUEST: usize = 32;
     pub(super) const RESPONSE: usize = 64;
     pub(super) const UPLOAD: usize = 192;
     pub(super) const KE1: usize = 96;
     pub(super) const KE2: usize = 320;
-    pub(super) const KE3: usize = 64;
+    pub(crate) const KE3: usize = 64;
 }
 
 /// A room's password: its UTF-8 bytes, unchanged. Wiped when dropped, never printed.

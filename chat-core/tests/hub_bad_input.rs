@@ -510,6 +510,16 @@ fn requests_that_are_refused() {
 }
 
 #[test]
+fn a_request_without_an_id_is_refused() {
+    let mut w = World::new();
+    let ada = w.in_lobby("ada");
+    w.ask(ada, 0, 2, send(RoomId::LOBBY, "hello"));
+    let refused = w.answer(ada, 0).expect("an answer").unwrap_err();
+    assert_eq!(refused.code, ErrorCode::BadRequest);
+    w.send(ada, RoomId::LOBBY, 2, "hello").unwrap();
+}
+
+#[test]
 fn a_txn_used_for_something_else_is_refused_and_harms_nobody() {
     let mut scene = Scene::new();
     let eve = scene.w.welcome("eve");

@@ -475,6 +475,36 @@ fn malformed_passwords_are_refused() {
         earlier,
     });
     assert_eq!(w.refusal(ada, 2, change), ErrorCode::BadRequest);
+    // Keys are told apart by their names: a new one takes nobody else's, and no two are the same.
+    for (n, double) in [(1, false), (3, true)] {
+        let (password, mut earlier) = half.register(&mut w, ada, Some(view.room), "z", &keys(n));
+        if double {
+            earlier.push(password.key.clone());
+        }
+        let change = Op::Password(client::SetPassword {
+            room: view.room,
+            expected: KeyId([1; 16]),
+            password,
+            earlier,
+        });
+        assert_eq!(w.refusal(ada, 2, change), ErrorCode::BadRequest, "{n}");
+    }
+    // A proof of another length is none, and does not use up the login.
+    let dan = w.welcome("dan");
+    let (proof, _) = half
+        .login(&mut w, dan, RoomRef::Number(0), "pass")
+        .unwrap()
+        .unwrap();
+    for length in [0, 63, 65] {
+        let ke3 = Bytes::from(vec![1; length]);
+        let wrong = client::Proof {
+            ke3,
+            ..proof.clone()
+        };
+        let refused = join(&mut w, dan, 1, RoomRef::Number(0), Some(wrong)).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::BadRequest, "{length}");
+    }
+    join(&mut w, dan, 1, RoomRef::Number(0), Some(proof)).unwrap();
     let lobby = w.in_lobby("cy");
     let (_, ke1) = ClientLogin::start(&mut half.rng, &Password::new("x"));
     assert_eq!(

@@ -110,6 +110,7 @@ enum Change {
     Opened {
         room: RoomId,
         with: MemberId,
+        after: u64,
     },
 }
 
@@ -466,7 +467,7 @@ impl Directory {
                 self.people.entry(member).or_default().rooms.insert(room);
             }
             Change::Retitled { .. } => {}
-            Change::Opened { room, with } => {
+            Change::Opened { room, with, .. } => {
                 self.people.entry(member).or_default().rooms.insert(room);
                 self.people.entry(with).or_default().rooms.insert(room);
             }

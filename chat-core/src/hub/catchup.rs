@@ -56,6 +56,19 @@ impl Hub {
         }
     }
 
+    /// Tells a connection what came after `at`, in a room to which it has just been attached and told that it is there.
+    pub(super) fn follow(&mut self, id: RoomId, conn: ConnId, at: Seq, out: &mut Outputs) {
+        if self
+            .rooms
+            .get(&id)
+            .is_some_and(|room| at < room.pipe.place.seq)
+        {
+            self.flag(conn, out);
+            self.set_lag(conn, id, Lag::after(at));
+            self.catch_up(conn, out);
+        }
+    }
+
     /// Lets a connection go on from where it was, in a room to which it has just been attached.
     pub(super) fn resume_from(&mut self, id: RoomId, conn: ConnId, at: Place, out: &mut Outputs) {
         let Some(room) = self.rooms.get(&id) else {

@@ -281,7 +281,8 @@ impl Hub {
             && self.online.contains_key(&member)
         {
             // It asked for that elsewhere, and is here now; or on an earlier connection.
-            self.with_room(now, room, Task::Find { member }, out);
+            let after = None;
+            self.with_room(now, room, Task::Find { member, after }, out);
         }
         match &entry.change {
             Change::Leased {
@@ -344,14 +345,15 @@ impl Hub {
                     });
                 }
             }
-            Change::Opened { room, with } => {
+            Change::Opened { room, with, after } => {
                 // It may have begun long ago, and one of them forgotten since.
                 for member in [member, *with] {
                     self.present_in(now, *room, member);
                 }
                 // The other may be connected here, and its room opened elsewhere.
                 if self.online.contains_key(with) {
-                    self.with_room(now, *room, Task::Find { member: *with }, out);
+                    let (member, after) = (*with, Some(*after));
+                    self.with_room(now, *room, Task::Find { member, after }, out);
                 }
             }
             Change::Entered(room) => {

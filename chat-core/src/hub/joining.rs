@@ -154,7 +154,13 @@ impl Hub {
     }
 
     /// Takes a member into a room it is in, if it is connected and does not know.
-    pub(super) fn find(&mut self, id: RoomId, member: MemberId, out: &mut Outputs) {
+    pub(super) fn find(
+        &mut self,
+        id: RoomId,
+        member: MemberId,
+        after: Option<Seq>,
+        out: &mut Outputs,
+    ) {
         let Some(conn) = self.online.get(&member).copied() else {
             return;
         };
@@ -166,8 +172,43 @@ impl Hub {
             .guest(conn)
             .is_some_and(|guest| !guest.rooms.contains_key(&id))
         {
-            self.enter(id, conn, member, None, out);
+            let at = after.and_then(|after| {
+                let room = self.rooms.get(&id)?;
+                let since = room.pipe.state.members.get(&member)?.since;
+                Some(after.max(since).min(room.pipe.place.seq))
+            });
+            self.enter(id, conn, member, at, out);
+            if let Some(at) = at {
+                self.follow(id, conn, at, out);
+            }
         }
+    }
+
+    /// Opens a private conversation, whatever is there of it already.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request")]
+    pub(super) fn open(
+        &mut self,
+        now: Now,
+        id: RoomId,
+        member: MemberId,
+        with: MemberId,
+        txn: u64,
+        then: directory::Then,
+        out: &mut Outputs,
+    ) {
+        let after = self.rooms.get(&id).map_or(0, |room| room.pipe.place.seq);
+        let ask = state::directory::Ask::Open {
+            room: id,
+            with,
+            after,
+        };
+        self.directory.propose(directory::Proposal {
+            member,
+            txn,
+            ask,
+            then,
+        });
+        self.pump_directory(now, out);
     }
 
     /// Tells a connection that a room is not its member's.
@@ -233,7 +274,7 @@ impl Hub {
         };
         if self.sessions.guest(origin.conn).is_none() {
             // Whoever asked is back on another connection.
-            return self.find(id, member, out);
+            return self.find(id, member, None, out);
         }
         let new = self.attach(id, origin.conn, view.place.seq, out);
         // Who is in already goes on from where it is: the answer must not look like a new beginning.

@@ -2,7 +2,7 @@
 
 use super::{Hub, answers::Origin, io::Outputs, session::Registration};
 use crate::{
-    id::{ConnId, CredentialId, RoomId},
+    id::{ConnId, CredentialId, KeyId, RoomId},
     password::ServerSecret,
     state::room,
     time::Now,
@@ -81,6 +81,12 @@ impl Hub {
             .any(|key| key.wrapped.len() != WRAPPED_KEY)
         {
             return bad("a wrapped key has 72 bytes");
+        }
+        let mut ids: Vec<KeyId> = earlier.iter().map(|key| key.id).collect();
+        ids.push(password.key.id);
+        ids.sort_unstable();
+        if ids.windows(2).any(|two| two[0] == two[1]) {
+            return bad("two keys of one name");
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     id::{ConnId, MemberId, RoomId},
     nick::{Name, line},
+    password::length,
     state::{directory, results::Known, room},
     time::Now,
     wire::{
@@ -168,14 +169,13 @@ impl Hub {
                     }
                     Some(with) => {
                         let room = RoomId::private(member, with);
-                        let ask = directory::Ask::Open { room, with };
-                        self.directory.propose(Proposal {
+                        let task = Task::Open {
+                            origin,
                             member,
+                            with,
                             txn,
-                            ask,
-                            then: Then::Private { origin, room, with },
-                        });
-                        self.pump_directory(now, out);
+                        };
+                        self.with_room(now, room, task, out);
                     }
                 }
             }
@@ -311,6 +311,9 @@ impl Hub {
                 }
             };
         }
+        if request.id == 0 {
+            return bad("an `id` is at least 1");
+        }
         let reads = matches!(
             request.op,
             Op::List(_) | Op::Register(_) | Op::Login(_) | Op::Members(_) | Op::History(_)
@@ -322,6 +325,14 @@ impl Hub {
             Op::Nick(nick) => line(&nick.label, limits.label_bytes.into())
                 .map_err(|e| ErrorCode::LabelInvalid.because(e.to_string())),
             Op::Create(create) => words(&create.topic, "topic"),
+            Op::Join(join)
+                if join
+                    .proof
+                    .as_ref()
+                    .is_some_and(|proof| proof.ke3.len() != length::KE3) =>
+            {
+                bad("`ke3` has 64 bytes")
+            }
             Op::Topic(topic) => words(&topic.topic, "topic"),
             Op::Kick(remove) | Op::Ban(remove) => words(&remove.reason, "reason"),
             Op::Send(send) => {

@@ -66,8 +66,19 @@ pub(super) enum Task {
     Attach { conn: ConnId, resume: Option<Place> },
     /// Answer with the room, and take the member in.
     Show { origin: Origin, member: MemberId },
-    /// Somebody else opened a private conversation: take the member in, if it has begun.
-    Find { member: MemberId },
+    /// Open this private conversation, which may have begun long ago.
+    Open {
+        origin: Origin,
+        member: MemberId,
+        with: MemberId,
+        txn: u64,
+    },
+    /// The member is in here by what was done elsewhere: take it in, if the room has begun. What came after `after` is
+    /// news to it; without, nothing that is there already.
+    Find {
+        member: MemberId,
+        after: Option<Seq>,
+    },
     /// Propose a record.
     Propose(Box<Proposal>),
     /// The member was away for too long.
@@ -208,7 +219,20 @@ impl Hub {
             } => self.room_request(now, conn, member, id, *request, out),
             Task::Attach { conn, resume } => self.come_in(now, id, conn, resume, out),
             Task::Show { origin, member } => self.show(id, origin, member, None, out),
-            Task::Find { member } => self.find(id, member, out),
+            Task::Open {
+                origin,
+                member,
+                with,
+                txn,
+            } => {
+                let then = directory::Then::Private {
+                    origin,
+                    room: id,
+                    with,
+                };
+                self.open(now, id, member, with, txn, then, out);
+            }
+            Task::Find { member, after } => self.find(id, member, after, out),
             Task::Propose(proposal) => self.propose(now, id, *proposal, out),
             Task::Expire { member } => {
                 let author = member;
@@ -418,7 +442,7 @@ impl Hub {
                     id: request.id,
                     kind: request.op.kind(),
                 }),
-                Task::Show { origin, .. } => Some(*origin),
+                Task::Show { origin, .. } | Task::Open { origin, .. } => Some(*origin),
                 Task::Attach { .. }
                 | Task::Find { .. }
                 | Task::Propose(_)
@@ -463,7 +487,7 @@ impl Hub {
             for member in members {
                 self.expire_forgotten(id, member);
                 self.keep_listed(id, member);
-                self.find(id, member, out);
+                self.find(id, member, None, out);
             }
             self.pump_directory(now, out);
         }

@@ -147,6 +147,9 @@ impl Hub {
                     self.pump_directory(now, out);
                 }
             }
+            RecordBody::Message(_) | RecordBody::Action(_) if proposal.is_some() => {
+                self.reach(now, id, record, out);
+            }
             RecordBody::Left(_) => self.departed(now, id, record, record.member, proposal, out),
             RecordBody::Kicked(removal) | RecordBody::Banned(removal) => {
                 self.departed(now, id, record, removal.target, proposal, out)
@@ -161,6 +164,33 @@ impl Hub {
                 self.note_in_directory(now, record.member, ask, out);
             }
             _ => {}
+        }
+    }
+
+    /// Something was said in a private conversation: opens it again for the other, if that one is back and was forgotten
+    /// meanwhile.
+    fn reach(&mut self, now: Now, id: RoomId, record: &Record, out: &mut Outputs) {
+        let Some(room) = self
+            .rooms
+            .get(&id)
+            .filter(|room| room.kind() == Some(RoomKind::Private))
+        else {
+            return;
+        };
+        let directory = &self.directory.state;
+        let other = room.pipe.state.members.keys().copied().find(|member| {
+            *member != record.member
+                && directory
+                    .member(*member)
+                    .is_some_and(|person| person.lease.is_some() && !person.rooms.contains(&id))
+        });
+        if let Some(with) = other {
+            let ask = state::directory::Ask::Open {
+                room: id,
+                with,
+                after: record.seq - 1,
+            };
+            self.note_in_directory(now, record.member, ask, out);
         }
     }
 

@@ -113,8 +113,12 @@ pub(crate) enum Change {
     },
     /// A group has a new topic.
     Retitled { room: RoomId, topic: String },
-    /// The member opened a private conversation.
-    Opened { room: RoomId, with: MemberId },
+    /// The member opened a private conversation. What is said after `after` is news to the other.
+    Opened {
+        room: RoomId,
+        with: MemberId,
+        after: Seq,
+    },
 }
 
 impl Fold for Directory {
@@ -239,7 +243,7 @@ impl Fold for Directory {
                 }
                 return;
             }
-            Change::Opened { room, with } => {
+            Change::Opened { room, with, .. } => {
                 self.index(member, *room);
                 self.index(*with, *room);
                 Did::Room(*room)
@@ -379,6 +383,7 @@ pub(crate) enum Ask {
     Open {
         room: RoomId,
         with: MemberId,
+        after: Seq,
     },
 }
 
@@ -565,7 +570,11 @@ impl Directory {
                 }),
                 _ => Verdict::Already,
             },
-            Ask::Open { room, with: other } => {
+            Ask::Open {
+                room,
+                with: other,
+                after,
+            } => {
                 if draft.touched.contains(other) {
                     return Verdict::Wait;
                 }
@@ -592,6 +601,7 @@ impl Directory {
                 one(Change::Opened {
                     room: *room,
                     with: *other,
+                    after: *after,
                 })
             }
         }

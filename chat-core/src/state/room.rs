@@ -526,6 +526,15 @@ impl Room {
                         "the password has been changed meanwhile",
                     );
                 }
+                let id = change.password.key.id;
+                if about
+                    .earlier
+                    .iter()
+                    .chain([&password.key])
+                    .any(|key| key.id == id)
+                {
+                    return refuse(ErrorCode::BadRequest, "a new key needs a name of its own");
+                }
                 one(RecordBody::Password((**change).clone()))
             }
             Ask::Block { .. } if about.kind != RoomKind::Private => refuse(

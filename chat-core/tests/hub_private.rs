@@ -1,0 +1,75 @@
+//! Private conversations reach the other one, wherever it is and whatever was forgotten of it.
+
+use std::time::Duration;
+
+use chat_core::{
+    id::{ConnId, Partition, RoomId},
+    limits::Limits,
+    wire::{
+        ClientMessage, ServerMessage,
+        client::{self, Empty, Op, Peer},
+        server::{Answer, RoomView},
+    },
+};
+use harness::{World, config, hello};
+
+mod harness;
+
+fn direct(world: &mut World, conn: ConnId, txn: u64, nick: &str) -> RoomView {
+    let to = Peer::Nick(nick.to_owned());
+    match world.request(conn, txn, Op::Direct(client::Direct { to })) {
+        Ok(Answer::Direct(view)) => view,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn entered(world: &mut World, conn: ConnId) -> Option<RoomId> {
+    world.take(conn, |message| match message {
+        ServerMessage::Entered(entered) => Some(entered.view.room),
+        _ => None,
+    })
+}
+
+#[test]
+fn what_is_said_reaches_somebody_who_was_forgotten_and_is_back() {
+    let mut w = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.welcome(nick));
+    let room = direct(&mut w, ada, 1, "bob").room;
+    assert_eq!(entered(&mut w, bob), Some(room));
+    w.send(ada, room, 1, "before").unwrap();
+    assert_eq!(w.texts(bob), ["before"]);
+    // It does not keep its secret, so the directory forgets it.
+    w.say(bob, &ClientMessage::Bye(Empty {}));
+    w.disconnect(bob);
+    w.pass(Duration::from_secs(1));
+    w.send(ada, room, 2, "to nobody").unwrap();
+    let bob = w.connect();
+    assert!(w.greet(bob, hello("bob")).unwrap().rooms.is_empty());
+    w.send(ada, room, 3, "welcome back").unwrap();
+    assert_eq!(entered(&mut w, bob), Some(room));
+    w.send(ada, room, 4, "again").unwrap();
+    assert_eq!(w.texts(bob), ["welcome back", "again"]);
+}
+
+#[test]
+fn what_is_said_at_once_reaches_somebody_at_another_hub() {
+    let mut here = World::with(|config| config.alone = false);
+    let mut other = config();
+    (other.alone, other.node) = (false, 8);
+    other.limits.connections_per_address = Limits::default().connections;
+    // There is one log; it is where something is being done.
+    let log = std::mem::replace(&mut here.log, chat_core::log::MemoryLog::new(1, 1));
+    let mut there = World::on(log, other);
+    let bob = there.welcome("bob");
+    std::mem::swap(&mut here.log, &mut there.log);
+    here.news(Partition::Directory, 0);
+    let ada = here.welcome("ada");
+    let room = direct(&mut here, ada, 1, "bob").room;
+    here.send(ada, room, 1, "one").unwrap();
+    here.send(ada, room, 2, "two").unwrap();
+    // All of it is there before the other hub hears of it.
+    std::mem::swap(&mut here.log, &mut there.log);
+    there.news(Partition::Directory, 0);
+    assert_eq!(entered(&mut there, bob), Some(room));
+    assert_eq!(there.texts(bob), ["one", "two"]);
+}
