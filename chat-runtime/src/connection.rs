@@ -98,3 +98,10 @@ pub trait Connector: Send + Sync + 'static {
     /// Makes one connection. It should give up by itself after some seconds.
     async fn connect(&self) -> io::Result<Box<dyn Connection>>;
 }
+
+#[async_trait]
+impl Connector for Box<dyn Connector> {
+    async fn connect(&self) -> io::Result<Box<dyn Connection>> {
+        (**self).connect().await
+    }
+}

@@ -6,9 +6,10 @@ use chat_core::{
     client::{ClientEvent, Command, CommandError, Ended, EnteredHow, Outcome, RoomKey},
     id::{MemberId, RoomId},
     wire::{
+        ErrorCode,
         client::RoomRef,
         record::{RecordBody, RoomKind},
-        server::{RemovedReason, RoomView},
+        server::{PresenceUpdate, RemovedReason, RoomView},
     },
 };
 use chat_runtime::{Client, Events};
@@ -60,6 +61,8 @@ pub(crate) struct Talk<'v> {
     put_out: BTreeSet<RoomId>,
     /// The key with which the lobby was joined, if it was.
     pub(crate) lobby: Option<Option<RoomKey>>,
+    /// Whether the lobby is being joined again, at a server that knows nobody any more. What is said there waits for that.
+    rejoining: bool,
     /// Whether the menu was shown: it says good-bye in its own words.
     pub(crate) menu: bool,
 }
@@ -84,16 +87,20 @@ pub(crate) struct JobEnd {
 pub(crate) enum Then {
     /// Tell it.
     Tell,
+    /// The same, of something that was said.
+    Said { room: RoomId, action: bool },
+    /// Go on speaking in the lobby.
+    Back,
     /// List who is here, or all members, of this room.
     Members { room: RoomId, only_here: bool },
     /// Show what was said before in this room.
     History { room: RoomId },
-    /// Say it in the private conversation that was opened.
-    Say { text: String },
+    /// Say it in the private conversation that was opened with this one.
+    Say { nick: String, text: String },
     /// Take no messages there any more, or take them again.
-    Block { blocked: bool },
+    Block { nick: String, blocked: bool },
     /// Speak in the private conversation that was opened.
-    Switch,
+    Switch { nick: String },
 }
 
 impl<'v> Talk<'v> {
@@ -121,6 +128,7 @@ impl<'v> Talk<'v> {
             connected: true,
             put_out: BTreeSet::new(),
             lobby: None,
+            rejoining: false,
             menu: false,
         }
     }
@@ -166,22 +174,24 @@ impl<'v> Talk<'v> {
         }));
     }
 
-    /// Asks the person, and takes no for an answer: the end of input ends the conversation.
-    pub(crate) async fn ask(&mut self, question: &str) -> Result<String, Stop> {
+    /// Asks the person. None: Ctrl-C, so nothing is to come of what the answer was for. The end of input ends the conversation.
+    pub(crate) async fn ask(&mut self, question: &str) -> Result<Option<String>, Stop> {
         loop {
             match self.until(self.input.line(question)).await? {
-                Answer::Line(line) => return Ok(line.trim().to_owned()),
+                Answer::Line(line) => return Ok(Some(line.trim().to_owned())),
                 Answer::Unreadable(why) => self.voice.notice(why),
-                Answer::End | Answer::Interrupted => return Err(Stop::Quit),
+                Answer::Interrupted => return Ok(None),
+                Answer::End => return Err(Stop::Quit),
             }
         }
     }
 
     /// The same for what nobody else is to see.
-    pub(crate) async fn ask_hidden(&mut self, question: &str) -> Result<String, Stop> {
+    pub(crate) async fn ask_hidden(&mut self, question: &str) -> Result<Option<String>, Stop> {
         match self.until(self.input.hidden_line(question)).await? {
-            Answer::Line(line) => Ok(line),
-            Answer::Unreadable(_) | Answer::End | Answer::Interrupted => Err(Stop::Quit),
+            Answer::Line(line) => Ok(Some(line)),
+            Answer::Interrupted => Ok(None),
+            Answer::Unreadable(_) | Answer::End => Err(Stop::Quit),
         }
     }
 
@@ -282,6 +292,7 @@ impl<'v> Talk<'v> {
                     }
                     _ => {}
                 }
+                self.rooms.named(record.member, &record.nick);
                 if let Some(view) = self.rooms.view(room) {
                     let mine = record.member == self.me.member;
                     let current = self.rooms.is_current(room);
@@ -295,6 +306,11 @@ impl<'v> Talk<'v> {
                 }
             }
             Some(ClientEvent::Presence { room, update }) => {
+                if let PresenceUpdate::Changes(changes) = &update {
+                    for renamed in &changes.renamed {
+                        self.rooms.named(renamed.to.member, &renamed.to.nick);
+                    }
+                }
                 if let Some(view) = self.rooms.view(room) {
                     let current = self.rooms.is_current(room);
                     self.voice.presence(view, &update, current, self.me.member);
@@ -304,11 +320,14 @@ impl<'v> Talk<'v> {
                 let asked = self.leaving.remove(&room);
                 let put_out = self.put_out.remove(&room) || reason == RemovedReason::Banned;
                 let was_current = self.rooms.is_current(room);
+                if room == RoomId::LOBBY && !asked && !put_out && self.back_to_the_lobby() {
+                    if let Some(view) = self.rooms.view(room) {
+                        self.voice.forgotten(view, reason);
+                    }
+                    return Ok(());
+                }
                 if let Some(view) = self.rooms.remove(room) {
                     self.voice.removed(&view, reason, asked);
-                }
-                if room == RoomId::LOBBY && !asked && !put_out {
-                    self.back_to_the_lobby();
                 }
                 if was_current && let Some(view) = self.rooms.current() {
                     self.voice
@@ -329,9 +348,11 @@ impl<'v> Talk<'v> {
         Ok(())
     }
 
-    /// A server that was started anew knows nobody, but its lobby is open to everybody.
-    fn back_to_the_lobby(&mut self) {
+    /// A server that was started anew knows nobody, but its lobby is open to everybody. Says whether that is tried. What is said
+    /// in the lobby from here on follows the join.
+    fn back_to_the_lobby(&mut self) -> bool {
         if let Some(key) = self.lobby.clone() {
+            self.rejoining = true;
             let doing = Doing {
                 line: self.line,
                 command: "join",
@@ -344,9 +365,10 @@ impl<'v> Talk<'v> {
                     key,
                 },
                 doing,
-                Then::Tell,
+                Then::Back,
             );
         }
+        self.rejoining
     }
 
     fn entered(&mut self, view: RoomView, how: EnteredHow) {
@@ -356,10 +378,14 @@ impl<'v> Talk<'v> {
         {
             self.voice.created(&view);
         }
-        if how == EnteredHow::Command && view.kind != RoomKind::Private {
-            self.rooms.switch(view.room);
+        if self.rejoining && view.room == RoomId::LOBBY {
+            self.voice.back(&view, how);
+        } else {
+            if how == EnteredHow::Command && view.kind != RoomKind::Private {
+                self.rooms.switch(view.room);
+            }
+            self.voice.entered(&view, how);
         }
-        self.voice.entered(&view, how);
         self.rooms.enter(view);
     }
 
@@ -373,7 +399,7 @@ impl<'v> Talk<'v> {
     ) {
         let outcome = match result {
             Ok(outcome) => outcome,
-            Err(error) => return self.voice.failed(&doing, &error),
+            Err(error) => return self.job_failed(doing, then, error),
         };
         match (then, &outcome) {
             (Then::Members { room, only_here }, Outcome::Members(members)) => {
@@ -386,18 +412,12 @@ impl<'v> Talk<'v> {
                     self.voice.history(view, page, texts);
                 }
             }
-            (Then::Say { text }, Outcome::Room(view)) => {
-                return self.start(
-                    Command::Send {
-                        room: view.room,
-                        action: false,
-                        text,
-                    },
-                    doing,
-                    Then::Tell,
-                );
+            (Then::Back, _) => self.rejoining = false,
+            (Then::Say { text, .. }, Outcome::Room(view)) => {
+                self.rooms.look(view);
+                return self.say(view.room, false, text, doing);
             }
-            (Then::Block { blocked }, Outcome::Room(view)) => {
+            (Then::Block { blocked, .. }, Outcome::Room(view)) => {
                 return self.start(
                     Command::Block {
                         room: view.room,
@@ -407,7 +427,8 @@ impl<'v> Talk<'v> {
                     Then::Tell,
                 );
             }
-            (Then::Switch, Outcome::Room(view)) => {
+            (Then::Switch { .. }, Outcome::Room(view)) => {
+                self.rooms.look(view);
                 self.rooms.switch(view.room);
                 let name = room_name(view);
                 self.voice.notice(&format!("speaking in {name}"));
@@ -420,6 +441,39 @@ impl<'v> Talk<'v> {
             _ => {}
         }
         self.voice.done(&doing, &outcome);
+    }
+
+    /// Says something in a room.
+    pub(crate) fn say(&mut self, room: RoomId, action: bool, text: String, doing: Doing) {
+        self.start(
+            Command::Send { room, action, text },
+            doing,
+            Then::Said { room, action },
+        );
+    }
+
+    fn job_failed(&mut self, doing: Doing, then: Then, mut error: CommandError) {
+        match (then, &mut error) {
+            // It was never sent, and the lobby is the lobby.
+            (Then::Said { room, action }, CommandError::NotInRoom)
+                if self.rejoining && room == RoomId::LOBBY =>
+            {
+                let text = doing.text.clone().unwrap_or_default();
+                return self.say(room, action, text, doing);
+            }
+            (Then::Back, _) => {
+                self.rejoining = false;
+                self.rooms.remove(RoomId::LOBBY);
+            }
+            (
+                Then::Say { nick, .. } | Then::Switch { nick } | Then::Block { nick, .. },
+                CommandError::Refused(failure),
+            ) if failure.code == ErrorCode::UnknownMember => {
+                failure.text = format!("nobody is called `{nick}`");
+            }
+            _ => {}
+        }
+        self.voice.failed(&doing, &error);
     }
 }
 

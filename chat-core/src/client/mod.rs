@@ -85,7 +85,7 @@ use crate::{
     wire::{
         ClientMessage, SERVER_FRAME_BYTES, VERSION,
         client::{Empty, Hello, Resume, RoomRef, Versions},
-        server::ServerMessage,
+        server::{Failure, ServerMessage},
     },
 };
 
@@ -106,6 +106,8 @@ pub struct Client {
     holes: u32,
     /// When a request that waits may go.
     wake: Option<Monotonic>,
+    /// Why the name was refused, until there is another.
+    refusal: Option<Failure>,
 }
 
 /// The server said something that is not the protocol.
@@ -137,6 +139,7 @@ impl Client {
             last_ticket: 0,
             holes: 0,
             wake: None,
+            refusal: None,
         }
     }
 
@@ -217,6 +220,12 @@ impl Client {
         let ticket = Ticket(self.last_ticket);
         let refusal = if matches!(self.connection.phase, Phase::Ended) {
             Some(CommandError::Ended)
+        } else if let Some(failure) = self
+            .refusal
+            .as_ref()
+            .filter(|_| !self.config.waits_for_name)
+        {
+            Some(CommandError::HelloRefused(failure.clone()))
         } else if self.requests.is_full() {
             let text = format!("{} commands are unfinished already", requests::UNFINISHED);
             Some(CommandError::OutsideLimits(text))
@@ -250,6 +259,7 @@ impl Client {
         ) {
             return;
         }
+        self.refusal = None;
         self.config.nick = nick;
         self.config.label = label;
         match phase {
@@ -437,6 +447,15 @@ impl Client {
 
     /// The end of it all: every command that is not finished ends here.
     fn end(&mut self, ended: Ended, out: &mut ClientOutputs) {
+        self.finish_all(&CommandError::Ended, out);
+        self.connection.phase = Phase::Ended;
+        self.rooms.clear();
+        self.wake = None;
+        out.push(ClientOutput::Event(ClientEvent::Ended(ended)));
+    }
+
+    /// Every command that is not finished ends here: with this, where nothing else is known of it.
+    fn finish_all(&mut self, error: &CommandError, out: &mut ClientOutputs) {
         for (lane, unanswered, job) in self.requests.take_all() {
             let in_doubt =
                 job.doubt || (unanswered && job.op.as_ref().is_some_and(requests::changes));
@@ -444,14 +463,10 @@ impl Client {
                 Stage::Undoing { error } => error.clone(),
                 Stage::Disproved { .. } => CommandError::WrongPassword,
                 _ if in_doubt => CommandError::Unknown,
-                _ => CommandError::Ended,
+                _ => error.clone(),
             };
             self.finish(lane, job, Err(error), out);
         }
-        self.connection.phase = Phase::Ended;
-        self.rooms.clear();
-        self.wake = None;
-        out.push(ClientOutput::Event(ClientEvent::Ended(ended)));
     }
 }
 

@@ -136,7 +136,13 @@ impl Client {
         self.connection.phase = Phase::Refused;
         self.connection.refused = true;
         self.connection.greeted = false;
-        out.push(ClientOutput::Event(ClientEvent::HelloRefused(failure)));
+        self.refusal = Some(failure.clone());
+        out.push(ClientOutput::Event(ClientEvent::HelloRefused(
+            failure.clone(),
+        )));
+        if !self.config.waits_for_name {
+            self.finish_all(&CommandError::HelloRefused(failure), out);
+        }
     }
 
     fn closing(&mut self, now: Monotonic, closing: Closing, out: &mut ClientOutputs) {
