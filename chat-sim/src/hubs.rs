@@ -283,7 +283,9 @@ impl World {
     fn output(&mut self, hub: usize, output: Output, skipped: &mut Vec<Skipped>) {
         match output {
             Output::Send { to, frame } => self.send(hub, to, &frame),
-            Output::Fanout { to, place, frame } => {
+            Output::Fanout {
+                to, place, frame, ..
+            } => {
                 let mut heard: [Option<Option<ServerMessage>>; 2] = [None, None];
                 let conns: Vec<ConnId> = to.iter().collect();
                 for conn in conns {

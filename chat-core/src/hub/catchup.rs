@@ -428,13 +428,13 @@ impl Hub {
             .keys()
             .map(|room| (*room, Lag::after(at(room))))
             .collect();
-        guest.lagging = Some(Lagging {
+        guest.lagging = Some(Box::new(Lagging {
             rooms,
             reading: None,
             drained: false,
             words: Some(self.words),
             repeats: Vec::new(),
-        });
+        }));
     }
 
     /// Marks a connection as lagging before it is.
@@ -474,7 +474,7 @@ impl Hub {
     }
 
     fn lagging(&mut self, conn: ConnId) -> Option<&mut Lagging> {
-        self.sessions.guest_mut(conn)?.lagging.as_mut()
+        self.sessions.guest_mut(conn)?.lagging.as_deref_mut()
     }
 
     fn set_lag(&mut self, conn: ConnId, id: RoomId, lag: Lag) {

@@ -120,7 +120,8 @@ impl Hub {
         let with = Surroundings {
             limits: &config.limits,
             node: config.node,
-            alone: config.alone,
+            alone: config.writes_alone(),
+            is_heir_of: &|node| config.is_heir_of(node),
             online: &|member| !early && online.contains_key(&member),
         };
         let want = self.directory.batch(|state, seq, proposal: Proposal| {
@@ -242,7 +243,7 @@ impl Hub {
         for (member, lease, at) in everybody {
             match lease {
                 Some(node)
-                    if (node == self.config.node || self.config.alone)
+                    if self.config.is_heir_of(node)
                         && !self.online.contains_key(&member)
                         // Whose grace period has begun does not get another.
                         && !self.grace.contains_key(&member) =>
@@ -310,6 +311,7 @@ impl Hub {
                 self.see(now, member);
                 if let Some((before, _)) = from
                     && before != nick
+                    && mine
                 {
                     out.push(Output::Event(Event::Renamed {
                         member,
@@ -319,8 +321,10 @@ impl Hub {
                 }
             }
             Change::Released => {
-                let nick = self.directory.state.nick(member).to_owned();
-                out.push(Output::Event(Event::Gone { member, nick }));
+                if mine {
+                    let nick = self.directory.state.nick(member).to_owned();
+                    out.push(Output::Event(Event::Gone { member, nick }));
+                }
                 self.see(now, member);
                 self.keep(now, member, core::time::Duration::ZERO);
             }

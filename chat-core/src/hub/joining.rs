@@ -1,5 +1,7 @@
 //! Coming into a room and going out of it: the proof, the view that is shown, and the place in the audience.
 
+use std::collections::VecDeque;
+
 use super::{
     Hub,
     answers::Origin,
@@ -54,8 +56,10 @@ impl Hub {
                 Err(refusal) => return self.refuse(origin, refusal, out),
             }
         }
-        if let Some(guest) = self.sessions.guest_mut(origin.conn) {
-            guest.parked.entry(id).or_default();
+        if let Some(guest) = self.sessions.guest_mut(origin.conn)
+            && !guest.parked.contains_key(&id)
+        {
+            guest.parked.insert(id, VecDeque::new());
         }
         let then = directory::Then::Join {
             origin,
@@ -111,7 +115,7 @@ impl Hub {
         };
         let (state, place) = (&room.pipe.state, room.pipe.place);
         let ahead = resume.is_some_and(|at| at.epoch == place.epoch && at.seq > place.seq);
-        self.config.alone || !ahead && state.members.contains_key(&guest.member)
+        self.config.writes_alone() || !ahead && state.members.contains_key(&guest.member)
     }
 
     /// Takes a connection into a room that its member is in already, or tells it that it is out.

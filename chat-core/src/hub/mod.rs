@@ -80,8 +80,11 @@ pub struct Config {
     /// Names this hub among those on one log, and this life of it: random, below 2⁵³, and new at every start. Leases that it
     /// holds carry it, so two hubs with one number would take each other's people for their own.
     pub node: u64,
-    /// Whether this hub is the only one on its log. It then takes over the nicks that an earlier life held.
+    /// Whether no hub but this one and its `peers` is on its log. The first of them then takes over the nicks that an earlier
+    /// life held.
     pub alone: bool,
+    /// The nodes of the other hubs that began together with this one.
+    pub peers: Vec<u64>,
     /// The server's OPAQUE secret.
     pub secret: ServerSecret,
     /// Seeds everything random. 32 bytes from the system's generator.
@@ -102,11 +105,23 @@ impl Config {
             agent: concat!("chat-core/", env!("CARGO_PKG_VERSION")).to_owned(),
             node,
             alone: true,
+            peers: Vec::new(),
             secret,
             seed,
             #[cfg(feature = "deliberate-bugs")]
             bug: None,
         }
+    }
+
+    /// Whether no other hub writes to the log: what is known here is all there is.
+    fn writes_alone(&self) -> bool {
+        self.alone && self.peers.is_empty()
+    }
+
+    /// Whether a nick's lease is this hub's to give up: its own, or one of an earlier life.
+    fn is_heir_of(&self, node: u64) -> bool {
+        let of_earlier_life = self.alone && !self.peers.contains(&node);
+        node == self.node || (of_earlier_life && self.peers.iter().all(|peer| self.node < *peer))
     }
 }
 
@@ -228,8 +243,15 @@ impl Hub {
                 address,
                 framing,
                 form,
-            } => self.connected(now, conn, address, framing, form, out),
+            } => self.connected(now, conn, address, framing, form, None, out),
             Input::Identified { conn, identity } => self.identified(conn, identity),
+            Input::Turned {
+                conn,
+                address,
+                framing,
+                form,
+                reason,
+            } => self.connected(now, conn, address, framing, form, Some(reason), out),
             Input::Received { conn, bytes } => self.received(now, conn, bytes, out),
             Input::Blocked { conn, place } => self.blocked(conn, place),
             Input::Drained { conn } => self.drained(conn, out),

@@ -2,15 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Hub, io::Outputs, rooms::Room, timers::Timer};
+use super::{
+    Hub,
+    io::{Output, Outputs},
+    rooms::Room,
+    timers::Timer,
+};
 use crate::{
     id::{ConnId, MemberId, RoomId},
     state::directory::Directory,
     time::Now,
     wire::{
-        ServerMessage,
+        Form, Frame, ServerMessage,
         record::{Person, PresenceMode},
         server::{Presence, PresenceChanges, PresenceUpdate, Renamed},
+        tagged,
     },
 };
 
@@ -87,7 +93,14 @@ impl Hub {
         }
         room.gathered.show();
         let update = match mode {
-            PresenceMode::Full => PresenceUpdate::Full(room.who_is_here()),
+            PresenceMode::Full => {
+                // This goes to everybody who comes in, so it is written as it stands, without a copy of each name.
+                if self.sessions.get(conn).map(|session| session.form) == Some(Form::Postcard) {
+                    let frame = room.everybody_here(id);
+                    return out.push(Output::Send { to: conn, frame });
+                }
+                PresenceUpdate::Full(room.who_is_here())
+            }
             PresenceMode::Count => PresenceUpdate::Count(room.here.len() as u32),
             PresenceMode::Off => return,
         };
@@ -109,6 +122,19 @@ impl Room {
             Some(mode) => mode,
             None => PresenceMode::Off,
         }
+    }
+
+    /// A `presence` frame with everybody, in postcard.
+    fn everybody_here(&self, id: RoomId) -> Frame {
+        Frame::build(|out| {
+            tagged::extend(&ServerMessage::PRESENCE, out);
+            tagged::extend(&id, out);
+            tagged::extend(&PresenceUpdate::FULL, out);
+            tagged::extend(&(self.here.len() as u64), out);
+            for (member, named) in &self.here {
+                tagged::extend(&(*member, &*named.nick, &*named.label), out);
+            }
+        })
     }
 
     fn who_is_here(&self) -> Vec<Person> {

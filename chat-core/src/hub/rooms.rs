@@ -1,6 +1,6 @@
 //! Rooms with people here, and their way through the log.
 
-use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry};
 
 use super::{
     Hub, Reading,

@@ -42,19 +42,19 @@ impl Hub {
             if changes_audience(&taken[i].entry.body) {
                 self.tell_records(id, &taken[told..=i], out);
                 told = i + 1;
-                self.room_changed(now, id, &taken[i].entry, taken[i].proposal.as_ref(), out);
+                self.room_changed(now, id, &taken[i], out);
             }
         }
         self.tell_records(id, &taken[told..], out);
-        for Taken {
-            entry, proposal, ..
-        } in taken
-        {
-            if !changes_audience(&entry.body) {
-                self.room_changed(now, id, &entry, proposal.as_ref(), out);
+        for taken in taken {
+            if !changes_audience(&taken.entry.body) {
+                self.room_changed(now, id, &taken, out);
             }
-            if let Some(proposal) = proposal {
-                self.room_then(now, id, &entry, proposal, out);
+            if let Some(proposal) = taken.proposal {
+                self.room_then(now, id, &taken.entry, proposal, out);
+            }
+            if taken.mine {
+                self.tell_operator(id, taken.entry, out);
             }
         }
         // The first record of a room: what waited for it can be done.
@@ -101,11 +101,10 @@ impl Hub {
         &mut self,
         now: Now,
         id: RoomId,
-        record: &Record,
-        proposal: Option<&Proposal>,
+        taken: &Taken<Record, Proposal>,
         out: &mut Outputs,
     ) {
-        self.tell_operator(id, record, out);
+        let (record, proposal) = (&taken.entry, taken.proposal.as_ref());
         match &record.body {
             RecordBody::Created(created) if created.kind == RoomKind::Private => {
                 self.count_here(id);
@@ -390,9 +389,12 @@ impl Hub {
         }
     }
 
-    fn tell_operator(&self, id: RoomId, record: &Record, out: &mut Outputs) {
+    /// Each operator is told by the hub that did it: others on the same log, or in the same process, are silent.
+    fn tell_operator(&self, id: RoomId, record: Record, out: &mut Outputs) {
         let Some(room) = self.label(id) else { return };
-        let (nick, label) = (record.nick.clone(), record.label.clone());
+        let Record {
+            nick, label, body, ..
+        } = record;
         let left = |target: &str, how| Event::Left {
             room: room.clone(),
             nick: target.to_owned(),
@@ -404,7 +406,7 @@ impl Hub {
             kind,
             detail,
         };
-        let event = match &record.body {
+        let event = match body {
             // A group is told of when it has a number.
             RecordBody::Created(_) => return,
             RecordBody::Joined(_) => Event::Joined { room, nick, label },
@@ -420,7 +422,7 @@ impl Hub {
                 room,
                 nick,
                 label,
-                content: message.content.clone(),
+                content: message.content,
             },
             RecordBody::Topic(topic) => changed("topic", topic.topic.clone()),
             RecordBody::Role(change) => changed(
