@@ -7,6 +7,7 @@ mod input;
 mod json;
 mod menu;
 mod rooms;
+mod said;
 mod screen;
 mod slash;
 mod talk;
