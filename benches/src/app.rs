@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use chat_bench::{
+    durable,
     floor::{ENVELOPE, Floor, Writing},
     growth, holders,
     hub::counts,
@@ -54,6 +55,8 @@ enum What {
         #[arg(long)]
         listen: SocketAddr,
     },
+    /// What it costs that nothing is lost: memory, disk, and their floors; coming back after a restart.
+    Durable(Durable),
     /// The hub alone: counted instructions and allocations.
     Hub {
         #[command(subcommand)]
@@ -96,6 +99,16 @@ struct Growth {
     servers: Vec<String>,
     #[arg(long, default_value = "benches/results")]
     results: PathBuf,
+}
+
+#[derive(Args)]
+struct Durable {
+    /// Short and small.
+    #[arg(long)]
+    quick: bool,
+    /// A folder on the disk that is meant; by default that of the system's temporary files.
+    #[arg(long)]
+    folder: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -176,6 +189,21 @@ pub(crate) fn main() -> Result<()> {
                 .run()?)
         }
         What::Serve { listen } => serve(listen),
+        What::Durable(what) => {
+            let plan = durable::Plan {
+                folder: what.folder.unwrap_or_else(std::env::temp_dir),
+                time: Duration::from_millis(if what.quick { 500 } else { 3_000 }),
+                senders: if what.quick {
+                    vec![1, 20]
+                } else {
+                    vec![1, 100, 1_000]
+                },
+                clients: if what.quick { 100 } else { 1_000 },
+                missed: if what.quick { 100 } else { 1_000 },
+            };
+            print!("{}", durable::run(&plan)?);
+            Ok(())
+        }
         What::Hub { what } => hub(&what),
         What::Hold => holders::hold(),
     }

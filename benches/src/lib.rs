@@ -8,6 +8,7 @@
 )]
 
 pub mod dialect;
+pub mod durable;
 pub mod floor;
 pub mod growth;
 pub mod holders;

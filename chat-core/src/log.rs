@@ -210,6 +210,16 @@ impl MemoryLog {
         }
     }
 
+    /// Puts other bytes in the place of a record's. One that is not kept needs none.
+    pub fn redact(&mut self, partition: Partition, seq: Seq, replacement: Bytes) {
+        if let Some(kept) = self.partitions.get_mut(&partition)
+            && let Some(at) = seq.checked_sub(kept.oldest())
+            && let Some(record) = kept.records.get_mut(at as usize)
+        {
+            *record = replacement;
+        }
+    }
+
     /// Loses the records of a partition after `seq`, as a broken disk would, but none that the newest snapshot covers, and
     /// goes on in another `epoch`. For tests.
     pub fn lose_tail(&mut self, partition: Partition, seq: Seq, epoch: u64) {

@@ -35,6 +35,8 @@ pub enum Action {
     Ban,
     /// Silence somebody; let them speak.
     Mute,
+    /// Take back what somebody else said.
+    Redact,
     /// Make somebody this.
     Grant(Role),
 }
@@ -47,6 +49,7 @@ impl Action {
         Self::Kick,
         Self::Ban,
         Self::Mute,
+        Self::Redact,
         Self::Grant(Role::Member),
         Self::Grant(Role::Moderator),
         Self::Grant(Role::Owner),
@@ -57,17 +60,21 @@ impl Action {
 /// where it is not a member (a ban in advance). Nobody does any of this to themselves, except an owner who steps
 /// down while another remains, which the room checks.
 ///
-/// | | topic | password | kick, ban, mute | make member, moderator, owner |
-/// |---|---|---|---|---|
-/// | member | – | – | – | – |
-/// | moderator | yes | – | members | – |
-/// | owner | yes | yes | members, moderators | anybody |
+/// | | topic | password | kick, ban, mute | redact what was said by | make member, moderator, owner |
+/// |---|---|---|---|---|---|
+/// | member | – | – | – | – | – |
+/// | moderator | yes | – | members | members, moderators, those who are gone | – |
+/// | owner | yes | yes | members, moderators | anybody | anybody |
+///
+/// What one has said oneself, one may always redact.
 pub fn may(actor: Role, action: Action, target: Option<Role>) -> bool {
     match (actor, action) {
         (Role::Member, _) => false,
         (Role::Moderator | Role::Owner, Action::Topic) => true,
         (Role::Owner, Action::Password | Action::Grant(_)) => true,
         (Role::Moderator, Action::Password | Action::Grant(_)) => false,
+        (Role::Owner, Action::Redact) => true,
+        (Role::Moderator, Action::Redact) => target != Some(Role::Owner),
         (Role::Moderator | Role::Owner, Action::Kick | Action::Ban | Action::Mute) => {
             target.is_none_or(|target| target < actor)
         }

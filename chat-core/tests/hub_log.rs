@@ -80,7 +80,7 @@ fn a_log_that_cannot_write_refuses_and_is_asked_again() {
     // What the hub wants for itself is not forgotten.
     w.disconnect(bob);
     w.fates.extend([Fate::Refuse; 3]);
-    w.pass_with(&[ada, conn], 34 * SECOND);
+    w.pass_with(&[ada, conn], 40 * SECOND);
     assert!(
         w.events
             .iter()

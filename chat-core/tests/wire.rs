@@ -351,6 +351,7 @@ fn op() -> impl Strategy<Value = Op> {
         ),
         (room(), any::<bool>())
             .prop_map(|(room, blocked)| Op::Block(client::Block { room, blocked })),
+        (room(), number()).prop_map(|(room, seq)| Op::Redact(client::Redact { room, seq })),
         (21u16.., bytes()).prop_map(|(kind, body)| Op::Unknown(Unknown { kind, body })),
     ]
 }

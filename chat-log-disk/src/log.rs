@@ -282,6 +282,18 @@ impl Log for DiskLog {
             })
             .await;
     }
+
+    async fn redact(
+        &self,
+        partition: Partition,
+        seq: Seq,
+        replacement: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        match DiskLog::redact(self, partition, seq, replacement).await {
+            Ok(()) | Err(RedactError::Absent(_)) => Ok(()),
+            Err(RedactError::Unavailable) => Err(LogUnavailable),
+        }
+    }
 }
 
 impl Drop for DiskLog {

@@ -48,8 +48,11 @@ impl Sweep {
             .map_or(0, |most| store.meta.bytes.saturating_sub(most));
         const SQL: &str = "SELECT id, partition, seq, at, length(body) FROM records
             WHERE id > ?1 ORDER BY id LIMIT ?2";
+        // One after the other: where a snapshot has come while this was further on, older ones of that partition are
+        // left to the next round, so that each that goes is counted.
         const LET_GO: &str = "UPDATE partitions SET oldest = ?2 + 1
-            WHERE id = ?1 AND covered >= ?2 AND oldest <= ?2";
+            WHERE id = ?1 AND covered >= ?2 AND oldest <= ?2 AND NOT EXISTS
+                (SELECT 1 FROM records WHERE partition = ?1 AND seq >= partitions.oldest AND seq < ?2)";
         let mut statement = store.connection.prepare_cached(SQL)?;
         let mut rows = statement.query((self.cursor.unwrap_or(i64::MIN), STEP))?;
         let mut let_go = store.connection.prepare_cached(LET_GO)?;

@@ -44,6 +44,14 @@ impl Log for Own {
     async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
         self.log.snapshot(partition, at, state).await;
     }
+    async fn redact(
+        &self,
+        partition: Partition,
+        seq: u64,
+        replacement: Bytes,
+    ) -> Result<(), chat_core::log::LogUnavailable> {
+        Log::redact(&self.log, partition, seq, replacement).await
+    }
 }
 
 fn open(dir: &Path, keep: usize) -> DiskLog {

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use chat_core::{
-    id::{Partition, Place},
+    id::{Partition, Place, Seq},
     log::{Appended, LogUnavailable, Page, Query},
     wire::server::Durability,
 };
@@ -33,6 +33,18 @@ pub trait Log: Send + Sync + 'static {
     /// Keeps a partition's state as of `at`, so that older records may be trimmed. May be ignored.
     async fn snapshot(&self, partition: Partition, at: Place, state: Bytes);
 
+    /// Puts `replacement` in the place of a record's bytes, for good; its number stays. A record that is not kept (any more) needs
+    /// nothing done. Doing it again is safe.
+    ///
+    /// # Errors
+    /// It is not done, or it is not known whether it is: the hub asks again later.
+    async fn redact(
+        &self,
+        partition: Partition,
+        seq: Seq,
+        replacement: Bytes,
+    ) -> Result<(), LogUnavailable>;
+
     /// The hub needs no more news of the partition for now.
     fn forget(&self, partition: Partition) {
         let _ = partition;
@@ -52,6 +64,14 @@ impl<L: Log + ?Sized> Log for Arc<L> {
     }
     async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
         (**self).snapshot(partition, at, state).await;
+    }
+    async fn redact(
+        &self,
+        partition: Partition,
+        seq: Seq,
+        replacement: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        (**self).redact(partition, seq, replacement).await
     }
     fn forget(&self, partition: Partition) {
         (**self).forget(partition);
@@ -86,7 +106,7 @@ impl MemoryLog {
     }
 
     #[cfg(feature = "testing")]
-    pub(crate) fn lose_tail(&self, partition: Partition, seq: chat_core::id::Seq, epoch: u64) {
+    pub(crate) fn lose_tail(&self, partition: Partition, seq: Seq, epoch: u64) {
         self.lock().lose_tail(partition, seq, epoch);
     }
 
@@ -108,5 +128,14 @@ impl Log for MemoryLog {
     }
     async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
         self.lock().snapshot(partition, at, state);
+    }
+    async fn redact(
+        &self,
+        partition: Partition,
+        seq: Seq,
+        replacement: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        self.lock().redact(partition, seq, replacement);
+        Ok(())
     }
 }

@@ -404,6 +404,23 @@ impl World {
                     );
                 }
             }
+            Output::Redact {
+                partition,
+                seq,
+                replacement,
+            } => {
+                let (after, life) = (self.log_delay(hub), self.nodes[hub].life);
+                self.soon(
+                    after,
+                    Happening::Redact {
+                        node: hub,
+                        life,
+                        partition,
+                        seq,
+                        replacement,
+                    },
+                );
+            }
             Output::Forget { partition } => {
                 self.book.saw("a room was put away");
                 self.nodes[hub].follows.remove(&partition);

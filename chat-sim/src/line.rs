@@ -84,6 +84,7 @@ impl Line {
                     Op::Unmute(on) | Op::Unban(on) => (Some(on.room), None),
                     Op::Password(on) => (Some(on.room), None),
                     Op::Block(on) => (Some(on.room), None),
+                    Op::Redact(on) => (Some(on.room), None),
                     Op::History(on) => (Some(on.room), None),
                     _ => (None, None),
                 };

@@ -169,6 +169,17 @@ impl Log {
         fits
     }
 
+    /// Other bytes stand in a record's place from here on.
+    pub(crate) fn redact(&mut self, partition: Partition, seq: Seq, replacement: Bytes) {
+        let record = self.partitions.get_mut(&partition).and_then(|kept| {
+            kept.records
+                .get_mut(usize::try_from(seq.checked_sub(1)?).ok()?)
+        });
+        if let Some(record) = record {
+            *record = replacement;
+        }
+    }
+
     /// The newest records of one partition, or of all, are gone. What cannot be put together any more goes with them.
     pub(crate) fn lose(&mut self, only: Option<Partition>, records: Seq) {
         self.last_epoch += 1;

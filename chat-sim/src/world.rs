@@ -7,7 +7,7 @@ use chat_core::{
     bugs::Bug,
     client::Work,
     hub::{Config, Input, ReadToken},
-    id::{Partition, Place},
+    id::{Partition, Place, Seq},
     limits::Limits,
     log::{AppendRefused, LogUnavailable, Page, Query},
     password::ServerSecret,
@@ -86,6 +86,13 @@ pub(crate) enum Happening {
         partition: Partition,
         at: Place,
         state: Bytes,
+    },
+    Redact {
+        node: usize,
+        life: u32,
+        partition: Partition,
+        seq: Seq,
+        replacement: Bytes,
     },
     Work(usize, u32, Box<Work>),
     Boot(usize, u32),
@@ -342,6 +349,27 @@ impl World {
                     if self.log.oldest(partition) > 1 {
                         self.book.saw("a trimmed log");
                     }
+                }
+            }
+            Happening::Redact {
+                node,
+                life,
+                partition,
+                seq,
+                replacement,
+            } => {
+                // A server takes its log's unfinished work with it when it dies.
+                if self.nodes[node].life == life {
+                    self.log.redact(partition, seq, replacement);
+                    let done = Ok(());
+                    self.hub_input(
+                        node,
+                        Input::Redacted {
+                            partition,
+                            seq,
+                            done,
+                        },
+                    );
                 }
             }
             Happening::Work(client, life, work) => self.work_done(client, life, *work),

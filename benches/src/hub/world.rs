@@ -318,6 +318,20 @@ impl World {
                     at,
                     state,
                 } => self.log.snapshot(partition, at, state),
+                Output::Redact {
+                    partition,
+                    seq,
+                    replacement,
+                } => {
+                    self.log.redact(partition, seq, replacement);
+                    let done = Ok(());
+                    let input = Input::Redacted {
+                        partition,
+                        seq,
+                        done,
+                    };
+                    self.hub.handle_input(self.now, input, &mut self.out);
+                }
                 Output::Block { conn } => {
                     // Nothing waits in outboxes that do not exist.
                     self.hub

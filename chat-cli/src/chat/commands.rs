@@ -2,14 +2,19 @@
 
 use chat_core::{
     client::Command,
+    time::Wall,
     wire::client::{HistoryFrom, Peer},
+};
+use jiff::{
+    Zoned,
+    civil::{Date, Time},
 };
 
 use super::{
     enter::{self, Group, Secrets},
     input::Answer,
     rooms::room_name,
-    slash::{self, Line, Place, Slash},
+    slash::{self, Line, Past, Place, Slash, Which},
     talk::{Stop, Talk, Then},
     voice::Doing,
 };
@@ -17,6 +22,9 @@ use crate::exit::Failure;
 
 /// Commands that may be unfinished before the next line is read.
 const UNFINISHED: usize = 200;
+
+/// Records of history that are shown at once, where it is not said how many.
+const PAGE: u16 = 20;
 
 /// Does line after line, until the input or the conversation ends. At the end of input everything is finished first.
 pub(crate) async fn talk(talk: &mut Talk<'_>) -> Result<(), Stop> {
@@ -189,17 +197,51 @@ async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
                 only_here: false,
             },
         ),
-        Slash::History(limit) => {
+        Slash::History(past) => {
+            let shown = talk.said.shown(room);
+            let (from, limit) = match past {
+                Past::Last(limit) => (HistoryFrom::Latest, limit),
+                Past::Before(seq) => {
+                    let before = seq.or(shown.map(|(first, _)| first));
+                    (
+                        before.map_or(HistoryFrom::Latest, HistoryFrom::Before),
+                        PAGE,
+                    )
+                }
+                Past::After(seq) => {
+                    let after = seq.or(shown.map(|(_, last)| last));
+                    (after.map_or(HistoryFrom::Latest, HistoryFrom::After), PAGE)
+                }
+                Past::Around(date, time) => match moment(date, time) {
+                    Some(moment) => (HistoryFrom::Around(moment), PAGE),
+                    None => {
+                        talk.voice
+                            .not_understood(talk.line, "/history: there is no such moment");
+                        return Ok(());
+                    }
+                },
+            };
             simple(
                 talk,
                 "history",
-                Command::History {
-                    room,
-                    from: HistoryFrom::Latest,
-                    limit,
-                },
+                Command::History { room, from, limit },
                 Then::History { room },
             );
+        }
+        Slash::Redact(which) => {
+            let found = match &which {
+                Which::Number(seq) => Some(*seq),
+                Which::Mine => talk.said.last_of(room, talk.me.member),
+                Which::Of(nick) => talk.said.last_named(room, nick),
+            };
+            let Some(seq) = found else {
+                talk.voice.not_understood(
+                    talk.line,
+                    "/redact: nothing of theirs was seen here; /history shows more, with numbers",
+                );
+                return Ok(());
+            };
+            simple(talk, "redact", Command::Redact { room, seq }, Then::Tell);
         }
         Slash::Topic(Some(topic)) => {
             simple(talk, "topic", Command::Topic { room, topic }, Then::Tell)
@@ -325,6 +367,19 @@ fn simple(talk: &mut Talk<'_>, name: &'static str, command: Command, then: Then)
         text: None,
     };
     talk.start(command, doing, then);
+}
+
+/// A moment by the clock on the wall.
+fn moment(date: Option<Date>, time: Option<Time>) -> Option<Wall> {
+    let now = Zoned::now();
+    let date = date.unwrap_or(now.date());
+    let at = date
+        .to_datetime(time.unwrap_or(Time::midnight()))
+        .to_zoned(now.time_zone().clone())
+        .ok()?;
+    u64::try_from(at.timestamp().as_millisecond())
+        .ok()
+        .map(Wall)
 }
 
 fn failed(talk: &mut Talk<'_>, failure: &Failure) -> Result<(), Stop> {

@@ -96,6 +96,18 @@ pub(crate) fn done(command: &str, line: u64, outcome: &Outcome) -> Value {
     object
 }
 
+/// A message is sent; `done` or `failed` follows.
+pub(crate) fn pending(command: &str, line: u64) -> Value {
+    json!({"event": "pending", "command": command, "line": line})
+}
+
+/// The server cannot take what was asked at present; it is asked again.
+pub(crate) fn delayed(failure: &Failure) -> Value {
+    let mut object = json!({"event": "delayed", "text": failure.text});
+    add_failure(&mut object, failure);
+    object
+}
+
 /// A command has failed. `unknown`: it may have been done all the same.
 pub(crate) fn failed(command: &str, line: u64, error: &CommandError, text: &str) -> Value {
     let mut object = json!({

@@ -8,6 +8,7 @@ mod json;
 mod line_editor;
 mod menu;
 mod rooms;
+mod said;
 mod screen;
 mod slash;
 mod talk;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use chat_core::roles::Role;
 use clap::Parser;
+use jiff::civil::{Date, Time};
 
 use crate::cipher_choice::CipherChoice;
 
@@ -41,8 +42,33 @@ pub(crate) enum Slash {
     Role { nick: String, role: Role },
     Block { nick: String, blocked: bool },
     Me(String),
-    History(u16),
+    History(Past),
+    Redact(Which),
     Quit,
+}
+
+/// A part of what was said before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// The last records, so many.
+    Last(u16),
+    /// What was before this record, or before what was shown last.
+    Before(Option<u64>),
+    /// What came after.
+    After(Option<u64>),
+    /// Around a moment: of today, where no date is given; at its beginning, where no time is.
+    Around(Option<Date>, Option<Time>),
+}
+
+/// Something that was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// One's own last words.
+    Mine,
+    /// Somebody's last words.
+    Of(String),
+    /// By the record's number.
+    Number(u64),
 }
 
 /// A room as a person names it.
@@ -111,7 +137,14 @@ pub(crate) const HELP: &[(&str, &str)] = &[
         "speak in another of your rooms",
     ),
     ("/leave", "leave the current room"),
-    ("/history [N]", "what was said before"),
+    (
+        "/history [N | before | after | [DATE] [TIME]]",
+        "what was said before: the last N, a page further back or on, or around 2026-01-31 20:15",
+    ),
+    (
+        "/redact [NICK | #N]",
+        "take back your (or somebody's) last words, or those of record N: the text goes for good",
+    ),
     ("/topic [TEXT]", "show or change the topic"),
     ("/password [FILE]", "change the group's password"),
     ("/kick NICK [REASON]", "put somebody out"),
@@ -250,18 +283,59 @@ fn command(name: &str, rest: &str) -> Result<Slash, String> {
         "me" => optional(rest)
             .map(Slash::Me)
             .ok_or_else(|| usage("/me TEXT")),
-        "history" if rest.is_empty() => Ok(Slash::History(20)),
-        "history" => match rest.parse() {
-            Ok(count) if count > 0 => Ok(Slash::History(count)),
-            _ => Err(format!(
-                "`{rest}` is not a number of records; {}",
-                usage("/history [N]")
-            )),
-        },
+        "history" => parse_past(rest).map(Slash::History),
+        "redact" => Ok(Slash::Redact(match rest.strip_prefix('#') {
+            Some(number) => Which::Number(number.parse().map_err(|_| {
+                format!(
+                    "`{number}` is not a record's number; {}",
+                    usage("/redact [NICK | #N]")
+                )
+            })?),
+            None if rest.is_empty() => Which::Mine,
+            None => one_nick(rest)
+                .map(Which::Of)
+                .ok_or_else(|| usage("/redact [NICK | #N]"))?,
+        })),
         "quit" | "wyjdz" => Ok(Slash::Quit),
         _ => Err(format!(
             "there is no command `/{name}`; /help lists them, and // begins a message with a slash"
         )),
+    }
+}
+
+fn parse_past(text: &str) -> Result<Past, String> {
+    const USAGE: &str = "/history [N | before | after | [DATE] [TIME]]";
+    let wrong = || {
+        format!(
+            "`{text}` is not a number of records, nor a date and time; {}",
+            format_args!("write {USAGE}")
+        )
+    };
+    let (first, rest) = first_word(text).unwrap_or_default();
+    let number = |text: &str| match text.strip_prefix('#') {
+        _ if text.is_empty() => Ok(None),
+        Some(number) => number.parse().map(Some).map_err(|_| wrong()),
+        None => Err(wrong()),
+    };
+    match first.as_str() {
+        "" => return Ok(Past::Last(20)),
+        "before" => return number(rest).map(Past::Before),
+        "after" => return number(rest).map(Past::After),
+        _ => {}
+    }
+    if rest.is_empty()
+        && let Ok(count @ 1..) = first.parse()
+    {
+        return Ok(Past::Last(count));
+    }
+    let time = |text: &str| Time::strptime("%H:%M", text).ok();
+    match (first.parse::<Date>().ok(), time(&first), rest) {
+        (Some(date), _, "") => Ok(Past::Around(Some(date), None)),
+        (Some(date), _, rest) => time(rest)
+            .map(|time| Past::Around(Some(date), Some(time)))
+            .ok_or_else(wrong),
+        (None, Some(time), "") => Ok(Past::Around(None, Some(time))),
+        _ => Err(wrong()),
     }
 }
 
@@ -455,8 +529,24 @@ mod tests {
             ("/switch 3", Slash::Switch(Place::Group(3))),
             ("/switch lobby", Slash::Switch(Place::Lobby)),
             ("/switch Ada", Slash::Switch(Place::With(nick()))),
-            ("/history", Slash::History(20)),
-            ("/history 5", Slash::History(5)),
+            ("/history", Slash::History(Past::Last(20))),
+            ("/history 5", Slash::History(Past::Last(5))),
+            ("/history before", Slash::History(Past::Before(None))),
+            ("/history after #7", Slash::History(Past::After(Some(7)))),
+            (
+                "/history 2026-01-31 20:15",
+                Slash::History(Past::Around(
+                    Some(Date::constant(2026, 1, 31)),
+                    Some(Time::constant(20, 15, 0, 0)),
+                )),
+            ),
+            (
+                "/history 20:15",
+                Slash::History(Past::Around(None, Some(Time::constant(20, 15, 0, 0)))),
+            ),
+            ("/redact", Slash::Redact(Which::Mine)),
+            ("/redact Ada", Slash::Redact(Which::Of("Ada".to_owned()))),
+            ("/redact #12", Slash::Redact(Which::Number(12))),
             ("/password", Slash::Password { file: None }),
             (
                 "/password a b",

@@ -7,7 +7,7 @@ use chat_core::{
     id::{MemberId, RoomId},
     wire::{
         ErrorCode,
-        client::RoomRef,
+        client::{HistoryFrom, RoomRef},
         record::{RecordBody, RoomKind},
         server::{PresenceUpdate, RemovedReason, RoomView},
     },
@@ -18,6 +18,7 @@ use futures_util::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use super::{
     input::{Answer, Input},
     rooms::{Rooms, room_name},
+    said::Said,
     text::Seen,
     voice::{Doing, Voice},
 };
@@ -25,6 +26,9 @@ use crate::{
     exit::Failure,
     signals::{Signals, Wish},
 };
+
+/// Records that are looked at for the last lines on coming in.
+const LAST_LINES: u16 = 20;
 
 /// Why the conversation is over.
 #[derive(Debug)]
@@ -63,6 +67,12 @@ pub(crate) struct Talk<'v> {
     pub(crate) lobby: Option<Option<RoomKey>>,
     /// Whether the lobby is being joined again, at a server that knows nobody any more. What is said there waits for that.
     rejoining: bool,
+    /// What was seen of what was said.
+    pub(crate) said: Said,
+    /// Messages that are sent and not confirmed.
+    pending: usize,
+    /// Whether the person knows that they wait.
+    pending_told: bool,
     /// Whether the menu was shown: it says good-bye in its own words.
     pub(crate) menu: bool,
 }
@@ -95,6 +105,8 @@ pub(crate) enum Then {
     Members { room: RoomId, only_here: bool },
     /// Show what was said before in this room.
     History { room: RoomId },
+    /// Show the last lines of this room to somebody who has just come in.
+    LastLines { room: RoomId },
     /// Say it in the private conversation that was opened with this one.
     Say { nick: String, text: String },
     /// Take no messages there any more, or take them again.
@@ -129,6 +141,9 @@ impl<'v> Talk<'v> {
             put_out: BTreeSet::new(),
             lobby: None,
             rejoining: false,
+            said: Said::default(),
+            pending: 0,
+            pending_told: false,
             menu: false,
         }
     }
@@ -164,6 +179,10 @@ impl<'v> Talk<'v> {
 
     /// Starts a command whose end is told when it comes.
     pub(crate) fn start(&mut self, command: Command, doing: Doing, then: Then) {
+        if matches!(command, Command::Send { .. }) {
+            self.pending += 1;
+            self.voice.pending(&doing);
+        }
         let pending = self.client.command(command);
         self.jobs.push(Box::pin(async move {
             JobEnd {
@@ -293,6 +312,7 @@ impl<'v> Talk<'v> {
                     _ => {}
                 }
                 self.rooms.named(record.member, &record.nick);
+                self.said.saw(room, &record);
                 if let Some(view) = self.rooms.view(room) {
                     let mine = record.member == self.me.member;
                     let current = self.rooms.is_current(room);
@@ -320,6 +340,7 @@ impl<'v> Talk<'v> {
                 let asked = self.leaving.remove(&room);
                 let put_out = self.put_out.remove(&room) || reason == RemovedReason::Banned;
                 let was_current = self.rooms.is_current(room);
+                self.said.forget(room);
                 if room == RoomId::LOBBY && !asked && !put_out && self.back_to_the_lobby() {
                     if let Some(view) = self.rooms.view(room) {
                         self.voice.forgotten(view, reason);
@@ -339,6 +360,14 @@ impl<'v> Talk<'v> {
                 self.connected = false;
                 self.input.set_tidy(false);
                 self.voice.disconnected(retry_in);
+                if self.pending > 0 && !std::mem::replace(&mut self.pending_told, true) {
+                    self.voice.still_pending(self.pending, None);
+                }
+            }
+            Some(ClientEvent::Delayed { failure, .. }) => {
+                if !std::mem::replace(&mut self.pending_told, true) {
+                    self.voice.still_pending(self.pending, Some(&failure));
+                }
             }
             Some(ClientEvent::Ended(ended)) => return Err(Stop::Ended(ended)),
             None => return Err(Stop::Ended(Ended::Asked)),
@@ -372,10 +401,10 @@ impl<'v> Talk<'v> {
     }
 
     fn entered(&mut self, view: RoomView, how: EnteredHow) {
-        if how == EnteredHow::Command
+        let created = how == EnteredHow::Command
             && view.kind == RoomKind::Group
-            && std::mem::take(&mut self.creating)
-        {
+            && std::mem::take(&mut self.creating);
+        if created {
             self.voice.created(&view);
         }
         if self.rejoining && view.room == RoomId::LOBBY {
@@ -385,6 +414,24 @@ impl<'v> Talk<'v> {
                 self.rooms.switch(view.room);
             }
             self.voice.entered(&view, how);
+        }
+        if how == EnteredHow::Afresh {
+            self.said.forget(view.room);
+        }
+        let is_new = matches!(how, EnteredHow::Command | EnteredHow::New);
+        if is_new && !created && self.voice.shows_last_lines() {
+            let doing = Doing {
+                line: self.line,
+                command: "history",
+                text: None,
+            };
+            let (room, from) = (view.room, HistoryFrom::Before(view.place.seq + 1));
+            let limit = LAST_LINES;
+            self.start(
+                Command::History { room, from, limit },
+                doing,
+                Then::LastLines { room },
+            );
         }
         self.rooms.enter(view);
     }
@@ -397,17 +444,32 @@ impl<'v> Talk<'v> {
             result,
         }: JobEnd,
     ) {
+        // What is to be said in private is pending from when it is sent.
+        if doing.text.is_some() && !matches!(then, Then::Say { .. }) {
+            self.pending -= 1;
+            self.pending_told &= self.pending > 0;
+        }
         let outcome = match result {
             Ok(outcome) => outcome,
+            // It was not asked for.
+            Err(_) if matches!(then, Then::LastLines { .. }) => return,
             Err(error) => return self.job_failed(doing, then, error),
         };
         match (then, &outcome) {
+            (Then::LastLines { room }, Outcome::History { page, texts }) => {
+                self.said.show(room, &page.records);
+                if let Some(view) = self.rooms.view(room) {
+                    self.voice.last_lines(view, page, texts);
+                }
+                return;
+            }
             (Then::Members { room, only_here }, Outcome::Members(members)) => {
                 if let Some(view) = self.rooms.view(room) {
                     self.voice.members(view, members, only_here);
                 }
             }
             (Then::History { room }, Outcome::History { page, texts }) => {
+                self.said.show(room, &page.records);
                 if let Some(view) = self.rooms.view(room) {
                     self.voice.history(view, page, texts);
                 }

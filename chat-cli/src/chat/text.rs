@@ -114,6 +114,8 @@ pub(crate) fn record(seen: Seen<'_>, zone: &TimeZone, paint: Paint) -> Option<St
             format!("{who} takes no more messages from the other")
         }
         RecordBody::Blocked(_) => format!("{who} takes messages again"),
+        RecordBody::Redacted(redacted) => format!("{who} took back record {}", redacted.seq),
+        RecordBody::Blank(_) => format!("{who}: {}", paint.aside("[taken back]")),
         _ => format!(
             "{who}: something that this program does not understand (kind {})",
             record.kind()

@@ -6,7 +6,7 @@ use chat_core::{
     nick::harmless,
     wire::{
         CloseReason,
-        record::RoomKind,
+        record::{Record, RecordBody, RoomKind},
         server::{
             Closing, Failure, HistoryPage, MemberInfo, PresenceUpdate, RemovedReason, RoomInfo,
             RoomView, Welcome,
@@ -292,26 +292,82 @@ impl Voice {
         }
     }
 
+    /// A message is on its way.
+    pub(crate) fn pending(&mut self, doing: &Doing) {
+        if self.format == Format::Json {
+            self.json(&json::pending(doing.command, doing.line));
+        }
+    }
+
+    /// Messages are not confirmed for longer than usual: there is no connection, or the server cannot take them.
+    pub(crate) fn still_pending(&mut self, messages: usize, failure: Option<&Failure>) {
+        match (self.format, failure) {
+            (Format::Json, Some(failure)) => self.json(&json::delayed(failure)),
+            (Format::Json, None) => {}
+            (Format::Text, failure) => {
+                let what = match messages {
+                    0 => "what was asked".to_owned(),
+                    1 => "1 message".to_owned(),
+                    more => format!("{more} messages"),
+                };
+                let why = failure.map_or_else(String::new, |failure| {
+                    format!(": {}", harmless(&failure.text))
+                });
+                let line = format!("pending: {what}{why}; tried again until it is done");
+                self.screen.say(&self.paint.aside(&line));
+            }
+        }
+    }
+
+    /// Whether somebody who comes in is shown what was said last. A program asks for what it wants.
+    pub(crate) fn shows_last_lines(&self) -> bool {
+        self.format == Format::Text
+    }
+
+    /// What was said last, for somebody who has just come in.
+    pub(crate) fn last_lines(
+        &mut self,
+        view: &RoomView,
+        page: &HistoryPage,
+        texts: &[Option<Text>],
+    ) {
+        for (index, record) in page.records.iter().enumerate() {
+            if matches!(record.body, RecordBody::Message(_) | RecordBody::Action(_)) {
+                self.past(view, record, texts.get(index).and_then(Option::as_ref));
+            }
+        }
+    }
+
+    /// One record of the past.
+    fn past(&mut self, view: &RoomView, record: &Record, text: Option<&Text>) {
+        let seen = Seen {
+            record,
+            text,
+            view,
+            mine: false,
+            current: true,
+        };
+        if let Some(line) = text::record(seen, &self.zone, self.paint) {
+            self.screen.say(&self.paint.aside(&line));
+        }
+    }
+
     /// What was said before.
     pub(crate) fn history(&mut self, view: &RoomView, page: &HistoryPage, texts: &[Option<Text>]) {
         if self.format == Format::Json {
             return self.json(&json::history(view, page, texts));
         }
         for (index, record) in page.records.iter().enumerate() {
-            let text = texts.get(index).and_then(Option::as_ref);
-            let seen = Seen {
-                record,
-                text,
-                view,
-                mine: false,
-                current: true,
-            };
-            if let Some(line) = text::record(seen, &self.zone, self.paint) {
-                self.screen.say(&self.paint.aside(&line));
-            }
+            self.past(view, record, texts.get(index).and_then(Option::as_ref));
         }
-        self.screen
-            .say(&self.paint.aside("so far what was said before"));
+        let more = match (page.records.first(), page.records.last()) {
+            (Some(first), Some(last)) => format!(
+                "so far what was said before: records {} to {} of {} to {}",
+                first.seq, last.seq, page.oldest, page.newest
+            ),
+            _ => "nothing was said there".to_owned(),
+        };
+        self.screen.say(&self.paint.aside(&more));
     }
 
     /// The commands there are.

@@ -3,6 +3,7 @@
 mod conversation;
 mod data;
 mod link;
+mod past;
 mod process;
 #[cfg(unix)]
 mod terminal;

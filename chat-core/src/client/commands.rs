@@ -185,6 +185,7 @@ impl Client {
             }),
             Command::Unmute { room, target } => Op::Unmute(client::OnPeer { room, target }),
             Command::Block { room, blocked } => Op::Block(client::Block { room, blocked }),
+            Command::Redact { room, seq } => Op::Redact(client::Redact { room, seq }),
             Command::SetPassword { .. } => unreachable!("it has a password"),
         })
     }
@@ -292,7 +293,8 @@ impl Client {
             | Answer::Unban(committed)
             | Answer::Mute(committed)
             | Answer::Unmute(committed)
-            | Answer::Block(committed) => {
+            | Answer::Block(committed)
+            | Answer::Redact(committed) => {
                 self.finish(lane, job, Ok(Outcome::Committed(committed)), out)
             }
             Answer::Unknown(_) => return Err(self.fault(lane, job, "a malformed answer")),
@@ -447,6 +449,12 @@ impl Client {
                 self.requests.pause(&job, until);
             }
             self.requests.hold(lane, until);
+            if failure.code == ErrorCode::Unavailable && job.refusals == 1 {
+                out.push(ClientOutput::Event(ClientEvent::Delayed {
+                    ticket: job.ticket,
+                    failure,
+                }));
+            }
             return self.requests.put_back(lane, job);
         }
         let proposed = matches!(job.stage, Stage::Proposed { .. });
@@ -551,7 +559,8 @@ pub(super) fn room_needed(command: &Command) -> Option<RoomId> {
         | Command::Mute { room, .. }
         | Command::Unmute { room, .. }
         | Command::SetPassword { room, .. }
-        | Command::Block { room, .. } => Some(*room),
+        | Command::Block { room, .. }
+        | Command::Redact { room, .. } => Some(*room),
         Command::List
         | Command::Nick { .. }
         | Command::Create(_)

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::work::{Work, WorkDone};
 use crate::{
     hub::Framing,
-    id::{MemberId, RoomId, Secret},
+    id::{MemberId, RoomId, Secret, Seq},
     password::Password,
     roles::Role,
     wire::{
@@ -215,6 +215,11 @@ pub enum Command {
         room: RoomId,
         blocked: bool,
     },
+    /// Takes back what was said in a record: its text goes for good.
+    Redact {
+        room: RoomId,
+        seq: Seq,
+    },
 }
 
 /// A group to be made.
@@ -350,6 +355,9 @@ pub enum ClientEvent {
         ticket: Ticket,
         outcome: Result<Outcome, CommandError>,
     },
+    /// The server cannot do this at present (its log cannot be written): the client goes on asking by itself, and this is
+    /// said once for each command.
+    Delayed { ticket: Ticket, failure: Failure },
     /// The server is about to end the connection.
     Closing(Closing),
     /// There is no connection. With `retry_in`, the client tries (again) after that time.

@@ -106,7 +106,11 @@ impl Job {
     fn is_exclusive(&self) -> bool {
         matches!(
             self.command,
-            Command::Join { .. } | Command::Leave { .. } | Command::SetPassword { .. }
+            Command::Join { .. }
+                | Command::Leave { .. }
+                | Command::SetPassword { .. }
+                // The server looks its record up first, and does others meanwhile.
+                | Command::Redact { .. }
         )
     }
 

@@ -71,6 +71,7 @@ impl Hub {
             18 => Answer::Unmute(committed),
             19 => Answer::Password(committed),
             20 => Answer::Block(committed),
+            21 => Answer::Redact(committed),
             other => unreachable!("requests of kind {other} are not answered with a place"),
         };
         self.answer(origin, answer, out);

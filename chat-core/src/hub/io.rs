@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{event::Event, recipients::Recipients};
 use crate::{
-    id::{ConnId, Partition, Place, RoomId},
+    id::{ConnId, Partition, Place, RoomId, Seq},
     log::{AppendRefused, LogUnavailable, Page, Query},
     wire::{CloseReason, Form, Frame},
 };
@@ -90,6 +90,15 @@ pub enum Input<'a> {
         /// What was read.
         page: Result<Page, LogUnavailable>,
     },
+    /// What a [`Output::Redact`] asked for is done, or it is not known whether it is.
+    Redacted {
+        /// Whose log.
+        partition: Partition,
+        /// Which record.
+        seq: Seq,
+        /// Whether it is done.
+        done: Result<(), LogUnavailable>,
+    },
     /// Close everything, politely. [`Event::Closed`](super::Event::Closed) follows when all connections are gone.
     Shutdown {
         /// Whether clients should come back.
@@ -161,6 +170,15 @@ pub enum Output {
         at: Place,
         /// The state, to be given back as it is.
         state: Bytes,
+    },
+    /// Put other bytes in the place of a record's, for good. Answered by exactly one `Redacted`.
+    Redact {
+        /// Whose log.
+        partition: Partition,
+        /// Which record; it may have been trimmed meanwhile.
+        seq: Seq,
+        /// What is to stand there.
+        replacement: Bytes,
     },
     /// The hub is done with the partition; no more news of it, please.
     Forget {

@@ -18,6 +18,7 @@ mod pipeline;
 mod presence;
 mod queries;
 mod recipients;
+mod redaction;
 mod requests;
 mod rooms;
 mod session;
@@ -48,7 +49,7 @@ pub use self::{
 };
 use crate::{
     bugs::Bug,
-    id::{ConnId, MemberId, Partition, Place, RoomId},
+    id::{ConnId, MemberId, Partition, Place, RoomId, Seq},
     limits::{LimitError, Limits},
     log::{AppendRefused, LogUnavailable, Page, Query},
     password::ServerSecret,
@@ -127,8 +128,10 @@ pub struct Hub {
     closing: Option<CloseReason>,
     /// That all is over has been said.
     closed: bool,
-    /// Partitions whose log is asked again in a while.
-    retries: BTreeSet<Partition>,
+    /// Partitions whose log did not do as asked, and is asked again.
+    retries: BTreeMap<Partition, Retry>,
+    /// The operator was told that the log cannot write.
+    cannot_write: bool,
     /// While it is told what the directory committed, nothing more is judged.
     settling: bool,
     /// Words of presence that were given to a room.
@@ -136,6 +139,18 @@ pub struct Hub {
     /// Groups on their way, by who asked for them with which `txn`, and repeats that wait for the same answer.
     creating: BTreeMap<(MemberId, u64), Vec<Origin>>,
 }
+
+/// Of a partition whose log did not do as asked.
+#[derive(Debug, Default)]
+struct Retry {
+    /// It will be asked again.
+    armed: bool,
+    /// How often in a row it failed.
+    failures: u32,
+}
+
+/// The time between two attempts is doubled so often: up to 8 s.
+const LONGEST_RETRY: u32 = 3;
 
 /// What a read is for.
 #[derive(Debug)]
@@ -148,6 +163,12 @@ enum Reading {
         member: MemberId,
         room: RoomId,
     },
+    /// To find the time from which history is asked for.
+    Seek(queries::Seek),
+    /// To see who said what is to be redacted.
+    Redact(redaction::Asked),
+    /// To take out of the log what was redacted.
+    Erase { room: RoomId, seq: Seq },
     /// To send a connection what it missed.
     CatchUp { conn: ConnId, room: RoomId },
 }
@@ -176,7 +197,8 @@ impl Hub {
             timers: Timers::default(),
             closing: None,
             closed: false,
-            retries: BTreeSet::new(),
+            retries: BTreeMap::new(),
+            cannot_write: false,
             settling: false,
             words: 0,
             creating: BTreeMap::new(),
@@ -212,6 +234,11 @@ impl Hub {
                 token,
                 page,
             } => self.page(now, partition, token, page, out),
+            Input::Redacted {
+                partition,
+                seq,
+                done,
+            } => self.erased(now, partition, seq, done, out),
             Input::Shutdown { restarting } => self.shutdown(now, restarting, out),
         }
     }
@@ -226,10 +253,15 @@ impl Hub {
                 Timer::Presence(room) => self.tell_presence(room, out),
                 Timer::Unload(room) => self.unload(now, room, out),
                 Timer::Retry(partition) => {
-                    self.retries.remove(&partition);
+                    if let Some(retry) = self.retries.get_mut(&partition) {
+                        retry.armed = false;
+                    }
                     match partition {
                         Partition::Directory => self.pump_directory(now, out),
-                        Partition::Room(room) => self.pump_room(now, room, out),
+                        Partition::Room(room) => {
+                            self.pump_room(now, room, out);
+                            self.erase_next(room, out);
+                        }
                     }
                 }
                 Timer::Guesses => self.sweep_guesses(now),
@@ -271,6 +303,8 @@ impl Hub {
     }
 
     fn committed(&mut self, now: Now, partition: Partition, head: Place, out: &mut Outputs) {
+        self.cannot_write = false;
+        self.log_works(partition);
         match partition {
             Partition::Directory => {
                 let mut taken = Vec::new();
@@ -290,7 +324,8 @@ impl Hub {
     }
 
     fn refused(&mut self, now: Now, partition: Partition, why: AppendRefused, out: &mut Outputs) {
-        if why == AppendRefused::Unavailable {
+        // Said once, however many are refused until it works again.
+        if why == AppendRefused::Unavailable && !std::mem::replace(&mut self.cannot_write, true) {
             out.push(Output::Event(Event::LogTrouble {
                 detail: why.to_string(),
             }));
@@ -343,9 +378,18 @@ impl Hub {
         out: &mut Outputs,
     ) {
         let reading = token.map(|token| self.reads.remove(&token));
+        if page.is_ok() && matches!(reading, Some(Some(Reading::Follow))) {
+            self.log_works(partition);
+        }
         // What is read for somebody shows as well that the log lost its end.
         if let (
-            Some(Some(Reading::History { .. } | Reading::CatchUp { .. })),
+            Some(Some(
+                Reading::History { .. }
+                | Reading::Seek(_)
+                | Reading::Redact(_)
+                | Reading::Erase { .. }
+                | Reading::CatchUp { .. },
+            )),
             Partition::Room(id),
             Ok(page),
         ) = (&reading, partition, &page)
@@ -364,6 +408,9 @@ impl Hub {
                 member,
                 room,
             })) => self.history_read(origin, member, room, page, out),
+            Some(Some(Reading::Seek(seek))) => self.seek_read(seek, page, out),
+            Some(Some(Reading::Redact(asked))) => self.redact_read(now, asked, page, out),
+            Some(Some(Reading::Erase { room, seq })) => self.erase_read(now, room, seq, page, out),
             Some(Some(Reading::CatchUp { conn, room })) => {
                 self.missed_read(now, conn, token, room, page, out)
             }
@@ -413,13 +460,27 @@ impl Hub {
         token
     }
 
-    /// Asks the log again in a while.
+    /// Asks the log again in a while: in a second, and later each time.
     fn retry(&mut self, now: Now, partition: Partition) {
-        if self.retries.insert(partition) && !self.has(Bug::NeverAskTheLogAgain) {
-            self.timers.arm(
-                now.monotonic + core::time::Duration::from_secs(1),
-                Timer::Retry(partition),
-            );
+        let retry = self.retries.entry(partition).or_default();
+        if std::mem::replace(&mut retry.armed, true) {
+            return;
+        }
+        let after = core::time::Duration::from_secs(1 << retry.failures.min(LONGEST_RETRY));
+        retry.failures += 1;
+        if !self.has(Bug::NeverAskTheLogAgain) {
+            self.timers
+                .arm(now.monotonic + after, Timer::Retry(partition));
+        }
+    }
+
+    /// The log has done what was asked of it.
+    fn log_works(&mut self, partition: Partition) {
+        if let Some(retry) = self.retries.get_mut(&partition) {
+            retry.failures = 0;
+            if !retry.armed {
+                self.retries.remove(&partition);
+            }
         }
     }
 

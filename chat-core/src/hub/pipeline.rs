@@ -42,6 +42,8 @@ pub(super) struct Pipeline<S: Fold, P> {
     /// The furthest head that anybody told of in this epoch.
     known_head: Seq,
     since_snapshot: u64,
+    /// The snapshot there is cannot be read, and all records are there: they make the state without it.
+    without_snapshot: bool,
 }
 
 #[derive(Debug)]
@@ -91,6 +93,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             behind: true,
             known_head: 0,
             since_snapshot: 0,
+            without_snapshot: false,
         }
     }
 
@@ -115,6 +118,8 @@ impl<S: Fold, P> Pipeline<S, P> {
     pub(super) fn wants_read(&self) -> Option<Query> {
         let from = if self.live || self.place.seq > 0 {
             ReadFrom::After(self.place.seq)
+        } else if self.without_snapshot {
+            ReadFrom::After(0)
         } else {
             ReadFrom::State
         };
@@ -247,8 +252,19 @@ impl<S: Fold, P> Pipeline<S, P> {
                 seq: 0,
             };
             if let Some((seq, snapshot)) = &page.snapshot {
-                self.state = thaw(snapshot)?;
+                match thaw(snapshot) {
+                    Ok(state) => self.state = state,
+                    Err(_) if page.oldest == 1 => {
+                        self.without_snapshot = true;
+                        return Ok(Paged::Onward);
+                    }
+                    Err(error) => return Err(error),
+                }
                 self.place.seq = *seq;
+            } else if self.without_snapshot && page.oldest > 1 {
+                // Trimmed meanwhile; there may be a newer snapshot now.
+                self.without_snapshot = false;
+                return Ok(Paged::Onward);
             }
         }
         for (seq, bytes) in (page.first..).zip(page.records) {
@@ -341,6 +357,7 @@ impl<S: Fold, P> Pipeline<S, P> {
         self.behind = true;
         self.known_head = 0;
         self.since_snapshot = 0;
+        self.without_snapshot = false;
         Paged::Lost
     }
 }

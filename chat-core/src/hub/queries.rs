@@ -2,15 +2,33 @@
 
 use super::{Hub, Reading, answers::Origin, io::Outputs};
 use crate::{
-    id::{MemberId, Partition, RoomId},
+    id::{MemberId, Partition, RoomId, Seq},
     log::{LogUnavailable, Page, Query, ReadFrom},
-    time::Now,
+    time::{Now, Wall},
     wire::{
         ErrorCode, Record,
         client::{History, HistoryFrom, Members},
         server::{Answer, HistoryPage, MemberInfo, MemberPage, RoomInfo, Rooms},
     },
 };
+
+/// A search for a time in a room's log: the first record not before it is none below `low`, and none above `high`.
+#[derive(Debug)]
+pub(super) struct Seek {
+    origin: Origin,
+    member: MemberId,
+    room: RoomId,
+    limit: u16,
+    time: Wall,
+    low: Seq,
+    high: Seq,
+}
+
+impl Seek {
+    fn middle(&self) -> Seq {
+        self.low + (self.high - self.low) / 2
+    }
+}
 
 impl Hub {
     pub(super) fn list(&self, after: Option<u32>, limit: usize) -> Rooms {
@@ -95,6 +113,25 @@ impl Hub {
             );
         }
         let from = match history.from {
+            HistoryFrom::Around(time) => {
+                let end = self
+                    .rooms
+                    .get(&history.room)
+                    .map_or(0, |room| room.pipe.place.seq)
+                    + 1;
+                return self.seek(
+                    Seek {
+                        origin,
+                        member,
+                        room: history.room,
+                        limit: history.limit,
+                        time,
+                        low: readable.min(end),
+                        high: end,
+                    },
+                    out,
+                );
+            }
             HistoryFrom::Latest => ReadFrom::Latest,
             HistoryFrom::Before(seq) => ReadFrom::Before(seq),
             HistoryFrom::After(seq) => ReadFrom::After(seq.max(readable - 1)),
@@ -114,6 +151,52 @@ impl Hub {
             },
             out,
         );
+    }
+
+    /// Looks for the first record that is not before a time, halving what is left. (The clock may have jumped; then it
+    /// is one of several.)
+    fn seek(&mut self, seek: Seek, out: &mut Outputs) {
+        if seek.low >= seek.high {
+            let before = self.page_limit(seek.limit) as Seq / 2;
+            let history = History {
+                room: seek.room,
+                from: HistoryFrom::After(seek.low.saturating_sub(1 + before)),
+                limit: seek.limit,
+            };
+            return self.history(seek.origin, seek.member, &history, out);
+        }
+        let query = Query {
+            from: ReadFrom::After(seek.middle() - 1),
+            records: 1,
+            bytes: 1,
+        };
+        self.read(Partition::Room(seek.room), query, Reading::Seek(seek), out);
+    }
+
+    pub(super) fn seek_read(
+        &mut self,
+        mut seek: Seek,
+        page: Result<Page, LogUnavailable>,
+        out: &mut Outputs,
+    ) {
+        let found = page.ok().and_then(|page| {
+            let record = page.records.first().map(|bytes| Record::from_bytes(bytes));
+            Some((page.oldest, record.transpose().ok()?))
+        });
+        let Some((oldest, record)) = found else {
+            return self.refuse(
+                seek.origin,
+                ErrorCode::Unavailable.because("the history cannot be read at present"),
+                out,
+            );
+        };
+        match record {
+            // What is left is trimmed up to there.
+            _ if oldest > seek.low => seek.low = oldest.min(seek.high),
+            Some(record) if record.time < seek.time => seek.low = seek.middle() + 1,
+            _ => seek.high = seek.middle(),
+        }
+        self.seek(seek, out);
     }
 
     pub(super) fn history_read(

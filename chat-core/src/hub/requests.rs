@@ -246,6 +246,7 @@ impl Hub {
                     }),
                 }
             }
+            Op::Redact(redact) => return self.redact(origin, member, txn, redact, out),
             Op::Leave(_) => room::Ask::Leave,
             Op::Send(send) => room::Ask::Send {
                 action: send.action,
@@ -379,6 +380,7 @@ impl Hub {
             Op::Mute(on) => on.room,
             Op::Password(on) => on.room,
             Op::Block(on) => on.room,
+            Op::Redact(on) => on.room,
         };
         if self.may_know(member, id) {
             Ok(Some(id))

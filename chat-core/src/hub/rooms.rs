@@ -51,6 +51,10 @@ pub(super) struct Room {
     pub(super) lost: bool,
     /// Somebody here is to be told when it begins, elsewhere.
     pub(super) awaited: bool,
+    /// Redacted records whose text may still be in the log.
+    pub(super) erasing: BTreeSet<Seq>,
+    /// The one of them that is being taken out.
+    pub(super) erasing_now: Option<Seq>,
 }
 
 /// Something to be done with a room that is loaded.
@@ -138,6 +142,8 @@ impl Room {
             unload_armed: false,
             lost: false,
             awaited: false,
+            erasing: BTreeSet::new(),
+            erasing_now: None,
         }
     }
 
@@ -298,6 +304,7 @@ impl Hub {
             directory,
             limits: &self.config.limits,
             now: now.wall,
+            erasing: room.erasing.len(),
         };
         let mut unlisted = Vec::new();
         let want = room.pipe.batch(|state, seq, proposal: Proposal| {
@@ -519,6 +526,7 @@ impl Hub {
             room.waiting = waiting;
             return;
         }
+        self.erase_all(id, out);
         for task in waiting {
             self.run(now, id, task, out);
         }
@@ -565,7 +573,7 @@ impl Hub {
             return;
         }
         let awaited = room.awaited && room.pipe.state.about.is_none();
-        if awaited || !room.pipe.is_idle() || !room.waiting.is_empty() {
+        if awaited || !room.pipe.is_idle() || !room.waiting.is_empty() || !room.erasing.is_empty() {
             return self.arm_unload(now, id);
         }
         if let Some((at, state)) = room.pipe.snapshot(true) {

@@ -154,6 +154,12 @@ impl Hub {
             RecordBody::Kicked(removal) | RecordBody::Banned(removal) => {
                 self.departed(now, id, record, removal.target, proposal, out)
             }
+            RecordBody::Redacted(redacted) => {
+                if let Some(room) = self.rooms.get_mut(&id) {
+                    room.erasing.insert(redacted.seq);
+                }
+                self.erase_next(id, out);
+            }
             RecordBody::Topic(topic)
                 if proposal.is_some() && self.directory.state.group(id).is_some() =>
             {
@@ -438,7 +444,10 @@ impl Hub {
             RecordBody::Muted(muted) => changed("muted", muted.nick.clone()),
             RecordBody::Unmuted(target) => changed("unmuted", target.nick.clone()),
             RecordBody::Password(_) => changed("password", String::new()),
-            RecordBody::Blocked(_) | RecordBody::Unknown(_) => return,
+            RecordBody::Redacted(redacted) => {
+                changed("redacted", format!("record {}", redacted.seq))
+            }
+            RecordBody::Blocked(_) | RecordBody::Blank(_) | RecordBody::Unknown(_) => return,
         };
         out.push(Output::Event(event));
     }

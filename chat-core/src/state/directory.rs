@@ -256,6 +256,12 @@ impl Fold for Directory {
         }
     }
 
+    const FORM: u8 = 1;
+
+    fn thaw_older(_: u8, _: &[u8]) -> Option<Result<Self, BodyError>> {
+        None
+    }
+
     fn weight(&self) -> u64 {
         (2 * self.members.len() + self.groups.len()) as u64
     }

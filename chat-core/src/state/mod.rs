@@ -15,9 +15,6 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{id::Seq, wire::tagged};
 
-/// The form of snapshots; a snapshot of another form is not read.
-const SNAPSHOT_FORM: u8 = 1;
-
 /// A partition's state, folded from its records.
 pub(crate) trait Fold: Default + Clone + PartialEq + Serialize + DeserializeOwned {
     /// What the partition's log consists of.
@@ -31,25 +28,34 @@ pub(crate) trait Fold: Default + Clone + PartialEq + Serialize + DeserializeOwne
     fn decode(bytes: &[u8]) -> Result<Self::Entry, tagged::BodyError>;
     /// Takes one committed entry in.
     fn apply(&mut self, entry: &Self::Entry);
+    /// The form of this state's snapshots, one more with each change of what is in them.
+    const FORM: u8;
+    /// Reads a snapshot of an older form: every form there has been can be read. `None`: there has been no such form.
+    fn thaw_older(form: u8, state: &[u8]) -> Option<Result<Self, tagged::BodyError>>;
     /// About how many entries' worth of work it is to write this state down.
     fn weight(&self) -> u64;
 }
 
 /// A state as a snapshot.
 pub(crate) fn freeze<S: Fold>(state: &S) -> Bytes {
-    let mut out = vec![SNAPSHOT_FORM];
+    let mut out = vec![S::FORM];
     tagged::extend(state, &mut out);
     out.into()
 }
 
 /// A snapshot as a state.
 pub(crate) fn thaw<S: Fold>(snapshot: &[u8]) -> Result<S, tagged::BodyError> {
-    match snapshot.split_first() {
-        Some((&SNAPSHOT_FORM, state)) => tagged::take(state),
-        _ => Err(tagged::BodyError(
-            "a snapshot of another version".to_owned(),
-        )),
+    let Some((&form, state)) = snapshot.split_first() else {
+        return Err(tagged::BodyError("an empty snapshot".to_owned()));
+    };
+    if form == S::FORM {
+        return tagged::take(state);
     }
+    S::thaw_older(form, state).unwrap_or_else(|| {
+        Err(tagged::BodyError(format!(
+            "a snapshot of form {form}, which only another version of this program can read"
+        )))
+    })
 }
 
 /// What becomes of a request when it is judged at the head of the log.
@@ -73,4 +79,76 @@ pub(crate) fn refuse<B, R>(
     text: impl Into<Cow<'static, str>>,
 ) -> Verdict<B, R> {
     Verdict::Refuse(code.because(text.into().into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Fold, freeze,
+        room::{REDACTIONS, Room},
+        thaw,
+    };
+    use crate::{
+        id::MemberId,
+        time::Wall,
+        wire::{
+            Record,
+            record::{Created, Joined, RecordBody, Redacted, RoomKind},
+        },
+    };
+
+    fn room(bodies: impl IntoIterator<Item = RecordBody>) -> Room {
+        let created = RecordBody::Created(Created {
+            kind: RoomKind::Lobby,
+            topic: "tea".to_owned(),
+            cipher: Default::default(),
+            key: None,
+            history: Default::default(),
+            presence: Default::default(),
+            password: None,
+            members: Vec::new(),
+        });
+        let mut room = Room::default();
+        for (seq, body) in (1..).zip([created].into_iter().chain(bodies)) {
+            room.apply(&Record {
+                seq,
+                time: Wall(0),
+                member: MemberId([seq as u8; 16]),
+                nick: String::new(),
+                label: String::new(),
+                txn: seq,
+                body,
+            });
+        }
+        room
+    }
+
+    #[test]
+    fn a_snapshot_of_the_first_form_is_read() {
+        let room = room([RecordBody::Joined(Joined {})]);
+        let now = freeze(&room);
+        assert_eq!(now[0], 2);
+        // The first form ended where the list of redactions, empty here, is now.
+        let mut first = now[..now.len() - 1].to_vec();
+        first[0] = 1;
+        assert_eq!(thaw::<Room>(&first).unwrap(), room);
+        assert_eq!(thaw::<Room>(&now).unwrap(), room);
+    }
+
+    #[test]
+    fn a_snapshot_of_a_later_form_is_refused_in_words() {
+        let mut later = freeze(&room([])).to_vec();
+        later[0] = 200;
+        let error = thaw::<Room>(&later).unwrap_err().to_string();
+        assert!(error.contains("form 200"), "{error}");
+    }
+
+    #[test]
+    fn the_last_redactions_are_remembered() {
+        let all = 3 * REDACTIONS as u64;
+        let room = room((0..all).map(|seq| RecordBody::Redacted(Redacted { seq })));
+        assert_eq!(room.redactions.len(), REDACTIONS);
+        assert_eq!(room.redactions.back(), Some(&(all - 1)));
+        assert_eq!(thaw::<Room>(&freeze(&room)).unwrap(), room);
+    }
 }

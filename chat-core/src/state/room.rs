@@ -22,8 +22,9 @@ use crate::{
         record::{
             Blocked, CipherKind, Content, Created, HistoryPolicy, Joined, Left, LeftReason,
             Message, Muted, PasswordChange, PasswordRecord, Person, PresenceMode, RecordBody,
-            Removal, RoleChange, RoomKind, Target, Topic, WrappedKey,
+            Redacted, Removal, RoleChange, RoomKind, Target, Topic, WrappedKey,
         },
+        tagged,
     },
 };
 
@@ -32,6 +33,9 @@ pub(crate) const EARLIER_KEYS: usize = 16;
 
 /// Former members whose results are remembered, so that a repeated `leave` is recognised.
 const DEPARTED: usize = 256;
+
+/// Redactions that are remembered, and may be on their way into the log at once.
+pub(crate) const REDACTIONS: usize = 64;
 
 /// A room, as of a place of its log. The default is a room that was never created.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -44,6 +48,8 @@ pub(crate) struct Room {
     blocking: BTreeSet<MemberId>,
     results: BTreeMap<MemberId, Results<Seq>>,
     departed: VecDeque<MemberId>,
+    /// The last records that were redacted: their text may still have to be taken out of the log. Since form 2.
+    pub(crate) redactions: VecDeque<Seq>,
 }
 
 /// What a room is.
@@ -128,7 +134,13 @@ impl Fold for Room {
                     self.blocking.remove(&record.member);
                 }
             }
-            RecordBody::Unknown(_) => {}
+            RecordBody::Redacted(Redacted { seq }) => {
+                self.redactions.push_back(*seq);
+                if self.redactions.len() > REDACTIONS {
+                    self.redactions.pop_front();
+                }
+            }
+            RecordBody::Blank(_) | RecordBody::Unknown(_) => {}
         }
         if record.txn != 0 {
             self.results
@@ -136,6 +148,13 @@ impl Fold for Room {
                 .or_default()
                 .note(record.txn, record.seq);
         }
+    }
+
+    const FORM: u8 = 2;
+
+    fn thaw_older(form: u8, state: &[u8]) -> Option<Result<Self, BodyError>> {
+        // Form 1 ended before the redactions: none.
+        (form == 1).then(|| tagged::take(&[state, &[0]].concat()))
     }
 
     fn weight(&self) -> u64 {
@@ -288,6 +307,19 @@ pub(crate) enum Ask {
     Block {
         blocked: bool,
     },
+    /// With who said it, and whether it is there still; none if nothing was said there.
+    Redact {
+        seq: Seq,
+        said: Option<Said>,
+    },
+}
+
+/// Something that was said, as it stands in the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Said {
+    pub(crate) by: MemberId,
+    /// It was redacted already.
+    pub(crate) blank: bool,
 }
 
 /// What of this batch the judgement of the next request must know.
@@ -309,6 +341,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) directory: &'a Directory,
     pub(crate) limits: &'a Limits,
     pub(crate) now: Wall,
+    /// Redactions of this room that are not in its log yet.
+    pub(crate) erasing: usize,
 }
 
 impl Room {
@@ -545,6 +579,7 @@ impl Room {
                 Verdict::Already
             }
             Ask::Block { blocked } => one(RecordBody::Blocked(Blocked { blocked: *blocked })),
+            Ask::Redact { seq, said } => self.judge_redact(about, with, author, *seq, *said),
         }
     }
 
@@ -631,6 +666,35 @@ impl Room {
                 RecordBody::Message(message)
             },
         )])
+    }
+
+    fn judge_redact(
+        &self,
+        about: &About,
+        with: &Surroundings<'_>,
+        author: MemberId,
+        seq: Seq,
+        said: Option<Said>,
+    ) -> Verdict<(MemberId, RecordBody), Seq> {
+        let Some(said) = said.filter(|_| seq >= self.readable_from(author)) else {
+            return refuse(
+                ErrorCode::BadRequest,
+                "nothing was said under that number, or it is not kept any more",
+            );
+        };
+        let role = |member| self.members.get(&member).map(|member| member.role);
+        let by_order = about.kind != RoomKind::Private
+            && role(author).is_some_and(|mine| may(mine, Action::Redact, role(said.by)));
+        if said.by != author && !by_order {
+            return forbidden();
+        }
+        if said.blank || self.redactions.contains(&seq) {
+            return Verdict::Already;
+        }
+        if with.erasing >= REDACTIONS {
+            return refuse(ErrorCode::Busy, "earlier redactions are still being done");
+        }
+        Verdict::Accept(vec![(author, RecordBody::Redacted(Redacted { seq }))])
     }
 
     /// Somebody goes; if they were the last owner, the longest-serving of the highest role left takes over.

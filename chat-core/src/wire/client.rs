@@ -11,6 +11,7 @@ use super::{
 use crate::{
     id::{CredentialId, KeyId, MemberId, Place, RoomId, Secret, Seq, json_safe},
     roles::Role,
+    time::Wall,
 };
 
 numbered! {
@@ -135,6 +136,8 @@ numbered! {
         19 "password" Password(SetPassword),
         /// Take no messages from the other of a private conversation, or take them again.
         20 "block" Block(Block),
+        /// Take back what was said: its text goes for good.
+        21 "redact" Redact(Redact),
     }
 }
 
@@ -288,6 +291,8 @@ pub enum HistoryFrom {
     Before(#[serde(deserialize_with = "crate::id::safe")] Seq),
     /// The records just after this one.
     After(#[serde(deserialize_with = "crate::id::safe")] Seq),
+    /// The records around this time: up to half of the page before it, the rest from it on.
+    Around(Wall),
 }
 
 /// Body of `topic`.
@@ -353,6 +358,16 @@ pub struct SetPassword {
 pub struct Block {
     pub room: RoomId,
     pub blocked: bool,
+}
+
+/// Body of `redact`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redact {
+    /// Which room.
+    pub room: RoomId,
+    /// The record, a `message` or an `action`.
+    #[serde(deserialize_with = "crate::id::safe")]
+    pub seq: Seq,
 }
 
 impl Serialize for Request {

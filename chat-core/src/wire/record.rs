@@ -63,6 +63,10 @@ numbered! {
         13 "password" Password(PasswordChange),
         /// In a private conversation: the author takes no more messages from the other, or takes them again.
         14 "blocked" Blocked(Blocked),
+        /// What was said in an earlier record is taken back.
+        15 "redacted" Redacted(Redacted),
+        /// Stands where a `message` or an `action` stood that was redacted; everything else of that record is as it was.
+        16 "blank" Blank(Blank),
     }
 }
 
@@ -283,6 +287,18 @@ pub struct PasswordChange {
 pub struct Blocked {
     pub blocked: bool,
 }
+
+/// Body of `redacted`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redacted {
+    /// The record whose text is gone.
+    #[serde(deserialize_with = "crate::id::safe")]
+    pub seq: Seq,
+}
+
+/// Body of `blank`: nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blank {}
 
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {

@@ -140,6 +140,8 @@ numbered! {
         19 "password" Password(Committed),
         /// Done.
         20 "block" Block(Committed),
+        /// Done.
+        21 "redact" Redact(Committed),
     }
 }
 

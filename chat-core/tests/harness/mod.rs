@@ -15,9 +15,10 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use chat_core::{
     hub::{Config, Event, Framing, Hub, Input, Output, Outputs, ReadToken, RoomPlace},
-    id::{ConnId, MemberId, Partition, Place, RoomId, Secret},
+    id::{ConnId, MemberId, Partition, Place, RoomId, Secret, Seq},
     limits::Limits,
     log::{AppendRefused, Appended, LogUnavailable, MemoryLog, Query, ReadFrom},
     password::ServerSecret,
@@ -75,6 +76,7 @@ pub enum Fate {
 
 enum Todo {
     Read(ReadToken, Partition, Query),
+    Redact(Partition, Seq, Bytes),
     Gone(ConnId),
     Drained(ConnId),
 }
@@ -95,6 +97,8 @@ pub struct World {
     pub unreadable: bool,
     /// While true, reads wait until `release`.
     pub hold_reads: bool,
+    /// The log redacts nothing.
+    pub unforgetting: bool,
     held_reads: VecDeque<(ReadToken, Partition, Query)>,
     /// All partitions that were ever appended to.
     pub partitions: BTreeSet<Partition>,
@@ -168,6 +172,7 @@ impl World {
             fates: VecDeque::new(),
             unreadable: false,
             hold_reads: false,
+            unforgetting: false,
             held_reads: VecDeque::new(),
             partitions: BTreeSet::new(),
             followed: BTreeSet::new(),
@@ -210,6 +215,20 @@ impl World {
                             .handle_input(now, Input::Disconnected { conn }, &mut self.out)
                     }
                     Todo::Drained(conn) => self.report_drained(conn),
+                    Todo::Redact(partition, seq, replacement) => {
+                        let done = if self.unreadable || self.unforgetting {
+                            Err(LogUnavailable)
+                        } else {
+                            self.log.redact(partition, seq, replacement);
+                            Ok(())
+                        };
+                        let input = Input::Redacted {
+                            partition,
+                            seq,
+                            done,
+                        };
+                        self.hub.handle_input(now, input, &mut self.out);
+                    }
                     Todo::Read(token, partition, query) if self.hold_reads => {
                         self.held_reads.push_back((token, partition, query))
                     }
@@ -306,6 +325,13 @@ impl World {
                 at,
                 state,
             } => self.log.snapshot(partition, at, state),
+            Output::Redact {
+                partition,
+                seq,
+                replacement,
+            } => self
+                .todo
+                .push_back(Todo::Redact(partition, seq, replacement)),
             Output::Forget { partition } => {
                 self.followed.remove(&partition);
             }

@@ -207,6 +207,11 @@ fn ops() -> Vec<Op> {
             from: HistoryFrom::After(MOST),
             limit: 100,
         }),
+        Op::History(client::History {
+            room,
+            from: HistoryFrom::Around(Wall(1_700_000_000_000)),
+            limit: 20,
+        }),
         Op::Topic(client::SetTopic {
             room,
             topic: "Assam".to_owned(),
@@ -264,6 +269,7 @@ fn ops() -> Vec<Op> {
             room,
             blocked: true,
         }),
+        Op::Redact(client::Redact { room, seq: 70_000 }),
         Op::Unknown(Unknown {
             kind: 999,
             body: vec![1, 2, 3].into(),
@@ -435,6 +441,7 @@ fn answers() -> Vec<Answer> {
         Answer::Unmute(committed),
         Answer::Password(committed),
         Answer::Block(committed),
+        Answer::Redact(committed),
         Answer::Unknown(Unknown {
             kind: 999,
             body: vec![1, 2, 3].into(),
@@ -522,6 +529,8 @@ pub(crate) fn records() -> Vec<Record> {
             earlier: vec![wrapped(), wrapped()],
         }),
         RecordBody::Blocked(record::Blocked { blocked: true }),
+        RecordBody::Redacted(record::Redacted { seq: 70_000 }),
+        RecordBody::Blank(record::Blank {}),
         RecordBody::Unknown(Unknown {
             kind: 999,
             body: vec![1, 2, 3].into(),

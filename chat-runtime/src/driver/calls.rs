@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use chat_core::{
     hub::{Input, ReadToken},
-    id::{Partition, Place},
+    id::{Partition, Place, Seq},
     log::{Appended, LogUnavailable, Page, Query},
 };
 use futures_util::{
@@ -44,6 +44,11 @@ pub(super) enum Call {
         at: Place,
         state: Bytes,
     },
+    Redact {
+        partition: Partition,
+        seq: Seq,
+        replacement: Bytes,
+    },
 }
 
 /// The answer.
@@ -61,6 +66,11 @@ pub(super) enum Done {
     },
     Snapshot {
         bytes: usize,
+    },
+    Redact {
+        partition: Partition,
+        seq: Seq,
+        done: Result<(), LogUnavailable>,
     },
 }
 
@@ -128,7 +138,7 @@ impl Call {
     fn bytes(&self) -> usize {
         match self {
             Self::Append { entries, .. } => entries.iter().map(Bytes::len).sum(),
-            Self::Read { .. } => 0,
+            Self::Read { .. } | Self::Redact { .. } => 0,
             Self::Snapshot { state, .. } => state.len(),
         }
     }
@@ -161,6 +171,15 @@ impl Done {
                 partition,
                 token: Some(token),
                 page,
+            }),
+            Self::Redact {
+                partition,
+                seq,
+                done,
+            } => Some(Input::Redacted {
+                partition,
+                seq,
+                done,
             }),
             Self::Snapshot { .. } => None,
         }
@@ -195,5 +214,14 @@ async fn run(log: Arc<dyn Log>, call: Call, bytes: usize) -> Done {
             log.snapshot(partition, at, state).await;
             Done::Snapshot { bytes }
         }
+        Call::Redact {
+            partition,
+            seq,
+            replacement,
+        } => Done::Redact {
+            partition,
+            seq,
+            done: log.redact(partition, seq, replacement).await,
+        },
     }
 }

@@ -108,6 +108,15 @@ impl Driver {
                 at,
                 state,
             }),
+            Output::Redact {
+                partition,
+                seq,
+                replacement,
+            } => self.call(Call::Redact {
+                partition,
+                seq,
+                replacement,
+            }),
             Output::Forget { partition } => self.calls.forget(partition),
             Output::Event(event) => self.tell(event),
         }

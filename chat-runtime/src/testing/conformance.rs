@@ -29,6 +29,7 @@ pub async fn conformance<L: Log>(open: impl AsyncFn(usize) -> L) {
     everything_may_be_trimmed(&open(0).await).await;
     far_away_places_are_answered(&open(10).await).await;
     appends_at_once_are_one_after_the_other(&open(1_000).await).await;
+    what_is_redacted_is_gone_and_its_place_stays(&open(5).await).await;
 }
 
 async fn an_unknown_partition_is_empty(log: &impl Log) {
@@ -339,6 +340,28 @@ async fn appends_at_once_are_one_after_the_other(log: &impl Log) {
     for room in rooms {
         assert_eq!(everything(log, room).await, entries(1..=5));
     }
+}
+
+async fn what_is_redacted_is_gone_and_its_place_stays(log: &impl Log) {
+    let start = place(log, ROOM).await;
+    let end = log.append(ROOM, start, entries(1..=9)).await;
+    let head = Place { seq: 9, ..start };
+    assert_eq!(end, Appended::Committed(head));
+    let blank = Bytes::from_static(b"");
+    log.redact(ROOM, 3, blank.clone()).await.expect("it can");
+    // Again, and what there is none of: nothing is to be done.
+    for seq in [3, 0, 10, u64::MAX] {
+        log.redact(ROOM, seq, blank.clone()).await.expect("it can");
+    }
+    log.redact(OTHER, 1, blank.clone()).await.expect("it can");
+    let mut left = entries(1..=9);
+    left[2] = blank.clone();
+    assert_eq!(everything(log, ROOM).await, left);
+    assert_eq!(place(log, ROOM).await, head);
+    log.snapshot(ROOM, head, Bytes::from_static(b"state")).await;
+    let trimmed = read(log, ROOM, ReadFrom::Latest).await;
+    log.redact(ROOM, 1, blank).await.expect("it can");
+    assert_eq!(read(log, ROOM, ReadFrom::Latest).await, trimmed);
 }
 
 /// The head of a partition.

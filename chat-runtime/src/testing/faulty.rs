@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use chat_core::{
-    id::{Partition, Place},
+    id::{Partition, Place, Seq},
     log::{AppendRefused, Appended, LogUnavailable, Page, Query},
     wire::server::Durability,
 };
@@ -286,6 +286,23 @@ impl<L: Log> Log for FaultyLog<L> {
 
     async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
         self.inner.snapshot(partition, at, state).await;
+    }
+
+    async fn redact(
+        &self,
+        partition: Partition,
+        seq: Seq,
+        replacement: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        let fault = self.lock().fault();
+        match fault {
+            Some(AppendFault::Refuse | AppendFault::UnknownUnwritten) => Err(LogUnavailable),
+            Some(AppendFault::UnknownWritten) => {
+                self.inner.redact(partition, seq, replacement).await?;
+                Err(LogUnavailable)
+            }
+            None => self.inner.redact(partition, seq, replacement).await,
+        }
     }
 
     fn forget(&self, partition: Partition) {

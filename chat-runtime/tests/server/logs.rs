@@ -86,6 +86,14 @@ impl Log for Gated {
     async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
         self.inner.snapshot(partition, at, state).await;
     }
+    async fn redact(
+        &self,
+        partition: Partition,
+        seq: u64,
+        replacement: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        self.inner.redact(partition, seq, replacement).await
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use chat_core::{
     hub::{Config, Framing, Hub, Input, Output, Outputs, ReadToken, RoomPlace},
-    id::{ConnId, MemberId, Partition, Place, RoomId},
+    id::{ConnId, MemberId, Partition, Place, RoomId, Seq},
     log::{AppendRefused, Appended, LogUnavailable, MemoryLog, Query, ReadFrom},
     time::{Monotonic, Now, Wall},
     wire::{ClientMessage, Form},
@@ -56,6 +56,10 @@ enum News {
         token: ReadToken,
         partition: Partition,
         query: Query,
+    },
+    Redacted {
+        partition: Partition,
+        seq: Seq,
     },
     Disconnected(usize),
 }
@@ -256,6 +260,15 @@ impl World {
             }
             match self.news.pop_front() {
                 Some(News::Append(append)) => self.append(append),
+                Some(News::Redacted { partition, seq }) => {
+                    let done = Ok(());
+                    let input = Input::Redacted {
+                        partition,
+                        seq,
+                        done,
+                    };
+                    self.hub.handle_input(self.now, input, &mut self.out);
+                }
                 Some(News::Read {
                     token,
                     partition,
@@ -358,6 +371,14 @@ impl World {
                 at,
                 state,
             } => self.log.snapshot(partition, at, state),
+            Output::Redact {
+                partition,
+                seq,
+                replacement,
+            } => {
+                self.log.redact(partition, seq, replacement);
+                self.news.push_back(News::Redacted { partition, seq });
+            }
             Output::Forget { .. } | Output::Event(_) => {}
         }
     }

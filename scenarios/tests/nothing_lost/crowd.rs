@@ -312,7 +312,7 @@ impl Heard {
                 },
                 ClientEvent::Record { record, text, .. } => self.0.send_modify(|heard| {
                     assert_eq!(record.seq, heard.end(), "a hole or a repeat");
-                    heard.said.push(text.as_ref().map(said));
+                    heard.said.push(text.as_ref().and_then(said));
                 }),
                 ClientEvent::Removed { reason, .. } => panic!("removed: {reason:?}"),
                 _ => {}
@@ -321,11 +321,8 @@ impl Heard {
     }
 }
 
-fn said(text: &Text) -> (usize, u64) {
-    let text = text.as_ref().expect("plain text");
-    let (who, number) = text.split_once(' ').expect("two numbers");
-    (
-        who.parse().expect("a number"),
-        number.parse().expect("a number"),
-    )
+/// Whose words these are and which; nobody's, if somebody else said them.
+fn said(text: &Text) -> Option<(usize, u64)> {
+    let (who, number) = text.as_ref().expect("plain text").split_once(' ')?;
+    Some((who.parse().ok()?, number.parse().ok()?))
 }

@@ -7,6 +7,8 @@
 )]
 
 mod crowd;
+#[cfg(target_os = "linux")]
+mod small;
 
 use std::{env, time::SystemTime};
 
@@ -105,4 +107,41 @@ fn a_server_that_stands_still_for_longer_than_the_idle_limit_loses_nothing() {
     crowd.until_all_are_connected();
     crowd.until_acknowledged(500);
     crowd.check();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_delays_what_is_new_and_nothing_else() {
+    let Some(small) = small::Small::mount("6m") else {
+        return;
+    };
+    let folder = Folder::new();
+    let (config, data) = (folder.file("chat.toml", CONFIG), small.path("data"));
+    let (mut server, address) = Program::server(&["--config", &config, "--data", &data]);
+    let mut ada = Program::robot(&address, "Ada", &[]);
+    ada.say("before");
+    ada.event("done");
+    let crowd = Crowd::enter(&address, CLIENTS);
+    for _ in 0..2 {
+        small.fill();
+        crowd.talk();
+        server.until("error: the log: the disk is full");
+        // What is there can be read; what is new waits, and it is said why.
+        ada.say("/history 1");
+        ada.event("history");
+        ada.say("after");
+        let delayed = ada.event("delayed");
+        assert_eq!(
+            (&delayed["code"], &delayed["temporary"]),
+            (&"unavailable".into(), &true.into())
+        );
+        small.empty();
+        server.until("the log: it can be written again");
+        ada.event_where("done", |done| done["command"] == "send");
+        crowd.until_acknowledged(200);
+    }
+    crowd.check();
+    drop(server);
+    let verified = Program::start(&["log", "verify", &data]).finish();
+    assert_eq!(verified.code, Some(0), "{:?}", verified.out);
 }
