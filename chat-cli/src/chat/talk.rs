@@ -105,10 +105,10 @@ pub(crate) enum Then {
     Members { room: RoomId, only_here: bool },
     /// Show what was said before in this room.
     History { room: RoomId },
-    /// Say it in the private conversation that was opened with this one.
-    Say { nick: String, text: String },
     /// Show the last lines of this room to somebody who has just come in.
     LastLines { room: RoomId },
+    /// Say it in the private conversation that was opened with this one.
+    Say { nick: String, text: String },
     /// Take no messages there any more, or take them again.
     Block { nick: String, blocked: bool },
     /// Speak in the private conversation that was opened.
