@@ -14,7 +14,7 @@ use chat_runtime::{
     Log, MemoryLog, Server,
     chat_core::{
         hub::Event,
-        id::{Partition, Place},
+        id::{Partition, Place, Seq},
         log::{AppendRefused, Appended, LogUnavailable, Page, Query},
         wire::{ErrorCode, ServerMessage, server::Durability},
     },
@@ -243,6 +243,14 @@ impl Log for Slow {
     }
     async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
         self.0.snapshot(partition, at, state).await;
+    }
+    async fn redact(
+        &self,
+        partition: Partition,
+        seq: Seq,
+        replacement: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        self.0.redact(partition, seq, replacement).await
     }
 }
 

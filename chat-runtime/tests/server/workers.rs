@@ -12,7 +12,7 @@ use chat_runtime::{
     Client, Log, MemoryLog, Server, StartError,
     chat_core::{
         hub::Event,
-        id::{Partition, Place},
+        id::{Partition, Place, Seq},
         limits::Limits,
         log::{Appended, LogUnavailable, Page, Query},
         wire::{
@@ -77,6 +77,14 @@ impl Log for Doubtful {
     }
     async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
         self.inner.snapshot(partition, at, state).await;
+    }
+    async fn redact(
+        &self,
+        partition: Partition,
+        seq: Seq,
+        replacement: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        self.inner.redact(partition, seq, replacement).await
     }
 }
 
