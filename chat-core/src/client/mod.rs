@@ -65,7 +65,7 @@ mod work;
 use core::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
+use rand_core::{RngCore, SeedableRng};
 
 pub use self::{
     carried::NoWork,
@@ -88,7 +88,7 @@ use crate::{
     wire::{
         ClientMessage, SERVER_FRAME_BYTES, VERSION,
         client::{Empty, Hello, Resume, RoomRef, Versions},
-        server::ServerMessage,
+        server::{Failure, ServerMessage},
     },
 };
 
@@ -109,6 +109,8 @@ pub struct Client {
     holes: u32,
     /// When a request that waits may go.
     wake: Option<Monotonic>,
+    /// Why the name was refused, until there is another.
+    refusal: Option<Failure>,
 }
 
 /// The server said something that is not the protocol.
@@ -127,18 +129,20 @@ impl core::fmt::Debug for Client {
 impl Client {
     /// A client that has not begun.
     pub fn new(config: ClientConfig) -> Self {
+        let mut rng = ChaCha20Rng::from_seed(config.seed);
         Self {
             member: MemberId::of(&config.secret),
-            rng: ChaCha20Rng::from_seed(config.seed),
+            requests: Requests::new(rng.next_u64()),
+            rng,
             config,
             connection: Connection::new(),
-            requests: Requests::default(),
             rooms: Map::default(),
             numbers: Map::default(),
             limits: None,
             last_ticket: 0,
             holes: 0,
             wake: None,
+            refusal: None,
         }
     }
 
@@ -219,6 +223,12 @@ impl Client {
         let ticket = Ticket(self.last_ticket);
         let refusal = if matches!(self.connection.phase, Phase::Ended) {
             Some(CommandError::Ended)
+        } else if let Some(failure) = self
+            .refusal
+            .as_ref()
+            .filter(|_| !self.config.waits_for_name)
+        {
+            Some(CommandError::HelloRefused(failure.clone()))
         } else if self.requests.is_full() {
             let text = format!("{} commands are unfinished already", requests::UNFINISHED);
             Some(CommandError::OutsideLimits(text))
@@ -252,6 +262,7 @@ impl Client {
         ) {
             return;
         }
+        self.refusal = None;
         self.config.nick = nick;
         self.config.label = label;
         match phase {
@@ -428,8 +439,27 @@ impl Client {
         self.connection.drop_it(now, Then::End(ended), out);
     }
 
+    /// How much the client holds: commands that are unfinished, as they are counted and as they lie in lanes, on their
+    /// way or in work; lanes; counters of rooms; numbers of groups; rooms that are left again.
+    #[cfg(feature = "deliberate-bugs")]
+    #[doc(hidden)]
+    pub fn census(&self) -> [usize; 6] {
+        let [unfinished, lying, lanes, counters, undoing] = self.requests.census();
+        let numbers = self.numbers.len();
+        [unfinished, lying, lanes, counters, numbers, undoing]
+    }
+
     /// The end of it all: every command that is not finished ends here.
     fn end(&mut self, ended: Ended, out: &mut ClientOutputs) {
+        self.finish_all(&CommandError::Ended, out);
+        self.connection.phase = Phase::Ended;
+        self.rooms.clear();
+        self.wake = None;
+        out.push(ClientOutput::Event(ClientEvent::Ended(ended)));
+    }
+
+    /// Every command that is not finished ends here: with this, where nothing else is known of it.
+    fn finish_all(&mut self, error: &CommandError, out: &mut ClientOutputs) {
         for (lane, unanswered, job) in self.requests.take_all() {
             let in_doubt =
                 job.doubt || (unanswered && job.op.as_ref().is_some_and(requests::changes));
@@ -437,14 +467,10 @@ impl Client {
                 Stage::Undoing { error } => error.clone(),
                 Stage::Disproved { .. } => CommandError::WrongPassword,
                 _ if in_doubt => CommandError::Unknown,
-                _ => CommandError::Ended,
+                _ => error.clone(),
             };
             self.finish(lane, job, Err(error), out);
         }
-        self.connection.phase = Phase::Ended;
-        self.rooms.clear();
-        self.wake = None;
-        out.push(ClientOutput::Event(ClientEvent::Ended(ended)));
     }
 }
 
