@@ -81,7 +81,7 @@ impl FromStr for CipherChoice {
 /// 32 bytes as they are, or as 64 hexadecimal digits with white space around them.
 fn read_key(path: &Path) -> Result<Key, Failure> {
     let bytes = fs::read(path).map_err(|error| {
-        Failure::Fault(format!("cannot read key file {}: {error}", path.display()))
+        Failure::Usage(format!("cannot read key file {}: {error}", path.display()))
     })?;
     let bytes = Zeroizing::new(bytes);
     let mut key = Zeroizing::new([0; 32]);
@@ -138,7 +138,7 @@ mod tests {
         fs::remove_file(&path).unwrap();
         assert!(matches!(
             CipherChoice::KeyFile(path).load(),
-            Err(Failure::Fault(_))
+            Err(Failure::Usage(_))
         ));
     }
 }

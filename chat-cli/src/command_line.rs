@@ -119,7 +119,7 @@ pub(crate) struct ChatArgs {
     #[arg(long, value_name = "L")]
     pub(crate) label: Option<String>,
     /// Join this group instead of the lobby.
-    #[arg(long, value_name = "NUMBER", conflicts_with = "create")]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "create", value_parser = parse_number)]
     pub(crate) room: Option<u32>,
     /// Create a group and join it instead of the lobby.
     #[arg(long)]
@@ -169,6 +169,11 @@ pub(crate) enum LobbyCipher {
     StaticKey,
 }
 
+fn parse_number(text: &str) -> Result<u32, &'static str> {
+    text.parse()
+        .map_err(|_| "a group has a number, from 0; /rooms lists them")
+}
+
 const AFTER_HELP: &str = const_format::formatcp!(
     "\
 Examples:
@@ -191,7 +196,8 @@ Examples:
   chat-cli serve --print-config > chat.toml && chat-cli serve --config chat.toml
 
 Standard output has one line `listening tcp ADDR` or `listening ws ADDR` for each listener, then what happens on the server.
-Ctrl-C and SIGTERM tell everybody and stop the server, SIGHUP tells everybody to come back; a second Ctrl-C ends it at once.
+Ctrl-C and SIGTERM tell everybody that the server stops, and end it. SIGHUP, also that of a terminal which is closed, tells
+everybody to come back and ends it too, for a supervisor to start it again. A second Ctrl-C ends it at once.
 
 {EXIT_CODES}"
 );
@@ -220,7 +226,8 @@ Examples:
   echo \"backup done\" | chat-cli chat localhost --nick robot --room 3
 
 What is missing is asked for when standard input is a terminal, and is an error (2) when it is not.
-Each line of input is a message, or a command such as /help.
+Each line of input is a message, or a command such as /help. If one of a file or a pipe comes to nothing, standard error says
+why, the others are done all the same, and the exit code is 1.
 
 {EXIT_CODES}"
 );

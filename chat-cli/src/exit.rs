@@ -5,9 +5,9 @@ use std::process::ExitCode;
 /// Listed at the end of `--help`.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0  all went well; the server said that it has stopped
-  1  a fault: an address in use, an unreadable file, a broken protocol
-  2  wrong usage: an unknown option, a malformed address, a bad configuration
+  0  all went well; also: the server of a conversation has stopped
+  1  a fault: an address or an identity in use, a broken protocol; a line of a script came to nothing
+  2  wrong usage: an unknown option, a malformed address, a file that was named and cannot be used
   3  cannot connect
   4  refused by the server; the reason is on standard error";
 

@@ -29,7 +29,9 @@ impl Identity {
     pub(crate) fn from_file(path: &Path) -> Result<Self, Failure> {
         let shown = path.display();
         let fault = |error: io::Error| Failure::Fault(format!("identity file {shown}: {error}"));
-        let mut file = open(path).map_err(fault)?;
+        let mut file = open(path).map_err(|error| {
+            Failure::Usage(format!("cannot open identity file {shown}: {error}"))
+        })?;
         match fs4::FileExt::try_lock(&file) {
             Ok(()) => {}
             Err(fs4::TryLockError::WouldBlock) => {
@@ -165,7 +167,7 @@ mod tests {
         assert!(Identity::from_file(&path).is_err());
         assert!(matches!(
             Identity::from_file(folder.path()),
-            Err(Failure::Fault(_))
+            Err(Failure::Usage(_))
         ));
     }
 

@@ -17,25 +17,37 @@ mod storage;
 mod web;
 
 use std::{
+    fmt,
     io::{self, Write},
     process::ExitCode,
 };
 
 use clap::Parser;
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
     Layer,
     filter::{LevelFilter, Targets},
+    fmt::{
+        FmtContext,
+        format::{FormatEvent, FormatFields, Writer},
+    },
     layer::SubscriberExt,
+    registry::LookupSpan,
     util::SubscriberInitExt,
 };
 
 use command_line::{CommandLine, Task};
+use exit::Failure;
 
 fn main() -> ExitCode {
-    let command_line = CommandLine::parse();
+    let command_line = match CommandLine::try_parse() {
+        Ok(command_line) => command_line,
+        Err(error) => return explain(&error),
+    };
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
-        .with_target(false);
+        .with_ansi(false)
+        .event_format(Plain);
     // What the log on disk has to say is among the operator's lines.
     let wanted = Targets::new()
         .with_default(LevelFilter::WARN)
@@ -55,5 +67,47 @@ fn main() -> ExitCode {
             let _ = writeln!(io::stderr(), "chat-cli: {failure}");
             failure.code()
         }
+    }
+}
+
+/// Help that was asked for, or what is wrong with the command line, in the way in which this program says all that is wrong.
+fn explain(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.render().to_string();
+    let text = text
+        .strip_prefix("error: ")
+        .map(|text| format!("chat-cli: {text}"));
+    match text {
+        Some(text) => drop(write!(io::stderr(), "{text}")),
+        None => drop(error.print()),
+    }
+    Failure::Usage(String::new()).code()
+}
+
+/// What the libraries have to say, as lines of this program.
+struct Plain;
+
+impl<S, N> FormatEvent<S, N> for Plain
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let level = match *event.metadata().level() {
+            Level::ERROR => "error",
+            Level::WARN => "warning",
+            _ => "note",
+        };
+        write!(writer, "chat-cli: {level}: ")?;
+        context.format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
     }
 }

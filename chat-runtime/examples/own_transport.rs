@@ -93,6 +93,6 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (client, _events) = Client::connect(Plumber(sender), client_config("adina")?);
     let lobby = client.join(RoomRef::Lobby).await?;
     client.send(lobby.room, "hello through a pipe").await?;
-    server.shutdown(false).await;
+    server.stop().await;
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use chat_core::{
-    hub::Framing,
+    hub::{Framing, Identity},
     wire::{CloseReason, Form},
 };
 
@@ -80,6 +80,11 @@ pub trait Connection: Send + 'static {
     fn address(&self) -> Option<IpAddr> {
         None
     }
+
+    /// Who is at the other end, where that is known otherwise than by what it says. On the server's side.
+    fn identity(&self) -> Option<Identity> {
+        None
+    }
 }
 
 /// What a connection is asked to be ready for.
@@ -106,4 +111,11 @@ pub trait Transport: Send + 'static {
 pub trait Connector: Send + Sync + 'static {
     /// Makes one connection. It should give up by itself after some seconds.
     async fn connect(&self) -> io::Result<Box<dyn Connection>>;
+}
+
+#[async_trait]
+impl Connector for Box<dyn Connector> {
+    async fn connect(&self) -> io::Result<Box<dyn Connection>> {
+        (**self).connect().await
+    }
 }

@@ -1,7 +1,7 @@
 //! Chat servers and clients on tokio: the driver of `chat-core`, and the traits by which transports and logs plug in.
 //!
 //! ```
-//! use chat_runtime::{Client, Server, chat_core::client::ClientEvent, chat_core::wire::client::RoomRef, client_config, memory};
+//! use chat_runtime::{Client, ClientEvent, RoomRef, Server, client_config, memory};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,7 +21,7 @@
 //!         break;
 //!     }
 //! }
-//! server.shutdown(false).await;
+//! server.stop().await;
 //! # Ok(())
 //! # }
 //! ```
@@ -88,8 +88,17 @@ pub mod testing;
 
 pub use chat_core;
 
+// What an application deals with most, from all over the core.
+pub use chat_core::{
+    client::{ClientConfig, ClientEvent, Command, CommandError, Create, Ended, Outcome},
+    id::{MemberId, RoomId},
+    password::Password,
+    wire::client::{HistoryFrom, Peer, RoomRef},
+    wire::server::RoomView,
+};
+
 pub use self::{
-    client::{Client, Events, History, Pending},
+    client::{Client, Events, History, NotReady, Pending},
     connection::{Connection, Connector, Interest, Transport},
     log::{Log, MemoryLog},
     random::{client_config, member_secret, server_secret},

@@ -6,12 +6,16 @@ use chat_core::{client::ClientConfig, id::Secret, password::ServerSecret};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-/// A client's configuration with this nick, a new secret and a random seed. The other fields may be changed afterwards.
+/// A client's configuration with this nick, a new secret and a random seed. Commands do not wait for another name when this
+/// one is refused. The other fields may be changed afterwards.
 ///
 /// # Errors
 /// The system has no randomness to give.
 pub fn client_config(nick: impl Into<String>) -> io::Result<ClientConfig> {
-    Ok(ClientConfig::new(nick, member_secret()?, seed()?))
+    let mut config = ClientConfig::new(nick, member_secret()?, seed()?);
+    // Whoever awaits a command does not read the event that asks for another name.
+    config.waits_for_name = false;
+    Ok(config)
 }
 
 /// A new secret, and so a new member.

@@ -36,7 +36,7 @@ const ORDERS: usize = 64;
 /// A running server: one task for each transport's `accept`, and one for the hub and all its connections; or several of these, see
 /// [`ServerBuilder::workers`].
 ///
-/// Dropping it ends everything at once; [`shutdown`](Self::shutdown) does it politely.
+/// Dropping it ends everything at once; [`stop`](Self::stop) does it politely.
 #[derive(Debug)]
 pub struct Server {
     handle: ServerHandle,
@@ -87,8 +87,18 @@ impl Server {
         self.handle.clone()
     }
 
-    /// Stops accepting, tells every client, waits for each to confirm, closes all connections, and ends the server.
-    /// `restarting` says whether clients should come back. It takes no longer than four times `limits.closing`
+    /// Stops accepting, tells every client that the server ends, waits for each to confirm, closes all connections, and ends
+    /// the server. Clients end, too. See [`shutdown`](Self::shutdown).
+    pub async fn stop(&self) {
+        self.shutdown(false).await;
+    }
+
+    /// The same, but clients are told to come back: another server takes this one's place.
+    pub async fn restart(&self) {
+        self.shutdown(true).await;
+    }
+
+    /// [`stop`](Self::stop), or [`restart`](Self::restart) if `restarting`. It takes no longer than four times `limits.closing`
     /// and a second; what is not closed by then is cut off. `limits.closing` is 2 s by default, and seldom reached.
     pub async fn shutdown(&self, restarting: bool) {
         let polite = async {

@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use chat_runtime::{
-    Client, Connection, Connector, Events, Interest, Server,
+    Client, Connection, Connector, Events, Interest, NotReady, Server,
     chat_core::{
         client::{
             ClientConfig, ClientEvent, Command, CommandError, Create, Ended, Outcome, RoomCipher,
@@ -219,7 +219,7 @@ async fn what_is_asked_of_a_client_that_has_ended_ends_at_once() {
 async fn a_server_that_stops_ends_its_clients() {
     let (server, connector) = start();
     let (client, mut events) = enter(&connector, "adina").await;
-    server.shutdown(false).await;
+    server.stop().await;
     assert_eq!(client.ended().await, Ended::Closed(CloseReason::Stopped));
     loop {
         if let ClientEvent::Closing(closing) = events.next().await.expect("a word before the end") {
@@ -335,4 +335,63 @@ async fn a_link_that_breaks_again_and_again_loses_and_doubles_nothing() {
     assert_eq!(of_client(said_until(&mut heard, "199.5").await), all);
     assert_eq!(of_client(said_until(&mut events, "199.5").await), all);
     assert!(made.load(Ordering::SeqCst) > 3, "it never broke");
+}
+
+#[tokio::test]
+async fn a_client_whose_name_is_taken_learns_it_from_its_commands() {
+    let (_server, connector) = start();
+    let _first = enter(&connector, "adina").await;
+    let (second, mut events) = Client::connect(connector, config("adina"));
+    let refused = |end: Result<_, CommandError>| match end {
+        Err(CommandError::HelloRefused(failure)) => assert_eq!(failure.code, ErrorCode::NickTaken),
+        other => panic!("{other:?}"),
+    };
+    // What waits for the welcome, and what is asked later.
+    refused(second.join(RoomRef::Lobby).await.map(drop));
+    refused(second.list().await.map(drop));
+    match second.ready().await {
+        Err(NotReady::Refused(failure)) => assert_eq!(failure.code, ErrorCode::NickTaken),
+        other => panic!("{other:?}"),
+    }
+    second.retry_as("bela", "");
+    assert_eq!(second.ready().await.unwrap().nick, "bela");
+    second.join(RoomRef::Lobby).await.unwrap();
+    while !matches!(events.next().await, Some(ClientEvent::Entered { .. })) {}
+}
+
+#[tokio::test]
+async fn commands_may_wait_for_another_name() {
+    let (_server, connector) = start();
+    let _first = enter(&connector, "adina").await;
+    let mut config = config("adina");
+    config.waits_for_name = true;
+    let (second, mut events) = Client::connect(connector, config);
+    let join = second.command(Command::Join {
+        room: RoomRef::Lobby,
+        password: None,
+        key: None,
+    });
+    while !matches!(events.next().await, Some(ClientEvent::HelloRefused(_))) {}
+    second.retry_as("bela", "");
+    join.await.unwrap();
+}
+
+#[tokio::test]
+async fn why_there_is_no_connection_is_told() {
+    struct Broken;
+    #[async_trait]
+    impl Connector for Broken {
+        async fn connect(&self) -> io::Result<Box<dyn Connection>> {
+            Err(io::Error::other("the cable is out"))
+        }
+    }
+    let (client, events) = Client::connect(Broken, config("adina"));
+    let error = client.ready().await.unwrap_err();
+    assert_eq!(error.to_string(), "cannot connect");
+    let cause = std::error::Error::source(&error).expect("a cause");
+    assert_eq!(cause.to_string(), "the cable is out");
+    assert_eq!(client.trouble().unwrap().to_string(), "the cable is out");
+    // The events are a stream, too.
+    let told: Vec<_> = futures_util::StreamExt::collect(events).await;
+    assert_eq!(told, [ClientEvent::Ended(Ended::CannotConnect)]);
 }

@@ -1,10 +1,7 @@
 //! A bot that repeats what is said in the lobby. `cargo run -p chat-transport-tcp --example bot -- localhost 7037`
+#![allow(clippy::print_stderr, reason = "it says what was not sent")]
 
-use chat_runtime::{
-    Client,
-    chat_core::{client::ClientEvent, id::MemberId, wire::client::RoomRef},
-    client_config,
-};
+use chat_runtime::{Client, ClientEvent, RoomRef, client_config};
 use chat_transport_tcp::TcpConnector;
 
 #[tokio::main(flavor = "current_thread")]
@@ -14,21 +11,25 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port = args
         .next()
         .map_or(Ok(chat_transport_tcp::DEFAULT_PORT), |port| port.parse())?;
-    let config = client_config("echo")?;
-    let me = MemberId::of(&config.secret);
-    let (bot, mut events) = Client::connect(TcpConnector::new(host, port), config);
-    let lobby = bot.join(RoomRef::Lobby).await?;
+    let (bot, mut events) = Client::connect(TcpConnector::new(host, port), client_config("echo")?);
+    let me = bot.ready().await?.member;
+    let lobby = bot.join(RoomRef::Lobby).await?.room;
     while let Some(event) = events.next().await {
-        if let ClientEvent::Record {
-            record,
-            text: Some(Ok(text)),
-            ..
-        } = event
-            && record.member != me
-        {
-            bot.send(lobby.room, format!("{} said: {text}", record.nick))
-                .await?;
+        match event {
+            ClientEvent::Record {
+                record,
+                text: Some(Ok(text)),
+                ..
+            } if record.member != me => {
+                let answer = format!("{} said: {text}", record.nick);
+                if let Err(why) = bot.send(lobby, answer).await {
+                    eprintln!("not sent: {why}");
+                }
+            }
+            // It was put out, or a server that keeps nothing was started anew.
+            ClientEvent::Removed { .. } => drop(bot.join(RoomRef::Lobby).await?),
+            _ => {}
         }
     }
-    Ok(())
+    Err(bot.ended().await.into())
 }

@@ -13,6 +13,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("listening tcp {}", transport.local_addr()?);
     let server = Server::builder().listen(transport).start()?;
     tokio::signal::ctrl_c().await?;
-    server.shutdown(false).await;
+    server.stop().await;
     Ok(())
 }

@@ -18,7 +18,7 @@
 //! let lobby = client.join(RoomRef::Lobby).await?;
 //! client.send(lobby.room, "hello").await?;
 //! client.close().await;
-//! server.shutdown(false).await;
+//! server.stop().await;
 //! # Ok(())
 //! # }
 //! ```

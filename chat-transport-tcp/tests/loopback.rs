@@ -72,7 +72,7 @@ async fn talk(address: &str, hosts: [&str; 2]) {
     hears(&mut bela_hears, "hello").await;
     bela.send(lobby, "hello yourself").await.unwrap();
     hears(&mut adina_hears, "hello yourself").await;
-    server.shutdown(false).await;
+    server.stop().await;
     assert_eq!(adina.ended().await, Ended::Closed(CloseReason::Stopped));
     assert_eq!(bela.ended().await, Ended::Closed(CloseReason::Stopped));
 }

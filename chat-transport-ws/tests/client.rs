@@ -60,7 +60,7 @@ async fn both_forms_and_tcp_in_one_conversation() {
         }
     }
     adina.close().await;
-    server.shutdown(false).await;
+    server.stop().await;
     assert_eq!(bela.ended().await, Ended::Closed(CloseReason::Stopped));
 }
 

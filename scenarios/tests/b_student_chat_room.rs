@@ -115,7 +115,7 @@ fn b4_a_private_message_is_for_one_and_the_console_does_not_show_it() {
         );
     }
     ala.say("/msg Nikt halo?");
-    assert!(ala.until("not sent: ").contains("halo?"));
+    assert!(ala.until_error("not sent: ").contains("halo?"));
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn b4_a_name_can_be_changed_and_stays_unique() {
     let mut ala = Program::in_lobby(&address, "Ala", &[]);
     let mut olek = Program::in_lobby(&address, "Olek", &[]);
     ala.say("/changename Olek");
-    ala.until("/nick: ");
+    ala.until_error("/nick: ");
     ala.say("/changename Alicja");
     ala.until("you are now Alicja");
     olek.until("Ala is now Alicja");

@@ -71,6 +71,6 @@ async fn a_server_and_a_bot_in_one_process_with_people_from_outside() -> Result<
         ("echo: Adina said: hello".to_owned(), Some(0))
     );
     bot.await??;
-    server.shutdown(false).await;
+    server.stop().await;
     Ok(())
 }

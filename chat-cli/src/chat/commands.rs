@@ -66,7 +66,7 @@ fn say(talk: &mut Talk<'_>, text: String, action: bool) {
         command,
         text: Some(text.clone()),
     };
-    talk.start(Command::Send { room, action, text }, doing, Then::Tell);
+    talk.say(room, action, text, doing);
 }
 
 async fn run(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
@@ -81,10 +81,10 @@ async fn run(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
             };
             talk.start(
                 Command::Direct {
-                    to: Peer::Nick(nick),
+                    to: Peer::Nick(nick.clone()),
                 },
                 doing,
-                Then::Say { text },
+                Then::Say { nick, text },
             );
         }
         Slash::Nick { nick, label } => {
@@ -141,9 +141,9 @@ async fn run(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
                 talk,
                 "switch",
                 Command::Direct {
-                    to: Peer::Nick(nick),
+                    to: Peer::Nick(nick.clone()),
                 },
-                Then::Switch,
+                Then::Switch { nick },
             ),
             (None, _) => talk.voice.not_understood(
                 talk.line,
@@ -156,9 +156,9 @@ async fn run(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
                 talk,
                 command,
                 Command::Direct {
-                    to: Peer::Nick(nick),
+                    to: Peer::Nick(nick.clone()),
                 },
-                Then::Block { blocked },
+                Then::Block { nick, blocked },
             );
         }
         Slash::Quit => return Err(Stop::Quit),
@@ -317,7 +317,16 @@ async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
                     Ok(password) => password,
                     Err(failure) => return failed(talk, &failure),
                 },
-                (None, true) => enter::new_password(talk, "new password: ").await?,
+                (None, true) => {
+                    let question = "new password (Enter to leave it as it is): ";
+                    match enter::optional_password(talk, question).await? {
+                        Some(password) => password,
+                        None => {
+                            talk.voice.notice("the password is as it was");
+                            return Ok(());
+                        }
+                    }
+                }
                 (None, false) => {
                     talk.voice.not_understood(talk.line, "write /password FILE");
                     return Ok(());

@@ -1,17 +1,12 @@
 //! From an address and a name to a welcome, or to the reason why there is none.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError},
-};
-
-use async_trait::async_trait;
 use chat_core::{
     client::{ClientConfig, ClientEvent, Ended},
     nick::harmless,
     wire::{CloseReason, ErrorCode, server::Welcome},
 };
-use chat_runtime::{Client, Connection, Connector, Events};
+use chat_runtime::{Client, Events};
+use futures_util::future::LocalBoxFuture;
 
 use super::{
     input::{Answer, Input},
@@ -37,14 +32,22 @@ pub(crate) async fn connect(
     voice: &mut Voice,
 ) -> Result<Option<Connected>, Failure> {
     let label = config.label.clone();
-    let connector = Telling::new(address.connector());
-    let trouble = connector.trouble.clone();
-    let (client, mut events) = Client::connect(connector, config);
+    let (client, mut events) = Client::connect(address.connector(), config);
     let mut said = None;
+    let mut name: Option<LocalBoxFuture<'_, Answer>> = None;
     loop {
         let event = tokio::select! {
             event = events.next() => event,
             _ = signals.next() => return Ok(None),
+            answer = async { name.as_mut().expect("it is asked for").await }, if name.is_some() => {
+                name = None;
+                match answer {
+                    Answer::Line(nick) => client.retry_as(nick.trim(), label.as_str()),
+                    Answer::Unreadable(_) => client.retry_as("", label.as_str()),
+                    Answer::End | Answer::Interrupted => return Ok(None),
+                }
+                continue;
+            }
         };
         match event {
             Some(ClientEvent::Welcomed { welcome, .. }) => {
@@ -62,15 +65,7 @@ pub(crate) async fn connect(
                     return Err(Failure::Refused(text::refusal(&failure)));
                 }
                 voice.hello_refused(&failure);
-                let answer = tokio::select! {
-                    answer = input.line("nick: ") => answer,
-                    _ = signals.next() => return Ok(None),
-                };
-                match answer {
-                    Answer::Line(nick) => client.retry_as(nick.trim(), label.as_str()),
-                    Answer::Unreadable(_) => client.retry_as("", label.as_str()),
-                    Answer::End | Answer::Interrupted => return Ok(None),
-                }
+                name = Some(Box::pin(input.line("nick: ")));
             }
             Some(ClientEvent::Closing(closing)) => said = Some(closing),
             Some(ClientEvent::Ended(ended)) => {
@@ -78,7 +73,7 @@ pub(crate) async fn connect(
                 return match ended {
                     Ended::CannotConnect => Err(Failure::CannotConnect(format!(
                         "{address}: {}",
-                        reason(&trouble)
+                        reason(&client)
                     ))),
                     Ended::ProtocolError(text) => Err(Failure::CannotConnect(format!(
                         "{address}: it is not a chat server: {}",
@@ -116,34 +111,8 @@ pub(crate) fn closed(reason: CloseReason, text: &str) -> String {
     }
 }
 
-/// Remembers what came in the way of connecting: the client says only that something did.
-struct Telling {
-    inner: Box<dyn Connector>,
-    trouble: Arc<Mutex<Option<io::Error>>>,
-}
-
-impl Telling {
-    fn new(inner: Box<dyn Connector>) -> Self {
-        Self {
-            inner,
-            trouble: Arc::default(),
-        }
-    }
-}
-
-#[async_trait]
-impl Connector for Telling {
-    async fn connect(&self) -> io::Result<Box<dyn Connection>> {
-        self.inner.connect().await.map_err(|error| {
-            let kind = error.kind();
-            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            kind.into()
-        })
-    }
-}
-
-fn reason(trouble: &Mutex<Option<io::Error>>) -> String {
-    match &*trouble.lock().unwrap_or_else(PoisonError::into_inner) {
+fn reason(client: &Client) -> String {
+    match client.trouble() {
         Some(error) => harmless(&error.to_string()),
         None => "the connection ended before the server said anything".to_owned(),
     }

@@ -114,27 +114,19 @@ pub(crate) async fn join(
     }
 }
 
-/// A new password, typed twice. Empty is no answer.
-pub(crate) async fn new_password(talk: &mut Talk<'_>, question: &str) -> Result<Password, Stop> {
-    loop {
-        if let Some(password) = optional_password(talk, question).await? {
-            return Ok(password);
-        }
-        talk.voice.notice("a password cannot be empty");
-    }
-}
-
-/// A new password, typed twice, or none.
+/// A new password, typed twice, or none: nothing was typed, or Ctrl-C.
 pub(crate) async fn optional_password(
     talk: &mut Talk<'_>,
     question: &str,
 ) -> Result<Option<Password>, Stop> {
     loop {
-        let first = Zeroizing::new(talk.ask_hidden(question).await?);
-        if first.is_empty() {
+        let Some(first) = hidden(talk, question).await? else {
             return Ok(None);
-        }
-        if *first == *Zeroizing::new(talk.ask_hidden("the same again: ").await?) {
+        };
+        let Some(again) = talk.ask_hidden("the same again: ").await? else {
+            return Ok(None);
+        };
+        if *first == *Zeroizing::new(again) {
             return Ok(Some(Password::new(first.as_str())));
         }
         talk.voice.notice("these were two different passwords");
@@ -195,14 +187,19 @@ async fn ask_for_what_is_wrong(
             ask_for_password(talk, secrets).await
         }
         CommandError::KeyMissing {
+            announced: CipherKind::RoomPassword,
+        } => ask_for_password(talk, secrets).await,
+        CommandError::KeyMissing {
             announced: announced @ CipherKind::Caesar,
         } if secrets.cipher.is_none() => {
             let question = format!(
-                "the room's cipher is {}; its shift: ",
+                "the room's cipher is {}; its shift (Enter to give up): ",
                 cipher_name(*announced)
             );
             loop {
-                let answer = talk.ask(&question).await?;
+                let Some(answer) = talk.ask(&question).await? else {
+                    return Ok(false);
+                };
                 match answer.parse() {
                     Ok(shift) => {
                         secrets.cipher = Some(LoadedCipher::Key(RoomKey::Caesar(shift)));
@@ -217,14 +214,14 @@ async fn ask_for_what_is_wrong(
             announced: announced @ CipherKind::StaticKey,
         } if secrets.cipher.is_none() => {
             let question = format!(
-                "the room's cipher is {}; the file of its key: ",
+                "the room's cipher is {}; the file of its key (Enter to give up): ",
                 cipher_name(*announced)
             );
             loop {
                 let answer = talk.ask(&question).await?;
-                if answer.is_empty() {
+                let Some(answer) = answer.filter(|answer| !answer.is_empty()) else {
                     return Ok(false);
-                }
+                };
                 match CipherChoice::KeyFile(answer.into()).load() {
                     Ok(cipher) => {
                         secrets.cipher = Some(cipher);
@@ -239,9 +236,17 @@ async fn ask_for_what_is_wrong(
 }
 
 async fn ask_for_password(talk: &mut Talk<'_>, secrets: &mut Secrets) -> Result<bool, Stop> {
-    let password = Zeroizing::new(talk.ask_hidden("password: ").await?);
+    let Some(password) = hidden(talk, "password: ").await? else {
+        return Ok(false);
+    };
     secrets.password = Some(Password::new(password.as_str()));
-    Ok(!password.is_empty())
+    Ok(true)
+}
+
+/// What is typed unseen; none if that is nothing.
+async fn hidden(talk: &mut Talk<'_>, question: &str) -> Result<Option<Zeroizing<String>>, Stop> {
+    let typed = talk.ask_hidden(question).await?.map(Zeroizing::new);
+    Ok(typed.filter(|typed| !typed.is_empty()))
 }
 
 /// Creating and joining end with a room.

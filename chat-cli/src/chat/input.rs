@@ -10,12 +10,9 @@ use std::{
     thread,
 };
 
-use rustyline::{Config, DefaultEditor, error::ReadlineError};
 use tokio::sync::oneshot;
-#[cfg(unix)]
-use unicode_width::UnicodeWidthStr;
 
-use super::screen::Screen;
+use super::{line_editor::LineEditor, screen::Screen};
 use crate::exit::Failure;
 
 /// What stands before what is typed in a conversation.
@@ -53,43 +50,39 @@ struct Wanted {
 }
 
 impl Input {
-    /// Standard input, and the screen that goes with it: a line editor where both it and standard output are terminals.
+    /// Standard input, and the screen that goes with it: a line editor where both it and standard output are terminals that
+    /// can do what that takes.
     pub(crate) fn start() -> Result<(Self, Screen), Failure> {
-        let fault = |error: &dyn std::fmt::Display| {
-            Failure::Fault(format!("cannot use the terminal: {error}"))
-        };
+        let fault = |error: io::Error| Failure::Fault(format!("cannot use the terminal: {error}"));
         let person = io::stdin().is_terminal();
         let (wanted, requests) = mpsc::channel();
         let tidy = Arc::new(AtomicBool::new(true));
-        let screen = if person && io::stdout().is_terminal() {
-            let config = Config::builder()
-                .auto_add_history(true)
-                .bracketed_paste(false)
-                .build();
-            let mut editor = DefaultEditor::with_config(config).map_err(|error| fault(&error))?;
-            let printer = editor
-                .create_external_printer()
-                .map_err(|error| fault(&error))?;
+        let editor = if person && io::stdout().is_terminal() {
+            LineEditor::new()
+        } else {
+            None
+        };
+        let screen = if let Some((mut editor, printer)) = editor {
             let screen = Screen::terminal(printer);
             let said = screen.queue();
             let tidy = tidy.clone();
             spawn(requests, move |wanted: &Wanted| {
                 said.wait();
                 if wanted.hidden {
-                    let _quiet = said.silence();
-                    return hidden(rpassword::prompt_password(&wanted.prompt));
+                    return editor.hidden_line(&wanted.prompt);
                 }
-                let answer = edit(&mut editor, &wanted.prompt);
+                let talk = wanted.prompt == TALK;
+                let answer = editor.line(&wanted.prompt, talk);
                 if let Answer::Line(line) = &answer
-                    && wanted.prompt == TALK
+                    && talk
                     && is_said(line)
                     && tidy.load(Ordering::Relaxed)
                 {
-                    take_back(line);
+                    editor.take_back(&wanted.prompt, line);
                 }
                 answer
             })
-            .map_err(|error| fault(&error))?;
+            .map_err(fault)?;
             screen
         } else {
             spawn(requests, move |wanted: &Wanted| {
@@ -102,7 +95,7 @@ impl Input {
                     read_line(&mut io::stdin().lock())
                 }
             })
-            .map_err(|error| fault(&error))?;
+            .map_err(fault)?;
             Screen::plain()
         };
         Ok((
@@ -167,35 +160,13 @@ fn spawn(
     Ok(())
 }
 
-fn edit(editor: &mut DefaultEditor, prompt: &str) -> Answer {
-    match editor.readline(prompt) {
-        Ok(line) => Answer::Line(line),
-        Err(ReadlineError::Interrupted) => Answer::Interrupted,
-        Err(_) => Answer::End,
-    }
-}
-
-/// Whether a line is something to say, not a command.
+/// Whether a line is something to say, which comes back as everybody sees it.
 fn is_said(line: &str) -> bool {
-    !line.trim().is_empty() && (!line.starts_with('/') || line.starts_with("//"))
-}
-
-/// Takes the line that was typed off the screen.
-fn take_back(line: &str) {
-    #[cfg(unix)]
-    if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout())
-        && size.ws_col > 0
-    {
-        // The cursor stands below it.
-        let rows = rows(TALK.len() + line.width(), size.ws_col.into());
-        let _ = write!(io::stdout(), "\x1b[{rows}A\r\x1b[J").and_then(|()| io::stdout().flush());
-    }
-}
-
-/// How many rows a text of that width takes with the cursor after it.
-#[cfg(unix)]
-fn rows(width: usize, columns: usize) -> usize {
-    width.div_ceil(columns).max(1)
+    let command = line.strip_prefix('/').map(|rest| {
+        let (name, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        rest.starts_with('/') || (matches!(name, "me" | "msg") && !text.trim().is_empty())
+    });
+    !line.trim().is_empty() && command.unwrap_or(true)
 }
 
 fn hidden(line: io::Result<String>) -> Answer {
@@ -247,21 +218,12 @@ mod tests {
 
     #[test]
     fn what_is_said_is_told_from_commands() {
-        for said in ["hello", " a", "//me"] {
+        for said in ["hello", " a", "//me", "/me waves", "/msg Ada hello"] {
             assert!(is_said(said), "{said}");
         }
-        for none in ["", "  ", "/me waves", "/quit"] {
+        for none in ["", "  ", "/me", "/meow x", "/quit"] {
             assert!(!is_said(none), "{none}");
         }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_long_line_takes_several_rows() {
-        assert_eq!(
-            [2, 79, 80, 81, 161].map(|width| rows(width, 80)),
-            [1, 1, 1, 2, 3]
-        );
     }
 
     #[test]

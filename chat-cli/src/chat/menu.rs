@@ -29,12 +29,15 @@ pub(crate) async fn choose(
         if lobby {
             talk.voice.notice("  4  enter the lobby");
         }
-        let choice = talk.ask("choice: ").await?;
+        let Some(choice) = talk.ask("choice: ").await? else {
+            return Err(Stop::Quit);
+        };
         let entered = match choice.to_lowercase().as_str() {
             "1" | "join" => join(talk, cipher).await?,
             "2" | "create" => create(talk, cipher).await?,
             "3" | "exit" | "quit" => return Err(Stop::Quit),
             "4" | "lobby" if lobby => enter_lobby(talk, cipher).await?,
+            "" => false,
             _ => {
                 talk.voice.notice(&format!(
                     "`{}` is not one of the choices.",
@@ -64,9 +67,9 @@ async fn join(talk: &mut Talk<'_>, cipher: Option<&LoadedCipher>) -> Result<bool
     talk.voice.rooms(&groups);
     loop {
         let answer = talk.ask("group number: ").await?;
-        if answer.is_empty() {
+        let Some(answer) = answer.filter(|answer| !answer.is_empty()) else {
             return Ok(false);
-        }
+        };
         let Ok(number) = answer.parse() else {
             talk.voice
                 .notice(&format!("`{}` is not a number.", harmless(&answer)));
@@ -93,7 +96,10 @@ async fn join_number(
         .any(|group| group.number == number && group.protected)
     {
         // The usual question, asked before the server has to refuse.
-        let password = zeroize::Zeroizing::new(talk.ask_hidden("password: ").await?);
+        let Some(password) = talk.ask_hidden("password: ").await? else {
+            return Ok(false);
+        };
+        let password = zeroize::Zeroizing::new(password);
         secrets.password = Some(chat_core::password::Password::new(password.as_str()));
     }
     match enter::join(talk, &Place::Group(number), secrets).await? {
@@ -108,7 +114,9 @@ async fn join_number(
 }
 
 async fn create(talk: &mut Talk<'_>, cipher: Option<&LoadedCipher>) -> Result<bool, Stop> {
-    let mut name = ask_name(talk).await?;
+    let Some(mut name) = ask_name(talk).await? else {
+        return Ok(false);
+    };
     let password = enter::optional_password(talk, "password (Enter for none): ").await?;
     loop {
         let secrets = Secrets {
@@ -136,16 +144,20 @@ async fn create(talk: &mut Talk<'_>, cipher: Option<&LoadedCipher>) -> Result<bo
                 if matches!(failure.code, ErrorCode::NameTaken | ErrorCode::NameInvalid) =>
             {
                 talk.voice.notice(&text::refusal(&failure));
-                name = ask_name(talk).await?;
+                name = match ask_name(talk).await? {
+                    Some(name) => name,
+                    None => return Ok(false),
+                };
             }
             Err(error) => return told(talk, &error),
         }
     }
 }
 
-async fn ask_name(talk: &mut Talk<'_>) -> Result<Option<String>, Stop> {
+/// The name that a group shall have, if any; none at all if there shall be no group.
+async fn ask_name(talk: &mut Talk<'_>) -> Result<Option<Option<String>>, Stop> {
     let name = talk.ask("name of the group (Enter for none): ").await?;
-    Ok(if name.is_empty() { None } else { Some(name) })
+    Ok(name.map(|name| Some(name).filter(|name| !name.is_empty())))
 }
 
 async fn enter_lobby(talk: &mut Talk<'_>, cipher: Option<&LoadedCipher>) -> Result<bool, Stop> {

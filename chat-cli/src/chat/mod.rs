@@ -5,6 +5,7 @@ mod connect;
 mod enter;
 mod input;
 mod json;
+mod line_editor;
 mod menu;
 mod rooms;
 mod said;
@@ -73,6 +74,8 @@ async fn chat(args: ChatArgs, input: Input, voice: &mut Voice) -> Result<(), Fai
     let mut config = chat_runtime::client_config(nick).map_err(no_randomness)?;
     config.secret = identity.secret.clone();
     config.kept = identity.is_kept();
+    // A person is asked for another one, and what they wrote meanwhile is not lost.
+    config.waits_for_name = true;
     config.label = args.label.clone().unwrap_or_default();
     config.agent = concat!("chat-cli/", env!("CARGO_PKG_VERSION")).to_owned();
     let Some(connected) = connect(&address, config, &input, &mut signals, voice).await? else {
@@ -94,16 +97,23 @@ async fn chat(args: ChatArgs, input: Input, voice: &mut Voice) -> Result<(), Fai
         Ok(()) => commands::talk(&mut talk).await.err().unwrap_or(Stop::Quit),
         Err(stop) => stop,
     };
+    let left = matches!(stop, Stop::Quit);
     let ended = match stop {
         Stop::Ended(ended) => why(ended),
         Stop::Quit => talk.leave(identity.is_kept()).await,
         Stop::Failed(failure) => talk.leave(identity.is_kept()).await.and(Err(failure)),
     };
     talk.tell_the_rest().await;
-    if ended.is_ok() && talk.menu {
+    if ended.is_ok() && left && talk.menu {
         talk.voice.notice("You have disconnected from the server.");
     }
-    ended
+    // A person has seen it; a script has to be told.
+    match talk.voice.failures() {
+        failures if failures > 0 && !talk.input.is_person() => ended.and(Err(Failure::Fault(
+            format!("lines of input that came to nothing: {failures}"),
+        ))),
+        _ => ended,
+    }
 }
 
 /// Address and name. None: the person does not want to say.

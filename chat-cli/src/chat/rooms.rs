@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use chat_core::{
-    id::RoomId,
+    id::{MemberId, RoomId},
     nick::harmless,
     wire::{record::RoomKind, server::RoomView},
 };
@@ -60,6 +60,22 @@ impl Rooms {
         }
     }
 
+    /// Takes in what is new about a room, if it is one of these.
+    pub(crate) fn look(&mut self, view: &RoomView) {
+        if let Some(known) = self.known.get_mut(&view.room) {
+            known.clone_from(view);
+        }
+    }
+
+    /// Somebody is called this: so are the private conversations with them.
+    pub(crate) fn named(&mut self, member: MemberId, nick: &str) {
+        for view in self.known.values_mut() {
+            if let Some(peer) = view.peer.as_mut().filter(|peer| peer.member == member) {
+                nick.clone_into(&mut peer.nick);
+            }
+        }
+    }
+
     /// One of the rooms, by the name that a person gives it.
     pub(crate) fn find(&self, place: &Place) -> Option<RoomId> {
         let is = |view: &&RoomView| match place {
@@ -95,7 +111,7 @@ pub(crate) fn room_name(view: &RoomView) -> Cow<'static, str> {
 #[cfg(test)]
 pub(crate) mod tests {
     use chat_core::{
-        id::{MemberId, Place as LogPlace},
+        id::Place as LogPlace,
         roles::Role,
         wire::record::{CipherKind, HistoryPolicy, Person, PresenceMode},
     };
@@ -161,6 +177,20 @@ pub(crate) mod tests {
         assert!(rooms.leavable().is_empty());
         assert!(rooms.find(&Place::With("Ada".into())).is_some());
         assert_eq!(rooms.find(&Place::Lobby), None);
+    }
+
+    #[test]
+    fn a_private_conversation_is_called_as_the_other_is() {
+        let mut rooms = Rooms::default();
+        rooms.enter(private("Bob"));
+        rooms.named(MemberId([8; 16]), "Eve");
+        rooms.named(MemberId([9; 16]), "Bobby");
+        assert_eq!(rooms.find(&Place::With("Bob".into())), None);
+        let room = rooms.find(&Place::With("Bobby".into())).unwrap();
+        assert_eq!(
+            room_name(rooms.view(room).unwrap()),
+            "the private conversation with Bobby"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{
     env,
     io::{self, IsTerminal, Write},
-    sync::{Arc, Mutex, MutexGuard, mpsc},
+    sync::mpsc,
     thread,
     time::Duration,
 };
@@ -24,8 +24,6 @@ enum Way {
     /// By a thread of its own: the line editor may let a printer wait until somebody asks for the next line.
     Terminal {
         jobs: mpsc::Sender<Job>,
-        /// Locked while nothing may be shown.
-        silence: Arc<Mutex<()>>,
     },
 }
 
@@ -57,13 +55,10 @@ impl Screen {
     /// A terminal with a line editor: what is shown does not disturb the line that is being typed.
     pub(crate) fn terminal(mut printer: impl ExternalPrinter + Send + 'static) -> Self {
         let (jobs, waiting) = mpsc::channel();
-        let silence = Arc::new(Mutex::new(()));
-        let silent = silence.clone();
         thread::spawn(move || {
             for job in waiting {
                 match job {
                     Job::Show(line) => {
-                        let _silent = silent.lock();
                         let _ = printer.print(line);
                     }
                     Job::Pass(done) => {
@@ -80,7 +75,7 @@ impl Screen {
             }
         });
         Self {
-            way: Way::Terminal { jobs, silence },
+            way: Way::Terminal { jobs },
             broken: false,
             colours: wants_colours(),
         }
@@ -90,7 +85,7 @@ impl Screen {
     pub(crate) fn say(&mut self, line: &str) {
         match &self.way {
             Way::Plain => self.broken |= writeln!(io::stdout(), "{line}").is_err(),
-            Way::Terminal { jobs, .. } => {
+            Way::Terminal { jobs } => {
                 self.broken |= jobs.send(Job::Show(format!("{line}\n"))).is_err()
             }
         }
@@ -123,7 +118,7 @@ impl Screen {
             Way::Plain => {
                 let _ = io::stdout().flush();
             }
-            Way::Terminal { jobs, .. } => wait(jobs, Job::Flush),
+            Way::Terminal { jobs } => wait(jobs, Job::Flush),
         }
     }
 
@@ -131,27 +126,21 @@ impl Screen {
     pub(crate) fn queue(&self) -> Queue {
         match &self.way {
             Way::Plain => Queue(None),
-            Way::Terminal { jobs, silence } => Queue(Some((jobs.clone(), silence.clone()))),
+            Way::Terminal { jobs } => Queue(Some(jobs.clone())),
         }
     }
 }
 
 /// What is waiting to be shown.
 #[derive(Debug)]
-pub(crate) struct Queue(Option<(mpsc::Sender<Job>, Arc<Mutex<()>>)>);
+pub(crate) struct Queue(Option<mpsc::Sender<Job>>);
 
 impl Queue {
     /// Waits until it is shown. Not to be called while the line editor is at work.
     pub(crate) fn wait(&self) {
-        if let Some((jobs, _)) = &self.0 {
+        if let Some(jobs) = &self.0 {
             wait(jobs, Job::Pass);
         }
-    }
-
-    /// Holds back what is to be shown until the guard is dropped.
-    pub(crate) fn silence(&self) -> Option<MutexGuard<'_, ()>> {
-        let (_, silence) = self.0.as_ref()?;
-        silence.lock().ok()
     }
 }
 

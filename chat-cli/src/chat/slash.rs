@@ -203,6 +203,7 @@ fn command(name: &str, rest: &str) -> Result<Slash, String> {
         "create" => words(rest)
             .and_then(|words| CreateLine::try_parse_from(words).map_err(|error| first_line(&error)))
             .map(Slash::Create),
+        "join" if rest.is_empty() => Err(usage("/join NUMBER or /join lobby")),
         "join" => words(rest)
             .and_then(|words| JoinLine::try_parse_from(words).map_err(|error| first_line(&error)))
             .map(Slash::Join),
@@ -354,8 +355,14 @@ fn parse_joinable(text: &str) -> Result<Place, String> {
     }
 }
 
-/// The first word and what follows it.
+/// The first word, which may stand in quotation marks, and what follows it.
 fn first_word(text: &str) -> Option<(String, &str)> {
+    if let Some((word, rest)) = text.strip_prefix('"').and_then(|text| text.split_once('"'))
+        && !rest.starts_with(|c: char| !c.is_whitespace())
+        && !word.is_empty()
+    {
+        return Some((word.to_owned(), rest.trim_start()));
+    }
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     if word.is_empty() {
         None
@@ -418,6 +425,19 @@ mod tests {
         assert_eq!(parse("//etc/passwd"), Ok(Line::Say("/etc/passwd".into())));
         assert_eq!(parse("///"), Ok(Line::Say("//".into())));
         assert_eq!(parse(" /help"), Ok(Line::Say(" /help".into())));
+    }
+
+    #[test]
+    fn quotation_marks_keep_words_together() {
+        for (text, expected) in [
+            ("\"Big Name\" x y", Some(("Big Name".to_owned(), "x y"))),
+            ("\"Big Name\"", Some(("Big Name".to_owned(), ""))),
+            ("\"Big\"x y", Some(("\"Big\"x".to_owned(), "y"))),
+            ("\"Big y", Some(("\"Big".to_owned(), "y"))),
+            ("", None),
+        ] {
+            assert_eq!(first_word(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -6,9 +6,10 @@ use chat_core::{
     client::{ClientEvent, Command, CommandError, Ended, EnteredHow, Outcome, RoomKey},
     id::{MemberId, RoomId},
     wire::{
+        ErrorCode,
         client::{HistoryFrom, RoomRef},
         record::{RecordBody, RoomKind},
-        server::{RemovedReason, RoomView},
+        server::{PresenceUpdate, RemovedReason, RoomView},
     },
 };
 use chat_runtime::{Client, Events};
@@ -64,6 +65,8 @@ pub(crate) struct Talk<'v> {
     put_out: BTreeSet<RoomId>,
     /// The key with which the lobby was joined, if it was.
     pub(crate) lobby: Option<Option<RoomKey>>,
+    /// Whether the lobby is being joined again, at a server that knows nobody any more. What is said there waits for that.
+    rejoining: bool,
     /// What was seen of what was said.
     pub(crate) said: Said,
     /// Messages that are sent and not confirmed.
@@ -94,18 +97,22 @@ pub(crate) struct JobEnd {
 pub(crate) enum Then {
     /// Tell it.
     Tell,
+    /// The same, of something that was said.
+    Said { room: RoomId, action: bool },
+    /// Go on speaking in the lobby.
+    Back,
     /// List who is here, or all members, of this room.
     Members { room: RoomId, only_here: bool },
     /// Show what was said before in this room.
     History { room: RoomId },
     /// Show the last lines of this room to somebody who has just come in.
     LastLines { room: RoomId },
-    /// Say it in the private conversation that was opened.
-    Say { text: String },
+    /// Say it in the private conversation that was opened with this one.
+    Say { nick: String, text: String },
     /// Take no messages there any more, or take them again.
-    Block { blocked: bool },
+    Block { nick: String, blocked: bool },
     /// Speak in the private conversation that was opened.
-    Switch,
+    Switch { nick: String },
 }
 
 impl<'v> Talk<'v> {
@@ -133,6 +140,7 @@ impl<'v> Talk<'v> {
             connected: true,
             put_out: BTreeSet::new(),
             lobby: None,
+            rejoining: false,
             said: Said::default(),
             pending: 0,
             pending_told: false,
@@ -185,22 +193,24 @@ impl<'v> Talk<'v> {
         }));
     }
 
-    /// Asks the person, and takes no for an answer: the end of input ends the conversation.
-    pub(crate) async fn ask(&mut self, question: &str) -> Result<String, Stop> {
+    /// Asks the person. None: Ctrl-C, so nothing is to come of what the answer was for. The end of input ends the conversation.
+    pub(crate) async fn ask(&mut self, question: &str) -> Result<Option<String>, Stop> {
         loop {
             match self.until(self.input.line(question)).await? {
-                Answer::Line(line) => return Ok(line.trim().to_owned()),
+                Answer::Line(line) => return Ok(Some(line.trim().to_owned())),
                 Answer::Unreadable(why) => self.voice.notice(why),
-                Answer::End | Answer::Interrupted => return Err(Stop::Quit),
+                Answer::Interrupted => return Ok(None),
+                Answer::End => return Err(Stop::Quit),
             }
         }
     }
 
     /// The same for what nobody else is to see.
-    pub(crate) async fn ask_hidden(&mut self, question: &str) -> Result<String, Stop> {
+    pub(crate) async fn ask_hidden(&mut self, question: &str) -> Result<Option<String>, Stop> {
         match self.until(self.input.hidden_line(question)).await? {
-            Answer::Line(line) => Ok(line),
-            Answer::Unreadable(_) | Answer::End | Answer::Interrupted => Err(Stop::Quit),
+            Answer::Line(line) => Ok(Some(line)),
+            Answer::Interrupted => Ok(None),
+            Answer::Unreadable(_) | Answer::End => Err(Stop::Quit),
         }
     }
 
@@ -301,6 +311,7 @@ impl<'v> Talk<'v> {
                     }
                     _ => {}
                 }
+                self.rooms.named(record.member, &record.nick);
                 self.said.saw(room, &record);
                 if let Some(view) = self.rooms.view(room) {
                     let mine = record.member == self.me.member;
@@ -315,6 +326,11 @@ impl<'v> Talk<'v> {
                 }
             }
             Some(ClientEvent::Presence { room, update }) => {
+                if let PresenceUpdate::Changes(changes) = &update {
+                    for renamed in &changes.renamed {
+                        self.rooms.named(renamed.to.member, &renamed.to.nick);
+                    }
+                }
                 if let Some(view) = self.rooms.view(room) {
                     let current = self.rooms.is_current(room);
                     self.voice.presence(view, &update, current, self.me.member);
@@ -325,11 +341,14 @@ impl<'v> Talk<'v> {
                 let put_out = self.put_out.remove(&room) || reason == RemovedReason::Banned;
                 let was_current = self.rooms.is_current(room);
                 self.said.forget(room);
+                if room == RoomId::LOBBY && !asked && !put_out && self.back_to_the_lobby() {
+                    if let Some(view) = self.rooms.view(room) {
+                        self.voice.forgotten(view, reason);
+                    }
+                    return Ok(());
+                }
                 if let Some(view) = self.rooms.remove(room) {
                     self.voice.removed(&view, reason, asked);
-                }
-                if room == RoomId::LOBBY && !asked && !put_out {
-                    self.back_to_the_lobby();
                 }
                 if was_current && let Some(view) = self.rooms.current() {
                     self.voice
@@ -358,9 +377,11 @@ impl<'v> Talk<'v> {
         Ok(())
     }
 
-    /// A server that was started anew knows nobody, but its lobby is open to everybody.
-    fn back_to_the_lobby(&mut self) {
+    /// A server that was started anew knows nobody, but its lobby is open to everybody. Says whether that is tried. What is said
+    /// in the lobby from here on follows the join.
+    fn back_to_the_lobby(&mut self) -> bool {
         if let Some(key) = self.lobby.clone() {
+            self.rejoining = true;
             let doing = Doing {
                 line: self.line,
                 command: "join",
@@ -373,9 +394,10 @@ impl<'v> Talk<'v> {
                     key,
                 },
                 doing,
-                Then::Tell,
+                Then::Back,
             );
         }
+        self.rejoining
     }
 
     fn entered(&mut self, view: RoomView, how: EnteredHow) {
@@ -385,10 +407,14 @@ impl<'v> Talk<'v> {
         if created {
             self.voice.created(&view);
         }
-        if how == EnteredHow::Command && view.kind != RoomKind::Private {
-            self.rooms.switch(view.room);
+        if self.rejoining && view.room == RoomId::LOBBY {
+            self.voice.back(&view, how);
+        } else {
+            if how == EnteredHow::Command && view.kind != RoomKind::Private {
+                self.rooms.switch(view.room);
+            }
+            self.voice.entered(&view, how);
         }
-        self.voice.entered(&view, how);
         if how == EnteredHow::Afresh {
             self.said.forget(view.room);
         }
@@ -427,7 +453,7 @@ impl<'v> Talk<'v> {
             Ok(outcome) => outcome,
             // It was not asked for.
             Err(_) if matches!(then, Then::LastLines { .. }) => return,
-            Err(error) => return self.voice.failed(&doing, &error),
+            Err(error) => return self.job_failed(doing, then, error),
         };
         match (then, &outcome) {
             (Then::LastLines { room }, Outcome::History { page, texts }) => {
@@ -448,18 +474,12 @@ impl<'v> Talk<'v> {
                     self.voice.history(view, page, texts);
                 }
             }
-            (Then::Say { text }, Outcome::Room(view)) => {
-                return self.start(
-                    Command::Send {
-                        room: view.room,
-                        action: false,
-                        text,
-                    },
-                    doing,
-                    Then::Tell,
-                );
+            (Then::Back, _) => self.rejoining = false,
+            (Then::Say { text, .. }, Outcome::Room(view)) => {
+                self.rooms.look(view);
+                return self.say(view.room, false, text, doing);
             }
-            (Then::Block { blocked }, Outcome::Room(view)) => {
+            (Then::Block { blocked, .. }, Outcome::Room(view)) => {
                 return self.start(
                     Command::Block {
                         room: view.room,
@@ -469,7 +489,8 @@ impl<'v> Talk<'v> {
                     Then::Tell,
                 );
             }
-            (Then::Switch, Outcome::Room(view)) => {
+            (Then::Switch { .. }, Outcome::Room(view)) => {
+                self.rooms.look(view);
                 self.rooms.switch(view.room);
                 let name = room_name(view);
                 self.voice.notice(&format!("speaking in {name}"));
@@ -482,6 +503,39 @@ impl<'v> Talk<'v> {
             _ => {}
         }
         self.voice.done(&doing, &outcome);
+    }
+
+    /// Says something in a room.
+    pub(crate) fn say(&mut self, room: RoomId, action: bool, text: String, doing: Doing) {
+        self.start(
+            Command::Send { room, action, text },
+            doing,
+            Then::Said { room, action },
+        );
+    }
+
+    fn job_failed(&mut self, doing: Doing, then: Then, mut error: CommandError) {
+        match (then, &mut error) {
+            // It was never sent, and the lobby is the lobby.
+            (Then::Said { room, action }, CommandError::NotInRoom)
+                if self.rejoining && room == RoomId::LOBBY =>
+            {
+                let text = doing.text.clone().unwrap_or_default();
+                return self.say(room, action, text, doing);
+            }
+            (Then::Back, _) => {
+                self.rejoining = false;
+                self.rooms.remove(RoomId::LOBBY);
+            }
+            (
+                Then::Say { nick, .. } | Then::Switch { nick } | Then::Block { nick, .. },
+                CommandError::Refused(failure),
+            ) if failure.code == ErrorCode::UnknownMember => {
+                failure.text = format!("nobody is called `{nick}`");
+            }
+            _ => {}
+        }
+        self.voice.failed(&doing, &error);
     }
 }
 

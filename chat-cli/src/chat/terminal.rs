@@ -45,3 +45,19 @@ impl TerminalAsFound {
         Self
     }
 }
+
+/// While no line is being edited, what is typed is neither shown nor gathered into lines: the editor takes all of it as it was
+/// typed. [`TerminalAsFound`] ends this.
+#[cfg(unix)]
+pub(super) fn be_quiet_between_lines() {
+    use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+
+    if let Ok(mut modes) = tcgetattr(std::io::stdin()) {
+        modes.local_modes -= LocalModes::ECHO | LocalModes::ICANON;
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &modes);
+    }
+}
+
+/// The system keeps what is typed ahead by itself.
+#[cfg(not(unix))]
+pub(super) fn be_quiet_between_lines() {}

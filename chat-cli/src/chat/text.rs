@@ -80,7 +80,7 @@ pub(crate) fn record(seen: Seen<'_>, zone: &TimeZone, paint: Paint) -> Option<St
         RecordBody::Joined(_) => format!("{who} joined"),
         RecordBody::Left(left) => match left.reason {
             LeftReason::Asked => format!("{who} left"),
-            LeftReason::Expired => format!("{who} left, having been away for long"),
+            LeftReason::Expired => format!("{who} left without a word"),
         },
         RecordBody::Topic(topic) if topic.topic.is_empty() => format!("{who} removed the topic"),
         RecordBody::Topic(topic) => format!("{who} set the topic: {}", harmless(&topic.topic)),
@@ -252,6 +252,12 @@ pub(crate) fn command_error(error: &CommandError) -> String {
             announced: CipherKind::Caesar,
         } => "the room's cipher is caesar, and no shift was given; use --cipher caesar:SHIFT"
             .to_owned(),
+        CommandError::KeyMissing {
+            announced: CipherKind::RoomPassword,
+        } => {
+            "the room is encrypted under its password, and none was given; use --password-file FILE"
+                .to_owned()
+        }
         CommandError::KeyMissing { announced } => {
             format!(
                 "the room's cipher is {}, and no key was given; use --cipher key-file:FILE",

@@ -32,6 +32,7 @@ pub(crate) struct Voice {
     format: Format,
     zone: TimeZone,
     paint: Paint,
+    failures: u64,
 }
 
 /// A command whose end is told, and the line that it came from.
@@ -54,12 +55,18 @@ impl Voice {
             format,
             zone: TimeZone::system(),
             paint,
+            failures: 0,
         }
     }
 
     /// Whether nobody reads any more.
     pub(crate) fn is_broken(&self) -> bool {
         self.screen.is_broken()
+    }
+
+    /// How many lines of input came to nothing, or nobody knows.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures
     }
 
     /// Waits until everything is shown.
@@ -122,6 +129,25 @@ impl Voice {
                 .iter()
                 .for_each(|line| self.screen.say(line)),
         }
+    }
+
+    /// The server does not know this client in a room any more, which is joined again. In text [`back`](Self::back) tells it.
+    pub(crate) fn forgotten(&mut self, view: &RoomView, reason: RemovedReason) {
+        if self.format == Format::Json {
+            self.json(&json::removed(view, reason));
+        }
+    }
+
+    /// The client is in that room again.
+    pub(crate) fn back(&mut self, view: &RoomView, how: EnteredHow) {
+        if self.format == Format::Json {
+            return self.json(&json::entered(view, how));
+        }
+        let line = format!(
+            "joined {} again: the server has been started anew, or had forgotten this client",
+            room_name(view)
+        );
+        self.screen.say(&self.paint.aside(&line));
     }
 
     /// The client is not in a room any more; `asked`: by its own wish.
@@ -221,6 +247,7 @@ impl Voice {
 
     /// A command has failed, or nobody knows.
     pub(crate) fn failed(&mut self, doing: &Doing, error: &CommandError) {
+        self.failures += 1;
         let reason = text::command_error(error);
         if self.format == Format::Json {
             return self.json(&json::failed(doing.command, doing.line, error, &reason));
@@ -232,14 +259,15 @@ impl Voice {
             Some(said) => format!("not sent: {reason}{}", quoted(said)),
             None => format!("/{}: {reason}", doing.command),
         };
-        self.screen.say(&line);
+        self.screen.note(&line);
     }
 
     /// A line could not be understood, or nothing can be done with it.
     pub(crate) fn not_understood(&mut self, line: u64, why: &str) {
+        self.failures += 1;
         match self.format {
             Format::Json => self.json(&json::not_understood(line, why)),
-            Format::Text => self.screen.say(&harmless(why)),
+            Format::Text => self.screen.note(&harmless(why)),
         }
     }
 

@@ -43,9 +43,10 @@ fn people_talk_in_the_lobby() {
     ada.say("/pomoc");
     ada.until("/msg NICK TEXT");
     ada.say("/nick Berl");
-    assert!(ada.until("/nick:").contains("/nick: "));
+    ada.until_error("/nick: ");
     ada.say("/wyjdz");
-    assert_eq!(ada.ended().code, Some(0));
+    // One line came to nothing.
+    assert_eq!(ada.ended().code, Some(1));
     berl.until("left");
     let ended = berl.finish();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
@@ -74,7 +75,8 @@ fn a_private_message_is_for_one() {
     berl.say("/msg Ada I heard");
     assert_eq!(untimed(&ada.until("heard")), "[private] Berl: I heard");
     ada.say("/msg Nobody hello?");
-    assert!(ada.until("not sent").contains("hello?"));
+    let why = ada.until_error("not sent");
+    assert_eq!(why, "not sent: nobody is called `Nobody` (\"hello?\")");
     ada.say("aloud");
     assert_eq!(untimed(&cora.until("Ada:")), "Ada: aloud");
     for client in [ada, berl, cora] {
@@ -273,10 +275,10 @@ fn lines_go_to_the_room_that_is_spoken_in() {
     ada.say("/leave");
     ada.until("left the lobby");
     ada.say("anybody?");
-    ada.until("not sent: you are in no room");
+    ada.until_error("not sent: you are in no room");
     for line in ["/join 77", "/mute Berl soon", "/dance", "/role Berl king"] {
         ada.say(line);
-        ada.until(line.split(' ').next().unwrap());
+        ada.until_error(line.split(' ').next().unwrap());
     }
 }
 
@@ -295,6 +297,58 @@ fn everything_that_was_piped_in_arrives_in_order() {
         assert_eq!(untimed(&reader.line()), format!("robot: line {number}."));
     }
     assert_eq!(untimed(&reader.line()), "robot left");
+}
+
+#[test]
+fn a_script_learns_that_a_line_came_to_nothing() {
+    let (_server, address) = Program::server(&[]);
+    let mut reader = Program::in_lobby(&address, "Ada");
+    let long = "x".repeat(20_000);
+    for (line, why) in [
+        (long.as_str(), "not sent: "),
+        ("/msg nobody hey", "not sent: nobody is called `nobody`"),
+        ("/foo", "there is no command `/foo`"),
+        ("/join", "write /join NUMBER or /join lobby"),
+    ] {
+        for format in ["text", "json"] {
+            let mut script = Program::client(&address, "robot", &["--format", format]);
+            script.say(line);
+            script.say("the rest");
+            let ended = script.finish();
+            assert_eq!(ended.code, Some(1), "{}", ended.err);
+            let json = format == "json";
+            let told = ended.out.iter().any(|line| line.contains("\"failed\""));
+            assert!(
+                ended.err.contains(why) != json && told == json,
+                "{}",
+                ended.err
+            );
+            assert!(
+                !ended
+                    .out
+                    .iter()
+                    .any(|line| line.contains("not sent") && !json)
+            );
+            reader.until("the rest");
+        }
+    }
+}
+
+#[test]
+fn a_private_conversation_is_called_as_the_other_is_now() {
+    let (_server, address) = Program::server(&[]);
+    let (mut ann, mut bob) = (
+        Program::in_lobby(&address, "Ann"),
+        Program::in_lobby(&address, "Bob"),
+    );
+    bob.say("/msg Ann one");
+    ann.until("[private] Bob: one");
+    bob.say("/nick Bobby");
+    ann.until("Bob is now Bobby");
+    ann.say("/switch Bobby");
+    ann.until("speaking in the private conversation with Bobby");
+    ann.say("two");
+    assert_eq!(untimed(&ann.until("two")), "[private to Bobby] Ann: two");
 }
 
 #[test]
@@ -458,7 +512,11 @@ fn json_tells_the_same_for_programs() {
     assert_eq!(json(&ada.until("\"failed\""))["line"], 3);
     let ended = ada.finish();
     ended.out.iter().for_each(|line| drop(json(line)));
-    assert_eq!(ended.err, "");
+    assert_eq!(
+        ended.err,
+        "chat-cli: lines of input that came to nothing: 2"
+    );
+    assert_eq!(ended.code, Some(1));
 }
 
 #[test]
@@ -540,6 +598,23 @@ mod signals {
         ada.say("hello");
         ada.until("Ada: hello");
         assert_eq!(ada.finish().code, Some(0));
+    }
+
+    #[test]
+    fn what_is_said_while_the_server_restarts_is_said_there() {
+        let (server, address) = Program::server(&[]);
+        let mut ada = Program::in_lobby(&address, "Ada");
+        server.signal(Signal::HUP);
+        assert_eq!(server.ended().code, Some(0));
+        ada.until("not connected");
+        ada.say("down one");
+        ada.say("/me waves, down two");
+        let (_again, _) = Program::server_at(&address, &[]);
+        ada.until("joined the lobby again");
+        assert_eq!(untimed(&ada.until("down")), "Ada: down one");
+        assert_eq!(untimed(&ada.until("down")), "* Ada waves, down two");
+        let ended = ada.finish();
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
     }
 
     #[test]

@@ -36,7 +36,7 @@ fn whoever_comes_in_sees_the_last_lines_and_reads_page_by_page() {
     berl.say("/history after #10");
     berl.until("so far what was said before: records 11 to 30 of 1 to");
     berl.say("/history yesterday");
-    berl.until("is not a number of records, nor a date and time");
+    berl.until_error("is not a number of records, nor a date and time");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn words_are_taken_back_for_good() {
     ada.say("/redact");
     ada.until("Ada took back record");
     ada.say("/redact");
-    ada.until("nothing of theirs was seen here");
+    ada.until_error("nothing of theirs was seen here");
     berl.until("Ada took back record");
     berl.until("Ada took back record");
     berl.say("/history");
@@ -66,7 +66,7 @@ fn words_are_taken_back_for_good() {
     // Nobody takes back the words of others, in the lobby.
     ada.until("nothing to hide");
     ada.say("/redact Berl");
-    ada.until("your role does not allow that");
+    ada.until_error("your role does not allow that");
     // The second is out of the log when it is asked for anew.
     let gone = || {
         fs::read_dir(data).unwrap().all(|entry| {

@@ -109,6 +109,17 @@ impl Program {
         }
     }
 
+    /// Reads standard error until a line contains this.
+    pub(crate) fn until_error(&mut self, part: &str) -> String {
+        loop {
+            match self.err.recv_timeout(LIMIT) {
+                Ok(line) if line.contains(part) => return line,
+                Ok(_) => {}
+                Err(_) => panic!("no error {part:?}; before:\n{}", self.transcript()),
+            }
+        }
+    }
+
     /// Its number.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

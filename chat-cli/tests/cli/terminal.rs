@@ -115,8 +115,8 @@ fn without_groups_one_is_let_go() {
 fn whoever_says_everything_is_not_asked() {
     let (_server, address) = Program::server(&["--lobby-cipher", "caesar"]);
     let mut ada = at_a_terminal(&[&address, "--nick", "Ada"]);
-    answer(&mut ada, "its shift: ", "three");
-    answer(&mut ada, "its shift: ", "3");
+    answer(&mut ada, "its shift (Enter to give up): ", "three");
+    answer(&mut ada, "its shift (Enter to give up): ", "3");
     expect(&mut ada, "joined the lobby");
     // Ctrl-D: the end of input.
     expect(&mut ada, "> ");
@@ -127,4 +127,122 @@ fn whoever_says_everything_is_not_asked() {
     expect(&mut berl, "> ");
     berl.send_control('c').unwrap();
     ends_well(&mut berl);
+}
+
+#[test]
+fn questions_can_be_given_up() {
+    let (_server, address) = Program::server(&["--lobby-cipher", "caesar"]);
+    let mut maya = at_a_terminal(&[&address]);
+    answer(&mut maya, "nick: ", "Maya");
+    answer(&mut maya, "choice: ", "2");
+    expect(&mut maya, "name of the group");
+    maya.send_control('c').unwrap();
+    answer(&mut maya, "choice: ", "");
+    answer(&mut maya, "choice: ", "2");
+    answer(&mut maya, "name of the group (Enter for none): ", "");
+    answer(&mut maya, "password (Enter for none): ", "");
+    expect(&mut maya, "Chat 0 has been created.");
+    maya.send_line("/password").unwrap();
+    expect(&mut maya, "new password");
+    maya.send_control('c').unwrap();
+    expect(&mut maya, "the password is as it was");
+    maya.send_line("/password").unwrap();
+    answer(&mut maya, "new password (Enter to leave it as it is): ", "");
+    expect(&mut maya, "the password is as it was");
+    maya.send_line("/join lobby").unwrap();
+    expect(&mut maya, "its shift");
+    maya.send_control('c').unwrap();
+    expect(&mut maya, "/join: the room's cipher is caesar");
+    // In the conversation itself it is the end.
+    expect(&mut maya, "> ");
+    maya.send_control('c').unwrap();
+    expect(&mut maya, "You have disconnected from the server.");
+    ends_well(&mut maya);
+}
+
+#[test]
+fn a_simple_terminal_gets_plain_lines() {
+    let (_server, address) = Program::server(&[]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chat-cli"));
+    command
+        .args(["chat", &address, "--nick", "Ada"])
+        .env("TERM", "dumb");
+    let mut ada = spawn_command(command, Some(LIMIT_MS)).unwrap();
+    expect(&mut ada, "joined the lobby");
+    ada.send_line("hello").unwrap();
+    let seen = expect(&mut ada, "Ada: hello");
+    assert!(!seen.contains('\x1b'), "{seen}");
+    ada.send_line("/quit").unwrap();
+    ends_well(&mut ada);
+}
+
+#[test]
+fn who_looks_for_a_name_learns_that_the_server_stops() {
+    let (server, address) = Program::server(&[]);
+    let mut ada = at_a_terminal(&[&address, "--nick", "A da"]);
+    expect(&mut ada, "nick: ");
+    server.signal(rustix::process::Signal::INT);
+    expect(&mut ada, "refused: the server is closing (stopped)");
+    ada.exp_eof().unwrap();
+}
+
+/// Sends all at once, as a paste does.
+fn paste(session: &mut PtySession, text: &str) {
+    session.send(text).unwrap();
+    session.flush().unwrap();
+}
+
+#[test]
+fn each_line_of_what_is_pasted_is_said() {
+    let (_server, address) = Program::server(&[]);
+    let mut reader = Program::in_lobby(&address, "Reader");
+    let mut ada = at_a_terminal(&[&address, "--nick", "Ada"]);
+    expect(&mut ada, "> ");
+    paste(&mut ada, "p one\rp two\np three\rp\tfour\r");
+    for said in ["p one", "p two", "p three", "p␉four"] {
+        let line = reader.until("Ada: p");
+        assert!(line.ends_with(&format!("Ada: {said}")), "{line}");
+    }
+    // More than a terminal keeps of one line, and what is half typed stays to be finished.
+    let long: String = (0..50)
+        .map(|n| format!("{n} {}\r", "x".repeat(100)))
+        .collect();
+    paste(&mut ada, &format!("{long}the e"));
+    for n in 0..50 {
+        let line = reader.until("x");
+        assert!(line.contains(&format!("Ada: {n} x")), "{n}: {line}");
+    }
+    paste(&mut ada, "nd\r/quit\r");
+    let line = reader.until("the");
+    assert!(line.ends_with("Ada: the end"), "{line}");
+    ends_well(&mut ada);
+}
+
+#[test]
+fn questions_are_answered_ahead() {
+    let (_server, address) = Program::server(&[]);
+    let mut maya = at_a_terminal(&[&address]);
+    expect(&mut maya, "nick: ");
+    paste(
+        &mut maya,
+        "Maya\r2\rChess\rsesame\rsesame\rhello\r/password\rsimsim\r",
+    );
+    let mut seen = expect(&mut maya, "Chat 0 has been created.");
+    seen += &expect(&mut maya, "Maya: hello");
+    seen += &expect(&mut maya, "the same again: ");
+    // What comes while a password is typed does not show it.
+    paste(&mut maya, "sims");
+    let mut noam = Program::client(&address, "Noam", &[]);
+    noam.until("joined the lobby");
+    noam.say("/msg Maya psst");
+    noam.until("psst");
+    seen += &expect(&mut maya, "psst");
+    seen += &expect(&mut maya, "the same again: ");
+    paste(&mut maya, "im\r");
+    seen += &expect(&mut maya, "Maya changed the password");
+    for secret in ["sesame", "sims"] {
+        assert!(!seen.contains(secret), "{secret} was shown: {seen}");
+    }
+    paste(&mut maya, "/quit\r");
+    ends_well(&mut maya);
 }

@@ -221,6 +221,40 @@ fn an_identity_is_kept_and_locked() {
     assert_ne!(member(other.until("\"welcome\"")), me);
 }
 
+#[test]
+fn a_member_that_comes_back_talks_where_it_wants_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (identity, password) = (file("me"), file("password"));
+    std::fs::write(&password, "sesame").unwrap();
+    let (_server, address) = Program::server(&[]);
+    let mut owner = Program::client(&address, "Ada", &["--create", "--password-file", &password]);
+    owner.until("joined room 0");
+    owner.say("/join lobby");
+    owner.until("joined the lobby");
+    let says = |text: &str, args: &[&str]| {
+        let mut client = Program::client(
+            &address,
+            "robot",
+            &[&["--identity", &identity], args].concat(),
+        );
+        client.say(text);
+        client.finish()
+    };
+    for number in 0..3 {
+        let ended = says(&format!("aloud {number}"), &[]);
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        owner.until(&format!("robot: aloud {number}"));
+        let there = ["--room", "0", "--password-file", &password];
+        let ended = says(&format!("inside {number}"), &there);
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        owner.until(&format!("[room 0] robot: inside {number}"));
+    }
+    let ended = says("inside", &["--room", "0"]);
+    assert_eq!(ended.code, Some(4), "{}", ended.err);
+    assert!(ended.err.contains("--password-file"), "{}", ended.err);
+}
+
 /// Says loudly that a test cannot be done here, and fails where it has to be.
 #[allow(clippy::print_stderr, reason = "it is for whoever runs the tests")]
 pub(crate) fn skipped(why: &str) {

@@ -36,6 +36,9 @@ pub struct ClientConfig {
     pub agent: String,
     /// How expensive passwords are.
     pub stretch: crate::password::Stretch,
+    /// Whether commands wait when the server refuses the `hello` (the name is taken, say), for the application to choose
+    /// another name. Otherwise they end with [`CommandError::HelloRefused`] while there is none. At first they wait.
+    pub waits_for_name: bool,
     /// Seeds everything random: keys, nonces, jitter. 32 bytes from the system's generator.
     pub seed: [u8; 32],
     /// A bug on purpose.
@@ -54,6 +57,7 @@ impl ClientConfig {
             kept: false,
             agent: concat!("chat-core/", env!("CARGO_PKG_VERSION")).to_owned(),
             stretch: crate::password::Stretch::default(),
+            waits_for_name: true,
             seed,
             #[cfg(feature = "deliberate-bugs")]
             bug: None,
@@ -312,6 +316,10 @@ pub enum CommandError {
     /// The connection broke and the session is gone, so nobody can say whether it was done.
     #[error("the connection was lost; whether this was done is unknown")]
     Unknown,
+    /// The server does not let this client in under its name, and the client does not wait for another
+    /// ([`ClientConfig::waits_for_name`]).
+    #[error("the server does not let this client in: {}", .0.text)]
+    HelloRefused(Failure),
     /// The client has ended.
     #[error("the client has ended")]
     Ended,
@@ -324,7 +332,8 @@ pub enum CommandError {
 pub enum ClientEvent {
     /// The client is in. `again`: after a lost connection.
     Welcomed { welcome: Welcome, again: bool },
-    /// The `hello` was refused; go on with [`Client::rename`](super::Client::rename) or end.
+    /// The `hello` was refused; go on with another name ([`Client::rename`](super::Client::rename), in `chat-runtime`
+    /// `Client::retry_as`) or end.
     HelloRefused(Failure),
     /// The client is in a room: by its own doing, by somebody's private message, or again after a lost connection.
     Entered { view: RoomView, how: EnteredHow },
@@ -371,16 +380,20 @@ pub enum EnteredHow {
 }
 
 /// Why the client has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Ended {
     /// There never was a connection.
+    #[error("cannot connect")]
     CannotConnect,
     /// The server closed for a reason that says not to come back.
+    #[error("the server has closed the connection: {0}")]
     Closed(CloseReason),
     /// The application asked for it.
+    #[error("the client was asked to end")]
     Asked,
     /// The server said something that is not the protocol.
+    #[error("the server does not keep to the protocol: {0}")]
     ProtocolError(String),
 }
 

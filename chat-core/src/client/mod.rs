@@ -49,6 +49,7 @@
 //! # Limits
 //! 10,000 commands may be unfinished; one more ends at once with [`CommandError::OutsideLimits`].
 
+mod carried;
 mod commands;
 mod connection;
 mod exchange;
@@ -58,24 +59,26 @@ mod pacing;
 mod requests;
 mod rooms;
 mod session;
+mod small;
 mod work;
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
+use rand_core::{RngCore, SeedableRng};
 
+pub use self::{
+    carried::NoWork,
+    io::*,
+    work::{Work, WorkDone},
+};
 use self::{
     commands::room_needed,
     connection::{Connection, FAREWELL, Phase, Then},
     exchange::Stage,
     requests::{Job, Lane, Requests},
     rooms::Room,
-};
-pub use self::{
-    io::*,
-    work::{Work, WorkDone},
+    small::Map,
 };
 use crate::{
     hub::Framing,
@@ -85,7 +88,7 @@ use crate::{
     wire::{
         ClientMessage, SERVER_FRAME_BYTES, VERSION,
         client::{Empty, Hello, Resume, RoomRef, Versions},
-        server::ServerMessage,
+        server::{Failure, ServerMessage},
     },
 };
 
@@ -96,9 +99,9 @@ pub struct Client {
     rng: ChaCha20Rng,
     connection: Connection,
     requests: Requests,
-    rooms: BTreeMap<RoomId, Room>,
+    rooms: Map<RoomId, Room>,
     /// The groups that the client is or was in, by their numbers.
-    numbers: BTreeMap<u32, RoomId>,
+    numbers: Map<u32, RoomId>,
     /// What the server allows; none before the first welcome.
     limits: Option<WireLimits>,
     last_ticket: u64,
@@ -106,6 +109,8 @@ pub struct Client {
     holes: u32,
     /// When a request that waits may go.
     wake: Option<Monotonic>,
+    /// Why the name was refused, until there is another.
+    refusal: Option<Failure>,
 }
 
 /// The server said something that is not the protocol.
@@ -124,18 +129,20 @@ impl core::fmt::Debug for Client {
 impl Client {
     /// A client that has not begun.
     pub fn new(config: ClientConfig) -> Self {
+        let mut rng = ChaCha20Rng::from_seed(config.seed);
         Self {
             member: MemberId::of(&config.secret),
-            rng: ChaCha20Rng::from_seed(config.seed),
+            requests: Requests::new(rng.next_u64()),
+            rng,
             config,
             connection: Connection::new(),
-            requests: Requests::default(),
-            rooms: BTreeMap::new(),
-            numbers: BTreeMap::new(),
+            rooms: Map::default(),
+            numbers: Map::default(),
             limits: None,
             last_ticket: 0,
             holes: 0,
             wake: None,
+            refusal: None,
         }
     }
 
@@ -216,6 +223,12 @@ impl Client {
         let ticket = Ticket(self.last_ticket);
         let refusal = if matches!(self.connection.phase, Phase::Ended) {
             Some(CommandError::Ended)
+        } else if let Some(failure) = self
+            .refusal
+            .as_ref()
+            .filter(|_| !self.config.waits_for_name)
+        {
+            Some(CommandError::HelloRefused(failure.clone()))
         } else if self.requests.is_full() {
             let text = format!("{} commands are unfinished already", requests::UNFINISHED);
             Some(CommandError::OutsideLimits(text))
@@ -249,6 +262,7 @@ impl Client {
         ) {
             return;
         }
+        self.refusal = None;
         self.config.nick = nick;
         self.config.label = label;
         match phase {
@@ -297,9 +311,10 @@ impl Client {
     fn lane(&self, command: &Command) -> Lane {
         match command {
             Command::Join { room, .. } => match room {
-                RoomRef::Number(number) if self.numbers.contains_key(number) => {
-                    Lane::Room(self.numbers[number])
-                }
+                RoomRef::Number(number) => match self.numbers.get(number) {
+                    Some(room_id) => Lane::Room(*room_id),
+                    None => Lane::of(room),
+                },
                 room => Lane::of(room),
             },
             command => room_needed(command).map_or(Lane::Directory, Lane::Room),
@@ -424,8 +439,27 @@ impl Client {
         self.connection.drop_it(now, Then::End(ended), out);
     }
 
+    /// How much the client holds: commands that are unfinished, as they are counted and as they lie in lanes, on their
+    /// way or in work; lanes; counters of rooms; numbers of groups; rooms that are left again.
+    #[cfg(feature = "deliberate-bugs")]
+    #[doc(hidden)]
+    pub fn census(&self) -> [usize; 6] {
+        let [unfinished, lying, lanes, counters, undoing] = self.requests.census();
+        let numbers = self.numbers.len();
+        [unfinished, lying, lanes, counters, numbers, undoing]
+    }
+
     /// The end of it all: every command that is not finished ends here.
     fn end(&mut self, ended: Ended, out: &mut ClientOutputs) {
+        self.finish_all(&CommandError::Ended, out);
+        self.connection.phase = Phase::Ended;
+        self.rooms.clear();
+        self.wake = None;
+        out.push(ClientOutput::Event(ClientEvent::Ended(ended)));
+    }
+
+    /// Every command that is not finished ends here: with this, where nothing else is known of it.
+    fn finish_all(&mut self, error: &CommandError, out: &mut ClientOutputs) {
         for (lane, unanswered, job) in self.requests.take_all() {
             let in_doubt =
                 job.doubt || (unanswered && job.op.as_ref().is_some_and(requests::changes));
@@ -433,14 +467,10 @@ impl Client {
                 Stage::Undoing { error } => error.clone(),
                 Stage::Disproved { .. } => CommandError::WrongPassword,
                 _ if in_doubt => CommandError::Unknown,
-                _ => CommandError::Ended,
+                _ => error.clone(),
             };
             self.finish(lane, job, Err(error), out);
         }
-        self.connection.phase = Phase::Ended;
-        self.rooms.clear();
-        self.wake = None;
-        out.push(ClientOutput::Event(ClientEvent::Ended(ended)));
     }
 }
 

@@ -5,12 +5,12 @@
 //! newer ones, with the same `txn` and the same content.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     exchange::Stage,
     io::{Command, Ticket},
     pacing::{Class, Pacing},
+    small::Map,
 };
 use crate::{
     id::RoomId,
@@ -27,6 +27,8 @@ pub(super) const UNFINISHED: usize = 10_000;
 /// A server remembers the results of a member's last 64 accepted numbers in a room. Were more on their way at once, the
 /// oldest could be forgotten before it is known whether it must be sent again.
 const WINDOW: u64 = 64;
+/// As many places are there for the numbers of a life of the client.
+const LIVES: u64 = 1_024;
 /// Rooms whose counters are remembered, also after leaving them.
 const COUNTERS: usize = 4_096;
 
@@ -177,13 +179,13 @@ pub(super) fn changes(op: &Op) -> bool {
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: BTreeMap<Ticket, Job>,
+    waiting: Map<Ticket, Job>,
     /// The server asked to wait.
     held_until: Monotonic,
     /// Nothing else goes before this one has ended.
     exclusive: Option<Ticket>,
     /// Numbers that are unanswered.
-    unanswered: BTreeSet<u64>,
+    unanswered: Map<u64, ()>,
 }
 
 /// What can be done next.
@@ -197,11 +199,11 @@ pub(super) enum Next {
     Nothing,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Requests {
-    lanes: BTreeMap<Lane, Queue>,
-    unanswered: BTreeMap<u64, (Lane, Job)>,
-    working: BTreeMap<u64, (Lane, Job)>,
+    lanes: Map<Lane, Queue>,
+    unanswered: Map<u64, (Lane, Job)>,
+    working: Map<u64, (Lane, Job)>,
     last_id: u64,
     last_work: u64,
     /// Whose password exchange is going on.
@@ -210,9 +212,20 @@ pub(super) struct Requests {
     pacing: Option<Pacing>,
     most_unanswered: usize,
     directory: Counter,
-    rooms: BTreeMap<RoomId, u64>,
+    rooms: Map<RoomId, Numbers>,
+    /// How far above the highest number that the server knows this life of the client begins, where it knows nothing of
+    /// the numbers of an earlier one.
+    apart: u64,
     /// Rooms that are being left again without a word to the application.
-    undoing: BTreeMap<Ticket, RoomId>,
+    undoing: Map<Ticket, RoomId>,
+}
+
+/// The counter of a room.
+#[derive(Debug, Default)]
+struct Numbers {
+    last: u64,
+    /// The server has told how far it has come; a join may be numbered before.
+    known: bool,
 }
 
 /// The counter of what names no room.
@@ -224,8 +237,41 @@ struct Counter {
 }
 
 impl Requests {
+    /// `lives` is a random number. Lives of a client that end before the server knows of their numbers hardly ever use
+    /// the same ones.
+    pub(super) fn new(lives: u64) -> Self {
+        Self {
+            lanes: Map::default(),
+            unanswered: Map::default(),
+            working: Map::default(),
+            last_id: 0,
+            last_work: 0,
+            exchange: None,
+            unfinished: 0,
+            pacing: None,
+            most_unanswered: 0,
+            directory: Counter::default(),
+            rooms: Map::default(),
+            apart: WINDOW * (1 + lives % LIVES),
+            undoing: Map::default(),
+        }
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.unfinished >= UNFINISHED
+    }
+
+    /// Unfinished jobs, jobs that lie somewhere, lanes, counters, rooms that are left again.
+    #[cfg(feature = "deliberate-bugs")]
+    pub(super) fn census(&self) -> [usize; 5] {
+        let waiting: usize = self.lanes.values().map(|queue| queue.waiting.len()).sum();
+        [
+            self.unfinished,
+            waiting + self.unanswered.len() + self.working.len(),
+            self.lanes.len(),
+            self.rooms.len(),
+            self.undoing.len(),
+        ]
     }
 
     /// Takes a new job in.
@@ -236,16 +282,12 @@ impl Requests {
 
     /// Puts a job into its place in its lane.
     pub(super) fn put_back(&mut self, lane: Lane, job: Job) {
-        self.lanes
-            .entry(lane)
-            .or_default()
-            .waiting
-            .insert(job.ticket, job);
+        self.lanes.or_default(lane).waiting.insert(job.ticket, job);
     }
 
     /// Keeps the lane still for a time.
     pub(super) fn hold(&mut self, lane: Lane, until: Monotonic) {
-        let queue = self.lanes.entry(lane).or_default();
+        let queue = self.lanes.or_default(lane);
         queue.held_until = queue.held_until.max(until);
     }
 
@@ -273,8 +315,8 @@ impl Requests {
         }
         let mut first: Option<(Ticket, Lane)> = None;
         let mut wake: Option<Monotonic> = None;
-        for (lane, queue) in &self.lanes {
-            let Some((ticket, job)) = queue.waiting.first_key_value() else {
+        for (lane, queue) in self.lanes.iter() {
+            let Some((ticket, job)) = queue.waiting.first() else {
                 continue;
             };
             let blocked = !is_open(lane)
@@ -300,7 +342,7 @@ impl Requests {
     }
 
     fn is_beyond_window(&self, lane: &Lane, queue: &Queue, job: &Job) -> bool {
-        let Some(oldest) = queue.unanswered.first() else {
+        let Some((oldest, ())) = queue.unanswered.first() else {
             return false;
         };
         job.changes()
@@ -323,7 +365,7 @@ impl Requests {
     fn next_txn(&self, lane: &Lane) -> u64 {
         match lane {
             Lane::Directory => self.directory.last + 1,
-            Lane::Room(room) => self.rooms.get(room).copied().unwrap_or(0) + 1,
+            Lane::Room(room) => self.rooms.get(room).map_or(0, |numbers| numbers.last) + 1,
             Lane::Number(_) => 1,
         }
     }
@@ -339,24 +381,20 @@ impl Requests {
         txn
     }
 
-    /// A room is entered of which this life of the client may not know the numbers: an earlier life may have some on
-    /// their way still, of which the server knows nothing yet. They are not used again.
-    pub(super) fn continues(&mut self, room: RoomId, last_txn: u64, earlier: bool) {
-        let unknown = !self.rooms.contains_key(&room);
-        self.seen(
-            room,
-            if unknown && last_txn > u64::from(!earlier) {
-                last_txn + WINDOW
-            } else {
-                last_txn
-            },
-        );
+    /// A room is entered. If this life of the client knows nothing of its numbers, an earlier one may have some on their
+    /// way still, of which the server knows nothing yet. They are not used again.
+    pub(super) fn continues(&mut self, room: RoomId, last_txn: u64) {
+        let known = self.rooms.get(&room).is_some_and(|numbers| numbers.known);
+        self.seen(room, last_txn + if known { 0 } else { self.apart });
+        if let Some(numbers) = self.rooms.get_mut(&room) {
+            numbers.known = true;
+        }
     }
 
     /// This number of a room is used.
     pub(super) fn seen(&mut self, room: RoomId, txn: u64) {
-        let counter = self.rooms.entry(room).or_default();
-        *counter = txn.max(*counter);
+        let numbers = self.rooms.or_default(room);
+        numbers.last = txn.max(numbers.last);
         if self.rooms.len() > COUNTERS {
             let other = self.rooms.keys().copied().find(|other| *other != room);
             other.and_then(|other| self.rooms.remove(&other));
@@ -369,11 +407,8 @@ impl Requests {
         let lost = last_txn < self.directory.known;
         self.directory.known = last_txn;
         // What an earlier life of the client still has on its way keeps its numbers.
-        let free = if self.directory.last == 0 && last_txn > 0 {
-            last_txn + WINDOW
-        } else {
-            last_txn
-        };
+        let unknown = self.directory.last == 0;
+        let free = last_txn + if unknown { self.apart } else { 0 };
         self.directory.last = self.directory.last.max(free);
         lost.then_some(last_txn)
     }
@@ -392,7 +427,7 @@ impl Requests {
         if let (Some(txn), Some(op)) = (job.txn, &job.op)
             && changes(op)
         {
-            self.lanes.entry(lane).or_default().unanswered.insert(txn);
+            self.lanes.or_default(lane).unanswered.insert(txn, ());
         }
         self.unanswered.insert(id, (lane, job));
     }
@@ -449,11 +484,11 @@ impl Requests {
     /// The connection is lost: what is unanswered will be asked again.
     pub(super) fn cut_off(&mut self) {
         let unanswered = core::mem::take(&mut self.unanswered)
-            .into_values()
-            .map(|entry| (entry, true));
+            .into_iter()
+            .map(|(_, entry)| (entry, true));
         let working = core::mem::take(&mut self.working)
-            .into_values()
-            .map(|entry| (entry, false));
+            .into_iter()
+            .map(|(_, entry)| (entry, false));
         for ((lane, mut job), sent) in unanswered.chain(working).collect::<Vec<_>>() {
             job.cut_off(sent);
             self.put_back(lane, job);
@@ -502,16 +537,16 @@ impl Requests {
     /// Takes everything out: whether it is unanswered, and the job.
     pub(super) fn take_all(&mut self) -> Vec<(Lane, bool, Job)> {
         let mut all: Vec<_> = core::mem::take(&mut self.unanswered)
-            .into_values()
-            .map(|(lane, job)| (lane, true, job))
+            .into_iter()
+            .map(|(_, (lane, job))| (lane, true, job))
             .collect();
         all.extend(
             core::mem::take(&mut self.working)
-                .into_values()
-                .map(|(lane, job)| (lane, false, job)),
+                .into_iter()
+                .map(|(_, (lane, job))| (lane, false, job)),
         );
         for (lane, queue) in core::mem::take(&mut self.lanes) {
-            all.extend(queue.waiting.into_values().map(|job| (lane, false, job)));
+            all.extend(queue.waiting.into_iter().map(|(_, job)| (lane, false, job)));
         }
         all.sort_by_key(|(_, _, job)| job.ticket);
         all

@@ -1,7 +1,6 @@
 //! What the server says of the session and of its rooms: welcome, entered, records, removed, closing.
 
 use core::time::Duration;
-use std::collections::BTreeSet;
 
 use super::{
     Client, Fault,
@@ -10,6 +9,7 @@ use super::{
     keys::Keys,
     requests::{Job, Lane},
     rooms::{Fits, Room},
+    small::Map,
 };
 use crate::{
     id::RoomId,
@@ -95,11 +95,16 @@ impl Client {
                 welcome.version
             )));
         }
-        if welcome.member != self.member {
+        let again = self.connection.ever_welcomed;
+        // Usually it is that of the secret; a server that knows people otherwise says which member this is.
+        if again && welcome.member != self.member {
             return Err(Fault("a welcome for another member".to_owned()));
         }
-        let again = self.connection.ever_welcomed;
-        let awaited: BTreeSet<RoomId> = self.rooms.keys().chain(&welcome.rooms).copied().collect();
+        self.member = welcome.member;
+        let mut awaited = Map::default();
+        for room in self.rooms.keys().chain(&welcome.rooms) {
+            awaited.insert(*room, ());
+        }
         self.connection.welcome(now, welcome.ping_interval, awaited);
         self.requests.welcome(&welcome.limits, now);
         self.limits = Some(welcome.limits);
@@ -134,8 +139,15 @@ impl Client {
                 .drop_it(now, Then::Retry { not_before }, out);
         }
         self.connection.phase = Phase::Refused;
+        self.connection.refused = true;
         self.connection.greeted = false;
-        out.push(ClientOutput::Event(ClientEvent::HelloRefused(failure)));
+        self.refusal = Some(failure.clone());
+        out.push(ClientOutput::Event(ClientEvent::HelloRefused(
+            failure.clone(),
+        )));
+        if !self.config.waits_for_name {
+            self.finish_all(&CommandError::HelloRefused(failure), out);
+        }
     }
 
     fn closing(&mut self, now: Monotonic, closing: Closing, out: &mut ClientOutputs) {
@@ -149,6 +161,12 @@ impl Client {
                 if matches!(reason, CloseReason::HandshakeTimeout | CloseReason::Idle) =>
             {
                 Then::Park
+            }
+            // The name that was chosen crossed the end of the server's patience.
+            Phase::Greeting { .. }
+                if reason == CloseReason::HandshakeTimeout && self.connection.refused =>
+            {
+                Then::Connect
             }
             // It may be this very client that came in anew: by a hello of a connection that it has lost since.
             Phase::Up
@@ -166,7 +184,7 @@ impl Client {
         };
         let asked_for =
             matches!(self.connection.phase, Phase::Bye { .. }) && reason == CloseReason::Bye;
-        if !asked_for && then != Then::Park {
+        if !asked_for && !matches!(then, Then::Park | Then::Connect) {
             out.push(ClientOutput::Event(ClientEvent::Closing(closing)));
         }
         self.connection.drop_it(now, then, out);
@@ -175,8 +193,7 @@ impl Client {
     fn entered(&mut self, entered: Entered, out: &mut ClientOutputs) -> Result<(), Fault> {
         let Entered { resumed, view } = entered;
         self.connection.awaited.remove(&view.room);
-        let earlier = !self.rooms.contains_key(&view.room) && view.place.seq > view.since;
-        self.requests.continues(view.room, view.last_txn, earlier);
+        self.requests.continues(view.room, view.last_txn);
         if self.requests.is_undoing(view.room) {
             return Ok(());
         }

@@ -17,8 +17,8 @@ use crate::{
     log::{LogUnavailable, Page, Query, ReadFrom},
     time::Now,
     wire::{
-        CloseReason, Form, Record, ServerMessage,
-        server::{Committed, Entered, Records},
+        CloseReason, Form, ServerMessage,
+        server::{Committed, Entered},
     },
 };
 
@@ -304,6 +304,7 @@ impl Hub {
             (Some((until, _)), _) if until.epoch == page.head.epoch => until.seq,
             (Some((until, _)), _) => {
                 // The log lost its end, and with it what is missing.
+                self.tell_out(id, conn, lag, out);
                 self.set_lag(
                     conn,
                     id,
@@ -320,6 +321,7 @@ impl Hub {
         };
         if page.oldest > lag.next {
             // What it missed is not kept any more.
+            self.tell_out(id, conn, lag, out);
             if lag.farewell.is_none() && !self.has(Bug::ForgetThatAReaderMissedWhatIsTrimmed) {
                 self.announce(id, conn, false, out);
                 if let Some(lagging) = self.lagging(conn) {
@@ -350,12 +352,13 @@ impl Hub {
             let epoch = page.head.epoch;
             let frame = match form {
                 Form::Postcard => records_frame(id, epoch, missed.iter()),
+                #[cfg(feature = "json")]
                 Form::Json => {
                     let records = missed
                         .iter()
-                        .filter_map(|bytes| Record::from_bytes(bytes).ok())
+                        .filter_map(|bytes| crate::wire::Record::from_bytes(bytes).ok())
                         .collect();
-                    form.encode(&ServerMessage::Records(Records {
+                    form.encode(&ServerMessage::Records(crate::wire::server::Records {
                         room: id,
                         epoch,
                         records,
@@ -381,6 +384,17 @@ impl Hub {
             lagging.drained = go_on;
         }
         self.catch_up(conn, out);
+    }
+
+    /// Tells a connection that a room is not its member's any more, where the record that says so is not kept and no
+    /// answer to it does.
+    pub(super) fn tell_out(&mut self, id: RoomId, conn: ConnId, lag: Lag, out: &mut Outputs) {
+        if let Some((until, answer)) = lag.farewell
+            && lag.next <= until.seq
+            && answer.is_none_or(|(origin, _)| origin.conn != conn)
+        {
+            self.tell_removed(id, conn, out);
+        }
     }
 
     /// Whether there is a record that a lagging connection has not been told.

@@ -5,10 +5,13 @@
 mod answers;
 mod audience;
 mod catchup;
+#[cfg(feature = "deliberate-bugs")]
+mod census;
 mod directory;
 mod event;
 mod greeting;
 mod guesses;
+mod identity;
 mod io;
 mod joining;
 mod membership;
@@ -34,6 +37,9 @@ use std::{
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
+#[cfg(feature = "deliberate-bugs")]
+#[doc(hidden)]
+pub use self::census::Census;
 use self::{
     answers::Origin,
     guesses::Guesses,
@@ -44,6 +50,7 @@ use self::{
 };
 pub use self::{
     event::{Event, RoomLabel},
+    identity::Identity,
     io::{Framing, Input, Output, Outputs, ReadToken, RoomPlace},
     recipients::Recipients,
 };
@@ -53,9 +60,9 @@ use crate::{
     limits::{LimitError, Limits},
     log::{AppendRefused, LogUnavailable, Page, Query},
     password::ServerSecret,
-    state::{directory::Directory, freeze},
+    state::{Verdict, directory::Directory, freeze},
     time::{Monotonic, Now},
-    wire::{CloseReason, record::CipherKind, server::Durability},
+    wire::{CloseReason, ErrorCode, record::CipherKind, server::Durability},
 };
 
 /// What a hub is given at its beginning.
@@ -104,6 +111,11 @@ impl Config {
             #[cfg(feature = "deliberate-bugs")]
             bug: None,
         }
+    }
+
+    /// Whether no other hub writes to the log: what is known here is all there is.
+    fn writes_alone(&self) -> bool {
+        self.alone && self.peers.is_empty()
     }
 
     /// Whether a nick's lease is this hub's to give up: its own, or one of an earlier life.
@@ -232,6 +244,7 @@ impl Hub {
                 framing,
                 form,
             } => self.connected(now, conn, address, framing, form, None, out),
+            Input::Identified { conn, identity } => self.identified(conn, identity),
             Input::Turned {
                 conn,
                 address,
@@ -370,7 +383,7 @@ impl Hub {
 
     fn unknown(&mut self, now: Now, partition: Partition, out: &mut Outputs) {
         if self.has(Bug::TreatUnknownAsFailed) {
-            return self.refused(now, partition, AppendRefused::Unavailable, out);
+            return self.give_up(now, partition, out);
         }
         match partition {
             Partition::Directory => {
@@ -384,6 +397,29 @@ impl Hub {
                 self.pump_room(now, id, out);
             }
         }
+    }
+
+    /// The bug of that name: whoever asked is told that it was not done.
+    fn give_up(&mut self, now: Now, partition: Partition, out: &mut Outputs) {
+        let refusal = || ErrorCode::Forbidden.because("the log has failed");
+        match partition {
+            Partition::Directory => {
+                let failed = self.directory.refused(AppendRefused::Unavailable);
+                for proposal in failed {
+                    self.settled_without_entry(now, proposal, Verdict::Refuse(refusal()), out);
+                }
+            }
+            Partition::Room(id) => {
+                let failed = self.rooms.get_mut(&id).map_or_else(Vec::new, |room| {
+                    room.pipe.refused(AppendRefused::Unavailable)
+                });
+                for proposal in failed {
+                    let verdict = Verdict::Refuse(refusal());
+                    self.room_settled_without_record(now, id, proposal, verdict, out);
+                }
+            }
+        }
+        self.retry(now, partition);
     }
 
     fn page(

@@ -41,7 +41,7 @@ pub(super) struct Pipeline<S: Fold, P> {
     reading: Option<ReadToken>,
     /// The log must be read before anything is appended.
     behind: bool,
-    /// News came while it was being read, and what is read may be older.
+    /// News came in while the log was read for the first time: what was read may be older.
     overtaken: bool,
     /// The furthest head that anybody told of in this epoch.
     known_head: Seq,
@@ -119,8 +119,24 @@ impl<S: Fold, P> Pipeline<S, P> {
             && self.reading.is_none()
     }
 
+    /// What waits or is on its way.
+    #[cfg(feature = "deliberate-bugs")]
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len() + self.outstanding.len()
+    }
+
     pub(super) fn propose(&mut self, proposal: P) {
         self.queue.push_back(proposal);
+    }
+
+    /// Whether more may be in the log than is known here.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    /// Has the log read before anything else: somebody seems to know more of it.
+    pub(super) fn look_again(&mut self) {
+        self.behind = true;
     }
 
     /// Whether a read must be asked for now.
@@ -248,9 +264,9 @@ impl<S: Fold, P> Pipeline<S, P> {
             }
             self.reading = None;
         } else if !self.live {
-            // The next read shows it; the one that is under way perhaps not.
+            // The read that is under way may have been done before; the next one shows it.
             self.behind = true;
-            self.overtaken = self.reading.is_some();
+            self.overtaken |= self.reading.is_some();
             return Ok(Paged::Onward);
         }
         let begun = self.live || self.place.seq > 0;

@@ -7,7 +7,7 @@ use super::{
     event::Event,
     io::{Output, Outputs, RoomPlace},
     pipeline::Taken,
-    rooms::{Proposal, Then},
+    rooms::{Proposal, Room, Then},
 };
 use crate::{
     bugs::Bug,
@@ -58,13 +58,7 @@ impl Hub {
             }
         }
         // The first record of a room: what waited for it can be done.
-        let waiting = match self.rooms.get_mut(&id) {
-            Some(room) => std::mem::take(&mut room.waiting),
-            None => return,
-        };
-        for task in waiting {
-            self.run(now, id, task, out);
-        }
+        self.run_waiting(now, id, out);
     }
 
     fn tell_records(&self, id: RoomId, taken: &[Taken<Record, Proposal>], out: &mut Outputs) {
@@ -113,15 +107,13 @@ impl Hub {
         let (record, proposal) = (&taken.entry, taken.proposal.as_ref());
         match &record.body {
             RecordBody::Created(created) if created.kind == RoomKind::Private => {
-                for person in &created.members {
-                    self.count_here(id, person.member, true);
-                }
+                self.count_here(id);
                 for person in &created.members {
                     self.arrived(now, id, person.clone(), record.seq, proposal, out);
                 }
             }
             // Its owner is shown the group when it has a number.
-            RecordBody::Created(_) => self.count_here(id, record.member, true),
+            RecordBody::Created(_) => self.count_here(id),
             RecordBody::Joined(_) => {
                 let person = Person {
                     member: record.member,
@@ -129,8 +121,11 @@ impl Hub {
                     label: record.label.clone(),
                 };
                 self.arrived(now, id, person, record.seq, proposal, out);
-                self.renamed_before(now, id, record);
-                if proposal.is_some() {
+                if proposal.is_none() {
+                    // Another hub, behind this record, may have taken the room from the member's.
+                    self.keep_listed(id, record.member);
+                    self.pump_directory(now, out);
+                } else {
                     self.expire_forgotten(id, record.member);
                     if self.directory.is_idle() {
                         self.keep_listed(id, record.member);
@@ -210,14 +205,9 @@ impl Hub {
         out: &mut Outputs,
     ) {
         let member = person.member;
-        self.count_here(id, member, true);
-        if let Some(room) = self.rooms.get_mut(&id) {
-            room.gathered.forget(member);
-            if !room.here.contains(&member) && room.kind() != Some(RoomKind::Private) {
-                // `joined` implies that they are here, and they are gone already.
-                room.gathered.gone(person);
-                self.arm_presence(now, id);
-            }
+        if self.rooms.get(&id).and_then(Room::kind) != Some(RoomKind::Private) {
+            // `joined` says that they are here. They may be gone already, or have another name.
+            self.told_by_record(now, id, member, Some(person));
         }
         let Some(conn) = self.online.get(&member).copied() else {
             return;
@@ -231,18 +221,20 @@ impl Hub {
         }
     }
 
-    /// The record that somebody is a member tells the name of that moment. The directory may be ahead of it.
-    fn renamed_before(&mut self, now: Now, id: RoomId, record: &Record) {
-        let Some(room) = self
-            .rooms
-            .get_mut(&id)
-            .filter(|room| room.here.contains(&record.member))
-        else {
-            return;
-        };
-        let person = room.person(&self.directory.state, record.member);
-        if person.nick != record.nick {
-            room.gathered.renamed(record.nick.clone(), person);
+    /// A room begins: nobody has been told of anybody.
+    fn count_here(&mut self, id: RoomId) {
+        let most = self.config.limits.presence_names;
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.count_here(&self.directory.state, most);
+        }
+    }
+
+    /// All who hear a room are told of somebody by a record; the directory may be ahead of it.
+    fn told_by_record(&mut self, now: Now, id: RoomId, member: MemberId, told: Option<Person>) {
+        let most = self.config.limits.presence_names;
+        if let Some(room) = self.rooms.get_mut(&id)
+            && room.told_by_record(&self.directory.state, member, told, most)
+        {
             self.arm_presence(now, id);
         }
     }
@@ -257,13 +249,10 @@ impl Hub {
         proposal: Option<&Proposal>,
         out: &mut Outputs,
     ) {
-        self.count_here(id, member, false);
-        if let Some(room) = self.rooms.get_mut(&id) {
-            room.gathered.forget(member);
-            if room.counted {
-                // Names may be told again.
-                self.arm_presence(now, id);
-            }
+        self.told_by_record(now, id, member, None);
+        if self.rooms.get(&id).is_some_and(|room| room.counted) {
+            // Names may be told again.
+            self.arm_presence(now, id);
         }
         let place = Place {
             epoch: self.rooms.get(&id).map_or(0, |room| room.pipe.place.epoch),

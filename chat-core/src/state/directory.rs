@@ -414,6 +414,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) limits: &'a Limits,
     /// This hub.
     pub(crate) node: u64,
+    /// Whether no other hub writes to the log.
+    pub(crate) alone: bool,
     /// Whether a lease is this hub's to give up: its own, or one of an earlier life.
     pub(crate) is_heir_of: &'a dyn Fn(u64) -> bool,
     /// Whether the member is connected here.
@@ -486,8 +488,10 @@ impl Directory {
         let member = self.member(id);
         match ask {
             Ask::Lease { name, label, kept } => {
+                // With other hubs on the log this one may be behind: only what is appended is judged at the head.
                 let as_before = member.is_some_and(|m| {
-                    m.lease == Some(with.node)
+                    with.alone
+                        && m.lease == Some(with.node)
                         && m.nick == name.shown
                         && m.label == *label
                         && m.kept == *kept

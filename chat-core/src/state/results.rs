@@ -63,6 +63,11 @@ impl<R: Copy> Results<R> {
         }
     }
 
+    #[cfg(feature = "deliberate-bugs")]
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
     /// The highest `txn` seen.
     pub(crate) fn last(&self) -> u64 {
         self.kept.back().map_or(self.forgotten, |(txn, _)| *txn)

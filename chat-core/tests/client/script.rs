@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use chat_core::{
     client::{
         Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command,
-        CommandError, Outcome, Ticket, Work,
+        CommandError, Outcome, Ticket, Work, WorkDone,
     },
     hub::Framing,
     id::{MemberId, Place, RoomId, Secret},
@@ -24,8 +24,13 @@ use chat_core::{
     },
 };
 
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore, SeedableRng};
+
 pub(crate) const EPOCH: u64 = 11;
 pub(crate) const ROOM: RoomId = RoomId([5; 16]);
+/// The seed of a script's client, unless told.
+const SEED: [u8; 32] = [7; 32];
 pub(crate) const OTHER: MemberId = MemberId([9; 16]);
 
 pub(crate) struct Script {
@@ -43,7 +48,7 @@ pub(crate) struct Script {
 
 impl Script {
     pub(crate) fn new() -> Self {
-        Self::with(Form::Postcard, Framing::Stream, [7; 32])
+        Self::with(Form::Postcard, Framing::Stream, SEED)
     }
 
     pub(crate) fn with(form: Form, framing: Framing, secret: [u8; 32]) -> Self {
@@ -181,7 +186,7 @@ impl Script {
     /// Runs what work there is.
     pub(crate) fn run_work(&mut self) {
         while let Some(work) = self.work.pop_front() {
-            self.input(ClientInput::Done(work.run()));
+            self.input(ClientInput::Done(elsewhere(&work)));
         }
     }
 
@@ -293,6 +298,13 @@ impl Script {
     }
 }
 
+/// The `n`th number of a client that knows nothing of an earlier life, where the server knows of none.
+pub(crate) fn number(n: u64) -> u64 {
+    // A random multiple of 64 above.
+    let lives = ChaCha20Rng::from_seed(SEED).next_u64() % 1_024;
+    64 * (1 + lives) + n
+}
+
 pub(crate) fn welcome(member: MemberId, rooms: Vec<RoomId>) -> Welcome {
     Welcome {
         version: 1,
@@ -388,4 +400,10 @@ pub(crate) fn text_of(request: &Request) -> &str {
         },
         other => panic!("not a send: {other:?}"),
     }
+}
+
+/// Runs work as a driver does whose threads share no memory.
+fn elsewhere(work: &Work) -> WorkDone {
+    let work = Work::from_bytes(&work.to_bytes()).expect("the bytes of work");
+    WorkDone::from_bytes(&work.run().to_bytes()).expect("the bytes of work that is done")
 }

@@ -11,7 +11,7 @@ use std::{
 use chat_core::{
     client::{
         Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command,
-        Ended, Ticket, WorkDone,
+        Ticket, WorkDone,
     },
     hub::Framing,
     wire::SERVER_FRAME_BYTES,
@@ -23,7 +23,7 @@ use tokio::{
     time::{Duration, Instant, Sleep, sleep_until},
 };
 
-use super::{Reply, events::EventQueue};
+use super::{Reply, Told, events::EventQueue};
 use crate::{
     Connection, Connector,
     clock::Clock,
@@ -68,7 +68,9 @@ pub(super) struct Driver {
     replies: BTreeMap<Ticket, Reply>,
     orders: mpsc::UnboundedReceiver<Order>,
     events: EventQueue,
-    told: watch::Sender<Option<Ended>>,
+    told: watch::Sender<Told>,
+    /// How often another name was chosen.
+    names: u64,
     started: bool,
     /// The application has asked for the end, or has forgotten the client.
     closing: bool,
@@ -89,7 +91,7 @@ impl Driver {
         config: ClientConfig,
         orders: mpsc::UnboundedReceiver<Order>,
         events: EventQueue,
-        told: watch::Sender<Option<Ended>>,
+        told: watch::Sender<Told>,
     ) -> Self {
         Self {
             machine: Client::new(config),
@@ -105,6 +107,7 @@ impl Driver {
             orders,
             events,
             told,
+            names: 0,
             started: false,
             closing: false,
             ended: false,
@@ -142,6 +145,7 @@ impl Driver {
                 self.replies.insert(ticket, reply);
             }
             Poll::Ready(Some(Order::RetryAs { nick, label })) => {
+                self.names += 1;
                 self.machine
                     .rename(self.clock.now(), nick, label, &mut self.out);
             }
@@ -194,7 +198,7 @@ impl Driver {
             return false;
         }
         if end.is_some_and(|deadline| deadline <= Instant::now()) {
-            self.disconnected();
+            self.disconnected(None);
         }
         let now = self.clock.now();
         if machine.is_some_and(|at| at <= now.monotonic) {
@@ -223,7 +227,7 @@ impl Driver {
             }
             Poll::Ready(Err(error)) => {
                 tracing::debug!(%error, "cannot connect");
-                self.disconnected();
+                self.disconnected(Some(error));
             }
         }
         true
@@ -255,7 +259,7 @@ impl Driver {
         };
         if let Some(error) = over {
             tracing::debug!(?error, "the connection is over");
-            self.disconnected();
+            self.disconnected(error);
         }
         true
     }
@@ -271,8 +275,12 @@ impl Driver {
         may
     }
 
-    fn disconnected(&mut self) {
+    fn disconnected(&mut self, error: Option<io::Error>) {
         self.phase = Phase::None;
+        if let Some(error) = error {
+            self.told
+                .send_modify(|told| told.trouble = Some(Arc::new(error)));
+        }
         self.hand_in(ClientInput::Disconnected);
     }
 
@@ -325,9 +333,18 @@ impl Driver {
                     }
                 }
                 ClientOutput::Event(event) => {
-                    if let ClientEvent::Ended(why) = &event {
-                        self.ended = true;
-                        self.told.send_replace(Some(why.clone()));
+                    match &event {
+                        ClientEvent::Welcomed { welcome, .. } => self
+                            .told
+                            .send_modify(|told| told.entry = Some(Ok(welcome.clone()))),
+                        ClientEvent::HelloRefused(failure) => self.told.send_modify(|told| {
+                            told.entry = Some(Err((self.names, failure.clone())))
+                        }),
+                        ClientEvent::Ended(why) => {
+                            self.ended = true;
+                            self.told.send_modify(|told| told.ended = Some(why.clone()));
+                        }
+                        _ => {}
                     }
                     self.events.push(event);
                 }

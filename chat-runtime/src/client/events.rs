@@ -4,15 +4,17 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
 use chat_core::client::ClientEvent;
+use futures_util::Stream;
 
 /// What a client tells its application. Dropping it says that nobody wants to know.
 ///
-/// See [`Client`](super::Client) for why it should be read.
+/// See [`Client`](super::Client) for why it should be read. It is also a [`Stream`].
 #[derive(Debug)]
 pub struct Events(Arc<Mutex<Queue>>);
 
@@ -38,6 +40,14 @@ impl Events {
         }
         queue.reader = Some(cx.waker().clone());
         Poll::Pending
+    }
+}
+
+impl Stream for Events {
+    type Item = ClientEvent;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<ClientEvent>> {
+        self.get_mut().poll_next(cx)
     }
 }
 

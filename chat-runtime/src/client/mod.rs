@@ -4,10 +4,11 @@ mod driver;
 mod events;
 
 use std::{
+    io,
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
 };
@@ -18,7 +19,7 @@ use chat_core::{
     password::Password,
     wire::{
         client::{HistoryFrom, Peer, RoomRef},
-        server::{Committed, MemberInfo, Named, RoomInfo, RoomView},
+        server::{Committed, Failure, MemberInfo, Named, RoomInfo, RoomView, Welcome},
     },
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -45,7 +46,37 @@ const COMMANDS: usize = 16_384;
 pub struct Client {
     orders: mpsc::UnboundedSender<Order>,
     unfinished: Arc<AtomicUsize>,
-    ended: watch::Receiver<Option<Ended>>,
+    told: watch::Receiver<Told>,
+    /// How often another name was chosen.
+    names: Arc<AtomicU64>,
+}
+
+/// What the driver tells all handles.
+#[derive(Debug, Default)]
+struct Told {
+    /// How the last `hello` went; of one that was refused, how many names had been chosen by then.
+    entry: Option<Result<Welcome, (u64, Failure)>>,
+    /// What was in the way of the last connection that failed.
+    trouble: Option<Arc<io::Error>>,
+    ended: Option<Ended>,
+}
+
+/// Why a client is not in.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotReady {
+    /// The server refused the `hello`, because of the name in most cases. Another one can be tried: [`Client::retry_as`].
+    #[error("the server does not let this client in: {}", .0.text)]
+    Refused(Failure),
+    /// The client has ended.
+    #[error("{why}")]
+    Ended {
+        /// Why it did.
+        why: Ended,
+        /// What was in the way of the connection, if something was.
+        #[source]
+        cause: Option<Arc<io::Error>>,
+    },
 }
 
 impl Client {
@@ -55,7 +86,7 @@ impl Client {
     /// Outside of a tokio runtime, as `tokio::spawn` does.
     pub fn connect(connector: impl Connector, config: ClientConfig) -> (Self, Events) {
         let (orders, received) = mpsc::unbounded_channel();
-        let (told, ended) = watch::channel(None);
+        let (told, all_told) = watch::channel(Told::default());
         let (events, queue) = events::pair();
         tokio::spawn(driver::Driver::new(
             Arc::new(connector),
@@ -68,7 +99,8 @@ impl Client {
             Self {
                 orders,
                 unfinished: Arc::default(),
-                ended,
+                told: all_told,
+                names: Arc::default(),
             },
             events,
         )
@@ -95,8 +127,74 @@ impl Client {
         Pending(end)
     }
 
-    /// Another name after [`ClientEvent::HelloRefused`](chat_core::client::ClientEvent::HelloRefused). How that goes is told by events.
+    /// Waits until the server has let the client in, and says what it welcomed it with. At once if that was before.
+    ///
+    /// # Errors
+    /// The server refuses the name, or the client has ended: nothing is tried twice before the first welcome.
+    pub async fn ready(&self) -> Result<Welcome, NotReady> {
+        let mut told = self.told.clone();
+        let names = self.names.load(Ordering::SeqCst);
+        let known = told
+            .wait_for(|told| match &told.entry {
+                _ if told.ended.is_some() => true,
+                Some(Err((named, _))) => *named >= names,
+                entry => entry.is_some(),
+            })
+            .await;
+        match known.as_deref() {
+            Ok(Told {
+                ended: Some(why),
+                trouble,
+                ..
+            }) => Err(NotReady::Ended {
+                why: why.clone(),
+                cause: trouble.clone(),
+            }),
+            Ok(Told {
+                entry: Some(entry), ..
+            }) => entry
+                .clone()
+                .map_err(|(_, failure)| NotReady::Refused(failure)),
+            _ => Err(NotReady::Ended {
+                why: Ended::Asked,
+                cause: None,
+            }),
+        }
+    }
+
+    /// What was in the way of the last connection that could not be made or broke, if anything ever was.
+    pub fn trouble(&self) -> Option<Arc<io::Error>> {
+        self.told.borrow().trouble.clone()
+    }
+
+    /// Another name after [`ClientEvent::HelloRefused`](chat_core::client::ClientEvent::HelloRefused) or [`NotReady::Refused`].
+    /// How that goes is told by events and by [`ready`](Self::ready).
+    ///
+    /// ```
+    /// # use chat_runtime::{Client, NotReady, Server, client_config, memory};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (transport, connector) = memory::listener();
+    /// # let server = Server::builder().listen(transport).start()?;
+    /// # let (first, _events) = Client::connect(connector.clone(), client_config("echo")?);
+    /// # first.ready().await?;
+    /// let (bot, events) = Client::connect(connector, client_config("echo")?);
+    /// let mut number = 1;
+    /// let welcome = loop {
+    ///     match bot.ready().await {
+    ///         Err(NotReady::Refused(_)) if number < 10 => {
+    ///             number += 1;
+    ///             bot.retry_as(format!("echo{number}"), "");
+    ///         }
+    ///         ready => break ready?,
+    ///     }
+    /// };
+    /// assert_eq!(welcome.nick, "echo2");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn retry_as(&self, nick: impl Into<String>, label: impl Into<String>) {
+        self.names.fetch_add(1, Ordering::SeqCst);
         let _ = self.orders.send(Order::RetryAs {
             nick: nick.into(),
             label: label.into(),
@@ -112,10 +210,10 @@ impl Client {
 
     /// Waits until the client has ended, and says why.
     pub fn ended(&self) -> impl Future<Output = Ended> + Send + 'static + use<> {
-        let mut ended = self.ended.clone();
+        let mut told = self.told.clone();
         async move {
-            match ended.wait_for(Option::is_some).await {
-                Ok(end) => end.clone().unwrap_or(Ended::Asked),
+            match told.wait_for(|told| told.ended.is_some()).await {
+                Ok(told) => told.ended.clone().unwrap_or(Ended::Asked),
                 Err(_) => Ended::Asked,
             }
         }

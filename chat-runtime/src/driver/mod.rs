@@ -320,6 +320,7 @@ impl Driver {
             connection.framing(),
             connection.form(),
         );
+        let identity = connection.identity();
         let turned = match &self.door {
             Some(door) => door.enter(address).err(),
             None => None,
@@ -341,6 +342,9 @@ impl Driver {
                 reason,
             },
         });
+        if let Some(identity) = identity {
+            self.hand_in(Input::Identified { conn, identity });
+        }
         if let Some(seat) = self.seats.find(conn) {
             seat.link.again();
         }

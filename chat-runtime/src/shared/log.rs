@@ -165,7 +165,7 @@ impl SharedLog {
         }
     }
 
-    /// Every hub that applies a redaction asks for it; doing it again is safe.
+    /// Hubs with the same state may ask for the same; once it is done, it is done.
     pub(crate) async fn redact(
         &self,
         partition: Partition,

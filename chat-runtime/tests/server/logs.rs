@@ -14,7 +14,7 @@ use chat_runtime::{
     Log, MemoryLog, Server,
     chat_core::{
         hub::Event,
-        id::{Partition, Place},
+        id::{Partition, Place, Seq},
         log::{AppendRefused, Appended, LogUnavailable, Page, Query},
         wire::{ErrorCode, ServerMessage, server::Durability},
     },
@@ -247,7 +247,7 @@ impl Log for Slow {
     async fn redact(
         &self,
         partition: Partition,
-        seq: u64,
+        seq: Seq,
         replacement: Bytes,
     ) -> Result<(), LogUnavailable> {
         self.0.redact(partition, seq, replacement).await

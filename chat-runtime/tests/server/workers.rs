@@ -12,7 +12,7 @@ use chat_runtime::{
     Client, Log, MemoryLog, Server, StartError,
     chat_core::{
         hub::Event,
-        id::{Partition, Place},
+        id::{Partition, Place, Seq},
         limits::Limits,
         log::{Appended, LogUnavailable, Page, Query},
         wire::{
@@ -81,7 +81,7 @@ impl Log for Doubtful {
     async fn redact(
         &self,
         partition: Partition,
-        seq: u64,
+        seq: Seq,
         replacement: Bytes,
     ) -> Result<(), LogUnavailable> {
         self.inner.redact(partition, seq, replacement).await
