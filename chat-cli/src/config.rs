@@ -155,7 +155,7 @@ const HEADER: &str = "\
 # `history`: records kept of each room; left out: all (10,000 in memory).
 # [data]: a `folder`, or `memory` alone. Records go when they are older than `max_age`, the oldest when all rooms' are more than
 # `max_bytes`; left out: never. The newest that a room's state needs stay in any case.
-# [web]: browsers may connect from pages of these `origins` (none: those of the same host and port; `*`: all). `proxies` are the
+# [web]: the page for browsers is in the folder of the WebSocket's `path`, unless `page` is false. Browsers may connect from pages of these `origins` (none: those of the same host and port; `*`: all). `proxies` are the
 # addresses or networks of reverse proxies that are believed about whom they speak for, in the header `forwarded`.
 ";
 

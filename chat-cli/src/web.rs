@@ -1,9 +1,11 @@
-//! The `[web]` part of the server's configuration: how WebSockets are let in.
+//! The `[web]` part of the server's configuration: how WebSockets are let in, and the page beside them.
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use chat_core::limits::Limits;
 use chat_transport_ws::{Forwarded, Origins, WsOptions, ipnet::IpNet};
+use http::{HeaderValue, Response, StatusCode, header::LOCATION, request::Parts};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,6 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub(crate) struct WebConfig {
     /// Where the WebSocket is.
     path: String,
+    /// Whether the page is served beside it.
+    page: bool,
     /// Of which pages browsers may connect; none: those of the same host and port; `*`: all.
     origins: Vec<String>,
     /// Our own reverse proxies.
@@ -35,6 +39,7 @@ impl Default for WebConfig {
     fn default() -> Self {
         Self {
             path: "/ws".to_owned(),
+            page: true,
             origins: Vec::new(),
             proxies: Vec::new(),
             forwarded: Header::default(),
@@ -47,6 +52,12 @@ impl WebConfig {
         if !self.path.starts_with('/') || self.path.contains(['?', '#', ' ']) {
             return Err(format!(
                 "`web.path`: `{}` is not a path such as /ws",
+                self.path
+            ));
+        }
+        if self.page && !self.path.ends_with("/ws") {
+            return Err(format!(
+                "`web.path`: `{}` does not end in /ws, where the page expects it; set `web.page` to false",
                 self.path
             ));
         }
@@ -77,12 +88,41 @@ impl WebConfig {
             Header::Forwarded => Forwarded::Rfc7239,
         };
         let proxies = self.proxies.iter().map(|Network(net)| *net).collect();
-        WsOptions::default()
+        let options = WsOptions::default()
             .path(&self.path)
             .origins(origins)
             .proxies(proxies, header)
-            .message_bytes(limits.frame_bytes)
+            .message_bytes(limits.frame_bytes);
+        match self.base() {
+            Some(base) => options.otherwise(move |request| page(&base, request)),
+            None => options,
+        }
     }
+
+    /// The folder of the page, with a slash at its end; none if it is not served.
+    pub(crate) fn base(&self) -> Option<String> {
+        let base = self.path.strip_suffix("ws")?;
+        self.page.then(|| base.to_owned())
+    }
+}
+
+fn page(base: &str, request: &Parts) -> Response<Bytes> {
+    let path = request.uri.path();
+    if let Some(rest) = path.strip_prefix(base) {
+        return chat_web::answer(request, rest);
+    }
+    // The folder without its slash.
+    if base.strip_suffix('/') == Some(path)
+        && let Ok(location) = HeaderValue::try_from(base)
+    {
+        let mut answer = Response::new(Bytes::new());
+        *answer.status_mut() = StatusCode::PERMANENT_REDIRECT;
+        answer.headers_mut().insert(LOCATION, location);
+        return answer;
+    }
+    let mut answer = Response::new(Bytes::from(format!("the chat is at {base}\n")));
+    *answer.status_mut() = StatusCode::NOT_FOUND;
+    answer
 }
 
 impl Serialize for Network {

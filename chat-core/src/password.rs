@@ -88,6 +88,10 @@ impl Password {
     pub fn fits(&self) -> bool {
         self.0.len() <= Self::MAX_BYTES
     }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for Password {
@@ -100,7 +104,7 @@ impl fmt::Debug for Password {
 ///
 /// The parameters are never sent: both ends of a registration's life must use the same ones. With the default a
 /// `finish` takes 64 MiB and some tenths of a second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Stretch {
     memory_kib: u32,
     passes: u32,
@@ -323,6 +327,17 @@ impl ClientRegistration {
     }
 }
 
+impl ClientRegistration {
+    pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.0.serialize().to_vec())
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        let state = opaque_ke::ClientRegistration::deserialize(bytes);
+        state.map(Self).map_err(|_| Malformed)
+    }
+}
+
 impl fmt::Debug for ClientRegistration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ClientRegistration(…)")
@@ -377,6 +392,22 @@ impl ClientLogin {
             Bytes::copy_from_slice(&result.message.serialize()),
             ExportKey::new(result.export_key.into()),
         ))
+    }
+}
+
+impl ClientLogin {
+    /// The seed, then the library's state.
+    pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let state = self.state.serialize();
+        Zeroizing::new(self.seed.iter().chain(&state).copied().collect())
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        let (seed, state) = bytes.split_first_chunk().ok_or(Malformed)?;
+        Ok(Self {
+            state: opaque_ke::ClientLogin::deserialize(state).map_err(|_| Malformed)?,
+            seed: Zeroizing::new(*seed),
+        })
     }
 }
 

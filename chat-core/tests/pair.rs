@@ -8,7 +8,8 @@ use bytes::Bytes;
 use chat_core::{
     client::{
         Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command,
-        CommandError, Create, Ended, EnteredHow, Outcome, RoomCipher, RoomKey, Ticket,
+        CommandError, Create, Ended, EnteredHow, Outcome, RoomCipher, RoomKey, Ticket, Work,
+        WorkDone,
     },
     hub::{Framing, Input, RoomLabel},
     id::{ConnId, RoomId},
@@ -82,10 +83,11 @@ impl Together {
                     while self.flush(n) {}
                     self.cut(n);
                 }
-                ClientOutput::Work(work) => {
-                    side.client
-                        .handle_input(now, ClientInput::Done(work.run()), &mut side.out)
-                }
+                ClientOutput::Work(work) => side.client.handle_input(
+                    now,
+                    ClientInput::Done(elsewhere(&work)),
+                    &mut side.out,
+                ),
                 ClientOutput::Event(event) => side.events.push(event),
             }
         }
@@ -557,4 +559,10 @@ proptest! {
         });
         prop_assert!(joined.count() <= 2);
     }
+}
+
+/// Runs work as a driver does whose threads share no memory.
+fn elsewhere(work: &Work) -> WorkDone {
+    let work = Work::from_bytes(&work.to_bytes()).expect("the bytes of work");
+    WorkDone::from_bytes(&work.run().to_bytes()).expect("the bytes of work that is done")
 }

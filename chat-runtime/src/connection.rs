@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use chat_core::{
-    hub::Framing,
+    hub::{Framing, Identity},
     wire::{CloseReason, Form},
 };
 
@@ -69,6 +69,11 @@ pub trait Connection: Send + 'static {
 
     /// Where the other end is, if there is such a thing: for limits per address, and for the operator.
     fn address(&self) -> Option<IpAddr> {
+        None
+    }
+
+    /// Who is at the other end, where that is known otherwise than by what it says. On the server's side.
+    fn identity(&self) -> Option<Identity> {
         None
     }
 }

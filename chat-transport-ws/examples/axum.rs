@@ -1,4 +1,4 @@
-//! The chat in somebody's own application, beside their own authentication.
+//! The chat in somebody's own application, beside their own authentication: people are who they are there.
 //! `cargo run -p chat-transport-ws --example axum --features axum -- 127.0.0.1:8080`
 #![allow(clippy::print_stdout, reason = "it says where it listens")]
 
@@ -10,8 +10,9 @@ use axum::{
     response::Response,
     routing::get,
 };
-use chat_runtime::Server;
+use chat_runtime::{Server, chat_core::hub::Identity};
 use chat_transport_ws::{Admission, Refused, WsService};
+use chat_web::PageService;
 
 /// What the application's authentication knows.
 #[derive(Clone)]
@@ -34,7 +35,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let chat = Server::builder().start()?;
     let members_only =
         WsService::new(chat.handle()).admit(|request| match request.extensions.get::<User>() {
-            Some(User(name)) if name != "mallory" => Ok(Admission::new()),
+            Some(User(name)) if name != "mallory" => {
+                Ok(Admission::new().known_as(Identity::new(name, name)))
+            }
             Some(User(name)) => Err(Refused::new(
                 StatusCode::FORBIDDEN,
                 format!("not you, {name}"),
@@ -42,8 +45,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             None => Err(Refused::new(StatusCode::UNAUTHORIZED, "log in first")),
         });
     let app = Router::new()
-        .route("/", get(|| async { "an application with a chat at /ws" }))
-        .route_service("/ws", members_only)
+        .route(
+            "/",
+            get(|| async { "an application with a chat at /chat/" }),
+        )
+        .route_service("/chat/ws", members_only)
+        .nest_service("/chat/", PageService)
         .layer(middleware::from_fn(authenticate));
 
     let address = std::env::args()

@@ -8,7 +8,7 @@ use std::{
 };
 
 use chat_core::{
-    hub::Framing,
+    hub::{Framing, Identity},
     wire::{CloseReason, Form},
 };
 use chat_runtime::{Connection, Interest};
@@ -36,6 +36,7 @@ pub struct WsConnection<S> {
     side: Side,
     form: Form,
     address: Option<IpAddr>,
+    identity: Option<Identity>,
     decoder: Decoder,
     /// Read, and not looked at yet from `held_at` on.
     held: Vec<u8>,
@@ -91,6 +92,7 @@ impl<S: Connection> WsConnection<S> {
             side,
             form,
             address,
+            identity: None,
             decoder: Decoder::new(side == Side::Server, opcode(form), limit),
             held: early.to_vec(),
             held_at: 0,
@@ -99,6 +101,12 @@ impl<S: Connection> WsConnection<S> {
             pong: None,
             close: Close::Not,
         }
+    }
+
+    /// Says who is at the other end.
+    pub(crate) fn known_as(mut self, identity: Option<Identity>) -> Self {
+        self.identity = identity;
+        self
     }
 
     /// Looks at bytes up to the first message in them, does what control frames ask for, and says how many bytes it has looked at.
@@ -370,6 +378,10 @@ impl<S: Connection> Connection for WsConnection<S> {
 
     fn address(&self) -> Option<IpAddr> {
         self.address
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        self.identity.clone()
     }
 }
 

@@ -1,7 +1,9 @@
 //! What can be set.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr, sync::Arc};
 
+use bytes::Bytes;
+use hyper::{Response, http::request::Parts};
 use ipnet::IpNet;
 
 /// How WebSockets are let in.
@@ -12,6 +14,19 @@ pub struct WsOptions {
     pub(crate) proxies: Vec<IpNet>,
     pub(crate) forwarded: Forwarded,
     pub(crate) message_bytes: u32,
+    pub(crate) otherwise: Option<Otherwise>,
+}
+
+/// Answers what is no WebSocket.
+#[derive(Clone)]
+pub(crate) struct Otherwise(pub(crate) Arc<Answer>);
+
+type Answer = dyn Fn(&Parts) -> Response<Bytes> + Send + Sync;
+
+impl fmt::Debug for Otherwise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Otherwise(…)")
+    }
 }
 
 /// Of which pages browsers may connect. Programs, which name no page, always may.
@@ -44,6 +59,7 @@ impl Default for WsOptions {
             proxies: Vec::new(),
             forwarded: Forwarded::default(),
             message_bytes: 65_536,
+            otherwise: None,
         }
     }
 }
@@ -75,6 +91,17 @@ impl WsOptions {
     #[must_use]
     pub fn message_bytes(mut self, bytes: u32) -> Self {
         self.message_bytes = bytes;
+        self
+    }
+
+    /// Answers requests for other paths than the WebSocket's, such as those for a page. For a [`WsTransport`](crate::WsTransport) only.
+    /// A connection is let ask for a minute; then it is ended.
+    #[must_use]
+    pub fn otherwise(
+        mut self,
+        answer: impl Fn(&Parts) -> Response<Bytes> + Send + Sync + 'static,
+    ) -> Self {
+        self.otherwise = Some(Otherwise(Arc::new(answer)));
         self
     }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use chat_core::wire::Form;
+use chat_core::{hub::Identity, wire::Form};
 use chat_runtime::{Connection, ServerHandle};
 use chat_transport_tcp::TcpConnection;
 use http_body_util::Full;
@@ -65,11 +65,12 @@ pub struct WsService {
 type Admit = dyn Fn(&Parts) -> Result<Admission, Refused> + Send + Sync;
 type Peer = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
 
-/// How somebody is let in. More may be said of them in time; for now it is where they are.
+/// How somebody is let in: who they are and where, as far as the application knows better than they do.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Admission {
     address: Option<IpAddr>,
+    identity: Option<Identity>,
 }
 
 impl Admission {
@@ -82,6 +83,13 @@ impl Admission {
     #[must_use]
     pub fn at(mut self, address: IpAddr) -> Self {
         self.address = Some(address);
+        self
+    }
+
+    /// They are this account of the application's: the same member each time, from whichever device, called what it says.
+    #[must_use]
+    pub fn known_as(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
         self
     }
 }
@@ -158,7 +166,7 @@ impl WsService {
                 let client = peer.map(|peer| handshake::client(&request.headers, peer, &options));
                 admission.address.or(client)
             };
-            let connection = connection(upgraded, form, peer, &options, find);
+            let connection = connection(upgraded, form, peer, &options, find, admission.identity);
             // If the server has ended, so has the connection.
             let _ = server.add(connection).await;
         });
@@ -197,6 +205,7 @@ fn connection(
     peer: Option<IpAddr>,
     options: &WsOptions,
     find: impl Fn(Option<IpAddr>) -> Option<IpAddr>,
+    identity: Option<Identity>,
 ) -> Box<dyn Connection> {
     let limit = options.message_bytes;
     match tcp_stream(upgraded) {
@@ -204,36 +213,20 @@ fn connection(
             let stream = match stream.peer_addr() {
                 Ok(address) => TcpConnection::new(stream, address),
                 Err(_) => {
-                    return Box::new(WsConnection::new(
-                        Piped::new(stream),
-                        Side::Server,
-                        form,
-                        find(peer),
-                        limit,
-                        &early,
-                    ));
+                    let stream = Piped::new(stream);
+                    let connection =
+                        WsConnection::new(stream, Side::Server, form, find(peer), limit, &early);
+                    return Box::new(connection.known_as(identity));
                 }
             };
             let address = find(peer.or(stream.address()));
-            Box::new(WsConnection::new(
-                stream,
-                Side::Server,
-                form,
-                address,
-                limit,
-                &early,
-            ))
+            let connection = WsConnection::new(stream, Side::Server, form, address, limit, &early);
+            Box::new(connection.known_as(identity))
         }
         Err(upgraded) => {
             let stream = Piped::new(TokioIo::new(upgraded));
-            Box::new(WsConnection::new(
-                stream,
-                Side::Server,
-                form,
-                find(peer),
-                limit,
-                &[],
-            ))
+            let connection = WsConnection::new(stream, Side::Server, form, find(peer), limit, &[]);
+            Box::new(connection.known_as(identity))
         }
     }
 }

@@ -1,32 +1,38 @@
-//! A listener of our own: HTTP requests that become WebSockets, and nothing else.
+//! A listener of our own: HTTP requests that become WebSockets; and what answers the others, if there is anything.
 
 use std::{
     collections::VecDeque,
     convert::Infallible,
+    future::ready,
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    pin::pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
 use chat_core::wire::Form;
 use chat_runtime::{Connection, Transport};
 use chat_transport_tcp::{TcpConnection, TcpTransport};
+use http_body_util::Full;
 use hyper::{
-    Request, StatusCode, body::Incoming, server::conn::http1, service::service_fn,
+    Request, StatusCode, body::Incoming, header::UPGRADE, server::conn::http1, service::service_fn,
     upgrade::OnUpgrade,
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::TcpStream,
     task::{AbortHandle, JoinSet},
-    time::{Duration, timeout},
+    time::{Duration, Instant, timeout, timeout_at},
 };
 
 use crate::{
     connection::{Side, WsConnection},
     handshake::{self, Refused},
-    options::WsOptions,
+    options::{Otherwise, WsOptions},
     service::tcp_stream,
 };
 
@@ -36,6 +42,9 @@ pub const DEFAULT_PORT: u16 = 7080;
 /// Time for a handshake, from the first byte to the last.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// The same for a connection that asks for something else, such as a page: time for all of it, over a slow network.
+const BROWSING: Duration = Duration::from_secs(60);
+
 /// Handshakes under way at once. One more ends the one that has taken longest.
 const HANDSHAKES: usize = 512;
 
@@ -43,7 +52,7 @@ const HANDSHAKES: usize = 512;
 const HEAD: usize = 16_384;
 const HEADERS: usize = 64;
 
-/// Listens for WebSockets. Every other request is refused, in words.
+/// Listens for WebSockets. Every other request is refused, in words, or answered by [`WsOptions::otherwise`].
 ///
 /// Handshakes run beside each other. When there are too many, the one that has taken longest is given up: who is slow, or
 /// says nothing, holds up nobody.
@@ -89,10 +98,10 @@ impl WsTransport {
             self.oldest.retain(|handshake| !handshake.is_finished());
         }
         let options = Arc::clone(&self.options);
-        self.oldest.push_back(self.handshakes.spawn(async move {
-            let shaken = timeout(HANDSHAKE, shake_hands(stream, peer, &options)).await;
-            shaken.ok().flatten()
-        }));
+        self.oldest.push_back(
+            self.handshakes
+                .spawn(async move { shake_hands(stream, peer, &options).await }),
+        );
     }
 }
 
@@ -124,11 +133,19 @@ async fn shake_hands(
     options: &WsOptions,
 ) -> Option<WsConnection<TcpConnection>> {
     let agreed: Mutex<Option<(OnUpgrade, Form, SocketAddr)>> = Mutex::default();
+    let begun = Instant::now();
+    let browsing = AtomicBool::new(false);
     let answer = |request: Request<Incoming>| {
         let (mut request, _) = request.into_parts();
         let ip = peer.ip().to_canonical();
         let answer = if request.uri.path() == options.path {
             handshake::check(&request, Some(ip), options)
+        } else if let Some(Otherwise(answer)) = &options.otherwise
+            && !request.headers.contains_key(UPGRADE)
+        {
+            browsing.store(true, Ordering::Relaxed);
+            let answer = answer(&request).map(Full::new);
+            return ready(Ok::<_, Infallible>(answer));
         } else {
             Err(Refused::new(
                 StatusCode::NOT_FOUND,
@@ -149,7 +166,7 @@ async fn shake_hands(
                 accepted.answer()
             }
         };
-        async { Ok::<_, Infallible>(answer) }
+        ready(Ok(answer))
     };
     let http = http1::Builder::new()
         .max_buf_size(HEAD)
@@ -157,13 +174,21 @@ async fn shake_hands(
         .pipeline_flush(false)
         .serve_connection(TokioIo::new(stream), service_fn(answer))
         .with_upgrades();
-    if let Err(error) = http.await {
+    let mut http = pin!(http);
+    let done = match timeout(HANDSHAKE, &mut http).await {
+        Err(_) if browsing.load(Ordering::Relaxed) => {
+            timeout_at(begun + BROWSING, &mut http).await.ok()?
+        }
+        done => done.ok()?,
+    };
+    if let Err(error) = done {
         tracing::debug!(%peer, %error, "no WebSocket");
         return None;
     }
     let agreed = agreed.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (upgrade, form, client) = agreed?;
-    let (stream, early) = tcp_stream(upgrade.await.ok()?).ok()?;
+    let upgraded = timeout(HANDSHAKE, upgrade).await.ok()?.ok()?;
+    let (stream, early) = tcp_stream(upgraded).ok()?;
     Some(WsConnection::new(
         TcpConnection::new(stream, peer),
         Side::Server,

@@ -24,9 +24,9 @@ impl Drop for Process {
 }
 
 /// A request for JSON with these header lines, and a hello.
-fn request(lines: &str) -> Vec<u8> {
+fn request(path: &str, lines: &str) -> Vec<u8> {
     let head = format!(
-        "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n\
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: chat.v1.json\r\n{lines}\r\n"
     );
     // Masked with zeros.
@@ -86,14 +86,17 @@ async fn the_example_lets_in_whom_its_authentication_knows() {
         ),
     ] {
         let mut near = TcpStream::connect(address).await.unwrap();
-        near.write_all(&request(lines)).await.unwrap();
+        near.write_all(&request("/chat/ws", lines)).await.unwrap();
         let answer = until(&mut near, expected).await;
         assert!(answer.starts_with("HTTP/1.1 40"), "{answer}");
     }
     let mut near = TcpStream::connect(address).await.unwrap();
-    near.write_all(&request("x-user: adina\r\nOrigin: http://localhost\r\n"))
-        .await
-        .unwrap();
+    near.write_all(&request(
+        "/chat/ws",
+        "x-user: adina\r\nOrigin: http://localhost\r\n",
+    ))
+    .await
+    .unwrap();
     let answer = until(&mut near, "\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
     assert!(until(&mut near, "}").await.contains(r#""nonce":7"#));
@@ -101,7 +104,32 @@ async fn the_example_lets_in_whom_its_authentication_knows() {
     page.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await
         .unwrap();
-    until(&mut page, "an application with a chat at /ws").await;
+    until(&mut page, "an application with a chat at /chat/").await;
+
+    // Whatever she says, she is who the application knows; and she cannot become somebody else.
+    let mut near = TcpStream::connect(address).await.unwrap();
+    let mut bytes = request("/chat/ws", "x-user: adina\r\n");
+    let hello = br#"{"type":"hello","versions":{"min":1,"max":1},"capabilities":[],"agent":"x","nick":"berl","label":"","secret":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=","kept":false,"resume":[]}"#;
+    let nick =
+        br#"{"type":"request","id":1,"txn":1,"kind":"nick","body":{"nick":"berl","label":""}}"#;
+    for message in [&hello[..], &nick[..]] {
+        let length = u16::try_from(message.len()).unwrap().to_be_bytes();
+        if message.len() < 126 {
+            bytes.extend([0x81, 0x80 | length[1]]);
+        } else {
+            bytes.extend([0x81, 0x80 | 126, length[0], length[1]]);
+        }
+        bytes.extend([0; 4]);
+        bytes.extend(message);
+    }
+    near.write_all(&bytes).await.unwrap();
+    until(&mut near, r#""nick":"adina""#).await;
+    until(&mut near, r#""code":"forbidden""#).await;
+    let mut page = TcpStream::connect(address).await.unwrap();
+    page.write_all(b"GET /chat/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    until(&mut page, "chat-endpoint").await;
 }
 
 /// The address that the server's operator is told, of somebody who connects to an application like this.
@@ -120,7 +148,7 @@ async fn address_told(service: impl FnOnce(WsService) -> WsService, with_info: b
         }
     });
     let mut near = TcpStream::connect(address).await.unwrap();
-    near.write_all(&request("X-Forwarded-For: 198.51.100.1\r\n"))
+    near.write_all(&request("/ws", "X-Forwarded-For: 198.51.100.1\r\n"))
         .await
         .unwrap();
     loop {

@@ -43,7 +43,7 @@ impl Client {
             // After a welcome a room is not spoken to before the server has said how it stands there.
             let awaited = &self.connection.awaited;
             let next = self.requests.next(now, |lane| match lane {
-                Lane::Room(room) => !awaited.contains(room),
+                Lane::Room(room) => !awaited.contains_key(room),
                 Lane::Directory | Lane::Number(_) => awaited.is_empty(),
             });
             match next {

@@ -1,7 +1,6 @@
 //! The one connection of a client: its phases, its clocks, its bytes.
 
 use core::time::Duration;
-use std::collections::BTreeSet;
 
 use rand_core::RngCore;
 
@@ -12,7 +11,10 @@ use crate::{
     wire::{ClientMessage, Decoder, Form, Frame, SERVER_FRAME_BYTES, client::Ping},
 };
 
-use super::io::{ClientOutput, ClientOutputs, Ended};
+use super::{
+    io::{ClientOutput, ClientOutputs, Ended},
+    small::Map,
+};
 
 /// Time for an answer to `hello`. A server gives the client 10 s for the whole of it.
 const GREETING: Duration = Duration::from_secs(15);
@@ -82,7 +84,7 @@ pub(super) struct Connection {
     /// Whether this one has.
     pub(super) welcomed: bool,
     /// Rooms that were presented or announced and of which nothing was said yet.
-    pub(super) awaited: BTreeSet<RoomId>,
+    pub(super) awaited: Map<RoomId, ()>,
     /// Tries since the last success.
     tries: u32,
     interval: Duration,
@@ -104,7 +106,7 @@ impl Connection {
             greeted: false,
             ghost: false,
             welcomed: false,
-            awaited: BTreeSet::new(),
+            awaited: Map::default(),
             tries: 0,
             interval: SHORTEST_INTERVAL,
             said: Monotonic(0),
@@ -158,12 +160,7 @@ impl Connection {
     }
 
     /// The server has taken the client in.
-    pub(super) fn welcome(
-        &mut self,
-        now: Monotonic,
-        ping_interval: u32,
-        awaited: BTreeSet<RoomId>,
-    ) {
+    pub(super) fn welcome(&mut self, now: Monotonic, ping_interval: u32, awaited: Map<RoomId, ()>) {
         self.phase = Phase::Up;
         self.ever_welcomed = true;
         self.greeted = false;

@@ -49,6 +49,7 @@
 //! # Limits
 //! 10,000 commands may be unfinished; one more ends at once with [`CommandError::OutsideLimits`].
 
+mod carried;
 mod commands;
 mod connection;
 mod exchange;
@@ -58,24 +59,26 @@ mod pacing;
 mod requests;
 mod rooms;
 mod session;
+mod small;
 mod work;
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
+pub use self::{
+    carried::NoWork,
+    io::*,
+    work::{Work, WorkDone},
+};
 use self::{
     commands::room_needed,
     connection::{Connection, FAREWELL, Phase, Then},
     exchange::Stage,
     requests::{Job, Lane, Requests},
     rooms::Room,
-};
-pub use self::{
-    io::*,
-    work::{Work, WorkDone},
+    small::Map,
 };
 use crate::{
     hub::Framing,
@@ -96,9 +99,9 @@ pub struct Client {
     rng: ChaCha20Rng,
     connection: Connection,
     requests: Requests,
-    rooms: BTreeMap<RoomId, Room>,
+    rooms: Map<RoomId, Room>,
     /// The groups that the client is or was in, by their numbers.
-    numbers: BTreeMap<u32, RoomId>,
+    numbers: Map<u32, RoomId>,
     /// What the server allows; none before the first welcome.
     limits: Option<WireLimits>,
     last_ticket: u64,
@@ -132,8 +135,8 @@ impl Client {
             config,
             connection: Connection::new(),
             requests: Requests::default(),
-            rooms: BTreeMap::new(),
-            numbers: BTreeMap::new(),
+            rooms: Map::default(),
+            numbers: Map::default(),
             limits: None,
             last_ticket: 0,
             holes: 0,
@@ -307,9 +310,10 @@ impl Client {
     fn lane(&self, command: &Command) -> Lane {
         match command {
             Command::Join { room, .. } => match room {
-                RoomRef::Number(number) if self.numbers.contains_key(number) => {
-                    Lane::Room(self.numbers[number])
-                }
+                RoomRef::Number(number) => match self.numbers.get(number) {
+                    Some(room_id) => Lane::Room(*room_id),
+                    None => Lane::of(room),
+                },
                 room => Lane::of(room),
             },
             command => room_needed(command).map_or(Lane::Directory, Lane::Room),

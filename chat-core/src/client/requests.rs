@@ -5,12 +5,12 @@
 //! newer ones, with the same `txn` and the same content.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     exchange::Stage,
     io::{Command, Ticket},
     pacing::{Class, Pacing},
+    small::Map,
 };
 use crate::{
     id::RoomId,
@@ -177,13 +177,13 @@ pub(super) fn changes(op: &Op) -> bool {
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: BTreeMap<Ticket, Job>,
+    waiting: Map<Ticket, Job>,
     /// The server asked to wait.
     held_until: Monotonic,
     /// Nothing else goes before this one has ended.
     exclusive: Option<Ticket>,
     /// Numbers that are unanswered.
-    unanswered: BTreeSet<u64>,
+    unanswered: Map<u64, ()>,
 }
 
 /// What can be done next.
@@ -199,9 +199,9 @@ pub(super) enum Next {
 
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    lanes: BTreeMap<Lane, Queue>,
-    unanswered: BTreeMap<u64, (Lane, Job)>,
-    working: BTreeMap<u64, (Lane, Job)>,
+    lanes: Map<Lane, Queue>,
+    unanswered: Map<u64, (Lane, Job)>,
+    working: Map<u64, (Lane, Job)>,
     last_id: u64,
     last_work: u64,
     /// Whose password exchange is going on.
@@ -210,9 +210,9 @@ pub(super) struct Requests {
     pacing: Option<Pacing>,
     most_unanswered: usize,
     directory: Counter,
-    rooms: BTreeMap<RoomId, u64>,
+    rooms: Map<RoomId, u64>,
     /// Rooms that are being left again without a word to the application.
-    undoing: BTreeMap<Ticket, RoomId>,
+    undoing: Map<Ticket, RoomId>,
 }
 
 /// The counter of what names no room.
@@ -236,16 +236,12 @@ impl Requests {
 
     /// Puts a job into its place in its lane.
     pub(super) fn put_back(&mut self, lane: Lane, job: Job) {
-        self.lanes
-            .entry(lane)
-            .or_default()
-            .waiting
-            .insert(job.ticket, job);
+        self.lanes.or_default(lane).waiting.insert(job.ticket, job);
     }
 
     /// Keeps the lane still for a time.
     pub(super) fn hold(&mut self, lane: Lane, until: Monotonic) {
-        let queue = self.lanes.entry(lane).or_default();
+        let queue = self.lanes.or_default(lane);
         queue.held_until = queue.held_until.max(until);
     }
 
@@ -273,8 +269,8 @@ impl Requests {
         }
         let mut first: Option<(Ticket, Lane)> = None;
         let mut wake: Option<Monotonic> = None;
-        for (lane, queue) in &self.lanes {
-            let Some((ticket, job)) = queue.waiting.first_key_value() else {
+        for (lane, queue) in self.lanes.iter() {
+            let Some((ticket, job)) = queue.waiting.first() else {
                 continue;
             };
             let blocked = !is_open(lane)
@@ -300,7 +296,7 @@ impl Requests {
     }
 
     fn is_beyond_window(&self, lane: &Lane, queue: &Queue, job: &Job) -> bool {
-        let Some(oldest) = queue.unanswered.first() else {
+        let Some((oldest, ())) = queue.unanswered.first() else {
             return false;
         };
         job.changes()
@@ -355,7 +351,7 @@ impl Requests {
 
     /// This number of a room is used.
     pub(super) fn seen(&mut self, room: RoomId, txn: u64) {
-        let counter = self.rooms.entry(room).or_default();
+        let counter = self.rooms.or_default(room);
         *counter = txn.max(*counter);
         if self.rooms.len() > COUNTERS {
             let other = self.rooms.keys().copied().find(|other| *other != room);
@@ -392,7 +388,7 @@ impl Requests {
         if let (Some(txn), Some(op)) = (job.txn, &job.op)
             && changes(op)
         {
-            self.lanes.entry(lane).or_default().unanswered.insert(txn);
+            self.lanes.or_default(lane).unanswered.insert(txn, ());
         }
         self.unanswered.insert(id, (lane, job));
     }
@@ -449,11 +445,11 @@ impl Requests {
     /// The connection is lost: what is unanswered will be asked again.
     pub(super) fn cut_off(&mut self) {
         let unanswered = core::mem::take(&mut self.unanswered)
-            .into_values()
-            .map(|entry| (entry, true));
+            .into_iter()
+            .map(|(_, entry)| (entry, true));
         let working = core::mem::take(&mut self.working)
-            .into_values()
-            .map(|entry| (entry, false));
+            .into_iter()
+            .map(|(_, entry)| (entry, false));
         for ((lane, mut job), sent) in unanswered.chain(working).collect::<Vec<_>>() {
             job.cut_off(sent);
             self.put_back(lane, job);
@@ -502,16 +498,16 @@ impl Requests {
     /// Takes everything out: whether it is unanswered, and the job.
     pub(super) fn take_all(&mut self) -> Vec<(Lane, bool, Job)> {
         let mut all: Vec<_> = core::mem::take(&mut self.unanswered)
-            .into_values()
-            .map(|(lane, job)| (lane, true, job))
+            .into_iter()
+            .map(|(_, (lane, job))| (lane, true, job))
             .collect();
         all.extend(
             core::mem::take(&mut self.working)
-                .into_values()
-                .map(|(lane, job)| (lane, false, job)),
+                .into_iter()
+                .map(|(_, (lane, job))| (lane, false, job)),
         );
         for (lane, queue) in core::mem::take(&mut self.lanes) {
-            all.extend(queue.waiting.into_values().map(|job| (lane, false, job)));
+            all.extend(queue.waiting.into_iter().map(|(_, job)| (lane, false, job)));
         }
         all.sort_by_key(|(_, _, job)| job.ticket);
         all

@@ -1,7 +1,6 @@
 //! What the server says of the session and of its rooms: welcome, entered, records, removed, closing.
 
 use core::time::Duration;
-use std::collections::BTreeSet;
 
 use super::{
     Client, Fault,
@@ -10,6 +9,7 @@ use super::{
     keys::Keys,
     requests::{Job, Lane},
     rooms::{Fits, Room},
+    small::Map,
 };
 use crate::{
     id::RoomId,
@@ -95,11 +95,16 @@ impl Client {
                 welcome.version
             )));
         }
-        if welcome.member != self.member {
+        let again = self.connection.ever_welcomed;
+        // Usually it is that of the secret; a server that knows people otherwise says which member this is.
+        if again && welcome.member != self.member {
             return Err(Fault("a welcome for another member".to_owned()));
         }
-        let again = self.connection.ever_welcomed;
-        let awaited: BTreeSet<RoomId> = self.rooms.keys().chain(&welcome.rooms).copied().collect();
+        self.member = welcome.member;
+        let mut awaited = Map::default();
+        for room in self.rooms.keys().chain(&welcome.rooms) {
+            awaited.insert(*room, ());
+        }
         self.connection.welcome(now, welcome.ping_interval, awaited);
         self.requests.welcome(&welcome.limits, now);
         self.limits = Some(welcome.limits);

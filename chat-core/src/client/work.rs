@@ -15,8 +15,8 @@ use crate::{
 
 /// Work to be done.
 pub struct Work {
-    id: u64,
-    task: Task,
+    pub(super) id: u64,
+    pub(super) task: Task,
 }
 
 /// Work that is done.
@@ -99,7 +99,7 @@ pub(super) struct Registration {
     pub(super) earlier: Vec<WrappedKey>,
 }
 
-enum Task {
+pub(super) enum Task {
     Register(Box<Register>),
     Login {
         login: Box<ClientLogin>,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     id::{ConnId, RoomId},
-    wire::{Form, Frame, Record, ServerMessage, server::Records, tagged},
+    wire::{Form, Frame, Record, ServerMessage, tagged},
 };
 
 /// Who hears a room here.
@@ -66,9 +66,10 @@ impl Audience {
                 Form::Postcard => {
                     records_frame(room, epoch, records.clone().map(|(_, bytes)| bytes))
                 }
+                #[cfg(feature = "json")]
                 Form::Json => {
                     let records = records.clone().map(|(record, _)| record.clone()).collect();
-                    form.encode(&ServerMessage::Records(Records {
+                    form.encode(&ServerMessage::Records(crate::wire::server::Records {
                         room,
                         epoch,
                         records,
@@ -84,14 +85,18 @@ impl Audience {
     }
 
     fn in_use(&self) -> impl Iterator<Item = (Form, &Recipients)> {
-        [(Form::Postcard, &self.postcard), (Form::Json, &self.json)]
-            .into_iter()
-            .filter(|(_, to)| !to.is_empty())
+        let all = [
+            (Form::Postcard, &self.postcard),
+            #[cfg(feature = "json")]
+            (Form::Json, &self.json),
+        ];
+        all.into_iter().filter(|(_, to)| !to.is_empty())
     }
 
     fn of(&mut self, form: Form) -> &mut Recipients {
         match form {
             Form::Postcard => &mut self.postcard,
+            #[cfg(feature = "json")]
             Form::Json => &mut self.json,
         }
     }
@@ -118,7 +123,10 @@ mod tests {
     use crate::{
         id::MemberId,
         time::Wall,
-        wire::record::{Joined, RecordBody},
+        wire::{
+            record::{Joined, RecordBody},
+            server::Records,
+        },
     };
 
     #[test]

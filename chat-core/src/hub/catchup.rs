@@ -17,8 +17,8 @@ use crate::{
     log::{LogUnavailable, Page, Query, ReadFrom},
     time::Now,
     wire::{
-        CloseReason, Form, Record, ServerMessage,
-        server::{Committed, Entered, Records},
+        CloseReason, Form, ServerMessage,
+        server::{Committed, Entered},
     },
 };
 
@@ -350,12 +350,13 @@ impl Hub {
             let epoch = page.head.epoch;
             let frame = match form {
                 Form::Postcard => records_frame(id, epoch, missed.iter()),
+                #[cfg(feature = "json")]
                 Form::Json => {
                     let records = missed
                         .iter()
-                        .filter_map(|bytes| Record::from_bytes(bytes).ok())
+                        .filter_map(|bytes| crate::wire::Record::from_bytes(bytes).ok())
                         .collect();
-                    form.encode(&ServerMessage::Records(Records {
+                    form.encode(&ServerMessage::Records(crate::wire::server::Records {
                         room: id,
                         epoch,
                         records,

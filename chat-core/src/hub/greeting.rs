@@ -7,6 +7,7 @@ use super::{
     answers::failure,
     directory::{Proposal, Then},
     event::Event,
+    identity::Identity,
     io::{Framing, Output, Outputs},
     rooms::Task,
     session::{Guest, Phase, Session},
@@ -165,13 +166,58 @@ impl Hub {
         }
     }
 
-    fn hello(&mut self, now: Now, conn: ConnId, until: Monotonic, hello: Hello, out: &mut Outputs) {
+    pub(super) fn identified(&mut self, conn: ConnId, identity: Identity) {
+        if let Some(session) = self.sessions.get_mut(conn)
+            && matches!(session.phase, Phase::Fresh { .. })
+        {
+            session.identity = Some(Box::new(identity));
+        }
+    }
+
+    /// Whether this name and label may be had on a connection: not where they are imposed otherwise.
+    pub(super) fn may_be_called(&mut self, conn: ConnId, name: &Name, label: &str) -> bool {
+        let session = self.sessions.get_mut(conn);
+        let Some(Identity {
+            nick,
+            label: imposed,
+            ..
+        }) = session.and_then(|session| session.identity.as_deref())
+        else {
+            return true;
+        };
+        let own = Name::nick(nick, self.config.limits.nick_bytes.into());
+        own.is_ok_and(|own| own.shown == name.shown)
+            && imposed.as_ref().is_none_or(|imposed| imposed == label)
+    }
+
+    fn hello(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        until: Monotonic,
+        mut hello: Hello,
+        out: &mut Outputs,
+    ) {
         if !(hello.versions.min..=hello.versions.max).contains(&VERSION) {
             let detail = format!(
                 "version {VERSION} is spoken here, not {} to {}",
                 hello.versions.min, hello.versions.max
             );
             return self.close(now, conn, CloseReason::Version, &detail, out);
+        }
+        let identity = self
+            .sessions
+            .get_mut(conn)
+            .and_then(|session| session.identity.as_deref());
+        let mut member = MemberId::of(&hello.secret);
+        if let Some(identity) = identity {
+            member = identity.member();
+            // The account is there again tomorrow, whatever the client keeps.
+            hello.kept = true;
+            hello.nick.clone_from(&identity.nick);
+            if let Some(label) = &identity.label {
+                hello.label.clone_from(label);
+            }
         }
         let (name, label) = match check_hello(&self.config.limits, &hello) {
             Ok(checked) => checked,
@@ -180,7 +226,6 @@ impl Hub {
         if let Some(session) = self.sessions.get_mut(conn) {
             session.phase = Phase::Greeting { until };
         }
-        let member = MemberId::of(&hello.secret);
         let ask = directory::Ask::Lease {
             name,
             label,

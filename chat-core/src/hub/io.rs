@@ -4,7 +4,7 @@ use std::{collections::VecDeque, net::IpAddr};
 
 use bytes::Bytes;
 
-use super::{event::Event, recipients::Recipients};
+use super::{event::Event, identity::Identity, recipients::Recipients};
 use crate::{
     id::{ConnId, Partition, Place, RoomId, Seq},
     log::{AppendRefused, LogUnavailable, Page, Query},
@@ -33,6 +33,14 @@ pub enum Input<'a> {
         framing: Framing,
         /// How messages are written on it.
         form: Form,
+    },
+    /// Who is at the other end, where that is known otherwise than by what it says. To be handed in right after `Connected`,
+    /// if at all; of no effect once somebody is welcome.
+    Identified {
+        /// On which connection.
+        conn: ConnId,
+        /// Who.
+        identity: Identity,
     },
     /// Bytes came.
     Received {

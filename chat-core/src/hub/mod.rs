@@ -9,6 +9,7 @@ mod directory;
 mod event;
 mod greeting;
 mod guesses;
+mod identity;
 mod io;
 mod joining;
 mod membership;
@@ -44,6 +45,7 @@ use self::{
 };
 pub use self::{
     event::{Event, RoomLabel},
+    identity::Identity,
     io::{Framing, Input, Output, Outputs, ReadToken, RoomPlace},
     recipients::Recipients,
 };
@@ -222,6 +224,7 @@ impl Hub {
                 framing,
                 form,
             } => self.connected(now, conn, address, framing, form, out),
+            Input::Identified { conn, identity } => self.identified(conn, identity),
             Input::Received { conn, bytes } => self.received(now, conn, bytes, out),
             Input::Blocked { conn, place } => self.blocked(conn, place),
             Input::Drained { conn } => self.drained(conn, out),

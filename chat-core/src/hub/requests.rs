@@ -128,6 +128,10 @@ impl Hub {
             }
             Op::Nick(nick) => match Name::nick(&nick.nick, self.config.limits.nick_bytes.into()) {
                 Err(e) => self.refuse(origin, ErrorCode::NickInvalid.because(e.to_string()), out),
+                Ok(name) if !self.may_be_called(conn, &name, &nick.label) => {
+                    let text = "what you are called is decided elsewhere";
+                    self.refuse(origin, ErrorCode::Forbidden.because(text), out);
+                }
                 Ok(name) => {
                     let ask = directory::Ask::Rename {
                         name,

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     answers::Origin,
+    identity::Identity,
     io::{Framing, ReadToken},
 };
 use crate::{
@@ -30,6 +31,8 @@ pub(super) struct Session {
     pub(super) heard: Monotonic,
     /// When the timer for this session is set.
     pub(super) timer: Option<Monotonic>,
+    /// Who it is, whatever it says.
+    pub(super) identity: Option<Box<Identity>>,
     /// There for whoever is welcome.
     pub(super) guest: Option<Box<Guest>>,
     /// Refused hellos.
@@ -160,6 +163,7 @@ impl Session {
             },
             heard: now,
             timer: None,
+            identity: None,
             guest: None,
             attempts: 0,
             admitted: true,

@@ -21,10 +21,14 @@ macro_rules! closed_list {
 
             /// The name that JSON has.
             pub fn name(self) -> String {
-                match super::tagged::json(&self) {
-                    serde_json::Value::String(name) => name,
-                    _ => unreachable!("unit variants are strings"),
+                let mut name = String::new();
+                for c in format!("{self:?}").chars() {
+                    if c.is_ascii_uppercase() && !name.is_empty() {
+                        name.push('_');
+                    }
+                    name.push(c.to_ascii_lowercase());
                 }
+                name
             }
         }
 

@@ -12,6 +12,7 @@ pub mod record;
 pub mod server;
 pub(crate) mod tagged;
 
+#[cfg(feature = "json")]
 use serde_json::Value;
 
 pub use self::{
@@ -35,7 +36,8 @@ pub const SERVER_FRAME_BYTES: u32 = 1_048_576;
 pub enum Form {
     /// `chat.v1.postcard`: a varint number, then the postcard body.
     Postcard,
-    /// `chat.v1.json`: an object whose `type` is the name and whose other fields are the body's.
+    /// `chat.v1.json`: an object whose `type` is the name and whose other fields are the body's. With the feature `json`.
+    #[cfg(feature = "json")]
     Json,
 }
 
@@ -64,8 +66,12 @@ impl Form {
                 tagged::extend(&message.kind(), out);
                 message.write_postcard(out);
             }
+            #[cfg(feature = "json")]
             Self::Json => {
-                let mut object = match message.to_json() {
+                let mut object = match message
+                    .serialize_body(serde_json::value::Serializer)
+                    .expect("wire types have a JSON form")
+                {
                     Value::Object(object) => object,
                     other => serde_json::Map::from_iter([("body".to_owned(), other)]),
                 };
@@ -85,6 +91,7 @@ impl Form {
                     postcard::take_from_bytes::<u16>(body).map_err(|_| DecodeError::NoKind)?;
                 (kind, T::read_postcard(kind, rest)?)
             }
+            #[cfg(feature = "json")]
             Self::Json => {
                 let value = serde_json::from_slice(body)
                     .map_err(|e| DecodeError::NotJson(e.to_string()))?;

@@ -36,9 +36,10 @@ pub trait Tagged: Sized {
     fn write_postcard(&self, out: &mut Vec<u8>);
     /// Reads the postcard form of a body of this kind; bytes after it are ignored.
     fn read_postcard(kind: u16, body: &[u8]) -> Result<Self, BodyError>;
-    /// The body's JSON form, always an object unless it is unknown.
-    fn to_json(&self) -> serde_json::Value;
+    /// The body's own form in JSON and its like, always an object unless it is unknown.
+    fn serialize_body<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error>;
     /// Reads the JSON form of a body of this kind.
+    #[cfg(feature = "json")]
     fn read_json(kind: u16, body: serde_json::Value) -> Result<Self, BodyError>;
 }
 
@@ -79,12 +80,13 @@ macro_rules! numbered {
                     _ => Ok(Self::Unknown($crate::wire::Unknown { kind, body: bytes::Bytes::copy_from_slice(body) })),
                 }
             }
-            fn to_json(&self) -> serde_json::Value {
+            fn serialize_body<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
                 match self {
-                    $( Self::$variant(body) => $crate::wire::tagged::json(body), )*
-                    Self::Unknown(unknown) => $crate::wire::tagged::unknown_json(unknown),
+                    $( Self::$variant(body) => serde::Serialize::serialize(body, s), )*
+                    Self::Unknown(unknown) => $crate::wire::base64::serialize(&unknown.body, s),
                 }
             }
+            #[cfg(feature = "json")]
             fn read_json(kind: u16, body: serde_json::Value) -> Result<Self, $crate::wire::BodyError> {
                 match kind {
                     $( $number => serde_json::from_value(body).map(Self::$variant)
@@ -113,14 +115,7 @@ pub(crate) fn take<T: de::DeserializeOwned>(body: &[u8]) -> Result<T, BodyError>
         .map_err(|e| BodyError(e.to_string()))
 }
 
-pub(crate) fn json<T: Serialize>(body: &T) -> serde_json::Value {
-    serde_json::to_value(body).expect("wire types have a JSON form")
-}
-
-pub(crate) fn unknown_json(unknown: &Unknown) -> serde_json::Value {
-    base64::serialize(&unknown.body, serde_json::value::Serializer).expect("base64 is a string")
-}
-
+#[cfg(feature = "json")]
 pub(crate) fn read_unknown_json(kind: u16, body: serde_json::Value) -> Unknown {
     let body = match base64::deserialize(&body) {
         Ok(bytes) => bytes,
@@ -168,7 +163,7 @@ pub(crate) struct Body<'a, T>(pub(crate) &'a T);
 impl<T: Tagged> Serialize for Body<'_, T> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         if s.is_human_readable() {
-            return self.0.to_json().serialize(s);
+            return self.0.serialize_body(s);
         }
         let mut bytes = Vec::new();
         self.0.write_postcard(&mut bytes);
@@ -179,23 +174,27 @@ impl<T: Tagged> Serialize for Body<'_, T> {
 /// A body that waits for its number.
 pub(crate) enum RawBody {
     Postcard(Bytes),
+    #[cfg(feature = "json")]
     Json(serde_json::Value),
 }
 
 impl<'de> Deserialize<'de> for RawBody {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        #[cfg(feature = "json")]
         if d.is_human_readable() {
-            serde_json::Value::deserialize(d).map(Self::Json)
-        } else {
-            base64::deserialize(d).map(Self::Postcard)
+            return serde_json::Value::deserialize(d).map(Self::Json);
         }
+        base64::deserialize(d).map(Self::Postcard)
     }
 }
 
 impl Default for RawBody {
     /// A JSON object may leave an empty body out.
     fn default() -> Self {
-        Self::Json(serde_json::Value::Object(serde_json::Map::new()))
+        #[cfg(feature = "json")]
+        return Self::Json(serde_json::Value::Object(serde_json::Map::new()));
+        #[cfg(not(feature = "json"))]
+        Self::Postcard(Bytes::new())
     }
 }
 
@@ -206,6 +205,7 @@ impl RawBody {
         match self {
             Self::Postcard(body) => T::read_postcard(kind.0, &body)
                 .unwrap_or_else(|_| T::unknown(Unknown { kind: kind.0, body })),
+            #[cfg(feature = "json")]
             Self::Json(value) => {
                 let body = read_unknown_json(kind.0, value.clone());
                 T::read_json(kind.0, value).unwrap_or_else(|_| T::unknown(body))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chat_core::{
     client::{ClientEvent, ClientInput, Command, CommandError, Ended, EnteredHow},
     hub::Framing,
-    id::Place,
+    id::{MemberId, Place},
     wire::{ClientMessage, CloseReason, ErrorCode, Form, ServerMessage, client::Ping},
 };
 
@@ -381,10 +381,19 @@ fn garbage_ends_the_client_with_what_is_wrong() {
 }
 
 #[test]
-fn a_welcome_for_somebody_else_is_not_taken() {
+fn a_welcome_for_somebody_else_is_not_taken_after_the_first() {
     let mut script = Script::new();
     script.connect();
+    // The first one says who one is.
     script.say(ServerMessage::Welcome(welcome(OTHER, Vec::new())));
+    assert!(matches!(script.event(), ClientEvent::Welcomed { .. }));
+    assert_eq!(script.client.me().member, OTHER);
+    script.input(ClientInput::Disconnected);
+    assert!(matches!(script.event(), ClientEvent::Disconnected { .. }));
+    script.wake();
+    script.connected();
+    let another = MemberId([8; 16]);
+    script.say(ServerMessage::Welcome(welcome(another, Vec::new())));
     script.input(ClientInput::Disconnected);
     assert!(matches!(
         script.event(),

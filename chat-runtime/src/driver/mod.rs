@@ -236,6 +236,7 @@ impl Driver {
                         connection.framing(),
                         connection.form(),
                     );
+                    let identity = connection.identity();
                     let conn = self.seats.insert(connection, &self.ready);
                     self.hand_in(Input::Connected {
                         conn,
@@ -243,6 +244,9 @@ impl Driver {
                         framing,
                         form,
                     });
+                    if let Some(identity) = identity {
+                        self.hand_in(Input::Identified { conn, identity });
+                    }
                     if let Some(seat) = self.seats.find(conn) {
                         seat.link.again();
                     }

@@ -12,11 +12,16 @@ mod small;
 
 use std::{env, time::SystemTime};
 
+use chat_core::wire::{
+    ServerMessage,
+    client::{Join, Op, RoomRef},
+    server::Answer,
+};
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{RngCore, SeedableRng},
 };
-use scenarios::{Folder, Program, Signal};
+use scenarios::{Folder, Peer, Program, Signal};
 
 use crowd::Crowd;
 
@@ -144,4 +149,44 @@ fn a_full_disk_delays_what_is_new_and_nothing_else() {
     drop(server);
     let verified = Program::start(&["log", "verify", &data]).finish();
     assert_eq!(verified.code, Some(0), "{:?}", verified.out);
+}
+
+#[test]
+fn a_slow_reader_is_caught_up_from_the_disk() {
+    const MESSAGES: u64 = 3_000;
+    let folder = Folder::new();
+    // Far less waits for it than is said, and the log in use is on the disk.
+    let patient = CONFIG.replace("idle = 3", "idle = 90");
+    let config = format!("{patient}page_bytes = 65536\noutbox_bytes = 65536\n");
+    let (config, data) = (folder.file("chat.toml", &config), folder.path("data"));
+    let (_server, address) = Program::server(&["--config", &config, "--data", &data]);
+    let (mut slow, _) = Peer::welcomed(&address, "slow");
+    let room = RoomRef::Lobby;
+    let Ok(Answer::Join(view)) = slow.answer(1, Op::Join(Join { room, proof: None })) else {
+        panic!("the lobby is open")
+    };
+    let mut ada = Program::robot(&address, "Ada", &[]);
+    let long = "x".repeat(1_000);
+    for number in 0..MESSAGES {
+        ada.say(&format!("{number} {long}"));
+    }
+    let last = ada.event_where("message", |message| {
+        message["text"]
+            .as_str()
+            .is_some_and(|text| text.starts_with(&format!("{} ", MESSAGES - 1)))
+    });
+    let last = last["seq"].as_u64().expect("a number");
+    let mut next = view.place.seq + 1;
+    while next <= last {
+        match slow.hear().expect("it is not cut off") {
+            ServerMessage::Records(records) => {
+                for record in records.records {
+                    assert_eq!(record.seq, next, "a hole or a repeat");
+                    next += 1;
+                }
+            }
+            ServerMessage::Entered(entered) => panic!("{entered:?}: something was missed"),
+            _ => {}
+        }
+    }
 }

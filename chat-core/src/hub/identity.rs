@@ -1,0 +1,52 @@
+//! Who is at the other end of a connection, where somebody else knows it: the accounts of an application around the chat.
+
+use sha2::{Digest, Sha256};
+
+use crate::id::MemberId;
+
+/// An account. Whoever comes with it is the same member each time, from whichever device, and is called as it says; the
+/// secret and the name of the `hello` count for nothing.
+///
+/// ```
+/// use chat_core::hub::Identity;
+///
+/// let adina = Identity::new("user 17", "Adina").label("group 2");
+/// assert_eq!(adina.member(), Identity::new("user 17", "Dina").member());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    member: MemberId,
+    pub(super) nick: String,
+    pub(super) label: Option<String>,
+}
+
+impl Identity {
+    /// `account` names the account for good, in whatever form the application has; `nick` is what it is called at present,
+    /// and has to be one (see [`Name::nick`](crate::nick::Name::nick)): otherwise the `hello` is refused.
+    pub fn new(account: &str, nick: impl Into<String>) -> Self {
+        // Of another beginning than a member's by secret, so that no secret leads here.
+        let digest = Sha256::new()
+            .chain_update(b"chat.v1 account")
+            .chain_update(account)
+            .finalize();
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest[..16]);
+        Self {
+            member: MemberId(id),
+            nick: nick.into(),
+            label: None,
+        }
+    }
+
+    /// Imposes a label too. Without this it is the client's choice.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// The member that the account is.
+    pub fn member(&self) -> MemberId {
+        self.member
+    }
+}

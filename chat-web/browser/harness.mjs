@@ -1,0 +1,128 @@
+// What the tests share: a server, browsers, terminal clients, and people at the page.
+
+import { spawn } from 'node:child_process';
+import { mkdtempSync, mkdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { chromium } from 'playwright-core';
+
+export const CLI = process.env.CHAT_CLI;
+export const CHROMIUM = process.env.CHAT_CHROMIUM ?? '/usr/bin/chromium';
+const SHOTS = join(import.meta.dirname, 'screenshots');
+mkdirSync(SHOTS, { recursive: true });
+
+/** How long anything may take that a test waits for. */
+export const PATIENCE = 60_000;
+
+/** A program whose lines are waited for. */
+export class Program {
+  lines = [];
+  #waiting = [];
+  constructor(args) {
+    this.child = spawn(CLI, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => {
+        this.lines.push(line);
+        this.#waiting = this.#waiting.filter((check) => !check(line));
+      });
+    }
+    this.ended = new Promise((done) => this.child.on('close', done));
+  }
+
+  /** The first line, also an earlier one, that contains this. */
+  until(part) {
+    const found = this.lines.find((line) => line.includes(part));
+    if (found !== undefined) return Promise.resolve(found);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`no line with ${part} in\n${this.lines.join('\n')}`)), PATIENCE);
+      this.#waiting.push((line) => {
+        if (!line.includes(part)) return false;
+        clearTimeout(timer);
+        resolve(line);
+        return true;
+      });
+    });
+  }
+
+  say(line) { this.child.stdin.write(`${line}\n`); }
+
+  async end(signal) {
+    if (signal) this.child.kill(signal);
+    else this.child.stdin.end();
+    return this.ended;
+  }
+}
+
+/** A server of one test; `args` are more of its options. */
+export async function serve(args = [], { tcp = '127.0.0.1:0', ws = '127.0.0.1:0' } = {}) {
+  const kept = args.includes('--data') ? [] : ['--memory'];
+  const program = new Program(['serve', '--tcp', tcp, '--ws', ws, ...kept, ...args]);
+  const address = async (kind) => (await program.until(`listening ${kind} `)).split(' ').at(-1);
+  program.tcp = await address('tcp');
+  program.ws = await address('ws');
+  program.url = `http://${program.ws}/`;
+  return program;
+}
+
+/** Somebody at a terminal. */
+export async function terminal(address, nick, args = []) {
+  const program = new Program(['chat', address, '--nick', nick, ...args]);
+  await program.until('connected as');
+  return program;
+}
+
+/** A browser of its own: nobody shares cookies or names with it. */
+export async function browser(options = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'chat-browser-'));
+  const context = await chromium.launchPersistentContext(folder, {
+    executablePath: CHROMIUM,
+    viewport: { width: 1280, height: 800 },
+    ...options,
+    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync'],
+  });
+  context.setDefaultTimeout(PATIENCE);
+  context.faults = [];
+  const close = context.close.bind(context);
+  context.close = async () => { await close(); rmSync(folder, { recursive: true, force: true }); };
+  return context;
+}
+
+/** Opens the page and watches it for faults. */
+export async function open(context, url) {
+  const page = context.pages()[0] ?? await context.newPage();
+  page.on('pageerror', (error) => context.faults.push(String(error)));
+  page.on('console', (message) => {
+    const text = message.text();
+    // That a server is not there is what some tests are about.
+    if (message.type() === 'error' && !text.includes('WebSocket connection')) context.faults.push(text);
+  });
+  await page.goto(url);
+  return page;
+}
+
+/** Somebody in the chat at the page. */
+export async function person(context, url, nick, label = '') {
+  const page = await open(context, url);
+  await page.locator('#nick').fill(nick);
+  await page.locator('#label').fill(label);
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.locator('#chat').waitFor();
+  return page;
+}
+
+/** Writes a line and sends it. */
+export async function say(page, text) {
+  await page.locator('#text').fill(text);
+  await page.locator('#text').press('Enter');
+}
+
+/** The message with this text, which has arrived. */
+export const message = (page, text) => page.locator('.message:not(.on-its-way)', { hasText: text });
+
+/** Waits until a message is there. */
+export const heard = (page, text) => message(page, text).first().waitFor();
+
+export const shot = (page, name) => page.screenshot({ path: join(SHOTS, `${name}.png`) });
+export { SHOTS };

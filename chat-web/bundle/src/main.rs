@@ -1,0 +1,247 @@
+//! Puts the page together: `chat-web-bundle CLIENT.wasm`, run by `chat-web/build`.
+//!
+//! Out of the compiled client, `page/` and nothing else it makes `dist/`: bindings for the WebAssembly, `index.html` with the name of
+//! the build in its links, every file as it is and compressed, and `manifest.json` with the hashes of what went in.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use wasm_bindgen_cli_support::Bindgen;
+
+/// All files together, compressed with brotli, in bytes.
+const BUDGET: usize = 165_000;
+
+/// What the page is made of, seen from the workspace. The server's half of the core is not in it.
+const INPUTS: &[&str] = &[
+    "chat-core/Cargo.toml",
+    "chat-core/src/cipher",
+    "chat-core/src/cipher.rs",
+    "chat-core/src/client",
+    "chat-core/src/id.rs",
+    "chat-core/src/limits.rs",
+    "chat-core/src/password.rs",
+    "chat-core/src/roles.rs",
+    "chat-core/src/time.rs",
+    "chat-core/src/wire",
+    "chat-web/build",
+    "chat-web/bundle/Cargo.toml",
+    "chat-web/bundle/src",
+    "chat-web/client/Cargo.toml",
+    "chat-web/client/src",
+    "chat-web/page",
+];
+
+fn main() -> Result<()> {
+    let wasm = std::env::args()
+        .nth(1)
+        .context("name the compiled client")?;
+    let chat_web = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()?;
+    let workspace = chat_web.join("..").canonicalize()?;
+
+    let mut files = bindings(Path::new(&wasm))?;
+    for folder in ["page", "page/js", "page/texts"] {
+        for path in files_in(&chat_web.join(folder), false)? {
+            let name = name(&path)?;
+            ensure!(!files.contains_key(&name), "there are two files `{name}`");
+            // Types are for whoever reads the sources.
+            if name != "types.js" {
+                files.insert(name, fs::read(&path)?);
+            }
+        }
+    }
+    for (name, bytes) in &mut files {
+        if name.ends_with(".js") {
+            *bytes = without_comments(std::str::from_utf8(bytes)?).into_bytes();
+        }
+    }
+    let index = files
+        .remove("index.html")
+        .context("page/index.html is missing")?;
+    let build = build_name(&files, &index);
+    let index = fill(&String::from_utf8(index)?, &build, &files)?;
+    files.insert("index.html".to_owned(), index.into_bytes());
+
+    let dist = chat_web.join("dist");
+    if dist.exists() {
+        fs::remove_dir_all(&dist)?;
+    }
+    fs::create_dir(&dist)?;
+    let mut total = 0;
+    let mut sizes = BTreeMap::new();
+    for (name, bytes) in &files {
+        let (brotli, gzip) = (brotli(bytes)?, gzip(bytes)?);
+        fs::write(dist.join(name), bytes)?;
+        fs::write(dist.join(format!("{name}.br")), &brotli)?;
+        fs::write(dist.join(format!("{name}.gz")), &gzip)?;
+        println!(
+            "{:>8} {:>7} br {:>7} gz  {name}",
+            bytes.len(),
+            brotli.len(),
+            gzip.len()
+        );
+        total += brotli.len();
+        sizes.insert(
+            name,
+            json!({"raw": bytes.len(), "br": brotli.len(), "gz": gzip.len()}),
+        );
+    }
+    println!("{total:>16} br in all");
+    fs::write(dist.join("files.rs"), listed(&build, &files))?;
+    let manifest =
+        json!({"build": build, "made_of": INPUTS, "inputs": inputs(&workspace)?, "files": sizes});
+    fs::write(dist.join("manifest.json"), format!("{manifest:#}\n"))?;
+    ensure!(
+        total <= BUDGET,
+        "the page has {total} bytes, and {BUDGET} at most"
+    );
+    Ok(())
+}
+
+/// The client as a module for browsers, with the JavaScript that goes between.
+fn bindings(wasm: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    let folder = std::env::temp_dir().join(format!("chat-web-bundle-{}", std::process::id()));
+    Bindgen::new()
+        .input_path(wasm)
+        .out_name("chat_web_client")
+        .web(true)?
+        .typescript(false)
+        .remove_name_section(true)
+        .remove_producers_section(true)
+        .generate(&folder)?;
+    let files = files_in(&folder, false)?
+        .iter()
+        .map(|path| Ok((name(path)?, fs::read(path)?)))
+        .collect::<Result<_>>();
+    fs::remove_dir_all(&folder)?;
+    files
+}
+
+/// Leaves out lines that are nothing but a comment: a third of the bytes, and nobody reads them there.
+fn without_comments(text: &str) -> String {
+    let mut inside = false;
+    let mut kept = String::with_capacity(text.len());
+    for line in text.lines() {
+        let mut rest = line.trim();
+        if inside || rest.starts_with("/**") {
+            let end = rest.find("*/");
+            inside = end.is_none();
+            rest = end.map_or("", |end| rest[end + 2..].trim());
+        }
+        if !rest.is_empty() && !rest.starts_with("//") {
+            kept += rest;
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
+/// Changes when any file does.
+fn build_name(files: &BTreeMap<String, Vec<u8>>, index: &[u8]) -> String {
+    let mut digest = Sha256::new().chain_update(index);
+    for (name, bytes) in files {
+        digest.update(name);
+        digest.update((bytes.len() as u64).to_be_bytes());
+        digest.update(bytes);
+    }
+    format!("b-{}", &hex(&digest.finalize())[..16])
+}
+
+/// Names the build, and has all modules fetched at once rather than one after the other.
+fn fill(index: &str, build: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<String> {
+    let preloads: Vec<String> = files
+        .keys()
+        .filter(|name| name.ends_with(".js") && *name != "worker.js")
+        .map(|name| format!("  <link rel=\"modulepreload\" href=\"./{build}/{name}\">"))
+        .collect();
+    let filled = index
+        .replace("{{preloads}}", &preloads.join("\n"))
+        .replace("{{build}}", build);
+    ensure!(
+        !filled.contains("{{"),
+        "index.html has a gap that nobody fills"
+    );
+    Ok(filled)
+}
+
+/// The files as Rust has them embedded.
+fn listed(build: &str, files: &BTreeMap<String, Vec<u8>>) -> String {
+    let mut list = format!(
+        "// Written by chat-web/build.\n\npub(crate) const BUILD: &str = \"{build}\";\n\npub(crate) const FILES: &[File] = &[\n"
+    );
+    for name in files.keys() {
+        list += &format!(
+            "    File {{\n        name: \"{name}\",\n        raw: include_bytes!(\"{name}\"),\n        brotli: include_bytes!(\"{name}.br\"),\n        gzip: include_bytes!(\"{name}.gz\"),\n    }},\n"
+        );
+    }
+    list + "];\n"
+}
+
+fn inputs(workspace: &Path) -> Result<BTreeMap<String, String>> {
+    let mut hashes = BTreeMap::new();
+    for input in INPUTS {
+        let path = workspace.join(input);
+        let files = if path.is_dir() {
+            files_in(&path, true)?
+        } else {
+            vec![path]
+        };
+        for file in files {
+            let name = file
+                .strip_prefix(workspace)?
+                .to_str()
+                .context("a name that is not UTF-8")?;
+            let bytes = fs::read(&file).with_context(|| name.to_owned())?;
+            hashes.insert(name.replace('\\', "/"), hex(&Sha256::digest(bytes)));
+        }
+    }
+    Ok(hashes)
+}
+
+fn files_in(folder: &Path, deep: bool) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.is_file() {
+            files.push(path);
+        } else if deep {
+            files.extend(files_in(&path, true)?);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn name(path: &Path) -> Result<String> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.map(str::to_owned).context("a name that is not UTF-8")
+}
+
+fn brotli(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let parameters = brotli::enc::BrotliEncoderParams {
+        quality: 11,
+        lgwin: 22,
+        ..Default::default()
+    };
+    brotli::BrotliCompress(&mut &bytes[..], &mut out, &parameters)?;
+    Ok(out)
+}
+
+fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes)?;
+    Ok(encoder.finish()?)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,216 @@
+//! What the page is told, as JSON. Where the protocol has a JSON form of something, it is that form.
+
+use chat_core::{
+    cipher::OpenError,
+    client::{ClientEvent, CommandError, Ended, EnteredHow, Outcome, Text},
+    id::RoomId,
+    wire::{
+        record::{CipherKind, Record},
+        server::{
+            Closing, Failure, MemberInfo, Named, PresenceUpdate, RemovedReason, RoomInfo, RoomView,
+            Welcome,
+        },
+    },
+};
+use serde::Serialize;
+
+use crate::words::harmless;
+
+/// Writes one.
+pub(crate) fn write(event: &ClientEvent) -> String {
+    serde_json::to_string(&told(event)).unwrap_or_default()
+}
+
+fn told(event: &ClientEvent) -> Told<'_> {
+    match event {
+        ClientEvent::Welcomed { welcome, again } => Told::Welcomed {
+            welcome,
+            again: *again,
+        },
+        ClientEvent::HelloRefused(failure) => Told::HelloRefused { failure },
+        ClientEvent::Entered { view, how } => Told::Entered {
+            view,
+            how: match how {
+                EnteredHow::Command => "command",
+                EnteredHow::Resumed => "resumed",
+                EnteredHow::Afresh => "afresh",
+                EnteredHow::New => "new",
+            },
+        },
+        ClientEvent::Record { room, record, text } => Told::Record {
+            room: *room,
+            shown: shown(record, text.as_ref()),
+        },
+        ClientEvent::Presence { room, update } => Told::Presence {
+            room: *room,
+            update,
+        },
+        ClientEvent::Removed { room, reason } => Told::Removed {
+            room: *room,
+            reason: *reason,
+        },
+        ClientEvent::Finished { ticket, outcome } => Told::Finished {
+            ticket: ticket.0,
+            outcome: outcome.as_ref().ok().map(came),
+            error: outcome.as_ref().err().map(failed),
+        },
+        ClientEvent::Closing(closing) => Told::Closing { closing },
+        ClientEvent::Disconnected { retry_in } => Told::Disconnected {
+            retry_in: retry_in.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        },
+        ClientEvent::Ended(ended) => {
+            let (why, reason) = match ended {
+                Ended::CannotConnect => ("cannot_connect", None),
+                Ended::Closed(reason) => ("closed", Some(reason.name())),
+                Ended::Asked => ("asked", None),
+                Ended::ProtocolError(text) => ("protocol", Some(text.clone())),
+            };
+            Told::Ended { why, reason }
+        }
+        _ => Told::Other,
+    }
+}
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Told<'a> {
+    Welcomed {
+        welcome: &'a Welcome,
+        again: bool,
+    },
+    HelloRefused {
+        failure: &'a Failure,
+    },
+    Entered {
+        view: &'a RoomView,
+        how: &'static str,
+    },
+    Record {
+        room: RoomId,
+        shown: Shown<'a>,
+    },
+    Presence {
+        room: RoomId,
+        update: &'a PresenceUpdate,
+    },
+    Removed {
+        room: RoomId,
+        reason: RemovedReason,
+    },
+    /// With either an `outcome` or an `error`.
+    Finished {
+        ticket: u64,
+        outcome: Option<Came<'a>>,
+        error: Option<Failed<'a>>,
+    },
+    Closing {
+        closing: &'a Closing,
+    },
+    Disconnected {
+        retry_in: Option<u64>,
+    },
+    Ended {
+        why: &'static str,
+        reason: Option<String>,
+    },
+    /// Of a later version of the core.
+    Other,
+}
+
+/// A record, and what it says if it says something: `text`, or why not.
+#[derive(Serialize)]
+struct Shown<'a> {
+    record: &'a Record,
+    text: Option<String>,
+    unreadable: Option<&'static str>,
+}
+
+fn shown<'a>(record: &'a Record, text: Option<&Text>) -> Shown<'a> {
+    let (text, unreadable) = match text {
+        None => (None, None),
+        Some(Ok(text)) => (Some(harmless(text)), None),
+        Some(Err(error)) => (
+            None,
+            Some(match error {
+                OpenError::NoKey(_) => "no_key",
+                OpenError::Altered => "altered",
+                OpenError::Malformed => "malformed",
+                OpenError::WrongForm => "wrong_form",
+                _ => "not_text",
+            }),
+        ),
+    };
+    Shown {
+        record,
+        text,
+        unreadable,
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Came<'a> {
+    Rooms(&'a [RoomInfo]),
+    Named(&'a Named),
+    Room(&'a RoomView),
+    Committed(u64),
+    Members(&'a [MemberInfo]),
+    History {
+        records: Vec<Shown<'a>>,
+        oldest: u64,
+        newest: u64,
+    },
+}
+
+fn came(outcome: &Outcome) -> Came<'_> {
+    match outcome {
+        Outcome::Rooms(rooms) => Came::Rooms(rooms),
+        Outcome::Named(named) => Came::Named(named),
+        Outcome::Room(view) => Came::Room(view),
+        Outcome::Committed(committed) => Came::Committed(committed.place.seq),
+        Outcome::Members(members) => Came::Members(members),
+        Outcome::History { page, texts } => Came::History {
+            records: page
+                .records
+                .iter()
+                .zip(texts)
+                .map(|(record, text)| shown(record, text.as_ref()))
+                .collect(),
+            oldest: page.oldest,
+            newest: page.newest,
+        },
+    }
+}
+
+/// `code` is one of the protocol's, or `wrong_password`, `cipher_mismatch`, `key_missing` (both with the room's `cipher`),
+/// `not_in_room`, `outside_limits`, `unknown`, `ended`.
+#[derive(Serialize)]
+struct Failed<'a> {
+    code: String,
+    text: String,
+    cipher: Option<CipherKind>,
+    failure: Option<&'a Failure>,
+}
+
+fn failed(error: &CommandError) -> Failed<'_> {
+    let (code, cipher, failure) = match error {
+        CommandError::Refused(failure) => (failure.code.name(), None, Some(failure)),
+        CommandError::WrongPassword => ("wrong_password".to_owned(), None, None),
+        CommandError::CipherMismatch { announced } => {
+            ("cipher_mismatch".to_owned(), Some(*announced), None)
+        }
+        CommandError::KeyMissing { announced } => {
+            ("key_missing".to_owned(), Some(*announced), None)
+        }
+        CommandError::NotInRoom => ("not_in_room".to_owned(), None, None),
+        CommandError::OutsideLimits(_) => ("outside_limits".to_owned(), None, None),
+        CommandError::Unknown => ("unknown".to_owned(), None, None),
+        _ => ("ended".to_owned(), None, None),
+    };
+    Failed {
+        code,
+        text: error.to_string(),
+        cipher,
+        failure,
+    }
+}

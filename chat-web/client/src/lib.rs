@@ -1,0 +1,201 @@
+//! The client machine of `chat-core` for a browser: bytes in, bytes out, events as JSON, timers by `next_timeout`.
+//!
+//! The page has a WebSocket, a timer and a worker, and this says what to do with them: the page hands in what happened,
+//! then takes [`Step`]s until there are none. All of the protocol is in here; the page draws.
+//!
+//! Times are milliseconds: `now` is `performance.now()`. Identifiers are base64, as in the protocol's JSON form.
+
+mod commands;
+mod event;
+mod words;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use chat_core::{
+    client::{Client, ClientConfig, ClientInput, ClientOutput, ClientOutputs, Work, WorkDone},
+    hub::Framing,
+    id::Secret,
+    time::{Monotonic, Now, Wall},
+    wire::Form,
+};
+use wasm_bindgen::prelude::*;
+
+pub use words::{check_key, check_nick, harmless, qr_code};
+
+/// A client. It has to be told [`start`](Self::start) first.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct WebClient {
+    machine: Client,
+    out: ClientOutputs,
+}
+
+#[wasm_bindgen]
+impl WebClient {
+    /// `secret` and `seed` are 32 random bytes each: the first is kept and makes the member, the second is new each time.
+    ///
+    /// # Errors
+    /// They have another length.
+    #[wasm_bindgen(constructor)]
+    pub fn new(
+        nick: String,
+        label: String,
+        secret: &[u8],
+        kept: bool,
+        seed: &[u8],
+    ) -> Result<WebClient, JsError> {
+        let sized = |bytes: &[u8]| {
+            <[u8; 32]>::try_from(bytes).map_err(|_| JsError::new("32 bytes are needed"))
+        };
+        let mut config = ClientConfig::new(nick, Secret(sized(secret)?), sized(seed)?);
+        config.label = label;
+        config.kept = kept;
+        config.agent = concat!("chat-web/", env!("CARGO_PKG_VERSION")).to_owned();
+        Ok(Self {
+            machine: Client::new(config),
+            out: ClientOutputs::new(),
+        })
+    }
+
+    /// Begins.
+    pub fn start(&mut self, now: f64) {
+        self.machine.start(at(now), &mut self.out);
+    }
+
+    /// The WebSocket is open.
+    pub fn connected(&mut self, now: f64) {
+        let (framing, form) = (Framing::Message, Form::Postcard);
+        self.input(now, ClientInput::Connected { framing, form });
+    }
+
+    /// A binary message came.
+    pub fn received(&mut self, now: f64, bytes: &[u8]) {
+        self.input(now, ClientInput::Received(bytes));
+    }
+
+    /// The WebSocket is closed, or could not be opened.
+    pub fn disconnected(&mut self, now: f64) {
+        self.input(now, ClientInput::Disconnected);
+    }
+
+    /// The worker has done what it was given.
+    ///
+    /// # Errors
+    /// These bytes are not what [`run_work`] gave.
+    pub fn done(&mut self, now: f64, bytes: &[u8]) -> Result<(), JsError> {
+        let done = WorkDone::from_bytes(bytes)?;
+        self.input(now, ClientInput::Done(done));
+        Ok(())
+    }
+
+    /// The time of [`next_timeout`](Self::next_timeout) has come.
+    pub fn timeout(&mut self, now: f64) {
+        self.machine.handle_timeout(at(now), &mut self.out);
+    }
+
+    /// When [`timeout`](Self::timeout) is to be called, on the scale of `now`.
+    pub fn next_timeout(&self) -> Option<f64> {
+        let nanos = self.machine.poll_timeout()?.0;
+        // Rounded up: a call that is too early would only be repeated.
+        Some(nanos.div_ceil(1_000_000) as f64)
+    }
+
+    /// Another name, after an event `hello_refused`.
+    pub fn rename(&mut self, now: f64, nick: String, label: String) {
+        self.machine.rename(at(now), nick, label, &mut self.out);
+    }
+
+    /// Says good-bye and ends.
+    pub fn close(&mut self, now: f64) {
+        self.machine.close(at(now), &mut self.out);
+    }
+
+    /// This member's id, in base64.
+    pub fn member(&self) -> String {
+        STANDARD.encode(self.machine.me().member.0)
+    }
+
+    /// What to do next; to be asked until there is nothing.
+    pub fn next_step(&mut self) -> Option<Step> {
+        Some(match self.out.pop()? {
+            ClientOutput::Connect => Step::bare("connect"),
+            ClientOutput::Disconnect => Step::bare("disconnect"),
+            ClientOutput::Send(frame) => Step {
+                bytes: Some(frame.body().to_vec()),
+                ..Step::bare("send")
+            },
+            ClientOutput::Work(work) => Step {
+                bytes: Some(work.to_bytes().to_vec()),
+                ..Step::bare("work")
+            },
+            ClientOutput::Event(event) => Step {
+                event: Some(event::write(&event)),
+                ..Step::bare("event")
+            },
+        })
+    }
+
+    fn input(&mut self, now: f64, input: ClientInput<'_>) {
+        self.machine.handle_input(at(now), input, &mut self.out);
+    }
+}
+
+/// Something that the page shall do.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Step {
+    what: &'static str,
+    bytes: Option<Vec<u8>>,
+    event: Option<String>,
+}
+
+#[wasm_bindgen]
+impl Step {
+    /// `connect`, `disconnect`, `send` (with bytes), `work` (with bytes, for [`run_work`] in a worker) or `event` (with JSON).
+    #[wasm_bindgen(getter)]
+    pub fn what(&self) -> String {
+        self.what.to_owned()
+    }
+
+    /// Takes the bytes out.
+    pub fn bytes(&mut self) -> Option<Vec<u8>> {
+        self.bytes.take()
+    }
+
+    /// Takes the event out.
+    pub fn event(&mut self) -> Option<String> {
+        self.event.take()
+    }
+
+    fn bare(what: &'static str) -> Self {
+        Self {
+            what,
+            bytes: None,
+            event: None,
+        }
+    }
+}
+
+/// Does the work of a step: stretches a password. Takes up to a second and 64 MiB; for a worker.
+///
+/// # Errors
+/// These bytes are no work.
+#[wasm_bindgen]
+pub fn run_work(bytes: &[u8]) -> Result<Vec<u8>, JsError> {
+    Ok(Work::from_bytes(bytes)?.run().to_bytes().to_vec())
+}
+
+/// Reads an identifier.
+fn id(text: &str) -> Result<[u8; 16], JsError> {
+    let bytes = STANDARD.decode(text).ok();
+    bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| JsError::new("this is no identifier"))
+}
+
+/// The client has no use for the wall clock: records carry the server's.
+fn at(now: f64) -> Now {
+    Now {
+        monotonic: Monotonic((now.max(0.0) * 1e6) as u64),
+        wall: Wall(0),
+    }
+}

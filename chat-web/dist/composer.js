@@ -1,0 +1,132 @@
+import { $, avatar, h } from './dom.js';
+import { SLASHES } from './slash.js';
+import { t } from './texts.js';
+import { roomName } from './words.js';
+const field = $('text');
+const list = $('suggestions');
+const SHOWN = 8;
+export class Composer {
+#suggestions = [];
+#chosen = 0;
+#from = 0;
+constructor(model, say) {
+this.model = model;
+this.say = say;
+field.oninput = () => { this.#grow(); this.#suggest(false); };
+field.onkeydown = (event) => this.#key(event);
+field.onblur = () => this.#hide();
+$('composer').onsubmit = (event) => { event.preventDefault(); this.#submit(); };
+}
+show(before, room) {
+if (before && before !== room) before.draft = field.value;
+if (before !== room) field.value = room?.draft ?? '';
+this.draw(room);
+this.#grow();
+this.#hide();
+}
+draw(room) {
+const locked = !!room?.lacksKey && (room.sealed || room.insecure);
+field.disabled = !room || locked;
+$('composer').querySelector('button').disabled = !room || locked;
+const key = locked ? 'composer.locked' : room?.insecure ? 'composer.insecure' : room?.sealed ? 'composer.sealed' : 'composer.to';
+field.placeholder = room ? t(key, { room: roomName(room.view) }) : '';
+$('composer').classList.toggle('sealed', !!room?.sealed);
+$('composer').classList.toggle('insecure', !!room?.insecure);
+}
+focus() { if (!field.disabled) field.focus(); }
+insert(text) {
+field.setRangeText(text, field.selectionStart, field.selectionEnd, 'end');
+this.#grow();
+this.focus();
+}
+#submit() {
+const line = field.value.replace(/\s+$/, '');
+if (!line) return;
+field.value = '';
+this.#grow();
+this.#hide();
+this.say(line);
+}
+#grow() {
+field.style.height = 'auto';
+field.style.height = `${Math.min(field.scrollHeight, 200)}px`;
+}
+#key(event) {
+if (event.isComposing) return;
+const open = !list.hidden;
+switch (event.key) {
+case 'Enter':
+if (event.shiftKey) return;
+event.preventDefault();
+if (open && this.#suggestions[this.#chosen] && !field.value.startsWith(this.#suggestions[this.#chosen].text.trimEnd())) this.#take();
+else this.#submit();
+break;
+case 'Tab':
+if (event.shiftKey) return;
+if (open) { event.preventDefault(); this.#take(); }
+else if (/\S$/.test(field.value.slice(0, field.selectionStart)) && this.#suggest(true)) {
+event.preventDefault();
+if (this.#suggestions.length === 1) this.#take();
+}
+break;
+case 'ArrowDown': case 'ArrowUp':
+if (!open) return;
+event.preventDefault();
+this.#choose(this.#chosen + (event.key === 'ArrowDown' ? 1 : -1));
+break;
+case 'Escape':
+if (open) { event.preventDefault(); event.stopPropagation(); this.#hide(); }
+break;
+}
+}
+#suggest(asked) {
+const before = field.value.slice(0, field.selectionStart);
+const command = /^\/(\S*)$/.exec(before);
+if (command) {
+this.#from = 0;
+const some = SLASHES.filter(({ name }) => name.startsWith(command[1]));
+return this.#offer(some.map((slash) => ({ text: `/${slash.name}${slash.usage.includes(' ') ? ' ' : ''}`, shown: [h('code', null, slash.usage), h('span', null, t(`help.${slash.name}`))] })));
+}
+const wantsNick = /^\/(\S+)\s+(\S*)$/.exec(before);
+const isNick = wantsNick && SLASHES.some(({ name, nick }) => nick && name === wantsNick[1]);
+const word = isNick ? wantsNick : /(?:^|\s)(@?)(\S*)$/.exec(before);
+const begin = word?.[2] ?? '';
+if (!isNick && !(word && (word[1] === '@' || (asked && begin)))) return this.#hide();
+this.#from = before.length - begin.length - (!isNick && word[1] ? 1 : 0);
+const lower = begin.toLocaleLowerCase();
+const people = [...(this.model.current?.here.values() ?? [])]
+.filter(({ member, nick }) => member !== this.model.me.member && nick.toLocaleLowerCase().startsWith(lower))
+.sort((a, b) => a.nick.localeCompare(b.nick));
+const tail = isNick || this.#from > 0 ? ' ' : ': ';
+return this.#offer(people.map((person) => ({ text: person.nick + tail, shown: [avatar(person), h('bdi', null, person.nick), h('span', null, h('bdi', null, person.label))] })));
+}
+#offer(some) {
+if (!some.length) return this.#hide();
+this.#suggestions = some.slice(0, SHOWN).map(({ text, shown }, at) => {
+const element = h('li', { role: 'option', id: `suggestion-${at}` }, ...shown);
+element.onpointerdown = (event) => { event.preventDefault(); this.#chosen = at; this.#take(); };
+return { text, element };
+});
+list.replaceChildren(...this.#suggestions.map(({ element }) => element));
+list.hidden = false;
+field.setAttribute('aria-expanded', 'true');
+this.#choose(0);
+return true;
+}
+#choose(at) {
+this.#chosen = (at + this.#suggestions.length) % this.#suggestions.length;
+this.#suggestions.forEach(({ element }, each) => element.setAttribute('aria-selected', String(each === this.#chosen)));
+field.setAttribute('aria-activedescendant', `suggestion-${this.#chosen}`);
+}
+#take() {
+field.setRangeText(this.#suggestions[this.#chosen].text, this.#from, field.selectionStart, 'end');
+this.#hide();
+this.#grow();
+}
+#hide() {
+list.hidden = true;
+field.setAttribute('aria-expanded', 'false');
+field.removeAttribute('aria-activedescendant');
+return false;
+}
+}

@@ -1,0 +1,115 @@
+import init, { WebClient } from './chat_web_client.js';
+const here = new URL('.', import.meta.url);
+const urls = globalThis.trustedTypes?.createPolicy('chat', { createScriptURL: (url) => url }) ?? { createScriptURL: (url) => url };
+let loading;
+export function load() {
+loading ??= WebAssembly.compileStreaming(fetch(new URL('chat_web_client_bg.wasm', here)))
+.then(async (module) => { await init({ module_or_path: module }); return module; });
+return loading;
+}
+export class CommandError extends Error {
+constructor(failed) {
+super(failed.text);
+this.code = failed.code;
+this.cipher = failed.cipher;
+this.retryAfter = failed.failure?.retry_after ?? null;
+}
+}
+export class Session {
+#client;
+#socket = null;
+#timer;
+#waiting = new Map();
+#draining = false;
+#url; #module; #tell;
+constructor(url, module, who, tell) {
+this.#url = url;
+this.#module = module;
+this.#tell = tell;
+const seed = crypto.getRandomValues(new Uint8Array(32));
+this.#client = new WebClient(who.nick, who.label, who.secret, true, seed);
+const tick = () => { if (!document.hidden) { this.#client.timeout(performance.now()); this.#drain(); } };
+document.addEventListener('visibilitychange', tick);
+addEventListener('online', tick);
+this.forget = () => {
+document.removeEventListener('visibilitychange', tick);
+removeEventListener('online', tick);
+clearTimeout(this.#timer);
+this.#socket?.close(1000);
+};
+}
+start() { this.#client.start(performance.now()); this.#drain(); }
+get member() { return this.#client.member(); }
+ask(name, ...args) {
+return new Promise((resolve, reject) => {
+const ticket = this.#client[name](performance.now(), ...args);
+this.#waiting.set(ticket, { resolve, reject });
+this.#drain();
+});
+}
+rename(nick, label) { this.#client.rename(performance.now(), nick, label); this.#drain(); }
+close() { this.#client.close(performance.now()); this.#drain(); }
+#drain() {
+if (this.#draining) return;
+this.#draining = true;
+try {
+for (let step; (step = this.#client.next_step());) this.#take(step);
+} finally {
+this.#draining = false;
+}
+clearTimeout(this.#timer);
+const at = this.#client.next_timeout();
+if (at !== undefined) {
+this.#timer = setTimeout(() => { this.#client.timeout(performance.now()); this.#drain(); }, Math.max(0, at - performance.now()));
+}
+}
+#take(step) {
+const what = step.what;
+const bytes = step.bytes();
+const event = step.event();
+step.free();
+switch (what) {
+case 'connect': this.#connect(); break;
+case 'send': this.#socket?.send(bytes); break;
+case 'disconnect': this.#disconnect(); break;
+case 'work': this.#work(bytes); break;
+case 'event': this.#event(JSON.parse(event)); break;
+}
+}
+#connect() {
+let socket;
+try {
+socket = new WebSocket(this.#url, ['chat.v1.postcard']);
+} catch {
+this.#client.disconnected(performance.now());
+return;
+}
+this.#socket = socket;
+socket.binaryType = 'arraybuffer';
+const mine = (what) => (event) => { if (this.#socket === socket) { what(event); this.#drain(); } };
+socket.onopen = mine(() => this.#client.connected(performance.now()));
+socket.onmessage = mine(({ data }) => this.#client.received(performance.now(), new Uint8Array(data)));
+socket.onclose = mine(() => { this.#socket = null; this.#client.disconnected(performance.now()); });
+}
+#disconnect() {
+this.#socket?.close(1000);
+this.#socket = null;
+this.#client.disconnected(performance.now());
+}
+#work(bytes) {
+const worker = new Worker(urls.createScriptURL(new URL('worker.js', here).href), { type: 'module' });
+worker.onmessage = ({ data }) => {
+worker.terminate();
+this.#client.done(performance.now(), data);
+this.#drain();
+};
+worker.postMessage({ module: this.#module, bytes }, [bytes.buffer]);
+}
+#event(event) {
+if (event.event !== 'finished') return this.#tell(event);
+const waiting = this.#waiting.get(event.ticket);
+this.#waiting.delete(event.ticket);
+if (event.error) waiting?.reject(new CommandError(event.error));
+else waiting?.resolve(event.outcome);
+}
+}

@@ -1,0 +1,32 @@
+export const SLASHES = [
+{ name: 'me', usage: '/me TEXT' },
+{ name: 'msg', usage: '/msg NICK TEXT', nick: true },
+{ name: 'nick', usage: '/nick NICK [LABEL]', also: ['changename'] },
+{ name: 'online', usage: '/online', also: ['members'] },
+{ name: 'rooms', usage: '/rooms' },
+{ name: 'create', usage: '/create [NAME]' },
+{ name: 'join', usage: '/join NUMBER|lobby' },
+{ name: 'switch', usage: '/switch NUMBER|lobby|NICK', nick: true },
+{ name: 'leave', usage: '/leave' },
+{ name: 'topic', usage: '/topic [TEXT]' },
+{ name: 'password', usage: '/password' },
+{ name: 'kick', usage: '/kick NICK [REASON]', nick: true },
+{ name: 'ban', usage: '/ban NICK [REASON]', nick: true },
+{ name: 'unban', usage: '/unban NICK', nick: true },
+{ name: 'mute', usage: '/mute NICK [SECONDS]', nick: true },
+{ name: 'unmute', usage: '/unmute NICK', nick: true },
+{ name: 'role', usage: '/role NICK member|moderator|owner', nick: true },
+{ name: 'block', usage: '/block NICK', nick: true },
+{ name: 'unblock', usage: '/unblock NICK', nick: true },
+{ name: 'help', usage: '/help', also: ['pomoc'] },
+{ name: 'quit', usage: '/quit', also: ['wyjdz'] },
+];
+export function parse(line) {
+if (!line.startsWith('/')) return { say: line };
+if (line.startsWith('//')) return { say: line.slice(1) };
+const [, name, rest] = /^\/(\S*)\s*([\s\S]*)$/.exec(line);
+const command = SLASHES.find((each) => each.name === name || each.also?.includes(name));
+if (!command) return { unknown: name };
+const [, word, after] = /^(\S*)\s*([\s\S]*)$/.exec(rest.trim());
+return { command, rest: rest.trim(), word, after };
+}

@@ -1,0 +1,374 @@
+// What the page knows: rooms, what was said in them, who is there. It takes in the core's events and says what has changed.
+
+import { harmless } from './chat_web_client.js';
+import { CommandError } from './session.js';
+import { keepRead, readSoFar } from './store.js';
+
+/**
+ * @typedef {import('./types.js').RoomView} RoomView
+ * @typedef {import('./types.js').Shown} Shown
+ * @typedef {import('./types.js').Person} Person
+ * @typedef {import('./types.js').CoreEvent} CoreEvent
+ */
+
+/** Records asked for at a time. */
+const PAGE = 50;
+
+/**
+ * Something that is shown in a room: a record, a message on its way, or a word of this page.
+ * @typedef {{ shown: Shown, seam?: boolean }} RecordItem
+ * @typedef {{ text: string, plain: string, action: boolean, time: number, state: 'pending' | 'sent' | 'failed' | 'unknown', why: string }} PendingItem
+ */
+
+/** Whether a record is something said. @param {Shown} shown */
+export const isSaid = (shown) => shown.record.kind === 'message' || shown.record.kind === 'action';
+
+export class Room {
+  /** @param {RoomView} view */
+  constructor(view) {
+    this.view = view;
+    /** @type {RecordItem[]} in order */
+    this.items = [];
+    /** @type {PendingItem[]} */
+    this.pending = [];
+    /** @type {Map<string, Person>} */
+    this.here = new Map();
+    /** Members, for their roles. @type {Map<string, import('./types.js').MemberInfo>} */
+    this.members = new Map();
+    /** @type {number | null} */
+    this.count = null;
+    this.unread = 0;
+    this.mentioned = false;
+    /** The number of the oldest record there is to read; none before the first page has come. @type {number | null} */
+    this.oldest = null;
+    this.loading = false;
+    this.draft = '';
+    /** Where one stopped reading. */
+    this.readTo = 0;
+  }
+
+  get id() { return this.view.room; }
+  get sealed() { return this.view.cipher === 'room_password' || this.view.cipher === 'static_key'; }
+  get insecure() { return this.view.cipher === 'caesar'; }
+  /** Something in it could not be opened for want of a key. */
+  get locked() { return this.items.some(({ shown }) => shown.unreadable === 'no_key') || this.lacksKey === true; }
+  get newest() { return this.items.at(-1)?.shown.record.seq ?? 0; }
+  /** Whether there may be more above. */
+  get hasMore() {
+    if (this.oldest === null) return true;
+    return this.oldest !== 0 && (this.items[0]?.shown.record.seq ?? Infinity) > this.oldest;
+  }
+}
+
+export class Model {
+  /** @type {Map<string, Room>} */ rooms = new Map();
+  /** @type {Room | null} */ current = null;
+  /** @type {Person} */ me = { member: '', nick: '', label: '' };
+  /** @type {'connecting' | 'up' | 'waiting' | 'ended'} */ status = 'connecting';
+  lobby = false;
+  /** Whether what is shown is being looked at. */
+  watching = () => !document.hidden;
+
+  /**
+   * @param {import('./session.js').Session} session
+   * @param {(what: string, detail?: any) => void} changed
+   */
+  constructor(session, changed) {
+    this.session = session;
+    this.changed = changed;
+    this.me.member = session.member;
+    /** @type {{ password?: string, key?: string }} */
+    this.lobbyKey = {};
+  }
+
+  /** @param {CoreEvent} event */
+  take(event) {
+    switch (event.event) {
+      case 'welcomed': return this.#welcomed(event);
+      case 'entered': return this.#entered(event.view, event.how);
+      case 'record': return this.#record(event.room, event.shown);
+      case 'presence': return this.#presence(event.room, event.update);
+      case 'removed': return this.#removed(event.room, event.reason);
+      case 'closing': return this.changed('closing', event.closing);
+      case 'disconnected':
+        this.status = 'waiting';
+        return this.changed('status', event.retry_in);
+      case 'ended':
+        this.status = 'ended';
+        return this.changed('ended', event);
+    }
+  }
+
+  #welcomed({ welcome, again }) {
+    this.me = { member: welcome.member, nick: welcome.nick, label: welcome.label };
+    this.lobby = welcome.lobby;
+    this.status = 'up';
+    this.changed('me');
+    this.changed('up', again);
+    if (welcome.lobby && !welcome.rooms.includes(LOBBY) && !this.rooms.has(LOBBY)) this.enterLobby();
+  }
+
+  enterLobby() {
+    return this.session.ask('join', undefined, this.lobbyKey.password, this.lobbyKey.key)
+      .catch((error) => this.changed('locked-out', error));
+  }
+
+  /** @param {RoomView} view @param {string} how */
+  #entered(view, how) {
+    let room = this.rooms.get(view.room);
+    const fresh = !room;
+    if (!room) {
+      room = new Room(view);
+      this.rooms.set(view.room, room);
+    }
+    room.view = view;
+    if (how === 'afresh') {
+      for (const item of room.items) item.seam = false;
+      room.items = [];
+      room.oldest = null;
+    }
+    if (how === 'new') room.lacksKey = room.sealed || room.insecure;
+    const read = readSoFar()[view.room];
+    if (fresh && how === 'new' && read?.epoch === view.place.epoch) room.readTo = read.seq;
+    else if (fresh) room.readTo = view.place.seq;
+    this.changed('rooms');
+    if (how !== 'resumed') this.load(room);
+    if (view.kind !== 'private' && view.presence === 'full') this.loadMembers(room);
+    this.changed('entered', { room, how });
+  }
+
+  /** @param {string} id @param {Shown} shown */
+  #record(id, shown) {
+    const room = this.rooms.get(id);
+    if (!room) return;
+    const { record } = shown;
+    const mine = record.member === this.me.member;
+    room.view.place = { epoch: room.view.place.epoch, seq: record.seq };
+    if (record.kind === 'topic') room.view.topic = record.body.topic;
+    this.#membership(room, shown);
+    const before = mine && isSaid(shown) ? this.#settle(room, shown) : -1;
+    room.items.push({ shown });
+    const item = room.items.at(-1);
+    const seen = room === this.current && this.watching();
+    if (isSaid(shown) && !mine) {
+      const mention = mentions(shown.text, this.me.nick);
+      if (!seen) {
+        room.unread += 1;
+        room.mentioned ||= mention;
+        this.changed('rooms');
+      }
+      this.changed('said', { room, shown, mention, seen });
+    }
+    if (seen) this.markRead(room);
+    this.changed('item', { room, item, replaces: before });
+  }
+
+  /** A message of one's own has come back: it is not on its way any more. Says which it was. */
+  #settle(room, { record, text }) {
+    const action = record.kind === 'action';
+    const at = room.pending.findIndex((each) => each.state !== 'failed' && each.action === action && each.plain === text);
+    if (at >= 0) room.pending.splice(at, 1);
+    return at;
+  }
+
+  /** Keeps members and roles up to date by the records. */
+  #membership(room, { record }) {
+    const { member, nick, label, body } = record;
+    const person = { member, nick, label };
+    const add = () => {
+      room.here.set(member, person);
+      room.members.set(member, { ...person, role: 'member', here: true, muted: false, ...room.members.get(member) });
+    };
+    const remove = (who) => { room.here.delete(who); room.members.delete(who); };
+    const change = (who, what) => {
+      const known = room.members.get(who);
+      if (known) room.members.set(who, { ...known, ...what });
+      if (who === this.me.member && what.role) room.view.role = what.role;
+    };
+    switch (record.kind) {
+      case 'created': case 'joined': add(); room.view.members += 1; break;
+      case 'left': remove(member); room.view.members -= 1; break;
+      case 'kicked': case 'banned': remove(body.target); room.view.members -= 1; break;
+      case 'role': change(body.target, { role: body.role }); break;
+      case 'muted': change(body.target, { muted: true }); break;
+      case 'unmuted': change(body.target, { muted: false }); break;
+      case 'password': if (member !== this.me.member) room.lacksKey = room.view.cipher === 'room_password'; break;
+      default: return;
+    }
+    this.changed('people', room);
+  }
+
+  #presence(id, update) {
+    const room = this.rooms.get(id);
+    if (!room) return;
+    const put = (person) => {
+      room.here.set(person.member, person);
+      const known = room.members.get(person.member);
+      if (known) room.members.set(person.member, { ...known, ...person, here: true });
+    };
+    if (update.full) {
+      room.here.clear();
+      room.count = null;
+      update.full.forEach(put);
+    } else if (update.changes) {
+      const { here, gone, renamed } = update.changes;
+      here.forEach(put);
+      for (const person of gone) room.here.delete(person.member);
+      for (const { from, to } of renamed) {
+        put(to);
+        if (to.member === this.me.member) { this.me = to; this.changed('me'); }
+        if (room.view.peer?.member === to.member) { room.view.peer = to; this.changed('rooms'); }
+        this.changed('word', { room, key: 'event.renamed', gaps: { from, to: to.nick }, quiet: from === to.nick });
+      }
+      for (const person of gone) this.changed('word', { room, key: 'event.gone', gaps: { nick: person.nick } });
+      for (const person of here) this.changed('word', { room, key: 'event.back', gaps: { nick: person.nick } });
+    } else {
+      room.count = update.count;
+    }
+    this.changed('people', room);
+  }
+
+  #removed(id, reason) {
+    const room = this.rooms.get(id);
+    if (!room) return;
+    this.rooms.delete(id);
+    const asked = room.leaving === true;
+    const lost = room.id === LOBBY && reason === 'unknown';
+    if (this.current === room && !lost) this.show(this.first());
+    this.changed('rooms');
+    if (lost) this.enterLobby();
+    else if (!asked) this.changed('removed', { room, reason });
+  }
+
+  /** The room to show when there is a choice. @returns {Room | null} */
+  first() { return this.rooms.get(LOBBY) ?? this.sorted()[0] ?? null; }
+
+  /** Lobby, groups by number, private conversations by name. */
+  sorted() {
+    const rank = ({ view }) => ['lobby', 'group', 'private'].indexOf(view.kind);
+    return [...this.rooms.values()].sort((a, b) => rank(a) - rank(b)
+      || (a.view.number ?? 0) - (b.view.number ?? 0)
+      || (a.view.peer?.nick ?? '').localeCompare(b.view.peer?.nick ?? ''));
+  }
+
+  /** @param {Room | null} room */
+  show(room) {
+    this.current = room;
+    if (room) this.markRead(room);
+    this.changed('current');
+  }
+
+  /** @param {Room} room */
+  markRead(room) {
+    room.readTo = Math.max(room.readTo, room.newest);
+    keepRead(room.id, room.view.place.epoch, room.readTo);
+    if (room.unread === 0) return;
+    room.unread = 0;
+    room.mentioned = false;
+    this.changed('rooms');
+  }
+
+  /** The latest records, or those before the first that is known. @param {Room} room */
+  async load(room) {
+    if (room.loading || !room.hasMore) return;
+    room.loading = true;
+    const first = room.items[0]?.shown.record.seq;
+    try {
+      const { history } = await this.session.ask('history', room.id, room.oldest === null ? undefined : first, PAGE);
+      if (this.rooms.get(room.id) !== room) return;
+      const initial = room.oldest === null;
+      room.oldest = history.oldest;
+      const known = new Set(room.items.map(({ shown }) => shown.record.seq));
+      const earlier = history.records.filter(({ record }) => !known.has(record.seq)).map((shown) => ({ shown }));
+      if (earlier.length === 0) room.oldest = room.items[0]?.shown.record.seq ?? 0;
+      room.items = [...earlier, ...room.items].sort((a, b) => a.shown.record.seq - b.shown.record.seq);
+      if (initial) this.#countUnread(room);
+      room.loading = false;
+      if (room.lacksKey && earlier.some(({ shown }) => shown.text !== null)) room.lacksKey = false;
+      this.changed('items', { room, initial });
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+    } finally {
+      room.loading = false;
+    }
+  }
+
+  /** What was said since one was last here. */
+  #countUnread(room) {
+    if (room === this.current && this.watching()) return this.markRead(room);
+    const fresh = room.items.filter(({ shown }) => isSaid(shown) && shown.record.seq > room.readTo && shown.record.member !== this.me.member);
+    room.unread = fresh.length;
+    room.mentioned = fresh.some(({ shown }) => mentions(shown.text, this.me.nick));
+    this.changed('rooms');
+  }
+
+  /** @param {Room} room */
+  async loadMembers(room) {
+    try {
+      const { members } = await this.session.ask('members', room.id);
+      room.members = new Map(members.map((each) => [each.member, each]));
+      this.changed('people', room);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+    }
+  }
+
+  /** @param {Room} room @param {string} text @param {boolean} [action] */
+  send(room, text, action = false) {
+    /** @type {PendingItem} */
+    const item = { text, action, plain: harmless(text), time: Date.now(), state: 'pending', why: '' };
+    room.pending.push(item);
+    this.changed('pending', { room, added: item });
+    this.#deliver(room, item);
+  }
+
+  /** @param {Room} room @param {PendingItem} item */
+  again(room, item) {
+    item.state = 'pending';
+    this.changed('pending', { room });
+    this.#deliver(room, item);
+  }
+
+  /** @param {Room} room @param {PendingItem} item */
+  discard(room, item) {
+    room.pending = room.pending.filter((each) => each !== item);
+    this.changed('pending', { room });
+  }
+
+  async #deliver(room, item) {
+    try {
+      await this.session.ask('send', room.id, item.action, item.text);
+      if (item.state === 'pending') item.state = 'sent';
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      item.state = error.code === 'unknown' ? 'unknown' : 'failed';
+      item.why = error.code;
+    }
+    this.changed('pending', { room });
+  }
+
+  /** Opens what was locked, now that there is a key. @param {Room} room */
+  async unlocked(room) {
+    room.lacksKey = false;
+    room.items = [];
+    room.oldest = null;
+    await this.load(room);
+    this.changed('current');
+  }
+}
+
+/** The lobby's id: 16 zero bytes. */
+export const LOBBY = 'AAAAAAAAAAAAAAAAAAAAAA==';
+
+/** Whether a text names somebody. @param {string | null} text @param {string} nick */
+function mentions(text, nick) {
+  if (!text || !nick) return false;
+  const lower = text.toLocaleLowerCase();
+  const name = nick.toLocaleLowerCase();
+  const letter = /[\p{L}\p{N}_]/u;
+  for (let at = lower.indexOf(name); at >= 0; at = lower.indexOf(name, at + 1)) {
+    const [before, after] = [lower[at - 1] ?? ' ', lower[at + name.length] ?? ' '];
+    if (!letter.test(before) && !letter.test(after)) return true;
+  }
+  return false;
+}

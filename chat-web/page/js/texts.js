@@ -1,0 +1,46 @@
+// The texts of the page, in the reader's language as far as there is one.
+
+import en from './en.js';
+
+const all = { en };
+const wanted = navigator.languages?.find((tag) => all[tag.split('-')[0]]) ?? 'en';
+const texts = all[wanted.split('-')[0]];
+const plural = new Intl.PluralRules(texts.lang);
+
+/**
+ * A text with its gaps filled.
+ * @param {string} key
+ * @param {Record<string, string | number>} [gaps] `n` chooses the form where there are several
+ * @returns {string}
+ */
+export function t(key, gaps = {}) {
+  const found = texts[key] ?? en[key] ?? key;
+  const text = typeof found === 'string' ? found : found[plural.select(Number(gaps.n))] ?? found.other;
+  return text.replace(/\{([\w-]+)\}/g, (whole, name) => String(gaps[name] ?? whole));
+}
+
+/** Whether there is such a text. @param {string} key */
+export const has = (key) => key in texts || key in en;
+
+/**
+ * Fills the texts into what is marked with `data-text`, `data-title` (a tooltip that is also the name) and `data-label`.
+ * @param {ParentNode} root
+ */
+export function fill(root) {
+  for (const element of root.querySelectorAll('[data-text]')) element.textContent = t(element.dataset.text);
+  for (const element of root.querySelectorAll('[data-title]')) {
+    element.title = t(element.dataset.title);
+    element.setAttribute('aria-label', t(element.dataset.title));
+  }
+  for (const element of root.querySelectorAll('[data-label]')) element.setAttribute('aria-label', t(element.dataset.label));
+}
+
+/** Language and direction of the page. */
+export function apply() {
+  document.documentElement.lang = texts.lang;
+  document.documentElement.dir = texts.dir;
+  document.title = t('app.title');
+  fill(document);
+}
+
+export const language = texts.lang;
