@@ -21,11 +21,12 @@ use chat_bench::{
 use clap::{Args, Parser, Subcommand};
 
 /// In the order of the table.
-const ALL_SERVERS: [&str; 8] = [
+const ALL_SERVERS: [&str; 9] = [
     "floor",
     "floor+answer",
     "floor+answer+envelope",
     "chat",
+    "chat-2",
     "redis",
     "nats",
     "inspircd",
@@ -40,7 +41,7 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum What {
-    /// Everything over sockets: all scenarios against all servers that are installed, three times, and the growth.
+    /// Everything over sockets: all scenarios against all servers that are installed, and the growth. About ten minutes on a machine that does nothing else.
     All(All),
     /// How the cost grows with members, rooms and history: tables and pictures.
     Growth(Growth),
@@ -54,6 +55,9 @@ enum What {
     Serve {
         #[arg(long)]
         listen: SocketAddr,
+        /// Threads of its own; without this it is one task of the program's.
+        #[arg(long)]
+        workers: Option<usize>,
     },
     /// What it costs that nothing is lost: memory, disk, and their floors; coming back after a restart.
     Durable(Durable),
@@ -74,6 +78,9 @@ struct All {
     quick: bool,
     #[arg(long)]
     runs: Option<usize>,
+    /// Runs of the servers that are not ours.
+    #[arg(long, default_value_t = 1)]
+    peer_runs: usize,
     /// Only these; all by default.
     #[arg(long, value_delimiter = ',')]
     scenarios: Vec<String>,
@@ -188,7 +195,7 @@ pub(crate) fn main() -> Result<()> {
                 .envelope(envelope)
                 .run()?)
         }
-        What::Serve { listen } => serve(listen),
+        What::Serve { listen, workers } => serve(listen, workers),
         What::Durable(what) => {
             let plan = durable::Plan {
                 folder: what.folder.unwrap_or_else(std::env::temp_dir),
@@ -226,16 +233,19 @@ fn hub(what: &HubWhat) -> Result<()> {
     }
 }
 
-fn serve(listen: SocketAddr) -> Result<()> {
+fn serve(listen: SocketAddr, workers: Option<usize>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let transport = chat_transport_tcp::TcpTransport::bind(listen)?;
-        let server = chat_runtime::Server::builder()
+        let mut server = chat_runtime::Server::builder()
             .limits(servers::limits())
-            .listen(transport)
-            .start()?;
+            .listen(transport);
+        if let Some(workers) = workers {
+            server = server.workers(workers);
+        }
+        let server = server.start()?;
         // Nobody listens to what the operator would be told.
         drop(server.events());
         server.ended().await;
@@ -278,12 +288,12 @@ fn run_all(all: &All) -> Result<()> {
         (None, false) => "Server alone on one core, load on the other.".to_owned(),
     };
     let mut results = Results::default();
-    let runs = all.runs.unwrap_or(if all.quick { 1 } else { 3 });
+    let runs = all.runs.unwrap_or(if all.quick { 1 } else { 2 });
     for run in 0..runs {
         for name in &scenarios {
             let scenario =
                 Scenario::named(name, all.quick).with_context(|| format!("no scenario {name}"))?;
-            for kind in &kinds {
+            for kind in kinds.iter().filter(|k| k.is_ours() || run < all.peer_runs) {
                 let outcome = scenario.run(kind);
                 match &outcome {
                     Ok(outcome) => print_outcome(&format!("{name} {}", kind.name()), outcome),

@@ -75,7 +75,67 @@ pub fn run(folder: &Path, servers: &[Kind], quick: bool) -> Result<()> {
         servers,
         quick,
     )?;
+    crowd(folder, servers, quick)?;
     hub_alone(folder, quick)
+}
+
+/// Many connections in 100 rooms, one in a hundred of which talks, at a rate that everybody could keep up by hand.
+fn crowd(folder: &Path, servers: &[Kind], quick: bool) -> Result<()> {
+    let sizes: &[usize] = if quick {
+        &[1_000, 2_000]
+    } else {
+        &[1_000, 5_000, 19_000]
+    };
+    let mut table = "| connections in 100 rooms, 1 % talk, 100 messages/s | server | CPU µs per delivery | bytes each | CPU µs per join | joins/s | p50 µs | p99 µs | faults |\n|---|---|---|---|---|---|---|---|---|\n".to_owned();
+    let mut lines = Vec::new();
+    for kind in servers {
+        let mut points = Vec::new();
+        for size in sizes {
+            let plan = Plan {
+                rooms: 100,
+                members: size / 100,
+                senders: (size / 10_000).max(1),
+            };
+            let mut scenario = Scenario::new(plan, Some(Pace::PerSecond(100.0)), quick);
+            // From several processes and source addresses.
+            scenario.per_process = (size / 4).max(1_000);
+            let row = match scenario.run(kind) {
+                Ok(o) => {
+                    points.push((*size as f64, o.bytes_per_connection));
+                    format!(
+                        "| {size} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+                        kind.name(),
+                        short(o.cpu_ns / 1e3),
+                        short(o.bytes_per_connection),
+                        short(o.cpu_us_per_join),
+                        short(o.joins_per_second),
+                        short(o.p50_us),
+                        short(o.p99_us),
+                        o.lost + o.duplicated + o.disordered
+                    )
+                }
+                Err(error) => {
+                    eprintln!("{} with {size} connections: {error:#}", kind.name());
+                    format!(
+                        "| {size} | {} | failed: {error} | | | | | | |\n",
+                        kind.name()
+                    )
+                }
+            };
+            print!("{row}");
+            table += &row;
+        }
+        lines.push((kind.name().to_owned(), points));
+    }
+    let picture = Lines {
+        title: "Memory of connections in 100 rooms".to_owned(),
+        x: "connections".to_owned(),
+        y: "bytes of server memory per connection".to_owned(),
+        lines,
+    };
+    fs::write(folder.join("crowd-memory.svg"), picture.to_svg())?;
+    fs::write(folder.join("crowd.md"), table)?;
+    Ok(())
 }
 
 fn over_sockets(
@@ -138,15 +198,14 @@ fn over_sockets(
 
 /// The hub without sockets: time per delivery, by members and by rooms, and memory per session.
 fn hub_alone(folder: &Path, quick: bool) -> Result<()> {
-    let mut table = "| hub alone | ns per delivery | bytes per session | µs per session made and joined |\n|---|---|---|---|\n".to_owned();
+    let mut table = "| hub alone | ns per delivery | bytes per session | µs per session made and joined | timeouts of half an hour in which all are quiet |\n|---|---|---|---|---|\n".to_owned();
     let mut by_members = Vec::new();
     let sizes: &[u32] = if quick {
         &[10, 100, 1_000, 10_000]
     } else {
-        &[10, 100, 1_000, 10_000, 100_000, 1_000_000]
+        &[10, 100, 1_000, 10_000, 100_000]
     };
     for members in sizes {
-        // Filling a room of a million takes half a million million deliveries: everybody is told of everybody. It takes its time.
         by_members.push((f64::from(*members), measure(1, *members, &mut table)?));
     }
     let mut by_rooms = Vec::new();
@@ -159,7 +218,9 @@ fn hub_alone(folder: &Path, quick: bool) -> Result<()> {
         by_rooms.push((f64::from(*rooms), measure(*rooms, 10, &mut table)?));
     }
     if !quick {
+        // A million sessions, and a room that all of a million are in.
         measure(10_000, 100, &mut table)?;
+        by_members.push((1e6, measure(1, 1_000_000, &mut table)?));
     }
     for (name, x, points) in [
         ("members", "members of one room", by_members),
@@ -184,7 +245,11 @@ fn measure(rooms: u32, members: u32, table: &mut String) -> Result<f64> {
     let sessions = f64::from(rooms) * f64::from(members);
     let before = machine::Usage::of(pid)?;
     let began = Instant::now();
-    let (mut world, talker, room) = World::with_rooms(rooms, members);
+    let (mut world, talker, room) = if members > 10_000 {
+        World::with_crowd(members)
+    } else {
+        World::with_rooms(rooms, members)
+    };
     let making = began.elapsed();
     let memory = machine::Usage::of(pid)?.since(before).resident;
     let cpu = machine::Usage::of(pid)?.cpu;
@@ -197,11 +262,17 @@ fn measure(rooms: u32, members: u32, table: &mut String) -> Result<f64> {
     }
     let cpu = machine::Usage::of(pid)?.cpu - cpu;
     let each = cpu as f64 / (world.deliveries - deliveries) as f64;
+    // Half an hour in which nobody says anything: what the timers of quiet connections cost.
+    let (timeouts, cpu) = (world.timeouts, machine::Usage::of(pid)?.cpu);
+    world.pass(Duration::from_secs(30 * 60));
+    let cpu = machine::Usage::of(pid)?.cpu - cpu;
+    let timeouts = world.timeouts - timeouts;
     let row = format!(
-        "| {rooms} rooms of {members} | {} | {} | {} |\n",
+        "| {rooms} rooms of {members} | {} | {} | {} | {timeouts} in {} ms |\n",
         short(each),
         short(memory as f64 / sessions),
-        short(making.as_secs_f64() * 1e6 / sessions)
+        short(making.as_secs_f64() * 1e6 / sessions),
+        short(cpu as f64 / 1e6)
     );
     print!("{row}");
     *table += &row;

@@ -65,8 +65,8 @@ impl Scenario {
         Self {
             plan,
             pace,
-            warm_up: seconds(0.3, 1.0),
-            time: seconds(1.2, 4.0),
+            warm_up: seconds(0.3, 0.5),
+            time: seconds(1.2, 1.5),
             per_process: 19_000,
         }
     }

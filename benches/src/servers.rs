@@ -34,6 +34,8 @@ pub enum Kind {
     FloorEach,
     /// Ours, as `chat-bench serve`.
     Chat,
+    /// Ours on two workers, which share the server's core: what their meeting costs.
+    ChatOfTwo,
     /// Ours, as this program called with `serve --config`.
     ChatProgram(PathBuf),
     /// redis-server.
@@ -70,6 +72,7 @@ impl Kind {
             Self::FloorWide,
             Self::FloorEach,
             Self::Chat,
+            Self::ChatOfTwo,
             Self::Redis,
             Self::Ngircd,
             Self::Inspircd,
@@ -86,6 +89,7 @@ impl Kind {
             Self::FloorWide => "floor+answer+envelope",
             Self::FloorEach => "floor-each",
             Self::Chat | Self::ChatProgram(_) => "chat",
+            Self::ChatOfTwo => "chat-2",
             Self::Redis => "redis",
             Self::Ngircd => "ngircd",
             Self::Inspircd => "inspircd",
@@ -99,7 +103,7 @@ impl Kind {
             Self::Floor | Self::FloorAnswering | Self::FloorWide | Self::FloorEach => {
                 Language::Floor
             }
-            Self::Chat | Self::ChatProgram(_) => Language::Chat,
+            Self::Chat | Self::ChatOfTwo | Self::ChatProgram(_) => Language::Chat,
             Self::Redis => Language::Redis,
             Self::Ngircd | Self::Inspircd => Language::Irc,
             Self::Nats => Language::Nats,
@@ -126,6 +130,11 @@ impl Kind {
             Self::Nats => Some("nats-server"),
             _ => None,
         }
+    }
+
+    /// Whether it is a floor, or ours.
+    pub fn is_ours(&self) -> bool {
+        self.program().is_none()
     }
 
     /// Whether it can be started here.
@@ -247,6 +256,7 @@ fn command(kind: &Kind, address: SocketAddr, files: &Path) -> Result<Command> {
         Kind::FloorWide => command.args(["floor", "--answer", "--envelope", "--listen", &listen]),
         Kind::FloorEach => command.args(["floor", "--each", "--listen", &listen]),
         Kind::Chat => command.args(["serve", "--listen", &listen]),
+        Kind::ChatOfTwo => command.args(["serve", "--workers", "2", "--listen", &listen]),
         Kind::ChatProgram(_) => {
             let limits = toml::to_string(&limits())?;
             fs::write(&config, format!("tcp = [\"{listen}\"]\n[limits]\n{limits}"))?;

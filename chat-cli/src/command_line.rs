@@ -46,6 +46,9 @@ pub(crate) struct ServeArgs {
     /// Take at most this many clients at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_clients: Option<u32>,
+    /// Run on this many threads, each with its share of the clients; the number of cores unless given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) workers: Option<u16>,
     /// Have no lobby: clients join or create groups.
     #[arg(long)]
     pub(crate) no_lobby: bool,

@@ -21,6 +21,8 @@ pub(crate) struct ServerConfig {
     pub(crate) tcp: Vec<ListenAddress>,
     /// Where to listen for WebSockets.
     pub(crate) ws: Vec<ListenAddress<DEFAULT_WS_PORT>>,
+    /// Threads that the clients are shared among.
+    pub(crate) workers: u16,
     /// Whether there is a lobby.
     pub(crate) lobby: bool,
     /// The lobby's cipher.
@@ -43,6 +45,7 @@ impl Default for ServerConfig {
         Self {
             tcp: vec![ListenAddress::default()],
             ws: vec![ListenAddress::default()],
+            workers: cores(),
             lobby: true,
             lobby_cipher: LobbyCipher::default(),
             history: None,
@@ -52,6 +55,12 @@ impl Default for ServerConfig {
             limits: Limits::default(),
         }
     }
+}
+
+/// The cores that this process may use.
+fn cores() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    u16::try_from(cores).unwrap_or(u16::MAX).min(256)
 }
 
 impl ServerConfig {
@@ -100,6 +109,9 @@ impl ServerConfig {
         if let Some(clients) = args.max_clients {
             self.limits.connections = clients;
         }
+        if let Some(workers) = args.workers {
+            self.workers = workers;
+        }
         if args.no_lobby {
             self.lobby = false;
         }
@@ -127,6 +139,9 @@ impl ServerConfig {
             return Err("`tcp`, `ws`: there must be at least one listener".to_owned());
         }
         self.web.check()?;
+        if !(1..=256).contains(&self.workers) {
+            return Err("`workers`: must be from 1 to 256".to_owned());
+        }
         if self.history == Some(0) {
             return Err("`history`: must be at least 1".to_owned());
         }

@@ -95,6 +95,7 @@ pub mod bugs;
 mod bugs;
 pub mod cipher;
 pub mod client;
+mod few;
 pub mod hub;
 pub mod id;
 pub mod limits;

@@ -10,61 +10,54 @@ use crate::{
 /// A token bucket: full at first, refilled evenly.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {
-    /// Time for one token.
-    every: Duration,
-    /// Time for all of them.
-    span: Duration,
-    /// Tokens as the time they took, as of `at`.
-    credit: Duration,
-    at: Monotonic,
+    /// When it will be full.
+    full: Monotonic,
+    /// Nanoseconds for one token.
+    every: u64,
+    /// Nanoseconds for all of them.
+    span: u64,
 }
 
 impl Bucket {
     pub(crate) fn of(rate: Rate, now: Monotonic) -> Self {
-        Self::full(rate.burst, Duration::from_secs(1) / rate.per_second, now)
+        Self::new(rate.burst, 1_000_000_000 / u64::from(rate.per_second), now)
     }
 
     pub(crate) fn slow(rate: SlowRate, now: Monotonic) -> Self {
-        Self::full(rate.burst, Duration::from_secs(rate.seconds.into()), now)
+        Self::new(rate.burst, 1_000_000_000 * u64::from(rate.seconds), now)
     }
 
-    fn full(burst: u32, every: Duration, now: Monotonic) -> Self {
-        let span = every * burst;
+    fn new(burst: u32, every: u64, now: Monotonic) -> Self {
         Self {
+            full: now,
             every,
-            span,
-            credit: span,
-            at: now,
+            span: every.saturating_mul(burst.into()),
         }
     }
 
     /// Takes a token, or says how long until there is one.
     pub(crate) fn take(&mut self, now: Monotonic) -> Result<(), Duration> {
-        let credit = self.credit(now);
-        let rest = credit
-            .checked_sub(self.every)
-            .ok_or_else(|| self.every - credit)?;
-        (self.credit, self.at) = (rest, now);
+        let wait = self.wait(now);
+        if wait > Duration::ZERO {
+            return Err(wait);
+        }
+        self.full = Monotonic(self.full.0.max(now.0).saturating_add(self.every));
         Ok(())
     }
 
     /// How long until there is a token.
     pub(crate) fn wait(&self, now: Monotonic) -> Duration {
-        self.every.saturating_sub(self.credit(now))
+        let full = self.full.0.saturating_sub(now.0).saturating_add(self.every);
+        Duration::from_nanos(full.saturating_sub(self.span))
     }
 
     /// Puts a token back.
     pub(crate) fn give(&mut self, now: Monotonic) {
-        self.credit = (self.credit(now) + self.every).min(self.span);
-        self.at = now;
+        self.full = Monotonic(self.full.0.saturating_sub(self.every).max(now.0));
     }
 
     pub(crate) fn is_full(&self, now: Monotonic) -> bool {
-        self.credit(now) == self.span
-    }
-
-    fn credit(&self, now: Monotonic) -> Duration {
-        (self.credit + (now - self.at)).min(self.span)
+        self.full <= now
     }
 }
 

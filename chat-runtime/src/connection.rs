@@ -57,6 +57,15 @@ pub trait Connection: Send + 'static {
         reason: Option<CloseReason>,
     ) -> Poll<io::Result<()>>;
 
+    /// It was handed over to another runtime, in whose context this is called: what is registered with the old one's reactor
+    /// moves to the new one's. A connection without anything of that kind has nothing to do.
+    ///
+    /// # Errors
+    /// End the connection.
+    fn moved(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Whether it keeps messages apart; a byte stream unless this says otherwise. Never changes.
     fn framing(&self) -> Framing {
         Framing::Stream

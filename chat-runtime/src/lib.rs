@@ -34,25 +34,38 @@
 //! | another place to keep records | [`Log`] |
 //!
 //! # The run loop
-//! One task runs a server's hub with all of its connections. A connection is a slot, an outbox and a waker; while it is
+//! One task runs a hub with all of its connections. A connection is a slot, an outbox and a waker; while it is
 //! quiet it has no buffer, no task, and is never visited. A turn of the loop:
 //!
 //! 1. what the hub's timers and the log have to say;
 //! 2. new connections, at most 32;
 //! 3. connections that woke, at most 256, and at most 64 KiB of each: read into one buffer that all share, handed to the hub;
 //! 4. after *every* call of the hub, what it says is done before anything else: frames go into outboxes by reference, calls
-//!    of the log begin (and if they are over at once their end is handed in at once);
-//! 5. one vectored write for each connection with a new frame;
+//!    of the log begin. What comes of appends to rooms waits until the third step is over: so what several people say in a room in one turn is
+//!    two appends at most, and two frames for each who hears it;
+//! 5. one write for each connection with a new frame: short frames are copied together, long ones written as they are. Who comes and who
+//!    goes may wait for up to 250 ms, if the connection was told such a thing just before;
 //! 6. the timer is set anew if that has changed.
 //!
-//! Then other tasks have their turn. Nothing in it grows without bound:
+//! Then other tasks have their turn.
+//!
+//! # Several cores
+//! [`ServerBuilder::workers`] makes several of these, each with a hub of its own on a thread of its own. Whoever connects goes to the
+//! worker with the fewest connections and stays there. The hubs meet at the log and nowhere else: appends to one partition
+//! take turns, and what one hub appended is given to the others that follow it, with one wake-up for all that waits. A room
+//! whose people are all on one worker concerns no other. Order, limits of connections and the operator's events are those of
+//! one server; limits of guesses are counted by each worker.
+//!
+//! # Bounds
+//! Nothing grows without bound:
 //!
 //! | what | bound | beyond it |
 //! |---|---|---|
 //! | fan-outs waiting for a connection | `limits.outbox_bytes` | they are skipped, and read from the log when the connection reads again |
 //! | answers waiting for a connection | 4 × `limits.outbox_bytes` | the connection is cut off as slow |
 //! | calls of the log | 1,024, or 16 MiB of appends | nothing more is read from connections |
-//! | connections accepted and not taken over | 64 | accepting waits |
+//! | news of other workers | 4,096, or 4 MiB | they are read from the log |
+//! | connections accepted and not taken over | 64 for each worker | accepting waits |
 //! | operator's events unread | 4,096 | the oldest are dropped and counted |
 //! | a client's events unread | 1,024 | nothing more is read from its connection; see [`Client`] |
 //! | a connection being closed | twice `limits.closing`, if it reads at all | it is cut off |
@@ -69,6 +82,7 @@ pub mod memory;
 mod outbox;
 mod random;
 mod server;
+mod shared;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, ErrorKind, IoSlice},
+    net::IpAddr,
     task::{Context, Poll, Waker},
 };
 
@@ -23,7 +24,7 @@ const SPURIOUS: usize = 8;
 /// A connection with its outbox.
 pub(crate) struct Link {
     pub(crate) outbox: Outbox,
-    pub(crate) end: Option<End>,
+    pub(crate) end: Option<Box<End>>,
     framing: Framing,
     /// It has said that it cannot be written to, and will wake.
     full: bool,
@@ -97,6 +98,10 @@ impl Link {
         self.outbox.push(bytes, spare);
     }
 
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.connection.address()
+    }
+
     /// It woke, for whatever reason.
     pub(crate) fn woke(&mut self) {
         self.full = false;
@@ -142,7 +147,16 @@ impl Link {
             }
             let mut pieces = [IoSlice::new(&[]); PIECES];
             let (count, bytes) = self.outbox.pieces(&mut pieces);
-            match self.connection.try_write_vectored(&pieces[..count]) {
+            let copied = match self.framing {
+                Framing::Stream => self.outbox.copied(&pieces[..count], &mut spare.scratch),
+                // There, a piece is a message.
+                Framing::Message => None,
+            };
+            let result = match copied {
+                Some(bytes) => self.connection.try_write_vectored(&[IoSlice::new(bytes)]),
+                None => self.connection.try_write_vectored(&pieces[..count]),
+            };
+            match result {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     self.outbox.advance(written);

@@ -28,6 +28,11 @@ impl Outbox {
         self.bytes
     }
 
+    /// Frames that wait.
+    pub(crate) fn frames(&self) -> usize {
+        self.frames.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
@@ -43,6 +48,22 @@ impl Outbox {
             bytes += piece.len();
         }
         (count, bytes)
+    }
+
+    /// The same as one piece, if it is worth it: there are several, and they are short.
+    pub(crate) fn copied<'a>(
+        &self,
+        pieces: &[IoSlice<'_>],
+        into: &'a mut Scratch,
+    ) -> Option<&'a [u8]> {
+        if pieces.len() < 2 || self.bytes > Scratch::BYTES {
+            return None;
+        }
+        into.0.clear();
+        for piece in pieces {
+            into.0.extend_from_slice(piece);
+        }
+        Some(&into.0)
     }
 
     /// So many bytes are written.
@@ -65,22 +86,35 @@ impl Outbox {
     }
 }
 
-/// The empty queues of outboxes that are empty, for those that are not.
+/// Memory that all outboxes of a driver share.
 #[derive(Debug, Default)]
-pub(crate) struct Spare(Vec<VecDeque<Bytes>>);
+pub(crate) struct Spare {
+    /// The empty queues of outboxes that are empty, for those that are not.
+    queues: Vec<VecDeque<Bytes>>,
+    pub(crate) scratch: Scratch,
+}
+
+/// Where short frames are put together: the system takes one piece of memory much faster than many short ones.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch(Vec<u8>);
+
+impl Scratch {
+    /// Longer than this, nothing is copied.
+    const BYTES: usize = 16_384;
+}
 
 impl Spare {
     /// Queues that are kept, and the frames that each of them may have room for.
-    const QUEUES: usize = 4_096;
-    const FRAMES: usize = 1_024;
+    const QUEUES: usize = 1_024;
+    const FRAMES: usize = 64;
 
     fn take(&mut self) -> VecDeque<Bytes> {
-        self.0.pop().unwrap_or_default()
+        self.queues.pop().unwrap_or_default()
     }
 
     fn give(&mut self, queue: VecDeque<Bytes>) {
-        if self.0.len() < Self::QUEUES && queue.capacity() <= Self::FRAMES {
-            self.0.push(queue);
+        if self.queues.len() < Self::QUEUES && queue.capacity() <= Self::FRAMES {
+            self.queues.push(queue);
         }
     }
 }
@@ -122,11 +156,11 @@ mod tests {
             (Outbox::default(), Outbox::default(), Spare::default());
         one.push(Bytes::from_static(b"x"), &mut spare);
         one.rest(&mut spare);
-        assert!(spare.0.is_empty(), "something waits");
+        assert!(spare.queues.is_empty(), "something waits");
         one.advance(1);
         one.rest(&mut spare);
-        assert_eq!((one.frames.capacity(), spare.0.len()), (0, 1));
+        assert_eq!((one.frames.capacity(), spare.queues.len()), (0, 1));
         other.push(Bytes::from_static(b"y"), &mut spare);
-        assert!(spare.0.is_empty());
+        assert!(spare.queues.is_empty());
     }
 }

@@ -2,7 +2,8 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize, mpsc as sync_mpsc},
+    thread,
 };
 
 use chat_core::{
@@ -12,7 +13,7 @@ use chat_core::{
     wire::record::CipherKind,
 };
 use tokio::{
-    runtime::Handle,
+    runtime::{self, Handle},
     sync::{broadcast, mpsc, watch},
     task::{AbortHandle, coop::unconstrained},
     time::{Duration, timeout},
@@ -21,8 +22,9 @@ use tokio::{
 use crate::{
     Connection, Log, MemoryLog, Transport, accept,
     clock::Clock,
-    driver::{Driver, Order, Parts},
+    driver::{Driver, Parts, WORKERS},
     random,
+    shared::{Desk, Door, Load, SharedLog, Workers},
 };
 
 /// Events that wait for a reader; beyond that the oldest are dropped and counted.
@@ -31,13 +33,14 @@ const EVENTS: usize = 4_096;
 /// Connections and orders that wait for the driver; beyond that accepting waits.
 const ORDERS: usize = 64;
 
-/// A running server: one task for the hub and all its connections, and one for each transport's `accept`.
+/// A running server: one task for each transport's `accept`, and one for the hub and all its connections; or several of these, see
+/// [`ServerBuilder::workers`].
 ///
 /// Dropping it ends everything at once; [`stop`](Self::stop) does it politely.
 #[derive(Debug)]
 pub struct Server {
     handle: ServerHandle,
-    tasks: Vec<AbortHandle>,
+    tasks: Arc<Mutex<Vec<AbortHandle>>>,
     closing: Duration,
     /// Only the driver keeps it open, so that the events end with it.
     events: broadcast::WeakSender<Event>,
@@ -55,6 +58,7 @@ impl Server {
             log: None,
             secret: None,
             transports: Vec::new(),
+            workers: None,
         }
     }
 
@@ -98,11 +102,7 @@ impl Server {
     /// and a second; what is not closed by then is cut off. `limits.closing` is 2 s by default, and seldom reached.
     pub async fn shutdown(&self, restarting: bool) {
         let polite = async {
-            let _ = self
-                .handle
-                .orders
-                .send(Order::Shutdown { restarting })
-                .await;
+            self.handle.workers.shutdown(restarting).await;
             self.ended().await;
         };
         if timeout(self.closing * 4 + Duration::from_secs(1), polite)
@@ -121,9 +121,13 @@ impl Server {
     }
 
     fn abort(&self) {
-        for task in &self.tasks {
-            task.abort();
-        }
+        abort_all(&self.tasks);
+    }
+}
+
+fn abort_all(tasks: &Mutex<Vec<AbortHandle>>) {
+    for task in tasks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        task.abort();
     }
 }
 
@@ -136,7 +140,7 @@ impl Drop for Server {
 /// Adds connections to a running server: for embedding in another server, such as axum, and for tests.
 #[derive(Clone, Debug)]
 pub struct ServerHandle {
-    orders: mpsc::Sender<Order>,
+    workers: Arc<Workers>,
     ended: watch::Receiver<()>,
 }
 
@@ -146,10 +150,7 @@ impl ServerHandle {
     /// # Errors
     /// The server has ended. The connection is dropped.
     pub async fn add(&self, connection: Box<dyn Connection>) -> Result<(), ServerEnded> {
-        self.orders
-            .send(Order::Add(connection))
-            .await
-            .map_err(|_| ServerEnded)
+        self.workers.add(connection).await
     }
 
     /// Waits until the server has ended, for whatever reason.
@@ -197,6 +198,7 @@ pub struct ServerBuilder {
     log: Option<Arc<dyn Log>>,
     secret: Option<ServerSecret>,
     transports: Vec<Box<dyn Transport>>,
+    workers: Option<usize>,
 }
 
 impl ServerBuilder {
@@ -242,12 +244,28 @@ impl ServerBuilder {
         self
     }
 
+    /// Runs the server on so many threads of its own, each with a hub and its share of the connections. Without this, all of
+    /// it is one task of the runtime that [`start`](Self::start) is called in: the choice for tests, and for a server inside
+    /// of another.
+    ///
+    /// The hubs meet at the log, and each keeps the whole directory and the rooms that its own people are in: more memory
+    /// for more throughput. The number of cores is a good number.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
     /// Starts the server on the current tokio runtime, of either kind.
     ///
     /// # Errors
     /// See [`StartError`].
     pub fn start(self) -> Result<Server, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        let workers = self.workers.unwrap_or(1);
+        if !(1..=WORKERS).contains(&workers) {
+            return Err(StartError::Workers { asked: workers });
+        }
         let log = match self.log {
             Some(log) => log,
             None => Arc::new(MemoryLog::new()?),
@@ -256,53 +274,123 @@ impl ServerBuilder {
             Some(secret) => secret,
             None => random::server_secret()?,
         };
-        let mut config = Config::new(secret, random::below_2_53()?, random::seed()?);
+        let mut config = Config::new(secret, 0, [0; 32]);
         config.limits = self.limits.clone();
         config.lobby = self.lobby;
         config.durability = log.durability();
         if let Some(agent) = self.agent {
             config.agent = agent;
         }
-        let clock = Clock::start();
-        let mut out = Outputs::new();
-        let hub = Hub::new(config, clock.now(), &mut out)?;
+        let nodes = (0..workers)
+            .map(|_| random::below_2_53())
+            .collect::<io::Result<Vec<u64>>>()?;
 
-        let (orders, received) = mpsc::channel(ORDERS);
+        let clock = Clock::start();
+        let log = Arc::new(SharedLog::new(log, workers));
+        let door = self.workers.map(|_| Arc::new(Door::new(&self.limits)));
+        let open = Arc::new(AtomicUsize::new(workers));
         let (events, first_events) = broadcast::channel(EVENTS);
-        let (alive, ended) = watch::channel(());
-        let accepting = self
-            .transports
-            .into_iter()
-            .map(|t| runtime.spawn(accept::run(t, orders.clone())).abort_handle());
-        let accepting: Vec<AbortHandle> = accepting.collect();
         let weak_events = events.downgrade();
-        let driver = Driver::new(Parts {
-            hub,
-            out,
-            clock,
-            limits: self.limits.clone(),
-            log,
-            orders: received,
-            events,
-            accepting: accepting.clone(),
+        let (mut desks, mut parts) = (Vec::new(), Vec::new());
+        for worker in 0..workers {
+            let mut config = config.clone();
+            config.node = nodes[worker];
+            config.peers = [&nodes[..worker], &nodes[worker + 1..]].concat();
+            config.seed = random::seed()?;
+            let mut out = Outputs::new();
+            let hub = Hub::new(config, clock.now(), &mut out)?;
+            let (orders, received) = mpsc::channel(ORDERS);
+            let load = Arc::new(Load::default());
+            desks.push(Desk::new(orders, Arc::clone(&load)));
+            parts.push(Parts {
+                hub,
+                out,
+                clock,
+                limits: self.limits.clone(),
+                worker,
+                log: Arc::clone(&log),
+                door: door.clone(),
+                load,
+                orders: received,
+                events: events.clone(),
+                open: Arc::clone(&open),
+                accepting: Vec::new(),
+            });
+        }
+        drop(events);
+        let desks = Arc::new(Workers::new(desks));
+        let accepting = self.transports.into_iter().map(|t| {
+            runtime
+                .spawn(accept::run(t, Arc::clone(&desks)))
+                .abort_handle()
         });
-        // The driver bounds its turns itself, by what they cost.
-        let driver = runtime.spawn(unconstrained(async move {
-            let _alive = alive;
-            driver.await;
-        }));
-        let mut tasks = accepting;
-        tasks.push(driver.abort_handle());
-        Ok(Server {
-            handle: ServerHandle { orders, ended },
-            tasks,
+        let accepting: Vec<AbortHandle> = accepting.collect();
+        let (alive, ended) = watch::channel(());
+        let server = Server {
+            handle: ServerHandle {
+                workers: desks,
+                ended,
+            },
+            tasks: Arc::new(Mutex::new(accepting.clone())),
             closing: self.limits.closing,
             events: weak_events,
             first_events: Mutex::new(Some(ServerEvents {
                 receiver: first_events,
                 missed: 0,
             })),
+        };
+        for mut parts in parts {
+            parts.accepting.clone_from(&accepting);
+            let alive = alive.clone();
+            let task = if self.workers.is_some() {
+                on_a_thread(parts, alive, &server.tasks)?
+            } else {
+                runtime.spawn(drive(parts, alive)).abort_handle()
+            };
+            let mut tasks = server.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            tasks.push(task);
+        }
+        Ok(server)
+    }
+}
+
+async fn drive(parts: Parts, alive: watch::Sender<()>) {
+    let _alive = alive;
+    // The driver bounds its turns itself, by what they cost.
+    unconstrained(Driver::new(parts)).await;
+}
+
+/// Runs a driver on a thread of its own. If it fails, so does the whole server.
+fn on_a_thread(
+    parts: Parts,
+    alive: watch::Sender<()>,
+    tasks: &Arc<Mutex<Vec<AbortHandle>>>,
+) -> Result<AbortHandle, StartError> {
+    let (begun, begins) = sync_mpsc::channel();
+    let tasks = Arc::clone(tasks);
+    let thread = thread::Builder::new().name(format!("chat-worker-{}", parts.worker));
+    thread
+        .spawn(move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    // Whoever starts the server waits for it.
+                    let _ = begun.send(Err(error));
+                    return;
+                }
+            };
+            let task = runtime.spawn(drive(parts, alive));
+            let _ = begun.send(Ok(task.abort_handle()));
+            if runtime.block_on(task).is_err_and(|error| error.is_panic()) {
+                abort_all(&tasks);
+            }
         })
+        .map_err(StartError::Thread)?;
+    match begins.recv() {
+        Ok(Ok(task)) => Ok(task),
+        Ok(Err(error)) => Err(StartError::Thread(error)),
+        Err(_) => Err(StartError::Thread(io::ErrorKind::Other.into())),
     }
 }
 
@@ -316,6 +404,15 @@ pub enum StartError {
     /// The system has no randomness to give.
     #[error("no randomness: {0}")]
     Randomness(#[from] io::Error),
+    /// Workers are at least 1 and at most 256.
+    #[error("{asked} workers: there are at least 1 and at most 256")]
+    Workers {
+        /// How many were asked for.
+        asked: usize,
+    },
+    /// The system gives no thread for a worker.
+    #[error("cannot start a worker: {0}")]
+    Thread(#[source] io::Error),
     /// `start` was called outside of a tokio runtime.
     #[error("there is no tokio runtime here")]
     NoRuntime,

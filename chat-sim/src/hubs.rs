@@ -41,6 +41,14 @@ pub(crate) struct Node {
     /// By slot.
     conns: Vec<Option<u32>>,
     rng: Rng,
+    /// Partitions of which it has missed news.
+    missed: BTreeSet<Partition>,
+    /// Reads that have no answer yet.
+    pub(crate) reads: usize,
+    /// Things that were done since it was last counted what the hub holds.
+    pub(crate) uncounted: u32,
+    /// Links that are owed a `Drained`.
+    drained_due: BTreeSet<u32>,
 }
 
 impl Node {
@@ -60,6 +68,10 @@ impl Node {
             slots: 0,
             conns: Vec::new(),
             rng: Rng::new(seed, 1_000 + u64::from(hub)),
+            missed: BTreeSet::new(),
+            reads: 0,
+            uncounted: 0,
+            drained_due: BTreeSet::new(),
         }
     }
 
@@ -76,8 +88,15 @@ impl Node {
         ConnId { slot, generation }
     }
 
+    /// The links in its slots.
+    pub(crate) fn links(&self) -> impl Iterator<Item = &u32> {
+        self.conns.iter().flatten()
+    }
+
     pub(crate) fn free(&mut self, conn: ConnId) {
-        self.conns[conn.slot as usize] = None;
+        if let Some(link) = self.conns[conn.slot as usize].take() {
+            self.drained_due.remove(&link);
+        }
         self.free_slots.push((conn.slot, conn.generation + 1));
     }
 }
@@ -109,12 +128,17 @@ impl World {
             return;
         }
         self.book.note(|| format!("hub {hub} is gone"));
+        if !node.appending.is_empty() {
+            self.book.saw("a hub gone with an append on its way");
+        }
         node.life += 1;
         while node.out.pop().is_some() {}
         node.appending.clear();
         node.follows.clear();
         node.armed = None;
         node.conns.clear();
+        node.drained_due.clear();
+        node.reads = 0;
         node.free_slots.clear();
         node.slots = 0;
         let stopping = node.stopping.take();
@@ -147,6 +171,22 @@ impl World {
     pub(crate) fn hub_input(&mut self, hub: usize, input: Input<'_>) {
         self.feed(hub, input);
         self.drain_hub(hub);
+    }
+
+    pub(crate) fn hub_received(&mut self, hub: usize, conn: ConnId, mut bytes: &[u8]) {
+        let now = self.hub_now(hub);
+        let framing = self.link_of(hub, conn).map(|(_, link)| link.framing);
+        let node = &mut self.nodes[hub];
+        if let (Some(machine), Some(knife), Some(Framing::Stream)) =
+            (&mut node.hub, &mut self.knife, framing)
+        {
+            while let Some((piece, rest)) = knife.cut(bytes) {
+                let input = Input::Received { conn, bytes: piece };
+                machine.handle_input(now, input, &mut node.out);
+                bytes = rest;
+            }
+        }
+        self.hub_input(hub, Input::Received { conn, bytes });
     }
 
     fn feed(&mut self, hub: usize, input: Input<'_>) {
@@ -190,7 +230,7 @@ impl World {
                         continue;
                     };
                     found.flag = Flag::Told;
-                    found.drained_due = true;
+                    self.nodes[hub].drained_due.insert(link);
                     let conn = found.conn;
                     self.feed(hub, Input::Blocked { conn, place });
                 }
@@ -201,26 +241,24 @@ impl World {
             }
         }
         self.arm_hub(hub);
+        self.count_hub(hub);
     }
 
     /// Hands in one `Drained` that is owed, if there is room.
     fn drained(&mut self, hub: usize) -> bool {
         let half = self.plan.shape.outbox_bytes as usize / 2;
         let nodes = &self.nodes[hub];
-        let owed = nodes.conns.iter().flatten().find(|link| {
+        let owed = nodes.drained_due.iter().find(|link| {
             self.links.get(link).is_some_and(|link| {
-                link.drained_due
-                    && link.hub_open
-                    && !link.closed
-                    && (link.down.len() <= half)
-                    && !link.broken
+                link.hub_open && !link.closed && (link.down.len() <= half) && !link.broken
             })
         });
         let Some(link) = owed.copied() else {
             return false;
         };
         let found = self.links.get_mut(&link).expect("just seen");
-        found.drained_due = false;
+        self.nodes[hub].drained_due.remove(&link);
+        found.words_since = 0;
         let conn = found.conn;
         self.feed(hub, Input::Drained { conn });
         true
@@ -245,7 +283,9 @@ impl World {
     fn output(&mut self, hub: usize, output: Output, skipped: &mut Vec<Skipped>) {
         match output {
             Output::Send { to, frame } => self.send(hub, to, &frame),
-            Output::Fanout { to, place, frame } => {
+            Output::Fanout {
+                to, place, frame, ..
+            } => {
                 let mut heard: [Option<Option<ServerMessage>>; 2] = [None, None];
                 let conns: Vec<ConnId> = to.iter().collect();
                 for conn in conns {
@@ -304,16 +344,19 @@ impl World {
                 }
             }
             Output::Block { conn } => {
-                if let Some(found) = self.link_of(hub, conn) {
+                if let Some((link, found)) = self.link_of(hub, conn) {
                     found.flag = Flag::Told;
-                    found.drained_due = true;
+                    self.nodes[hub].drained_due.insert(link);
                     self.book.saw("a returning reader was blocked");
                 }
             }
             Output::Resume { conn } => {
-                if let Some(found) = self.link_of(hub, conn) {
+                if let Some((link, found)) = self.link_of(hub, conn) {
                     found.flag = Flag::No;
-                    found.drained_due = false;
+                    if std::mem::take(&mut found.lost_while_blocked) {
+                        self.book.saw("a blocked reader went on after a lost tail");
+                    }
+                    self.nodes[hub].drained_due.remove(&link);
                     self.book.saw("a blocked reader went on");
                 }
             }
@@ -374,6 +417,7 @@ impl World {
             } => {
                 let node = &mut self.nodes[hub];
                 node.follows.insert(partition);
+                node.reads += 1;
                 let (life, after) = (node.life, self.log_delay(hub));
                 self.soon(
                     after,
@@ -439,13 +483,14 @@ impl World {
         }
     }
 
-    fn link_of(&mut self, hub: usize, conn: ConnId) -> Option<&mut crate::net::Link> {
+    fn link_of(&mut self, hub: usize, conn: ConnId) -> Option<(u32, &mut crate::net::Link)> {
         let link = self.nodes[hub]
             .conns
             .get(conn.slot as usize)
             .copied()
             .flatten()?;
-        self.links.get_mut(&link).filter(|link| link.conn == conn)
+        let found = self.links.get_mut(&link).filter(|link| link.conn == conn)?;
+        Some((link, found))
     }
 
     /// A frame for one connection.
@@ -473,12 +518,15 @@ impl World {
                     .note(|| format!("hub {hub} -> client {client}: {}", brief(&message)));
                 if let ServerMessage::Records(_) = &message {
                     let half = self.plan.shape.outbox_bytes as usize / 2;
-                    // Words that go with it may take some.
-                    let room = found.flag != Flag::Told || found.down.len() <= half + 4_096;
+                    // What else was said since there was room takes some.
+                    let room =
+                        found.flag != Flag::Told || found.down.len() <= half + found.words_since;
                     self.book
                         .check("a slow reader is caught up as it has room", room, || {
                             format!("client {client}: {} bytes wait", found.down.len())
                         });
+                } else {
+                    found.words_since += frame.prefixed().len();
                 }
                 found
                     .line
@@ -489,7 +537,7 @@ impl World {
                 .fail("the hub speaks its protocol", || format!("{frame:?}")),
         }
         if found.flag == Flag::Told {
-            found.drained_due = true;
+            self.nodes[hub].drained_due.insert(link);
         }
         self.post(link, frame);
     }
@@ -628,12 +676,17 @@ impl World {
         for other in 0..self.nodes.len() {
             let follows =
                 self.nodes[other].follows.contains(&partition) && self.nodes[other].hub.is_some();
-            if !follows || (other == by && !own_too) || self.is_cut_off(other) {
+            if !follows || (other == by && !own_too) {
+                continue;
+            }
+            if self.is_cut_off(other) {
+                self.nodes[other].missed.insert(partition);
                 continue;
             }
             let rng = &mut self.nodes[other].rng;
             if rng.chance(weather.news_lost) {
                 self.book.fault("news lost");
+                self.nodes[other].missed.insert(partition);
                 continue;
             }
             let times = if rng.chance(weather.news_twice) { 2 } else { 1 };
@@ -661,11 +714,21 @@ impl World {
         }
     }
 
-    /// Everybody is told where the logs they follow stand.
+    /// The log has lost records: whoever follows it has to be told.
+    pub(crate) fn all_missed(&mut self) {
+        for node in &mut self.nodes {
+            node.missed.extend(&node.follows);
+        }
+    }
+
+    /// Whoever has missed news is told where the logs stand.
     pub(crate) fn news_for_all(&mut self) {
         for node in 0..self.nodes.len() {
-            let follows: Vec<Partition> = self.nodes[node].follows.iter().copied().collect();
-            for partition in follows {
+            let missed = std::mem::take(&mut self.nodes[node].missed);
+            for partition in missed {
+                if !self.nodes[node].follows.contains(&partition) {
+                    continue;
+                }
                 let page = self.log.news(partition, self.log.head(partition).seq);
                 let life = self.nodes[node].life;
                 self.soon(

@@ -383,10 +383,12 @@ impl Line {
                 if asked.kind == 7
                     && let Some(at) = self.rooms.remove(&room)
                 {
-                    let trimmed = log.oldest(Partition::Room(room)) > at.seq + 1;
+                    let log_now = Partition::Room(room);
+                    let trimmed = log.oldest(log_now) > at.seq + 1;
+                    let lost = log.head(log_now).epoch != place.epoch;
                     book.check(
                         "the answer to a leave comes after the records",
-                        at == place || trimmed,
+                        at == place || trimmed || lost,
                         || format!("{me} is at {at:?} of {room} and left at {place:?}"),
                     );
                 }

@@ -72,6 +72,10 @@ impl Log {
         )
     }
 
+    pub(crate) fn kept(&self, partition: Partition) -> Option<&Kept> {
+        self.partitions.get(&partition)
+    }
+
     pub(crate) fn partitions(&self) -> impl Iterator<Item = (Partition, &Kept)> {
         self.partitions
             .iter()

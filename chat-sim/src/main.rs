@@ -76,7 +76,7 @@ fn replay(args: &Args) -> ExitCode {
         plan = shrink(&plan, 2_000);
     }
     if let Some(path) = &args.save {
-        let text = serde_json::to_string_pretty(&plan).unwrap_or_default();
+        let text = plan.to_text();
         if let Err(e) = std::fs::write(path, text) {
             eprintln!("{}: {e}", path.display());
             return ExitCode::FAILURE;

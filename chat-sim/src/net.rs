@@ -36,8 +36,10 @@ pub(crate) struct Link {
     /// The client said that it ends.
     pub(crate) hung_up: bool,
     pub(crate) flag: Flag,
-    /// `Drained` is owed as soon as there is room.
-    pub(crate) drained_due: bool,
+    /// Bytes of answers and notices since the last `Drained`.
+    pub(crate) words_since: usize,
+    /// The log lost its end while this was flagged.
+    pub(crate) lost_while_blocked: bool,
     pub(crate) up_armed: bool,
     pub(crate) down_armed: bool,
     pub(crate) line: Line,

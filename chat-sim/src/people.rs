@@ -179,7 +179,19 @@ impl World {
         }
     }
 
-    pub(crate) fn client_received(&mut self, client: usize, bytes: &[u8]) {
+    pub(crate) fn client_received(&mut self, client: usize, mut bytes: &[u8]) {
+        let link = self.peers[client].link;
+        let framing = link.and_then(|link| Some(self.links.get(&link)?.framing));
+        let now = self.client_now();
+        let peer = &mut self.peers[client];
+        if let (Some(machine), Some(knife), Some(Framing::Stream)) =
+            (&mut peer.client, &mut self.knife, framing)
+        {
+            while let Some((piece, rest)) = knife.cut(bytes) {
+                machine.handle_input(now, ClientInput::Received(piece), &mut peer.out);
+                bytes = rest;
+            }
+        }
         self.client_input(client, ClientInput::Received(bytes));
     }
 
@@ -219,6 +231,7 @@ impl World {
                 ClientOutput::Event(event) => self.hears(client, event),
             }
         }
+        self.count_client(client);
         let peer = &mut self.peers[client];
         if peer.ended.is_some() {
             let quiet = peer.tickets.is_empty();
@@ -316,7 +329,8 @@ impl World {
             closed: false,
             hung_up: false,
             flag: Flag::No,
-            drained_due: false,
+            words_since: 0,
+            lost_while_blocked: false,
             up_armed: false,
             down_armed: false,
             line: Line::new(peer.member),
@@ -484,13 +498,7 @@ impl World {
         let (hub, conn, closed) = (found.hub, found.conn, found.closed);
         let ends = found.hung_up && found.up.is_empty();
         if !closed && !bytes.is_empty() {
-            self.hub_input(
-                hub,
-                Input::Received {
-                    conn,
-                    bytes: &bytes,
-                },
-            );
+            self.hub_received(hub, conn, &bytes);
         }
         if ends {
             self.soon(0, Happening::HubEnd(link));

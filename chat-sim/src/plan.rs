@@ -188,6 +188,17 @@ const DEEDS: &[(Deed, u32)] = &[
 ];
 
 impl Plan {
+    /// As a file, a step in a line.
+    pub fn to_text(&self) -> String {
+        let steps: Vec<String> = self.steps.iter().map(json).collect();
+        format!(
+            "{{\"seed\":{},\"shape\":{},\"steps\":[\n{}\n]}}\n",
+            self.seed,
+            json(&self.shape),
+            steps.join(",\n")
+        )
+    }
+
     /// The plan that belongs to a seed.
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed, 0);
@@ -274,6 +285,18 @@ impl Plan {
                 });
             }
         }
+        if rng.chance(150) && clients > 2 {
+            race_for_a_password(&mut rng, clients, length, &mut steps);
+        }
+        if rng.chance(100) {
+            // Nothing but the log is unwell, all the time.
+            let (at, ms) = (0, length as u32);
+            let weather = weather(&mut rng);
+            steps.push(Step {
+                at,
+                what: What::Weather { ms, weather },
+            });
+        }
         let faults = *rng.pick(&[0, 2, 5, 12]);
         for _ in 0..faults {
             let when = at(&mut rng);
@@ -282,6 +305,29 @@ impl Plan {
         }
         steps.sort_by_key(|step| step.at);
         Self { seed, shape, steps }
+    }
+}
+
+/// Somebody changes a group's password again and again while others prove the one that they know.
+fn race_for_a_password(rng: &mut Rng, clients: u16, length: u64, steps: &mut Vec<Step>) {
+    let owner = rng.below(clients.into()) as u16;
+    let mut at = 1_000;
+    let mut step = |at: u64, client, deed, rng: &mut Rng| {
+        let pick = rng.any() as u32;
+        steps.push(Step {
+            at: at as u32,
+            what: What::Do { client, deed, pick },
+        });
+    };
+    step(at, owner, Deed::CreateGate, rng);
+    for _ in 0..6 {
+        at += rng.between(200, (length / 8).max(201));
+        step(at + rng.below(200), owner, Deed::SetPassword, rng);
+        for _ in 0..3 {
+            let client = rng.below(clients.into()) as u16;
+            let deed = *rng.pick(&[Deed::JoinGroup, Deed::JoinGroup, Deed::Leave]);
+            step(at + rng.below(300), client, deed, rng);
+        }
     }
 }
 
@@ -335,6 +381,10 @@ fn weather(rng: &mut Rng) -> Weather {
         news_twice: some(&[0, 200]),
         news_gap: some(&[0, 300]),
     }
+}
+
+fn json<T: Serialize>(part: &T) -> String {
+    serde_json::to_string(part).unwrap_or_default()
 }
 
 trait Weights {

@@ -49,6 +49,12 @@ impl Rng {
             .unwrap_or(0)
     }
 
+    /// A small piece of these bytes, and the rest; none when one piece is left.
+    pub fn cut<'a>(&mut self, bytes: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let most = bytes.len().checked_sub(1).filter(|most| *most > 0)?.min(9);
+        Some(bytes.split_at(self.between(1, most as u64) as usize))
+    }
+
     /// Any number.
     pub fn any(&mut self) -> u64 {
         self.0.next_u64()

@@ -165,6 +165,11 @@ impl Truth {
         self.directory_lives <= 1
     }
 
+    /// How many groups there have been, also in lives of the directory that are lost.
+    pub(crate) fn groups_ever(&self) -> usize {
+        self.rooms.len()
+    }
+
     /// How often the end of the room's log was lost.
     pub(crate) fn lives(&self, id: RoomId) -> usize {
         self.rooms.range((id, 0)..=(id, u64::MAX)).count()

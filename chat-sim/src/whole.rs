@@ -51,6 +51,9 @@ impl World {
     pub(crate) fn check_whole(&mut self) {
         self.book.note(|| "-- is everybody whole again?".to_owned());
         self.compare_states();
+        for hub in 0..self.nodes.len() {
+            self.census_of_hub(hub);
+        }
         for client in 0..self.peers.len() {
             if self.peers[client].client.is_none() {
                 continue;

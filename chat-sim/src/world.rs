@@ -146,6 +146,8 @@ pub(crate) struct World {
     done: bool,
     /// What the hubs and clients here do wrong on purpose.
     pub(crate) bug: Option<Bug>,
+    /// If there is one, whatever arrives is handed on in small pieces, cut where this says.
+    pub(crate) knife: Option<Rng>,
 }
 
 impl World {
@@ -179,6 +181,7 @@ impl World {
             agreed: BTreeMap::new(),
             done: false,
             bug,
+            knife: None,
             plan: plan.clone(),
         };
         for hub in 0..world.nodes.len() {
@@ -224,9 +227,9 @@ impl World {
             digest: book.digest(),
             broken: book.broken.take(),
             steps: self.steps,
-            checks: std::mem::take(&mut book.checks),
-            states: std::mem::take(&mut book.states),
-            faults: std::mem::take(&mut book.faults),
+            checks: book.checks.counts(),
+            states: book.states.counts(),
+            faults: book.faults.counts(),
             trace: book.into_lines(),
         }
     }
@@ -329,6 +332,7 @@ impl World {
                         ),
                         Err(_) => format!("hub {node}: {partition:?}: unreadable"),
                     });
+                    self.nodes[node].reads -= usize::from(token.is_some());
                     self.hub_input(
                         node,
                         Input::Page {
@@ -486,6 +490,10 @@ impl World {
                     self.book.saw("a lost tail while a reader was blocked");
                 }
                 self.log.lose(only, records.into());
+                self.all_missed();
+                for link in self.links.values_mut() {
+                    link.lost_while_blocked |= link.flag != crate::net::Flag::No;
+                }
                 self.absorb_all();
             }
             What::Clock { hub, by_ms } => {
@@ -505,7 +513,7 @@ impl World {
     }
 
     pub(crate) fn absorb(&mut self, partition: Partition) {
-        if let Some((_, kept)) = self.log.partitions().find(|(found, _)| *found == partition) {
+        if let Some(kept) = self.log.kept(partition) {
             self.truth.absorb(partition, kept, &mut self.book);
         }
     }
@@ -532,7 +540,7 @@ impl World {
         let (hub, conn, client, life) = (found.hub, found.conn, found.client, found.client_life);
         if !up.is_empty() && found.hub_open && !found.closed {
             self.book.saw("bytes that arrived as the connection broke");
-            self.hub_input(hub, Input::Received { conn, bytes: &up });
+            self.hub_received(hub, conn, &up);
         }
         if !down.is_empty()
             && self.links.get(&link).is_some_and(|link| link.client_open)

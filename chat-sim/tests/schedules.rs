@@ -9,7 +9,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use chat_sim::{Plan, Report, run};
+use chat_sim::{Plan, Report, run, run_in_pieces};
 
 /// Schedules of one test run.
 const SCHEDULES: u64 = 1_000;
@@ -17,6 +17,7 @@ const SCHEDULES: u64 = 1_000;
 /// States that these schedules must have met, each at least once.
 const MET: &[&str] = &[
     "a blocked reader went on",
+    "a blocked reader went on after a lost tail",
     "a client began a room afresh",
     "a client came back",
     "a client came back on another hub",
@@ -24,6 +25,7 @@ const MET: &[&str] = &[
     "a connection that is dead and looks alive to the hub",
     "a goodbye",
     "a hello refused",
+    "a hub gone with an append on its way",
     "a hub in trouble with the log",
     "a lost tail while a reader was blocked",
     "a message that does not open for want of a key",
@@ -40,6 +42,17 @@ const MET: &[&str] = &[
     "a trimmed log",
     "an append that came second",
     "bytes that arrived as the connection broke",
+    "refused: banned",
+    "refused: blocked",
+    "refused: forbidden",
+    "refused: muted",
+    "refused: name_taken",
+    "refused: nick_taken",
+    "refused: not_member",
+    "refused: password_required",
+    "refused: stale_proof",
+    "refused: unknown_member",
+    "refused: unknown_room",
 ];
 
 /// Faults that they must have had.
@@ -61,12 +74,10 @@ const BROKEN: &[&str] = &[
     "news with a gap",
 ];
 
-/// Promises that the code does not keep yet, where hubs hear of the directory and of a room at different times. To be
-/// mended; until then they may break in one schedule of a hundred, and no others may.
-const OPEN: &[&str] = &[
-    "everybody sees who is there",
-    "everybody is where they are said to be",
-];
+/// A promise that the hub does not keep yet, and in how many schedules of a thousand it may break: a slow reader who is
+/// put out of a room and comes back into it within one page of news may be told of a later record without a word that
+/// it was out. Its client notices the hole, connects anew and is whole.
+const OPEN: (&str, usize) = ("records come in order, once, to those inside", 1);
 
 #[test]
 fn every_promise_is_kept_and_every_state_is_met() {
@@ -92,20 +103,16 @@ fn every_promise_is_kept_and_every_state_is_met() {
         }
     });
     let (sum, broken) = sum.into_inner().expect("no thread panics");
-    let (open, broken): (Vec<_>, Vec<_>) = broken
-        .into_iter()
-        .partition(|(_, broken)| OPEN.contains(&broken.check));
-    for (seed, broken) in open.iter().chain(&broken) {
+    for (seed, broken) in &broken {
         println!(
             "seed {seed}: {broken}\n  replay: cargo run --release -p chat-sim -- --seed {seed} --replay --shrink"
         );
     }
+    let (open, broken): (Vec<_>, Vec<_>) = broken
+        .into_iter()
+        .partition(|(_, broken)| broken.check == OPEN.0);
     assert_eq!(broken, []);
-    assert!(
-        open.len() as u64 <= SCHEDULES / 100,
-        "{} schedules break what is known to be open",
-        open.len()
-    );
+    assert!(open.len() <= OPEN.1, "{open:?}");
     for state in MET {
         assert!(sum.states.contains_key(state), "never met: {state}");
     }
@@ -132,9 +139,22 @@ fn one_seed_is_one_run() {
 }
 
 #[test]
+fn it_makes_no_difference_how_the_bytes_of_a_stream_are_split() {
+    for seed in 0..150 {
+        let plan = Plan::of(seed);
+        let (whole, pieces) = (run(&plan, false), run_in_pieces(&plan));
+        assert_eq!(
+            (whole.digest, whole.steps, &whole.checks),
+            (pieces.digest, pieces.steps, &pieces.checks),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
 fn a_plan_is_read_as_it_was_written() {
     let plan = Plan::of(11);
-    let text = serde_json::to_string(&plan).expect("a plan is plain data");
+    let text = plan.to_text();
     assert_eq!(
         serde_json::from_str::<Plan>(&text).expect("its own form"),
         plan

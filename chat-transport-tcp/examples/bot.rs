@@ -1,4 +1,5 @@
 //! A bot that repeats what is said in the lobby. `cargo run -p chat-transport-tcp --example bot -- localhost 7037`
+#![allow(clippy::print_stderr, reason = "it says what was not sent")]
 
 use chat_runtime::{Client, ClientEvent, RoomRef, client_config};
 use chat_transport_tcp::TcpConnector;

@@ -203,7 +203,8 @@ fn timed_out() -> io::Error {
 /// A TCP connection: a stream of frames in the postcard form.
 #[derive(Debug)]
 pub struct TcpConnection {
-    stream: TcpStream,
+    /// Gone only if it could not be moved to another runtime.
+    stream: Option<TcpStream>,
     address: IpAddr,
 }
 
@@ -215,29 +216,37 @@ impl TcpConnection {
         let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
         let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
         Self {
-            stream,
+            stream: Some(stream),
             address: address.ip().to_canonical(),
         }
     }
+
+    fn stream(&self) -> io::Result<&TcpStream> {
+        self.stream.as_ref().ok_or_else(lost)
+    }
+}
+
+fn lost() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "lost when it was moved")
 }
 
 impl Connection for TcpConnection {
     fn poll_ready(&mut self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
         match interest {
-            Interest::Read => self.stream.poll_read_ready(cx),
-            Interest::Write => self.stream.poll_write_ready(cx),
+            Interest::Read => self.stream()?.poll_read_ready(cx),
+            Interest::Write => self.stream()?.poll_write_ready(cx),
         }
     }
 
     fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        Ok(match self.stream.try_read(buffer)? {
+        Ok(match self.stream()?.try_read(buffer)? {
             0 => None,
             read => Some(read),
         })
     }
 
     fn try_write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.stream.try_write_vectored(pieces)
+        self.stream()?.try_write_vectored(pieces)
     }
 
     fn poll_close(
@@ -245,7 +254,13 @@ impl Connection for TcpConnection {
         cx: &mut Context<'_>,
         _reason: Option<CloseReason>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(self.stream.as_mut().ok_or_else(lost)?).poll_shutdown(cx)
+    }
+
+    fn moved(&mut self) -> io::Result<()> {
+        let stream = self.stream.take().ok_or_else(lost)?.into_std()?;
+        self.stream = Some(TcpStream::from_std(stream)?);
+        Ok(())
     }
 
     fn address(&self) -> Option<IpAddr> {

@@ -383,6 +383,13 @@ impl<S: Connection> Connection for WsConnection<S> {
     fn identity(&self) -> Option<Identity> {
         self.identity.clone()
     }
+
+    fn moved(&mut self) -> io::Result<()> {
+        match &mut self.stream {
+            Some(stream) => stream.moved(),
+            None => Ok(()),
+        }
+    }
 }
 
 fn opcode(form: Form) -> Opcode {

@@ -43,7 +43,10 @@ pub struct World {
     pub deliveries: u64,
     /// Times the hub's timer was run.
     pub timeouts: u64,
+    /// Connections made so far, slots in use and slots that are free.
     next: u32,
+    slots: u32,
+    free: Vec<u32>,
     requests: u64,
 }
 
@@ -76,6 +79,8 @@ impl World {
             deliveries: 0,
             timeouts: 0,
             next: 0,
+            slots: 0,
+            free: Vec::new(),
             requests: 0,
         };
         world.drive();
@@ -105,6 +110,27 @@ impl World {
         (world, first, room)
     }
 
+    /// A hub with one room of very many. They join one after the other and go away, and then all come back: so nobody has to be told of
+    /// all the others, which for a million would be half a million million times.
+    pub fn with_crowd(members: u32) -> (Self, Peer, RoomId) {
+        let mut world = Self::new();
+        let first = world.welcome();
+        let room = world.create(first);
+        let mut away = Vec::new();
+        for _ in 1..members {
+            let peer = world.welcome();
+            world.join(peer, room);
+            world.disconnect(peer);
+            away.push(peer);
+        }
+        for peer in away {
+            let place = world.head(room);
+            world.again(peer, vec![Resume { room, place }]);
+        }
+        world.settle();
+        (world, first, room)
+    }
+
     /// Somebody new, connected and welcome.
     pub fn welcome(&mut self) -> Peer {
         let index = self.next;
@@ -117,9 +143,13 @@ impl World {
     }
 
     fn connect_as(&mut self, index: u32, resume: Vec<Resume>) -> Peer {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots += 1;
+            self.slots - 1
+        });
         let conn = ConnId {
-            slot: self.next,
-            generation: 0,
+            slot,
+            generation: self.next,
         };
         self.next += 1;
         self.input(Input::Connected {
@@ -147,6 +177,7 @@ impl World {
     /// The connection breaks.
     pub fn disconnect(&mut self, peer: Peer) {
         self.input(Input::Disconnected { conn: peer.conn });
+        self.free.push(peer.conn.slot);
     }
 
     /// The member goes for good.

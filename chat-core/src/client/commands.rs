@@ -400,7 +400,7 @@ impl Client {
         if self.rooms.contains_key(&view.room) {
             return self.finish(lane, job, Err(error), out);
         }
-        self.requests.seen(view.room, view.last_txn);
+        self.requests.continues(view.room, view.last_txn);
         self.requests.undo(view.room, job.ticket);
         job.stage = Stage::Undoing { error };
         job.op = Some(Op::Leave(client::InRoom { room: view.room }));
@@ -412,7 +412,7 @@ impl Client {
     /// The client is in a room by a command. A view of a room that it is in already may be ahead of the records, so
     /// the cursor stays where it is.
     fn enter(&mut self, view: &RoomView, keys: Keys, out: &mut ClientOutputs) {
-        self.requests.continues(view.room, view.last_txn, false);
+        self.requests.continues(view.room, view.last_txn);
         if let Some(room) = self.rooms.get_mut(&view.room) {
             room.look(view);
             room.keys.merge(keys);
@@ -444,6 +444,9 @@ impl Client {
         let disproved = matches!(job.stage, Stage::Disproved { .. });
         if is_for_later(failure.code) && !disproved {
             job.refusals += 1;
+            // The log may say later that it has written after all.
+            job.doubt |= failure.code == ErrorCode::Unavailable
+                && job.op.as_ref().is_some_and(requests::changes);
             let until = now + requests::patience(job.refusals, failure.retry_after);
             if failure.code == ErrorCode::RateLimited {
                 self.requests.pause(&job, until);
@@ -569,7 +572,7 @@ pub(super) fn room_needed(command: &Command) -> Option<RoomId> {
     }
 }
 
-/// Nothing was done, and the same will succeed in a while: the client waits and asks again.
+/// Nothing is known to have been done, and the same will succeed in a while: the client waits and asks again.
 fn is_for_later(code: ErrorCode) -> bool {
     matches!(
         code,

@@ -79,6 +79,8 @@ pub(super) struct Connection {
     pub(super) ever_welcomed: bool,
     /// A hello went out on this connection, and nothing was said to it yet.
     pub(super) greeted: bool,
+    /// A hello was refused on this connection.
+    pub(super) refused: bool,
     /// That was so on a connection that is lost: its hello may yet be taken for this member coming anew.
     pub(super) ghost: bool,
     /// Whether this one has.
@@ -104,6 +106,7 @@ impl Connection {
             decoder: Decoder::new(SERVER_FRAME_BYTES),
             ever_welcomed: false,
             greeted: false,
+            refused: false,
             ghost: false,
             welcomed: false,
             awaited: Map::default(),
@@ -139,6 +142,7 @@ impl Connection {
     pub(super) fn open(&mut self, now: Monotonic, framing: Framing, form: Form) {
         self.framing = framing;
         self.form = form;
+        self.refused = false;
         self.decoder = Decoder::new(SERVER_FRAME_BYTES);
         self.welcomed = false;
         self.ghost |= core::mem::take(&mut self.greeted);

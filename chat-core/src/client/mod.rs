@@ -65,7 +65,7 @@ mod work;
 use core::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
+use rand_core::{RngCore, SeedableRng};
 
 pub use self::{
     carried::NoWork,
@@ -129,12 +129,13 @@ impl core::fmt::Debug for Client {
 impl Client {
     /// A client that has not begun.
     pub fn new(config: ClientConfig) -> Self {
+        let mut rng = ChaCha20Rng::from_seed(config.seed);
         Self {
             member: MemberId::of(&config.secret),
-            rng: ChaCha20Rng::from_seed(config.seed),
+            requests: Requests::new(rng.next_u64()),
+            rng,
             config,
             connection: Connection::new(),
-            requests: Requests::default(),
             rooms: Map::default(),
             numbers: Map::default(),
             limits: None,
@@ -436,6 +437,16 @@ impl Client {
             _ => Ended::ProtocolError(fault.0),
         };
         self.connection.drop_it(now, Then::End(ended), out);
+    }
+
+    /// How much the client holds: commands that are unfinished, as they are counted and as they lie in lanes, on their
+    /// way or in work; lanes; counters of rooms; numbers of groups; rooms that are left again.
+    #[cfg(feature = "deliberate-bugs")]
+    #[doc(hidden)]
+    pub fn census(&self) -> [usize; 6] {
+        let [unfinished, lying, lanes, counters, undoing] = self.requests.census();
+        let numbers = self.numbers.len();
+        [unfinished, lying, lanes, counters, numbers, undoing]
     }
 
     /// The end of it all: every command that is not finished ends here.

@@ -27,6 +27,8 @@ pub(super) const UNFINISHED: usize = 10_000;
 /// A server remembers the results of a member's last 64 accepted numbers in a room. Were more on their way at once, the
 /// oldest could be forgotten before it is known whether it must be sent again.
 const WINDOW: u64 = 64;
+/// As many places are there for the numbers of a life of the client.
+const LIVES: u64 = 1_024;
 /// Rooms whose counters are remembered, also after leaving them.
 const COUNTERS: usize = 4_096;
 
@@ -197,7 +199,7 @@ pub(super) enum Next {
     Nothing,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Requests {
     lanes: Map<Lane, Queue>,
     unanswered: Map<u64, (Lane, Job)>,
@@ -210,9 +212,20 @@ pub(super) struct Requests {
     pacing: Option<Pacing>,
     most_unanswered: usize,
     directory: Counter,
-    rooms: Map<RoomId, u64>,
+    rooms: Map<RoomId, Numbers>,
+    /// How far above the highest number that the server knows this life of the client begins, where it knows nothing of
+    /// the numbers of an earlier one.
+    apart: u64,
     /// Rooms that are being left again without a word to the application.
     undoing: Map<Ticket, RoomId>,
+}
+
+/// The counter of a room.
+#[derive(Debug, Default)]
+struct Numbers {
+    last: u64,
+    /// The server has told how far it has come; a join may be numbered before.
+    known: bool,
 }
 
 /// The counter of what names no room.
@@ -224,8 +237,41 @@ struct Counter {
 }
 
 impl Requests {
+    /// `lives` is a random number. Lives of a client that end before the server knows of their numbers hardly ever use
+    /// the same ones.
+    pub(super) fn new(lives: u64) -> Self {
+        Self {
+            lanes: Map::default(),
+            unanswered: Map::default(),
+            working: Map::default(),
+            last_id: 0,
+            last_work: 0,
+            exchange: None,
+            unfinished: 0,
+            pacing: None,
+            most_unanswered: 0,
+            directory: Counter::default(),
+            rooms: Map::default(),
+            apart: WINDOW * (1 + lives % LIVES),
+            undoing: Map::default(),
+        }
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.unfinished >= UNFINISHED
+    }
+
+    /// Unfinished jobs, jobs that lie somewhere, lanes, counters, rooms that are left again.
+    #[cfg(feature = "deliberate-bugs")]
+    pub(super) fn census(&self) -> [usize; 5] {
+        let waiting: usize = self.lanes.values().map(|queue| queue.waiting.len()).sum();
+        [
+            self.unfinished,
+            waiting + self.unanswered.len() + self.working.len(),
+            self.lanes.len(),
+            self.rooms.len(),
+            self.undoing.len(),
+        ]
     }
 
     /// Takes a new job in.
@@ -319,7 +365,7 @@ impl Requests {
     fn next_txn(&self, lane: &Lane) -> u64 {
         match lane {
             Lane::Directory => self.directory.last + 1,
-            Lane::Room(room) => self.rooms.get(room).copied().unwrap_or(0) + 1,
+            Lane::Room(room) => self.rooms.get(room).map_or(0, |numbers| numbers.last) + 1,
             Lane::Number(_) => 1,
         }
     }
@@ -335,24 +381,20 @@ impl Requests {
         txn
     }
 
-    /// A room is entered of which this life of the client may not know the numbers: an earlier life may have some on
-    /// their way still, of which the server knows nothing yet. They are not used again.
-    pub(super) fn continues(&mut self, room: RoomId, last_txn: u64, earlier: bool) {
-        let unknown = !self.rooms.contains_key(&room);
-        self.seen(
-            room,
-            if unknown && last_txn > u64::from(!earlier) {
-                last_txn + WINDOW
-            } else {
-                last_txn
-            },
-        );
+    /// A room is entered. If this life of the client knows nothing of its numbers, an earlier one may have some on their
+    /// way still, of which the server knows nothing yet. They are not used again.
+    pub(super) fn continues(&mut self, room: RoomId, last_txn: u64) {
+        let known = self.rooms.get(&room).is_some_and(|numbers| numbers.known);
+        self.seen(room, last_txn + if known { 0 } else { self.apart });
+        if let Some(numbers) = self.rooms.get_mut(&room) {
+            numbers.known = true;
+        }
     }
 
     /// This number of a room is used.
     pub(super) fn seen(&mut self, room: RoomId, txn: u64) {
-        let counter = self.rooms.or_default(room);
-        *counter = txn.max(*counter);
+        let numbers = self.rooms.or_default(room);
+        numbers.last = txn.max(numbers.last);
         if self.rooms.len() > COUNTERS {
             let other = self.rooms.keys().copied().find(|other| *other != room);
             other.and_then(|other| self.rooms.remove(&other));
@@ -365,11 +407,8 @@ impl Requests {
         let lost = last_txn < self.directory.known;
         self.directory.known = last_txn;
         // What an earlier life of the client still has on its way keeps its numbers.
-        let free = if self.directory.last == 0 && last_txn > 0 {
-            last_txn + WINDOW
-        } else {
-            last_txn
-        };
+        let unknown = self.directory.last == 0;
+        let free = last_txn + if unknown { self.apart } else { 0 };
         self.directory.last = self.directory.last.max(free);
         lost.then_some(last_txn)
     }

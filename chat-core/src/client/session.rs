@@ -139,6 +139,7 @@ impl Client {
                 .drop_it(now, Then::Retry { not_before }, out);
         }
         self.connection.phase = Phase::Refused;
+        self.connection.refused = true;
         self.connection.greeted = false;
         self.refusal = Some(failure.clone());
         out.push(ClientOutput::Event(ClientEvent::HelloRefused(
@@ -161,6 +162,12 @@ impl Client {
             {
                 Then::Park
             }
+            // The name that was chosen crossed the end of the server's patience.
+            Phase::Greeting { .. }
+                if reason == CloseReason::HandshakeTimeout && self.connection.refused =>
+            {
+                Then::Connect
+            }
             // It may be this very client that came in anew: by a hello of a connection that it has lost since.
             Phase::Up
                 if reason == CloseReason::Replaced
@@ -177,7 +184,7 @@ impl Client {
         };
         let asked_for =
             matches!(self.connection.phase, Phase::Bye { .. }) && reason == CloseReason::Bye;
-        if !asked_for && then != Then::Park {
+        if !asked_for && !matches!(then, Then::Park | Then::Connect) {
             out.push(ClientOutput::Event(ClientEvent::Closing(closing)));
         }
         self.connection.drop_it(now, then, out);
@@ -186,8 +193,7 @@ impl Client {
     fn entered(&mut self, entered: Entered, out: &mut ClientOutputs) -> Result<(), Fault> {
         let Entered { resumed, view } = entered;
         self.connection.awaited.remove(&view.room);
-        let earlier = !self.rooms.contains_key(&view.room) && view.place.seq > view.since;
-        self.requests.continues(view.room, view.last_txn, earlier);
+        self.requests.continues(view.room, view.last_txn);
         if self.requests.is_undoing(view.room) {
             return Ok(());
         }

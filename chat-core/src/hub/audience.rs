@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     id::{ConnId, RoomId},
-    wire::{Form, Frame, Record, ServerMessage, tagged},
+    wire::{Form, Frame, Record, ServerMessage, record::RecordBody, tagged},
 };
 
 /// Who hears a room here.
@@ -42,12 +42,13 @@ impl Audience {
         self.postcard.iter().chain(self.json.iter()).collect()
     }
 
-    /// Gives one message to everybody.
+    /// Gives one word of presence to everybody.
     pub(super) fn tell(&self, out: &mut Outputs, message: &ServerMessage) {
         for (form, to) in self.in_use() {
             out.push(Output::Fanout {
                 to: to.clone(),
                 place: None,
+                patient: true,
                 frame: form.encode(message),
             });
         }
@@ -60,6 +61,9 @@ impl Audience {
         first: RoomPlace,
         records: impl ExactSizeIterator<Item = (&'a Record, &'a Bytes)> + Clone,
     ) {
+        let patient = records
+            .clone()
+            .all(|(record, _)| matches!(record.body, RecordBody::Joined(_) | RecordBody::Left(_)));
         for (form, to) in self.in_use() {
             let (room, epoch) = (first.room, first.place.epoch);
             let frame = match form {
@@ -79,6 +83,7 @@ impl Audience {
             out.push(Output::Fanout {
                 to: to.clone(),
                 place: Some(first),
+                patient,
                 frame,
             });
         }

@@ -304,6 +304,7 @@ impl Hub {
             (Some((until, _)), _) if until.epoch == page.head.epoch => until.seq,
             (Some((until, _)), _) => {
                 // The log lost its end, and with it what is missing.
+                self.tell_out(id, conn, lag, out);
                 self.set_lag(
                     conn,
                     id,
@@ -320,6 +321,7 @@ impl Hub {
         };
         if page.oldest > lag.next {
             // What it missed is not kept any more.
+            self.tell_out(id, conn, lag, out);
             if lag.farewell.is_none() && !self.has(Bug::ForgetThatAReaderMissedWhatIsTrimmed) {
                 self.announce(id, conn, false, out);
                 if let Some(lagging) = self.lagging(conn) {
@@ -384,6 +386,17 @@ impl Hub {
         self.catch_up(conn, out);
     }
 
+    /// Tells a connection that a room is not its member's any more, where the record that says so is not kept and no
+    /// answer to it does.
+    pub(super) fn tell_out(&mut self, id: RoomId, conn: ConnId, lag: Lag, out: &mut Outputs) {
+        if let Some((until, answer)) = lag.farewell
+            && lag.next <= until.seq
+            && answer.is_none_or(|(origin, _)| origin.conn != conn)
+        {
+            self.tell_removed(id, conn, out);
+        }
+    }
+
     /// Whether there is a record that a lagging connection has not been told.
     fn misses_something(&self, conn: ConnId) -> bool {
         let Some(lagging) = self
@@ -415,13 +428,13 @@ impl Hub {
             .keys()
             .map(|room| (*room, Lag::after(at(room))))
             .collect();
-        guest.lagging = Some(Lagging {
+        guest.lagging = Some(Box::new(Lagging {
             rooms,
             reading: None,
             drained: false,
             words: Some(self.words),
             repeats: Vec::new(),
-        });
+        }));
     }
 
     /// Marks a connection as lagging before it is.
@@ -461,7 +474,7 @@ impl Hub {
     }
 
     fn lagging(&mut self, conn: ConnId) -> Option<&mut Lagging> {
-        self.sessions.guest_mut(conn)?.lagging.as_mut()
+        self.sessions.guest_mut(conn)?.lagging.as_deref_mut()
     }
 
     fn set_lag(&mut self, conn: ConnId, id: RoomId, lag: Lag) {

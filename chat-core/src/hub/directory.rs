@@ -16,6 +16,7 @@ use crate::{
     state::{
         Verdict,
         directory::{Ask, Change, Did, Draft, Entry, Surroundings},
+        results::Known,
         room,
     },
     time::Now,
@@ -119,7 +120,8 @@ impl Hub {
         let with = Surroundings {
             limits: &config.limits,
             node: config.node,
-            alone: config.alone,
+            alone: config.writes_alone(),
+            is_heir_of: &|node| config.is_heir_of(node),
             online: &|member| !early && online.contains_key(&member),
         };
         let want = self.directory.batch(|state, seq, proposal: Proposal| {
@@ -223,10 +225,10 @@ impl Hub {
 
     /// The directory is there for the first time, or again: takes over the nicks and memberships it tells of.
     fn directory_live(&mut self, now: Now) {
-        let directory = &self.directory.state;
+        let (directory, most) = (&self.directory.state, self.config.limits.presence_names);
         self.rooms
             .values_mut()
-            .for_each(|room| room.count_here(directory));
+            .for_each(|room| room.count_here(directory, most));
         // A room's log may tell of members that this one does not list (any more).
         let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
         rooms
@@ -241,8 +243,10 @@ impl Hub {
         for (member, lease, at) in everybody {
             match lease {
                 Some(node)
-                    if (node == self.config.node || self.config.alone)
-                        && !self.online.contains_key(&member) =>
+                    if self.config.is_heir_of(node)
+                        && !self.online.contains_key(&member)
+                        // Whose grace period has begun does not get another.
+                        && !self.grace.contains_key(&member) =>
                 {
                     self.hold(now, member)
                 }
@@ -266,7 +270,8 @@ impl Hub {
         {
             self.directory_changed(now, &entry, proposal.is_some(), out);
             if let Some(proposal) = proposal {
-                self.then(now, proposal, false, out);
+                let again = matches!(entry.change, Change::Leased { from: Some(_), .. });
+                self.then(now, proposal, again, out);
             }
         }
         self.settling = outer;
@@ -286,11 +291,7 @@ impl Hub {
         }
         match &entry.change {
             Change::Leased {
-                node,
-                from,
-                nick,
-                label,
-                ..
+                node, from, nick, ..
             } => {
                 self.leaving.remove(&member);
                 if *node != self.config.node {
@@ -302,24 +303,29 @@ impl Hub {
                         self.close(now, conn, CloseReason::Replaced, "", out);
                     }
                 }
-                match from {
-                    None => self.present(now, member),
-                    Some((before, _)) if before != nick => {
-                        out.push(Output::Event(Event::Renamed {
-                            member,
-                            from: before.clone(),
-                            to: nick.clone(),
-                        }));
-                        self.renamed(now, member, before);
-                    }
-                    Some((before, old)) if old != label => self.renamed(now, member, before),
-                    Some(_) => {}
+                let waits = self.online.contains_key(&member) || self.grace.contains_key(&member);
+                if *node == self.config.node && !mine && !waits {
+                    // Who said hello has gone, and the log has it after all.
+                    self.hold(now, member);
+                }
+                self.see(now, member);
+                if let Some((before, _)) = from
+                    && before != nick
+                    && mine
+                {
+                    out.push(Output::Event(Event::Renamed {
+                        member,
+                        from: before.clone(),
+                        to: nick.clone(),
+                    }));
                 }
             }
             Change::Released => {
-                let nick = self.directory.state.nick(member).to_owned();
-                out.push(Output::Event(Event::Gone { member, nick }));
-                self.absent(now, member);
+                if mine {
+                    let nick = self.directory.state.nick(member).to_owned();
+                    out.push(Output::Event(Event::Gone { member, nick }));
+                }
+                self.see(now, member);
                 self.keep(now, member, core::time::Duration::ZERO);
             }
             Change::Expired => {
@@ -348,7 +354,7 @@ impl Hub {
             Change::Opened { room, with, after } => {
                 // It may have begun long ago, and one of them forgotten since.
                 for member in [member, *with] {
-                    self.present_in(now, *room, member);
+                    self.see_in(now, *room, member);
                 }
                 // The other may be connected here, and its room opened elsewhere.
                 if self.online.contains_key(with) {
@@ -358,13 +364,17 @@ impl Hub {
             }
             Change::Entered(room) => {
                 // Its `joined` may have been seen before, if it came in elsewhere.
-                self.present_in(now, *room, member);
+                self.see_in(now, *room, member);
             }
-            Change::Listed { .. } | Change::Retitled { .. } => {}
+            Change::Listed { room, .. } => {
+                // It may have come in anew since the room began.
+                self.see_in(now, *room, member);
+            }
+            Change::Retitled { .. } => {}
         }
     }
 
-    /// What follows for whoever asked. `again`: things were as asked already.
+    /// What follows for whoever asked. `again`: a nick was held already.
     fn then(&mut self, now: Now, proposal: Proposal, again: bool, out: &mut Outputs) {
         let Proposal {
             member,
@@ -463,7 +473,7 @@ impl Hub {
         }
     }
 
-    fn settled_without_entry(
+    pub(super) fn settled_without_entry(
         &mut self,
         now: Now,
         proposal: Proposal,
@@ -519,10 +529,16 @@ impl Hub {
         for proposal in failed {
             if matches!(proposal.then, Then::Nothing) {
                 self.directory.propose(proposal);
-            } else {
-                let refusal = ErrorCode::Unavailable.because("the server cannot write at present");
-                self.settled_without_entry(now, proposal, Verdict::Refuse(refusal), out);
+                continue;
             }
+            // What an earlier append, of unknown outcome, has done after all is no failure.
+            let verdict = match self.directory.state.did(proposal.member, proposal.txn) {
+                Known::Done(did) => Verdict::Repeat(did),
+                _ => Verdict::Refuse(
+                    ErrorCode::Unavailable.because("the server cannot write at present"),
+                ),
+            };
+            self.settled_without_entry(now, proposal, verdict, out);
         }
         self.retry(now, Partition::Directory);
     }

@@ -31,6 +31,8 @@ use crate::{
 const AGENT_BYTES: usize = 64;
 
 impl Hub {
+    /// `turned` is why it is refused, if the driver has a reason to.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one input")]
     pub(super) fn connected(
         &mut self,
         now: Now,
@@ -38,6 +40,7 @@ impl Hub {
         address: Option<IpAddr>,
         framing: Framing,
         form: Form,
+        turned: Option<CloseReason>,
         out: &mut Outputs,
     ) {
         out.push(Output::Event(Event::Connected { conn, address }));
@@ -55,7 +58,7 @@ impl Hub {
             .and_then(|address| self.addresses.get(&address))
             .copied()
             .unwrap_or(0);
-        let refusal = if let Some(reason) = self.closing {
+        let refusal = if let Some(reason) = self.closing.or(turned) {
             Some(reason)
         } else if self.sessions.admitted() >= limits.connections as usize {
             Some(CloseReason::Full)
@@ -359,7 +362,8 @@ impl Hub {
         );
         for (room, resume) in all {
             if self.may_know(member, room) {
-                self.with_room(now, room, Task::Attach { conn, resume }, out);
+                let sure = false;
+                self.with_room(now, room, Task::Attach { conn, resume, sure }, out);
             } else {
                 // Not even whether others have a conversation of that id.
                 let reason = RemovedReason::Unknown;

@@ -17,6 +17,11 @@ pub(super) struct Guesses {
 }
 
 impl Guesses {
+    #[cfg(feature = "deliberate-bugs")]
+    pub(super) fn len(&self) -> usize {
+        self.buckets.len()
+    }
+
     /// Takes a guess, or says how long until one may be made.
     pub(super) fn take(
         &mut self,

@@ -42,6 +42,20 @@ pub enum Input<'a> {
         /// Who.
         identity: Identity,
     },
+    /// Somebody connected who is to be refused, by a limit that the driver keeps: that of all hubs of a process together.
+    /// Otherwise as `Connected`.
+    Turned {
+        /// The driver's name for it, not in use.
+        conn: ConnId,
+        /// From where.
+        address: Option<IpAddr>,
+        /// Whether the transport keeps messages apart.
+        framing: Framing,
+        /// How messages are written on it.
+        form: Form,
+        /// Why.
+        reason: CloseReason,
+    },
     /// Bytes came.
     Received {
         /// On which connection.
@@ -131,6 +145,9 @@ pub enum Output {
         to: Recipients,
         /// The first record in the frame; none for what need not be caught up.
         place: Option<RoomPlace>,
+        /// Whether it may be kept back for a moment, to be written together with what comes next: who comes and who goes, which
+        /// is much when many do at once.
+        patient: bool,
         /// What.
         frame: Frame,
     },

@@ -1,5 +1,7 @@
 //! Coming into a room and going out of it: the proof, the view that is shown, and the place in the audience.
 
+use std::collections::VecDeque;
+
 use super::{
     Hub,
     answers::Origin,
@@ -39,7 +41,7 @@ impl Hub {
         };
         let Join { room: named, proof } = join;
         let is_in = room.pipe.state.members.contains_key(&member);
-        let mut done = room.pipe.state.did(member, txn);
+        let mut done = room.pipe.state.did(member, txn).is_some();
         let mut txn = txn;
         if !is_in && !matches!(named, RoomRef::Id(_)) && txn <= room.pipe.state.last_txn(member) {
             // Who names a room by number may not know that it has been there before, nor its counter.
@@ -54,8 +56,10 @@ impl Hub {
                 Err(refusal) => return self.refuse(origin, refusal, out),
             }
         }
-        if let Some(guest) = self.sessions.guest_mut(origin.conn) {
-            guest.parked.entry(id).or_default();
+        if let Some(guest) = self.sessions.guest_mut(origin.conn)
+            && !guest.parked.contains_key(&id)
+        {
+            guest.parked.insert(id, VecDeque::new());
         }
         let then = directory::Then::Join {
             origin,
@@ -101,6 +105,17 @@ impl Hub {
             out.push(Output::Event(Event::WrongPassword { room, nick }));
         }
         Err(ErrorCode::WrongPassword.because("wrong password"))
+    }
+
+    /// Whether a room's state, as it is known here, is that of somebody who comes in. Where other hubs write to the log as
+    /// well, this one may not have heard yet that the member is in, or of a place that it has seen elsewhere.
+    pub(super) fn is_certain(&self, id: RoomId, conn: ConnId, resume: Option<Place>) -> bool {
+        let (Some(room), Some(guest)) = (self.rooms.get(&id), self.sessions.guest(conn)) else {
+            return true;
+        };
+        let (state, place) = (&room.pipe.state, room.pipe.place);
+        let ahead = resume.is_some_and(|at| at.epoch == place.epoch && at.seq > place.seq);
+        self.config.writes_alone() || !ahead && state.members.contains_key(&guest.member)
     }
 
     /// Takes a connection into a room that its member is in already, or tells it that it is out.
@@ -331,8 +346,11 @@ impl Hub {
             .lagging
             .as_mut()
             .and_then(|lagging| lagging.rooms.insert(id, Lag::after(seq)));
-        if let Some((_, answer)) = before.and_then(|before| before.farewell) {
-            // It left, and came back before it had read what was said until then: that is history now.
+        if let Some(before) = before
+            && let Some((_, answer)) = before.farewell
+        {
+            // It was out, and came back before it had read what was said until then: that is history now.
+            self.tell_out(id, conn, before, out);
             self.answer_leaves(id, conn, answer, out);
         }
         true

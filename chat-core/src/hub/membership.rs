@@ -13,17 +13,6 @@ use crate::{
 };
 
 impl Hub {
-    pub(super) fn count_here(&mut self, id: RoomId, member: MemberId, came: bool) {
-        let Some(room) = self.rooms.get_mut(&id) else {
-            return;
-        };
-        if came && self.directory.state.holds_nick(member) {
-            room.here.insert(member);
-        } else {
-            room.here.remove(&member);
-        }
-    }
-
     /// Makes sure that a room somebody is in is among its rooms in the directory.
     pub(super) fn keep_listed(&mut self, id: RoomId, member: MemberId) {
         let Some(room) = self.rooms.get(&id).filter(|room| room.pipe.is_live()) else {

@@ -5,6 +5,8 @@
 mod answers;
 mod audience;
 mod catchup;
+#[cfg(feature = "deliberate-bugs")]
+mod census;
 mod directory;
 mod event;
 mod greeting;
@@ -35,6 +37,9 @@ use std::{
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
+#[cfg(feature = "deliberate-bugs")]
+#[doc(hidden)]
+pub use self::census::Census;
 use self::{
     answers::Origin,
     guesses::Guesses,
@@ -55,9 +60,9 @@ use crate::{
     limits::{LimitError, Limits},
     log::{AppendRefused, LogUnavailable, Page, Query},
     password::ServerSecret,
-    state::{directory::Directory, freeze},
+    state::{Verdict, directory::Directory, freeze},
     time::{Monotonic, Now},
-    wire::{CloseReason, record::CipherKind, server::Durability},
+    wire::{CloseReason, ErrorCode, record::CipherKind, server::Durability},
 };
 
 /// What a hub is given at its beginning.
@@ -75,8 +80,11 @@ pub struct Config {
     /// Names this hub among those on one log, and this life of it: random, below 2⁵³, and new at every start. Leases that it
     /// holds carry it, so two hubs with one number would take each other's people for their own.
     pub node: u64,
-    /// Whether this hub is the only one on its log. It then takes over the nicks that an earlier life held.
+    /// Whether no hub but this one and its `peers` is on its log. The first of them then takes over the nicks that an earlier
+    /// life held.
     pub alone: bool,
+    /// The nodes of the other hubs that began together with this one.
+    pub peers: Vec<u64>,
     /// The server's OPAQUE secret.
     pub secret: ServerSecret,
     /// Seeds everything random. 32 bytes from the system's generator.
@@ -97,11 +105,23 @@ impl Config {
             agent: concat!("chat-core/", env!("CARGO_PKG_VERSION")).to_owned(),
             node,
             alone: true,
+            peers: Vec::new(),
             secret,
             seed,
             #[cfg(feature = "deliberate-bugs")]
             bug: None,
         }
+    }
+
+    /// Whether no other hub writes to the log: what is known here is all there is.
+    fn writes_alone(&self) -> bool {
+        self.alone && self.peers.is_empty()
+    }
+
+    /// Whether a nick's lease is this hub's to give up: its own, or one of an earlier life.
+    fn is_heir_of(&self, node: u64) -> bool {
+        let of_earlier_life = self.alone && !self.peers.contains(&node);
+        node == self.node || (of_earlier_life && self.peers.iter().all(|peer| self.node < *peer))
     }
 }
 
@@ -223,8 +243,15 @@ impl Hub {
                 address,
                 framing,
                 form,
-            } => self.connected(now, conn, address, framing, form, out),
+            } => self.connected(now, conn, address, framing, form, None, out),
             Input::Identified { conn, identity } => self.identified(conn, identity),
+            Input::Turned {
+                conn,
+                address,
+                framing,
+                form,
+                reason,
+            } => self.connected(now, conn, address, framing, form, Some(reason), out),
             Input::Received { conn, bytes } => self.received(now, conn, bytes, out),
             Input::Blocked { conn, place } => self.blocked(conn, place),
             Input::Drained { conn } => self.drained(conn, out),
@@ -356,7 +383,7 @@ impl Hub {
 
     fn unknown(&mut self, now: Now, partition: Partition, out: &mut Outputs) {
         if self.has(Bug::TreatUnknownAsFailed) {
-            return self.refused(now, partition, AppendRefused::Unavailable, out);
+            return self.give_up(now, partition, out);
         }
         match partition {
             Partition::Directory => {
@@ -370,6 +397,29 @@ impl Hub {
                 self.pump_room(now, id, out);
             }
         }
+    }
+
+    /// The bug of that name: whoever asked is told that it was not done.
+    fn give_up(&mut self, now: Now, partition: Partition, out: &mut Outputs) {
+        let refusal = || ErrorCode::Forbidden.because("the log has failed");
+        match partition {
+            Partition::Directory => {
+                let failed = self.directory.refused(AppendRefused::Unavailable);
+                for proposal in failed {
+                    self.settled_without_entry(now, proposal, Verdict::Refuse(refusal()), out);
+                }
+            }
+            Partition::Room(id) => {
+                let failed = self.rooms.get_mut(&id).map_or_else(Vec::new, |room| {
+                    room.pipe.refused(AppendRefused::Unavailable)
+                });
+                for proposal in failed {
+                    let verdict = Verdict::Refuse(refusal());
+                    self.room_settled_without_record(now, id, proposal, verdict, out);
+                }
+            }
+        }
+        self.retry(now, partition);
     }
 
     fn page(

@@ -143,11 +143,11 @@ impl Hub {
             Ok((state, ke2)) => {
                 let credential = password.credential;
                 if let Some(guest) = self.sessions.guest_mut(origin.conn) {
-                    guest.login = Some(super::session::Login {
+                    guest.login = Some(Box::new(super::session::Login {
                         room: id,
                         credential,
                         state,
-                    });
+                    }));
                 }
                 self.answer(origin, Answer::Login(Challenge { credential, ke2 }), out);
             }

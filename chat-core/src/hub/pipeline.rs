@@ -36,9 +36,13 @@ pub(super) struct Pipeline<S: Fold, P> {
     outstanding: VecDeque<Pending<S::Entry, P>>,
     /// An append was given to the log and has not ended.
     in_flight: bool,
+    /// Where the last append was to begin.
+    expected: Place,
     reading: Option<ReadToken>,
     /// The log must be read before anything is appended.
     behind: bool,
+    /// News came in while the log was read for the first time: what was read may be older.
+    overtaken: bool,
     /// The furthest head that anybody told of in this epoch.
     known_head: Seq,
     since_snapshot: u64,
@@ -54,11 +58,14 @@ struct Pending<E, P> {
     proposal: Option<P>,
 }
 
-/// A committed record, and who asked this hub for it.
+/// A committed record.
 #[derive(Debug)]
 pub(super) struct Taken<E, P> {
     pub(super) entry: E,
     pub(super) bytes: Bytes,
+    /// This hub appended it.
+    pub(super) mine: bool,
+    /// Who asked this hub for it; only with the first record of a request.
     pub(super) proposal: Option<P>,
 }
 
@@ -89,8 +96,10 @@ impl<S: Fold, P> Pipeline<S, P> {
             queue: VecDeque::new(),
             outstanding: VecDeque::new(),
             in_flight: false,
+            expected: Place { epoch: 0, seq: 0 },
             reading: None,
             behind: true,
+            overtaken: false,
             known_head: 0,
             since_snapshot: 0,
             without_snapshot: false,
@@ -110,8 +119,24 @@ impl<S: Fold, P> Pipeline<S, P> {
             && self.reading.is_none()
     }
 
+    /// What waits or is on its way.
+    #[cfg(feature = "deliberate-bugs")]
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len() + self.outstanding.len()
+    }
+
     pub(super) fn propose(&mut self, proposal: P) {
         self.queue.push_back(proposal);
+    }
+
+    /// Whether more may be in the log than is known here.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    /// Has the log read before anything else: somebody seems to know more of it.
+    pub(super) fn look_again(&mut self) {
+        self.behind = true;
     }
 
     /// Whether a read must be asked for now.
@@ -132,6 +157,7 @@ impl<S: Fold, P> Pipeline<S, P> {
 
     pub(super) fn reads(&mut self, token: ReadToken) {
         self.reading = Some(token);
+        self.overtaken = false;
     }
 
     /// Makes the next batch, if there is something to make it of. `judge` says what becomes of a proposal; entries it
@@ -173,6 +199,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             return None;
         }
         self.in_flight = true;
+        self.expected = self.place;
         let entries = self
             .outstanding
             .iter()
@@ -188,7 +215,7 @@ impl<S: Fold, P> Pipeline<S, P> {
     pub(super) fn committed(&mut self, head: Place, taken: &mut Vec<Taken<S::Entry, P>>) {
         self.in_flight = false;
         while let Some(pending) = self.outstanding.pop_front() {
-            self.take_in(pending.entry, pending.bytes, pending.proposal, taken);
+            self.take_in(pending.entry, pending.bytes, true, pending.proposal, taken);
         }
         // Somebody else's records are there as well: their page is on its way, or is read now.
         self.behind |= head != self.place;
@@ -200,7 +227,8 @@ impl<S: Fold, P> Pipeline<S, P> {
         self.requeue();
         match why {
             AppendRefused::Mismatch => {
-                self.behind = true;
+                // If news of what is there have come meanwhile, it goes on from them.
+                self.behind |= self.place == self.expected;
                 Vec::new()
             }
             AppendRefused::Unavailable => self.queue.drain(..).collect(),
@@ -236,8 +264,9 @@ impl<S: Fold, P> Pipeline<S, P> {
             }
             self.reading = None;
         } else if !self.live {
-            // The read that is under way, or the next one, shows it.
+            // The read that is under way may have been done before; the next one shows it.
             self.behind = true;
+            self.overtaken |= self.reading.is_some();
             return Ok(Paged::Onward);
         }
         let begun = self.live || self.place.seq > 0;
@@ -284,10 +313,10 @@ impl<S: Fold, P> Pipeline<S, P> {
                 .front()
                 .is_some_and(|pending| pending.bytes == bytes);
             if mine && let Some(pending) = self.outstanding.pop_front() {
-                self.take_in(pending.entry, pending.bytes, pending.proposal, taken);
+                self.take_in(pending.entry, pending.bytes, true, pending.proposal, taken);
             } else {
                 self.requeue();
-                self.take_in(S::decode(&bytes)?, bytes, None, taken);
+                self.take_in(S::decode(&bytes)?, bytes, false, None, taken);
             }
         }
         if answer && page.head.seq > self.place.seq && page.oldest > self.place.seq + 1 {
@@ -298,7 +327,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             self.behind |= self.known_head > self.place.seq;
             return Ok(Paged::Onward);
         }
-        if self.known_head > self.place.seq {
+        if self.known_head > self.place.seq || std::mem::take(&mut self.overtaken) {
             return Ok(Paged::Onward);
         }
         self.behind = false;
@@ -325,6 +354,7 @@ impl<S: Fold, P> Pipeline<S, P> {
         &mut self,
         entry: S::Entry,
         bytes: Bytes,
+        mine: bool,
         proposal: Option<P>,
         taken: &mut Vec<Taken<S::Entry, P>>,
     ) {
@@ -334,6 +364,7 @@ impl<S: Fold, P> Pipeline<S, P> {
         taken.push(Taken {
             entry,
             bytes,
+            mine,
             proposal,
         });
     }
@@ -370,4 +401,92 @@ pub(super) enum Judged<E, P> {
     Settled,
     /// Not yet; nor anything behind it.
     Wait(P),
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::wire::BodyError;
+
+    /// Counts entries.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    struct Count(u64);
+
+    impl Fold for Count {
+        type Entry = Seq;
+        fn seq(entry: &Seq) -> Seq {
+            *entry
+        }
+        fn encode(entry: &Seq) -> Bytes {
+            entry.to_string().into()
+        }
+        fn decode(bytes: &[u8]) -> Result<Seq, BodyError> {
+            let text = String::from_utf8_lossy(bytes);
+            text.parse().map_err(|_| BodyError(text.into_owned()))
+        }
+        fn apply(&mut self, _: &Seq) {
+            self.0 += 1;
+        }
+        const FORM: u8 = 1;
+        fn thaw_older(_: u8, _: &[u8]) -> Option<Result<Self, BodyError>> {
+            None
+        }
+        fn weight(&self) -> u64 {
+            1
+        }
+    }
+
+    /// The records after `after` of a log of `head` records.
+    fn page(after: Seq, head: Seq) -> Page {
+        Page {
+            head: Place {
+                epoch: 1,
+                seq: head,
+            },
+            oldest: 1,
+            snapshot: None,
+            first: after + 1,
+            // Not written as this hub would write them.
+            records: (after + 1..=head)
+                .map(|seq| format!("0{seq}").into())
+                .collect(),
+        }
+    }
+
+    fn read(pipe: &mut Pipeline<Count, ()>, token: u64, page: Page) -> Paged {
+        assert!(pipe.wants_read().is_some());
+        pipe.reads(ReadToken(token));
+        pipe.page(Some(ReadToken(token)), page, &mut Vec::new())
+            .unwrap()
+    }
+
+    #[test]
+    fn news_that_overtake_the_first_read_are_read() {
+        let mut pipe = Pipeline::new();
+        pipe.reads(ReadToken(0));
+        // Read when the log was empty, and given only after news of its first record.
+        pipe.page(None, page(0, 1), &mut Vec::new()).unwrap();
+        let old = pipe.page(Some(ReadToken(0)), page(0, 0), &mut Vec::new());
+        assert_eq!(old, Ok(Paged::Onward));
+        assert_eq!(read(&mut pipe, 1, page(0, 1)), Paged::Live);
+        assert_eq!((pipe.state, pipe.place.seq), (Count(1), 1));
+    }
+
+    #[test]
+    fn a_mismatch_is_read_unless_news_have_told_why() {
+        let mut pipe = Pipeline::new();
+        assert_eq!(read(&mut pipe, 0, page(0, 0)), Paged::Live);
+        let judge = |_: &Count, seq, ()| Judged::Entries(vec![seq], ());
+        pipe.propose(());
+        assert_eq!(pipe.batch(judge).unwrap().expected.seq, 0);
+        pipe.refused(AppendRefused::Mismatch);
+        assert_eq!(read(&mut pipe, 1, page(0, 1)), Paged::Onward);
+        assert_eq!(pipe.batch(judge).unwrap().expected.seq, 1);
+        pipe.page(None, page(1, 2), &mut Vec::new()).unwrap();
+        pipe.refused(AppendRefused::Mismatch);
+        assert!(pipe.wants_read().is_none());
+        assert_eq!(pipe.batch(judge).unwrap().expected.seq, 2);
+    }
 }

@@ -2,93 +2,43 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Hub, io::Outputs, rooms::Room, timers::Timer};
+use super::{
+    Hub,
+    io::{Output, Outputs},
+    rooms::Room,
+    timers::Timer,
+};
 use crate::{
     id::{ConnId, MemberId, RoomId},
     state::directory::Directory,
     time::Now,
     wire::{
-        ServerMessage,
+        Form, Frame, ServerMessage,
         record::{Person, PresenceMode},
         server::{Presence, PresenceChanges, PresenceUpdate, Renamed},
+        tagged,
     },
 };
 
 impl Hub {
-    /// A member holds a nick again.
-    pub(super) fn present(&mut self, now: Now, member: MemberId) {
-        self.gather(now, member, |room, person| {
-            room.here.insert(member);
-            room.gathered.here(person);
-        });
+    /// What the directory says of a member has changed: looks at each of its rooms.
+    pub(super) fn see(&mut self, now: Now, member: MemberId) {
+        let rooms: Vec<RoomId> = self
+            .directory
+            .state
+            .member(member)
+            .map_or_else(Vec::new, |person| person.rooms.iter().copied().collect());
+        rooms
+            .into_iter()
+            .for_each(|room| self.see_in(now, room, member));
     }
 
-    /// Whether a member is here, in a room that may not know.
-    pub(super) fn present_in(&mut self, now: Now, id: RoomId, member: MemberId) {
-        let Some(person) = self.directory.state.member(member) else {
-            return;
-        };
-        let Some(room) = self
-            .rooms
-            .get_mut(&id)
-            .filter(|room| room.pipe.state.members.contains_key(&member))
-        else {
-            return;
-        };
-        let named = Person {
-            member,
-            nick: person.nick.clone(),
-            label: person.label.clone(),
-        };
-        if person.lease.is_some() && room.here.insert(member) {
-            room.gathered.here(named);
-            self.arm_presence(now, id);
-        } else if person.lease.is_none() && room.here.remove(&member) {
-            room.gathered.gone(named);
-            self.arm_presence(now, id);
-        }
-    }
-
-    /// A member holds no nick any more.
-    pub(super) fn absent(&mut self, now: Now, member: MemberId) {
-        self.gather(now, member, |room, person| {
-            room.here.remove(&member);
-            room.gathered.gone(person);
-        });
-    }
-
-    /// A member has another name.
-    pub(super) fn renamed(&mut self, now: Now, member: MemberId, from: &str) {
-        self.gather(now, member, |room, person| {
-            room.gathered.renamed(from.to_owned(), person)
-        });
-    }
-
-    /// Notes something in every room that a member is in.
-    fn gather(&mut self, now: Now, member: MemberId, note: impl Fn(&mut Room, Person)) {
-        let Some(person) = self.directory.state.member(member) else {
-            return;
-        };
-        let rooms: Vec<RoomId> = person.rooms.iter().copied().collect();
-        for id in rooms {
-            let Some(person) = self.directory.state.member(member) else {
-                return;
-            };
-            let Some(room) = self
-                .rooms
-                .get_mut(&id)
-                .filter(|room| room.pipe.state.members.contains_key(&member))
-            else {
-                continue;
-            };
-            note(
-                room,
-                Person {
-                    member,
-                    nick: person.nick.clone(),
-                    label: person.label.clone(),
-                },
-            );
+    /// Compares what a room's connections are told of a member with what is so, and notes the difference.
+    pub(super) fn see_in(&mut self, now: Now, id: RoomId, member: MemberId) {
+        let most = self.config.limits.presence_names;
+        if let Some(room) = self.rooms.get_mut(&id)
+            && room.see(&self.directory.state, member, most)
+        {
             self.arm_presence(now, id);
         }
     }
@@ -113,12 +63,13 @@ impl Hub {
             return;
         };
         room.presence_armed = false;
-        let changes = room.gathered.take();
+        let changes = room.gathered.take(&room.here);
         let mode = room.presence_mode(most);
         let counted = std::mem::replace(&mut room.counted, mode == PresenceMode::Count);
         let update = match mode {
             PresenceMode::Full if counted => {
-                PresenceUpdate::Full(room.who_is_here(&self.directory.state))
+                room.name_all(&self.directory.state);
+                PresenceUpdate::Full(room.who_is_here())
             }
             PresenceMode::Full if changes == PresenceChanges::default() => return,
             PresenceMode::Full => PresenceUpdate::Changes(changes),
@@ -137,9 +88,19 @@ impl Hub {
         };
         let mode = room.presence_mode(self.config.limits.presence_names);
         room.counted |= mode == PresenceMode::Count;
+        if room.counted && mode == PresenceMode::Full {
+            room.name_all(&self.directory.state);
+        }
         room.gathered.show();
         let update = match mode {
-            PresenceMode::Full => PresenceUpdate::Full(room.who_is_here(&self.directory.state)),
+            PresenceMode::Full => {
+                // This goes to everybody who comes in, so it is written as it stands, without a copy of each name.
+                if self.sessions.get(conn).map(|session| session.form) == Some(Form::Postcard) {
+                    let frame = room.everybody_here(id);
+                    return out.push(Output::Send { to: conn, frame });
+                }
+                PresenceUpdate::Full(room.who_is_here())
+            }
             PresenceMode::Count => PresenceUpdate::Count(room.here.len() as u32),
             PresenceMode::Off => return,
         };
@@ -163,101 +124,183 @@ impl Room {
         }
     }
 
-    fn who_is_here(&self, directory: &Directory) -> Vec<Person> {
-        self.here
-            .iter()
-            .map(|member| self.person(directory, *member))
-            .collect()
+    /// A `presence` frame with everybody, in postcard.
+    fn everybody_here(&self, id: RoomId) -> Frame {
+        Frame::build(|out| {
+            tagged::extend(&ServerMessage::PRESENCE, out);
+            tagged::extend(&id, out);
+            tagged::extend(&PresenceUpdate::FULL, out);
+            tagged::extend(&(self.here.len() as u64), out);
+            for (member, named) in &self.here {
+                tagged::extend(&(*member, &*named.nick, &*named.label), out);
+            }
+        })
+    }
+
+    fn who_is_here(&self) -> Vec<Person> {
+        let person = |(member, named): (&MemberId, &Named)| named.person(*member);
+        self.here.iter().map(person).collect()
+    }
+
+    /// Finds out who is here by looking at everybody. Nobody is told.
+    pub(super) fn count_here(&mut self, directory: &Directory, most: u32) {
+        self.gathered = Gathered::default();
+        self.here.clear();
+        let members: Vec<MemberId> = self.pipe.state.members.keys().copied().collect();
+        for member in members {
+            if let Some(named) = self.is_here(directory, member, most) {
+                self.here.insert(member, named);
+            }
+        }
+    }
+
+    /// Compares what is told of a member with what is so. True if there is something to tell.
+    fn see(&mut self, directory: &Directory, member: MemberId, most: u32) -> bool {
+        let is = self.is_here(directory, member, most);
+        let before = match &is {
+            Some(named) => self.here.insert(member, named.clone()),
+            None => self.here.remove(&member),
+        };
+        let changed = before != is;
+        if changed {
+            self.gathered.changed(member, before);
+        }
+        changed
+    }
+
+    /// Everybody who hears the room is told of a member by a record: that it is here by this name, or gone. True if
+    /// there is more to tell, because the directory is ahead of the record.
+    pub(super) fn told_by_record(
+        &mut self,
+        directory: &Directory,
+        member: MemberId,
+        told: Option<Person>,
+        most: u32,
+    ) -> bool {
+        let told = told.map(|person| {
+            if self.names(most) {
+                Named::new(&person.nick, &person.label)
+            } else {
+                Named::default()
+            }
+        });
+        self.gathered.forget(member);
+        match told {
+            Some(named) => self.here.insert(member, named),
+            None => self.here.remove(&member),
+        };
+        self.see(directory, member, most)
+    }
+
+    /// How a member is to be told of, if it is here.
+    fn is_here(&self, directory: &Directory, member: MemberId, most: u32) -> Option<Named> {
+        let person = directory
+            .member(member)
+            .filter(|person| person.lease.is_some())?;
+        self.pipe.state.members.contains_key(&member).then(|| {
+            if self.names(most) {
+                Named::new(&person.nick, &person.label)
+            } else {
+                Named::default()
+            }
+        })
+    }
+
+    /// Whether the names of those who are here are told, and so kept.
+    fn names(&self, most: u32) -> bool {
+        self.presence_mode(most) == PresenceMode::Full
+    }
+
+    /// Takes down the names of those who were only counted.
+    fn name_all(&mut self, directory: &Directory) {
+        for (member, named) in &mut self.here {
+            *named = Named::new(directory.nick(*member), directory.label(*member));
+        }
     }
 }
 
-/// What became of people since the last word.
-#[derive(Debug, Default)]
-pub(super) struct Gathered {
-    changes: BTreeMap<MemberId, Change>,
-    /// Those of whom somebody has been told as they are meanwhile, by a `full`: what cancels out for the others does
-    /// not for them.
-    shown: BTreeSet<MemberId>,
+/// What somebody who is here is called, as a room's connections are told; empty where they are only counted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Named {
+    nick: Box<str>,
+    label: Box<str>,
 }
 
-#[derive(Debug)]
-enum Change {
-    Here(Person),
-    Gone(Person),
-    Renamed(Renamed),
+impl Named {
+    fn new(nick: &str, label: &str) -> Self {
+        Self {
+            nick: nick.into(),
+            label: label.into(),
+        }
+    }
+
+    fn person(&self, member: MemberId) -> Person {
+        Person {
+            member,
+            nick: self.nick.to_string(),
+            label: self.label.to_string(),
+        }
+    }
+}
+
+/// What has changed since the last word: of whom, and how they were told of until then.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    before: BTreeMap<MemberId, Option<Named>>,
+    /// Those of whom somebody was told meanwhile as they were then, by a `full`.
+    shown: BTreeSet<MemberId>,
+    /// Those who have changed again since: what cancels out for some does not for others.
+    unsure: BTreeSet<MemberId>,
 }
 
 impl Gathered {
-    pub(super) fn here(&mut self, person: Person) {
-        let shown = self.shown.contains(&person.member);
-        let change = match self.changes.remove(&person.member) {
-            Some(Change::Gone(_)) if shown => Change::Here(person),
-            // Gone and back before anybody was told: nothing happened, unless the name changed.
-            Some(Change::Gone(before)) if before == person => return,
-            Some(Change::Gone(before)) => Change::Renamed(Renamed {
-                from: before.nick,
-                to: person,
-            }),
-            _ => Change::Here(person),
-        };
-        self.put(change);
+    #[cfg(feature = "deliberate-bugs")]
+    pub(super) fn len(&self) -> usize {
+        self.before.len()
     }
 
-    pub(super) fn gone(&mut self, person: Person) {
-        let shown = self.shown.contains(&person.member);
-        let change = match self.changes.remove(&person.member) {
-            // Came and went before anybody was told.
-            Some(Change::Here(_)) if !shown => return,
-            Some(Change::Renamed(renamed)) if !shown => Change::Gone(Person {
-                nick: renamed.from,
-                ..person
-            }),
-            _ => Change::Gone(person),
-        };
-        self.put(change);
-    }
-
-    pub(super) fn renamed(&mut self, from: String, to: Person) {
-        let change = match self.changes.remove(&to.member) {
-            Some(Change::Here(_)) => Change::Here(to),
-            Some(Change::Renamed(before)) => Change::Renamed(Renamed {
-                from: before.from,
-                to,
-            }),
-            _ => Change::Renamed(Renamed { from, to }),
-        };
-        self.put(change);
+    fn changed(&mut self, member: MemberId, before: Option<Named>) {
+        self.before.entry(member).or_insert(before);
+        if self.shown.contains(&member) {
+            self.unsure.insert(member);
+        }
     }
 
     /// Somebody was told who is here now.
-    pub(super) fn show(&mut self) {
-        self.shown.extend(self.changes.keys());
+    fn show(&mut self) {
+        self.shown.extend(self.before.keys());
     }
 
-    /// The member is told of by a record instead.
-    pub(super) fn forget(&mut self, member: MemberId) {
-        self.changes.remove(&member);
+    /// All are told of the member by a record.
+    fn forget(&mut self, member: MemberId) {
+        self.before.remove(&member);
+        self.shown.remove(&member);
+        self.unsure.remove(&member);
     }
 
-    pub(super) fn take(&mut self) -> PresenceChanges {
-        self.shown.clear();
+    /// What is to be told, where these are here now.
+    fn take(&mut self, here: &BTreeMap<MemberId, Named>) -> PresenceChanges {
+        let gathered = std::mem::take(self);
         let mut changes = PresenceChanges::default();
-        for change in std::mem::take(&mut self.changes).into_values() {
-            match change {
-                Change::Here(person) => changes.here.push(person),
-                Change::Gone(person) => changes.gone.push(person),
-                Change::Renamed(renamed) => changes.renamed.push(renamed),
+        for (member, before) in gathered.before {
+            let unsure = gathered.unsure.contains(&member);
+            match (before, here.get(&member)) {
+                (Some(before), Some(now)) if !unsure => {
+                    // Gone and back before anybody was told: nothing happened, unless the name changed.
+                    if before != *now {
+                        changes.renamed.push(Renamed {
+                            from: before.nick.to_string(),
+                            to: now.person(member),
+                        });
+                    }
+                }
+                (_, Some(now)) => changes.here.push(now.person(member)),
+                (Some(before), None) => changes.gone.push(before.person(member)),
+                (None, None) if unsure => changes.gone.push(Named::default().person(member)),
+                (None, None) => {}
             }
         }
         changes
-    }
-
-    fn put(&mut self, change: Change) {
-        let member = match &change {
-            Change::Here(person) | Change::Gone(person) => person.member,
-            Change::Renamed(renamed) => renamed.to.member,
-        };
-        self.changes.insert(member, change);
     }
 }
 
@@ -265,39 +308,55 @@ impl Gathered {
 mod tests {
     use super::*;
 
-    fn person(nick: &str) -> Person {
-        Person {
-            member: MemberId([1; 16]),
-            nick: nick.to_owned(),
-            label: String::new(),
-        }
+    const ADA: MemberId = MemberId([1; 16]);
+
+    fn named(nick: &str) -> Named {
+        Named::new(nick, "")
+    }
+
+    fn here(nick: &str) -> BTreeMap<MemberId, Named> {
+        BTreeMap::from([(ADA, named(nick))])
     }
 
     #[test]
     fn what_cancels_out_is_not_told() {
         let mut gathered = Gathered::default();
-        gathered.gone(person("ada"));
-        gathered.here(person("ada"));
-        gathered.here(person("ada"));
-        gathered.gone(person("ada"));
-        assert_eq!(gathered.take(), PresenceChanges::default());
+        gathered.changed(ADA, Some(named("ada")));
+        gathered.changed(ADA, None);
+        assert_eq!(gathered.take(&here("ada")), PresenceChanges::default());
+        gathered.changed(ADA, None);
+        gathered.changed(ADA, Some(named("ada")));
+        assert_eq!(gathered.take(&BTreeMap::new()), PresenceChanges::default());
     }
 
     #[test]
     fn renames_add_up() {
         let mut gathered = Gathered::default();
-        gathered.renamed("ada".to_owned(), person("eva"));
-        gathered.renamed("eva".to_owned(), person("ida"));
-        let changes = gathered.take();
+        gathered.changed(ADA, Some(named("ada")));
+        gathered.changed(ADA, Some(named("eva")));
+        let renamed = Renamed {
+            from: "ada".to_owned(),
+            to: named("ida").person(ADA),
+        };
+        assert_eq!(gathered.take(&here("ida")).renamed, [renamed]);
+        gathered.changed(ADA, Some(named("ada")));
+        gathered.changed(ADA, Some(named("eva")));
         assert_eq!(
-            changes.renamed,
-            [Renamed {
-                from: "ada".to_owned(),
-                to: person("ida")
-            }]
+            gathered.take(&BTreeMap::new()).gone,
+            [named("ada").person(ADA)]
         );
-        gathered.renamed("ada".to_owned(), person("eva"));
-        gathered.gone(person("eva"));
-        assert_eq!(gathered.take().gone, [person("ada")]);
+    }
+
+    #[test]
+    fn what_cancels_out_is_told_if_somebody_saw_it() {
+        let mut gathered = Gathered::default();
+        gathered.changed(ADA, Some(named("ada")));
+        gathered.show();
+        gathered.changed(ADA, Some(named("eva")));
+        assert_eq!(gathered.take(&here("ada")).here, [named("ada").person(ADA)]);
+        gathered.changed(ADA, None);
+        gathered.show();
+        gathered.changed(ADA, Some(named("eva")));
+        assert_eq!(gathered.take(&BTreeMap::new()).gone.len(), 1);
     }
 }

@@ -85,7 +85,7 @@ impl Hub {
                     nick: person.nick,
                     label: person.label,
                     role: membership.role,
-                    here: room.here.contains(member),
+                    here: room.here.contains_key(member),
                     muted: state.is_muted(*member, now.wall),
                 }
             })

@@ -235,7 +235,7 @@ impl Hub {
                 let done = self
                     .rooms
                     .get(&id)
-                    .is_some_and(|room| room.pipe.state.did(member, txn));
+                    .is_some_and(|room| room.pipe.state.did(member, txn).is_some());
                 if !done
                     && let Err(refusal) =
                         self.check_password(conn, txn, Some(id), &password, &change.earlier)

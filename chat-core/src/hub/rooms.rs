@@ -1,6 +1,6 @@
 //! Rooms with people here, and their way through the log.
 
-use std::collections::{BTreeSet, VecDeque, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry};
 
 use super::{
     Hub, Reading,
@@ -10,7 +10,7 @@ use super::{
     event::Event,
     io::{Output, Outputs, ReadToken},
     pipeline::{Append, Judged, Paged, Pipeline},
-    presence::Gathered,
+    presence::{Gathered, Named},
     timers::Timer,
 };
 use crate::{
@@ -40,8 +40,8 @@ pub(super) struct Room {
     pub(super) audience: Audience,
     /// What waits until the room is loaded.
     pub(super) waiting: VecDeque<Task>,
-    /// Members that hold a nick.
-    pub(super) here: BTreeSet<MemberId>,
+    /// Members that hold a nick, as they are told of.
+    pub(super) here: BTreeMap<MemberId, Named>,
     pub(super) gathered: Gathered,
     pub(super) presence_armed: bool,
     /// The last word to its connections was a count: names alone would not tell them who is there.
@@ -67,7 +67,12 @@ pub(super) enum Task {
         request: Box<Request>,
     },
     /// A member came in: take it into the room, or tell it that it is out.
-    Attach { conn: ConnId, resume: Option<Place> },
+    /// `sure`: the log was read for it.
+    Attach {
+        conn: ConnId,
+        resume: Option<Place>,
+        sure: bool,
+    },
     /// Answer with the room, and take the member in.
     Show { origin: Origin, member: MemberId },
     /// Open this private conversation, which may have begun long ago.
@@ -135,7 +140,7 @@ impl Room {
             pipe: Pipeline::new(),
             audience: Audience::default(),
             waiting: VecDeque::new(),
-            here: BTreeSet::new(),
+            here: BTreeMap::new(),
             counted: false,
             gathered: Gathered::default(),
             presence_armed: false,
@@ -176,19 +181,6 @@ impl Room {
             && (id != RoomId::LOBBY || self.pipe.state.about.is_some())
     }
 
-    /// Finds out who is here by looking at everybody.
-    pub(super) fn count_here(&mut self, directory: &Directory) {
-        self.gathered = Gathered::default();
-        self.here = self
-            .pipe
-            .state
-            .members
-            .keys()
-            .copied()
-            .filter(|member| directory.holds_nick(*member))
-            .collect();
-    }
-
     pub(super) fn kind(&self) -> Option<RoomKind> {
         self.pipe.state.about.as_ref().map(|about| about.kind)
     }
@@ -223,7 +215,17 @@ impl Hub {
                 member,
                 request,
             } => self.room_request(now, conn, member, id, *request, out),
-            Task::Attach { conn, resume } => self.come_in(now, id, conn, resume, out),
+            Task::Attach { conn, resume, sure } => {
+                if sure || self.is_certain(id, conn, resume) {
+                    return self.come_in(now, id, conn, resume, out);
+                }
+                let sure = true;
+                if let Some(room) = self.rooms.get_mut(&id) {
+                    room.pipe.look_again();
+                    room.waiting.push_back(Task::Attach { conn, resume, sure });
+                }
+                self.pump_room(now, id, out);
+            }
             Task::Show { origin, member } => self.show(id, origin, member, None, out),
             Task::Open {
                 origin,
@@ -416,7 +418,7 @@ impl Hub {
             self.settle_room(now, id, taken, out);
         }
         match result {
-            Ok(Paged::Onward) => {}
+            Ok(Paged::Onward) => self.run_waiting(now, id, out),
             Ok(Paged::Live) => self.room_live(now, id, out),
             Ok(Paged::Lost) => {
                 if let Some(room) = self.rooms.get_mut(&id) {
@@ -435,6 +437,19 @@ impl Hub {
             }
         }
         self.pump_room(now, id, out);
+    }
+
+    /// What waited for the log to be read can be done.
+    pub(super) fn run_waiting(&mut self, now: Now, id: RoomId, out: &mut Outputs) {
+        let Some(room) = self.rooms.get_mut(&id) else {
+            return;
+        };
+        let begun = id != RoomId::LOBBY || room.pipe.state.about.is_some();
+        if begun && room.pipe.is_live() && !room.pipe.is_behind() {
+            for task in std::mem::take(&mut room.waiting) {
+                self.run(now, id, task, out);
+            }
+        }
     }
 
     /// The room cannot be read: whoever waits for an answer gets one. What the hub wants for itself waits.
@@ -481,7 +496,7 @@ impl Hub {
         let Some(room) = self.rooms.get_mut(&id) else {
             return;
         };
-        room.count_here(&self.directory.state);
+        room.count_here(&self.directory.state, self.config.limits.presence_names);
         let empty = room.pipe.state.about.is_none();
         for conn in room.audience.connections() {
             self.reenter(now, id, conn, out);
@@ -542,8 +557,19 @@ impl Hub {
     ) {
         for proposal in failed {
             if proposal.then.origin().is_some() {
-                let refusal = ErrorCode::Unavailable.because("the server cannot write at present");
-                self.room_settled_without_record(now, id, proposal, Verdict::Refuse(refusal), out);
+                // What an earlier append, of unknown outcome, has done after all is no failure.
+                let did = self
+                    .rooms
+                    .get(&id)
+                    .and_then(|room| room.pipe.state.did(proposal.author, proposal.txn));
+                let verdict = did.map_or_else(
+                    || {
+                        let text = "the server cannot write at present";
+                        Verdict::Refuse(ErrorCode::Unavailable.because(text))
+                    },
+                    Verdict::Repeat,
+                );
+                self.room_settled_without_record(now, id, proposal, verdict, out);
             } else if let Some(room) = self.rooms.get_mut(&id) {
                 room.pipe.propose(proposal);
             }
@@ -573,7 +599,11 @@ impl Hub {
             return;
         }
         let awaited = room.awaited && room.pipe.state.about.is_none();
-        if awaited || !room.pipe.is_idle() || !room.waiting.is_empty() || !room.erasing.is_empty() {
+        let busy = room.presence_armed
+            || !room.pipe.is_idle()
+            || !room.waiting.is_empty()
+            || !room.erasing.is_empty();
+        if awaited || busy {
             return self.arm_unload(now, id);
         }
         if let Some((at, state)) = room.pipe.snapshot(true) {

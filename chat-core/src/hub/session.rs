@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
 };
 
 use super::{
@@ -11,8 +11,9 @@ use super::{
     io::{Framing, ReadToken},
 };
 use crate::{
+    few::FewMap,
     id::{ConnId, CredentialId, MemberId, Place, RoomId, Seq},
-    limits::Limits,
+    limits::{Limits, network},
     password::ServerLogin,
     rate::Bucket,
     time::Monotonic,
@@ -64,19 +65,19 @@ pub(super) struct Guest {
     pub(super) member: MemberId,
     pub(super) kept: bool,
     /// The rooms whose records go to this connection.
-    pub(super) rooms: BTreeMap<RoomId, Attached>,
+    pub(super) rooms: FewMap<RoomId, Attached>,
     /// Requests that have no answer yet.
     pub(super) unanswered: u32,
     /// Requests about a room that wait until a join of it is answered.
-    pub(super) parked: BTreeMap<RoomId, VecDeque<Request>>,
+    pub(super) parked: FewMap<RoomId, VecDeque<Request>>,
     pub(super) sends: Bucket,
     pub(super) requests: Bucket,
     pub(super) costly: Bucket,
     /// Refusals for being too fast, and when the last of them was.
     pub(super) refusals: (u32, Monotonic),
     /// Fan-outs do not reach it; what it missed is read from the log.
-    pub(super) lagging: Option<Lagging>,
-    pub(super) login: Option<Login>,
+    pub(super) lagging: Option<Box<Lagging>>,
+    pub(super) login: Option<Box<Login>>,
     /// Registrations begun.
     pub(super) registrations: VecDeque<Registration>,
 }
@@ -187,9 +188,9 @@ impl Guest {
         Self {
             member,
             kept,
-            rooms: BTreeMap::new(),
+            rooms: FewMap::default(),
             unanswered: 0,
-            parked: BTreeMap::new(),
+            parked: FewMap::default(),
             sends: Bucket::of(limits.send_rate, now),
             requests: Bucket::of(limits.request_rate, now),
             costly: Bucket::of(limits.costly_rate, now),
@@ -198,27 +199,5 @@ impl Guest {
             login: None,
             registrations: VecDeque::new(),
         }
-    }
-}
-
-/// What counts as one address: an IPv4 address, or the /64 of an IPv6 address, which one customer has.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_customer_is_one_address() {
-        let same = |a: &str, b: &str| network(a.parse().unwrap()) == network(b.parse().unwrap());
-        assert!(same("2001:db8:0:1::1", "2001:db8:0:1:ffff::2"));
-        assert!(!same("2001:db8:0:1::1", "2001:db8:0:2::1"));
-        assert!(same("::ffff:192.0.2.1", "192.0.2.1"));
-        assert!(!same("192.0.2.1", "192.0.2.2"));
     }
 }

@@ -6,6 +6,9 @@ use crate::id::ConnId;
 /// Sessions in the driver's slots. A name of an earlier use of a slot finds nothing.
 #[derive(Default)]
 pub(super) struct Sessions {
+    /// How often one was looked at.
+    #[cfg(feature = "deliberate-bugs")]
+    visits: core::cell::Cell<u64>,
     slots: Vec<Option<Box<Session>>>,
     admitted: usize,
     len: usize,
@@ -13,6 +16,8 @@ pub(super) struct Sessions {
 
 impl Sessions {
     pub(super) fn get(&self, conn: ConnId) -> Option<&Session> {
+        #[cfg(feature = "deliberate-bugs")]
+        self.visits.set(self.visits.get() + 1);
         self.slots
             .get(conn.slot as usize)?
             .as_deref()
@@ -20,6 +25,8 @@ impl Sessions {
     }
 
     pub(super) fn get_mut(&mut self, conn: ConnId) -> Option<&mut Session> {
+        #[cfg(feature = "deliberate-bugs")]
+        self.visits.set(self.visits.get() + 1);
         self.slots
             .get_mut(conn.slot as usize)?
             .as_deref_mut()
@@ -58,6 +65,21 @@ impl Sessions {
 
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    #[cfg(feature = "deliberate-bugs")]
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[cfg(feature = "deliberate-bugs")]
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.slots.iter().flatten().map(|session| &**session)
+    }
+
+    #[cfg(feature = "deliberate-bugs")]
+    pub(super) fn visits(&self) -> u64 {
+        self.visits.get()
     }
 
     pub(super) fn all(&self) -> Vec<ConnId> {

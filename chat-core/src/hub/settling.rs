@@ -7,7 +7,7 @@ use super::{
     event::Event,
     io::{Output, Outputs, RoomPlace},
     pipeline::Taken,
-    rooms::{Proposal, Then},
+    rooms::{Proposal, Room, Then},
 };
 use crate::{
     bugs::Bug,
@@ -42,29 +42,23 @@ impl Hub {
             if changes_audience(&taken[i].entry.body) {
                 self.tell_records(id, &taken[told..=i], out);
                 told = i + 1;
-                self.room_changed(now, id, &taken[i].entry, taken[i].proposal.as_ref(), out);
+                self.room_changed(now, id, &taken[i], out);
             }
         }
         self.tell_records(id, &taken[told..], out);
-        for Taken {
-            entry, proposal, ..
-        } in taken
-        {
-            if !changes_audience(&entry.body) {
-                self.room_changed(now, id, &entry, proposal.as_ref(), out);
+        for taken in taken {
+            if !changes_audience(&taken.entry.body) {
+                self.room_changed(now, id, &taken, out);
             }
-            if let Some(proposal) = proposal {
-                self.room_then(now, id, &entry, proposal, out);
+            if let Some(proposal) = taken.proposal {
+                self.room_then(now, id, &taken.entry, proposal, out);
+            }
+            if taken.mine {
+                self.tell_operator(id, taken.entry, out);
             }
         }
         // The first record of a room: what waited for it can be done.
-        let waiting = match self.rooms.get_mut(&id) {
-            Some(room) => std::mem::take(&mut room.waiting),
-            None => return,
-        };
-        for task in waiting {
-            self.run(now, id, task, out);
-        }
+        self.run_waiting(now, id, out);
     }
 
     fn tell_records(&self, id: RoomId, taken: &[Taken<Record, Proposal>], out: &mut Outputs) {
@@ -107,22 +101,19 @@ impl Hub {
         &mut self,
         now: Now,
         id: RoomId,
-        record: &Record,
-        proposal: Option<&Proposal>,
+        taken: &Taken<Record, Proposal>,
         out: &mut Outputs,
     ) {
-        self.tell_operator(id, record, out);
+        let (record, proposal) = (&taken.entry, taken.proposal.as_ref());
         match &record.body {
             RecordBody::Created(created) if created.kind == RoomKind::Private => {
-                for person in &created.members {
-                    self.count_here(id, person.member, true);
-                }
+                self.count_here(id);
                 for person in &created.members {
                     self.arrived(now, id, person.clone(), record.seq, proposal, out);
                 }
             }
             // Its owner is shown the group when it has a number.
-            RecordBody::Created(_) => self.count_here(id, record.member, true),
+            RecordBody::Created(_) => self.count_here(id),
             RecordBody::Joined(_) => {
                 let person = Person {
                     member: record.member,
@@ -130,8 +121,11 @@ impl Hub {
                     label: record.label.clone(),
                 };
                 self.arrived(now, id, person, record.seq, proposal, out);
-                self.renamed_before(now, id, record);
-                if proposal.is_some() {
+                if proposal.is_none() {
+                    // Another hub, behind this record, may have taken the room from the member's.
+                    self.keep_listed(id, record.member);
+                    self.pump_directory(now, out);
+                } else {
                     self.expire_forgotten(id, record.member);
                     if self.directory.is_idle() {
                         self.keep_listed(id, record.member);
@@ -211,14 +205,9 @@ impl Hub {
         out: &mut Outputs,
     ) {
         let member = person.member;
-        self.count_here(id, member, true);
-        if let Some(room) = self.rooms.get_mut(&id) {
-            room.gathered.forget(member);
-            if !room.here.contains(&member) && room.kind() != Some(RoomKind::Private) {
-                // `joined` implies that they are here, and they are gone already.
-                room.gathered.gone(person);
-                self.arm_presence(now, id);
-            }
+        if self.rooms.get(&id).and_then(Room::kind) != Some(RoomKind::Private) {
+            // `joined` says that they are here. They may be gone already, or have another name.
+            self.told_by_record(now, id, member, Some(person));
         }
         let Some(conn) = self.online.get(&member).copied() else {
             return;
@@ -232,18 +221,20 @@ impl Hub {
         }
     }
 
-    /// The record that somebody is a member tells the name of that moment. The directory may be ahead of it.
-    fn renamed_before(&mut self, now: Now, id: RoomId, record: &Record) {
-        let Some(room) = self
-            .rooms
-            .get_mut(&id)
-            .filter(|room| room.here.contains(&record.member))
-        else {
-            return;
-        };
-        let person = room.person(&self.directory.state, record.member);
-        if person.nick != record.nick {
-            room.gathered.renamed(record.nick.clone(), person);
+    /// A room begins: nobody has been told of anybody.
+    fn count_here(&mut self, id: RoomId) {
+        let most = self.config.limits.presence_names;
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.count_here(&self.directory.state, most);
+        }
+    }
+
+    /// All who hear a room are told of somebody by a record; the directory may be ahead of it.
+    fn told_by_record(&mut self, now: Now, id: RoomId, member: MemberId, told: Option<Person>) {
+        let most = self.config.limits.presence_names;
+        if let Some(room) = self.rooms.get_mut(&id)
+            && room.told_by_record(&self.directory.state, member, told, most)
+        {
             self.arm_presence(now, id);
         }
     }
@@ -258,13 +249,10 @@ impl Hub {
         proposal: Option<&Proposal>,
         out: &mut Outputs,
     ) {
-        self.count_here(id, member, false);
-        if let Some(room) = self.rooms.get_mut(&id) {
-            room.gathered.forget(member);
-            if room.counted {
-                // Names may be told again.
-                self.arm_presence(now, id);
-            }
+        self.told_by_record(now, id, member, None);
+        if self.rooms.get(&id).is_some_and(|room| room.counted) {
+            // Names may be told again.
+            self.arm_presence(now, id);
         }
         let place = Place {
             epoch: self.rooms.get(&id).map_or(0, |room| room.pipe.place.epoch),
@@ -401,9 +389,12 @@ impl Hub {
         }
     }
 
-    fn tell_operator(&self, id: RoomId, record: &Record, out: &mut Outputs) {
+    /// Each operator is told by the hub that did it: others on the same log, or in the same process, are silent.
+    fn tell_operator(&self, id: RoomId, record: Record, out: &mut Outputs) {
         let Some(room) = self.label(id) else { return };
-        let (nick, label) = (record.nick.clone(), record.label.clone());
+        let Record {
+            nick, label, body, ..
+        } = record;
         let left = |target: &str, how| Event::Left {
             room: room.clone(),
             nick: target.to_owned(),
@@ -415,7 +406,7 @@ impl Hub {
             kind,
             detail,
         };
-        let event = match &record.body {
+        let event = match body {
             // A group is told of when it has a number.
             RecordBody::Created(_) => return,
             RecordBody::Joined(_) => Event::Joined { room, nick, label },
@@ -431,7 +422,7 @@ impl Hub {
                 room,
                 nick,
                 label,
-                content: message.content.clone(),
+                content: message.content,
             },
             RecordBody::Topic(topic) => changed("topic", topic.topic.clone()),
             RecordBody::Role(change) => changed(

@@ -43,6 +43,11 @@ impl Timers {
         self.0.first().map(|(at, _)| *at)
     }
 
+    #[cfg(feature = "deliberate-bugs")]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn pop(&mut self, now: Monotonic) -> Option<Timer> {
         if self.next()? > now {
             return None;

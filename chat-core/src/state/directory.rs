@@ -10,6 +10,7 @@ use super::{
     results::{Known, Results},
 };
 use crate::{
+    few::FewSet,
     id::{MemberId, RoomId, Seq},
     limits::Limits,
     nick::{Name, NameKey},
@@ -20,7 +21,7 @@ use crate::{
 /// The directory, as of a place of its log.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Directory {
-    members: BTreeMap<MemberId, Member>,
+    members: BTreeMap<MemberId, Box<Member>>,
     /// Held nicks, by comparison form and by skeleton.
     folded: BTreeMap<String, MemberId>,
     skeletons: BTreeMap<String, MemberId>,
@@ -46,7 +47,7 @@ pub(crate) struct Member {
     /// Whether they keep their secret.
     pub(crate) kept: bool,
     /// The rooms they may be in: always at least those that they are in.
-    pub(crate) rooms: BTreeSet<RoomId>,
+    pub(crate) rooms: FewSet<RoomId>,
     results: Results<Did>,
 }
 
@@ -129,8 +130,10 @@ impl Fold for Directory {
     }
 
     fn encode(entry: &Entry) -> Bytes {
-        let mut out = Vec::with_capacity(64);
+        let mut out = Vec::with_capacity(128);
         tagged::extend(entry, &mut out);
+        // It is kept for long.
+        out.shrink_to_fit();
         out.into()
     }
 
@@ -160,7 +163,7 @@ impl Fold for Directory {
                 let (nick, label, key) = (nick.clone(), label.clone(), key.clone());
                 self.members.insert(
                     member,
-                    Member {
+                    Box::new(Member {
                         nick,
                         label,
                         key,
@@ -169,7 +172,7 @@ impl Fold for Directory {
                         kept: *kept,
                         rooms,
                         results,
-                    },
+                    }),
                 );
                 Did::Named
             }
@@ -293,7 +296,7 @@ impl Directory {
     }
 
     pub(crate) fn member(&self, member: MemberId) -> Option<&Member> {
-        self.members.get(&member)
+        self.members.get(&member).map(Box::as_ref)
     }
 
     pub(crate) fn knows(&self, member: MemberId) -> bool {
@@ -302,7 +305,9 @@ impl Directory {
 
     /// Everybody, for a hub that begins.
     pub(crate) fn members(&self) -> impl Iterator<Item = (MemberId, &Member)> {
-        self.members.iter().map(|(id, member)| (*id, member))
+        self.members
+            .iter()
+            .map(|(id, member)| (*id, member.as_ref()))
     }
 
     pub(crate) fn holds_nick(&self, member: MemberId) -> bool {
@@ -409,8 +414,10 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) limits: &'a Limits,
     /// This hub.
     pub(crate) node: u64,
-    /// Whether there is no other: a lease of an earlier life is this hub's.
+    /// Whether no other hub writes to the log.
     pub(crate) alone: bool,
+    /// Whether a lease is this hub's to give up: its own, or one of an earlier life.
+    pub(crate) is_heir_of: &'a dyn Fn(u64) -> bool,
     /// Whether the member is connected here.
     pub(crate) online: &'a dyn Fn(MemberId) -> bool,
 }
@@ -478,11 +485,13 @@ impl Directory {
         ask: &Ask,
     ) -> Verdict<Change, Did> {
         let one = |change| Verdict::Accept(vec![change]);
-        let member = self.members.get(&id);
+        let member = self.member(id);
         match ask {
             Ask::Lease { name, label, kept } => {
+                // With other hubs on the log this one may be behind: only what is appended is judged at the head.
                 let as_before = member.is_some_and(|m| {
-                    m.lease == Some(with.node)
+                    with.alone
+                        && m.lease == Some(with.node)
                         && m.nick == name.shown
                         && m.label == *label
                         && m.kept == *kept
@@ -502,9 +511,7 @@ impl Directory {
             Ask::Release => match member {
                 Some(Member {
                     lease: Some(node), ..
-                }) if (*node == with.node || with.alone) && !(with.online)(id) => {
-                    one(Change::Released)
-                }
+                }) if (with.is_heir_of)(*node) && !(with.online)(id) => one(Change::Released),
                 _ => Verdict::Already,
             },
             Ask::Expire => match member {

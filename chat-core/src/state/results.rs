@@ -48,13 +48,24 @@ impl<R: Copy> Results<R> {
     pub(crate) fn note(&mut self, txn: u64, result: R) {
         match self.kept.binary_search_by_key(&txn, |(txn, _)| *txn) {
             Ok(i) => self.kept[i].1 = result,
-            Err(i) => self.kept.insert(i, (txn, result)),
+            Err(i) => {
+                if self.kept.capacity() == 0 {
+                    // Most members do little more than to join.
+                    self.kept.reserve_exact(1);
+                }
+                self.kept.insert(i, (txn, result));
+            }
         }
         if self.kept.len() > KEPT
             && let Some((txn, _)) = self.kept.pop_front()
         {
             self.forgotten = txn;
         }
+    }
+
+    #[cfg(feature = "deliberate-bugs")]
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
     }
 
     /// The highest `txn` seen.

@@ -214,10 +214,18 @@ impl Room {
     }
 
     /// Whether a request was done already and its result is remembered.
-    pub(crate) fn did(&self, member: MemberId, txn: u64) -> bool {
-        self.results
-            .get(&member)
-            .is_some_and(|results| matches!(results.look(txn), Known::Done(_)))
+    pub(crate) fn did(&self, member: MemberId, txn: u64) -> Option<Seq> {
+        match self.results.get(&member)?.look(txn) {
+            Known::Done(seq) => Some(seq),
+            Known::New | Known::TooOld => None,
+        }
+    }
+
+    /// Whose results are remembered, and the most of one member.
+    #[cfg(feature = "deliberate-bugs")]
+    pub(crate) fn remembered(&self) -> (usize, usize) {
+        let most = self.results.values().map(Results::len).max();
+        (self.results.len(), most.unwrap_or(0))
     }
 
     pub(crate) fn last_txn(&self, member: MemberId) -> u64 {

@@ -356,6 +356,8 @@ impl Record {
     pub fn to_bytes(&self) -> Bytes {
         let mut out = Vec::with_capacity(96);
         super::tagged::extend(self, &mut out);
+        // It is kept for long.
+        out.shrink_to_fit();
         Bytes::from(out)
     }
 

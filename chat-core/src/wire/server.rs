@@ -422,4 +422,11 @@ impl<'de> Deserialize<'de> for Done {
 impl ServerMessage {
     /// The number of `records`, for those who put the frame together from stored records.
     pub(crate) const RECORDS: u16 = 5;
+    /// The number of `presence`, for the same reason.
+    pub(crate) const PRESENCE: u16 = 6;
+}
+
+impl PresenceUpdate {
+    /// What `full` begins with in postcard.
+    pub(crate) const FULL: u32 = 0;
 }

@@ -4,6 +4,7 @@
 //! old program reads a newer body; a number it does not know stays whole as [`Unknown`].
 
 use bytes::Bytes;
+use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::base64;
@@ -101,12 +102,21 @@ pub(crate) use numbered;
 
 pub(crate) fn extend<T: Serialize>(body: &T, out: &mut Vec<u8>) {
     struct Append<'a>(&'a mut Vec<u8>);
-    impl Extend<u8> for Append<'_> {
-        fn extend<I: IntoIterator<Item = u8>>(&mut self, bytes: I) {
-            self.0.extend(bytes);
+    impl Flavor for Append<'_> {
+        type Output = ();
+        fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+            self.0.push(byte);
+            Ok(())
+        }
+        fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+            self.0.extend_from_slice(bytes);
+            Ok(())
+        }
+        fn finalize(self) -> postcard::Result<()> {
+            Ok(())
         }
     }
-    postcard::to_extend(body, Append(out)).expect("wire types have a postcard form");
+    postcard::serialize_with_flavor(body, Append(out)).expect("wire types have a postcard form");
 }
 
 pub(crate) fn take<T: de::DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
@@ -165,7 +175,7 @@ impl<T: Tagged> Serialize for Body<'_, T> {
         if s.is_human_readable() {
             return self.0.serialize_body(s);
         }
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(128);
         self.0.write_postcard(&mut bytes);
         s.serialize_bytes(&bytes)
     }

@@ -67,7 +67,17 @@ fn every_request_has_a_fresh_id_and_each_room_a_counter_that_goes_on_where_the_s
         script.command(command);
     }
     let requests = script.requests();
-    assert_eq!(txns(&requests), [7 + 65, 1, 7 + 66, 40 + 65, 0, 40 + 66]);
+    assert_eq!(
+        txns(&requests),
+        [
+            7 + number(1),
+            number(1),
+            7 + number(2),
+            40 + number(1),
+            0,
+            40 + number(2)
+        ]
+    );
     assert!(requests.windows(2).all(|pair| pair[0].id < pair[1].id));
 }
 
@@ -89,7 +99,7 @@ fn commands_before_the_welcome_wait_for_it_and_for_their_rooms() {
         },
     );
     let request = script.request();
-    assert_eq!((text_of(&request), request.txn), ("early", 3 + 65));
+    assert_eq!((text_of(&request), request.txn), ("early", 3 + number(1)));
 }
 
 #[test]
@@ -374,13 +384,13 @@ fn what_was_unanswered_is_sent_again_first_with_the_same_number_and_content() {
     script.entered(
         true,
         RoomView {
-            last_txn: 2,
+            last_txn: number(2),
             ..view(ROOM, 12)
         },
     );
     let after = script.requests();
     assert_eq!(texts(&after), ["b", "c", "d"]);
-    assert_eq!(txns(&after), [2, 3, 4]);
+    assert_eq!(txns(&after), [number(2), number(3), number(4)]);
     assert_eq!((&after[0].op, &after[1].op), (&before[1].op, &before[2].op));
     assert!(after.iter().all(|request| request.id > before[2].id));
 }
@@ -440,11 +450,12 @@ fn after_coming_back(resumed: bool, epoch: u64, last_txn: u64) -> (Vec<u64>, usi
 
 #[test]
 fn in_the_same_epoch_everything_is_sent_again() {
-    for last_txn in 0..=2 {
-        assert_eq!(after_coming_back(true, EPOCH, last_txn), (vec![1, 2], 0));
+    let both = vec![number(1), number(2)];
+    for last_txn in [0, number(1), number(2)] {
+        assert_eq!(after_coming_back(true, EPOCH, last_txn), (both.clone(), 0));
         assert_eq!(
             after_coming_back(false, EPOCH, last_txn),
-            (vec![1, 2], 0),
+            (both.clone(), 0),
             "the place was trimmed, the log is whole"
         );
     }
@@ -452,8 +463,12 @@ fn in_the_same_epoch_everything_is_sent_again() {
 
 #[test]
 fn in_another_epoch_only_what_survived_is_sent_again() {
-    assert_eq!(after_coming_back(false, EPOCH + 1, 2), (vec![1, 2], 0));
-    assert_eq!(after_coming_back(false, EPOCH + 1, 1), (vec![1], 1));
+    let (one, two) = (number(1), number(2));
+    assert_eq!(
+        after_coming_back(false, EPOCH + 1, two),
+        (vec![one, two], 0)
+    );
+    assert_eq!(after_coming_back(false, EPOCH + 1, one), (vec![one], 1));
     assert_eq!(after_coming_back(false, EPOCH + 1, 0), (vec![], 2));
 }
 
@@ -484,14 +499,14 @@ fn of_a_room_that_is_gone_what_was_sent_is_unknown_and_the_rest_was_not_done() {
 
 #[test]
 fn what_names_no_room_is_sent_again_unless_the_server_has_lost_what_it_knew() {
-    for (last_txn, again) in [(1, true), (2, true), (0, false)] {
+    for (last_txn, again) in [(number(1), true), (number(2), true), (0, false)] {
         let mut script = Script::in_room();
         script.command(Command::Create(Create::default()));
         let first = script.request();
         script.ok(first.id, Answer::Create(view(OTHER_ROOM, 1)));
         script.command(Command::Create(Create::default()));
         let second = script.request();
-        assert_eq!((first.txn, second.txn), (1, 2));
+        assert_eq!((first.txn, second.txn), (number(1), number(2)));
         script.reconnect();
         script.events.clear();
         let mut welcome = welcome(script.me(), Vec::new());
@@ -502,7 +517,7 @@ fn what_names_no_room_is_sent_again_unless_the_server_has_lost_what_it_knew() {
         }
         assert_eq!(
             txns(&script.requests()),
-            if again { vec![2] } else { vec![] }
+            if again { vec![number(2)] } else { vec![] }
         );
         let unknown = script.events.iter().any(|event| {
             matches!(
@@ -756,7 +771,7 @@ fn a_room_that_begins_a_new_epoch_in_the_middle_still_gets_its_answers() {
 
 #[test]
 fn what_was_sent_before_the_log_lost_its_end_is_not_sent_again_later() {
-    for (last_txn, again) in [(0, false), (1, true)] {
+    for (last_txn, again) in [(0, false), (number(1), true)] {
         let mut script = Script::in_room();
         script.command(send("a"));
         let place = Place {
@@ -776,7 +791,7 @@ fn what_was_sent_before_the_log_lost_its_end_is_not_sent_again_later() {
         script.resume(&[view]);
         assert_eq!(
             txns(&script.requests()),
-            if again { vec![1] } else { vec![] }
+            if again { vec![number(1)] } else { vec![] }
         );
     }
 }
@@ -790,7 +805,7 @@ fn a_closing_that_says_to_come_back_loses_nothing() {
     script.come_back();
     script.resume(&[view(ROOM, 10)]);
     let request = script.request();
-    assert_eq!((text_of(&request), request.txn), ("a", 1));
+    assert_eq!((text_of(&request), request.txn), ("a", number(1)));
     script.events.clear();
     script.ok(request.id, Answer::Send(committed(11)));
     assert_eq!(

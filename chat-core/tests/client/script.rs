@@ -24,8 +24,13 @@ use chat_core::{
     },
 };
 
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore, SeedableRng};
+
 pub(crate) const EPOCH: u64 = 11;
 pub(crate) const ROOM: RoomId = RoomId([5; 16]);
+/// The seed of a script's client, unless told.
+const SEED: [u8; 32] = [7; 32];
 pub(crate) const OTHER: MemberId = MemberId([9; 16]);
 
 pub(crate) struct Script {
@@ -43,7 +48,7 @@ pub(crate) struct Script {
 
 impl Script {
     pub(crate) fn new() -> Self {
-        Self::with(Form::Postcard, Framing::Stream, [7; 32])
+        Self::with(Form::Postcard, Framing::Stream, SEED)
     }
 
     pub(crate) fn with(form: Form, framing: Framing, secret: [u8; 32]) -> Self {
@@ -291,6 +296,13 @@ impl Script {
             text: String::new(),
         }));
     }
+}
+
+/// The `n`th number of a client that knows nothing of an earlier life, where the server knows of none.
+pub(crate) fn number(n: u64) -> u64 {
+    // A random multiple of 64 above.
+    let lives = ChaCha20Rng::from_seed(SEED).next_u64() % 1_024;
+    64 * (1 + lives) + n
 }
 
 pub(crate) fn welcome(member: MemberId, rooms: Vec<RoomId>) -> Welcome {

@@ -263,7 +263,9 @@ impl World {
                     self.todo.push_back(Todo::Drained(to));
                 }
             }
-            Output::Fanout { to, place, frame } => {
+            Output::Fanout {
+                to, place, frame, ..
+            } => {
                 self.fanouts += 1;
                 for conn in to.iter() {
                     let line = self

@@ -310,8 +310,9 @@ impl Driver {
                 }
                 ClientOutput::Disconnect => match &mut self.phase {
                     Phase::Connected(link) => {
-                        link.end
-                            .get_or_insert_with(|| End::new(None, Instant::now() + CLOSING));
+                        link.end.get_or_insert_with(|| {
+                            Box::new(End::new(None, Instant::now() + CLOSING))
+                        });
                     }
                     Phase::Connecting(_) => {
                         self.phase = Phase::None;
@@ -355,7 +356,7 @@ impl Driver {
             match &mut self.phase {
                 Phase::Connected(link) => {
                     link.end
-                        .get_or_insert_with(|| End::new(None, Instant::now() + CLOSING));
+                        .get_or_insert_with(|| Box::new(End::new(None, Instant::now() + CLOSING)));
                 }
                 phase => *phase = Phase::None,
             }

@@ -1,6 +1,7 @@
 //! Calls of the log: what is asked, and what comes back.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -9,18 +10,22 @@ use bytes::Bytes;
 use chat_core::{
     hub::{Input, ReadToken},
     id::{Partition, Place, Seq},
-    log::{Appended, LogUnavailable, Page, Query},
+    log::{AppendRefused, Appended, LogUnavailable, Page, Query},
 };
 use futures_util::{
     future::BoxFuture,
     stream::{FuturesUnordered, StreamExt},
 };
 
-use crate::Log;
+use crate::shared::{SharedLog, Turn};
 
 /// Calls that run. They are futures polled by the driver's own task; one that is ready at once never waits.
 pub(super) struct Calls {
-    log: Arc<dyn Log>,
+    log: Arc<SharedLog>,
+    /// This hub's number.
+    hub: usize,
+    /// Turns to append that are kept for the next attempt.
+    turns: BTreeMap<Partition, Turn>,
     running: FuturesUnordered<BoxFuture<'static, Done>>,
     /// Bytes of the appends that run.
     bytes: usize,
@@ -58,6 +63,8 @@ pub(super) enum Done {
         partition: Partition,
         bytes: usize,
         end: Appended,
+        /// The head had moved: to try again.
+        turn: Option<Turn>,
     },
     Read {
         token: ReadToken,
@@ -79,9 +86,11 @@ impl Calls {
     const MOST: usize = 1_024;
     const MOST_BYTES: usize = 16 * 1_024 * 1_024;
 
-    pub(super) fn new(log: Arc<dyn Log>) -> Self {
+    pub(super) fn new(log: Arc<SharedLog>, hub: usize) -> Self {
         Self {
             log,
+            hub,
+            turns: BTreeMap::new(),
             running: FuturesUnordered::new(),
             bytes: 0,
         }
@@ -91,8 +100,12 @@ impl Calls {
     pub(super) fn begin(&mut self, call: Call) -> Option<Done> {
         let bytes = call.bytes();
         self.bytes += bytes;
+        let turn = match &call {
+            Call::Append { partition, .. } => self.turns.remove(partition),
+            Call::Read { .. } | Call::Snapshot { .. } | Call::Redact { .. } => None,
+        };
         let mut running: BoxFuture<'static, Done> =
-            Box::pin(run(Arc::clone(&self.log), call, bytes));
+            Box::pin(run(Arc::clone(&self.log), self.hub, turn, call, bytes));
         match running
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()))
@@ -114,7 +127,17 @@ impl Calls {
     }
 
     pub(super) fn forget(&self, partition: Partition) {
-        self.log.forget(partition);
+        self.log.forget(self.hub, partition);
+    }
+
+    /// Keeps a turn until the hub has had its say.
+    pub(super) fn keep(&mut self, partition: Partition, turn: Turn) {
+        self.turns.insert(partition, turn);
+    }
+
+    /// The hub has nothing to append there, or not at once: others may.
+    pub(super) fn pass(&mut self, partition: Partition) {
+        self.turns.remove(&partition);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -145,6 +168,38 @@ impl Call {
 }
 
 impl Done {
+    /// Whether it is the end of an append to a room.
+    pub(super) fn is_of_room(&self) -> bool {
+        matches!(
+            self,
+            Self::Append {
+                partition: Partition::Room(_),
+                ..
+            }
+        )
+    }
+
+    /// Whether somebody else was faster.
+    pub(super) fn is_mismatch(&self) -> bool {
+        matches!(
+            self,
+            Self::Append {
+                end: Appended::Refused(AppendRefused::Mismatch),
+                ..
+            }
+        )
+    }
+
+    /// The turn to try again, if there is one to be kept.
+    pub(super) fn turn(&mut self) -> Option<(Partition, Turn)> {
+        match self {
+            Self::Append {
+                partition, turn, ..
+            } => Some((*partition, turn.take()?)),
+            Self::Read { .. } | Self::Snapshot { .. } | Self::Redact { .. } => None,
+        }
+    }
+
     /// What the hub is told.
     pub(super) fn input(self) -> Option<Input<'static>> {
         match self {
@@ -186,17 +241,27 @@ impl Done {
     }
 }
 
-async fn run(log: Arc<dyn Log>, call: Call, bytes: usize) -> Done {
+async fn run(
+    log: Arc<SharedLog>,
+    hub: usize,
+    turn: Option<Turn>,
+    call: Call,
+    bytes: usize,
+) -> Done {
     match call {
         Call::Append {
             partition,
             expected,
             entries,
-        } => Done::Append {
-            partition,
-            bytes,
-            end: log.append(partition, expected, entries).await,
-        },
+        } => {
+            let (end, turn) = log.append(hub, turn, partition, expected, entries).await;
+            Done::Append {
+                partition,
+                bytes,
+                end,
+                turn,
+            }
+        }
         Call::Read {
             token,
             partition,
@@ -204,14 +269,14 @@ async fn run(log: Arc<dyn Log>, call: Call, bytes: usize) -> Done {
         } => Done::Read {
             token,
             partition,
-            page: log.read(partition, query).await,
+            page: log.read(hub, partition, query).await,
         },
         Call::Snapshot {
             partition,
             at,
             state,
         } => {
-            log.snapshot(partition, at, state).await;
+            log.snapshot(hub, partition, at, state).await;
             Done::Snapshot { bytes }
         }
         Call::Redact {

@@ -1,4 +1,4 @@
-//! The server's driver: one task that runs the hub and all of its connections.
+//! The server's driver: one task that runs a hub and all of its connections. A server has one for each of its workers.
 //!
 //! A turn takes what is ready, a bounded part of it; hands it to the hub; does what the hub says; writes once to each connection
 //! touched; and sets the timer. See [`turn`](Driver::turn).
@@ -12,7 +12,7 @@ use std::{
     collections::VecDeque,
     mem,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
     task::{Context, Poll},
 };
 
@@ -34,10 +34,22 @@ use self::{
     ready::{Ready, Signal},
     seats::Seats,
 };
-use crate::{Connection, Log, clock::Clock, link::Read, outbox::Spare};
+use crate::{
+    Connection,
+    clock::Clock,
+    link::Read,
+    outbox::Spare,
+    shared::{Door, Load, News, SharedLog},
+};
 
 /// Orders from outside taken in one turn.
 const ORDERS: usize = 32;
+
+/// How long a patient frame may be kept back, if the connection was given one no longer ago than this.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Frames that one connection may keep waiting so.
+const PATIENT_FRAMES: usize = 64;
 
 /// Connections looked at in one turn.
 const CONNECTIONS: usize = 256;
@@ -49,11 +61,17 @@ const READS: usize = 64;
 /// Frames put into outboxes in one turn before nothing more is read.
 const FRAMES: usize = 65_536;
 
-/// Answers of the log handled in one turn, and drained outboxes told about.
+/// Answers of the log handled in one turn, news of other hubs, and drained outboxes told about.
 const ANSWERS: usize = 1_024;
+
+/// Times the calls of the log are asked for answers in one go.
+const ROUNDS: usize = 16;
 
 /// Times the hub's timer is run in one turn.
 const TIMEOUTS: usize = 16;
+
+/// Workers of one server at most.
+pub(crate) const WORKERS: usize = Seats::WORKERS;
 
 /// What the driver is told from outside.
 pub(crate) enum Order {
@@ -71,9 +89,16 @@ pub(crate) struct Parts {
     /// The clock that it was made by.
     pub(crate) clock: Clock,
     pub(crate) limits: Limits,
-    pub(crate) log: Arc<dyn Log>,
+    /// Which of the server's workers it is.
+    pub(crate) worker: usize,
+    pub(crate) log: Arc<SharedLog>,
+    /// There if the hub is not the only one.
+    pub(crate) door: Option<Arc<Door>>,
+    pub(crate) load: Arc<Load>,
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) events: broadcast::Sender<Event>,
+    /// Workers that are not closed yet.
+    pub(crate) open: Arc<AtomicUsize>,
     /// The tasks that accept, which end when the server closes.
     pub(crate) accepting: Vec<AbortHandle>,
 }
@@ -101,6 +126,10 @@ pub(crate) struct Driver {
     touched: Vec<ConnId>,
     /// Frames put into outboxes in this turn.
     frames: usize,
+    /// What comes of appends to rooms waits until all that is ready has been read: what is said in one room meanwhile becomes one
+    /// batch, and one frame for each of its people.
+    gathering: bool,
+    gathered: Vec<Done>,
 
     /// What the hub is to be told, in this order of precedence.
     blocked: VecDeque<(ConnId, Option<RoomPlace>)>,
@@ -108,11 +137,22 @@ pub(crate) struct Driver {
     answers: VecDeque<Done>,
     drained: VecDeque<ConnId>,
 
+    /// Connections with patient frames alone, and when they are written.
+    patient: Vec<ConnId>,
+    patience_ends: Option<Instant>,
+
     /// Connections that are being closed, by deadline.
     ending: VecDeque<(Instant, ConnId)>,
     calls: Calls,
+    worker: usize,
+    log: Arc<SharedLog>,
+    /// What other hubs of this server appended.
+    news: VecDeque<News>,
+    door: Option<Arc<Door>>,
+    load: Arc<Load>,
     orders: mpsc::Receiver<Order>,
     events: broadcast::Sender<Event>,
+    open: Arc<AtomicUsize>,
     accepting: Vec<AbortHandle>,
     closed: bool,
 }
@@ -124,9 +164,13 @@ impl Driver {
             out,
             clock,
             limits,
+            worker,
             log,
+            door,
+            load,
             orders,
             events,
+            open,
             accepting,
         } = parts;
         // One byte more than the longest frame, so that a message that is too long is seen to be.
@@ -139,7 +183,7 @@ impl Driver {
             timer: Box::pin(sleep_until(Instant::now())),
             outbox_bytes: limits.outbox_bytes as usize,
             closing_time: limits.closing,
-            seats: Seats::default(),
+            seats: Seats::new(worker),
             spare: Spare::default(),
             buffer,
             ready: Arc::default(),
@@ -148,14 +192,24 @@ impl Driver {
             held: Vec::new(),
             touched: Vec::new(),
             frames: 0,
+            gathering: false,
+            gathered: Vec::new(),
             blocked: VecDeque::new(),
             gone: VecDeque::new(),
             answers: VecDeque::new(),
             drained: VecDeque::new(),
+            patient: Vec::new(),
+            patience_ends: None,
             ending: VecDeque::new(),
-            calls: Calls::new(log),
+            calls: Calls::new(Arc::clone(&log), worker),
+            worker,
+            log,
+            news: VecDeque::new(),
+            door,
+            load,
             orders,
             events,
+            open,
             accepting,
             closed: false,
         }
@@ -165,6 +219,7 @@ impl Driver {
     fn turn(&mut self, cx: &mut Context<'_>) -> bool {
         self.now = self.clock.now();
         self.frames = 0;
+        self.log.take(self.worker, &mut self.news);
         self.settle();
         self.run_timers();
         self.take_answers(cx);
@@ -179,6 +234,7 @@ impl Driver {
         let due = self.set_timer(cx);
         due || !self.waiting.is_empty()
             || !self.answers.is_empty()
+            || !self.news.is_empty()
             || !self.drained.is_empty()
             || !self.gone.is_empty()
     }
@@ -196,6 +252,7 @@ impl Driver {
             self.settle();
         }
         let now = Instant::now();
+        self.end_patience(now);
         while let Some((deadline, conn)) = self.ending.front().copied()
             && deadline <= now
         {
@@ -218,39 +275,26 @@ impl Driver {
     }
 
     fn take_answers(&mut self, cx: &mut Context<'_>) {
-        while self.answers.len() < ANSWERS {
-            let Poll::Ready(done) = self.calls.poll(cx) else {
-                break;
-            };
-            self.answers.push_back(done);
+        for _ in 0..ROUNDS {
+            while self.answers.len() < ANSWERS {
+                let Poll::Ready(done) = self.calls.poll(cx) else {
+                    break;
+                };
+                self.answers.push_back(done);
+            }
+            if self.answers.is_empty() {
+                return;
+            }
+            // This may begin calls, which nobody but this loop polls.
+            self.settle();
         }
-        self.settle();
+        cx.waker().wake_by_ref();
     }
 
     fn take_orders(&mut self, cx: &mut Context<'_>) {
         for _ in 0..ORDERS {
             match self.orders.poll_recv(cx) {
-                Poll::Ready(Some(Order::Add(connection))) => {
-                    let (address, framing, form) = (
-                        connection.address(),
-                        connection.framing(),
-                        connection.form(),
-                    );
-                    let identity = connection.identity();
-                    let conn = self.seats.insert(connection, &self.ready);
-                    self.hand_in(Input::Connected {
-                        conn,
-                        address,
-                        framing,
-                        form,
-                    });
-                    if let Some(identity) = identity {
-                        self.hand_in(Input::Identified { conn, identity });
-                    }
-                    if let Some(seat) = self.seats.find(conn) {
-                        seat.link.again();
-                    }
-                }
+                Poll::Ready(Some(Order::Add(connection))) => self.take_over(connection),
                 Poll::Ready(Some(Order::Shutdown { restarting })) => {
                     self.accepting.drain(..).for_each(|task| task.abort());
                     self.orders.close();
@@ -261,6 +305,49 @@ impl Driver {
             }
         }
         cx.waker().wake_by_ref();
+    }
+
+    fn take_over(&mut self, mut connection: Box<dyn Connection>) {
+        // Workers that are threads have reactors of their own.
+        if self.door.is_some()
+            && let Err(error) = connection.moved()
+        {
+            tracing::debug!(%error, "a connection broke");
+            return self.load.less();
+        }
+        let (address, framing, form) = (
+            connection.address(),
+            connection.framing(),
+            connection.form(),
+        );
+        let identity = connection.identity();
+        let turned = match &self.door {
+            Some(door) => door.enter(address).err(),
+            None => None,
+        };
+        let inside = self.door.is_some() && turned.is_none();
+        let conn = self.seats.insert(connection, inside, &self.ready);
+        self.hand_in(match turned {
+            None => Input::Connected {
+                conn,
+                address,
+                framing,
+                form,
+            },
+            Some(reason) => Input::Turned {
+                conn,
+                address,
+                framing,
+                form,
+                reason,
+            },
+        });
+        if let Some(identity) = identity {
+            self.hand_in(Input::Identified { conn, identity });
+        }
+        if let Some(seat) = self.seats.find(conn) {
+            seat.link.again();
+        }
     }
 
     fn tell_drained(&mut self) {
@@ -284,6 +371,7 @@ impl Driver {
             }
         }
         self.ready.take(&mut self.waiting, &mut self.taken);
+        self.gathering = true;
         for _ in 0..CONNECTIONS {
             if self.frames >= FRAMES {
                 break;
@@ -301,6 +389,9 @@ impl Driver {
             }
             self.read(conn);
         }
+        self.gathering = false;
+        self.answers.extend(self.gathered.drain(..));
+        self.settle();
     }
 
     /// Reads a bounded amount from a connection and hands it in.
@@ -397,7 +488,13 @@ impl Driver {
 
     /// Drops a connection; the hub is told as soon as it may be.
     fn lose(&mut self, conn: ConnId) {
-        if self.seats.remove(conn).is_some() {
+        if let Some(seat) = self.seats.remove(conn) {
+            self.load.less();
+            if seat.inside
+                && let Some(door) = &self.door
+            {
+                door.leave(seat.link.address());
+            }
             self.gone.push_back(conn);
         }
     }
@@ -406,7 +503,12 @@ impl Driver {
     fn set_timer(&mut self, cx: &mut Context<'_>) -> bool {
         let hub = self.hub.poll_timeout().map(|at| self.clock.instant(at));
         let ending = self.ending.front().map(|(deadline, _)| *deadline);
-        let Some(next) = hub.into_iter().chain(ending).min() else {
+        let Some(next) = hub
+            .into_iter()
+            .chain(ending)
+            .chain(self.patience_ends)
+            .min()
+        else {
             return false;
         };
         if self.timer.deadline() != next {
@@ -421,6 +523,7 @@ impl Future for Driver {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let driver = self.get_mut();
         driver.ready.register(cx.waker());
+        driver.log.register(driver.worker, cx.waker());
         let more = driver.turn(cx);
         if driver.closed && driver.calls.is_empty() {
             return Poll::Ready(());

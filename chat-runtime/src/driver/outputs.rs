@@ -1,6 +1,6 @@
 //! What the hub says, and how it is done.
 
-use std::mem;
+use std::{mem, sync::atomic::Ordering};
 
 use bytes::Bytes;
 use chat_core::{
@@ -10,8 +10,8 @@ use chat_core::{
 };
 use tokio::time::Instant;
 
-use super::{ANSWERS, Driver, calls::Call};
-use crate::link::End;
+use super::{ANSWERS, Driver, PATIENCE, PATIENT_FRAMES, calls::Call};
+use crate::{link::End, shared::News};
 
 /// An outbox is given up when it holds so many times its limit: only answers get it there, and only if nobody reads them.
 const SLOW: usize = 4;
@@ -21,9 +21,13 @@ impl Driver {
     /// come before anything else, as the hub demands.
     pub(super) fn settle(&mut self) {
         let mut answered = 0;
+        let mut tried = None;
         loop {
             while let Some(output) = self.out.pop() {
                 self.perform(output);
+            }
+            if let Some(partition) = tried.take() {
+                self.calls.pass(partition);
             }
             if let Some((conn, place)) = self.blocked.pop_front() {
                 if let Some(seat) = self.seats.find(conn) {
@@ -35,16 +39,40 @@ impl Driver {
                     self.hub
                         .handle_input(self.now, Input::Blocked { conn, place }, &mut self.out);
                 }
-            } else if let Some(conn) = self.gone.pop_front() {
-                self.hub
-                    .handle_input(self.now, Input::Disconnected { conn }, &mut self.out);
             } else if answered < ANSWERS
-                && let Some(done) = self.answers.pop_front()
+                && let Some(News { partition, page }) = self.news.pop_front()
             {
                 answered += 1;
+                let news = Input::Page {
+                    partition,
+                    token: None,
+                    page: Ok(page),
+                };
+                self.hub.handle_input(self.now, news, &mut self.out);
+            } else if answered < ANSWERS
+                && let Some(mut done) = self.answers.pop_front()
+            {
+                answered += 1;
+                if done.is_mismatch() {
+                    // What others appended first: then the hub can try again at once.
+                    self.log.take(self.worker, &mut self.news);
+                    if !self.news.is_empty() {
+                        self.answers.push_front(done);
+                        continue;
+                    }
+                }
+                if let Some((partition, turn)) = done.turn() {
+                    self.calls.keep(partition, turn);
+                    tried = Some(partition);
+                }
                 if let Some(input) = done.input() {
                     self.hub.handle_input(self.now, input, &mut self.out);
                 }
+            } else if !self.gathering
+                && let Some(conn) = self.gone.pop_front()
+            {
+                self.hub
+                    .handle_input(self.now, Input::Disconnected { conn }, &mut self.out);
             } else {
                 return;
             }
@@ -54,7 +82,12 @@ impl Driver {
     fn perform(&mut self, output: Output) {
         match output {
             Output::Send { to, frame } => self.send(to, &frame),
-            Output::Fanout { to, place, frame } => self.fan_out(&to, place, &frame),
+            Output::Fanout {
+                to,
+                place,
+                patient,
+                frame,
+            } => self.fan_out(&to, place, patient, &frame),
             Output::Block { conn } => {
                 if let Some(seat) = self.seats.find(conn) {
                     (seat.flag.on, seat.flag.owes_drained) = (true, true);
@@ -74,7 +107,7 @@ impl Driver {
                 if let Some(seat) = self.seats.find(conn)
                     && seat.link.end.is_none()
                 {
-                    seat.link.end = Some(End::new(Some(reason), deadline));
+                    seat.link.end = Some(Box::new(End::new(Some(reason), deadline)));
                     self.ending.push_back((deadline, conn));
                     // Somebody who is held up is to be read from again, to see the end.
                     seat.link.again();
@@ -154,7 +187,8 @@ impl Driver {
         }
     }
 
-    fn fan_out(&mut self, to: &Recipients, place: Option<RoomPlace>, frame: &Frame) {
+    fn fan_out(&mut self, to: &Recipients, place: Option<RoomPlace>, patient: bool, frame: &Frame) {
+        let now = self.now.monotonic;
         let body: Bytes = frame.body();
         for conn in to.iter() {
             let Some(mut seat) = self.seats.find(conn) else {
@@ -191,18 +225,58 @@ impl Driver {
             seat.link
                 .push(frame.prefixed(), || body.clone(), &mut self.spare);
             self.frames += 1;
-            if !mem::replace(&mut seat.touched, true) {
-                self.touched.push(conn);
+            if seat.touched {
+                continue;
+            }
+            if patient && seat.link.outbox.frames() < PATIENT_FRAMES {
+                if seat.patient {
+                    continue;
+                }
+                if now < seat.told + PATIENCE {
+                    seat.patient = true;
+                    self.patient.push(conn);
+                    continue;
+                }
+                seat.told = now;
+            }
+            seat.touched = true;
+            self.touched.push(conn);
+        }
+        if !self.patient.is_empty() && self.patience_ends.is_none() {
+            self.patience_ends = Some(Instant::now() + PATIENCE);
+        }
+    }
+
+    /// Writes what was kept back for long enough.
+    pub(super) fn end_patience(&mut self, now: Instant) {
+        if self.patience_ends.is_none_or(|ends| ends > now) {
+            return;
+        }
+        self.patience_ends = None;
+        for conn in mem::take(&mut self.patient) {
+            if let Some(seat) = self.seats.find(conn) {
+                (seat.patient, seat.told) = (false, self.now.monotonic);
+                self.touch(conn);
             }
         }
     }
 
     fn call(&mut self, call: Call) {
-        self.answers.extend(self.calls.begin(call));
+        match self.calls.begin(call) {
+            Some(done) if self.gathering && done.is_of_room() => self.gathered.push(done),
+            Some(done) => self.answers.push_back(done),
+            None => {}
+        }
     }
 
     pub(super) fn tell(&mut self, event: Event) {
-        self.closed |= event == Event::Closed;
+        if event == Event::Closed {
+            self.closed = true;
+            if self.open.fetch_sub(1, Ordering::AcqRel) > 1 {
+                // The last one says it.
+                return;
+            }
+        }
         // Nobody listens, perhaps.
         let _ = self.events.send(event);
     }

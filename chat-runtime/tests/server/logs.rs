@@ -14,13 +14,16 @@ use chat_runtime::{
     Log, MemoryLog, Server,
     chat_core::{
         hub::Event,
-        id::{Partition, Place},
+        id::{Partition, Place, Seq},
         log::{AppendRefused, Appended, LogUnavailable, Page, Query},
         wire::{ErrorCode, ServerMessage, server::Durability},
     },
     memory,
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::yield_now,
+};
 
 use crate::{
     peer::{Peer, assert_whole, text},
@@ -214,4 +217,56 @@ async fn a_log_that_cannot_write_is_said_and_tried_again() {
     .await;
     peer.say(2, "and again").await;
     peer.until("and again").await;
+}
+
+/// Never refuses, and never answers at once.
+pub(crate) struct Slow(MemoryLog);
+
+impl Slow {
+    pub(crate) fn new() -> Self {
+        Self(MemoryLog::new().unwrap())
+    }
+}
+
+#[async_trait]
+impl Log for Slow {
+    fn durability(&self) -> Durability {
+        Durability::Memory
+    }
+    async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended {
+        yield_now().await;
+        self.0.append(partition, expected, entries).await
+    }
+    async fn read(&self, partition: Partition, query: Query) -> Result<Page, LogUnavailable> {
+        yield_now().await;
+        self.0.read(partition, query).await
+    }
+    async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
+        self.0.snapshot(partition, at, state).await;
+    }
+    async fn redact(
+        &self,
+        partition: Partition,
+        seq: Seq,
+        replacement: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        self.0.redact(partition, seq, replacement).await
+    }
+}
+
+/// If a call were not polled, time would go on until somebody is closed as idle.
+#[tokio::test(start_paused = true)]
+async fn no_call_is_forgotten_whenever_it_begins() {
+    let (transport, connector) = memory::listener();
+    let _server = Server::builder()
+        .limits(wide())
+        .log(Slow::new())
+        .listen(transport)
+        .start()
+        .unwrap();
+    let mut peer = Peer::enter(connector.open().await.unwrap(), "peer").await;
+    for txn in 2..50 {
+        peer.say(txn, &txn.to_string()).await;
+    }
+    assert_whole(&peer.until("49").await);
 }

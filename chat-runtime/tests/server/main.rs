@@ -2,6 +2,7 @@
 
 mod logs;
 mod peer;
+mod workers;
 
 use std::{io, sync::Arc, time::Duration};
 

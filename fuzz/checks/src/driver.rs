@@ -305,7 +305,9 @@ impl World {
                     peer.hear(&frame, &mut self.rooms);
                 }
             }
-            Output::Fanout { to, place, frame } => {
+            Output::Fanout {
+                to, place, frame, ..
+            } => {
                 let most = self.outbox_bytes;
                 for conn in to.iter() {
                     let i = self

@@ -1,0 +1,275 @@
+//! The log as the hubs of one server share it: one appender for each partition, and news for the others that follow it.
+//!
+//! Appends to one partition take turns, in the order in which they were asked for. Whoever had its turn and was refused because
+//! the head had moved keeps the turn until it has tried again, so that no hub can shut out another, however slow the log is.
+//!
+//! What one hub appended, every other that follows the partition is given, in the order of the log and before anybody has
+//! the next turn. A hub is woken once for all news that it has not taken yet.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+};
+
+use bytes::Bytes;
+use chat_core::{
+    id::{Partition, Place, Seq},
+    log::{AppendRefused, Appended, LogUnavailable, Page, Query},
+};
+use futures_util::task::AtomicWaker;
+use tokio::sync::OwnedMutexGuard;
+
+use crate::Log;
+
+/// Locks that the partitions share, so that hubs at different rooms seldom meet.
+const SHARDS: usize = 64;
+
+/// News that may wait for a hub, and their bytes; beyond that it is told only that there is something to read.
+const WAITING: usize = 4_096;
+const WAITING_BYTES: usize = 4 * 1_024 * 1_024;
+
+/// The log, and who of the hubs follows what.
+pub(crate) struct SharedLog {
+    log: Arc<dyn Log>,
+    /// One for each hub.
+    inboxes: Vec<Inbox>,
+    shards: Vec<Mutex<HashMap<Partition, Line>>>,
+}
+
+/// A partition that hubs follow.
+#[derive(Debug, Default)]
+struct Line {
+    followers: Vec<usize>,
+    appender: Arc<tokio::sync::Mutex<()>>,
+    /// Nobody knows how the last append ended; the next read shows it.
+    doubtful: bool,
+}
+
+/// The right to append to a partition.
+#[derive(Debug)]
+pub(crate) struct Turn(#[expect(dead_code, reason = "held, not looked at")] OwnedMutexGuard<()>);
+
+/// What others appended.
+#[derive(Debug)]
+pub(crate) struct News {
+    pub(crate) partition: Partition,
+    pub(crate) page: Page,
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    waiting: Mutex<Waiting>,
+    driver: AtomicWaker,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    news: Vec<News>,
+    bytes: usize,
+    /// Of partitions whose news were too many.
+    heads: BTreeMap<Partition, Place>,
+}
+
+impl SharedLog {
+    pub(crate) fn new(log: Arc<dyn Log>, hubs: usize) -> Self {
+        Self {
+            log,
+            inboxes: (0..hubs).map(|_| Inbox::default()).collect(),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    /// Appends for a hub, when its turn comes. If it is refused because the head had moved, the turn is given back to be used
+    /// for the next attempt; what moved the head is among the hub's news by then, if a hub of this server did it.
+    pub(crate) async fn append(
+        &self,
+        hub: usize,
+        turn: Option<Turn>,
+        partition: Partition,
+        expected: Place,
+        entries: Vec<Bytes>,
+    ) -> (Appended, Option<Turn>) {
+        if self.is_alone() {
+            return (self.log.append(partition, expected, entries).await, None);
+        }
+        let turn = match turn {
+            Some(turn) => turn,
+            None => {
+                let appender = self.line(partition, hub, |line| Arc::clone(&line.appender));
+                Turn(appender.lock_owned().await)
+            }
+        };
+        let others = self.line(partition, hub, |line| line.followers.len() > 1);
+        let news = if others { entries.clone() } else { Vec::new() };
+        let end = self.log.append(partition, expected, entries).await;
+        match end {
+            Appended::Committed(head) => {
+                let page = Page {
+                    head,
+                    oldest: 1,
+                    snapshot: None,
+                    first: expected.seq + 1,
+                    records: news,
+                };
+                self.publish(hub, partition, page);
+            }
+            Appended::Unknown => {
+                if let Some(line) = self.lock(partition).get_mut(&partition) {
+                    line.doubtful = true;
+                }
+            }
+            Appended::Refused(AppendRefused::Mismatch) => return (end, Some(turn)),
+            Appended::Refused(AppendRefused::Unavailable) => {}
+        }
+        (end, None)
+    }
+
+    pub(crate) async fn read(
+        &self,
+        hub: usize,
+        partition: Partition,
+        query: Query,
+    ) -> Result<Page, LogUnavailable> {
+        if self.is_alone() {
+            return self.log.read(partition, query).await;
+        }
+        // Whatever is committed from here on is told; what was before, is read.
+        self.line(partition, hub, |_| {});
+        let page = self.log.read(partition, query).await?;
+        let doubtful = self
+            .lock(partition)
+            .get_mut(&partition)
+            .is_some_and(|line| mem::take(&mut line.doubtful));
+        if doubtful {
+            let head = Page {
+                snapshot: None,
+                first: page.head.seq + 1,
+                records: Vec::new(),
+                ..page.clone()
+            };
+            self.publish(hub, partition, head);
+        }
+        Ok(page)
+    }
+
+    /// Of several hubs with the same state, one keeps it.
+    pub(crate) async fn snapshot(&self, hub: usize, partition: Partition, at: Place, state: Bytes) {
+        if self.is_alone()
+            || self.line(partition, hub, |line| {
+                line.followers.iter().all(|follower| hub <= *follower)
+            })
+        {
+            self.log.snapshot(partition, at, state).await;
+        }
+    }
+
+    /// Hubs with the same state may ask for the same; once it is done, it is done.
+    pub(crate) async fn redact(
+        &self,
+        partition: Partition,
+        seq: Seq,
+        replacement: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        self.log.redact(partition, seq, replacement).await
+    }
+
+    /// A hub needs no more news of the partition.
+    pub(crate) fn forget(&self, hub: usize, partition: Partition) {
+        let mut lines = self.lock(partition);
+        if let Some(line) = lines.get_mut(&partition) {
+            line.followers.retain(|follower| *follower != hub);
+            if !line.followers.is_empty() {
+                return;
+            }
+            lines.remove(&partition);
+        }
+        drop(lines);
+        self.log.forget(partition);
+    }
+
+    /// Who is to be woken when there are news. Said before [`take`](Self::take).
+    pub(crate) fn register(&self, hub: usize, driver: &Waker) {
+        self.inboxes[hub].driver.register(driver);
+    }
+
+    /// The news for a hub since it took the last ones.
+    pub(crate) fn take(&self, hub: usize, to: &mut impl Extend<News>) {
+        if self.is_alone() {
+            return;
+        }
+        let waiting = mem::take(&mut *self.inboxes[hub].lock());
+        to.extend(waiting.news);
+        to.extend(waiting.heads.into_iter().map(|(partition, head)| News {
+            partition,
+            page: Page {
+                head,
+                oldest: 1,
+                snapshot: None,
+                first: head.seq + 1,
+                records: Vec::new(),
+            },
+        }));
+    }
+
+    fn is_alone(&self) -> bool {
+        self.inboxes.len() == 1
+    }
+
+    /// Tells all followers but one.
+    fn publish(&self, hub: usize, partition: Partition, page: Page) {
+        let lines = self.lock(partition);
+        let Some(line) = lines.get(&partition) else {
+            return;
+        };
+        for follower in line.followers.iter().filter(|other| **other != hub) {
+            self.inboxes[*follower].push(partition, &page);
+        }
+    }
+
+    /// Looks at a partition's line, which the hub follows from now on at the latest.
+    fn line<T>(&self, partition: Partition, hub: usize, look: impl FnOnce(&mut Line) -> T) -> T {
+        let mut lines = self.lock(partition);
+        let line = lines.entry(partition).or_default();
+        if !line.followers.contains(&hub) {
+            line.followers.push(hub);
+        }
+        look(line)
+    }
+
+    fn lock(&self, partition: Partition) -> MutexGuard<'_, HashMap<Partition, Line>> {
+        let shard = match partition {
+            Partition::Directory => 0,
+            // Ids are random, or hashes.
+            Partition::Room(id) => usize::from(id.0[0]) % SHARDS,
+        };
+        self.shards[shard]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inbox {
+    fn push(&self, partition: Partition, page: &Page) {
+        let mut waiting = self.lock();
+        let first = waiting.news.is_empty() && waiting.heads.is_empty();
+        if waiting.news.len() < WAITING && waiting.bytes < WAITING_BYTES {
+            waiting.bytes += page.records.iter().map(Bytes::len).sum::<usize>();
+            waiting.news.push(News {
+                partition,
+                page: page.clone(),
+            });
+        } else {
+            waiting.heads.insert(partition, page.head);
+        }
+        drop(waiting);
+        if first {
+            self.driver.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,123 @@
+//! All that a hub or a client holds is bounded: counted again and again.
+
+use crate::world::World;
+
+/// A hub is counted after so many turns of it.
+const EVERY: u32 = 8;
+/// Registrations begun on one connection, requests of one connection without an answer: limits of the protocol.
+const REGISTRATIONS: usize = 4;
+const UNANSWERED: usize = 256;
+/// Results that are remembered of one member, and of how many members who have left a room.
+const RESULTS: usize = 64;
+const FORMER: usize = 256;
+/// Rooms whose counters a client remembers.
+const COUNTERS: usize = 4_096;
+
+impl World {
+    /// Counts a hub, if it is time to.
+    pub(crate) fn count_hub(&mut self, hub: usize) {
+        self.nodes[hub].uncounted += 1;
+        if self.nodes[hub].uncounted >= EVERY {
+            self.nodes[hub].uncounted = 0;
+            self.census_of_hub(hub);
+        }
+    }
+
+    pub(crate) fn census_of_hub(&mut self, hub: usize) {
+        let Some(machine) = &self.nodes[hub].hub else {
+            return;
+        };
+        let census = machine.census();
+        let open = self.nodes[hub]
+            .links()
+            .filter(|link| self.links.get(link).is_some_and(|link| link.hub_open))
+            .count();
+        // A log that has lost its end knows less than there has been.
+        let everybody = census.people.max(self.everybody());
+        let members = census.members.max(everybody * census.rooms);
+        let own = 4 * (everybody + members + 1);
+        let holds = [
+            (
+                "as many connections as the driver has",
+                census.connections == open,
+            ),
+            ("online", census.online <= census.connections),
+            ("grace", census.grace <= everybody),
+            ("expiry", census.expiry <= everybody),
+            ("leaving", census.leaving <= everybody),
+            ("addresses", census.addresses <= census.connections),
+            ("audiences", census.audience == census.attached),
+            ("lagging", census.lagging <= census.connections),
+            ("reads", census.reads == self.nodes[hub].reads),
+            ("retries", census.retries <= census.timers),
+            (
+                "timers",
+                census.timers
+                    <= census.connections
+                        + census.grace
+                        + census.expiry
+                        + 2 * census.rooms
+                        + census.retries
+                        + 1,
+            ),
+            (
+                "unanswered",
+                census.unanswered <= UNANSWERED * census.connections,
+            ),
+            ("parked", census.parked <= census.unanswered),
+            (
+                "registrations",
+                census.registrations <= REGISTRATIONS * census.connections,
+            ),
+            ("here", census.here <= members),
+            ("gathered", census.gathered <= everybody * census.rooms),
+            (
+                "results",
+                census.results <= census.members + FORMER * census.rooms,
+            ),
+            ("results of one", census.most_results <= RESULTS),
+            (
+                "what waits",
+                census.queued + census.waiting <= self.asked() + own,
+            ),
+        ];
+        let too_much = holds.iter().find(|(_, holds)| !holds);
+        self.book.check(
+            "all that a hub holds is bounded",
+            too_much.is_none(),
+            || format!("hub {hub}: {too_much:?}: {open} connections, {census:?}"),
+        );
+    }
+
+    /// Members that there have been, at most.
+    fn everybody(&self) -> usize {
+        self.peers.iter().map(|peer| peer.life as usize).sum()
+    }
+
+    /// Requests that clients have sent, each counted once for each connection that it was sent on lately.
+    fn asked(&self) -> usize {
+        UNANSWERED * self.links.len()
+    }
+
+    pub(crate) fn count_client(&mut self, client: usize) {
+        let peer = &self.peers[client];
+        let Some(machine) = &peer.client else {
+            return;
+        };
+        let [unfinished, lying, lanes, counters, numbers, undoing] = machine.census();
+        let holds = unfinished == peer.tickets.len()
+            && lying == unfinished
+            && lanes <= unfinished
+            && counters <= COUNTERS
+            && numbers <= self.truth.groups_ever()
+            && undoing <= unfinished;
+        self.book
+            .check("all that a client holds is bounded", holds, || {
+                format!(
+                    "client {client}: {unfinished} unfinished of {}, {lying} lie, {lanes} lanes, {counters} counters, \
+                     {numbers} numbers, {undoing} undone",
+                    peer.tickets.len()
+                )
+            });
+    }
+}
