@@ -51,6 +51,10 @@ impl World {
             ("reads", census.reads == self.nodes[hub].reads),
             ("retries", census.retries <= census.timers),
             (
+                "failing",
+                census.failing <= census.rooms + 1 + census.retries,
+            ),
+            (
                 "timers",
                 census.timers
                     <= census.connections

@@ -37,7 +37,11 @@ pub(crate) async fn choose(
             "2" | "create" => create(talk, cipher).await?,
             "3" | "exit" | "quit" => return Err(Stop::Quit),
             "4" | "lobby" if lobby => enter_lobby(talk, cipher).await?,
-            "" => false,
+            "" => {
+                let words = "An empty line is not one of the choices.";
+                talk.voice.notice(words);
+                false
+            }
             _ => {
                 talk.voice.notice(&format!(
                     "`{}` is not one of the choices.",

@@ -15,6 +15,8 @@ pub struct Census {
     pub guesses: usize,
     pub timers: usize,
     pub retries: usize,
+    /// Partitions whose log has failed lately.
+    pub failing: usize,
     pub reads: usize,
     pub creating: usize,
     /// Members that the directory knows.
@@ -57,7 +59,8 @@ impl Hub {
             addresses: self.addresses.len(),
             guesses: self.guesses.len(),
             timers: self.timers.len(),
-            retries: self.retries.len(),
+            retries: self.retries.values().filter(|retry| retry.armed).count(),
+            failing: self.retries.len(),
             reads: self.reads.len(),
             creating: self.creating.values().map(Vec::len).sum(),
             people: self.directory.state.members().count(),

@@ -286,6 +286,11 @@ impl Hub {
                     if let Some(retry) = self.retries.get_mut(&partition) {
                         retry.armed = false;
                     }
+                    if let Partition::Room(room) = partition
+                        && !self.rooms.contains_key(&room)
+                    {
+                        self.forget_retry(partition);
+                    }
                     match partition {
                         Partition::Directory => self.pump_directory(now, out),
                         Partition::Room(room) => {
@@ -524,6 +529,17 @@ impl Hub {
         if !self.has(Bug::NeverAskTheLogAgain) {
             self.timers
                 .arm(now.monotonic + after, Timer::Retry(partition));
+        }
+    }
+
+    /// The partition is not in use any more.
+    fn forget_retry(&mut self, partition: Partition) {
+        if self
+            .retries
+            .get(&partition)
+            .is_some_and(|retry| !retry.armed)
+        {
+            self.retries.remove(&partition);
         }
     }
 
