@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-42cfb07b0c2ed80a";
+pub(crate) const BUILD: &str = "b-9fd8b39b07d79e85";
 
 pub(crate) const FILES: &[File] = &[
     File {
