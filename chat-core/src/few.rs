@@ -30,10 +30,12 @@ impl<K: Ord, V> FewMap<K, V> {
         self.0.iter().map(|(key, _)| key)
     }
 
+    #[cfg(feature = "deliberate-bugs")]
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
         self.0.iter().map(|(_, value)| value)
     }
 
+    #[cfg(feature = "deliberate-bugs")]
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
