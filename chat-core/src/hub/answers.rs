@@ -11,7 +11,7 @@ use crate::{
     time::Now,
     wire::{
         ErrorCode, Refusal, ServerMessage, Tagged,
-        client::Op,
+        client::{Op, Request},
         server::{Answer, Committed, Done, Failure, RoomView},
     },
 };
@@ -24,6 +24,16 @@ pub(super) struct Origin {
     pub(super) id: u64,
     /// The request's kind.
     pub(super) kind: u16,
+}
+
+impl Origin {
+    pub(super) fn of(conn: ConnId, request: &Request) -> Self {
+        Self {
+            conn,
+            id: request.id,
+            kind: request.op.kind(),
+        }
+    }
 }
 
 impl Hub {

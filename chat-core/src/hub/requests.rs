@@ -31,11 +31,7 @@ impl Hub {
         request: Request,
         out: &mut Outputs,
     ) {
-        let origin = Origin {
-            conn,
-            id: request.id,
-            kind: request.op.kind(),
-        };
+        let origin = Origin::of(conn, &request);
         let most = u32::from(self.config.limits.requests);
         let Some(guest) = self.sessions.guest_mut(conn) else {
             return;
@@ -88,11 +84,7 @@ impl Hub {
         request: Request,
         out: &mut Outputs,
     ) {
-        let origin = Origin {
-            conn,
-            id: request.id,
-            kind: request.op.kind(),
-        };
+        let origin = Origin::of(conn, &request);
         if let Err(refusal) = self.check(&request) {
             return self.refuse(origin, refusal, out);
         }
@@ -197,11 +189,7 @@ impl Hub {
         request: Request,
         out: &mut Outputs,
     ) {
-        let origin = Origin {
-            conn,
-            id: request.id,
-            kind: request.op.kind(),
-        };
+        let origin = Origin::of(conn, &request);
         if self.sessions.guest(conn).is_none() {
             return;
         }

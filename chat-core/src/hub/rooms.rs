@@ -24,7 +24,7 @@ use crate::{
     },
     time::Now,
     wire::{
-        ErrorCode, Record, Tagged,
+        ErrorCode, Record,
         client::Request,
         record::{Created, HistoryPolicy, Person, PresenceMode, RecordBody, RoomKind},
         server::Committed,
@@ -459,11 +459,7 @@ impl Hub {
         };
         for task in std::mem::take(&mut room.waiting) {
             let origin = match &task {
-                Task::Request { conn, request, .. } => Some(Origin {
-                    conn: *conn,
-                    id: request.id,
-                    kind: request.op.kind(),
-                }),
+                Task::Request { conn, request, .. } => Some(Origin::of(*conn, request)),
                 Task::Show { origin, .. } | Task::Open { origin, .. } => Some(*origin),
                 Task::Attach { .. }
                 | Task::Find { .. }
