@@ -58,6 +58,12 @@ enum What {
         /// Threads of its own; without this it is one task of the program's.
         #[arg(long)]
         workers: Option<usize>,
+        /// Tell what is said in a room at once, not with what else is read in the turn.
+        #[arg(long)]
+        no_gathering: bool,
+        /// Never copy short frames into one piece to be written.
+        #[arg(long)]
+        no_copying: bool,
     },
     /// What it costs that nothing is lost: memory, disk, and their floors; coming back after a restart.
     Durable(Durable),
@@ -96,6 +102,9 @@ struct All {
     /// No growth.
     #[arg(long)]
     no_growth: bool,
+    /// Keep the runs that are in the folder already, and add to them: for who has the machine only for a while at a time.
+    #[arg(long)]
+    add: bool,
 }
 
 #[derive(Args)]
@@ -106,6 +115,9 @@ struct Growth {
     servers: Vec<String>,
     #[arg(long, default_value = "benches/results")]
     results: PathBuf,
+    /// Only these: members, rooms, crowd, hub; all by default.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
 }
 
 #[derive(Args)]
@@ -176,7 +188,12 @@ pub(crate) fn main() -> Result<()> {
         What::All(all) => run_all(&all),
         What::Growth(what) => {
             machine::pin(machine::LOAD_CORE)?;
-            growth::run(&what.results, &kinds(&what.servers)?, what.quick)
+            growth::run(
+                &what.results,
+                &kinds(&what.servers)?,
+                what.quick,
+                &what.only,
+            )
         }
         What::InstallHint => {
             println!("{}", servers::INSTALL_HINT);
@@ -195,7 +212,12 @@ pub(crate) fn main() -> Result<()> {
                 .envelope(envelope)
                 .run()?)
         }
-        What::Serve { listen, workers } => serve(listen, workers),
+        What::Serve {
+            listen,
+            workers,
+            no_gathering,
+            no_copying,
+        } => serve(listen, workers, [!no_gathering, !no_copying]),
         What::Durable(what) => {
             let plan = durable::Plan {
                 folder: what.folder.unwrap_or_else(std::env::temp_dir),
@@ -233,7 +255,11 @@ fn hub(what: &HubWhat) -> Result<()> {
     }
 }
 
-fn serve(listen: SocketAddr, workers: Option<usize>) -> Result<()> {
+fn serve(
+    listen: SocketAddr,
+    workers: Option<usize>,
+    [gathering, copying]: [bool; 2],
+) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -241,6 +267,7 @@ fn serve(listen: SocketAddr, workers: Option<usize>) -> Result<()> {
         let transport = chat_transport_tcp::TcpTransport::bind(listen)?;
         let mut server = chat_runtime::Server::builder()
             .limits(servers::limits())
+            .switches(gathering, copying)
             .listen(transport);
         if let Some(workers) = workers {
             server = server.workers(workers);
@@ -287,10 +314,15 @@ fn run_all(all: &All) -> Result<()> {
         (None, true) => "Quick: short and small.".to_owned(),
         (None, false) => "Server alone on one core, load on the other.".to_owned(),
     };
-    let mut results = Results::default();
+    let mut results = if all.add {
+        Results::read(&all.results)?
+    } else {
+        Results::default()
+    };
     let runs = all.runs.unwrap_or(if all.quick { 1 } else { 2 });
+    let before: Vec<usize> = scenarios.iter().map(|name| results.runs(name)).collect();
     for run in 0..runs {
-        for name in &scenarios {
+        for (name, before) in scenarios.iter().zip(&before) {
             let scenario =
                 Scenario::named(name, all.quick).with_context(|| format!("no scenario {name}"))?;
             for kind in kinds.iter().filter(|k| k.is_ours() || run < all.peer_runs) {
@@ -299,15 +331,20 @@ fn run_all(all: &All) -> Result<()> {
                     Ok(outcome) => print_outcome(&format!("{name} {}", kind.name()), outcome),
                     Err(error) => eprintln!("FAILED: {name} {}: {error:#}", kind.name()),
                 }
-                results.add(run, name, kind.name(), outcome.ok());
+                results.add(before + run, name, kind.name(), outcome.ok());
             }
+            // What is there is kept, even if somebody loses patience.
+            results.write(&all.results, &shown, &how)?;
         }
-        // What is there is kept, even if somebody loses patience.
-        results.write(&all.results, &shown, &how)?;
     }
     println!("\n{}", results.to_markdown(&shown, &how));
     if !all.quick && !all.no_growth {
-        growth::run(&all.results, &[Kind::FloorAnswering, Kind::Chat], false)?;
+        growth::run(
+            &all.results,
+            &[Kind::FloorAnswering, Kind::Chat],
+            false,
+            &[],
+        )?;
     }
     ensure!(
         results.sound(),
