@@ -93,19 +93,19 @@ pub const CASES: [Case; 15] = [
     },
     Case {
         name: "timeout_100",
-        times: 200,
+        times: 100,
         what: "setting one timer and running it, beside 100 quiet connections",
         prepare: || timeout(100),
     },
     Case {
         name: "timeout_10000",
-        times: 200,
+        times: 100,
         what: "setting one timer and running it, beside 10,000 quiet connections",
         prepare: || timeout(10_000),
     },
     Case {
         name: "timeout_100000",
-        times: 200,
+        times: 100,
         what: "setting one timer and running it, beside 100,000 quiet connections",
         prepare: || timeout(100_000),
     },
@@ -232,7 +232,7 @@ fn timeout(quiet: u32) -> Box<dyn FnMut()> {
     }
     world.settle();
     Box::new(move || {
-        for _ in 0..200 {
+        for _ in 0..100 {
             world.stranger();
         }
     })

@@ -145,7 +145,7 @@ impl World {
     /// Somebody who connects and says nothing. The hub ends it in time, and its slot is free again then.
     pub fn stranger(&mut self) {
         let conn = self.connect();
-        self.pass(Duration::from_secs(15));
+        self.pass(Duration::from_secs(12));
         self.disconnect(Peer { conn, index: 0 });
     }
 
