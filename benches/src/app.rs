@@ -113,6 +113,12 @@ struct Durable {
     /// Short and small.
     #[arg(long)]
     quick: bool,
+    /// Only this: so many clients come back after a restart.
+    #[arg(long)]
+    clients: Option<u32>,
+    /// Only that: each has missed so many messages.
+    #[arg(long)]
+    missed: Option<u32>,
     /// A folder on the disk that is meant; by default that of the system's temporary files.
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -200,13 +206,19 @@ pub(crate) fn main() -> Result<()> {
             let plan = durable::Plan {
                 folder: what.folder.unwrap_or_else(std::env::temp_dir),
                 time: Duration::from_millis(if what.quick { 500 } else { 3_000 }),
-                senders: if what.quick {
+                senders: if what.clients.is_some() || what.missed.is_some() {
+                    Vec::new()
+                } else if what.quick {
                     vec![1, 20]
                 } else {
                     vec![1, 100, 1_000]
                 },
-                clients: if what.quick { 100 } else { 1_000 },
-                missed: if what.quick { 100 } else { 1_000 },
+                returning: match (what.clients, what.missed) {
+                    (Some(clients), missed) => vec![(clients, missed.unwrap_or(10))],
+                    (None, Some(missed)) => vec![(1_000, missed)],
+                    (None, None) if what.quick => vec![(100, 100)],
+                    (None, None) => vec![(1_000, 1_000), (9_000, 10)],
+                },
             };
             print!("{}", durable::run(&plan)?);
             Ok(())

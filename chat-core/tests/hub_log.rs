@@ -276,3 +276,83 @@ fn who_said_goodbye_and_keeps_no_secret_leaves_at_once() {
             .any(|(_, r)| r.nick == "bob" && expired(r))
     );
 }
+
+#[test]
+fn the_grace_that_was_left_is_what_an_earlier_life_leaves() {
+    // How long the server ran on after ada had gone; how it ended; for how long her nick is held after that, and then free.
+    let cases = [
+        (20, true, 9, 11),
+        // Nobody wrote anything down at the end: what is known is up to 5 s old.
+        (24, false, 9, 11),
+        // Something is left to everybody.
+        (29, true, 4, 6),
+        // Nothing was noted yet.
+        (4, false, 29, 31),
+    ];
+    for (ran, politely, held, free) in cases {
+        let mut before = World::new();
+        let [ada, bob] = ["ada", "bob"].map(|nick| before.in_lobby(nick));
+        before.disconnect(ada);
+        before.pass_with(&[bob], ran * SECOND);
+        if politely {
+            before.input(chat_core::hub::Input::Shutdown { restarting: true });
+            before.disconnect(bob);
+        }
+        let log = std::mem::replace(&mut before.log, chat_core::log::MemoryLog::new(1, 1));
+        let mut config = config();
+        config.node = 8;
+        config.notes = before.note.take().into_iter().collect();
+        let mut w = World::on(log, config);
+        let mut take = |nick: &str, after: core::time::Duration| {
+            w.pass(after);
+            let conn = w.connect();
+            let thief = client::Hello {
+                nick: nick.to_owned(),
+                ..hello("mallory")
+            };
+            let taken = w.greet(conn, thief).map(|_| ());
+            w.disconnect(conn);
+            taken.map_err(|failure| failure.code)
+        };
+        let case = format!("{ran} s, politely: {politely}");
+        assert_eq!(
+            take("ada", held * SECOND),
+            Err(ErrorCode::NickTaken),
+            "{case}"
+        );
+        assert_eq!(take("ada", (free - held) * SECOND), Ok(()), "{case}");
+        // Who was connected at the end has the whole of it.
+        if free < 29 {
+            let rest = (29 - free) * SECOND;
+            assert_eq!(take("bob", rest), Err(ErrorCode::NickTaken), "{case}");
+            assert_eq!(take("bob", 3 * SECOND), Ok(()), "{case}");
+        }
+    }
+}
+
+#[test]
+fn who_came_back_after_the_last_note_has_the_whole_grace_again() {
+    let mut before = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| before.in_lobby(nick));
+    before.disconnect(ada);
+    before.pass_with(&[bob], 26 * SECOND);
+    let note = before.note.clone().expect("ada is away");
+    before.pass_with(&[bob], 10 * SECOND);
+    let ada = before.welcome("ada");
+    assert_ne!(before.note, Some(note.clone()), "nobody is away any more");
+    before.disconnect(ada);
+    let log = std::mem::replace(&mut before.log, chat_core::log::MemoryLog::new(1, 1));
+    let mut config = config();
+    config.node = 8;
+    // The last one was lost.
+    config.notes = vec![note, bytes::Bytes::from_static(b"nonsense")];
+    let mut w = World::on(log, config);
+    let thief = client::Hello {
+        nick: "ada".to_owned(),
+        ..hello("mallory")
+    };
+    w.pass(29 * SECOND);
+    let conn = w.connect();
+    let taken = w.greet(conn, thief).unwrap_err();
+    assert_eq!(taken.code, ErrorCode::NickTaken);
+}

@@ -465,6 +465,8 @@ impl World {
                     },
                 );
             }
+            // It may be lost.
+            Output::Note(_) => {}
             Output::Forget { partition } => {
                 self.book.saw("a room was put away");
                 self.nodes[hub].follows.remove(&partition);

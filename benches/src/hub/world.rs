@@ -370,6 +370,7 @@ impl World {
                 }
                 Output::Close { .. }
                 | Output::Resume { .. }
+                | Output::Note(_)
                 | Output::Forget { .. }
                 | Output::Event(_) => {}
             }

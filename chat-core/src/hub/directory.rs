@@ -248,12 +248,14 @@ impl Hub {
                         // Whose grace period has begun does not get another.
                         && !self.grace.contains_key(&member) =>
                 {
-                    self.hold(now, member)
+                    let left = self.absences.left(member, at, self.config.limits.grace);
+                    self.hold_for(now, member, left)
                 }
                 Some(_) => {}
                 None => self.keep(now, member, now.wall - at),
             }
         }
+        self.absences.forget();
     }
 
     /// What follows from committed entries.

@@ -205,6 +205,9 @@ pub enum Output {
         /// What is to stand there.
         replacement: Bytes,
     },
+    /// Keep this until the next `Note` of this hub, and hand it to the hubs that come after it in
+    /// [`Config::notes`](super::Config::notes). Not answered; may be lost. It is no record: not worth waiting for a disk.
+    Note(Bytes),
     /// The hub is done with the partition; no more news of it, please.
     Forget {
         /// Which.

@@ -150,6 +150,7 @@ impl Driver {
                 seq,
                 replacement,
             }),
+            Output::Note(note) => self.log.note(self.worker, note),
             Output::Forget { partition } => self.calls.forget(partition),
             Output::Event(event) => self.tell(event),
         }

@@ -381,7 +381,7 @@ impl World {
                 self.log.redact(partition, seq, replacement);
                 self.news.push_back(News::Redacted { partition, seq });
             }
-            Output::Forget { .. } | Output::Event(_) => {}
+            Output::Note(_) | Output::Forget { .. } | Output::Event(_) => {}
         }
     }
 
