@@ -198,7 +198,7 @@ fn say_much(who: &mut Program, word: &str) {
 /// The oldest record that there is of the lobby.
 fn oldest(client: &mut Program) -> u64 {
     client.say("/history 1");
-    let line = client.until("\"history\"");
+    let line = client.until("\"event\":\"history\"");
     let page: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert!(page["newest"].as_u64().unwrap() > 600, "{page}");
     page["oldest"].as_u64().unwrap()
@@ -236,7 +236,8 @@ fn each_limit_of_what_is_kept_lets_go_of_the_oldest() {
         let kept = oldest(&mut client);
         assert!((257..=603).contains(&kept), "{limit:?}: {kept}");
         client.say("/history after #1");
-        let page: serde_json::Value = serde_json::from_str(&client.until("\"history\"")).unwrap();
+        let page: serde_json::Value =
+            serde_json::from_str(&client.until("\"event\":\"history\"")).unwrap();
         assert_eq!(
             page["records"][0]["seq"].as_u64(),
             Some(kept),
