@@ -9,6 +9,7 @@ use super::{
     timers::Timer,
 };
 use crate::{
+    bugs::Bug,
     id::{ConnId, MemberId, RoomId},
     state::directory::Directory,
     time::Now,
@@ -59,6 +60,7 @@ impl Hub {
     /// Tells a room's connections what was gathered.
     pub(super) fn tell_presence(&mut self, id: RoomId, out: &mut Outputs) {
         let most = self.config.limits.presence_names;
+        let leaks = self.has(Bug::LeakAnOutbox);
         let Some(room) = self.rooms.get_mut(&id) else {
             return;
         };
@@ -77,6 +79,13 @@ impl Hub {
             PresenceMode::Off => return,
         };
         self.words += 1;
+        if leaks {
+            let message = ServerMessage::Presence(Presence { room: id, update });
+            let everybody = room.audience.connections();
+            return everybody
+                .into_iter()
+                .for_each(|conn| self.send(conn, &message, out));
+        }
         room.audience
             .tell(out, &ServerMessage::Presence(Presence { room: id, update }));
     }
