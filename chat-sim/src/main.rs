@@ -96,6 +96,13 @@ fn replay(args: &Args) -> ExitCode {
     println!("{}", plan.shape);
     report.trace.iter().for_each(|line| println!("{line}"));
     println!("digest {:016x}, {} steps", report.digest, report.steps);
+    if let Some(broken) = report
+        .trace
+        .iter()
+        .find(|line| line.contains(" s: broken: "))
+    {
+        println!("{}", broken.trim_start());
+    }
     if report.broken.is_some() {
         ExitCode::FAILURE
     } else {

@@ -9,7 +9,6 @@ use super::{
     timers::Timer,
 };
 use crate::{
-    bugs::Bug,
     id::{ConnId, MemberId, RoomId},
     state::directory::Directory,
     time::Now,
@@ -60,7 +59,6 @@ impl Hub {
     /// Tells a room's connections what was gathered.
     pub(super) fn tell_presence(&mut self, id: RoomId, out: &mut Outputs) {
         let most = self.config.limits.presence_names;
-        let leaks = self.has(Bug::LeakAnOutbox);
         let Some(room) = self.rooms.get_mut(&id) else {
             return;
         };
@@ -79,13 +77,6 @@ impl Hub {
             PresenceMode::Off => return,
         };
         self.words += 1;
-        if leaks {
-            let message = ServerMessage::Presence(Presence { room: id, update });
-            let everybody = room.audience.connections();
-            return everybody
-                .into_iter()
-                .for_each(|conn| self.send(conn, &message, out));
-        }
         room.audience
             .tell(out, &ServerMessage::Presence(Presence { room: id, update }));
     }
