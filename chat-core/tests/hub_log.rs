@@ -356,3 +356,68 @@ fn who_came_back_after_the_last_note_has_the_whole_grace_again() {
     let taken = w.greet(conn, thief).unwrap_err();
     assert_eq!(taken.code, ErrorCode::NickTaken);
 }
+
+#[test]
+fn who_has_gone_meanwhile_takes_no_name() {
+    let mut w = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
+    let rename = |nick: &str| {
+        Op::Nick(client::Nick {
+            nick: nick.to_owned(),
+            label: String::new(),
+        })
+    };
+    w.hold = true;
+    // While this one is on its way to the log, the other waits.
+    w.ask(bob, 90, 2, rename("robert"));
+    w.ask(ada, 91, 2, rename("zoe"));
+    w.disconnect(ada);
+    w.hold = false;
+    w.release();
+    assert!(w.answer(bob, 90).is_some_and(|answer| answer.is_ok()));
+    w.welcome("zoe");
+}
+
+#[test]
+fn a_name_that_an_earlier_life_gave_up_too_late_is_taken_anew() {
+    let directory = |w: &World| {
+        let query = chat_core::log::Query {
+            from: chat_core::log::ReadFrom::After(0),
+            records: 1_000,
+            bytes: 1 << 20,
+        };
+        w.log.read(Partition::Directory, query)
+    };
+    let mut before = World::new();
+    let ada = before.in_lobby("ada");
+    before.disconnect(ada);
+    let known = directory(&before);
+    before.pass(31 * SECOND);
+    let late = directory(&before).records[known.records.len()..].to_vec();
+    assert_eq!(late.len(), 1, "the name is given up");
+
+    // The hub begins again under its number, before the last word of its earlier life has reached the log.
+    let mut log = chat_core::log::MemoryLog::new(known.head.epoch, 1_000);
+    let start = chat_core::id::Place {
+        seq: 0,
+        ..known.head
+    };
+    log.append(Partition::Directory, start, known.records);
+    let mut w = World::on(log, config());
+    let ada = w.welcome("ada");
+    assert_eq!(directory(&w).head, known.head, "it has its name already");
+    w.log.append(Partition::Directory, known.head, late);
+    w.news(Partition::Directory, known.head.seq);
+    let reason = w.take(ada, |message| match message {
+        ServerMessage::Closing(closing) => Some((closing.reason, closing.reconnect)),
+        _ => None,
+    });
+    assert_eq!(reason, Some((CloseReason::Resync, true)));
+    w.welcome("ada");
+    let thief = client::Hello {
+        nick: "ada".to_owned(),
+        ..hello("mallory")
+    };
+    let conn = w.connect();
+    assert_eq!(w.greet(conn, thief).unwrap_err().code, ErrorCode::NickTaken);
+}

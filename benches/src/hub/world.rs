@@ -353,6 +353,7 @@ impl World {
                     partition,
                     seq,
                     replacement,
+                    ..
                 } => {
                     self.log.redact(partition, seq, replacement);
                     let done = Ok(());

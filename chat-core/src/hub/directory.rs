@@ -326,6 +326,9 @@ impl Hub {
                 if mine {
                     let nick = self.directory.state.nick(member).to_owned();
                     out.push(Output::Event(Event::Gone { member, nick }));
+                } else if let Some(conn) = self.online.get(&member).copied() {
+                    // An earlier life of this hub gave the name up, and the log took that in after it was given anew.
+                    self.close(now, conn, CloseReason::Resync, "", out);
                 }
                 self.see(now, member);
                 self.keep(now, member, core::time::Duration::ZERO);

@@ -202,6 +202,9 @@ pub enum Output {
         partition: Partition,
         /// Which record; it may have been trimmed meanwhile.
         seq: Seq,
+        /// The log's life in which it stood there. If that is over, something else may stand there: then nothing is to be
+        /// done, and `Redacted` says that it failed.
+        epoch: u64,
         /// What is to stand there.
         replacement: Bytes,
     },

@@ -334,6 +334,7 @@ impl World {
                 partition,
                 seq,
                 replacement,
+                ..
             } => self
                 .todo
                 .push_back(Todo::Redact(partition, seq, replacement)),

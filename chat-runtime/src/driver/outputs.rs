@@ -141,9 +141,11 @@ impl Driver {
                 at,
                 state,
             }),
+            // The logs there are begin a new life only when they are opened, or drop what was damaged.
             Output::Redact {
                 partition,
                 seq,
+                epoch: _,
                 replacement,
             } => self.call(Call::Redact {
                 partition,
