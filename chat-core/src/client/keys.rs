@@ -81,7 +81,7 @@ impl Keys {
             shift,
             keys: Vec::new(),
         };
-        if rest.len() % ENTRY != 0 || rest.len() / ENTRY > KEPT {
+        if !rest.len().is_multiple_of(ENTRY) || rest.len() / ENTRY > KEPT {
             return None;
         }
         for entry in rest.chunks_exact(ENTRY) {
