@@ -58,6 +58,9 @@ enum What {
         /// Threads of its own; without this it is one task of the program's.
         #[arg(long)]
         workers: Option<usize>,
+        /// WebSocket instead of TCP.
+        #[arg(long)]
+        ws: bool,
     },
     /// What it costs that nothing is lost: memory, disk, and their floors; coming back after a restart.
     Durable(Durable),
@@ -201,7 +204,11 @@ pub(crate) fn main() -> Result<()> {
                 .envelope(envelope)
                 .run()?)
         }
-        What::Serve { listen, workers } => serve(listen, workers),
+        What::Serve {
+            listen,
+            workers,
+            ws,
+        } => serve(listen, workers, ws),
         What::Durable(what) => {
             let plan = durable::Plan {
                 folder: what.folder.unwrap_or_else(std::env::temp_dir),
@@ -245,15 +252,18 @@ fn hub(what: &HubWhat) -> Result<()> {
     }
 }
 
-fn serve(listen: SocketAddr, workers: Option<usize>) -> Result<()> {
+fn serve(listen: SocketAddr, workers: Option<usize>, ws: bool) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let transport = chat_transport_tcp::TcpTransport::bind(listen)?;
-        let mut server = chat_runtime::Server::builder()
-            .limits(servers::limits())
-            .listen(transport);
+        let mut server = chat_runtime::Server::builder().limits(servers::limits());
+        server = if ws {
+            let options = chat_transport_ws::WsOptions::default();
+            server.listen(chat_transport_ws::WsTransport::bind(listen, options)?)
+        } else {
+            server.listen(chat_transport_tcp::TcpTransport::bind(listen)?)
+        };
         if let Some(workers) = workers {
             server = server.workers(workers);
         }

@@ -36,6 +36,8 @@ pub enum Kind {
     Chat,
     /// Ours on two workers, which share the server's core: what their meeting costs.
     ChatOfTwo,
+    /// Ours, over WebSocket.
+    ChatWs,
     /// Ours, as this program called with `serve --config`.
     ChatProgram(PathBuf),
     /// redis-server.
@@ -73,6 +75,7 @@ impl Kind {
             Self::FloorEach,
             Self::Chat,
             Self::ChatOfTwo,
+            Self::ChatWs,
             Self::Redis,
             Self::Ngircd,
             Self::Inspircd,
@@ -90,6 +93,7 @@ impl Kind {
             Self::FloorEach => "floor-each",
             Self::Chat | Self::ChatProgram(_) => "chat",
             Self::ChatOfTwo => "chat-2",
+            Self::ChatWs => "chat-ws",
             Self::Redis => "redis",
             Self::Ngircd => "ngircd",
             Self::Inspircd => "inspircd",
@@ -103,7 +107,7 @@ impl Kind {
             Self::Floor | Self::FloorAnswering | Self::FloorWide | Self::FloorEach => {
                 Language::Floor
             }
-            Self::Chat | Self::ChatOfTwo | Self::ChatProgram(_) => Language::Chat,
+            Self::Chat | Self::ChatOfTwo | Self::ChatWs | Self::ChatProgram(_) => Language::Chat,
             Self::Redis => Language::Redis,
             Self::Ngircd | Self::Inspircd => Language::Irc,
             Self::Nats => Language::Nats,
@@ -257,6 +261,7 @@ fn command(kind: &Kind, address: SocketAddr, files: &Path) -> Result<Command> {
         Kind::FloorEach => command.args(["floor", "--each", "--listen", &listen]),
         Kind::Chat => command.args(["serve", "--listen", &listen]),
         Kind::ChatOfTwo => command.args(["serve", "--workers", "2", "--listen", &listen]),
+        Kind::ChatWs => command.args(["serve", "--ws", "--listen", &listen]),
         Kind::ChatProgram(_) => {
             let limits = toml::to_string(&limits())?;
             fs::write(&config, format!("tcp = [\"{listen}\"]\n[limits]\n{limits}"))?;
