@@ -61,6 +61,12 @@ enum What {
         /// WebSocket instead of TCP.
         #[arg(long)]
         ws: bool,
+        /// Tell what is said in a room at once, not with what else is read in the turn.
+        #[arg(long)]
+        no_gathering: bool,
+        /// Never copy short frames into one piece to be written.
+        #[arg(long)]
+        no_copying: bool,
     },
     /// What it costs that nothing is lost: memory, disk, and their floors; coming back after a restart.
     Durable(Durable),
@@ -99,6 +105,9 @@ struct All {
     /// No growth.
     #[arg(long)]
     no_growth: bool,
+    /// Keep the runs that are in the folder already, and add to them: for who has the machine only for a while at a time.
+    #[arg(long)]
+    add: bool,
 }
 
 #[derive(Args)]
@@ -109,6 +118,9 @@ struct Growth {
     servers: Vec<String>,
     #[arg(long, default_value = "benches/results")]
     results: PathBuf,
+    /// Only these: members, rooms, crowd, hub; all by default.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
 }
 
 #[derive(Args)]
@@ -185,7 +197,12 @@ pub(crate) fn main() -> Result<()> {
         What::All(all) => run_all(&all),
         What::Growth(what) => {
             machine::pin(machine::LOAD_CORE)?;
-            growth::run(&what.results, &kinds(&what.servers)?, what.quick)
+            growth::run(
+                &what.results,
+                &kinds(&what.servers)?,
+                what.quick,
+                &what.only,
+            )
         }
         What::InstallHint => {
             println!("{}", servers::INSTALL_HINT);
@@ -208,7 +225,9 @@ pub(crate) fn main() -> Result<()> {
             listen,
             workers,
             ws,
-        } => serve(listen, workers, ws),
+            no_gathering,
+            no_copying,
+        } => serve(listen, workers, ws, [!no_gathering, !no_copying]),
         What::Durable(what) => {
             let plan = durable::Plan {
                 folder: what.folder.unwrap_or_else(std::env::temp_dir),
@@ -252,12 +271,19 @@ fn hub(what: &HubWhat) -> Result<()> {
     }
 }
 
-fn serve(listen: SocketAddr, workers: Option<usize>, ws: bool) -> Result<()> {
+fn serve(
+    listen: SocketAddr,
+    workers: Option<usize>,
+    ws: bool,
+    [gathering, copying]: [bool; 2],
+) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let mut server = chat_runtime::Server::builder().limits(servers::limits());
+        let mut server = chat_runtime::Server::builder()
+            .limits(servers::limits())
+            .switches(gathering, copying);
         server = if ws {
             let options = chat_transport_ws::WsOptions::default();
             server.listen(chat_transport_ws::WsTransport::bind(listen, options)?)
@@ -309,10 +335,15 @@ fn run_all(all: &All) -> Result<()> {
         (None, true) => "Quick: short and small.".to_owned(),
         (None, false) => "Server alone on one core, load on the other.".to_owned(),
     };
-    let mut results = Results::default();
+    let mut results = if all.add {
+        Results::read(&all.results)?
+    } else {
+        Results::default()
+    };
     let runs = all.runs.unwrap_or(if all.quick { 1 } else { 2 });
+    let before: Vec<usize> = scenarios.iter().map(|name| results.runs(name)).collect();
     for run in 0..runs {
-        for name in &scenarios {
+        for (name, before) in scenarios.iter().zip(&before) {
             let scenario =
                 Scenario::named(name, all.quick).with_context(|| format!("no scenario {name}"))?;
             for kind in kinds.iter().filter(|k| k.is_ours() || run < all.peer_runs) {
@@ -321,15 +352,20 @@ fn run_all(all: &All) -> Result<()> {
                     Ok(outcome) => print_outcome(&format!("{name} {}", kind.name()), outcome),
                     Err(error) => eprintln!("FAILED: {name} {}: {error:#}", kind.name()),
                 }
-                results.add(run, name, kind.name(), outcome.ok());
+                results.add(before + run, name, kind.name(), outcome.ok());
             }
+            // What is there is kept, even if somebody loses patience.
+            results.write(&all.results, &shown, &how)?;
         }
-        // What is there is kept, even if somebody loses patience.
-        results.write(&all.results, &shown, &how)?;
     }
     println!("\n{}", results.to_markdown(&shown, &how));
     if !all.quick && !all.no_growth {
-        growth::run(&all.results, &[Kind::FloorAnswering, Kind::Chat], false)?;
+        growth::run(
+            &all.results,
+            &[Kind::FloorAnswering, Kind::Chat],
+            false,
+            &[],
+        )?;
     }
     ensure!(
         results.sound(),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write, fs, path::Path};
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     machine,
@@ -22,6 +22,9 @@ pub const OURS: &str = "chat";
 
 /// Ours on two workers.
 pub const OURS_OF_TWO: &str = "chat-2";
+
+/// Every run's figures.
+const RUNS: &str = "runs.json";
 
 /// One line of the table: a scenario and one figure of it.
 struct Row {
@@ -129,13 +132,31 @@ const ROWS: [Row; 19] = [
 ];
 
 /// Outcomes of all runs, by scenario and server; a run that failed is missing.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Results {
     runs: usize,
     by: BTreeMap<String, BTreeMap<String, Vec<Option<Outcome>>>>,
 }
 
 impl Results {
+    /// What an earlier call wrote into a folder; nothing, if there is nothing.
+    ///
+    /// # Errors
+    /// It does not read.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(RUNS);
+        if !path.exists() {
+            return Ok(Self::default());
+        }
+        Ok(serde_json::from_str(&fs::read_to_string(path)?)?)
+    }
+
+    /// How many runs there are of a scenario.
+    pub fn runs(&self, scenario: &str) -> usize {
+        let servers = self.by.get(scenario).into_iter().flat_map(BTreeMap::values);
+        servers.map(Vec::len).max().unwrap_or(0)
+    }
+
     /// Keeps the outcome of a run, counted from 0.
     pub fn add(&mut self, run: usize, scenario: &str, server: &str, outcome: Option<Outcome>) {
         self.runs = self.runs.max(run + 1);
@@ -323,7 +344,7 @@ impl Results {
         fs::write(folder.join("table.md"), self.to_markdown(servers, how))?;
         fs::write(folder.join("cpu.svg"), self.picture(servers))?;
         fs::write(
-            folder.join("runs.json"),
+            folder.join(RUNS),
             serde_json::to_string_pretty(self)? + "\n",
         )?;
         Ok(())

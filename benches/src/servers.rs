@@ -38,6 +38,12 @@ pub enum Kind {
     ChatOfTwo,
     /// Ours, over WebSocket.
     ChatWs,
+    /// Ours without gathering what is said in a room in one turn.
+    ChatAtOnce,
+    /// Ours without copying short frames into one piece: shared by reference only.
+    ChatByReference,
+    /// Ours with neither.
+    ChatPlain,
     /// Ours, as this program called with `serve --config`.
     ChatProgram(PathBuf),
     /// redis-server.
@@ -76,6 +82,9 @@ impl Kind {
             Self::Chat,
             Self::ChatOfTwo,
             Self::ChatWs,
+            Self::ChatAtOnce,
+            Self::ChatByReference,
+            Self::ChatPlain,
             Self::Redis,
             Self::Ngircd,
             Self::Inspircd,
@@ -94,6 +103,9 @@ impl Kind {
             Self::Chat | Self::ChatProgram(_) => "chat",
             Self::ChatOfTwo => "chat-2",
             Self::ChatWs => "chat-ws",
+            Self::ChatAtOnce => "chat-at-once",
+            Self::ChatByReference => "chat-by-reference",
+            Self::ChatPlain => "chat-plain",
             Self::Redis => "redis",
             Self::Ngircd => "ngircd",
             Self::Inspircd => "inspircd",
@@ -107,7 +119,13 @@ impl Kind {
             Self::Floor | Self::FloorAnswering | Self::FloorWide | Self::FloorEach => {
                 Language::Floor
             }
-            Self::Chat | Self::ChatOfTwo | Self::ChatWs | Self::ChatProgram(_) => Language::Chat,
+            Self::Chat
+            | Self::ChatOfTwo
+            | Self::ChatWs
+            | Self::ChatAtOnce
+            | Self::ChatByReference
+            | Self::ChatPlain
+            | Self::ChatProgram(_) => Language::Chat,
             Self::Redis => Language::Redis,
             Self::Ngircd | Self::Inspircd => Language::Irc,
             Self::Nats => Language::Nats,
@@ -262,6 +280,15 @@ fn command(kind: &Kind, address: SocketAddr, files: &Path) -> Result<Command> {
         Kind::Chat => command.args(["serve", "--listen", &listen]),
         Kind::ChatOfTwo => command.args(["serve", "--workers", "2", "--listen", &listen]),
         Kind::ChatWs => command.args(["serve", "--ws", "--listen", &listen]),
+        Kind::ChatAtOnce => command.args(["serve", "--no-gathering", "--listen", &listen]),
+        Kind::ChatByReference => command.args(["serve", "--no-copying", "--listen", &listen]),
+        Kind::ChatPlain => command.args([
+            "serve",
+            "--no-gathering",
+            "--no-copying",
+            "--listen",
+            &listen,
+        ]),
         Kind::ChatProgram(_) => {
             let limits = toml::to_string(&limits())?;
             fs::write(&config, format!("tcp = [\"{listen}\"]\n[limits]\n{limits}"))?;

@@ -1,8 +1,12 @@
 //! What the core asks of a log, and a log in memory that does it.
 
-use std::collections::{BTreeMap, VecDeque};
+mod packed;
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
+
+use self::packed::Packed;
 
 use crate::id::{Partition, Place, Seq};
 
@@ -86,7 +90,7 @@ pub struct MemoryLog {
 #[derive(Debug, Default)]
 struct Kept {
     head: Seq,
-    records: VecDeque<Bytes>,
+    records: Packed,
     snapshot: Option<(Seq, Bytes)>,
 }
 
@@ -98,9 +102,9 @@ impl Kept {
     /// Records that neither the history nor the next reload needs.
     fn trim(&mut self, keep: usize) {
         let covered = self.snapshot.as_ref().map_or(0, |(seq, _)| *seq);
-        while self.records.len() > keep && self.oldest() <= covered {
-            self.records.pop_front();
-        }
+        let excess = self.records.len().saturating_sub(keep);
+        let unneeded = (covered + 1).saturating_sub(self.oldest()) as usize;
+        self.records.drop_first(excess.min(unneeded));
     }
 }
 
@@ -128,7 +132,7 @@ impl MemoryLog {
         {
             return Appended::Refused(AppendRefused::Mismatch);
         }
-        kept.records.extend(entries.iter().cloned());
+        entries.iter().for_each(|entry| kept.records.push(entry));
         kept.head += entries.len() as Seq;
         kept.trim(self.keep);
         Appended::Committed(Place {
@@ -154,35 +158,35 @@ impl MemoryLog {
             ReadFrom::Latest => (oldest, head),
         };
         let low = low.max(oldest);
-        let mut bytes = 0;
-        let mut count = 0;
-        let mut fits = |record: &Bytes| {
-            bytes += record.len();
-            count += 1;
-            count <= query.records as usize && (count == 1 || bytes <= query.bytes as usize)
-        };
-        let range = if low <= high {
+        let (mut low, mut high) = (low, high);
+        if backwards {
+            low = low.max((high + 1).saturating_sub(query.records.into()));
+        } else {
+            high = high.min(low.saturating_add(query.records.into()) - 1);
+        }
+        let all = if low <= high {
             (low - oldest) as usize..(high - oldest + 1) as usize
         } else {
             0..0
         };
-        let records: Vec<Bytes> = if backwards {
-            let mut newest_first: Vec<Bytes> = kept
-                .records
-                .range(range)
-                .rev()
-                .take_while(|r| fits(r))
-                .cloned()
-                .collect();
-            newest_first.reverse();
-            newest_first
-        } else {
-            kept.records
-                .range(range)
-                .take_while(|r| fits(r))
-                .cloned()
-                .collect()
-        };
+        let mut records = kept.records.range(all);
+        if backwards {
+            records.reverse();
+        }
+        let mut bytes = 0;
+        let fit = records
+            .iter()
+            .enumerate()
+            .take_while(|(index, record)| {
+                bytes += record.len();
+                *index == 0 || bytes <= query.bytes as usize
+            })
+            .count();
+        records.truncate(fit);
+        if backwards {
+            records.reverse();
+        }
+        let records: Vec<Bytes> = records.into_iter().map(Bytes::copy_from_slice).collect();
         let first = if backwards {
             high + 1 - records.len() as Seq
         } else {
@@ -214,9 +218,8 @@ impl MemoryLog {
     pub fn redact(&mut self, partition: Partition, seq: Seq, replacement: Bytes) {
         if let Some(kept) = self.partitions.get_mut(&partition)
             && let Some(at) = seq.checked_sub(kept.oldest())
-            && let Some(record) = kept.records.get_mut(at as usize)
         {
-            *record = replacement;
+            kept.records.replace(at as usize, &replacement);
         }
     }
 

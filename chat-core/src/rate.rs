@@ -7,6 +7,31 @@ use crate::{
     time::Monotonic,
 };
 
+/// How full a bucket is whose rate is known elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Level(Monotonic);
+
+impl Level {
+    pub(crate) fn full(now: Monotonic) -> Self {
+        Self(now)
+    }
+
+    /// See [`Bucket::take`].
+    pub(crate) fn take(&mut self, rate: Rate, now: Monotonic) -> Result<(), Duration> {
+        let mut bucket = Bucket::of(rate, self.0);
+        let taken = bucket.take(now);
+        self.0 = bucket.full;
+        taken
+    }
+
+    /// See [`Bucket::give`].
+    pub(crate) fn give(&mut self, rate: Rate, now: Monotonic) {
+        let mut bucket = Bucket::of(rate, self.0);
+        bucket.give(now);
+        self.0 = bucket.full;
+    }
+}
+
 /// A token bucket: full at first, refilled evenly.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {

@@ -57,6 +57,17 @@ pub trait Connection: Send + 'static {
         reason: Option<CloseReason>,
     ) -> Poll<io::Result<()>>;
 
+    /// Its socket, if that is all there is to it: then a server's driver watches it together with all others, at less cost than a
+    /// registration of its own with the runtime, and never calls [`poll_ready`](Self::poll_ready).
+    ///
+    /// Whoever gives one promises that the socket is non-blocking and stays the same, that `try_read` and `try_write_vectored` go
+    /// straight to it, that a read shorter than the buffer has taken all there was, and that neither `poll_flush` nor
+    /// `poll_close` waits.
+    #[cfg(unix)]
+    fn socket(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        None
+    }
+
     /// It was handed over to another runtime, in whose context this is called: what is registered with the old one's reactor
     /// moves to the new one's. A connection without anything of that kind has nothing to do.
     ///

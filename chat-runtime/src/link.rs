@@ -7,7 +7,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use chat_core::{hub::Framing, wire::CloseReason};
+use chat_core::{
+    hub::Framing,
+    wire::{CloseReason, Form},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -26,10 +29,13 @@ pub(crate) struct Link {
     pub(crate) outbox: Outbox,
     pub(crate) end: Option<Box<End>>,
     framing: Framing,
+    form: Form,
     /// It has said that it cannot be written to, and will wake.
     full: bool,
     /// It may hold back something of what was written.
     unflushed: bool,
+    /// It is not asked whether it is ready: somebody watches its socket.
+    watched: bool,
     waker: Waker,
     connection: Box<dyn Connection>,
 }
@@ -71,14 +77,16 @@ pub(crate) enum Read {
 }
 
 impl Link {
-    /// `waker` is what the connection's readiness wakes.
-    pub(crate) fn new(connection: Box<dyn Connection>, waker: Waker) -> Self {
+    /// `waker` is what the connection's readiness wakes, unless its socket is `watched`: then it wakes nobody.
+    pub(crate) fn new(connection: Box<dyn Connection>, waker: Waker, watched: bool) -> Self {
         Self {
             outbox: Outbox::default(),
             end: None,
             framing: connection.framing(),
+            form: connection.form(),
             full: false,
             unflushed: false,
+            watched,
             waker,
             connection,
         }
@@ -96,6 +104,15 @@ impl Link {
             Framing::Message => body(),
         };
         self.outbox.push(bytes, spare);
+    }
+
+    /// Whether frames follow one another on it as bytes do.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.framing == Framing::Stream
+    }
+
+    pub(crate) fn form(&self) -> Form {
+        self.form
     }
 
     pub(crate) fn address(&self) -> Option<IpAddr> {
@@ -119,6 +136,17 @@ impl Link {
 
     /// Reads once.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Read> {
+        if self.watched {
+            return loop {
+                match self.connection.try_read(buffer) {
+                    Ok(Some(read)) => break Ok(Read::Some(read)),
+                    Ok(None) => break Ok(Read::End),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break Ok(Read::Nothing),
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => break Err(error),
+                }
+            };
+        }
         let mut cx = Context::from_waker(&self.waker);
         for _ in 0..SPURIOUS {
             match self.connection.poll_ready(&mut cx, Interest::Read)? {
@@ -164,10 +192,15 @@ impl Link {
                     if let Some(end) = &mut self.end {
                         end.progress = true;
                     }
-                    if written == bytes {
+                    if written == bytes || self.watched {
                         continue;
                     }
                 }
+                Err(error) if self.watched && error.kind() == ErrorKind::WouldBlock => {
+                    self.full = true;
+                    return Ok(());
+                }
+                Err(error) if self.watched && error.kind() == ErrorKind::Interrupted => continue,
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
                 {

@@ -56,14 +56,14 @@ impl Outbox {
         pieces: &[IoSlice<'_>],
         into: &'a mut Scratch,
     ) -> Option<&'a [u8]> {
-        if pieces.len() < 2 || self.bytes > Scratch::BYTES {
+        if pieces.len() < 2 || self.bytes > Scratch::BYTES || into.off {
             return None;
         }
-        into.0.clear();
+        into.bytes.clear();
         for piece in pieces {
-            into.0.extend_from_slice(piece);
+            into.bytes.extend_from_slice(piece);
         }
-        Some(&into.0)
+        Some(&into.bytes)
     }
 
     /// So many bytes are written.
@@ -96,7 +96,11 @@ pub(crate) struct Spare {
 
 /// Where short frames are put together: the system takes one piece of memory much faster than many short ones.
 #[derive(Debug, Default)]
-pub(crate) struct Scratch(Vec<u8>);
+pub(crate) struct Scratch {
+    bytes: Vec<u8>,
+    /// Nothing is copied, however short.
+    off: bool,
+}
 
 impl Scratch {
     /// Longer than this, nothing is copied.
@@ -107,6 +111,13 @@ impl Spare {
     /// Queues that are kept, and the frames that each of them may have room for.
     const QUEUES: usize = 1_024;
     const FRAMES: usize = 64;
+
+    /// With or without copying short frames.
+    pub(crate) fn copying(copying: bool) -> Self {
+        let mut spare = Self::default();
+        spare.scratch.off = !copying;
+        spare
+    }
 
     fn take(&mut self) -> VecDeque<Bytes> {
         self.queues.pop().unwrap_or_default()

@@ -22,7 +22,7 @@ use tokio::{
 use crate::{
     Connection, Log, MemoryLog, Transport, accept,
     clock::Clock,
-    driver::{Driver, Parts, WORKERS},
+    driver::{Driver, Parts, Switches, WORKERS},
     random,
     shared::{Desk, Door, Load, SharedLog, Workers},
 };
@@ -59,6 +59,7 @@ impl Server {
             secret: None,
             transports: Vec::new(),
             workers: None,
+            switches: Switches::default(),
         }
     }
 
@@ -199,9 +200,19 @@ pub struct ServerBuilder {
     secret: Option<ServerSecret>,
     transports: Vec<Box<dyn Transport>>,
     workers: Option<usize>,
+    switches: Switches,
 }
 
 impl ServerBuilder {
+    /// Whether what is said in a room is gathered in a turn, and whether short frames are copied into one piece.
+    #[cfg(feature = "switches")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn switches(mut self, gathering: bool, copying: bool) -> Self {
+        self.switches = Switches { gathering, copying };
+        self
+    }
+
     /// Every limit.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -309,6 +320,7 @@ impl ServerBuilder {
                 clock,
                 limits: self.limits.clone(),
                 worker,
+                switches: self.switches,
                 log: Arc::clone(&log),
                 door: door.clone(),
                 load,

@@ -24,20 +24,23 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod connection;
+mod listener;
+
 use std::{
-    io::{self, IoSlice},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    pin::Pin,
-    task::{Context, Poll},
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
 use async_trait::async_trait;
-use chat_runtime::{Connection, Connector, Interest, Transport, chat_core::wire::CloseReason};
+use chat_runtime::{Connection, Connector, Transport};
 use tokio::{
-    io::AsyncWrite,
-    net::{TcpListener, TcpStream, lookup_host},
+    net::{TcpStream, lookup_host},
     time::{Duration, timeout},
 };
+
+pub use self::connection::TcpConnection;
+use self::listener::Listener;
 
 /// The port that is meant when none is named.
 pub const DEFAULT_PORT: u16 = 7037;
@@ -51,13 +54,10 @@ const PER_ADDRESS: Duration = Duration::from_secs(3);
 /// How long connecting may take in all.
 const IN_ALL: Duration = Duration::from_secs(10);
 
-/// Silence after which the system asks whether the other end is still there.
-const KEEPALIVE: Duration = Duration::from_secs(60);
-
 /// A TCP listener.
 #[derive(Debug)]
 pub struct TcpTransport {
-    listener: TcpListener,
+    listener: Listener,
 }
 
 impl TcpTransport {
@@ -93,7 +93,7 @@ impl TcpTransport {
         socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
         Ok(Self {
-            listener: TcpListener::from_std(socket.into())?,
+            listener: Listener::new(socket)?,
         })
     }
 
@@ -110,15 +110,16 @@ impl TcpTransport {
     /// # Errors
     /// The system's; most often the process has too many files open.
     pub async fn accept_stream(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.listener.accept().await
+        let (stream, address) = self.listener.accept().await?;
+        Ok((TcpStream::from_std(stream)?, address))
     }
 }
 
 #[async_trait]
 impl Transport for TcpTransport {
     async fn accept(&mut self) -> io::Result<Box<dyn Connection>> {
-        let (stream, address) = self.accept_stream().await?;
-        Ok(Box::new(TcpConnection::new(stream, address)))
+        let (stream, address) = self.listener.accept().await?;
+        Ok(Box::new(TcpConnection::accepted(stream, address)))
     }
 }
 
@@ -198,72 +199,4 @@ fn no_such_family(error: &io::Error) -> bool {
 
 fn timed_out() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no answer in time")
-}
-
-/// A TCP connection: a stream of frames in the postcard form.
-#[derive(Debug)]
-pub struct TcpConnection {
-    /// Gone only if it could not be moved to another runtime.
-    stream: Option<TcpStream>,
-    address: IpAddr,
-}
-
-impl TcpConnection {
-    /// Takes over a stream: small writes go out at once, and silence is probed.
-    pub fn new(stream: TcpStream, address: SocketAddr) -> Self {
-        // Neither is needed for the connection to work, and a broken one says so soon enough.
-        let _ = stream.set_nodelay(true);
-        let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
-        let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
-        Self {
-            stream: Some(stream),
-            address: address.ip().to_canonical(),
-        }
-    }
-
-    fn stream(&self) -> io::Result<&TcpStream> {
-        self.stream.as_ref().ok_or_else(lost)
-    }
-}
-
-fn lost() -> io::Error {
-    io::Error::new(io::ErrorKind::NotConnected, "lost when it was moved")
-}
-
-impl Connection for TcpConnection {
-    fn poll_ready(&mut self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
-        match interest {
-            Interest::Read => self.stream()?.poll_read_ready(cx),
-            Interest::Write => self.stream()?.poll_write_ready(cx),
-        }
-    }
-
-    fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        Ok(match self.stream()?.try_read(buffer)? {
-            0 => None,
-            read => Some(read),
-        })
-    }
-
-    fn try_write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.stream()?.try_write_vectored(pieces)
-    }
-
-    fn poll_close(
-        &mut self,
-        cx: &mut Context<'_>,
-        _reason: Option<CloseReason>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(self.stream.as_mut().ok_or_else(lost)?).poll_shutdown(cx)
-    }
-
-    fn moved(&mut self) -> io::Result<()> {
-        let stream = self.stream.take().ok_or_else(lost)?.into_std()?;
-        self.stream = Some(TcpStream::from_std(stream)?);
-        Ok(())
-    }
-
-    fn address(&self) -> Option<IpAddr> {
-        Some(self.address)
-    }
 }

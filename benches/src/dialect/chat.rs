@@ -15,8 +15,9 @@ use chat_core::{
 use super::{Dialect, Member, News, RoomBook};
 use crate::payload::{BYTES, Stamp};
 
-/// The number of `records` among the server's messages, and of `message` among the records.
+/// The numbers of `records` and `presence` among the server's messages, and of `message` among the records.
 const RECORDS: u8 = 5;
+const PRESENCE: u8 = 6;
 const MESSAGE: u64 = 4;
 
 /// One connection to our server.
@@ -92,7 +93,6 @@ impl Chat {
             ServerMessage::Closing(closing) => {
                 Err(format!("{:?}: {}", closing.reason, closing.text))
             }
-            ServerMessage::Presence(_) => Ok(None),
             other => Err(format!("not expected: {other:?}")),
         }
     }
@@ -171,7 +171,8 @@ impl Dialect for Chat {
             if body.first() == Some(&RECORDS) {
                 self.records(&body[1..], news)
                     .ok_or("records that do not read")?;
-            } else {
+            } else if body.first() != Some(&PRESENCE) {
+                // Who is here is for people to look at.
                 let message = Form::Postcard.decode(body).map_err(|e| e.to_string())?;
                 if let Some(heard) = self.hear(message, rooms, out)? {
                     news(heard);

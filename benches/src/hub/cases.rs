@@ -30,7 +30,7 @@ pub struct Case {
 }
 
 /// All of them.
-pub const CASES: [Case; 11] = [
+pub const CASES: [Case; 15] = [
     Case {
         name: "broadcast_10",
         times: 100,
@@ -84,6 +84,30 @@ pub const CASES: [Case; 11] = [
         times: 10,
         what: "breaking, coming back and catching up with 50 messages",
         prepare: resume,
+    },
+    Case {
+        name: "connect_join_100",
+        times: 100,
+        what: "connecting, hello and a join, in a room that grows from 100 to 200",
+        prepare: connect_join,
+    },
+    Case {
+        name: "timeout_100",
+        times: 200,
+        what: "setting one timer and running it, beside 100 quiet connections",
+        prepare: || timeout(100),
+    },
+    Case {
+        name: "timeout_10000",
+        times: 200,
+        what: "setting one timer and running it, beside 10,000 quiet connections",
+        prepare: || timeout(10_000),
+    },
+    Case {
+        name: "timeout_100000",
+        times: 200,
+        what: "setting one timer and running it, beside 100,000 quiet connections",
+        prepare: || timeout(100_000),
     },
     Case {
         name: "quiet_1000",
@@ -176,6 +200,40 @@ fn connect() -> Box<dyn FnMut()> {
         for _ in 0..50 {
             let peer = world.welcome();
             world.bye(peer);
+        }
+    })
+}
+
+fn connect_join() -> Box<dyn FnMut()> {
+    // The first time is for warming up: each time has a room of its own.
+    let (mut world, _, first) = World::with_room(100);
+    let maker = world.welcome();
+    let second = world.create(maker);
+    for _ in 1..100 {
+        let peer = world.welcome();
+        world.join(peer, second);
+    }
+    world.settle();
+    let mut rooms = [second, first].into_iter().cycle();
+    Box::new(move || {
+        let room = rooms.next().expect("they go round");
+        for _ in 0..100 {
+            let peer = world.welcome();
+            world.join(peer, room);
+        }
+    })
+}
+
+/// Connections that say nothing, and one after the other that is cut off because it does not even say hello.
+fn timeout(quiet: u32) -> Box<dyn FnMut()> {
+    let mut world = World::new();
+    for _ in 0..quiet {
+        world.welcome();
+    }
+    world.settle();
+    Box::new(move || {
+        for _ in 0..200 {
+            world.stranger();
         }
     })
 }

@@ -142,7 +142,14 @@ impl World {
         self.connect_as(peer.index, resume)
     }
 
-    fn connect_as(&mut self, index: u32, resume: Vec<Resume>) -> Peer {
+    /// Somebody who connects and says nothing. The hub ends it in time, and its slot is free again then.
+    pub fn stranger(&mut self) {
+        let conn = self.connect();
+        self.pass(Duration::from_secs(15));
+        self.disconnect(Peer { conn, index: 0 });
+    }
+
+    fn connect(&mut self) -> ConnId {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots += 1;
             self.slots - 1
@@ -158,6 +165,11 @@ impl World {
             framing: Framing::Message,
             form: Form::Postcard,
         });
+        conn
+    }
+
+    fn connect_as(&mut self, index: u32, resume: Vec<Resume>) -> Peer {
+        let conn = self.connect();
         let mut secret = [7; 32];
         secret[..4].copy_from_slice(&index.to_le_bytes());
         let hello = Hello {

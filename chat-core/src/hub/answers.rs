@@ -1,5 +1,7 @@
 //! Answers: every request gets exactly one.
 
+use std::collections::VecDeque;
+
 use super::{
     Hub,
     event::Event,
@@ -7,6 +9,7 @@ use super::{
 };
 use crate::{
     bugs::Bug,
+    few::Seldom,
     id::{ConnId, RoomId},
     time::Now,
     wire::{
@@ -122,7 +125,13 @@ impl Hub {
             return;
         };
         let member = guest.member;
-        let mut parked = guest.parked.remove(&room).unwrap_or_default();
+        let mut parked = VecDeque::new();
+        if let Some(all) = guest.parked.get_mut() {
+            parked = all.remove(&room).unwrap_or_default();
+            if all.keys().next().is_none() {
+                guest.parked = Seldom::default();
+            }
+        }
         if self.has(Bug::ForgetWhatWaitsForAJoin) {
             return;
         }
@@ -132,7 +141,7 @@ impl Hub {
             if let Some(again) = self
                 .sessions
                 .guest_mut(conn)
-                .and_then(|guest| guest.parked.get_mut(&room))
+                .and_then(|guest| guest.parked.get_mut()?.get_mut(&room))
             {
                 again.append(&mut parked);
             }

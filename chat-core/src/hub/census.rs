@@ -1,5 +1,7 @@
 //! How much a hub holds, for the simulator, which checks that all of it is bounded.
 
+use std::collections::VecDeque;
+
 use super::Hub;
 
 /// Numbers of things in a hub.
@@ -89,10 +91,12 @@ impl Hub {
             census.unanswered += guest.unanswered as usize;
             census.parked += guest
                 .parked
-                .values()
+                .get()
+                .into_iter()
+                .flat_map(|parked| parked.values())
                 .map(|parked| parked.len())
                 .sum::<usize>();
-            census.registrations += guest.registrations.len();
+            census.registrations += guest.registrations.get().map_or(0, VecDeque::len);
         }
         census
     }

@@ -321,7 +321,8 @@ impl Hub {
             return;
         };
         let rooms: Vec<RoomId> = person.rooms.iter().copied().collect();
-        let (nick, label) = (person.nick.clone(), person.label.clone());
+        let (nick, label) = person.called.parts();
+        let (nick, label) = (nick.to_owned(), label.to_owned());
         let welcome = Welcome {
             version: VERSION,
             capabilities: Vec::new(),
@@ -337,7 +338,7 @@ impl Hub {
             rooms: rooms.clone(),
             last_txn: self.directory.state.last_txn(member),
         };
-        let guest = Box::new(Guest::new(member, kept, &self.config.limits, now.monotonic));
+        let guest = Guest::new(member, kept, now.monotonic);
         if let Some(session) = self.sessions.get_mut(conn) {
             session.phase = Phase::Welcome;
             session.guest = Some(guest);

@@ -58,9 +58,12 @@ impl Hub {
             }
         }
         if let Some(guest) = self.sessions.guest_mut(origin.conn)
-            && !guest.parked.contains_key(&id)
+            && !guest
+                .parked
+                .get()
+                .is_some_and(|parked| parked.contains_key(&id))
         {
-            guest.parked.insert(id, VecDeque::new());
+            guest.parked.make().insert(id, VecDeque::new());
         }
         let then = directory::Then::Join {
             origin,

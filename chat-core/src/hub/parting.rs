@@ -36,7 +36,7 @@ impl Hub {
             }
         }
         if let Some(guest) = session.guest.take() {
-            self.depart(now, conn, session.form, *guest, None, out);
+            self.depart(now, conn, session.form, guest, None, out);
         }
         out.push(Output::Event(Event::Disconnected { conn }));
         self.tell_closed(now, out);
@@ -86,7 +86,7 @@ impl Hub {
         session.phase = Phase::Closing { until, reason };
         let form = session.form;
         if let Some(guest) = session.guest.take() {
-            self.depart(now, conn, form, *guest, Some(reason), out);
+            self.depart(now, conn, form, guest, Some(reason), out);
         }
         let polite = matches!(
             reason,

@@ -32,10 +32,11 @@ impl Hub {
             .register(credential, &register.request)
             .map_err(|e| ErrorCode::BadRequest.because(e.to_string()))?;
         if let Some(guest) = self.sessions.guest_mut(conn) {
-            if guest.registrations.len() == REGISTRATIONS {
-                guest.registrations.pop_front();
+            let registrations = guest.registrations.make();
+            if registrations.len() == REGISTRATIONS {
+                registrations.pop_front();
             }
-            guest.registrations.push_back(Registration {
+            registrations.push_back(Registration {
                 credential,
                 room: register.room,
                 used_by: None,
@@ -62,7 +63,8 @@ impl Hub {
             .sessions
             .guest_mut(conn)
             .into_iter()
-            .flat_map(|guest| &mut guest.registrations);
+            .flat_map(|guest| guest.registrations.get_mut())
+            .flatten();
         match registrations
             .find(|known| (known.credential, known.room) == (password.credential, room))
         {

@@ -126,6 +126,7 @@ impl<S: Fold, P> Pipeline<S, P> {
     }
 
     pub(super) fn propose(&mut self, proposal: P) {
+        place_for_one(&mut self.queue);
         self.queue.push_back(proposal);
     }
 
@@ -181,6 +182,7 @@ impl<S: Fold, P> Pipeline<S, P> {
                         let encoded = S::encode(&entry);
                         bytes += encoded.len();
                         next += 1;
+                        place_for_one(&mut self.outstanding);
                         self.outstanding.push_back(Pending {
                             entry,
                             bytes: encoded,
@@ -390,6 +392,13 @@ impl<S: Fold, P> Pipeline<S, P> {
         self.since_snapshot = 0;
         self.without_snapshot = false;
         Paged::Lost
+    }
+}
+
+/// Most partitions never have more than one thing on its way, and there are many partitions.
+fn place_for_one<T>(queue: &mut VecDeque<T>) {
+    if queue.capacity() == 0 {
+        queue.reserve_exact(1);
     }
 }
 

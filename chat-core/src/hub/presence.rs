@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     id::{ConnId, MemberId, RoomId},
-    state::directory::Directory,
+    state::{called::Called, directory::Directory},
     time::Now,
     wire::{
         Form, Frame, ServerMessage,
@@ -132,7 +132,8 @@ impl Room {
             tagged::extend(&PresenceUpdate::FULL, out);
             tagged::extend(&(self.here.len() as u64), out);
             for (member, named) in &self.here {
-                tagged::extend(&(*member, &*named.nick, &*named.label), out);
+                let (nick, label) = named.parts();
+                tagged::extend(&(*member, nick, label), out);
             }
         })
     }
@@ -179,7 +180,7 @@ impl Room {
     ) -> bool {
         let told = told.map(|person| {
             if self.names(most) {
-                Named::new(&person.nick, &person.label)
+                Named::told(directory, &person)
             } else {
                 Named::default()
             }
@@ -199,7 +200,7 @@ impl Room {
             .filter(|person| person.lease.is_some())?;
         self.pipe.state.members.contains_key(&member).then(|| {
             if self.names(most) {
-                Named::new(&person.nick, &person.label)
+                Named(Some(person.called.clone()))
             } else {
                 Named::default()
             }
@@ -214,31 +215,40 @@ impl Room {
     /// Takes down the names of those who were only counted.
     fn name_all(&mut self, directory: &Directory) {
         for (member, named) in &mut self.here {
-            *named = Named::new(directory.nick(*member), directory.label(*member));
+            *named = Named(directory.member(*member).map(|m| m.called.clone()));
         }
     }
 }
 
-/// What somebody who is here is called, as a room's connections are told; empty where they are only counted.
+/// What somebody who is here is called, as a room's connections are told; nothing where they are only counted.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Named {
-    nick: Box<str>,
-    label: Box<str>,
-}
+pub(super) struct Named(Option<Called>);
 
 impl Named {
-    fn new(nick: &str, label: &str) -> Self {
-        Self {
-            nick: nick.into(),
-            label: label.into(),
-        }
+    /// As a record told it: mostly the directory says the same.
+    fn told(directory: &Directory, person: &Person) -> Self {
+        let told = (&*person.nick, &*person.label);
+        let known = directory
+            .member(person.member)
+            .map(|member| &member.called)
+            .filter(|called| called.parts() == told);
+        Self(Some(
+            known
+                .cloned()
+                .unwrap_or_else(|| Called::shown(told.0, told.1)),
+        ))
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        self.0.as_ref().map_or(("", ""), Called::parts)
     }
 
     fn person(&self, member: MemberId) -> Person {
+        let (nick, label) = self.parts();
         Person {
             member,
-            nick: self.nick.to_string(),
-            label: self.label.to_string(),
+            nick: nick.to_owned(),
+            label: label.to_owned(),
         }
     }
 }
@@ -289,7 +299,7 @@ impl Gathered {
                     // Gone and back before anybody was told: nothing happened, unless the name changed.
                     if before != *now {
                         changes.renamed.push(Renamed {
-                            from: before.nick.to_string(),
+                            from: before.parts().0.to_owned(),
                             to: now.person(member),
                         });
                     }
@@ -311,7 +321,7 @@ mod tests {
     const ADA: MemberId = MemberId([1; 16]);
 
     fn named(nick: &str) -> Named {
-        Named::new(nick, "")
+        Named(Some(Called::shown(nick, "")))
     }
 
     fn here(nick: &str) -> BTreeMap<MemberId, Named> {

@@ -45,17 +45,17 @@ impl Hub {
             );
         }
         let costly = matches!(request.op, Op::Create(_) | Op::Register(_) | Op::Login(_));
-        let bucket = if matches!(request.op, Op::Send(_)) {
-            &mut guest.sends
+        let limits = &self.config.limits;
+        let mut taken = if matches!(request.op, Op::Send(_)) {
+            guest.sends.take(limits.send_rate, now.monotonic)
         } else {
-            &mut guest.requests
+            guest.requests.take(limits.request_rate, now.monotonic)
         };
-        let mut taken = bucket.take(now.monotonic);
         if costly && taken.is_ok() {
             taken = guest
                 .costly
-                .take(now.monotonic)
-                .inspect_err(|_| guest.requests.give(now.monotonic));
+                .take(limits.costly_rate, now.monotonic)
+                .inspect_err(|_| guest.requests.give(limits.request_rate, now.monotonic));
         }
         if let Err(wait) = taken {
             let (count, last) = guest.refusals;
@@ -96,7 +96,8 @@ impl Hub {
             let Some(guest) = self.sessions.guest_mut(conn) else {
                 return;
             };
-            if let Some(parked) = guest.parked.get_mut(&room) {
+            let parked = guest.parked.get_mut();
+            if let Some(parked) = parked.and_then(|parked| parked.get_mut(&room)) {
                 return parked.push_back(request);
             }
             self.requested(member, Some(room), &request.op, out);

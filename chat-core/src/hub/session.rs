@@ -11,11 +11,11 @@ use super::{
     io::{Framing, ReadToken},
 };
 use crate::{
-    few::FewMap,
+    few::{FewMap, Seldom},
     id::{ConnId, CredentialId, MemberId, Place, RoomId, Seq},
     limits::{Limits, network},
     password::ServerLogin,
-    rate::Bucket,
+    rate::Level,
     time::Monotonic,
     wire::{CloseReason, Decoder, Form, client::Request, server::Committed},
 };
@@ -35,7 +35,7 @@ pub(super) struct Session {
     /// Who it is, whatever it says.
     pub(super) identity: Option<Box<Identity>>,
     /// There for whoever is welcome.
-    pub(super) guest: Option<Box<Guest>>,
+    pub(super) guest: Option<Guest>,
     /// Refused hellos.
     pub(super) attempts: u32,
     /// Counts against the maximum.
@@ -69,17 +69,17 @@ pub(super) struct Guest {
     /// Requests that have no answer yet.
     pub(super) unanswered: u32,
     /// Requests about a room that wait until a join of it is answered.
-    pub(super) parked: FewMap<RoomId, VecDeque<Request>>,
-    pub(super) sends: Bucket,
-    pub(super) requests: Bucket,
-    pub(super) costly: Bucket,
+    pub(super) parked: Seldom<FewMap<RoomId, VecDeque<Request>>>,
+    pub(super) sends: Level,
+    pub(super) requests: Level,
+    pub(super) costly: Level,
     /// Refusals for being too fast, and when the last of them was.
     pub(super) refusals: (u32, Monotonic),
     /// Fan-outs do not reach it; what it missed is read from the log.
     pub(super) lagging: Option<Box<Lagging>>,
     pub(super) login: Option<Box<Login>>,
     /// Registrations begun.
-    pub(super) registrations: VecDeque<Registration>,
+    pub(super) registrations: Seldom<VecDeque<Registration>>,
 }
 
 /// A room whose records go to this connection.
@@ -184,20 +184,20 @@ impl Session {
 }
 
 impl Guest {
-    pub(super) fn new(member: MemberId, kept: bool, limits: &Limits, now: Monotonic) -> Self {
+    pub(super) fn new(member: MemberId, kept: bool, now: Monotonic) -> Self {
         Self {
             member,
             kept,
             rooms: FewMap::default(),
             unanswered: 0,
-            parked: FewMap::default(),
-            sends: Bucket::of(limits.send_rate, now),
-            requests: Bucket::of(limits.request_rate, now),
-            costly: Bucket::of(limits.costly_rate, now),
+            parked: Seldom::default(),
+            sends: Level::full(now),
+            requests: Level::full(now),
+            costly: Level::full(now),
             refusals: (0, now),
             lagging: None,
             login: None,
-            registrations: VecDeque::new(),
+            registrations: Seldom::default(),
         }
     }
 }

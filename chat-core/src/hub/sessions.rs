@@ -34,11 +34,11 @@ impl Sessions {
     }
 
     pub(super) fn guest(&self, conn: ConnId) -> Option<&Guest> {
-        self.get(conn)?.guest.as_deref()
+        self.get(conn)?.guest.as_ref()
     }
 
     pub(super) fn guest_mut(&mut self, conn: ConnId) -> Option<&mut Guest> {
-        self.get_mut(conn)?.guest.as_deref_mut()
+        self.get_mut(conn)?.guest.as_mut()
     }
 
     pub(super) fn insert(&mut self, session: Session) {

@@ -30,30 +30,52 @@ pub(super) enum Timer {
 
 /// All timers, the next one first.
 #[derive(Debug, Default)]
-pub(super) struct Timers(BTreeSet<(Monotonic, Timer)>);
+pub(super) struct Timers {
+    /// Every connection has one, so these take as little place as they can.
+    sessions: BTreeSet<(Monotonic, ConnId)>,
+    others: BTreeSet<(Monotonic, Timer)>,
+}
 
 impl Timers {
     pub(super) fn arm(&mut self, at: Monotonic, timer: Timer) {
-        self.0.insert((at, timer));
+        match timer {
+            Timer::Session(conn) => self.sessions.insert((at, conn)),
+            other => self.others.insert((at, other)),
+        };
     }
 
     pub(super) fn disarm(&mut self, at: Monotonic, timer: Timer) {
-        self.0.remove(&(at, timer));
+        match timer {
+            Timer::Session(conn) => self.sessions.remove(&(at, conn)),
+            other => self.others.remove(&(at, other)),
+        };
     }
 
     pub(super) fn next(&self) -> Option<Monotonic> {
-        self.0.first().map(|(at, _)| *at)
+        let (session, other) = self.first();
+        session.into_iter().chain(other).min()
     }
 
     #[cfg(feature = "deliberate-bugs")]
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.sessions.len() + self.others.len()
+    }
+
+    fn first(&self) -> (Option<Monotonic>, Option<Monotonic>) {
+        let session = self.sessions.first().map(|(at, _)| *at);
+        (session, self.others.first().map(|(at, _)| *at))
     }
 
     pub(super) fn pop(&mut self, now: Monotonic) -> Option<Timer> {
         if self.next()? > now {
             return None;
         }
-        self.0.pop_first().map(|(_, timer)| timer)
+        match self.first() {
+            (Some(session), other) if other.is_none_or(|other| session <= other) => {
+                let (_, conn) = self.sessions.pop_first()?;
+                Some(Timer::Session(conn))
+            }
+            _ => self.others.pop_first().map(|(_, timer)| timer),
+        }
     }
 }

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Fold, Verdict, refuse,
+    Fold, Verdict,
+    called::{Called, Holders},
+    refuse,
     results::{Known, Results},
 };
 use crate::{
@@ -19,27 +21,25 @@ use crate::{
 };
 
 /// The directory, as of a place of its log.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Directory {
-    members: BTreeMap<MemberId, Box<Member>>,
+    pub(super) members: BTreeMap<MemberId, Box<Member>>,
     /// Held nicks, by comparison form and by skeleton.
-    folded: BTreeMap<String, MemberId>,
-    skeletons: BTreeMap<String, MemberId>,
-    groups: BTreeMap<RoomId, Group>,
+    pub(super) folded: Holders,
+    pub(super) skeletons: Holders,
+    pub(super) groups: BTreeMap<RoomId, Group>,
     /// Groups by number.
-    numbers: Vec<RoomId>,
+    pub(super) numbers: Vec<RoomId>,
     /// Names of groups, by comparison form and by skeleton.
-    group_folded: BTreeMap<String, RoomId>,
-    group_skeletons: BTreeMap<String, RoomId>,
+    pub(super) group_folded: BTreeMap<String, RoomId>,
+    pub(super) group_skeletons: BTreeMap<String, RoomId>,
 }
 
 /// Somebody.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Member {
     /// The name held, or the last one held.
-    pub(crate) nick: String,
-    pub(crate) label: String,
-    key: NameKey,
+    pub(crate) called: Called,
     /// Which hub holds the nick for them; none when it is free.
     pub(crate) lease: Option<u64>,
     /// When the lease was made or given up.
@@ -48,7 +48,8 @@ pub(crate) struct Member {
     pub(crate) kept: bool,
     /// The rooms they may be in: always at least those that they are in.
     pub(crate) rooms: FewSet<RoomId>,
-    results: Results<Did>,
+    /// None for whoever asked for nothing.
+    pub(super) results: Option<Box<Results<Did>>>,
 }
 
 /// A group.
@@ -132,8 +133,6 @@ impl Fold for Directory {
     fn encode(entry: &Entry) -> Bytes {
         let mut out = Vec::with_capacity(128);
         tagged::extend(entry, &mut out);
-        // It is kept for long.
-        out.shrink_to_fit();
         out.into()
     }
 
@@ -153,20 +152,17 @@ impl Fold for Directory {
                 ..
             } => {
                 self.free(member);
-                self.folded.insert(key.folded.clone(), member);
-                self.skeletons.insert(key.skeleton.clone(), member);
+                self.folded.insert(&key.folded, member);
+                self.skeletons.insert(&key.skeleton, member);
                 let (rooms, results) = self
                     .members
                     .remove(&member)
                     .map(|m| (m.rooms, m.results))
                     .unwrap_or_default();
-                let (nick, label, key) = (nick.clone(), label.clone(), key.clone());
                 self.members.insert(
                     member,
                     Box::new(Member {
-                        nick,
-                        label,
-                        key,
+                        called: Called::new(nick, label, key),
                         lease: Some(*node),
                         at: entry.time,
                         kept: *kept,
@@ -255,7 +251,7 @@ impl Fold for Directory {
         if entry.txn != 0
             && let Some(member) = self.members.get_mut(&member)
         {
-            member.results.note(entry.txn, did);
+            member.results.get_or_insert_default().note(entry.txn, did);
         }
     }
 
@@ -274,8 +270,9 @@ impl Directory {
     /// Gives up the nick, if one is held.
     fn free(&mut self, member: MemberId) {
         if let Some(held) = self.members.get(&member).filter(|m| m.lease.is_some()) {
-            self.folded.remove(&held.key.folded);
-            self.skeletons.remove(&held.key.skeleton);
+            let (folded, skeleton) = held.called.key();
+            self.folded.remove(folded);
+            self.skeletons.remove(skeleton);
         }
     }
 
@@ -316,17 +313,19 @@ impl Directory {
 
     /// The name held, or the last one held; empty for a stranger.
     pub(crate) fn nick(&self, member: MemberId) -> &str {
-        self.members.get(&member).map_or("", |m| &m.nick)
+        self.members.get(&member).map_or("", |m| m.called.nick())
     }
 
     pub(crate) fn label(&self, member: MemberId) -> &str {
-        self.members.get(&member).map_or("", |m| &m.label)
+        self.members.get(&member).map_or("", |m| m.called.label())
     }
 
     /// Who holds a nick, compared as nicks are.
     pub(crate) fn holder(&self, nick: &str) -> Option<MemberId> {
         let name = Name::nick(nick, usize::MAX).ok()?;
-        self.folded.get(&name.key.folded).copied()
+        let holder = self.folded.get(&name.key.folded)?;
+        let holds = self.members.get(&holder)?.called.key().0 == name.key.folded;
+        holds.then_some(holder)
     }
 
     pub(crate) fn group(&self, room: RoomId) -> Option<&Group> {
@@ -346,14 +345,18 @@ impl Directory {
     }
 
     pub(crate) fn last_txn(&self, member: MemberId) -> u64 {
-        self.members.get(&member).map_or(0, |m| m.results.last())
+        self.members
+            .get(&member)
+            .and_then(|m| m.results.as_deref())
+            .map_or(0, Results::last)
     }
 
     /// What came of an earlier request.
     pub(crate) fn did(&self, member: MemberId, txn: u64) -> Known<Did> {
         self.members
             .get(&member)
-            .map_or(Known::New, |m| m.results.look(txn))
+            .and_then(|m| m.results.as_deref())
+            .map_or(Known::New, |results| results.look(txn))
     }
 }
 
@@ -492,8 +495,7 @@ impl Directory {
                 let as_before = member.is_some_and(|m| {
                     with.alone
                         && m.lease == Some(with.node)
-                        && m.nick == name.shown
-                        && m.label == *label
+                        && m.called.parts() == (&name.shown, label)
                         && m.kept == *kept
                 });
                 if as_before {
@@ -663,12 +665,9 @@ impl Directory {
             return Verdict::Wait;
         }
         let holders = [self.folded.get(folded), self.skeletons.get(skeleton)];
-        let mut others = holders
-            .into_iter()
-            .flatten()
-            .filter(|holder| **holder != id);
+        let mut others = holders.into_iter().flatten().filter(|holder| *holder != id);
         if let Some(other) = others.next() {
-            if draft.touched.contains(other) {
+            if draft.touched.contains(&other) {
                 return Verdict::Wait;
             }
             return refuse(
@@ -686,7 +685,7 @@ impl Directory {
                 .members
                 .get(&id)
                 .filter(|m| m.lease.is_some())
-                .map(|m| (m.nick.clone(), m.label.clone())),
+                .map(|m| (m.called.nick().to_owned(), m.called.label().to_owned())),
         }])
     }
 

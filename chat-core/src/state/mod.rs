@@ -4,9 +4,11 @@
 //! travels in the record, so that two hubs fed the same records hold the same state. Whether something *may* become a
 //! record is judged before, against the state at the head of the log.
 
+pub(crate) mod called;
 pub(crate) mod directory;
 pub(crate) mod results;
 pub(crate) mod room;
+mod snapshot;
 
 use std::borrow::Cow;
 
@@ -40,6 +42,8 @@ pub(crate) trait Fold: Default + Clone + PartialEq + Serialize + DeserializeOwne
 pub(crate) fn freeze<S: Fold>(state: &S) -> Bytes {
     let mut out = vec![S::FORM];
     tagged::extend(state, &mut out);
+    // It is kept for long.
+    out.shrink_to_fit();
     out.into()
 }
 

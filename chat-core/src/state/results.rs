@@ -2,14 +2,22 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// How many results are kept for each member and room.
 pub(crate) const KEPT: usize = 64;
 
-/// The results of one member's last accepted requests, by `txn`.
+/// The results of one member's last accepted requests, by `txn`. Most members do little more than to join.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Results<R> {
+    None,
+    One(u64, R),
+    Many(Box<Window<R>>),
+}
+
+/// Results of several requests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Results<R> {
+pub(crate) struct Window<R> {
     /// Ascending by `txn`.
     kept: VecDeque<(u64, R)>,
     /// The highest `txn` whose result is forgotten.
@@ -18,10 +26,39 @@ pub(crate) struct Results<R> {
 
 impl<R> Default for Results<R> {
     fn default() -> Self {
-        Self {
-            kept: VecDeque::new(),
-            forgotten: 0,
+        Self::None
+    }
+}
+
+/// Always written as a window.
+impl<R: Serialize> Serialize for Results<R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Window<'a, R> {
+            kept: &'a [(u64, &'a R)],
+            forgotten: u64,
         }
+        let kept: &[(u64, &R)] = match self {
+            Self::None => &[],
+            Self::One(txn, result) => &[(*txn, result)],
+            Self::Many(window) => return window.serialize(serializer),
+        };
+        let forgotten = 0;
+        Window { kept, forgotten }.serialize(serializer)
+    }
+}
+
+impl<'de, R: Deserialize<'de>> Deserialize<'de> for Results<R> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut window = Window::<R>::deserialize(deserializer)?;
+        Ok(match (window.kept.len(), window.forgotten) {
+            (0, 0) => Self::None,
+            (1, 0) => window
+                .kept
+                .pop_front()
+                .map_or(Self::None, |(txn, result)| Self::One(txn, result)),
+            _ => Self::Many(Box::new(window)),
+        })
     }
 }
 
@@ -38,6 +75,50 @@ pub(crate) enum Known<R> {
 
 impl<R: Copy> Results<R> {
     pub(crate) fn look(&self, txn: u64) -> Known<R> {
+        match self {
+            Self::One(only, result) if *only == txn => Known::Done(*result),
+            Self::None | Self::One(..) => Known::New,
+            Self::Many(window) => window.look(txn),
+        }
+    }
+
+    pub(crate) fn note(&mut self, txn: u64, result: R) {
+        match self {
+            Self::None => *self = Self::One(txn, result),
+            Self::One(only, before) if *only == txn => *before = result,
+            Self::One(only, before) => {
+                let mut window = Window {
+                    kept: [(*only, *before)].into(),
+                    forgotten: 0,
+                };
+                window.note(txn, result);
+                *self = Self::Many(Box::new(window));
+            }
+            Self::Many(window) => window.note(txn, result),
+        }
+    }
+
+    #[cfg(feature = "deliberate-bugs")]
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::One(..) => 1,
+            Self::Many(window) => window.kept.len(),
+        }
+    }
+
+    /// The highest `txn` seen.
+    pub(crate) fn last(&self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::One(txn, _) => *txn,
+            Self::Many(window) => window.kept.back().map_or(window.forgotten, |(txn, _)| *txn),
+        }
+    }
+}
+
+impl<R: Copy> Window<R> {
+    fn look(&self, txn: u64) -> Known<R> {
         match self.kept.binary_search_by_key(&txn, |(txn, _)| *txn) {
             Ok(i) => Known::Done(self.kept[i].1),
             Err(_) if txn <= self.forgotten => Known::TooOld,
@@ -45,32 +126,16 @@ impl<R: Copy> Results<R> {
         }
     }
 
-    pub(crate) fn note(&mut self, txn: u64, result: R) {
+    fn note(&mut self, txn: u64, result: R) {
         match self.kept.binary_search_by_key(&txn, |(txn, _)| *txn) {
             Ok(i) => self.kept[i].1 = result,
-            Err(i) => {
-                if self.kept.capacity() == 0 {
-                    // Most members do little more than to join.
-                    self.kept.reserve_exact(1);
-                }
-                self.kept.insert(i, (txn, result));
-            }
+            Err(i) => self.kept.insert(i, (txn, result)),
         }
         if self.kept.len() > KEPT
             && let Some((txn, _)) = self.kept.pop_front()
         {
             self.forgotten = txn;
         }
-    }
-
-    #[cfg(feature = "deliberate-bugs")]
-    pub(crate) fn len(&self) -> usize {
-        self.kept.len()
-    }
-
-    /// The highest `txn` seen.
-    pub(crate) fn last(&self) -> u64 {
-        self.kept.back().map_or(self.forgotten, |(txn, _)| *txn)
     }
 }
 

@@ -222,7 +222,7 @@ impl Driver {
                 };
                 self.buffer.resize(longest, 0);
                 // This task's waker is the same all its life: it is never polled by anything but the runtime.
-                self.phase = Phase::Connected(Link::new(connection, cx.waker().clone()));
+                self.phase = Phase::Connected(Link::new(connection, cx.waker().clone(), false));
                 self.hand_in(ClientInput::Connected { framing, form });
             }
             Poll::Ready(Err(error)) => {

@@ -4,9 +4,11 @@
 //! touched; and sets the timer. See [`turn`](Driver::turn).
 
 mod calls;
+mod held;
 mod outputs;
 mod ready;
 mod seats;
+mod watch;
 
 use std::{
     collections::VecDeque,
@@ -31,8 +33,10 @@ use tokio::{
 
 use self::{
     calls::{Calls, Done},
-    ready::{Ready, Signal},
+    held::Chains,
+    ready::{Ready, Signal, Waiting},
     seats::Seats,
+    watch::{Happened, Watch},
 };
 use crate::{
     Connection,
@@ -46,10 +50,13 @@ use crate::{
 const ORDERS: usize = 32;
 
 /// How long a patient frame may be kept back, if the connection was given one no longer ago than this.
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Frames that one connection may keep waiting so.
-const PATIENT_FRAMES: usize = 64;
+const PATIENT_FRAMES: usize = 128;
+
+/// Connections whose patience ends in one turn.
+const IMPATIENT: usize = 256;
 
 /// Connections looked at in one turn.
 const CONNECTIONS: usize = 256;
@@ -81,6 +88,24 @@ pub(crate) enum Order {
     Shutdown { restarting: bool },
 }
 
+/// What a measurement may turn off.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Switches {
+    /// What is said in a room while others are read is told together.
+    pub(crate) gathering: bool,
+    /// Short frames for one connection are copied into one piece.
+    pub(crate) copying: bool,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self {
+            gathering: true,
+            copying: true,
+        }
+    }
+}
+
 /// What the driver is made of.
 pub(crate) struct Parts {
     pub(crate) hub: Hub,
@@ -91,6 +116,7 @@ pub(crate) struct Parts {
     pub(crate) limits: Limits,
     /// Which of the server's workers it is.
     pub(crate) worker: usize,
+    pub(crate) switches: Switches,
     pub(crate) log: Arc<SharedLog>,
     /// There if the hub is not the only one.
     pub(crate) door: Option<Arc<Door>>,
@@ -116,9 +142,10 @@ pub(crate) struct Driver {
     spare: Spare,
     /// All connections read into this, one after the other.
     buffer: Vec<u8>,
+    watch: Watch,
     ready: Arc<Ready>,
-    /// Taken from `ready` and not looked at yet, and memory for it.
-    waiting: VecDeque<Arc<Signal>>,
+    /// To be looked at, and memory for what is taken from `ready`.
+    waiting: VecDeque<Waiting>,
     taken: Vec<Arc<Signal>>,
     /// Not read from because the log is behind.
     held: Vec<ConnId>,
@@ -130,6 +157,7 @@ pub(crate) struct Driver {
     /// batch, and one frame for each of its people.
     gathering: bool,
     gathered: Vec<Done>,
+    switches: Switches,
 
     /// What the hub is to be told, in this order of precedence.
     blocked: VecDeque<(ConnId, Option<RoomPlace>)>,
@@ -137,9 +165,9 @@ pub(crate) struct Driver {
     answers: VecDeque<Done>,
     drained: VecDeque<ConnId>,
 
-    /// Connections with patient frames alone, and when they are written.
-    patient: Vec<ConnId>,
-    patience_ends: Option<Instant>,
+    /// Frames that may wait, and connections that have some, by when they are written.
+    chains: Chains,
+    patient: VecDeque<(Instant, ConnId)>,
 
     /// Connections that are being closed, by deadline.
     ending: VecDeque<(Instant, ConnId)>,
@@ -165,6 +193,7 @@ impl Driver {
             clock,
             limits,
             worker,
+            switches,
             log,
             door,
             load,
@@ -184,8 +213,9 @@ impl Driver {
             outbox_bytes: limits.outbox_bytes as usize,
             closing_time: limits.closing,
             seats: Seats::new(worker),
-            spare: Spare::default(),
+            spare: Spare::copying(switches.copying),
             buffer,
+            watch: Watch::default(),
             ready: Arc::default(),
             waiting: VecDeque::new(),
             taken: Vec::new(),
@@ -194,12 +224,13 @@ impl Driver {
             frames: 0,
             gathering: false,
             gathered: Vec::new(),
+            switches,
             blocked: VecDeque::new(),
             gone: VecDeque::new(),
             answers: VecDeque::new(),
             drained: VecDeque::new(),
-            patient: Vec::new(),
-            patience_ends: None,
+            chains: Chains::default(),
+            patient: VecDeque::new(),
             ending: VecDeque::new(),
             calls: Calls::new(Arc::clone(&log), worker),
             worker,
@@ -225,7 +256,7 @@ impl Driver {
         self.take_answers(cx);
         self.take_orders(cx);
         self.tell_drained();
-        self.look_at_connections();
+        self.look_at_connections(cx);
         self.write_to_touched();
         // What was written may have ended connections, and calls that did not end at once are polled before the task sleeps.
         self.settle();
@@ -326,7 +357,9 @@ impl Driver {
             None => None,
         };
         let inside = self.door.is_some() && turned.is_none();
-        let conn = self.seats.insert(connection, inside, &self.ready);
+        let conn = self
+            .seats
+            .insert(connection, inside, &self.ready, &mut self.watch);
         self.hand_in(match turned {
             None => Input::Connected {
                 conn,
@@ -345,8 +378,23 @@ impl Driver {
         if let Some(identity) = identity {
             self.hand_in(Input::Identified { conn, identity });
         }
-        if let Some(seat) = self.seats.find(conn) {
-            seat.link.again();
+        // One that is watched makes itself heard.
+        if self.seats.find(conn).is_some_and(|seat| !seat.watched) {
+            self.again(conn);
+        }
+    }
+
+    /// Comes again in the next turn.
+    fn again(&mut self, conn: ConnId) {
+        let Some(seat) = self.seats.find(conn) else {
+            return;
+        };
+        if !seat.watched {
+            return seat.link.again();
+        }
+        seat.readable = true;
+        if !mem::replace(&mut seat.queued, true) {
+            self.waiting.push_back(Waiting::Seat(conn));
         }
     }
 
@@ -361,33 +409,56 @@ impl Driver {
         }
     }
 
-    fn look_at_connections(&mut self) {
+    fn look_at_connections(&mut self, cx: &mut Context<'_>) {
         if !self.calls.are_many() {
             for conn in mem::take(&mut self.held) {
                 if let Some(seat) = self.seats.find(conn) {
-                    seat.held = false;
-                    seat.link.again();
+                    seat.unread = false;
+                    self.again(conn);
                 }
             }
         }
         self.ready.take(&mut self.waiting, &mut self.taken);
-        self.gathering = true;
+        let (seats, waiting) = (&mut self.seats, &mut self.waiting);
+        self.watch.take(
+            cx,
+            |Happened {
+                 slot,
+                 readable,
+                 ends,
+             }| {
+                let Some((conn, seat)) = seats.at(slot) else {
+                    return;
+                };
+                seat.readable |= readable;
+                seat.ends |= ends;
+                if !mem::replace(&mut seat.queued, true) {
+                    waiting.push_back(Waiting::Seat(conn));
+                }
+            },
+        );
+        self.gathering = self.switches.gathering;
         for _ in 0..CONNECTIONS {
             if self.frames >= FRAMES {
                 break;
             }
-            let Some(signal) = self.waiting.pop_front() else {
-                break;
+            let conn = match self.waiting.pop_front() {
+                Some(Waiting::Signal(signal)) => signal.begin(),
+                Some(Waiting::Seat(conn)) => conn,
+                None => break,
             };
-            let conn = signal.begin();
             let Some(seat) = self.seats.find(conn) else {
                 continue;
             };
+            seat.queued = false;
             seat.link.woke();
+            let readable = mem::take(&mut seat.readable) || !seat.watched;
             if seat.link.wants_to_write() {
                 self.touch(conn);
             }
-            self.read(conn);
+            if readable {
+                self.read(conn);
+            }
         }
         self.gathering = false;
         self.answers.extend(self.gathered.drain(..));
@@ -403,24 +474,28 @@ impl Driver {
                 break;
             };
             if self.calls.are_many() && seat.link.end.is_none() {
-                if !mem::replace(&mut seat.held, true) {
+                if !mem::replace(&mut seat.unread, true) {
                     self.held.push(conn);
                 }
                 break;
             }
             if left == 0 || round == READS {
-                seat.link.again();
+                self.again(conn);
                 break;
             }
             match seat.link.read(&mut buffer) {
                 Ok(Read::Nothing) => break,
                 Ok(Read::Some(bytes)) => {
                     left = left.saturating_sub(bytes);
+                    let all = seat.watched && !seat.ends && bytes < buffer.len();
                     if seat.link.end.is_none() {
                         self.hand_in(Input::Received {
                             conn,
                             bytes: &buffer[..bytes],
                         });
+                    }
+                    if all {
+                        break;
                     }
                 }
                 Ok(Read::End) => {
@@ -456,6 +531,7 @@ impl Driver {
         let Some(seat) = self.seats.find(conn) else {
             return;
         };
+        self.frames += seat.release(&mut self.spare);
         if let Err(error) = seat.link.write(&mut self.spare) {
             tracing::debug!(?conn, %error, "a connection broke");
             self.lose(conn);
@@ -506,7 +582,7 @@ impl Driver {
         let Some(next) = hub
             .into_iter()
             .chain(ending)
-            .chain(self.patience_ends)
+            .chain(self.patient.front().map(|(ends, _)| *ends))
             .min()
         else {
             return false;

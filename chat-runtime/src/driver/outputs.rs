@@ -2,15 +2,14 @@
 
 use std::{mem, sync::atomic::Ordering};
 
-use bytes::Bytes;
 use chat_core::{
     hub::{Event, Input, Output, Recipients, RoomPlace},
-    id::ConnId,
+    id::{ConnId, RoomId},
     wire::{CloseReason, Frame},
 };
 use tokio::time::Instant;
 
-use super::{ANSWERS, Driver, PATIENCE, PATIENT_FRAMES, calls::Call};
+use super::{ANSWERS, Driver, IMPATIENT, PATIENCE, PATIENT_FRAMES, calls::Call, held::Added};
 use crate::{link::End, shared::News};
 
 /// An outbox is given up when it holds so many times its limit: only answers get it there, and only if nobody reads them.
@@ -110,7 +109,7 @@ impl Driver {
                     seat.link.end = Some(Box::new(End::new(Some(reason), deadline)));
                     self.ending.push_back((deadline, conn));
                     // Somebody who is held up is to be read from again, to see the end.
-                    seat.link.again();
+                    self.again(conn);
                     self.touch(conn);
                 }
             }
@@ -165,10 +164,10 @@ impl Driver {
         if seat.link.end.is_some() {
             return;
         }
-        seat.link
-            .push(frame.prefixed(), || frame.body(), &mut self.spare);
+        self.frames += seat.push(frame, &mut self.spare);
+        // Who has just come in needs not be told at once of the next one who does.
+        seat.told = self.now.monotonic;
         seat.flag.owes_drained = seat.flag.on;
-        self.frames += 1;
         let limit = self.outbox_bytes * SLOW;
         if seat.link.outbox.bytes() > limit {
             self.write(to);
@@ -192,7 +191,10 @@ impl Driver {
 
     fn fan_out(&mut self, to: &Recipients, place: Option<RoomPlace>, patient: bool, frame: &Frame) {
         let now = self.now.monotonic;
-        let body: Bytes = frame.body();
+        let bytes = frame.prefixed().len();
+        let added = place
+            .filter(|_| patient)
+            .and_then(|place| self.hold(to, place.room, frame));
         for conn in to.iter() {
             let Some(mut seat) = self.seats.find(conn) else {
                 continue;
@@ -200,17 +202,14 @@ impl Driver {
             if seat.link.end.is_some() {
                 continue;
             }
-            if !seat.flag.on
-                && seat.link.outbox.bytes() + frame.prefixed().len() > self.outbox_bytes
-            {
+            if !seat.flag.on && seat.waiting() + bytes > self.outbox_bytes {
                 // Perhaps only this turn has filled it.
                 self.write(conn);
                 match self.seats.find(conn) {
                     Some(still) => seat = still,
                     None => continue,
                 }
-                seat.flag.on =
-                    seat.link.outbox.bytes() + frame.prefixed().len() > self.outbox_bytes;
+                seat.flag.on = seat.waiting() + bytes > self.outbox_bytes;
                 if seat.flag.on {
                     seat.flag.owes_drained = true;
                     seat.flag.untold = 1;
@@ -225,42 +224,66 @@ impl Driver {
                 }
                 continue;
             }
-            seat.link
-                .push(frame.prefixed(), || body.clone(), &mut self.spare);
-            self.frames += 1;
-            if seat.touched {
-                continue;
+            // Others are written anyway before the turn ends.
+            if patient && !seat.touched && (seat.patient || now < seat.told + PATIENCE) {
+                let held = added.as_ref().is_some_and(|added| {
+                    if !seat.held.add(added, bytes) {
+                        self.frames += seat.release(&mut self.spare);
+                        seat.held.add(added, bytes);
+                    }
+                    true
+                });
+                if !held {
+                    self.frames += seat.push(frame, &mut self.spare);
+                }
+                if !mem::replace(&mut seat.patient, true) {
+                    self.patient.push_back((Instant::now() + PATIENCE, conn));
+                }
+                if seat.held.frames() + seat.link.outbox.frames() < PATIENT_FRAMES {
+                    continue;
+                }
+            } else {
+                self.frames += seat.push(frame, &mut self.spare);
             }
-            if patient && seat.link.outbox.frames() < PATIENT_FRAMES {
-                if seat.patient {
-                    continue;
-                }
-                if now < seat.told + PATIENCE {
-                    seat.patient = true;
-                    self.patient.push(conn);
-                    continue;
-                }
+            if patient {
                 seat.told = now;
             }
-            seat.touched = true;
-            self.touched.push(conn);
+            if !mem::replace(&mut seat.touched, true) {
+                self.touched.push(conn);
+            }
         }
-        if !self.patient.is_empty() && self.patience_ends.is_none() {
-            self.patience_ends = Some(Instant::now() + PATIENCE);
-        }
+    }
+
+    /// Puts a frame that may wait where those can find it who are to have it.
+    fn hold(&mut self, to: &Recipients, room: RoomId, frame: &Frame) -> Option<Added> {
+        // They all read the same form.
+        let form = to
+            .iter()
+            .find_map(|conn| Some(self.seats.find(conn)?.link.form()))?;
+        Some(self.chains.add(room, form, frame.clone()))
     }
 
     /// Writes what was kept back for long enough.
     pub(super) fn end_patience(&mut self, now: Instant) {
-        if self.patience_ends.is_none_or(|ends| ends > now) {
-            return;
-        }
-        self.patience_ends = None;
-        for conn in mem::take(&mut self.patient) {
-            if let Some(seat) = self.seats.find(conn) {
-                (seat.patient, seat.told) = (false, self.now.monotonic);
-                self.touch(conn);
+        for _ in 0..IMPATIENT {
+            match self.patient.front() {
+                Some((ends, _)) if *ends <= now => {}
+                Some(_) => return,
+                None => break,
             }
+            let Some((_, conn)) = self.patient.pop_front() else {
+                break;
+            };
+            if let Some(seat) = self.seats.find(conn) {
+                seat.patient = false;
+                if !seat.held.is_empty() || !seat.link.outbox.is_empty() {
+                    seat.told = self.now.monotonic;
+                    self.touch(conn);
+                }
+            }
+        }
+        if self.patient.is_empty() {
+            self.chains.clear();
         }
     }
 

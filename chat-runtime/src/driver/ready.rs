@@ -36,14 +36,23 @@ impl Ready {
     }
 
     /// Moves all of the queue to the end of `to`. `empty` is memory to go on with.
-    pub(super) fn take(&self, to: &mut VecDeque<Arc<Signal>>, empty: &mut Vec<Arc<Signal>>) {
+    pub(super) fn take(&self, to: &mut VecDeque<Waiting>, empty: &mut Vec<Arc<Signal>>) {
         mem::swap(&mut *self.lock(), empty);
-        to.extend(empty.drain(..));
+        to.extend(empty.drain(..).map(Waiting::Signal));
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Signal>>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A connection to be looked at.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// It woke.
+    Signal(Arc<Signal>),
+    /// It is watched, and something happened.
+    Seat(ConnId),
 }
 
 /// One connection's waker.
@@ -104,8 +113,11 @@ mod tests {
         waker.wake_by_ref();
         ready.take(&mut queue, &mut empty);
         assert_eq!((queue.len(), *count.0.lock().unwrap()), (1, 1));
+        let Some(Waiting::Signal(first)) = queue.pop_front() else {
+            panic!("it woke");
+        };
         assert_eq!(
-            queue.pop_front().unwrap().begin(),
+            first.begin(),
             ConnId {
                 slot: 3,
                 generation: 7
@@ -141,7 +153,10 @@ mod tests {
             let (mut queue, mut empty, mut seen) = (VecDeque::new(), Vec::new(), [0; 8]);
             while seen != [1_000; 8] {
                 ready.take(&mut queue, &mut empty);
-                for signal in queue.drain(..) {
+                for waiting in queue.drain(..) {
+                    let Waiting::Signal(signal) = waiting else {
+                        panic!("they all wake");
+                    };
                     let slot = signal.begin().slot as usize;
                     seen[slot] = done.lock().unwrap()[slot];
                 }

@@ -1,11 +1,11 @@
 //! All connections of a server, by slot.
 
-use std::sync::Arc;
+use std::{sync::Arc, task::Waker};
 
-use chat_core::{id::ConnId, time::Monotonic};
+use chat_core::{id::ConnId, time::Monotonic, wire::Frame};
 
-use super::ready::Ready;
-use crate::{Connection, link::Link};
+use super::{held::Held, ready::Ready, watch::Watch};
+use crate::{Connection, link::Link, outbox::Spare};
 
 /// All connections, by slot.
 pub(super) struct Seats {
@@ -20,16 +20,59 @@ pub(super) struct Seats {
 pub(super) struct Seat {
     pub(super) link: Link,
     pub(super) flag: Flag,
+    /// Frames that may wait. They go into the outbox before anything else does.
+    pub(super) held: Held,
     /// Counted at the door.
     pub(super) inside: bool,
     /// In the list of those to be written to in this turn.
     pub(super) touched: bool,
-    /// In the list of those with patient frames alone.
+    /// In the list of those that have frames that may wait, or had.
     pub(super) patient: bool,
-    /// When it was last written a patient frame.
+    /// When it was last written a patient frame, or something of its own.
     pub(super) told: Monotonic,
     /// In the list of those that wait for the log before they are read from.
-    pub(super) held: bool,
+    pub(super) unread: bool,
+    /// Its socket is watched by the driver itself.
+    pub(super) watched: bool,
+    /// In the list of those to be looked at; only if it is watched.
+    pub(super) queued: bool,
+    /// There may be something to read; only if it is watched.
+    pub(super) readable: bool,
+    /// There is an end to be read; only if it is watched.
+    pub(super) ends: bool,
+}
+
+impl Seat {
+    /// Bytes that wait for it.
+    pub(super) fn waiting(&self) -> usize {
+        self.link.outbox.bytes() + self.held.bytes()
+    }
+
+    /// Puts a frame into the outbox, behind what is held. Says how many frames that makes.
+    pub(super) fn push(&mut self, frame: &Frame, spare: &mut Spare) -> usize {
+        let released = self.release(spare);
+        self.link.push(frame.prefixed(), || frame.body(), spare);
+        released + 1
+    }
+
+    /// Puts what is held into the outbox. Says how many frames that is.
+    pub(super) fn release(&mut self, spare: &mut Spare) -> usize {
+        if self.held.is_empty() {
+            return 0;
+        }
+        let (frames, bytes, link) = (self.held.frames(), self.held.bytes(), &mut self.link);
+        if link.is_stream() {
+            // They are short, and would be copied to be written anyway.
+            let mut all = Vec::with_capacity(bytes);
+            self.held
+                .take(|frame| all.extend_from_slice(frame.prefixed()));
+            link.outbox.push(all.into(), spare);
+            return 1;
+        }
+        self.held
+            .take(|frame| link.push(frame.prefixed(), || frame.body(), spare));
+        frames
+    }
 }
 
 /// Whether fan-outs skip the connection.
@@ -71,6 +114,7 @@ impl Seats {
         connection: Box<dyn Connection>,
         inside: bool,
         ready: &Arc<Ready>,
+        watch: &mut Watch,
     ) -> ConnId {
         let slot = self.free.pop().unwrap_or_else(|| self.grow());
         let place = self.slot(slot).expect("it is free, so it is there");
@@ -78,15 +122,27 @@ impl Seats {
             slot,
             generation: place.generation,
         };
-        let link = Link::new(connection, ready.signal(conn).into());
+        // One that cannot be watched is asked like others, and says itself what is wrong with it.
+        let watched = watch.begin(&*connection, slot).unwrap_or(false);
+        let waker = if watched {
+            Waker::noop().clone()
+        } else {
+            ready.signal(conn).into()
+        };
+        let link = Link::new(connection, waker, watched);
         place.seat = Some(Seat {
             link,
             flag: Flag::default(),
+            held: Held::default(),
             inside,
             touched: false,
             patient: false,
             told: Monotonic(0),
-            held: false,
+            unread: false,
+            watched,
+            queued: false,
+            readable: false,
+            ends: false,
         });
         conn
     }
@@ -97,6 +153,13 @@ impl Seats {
         slot.seat
             .as_mut()
             .filter(|_| slot.generation == conn.generation)
+    }
+
+    /// The connection that has this slot now.
+    pub(super) fn at(&mut self, slot: u32) -> Option<(ConnId, &mut Seat)> {
+        let place = self.slot(slot)?;
+        let generation = place.generation;
+        Some((ConnId { slot, generation }, place.seat.as_mut()?))
     }
 
     /// Takes a connection out; its slot goes to the next one, under another name.
@@ -139,10 +202,11 @@ mod tests {
     #[test]
     fn a_slot_is_used_again_under_another_name() {
         let (mut seats, ready) = (Seats::new(2), Arc::new(Ready::default()));
-        let first = seats.insert(Box::new(memory::pair(1).0), false, &ready);
+        let mut watch = Watch::default();
+        let first = seats.insert(Box::new(memory::pair(1).0), false, &ready, &mut watch);
         assert!(seats.find(first).is_some());
         assert!(seats.remove(first).is_some());
-        let second = seats.insert(Box::new(memory::pair(1).0), false, &ready);
+        let second = seats.insert(Box::new(memory::pair(1).0), false, &ready, &mut watch);
         assert_eq!(
             (first.slot, first.generation + 1),
             (second.slot, second.generation)

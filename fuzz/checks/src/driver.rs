@@ -377,6 +377,7 @@ impl World {
                 partition,
                 seq,
                 replacement,
+                ..
             } => {
                 self.log.redact(partition, seq, replacement);
                 self.news.push_back(News::Redacted { partition, seq });
