@@ -402,11 +402,11 @@ fn a_name_that_an_earlier_life_gave_up_too_late_is_taken_anew() {
         seq: 0,
         ..known.head
     };
-    log.append(Partition::Directory, start, known.records);
+    log.append(Partition::Directory, start, &known.records);
     let mut w = World::on(log, config());
     let ada = w.welcome("ada");
     assert_eq!(directory(&w).head, known.head, "it has its name already");
-    w.log.append(Partition::Directory, known.head, late);
+    w.log.append(Partition::Directory, known.head, &late);
     w.news(Partition::Directory, known.head.seq);
     let reason = w.take(ada, |message| match message {
         ServerMessage::Closing(closing) => Some((closing.reason, closing.reconnect)),
