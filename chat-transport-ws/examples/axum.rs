@@ -5,7 +5,7 @@
 use axum::{
     Router,
     extract::{Path, Request},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     middleware::{self, Next},
     response::{Redirect, Response},
     routing::get,
@@ -18,17 +18,22 @@ use chat_web::PageService;
 #[derive(Clone)]
 struct User(String);
 
-/// An authentication, such as yours but not as good: it believes a header, or the cookie that `/login/NAME` sets.
+/// An authentication, such as yours but not as good: it believes whatever it is told.
 async fn authenticate(mut request: Request, next: Next) -> Response {
-    let text = |name: &str| request.headers().get(name)?.to_str().ok();
-    let cookie = text("cookie").and_then(|all| {
-        all.split("; ")
-            .find_map(|cookie| cookie.strip_prefix("user="))
-    });
-    if let Some(user) = text("x-user").or(cookie).map(str::to_owned) {
+    if let Some(user) = user(request.headers()) {
         request.extensions_mut().insert(User(user));
     }
     next.run(request).await
+}
+
+/// The name in a header, or in the cookie that `/login/NAME` sets.
+fn user(headers: &HeaderMap) -> Option<String> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let cookie = || {
+        let mut all = text("cookie")?.split("; ");
+        all.find_map(|cookie| cookie.strip_prefix("user="))
+    };
+    text("x-user").or_else(cookie).map(str::to_owned)
 }
 
 #[tokio::main]
