@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-c0280a9c0eae1d51";
+pub(crate) const BUILD: &str = "b-b13d14c510ee55c5";
 
 pub(crate) const FILES: &[File] = &[
     File {
