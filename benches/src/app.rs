@@ -58,6 +58,9 @@ enum What {
         /// Threads of its own; without this it is one task of the program's.
         #[arg(long)]
         workers: Option<usize>,
+        /// WebSocket instead of TCP.
+        #[arg(long)]
+        ws: bool,
         /// Tell what is said in a room at once, not with what else is read in the turn.
         #[arg(long)]
         no_gathering: bool,
@@ -125,6 +128,12 @@ struct Durable {
     /// Short and small.
     #[arg(long)]
     quick: bool,
+    /// Only this: so many clients come back after a restart.
+    #[arg(long)]
+    clients: Option<u32>,
+    /// Only that: each has missed so many messages.
+    #[arg(long)]
+    missed: Option<u32>,
     /// A folder on the disk that is meant; by default that of the system's temporary files.
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -215,20 +224,27 @@ pub(crate) fn main() -> Result<()> {
         What::Serve {
             listen,
             workers,
+            ws,
             no_gathering,
             no_copying,
-        } => serve(listen, workers, [!no_gathering, !no_copying]),
+        } => serve(listen, workers, ws, [!no_gathering, !no_copying]),
         What::Durable(what) => {
             let plan = durable::Plan {
                 folder: what.folder.unwrap_or_else(std::env::temp_dir),
                 time: Duration::from_millis(if what.quick { 500 } else { 3_000 }),
-                senders: if what.quick {
+                senders: if what.clients.is_some() || what.missed.is_some() {
+                    Vec::new()
+                } else if what.quick {
                     vec![1, 20]
                 } else {
                     vec![1, 100, 1_000]
                 },
-                clients: if what.quick { 100 } else { 1_000 },
-                missed: if what.quick { 100 } else { 1_000 },
+                returning: match (what.clients, what.missed) {
+                    (Some(clients), missed) => vec![(clients, missed.unwrap_or(10))],
+                    (None, Some(missed)) => vec![(1_000, missed)],
+                    (None, None) if what.quick => vec![(100, 100)],
+                    (None, None) => vec![(1_000, 1_000), (9_000, 10)],
+                },
             };
             print!("{}", durable::run(&plan)?);
             Ok(())
@@ -258,17 +274,22 @@ fn hub(what: &HubWhat) -> Result<()> {
 fn serve(
     listen: SocketAddr,
     workers: Option<usize>,
+    ws: bool,
     [gathering, copying]: [bool; 2],
 ) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let transport = chat_transport_tcp::TcpTransport::bind(listen)?;
         let mut server = chat_runtime::Server::builder()
             .limits(servers::limits())
-            .switches(gathering, copying)
-            .listen(transport);
+            .switches(gathering, copying);
+        server = if ws {
+            let options = chat_transport_ws::WsOptions::default();
+            server.listen(chat_transport_ws::WsTransport::bind(listen, options)?)
+        } else {
+            server.listen(chat_transport_tcp::TcpTransport::bind(listen)?)
+        };
         if let Some(workers) = workers {
             server = server.workers(workers);
         }

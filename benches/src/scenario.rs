@@ -11,7 +11,7 @@ use crate::{
     load::{Load, Pace, Plan},
     machine::Usage,
     servers::{Kind, Language, Running},
-    transport::Tcp,
+    transport::{Tcp, Transport, Ws},
 };
 
 /// What is done with the members once they are in.
@@ -78,20 +78,23 @@ impl Scenario {
     pub fn run(&self, kind: &Kind) -> Result<Outcome> {
         let server = Running::start(kind)?;
         match kind.language() {
-            Language::Floor => self.run_as::<dialect::Floor>(&server, kind),
-            Language::Chat => self.run_as::<dialect::Chat>(&server, kind),
-            Language::Redis => self.run_as::<dialect::Redis>(&server, kind),
-            Language::Irc => self.run_as::<dialect::Irc>(&server, kind),
-            Language::Nats => self.run_as::<dialect::Nats>(&server, kind),
+            Language::Floor => self.run_as::<dialect::Floor, Tcp>(&server, kind),
+            Language::Chat if *kind == Kind::ChatWs => {
+                self.run_as::<dialect::Chat, Ws>(&server, kind)
+            }
+            Language::Chat => self.run_as::<dialect::Chat, Tcp>(&server, kind),
+            Language::Redis => self.run_as::<dialect::Redis, Tcp>(&server, kind),
+            Language::Irc => self.run_as::<dialect::Irc, Tcp>(&server, kind),
+            Language::Nats => self.run_as::<dialect::Nats, Tcp>(&server, kind),
         }
     }
 
-    fn run_as<D: Dialect>(&self, server: &Running, kind: &Kind) -> Result<Outcome> {
+    fn run_as<D: Dialect, T: Transport>(&self, server: &Running, kind: &Kind) -> Result<Outcome> {
         let members = self.plan.connections();
         let here = members.min(self.per_process);
         let before = Usage::of(server.pid())?;
         let began = Instant::now();
-        let mut load = Load::<D, Tcp>::new(self.plan, (0..here).collect(), 0, server.address())?
+        let mut load = Load::<D, T>::new(self.plan, (0..here).collect(), 0, server.address())?
             .at_once(kind.at_once());
         load.connect()?;
         let mut holders = Holders::start(self, kind.language(), server.address(), &load.rooms)?;
@@ -126,7 +129,12 @@ impl Scenario {
         Ok(outcome)
     }
 
-    fn talk<D: Dialect>(&self, load: &mut Load<D, Tcp>, pace: Pace, server: u32) -> Result<Window> {
+    fn talk<D: Dialect, T: Transport>(
+        &self,
+        load: &mut Load<D, T>,
+        pace: Pace,
+        server: u32,
+    ) -> Result<Window> {
         let own = std::process::id();
         let begin = Instant::now() + self.warm_up;
         let end = begin + self.time;

@@ -36,6 +36,8 @@ pub enum Kind {
     Chat,
     /// Ours on two workers, which share the server's core: what their meeting costs.
     ChatOfTwo,
+    /// Ours, over WebSocket.
+    ChatWs,
     /// Ours without gathering what is said in a room in one turn.
     ChatAtOnce,
     /// Ours without copying short frames into one piece: shared by reference only.
@@ -79,6 +81,7 @@ impl Kind {
             Self::FloorEach,
             Self::Chat,
             Self::ChatOfTwo,
+            Self::ChatWs,
             Self::ChatAtOnce,
             Self::ChatByReference,
             Self::ChatPlain,
@@ -99,6 +102,7 @@ impl Kind {
             Self::FloorEach => "floor-each",
             Self::Chat | Self::ChatProgram(_) => "chat",
             Self::ChatOfTwo => "chat-2",
+            Self::ChatWs => "chat-ws",
             Self::ChatAtOnce => "chat-at-once",
             Self::ChatByReference => "chat-by-reference",
             Self::ChatPlain => "chat-plain",
@@ -117,6 +121,7 @@ impl Kind {
             }
             Self::Chat
             | Self::ChatOfTwo
+            | Self::ChatWs
             | Self::ChatAtOnce
             | Self::ChatByReference
             | Self::ChatPlain
@@ -274,6 +279,7 @@ fn command(kind: &Kind, address: SocketAddr, files: &Path) -> Result<Command> {
         Kind::FloorEach => command.args(["floor", "--each", "--listen", &listen]),
         Kind::Chat => command.args(["serve", "--listen", &listen]),
         Kind::ChatOfTwo => command.args(["serve", "--workers", "2", "--listen", &listen]),
+        Kind::ChatWs => command.args(["serve", "--ws", "--listen", &listen]),
         Kind::ChatAtOnce => command.args(["serve", "--no-gathering", "--listen", &listen]),
         Kind::ChatByReference => command.args(["serve", "--no-copying", "--listen", &listen]),
         Kind::ChatPlain => command.args([

@@ -1,6 +1,8 @@
 //! How the load's bytes travel. To a dialect every transport is a stream of bytes: one that keeps messages apart, such as
 //! WebSocket, turns a length prefix into its own frame when it writes and back again when it reads.
 
+mod ws;
+
 use std::{
     io::{self, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
@@ -9,6 +11,8 @@ use std::{
 };
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+pub use ws::Ws;
 
 /// Connections from one source address: its ports are not endless.
 const PER_ADDRESS: usize = 10_000;

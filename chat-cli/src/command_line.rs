@@ -9,6 +9,7 @@ use crate::{
     address::{DEFAULT_WS_PORT, ListenAddress, ServerAddress},
     cipher_choice::CipherChoice,
     exit::EXIT_CODES,
+    quantity,
 };
 
 /// A chat server and a chat client for the terminal.
@@ -55,10 +56,25 @@ pub(crate) struct ServeArgs {
     /// The cipher that the lobby asks of its clients. Caesar is insecure.
     #[arg(long, value_name = "CIPHER", conflicts_with = "no_lobby")]
     pub(crate) lobby_cipher: Option<LobbyCipher>,
-    /// Keep at least the last N records of each room; otherwise all, or 10,000 with --memory. Older ones go when a room's state
-    /// is noted, every few hundred records.
+    /// Keep at least the last N records of each room; otherwise all, or 10,000 with --memory. Like all limits of what is kept,
+    /// it is as near as a room's state allows: that is noted every few hundred records, and what came after stays.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) history: Option<u32>,
+    /// Keep each room's records for this long: a number and s, m, h, d or w.
+    #[arg(long, value_name = "TIME", conflicts_with = "memory", value_parser = quantity::seconds)]
+    pub(crate) room_age: Option<u64>,
+    /// Keep about so many bytes of each room's records, the newest. K, M, G and T may follow.
+    #[arg(long, value_name = "SIZE", conflicts_with = "memory", value_parser = quantity::bytes)]
+    pub(crate) room_bytes: Option<u64>,
+    /// Keep so many records of all rooms together: the oldest go first, in whichever room.
+    #[arg(long, value_name = "N", conflicts_with = "memory", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_records: Option<u64>,
+    /// Keep records of any room for this long; of this and --room-age the shorter counts.
+    #[arg(long, value_name = "TIME", conflicts_with = "memory", value_parser = quantity::seconds)]
+    pub(crate) max_age: Option<u64>,
+    /// Keep about so many bytes of all rooms' records together: the oldest go first, in whichever room.
+    #[arg(long, value_name = "SIZE", conflicts_with = "memory", value_parser = quantity::bytes)]
+    pub(crate) max_bytes: Option<u64>,
     /// Keep groups and what was said in this folder, which is made when it is missing. Without it, in a folder of this
     /// program among the user's data; it is printed at the start.
     #[arg(long, value_name = "DIR", conflicts_with = "memory")]
@@ -191,7 +207,7 @@ Examples:
   chat-cli serve --tcp 127.0.0.1:7037 --max-clients 20
   chat-cli serve --no-lobby --tcp 0.0.0.0:7037 --tcp [::1]:0
   chat-cli serve --ws 127.0.0.1:7080
-  chat-cli serve --data /srv/chat
+  chat-cli serve --data /srv/chat --max-age 365d --max-bytes 10G --room-bytes 100M
   chat-cli serve --memory
   chat-cli serve --print-config > chat.toml && chat-cli serve --config chat.toml
 
@@ -265,6 +281,12 @@ mod tests {
             "chat-cli chat --cipher rot13",
             "chat-cli chat localhost:99999",
             "chat-cli serve --data /x --memory",
+            "chat-cli serve --memory --max-bytes 1G",
+            "chat-cli serve --max-bytes 0",
+            "chat-cli serve --room-bytes much",
+            "chat-cli serve --max-age 30",
+            "chat-cli serve --room-age 0d",
+            "chat-cli serve --max-records 0",
             "chat-cli log",
             "chat-cli log verify",
             "chat-cli log backup /x",

@@ -129,6 +129,15 @@ impl ServerConfig {
             self.data.folder.clone_from(&args.data);
             self.data.memory = false;
         }
+        for (value, given) in [
+            (&mut self.data.room_age, args.room_age),
+            (&mut self.data.room_bytes, args.room_bytes),
+            (&mut self.data.max_records, args.max_records),
+            (&mut self.data.max_age, args.max_age),
+            (&mut self.data.max_bytes, args.max_bytes),
+        ] {
+            *value = given.or(*value);
+        }
         if let Some(format) = args.log_format {
             self.log_format = format;
         }
@@ -168,8 +177,9 @@ const HEADER: &str = "\
 # Times are in seconds, sizes in bytes; a rate is `burst` at once, then so many per second
 # (or, for guesses, one every so many seconds). No limit is switched off by 0.
 # `history`: records kept of each room; left out: all (10,000 in memory).
-# [data]: a `folder`, or `memory` alone. Records go when they are older than `max_age`, the oldest when all rooms' are more than
-# `max_bytes`; left out: never. The newest that a room's state needs stay in any case.
+# [data]: a `folder`, or `memory` alone. Each room's records go when they are older than `room_age` or more than `room_bytes`; the
+# oldest of all rooms when older than `max_age`, or when all are more than `max_records` or `max_bytes`. Left out: never. The
+# newest that a room's state needs stay in any case.
 # [web]: the page for browsers is in the folder of the WebSocket's `path`, unless `page` is false. Browsers may connect from pages of these `origins` (none: those of the same host and port; `*`: all). `proxies` are the
 # addresses or networks of reverse proxies that are believed about whom they speak for, in the header `forwarded`.
 ";
@@ -188,7 +198,7 @@ mod tests {
         .unwrap();
         config.history = Some(7);
         config.data =
-            toml::from_str("folder = '/srv/chat'\nmax_age = 86400\nmax_bytes = 1000000").unwrap();
+            toml::from_str("folder = '/srv/chat'\nroom_age = 3600\nroom_bytes = 1000\nmax_records = 10\nmax_age = 86400\nmax_bytes = 1000000").unwrap();
         config.lobby = false;
         config.lobby_cipher = LobbyCipher::StaticKey;
         config.limits.grace = std::time::Duration::from_millis(1_500);
@@ -242,6 +252,10 @@ mod tests {
             ("history = 0", "history"),
             ("[data]\nmax_age = 0", "data.max_age"),
             ("[data]\nmax_bytes = 0", "data.max_bytes"),
+            ("[data]\nroom_age = 0", "data.room_age"),
+            ("[data]\nroom_bytes = 0", "data.room_bytes"),
+            ("[data]\nmax_records = 0", "data.max_records"),
+            ("[data]\nmemory = true\nmax_records = 1", "data.max_records"),
             ("lobby_cipher = \"rot13\"", "rot13"),
             ("[limits]\nconnections = 0", "connections"),
             ("[limits]\nconnections = -1", "connections"),

@@ -11,6 +11,7 @@ mod identity;
 mod json_line;
 mod log_tools;
 mod open_files;
+mod quantity;
 mod serve;
 mod signals;
 mod storage;

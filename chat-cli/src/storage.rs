@@ -24,19 +24,40 @@ pub(crate) struct DataConfig {
     /// The folder; none: this program's own among the user's data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) folder: Option<PathBuf>,
-    /// Seconds after which records may go.
+    /// Seconds for which each room's records are kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) room_age: Option<u64>,
+    /// Bytes of each room's records above which its oldest may go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) room_bytes: Option<u64>,
+    /// Records of all rooms above which the oldest may go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_records: Option<u64>,
+    /// Seconds after which records may go, in whichever room.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_age: Option<u64>,
-    /// Bytes of all records above which the oldest may go.
+    /// Bytes of all rooms' records above which the oldest may go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_bytes: Option<u64>,
 }
 
 impl DataConfig {
     pub(crate) fn check(&self) -> Result<(), String> {
-        for (name, value) in [("max_age", self.max_age), ("max_bytes", self.max_bytes)] {
+        let limits = [
+            ("room_age", self.room_age),
+            ("room_bytes", self.room_bytes),
+            ("max_records", self.max_records),
+            ("max_age", self.max_age),
+            ("max_bytes", self.max_bytes),
+        ];
+        for (name, value) in limits {
             if value == Some(0) {
                 return Err(format!("`data.{name}`: must be at least 1"));
+            }
+            if value.is_some() && self.memory {
+                return Err(format!(
+                    "`data.{name}`: in memory, `history` alone limits what is kept"
+                ));
             }
         }
         Ok(())
@@ -79,9 +100,13 @@ impl Storage {
             )
         })?;
         let mut config = Config::default();
-        config.retention.records = history.map(u64::from);
-        config.retention.age = data.max_age.map(Duration::from_secs);
-        config.retention.bytes = data.max_bytes;
+        let (each, all) = (&mut config.retention.each, &mut config.retention.all);
+        each.records = history.map(u64::from);
+        each.age = data.room_age.map(Duration::from_secs);
+        each.bytes = data.room_bytes;
+        all.records = data.max_records;
+        all.age = data.max_age.map(Duration::from_secs);
+        all.bytes = data.max_bytes;
         let (log, events) = DiskLog::open(&folder, config).map_err(not_opened)?;
         let secret = log.server_secret().await;
         let secret = secret.map_err(|error: SecretError| Failure::Fault(error.to_string()))?;

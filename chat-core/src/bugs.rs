@@ -18,12 +18,17 @@ pub enum Bug {
     KeepTheEpochAfterALostTail,
     UseAnAcknowledgementAsCursor,
     ForgetThatAReaderMissedWhatIsTrimmed,
+    ForgetTheSnapshotOfALaggingReader,
     DeliverToSomebodyJustKicked,
     AnswerTwice,
     FillAnOutboxWithoutEnd,
+    LeakAnOutbox,
     ApplyAStalePasswordProof,
     ForgetWhatWaitsForAJoin,
     NeverAskTheLogAgain,
+    BringBackWhatWasRedacted,
+    /// One of the log, not of the hub or the client.
+    AcknowledgeBeforeFsync,
 }
 
 #[cfg(feature = "deliberate-bugs")]
@@ -39,11 +44,15 @@ impl Bug {
         Self::KeepTheEpochAfterALostTail,
         Self::UseAnAcknowledgementAsCursor,
         Self::ForgetThatAReaderMissedWhatIsTrimmed,
+        Self::ForgetTheSnapshotOfALaggingReader,
         Self::DeliverToSomebodyJustKicked,
         Self::AnswerTwice,
         Self::FillAnOutboxWithoutEnd,
+        Self::LeakAnOutbox,
         Self::ApplyAStalePasswordProof,
         Self::ForgetWhatWaitsForAJoin,
         Self::NeverAskTheLogAgain,
+        Self::BringBackWhatWasRedacted,
+        Self::AcknowledgeBeforeFsync,
     ];
 }

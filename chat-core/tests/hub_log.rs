@@ -276,3 +276,148 @@ fn who_said_goodbye_and_keeps_no_secret_leaves_at_once() {
             .any(|(_, r)| r.nick == "bob" && expired(r))
     );
 }
+
+#[test]
+fn the_grace_that_was_left_is_what_an_earlier_life_leaves() {
+    // How long the server ran on after ada had gone; how it ended; for how long her nick is held after that, and then free.
+    let cases = [
+        (20, true, 9, 11),
+        // Nobody wrote anything down at the end: what is known is up to 5 s old.
+        (24, false, 9, 11),
+        // Something is left to everybody.
+        (29, true, 4, 6),
+        // Nothing was noted yet.
+        (4, false, 29, 31),
+    ];
+    for (ran, politely, held, free) in cases {
+        let mut before = World::new();
+        let [ada, bob] = ["ada", "bob"].map(|nick| before.in_lobby(nick));
+        before.disconnect(ada);
+        before.pass_with(&[bob], ran * SECOND);
+        if politely {
+            before.input(chat_core::hub::Input::Shutdown { restarting: true });
+            before.disconnect(bob);
+        }
+        let log = std::mem::replace(&mut before.log, chat_core::log::MemoryLog::new(1, 1));
+        let mut config = config();
+        config.node = 8;
+        config.notes = before.note.take().into_iter().collect();
+        let mut w = World::on(log, config);
+        let mut take = |nick: &str, after: core::time::Duration| {
+            w.pass(after);
+            let conn = w.connect();
+            let thief = client::Hello {
+                nick: nick.to_owned(),
+                ..hello("mallory")
+            };
+            let taken = w.greet(conn, thief).map(|_| ());
+            w.disconnect(conn);
+            taken.map_err(|failure| failure.code)
+        };
+        let case = format!("{ran} s, politely: {politely}");
+        assert_eq!(
+            take("ada", held * SECOND),
+            Err(ErrorCode::NickTaken),
+            "{case}"
+        );
+        assert_eq!(take("ada", (free - held) * SECOND), Ok(()), "{case}");
+        // Who was connected at the end has the whole of it.
+        if free < 29 {
+            let rest = (29 - free) * SECOND;
+            assert_eq!(take("bob", rest), Err(ErrorCode::NickTaken), "{case}");
+            assert_eq!(take("bob", 3 * SECOND), Ok(()), "{case}");
+        }
+    }
+}
+
+#[test]
+fn who_came_back_after_the_last_note_has_the_whole_grace_again() {
+    let mut before = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| before.in_lobby(nick));
+    before.disconnect(ada);
+    before.pass_with(&[bob], 26 * SECOND);
+    let note = before.note.clone().expect("ada is away");
+    before.pass_with(&[bob], 10 * SECOND);
+    let ada = before.welcome("ada");
+    assert_ne!(before.note, Some(note.clone()), "nobody is away any more");
+    before.disconnect(ada);
+    let log = std::mem::replace(&mut before.log, chat_core::log::MemoryLog::new(1, 1));
+    let mut config = config();
+    config.node = 8;
+    // The last one was lost.
+    config.notes = vec![note, bytes::Bytes::from_static(b"nonsense")];
+    let mut w = World::on(log, config);
+    let thief = client::Hello {
+        nick: "ada".to_owned(),
+        ..hello("mallory")
+    };
+    w.pass(29 * SECOND);
+    let conn = w.connect();
+    let taken = w.greet(conn, thief).unwrap_err();
+    assert_eq!(taken.code, ErrorCode::NickTaken);
+}
+
+#[test]
+fn who_has_gone_meanwhile_takes_no_name() {
+    let mut w = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
+    let rename = |nick: &str| {
+        Op::Nick(client::Nick {
+            nick: nick.to_owned(),
+            label: String::new(),
+        })
+    };
+    w.hold = true;
+    // While this one is on its way to the log, the other waits.
+    w.ask(bob, 90, 2, rename("robert"));
+    w.ask(ada, 91, 2, rename("zoe"));
+    w.disconnect(ada);
+    w.hold = false;
+    w.release();
+    assert!(w.answer(bob, 90).is_some_and(|answer| answer.is_ok()));
+    w.welcome("zoe");
+}
+
+#[test]
+fn a_name_that_an_earlier_life_gave_up_too_late_is_taken_anew() {
+    let directory = |w: &World| {
+        let query = chat_core::log::Query {
+            from: chat_core::log::ReadFrom::After(0),
+            records: 1_000,
+            bytes: 1 << 20,
+        };
+        w.log.read(Partition::Directory, query)
+    };
+    let mut before = World::new();
+    let ada = before.in_lobby("ada");
+    before.disconnect(ada);
+    let known = directory(&before);
+    before.pass(31 * SECOND);
+    let late = directory(&before).records[known.records.len()..].to_vec();
+    assert_eq!(late.len(), 1, "the name is given up");
+
+    // The hub begins again under its number, before the last word of its earlier life has reached the log.
+    let mut log = chat_core::log::MemoryLog::new(known.head.epoch, 1_000);
+    let start = chat_core::id::Place {
+        seq: 0,
+        ..known.head
+    };
+    log.append(Partition::Directory, start, &known.records);
+    let mut w = World::on(log, config());
+    let ada = w.welcome("ada");
+    assert_eq!(directory(&w).head, known.head, "it has its name already");
+    w.log.append(Partition::Directory, known.head, &late);
+    w.news(Partition::Directory, known.head.seq);
+    let reason = w.take(ada, |message| match message {
+        ServerMessage::Closing(closing) => Some((closing.reason, closing.reconnect)),
+        _ => None,
+    });
+    assert_eq!(reason, Some((CloseReason::Resync, true)));
+    w.welcome("ada");
+    let thief = client::Hello {
+        nick: "ada".to_owned(),
+        ..hello("mallory")
+    };
+    let conn = w.connect();
+    assert_eq!(w.greet(conn, thief).unwrap_err().code, ErrorCode::NickTaken);
+}

@@ -34,28 +34,39 @@ impl Default for Config {
 
 /// What may be thrown away: records that the partition's newest snapshot covers and that any of these no longer wants.
 /// What no snapshot covers stays, whatever is asked for here, because the state of its room could not be rebuilt.
+///
+/// A partition is a room, or the directory of members and groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {
-    /// Keep this many of the newest records of each partition; `None` (the default): all. Applied with each append
-    /// and each snapshot.
-    pub records: Option<u64>,
-    /// Keep records for this long after they were appended, by the wall clock; `None` (the default): for ever.
-    pub age: Option<Duration>,
-    /// Keep about this many bytes of records in all partitions together, throwing away the oldest first; `None` (the
-    /// default): any number. The file is somewhat larger; it does not shrink, its free room is used again.
-    pub bytes: Option<u64>,
-    /// How long to wait between two rounds for age and bytes, 10 s by default.
+    /// What to keep of each partition by itself. Its count is applied with each append and each snapshot, the rest in rounds.
+    pub each: Keep,
+    /// What to keep of all partitions together, throwing away the oldest first, in whichever they are. Applied in rounds.
+    pub all: Keep,
+    /// How long to rest between two rounds, 10 s by default; longer if a round takes more than a tenth of that.
     pub every: Duration,
 }
 
 impl Default for Retention {
     fn default() -> Self {
         Self {
-            records: None,
-            age: None,
-            bytes: None,
+            each: Keep::default(),
+            all: Keep::default(),
             every: Duration::from_secs(10),
         }
     }
+}
+
+/// How much to keep; `Keep::default()` is everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Keep {
+    /// This many of the newest records; `None`: any number.
+    pub records: Option<u64>,
+    /// Records for this long after they were appended, by the wall clock; `None`: for ever. It is each record's own age, so
+    /// of an age for [`each`](Retention::each) and one for [`all`](Retention::all) the shorter counts.
+    pub age: Option<Duration>,
+    /// About this many bytes of records, 120 added for each; `None`: any number. The file is somewhat larger. It does not
+    /// shrink; its free room is used again.
+    pub bytes: Option<u64>,
 }

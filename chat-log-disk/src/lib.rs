@@ -10,6 +10,7 @@ mod event;
 mod export;
 mod folder;
 mod log;
+mod notes;
 mod page;
 mod reader;
 mod retention;
@@ -24,7 +25,7 @@ mod writer;
 
 pub use self::{
     backup::backup,
-    config::{Config, Retention},
+    config::{Config, Keep, Retention},
     error::{OpenError, RedactError, SecretError, ToolError},
     event::{Damage, DiskEvent, EpochEnded, Events, Fault, Trouble},
     export::{Exported, export},

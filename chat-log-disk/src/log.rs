@@ -31,6 +31,7 @@ use crate::{
     error::{OpenError, RedactError, SecretError},
     event::{DiskEvent, EpochEnded, Events, Teller},
     folder::Folder,
+    notes::Notes,
     reader::{Read, Reader},
     schema::{self, Meta},
     secret,
@@ -46,6 +47,8 @@ pub struct DiskLog {
     folder: Folder,
     /// What the log knew of its secret when it was opened.
     secret: Option<Sum>,
+    /// What the hubs of the process before this one noted.
+    notes: Vec<Bytes>,
     commands: Option<Sender<Command>>,
     reads: Option<Sender<Read>>,
     threads: Vec<JoinHandle<()>>,
@@ -135,7 +138,7 @@ impl DiskLog {
         }
         let idle = Idle::new(&config);
         let commit = seams.commit;
-        let secret = meta.secret;
+        let (secret, notes) = (meta.secret, Notes::load(&folder));
         let writer = Writer {
             commands: receiver,
             connection,
@@ -149,6 +152,7 @@ impl DiskLog {
             commit,
             idle,
             folder: folder.clone(),
+            notes: Notes::new(folder.clone()),
             lock,
         };
         // Joined last: it ends when the readers, which may ask it for something, have ended.
@@ -163,6 +167,7 @@ impl DiskLog {
             Self {
                 folder,
                 secret,
+                notes,
                 commands: Some(commands),
                 reads: Some(reads),
                 threads,
@@ -294,6 +299,17 @@ impl Log for DiskLog {
             Err(RedactError::Unavailable) => Err(LogUnavailable),
         }
     }
+
+    fn note(&self, hub: usize, note: Bytes) {
+        if let Some(commands) = &self.commands {
+            // If the writer has ended, so has the log.
+            let _ = commands.send(Command::Note { hub, note });
+        }
+    }
+
+    fn notes(&self) -> Vec<Bytes> {
+        self.notes.clone()
+    }
 }
 
 impl Drop for DiskLog {
@@ -351,6 +367,7 @@ impl Opening {
             let meta = Meta {
                 epoch: random.next_u64() >> 11,
                 commits: 1,
+                records: 0,
                 bytes: 0,
                 keep: self.keep,
                 secret: None,
@@ -411,6 +428,7 @@ fn load(connection: &Connection, path: &Path) -> Result<Meta, OpenError> {
 fn keep(config: &Config) -> u64 {
     config
         .retention
+        .each
         .records
         .unwrap_or(u64::MAX)
         .min(i64::MAX as u64 / 2)

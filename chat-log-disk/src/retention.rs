@@ -1,8 +1,14 @@
-//! Retention by age and by bytes: a round over the oldest records, in small steps.
+//! Retention, except by count of one partition: rounds over the partitions and over the oldest records, in small steps.
+//!
+//! Each step is a transaction of its own between two of appends, and looks at a bounded number of rows. So an append waits for
+//! one step at most.
 
 use std::time::{Duration, Instant};
 
-use crate::{config::Retention, store::Store};
+use crate::{
+    config::Retention,
+    store::{OVERHEAD, Store},
+};
 
 /// Rows that one step looks at, and records that one step deletes.
 pub(crate) const STEP: u64 = 512;
@@ -11,41 +17,73 @@ pub(crate) const STEP: u64 = 512;
 #[derive(Clone, Debug)]
 pub(crate) struct Sweep {
     config: Retention,
-    /// The last record looked at in the round that is under way.
-    cursor: Option<i64>,
+    cursor: Cursor,
+    /// Time that the steps of this round took so far.
+    worked: Duration,
     next: Instant,
+}
+
+/// Where the next step begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cursor {
+    /// With the partition after this id: has it too many bytes?
+    Partitions(i64),
+    /// With the record after this id: is it too old, or one too many?
+    Records(i64),
+}
+
+impl Cursor {
+    const START: Self = Self::Partitions(i64::MIN);
 }
 
 impl Sweep {
     pub(crate) fn new(config: Retention, now: Instant) -> Self {
         Self {
             config,
-            cursor: None,
+            cursor: Cursor::START,
+            worked: Duration::ZERO,
             next: now,
         }
     }
 
     /// When there is something to do; `None` if never.
     pub(crate) fn due(&self) -> Option<Instant> {
-        (self.config.age.is_some() || self.config.bytes.is_some()).then_some(self.next)
+        (self.config.each.bytes.is_some() || self.looks_at_records()).then_some(self.next)
     }
 
-    /// Looks at the next oldest records. What may go is let go of; deleting is somebody else's step, and is done before
-    /// the next one of this, so that the bytes are right.
-    pub(crate) fn step(
-        &self,
-        store: &mut Store<'_>,
-        wall: u64,
-        now: Instant,
-    ) -> rusqlite::Result<Swept> {
-        let old = self
-            .config
-            .age
-            .map_or(0, |age| wall.saturating_sub(millis(age)));
-        let mut over = self
-            .config
-            .bytes
-            .map_or(0, |most| store.meta.bytes.saturating_sub(most));
+    fn looks_at_records(&self) -> bool {
+        let all = &self.config.all;
+        self.age().is_some() || all.records.is_some() || all.bytes.is_some()
+    }
+
+    fn age(&self) -> Option<Duration> {
+        let Retention { each, all, .. } = &self.config;
+        each.age.into_iter().chain(all.age).min()
+    }
+
+    /// Looks at the next rows. What may go is let go of; deleting is somebody else's step, and is done before the next one of
+    /// this, so that the counts are right.
+    pub(crate) fn step(&self, store: &mut Store<'_>, wall: u64) -> rusqlite::Result<Swept> {
+        match self.cursor {
+            Cursor::Partitions(after) => {
+                if let Some(most) = self.config.each.bytes {
+                    partitions(store, after, most)
+                } else {
+                    Ok(Swept::onward(false, Cursor::Records(i64::MIN)))
+                }
+            }
+            Cursor::Records(after) if self.looks_at_records() => self.records(store, after, wall),
+            Cursor::Records(_) => Ok(Swept::round(false)),
+        }
+    }
+
+    /// Lets go of the oldest records of all: those that are too old, and more as long as all are too many.
+    fn records(&self, store: &mut Store<'_>, after: i64, wall: u64) -> rusqlite::Result<Swept> {
+        let old = self.age().map_or(0, |age| wall.saturating_sub(millis(age)));
+        let all = &self.config.all;
+        let beyond = |is: u64, most: Option<u64>| most.map_or(0, |most| is.saturating_sub(most));
+        let mut bytes_over = beyond(store.meta.bytes, all.bytes);
+        let mut records_over = beyond(store.meta.records, all.records);
         const SQL: &str = "SELECT id, partition, seq, at, length(body) FROM records
             WHERE id > ?1 ORDER BY id LIMIT ?2";
         // One after the other: where a snapshot has come while this was further on, older ones of that partition are
@@ -54,44 +92,91 @@ impl Sweep {
             WHERE id = ?1 AND covered >= ?2 AND oldest <= ?2 AND NOT EXISTS
                 (SELECT 1 FROM records WHERE partition = ?1 AND seq >= partitions.oldest AND seq < ?2)";
         let mut statement = store.connection.prepare_cached(SQL)?;
-        let mut rows = statement.query((self.cursor.unwrap_or(i64::MIN), STEP))?;
+        let mut rows = statement.query((after, STEP))?;
         let mut let_go = store.connection.prepare_cached(LET_GO)?;
-        let (mut cursor, mut changed) = (None, false);
+        let (mut looked, mut last, mut changed) = (0, after, false);
         while let Some(row) = rows.next()? {
             let (id, partition, seq): (i64, i64, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let (at, bytes): (u64, u64) = (row.get(3)?, row.get(4)?);
-            if at >= old && over == 0 {
-                cursor = None;
-                break;
+            if at >= old && bytes_over == 0 && records_over == 0 {
+                return Ok(Swept::round(changed));
             }
             if let_go.execute((partition, seq))? == 1 {
                 changed = true;
-                over = over.saturating_sub(bytes + crate::store::OVERHEAD);
+                bytes_over = bytes_over.saturating_sub(bytes + OVERHEAD);
+                records_over = records_over.saturating_sub(1);
             }
-            cursor = Some(id);
+            (looked, last) = (looked + 1, id);
         }
-        Ok(Swept {
-            changed,
-            cursor,
-            next: if cursor.is_some() {
-                now
-            } else {
-                now + self.config.every
-            },
+        Ok(if looked < STEP {
+            Swept::round(changed)
+        } else {
+            Swept::onward(changed, Cursor::Records(last))
         })
     }
 
-    /// The step's transaction has committed.
-    pub(crate) fn take(&mut self, swept: Swept) {
-        self.cursor = swept.cursor;
-        self.next = swept.next;
+    /// The step's transaction has ended, and it took so long.
+    pub(crate) fn take(&mut self, swept: &Swept, now: Instant, took: Duration) {
+        self.worked += took;
+        match swept.next {
+            Some(cursor) => (self.cursor, self.next) = (cursor, now),
+            None => self.rest(now),
+        }
     }
 
     /// Not now: it did not work.
     pub(crate) fn put_off(&mut self, now: Instant) {
-        self.cursor = None;
-        self.next = now + self.config.every;
+        self.rest(now);
     }
+
+    /// Until the next round, so that rounds are no more than a tenth of what the writer does.
+    fn rest(&mut self, now: Instant) {
+        self.next = now + self.config.every.max(self.worked * 9);
+        (self.cursor, self.worked) = (Cursor::START, Duration::ZERO);
+    }
+}
+
+/// Lets go of the oldest records of each partition that has more than `most` bytes.
+fn partitions(store: &Store<'_>, after: i64, most: u64) -> rusqlite::Result<Swept> {
+    const SQL: &str =
+        "SELECT id, oldest, covered, bytes FROM partitions WHERE id > ?1 ORDER BY id LIMIT ?2";
+    const OLDEST: &str = "SELECT seq, length(body) FROM records
+        WHERE partition = ?1 AND seq >= ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4";
+    const LET_GO: &str = "UPDATE partitions SET oldest = ?2 WHERE id = ?1";
+    let mut statement = store.connection.prepare_cached(SQL)?;
+    let mut rows = statement.query((after, STEP))?;
+    let mut oldest = store.connection.prepare_cached(OLDEST)?;
+    let mut let_go = store.connection.prepare_cached(LET_GO)?;
+    let (mut looked, mut last, mut changed) = (0, after, false);
+    while let Some(row) = rows.next()? {
+        let (id, first): (i64, u64) = (row.get(0)?, row.get(1)?);
+        let (covered, bytes): (Option<u64>, u64) = (row.get(2)?, row.get(3)?);
+        let mut over = bytes.saturating_sub(most);
+        let mut beyond = first;
+        if let Some(covered) = covered.filter(|_| over > 0) {
+            let mut records = oldest.query((id, first, covered, STEP - looked))?;
+            while let Some(record) = records.next()? {
+                let (seq, bytes): (u64, u64) = (record.get(0)?, record.get(1)?);
+                if over == 0 {
+                    break;
+                }
+                over = over.saturating_sub(bytes + OVERHEAD);
+                (beyond, looked) = (seq + 1, looked + 1);
+            }
+        }
+        if beyond > first {
+            let_go.execute((id, beyond))?;
+            changed = true;
+        }
+        looked += 1;
+        if looked >= STEP {
+            // There may be more to let go of here.
+            let next = if beyond > first { last } else { id };
+            return Ok(Swept::onward(changed, Cursor::Partitions(next)));
+        }
+        last = id;
+    }
+    Ok(Swept::onward(changed, Cursor::Records(i64::MIN)))
 }
 
 /// How far a step came.
@@ -99,8 +184,20 @@ impl Sweep {
 pub(crate) struct Swept {
     /// Whether anything was let go of.
     pub(crate) changed: bool,
-    cursor: Option<i64>,
-    next: Instant,
+    /// Where to go on; `None`: the round is over.
+    next: Option<Cursor>,
+}
+
+impl Swept {
+    fn onward(changed: bool, cursor: Cursor) -> Self {
+        let next = Some(cursor);
+        Self { changed, next }
+    }
+
+    fn round(changed: bool) -> Self {
+        let next = None;
+        Self { changed, next }
+    }
 }
 
 fn millis(duration: Duration) -> u64 {

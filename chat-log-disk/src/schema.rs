@@ -10,7 +10,7 @@ use crate::{chain::Sum, error::OpenError};
 const APPLICATION: i32 = 0x6368_746c;
 
 /// One step for each version: the first makes an empty file version 1, and so on. Steps are only ever appended.
-pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1];
+pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
 
 const VERSION_1: &str = "
     -- One row about the whole file.
@@ -55,11 +55,22 @@ const VERSION_1: &str = "
     );
 ";
 
+/// Counts for retention: records of all partitions, bytes of each. One pass over all records, once.
+const VERSION_2: &str = "
+    ALTER TABLE log ADD COLUMN records INTEGER NOT NULL DEFAULT 0;      -- of all partitions, those about to be deleted too
+    UPDATE log SET records = (SELECT coalesce(sum(head - trimmed), 0) FROM partitions);
+    ALTER TABLE partitions ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0; -- as in log, of this one
+    UPDATE partitions SET bytes = counted.bytes FROM
+        (SELECT partition, sum(length(body) + 120) AS bytes FROM records GROUP BY +partition) AS counted
+        WHERE counted.partition = partitions.id;
+";
+
 /// The row about the whole file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Meta {
     pub(crate) epoch: u64,
     pub(crate) commits: u64,
+    pub(crate) records: u64,
     pub(crate) bytes: u64,
     pub(crate) keep: u64,
     pub(crate) secret: Option<Sum>,
@@ -68,25 +79,27 @@ pub(crate) struct Meta {
 impl Meta {
     pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Self> {
         connection.query_row(
-            "SELECT epoch, commits, bytes, keep, secret FROM log",
+            "SELECT epoch, commits, records, bytes, keep, secret FROM log",
             [],
             |row| {
                 Ok(Self {
                     epoch: row.get(0)?,
                     commits: row.get(1)?,
-                    bytes: row.get(2)?,
-                    keep: row.get(3)?,
-                    secret: row.get(4)?,
+                    records: row.get(2)?,
+                    bytes: row.get(3)?,
+                    keep: row.get(4)?,
+                    secret: row.get(5)?,
                 })
             },
         )
     }
 
     pub(crate) fn save(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let sql = "UPDATE log SET epoch = ?1, commits = ?2, bytes = ?3, keep = ?4, secret = ?5";
+        let sql = "UPDATE log SET epoch = ?1, commits = ?2, records = ?3, bytes = ?4, keep = ?5, secret = ?6";
         connection.prepare_cached(sql)?.execute((
             self.epoch,
             self.commits,
+            self.records,
             self.bytes,
             self.keep,
             self.secret,

@@ -36,6 +36,8 @@ pub(crate) struct Part {
     pub(crate) trimmed: Seq,
     pub(crate) base: Sum,
     pub(crate) covered: Option<Seq>,
+    /// Of its records, each with its overhead; those about to be deleted too.
+    pub(crate) bytes: u64,
 }
 
 impl Part {
@@ -45,7 +47,8 @@ impl Part {
         partition: Partition,
         epoch: u64,
     ) -> rusqlite::Result<Self> {
-        const SQL: &str = "SELECT id, name, epoch, head, chain, oldest, trimmed, base, covered
+        const SQL: &str =
+            "SELECT id, name, epoch, head, chain, oldest, trimmed, base, covered, bytes
             FROM partitions WHERE name = ?1";
         let found = connection
             .prepare_cached(SQL)?
@@ -64,6 +67,7 @@ impl Part {
                 trimmed,
                 base: start,
                 covered: None,
+                bytes: 0,
             }
         }))
     }
@@ -83,6 +87,7 @@ impl Part {
             trimmed: row.get(6)?,
             base: row.get(7)?,
             covered: row.get(8)?,
+            bytes: row.get(9)?,
         })
     }
 
@@ -109,18 +114,21 @@ impl Part {
             trimmed,
             base,
             covered,
+            bytes,
             ..
         } = *self;
         if let Some(id) = self.id {
             const SQL: &str = "UPDATE partitions SET epoch = ?2, head = ?3, chain = ?4, oldest = ?5, trimmed = ?6,
-                base = ?7, covered = ?8 WHERE id = ?1";
+                base = ?7, covered = ?8, bytes = ?9 WHERE id = ?1";
             let mut statement = connection.prepare_cached(SQL)?;
-            statement.execute((id, epoch, head, chain, oldest, trimmed, base, covered))?;
+            statement.execute((
+                id, epoch, head, chain, oldest, trimmed, base, covered, bytes,
+            ))?;
             return Ok(id);
         }
         const SQL: &str =
-            "INSERT INTO partitions (name, epoch, head, chain, oldest, trimmed, base, covered)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+            "INSERT INTO partitions (name, epoch, head, chain, oldest, trimmed, base, covered, bytes)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let mut statement = connection.prepare_cached(SQL)?;
         statement.execute((
             name(&self.partition),
@@ -131,6 +139,7 @@ impl Part {
             trimmed,
             base,
             covered,
+            bytes,
         ))?;
         let id = connection.last_insert_rowid();
         self.id = Some(id);
@@ -192,7 +201,10 @@ impl Store<'_> {
                 &body[..],
             ))?;
             self.next += 1;
-            self.meta.bytes += body.len() as u64 + OVERHEAD;
+            let bytes = body.len() as u64 + OVERHEAD;
+            part.bytes += bytes;
+            self.meta.bytes += bytes;
+            self.meta.records += 1;
         }
         part.trim(self.meta.keep);
         part.save(self.connection)?;
@@ -231,7 +243,7 @@ impl Store<'_> {
         seq: Seq,
         replacement: &[u8],
     ) -> rusqlite::Result<Result<(), RedactError>> {
-        let part = Part::load(self.connection, partition, self.meta.epoch)?;
+        let mut part = Part::load(self.connection, partition, self.meta.epoch)?;
         const FIND: &str =
             "SELECT id, link, length(body) FROM records WHERE partition = ?1 AND seq = ?2";
         let found =
@@ -256,7 +268,10 @@ impl Store<'_> {
             Sum::cover(link, replacement),
             replacement,
         ))?;
-        self.meta.bytes = (self.meta.bytes + replacement.len() as u64).saturating_sub(bytes);
+        let resized = |before: u64| (before + replacement.len() as u64).saturating_sub(bytes);
+        self.meta.bytes = resized(self.meta.bytes);
+        part.bytes = resized(part.bytes);
+        part.save(self.connection)?;
         Ok(Ok(()))
     }
 
@@ -282,17 +297,12 @@ impl Store<'_> {
             return Ok(());
         }
         part.epoch = epoch;
+        let kept = part.head - part.trimmed;
         match part.covered.filter(|covered| *covered > newest) {
             // The state is known further than the records: what is left of them would leave a hole.
             Some(covered) => {
-                const SUM: &str =
-                    "SELECT coalesce(sum(length(body) + ?2), 0) FROM records WHERE partition = ?1";
-                let bytes: u64 = self
-                    .connection
-                    .query_row(SUM, (id, OVERHEAD), |row| row.get(0))?;
                 self.connection
                     .execute("DELETE FROM records WHERE partition = ?1", [id])?;
-                self.meta.bytes = self.meta.bytes.saturating_sub(bytes);
                 (part.head, part.trimmed, part.oldest) = (covered, covered, covered + 1);
                 part.base = Sum::start(name(&partition));
                 part.chain = part.base;
@@ -302,6 +312,15 @@ impl Store<'_> {
                 part.oldest = part.oldest.min(newest + 1);
             }
         }
+        // What retention counts by, from what is there.
+        const SUM: &str =
+            "SELECT coalesce(sum(length(body) + ?2), 0) FROM records WHERE partition = ?1";
+        let bytes: u64 = self
+            .connection
+            .query_row(SUM, (id, OVERHEAD), |row| row.get(0))?;
+        self.meta.bytes = (self.meta.bytes + bytes).saturating_sub(part.bytes);
+        self.meta.records = (self.meta.records + part.head - part.trimmed).saturating_sub(kept);
+        part.bytes = bytes;
         part.save(self.connection)?;
         self.events.push(DiskEvent::TailLost {
             partition,
@@ -327,8 +346,21 @@ impl Store<'_> {
         Ok(previous.is_some_and(|previous| stored.fault(seq, previous).is_none()))
     }
 
-    /// Deletes up to `most` records that retention has let go of. Returns how many; 0 when there are none.
+    /// Deletes up to `most` records that retention has let go of, of whichever partitions. Returns how many; 0 when there
+    /// are none.
     pub(crate) fn delete_due(&mut self, most: u64) -> rusqlite::Result<u64> {
+        let mut deleted = 0;
+        while deleted < most {
+            match self.delete_of_one(most - deleted)? {
+                0 => break,
+                some => deleted += some,
+            }
+        }
+        self.deleted += deleted;
+        Ok(deleted)
+    }
+
+    fn delete_of_one(&mut self, most: u64) -> rusqlite::Result<u64> {
         const DUE: &str =
             "SELECT id, trimmed, oldest, base FROM partitions WHERE trimmed + 1 < oldest LIMIT 1";
         let due = self.connection.prepare_cached(DUE)?.query_row([], |row| {
@@ -355,12 +387,12 @@ impl Store<'_> {
         self.connection
             .prepare_cached(DELETE)?
             .execute((id, trimmed, last))?;
-        const UPDATE: &str = "UPDATE partitions SET trimmed = ?2, base = ?3 WHERE id = ?1";
+        const UPDATE: &str = "UPDATE partitions SET trimmed = ?2, base = ?3, bytes = max(0, bytes - ?4) WHERE id = ?1";
         self.connection
             .prepare_cached(UPDATE)?
-            .execute((id, last, base))?;
+            .execute((id, last, base, bytes))?;
         self.meta.bytes = self.meta.bytes.saturating_sub(bytes);
-        self.deleted += last - trimmed;
+        self.meta.records = self.meta.records.saturating_sub(last - trimmed);
         Ok(last - trimmed)
     }
 }

@@ -91,7 +91,7 @@ pub fn verify(
 
 /// All partitions, in the order in which they came to be.
 pub(crate) fn parts(connection: &Connection) -> rusqlite::Result<Vec<Part>> {
-    const SQL: &str = "SELECT id, name, epoch, head, chain, oldest, trimmed, base, covered FROM partitions ORDER BY id";
+    const SQL: &str = "SELECT id, name, epoch, head, chain, oldest, trimmed, base, covered, bytes FROM partitions ORDER BY id";
     connection.prepare(SQL)?.query_map([], Part::of)?.collect()
 }
 

@@ -28,6 +28,7 @@ use crate::{
     error::RedactError,
     event::{DiskEvent, Teller, Trouble},
     folder::{Folder, Lock},
+    notes::Notes,
     retention::{STEP, Sweep},
     schema::{self, Meta},
     store::Store,
@@ -63,6 +64,8 @@ pub(crate) enum Command {
         sum: Sum,
         answer: oneshot::Sender<bool>,
     },
+    /// Not for the database, and not answered.
+    Note { hub: usize, note: Bytes },
 }
 
 /// What came of one command, to be told when it is durable.
@@ -116,6 +119,7 @@ pub(crate) struct Writer {
     pub(crate) commit: Commit,
     pub(crate) idle: Idle,
     pub(crate) folder: Folder,
+    pub(crate) notes: Notes,
     /// Held until the last word is written.
     pub(crate) lock: Lock,
 }
@@ -170,10 +174,15 @@ impl Writer {
     pub(crate) fn run(mut self) {
         self.hook();
         while let Some(commands) = self.wait() {
-            if !commands.is_empty() {
+            let (notes, commands): (Vec<_>, Vec<_>) = commands
+                .into_iter()
+                .partition(|command| matches!(command, Command::Note { .. }));
+            let asked = !commands.is_empty();
+            if asked {
                 self.group(commands);
             }
-            self.between();
+            self.note(notes);
+            self.between(asked);
         }
         self.scrub();
         if let Err(error) = self.checkpoint("TRUNCATE") {
@@ -240,13 +249,13 @@ impl Writer {
         let work = |store: &mut Store<'_>, commands: &mut Vec<Command>| {
             let outcomes = commands.iter().map(|command| command.perform(store, wall));
             let outcomes = outcomes.collect::<rusqlite::Result<Vec<_>>>()?;
-            // Retention by count goes along with what makes it necessary, and needs no fsync of its own.
+            // While there is something to do, deleting goes along with it, and needs no fsync of its own.
             let gone = store.delete_due(STEP)?;
             Ok((outcomes, gone))
         };
         match self.transact(|store| work(store, &mut commands)) {
             Ok((outcomes, gone)) => {
-                self.idle.deletions |= gone > 0 || self.config.retention.records.is_some();
+                self.deleted(gone);
                 for (command, outcome) in commands.into_iter().zip(outcomes) {
                     if let Some(scrub) = command.answer(outcome) {
                         self.idle.scrubs.push(scrub);
@@ -282,8 +291,23 @@ impl Writer {
         }
     }
 
-    /// A small piece of what else there is to do.
-    fn between(&mut self) {
+    /// Writes down what hubs noted. It is nobody's loss if that does not work.
+    fn note(&mut self, notes: Vec<Command>) {
+        if notes.is_empty() {
+            return;
+        }
+        for note in notes {
+            if let Command::Note { hub, note } = note {
+                self.notes.take(hub, note);
+            }
+        }
+        if let Err(error) = self.notes.write() {
+            tracing::debug!(%error, "cannot write what hubs note");
+        }
+    }
+
+    /// A small piece of what else there is to do. `asked`: after a transaction of commands, which may not be the last.
+    fn between(&mut self, asked: bool) {
         let now = Instant::now();
         if let Some(retry) = self.idle.trouble {
             if retry <= now {
@@ -306,7 +330,9 @@ impl Writer {
             }
         }
         if self.idle.deletions {
-            self.delete();
+            if !asked {
+                self.delete();
+            }
         } else if self.idle.sweep.due().is_some_and(|due| due <= now) {
             self.sweep(now);
         }
@@ -324,14 +350,7 @@ impl Writer {
 
     fn delete(&mut self) {
         match self.transact_if(|store| store.delete_due(STEP), |gone| *gone > 0) {
-            Ok(0) => {
-                self.idle.deletions = false;
-                let records = std::mem::take(&mut self.idle.deleted);
-                if records > 0 {
-                    self.teller.tell(DiskEvent::Trimmed { records });
-                }
-            }
-            Ok(_) => {}
+            Ok(gone) => self.deleted(gone),
             Err(Failed::NotWritten(error) | Failed::Uncertain(error)) => {
                 self.idle.deletions = false;
                 self.fail(&error);
@@ -339,12 +358,22 @@ impl Writer {
         }
     }
 
+    /// So many records were deleted of those that are to go; 0: there are no more.
+    fn deleted(&mut self, gone: u64) {
+        self.idle.deletions = gone > 0;
+        if gone == 0 && self.idle.deleted > 0 {
+            let records = std::mem::take(&mut self.idle.deleted);
+            self.teller.tell(DiskEvent::Trimmed { records });
+        }
+    }
+
     fn sweep(&mut self, now: Instant) {
         let (sweep, wall) = (self.idle.sweep.clone(), wall());
-        match self.transact_if(|store| sweep.step(store, wall, now), |swept| swept.changed) {
+        match self.transact_if(|store| sweep.step(store, wall), |swept| swept.changed) {
             Ok(swept) => {
                 self.idle.deletions |= swept.changed;
-                self.idle.sweep.take(swept);
+                let done = Instant::now();
+                self.idle.sweep.take(&swept, done, done - now);
             }
             Err(Failed::NotWritten(error) | Failed::Uncertain(error)) => {
                 self.idle.sweep.put_off(now);
@@ -566,6 +595,7 @@ impl Command {
                 store.meta.secret = Some(*sum);
                 Outcome::Done
             }
+            Self::Note { .. } => Outcome::Done,
         })
     }
 
@@ -577,6 +607,7 @@ impl Command {
             (Self::Redact { answer, .. }, Outcome::Redacted(refused)) => drop(answer.send(refused)),
             (Self::Snapshot { answer, .. } | Self::Mend { answer, .. }, _) => drop(answer.send(())),
             (Self::Secret { answer, .. }, _) => drop(answer.send(true)),
+            (Self::Note { .. }, _) => {}
             (Self::Append { .. } | Self::Redact { .. }, _) => {
                 unreachable!("each command has its own outcome")
             }
@@ -600,6 +631,7 @@ impl Command {
             Self::Redact { answer, .. } => drop(answer.send(Err(RedactError::Unavailable))),
             Self::Snapshot { answer, .. } | Self::Mend { answer, .. } => drop(answer.send(())),
             Self::Secret { answer, .. } => drop(answer.send(false)),
+            Self::Note { .. } => {}
         }
     }
 
@@ -609,7 +641,7 @@ impl Command {
             | Self::Snapshot { partition, .. }
             | Self::Redact { partition, .. }
             | Self::Mend { partition, .. } => Some(*partition),
-            Self::Secret { .. } => None,
+            Self::Secret { .. } | Self::Note { .. } => None,
         }
     }
 
@@ -618,6 +650,7 @@ impl Command {
             Self::Append { entries, .. } => entries.iter().map(Bytes::len).sum(),
             Self::Snapshot { state, .. } => state.len(),
             Self::Redact { replacement, .. } => replacement.len(),
+            Self::Note { note, .. } => note.len(),
             Self::Mend { .. } | Self::Secret { .. } => 0,
         }
     }

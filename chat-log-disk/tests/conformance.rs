@@ -56,7 +56,7 @@ impl Log for Own {
 
 fn open(dir: &Path, keep: usize) -> DiskLog {
     let mut config = Config::default();
-    config.retention.records = Some(keep as u64);
+    config.retention.each.records = Some(keep as u64);
     DiskLog::open(dir, config).unwrap().0
 }
 

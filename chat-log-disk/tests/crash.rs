@@ -35,7 +35,7 @@ async fn child() {
     };
     let mut config = Config::default();
     // Snapshots and trimming are in the way, too.
-    config.retention.records = Some(50);
+    config.retention.each.records = Some(50);
     let log = std::sync::Arc::new(DiskLog::open(dir, config).unwrap().0);
     println!("open");
     let tasks = (0..ROOMS).map(|n| {
@@ -120,7 +120,7 @@ async fn what_was_acknowledged_survives_kill_9_once_and_in_order() {
         }
         let acknowledged = kill_after(37 * round, &mut child, lines);
         let mut config = Config::default();
-        config.retention.records = Some(50);
+        config.retention.each.records = Some(50);
         let (log, mut events) = DiskLog::open(dir.path(), config).unwrap();
         for (n, acknowledged) in (0..ROOMS).zip(acknowledged) {
             let head = place(&log, room(n)).await;

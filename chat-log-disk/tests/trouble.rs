@@ -146,7 +146,7 @@ async fn with_retention_a_small_disk_is_enough_for_ever() {
         return;
     };
     let mut config = Config::default();
-    config.retention.records = Some(10);
+    config.retention.each.records = Some(10);
     config.checkpoint_bytes = 1 << 20;
     config.retry = Duration::from_millis(2);
     let (log, mut events) = DiskLog::open(small.path(), config).unwrap();

@@ -49,6 +49,18 @@ pub trait Log: Send + Sync + 'static {
     fn forget(&self, partition: Partition) {
         let _ = partition;
     }
+
+    /// Keeps what a hub notes for those of the next process, in the place of what it noted last; `hub` is its number in this
+    /// process, from 0. Must not block, and may be lost: without it, those who were away when the server ended have their nicks
+    /// held for the whole grace period again.
+    fn note(&self, hub: usize, note: Bytes) {
+        let _ = (hub, note);
+    }
+
+    /// What all hubs of the process before this one noted last. Asked once, at the start.
+    fn notes(&self) -> Vec<Bytes> {
+        Vec::new()
+    }
 }
 
 #[async_trait]
@@ -75,6 +87,12 @@ impl<L: Log + ?Sized> Log for Arc<L> {
     }
     fn forget(&self, partition: Partition) {
         (**self).forget(partition);
+    }
+    fn note(&self, hub: usize, note: Bytes) {
+        (**self).note(hub, note);
+    }
+    fn notes(&self) -> Vec<Bytes> {
+        (**self).notes()
     }
 }
 

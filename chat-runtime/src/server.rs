@@ -289,6 +289,7 @@ impl ServerBuilder {
         config.limits = self.limits.clone();
         config.lobby = self.lobby;
         config.durability = log.durability();
+        config.notes = log.notes();
         if let Some(agent) = self.agent {
             config.agent = agent;
         }

@@ -162,9 +162,47 @@ impl Book {
         self.digest
     }
 
-    pub(crate) fn into_lines(self) -> Vec<String> {
-        self.lines.unwrap_or_default()
+    pub(crate) fn is_traced(&self) -> bool {
+        self.lines.is_some()
     }
+
+    /// The trace, with names for what people have names for.
+    pub(crate) fn into_lines(self, names: &[(String, String)]) -> Vec<String> {
+        let mut lines = self.lines.unwrap_or_default();
+        for line in &mut lines {
+            for (id, name) in names {
+                if line.contains(id.as_str()) {
+                    *line = line.replace(id.as_str(), name);
+                }
+            }
+            *line = short(line, "Place { epoch: ", ", seq: ", '/');
+            *line = short(line, "ConnId { slot: ", ", generation: ", '.');
+        }
+        lines
+    }
+}
+
+/// Two numbers with a mark between them, for what stands for them in a line at greater length.
+fn short(line: &str, before: &str, between: &str, mark: char) -> String {
+    let mut out = String::new();
+    let mut rest = line;
+    while let Some((head, tail)) = rest.split_once(before) {
+        out.push_str(head);
+        let numbers = tail
+            .split_once(" }")
+            .and_then(|(both, after)| Some((both.split_once(between)?, after)));
+        match numbers {
+            Some(((one, other), after)) => {
+                out.extend([one, &mark.to_string(), other]);
+                rest = after;
+            }
+            None => {
+                out.push_str(before);
+                rest = tail;
+            }
+        }
+    }
+    out + rest
 }
 
 /// A hash that is the same everywhere.

@@ -2,8 +2,9 @@
 
 use crate::world::World;
 
-/// A hub is counted after so many turns of it.
-const EVERY: u32 = 8;
+/// A hub is counted after every turn while it holds no more things than this, and a larger one so much more seldom as it
+/// is larger: what is counted for each turn stays the same.
+const AT_ONCE: usize = 24;
 /// Registrations begun on one connection, requests of one connection without an answer: limits of the protocol.
 const REGISTRATIONS: usize = 4;
 const UNANSWERED: usize = 256;
@@ -16,9 +17,10 @@ const COUNTERS: usize = 4_096;
 impl World {
     /// Counts a hub, if it is time to.
     pub(crate) fn count_hub(&mut self, hub: usize) {
-        self.nodes[hub].uncounted += 1;
-        if self.nodes[hub].uncounted >= EVERY {
-            self.nodes[hub].uncounted = 0;
+        let node = &mut self.nodes[hub];
+        node.uncounted += AT_ONCE;
+        if node.uncounted >= node.weight {
+            node.uncounted = 0;
             self.census_of_hub(hub);
         }
     }
@@ -28,12 +30,13 @@ impl World {
             return;
         };
         let census = machine.census();
-        let open = self.nodes[hub]
-            .links()
-            .filter(|link| self.links.get(link).is_some_and(|link| link.hub_open))
-            .count();
+        let open = self.nodes[hub].open;
+        if census.queued + census.waiting == 0 {
+            self.nodes[hub].ended = 0;
+        }
+        self.nodes[hub].weight = census.connections + census.people + census.rooms + census.members;
         // A log that has lost its end knows less than there has been.
-        let everybody = census.people.max(self.everybody());
+        let everybody = census.people.max(self.lives);
         let members = census.members.max(everybody * census.rooms);
         let own = 4 * (everybody + members + 1);
         let holds = [
@@ -82,7 +85,7 @@ impl World {
             ("results of one", census.most_results <= RESULTS),
             (
                 "what waits",
-                census.queued + census.waiting <= self.asked() + own,
+                census.queued + census.waiting <= self.asked(hub) + own,
             ),
         ];
         let too_much = holds.iter().find(|(_, holds)| !holds);
@@ -93,14 +96,9 @@ impl World {
         );
     }
 
-    /// Members that there have been, at most.
-    fn everybody(&self) -> usize {
-        self.peers.iter().map(|peer| peer.life as usize).sum()
-    }
-
-    /// Requests that clients have sent, each counted once for each connection that it was sent on lately.
-    fn asked(&self) -> usize {
-        UNANSWERED * self.links.len()
+    /// Requests that may be on their way: those of connections that are gone are done all the same.
+    fn asked(&self, hub: usize) -> usize {
+        UNANSWERED * (self.links.len() + self.nodes[hub].ended)
     }
 
     pub(crate) fn count_client(&mut self, client: usize) {

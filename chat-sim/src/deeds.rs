@@ -344,6 +344,14 @@ impl World {
                     blocked: deed == Deed::Block,
                 })
             }
+            Deed::Redact | Deed::RedactOther => {
+                let room = self.some_room(client, pick, |_| true)?;
+                let own = deed == Deed::Redact;
+                let me = self.peers[client].member;
+                let (_, there) = self.truth.present(room)?;
+                let seq = there.something_said(me, own, pick / 16)?;
+                plain(Command::Redact { room, seq })
+            }
             Deed::Say | Deed::Chatter => None,
         }
     }
@@ -431,6 +439,10 @@ impl World {
                     );
                     // Names change hands: one may whisper to oneself.
                     let own = own && !matches!(asked.command, Command::Direct { .. });
+                    // What is to be taken back may not be kept any more.
+                    let own = own
+                        && !(matches!(asked.command, Command::Redact { .. })
+                            && failure.code == ErrorCode::BadRequest);
                     self.book
                         .check("the client makes no mistakes of its own", !own, || {
                             format!("client {client}: {asked:?}: {failure:?}")

@@ -12,12 +12,16 @@ use chat_core::{
 
 use crate::{
     book::hash,
+    disk::Command,
     line::Line,
-    net::{Flag, Skipped},
+    net::{Flag, Kind, Skipped},
     plan::Hears,
     rng::Rng,
     world::{Happening, MS, Outcome, World, config},
 };
+
+/// Bytes of a page of what a slow reader missed, with what surrounds it; in JSON some times as many.
+const PAGE_ROOM: usize = 4_096 + 2_048;
 
 /// A hub's machine.
 pub(crate) struct Node {
@@ -26,6 +30,8 @@ pub(crate) struct Node {
     /// Its number on the log: the same in each life.
     name: u64,
     pub(crate) life: u32,
+    /// How often it has crashed.
+    starts: u32,
     /// How its wall clock differs.
     pub(crate) clock_ms: i64,
     pub(crate) appending: BTreeSet<Partition>,
@@ -40,13 +46,19 @@ pub(crate) struct Node {
     slots: u32,
     /// By slot.
     conns: Vec<Option<u32>>,
-    rng: Rng,
+    pub(crate) rng: Rng,
     /// Partitions of which it has missed news.
     missed: BTreeSet<Partition>,
     /// Reads that have no answer yet.
     pub(crate) reads: usize,
-    /// Things that were done since it was last counted what the hub holds.
-    pub(crate) uncounted: u32,
+    /// Links that it was told of and not told the end of.
+    pub(crate) open: usize,
+    /// Connections that ended since it was last seen that nothing waits.
+    pub(crate) ended: usize,
+    /// How much was done since it was last counted what the hub holds.
+    pub(crate) uncounted: usize,
+    /// How many things it held when it was counted last.
+    pub(crate) weight: usize,
     /// Links that are owed a `Drained`.
     drained_due: BTreeSet<u32>,
 }
@@ -58,6 +70,7 @@ impl Node {
             out: Outputs::new(),
             name: 100 + u64::from(hub),
             life: 0,
+            starts: 0,
             clock_ms: 0,
             appending: BTreeSet::new(),
             follows: BTreeSet::new(),
@@ -70,8 +83,21 @@ impl Node {
             rng: Rng::new(seed, 1_000 + u64::from(hub)),
             missed: BTreeSet::new(),
             reads: 0,
+            open: 0,
+            ended: 0,
             uncounted: 0,
+            weight: 0,
             drained_due: BTreeSet::new(),
+        }
+    }
+
+    /// Its number on the log. The hubs of a server on a disk begin together, each time under new numbers; those that share
+    /// a log otherwise begin one by one and keep theirs.
+    fn name(&self, together: bool) -> u64 {
+        if together {
+            self.name + 1_000 * u64::from(self.starts)
+        } else {
+            self.name
         }
     }
 
@@ -88,11 +114,6 @@ impl Node {
         ConnId { slot, generation }
     }
 
-    /// The links in its slots.
-    pub(crate) fn links(&self) -> impl Iterator<Item = &u32> {
-        self.conns.iter().flatten()
-    }
-
     pub(crate) fn free(&mut self, conn: ConnId) {
         if let Some(link) = self.conns[conn.slot as usize].take() {
             self.drained_due.remove(&link);
@@ -104,12 +125,19 @@ impl Node {
 impl World {
     pub(crate) fn boot(&mut self, hub: usize) {
         let now = self.hub_now(hub);
+        let shape = &self.plan.shape;
+        let peers = (0..self.nodes.len())
+            .filter(|other| shape.disk && *other != hub)
+            .map(|other| self.nodes[other].name(shape.disk))
+            .collect();
+        let name = self.nodes[hub].name(shape.disk);
         let node = &mut self.nodes[hub];
         node.life += 1;
         let config = config(
-            &self.plan.shape,
+            shape,
             &self.secret,
-            node.name,
+            name,
+            peers,
             node.rng.bytes32(),
             self.bug,
         );
@@ -132,6 +160,7 @@ impl World {
             self.book.saw("a hub gone with an append on its way");
         }
         node.life += 1;
+        node.starts += 1;
         while node.out.pop().is_some() {}
         node.appending.clear();
         node.follows.clear();
@@ -139,6 +168,7 @@ impl World {
         node.conns.clear();
         node.drained_due.clear();
         node.reads = 0;
+        node.open = 0;
         node.free_slots.clear();
         node.slots = 0;
         let stopping = node.stopping.take();
@@ -327,18 +357,18 @@ impl World {
                             .book
                             .fail("the hub speaks its protocol", || format!("{frame:?}")),
                     }
-                    self.post(link, &frame);
+                    let kind = match message {
+                        Some(ServerMessage::Records(_)) => Kind::Records,
+                        _ => Kind::Word,
+                    };
+                    self.post(link, &frame, kind);
                 }
                 for message in heard.iter().flatten().flatten() {
                     if let ServerMessage::Records(records) = message {
                         for record in &records.records {
-                            Line::is_true(
-                                records.room,
-                                records.epoch,
-                                record,
-                                &self.truth,
-                                &mut self.book,
-                            );
+                            let (room, epoch) = (records.room, records.epoch);
+                            Line::is_true(room, epoch, record, &self.truth, &mut self.book);
+                            Line::is_gone(room, epoch, record, &self.truth, &mut self.book);
                         }
                     }
                 }
@@ -388,7 +418,12 @@ impl World {
                 let node = &mut self.nodes[hub];
                 let one = node.appending.insert(partition);
                 node.follows.insert(partition);
-                let (life, after) = (node.life, self.log_delay(hub));
+                let life = node.life;
+                let after = if self.plan.shape.disk {
+                    0
+                } else {
+                    self.log_delay(hub)
+                };
                 self.book.check("one append at a time", one, || {
                     format!("hub {hub}: {partition:?}")
                 });
@@ -437,10 +472,17 @@ impl World {
             } => {
                 self.agrees(partition, at, &state);
                 if self.nodes[hub].rng.chance(900) {
-                    let after = self.log_delay(hub);
+                    let life = self.nodes[hub].life;
+                    let after = if self.plan.shape.disk {
+                        0
+                    } else {
+                        self.log_delay(hub)
+                    };
                     self.soon(
                         after,
                         Happening::Snapshot {
+                            node: hub,
+                            life,
                             partition,
                             at,
                             state,
@@ -451,9 +493,15 @@ impl World {
             Output::Redact {
                 partition,
                 seq,
+                epoch,
                 replacement,
             } => {
-                let (after, life) = (self.log_delay(hub), self.nodes[hub].life);
+                let after = if self.plan.shape.disk {
+                    0
+                } else {
+                    self.log_delay(hub)
+                };
+                let life = self.nodes[hub].life;
                 self.soon(
                     after,
                     Happening::Redact {
@@ -461,10 +509,13 @@ impl World {
                         life,
                         partition,
                         seq,
+                        epoch,
                         replacement,
                     },
                 );
             }
+            // It may be lost.
+            Output::Note(_) => {}
             Output::Forget { partition } => {
                 self.book.saw("a room was put away");
                 self.nodes[hub].follows.remove(&partition);
@@ -472,6 +523,8 @@ impl World {
             Output::Event(event) => {
                 self.book.note(|| format!("hub {hub}: {event:?}"));
                 match event {
+                    // Its process ends when all of its hubs have.
+                    Event::Closed if self.plan.shape.disk => {}
                     Event::Closed => {
                         let life = self.nodes[hub].life;
                         self.soon(0, Happening::Die(hub, life));
@@ -511,8 +564,16 @@ impl World {
             !found.closed,
             || format!("{to:?}"),
         );
+        let mut kind = Kind::Word;
         match decode(found.form, frame) {
             Some(message) => {
+                kind = match &message {
+                    ServerMessage::Records(_) => Kind::Records,
+                    ServerMessage::Ok(_) | ServerMessage::Error(_) | ServerMessage::Pong(_) => {
+                        Kind::Answer
+                    }
+                    _ => Kind::Word,
+                };
                 let client = found.client;
                 self.book
                     .note(|| format!("hub {hub} -> client {client}: {}", brief(&message)));
@@ -539,10 +600,10 @@ impl World {
         if found.flag == Flag::Told {
             self.nodes[hub].drained_due.insert(link);
         }
-        self.post(link, frame);
+        self.post(link, frame, kind);
     }
 
-    fn post(&mut self, link: u32, frame: &Frame) {
+    fn post(&mut self, link: u32, frame: &Frame, kind: Kind) {
         let Some(found) = self.links.get_mut(&link) else {
             return;
         };
@@ -550,15 +611,30 @@ impl World {
         if found.broken {
             return;
         }
-        found.down.push(match found.framing {
+        let bytes = match found.framing {
             Framing::Stream => frame.prefixed().clone(),
             Framing::Message => frame.body(),
+        };
+        found.down.push(bytes, kind);
+        // Live records are skipped when there is no room for them; one page is read at a time.
+        let page = match found.form {
+            Form::Postcard => PAGE_ROOM,
+            Form::Json => 5 * PAGE_ROOM,
+        };
+        let most = self.plan.shape.outbox_bytes as usize + page;
+        let words = found.line.words_allowed(self.losses);
+        let holds = found.down.records <= most && found.down.words <= words;
+        let (records, waiting, client) = (found.down.records, found.down.words, found.client);
+        self.book.check("an outbox is bounded", holds, || {
+            format!(
+                "client {client}: {records} bytes of records where {most} may wait, and {waiting} words where {words} may"
+            )
         });
         self.arm_down(link);
     }
 
     /// How long the log takes.
-    fn log_delay(&mut self, hub: usize) -> u64 {
+    pub(crate) fn log_delay(&mut self, hub: usize) -> u64 {
         let slow = u64::from(self.weather().slow_ms) * MS;
         let usual = u64::from(self.plan.shape.log_us) * 1_000;
         let rng = &mut self.nodes[hub].rng;
@@ -570,7 +646,7 @@ impl World {
             }
     }
 
-    fn is_cut_off(&self, hub: usize) -> bool {
+    pub(crate) fn is_cut_off(&self, hub: usize) -> bool {
         !self.calm && self.now < self.nodes[hub].cut_off_until
     }
 
@@ -582,6 +658,17 @@ impl World {
         expected: Place,
         entries: Vec<Bytes>,
     ) {
+        if self.plan.shape.disk {
+            if self.nodes[node].life == life {
+                self.ask_disk(Command::Append {
+                    node,
+                    partition,
+                    expected,
+                    entries,
+                });
+            }
+            return;
+        }
         let weather = self.weather();
         let cut_off = self.is_cut_off(node);
         let rng = &mut self.nodes[node].rng;
@@ -594,7 +681,14 @@ impl World {
             rng.weighted(&[good, bad[0], bad[1], bad[2], bad[3]])
         };
         let outcome = match fate {
-            0 => self.write(node, partition, expected, &entries, false),
+            // What an earlier life of this hub asked for is news to it.
+            0 => self.write(
+                node,
+                partition,
+                expected,
+                &entries,
+                life != self.nodes[node].life,
+            ),
             1 => {
                 self.book.fault("an append refused");
                 Outcome::Refused(AppendRefused::Unavailable)
@@ -644,10 +738,23 @@ impl World {
         entries: &[Bytes],
         own_too: bool,
     ) -> Outcome {
+        let outcome = self.put(partition, expected, entries);
+        if let Outcome::Committed(_) = outcome {
+            self.spread(node, partition, expected.seq + 1, own_too);
+        }
+        outcome
+    }
+
+    /// Appends to the log.
+    pub(crate) fn put(
+        &mut self,
+        partition: Partition,
+        expected: Place,
+        entries: &[Bytes],
+    ) -> Outcome {
         match self.log.append(partition, expected, entries) {
             Appended::Committed(head) => {
                 self.absorb(partition);
-                self.spread(node, partition, expected.seq + 1, own_too);
                 Outcome::Committed(head)
             }
             Appended::Refused(why) => {
@@ -671,8 +778,12 @@ impl World {
     }
 
     /// Tells the other hubs of what was written.
-    fn spread(&mut self, by: usize, partition: Partition, first: Seq, own_too: bool) {
-        let weather = self.weather();
+    pub(crate) fn spread(&mut self, by: usize, partition: Partition, first: Seq, own_too: bool) {
+        let mut weather = self.weather();
+        if self.plan.shape.disk {
+            // Within a process no news is lost.
+            (weather.news_lost, weather.news_twice, weather.news_gap) = (0, 0, 0);
+        }
         for other in 0..self.nodes.len() {
             let follows =
                 self.nodes[other].follows.contains(&partition) && self.nodes[other].hub.is_some();
@@ -753,7 +864,7 @@ impl World {
         partition: Partition,
         query: Query,
     ) {
-        let fails = self.is_cut_off(node) || {
+        let fails = self.is_cut_off(node) || self.disk.is_unsettled(partition) || {
             let unreadable = self.weather().unreadable;
             self.nodes[node].rng.chance(unreadable)
         };

@@ -16,6 +16,7 @@
 mod book;
 mod census;
 mod deeds;
+mod disk;
 mod hubs;
 mod line;
 mod log;
@@ -35,6 +36,7 @@ pub use chat_core::bugs::Bug;
 
 pub use self::{
     book::{Broken, Counts},
+    disk::Point,
     plan::{Deed, Hears, Plan, Shape, Step, Weather, What},
     rng::Rng,
     shrink::shrink,

@@ -12,7 +12,15 @@ use chat_core::{
     },
 };
 
-use crate::{book::Book, log::Log, truth::Truth};
+use crate::{
+    book::Book,
+    log::Log,
+    truth::{Truth, is_blank_of},
+    world::SECOND,
+};
+
+/// What was read from the log is told within this time.
+const READ_WITHIN: u64 = 8 * SECOND;
 
 /// One connection as it should be.
 #[derive(Debug)]
@@ -61,6 +69,13 @@ impl Line {
 
     pub(crate) fn awaited(&self) -> usize {
         self.awaited.len()
+    }
+
+    /// How many words may wait for this connection: some for itself, and of each room some for each time that it is told
+    /// anew.
+    pub(crate) fn words_allowed(&self, losses: usize) -> usize {
+        let rooms = self.rooms.len() + self.awaited.len() + self.presented.len() + 1;
+        16 + 6 * rooms * (1 + losses)
     }
 
     /// The client said something.
@@ -201,6 +216,7 @@ impl Line {
                 for record in &records.records {
                     self.hears(records.room, records.epoch, record, truth, book);
                     Self::is_true(records.room, records.epoch, record, truth, book);
+                    Self::is_gone(records.room, records.epoch, record, truth, book);
                 }
             }
             ServerMessage::Presence(presence) => {
@@ -245,19 +261,49 @@ impl Line {
         truth: &Truth,
         book: &mut Book,
     ) {
-        let stands = truth
+        let there = truth.room(room, epoch);
+        let stands = there.and_then(|there| there.record(record.seq));
+        let same = stands == Some(record);
+        let blank = !same
+            && there.is_some_and(|there| there.is_redacted(record.seq))
+            && stands.is_some_and(|said| is_blank_of(record, said));
+        if blank {
+            book.saw("a record told without the text that was taken back");
+        }
+        book.check("what is told stands in the log", same || blank, || {
+            format!(
+                "{room} {epoch}/{}: {record:?}, where {stands:?}",
+                record.seq
+            )
+        });
+    }
+
+    /// What leaves a hub has no text that is out of the log, but for what was read before it was.
+    pub(crate) fn is_gone(
+        room: RoomId,
+        epoch: u64,
+        record: &Record,
+        truth: &Truth,
+        book: &mut Book,
+    ) {
+        if !matches!(record.body, RecordBody::Message(_) | RecordBody::Action(_)) {
+            return;
+        }
+        let since = truth
             .room(room, epoch)
-            .and_then(|room| room.record(record.seq));
-        book.check(
-            "what is told stands in the log",
-            stands == Some(record),
-            || {
-                format!(
-                    "{room} {epoch}/{}: {record:?}, where {stands:?}",
-                    record.seq
-                )
-            },
-        );
+            .and_then(|there| there.gone_since(record.seq));
+        if let Some(since) = since {
+            book.check(
+                "a text that was taken back is not told",
+                book.now <= since + READ_WITHIN,
+                || {
+                    format!(
+                        "{room} {epoch}/{}: {record:?}, gone since {since}",
+                        record.seq
+                    )
+                },
+            );
+        }
     }
 
     fn sees(&self, room: RoomId, update: &PresenceUpdate, book: &mut Book) {
@@ -289,10 +335,10 @@ impl Line {
         let out = match &record.body {
             RecordBody::Left(_) => {
                 record.member == me
-                    && !self
-                        .pending
-                        .values()
-                        .any(|asked| asked.kind == 7 && asked.room == Some(room))
+                    && !self.pending.values().any(|asked| {
+                        // That of an earlier connection ends it as well, and then this one is refused.
+                        asked.kind == 7 && asked.room == Some(room) && asked.txn == record.txn
+                    })
             }
             RecordBody::Kicked(removal) | RecordBody::Banned(removal) => removal.target == me,
             _ => false,
@@ -397,6 +443,7 @@ impl Line {
             | Answer::Ban(done)
             | Answer::Unban(done)
             | Answer::Unmute(done)
+            | Answer::Redact(done)
             | Answer::Block(done) => {
                 let (Some(room), place) = (asked.room, done.place) else {
                     return;
@@ -421,6 +468,7 @@ impl Line {
         }
         for record in &page.records {
             Self::is_true(room, page.epoch, record, truth, book);
+            Self::is_gone(room, page.epoch, record, truth, book);
             let may = truth
                 .room(room, page.epoch)
                 .is_some_and(|room| room.may_hear(me, record.seq));

@@ -184,6 +184,21 @@ impl Log {
         }
     }
 
+    pub(crate) fn record(&self, partition: Partition, seq: Seq) -> Option<&Bytes> {
+        let kept = self.partitions.get(&partition)?;
+        let at = usize::try_from(seq.checked_sub(1)?).ok()?;
+        kept.records.get(at).filter(|_| seq >= kept.oldest)
+    }
+
+    /// Records that were never on the disk are gone, and nothing tells of it.
+    pub(crate) fn cut(&mut self, partition: Partition, seq: Seq) {
+        if let Some(kept) = self.partitions.get_mut(&partition) {
+            kept.records.truncate(seq as usize);
+            kept.snapshot = kept.snapshot.take().filter(|(at, _)| *at <= seq);
+            kept.oldest = kept.oldest.min(seq + 1);
+        }
+    }
+
     /// The newest records of one partition, or of all, are gone. What cannot be put together any more goes with them.
     pub(crate) fn lose(&mut self, only: Option<Partition>, records: Seq) {
         self.last_epoch += 1;

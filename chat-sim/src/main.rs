@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chat_sim::{Broken, Plan, Report, run, shrink};
+use chat_sim::{Broken, Bug, Plan, Report, run_with, shrink};
 use clap::Parser;
 
 /// Simulates whole chat worlds and checks every promise.
@@ -43,6 +43,9 @@ struct Args {
     /// With `--replay`: writes the plan to this file.
     #[arg(long)]
     save: Option<PathBuf>,
+    /// Plants a bug on purpose, by its name in `chat_core::bugs`, to try the simulator by.
+    #[arg(long, value_parser = bug_of)]
+    bug: Option<Bug>,
     /// Goes on after broken promises, and counts them.
     #[arg(long)]
     keep_going: bool,
@@ -56,6 +59,13 @@ fn main() -> ExitCode {
     } else {
         many(&args)
     }
+}
+
+fn bug_of(name: &str) -> Result<Bug, String> {
+    let found = Bug::ALL.iter().find(|bug| format!("{bug:?}") == name);
+    found
+        .copied()
+        .ok_or_else(|| format!("there are {:?}", Bug::ALL))
 }
 
 fn replay(args: &Args) -> ExitCode {
@@ -73,7 +83,7 @@ fn replay(args: &Args) -> ExitCode {
         },
     };
     if args.shrink {
-        plan = shrink(&plan, 2_000);
+        plan = shrink(&plan, args.bug, 2_000);
     }
     if let Some(path) = &args.save {
         let text = plan.to_text();
@@ -82,10 +92,17 @@ fn replay(args: &Args) -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    let report = run(&plan, true);
-    println!("{:?}", plan.shape);
+    let report = run_with(&plan, args.bug, true);
+    println!("{}", plan.shape);
     report.trace.iter().for_each(|line| println!("{line}"));
     println!("digest {:016x}, {} steps", report.digest, report.steps);
+    if let Some(broken) = report
+        .trace
+        .iter()
+        .find(|line| line.contains(" s: broken: "))
+    {
+        println!("{}", broken.trim_start());
+    }
     if report.broken.is_some() {
         ExitCode::FAILURE
     } else {
@@ -113,7 +130,7 @@ fn many(args: &Args) -> ExitCode {
                         break;
                     }
                     let seed = args.seed + i;
-                    let report = run(&Plan::of(seed), false);
+                    let report = run_with(&Plan::of(seed), args.bug, false);
                     let mut sum = sum.lock().expect("no thread panics");
                     sum.0.add(&report);
                     if let Some(broken) = report.broken {

@@ -61,17 +61,46 @@ pub(crate) struct Skipped {
     pub(crate) place: Option<RoomPlace>,
 }
 
+/// What a frame is to the one whose outbox it stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// An answer to a request, or whatever a client says.
+    Answer,
+    /// Records: live, or caught up.
+    Records,
+    /// What nobody asked for and no log has: who is there, that one is in a room, pings.
+    Word,
+}
+
 /// Bytes on their way in one direction.
 #[derive(Debug, Default)]
 pub(crate) struct Pipe {
-    pieces: VecDeque<Bytes>,
+    pieces: VecDeque<(Bytes, Kind)>,
     len: usize,
+    /// Bytes of records.
+    pub(crate) records: usize,
+    /// Frames that are words.
+    pub(crate) words: usize,
 }
 
 impl Pipe {
-    pub(crate) fn push(&mut self, bytes: Bytes) {
+    pub(crate) fn push(&mut self, bytes: Bytes, kind: Kind) {
         self.len += bytes.len();
-        self.pieces.push_back(bytes);
+        match kind {
+            Kind::Answer => {}
+            Kind::Records => self.records += bytes.len(),
+            Kind::Word => self.words += 1,
+        }
+        self.pieces.push_back((bytes, kind));
+    }
+
+    fn took(&mut self, bytes: usize, kind: Kind, whole: bool) {
+        self.len -= bytes;
+        match kind {
+            Kind::Answer => {}
+            Kind::Records => self.records -= bytes,
+            Kind::Word => self.words -= usize::from(whole),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -84,13 +113,13 @@ impl Pipe {
 
     pub(crate) fn clear(&mut self) {
         self.pieces.clear();
-        self.len = 0;
+        (self.len, self.records, self.words) = (0, 0, 0);
     }
 
     /// The next whole piece.
     pub(crate) fn piece(&mut self) -> Option<Bytes> {
-        let piece = self.pieces.pop_front()?;
-        self.len -= piece.len();
+        let (piece, kind) = self.pieces.pop_front()?;
+        self.took(piece.len(), kind, true);
         Some(piece)
     }
 
@@ -98,13 +127,14 @@ impl Pipe {
     pub(crate) fn bytes(&mut self, mut n: usize) -> Vec<u8> {
         let mut out = Vec::with_capacity(n.min(self.len));
         while n > 0
-            && let Some(first) = self.pieces.front_mut()
+            && let Some((first, kind)) = self.pieces.front_mut()
         {
-            let some = first.split_to(n.min(first.len()));
+            let (some, kind) = (first.split_to(n.min(first.len())), *kind);
+            let whole = first.is_empty();
             n -= some.len();
-            self.len -= some.len();
+            self.took(some.len(), kind, whole);
             out.extend_from_slice(&some);
-            if first.is_empty() {
+            if whole {
                 self.pieces.pop_front();
             }
         }

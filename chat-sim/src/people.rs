@@ -16,7 +16,7 @@ use chat_core::{
 use crate::{
     deeds::Asked,
     line::Line,
-    net::{Flag, Link, Pipe},
+    net::{Flag, Kind, Link, Pipe},
     plan::Hears,
     rng::Rng,
     told::Told,
@@ -31,6 +31,8 @@ pub(crate) struct Peer {
     pub(crate) life: u32,
     secret: Option<[u8; 32]>,
     pub(crate) member: MemberId,
+    /// All that it has been, for whoever reads the trace.
+    pub(crate) members: Vec<MemberId>,
     pub(crate) nick: String,
     pub(crate) kept: bool,
     pub(crate) json: bool,
@@ -63,6 +65,7 @@ impl Peer {
             life: 0,
             secret: None,
             member: MemberId::SERVER,
+            members: Vec::new(),
             nick: format!("n{index}"),
             kept: false,
             json: false,
@@ -90,10 +93,14 @@ impl World {
         if peer.client.is_some() || self.over {
             return;
         }
+        self.lives += 1;
         peer.life += 1;
         peer.has_past = peer.secret.is_some();
         let secret = Secret(*peer.secret.get_or_insert_with(|| peer.rng.bytes32()));
         peer.member = MemberId::of(&secret);
+        if !peer.members.contains(&peer.member) {
+            peer.members.push(peer.member);
+        }
         let mut config = ClientConfig::new(peer.nick.clone(), secret, peer.rng.bytes32());
         config.kept = peer.kept;
         config.stretch = Stretch::cheap();
@@ -119,7 +126,11 @@ impl World {
         if peer.client.take().is_none() {
             return;
         }
-        self.book.fault("a client crashed");
+        self.book.fault(if forget {
+            "a client crashed and lost its secret"
+        } else {
+            "a client crashed"
+        });
         self.book.note(|| format!("client {client} is gone"));
         self.forget_life(client);
         if forget {
@@ -140,6 +151,7 @@ impl World {
     fn forget_life(&mut self, client: usize) {
         let peer = &mut self.peers[client];
         while peer.out.pop().is_some() {}
+        self.lives += 1;
         peer.life += 1;
         peer.armed = None;
         peer.tickets.clear();
@@ -366,6 +378,7 @@ impl World {
             return;
         }
         found.hub_open = true;
+        self.nodes[hub].open += 1;
         let (framing, form) = (found.framing, found.form);
         let after = found
             .rng
@@ -425,10 +438,11 @@ impl World {
         if found.broken {
             return;
         }
-        found.up.push(match found.framing {
+        let bytes = match found.framing {
             Framing::Stream => frame.prefixed().clone(),
             Framing::Message => frame.body(),
-        });
+        };
+        found.up.push(bytes, Kind::Answer);
         self.arm_up(link);
     }
 
@@ -578,6 +592,8 @@ impl World {
             let (hub, conn) = (found.hub, found.conn);
             let alive = self.nodes[hub].life == found.hub_life;
             if alive {
+                self.nodes[hub].open -= 1;
+                self.nodes[hub].ended += 1;
                 self.hub_input(hub, Input::Disconnected { conn });
                 self.nodes[hub].free(conn);
             }

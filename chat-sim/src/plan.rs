@@ -1,9 +1,11 @@
 //! What happens in one run from outside: who comes, what they do, what breaks and when. A seed makes a plan; a plan,
 //! with fewer steps in it, is still a plan, which is what the shrinker lives on.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use crate::rng::Rng;
+use crate::{disk::Point, rng::Rng};
 
 /// One run, as it is told to the world.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +27,9 @@ pub struct Shape {
     pub lobby: bool,
     /// The log is empty after a hub's crash. For one hub only.
     pub memory: bool,
+    /// The log is on the disk of one server that has all the hubs.
+    #[serde(default)]
+    pub disk: bool,
     /// Records that the log keeps of each partition.
     pub keep: u32,
     pub outbox_bytes: u32,
@@ -37,6 +42,29 @@ pub struct Shape {
     pub log_us: u32,
     /// Of a thousand pieces of bytes, how many are cut at an odd place.
     pub splits: u32,
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let log = match (self.disk, self.memory) {
+            (true, _) => "a log on their server's disk",
+            (_, true) => "a log that is lost with its hub",
+            _ => "a log beside them",
+        };
+        write!(
+            f,
+            "{} hubs, {log}, that keeps {} records of a room and takes up to {} µs; {} clients, outboxes of {} bytes, up to {} µs \
+             on the way; grace {} ms, ping every {} ms",
+            self.hubs,
+            self.keep,
+            self.log_us,
+            self.clients,
+            self.outbox_bytes,
+            self.delay_us,
+            self.grace_ms,
+            self.ping_ms
+        )
+    }
 }
 
 /// Something is done to the world.
@@ -87,6 +115,12 @@ pub enum What {
     LoseTail { pick: Option<u32>, records: u32 },
     /// A hub's wall clock jumps.
     Clock { hub: u16, by_ms: i64 },
+    /// A server on a disk is killed as soon as it comes to this point, and is gone for a time.
+    KillAt { point: Point, ms: u32 },
+    /// For a time nothing can be written, and it is known that it was not.
+    FullDisk { ms: u32 },
+    /// For a time nothing can be written, and it is not known whether it was.
+    BadDisk { ms: u32 },
 }
 
 /// When somebody hears that a connection is broken.
@@ -154,37 +188,44 @@ pub enum Deed {
     List,
     Block,
     Unblock,
+    /// Takes back what one has said oneself.
+    Redact,
+    /// Takes back what somebody else has said.
+    RedactOther,
 }
 
+/// How often each is done, of all together. Passwords are rare: each of their exchanges costs as much as a hundred messages.
 const DEEDS: &[(Deed, u32)] = &[
-    (Deed::JoinLobby, 12),
-    (Deed::JoinGroup, 14),
-    (Deed::WrongPassword, 2),
-    (Deed::Say, 40),
-    (Deed::Chatter, 10),
-    (Deed::Whisper, 6),
-    (Deed::Rename, 3),
-    (Deed::Impersonate, 2),
-    (Deed::CreatePlain, 5),
-    (Deed::CreateCaesar, 1),
-    (Deed::CreateStatic, 1),
-    (Deed::CreatePassword, 2),
+    (Deed::JoinLobby, 24),
+    (Deed::JoinGroup, 28),
+    (Deed::WrongPassword, 1),
+    (Deed::Say, 80),
+    (Deed::Chatter, 20),
+    (Deed::Whisper, 12),
+    (Deed::Rename, 6),
+    (Deed::Impersonate, 4),
+    (Deed::CreatePlain, 10),
+    (Deed::CreateCaesar, 2),
+    (Deed::CreateStatic, 2),
+    (Deed::CreatePassword, 1),
     (Deed::CreateGate, 1),
-    (Deed::CreateQuiet, 2),
-    (Deed::Leave, 6),
-    (Deed::Kick, 4),
-    (Deed::Ban, 2),
-    (Deed::Unban, 2),
-    (Deed::Mute, 2),
-    (Deed::Unmute, 1),
-    (Deed::Promote, 4),
-    (Deed::Topic, 3),
-    (Deed::SetPassword, 2),
-    (Deed::History, 4),
-    (Deed::Members, 2),
-    (Deed::List, 2),
-    (Deed::Block, 2),
-    (Deed::Unblock, 1),
+    (Deed::CreateQuiet, 4),
+    (Deed::Leave, 12),
+    (Deed::Kick, 8),
+    (Deed::Ban, 4),
+    (Deed::Unban, 4),
+    (Deed::Mute, 4),
+    (Deed::Unmute, 2),
+    (Deed::Promote, 8),
+    (Deed::Topic, 6),
+    (Deed::SetPassword, 1),
+    (Deed::History, 8),
+    (Deed::Members, 4),
+    (Deed::List, 4),
+    (Deed::Block, 4),
+    (Deed::Unblock, 2),
+    (Deed::Redact, 10),
+    (Deed::RedactOther, 8),
 ];
 
 impl Plan {
@@ -207,13 +248,18 @@ impl Plan {
         let clients = if crowd {
             rng.between(100, 300)
         } else {
-            *rng.pick(&[2, 3, 3, 4, 5, 6, 8, 12, 20, 40])
+            // Most of what goes wrong goes wrong among few.
+            *rng.pick(&[
+                2, 2, 3, 3, 3, 3, 4, 4, 4, 5, 5, 6, 6, 8, 8, 10, 12, 16, 20, 40,
+            ])
         } as u16;
-        let shape = Shape {
+        let memory = hubs == 1 && rng.chance(250);
+        let mut shape = Shape {
             hubs,
             clients,
             lobby: !rng.chance(100),
-            memory: hubs == 1 && rng.chance(250),
+            memory,
+            disk: !memory && rng.chance(400),
             keep: *rng.pick(&[4, 16, 64, 1_000]),
             outbox_bytes: *rng.pick(&[4_096, 6_000, 16_384]),
             grace_ms: *rng.pick(&[500, 3_000, 10_000]),
@@ -236,7 +282,7 @@ impl Plan {
             let begin = |rng: &mut Rng| What::Start {
                 client,
                 kept: rng.chance(500),
-                json: rng.chance(200),
+                json: rng.chance(60),
                 messages: rng.chance(300),
             };
             steps.push(Step {
@@ -285,8 +331,14 @@ impl Plan {
                 });
             }
         }
-        if rng.chance(150) && clients > 2 {
+        if rng.chance(60) && clients > 2 {
             race_for_a_password(&mut rng, clients, length, &mut steps);
+        }
+        if rng.chance(40) && clients > 2 {
+            // Somebody falls so far behind that the log does not keep what was missed.
+            shape.keep = 4;
+            shape.outbox_bytes = 4_096;
+            a_loud_room(&mut rng, clients, &mut steps);
         }
         if rng.chance(100) {
             // Nothing but the log is unwell, all the time.
@@ -331,7 +383,69 @@ fn race_for_a_password(rng: &mut Rng, clients: u16, length: u64, steps: &mut Vec
     }
 }
 
+/// Some talk without end in the lobby while one does not listen.
+fn a_loud_room(rng: &mut Rng, clients: u16, steps: &mut Vec<Step>) {
+    let deaf = rng.below(clients.into()) as u16;
+    let mut step = |at: u32, what| steps.push(Step { at, what });
+    for client in 0..clients.min(4) {
+        let (deed, pick) = (Deed::JoinLobby, 0);
+        step(600, What::Do { client, deed, pick });
+    }
+    step(
+        2_000,
+        What::Do {
+            client: deaf,
+            deed: Deed::JoinLobby,
+            pick: 0,
+        },
+    );
+    step(
+        3_500,
+        What::Stall {
+            client: deaf,
+            ms: 20_000,
+        },
+    );
+    for client in (0..clients).filter(|client| *client != deaf).take(3) {
+        for _ in 0..6 {
+            // Thirty messages.
+            let pick = 28 + 30 * (rng.any() as u32 % 1_000);
+            let at = rng.between(4_000, 12_000) as u32;
+            let deed = Deed::Chatter;
+            step(at, What::Do { client, deed, pick });
+        }
+    }
+}
+
+fn fault_of_a_disk(rng: &mut Rng) -> What {
+    let ms = *rng.pick(&[50, 500, 3_000, 15_000]);
+    match rng.weighted(&[10, 2, 2, 1]) {
+        0 => What::KillAt {
+            point: *rng.pick(&[
+                Point::BeforeACommit,
+                Point::BeforeACommitOfSeveral,
+                Point::BeforeACommitOfSeveral,
+                Point::BeforeASnapshot,
+                Point::BeforeARedaction,
+                Point::BeforeTheAnswers,
+                Point::AmongTheAnswers,
+                Point::AmongTheAnswers,
+                Point::AmongDeletions,
+                Point::BeforeTheScrub,
+                Point::InDoubt,
+            ]),
+            ms,
+        },
+        1 => What::FullDisk { ms },
+        2 => What::BadDisk { ms },
+        _ => What::Restart { hub: 0, ms },
+    }
+}
+
 fn fault(rng: &mut Rng, shape: &Shape) -> What {
+    if shape.disk && rng.chance(500) {
+        return fault_of_a_disk(rng);
+    }
     let client = rng.below(shape.clients.into()) as u16;
     let hub = rng.below(shape.hubs.into()) as u16;
     let ms = *rng.pick(&[50, 500, 3_000, 15_000]);
@@ -340,7 +454,12 @@ fn fault(rng: &mut Rng, shape: &Shape) -> What {
         1 => Hears::Late(rng.between(1, 9_000) as u32),
         _ => Hears::Never,
     };
-    match rng.weighted(&[10, 8, 2, 2, 7, 3, 3, 2]) {
+    let weights = if shape.disk {
+        [10, 8, 2, 2, 7, 0, 0, 2]
+    } else {
+        [10, 8, 2, 2, 7, 3, 3, 2]
+    };
+    match rng.weighted(&weights) {
         0 => What::Cut {
             client,
             hub_hears: hears(rng),

@@ -1,14 +1,15 @@
 //! A smaller plan that breaks the same promise.
 
-use crate::{Plan, run};
+use crate::{Bug, Plan, run_with};
 
-/// Leaves out as many steps as can be left out while the same check fails. Makes at most `runs` runs.
-pub fn shrink(plan: &Plan, runs: usize) -> Plan {
-    let Some(broken) = run(plan, false).broken else {
+/// Leaves out as many steps as can be left out while the same check fails, with a bug on purpose if one is given. Makes at
+/// most `runs` runs.
+pub fn shrink(plan: &Plan, bug: Option<Bug>, runs: usize) -> Plan {
+    let Some(broken) = run_with(plan, bug, false).broken else {
         return plan.clone();
     };
     let fails = |plan: &Plan| {
-        run(plan, false)
+        run_with(plan, bug, false)
             .broken
             .is_some_and(|found| found.check == broken.check)
     };

@@ -45,6 +45,8 @@ pub(crate) struct Room {
     blocking: BTreeSet<MemberId>,
     done: BTreeSet<(MemberId, u64)>,
     said: BTreeSet<String>,
+    /// What was taken back, and since when its text is out of the log.
+    redacted: BTreeMap<Seq, Option<u64>>,
     /// The registrations of the password, each from its record on.
     credentials: Vec<(Seq, CredentialId)>,
 }
@@ -124,7 +126,9 @@ impl Truth {
                     self.directory_lives += 1;
                     self.directory = Directory::default();
                 }
-                for bytes in &kept.records[self.directory.length..] {
+                let known = self.directory.length;
+                let kept = still_there(kept, known, partition, book);
+                for bytes in kept {
                     match postcard::take_from_bytes::<Entry>(bytes) {
                         Ok((entry, _)) => self.directory.apply(entry, book),
                         Err(e) => book.fail("the directory's log is readable", || e.to_string()),
@@ -134,7 +138,8 @@ impl Truth {
             Partition::Room(id) => {
                 self.present.insert(id, kept.epoch);
                 let room = self.rooms.entry((id, kept.epoch)).or_default();
-                for bytes in &kept.records[room.records.len()..] {
+                let kept = still_there(kept, room.records.len(), partition, book);
+                for bytes in kept {
                     match Record::from_bytes(bytes) {
                         Ok(record) => room.apply(id, record, book),
                         Err(e) => book.fail("a room's log is readable", || e.to_string()),
@@ -142,6 +147,31 @@ impl Truth {
                 }
             }
         }
+    }
+
+    /// The log is asked to put other bytes in a record's place.
+    pub(crate) fn redacted(&mut self, id: RoomId, seq: Seq, replacement: &[u8], book: &mut Book) {
+        let now = book.now;
+        let room = self.present.get(&id).copied();
+        let room = room.and_then(|epoch| self.rooms.get_mut(&(id, epoch)));
+        let right = room.is_some_and(|room| {
+            let blank = Record::from_bytes(replacement).ok();
+            let fits = blank.is_some_and(|blank| {
+                room.record(seq).is_some_and(|said| {
+                    *said == blank || (room.is_redacted(seq) && is_blank_of(&blank, said))
+                }) && matches!(blank.body, RecordBody::Blank(_))
+            });
+            if let Some(since) = room.redacted.get_mut(&seq) {
+                since.get_or_insert(now);
+            }
+            fits
+        });
+        book.saw("a text taken out of the log");
+        book.check(
+            "a redaction takes the text that was taken back, and no more",
+            right,
+            || format!("{id}: {seq}"),
+        );
     }
 
     pub(crate) fn room(&self, id: RoomId, epoch: u64) -> Option<&Room> {
@@ -152,6 +182,10 @@ impl Truth {
     pub(crate) fn present(&self, id: RoomId) -> Option<(u64, &Room)> {
         let epoch = *self.present.get(&id)?;
         Some((epoch, self.rooms.get(&(id, epoch))?))
+    }
+
+    pub(crate) fn rooms_ever(&self) -> impl Iterator<Item = RoomId> {
+        self.rooms.keys().map(|(room, _)| *room)
     }
 
     pub(crate) fn rooms_now(&self) -> impl Iterator<Item = (RoomId, u64, &Room)> {
@@ -183,6 +217,30 @@ impl Room {
 
     pub(crate) fn record(&self, seq: Seq) -> Option<&Record> {
         self.records.get(usize::try_from(seq).ok()?.checked_sub(1)?)
+    }
+
+    pub(crate) fn is_redacted(&self, seq: Seq) -> bool {
+        self.redacted.contains_key(&seq)
+    }
+
+    /// Since when the text of a record is out of the log.
+    pub(crate) fn gone_since(&self, seq: Seq) -> Option<u64> {
+        *self.redacted.get(&seq)?
+    }
+
+    pub(crate) fn redactions(&self) -> impl Iterator<Item = Seq> {
+        self.redacted.keys().copied()
+    }
+
+    /// Something that was said, by this member or by others.
+    pub(crate) fn something_said(&self, by: MemberId, own: bool, pick: u32) -> Option<Seq> {
+        let fits = |record: &&Record| {
+            matches!(record.body, RecordBody::Message(_) | RecordBody::Action(_))
+                && (record.member == by) == own
+        };
+        let said = self.records.iter().rev().filter(fits);
+        let among = 1 + pick as usize % 4;
+        said.take(among).last().map(|record| record.seq)
     }
 
     /// Whether a member may be told of the record as something that happens.
@@ -383,11 +441,65 @@ impl Room {
                     self.blocking.remove(&member);
                 }
             }
-            RecordBody::Redacted(_) | RecordBody::Blank(_) => {}
+            RecordBody::Redacted(redacted) => {
+                let said = self.record(redacted.seq);
+                let by = said.map(|said| said.member);
+                let spoken = said.is_some_and(|said| {
+                    matches!(
+                        said.body,
+                        RecordBody::Message(_) | RecordBody::Action(_) | RecordBody::Blank(_)
+                    )
+                });
+                book.check("only what was said is taken back", spoken, || {
+                    format!("{id} {seq}: {}", redacted.seq)
+                });
+                if by == Some(member) {
+                    book.check("only members speak", role.is_some(), || {
+                        format!("{member} in {id} at {seq}")
+                    });
+                } else {
+                    book.check("roles are kept", !private, || {
+                        format!("{id} {seq}: {member} takes back what {by:?} said")
+                    });
+                    let theirs = by.and_then(|by| self.roles.get(&by).copied());
+                    let may = role.is_some_and(|role| may(role, Action::Redact, theirs));
+                    book.check("roles are kept", may, || {
+                        format!("{id} {seq}: {member} ({role:?}) redacts {by:?} ({theirs:?})")
+                    });
+                    book.saw("a text taken back by a moderator");
+                }
+                self.redacted.entry(redacted.seq).or_default();
+            }
+            // In an earlier life of this log it was a text.
+            RecordBody::Blank(_) => {}
             unknown => book.fail("a room's log is readable", || format!("{unknown:?}")),
         }
         self.records.push(record);
     }
+}
+
+/// Whether this is what stands in a record's place when its text is gone.
+pub(crate) fn is_blank_of(blank: &Record, said: &Record) -> bool {
+    matches!(blank.body, RecordBody::Blank(_))
+        && matches!(said.body, RecordBody::Message(_) | RecordBody::Action(_))
+        && Record {
+            body: said.body.clone(),
+            ..blank.clone()
+        } == *said
+}
+
+/// The records after those that are known, which must all be there still.
+fn still_there<'a>(
+    kept: &'a Kept,
+    known: usize,
+    partition: Partition,
+    book: &mut Book,
+) -> &'a [bytes::Bytes] {
+    let there = kept.records.len();
+    book.check("what was committed is there", known <= there, || {
+        format!("{partition:?}: {there} records where there were {known}")
+    });
+    kept.records.get(known..).unwrap_or_default()
 }
 
 impl Directory {

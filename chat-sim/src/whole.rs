@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use chat_core::{
     id::{MemberId, Partition},
-    wire::record::{PresenceMode, RoomKind},
+    wire::{
+        Record,
+        record::{PresenceMode, RecordBody, RoomKind},
+    },
 };
 
 use crate::{
@@ -23,6 +26,7 @@ impl World {
     pub(crate) fn becalm(&mut self) {
         self.book.note(|| "-- the faults are over".to_owned());
         self.calm = true;
+        self.disk.becalm();
         for hub in 0..self.nodes.len() {
             if self.nodes[hub].hub.is_none() {
                 self.nodes[hub].stopping = None;
@@ -51,6 +55,7 @@ impl World {
     pub(crate) fn check_whole(&mut self) {
         self.book.note(|| "-- is everybody whole again?".to_owned());
         self.compare_states();
+        self.check_redactions();
         for hub in 0..self.nodes.len() {
             self.census_of_hub(hub);
         }
@@ -62,6 +67,32 @@ impl World {
         }
         let after = 1;
         self.soon(after, Happening::AllGone);
+    }
+
+    /// What was taken back is out of the log, wherever a hub holds the room.
+    fn check_redactions(&mut self) {
+        for (room, epoch, there) in self.truth.rooms_now() {
+            let partition = Partition::Room(room);
+            let live = self.nodes.iter().any(|node| {
+                let state = node.hub.as_ref().and_then(|hub| hub.state_of(partition));
+                state.is_some_and(|(at, _)| at == self.log.head(partition) && at.epoch == epoch)
+            });
+            if !live {
+                continue;
+            }
+            let said = |bytes: &bytes::Bytes| {
+                Record::from_bytes(bytes).is_ok_and(|record| {
+                    matches!(record.body, RecordBody::Message(_) | RecordBody::Action(_))
+                })
+            };
+            for seq in there.redactions() {
+                let left = self.log.record(partition, seq).is_some_and(said);
+                self.book
+                    .check("what was taken back is out of the log", !left, || {
+                        format!("{room}: {seq}")
+                    });
+            }
+        }
     }
 
     fn check_client(&mut self, client: usize) {

@@ -1,22 +1,27 @@
 //! One world: its time, what will happen in it, and the steps of the plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet},
+};
 
 use bytes::Bytes;
 use chat_core::{
     bugs::Bug,
     client::Work,
     hub::{Config, Input, ReadToken},
-    id::{Partition, Place, Seq},
+    id::{Partition, Place, RoomId, Seq},
     limits::Limits,
     log::{AppendRefused, LogUnavailable, Page, Query},
     password::ServerSecret,
     time::{Monotonic, Now, Wall},
+    wire::server::Durability,
 };
 
 use crate::{
     Report,
     book::Book,
+    disk::{Command, Disk, Turn},
     hubs::Node,
     log::Log,
     net::Link,
@@ -83,6 +88,8 @@ pub(crate) enum Happening {
         page: Result<Page, LogUnavailable>,
     },
     Snapshot {
+        node: usize,
+        life: u32,
         partition: Partition,
         at: Place,
         state: Bytes,
@@ -92,11 +99,22 @@ pub(crate) enum Happening {
         life: u32,
         partition: Partition,
         seq: Seq,
+        epoch: u64,
         replacement: Bytes,
     },
+    Redacted {
+        node: usize,
+        life: u32,
+        partition: Partition,
+        seq: Seq,
+        done: Result<(), LogUnavailable>,
+    },
+    Disk(u32, Turn),
     Work(usize, u32, Box<Work>),
     Boot(usize, u32),
     Die(usize, u32),
+    /// A server that was asked to end is gone.
+    Stop(u32, u32),
     Rename(usize, u32, String),
     StartAgain(usize, u32),
     Unstall(usize),
@@ -121,26 +139,34 @@ pub(crate) struct World {
     pub(crate) log: Log,
     pub(crate) truth: Truth,
     pub(crate) now: u64,
-    queue: BTreeMap<(u64, u64, u64), Happening>,
+    /// When what will happen, by where it stands in `happenings`.
+    queue: BinaryHeap<Reverse<(u64, u64, u64, u32)>>,
+    happenings: Vec<Option<Happening>>,
+    unused: Vec<u32>,
     count: u64,
     steps: u64,
     pub(crate) nodes: Vec<Node>,
     pub(crate) peers: Vec<Peer>,
     pub(crate) links: BTreeMap<u32, Link>,
     pub(crate) last_link: u32,
+    pub(crate) disk: Disk,
     pub(crate) weather: Weather,
     weather_until: u64,
     /// What was broken is mended and nothing breaks any more.
     pub(crate) calm: bool,
     /// All clients are gone for good.
     pub(crate) over: bool,
+    /// Lives of clients that there have been, at most.
+    pub(crate) lives: usize,
+    /// How often the log lost its end.
+    pub(crate) losses: usize,
     pub(crate) secret: ServerSecret,
     /// Passwords that rooms have had, as their users pass them on; the newest last.
     pub(crate) passwords: BTreeMap<chat_core::id::RoomId, Vec<String>>,
     /// Who wrote each text, and where to.
-    pub(crate) texts: BTreeMap<String, (chat_core::id::MemberId, Option<chat_core::id::RoomId>)>,
+    pub(crate) texts: HashMap<String, (chat_core::id::MemberId, Option<chat_core::id::RoomId>)>,
     /// Texts that were refused, and so must never be heard.
-    pub(crate) refused: BTreeSet<String>,
+    pub(crate) refused: HashSet<String>,
     /// The states of partitions as hubs told them, by place.
     pub(crate) agreed: BTreeMap<(Partition, u64, u64), u64>,
     done: bool,
@@ -161,7 +187,9 @@ impl World {
             log: Log::new(shape.keep),
             truth: Truth::default(),
             now: 0,
-            queue: BTreeMap::new(),
+            queue: BinaryHeap::new(),
+            happenings: Vec::new(),
+            unused: Vec::new(),
             count: 0,
             steps: 0,
             nodes: (0..shape.hubs).map(|hub| Node::new(seed, hub)).collect(),
@@ -170,14 +198,17 @@ impl World {
                 .collect(),
             links: BTreeMap::new(),
             last_link: 0,
+            disk: Disk::default(),
             weather: Weather::default(),
             weather_until: 0,
             calm: false,
             over: false,
+            lives: 0,
+            losses: 0,
             secret,
             passwords: BTreeMap::new(),
-            texts: BTreeMap::new(),
-            refused: BTreeSet::new(),
+            texts: HashMap::new(),
+            refused: HashSet::new(),
             agreed: BTreeMap::new(),
             done: false,
             bug,
@@ -205,8 +236,12 @@ impl World {
     pub(crate) fn play(&mut self) {
         let mut at_once = 0;
         while !self.done && self.book.broken.is_none() {
-            let Some(((at, _, _), happening)) = self.queue.pop_first() else {
+            let Some(Reverse((at, _, _, place))) = self.queue.pop() else {
                 break;
+            };
+            self.unused.push(place);
+            let Some(happening) = self.happenings[place as usize].take() else {
+                continue;
             };
             at_once = if at > self.now { 0 } else { at_once + 1 };
             self.now = self.now.max(at);
@@ -222,6 +257,11 @@ impl World {
     }
 
     pub(crate) fn report(self) -> Report {
+        let names = if self.book.is_traced() {
+            self.names()
+        } else {
+            Vec::new()
+        };
         let mut book = self.book;
         Report {
             digest: book.digest(),
@@ -230,16 +270,46 @@ impl World {
             checks: book.checks.counts(),
             states: book.states.counts(),
             faults: book.faults.counts(),
-            trace: book.into_lines(),
+            trace: book.into_lines(&names),
         }
+    }
+
+    /// What people call the ids that stand in a trace.
+    fn names(&self) -> Vec<(String, String)> {
+        let mut names = Vec::new();
+        let rooms: BTreeSet<_> = self.truth.rooms_ever().collect();
+        for (i, room) in rooms.into_iter().enumerate() {
+            let groups = &self.truth.directory.groups;
+            let name = match groups.iter().position(|group| *group == room) {
+                _ if room == RoomId::LOBBY => "the lobby".to_owned(),
+                Some(number) => format!("group {number}"),
+                None => format!("room {}", char::from(b'A' + (i % 26) as u8)),
+            };
+            names.push((format!("Room({room:?})"), name.clone()));
+            names.push((format!("{room:?}"), name.clone()));
+            names.push((room.to_string(), name));
+        }
+        for peer in &self.peers {
+            for member in &peer.members {
+                let name = format!("member n{}", peer.index);
+                names.push((format!("{member:?}"), name.clone()));
+                names.push((member.to_string(), name));
+            }
+        }
+        names
     }
 
     /// Lets something happen at a time. What happens at one time happens in an order that the seed chooses.
     pub(crate) fn at(&mut self, at: u64, happening: Happening) {
         self.count += 1;
         let tie = (self.plan.seed ^ self.count).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        let place = self.unused.pop().unwrap_or_else(|| {
+            self.happenings.push(None);
+            self.happenings.len() as u32 - 1
+        });
+        self.happenings[place as usize] = Some(happening);
         self.queue
-            .insert((at.max(self.now), tie, self.count), happening);
+            .push(Reverse((at.max(self.now), tie, self.count, place)));
     }
 
     pub(crate) fn soon(&mut self, after: u64, happening: Happening) {
@@ -286,21 +356,7 @@ impl World {
                 life,
                 partition,
                 outcome,
-            } => {
-                if self.nodes[node].life == life {
-                    self.nodes[node].appending.remove(&partition);
-                    self.book
-                        .note(|| format!("hub {node}: {partition:?}: {outcome:?}"));
-                    self.hub_input(
-                        node,
-                        match outcome {
-                            Outcome::Committed(head) => Input::Committed { partition, head },
-                            Outcome::Refused(why) => Input::Refused { partition, why },
-                            Outcome::Unknown => Input::Unknown { partition },
-                        },
-                    );
-                }
-            }
+            } => self.outcome(node, life, partition, outcome),
             Happening::LateWrite {
                 node,
                 partition,
@@ -344,15 +400,20 @@ impl World {
                 }
             }
             Happening::Snapshot {
+                node,
+                life,
                 partition,
                 at,
                 state,
             } => {
-                if self.log.snapshot(partition, at, state) {
-                    self.book.saw("a snapshot");
-                    if self.log.oldest(partition) > 1 {
-                        self.book.saw("a trimmed log");
-                    }
+                if !self.plan.shape.disk {
+                    self.keep_snapshot(partition, at, state);
+                } else if self.nodes[node].life == life {
+                    self.ask_disk(Command::Snapshot {
+                        partition,
+                        at,
+                        state,
+                    });
                 }
             }
             Happening::Redact {
@@ -360,12 +421,27 @@ impl World {
                 life,
                 partition,
                 seq,
+                epoch,
                 replacement,
             } => {
                 // A server takes its log's unfinished work with it when it dies.
                 if self.nodes[node].life == life {
-                    self.log.redact(partition, seq, replacement);
-                    let done = Ok(());
+                    if self.plan.shape.disk {
+                        return self.ask_disk(Command::Redact {
+                            node,
+                            partition,
+                            seq,
+                            replacement,
+                        });
+                    }
+                    let alive = self.log.head(partition).epoch == epoch;
+                    let done = if alive && !self.is_cut_off(node) {
+                        self.redact(partition, seq, replacement);
+                        Ok(())
+                    } else {
+                        self.book.fault("a redaction that failed");
+                        Err(LogUnavailable)
+                    };
                     self.hub_input(
                         node,
                         Input::Redacted {
@@ -376,6 +452,25 @@ impl World {
                     );
                 }
             }
+            Happening::Redacted {
+                node,
+                life,
+                partition,
+                seq,
+                done,
+            } => {
+                if self.nodes[node].life == life {
+                    self.hub_input(
+                        node,
+                        Input::Redacted {
+                            partition,
+                            seq,
+                            done,
+                        },
+                    );
+                }
+            }
+            Happening::Disk(life, turn) => self.disk_turn(life, turn),
             Happening::Work(client, life, work) => self.work_done(client, life, *work),
             Happening::Boot(hub, life) => {
                 if self.nodes[hub].life == life && self.nodes[hub].hub.is_none() {
@@ -385,6 +480,11 @@ impl World {
             Happening::Die(hub, life) => {
                 if self.nodes[hub].life == life {
                     self.crash(hub);
+                }
+            }
+            Happening::Stop(lives, ms) => {
+                if self.lives_of_hubs() == lives {
+                    self.kill_server(u64::from(ms) * MS);
                 }
             }
             Happening::Rename(client, life, nick) => self.rename(client, life, nick),
@@ -444,10 +544,34 @@ impl World {
             What::Steer { client, hub } => {
                 self.peers[usize::from(client)].steer = hub.map(|hub| hub_of(hub, hubs))
             }
+            What::Crash { ms, .. } if self.plan.shape.disk => {
+                self.book.fault("a server killed");
+                self.kill_server(u64::from(ms) * MS);
+            }
+            What::KillAt { point, ms } => self.disk.doom = Some((point, u64::from(ms) * MS)),
+            What::FullDisk { ms } => {
+                self.book.fault("a full disk");
+                self.disk.full_until = self.now + u64::from(ms) * MS;
+            }
+            What::BadDisk { ms } => {
+                self.book.fault("a disk that fails");
+                self.disk.unsure_until = self.now + u64::from(ms) * MS;
+            }
+            What::Restart { ms, .. } if self.plan.shape.disk => {
+                self.book.fault("a server restarted politely");
+                for hub in 0..hubs {
+                    self.hub_input(hub, Input::Shutdown { restarting: true });
+                }
+                self.soon(3 * SECOND, Happening::Stop(self.lives_of_hubs(), ms));
+            }
             What::Crash { hub, ms } => {
                 let hub = hub_of(hub, hubs);
                 if self.nodes[hub].hub.is_some() {
-                    self.book.fault("a hub crashed");
+                    self.book.fault(if self.plan.shape.memory {
+                        "a hub crashed and lost its log"
+                    } else {
+                        "a hub crashed"
+                    });
                     self.crash(hub);
                     let life = self.nodes[hub].life;
                     self.soon(u64::from(ms) * MS, Happening::Boot(hub, life));
@@ -482,6 +606,7 @@ impl World {
                     .filter(|_| !parts.is_empty())
                     .map(|pick| parts[pick as usize % parts.len()]);
                 self.book.fault("a lost tail");
+                self.losses += 1;
                 if self
                     .links
                     .values()
@@ -503,6 +628,11 @@ impl World {
         }
     }
 
+    /// Changes whenever one of the hubs is gone or begins.
+    fn lives_of_hubs(&self) -> u32 {
+        self.nodes.iter().map(|node| node.life).sum()
+    }
+
     /// The log's weather at this moment.
     pub(crate) fn weather(&self) -> Weather {
         if self.calm || self.now >= self.weather_until {
@@ -516,6 +646,26 @@ impl World {
         if let Some(kept) = self.log.kept(partition) {
             self.truth.absorb(partition, kept, &mut self.book);
         }
+    }
+
+    pub(crate) fn keep_snapshot(&mut self, partition: Partition, at: Place, state: Bytes) {
+        if self.log.snapshot(partition, at, state) {
+            self.book.saw("a snapshot");
+            if self.log.oldest(partition) > 1 {
+                self.book.saw("a trimmed log");
+            }
+        }
+    }
+
+    /// Other bytes stand in a record's place from here on.
+    pub(crate) fn redact(&mut self, partition: Partition, seq: Seq, replacement: Bytes) {
+        let Partition::Room(room) = partition else {
+            return self
+                .book
+                .fail("only what was taken back is redacted", || format!("{seq}"));
+        };
+        self.truth.redacted(room, seq, &replacement, &mut self.book);
+        self.log.redact(partition, seq, replacement);
     }
 
     pub(crate) fn absorb_all(&mut self) {
@@ -576,6 +726,7 @@ pub(crate) fn config(
     shape: &Shape,
     secret: &ServerSecret,
     node: u64,
+    peers: Vec<u64>,
     seed: [u8; 32],
     bug: Option<Bug>,
 ) -> Config {
@@ -591,7 +742,13 @@ pub(crate) fn config(
     limits.idle = 3 * ms(shape.ping_ms);
     let mut config = Config::new(secret.clone(), node, seed);
     config.limits = limits;
-    config.alone = shape.hubs == 1;
+    config.alone = shape.hubs == 1 || shape.disk;
+    config.peers = peers;
+    config.durability = if shape.memory {
+        Durability::Memory
+    } else {
+        Durability::Disk
+    };
     config.bug = bug;
     if !shape.lobby {
         config.lobby = None;

@@ -12,7 +12,7 @@ use std::sync::{
 use chat_sim::{Plan, Report, run, run_in_pieces};
 
 /// Schedules of one test run.
-const SCHEDULES: u64 = 1_000;
+const SCHEDULES: u64 = 3_000;
 
 /// States that these schedules must have met, each at least once.
 const MET: &[&str] = &[
@@ -23,22 +23,37 @@ const MET: &[&str] = &[
     "a client came back on another hub",
     "a command whose end is unknown",
     "a connection that is dead and looks alive to the hub",
+    "a disk that could be written again",
+    "a doubtful commit that was not on the disk",
+    "a doubtful commit that was on the disk",
     "a goodbye",
     "a hello refused",
     "a hub gone with an append on its way",
     "a hub in trouble with the log",
+    "a kill among deletions",
+    "a kill among the answers of one commit",
+    "a kill before a commit",
+    "a kill before a commit of several appends",
+    "a kill before a redaction was committed",
+    "a kill before a redaction was done",
+    "a kill before a snapshot was kept",
+    "a kill between a commit and its answers",
+    "a kill while a commit was in doubt",
     "a lost tail while a reader was blocked",
     "a message that does not open for want of a key",
     "a password changed",
     "a presented place that is gone",
     "a presented place that is trimmed",
     "a reader was blocked",
+    "a record told without the text that was taken back",
     "a returning reader was blocked",
     "a room resumed with something missed",
     "a room taken away",
     "a room told anew to somebody in it",
     "a room was put away",
     "a snapshot",
+    "a text taken back by a moderator",
+    "a text taken out of the log",
     "a trimmed log",
     "an append that came second",
     "bytes that arrived as the connection broke",
@@ -53,18 +68,25 @@ const MET: &[&str] = &[
     "refused: stale_proof",
     "refused: unknown_member",
     "refused: unknown_room",
+    "several appends in one transaction",
 ];
 
 /// Faults that they must have had.
 const BROKEN: &[&str] = &[
     "a client crashed",
+    "a client crashed and lost its secret",
+    "a commit of which nobody knows whether it is on the disk",
+    "a commit refused by a full disk",
     "a connection cut",
     "a failed read",
     "a hub crashed",
+    "a hub crashed and lost its log",
     "a hub cut off from the log",
     "a hub restarted politely",
     "a lost tail",
     "a reader that stops",
+    "a server killed",
+    "a server restarted politely",
     "a wall clock jumped",
     "an append refused",
     "an unknown append that was not written",
@@ -73,11 +95,6 @@ const BROKEN: &[&str] = &[
     "news lost",
     "news with a gap",
 ];
-
-/// A promise that the hub does not keep yet, and in how many schedules of a thousand it may break: a slow reader who is
-/// put out of a room and comes back into it within one page of news may be told of a later record without a word that
-/// it was out. Its client notices the hole, connects anew and is whole.
-const OPEN: (&str, usize) = ("records come in order, once, to those inside", 1);
 
 #[test]
 fn every_promise_is_kept_and_every_state_is_met() {
@@ -108,11 +125,7 @@ fn every_promise_is_kept_and_every_state_is_met() {
             "seed {seed}: {broken}\n  replay: cargo run --release -p chat-sim -- --seed {seed} --replay --shrink"
         );
     }
-    let (open, broken): (Vec<_>, Vec<_>) = broken
-        .into_iter()
-        .partition(|(_, broken)| broken.check == OPEN.0);
     assert_eq!(broken, []);
-    assert!(open.len() <= OPEN.1, "{open:?}");
     for state in MET {
         assert!(sum.states.contains_key(state), "never met: {state}");
     }

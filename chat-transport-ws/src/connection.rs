@@ -405,3 +405,62 @@ fn copy(message: &[u8], buffer: &mut [u8]) -> usize {
     buffer[..length].copy_from_slice(&message[..length]);
     length
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// Takes everything, and notes where it lies.
+    #[derive(Clone, Default)]
+    struct Noting(Arc<Mutex<Vec<(usize, usize)>>>);
+
+    impl Connection for Noting {
+        fn poll_ready(&mut self, _: &mut Context<'_>, _: Interest) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn try_read(&mut self, _: &mut [u8]) -> io::Result<Option<usize>> {
+            Ok(None)
+        }
+
+        fn try_write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+            let noted = pieces
+                .iter()
+                .map(|piece| (piece.as_ptr().addr(), piece.len()));
+            self.0.lock().unwrap().extend(noted);
+            Ok(pieces.iter().map(|piece| piece.len()).sum())
+        }
+
+        fn poll_close(
+            &mut self,
+            _: &mut Context<'_>,
+            _: Option<CloseReason>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn one_encoding_is_what_all_recipients_sockets_are_given() {
+        let payload = vec![7; 4_000];
+        let frames = [IoSlice::new(&payload), IoSlice::new(&payload[..100])];
+        for _ in 0..3 {
+            let stream = Noting::default();
+            let form = Form::Postcard;
+            let mut connection =
+                WsConnection::new(stream.clone(), Side::Server, form, None, 65_536, &[]);
+            assert_eq!(connection.try_write_vectored(&frames).unwrap(), 4_100);
+            let noted = stream.0.lock().unwrap().clone();
+            let lengths: Vec<usize> = noted.iter().map(|(_, length)| *length).collect();
+            assert_eq!(lengths, [4, 4_000, 2, 100], "one write of all");
+            let place = payload.as_ptr().addr();
+            assert_eq!(
+                (noted[1].0, noted[3].0),
+                (place, place),
+                "no copy of the payload"
+            );
+        }
+    }
+}

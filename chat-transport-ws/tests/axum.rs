@@ -1,7 +1,11 @@
 //! In an axum application: the example as a process, and what it is told of those who connect.
 
+#[path = "../../chat-web/browser/run.rs"]
+mod browser;
+
 use std::{
     io::{BufRead, BufReader},
+    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
@@ -49,8 +53,8 @@ async fn until(stream: &mut TcpStream, part: &str) -> String {
     all
 }
 
-#[tokio::test]
-async fn the_example_lets_in_whom_its_authentication_knows() {
+/// The example program.
+fn example() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let examples = test
         .parent()
@@ -65,7 +69,20 @@ async fn the_example_lets_in_whom_its_authentication_knows() {
         "{} is missing: `cargo test` builds it, `cargo test --test` does not",
         path.display()
     );
-    let mut example = Command::new(path)
+    path
+}
+
+#[test]
+fn the_page_in_the_example_asks_nobody_for_a_name() {
+    browser::run(
+        &["embedded.test.mjs"],
+        &[("CHAT_AXUM", example().as_os_str())],
+    );
+}
+
+#[tokio::test]
+async fn the_example_lets_in_whom_its_authentication_knows() {
+    let mut example = Command::new(example())
         .arg("127.0.0.1:0")
         .stdout(Stdio::piped())
         .spawn()

@@ -1,24 +1,17 @@
 // The page in a real Chromium, against the real server and the real terminal client.
 
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, request as ask } from 'node:http';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import jsQR from 'jsqr';
 import png from 'pngjs';
-import { CLI, Program, SHOTS, browser, heard, message, open, person, say, serve, shot, terminal } from './harness.mjs';
+import { CLI, SHOTS, faultless, heard, message, open, person, say, serve, shot, things } from './harness.mjs';
 
 assert.ok(CLI, 'CHAT_CLI names the program');
 
-const ends = [];
-after(async () => { for (const end of ends.reverse()) await end(); });
-const server = async (...args) => { const it = await serve(...args); ends.push(() => it.end('SIGKILL')); return it; };
-const window_ = async (options) => { const it = await browser(options); ends.push(() => it.close()); return it; };
-const term = async (...args) => { const it = await terminal(...args); ends.push(() => it.end('SIGKILL')); return it; };
-const folder = () => { const it = mkdtempSync(join(tmpdir(), 'chat-test-')); ends.push(() => rmSync(it, { recursive: true, force: true })); return it; };
-const faultless = (...contexts) => { for (const { faults } of contexts) assert.deepEqual(faults, []); };
+const { ends, server, window_, term, folder } = things();
 
 test('the way in: a name is looked at as it is typed, and a taken one is refused', async () => {
   const { url, tcp } = await server();
@@ -121,7 +114,6 @@ test('groups with passwords, made here and joined there and the other way round;
   const context = await window_();
   const adina = await person(context, it.url, 'Adina');
   const password = join(folder(), 'password');
-  const { writeFileSync } = await import('node:fs');
   writeFileSync(password, 'correct horse\n');
 
   // Made in the browser, joined from the terminal.
@@ -160,16 +152,33 @@ test('groups with passwords, made here and joined there and the other way round;
   await say(adina, 'the secret of the audience');
   await cora.until('Adina: the secret of the audience');
 
-  // After reloading, the keys are gone with the page; the password brings them back, and what was said.
+  // After reloading one is in again at once, and reads and writes there without the password: this tab has kept the keys.
   await adina.reload();
-  await adina.getByRole('button', { name: 'Continue' }).click();
   await adina.locator('#room-list .entry', { hasText: 'Chess' }).click();
-  await adina.getByText('the key is missing').first().waitFor();
-  await shot(adina, 'locked');
-  await adina.getByRole('button', { name: 'Unlock' }).click();
-  await unlock.locator('input').fill('correct horse');
-  await unlock.getByRole('button', { name: 'Join' }).click();
   await heard(adina, 'the secret of the terminal');
+  await say(adina, 'the secret after reloading');
+  await berl.until('Adina: the secret after reloading');
+  // Another tab of the same browser has none: it asks for the password, and takes over.
+  const tab = await context.newPage();
+  await tab.goto(it.url);
+  await tab.getByRole('button', { name: 'Continue' }).click();
+  await tab.locator('#room-list .entry', { hasText: 'Chess' }).click();
+  await tab.getByText('the key is missing').first().waitFor();
+  assert.equal(await tab.locator('#text').isDisabled(), true);
+  await shot(tab, 'locked');
+  await tab.getByRole('button', { name: 'Unlock' }).click();
+  await tab.locator('dialog[data-name=unlock] input').fill('correct horse');
+  await tab.locator('dialog[data-name=unlock]').getByRole('button', { name: 'Join' }).click();
+  await heard(tab, 'the secret of the terminal');
+  await heard(tab, 'the secret after reloading');
+  // Nothing of it outlives the tab, and no password is kept anywhere.
+  const kept = await tab.evaluate(() => [JSON.stringify({ ...localStorage }), JSON.stringify({ ...sessionStorage })]);
+  assert.ok(!kept.join().includes('correct horse'));
+  assert.ok(!kept[0].includes('chat.keys') && kept[1].includes('chat.keys'));
+  // Who leaves the chat takes the keys along.
+  await say(tab, '/quit');
+  await tab.locator('#nick:focus').waitFor();
+  assert.deepEqual(await tab.evaluate(() => ({ ...sessionStorage })), { 'chat.inside': 'false', 'chat.keys': '{}' });
 
   await it.until('encrypted message: Adina in chat 0: ');
   await it.until('encrypted message: Cora in chat 1: ');
@@ -424,7 +433,6 @@ test('a page from elsewhere asks for an address, and a server lets it in only wh
   ends.push(() => host.close());
   const origin = `http://127.0.0.1:${host.address().port}`;
   const file = join(folder(), 'chat.toml');
-  const { writeFileSync } = await import('node:fs');
   writeFileSync(file, `[web]\norigins = ["${origin}"]\n`);
   const [closed, welcoming] = [await server(), await server(['--config', file])];
   const context = await window_();
@@ -446,7 +454,6 @@ test('a page from elsewhere asks for an address, and a server lets it in only wh
 
 test('below a path, as behind a proxy', async () => {
   const file = join(folder(), 'chat.toml');
-  const { writeFileSync } = await import('node:fs');
   writeFileSync(file, '[web]\npath = "/talk/ws"\n');
   const { url } = await server(['--config', file]);
   const context = await window_();
@@ -454,5 +461,39 @@ test('below a path, as behind a proxy', async () => {
   assert.equal(page.url(), `${url}talk/`);
   await say(page, 'below');
   await heard(page, 'below');
+  faultless(context);
+});
+
+test('behind a proxy that has it in a folder of its own, and says whom it speaks for', async () => {
+  const file = join(folder(), 'chat.toml');
+  writeFileSync(file, '[web]\nproxies = ["127.0.0.1"]\n');
+  const it = await server(['--config', file]);
+  const upstream = new URL(it.url);
+  const passed = ({ headers, url, method }) => ({
+    host: upstream.hostname, port: upstream.port, method, path: url.replace(/^\/deep\/talk/, ''),
+    headers: { ...headers, host: upstream.host, 'x-forwarded-host': headers.host, 'x-forwarded-for': '203.0.113.9' },
+  });
+  const proxy = createServer((request, response) => {
+    request.pipe(ask(passed(request), (answer) => { response.writeHead(answer.statusCode, answer.headers); answer.pipe(response); }));
+  });
+  proxy.on('upgrade', (request, socket, head) => {
+    const asked = ask(passed(request));
+    asked.on('upgrade', (answer, other, rest) => {
+      const lines = answer.rawHeaders.map((each, at) => (at % 2 ? `${each}\r\n` : `${each}: `)).join('');
+      socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines}\r\n`);
+      socket.write(rest);
+      other.write(head);
+      socket.pipe(other).pipe(socket);
+      for (const [one, two] of [[socket, other], [other, socket]]) one.on('error', () => two.destroy());
+    });
+    asked.end();
+  });
+  await new Promise((done) => proxy.listen(0, '127.0.0.1', done));
+  ends.push(() => { proxy.closeAllConnections(); proxy.close(); });
+  const context = await window_();
+  const page = await person(context, `http://127.0.0.1:${proxy.address().port}/deep/talk/`, 'Adina');
+  await say(page, 'through the proxy');
+  await heard(page, 'through the proxy');
+  await it.until('client connected: 203.0.113.9');
   faultless(context);
 });

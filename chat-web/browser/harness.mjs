@@ -1,10 +1,12 @@
 // What the tests share: a server, browsers, terminal clients, and people at the page.
 
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { after } from 'node:test';
 import { chromium } from 'playwright-core';
 
 export const CLI = process.env.CHAT_CLI;
@@ -13,14 +15,14 @@ const SHOTS = join(import.meta.dirname, 'screenshots');
 mkdirSync(SHOTS, { recursive: true });
 
 /** How long anything may take that a test waits for. */
-export const PATIENCE = 60_000;
+export const PATIENCE = Number(process.env.CHAT_PATIENCE ?? 60_000);
 
 /** A program whose lines are waited for. */
 export class Program {
   lines = [];
   #waiting = [];
-  constructor(args) {
-    this.child = spawn(CLI, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  constructor(args, program = CLI) {
+    this.child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
         this.lines.push(line);
@@ -88,6 +90,22 @@ export async function browser(options = {}) {
   context.close = async () => { await close(); rmSync(folder, { recursive: true, force: true }); };
   return context;
 }
+
+/** What the tests of one file begin, and what ends it when they are done. */
+export function things() {
+  const ends = [];
+  after(async () => { for (const end of ends.reverse()) await end(); });
+  return {
+    ends,
+    server: async (...args) => { const it = await serve(...args); ends.push(() => it.end('SIGKILL')); return it; },
+    window_: async (options) => { const it = await browser(options); ends.push(() => it.close()); return it; },
+    term: async (...args) => { const it = await terminal(...args); ends.push(() => it.end('SIGKILL')); return it; },
+    folder: () => { const it = mkdtempSync(join(tmpdir(), 'chat-test-')); ends.push(() => rmSync(it, { recursive: true, force: true })); return it; },
+  };
+}
+
+/** Nothing went wrong in these browsers that nobody waited for. */
+export const faultless = (...contexts) => { for (const { faults } of contexts) assert.deepEqual(faults, []); };
 
 /** Opens the page and watches it for faults. */
 export async function open(context, url) {

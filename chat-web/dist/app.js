@@ -1,9 +1,9 @@
 import { check_nick } from './chat_web_client.js';
 import { Composer } from './composer.js';
 import * as dialogs from './dialogs.js';
-import { $, h, icon, speak } from './dom.js';
+import { $, h, icon, known, speak } from './dom.js';
 import { Log } from './log.js';
-import { LOBBY, Model } from './model.js';
+import { LOBBY, Model, isSaid } from './model.js';
 import { drawMe, drawMembers, drawRooms } from './panels.js';
 import { CommandError, Session, load } from './session.js';
 import { SLASHES, parse } from './slash.js';
@@ -26,13 +26,17 @@ form.nick.value = lastNick;
 form.label.value = lastLabel;
 const asksAddress = endpoint === '';
 $('address-field').hidden = !asksAddress;
+if (known) {
+$('nick-field').hidden = $('label-field').hidden = true;
+form.querySelector('.lead').textContent = t('start.known');
+}
 form.address.value = store.settings().address;
 let retry = null;
 let module;
 const ready = load().then((loaded) => { module = loaded; check(); }, () => { $('start-note').textContent = t('start.broken'); });
 function check() {
 if (!module) return;
-const wrong = check_nick(form.nick.value);
+const wrong = known ? null : check_nick(form.nick.value);
 const address = asksAddress ? checkAddress(form.address.value) : null;
 $('nick-note').textContent = wrong && form.nick.value ? t(`nick.${wrong}`) : '';
 $('address-note').textContent = address && form.address.value ? t(address) : '';
@@ -42,12 +46,13 @@ $('continue').hidden = !!wrong || !!address;
 form.nick.oninput = () => { $('start-note').textContent = ''; check(); };
 form.address.oninput = check;
 await ready;
-form.nick.focus();
+if (!known) form.nick.focus();
 form.onsubmit = (event) => {
 event.preventDefault();
 check();
-if ($('continue').hidden) { if (!form.nick.value) $('nick-note').textContent = t('nick.empty'); return; }
-const [nick, label] = [form.nick.value.trim(), form.label.value.trim()];
+if (!module) return;
+if ($('continue').hidden) { if (!form.nick.value && !known) $('nick-note').textContent = t('nick.empty'); return; }
+const [nick, label] = known ? ['', ''] : [form.nick.value.trim(), form.label.value.trim()];
 $('start-note').textContent = '';
 busy(true);
 if (retry) return retry(nick, label);
@@ -64,10 +69,11 @@ form.nick.select();
 },
 ended({ why, reason }) {
 retry = null;
-trouble(why === 'cannot_connect' ? t('start.unreachable') : t('notice.ended', { why: closedText(reason) }));
+trouble(why === 'cannot_connect' ? t(known ? 'start.refused' : 'start.unreachable') : t('notice.ended', { why: closedText(reason) }));
 },
 });
 };
+if ((known || store.inside()) && module && !$('continue').hidden) form.requestSubmit();
 function busy(is) {
 $('continue').disabled = is;
 $('continue').textContent = t(is ? 'start.connecting' : 'start.continue');
@@ -94,11 +100,12 @@ const early = [];
 const session = new Session(url, module, who, (event) => {
 if (chat) return chat.take(event);
 if (event.event === 'welcomed') {
-store.keepName(event.welcome.nick, event.welcome.label);
+store.enter();
+if (!known) store.keepName(event.welcome.nick, event.welcome.label);
 start.welcomed();
 $('start').hidden = true;
 $('chat').hidden = false;
-chat = new Chat(session, () => { session.forget(); enter(url, module, { ...who, ...store.name() }, again(chat)); });
+chat = new Chat(session, () => { session.forget(); enter(url, module, known ? who : { ...who, ...store.name() }, again(chat)); });
 chat.take(event);
 } else if (event.event === 'hello_refused') {
 start.refused(event.failure, (nick, label) => session.rename(nick, label));
@@ -125,7 +132,7 @@ constructor(session, reconnect) {
 this.session = session;
 this.reconnect = reconnect;
 this.model = new Model(session, (what, detail) => this.changed(what, detail));
-this.log = new Log(this.model, (person) => this.openPerson(person));
+this.log = new Log(this.model, (person) => this.openPerson(person), (record) => dialogs.redact(this.model, this.model.current, record));
 this.composer = new Composer(this.model, (line) => this.line(line));
 const { signal } = this.#abort;
 const on = (target, what, act) => target.addEventListener(what, act, { signal });
@@ -140,6 +147,7 @@ this.title();
 });
 on(document, 'keydown', (event) => this.key(event));
 on(window, 'hashchange', () => this.followLink());
+$('me').disabled = known;
 this.notice('');
 drawRooms(this.model, () => {});
 }
@@ -161,8 +169,8 @@ case 'closing':
 this.notice(detail.reconnect ? t(detail.reason === 'restarting' ? 'notice.restarting' : 'notice.lost') : t('notice.closing', { why: closedText(detail.reason) }), 'bad');
 break;
 case 'ended':
-if (detail.why === 'asked') return location.reload();
-this.notice(t('notice.ended', { why: closedText(detail.reason) }), 'bad', true);
+if (detail.why === 'asked' && !known) return location.reload();
+this.notice(t('notice.ended', { why: closedText(detail.why === 'asked' ? 'bye' : detail.reason) }), 'bad', true);
 break;
 case 'entered':
 if (!model.current || (model.current.id === LOBBY && detail.room.id === LOBBY)) model.show(detail.room);
@@ -283,7 +291,7 @@ async leave(room) {
 room.leaving = true;
 await this.session.ask('leave', room.id);
 }
-quit() { this.session.close(); }
+quit() { store.leave(); this.session.close(); }
 named(nick, label) {
 this.model.me = { ...this.model.me, nick, label };
 store.keepName(nick, label);
@@ -356,6 +364,11 @@ case 'kick': case 'ban': return word ? await sanction(command.name, after) : usa
 case 'unban': case 'unmute': return word && !after ? await sanction(command.name) : usage();
 case 'mute': return word && /^\d*$/.test(after) ? await sanction('mute', '', after ? Number(after) : undefined) : usage();
 case 'role': return ['member', 'moderator', 'owner'].includes(after) ? await sanction(after) : usage();
+case 'redact': {
+const theirs = ({ shown: { record } }) => (word ? record.nick === word : record.member === this.model.me.member);
+const last = room.items.findLast((item) => isSaid(item.shown) && theirs(item));
+return last ? await this.session.ask('redact', room.id, last.shown.record.seq) : this.log.word(room, t('redact.nothing'));
+}
 case 'block': case 'unblock': {
 if (!word) return usage();
 const { room: opened } = await this.session.ask('direct', word, undefined);

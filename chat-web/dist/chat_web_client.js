@@ -16,51 +16,33 @@ const ptr = this.__destroy_into_raw();
 wasm.__wbg_step_free(ptr, 0);
 }
 bytes() {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-wasm.step_bytes(retptr, this.__wbg_ptr);
-var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
-var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
+const ret = wasm.step_bytes(this.__wbg_ptr);
 let v1;
-if (r0 !== 0) {
-v1 = getArrayU8FromWasm0(r0, r1).slice();
-wasm.__wbindgen_export3(r0, r1 * 1, 1);
+if (ret[0] !== 0) {
+v1 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
+wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
 }
 return v1;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-}
 }
 event() {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-wasm.step_event(retptr, this.__wbg_ptr);
-var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
-var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
+const ret = wasm.step_event(this.__wbg_ptr);
 let v1;
-if (r0 !== 0) {
-v1 = getStringFromWasm0(r0, r1);
-wasm.__wbindgen_export3(r0, r1 * 1, 1);
+if (ret[0] !== 0) {
+v1 = getStringFromWasm0(ret[0], ret[1]);
+wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
 }
 return v1;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-}
 }
 get what() {
 let deferred1_0;
 let deferred1_1;
 try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-wasm.step_what(retptr, this.__wbg_ptr);
-var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
-var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
-deferred1_0 = r0;
-deferred1_1 = r1;
-return getStringFromWasm0(r0, r1);
+const ret = wasm.step_what(this.__wbg_ptr);
+deferred1_0 = ret[0];
+deferred1_1 = ret[1];
+return getStringFromWasm0(ret[0], ret[1]);
 } finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-wasm.__wbindgen_export3(deferred1_0, deferred1_1, 1);
+wasm.__wbindgen_free(deferred1_0, deferred1_1, 1);
 }
 }
 }
@@ -77,23 +59,15 @@ const ptr = this.__destroy_into_raw();
 wasm.__wbg_webclient_free(ptr, 0);
 }
 block(now, room, blocked) {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
 const val2 = +now;
 const val3 = +blocked;
-const ptr0 = passStringToWasm0(room, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+const ptr0 = passStringToWasm0(room, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 const len0 = WASM_VECTOR_LEN;
-wasm.webclient_block(retptr, this.__wbg_ptr, val2, ptr0, len0, val3);
-var r0 = getDataViewMemory0().getFloat64(retptr + 8 * 0, true);
-var r2 = getDataViewMemory0().getInt32(retptr + 4 * 2, true);
-var r3 = getDataViewMemory0().getInt32(retptr + 4 * 3, true);
-if (r3) {
-throw takeFromExternrefTable0(r2);
+const ret = wasm.webclient_block(this.__wbg_ptr, val2, ptr0, len0, val3);
+if (ret[2]) {
+throw takeFromExternrefTable0(ret[1]);
 }
-return r0;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-}
+return ret[0];
 }
 close(now) {
 wasm.webclient_close(this.__wbg_ptr, now);
@@ -102,152 +76,119 @@ connected(now) {
 wasm.webclient_connected(this.__wbg_ptr, now);
 }
 create(now, name, topic, password, cipher, key) {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
 const val6 = +now;
 let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4;
 try {
-ptr0 = isLikeNone(name) ? 0 : passStringToWasm0(name, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr0 = isLikeNone(name) ? 0 : passStringToWasm0(name, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len0 = WASM_VECTOR_LEN;
-ptr1 = passStringToWasm0(topic, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr1 = passStringToWasm0(topic, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len1 = WASM_VECTOR_LEN;
-ptr2 = isLikeNone(password) ? 0 : passStringToWasm0(password, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr2 = isLikeNone(password) ? 0 : passStringToWasm0(password, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len2 = WASM_VECTOR_LEN;
-ptr3 = passStringToWasm0(cipher, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr3 = passStringToWasm0(cipher, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len3 = WASM_VECTOR_LEN;
-ptr4 = isLikeNone(key) ? 0 : passStringToWasm0(key, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr4 = isLikeNone(key) ? 0 : passStringToWasm0(key, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len4 = WASM_VECTOR_LEN;
 } catch (e) {
-if (ptr4) { wasm.__wbindgen_export3(ptr4, len4 * 1, 1); }
-if (ptr3) { wasm.__wbindgen_export3(ptr3, len3 * 1, 1); }
-if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+if (ptr4) { wasm.__wbindgen_free(ptr4, len4 * 1, 1); }
+if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 1, 1); }
+if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
 throw e;
 }
-wasm.webclient_create(retptr, this.__wbg_ptr, val6, ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4);
-var r0 = getDataViewMemory0().getFloat64(retptr + 8 * 0, true);
-var r2 = getDataViewMemory0().getInt32(retptr + 4 * 2, true);
-var r3 = getDataViewMemory0().getInt32(retptr + 4 * 3, true);
-if (r3) {
-throw takeFromExternrefTable0(r2);
+const ret = wasm.webclient_create(this.__wbg_ptr, val6, ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4);
+if (ret[2]) {
+throw takeFromExternrefTable0(ret[1]);
 }
-return r0;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-}
+return ret[0];
 }
 direct(now, nick, member) {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
 const val3 = +now;
 let ptr0, len0, ptr1, len1;
 try {
-ptr0 = isLikeNone(nick) ? 0 : passStringToWasm0(nick, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr0 = isLikeNone(nick) ? 0 : passStringToWasm0(nick, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len0 = WASM_VECTOR_LEN;
-ptr1 = isLikeNone(member) ? 0 : passStringToWasm0(member, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr1 = isLikeNone(member) ? 0 : passStringToWasm0(member, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len1 = WASM_VECTOR_LEN;
 } catch (e) {
-if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
 throw e;
 }
-wasm.webclient_direct(retptr, this.__wbg_ptr, val3, ptr0, len0, ptr1, len1);
-var r0 = getDataViewMemory0().getFloat64(retptr + 8 * 0, true);
-var r2 = getDataViewMemory0().getInt32(retptr + 4 * 2, true);
-var r3 = getDataViewMemory0().getInt32(retptr + 4 * 3, true);
-if (r3) {
-throw takeFromExternrefTable0(r2);
+const ret = wasm.webclient_direct(this.__wbg_ptr, val3, ptr0, len0, ptr1, len1);
+if (ret[2]) {
+throw takeFromExternrefTable0(ret[1]);
 }
-return r0;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-}
+return ret[0];
 }
 disconnected(now) {
 wasm.webclient_disconnected(this.__wbg_ptr, now);
 }
 done(now, bytes) {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
 const val2 = +now;
-const ptr0 = passArray8ToWasm0(bytes, wasm.__wbindgen_export);
+const ptr0 = passArray8ToWasm0(bytes, wasm.__wbindgen_malloc);
 const len0 = WASM_VECTOR_LEN;
-wasm.webclient_done(retptr, this.__wbg_ptr, val2, ptr0, len0);
-var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
-var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
-if (r1) {
-throw takeFromExternrefTable0(r0);
-}
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
+const ret = wasm.webclient_done(this.__wbg_ptr, val2, ptr0, len0);
+if (ret[1]) {
+throw takeFromExternrefTable0(ret[0]);
 }
 }
 history(now, room, before, limit) {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
 const val2 = +now;
 const val3 = +(isLikeNone(before) ? 0 : before);
 const val4 = +limit;
-const ptr0 = passStringToWasm0(room, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+const ptr0 = passStringToWasm0(room, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 const len0 = WASM_VECTOR_LEN;
-wasm.webclient_history(retptr, this.__wbg_ptr, val2, ptr0, len0, !isLikeNone(before), val3, val4);
-var r0 = getDataViewMemory0().getFloat64(retptr + 8 * 0, true);
-var r2 = getDataViewMemory0().getInt32(retptr + 4 * 2, true);
-var r3 = getDataViewMemory0().getInt32(retptr + 4 * 3, true);
-if (r3) {
-throw takeFromExternrefTable0(r2);
+const ret = wasm.webclient_history(this.__wbg_ptr, val2, ptr0, len0, !isLikeNone(before), val3, val4);
+if (ret[2]) {
+throw takeFromExternrefTable0(ret[1]);
 }
-return r0;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-}
+return ret[0];
 }
 join(now, number, password, key) {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
 const val3 = +now;
 const val4 = +(isLikeNone(number) ? Number.MAX_SAFE_INTEGER : (number) >>> 0);
 let ptr0, len0, ptr1, len1;
 try {
-ptr0 = isLikeNone(password) ? 0 : passStringToWasm0(password, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr0 = isLikeNone(password) ? 0 : passStringToWasm0(password, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len0 = WASM_VECTOR_LEN;
-ptr1 = isLikeNone(key) ? 0 : passStringToWasm0(key, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr1 = isLikeNone(key) ? 0 : passStringToWasm0(key, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len1 = WASM_VECTOR_LEN;
 } catch (e) {
-if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
 throw e;
 }
-wasm.webclient_join(retptr, this.__wbg_ptr, val3, val4, ptr0, len0, ptr1, len1);
-var r0 = getDataViewMemory0().getFloat64(retptr + 8 * 0, true);
-var r2 = getDataViewMemory0().getInt32(retptr + 4 * 2, true);
-var r3 = getDataViewMemory0().getInt32(retptr + 4 * 3, true);
-if (r3) {
-throw takeFromExternrefTable0(r2);
+const ret = wasm.webclient_join(this.__wbg_ptr, val3, val4, ptr0, len0, ptr1, len1);
+if (ret[2]) {
+throw takeFromExternrefTable0(ret[1]);
 }
-return r0;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
+return ret[0];
 }
+keys(room) {
+const ptr0 = passStringToWasm0(room, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+const len0 = WASM_VECTOR_LEN;
+const ret = wasm.webclient_keys(this.__wbg_ptr, ptr0, len0);
+if (ret[3]) {
+throw takeFromExternrefTable0(ret[2]);
+}
+let v2;
+if (ret[0] !== 0) {
+v2 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
+wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
+}
+return v2;
 }
 leave(now, room) {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
 const val2 = +now;
-const ptr0 = passStringToWasm0(room, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+const ptr0 = passStringToWasm0(room, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 const len0 = WASM_VECTOR_LEN;
-wasm.webclient_leave(retptr, this.__wbg_ptr, val2, ptr0, len0);
-var r0 = getDataViewMemory0().getFloat64(retptr + 8 * 0, true);
-var r2 = getDataViewMemory0().getInt32(retptr + 4 * 2, true);
-var r3 = getDataViewMemory0().getInt32(retptr + 4 * 3, true);
-if (r3) {
-throw takeFromExternrefTable0(r2);
+const ret = wasm.webclient_leave(this.__wbg_ptr, val2, ptr0, len0);
+if (ret[2]) {
+throw takeFromExternrefTable0(ret[1]);
 }
-return r0;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-}
+return ret[0];
 }
 list(now) {
 const ret = wasm.webclient_list(this.__wbg_ptr, now);
@@ -257,211 +198,189 @@ member() {
 let deferred1_0;
 let deferred1_1;
 try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-wasm.webclient_member(retptr, this.__wbg_ptr);
-var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
-var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
-deferred1_0 = r0;
-deferred1_1 = r1;
-return getStringFromWasm0(r0, r1);
+const ret = wasm.webclient_member(this.__wbg_ptr);
+deferred1_0 = ret[0];
+deferred1_1 = ret[1];
+return getStringFromWasm0(ret[0], ret[1]);
 } finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-wasm.__wbindgen_export3(deferred1_0, deferred1_1, 1);
+wasm.__wbindgen_free(deferred1_0, deferred1_1, 1);
 }
 }
 members(now, room) {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
 const val2 = +now;
-const ptr0 = passStringToWasm0(room, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+const ptr0 = passStringToWasm0(room, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 const len0 = WASM_VECTOR_LEN;
-wasm.webclient_members(retptr, this.__wbg_ptr, val2, ptr0, len0);
-var r0 = getDataViewMemory0().getFloat64(retptr + 8 * 0, true);
-var r2 = getDataViewMemory0().getInt32(retptr + 4 * 2, true);
-var r3 = getDataViewMemory0().getInt32(retptr + 4 * 3, true);
-if (r3) {
-throw takeFromExternrefTable0(r2);
+const ret = wasm.webclient_members(this.__wbg_ptr, val2, ptr0, len0);
+if (ret[2]) {
+throw takeFromExternrefTable0(ret[1]);
 }
-return r0;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-}
+return ret[0];
 }
 constructor(nick, label, secret, kept, seed) {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
 const val5 = +kept;
 let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3;
 try {
-ptr0 = passStringToWasm0(nick, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr0 = passStringToWasm0(nick, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len0 = WASM_VECTOR_LEN;
-ptr1 = passStringToWasm0(label, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr1 = passStringToWasm0(label, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len1 = WASM_VECTOR_LEN;
-ptr2 = passArray8ToWasm0(secret, wasm.__wbindgen_export);
+ptr2 = passArray8ToWasm0(secret, wasm.__wbindgen_malloc);
 len2 = WASM_VECTOR_LEN;
-ptr3 = passArray8ToWasm0(seed, wasm.__wbindgen_export);
+ptr3 = passArray8ToWasm0(seed, wasm.__wbindgen_malloc);
 len3 = WASM_VECTOR_LEN;
 } catch (e) {
-if (ptr3) { wasm.__wbindgen_export3(ptr3, len3 * 1, 1); }
-if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 1, 1); }
+if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
 throw e;
 }
-wasm.webclient_new(retptr, ptr0, len0, ptr1, len1, ptr2, len2, val5, ptr3, len3);
-var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
-var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
-var r2 = getDataViewMemory0().getInt32(retptr + 4 * 2, true);
-if (r2) {
-throw takeFromExternrefTable0(r1);
+const ret = wasm.webclient_new(ptr0, len0, ptr1, len1, ptr2, len2, val5, ptr3, len3);
+if (ret[2]) {
+throw takeFromExternrefTable0(ret[1]);
 }
-this.__wbg_ptr = r0;
+this.__wbg_ptr = ret[0];
 WebClientFinalization.register(this, this.__wbg_ptr, this);
 return this;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-}
 }
 next_step() {
 const ret = wasm.webclient_next_step(this.__wbg_ptr);
 return ret === 0 ? undefined : Step.__wrap(ret);
 }
 next_timeout() {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-wasm.webclient_next_timeout(retptr, this.__wbg_ptr);
-var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
-var r2 = getDataViewMemory0().getFloat64(retptr + 8 * 1, true);
-return r0 === 0 ? undefined : r2;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-}
+const ret = wasm.webclient_next_timeout(this.__wbg_ptr);
+return ret[0] === 0 ? undefined : ret[1];
 }
 nick(now, nick, label) {
 const val3 = +now;
 let ptr0, len0, ptr1, len1;
 try {
-ptr0 = passStringToWasm0(nick, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr0 = passStringToWasm0(nick, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len0 = WASM_VECTOR_LEN;
-ptr1 = passStringToWasm0(label, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr1 = passStringToWasm0(label, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len1 = WASM_VECTOR_LEN;
 } catch (e) {
-if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
 throw e;
 }
 const ret = wasm.webclient_nick(this.__wbg_ptr, val3, ptr0, len0, ptr1, len1);
 return ret;
 }
 password(now, room, password) {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
 const val3 = +now;
 let ptr0, len0, ptr1, len1;
 try {
-ptr0 = passStringToWasm0(room, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr0 = passStringToWasm0(room, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len0 = WASM_VECTOR_LEN;
-ptr1 = passStringToWasm0(password, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr1 = passStringToWasm0(password, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len1 = WASM_VECTOR_LEN;
 } catch (e) {
-if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
 throw e;
 }
-wasm.webclient_password(retptr, this.__wbg_ptr, val3, ptr0, len0, ptr1, len1);
-var r0 = getDataViewMemory0().getFloat64(retptr + 8 * 0, true);
-var r2 = getDataViewMemory0().getInt32(retptr + 4 * 2, true);
-var r3 = getDataViewMemory0().getInt32(retptr + 4 * 3, true);
-if (r3) {
-throw takeFromExternrefTable0(r2);
+const ret = wasm.webclient_password(this.__wbg_ptr, val3, ptr0, len0, ptr1, len1);
+if (ret[2]) {
+throw takeFromExternrefTable0(ret[1]);
 }
-return r0;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-}
+return ret[0];
 }
 received(now, bytes) {
 const val2 = +now;
-const ptr0 = passArray8ToWasm0(bytes, wasm.__wbindgen_export);
+const ptr0 = passArray8ToWasm0(bytes, wasm.__wbindgen_malloc);
 const len0 = WASM_VECTOR_LEN;
 wasm.webclient_received(this.__wbg_ptr, val2, ptr0, len0);
+}
+redact(now, room, seq) {
+const val2 = +now;
+const val3 = +seq;
+const ptr0 = passStringToWasm0(room, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+const len0 = WASM_VECTOR_LEN;
+const ret = wasm.webclient_redact(this.__wbg_ptr, val2, ptr0, len0, val3);
+if (ret[2]) {
+throw takeFromExternrefTable0(ret[1]);
+}
+return ret[0];
 }
 rename(now, nick, label) {
 const val3 = +now;
 let ptr0, len0, ptr1, len1;
 try {
-ptr0 = passStringToWasm0(nick, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr0 = passStringToWasm0(nick, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len0 = WASM_VECTOR_LEN;
-ptr1 = passStringToWasm0(label, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr1 = passStringToWasm0(label, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len1 = WASM_VECTOR_LEN;
 } catch (e) {
-if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
 throw e;
 }
 wasm.webclient_rename(this.__wbg_ptr, val3, ptr0, len0, ptr1, len1);
 }
-sanction(now, room, what, nick, reason, seconds) {
+restore_keys(room, kept) {
+let ptr0, len0, ptr1, len1;
 try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
+ptr0 = passStringToWasm0(room, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+len0 = WASM_VECTOR_LEN;
+ptr1 = passArray8ToWasm0(kept, wasm.__wbindgen_malloc);
+len1 = WASM_VECTOR_LEN;
+} catch (e) {
+if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
+throw e;
+}
+const ret = wasm.webclient_restore_keys(this.__wbg_ptr, ptr0, len0, ptr1, len1);
+if (ret[2]) {
+throw takeFromExternrefTable0(ret[1]);
+}
+return ret[0] !== 0;
+}
+sanction(now, room, what, nick, reason, seconds) {
 const val5 = +now;
 const val6 = +(isLikeNone(seconds) ? Number.MAX_SAFE_INTEGER : (seconds) >>> 0);
 let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3;
 try {
-ptr0 = passStringToWasm0(room, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr0 = passStringToWasm0(room, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len0 = WASM_VECTOR_LEN;
-ptr1 = passStringToWasm0(what, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr1 = passStringToWasm0(what, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len1 = WASM_VECTOR_LEN;
-ptr2 = passStringToWasm0(nick, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr2 = passStringToWasm0(nick, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len2 = WASM_VECTOR_LEN;
-ptr3 = passStringToWasm0(reason, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr3 = passStringToWasm0(reason, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len3 = WASM_VECTOR_LEN;
 } catch (e) {
-if (ptr3) { wasm.__wbindgen_export3(ptr3, len3 * 1, 1); }
-if (ptr2) { wasm.__wbindgen_export3(ptr2, len2 * 1, 1); }
-if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 1, 1); }
+if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
+if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
 throw e;
 }
-wasm.webclient_sanction(retptr, this.__wbg_ptr, val5, ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, val6);
-var r0 = getDataViewMemory0().getFloat64(retptr + 8 * 0, true);
-var r2 = getDataViewMemory0().getInt32(retptr + 4 * 2, true);
-var r3 = getDataViewMemory0().getInt32(retptr + 4 * 3, true);
-if (r3) {
-throw takeFromExternrefTable0(r2);
+const ret = wasm.webclient_sanction(this.__wbg_ptr, val5, ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, val6);
+if (ret[2]) {
+throw takeFromExternrefTable0(ret[1]);
 }
-return r0;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-}
+return ret[0];
 }
 send(now, room, action, text) {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
 const val3 = +now;
 const val4 = +action;
 let ptr0, len0, ptr1, len1;
 try {
-ptr0 = passStringToWasm0(room, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr0 = passStringToWasm0(room, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len0 = WASM_VECTOR_LEN;
-ptr1 = passStringToWasm0(text, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr1 = passStringToWasm0(text, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len1 = WASM_VECTOR_LEN;
 } catch (e) {
-if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
 throw e;
 }
-wasm.webclient_send(retptr, this.__wbg_ptr, val3, ptr0, len0, val4, ptr1, len1);
-var r0 = getDataViewMemory0().getFloat64(retptr + 8 * 0, true);
-var r2 = getDataViewMemory0().getInt32(retptr + 4 * 2, true);
-var r3 = getDataViewMemory0().getInt32(retptr + 4 * 3, true);
-if (r3) {
-throw takeFromExternrefTable0(r2);
+const ret = wasm.webclient_send(this.__wbg_ptr, val3, ptr0, len0, val4, ptr1, len1);
+if (ret[2]) {
+throw takeFromExternrefTable0(ret[1]);
 }
-return r0;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-}
+return ret[0];
 }
 start(now) {
 wasm.webclient_start(this.__wbg_ptr, now);
@@ -470,110 +389,75 @@ timeout(now) {
 wasm.webclient_timeout(this.__wbg_ptr, now);
 }
 topic(now, room, topic) {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
 const val3 = +now;
 let ptr0, len0, ptr1, len1;
 try {
-ptr0 = passStringToWasm0(room, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr0 = passStringToWasm0(room, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len0 = WASM_VECTOR_LEN;
-ptr1 = passStringToWasm0(topic, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+ptr1 = passStringToWasm0(topic, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len1 = WASM_VECTOR_LEN;
 } catch (e) {
-if (ptr1) { wasm.__wbindgen_export3(ptr1, len1 * 1, 1); }
-if (ptr0) { wasm.__wbindgen_export3(ptr0, len0 * 1, 1); }
+if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
 throw e;
 }
-wasm.webclient_topic(retptr, this.__wbg_ptr, val3, ptr0, len0, ptr1, len1);
-var r0 = getDataViewMemory0().getFloat64(retptr + 8 * 0, true);
-var r2 = getDataViewMemory0().getInt32(retptr + 4 * 2, true);
-var r3 = getDataViewMemory0().getInt32(retptr + 4 * 3, true);
-if (r3) {
-throw takeFromExternrefTable0(r2);
+const ret = wasm.webclient_topic(this.__wbg_ptr, val3, ptr0, len0, ptr1, len1);
+if (ret[2]) {
+throw takeFromExternrefTable0(ret[1]);
 }
-return r0;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-}
+return ret[0];
 }
 }
 if (Symbol.dispose) WebClient.prototype[Symbol.dispose] = WebClient.prototype.free;
 export function check_key(text) {
-const ptr0 = passStringToWasm0(text, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+const ptr0 = passStringToWasm0(text, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 const len0 = WASM_VECTOR_LEN;
 const ret = wasm.check_key(ptr0, len0);
 return ret !== 0;
 }
 export function check_nick(text) {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-const ptr0 = passStringToWasm0(text, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+const ptr0 = passStringToWasm0(text, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 const len0 = WASM_VECTOR_LEN;
-wasm.check_nick(retptr, ptr0, len0);
-var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
-var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
+const ret = wasm.check_nick(ptr0, len0);
 let v2;
-if (r0 !== 0) {
-v2 = getStringFromWasm0(r0, r1);
-wasm.__wbindgen_export3(r0, r1 * 1, 1);
+if (ret[0] !== 0) {
+v2 = getStringFromWasm0(ret[0], ret[1]);
+wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
 }
 return v2;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-}
 }
 export function harmless(text) {
 let deferred2_0;
 let deferred2_1;
 try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-const ptr0 = passStringToWasm0(text, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+const ptr0 = passStringToWasm0(text, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 const len0 = WASM_VECTOR_LEN;
-wasm.harmless(retptr, ptr0, len0);
-var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
-var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
-deferred2_0 = r0;
-deferred2_1 = r1;
-return getStringFromWasm0(r0, r1);
+const ret = wasm.harmless(ptr0, len0);
+deferred2_0 = ret[0];
+deferred2_1 = ret[1];
+return getStringFromWasm0(ret[0], ret[1]);
 } finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-wasm.__wbindgen_export3(deferred2_0, deferred2_1, 1);
+wasm.__wbindgen_free(deferred2_0, deferred2_1, 1);
 }
 }
 export function qr_code(text) {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-const ptr0 = passStringToWasm0(text, wasm.__wbindgen_export, wasm.__wbindgen_export2);
+const ptr0 = passStringToWasm0(text, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 const len0 = WASM_VECTOR_LEN;
-wasm.qr_code(retptr, ptr0, len0);
-var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
-var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
-var v2 = getArrayU8FromWasm0(r0, r1).slice();
-wasm.__wbindgen_export3(r0, r1 * 1, 1);
+const ret = wasm.qr_code(ptr0, len0);
+var v2 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
+wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
 return v2;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-}
 }
 export function run_work(bytes) {
-try {
-const retptr = wasm.__wbindgen_add_to_stack_pointer(-16) >>> 0;
-const ptr0 = passArray8ToWasm0(bytes, wasm.__wbindgen_export);
+const ptr0 = passArray8ToWasm0(bytes, wasm.__wbindgen_malloc);
 const len0 = WASM_VECTOR_LEN;
-wasm.run_work(retptr, ptr0, len0);
-var r0 = getDataViewMemory0().getInt32(retptr + 4 * 0, true);
-var r1 = getDataViewMemory0().getInt32(retptr + 4 * 1, true);
-var r2 = getDataViewMemory0().getInt32(retptr + 4 * 2, true);
-var r3 = getDataViewMemory0().getInt32(retptr + 4 * 3, true);
-if (r3) {
-throw takeFromExternrefTable0(r2);
+const ret = wasm.run_work(ptr0, len0);
+if (ret[3]) {
+throw takeFromExternrefTable0(ret[2]);
 }
-var v2 = getArrayU8FromWasm0(r0, r1).slice();
-wasm.__wbindgen_export3(r0, r1 * 1, 1);
+var v2 = getArrayU8FromWasm0(ret[0], ret[1]).slice();
+wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
 return v2;
-} finally {
-wasm.__wbindgen_add_to_stack_pointer(16);
-}
 }
 function __wbg_get_imports() {
 const import0 = {
@@ -608,13 +492,6 @@ const WebClientFinalization = (typeof FinalizationRegistry === 'undefined')
 function getArrayU8FromWasm0(ptr, len) {
 ptr = ptr >>> 0;
 return getUint8ArrayMemory0().subarray(ptr / 1, ptr / 1 + len);
-}
-let cachedDataViewMemory0 = null;
-function getDataViewMemory0() {
-if (cachedDataViewMemory0 === null || cachedDataViewMemory0.buffer.detached === true || (cachedDataViewMemory0.buffer.detached === undefined && cachedDataViewMemory0.buffer !== wasm.memory.buffer)) {
-cachedDataViewMemory0 = new DataView(wasm.memory.buffer);
-}
-return cachedDataViewMemory0;
 }
 function getStringFromWasm0(ptr, len) {
 ptr = ptr >>> 0;
@@ -668,7 +545,7 @@ return ptr;
 }
 function takeFromExternrefTable0(idx) {
 const value = wasm.__wbindgen_externrefs.get(idx);
-wasm.__wbindgen_export4(idx);
+wasm.__externref_table_dealloc(idx);
 return value;
 }
 let cachedTextDecoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -701,7 +578,6 @@ function __wbg_finalize_init(instance, module) {
 wasmInstance = instance;
 wasm = instance.exports;
 wasmModule = module;
-cachedDataViewMemory0 = null;
 cachedUint8ArrayMemory0 = null;
 wasm.__wbindgen_start();
 return wasm;

@@ -58,7 +58,7 @@ switch (event.key) {
 case 'Enter':
 if (event.shiftKey) return;
 event.preventDefault();
-if (open && this.#suggestions[this.#chosen] && !field.value.startsWith(this.#suggestions[this.#chosen].text.trimEnd())) this.#take();
+if (open && this.#suggestions[this.#chosen] && !field.value.slice(this.#from).startsWith(this.#suggestions[this.#chosen].text.trimEnd())) this.#take();
 else this.#submit();
 break;
 case 'Tab':
@@ -109,7 +109,6 @@ return { text, element };
 });
 list.replaceChildren(...this.#suggestions.map(({ element }) => element));
 list.hidden = false;
-field.setAttribute('aria-expanded', 'true');
 this.#choose(0);
 return true;
 }
@@ -125,7 +124,6 @@ this.#grow();
 }
 #hide() {
 list.hidden = true;
-field.setAttribute('aria-expanded', 'false');
 field.removeAttribute('aria-activedescendant');
 return false;
 }

@@ -178,6 +178,12 @@ return svg;
 export function leave(room, leave) {
 open(t('leave.title', { room: roomName(room.view) }), [], { name: 'leave', label: t('leave.do'), danger: true, submit: leave });
 }
+export function redact(model, room, record) {
+open(t('message.redact'), [h('p', null, t('redact.note'))], {
+name: 'redact', label: t('redact.do'), danger: true,
+async submit() { await model.session.ask('redact', room.id, record.seq); },
+});
+}
 export function profile(model, done) {
 const nick = h('input', { value: model.me.nick, dir: 'auto', maxLength: 64, autofocus: true, name: 'nick' });
 const label = h('input', { value: model.me.label, dir: 'auto', maxLength: 64, name: 'label' });
@@ -199,6 +205,7 @@ name: 'password', label: t('password.do'), doing: t('create.doing'),
 async submit() {
 if (!input.value) throw new Wrong(t('create.password.needed'));
 await model.session.ask('password', room.id, input.value);
+model.session.keepKeys(room.id);
 },
 });
 }

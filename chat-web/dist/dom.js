@@ -19,6 +19,7 @@ svg.setAttribute('aria-hidden', 'true');
 svg.append(use);
 return svg;
 }
+export const known = document.querySelector('meta[name=chat-identity]')?.content === 'known';
 export const $ = (id) => document.getElementById(id);
 export function avatar({ member, nick }) {
 const element = h('span.avatar', { 'aria-hidden': 'true' });

@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-9fd8b39b07d79e85";
+pub(crate) const BUILD: &str = "b-b13d14c510ee55c5";
 
 pub(crate) const FILES: &[File] = &[
     File {
@@ -62,6 +62,12 @@ pub(crate) const FILES: &[File] = &[
         raw: include_bytes!("index.html"),
         brotli: include_bytes!("index.html.br"),
         gzip: include_bytes!("index.html.gz"),
+    },
+    File {
+        name: "known.html",
+        raw: include_bytes!("known.html"),
+        brotli: include_bytes!("known.html.br"),
+        gzip: include_bytes!("known.html.gz"),
     },
     File {
         name: "log.js",

@@ -6,12 +6,14 @@ const TOGETHER = 5 * 60_000;
 const LONG = 1_500;
 const LINES = 18;
 const log = $('log');
+const live = $('log-live');
 const scroll = $('log-scroll');
 const toEnd = $('to-end');
 export class Log {
 #room = null;
 #fresh = 0;
-constructor(model, openPerson) {
+constructor(model, openPerson, redact) {
+this.redact = redact;
 this.model = model;
 this.openPerson = openPerson;
 scroll.addEventListener('scroll', () => this.#scrolled(), { passive: true });
@@ -28,7 +30,7 @@ this.toEnd();
 rebuild() {
 const room = this.#room;
 const below = scroll.scrollHeight - scroll.scrollTop;
-log.setAttribute('aria-live', 'off');
+live.setAttribute('aria-live', 'off');
 if (!room) return log.replaceChildren();
 const all = [];
 let before = null;
@@ -40,7 +42,7 @@ log.replaceChildren(...all, ...room.pending.map((item, at) => this.#pending(item
 this.#top();
 if (this.stuck) this.toEnd();
 else scroll.scrollTop = scroll.scrollHeight - below;
-requestAnimationFrame(() => log.setAttribute('aria-live', 'polite'));
+requestAnimationFrame(() => live.setAttribute('aria-live', 'polite'));
 }
 append(room, item, replaces) {
 if (room !== this.#room) return;
@@ -106,8 +108,8 @@ $('log-top').textContent = text;
 const { record } = item.shown;
 const elements = [];
 const newDay = !before || new Date(before.shown.record.time).toDateString() !== new Date(record.time).toDateString();
-if (newDay) elements.push(h('li.day', { role: 'separator' }, h('time', { dateTime: new Date(record.time).toISOString().slice(0, 10) }, dayText(record.time))));
-if (!isSaid(item.shown)) {
+if (newDay) elements.push(h('li.day', null, h('time', { dateTime: new Date(record.time).toISOString().slice(0, 10) }, dayText(record.time))));
+if (!isSaid(item.shown) && record.kind !== 'blank') {
 const text = eventText(record);
 if (text) elements.push(h('li.event', { 'data-seq': record.seq, title: fullTime(record.time) }, h('span', { dir: 'auto' }, text)));
 return elements;
@@ -117,16 +119,17 @@ const together = !newDay && before && isSaid(before.shown) && before.shown.recor
 && record.time - before.shown.record.time < TOGETHER;
 const mine = record.member === this.model.me.member;
 const content = item.shown.text === null
-? h('p.text.unreadable', null, icon('lock'), t(`message.${item.shown.unreadable ?? 'strange'}`))
+? h('p.text.unreadable', null, icon(record.kind === 'blank' ? 'close' : 'lock'), t(`message.${record.kind === 'blank' ? 'blank' : item.shown.unreadable ?? 'strange'}`))
 : text(item.shown.text);
 elements.push(this.#message({
 record, content, mine, together, action: record.kind === 'action',
-mark: mine ? mark('check', t('message.sent')) : null,
+mark: mine && isSaid(item.shown) ? mark('check', t('message.sent')) : null,
+redact: isSaid(item.shown) && this.model.mayRedact(room, record),
 classes: item.shown.text === null ? 'closed' : '',
 }));
 return elements;
 }
-#message({ record, content, mine, together, action, mark, classes, extra }) {
+#message({ record, content, mine, together, action, mark, classes, extra, redact }) {
 const element = h(`li.message${together ? '.together' : ''}${mine ? '.mine' : ''}${action ? '.action' : ''}${classes ? `.${classes}` : ''}`, { 'data-seq': record.seq });
 element.style.setProperty('--hue', String(hue(record.member)));
 const time = h('time', { dateTime: new Date(record.time).toISOString(), title: fullTime(record.time) }, timeText(record.time));
@@ -137,7 +140,8 @@ h('div.body', null,
 h('p.head', null,
 h('button.nick', { type: 'button', tabIndex: -1, onclick: open, disabled: !open }, h('bdi', null, record.nick)),
 record.label && h('bdi.label', null, record.label), time),
-h('div.line', null, content, mark),
+h('div.line', null, content,
+redact && h('button.icon.redact', { type: 'button', tabIndex: -1, title: t('message.redact'), 'aria-label': t('message.redact'), onclick: () => this.redact(record) }, icon('close')), mark),
 extra),
 );
 return element;

@@ -1,6 +1,6 @@
 import { harmless } from './chat_web_client.js';
 import { CommandError } from './session.js';
-import { keepRead, readSoFar } from './store.js';
+import { keepKeys, keepRead, readSoFar } from './store.js';
 const PAGE = 50;
 export const isSaid = (shown) => shown.record.kind === 'message' || shown.record.kind === 'action';
 export class Room {
@@ -82,7 +82,10 @@ for (const item of room.items) item.seam = false;
 room.items = [];
 room.oldest = null;
 }
-if (how === 'new') room.lacksKey = room.sealed || room.insecure;
+if (room.sealed || room.insecure) {
+if (how === 'new') room.lacksKey = !this.session.restoreKeys(room.id);
+else this.session.keepKeys(room.id);
+}
 const read = readSoFar()[view.room];
 if (fresh && how === 'new' && read?.epoch === view.place.epoch) room.readTo = read.seq;
 else if (fresh) room.readTo = view.place.seq;
@@ -98,6 +101,7 @@ const { record } = shown;
 const mine = record.member === this.me.member;
 room.view.place = { epoch: room.view.place.epoch, seq: record.seq };
 if (record.kind === 'topic') room.view.topic = record.body.topic;
+if (record.kind === 'redacted') this.#blank(room, record.body.seq);
 this.#membership(room, shown);
 const before = mine && isSaid(shown) ? this.#settle(room, shown) : -1;
 room.items.push({ shown });
@@ -120,6 +124,15 @@ const action = record.kind === 'action';
 const at = room.pending.findIndex((each) => each.state !== 'failed' && each.action === action && each.plain === text);
 if (at >= 0) room.pending.splice(at, 1);
 return at;
+}
+#blank(room, seq) {
+const item = room.items.find(({ shown }) => shown.record.seq === seq);
+if (!item) return;
+item.shown = { record: { ...item.shown.record, kind: 'blank', body: {} }, text: null, unreadable: null };
+this.changed('items', { room, initial: false });
+}
+mayRedact(room, { member }) {
+return member === this.me.member || (room.view.kind !== 'private' && room.view.role !== 'member');
 }
 #membership(room, { record }) {
 const { member, nick, label, body } = record;
@@ -179,6 +192,7 @@ this.changed('people', room);
 const room = this.rooms.get(id);
 if (!room) return;
 this.rooms.delete(id);
+keepKeys(id, undefined);
 const asked = room.leaving === true;
 const lost = room.id === LOBBY && reason === 'unknown';
 if (this.current === room && !lost) this.show(this.first());
@@ -272,6 +286,7 @@ item.why = error.code;
 this.changed('pending', { room });
 }
 async unlocked(room) {
+this.session.keepKeys(room.id);
 room.lacksKey = false;
 room.items = [];
 room.oldest = null;

@@ -51,6 +51,7 @@ const here = [...room.here.values()].map((each) => ({ role: 'member', muted: fal
 const away = [...room.members.values()].filter((each) => !room.here.has(each.member)).sort(byNick);
 const count = room.count ?? here.length;
 $('member-count').textContent = String(count);
+document.querySelector('[data-do=show-members]').setAttribute('aria-label', `${count}: ${t('members.show')}`);
 const entry = (person, isHere) => {
 const me = person.member === model.me.member;
 return h('li', null, h('button.entry.person', { type: 'button', disabled: me, onclick: () => open(person) },
@@ -74,4 +75,5 @@ const me = $('me');
 dress(me.querySelector('.avatar'), model.me);
 me.querySelector('.nick').textContent = model.me.nick;
 me.querySelector('.label').textContent = model.me.label;
+me.setAttribute('aria-label', `${model.me.nick} ${model.me.label}: ${t('profile.title')}`);
 }

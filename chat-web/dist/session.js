@@ -1,4 +1,5 @@
 import init, { WebClient } from './chat_web_client.js';
+import { keepKeys, keys } from './store.js';
 const here = new URL('.', import.meta.url);
 const urls = globalThis.trustedTypes?.createPolicy('chat', { createScriptURL: (url) => url }) ?? { createScriptURL: (url) => url };
 let loading;
@@ -46,6 +47,11 @@ const ticket = this.#client[name](performance.now(), ...args);
 this.#waiting.set(ticket, { resolve, reject });
 this.#drain();
 });
+}
+keepKeys(room) { keepKeys(room, this.#client.keys(room)); }
+restoreKeys(room) {
+const kept = keys(room);
+return kept !== null && this.#client.restore_keys(room, kept);
 }
 rename(nick, label) { this.#client.rename(performance.now(), nick, label); this.#drain(); }
 close() { this.#client.close(performance.now()); this.#drain(); }

@@ -1,4 +1,5 @@
-export const SLASHES = [
+import { known } from './dom.js';
+const ALL = [
 { name: 'me', usage: '/me TEXT' },
 { name: 'msg', usage: '/msg NICK TEXT', nick: true },
 { name: 'nick', usage: '/nick NICK [LABEL]', also: ['changename'] },
@@ -16,11 +17,13 @@ export const SLASHES = [
 { name: 'mute', usage: '/mute NICK [SECONDS]', nick: true },
 { name: 'unmute', usage: '/unmute NICK', nick: true },
 { name: 'role', usage: '/role NICK member|moderator|owner', nick: true },
+{ name: 'redact', usage: '/redact [NICK]', nick: true },
 { name: 'block', usage: '/block NICK', nick: true },
 { name: 'unblock', usage: '/unblock NICK', nick: true },
 { name: 'help', usage: '/help', also: ['pomoc'] },
 { name: 'quit', usage: '/quit', also: ['wyjdz'] },
 ];
+export const SLASHES = ALL.filter(({ name }) => !(known && name === 'nick'));
 export function parse(line) {
 if (!line.startsWith('/')) return { say: line };
 if (line.startsWith('//')) return { say: line.slice(1) };

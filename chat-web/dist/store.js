@@ -1,15 +1,32 @@
-function read(key, otherwise) {
+function read(key, otherwise, where = 'localStorage') {
 try {
-return JSON.parse(localStorage.getItem(`chat.${key}`) ?? 'null') ?? otherwise;
+return JSON.parse(globalThis[where].getItem(`chat.${key}`) ?? 'null') ?? otherwise;
 } catch {
 return otherwise;
 }
 }
-function write(key, value) {
+function write(key, value, where = 'localStorage') {
 try {
-localStorage.setItem(`chat.${key}`, JSON.stringify(value));
+globalThis[where].setItem(`chat.${key}`, JSON.stringify(value));
 } catch {
 }
+}
+export const inside = () => read('inside', false, 'sessionStorage');
+export const enter = () => write('inside', true, 'sessionStorage');
+export function leave() {
+write('inside', false, 'sessionStorage');
+write('keys', {}, 'sessionStorage');
+}
+export function keys(room) {
+const kept = read('keys', {}, 'sessionStorage')[room];
+return Array.isArray(kept) ? Uint8Array.from(kept) : null;
+}
+export function keepKeys(room, bytes) {
+const all = read('keys', {}, 'sessionStorage');
+if (!bytes && !(room in all)) return;
+if (bytes) all[room] = [...bytes];
+else delete all[room];
+write('keys', all, 'sessionStorage');
 }
 export function secret() {
 const kept = read('secret', null);

@@ -9,8 +9,10 @@
 //! ```text
 //! Router::new()
 //!     .route_service("/chat/ws", WsService::new(chat.handle()))
-//!     .nest_service("/chat/", PageService)
+//!     .nest_service("/chat/", PageService::new())
 //! ```
+//!
+//! Where the application knows by itself who somebody is, [`PageService::of_known_people`] does not ask for a name.
 #![forbid(unsafe_code)]
 
 mod files;
@@ -39,7 +41,22 @@ const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; 
 /// The page as a `tower` service, for axum and its like. It answers by the path as it is: mount it by `nest_service`, with a slash at
 /// the end, so that the page's own links stay below it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PageService;
+pub struct PageService {
+    known: bool,
+}
+
+impl PageService {
+    /// The page as it is: it asks for a name.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// For an application whose hook at the WebSocket gives everybody an identity: the page goes straight in, shows who one is,
+    /// and offers no other name.
+    pub fn of_known_people() -> Self {
+        Self { known: true }
+    }
+}
 
 impl<B> Service<Request<B>> for PageService {
     type Response = Response<Full<Bytes>>;
@@ -52,12 +69,21 @@ impl<B> Service<Request<B>> for PageService {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, _) = request.into_parts();
-        ready(Ok(answer(&parts, parts.uri.path()).map(Full::new)))
+        let page = if self.known { KNOWN } else { ASKED };
+        ready(Ok(respond(page, &parts, parts.uri.path()).map(Full::new)))
     }
 }
 
-/// Answers a request for `path`, seen from where the page is: `/` is the page itself.
+/// Answers a request for `path`, seen from where the page is: `/` is the page itself, which asks for a name.
 pub fn answer(request: &Parts, path: &str) -> Response<Bytes> {
+    respond(ASKED, request, path)
+}
+
+/// The page for those who are asked for their name, and for those whom an application knows.
+const ASKED: &str = "index.html";
+const KNOWN: &str = "known.html";
+
+fn respond(page: &str, request: &Parts, path: &str) -> Response<Bytes> {
     let mut answer = Response::new(Bytes::new());
     let headers = answer.headers_mut();
     for (name, value) in [
@@ -79,7 +105,7 @@ pub fn answer(request: &Parts, path: &str) -> Response<Bytes> {
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return words(answer, StatusCode::METHOD_NOT_ALLOWED, "only GET");
     }
-    let Some((file, lasts)) = find(path) else {
+    let Some((file, lasts)) = find(page, path) else {
         return words(answer, StatusCode::NOT_FOUND, "there is nothing here");
     };
     // What has the build in its path never changes; the page itself is asked for every time, and mostly has not changed.
@@ -115,11 +141,11 @@ pub fn answer(request: &Parts, path: &str) -> Response<Bytes> {
 }
 
 /// The file at a path, and whether it is the same there for ever.
-fn find(path: &str) -> Option<(&'static File, bool)> {
+fn find(page: &str, path: &str) -> Option<(&'static File, bool)> {
     let path = path.strip_prefix('/').unwrap_or(path);
     let named = |name: &str| files::FILES.iter().find(|file| file.name == name);
     if path.is_empty() {
-        return named("index.html").map(|file| (file, false));
+        return named(page).map(|file| (file, false));
     }
     let name = path.strip_prefix(BUILD)?.strip_prefix('/')?;
     named(name).map(|file| (file, true))

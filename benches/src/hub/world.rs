@@ -365,6 +365,7 @@ impl World {
                     partition,
                     seq,
                     replacement,
+                    ..
                 } => {
                     self.log.redact(partition, seq, replacement);
                     let done = Ok(());
@@ -382,6 +383,7 @@ impl World {
                 }
                 Output::Close { .. }
                 | Output::Resume { .. }
+                | Output::Note(_)
                 | Output::Forget { .. }
                 | Output::Event(_) => {}
             }

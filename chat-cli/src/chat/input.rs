@@ -108,6 +108,16 @@ impl Input {
         ))
     }
 
+    /// Nobody types anything.
+    #[cfg(test)]
+    pub(crate) fn nobody() -> Self {
+        Self {
+            wanted: mpsc::channel().0,
+            person: false,
+            tidy: Arc::default(),
+        }
+    }
+
     /// Whether there is somebody to ask.
     pub(crate) fn is_person(&self) -> bool {
         self.person

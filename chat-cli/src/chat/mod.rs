@@ -1,5 +1,6 @@
 //! `chat-cli chat`: what is missing is asked for, then the client connects, enters a room, and talks.
 
+mod arrivals;
 mod commands;
 mod connect;
 mod enter;

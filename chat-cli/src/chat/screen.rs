@@ -25,7 +25,14 @@ enum Way {
     Terminal {
         jobs: mpsc::Sender<Job>,
     },
+    /// For tests: here.
+    #[cfg(test)]
+    Kept(Kept),
 }
+
+/// Lines that are kept instead of shown.
+#[cfg(test)]
+type Kept = std::sync::Arc<std::sync::Mutex<Vec<String>>>;
 
 #[derive(Debug)]
 enum Job {
@@ -81,6 +88,18 @@ impl Screen {
         }
     }
 
+    /// Lines that go nowhere, and where they can be looked at.
+    #[cfg(test)]
+    pub(crate) fn kept() -> (Self, Kept) {
+        let kept = Kept::default();
+        let screen = Self {
+            way: Way::Kept(kept.clone()),
+            broken: false,
+            colours: false,
+        };
+        (screen, kept)
+    }
+
     /// Part of the conversation: a line for standard output.
     pub(crate) fn say(&mut self, line: &str) {
         match &self.way {
@@ -88,6 +107,8 @@ impl Screen {
             Way::Terminal { jobs } => {
                 self.broken |= jobs.send(Job::Show(format!("{line}\n"))).is_err()
             }
+            #[cfg(test)]
+            Way::Kept(lines) => lines.lock().unwrap().push(line.to_owned()),
         }
     }
 
@@ -99,6 +120,8 @@ impl Screen {
                 let _ = writeln!(io::stderr(), "{line}");
             }
             Way::Terminal { .. } => self.say(line),
+            #[cfg(test)]
+            Way::Kept(_) => {}
         }
     }
 
@@ -119,6 +142,8 @@ impl Screen {
                 let _ = io::stdout().flush();
             }
             Way::Terminal { jobs } => wait(jobs, Job::Flush),
+            #[cfg(test)]
+            Way::Kept(_) => {}
         }
     }
 
@@ -127,6 +152,8 @@ impl Screen {
         match &self.way {
             Way::Plain => Queue(None),
             Way::Terminal { jobs } => Queue(Some(jobs.clone())),
+            #[cfg(test)]
+            Way::Kept(_) => Queue(None),
         }
     }
 }

@@ -16,6 +16,7 @@ use chat_runtime::{Client, Events};
 use futures_util::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 
 use super::{
+    arrivals::{Arrivals, Heard},
     input::{Answer, Input},
     rooms::{Rooms, room_name},
     said::Said,
@@ -69,6 +70,8 @@ pub(crate) struct Talk<'v> {
     rejoining: bool,
     /// What was seen of what was said.
     pub(crate) said: Said,
+    /// What has to wait until the last lines from before are shown.
+    arrivals: Arrivals,
     /// Messages that are sent and not confirmed.
     pending: usize,
     /// Whether the person knows that they wait.
@@ -142,6 +145,7 @@ impl<'v> Talk<'v> {
             lobby: None,
             rejoining: false,
             said: Said::default(),
+            arrivals: Arrivals::default(),
             pending: 0,
             pending_told: false,
             menu: false,
@@ -313,16 +317,8 @@ impl<'v> Talk<'v> {
                 }
                 self.rooms.named(record.member, &record.nick);
                 self.said.saw(room, &record);
-                if let Some(view) = self.rooms.view(room) {
-                    let mine = record.member == self.me.member;
-                    let current = self.rooms.is_current(room);
-                    self.voice.record(Seen {
-                        record: &record,
-                        text: text.as_ref(),
-                        view,
-                        mine,
-                        current,
-                    });
+                if let Some(heard) = self.arrivals.hear(room, (record, text)) {
+                    self.show(room, &heard);
                 }
             }
             Some(ClientEvent::Presence { room, update }) => {
@@ -337,6 +333,7 @@ impl<'v> Talk<'v> {
                 }
             }
             Some(ClientEvent::Removed { room, reason }) => {
+                self.show_arrivals(room);
                 let asked = self.leaving.remove(&room);
                 let put_out = self.put_out.remove(&room) || reason == RemovedReason::Banned;
                 let was_current = self.rooms.is_current(room);
@@ -375,6 +372,28 @@ impl<'v> Talk<'v> {
             Some(_) => {}
         }
         Ok(())
+    }
+
+    /// Shows something that has happened in a room.
+    fn show(&mut self, room: RoomId, (record, text): &Heard) {
+        if let Some(view) = self.rooms.view(room) {
+            let mine = record.member == self.me.member;
+            let current = self.rooms.is_current(room);
+            self.voice.record(Seen {
+                record,
+                text: text.as_ref(),
+                view,
+                mine,
+                current,
+            });
+        }
+    }
+
+    /// The last lines of a room are shown, or will not be: what came meanwhile follows.
+    fn show_arrivals(&mut self, room: RoomId) {
+        for heard in self.arrivals.end(room) {
+            self.show(room, &heard);
+        }
     }
 
     /// A server that was started anew knows nobody, but its lobby is open to everybody. Says whether that is tried. What is said
@@ -426,6 +445,7 @@ impl<'v> Talk<'v> {
                 text: None,
             };
             let (room, from) = (view.room, HistoryFrom::Before(view.place.seq + 1));
+            self.arrivals.ask(room);
             let limit = LAST_LINES;
             self.start(
                 Command::History { room, from, limit },
@@ -451,8 +471,6 @@ impl<'v> Talk<'v> {
         }
         let outcome = match result {
             Ok(outcome) => outcome,
-            // It was not asked for.
-            Err(_) if matches!(then, Then::LastLines { .. }) => return,
             Err(error) => return self.job_failed(doing, then, error),
         };
         match (then, &outcome) {
@@ -461,7 +479,7 @@ impl<'v> Talk<'v> {
                 if let Some(view) = self.rooms.view(room) {
                     self.voice.last_lines(view, page, texts);
                 }
-                return;
+                return self.show_arrivals(room);
             }
             (Then::Members { room, only_here }, Outcome::Members(members)) => {
                 if let Some(view) = self.rooms.view(room) {
@@ -516,6 +534,8 @@ impl<'v> Talk<'v> {
 
     fn job_failed(&mut self, doing: Doing, then: Then, mut error: CommandError) {
         match (then, &mut error) {
+            // They were not asked for.
+            (Then::LastLines { room }, _) => return self.show_arrivals(room),
             // It was never sent, and the lobby is the lobby.
             (Then::Said { room, action }, CommandError::NotInRoom)
                 if self.rejoining && room == RoomId::LOBBY =>

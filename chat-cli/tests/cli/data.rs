@@ -6,7 +6,10 @@ use std::{
     process::Command,
 };
 
-use crate::process::{Program, run};
+use crate::{
+    link::Link,
+    process::{Program, run},
+};
 
 fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -172,19 +175,187 @@ fn the_tools_work_beside_the_server_and_find_damage() {
     assert!(nothing.err.contains("no log"), "{}", nothing.err);
 }
 
-#[test]
-fn retention_is_configured() {
-    let (folder, data) = folder();
-    let config = folder.path().join("chat.toml");
-    let content = format!(
-        "tcp = ['127.0.0.1:0']\nws = []\nhistory = 10\n[data]\nfolder = '{}'\nmax_age = 86400\nmax_bytes = 1000000",
-        text(&data)
-    );
+/// A folder in which Ada said 600 things, and where it is; with rates that let her.
+fn talkative(folder: &Path) -> (PathBuf, PathBuf) {
+    let (data, config) = (folder.join("data"), folder.join("chat.toml"));
+    let fast = "{ burst = 10000, per_second = 10000 }";
+    let content =
+        format!("ws = []\n[limits]\ngrace = 600.0\nsend_rate = {fast}\nrequest_rate = {fast}");
     fs::write(&config, content).unwrap();
-    let mut server = Program::start(&["serve", "--config", text(&config)]);
-    let line = server.line();
-    let ada = Program::client(line.strip_prefix("listening tcp ").unwrap(), "Ada", &[]);
-    assert_eq!(ada.finish().code, Some(0));
-    let verified = run(&["log", "verify", text(&data)]);
-    assert_eq!(verified.code, Some(0), "{}", verified.err);
+    let (_server, address) = Program::server(&["--config", text(&config), "--data", text(&data)]);
+    let mut ada = Program::in_lobby(&address, "Ada");
+    say_much(&mut ada, "before");
+    (data, config)
+}
+
+fn say_much(who: &mut Program, word: &str) {
+    for line in 1..=600 {
+        who.say(&format!("{word} {line}."));
+    }
+    who.until(&format!("{word} 600."));
+}
+
+/// The oldest record that there is of the lobby.
+fn oldest(client: &mut Program) -> u64 {
+    client.say("/history 1");
+    let line = client.until("\"event\":\"history\"");
+    let page: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert!(page["newest"].as_u64().unwrap() > 600, "{page}");
+    page["oldest"].as_u64().unwrap()
+}
+
+#[test]
+fn each_limit_of_what_is_kept_lets_go_of_the_oldest() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, config) = talkative(folder.path());
+    for limit in [
+        ["--history", "10"],
+        ["--room-age", "1s"],
+        ["--room-bytes", "1k"],
+        ["--max-records", "10"],
+        ["--max-age", "1s"],
+        ["--max-bytes", "1k"],
+    ] {
+        let copy = folder.path().join(limit[0]);
+        fs::create_dir(&copy).unwrap();
+        let made = run(&["log", "backup", text(&data), text(&copy.join("log.db"))]);
+        assert_eq!(made.code, Some(0), "{}", made.err);
+        fs::copy(data.join("server.secret"), copy.join("server.secret")).unwrap();
+        let args = [
+            &["--config", text(&config), "--data", text(&copy)],
+            &limit[..],
+        ];
+        let (server, address) = Program::server(&args.concat());
+        let mut client = Program::client(&address, "Berl", &["--format", "json"]);
+        client.until("\"entered\"");
+        // A round is under way from the start; each answer means that it has gone on.
+        while oldest(&mut client) == 1 {}
+        // As far as the newest snapshot, and not further: the room is whole.
+        let verified = run(&["log", "verify", text(&copy)]);
+        assert_eq!(verified.code, Some(0), "{limit:?}: {:?}", verified.out);
+        let kept = oldest(&mut client);
+        assert!((257..=603).contains(&kept), "{limit:?}: {kept}");
+        client.say("/history after #1");
+        let page: serde_json::Value =
+            serde_json::from_str(&client.until("\"event\":\"history\"")).unwrap();
+        assert_eq!(
+            page["records"][0]["seq"].as_u64(),
+            Some(kept),
+            "{limit:?}: what is asked for is gone, what comes next is told"
+        );
+        drop(server);
+    }
+}
+
+#[test]
+fn whoever_was_away_for_longer_than_is_kept_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, config) = talkative(folder.path());
+    let args = [
+        "--config",
+        text(&config),
+        "--data",
+        text(&data),
+        "--history",
+        "10",
+    ];
+    let (_server, address) = Program::server(&args);
+    let link = Link::to(&address);
+    let mut near = Program::client(&link.address, "Berl", &["--format", "json"]);
+    near.until("\"entered\"");
+    link.cut();
+    near.until("\"disconnected\"");
+    let mut eve = Program::in_lobby(&address, "Eve");
+    say_much(&mut eve, "meanwhile");
+    let mut other = Program::client(&address, "Cora", &["--format", "json"]);
+    other.until("\"entered\"");
+    while oldest(&mut other) < 700 {}
+    link.restore();
+    let again: serde_json::Value = serde_json::from_str(&near.until("\"entered\"")).unwrap();
+    assert_eq!(again["how"], "afresh", "{again}");
+    // No line of what was missed is shown as if it were all, and what is new comes.
+    eve.say("to everybody");
+    let next = near.until("\"message\"");
+    assert!(next.contains("to everybody"), "{next}");
+    assert!(oldest(&mut near) >= 700);
+}
+
+#[test]
+fn a_folder_of_a_newer_program_is_refused_with_words() {
+    let (_folder, data) = folder();
+    drop(Program::server(&["--data", text(&data)]));
+    rusqlite::Connection::open(data.join("log.db"))
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    let refused = run(&["serve", "--tcp", "127.0.0.1:0", "--data", text(&data)]);
+    assert_eq!((refused.code, refused.out), (Some(1), vec![]));
+    assert!(
+        refused.err.contains("has schema 99; this program knows")
+            && refused.err.lines().count() == 1,
+        "{}",
+        refused.err
+    );
+    for tool in ["verify", "export"] {
+        let refused = run(&["log", tool, text(&data)]);
+        assert_eq!((refused.code, refused.out), (Some(1), vec![]), "{tool}");
+        assert!(refused.err.contains("has schema 99"), "{}", refused.err);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_written_is_refused_with_words() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (_folder, data) = folder();
+    drop(Program::server(&["--data", text(&data)]));
+    let allow = |mode| fs::set_permissions(&data, fs::Permissions::from_mode(mode)).unwrap();
+    allow(0o500);
+    // Whoever may do anything cannot be kept out in this way.
+    if fs::write(data.join("probe"), "").is_err() {
+        fs::remove_file(data.join("lock.pid")).unwrap_err();
+        for file in fs::read_dir(&data).unwrap() {
+            let path = file.unwrap().path();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o400)).unwrap();
+        }
+        let refused = run(&["serve", "--tcp", "127.0.0.1:0", "--data", text(&data)]);
+        assert_eq!((refused.code, refused.out), (Some(1), vec![]));
+        assert!(
+            refused.err.contains(text(&data)) && refused.err.contains("--data DIR"),
+            "{}",
+            refused.err
+        );
+    }
+    allow(0o700);
+    // Nor can a folder be made inside a file, whoever asks for it.
+    let inside = data.join("log.db").join("folder");
+    let refused = run(&["serve", "--tcp", "127.0.0.1:0", "--data", text(&inside)]);
+    assert_eq!((refused.code, refused.out), (Some(1), vec![]));
+    assert!(refused.err.contains("--memory"), "{}", refused.err);
+}
+
+#[test]
+fn the_grace_that_was_left_survives_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let config = folder.path().join("chat.toml");
+    let grace = |seconds: u32| {
+        let content = format!("ws = []\n[limits]\ngrace = {seconds}.0");
+        fs::write(&config, content).unwrap();
+    };
+    grace(6);
+    let args = ["--config", text(&config), "--data", text(&data)];
+    let (mut server, address) = Program::server(&args);
+    drop(Program::in_lobby(&address, "Ada"));
+    // It is noted while she is away, and a kill does not take that back.
+    while !data.join("notes").exists() {
+        Program::in_lobby(&address, "Berl").finish();
+        server.until("log-out: Berl");
+    }
+    drop(server);
+    // If it began anew, nobody would live to see its end.
+    grace(100_000);
+    let (mut server, _) = Program::server(&args);
+    server.until("log-out: Ada");
 }

@@ -1,15 +1,42 @@
 //! The keys of one room, and what they close and open.
 
+use zeroize::Zeroizing;
+
 use crate::{
     cipher::{Caesar, Cipher, Context, Key, OpenError, Plain, Rng, Sealing},
-    id::KeyId,
+    id::{KeyId, RoomId},
     wire::record::{CipherKind, Content},
 };
 
-use super::io::{CommandError, RoomKey};
+use super::{
+    Client,
+    io::{CommandError, RoomKey},
+};
 
 /// Keys that are kept of one room; beyond it the oldest is forgotten.
 const KEPT: usize = 64;
+/// Bytes of a key and its id, where they are kept.
+const ENTRY: usize = 16 + 32;
+
+impl Client {
+    /// What opens a room that the client is in, for whoever keeps it until [`restore_keys`](Self::restore_keys) of the client's
+    /// next life: whoever has these bytes reads what is said there, so they belong where the member's secret is, or where they do
+    /// not outlive the session. At most 3,077 bytes, in a form of this version of the crate. None: there is nothing to keep.
+    pub fn keys(&self, room: RoomId) -> Option<Zeroizing<Vec<u8>>> {
+        let keys = &self.rooms.get(&room)?.keys;
+        (keys.shift.is_some() || !keys.keys.is_empty()).then(|| keys.to_bytes())
+    }
+
+    /// Takes in what [`keys`](Self::keys) gave. Whether the room can be spoken in now: not if its password was changed
+    /// meanwhile, if the client is not in it, or if these bytes are something else; then nothing that worked stops working.
+    /// What was handed out before as unreadable stays so; ask for the history.
+    pub fn restore_keys(&mut self, room: RoomId, kept: &[u8]) -> bool {
+        let (Some(room), Some(keys)) = (self.rooms.get_mut(&room), Keys::from_bytes(kept)) else {
+            return false;
+        };
+        room.restore(keys)
+    }
+}
 
 /// What this client can close and open in a room.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +57,40 @@ pub(super) enum Fit {
 }
 
 impl Keys {
+    /// A shift, if there is one, behind its sign; then each key behind its id.
+    fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(5 + self.keys.len() * ENTRY));
+        bytes.push(self.shift.is_some().into());
+        bytes.extend(self.shift.unwrap_or_default().to_be_bytes());
+        for (id, key) in &self.keys {
+            bytes.extend(id.0);
+            bytes.extend(key.0);
+        }
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (has_shift, rest) = bytes.split_first()?;
+        let (shift, rest) = rest.split_first_chunk()?;
+        let shift = match has_shift {
+            0 => None,
+            1 => Some(i32::from_be_bytes(*shift)),
+            _ => return None,
+        };
+        let mut keys = Self {
+            shift,
+            keys: Vec::new(),
+        };
+        if !rest.len().is_multiple_of(ENTRY) || rest.len() / ENTRY > KEPT {
+            return None;
+        }
+        for entry in rest.chunks_exact(ENTRY) {
+            let (id, key) = entry.split_first_chunk()?;
+            keys.add(KeyId(*id), Key(key.try_into().ok()?));
+        }
+        Some(keys)
+    }
+
     /// With a key that came out of band.
     pub(super) fn of(key: Option<&RoomKey>) -> Self {
         let mut keys = Self::default();
@@ -59,6 +120,12 @@ impl Keys {
         for (id, key) in other.keys {
             self.add(id, key);
         }
+    }
+
+    /// Takes in what was kept from before, as older than what is there.
+    pub(super) fn restore(&mut self, mut kept: Self) {
+        kept.merge(std::mem::take(self));
+        *self = kept;
     }
 
     pub(super) fn forget(&mut self, id: KeyId) {

@@ -73,6 +73,12 @@ impl Room {
         }
     }
 
+    /// Takes in keys of an earlier life. Whether the room can be spoken in.
+    pub(super) fn restore(&mut self, kept: Keys) -> bool {
+        self.keys.restore(kept);
+        matches!(self.keys.fit(self.cipher, self.key), Fit::Yes)
+    }
+
     /// Starts afresh from a view; what can be opened stays so.
     pub(super) fn restart(&mut self, view: &RoomView) {
         self.keys_as_of = 0;

@@ -248,12 +248,14 @@ impl Hub {
                         // Whose grace period has begun does not get another.
                         && !self.grace.contains_key(&member) =>
                 {
-                    self.hold(now, member)
+                    let left = self.absences.left(member, at, self.config.limits.grace);
+                    self.hold_for(now, member, left)
                 }
                 Some(_) => {}
                 None => self.keep(now, member, now.wall - at),
             }
         }
+        self.absences.forget();
     }
 
     /// What follows from committed entries.
@@ -324,6 +326,9 @@ impl Hub {
                 if mine {
                     let nick = self.directory.state.nick(member).to_owned();
                     out.push(Output::Event(Event::Gone { member, nick }));
+                } else if let Some(conn) = self.online.get(&member).copied() {
+                    // An earlier life of this hub gave the name up, and the log took that in after it was given anew.
+                    self.close(now, conn, CloseReason::Resync, "", out);
                 }
                 self.see(now, member);
                 self.keep(now, member, core::time::Duration::ZERO);

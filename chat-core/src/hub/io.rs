@@ -202,9 +202,15 @@ pub enum Output {
         partition: Partition,
         /// Which record; it may have been trimmed meanwhile.
         seq: Seq,
+        /// The log's life in which it stood there. If that is over, something else may stand there: then nothing is to be
+        /// done, and `Redacted` says that it failed.
+        epoch: u64,
         /// What is to stand there.
         replacement: Bytes,
     },
+    /// Keep this until the next `Note` of this hub, and hand it to the hubs that come after it in
+    /// [`Config::notes`](super::Config::notes). Not answered; may be lost. It is no record: not worth waiting for a disk.
+    Note(Bytes),
     /// The hub is done with the partition; no more news of it, please.
     Forget {
         /// Which.

@@ -12,6 +12,7 @@ use super::{
     session::Lag,
 };
 use crate::{
+    bugs::Bug,
     id::{ConnId, MemberId, Place, RoomId, Seq},
     state::{self},
     time::Now,
@@ -310,7 +311,15 @@ impl Hub {
         };
         match self.view(id, member, None) {
             Some(view) => {
+                let forgets = self.has(Bug::ForgetTheSnapshotOfALaggingReader)
+                    && self
+                        .sessions
+                        .guest(conn)
+                        .is_some_and(|guest| guest.lagging.is_some());
                 self.forget_lag(id, conn, view.place.seq);
+                if forgets {
+                    return;
+                }
                 self.tell_entered(conn, view, out);
             }
             None => {

@@ -2,6 +2,7 @@
 //!
 //! See the crate's page for the loop that drives it, and [`Input`] and [`Output`] for the duties in that loop.
 
+mod absence;
 mod answers;
 mod audience;
 mod catchup;
@@ -34,6 +35,7 @@ use std::{
     net::IpAddr,
 };
 
+use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
@@ -41,6 +43,7 @@ use rand_core::{RngCore, SeedableRng};
 #[doc(hidden)]
 pub use self::census::Census;
 use self::{
+    absence::Absences,
     answers::Origin,
     guesses::Guesses,
     pipeline::Pipeline,
@@ -85,6 +88,9 @@ pub struct Config {
     pub alone: bool,
     /// The nodes of the other hubs that began together with this one.
     pub peers: Vec<u64>,
+    /// What the hubs before this one and its `peers` [noted](Output::Note) last. Without it nobody knows for how long those
+    /// who hold a nick were away, and the grace period begins anew for all of them.
+    pub notes: Vec<Bytes>,
     /// The server's OPAQUE secret.
     pub secret: ServerSecret,
     /// Seeds everything random. 32 bytes from the system's generator.
@@ -106,6 +112,7 @@ impl Config {
             node,
             alone: true,
             peers: Vec::new(),
+            notes: Vec::new(),
             secret,
             seed,
             #[cfg(feature = "deliberate-bugs")]
@@ -134,6 +141,7 @@ pub struct Hub {
     online: BTreeMap<MemberId, ConnId>,
     /// Members whose connection broke, and until when their nick is held.
     grace: BTreeMap<MemberId, Monotonic>,
+    absences: Absences,
     /// Members that hold no nick, and until when their memberships are kept.
     expiry: BTreeMap<MemberId, Monotonic>,
     /// Members that said `bye` and do not keep their secret: they cannot come back.
@@ -207,6 +215,7 @@ impl Hub {
             sessions: Sessions::default(),
             online: BTreeMap::new(),
             grace: BTreeMap::new(),
+            absences: Absences::recall(&config.notes),
             expiry: BTreeMap::new(),
             leaving: BTreeSet::new(),
             addresses: BTreeMap::new(),
@@ -279,6 +288,7 @@ impl Hub {
             match timer {
                 Timer::Session(conn) => self.session_due(now, conn, out),
                 Timer::Grace(member) => self.grace_over(now, member, out),
+                Timer::Note => self.note_due(now, out),
                 Timer::Expiry(member) => self.memberships_over(now, member, out),
                 Timer::Presence(room) => self.tell_presence(room, out),
                 Timer::Unload(room) => self.unload(now, room, out),
@@ -489,13 +499,14 @@ impl Hub {
         for conn in self.sessions.all() {
             self.close(now, conn, reason, "", out);
         }
-        self.tell_closed(out);
+        self.tell_closed(now, out);
     }
 
     /// Says that all is over, once, when it is.
-    fn tell_closed(&mut self, out: &mut Outputs) {
+    fn tell_closed(&mut self, now: Now, out: &mut Outputs) {
         if self.closing.is_some() && self.sessions.is_empty() && !self.closed {
             self.closed = true;
+            self.note_absences(now, out);
             out.push(Output::Event(Event::Closed));
         }
     }

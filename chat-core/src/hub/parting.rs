@@ -1,5 +1,7 @@
 //! Parting: how connections end, and how long a member is held for.
 
+use core::time::Duration;
+
 use super::{
     Hub,
     event::Event,
@@ -37,7 +39,7 @@ impl Hub {
             self.depart(now, conn, session.form, guest, None, out);
         }
         out.push(Output::Event(Event::Disconnected { conn }));
-        self.tell_closed(out);
+        self.tell_closed(now, out);
     }
 
     /// Tells a connection that it ends. Reasons that a client can do something about wait for its confirmation.
@@ -145,10 +147,16 @@ impl Hub {
 
     /// Holds the nick of somebody who is not connected for the grace period.
     pub(super) fn hold(&mut self, now: Now, member: MemberId) {
+        self.hold_for(now, member, self.config.limits.grace);
+    }
+
+    /// The same for what is left of it.
+    pub(super) fn hold_for(&mut self, now: Now, member: MemberId, left: Duration) {
         if self.has(Bug::NeverFreeANick) {
             return;
         }
-        let at = now.monotonic + self.config.limits.grace;
+        self.arm_note(now);
+        let at = now.monotonic + left;
         if let Some(before) = self.grace.insert(member, at) {
             self.timers.disarm(before, Timer::Grace(member));
         }

@@ -10,6 +10,7 @@ use super::{
     rooms::{Proposal, Task, Then},
 };
 use crate::{
+    bugs::Bug,
     id::{MemberId, Partition, RoomId, Seq},
     log::{LogUnavailable, Page, Query, ReadFrom},
     state::room::{Ask, Said},
@@ -73,10 +74,12 @@ impl Hub {
             RecordBody::Message(_) | RecordBody::Action(_) => Some(Said {
                 by: record.member,
                 blank: false,
+                epoch: page.head.epoch,
             }),
             RecordBody::Blank(_) => Some(Said {
                 by: record.member,
                 blank: true,
+                epoch: page.head.epoch,
             }),
             _ => None,
         });
@@ -129,18 +132,24 @@ impl Hub {
         out: &mut Outputs,
     ) {
         let partition = Partition::Room(id);
+        let epoch = self.rooms.get(&id).map(|room| room.pipe.place.epoch);
         let page = match page {
-            Ok(page) => page,
+            Ok(page) if Some(page.head.epoch) == epoch => page,
+            // The log has lost its end: something else may stand there by now.
+            Ok(_) => return self.erased(now, partition, seq, Err(LogUnavailable), out),
             Err(error) => return self.erased(now, partition, seq, Err(error), out),
         };
         match found(&page, seq) {
             Some(mut record)
                 if matches!(record.body, RecordBody::Message(_) | RecordBody::Action(_)) =>
             {
-                record.body = RecordBody::Blank(Blank {});
+                if !self.has(Bug::BringBackWhatWasRedacted) {
+                    record.body = RecordBody::Blank(Blank {});
+                }
                 out.push(Output::Redact {
                     partition,
                     seq,
+                    epoch: page.head.epoch,
                     replacement: record.to_bytes(),
                 });
             }

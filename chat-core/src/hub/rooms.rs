@@ -306,6 +306,7 @@ impl Hub {
             directory,
             limits: &self.config.limits,
             now: now.wall,
+            epoch: room.pipe.place.epoch,
             erasing: room.erasing.len(),
         };
         let mut unlisted = Vec::new();

@@ -11,11 +11,12 @@ use super::{
 };
 use crate::{
     bugs::Bug,
-    id::{MemberId, Place, RoomId, Seq},
+    id::{ConnId, MemberId, Place, RoomId, Seq},
     state::{self, Verdict, room::Ask},
     time::Now,
     wire::{
-        Record,
+        Record, ServerMessage,
+        client::Ping,
         record::{LeftReason, Person, RecordBody, RoomKind},
         server::Committed,
     },
@@ -67,6 +68,17 @@ impl Hub {
         };
         if room.audience.is_empty() {
             return;
+        }
+        if self.has(Bug::LeakAnOutbox) {
+            // Who cannot be told is told that there is something.
+            let lags = |conn: &ConnId| {
+                self.sessions
+                    .guest(*conn)
+                    .is_some_and(|guest| guest.lagging.is_some())
+            };
+            for conn in room.audience.connections().into_iter().filter(lags) {
+                self.send(conn, &ServerMessage::Ping(Ping { nonce: 0 }), out);
+            }
         }
         let mut rest = taken;
         while let Some(first) = rest.first() {

@@ -14,6 +14,8 @@ pub(super) enum Timer {
     Session(ConnId),
     /// A nick is held no longer.
     Grace(MemberId),
+    /// Who is away is noted.
+    Note,
     /// Memberships are kept no longer.
     Expiry(MemberId),
     /// Changes of presence are told.

@@ -8,8 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub(crate) const KEPT: usize = 64;
 
 /// The results of one member's last accepted requests, by `txn`. Most members do little more than to join.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Results<R> {
+    #[default]
     None,
     One(u64, R),
     Many(Box<Window<R>>),
@@ -22,12 +23,6 @@ pub(crate) struct Window<R> {
     kept: VecDeque<(u64, R)>,
     /// The highest `txn` whose result is forgotten.
     forgotten: u64,
-}
-
-impl<R> Default for Results<R> {
-    fn default() -> Self {
-        Self::None
-    }
 }
 
 /// Always written as a window.

@@ -328,6 +328,8 @@ pub(crate) struct Said {
     pub(crate) by: MemberId,
     /// It was redacted already.
     pub(crate) blank: bool,
+    /// The life of the log that was looked at.
+    pub(crate) epoch: u64,
 }
 
 /// What of this batch the judgement of the next request must know.
@@ -349,6 +351,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) directory: &'a Directory,
     pub(crate) limits: &'a Limits,
     pub(crate) now: Wall,
+    /// The log's life at present.
+    pub(crate) epoch: u64,
     /// Redactions of this room that are not in its log yet.
     pub(crate) erasing: usize,
 }
@@ -690,6 +694,9 @@ impl Room {
                 "nothing was said under that number, or it is not kept any more",
             );
         };
+        if said.epoch != with.epoch {
+            return refuse(ErrorCode::Unavailable, "the log has lost its end meanwhile");
+        }
         let role = |member| self.members.get(&member).map(|member| member.role);
         let by_order = about.kind != RoomKind::Private
             && role(author).is_some_and(|mine| may(mine, Action::Redact, role(said.by)));

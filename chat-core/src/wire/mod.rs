@@ -106,7 +106,7 @@ impl Form {
                         .ok_or(DecodeError::NoKind)?,
                     _ => return Err(DecodeError::NoKind),
                 };
-                (kind, T::read_json(kind, Value::Object(object))?)
+                (kind, T::read_json(kind, &Value::Object(object))?)
             }
         };
         if T::name(kind).is_none() {

@@ -41,7 +41,7 @@ pub trait Tagged: Sized {
     fn serialize_body<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error>;
     /// Reads the JSON form of a body of this kind.
     #[cfg(feature = "json")]
-    fn read_json(kind: u16, body: serde_json::Value) -> Result<Self, BodyError>;
+    fn read_json(kind: u16, body: &serde_json::Value) -> Result<Self, BodyError>;
 }
 
 /// Declares a numbered list: an enum of bodies, and `Unknown` for the numbers to come.
@@ -88,10 +88,10 @@ macro_rules! numbered {
                 }
             }
             #[cfg(feature = "json")]
-            fn read_json(kind: u16, body: serde_json::Value) -> Result<Self, $crate::wire::BodyError> {
+            fn read_json(kind: u16, body: &serde_json::Value) -> Result<Self, $crate::wire::BodyError> {
                 match kind {
-                    $( $number => serde_json::from_value(body).map(Self::$variant)
-                        .map_err(|e| $crate::wire::BodyError(e.to_string())), )*
+                    $( $number => serde::Deserialize::deserialize(body).map(Self::$variant)
+                        .map_err(|e: serde_json::Error| $crate::wire::BodyError(e.to_string())), )*
                     _ => Ok(Self::Unknown($crate::wire::tagged::read_unknown_json(kind, body))),
                 }
             }
@@ -126,8 +126,8 @@ pub(crate) fn take<T: de::DeserializeOwned>(body: &[u8]) -> Result<T, BodyError>
 }
 
 #[cfg(feature = "json")]
-pub(crate) fn read_unknown_json(kind: u16, body: serde_json::Value) -> Unknown {
-    let body = match base64::deserialize(&body) {
+pub(crate) fn read_unknown_json(kind: u16, body: &serde_json::Value) -> Unknown {
+    let body = match base64::deserialize(body) {
         Ok(bytes) => bytes,
         Err(_) => Bytes::from(body.to_string()),
     };
@@ -149,17 +149,21 @@ impl<T: Tagged> Serialize for Kind<T> {
 
 impl<'de, T: Tagged> Deserialize<'de> for Kind<T> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Json {
-            Number(u16),
-            Name(String),
+        struct Json<T>(core::marker::PhantomData<T>);
+        impl<T: Tagged> de::Visitor<'_> for Json<T> {
+            type Value = u16;
+            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str("a number or a name")
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<u16, E> {
+                u16::try_from(number).map_err(|_| E::custom("a number below 65,536 is expected"))
+            }
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<u16, E> {
+                Ok(T::number(name))
+            }
         }
         let kind = if d.is_human_readable() {
-            match Json::deserialize(d)? {
-                Json::Number(number) => number,
-                Json::Name(name) => T::number(&name),
-            }
+            d.deserialize_any(Json(core::marker::PhantomData::<T>))?
         } else {
             u16::deserialize(d)?
         };
@@ -216,10 +220,8 @@ impl RawBody {
             Self::Postcard(body) => T::read_postcard(kind.0, &body)
                 .unwrap_or_else(|_| T::unknown(Unknown { kind: kind.0, body })),
             #[cfg(feature = "json")]
-            Self::Json(value) => {
-                let body = read_unknown_json(kind.0, value.clone());
-                T::read_json(kind.0, value).unwrap_or_else(|_| T::unknown(body))
-            }
+            Self::Json(value) => T::read_json(kind.0, &value)
+                .unwrap_or_else(|_| T::unknown(read_unknown_json(kind.0, &value))),
         }
     }
 }

@@ -267,6 +267,73 @@ fn what_one_member_seals_another_opens_and_only_with_the_key() {
 }
 
 #[test]
+fn keys_of_an_earlier_life_open_what_they_opened_then() {
+    let mut before = Script::in_rooms(&[]);
+    assert_eq!(before.client.keys(ROOM), None, "it is not in there");
+    before.command(join(Some(RoomKey::Static(key(1)))));
+    let id = before.request().id;
+    before.ok(id, Answer::Join(sealed(10)));
+    let kept = before.client.keys(ROOM).expect("it has a key");
+    before.command(send("secret"));
+    let request = before.request();
+    let Op::Send(sent) = &request.op else {
+        panic!("a send")
+    };
+    let content = sent.content.clone();
+    let said = Record {
+        txn: request.txn,
+        ..record(11, before.me(), RecordBody::Message(Message { content }))
+    };
+
+    // Without them, with some that are spoiled, and with those of another key, the room stays closed.
+    let mut after = Script::in_rooms(&[sealed(10)]);
+    assert_eq!(after.client.keys(ROOM), None, "there is nothing to keep");
+    for spoiled in [
+        &[][..],
+        &[2; 53],
+        &kept[..20],
+        &[kept.as_slice(), &[0]].concat(),
+    ] {
+        assert!(!after.client.restore_keys(ROOM, spoiled));
+    }
+    let mut other = kept.clone();
+    other[5] ^= 1;
+    assert!(!after.client.restore_keys(ROOM, &other));
+    assert!(!after.client.restore_keys(RoomId::LOBBY, &kept));
+    after.command(send("x"));
+    assert!(matches!(
+        after.failed(),
+        CommandError::KeyMissing { .. } | CommandError::CipherMismatch { .. }
+    ));
+
+    assert!(after.client.restore_keys(ROOM, &kept));
+    after.records(vec![said]);
+    assert!(
+        matches!(after.event(), ClientEvent::Record { text: Some(Ok(text)), .. } if text == "secret")
+    );
+    after.command(send("x"));
+    assert!(
+        matches!(after.request().op, Op::Send(send) if matches!(send.content, Content::Sealed(_)))
+    );
+    assert!(
+        after
+            .client
+            .keys(ROOM)
+            .is_some_and(|again| again.starts_with(&kept[..5]))
+    );
+
+    // A shift is kept like a key.
+    let mut before = Script::in_rooms(&[]);
+    before.command(join(Some(RoomKey::Caesar(-3))));
+    let id = before.request().id;
+    before.ok(id, Answer::Join(caesar(10)));
+    let kept = before.client.keys(ROOM).expect("it has a shift");
+    let mut after = Script::in_rooms(&[caesar(10)]);
+    assert!(after.client.restore_keys(ROOM, &kept));
+    assert_eq!(after.client.keys(ROOM), Some(kept));
+}
+
+#[test]
 fn a_sealed_message_is_sealed_once() {
     let mut script = Script::in_rooms(&[]);
     script.command(join(Some(RoomKey::Static(key(1)))));

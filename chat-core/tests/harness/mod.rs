@@ -99,6 +99,8 @@ pub struct World {
     pub hold_reads: bool,
     /// The log redacts nothing.
     pub unforgetting: bool,
+    /// What the hub noted last.
+    pub note: Option<bytes::Bytes>,
     held_reads: VecDeque<(ReadToken, Partition, Query)>,
     /// All partitions that were ever appended to.
     pub partitions: BTreeSet<Partition>,
@@ -173,6 +175,7 @@ impl World {
             unreadable: false,
             hold_reads: false,
             unforgetting: false,
+            note: None,
             held_reads: VecDeque::new(),
             partitions: BTreeSet::new(),
             followed: BTreeSet::new(),
@@ -331,9 +334,11 @@ impl World {
                 partition,
                 seq,
                 replacement,
+                ..
             } => self
                 .todo
                 .push_back(Todo::Redact(partition, seq, replacement)),
+            Output::Note(note) => self.note = Some(note),
             Output::Forget { partition } => {
                 self.followed.remove(&partition);
             }

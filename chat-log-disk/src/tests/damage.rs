@@ -223,7 +223,7 @@ async fn an_altered_snapshot_is_not_used() {
     ] {
         let dir = tempfile::tempdir().unwrap();
         let mut config = crate::Config::default();
-        config.retention.records = if keep_all { None } else { Some(2) };
+        config.retention.each.records = if keep_all { None } else { Some(2) };
         let (log, _) = crate::DiskLog::open(dir.path(), config.clone()).unwrap();
         let head = append(&log, ROOM, 1..=9).await;
         log.snapshot(ROOM, Place { seq: 6, ..head }, state("six"))

@@ -1,6 +1,6 @@
-//! What is thrown away, what is taken out, and what is copied.
+//! What is taken out, and what is copied.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use bytes::Bytes;
 use chat_core::{
@@ -14,103 +14,11 @@ use chat_core::{
 };
 use chat_runtime::{
     Log,
-    testing::{entries, everything, place},
+    testing::{entries, place},
 };
 
-use super::{ROOM, append, open, read, room, state, wait_for};
-use crate::{Config, DiskEvent, DiskLog, Events, RedactError, backup, export, verify};
-
-fn keeping(change: impl FnOnce(&mut Config)) -> Config {
-    let mut config = Config::default();
-    config.retention.every = Duration::from_millis(1);
-    change(&mut config);
-    config
-}
-
-async fn trimmed(events: &mut Events, count: u64) {
-    let mut so_far = 0;
-    while so_far < count {
-        so_far += wait_for(events, |event| match event {
-            DiskEvent::Trimmed { records } => Some(*records),
-            _ => None,
-        })
-        .await;
-    }
-    assert_eq!(so_far, count);
-}
-
-#[tokio::test]
-async fn old_records_go_as_far_as_the_snapshot() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = keeping(|config| config.retention.age = Some(Duration::ZERO));
-    let (log, mut events) = DiskLog::open(dir.path(), config).unwrap();
-    let head = append(&log, ROOM, 1..=2_000).await;
-    append(&log, room(2), 1..=5).await;
-    log.snapshot(ROOM, Place { seq: 1_500, ..head }, state("most"))
-        .await;
-    trimmed(&mut events, 1_500).await;
-    let page = read(&log, ROOM, ReadFrom::State).await.unwrap();
-    assert_eq!((page.oldest, page.records), (1_501, entries(1_501..=2_000)));
-    assert_eq!(
-        everything(&log, room(2)).await,
-        entries(1..=5),
-        "no snapshot, nothing goes"
-    );
-    let verified = verify(dir.path(), |damage| panic!("{damage}")).unwrap();
-    assert_eq!((verified.records, verified.is_sound()), (505, true));
-}
-
-#[tokio::test]
-async fn the_oldest_of_all_go_when_there_are_too_many_bytes() {
-    let dir = tempfile::tempdir().unwrap();
-    let body = vec![b'x'; 1_000];
-    let most = 500 * (1_000 + crate::store::OVERHEAD);
-    let config = keeping(|config| config.retention.bytes = Some(most));
-    let (log, mut events) = DiskLog::open(dir.path(), config).unwrap();
-    // Two rooms by turns, so that the oldest of all are in both.
-    for round in 0..10 {
-        for room in [ROOM, room(2)] {
-            let head = place(&log, room).await;
-            assert_eq!(head.seq, round * 100);
-            log.append(room, head, vec![Bytes::from(body.clone()); 100])
-                .await;
-        }
-    }
-    for room in [ROOM, room(2)] {
-        log.snapshot(room, place(&log, room).await, state("all"))
-            .await;
-    }
-    trimmed(&mut events, 1_500).await;
-    // Whatever the order of the two snapshots did, half of what was allowed is the most that one can be off.
-    let kept = [
-        everything(&log, ROOM).await.len(),
-        everything(&log, room(2)).await.len(),
-    ];
-    assert_eq!(kept.iter().sum::<usize>(), 500, "{kept:?}");
-    assert!(
-        verify(dir.path(), |damage| panic!("{damage}"))
-            .unwrap()
-            .is_sound()
-    );
-}
-
-#[tokio::test]
-async fn keeping_fewer_than_before_applies_to_what_is_there() {
-    let dir = tempfile::tempdir().unwrap();
-    let (log, _) = open(dir.path());
-    let head = append(&log, ROOM, 1..=100).await;
-    log.snapshot(ROOM, Place { seq: 90, ..head }, state("ninety"))
-        .await;
-    drop(log);
-    let (log, mut events) = DiskLog::open(
-        dir.path(),
-        keeping(|config| config.retention.records = Some(20)),
-    )
-    .unwrap();
-    assert_eq!(read(&log, ROOM, ReadFrom::Latest).await.unwrap().oldest, 81);
-    trimmed(&mut events, 80).await;
-    assert_eq!(everything(&log, ROOM).await, entries(81..=100));
-}
+use super::{ROOM, append, open, read, room, state};
+use crate::{RedactError, backup, export, verify};
 
 /// Whether any file of the folder holds these bytes.
 fn found_in_folder(dir: &std::path::Path, needle: &[u8]) -> bool {

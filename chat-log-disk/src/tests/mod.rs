@@ -4,6 +4,7 @@ mod commits;
 mod damage;
 mod keeping;
 mod opening;
+mod retention;
 
 use std::path::Path;
 

@@ -147,7 +147,7 @@ async fn a_newer_schema_is_refused_with_words() {
             refused,
             OpenError::Newer {
                 found: 7,
-                known: 1,
+                known: 2,
                 ..
             }
         ),
@@ -156,7 +156,7 @@ async fn a_newer_schema_is_refused_with_words() {
     assert!(
         refused
             .to_string()
-            .contains("has schema 7; this program knows 1 and below")
+            .contains("has schema 7; this program knows 2 and below")
     );
 }
 
@@ -183,14 +183,57 @@ async fn an_older_schema_is_brought_up_step_by_step() {
     let motto: String = connection
         .query_row("SELECT motto FROM log", [], |row| row.get(0))
         .unwrap();
-    assert_eq!((version, motto.as_str()), (3, "onwards"));
+    assert_eq!((version, motto.as_str()), (4, "onwards"));
     // A step that fails leaves the version before it.
     let broken = [&newer[..], &["CREATE TABLE half (done)", "NONSENSE"]].concat();
     schema::prepare_to_write(&path, &connection, &broken).unwrap_err();
     let version: u32 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 4);
+    assert_eq!(version, 5);
+}
+
+#[tokio::test]
+async fn a_log_of_the_first_schema_is_counted_when_it_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = open(dir.path());
+    append(&log, ROOM, 1..=30).await;
+    append(&log, room(2), 1..=3).await;
+    drop(log);
+    let counts = || {
+        let connection = Connection::open(dir.path().join("log.db")).unwrap();
+        let all = "SELECT records, bytes FROM log";
+        let all: (u64, u64) = connection
+            .query_row(all, [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        let mut each = connection
+            .prepare("SELECT bytes FROM partitions ORDER BY id")
+            .unwrap();
+        let each = each.query_map([], |row| row.get(0)).unwrap();
+        (all, each.collect::<Result<Vec<u64>, _>>().unwrap())
+    };
+    let before = counts();
+    assert_eq!((before.0.0, before.1.len()), (33, 2));
+    assert_eq!(before.1.iter().sum::<u64>(), before.0.1);
+    for sql in [
+        "ALTER TABLE log DROP COLUMN records",
+        "ALTER TABLE partitions DROP COLUMN bytes",
+        "PRAGMA user_version = 1",
+    ] {
+        alter(dir.path(), sql);
+    }
+    let refused = crate::verify(dir.path(), |_| ()).unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            crate::ToolError::Open(OpenError::Older { found: 1, .. })
+        ),
+        "{refused:?}"
+    );
+    let (log, _) = open(dir.path());
+    assert_eq!(everything(&log, ROOM).await, entries(1..=30));
+    drop(log);
+    assert_eq!(counts(), before);
 }
 
 async fn reopened(dir: &Path) -> (Place, Option<DiskEvent>) {

@@ -140,15 +140,18 @@ impl Driver {
                 at,
                 state,
             }),
+            // The logs there are begin a new life only when they are opened, or drop what was damaged.
             Output::Redact {
                 partition,
                 seq,
+                epoch: _,
                 replacement,
             } => self.call(Call::Redact {
                 partition,
                 seq,
                 replacement,
             }),
+            Output::Note(note) => self.log.note(self.worker, note),
             Output::Forget { partition } => self.calls.forget(partition),
             Output::Event(event) => self.tell(event),
         }

@@ -175,6 +175,11 @@ impl SharedLog {
         self.log.redact(partition, seq, replacement).await
     }
 
+    /// Keeps what a hub notes.
+    pub(crate) fn note(&self, hub: usize, note: Bytes) {
+        self.log.note(hub, note);
+    }
+
     /// A hub needs no more news of the partition.
     pub(crate) fn forget(&self, hub: usize, partition: Partition) {
         let mut lines = self.lock(partition);

@@ -139,6 +139,12 @@ impl WebClient {
         Ok(self.command(now, Command::SetPassword { room, password }))
     }
 
+    /// Takes back what was said in the record of this number.
+    pub fn redact(&mut self, now: f64, room: &str, seq: f64) -> Result<f64, JsError> {
+        let (room, seq) = (RoomId(id(room)?), seq as u64);
+        Ok(self.command(now, Command::Redact { room, seq }))
+    }
+
     /// Takes no messages in a private conversation, or takes them again.
     pub fn block(&mut self, now: f64, room: &str, blocked: bool) -> Result<f64, JsError> {
         let room = RoomId(id(room)?);

@@ -13,7 +13,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use chat_core::{
     client::{Client, ClientConfig, ClientInput, ClientOutput, ClientOutputs, Work, WorkDone},
     hub::Framing,
-    id::Secret,
+    id::{RoomId, Secret},
     time::{Monotonic, Now, Wall},
     wire::Form,
 };
@@ -112,6 +112,25 @@ impl WebClient {
     /// This member's id, in base64.
     pub fn member(&self) -> String {
         STANDARD.encode(self.machine.me().member.0)
+    }
+
+    /// What opens a room, for [`restore_keys`](Self::restore_keys) after the page was loaded anew. A secret.
+    ///
+    /// # Errors
+    /// The room's id is not one.
+    pub fn keys(&self, room: &str) -> Result<Option<Vec<u8>>, JsError> {
+        Ok(self
+            .machine
+            .keys(RoomId(id(room)?))
+            .map(|keys| keys.to_vec()))
+    }
+
+    /// Takes in what [`keys`](Self::keys) gave. Whether the room can be spoken in now.
+    ///
+    /// # Errors
+    /// The room's id is not one.
+    pub fn restore_keys(&mut self, room: &str, kept: &[u8]) -> Result<bool, JsError> {
+        Ok(self.machine.restore_keys(RoomId(id(room)?), kept))
     }
 
     /// What to do next; to be asked until there is nothing.

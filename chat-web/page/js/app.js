@@ -3,9 +3,9 @@
 import { check_nick } from './chat_web_client.js';
 import { Composer } from './composer.js';
 import * as dialogs from './dialogs.js';
-import { $, h, icon, speak } from './dom.js';
+import { $, h, icon, known, speak } from './dom.js';
 import { Log } from './log.js';
-import { LOBBY, Model } from './model.js';
+import { LOBBY, Model, isSaid } from './model.js';
 import { drawMe, drawMembers, drawRooms } from './panels.js';
 import { CommandError, Session, load } from './session.js';
 import { SLASHES, parse } from './slash.js';
@@ -33,6 +33,10 @@ async function begin() {
   form.label.value = lastLabel;
   const asksAddress = endpoint === '';
   $('address-field').hidden = !asksAddress;
+  if (known) {
+    $('nick-field').hidden = $('label-field').hidden = true;
+    form.querySelector('.lead').textContent = t('start.known');
+  }
   form.address.value = store.settings().address;
   /** @type {((nick: string, label: string) => void) | null} the name was refused; this tries another */
   let retry = null;
@@ -41,7 +45,7 @@ async function begin() {
 
   function check() {
     if (!module) return;
-    const wrong = check_nick(form.nick.value);
+    const wrong = known ? null : check_nick(form.nick.value);
     const address = asksAddress ? checkAddress(form.address.value) : null;
     // Nobody is scolded before they have begun.
     $('nick-note').textContent = wrong && form.nick.value ? t(`nick.${wrong}`) : '';
@@ -52,13 +56,14 @@ async function begin() {
   form.nick.oninput = () => { $('start-note').textContent = ''; check(); };
   form.address.oninput = check;
   await ready;
-  form.nick.focus();
+  if (!known) form.nick.focus();
 
   form.onsubmit = (event) => {
     event.preventDefault();
     check();
-    if ($('continue').hidden) { if (!form.nick.value) $('nick-note').textContent = t('nick.empty'); return; }
-    const [nick, label] = [form.nick.value.trim(), form.label.value.trim()];
+    if (!module) return;
+    if ($('continue').hidden) { if (!form.nick.value && !known) $('nick-note').textContent = t('nick.empty'); return; }
+    const [nick, label] = known ? ['', ''] : [form.nick.value.trim(), form.label.value.trim()];
     $('start-note').textContent = '';
     busy(true);
     if (retry) return retry(nick, label);
@@ -75,10 +80,12 @@ async function begin() {
       },
       ended({ why, reason }) {
         retry = null;
-        trouble(why === 'cannot_connect' ? t('start.unreachable') : t('notice.ended', { why: closedText(reason) }));
+        trouble(why === 'cannot_connect' ? t(known ? 'start.refused' : 'start.unreachable') : t('notice.ended', { why: closedText(reason) }));
       },
     });
   };
+  // Who is known need not say anything; who was in when the page was loaded anew said it before.
+  if ((known || store.inside()) && module && !$('continue').hidden) form.requestSubmit();
 
   function busy(is) {
     $('continue').disabled = is;
@@ -119,11 +126,12 @@ function enter(url, module, who, start) {
   const session = new Session(url, module, who, (event) => {
     if (chat) return chat.take(event);
     if (event.event === 'welcomed') {
-      store.keepName(event.welcome.nick, event.welcome.label);
+      store.enter();
+      if (!known) store.keepName(event.welcome.nick, event.welcome.label);
       start.welcomed();
       $('start').hidden = true;
       $('chat').hidden = false;
-      chat = new Chat(session, () => { session.forget(); enter(url, module, { ...who, ...store.name() }, again(chat)); });
+      chat = new Chat(session, () => { session.forget(); enter(url, module, known ? who : { ...who, ...store.name() }, again(chat)); });
       chat.take(event);
     } else if (event.event === 'hello_refused') {
       start.refused(event.failure, (nick, label) => session.rename(nick, label));
@@ -156,7 +164,7 @@ class Chat {
     this.session = session;
     this.reconnect = reconnect;
     this.model = new Model(session, (what, detail) => this.changed(what, detail));
-    this.log = new Log(this.model, (person) => this.openPerson(person));
+    this.log = new Log(this.model, (person) => this.openPerson(person), (record) => dialogs.redact(this.model, this.model.current, record));
     this.composer = new Composer(this.model, (line) => this.line(line));
     const { signal } = this.#abort;
     const on = (target, what, act) => target.addEventListener(what, act, { signal });
@@ -171,6 +179,7 @@ class Chat {
     });
     on(document, 'keydown', (event) => this.key(event));
     on(window, 'hashchange', () => this.followLink());
+    $('me').disabled = known;
     this.notice('');
     drawRooms(this.model, () => {});
   }
@@ -197,8 +206,8 @@ class Chat {
         this.notice(detail.reconnect ? t(detail.reason === 'restarting' ? 'notice.restarting' : 'notice.lost') : t('notice.closing', { why: closedText(detail.reason) }), 'bad');
         break;
       case 'ended':
-        if (detail.why === 'asked') return location.reload();
-        this.notice(t('notice.ended', { why: closedText(detail.reason) }), 'bad', true);
+        if (detail.why === 'asked' && !known) return location.reload();
+        this.notice(t('notice.ended', { why: closedText(detail.why === 'asked' ? 'bye' : detail.reason) }), 'bad', true);
         break;
       case 'entered':
         if (!model.current || (model.current.id === LOBBY && detail.room.id === LOBBY)) model.show(detail.room);
@@ -341,7 +350,7 @@ class Chat {
     await this.session.ask('leave', room.id);
   }
 
-  quit() { this.session.close(); }
+  quit() { store.leave(); this.session.close(); }
 
   named(nick, label) {
     this.model.me = { ...this.model.me, nick, label };
@@ -424,6 +433,11 @@ class Chat {
         case 'unban': case 'unmute': return word && !after ? await sanction(command.name) : usage();
         case 'mute': return word && /^\d*$/.test(after) ? await sanction('mute', '', after ? Number(after) : undefined) : usage();
         case 'role': return ['member', 'moderator', 'owner'].includes(after) ? await sanction(after) : usage();
+        case 'redact': {
+          const theirs = ({ shown: { record } }) => (word ? record.nick === word : record.member === this.model.me.member);
+          const last = room.items.findLast((item) => isSaid(item.shown) && theirs(item));
+          return last ? await this.session.ask('redact', room.id, last.shown.record.seq) : this.log.word(room, t('redact.nothing'));
+        }
         case 'block': case 'unblock': {
           if (!word) return usage();
           const { room: opened } = await this.session.ask('direct', word, undefined);

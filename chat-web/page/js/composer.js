@@ -75,8 +75,8 @@ export class Composer {
       case 'Enter':
         if (event.shiftKey) return;
         event.preventDefault();
-        // A command that is only begun is completed; one that is whole is done.
-        if (open && this.#suggestions[this.#chosen] && !field.value.startsWith(this.#suggestions[this.#chosen].text.trimEnd())) this.#take();
+        // What is only begun is completed; what is whole is done.
+        if (open && this.#suggestions[this.#chosen] && !field.value.slice(this.#from).startsWith(this.#suggestions[this.#chosen].text.trimEnd())) this.#take();
         else this.#submit();
         break;
       case 'Tab':
@@ -130,7 +130,6 @@ export class Composer {
     });
     list.replaceChildren(...this.#suggestions.map(({ element }) => element));
     list.hidden = false;
-    field.setAttribute('aria-expanded', 'true');
     this.#choose(0);
     return true;
   }
@@ -149,7 +148,6 @@ export class Composer {
 
   #hide() {
     list.hidden = true;
-    field.setAttribute('aria-expanded', 'false');
     field.removeAttribute('aria-activedescendant');
     return false;
   }

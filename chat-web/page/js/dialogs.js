@@ -219,6 +219,14 @@ export function leave(room, leave) {
   open(t('leave.title', { room: roomName(room.view) }), [], { name: 'leave', label: t('leave.do'), danger: true, submit: leave });
 }
 
+/** @param {Model} model @param {Room} room @param {import('./types.js').ChatRecord} record what is taken back */
+export function redact(model, room, record) {
+  open(t('message.redact'), [h('p', null, t('redact.note'))], {
+    name: 'redact', label: t('redact.do'), danger: true,
+    async submit() { await model.session.ask('redact', room.id, record.seq); },
+  });
+}
+
 /** @param {Model} model @param {(nick: string, label: string) => void} done */
 export function profile(model, done) {
   const nick = h('input', { value: model.me.nick, dir: 'auto', maxLength: 64, autofocus: true, name: 'nick' });
@@ -243,6 +251,7 @@ export function password(model, room) {
     async submit() {
       if (!input.value) throw new Wrong(t('create.password.needed'));
       await model.session.ask('password', room.id, input.value);
+      model.session.keepKeys(room.id);
     },
   });
 }

@@ -30,6 +30,9 @@ export function icon(name) {
   return svg;
 }
 
+/** Whether an application around the chat knows who one is: nobody is asked for a name then, and nobody can change it. */
+export const known = document.querySelector('meta[name=chat-identity]')?.content === 'known';
+
 /** @param {string} id @returns {any} */
 export const $ = (id) => document.getElementById(id);
 

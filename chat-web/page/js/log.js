@@ -14,6 +14,7 @@ const LONG = 1_500;
 const LINES = 18;
 
 const log = $('log');
+const live = $('log-live');
 const scroll = $('log-scroll');
 const toEnd = $('to-end');
 
@@ -21,8 +22,12 @@ export class Log {
   /** @type {Room | null} */ #room = null;
   #fresh = 0;
 
-  /** @param {Model} model @param {(person: { member: string, nick: string }) => void} openPerson */
-  constructor(model, openPerson) {
+  /**
+   * @param {Model} model @param {(person: { member: string, nick: string }) => void} openPerson
+   * @param {(record: import('./types.js').ChatRecord) => void} redact
+   */
+  constructor(model, openPerson, redact) {
+    this.redact = redact;
     this.model = model;
     this.openPerson = openPerson;
     scroll.addEventListener('scroll', () => this.#scrolled(), { passive: true });
@@ -45,7 +50,7 @@ export class Log {
   rebuild() {
     const room = this.#room;
     const below = scroll.scrollHeight - scroll.scrollTop;
-    log.setAttribute('aria-live', 'off');
+    live.setAttribute('aria-live', 'off');
     if (!room) return log.replaceChildren();
     const all = [];
     let before = null;
@@ -57,7 +62,7 @@ export class Log {
     this.#top();
     if (this.stuck) this.toEnd();
     else scroll.scrollTop = scroll.scrollHeight - below;
-    requestAnimationFrame(() => log.setAttribute('aria-live', 'polite'));
+    requestAnimationFrame(() => live.setAttribute('aria-live', 'polite'));
   }
 
   /** A record has come. @param {Room} room @param {RecordItem} item @param {number} replaces the place of the message on its way that it is */
@@ -140,8 +145,8 @@ export class Log {
     const { record } = item.shown;
     const elements = [];
     const newDay = !before || new Date(before.shown.record.time).toDateString() !== new Date(record.time).toDateString();
-    if (newDay) elements.push(h('li.day', { role: 'separator' }, h('time', { dateTime: new Date(record.time).toISOString().slice(0, 10) }, dayText(record.time))));
-    if (!isSaid(item.shown)) {
+    if (newDay) elements.push(h('li.day', null, h('time', { dateTime: new Date(record.time).toISOString().slice(0, 10) }, dayText(record.time))));
+    if (!isSaid(item.shown) && record.kind !== 'blank') {
       const text = eventText(record);
       if (text) elements.push(h('li.event', { 'data-seq': record.seq, title: fullTime(record.time) }, h('span', { dir: 'auto' }, text)));
       return elements;
@@ -151,17 +156,18 @@ export class Log {
       && record.time - before.shown.record.time < TOGETHER;
     const mine = record.member === this.model.me.member;
     const content = item.shown.text === null
-      ? h('p.text.unreadable', null, icon('lock'), t(`message.${item.shown.unreadable ?? 'strange'}`))
+      ? h('p.text.unreadable', null, icon(record.kind === 'blank' ? 'close' : 'lock'), t(`message.${record.kind === 'blank' ? 'blank' : item.shown.unreadable ?? 'strange'}`))
       : text(item.shown.text);
     elements.push(this.#message({
       record, content, mine, together, action: record.kind === 'action',
-      mark: mine ? mark('check', t('message.sent')) : null,
+      mark: mine && isSaid(item.shown) ? mark('check', t('message.sent')) : null,
+      redact: isSaid(item.shown) && this.model.mayRedact(room, record),
       classes: item.shown.text === null ? 'closed' : '',
     }));
     return elements;
   }
 
-  #message({ record, content, mine, together, action, mark, classes, extra }) {
+  #message({ record, content, mine, together, action, mark, classes, extra, redact }) {
     const element = h(`li.message${together ? '.together' : ''}${mine ? '.mine' : ''}${action ? '.action' : ''}${classes ? `.${classes}` : ''}`, { 'data-seq': record.seq });
     element.style.setProperty('--hue', String(hue(record.member)));
     const time = h('time', { dateTime: new Date(record.time).toISOString(), title: fullTime(record.time) }, timeText(record.time));
@@ -172,7 +178,8 @@ export class Log {
         h('p.head', null,
           h('button.nick', { type: 'button', tabIndex: -1, onclick: open, disabled: !open }, h('bdi', null, record.nick)),
           record.label && h('bdi.label', null, record.label), time),
-        h('div.line', null, content, mark),
+        h('div.line', null, content,
+          redact && h('button.icon.redact', { type: 'button', tabIndex: -1, title: t('message.redact'), 'aria-label': t('message.redact'), onclick: () => this.redact(record) }, icon('close')), mark),
         extra),
     );
     return element;

@@ -2,7 +2,7 @@
 
 import { harmless } from './chat_web_client.js';
 import { CommandError } from './session.js';
-import { keepRead, readSoFar } from './store.js';
+import { keepKeys, keepRead, readSoFar } from './store.js';
 
 /**
  * @typedef {import('./types.js').RoomView} RoomView
@@ -127,7 +127,10 @@ export class Model {
       room.items = [];
       room.oldest = null;
     }
-    if (how === 'new') room.lacksKey = room.sealed || room.insecure;
+    if (room.sealed || room.insecure) {
+      if (how === 'new') room.lacksKey = !this.session.restoreKeys(room.id);
+      else this.session.keepKeys(room.id);
+    }
     const read = readSoFar()[view.room];
     if (fresh && how === 'new' && read?.epoch === view.place.epoch) room.readTo = read.seq;
     else if (fresh) room.readTo = view.place.seq;
@@ -145,6 +148,7 @@ export class Model {
     const mine = record.member === this.me.member;
     room.view.place = { epoch: room.view.place.epoch, seq: record.seq };
     if (record.kind === 'topic') room.view.topic = record.body.topic;
+    if (record.kind === 'redacted') this.#blank(room, record.body.seq);
     this.#membership(room, shown);
     const before = mine && isSaid(shown) ? this.#settle(room, shown) : -1;
     room.items.push({ shown });
@@ -169,6 +173,19 @@ export class Model {
     const at = room.pending.findIndex((each) => each.state !== 'failed' && each.action === action && each.plain === text);
     if (at >= 0) room.pending.splice(at, 1);
     return at;
+  }
+
+  /** What was said there is taken back. @param {Room} room @param {number} seq */
+  #blank(room, seq) {
+    const item = room.items.find(({ shown }) => shown.record.seq === seq);
+    if (!item) return;
+    item.shown = { record: { ...item.shown.record, kind: 'blank', body: {} }, text: null, unreadable: null };
+    this.changed('items', { room, initial: false });
+  }
+
+  /** Whether one may take back what somebody said. @param {Room} room @param {import('./types.js').ChatRecord} record */
+  mayRedact(room, { member }) {
+    return member === this.me.member || (room.view.kind !== 'private' && room.view.role !== 'member');
   }
 
   /** Keeps members and roles up to date by the records. */
@@ -232,6 +249,7 @@ export class Model {
     const room = this.rooms.get(id);
     if (!room) return;
     this.rooms.delete(id);
+    keepKeys(id, undefined);
     const asked = room.leaving === true;
     const lost = room.id === LOBBY && reason === 'unknown';
     if (this.current === room && !lost) this.show(this.first());
@@ -349,6 +367,7 @@ export class Model {
 
   /** Opens what was locked, now that there is a key. @param {Room} room */
   async unlocked(room) {
+    this.session.keepKeys(room.id);
     room.lacksKey = false;
     room.items = [];
     room.oldest = null;

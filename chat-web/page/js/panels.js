@@ -63,6 +63,7 @@ export function drawMembers(model, open) {
   const away = [...room.members.values()].filter((each) => !room.here.has(each.member)).sort(byNick);
   const count = room.count ?? here.length;
   $('member-count').textContent = String(count);
+  document.querySelector('[data-do=show-members]').setAttribute('aria-label', `${count}: ${t('members.show')}`);
   const entry = (person, isHere) => {
     const me = person.member === model.me.member;
     return h('li', null, h('button.entry.person', { type: 'button', disabled: me, onclick: () => open(person) },
@@ -88,4 +89,5 @@ export function drawMe(model) {
   dress(me.querySelector('.avatar'), model.me);
   me.querySelector('.nick').textContent = model.me.nick;
   me.querySelector('.label').textContent = model.me.label;
+  me.setAttribute('aria-label', `${model.me.nick} ${model.me.label}: ${t('profile.title')}`);
 }

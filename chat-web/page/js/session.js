@@ -1,6 +1,7 @@
 // The driver of the wasm core: one WebSocket, one timer, a worker for passwords. It knows nothing of the protocol.
 
 import init, { WebClient } from './chat_web_client.js';
+import { keepKeys, keys } from './store.js';
 
 /** @typedef {import('./types.js').CoreEvent} CoreEvent @typedef {import('./types.js').Failed} Failed */
 
@@ -77,6 +78,15 @@ export class Session {
       this.#waiting.set(ticket, { resolve, reject });
       this.#drain();
     });
+  }
+
+  /** Keeps what opens a room for when the page is loaded anew in this tab. @param {string} room */
+  keepKeys(room) { keepKeys(room, this.#client.keys(room)); }
+
+  /** Whether what was kept of a room still opens it. @param {string} room */
+  restoreKeys(room) {
+    const kept = keys(room);
+    return kept !== null && this.#client.restore_keys(room, kept);
   }
 
   /** @param {string} nick @param {string} label */

@@ -1,12 +1,14 @@
 // Slash commands: what a line of input asks for. They are those of the terminal client.
 
+import { known } from './dom.js';
+
 /**
  * Name, what is written after it, and the other names it has. `nicks` says which word is somebody's name.
  * @typedef {{ name: string, usage: string, also?: string[], nick?: boolean, rest?: 'text' | 'none' }} Slash
  */
 
 /** @type {Slash[]} */
-export const SLASHES = [
+const ALL = [
   { name: 'me', usage: '/me TEXT' },
   { name: 'msg', usage: '/msg NICK TEXT', nick: true },
   { name: 'nick', usage: '/nick NICK [LABEL]', also: ['changename'] },
@@ -24,11 +26,14 @@ export const SLASHES = [
   { name: 'mute', usage: '/mute NICK [SECONDS]', nick: true },
   { name: 'unmute', usage: '/unmute NICK', nick: true },
   { name: 'role', usage: '/role NICK member|moderator|owner', nick: true },
+  { name: 'redact', usage: '/redact [NICK]', nick: true },
   { name: 'block', usage: '/block NICK', nick: true },
   { name: 'unblock', usage: '/unblock NICK', nick: true },
   { name: 'help', usage: '/help', also: ['pomoc'] },
   { name: 'quit', usage: '/quit', also: ['wyjdz'] },
 ];
+
+export const SLASHES = ALL.filter(({ name }) => !(known && name === 'nick'));
 
 /**
  * Reads a line.

@@ -1,21 +1,45 @@
-// What is kept in this browser: who one is, and how one likes the page. Never a password or a room's key.
+// What is kept in this browser: who one is and how one likes the page; and, as long as this tab lives, that one is in and the keys of
+// rooms. Never a password.
 
-/** @param {string} key @param {any} otherwise */
-function read(key, otherwise) {
+/** @param {string} key @param {any} otherwise @param {'localStorage' | 'sessionStorage'} [where] */
+function read(key, otherwise, where = 'localStorage') {
   try {
-    return JSON.parse(localStorage.getItem(`chat.${key}`) ?? 'null') ?? otherwise;
+    return JSON.parse(globalThis[where].getItem(`chat.${key}`) ?? 'null') ?? otherwise;
   } catch {
     return otherwise;
   }
 }
 
-/** @param {string} key @param {any} value */
-function write(key, value) {
+/** @param {string} key @param {any} value @param {'localStorage' | 'sessionStorage'} [where] */
+function write(key, value, where = 'localStorage') {
   try {
-    localStorage.setItem(`chat.${key}`, JSON.stringify(value));
+    globalThis[where].setItem(`chat.${key}`, JSON.stringify(value));
   } catch {
     // Private windows may refuse; then it lasts as long as the page.
   }
+}
+
+/** Whether this tab was in the chat when its page was loaded anew. */
+export const inside = () => read('inside', false, 'sessionStorage');
+export const enter = () => write('inside', true, 'sessionStorage');
+/** Nothing of this tab's is kept any more. */
+export function leave() {
+  write('inside', false, 'sessionStorage');
+  write('keys', {}, 'sessionStorage');
+}
+
+/** What opens a room. @param {string} room @returns {Uint8Array | null} */
+export function keys(room) {
+  const kept = read('keys', {}, 'sessionStorage')[room];
+  return Array.isArray(kept) ? Uint8Array.from(kept) : null;
+}
+/** @param {string} room @param {Uint8Array | undefined} bytes none: it is forgotten */
+export function keepKeys(room, bytes) {
+  const all = read('keys', {}, 'sessionStorage');
+  if (!bytes && !(room in all)) return;
+  if (bytes) all[room] = [...bytes];
+  else delete all[room];
+  write('keys', all, 'sessionStorage');
 }
 
 /** The secret that makes one the member one is. @returns {Uint8Array} */

@@ -51,6 +51,7 @@ export function eventText({ kind, nick, body }) {
     case 'topic': return about(body.topic ? 'event.topic' : 'event.no-topic', { topic: body.topic });
     case 'role': return about(nick ? 'event.role' : 'event.role.server', { role: t(`role.${body.role}`).toLocaleLowerCase(language) });
     case 'kicked': case 'banned': case 'unbanned': case 'muted': case 'unmuted': case 'password': return about(`event.${kind}`);
+    case 'redacted': return about('event.redacted');
     case 'blocked': return about(body.blocked ? 'event.blocked' : 'event.unblocked');
     default: return t('message.strange');
   }

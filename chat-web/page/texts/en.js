@@ -20,6 +20,8 @@ export default {
   'start.optional': '(optional)',
   'start.continue': 'Continue',
   'start.connecting': 'Connecting…',
+  'start.known': 'You are known here already.',
+  'start.refused': 'The server cannot be reached, or does not let you in. Try again in a moment.',
   'start.unreachable': 'The server cannot be reached. Try again in a moment.',
   'start.broken': 'This page could not be loaded completely. Reload it.',
 
@@ -95,6 +97,12 @@ export default {
   'message.not_text': 'This message is not text.',
   'message.strange': 'Something that this page does not understand.',
 
+  'message.blank': 'This message was taken back.',
+  'message.redact': 'Take back this message',
+  'redact.note': 'Its text goes for good, here and on the server. Who has read it has read it.',
+  'redact.do': 'Take back',
+  'redact.nothing': 'Nothing of theirs was said here.',
+
   'day.today': 'Today',
   'day.yesterday': 'Yesterday',
 
@@ -115,6 +123,7 @@ export default {
   'event.muted': '{nick} silenced {target}',
   'event.unmuted': '{nick} let {target} speak again',
   'event.password': '{nick} changed the password',
+  'event.redacted': '{nick} took back a message',
   'event.blocked': '{nick} takes no messages here',
   'event.unblocked': '{nick} takes messages here again',
   'event.reason': '{what}: {reason}',
@@ -234,6 +243,7 @@ export default {
   'help.mute': 'silence somebody',
   'help.unmute': 'let somebody speak again',
   'help.role': 'give somebody a role',
+  'help.redact': 'take back the last that you, or somebody, said',
   'help.block': 'take no private messages from somebody',
   'help.unblock': 'take private messages from somebody again',
   'help.help': 'this list',

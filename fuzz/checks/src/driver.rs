@@ -377,11 +377,12 @@ impl World {
                 partition,
                 seq,
                 replacement,
+                ..
             } => {
                 self.log.redact(partition, seq, replacement);
                 self.news.push_back(News::Redacted { partition, seq });
             }
-            Output::Forget { .. } | Output::Event(_) => {}
+            Output::Note(_) | Output::Forget { .. } | Output::Event(_) => {}
         }
     }
 

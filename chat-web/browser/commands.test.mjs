@@ -1,0 +1,242 @@
+// What one can do in a room: every command of the line, the buttons beside a name, and what comes of them for the others.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { faultless, heard, message, person, say, shot, things } from './harness.mjs';
+
+const { server, window_, term } = things();
+const event = (page, text) => page.locator('.event', { hasText: text }).first().waitFor();
+const isIn = (page, name) => page.locator('#room-name', { hasText: name }).waitFor();
+
+test('every command of the line', async () => {
+  const { url, tcp } = await server();
+  const context = await window_();
+  const page = await person(context, url, 'Adina');
+  const [berl, cora] = [await term(tcp, 'Berl'), await term(tcp, 'Cora')];
+  const tried = new Set();
+  const command = async (line) => { tried.add(line.split(' ')[0]); await say(page, line); };
+
+  await command('/help');
+  const listed = (await page.locator('.help code').allTextContents()).map((usage) => usage.split(' ')[0]);
+  await command('/me waves');
+  await page.locator('.message.action', { hasText: 'waves' }).waitFor();
+  await berl.until('* Adina waves');
+  await command('/msg Berl between us');
+  await isIn(page, 'Berl');
+  await berl.until('Adina: between us');
+  await command('/block Berl');
+  await event(page, 'Adina takes no messages here');
+  berl.say('/msg Adina are you there?');
+  await berl.until('not sent');
+  await command('/unblock Berl');
+  await event(page, 'Adina takes messages here again');
+  berl.say('/msg Adina you are');
+  await heard(page, 'you are');
+  await command('/switch lobby');
+  await isIn(page, 'Lobby');
+  await command('/switch Berl');
+  await isIn(page, 'Berl');
+  await command('/join lobby');
+  await isIn(page, 'Lobby');
+  await command('/nick Ada group 2');
+  await page.locator('#me .nick', { hasText: 'Ada' }).waitFor();
+  await page.locator('#me .label', { hasText: 'group 2' }).waitFor();
+  await berl.until('Adina is now Ada');
+  await command('/online');
+  await page.locator('#chat[data-panel=members]').waitFor();
+  await page.keyboard.press('Escape');
+
+  await command('/create Chess');
+  await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
+  await isIn(page, 'Chess');
+  await command('/topic openings');
+  await page.locator('#room-topic', { hasText: 'openings' }).waitFor();
+  await event(page, 'Ada set the topic: openings');
+  berl.say('/join 0');
+  await event(page, 'Berl joined');
+  await command('/mute Berl 600');
+  await event(page, 'Ada silenced Berl');
+  await page.locator('#member-list .person', { hasText: 'Berl' }).getByText('muted').waitFor();
+  berl.say('am I silent?');
+  await berl.until('not sent: you may not speak');
+  await command('/unmute Berl');
+  await event(page, 'Ada let Berl speak again');
+  berl.say('not any more');
+  await heard(page, 'not any more');
+  assert.equal(await message(page, 'am I silent?').count(), 0);
+  await command('/role Berl moderator');
+  await event(page, 'Ada made Berl moderator');
+  await page.locator('#member-list .role.moderator').waitFor();
+  await say(page, 'a slip of the tongue');
+  await heard(page, 'a slip of the tongue');
+  await command('/redact');
+  await message(page, 'This message was taken back.').waitFor();
+  assert.equal(await page.getByText('a slip of the tongue').count(), 0);
+  await berl.until('took back');
+  await command('/redact Berl');
+  await event(page, 'Ada took back a message');
+  await page.getByText('not any more').waitFor({ state: 'detached' });
+  await shot(page, 'taken-back');
+  await command('/kick Berl too loud');
+  await event(page, 'Ada put Berl out: too loud');
+  cora.say('/join 0');
+  await event(page, 'Cora joined');
+  await command('/ban Cora');
+  await event(page, 'Ada banned Cora');
+  cora.say('/join 0');
+  await cora.until('banned');
+  await command('/unban Cora');
+  await event(page, 'Ada lifted the ban of Cora');
+  cora.say('/join 0');
+  await page.locator('.event', { hasText: 'Cora joined' }).nth(1).waitFor();
+  await command('/leave');
+  await page.locator('#room-list .entry', { hasText: 'Chess' }).waitFor({ state: 'detached' });
+  await isIn(page, 'Lobby');
+  await command('/rooms');
+  await page.locator('dialog[data-name=join] .entry', { hasText: 'Chess' }).waitFor();
+  await shot(page, 'rooms');
+  await page.keyboard.press('Escape');
+  await command('/join 0');
+  await isIn(page, 'Chess');
+  await command('/switch 0');
+
+  // What cannot be is said in the room, and nothing is sent.
+  await say(page, '/kick');
+  await page.locator('.word', { hasText: 'Write /kick NICK [REASON]' }).waitFor();
+  await say(page, '/dance');
+  await page.locator('.word', { hasText: 'There is no command /dance' }).waitFor();
+  await say(page, '/kick Nobody');
+  await page.locator('.word', { hasText: 'There is nobody of that name.' }).waitFor();
+  await say(page, '//slashed');
+  await heard(page, '/slashed');
+
+  await command('/password');
+  await page.locator('dialog[data-name=password]').waitFor();
+  await page.keyboard.press('Escape');
+  await page.locator('dialog').waitFor({ state: 'detached' });
+  await command('/quit');
+  await page.locator('#nick:focus').waitFor();
+  await berl.until('Ada left');
+  assert.deepEqual([...tried].sort(), [...new Set(listed)].sort());
+  faultless(context);
+});
+
+test('a new password: who was in must learn it, and the old one opens nothing new', async () => {
+  const { url } = await server();
+  const [one, two] = [await window_(), await window_()];
+  const adina = await person(one, url, 'Adina');
+  await say(adina, '/create Vault');
+  const create = adina.locator('dialog[data-name=create]');
+  await create.getByText('Only people with the password').click();
+  await create.locator('input[type=password]').fill('first');
+  await create.getByRole('button', { name: 'Create' }).click();
+  await isIn(adina, 'Vault');
+  await say(adina, 'under the first');
+  await heard(adina, 'under the first');
+  const berl = await person(two, `${url}#/room/0`, 'Berl');
+  const unlock = berl.locator('dialog[data-name=unlock]');
+  const enter = async (password) => {
+    await unlock.locator('input').fill(password);
+    await unlock.getByRole('button', { name: 'Join' }).click();
+  };
+  await enter('first');
+  await heard(berl, 'under the first');
+
+  await say(adina, '/password');
+  await adina.locator('dialog[data-name=password] input').fill('second');
+  await adina.locator('dialog[data-name=password]').getByRole('button', { name: 'Change' }).click();
+  await event(adina, 'Adina changed the password');
+  await say(adina, 'under the second');
+  await heard(adina, 'under the second');
+  await event(berl, 'Adina changed the password');
+  await berl.getByText('the key is missing').waitFor();
+  assert.equal(await berl.getByText('under the second').count(), 0);
+  await berl.getByRole('button', { name: 'Unlock' }).click();
+  await enter('first');
+  await unlock.getByRole('alert').filter({ hasText: 'Wrong password' }).waitFor();
+  await enter('second');
+  await heard(berl, 'under the second');
+  await heard(berl, 'under the first');
+  // What was kept for reloading is the new key.
+  await adina.reload();
+  await adina.locator('#room-list .entry', { hasText: 'Vault' }).click();
+  await heard(adina, 'under the second');
+  await say(adina, 'and on');
+  await heard(berl, 'and on');
+  faultless(one, two);
+});
+
+test('the buttons beside a name', async () => {
+  const { url, tcp } = await server();
+  const context = await window_();
+  const page = await person(context, url, 'Adina');
+  await say(page, '/create Chess');
+  await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
+  await isIn(page, 'Chess');
+  const berl = await term(tcp, 'Berl', ['--room', '0']);
+  await event(page, 'Berl joined');
+  const press = async (name) => {
+    await page.locator('#member-list .person', { hasText: 'Berl' }).click();
+    await page.locator('dialog[data-name=person]').getByRole('button', { name, exact: true }).click();
+  };
+  await press('Silence');
+  await event(page, 'Adina silenced Berl');
+  await press('Let speak');
+  await event(page, 'Adina let Berl speak again');
+  await press('Make moderator');
+  await event(page, 'Adina made Berl moderator');
+  await press('Make ordinary member');
+  await event(page, 'Adina made Berl member');
+  await press('Mention');
+  assert.equal(await page.locator('#text').inputValue(), 'Berl ');
+  await page.locator('#text').fill('');
+  // Taking back what another has said, by the mouse.
+  berl.say('the wrong window');
+  await heard(page, 'the wrong window');
+  await message(page, 'the wrong window').hover();
+  await page.getByRole('button', { name: 'Take back this message' }).click();
+  await shot(page, 'take-back');
+  await page.getByRole('dialog').getByRole('button', { name: 'Take back', exact: true }).click();
+  await message(page, 'This message was taken back.').waitFor();
+  await page.locator('dialog').waitFor({ state: 'detached' });
+  await press('Put out');
+  await event(page, 'Adina put Berl out');
+  berl.say('/join 0');
+  await page.locator('.event', { hasText: 'Berl joined' }).nth(1).waitFor();
+  await press('Ban');
+  await event(page, 'Adina banned Berl');
+  await berl.until('banned');
+  // Another name, by the window of one's own.
+  await page.getByRole('button', { name: 'Your name' }).click();
+  await page.locator('dialog [name=nick]').fill('two words');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('alert').filter({ hasText: 'A name has no spaces.' }).waitFor();
+  await page.locator('dialog [name=nick]').fill('Ada');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.locator('#me .nick', { hasText: 'Ada' }).waitFor();
+  // And out, by the door.
+  await page.getByRole('button', { name: 'Leave this room' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Leave' }).click();
+  await isIn(page, 'Lobby');
+  await page.locator('#room-list .entry', { hasText: 'Chess' }).waitFor({ state: 'detached' });
+  faultless(context);
+});
+
+test('somebody who is put out is told, and a room one is banned from is told, too', async () => {
+  const { url, tcp } = await server();
+  const context = await window_();
+  const owner = await term(tcp, 'Olga', ['--create', '--name', 'Club']);
+  await owner.until('room 0 created');
+  const page = await person(context, `${url}#/room/0`, 'Adina');
+  await isIn(page, 'Club');
+  owner.say('/kick Adina');
+  await page.locator('#notice', { hasText: 'You are no longer in Club.' }).waitFor();
+  await isIn(page, 'Lobby');
+  await say(page, '/join 0');
+  await isIn(page, 'Club');
+  owner.say('/ban Adina');
+  await page.locator('#notice', { hasText: 'You were banned from Club.' }).waitFor();
+  await say(page, '/join 0');
+  await page.getByRole('dialog').getByText('You are banned from this room.').waitFor();
+  faultless(context);
+});

@@ -1,0 +1,55 @@
+// The page in somebody's own application, which knows who people are: the example program `axum` of chat-transport-ws.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Program, faultless, heard, open, say, shot, things } from './harness.mjs';
+
+const { ends, window_ } = things();
+
+test('who is known goes straight in, is shown who they are, and has no other name', async () => {
+  const example = new Program(['127.0.0.1:0'], process.env.CHAT_AXUM);
+  ends.push(() => example.end('SIGKILL'));
+  const application = `http://${(await example.until('listening http ')).split(' ').at(-1)}`;
+  const [one, two, three] = [await window_(), await window_(), await window_()];
+  const adina = await open(one, `${application}/login/adina`);
+  await adina.locator('#text:focus').waitFor();
+  assert.equal(adina.url(), `${application}/chat/`);
+  assert.equal(await adina.locator('#me .nick').textContent(), 'adina');
+  assert.equal(await adina.locator('#me').isDisabled(), true);
+  await say(adina, '/help');
+  await adina.locator('.help').waitFor();
+  assert.equal(await adina.locator('.help', { hasText: '/nick' }).count(), 0);
+  await say(adina, '/nick berl');
+  await adina.locator('.word', { hasText: 'There is no command /nick' }).waitFor();
+  await shot(adina, 'known');
+  const berl = await open(two, `${application}/login/berl`);
+  await say(berl, 'good morning');
+  await heard(adina, 'good morning');
+  // The same person after reloading and at another browser, which takes over.
+  await adina.reload();
+  await heard(adina, 'good morning');
+  const again = await open(three, `${application}/login/adina`);
+  await say(again, 'from the other room');
+  await heard(berl, 'from the other room');
+  await adina.locator('#notice', { hasText: 'from another tab' }).waitFor();
+  // Leaving leaves; it does not come back by itself.
+  await say(again, '/quit');
+  await again.locator('#notice', { hasText: 'you have left' }).waitFor();
+  await berl.locator('.event', { hasText: 'adina left' }).waitFor();
+  faultless(one, two, three);
+});
+
+test('who may not come in is told so, and may try again', async () => {
+  const example = new Program(['127.0.0.1:0'], process.env.CHAT_AXUM);
+  ends.push(() => example.end('SIGKILL'));
+  const application = `http://${(await example.until('listening http ')).split(' ').at(-1)}`;
+  const context = await window_();
+  const page = await open(context, `${application}/chat/`);
+  await page.getByRole('alert').filter({ hasText: 'does not let you in' }).waitFor();
+  assert.equal(await page.locator('#nick').isVisible(), false);
+  await shot(page, 'known-refused');
+  await context.addCookies([{ name: 'user', value: 'adina', url: application }]);
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.locator('#me .nick', { hasText: 'adina' }).waitFor();
+  faultless(context);
+});
