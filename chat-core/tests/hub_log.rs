@@ -389,7 +389,7 @@ fn a_name_that_an_earlier_life_gave_up_too_late_is_taken_anew() {
         w.log.read(Partition::Directory, query)
     };
     let mut before = World::new();
-    let ada = before.in_lobby("ada");
+    let ada = before.welcome("ada");
     before.disconnect(ada);
     let known = directory(&before);
     before.pass(31 * SECOND);

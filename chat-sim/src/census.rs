@@ -65,7 +65,7 @@ impl World {
                         + census.expiry
                         + 2 * census.rooms
                         + census.retries
-                        + 1,
+                        + 2,
             ),
             (
                 "unanswered",

@@ -12,7 +12,7 @@ use std::sync::{
 use chat_sim::{Plan, Report, run, run_in_pieces};
 
 /// Schedules of one test run.
-const SCHEDULES: u64 = 3_000;
+const SCHEDULES: u64 = 5_000;
 
 /// States that these schedules must have met, each at least once.
 const MET: &[&str] = &[

@@ -116,7 +116,7 @@ test('every command of the line', async () => {
   await page.locator('dialog').waitFor({ state: 'detached' });
   await command('/quit');
   await page.locator('#nick:focus').waitFor();
-  await berl.until('Ada left');
+  await berl.until('Ada (group 2) is gone');
   assert.deepEqual([...tried].sort(), [...new Set(listed)].sort());
   faultless(context);
 });

@@ -35,7 +35,7 @@ test('who is known goes straight in, is shown who they are, and has no other nam
   // Leaving leaves; it does not come back by itself.
   await say(again, '/quit');
   await again.locator('#notice', { hasText: 'you have left' }).waitFor();
-  await berl.locator('.event', { hasText: 'adina left' }).waitFor();
+  await berl.locator('.event', { hasText: 'adina is away' }).waitFor();
   faultless(one, two, three);
 });
 

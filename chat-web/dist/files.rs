@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-b13d14c510ee55c5";
+pub(crate) const BUILD: &str = "b-515edc6c5e869892";
 
 pub(crate) const FILES: &[File] = &[
     File {

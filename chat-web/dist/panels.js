@@ -75,5 +75,5 @@ const me = $('me');
 dress(me.querySelector('.avatar'), model.me);
 me.querySelector('.nick').textContent = model.me.nick;
 me.querySelector('.label').textContent = model.me.label;
-me.setAttribute('aria-label', `${model.me.nick} ${model.me.label}: ${t('profile.title')}`);
+me.removeAttribute('aria-label');
 }

@@ -452,7 +452,7 @@ class Chat {
   }
 
   help() {
-    this.log.card(this.model.current, h('div.help', null, h('h3', null, t('help.title')), h('dl', null,
+    this.log.card(this.model.current, h('div.help', null, h('h2', null, t('help.title')), h('dl', null,
       ...SLASHES.flatMap(({ name, usage }) => [h('dt', null, h('code', { dir: 'ltr' }, usage)), h('dd', null, t(`help.${name}`))]))));
   }
 }

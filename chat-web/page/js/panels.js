@@ -89,5 +89,6 @@ export function drawMe(model) {
   dress(me.querySelector('.avatar'), model.me);
   me.querySelector('.nick').textContent = model.me.nick;
   me.querySelector('.label').textContent = model.me.label;
-  me.setAttribute('aria-label', `${model.me.nick} ${model.me.label}: ${t('profile.title')}`);
+  // What is written on it is its name; what it does is told by the tooltip.
+  me.removeAttribute('aria-label');
 }
