@@ -207,7 +207,7 @@ test('the buttons beside a name', async () => {
   await event(page, 'Adina banned Berl');
   await berl.until('banned');
   // Another name, by the window of one's own.
-  await page.getByRole('button', { name: 'Your name' }).click();
+  await page.locator('#me').click();
   await page.locator('dialog [name=nick]').fill('two words');
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByRole('alert').filter({ hasText: 'A name has no spaces.' }).waitFor();
