@@ -406,7 +406,7 @@ impl Client {
         job.op = Some(Op::Leave(client::InRoom { room: view.room }));
         job.txn = Some(self.requests.number(Lane::Room(view.room)));
         job.doubt = false;
-        self.requests.put_back(lane, job);
+        self.requests.go_on(lane, Lane::Room(view.room), job);
     }
 
     /// The client is in a room by a command. A view of a room that it is in already may be ahead of the records, so
@@ -428,6 +428,10 @@ impl Client {
 
     fn left(&mut self, lane: Lane, mut job: Job, committed: Committed, out: &mut ClientOutputs) {
         if let Stage::Undoing { error } = core::mem::replace(&mut job.stage, Stage::Begin) {
+            // Another command may have entered it meanwhile.
+            if let Some(Op::Leave(left)) = &job.op {
+                self.lose_room(left.room, RemovedReason::NotMember, out);
+            }
             return self.finish(lane, job, Err(error), out);
         }
         if let Command::Leave { room } = job.command {

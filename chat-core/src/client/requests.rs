@@ -285,6 +285,15 @@ impl Requests {
         self.lanes.or_default(lane).waiting.insert(job.ticket, job);
     }
 
+    /// A job goes on in another lane, before all that waits there: it was asked for when its room was known by a number only.
+    pub(super) fn go_on(&mut self, from: Lane, to: Lane, job: Job) {
+        if let Some(queue) = self.lanes.get_mut(&from) {
+            queue.exclusive = None;
+            self.tidy(from);
+        }
+        self.put_back(to, job);
+    }
+
     /// Keeps the lane still for a time.
     pub(super) fn hold(&mut self, lane: Lane, until: Monotonic) {
         let queue = self.lanes.or_default(lane);
@@ -320,6 +329,8 @@ impl Requests {
                 continue;
             };
             let blocked = !is_open(lane)
+                // It may be of the very room that is being left.
+                || (matches!(lane, Lane::Number(_)) && !self.undoing.is_empty())
                 || queue.exclusive.is_some_and(|exclusive| exclusive < *ticket)
                 || (job.begins_exchange()
                     && self.exchange.is_some_and(|exchange| exchange != *ticket))

@@ -182,6 +182,42 @@ fn a_room_that_is_being_left_again_is_left_after_a_lost_connection_too() {
 }
 
 #[test]
+fn a_room_is_joined_anew_only_after_it_is_left_again() {
+    let mut script = Script::in_rooms(&[]);
+    // It was asked for by its number, and cannot be read.
+    script.command(Command::Join {
+        room: RoomRef::Number(5),
+        password: None,
+        key: None,
+    });
+    let id = script.request().id;
+    script.ok(id, Answer::Join(caesar(10)));
+    let leave = script.request();
+    // The same room by its id, with the key, and by its number.
+    script.command(join(Some(RoomKey::Caesar(3))));
+    script.command(Command::Join {
+        room: RoomRef::Number(5),
+        password: None,
+        key: Some(RoomKey::Caesar(3)),
+    });
+    assert!(script.sent.is_empty());
+    script.reconnect();
+    script.say(ServerMessage::Welcome(welcome(script.me(), vec![ROOM])));
+    script.entered(false, caesar(10));
+    let again = script.request();
+    assert_eq!((leave.op, leave.txn), (again.op, again.txn));
+    assert!(script.sent.is_empty());
+    script.ok(again.id, Answer::Leave(committed(12)));
+    let joins = script.requests();
+    assert!(
+        matches!(&joins[..], [one, other]
+            if matches!((&one.op, &other.op), (Op::Join(one), Op::Join(other))
+                if one.room == RoomRef::Id(ROOM) && other.room == RoomRef::Number(5))),
+        "{joins:?}"
+    );
+}
+
+#[test]
 fn a_key_can_be_given_for_a_room_one_is_in_already() {
     let lobby = RoomView {
         room: RoomId::LOBBY,
