@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-515edc6c5e869892";
+pub(crate) const BUILD: &str = "b-429e3b996ec6c45d";
 
 pub(crate) const FILES: &[File] = &[
     File {
