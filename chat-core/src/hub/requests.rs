@@ -393,7 +393,12 @@ impl Hub {
                 .member(member)
                 .is_some_and(|m| m.rooms.contains(&id))
         };
-        self.directory.state.group(id).is_some() || mine()
+        // The directory may be behind the room, or be told again what it has lost.
+        let is_in = || {
+            let room = self.rooms.get(&id);
+            room.is_some_and(|room| room.pipe.state.members.contains_key(&member))
+        };
+        self.directory.state.group(id).is_some() || mine() || is_in()
     }
 
     fn room_ref(&self, room: RoomRef) -> Option<RoomId> {

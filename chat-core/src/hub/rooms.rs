@@ -505,11 +505,12 @@ impl Hub {
             let members: Vec<MemberId> = room.pipe.state.members.keys().copied().collect();
             for member in members {
                 self.expire_forgotten(id, member);
-                self.keep_listed(id, member);
                 self.find(id, member, None, out);
             }
-            self.pump_directory(now, out);
         }
+        // A join may have reached the log after the hub that asked for it had given it up, and ended.
+        self.keep_all_listed(id);
+        self.pump_directory(now, out);
         let Some(room) = self.rooms.get_mut(&id) else {
             return;
         };
