@@ -12,7 +12,7 @@ use std::sync::{
 use chat_sim::{Plan, Report, run, run_in_pieces};
 
 /// Schedules of one test run.
-const SCHEDULES: u64 = 5_000;
+const SCHEDULES: u64 = 8_000;
 
 /// States that these schedules must have met, each at least once.
 const MET: &[&str] = &[
@@ -120,6 +120,7 @@ fn every_promise_is_kept_and_every_state_is_met() {
         }
     });
     let (sum, broken) = sum.into_inner().expect("no thread panics");
+    drop(std::panic::take_hook());
     for (seed, broken) in &broken {
         println!(
             "seed {seed}: {broken}\n  replay: cargo run --release -p chat-sim -- --seed {seed} --replay --shrink"

@@ -233,8 +233,13 @@ impl<S: Fold, P> Pipeline<S, P> {
                 self.behind |= self.place == self.expected;
                 Vec::new()
             }
-            AppendRefused::Unavailable => self.queue.drain(..).collect(),
+            AppendRefused::Unavailable => self.take_queue(),
         }
+    }
+
+    /// Gives back all that waits.
+    pub(super) fn take_queue(&mut self) -> Vec<P> {
+        self.queue.drain(..).collect()
     }
 
     /// Nobody knows whether the outstanding append is in the log.
@@ -249,7 +254,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             return Vec::new();
         }
         self.reading = None;
-        self.queue.drain(..).collect()
+        self.take_queue()
     }
 
     /// Takes in a piece of the log: an answer to a read, or news.

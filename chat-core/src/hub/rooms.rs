@@ -507,6 +507,12 @@ impl Hub {
                 self.expire_forgotten(id, member);
                 self.find(id, member, None, out);
             }
+            // What was asked before may have been asked again at another hub meanwhile, and refused there. Whoever
+            // is still here asks once more.
+            if let Some(room) = self.rooms.get_mut(&id) {
+                let asked = room.pipe.take_queue();
+                self.give_back(now, id, asked, out);
+            }
         }
         // A join may have reached the log after the hub that asked for it had given it up, and ended.
         self.keep_all_listed(id);
@@ -553,7 +559,13 @@ impl Hub {
         failed: Vec<Proposal>,
         out: &mut Outputs,
     ) {
-        for proposal in failed {
+        self.give_back(now, id, failed, out);
+        self.retry(now, Partition::Room(id));
+    }
+
+    /// What was asked is not done now; what the hub wants for itself waits on.
+    fn give_back(&mut self, now: Now, id: RoomId, proposals: Vec<Proposal>, out: &mut Outputs) {
+        for proposal in proposals {
             if proposal.then.origin().is_some() {
                 // What an earlier append, of unknown outcome, has done after all is no failure.
                 let did = self
@@ -572,7 +584,6 @@ impl Hub {
                 room.pipe.propose(proposal);
             }
         }
-        self.retry(now, Partition::Room(id));
     }
 
     /// Puts a room away in a while, unless somebody comes.
