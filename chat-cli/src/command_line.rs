@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     address::{DEFAULT_WS_PORT, ListenAddress, ServerAddress},
     cipher_choice::CipherChoice,
+    config::MOST_WORKERS,
     exit::EXIT_CODES,
     quantity,
 };
@@ -48,7 +49,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_clients: Option<u32>,
     /// Run on this many threads, each with its share of the clients; the number of cores unless given.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_WORKERS)))]
     pub(crate) workers: Option<u16>,
     /// Have no lobby: clients join or create groups.
     #[arg(long)]

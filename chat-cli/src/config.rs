@@ -3,6 +3,7 @@
 use std::fs;
 
 use chat_core::limits::Limits;
+use chat_runtime::ServerBuilder;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -57,10 +58,13 @@ impl Default for ServerConfig {
     }
 }
 
+/// Threads at most.
+pub(crate) const MOST_WORKERS: u16 = ServerBuilder::MOST_WORKERS as u16;
+
 /// The cores that this process may use.
 fn cores() -> u16 {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    u16::try_from(cores).unwrap_or(u16::MAX).min(256)
+    u16::try_from(cores).unwrap_or(u16::MAX).min(MOST_WORKERS)
 }
 
 impl ServerConfig {
@@ -148,8 +152,8 @@ impl ServerConfig {
             return Err("`tcp`, `ws`: there must be at least one listener".to_owned());
         }
         self.web.check()?;
-        if !(1..=256).contains(&self.workers) {
-            return Err("`workers`: must be from 1 to 256".to_owned());
+        if !(1..=MOST_WORKERS).contains(&self.workers) {
+            return Err(format!("`workers`: must be from 1 to {MOST_WORKERS}"));
         }
         if self.history == Some(0) {
             return Err("`history`: must be at least 1".to_owned());

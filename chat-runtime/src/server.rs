@@ -204,6 +204,9 @@ pub struct ServerBuilder {
 }
 
 impl ServerBuilder {
+    /// The most [`workers`](Self::workers) that a server may have: 256.
+    pub const MOST_WORKERS: usize = WORKERS;
+
     /// Whether what is said in a room is gathered in a turn, and whether short frames are copied into one piece.
     #[cfg(feature = "switches")]
     #[doc(hidden)]
@@ -418,7 +421,7 @@ pub enum StartError {
     #[error("no randomness: {0}")]
     Randomness(#[from] io::Error),
     /// Workers are at least 1 and at most 256.
-    #[error("{asked} workers: there are at least 1 and at most 256")]
+    #[error("{asked} workers: there are at least 1 and at most {WORKERS}")]
     Workers {
         /// How many were asked for.
         asked: usize,
