@@ -78,6 +78,9 @@ enum What {
     /// A further process of a load, which tells it what to do.
     #[command(hide = true)]
     Hold,
+    /// A process of its own, for the memory of one hub alone.
+    #[command(hide = true)]
+    Fill { rooms: u32, members: u32 },
 }
 
 #[derive(Args)]
@@ -118,7 +121,7 @@ struct Growth {
     servers: Vec<String>,
     #[arg(long, default_value = "benches/results")]
     results: PathBuf,
-    /// Only these: members, rooms, crowd, hub; all by default.
+    /// Only these: members, rooms, crowd, hub, uptime; all by default.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -251,6 +254,7 @@ pub(crate) fn main() -> Result<()> {
         }
         What::Hub { what } => hub(&what),
         What::Hold => holders::hold(),
+        What::Fill { rooms, members } => growth::alone::fill(rooms, members),
     }
 }
 

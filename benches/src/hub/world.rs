@@ -4,14 +4,14 @@ use std::{hint::black_box, time::Duration};
 
 use chat_core::{
     hub::{Config, Framing, Hub, Input, Output, Outputs},
-    id::{ConnId, Place, RoomId, Secret},
-    log::{Appended, MemoryLog},
+    id::{ConnId, Partition, Place, RoomId, Secret},
+    log::{Appended, MemoryLog, Query, ReadFrom},
     password::ServerSecret,
     time::{Monotonic, Now, Wall},
     wire::{
         ClientMessage, Form, Frame, ServerMessage,
         client::{
-            Create, Empty, Hello, InRoom, Join, Op, Request, Resume, RoomRef, Send, Versions,
+            Create, Empty, Hello, InRoom, Join, Op, Ping, Request, Resume, RoomRef, Send, Versions,
         },
         record::Content,
         server::Answer,
@@ -41,11 +41,9 @@ pub struct World {
     last: Option<Frame>,
     /// Frames for connections, each counted for each of them.
     pub deliveries: u64,
-    /// Times the hub's timer was run.
-    pub timeouts: u64,
-    /// Connections made so far, slots in use and slots that are free.
+    /// Connections made so far, the last one in each slot, and slots that are free.
     next: u32,
-    slots: u32,
+    slots: Vec<ConnId>,
     free: Vec<u32>,
     requests: u64,
 }
@@ -77,9 +75,8 @@ impl World {
             out,
             last: None,
             deliveries: 0,
-            timeouts: 0,
             next: 0,
-            slots: 0,
+            slots: Vec::new(),
             free: Vec::new(),
             requests: 0,
         };
@@ -103,9 +100,9 @@ impl World {
                 let peer = world.welcome();
                 world.join(peer, room);
             }
-            world.settle();
             last = Some((first, room));
         }
+        world.settle();
         let (first, room) = last.expect("at least one room");
         (world, first, room)
     }
@@ -123,8 +120,9 @@ impl World {
             world.disconnect(peer);
             away.push(peer);
         }
+        // Coming back writes nothing to the room.
+        let place = world.head(room);
         for peer in away {
-            let place = world.head(room);
             world.again(peer, vec![Resume { room, place }]);
         }
         world.settle();
@@ -150,14 +148,17 @@ impl World {
     }
 
     fn connect(&mut self) -> ConnId {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots += 1;
-            self.slots - 1
-        });
-        let conn = ConnId {
-            slot,
-            generation: self.next,
+        let generation = self.next;
+        let conn = match self.free.pop() {
+            Some(slot) => ConnId { slot, generation },
+            None => {
+                let slot = self.slots.len() as u32;
+                let conn = ConnId { slot, generation };
+                self.slots.push(conn);
+                conn
+            }
         };
+        self.slots[conn.slot as usize] = conn;
         self.next += 1;
         self.input(Input::Connected {
             conn,
@@ -184,6 +185,16 @@ impl World {
         };
         self.receive(conn, &ClientMessage::Hello(hello));
         Peer { conn, index }
+    }
+
+    /// Everybody says that they are there; nobody may be gone.
+    pub fn ping(&mut self) {
+        let frame = Form::Postcard.encode(&ClientMessage::Ping(Ping { nonce: 1 }));
+        for slot in 0..self.slots.len() {
+            let conn = self.slots[slot];
+            let bytes = &frame.prefixed()[4..];
+            self.input(Input::Received { conn, bytes });
+        }
     }
 
     /// The connection breaks.
@@ -270,9 +281,12 @@ impl World {
 
     /// The head of a room's log.
     pub fn head(&self, room: RoomId) -> Place {
-        let partition = chat_core::id::Partition::Room(room);
-        let state = self.hub.state_of(partition);
-        state.expect("the room is in use").0
+        let newest = Query {
+            from: ReadFrom::Latest,
+            records: 0,
+            bytes: 0,
+        };
+        self.log.read(Partition::Room(room), newest).head
     }
 
     /// Lets time pass; the timer is run exactly when the hub asks for it.
@@ -281,7 +295,6 @@ impl World {
         while let Some(at) = self.hub.poll_timeout().filter(|at| *at <= end) {
             self.now.monotonic = self.now.monotonic.max(at);
             self.hub.handle_timeout(self.now, &mut self.out);
-            self.timeouts += 1;
             self.drive();
         }
         self.now.monotonic = end;
