@@ -27,6 +27,12 @@ pub enum Bug {
     ForgetWhatWaitsForAJoin,
     NeverAskTheLogAgain,
     BringBackWhatWasRedacted,
+    ResumeNever,
+    LetInWithoutProof,
+    TakeAnyProof,
+    AcknowledgeABanThatIsNotWritten,
+    LetFormerMembersRead,
+    TellAnybodyWhoIsAMember,
     /// One of the log, not of the hub or the client.
     AcknowledgeBeforeFsync,
 }
@@ -53,6 +59,12 @@ impl Bug {
         Self::ForgetWhatWaitsForAJoin,
         Self::NeverAskTheLogAgain,
         Self::BringBackWhatWasRedacted,
+        Self::ResumeNever,
+        Self::LetInWithoutProof,
+        Self::TakeAnyProof,
+        Self::AcknowledgeABanThatIsNotWritten,
+        Self::LetFormerMembersRead,
+        Self::TellAnybodyWhoIsAMember,
         Self::AcknowledgeBeforeFsync,
     ];
 }

@@ -161,10 +161,11 @@ impl World {
                     .and_then(|all| all.last().cloned());
                 let password =
                     password.or_else(|| topic.clone().filter(|topic| topic.starts_with("pw")));
-                let password = if deed == Deed::WrongPassword {
-                    Some(format!("wrong{pick}"))
-                } else {
-                    password
+                let password = match deed {
+                    // Somebody who was not told, or does not mind.
+                    Deed::WrongPassword if pick.is_multiple_of(2) => None,
+                    Deed::WrongPassword => Some(format!("wrong{pick}")),
+                    _ => password,
                 };
                 let key = topic.as_deref().and_then(key_of);
                 let reference = match id.filter(|_| pick.is_multiple_of(3)) {
@@ -386,7 +387,14 @@ impl World {
                 self.book.check("an outcome fits its command", joined, || {
                     format!("client {client}: {asked:?}: {outcome:?}")
                 });
-                if let Some(password) = &asked.password {
+                if let Some(password) = &asked.password
+                    && view.credential.is_some()
+                {
+                    let wrong = password.starts_with("wrong");
+                    self.book
+                        .check("a wrong password opens nothing", !wrong, || {
+                            format!("client {client}: {asked:?}: {view:?}")
+                        });
                     self.passwords
                         .entry(view.room)
                         .or_default()

@@ -13,7 +13,7 @@ use chat_core::{
 use crate::{
     book::hash,
     disk::Command,
-    line::Line,
+    line::{Line, Scene},
     net::{Flag, Kind, Skipped},
     plan::Hears,
     rng::Rng,
@@ -556,6 +556,7 @@ impl World {
         else {
             return;
         };
+        let now = self.hub_now(hub);
         let Some(found) = self.links.get_mut(&link).filter(|link| link.conn == to) else {
             return;
         };
@@ -589,9 +590,13 @@ impl World {
                 } else {
                     found.words_since += frame.prefixed().len();
                 }
-                found
-                    .line
-                    .hub_said(&message, &self.truth, &self.log, &mut self.book);
+                let scene = Scene {
+                    truth: &self.truth,
+                    log: &self.log,
+                    hub: self.nodes[hub].hub.as_deref(),
+                    wall: now.wall,
+                };
+                found.line.hub_said(&message, &scene, &mut self.book);
             }
             None => self
                 .book

@@ -1,20 +1,23 @@
 //! What one connection was told, frame by frame, as it left the hub, and whether that is the protocol.
 
+mod answers;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_core::{
-    id::{CredentialId, MemberId, Partition, Place, RoomId},
+    id::{MemberId, Partition, Place, RoomId},
     wire::{
         ClientMessage, Record, ServerMessage, Tagged,
         client::Op,
-        record::{Content, RecordBody},
-        server::{Answer, HistoryPage, PresenceUpdate, RoomView},
+        record::RecordBody,
+        server::{Entered, PresenceUpdate, RoomView},
     },
 };
 
+use self::answers::room_of;
+pub(crate) use self::answers::{Scene, proof_of};
 use crate::{
     book::Book,
-    log::Log,
     truth::{Truth, is_blank_of},
     world::SECOND,
 };
@@ -38,12 +41,10 @@ pub(crate) struct Line {
 /// A request without an answer.
 #[derive(Debug)]
 struct Asked {
-    kind: u16,
     txn: u64,
-    room: Option<RoomId>,
-    content: Option<Content>,
-    /// Of a join, the registration whose password was proved.
-    proof: Option<CredentialId>,
+    op: Op,
+    /// When.
+    at: u64,
 }
 
 impl Line {
@@ -57,6 +58,10 @@ impl Line {
             welcomed: false,
             closing: false,
         }
+    }
+
+    pub(crate) fn member(&self) -> MemberId {
+        self.member
     }
 
     pub(crate) fn is_welcomed(&self) -> bool {
@@ -89,30 +94,10 @@ impl Line {
                     .collect();
             }
             ClientMessage::Request(request) => {
-                let (room, content) = match &request.op {
-                    Op::Send(send) => (Some(send.room), Some(send.content.clone())),
-                    Op::Leave(on) => (Some(on.room), None),
-                    Op::Topic(on) => (Some(on.room), None),
-                    Op::Kick(on) | Op::Ban(on) => (Some(on.room), None),
-                    Op::Role(on) => (Some(on.room), None),
-                    Op::Mute(on) => (Some(on.room), None),
-                    Op::Unmute(on) | Op::Unban(on) => (Some(on.room), None),
-                    Op::Password(on) => (Some(on.room), None),
-                    Op::Block(on) => (Some(on.room), None),
-                    Op::Redact(on) => (Some(on.room), None),
-                    Op::History(on) => (Some(on.room), None),
-                    _ => (None, None),
-                };
-                let proof = match &request.op {
-                    Op::Join(join) => join.proof.as_ref().map(|proof| proof.credential),
-                    _ => None,
-                };
                 let asked = Asked {
-                    kind: request.op.kind(),
                     txn: request.txn,
-                    room,
-                    content,
-                    proof,
+                    op: request.op.clone(),
+                    at: book.now,
                 };
                 let new = self.pending.insert(request.id, asked).is_none();
                 book.check("a request's id is its own", new, || {
@@ -124,13 +109,8 @@ impl Line {
     }
 
     /// The hub said something to this connection alone.
-    pub(crate) fn hub_said(
-        &mut self,
-        message: &ServerMessage,
-        truth: &Truth,
-        log: &Log,
-        book: &mut Book,
-    ) {
+    pub(crate) fn hub_said(&mut self, message: &ServerMessage, scene: &Scene<'_>, book: &mut Book) {
+        let truth = scene.truth;
         let me = self.member;
         book.check("nothing is said after `closing`", !self.closing, || {
             format!("to {me}: {message:?}")
@@ -154,12 +134,12 @@ impl Line {
                 let asked = self.pending.remove(&done.id);
                 let known = asked
                     .as_ref()
-                    .is_some_and(|asked| asked.kind == done.answer.kind());
+                    .is_some_and(|asked| asked.op.kind() == done.answer.kind());
                 book.check("a request has one answer", known, || {
                     format!("to {me}: {done:?}")
                 });
                 if let Some(asked) = asked {
-                    self.answered(&asked, &done.answer, truth, log, book);
+                    self.answered(&asked, &done.answer, scene, book);
                 }
             }
             ServerMessage::Error(failure) if failure.id == 0 => {
@@ -175,43 +155,7 @@ impl Line {
                     format!("to {me}: {failure:?}")
                 });
             }
-            ServerMessage::Entered(entered) => {
-                let room = entered.view.room;
-                let place = entered.view.place;
-                self.awaited.remove(&room);
-                self.look(&entered.view, truth, book);
-                if entered.resumed {
-                    let at = self.presented.get(&room).copied();
-                    let right = at.is_some_and(|at| at.epoch == place.epoch && at.seq <= place.seq)
-                        && !self.rooms.contains_key(&room);
-                    book.check("resumed where it was", right, || {
-                        format!(
-                            "{me} presented {at:?}, in {:?}, resumed {place:?} of {room}",
-                            self.rooms.get(&room)
-                        )
-                    });
-                    self.rooms.insert(room, at.unwrap_or(place));
-                    book.saw("a room resumed");
-                    if at.is_some_and(|at| at.seq < place.seq) {
-                        book.saw("a room resumed with something missed");
-                    }
-                } else if let Some(at) = self.rooms.insert(room, place) {
-                    let gone = at.epoch != place.epoch
-                        || truth.lives(room) > 1
-                        || log.oldest(Partition::Room(room)) > at.seq + 1;
-                    book.check("told anew only where something is gone", gone, || {
-                        format!("{me} was at {at:?} of {room}, told {place:?}")
-                    });
-                    book.saw("a room told anew to somebody in it");
-                } else if let Some(at) = self.presented.get(&room) {
-                    let trimmed = log.oldest(Partition::Room(room)) > at.seq + 1;
-                    book.saw(if trimmed {
-                        "a presented place that is trimmed"
-                    } else {
-                        "a presented place that is gone"
-                    });
-                }
-            }
+            ServerMessage::Entered(entered) => self.enters(entered, scene, book),
             ServerMessage::Records(records) => {
                 for record in &records.records {
                     self.hears(records.room, records.epoch, record, truth, book);
@@ -231,6 +175,54 @@ impl Line {
             ServerMessage::Closing(_) => self.closing = true,
             ServerMessage::Ping(_) | ServerMessage::Pong(_) => {}
             unknown => book.fail("the hub speaks its protocol", || format!("{unknown:?}")),
+        }
+    }
+
+    /// The hub says that one is in a room.
+    fn enters(&mut self, entered: &Entered, scene: &Scene<'_>, book: &mut Book) {
+        let (me, room, place) = (self.member, entered.view.room, entered.view.place);
+        let first = self.awaited.remove(&room);
+        let presented = self.presented.get(&room).copied();
+        self.look(&entered.view, scene.truth, book);
+        if entered.resumed {
+            let right = presented.is_some_and(|at| at.epoch == place.epoch && at.seq <= place.seq)
+                && !self.rooms.contains_key(&room);
+            book.check("resumed where it was", right, || {
+                format!(
+                    "{me} presented {presented:?}, in {:?}, resumed {place:?} of {room}",
+                    self.rooms.get(&room)
+                )
+            });
+            self.rooms.insert(room, presented.unwrap_or(place));
+            book.saw("a room resumed");
+            if presented.is_some_and(|at| at.seq < place.seq) {
+                book.saw("a room resumed with something missed");
+            }
+            return;
+        }
+        let is_trimmed = |at: &Place| scene.log.oldest(Partition::Room(room)) > at.seq + 1;
+        if let Some(at) = self.rooms.insert(room, place) {
+            let gone = at.epoch != place.epoch || is_trimmed(&at);
+            book.check("told anew only where something is gone", gone, || {
+                format!("{me} was at {at:?} of {room}, told {place:?}")
+            });
+            book.saw("a room told anew to somebody in it");
+        } else if let Some(at) = presented.filter(|_| first) {
+            let head = scene.truth.room(room, at.epoch).map(|room| room.head());
+            let out = entered.view.since > at.seq;
+            let lost = at.epoch != place.epoch || head.is_none_or(|head| head < at.seq);
+            book.check(
+                "a room is begun afresh only where the place is gone",
+                out || lost || is_trimmed(&at),
+                || format!("{me} presented {at:?} of {room}, told {:?}", entered.view),
+            );
+            book.saw(if lost {
+                "a presented place that is gone"
+            } else if out {
+                "a presented place of before one was out"
+            } else {
+                "a presented place that is trimmed"
+            });
         }
     }
 
@@ -337,7 +329,9 @@ impl Line {
                 record.member == me
                     && !self.pending.values().any(|asked| {
                         // That of an earlier connection ends it as well, and then this one is refused.
-                        asked.kind == 7 && asked.room == Some(room) && asked.txn == record.txn
+                        matches!(asked.op, Op::Leave(_))
+                            && room_of(&asked.op) == Some(room)
+                            && asked.txn == record.txn
                     })
             }
             RecordBody::Kicked(removal) | RecordBody::Banned(removal) => removal.target == me,
@@ -359,122 +353,5 @@ impl Line {
                 there.map(super::truth::Room::head)
             )
         });
-    }
-
-    fn answered(
-        &mut self,
-        asked: &Asked,
-        answer: &Answer,
-        truth: &Truth,
-        log: &Log,
-        book: &mut Book,
-    ) {
-        let me = self.member;
-        match answer {
-            Answer::Join(view) | Answer::Create(view) | Answer::Direct(view) => {
-                self.look(view, truth, book);
-                if asked.kind == 6 && view.place.seq == view.since {
-                    let in_force = truth
-                        .room(view.room, view.place.epoch)
-                        .and_then(|room| room.credential_before(view.since));
-                    // Who was in already needs none.
-                    let proved =
-                        asked.proof.is_none() || in_force.is_none() || asked.proof == in_force;
-                    book.check("who joins has proved the password in force", proved, || {
-                        format!(
-                            "{me} joined {} by {:?} where {in_force:?}",
-                            view.room, asked.proof
-                        )
-                    });
-                }
-                self.rooms.entry(view.room).or_insert(view.place);
-            }
-            Answer::History(page) => {
-                if let Some(room) = asked.room {
-                    self.reads(room, page, truth, book);
-                }
-            }
-            Answer::Send(done)
-            | Answer::Topic(done)
-            | Answer::Kick(done)
-            | Answer::Leave(done)
-            | Answer::Mute(done)
-            | Answer::Password(done) => {
-                let (Some(room), place) = (asked.room, done.place) else {
-                    return;
-                };
-                let stands = truth
-                    .room(room, place.epoch)
-                    .and_then(|room| room.record(place.seq));
-                let same = stands.is_some_and(|record| {
-                    record.member == me
-                        && record.txn == asked.txn
-                        && match &record.body {
-                            RecordBody::Message(said) | RecordBody::Action(said) => {
-                                asked.kind == 9 && Some(&said.content) == asked.content.as_ref()
-                            }
-                            RecordBody::Topic(_) => asked.kind == 12,
-                            RecordBody::Kicked(_) => asked.kind == 14,
-                            RecordBody::Left(_) => asked.kind == 7,
-                            RecordBody::Muted(_) => asked.kind == 17,
-                            RecordBody::Password(_) => asked.kind == 19,
-                            _ => false,
-                        }
-                });
-                book.check("what is acknowledged stands in the log", same, || {
-                    format!(
-                        "{me}: {asked:?} is acknowledged at {place:?} of {room}, where {stands:?}"
-                    )
-                });
-                if asked.kind == 7
-                    && let Some(at) = self.rooms.remove(&room)
-                {
-                    let log_now = Partition::Room(room);
-                    let trimmed = log.oldest(log_now) > at.seq + 1;
-                    let lost = log.head(log_now).epoch != place.epoch;
-                    book.check(
-                        "the answer to a leave comes after the records",
-                        at == place || trimmed || lost,
-                        || format!("{me} is at {at:?} of {room} and left at {place:?}"),
-                    );
-                }
-            }
-            Answer::Role(done)
-            | Answer::Ban(done)
-            | Answer::Unban(done)
-            | Answer::Unmute(done)
-            | Answer::Redact(done)
-            | Answer::Block(done) => {
-                let (Some(room), place) = (asked.room, done.place) else {
-                    return;
-                };
-                let there = truth
-                    .room(room, place.epoch)
-                    .is_some_and(|room| place.seq <= room.head());
-                book.check("what is acknowledged stands in the log", there, || {
-                    format!("{me}: {asked:?} is acknowledged at {place:?} of {room}")
-                });
-            }
-            _ => {}
-        }
-    }
-
-    fn reads(&self, room: RoomId, page: &HistoryPage, truth: &Truth, book: &mut Book) {
-        let me = self.member;
-        for two in page.records.windows(2) {
-            book.check("history has no holes", two[0].seq + 1 == two[1].seq, || {
-                format!("{room}: {} then {}", two[0].seq, two[1].seq)
-            });
-        }
-        for record in &page.records {
-            Self::is_true(room, page.epoch, record, truth, book);
-            Self::is_gone(room, page.epoch, record, truth, book);
-            let may = truth
-                .room(room, page.epoch)
-                .is_some_and(|room| room.may_hear(me, record.seq));
-            book.check("only members read", may, || {
-                format!("{me} reads {} of {room}", record.seq)
-            });
-        }
     }
 }

@@ -15,7 +15,7 @@ use chat_core::{
 
 use crate::{
     deeds::Asked,
-    line::Line,
+    line::{Line, proof_of},
     net::{Flag, Kind, Link, Pipe},
     plan::Hears,
     rng::Rng,
@@ -428,6 +428,11 @@ impl World {
             Ok(message) => {
                 self.book
                     .note(|| format!("client {client} -> hub {}: {}", found.hub, brief(&message)));
+                if let ClientMessage::Request(request) = &message
+                    && let Some(credential) = proof_of(&request.op)
+                {
+                    self.truth.proved(found.line.member(), credential);
+                }
                 found.line.client_said(&message, &mut self.book);
             }
             Err(e) => self

@@ -1,20 +1,22 @@
 //! What is true: the logs, folded by a second reading of the specification that shares no code with the hub's. Each
 //! record is judged when it is committed: whether it may follow those before it.
 
+mod directory;
+mod rights;
+mod room;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_core::{
     id::{CredentialId, MemberId, Partition, RoomId, Seq},
-    nick::NameKey,
-    roles::{Action, Role, may},
-    time::Wall,
-    wire::{
-        Record,
-        record::{CipherKind, Content, HistoryPolicy, PresenceMode, RecordBody, RoomKind},
-    },
+    wire::{Record, record::RecordBody},
 };
-use serde::Deserialize;
 
+use self::directory::Entry;
+pub(crate) use self::{
+    directory::Directory,
+    room::{Room, is_blank_of},
+};
 use crate::{book::Book, log::Kept};
 
 /// All that is true.
@@ -27,93 +29,10 @@ pub(crate) struct Truth {
     pub(crate) directory: Directory,
     directory_epoch: u64,
     directory_lives: u32,
-}
-
-/// One life of a room's log.
-#[derive(Debug, Default)]
-pub(crate) struct Room {
-    pub(crate) records: Vec<Record>,
-    pub(crate) kind: Option<RoomKind>,
-    pub(crate) history: HistoryPolicy,
-    pub(crate) presence: PresenceMode,
-    pub(crate) cipher: CipherKind,
-    /// From when to when somebody was a member; the record that ended it is theirs to see.
-    stays: BTreeMap<MemberId, Vec<(Seq, Option<Seq>)>>,
-    roles: BTreeMap<MemberId, Role>,
-    banned: BTreeSet<MemberId>,
-    muted: BTreeMap<MemberId, Option<Wall>>,
-    blocking: BTreeSet<MemberId>,
-    done: BTreeSet<(MemberId, u64)>,
-    said: BTreeSet<String>,
-    /// What was taken back, and since when its text is out of the log.
-    redacted: BTreeMap<Seq, Option<u64>>,
-    /// The registrations of the password, each from its record on.
-    credentials: Vec<(Seq, CredentialId)>,
-}
-
-/// The directory.
-#[derive(Debug, Default)]
-pub(crate) struct Directory {
-    length: usize,
-    people: BTreeMap<MemberId, Person>,
-    folded: BTreeMap<String, MemberId>,
-    skeletons: BTreeMap<String, MemberId>,
-    pub(crate) groups: Vec<RoomId>,
-    names: BTreeSet<String>,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Person {
-    pub(crate) nick: String,
-    key: Option<NameKey>,
-    /// Which hub holds the name.
-    pub(crate) lease: Option<u64>,
-    pub(crate) rooms: BTreeSet<RoomId>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Entry {
-    seq: Seq,
-    #[expect(dead_code, reason = "part of the form")]
-    time: Wall,
-    member: MemberId,
-    #[expect(dead_code, reason = "part of the form")]
-    txn: u64,
-    change: Change,
-}
-
-#[derive(Debug, Deserialize)]
-#[allow(dead_code, reason = "part of the form")]
-enum Change {
-    Leased {
-        nick: String,
-        label: String,
-        key: NameKey,
-        kept: bool,
-        node: u64,
-        from: Option<(String, String)>,
-    },
-    Released,
-    Expired,
-    Entered(RoomId),
-    Exited(RoomId),
-    Listed {
-        room: RoomId,
-        number: u32,
-        name: Option<(String, NameKey)>,
-        topic: String,
-        cipher: CipherKind,
-        protected: bool,
-    },
-    Retitled {
-        room: RoomId,
-        topic: String,
-    },
-    Opened {
-        room: RoomId,
-        with: MemberId,
-        after: u64,
-    },
+    /// Which registrations of passwords somebody has proved to know the password of.
+    proofs: BTreeSet<(MemberId, CredentialId)>,
+    /// Whoever was called so, in whatever case, in any life of the directory.
+    called: BTreeMap<String, BTreeSet<MemberId>>,
 }
 
 impl Truth {
@@ -130,21 +49,42 @@ impl Truth {
                 let kept = still_there(kept, known, partition, book);
                 for bytes in kept {
                     match postcard::take_from_bytes::<Entry>(bytes) {
-                        Ok((entry, _)) => self.directory.apply(entry, book),
+                        Ok((entry, _)) => {
+                            if let Some(nick) = entry.nick() {
+                                let named = self.called.entry(nick.to_lowercase()).or_default();
+                                named.insert(entry.member);
+                            }
+                            self.directory.apply(entry, book);
+                        }
                         Err(e) => book.fail("the directory's log is readable", || e.to_string()),
                     }
                 }
             }
             Partition::Room(id) => {
-                self.present.insert(id, kept.epoch);
+                let before = self.present.insert(id, kept.epoch);
+                let before = before.filter(|epoch| *epoch != kept.epoch);
+                // What is left of an earlier life was written then.
+                let written = before
+                    .and_then(|epoch| self.rooms.get(&(id, epoch)))
+                    .map(|before| before.written.clone());
                 let room = self.rooms.entry((id, kept.epoch)).or_default();
+                room.has_past |= before.is_some();
                 let kept = still_there(kept, room.records.len(), partition, book);
                 for bytes in kept {
                     match Record::from_bytes(bytes) {
-                        Ok(record) => room.apply(id, record, book),
+                        Ok(record) => room.apply(id, record, &self.proofs, book),
                         Err(e) => book.fail("a room's log is readable", || e.to_string()),
                     }
                 }
+                if let Some(written) = written {
+                    room.written
+                        .iter_mut()
+                        .zip(written)
+                        .for_each(|(at, before)| *at = before);
+                }
+                book.check("a group has an owner", room.has_an_owner(), || {
+                    format!("{id} at {}", room.head())
+                });
             }
         }
     }
@@ -172,6 +112,17 @@ impl Truth {
             right,
             || format!("{id}: {seq}"),
         );
+    }
+
+    /// Somebody shows that they know the password of a registration.
+    pub(crate) fn proved(&mut self, member: MemberId, credential: CredentialId) {
+        self.proofs.insert((member, credential));
+    }
+
+    /// Whoever was ever called so.
+    pub(crate) fn called(&self, nick: &str) -> impl Iterator<Item = MemberId> {
+        let named = self.called.get(&nick.to_lowercase());
+        named.into_iter().flatten().copied()
     }
 
     pub(crate) fn room(&self, id: RoomId, epoch: u64) -> Option<&Room> {
@@ -210,284 +161,6 @@ impl Truth {
     }
 }
 
-impl Room {
-    pub(crate) fn head(&self) -> Seq {
-        self.records.len() as Seq
-    }
-
-    pub(crate) fn record(&self, seq: Seq) -> Option<&Record> {
-        self.records.get(usize::try_from(seq).ok()?.checked_sub(1)?)
-    }
-
-    pub(crate) fn is_redacted(&self, seq: Seq) -> bool {
-        self.redacted.contains_key(&seq)
-    }
-
-    /// Since when the text of a record is out of the log.
-    pub(crate) fn gone_since(&self, seq: Seq) -> Option<u64> {
-        *self.redacted.get(&seq)?
-    }
-
-    pub(crate) fn redactions(&self) -> impl Iterator<Item = Seq> {
-        self.redacted.keys().copied()
-    }
-
-    /// Something that was said, by this member or by others.
-    pub(crate) fn something_said(&self, by: MemberId, own: bool, pick: u32) -> Option<Seq> {
-        let fits = |record: &&Record| {
-            matches!(record.body, RecordBody::Message(_) | RecordBody::Action(_))
-                && (record.member == by) == own
-        };
-        let said = self.records.iter().rev().filter(fits);
-        let among = 1 + pick as usize % 4;
-        said.take(among).last().map(|record| record.seq)
-    }
-
-    /// Whether a member may be told of the record as something that happens.
-    pub(crate) fn may_hear(&self, member: MemberId, seq: Seq) -> bool {
-        let stays = self.stays.get(&member).into_iter().flatten();
-        match self.history {
-            HistoryPolicy::SinceJoined => stays
-                .clone()
-                .any(|(since, until)| *since <= seq && until.is_none_or(|until| seq <= until)),
-            // Who comes back may read what was said meanwhile.
-            HistoryPolicy::All => stays
-                .clone()
-                .any(|(_, until)| until.is_none_or(|until| seq <= until)),
-        }
-    }
-
-    pub(crate) fn is_member_at(&self, member: MemberId, seq: Seq) -> bool {
-        let stays = self.stays.get(&member).into_iter().flatten();
-        stays
-            .clone()
-            .any(|(since, until)| *since <= seq && until.is_none_or(|until| seq < until))
-    }
-
-    /// Since which record they are a member, of those who are now.
-    pub(crate) fn member_since(&self, member: MemberId) -> Option<Seq> {
-        self.stays
-            .get(&member)?
-            .last()
-            .filter(|(_, until)| until.is_none())
-            .map(|(since, _)| *since)
-    }
-
-    pub(crate) fn members(&self) -> impl Iterator<Item = MemberId> {
-        self.roles.keys().copied()
-    }
-
-    /// The registration in force just before a record.
-    pub(crate) fn credential_before(&self, seq: Seq) -> Option<CredentialId> {
-        self.credentials
-            .iter()
-            .rev()
-            .find(|(since, _)| *since < seq)
-            .map(|(_, credential)| *credential)
-    }
-
-    pub(crate) fn has_said(&self, text: &str) -> bool {
-        self.said.contains(text)
-    }
-
-    fn enter(&mut self, id: RoomId, member: MemberId, role: Role, seq: Seq, book: &mut Book) {
-        let new = self.roles.insert(member, role).is_none();
-        book.check("nobody joins twice", new, || {
-            format!("{member} in {id} at {seq}")
-        });
-        let free = !self.banned.contains(&member);
-        book.check("nobody joins who is banned", free, || {
-            format!("{member} in {id} at {seq}")
-        });
-        self.stays.entry(member).or_default().push((seq, None));
-    }
-
-    fn depart(&mut self, member: MemberId, seq: Seq) {
-        self.roles.remove(&member);
-        if let Some((_, until)) = self
-            .stays
-            .get_mut(&member)
-            .and_then(|stays| stays.last_mut())
-        {
-            until.get_or_insert(seq);
-        }
-    }
-
-    fn apply(&mut self, id: RoomId, record: Record, book: &mut Book) {
-        let (seq, member) = (record.seq, record.member);
-        book.check("seq has no holes", seq == self.head() + 1, || {
-            format!("{id}: {seq} after {}", self.head())
-        });
-        if record.txn != 0 {
-            let new = self.done.insert((member, record.txn));
-            book.check("nothing is done twice", new, || {
-                format!(
-                    "{id}: txn {} of {member} again at {seq}: {:?}",
-                    record.txn, record.body
-                )
-            });
-        }
-        let role = self.roles.get(&member).copied();
-        let private = self.kind == Some(RoomKind::Private);
-        let mut allowed = |action: Action, target: Option<MemberId>| {
-            let theirs = target.and_then(|target| self.roles.get(&target).copied());
-            let stepping_down = target == Some(member) && matches!(action, Action::Grant(_));
-            let by_server = member == MemberId::SERVER;
-            let may = by_server
-                || role.is_some_and(|role| may(role, action, theirs))
-                    && (target != Some(member) || stepping_down);
-            book.check("roles are kept", may, || {
-                format!("{id} {seq}: {member} ({role:?}) {action:?} {target:?} ({theirs:?})")
-            });
-        };
-        match &record.body {
-            RecordBody::Created(created) => {
-                book.check("a room begins once", self.kind.is_none(), || {
-                    format!("{id} at {seq}")
-                });
-                self.kind = Some(created.kind);
-                self.history = created.history;
-                self.presence = created.presence;
-                self.cipher = created.cipher;
-                self.credentials.extend(
-                    created
-                        .password
-                        .iter()
-                        .map(|password| (seq, password.credential)),
-                );
-                match created.kind {
-                    RoomKind::Lobby => {}
-                    RoomKind::Group => self.enter(id, member, Role::Owner, seq, book),
-                    RoomKind::Private => {
-                        created.members.iter().for_each(|person| {
-                            self.enter(id, person.member, Role::Member, seq, book)
-                        });
-                    }
-                }
-            }
-            RecordBody::Joined(_) => self.enter(id, member, Role::Member, seq, book),
-            RecordBody::Left(_) => {
-                book.check("only members leave", role.is_some(), || {
-                    format!("{member} of {id} at {seq}")
-                });
-                self.depart(member, seq);
-            }
-            RecordBody::Message(said) | RecordBody::Action(said) => {
-                book.check("only members speak", role.is_some(), || {
-                    format!("{member} in {id} at {seq}")
-                });
-                let silent = self
-                    .muted
-                    .get(&member)
-                    .is_some_and(|until| until.is_none_or(|until| record.time < until));
-                book.check("nobody speaks who is muted", !silent, || {
-                    format!("{member} in {id} at {seq}")
-                });
-                let blocked = self.blocking.iter().any(|other| *other != member);
-                book.check("nobody speaks who is blocked", !blocked, || {
-                    format!("{member} in {id} at {seq}")
-                });
-                if let Content::Plain(text) = &said.content {
-                    let new = self.said.insert(text.clone());
-                    book.check("nothing is said twice", new, || {
-                        format!("{text:?} in {id} again at {seq}")
-                    });
-                }
-            }
-            RecordBody::Topic(_) => {
-                if !private {
-                    allowed(Action::Topic, None);
-                }
-            }
-            RecordBody::Role(change) => {
-                allowed(Action::Grant(change.role), Some(change.target));
-                if let Some(role) = self.roles.get_mut(&change.target) {
-                    *role = change.role;
-                }
-            }
-            RecordBody::Kicked(removal) => {
-                allowed(Action::Kick, Some(removal.target));
-                let there = self.roles.contains_key(&removal.target);
-                book.check("only members are kicked", there, || {
-                    format!("{} of {id} at {seq}", removal.target)
-                });
-                self.depart(removal.target, seq);
-            }
-            RecordBody::Banned(removal) => {
-                allowed(Action::Ban, Some(removal.target));
-                self.banned.insert(removal.target);
-                self.depart(removal.target, seq);
-            }
-            RecordBody::Unbanned(target) => {
-                allowed(Action::Ban, None);
-                self.banned.remove(&target.target);
-            }
-            RecordBody::Muted(muted) => {
-                allowed(Action::Mute, Some(muted.target));
-                self.muted.insert(muted.target, muted.until);
-            }
-            RecordBody::Unmuted(target) => {
-                allowed(Action::Mute, Some(target.target));
-                self.muted.remove(&target.target);
-            }
-            RecordBody::Password(change) => {
-                allowed(Action::Password, None);
-                self.credentials.push((seq, change.password.credential));
-            }
-            RecordBody::Blocked(blocked) => {
-                if blocked.blocked {
-                    self.blocking.insert(member);
-                } else {
-                    self.blocking.remove(&member);
-                }
-            }
-            RecordBody::Redacted(redacted) => {
-                let said = self.record(redacted.seq);
-                let by = said.map(|said| said.member);
-                let spoken = said.is_some_and(|said| {
-                    matches!(
-                        said.body,
-                        RecordBody::Message(_) | RecordBody::Action(_) | RecordBody::Blank(_)
-                    )
-                });
-                book.check("only what was said is taken back", spoken, || {
-                    format!("{id} {seq}: {}", redacted.seq)
-                });
-                if by == Some(member) {
-                    book.check("only members speak", role.is_some(), || {
-                        format!("{member} in {id} at {seq}")
-                    });
-                } else {
-                    book.check("roles are kept", !private, || {
-                        format!("{id} {seq}: {member} takes back what {by:?} said")
-                    });
-                    let theirs = by.and_then(|by| self.roles.get(&by).copied());
-                    let may = role.is_some_and(|role| may(role, Action::Redact, theirs));
-                    book.check("roles are kept", may, || {
-                        format!("{id} {seq}: {member} ({role:?}) redacts {by:?} ({theirs:?})")
-                    });
-                    book.saw("a text taken back by a moderator");
-                }
-                self.redacted.entry(redacted.seq).or_default();
-            }
-            // In an earlier life of this log it was a text.
-            RecordBody::Blank(_) => {}
-            unknown => book.fail("a room's log is readable", || format!("{unknown:?}")),
-        }
-        self.records.push(record);
-    }
-}
-
-/// Whether this is what stands in a record's place when its text is gone.
-pub(crate) fn is_blank_of(blank: &Record, said: &Record) -> bool {
-    matches!(blank.body, RecordBody::Blank(_))
-        && matches!(said.body, RecordBody::Message(_) | RecordBody::Action(_))
-        && Record {
-            body: said.body.clone(),
-            ..blank.clone()
-        } == *said
-}
-
 /// The records after those that are known, which must all be there still.
 fn still_there<'a>(
     kept: &'a Kept,
@@ -500,95 +173,4 @@ fn still_there<'a>(
         format!("{partition:?}: {there} records where there were {known}")
     });
     kept.records.get(known..).unwrap_or_default()
-}
-
-impl Directory {
-    pub(crate) fn person(&self, member: MemberId) -> Option<&Person> {
-        self.people.get(&member)
-    }
-
-    fn holds_nick(&self, member: MemberId) -> bool {
-        self.people
-            .get(&member)
-            .is_some_and(|person| person.lease.is_some())
-    }
-
-    pub(crate) fn leases(&self) -> impl Iterator<Item = (MemberId, &Person)> {
-        self.people
-            .iter()
-            .filter(|(_, person)| person.lease.is_some())
-            .map(|(member, person)| (*member, person))
-    }
-
-    fn free(&mut self, member: MemberId) {
-        if let Some(person) = self.people.get_mut(&member)
-            && person.lease.take().is_some()
-            && let Some(key) = &person.key
-        {
-            self.folded.remove(&key.folded);
-            self.skeletons.remove(&key.skeleton);
-        }
-    }
-
-    fn apply(&mut self, entry: Entry, book: &mut Book) {
-        let (seq, member) = (entry.seq, entry.member);
-        self.length += 1;
-        book.check("seq has no holes", seq == self.length as Seq, || {
-            format!("directory: {seq} where {} is next", self.length)
-        });
-        match entry.change {
-            Change::Leased {
-                nick, key, node, ..
-            } => {
-                self.free(member);
-                let before = [
-                    self.folded.insert(key.folded.clone(), member),
-                    self.skeletons.insert(key.skeleton.clone(), member),
-                ];
-                let free = before.iter().all(Option::is_none);
-                book.check("a nick has one holder", free, || {
-                    format!("{nick:?} of {member} at {seq} is held by {before:?}")
-                });
-                let person = self.people.entry(member).or_default();
-                (person.nick, person.key, person.lease) = (nick, Some(key), Some(node));
-            }
-            Change::Released => self.free(member),
-            Change::Expired => {
-                let holds = self.holds_nick(member);
-                book.check("nobody expires who is here", !holds, || {
-                    format!("{member} at {seq}")
-                });
-                self.people.remove(&member);
-            }
-            Change::Entered(room) => {
-                self.people.entry(member).or_default().rooms.insert(room);
-            }
-            Change::Exited(room) => {
-                self.people.entry(member).or_default().rooms.remove(&room);
-            }
-            Change::Listed {
-                room, number, name, ..
-            } => {
-                let next = self.groups.len() as u32;
-                book.check("numbers of groups are dense", number == next, || {
-                    format!("{number} where {next} is next")
-                });
-                let new = !self.groups.contains(&room);
-                book.check("a group has one number", new, || format!("{room} at {seq}"));
-                self.groups.push(room);
-                if let Some((name, key)) = name {
-                    let new = self.names.insert(key.folded);
-                    book.check("a group's name is its own", new, || {
-                        format!("{name:?} at {seq}")
-                    });
-                }
-                self.people.entry(member).or_default().rooms.insert(room);
-            }
-            Change::Retitled { .. } => {}
-            Change::Opened { room, with, .. } => {
-                self.people.entry(member).or_default().rooms.insert(room);
-                self.people.entry(with).or_default().rooms.insert(room);
-            }
-        }
-    }
 }

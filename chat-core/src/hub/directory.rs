@@ -414,7 +414,9 @@ impl Hub {
                 txn,
                 mut proved,
             } => {
-                if self.has(Bug::ApplyAStalePasswordProof) && proved.is_some() {
+                if self.has(Bug::ApplyAStalePasswordProof) && proved.is_some()
+                    || self.has(Bug::LetInWithoutProof) && proved.is_none()
+                {
                     proved = self.rooms.get(&room).and_then(|room| {
                         Some(
                             room.pipe

@@ -325,6 +325,17 @@ impl Hub {
         self.sessions.admitted()
     }
 
+    /// How far a partition is known here; none while it is not in use here.
+    pub fn place_of(&self, partition: Partition) -> Option<Place> {
+        match partition {
+            Partition::Directory => self.directory.is_live().then_some(self.directory.place),
+            Partition::Room(room) => {
+                let pipe = &self.rooms.get(&room)?.pipe;
+                pipe.is_live().then_some(pipe.place)
+            }
+        }
+    }
+
     /// The state of a partition as of its place, as a snapshot would keep it; none while it is not in use here. Two hubs
     /// at one place give the same bytes.
     pub fn state_of(&self, partition: Partition) -> Option<(Place, bytes::Bytes)> {

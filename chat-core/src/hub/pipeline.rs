@@ -278,7 +278,12 @@ impl<S: Fold, P> Pipeline<S, P> {
         }
         let begun = self.live || self.place.seq > 0;
         if begun && page.head.epoch != self.place.epoch {
-            return Ok(self.lose());
+            if answer {
+                return Ok(self.lose());
+            }
+            // Or the news is late, of before the log lost its end: the log is asked.
+            self.behind = true;
+            return Ok(Paged::Onward);
         }
         self.known_head = self.known_head.max(page.head.seq);
         if !begun {

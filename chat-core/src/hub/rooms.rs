@@ -94,6 +94,13 @@ pub(super) enum Task {
     Expire { member: MemberId },
 }
 
+impl Task {
+    /// Whether this is a connection that has been in the room and is to be told how it goes on.
+    pub(super) fn is_to_resume(&self, by: ConnId) -> bool {
+        matches!(self, Self::Attach { conn, resume: Some(_), .. } if *conn == by)
+    }
+}
+
 /// A request to a room on its way.
 #[derive(Debug)]
 pub(super) struct Proposal {
@@ -266,6 +273,13 @@ impl Hub {
         mut proposal: Proposal,
         out: &mut Outputs,
     ) {
+        if self.has(Bug::AcknowledgeABanThatIsNotWritten)
+            && let (Ask::Ban { .. }, Some(origin), Some(room)) =
+                (&proposal.ask, proposal.then.origin(), self.rooms.get(&id))
+        {
+            let place = room.pipe.place;
+            return self.answer_committed(origin, Committed { place }, out);
+        }
         if self.has(Bug::AcknowledgeBeforeCommit)
             && let (Ask::Topic(_) | Ask::Send { .. }, Some(origin), Some(room)) =
                 (&proposal.ask, proposal.then.origin(), self.rooms.get(&id))

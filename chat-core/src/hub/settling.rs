@@ -229,6 +229,7 @@ impl Hub {
             .filter(|origin| origin.conn == conn);
         match origin {
             Some(origin) => self.show(id, origin, member, Some(seq), out),
+            None if self.comes_back(id, conn) => {}
             None => self.enter(id, conn, member, Some(seq), out),
         }
     }

@@ -1,0 +1,432 @@
+//! Answers: whether what one is told of a request is what came of it, and whether one may be told.
+
+use chat_core::{
+    hub::Hub,
+    id::{CredentialId, MemberId, Partition, RoomId, Seq},
+    time::Wall,
+    wire::{
+        Record,
+        client::{HistoryFrom, List, Members, Op, Peer, RoomRef},
+        record::{LeftReason, RecordBody},
+        server::{Answer, Committed, HistoryPage, MemberPage, Named, RoomView, Rooms},
+    },
+};
+
+use super::{Asked, Line};
+use crate::{
+    book::Book,
+    log::Log,
+    truth::{Room, Truth},
+};
+
+/// Entries of a page, at most.
+const PAGE: usize = 100;
+
+/// What is so at the moment at which a hub says something.
+pub(crate) struct Scene<'a> {
+    pub(crate) truth: &'a Truth,
+    pub(crate) log: &'a Log,
+    /// Who says it; what it has heard of the logs may be old.
+    pub(crate) hub: Option<&'a Hub>,
+    pub(crate) wall: Wall,
+}
+
+impl Scene<'_> {
+    /// How far the hub knows a room.
+    fn known(&self, room: RoomId) -> Option<(Seq, &Room)> {
+        let place = self.hub?.place_of(Partition::Room(room))?;
+        Some((place.seq, self.truth.room(room, place.epoch)?))
+    }
+
+    /// Whether the hub knows all of the directory.
+    fn knows_the_directory(&self) -> bool {
+        let place = self.hub.and_then(|hub| hub.place_of(Partition::Directory));
+        place == Some(self.log.head(Partition::Directory))
+    }
+}
+
+impl Line {
+    pub(super) fn answered(
+        &mut self,
+        asked: &Asked,
+        answer: &Answer,
+        scene: &Scene<'_>,
+        book: &mut Book,
+    ) {
+        match answer {
+            Answer::Join(view) | Answer::Create(view) | Answer::Direct(view) => {
+                self.look(view, scene.truth, book);
+                self.is_what_was_asked_for(asked, view, scene, book);
+                if matches!(asked.op, Op::Join(_)) {
+                    self.has_proved(asked, view, scene.truth, book);
+                }
+                self.rooms.entry(view.room).or_insert(view.place);
+            }
+            Answer::List(rooms) => {
+                if let Op::List(list) = &asked.op {
+                    self.lists(list, rooms, scene, book);
+                }
+            }
+            Answer::Nick(named) => self.is_called(asked, named, scene.truth, book),
+            Answer::Members(page) => {
+                if let Op::Members(members) = &asked.op {
+                    self.counts(members, page, scene, book);
+                }
+            }
+            Answer::History(page) => self.reads(asked, page, scene, book),
+            Answer::Send(done)
+            | Answer::Topic(done)
+            | Answer::Kick(done)
+            | Answer::Leave(done)
+            | Answer::Mute(done)
+            | Answer::Password(done)
+            | Answer::Role(done)
+            | Answer::Ban(done)
+            | Answer::Unban(done)
+            | Answer::Unmute(done)
+            | Answer::Redact(done)
+            | Answer::Block(done) => self.is_done(asked, *done, scene, book),
+            Answer::Register(_) | Answer::Login(_) => {}
+            unknown => book.fail("the hub speaks its protocol", || format!("{unknown:?}")),
+        }
+    }
+
+    /// A room that one is shown is the one that was asked for.
+    fn is_what_was_asked_for(
+        &self,
+        asked: &Asked,
+        view: &RoomView,
+        scene: &Scene<'_>,
+        book: &mut Book,
+    ) {
+        let me = self.member;
+        let first = scene
+            .truth
+            .room(view.room, view.place.epoch)
+            .and_then(|room| room.record(1))
+            .map(|record| &record.body);
+        let right = match (&asked.op, first) {
+            (Op::Join(join), Some(_)) => match join.room {
+                RoomRef::Lobby => view.room == RoomId::LOBBY,
+                RoomRef::Id(id) => view.room == id,
+                // In another life of the directory it may have been another one's.
+                RoomRef::Number(number) => {
+                    view.number == Some(number) || !scene.truth.directory_is_whole()
+                }
+            },
+            (Op::Create(create), Some(RecordBody::Created(created))) => {
+                created.cipher == create.cipher
+                    && created.history == create.history
+                    && created.presence == create.presence
+                    && created.password == create.password
+                    && created.topic == create.topic
+            }
+            (Op::Direct(direct), Some(RecordBody::Created(_))) => {
+                let with = view.peer.as_ref().map(|peer| peer.member);
+                with.is_some_and(|with| {
+                    view.room == RoomId::private(me, with)
+                        && match &direct.to {
+                            Peer::Member(member) => *member == with,
+                            Peer::Nick(nick) => {
+                                scene.truth.called(nick).any(|member| member == with)
+                            }
+                        }
+                })
+            }
+            _ => false,
+        };
+        book.check("a room is the one that was asked for", right, || {
+            format!("{me}: {asked:?}: {view:?}")
+        });
+    }
+
+    /// Whoever is let in has shown the password that is in force, if there is one.
+    fn has_proved(&self, asked: &Asked, view: &RoomView, truth: &Truth, book: &mut Book) {
+        let Some(room) = truth.room(view.room, view.place.epoch) else {
+            return;
+        };
+        // Who was in already needs none.
+        let let_in = view.place.seq == view.since
+            && room.written_at(view.since).is_some_and(|at| at >= asked.at);
+        if let_in {
+            let in_force = room.credential_before(view.since);
+            let proved = in_force.is_none() || proof_of(&asked.op) == in_force;
+            book.check("who joins has proved the password in force", proved, || {
+                format!(
+                    "{} joined {} by {:?} where {in_force:?}",
+                    self.member, view.room, asked.op
+                )
+            });
+        }
+    }
+
+    fn lists(&self, list: &List, answer: &Rooms, scene: &Scene<'_>, book: &mut Book) {
+        if !scene.knows_the_directory() {
+            return;
+        }
+        let directory = &scene.truth.directory;
+        let from = list.after.map_or(0, |after| after as usize + 1);
+        let rest = directory.groups.get(from..).unwrap_or_default();
+        let page = rest.len().min(limit(list.limit));
+        let same = answer.more == (rest.len() > page)
+            && answer.rooms.len() == page
+            && answer.rooms.iter().zip(rest).all(|(info, id)| {
+                let listed = directory.listed(*id);
+                info.room == *id
+                    && info.members as usize == directory.count_in(*id)
+                    && listed.is_some_and(|listed| {
+                        info.number == listed.number
+                            && info.name == listed.name
+                            && info.topic == listed.topic
+                            && info.cipher == listed.cipher
+                            && info.protected == listed.protected
+                    })
+            });
+        book.check("the list is of the groups there are", same, || {
+            format!("{}: {answer:?} where {rest:?}", self.member)
+        });
+    }
+
+    fn is_called(&self, asked: &Asked, named: &Named, truth: &Truth, book: &mut Book) {
+        let me = self.member;
+        let person = truth.directory.person(me);
+        let now = person
+            .is_some_and(|person| (&person.nick, &person.label) == (&named.nick, &named.label));
+        let wanted = match &asked.op {
+            Op::Nick(nick) => (&nick.nick, &nick.label) == (&named.nick, &named.label),
+            _ => false,
+        };
+        // Another of its requests, or a lost end of the log, may have come in between.
+        let once = wanted && truth.called(&named.nick).any(|member| member == me);
+        book.check("a name is given to who is told it", now || once, || {
+            format!("{me}: {asked:?}: {named:?} where {person:?}")
+        });
+    }
+
+    fn counts(&self, asked: &Members, page: &MemberPage, scene: &Scene<'_>, book: &mut Book) {
+        let (me, id) = (self.member, asked.room);
+        let Some((seq, room)) = scene.known(id) else {
+            return book.fail("only members ask who is a member", || format!("{me}: {id}"));
+        };
+        let may = room.is_member_at(me, seq);
+        book.check("only members ask who is a member", may, || {
+            format!("{me} at {seq} of {id}")
+        });
+        let after = asked.after;
+        let all = room.members_at(seq).filter(|member| Some(*member) > after);
+        let all: Vec<MemberId> = all.collect();
+        let count = all.len().min(limit(asked.limit));
+        let directory = &scene.truth.directory;
+        let named = scene.knows_the_directory();
+        let same = page.more == (all.len() > count)
+            && page.members.len() == count
+            && page.members.iter().zip(&all).all(|(info, member)| {
+                let muted = room.muted_at(*member, seq);
+                let muted = muted.is_some_and(|until| until.is_none_or(|at| scene.wall < at));
+                let person = directory.person(*member);
+                let known = person.is_none_or(|person| {
+                    (&info.nick, &info.label) == (&person.nick, &person.label)
+                });
+                info.member == *member
+                    && Some(info.role) == room.role_at(*member, seq)
+                    && info.muted == muted
+                    && (known || !named)
+            });
+        book.check("the list is of the members there are", same, || {
+            format!("{me}: {page:?} of {id} at {seq} where {all:?}")
+        });
+    }
+
+    fn reads(&self, asked: &Asked, page: &HistoryPage, scene: &Scene<'_>, book: &mut Book) {
+        let me = self.member;
+        let Op::History(history) = &asked.op else {
+            return;
+        };
+        let id = history.room;
+        let known = scene
+            .known(id)
+            .filter(|_| scene.truth.room(id, page.epoch).is_some());
+        let since = known.and_then(|(seq, room)| room.readable_at(me, seq));
+        let (Some((seq, room)), Some(from)) = (known, since) else {
+            return book.fail("only members read", || format!("{me} of {id}: {known:?}"));
+        };
+        for two in page.records.windows(2) {
+            book.check("history has no holes", two[0].seq + 1 == two[1].seq, || {
+                format!("{id}: {} then {}", two[0].seq, two[1].seq)
+            });
+        }
+        for record in &page.records {
+            Self::is_true(id, page.epoch, record, scene.truth, book);
+            Self::is_gone(id, page.epoch, record, scene.truth, book);
+            let may = record.seq >= from && room.may_hear(me, record.seq);
+            book.check("only members read", may, || {
+                format!("{me} reads {} of {id}, from {from} on", record.seq)
+            });
+        }
+        let first = page.records.first().map(|record| record.seq);
+        let last = page.records.last().map(|record| record.seq);
+        let oldest = scene.log.oldest(Partition::Room(id)).max(from);
+        let fits = match history.from {
+            HistoryFrom::Before(before) => last.is_none_or(|last| last < before),
+            HistoryFrom::After(after) => {
+                first.is_none_or(|first| after < first && (first == after + 1 || first <= oldest))
+            }
+            HistoryFrom::Latest | HistoryFrom::Around(_) => true,
+        };
+        let fits = fits
+            && page.newest == seq
+            && (from..=oldest).contains(&page.oldest) | (page.oldest == 0)
+            && last.is_none_or(|last| last <= page.newest)
+            && first.is_none_or(|first| page.oldest <= first)
+            && page.records.len() <= limit(history.limit);
+        book.check("history is what was asked for", fits, || {
+            format!(
+                "{me}: {history:?} of {id} at {seq}, from {oldest}: {first:?} to {last:?} of {} to {}",
+                page.oldest, page.newest
+            )
+        });
+    }
+
+    /// A change that is acknowledged stands in the log, or had been made before.
+    fn is_done(&mut self, asked: &Asked, done: Committed, scene: &Scene<'_>, book: &mut Book) {
+        let (me, place) = (self.member, done.place);
+        let Some(id) = room_of(&asked.op) else {
+            return;
+        };
+        let room = scene.truth.room(id, place.epoch);
+        let stands = room.and_then(|room| room.record(place.seq));
+        let same = stands.is_some_and(|record| {
+            record.member == me && record.txn == asked.txn && became(&asked.op, record)
+        });
+        let nothing = !same
+            && room.is_some_and(|room| {
+                place.seq <= room.head()
+                    && changes_nothing(&asked.op, me, room, place.seq, scene.truth)
+            });
+        if nothing {
+            book.saw("a change that had been made before");
+        }
+        book.check(
+            "what is acknowledged stands in the log",
+            same || nothing,
+            || format!("{me}: {asked:?} is acknowledged at {place:?} of {id}, where {stands:?}"),
+        );
+        if matches!(asked.op, Op::Leave(_))
+            && let Some(at) = self.rooms.remove(&id)
+        {
+            let log_now = Partition::Room(id);
+            let trimmed = scene.log.oldest(log_now) > at.seq + 1;
+            let lost = scene.log.head(log_now).epoch != place.epoch;
+            book.check(
+                "the answer to a leave comes after the records",
+                at == place || trimmed || lost,
+                || format!("{me} is at {at:?} of {id} and left at {place:?}"),
+            );
+        }
+    }
+}
+
+/// The registration whose password a join shows to be known. Nobody who does not know it can make more than zeros.
+pub(crate) fn proof_of(op: &Op) -> Option<CredentialId> {
+    match op {
+        Op::Join(join) => join
+            .proof
+            .as_ref()
+            .filter(|proof| proof.ke3.iter().any(|byte| *byte != 0))
+            .map(|proof| proof.credential),
+        _ => None,
+    }
+}
+
+/// The room that is to be changed or read, of those that are named by their ids.
+pub(super) fn room_of(op: &Op) -> Option<RoomId> {
+    Some(match op {
+        Op::Send(on) => on.room,
+        Op::Leave(on) => on.room,
+        Op::Members(on) => on.room,
+        Op::History(on) => on.room,
+        Op::Topic(on) => on.room,
+        Op::Role(on) => on.room,
+        Op::Kick(on) | Op::Ban(on) => on.room,
+        Op::Mute(on) => on.room,
+        Op::Unmute(on) | Op::Unban(on) => on.room,
+        Op::Password(on) => on.room,
+        Op::Block(on) => on.room,
+        Op::Redact(on) => on.room,
+        _ => return None,
+    })
+}
+
+fn limit(asked: u16) -> usize {
+    match usize::from(asked) {
+        0 => PAGE,
+        some => some.min(PAGE),
+    }
+}
+
+/// Whether a request can have become this record.
+fn became(op: &Op, record: &Record) -> bool {
+    let is = |peer: &Peer, member: MemberId, nick: &str| match peer {
+        Peer::Member(named) => *named == member,
+        Peer::Nick(named) => named.to_lowercase() == nick.to_lowercase(),
+    };
+    match (op, &record.body) {
+        (Op::Send(send), RecordBody::Message(said)) => !send.action && said.content == send.content,
+        (Op::Send(send), RecordBody::Action(said)) => send.action && said.content == send.content,
+        // It was taken back in an earlier life of the log.
+        (Op::Send(_), RecordBody::Blank(_)) => true,
+        (Op::Leave(_), RecordBody::Left(left)) => left.reason == LeftReason::Asked,
+        (Op::Topic(set), RecordBody::Topic(topic)) => set.topic == topic.topic,
+        (Op::Role(set), RecordBody::Role(change)) => {
+            set.role == change.role && is(&set.target, change.target, &change.nick)
+        }
+        (Op::Kick(remove), RecordBody::Kicked(out))
+        | (Op::Ban(remove), RecordBody::Banned(out)) => {
+            remove.reason == out.reason && is(&remove.target, out.target, &out.nick)
+        }
+        // By the name of when they were banned, or that of now.
+        (Op::Unban(on), RecordBody::Unbanned(target)) => match &on.target {
+            Peer::Member(named) => *named == target.target,
+            Peer::Nick(_) => true,
+        },
+        (Op::Mute(mute), RecordBody::Muted(muted)) => {
+            let ends = mute
+                .seconds
+                .map(|seconds| record.time + core::time::Duration::from_secs(seconds.into()));
+            muted.until == ends && is(&mute.target, muted.target, &muted.nick)
+        }
+        (Op::Unmute(on), RecordBody::Unmuted(target)) => {
+            is(&on.target, target.target, &target.nick)
+        }
+        (Op::Password(set), RecordBody::Password(change)) => {
+            set.password == change.password && set.earlier == change.earlier
+        }
+        (Op::Block(block), RecordBody::Blocked(blocked)) => block.blocked == blocked.blocked,
+        (Op::Redact(redact), RecordBody::Redacted(redacted)) => redact.seq == redacted.seq,
+        _ => false,
+    }
+}
+
+/// Whether a request asks for what was so already at a place of the room.
+fn changes_nothing(op: &Op, me: MemberId, room: &Room, seq: Seq, truth: &Truth) -> bool {
+    let some = |peer: &Peer, fits: &dyn Fn(MemberId) -> bool| match peer {
+        Peer::Member(member) => fits(*member),
+        Peer::Nick(nick) => truth.called(nick).any(fits),
+    };
+    match op {
+        Op::Role(set) => some(&set.target, &|member| {
+            room.role_at(member, seq) == Some(set.role)
+        }),
+        Op::Ban(remove) => some(&remove.target, &|member| room.is_banned_at(member, seq)),
+        // One that has ended by itself may have been forgotten.
+        Op::Unmute(on) => some(&on.target, &|member| {
+            room.is_member_at(member, seq) && room.muted_at(member, seq) != Some(None)
+        }),
+        Op::Block(block) => room.is_blocking_at(me, seq) == block.blocked,
+        Op::Redact(redact) => {
+            let said = room.record(redact.seq).map(|record| &record.body);
+            room.is_redacted(redact.seq) || matches!(said, Some(RecordBody::Blank(_)))
+        }
+        _ => false,
+    }
+}
