@@ -22,6 +22,10 @@ use crate::{
 
 /// Bytes of a page of what a slow reader missed, with what surrounds it; in JSON some times as many.
 const PAGE_ROOM: usize = 4_096 + 2_048;
+/// Bytes that wait for one connection, in outboxes, beyond which it is cut off.
+const SLOW: usize = 4;
+/// How long a frame may wait for another one.
+const PATIENCE: u64 = 250 * MS;
 
 /// A hub's machine.
 pub(crate) struct Node {
@@ -38,6 +42,10 @@ pub(crate) struct Node {
     /// Partitions it reads and wants news of.
     pub(crate) follows: BTreeSet<Partition>,
     pub(crate) cut_off_until: u64,
+    /// Its process is held until then.
+    pub(crate) held_until: u64,
+    /// What it noted last of those who are away.
+    note: Option<Bytes>,
     /// It was asked to end; then it is gone for so long.
     pub(crate) stopping: Option<u64>,
     /// The earliest time at which it will be woken.
@@ -75,6 +83,8 @@ impl Node {
             appending: BTreeSet::new(),
             follows: BTreeSet::new(),
             cut_off_until: 0,
+            held_until: 0,
+            note: None,
             stopping: None,
             armed: None,
             free_slots: Vec::new(),
@@ -125,15 +135,21 @@ impl Node {
 impl World {
     pub(crate) fn boot(&mut self, hub: usize) {
         let now = self.hub_now(hub);
+        self.trouble(0);
+        self.began = self.now;
         let shape = &self.plan.shape;
         let peers = (0..self.nodes.len())
             .filter(|other| shape.disk && *other != hub)
             .map(|other| self.nodes[other].name(shape.disk))
             .collect();
         let name = self.nodes[hub].name(shape.disk);
+        let notes = (0..self.nodes.len())
+            .filter(|other| shape.disk || *other == hub)
+            .filter_map(|other| self.nodes[other].note.clone())
+            .collect();
         let node = &mut self.nodes[hub];
         node.life += 1;
-        let config = config(
+        let mut config = config(
             shape,
             &self.secret,
             name,
@@ -141,6 +157,7 @@ impl World {
             node.rng.bytes32(),
             self.bug,
         );
+        config.notes = notes;
         self.book.note(|| format!("hub {hub} begins"));
         match Hub::new(config, now, &mut node.out) {
             Ok(made) => node.hub = Some(Box::new(made)),
@@ -173,7 +190,9 @@ impl World {
         node.slots = 0;
         let stopping = node.stopping.take();
         let life = node.life;
+        node.held_until = 0;
         if self.plan.shape.memory {
+            node.note = None;
             self.log.lose_all();
             self.absorb_all();
         }
@@ -184,6 +203,7 @@ impl World {
             .map(|(id, _)| *id)
             .collect();
         for link in links {
+            self.is_gone(link);
             let found = self.links.get_mut(&link).expect("just seen");
             found.hub_open = false;
             let hears = if self.calm || found.rng.chance(700) {
@@ -249,6 +269,9 @@ impl World {
 
     /// Does all that a hub asks for, in order; reports what did not fit before anything else is handed in.
     pub(crate) fn drain_hub(&mut self, hub: usize) {
+        if self.is_held(hub) {
+            return;
+        }
         loop {
             let mut skipped = Vec::new();
             while let Some(output) = self.nodes[hub].out.pop() {
@@ -314,7 +337,10 @@ impl World {
         match output {
             Output::Send { to, frame } => self.send(hub, to, &frame),
             Output::Fanout {
-                to, place, frame, ..
+                to,
+                place,
+                frame,
+                patient,
             } => {
                 let mut heard: [Option<Option<ServerMessage>>; 2] = [None, None];
                 let conns: Vec<ConnId> = to.iter().collect();
@@ -361,7 +387,7 @@ impl World {
                         Some(ServerMessage::Records(_)) => Kind::Records,
                         _ => Kind::Word,
                     };
-                    self.post(link, &frame, kind);
+                    self.post(link, &frame, kind, patient);
                 }
                 for message in heard.iter().flatten().flatten() {
                     if let ServerMessage::Records(records) = message {
@@ -514,8 +540,13 @@ impl World {
                     },
                 );
             }
-            // It may be lost.
-            Output::Note(_) => {}
+            Output::Note(note) => {
+                let node = &mut self.nodes[hub];
+                // It may be lost.
+                if node.rng.chance(900) {
+                    node.note = Some(note);
+                }
+            }
             Output::Forget { partition } => {
                 self.book.saw("a room was put away");
                 self.nodes[hub].follows.remove(&partition);
@@ -566,8 +597,12 @@ impl World {
             || format!("{to:?}"),
         );
         let mut kind = Kind::Word;
+        let (mut welcomed, mut closing) = (false, false);
+        let member = found.line.member();
         match decode(found.form, frame) {
             Some(message) => {
+                welcomed = matches!(message, ServerMessage::Welcome(_));
+                closing = matches!(message, ServerMessage::Closing(_));
                 kind = match &message {
                     ServerMessage::Records(_) => Kind::Records,
                     ServerMessage::Ok(_) | ServerMessage::Error(_) | ServerMessage::Pong(_) => {
@@ -605,10 +640,34 @@ impl World {
         if found.flag == Flag::Told {
             self.nodes[hub].drained_due.insert(link);
         }
-        self.post(link, frame, kind);
+        self.post(link, frame, kind, false);
+        if welcomed {
+            self.gone.remove(&member);
+        }
+        if closing {
+            self.is_gone(link);
+        }
+        self.cut_off_if_slow(link);
     }
 
-    fn post(&mut self, link: u32, frame: &Frame, kind: Kind) {
+    /// Who reads so little that answers alone pile up is not waited for.
+    fn cut_off_if_slow(&mut self, link: u32) {
+        let most = SLOW * self.plan.shape.outbox_bytes as usize;
+        let Some(found) = self.links.get_mut(&link).filter(|link| !link.broken) else {
+            return;
+        };
+        if found.down.len() > most {
+            self.book.saw("a reader cut off because it is slow");
+            found.broken = true;
+            found.up.clear();
+            found.down.clear();
+            self.soon(0, Happening::HubEnd(link));
+            self.soon(0, Happening::ClientEnd(link));
+        }
+    }
+
+    /// Puts a frame into an outbox. A patient one may wait for the next.
+    fn post(&mut self, link: u32, frame: &Frame, kind: Kind, patient: bool) {
         let Some(found) = self.links.get_mut(&link) else {
             return;
         };
@@ -629,13 +688,18 @@ impl World {
         let most = self.plan.shape.outbox_bytes as usize + page;
         let words = found.line.words_allowed(self.losses);
         let holds = found.down.records <= most && found.down.words <= words;
+        let waits = patient && found.rng.chance(500);
         let (records, waiting, client) = (found.down.records, found.down.words, found.client);
         self.book.check("an outbox is bounded", holds, || {
             format!(
                 "client {client}: {records} bytes of records where {most} may wait, and {waiting} words where {words} may"
             )
         });
-        self.arm_down(link);
+        if waits {
+            self.soon(PATIENCE, Happening::Flush(link));
+        } else {
+            self.arm_down(link);
+        }
     }
 
     /// How long the log takes.
@@ -902,6 +966,26 @@ impl World {
         self.book.check("one place, one state", first == state, || {
             format!("{partition:?} at {at:?}")
         });
+    }
+
+    /// Compares one of the partitions that a hub follows with the others' idea of it.
+    pub(crate) fn compare_one(&mut self, turn: u64) {
+        let hubs = self.nodes.len();
+        if hubs < 2 {
+            return;
+        }
+        let turn = turn as usize;
+        let follows = &self.nodes[turn % hubs].follows;
+        let which = turn / hubs % follows.len().max(1);
+        let Some(partition) = follows.iter().nth(which).copied() else {
+            return;
+        };
+        for node in 0..hubs {
+            let hub = self.nodes[node].hub.as_ref();
+            if let Some((at, state)) = hub.and_then(|hub| hub.state_of(partition)) {
+                self.agrees(partition, at, &state);
+            }
+        }
     }
 
     /// Looks into every hub.

@@ -20,6 +20,7 @@ mod disk;
 mod hubs;
 mod line;
 mod log;
+mod names;
 mod net;
 mod people;
 mod plan;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chat_core::{
     id::{MemberId, Partition, Place, RoomId},
     wire::{
-        ClientMessage, Record, ServerMessage, Tagged,
+        ClientMessage, CloseReason, Record, ServerMessage, Tagged,
         client::Op,
         record::RecordBody,
         server::{Entered, PresenceUpdate, RoomView},
@@ -36,6 +36,10 @@ pub(crate) struct Line {
     awaited: BTreeSet<RoomId>,
     welcomed: bool,
     closing: bool,
+    /// It said that it goes for good.
+    bye: bool,
+    /// It was turned away when it came.
+    pub(crate) turned: bool,
 }
 
 /// A request without an answer.
@@ -57,6 +61,8 @@ impl Line {
             awaited: BTreeSet::new(),
             welcomed: false,
             closing: false,
+            bye: false,
+            turned: false,
         }
     }
 
@@ -66,6 +72,14 @@ impl Line {
 
     pub(crate) fn is_welcomed(&self) -> bool {
         self.welcomed && !self.closing
+    }
+
+    pub(crate) fn was_welcomed(&self) -> bool {
+        self.welcomed
+    }
+
+    pub(crate) fn said_bye(&self) -> bool {
+        self.bye
     }
 
     pub(crate) fn pending(&self) -> usize {
@@ -104,6 +118,7 @@ impl Line {
                     format!("{} of {}", request.id, self.member)
                 });
             }
+            ClientMessage::Bye(_) => self.bye = true,
             _ => {}
         }
     }
@@ -119,7 +134,7 @@ impl Line {
             ServerMessage::Welcome(welcome) => {
                 book.check(
                     "one welcome",
-                    !self.welcomed && welcome.member == me,
+                    !self.welcomed && !self.turned && welcome.member == me,
                     || format!("to {me}: {welcome:?}"),
                 );
                 self.welcomed = true;
@@ -172,7 +187,16 @@ impl Line {
                 self.rooms.remove(&removed.room);
                 book.saw("a room taken away");
             }
-            ServerMessage::Closing(_) => self.closing = true,
+            ServerMessage::Closing(closing) => {
+                self.closing = true;
+                let full = closing.reason == CloseReason::Full;
+                let ending = closing.reason == CloseReason::Restarting;
+                book.check(
+                    "who is turned away is told why",
+                    full == self.turned || ending,
+                    || format!("to {me}: {closing:?}"),
+                );
+            }
             ServerMessage::Ping(_) | ServerMessage::Pong(_) => {}
             unknown => book.fail("the hub speaks its protocol", || format!("{unknown:?}")),
         }

@@ -107,6 +107,10 @@ impl Pipe {
         self.len
     }
 
+    pub(crate) fn frames(&self) -> usize {
+        self.pieces.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

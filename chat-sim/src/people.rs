@@ -23,6 +23,11 @@ use crate::{
     world::{Happening, MS, SECOND, World},
 };
 
+/// Requests of one connection without an answer.
+const UNANSWERED: usize = 256;
+/// What else a client may have to say before it is heard: hello, pings, its last words.
+const OTHER_WORDS: usize = 16;
+
 /// A person with a program.
 pub(crate) struct Peer {
     pub(crate) index: usize,
@@ -51,6 +56,8 @@ pub(crate) struct Peer {
     /// An earlier life of this member may still be on its way somewhere.
     has_past: bool,
     pub(crate) said: u32,
+    /// It was turned away once.
+    turned: bool,
     /// Hellos that were refused.
     refused: u32,
     pub(crate) rng: Rng,
@@ -81,6 +88,7 @@ impl Peer {
             leaving: false,
             has_past: false,
             said: 0,
+            turned: false,
             refused: 0,
             rng: Rng::new(seed, 1_000_000 + u64::from(index)),
         }
@@ -385,12 +393,30 @@ impl World {
             .below(u64::from(self.plan.shape.delay_us) * 1_000 + 1);
         let address =
             std::net::IpAddr::V4(std::net::Ipv4Addr::from_bits(0x0a00_0000 + client as u32));
+        let turned = !self.calm && self.now < self.full_until;
+        found.line.turned = turned;
         self.soon(after, Happening::Connected(link));
+        let address = Some(address);
+        if turned {
+            self.book.fault("somebody turned away at the door");
+            self.peers[client].turned = true;
+            let reason = CloseReason::Full;
+            return self.hub_input(
+                hub,
+                Input::Turned {
+                    conn,
+                    address,
+                    framing,
+                    form,
+                    reason,
+                },
+            );
+        }
         self.hub_input(
             hub,
             Input::Connected {
                 conn,
-                address: Some(address),
+                address,
                 framing,
                 form,
             },
@@ -448,6 +474,11 @@ impl World {
             Framing::Message => frame.body(),
         };
         found.up.push(bytes, Kind::Answer);
+        let (asked, waiting) = (found.line.pending(), found.up.frames());
+        let few = asked <= UNANSWERED && waiting <= asked + OTHER_WORDS;
+        self.book.check("a client's outbox is bounded", few, || {
+            format!("client {client}: {waiting} frames wait, {asked} without an answer")
+        });
         self.arm_up(link);
     }
 
@@ -589,6 +620,7 @@ impl World {
                 .map_or(0, |link| link.rng.below(20 * MS));
             self.soon(hears, Happening::ClientEnd(link));
         }
+        self.is_gone(link);
         let Some(found) = self.links.get_mut(&link) else {
             return;
         };
@@ -654,6 +686,7 @@ impl World {
                     // Who was never in is not kept in: the person tries again.
                     Ended::CannotConnect => peer.told.welcomes == 0,
                     Ended::Closed(reason) if reason.reconnect() => peer.told.welcomes == 0,
+                    Ended::Closed(CloseReason::Full) => peer.turned,
                     Ended::Closed(CloseReason::Replaced) => peer.has_past,
                     Ended::Closed(CloseReason::TooManyAttempts) => peer.refused >= 10,
                     Ended::Closed(_) | Ended::ProtocolError(_) => false,
@@ -669,6 +702,7 @@ impl World {
                     Ended::CannotConnect
                         | Ended::Closed(
                             CloseReason::Restarting
+                                | CloseReason::Full
                                 | CloseReason::Resync
                                 | CloseReason::TooManyAttempts
                         )

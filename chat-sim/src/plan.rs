@@ -121,6 +121,10 @@ pub enum What {
     FullDisk { ms: u32 },
     /// For a time nothing can be written, and it is not known whether it was.
     BadDisk { ms: u32 },
+    /// A hub's process is held for a time and then goes on where it was; a server on a disk with all its hubs and its log.
+    Pause { hub: u16, ms: u32 },
+    /// For a time the server has as many connections as it may: whoever comes is turned away at the door.
+    Full { ms: u32 },
 }
 
 /// When somebody hears that a connection is broken.
@@ -455,9 +459,9 @@ fn fault(rng: &mut Rng, shape: &Shape) -> What {
         _ => Hears::Never,
     };
     let weights = if shape.disk {
-        [10, 8, 2, 2, 7, 0, 0, 2]
+        [10, 8, 2, 2, 7, 0, 0, 2, 3, 1]
     } else {
-        [10, 8, 2, 2, 7, 3, 3, 2]
+        [10, 8, 2, 2, 7, 3, 3, 2, 3, 1]
     };
     match rng.weighted(&weights) {
         0 => What::Cut {
@@ -480,6 +484,8 @@ fn fault(rng: &mut Rng, shape: &Shape) -> What {
                 records: rng.between(1, 12) as u32,
             }
         }
+        8 => What::Pause { hub, ms },
+        9 => What::Full { ms },
         _ => What::Clock {
             hub,
             by_ms: *rng.pick(&[-86_400_000, -5_000, 5_000, 40_000, 86_400_000]),

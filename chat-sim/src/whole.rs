@@ -189,9 +189,10 @@ impl World {
                 .is_some_and(|person| person.rooms.contains(&room));
             // A conversation of two lasts longer than the memory of it, and is found again by asking.
             let remembered = indexed || there.kind != Some(RoomKind::Private);
-            // Where a room's log alone has lost its end, somebody who has left it may be back in it unasked.
+            // Where a log has lost its end, somebody may be in a room that the directory does not know of any more, or who
+            // has left it be back in it unasked.
             let whole = self.truth.directory_is_whole() && self.truth.lives(room) <= 1;
-            if there.member_since(me).is_some() && remembered && whole {
+            if there.member_since(me).is_some() && (indexed || remembered && whole) {
                 // A group that never got its number is nobody's.
                 let listed =
                     there.kind != Some(RoomKind::Group) || directory.groups.contains(&room);

@@ -10,7 +10,7 @@ use chat_core::{
     bugs::Bug,
     client::Work,
     hub::{Config, Input, ReadToken},
-    id::{Partition, Place, RoomId, Seq},
+    id::{MemberId, Partition, Place, RoomId, Seq},
     limits::Limits,
     log::{AppendRefused, LogUnavailable, Page, Query},
     password::ServerSecret,
@@ -35,6 +35,9 @@ pub(crate) const MS: u64 = 1_000_000;
 pub(crate) const SECOND: u64 = 1_000 * MS;
 /// The wall clock at the beginning.
 const EPOCH: u64 = 1_700_000_000_000;
+
+/// After so many things that happened, one partition is compared among the hubs.
+const COMPARED: u64 = 128;
 
 /// Things that may happen at one moment.
 const AT_ONCE: u32 = 50_000;
@@ -116,6 +119,12 @@ pub(crate) enum Happening {
     /// A server that was asked to end is gone.
     Stop(u32, u32),
     Rename(usize, u32, String),
+    /// A hub's process goes on.
+    Onward(usize),
+    /// What waited to be written together with something else is written.
+    Flush(u32),
+    /// Somebody has been gone for so long that the name must be free.
+    Overdue(MemberId, u64),
     StartAgain(usize, u32),
     Unstall(usize),
     Calm,
@@ -130,6 +139,14 @@ pub(crate) enum Outcome {
     Committed(Place),
     Refused(AppendRefused),
     Unknown,
+}
+
+/// Somebody who is not connected.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gone {
+    pub(crate) since: u64,
+    /// For good, by their own word.
+    pub(crate) bye: bool,
 }
 
 /// A world.
@@ -156,6 +173,16 @@ pub(crate) struct World {
     pub(crate) calm: bool,
     /// All clients are gone for good.
     pub(crate) over: bool,
+    /// Until when some hub is held.
+    held_until: u64,
+    /// Until when whoever comes is turned away.
+    pub(crate) full_until: u64,
+    /// Until when something was in the way of what is to be done in time.
+    pub(crate) trouble_until: u64,
+    /// When a hub began last.
+    pub(crate) began: u64,
+    /// Who is gone, without having said so or with.
+    pub(crate) gone: BTreeMap<MemberId, Gone>,
     /// Lives of clients that there have been, at most.
     pub(crate) lives: usize,
     /// How often the log lost its end.
@@ -203,6 +230,11 @@ impl World {
             weather_until: 0,
             calm: false,
             over: false,
+            held_until: 0,
+            full_until: 0,
+            trouble_until: 0,
+            began: 0,
+            gone: BTreeMap::new(),
             lives: 0,
             losses: 0,
             secret,
@@ -224,7 +256,10 @@ impl World {
         let last = plan
             .steps
             .iter()
-            .map(|step| u64::from(step.at))
+            .map(|step| match step.what {
+                What::Pause { ms, .. } => u64::from(step.at) + u64::from(ms),
+                _ => u64::from(step.at),
+            })
             .max()
             .unwrap_or(0)
             * MS;
@@ -252,7 +287,16 @@ impl World {
                 });
             self.steps += 1;
             self.book.mix(at);
-            self.happen(happening);
+            if self.steps.is_multiple_of(COMPARED) {
+                self.compare_one(self.steps / COMPARED);
+            }
+            if self.now < self.held_until
+                && let Some(until) = self.is_for_a_held_hub(&happening)
+            {
+                self.at(until, happening);
+            } else {
+                self.happen(happening);
+            }
         }
     }
 
@@ -332,8 +376,46 @@ impl World {
         }
     }
 
+    /// Until when something has to wait, because a hub that is to be told of it is held.
+    fn is_for_a_held_hub(&self, happening: &Happening) -> Option<u64> {
+        let hub = match happening {
+            Happening::HubWake(hub, _) => Some(*hub),
+            Happening::Arrive(link) | Happening::Up(link) | Happening::HubEnd(link) => {
+                self.links.get(link).map(|link| link.hub)
+            }
+            Happening::Outcome { node, .. }
+            | Happening::Page { node, .. }
+            | Happening::Redacted { node, .. } => Some(*node),
+            // Its log is held as well.
+            Happening::Append { node, .. }
+            | Happening::Read { node, .. }
+            | Happening::Redact { node, .. }
+            | Happening::Snapshot { node, .. }
+                if self.plan.shape.disk =>
+            {
+                Some(*node)
+            }
+            Happening::Disk(..) => Some(0),
+            _ => None,
+        };
+        hub.map(|hub| self.nodes[hub].held_until)
+            .filter(|until| self.now < *until)
+    }
+
+    pub(crate) fn is_held(&self, hub: usize) -> bool {
+        self.now < self.nodes[hub].held_until
+    }
+
+    /// Something that was to be done may not have been, until then.
+    pub(crate) fn trouble(&mut self, ms: u32) {
+        self.trouble_until = self.trouble_until.max(self.now + u64::from(ms) * MS);
+    }
+
     fn happen(&mut self, happening: Happening) {
         match happening {
+            Happening::Onward(hub) => self.drain_hub(hub),
+            Happening::Flush(link) => self.arm_down(link),
+            Happening::Overdue(member, since) => self.check_gone(member, since),
             Happening::Step(i) => self.step(i),
             Happening::HubWake(hub, life) => self.hub_wake(hub, life),
             Happening::ClientWake(client, life) => self.client_wake(client, life),
@@ -551,11 +633,33 @@ impl World {
             What::KillAt { point, ms } => self.disk.doom = Some((point, u64::from(ms) * MS)),
             What::FullDisk { ms } => {
                 self.book.fault("a full disk");
+                self.trouble(ms);
                 self.disk.full_until = self.now + u64::from(ms) * MS;
             }
             What::BadDisk { ms } => {
                 self.book.fault("a disk that fails");
+                self.trouble(ms);
                 self.disk.unsure_until = self.now + u64::from(ms) * MS;
+            }
+            What::Restart { .. } if (0..hubs).any(|hub| self.is_held(hub)) => {
+                self.soon(SECOND, Happening::Step(i));
+            }
+            What::Pause { hub, ms } => {
+                self.book.fault("a process that is held");
+                self.trouble(ms);
+                let hub = hub_of(hub, hubs);
+                let until = self.now + u64::from(ms) * MS;
+                self.held_until = self.held_until.max(until);
+                let held = |other: &usize| self.plan.shape.disk || *other == hub;
+                for hub in (0..hubs).filter(held).collect::<Vec<_>>() {
+                    if self.nodes[hub].hub.is_some() {
+                        self.nodes[hub].held_until = until;
+                        self.at(until, Happening::Onward(hub));
+                    }
+                }
+            }
+            What::Full { ms } => {
+                self.full_until = self.now + u64::from(ms) * MS;
             }
             What::Restart { ms, .. } if self.plan.shape.disk => {
                 self.book.fault("a server restarted politely");
@@ -589,11 +693,13 @@ impl World {
             }
             What::Weather { ms, weather } => {
                 self.book.fault("bad weather at the log");
+                self.trouble(ms);
                 self.weather = weather;
                 self.weather_until = self.now + u64::from(ms) * MS;
             }
             What::CutOff { hub, ms } => {
                 self.book.fault("a hub cut off from the log");
+                self.trouble(ms);
                 self.nodes[hub_of(hub, hubs)].cut_off_until = self.now + u64::from(ms) * MS;
             }
             What::LoseTail { pick, records } => {
@@ -606,6 +712,7 @@ impl World {
                     .filter(|_| !parts.is_empty())
                     .map(|pick| parts[pick as usize % parts.len()]);
                 self.book.fault("a lost tail");
+                self.trouble(0);
                 self.losses += 1;
                 if self
                     .links
@@ -646,6 +753,9 @@ impl World {
         if let Some(kept) = self.log.kept(partition) {
             self.truth.absorb(partition, kept, &mut self.book);
         }
+        for member in std::mem::take(&mut self.truth.directory.released) {
+            self.check_released(member);
+        }
     }
 
     pub(crate) fn keep_snapshot(&mut self, partition: Partition, at: Place, state: Bytes) {
@@ -672,6 +782,8 @@ impl World {
         for (partition, kept) in self.log.partitions() {
             self.truth.absorb(partition, kept, &mut self.book);
         }
+        // Of before the log lost its end.
+        self.truth.directory.released.clear();
     }
 
     pub(crate) fn cut(&mut self, link: u32, hub_hears: Hears, client_hears: Hears) {
@@ -688,7 +800,8 @@ impl World {
             down = found.next(false, splits);
         }
         let (hub, conn, client, life) = (found.hub, found.conn, found.client, found.client_life);
-        if !up.is_empty() && found.hub_open && !found.closed {
+        let open = found.hub_open && !found.closed;
+        if !up.is_empty() && open && !self.is_held(hub) {
             self.book.saw("bytes that arrived as the connection broke");
             self.hub_received(hub, conn, &up);
         }

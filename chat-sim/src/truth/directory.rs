@@ -22,6 +22,8 @@ pub(crate) struct Directory {
     pub(crate) groups: Vec<RoomId>,
     names: BTreeSet<String>,
     listed: BTreeMap<RoomId, Listed>,
+    /// Names that were given up since this was looked at last.
+    pub(crate) released: Vec<MemberId>,
 }
 
 /// A group as the list has it.
@@ -164,7 +166,10 @@ impl Directory {
                 (person.nick, person.label) = (nick, label);
                 (person.key, person.lease) = (Some(key), Some(node));
             }
-            Change::Released => self.free(member),
+            Change::Released => {
+                self.free(member);
+                self.released.push(member);
+            }
             Change::Expired => {
                 let holds = self.holds_nick(member);
                 book.check("nobody expires who is here", !holds, || {

@@ -1,0 +1,94 @@
+//! Names of those who are gone: kept for the grace period and free soon after it, at any time and not only at the end.
+
+use chat_core::id::MemberId;
+
+use crate::{
+    whole::FREE_WITHIN,
+    world::{Gone, Happening, MS, SECOND, World},
+};
+
+/// The least that is left to anybody after a hub has begun anew.
+const LEAST: u64 = 5 * SECOND;
+
+impl World {
+    fn grace(&self) -> u64 {
+        u64::from(self.plan.shape.grace_ms) * MS
+    }
+
+    /// A connection is over, as its hub sees it. If it was the member's only one, the member is gone.
+    pub(crate) fn is_gone(&mut self, link: u32) {
+        let Some(found) = self.links.get(&link) else {
+            return;
+        };
+        let (line, member) = (&found.line, found.line.member());
+        let bye = line.said_bye();
+        if !line.was_welcomed() || !found.hub_open || self.gone.contains_key(&member) {
+            return;
+        }
+        let elsewhere = self.links.iter().any(|(other, found)| {
+            *other != link
+                && found.line.member() == member
+                && found.hub_open
+                && found.line.is_welcomed()
+        });
+        if !elsewhere {
+            let since = self.now;
+            self.gone.insert(member, Gone { since, bye });
+            let after = self.grace() + FREE_WITHIN;
+            self.soon(after, Happening::Overdue(member, since));
+        }
+    }
+
+    /// Whoever has been gone for so long has no name any more, unless something was in the way of taking it.
+    pub(crate) fn check_gone(&mut self, member: MemberId, since: u64) {
+        if self
+            .gone
+            .get(&member)
+            .is_none_or(|gone| gone.since != since)
+        {
+            return;
+        }
+        let patience = self.grace() + FREE_WITHIN;
+        let down = self.nodes.iter().any(|node| node.hub.is_none());
+        let again = if down {
+            self.now + patience
+        } else {
+            self.trouble_until + patience
+        };
+        if again > self.now {
+            return self.at(again, Happening::Overdue(member, since));
+        }
+        let person = self.truth.directory.person(member);
+        let free = person.is_none_or(|person| person.lease.is_none());
+        self.book.check("every name is free in time", free, || {
+            format!("{member}, gone since {since}: {person:?}")
+        });
+        self.gone.remove(&member);
+    }
+
+    /// A name is given up: its holder is gone, and has been for the grace period.
+    pub(crate) fn check_released(&mut self, member: MemberId) {
+        let in_doubt = self.now < self.trouble_until + SECOND;
+        let Some(gone) = self.gone.get(&member).copied() else {
+            let here = self.links.values().any(|link| {
+                let (line, alive) = (&link.line, !link.broken && link.hub_open);
+                line.member() == member && alive && line.is_welcomed() && !line.said_bye()
+            });
+            self.book
+                .check("nobody loses a name who is here", !here || in_doubt, || {
+                    format!("{member}")
+                });
+            return;
+        };
+        let mut least = gone.since + self.grace();
+        if self.began > gone.since {
+            // The hub that has the name may be another one.
+            least = least.min(self.began + self.grace().min(LEAST));
+        }
+        self.book.check(
+            "a name is kept for the grace period",
+            gone.bye || self.now >= least,
+            || format!("{member}, gone since {}", gone.since),
+        );
+    }
+}
