@@ -22,6 +22,8 @@ use crate::{
 
 /// Bytes of a page of what a slow reader missed, with what surrounds it; in JSON some times as many.
 const PAGE_ROOM: usize = 4_096 + 2_048;
+/// Bytes of the longest frame that a client must take.
+const FRAME: usize = 1_048_576;
 /// Bytes that wait for one connection, in outboxes, beyond which it is cut off.
 const SLOW: usize = 4;
 /// How long a frame may wait for another one.
@@ -672,6 +674,11 @@ impl World {
             return;
         };
         self.book.mix_bytes(&frame.body());
+        self.book.check(
+            "a frame is as short as every client must take",
+            frame.len() <= FRAME,
+            || format!("client {}: {} bytes of {kind:?}", found.client, frame.len()),
+        );
         if found.broken {
             return;
         }
@@ -682,13 +689,15 @@ impl World {
         found.down.push(bytes, kind);
         // Live records are skipped when there is no room for them; one page is read at a time.
         let page = match found.form {
+            _ if self.plan.shape.large => FRAME,
             Form::Postcard => PAGE_ROOM,
-            Form::Json => 5 * PAGE_ROOM,
+            // Each byte of a text may become six.
+            Form::Json => 7 * PAGE_ROOM,
         };
         let most = self.plan.shape.outbox_bytes as usize + page;
         let words = found.line.words_allowed(self.losses);
         let holds = found.down.records <= most && found.down.words <= words;
-        let waits = patient && found.rng.chance(500);
+        let waits = patient && !self.calm && found.rng.chance(500);
         let (records, waiting, client) = (found.down.records, found.down.words, found.client);
         self.book.check("an outbox is bounded", holds, || {
             format!(

@@ -24,6 +24,7 @@ mod names;
 mod net;
 mod people;
 mod plan;
+mod raw;
 mod rng;
 mod shrink;
 mod told;
@@ -39,6 +40,7 @@ pub use self::{
     book::{Broken, Counts},
     disk::Point,
     plan::{Deed, Hears, Plan, Shape, Step, Weather, What},
+    raw::Burst,
     rng::Rng,
     shrink::shrink,
 };

@@ -5,10 +5,10 @@ mod answers;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_core::{
-    id::{MemberId, Partition, Place, RoomId},
+    id::{MemberId, Partition, Place, RoomId, Seq},
     wire::{
-        ClientMessage, CloseReason, Record, ServerMessage, Tagged,
-        client::Op,
+        ClientMessage, CloseReason, ErrorCode, Record, ServerMessage, Tagged,
+        client::{Op, RoomRef},
         record::RecordBody,
         server::{Entered, PresenceUpdate, RoomView},
     },
@@ -34,6 +34,8 @@ pub(crate) struct Line {
     rooms: BTreeMap<RoomId, Place>,
     presented: BTreeMap<RoomId, Place>,
     awaited: BTreeSet<RoomId>,
+    /// The records that its requests became, in each room and life of its log.
+    became: BTreeMap<(RoomId, u64), BTreeMap<u64, Seq>>,
     welcomed: bool,
     closing: bool,
     /// It said that it goes for good.
@@ -45,6 +47,7 @@ pub(crate) struct Line {
 /// A request without an answer.
 #[derive(Debug)]
 struct Asked {
+    id: u64,
     txn: u64,
     op: Op,
     /// When.
@@ -59,6 +62,7 @@ impl Line {
             rooms: BTreeMap::new(),
             presented: BTreeMap::new(),
             awaited: BTreeSet::new(),
+            became: BTreeMap::new(),
             welcomed: false,
             closing: false,
             bye: false,
@@ -109,6 +113,7 @@ impl Line {
             }
             ClientMessage::Request(request) => {
                 let asked = Asked {
+                    id: request.id,
                     txn: request.txn,
                     op: request.op.clone(),
                     at: book.now,
@@ -154,6 +159,7 @@ impl Line {
                     format!("to {me}: {done:?}")
                 });
                 if let Some(asked) = asked {
+                    self.waited_for_the_join(done.id, &asked, book);
                     self.answered(&asked, &done.answer, scene, book);
                 }
             }
@@ -165,10 +171,13 @@ impl Line {
                 );
             }
             ServerMessage::Error(failure) => {
-                let known = self.pending.remove(&failure.id).is_some();
-                book.check("a request has one answer", known, || {
+                let asked = self.pending.remove(&failure.id);
+                book.check("a request has one answer", asked.is_some(), || {
                     format!("to {me}: {failure:?}")
                 });
+                if let Some(asked) = asked.filter(|_| failure.code == ErrorCode::NotMember) {
+                    self.waited_for_the_join(failure.id, &asked, book);
+                }
             }
             ServerMessage::Entered(entered) => self.enters(entered, scene, book),
             ServerMessage::Records(records) => {
@@ -200,6 +209,22 @@ impl Line {
             ServerMessage::Ping(_) | ServerMessage::Pong(_) => {}
             unknown => book.fail("the hub speaks its protocol", || format!("{unknown:?}")),
         }
+    }
+
+    /// What is asked about a room after a `join` of it waits until that is answered.
+    fn waited_for_the_join(&self, id: u64, asked: &Asked, book: &mut Book) {
+        let Some(room) = room_of(&asked.op) else {
+            return;
+        };
+        let earlier = self.pending.range(..id);
+        let overtaken = earlier.clone().find(|(_, other)| match &other.op {
+            Op::Join(join) if room == RoomId::LOBBY => join.room == RoomRef::Lobby,
+            Op::Join(join) => join.room == RoomRef::Id(room),
+            _ => false,
+        });
+        book.check("nothing overtakes a join", overtaken.is_none(), || {
+            format!("{}: {asked:?} before {overtaken:?}", self.member)
+        });
     }
 
     /// The hub says that one is in a room.

@@ -10,7 +10,7 @@ use std::{
     path::PathBuf,
     process::ExitCode,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -18,6 +18,7 @@ use std::{
 
 use chat_sim::{Broken, Bug, Plan, Report, run_with, shrink};
 use clap::Parser;
+use signal_hook::consts::SIGINT;
 
 /// Simulates whole chat worlds and checks every promise.
 #[derive(Debug, Parser)]
@@ -113,7 +114,15 @@ fn replay(args: &Args) -> ExitCode {
 fn many(args: &Args) -> ExitCode {
     let next = AtomicU64::new(0);
     let stop = AtomicBool::new(false);
+    // The figures so far are worth more than a quick end; who asks twice wants that.
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let hears = signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&interrupted))
+        .and_then(|_| signal_hook::flag::register(SIGINT, Arc::clone(&interrupted)));
+    if let Err(e) = hears {
+        eprintln!("an interrupt will end this without figures: {e}");
+    }
     let sum = Mutex::new((
+        0_u64,
         Report::default(),
         BTreeMap::<&'static str, Vec<(u64, Broken)>>::new(),
     ));
@@ -132,12 +141,13 @@ fn many(args: &Args) -> ExitCode {
                     let seed = args.seed + i;
                     let report = run_with(&Plan::of(seed), args.bug, false);
                     let mut sum = sum.lock().expect("no thread panics");
-                    sum.0.add(&report);
+                    sum.0 += 1;
+                    sum.1.add(&report);
                     if let Some(broken) = report.broken {
                         if !args.keep_going {
                             stop.store(true, Ordering::Relaxed);
                         }
-                        sum.1.entry(broken.check).or_default().push((seed, broken));
+                        sum.2.entry(broken.check).or_default().push((seed, broken));
                     }
                 }
             });
@@ -145,6 +155,10 @@ fn many(args: &Args) -> ExitCode {
         let mut told = Instant::now();
         while next.load(Ordering::Relaxed) < args.schedules && !stop.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(50));
+            if interrupted.load(Ordering::Relaxed) {
+                eprintln!("interrupted; the figures so far:");
+                stop.store(true, Ordering::Relaxed);
+            }
             if told.elapsed() > Duration::from_secs(10) {
                 told = Instant::now();
                 let done = next.load(Ordering::Relaxed);
@@ -156,8 +170,7 @@ fn many(args: &Args) -> ExitCode {
             }
         }
     });
-    let (sum, broken) = sum.into_inner().expect("no thread panics");
-    let done = next.load(Ordering::Relaxed).min(args.schedules);
+    let (done, sum, broken) = sum.into_inner().expect("no thread panics");
     let seconds = begun.elapsed().as_secs_f64();
     for (title, counts) in [
         ("faults", &sum.faults),
@@ -181,7 +194,12 @@ fn many(args: &Args) -> ExitCode {
             "\nbroken in {} schedules: {check}\n  seed {seed}: {first}",
             all.len()
         );
-        println!("  replay: cargo run --release -p chat-sim -- --seed {seed} --replay --shrink");
+        let bug = args
+            .bug
+            .map_or(String::new(), |bug| format!(" --bug {bug:?}"));
+        println!(
+            "  replay: cargo run --release -p chat-sim -- --seed {seed} --replay --shrink{bug}"
+        );
     }
     if broken.is_empty() {
         ExitCode::SUCCESS

@@ -85,9 +85,13 @@ impl World {
             // The hub that has the name may be another one.
             least = least.min(self.began + self.grace().min(LEAST));
         }
+        // Where the directory has lost its end, it is not known any more who had which name since when.
+        let patience = self.grace() + FREE_WITHIN;
+        let lost = self.truth.directory_lost;
+        let lost = lost.is_some_and(|at| self.now < at + patience);
         self.book.check(
             "a name is kept for the grace period",
-            gone.bye || self.now >= least,
+            gone.bye || lost || self.now >= least,
             || format!("{member}, gone since {}", gone.since),
         );
     }

@@ -18,6 +18,7 @@ use crate::{
     line::{Line, proof_of},
     net::{Flag, Kind, Link, Pipe},
     plan::Hears,
+    raw::Raw,
     rng::Rng,
     told::Told,
     world::{Happening, MS, SECOND, World},
@@ -34,7 +35,9 @@ pub(crate) struct Peer {
     pub(crate) client: Option<Box<Client>>,
     pub(crate) out: ClientOutputs,
     pub(crate) life: u32,
-    secret: Option<[u8; 32]>,
+    pub(crate) secret: Option<[u8; 32]>,
+    /// Its program is of another make.
+    pub(crate) raw: Option<Raw>,
     pub(crate) member: MemberId,
     /// All that it has been, for whoever reads the trace.
     pub(crate) members: Vec<MemberId>,
@@ -71,6 +74,7 @@ impl Peer {
             out: ClientOutputs::new(),
             life: 0,
             secret: None,
+            raw: None,
             member: MemberId::SERVER,
             members: Vec::new(),
             nick: format!("n{index}"),
@@ -98,7 +102,7 @@ impl Peer {
 impl World {
     pub(crate) fn start(&mut self, client: usize) {
         let peer = &mut self.peers[client];
-        if peer.client.is_some() || self.over {
+        if peer.raw.is_some() || peer.client.is_some() || self.over {
             return;
         }
         self.lives += 1;
@@ -290,7 +294,7 @@ impl World {
     }
 
     /// Makes a connection to some hub.
-    fn connect(&mut self, client: usize) {
+    pub(crate) fn connect(&mut self, client: usize) {
         let hubs = self.nodes.len() as u64;
         let delay = u64::from(self.plan.shape.delay_us) * 1_000;
         let peer = &mut self.peers[client];
@@ -439,11 +443,14 @@ impl World {
         }
         found.client_open = true;
         let (framing, form) = (found.framing, found.form);
+        if self.peers[client].raw.is_some() {
+            self.hello(client);
+        }
         self.client_input(client, ClientInput::Connected { framing, form });
         self.arm_down(link);
     }
 
-    fn client_says(&mut self, client: usize, frame: &Frame) {
+    pub(crate) fn client_says(&mut self, client: usize, frame: &Frame) {
         let Some(link) = self.peers[client].link else {
             return;
         };
@@ -475,7 +482,8 @@ impl World {
         };
         found.up.push(bytes, Kind::Answer);
         let (asked, waiting) = (found.line.pending(), found.up.frames());
-        let few = asked <= UNANSWERED && waiting <= asked + OTHER_WORDS;
+        let raw = self.peers[client].raw.is_some();
+        let few = raw || asked <= UNANSWERED && waiting <= asked + OTHER_WORDS;
         self.book.check("a client's outbox is bounded", few, || {
             format!("client {client}: {waiting} frames wait, {asked} without an answer")
         });

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{disk::Point, rng::Rng};
+use crate::{disk::Point, raw::Burst, rng::Rng};
 
 /// One run, as it is told to the world.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,12 @@ pub struct Shape {
     /// The log is on the disk of one server that has all the hubs.
     #[serde(default)]
     pub disk: bool,
+    /// People with a program of another make.
+    #[serde(default)]
+    pub raws: u16,
+    /// The limits of bytes are those of every day, and not small ones.
+    #[serde(default)]
+    pub large: bool,
     /// Records that the log keeps of each partition.
     pub keep: u32,
     pub outbox_bytes: u32,
@@ -123,6 +129,10 @@ pub enum What {
     BadDisk { ms: u32 },
     /// A hub's process is held for a time and then goes on where it was; a server on a disk with all its hubs and its log.
     Pause { hub: u16, ms: u32 },
+    /// Somebody with a program of another make does much at once; such people are counted by themselves.
+    Raw { raw: u16, burst: Burst, pick: u32 },
+    /// One of them stops reading for a time.
+    DeafRaw { raw: u16, ms: u32 },
     /// For a time the server has as many connections as it may: whoever comes is turned away at the door.
     Full { ms: u32 },
 }
@@ -232,6 +242,22 @@ const DEEDS: &[(Deed, u32)] = &[
     (Deed::RedactOther, 8),
 ];
 
+impl What {
+    /// Whom it is done to or by, if it is one of the clients.
+    pub(crate) fn client_mut(&mut self) -> Option<&mut u16> {
+        match self {
+            Self::Start { client, .. }
+            | Self::Do { client, .. }
+            | Self::Cut { client, .. }
+            | Self::Stall { client, .. }
+            | Self::Kill { client, .. }
+            | Self::Bye { client }
+            | Self::Steer { client, .. } => Some(client),
+            _ => None,
+        }
+    }
+}
+
 impl Plan {
     /// As a file, a step in a line.
     pub fn to_text(&self) -> String {
@@ -264,6 +290,8 @@ impl Plan {
             lobby: !rng.chance(100),
             memory,
             disk: !memory && rng.chance(400),
+            raws: 0,
+            large: false,
             keep: *rng.pick(&[4, 16, 64, 1_000]),
             outbox_bytes: *rng.pick(&[4_096, 6_000, 16_384]),
             grace_ms: *rng.pick(&[500, 3_000, 10_000]),
@@ -344,6 +372,9 @@ impl Plan {
             shape.outbox_bytes = 4_096;
             a_loud_room(&mut rng, clients, &mut steps);
         }
+        if !crowd && rng.chance(200) {
+            strangers(&mut rng, length, &mut shape, &mut steps);
+        }
         if rng.chance(100) {
             // Nothing but the log is unwell, all the time.
             let (at, ms) = (0, length as u32);
@@ -383,6 +414,28 @@ fn race_for_a_password(rng: &mut Rng, clients: u16, length: u64, steps: &mut Vec
             let client = rng.below(clients.into()) as u16;
             let deed = *rng.pick(&[Deed::JoinGroup, Deed::JoinGroup, Deed::Leave]);
             step(at + rng.below(300), client, deed, rng);
+        }
+    }
+}
+
+/// People come whose program is of another make.
+fn strangers(rng: &mut Rng, length: u64, shape: &mut Shape, steps: &mut Vec<Step>) {
+    shape.raws = rng.between(1, 2) as u16;
+    shape.large = rng.chance(50);
+    if shape.large {
+        (shape.outbox_bytes, shape.keep) = (262_144, 1_000);
+    }
+    for raw in 0..shape.raws {
+        for _ in 0..*rng.pick(&[3, 5, 8]) {
+            let (at, pick) = (rng.below(length) as u32, rng.any() as u32);
+            let burst = *rng.pick(Burst::ALL);
+            let what = What::Raw { raw, burst, pick };
+            steps.push(Step { at, what });
+        }
+        if rng.chance(300) {
+            let at = rng.below(length) as u32;
+            let what = What::DeafRaw { raw, ms: 8_000 };
+            steps.push(Step { at, what });
         }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Truth {
     pub(crate) directory: Directory,
     directory_epoch: u64,
     directory_lives: u32,
+    /// When the directory's log lost its end last.
+    pub(crate) directory_lost: Option<u64>,
     /// Which registrations of passwords somebody has proved to know the password of.
     proofs: BTreeSet<(MemberId, CredentialId)>,
     /// Whoever was called so, in whatever case, in any life of the directory.
@@ -43,6 +45,7 @@ impl Truth {
                 if self.directory_epoch != kept.epoch {
                     self.directory_epoch = kept.epoch;
                     self.directory_lives += 1;
+                    self.directory_lost = (self.directory_lives > 1).then_some(book.now);
                     self.directory = Directory::default();
                 }
                 let known = self.directory.length;

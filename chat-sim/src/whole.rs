@@ -61,6 +61,7 @@ impl World {
         }
         for client in 0..self.peers.len() {
             if self.peers[client].client.is_none() {
+                self.check_raw(client);
                 continue;
             }
             self.check_client(client);

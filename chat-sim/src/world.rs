@@ -220,7 +220,7 @@ impl World {
             count: 0,
             steps: 0,
             nodes: (0..shape.hubs).map(|hub| Node::new(seed, hub)).collect(),
-            peers: (0..shape.clients)
+            peers: (0..shape.clients + shape.raws)
                 .map(|client| Peer::new(seed, client))
                 .collect(),
             links: BTreeMap::new(),
@@ -622,6 +622,14 @@ impl World {
                 self.soon(u64::from(ms) * MS, Happening::Unstall(usize::from(client)));
             }
             What::Kill { client, forget } => self.kill(usize::from(client), forget),
+            What::Raw { raw, burst, pick } => {
+                self.burst(self.raw(raw), burst, pick);
+            }
+            What::DeafRaw { raw, ms } => {
+                let client = self.raw(raw);
+                self.peers[client].stalled_until = self.now + u64::from(ms) * MS;
+                self.soon(u64::from(ms) * MS, Happening::Unstall(client));
+            }
             What::Bye { client } => self.bye(usize::from(client)),
             What::Steer { client, hub } => {
                 self.peers[usize::from(client)].steer = hub.map(|hub| hub_of(hub, hubs))
@@ -733,6 +741,13 @@ impl World {
                 self.nodes[hub_of(hub, hubs)].clock_ms += by_ms;
             }
         }
+    }
+
+    /// Where somebody of another make stands among the people.
+    fn raw(&self, raw: u16) -> usize {
+        let all = usize::from(self.plan.shape.raws.max(1));
+        let first = usize::from(self.plan.shape.clients);
+        (first + usize::from(raw) % all).min(self.peers.len() - 1)
     }
 
     /// Changes whenever one of the hubs is gone or begins.
@@ -848,6 +863,12 @@ pub(crate) fn config(
     limits.message_bytes = 1_024;
     limits.frame_bytes = 4_096;
     limits.page_bytes = 4_096;
+    if shape.large {
+        let usual = Limits::default();
+        limits.message_bytes = usual.message_bytes;
+        limits.frame_bytes = usual.frame_bytes;
+        limits.page_bytes = usual.page_bytes;
+    }
     limits.outbox_bytes = shape.outbox_bytes;
     limits.grace = ms(shape.grace_ms);
     limits.membership = ms(shape.membership_ms);

@@ -311,15 +311,30 @@ impl Line {
             same || nothing,
             || format!("{me}: {asked:?} is acknowledged at {place:?} of {id}, where {stands:?}"),
         );
+        let new = room.and_then(|room| room.written_at(place.seq));
+        // A redaction is looked up first, and a repeat has its first one's place.
+        if same && new.is_some_and(|at| at > asked.at) && !matches!(asked.op, Op::Redact(_)) {
+            let became = self.became.entry((id, place.epoch)).or_default();
+            became.insert(asked.id, place.seq);
+            let before = became.range(..asked.id).next_back();
+            let after = became.range(asked.id + 1..).next();
+            let right = before.is_none_or(|(_, seq)| *seq < place.seq)
+                && after.is_none_or(|(_, seq)| place.seq < *seq);
+            book.check("what changes a room is done in order", right, || {
+                format!("{me}: {asked:?} at {place:?} of {id}, {before:?}, {after:?}")
+            });
+        }
         if matches!(asked.op, Op::Leave(_))
             && let Some(at) = self.rooms.remove(&id)
         {
             let log_now = Partition::Room(id);
             let trimmed = scene.log.oldest(log_now) > at.seq + 1;
             let lost = scene.log.head(log_now).epoch != place.epoch;
+            // Who is back before having read so far is spared what was said until then.
+            let back = room.is_some_and(|room| room.member_since(me) > Some(place.seq));
             book.check(
                 "the answer to a leave comes after the records",
-                at == place || trimmed || lost,
+                at == place || trimmed || lost || back,
                 || format!("{me} is at {at:?} of {id} and left at {place:?}"),
             );
         }
