@@ -37,7 +37,7 @@ use crate::{
     schema::{self, Meta},
     secret,
     witness::Witness,
-    writer::{self, Commit, Idle, Unsettled, Writer},
+    writer::{self, Checkpoint, Commit, Idle, Unsettled, Writer},
 };
 
 /// A log on disk: one folder, held by one process at a time.
@@ -138,7 +138,7 @@ impl DiskLog {
             );
         }
         let idle = Idle::new(&config);
-        let commit = seams.commit;
+        let (commit, checkpoint) = (seams.commit, seams.checkpoint);
         let (secret, notes) = (meta.secret, Notes::load(&folder));
         let writer = Writer {
             asked: receiver,
@@ -151,6 +151,7 @@ impl DiskLog {
             teller,
             config,
             commit,
+            checkpoint,
             idle,
             folder: folder.clone(),
             notes: Notes::new(folder.clone()),
@@ -334,6 +335,8 @@ impl fmt::Debug for DiskLog {
 pub(crate) struct Seams {
     /// How a transaction is committed.
     pub(crate) commit: Commit,
+    /// How the write-ahead file is moved into the main file.
+    pub(crate) checkpoint: Checkpoint,
     /// Sees the connection before anything is read.
     pub(crate) watch: Box<dyn FnOnce(&Connection)>,
 }
@@ -342,6 +345,7 @@ impl Default for Seams {
     fn default() -> Self {
         Self {
             commit: Box::new(writer::commit),
+            checkpoint: Box::new(writer::checkpoint),
             watch: Box::new(|_| ()),
         }
     }

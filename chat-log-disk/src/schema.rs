@@ -1,6 +1,6 @@
 //! The database: how it is opened, its tables, and how older ones become the newest.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
@@ -238,9 +238,12 @@ fn check(path: &Path, connection: &Connection, migrations: &[&str]) -> Result<u3
     Ok(version)
 }
 
+/// How long to wait for a lock that another process, a tool, holds for a moment.
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
+
 /// What is set for each connection.
 fn settle_in(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(32);
     connection.pragma_update(None, "synchronous", "FULL")?;
     // Only macOS knows these: its fsync does not reach the disk's own medium.

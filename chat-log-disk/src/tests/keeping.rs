@@ -1,6 +1,6 @@
 //! What is taken out, and what is copied.
 
-use std::fs;
+use std::{fs, sync::mpsc};
 
 use bytes::Bytes;
 use chat_core::{
@@ -17,8 +17,16 @@ use chat_runtime::{
     testing::{entries, place},
 };
 
+use futures_util::FutureExt;
+use rusqlite::Connection;
+
 use super::{ROOM, append, open, read, room, state};
-use crate::{RedactError, backup, export, verify};
+use crate::{
+    Config, DiskLog, RedactError, backup, export,
+    log::Seams,
+    verify,
+    writer::{self, Checkpoint},
+};
 
 /// Whether any file of the folder holds these bytes.
 fn found_in_folder(dir: &std::path::Path, needle: &[u8]) -> bool {
@@ -112,6 +120,56 @@ async fn a_backup_is_whole_and_has_an_epoch_of_its_own() {
         Place { seq: 12, ..head },
         "the original is as it was"
     );
+}
+
+/// A reader of another program, as an export into a pipe that nobody reads.
+pub(super) fn reader(dir: &std::path::Path) -> Connection {
+    let reader = Connection::open(dir.join("log.db")).unwrap();
+    reader
+        .execute_batch("BEGIN; SELECT count(*) FROM records")
+        .unwrap();
+    reader
+}
+
+#[tokio::test]
+async fn a_redaction_beside_an_open_export_waits_and_nobody_else_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tried, attempts) = mpsc::channel();
+    let checkpoint: Checkpoint = Box::new(move |connection, mode| {
+        let waits: u64 = connection
+            .pragma_query_value(None, "busy_timeout", |row| row.get(0))
+            .unwrap();
+        let done = writer::checkpoint(connection, mode);
+        // The test may have ended.
+        let _ = tried.send((waits, done.as_ref().is_ok_and(|done| *done)));
+        done
+    });
+    let seams = Seams {
+        checkpoint,
+        ..Seams::default()
+    };
+    let (log, _events) = DiskLog::open_with(dir.path(), Config::default(), seams).unwrap();
+    append(&log, ROOM, 1..=9).await;
+    let export = reader(dir.path());
+    let mut redaction = Box::pin(log.redact(ROOM, 5, Bytes::from_static(b"gone")));
+    assert!((&mut redaction).now_or_never().is_none());
+    // It is tried and tried, and none of the attempts waits for the export: appends go on.
+    for n in 10..=13 {
+        assert_eq!(attempts.recv().unwrap(), (0, false));
+        append(&log, ROOM, n..=n).await;
+    }
+    assert!((&mut redaction).now_or_never().is_none());
+    drop(export);
+    redaction.await.unwrap();
+    assert!(!found_in_folder(dir.path(), b"entry 5"));
+    // An orderly end does not wait for ever either.
+    let export = reader(dir.path());
+    let mut redaction = Box::pin(log.redact(ROOM, 6, Bytes::from_static(b"gone")));
+    assert!((&mut redaction).now_or_never().is_none());
+    drop(redaction);
+    drop(log);
+    assert!(attempts.try_iter().all(|(waits, _)| waits == 0));
+    drop(export);
 }
 
 #[tokio::test]
