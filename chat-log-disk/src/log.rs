@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chat_core::{
     id::{Partition, Place, Seq},
-    log::{AppendRefused, Appended, LogUnavailable, Page, Query},
+    log::{AppendRefused, Appended, LogUnavailable, Page, Query, ReadFailed},
     password::ServerSecret,
     wire::server::Durability,
 };
@@ -262,17 +262,17 @@ impl Log for DiskLog {
         }
     }
 
-    async fn read(&self, partition: Partition, query: Query) -> Result<Page, LogUnavailable> {
+    async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
         let (sender, answer) = oneshot::channel();
-        let reads = self.reads.as_ref().ok_or(LogUnavailable)?;
+        let reads = self.reads.as_ref().ok_or(ReadFailed::Unavailable)?;
         reads
             .send(Read {
                 partition,
                 query,
                 answer: sender,
             })
-            .map_err(|_| LogUnavailable)?;
-        answer.await.unwrap_or(Err(LogUnavailable))
+            .map_err(|_| ReadFailed::Unavailable)?;
+        answer.await.unwrap_or(Err(ReadFailed::Unavailable))
     }
 
     async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
