@@ -78,6 +78,7 @@ impl DiskLog {
             path: dir.to_owned(),
             source,
         };
+        let ahead = fs::metadata(folder.ahead()).is_ok_and(|file| file.len() > 0);
         let existed = fs::metadata(&path).is_ok_and(|file| file.len() > 0);
         let connection = schema::open_to_write(&path, seams.watch)?;
         let mut seed = [0; 32];
@@ -137,7 +138,7 @@ impl DiskLog {
                     .map_err(io)?,
             );
         }
-        let idle = Idle::new(&config);
+        let idle = Idle::new(&config, ahead);
         let (commit, checkpoint) = (seams.commit, seams.checkpoint);
         let (secret, notes) = (meta.secret, Notes::load(&folder));
         let writer = Writer {

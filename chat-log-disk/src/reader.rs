@@ -91,7 +91,11 @@ impl Reader {
         }
     }
 
-    fn page(&mut self, partition: Partition, query: Query) -> Result<(Page, Option<Damage>), Unread> {
+    fn page(
+        &mut self,
+        partition: Partition,
+        query: Query,
+    ) -> Result<(Page, Option<Damage>), Unread> {
         let epoch = self.epoch.load(Ordering::Relaxed);
         let connection = match &self.connection {
             Some(connection) => connection,

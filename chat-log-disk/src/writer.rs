@@ -108,6 +108,8 @@ pub(crate) struct Idle {
     checkpoint: Instant,
     /// Redactions that are done once the old bytes are out of the write-ahead file as well.
     scrubs: Vec<oneshot::Sender<Result<(), RedactError>>>,
+    /// Old bytes of redactions may stand in the write-ahead file, whether somebody waits or not.
+    owed: bool,
     /// When to try to empty the write-ahead file next.
     scrub: Instant,
     /// How long to wait when that has failed again.
@@ -117,7 +119,8 @@ pub(crate) struct Idle {
 }
 
 impl Idle {
-    pub(crate) fn new(config: &Config) -> Self {
+    /// `ahead`: something is written ahead from before, perhaps a text that was redacted since.
+    pub(crate) fn new(config: &Config, ahead: bool) -> Self {
         let now = Instant::now();
         Self {
             sweep: Sweep::new(config.retention.clone(), now),
@@ -127,6 +130,7 @@ impl Idle {
             moved: 0,
             checkpoint: now,
             scrubs: Vec::new(),
+            owed: ahead,
             scrub: now,
             patience: SHORT,
             stuck: false,
@@ -226,7 +230,7 @@ impl Writer {
         if self.idle.deletions {
             return Some(Instant::now());
         }
-        let scrub = (!self.idle.scrubs.is_empty()).then_some(self.idle.scrub);
+        let scrub = self.idle.owed.then_some(self.idle.scrub);
         [self.idle.sweep.due(), scrub].into_iter().flatten().min()
     }
 
@@ -249,7 +253,7 @@ impl Writer {
                 self.deleted(gone);
                 for (command, outcome) in commands.into_iter().zip(outcomes) {
                     if let Some(scrub) = command.answer(outcome) {
-                        if self.idle.scrubs.is_empty() {
+                        if !std::mem::replace(&mut self.idle.owed, true) {
                             self.idle.scrub = Instant::now();
                         }
                         self.idle.scrubs.push(scrub);
@@ -293,7 +297,7 @@ impl Writer {
             }
             return;
         }
-        if !self.idle.scrubs.is_empty() && self.idle.scrub <= now {
+        if self.idle.owed && self.idle.scrub <= now {
             self.scrub();
         }
         if self.is_checkpoint_due() && self.idle.checkpoint <= now {
@@ -499,23 +503,20 @@ impl Writer {
         if matches!(emptied, Ok(true)) {
             PAGES.set(0);
             self.idle.patience = SHORT;
+            self.idle.owed = false;
             for answer in self.idle.scrubs.drain(..) {
                 let _ = answer.send(Ok(()));
             }
             return true;
         }
-        // A reader is in the way, or the disk.
+        // A reader is in the way, or the disk. Who waits goes on waiting.
         self.idle.scrub = Instant::now() + self.idle.patience;
         self.idle.patience = LONG.min(self.idle.patience * 2);
-        if emptied.is_err() {
-            for answer in self.idle.scrubs.drain(..) {
-                let _ = answer.send(Err(RedactError::Unavailable));
-            }
-        }
         false
     }
 
-    /// Leaves nothing in the write-ahead file, unless somebody reads it for longer than an orderly end can wait.
+    /// Leaves nothing in the write-ahead file, unless somebody reads it for longer than an orderly end can wait. Then the next
+    /// opening finds it, and owes the same.
     fn empty_at_the_end(&mut self) {
         let until = Instant::now() + FAREWELL;
         while !self.scrub() && Instant::now() < until {

@@ -132,7 +132,10 @@ async fn a_commit_that_fails_uncertainly_is_unknown_until_it_is_settled() {
         });
         assert_eq!(trouble.await, Trouble::Io);
         // Nobody may conclude anything from a head that a crash could still change.
-        assert_eq!(read(&log, ROOM, ReadFrom::State).await, Err(ReadFailed::Unavailable));
+        assert_eq!(
+            read(&log, ROOM, ReadFrom::State).await,
+            Err(ReadFailed::Unavailable)
+        );
         assert_eq!(
             read(&log, ROOM, ReadFrom::After(head.seq)).await,
             Err(ReadFailed::Unavailable)
