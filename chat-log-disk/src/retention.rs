@@ -28,12 +28,18 @@ pub(crate) struct Sweep {
 enum Cursor {
     /// With the partition after this id: has it too many bytes?
     Partitions(i64),
-    /// With the record after this id: is it too old, or one too many?
-    Records(i64),
+    /// With the record after this id: is it too old, or one too many? Those up to `sure` are too old, whatever their time says.
+    Records { after: i64, sure: i64 },
+    /// Those after `back` have a time that lies in the future. When did they come? Before the next one after this id.
+    Ahead { after: i64, back: i64 },
 }
 
 impl Cursor {
     const START: Self = Self::Partitions(i64::MIN);
+    const FIRST_RECORD: Self = Self::Records {
+        after: i64::MIN,
+        sure: i64::MIN,
+    };
 }
 
 impl Sweep {
@@ -69,17 +75,26 @@ impl Sweep {
                 if let Some(most) = self.config.each.bytes {
                     partitions(store, after, most)
                 } else {
-                    Ok(Swept::onward(false, Cursor::Records(i64::MIN)))
+                    Ok(Swept::onward(false, Cursor::FIRST_RECORD))
                 }
             }
-            Cursor::Records(after) if self.looks_at_records() => self.records(store, after, wall),
-            Cursor::Records(_) => Ok(Swept::round(false)),
+            Cursor::Records { after, sure } if self.looks_at_records() => {
+                self.records(store, after, sure, wall)
+            }
+            Cursor::Records { .. } => Ok(Swept::round(false)),
+            Cursor::Ahead { after, back } => self.ahead(store, after, back, wall),
         }
     }
 
     /// Lets go of the oldest records of all: those that are too old, and more as long as all are too many.
-    fn records(&self, store: &mut Store<'_>, after: i64, wall: u64) -> rusqlite::Result<Swept> {
-        let old = self.age().map_or(0, |age| wall.saturating_sub(millis(age)));
+    fn records(
+        &self,
+        store: &mut Store<'_>,
+        after: i64,
+        sure: i64,
+        wall: u64,
+    ) -> rusqlite::Result<Swept> {
+        let old = self.old(wall);
         let all = &self.config.all;
         let beyond = |is: u64, most: Option<u64>| most.map_or(0, |most| is.saturating_sub(most));
         let mut bytes_over = beyond(store.meta.bytes, all.bytes);
@@ -98,8 +113,13 @@ impl Sweep {
         while let Some(row) = rows.next()? {
             let (id, partition, seq): (i64, i64, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let (at, bytes): (u64, u64) = (row.get(3)?, row.get(4)?);
-            if at >= old && bytes_over == 0 && records_over == 0 {
-                return Ok(Swept::round(changed));
+            if at >= old && id > sure && bytes_over == 0 && records_over == 0 {
+                if at <= wall || self.age().is_none() {
+                    return Ok(Swept::round(changed));
+                }
+                // The clock was ahead when this was stored, or is behind now.
+                let (after, back) = (id, last);
+                return Ok(Swept::onward(changed, Cursor::Ahead { after, back }));
             }
             if let_go.execute((partition, seq))? == 1 {
                 changed = true;
@@ -111,8 +131,44 @@ impl Sweep {
         Ok(if looked < STEP {
             Swept::round(changed)
         } else {
-            Swept::onward(changed, Cursor::Records(last))
+            let after = last;
+            Swept::onward(changed, Cursor::Records { after, sure })
         })
+    }
+
+    /// Looks for the next record whose time can be. Whatever came before it is no younger.
+    fn ahead(
+        &self,
+        store: &Store<'_>,
+        mut after: i64,
+        back: i64,
+        wall: u64,
+    ) -> rusqlite::Result<Swept> {
+        const SQL: &str = "SELECT id, at FROM records WHERE id > ?1 ORDER BY id LIMIT ?2";
+        let mut statement = store.connection.prepare_cached(SQL)?;
+        let mut rows = statement.query((after, STEP))?;
+        let mut looked = 0;
+        while let Some(row) = rows.next()? {
+            let (id, at): (i64, u64) = (row.get(0)?, row.get(1)?);
+            if at < self.old(wall) {
+                let (after, sure) = (back, id);
+                return Ok(Swept::onward(false, Cursor::Records { after, sure }));
+            }
+            if at <= wall {
+                return Ok(Swept::round(false));
+            }
+            (looked, after) = (looked + 1, id);
+        }
+        Ok(if looked < STEP {
+            Swept::round(false)
+        } else {
+            Swept::onward(false, Cursor::Ahead { after, back })
+        })
+    }
+
+    /// What came before this is too old.
+    fn old(&self, wall: u64) -> u64 {
+        self.age().map_or(0, |age| wall.saturating_sub(millis(age)))
     }
 
     /// The step's transaction has ended, and it took so long.
@@ -176,7 +232,7 @@ fn partitions(store: &Store<'_>, after: i64, most: u64) -> rusqlite::Result<Swep
         }
         last = id;
     }
-    Ok(Swept::onward(changed, Cursor::Records(i64::MIN)))
+    Ok(Swept::onward(changed, Cursor::FIRST_RECORD))
 }
 
 /// How far a step came.
