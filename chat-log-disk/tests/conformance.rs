@@ -5,7 +5,7 @@ use std::path::Path;
 use bytes::Bytes;
 use chat_core::{
     id::{Partition, Place, RoomId},
-    log::{Query, ReadFailed, ReadFrom},
+    log::{Query, ReadFrom},
 };
 use chat_log_disk::{Config, DiskLog};
 use chat_runtime::{

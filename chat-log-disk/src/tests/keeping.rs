@@ -237,11 +237,16 @@ async fn a_redaction_waits_for_a_disk_that_fails() {
     };
     let (log, mut events) = DiskLog::open_with(dir.path(), Config::default(), seams).unwrap();
     append(&log, ROOM, 1..=9).await;
-    log.redact(ROOM, 5, Bytes::from_static(b"gone")).await.unwrap();
+    log.redact(ROOM, 5, Bytes::from_static(b"gone"))
+        .await
+        .unwrap();
     assert!(!found_in_folder(dir.path(), b"entry 5"));
     drop(log);
     let failed = events.next().await;
-    assert!(matches!(failed, Some(DiskEvent::CheckpointFailed { .. })), "{failed:?}");
+    assert!(
+        matches!(failed, Some(DiskEvent::CheckpointFailed { .. })),
+        "{failed:?}"
+    );
     assert_eq!(events.next().await, None, "told once");
 }
 

@@ -301,7 +301,11 @@ fn a_clock_that_was_once_ahead_keeps_nothing_for_years() {
     };
     assert_eq!(round(0), 714, "a clock that is behind deletes nothing");
     assert_eq!(round(start + day + 1), 711, "those ahead came after this");
-    assert_eq!(round(start + 2 * day + 1), 711, "and before this, which is young");
+    assert_eq!(
+        round(start + 2 * day + 1),
+        711,
+        "and before this, which is young"
+    );
     assert_eq!(round(start + 3 * day + 1), 6);
     assert_eq!(round(start + 5 * day), 6);
     assert_eq!(round(start + 6 * day + 1), 0);
@@ -359,6 +363,6 @@ fn a_snapshot_during_a_round_lets_go_of_no_more_than_is_too_much() {
             },
             1,
         );
-        assert_eq!(page.unwrap().oldest, oldest_kept + 101);
+        assert_eq!(page.unwrap().0.oldest, oldest_kept + 101);
     }
 }
