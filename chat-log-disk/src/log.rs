@@ -1,6 +1,7 @@
 //! The log on disk as a server holds it.
 
 use std::{
+    collections::BTreeMap,
     fmt, fs,
     path::Path,
     sync::{
@@ -146,6 +147,7 @@ impl DiskLog {
             connection,
             meta,
             next,
+            proven: BTreeMap::new(),
             random,
             witness,
             unsettled,

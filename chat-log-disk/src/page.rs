@@ -106,9 +106,9 @@ pub(crate) fn read(
     let transaction = connection.unchecked_transaction()?;
     let part = Part::load(&transaction, partition, epoch)?;
     let (head, oldest) = (part.head, part.oldest);
-    let snapshot = match query.from {
+    let (snapshot, passed_over) = match query.from {
         ReadFrom::State => state(&transaction, &part)?,
-        _ => None,
+        _ => (None, None),
     };
     let backwards = matches!(query.from, ReadFrom::Before(_) | ReadFrom::Latest);
     let (low, high) = match query.from {
@@ -134,30 +134,37 @@ pub(crate) fn read(
         first,
         records,
     };
-    Ok((page, damage))
+    Ok((page, damage.or(passed_over)))
 }
 
-/// The snapshot to rebuild from. Whoever asks for it is about to work with the partition, so this is also where its row
-/// is held against its newest record.
-fn state(connection: &Connection, part: &Part) -> Result<Option<(Seq, Bytes)>, Unread> {
-    let Some(id) = part.id else { return Ok(None) };
+/// The snapshot to rebuild from, or what is wrong with the one that can be done without. Whoever asks for it is about to work with
+/// the partition, so this is also where its row is held against its newest record.
+fn state(
+    connection: &Connection,
+    part: &Part,
+) -> Result<(Option<(Seq, Bytes)>, Option<Damage>), Unread> {
+    let Some(id) = part.id else {
+        return Ok((None, None));
+    };
     let (newest, link) = store::newest(connection, id)?.unwrap_or((part.trimmed, part.base));
     if (newest, link) != (part.head, part.chain) {
         return Err(Unread::Unsound(part.head));
     }
-    match store::snapshot(connection, part)? {
-        Some((seq, state, true)) => Ok(Some((seq, state))),
-        None if part.covered.is_none() => Ok(None),
+    let damage = match store::snapshot(connection, part)? {
+        Some((seq, state, true)) => return Ok((Some((seq, state)), None)),
+        None if part.covered.is_none() && part.trimmed == 0 => return Ok((None, None)),
+        _ => Damage {
+            partition: part.partition,
+            seq: part.covered.unwrap_or(part.trimmed),
+            fault: Fault::Snapshot,
+        },
+    };
+    match part.oldest {
         // All records are here: the snapshot is not needed.
-        _ if part.oldest == 1 => Ok(None),
-        _ => {
-            let seq = part.covered.unwrap_or(0);
-            Err(Unread::Damaged(Damage {
-                partition: part.partition,
-                seq,
-                fault: Fault::Snapshot,
-            }))
-        }
+        1 => Ok((None, Some(damage))),
+        // They are here, and let go of because of the snapshot: that can be taken back.
+        _ if part.trimmed == 0 => Err(Unread::Unsound(part.head)),
+        _ => Err(Unread::Damaged(damage)),
     }
 }
 

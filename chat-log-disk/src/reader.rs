@@ -75,8 +75,14 @@ impl Reader {
         }
         match page {
             Ok((page, damage)) => {
-                if let Some(damage) = damage {
-                    self.teller.tell(DiskEvent::Damaged(damage));
+                match damage {
+                    // Retention must not rely on it. The writer tells of it.
+                    Some(Damage {
+                        fault: Fault::Snapshot,
+                        ..
+                    }) => self.mend(partition),
+                    Some(damage) => self.teller.tell(DiskEvent::Damaged(damage)),
+                    None => {}
                 }
                 if unsettled && shows_head(&page, query) {
                     return Err(ReadFailed::Unavailable);

@@ -1,5 +1,7 @@
 //! What one transaction does to the tables.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use chat_core::{
     id::{Partition, Place, RoomId, Seq},
@@ -154,6 +156,8 @@ pub(crate) struct Store<'a> {
     /// The id of the next record.
     pub(crate) next: i64,
     pub(crate) random: &'a mut ChaCha20Rng,
+    /// Snapshots that were found sound, or written, in this life: of which partition, as of where. What is deleted relies on them.
+    pub(crate) proven: &'a mut BTreeMap<i64, Seq>,
     /// Records deleted.
     pub(crate) deleted: u64,
     /// Events to be told if it commits.
@@ -233,6 +237,7 @@ impl Store<'_> {
         self.connection
             .prepare_cached(SQL)?
             .execute((id, at.seq, SNAPSHOT_FORM, sum, state))?;
+        self.proven.insert(id, at.seq);
         Ok(())
     }
 
@@ -275,11 +280,12 @@ impl Store<'_> {
         Ok(Ok(()))
     }
 
-    /// Makes a partition's row agree with its newest record again: a wrong checksum is put right, and if the newest
-    /// records are gone the partition goes on from what is left, in a new epoch.
+    /// Makes a partition's row agree with its snapshot and its newest record again: a damaged snapshot is forgotten, a wrong
+    /// checksum is put right, and if the newest records are gone the partition goes on from what is left, in a new epoch.
     pub(crate) fn mend(&mut self, partition: Partition, epoch: u64) -> rusqlite::Result<()> {
         let mut part = Part::load(self.connection, partition, self.meta.epoch)?;
         let Some(id) = part.id else { return Ok(()) };
+        self.prove(&mut part, id)?;
         let newest = newest(self.connection, id)?;
         let (newest, link) = newest.unwrap_or((part.trimmed, part.base));
         let before = part.place();
@@ -330,6 +336,36 @@ impl Store<'_> {
         Ok(())
     }
 
+    /// Sees whether the snapshot that a partition relies on is what was written. If not, it relies on it no longer: what was let
+    /// go of because of it and is still there is kept.
+    fn prove(&mut self, part: &mut Part, id: i64) -> rusqlite::Result<()> {
+        let Some(seq) = part.covered else {
+            if part.oldest != part.trimmed + 1 {
+                part.oldest = part.trimmed + 1;
+                part.save(self.connection)?;
+            }
+            return Ok(());
+        };
+        if matches!(snapshot(self.connection, part)?, Some((_, _, true))) {
+            self.proven.insert(id, seq);
+            return Ok(());
+        }
+        part.covered = None;
+        part.oldest = part.trimmed + 1;
+        part.save(self.connection)?;
+        if part.trimmed == 0 {
+            // Nobody needs it. Otherwise it stays, for whoever can do something with what is left of it.
+            self.connection
+                .execute("DELETE FROM snapshots WHERE partition = ?1", [id])?;
+        }
+        self.events.push(DiskEvent::Damaged(Damage {
+            partition: part.partition,
+            seq,
+            fault: Fault::Snapshot,
+        }));
+        Ok(())
+    }
+
     /// Whether a record follows from its predecessor.
     fn fits(&self, part: &Part, id: i64, seq: Seq) -> rusqlite::Result<bool> {
         let previous = if seq == part.trimmed + 1 {
@@ -362,38 +398,44 @@ impl Store<'_> {
 
     fn delete_of_one(&mut self, most: u64) -> rusqlite::Result<u64> {
         const DUE: &str =
-            "SELECT id, trimmed, oldest, base FROM partitions WHERE trimmed + 1 < oldest LIMIT 1";
-        let due = self.connection.prepare_cached(DUE)?.query_row([], |row| {
-            Ok((
-                row.get::<_, i64>(0)?,
-                row.get::<_, u64>(1)?,
-                row.get::<_, u64>(2)?,
-                row.get::<_, Sum>(3)?,
-            ))
-        });
-        let Some((id, trimmed, oldest, base)) = due.optional()? else {
-            return Ok(0);
-        };
-        let last = (oldest - 1).min(trimmed + most);
-        const SIZE: &str = "SELECT coalesce(sum(length(body) + ?4), 0) FROM records
-            WHERE partition = ?1 AND seq > ?2 AND seq <= ?3";
-        let size = (id, trimmed, last, OVERHEAD);
-        let bytes: u64 = self
-            .connection
-            .prepare_cached(SIZE)?
-            .query_row(size, |row| row.get(0))?;
-        let base = link_of(self.connection, id, last)?.unwrap_or(base);
-        const DELETE: &str = "DELETE FROM records WHERE partition = ?1 AND seq > ?2 AND seq <= ?3";
-        self.connection
-            .prepare_cached(DELETE)?
-            .execute((id, trimmed, last))?;
-        const UPDATE: &str = "UPDATE partitions SET trimmed = ?2, base = ?3, bytes = max(0, bytes - ?4) WHERE id = ?1";
-        self.connection
-            .prepare_cached(UPDATE)?
-            .execute((id, last, base, bytes))?;
-        self.meta.bytes = self.meta.bytes.saturating_sub(bytes);
-        self.meta.records = self.meta.records.saturating_sub(last - trimmed);
-        Ok(last - trimmed)
+            "SELECT id, name, epoch, head, chain, oldest, trimmed, base, covered, bytes
+            FROM partitions WHERE trimmed + 1 < oldest LIMIT 1";
+        loop {
+            let due = self
+                .connection
+                .prepare_cached(DUE)?
+                .query_row([], Part::of)
+                .optional()?;
+            let Some(mut part) = due else { return Ok(0) };
+            let Some(id) = part.id else { return Ok(0) };
+            if part.covered.is_none() || self.proven.get(&id) != part.covered.as_ref() {
+                self.prove(&mut part, id)?;
+            }
+            let last = (part.oldest - 1).min(part.trimmed + most);
+            if last == part.trimmed {
+                continue;
+            }
+            const SIZE: &str = "SELECT coalesce(sum(length(body) + ?4), 0) FROM records
+                WHERE partition = ?1 AND seq > ?2 AND seq <= ?3";
+            let size = (id, part.trimmed, last, OVERHEAD);
+            let bytes: u64 = self
+                .connection
+                .prepare_cached(SIZE)?
+                .query_row(size, |row| row.get(0))?;
+            part.base = link_of(self.connection, id, last)?.unwrap_or(part.base);
+            const DELETE: &str =
+                "DELETE FROM records WHERE partition = ?1 AND seq > ?2 AND seq <= ?3";
+            self.connection
+                .prepare_cached(DELETE)?
+                .execute((id, part.trimmed, last))?;
+            let deleted = last - part.trimmed;
+            part.trimmed = last;
+            part.bytes = part.bytes.saturating_sub(bytes);
+            part.save(self.connection)?;
+            self.meta.bytes = self.meta.bytes.saturating_sub(bytes);
+            self.meta.records = self.meta.records.saturating_sub(deleted);
+            return Ok(deleted);
+        }
     }
 }
 

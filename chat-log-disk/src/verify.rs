@@ -75,7 +75,8 @@ pub fn verify(
                 }
             }
             None => {
-                if let Some(seq) = part.covered {
+                let needed = part.covered.or((part.trimmed > 0).then_some(part.trimmed));
+                if let Some(seq) = needed {
                     tell(Damage {
                         partition: part.partition,
                         seq,

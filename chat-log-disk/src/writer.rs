@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::Write,
     sync::{
@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use chat_core::id::Partition;
+use chat_core::id::{Partition, Seq};
 use rand_chacha::ChaCha20Rng;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
@@ -78,6 +78,8 @@ pub(crate) struct Writer {
     pub(crate) meta: Meta,
     /// The id of the next record.
     pub(crate) next: i64,
+    /// Snapshots that were found sound, or written, in this life.
+    pub(crate) proven: BTreeMap<i64, Seq>,
     pub(crate) random: ChaCha20Rng,
     pub(crate) witness: Witness,
     pub(crate) unsettled: Arc<Unsettled>,
@@ -382,6 +384,7 @@ impl Writer {
             meta,
             next,
             random,
+            proven: &mut self.proven,
             deleted: 0,
             events: Vec::new(),
         };

@@ -229,10 +229,16 @@ async fn an_altered_snapshot_is_not_used() {
         let dir = tempfile::tempdir().unwrap();
         let mut config = crate::Config::default();
         config.retention.each.records = if keep_all { None } else { Some(2) };
-        let (log, _) = crate::DiskLog::open(dir.path(), config.clone()).unwrap();
+        let (log, mut events) = crate::DiskLog::open(dir.path(), config.clone()).unwrap();
         let head = append(&log, ROOM, 1..=9).await;
         log.snapshot(ROOM, Place { seq: 6, ..head }, state("six"))
             .await;
+        if !keep_all {
+            wait_for(&mut events, |event| {
+                matches!(event, DiskEvent::Trimmed { records: 6 }).then_some(())
+            })
+            .await;
+        }
         drop(log);
         assert_eq!(alter(dir.path(), sql), 1);
         let (log, mut events) = crate::DiskLog::open(dir.path(), config).unwrap();
@@ -241,6 +247,11 @@ async fn an_altered_snapshot_is_not_used() {
             // Not needed: all records are here.
             let page = found.unwrap();
             assert_eq!((page.snapshot, page.records), (None, entries(1..=9)));
+            assert_eq!(damage_of(&mut events).await.fault, Fault::Snapshot);
+            // It is forgotten, so that nothing goes because of it, and all is well again.
+            drop(log);
+            assert_eq!(verify(dir.path(), |_| ()).unwrap().damaged, 0);
+            continue;
         } else {
             assert_eq!(found, Err(ReadFailed::Damaged { seq: None }));
             let damage = Damage {
@@ -259,5 +270,53 @@ async fn an_altered_snapshot_is_not_used() {
             );
         }
         assert_eq!(verify(dir.path(), |_| ()).unwrap().damaged, 1);
+    }
+}
+
+#[tokio::test]
+async fn retention_does_not_rely_on_a_damaged_snapshot() {
+    // Whether the room is read before, or by nobody.
+    for (is_read, limit) in [(true, 0), (false, 0), (false, 1), (false, 2)] {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, _) = open(dir.path());
+        let head = append(&log, ROOM, 1..=9).await;
+        log.snapshot(ROOM, Place { seq: 6, ..head }, state("six"))
+            .await;
+        append(&log, room(2), 1..=9).await;
+        let other = place(&log, room(2)).await;
+        log.snapshot(room(2), other, state("nine")).await;
+        drop(log);
+        assert_eq!(
+            alter(
+                dir.path(),
+                "UPDATE snapshots SET state = 'sixx' WHERE seq = 6"
+            ),
+            1
+        );
+        if is_read {
+            let (log, _) = open(dir.path());
+            assert_eq!(everything(&log, ROOM).await, entries(1..=9));
+        }
+        let mut config = crate::Config::default();
+        match limit {
+            0 => config.retention.each.records = Some(1),
+            1 => config.retention.each.age = Some(std::time::Duration::ZERO),
+            _ => config.retention.all.bytes = Some(1),
+        }
+        let (log, mut events) = crate::DiskLog::open(dir.path(), config).unwrap();
+        // The other room's snapshot is sound.
+        let trimmed = wait_for(&mut events, |event| match event {
+            DiskEvent::Trimmed { records } => Some(*records),
+            _ => None,
+        });
+        assert_eq!(trimmed.await, if limit == 0 { 8 } else { 9 });
+        let page = read(&log, ROOM, ReadFrom::State).await.unwrap();
+        assert_eq!((page.snapshot, page.records), (None, entries(1..=9)));
+        drop(log);
+        assert!(
+            verify(dir.path(), |damage| panic!("{damage}"))
+                .unwrap()
+                .is_sound()
+        );
     }
 }

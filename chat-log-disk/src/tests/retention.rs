@@ -1,6 +1,7 @@
 //! What is thrown away: by which limit, how far, and in which pieces.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
@@ -246,7 +247,11 @@ async fn an_append_waits_for_one_piece_of_deleting_at_most() {
 }
 
 /// What a round of retention works on, without a log around it.
-fn store<'a>(connection: &'a Connection, random: &'a mut ChaCha20Rng) -> Store<'a> {
+fn store<'a>(
+    connection: &'a Connection,
+    random: &'a mut ChaCha20Rng,
+    proven: &'a mut BTreeMap<i64, u64>,
+) -> Store<'a> {
     Store {
         connection,
         meta: Meta {
@@ -259,6 +264,7 @@ fn store<'a>(connection: &'a Connection, random: &'a mut ChaCha20Rng) -> Store<'
         },
         next: 1,
         random,
+        proven,
         deleted: 0,
         events: Vec::new(),
     }
@@ -269,7 +275,8 @@ fn a_clock_that_was_once_ahead_keeps_nothing_for_years() {
     let dir = tempfile::tempdir().unwrap();
     let connection = schema::open_to_write(&dir.path().join("log.db"), |_| ()).unwrap();
     let mut random = ChaCha20Rng::from_seed([7; 32]);
-    let mut store = store(&connection, &mut random);
+    let mut proven = BTreeMap::new();
+    let mut store = store(&connection, &mut random, &mut proven);
     let mut head = Place { epoch: 1, seq: 0 };
     let (day, year) = (86_400_000, 365 * 86_400_000);
     // (records, when): in order, then with the clock 70 years ahead, then in order again.
@@ -317,7 +324,8 @@ fn a_snapshot_during_a_round_lets_go_of_no_more_than_is_too_much() {
     let dir = tempfile::tempdir().unwrap();
     let connection = schema::open_to_write(&dir.path().join("log.db"), |_| ()).unwrap();
     let mut random = ChaCha20Rng::from_seed([7; 32]);
-    let mut store = store(&connection, &mut random);
+    let mut proven = BTreeMap::new();
+    let mut store = store(&connection, &mut random, &mut proven);
     let start = Place { epoch: 1, seq: 0 };
     let body = vec![Bytes::from(vec![b'x'; 100]); 600];
     for room in [ROOM, room(2)] {
