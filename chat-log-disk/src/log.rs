@@ -36,7 +36,7 @@ use crate::{
     notes::Notes,
     reader::{Read, Reader},
     schema::{self, Meta},
-    secret,
+    secret, store,
     witness::Witness,
     writer::{self, Checkpoint, Commit, Idle, Unsettled, Writer},
 };
@@ -399,7 +399,6 @@ impl Opening {
         meta.commits += 1;
         if let Some(why) = self.doubt {
             meta.epoch = random.next_u64() >> 11;
-            transaction.execute("UPDATE partitions SET epoch = ?1", [meta.epoch])?;
             teller.tell(DiskEvent::NewEpoch {
                 epoch: meta.epoch,
                 why,
@@ -407,11 +406,13 @@ impl Opening {
         }
         if meta.keep != self.keep {
             meta.keep = self.keep;
-            const TRIM: &str =
-                "UPDATE partitions SET oldest = max(oldest, min(covered + 1, head + 1 - ?1))
-                WHERE covered IS NOT NULL";
-            transaction.execute(TRIM, [meta.keep])?;
         }
+        store::change_all(&transaction, |part| {
+            if self.doubt.is_some() {
+                part.epoch = meta.epoch;
+            }
+            part.trim(meta.keep);
+        })?;
         meta.save(&transaction)?;
         transaction.commit()?;
         Ok(meta)

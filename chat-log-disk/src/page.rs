@@ -18,7 +18,8 @@ use crate::{
 pub(crate) enum Unread {
     /// What is stored is not what was written.
     Damaged(Damage),
-    /// The newest records, up to this head, are gone, or the partition's row does not fit the newest of them.
+    /// The newest records, up to this head, are gone, or the partition's row is not what was written, or it relies on a snapshot
+    /// that is not.
     Unsound(Seq),
     /// The database says no.
     Failed(rusqlite::Error),
@@ -105,6 +106,9 @@ pub(crate) fn read(
 ) -> Result<(Page, Option<Damage>), Unread> {
     let transaction = connection.unchecked_transaction()?;
     let part = Part::load(&transaction, partition, epoch)?;
+    if !part.sound {
+        return Err(Unread::Unsound(part.head));
+    }
     let (head, oldest) = (part.head, part.oldest);
     let (snapshot, passed_over) = match query.from {
         ReadFrom::State => state(&transaction, &part)?,
@@ -146,8 +150,8 @@ fn state(
     let Some(id) = part.id else {
         return Ok((None, None));
     };
-    let (newest, link) = store::newest(connection, id)?.unwrap_or((part.trimmed, part.base));
-    if (newest, link) != (part.head, part.chain) {
+    let newest = store::newest(connection, id)?.map_or(part.trimmed, |(seq, _)| seq);
+    if newest != part.head {
         return Err(Unread::Unsound(part.head));
     }
     let damage = match store::snapshot(connection, part)? {

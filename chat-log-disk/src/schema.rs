@@ -4,13 +4,13 @@ use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
-use crate::{chain::Sum, error::OpenError};
+use crate::{chain::Sum, error::OpenError, store};
 
 /// Marks the file as a chat log: "chtl".
 const APPLICATION: i32 = 0x6368_746c;
 
 /// One step for each version: the first makes an empty file version 1, and so on. Steps are only ever appended.
-pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
+pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
 
 const VERSION_1: &str = "
     -- One row about the whole file.
@@ -64,6 +64,17 @@ const VERSION_2: &str = "
         (SELECT partition, sum(length(body) + 120) AS bytes FROM records GROUP BY +partition) AS counted
         WHERE counted.partition = partitions.id;
 ";
+
+/// A checksum of each partition's row, made from the row as it is: see [`SEALED`].
+const VERSION_3: &str = "
+    ALTER TABLE partitions ADD COLUMN sum BLOB;     -- over the other columns
+    -- The database turns comparisons so that a column stands alone on the left; otherwise it does not use the index.
+    DROP INDEX partitions_due;
+    CREATE INDEX partitions_due ON partitions (id) WHERE oldest > trimmed + 1;
+";
+
+/// From this version on the rows of partitions have a checksum.
+pub(crate) const SEALED: u32 = 3;
 
 /// The row about the whole file.
 #[derive(Clone, Copy, Debug)]
@@ -187,6 +198,9 @@ pub(crate) fn prepare_to_write(
         for (migration, becomes) in migrations.iter().zip(1_u32..).skip(version as usize) {
             let transaction = connection.unchecked_transaction()?;
             transaction.execute_batch(migration)?;
+            if becomes == SEALED {
+                store::seal_all(&transaction)?;
+            }
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", becomes)?;
             transaction.commit()?;

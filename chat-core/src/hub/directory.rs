@@ -218,6 +218,7 @@ impl Hub {
                     }
                 }
             }
+            Ok(Paged::LostAgain) => return self.retry(now, Partition::Directory),
             Err(detail) => {
                 self.settle_directory(now, taken, out);
                 out.push(Output::Event(Event::LogTrouble {

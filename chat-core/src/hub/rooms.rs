@@ -433,6 +433,7 @@ impl Hub {
                     detail: format!("the log of room {id} lost its end; it is read anew"),
                 }));
             }
+            Ok(Paged::LostAgain) => return self.retry(now, Partition::Room(id)),
             Err(detail) => {
                 out.push(Output::Event(Event::LogTrouble {
                     detail: format!("room {id}: {detail}"),

@@ -320,3 +320,123 @@ async fn retention_does_not_rely_on_a_damaged_snapshot() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_partition_whose_row_has_changed_is_put_together_from_its_records() {
+    let directory = chat_core::id::Partition::Directory;
+    for (partition, sql) in [
+        (
+            ROOM,
+            "UPDATE partitions SET oldest = oldest + 100 WHERE id = 1",
+        ),
+        (
+            directory,
+            "UPDATE partitions SET oldest = oldest + 5 WHERE id = 2",
+        ),
+        (ROOM, "UPDATE partitions SET head = head - 10 WHERE id = 1"),
+        (
+            directory,
+            "UPDATE partitions SET head = head - 10 WHERE id = 2",
+        ),
+        (
+            ROOM,
+            "UPDATE partitions SET head = head + (1 << 40) WHERE id = 1",
+        ),
+        (
+            ROOM,
+            "UPDATE partitions SET trimmed = 3, oldest = 4 WHERE id = 1",
+        ),
+        (ROOM, "UPDATE partitions SET covered = 550 WHERE id = 1"),
+        (ROOM, "UPDATE partitions SET epoch = 'x' WHERE id = 1"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, _) = open(dir.path());
+        let head = append(&log, ROOM, 1..=600).await;
+        append(&log, directory, 1..=6).await;
+        log.snapshot(ROOM, Place { seq: 500, ..head }, state("most"))
+            .await;
+        drop(log);
+        assert_eq!(alter(dir.path(), sql), 1, "{sql}");
+        let mut found = Vec::new();
+        let verified = verify(dir.path(), |damage| {
+            found.push((damage.partition, damage.fault))
+        });
+        let verified = verified.unwrap();
+        assert_eq!(found, [(partition, Fault::Head)], "{sql}");
+        assert_eq!(
+            (verified.records, verified.is_sound()),
+            (606, false),
+            "{sql}"
+        );
+        let exported = export(dir.path(), &mut std::io::sink()).unwrap();
+        assert_eq!((exported.records, exported.damaged), (606, 0), "{sql}");
+        // Nothing goes because of what the row says.
+        let mut config = crate::Config::default();
+        config.retention.every = std::time::Duration::from_millis(1);
+        let (log, mut events) = crate::DiskLog::open(dir.path(), config).unwrap();
+        let page = read(&log, partition, ReadFrom::State).await.unwrap();
+        if partition == ROOM {
+            assert_eq!(page.snapshot, Some((500, state("most"))), "{sql}");
+            assert_eq!((page.head.seq, page.oldest), (600, 1), "{sql}");
+            assert_eq!(everything(&log, ROOM).await, entries(1..=600), "{sql}");
+        } else {
+            assert_eq!(everything(&log, directory).await, entries(1..=6), "{sql}");
+        }
+        assert_eq!(damage_of(&mut events).await.fault, Fault::Head, "{sql}");
+        let rebuilt = events.next().await;
+        let expected = DiskEvent::Rebuilt {
+            partition,
+            now: page.head,
+        };
+        assert_eq!(rebuilt, Some(expected), "{sql}");
+        drop(log);
+        let verified = verify(dir.path(), |damage| panic!("{sql}: {damage}"));
+        assert!(verified.unwrap().is_sound());
+    }
+}
+
+#[tokio::test]
+async fn an_append_to_a_room_whose_row_has_changed_is_refused_until_its_head_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = open(dir.path());
+    let head = append(&log, ROOM, 1..=30).await;
+    drop(log);
+    alter(dir.path(), "UPDATE partitions SET head = 20");
+    let (log, _events) = open(dir.path());
+    for wrong in [head, Place { seq: 20, ..head }] {
+        let refused = chat_core::log::AppendRefused::Mismatch;
+        assert_eq!(
+            log.append(ROOM, wrong, entries(1..=1)).await,
+            chat_core::log::Appended::Refused(refused)
+        );
+    }
+    assert_eq!(append(&log, ROOM, 31..=31).await.seq, 31);
+    assert_eq!(everything(&log, ROOM).await, entries(1..=31));
+}
+
+#[tokio::test]
+async fn a_hole_is_told_as_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = open(dir.path());
+    append(&log, ROOM, 1..=30).await;
+    drop(log);
+    alter(dir.path(), "DELETE FROM records WHERE seq > 4 AND seq < 10");
+    let mut found = Vec::new();
+    verify(dir.path(), |damage| found.push(*damage)).unwrap();
+    let fault = Fault::MissingTo(9);
+    let (partition, seq) = (ROOM, 5);
+    assert_eq!(
+        found,
+        [Damage {
+            partition,
+            seq,
+            fault
+        }]
+    );
+    let mut out = Vec::new();
+    let exported = export(dir.path(), &mut out).unwrap();
+    assert_eq!((exported.records, exported.damaged), (25, 1));
+    let lines = String::from_utf8(out).unwrap();
+    let line: serde_json::Value = serde_json::from_str(lines.lines().nth(4).unwrap()).unwrap();
+    assert_eq!((&line["seq"], &line["to"]), (&5.into(), &9.into()));
+}
