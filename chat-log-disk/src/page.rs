@@ -110,9 +110,12 @@ pub(crate) fn read(
         return Err(Unread::Unsound(part.head));
     }
     let (head, oldest) = (part.head, part.oldest);
-    let (snapshot, passed_over) = match query.from {
+    let Base {
+        snapshot,
+        passed_over,
+    } = match query.from {
         ReadFrom::State => state(&transaction, &part)?,
-        _ => (None, None),
+        _ => Base::default(),
     };
     let backwards = matches!(query.from, ReadFrom::Before(_) | ReadFrom::Latest);
     let (low, high) = match query.from {
@@ -141,22 +144,33 @@ pub(crate) fn read(
     Ok((page, damage.or(passed_over)))
 }
 
+/// What a state is rebuilt from, before the records.
+#[derive(Default)]
+struct Base {
+    snapshot: Option<(Seq, Bytes)>,
+    /// A snapshot that is not what was written, and can be done without.
+    passed_over: Option<Damage>,
+}
+
 /// The snapshot to rebuild from, or what is wrong with the one that can be done without. Whoever asks for it is about to work with
 /// the partition, so this is also where its row is held against its newest record.
-fn state(
-    connection: &Connection,
-    part: &Part,
-) -> Result<(Option<(Seq, Bytes)>, Option<Damage>), Unread> {
+fn state(connection: &Connection, part: &Part) -> Result<Base, Unread> {
     let Some(id) = part.id else {
-        return Ok((None, None));
+        return Ok(Base::default());
     };
     let newest = store::newest(connection, id)?.map_or(part.trimmed, |(seq, _)| seq);
     if newest != part.head {
         return Err(Unread::Unsound(part.head));
     }
     let damage = match store::snapshot(connection, part)? {
-        Some((seq, state, true)) => return Ok((Some((seq, state)), None)),
-        None if part.covered.is_none() && part.trimmed == 0 => return Ok((None, None)),
+        Some((seq, state, true)) => {
+            let snapshot = Some((seq, state));
+            return Ok(Base {
+                snapshot,
+                passed_over: None,
+            });
+        }
+        None if part.covered.is_none() && part.trimmed == 0 => return Ok(Base::default()),
         _ => Damage {
             partition: part.partition,
             seq: part.covered.unwrap_or(part.trimmed),
@@ -165,7 +179,10 @@ fn state(
     };
     match part.oldest {
         // All records are here: the snapshot is not needed.
-        1 => Ok((None, Some(damage))),
+        1 => Ok(Base {
+            snapshot: None,
+            passed_over: Some(damage),
+        }),
         // They are here, and let go of because of the snapshot: that can be taken back.
         _ if part.trimmed == 0 => Err(Unread::Unsound(part.head)),
         _ => Err(Unread::Damaged(damage)),
