@@ -7,6 +7,9 @@ use core::{
 
 use serde::{Deserialize, Serialize};
 
+/// Rooms that one member may be allowed: four times as many, of which others opened most, are listed in one frame.
+const MOST_ROOMS: u32 = 8_192;
+
 /// A token bucket: `burst` at once, then `per_second`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rate {
@@ -80,7 +83,8 @@ pub struct Limits {
     pub requests: u16,
     /// Entries of one page of rooms, members or history.
     pub page: u16,
-    /// Bytes of one page of history.
+    /// Bytes of the records in one page of history, and in one frame to who catches up, in the form they are sent in; one record
+    /// always fits.
     pub page_bytes: u32,
     /// Bytes that may wait to be sent to one connection before its fan-outs are skipped and caught up later.
     pub outbox_bytes: u32,
@@ -295,6 +299,29 @@ impl Limits {
             return fault(
                 "page_bytes",
                 "must be at least `frame_bytes`, so that any record fits into a page",
+            );
+        }
+        let client_accepts = u64::from(crate::wire::SERVER_FRAME_BYTES);
+        // In JSON a byte of a text may be six, one of a name two.
+        let (nick, label) = (u64::from(self.nick_bytes), u64::from(self.label_bytes));
+        if 6 * u64::from(self.message_bytes) + 2 * (nick + label) + 1_024 > client_accepts {
+            return fault(
+                "message_bytes",
+                "must be so few that a message fits into 1048576 bytes of JSON: 6 for each, 2 for each of `nick_bytes` and \
+                 `label_bytes`, and 1024",
+            );
+        }
+        if u64::from(self.presence_names) * (2 * (2 * nick + label) + 128) > client_accepts {
+            return fault(
+                "presence_names",
+                "must be so few that they fit into 1048576 bytes of JSON: 4 for each of `nick_bytes`, 2 for each of \
+                 `label_bytes`, and 128, for each of them",
+            );
+        }
+        if self.rooms_per_member > MOST_ROOMS {
+            return fault(
+                "rooms_per_member",
+                "must be at most 8192, so that `welcome` can tell of all of them",
             );
         }
         if self.page_bytes > crate::wire::SERVER_FRAME_BYTES / 2 {

@@ -511,6 +511,143 @@ fn page_bytes() {
     );
 }
 
+/// The longest texts there are in JSON.
+fn control(bytes: usize) -> String {
+    "\u{1}".repeat(bytes)
+}
+
+// No frame is longer than a client must accept: the harness looks at each.
+#[test]
+fn page_bytes_are_those_of_the_form_they_are_sent_in() {
+    let mut w = World::new();
+    let ada = w.in_lobby("ada");
+    let json = w.connect_as(Form::Json, Framing::Message, None);
+    w.greet(json, hello("json")).unwrap();
+    let place = w.join(json, RoomRef::Lobby).unwrap().place;
+    w.disconnect(json);
+    for txn in 2..32 {
+        w.send(ada, RoomId::LOBBY, txn, &control(16_000)).unwrap();
+    }
+    // Who comes back.
+    let json = w.connect_as(Form::Json, Framing::Message, None);
+    w.greet(json, resuming("json", &[(RoomId::LOBBY, place)]))
+        .unwrap();
+    assert_eq!(w.texts(json).len(), 30);
+    // What was said before.
+    let mut ask = |from| {
+        let history = client::History {
+            room: RoomId::LOBBY,
+            from,
+            limit: 0,
+        };
+        match w.request(json, 0, Op::History(history)) {
+            Ok(Answer::History(page)) => page,
+            other => panic!("{other:?}"),
+        }
+    };
+    let latest = ask(client::HistoryFrom::Latest);
+    let [first, last] = [latest.records.first(), latest.records.last()].map(|r| r.unwrap().seq);
+    assert_eq!((first, last), (latest.newest - 1, latest.newest));
+    let before = ask(client::HistoryFrom::Before(first));
+    assert_eq!(before.records.last().unwrap().seq, first - 1);
+    let after = ask(client::HistoryFrom::After(10));
+    let seqs: Vec<u64> = after.records.iter().map(|r| r.seq).collect();
+    assert_eq!(seqs, [11, 12]);
+}
+
+#[test]
+fn what_is_told_at_once_fits_into_frames_of_each_form() {
+    let mut w = World::with(|config| {
+        config.limits.outbox_bytes = 1 << 30;
+    });
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
+    let json = w.connect_as(Form::Json, Framing::Message, None);
+    w.greet(json, hello("json")).unwrap();
+    w.join(json, RoomRef::Lobby).unwrap();
+    w.records(bob);
+    w.hold = true;
+    for txn in 2..32 {
+        w.ask(ada, txn, txn, send(RoomId::LOBBY, &control(16_000)));
+    }
+    let before = w.fanouts;
+    w.hold = false;
+    w.release();
+    assert!(w.fanouts - before < 60, "in one batch");
+    let texts = w.texts(json);
+    assert_eq!((texts.len(), texts == w.texts(bob)), (30, true));
+}
+
+#[test]
+fn a_page_of_groups_or_members_fits_into_a_frame() {
+    let mut w = limited(|limits| {
+        (limits.page, limits.rooms_per_member) = (u16::MAX, 1_000);
+        limits.topic_bytes = 4_096;
+        limits.label_bytes = 2_048;
+        limits.presence_names = 1;
+        limits.costly_rate = Rate {
+            burst: 1_000,
+            per_second: 1,
+        };
+        limits.request_rate = limits.costly_rate;
+    });
+    let json = w.connect_as(Form::Json, Framing::Message, None);
+    let label = "\\".repeat(2_048);
+    let hello = |nick: &str| client::Hello {
+        label: label.clone(),
+        ..hello(nick)
+    };
+    w.greet(json, hello("json")).unwrap();
+    for txn in 1..=150 {
+        let create = client::Create {
+            name: None,
+            topic: "\\".repeat(4_096),
+            cipher: Default::default(),
+            key: None,
+            history: Default::default(),
+            presence: Default::default(),
+            password: None,
+        };
+        w.request(json, txn, Op::Create(create)).unwrap();
+    }
+    let (mut seen, mut after) = (0, None);
+    loop {
+        let list = Op::List(client::List { after, limit: 0 });
+        let Ok(Answer::List(list)) = w.request(json, 0, list) else {
+            panic!()
+        };
+        seen += list.rooms.len();
+        after = list.rooms.last().map(|room| room.number);
+        if !list.more {
+            break;
+        }
+    }
+    assert_eq!(seen, 150);
+
+    w.join(json, RoomRef::Lobby).unwrap();
+    for n in 0..300 {
+        let conn = w.connect();
+        w.greet(conn, hello(&format!("n{n}"))).unwrap();
+        w.join(conn, RoomRef::Lobby).unwrap();
+    }
+    let (mut seen, mut after) = (0, None);
+    loop {
+        let members = Op::Members(client::Members {
+            room: RoomId::LOBBY,
+            after,
+            limit: 0,
+        });
+        let Ok(Answer::Members(page)) = w.request(json, 0, members) else {
+            panic!()
+        };
+        seen += page.members.len();
+        after = page.members.last().map(|member| member.member);
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(seen, 301);
+}
+
 #[test]
 fn outbox_bytes() {
     let mut w = limited(|limits| {
@@ -961,6 +1098,12 @@ fn contradictions_are_refused() {
             (l.page_bytes, l.outbox_bytes) = (524_289, 600_000)
         }),
         ("outbox_bytes", |l| l.outbox_bytes = l.page_bytes - 1),
+        // Each of these would make frames that no client must accept.
+        ("message_bytes", |l| {
+            (l.message_bytes, l.frame_bytes, l.page_bytes) = (200_000, 202_000, 262_144)
+        }),
+        ("presence_names", |l| l.presence_names = 3_000),
+        ("rooms_per_member", |l| l.rooms_per_member = 8_193),
         ("idle", |l| l.idle = 2 * l.ping - Duration::from_millis(1)),
     ];
     for (name, set) in cases {

@@ -13,7 +13,7 @@ use crate::{
     id::{ConnId, RoomId},
     time::Now,
     wire::{
-        ErrorCode, Refusal, ServerMessage, Tagged,
+        ErrorCode, Form, Refusal, ServerMessage, Tagged,
         client::{Op, Request},
         server::{Answer, Committed, Done, Failure, RoomView},
     },
@@ -47,6 +47,13 @@ impl Hub {
                 frame: session.form.encode(message),
             });
         }
+    }
+
+    /// The form that a connection reads.
+    pub(super) fn form_of(&self, conn: ConnId) -> Form {
+        self.sessions
+            .get(conn)
+            .map_or(Form::Postcard, |session| session.form)
     }
 
     pub(super) fn answer(&mut self, origin: Origin, answer: Answer, out: &mut Outputs) {

@@ -10,6 +10,7 @@ mod catchup;
 mod census;
 mod directory;
 mod event;
+mod fitting;
 mod greeting;
 mod guesses;
 mod identity;
@@ -192,6 +193,8 @@ enum Reading {
         origin: Origin,
         member: MemberId,
         room: RoomId,
+        /// Of what is too much, the newest records are wanted.
+        newest: bool,
     },
     /// To find the time from which history is asked for.
     Seek(queries::Seek),
@@ -475,7 +478,8 @@ impl Hub {
                 origin,
                 member,
                 room,
-            })) => self.history_read(origin, member, room, page, out),
+                newest,
+            })) => self.history_read(origin, member, room, newest, page, out),
             Some(Some(Reading::Seek(seek))) => self.seek_read(seek, page, out),
             Some(Some(Reading::Redact(asked))) => self.redact_read(now, asked, page, out),
             Some(Some(Reading::Erase { room, seq })) => self.erase_read(now, room, seq, page, out),

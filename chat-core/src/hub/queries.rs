@@ -1,6 +1,13 @@
 //! Questions that change nothing: which rooms there are, who is in one, what was said.
 
-use super::{Hub, Reading, answers::Origin, io::Outputs};
+use bytes::Bytes;
+
+use super::{
+    Hub, Reading,
+    answers::Origin,
+    fitting::{cut, records_fitting},
+    io::Outputs,
+};
 use crate::{
     id::{MemberId, Partition, RoomId, Seq},
     log::{LogUnavailable, Page, Query, ReadFrom},
@@ -31,10 +38,10 @@ impl Seek {
 }
 
 impl Hub {
-    pub(super) fn list(&self, after: Option<u32>, limit: usize) -> Rooms {
+    pub(super) fn list(&self, origin: Origin, after: Option<u32>, limit: usize) -> Rooms {
         let from = after.map_or(0, |after| after as usize + 1);
         let mut groups = self.directory.state.groups_from(from);
-        let rooms = groups
+        let mut rooms = groups
             .by_ref()
             .take(limit)
             .map(|(room, group)| RoomInfo {
@@ -47,10 +54,9 @@ impl Hub {
                 members: group.members,
             })
             .collect();
-        Rooms {
-            rooms,
-            more: groups.next().is_some(),
-        }
+        let more = groups.next().is_some();
+        let more = cut(self.form_of(origin.conn), &mut rooms) || more;
+        Rooms { rooms, more }
     }
 
     pub(super) fn list_members(
@@ -75,7 +81,7 @@ impl Hub {
         }
         let from = after.map_or(core::ops::Bound::Unbounded, core::ops::Bound::Excluded);
         let mut rest = state.members.range((from, core::ops::Bound::Unbounded));
-        let members = rest
+        let mut members = rest
             .by_ref()
             .take(limit)
             .map(|(member, membership)| {
@@ -91,6 +97,7 @@ impl Hub {
             })
             .collect();
         let more = rest.next().is_some();
+        let more = cut(self.form_of(origin.conn), &mut members) || more;
         self.answer(origin, Answer::Members(MemberPage { members, more }), out);
     }
 
@@ -148,6 +155,7 @@ impl Hub {
                 origin,
                 member,
                 room: history.room,
+                newest: matches!(from, ReadFrom::Latest | ReadFrom::Before(_)),
             },
             out,
         );
@@ -204,6 +212,7 @@ impl Hub {
         origin: Origin,
         member: MemberId,
         id: RoomId,
+        newest: bool,
         page: Result<Page, LogUnavailable>,
         out: &mut Outputs,
     ) {
@@ -235,11 +244,14 @@ impl Hub {
             );
         }
         // Only what is taken in here has been told to anybody.
-        let visible = (page.first..)
+        let visible: Vec<&Bytes> = (page.first..)
             .zip(&page.records)
-            .filter(|(seq, _)| (from..=place.seq).contains(seq));
+            .filter(|(seq, _)| (from..=place.seq).contains(seq))
+            .map(|(_, bytes)| bytes)
+            .collect();
         let records: Result<Vec<Record>, _> = visible
-            .map(|(_, bytes)| Record::from_bytes(bytes))
+            .iter()
+            .map(|bytes| Record::from_bytes(bytes))
             .collect();
         match records {
             Err(e) => self.refuse(
@@ -247,7 +259,16 @@ impl Hub {
                 ErrorCode::Unavailable.because(format!("a stored record is damaged: {e}")),
                 out,
             ),
-            Ok(records) => {
+            Ok(mut records) => {
+                let both = records.iter().zip(visible);
+                let (form, most) = (self.form_of(origin.conn), self.config.limits.page_bytes);
+                if newest {
+                    let fit = records_fitting(form, most as usize, both.rev());
+                    records.drain(..records.len() - fit);
+                } else {
+                    let fit = records_fitting(form, most as usize, both);
+                    records.truncate(fit);
+                }
                 let oldest = page.oldest.max(from);
                 let oldest = if oldest <= place.seq { oldest } else { 0 };
                 self.answer(

@@ -116,7 +116,7 @@ impl Hub {
         let txn = request.txn;
         match request.op {
             Op::List(list) => {
-                let rooms = self.list(list.after, self.page_limit(list.limit));
+                let rooms = self.list(origin, list.after, self.page_limit(list.limit));
                 self.answer(origin, Answer::List(rooms), out);
             }
             Op::Nick(nick) => match Name::nick(&nick.nick, self.config.limits.nick_bytes.into()) {
