@@ -4,7 +4,7 @@ mod harness;
 
 use chat_core::{
     hub::{Event, RoomLabel},
-    id::{Place, RoomId},
+    id::{Partition, Place, RoomId},
     wire::{
         ClientMessage, CloseReason, ErrorCode, ServerMessage,
         client::{self, Empty, InRoom, Op, Peer, RoomRef},
@@ -102,6 +102,38 @@ fn the_answer_to_a_join_comes_before_the_records_and_a_leave_after_them() {
     assert_eq!(position("ok 4"), story.len() - 1, "{story:?}");
     assert!(position("in") > 0 && position("ok 2") > 0);
     assert!(!story.iter().any(|s| s.contains("gone?")), "{story:?}");
+}
+
+#[test]
+fn what_is_asked_behind_a_join_waits_for_it_also_while_the_room_is_loaded() {
+    let mut w = World::new();
+    let ada = w.welcome("ada");
+    let room = w.create(ada, 1, None).unwrap().room;
+    let bob = w.welcome("bob");
+    w.disconnect(ada);
+    w.pass_with(&[bob], 70 * SECOND);
+    assert!(!w.followed.contains(&Partition::Room(room)), "put away");
+    let join = |number| {
+        Op::Join(client::Join {
+            room: RoomRef::Number(number),
+            proof: None,
+        })
+    };
+    w.hold_reads = true;
+    w.ask(bob, 1, 1, join(0));
+    w.ask(bob, 2, 2, send(room, "first"));
+    w.ask(bob, 3, 3, Op::Leave(InRoom { room }));
+    w.ask(bob, 4, 4, join(0));
+    w.ask(bob, 5, 5, send(room, "second"));
+    w.hold_reads = false;
+    w.release();
+    for id in 1..=5 {
+        let answer = w.answer(bob, id).expect("answered");
+        assert!(answer.is_ok(), "{id}: {answer:?}");
+    }
+    assert_eq!(w.texts(bob), ["first", "second"]);
+    let told = |event: &&Event| matches!(event, Event::Requested { kind, .. } if *kind == "join");
+    assert_eq!(w.events.iter().filter(told).count(), 2);
 }
 
 #[test]

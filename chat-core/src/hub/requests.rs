@@ -93,14 +93,9 @@ impl Hub {
             Err(refusal) => return self.refuse(origin, refusal, out),
         };
         if let Some(room) = room {
-            let Some(guest) = self.sessions.guest_mut(conn) else {
+            let Some(request) = self.park(conn, room, request) else {
                 return;
             };
-            let parked = guest.parked.get_mut();
-            if let Some(parked) = parked.and_then(|parked| parked.get_mut(&room)) {
-                return parked.push_back(request);
-            }
-            self.requested(member, Some(room), &request.op, out);
             return self.with_room(
                 now,
                 room,
@@ -177,6 +172,19 @@ impl Hub {
                 }
             }
             _ => unreachable!("requests about rooms went there"),
+        }
+    }
+
+    /// Keeps a request about a room until a join of it is answered, if one is under way; gives it back otherwise.
+    pub(super) fn park(&mut self, conn: ConnId, room: RoomId, request: Request) -> Option<Request> {
+        let guest = self.sessions.guest_mut(conn);
+        let parked = guest.and_then(|guest| guest.parked.get_mut()?.get_mut(&room));
+        match parked {
+            Some(parked) => {
+                parked.push_back(request);
+                None
+            }
+            None => Some(request),
         }
     }
 
@@ -410,7 +418,13 @@ impl Hub {
     }
 
     /// Tells the operator what was chosen, except where it would tell of private conversations.
-    fn requested(&self, member: MemberId, room: Option<RoomId>, op: &Op, out: &mut Outputs) {
+    pub(super) fn requested(
+        &self,
+        member: MemberId,
+        room: Option<RoomId>,
+        op: &Op,
+        out: &mut Outputs,
+    ) {
         let detail = match op {
             Op::List(_) | Op::Create(_) | Op::Nick(_) => String::new(),
             Op::Join(_) | Op::Login(_) => match room.and_then(|room| self.label(room)) {

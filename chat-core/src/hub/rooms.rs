@@ -214,7 +214,13 @@ impl Hub {
                 conn,
                 member,
                 request,
-            } => self.room_request(now, conn, member, id, *request, out),
+            } => {
+                // A join that waited for the room as well may have come first.
+                if let Some(request) = self.park(conn, id, *request) {
+                    self.requested(member, Some(id), &request.op, out);
+                    self.room_request(now, conn, member, id, request, out);
+                }
+            }
             Task::Attach { conn, resume, sure } => {
                 if sure || self.is_certain(id, conn, resume) {
                     return self.come_in(now, id, conn, resume, out);
