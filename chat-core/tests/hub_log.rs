@@ -154,6 +154,46 @@ fn a_room_that_cannot_be_read_refuses_what_waits_for_it() {
     w.join(bob, RoomRef::Number(0)).unwrap();
 }
 
+/// Another hub wrote something that this one cannot read.
+fn damage(w: &mut World, partition: Partition) {
+    let latest = chat_core::log::Query {
+        from: chat_core::log::ReadFrom::Latest,
+        records: 1,
+        bytes: 1,
+    };
+    let head = w.log.read(partition, latest).head;
+    let nonsense = bytes::Bytes::from_static(b"\xff");
+    let written = w.log.append(partition, head, &[nonsense]);
+    assert!(matches!(written, chat_core::log::Appended::Committed(_)));
+}
+
+#[test]
+fn behind_a_record_that_cannot_be_read_everything_is_refused_at_once() {
+    let mut w = World::new();
+    let ada = w.in_lobby("ada");
+    damage(&mut w, Partition::Room(RoomId::LOBBY));
+    w.hold = true;
+    w.ask(ada, 1, 2, send(RoomId::LOBBY, "x"));
+    w.ask(ada, 2, 3, send(RoomId::LOBBY, "y"));
+    w.hold = false;
+    w.release();
+    for id in [1, 2] {
+        let refused = w.answer(ada, id).expect("answered").unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Unavailable);
+    }
+    let later = w.refusal(ada, 4, send(RoomId::LOBBY, "z"));
+    assert_eq!(later, ErrorCode::Unavailable);
+
+    damage(&mut w, Partition::Directory);
+    assert_eq!(
+        w.create(ada, 1, None).unwrap_err().code,
+        ErrorCode::Unavailable
+    );
+    let bob = w.connect();
+    let refused = w.greet(bob, hello("bob")).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Unavailable);
+}
+
 #[test]
 fn a_lobby_that_lost_everything_begins_anew_without_those_who_were_in() {
     let mut w = World::new();

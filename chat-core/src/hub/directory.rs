@@ -192,7 +192,10 @@ impl Hub {
             Ok(page) => self
                 .directory
                 .page(token, page, &mut taken)
-                .map_err(|e| e.to_string()),
+                .map_err(|damaged| {
+                    failed = self.directory.take_queue();
+                    damaged.to_string()
+                }),
             Err(e) => {
                 failed = self.directory.unreadable(token);
                 Err(e.to_string())

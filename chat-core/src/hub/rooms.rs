@@ -405,16 +405,15 @@ impl Hub {
         let mut taken = Vec::new();
         let mut failed = Vec::new();
         let result = match page {
-            Ok(mut page) if stubborn && room.pipe.is_live() => {
-                page.head.epoch = room.pipe.place.epoch;
-                room.pipe
-                    .page(token, page, &mut taken)
-                    .map_err(|e| e.to_string())
+            Ok(mut page) => {
+                if stubborn && room.pipe.is_live() {
+                    page.head.epoch = room.pipe.place.epoch;
+                }
+                room.pipe.page(token, page, &mut taken).map_err(|damaged| {
+                    failed = room.pipe.take_queue();
+                    damaged.to_string()
+                })
             }
-            Ok(page) => room
-                .pipe
-                .page(token, page, &mut taken)
-                .map_err(|e| e.to_string()),
             Err(e) => {
                 failed = room.pipe.unreadable(token);
                 Err(e.to_string())
