@@ -458,11 +458,13 @@ impl Hub {
         }
     }
 
-    /// The room cannot be read: whoever waits for an answer gets one. What the hub wants for itself waits.
+    /// The room cannot be read: whoever waits for an answer gets one. What the hub wants for itself waits, once for each
+    /// member, and for a connection as long as that is there: the room may never be read again.
     fn refuse_waiting(&mut self, now: Now, id: RoomId, out: &mut Outputs) {
         let Some(room) = self.rooms.get_mut(&id) else {
             return;
         };
+        let (mut found, mut expiring) = (BTreeSet::new(), BTreeSet::new());
         for task in std::mem::take(&mut room.waiting) {
             let origin = match &task {
                 Task::Request { conn, request, .. } => Some(Origin::of(*conn, request)),
@@ -485,7 +487,15 @@ impl Hub {
                     );
                 }
                 (None, task) => {
-                    if let Some(room) = self.rooms.get_mut(&id) {
+                    let wanted = match &task {
+                        Task::Attach { conn, .. } => self.sessions.guest(*conn).is_some(),
+                        Task::Find { member, .. } => {
+                            self.online.contains_key(member) && found.insert(*member)
+                        }
+                        Task::Expire { member } => expiring.insert(*member),
+                        _ => true,
+                    };
+                    if wanted && let Some(room) = self.rooms.get_mut(&id) {
                         room.waiting.push_back(task);
                     }
                 }
