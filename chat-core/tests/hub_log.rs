@@ -194,6 +194,83 @@ fn behind_a_record_that_cannot_be_read_everything_is_refused_at_once() {
     assert_eq!(refused.code, ErrorCode::Unavailable);
 }
 
+fn listed_topic(w: &mut World, conn: chat_core::id::ConnId) -> String {
+    let list = Op::List(client::List {
+        after: None,
+        limit: 0,
+    });
+    match w.request(conn, 0, list) {
+        Ok(Answer::List(list)) => list.rooms[0].topic.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_topic_that_was_not_listed_before_the_server_died_is_listed_by_the_next() {
+    let mut w = World::new();
+    let ada = w.welcome("ada");
+    let room = w.create(ada, 1, None).unwrap().room;
+    let topic = |topic: &str| {
+        Op::Topic(client::SetTopic {
+            room,
+            topic: topic.to_owned(),
+        })
+    };
+    w.request(ada, 1, topic("tea")).unwrap();
+    assert_eq!(listed_topic(&mut w, ada), "tea");
+    // The room's record is written, the directory's is not.
+    w.hold = true;
+    w.ask(ada, 2, 2, topic("coffee"));
+    let (partition, expected, entries) = w.held.pop_front().unwrap();
+    w.log.append(partition, expected, &entries);
+    let log = std::mem::replace(&mut w.log, chat_core::log::MemoryLog::new(1, 1));
+    let mut config = config();
+    config.node = 8;
+    let mut w = World::on(log, config);
+    let ada = w.welcome("ada");
+    assert_eq!(listed_topic(&mut w, ada), "coffee");
+}
+
+#[test]
+fn topics_of_several_hubs_do_not_overtake_each_other_in_the_list() {
+    let mut w = World::new();
+    let ada = w.welcome("ada");
+    let room = w.create(ada, 1, None).unwrap().room;
+    let topic = |topic: &str| {
+        Op::Topic(client::SetTopic {
+            room,
+            topic: topic.to_owned(),
+        })
+    };
+    // What this hub tells the directory of "old" comes behind what another tells of "new".
+    w.request(ada, 1, topic("first")).unwrap();
+    w.hold = true;
+    w.ask(ada, 2, 2, topic("old"));
+    let (partition, expected, entries) = w.held.pop_front().unwrap();
+    assert_eq!(partition, Partition::Room(room));
+    let appended = w.log.append(partition, expected, &entries);
+    let chat_core::log::Appended::Committed(head) = appended else {
+        panic!("{appended:?}")
+    };
+    w.input(chat_core::hub::Input::Committed { partition, head });
+    let late = w.held.pop_front().unwrap();
+    assert_eq!(late.0, Partition::Directory);
+    let mut config = config();
+    (config.node, config.alone) = (8, false);
+    let log = std::mem::replace(&mut w.log, chat_core::log::MemoryLog::new(1, 1));
+    let mut other = World::on(log, config);
+    let again = other.welcome("ada");
+    other.request(again, 3, topic("new")).unwrap();
+    assert_eq!(listed_topic(&mut other, again), "new");
+    w.log = std::mem::replace(&mut other.log, chat_core::log::MemoryLog::new(1, 1));
+    w.held.push_back(late);
+    w.hold = false;
+    w.release();
+    other.log = std::mem::replace(&mut w.log, chat_core::log::MemoryLog::new(1, 1));
+    other.news(Partition::Directory, 0);
+    assert_eq!(listed_topic(&mut other, again), "new");
+}
+
 #[test]
 fn a_lobby_that_lost_everything_begins_anew_without_those_who_were_in() {
     let mut w = World::new();

@@ -234,9 +234,10 @@ impl Hub {
             .for_each(|room| room.count_here(directory, most));
         // A room's log may tell of members that this one does not list (any more).
         let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
-        rooms
-            .into_iter()
-            .for_each(|room| self.keep_all_listed(room));
+        for room in rooms {
+            self.keep_all_listed(room);
+            self.keep_titled(room);
+        }
         let everybody: Vec<_> = self
             .directory
             .state
@@ -377,8 +378,9 @@ impl Hub {
             Change::Listed { room, .. } => {
                 // It may have come in anew since the room began.
                 self.see_in(now, *room, member);
+                self.keep_titled(*room);
             }
-            Change::Retitled { .. } => {}
+            Change::Retitled { .. } | Change::Titled { .. } => {}
         }
     }
 

@@ -531,6 +531,7 @@ impl Hub {
         }
         // A join may have reached the log after the hub that asked for it had given it up, and ended.
         self.keep_all_listed(id);
+        self.keep_titled(id);
         self.pump_directory(now, out);
         let Some(room) = self.rooms.get_mut(&id) else {
             return;

@@ -142,9 +142,12 @@ impl Hub {
             RecordBody::Topic(topic)
                 if proposal.is_some() && self.directory.state.group(id).is_some() =>
             {
+                let epoch = self.rooms.get(&id).map_or(0, |room| room.pipe.place.epoch);
+                let seq = record.seq;
                 let ask = state::directory::Ask::Retitle {
                     room: id,
                     topic: topic.topic.clone(),
+                    place: Place { epoch, seq },
                 };
                 self.note_in_directory(now, record.member, ask, out);
             }
