@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{
     Hub, Reading,
     answers::Origin,
-    fitting::{cut, records_fitting},
+    fitting::{cut, records_around, records_fitting},
     io::Outputs,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     log::{LogUnavailable, Page, Query, ReadFrom},
     time::{Now, Wall},
     wire::{
-        ErrorCode, Record,
+        BodyError, ErrorCode, Record,
         client::{History, HistoryFrom, Members},
         server::{Answer, HistoryPage, MemberInfo, MemberPage, RoomInfo, Rooms},
     },
@@ -29,6 +29,18 @@ pub(super) struct Seek {
     time: Wall,
     low: Seq,
     high: Seq,
+}
+
+/// Which records of a history are wanted most, if they are more than fit.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    Oldest,
+    Newest,
+    /// This one. What stands before it has been read.
+    Around {
+        seq: Seq,
+        before: Option<Box<Page>>,
+    },
 }
 
 impl Seek {
@@ -155,7 +167,10 @@ impl Hub {
                 origin,
                 member,
                 room: history.room,
-                newest: matches!(from, ReadFrom::Latest | ReadFrom::Before(_)),
+                wanted: match from {
+                    ReadFrom::Latest | ReadFrom::Before(_) => Wanted::Newest,
+                    ReadFrom::After(_) | ReadFrom::State => Wanted::Oldest,
+                },
             },
             out,
         );
@@ -165,13 +180,22 @@ impl Hub {
     /// is one of several.)
     fn seek(&mut self, seek: Seek, out: &mut Outputs) {
         if seek.low >= seek.high {
-            let before = self.page_limit(seek.limit) as Seq / 2;
-            let history = History {
-                room: seek.room,
-                from: HistoryFrom::After(seek.low.saturating_sub(1 + before)),
-                limit: seek.limit,
+            let before = self.page_limit(seek.limit) as u32 / 2;
+            if before == 0 {
+                return self.read_from(seek, None, out);
+            }
+            let query = Query {
+                from: ReadFrom::Before(seek.low),
+                records: before,
+                bytes: self.config.limits.page_bytes / 2,
             };
-            return self.history(seek.origin, seek.member, &history, out);
+            self.read(
+                Partition::Room(seek.room),
+                query,
+                Reading::Before(seek),
+                out,
+            );
+            return;
         }
         let query = Query {
             from: ReadFrom::After(seek.middle() - 1),
@@ -179,6 +203,27 @@ impl Hub {
             bytes: 1,
         };
         self.read(Partition::Room(seek.room), query, Reading::Seek(seek), out);
+    }
+
+    /// Reads from the record that was looked for on.
+    pub(super) fn read_from(&mut self, seek: Seek, before: Option<Page>, out: &mut Outputs) {
+        let most = self.page_limit(seek.limit) as u32;
+        let there = before.as_ref().map_or(0, |page| page.records.len() as u32);
+        let query = Query {
+            from: ReadFrom::After(seek.low - 1),
+            records: most.saturating_sub(there).max(1),
+            bytes: self.config.limits.page_bytes,
+        };
+        let reading = Reading::History {
+            origin: seek.origin,
+            member: seek.member,
+            room: seek.room,
+            wanted: Wanted::Around {
+                seq: seek.low,
+                before: before.map(Box::new),
+            },
+        };
+        self.read(Partition::Room(seek.room), query, reading, out);
     }
 
     pub(super) fn seek_read(
@@ -212,7 +257,7 @@ impl Hub {
         origin: Origin,
         member: MemberId,
         id: RoomId,
-        newest: bool,
+        mut wanted: Wanted,
         page: Result<Page, LogUnavailable>,
         out: &mut Outputs,
     ) {
@@ -221,7 +266,7 @@ impl Hub {
             .get(&id)
             .filter(|room| room.pipe.is_live())
             .map(|room| (room.pipe.state.readable_from(member), room.pipe.place));
-        let (Ok(page), Some((from, place))) = (page, readable) else {
+        let (Ok(mut page), Some((from, place))) = (page, readable) else {
             return self.refuse(
                 origin,
                 ErrorCode::Unavailable.because("the history cannot be read at present"),
@@ -243,32 +288,40 @@ impl Hub {
                 out,
             );
         }
+        if let Wanted::Around { before, .. } = &mut wanted
+            && let Some(before) = before.take()
+            && before.head.epoch == page.head.epoch
+            && before.first + before.records.len() as Seq == page.first
+        {
+            page.first = before.first;
+            page.records.splice(0..0, before.records);
+        }
         // Only what is taken in here has been told to anybody.
-        let visible: Vec<&Bytes> = (page.first..)
+        let visible = (page.first..)
             .zip(&page.records)
-            .filter(|(seq, _)| (from..=place.seq).contains(seq))
-            .map(|(_, bytes)| bytes)
-            .collect();
-        let records: Result<Vec<Record>, _> = visible
-            .iter()
-            .map(|bytes| Record::from_bytes(bytes))
+            .filter(|(seq, _)| (from..=place.seq).contains(seq));
+        let records: Result<Vec<(Record, &Bytes)>, _> = visible
+            .map(|(_, bytes)| Ok((Record::from_bytes(bytes)?, bytes)))
             .collect();
         match records {
-            Err(e) => self.refuse(
+            Err::<_, BodyError>(e) => self.refuse(
                 origin,
                 ErrorCode::Unavailable.because(format!("a stored record is damaged: {e}")),
                 out,
             ),
             Ok(mut records) => {
-                let both = records.iter().zip(visible);
                 let (form, most) = (self.form_of(origin.conn), self.config.limits.page_bytes);
-                if newest {
-                    let fit = records_fitting(form, most as usize, both.rev());
-                    records.drain(..records.len() - fit);
-                } else {
-                    let fit = records_fitting(form, most as usize, both);
-                    records.truncate(fit);
-                }
+                let both = records.iter().map(|(record, stored)| (record, *stored));
+                let (most, all) = (most as usize, records.len());
+                let fit = match wanted {
+                    Wanted::Oldest => 0..records_fitting(form, most, both),
+                    Wanted::Newest => all - records_fitting(form, most, both.rev())..all,
+                    Wanted::Around { seq, .. } => {
+                        let at = records.partition_point(|(record, _)| record.seq < seq);
+                        records_around(form, most, at, both)
+                    }
+                };
+                let records = records.drain(fit).map(|(record, _)| record).collect();
                 let oldest = page.oldest.max(from);
                 let oldest = if oldest <= place.seq { oldest } else { 0 };
                 self.answer(
