@@ -12,7 +12,7 @@ use chat_core::{
     wire::{
         ErrorCode, Form, Record,
         client::{self, HistoryFrom, InRoom, Op, Peer, RoomRef},
-        record::RecordBody,
+        record::{HistoryPolicy, RecordBody},
         server::{Answer, HistoryPage},
     },
 };
@@ -128,6 +128,41 @@ fn the_author_may_and_those_who_keep_order() {
             .count(),
         1
     );
+}
+
+#[test]
+fn who_came_back_may_take_back_what_they_said_before_but_not_what_they_may_not_read() {
+    let mut w = World::new();
+    let [owner, bob] = ["owner", "bob"].map(|nick| w.welcome(nick));
+    let create = client::Create {
+        name: None,
+        topic: String::new(),
+        cipher: Default::default(),
+        key: None,
+        history: HistoryPolicy::SinceJoined,
+        presence: Default::default(),
+        password: None,
+    };
+    let Ok(Answer::Create(view)) = w.request(owner, 1, Op::Create(create)) else {
+        panic!()
+    };
+    let room = view.room;
+    w.join(bob, RoomRef::Id(room)).unwrap();
+    let of_owner = w.send(owner, room, 1, "mine").unwrap();
+    let of_bob = w.send(bob, room, 2, "a secret").unwrap();
+    w.request(bob, 3, Op::Leave(InRoom { room })).unwrap();
+    let back = Op::Join(client::Join {
+        room: RoomRef::Id(room),
+        proof: None,
+    });
+    w.request(bob, 4, back).unwrap();
+    w.request(bob, 5, redact(room, of_bob)).unwrap();
+    assert!(!is_kept(&w, room, "a secret"));
+    // Not even whether anything was said there.
+    for seq in [of_owner, of_owner - 1] {
+        let refused = w.refusal(bob, 6, redact(room, seq));
+        assert_eq!(refused, ErrorCode::BadRequest);
+    }
 }
 
 #[test]
