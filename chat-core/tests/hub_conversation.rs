@@ -9,7 +9,7 @@ use chat_core::{
         ClientMessage, CloseReason, ErrorCode, ServerMessage,
         client::{self, Empty, InRoom, Op, Peer, RoomRef},
         record::RecordBody,
-        server::{Answer, PresenceUpdate},
+        server::{Answer, Named, PresenceUpdate},
     },
 };
 use harness::*;
@@ -156,6 +156,40 @@ fn a_repeat_gets_the_first_result_and_is_not_done_again() {
         w.refusal(ada, 2, send(RoomId::LOBBY, "once")),
         ErrorCode::TooOld
     );
+}
+
+#[test]
+fn a_repeated_rename_is_answered_as_the_first() {
+    let mut w = World::new();
+    let ada = w.welcome("ada");
+    let nick = |nick: &str, label: &str| {
+        Op::Nick(client::Nick {
+            nick: nick.to_owned(),
+            label: label.to_owned(),
+        })
+    };
+    let first = w.request(ada, 1, nick(" Zoe ", "a")).unwrap();
+    let named = |nick: &str, label: &str| {
+        Answer::Nick(Named {
+            nick: nick.to_owned(),
+            label: label.to_owned(),
+        })
+    };
+    assert_eq!(first, named("Zoe", "a"));
+    let second = w.request(ada, 2, nick("eva", "")).unwrap();
+    assert_eq!(second, named("eva", ""));
+    assert_eq!(w.request(ada, 1, nick(" Zoe ", "a")), Ok(first));
+    // Another request under that number is not done.
+    for other in [nick("Zoe", "b"), nick("ida", "a")] {
+        assert_eq!(w.refusal(ada, 1, other), ErrorCode::BadRequest);
+    }
+    w.disconnect(ada);
+    let ada = w.connect();
+    let again = client::Hello {
+        nick: "eva".to_owned(),
+        ..hello("ada")
+    };
+    assert_eq!(w.greet(ada, again).unwrap().nick, "eva");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::{
     log::{LogUnavailable, Page},
     state::{
         Verdict,
-        directory::{Ask, Change, Did, Draft, Entry, Surroundings},
+        directory::{Ask, Change, Did, Draft, Entry, Surroundings, mark},
         results::Known,
         room,
     },
@@ -407,11 +407,11 @@ impl Hub {
                 resume,
             } => self.welcome(now, conn, member, agent, kept, resume, again, out),
             Then::Named { origin } => {
-                let (nick, label) = (
-                    self.directory.state.nick(member).to_owned(),
-                    self.directory.state.label(member).to_owned(),
-                );
-                self.answer(origin, Answer::Nick(Named { nick, label }), out);
+                // What was asked for, and not what the member is called now: another name may have come after it.
+                if let Ask::Rename { name, label } = ask {
+                    let nick = name.shown;
+                    self.answer(origin, Answer::Nick(Named { nick, label }), out);
+                }
             }
             Then::Join {
                 origin,
@@ -497,7 +497,15 @@ impl Hub {
                 let Some(origin) = proposal.then.origin() else {
                     return;
                 };
+                // The repeat names what the first one asked for.
+                let called = match &proposal.ask {
+                    Ask::Rename { name, label } => Some(mark(&name.shown, label)),
+                    _ => None,
+                };
                 match (did, &proposal.then) {
+                    (Did::Called(did), Then::Named { .. }) if called == Some(did) => {
+                        self.then(now, proposal, true, out)
+                    }
                     (Did::Named, Then::Named { .. }) => self.then(now, proposal, true, out),
                     (Did::Room(room), Then::Group { .. })
                         if self.directory.state.group(room).is_some() =>

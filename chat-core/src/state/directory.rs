@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{
     Fold, Verdict,
@@ -77,10 +78,25 @@ impl Group {
 /// What came of a request to the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Did {
-    /// A new name.
+    /// A new name, or none any more. Which one was not kept, in form 1.
     Named,
     /// A group or a private conversation.
     Room(RoomId),
+    /// This new name and label: their [`mark`].
+    Called(u64),
+}
+
+/// What tells one name and label from another, in the results that are remembered: half of their SHA-256.
+pub(crate) fn mark(nick: &str, label: &str) -> u64 {
+    let digest = Sha256::new()
+        .chain_update(nick)
+        .chain_update([0])
+        .chain_update(label)
+        .finalize();
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |mark, byte| mark << 8 | u64::from(*byte))
 }
 
 /// One entry of the directory's log.
@@ -186,7 +202,10 @@ impl Fold for Directory {
                         results,
                     }),
                 );
-                Did::Named
+                if entry.txn == 0 {
+                    return;
+                }
+                Did::Called(mark(nick, label))
             }
             Change::Released => {
                 self.free(member);
