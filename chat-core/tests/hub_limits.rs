@@ -993,6 +993,28 @@ fn idle_and_closing() {
 }
 
 #[test]
+fn bytes_of_half_a_frame_are_no_message() {
+    let mut w = World::new();
+    let ada = w.connect_as(Form::Postcard, Framing::Stream, None);
+    w.greet(ada, hello("ada")).unwrap();
+    let ping = |w: &mut World| {
+        let ping = ClientMessage::Ping(client::Ping { nonce: 1 });
+        w.say(ada, &ping);
+    };
+    w.pass(80 * SECOND);
+    ping(&mut w);
+    // A frame of 100 bytes, one of them a second.
+    w.bytes(ada, &100_u32.to_be_bytes());
+    for _ in 0..89 {
+        w.pass(SECOND);
+        w.bytes(ada, &[0]);
+    }
+    assert_eq!(closing(&mut w, ada), None);
+    w.pass(SECOND);
+    assert_eq!(closing(&mut w, ada), Some(CloseReason::Idle));
+}
+
+#[test]
 fn grace_membership_and_kept_membership() {
     for (kept, rest) in [(false, 3_600), (true, 90 * 24 * 3_600)] {
         let mut w = World::new();

@@ -84,7 +84,6 @@ impl Hub {
         let Some(session) = self.sessions.get_mut(conn) else {
             return;
         };
-        session.heard = now.monotonic;
         if session.framing == Framing::Message {
             let limit = self.config.limits.frame_bytes;
             if bytes.len() > limit as usize {
@@ -131,6 +130,8 @@ impl Hub {
             Err(_) if matches!(session.phase, Phase::Closing { .. } | Phase::Ended) => return,
             Err(e) => return self.close(now, conn, CloseReason::Protocol, &e.to_string(), out),
         };
+        // A message, not bytes: who sends a frame byte by byte does not say anything.
+        session.heard = now.monotonic;
         let (phase, member) = (
             session.phase,
             session.guest.as_ref().map(|guest| guest.member),
