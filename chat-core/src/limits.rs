@@ -96,7 +96,7 @@ pub struct Limits {
     pub guesses_per_address: SlowRate,
     /// Rate of `send` of one connection.
     pub send_rate: Rate,
-    /// Rate of all other requests of one connection.
+    /// Rate of all other requests of one connection; and, apart from them, of its pings.
     pub request_rate: Rate,
     /// Rate of `create`, `register` and `login` of one connection.
     pub costly_rate: Rate,

@@ -964,6 +964,56 @@ fn flood_refusals() {
 }
 
 #[test]
+fn who_floods_with_what_is_refused_as_busy_or_not_refused_at_all_is_closed_as_well() {
+    // More than may wait: of those, only so many a second are refused in these words.
+    let mut w = limited(|limits| {
+        (limits.requests, limits.flood_refusals) = (3, 5);
+        (limits.send_rate.burst, limits.send_rate.per_second) = (10, 1);
+    });
+    let ada = w.in_lobby("ada");
+    w.hold = true;
+    let codes: Vec<ErrorCode> = (1..=16)
+        .filter_map(|id| {
+            w.ask(ada, id, 1 + id, send(RoomId::LOBBY, "x"));
+            Some(w.answer(ada, id)?.unwrap_err().code)
+        })
+        .collect();
+    let (busy, fast) = codes.split_at(7);
+    assert_eq!(busy, [ErrorCode::Busy; 7]);
+    assert_eq!(fast, [ErrorCode::RateLimited; 6]);
+    assert_eq!(closing(&mut w, ada), Some(CloseReason::Flood));
+
+    let ping = ClientMessage::Ping(client::Ping { nonce: 1 });
+    let pong = ClientMessage::Pong(client::Ping { nonce: 1 });
+    let closed = ClientMessage::Closed(client::Empty {});
+    for (words, answered) in [(ping, true), (pong, false), (closed, false)] {
+        for is_in in [true, false] {
+            let mut w = limited(|limits| {
+                limits.flood_refusals = 5;
+                (limits.request_rate.burst, limits.request_rate.per_second) = (10, 1);
+            });
+            let ada = if is_in { w.welcome("ada") } else { w.connect() };
+            for _ in 0..15 {
+                w.say(ada, &words);
+                assert_eq!(closing(&mut w, ada), None);
+            }
+            let pongs = w.lines[&ada].inbox.iter();
+            let pongs = pongs.filter(|said| matches!(said, ServerMessage::Pong(_)));
+            assert_eq!(pongs.count(), if answered { 10 } else { 0 });
+            // It stops for a second.
+            w.pass(SECOND);
+            for _ in 0..6 {
+                assert_eq!(closing(&mut w, ada), None);
+                w.say(ada, &words);
+            }
+            assert_eq!(closing(&mut w, ada), None);
+            w.say(ada, &words);
+            assert_eq!(closing(&mut w, ada), Some(CloseReason::Flood));
+        }
+    }
+}
+
+#[test]
 fn handshake() {
     let mut w = World::new();
     let conn = w.connect();

@@ -145,9 +145,13 @@ impl Hub {
                 self.hello(now, conn, until, hello, out)
             }
             (ClientMessage::Ping(Ping { nonce }), _) => {
-                self.send(conn, &ServerMessage::Pong(Ping { nonce }), out)
+                if self.may_say(now, conn, out) {
+                    self.send(conn, &ServerMessage::Pong(Ping { nonce }), out)
+                }
             }
-            (ClientMessage::Pong(_) | ClientMessage::Closed(_), _) => {}
+            (ClientMessage::Pong(_) | ClientMessage::Closed(_), _) => {
+                self.may_say(now, conn, out);
+            }
             (ClientMessage::Bye(_), _) => self.close(now, conn, CloseReason::Bye, "", out),
             (ClientMessage::Request(request), Phase::Welcome) => {
                 if let Some(member) = member {

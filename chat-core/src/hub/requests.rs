@@ -37,13 +37,7 @@ impl Hub {
             return;
         };
         guest.unanswered += 1;
-        if guest.unanswered > most {
-            return self.refuse(
-                origin,
-                ErrorCode::Busy.because("too many requests wait for their answers"),
-                out,
-            );
-        }
+        let busy = guest.unanswered > most;
         let costly = matches!(request.op, Op::Create(_) | Op::Register(_) | Op::Login(_));
         let limits = &self.config.limits;
         let mut taken = if matches!(request.op, Op::Send(_)) {
@@ -58,21 +52,45 @@ impl Hub {
                 .inspect_err(|_| guest.requests.give(limits.request_rate, now.monotonic));
         }
         if let Err(wait) = taken {
-            let (count, last) = guest.refusals;
-            let in_a_row = now.monotonic - last < core::time::Duration::from_secs(1);
-            guest.refusals = (if in_a_row { count + 1 } else { 1 }, now.monotonic);
-            let flood = guest.refusals.0 > self.config.limits.flood_refusals;
             self.refuse(
                 origin,
                 ErrorCode::RateLimited.because("too fast").after(wait),
                 out,
             );
-            if flood {
-                self.close(now, conn, CloseReason::Flood, "", out);
-            }
-            return;
+            return self.too_fast(now, conn, out);
+        }
+        if busy {
+            return self.refuse(
+                origin,
+                ErrorCode::Busy.because("too many requests wait for their answers"),
+                out,
+            );
         }
         self.dispatch(now, conn, member, request, out);
+    }
+
+    /// Whether a connection may say one more of those things that are no requests and cost little.
+    pub(super) fn may_say(&mut self, now: Now, conn: ConnId, out: &mut Outputs) -> bool {
+        let rate = self.config.limits.request_rate;
+        let session = self.sessions.get_mut(conn);
+        let may = session.is_some_and(|session| session.words.take(rate, now.monotonic).is_ok());
+        if !may {
+            self.too_fast(now, conn, out);
+        }
+        may
+    }
+
+    /// Counts that a connection was too fast, and closes one that goes on although it was refused.
+    fn too_fast(&mut self, now: Now, conn: ConnId, out: &mut Outputs) {
+        let Some(session) = self.sessions.get_mut(conn) else {
+            return;
+        };
+        let (count, last) = session.refusals;
+        let in_a_row = now.monotonic - last < core::time::Duration::from_secs(1);
+        session.refusals = (if in_a_row { count + 1 } else { 1 }, now.monotonic);
+        if session.refusals.0 > self.config.limits.flood_refusals {
+            self.close(now, conn, CloseReason::Flood, "", out);
+        }
     }
 
     /// Brings an admitted request to where it is judged.

@@ -38,6 +38,10 @@ pub(super) struct Session {
     pub(super) guest: Option<Guest>,
     /// Refused hellos.
     pub(super) attempts: u32,
+    /// Of what is no request: pings and the like.
+    pub(super) words: Level,
+    /// Refusals for being too fast, and when the last of them was.
+    pub(super) refusals: (u32, Monotonic),
     /// Counts against the maximum.
     pub(super) admitted: bool,
 }
@@ -73,8 +77,6 @@ pub(super) struct Guest {
     pub(super) sends: Level,
     pub(super) requests: Level,
     pub(super) costly: Level,
-    /// Refusals for being too fast, and when the last of them was.
-    pub(super) refusals: (u32, Monotonic),
     /// Fan-outs do not reach it; what it missed is read from the log.
     pub(super) lagging: Option<Box<Lagging>>,
     pub(super) login: Option<Box<Login>>,
@@ -167,6 +169,8 @@ impl Session {
             identity: None,
             guest: None,
             attempts: 0,
+            words: Level::full(now),
+            refusals: (0, now),
             admitted: true,
         }
     }
@@ -194,7 +198,6 @@ impl Guest {
             sends: Level::full(now),
             requests: Level::full(now),
             costly: Level::full(now),
-            refusals: (0, now),
             lagging: None,
             login: None,
             registrations: Seldom::default(),
