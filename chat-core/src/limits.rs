@@ -81,6 +81,8 @@ pub struct Limits {
     pub presence_names: u32,
     /// Unanswered requests of one connection.
     pub requests: u16,
+    /// Bytes of the frames of those requests.
+    pub request_bytes: u32,
     /// Entries of one page of rooms, members or history.
     pub page: u16,
     /// Bytes of the records in one page of history, and in one frame to who catches up, in the form they are sent in; one record
@@ -155,6 +157,7 @@ impl Default for Limits {
             sanctions_per_room: 10_000,
             presence_names: 500,
             requests: 256,
+            request_bytes: 1_048_576,
             page: 100,
             page_bytes: 262_144,
             outbox_bytes: 262_144,
@@ -299,6 +302,12 @@ impl Limits {
             return fault(
                 "page_bytes",
                 "must be at least `frame_bytes`, so that any record fits into a page",
+            );
+        }
+        if self.request_bytes < self.frame_bytes {
+            return fault(
+                "request_bytes",
+                "must be at least `frame_bytes`, so that any request may be asked",
             );
         }
         let client_accepts = u64::from(crate::wire::SERVER_FRAME_BYTES);

@@ -429,6 +429,58 @@ fn requests() {
 }
 
 #[test]
+fn request_bytes() {
+    let mut w = limited(|limits| limits.request_bytes = 100_000);
+    let ada = w.in_lobby("ada");
+    let long = "x".repeat(16_000);
+    w.hold = true;
+    for id in 1..=7 {
+        w.ask(ada, id, 1 + id, send(RoomId::LOBBY, &long));
+    }
+    let busy = w.answer(ada, 7).expect("at once").unwrap_err();
+    assert_eq!((busy.code, busy.temporary), (ErrorCode::Busy, true));
+    // A short one may still wait.
+    w.ask(ada, 8, 8, send(RoomId::LOBBY, "x"));
+    assert_eq!(w.answer(ada, 8), None);
+    w.hold = false;
+    w.release();
+    for id in [1, 2, 3, 4, 5, 6, 8] {
+        w.answer(ada, id).unwrap().unwrap();
+    }
+    for txn in 10..30 {
+        w.send(ada, RoomId::LOBBY, txn, &long).unwrap();
+    }
+    // What waits for a join counts, and counts no more when it is done.
+    let bob = w.welcome("bob");
+    let join = client::Join {
+        room: RoomRef::Lobby,
+        proof: None,
+    };
+    for first in [100, 200] {
+        w.hold = true;
+        w.ask(bob, first, first, Op::Join(join.clone()));
+        for id in first + 1..first + 8 {
+            w.ask(bob, id, id, send(RoomId::LOBBY, &long));
+        }
+        let busy = w.answer(bob, first + 7).expect("at once").unwrap_err();
+        assert_eq!(busy.code, ErrorCode::Busy);
+        w.ask(
+            bob,
+            first + 8,
+            first + 8,
+            Op::Leave(client::InRoom {
+                room: RoomId::LOBBY,
+            }),
+        );
+        w.hold = false;
+        w.release();
+        for id in (first..first + 7).chain([first + 8]) {
+            w.answer(bob, id).unwrap().unwrap();
+        }
+    }
+}
+
+#[test]
 fn page() {
     let mut w = limited(|limits| limits.page = 3);
     let ada = w.in_lobby("ada");
@@ -1166,6 +1218,7 @@ fn contradictions_are_refused() {
         }),
         ("frame_bytes", |l| l.frame_bytes = l.message_bytes + 1_023),
         ("page_bytes", |l| l.page_bytes = l.frame_bytes - 1),
+        ("request_bytes", |l| l.request_bytes = l.frame_bytes - 1),
         ("page_bytes", |l| {
             (l.page_bytes, l.outbox_bytes) = (524_289, 600_000)
         }),

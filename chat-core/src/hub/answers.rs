@@ -27,14 +27,17 @@ pub(super) struct Origin {
     pub(super) id: u64,
     /// The request's kind.
     pub(super) kind: u16,
+    /// Bytes of its frame, which count as waiting until it is answered.
+    pub(super) bytes: u32,
 }
 
 impl Origin {
-    pub(super) fn of(conn: ConnId, request: &Request) -> Self {
+    pub(super) fn of(conn: ConnId, request: &Request, bytes: u32) -> Self {
         Self {
             conn,
             id: request.id,
             kind: request.op.kind(),
+            bytes,
         }
     }
 }
@@ -142,8 +145,8 @@ impl Hub {
         if self.has(Bug::ForgetWhatWaitsForAJoin) {
             return;
         }
-        while let Some(request) = parked.pop_front() {
-            self.dispatch(now, conn, member, request, out);
+        while let Some((origin, request)) = parked.pop_front() {
+            self.dispatch(now, origin, member, request, out);
             // Another join: the rest waits for that one.
             if let Some(again) = self
                 .sessions
@@ -160,6 +163,7 @@ impl Hub {
             return false;
         };
         guest.unanswered = guest.unanswered.saturating_sub(1);
+        guest.unanswered_bytes = guest.unanswered_bytes.saturating_sub(origin.bytes);
         true
     }
 }

@@ -155,7 +155,8 @@ impl Hub {
             (ClientMessage::Bye(_), _) => self.close(now, conn, CloseReason::Bye, "", out),
             (ClientMessage::Request(request), Phase::Welcome) => {
                 if let Some(member) = member {
-                    self.request(now, conn, member, request, out);
+                    let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
+                    self.request(now, conn, member, request, bytes, out);
                 }
             }
             (ClientMessage::Hello(_), _) => {

@@ -29,15 +29,18 @@ impl Hub {
         conn: ConnId,
         member: MemberId,
         request: Request,
+        bytes: u32,
         out: &mut Outputs,
     ) {
-        let origin = Origin::of(conn, &request);
-        let most = u32::from(self.config.limits.requests);
+        let origin = Origin::of(conn, &request, bytes);
+        let limits = &self.config.limits;
+        let (most, most_bytes) = (u32::from(limits.requests), limits.request_bytes);
         let Some(guest) = self.sessions.guest_mut(conn) else {
             return;
         };
         guest.unanswered += 1;
-        let busy = guest.unanswered > most;
+        guest.unanswered_bytes = guest.unanswered_bytes.saturating_add(bytes);
+        let busy = guest.unanswered > most || guest.unanswered_bytes > most_bytes;
         let costly = matches!(request.op, Op::Create(_) | Op::Register(_) | Op::Login(_));
         let limits = &self.config.limits;
         let mut taken = if matches!(request.op, Op::Send(_)) {
@@ -66,7 +69,7 @@ impl Hub {
                 out,
             );
         }
-        self.dispatch(now, conn, member, request, out);
+        self.dispatch(now, origin, member, request, out);
     }
 
     /// Whether a connection may say one more of those things that are no requests and cost little.
@@ -97,12 +100,12 @@ impl Hub {
     pub(super) fn dispatch(
         &mut self,
         now: Now,
-        conn: ConnId,
+        origin: Origin,
         member: MemberId,
         request: Request,
         out: &mut Outputs,
     ) {
-        let origin = Origin::of(conn, &request);
+        let conn = origin.conn;
         if let Err(refusal) = self.check(&request) {
             return self.refuse(origin, refusal, out);
         }
@@ -111,14 +114,14 @@ impl Hub {
             Err(refusal) => return self.refuse(origin, refusal, out),
         };
         if let Some(room) = room {
-            let Some(request) = self.park(conn, room, request) else {
+            let Some(request) = self.park(origin, room, request) else {
                 return;
             };
             return self.with_room(
                 now,
                 room,
                 Task::Request {
-                    conn,
+                    origin,
                     member,
                     request: Box::new(request),
                 },
@@ -194,12 +197,17 @@ impl Hub {
     }
 
     /// Keeps a request about a room until a join of it is answered, if one is under way; gives it back otherwise.
-    pub(super) fn park(&mut self, conn: ConnId, room: RoomId, request: Request) -> Option<Request> {
-        let guest = self.sessions.guest_mut(conn);
+    pub(super) fn park(
+        &mut self,
+        origin: Origin,
+        room: RoomId,
+        request: Request,
+    ) -> Option<Request> {
+        let guest = self.sessions.guest_mut(origin.conn);
         let parked = guest.and_then(|guest| guest.parked.get_mut()?.get_mut(&room));
         match parked {
             Some(parked) => {
-                parked.push_back(request);
+                parked.push_back((origin, request));
                 None
             }
             None => Some(request),
@@ -210,13 +218,13 @@ impl Hub {
     pub(super) fn room_request(
         &mut self,
         now: Now,
-        conn: ConnId,
+        origin: Origin,
         member: MemberId,
         id: RoomId,
         request: Request,
         out: &mut Outputs,
     ) {
-        let origin = Origin::of(conn, &request);
+        let conn = origin.conn;
         if self.sessions.guest(conn).is_none() {
             return;
         }

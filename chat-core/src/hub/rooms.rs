@@ -62,7 +62,7 @@ pub(super) struct Room {
 pub(super) enum Task {
     /// A request about it.
     Request {
-        conn: ConnId,
+        origin: Origin,
         member: MemberId,
         request: Box<Request>,
     },
@@ -211,14 +211,14 @@ impl Hub {
     pub(super) fn run(&mut self, now: Now, id: RoomId, task: Task, out: &mut Outputs) {
         match task {
             Task::Request {
-                conn,
+                origin,
                 member,
                 request,
             } => {
                 // A join that waited for the room as well may have come first.
-                if let Some(request) = self.park(conn, id, *request) {
+                if let Some(request) = self.park(origin, id, *request) {
                     self.requested(member, Some(id), &request.op, out);
-                    self.room_request(now, conn, member, id, request, out);
+                    self.room_request(now, origin, member, id, request, out);
                 }
             }
             Task::Attach { conn, resume, sure } => {
@@ -467,8 +467,9 @@ impl Hub {
         let (mut found, mut expiring) = (BTreeSet::new(), BTreeSet::new());
         for task in std::mem::take(&mut room.waiting) {
             let origin = match &task {
-                Task::Request { conn, request, .. } => Some(Origin::of(*conn, request)),
-                Task::Show { origin, .. } | Task::Open { origin, .. } => Some(*origin),
+                Task::Request { origin, .. }
+                | Task::Show { origin, .. }
+                | Task::Open { origin, .. } => Some(*origin),
                 Task::Attach { .. }
                 | Task::Find { .. }
                 | Task::Propose(_)

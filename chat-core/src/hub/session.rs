@@ -72,8 +72,10 @@ pub(super) struct Guest {
     pub(super) rooms: FewMap<RoomId, Attached>,
     /// Requests that have no answer yet.
     pub(super) unanswered: u32,
+    /// And the bytes of their frames.
+    pub(super) unanswered_bytes: u32,
     /// Requests about a room that wait until a join of it is answered.
-    pub(super) parked: Seldom<FewMap<RoomId, VecDeque<Request>>>,
+    pub(super) parked: Seldom<FewMap<RoomId, VecDeque<(Origin, Request)>>>,
     pub(super) sends: Level,
     pub(super) requests: Level,
     pub(super) costly: Level,
@@ -194,6 +196,7 @@ impl Guest {
             kept,
             rooms: FewMap::default(),
             unanswered: 0,
+            unanswered_bytes: 0,
             parked: Seldom::default(),
             sends: Level::full(now),
             requests: Level::full(now),
