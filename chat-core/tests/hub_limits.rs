@@ -7,7 +7,7 @@ use std::{net::IpAddr, time::Duration};
 use bytes::Bytes;
 use chat_core::{
     hub::{Config, Framing},
-    id::{ConnId, RoomId},
+    id::{ConnId, Place, RoomId},
     limits::{Limits, Rate, SlowRate},
     password::{ClientLogin, ClientRegistration, Password, Stretch},
     wire::{
@@ -269,6 +269,31 @@ fn rooms_per_member() {
         w.join(bob, RoomRef::Number(1)).unwrap_err().code,
         ErrorCode::TooManyRooms
     );
+}
+
+#[test]
+fn rooms_are_resumed_that_are_more_than_one_may_enter_now() {
+    let mut w = limited(|limits| {
+        limits.rooms_per_member = 1;
+        (limits.frame_bytes, limits.page_bytes) = (200_000, 262_144);
+    });
+    let resume = |rooms: u32| {
+        let place = Place { epoch: 5, seq: 1 };
+        let room = |n: u32| {
+            let mut id = [9; 16];
+            id[..4].copy_from_slice(&n.to_be_bytes());
+            (RoomId(id), place)
+        };
+        let rooms: Vec<_> = (0..rooms).map(room).collect();
+        resuming("ada", &rooms)
+    };
+    let ada = w.connect();
+    let refused = w.greet(ada, resume(4_097)).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::BadRequest);
+    w.greet(ada, resume(4_096)).unwrap();
+    let removed = w.lines[&ada].inbox.iter();
+    let removed = removed.filter(|said| matches!(said, ServerMessage::Removed(_)));
+    assert_eq!(removed.count(), 4_096, "each is answered");
 }
 
 #[test]

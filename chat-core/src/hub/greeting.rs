@@ -27,6 +27,8 @@ use crate::{
     },
 };
 
+/// Rooms in `hello.resume`.
+const RESUMED_ROOMS: usize = 4_096;
 /// Bytes of `hello.agent`.
 const AGENT_BYTES: usize = 64;
 
@@ -436,9 +438,9 @@ fn check_hello(limits: &Limits, hello: &Hello) -> Result<(Name, String), Refusal
             ErrorCode::BadRequest.because("agent: at most 64 bytes, without control characters")
         );
     }
-    // A member's list may hold more than it may fill itself: others open private conversations.
-    if hello.resume.len() > 5 * limits.rooms_per_member as usize {
-        return Err(ErrorCode::BadRequest.because("resume: more rooms than anybody can be in"));
+    // The protocol's number and not this server's: whoever came into more rooms before a limit was lowered shall come back.
+    if hello.resume.len() > RESUMED_ROOMS {
+        return Err(ErrorCode::BadRequest.because("resume: at most 4,096 rooms"));
     }
     let mut rooms: Vec<RoomId> = hello.resume.iter().map(|resume| resume.room).collect();
     rooms.sort_unstable();
