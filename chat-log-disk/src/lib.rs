@@ -4,6 +4,7 @@
 
 mod backup;
 mod chain;
+mod command;
 mod config;
 mod error;
 mod event;

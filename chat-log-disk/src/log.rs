@@ -27,6 +27,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     chain::Sum,
+    command::{Asked, Command},
     config::Config,
     error::{OpenError, RedactError, SecretError},
     event::{DiskEvent, EpochEnded, Events, Teller},
@@ -36,7 +37,7 @@ use crate::{
     schema::{self, Meta},
     secret,
     witness::Witness,
-    writer::{self, Command, Commit, Idle, Unsettled, Writer},
+    writer::{self, Commit, Idle, Unsettled, Writer},
 };
 
 /// A log on disk: one folder, held by one process at a time.
@@ -49,7 +50,7 @@ pub struct DiskLog {
     secret: Option<Sum>,
     /// What the hubs of the process before this one noted.
     notes: Vec<Bytes>,
-    commands: Option<Sender<Command>>,
+    asked: Option<Sender<Asked>>,
     reads: Option<Sender<Read>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -109,7 +110,7 @@ impl DiskLog {
         let next = schema::next_record(&connection);
         let next = next.map_err(|error| schema::database(&path, error))?;
 
-        let (commands, receiver) = channel();
+        let (asked, receiver) = channel();
         let (reads, read) = channel();
         let read = Arc::new(Mutex::new(read));
         let (unsettled, epoch) = (
@@ -125,7 +126,7 @@ impl DiskLog {
                 folder: folder.clone(),
                 epoch: Arc::clone(&epoch),
                 unsettled: Arc::clone(&unsettled),
-                writer: commands.clone(),
+                writer: asked.clone(),
                 teller: teller.clone(),
             };
             let name = format!("chat-log-read-{number}");
@@ -140,7 +141,7 @@ impl DiskLog {
         let commit = seams.commit;
         let (secret, notes) = (meta.secret, Notes::load(&folder));
         let writer = Writer {
-            commands: receiver,
+            asked: receiver,
             connection,
             meta,
             next,
@@ -168,7 +169,7 @@ impl DiskLog {
                 folder,
                 secret,
                 notes,
-                commands: Some(commands),
+                asked: Some(asked),
                 reads: Some(reads),
                 threads,
             },
@@ -233,7 +234,8 @@ impl DiskLog {
     /// Asks the writer and waits for the answer; `None` if the writer is gone.
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
         let (sender, answer) = oneshot::channel();
-        self.commands.as_ref()?.send(command(sender)).ok()?;
+        let asked = Asked::Command(command(sender));
+        self.asked.as_ref()?.send(asked).ok()?;
         answer.await.ok()
     }
 }
@@ -246,17 +248,13 @@ impl Log for DiskLog {
 
     async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended {
         let (sender, answer) = oneshot::channel();
-        let command = Command::Append {
+        let command = Asked::Command(Command::Append {
             partition,
             expected,
             entries,
             answer: sender,
-        };
-        match self
-            .commands
-            .as_ref()
-            .map(|commands| commands.send(command))
-        {
+        });
+        match self.asked.as_ref().map(|asked| asked.send(command)) {
             Some(Ok(())) => answer.await.unwrap_or(Appended::Unknown),
             // The writer has ended, and never saw it.
             Some(Err(_)) | None => Appended::Refused(AppendRefused::Unavailable),
@@ -301,9 +299,9 @@ impl Log for DiskLog {
     }
 
     fn note(&self, hub: usize, note: Bytes) {
-        if let Some(commands) = &self.commands {
+        if let Some(asked) = &self.asked {
             // If the writer has ended, so has the log.
-            let _ = commands.send(Command::Note { hub, note });
+            let _ = asked.send(Asked::Note { hub, note });
         }
     }
 
@@ -315,7 +313,7 @@ impl Log for DiskLog {
 impl Drop for DiskLog {
     fn drop(&mut self) {
         self.reads = None;
-        self.commands = None;
+        self.asked = None;
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the log has panicked");

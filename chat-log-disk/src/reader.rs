@@ -14,11 +14,12 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::{
+    command::{Asked, Command},
     event::{Damage, DiskEvent, Fault, Teller},
     folder::Folder,
     page::{self, Unread},
     schema,
-    writer::{Command, Unsettled},
+    writer::Unsettled,
 };
 
 /// A question.
@@ -36,7 +37,7 @@ pub(crate) struct Reader {
     pub(crate) folder: Folder,
     pub(crate) epoch: Arc<AtomicU64>,
     pub(crate) unsettled: Arc<Unsettled>,
-    pub(crate) writer: Sender<Command>,
+    pub(crate) writer: Sender<Asked>,
     pub(crate) teller: Teller,
 }
 
@@ -109,7 +110,7 @@ impl Reader {
         let (answer, mended) = oneshot::channel();
         if self
             .writer
-            .send(Command::Mend { partition, answer })
+            .send(Asked::Command(Command::Mend { partition, answer }))
             .is_ok()
         {
             // If the writer is gone, the second attempt at reading says what is wrong.

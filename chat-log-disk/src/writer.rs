@@ -12,18 +12,13 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use bytes::Bytes;
-use chat_core::{
-    id::{Partition, Place, Seq},
-    log::{AppendRefused, Appended},
-};
+use chat_core::id::Partition;
 use rand_chacha::ChaCha20Rng;
-use rand_core::RngCore;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use crate::{
-    chain::Sum,
+    command::{Asked, Command},
     config::Config,
     error::RedactError,
     event::{DiskEvent, Teller, Trouble},
@@ -34,46 +29,6 @@ use crate::{
     store::Store,
     witness::Witness,
 };
-
-/// What the writer is asked to do.
-#[derive(Debug)]
-pub(crate) enum Command {
-    Append {
-        partition: Partition,
-        expected: Place,
-        entries: Vec<Bytes>,
-        answer: oneshot::Sender<Appended>,
-    },
-    Snapshot {
-        partition: Partition,
-        at: Place,
-        state: Bytes,
-        answer: oneshot::Sender<()>,
-    },
-    Redact {
-        partition: Partition,
-        seq: Seq,
-        replacement: Bytes,
-        answer: oneshot::Sender<Result<(), RedactError>>,
-    },
-    Mend {
-        partition: Partition,
-        answer: oneshot::Sender<()>,
-    },
-    Secret {
-        sum: Sum,
-        answer: oneshot::Sender<bool>,
-    },
-    /// Not for the database, and not answered.
-    Note { hub: usize, note: Bytes },
-}
-
-/// What came of one command, to be told when it is durable.
-enum Outcome {
-    Appended(Appended),
-    Redacted(Result<(), RedactError>),
-    Done,
-}
 
 /// How a transaction failed.
 enum Failed {
@@ -106,7 +61,7 @@ pub(crate) fn commit(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 pub(crate) struct Writer {
-    pub(crate) commands: Receiver<Command>,
+    pub(crate) asked: Receiver<Asked>,
     pub(crate) connection: Connection,
     pub(crate) meta: Meta,
     /// The id of the next record.
@@ -173,16 +128,27 @@ impl Writer {
     /// Works until all that could ask are gone, then writes the last things down.
     pub(crate) fn run(mut self) {
         self.hook();
-        while let Some(commands) = self.wait() {
-            let (notes, commands): (Vec<_>, Vec<_>) = commands
-                .into_iter()
-                .partition(|command| matches!(command, Command::Note { .. }));
-            let asked = !commands.is_empty();
-            if asked {
+        while let Some(asked) = self.wait() {
+            let mut commands = Vec::new();
+            let mut noted = false;
+            for asked in asked {
+                match asked {
+                    Asked::Command(command) => commands.push(command),
+                    Asked::Note { hub, note } => {
+                        self.notes.take(hub, note);
+                        noted = true;
+                    }
+                }
+            }
+            let grouped = !commands.is_empty();
+            if grouped {
                 self.group(commands);
             }
-            self.note(notes);
-            self.between(asked);
+            if noted && let Err(error) = self.notes.write() {
+                // It is nobody's loss.
+                tracing::debug!(%error, "cannot write what hubs note");
+            }
+            self.between(grouped);
         }
         self.scrub();
         if let Err(error) = self.checkpoint("TRUNCATE") {
@@ -199,32 +165,32 @@ impl Writer {
     }
 
     /// All that waits, as far as one transaction takes it; nothing if it is time for something else. `None` at the end.
-    fn wait(&mut self) -> Option<Vec<Command>> {
+    fn wait(&mut self) -> Option<Vec<Asked>> {
         let now = Instant::now();
         let due = self.due();
         let first = match due {
-            Some(due) if due <= now => match self.commands.try_recv() {
-                Ok(command) => command,
+            Some(due) if due <= now => match self.asked.try_recv() {
+                Ok(asked) => asked,
                 Err(TryRecvError::Empty) => return Some(Vec::new()),
                 Err(TryRecvError::Disconnected) => return None,
             },
-            Some(due) => match self.commands.recv_timeout(due - now) {
-                Ok(command) => command,
+            Some(due) => match self.asked.recv_timeout(due - now) {
+                Ok(asked) => asked,
                 Err(RecvTimeoutError::Timeout) => return Some(Vec::new()),
                 Err(RecvTimeoutError::Disconnected) => return None,
             },
-            None => self.commands.recv().ok()?,
+            None => self.asked.recv().ok()?,
         };
         let mut bytes = first.bytes();
-        let mut commands = vec![first];
-        while commands.len() < Self::BATCH && bytes < self.config.batch_bytes {
-            let Ok(command) = self.commands.try_recv() else {
+        let mut all = vec![first];
+        while all.len() < Self::BATCH && bytes < self.config.batch_bytes {
+            let Ok(asked) = self.asked.try_recv() else {
                 break;
             };
-            bytes += command.bytes();
-            commands.push(command);
+            bytes += asked.bytes();
+            all.push(asked);
         }
-        Some(commands)
+        Some(all)
     }
 
     /// When there is something to do besides commands.
@@ -291,23 +257,8 @@ impl Writer {
         }
     }
 
-    /// Writes down what hubs noted. It is nobody's loss if that does not work.
-    fn note(&mut self, notes: Vec<Command>) {
-        if notes.is_empty() {
-            return;
-        }
-        for note in notes {
-            if let Command::Note { hub, note } = note {
-                self.notes.take(hub, note);
-            }
-        }
-        if let Err(error) = self.notes.write() {
-            tracing::debug!(%error, "cannot write what hubs note");
-        }
-    }
-
-    /// A small piece of what else there is to do. `asked`: after a transaction of commands, which may not be the last.
-    fn between(&mut self, asked: bool) {
+    /// A small piece of what else there is to do. `grouped`: after a transaction of commands, which may not be the last.
+    fn between(&mut self, grouped: bool) {
         let now = Instant::now();
         if let Some(retry) = self.idle.trouble {
             if retry <= now {
@@ -330,7 +281,7 @@ impl Writer {
             }
         }
         if self.idle.deletions {
-            if !asked {
+            if !grouped {
                 self.delete();
             }
         } else if self.idle.sweep.due().is_some_and(|due| due <= now) {
@@ -559,100 +510,6 @@ impl Writer {
             PAGES.set(u64::try_from(pages).unwrap_or(0));
             Ok(())
         }));
-    }
-}
-
-impl Command {
-    fn perform(&self, store: &mut Store<'_>, wall: u64) -> rusqlite::Result<Outcome> {
-        Ok(match self {
-            Self::Append {
-                partition,
-                expected,
-                entries,
-                ..
-            } => Outcome::Appended(store.append(*partition, *expected, entries, wall)?),
-            Self::Snapshot {
-                partition,
-                at,
-                state,
-                ..
-            } => {
-                store.snapshot(*partition, *at, state)?;
-                Outcome::Done
-            }
-            Self::Redact {
-                partition,
-                seq,
-                replacement,
-                ..
-            } => Outcome::Redacted(store.redact(*partition, *seq, replacement)?),
-            Self::Mend { partition, .. } => {
-                let epoch = store.random.next_u64() >> 11;
-                store.mend(*partition, epoch)?;
-                Outcome::Done
-            }
-            Self::Secret { sum, .. } => {
-                store.meta.secret = Some(*sum);
-                Outcome::Done
-            }
-            Self::Note { .. } => Outcome::Done,
-        })
-    }
-
-    /// Tells who asked. Whoever no longer listens need not know. A redaction that worked is answered later.
-    fn answer(self, outcome: Outcome) -> Option<oneshot::Sender<Result<(), RedactError>>> {
-        match (self, outcome) {
-            (Self::Append { answer, .. }, Outcome::Appended(end)) => drop(answer.send(end)),
-            (Self::Redact { answer, .. }, Outcome::Redacted(Ok(()))) => return Some(answer),
-            (Self::Redact { answer, .. }, Outcome::Redacted(refused)) => drop(answer.send(refused)),
-            (Self::Snapshot { answer, .. } | Self::Mend { answer, .. }, _) => drop(answer.send(())),
-            (Self::Secret { answer, .. }, _) => drop(answer.send(true)),
-            (Self::Note { .. }, _) => {}
-            (Self::Append { .. } | Self::Redact { .. }, _) => {
-                unreachable!("each command has its own outcome")
-            }
-        }
-        None
-    }
-
-    /// Certainly not written.
-    fn refuse(self) {
-        self.give_up(Appended::Refused(AppendRefused::Unavailable));
-    }
-
-    /// Perhaps written.
-    fn doubt(self) {
-        self.give_up(Appended::Unknown);
-    }
-
-    fn give_up(self, end: Appended) {
-        match self {
-            Self::Append { answer, .. } => drop(answer.send(end)),
-            Self::Redact { answer, .. } => drop(answer.send(Err(RedactError::Unavailable))),
-            Self::Snapshot { answer, .. } | Self::Mend { answer, .. } => drop(answer.send(())),
-            Self::Secret { answer, .. } => drop(answer.send(false)),
-            Self::Note { .. } => {}
-        }
-    }
-
-    fn partition(&self) -> Option<Partition> {
-        match self {
-            Self::Append { partition, .. }
-            | Self::Snapshot { partition, .. }
-            | Self::Redact { partition, .. }
-            | Self::Mend { partition, .. } => Some(*partition),
-            Self::Secret { .. } | Self::Note { .. } => None,
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Append { entries, .. } => entries.iter().map(Bytes::len).sum(),
-            Self::Snapshot { state, .. } => state.len(),
-            Self::Redact { replacement, .. } => replacement.len(),
-            Self::Note { note, .. } => note.len(),
-            Self::Mend { .. } | Self::Secret { .. } => 0,
-        }
     }
 }
 

@@ -12,7 +12,6 @@ mod directory;
 mod event;
 mod fitting;
 mod greeting;
-mod guesses;
 mod identity;
 mod io;
 mod joining;
@@ -29,6 +28,7 @@ mod rooms;
 mod session;
 mod sessions;
 mod settling;
+mod tallies;
 mod timers;
 
 use std::{
@@ -46,7 +46,6 @@ pub use self::census::Census;
 use self::{
     absence::Absences,
     answers::Origin,
-    guesses::Guesses,
     pipeline::Pipeline,
     rooms::Room,
     sessions::Sessions,
@@ -57,6 +56,7 @@ pub use self::{
     identity::Identity,
     io::{Framing, Input, Output, Outputs, ReadToken, RoomPlace},
     recipients::Recipients,
+    tallies::Tallies,
 };
 use crate::{
     bugs::Bug,
@@ -94,6 +94,8 @@ pub struct Config {
     pub notes: Vec<Bytes>,
     /// The server's OPAQUE secret.
     pub secret: ServerSecret,
+    /// What is counted for each address. Hubs of one process are given clones of one.
+    pub tallies: Tallies,
     /// Seeds everything random. 32 bytes from the system's generator.
     pub seed: [u8; 32],
     /// A bug on purpose.
@@ -115,6 +117,7 @@ impl Config {
             peers: Vec::new(),
             notes: Vec::new(),
             secret,
+            tallies: Tallies::default(),
             seed,
             #[cfg(feature = "deliberate-bugs")]
             bug: None,
@@ -153,8 +156,7 @@ pub struct Hub {
     rooms: BTreeMap<RoomId, Room>,
     reads: BTreeMap<ReadToken, Reading>,
     next_read: u64,
-    guesses: Guesses,
-    guesses_armed: bool,
+    tallies_armed: bool,
     timers: Timers,
     closing: Option<CloseReason>,
     /// That all is over has been said.
@@ -227,8 +229,7 @@ impl Hub {
             rooms: BTreeMap::new(),
             reads: BTreeMap::new(),
             next_read: 0,
-            guesses: Guesses::default(),
-            guesses_armed: false,
+            tallies_armed: false,
             timers: Timers::default(),
             closing: None,
             closed: false,
@@ -313,7 +314,7 @@ impl Hub {
                         }
                     }
                 }
-                Timer::Guesses => self.sweep_guesses(now),
+                Timer::Tallies => self.sweep_tallies(now),
             }
         }
     }

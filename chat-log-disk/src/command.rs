@@ -1,0 +1,162 @@
+//! What the writer is asked to do, and how it answers.
+
+use bytes::Bytes;
+use chat_core::{
+    id::{Partition, Place, Seq},
+    log::{AppendRefused, Appended},
+};
+use rand_core::RngCore;
+use tokio::sync::oneshot;
+
+use crate::{chain::Sum, error::RedactError, store::Store};
+
+/// One word to the writer.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    Command(Command),
+    /// What a hub would lose with its process: for a file beside the database, and not answered.
+    Note {
+        hub: usize,
+        note: Bytes,
+    },
+}
+
+/// What is done to the database, and answered.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Append {
+        partition: Partition,
+        expected: Place,
+        entries: Vec<Bytes>,
+        answer: oneshot::Sender<Appended>,
+    },
+    Snapshot {
+        partition: Partition,
+        at: Place,
+        state: Bytes,
+        answer: oneshot::Sender<()>,
+    },
+    Redact {
+        partition: Partition,
+        seq: Seq,
+        replacement: Bytes,
+        answer: oneshot::Sender<Result<(), RedactError>>,
+    },
+    Mend {
+        partition: Partition,
+        answer: oneshot::Sender<()>,
+    },
+    Secret {
+        sum: Sum,
+        answer: oneshot::Sender<bool>,
+    },
+}
+
+/// What came of one command, to be told when it is durable.
+pub(crate) enum Outcome {
+    Appended(Appended),
+    Redacted(Result<(), RedactError>),
+    Done,
+}
+
+impl Command {
+    pub(crate) fn perform(&self, store: &mut Store<'_>, wall: u64) -> rusqlite::Result<Outcome> {
+        Ok(match self {
+            Self::Append {
+                partition,
+                expected,
+                entries,
+                ..
+            } => Outcome::Appended(store.append(*partition, *expected, entries, wall)?),
+            Self::Snapshot {
+                partition,
+                at,
+                state,
+                ..
+            } => {
+                store.snapshot(*partition, *at, state)?;
+                Outcome::Done
+            }
+            Self::Redact {
+                partition,
+                seq,
+                replacement,
+                ..
+            } => Outcome::Redacted(store.redact(*partition, *seq, replacement)?),
+            Self::Mend { partition, .. } => {
+                let epoch = store.random.next_u64() >> 11;
+                store.mend(*partition, epoch)?;
+                Outcome::Done
+            }
+            Self::Secret { sum, .. } => {
+                store.meta.secret = Some(*sum);
+                Outcome::Done
+            }
+        })
+    }
+
+    /// Tells who asked. Whoever no longer listens need not know. A redaction that worked is answered later.
+    pub(crate) fn answer(
+        self,
+        outcome: Outcome,
+    ) -> Option<oneshot::Sender<Result<(), RedactError>>> {
+        match (self, outcome) {
+            (Self::Append { answer, .. }, Outcome::Appended(end)) => drop(answer.send(end)),
+            (Self::Redact { answer, .. }, Outcome::Redacted(Ok(()))) => return Some(answer),
+            (Self::Redact { answer, .. }, Outcome::Redacted(refused)) => drop(answer.send(refused)),
+            (Self::Snapshot { answer, .. } | Self::Mend { answer, .. }, _) => drop(answer.send(())),
+            (Self::Secret { answer, .. }, _) => drop(answer.send(true)),
+            (Self::Append { .. } | Self::Redact { .. }, _) => {
+                unreachable!("each command has its own outcome")
+            }
+        }
+        None
+    }
+
+    /// Certainly not written.
+    pub(crate) fn refuse(self) {
+        self.give_up(Appended::Refused(AppendRefused::Unavailable));
+    }
+
+    /// Perhaps written.
+    pub(crate) fn doubt(self) {
+        self.give_up(Appended::Unknown);
+    }
+
+    fn give_up(self, end: Appended) {
+        match self {
+            Self::Append { answer, .. } => drop(answer.send(end)),
+            Self::Redact { answer, .. } => drop(answer.send(Err(RedactError::Unavailable))),
+            Self::Snapshot { answer, .. } | Self::Mend { answer, .. } => drop(answer.send(())),
+            Self::Secret { answer, .. } => drop(answer.send(false)),
+        }
+    }
+
+    pub(crate) fn partition(&self) -> Option<Partition> {
+        match self {
+            Self::Append { partition, .. }
+            | Self::Snapshot { partition, .. }
+            | Self::Redact { partition, .. }
+            | Self::Mend { partition, .. } => Some(*partition),
+            Self::Secret { .. } => None,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Append { entries, .. } => entries.iter().map(Bytes::len).sum(),
+            Self::Snapshot { state, .. } => state.len(),
+            Self::Redact { replacement, .. } => replacement.len(),
+            Self::Mend { .. } | Self::Secret { .. } => 0,
+        }
+    }
+}
+
+impl Asked {
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Command(command) => command.bytes(),
+            Self::Note { note, .. } => note.len(),
+        }
+    }
+}
