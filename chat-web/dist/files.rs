@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-429e3b996ec6c45d";
+pub(crate) const BUILD: &str = "b-3fc54375b378d509";
 
 pub(crate) const FILES: &[File] = &[
     File {

@@ -355,11 +355,13 @@ impl Hub {
             .zip(page.records)
             .filter(|(seq, _)| (lag.next..=last).contains(seq));
         let missed: Vec<_> = missed.map(|(_, bytes)| bytes).collect();
-        let mut next = lag.next + missed.len() as Seq;
-        if !missed.is_empty() {
+        let all = lag.next + missed.len() as Seq;
+        let next = if missed.is_empty() {
+            all
+        } else {
             let epoch = page.head.epoch;
-            let frame = match form {
-                Form::Postcard => records_frame(id, epoch, missed.iter()),
+            let (frame, next) = match form {
+                Form::Postcard => (records_frame(id, epoch, missed.iter()), all),
                 #[cfg(feature = "json")]
                 Form::Json => {
                     let mut read: Vec<(Record, &Bytes)> = missed
@@ -370,17 +372,20 @@ impl Hub {
                     let most = self.config.limits.page_bytes as usize;
                     let fit = records_fitting(form, most, both);
                     // What does not fit is read again when there is room for it.
-                    next = read.get(fit).map_or(next, |(record, _)| record.seq);
+                    let next = read.get(fit).map_or(all, |(record, _)| record.seq);
                     read.truncate(fit);
-                    form.encode(&ServerMessage::Records(crate::wire::server::Records {
+                    let records = read.into_iter().map(|(record, _)| record).collect();
+                    let message = ServerMessage::Records(crate::wire::server::Records {
                         room: id,
                         epoch,
-                        records: read.into_iter().map(|(record, _)| record).collect(),
-                    }))
+                        records,
+                    });
+                    (form.encode(&message), next)
                 }
             };
             out.push(Output::Send { to: conn, frame });
-        }
+            next
+        };
         self.set_lag(
             conn,
             id,

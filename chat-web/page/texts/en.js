@@ -136,6 +136,7 @@ export default {
   'notice.ended': 'Not connected: {why}',
   'notice.again': 'Connect again',
   'notice.removed': 'You are no longer in {room}.',
+  'notice.silent': 'The server cannot read {room} at present. What is said there waits.',
   'notice.banned': 'You were banned from {room}.',
 
   'closed.stopped': 'the server has stopped',
