@@ -62,11 +62,11 @@ use crate::{
     bugs::Bug,
     id::{ConnId, MemberId, Partition, Place, RoomId, Seq},
     limits::{LimitError, Limits},
-    log::{AppendRefused, LogUnavailable, Page, Query},
+    log::{AppendRefused, Page, Query, ReadFailed},
     password::ServerSecret,
     state::{Verdict, directory::Directory, freeze},
     time::{Monotonic, Now},
-    wire::{CloseReason, ErrorCode, record::CipherKind, server::Durability},
+    wire::{CloseReason, ErrorCode, Refusal, record::CipherKind, server::Durability},
 };
 
 /// What a hub is given at its beginning.
@@ -383,7 +383,7 @@ impl Hub {
         match partition {
             Partition::Directory => {
                 let failed = self.directory.refused(why);
-                self.fail_directory(now, failed, out);
+                self.fail_directory(now, failed, &cannot_write(), out);
                 if why == AppendRefused::Mismatch {
                     self.pump_directory(now, out);
                 }
@@ -393,7 +393,7 @@ impl Hub {
                     return;
                 };
                 let failed = room.pipe.refused(why);
-                self.fail_room(now, id, failed, out);
+                self.fail_room(now, id, failed, &cannot_write(), out);
                 if why == AppendRefused::Mismatch {
                     self.pump_room(now, id, out);
                 }
@@ -447,7 +447,7 @@ impl Hub {
         now: Now,
         partition: Partition,
         token: Option<ReadToken>,
-        page: Result<Page, LogUnavailable>,
+        page: Result<Page, ReadFailed>,
         out: &mut Outputs,
     ) {
         let reading = token.map(|token| self.reads.remove(&token));
@@ -577,4 +577,9 @@ impl Hub {
         self.rng.fill_bytes(&mut id);
         id
     }
+}
+
+/// How what was to be written is refused while the log cannot write.
+fn cannot_write() -> Refusal {
+    ErrorCode::Unavailable.because("the server cannot write at present")
 }

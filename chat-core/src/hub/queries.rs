@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     id::{MemberId, Partition, RoomId, Seq},
-    log::{LogUnavailable, Page, Query, ReadFrom},
+    log::{Page, Query, ReadFailed, ReadFrom},
     time::{Now, Wall},
     wire::{
-        BodyError, ErrorCode, Record,
+        BodyError, ErrorCode, Record, Refusal,
         client::{History, HistoryFrom, Members},
         server::{Answer, HistoryPage, MemberInfo, MemberPage, RoomInfo, Rooms},
     },
@@ -229,19 +229,16 @@ impl Hub {
     pub(super) fn seek_read(
         &mut self,
         mut seek: Seek,
-        page: Result<Page, LogUnavailable>,
+        page: Result<Page, ReadFailed>,
         out: &mut Outputs,
     ) {
-        let found = page.ok().and_then(|page| {
+        let found = page.map_err(unreadable).and_then(|page| {
             let record = page.records.first().map(|bytes| Record::from_bytes(bytes));
-            Some((page.oldest, record.transpose().ok()?))
+            Ok((page.oldest, record.transpose().map_err(undecodable)?))
         });
-        let Some((oldest, record)) = found else {
-            return self.refuse(
-                seek.origin,
-                ErrorCode::Unavailable.because("the history cannot be read at present"),
-                out,
-            );
+        let (oldest, record) = match found {
+            Ok(found) => found,
+            Err(refusal) => return self.refuse(seek.origin, refusal, out),
         };
         match record {
             // What is left is trimmed up to there.
@@ -258,7 +255,7 @@ impl Hub {
         member: MemberId,
         id: RoomId,
         mut wanted: Wanted,
-        page: Result<Page, LogUnavailable>,
+        page: Result<Page, ReadFailed>,
         out: &mut Outputs,
     ) {
         let readable = self
@@ -266,12 +263,12 @@ impl Hub {
             .get(&id)
             .filter(|room| room.pipe.is_live())
             .map(|room| (room.pipe.state.readable_from(member), room.pipe.place));
-        let (Ok(mut page), Some((from, place))) = (page, readable) else {
-            return self.refuse(
-                origin,
-                ErrorCode::Unavailable.because("the history cannot be read at present"),
-                out,
-            );
+        let mut page = match page.map_err(unreadable) {
+            Ok(page) => page,
+            Err(refusal) => return self.refuse(origin, refusal, out),
+        };
+        let Some((from, place)) = readable else {
+            return self.refuse(origin, unreadable(ReadFailed::Unavailable), out);
         };
         if page.head.epoch != place.epoch {
             // What was read and what is known here are not of one log.
@@ -304,11 +301,7 @@ impl Hub {
             .map(|(_, bytes)| Ok((Record::from_bytes(bytes)?, bytes)))
             .collect();
         match records {
-            Err::<_, BodyError>(e) => self.refuse(
-                origin,
-                ErrorCode::Unavailable.because(format!("a stored record is damaged: {e}")),
-                out,
-            ),
+            Err(error) => self.refuse(origin, undecodable(error), out),
             Ok(mut records) => {
                 let (form, most) = (self.form_of(origin.conn), self.config.limits.page_bytes);
                 let both = records.iter().map(|(record, stored)| (record, *stored));
@@ -342,4 +335,19 @@ impl Hub {
         let most = self.config.limits.page;
         usize::from(if asked == 0 { most } else { asked.min(most) })
     }
+}
+
+/// How a question is refused whose answer stands in the log.
+pub(super) fn unreadable(why: ReadFailed) -> Refusal {
+    match why {
+        ReadFailed::Unavailable => {
+            ErrorCode::Unavailable.because("the history cannot be read at present")
+        }
+        ReadFailed::Damaged { .. } => ErrorCode::Damaged.because(why.to_string()),
+    }
+}
+
+/// The same, for a record that is as it was written, and none.
+fn undecodable(error: BodyError) -> Refusal {
+    ErrorCode::Damaged.because(format!("a stored record is damaged: {error}"))
 }

@@ -285,6 +285,7 @@ export default {
   'error.busy': 'Too much at once.',
   'error.unavailable': 'The server cannot do this at present.',
   'error.shutting_down': 'The server is closing.',
+  'error.damaged': 'What was asked for is damaged on the server.',
   'error.cipher_mismatch': 'This key is not the one of this room.',
   'error.key_missing': 'This room needs a key.',
   'error.not_in_room': 'You are not in this room.',
