@@ -20,7 +20,7 @@ use crate::{
     world::{Happening, MS, Outcome, World, config},
 };
 
-/// Bytes of a page of what a slow reader missed, with what surrounds it; in JSON some times as many.
+/// Bytes of a page of what a slow reader missed, with what surrounds it, in either form.
 const PAGE_ROOM: usize = 4_096 + 2_048;
 /// Bytes of the longest frame that a client must take.
 const FRAME: usize = 1_048_576;
@@ -688,11 +688,10 @@ impl World {
         };
         found.down.push(bytes, kind);
         // Live records are skipped when there is no room for them; one page is read at a time.
-        let page = match found.form {
-            _ if self.plan.shape.large => FRAME,
-            Form::Postcard => PAGE_ROOM,
-            // Each byte of a text may become six.
-            Form::Json => 7 * PAGE_ROOM,
+        let page = if self.plan.shape.large {
+            FRAME
+        } else {
+            PAGE_ROOM
         };
         let most = self.plan.shape.outbox_bytes as usize + page;
         let words = found.line.words_allowed(self.losses);

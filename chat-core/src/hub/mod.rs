@@ -10,6 +10,7 @@ mod catchup;
 mod census;
 mod directory;
 mod event;
+mod fitting;
 mod greeting;
 mod identity;
 mod io;
@@ -194,9 +195,12 @@ enum Reading {
         origin: Origin,
         member: MemberId,
         room: RoomId,
+        wanted: queries::Wanted,
     },
     /// To find the time from which history is asked for.
     Seek(queries::Seek),
+    /// To have what stands before the record that was found.
+    Before(queries::Seek),
     /// To see who said what is to be redacted.
     Redact(redaction::Asked),
     /// To take out of the log what was redacted.
@@ -466,6 +470,7 @@ impl Hub {
             Some(Some(
                 Reading::History { .. }
                 | Reading::Seek(_)
+                | Reading::Before(_)
                 | Reading::Redact(_)
                 | Reading::Erase { .. }
                 | Reading::CatchUp { .. },
@@ -487,8 +492,10 @@ impl Hub {
                 origin,
                 member,
                 room,
-            })) => self.history_read(origin, member, room, page, out),
+                wanted,
+            })) => self.history_read(origin, member, room, wanted, page, out),
             Some(Some(Reading::Seek(seek))) => self.seek_read(seek, page, out),
+            Some(Some(Reading::Before(seek))) => self.read_from(seek, page.ok(), out),
             Some(Some(Reading::Redact(asked))) => self.redact_read(now, asked, page, out),
             Some(Some(Reading::Erase { room, seq })) => self.erase_read(now, room, seq, page, out),
             Some(Some(Reading::CatchUp { conn, room })) => {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_core::{
-    id::{MemberId, RoomId, Seq},
+    id::{MemberId, Place, RoomId, Seq},
     nick::NameKey,
     time::Wall,
     wire::record::CipherKind,
@@ -32,6 +32,8 @@ pub(crate) struct Listed {
     pub(crate) number: u32,
     pub(crate) name: Option<String>,
     pub(crate) topic: String,
+    /// As of which place of the group's log.
+    titled: Place,
     pub(crate) cipher: CipherKind,
     pub(crate) protected: bool,
 }
@@ -88,6 +90,11 @@ enum Change {
         room: RoomId,
         with: MemberId,
         after: u64,
+    },
+    Titled {
+        room: RoomId,
+        topic: String,
+        place: Place,
     },
 }
 
@@ -202,6 +209,7 @@ impl Directory {
                     number,
                     name: name.as_ref().map(|(name, _)| name.clone()),
                     topic,
+                    titled: Place { epoch: 0, seq: 0 },
                     cipher,
                     protected,
                 };
@@ -214,9 +222,14 @@ impl Directory {
                 }
                 self.people.entry(member).or_default().rooms.insert(room);
             }
-            Change::Retitled { room, topic } => {
-                if let Some(listed) = self.listed.get_mut(&room) {
-                    listed.topic = topic;
+            Change::Retitled { .. } => book.fail("topics are listed with their place", || {
+                format!("{seq} in the directory")
+            }),
+            Change::Titled { room, topic, place } => {
+                if let Some(listed) = self.listed.get_mut(&room)
+                    && (listed.titled.epoch != place.epoch || listed.titled.seq < place.seq)
+                {
+                    (listed.topic, listed.titled) = (topic, place);
                 }
             }
             Change::Opened { room, with, .. } => {

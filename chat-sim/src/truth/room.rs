@@ -72,6 +72,16 @@ impl Room {
         self.redacted.keys().copied()
     }
 
+    pub(crate) fn topic(&self) -> &str {
+        self.backwards(self.head())
+            .find_map(|record| match &record.body {
+                RecordBody::Topic(change) => Some(change.topic.as_str()),
+                RecordBody::Created(created) => Some(created.topic.as_str()),
+                _ => None,
+            })
+            .unwrap_or_default()
+    }
+
     /// Something that was said, by this member or by others.
     pub(crate) fn something_said(&self, by: MemberId, own: bool, pick: u32) -> Option<Seq> {
         let fits = |record: &&Record| {
