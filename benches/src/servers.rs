@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use chat_core::limits::{Limits, Rate};
+use chat_core::limits::{Limits, Rate, SlowRate};
 
 use crate::{load::AT_ONCE, machine};
 
@@ -243,7 +243,13 @@ pub fn limits() -> Limits {
         burst: 1_000_000_000,
         per_second: 1_000_000_000,
     };
+    let many = SlowRate {
+        burst: 10_000_000,
+        seconds: 1,
+    };
     let mut limits = Limits::default();
+    limits.newcomers_per_address = many;
+    limits.groups_per_address = many;
     limits.connections = 1_000_000;
     limits.connections_per_address = 1_000_000;
     limits.rooms = 1_000_000;

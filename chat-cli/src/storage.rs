@@ -160,6 +160,11 @@ pub(crate) fn words(event: &DiskEvent) -> Option<(String, bool)> {
             ),
             true,
         ),
+        DiskEvent::Rebuilt { .. } => (
+            "a room is put together again from its records; clients may begin anew there"
+                .to_owned(),
+            true,
+        ),
         DiskEvent::CheckpointFailed { text } => (format!("a checkpoint failed: {text}"), true),
         DiskEvent::Trimmed { .. } => return None,
         // A newer library says more than this program knows how to word.

@@ -90,6 +90,10 @@ pub struct Limits {
     pub guesses_per_room: SlowRate,
     /// Wrong passwords from one address.
     pub guesses_per_address: SlowRate,
+    /// People from one address who were never here before.
+    pub newcomers_per_address: SlowRate,
+    /// Groups made from one address.
+    pub groups_per_address: SlowRate,
     /// Rate of `send` of one connection.
     pub send_rate: Rate,
     /// Rate of all other requests of one connection.
@@ -113,7 +117,7 @@ pub struct Limits {
     /// How long memberships last after that, for a client that does not keep its secret.
     #[serde(with = "seconds")]
     pub membership: Duration,
-    /// The same for a client that keeps its secret.
+    /// The same for a client that keeps its secret and is in a room.
     #[serde(with = "seconds")]
     pub kept_membership: Duration,
     /// Time for a client to confirm `closing`.
@@ -162,6 +166,14 @@ impl Default for Limits {
             guesses_per_address: SlowRate {
                 burst: 50,
                 seconds: 10,
+            },
+            newcomers_per_address: SlowRate {
+                burst: 1_000,
+                seconds: 5,
+            },
+            groups_per_address: SlowRate {
+                burst: 200,
+                seconds: 30,
             },
             send_rate: Rate {
                 burst: 100,
@@ -252,6 +264,18 @@ impl Limits {
                 self.guesses_per_address
                     .burst
                     .min(self.guesses_per_address.seconds),
+            ),
+            (
+                "newcomers_per_address",
+                self.newcomers_per_address
+                    .burst
+                    .min(self.newcomers_per_address.seconds),
+            ),
+            (
+                "groups_per_address",
+                self.groups_per_address
+                    .burst
+                    .min(self.groups_per_address.seconds),
             ),
             (
                 "send_rate",

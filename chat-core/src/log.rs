@@ -32,10 +32,38 @@ pub enum AppendRefused {
     Unavailable,
 }
 
-/// The log cannot be read at present.
+/// The log cannot do this at present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the log cannot be read")]
+#[error("the log cannot be used")]
 pub struct LogUnavailable;
+
+/// Why there is no page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadFailed {
+    /// The log cannot be read at present: asking again may do.
+    #[error("the log cannot be read at present")]
+    Unavailable,
+    /// The first thing that was asked for is not what was written: asking again gives the same. What lies on the near side
+    /// of a damaged record is a page as always, only shorter.
+    #[error("the log cannot be read: {}", damaged(*.seq))]
+    Damaged {
+        /// Which record it is; none if it is a snapshot, or what the log knows of the partition as a whole.
+        seq: Option<Seq>,
+    },
+}
+
+impl From<LogUnavailable> for ReadFailed {
+    fn from(_: LogUnavailable) -> Self {
+        Self::Unavailable
+    }
+}
+
+fn damaged(seq: Option<Seq>) -> String {
+    seq.map_or_else(
+        || "it is damaged".to_owned(),
+        |seq| format!("record {seq} is damaged"),
+    )
+}
 
 /// Which records to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

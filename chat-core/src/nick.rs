@@ -14,6 +14,9 @@ use precis_profiles::{
 };
 use unicode_normalization::char::is_combining_mark;
 
+/// Before it is enforced, a name may be so many times as long as after.
+const RAW: usize = 8;
+
 /// A name that may be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
@@ -73,6 +76,11 @@ impl Name {
 
     /// What holds for every name.
     fn enforce(text: &str, max_bytes: usize) -> Result<Self, NameError> {
+        // Normalising takes far longer than reading, and may make 18 characters of one: nobody shall keep a server busy
+        // with a name that comes to nothing.
+        if text.len() > RAW * max_bytes {
+            return refuse(too_long(text.len(), RAW * max_bytes));
+        }
         if text.chars().all(is_space) {
             return refuse("a name must not be empty");
         }

@@ -940,6 +940,10 @@ fn contradictions_are_refused() {
         ("guesses_per_room", |l| l.guesses_per_room.burst = 0),
         ("guesses_per_room", |l| l.guesses_per_room.seconds = 0),
         ("guesses_per_address", |l| l.guesses_per_address.burst = 0),
+        ("newcomers_per_address", |l| {
+            l.newcomers_per_address.burst = 0
+        }),
+        ("groups_per_address", |l| l.groups_per_address.seconds = 0),
         ("send_rate", |l| l.send_rate.burst = 0),
         ("send_rate", |l| l.send_rate.per_second = 0),
         ("request_rate", |l| l.request_rate.burst = 0),

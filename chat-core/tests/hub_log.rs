@@ -4,15 +4,17 @@ mod harness;
 
 use chat_core::{
     hub::Event,
-    id::{Partition, RoomId},
+    id::{Partition, Place, RoomId},
     wire::{
-        CloseReason, ErrorCode, ServerMessage,
+        ClientMessage, CloseReason, ErrorCode, ServerMessage,
         client::{self, InRoom, Op, RoomRef},
         record::{LeftReason, RecordBody},
         server::Answer,
     },
 };
 use harness::*;
+
+const LOBBY: Partition = Partition::Room(RoomId::LOBBY);
 
 #[test]
 fn nicks_of_an_earlier_life_are_held_for_the_grace_period_and_then_free() {
@@ -152,6 +154,105 @@ fn a_room_that_cannot_be_read_refuses_what_waits_for_it() {
     w.pass(SECOND);
     assert_eq!(entered(&mut w), Some(()), "as soon as it can be read");
     w.join(bob, RoomRef::Number(0)).unwrap();
+}
+
+#[test]
+fn who_missed_a_damaged_record_goes_on_after_it() {
+    let mut w = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
+    w.send(ada, RoomId::LOBBY, 2, "one").unwrap();
+    let place = w.hub.state_of(LOBBY).unwrap().0;
+    w.disconnect(bob);
+    for (txn, text) in (3..).zip(["two", "three", "four"]) {
+        w.send(ada, RoomId::LOBBY, txn, text).unwrap();
+    }
+    w.damaged = Some((LOBBY, place.seq + 2));
+    // From before it, and from the record right before it.
+    for (cursor, readable) in [(place.seq, &["two"][..]), (place.seq + 1, &[])] {
+        let bob = w.connect();
+        let at = Place {
+            seq: cursor,
+            ..place
+        };
+        w.greet(bob, resuming("bob", &[(RoomId::LOBBY, at)]))
+            .unwrap();
+        let texts = w.texts(bob);
+        let mut entered = Vec::new();
+        while let Some(one) = w.take(bob, |message| match message {
+            ServerMessage::Entered(entered) => Some((entered.resumed, entered.view.place.seq)),
+            _ => None,
+        }) {
+            entered.push(one);
+        }
+        let head = w.hub.state_of(LOBBY).unwrap().0.seq;
+        // Where nothing can be read, nothing is promised.
+        let expected = [(true, head), (false, head)];
+        assert_eq!(entered, expected[1 - readable.len()..]);
+        assert_eq!(texts, readable);
+        assert!(w.lines[&bob].closed.is_none());
+        w.send(ada, RoomId::LOBBY, head, "five").unwrap();
+        assert_eq!(w.texts(bob), ["five"], "it goes on");
+        w.disconnect(bob);
+    }
+}
+
+#[test]
+fn history_has_what_is_on_the_near_side_of_a_damaged_record() {
+    let mut w = World::new();
+    let ada = w.in_lobby("ada");
+    let before = w.hub.state_of(LOBBY).unwrap().0.seq;
+    for txn in 1..=5 {
+        w.send(ada, RoomId::LOBBY, 1 + txn, &txn.to_string())
+            .unwrap();
+    }
+    let damaged = before + 3;
+    w.damaged = Some((LOBBY, damaged));
+    let mut ask = |from| {
+        let limit = 0;
+        let room = RoomId::LOBBY;
+        let answer = w.request(ada, 0, Op::History(client::History { room, from, limit }));
+        answer.map(|answer| match answer {
+            Answer::History(page) => page.records.iter().filter_map(text).collect::<String>(),
+            other => panic!("{other:?}"),
+        })
+    };
+    use client::HistoryFrom::{After, Before, Latest};
+    assert_eq!(ask(Latest).unwrap(), "45");
+    assert_eq!(ask(After(before)).unwrap(), "12");
+    assert_eq!(ask(Before(damaged)).unwrap(), "12");
+    assert_eq!(ask(After(damaged)).unwrap(), "45");
+    for from in [Before(damaged + 1), After(damaged - 1)] {
+        let failure = ask(from).unwrap_err();
+        let told = (failure.code, failure.temporary);
+        assert_eq!(told, (ErrorCode::Damaged, false), "{from:?}");
+    }
+    // Nor can it be taken back.
+    let redact = Op::Redact(client::Redact {
+        room: RoomId::LOBBY,
+        seq: damaged,
+    });
+    assert_eq!(w.refusal(ada, 9, redact), ErrorCode::Damaged);
+}
+
+#[test]
+fn a_damaged_directory_cannot_be_read_and_says_so() {
+    let mut log = World::new();
+    log.in_lobby("ada");
+    let mut w = World::idle(config());
+    w.log = log.log;
+    w.damaged = Some((Partition::Directory, 1));
+    w.drive();
+    let bob = w.connect();
+    w.say(bob, &ClientMessage::Hello(hello("bob")));
+    // It is asked again, and is as damaged as before.
+    w.pass(2 * SECOND);
+    let refused = w.take(bob, |message| match message {
+        ServerMessage::Error(failure) => Some((failure.code, failure.text.clone())),
+        _ => None,
+    });
+    let (code, text) = refused.expect("whoever comes is told");
+    assert_eq!(code, ErrorCode::Unavailable);
+    assert!(text.contains("cannot be read"), "{text}");
 }
 
 #[test]

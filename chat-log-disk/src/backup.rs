@@ -4,7 +4,7 @@ use std::{fs::File, io, path::Path};
 
 use rusqlite::Connection;
 
-use crate::{error::ToolError, folder::Folder, schema};
+use crate::{error::ToolError, folder::Folder, schema, store};
 
 /// Writes a copy of the log of a folder to the file `to`, which must not exist: all that was committed when this began,
 /// packed, nothing of what was redacted or trimmed. Works beside a running server.
@@ -55,7 +55,7 @@ fn renew(copy: &Connection) -> Result<(), ToolError> {
     let epoch = getrandom::u64().map_err(io::Error::from)? >> 11;
     let transaction = copy.unchecked_transaction()?;
     transaction.execute("UPDATE log SET epoch = ?1", [epoch])?;
-    transaction.execute("UPDATE partitions SET epoch = ?1", [epoch])?;
+    store::change_all(&transaction, |part| part.epoch = epoch)?;
     transaction.commit()?;
     Ok(())
 }

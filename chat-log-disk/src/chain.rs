@@ -42,6 +42,28 @@ impl Sum {
         Self::of(&[b"chat-log snapshot", &seq, &form, &size, name, state])
     }
 
+    /// Of a partition's row: numbers, the snapshot's seq, links, name.
+    pub(crate) fn row(
+        numbers: [u64; 5],
+        covered: Option<u64>,
+        links: [Self; 2],
+        name: &[u8],
+    ) -> Self {
+        let numbers: Vec<u8> = numbers.into_iter().flat_map(u64::to_le_bytes).collect();
+        let (is_covered, covered) = ([u8::from(covered.is_some())], covered.unwrap_or(0));
+        let [chain, base] = links;
+        let covered = covered.to_le_bytes();
+        Self::of(&[
+            b"chat-log row",
+            &numbers,
+            &is_covered,
+            &covered,
+            &chain.0,
+            &base.0,
+            name,
+        ])
+    }
+
     /// Of the server's secret, so that a wrong one is noticed. The secret is 128 random bytes: nobody guesses it.
     pub(crate) fn secret(secret: &[u8]) -> Self {
         Self::of(&[b"chat-log secret", secret])

@@ -64,7 +64,8 @@ pub struct Keep {
     /// This many of the newest records; `None`: any number.
     pub records: Option<u64>,
     /// Records for this long after they were appended, by the wall clock; `None`: for ever. It is each record's own age, so
-    /// of an age for [`each`](Retention::each) and one for [`all`](Retention::all) the shorter counts.
+    /// of an age for [`each`](Retention::each) and one for [`all`](Retention::all) the shorter counts. One that was appended while
+    /// the clock was ahead is as old as the next one whose time is not in the future.
     pub age: Option<Duration>,
     /// About this many bytes of records, 120 added for each; `None`: any number. The file is somewhat larger. It does not
     /// shrink; its free room is used again.

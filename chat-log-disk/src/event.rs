@@ -50,6 +50,14 @@ pub enum DiskEvent {
         /// Where it is now.
         now: Place,
     },
+    /// What the log knew of a partition as a whole was not what was written. It is put together again from the records and the
+    /// snapshot that are there; in a new epoch, if its head is not where it was said to be.
+    Rebuilt {
+        /// Whose.
+        partition: Partition,
+        /// Where its head is now.
+        now: Place,
+    },
     /// Retention has thrown records away.
     Trimmed {
         /// So many since the last word of it.
@@ -132,6 +140,9 @@ pub enum Fault {
     /// The record is not there.
     #[error("missing")]
     Missing,
+    /// The record is not there, nor are those after it up to this one.
+    #[error("missing, with all up to record {0}")]
+    MissingTo(Seq),
     /// The record's bytes are not those that were written.
     #[error("its bytes have changed")]
     Body,
@@ -141,8 +152,8 @@ pub enum Fault {
     /// The snapshot is not what was written.
     #[error("the snapshot has changed")]
     Snapshot,
-    /// The partition's row disagrees with its newest record.
-    #[error("the head disagrees with the newest record")]
+    /// The partition's row is not what was written, or disagrees with its newest record.
+    #[error("what is known of it as a whole has changed")]
     Head,
 }
 
@@ -194,6 +205,9 @@ impl Teller {
                 now,
             } => {
                 tracing::error!(partition = %named(partition), head = head.seq, now = now.seq, "newest records are lost");
+            }
+            DiskEvent::Rebuilt { partition, now } => {
+                tracing::error!(partition = %named(partition), now = now.seq, "put together again from its records");
             }
             DiskEvent::NewEpoch { epoch, why } => {
                 tracing::warn!(epoch, %why, "the log has a new epoch")

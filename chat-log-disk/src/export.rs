@@ -27,8 +27,8 @@ pub struct Exported {
 /// | `{"room": id, "seq": n, "entry": bytes}` | a record that this program cannot decode, as it is stored |
 ///
 /// Bytes and ids are base64. Each line has `"at"`, when it was appended, in milliseconds since 1970; a redacted one has
-/// `"redacted": true`; one that is not what was written has `"damaged"` with what is wrong, and of a missing one there is
-/// only its place and that.
+/// `"redacted": true`; one that is not what was written has `"damaged"` with what is wrong. Of those that are missing in one
+/// place there is one line, with the first one's place, the number of the last one (`"to"`) and that.
 /// Works beside a running server, on the log as it was when this began.
 ///
 /// # Errors
@@ -37,7 +37,10 @@ pub fn export(dir: impl AsRef<Path>, out: &mut impl Write) -> Result<Exported, T
     let connection = schema::open_to_read(&Folder::new(dir.as_ref()).log())?;
     let transaction = connection.unchecked_transaction()?;
     let mut exported = Exported::default();
-    for part in verify::parts(&transaction)? {
+    for mut part in verify::parts(&transaction)? {
+        if !part.sound {
+            part = part.as_found(&transaction)?;
+        }
         let partition = part.partition;
         verify::walk(&transaction, &part, |record| {
             let (mut line, fault) = match record {
@@ -45,7 +48,11 @@ pub fn export(dir: impl AsRef<Path>, out: &mut impl Write) -> Result<Exported, T
                     exported.records += 1;
                     (line(partition, &stored), fault)
                 }
-                Err(seq) => (placed(partition, seq), Some(crate::event::Fault::Missing)),
+                Err((first, last)) => {
+                    let mut line = placed(partition, first);
+                    line.insert("to".to_owned(), last.into());
+                    (line, Some(verify::missing(first, last)))
+                }
             };
             if let Some(fault) = fault {
                 exported.damaged += 1;

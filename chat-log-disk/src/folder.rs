@@ -28,6 +28,11 @@ impl Folder {
         self.0.join("log.db")
     }
 
+    /// SQLite's write-ahead file.
+    pub(crate) fn ahead(&self) -> PathBuf {
+        self.0.join("log.db-wal")
+    }
+
     pub(crate) fn witness(&self) -> PathBuf {
         self.0.join("witness")
     }

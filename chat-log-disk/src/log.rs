@@ -1,6 +1,7 @@
 //! The log on disk as a server holds it.
 
 use std::{
+    collections::BTreeMap,
     fmt, fs,
     path::Path,
     sync::{
@@ -15,7 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chat_core::{
     id::{Partition, Place, Seq},
-    log::{AppendRefused, Appended, LogUnavailable, Page, Query},
+    log::{AppendRefused, Appended, LogUnavailable, Page, Query, ReadFailed},
     password::ServerSecret,
     wire::server::Durability,
 };
@@ -35,9 +36,9 @@ use crate::{
     notes::Notes,
     reader::{Read, Reader},
     schema::{self, Meta},
-    secret,
+    secret, store,
     witness::Witness,
-    writer::{self, Commit, Idle, Unsettled, Writer},
+    writer::{self, Checkpoint, Commit, Idle, Unsettled, Writer},
 };
 
 /// A log on disk: one folder, held by one process at a time.
@@ -78,6 +79,7 @@ impl DiskLog {
             path: dir.to_owned(),
             source,
         };
+        let ahead = fs::metadata(folder.ahead()).is_ok_and(|file| file.len() > 0);
         let existed = fs::metadata(&path).is_ok_and(|file| file.len() > 0);
         let connection = schema::open_to_write(&path, seams.watch)?;
         let mut seed = [0; 32];
@@ -137,20 +139,22 @@ impl DiskLog {
                     .map_err(io)?,
             );
         }
-        let idle = Idle::new(&config);
-        let commit = seams.commit;
+        let idle = Idle::new(&config, ahead);
+        let (commit, checkpoint) = (seams.commit, seams.checkpoint);
         let (secret, notes) = (meta.secret, Notes::load(&folder));
         let writer = Writer {
             asked: receiver,
             connection,
             meta,
             next,
+            proven: BTreeMap::new(),
             random,
             witness,
             unsettled,
             teller,
             config,
             commit,
+            checkpoint,
             idle,
             folder: folder.clone(),
             notes: Notes::new(folder.clone()),
@@ -261,17 +265,17 @@ impl Log for DiskLog {
         }
     }
 
-    async fn read(&self, partition: Partition, query: Query) -> Result<Page, LogUnavailable> {
+    async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
         let (sender, answer) = oneshot::channel();
-        let reads = self.reads.as_ref().ok_or(LogUnavailable)?;
+        let reads = self.reads.as_ref().ok_or(ReadFailed::Unavailable)?;
         reads
             .send(Read {
                 partition,
                 query,
                 answer: sender,
             })
-            .map_err(|_| LogUnavailable)?;
-        answer.await.unwrap_or(Err(LogUnavailable))
+            .map_err(|_| ReadFailed::Unavailable)?;
+        answer.await.unwrap_or(Err(ReadFailed::Unavailable))
     }
 
     async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
@@ -334,6 +338,8 @@ impl fmt::Debug for DiskLog {
 pub(crate) struct Seams {
     /// How a transaction is committed.
     pub(crate) commit: Commit,
+    /// How the write-ahead file is moved into the main file.
+    pub(crate) checkpoint: Checkpoint,
     /// Sees the connection before anything is read.
     pub(crate) watch: Box<dyn FnOnce(&Connection)>,
 }
@@ -342,6 +348,7 @@ impl Default for Seams {
     fn default() -> Self {
         Self {
             commit: Box::new(writer::commit),
+            checkpoint: Box::new(writer::checkpoint),
             watch: Box::new(|_| ()),
         }
     }
@@ -392,7 +399,6 @@ impl Opening {
         meta.commits += 1;
         if let Some(why) = self.doubt {
             meta.epoch = random.next_u64() >> 11;
-            transaction.execute("UPDATE partitions SET epoch = ?1", [meta.epoch])?;
             teller.tell(DiskEvent::NewEpoch {
                 epoch: meta.epoch,
                 why,
@@ -400,11 +406,13 @@ impl Opening {
         }
         if meta.keep != self.keep {
             meta.keep = self.keep;
-            const TRIM: &str =
-                "UPDATE partitions SET oldest = max(oldest, min(covered + 1, head + 1 - ?1))
-                WHERE covered IS NOT NULL";
-            transaction.execute(TRIM, [meta.keep])?;
         }
+        store::change_all(&transaction, |part| {
+            if self.doubt.is_some() {
+                part.epoch = meta.epoch;
+            }
+            part.trim(meta.keep);
+        })?;
         meta.save(&transaction)?;
         transaction.commit()?;
         Ok(meta)

@@ -18,7 +18,8 @@ use crate::{
 pub(crate) enum Unread {
     /// What is stored is not what was written.
     Damaged(Damage),
-    /// The newest records, up to this head, are gone, or the partition's row does not fit the newest of them.
+    /// The newest records, up to this head, are gone, or the partition's row is not what was written, or it relies on a snapshot
+    /// that is not.
     Unsound(Seq),
     /// The database says no.
     Failed(rusqlite::Error),
@@ -95,19 +96,26 @@ impl Stored {
     }
 }
 
-/// Reads a page in one read transaction. `epoch` is that of partitions the log has not heard of.
+/// Reads a page in one read transaction, and what is damaged at its end, if it ends there. `epoch` is that of partitions the log
+/// has not heard of.
 pub(crate) fn read(
     connection: &Connection,
     partition: Partition,
     query: Query,
     epoch: u64,
-) -> Result<Page, Unread> {
+) -> Result<(Page, Option<Damage>), Unread> {
     let transaction = connection.unchecked_transaction()?;
     let part = Part::load(&transaction, partition, epoch)?;
+    if !part.sound {
+        return Err(Unread::Unsound(part.head));
+    }
     let (head, oldest) = (part.head, part.oldest);
-    let snapshot = match query.from {
+    let Base {
+        snapshot,
+        passed_over,
+    } = match query.from {
         ReadFrom::State => state(&transaction, &part)?,
-        _ => None,
+        _ => Base::default(),
     };
     let backwards = matches!(query.from, ReadFrom::Before(_) | ReadFrom::Latest);
     let (low, high) = match query.from {
@@ -117,49 +125,71 @@ pub(crate) fn read(
         ReadFrom::Latest => (oldest, head),
     };
     let low = low.max(oldest);
-    let records = match part.id {
+    let (records, damage) = match part.id {
         Some(id) if low <= high => records(&transaction, &part, id, (low, high), backwards, query)?,
-        _ => Vec::new(),
+        _ => (Vec::new(), None),
     };
     let first = if backwards {
         high + 1 - records.len() as Seq
     } else {
         low
     };
-    Ok(Page {
+    let page = Page {
         head: part.place(),
         oldest,
         snapshot,
         first,
         records,
-    })
+    };
+    Ok((page, damage.or(passed_over)))
 }
 
-/// The snapshot to rebuild from. Whoever asks for it is about to work with the partition, so this is also where its row
-/// is held against its newest record.
-fn state(connection: &Connection, part: &Part) -> Result<Option<(Seq, Bytes)>, Unread> {
-    let Some(id) = part.id else { return Ok(None) };
-    let (newest, link) = store::newest(connection, id)?.unwrap_or((part.trimmed, part.base));
-    if (newest, link) != (part.head, part.chain) {
+/// What a state is rebuilt from, before the records.
+#[derive(Default)]
+struct Base {
+    snapshot: Option<(Seq, Bytes)>,
+    /// A snapshot that is not what was written, and can be done without.
+    passed_over: Option<Damage>,
+}
+
+/// The snapshot to rebuild from, or what is wrong with the one that can be done without. Whoever asks for it is about to work with
+/// the partition, so this is also where its row is held against its newest record.
+fn state(connection: &Connection, part: &Part) -> Result<Base, Unread> {
+    let Some(id) = part.id else {
+        return Ok(Base::default());
+    };
+    let newest = store::newest(connection, id)?.map_or(part.trimmed, |(seq, _)| seq);
+    if newest != part.head {
         return Err(Unread::Unsound(part.head));
     }
-    match store::snapshot(connection, part)? {
-        Some((seq, state, true)) => Ok(Some((seq, state))),
-        None if part.covered.is_none() => Ok(None),
-        // All records are here: the snapshot is not needed.
-        _ if part.oldest == 1 => Ok(None),
-        _ => {
-            let seq = part.covered.unwrap_or(0);
-            Err(Unread::Damaged(Damage {
-                partition: part.partition,
-                seq,
-                fault: Fault::Snapshot,
-            }))
+    let damage = match store::snapshot(connection, part)? {
+        Some((seq, state, true)) => {
+            let snapshot = Some((seq, state));
+            return Ok(Base {
+                snapshot,
+                passed_over: None,
+            });
         }
+        None if part.covered.is_none() && part.trimmed == 0 => return Ok(Base::default()),
+        _ => Damage {
+            partition: part.partition,
+            seq: part.covered.unwrap_or(part.trimmed),
+            fault: Fault::Snapshot,
+        },
+    };
+    match part.oldest {
+        // All records are here: the snapshot is not needed.
+        1 => Ok(Base {
+            snapshot: None,
+            passed_over: Some(damage),
+        }),
+        // They are here, and let go of because of the snapshot: that can be taken back.
+        _ if part.trimmed == 0 => Err(Unread::Unsound(part.head)),
+        _ => Err(Unread::Damaged(damage)),
     }
 }
 
-/// The records of a range that fit, oldest first, checked.
+/// The records of a range that fit, oldest first, checked: up to the first that is damaged, seen from where the reading began.
 fn records(
     connection: &Connection,
     part: &Part,
@@ -167,7 +197,7 @@ fn records(
     (low, high): (Seq, Seq),
     backwards: bool,
     query: Query,
-) -> Result<Vec<Bytes>, Unread> {
+) -> Result<(Vec<Bytes>, Option<Damage>), Unread> {
     const FORWARDS: &str = "SELECT seq, at, link, hash, salt, cover, body FROM records
         WHERE partition = ?1 AND seq >= ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4";
     const BACKWARDS: &str = "SELECT seq, at, link, hash, salt, cover, body FROM records
@@ -188,65 +218,82 @@ fn records(
     // Fewer rows than there should be, and none left out for want of room.
     let wanted = (high - low + 1).min(u64::from(query.records)) as usize;
     let short = !whole && found.len() < wanted;
-    if backwards {
-        if let Some((_, seq)) = found
-            .iter()
-            .zip((low..=high).rev())
-            .find(|(stored, seq)| stored.seq != *seq)
-        {
-            return Err(amiss(connection, part, id, seq, Fault::Missing));
+    let seqs = |count: usize| {
+        let forwards = low..low + count as Seq;
+        let back = (high + 1 - count as Seq..=high).rev();
+        (!backwards)
+            .then_some(forwards)
+            .into_iter()
+            .flatten()
+            .chain(backwards.then_some(back).into_iter().flatten())
+    };
+    let mut amiss = None;
+    // Up to the first that is missing, in the order of reading.
+    let there = found
+        .iter()
+        .zip(seqs(found.len()))
+        .take_while(|(stored, seq)| stored.seq == *seq)
+        .count();
+    if there < found.len() || short {
+        amiss = seqs(there + 1).last().map(|seq| (seq, Fault::Missing));
+    }
+    found.truncate(there);
+    // Each is held against its predecessor, which is the next one when reading backwards.
+    for (at, seq) in seqs(there).enumerate() {
+        let stored = &found[at];
+        let neighbour = if backwards {
+            found.get(at + 1)
+        } else {
+            at.checked_sub(1).and_then(|before| found.get(before))
+        };
+        let previous = match neighbour {
+            Some(previous) => Some(previous.link),
+            None if seq == part.trimmed + 1 => Some(part.base),
+            None => store::link_of(connection, id, seq - 1)?,
+        };
+        let (fault, seq) = match previous {
+            Some(previous) => (stored.fault(seq, previous), seq),
+            // Without its predecessor a record cannot be checked.
+            None => (Some(Fault::Missing), seq - 1),
+        };
+        if let Some(fault) = fault {
+            amiss = Some((seq, fault));
+            found.truncate(at);
+            break;
         }
+    }
+    let damage = match amiss {
+        None => None,
+        Some((seq, fault)) => {
+            let damage = unsound(connection, part, id, seq, fault)?;
+            if found.is_empty() {
+                return Err(Unread::Damaged(damage));
+            }
+            Some(damage)
+        }
+    };
+    if backwards {
         found.reverse();
     }
-    let first = if backwards {
-        high + 1 - found.len() as Seq
-    } else {
-        low
-    };
-    let mut previous = match first.checked_sub(1) {
-        _ if found.is_empty() => part.base,
-        Some(seq) if seq == part.trimmed => part.base,
-        Some(seq) => store::link_of(connection, id, seq)?.ok_or(missing(part, seq))?,
-        None => part.base,
-    };
-    for (stored, seq) in found.iter().zip(first..) {
-        if let Some(fault) = stored.fault(seq, previous) {
-            return Err(amiss(connection, part, id, seq, fault));
-        }
-        previous = stored.link;
-    }
-    if short {
-        let seq = if backwards {
-            first.saturating_sub(1)
-        } else {
-            first + found.len() as Seq
-        };
-        return Err(amiss(connection, part, id, seq, Fault::Missing));
-    }
-    Ok(found.into_iter().map(|stored| stored.body).collect())
+    let bodies = found.into_iter().map(|stored| stored.body).collect();
+    Ok((bodies, damage))
 }
 
 /// A missing record may be the first of a lost tail, which can be mended; anything else cannot.
-fn amiss(connection: &Connection, part: &Part, id: i64, seq: Seq, fault: Fault) -> Unread {
-    match store::newest(connection, id) {
-        Ok(newest)
-            if fault == Fault::Missing && newest.is_none_or(|(newest, _)| newest < part.head) =>
-        {
-            Unread::Unsound(part.head)
-        }
-        Ok(_) => Unread::Damaged(Damage {
-            partition: part.partition,
-            seq,
-            fault,
-        }),
-        Err(error) => Unread::Failed(error),
+fn unsound(
+    connection: &Connection,
+    part: &Part,
+    id: i64,
+    seq: Seq,
+    fault: Fault,
+) -> Result<Damage, Unread> {
+    let newest = store::newest(connection, id)?;
+    if fault == Fault::Missing && newest.is_none_or(|(newest, _)| newest < part.head) {
+        return Err(Unread::Unsound(part.head));
     }
-}
-
-fn missing(part: &Part, seq: Seq) -> Unread {
-    Unread::Damaged(Damage {
+    Ok(Damage {
         partition: part.partition,
         seq,
-        fault: Fault::Missing,
+        fault,
     })
 }

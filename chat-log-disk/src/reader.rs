@@ -8,9 +8,9 @@ use std::sync::{
 
 use chat_core::{
     id::Partition,
-    log::{LogUnavailable, Page, Query, ReadFrom},
+    log::{Page, Query, ReadFailed, ReadFrom},
 };
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
 pub(crate) struct Read {
     pub(crate) partition: Partition,
     pub(crate) query: Query,
-    pub(crate) answer: oneshot::Sender<Result<Page, LogUnavailable>>,
+    pub(crate) answer: oneshot::Sender<Result<Page, ReadFailed>>,
 }
 
 pub(crate) struct Reader {
@@ -65,7 +65,7 @@ impl Reader {
         }
     }
 
-    fn read(&mut self, partition: Partition, query: Query) -> Result<Page, LogUnavailable> {
+    fn read(&mut self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
         // Asked first: an append that becomes uncertain later was not answered when this read began.
         let unsettled = self.unsettled.contains(partition);
         let mut page = self.page(partition, query);
@@ -74,16 +74,34 @@ impl Reader {
             page = self.page(partition, query);
         }
         match page {
-            Ok(page) if unsettled && shows_head(&page, query) => Err(LogUnavailable),
-            Ok(page) => Ok(page),
+            Ok((page, damage)) => {
+                match damage {
+                    // Retention must not rely on it. The writer tells of it.
+                    Some(Damage {
+                        fault: Fault::Snapshot,
+                        ..
+                    }) => self.mend(partition),
+                    Some(damage) => self.teller.tell(DiskEvent::Damaged(damage)),
+                    None => {}
+                }
+                if unsettled && shows_head(&page, query) {
+                    return Err(ReadFailed::Unavailable);
+                }
+                Ok(page)
+            }
             Err(unread) => {
+                let failed = failed(&unread);
                 self.teller.tell(self.event(partition, unread));
-                Err(LogUnavailable)
+                Err(failed)
             }
         }
     }
 
-    fn page(&mut self, partition: Partition, query: Query) -> Result<Page, Unread> {
+    fn page(
+        &mut self,
+        partition: Partition,
+        query: Query,
+    ) -> Result<(Page, Option<Damage>), Unread> {
         let epoch = self.epoch.load(Ordering::Relaxed);
         let connection = match &self.connection {
             Some(connection) => connection,
@@ -131,6 +149,26 @@ impl Reader {
                 text: error.to_string(),
             },
         }
+    }
+}
+
+/// What whoever asked is told.
+fn failed(unread: &Unread) -> ReadFailed {
+    match unread {
+        Unread::Damaged(Damage {
+            fault: Fault::Snapshot,
+            ..
+        })
+        | Unread::Unsound(_) => ReadFailed::Damaged { seq: None },
+        Unread::Damaged(damage) => ReadFailed::Damaged {
+            seq: Some(damage.seq),
+        },
+        Unread::Failed(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                ReadFailed::Damaged { seq: None }
+            }
+            _ => ReadFailed::Unavailable,
+        },
     }
 }
 

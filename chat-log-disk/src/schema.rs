@@ -1,16 +1,16 @@
 //! The database: how it is opened, its tables, and how older ones become the newest.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
-use crate::{chain::Sum, error::OpenError};
+use crate::{chain::Sum, error::OpenError, store};
 
 /// Marks the file as a chat log: "chtl".
 const APPLICATION: i32 = 0x6368_746c;
 
 /// One step for each version: the first makes an empty file version 1, and so on. Steps are only ever appended.
-pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
+pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
 
 const VERSION_1: &str = "
     -- One row about the whole file.
@@ -64,6 +64,17 @@ const VERSION_2: &str = "
         (SELECT partition, sum(length(body) + 120) AS bytes FROM records GROUP BY +partition) AS counted
         WHERE counted.partition = partitions.id;
 ";
+
+/// A checksum of each partition's row, made from the row as it is: see [`SEALED`].
+const VERSION_3: &str = "
+    ALTER TABLE partitions ADD COLUMN sum BLOB;     -- over the other columns
+    -- The database turns comparisons so that a column stands alone on the left; otherwise it does not use the index.
+    DROP INDEX partitions_due;
+    CREATE INDEX partitions_due ON partitions (id) WHERE oldest > trimmed + 1;
+";
+
+/// From this version on the rows of partitions have a checksum.
+pub(crate) const SEALED: u32 = 3;
 
 /// The row about the whole file.
 #[derive(Clone, Copy, Debug)]
@@ -187,6 +198,9 @@ pub(crate) fn prepare_to_write(
         for (migration, becomes) in migrations.iter().zip(1_u32..).skip(version as usize) {
             let transaction = connection.unchecked_transaction()?;
             transaction.execute_batch(migration)?;
+            if becomes == SEALED {
+                store::seal_all(&transaction)?;
+            }
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", becomes)?;
             transaction.commit()?;
@@ -238,9 +252,12 @@ fn check(path: &Path, connection: &Connection, migrations: &[&str]) -> Result<u3
     Ok(version)
 }
 
+/// How long to wait for a lock that another process, a tool, holds for a moment.
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
+
 /// What is set for each connection.
 fn settle_in(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(32);
     connection.pragma_update(None, "synchronous", "FULL")?;
     // Only macOS knows these: its fsync does not reach the disk's own medium.

@@ -10,7 +10,7 @@ use crate::{
     folder::Folder,
     page::Stored,
     schema,
-    store::{self, Part},
+    store::{self, Part, parts},
 };
 
 /// What a verification has found.
@@ -56,12 +56,20 @@ pub fn verify(
         ..Verified::default()
     };
     let mut found = 0;
-    for part in parts(&transaction)? {
+    for mut part in parts(&transaction)? {
         verified.partitions += 1;
         let mut tell = |damage| {
             found += 1;
             damaged(&damage);
         };
+        if !part.sound {
+            tell(Damage {
+                partition: part.partition,
+                seq: part.head,
+                fault: Fault::Head,
+            });
+            part = part.as_found(&transaction)?;
+        }
         records(&transaction, &part, &mut verified, &mut tell)?;
         match store::snapshot(&transaction, &part)? {
             Some((seq, _, sound)) => {
@@ -75,7 +83,8 @@ pub fn verify(
                 }
             }
             None => {
-                if let Some(seq) = part.covered {
+                let needed = part.covered.or((part.trimmed > 0).then_some(part.trimmed));
+                if let Some(seq) = needed {
                     tell(Damage {
                         partition: part.partition,
                         seq,
@@ -91,15 +100,18 @@ pub fn verify(
 
 /// All partitions, in the order in which they came to be.
 pub(crate) fn parts(connection: &Connection) -> rusqlite::Result<Vec<Part>> {
-    const SQL: &str = "SELECT id, name, epoch, head, chain, oldest, trimmed, base, covered, bytes FROM partitions ORDER BY id";
-    connection.prepare(SQL)?.query_map([], Part::of)?.collect()
+    connection
+        .prepare(parts!("ORDER BY id"))?
+        .query_map([], Part::of)?
+        .collect()
 }
 
-/// Walks through the records of a partition that are kept; `visit` is given each that there is, and what is wrong with it.
+/// Walks through the records of a partition that are kept; `visit` is given each that there is, and what is wrong with it, and
+/// the first and last of those that are missing in one place.
 pub(crate) fn walk<E: From<rusqlite::Error>>(
     connection: &Connection,
     part: &Part,
-    mut visit: impl FnMut(Result<(Stored, Option<Fault>), u64>) -> Result<(), E>,
+    mut visit: impl FnMut(Result<(Stored, Option<Fault>), (u64, u64)>) -> Result<(), E>,
 ) -> Result<(), E> {
     const SQL: &str = "SELECT seq, at, link, hash, salt, cover, body FROM records
         WHERE partition = ?1 AND seq > ?2 ORDER BY seq";
@@ -109,24 +121,22 @@ pub(crate) fn walk<E: From<rusqlite::Error>>(
     while let Some(row) = rows.next()? {
         let stored = Stored::of(row)?;
         let hole = stored.seq != next;
-        while next < stored.seq {
-            visit(Err(next))?;
-            next += 1;
+        if next < stored.seq {
+            visit(Err((next, stored.seq - 1)))?;
         }
         // After a hole the chain cannot be checked, only the record itself.
         let fault = if hole {
             stored.fault_alone()
         } else {
-            stored.fault(next, previous)
+            stored.fault(stored.seq, previous)
         };
         (next, previous) = (stored.seq + 1, stored.link);
         if stored.seq >= part.oldest {
             visit(Ok((stored, fault)))?;
         }
     }
-    while next <= part.head {
-        visit(Err(next))?;
-        next += 1;
+    if next <= part.head {
+        visit(Err((next, part.head)))?;
     }
     Ok(())
 }
@@ -141,10 +151,10 @@ fn records(
     let mut last = (part.trimmed, part.base);
     walk(connection, part, |record| {
         match record {
-            Err(seq) => tell(Damage {
+            Err((seq, last)) => tell(Damage {
                 partition,
                 seq,
-                fault: Fault::Missing,
+                fault: missing(seq, last),
             }),
             Ok((stored, fault)) => {
                 verified.records += 1;
@@ -171,6 +181,15 @@ fn records(
         });
     }
     Ok(())
+}
+
+/// What is wrong with those that are missing.
+pub(crate) fn missing(first: u64, last: u64) -> Fault {
+    if first == last {
+        Fault::Missing
+    } else {
+        Fault::MissingTo(last)
+    }
 }
 
 /// What SQLite finds wrong with its own structures.

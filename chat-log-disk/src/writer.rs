@@ -2,17 +2,18 @@
 
 use std::{
     cell::Cell,
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::Write,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, RecvTimeoutError, TryRecvError},
     },
+    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use chat_core::id::Partition;
+use chat_core::id::{Partition, Seq};
 use rand_chacha::ChaCha20Rng;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
@@ -60,18 +61,32 @@ pub(crate) fn commit(connection: &Connection) -> rusqlite::Result<()> {
     connection.prepare_cached("COMMIT")?.execute([]).map(drop)
 }
 
+/// Moves what is written ahead into the main file, and with the mode `TRUNCATE` empties the write-ahead file; whether that came
+/// to its end. Tests look on.
+pub(crate) type Checkpoint = Box<dyn FnMut(&Connection, &str) -> rusqlite::Result<bool> + Send>;
+
+pub(crate) fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<bool> {
+    let sql = format!("PRAGMA wal_checkpoint({mode})");
+    connection
+        .query_row(&sql, [], |row| row.get::<_, i64>(0))
+        .map(|busy| busy == 0)
+}
+
 pub(crate) struct Writer {
     pub(crate) asked: Receiver<Asked>,
     pub(crate) connection: Connection,
     pub(crate) meta: Meta,
     /// The id of the next record.
     pub(crate) next: i64,
+    /// Snapshots that were found sound, or written, in this life.
+    pub(crate) proven: BTreeMap<i64, Seq>,
     pub(crate) random: ChaCha20Rng,
     pub(crate) witness: Witness,
     pub(crate) unsettled: Arc<Unsettled>,
     pub(crate) teller: Teller,
     pub(crate) config: Config,
     pub(crate) commit: Commit,
+    pub(crate) checkpoint: Checkpoint,
     pub(crate) idle: Idle,
     pub(crate) folder: Folder,
     pub(crate) notes: Notes,
@@ -95,10 +110,19 @@ pub(crate) struct Idle {
     checkpoint: Instant,
     /// Redactions that are done once the old bytes are out of the write-ahead file as well.
     scrubs: Vec<oneshot::Sender<Result<(), RedactError>>>,
+    /// Old bytes of redactions may stand in the write-ahead file, whether somebody waits or not.
+    owed: bool,
+    /// When to try to empty the write-ahead file next.
+    scrub: Instant,
+    /// How long to wait when that has failed again.
+    patience: Duration,
+    /// That checkpoints fail was told, and none has worked since.
+    stuck: bool,
 }
 
 impl Idle {
-    pub(crate) fn new(config: &Config) -> Self {
+    /// `ahead`: something is written ahead from before, perhaps a text that was redacted since.
+    pub(crate) fn new(config: &Config, ahead: bool) -> Self {
         let now = Instant::now();
         Self {
             sweep: Sweep::new(config.retention.clone(), now),
@@ -108,9 +132,21 @@ impl Idle {
             moved: 0,
             checkpoint: now,
             scrubs: Vec::new(),
+            owed: ahead,
+            scrub: now,
+            patience: SHORT,
+            stuck: false,
         }
     }
 }
+
+/// The first pause before the write-ahead file is tried to be emptied again, which the server's own readers do not hinder for
+/// longer; each further pause is twice as long.
+const SHORT: Duration = Duration::from_millis(20);
+/// The longest of these pauses. Somebody else reads: an export, a verification.
+const LONG: Duration = Duration::from_secs(4);
+/// How long an orderly end waits for such a reader.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// SQLite's pages.
 const PAGE_BYTES: u64 = 4_096;
@@ -150,12 +186,7 @@ impl Writer {
             }
             self.between(grouped);
         }
-        self.scrub();
-        if let Err(error) = self.checkpoint("TRUNCATE") {
-            self.teller.tell(DiskEvent::CheckpointFailed {
-                text: error.to_string(),
-            });
-        }
+        self.empty_at_the_end();
         if let Err(error) = self.witness.sync() {
             tracing::debug!(%error, "cannot sync the witness");
         }
@@ -201,7 +232,7 @@ impl Writer {
         if self.idle.deletions {
             return Some(Instant::now());
         }
-        let scrub = (!self.idle.scrubs.is_empty()).then_some(self.idle.checkpoint);
+        let scrub = self.idle.owed.then_some(self.idle.scrub);
         [self.idle.sweep.due(), scrub].into_iter().flatten().min()
     }
 
@@ -224,8 +255,10 @@ impl Writer {
                 self.deleted(gone);
                 for (command, outcome) in commands.into_iter().zip(outcomes) {
                     if let Some(scrub) = command.answer(outcome) {
+                        if !std::mem::replace(&mut self.idle.owed, true) {
+                            self.idle.scrub = Instant::now();
+                        }
                         self.idle.scrubs.push(scrub);
-                        self.idle.checkpoint = Instant::now();
                     }
                 }
             }
@@ -266,18 +299,13 @@ impl Writer {
             }
             return;
         }
-        if !self.idle.scrubs.is_empty() && self.idle.checkpoint <= now {
+        if self.idle.owed && self.idle.scrub <= now {
             self.scrub();
         }
         if self.is_checkpoint_due() && self.idle.checkpoint <= now {
             match self.checkpoint("PASSIVE") {
                 Ok(_) => self.idle.moved = PAGES.get(),
-                Err(error) => {
-                    self.idle.checkpoint = now + self.config.retry;
-                    self.teller.tell(DiskEvent::CheckpointFailed {
-                        text: error.to_string(),
-                    });
-                }
+                Err(_) => self.idle.checkpoint = now + self.config.retry,
             }
         }
         if self.idle.deletions {
@@ -356,6 +384,7 @@ impl Writer {
             meta,
             next,
             random,
+            proven: &mut self.proven,
             deleted: 0,
             events: Vec::new(),
         };
@@ -471,38 +500,52 @@ impl Writer {
         }
     }
 
-    /// Empties the write-ahead file, where redacted bytes may still stand.
-    fn scrub(&mut self) {
-        if self.idle.scrubs.is_empty() {
-            return;
+    /// Empties the write-ahead file, where redacted bytes may still stand. Whether it is empty.
+    fn scrub(&mut self) -> bool {
+        let emptied = self.checkpoint("TRUNCATE");
+        if matches!(emptied, Ok(true)) {
+            PAGES.set(0);
+            self.idle.patience = SHORT;
+            self.idle.owed = false;
+            for answer in self.idle.scrubs.drain(..) {
+                let _ = answer.send(Ok(()));
+            }
+            return true;
         }
-        match self.checkpoint("TRUNCATE") {
-            Ok(true) => {
-                PAGES.set(0);
-                for answer in self.idle.scrubs.drain(..) {
-                    let _ = answer.send(Ok(()));
-                }
-            }
-            // A reader is in the way, or the disk.
-            Ok(false) => self.idle.checkpoint = Instant::now() + Duration::from_millis(20),
-            Err(error) => {
-                self.teller.tell(DiskEvent::CheckpointFailed {
-                    text: error.to_string(),
-                });
-                self.idle.checkpoint = Instant::now() + self.config.retry;
-                for answer in self.idle.scrubs.drain(..) {
-                    let _ = answer.send(Err(RedactError::Unavailable));
-                }
-            }
+        // A reader is in the way, or the disk. Who waits goes on waiting.
+        self.idle.scrub = Instant::now() + self.idle.patience;
+        self.idle.patience = LONG.min(self.idle.patience * 2);
+        false
+    }
+
+    /// Leaves nothing in the write-ahead file, unless somebody reads it for longer than an orderly end can wait. Then the next
+    /// opening finds it, and owes the same.
+    fn empty_at_the_end(&mut self) {
+        let until = Instant::now() + FAREWELL;
+        while !self.scrub() && Instant::now() < until {
+            thread::sleep(SHORT);
+        }
+        for answer in self.idle.scrubs.drain(..) {
+            let _ = answer.send(Err(RedactError::Unavailable));
         }
     }
 
-    /// Moves what is written ahead into the main file. Whether that came to its end.
-    fn checkpoint(&self, mode: &str) -> rusqlite::Result<bool> {
-        let sql = format!("PRAGMA wal_checkpoint({mode})");
-        self.connection
-            .query_row(&sql, [], |row| row.get::<_, i64>(0))
-            .map(|busy| busy == 0)
+    /// Moves what is written ahead into the main file. Whether that came to its end. Does not wait for readers, as other work does.
+    fn checkpoint(&mut self, mode: &str) -> rusqlite::Result<bool> {
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let done = (self.checkpoint)(&self.connection, mode);
+        self.connection.busy_timeout(schema::BUSY)?;
+        match &done {
+            Ok(_) => self.idle.stuck = false,
+            // Said once, however often it is tried until it works again.
+            Err(_) if self.idle.stuck => {}
+            Err(error) => {
+                self.idle.stuck = true;
+                let text = error.to_string();
+                self.teller.tell(DiskEvent::CheckpointFailed { text });
+            }
+        }
+        done
     }
 
     fn hook(&self) {

@@ -38,7 +38,7 @@ impl Log for Own {
         &self,
         partition: Partition,
         query: Query,
-    ) -> Result<chat_core::log::Page, chat_core::log::LogUnavailable> {
+    ) -> Result<chat_core::log::Page, chat_core::log::ReadFailed> {
         self.log.read(partition, query).await
     }
     async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use chat_core::{
     id::{Partition, Place, RoomId},
-    log::{AppendRefused, Appended, LogUnavailable, Query, ReadFrom},
+    log::{AppendRefused, Appended, Query, ReadFailed, ReadFrom},
 };
 use chat_log_disk::{Config, DiskLog};
 use chat_runtime::{
@@ -46,7 +46,7 @@ async fn planned_faults_come_in_their_order() {
         records: 1,
         bytes: 1,
     };
-    assert_eq!(log.read(room(1), query).await, Err(LogUnavailable));
+    assert_eq!(log.read(room(1), query).await, Err(ReadFailed::Unavailable));
     assert!(log.read(room(1), query).await.is_ok());
 }
 

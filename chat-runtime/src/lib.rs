@@ -53,8 +53,8 @@
 //! [`ServerBuilder::workers`] makes several of these, each with a hub of its own on a thread of its own. Whoever connects goes to the
 //! worker with the fewest connections and stays there. The hubs meet at the log and nowhere else: appends to one partition
 //! take turns, and what one hub appended is given to the others that follow it, with one wake-up for all that waits. A room
-//! whose people are all on one worker concerns no other. Order, limits of connections and the operator's events are those of
-//! one server; limits of guesses are counted by each worker.
+//! whose people are all on one worker concerns no other. Order, limits and the operator's events are those of
+//! one server.
 //!
 //! # Bounds
 //! Nothing grows without bound:

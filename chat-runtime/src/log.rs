@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chat_core::{
     id::{Partition, Place, Seq},
-    log::{Appended, LogUnavailable, Page, Query},
+    log::{Appended, LogUnavailable, Page, Query, ReadFailed},
     wire::server::Durability,
 };
 
@@ -18,7 +18,7 @@ use crate::random;
 /// The ordered logs of a server, one for each partition.
 ///
 /// Calls for different partitions run at the same time, and so do reads; there is at most one append outstanding for
-/// each partition. A call that cannot end soon should end as [`Appended::Unknown`] or [`LogUnavailable`]: the hub tries again.
+/// each partition. A call that cannot end soon should end as [`Appended::Unknown`], [`ReadFailed::Unavailable`] or [`LogUnavailable`]: the hub tries again.
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
     /// What [`Appended::Committed`] means.
@@ -27,8 +27,13 @@ pub trait Log: Send + Sync + 'static {
     /// Adds the entries if the head is at `expected`: all or none. A log that has never heard of a partition has it, empty.
     async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended;
 
-    /// Reads a page.
-    async fn read(&self, partition: Partition, query: Query) -> Result<Page, LogUnavailable>;
+    /// Reads a page. Where a record in the middle of it is damaged, the page ends before that record: after it for
+    /// [`Before`](chat_core::log::ReadFrom::Before) and [`Latest`](chat_core::log::ReadFrom::Latest).
+    ///
+    /// # Errors
+    /// It cannot be read at present: the hub asks again later. Or the first record of it is damaged, and asking again does not help:
+    /// the hub lets its clients go on after it.
+    async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed>;
 
     /// Keeps a partition's state as of `at`, so that older records may be trimmed. May be ignored.
     async fn snapshot(&self, partition: Partition, at: Place, state: Bytes);
@@ -71,7 +76,7 @@ impl<L: Log + ?Sized> Log for Arc<L> {
     async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended {
         (**self).append(partition, expected, entries).await
     }
-    async fn read(&self, partition: Partition, query: Query) -> Result<Page, LogUnavailable> {
+    async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
         (**self).read(partition, query).await
     }
     async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
@@ -141,7 +146,7 @@ impl Log for MemoryLog {
     async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended {
         self.lock().append(partition, expected, &entries)
     }
-    async fn read(&self, partition: Partition, query: Query) -> Result<Page, LogUnavailable> {
+    async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
         Ok(self.lock().read(partition, query))
     }
     async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chat_core::{
     hub::{Event, Framing, Hub, Input, Output, Outputs, ReadToken},
     id::{ConnId, Partition, Place, Seq},
-    log::{AppendRefused, Appended, LogUnavailable, Query},
+    log::{AppendRefused, Appended, Query, ReadFailed},
     wire::{Form, Frame, ServerMessage},
 };
 
@@ -870,7 +870,7 @@ impl World {
         };
         let page = if fails {
             self.book.fault("a failed read");
-            Err(LogUnavailable)
+            Err(ReadFailed::Unavailable)
         } else {
             Ok(self.log.read(partition, query))
         };

@@ -12,7 +12,7 @@ use chat_core::{
     hub::{Config, Input, ReadToken},
     id::{Partition, Place, RoomId, Seq},
     limits::Limits,
-    log::{AppendRefused, LogUnavailable, Page, Query},
+    log::{AppendRefused, LogUnavailable, Page, Query, ReadFailed},
     password::ServerSecret,
     time::{Monotonic, Now, Wall},
     wire::server::Durability,
@@ -85,7 +85,7 @@ pub(crate) enum Happening {
         life: u32,
         partition: Partition,
         token: Option<ReadToken>,
-        page: Result<Page, LogUnavailable>,
+        page: Result<Page, ReadFailed>,
     },
     Snapshot {
         node: usize,

@@ -206,6 +206,7 @@ if (detail.view.kind === 'private') this.#rooms();
 break;
 case 'word': if (!detail.quiet) this.log.word(detail.room, t(detail.key, detail.gaps)); break;
 case 'said': this.said(detail); break;
+case 'silent': this.notice(t('notice.silent', { room: roomName(detail.room.view) }), 'warn'); break;
 case 'removed': this.notice(t(detail.reason === 'banned' ? 'notice.banned' : 'notice.removed', { room: roomName(detail.room.view) }), 'warn'); break;
 case 'locked-out': this.lockedOut(detail); break;
 }

@@ -220,8 +220,9 @@ throw takeFromExternrefTable0(ret[1]);
 }
 return ret[0];
 }
-constructor(nick, label, secret, kept, seed) {
+constructor(nick, label, secret, kept, imposed, seed) {
 const val5 = +kept;
+const val6 = +imposed;
 let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3;
 try {
 ptr0 = passStringToWasm0(nick, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
@@ -239,7 +240,7 @@ if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
 if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
 throw e;
 }
-const ret = wasm.webclient_new(ptr0, len0, ptr1, len1, ptr2, len2, val5, ptr3, len3);
+const ret = wasm.webclient_new(ptr0, len0, ptr1, len1, ptr2, len2, val5, val6, ptr3, len3);
 if (ret[2]) {
 throw takeFromExternrefTable0(ret[1]);
 }

@@ -129,12 +129,14 @@ if (top < 200 && this.#room?.hasMore) { this.model.load(this.#room); this.#top()
 }
 #trim() {
 const room = this.#room;
-if (!room || !this.stuck || log.contains(document.activeElement)) return;
+if (!room || !this.stuck) return;
+const focused = log.contains(document.activeElement);
 const gone = this.model.trim(room);
 if (!gone.length) return;
 const first = this.#shown.get(room.items.find((item) => this.#shown.get(item)?.length))?.[0];
 while (log.firstChild && log.firstChild !== first) log.firstChild.remove();
 this.#redraw(room, 0);
+if (focused && !log.contains(document.activeElement)) scroll.focus({ preventScroll: true });
 this.#top();
 }
 #walk(event) {

@@ -54,6 +54,7 @@ case 'welcomed': return this.#welcomed(event);
 case 'entered': return this.#entered(event.view, event.how);
 case 'record': return this.#record(event.room, event.shown);
 case 'presence': return this.#presence(event.room, event.update);
+case 'silent': { const room = this.rooms.get(event.room); if (room) this.changed('silent', { room }); return; }
 case 'removed': return this.#removed(event.room, event.reason);
 case 'closing': return this.changed('closing', event.closing);
 case 'disconnected':
@@ -335,6 +336,10 @@ if (room.lacksKey && earlier.some(({ shown }) => shown.text !== null)) room.lack
 this.changed('items', { room, earlier: initial ? null : earlier.length });
 } catch (error) {
 if (!(error instanceof CommandError)) throw error;
+if (error.code === 'damaged' && room.generation === generation) {
+room.oldest = room.items[0]?.shown.record.seq ?? 0;
+this.changed('items', { room, earlier: null });
+}
 } finally {
 if (room.generation === generation) room.loading = false;
 }

@@ -1,4 +1,5 @@
 import init, { WebClient, run_work } from './chat_web_client.js';
+import { known } from './dom.js';
 import { keepKeys, keys } from './store.js';
 const here = new URL('.', import.meta.url);
 const urls = globalThis.trustedTypes?.createPolicy('chat', { createScriptURL: (url) => url }) ?? { createScriptURL: (url) => url };
@@ -30,7 +31,7 @@ this.url = url;
 this.#module = module;
 this.#tell = tell;
 const seed = crypto.getRandomValues(new Uint8Array(32));
-this.#client = new WebClient(who.nick, who.label, who.secret, true, seed);
+this.#client = new WebClient(who.nick, who.label, who.secret, true, known, seed);
 const tick = () => { if (!document.hidden) { this.#client.timeout(performance.now()); this.#drain(); } };
 document.addEventListener('visibilitychange', tick);
 addEventListener('online', tick);

@@ -43,7 +43,7 @@ mod tests {
     use chat_core::{
         client::Command,
         id::{MemberId, Partition, Place, RoomId, Seq},
-        log::{Appended, LogUnavailable, Page, Query, ReadFrom},
+        log::{Appended, LogUnavailable, Page, Query, ReadFailed, ReadFrom},
         wire::{client::RoomRef, server::Durability},
     };
     use chat_runtime::{Client, Log, MemoryLog, Server, client_config, memory};
@@ -74,7 +74,7 @@ mod tests {
         async fn append(&self, room: Partition, at: Place, entries: Vec<Bytes>) -> Appended {
             self.log.append(room, at, entries).await
         }
-        async fn read(&self, room: Partition, query: Query) -> Result<Page, LogUnavailable> {
+        async fn read(&self, room: Partition, query: Query) -> Result<Page, ReadFailed> {
             if let ReadFrom::Before(_) | ReadFrom::Latest = query.from {
                 self.may.acquire().await.unwrap().forget();
             }

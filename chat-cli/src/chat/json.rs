@@ -42,6 +42,10 @@ pub(crate) fn removed(view: &RoomView, reason: RemovedReason) -> Value {
     json!({"event": "removed", "room": room(view), "reason": reason})
 }
 
+pub(crate) fn silent(view: &RoomView) -> Value {
+    json!({"event": "silent", "room": room(view)})
+}
+
 /// `message` for what was said, `record` for the rest.
 pub(crate) fn record(seen: Seen<'_>) -> Value {
     let mut object = record_fields(seen.record, seen.text);

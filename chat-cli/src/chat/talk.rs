@@ -366,6 +366,11 @@ impl<'v> Talk<'v> {
                     self.voice.still_pending(self.pending, Some(&failure));
                 }
             }
+            Some(ClientEvent::Silent { room }) => {
+                if let Some(view) = self.rooms.view(room) {
+                    self.voice.silent(view);
+                }
+            }
             Some(ClientEvent::Ended(ended)) => return Err(Stop::Ended(ended)),
             None => return Err(Stop::Ended(Ended::Asked)),
             // A newer library tells more than this program has words for.

@@ -164,6 +164,20 @@ impl Voice {
         });
     }
 
+    /// The server has said nothing of a room since the client is in again.
+    pub(crate) fn silent(&mut self, view: &RoomView) {
+        match self.format {
+            Format::Json => self.json(&json::silent(view)),
+            Format::Text => {
+                let line = format!(
+                    "the server cannot read {} at present: what is asked there waits",
+                    room_name(view)
+                );
+                self.screen.say(&self.paint.aside(&line));
+            }
+        }
+    }
+
     /// Something happened in a room.
     pub(crate) fn record(&mut self, seen: Seen<'_>) {
         match self.format {

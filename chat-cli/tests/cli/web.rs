@@ -117,7 +117,7 @@ fn where_the_page_is_is_told() {
 #[cfg(unix)]
 #[test]
 fn a_page_that_is_not_let_in_is_told_once() {
-    let (mut server, _, ws) = server(&[]);
+    let (server, _, ws) = server(&[]);
     for _ in 0..3 {
         let mut stream = TcpStream::connect(&ws).unwrap();
         write!(

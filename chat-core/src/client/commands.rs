@@ -41,10 +41,10 @@ impl Client {
         self.wake = None;
         while self.connection.is_up() {
             // After a welcome a room is not spoken to before the server has said how it stands there.
-            let awaited = &self.connection.awaited;
+            let connection = &self.connection;
             let next = self.requests.next(now, |lane| match lane {
-                Lane::Room(room) => !awaited.contains_key(room),
-                Lane::Directory | Lane::Number(_) => awaited.is_empty(),
+                Lane::Room(room) => !connection.awaits(*room),
+                Lane::Directory | Lane::Number(_) => !connection.is_patient(),
             });
             match next {
                 Next::Go(lane, ticket) => {
@@ -243,18 +243,25 @@ impl Client {
             Answer::Members(page) => return self.members_listed(lane, job, page, out),
             Answer::Register(answer) => return self.registered(lane, job, answer, out),
             Answer::Login(challenge) => return self.challenged(lane, job, challenge, out),
-            Answer::Join(view) => self.joined(lane, job, view, out),
+            Answer::Join(view) => return self.joined(lane, job, view, out),
             Answer::Create(view) => {
+                if let Some(Op::Create(asked)) = &job.op
+                    && asked.cipher != view.cipher
+                {
+                    return Err(self.fault(
+                        lane,
+                        job,
+                        "a group with another cipher than asked for",
+                    ));
+                }
                 let keys = match &job.command {
                     Command::Create(create) => exchange::keys_of_creation(create, &job.stage),
                     _ => Keys::default(),
                 };
-                self.enter(&view, keys, out);
-                self.finish(lane, job, Ok(Outcome::Room(view)), out);
+                return self.entered_by(lane, job, view, keys, out);
             }
             Answer::Direct(view) => {
-                self.enter(&view, Keys::default(), out);
-                self.finish(lane, job, Ok(Outcome::Room(view)), out);
+                return self.entered_by(lane, job, view, Keys::default(), out);
             }
             Answer::Nick(named) => {
                 self.config.nick.clone_from(&named.nick);
@@ -387,7 +394,13 @@ impl Client {
 
     /// The client is a member of the room it asked for. If it cannot read there, the membership is restored to what it
     /// was before.
-    fn joined(&mut self, lane: Lane, mut job: Job, view: RoomView, out: &mut ClientOutputs) {
+    fn joined(
+        &mut self,
+        lane: Lane,
+        mut job: Job,
+        view: RoomView,
+        out: &mut ClientOutputs,
+    ) -> Result<(), Fault> {
         let Command::Join { key: given, .. } = &job.command else {
             unreachable!("only `Join` asks `join`")
         };
@@ -403,11 +416,11 @@ impl Client {
             _ => check_keys(&view, &keys, given.as_ref()),
         };
         let Err(error) = checked else {
-            self.enter(&view, keys, out);
-            return self.finish(lane, job, Ok(Outcome::Room(view)), out);
+            return self.entered_by(lane, job, view, keys, out);
         };
         if self.rooms.contains_key(&view.room) {
-            return self.finish(lane, job, Err(error), out);
+            self.finish(lane, job, Err(error), out);
+            return Ok(());
         }
         self.requests.continues(view.room, view.last_txn);
         self.requests.undo(view.room, job.ticket);
@@ -416,16 +429,33 @@ impl Client {
         job.txn = Some(self.requests.number(Lane::Room(view.room)));
         job.doubt = false;
         self.requests.go_on(lane, Lane::Room(view.room), job);
+        Ok(())
+    }
+
+    /// A command has led into a room.
+    fn entered_by(
+        &mut self,
+        lane: Lane,
+        job: Job,
+        view: RoomView,
+        keys: Keys,
+        out: &mut ClientOutputs,
+    ) -> Result<(), Fault> {
+        if let Err(Fault(why)) = self.enter(&view, keys, out) {
+            return Err(self.fault(lane, job, &why));
+        }
+        self.finish(lane, job, Ok(Outcome::Room(view)), out);
+        Ok(())
     }
 
     /// The client is in a room by a command. A view of a room that it is in already may be ahead of the records, so
     /// the cursor stays where it is.
-    fn enter(&mut self, view: &RoomView, keys: Keys, out: &mut ClientOutputs) {
+    fn enter(&mut self, view: &RoomView, keys: Keys, out: &mut ClientOutputs) -> Result<(), Fault> {
         self.requests.continues(view.room, view.last_txn);
         if let Some(room) = self.rooms.get_mut(&view.room) {
-            room.look(view);
+            room.look(view)?;
             room.keys.merge(keys);
-            return;
+            return Ok(());
         }
         self.add_room(view, keys);
         let entered = ClientEvent::Entered {
@@ -433,6 +463,7 @@ impl Client {
             how: EnteredHow::Command,
         };
         out.push(ClientOutput::Event(entered));
+        Ok(())
     }
 
     fn left(&mut self, lane: Lane, mut job: Job, committed: Committed, out: &mut ClientOutputs) {

@@ -24,6 +24,8 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 /// …up to this.
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
+/// Time for the server to say how it stands with the rooms that it remembers. It reads them first.
+const READING: Duration = Duration::from_secs(5);
 /// A server that asks for pings in less than this is not listened to.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -86,7 +88,9 @@ pub(super) struct Connection {
     /// Whether this one has.
     pub(super) welcomed: bool,
     /// Rooms that were presented or announced and of which nothing was said yet.
-    pub(super) awaited: Map<RoomId, ()>,
+    awaited: Map<RoomId, ()>,
+    /// Until then what names no room waits for them, too.
+    patience: Option<Monotonic>,
     /// Tries since the last success.
     tries: u32,
     interval: Duration,
@@ -110,6 +114,7 @@ impl Connection {
             ghost: false,
             welcomed: false,
             awaited: Map::default(),
+            patience: None,
             tries: 0,
             interval: SHORTEST_INTERVAL,
             said: Monotonic(0),
@@ -147,6 +152,7 @@ impl Connection {
         self.welcomed = false;
         self.ghost |= core::mem::take(&mut self.greeted);
         self.awaited.clear();
+        self.patience = None;
         self.pinged = None;
         self.said = now;
         self.heard = now;
@@ -169,12 +175,40 @@ impl Connection {
         self.ever_welcomed = true;
         self.greeted = false;
         self.welcomed = true;
+        self.patience = (!awaited.is_empty()).then(|| now + READING);
         self.awaited = awaited;
         self.tries = 0;
         self.interval = Duration::from_millis(ping_interval.into()).max(SHORTEST_INTERVAL);
         self.said = now;
         self.heard = now;
         self.pinged = None;
+    }
+
+    /// The server has said how a room stands.
+    pub(super) fn hear_of(&mut self, room: RoomId) {
+        self.awaited.remove(&room);
+        if self.awaited.is_empty() {
+            self.patience = None;
+        }
+    }
+
+    /// Whether nothing was said yet of this room.
+    pub(super) fn awaits(&self, room: RoomId) -> bool {
+        self.awaited.contains_key(&room)
+    }
+
+    /// Whether something may be said yet of any room.
+    pub(super) fn is_patient(&self) -> bool {
+        self.patience.is_some()
+    }
+
+    /// The rooms of which nothing was said for too long, told once.
+    pub(super) fn lose_patience(&mut self, now: Monotonic) -> Vec<RoomId> {
+        if self.patience.is_none_or(|until| until > now) {
+            return Vec::new();
+        }
+        self.patience = None;
+        self.awaited.keys().copied().collect()
     }
 
     pub(super) fn encode(&self, message: &ClientMessage) -> Frame {
@@ -247,10 +281,10 @@ impl Connection {
                 Some(until)
             }
             Phase::Dropping { until, .. } => until,
-            Phase::Up => Some(match self.dead_at() {
-                Some(dead) => self.ping_at().min(dead),
-                None => self.ping_at(),
-            }),
+            Phase::Up => [Some(self.ping_at()), self.dead_at(), self.patience]
+                .into_iter()
+                .flatten()
+                .min(),
             Phase::New | Phase::Connecting | Phase::Refused | Phase::Parked | Phase::Ended => None,
         }
     }

@@ -34,6 +34,10 @@ pub struct ClientConfig {
     pub kept: bool,
     /// This program's name and version, for the server's operator.
     pub agent: String,
+    /// Whether the server may say which member this is, because an application around it knows people otherwise
+    /// ([`Identity`](crate::hub::Identity)). Otherwise the secret says it, and a server that says something else is not
+    /// believed.
+    pub imposed: bool,
     /// How expensive passwords are.
     pub stretch: crate::password::Stretch,
     /// Whether commands wait when the server refuses the `hello` (the name is taken, say), for the application to choose
@@ -56,6 +60,7 @@ impl ClientConfig {
             secret,
             kept: false,
             agent: concat!("chat-core/", env!("CARGO_PKG_VERSION")).to_owned(),
+            imposed: false,
             stretch: crate::password::Stretch::default(),
             waits_for_name: true,
             seed,
@@ -355,6 +360,9 @@ pub enum ClientEvent {
     },
     /// The client is not in that room any more, through a record or because the server said so.
     Removed { room: RoomId, reason: RemovedReason },
+    /// The server has let the client in and then said nothing of this room for 5 s: it cannot read it at present. What is
+    /// asked about the room waits; everything else goes on.
+    Silent { room: RoomId },
     /// A command has ended.
     Finished {
         ticket: Ticket,

@@ -86,7 +86,7 @@ use crate::{
     limits::WireLimits,
     time::{Monotonic, Now},
     wire::{
-        ClientMessage, SERVER_FRAME_BYTES, VERSION,
+        ClientMessage, DecodeError, SERVER_FRAME_BYTES, VERSION,
         client::{Empty, Hello, Resume, RoomRef, Versions},
         server::{Failure, ServerMessage},
     },
@@ -201,6 +201,11 @@ impl Client {
             } if until <= now => self.end(ended, out),
             Phase::Up if !self.connection.keep_alive(now, out) => {
                 self.connection.drop_it(now, retry(), out)
+            }
+            Phase::Up => {
+                for room in self.connection.lose_patience(now) {
+                    out.push(ClientOutput::Event(ClientEvent::Silent { room }));
+                }
             }
             _ => {}
         }
@@ -395,6 +400,8 @@ impl Client {
     fn body(&mut self, now: Monotonic, body: &[u8], out: &mut ClientOutputs) {
         let handled = match self.connection.form().decode::<ServerMessage>(body) {
             Ok(message) => self.message(now, message, out),
+            // Of a later version: passed over. What depends on such a thing is kept for who can read it.
+            Err(DecodeError::UnknownKind(_)) => Ok(()),
             Err(error) => Err(Fault(error.to_string())),
         };
         if let Err(fault) = handled {

@@ -11,6 +11,7 @@ use crate::{
 };
 
 use super::{
+    Fault,
     io::{CommandError, Text},
     keys::{Fit, Keys},
 };
@@ -59,12 +60,27 @@ impl Room {
             keys_as_of: 0,
             keys,
         };
-        room.look(view);
+        room.note_keys(view);
         room
     }
 
     /// Takes in what a view says of the keys, if it is not older than what is known.
-    pub(super) fn look(&mut self, view: &RoomView) {
+    ///
+    /// # Errors
+    /// The cipher is another one. No record changes it, so a server that says that wants to read along.
+    pub(super) fn look(&mut self, view: &RoomView) -> Result<(), Fault> {
+        let closed = |cipher| matches!(cipher, CipherKind::StaticKey | CipherKind::RoomPassword);
+        if view.cipher != self.cipher && closed(self.cipher) {
+            return Err(Fault(format!(
+                "a room's cipher was {:?} and is said to be {:?}",
+                self.cipher, view.cipher
+            )));
+        }
+        self.note_keys(view);
+        Ok(())
+    }
+
+    fn note_keys(&mut self, view: &RoomView) {
         if view.place.epoch != self.cursor.epoch || view.place.seq >= self.keys_as_of {
             self.keys_as_of = view.place.seq;
             self.cipher = view.cipher;
@@ -80,10 +96,14 @@ impl Room {
     }
 
     /// Starts afresh from a view; what can be opened stays so.
-    pub(super) fn restart(&mut self, view: &RoomView) {
+    ///
+    /// # Errors
+    /// See [`look`](Self::look).
+    pub(super) fn restart(&mut self, view: &RoomView) -> Result<(), Fault> {
         self.keys_as_of = 0;
-        self.look(view);
+        self.look(view)?;
         self.cursor = view.place;
+        Ok(())
     }
 
     /// The key in force has changed, as of a record.

@@ -42,7 +42,6 @@ impl Client {
             ServerMessage::Ping(ping) => self.connection.say(now, &ClientMessage::Pong(ping), out),
             ServerMessage::Pong(_) => {}
             ServerMessage::Closing(closing) => self.closing(now, closing, out),
-            ServerMessage::Unknown(_) => return Err(Fault("an unknown message".to_owned())),
             message if self.connection.welcomed => return self.in_session(now, message, out),
             ServerMessage::Welcome(welcome) if self.is_greeting() => {
                 return self.welcomed(now, welcome, out);
@@ -96,8 +95,10 @@ impl Client {
             )));
         }
         let again = self.connection.ever_welcomed;
-        // Usually it is that of the secret; a server that knows people otherwise says which member this is.
-        if again && welcome.member != self.member {
+        // Otherwise a server could have this client's words closed as somebody else's. Where the application around the
+        // server says who people are, it says so once.
+        let imposed = self.config.imposed && !again;
+        if welcome.member != self.member && !imposed {
             return Err(Fault("a welcome for another member".to_owned()));
         }
         self.member = welcome.member;
@@ -192,7 +193,7 @@ impl Client {
 
     fn entered(&mut self, entered: Entered, out: &mut ClientOutputs) -> Result<(), Fault> {
         let Entered { resumed, view } = entered;
-        self.connection.awaited.remove(&view.room);
+        self.connection.hear_of(view.room);
         self.requests.continues(view.room, view.last_txn);
         if self.requests.is_undoing(view.room) {
             return Ok(());
@@ -203,7 +204,7 @@ impl Client {
                 if view.place.epoch != room.cursor.epoch {
                     return Err(Fault("a room resumed in another epoch".to_owned()));
                 }
-                room.look(&view);
+                room.look(&view)?;
                 let jobs = self.requests.take_lost(lane, view.last_txn, false);
                 self.finish_unknown(lane, jobs, out);
                 EnteredHow::Resumed
@@ -213,7 +214,7 @@ impl Client {
             }
             Some(room) => {
                 let cut = view.place.epoch != room.cursor.epoch;
-                room.restart(&view);
+                room.restart(&view)?;
                 let jobs = self.requests.take_lost(lane, view.last_txn, cut);
                 self.finish_unknown(lane, jobs, out);
                 EnteredHow::Afresh
@@ -229,7 +230,7 @@ impl Client {
     }
 
     fn removed(&mut self, removed: Removed, out: &mut ClientOutputs) {
-        self.connection.awaited.remove(&removed.room);
+        self.connection.hear_of(removed.room);
         self.lose_room(removed.room, removed.reason, out);
         let lane = Lane::Room(removed.room);
         let jobs = self.requests.take_lost(lane, 0, true);

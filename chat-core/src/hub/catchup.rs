@@ -14,7 +14,7 @@ use super::{
 use crate::{
     bugs::Bug,
     id::{ConnId, Partition, Place, RoomId, Seq},
-    log::{LogUnavailable, Page, Query, ReadFrom},
+    log::{Page, Query, ReadFailed, ReadFrom},
     time::Now,
     wire::{
         CloseReason, Form, ServerMessage,
@@ -265,7 +265,7 @@ impl Hub {
         conn: ConnId,
         token: Option<ReadToken>,
         id: RoomId,
-        page: Result<Page, LogUnavailable>,
+        page: Result<Page, ReadFailed>,
         out: &mut Outputs,
     ) {
         let Some(form) = self.sessions.get(conn).map(|session| session.form) else {
@@ -285,15 +285,13 @@ impl Hub {
         let Some(lag) = lagging.rooms.get(&id).copied() else {
             return self.catch_up(conn, out);
         };
-        let Ok(page) = page else {
+        let page = match page {
+            Ok(page) => page,
+            Err(ReadFailed::Damaged { .. }) => return self.skip_damage(conn, id, lag, out),
             // The client presents its places again when it comes back.
-            return self.close(
-                now,
-                conn,
-                CloseReason::Resync,
-                "the log cannot be read at present",
-                out,
-            );
+            Err(error @ ReadFailed::Unavailable) => {
+                return self.close(now, conn, CloseReason::Resync, &error.to_string(), out);
+            }
         };
         let live = self
             .rooms
@@ -321,23 +319,8 @@ impl Hub {
         };
         if page.oldest > lag.next {
             // What it missed is not kept any more.
-            self.tell_out(id, conn, lag, out);
-            if lag.farewell.is_none() && !self.has(Bug::ForgetThatAReaderMissedWhatIsTrimmed) {
-                self.announce(id, conn, false, out);
-                if let Some(lagging) = self.lagging(conn) {
-                    // Begun anew, it is told who is here.
-                    lagging.words = None;
-                }
-            }
-            self.set_lag(
-                conn,
-                id,
-                Lag {
-                    farewell: lag.farewell,
-                    ..Lag::after(last)
-                },
-            );
-            return self.catch_up(conn, out);
+            let silent = self.has(Bug::ForgetThatAReaderMissedWhatIsTrimmed);
+            return self.begin_anew(conn, id, lag, last, silent, out);
         }
         if lag.announce {
             self.announce(id, conn, true, out);
@@ -383,6 +366,45 @@ impl Hub {
         if let Some(lagging) = self.lagging(conn) {
             lagging.drained = go_on;
         }
+        self.catch_up(conn, out);
+    }
+
+    /// What a connection missed begins with a damaged record, and always will: it goes on after what is there now.
+    fn skip_damage(&mut self, conn: ConnId, id: RoomId, lag: Lag, out: &mut Outputs) {
+        let live = self.rooms.get(&id).filter(|room| room.pipe.is_live());
+        let last = match (lag.farewell, live) {
+            (Some((until, _)), _) => until.seq,
+            (None, Some(room)) => room.pipe.place.seq,
+            // The room is being put together again; then it is told anew.
+            (None, None) => return,
+        };
+        self.begin_anew(conn, id, lag, last, false, out);
+    }
+
+    /// What a connection missed up to `last` cannot be had: it is told how the room is now, or that it is out of it.
+    fn begin_anew(
+        &mut self,
+        conn: ConnId,
+        id: RoomId,
+        lag: Lag,
+        last: Seq,
+        silent: bool,
+        out: &mut Outputs,
+    ) {
+        self.tell_out(id, conn, lag, out);
+        if lag.farewell.is_none() && !silent {
+            self.announce(id, conn, false, out);
+            if let Some(lagging) = self.lagging(conn) {
+                // Begun anew, it is told who is here.
+                lagging.words = None;
+            }
+        }
+        let farewell = lag.farewell;
+        let lag = Lag {
+            farewell,
+            ..Lag::after(last)
+        };
+        self.set_lag(conn, id, lag);
         self.catch_up(conn, out);
     }
 

@@ -14,7 +14,7 @@ pub struct Census {
     pub expiry: usize,
     pub leaving: usize,
     pub addresses: usize,
-    pub guesses: usize,
+    pub tallies: usize,
     pub timers: usize,
     pub retries: usize,
     /// Partitions whose log has failed lately.
@@ -59,7 +59,7 @@ impl Hub {
             expiry: self.expiry.len(),
             leaving: self.leaving.len(),
             addresses: self.addresses.len(),
-            guesses: self.guesses.len(),
+            tallies: self.config.tallies.len(),
             timers: self.timers.len(),
             retries: self.retries.values().filter(|retry| retry.armed).count(),
             failing: self.retries.len(),

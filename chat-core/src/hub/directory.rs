@@ -12,7 +12,7 @@ use super::{
 use crate::{
     bugs::Bug,
     id::{ConnId, CredentialId, MemberId, Partition, RoomId},
-    log::{LogUnavailable, Page},
+    log::{Page, ReadFailed},
     state::{
         Verdict,
         directory::{Ask, Change, Did, Draft, Entry, Surroundings},
@@ -21,7 +21,7 @@ use crate::{
     },
     time::Now,
     wire::{
-        CloseReason, ErrorCode,
+        CloseReason, ErrorCode, Refusal,
         client::Resume,
         record::{CipherKind, Created, HistoryPolicy, Person, PresenceMode, RoomKind},
         server::{Answer, Named},
@@ -183,11 +183,13 @@ impl Hub {
         &mut self,
         now: Now,
         token: Option<ReadToken>,
-        page: Result<Page, LogUnavailable>,
+        page: Result<Page, ReadFailed>,
         out: &mut Outputs,
     ) {
         let mut taken = Vec::new();
         let mut failed = Vec::new();
+        let mut refusal =
+            ErrorCode::Unavailable.because("the server's log cannot be read: it is damaged");
         let result = match page {
             Ok(page) => self
                 .directory
@@ -195,6 +197,10 @@ impl Hub {
                 .map_err(|e| e.to_string()),
             Err(e) => {
                 failed = self.directory.unreadable(token);
+                if e == ReadFailed::Unavailable {
+                    refusal = ErrorCode::Unavailable
+                        .because("the server's log cannot be read at present");
+                }
                 Err(e.to_string())
             }
         };
@@ -212,12 +218,13 @@ impl Hub {
                     }
                 }
             }
+            Ok(Paged::LostAgain) => return self.retry(now, Partition::Directory),
             Err(detail) => {
                 self.settle_directory(now, taken, out);
                 out.push(Output::Event(Event::LogTrouble {
                     detail: format!("directory: {detail}"),
                 }));
-                return self.fail_directory(now, failed, out);
+                return self.fail_directory(now, failed, &refusal, out);
             }
         }
         self.pump_directory(now, out);
@@ -530,7 +537,13 @@ impl Hub {
     }
 
     /// The log cannot write: whoever asked is told; what the hub wants for itself waits.
-    pub(super) fn fail_directory(&mut self, now: Now, failed: Vec<Proposal>, out: &mut Outputs) {
+    pub(super) fn fail_directory(
+        &mut self,
+        now: Now,
+        failed: Vec<Proposal>,
+        refusal: &Refusal,
+        out: &mut Outputs,
+    ) {
         for proposal in failed {
             if matches!(proposal.then, Then::Nothing) {
                 self.directory.propose(proposal);
@@ -539,9 +552,7 @@ impl Hub {
             // What an earlier append, of unknown outcome, has done after all is no failure.
             let verdict = match self.directory.state.did(proposal.member, proposal.txn) {
                 Known::Done(did) => Verdict::Repeat(did),
-                _ => Verdict::Refuse(
-                    ErrorCode::Unavailable.because("the server cannot write at present"),
-                ),
+                _ => Verdict::Refuse(refusal.clone()),
             };
             self.settled_without_entry(now, proposal, verdict, out);
         }

@@ -212,6 +212,7 @@ impl Hub {
             .sessions
             .get_mut(conn)
             .and_then(|session| session.identity.as_deref());
+        let imposed = identity.is_some();
         let mut member = MemberId::of(&hello.secret);
         if let Some(identity) = identity {
             member = identity.member();
@@ -226,6 +227,18 @@ impl Hub {
             Ok(checked) => checked,
             Err(refusal) => return self.hello_refused(now, conn, refusal, out),
         };
+        // Whoever the application knows is not made up by a stranger.
+        if !imposed && !self.directory.state.knows(member) {
+            let address = self.sessions.get(conn).and_then(|session| session.address);
+            let (tallies, limits) = (&self.config.tallies, &self.config.limits);
+            if let Err(wait) = tallies.newcomer(limits, address, now.monotonic) {
+                let refusal = ErrorCode::RateLimited
+                    .because("too many who were never here before come from your address")
+                    .after(wait);
+                return self.hello_refused(now, conn, refusal, out);
+            }
+            self.arm_tallies(now);
+        }
         if let Some(session) = self.sessions.get_mut(conn) {
             session.phase = Phase::Greeting { until };
         }

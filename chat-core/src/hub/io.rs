@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{event::Event, identity::Identity, recipients::Recipients};
 use crate::{
     id::{ConnId, Partition, Place, RoomId, Seq},
-    log::{AppendRefused, LogUnavailable, Page, Query},
+    log::{AppendRefused, LogUnavailable, Page, Query, ReadFailed},
     wire::{CloseReason, Form, Frame},
 };
 
@@ -110,7 +110,7 @@ pub enum Input<'a> {
         /// Which `Read` this answers.
         token: Option<ReadToken>,
         /// What was read.
-        page: Result<Page, LogUnavailable>,
+        page: Result<Page, ReadFailed>,
     },
     /// What a [`Output::Redact`] asked for is done, or it is not known whether it is.
     Redacted {

@@ -100,8 +100,9 @@ impl Hub {
             .filter(|login| login.room == id && login.credential == proof.credential);
         let login = login.ok_or_else(stale)?;
         if login.state.finish(&proof.ke3).is_ok() {
-            self.guesses
-                .give(&self.config.limits, address, id, now.monotonic);
+            self.config
+                .tallies
+                .guessed(&self.config.limits, address, id, now.monotonic);
             return Ok(());
         }
         if let Some(room) = self.label(id) {

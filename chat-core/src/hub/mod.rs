@@ -11,7 +11,6 @@ mod census;
 mod directory;
 mod event;
 mod greeting;
-mod guesses;
 mod identity;
 mod io;
 mod joining;
@@ -28,6 +27,7 @@ mod rooms;
 mod session;
 mod sessions;
 mod settling;
+mod tallies;
 mod timers;
 
 use std::{
@@ -45,7 +45,6 @@ pub use self::census::Census;
 use self::{
     absence::Absences,
     answers::Origin,
-    guesses::Guesses,
     pipeline::Pipeline,
     rooms::Room,
     sessions::Sessions,
@@ -56,16 +55,17 @@ pub use self::{
     identity::Identity,
     io::{Framing, Input, Output, Outputs, ReadToken, RoomPlace},
     recipients::Recipients,
+    tallies::Tallies,
 };
 use crate::{
     bugs::Bug,
     id::{ConnId, MemberId, Partition, Place, RoomId, Seq},
     limits::{LimitError, Limits},
-    log::{AppendRefused, LogUnavailable, Page, Query},
+    log::{AppendRefused, Page, Query, ReadFailed},
     password::ServerSecret,
     state::{Verdict, directory::Directory, freeze},
     time::{Monotonic, Now},
-    wire::{CloseReason, ErrorCode, record::CipherKind, server::Durability},
+    wire::{CloseReason, ErrorCode, Refusal, record::CipherKind, server::Durability},
 };
 
 /// What a hub is given at its beginning.
@@ -93,6 +93,8 @@ pub struct Config {
     pub notes: Vec<Bytes>,
     /// The server's OPAQUE secret.
     pub secret: ServerSecret,
+    /// What is counted for each address. Hubs of one process are given clones of one.
+    pub tallies: Tallies,
     /// Seeds everything random. 32 bytes from the system's generator.
     pub seed: [u8; 32],
     /// A bug on purpose.
@@ -114,6 +116,7 @@ impl Config {
             peers: Vec::new(),
             notes: Vec::new(),
             secret,
+            tallies: Tallies::default(),
             seed,
             #[cfg(feature = "deliberate-bugs")]
             bug: None,
@@ -152,8 +155,7 @@ pub struct Hub {
     rooms: BTreeMap<RoomId, Room>,
     reads: BTreeMap<ReadToken, Reading>,
     next_read: u64,
-    guesses: Guesses,
-    guesses_armed: bool,
+    tallies_armed: bool,
     timers: Timers,
     closing: Option<CloseReason>,
     /// That all is over has been said.
@@ -223,8 +225,7 @@ impl Hub {
             rooms: BTreeMap::new(),
             reads: BTreeMap::new(),
             next_read: 0,
-            guesses: Guesses::default(),
-            guesses_armed: false,
+            tallies_armed: false,
             timers: Timers::default(),
             closing: None,
             closed: false,
@@ -309,7 +310,7 @@ impl Hub {
                         }
                     }
                 }
-                Timer::Guesses => self.sweep_guesses(now),
+                Timer::Tallies => self.sweep_tallies(now),
             }
         }
     }
@@ -378,7 +379,7 @@ impl Hub {
         match partition {
             Partition::Directory => {
                 let failed = self.directory.refused(why);
-                self.fail_directory(now, failed, out);
+                self.fail_directory(now, failed, &cannot_write(), out);
                 if why == AppendRefused::Mismatch {
                     self.pump_directory(now, out);
                 }
@@ -388,7 +389,7 @@ impl Hub {
                     return;
                 };
                 let failed = room.pipe.refused(why);
-                self.fail_room(now, id, failed, out);
+                self.fail_room(now, id, failed, &cannot_write(), out);
                 if why == AppendRefused::Mismatch {
                     self.pump_room(now, id, out);
                 }
@@ -442,7 +443,7 @@ impl Hub {
         now: Now,
         partition: Partition,
         token: Option<ReadToken>,
-        page: Result<Page, LogUnavailable>,
+        page: Result<Page, ReadFailed>,
         out: &mut Outputs,
     ) {
         let reading = token.map(|token| self.reads.remove(&token));
@@ -569,4 +570,9 @@ impl Hub {
         self.rng.fill_bytes(&mut id);
         id
     }
+}
+
+/// How what was to be written is refused while the log cannot write.
+fn cannot_write() -> Refusal {
+    ErrorCode::Unavailable.because("the server cannot write at present")
 }

@@ -173,13 +173,14 @@ impl Hub {
         self.note_in_directory(now, member, directory::Ask::Release, out);
     }
 
-    /// Keeps the memberships of somebody without a nick for a time.
+    /// Keeps the memberships of somebody without a nick for a time. Who is in no room has nothing to keep for long but the
+    /// results of requests, which are asked for again soon or never.
     pub(super) fn keep(&mut self, now: Now, member: MemberId, elapsed: core::time::Duration) {
         let Some(person) = self.directory.state.member(member) else {
             return;
         };
         let limits = &self.config.limits;
-        let time = if person.kept {
+        let time = if person.kept && !person.rooms.is_empty() {
             limits.kept_membership
         } else {
             limits.membership

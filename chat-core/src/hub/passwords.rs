@@ -117,10 +117,8 @@ impl Hub {
             .sessions
             .get(origin.conn)
             .and_then(|session| session.address);
-        if let Err(wait) = self
-            .guesses
-            .take(&self.config.limits, address, id, now.monotonic)
-        {
+        let (tallies, limits) = (&self.config.tallies, &self.config.limits);
+        if let Err(wait) = tallies.guess(limits, address, id, now.monotonic) {
             return self.refuse(
                 origin,
                 ErrorCode::TooManyGuesses
@@ -129,7 +127,7 @@ impl Hub {
                 out,
             );
         }
-        self.arm_guesses(now);
+        self.arm_tallies(now);
         match self.config.secret.login(
             &mut self.rng,
             password.credential,
@@ -138,8 +136,8 @@ impl Hub {
         ) {
             Err(e) => {
                 // That was no guess.
-                self.guesses
-                    .give(&self.config.limits, address, id, now.monotonic);
+                let (tallies, limits) = (&self.config.tallies, &self.config.limits);
+                tallies.guessed(limits, address, id, now.monotonic);
                 self.refuse(origin, ErrorCode::BadRequest.because(e.to_string()), out);
             }
             Ok((state, ke2)) => {
@@ -156,21 +154,21 @@ impl Hub {
         }
     }
 
-    fn arm_guesses(&mut self, now: Now) {
-        if !self.guesses_armed {
-            self.guesses_armed = true;
+    pub(super) fn arm_tallies(&mut self, now: Now) {
+        if !self.tallies_armed {
+            self.tallies_armed = true;
             self.timers.arm(
                 now.monotonic + core::time::Duration::from_secs(60),
-                super::Timer::Guesses,
+                super::Timer::Tallies,
             );
         }
     }
 
-    pub(super) fn sweep_guesses(&mut self, now: Now) {
-        self.guesses.sweep(now.monotonic);
-        self.guesses_armed = false;
-        if !self.guesses.is_empty() {
-            self.arm_guesses(now);
+    pub(super) fn sweep_tallies(&mut self, now: Now) {
+        self.config.tallies.sweep(now.monotonic);
+        self.tallies_armed = false;
+        if self.config.tallies.len() > 0 {
+            self.arm_tallies(now);
         }
     }
 }

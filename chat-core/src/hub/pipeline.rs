@@ -48,6 +48,8 @@ pub(super) struct Pipeline<S: Fold, P> {
     since_snapshot: u64,
     /// The snapshot there is cannot be read, and all records are there: they make the state without it.
     without_snapshot: bool,
+    /// Its beginning was read because the log lost its end, and it is not live since.
+    rebuilding: bool,
 }
 
 #[derive(Debug)]
@@ -85,6 +87,8 @@ pub(super) enum Paged {
     Live,
     /// The log lost its tail: the state is being rebuilt from its beginning.
     Lost,
+    /// The same, before it was rebuilt: the log does not fit together. It is to be asked again, but not at once.
+    LostAgain,
 }
 
 impl<S: Fold, P> Pipeline<S, P> {
@@ -103,6 +107,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             known_head: 0,
             since_snapshot: 0,
             without_snapshot: false,
+            rebuilding: false,
         }
     }
 
@@ -343,7 +348,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             self.requeue();
         }
         let newly = !self.live;
-        self.live = true;
+        (self.live, self.rebuilding) = (true, false);
         Ok(if newly { Paged::Live } else { Paged::Onward })
     }
 
@@ -396,7 +401,11 @@ impl<S: Fold, P> Pipeline<S, P> {
         self.known_head = 0;
         self.since_snapshot = 0;
         self.without_snapshot = false;
-        Paged::Lost
+        if std::mem::replace(&mut self.rebuilding, true) {
+            Paged::LostAgain
+        } else {
+            Paged::Lost
+        }
     }
 }
 
@@ -486,6 +495,26 @@ mod tests {
         assert_eq!(old, Ok(Paged::Onward));
         assert_eq!(read(&mut pipe, 1, page(0, 1)), Paged::Live);
         assert_eq!((pipe.state, pipe.place.seq), (Count(1), 1));
+    }
+
+    #[test]
+    fn a_log_that_never_fits_together_is_not_read_without_a_pause() {
+        let mut pipe = Pipeline::new();
+        // The first records are neither there nor trimmed for a snapshot.
+        let hole = || Page {
+            oldest: 3,
+            ..page(2, 5)
+        };
+        assert_eq!(read(&mut pipe, 0, hole()), Paged::Lost);
+        assert_eq!(read(&mut pipe, 1, hole()), Paged::LostAgain);
+        assert_eq!(read(&mut pipe, 2, hole()), Paged::LostAgain);
+        assert_eq!(read(&mut pipe, 3, page(0, 5)), Paged::Live);
+        let other = |mut page: Page| {
+            page.head.epoch += 1;
+            page
+        };
+        pipe.look_again();
+        assert_eq!(read(&mut pipe, 4, other(page(5, 5))), Paged::Lost);
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use super::{Hub, Reading, answers::Origin, io::Outputs};
 use crate::{
     id::{MemberId, Partition, RoomId, Seq},
-    log::{LogUnavailable, Page, Query, ReadFrom},
+    log::{Page, Query, ReadFailed, ReadFrom},
     time::{Now, Wall},
     wire::{
-        ErrorCode, Record,
+        BodyError, ErrorCode, Record, Refusal,
         client::{History, HistoryFrom, Members},
         server::{Answer, HistoryPage, MemberInfo, MemberPage, RoomInfo, Rooms},
     },
@@ -176,19 +176,16 @@ impl Hub {
     pub(super) fn seek_read(
         &mut self,
         mut seek: Seek,
-        page: Result<Page, LogUnavailable>,
+        page: Result<Page, ReadFailed>,
         out: &mut Outputs,
     ) {
-        let found = page.ok().and_then(|page| {
+        let found = page.map_err(unreadable).and_then(|page| {
             let record = page.records.first().map(|bytes| Record::from_bytes(bytes));
-            Some((page.oldest, record.transpose().ok()?))
+            Ok((page.oldest, record.transpose().map_err(undecodable)?))
         });
-        let Some((oldest, record)) = found else {
-            return self.refuse(
-                seek.origin,
-                ErrorCode::Unavailable.because("the history cannot be read at present"),
-                out,
-            );
+        let (oldest, record) = match found {
+            Ok(found) => found,
+            Err(refusal) => return self.refuse(seek.origin, refusal, out),
         };
         match record {
             // What is left is trimmed up to there.
@@ -204,7 +201,7 @@ impl Hub {
         origin: Origin,
         member: MemberId,
         id: RoomId,
-        page: Result<Page, LogUnavailable>,
+        page: Result<Page, ReadFailed>,
         out: &mut Outputs,
     ) {
         let readable = self
@@ -212,12 +209,12 @@ impl Hub {
             .get(&id)
             .filter(|room| room.pipe.is_live())
             .map(|room| (room.pipe.state.readable_from(member), room.pipe.place));
-        let (Ok(page), Some((from, place))) = (page, readable) else {
-            return self.refuse(
-                origin,
-                ErrorCode::Unavailable.because("the history cannot be read at present"),
-                out,
-            );
+        let page = match page.map_err(unreadable) {
+            Ok(page) => page,
+            Err(refusal) => return self.refuse(origin, refusal, out),
+        };
+        let Some((from, place)) = readable else {
+            return self.refuse(origin, unreadable(ReadFailed::Unavailable), out);
         };
         if page.head.epoch != place.epoch {
             // What was read and what is known here are not of one log.
@@ -242,11 +239,7 @@ impl Hub {
             .map(|(_, bytes)| Record::from_bytes(bytes))
             .collect();
         match records {
-            Err(e) => self.refuse(
-                origin,
-                ErrorCode::Unavailable.because(format!("a stored record is damaged: {e}")),
-                out,
-            ),
+            Err(error) => self.refuse(origin, undecodable(error), out),
             Ok(records) => {
                 let oldest = page.oldest.max(from);
                 let oldest = if oldest <= place.seq { oldest } else { 0 };
@@ -268,4 +261,19 @@ impl Hub {
         let most = self.config.limits.page;
         usize::from(if asked == 0 { most } else { asked.min(most) })
     }
+}
+
+/// How a question is refused whose answer stands in the log.
+pub(super) fn unreadable(why: ReadFailed) -> Refusal {
+    match why {
+        ReadFailed::Unavailable => {
+            ErrorCode::Unavailable.because("the history cannot be read at present")
+        }
+        ReadFailed::Damaged { .. } => ErrorCode::Damaged.because(why.to_string()),
+    }
+}
+
+/// The same, for a record that is as it was written, and none.
+fn undecodable(error: BodyError) -> Refusal {
+    ErrorCode::Damaged.because(format!("a stored record is damaged: {error}"))
 }

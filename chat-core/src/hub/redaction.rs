@@ -7,16 +7,17 @@ use super::{
     Hub, Reading,
     answers::Origin,
     io::{Output, Outputs},
+    queries::unreadable,
     rooms::{Proposal, Task, Then},
 };
 use crate::{
     bugs::Bug,
     id::{MemberId, Partition, RoomId, Seq},
-    log::{LogUnavailable, Page, Query, ReadFrom},
+    log::{LogUnavailable, Page, Query, ReadFailed, ReadFrom},
     state::room::{Ask, Said},
     time::Now,
     wire::{
-        ErrorCode, Record,
+        Record,
         client::Redact,
         record::{Blank, RecordBody},
     },
@@ -59,15 +60,12 @@ impl Hub {
         &mut self,
         now: Now,
         asked: Asked,
-        page: Result<Page, LogUnavailable>,
+        page: Result<Page, ReadFailed>,
         out: &mut Outputs,
     ) {
-        let Ok(page) = page else {
-            return self.refuse(
-                asked.origin,
-                ErrorCode::Unavailable.because("the record cannot be read at present"),
-                out,
-            );
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => return self.refuse(asked.origin, unreadable(error), out),
         };
         let Redact { room, seq } = asked.redact;
         let said = found(&page, seq).and_then(|record| match record.body {
@@ -128,7 +126,7 @@ impl Hub {
         now: Now,
         id: RoomId,
         seq: Seq,
-        page: Result<Page, LogUnavailable>,
+        page: Result<Page, ReadFailed>,
         out: &mut Outputs,
     ) {
         let partition = Partition::Room(id);
@@ -137,7 +135,13 @@ impl Hub {
             Ok(page) if Some(page.head.epoch) == epoch => page,
             // The log has lost its end: something else may stand there by now.
             Ok(_) => return self.erased(now, partition, seq, Err(LogUnavailable), out),
-            Err(error) => return self.erased(now, partition, seq, Err(error), out),
+            Err(ReadFailed::Unavailable) => {
+                return self.erased(now, partition, seq, Err(LogUnavailable), out);
+            }
+            // Nobody is shown it, and its operator knows. It is tried again when the room is loaded next.
+            Err(ReadFailed::Damaged { .. }) => {
+                return self.erased(now, partition, seq, Ok(()), out);
+            }
         };
         match found(&page, seq) {
             Some(mut record)

@@ -150,7 +150,10 @@ impl Hub {
             }
             Op::Direct(direct) => {
                 let with = match &direct.to {
-                    Peer::Nick(nick) => self.directory.state.holder(nick),
+                    Peer::Nick(nick) => {
+                        let most = self.config.limits.nick_bytes;
+                        self.directory.state.holder(nick, most)
+                    }
                     Peer::Member(member) => {
                         Some(*member).filter(|member| self.directory.state.knows(*member))
                     }
@@ -484,6 +487,17 @@ impl Hub {
         if let Some(password) = &create.password {
             self.check_password(origin.conn, txn, None, password, &[])?;
         }
+        let address = self
+            .sessions
+            .get(origin.conn)
+            .and_then(|session| session.address);
+        let (tallies, limits) = (&self.config.tallies, &self.config.limits);
+        if let Err(wait) = tallies.group(limits, address, now.monotonic) {
+            return Err(ErrorCode::RateLimited
+                .because("too many groups were made from your address")
+                .after(wait));
+        }
+        self.arm_tallies(now);
         let room = RoomId(self.random_id());
         let (topic, cipher, protected) = (
             create.topic.clone(),

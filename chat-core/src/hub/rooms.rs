@@ -6,7 +6,7 @@ use super::{
     Hub, Reading,
     answers::Origin,
     audience::Audience,
-    directory,
+    cannot_write, directory,
     event::Event,
     io::{Output, Outputs, ReadToken},
     pipeline::{Append, Judged, Paged, Pipeline},
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     bugs::Bug,
     id::{ConnId, MemberId, Partition, Place, RoomId, Seq},
-    log::{LogUnavailable, Page},
+    log::{Page, ReadFailed},
     state::{
         self, Verdict,
         directory::Directory,
@@ -24,7 +24,7 @@ use crate::{
     },
     time::Now,
     wire::{
-        ErrorCode, Record,
+        ErrorCode, Record, Refusal,
         client::Request,
         record::{Created, HistoryPolicy, Person, PresenceMode, RecordBody, RoomKind},
         server::Committed,
@@ -389,7 +389,7 @@ impl Hub {
         now: Now,
         id: RoomId,
         token: Option<ReadToken>,
-        page: Result<Page, LogUnavailable>,
+        page: Result<Page, ReadFailed>,
         out: &mut Outputs,
     ) {
         let stubborn = self.has(Bug::KeepTheEpochAfterALostTail);
@@ -398,6 +398,7 @@ impl Hub {
         };
         let mut taken = Vec::new();
         let mut failed = Vec::new();
+        let mut refusal = ErrorCode::Damaged.because("the room is damaged");
         let result = match page {
             Ok(mut page) if stubborn && room.pipe.is_live() => {
                 page.head.epoch = room.pipe.place.epoch;
@@ -411,6 +412,9 @@ impl Hub {
                 .map_err(|e| e.to_string()),
             Err(e) => {
                 failed = room.pipe.unreadable(token);
+                if e == ReadFailed::Unavailable {
+                    refusal = ErrorCode::Unavailable.because("the room cannot be read at present");
+                }
                 Err(e.to_string())
             }
         };
@@ -429,12 +433,13 @@ impl Hub {
                     detail: format!("the log of room {id} lost its end; it is read anew"),
                 }));
             }
+            Ok(Paged::LostAgain) => return self.retry(now, Partition::Room(id)),
             Err(detail) => {
                 out.push(Output::Event(Event::LogTrouble {
                     detail: format!("room {id}: {detail}"),
                 }));
-                self.refuse_waiting(now, id, out);
-                return self.fail_room(now, id, failed, out);
+                self.refuse_waiting(now, id, &refusal, out);
+                return self.fail_room(now, id, failed, &refusal, out);
             }
         }
         self.pump_room(now, id, out);
@@ -454,7 +459,7 @@ impl Hub {
     }
 
     /// The room cannot be read: whoever waits for an answer gets one. What the hub wants for itself waits.
-    fn refuse_waiting(&mut self, now: Now, id: RoomId, out: &mut Outputs) {
+    fn refuse_waiting(&mut self, now: Now, id: RoomId, refusal: &Refusal, out: &mut Outputs) {
         let Some(room) = self.rooms.get_mut(&id) else {
             return;
         };
@@ -467,7 +472,7 @@ impl Hub {
                 | Task::Propose(_)
                 | Task::Expire { .. } => None,
             };
-            let refusal = ErrorCode::Unavailable.because("the room cannot be read at present");
+            let refusal = refusal.clone();
             match (origin, task) {
                 (Some(origin), _) => self.refuse(origin, refusal, out),
                 (None, Task::Propose(proposal)) if proposal.then.origin().is_some() => {
@@ -511,7 +516,7 @@ impl Hub {
             // is still here asks once more.
             if let Some(room) = self.rooms.get_mut(&id) {
                 let asked = room.pipe.take_queue();
-                self.give_back(now, id, asked, out);
+                self.give_back(now, id, asked, &cannot_write(), out);
             }
         }
         // A join may have reached the log after the hub that asked for it had given it up, and ended.
@@ -551,20 +556,28 @@ impl Hub {
         }
     }
 
-    /// The log cannot write: whoever asked is told; what the hub wants for itself waits.
+    /// The log cannot be used: whoever asked is told; what the hub wants for itself waits.
     pub(super) fn fail_room(
         &mut self,
         now: Now,
         id: RoomId,
         failed: Vec<Proposal>,
+        refusal: &Refusal,
         out: &mut Outputs,
     ) {
-        self.give_back(now, id, failed, out);
+        self.give_back(now, id, failed, refusal, out);
         self.retry(now, Partition::Room(id));
     }
 
     /// What was asked is not done now; what the hub wants for itself waits on.
-    fn give_back(&mut self, now: Now, id: RoomId, proposals: Vec<Proposal>, out: &mut Outputs) {
+    fn give_back(
+        &mut self,
+        now: Now,
+        id: RoomId,
+        proposals: Vec<Proposal>,
+        refusal: &Refusal,
+        out: &mut Outputs,
+    ) {
         for proposal in proposals {
             if proposal.then.origin().is_some() {
                 // What an earlier append, of unknown outcome, has done after all is no failure.
@@ -572,13 +585,7 @@ impl Hub {
                     .rooms
                     .get(&id)
                     .and_then(|room| room.pipe.state.did(proposal.author, proposal.txn));
-                let verdict = did.map_or_else(
-                    || {
-                        let text = "the server cannot write at present";
-                        Verdict::Refuse(ErrorCode::Unavailable.because(text))
-                    },
-                    Verdict::Repeat,
-                );
+                let verdict = did.map_or_else(|| Verdict::Refuse(refusal.clone()), Verdict::Repeat);
                 self.room_settled_without_record(now, id, proposal, verdict, out);
             } else if let Some(room) = self.rooms.get_mut(&id) {
                 room.pipe.propose(proposal);

@@ -24,8 +24,8 @@ pub(super) enum Timer {
     Unload(RoomId),
     /// The log is asked again.
     Retry(Partition),
-    /// Counters of guesses that are full again are dropped.
-    Guesses,
+    /// What addresses did slowly enough is forgotten.
+    Tallies,
 }
 
 /// All timers, the next one first.

@@ -320,9 +320,9 @@ impl Directory {
         self.members.get(&member).map_or("", |m| m.called.label())
     }
 
-    /// Who holds a nick, compared as nicks are.
-    pub(crate) fn holder(&self, nick: &str) -> Option<MemberId> {
-        let name = Name::nick(nick, usize::MAX).ok()?;
+    /// Who holds a nick of at most so many bytes, compared as nicks are.
+    pub(crate) fn holder(&self, nick: &str, most: u16) -> Option<MemberId> {
+        let name = Name::nick(nick, most.into()).ok()?;
         let holder = self.folded.get(&name.key.folded)?;
         let holds = self.members.get(&holder)?.called.key().0 == name.key.folded;
         holds.then_some(holder)

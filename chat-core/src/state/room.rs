@@ -520,7 +520,7 @@ impl Room {
                     Peer::Member(member) => Some(*member).filter(|member| self.is_banned(*member)),
                     Peer::Nick(name) => with
                         .directory
-                        .holder(name)
+                        .holder(name, with.limits.nick_bytes)
                         .filter(|m| self.is_banned(*m))
                         .or_else(|| by_nick(name)),
                 };
@@ -765,12 +765,15 @@ impl Room {
             Peer::Member(member) => Some(*member).filter(|member| {
                 self.members.contains_key(member) || with.directory.knows(*member)
             }),
-            Peer::Nick(name) => with.directory.holder(name).or_else(|| {
-                self.members
-                    .keys()
-                    .copied()
-                    .find(|member| with.directory.nick(*member) == name)
-            }),
+            Peer::Nick(name) => with
+                .directory
+                .holder(name, with.limits.nick_bytes)
+                .or_else(|| {
+                    self.members
+                        .keys()
+                        .copied()
+                        .find(|member| with.directory.nick(*member) == name)
+                }),
         };
         let Some(member) = found else {
             return Err(ErrorCode::UnknownMember.because("nobody of that name"));

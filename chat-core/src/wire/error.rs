@@ -105,6 +105,8 @@ closed_list! {
         Unavailable = true,
         /// The server is closing. Nothing was changed.
         ShuttingDown = true,
+        /// What was asked for is stored, and is not what was written. Only the server's operator can mend that.
+        Damaged = false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod ciphers;
 mod connection;
+mod distrust;
 mod passwords;
 mod properties;
 mod requests;

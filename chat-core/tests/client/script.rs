@@ -52,7 +52,18 @@ impl Script {
     }
 
     pub(crate) fn with(form: Form, framing: Framing, secret: [u8; 32]) -> Self {
-        let mut config = ClientConfig::new("Adina", Secret(secret), secret);
+        let config = ClientConfig::new("Adina", Secret(secret), secret);
+        Self::of(config, form, framing)
+    }
+
+    /// A client of an application that knows who people are.
+    pub(crate) fn imposed() -> Self {
+        let mut config = ClientConfig::new("Adina", Secret(SEED), SEED);
+        config.imposed = true;
+        Self::of(config, Form::Postcard, Framing::Stream)
+    }
+
+    fn of(mut config: ClientConfig, form: Form, framing: Framing) -> Self {
         config.stretch = Stretch::cheap();
         Self {
             client: Client::new(config),

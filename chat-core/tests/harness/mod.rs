@@ -20,7 +20,7 @@ use chat_core::{
     hub::{Config, Event, Framing, Hub, Input, Output, Outputs, ReadToken, RoomPlace},
     id::{ConnId, MemberId, Partition, Place, RoomId, Secret, Seq},
     limits::Limits,
-    log::{AppendRefused, Appended, LogUnavailable, MemoryLog, Query, ReadFrom},
+    log::{AppendRefused, Appended, LogUnavailable, MemoryLog, Page, Query, ReadFailed, ReadFrom},
     password::ServerSecret,
     time::{Monotonic, Now, Wall},
     wire::{
@@ -95,6 +95,8 @@ pub struct World {
     pub fates: VecDeque<Fate>,
     /// Whether reads fail.
     pub unreadable: bool,
+    /// A record that is not what was written.
+    pub damaged: Option<(Partition, Seq)>,
     /// While true, reads wait until `release`.
     pub hold_reads: bool,
     /// The log redacts nothing.
@@ -118,6 +120,24 @@ pub struct World {
     out: Outputs,
     limits: Limits,
     next_slot: u32,
+}
+
+/// A page of a log whose record `seq` is damaged: as far as it, from where the reading begins.
+fn cut(mut page: Page, query: Query, seq: Seq) -> Result<Page, ReadFailed> {
+    let before = match seq.checked_sub(page.first) {
+        Some(before) if before < page.records.len() as u64 => before as usize,
+        _ => return Ok(page),
+    };
+    if matches!(query.from, ReadFrom::Before(_) | ReadFrom::Latest) {
+        page.records.drain(..=before);
+        page.first = seq + 1;
+    } else {
+        page.records.truncate(before);
+    }
+    if page.records.is_empty() {
+        return Err(ReadFailed::Damaged { seq: Some(seq) });
+    }
+    Ok(page)
 }
 
 pub fn config() -> Config {
@@ -173,6 +193,7 @@ impl World {
             held: VecDeque::new(),
             fates: VecDeque::new(),
             unreadable: false,
+            damaged: None,
             hold_reads: false,
             unforgetting: false,
             note: None,
@@ -237,9 +258,13 @@ impl World {
                     }
                     Todo::Read(token, partition, query) => {
                         let page = if self.unreadable {
-                            Err(LogUnavailable)
+                            Err(ReadFailed::Unavailable)
                         } else {
-                            Ok(self.log.read(partition, query))
+                            let page = self.log.read(partition, query);
+                            match self.damaged {
+                                Some((of, seq)) if of == partition => cut(page, query, seq),
+                                _ => Ok(page),
+                            }
                         };
                         self.hub.handle_input(
                             now,

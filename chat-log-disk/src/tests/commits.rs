@@ -11,7 +11,7 @@ use std::{
 
 use chat_core::{
     id::Partition,
-    log::{AppendRefused, Appended, LogUnavailable, ReadFrom},
+    log::{AppendRefused, Appended, ReadFailed, ReadFrom},
 };
 use chat_runtime::{
     Log,
@@ -132,10 +132,13 @@ async fn a_commit_that_fails_uncertainly_is_unknown_until_it_is_settled() {
         });
         assert_eq!(trouble.await, Trouble::Io);
         // Nobody may conclude anything from a head that a crash could still change.
-        assert_eq!(read(&log, ROOM, ReadFrom::State).await, Err(LogUnavailable));
+        assert_eq!(
+            read(&log, ROOM, ReadFrom::State).await,
+            Err(ReadFailed::Unavailable)
+        );
         assert_eq!(
             read(&log, ROOM, ReadFrom::After(head.seq)).await,
-            Err(LogUnavailable)
+            Err(ReadFailed::Unavailable)
         );
         // What was there before can be read, and the other rooms anyway.
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use chat_core::{
     id::Place,
-    log::{LogUnavailable, ReadFrom},
+    log::{ReadFailed, ReadFrom},
 };
 use chat_runtime::{
     Log,
@@ -61,20 +61,25 @@ async fn an_altered_record_is_reported_with_its_place_and_never_skipped() {
             seq: 6,
             fault,
         };
-        for from in [
-            ReadFrom::State,
-            ReadFrom::After(2),
-            ReadFrom::After(5),
-            ReadFrom::Latest,
-            ReadFrom::Before(8),
+        // What is on the near side of it is served, and nothing beyond.
+        for (from, near) in [
+            (ReadFrom::State, 1..=5),
+            (ReadFrom::After(2), 3..=5),
+            (ReadFrom::Latest, 8..=9),
+            (ReadFrom::Before(9), 8..=8),
         ] {
-            assert_eq!(
-                read(&log, ROOM, from).await,
-                Err(LogUnavailable),
-                "{sql} {from:?}"
-            );
-            assert_eq!(damage_of(&mut events).await, damage, "{sql} {from:?}");
+            let page = read(&log, ROOM, from).await.unwrap();
+            let (first, near) = (*near.start(), entries(near));
+            // Without the link of 6, nor can 7 be checked.
+            let more = page.first == 7 && first == 8;
+            assert_eq!(page.records[usize::from(more)..], near, "{sql} {from:?}");
+            assert_eq!(page.first + u64::from(more), first, "{sql} {from:?}");
         }
+        assert_eq!(damage_of(&mut events).await, damage, "{sql}");
+        let refused = read(&log, ROOM, ReadFrom::After(5)).await;
+        assert_eq!(refused, Err(ReadFailed::Damaged { seq: Some(6) }), "{sql}");
+        let refused = read(&log, ROOM, ReadFrom::Before(7)).await;
+        assert_eq!(refused, Err(ReadFailed::Damaged { seq: Some(6) }), "{sql}");
         // What does not touch it is served.
         assert_eq!(
             read(&log, ROOM, ReadFrom::Before(6)).await.unwrap().records,
@@ -224,10 +229,16 @@ async fn an_altered_snapshot_is_not_used() {
         let dir = tempfile::tempdir().unwrap();
         let mut config = crate::Config::default();
         config.retention.each.records = if keep_all { None } else { Some(2) };
-        let (log, _) = crate::DiskLog::open(dir.path(), config.clone()).unwrap();
+        let (log, mut events) = crate::DiskLog::open(dir.path(), config.clone()).unwrap();
         let head = append(&log, ROOM, 1..=9).await;
         log.snapshot(ROOM, Place { seq: 6, ..head }, state("six"))
             .await;
+        if !keep_all {
+            wait_for(&mut events, |event| {
+                matches!(event, DiskEvent::Trimmed { records: 6 }).then_some(())
+            })
+            .await;
+        }
         drop(log);
         assert_eq!(alter(dir.path(), sql), 1);
         let (log, mut events) = crate::DiskLog::open(dir.path(), config).unwrap();
@@ -236,8 +247,13 @@ async fn an_altered_snapshot_is_not_used() {
             // Not needed: all records are here.
             let page = found.unwrap();
             assert_eq!((page.snapshot, page.records), (None, entries(1..=9)));
+            assert_eq!(damage_of(&mut events).await.fault, Fault::Snapshot);
+            // It is forgotten, so that nothing goes because of it, and all is well again.
+            drop(log);
+            assert_eq!(verify(dir.path(), |_| ()).unwrap().damaged, 0);
+            continue;
         } else {
-            assert_eq!(found, Err(LogUnavailable));
+            assert_eq!(found, Err(ReadFailed::Damaged { seq: None }));
             let damage = Damage {
                 partition: ROOM,
                 seq: 6,
@@ -255,4 +271,172 @@ async fn an_altered_snapshot_is_not_used() {
         }
         assert_eq!(verify(dir.path(), |_| ()).unwrap().damaged, 1);
     }
+}
+
+#[tokio::test]
+async fn retention_does_not_rely_on_a_damaged_snapshot() {
+    // Whether the room is read before, or by nobody.
+    for (is_read, limit) in [(true, 0), (false, 0), (false, 1), (false, 2)] {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, _) = open(dir.path());
+        let head = append(&log, ROOM, 1..=9).await;
+        log.snapshot(ROOM, Place { seq: 6, ..head }, state("six"))
+            .await;
+        append(&log, room(2), 1..=9).await;
+        let other = place(&log, room(2)).await;
+        log.snapshot(room(2), other, state("nine")).await;
+        drop(log);
+        assert_eq!(
+            alter(
+                dir.path(),
+                "UPDATE snapshots SET state = 'sixx' WHERE seq = 6"
+            ),
+            1
+        );
+        if is_read {
+            let (log, _) = open(dir.path());
+            assert_eq!(everything(&log, ROOM).await, entries(1..=9));
+        }
+        let mut config = crate::Config::default();
+        match limit {
+            0 => config.retention.each.records = Some(1),
+            1 => config.retention.each.age = Some(std::time::Duration::ZERO),
+            _ => config.retention.all.bytes = Some(1),
+        }
+        let (log, mut events) = crate::DiskLog::open(dir.path(), config).unwrap();
+        // The other room's snapshot is sound.
+        let trimmed = wait_for(&mut events, |event| match event {
+            DiskEvent::Trimmed { records } => Some(*records),
+            _ => None,
+        });
+        assert_eq!(trimmed.await, if limit == 0 { 8 } else { 9 });
+        let page = read(&log, ROOM, ReadFrom::State).await.unwrap();
+        assert_eq!((page.snapshot, page.records), (None, entries(1..=9)));
+        drop(log);
+        assert!(
+            verify(dir.path(), |damage| panic!("{damage}"))
+                .unwrap()
+                .is_sound()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_partition_whose_row_has_changed_is_put_together_from_its_records() {
+    let directory = chat_core::id::Partition::Directory;
+    for (partition, sql) in [
+        (
+            ROOM,
+            "UPDATE partitions SET oldest = oldest + 100 WHERE id = 1",
+        ),
+        (
+            directory,
+            "UPDATE partitions SET oldest = oldest + 5 WHERE id = 2",
+        ),
+        (ROOM, "UPDATE partitions SET head = head - 10 WHERE id = 1"),
+        (
+            directory,
+            "UPDATE partitions SET head = head - 10 WHERE id = 2",
+        ),
+        (
+            ROOM,
+            "UPDATE partitions SET head = head + (1 << 40) WHERE id = 1",
+        ),
+        (
+            ROOM,
+            "UPDATE partitions SET trimmed = 3, oldest = 4 WHERE id = 1",
+        ),
+        (ROOM, "UPDATE partitions SET covered = 550 WHERE id = 1"),
+        (ROOM, "UPDATE partitions SET epoch = 'x' WHERE id = 1"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, _) = open(dir.path());
+        let head = append(&log, ROOM, 1..=600).await;
+        append(&log, directory, 1..=6).await;
+        log.snapshot(ROOM, Place { seq: 500, ..head }, state("most"))
+            .await;
+        drop(log);
+        assert_eq!(alter(dir.path(), sql), 1, "{sql}");
+        let mut found = Vec::new();
+        let verified = verify(dir.path(), |damage| {
+            found.push((damage.partition, damage.fault))
+        });
+        let verified = verified.unwrap();
+        assert_eq!(found, [(partition, Fault::Head)], "{sql}");
+        assert_eq!(
+            (verified.records, verified.is_sound()),
+            (606, false),
+            "{sql}"
+        );
+        let exported = export(dir.path(), &mut std::io::sink()).unwrap();
+        assert_eq!((exported.records, exported.damaged), (606, 0), "{sql}");
+        // Nothing goes because of what the row says.
+        let mut config = crate::Config::default();
+        config.retention.every = std::time::Duration::from_millis(1);
+        let (log, mut events) = crate::DiskLog::open(dir.path(), config).unwrap();
+        let page = read(&log, partition, ReadFrom::State).await.unwrap();
+        if partition == ROOM {
+            assert_eq!(page.snapshot, Some((500, state("most"))), "{sql}");
+            assert_eq!((page.head.seq, page.oldest), (600, 1), "{sql}");
+            assert_eq!(everything(&log, ROOM).await, entries(1..=600), "{sql}");
+        } else {
+            assert_eq!(everything(&log, directory).await, entries(1..=6), "{sql}");
+        }
+        assert_eq!(damage_of(&mut events).await.fault, Fault::Head, "{sql}");
+        let rebuilt = events.next().await;
+        let expected = DiskEvent::Rebuilt {
+            partition,
+            now: page.head,
+        };
+        assert_eq!(rebuilt, Some(expected), "{sql}");
+        drop(log);
+        let verified = verify(dir.path(), |damage| panic!("{sql}: {damage}"));
+        assert!(verified.unwrap().is_sound());
+    }
+}
+
+#[tokio::test]
+async fn an_append_to_a_room_whose_row_has_changed_is_refused_until_its_head_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = open(dir.path());
+    let head = append(&log, ROOM, 1..=30).await;
+    drop(log);
+    alter(dir.path(), "UPDATE partitions SET head = 20");
+    let (log, _events) = open(dir.path());
+    for wrong in [head, Place { seq: 20, ..head }] {
+        let refused = chat_core::log::AppendRefused::Mismatch;
+        assert_eq!(
+            log.append(ROOM, wrong, entries(1..=1)).await,
+            chat_core::log::Appended::Refused(refused)
+        );
+    }
+    assert_eq!(append(&log, ROOM, 31..=31).await.seq, 31);
+    assert_eq!(everything(&log, ROOM).await, entries(1..=31));
+}
+
+#[tokio::test]
+async fn a_hole_is_told_as_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = open(dir.path());
+    append(&log, ROOM, 1..=30).await;
+    drop(log);
+    alter(dir.path(), "DELETE FROM records WHERE seq > 4 AND seq < 10");
+    let mut found = Vec::new();
+    verify(dir.path(), |damage| found.push(*damage)).unwrap();
+    let fault = Fault::MissingTo(9);
+    let (partition, seq) = (ROOM, 5);
+    assert_eq!(
+        found,
+        [Damage {
+            partition,
+            seq,
+            fault
+        }]
+    );
+    let mut out = Vec::new();
+    let exported = export(dir.path(), &mut out).unwrap();
+    assert_eq!((exported.records, exported.damaged), (25, 1));
+    let lines = String::from_utf8(out).unwrap();
+    let line: serde_json::Value = serde_json::from_str(lines.lines().nth(4).unwrap()).unwrap();
+    assert_eq!((&line["seq"], &line["to"]), (&5.into(), &9.into()));
 }

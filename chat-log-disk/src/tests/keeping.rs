@@ -1,6 +1,6 @@
 //! What is taken out, and what is copied.
 
-use std::fs;
+use std::{fs, sync::mpsc};
 
 use bytes::Bytes;
 use chat_core::{
@@ -17,8 +17,16 @@ use chat_runtime::{
     testing::{entries, place},
 };
 
+use futures_util::FutureExt;
+use rusqlite::Connection;
+
 use super::{ROOM, append, open, read, room, state};
-use crate::{RedactError, backup, export, verify};
+use crate::{
+    Config, DiskEvent, DiskLog, RedactError, backup, export,
+    log::Seams,
+    verify,
+    writer::{self, Checkpoint},
+};
 
 /// Whether any file of the folder holds these bytes.
 fn found_in_folder(dir: &std::path::Path, needle: &[u8]) -> bool {
@@ -112,6 +120,134 @@ async fn a_backup_is_whole_and_has_an_epoch_of_its_own() {
         Place { seq: 12, ..head },
         "the original is as it was"
     );
+}
+
+/// A reader of another program, as an export into a pipe that nobody reads.
+pub(super) fn reader(dir: &std::path::Path) -> Connection {
+    let reader = Connection::open(dir.join("log.db")).unwrap();
+    reader
+        .execute_batch("BEGIN; SELECT count(*) FROM records")
+        .unwrap();
+    reader
+}
+
+#[tokio::test]
+async fn a_redaction_beside_an_open_export_waits_and_nobody_else_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tried, attempts) = mpsc::channel();
+    let checkpoint: Checkpoint = Box::new(move |connection, mode| {
+        let waits: u64 = connection
+            .pragma_query_value(None, "busy_timeout", |row| row.get(0))
+            .unwrap();
+        let done = writer::checkpoint(connection, mode);
+        // The test may have ended.
+        let _ = tried.send((waits, done.as_ref().is_ok_and(|done| *done)));
+        done
+    });
+    let seams = Seams {
+        checkpoint,
+        ..Seams::default()
+    };
+    let (log, _events) = DiskLog::open_with(dir.path(), Config::default(), seams).unwrap();
+    append(&log, ROOM, 1..=9).await;
+    let export = reader(dir.path());
+    let mut redaction = Box::pin(log.redact(ROOM, 5, Bytes::from_static(b"gone")));
+    assert!((&mut redaction).now_or_never().is_none());
+    // It is tried and tried, and none of the attempts waits for the export: appends go on.
+    for n in 10..=13 {
+        assert_eq!(attempts.recv().unwrap(), (0, false));
+        append(&log, ROOM, n..=n).await;
+    }
+    assert!((&mut redaction).now_or_never().is_none());
+    drop(export);
+    redaction.await.unwrap();
+    assert!(!found_in_folder(dir.path(), b"entry 5"));
+    // An orderly end does not wait for ever either.
+    let export = reader(dir.path());
+    let mut redaction = Box::pin(log.redact(ROOM, 6, Bytes::from_static(b"gone")));
+    assert!((&mut redaction).now_or_never().is_none());
+    drop(redaction);
+    drop(log);
+    assert!(attempts.try_iter().all(|(waits, _)| waits == 0));
+    drop(export);
+}
+
+/// A copy of a folder as it is now: what a kill of its process in this moment would leave.
+pub(super) fn killed(dir: &std::path::Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(dir).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    copy
+}
+
+#[tokio::test]
+async fn a_redacted_text_does_not_survive_a_crash_before_it_was_out_of_the_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _events) = open(dir.path());
+    append(&log, ROOM, 1..=9).await;
+    // Keeps the text in the write-ahead file until the crash.
+    let _reader = reader(dir.path());
+    let mut redaction = Box::pin(log.redact(ROOM, 5, Bytes::from_static(b"gone")));
+    assert!((&mut redaction).now_or_never().is_none());
+    // Done after the redaction's transaction.
+    append(&log, ROOM, 10..=10).await;
+    let copy = killed(dir.path());
+    assert!(found_in_folder(copy.path(), b"entry 5"));
+    let (emptied, empties) = mpsc::channel();
+    let mut failures = 2;
+    let checkpoint: Checkpoint = Box::new(move |connection, mode| {
+        // A disk that fails at first changes nothing about it.
+        if failures > 0 {
+            failures -= 1;
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_WRITE);
+            return Err(rusqlite::Error::SqliteFailure(code, None));
+        }
+        let done = writer::checkpoint(connection, mode)?;
+        let _ = emptied.send(done);
+        Ok(done)
+    });
+    let seams = Seams {
+        checkpoint,
+        ..Seams::default()
+    };
+    // Nobody asks for the room, and nobody redacts again.
+    let (log, _events) = DiskLog::open_with(copy.path(), Config::default(), seams).unwrap();
+    assert!(empties.recv().unwrap());
+    assert!(!found_in_folder(copy.path(), b"entry 5"));
+    drop(log);
+}
+
+#[tokio::test]
+async fn a_redaction_waits_for_a_disk_that_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut failures = 3;
+    let checkpoint: Checkpoint = Box::new(move |connection, mode| {
+        if failures > 0 {
+            failures -= 1;
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_WRITE);
+            return Err(rusqlite::Error::SqliteFailure(code, None));
+        }
+        writer::checkpoint(connection, mode)
+    });
+    let seams = Seams {
+        checkpoint,
+        ..Seams::default()
+    };
+    let (log, mut events) = DiskLog::open_with(dir.path(), Config::default(), seams).unwrap();
+    append(&log, ROOM, 1..=9).await;
+    log.redact(ROOM, 5, Bytes::from_static(b"gone"))
+        .await
+        .unwrap();
+    assert!(!found_in_folder(dir.path(), b"entry 5"));
+    drop(log);
+    let failed = events.next().await;
+    assert!(
+        matches!(failed, Some(DiskEvent::CheckpointFailed { .. })),
+        "{failed:?}"
+    );
+    assert_eq!(events.next().await, None, "told once");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use std::path::Path;
 use bytes::Bytes;
 use chat_core::{
     id::{Partition, Place, RoomId},
-    log::{Appended, LogUnavailable, Page, Query, ReadFrom},
+    log::{Appended, Page, Query, ReadFailed, ReadFrom},
 };
 use chat_runtime::{
     Log,
@@ -44,7 +44,7 @@ async fn append(
     }
 }
 
-async fn read(log: &DiskLog, partition: Partition, from: ReadFrom) -> Result<Page, LogUnavailable> {
+async fn read(log: &DiskLog, partition: Partition, from: ReadFrom) -> Result<Page, ReadFailed> {
     log.read(
         partition,
         Query {

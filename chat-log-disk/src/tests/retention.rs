@@ -1,6 +1,7 @@
 //! What is thrown away: by which limit, how far, and in which pieces.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
@@ -245,14 +246,14 @@ async fn an_append_waits_for_one_piece_of_deleting_at_most() {
     assert_eq!(before, 2);
 }
 
-/// A round is in the middle of the records when the snapshot comes that lets the first of them go.
-#[test]
-fn a_snapshot_during_a_round_lets_go_of_no_more_than_is_too_much() {
-    let dir = tempfile::tempdir().unwrap();
-    let connection = schema::open_to_write(&dir.path().join("log.db"), |_| ()).unwrap();
-    let mut random = ChaCha20Rng::from_seed([7; 32]);
-    let mut store = Store {
-        connection: &connection,
+/// What a round of retention works on, without a log around it.
+fn store<'a>(
+    connection: &'a Connection,
+    random: &'a mut ChaCha20Rng,
+    proven: &'a mut BTreeMap<i64, u64>,
+) -> Store<'a> {
+    Store {
+        connection,
         meta: Meta {
             epoch: 1,
             commits: 0,
@@ -262,10 +263,69 @@ fn a_snapshot_during_a_round_lets_go_of_no_more_than_is_too_much() {
             secret: None,
         },
         next: 1,
-        random: &mut random,
+        random,
+        proven,
         deleted: 0,
         events: Vec::new(),
+    }
+}
+
+#[test]
+fn a_clock_that_was_once_ahead_keeps_nothing_for_years() {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = schema::open_to_write(&dir.path().join("log.db"), |_| ()).unwrap();
+    let mut random = ChaCha20Rng::from_seed([7; 32]);
+    let mut proven = BTreeMap::new();
+    let mut store = store(&connection, &mut random, &mut proven);
+    let mut head = Place { epoch: 1, seq: 0 };
+    let (day, year) = (86_400_000, 365 * 86_400_000);
+    // (records, when): in order, then with the clock 70 years ahead, then in order again.
+    let start = 50 * year;
+    for (count, at) in [
+        (3, start),
+        (700, start + 70 * year),
+        (5, start + 2 * day),
+        (2, start + 72 * year),
+        (4, start + 5 * day),
+    ] {
+        match store.append(ROOM, head, &entries(1..=count), at).unwrap() {
+            Appended::Committed(now) => head = now,
+            other => panic!("{other:?}"),
+        }
+    }
+    store.snapshot(ROOM, head, b"all").unwrap();
+    let mut config = Retention::default();
+    config.each.age = Some(Duration::from_millis(day));
+    let now = Instant::now();
+    let mut round = |wall| {
+        let mut sweep = Sweep::new(config.clone(), now);
+        for _ in 0..20 {
+            let swept = sweep.step(&mut store, wall).unwrap();
+            sweep.take(&swept, now, Duration::ZERO);
+            while store.delete_due(STEP).unwrap() > 0 {}
+        }
+        store.meta.records
     };
+    assert_eq!(round(0), 714, "a clock that is behind deletes nothing");
+    assert_eq!(round(start + day + 1), 711, "those ahead came after this");
+    assert_eq!(
+        round(start + 2 * day + 1),
+        711,
+        "and before this, which is young"
+    );
+    assert_eq!(round(start + 3 * day + 1), 6);
+    assert_eq!(round(start + 5 * day), 6);
+    assert_eq!(round(start + 6 * day + 1), 0);
+}
+
+/// A round is in the middle of the records when the snapshot comes that lets the first of them go.
+#[test]
+fn a_snapshot_during_a_round_lets_go_of_no_more_than_is_too_much() {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = schema::open_to_write(&dir.path().join("log.db"), |_| ()).unwrap();
+    let mut random = ChaCha20Rng::from_seed([7; 32]);
+    let mut proven = BTreeMap::new();
+    let mut store = store(&connection, &mut random, &mut proven);
     let start = Place { epoch: 1, seq: 0 };
     let body = vec![Bytes::from(vec![b'x'; 100]); 600];
     for room in [ROOM, room(2)] {
@@ -311,6 +371,6 @@ fn a_snapshot_during_a_round_lets_go_of_no_more_than_is_too_much() {
             },
             1,
         );
-        assert_eq!(page.unwrap().oldest, oldest_kept + 101);
+        assert_eq!(page.unwrap().0.oldest, oldest_kept + 101);
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use chat_core::{
     hub::{Input, ReadToken},
     id::{Partition, Place, Seq},
-    log::{AppendRefused, Appended, LogUnavailable, Page, Query},
+    log::{AppendRefused, Appended, LogUnavailable, Page, Query, ReadFailed},
 };
 use futures_util::{
     future::BoxFuture,
@@ -69,7 +69,7 @@ pub(super) enum Done {
     Read {
         token: ReadToken,
         partition: Partition,
-        page: Result<Page, LogUnavailable>,
+        page: Result<Page, ReadFailed>,
     },
     Snapshot {
         bytes: usize,

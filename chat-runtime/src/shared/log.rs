@@ -16,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use chat_core::{
     id::{Partition, Place, Seq},
-    log::{AppendRefused, Appended, LogUnavailable, Page, Query},
+    log::{AppendRefused, Appended, LogUnavailable, Page, Query, ReadFailed},
 };
 use futures_util::task::AtomicWaker;
 use tokio::sync::OwnedMutexGuard;
@@ -131,7 +131,7 @@ impl SharedLog {
         hub: usize,
         partition: Partition,
         query: Query,
-    ) -> Result<Page, LogUnavailable> {
+    ) -> Result<Page, ReadFailed> {
         if self.is_alone() {
             return self.log.read(partition, query).await;
         }

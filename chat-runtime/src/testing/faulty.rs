@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chat_core::{
     id::{Partition, Place, Seq},
-    log::{AppendRefused, Appended, LogUnavailable, Page, Query},
+    log::{AppendRefused, Appended, LogUnavailable, Page, Query, ReadFailed},
     wire::server::Durability,
 };
 use rand_chacha::ChaCha20Rng;
@@ -276,10 +276,10 @@ impl<L: Log> Log for FaultyLog<L> {
         end
     }
 
-    async fn read(&self, partition: Partition, query: Query) -> Result<Page, LogUnavailable> {
+    async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
         self.dawdle().await;
         if self.lock().read_fails() {
-            return Err(LogUnavailable);
+            return Err(ReadFailed::Unavailable);
         }
         self.inner.read(partition, query).await
     }

@@ -15,7 +15,7 @@ use chat_runtime::{
     chat_core::{
         hub::Event,
         id::{Partition, Place, Seq},
-        log::{AppendRefused, Appended, LogUnavailable, Page, Query},
+        log::{AppendRefused, Appended, LogUnavailable, Page, Query, ReadFailed},
         wire::{ErrorCode, ServerMessage, server::Durability},
     },
     memory,
@@ -82,7 +82,7 @@ impl Log for Gated {
         }
         self.inner.append(partition, expected, entries).await
     }
-    async fn read(&self, partition: Partition, query: Query) -> Result<Page, LogUnavailable> {
+    async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
         self.pass(&self.reads).await;
         self.inner.read(partition, query).await
     }
@@ -237,7 +237,7 @@ impl Log for Slow {
         yield_now().await;
         self.0.append(partition, expected, entries).await
     }
-    async fn read(&self, partition: Partition, query: Query) -> Result<Page, LogUnavailable> {
+    async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
         yield_now().await;
         self.0.read(partition, query).await
     }

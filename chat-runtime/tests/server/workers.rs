@@ -14,7 +14,7 @@ use chat_runtime::{
         hub::Event,
         id::{Partition, Place, Seq},
         limits::Limits,
-        log::{Appended, LogUnavailable, Page, Query},
+        log::{Appended, LogUnavailable, Page, Query, ReadFailed},
         wire::{
             CloseReason, ServerMessage,
             client::{Nick, Op},
@@ -71,7 +71,7 @@ impl Log for Doubtful {
         }
         end
     }
-    async fn read(&self, partition: Partition, query: Query) -> Result<Page, LogUnavailable> {
+    async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
         yield_now().await;
         self.inner.read(partition, query).await
     }

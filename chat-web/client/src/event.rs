@@ -49,6 +49,7 @@ fn told(event: &ClientEvent) -> Told<'_> {
             room: *room,
             reason: *reason,
         },
+        ClientEvent::Silent { room } => Told::Silent { room: *room },
         ClientEvent::Finished { ticket, outcome } => Told::Finished {
             ticket: ticket.0,
             outcome: outcome.as_ref().ok().map(came),
@@ -96,6 +97,9 @@ enum Told<'a> {
     Removed {
         room: RoomId,
         reason: RemovedReason,
+    },
+    Silent {
+        room: RoomId,
     },
     /// With either an `outcome` or an `error`.
     Finished {

@@ -32,6 +32,7 @@ pub struct WebClient {
 #[wasm_bindgen]
 impl WebClient {
     /// `secret` and `seed` are 32 random bytes each: the first is kept and makes the member, the second is new each time.
+    /// `imposed`: the application that the page belongs to knows who people are, and says which member this is.
     ///
     /// # Errors
     /// They have another length.
@@ -41,6 +42,7 @@ impl WebClient {
         label: String,
         secret: &[u8],
         kept: bool,
+        imposed: bool,
         seed: &[u8],
     ) -> Result<WebClient, JsError> {
         let sized = |bytes: &[u8]| {
@@ -49,6 +51,7 @@ impl WebClient {
         let mut config = ClientConfig::new(nick, Secret(sized(secret)?), sized(seed)?);
         config.label = label;
         config.kept = kept;
+        config.imposed = imposed;
         config.agent = concat!("chat-web/", env!("CARGO_PKG_VERSION")).to_owned();
         Ok(Self {
             machine: Client::new(config),

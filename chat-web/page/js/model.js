@@ -106,6 +106,7 @@ export class Model {
       case 'entered': return this.#entered(event.view, event.how);
       case 'record': return this.#record(event.room, event.shown);
       case 'presence': return this.#presence(event.room, event.update);
+      case 'silent': { const room = this.rooms.get(event.room); if (room) this.changed('silent', { room }); return; }
       case 'removed': return this.#removed(event.room, event.reason);
       case 'closing': return this.changed('closing', event.closing);
       case 'disconnected':
@@ -434,6 +435,11 @@ export class Model {
       this.changed('items', { room, earlier: initial ? null : earlier.length });
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
+      // It would be so again.
+      if (error.code === 'damaged' && room.generation === generation) {
+        room.oldest = room.items[0]?.shown.record.seq ?? 0;
+        this.changed('items', { room, earlier: null });
+      }
     } finally {
       if (room.generation === generation) room.loading = false;
     }

@@ -1,6 +1,7 @@
 // The driver of the wasm core: one WebSocket, one timer, a worker for passwords. It knows nothing of the protocol.
 
 import init, { WebClient, run_work } from './chat_web_client.js';
+import { known } from './dom.js';
 import { keepKeys, keys } from './store.js';
 
 /** @typedef {import('./types.js').CoreEvent} CoreEvent @typedef {import('./types.js').Failed} Failed */
@@ -54,7 +55,7 @@ export class Session {
     this.#module = module;
     this.#tell = tell;
     const seed = crypto.getRandomValues(new Uint8Array(32));
-    this.#client = new WebClient(who.nick, who.label, who.secret, true, seed);
+    this.#client = new WebClient(who.nick, who.label, who.secret, true, known, seed);
     const tick = () => { if (!document.hidden) { this.#client.timeout(performance.now()); this.#drain(); } };
     document.addEventListener('visibilitychange', tick);
     addEventListener('online', tick);

@@ -147,6 +147,7 @@ export default {
   'notice.ended': 'Not connected: {why}',
   'notice.again': 'Connect again',
   'notice.removed': 'You are no longer in {room}.',
+  'notice.silent': 'The server cannot read {room} at present. What is said there waits.',
   'notice.banned': 'You were banned from {room}.',
 
   'closed.stopped': 'the server has stopped',
@@ -297,6 +298,7 @@ export default {
   'error.busy': 'Too much at once.',
   'error.unavailable': 'The server cannot do this at present.',
   'error.shutting_down': 'The server is closing.',
+  'error.damaged': 'What was asked for is damaged on the server.',
   'error.cipher_mismatch': 'This key is not the one of this room.',
   'error.key_missing': 'This room needs a key.',
   'error.not_in_room': 'You are not in this room.',

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use chat_core::{
     hub::{Config, Framing, Hub, Input, Output, Outputs, ReadToken, RoomPlace},
     id::{ConnId, MemberId, Partition, Place, RoomId, Seq},
-    log::{AppendRefused, Appended, LogUnavailable, MemoryLog, Query, ReadFrom},
+    log::{AppendRefused, Appended, MemoryLog, Query, ReadFailed, ReadFrom},
     time::{Monotonic, Now, Wall},
     wire::{ClientMessage, Form},
 };
@@ -275,7 +275,7 @@ impl World {
                     query,
                 }) => {
                     let page = if std::mem::take(&mut self.unreadable) {
-                        Err(LogUnavailable)
+                        Err(ReadFailed::Unavailable)
                     } else {
                         Ok(self.log.read(partition, query))
                     };
