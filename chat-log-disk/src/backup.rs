@@ -9,8 +9,8 @@ use crate::{error::ToolError, folder::Folder, schema, store};
 /// Writes a copy of the log of a folder to the file `to`, which must not exist: all that was committed when this began,
 /// packed, nothing of what was redacted or trimmed. Works beside a running server.
 ///
-/// To restore it, put it into an empty folder as `log.db`, with the server's secret beside it as `server.secret`: the
-/// secret is **not** in the copy. The copy has an epoch of its own, because what was committed after it is lost to it.
+/// To restore it, put it into an empty folder as `log.db`, or over the `log.db` of a folder that no server has open, with the
+/// server's secret beside it as `server.secret`: the secret is **not** in the copy. The copy has an epoch of its own, because what was committed after it is lost to it.
 ///
 /// # Errors
 /// There is no log, it cannot be read, or the copy cannot be written. Then there is no file at `to`.

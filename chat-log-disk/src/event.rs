@@ -1,6 +1,6 @@
 //! What the operator is told.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use chat_core::id::{Partition, Place, Seq};
 use tokio::sync::mpsc;
@@ -15,6 +15,12 @@ pub enum DiskEvent {
         epoch: u64,
         /// Why the old one could not stay.
         why: EpochEnded,
+    },
+    /// The log's file is another one than the folder's `witness` knows, as after a backup was copied over it. What was written
+    /// ahead of the old one, which had not ended in order, is not for it, and lies in this file now.
+    SetAside {
+        /// Where it lies.
+        file: PathBuf,
     },
     /// Appends are refused from here on. Reading goes on.
     CannotWrite {
@@ -208,6 +214,9 @@ impl Teller {
             }
             DiskEvent::Rebuilt { partition, now } => {
                 tracing::error!(partition = %named(partition), now = now.seq, "put together again from its records");
+            }
+            DiskEvent::SetAside { file } => {
+                tracing::warn!(file = %file.display(), "what was written ahead of another file is set aside");
             }
             DiskEvent::NewEpoch { epoch, why } => {
                 tracing::warn!(epoch, %why, "the log has a new epoch")

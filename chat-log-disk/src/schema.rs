@@ -169,6 +169,31 @@ pub(crate) fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
+/// The epoch of the log as its main file alone tells it, without what is written ahead; none if it does not.
+pub(crate) fn epoch_of_main_file(path: &Path) -> Option<u64> {
+    let connection = open_immutable(path).ok()?;
+    let epoch = connection.query_row("SELECT epoch FROM log", [], |row| row.get(0));
+    epoch.ok()
+}
+
+/// Opens a database's main file alone, to read. Nobody may write to it meanwhile.
+fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                uri.push(char::from(*byte));
+            }
+            _ => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri, flags)
+}
+
 pub(crate) fn database(path: &Path, error: rusqlite::Error) -> OpenError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => OpenError::NotALog(path.to_owned()),

@@ -17,7 +17,7 @@ use chat_runtime::{
 use futures_util::future::join_all;
 use rusqlite::Connection;
 
-use super::{ROOM, alter, append, open, read, room, state};
+use super::{ROOM, alter, append, keeping::killed, open, read, room, state};
 use crate::{
     Config, DiskEvent, DiskLog, EpochEnded, OpenError, SecretError,
     log::Seams,
@@ -269,6 +269,56 @@ async fn an_older_file_in_the_place_of_a_newer_one_has_another_epoch() {
         })
     );
     assert_eq!(reopened(dir.path()).await, (now, None), "told once");
+}
+
+#[tokio::test]
+async fn a_backup_over_a_crashed_log_is_the_backup() {
+    for moved in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let away = tempfile::tempdir().unwrap();
+        let (log, _) = open(dir.path());
+        append(&log, ROOM, 1..=3).await;
+        let copy = away.path().join("copy");
+        crate::backup(dir.path(), &copy).unwrap();
+        let head = append(&log, ROOM, 4..=300).await;
+        append(&log, room(2), 1..=100).await;
+        // The process is killed here, and the backup is copied over what it left: all files stay the same ones.
+        let crashed = killed(dir.path());
+        drop(log);
+        for file in fs::read_dir(crashed.path()).unwrap() {
+            let file = file.unwrap();
+            fs::write(
+                dir.path().join(file.file_name()),
+                fs::read(file.path()).unwrap(),
+            )
+            .unwrap();
+        }
+        let path = dir.path().join("log.db");
+        if moved {
+            fs::rename(&copy, &path).unwrap();
+        } else {
+            fs::write(&path, fs::read(&copy).unwrap()).unwrap();
+        }
+        let (log, mut events) = open(dir.path());
+        let aside = dir.path().join("log.db-wal.old-1");
+        assert!(aside.exists());
+        let file = aside;
+        assert_eq!(events.try_next(), Some(DiskEvent::SetAside { file }));
+        let why = EpochEnded::Replaced;
+        let now = place(&log, ROOM).await;
+        let epoch = now.epoch;
+        assert_eq!(events.try_next(), Some(DiskEvent::NewEpoch { epoch, why }));
+        assert_eq!((now.seq, now.epoch == head.epoch), (3, false));
+        assert_eq!(everything(&log, ROOM).await, entries(1..=3));
+        append(&log, ROOM, 4..=4).await;
+        let verified = crate::verify(dir.path(), |damage| panic!("{damage}"));
+        assert!(verified.unwrap().is_sound());
+        // And a crash after it loses nothing.
+        let crashed = killed(dir.path());
+        drop(log);
+        let (log, _events) = open(crashed.path());
+        assert_eq!(everything(&log, ROOM).await, entries(1..=4));
+    }
 }
 
 #[tokio::test]
