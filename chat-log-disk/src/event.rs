@@ -104,6 +104,10 @@ pub enum Trouble {
     /// The system reports an error of the device or the file system.
     #[error("an I/O error")]
     Io,
+    /// The log's files were removed, or others have taken their place: what is written is lost with the process. When they are not
+    /// put back, the server has to be started anew.
+    #[error("the log's files are gone")]
+    Gone,
     /// The database is damaged.
     #[error("the database is damaged")]
     Corrupt,
@@ -115,6 +119,11 @@ pub enum Trouble {
 impl Trouble {
     pub(crate) fn of(error: &rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
+        if let Some(error) = error.sqlite_error()
+            && error.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED
+        {
+            return Self::Gone;
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {

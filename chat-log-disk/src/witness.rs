@@ -47,6 +47,8 @@ pub(crate) struct Witness {
     file: File,
     identity: u64,
     epochs: [u64; 2],
+    /// The write-ahead file, once it was seen.
+    ahead: Option<u64>,
 }
 
 impl Witness {
@@ -77,6 +79,7 @@ impl Witness {
             file,
             identity,
             epochs,
+            ahead: None,
         };
         Ok((witness, doubt))
     }
@@ -104,9 +107,20 @@ impl Witness {
         self.file.sync_all()
     }
 
-    /// Whether the database at `log` is still the one that was opened.
-    pub(crate) fn knows(&self, log: &Path) -> bool {
-        identity(log).is_ok_and(|identity| identity == self.identity)
+    /// Whether the database at `log`, and what is written ahead beside it, are still the files that were opened.
+    pub(crate) fn knows(&mut self, log: &Path, ahead: &Path) -> bool {
+        if !identity(log).is_ok_and(|identity| identity == self.identity) {
+            return false;
+        }
+        match (identity(ahead), self.ahead) {
+            (Ok(now), Some(known)) => now == known,
+            // The database makes it when it needs it.
+            (Ok(now), None) => {
+                self.ahead = Some(now);
+                true
+            }
+            (Err(_), known) => known.is_none(),
+        }
     }
 }
 
@@ -125,7 +139,7 @@ fn parse(text: &str) -> Option<Seen> {
     })
 }
 
-/// What a copy of the file would not share: when it was made and, since that is not kept everywhere, its inode. The
+/// What a copy of a file would not share: when it was made and, since that is not kept everywhere, its inode. The
 /// inode alone is not enough, because some file systems give a new file the number of the last one removed.
 fn identity(log: &Path) -> io::Result<u64> {
     let metadata = fs::metadata(log)?;
