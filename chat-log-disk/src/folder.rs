@@ -67,6 +67,17 @@ impl Folder {
         })
     }
 
+    /// Makes an empty file for the database, for its owner alone: the database makes the other files as readable as this one.
+    /// One that is there stays as it is.
+    pub(crate) fn create_log(&self) -> Result<(), OpenError> {
+        let path = self.log();
+        match owner_only().create_new(true).write(true).open(&path) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(source) => Err(OpenError::Folder { path, source }),
+        }
+    }
+
     /// Takes the folder for this process. Given back by dropping it, or by the kernel when the process dies.
     pub(crate) fn lock(&self) -> Result<Lock, OpenError> {
         let path = self.0.join("lock");
@@ -111,6 +122,14 @@ impl Folder {
             Ok(())
         }
     }
+}
+
+/// Makes files that only their owner may read, where there is such a thing.
+pub(crate) fn owner_only() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 /// The folder is this process's.

@@ -83,6 +83,7 @@ impl DiskLog {
         let existed = fs::metadata(&path).is_ok_and(|file| file.len() > 0);
         let seen = Seen::load(&folder.witness()).map_err(io)?;
         let aside = set_aside(&folder, seen).map_err(io)?;
+        folder.create_log()?;
         let connection = schema::open_to_write(&path, seams.watch)?;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| io(error.into()))?;

@@ -376,6 +376,28 @@ async fn a_log_without_its_witness_has_another_epoch() {
 
 #[cfg(unix)]
 #[tokio::test]
+async fn the_files_are_their_owners_in_a_folder_for_everybody() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (log, _) = open(dir.path());
+    append(&log, ROOM, 1..=3).await;
+    log.note(0, state("away"));
+    append(&log, ROOM, 4..=4).await;
+    for file in ["log.db", "log.db-wal", "log.db-shm", "notes"] {
+        assert_eq!(mode(&dir.path().join(file)), 0o600, "{file}");
+    }
+    drop(log);
+    // What somebody has chosen stays.
+    let path = dir.path().join("log.db");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    drop(open(dir.path()));
+    assert_eq!(mode(&path), 0o640);
+}
+
+#[cfg(unix)]
+#[tokio::test]
 async fn the_secret_is_made_once_and_is_its_owners() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
