@@ -79,7 +79,24 @@ impl Folder {
     }
 
     /// Takes the folder for this process. Given back by dropping it, or by the kernel when the process dies.
+    ///
+    /// On Unix it is the folder itself that is locked, because a file in it can be removed; and the file as well, for programs
+    /// that look only at that, and file systems that do not lock folders.
     pub(crate) fn lock(&self) -> Result<Lock, OpenError> {
+        let mut held = Vec::new();
+        if cfg!(unix) {
+            let folder = File::open(&self.0).map_err(|source| OpenError::Folder {
+                path: self.0.clone(),
+                source,
+            })?;
+            match FileExt::try_lock(&folder) {
+                Ok(()) => held.push(folder),
+                Err(TryLockError::WouldBlock) => return Err(self.in_use()),
+                Err(TryLockError::Error(error)) => {
+                    tracing::debug!(%error, "the folder itself cannot be locked");
+                }
+            }
+        }
         let path = self.0.join("lock");
         let file = OpenOptions::new()
             .create(true)
@@ -90,26 +107,29 @@ impl Folder {
             path: path.clone(),
             source,
         })?;
-        // The holder's number stands in a file of its own: some systems let nobody read a locked one.
-        let note = self.0.join("lock.pid");
         match FileExt::try_lock(&file) {
-            Ok(()) => {
-                // Only a help for people: a full disk must not keep a server from starting.
-                if let Err(error) = fs::write(&note, format!("{}\n", std::process::id())) {
-                    tracing::warn!(%error, path = %note.display(), "cannot note the holder of the lock");
-                }
-                Ok(Lock(file))
-            }
-            Err(TryLockError::WouldBlock) => {
-                let pid = fs::read_to_string(&note)
-                    .ok()
-                    .and_then(|text| text.trim().parse().ok());
-                Err(OpenError::InUse {
-                    dir: self.0.clone(),
-                    pid,
-                })
-            }
-            Err(TryLockError::Error(source)) => Err(OpenError::Folder { path, source }),
+            Ok(()) => held.push(file),
+            Err(TryLockError::WouldBlock) => return Err(self.in_use()),
+            Err(TryLockError::Error(source)) => return Err(OpenError::Folder { path, source }),
+        }
+        // Only a help for people: a full disk must not keep a server from starting.
+        let note = self.holder();
+        if let Err(error) = fs::write(&note, format!("{}\n", std::process::id())) {
+            tracing::warn!(%error, path = %note.display(), "cannot note the holder of the lock");
+        }
+        Ok(Lock(held))
+    }
+
+    /// The holder's number stands in a file of its own: some systems let nobody read a locked one.
+    fn holder(&self) -> PathBuf {
+        self.0.join("lock.pid")
+    }
+
+    fn in_use(&self) -> OpenError {
+        let pid = fs::read_to_string(self.holder()).ok();
+        OpenError::InUse {
+            dir: self.0.clone(),
+            pid: pid.and_then(|text| text.trim().parse().ok()),
         }
     }
 
@@ -134,4 +154,4 @@ pub(crate) fn owner_only() -> OpenOptions {
 
 /// The folder is this process's.
 #[derive(Debug)]
-pub(crate) struct Lock(#[allow(dead_code, reason = "held, not used")] File);
+pub(crate) struct Lock(#[allow(dead_code, reason = "held, not used")] Vec<File>);

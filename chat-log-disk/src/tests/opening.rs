@@ -96,6 +96,15 @@ async fn a_folder_has_one_holder() {
             .to_string()
             .ends_with(&format!("is in use by process {}", std::process::id()))
     );
+    // On Unix, nobody gets in by removing files.
+    if cfg!(unix) {
+        fs::remove_file(dir.path().join("lock")).unwrap();
+        let refused = DiskLog::open(dir.path(), Config::default()).unwrap_err();
+        assert!(
+            matches!(&refused, OpenError::InUse { pid, .. } if *pid == Some(std::process::id())),
+            "{refused:?}"
+        );
+    }
     drop(log);
     open(dir.path());
 }
