@@ -17,7 +17,7 @@ use crate::{error::ToolError, folder::Folder, schema, store};
 pub fn backup(dir: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), ToolError> {
     let (to, connection) = (
         to.as_ref(),
-        schema::open_to_read(&Folder::new(dir.as_ref()).log())?,
+        schema::open_for_tool(&Folder::new(dir.as_ref()))?,
     );
     if to.exists() {
         return Err(io::Error::new(

@@ -120,6 +120,17 @@ impl Folder {
         Ok(Lock(held))
     }
 
+    /// Whether a server has the folder, as far as that can be told without writing to it.
+    pub(crate) fn is_in_use(&self) -> bool {
+        cfg!(unix)
+            && File::open(&self.0).is_ok_and(|folder| {
+                matches!(
+                    FileExt::try_lock_shared(&folder),
+                    Err(TryLockError::WouldBlock)
+                )
+            })
+    }
+
     /// The holder's number stands in a file of its own: some systems let nobody read a locked one.
     fn holder(&self) -> PathBuf {
         self.0.join("lock.pid")

@@ -1,10 +1,10 @@
 //! The database: how it is opened, its tables, and how older ones become the newest.
 
-use std::{path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
-use crate::{chain::Sum, error::OpenError, store};
+use crate::{chain::Sum, error::OpenError, folder::Folder, store};
 
 /// Marks the file as a chat log: "chtl".
 const APPLICATION: i32 = 0x6368_746c;
@@ -148,11 +148,42 @@ pub(crate) fn reopen_to_write(path: &Path) -> Result<Connection, OpenError> {
 
 /// Opens an existing database to read; beside a server, too.
 pub(crate) fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
-    if !path.exists() {
-        return Err(OpenError::NoLog(path.parent().unwrap_or(path).to_owned()));
-    }
     let connection = Connection::open_with_flags(path, flags(OpenFlags::empty()))
         .map_err(|error| database(path, error))?;
+    settle_to_read(path, connection)
+}
+
+/// The same for the tools, which need not be allowed to write where the log lies.
+pub(crate) fn open_for_tool(folder: &Folder) -> Result<Connection, OpenError> {
+    let path = folder.log();
+    if !path.exists() {
+        return Err(OpenError::NoLog(folder.dir().to_owned()));
+    }
+    match open_to_read(&path) {
+        Err(OpenError::Database { source, .. }) if is_unwritable(&*source) => {}
+        opened => return opened,
+    }
+    // The database wants to make a file beside it. Without one it reads the main file alone: that is all there is if nothing is
+    // written ahead, and if nobody writes.
+    let ahead = folder.ahead();
+    if fs::metadata(ahead).is_ok_and(|file| file.len() > 0) || folder.is_in_use() {
+        return Err(OpenError::Unclosed(folder.dir().to_owned()));
+    }
+    let connection = open_immutable(&path).map_err(|error| database(&path, error))?;
+    settle_to_read(&path, connection)
+}
+
+fn is_unwritable(error: &(dyn std::error::Error + 'static)) -> bool {
+    let code = error
+        .downcast_ref::<rusqlite::Error>()
+        .and_then(rusqlite::Error::sqlite_error_code);
+    matches!(
+        code,
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+    )
+}
+
+fn settle_to_read(path: &Path, connection: Connection) -> Result<Connection, OpenError> {
     match check(path, &connection, MIGRATIONS)? {
         0 => return Err(OpenError::NotALog(path.to_owned())),
         version if (version as usize) < MIGRATIONS.len() => {
