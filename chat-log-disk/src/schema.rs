@@ -73,8 +73,10 @@ const VERSION_3: &str = "
     CREATE INDEX partitions_due ON partitions (id) WHERE oldest > trimmed + 1;
 ";
 
-/// From this version on the rows of partitions have a checksum.
+/// From this version on the rows of partitions have a checksum. What reads them needs that.
 pub(crate) const SEALED: u32 = 3;
+/// The first version.
+pub(crate) const FIRST: u32 = 1;
 
 /// The row about the whole file.
 #[derive(Clone, Copy, Debug)]
@@ -148,18 +150,22 @@ pub(crate) fn reopen_to_write(path: &Path) -> Result<Connection, OpenError> {
 
 /// Opens an existing database to read; beside a server, too.
 pub(crate) fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
-    let connection = Connection::open_with_flags(path, flags(OpenFlags::empty()))
-        .map_err(|error| database(path, error))?;
-    settle_to_read(path, connection)
+    open_file(path, SEALED)
 }
 
-/// The same for the tools, which need not be allowed to write where the log lies.
-pub(crate) fn open_for_tool(folder: &Folder) -> Result<Connection, OpenError> {
+fn open_file(path: &Path, oldest: u32) -> Result<Connection, OpenError> {
+    let connection = Connection::open_with_flags(path, flags(OpenFlags::empty()))
+        .map_err(|error| database(path, error))?;
+    settle_to_read(path, connection, oldest)
+}
+
+/// The same for the tools, which need not be allowed to write where the log lies. `oldest` is the oldest schema that will do.
+pub(crate) fn open_for_tool(folder: &Folder, oldest: u32) -> Result<Connection, OpenError> {
     let path = folder.log();
     if !path.exists() {
         return Err(OpenError::NoLog(folder.dir().to_owned()));
     }
-    match open_to_read(&path) {
+    match open_file(&path, oldest) {
         Err(OpenError::Database { source, .. }) if is_unwritable(&*source) => {}
         opened => return opened,
     }
@@ -170,7 +176,7 @@ pub(crate) fn open_for_tool(folder: &Folder) -> Result<Connection, OpenError> {
         return Err(OpenError::Unclosed(folder.dir().to_owned()));
     }
     let connection = open_immutable(&path).map_err(|error| database(&path, error))?;
-    settle_to_read(&path, connection)
+    settle_to_read(&path, connection, oldest)
 }
 
 fn is_unwritable(error: &(dyn std::error::Error + 'static)) -> bool {
@@ -183,10 +189,14 @@ fn is_unwritable(error: &(dyn std::error::Error + 'static)) -> bool {
     )
 }
 
-fn settle_to_read(path: &Path, connection: Connection) -> Result<Connection, OpenError> {
+fn settle_to_read(
+    path: &Path,
+    connection: Connection,
+    oldest: u32,
+) -> Result<Connection, OpenError> {
     match check(path, &connection, MIGRATIONS)? {
         0 => return Err(OpenError::NotALog(path.to_owned())),
-        version if (version as usize) < MIGRATIONS.len() => {
+        version if version < oldest => {
             return Err(OpenError::Older {
                 path: path.to_owned(),
                 found: version,
@@ -264,6 +274,12 @@ pub(crate) fn prepare_to_write(
         Ok(())
     };
     prepared().map_err(|error| database(path, error))
+}
+
+/// Whether the rows of partitions have a checksum here.
+pub(crate) fn is_sealed(connection: &Connection) -> rusqlite::Result<bool> {
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(version >= SEALED)
 }
 
 /// The version of the file's schema; 0 for an empty file. Refuses what this program cannot work with.

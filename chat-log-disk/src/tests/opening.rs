@@ -240,8 +240,14 @@ async fn a_log_of_the_first_schema_is_counted_when_it_is_opened() {
         ),
         "{refused:?}"
     );
+    // Before that, there can be a backup.
+    let away = tempfile::tempdir().unwrap();
+    crate::backup(dir.path(), away.path().join("log.db")).unwrap();
+    let (copy, _) = open(away.path());
+    assert_eq!(everything(&copy, ROOM).await, entries(1..=30));
     let (log, mut events) = open(dir.path());
     assert_eq!(everything(&log, ROOM).await, entries(1..=30));
+    assert_ne!(place(&copy, ROOM).await, place(&log, ROOM).await);
     drop(log);
     assert_eq!(counts(), before);
     assert_eq!(events.next().await, None, "and each row has its checksum");
