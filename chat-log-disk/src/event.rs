@@ -83,6 +83,9 @@ pub enum EpochEnded {
     /// The file has been copied or restored: it is not the one that this folder's witness has seen.
     #[error("the log's file was replaced or copied")]
     Replaced,
+    /// There is no log, or an empty one, where this folder's witness has seen one.
+    #[error("everything is gone: the log is empty, and there was one here before")]
+    Emptied,
     /// The file ends before what this folder's witness has seen committed.
     #[error("the end of the log is lost")]
     TailLost,

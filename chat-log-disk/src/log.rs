@@ -104,8 +104,7 @@ impl DiskLog {
             let (witness, doubt) =
                 Witness::open(&folder.witness(), &path, seen, known).map_err(io)?;
             let opening = Opening {
-                // A new log has no witness, unless there was another one here before.
-                doubt: doubt.filter(|why| !new || *why != EpochEnded::NoWitness),
+                doubt,
                 new,
                 keep: keep(&config),
             };

@@ -16,6 +16,9 @@ use std::{
 
 use crate::event::EpochEnded;
 
+/// Transactions of a log that was made and never used.
+const MADE: u64 = 1;
+
 /// What a witness has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
@@ -53,7 +56,7 @@ pub(crate) struct Witness {
 
 impl Witness {
     /// Opens or makes the witness of the database at `log`, and says what it has `seen` that does not fit a database of this
-    /// epoch with so many transactions.
+    /// epoch with so many transactions; 0 for a log that was not there.
     pub(crate) fn open(
         path: &Path,
         log: &Path,
@@ -67,7 +70,10 @@ impl Witness {
             .truncate(false)
             .open(path)?;
         let doubt = match seen {
+            // Of a log in which nothing was ever written, nothing can be lost.
+            None if commits <= MADE => None,
             None => Some(EpochEnded::NoWitness),
+            Some(seen) if commits == 0 => (seen.commits > MADE).then_some(EpochEnded::Emptied),
             Some(seen) if seen.identity != identity || !seen.knows(epoch) => {
                 Some(EpochEnded::Replaced)
             }

@@ -367,6 +367,46 @@ async fn a_copied_folder_has_another_epoch() {
 }
 
 #[tokio::test]
+async fn a_log_that_was_emptied_or_removed_says_that_everything_is_gone() {
+    for remove in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, _) = open(dir.path());
+        log.server_secret().await.unwrap();
+        append(&log, ROOM, 1..=3).await;
+        drop(log);
+        let path = dir.path().join("log.db");
+        if remove {
+            fs::remove_file(&path).unwrap();
+        } else {
+            fs::write(&path, "").unwrap();
+        }
+        let (now, event) = reopened(dir.path()).await;
+        let (epoch, why) = (now.epoch, EpochEnded::Emptied);
+        assert_eq!(now.seq, 0);
+        assert_eq!(event, Some(DiskEvent::NewEpoch { epoch, why }));
+        assert!(why.to_string().starts_with("everything is gone"));
+        assert_eq!(reopened(dir.path()).await, (now, None), "told once");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_was_never_used_needs_no_witness() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    let witness = dir.path().join("witness");
+    // Killed before the witness was there, or before it was written, or with nothing but it.
+    for leave in [None, Some("")] {
+        match leave {
+            None => fs::remove_file(&witness).unwrap(),
+            Some(text) => fs::write(&witness, text).unwrap(),
+        }
+        assert_eq!(reopened(dir.path()).await.1, None, "{leave:?}");
+    }
+    fs::remove_file(dir.path().join("log.db")).unwrap();
+    assert_eq!(reopened(dir.path()).await.1, None);
+}
+
+#[tokio::test]
 async fn a_log_without_its_witness_has_another_epoch() {
     let dir = tempfile::tempdir().unwrap();
     for damage in [None, Some("nonsense")] {
