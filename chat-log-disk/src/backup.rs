@@ -1,6 +1,10 @@
 //! A copy of a log, made while its server runs.
 
-use std::{fs::File, io, path::Path};
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+};
 
 use rusqlite::Connection;
 
@@ -44,12 +48,26 @@ pub fn backup(dir: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), ToolErr
     renew(&Connection::open(&copy)?)?;
     owner_only(&copy)?;
     File::open(&copy)?.sync_all()?;
-    // Not over a file that has come to be in the meantime.
-    std::fs::hard_link(&copy, to)?;
+    put(&copy, to, |from, to| fs::hard_link(from, to))?;
     if cfg!(unix) {
         File::open(folder)?.sync_all()?;
     }
     Ok(())
+}
+
+/// Gives a file its name, not over a file that has come to be in the meantime.
+pub(crate) fn put(
+    from: &Path,
+    to: &Path,
+    link: impl FnOnce(&Path, &Path) -> io::Result<()>,
+) -> io::Result<()> {
+    match link(from, to) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {}
+        linked => return linked,
+    }
+    // A file system without links: whoever makes a file of that name has it, and may put another in its place.
+    File::create_new(to)?;
+    fs::rename(from, to).inspect_err(|_| drop(fs::remove_file(to)))
 }
 
 /// Gives all partitions a new epoch.
@@ -68,7 +86,7 @@ fn renew(copy: &Connection) -> Result<(), ToolError> {
 
 #[cfg(unix)]
 fn owner_only(file: &Path) -> io::Result<()> {
-    std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+    fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600))
 }
 
 #[cfg(not(unix))]
