@@ -1,6 +1,11 @@
 //! What the operator is told.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use chat_core::id::{Partition, Place, Seq};
 use tokio::sync::mpsc;
@@ -31,9 +36,9 @@ pub enum DiskEvent {
     },
     /// Appends are accepted again.
     Recovered,
-    /// Something stored is not what was written. Reads that touch it fail.
+    /// Something stored is not what was written. Reads that touch it fail. Told once, however many do.
     Damaged(Damage),
-    /// A partition cannot be read, though nothing is known to be damaged.
+    /// A partition cannot be read, though nothing is known to be damaged. Told once, until it can be read or the reason is another.
     CannotRead {
         /// Whose.
         partition: Partition,
@@ -197,15 +202,65 @@ impl Events {
 
 /// The other end of [`Events`].
 #[derive(Clone, Debug)]
-pub(crate) struct Teller(mpsc::Sender<DiskEvent>);
+pub(crate) struct Teller {
+    sender: mpsc::Sender<DiskEvent>,
+    told: Arc<Mutex<Told>>,
+}
+
+/// What was told of partitions, and is not told again until it changes.
+#[derive(Debug, Default)]
+struct Told {
+    damages: BTreeMap<(Partition, Seq), Fault>,
+    unreadable: BTreeMap<Partition, String>,
+}
+
+impl Told {
+    /// Damages that are remembered; further ones may be told again.
+    const MOST: usize = 10_000;
+
+    /// Whether it is news.
+    fn take(&mut self, event: &DiskEvent) -> bool {
+        match event {
+            DiskEvent::Damaged(damage) => {
+                let place = (damage.partition, damage.seq);
+                let known = self.damages.get(&place) == Some(&damage.fault);
+                if !known && self.damages.len() < Self::MOST {
+                    self.damages.insert(place, damage.fault);
+                }
+                !known
+            }
+            DiskEvent::CannotRead { partition, text } => {
+                self.unreadable.insert(*partition, text.clone()).as_ref() != Some(text)
+            }
+            DiskEvent::TailLost { partition, .. } | DiskEvent::Rebuilt { partition, .. } => {
+                self.damages.retain(|(of, _), _| of != partition);
+                true
+            }
+            _ => true,
+        }
+    }
+}
 
 impl Teller {
     pub(crate) fn new() -> (Self, Events) {
         let (sender, receiver) = mpsc::channel(Events::KEPT);
-        (Self(sender), Events(receiver))
+        let told = Arc::default();
+        (Self { sender, told }, Events(receiver))
+    }
+
+    /// A partition was read: when it cannot be read again, that is news.
+    pub(crate) fn readable(&self, partition: Partition) {
+        self.told().unreadable.remove(&partition);
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn tell(&self, event: DiskEvent) {
+        if !self.told().take(&event) {
+            return;
+        }
         match &event {
             DiskEvent::Damaged(damage) => tracing::error!(%damage, "the log is damaged"),
             DiskEvent::CannotWrite { trouble, text } => {
@@ -240,7 +295,7 @@ impl Teller {
             DiskEvent::Trimmed { records } => tracing::debug!(records, "old records are gone"),
         }
         // Nobody listening, or not fast enough: the line above was written in any case.
-        let _ = self.0.try_send(event);
+        let _ = self.sender.try_send(event);
     }
 }
 

@@ -427,7 +427,9 @@ impl Opening {
         transaction.commit()?;
         if self.doubt.is_some() {
             // So that the main file alone tells of the new epoch. Somebody may be reading; then it does so later.
+            connection.busy_timeout(std::time::Duration::ZERO)?;
             writer::checkpoint(connection, "TRUNCATE")?;
+            connection.busy_timeout(schema::BUSY)?;
         }
         Ok(meta)
     }
