@@ -443,7 +443,7 @@ fn set_aside(folder: &Folder, seen: Option<Seen>) -> std::io::Result<Option<Path
         return Ok(None);
     }
     let epoch = schema::epoch_of_main_file(&folder.log());
-    if !epoch.is_some_and(|epoch| seen.is_some_and(|seen| !seen.knows(epoch))) {
+    if epoch.is_none_or(|epoch| seen.is_none_or(|seen| seen.knows(epoch))) {
         return Ok(None);
     }
     let free = (1_u32..).map(|n| folder.dir().join(format!("log.db-wal.old-{n}")));
