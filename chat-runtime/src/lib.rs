@@ -37,17 +37,17 @@
 //! One task runs a hub with all of its connections. A connection is a slot, an outbox and a waker; while it is
 //! quiet it has no buffer, no task, and is never visited. A turn of the loop:
 //!
-//! 1. what the hub's timers and the log have to say;
+//! 1. what the hub's timers and the log have to say; if the process has stood still, what came meanwhile is read first;
 //! 2. new connections, at most 32;
 //! 3. connections that woke, at most 256, and at most 64 KiB of each: read into one buffer that all share, handed to the hub;
 //! 4. after *every* call of the hub, what it says is done before anything else: frames go into outboxes by reference, calls
 //!    of the log begin. What comes of appends to rooms waits until the third step is over: so what several people say in a room in one turn is
 //!    two appends at most, and two frames for each who hears it;
 //! 5. one write for each connection with a new frame: short frames are copied together, long ones written as they are. Who comes and who
-//!    goes may wait for up to 250 ms, if the connection was told such a thing just before;
+//!    goes may wait for up to a second, if the connection was told such a thing just before;
 //! 6. the timer is set anew if that has changed.
 //!
-//! Then other tasks have their turn.
+//! Then the runtime looks at sockets and timers, and other tasks have their turn.
 //!
 //! # Several cores
 //! [`ServerBuilder::workers`] makes several of these, each with a hub of its own on a thread of its own. Whoever connects goes to the
@@ -62,7 +62,9 @@
 //! | what | bound | beyond it |
 //! |---|---|---|
 //! | fan-outs waiting for a connection | `limits.outbox_bytes` | they are skipped, and read from the log when the connection reads again |
-//! | answers waiting for a connection | 4 × `limits.outbox_bytes` | the connection is cut off as slow |
+//! | answers waiting for a connection | `limits.outbox_bytes` | it is not read from until it has taken half of them |
+//! | answers to what it had asked before | 4 × `limits.outbox_bytes` | the connection is cut off as slow |
+//! | connections that were turned away and do not close | 256 of each worker | the oldest is cut off |
 //! | calls of the log | 1,024, or 16 MiB of appends | nothing more is read from connections |
 //! | news of other workers | 4,096, or 4 MiB | they are read from the log |
 //! | connections accepted and not taken over | 64 for each worker | accepting waits |

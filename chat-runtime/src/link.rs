@@ -173,16 +173,22 @@ impl Link {
             if self.full {
                 return Ok(());
             }
-            let mut pieces = [IoSlice::new(&[]); PIECES];
-            let (count, bytes) = self.outbox.pieces(&mut pieces);
             let copied = match self.framing {
-                Framing::Stream => self.outbox.copied(&pieces[..count], &mut spare.scratch),
+                Framing::Stream => self.outbox.copied(&mut spare.scratch),
                 // There, a piece is a message.
                 Framing::Message => None,
             };
-            let result = match copied {
-                Some(bytes) => self.connection.try_write_vectored(&[IoSlice::new(bytes)]),
-                None => self.connection.try_write_vectored(&pieces[..count]),
+            let (bytes, result) = match copied {
+                Some(copied) => {
+                    let piece = [IoSlice::new(copied)];
+                    (copied.len(), self.connection.try_write_vectored(&piece))
+                }
+                None => {
+                    let mut pieces = [IoSlice::new(&[]); PIECES];
+                    let (count, bytes) = self.outbox.pieces(&mut pieces);
+                    let result = self.connection.try_write_vectored(&pieces[..count]);
+                    (bytes, result)
+                }
             };
             match result {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),

@@ -50,18 +50,28 @@ impl Outbox {
         (count, bytes)
     }
 
-    /// The same as one piece, if it is worth it: there are several, and they are short.
-    pub(crate) fn copied<'a>(
-        &self,
-        pieces: &[IoSlice<'_>],
-        into: &'a mut Scratch,
-    ) -> Option<&'a [u8]> {
-        if pieces.len() < 2 || self.bytes > Scratch::BYTES || into.off {
+    /// The first frames as one piece, if it is worth it: there are several, and they are short.
+    pub(crate) fn copied<'a>(&self, into: &'a mut Scratch) -> Option<&'a [u8]> {
+        if into.off {
+            return None;
+        }
+        let (mut frames, mut bytes) = (0, 0);
+        for frame in &self.frames {
+            // Of the first one, a part may be written.
+            if bytes + frame.len() - self.written > Scratch::BYTES {
+                break;
+            }
+            bytes += frame.len();
+            frames += 1;
+        }
+        let all = frames == self.frames.len();
+        if frames < 2 || !all && frames < Scratch::MANY {
             return None;
         }
         into.bytes.clear();
-        for piece in pieces {
-            into.bytes.extend_from_slice(piece);
+        let mut skip = self.written;
+        for frame in self.frames.iter().take(frames) {
+            into.bytes.extend_from_slice(&frame[mem::take(&mut skip)..]);
         }
         Some(&into.bytes)
     }
@@ -103,8 +113,10 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Longer than this, nothing is copied.
+    /// No more than this is put together at once.
     const BYTES: usize = 16_384;
+    /// If that is not all there is, at least so many frames: longer ones are better written where they are.
+    const MANY: usize = 32;
 }
 
 impl Spare {
@@ -159,6 +171,32 @@ mod tests {
             }
             assert_eq!(seen, b"abcdefghi");
         }
+    }
+
+    #[test]
+    fn short_frames_are_put_together() {
+        let copied = |frames: &[usize], written: usize| {
+            let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+            for (letter, length) in (b'a'..=b'z').cycle().zip(frames) {
+                outbox.push(vec![letter; *length].into(), &mut spare);
+            }
+            outbox.advance(written);
+            let all: Vec<u8> = pieces(&outbox, frames.len()).concat();
+            outbox.copied(&mut spare.scratch).map(|copied| {
+                assert!(all.starts_with(copied));
+                copied.len()
+            })
+        };
+        assert_eq!(copied(&[100], 0), None, "it is one already");
+        assert_eq!(copied(&[100, 200], 0), Some(300));
+        assert_eq!(copied(&[100, 200, 300], 150), Some(450));
+        assert_eq!(copied(&[16_000, 384], 0), Some(16_384));
+        assert_eq!(copied(&[16_000, 385], 0), None);
+        assert_eq!(copied(&[16_000, 385], 1), Some(16_384));
+        // Of very many short ones, as many as are worth one call.
+        assert_eq!(copied(&[6; 10_000], 0), Some(16_380));
+        assert_eq!(copied(&[6; 10_000], 3), Some(16_383));
+        assert_eq!(copied(&[1_000; 100], 0), None);
     }
 
     #[test]

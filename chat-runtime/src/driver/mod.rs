@@ -1,7 +1,8 @@
 //! The server's driver: one task that runs a hub and all of its connections. A server has one for each of its workers.
 //!
 //! A turn takes what is ready, a bounded part of it; hands it to the hub; does what the hub says; writes once to each connection
-//! touched; and sets the timer. See [`turn`](Driver::turn).
+//! touched; and sets the timer. See [`turn`](Driver::turn). If there is more to do, the runtime looks at sockets and timers before the
+//! next turn, so that nobody is kept waiting by somebody who always has more.
 
 mod calls;
 mod held;
@@ -13,7 +14,7 @@ mod watch;
 use std::{
     collections::VecDeque,
     mem,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, atomic::AtomicUsize},
     task::{Context, Poll},
 };
@@ -22,12 +23,12 @@ use chat_core::{
     hub::{Event, Hub, Input, Outputs, RoomPlace},
     id::ConnId,
     limits::Limits,
-    time::Now,
+    time::{Monotonic, Now},
     wire::PREFIX,
 };
 use tokio::{
     sync::{broadcast, mpsc},
-    task::AbortHandle,
+    task::{AbortHandle, yield_now},
     time::{Duration, Instant, Sleep, sleep_until},
 };
 
@@ -76,6 +77,15 @@ const ROUNDS: usize = 16;
 
 /// Times the hub's timer is run in one turn.
 const TIMEOUTS: usize = 16;
+
+/// So late, a timer shows that the whole process stood still, or its machine did. Then what came meanwhile is read first, for at
+/// most so long: nobody is silent whose words lie in the socket.
+const STOOD_STILL: Duration = Duration::from_millis(500);
+const CATCHING_UP: Duration = Duration::from_secs(2);
+
+/// Connections that are told that there is no place for them and have not closed yet. They are not counted among those that are
+/// let in, so there must be a bound of their own.
+const TURNED_AWAY: usize = 256;
 
 /// Workers of one server at most.
 pub(crate) const WORKERS: usize = Seats::WORKERS;
@@ -149,6 +159,10 @@ pub(crate) struct Driver {
     taken: Vec<Arc<Signal>>,
     /// Not read from because the log is behind.
     held: Vec<ConnId>,
+    /// There is more to do at once.
+    more: bool,
+    /// Since when what came while the process stood still is read, before timers are run.
+    stood_still: Option<Monotonic>,
     /// To be written to in this turn.
     touched: Vec<ConnId>,
     /// Frames put into outboxes in this turn.
@@ -171,6 +185,8 @@ pub(crate) struct Driver {
 
     /// Connections that are being closed, by deadline.
     ending: VecDeque<(Instant, ConnId)>,
+    /// Those of them for which there was no place.
+    turned_away: VecDeque<ConnId>,
     calls: Calls,
     worker: usize,
     log: Arc<SharedLog>,
@@ -220,6 +236,8 @@ impl Driver {
             waiting: VecDeque::new(),
             taken: Vec::new(),
             held: Vec::new(),
+            more: false,
+            stood_still: None,
             touched: Vec::new(),
             frames: 0,
             gathering: false,
@@ -232,6 +250,7 @@ impl Driver {
             chains: Chains::default(),
             patient: VecDeque::new(),
             ending: VecDeque::new(),
+            turned_away: VecDeque::new(),
             calls: Calls::new(Arc::clone(&log), worker),
             worker,
             log,
@@ -250,20 +269,23 @@ impl Driver {
     fn turn(&mut self, cx: &mut Context<'_>) -> bool {
         self.now = self.clock.now();
         self.frames = 0;
+        self.more = false;
         self.log.take(self.worker, &mut self.news);
         self.settle();
+        self.see_who_is_ready(cx);
         self.run_timers();
         self.take_answers(cx);
         self.take_orders(cx);
         self.tell_drained();
-        self.look_at_connections(cx);
+        self.look_at_connections();
         self.write_to_touched();
         // What was written may have ended connections, and calls that did not end at once are polled before the task sleeps.
         self.settle();
         self.take_answers(cx);
         self.write_to_touched();
         let due = self.set_timer(cx);
-        due || !self.waiting.is_empty()
+        due || self.more
+            || !self.waiting.is_empty()
             || !self.answers.is_empty()
             || !self.news.is_empty()
             || !self.drained.is_empty()
@@ -271,6 +293,9 @@ impl Driver {
     }
 
     fn run_timers(&mut self) {
+        if self.has_stood_still() {
+            return;
+        }
         for _ in 0..TIMEOUTS {
             if self
                 .hub
@@ -305,6 +330,20 @@ impl Driver {
         self.settle();
     }
 
+    /// Whether the process stood still, and there is something to be read that came meanwhile.
+    fn has_stood_still(&mut self) -> bool {
+        let now = self.now.monotonic;
+        let late = self
+            .hub
+            .poll_timeout()
+            .is_some_and(|at| at + STOOD_STILL < now);
+        if !late || self.waiting.is_empty() {
+            self.stood_still = None;
+            return false;
+        }
+        now < *self.stood_still.get_or_insert(now) + CATCHING_UP
+    }
+
     fn take_answers(&mut self, cx: &mut Context<'_>) {
         for _ in 0..ROUNDS {
             while self.answers.len() < ANSWERS {
@@ -319,7 +358,7 @@ impl Driver {
             // This may begin calls, which nobody but this loop polls.
             self.settle();
         }
-        cx.waker().wake_by_ref();
+        self.more = true;
     }
 
     fn take_orders(&mut self, cx: &mut Context<'_>) {
@@ -335,7 +374,7 @@ impl Driver {
                 Poll::Ready(None) | Poll::Pending => return,
             }
         }
-        cx.waker().wake_by_ref();
+        self.more = true;
     }
 
     fn take_over(&mut self, mut connection: Box<dyn Connection>) {
@@ -357,6 +396,8 @@ impl Driver {
             None => None,
         };
         let inside = self.door.is_some() && turned.is_none();
+        // Before the first one nobody asks to be woken by what happens to sockets.
+        self.more |= self.watch.is_idle();
         let conn = self
             .seats
             .insert(connection, inside, &self.ready, &mut self.watch);
@@ -389,9 +430,6 @@ impl Driver {
         let Some(seat) = self.seats.find(conn) else {
             return;
         };
-        if !seat.watched {
-            return seat.link.again();
-        }
         seat.readable = true;
         if !mem::replace(&mut seat.queued, true) {
             self.waiting.push_back(Waiting::Seat(conn));
@@ -409,18 +447,10 @@ impl Driver {
         }
     }
 
-    fn look_at_connections(&mut self, cx: &mut Context<'_>) {
-        if !self.calls.are_many() {
-            for conn in mem::take(&mut self.held) {
-                if let Some(seat) = self.seats.find(conn) {
-                    seat.unread = false;
-                    self.again(conn);
-                }
-            }
-        }
+    fn see_who_is_ready(&mut self, cx: &mut Context<'_>) {
         self.ready.take(&mut self.waiting, &mut self.taken);
         let (seats, waiting) = (&mut self.seats, &mut self.waiting);
-        self.watch.take(
+        self.more |= self.watch.take(
             cx,
             |Happened {
                  slot,
@@ -437,8 +467,20 @@ impl Driver {
                 }
             },
         );
+    }
+
+    fn look_at_connections(&mut self) {
+        if !self.calls.are_many() {
+            for conn in mem::take(&mut self.held) {
+                if let Some(seat) = self.seats.find(conn) {
+                    seat.unread = false;
+                    self.again(conn);
+                }
+            }
+        }
         self.gathering = self.switches.gathering;
-        for _ in 0..CONNECTIONS {
+        // Who comes again is behind all others.
+        for _ in 0..self.waiting.len().min(CONNECTIONS) {
             if self.frames >= FRAMES {
                 break;
             }
@@ -477,6 +519,11 @@ impl Driver {
                 if !mem::replace(&mut seat.unread, true) {
                     self.held.push(conn);
                 }
+                break;
+            }
+            if seat.link.outbox.bytes() > self.outbox_bytes && seat.link.end.is_none() {
+                // Whoever asks and does not read is not heard before it has: it counts as silent.
+                seat.full = true;
                 break;
             }
             if left == 0 || round == READS {
@@ -537,13 +584,16 @@ impl Driver {
             self.lose(conn);
             return;
         }
-        if seat.flag.on
-            && seat.flag.owes_drained
-            && seat.flag.untold == 0
-            && seat.link.outbox.bytes() < self.outbox_bytes / 2
-        {
+        if seat.link.outbox.bytes() >= self.outbox_bytes / 2 {
+            return;
+        }
+        let heard = mem::take(&mut seat.full);
+        if seat.flag.on && seat.flag.owes_drained && seat.flag.untold == 0 {
             seat.flag.owes_drained = false;
             self.drained.push_back(conn);
+        }
+        if heard {
+            self.again(conn);
         }
     }
 
@@ -605,7 +655,8 @@ impl Future for Driver {
             return Poll::Ready(());
         }
         if more {
-            cx.waker().wake_by_ref();
+            // Not by the waker: then the next turn could come before the runtime has looked at sockets and timers.
+            let _ = pin!(yield_now()).poll(cx);
         }
         Poll::Pending
     }

@@ -9,7 +9,9 @@ use chat_core::{
 };
 use tokio::time::Instant;
 
-use super::{ANSWERS, Driver, IMPATIENT, PATIENCE, PATIENT_FRAMES, calls::Call, held::Added};
+use super::{
+    ANSWERS, Driver, IMPATIENT, PATIENCE, PATIENT_FRAMES, TURNED_AWAY, calls::Call, held::Added,
+};
 use crate::{link::End, shared::News};
 
 /// An outbox is given up when it holds so many times its limit: only answers get it there, and only if nobody reads them.
@@ -108,9 +110,21 @@ impl Driver {
                 {
                     seat.link.end = Some(Box::new(End::new(Some(reason), deadline)));
                     self.ending.push_back((deadline, conn));
+                    let no_place =
+                        matches!(reason, CloseReason::Full | CloseReason::TooManyConnections);
+                    if no_place {
+                        self.turned_away.push_back(conn);
+                    }
                     // Somebody who is held up is to be read from again, to see the end.
                     self.again(conn);
                     self.touch(conn);
+                    if self.turned_away.len() > TURNED_AWAY
+                        && let Some(first) = self.turned_away.pop_front()
+                    {
+                        // It may have been told in this very turn.
+                        self.write(first);
+                        self.lose(first);
+                    }
                 }
             }
             Output::Append {

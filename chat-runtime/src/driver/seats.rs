@@ -34,7 +34,9 @@ pub(super) struct Seat {
     pub(super) unread: bool,
     /// Its socket is watched by the driver itself.
     pub(super) watched: bool,
-    /// In the list of those to be looked at; only if it is watched.
+    /// Not read from before it has read what it was sent.
+    pub(super) full: bool,
+    /// In the list of those to be looked at, by itself and not by its signal.
     pub(super) queued: bool,
     /// There may be something to read; only if it is watched.
     pub(super) readable: bool,
@@ -140,6 +142,7 @@ impl Seats {
             told: Monotonic(0),
             unread: false,
             watched,
+            full: false,
             queued: false,
             readable: false,
             ends: false,

@@ -61,24 +61,28 @@ impl Watch {
         Ok(true)
     }
 
-    /// Tells what has happened, if anything has; otherwise the context's waker is woken when something does.
-    pub(super) fn take(&mut self, cx: &mut Context<'_>, mut tell: impl FnMut(Happened)) {
+    /// Whether nothing was ever watched.
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Tells what has happened, if anything has; otherwise the context's waker is woken when something does. Whether there
+    /// may be more at once.
+    pub(super) fn take(&mut self, cx: &mut Context<'_>, mut tell: impl FnMut(Happened)) -> bool {
         let Some((poll, events)) = &mut self.0 else {
-            return;
+            return false;
         };
         let mut ready = match poll.poll_read_ready_mut(cx) {
             Poll::Ready(Ok(ready)) => ready,
             // The runtime is shutting down, and this task with it.
-            Poll::Ready(Err(_)) | Poll::Pending => return,
+            Poll::Ready(Err(_)) | Poll::Pending => return false,
         };
         match ready.get_inner_mut().poll(events, Some(Duration::ZERO)) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                return cx.waker().wake_by_ref();
-            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
             Err(error) => {
                 tracing::error!(%error, "the system does not say which connections are ready");
-                return cx.waker().wake_by_ref();
+                return true;
             }
         }
         let mut count = 0;
@@ -95,11 +99,9 @@ impl Watch {
             ready.clear_ready();
             drop(ready);
             // Asks to be woken by what comes from here on.
-            if poll.poll_read_ready(cx).is_ready() {
-                cx.waker().wake_by_ref();
-            }
+            poll.poll_read_ready(cx).is_ready()
         } else {
-            cx.waker().wake_by_ref();
+            true
         }
     }
 }
@@ -115,5 +117,11 @@ impl Watch {
         Ok(false)
     }
 
-    pub(super) fn take(&mut self, _: &mut std::task::Context<'_>, _: impl FnMut(Happened)) {}
+    pub(super) fn is_idle(&self) -> bool {
+        false
+    }
+
+    pub(super) fn take(&mut self, _: &mut std::task::Context<'_>, _: impl FnMut(Happened)) -> bool {
+        false
+    }
 }

@@ -289,6 +289,69 @@ async fn whoever_says_nothing_is_closed() {
     assert_eq!(gone.closing().await.reason, CloseReason::Idle);
 }
 
+/// The process was stopped, or its machine: nobody is silent whose words were there in time.
+#[tokio::test(start_paused = true)]
+async fn after_a_pause_what_came_meanwhile_is_read_first() {
+    let (_server, connector) = start(wide());
+    // More than are looked at in one turn.
+    let mut peers = vec![];
+    for n in 0..600 {
+        let nick = format!("p{n}");
+        peers.push(Peer::hello(connector.open().await.unwrap(), &nick).await);
+    }
+    let mut fresh = Peer::new(connector.open().await.unwrap());
+    tokio::task::yield_now().await;
+    for peer in &mut peers {
+        peer.ping(7).await;
+    }
+    fresh.say_hello("fresh").await;
+    tokio::time::advance(Duration::from_secs(100)).await;
+    for peer in &mut peers {
+        let answer = peer.next().await;
+        assert!(matches!(answer, Some(ServerMessage::Pong(_))), "{answer:?}");
+    }
+    let answer = fresh.next().await;
+    assert!(
+        matches!(answer, Some(ServerMessage::Welcome(_))),
+        "{answer:?}"
+    );
+}
+
+/// Whoever asks and does not read is not heard, and so counts as silent.
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_without_reading_is_not_kept() {
+    let mut limits = wide();
+    (limits.page_bytes, limits.frame_bytes, limits.outbox_bytes) = (40_000, 40_000, 40_000);
+    let (server, connector) = start(limits);
+    let mut events = server.events();
+    let mut deaf = Peer::enter(
+        connector.clone().capacity(1_000).open().await.unwrap(),
+        "deaf",
+    )
+    .await;
+    for txn in 2..22 {
+        deaf.say(txn, &"x".repeat(4_000)).await;
+        deaf.until(&"x".repeat(4_000)).await;
+    }
+    for id in 100..103 {
+        deaf.ask_history(id).await;
+    }
+    let pinging = async {
+        for nonce in 0.. {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            deaf.ping(nonce).await;
+        }
+    };
+    let closed = wait_for(&mut events, |event| matches!(event, Event::Closing { .. }));
+    tokio::select! {
+        () = pinging => unreachable!(),
+        event = closed => assert!(
+            matches!(event, Event::Closing { reason: CloseReason::Idle, .. }),
+            "{event:?}"
+        ),
+    }
+}
+
 #[tokio::test]
 async fn what_came_before_the_end_is_answered() {
     let (server, connector) = start(wide());

@@ -40,6 +40,16 @@ impl Peer {
     /// Says hello as this nick, and is welcomed.
     pub(crate) async fn hello(connection: impl Connection, nick: &str) -> Self {
         let mut peer = Self::new(connection);
+        peer.say_hello(nick).await;
+        let welcome = peer.next().await;
+        assert!(
+            matches!(welcome, Some(ServerMessage::Welcome(_))),
+            "{welcome:?}"
+        );
+        peer
+    }
+
+    pub(crate) async fn say_hello(&mut self, nick: &str) {
         let mut secret = [0; 32];
         secret[..nick.len()].copy_from_slice(nick.as_bytes());
         let hello = Hello {
@@ -55,13 +65,7 @@ impl Peer {
             kept: false,
             resume: vec![],
         };
-        peer.send(&ClientMessage::Hello(hello)).await;
-        let welcome = peer.next().await;
-        assert!(
-            matches!(welcome, Some(ServerMessage::Welcome(_))),
-            "{welcome:?}"
-        );
-        peer
+        self.send(&ClientMessage::Hello(hello)).await;
     }
 
     /// The same, and joins the lobby.

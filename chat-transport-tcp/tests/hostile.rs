@@ -1,0 +1,164 @@
+//! Peers that mean no good, over real sockets: what one of them does costs the others little.
+
+use std::{
+    io::{self, Read, Write},
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use chat_runtime::{
+    Server,
+    chat_core::{
+        id::Secret,
+        limits::{Limits, Rate},
+        wire::{
+            ClientMessage, Decoder, Form, SERVER_FRAME_BYTES, ServerMessage, VERSION,
+            client::{Hello, Ping, Versions},
+        },
+    },
+};
+use chat_transport_tcp::TcpTransport;
+
+/// Longer than anything here takes: a test that hangs shall fail.
+const TOO_LONG: Duration = Duration::from_secs(30);
+
+fn serve(limits: Limits) -> (Server, u16) {
+    let transport = TcpTransport::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = transport.local_addr().unwrap().port();
+    let server = Server::builder()
+        .limits(limits)
+        .workers(1)
+        .listen(transport);
+    (server.start().unwrap(), port)
+}
+
+fn connect(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(TOO_LONG)).unwrap();
+    stream
+}
+
+fn frame(message: &ClientMessage) -> Vec<u8> {
+    Form::Postcard.encode(message).prefixed().to_vec()
+}
+
+fn hello(nick: &str) -> Vec<u8> {
+    let mut secret = [0; 32];
+    secret[..nick.len()].copy_from_slice(nick.as_bytes());
+    frame(&ClientMessage::Hello(Hello {
+        versions: Versions {
+            min: VERSION,
+            max: VERSION,
+        },
+        capabilities: Vec::new(),
+        agent: String::new(),
+        nick: nick.to_owned(),
+        label: String::new(),
+        secret: Secret(secret),
+        kept: false,
+        resume: Vec::new(),
+    }))
+}
+
+/// Reads until one of the messages is what is looked for.
+fn until(stream: &mut TcpStream, mut wanted: impl FnMut(ServerMessage) -> bool) {
+    let mut decoder = Decoder::new(SERVER_FRAME_BYTES);
+    let mut buffer = [0; 4_096];
+    loop {
+        let bytes = stream.read(&mut buffer).expect("something comes");
+        assert!(bytes > 0, "the server closed it");
+        let mut found = false;
+        let look = |body: &[u8]| found |= wanted(Form::Postcard.decode(body).unwrap());
+        decoder.feed(&buffer[..bytes], look).unwrap();
+        if found {
+            return;
+        }
+    }
+}
+
+/// Somebody sends what is allowed, as fast as the server takes it. Another's ping is answered before many more bytes are read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_flood_is_read_in_turn_with_others() {
+    let fast = Rate {
+        burst: 1_000_000_000,
+        per_second: 1_000_000_000,
+    };
+    let mut limits = Limits::default();
+    (limits.send_rate, limits.request_rate) = (fast, fast);
+    let (server, port) = serve(limits);
+    let sent = Arc::new(AtomicU64::new(0));
+    let enough = Arc::new(AtomicBool::new(false));
+    let flood = {
+        let (sent, enough) = (Arc::clone(&sent), Arc::clone(&enough));
+        thread::spawn(move || -> io::Result<()> {
+            let mut stream = connect(port);
+            stream.write_all(&hello("flood"))?;
+            let many = frame(&ClientMessage::Pong(Ping { nonce: 1 })).repeat(10_000);
+            while !enough.load(Ordering::Relaxed) {
+                stream.write_all(&many)?;
+                sent.fetch_add(many.len() as u64, Ordering::Relaxed);
+            }
+            Ok(())
+        })
+    };
+    let calm = thread::spawn(move || {
+        let mut stream = connect(port);
+        stream.write_all(&hello("calm")).unwrap();
+        until(&mut stream, |message| {
+            matches!(message, ServerMessage::Welcome(_))
+        });
+        let mut most = 0;
+        for nonce in 0..50 {
+            // The flood is under way.
+            let before = sent.load(Ordering::Relaxed);
+            while sent.load(Ordering::Relaxed) < before + (1 << 20) {
+                thread::yield_now();
+            }
+            let before = sent.load(Ordering::Relaxed);
+            let ping = frame(&ClientMessage::Ping(Ping { nonce }));
+            stream.write_all(&ping).unwrap();
+            until(
+                &mut stream,
+                |message| matches!(message, ServerMessage::Pong(pong) if pong.nonce == nonce),
+            );
+            most = most.max(sent.load(Ordering::Relaxed) - before);
+        }
+        most
+    });
+    let most = tokio::task::spawn_blocking(|| calm.join().unwrap())
+        .await
+        .unwrap();
+    enough.store(true, Ordering::Relaxed);
+    flood.join().unwrap().expect("it was not cut off");
+    // What fits into the system's buffers, and a few turns.
+    assert!(most < 8 << 20, "{most} bytes of the flood came first");
+    server.stop().await;
+}
+
+/// Whoever is turned away and does not close is closed, when there are many of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn those_turned_away_do_not_take_all_files() {
+    let mut limits = Limits::default();
+    limits.connections_per_address = 1;
+    limits.closing = 10 * TOO_LONG;
+    let (_server, port) = serve(limits);
+    let turned_away = tokio::task::spawn_blocking(move || {
+        let _inside = connect(port);
+        let all: Vec<TcpStream> = (0..400).map(|_| connect(port)).collect();
+        for mut stream in &all[..400 - 256] {
+            // Ends with the end, or with its being cut off.
+            let mut said = Vec::new();
+            match stream.read_to_end(&mut said) {
+                Ok(_) => assert!(!said.is_empty(), "it was told why"),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
+            }
+        }
+        all
+    });
+    turned_away.await.unwrap();
+}
