@@ -42,7 +42,7 @@ pub(crate) struct ServeArgs {
     /// Without --tcp and --ws it is TCP on port 7037 and WebSocket on port 7080 of all addresses (IPv6 and IPv4).
     #[arg(long, value_name = "ADDR")]
     pub(crate) tcp: Vec<ListenAddress>,
-    /// Listen for WebSockets here, at the path /ws. May be repeated.
+    /// Listen for WebSockets here, at the path /ws; at / there is a page for browsers. May be repeated.
     #[arg(long, value_name = "ADDR")]
     pub(crate) ws: Vec<ListenAddress<DEFAULT_WS_PORT>>,
     /// Take at most this many clients at once.
@@ -212,7 +212,8 @@ Examples:
   chat-cli serve --memory
   chat-cli serve --print-config > chat.toml && chat-cli serve --config chat.toml
 
-Standard output has one line `listening tcp ADDR` or `listening ws ADDR` for each listener, then what happens on the server.
+Standard output has one line `listening tcp ADDR` or `listening ws ADDR` for each listener, `page URL` for each where a browser finds the
+page (http://localhost:7080/), then what happens on the server.
 Ctrl-C and SIGTERM tell everybody that the server stops, and end it. SIGHUP, also that of a terminal which is closed, tells
 everybody to come back and ends it too, for a supervisor to start it again. A second Ctrl-C ends it at once.
 

@@ -1,10 +1,11 @@
 //! The `[web]` part of the server's configuration: how WebSockets are let in, and the page beside them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use chat_core::limits::Limits;
 use chat_transport_ws::{Forwarded, Origins, WsOptions, ipnet::IpNet};
+use chat_web::PageService;
 use http::{HeaderValue, Response, StatusCode, header::LOCATION, request::Parts};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -15,6 +16,8 @@ pub(crate) struct WebConfig {
     path: String,
     /// Whether the page is served beside it.
     page: bool,
+    /// Whether the page asks for a server's address, and may connect to any.
+    any_server: bool,
     /// Of which pages browsers may connect; none: those of the same host and port; `*`: all.
     origins: Vec<String>,
     /// Our own reverse proxies.
@@ -40,6 +43,7 @@ impl Default for WebConfig {
         Self {
             path: "/ws".to_owned(),
             page: true,
+            any_server: false,
             origins: Vec::new(),
             proxies: Vec::new(),
             forwarded: Header::default(),
@@ -94,8 +98,25 @@ impl WebConfig {
             .proxies(proxies, header)
             .message_bytes(limits.frame_bytes);
         match self.base() {
-            Some(base) => options.otherwise(move |request| page(&base, request)),
+            Some(base) => {
+                let service = if self.any_server {
+                    PageService::of_any_server()
+                } else {
+                    PageService::new()
+                };
+                options.otherwise(move |request| page(service, &base, request))
+            }
             None => options,
+        }
+    }
+
+    /// Where a browser on this machine finds the page of a listener; none if it is not served.
+    pub(crate) fn page_at(&self, listener: SocketAddr) -> Option<String> {
+        let base = self.base()?;
+        if listener.ip().is_unspecified() {
+            Some(format!("http://localhost:{}{base}", listener.port()))
+        } else {
+            Some(format!("http://{listener}{base}"))
         }
     }
 
@@ -106,10 +127,10 @@ impl WebConfig {
     }
 }
 
-fn page(base: &str, request: &Parts) -> Response<Bytes> {
+fn page(service: PageService, base: &str, request: &Parts) -> Response<Bytes> {
     let path = request.uri.path();
     if let Some(rest) = path.strip_prefix(base) {
-        return chat_web::answer(request, rest);
+        return service.answer(request, rest);
     }
     // The folder without its slash.
     if base.strip_suffix('/') == Some(path)

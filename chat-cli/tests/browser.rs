@@ -6,7 +6,13 @@ mod browser;
 #[test]
 fn the_page_in_a_browser() {
     browser::run(
-        &["chat.test.mjs", "commands.test.mjs", "page.test.mjs"],
+        &[
+            "chat.test.mjs",
+            "commands.test.mjs",
+            "lasting.test.mjs",
+            "page.test.mjs",
+            "reading.test.mjs",
+        ],
         &[("CHAT_CLI", env!("CARGO_BIN_EXE_chat-cli").as_ref())],
     );
 }

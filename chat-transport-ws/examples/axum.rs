@@ -42,7 +42,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let members_only =
         WsService::new(chat.handle()).admit(|request| match request.extensions.get::<User>() {
             Some(User(name)) if name != "mallory" => {
-                Ok(Admission::new().known_as(Identity::new(name, name)))
+                // A name in the chat has no spaces, whatever it has here.
+                let nick = name.replace(char::is_whitespace, "-");
+                Ok(Admission::new().known_as(Identity::new(name, nick)))
             }
             Some(User(name)) => Err(Refused::new(
                 StatusCode::FORBIDDEN,

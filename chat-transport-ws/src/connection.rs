@@ -365,7 +365,13 @@ impl<S: Connection> Connection for WsConnection<S> {
         if self.stream.is_none() {
             return Poll::Ready(Ok(()));
         }
-        self.poll_flush(cx)
+        std::task::ready!(self.poll_flush(cx))?;
+        // Nothing comes after the close frame. A server's sending half ends with it, so that nobody waits for an end who has no
+        // more to say; what the client still says, its own close frame say, is read.
+        match (self.side, &mut self.stream) {
+            (Side::Server, Some(stream)) => stream.poll_close(cx, None),
+            _ => Poll::Ready(Ok(())),
+        }
     }
 
     fn framing(&self) -> Framing {

@@ -1,6 +1,10 @@
 //! The opening handshake of RFC 6455, section 4, as questions to an HTTP request; and who is behind a proxy.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -23,7 +27,11 @@ const JSON: &str = "chat.v1.json";
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// A page that is not let in is told to the operator once in this time at most.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// Why somebody is not let in: an HTTP status and a line of text for a person.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,8 +99,7 @@ pub(crate) fn check(
         ));
     }
     let bad = |text: &str| Err(Refused::new(StatusCode::BAD_REQUEST, text));
-    let upgrade = has_token(headers, header::UPGRADE, "websocket")
-        && has_token(headers, header::CONNECTION, "upgrade");
+    let upgrade = asks_for_websocket(headers) && has_token(headers, header::CONNECTION, "upgrade");
     if !upgrade || request.version != Version::HTTP_11 {
         return Err(Refused::new(
             StatusCode::UPGRADE_REQUIRED,
@@ -115,7 +122,8 @@ pub(crate) fn check(
     };
     let proxied = peer.is_some_and(|peer| options.is_proxy(peer));
     check_origin(headers, &host, proxied, options)?;
-    let Some(form) = tokens(headers, header::SEC_WEBSOCKET_PROTOCOL).find_map(form) else {
+    let mut offers = tokens(headers, header::SEC_WEBSOCKET_PROTOCOL);
+    let Some(form) = offers.find_map(|offer| form(text(offer)?)) else {
         return bad("offer the sub-protocol chat.v1.postcard or chat.v1.json");
     };
     Ok(Accepted {
@@ -171,26 +179,32 @@ fn check_origin(
         return Ok(());
     };
     let origin = origin.to_str().ok().filter(|_| all.next().is_none());
-    let forwarded = match (proxied, options.forwarded) {
-        (false, _) => None,
-        (true, Forwarded::XForwardedFor) => last(headers, &FORWARDED_HOST).map(str::to_owned),
-        (true, Forwarded::Rfc7239) => elements(headers)
-            .pop()
-            .and_then(|element| parameter(&element, "host")),
+    let (forwarded, scheme) = match (proxied, options.forwarded) {
+        (false, _) => (None, None),
+        (true, Forwarded::XForwardedFor) => (
+            last(headers, FORWARDED_HOST),
+            last(headers, FORWARDED_PROTO),
+        ),
+        (true, Forwarded::Rfc7239) => {
+            let element = last(headers, header::FORWARDED);
+            let of_it = |name| element.and_then(|element| parameter(element, name));
+            (of_it("host"), of_it("proto"))
+        }
     };
-    let forwarded = forwarded.as_deref().and_then(authority);
+    let forwarded = forwarded.and_then(authority);
     let hosts = [Some(host), forwarded.as_ref()];
     let allowed = origin.is_some_and(|origin| match &options.origins {
         Origins::Any => true,
         Origins::Same => hosts
             .into_iter()
             .flatten()
-            .any(|host| is_same(origin, host)),
+            .any(|host| is_same(origin, host, scheme)),
         Origins::Only(listed) => listed.iter().any(|each| each.eq_ignore_ascii_case(origin)),
     });
     if allowed {
         Ok(())
     } else {
+        tell(origin.unwrap_or("this origin"), host, options);
         Err(Refused::new(
             StatusCode::FORBIDDEN,
             format!(
@@ -201,11 +215,39 @@ fn check_origin(
     }
 }
 
-/// Whether a page of this origin was fetched from this host.
-fn is_same(origin: &str, host: &Authority) -> bool {
+/// Tells the operator of a page that was not let in: it may be their own, behind a proxy that asks for another host.
+fn tell(origin: &str, host: &Authority, options: &WsOptions) {
+    let now = Instant::now();
+    let mut told = options
+        .told
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if told.is_some_and(|told| now.duration_since(told) < TELL_EVERY) {
+        return;
+    }
+    *told = Some(now);
+    let (origin, host) = (&origin[..origin.len().min(200)], host.as_str());
+    tracing::warn!(
+        "a browser's page of {origin} was not let in, for it asked {host}. If it is yours, behind a proxy: have the proxy pass on the \
+         host it was asked for, or name the proxy in web.proxies, or the page in web.origins (in code: WsOptions::proxies, WsOptions::origins)"
+    );
+}
+
+/// Whether a page of this origin was fetched from this host, by this scheme if that is known.
+fn is_same(origin: &str, host: &Authority, known: Option<&str>) -> bool {
     let Some((scheme, of_page)) = origin.split_once("://") else {
         return false;
     };
+    // Some proxies name what is asked for, some what it is asked by.
+    let known = known.map(|known| match known.to_ascii_lowercase().as_str() {
+        "ws" => "http".to_owned(),
+        "wss" => "https".to_owned(),
+        other => other.to_owned(),
+    });
+    if known.is_some_and(|known| !known.eq_ignore_ascii_case(scheme)) {
+        return false;
+    }
     let default = match scheme {
         "http" => 80,
         "https" => 443,
@@ -230,11 +272,13 @@ pub(crate) fn client(headers: &HeaderMap, peer: IpAddr, options: &WsOptions) -> 
     if !options.is_proxy(peer) {
         return peer;
     }
+    // One that cannot be read takes nothing away from those that our own proxies have written after it.
     let claims: Vec<Option<IpAddr>> = match options.forwarded {
-        Forwarded::XForwardedFor => tokens(headers, FORWARDED_FOR).map(address).collect(),
-        Forwarded::Rfc7239 => elements(headers)
-            .iter()
-            .map(|element| parameter(element, "for").and_then(|node| address(&node)))
+        Forwarded::XForwardedFor => tokens(headers, FORWARDED_FOR)
+            .map(|token| address(text(token)?))
+            .collect(),
+        Forwarded::Rfc7239 => tokens(headers, header::FORWARDED)
+            .map(|element| address(parameter(text(element)?, "for")?))
             .collect(),
     };
     let mut client = peer;
@@ -259,23 +303,17 @@ fn address(text: &str) -> Option<IpAddr> {
         .map(|address| address.to_canonical())
 }
 
-/// The elements of all `Forwarded` headers (RFC 7239). None of the values that count here may contain a comma.
-fn elements(headers: &HeaderMap) -> Vec<String> {
-    tokens(headers, header::FORWARDED)
-        .map(str::to_owned)
-        .collect()
-}
-
-fn parameter(element: &str, name: &str) -> Option<String> {
+/// A value of an element of `Forwarded` (RFC 7239). None of those that count here may contain a comma.
+fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
     element.split(';').find_map(|pair| {
         let (key, value) = pair.split_once('=')?;
         let matches = key.trim().eq_ignore_ascii_case(name);
-        matches.then(|| value.trim().trim_matches('"').to_owned())
+        matches.then(|| value.trim().trim_matches('"'))
     })
 }
 
-fn last<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    tokens(headers, name.clone()).last()
+fn last(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    tokens(headers, name).last().and_then(text)
 }
 
 /// The value of a header that is there once.
@@ -285,16 +323,25 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     all.next().is_none().then_some(value.trim())
 }
 
-fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
-    tokens(headers, name).any(|each| each.eq_ignore_ascii_case(token))
+/// Whether a request asks for a WebSocket, and not for another protocol, which may be ignored.
+pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    has_token(headers, header::UPGRADE, "websocket")
 }
 
-/// What stands between commas, in all headers of the name.
-fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|each| each.eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// What stands between commas, in all headers of the name. It may be anything: whoever sends a header can put any byte into it, and
+/// that must not make what a proxy has appended go away.
+fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
     let values = headers.get_all(name).into_iter();
     values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
         .filter(|token| !token.is_empty())
+}
+
+fn text(token: &[u8]) -> Option<&str> {
+    std::str::from_utf8(token).ok()
 }

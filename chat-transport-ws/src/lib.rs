@@ -36,7 +36,7 @@
 //! | pings unanswered | 1 | only the last one is answered |
 //!
 //! # How it ends
-//! The close code is [`close_code`] of the server's reason, in the 4000s; 1000 if there is none. A peer that breaks the rules is told
+//! After a server's close frame its sending half ends, too; what the client says until it has closed is read for a while. The close code is [`close_code`] of the server's reason, in the 4000s; 1000 if there is none. A peer that breaks the rules is told
 //! 1002 (the protocol), 1003 (text for binary, or the other way round), 1007 (text that is not UTF-8) or 1009 (too long).
 #![forbid(unsafe_code)]
 

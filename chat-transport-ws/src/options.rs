@@ -1,6 +1,11 @@
 //! What can be set.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use bytes::Bytes;
 use hyper::{Response, http::request::Parts};
@@ -15,7 +20,12 @@ pub struct WsOptions {
     pub(crate) forwarded: Forwarded,
     pub(crate) message_bytes: u32,
     pub(crate) otherwise: Option<Otherwise>,
+    pub(crate) told: Told,
 }
+
+/// When the operator was told last of a page that was not let in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told(pub(crate) Arc<Mutex<Option<Instant>>>);
 
 /// Answers what is no WebSocket.
 #[derive(Clone)]
@@ -32,9 +42,12 @@ impl fmt::Debug for Otherwise {
 /// Of which pages browsers may connect. Programs, which name no page, always may.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
-    /// Those of the host and port that the WebSocket is at.
+    /// Those of the host and port that the WebSocket is asked for at, whatever that host is called; and of the scheme that a proxy of ours
+    /// says it was asked by, if it does. So whoever can have a name of theirs point to this machine (DNS rebinding) can have a page of
+    /// theirs connect, out of the browser of somebody who can reach it, though with none of that browser's cookies or secrets of ours.
+    /// Where being able to reach the chat is what lets people in, name one's own origins.
     Same,
-    /// Those of these origins, such as `https://chat.example.org`, without a path.
+    /// Those of these origins, such as `https://chat.example.org`, without a path: one's own, and none else, whatever host is asked for.
     Only(Vec<String>),
     /// Every page there is. A page of somebody else's can then talk as whoever reads it, if the chat knows people by cookies.
     Any,
@@ -43,7 +56,7 @@ pub enum Origins {
 /// The header in which our own proxies say whom they speak for. The other one is not looked at: anybody could have sent it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Forwarded {
-    /// `X-Forwarded-For`, and `X-Forwarded-Host` for the check of the origin.
+    /// `X-Forwarded-For`, and `X-Forwarded-Host` and `X-Forwarded-Proto` for the check of the origin.
     #[default]
     XForwardedFor,
     /// `Forwarded`, of RFC 7239.
@@ -60,6 +73,7 @@ impl Default for WsOptions {
             forwarded: Forwarded::default(),
             message_bytes: 65_536,
             otherwise: None,
+            told: Told::default(),
         }
     }
 }

@@ -87,6 +87,11 @@ impl Admission {
     }
 
     /// They are this account of the application's: the same member each time, from whichever device, called what it says.
+    ///
+    /// What an application takes for a name need not be one here: white space in it, say, or somebody else who is called so or looks so.
+    /// Then the `hello` is refused (`nick_invalid`, `nick_taken`), the page says so in words and offers nothing, for nobody there can change
+    /// it, and the server's events have it as `Event::Refused` of `hello`. Check it before with
+    /// [`Name::nick`](chat_core::nick::Name::nick), and give a name that is one.
     #[must_use]
     pub fn known_as(mut self, identity: Identity) -> Self {
         self.identity = Some(identity);

@@ -19,7 +19,7 @@ use chat_runtime::{Connection, Transport};
 use chat_transport_tcp::{TcpConnection, TcpTransport};
 use http_body_util::Full;
 use hyper::{
-    Request, StatusCode, body::Incoming, header::UPGRADE, server::conn::http1, service::service_fn,
+    Request, StatusCode, body::Incoming, server::conn::http1, service::service_fn,
     upgrade::OnUpgrade,
 };
 use hyper_util::rt::TokioIo;
@@ -141,7 +141,7 @@ async fn shake_hands(
         let answer = if request.uri.path() == options.path {
             handshake::check(&request, Some(ip), options)
         } else if let Some(Otherwise(answer)) = &options.otherwise
-            && !request.headers.contains_key(UPGRADE)
+            && !handshake::asks_for_websocket(&request.headers)
         {
             browsing.store(true, Ordering::Relaxed);
             let answer = answer(&request).map(Full::new);

@@ -69,6 +69,21 @@ async fn fault(bytes: &[u8]) -> u16 {
     u16::from_be_bytes([answer[2], answer[3]])
 }
 
+/// Who says nothing more after the server's close frame need not wait for the end until the server's patience is over: it is there.
+#[tokio::test]
+async fn the_end_comes_with_the_close_frame() {
+    let (mut near, mut far) = pair("chat.v1.json", WsOptions::default()).await;
+    poll_fn(|cx| far.poll_close(cx, Some(CloseReason::Protocol)))
+        .await
+        .unwrap();
+    assert_eq!(rest(&mut near).await, close(4_005, ""));
+    // What the client answers is read all the same.
+    near.write_all(&frame(0x88, &4_005_u16.to_be_bytes()))
+        .await
+        .unwrap();
+    assert_eq!(read(&mut *far).await.unwrap(), None);
+}
+
 #[tokio::test]
 async fn messages_come_one_by_one() {
     let bytes = [

@@ -300,9 +300,73 @@ async fn a_proxy_of_ours_says_whom_it_speaks_for() {
     );
     let host = "Forwarded: for=198.51.100.1;host=chat.example.org";
     assert_eq!(
-        status(rfc, "/ws", &[&page[..], &[host]].concat()).await,
+        status(rfc.clone(), "/ws", &[&page[..], &[host]].concat()).await,
         101
     );
+    // A proxy that says how it was asked is believed in that, too.
+    let x = proxies(&["127.0.0.1/32"], Forwarded::XForwardedFor);
+    for (proto, expected) in [("https", 101), ("HTTPS", 101), ("wss", 101), ("http", 403)] {
+        let x_lines = [
+            "X-Forwarded-Host: chat.example.org",
+            &format!("X-Forwarded-Proto: {proto}"),
+        ];
+        let rfc_lines = [&*format!(
+            "Forwarded: for=198.51.100.1;host=chat.example.org;proto={proto}"
+        )];
+        for (options, lines) in [(&x, &x_lines[..]), (&rfc, &rfc_lines)] {
+            let lines = [&page[..], lines].concat();
+            let got = status(options.clone(), "/ws", &lines).await;
+            assert_eq!(got, expected, "{lines:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_byte_blanks_what_a_proxy_of_ours_says() {
+    let nets = || vec!["127.0.0.1/32".parse().unwrap()];
+    for (header, lines) in [
+        (
+            Forwarded::XForwardedFor,
+            &b"X-Forwarded-For: \xff, 198.51.100.1\r\n"[..],
+        ),
+        (
+            Forwarded::XForwardedFor,
+            b"X-Forwarded-For: \xff\r\nX-Forwarded-For: 198.51.100.1\r\n",
+        ),
+        (
+            Forwarded::Rfc7239,
+            b"Forwarded: for=\xe9, for=198.51.100.1\r\n",
+        ),
+    ] {
+        let (mut transport, address) = bind(WsOptions::default().proxies(nets(), header));
+        let mut near = TcpStream::connect(address).await.unwrap();
+        let request = request("/ws", &[OFFER]);
+        let begin = request.strip_suffix("\r\n").unwrap().as_bytes();
+        near.write_all(&[begin, lines, b"\r\n"].concat())
+            .await
+            .unwrap();
+        let far = transport.accept().await.unwrap();
+        let expected: IpAddr = [198, 51, 100, 1].into();
+        assert_eq!(far.address(), Some(expected), "{header:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_for_a_page_may_offer_another_protocol() {
+    let options = WsOptions::default()
+        .otherwise(|_| hyper::Response::new(bytes::Bytes::from_static(b"the page")));
+    for (upgrade, expected) in [
+        ("Upgrade: h2c", 200),
+        ("Upgrade: foo/2", 200),
+        ("Upgrade: websocket", 404),
+    ] {
+        let more = [upgrade, "Connection: Upgrade, HTTP2-Settings"];
+        assert_eq!(
+            status(options.clone(), "/", &more).await,
+            expected,
+            "{upgrade}"
+        );
+    }
 }
 
 #[tokio::test]

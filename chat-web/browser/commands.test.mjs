@@ -240,3 +240,133 @@ test('somebody who is put out is told, and a room one is banned from is told, to
   await page.getByRole('dialog').getByText('You are banned from this room.').waitFor();
   faultless(context);
 });
+
+test('what is done to somebody is done to whoever wrote the message, whatever they are called by now', async () => {
+  const { url, tcp } = await server();
+  const context = await window_();
+  const page = await person(context, url, 'Adina');
+  await say(page, '/create Club');
+  await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
+  await isIn(page, 'Club');
+  const [rude, innocent] = [await term(tcp, 'Bob', ['--room', '0']), await term(tcp, 'Ivan', ['--room', '0'])];
+  await event(page, 'Ivan joined');
+  rude.say('something rude');
+  await heard(page, 'something rude');
+  rude.say('/nick Rob');
+  await event(page, 'Bob is now Rob');
+  innocent.say('/nick Bob');
+  await event(page, 'Ivan is now Bob');
+  await message(page, 'something rude').locator('.nick').click();
+  const dialog = page.locator('dialog[data-name=person]');
+  await dialog.getByRole('heading', { name: 'Rob' }).waitFor();
+  await dialog.getByText('then called Bob').waitFor();
+  await shot(page, 'called-otherwise');
+  await dialog.getByRole('button', { name: 'Ban', exact: true }).click();
+  await event(page, 'Adina banned Rob');
+  await rude.until('banned');
+  innocent.say('I am still here');
+  await heard(page, 'I am still here');
+  // More seconds than there can be are none, rather than few.
+  await say(page, '/mute Bob 4294967298');
+  await page.locator('.word', { hasText: 'Write /mute NICK [SECONDS]' }).waitFor();
+  faultless(context);
+});
+
+test('who becomes a moderator can take back what others have said, at once', async () => {
+  const { url, tcp } = await server();
+  const owner = await term(tcp, 'Olga', ['--create', '--name', 'Club']);
+  await owner.until('room 0 created');
+  const berl = await term(tcp, 'Berl', ['--room', '0']);
+  const context = await window_();
+  const page = await person(context, `${url}#/room/0`, 'Adina');
+  await isIn(page, 'Club');
+  berl.say('the wrong window');
+  await heard(page, 'the wrong window');
+  assert.equal(await page.locator('.redact').count(), 0);
+  owner.say('/role Adina moderator');
+  await message(page, 'the wrong window').locator('.redact').waitFor({ state: 'attached' });
+  faultless(context);
+});
+
+test('out of the lobby and in again, and what can be done from nowhere', async () => {
+  const { url, tcp } = await server();
+  const context = await window_();
+  const berl = await term(tcp, 'Berl');
+  const page = await person(context, url, 'Adina');
+  const leave = async () => {
+    await page.getByRole('button', { name: 'Leave this room' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Leave' }).click();
+    await page.locator('#room-list .entry').waitFor({ state: 'detached' });
+  };
+  await leave();
+  await shot(page, 'nowhere');
+  // Nothing to be said to nobody; it stays to be said elsewhere.
+  await say(page, 'hello?');
+  await page.locator('.word', { hasText: 'You are not in this room.' }).waitFor();
+  assert.equal(await page.locator('#text').inputValue(), 'hello?');
+  await say(page, '/topic x');
+  await page.locator('.word', { hasText: 'You are not in this room.' }).nth(1).waitFor();
+  await say(page, '/help');
+  await page.locator('.help').waitFor();
+  await say(page, '/join lobby');
+  await isIn(page, 'Lobby');
+  await leave();
+  // Who has left it is not led back by loading the page anew.
+  await page.reload();
+  await page.locator('#text:focus').waitFor();
+  assert.equal(await page.locator('#room-list .entry').count(), 0);
+  await page.getByRole('button', { name: 'Join', exact: true }).click();
+  await page.locator('dialog[data-name=join] .entry', { hasText: 'Lobby' }).click();
+  await isIn(page, 'Lobby');
+  await leave();
+  await page.evaluate(() => { location.hash = '#/lobby'; });
+  await isIn(page, 'Lobby');
+  await leave();
+  await say(page, '/msg Berl between us');
+  await isIn(page, 'Berl');
+  await berl.until('Adina: between us');
+  faultless(context);
+});
+
+test('a room with a shift asks for it before anybody is told, and a wrong one can be put right', async () => {
+  const { url, tcp } = await server();
+  const owner = await term(tcp, 'Olga', ['--create', '--name', 'Rome', '--cipher', 'caesar:3']);
+  await owner.until('room 0 created');
+  owner.say('ave');
+  const context = await window_();
+  const page = await person(context, url, 'Adina');
+  const unlock = page.locator('dialog[data-name=unlock]');
+  const away = async () => { await page.keyboard.press('Escape'); await page.locator('dialog').waitFor({ state: 'detached' }); };
+  // By command, by the list, by number and by link: it is asked for, and who thinks better of it was never there.
+  await say(page, '/join 0');
+  await unlock.getByText('Shift').waitFor();
+  await away();
+  await page.getByRole('button', { name: 'Join', exact: true }).click();
+  await page.locator('dialog .entry', { hasText: 'Rome' }).click();
+  await unlock.getByText('Shift').waitFor();
+  await away();
+  await page.evaluate(() => { location.hash = '#/room/0'; });
+  await unlock.getByText('Shift').waitFor();
+  await away();
+  await page.getByRole('button', { name: 'Join', exact: true }).click();
+  await page.locator('dialog [name=number]').fill('0');
+  await page.getByRole('dialog').getByRole('button', { name: 'Join' }).click();
+  await unlock.getByText('Shift').waitFor();
+  await shot(page, 'shift-before-joining');
+  await unlock.locator('input').fill('5');
+  await unlock.getByRole('button', { name: 'Join' }).click();
+  await isIn(page, 'Rome');
+  await heard(page, 'ytc');
+  await page.getByRole('button', { name: 'Change the shift' }).click();
+  await unlock.locator('input').fill('3');
+  await unlock.getByRole('button', { name: 'Save' }).click();
+  await heard(page, 'ave');
+  await say(page, 'vale');
+  await owner.until('Adina: vale');
+  assert.equal(owner.lines.filter((line) => line.includes('Adina joined')).length, 1);
+  assert.ok(!owner.lines.some((line) => line.includes('Adina left')));
+  // There is no such group.
+  await say(page, '/join 7');
+  await page.getByRole('dialog').getByText('There is no such room.').waitFor();
+  faultless(context);
+});

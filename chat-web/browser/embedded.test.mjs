@@ -39,6 +39,30 @@ test('who is known goes straight in, is shown who they are, and has no other nam
   faultless(one, two, three);
 });
 
+test('who is known by a name that the chat cannot have is told so in words', async () => {
+  const example = new Program(['127.0.0.1:0'], process.env.CHAT_AXUM);
+  ends.push(() => example.end('SIGKILL'));
+  const application = `http://${(await example.until('listening http ')).split(' ').at(-1)}`;
+  const [one, two, three, four] = [await window_(), await window_(), await window_(), await window_()];
+  const adina = await open(one, `${application}/login/adina`);
+  await adina.locator('#text:focus').waitFor();
+  const other = await open(two, `${application}/login/%23x`);
+  await other.getByRole('alert').filter({ hasText: 'a name that cannot be used in the chat' }).waitFor();
+  assert.equal(await other.getByRole('button', { name: 'Continue' }).isVisible(), false);
+  await shot(other, 'known-invalid');
+  // One that is taken may be free later.
+  const same = await open(three, `${application}/login/Adina`);
+  await same.getByRole('alert').filter({ hasText: 'Somebody in the chat has the name' }).waitFor();
+  await say(adina, '/quit');
+  await adina.locator('#notice', { hasText: 'you have left' }).waitFor();
+  await same.getByRole('button', { name: 'Continue' }).click();
+  await same.locator('#me .nick', { hasText: 'Adina' }).waitFor();
+  // The application can see to it that a name is one.
+  const spaced = await open(four, `${application}/login/a%20b`);
+  await spaced.locator('#me .nick', { hasText: 'a-b' }).waitFor();
+  faultless(one, two, three, four);
+});
+
 test('who may not come in is told so, and may try again', async () => {
   const example = new Program(['127.0.0.1:0'], process.env.CHAT_AXUM);
   ends.push(() => example.end('SIGKILL'));

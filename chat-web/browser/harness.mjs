@@ -2,9 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { after } from 'node:test';
 import { chromium } from 'playwright-core';
@@ -86,9 +87,48 @@ export async function browser(options = {}) {
   });
   context.setDefaultTimeout(PATIENCE);
   context.faults = [];
+  if (process.env.CHAT_PAGE) await unbuilt(context);
   const close = context.close.bind(context);
   context.close = async () => { await close(); rmSync(folder, { recursive: true, force: true }); };
   return context;
+}
+
+/**
+ * While one works on the page, `CHAT_PAGE=1` takes scripts and styles as they stand in `page/`, and the compiled client from `dist/`:
+ * nothing has to be built in between. What is asked for, and how often, is not to be tested so.
+ */
+async function unbuilt(context) {
+  const root = join(import.meta.dirname, '..');
+  const types = { js: 'text/javascript', css: 'text/css', wasm: 'application/wasm', svg: 'image/svg+xml' };
+  await context.route(/\/b-[0-9a-f]{16}\//, (route) => {
+    const name = new URL(route.request().url()).pathname.split('/').at(-1);
+    const path = ['page/js', 'page/texts', 'page', 'dist'].map((folder) => join(root, folder, name)).find(existsSync);
+    return path ? route.fulfill({ body: readFileSync(path), contentType: types[name.split('.').at(-1)] }) : route.abort();
+  });
+}
+
+/** A network between a browser and a server (`HOST:PORT`), which can be cut, held up in one direction, and be gone. */
+export async function network(to) {
+  const pairs = new Set();
+  const net = { deaf: false, mute: false, gone: false };
+  const listener = createServer((near) => {
+    if (net.gone) return near.destroy();
+    const far = connect(Number(to.split(':').at(-1)), '127.0.0.1');
+    const pair = [near, far];
+    pairs.add(pair);
+    // What is held up is lost: the connection is cut before it goes on.
+    near.on('data', (bytes) => { if (!net.mute) far.write(bytes); });
+    far.on('data', (bytes) => { if (!net.deaf) near.write(bytes); });
+    for (const socket of pair) {
+      socket.on('error', () => {});
+      socket.on('close', () => { near.destroy(); far.destroy(); pairs.delete(pair); });
+    }
+  });
+  await new Promise((done) => listener.listen(0, '127.0.0.1', done));
+  net.url = `http://127.0.0.1:${listener.address().port}/`;
+  net.cut = () => { for (const sockets of pairs) for (const socket of sockets) socket.destroy(); };
+  net.end = () => { net.cut(); listener.close(); };
+  return net;
 }
 
 /** What the tests of one file begin, and what ends it when they are done. */
@@ -100,6 +140,13 @@ export function things() {
     server: async (...args) => { const it = await serve(...args); ends.push(() => it.end('SIGKILL')); return it; },
     window_: async (options) => { const it = await browser(options); ends.push(() => it.close()); return it; },
     term: async (...args) => { const it = await terminal(...args); ends.push(() => it.end('SIGKILL')); return it; },
+    net: async (...args) => { const it = await network(...args); ends.push(() => it.end()); return it; },
+    config: (text) => {
+      const folder = mkdtempSync(join(tmpdir(), 'chat-test-'));
+      ends.push(() => rmSync(folder, { recursive: true, force: true }));
+      writeFileSync(join(folder, 'chat.toml'), text);
+      return ['--config', join(folder, 'chat.toml')];
+    },
     folder: () => { const it = mkdtempSync(join(tmpdir(), 'chat-test-')); ends.push(() => rmSync(it, { recursive: true, force: true })); return it; },
   };
 }

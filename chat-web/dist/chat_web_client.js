@@ -134,6 +134,10 @@ if (ret[1]) {
 throw takeFromExternrefTable0(ret[0]);
 }
 }
+find(now, number) {
+const ret = wasm.webclient_find(this.__wbg_ptr, now, number);
+return ret;
+}
 history(now, room, before, limit) {
 const val2 = +now;
 const val3 = +(isLikeNone(before) ? 0 : before);
@@ -337,27 +341,30 @@ throw takeFromExternrefTable0(ret[1]);
 }
 return ret[0] !== 0;
 }
-sanction(now, room, what, nick, reason, seconds) {
-const val5 = +now;
-const val6 = +(isLikeNone(seconds) ? Number.MAX_SAFE_INTEGER : (seconds) >>> 0);
-let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3;
+sanction(now, room, what, nick, member, reason, seconds) {
+const val6 = +now;
+const val7 = +(isLikeNone(seconds) ? Number.MAX_SAFE_INTEGER : (seconds) >>> 0);
+let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4;
 try {
 ptr0 = passStringToWasm0(room, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len0 = WASM_VECTOR_LEN;
 ptr1 = passStringToWasm0(what, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len1 = WASM_VECTOR_LEN;
-ptr2 = passStringToWasm0(nick, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+ptr2 = isLikeNone(nick) ? 0 : passStringToWasm0(nick, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len2 = WASM_VECTOR_LEN;
-ptr3 = passStringToWasm0(reason, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+ptr3 = isLikeNone(member) ? 0 : passStringToWasm0(member, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len3 = WASM_VECTOR_LEN;
+ptr4 = passStringToWasm0(reason, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+len4 = WASM_VECTOR_LEN;
 } catch (e) {
+if (ptr4) { wasm.__wbindgen_free(ptr4, len4 * 1, 1); }
 if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 1, 1); }
 if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
 if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
 if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
 throw e;
 }
-const ret = wasm.webclient_sanction(this.__wbg_ptr, val5, ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, val6);
+const ret = wasm.webclient_sanction(this.__wbg_ptr, val6, ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4, val7);
 if (ret[2]) {
 throw takeFromExternrefTable0(ret[1]);
 }

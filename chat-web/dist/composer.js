@@ -9,43 +9,56 @@ export class Composer {
 #suggestions = [];
 #chosen = 0;
 #from = 0;
-constructor(model, say) {
+constructor(model, may, say, around) {
 this.model = model;
+this.may = may;
 this.say = say;
-field.oninput = () => { this.#grow(); this.#suggest(false); };
+this.around = around;
+field.value = '';
+field.onbeforeinput = (event) => {
+const more = (event.data ?? event.dataTransfer?.getData('text/plain') ?? '').length;
+if (more > 1 && field.value.length + more > 2 * model.longest) { event.preventDefault(); around.tooLong(); }
+};
+field.oninput = () => { this.#changed(); this.#suggest(false); };
 field.onkeydown = (event) => this.#key(event);
 field.onblur = () => this.#hide();
 $('composer').onsubmit = (event) => { event.preventDefault(); this.#submit(); };
 }
 show(before, room) {
-if (before && before !== room) before.draft = field.value;
-if (before !== room) field.value = room?.draft ?? '';
+if (before !== room && (before || room?.draft || !room)) field.value = room?.draft ?? '';
+this.model.write(room, field.value);
 this.draw(room);
 this.#grow();
 this.#hide();
 }
 draw(room) {
-const locked = !!room?.lacksKey && (room.sealed || room.insecure);
-field.disabled = !room || locked;
-$('composer').querySelector('button').disabled = !room || locked;
-const key = locked ? 'composer.locked' : room?.insecure ? 'composer.insecure' : room?.sealed ? 'composer.sealed' : 'composer.to';
-field.placeholder = room ? t(key, { room: roomName(room.view) }) : '';
+const out = !!room && room.out !== null && room.out !== 'back';
+const locked = !out && !!room?.lacksKey && (room.sealed || room.insecure);
+field.disabled = locked;
+field.readOnly = out;
+$('composer').querySelector('button').disabled = locked || out;
+const key = out ? 'composer.out' : locked ? 'composer.locked' : room?.insecure ? 'composer.insecure' : room?.sealed ? 'composer.sealed' : 'composer.to';
+field.placeholder = room ? t(key, { room: roomName(room.view) }) : t('composer.nowhere');
 $('composer').classList.toggle('sealed', !!room?.sealed);
 $('composer').classList.toggle('insecure', !!room?.insecure);
 }
 focus() { if (!field.disabled) field.focus(); }
 insert(text) {
 field.setRangeText(text, field.selectionStart, field.selectionEnd, 'end');
-this.#grow();
+this.#changed();
 this.focus();
 }
 #submit() {
 const line = field.value.replace(/\s+$/, '');
-if (!line) return;
+if (!line || field.readOnly || !this.may(line)) return;
 field.value = '';
-this.#grow();
+this.#changed();
 this.#hide();
 this.say(line);
+}
+#changed() {
+this.#grow();
+this.model.write(this.model.current, field.value);
 }
 #grow() {
 field.style.height = 'auto';
@@ -73,6 +86,11 @@ case 'ArrowDown': case 'ArrowUp':
 if (!open) return;
 event.preventDefault();
 this.#choose(this.#chosen + (event.key === 'ArrowDown' ? 1 : -1));
+break;
+case 'PageUp': case 'PageDown':
+if (field.scrollHeight > field.clientHeight + 2 || event.shiftKey || event.ctrlKey || event.altKey) return;
+event.preventDefault();
+this.around.turn(event.key === 'PageUp' ? -1 : 1);
 break;
 case 'Escape':
 if (open) { event.preventDefault(); event.stopPropagation(); this.#hide(); }
@@ -120,7 +138,7 @@ field.setAttribute('aria-activedescendant', `suggestion-${this.#chosen}`);
 #take() {
 field.setRangeText(this.#suggestions[this.#chosen].text, this.#from, field.selectionStart, 'end');
 this.#hide();
-this.#grow();
+this.#changed();
 }
 #hide() {
 list.hidden = true;

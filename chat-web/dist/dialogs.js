@@ -1,5 +1,6 @@
 import { check_key, check_nick, qr_code } from './chat_web_client.js';
 import { $, avatar, h, icon } from './dom.js';
+import { LOBBY } from './model.js';
 import { CommandError } from './session.js';
 import { has, t } from './texts.js';
 import { roomName } from './words.js';
@@ -78,25 +79,28 @@ enter(room.room);
 },
 });
 }
-export async function join(model, enter, number = null) {
+const isClosed = (info) => info.protected || info.cipher === 'caesar' || info.cipher === 'static_key';
+const asTarget = ({ number, name, cipher, protected: closed }) => ({ number, name: name ?? t('room.group', { number }), cipher, protected: closed });
+export async function join(model, enter, number = null, enterLobby = undefined) {
 if (number !== null) {
-const known = [...model.rooms.values()].find(({ view }) => view.number === number);
+const known = [...model.rooms.values()].find(({ view, out }) => view.number === number && out === null);
 if (known && !known.lacksKey) return enter(known.id);
 try {
-const { room } = await model.session.ask('join', number, undefined, undefined);
-return enter(room.room);
+return await into(model, enter, await model.find(number));
 } catch (error) {
-if (!['password_required', 'key_missing', 'wrong_password'].includes(error.code)) return tell(error);
-return unlock(model, enter, number, t('room.group', { number }), error.code === 'key_missing' ? error.cipher : 'room_password');
+return tell(error);
 }
 }
 const input = h('input', { type: 'number', min: 0, step: 1, inputMode: 'numeric', name: 'number', autofocus: true });
 const password = secret('current-password');
 const groups = h('ul.groups', null, h('li.quiet', null, '…'));
+const lobby = () => (model.lobby ? [h('li', null, h('button.entry', {
+type: 'button', disabled: model.isIn(LOBBY), onclick: () => { dialog.close(); enterLobby(); },
+}, h('span.sign', null, icon('home')), h('span.who', null, h('span.title', null, t('rooms.lobby'))), model.isIn(LOBBY) && h('span.role', null, t('join.in'))))] : []);
 model.session.ask('list').then(({ rooms }) => {
-groups.replaceChildren(...(rooms.length ? rooms.map((info) => h('li', null, h('button.entry', {
-type: 'button', disabled: model.rooms.has(info.room),
-onclick: () => { dialog.close(); join(model, enter, info.number); },
+groups.replaceChildren(...lobby(), ...(rooms.length ? rooms.map((info) => h('li', null, h('button.entry', {
+type: 'button', disabled: model.isIn(info.room),
+onclick: () => { dialog.close(); into(model, enter, info).catch(tell); },
 },
 h('span.sign', null, icon('hash')),
 h('span.who', null,
@@ -105,9 +109,9 @@ h('bdi.label', null, info.topic)),
 h('span.number', null, `#${info.number}`),
 info.cipher === 'caesar' ? h('span.mini.insecure', { title: t('seal.insecure') }, icon('warn'))
 : info.protected && h('span.mini.sealed', { title: t('join.protected') }, icon('lock')),
-h('span.role', null, model.rooms.has(info.room) ? t('join.in') : t('join.members', { n: info.members })))))
+h('span.role', null, model.isIn(info.room) ? t('join.in') : t('join.members', { n: info.members })))))
 : [h('li.quiet', null, t('rooms.none'))]));
-}).catch((error) => groups.replaceChildren(h('li.quiet', null, words(error))));
+}).catch((error) => groups.replaceChildren(...lobby(), h('li.quiet', null, words(error))));
 const dialog = open(t('join.title'), [
 groups,
 h('div.row', null, field(t('join.number'), input), field(`${t('join.password')} ${t('start.optional')}`, password)),
@@ -115,24 +119,38 @@ h('div.row', null, field(t('join.number'), input), field(`${t('join.password')} 
 name: 'join', label: t('join.do'), doing: t('join.doing'),
 async submit() {
 if (!/^\d{1,9}$/.test(input.value)) throw new Wrong(t('join.number.needed'));
-const { room } = await model.session.ask('join', Number(input.value), password.value || undefined, undefined);
+const info = await model.find(Number(input.value));
+const needs = asTarget(info);
+if (isClosed({ ...needs, protected: needs.protected && !password.value })) return unlock(model, enter, needs, { password: password.value });
+const { room } = await model.session.ask('join', needs.number, needs.protected ? password.value : undefined, undefined);
 enter(room.room);
 },
 });
 }
-export function unlock(model, enter, number, name, cipher) {
-const kind = { caesar: 'shift', static_key: 'key' }[cipher] ?? 'password';
-const input = kind === 'shift' ? h('input', { type: 'number', step: 1, autofocus: true }) : secret('current-password');
-input.autofocus = true;
-open(t('join.unlock', { room: name }), [field(t(`join.${kind}`), input, kind === 'key' ? t('join.key.note') : undefined)], {
-name: 'unlock', label: t('join.do'), doing: t('join.doing'),
+async function into(model, enter, info) {
+if (isClosed(info)) return unlock(model, enter, asTarget(info));
+const { room } = await model.session.ask('join', info.number, undefined, undefined);
+enter(room.room);
+}
+export function unlock(model, enter, target, { rekey = false, password: typed = '' } = {}) {
+const { number, name, cipher } = target;
+const kind = { caesar: 'shift', static_key: 'key' }[cipher];
+const password = (target.protected || !kind) && secret('current-password');
+const key = kind && (kind === 'shift' ? h('input', { type: 'number', step: 1, name: 'shift' }) : secret());
+if (password) password.value = typed;
+(password && !typed ? password : key || password).autofocus = true;
+open(t(rekey ? `join.rekey.${kind}` : 'join.unlock', { room: name }), [
+password && field(t('join.password'), password),
+key && field(t(`join.${kind}`), key, kind === 'key' ? t('join.key.note') : undefined),
+], {
+name: 'unlock', label: t(rekey ? 'profile.do' : 'join.do'), doing: t('join.doing'),
 async submit() {
-if (kind === 'shift' && !/^-?\d{1,9}$/.test(input.value)) throw new Wrong(t('create.shift.needed'));
-if (kind === 'key' && !check_key(input.value)) throw new Wrong(t('join.key.note'));
-if (kind === 'password' && !input.value) throw new Wrong(t('create.password.needed'));
-const [password, key] = kind === 'password' ? [input.value, undefined] : [undefined, input.value];
-if (number === null) model.lobbyKey = { password, key };
-const { room } = await model.session.ask('join', number ?? undefined, password, key);
+if (kind === 'shift' && !/^-?\d{1,9}$/.test(key.value)) throw new Wrong(t('create.shift.needed'));
+if (kind === 'key' && !check_key(key.value)) throw new Wrong(t('join.key.note'));
+if (password && !password.value) throw new Wrong(t('join.password.needed'));
+const given = [password ? password.value : undefined, key ? key.value : undefined];
+if (number === null) model.lobbyKey = { password: given[0], key: given[1] };
+const { room } = await model.session.ask('join', number ?? undefined, ...given);
 const known = model.rooms.get(room.room);
 if (known) await model.unlocked(known);
 enter(room.room);
@@ -152,12 +170,13 @@ try { await navigator.clipboard.writeText(link); } catch { document.execCommand(
 copied.textContent = t('share.copied');
 }
 open(t('share.title'), [
-h('p', null, t('share.lead', { room: roomName(room.view) })),
+h('p', null, t(isLocal(location.hostname) ? 'share.local' : 'share.lead', { room: roomName(room.view) })),
 room.view.credential && h('p.note', null, icon('lock'), t('share.password')),
 drawCode(link),
 h('div.row', null, field(t('share.link'), input), copied),
 ], { name: 'share' });
 }
+const isLocal = (host) => host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || /^127(\.\d+){3}$/.test(host);
 function drawCode(text) {
 const modules = qr_code(text);
 const size = Math.sqrt(modules.length);
@@ -213,18 +232,21 @@ export function person(model, who, act) {
 const room = model.current;
 if (!room || who.member === model.me.member) return;
 const known = room.members.get(who.member);
+const then = who.nick;
+who = { ...who, ...room.here.get(who.member) ?? known };
 const does = (what, label, danger = false) => h(`button${danger ? '.danger' : ''}`, {
 type: 'button',
 onclick: async () => {
 dialog.close();
-try { await model.session.ask('sanction', room.id, what, who.nick, '', undefined); } catch (error) { tell(error); }
+try { await model.session.ask('sanction', room.id, what, undefined, who.member, '', undefined); } catch (error) { tell(error); }
 },
 }, t(`person.${label}`));
 const rank = (role) => ['member', 'moderator', 'owner'].indexOf(role ?? 'member');
 const above = room.view.kind === 'group' && known && rank(room.view.role) > rank(known.role);
 const owner = above && room.view.role === 'owner';
 const dialog = open(who.nick, [
-h('div.card-person', null, avatar(who), h('span.who', null, h('bdi.title', null, who.nick), h('bdi.label', null, who.label)),
+h('div.card-person', null, avatar(who), h('span.who', null, h('bdi.title', null, who.nick), h('bdi.label', null, who.label),
+then !== who.nick && h('span.note', null, t('person.then', { nick: then }))),
 known && known.role !== 'member' && h('span.role', null, t(`role.${known.role}`))),
 h('div.actions', null,
 room.view.kind !== 'private' && h('button.primary', { type: 'button', onclick: () => { dialog.close(); act.private(who); } }, t('person.private')),

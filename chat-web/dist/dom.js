@@ -35,6 +35,21 @@ export function hue(member) {
 const bytes = atob(member || 'AAAA');
 return ((bytes.charCodeAt(0) * 256 + bytes.charCodeAt(1)) * 137) % 360;
 }
+export function soon(act) {
+let frame = 0;
+let timer = 0;
+const now = () => {
+cancelAnimationFrame(frame);
+clearTimeout(timer);
+frame = 0;
+act();
+};
+return () => {
+if (frame) return;
+frame = requestAnimationFrame(now);
+timer = setTimeout(now, 100);
+};
+}
 export function speak(text) {
 $('spoken').textContent = text;
 }
@@ -46,9 +61,16 @@ let end = 0;
 for (const match of text.matchAll(LINK)) {
 const url = match[0].replace(/[.,;:!?)\]}'»”]+$/, '');
 if (!URL.canParse(url)) continue;
-parts.push(text.slice(end, match.index), h('a', { href: url, target: '_blank', rel: 'noopener noreferrer' }, url));
+const room = roomHere(url);
+parts.push(text.slice(end, match.index), h('a', room ? { href: room } : { href: url, target: '_blank', rel: 'noopener noreferrer' }, url));
 end = match.index + url.length;
 }
 parts.push(text.slice(end));
 return parts;
 }
+function roomHere(url) {
+const { origin, pathname, search, hash } = new URL(url);
+const same = origin === location.origin && pathname === location.pathname && search === location.search;
+return same && ROOM.test(hash) ? hash : null;
+}
+export const ROOM = /^#\/(?:(lobby)|room\/(\d{1,9}))$/;

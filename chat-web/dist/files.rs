@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-3fc54375b378d509";
+pub(crate) const BUILD: &str = "b-6959365b1e4d31e9";
 
 pub(crate) const FILES: &[File] = &[
     File {
@@ -44,6 +44,12 @@ pub(crate) const FILES: &[File] = &[
         raw: include_bytes!("dom.js"),
         brotli: include_bytes!("dom.js.br"),
         gzip: include_bytes!("dom.js.gz"),
+    },
+    File {
+        name: "elsewhere.html",
+        raw: include_bytes!("elsewhere.html"),
+        brotli: include_bytes!("elsewhere.html.br"),
+        gzip: include_bytes!("elsewhere.html.gz"),
     },
     File {
         name: "en.js",

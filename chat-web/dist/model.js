@@ -1,7 +1,9 @@
 import { harmless } from './chat_web_client.js';
 import { CommandError } from './session.js';
-import { keepKeys, keepRead, readSoFar } from './store.js';
+import * as store from './store.js';
 const PAGE = 50;
+const MOST = 600;
+const KEPT = 400;
 export const isSaid = (shown) => shown.record.kind === 'message' || shown.record.kind === 'action';
 export class Room {
 constructor(view) {
@@ -15,7 +17,10 @@ this.unread = 0;
 this.mentioned = false;
 this.oldest = null;
 this.loading = false;
+this.generation = 0;
+this.missed = null;
 this.draft = '';
+this.out = null;
 this.readTo = 0;
 }
 get id() { return this.view.room; }
@@ -34,11 +39,13 @@ current = null;
 me = { member: '', nick: '', label: '' };
 status = 'connecting';
 lobby = false;
+longest = Infinity;
 watching = () => !document.hidden;
 constructor(session, changed) {
 this.session = session;
 this.changed = changed;
 this.me.member = session.member;
+this.kept = store.unsent(session.url);
 this.lobbyKey = {};
 }
 take(event) {
@@ -61,39 +68,82 @@ return this.changed('ended', event);
 #welcomed({ welcome, again }) {
 this.me = { member: welcome.member, nick: welcome.nick, label: welcome.label };
 this.lobby = welcome.lobby;
+this.longest = welcome.limits.message_bytes;
 this.status = 'up';
 this.changed('me');
-this.changed('up', again);
-if (welcome.lobby && !welcome.rooms.includes(LOBBY) && !this.rooms.has(LOBBY)) this.enterLobby();
+const joins = !again && welcome.lobby && !welcome.rooms.includes(LOBBY) && !store.leftLobby(this.session.url);
+if (!again) {
+for (const [id, { view }] of Object.entries(this.kept)) {
+if (welcome.rooms.includes(id) || (id === LOBBY && joins) || !view) continue;
+const room = new Room(view);
+room.out = 'not_member';
+room.oldest = 0;
+this.#recall(room);
+this.rooms.set(id, room);
+this.changed('rooms');
 }
+}
+this.changed('up', again);
+if (joins) this.enterLobby();
+}
+#recall(room) {
+const kept = this.kept[room.id];
+delete this.kept[room.id];
+if (!kept) return;
+room.draft ||= kept.draft;
+room.pending.push(...kept.messages.map((item) => ({
+...item, plain: harmless(item.text), state: item.state === 'failed' ? 'failed' : 'unknown',
+})));
+}
+keep(room) {
+const { view: { kind, number, name, peer, cipher }, draft } = room;
+const view = { room: room.id, kind, number, name, peer, cipher, topic: '', place: room.view.place, role: 'member', members: 0 };
+const messages = room.pending.map(({ text, action, time, state, why, after, seq }) => ({ text, action, time, state, why, after, seq }));
+store.keepUnsent(this.session.url, room.id, draft || messages.length ? { view, draft, messages } : null);
+}
+write(room, text) {
+if (!room || room.draft === text) return;
+room.draft = text;
+this.keep(room);
+}
+get busy() { return [...this.rooms.values()].some(({ pending }) => pending.some(({ state }) => state === 'pending')); }
+isIn(id) { return this.rooms.get(id)?.out === null; }
 enterLobby() {
+store.keepLeftLobby(this.session.url, false);
 return this.session.ask('join', undefined, this.lobbyKey.password, this.lobbyKey.key)
 .catch((error) => this.changed('locked-out', error));
 }
 #entered(view, how) {
 let room = this.rooms.get(view.room);
-const fresh = !room;
+const fresh = !room || room.out !== null;
 if (!room) {
 room = new Room(view);
 this.rooms.set(view.room, room);
 }
+this.#recall(room);
+const missed = how === 'afresh' ? { epoch: room.view.place.epoch, seq: room.view.place.seq, at: view.place.seq } : null;
 room.view = view;
-if (how === 'afresh') {
-for (const item of room.items) item.seam = false;
-room.items = [];
-room.oldest = null;
-}
+room.out = null;
+if (fresh || missed) this.#begin(room);
+room.missed = missed;
 if (room.sealed || room.insecure) {
 if (how === 'new') room.lacksKey = !this.session.restoreKeys(room.id);
 else this.session.keepKeys(room.id);
+if (how === 'command') room.lacksKey = false;
 }
-const read = readSoFar()[view.room];
+const read = store.readSoFar()[view.room];
 if (fresh && how === 'new' && read?.epoch === view.place.epoch) room.readTo = read.seq;
 else if (fresh) room.readTo = view.place.seq;
 this.changed('rooms');
-if (how !== 'resumed') this.load(room);
+if (room.oldest === null) this.load(room);
 if (view.kind !== 'private' && view.presence === 'full') this.loadMembers(room);
 this.changed('entered', { room, how });
+}
+#begin(room) {
+room.items = [];
+room.oldest = null;
+room.loading = false;
+room.generation += 1;
 }
 #record(id, shown) {
 const room = this.rooms.get(id);
@@ -119,18 +169,35 @@ this.changed('said', { room, shown, mention, seen });
 }
 if (seen) this.markRead(room);
 this.changed('item', { room, item, replaces: before });
+if (room !== this.current) this.trim(room);
+}
+trim(room) {
+if (room.items.length <= MOST || room.loading || room.oldest === null) return [];
+return room.items.splice(0, room.items.length - KEPT);
 }
 #settle(room, { record, text }) {
 const action = record.kind === 'action';
-const at = room.pending.findIndex((each) => each.state !== 'failed' && each.action === action && each.plain === text);
-if (at >= 0) room.pending.splice(at, 1);
+const is = (each) => (each.seq !== null ? each.seq === record.seq
+: each.state !== 'failed' && each.action === action && each.plain === text
+&& each.after.epoch === room.view.place.epoch && each.after.seq < record.seq);
+const sure = room.pending.findIndex((each) => each.state !== 'unknown' && is(each));
+const at = sure >= 0 ? sure : room.pending.findIndex(is);
+if (at >= 0) { room.pending.splice(at, 1); this.keep(room); }
 return at;
+}
+#landed(room) {
+if (room.oldest === null) return;
+const { epoch } = room.view.place;
+const still = room.pending.filter(({ seq, after }) => seq === null || after.epoch !== epoch || seq > room.newest);
+if (still.length === room.pending.length) return;
+room.pending = still;
+this.keep(room);
 }
 #blank(room, seq) {
 const item = room.items.find(({ shown }) => shown.record.seq === seq);
 if (!item) return;
 item.shown = { record: { ...item.shown.record, kind: 'blank', body: {} }, text: null, unreadable: null };
-this.changed('items', { room, initial: false });
+this.changed('blank', { room, item });
 }
 mayRedact(room, { member }) {
 return member === this.me.member || (room.view.kind !== 'private' && room.view.role !== 'member');
@@ -146,7 +213,7 @@ const remove = (who) => { room.here.delete(who); room.members.delete(who); };
 const change = (who, what) => {
 const known = room.members.get(who);
 if (known) room.members.set(who, { ...known, ...what });
-if (who === this.me.member && what.role) room.view.role = what.role;
+if (who === this.me.member && what.role) { room.view.role = what.role; this.changed('role', room); }
 };
 switch (record.kind) {
 case 'created': case 'joined': add(); room.view.members += 1; break;
@@ -191,17 +258,39 @@ this.changed('people', room);
 }
 #removed(id, reason) {
 const room = this.rooms.get(id);
-if (!room) return;
-this.rooms.delete(id);
-keepKeys(id, undefined);
+if (!room || room.out !== null) return;
+store.keepKeys(id, undefined);
 const asked = room.leaving === true;
-const lost = room.id === LOBBY && reason === 'unknown';
-if (this.current === room && !lost) this.show(this.first());
+const back = room.id === LOBBY && !asked && reason !== 'banned' && this.lobby;
+if (back || (!asked && (room.draft.trim() || room.pending.length))) {
+room.out = back ? 'back' : reason;
+room.generation += 1;
+room.loading = false;
+room.oldest ??= 0;
+room.here.clear();
+room.members.clear();
+if (this.current === room && !back) this.changed('current');
+this.changed('people', room);
+} else {
+this.forget(room);
+if (asked && id === LOBBY) store.keepLeftLobby(this.session.url, true);
+}
 this.changed('rooms');
-if (lost) this.enterLobby();
+if (back) this.enterLobby().then(() => { if (room.out === 'back') { room.out = reason; this.changed('current'); } });
 else if (!asked) this.changed('removed', { room, reason });
 }
-first() { return this.rooms.get(LOBBY) ?? this.sorted()[0] ?? null; }
+forget(room) {
+room.draft = '';
+room.pending = [];
+this.keep(room);
+this.rooms.delete(room.id);
+if (this.current === room) this.show(this.first());
+this.changed('rooms');
+}
+first() {
+const all = this.sorted();
+return all.find(({ out }) => out === null) ?? all[0] ?? null;
+}
 sorted() {
 const rank = ({ view }) => ['lobby', 'group', 'private'].indexOf(view.kind);
 return [...this.rooms.values()].sort((a, b) => rank(a) - rank(b)
@@ -210,39 +299,57 @@ return [...this.rooms.values()].sort((a, b) => rank(a) - rank(b)
 }
 show(room) {
 this.current = room;
-if (room) this.markRead(room);
+if (room) {
+this.markRead(room);
+store.keepCurrent(this.session.url, room.id);
+}
 this.changed('current');
 }
 markRead(room) {
 room.readTo = Math.max(room.readTo, room.newest);
-keepRead(room.id, room.view.place.epoch, room.readTo);
+store.keepRead(room.id, room.view.place.epoch, room.readTo);
 if (room.unread === 0) return;
 room.unread = 0;
 room.mentioned = false;
 this.changed('rooms');
 }
 async load(room) {
-if (room.loading || !room.hasMore) return;
+if (room.out !== null || room.loading || !room.hasMore) return;
 room.loading = true;
+const { generation } = room;
 const first = room.items[0]?.shown.record.seq;
 try {
 const { history } = await this.session.ask('history', room.id, room.oldest === null ? undefined : first, PAGE);
-if (this.rooms.get(room.id) !== room) return;
+if (this.rooms.get(room.id) !== room || room.generation !== generation) return;
 const initial = room.oldest === null;
 room.oldest = history.oldest;
 const known = new Set(room.items.map(({ shown }) => shown.record.seq));
 const earlier = history.records.filter(({ record }) => !known.has(record.seq)).map((shown) => ({ shown }));
 if (earlier.length === 0) room.oldest = room.items[0]?.shown.record.seq ?? 0;
 room.items = [...earlier, ...room.items].sort((a, b) => a.shown.record.seq - b.shown.record.seq);
+for (const { shown } of earlier) if (shown.record.member === this.me.member && isSaid(shown)) this.#settle(room, shown);
+this.#landed(room);
+this.#seam(room);
 if (initial) this.#countUnread(room);
 room.loading = false;
 if (room.lacksKey && earlier.some(({ shown }) => shown.text !== null)) room.lacksKey = false;
-this.changed('items', { room, initial });
+this.changed('items', { room, earlier: initial ? null : earlier.length });
 } catch (error) {
 if (!(error instanceof CommandError)) throw error;
-} finally {
-room.loading = false;
+if (error.code === 'damaged' && room.generation === generation) {
+room.oldest = room.items[0]?.shown.record.seq ?? 0;
+this.changed('items', { room, earlier: null });
 }
+} finally {
+if (room.generation === generation) room.loading = false;
+}
+}
+#seam(room) {
+const { missed } = room;
+room.missed = null;
+if (!missed || (missed.epoch === room.view.place.epoch && room.oldest <= missed.seq + 1)) return;
+const last = room.items.findLast(({ shown }) => shown.record.seq <= missed.at);
+if (last) last.seam = true;
 }
 #countUnread(room) {
 if (room === this.current && this.watching()) return this.markRead(room);
@@ -261,36 +368,46 @@ if (!(error instanceof CommandError)) throw error;
 }
 }
 send(room, text, action = false) {
-const item = { text, action, plain: harmless(text), time: Date.now(), state: 'pending', why: '' };
+const item = { text, action, plain: harmless(text), time: Date.now(), state: 'pending', why: '', after: { ...room.view.place }, seq: null };
 room.pending.push(item);
-this.changed('pending', { room, added: item });
+this.changed('pending', { room });
 this.#deliver(room, item);
 }
 again(room, item) {
-item.state = 'pending';
+Object.assign(item, { state: 'pending', after: { ...room.view.place }, seq: null });
 this.changed('pending', { room });
 this.#deliver(room, item);
 }
 discard(room, item) {
 room.pending = room.pending.filter((each) => each !== item);
+this.keep(room);
 this.changed('pending', { room });
 }
 async #deliver(room, item) {
+this.keep(room);
 try {
-await this.session.ask('send', room.id, item.action, item.text);
+const { committed } = await this.session.ask('send', room.id, item.action, item.text);
+item.seq = committed;
+item.after.epoch = room.view.place.epoch;
 if (item.state === 'pending') item.state = 'sent';
+this.#landed(room);
 } catch (error) {
 if (!(error instanceof CommandError)) throw error;
 item.state = error.code === 'unknown' ? 'unknown' : 'failed';
 item.why = error.code;
 }
+this.keep(room);
 this.changed('pending', { room });
+}
+async find(number) {
+const { rooms } = await this.session.ask('find', number);
+if (!rooms.length) throw new CommandError({ code: 'unknown_room', text: '', cipher: null, failure: null });
+return rooms[0];
 }
 async unlocked(room) {
 this.session.keepKeys(room.id);
 room.lacksKey = false;
-room.items = [];
-room.oldest = null;
+this.#begin(room);
 await this.load(room);
 this.changed('current');
 }

@@ -1,4 +1,4 @@
-import init, { WebClient } from './chat_web_client.js';
+import init, { WebClient, run_work } from './chat_web_client.js';
 import { known } from './dom.js';
 import { keepKeys, keys } from './store.js';
 const here = new URL('.', import.meta.url);
@@ -17,15 +17,17 @@ this.cipher = failed.cipher;
 this.retryAfter = failed.failure?.retry_after ?? null;
 }
 }
+const FAULTS = new Map([[1002, 'protocol'], [1003, 'protocol'], [1007, 'protocol'], [1008, 'other'], [1009, 'frame_too_large'], [1010, 'protocol']]);
 export class Session {
 #client;
 #socket = null;
 #timer;
 #waiting = new Map();
 #draining = false;
-#url; #module; #tell;
+#over = false;
+#module; #tell;
 constructor(url, module, who, tell) {
-this.#url = url;
+this.url = url;
 this.#module = module;
 this.#tell = tell;
 const seed = crypto.getRandomValues(new Uint8Array(32));
@@ -37,12 +39,17 @@ this.forget = () => {
 document.removeEventListener('visibilitychange', tick);
 removeEventListener('online', tick);
 clearTimeout(this.#timer);
-this.#socket?.close(1000);
+const socket = this.#socket;
+this.#socket = null;
+this.#tell = () => {};
+this.#over = true;
+socket?.close(1000);
 };
 }
 start() { this.#client.start(performance.now()); this.#drain(); }
 get member() { return this.#client.member(); }
 ask(name, ...args) {
+if (this.#over) return Promise.reject(new CommandError({ code: 'ended', text: '', cipher: null, failure: null }));
 return new Promise((resolve, reject) => {
 const ticket = this.#client[name](performance.now(), ...args);
 this.#waiting.set(ticket, { resolve, reject });
@@ -57,13 +64,14 @@ return kept !== null && this.#client.restore_keys(room, kept);
 rename(nick, label) { this.#client.rename(performance.now(), nick, label); this.#drain(); }
 close() { this.#client.close(performance.now()); this.#drain(); }
 #drain() {
-if (this.#draining) return;
+if (this.#draining || this.#over) return;
 this.#draining = true;
 try {
-for (let step; (step = this.#client.next_step());) this.#take(step);
+for (let step; !this.#over && (step = this.#client.next_step());) this.#take(step);
 } finally {
 this.#draining = false;
 }
+if (this.#over) return;
 clearTimeout(this.#timer);
 const at = this.#client.next_timeout();
 if (at !== undefined) {
@@ -86,7 +94,7 @@ case 'event': this.#event(JSON.parse(event)); break;
 #connect() {
 let socket;
 try {
-socket = new WebSocket(this.#url, ['chat.v1.postcard']);
+socket = new WebSocket(this.url, ['chat.v1.postcard']);
 } catch {
 this.#client.disconnected(performance.now());
 return;
@@ -96,7 +104,19 @@ socket.binaryType = 'arraybuffer';
 const mine = (what) => (event) => { if (this.#socket === socket) { what(event); this.#drain(); } };
 socket.onopen = mine(() => this.#client.connected(performance.now()));
 socket.onmessage = mine(({ data }) => this.#client.received(performance.now(), new Uint8Array(data)));
-socket.onclose = mine(() => { this.#socket = null; this.#client.disconnected(performance.now()); });
+socket.onclose = mine(({ code }) => {
+this.#socket = null;
+const fault = FAULTS.get(code);
+if (fault) this.#fail(fault);
+else this.#client.disconnected(performance.now());
+});
+}
+#fail(reason) {
+const tell = this.#tell;
+this.forget();
+for (const { reject } of this.#waiting.values()) reject(new CommandError({ code: 'unknown', text: reason, cipher: null, failure: null }));
+this.#waiting.clear();
+tell({ event: 'ended', why: 'closed', reason });
 }
 #disconnect() {
 this.#socket?.close(1000);
@@ -104,13 +124,21 @@ this.#socket = null;
 this.#client.disconnected(performance.now());
 }
 #work(bytes) {
-const worker = new Worker(urls.createScriptURL(new URL('worker.js', here).href), { type: 'module' });
-worker.onmessage = ({ data }) => {
-worker.terminate();
-this.#client.done(performance.now(), data);
-this.#drain();
+const take = (done) => { this.#client.done(performance.now(), done); this.#drain(); };
+const instead = () => {
+let done;
+try { done = run_work(bytes); } catch { return this.#fail('other'); }
+take(done);
 };
-worker.postMessage({ module: this.#module, bytes }, [bytes.buffer]);
+let worker;
+try {
+worker = new Worker(urls.createScriptURL(new URL('worker.js', here).href), { type: 'module' });
+} catch {
+return queueMicrotask(instead);
+}
+worker.onmessage = ({ data }) => { worker.terminate(); take(data); };
+worker.onerror = worker.onmessageerror = (event) => { event.preventDefault(); worker.terminate(); instead(); };
+worker.postMessage({ module: this.#module, bytes });
 }
 #event(event) {
 if (event.event !== 'finished') return this.#tell(event);

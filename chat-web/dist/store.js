@@ -7,16 +7,35 @@ return otherwise;
 }
 function write(key, value, where = 'localStorage') {
 try {
-globalThis[where].setItem(`chat.${key}`, JSON.stringify(value));
+if (value === undefined) globalThis[where].removeItem(`chat.${key}`);
+else globalThis[where].setItem(`chat.${key}`, JSON.stringify(value));
 } catch {
 }
 }
 export const inside = () => read('inside', false, 'sessionStorage');
 export const enter = () => write('inside', true, 'sessionStorage');
 export function leave() {
-write('inside', false, 'sessionStorage');
-write('keys', {}, 'sessionStorage');
+for (const key of ['inside', 'keys', 'unsent', 'current', 'left']) write(key, undefined, 'sessionStorage');
 }
+const of = (key, url) => read(key, {}, 'sessionStorage')[url];
+function keepOf(key, url, value) {
+const all = read(key, {}, 'sessionStorage');
+if (all[url] === value) return;
+all[url] = value;
+write(key, all, 'sessionStorage');
+}
+export const unsent = (url) => of('unsent', url) ?? {};
+export function keepUnsent(url, room, what) {
+const all = unsent(url);
+if (!what && !(room in all)) return;
+if (what) all[room] = what;
+else delete all[room];
+keepOf('unsent', url, all);
+}
+export const current = (url) => of('current', url);
+export const keepCurrent = (url, room) => keepOf('current', url, room);
+export const leftLobby = (url) => of('left', url) === true;
+export const keepLeftLobby = (url, left) => keepOf('left', url, left || undefined);
 export function keys(room) {
 const kept = read('keys', {}, 'sessionStorage')[room];
 return Array.isArray(kept) ? Uint8Array.from(kept) : null;
@@ -28,20 +47,30 @@ if (bytes) all[room] = [...bytes];
 else delete all[room];
 write('keys', all, 'sessionStorage');
 }
-export function secret() {
-const kept = read('secret', null);
-if (Array.isArray(kept) && kept.length === 32) return Uint8Array.from(kept);
-const fresh = crypto.getRandomValues(new Uint8Array(32));
-write('secret', [...fresh]);
+export function secret(url, home) {
+const all = read('secrets', {});
+const is = (kept) => Array.isArray(kept) && kept.length === 32;
+if (is(all[url])) return Uint8Array.from(all[url]);
+const before = url === home ? read('secret', null) : null;
+const fresh = is(before) ? Uint8Array.from(before) : crypto.getRandomValues(new Uint8Array(32));
+write('secrets', { ...all, [url]: [...fresh] });
 return fresh;
 }
 export const name = () => read('name', { nick: '', label: '' });
 export const keepName = (nick, label) => write('name', { nick, label });
 export const settings = () => ({ theme: 'auto', notify: false, address: '', ...read('settings', {}) });
 export const keepSettings = (changed) => write('settings', { ...settings(), ...changed });
-export const readSoFar = () => read('read', {});
+let fresh = {};
+let writing = 0;
+function writeRead() {
+clearTimeout(writing);
+writing = 0;
+if (Object.keys(fresh).length) write('read', { ...read('read', {}), ...fresh });
+fresh = {};
+}
+addEventListener('pagehide', writeRead);
+export const readSoFar = () => ({ ...read('read', {}), ...fresh });
 export function keepRead(room, epoch, seq) {
-const all = readSoFar();
-all[room] = { epoch, seq };
-write('read', all);
+fresh[room] = { epoch, seq };
+writing ||= setTimeout(writeRead, 500);
 }

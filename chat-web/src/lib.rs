@@ -12,7 +12,8 @@
 //!     .nest_service("/chat/", PageService::new())
 //! ```
 //!
-//! Where the application knows by itself who somebody is, [`PageService::of_known_people`] does not ask for a name.
+//! Where the application knows by itself who somebody is, [`PageService::of_known_people`] does not ask for a name. For a page that
+//! asks which server it shall connect to, there is [`PageService::of_any_server`].
 #![forbid(unsafe_code)]
 
 mod files;
@@ -34,15 +35,38 @@ use tower_service::Service;
 
 use files::{BUILD, File};
 
-/// What the page may do: run its own scripts and the WebAssembly, speak to where it comes from, and make no script out of text.
-const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-     worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types chat";
+/// What the page may do: run its own scripts and the WebAssembly, speak to where it comes from (or to any WebSocket, where it asks for
+/// an address), and make no script out of text.
+macro_rules! policy {
+    ($connect:literal) => {
+        concat!(
+            "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; connect-src ",
+            $connect,
+            "; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+             trusted-types chat"
+        )
+    };
+}
+const POLICY: &str = policy!("'self'");
+const POLICY_ELSEWHERE: &str = policy!("'self' ws: wss:");
 
 /// The page as a `tower` service, for axum and its like. It answers by the path as it is: mount it by `nest_service`, with a slash at
 /// the end, so that the page's own links stay below it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PageService {
-    known: bool,
+    form: Form,
+}
+
+/// The forms of the page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Form {
+    /// Who comes is asked for a name.
+    #[default]
+    Asked,
+    /// An application knows who comes.
+    Known,
+    /// Who comes is asked for a server and a name.
+    Elsewhere,
 }
 
 impl PageService {
@@ -54,7 +78,20 @@ impl PageService {
     /// For an application whose hook at the WebSocket gives everybody an identity: the page goes straight in, shows who one is,
     /// and offers no other name.
     pub fn of_known_people() -> Self {
-        Self { known: true }
+        Self { form: Form::Known }
+    }
+
+    /// The page that asks for the address of a server, too, and may connect to any WebSocket there is. The servers it is to connect to
+    /// have to let in pages of where it is served (`Origins::Only` of chat-transport-ws; `web.origins` of `chat-cli serve`).
+    pub fn of_any_server() -> Self {
+        Self {
+            form: Form::Elsewhere,
+        }
+    }
+
+    /// Answers a request for `path`, seen from where the page is: `/` is the page itself.
+    pub fn answer(self, request: &Parts, path: &str) -> Response<Bytes> {
+        respond(self.form, request, path)
     }
 }
 
@@ -69,25 +106,20 @@ impl<B> Service<Request<B>> for PageService {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, _) = request.into_parts();
-        let page = if self.known { KNOWN } else { ASKED };
-        ready(Ok(respond(page, &parts, parts.uri.path()).map(Full::new)))
+        ready(Ok(self.answer(&parts, parts.uri.path()).map(Full::new)))
     }
 }
 
-/// Answers a request for `path`, seen from where the page is: `/` is the page itself, which asks for a name.
-pub fn answer(request: &Parts, path: &str) -> Response<Bytes> {
-    respond(ASKED, request, path)
-}
-
-/// The page for those who are asked for their name, and for those whom an application knows.
-const ASKED: &str = "index.html";
-const KNOWN: &str = "known.html";
-
-fn respond(page: &str, request: &Parts, path: &str) -> Response<Bytes> {
+fn respond(form: Form, request: &Parts, path: &str) -> Response<Bytes> {
+    let (page, policy) = match form {
+        Form::Asked => ("index.html", POLICY),
+        Form::Known => ("known.html", POLICY),
+        Form::Elsewhere => ("elsewhere.html", POLICY_ELSEWHERE),
+    };
     let mut answer = Response::new(Bytes::new());
     let headers = answer.headers_mut();
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (

@@ -36,6 +36,27 @@ fn the_built_page_is_up_to_date() {
     );
 }
 
+/// Whatever the client is compiled of counts: not only what somebody thought of.
+#[test]
+fn what_the_page_is_made_of_is_known_to_the_last_file() {
+    let manifest =
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    for name in [
+        "Cargo.lock",
+        "Cargo.toml",
+        "chat-core/src/few.rs",
+        "chat-core/src/lib.rs",
+        "chat-core/src/nick.rs",
+        "chat-core/src/wire/frame.rs",
+        "chat-web/bundle/Cargo.lock",
+        "chat-web/client/src/words.rs",
+        "chat-web/page/js/app.js",
+    ] {
+        assert!(manifest["inputs"][name].is_string(), "{name}");
+    }
+}
+
 /// A file, or all files below a folder.
 fn files(path: &Path) -> Vec<PathBuf> {
     if !path.is_dir() {

@@ -1,6 +1,7 @@
 //! What is answered over HTTP: types, caching, compression, and what the page may do.
 
 use bytes::Bytes;
+use chat_web::PageService;
 use http::{Request, Response, StatusCode, header};
 
 fn ask(method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
@@ -9,7 +10,7 @@ fn ask(method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
         request = request.header(*name, *value);
     }
     let (parts, ()) = request.body(()).unwrap().into_parts();
-    chat_web::answer(&parts, parts.uri.path())
+    PageService::new().answer(&parts, parts.uri.path())
 }
 
 fn header<'a>(answer: &'a Response<Bytes>, name: &str) -> &'a str {
@@ -104,6 +105,25 @@ fn the_policy_is_strict() {
             .skip(1)
             .all(|script| script.contains("src="))
     );
+}
+
+#[test]
+fn only_the_page_that_asks_for_a_server_may_connect_elsewhere() {
+    let (parts, ()) = Request::builder().body(()).unwrap().into_parts();
+    for (page, connects, endpoint) in [
+        (PageService::new(), "connect-src 'self';", "ws"),
+        (PageService::of_known_people(), "connect-src 'self';", "ws"),
+        (
+            PageService::of_any_server(),
+            "connect-src 'self' ws: wss:;",
+            "",
+        ),
+    ] {
+        let answer = page.answer(&parts, "/");
+        assert!(header(&answer, "content-security-policy").contains(connects));
+        let text = String::from_utf8(answer.body().to_vec()).unwrap();
+        assert!(text.contains(&format!("name=\"chat-endpoint\" content=\"{endpoint}\"")));
+    }
 }
 
 #[test]

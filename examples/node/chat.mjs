@@ -1,4 +1,5 @@
 // A chat client: node chat.mjs ws://localhost:7080/ws NICK. Lines of input are said in the lobby.
+// It knows no cipher: of a lobby that has one it shows what is sent, and what it says there is refused.
 // Needs a Node with a WebSocket of its own: 22, or 20 with --experimental-websocket.
 
 import { randomBytes } from 'node:crypto';
@@ -24,18 +25,21 @@ socket.onclose = (event) => {
 };
 
 const handle = {
-  welcome: () => ask('join', { room: 'lobby' }),
+  welcome: ({ ping_interval }) => {
+    // A server ends a connection on which nothing is said, and pings of RFC 6455 do not count.
+    setInterval(() => say({ type: 'ping', nonce: 1 }), ping_interval * 3 / 4);
+    ask('join', { room: 'lobby' });
+  },
   ok: ({ kind }) => {
     if (kind !== 'join') return;
     console.log('joined as', nick);
     const lines = createInterface({ input: process.stdin });
     lines.on('line', (line) => ask('send', { room: lobby, action: false, content: { plain: line } }));
     lines.on('close', () => say({ type: 'bye' }));
-    setInterval(() => say({ type: 'ping', nonce: 1 }), 25_000);
   },
   records: ({ records }) => records
     .filter(({ kind }) => kind === 'message')
-    .forEach(({ nick, body }) => console.log(`${nick}: ${body.content.plain}`)),
+    .forEach(({ nick, body }) => console.log(`${nick}: ${body.content.plain ?? body.content.caesar ?? '(encrypted)'}`)),
   error: ({ code, text }) => console.log('refused:', code, text),
   ping: ({ nonce }) => say({ type: 'pong', nonce }),
   closing: ({ reason }) => { console.log('closing:', reason); say({ type: 'closed' }); },

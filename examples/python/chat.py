@@ -1,4 +1,6 @@
-"""A chat client: python3 chat.py ws://localhost:7080/ws NICK. Lines of input are said in the lobby. Needs `pip install websockets`."""
+"""A chat client: python3 chat.py ws://localhost:7080/ws NICK. Lines of input are said in the lobby. Needs `pip install websockets`.
+
+It knows no cipher: of a lobby that has one it shows what is sent, and what it says there is refused."""
 
 import asyncio, base64, itertools, json, os, sys
 
@@ -15,6 +17,11 @@ async def main(url, nick):
         await say(type="hello", versions={"min": 1, "max": 1}, capabilities=[], agent="chat.py/1", nick=nick, label="python",
                   secret=base64.b64encode(os.urandom(32)).decode(), kept=False, resume=[])
 
+        async def stay(interval):  # a server ends a connection on which nothing is said, and pings of RFC 6455 do not count
+            for nonce in itertools.count(1):
+                await asyncio.sleep(interval * 3 / 4 / 1000)
+                await say(type="ping", nonce=nonce)
+
         async def speak():
             for txn in itertools.count(2):  # 1 was the join
                 line = await asyncio.to_thread(sys.stdin.readline)
@@ -25,6 +32,7 @@ async def main(url, nick):
         async for message in map_json(socket):
             match message["type"]:
                 case "welcome":
+                    staying = asyncio.create_task(stay(message["ping_interval"]))
                     await ask("join", 1, room="lobby")
                 case "ok" if message["kind"] == "join":
                     print("joined as", nick, flush=True)
@@ -32,7 +40,7 @@ async def main(url, nick):
                 case "records":
                     for record in message["records"]:
                         if record["kind"] == "message":
-                            print(f'{record["nick"]}: {record["body"]["content"]["plain"]}', flush=True)
+                            print(f'{record["nick"]}: {words(record["body"]["content"])}', flush=True)
                 case "error":
                     print("refused:", message["code"], message["text"], flush=True)
                 case "ping":
@@ -41,6 +49,10 @@ async def main(url, nick):
                     print("closing:", message["reason"], flush=True)
                     await say(type="closed")
         print("closed with", socket.close_code, flush=True)
+
+
+def words(content):
+    return content.get("plain") or content.get("caesar") or "(encrypted)"
 
 
 async def map_json(socket):

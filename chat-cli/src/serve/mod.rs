@@ -60,7 +60,7 @@ async fn serve(config: ServerConfig) -> Result<(), Failure> {
             LobbyCipher::Caesar => CipherKind::Caesar,
             LobbyCipher::StaticKey => CipherKind::StaticKey,
         }));
-    let mut listening = Vec::new();
+    let (mut listening, mut pages) = (Vec::new(), Vec::new());
     for address in &config.tcp {
         let fault =
             |error: io::Error| Failure::Fault(format!("cannot listen on tcp {address}: {error}"));
@@ -72,7 +72,9 @@ async fn serve(config: ServerConfig) -> Result<(), Failure> {
         let fault =
             |error: io::Error| Failure::Fault(format!("cannot listen on ws {address}: {error}"));
         let transport = WsTransport::bind(address.0, web.clone()).map_err(fault)?;
-        listening.push(("ws", transport.local_addr().map_err(fault)?));
+        let address = transport.local_addr().map_err(fault)?;
+        listening.push(("ws", address));
+        pages.extend(config.web.page_at(address));
         server = server.listen(transport);
     }
     let storage = Storage::open(&config.data, config.history).await?;
@@ -86,7 +88,7 @@ async fn serve(config: ServerConfig) -> Result<(), Failure> {
     })?;
 
     let (notices, received) = mpsc::unbounded_channel();
-    let operator = Operator::new(config.log_format, listening);
+    let operator = Operator::new(config.log_format, listening, pages);
     if let Some(mut disk) = storage.events {
         let notices = notices.clone();
         tokio::spawn(async move {

@@ -38,14 +38,21 @@ pub(super) struct Operator {
     zone: TimeZone,
     /// The kind of each listener, and where it is.
     listening: Vec<(&'static str, SocketAddr)>,
+    /// Where the page for browsers is.
+    pages: Vec<String>,
 }
 
 impl Operator {
-    pub(super) fn new(format: Format, listening: Vec<(&'static str, SocketAddr)>) -> Self {
+    pub(super) fn new(
+        format: Format,
+        listening: Vec<(&'static str, SocketAddr)>,
+        pages: Vec<String>,
+    ) -> Self {
         Self {
             format,
             zone: TimeZone::system(),
             listening,
+            pages,
         }
     }
 
@@ -58,6 +65,9 @@ impl Operator {
         let mut out = BufWriter::new(io::stdout().lock());
         for (transport, address) in &self.listening {
             let _ = writeln!(out, "{}", self.listening_line(transport, *address));
+        }
+        for url in &self.pages {
+            let _ = writeln!(out, "{}", self.page_line(url));
         }
         let _ = out.flush();
         let mut missed = 0;
@@ -104,6 +114,16 @@ impl Operator {
                     ("transport", transport.into()),
                     ("address", address.to_string().into()),
                 ],
+                Timestamp::now(),
+            ),
+        }
+    }
+
+    fn page_line(&self, url: &str) -> String {
+        match self.format {
+            Format::Text => format!("page {url}"),
+            Format::Json => lines::json_of(
+                [("event", "page".into()), ("url", url.into())],
                 Timestamp::now(),
             ),
         }

@@ -100,6 +100,47 @@ fn json_by_hand() {
 }
 
 #[test]
+fn where_the_page_is_is_told() {
+    let (mut server, _, ws) = server(&[]);
+    assert_eq!(server.line(), format!("page http://{ws}/"));
+    let mut everywhere = Program::start(&["serve", "--memory", "--ws", "0"]);
+    let listening = everywhere.line();
+    let port = listening.rsplit(':').next().unwrap().to_owned();
+    assert_eq!(
+        everywhere.line(),
+        format!("page http://localhost:{port}/"),
+        "{listening}"
+    );
+}
+
+/// A proxy that asks for another host than it was asked for looks like a page from elsewhere. The operator learns what to set, once.
+#[cfg(unix)]
+#[test]
+fn a_page_that_is_not_let_in_is_told_once() {
+    let (server, _, ws) = server(&[]);
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(&ws).unwrap();
+        write!(
+            stream,
+            "GET /ws HTTP/1.1\r\nHost: {ws}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: chat.v1.json\r\n\
+             Origin: https://chat.example.org\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    }
+    server.signal(rustix::process::Signal::TERM);
+    let err = server.ended().err;
+    assert_eq!(err.matches("https://chat.example.org").count(), 1, "{err}");
+    assert!(
+        err.contains("web.proxies") && err.contains("web.origins"),
+        "{err}"
+    );
+}
+
+#[test]
 fn what_cannot_be_is_told() {
     let (_server, tcp, ws) = server(&[]);
     for (address, code, part) in [
@@ -148,13 +189,25 @@ fn a_node_client_written_from_the_specification() {
     );
 }
 
-/// Somebody at the real client and the example hear each other; the example says `bye` when its input ends.
+/// Somebody at the real client and the example hear each other, also when the example has been silent for longer than the server
+/// bears; the example says `bye` when its input ends.
 fn talks(example: &mut Command) {
-    let (_server, tcp, ws) = server(&[]);
+    in_a_lobby_with_a_shift(example);
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("chat.toml");
+    std::fs::write(&config, "[limits]\nping = 1\nidle = 2\n").unwrap();
+    let (_server, tcp, ws) = server(&["--config", config.to_str().unwrap()]);
     let mut ada = Program::in_lobby(&tcp, "Ada");
-    let mut other = Program::spawn(example.arg(format!("ws://{ws}/ws")).arg("Zoë"));
+    let mut other = again(example);
+    let mut other = Program::spawn(other.arg(format!("ws://{ws}/ws")).arg("Zoë"));
     assert_eq!(other.line(), "joined as Zoë");
     ada.until("Zoë");
+    // Somebody else has said nothing since, and has been ended for it.
+    let mut silent = TcpStream::connect(&tcp).unwrap();
+    silent.write_all(&hello()).unwrap();
+    let mut all = Vec::new();
+    silent.read_to_end(&mut all).unwrap();
+    assert!(String::from_utf8_lossy(&all).contains("nothing was heard"));
     other.say("zażółć 🦀");
     ada.until("zażółć 🦀");
     ada.say("I hear you");
@@ -164,6 +217,42 @@ fn talks(example: &mut Command) {
     // The reason `bye` is number 13.
     let last: Vec<&str> = ended.out.iter().rev().take(2).map(String::as_str).collect();
     assert_eq!(last, ["closed with 4013", "closing: bye"]);
+}
+
+/// It says that it cannot speak there, and reads on.
+fn in_a_lobby_with_a_shift(example: &Command) {
+    let (_server, tcp, ws) = server(&["--lobby-cipher", "caesar"]);
+    let mut ada = Program::start(&["chat", &tcp, "--nick", "Ada", "--cipher", "caesar:3"]);
+    ada.until("joined");
+    let mut other = again(example);
+    let mut other = Program::spawn(other.arg(format!("ws://{ws}/ws")).arg("Zoë"));
+    assert_eq!(other.line(), "joined as Zoë");
+    ada.until("Zoë");
+    ada.say("Hello");
+    other.until("Ada: Khoor");
+    other.say("hello");
+    other.until("refused: wrong_cipher");
+    assert_eq!(other.finish().code, Some(0));
+}
+
+/// The same program with the same arguments.
+fn again(example: &Command) -> Command {
+    let mut again = Command::new(example.get_program());
+    again.args(example.get_args());
+    again
+}
+
+/// The `hello` of the specification's conversation, over TCP.
+fn hello() -> Vec<u8> {
+    let mut body = vec![1, 1, 1, 0, 6];
+    body.extend(b"demo/1");
+    body.push(4);
+    body.extend(b"Maya");
+    body.push(0);
+    body.extend(0..32);
+    body.extend([0, 0]);
+    let length = u32::try_from(body.len()).unwrap();
+    [&length.to_be_bytes()[..], &body].concat()
 }
 
 fn succeeds(command: &mut Command) -> bool {

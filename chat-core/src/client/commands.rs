@@ -134,6 +134,10 @@ impl Client {
                 after: job.rooms.last().map(|room| room.number),
                 limit: page,
             }),
+            Command::Find { number } => Op::List(client::List {
+                after: number.checked_sub(1),
+                limit: 1,
+            }),
             Command::Members { room } => {
                 let after = job.members.last().map(|member| member.member);
                 Op::Members(client::Members {
@@ -329,8 +333,13 @@ impl Client {
         {
             return Err(self.fault(lane, job, "a list that is not in order"));
         }
-        let more = page.more && !page.rooms.is_empty();
+        let mut more = page.more && !page.rooms.is_empty();
         job.rooms.extend(page.rooms);
+        if let Command::Find { number } = job.command {
+            // The next one, where there is none of this number.
+            job.rooms.retain(|room| room.number == number);
+            more = false;
+        }
         if more && job.rooms.len() < LISTED {
             job.op = None;
             self.requests.put_back(lane, job);
@@ -600,6 +609,7 @@ pub(super) fn room_needed(command: &Command) -> Option<RoomId> {
         | Command::Block { room, .. }
         | Command::Redact { room, .. } => Some(*room),
         Command::List
+        | Command::Find { .. }
         | Command::Nick { .. }
         | Command::Create(_)
         | Command::Join { .. }

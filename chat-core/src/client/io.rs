@@ -146,6 +146,10 @@ pub struct Ticket(pub u64);
 pub enum Command {
     /// All groups, page after page.
     List,
+    /// The group of this number: what it is and what it asks of those who join, before joining it.
+    Find {
+        number: u32,
+    },
     Nick {
         nick: String,
         label: String,
@@ -274,6 +278,7 @@ impl core::fmt::Debug for RoomKey {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Outcome {
+    /// `List`: all; `Find`: the one, or none.
     Rooms(Vec<RoomInfo>),
     Named(Named),
     /// `Create`, `Join`, `Direct`: the room, in which the client now is.

@@ -100,7 +100,10 @@ impl Job {
     pub(super) fn changes(&self) -> bool {
         !matches!(
             self.command,
-            Command::List | Command::Members { .. } | Command::History { .. }
+            Command::List
+                | Command::Find { .. }
+                | Command::Members { .. }
+                | Command::History { .. }
         )
     }
 

@@ -249,6 +249,43 @@ fn no_more_requests_are_unanswered_than_the_server_allows() {
 }
 
 #[test]
+fn one_group_is_looked_for_by_its_number() {
+    let mut script = Script::in_room();
+    let info = |number| RoomInfo {
+        room: RoomId([number as u8; 16]),
+        number,
+        name: None,
+        topic: String::new(),
+        cipher: Default::default(),
+        protected: true,
+        members: 1,
+    };
+    for (number, after, answered, found) in [
+        (0, None, vec![info(0)], vec![info(0)]),
+        (7, Some(6), vec![info(7)], vec![info(7)]),
+        // There is none of that number, and so the next one is told.
+        (7, Some(6), vec![info(9)], vec![]),
+        (7, Some(6), vec![], vec![]),
+    ] {
+        let ticket = script.command(Command::Find { number });
+        let request = script.request();
+        assert!(
+            matches!(&request.op, Op::List(list) if list.after == after && list.limit == 1),
+            "{request:?}"
+        );
+        let more = true;
+        script.ok(
+            request.id,
+            Answer::List(Rooms {
+                rooms: answered,
+                more,
+            }),
+        );
+        assert_eq!(script.finished(), (ticket, Ok(Outcome::Rooms(found))));
+    }
+}
+
+#[test]
 fn no_more_numbers_of_a_room_are_unanswered_than_the_server_remembers() {
     let mut script = Script::new();
     script.connect();

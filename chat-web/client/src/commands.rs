@@ -19,6 +19,11 @@ impl WebClient {
         self.command(now, Command::List)
     }
 
+    /// The group of this number, or none.
+    pub fn find(&mut self, now: f64, number: u32) -> f64 {
+        self.command(now, Command::Find { number })
+    }
+
     /// Be called something else.
     pub fn nick(&mut self, now: f64, nick: String, label: String) -> f64 {
         self.command(now, Command::Nick { nick, label })
@@ -151,18 +156,20 @@ impl WebClient {
         Ok(self.command(now, Command::Block { room, blocked }))
     }
 
-    /// Does something to somebody: `kick`, `ban` (both with a reason), `unban`, `mute` (with seconds or for ever), `unmute`,
-    /// or makes them `owner`, `moderator` or `member`.
+    /// Does something to somebody, named by nick or by id: `kick`, `ban` (both with a reason), `unban`, `mute` (with seconds or
+    /// for ever), `unmute`, or makes them `owner`, `moderator` or `member`.
+    #[expect(clippy::too_many_arguments, reason = "JavaScript has no other way")]
     pub fn sanction(
         &mut self,
         now: f64,
         room: &str,
         what: &str,
-        nick: String,
+        nick: Option<String>,
+        member: Option<String>,
         reason: String,
         seconds: Option<u32>,
     ) -> Result<f64, JsError> {
-        let (room, target) = (RoomId(id(room)?), Peer::Nick(nick));
+        let (room, target) = (RoomId(id(room)?), peer(nick, member)?);
         let role = |target, role| Command::Role { room, target, role };
         let command = match what {
             "kick" => Command::Kick {

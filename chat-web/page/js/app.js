@@ -3,7 +3,7 @@
 import { check_nick } from './chat_web_client.js';
 import { Composer } from './composer.js';
 import * as dialogs from './dialogs.js';
-import { $, h, icon, known, speak } from './dom.js';
+import { $, ROOM, h, icon, known, soon, speak } from './dom.js';
 import { Log } from './log.js';
 import { LOBBY, Model, isSaid } from './model.js';
 import { drawMe, drawMembers, drawRooms } from './panels.js';
@@ -14,6 +14,8 @@ import { apply, has, t } from './texts.js';
 import { roomName } from './words.js';
 
 const endpoint = document.querySelector('meta[name=chat-endpoint]')?.content ?? 'ws';
+/** Where the server is that this page comes from. */
+const home = new URL(endpoint || 'ws', location.href.split('#')[0]).href.replace(/^http/, 'ws');
 
 apply();
 dressTheme();
@@ -37,7 +39,7 @@ async function begin() {
     $('nick-field').hidden = $('label-field').hidden = true;
     form.querySelector('.lead').textContent = t('start.known');
   }
-  form.address.value = store.settings().address;
+  form.address.value = store.settings().address || (asksAddress ? location.host : '');
   /** @type {((nick: string, label: string) => void) | null} the name was refused; this tries another */
   let retry = null;
   let module;
@@ -68,13 +70,15 @@ async function begin() {
     busy(true);
     if (retry) return retry(nick, label);
     if (asksAddress) store.keepSettings({ address: form.address.value.trim() });
-    const url = asksAddress ? addressUrl(form.address.value) : new URL(endpoint, location.href.split('#')[0]).href.replace(/^http/, 'ws');
+    const url = asksAddress ? addressUrl(form.address.value) : home;
     const trouble = (text) => { busy(false); $('start-note').textContent = text; };
-    enter(url, module, { nick, label, secret: store.secret() }, {
+    enter(url, module, { nick, label, secret: store.secret(url, home) }, {
       welcomed() { busy(false); },
       refused(failure, again) {
         retry = again;
-        trouble(t(`error.${failure.code}`));
+        trouble(refusalText(failure));
+        // Nobody here can choose another name; one that is taken may be free later.
+        if (known) $('continue').hidden = !failure.temporary;
         form.nick.focus();
         form.nick.select();
       },
@@ -114,15 +118,20 @@ function addressUrl(text) {
 /** @param {string | null} reason */
 const closedText = (reason) => (has(`closed.${reason}`) ? t(`closed.${reason}`) : t('closed.other'));
 
+/** Why one is not let in. @param {{ code: string }} failure */
+const refusalText = ({ code }) => t(known && has(`start.known.${code}`) ? `start.known.${code}` : `error.${code}`);
+
 /**
  * Connects, and shows the chat once it is welcome.
  * @param {string} url @param {WebAssembly.Module} module @param {{ nick: string, label: string, secret: Uint8Array }} who
- * @param {{ welcomed: () => void, refused: (failure: any, again: (nick: string, label: string) => void) => void, ended: (event: any) => void }} start
+ * @param {{
+ *   welcomed: () => void, refused: (failure: any, again: (nick: string, label: string) => void, session: Session) => void,
+ *   ended: (event: any) => void
+ * }} start
  */
 function enter(url, module, who, start) {
   /** @type {Chat | null} */
   let chat = null;
-  const early = [];
   const session = new Session(url, module, who, (event) => {
     if (chat) return chat.take(event);
     if (event.event === 'welcomed') {
@@ -134,12 +143,10 @@ function enter(url, module, who, start) {
       chat = new Chat(session, () => { session.forget(); enter(url, module, known ? who : { ...who, ...store.name() }, again(chat)); });
       chat.take(event);
     } else if (event.event === 'hello_refused') {
-      start.refused(event.failure, (nick, label) => session.rename(nick, label));
+      start.refused(event.failure, (nick, label) => session.rename(nick, label), session);
     } else if (event.event === 'ended') {
       session.forget();
       start.ended(event);
-    } else {
-      early.push(event);
     }
   });
   session.start();
@@ -147,26 +154,38 @@ function enter(url, module, who, start) {
 
 /** Connecting again from within the chat: what goes wrong is said there. @param {Chat} before */
 function again(before) {
+  const not = (why) => before.notice(t('notice.ended', { why }), 'bad', true);
+  before.notice(t('start.connecting'));
   return {
     welcomed() { before.gone(); },
-    refused(failure) { before.notice(t('notice.ended', { why: t(`error.${failure.code}`) }), 'bad', true); },
-    ended({ why, reason }) { before.notice(t('notice.ended', { why: why === 'cannot_connect' ? t('start.unreachable') : closedText(reason) }), 'bad', true); },
+    refused(failure, _, session) { session.forget(); not(refusalText(failure)); },
+    ended({ why, reason }) { not(why === 'cannot_connect' ? t('start.unreachable') : closedText(reason)); },
   };
 }
+
+/** Seconds that somebody may be silenced for, if not for good. */
+const LONGEST_MUTE = 2 ** 32 - 1;
 
 /** The chat as it is shown. */
 class Chat {
   #abort = new AbortController();
-  #title = 0;
+  /** Good-bye was said. */
+  #leaving = false;
+  /** The room one was in when the page was loaded anew, as long as one has not chosen another. @type {string | undefined} */
+  #wanted;
+  #rooms = soon(() => this.rooms());
+  #people = soon(() => drawMembers(this.model, (person) => this.openPerson(person)));
 
   /** @param {Session} session @param {() => void} reconnect */
   constructor(session, reconnect) {
     this.session = session;
     this.reconnect = reconnect;
-    this.model = new Model(session, (what, detail) => this.changed(what, detail));
-    this.log = new Log(this.model, (person) => this.openPerson(person), (record) => dialogs.redact(this.model, this.model.current, record));
-    this.composer = new Composer(this.model, (line) => this.line(line));
     const { signal } = this.#abort;
+    this.model = new Model(session, (what, detail) => this.changed(what, detail));
+    this.log = new Log(this.model, (person) => this.openPerson(person), (record) => dialogs.redact(this.model, this.model.current, record), signal);
+    const tooLong = () => this.log.word(this.model.current, t('composer.too-long', { n: this.model.longest }));
+    this.composer = new Composer(this.model, (line) => this.may(line, tooLong), (line) => this.line(line), { turn: (pages) => this.log.turn(pages), tooLong });
+    this.#wanted = store.current(session.url);
     const on = (target, what, act) => target.addEventListener(what, act, { signal });
     on($('chat'), 'click', (event) => {
       const what = event.target.closest('[data-do]')?.dataset.do;
@@ -179,9 +198,12 @@ class Chat {
     });
     on(document, 'keydown', (event) => this.key(event));
     on(window, 'hashchange', () => this.followLink());
+    on(window, 'popstate', () => { if (!history.state?.panel) this.#panel(null); });
+    on(window, 'beforeunload', (event) => { if (!this.#leaving && this.model.busy) event.preventDefault(); });
     $('me').disabled = known;
     this.notice('');
     drawRooms(this.model, () => {});
+    this.current();
   }
 
   /** Another one takes its place. */
@@ -193,32 +215,43 @@ class Chat {
   changed(what, detail) {
     const { model } = this;
     switch (what) {
-      case 'me': drawMe(model); drawMembers(model, (person) => this.openPerson(person)); break;
-      case 'rooms': this.rooms(); break;
+      case 'me': drawMe(model); this.#people(); break;
+      case 'rooms': this.#rooms(); break;
       case 'current': this.current(); break;
       case 'up':
         if (detail) { this.notice(t('notice.back'), 'good'); setTimeout(() => this.#unnotice('good'), 3_000); }
-        if (!detail && !model.lobby && !location.hash.startsWith('#/room/')) queueMicrotask(() => this.act('join'));
-        if (!detail) this.followLink();
+        if (!detail && !this.followLink() && !model.lobby && !this.#wanted) queueMicrotask(() => this.act('join'));
         break;
       case 'status': this.notice(detail > 1_500 ? t('notice.lost-in', { n: Math.round(detail / 1_000) }) : t('notice.lost'), 'bad'); break;
       case 'closing':
         this.notice(detail.reconnect ? t(detail.reason === 'restarting' ? 'notice.restarting' : 'notice.lost') : t('notice.closing', { why: closedText(detail.reason) }), 'bad');
         break;
       case 'ended':
-        if (detail.why === 'asked' && !known) return location.reload();
+        if (detail.why === 'asked' && !known) { this.#leaving = true; return location.reload(); }
         this.notice(t('notice.ended', { why: closedText(detail.why === 'asked' ? 'bye' : detail.reason) }), 'bad', true);
         break;
       case 'entered':
-        if (!model.current || (model.current.id === LOBBY && detail.room.id === LOBBY)) model.show(detail.room);
-        if (detail.room === model.current) this.current();
+        if (detail.room.id === this.#wanted) { this.#wanted = undefined; model.show(detail.room); }
+        else if (!model.current) model.show(detail.room);
+        else if (detail.room === model.current) this.current();
         break;
-      case 'item': this.log.append(detail.room, detail.item, detail.replaces); if (detail.room === model.current) this.header(); break;
-      case 'items': if (detail.room === model.current) { this.log.rebuild(); this.header(); } break;
+      case 'item':
+        this.log.append(detail.room, detail.item, detail.replaces);
+        // What is said changes nothing above it, unless it cannot be read.
+        if (detail.room === model.current && (!isSaid(detail.item.shown) || detail.item.shown.unreadable)) this.header();
+        break;
+      case 'items':
+        if (detail.room !== model.current) break;
+        if (detail.earlier === null) this.log.rebuild();
+        else this.log.earlier(detail.room, detail.earlier);
+        this.header();
+        break;
+      case 'blank': this.log.changed(detail.room, detail.item); break;
+      case 'role': if (detail === model.current) this.log.rebuild(); break;
       case 'pending': this.log.pending(detail.room); break;
       case 'people':
-        if (detail === model.current) drawMembers(model, (person) => this.openPerson(person));
-        if (detail.view.kind === 'private') this.rooms();
+        if (detail === model.current) this.#people();
+        if (detail.view.kind === 'private') this.#rooms();
         break;
       case 'word': if (!detail.quiet) this.log.word(detail.room, t(detail.key, detail.gaps)); break;
       case 'said': this.said(detail); break;
@@ -237,6 +270,7 @@ class Chat {
   show(id) {
     const room = this.model.rooms.get(id);
     if (!room) return;
+    this.#wanted = undefined;
     this.#panel(null);
     if (room !== this.model.current) this.model.show(room);
     if (matchMedia('(hover: hover)').matches) this.composer.focus();
@@ -261,8 +295,9 @@ class Chat {
     const room = this.model.current;
     $('room-name').textContent = room ? roomName(room.view) : '';
     $('room-topic').textContent = room?.view.topic || (room?.view.kind === 'private' ? t('room.private-note') : '');
+    const out = !!room && room.out !== null && room.out !== 'back';
     $('share-open').hidden = !room || room.view.kind === 'private';
-    $('leave-open').hidden = !room || room.view.kind === 'private';
+    $('leave-open').hidden = !room || out || room.view.kind === 'private';
     document.querySelector('[data-do=show-members]').hidden = !room;
     const seal = $('seal');
     seal.hidden = !room?.sealed && !room?.insecure;
@@ -270,26 +305,46 @@ class Chat {
     const key = room?.insecure ? 'seal.insecure' : room?.view.cipher === 'static_key' ? 'seal.key' : 'seal.encrypted';
     seal.replaceChildren(icon(room?.insecure ? 'warn' : 'lock'), h('span', null, t(key)));
     seal.title = room?.insecure ? t('seal.insecure.long') : t('seal.encrypted.long');
-    const locked = room && (room.sealed || room.insecure) && room.locked;
+    const locked = room && !out && (room.sealed || room.insecure) && room.locked;
+    // A shift cannot be wrong, only other than that of the others; and the lobby does not say which key is its own.
+    const changes = room && !out && !locked && (room.insecure || (room.view.cipher === 'static_key' && room.items.some(({ shown }) => shown.unreadable)));
     const warning = $('warning');
-    warning.hidden = !room?.insecure && !locked;
-    warning.className = `warning ${room?.insecure ? 'insecure' : 'locked'}`;
-    warning.replaceChildren(
-      icon(room?.insecure ? 'warn' : 'lock'),
-      h('span', null, room?.insecure ? t('seal.insecure.long') : t(room?.view.cipher === 'static_key' ? 'seal.locked.key' : 'seal.locked')),
-      ...(locked ? [h('button.small', { type: 'button', onclick: () => this.unlock(room) }, t('seal.unlock'))] : []));
+    warning.hidden = !out && !room?.insecure && !locked && !changes;
+    warning.className = `warning ${out ? 'locked' : room?.insecure ? 'insecure' : 'locked'}`;
+    const button = (text, act) => h('button.small', { type: 'button', onclick: act }, t(text));
+    warning.replaceChildren(...(out
+      ? [icon('warn'), h('span', null, t('room.out')),
+        room.view.kind !== 'private' && room.out !== 'banned' && button('room.out.join', () => this.enterAgain(room)), button('room.out.close', () => this.model.forget(room))]
+      : [icon(room?.insecure ? 'warn' : 'lock'),
+        h('span', null, room?.insecure ? t('seal.insecure.long') : t(room?.view.cipher === 'static_key' ? 'seal.locked.key' : 'seal.locked')),
+        locked && button('seal.unlock', () => this.unlock(room)),
+        changes && button(room.insecure ? 'seal.shift' : 'seal.rekey', () => this.unlock(room, true))]).filter(Boolean));
     this.composer.draw(room);
     this.title();
   }
 
-  unlock(room) {
-    dialogs.unlock(this.model, (id) => this.show(id), room.view.number, roomName(room.view), room.view.cipher);
+  /** @param {import('./model.js').Room} room @param {boolean} [rekey] only to be given another key */
+  unlock(room, rekey = false) {
+    const { number, cipher, credential } = room.view;
+    dialogs.unlock(this.model, (id) => this.show(id), { number, name: roomName(room.view), cipher, protected: !rekey && credential !== null }, { rekey });
+  }
+
+  /** @param {import('./model.js').Room} room that one is not in any more */
+  enterAgain(room) {
+    const enter = (id) => this.show(id);
+    if (room.id === LOBBY) return this.enterLobby();
+    return dialogs.join(this.model, enter, room.view.number);
+  }
+
+  async enterLobby() {
+    if (!this.model.isIn(LOBBY)) await this.model.enterLobby();
+    this.show(LOBBY);
   }
 
   /** @param {unknown} error the lobby wants a key */
   lockedOut(error) {
     if (error instanceof CommandError && (error.code === 'key_missing' || error.code === 'cipher_mismatch')) {
-      return dialogs.unlock(this.model, (id) => this.show(id), null, t('rooms.lobby'), error.cipher);
+      return dialogs.unlock(this.model, (id) => this.show(id), { number: null, name: t('rooms.lobby'), cipher: error.cipher, protected: false });
     }
     dialogs.tell(error);
   }
@@ -328,7 +383,7 @@ class Chat {
     const enter = (id) => this.show(id);
     switch (what) {
       case 'create': return dialogs.create(this.model, enter);
-      case 'join': return dialogs.join(this.model, enter);
+      case 'join': return dialogs.join(this.model, enter, null, () => this.enterLobby());
       case 'share': return room && dialogs.share(room);
       case 'leave': return room && dialogs.leave(room, () => this.leave(room));
       case 'profile': return dialogs.profile(this.model, (nick, label) => this.named(nick, label));
@@ -342,8 +397,16 @@ class Chat {
   /** @param {'rooms' | 'members' | null} which */
   #panel(which) {
     const { dataset } = $('chat');
-    if (!which || dataset.panel === which) delete dataset.panel;
-    else { dataset.panel = which; $(which).querySelector('button')?.focus(); }
+    const before = dataset.panel;
+    if (!which || before === which) {
+      delete dataset.panel;
+      if (before && history.state?.panel) history.back();
+      return;
+    }
+    dataset.panel = which;
+    $(which).querySelector('button')?.focus();
+    // Where it lies above the page, the way back (of a phone, say) leads back to what is below it.
+    if (!before && matchMedia('(max-width: 1040px)').matches) history.pushState({ panel: true }, '');
   }
 
   async leave(room) {
@@ -351,7 +414,11 @@ class Chat {
     await this.session.ask('leave', room.id);
   }
 
-  quit() { store.leave(); this.session.close(); }
+  quit() {
+    this.#leaving = true;
+    store.leave();
+    this.session.close();
+  }
 
   named(nick, label) {
     this.model.me = { ...this.model.me, nick, label };
@@ -378,10 +445,15 @@ class Chat {
     }
   }
 
-  /** A link such as `#/room/3`. */
+  /** A link such as `#/room/3` or `#/lobby`, which is followed once. Whether there is one. */
   followLink() {
-    const number = /^#\/room\/(\d{1,9})$/.exec(location.hash)?.[1];
-    if (number !== undefined) dialogs.join(this.model, (id) => this.show(id), Number(number));
+    const [, lobby, number] = ROOM.exec(location.hash) ?? [];
+    if (!lobby && number === undefined) return false;
+    history.replaceState(history.state, '', location.pathname + location.search);
+    this.#wanted = undefined;
+    if (lobby) this.enterLobby();
+    else dialogs.join(this.model, (id) => this.show(id), Number(number));
+    return true;
   }
 
   /** @param {KeyboardEvent} event */
@@ -396,16 +468,27 @@ class Chat {
     if (next) { this.show(next.id); speak(roomName(next.view)); }
   }
 
+  /** Whether a line can be said here and now; why not, otherwise. @param {string} line @param {() => void} tooLong */
+  may(line, tooLong) {
+    const read = parse(line);
+    const { current } = this.model;
+    if (!current && ('say' in read || ('command' in read && read.command.room))) {
+      this.log.word(null, t('error.not_in_room'));
+      return false;
+    }
+    if ('say' in read && new TextEncoder().encode(read.say).length > this.model.longest) { tooLong(); return false; }
+    return true;
+  }
+
   /** A line was written. @param {string} line */
   async line(line) {
     const room = this.model.current;
-    if (!room) return;
     const read = parse(line);
     if ('say' in read) { this.log.stuck = true; return this.model.send(room, read.say); }
     if ('unknown' in read) return this.log.word(room, t('help.no-command', { name: read.unknown }));
     const { command, rest, word, after } = read;
     const usage = () => this.log.word(room, t('help.usage', { usage: command.usage }));
-    const sanction = (what, reason = '', seconds = undefined) => this.session.ask('sanction', room.id, what, word, reason, seconds);
+    const sanction = (what, reason = '', seconds = undefined) => this.session.ask('sanction', room.id, what, word, undefined, reason, seconds);
     try {
       switch (command.name) {
         case 'me': return rest ? this.model.send(room, rest, true) : usage();
@@ -419,7 +502,7 @@ class Chat {
         case 'rooms': return this.act('join');
         case 'create': return dialogs.create(this.model, (id) => this.show(id), rest);
         case 'join':
-          if (rest === 'lobby') return this.model.rooms.has(LOBBY) ? this.show(LOBBY) : await this.model.enterLobby().then(() => this.show(LOBBY));
+          if (rest === 'lobby') return await this.enterLobby();
           if (!rest) return this.act('join');
           return /^\d{1,9}$/.test(rest) ? await dialogs.join(this.model, (id) => this.show(id), Number(rest)) : usage();
         case 'switch': {
@@ -432,7 +515,7 @@ class Chat {
         case 'password': return dialogs.password(this.model, room);
         case 'kick': case 'ban': return word ? await sanction(command.name, after) : usage();
         case 'unban': case 'unmute': return word && !after ? await sanction(command.name) : usage();
-        case 'mute': return word && /^\d*$/.test(after) ? await sanction('mute', '', after ? Number(after) : undefined) : usage();
+        case 'mute': return word && /^\d*$/.test(after) && Number(after) <= LONGEST_MUTE ? await sanction('mute', '', after ? Number(after) : undefined) : usage();
         case 'role': return ['member', 'moderator', 'owner'].includes(after) ? await sanction(after) : usage();
         case 'redact': {
           const theirs = ({ shown: { record } }) => (word ? record.nick === word : record.member === this.model.me.member);
@@ -454,6 +537,6 @@ class Chat {
 
   help() {
     this.log.card(this.model.current, h('div.help', null, h('h2', null, t('help.title')), h('dl', null,
-      ...SLASHES.flatMap(({ name, usage }) => [h('dt', null, h('code', { dir: 'ltr' }, usage)), h('dd', null, t(`help.${name}`))]))));
+      ...SLASHES.flatMap(({ name, usage }) => [h('dt', null, h('code', { dir: 'ltr' }, usage)), h('dd', null, t(`help.${name}`))])), h('p.note', null, t('help.keys'))));
   }
 }

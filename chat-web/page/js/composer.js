@@ -15,11 +15,24 @@ export class Composer {
   #chosen = 0;
   /** Where what is completed begins. */ #from = 0;
 
-  /** @param {import('./model.js').Model} model @param {(line: string) => void} say */
-  constructor(model, say) {
+  /**
+   * @param {import('./model.js').Model} model
+   * @param {(line: string) => boolean} may whether it can be said; otherwise it stays to be written on
+   * @param {(line: string) => void} say
+   * @param {{ turn: (pages: number) => void, tooLong: () => void }} around
+   */
+  constructor(model, may, say, around) {
     this.model = model;
+    this.may = may;
     this.say = say;
-    field.oninput = () => { this.#grow(); this.#suggest(false); };
+    this.around = around;
+    field.value = '';
+    field.onbeforeinput = (event) => {
+      // What is far too long for a message would only make the page stand still.
+      const more = (event.data ?? event.dataTransfer?.getData('text/plain') ?? '').length;
+      if (more > 1 && field.value.length + more > 2 * model.longest) { event.preventDefault(); around.tooLong(); }
+    };
+    field.oninput = () => { this.#changed(); this.#suggest(false); };
     field.onkeydown = (event) => this.#key(event);
     field.onblur = () => this.#hide();
     $('composer').onsubmit = (event) => { event.preventDefault(); this.#submit(); };
@@ -27,8 +40,9 @@ export class Composer {
 
   /** @param {import('./model.js').Room | null} before @param {import('./model.js').Room | null} room */
   show(before, room) {
-    if (before && before !== room) before.draft = field.value;
-    if (before !== room) field.value = room?.draft ?? '';
+    // What was written where there was no room yet goes along.
+    if (before !== room && (before || room?.draft || !room)) field.value = room?.draft ?? '';
+    this.model.write(room, field.value);
     this.draw(room);
     this.#grow();
     this.#hide();
@@ -36,11 +50,14 @@ export class Composer {
 
   /** @param {import('./model.js').Room | null} room */
   draw(room) {
-    const locked = !!room?.lacksKey && (room.sealed || room.insecure);
-    field.disabled = !room || locked;
-    $('composer').querySelector('button').disabled = !room || locked;
-    const key = locked ? 'composer.locked' : room?.insecure ? 'composer.insecure' : room?.sealed ? 'composer.sealed' : 'composer.to';
-    field.placeholder = room ? t(key, { room: roomName(room.view) }) : '';
+    const out = !!room && room.out !== null && room.out !== 'back';
+    const locked = !out && !!room?.lacksKey && (room.sealed || room.insecure);
+    field.disabled = locked;
+    // What one wrote can be taken along.
+    field.readOnly = out;
+    $('composer').querySelector('button').disabled = locked || out;
+    const key = out ? 'composer.out' : locked ? 'composer.locked' : room?.insecure ? 'composer.insecure' : room?.sealed ? 'composer.sealed' : 'composer.to';
+    field.placeholder = room ? t(key, { room: roomName(room.view) }) : t('composer.nowhere');
     $('composer').classList.toggle('sealed', !!room?.sealed);
     $('composer').classList.toggle('insecure', !!room?.insecure);
   }
@@ -50,17 +67,22 @@ export class Composer {
   /** @param {string} text */
   insert(text) {
     field.setRangeText(text, field.selectionStart, field.selectionEnd, 'end');
-    this.#grow();
+    this.#changed();
     this.focus();
   }
 
   #submit() {
     const line = field.value.replace(/\s+$/, '');
-    if (!line) return;
+    if (!line || field.readOnly || !this.may(line)) return;
     field.value = '';
-    this.#grow();
+    this.#changed();
     this.#hide();
     this.say(line);
+  }
+
+  #changed() {
+    this.#grow();
+    this.model.write(this.model.current, field.value);
   }
 
   #grow() {
@@ -91,6 +113,12 @@ export class Composer {
         if (!open) return;
         event.preventDefault();
         this.#choose(this.#chosen + (event.key === 'ArrowDown' ? 1 : -1));
+        break;
+      case 'PageUp': case 'PageDown':
+        // There is nothing to turn over in a field that is all in sight.
+        if (field.scrollHeight > field.clientHeight + 2 || event.shiftKey || event.ctrlKey || event.altKey) return;
+        event.preventDefault();
+        this.around.turn(event.key === 'PageUp' ? -1 : 1);
         break;
       case 'Escape':
         if (open) { event.preventDefault(); event.stopPropagation(); this.#hide(); }
@@ -143,7 +171,7 @@ export class Composer {
   #take() {
     field.setRangeText(this.#suggestions[this.#chosen].text, this.#from, field.selectionStart, 'end');
     this.#hide();
-    this.#grow();
+    this.#changed();
   }
 
   #hide() {

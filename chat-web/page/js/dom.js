@@ -56,6 +56,27 @@ export function hue(member) {
   return ((bytes.charCodeAt(0) * 256 + bytes.charCodeAt(1)) * 137) % 360;
 }
 
+/**
+ * What is done once before the next picture, however often it is asked for meanwhile. A page that nobody sees has no pictures; then it
+ * is done soon.
+ * @param {() => void} act
+ */
+export function soon(act) {
+  let frame = 0;
+  let timer = 0;
+  const now = () => {
+    cancelAnimationFrame(frame);
+    clearTimeout(timer);
+    frame = 0;
+    act();
+  };
+  return () => {
+    if (frame) return;
+    frame = requestAnimationFrame(now);
+    timer = setTimeout(now, 100);
+  };
+}
+
 /** Reads something out to those who do not see the page. @param {string} text */
 export function speak(text) {
   $('spoken').textContent = text;
@@ -76,9 +97,21 @@ export function linked(text) {
     // What ends a sentence is not of the link.
     const url = match[0].replace(/[.,;:!?)\]}'»”]+$/, '');
     if (!URL.canParse(url)) continue;
-    parts.push(text.slice(end, match.index), h('a', { href: url, target: '_blank', rel: 'noopener noreferrer' }, url));
+    // A room of this server is entered here: another tab would take over from this one.
+    const room = roomHere(url);
+    parts.push(text.slice(end, match.index), h('a', room ? { href: room } : { href: url, target: '_blank', rel: 'noopener noreferrer' }, url));
     end = match.index + url.length;
   }
   parts.push(text.slice(end));
   return parts;
 }
+
+/** The last part of a link to a room of this page: `#/room/3`. @param {string} url @returns {string | null} */
+function roomHere(url) {
+  const { origin, pathname, search, hash } = new URL(url);
+  const same = origin === location.origin && pathname === location.pathname && search === location.search;
+  return same && ROOM.test(hash) ? hash : null;
+}
+
+/** What stands behind `#` in a link to a room. */
+export const ROOM = /^#\/(?:(lobby)|room\/(\d{1,9}))$/;

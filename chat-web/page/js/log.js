@@ -1,6 +1,6 @@
 // The middle of the page: what was said, in order, with what is still on its way below.
 
-import { $, avatar, h, icon, linked, hue } from './dom.js';
+import { $, avatar, h, icon, linked, hue, soon } from './dom.js';
 import { isSaid } from './model.js';
 import { has, t } from './texts.js';
 import { dayText, eventText, fullTime, timeText } from './words.js';
@@ -14,6 +14,8 @@ const LONG = 1_500;
 const LINES = 18;
 
 const log = $('log');
+/** What is on its way, below. */
+const way = $('on-its-way');
 const live = $('log-live');
 const scroll = $('log-scroll');
 const toEnd = $('to-end');
@@ -21,18 +23,38 @@ const toEnd = $('to-end');
 export class Log {
   /** @type {Room | null} */ #room = null;
   #fresh = 0;
+  /** Whether it says that nothing was said here. */ #empty = false;
+  /** Where it was scrolled to when that was last looked at, and how high it was then. */
+  #seen = { top: 0, height: 0 };
+  /** What shows a record. @type {WeakMap<RecordItem, HTMLElement[]>} */ #shown = new WeakMap();
+  /** However much comes, the page is measured and scrolled once for each picture. */
+  #grew = soon(() => {
+    this.#trim();
+    if (this.stuck) this.toEnd();
+    else this.#button();
+  });
 
   /**
    * @param {Model} model @param {(person: { member: string, nick: string }) => void} openPerson
    * @param {(record: import('./types.js').ChatRecord) => void} redact
+   * @param {AbortSignal} signal ends it
    */
-  constructor(model, openPerson, redact) {
+  constructor(model, openPerson, redact, signal) {
     this.redact = redact;
     this.model = model;
     this.openPerson = openPerson;
-    scroll.addEventListener('scroll', () => this.#scrolled(), { passive: true });
-    toEnd.addEventListener('click', () => this.toEnd());
-    new ResizeObserver(() => { if (this.stuck) this.toEnd(); }).observe(scroll);
+    scroll.addEventListener('scroll', () => this.#scrolled(), { passive: true, signal });
+    scroll.addEventListener('keydown', (event) => this.#walk(event), { signal });
+    // One message at a time has buttons that Tab reaches; by touch, they are shown on the one that was touched.
+    log.addEventListener('focusin', ({ target }) => this.#reach(target, 0), { signal });
+    log.addEventListener('focusout', ({ target }) => this.#reach(target, -1), { signal });
+    log.addEventListener('click', ({ target }) => {
+      if (!target.closest('button, a') && getSelection().isCollapsed) target.closest('.message')?.focus({ preventScroll: true });
+    }, { signal });
+    toEnd.addEventListener('click', () => this.toEnd(), { signal });
+    const sized = new ResizeObserver(() => { if (this.stuck) this.toEnd(); });
+    sized.observe(scroll);
+    signal.addEventListener('abort', () => sized.disconnect());
   }
 
   /** Whether the newest message is in sight, and shall stay so. */
@@ -43,47 +65,66 @@ export class Log {
     this.#room = room;
     this.stuck = true;
     this.rebuild();
-    this.toEnd();
   }
 
   /** All of the room anew; what is in sight stays where it is. */
   rebuild() {
     const room = this.#room;
     const below = scroll.scrollHeight - scroll.scrollTop;
+    const focused = log.contains(document.activeElement) ? document.activeElement.closest('.message')?.dataset.seq : undefined;
     live.setAttribute('aria-live', 'off');
-    if (!room) return log.replaceChildren();
     const all = [];
     let before = null;
-    for (const item of room.items) {
-      all.push(...this.#elements(item, before, room));
+    for (const item of room?.items ?? []) {
+      all.push(...this.#make(item, before, room));
       before = item;
     }
-    log.replaceChildren(...all, ...room.pending.map((item, at) => this.#pending(item, room, at)));
+    log.replaceChildren(...all);
+    way.replaceChildren(...(room?.pending ?? []).map((item, at) => this.#pending(item, room, at)));
+    this.#top();
+    if (focused) log.querySelector(`[data-seq="${focused}"]`)?.focus({ preventScroll: true });
+    if (this.stuck) this.toEnd();
+    else this.#scrollTo(scroll.scrollHeight - below);
+    requestAnimationFrame(() => live.setAttribute('aria-live', 'polite'));
+  }
+
+  /** Earlier records have come: so many. What is in sight stays where it is. @param {Room} room @param {number} count */
+  earlier(room, count) {
+    if (room !== this.#room) return;
+    const below = scroll.scrollHeight - scroll.scrollTop;
+    live.setAttribute('aria-live', 'off');
+    const all = [];
+    for (let at = 0; at < count; at += 1) all.push(...this.#make(room.items[at], room.items[at - 1] ?? null, room));
+    log.prepend(...all);
+    if (room.items[count]) this.#redraw(room, count);
     this.#top();
     if (this.stuck) this.toEnd();
-    else scroll.scrollTop = scroll.scrollHeight - below;
+    else this.#scrollTo(scroll.scrollHeight - below);
     requestAnimationFrame(() => live.setAttribute('aria-live', 'polite'));
+  }
+
+  /** One record is shown otherwise. @param {Room} room @param {RecordItem} item */
+  changed(room, item) {
+    if (room !== this.#room) return;
+    this.#redraw(room, room.items.indexOf(item));
+    this.#grew();
   }
 
   /** A record has come. @param {Room} room @param {RecordItem} item @param {number} replaces the place of the message on its way that it is */
   append(room, item, replaces) {
     if (room !== this.#room) return;
-    const pending = [...log.querySelectorAll('.on-its-way')];
-    if (replaces >= 0) pending[replaces]?.remove();
-    const rest = pending.filter((_, at) => at !== replaces)[0] ?? null;
-    const elements = this.#elements(item, room.items.at(-2) ?? null, room);
-    // What one said oneself was read when it was written.
-    if (replaces >= 0) elements.forEach((element) => element.setAttribute('aria-hidden', 'false'));
-    for (const element of elements) log.insertBefore(element, rest);
-    this.#top();
-    this.#grown(item.shown.record.member !== this.model.me.member && isSaid(item.shown));
+    if (replaces >= 0) way.children[replaces]?.remove();
+    log.append(...this.#make(item, room.items.at(-2) ?? null, room));
+    if (this.#empty && isSaid(item.shown)) this.#top();
+    if (!this.stuck && item.shown.record.member !== this.model.me.member && isSaid(item.shown)) this.#fresh += 1;
+    this.#grew();
   }
 
-  /** A word of this page, between the messages. It is not kept. @param {Room} room @param {string} text */
+  /** A word of this page, between the messages. It is not kept. @param {Room | null} room @param {string} text */
   word(room, text) {
     if (room !== this.#room) return;
-    log.insertBefore(h('li.event.word', null, h('span', { dir: 'auto' }, text)), log.querySelector('.on-its-way'));
-    this.#grown(false);
+    log.append(h('li.event.word', null, h('span', { dir: 'auto' }, text)));
+    this.#grew();
   }
 
   /** Several lines of this page, such as help. @param {Room | null} room @param {HTMLElement} element */
@@ -96,22 +137,23 @@ export class Log {
   /** What is on its way has changed. @param {Room} room */
   pending(room) {
     if (room !== this.#room) return;
-    for (const element of log.querySelectorAll('.on-its-way')) element.remove();
-    log.append(...room.pending.map((item, at) => this.#pending(item, room, at)));
-    if (this.stuck) this.toEnd();
+    way.replaceChildren(...room.pending.map((item, at) => this.#pending(item, room, at)));
+    this.#grew();
   }
 
   toEnd() {
     this.stuck = true;
     this.#fresh = 0;
-    scroll.scrollTop = scroll.scrollHeight;
+    this.#scrollTo(scroll.scrollHeight);
     toEnd.hidden = true;
   }
 
-  #grown(counts) {
-    if (this.stuck) return this.toEnd();
-    if (counts) this.#fresh += 1;
-    this.#button();
+  /** Goes up or down by so many pages of what is in sight. @param {number} pages */
+  turn(pages) { scroll.scrollBy(0, pages * scroll.clientHeight * 0.9); }
+
+  #scrollTo(top) {
+    scroll.scrollTop = top;
+    this.#seen = { top: scroll.scrollTop, height: scroll.scrollHeight };
   }
 
   #button() {
@@ -120,17 +162,72 @@ export class Log {
   }
 
   #scrolled() {
-    this.stuck = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 40;
+    const { scrollTop: top, scrollHeight: height, clientHeight } = scroll;
+    // That there is more below now is no wish to stay where one is; to have gone up is.
+    if (height - top - clientHeight < 40) this.stuck = true;
+    else if (top < this.#seen.top && height >= this.#seen.height) this.stuck = false;
+    this.#seen = { top, height };
     if (this.stuck) this.#fresh = 0;
     this.#button();
-    if (scroll.scrollTop < 200 && this.#room?.hasMore) { this.model.load(this.#room); this.#top(); }
+    if (top < 200 && this.#room?.hasMore) { this.model.load(this.#room); this.#top(); }
+  }
+
+  /** Nobody looks further up: what is there goes, until somebody does. */
+  #trim() {
+    const room = this.#room;
+    if (!room || !this.stuck) return;
+    const focused = log.contains(document.activeElement);
+    const gone = this.model.trim(room);
+    if (!gone.length) return;
+    // What the page itself said between them goes with them.
+    const first = this.#shown.get(room.items.find((item) => this.#shown.get(item)?.length))?.[0];
+    while (log.firstChild && log.firstChild !== first) log.firstChild.remove();
+    this.#redraw(room, 0);
+    if (focused && !log.contains(document.activeElement)) scroll.focus({ preventScroll: true });
+    this.#top();
+  }
+
+  /** From message to message. @param {KeyboardEvent} event */
+  #walk(event) {
+    if (!['ArrowUp', 'ArrowDown'].includes(event.key) || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const from = event.target.closest('.message');
+    const way = event.key === 'ArrowUp' ? 'previousElementSibling' : 'nextElementSibling';
+    let next = from ? from[way] : log.lastElementChild;
+    while (next && !next.matches('.message')) next = from ? next[way] : next.previousElementSibling;
+    if (!next && !from) return;
+    event.preventDefault();
+    next?.focus();
+  }
+
+  /** @param {HTMLElement} element in the log @param {number} tabIndex of the buttons of its message */
+  #reach(element, tabIndex) {
+    for (const button of element.closest('.message')?.querySelectorAll('button:not(.small)') ?? []) button.tabIndex = tabIndex;
+  }
+
+  #make(item, before, room) {
+    const elements = this.#elements(item, before, room);
+    this.#shown.set(item, elements);
+    return elements;
+  }
+
+  #redraw(room, at) {
+    const item = room.items[at];
+    const old = item && this.#shown.get(item);
+    if (!old) return;
+    const focused = old.some((element) => element.contains(document.activeElement));
+    const fresh = this.#make(item, room.items[at - 1] ?? null, room);
+    if (old[0]) old[0].before(...fresh);
+    else log.prepend(...fresh);
+    for (const element of old) element.remove();
+    if (focused) fresh.find((element) => element.matches('.message'))?.focus({ preventScroll: true });
   }
 
   /** What stands above the oldest message. */
   #top() {
     const room = this.#room;
     let text = '';
-    if (room?.loading || room?.oldest === null) text = t('room.loading');
+    if (room && room.out !== null) text = '';
+    else if (room?.loading || room?.oldest === null) text = t('room.loading');
     else if (room && !room.hasMore) {
       const first = room.items[0]?.shown.record;
       if (!room.items.some(({ shown }) => isSaid(shown))) text = t('room.empty');
@@ -138,10 +235,17 @@ export class Log {
       else text = t('room.begin-kept');
     }
     $('log-top').textContent = text;
+    this.#empty = text === t('room.empty');
   }
 
   /** @param {RecordItem} item @param {RecordItem | null} before @param {Room} room */
   #elements(item, before, room) {
+    const elements = this.#record(item, before, room);
+    if (item.seam) elements.push(h('li.event.word', null, t('room.missed')));
+    return elements;
+  }
+
+  #record(item, before, room) {
     const { record } = item.shown;
     const elements = [];
     const newDay = !before || new Date(before.shown.record.time).toDateString() !== new Date(record.time).toDateString();
@@ -168,7 +272,7 @@ export class Log {
   }
 
   #message({ record, content, mine, together, action, mark, classes, extra, redact }) {
-    const element = h(`li.message${together ? '.together' : ''}${mine ? '.mine' : ''}${action ? '.action' : ''}${classes ? `.${classes}` : ''}`, { 'data-seq': record.seq });
+    const element = h(`li.message${together ? '.together' : ''}${mine ? '.mine' : ''}${action ? '.action' : ''}${classes ? `.${classes}` : ''}`, { 'data-seq': record.seq, tabIndex: -1 });
     element.style.setProperty('--hue', String(hue(record.member)));
     const time = h('time', { dateTime: new Date(record.time).toISOString(), title: fullTime(record.time) }, timeText(record.time));
     const open = mine ? null : () => this.openPerson(record);

@@ -2,7 +2,7 @@
 
 import { harmless } from './chat_web_client.js';
 import { CommandError } from './session.js';
-import { keepKeys, keepRead, readSoFar } from './store.js';
+import * as store from './store.js';
 
 /**
  * @typedef {import('./types.js').RoomView} RoomView
@@ -13,11 +13,19 @@ import { keepKeys, keepRead, readSoFar } from './store.js';
 
 /** Records asked for at a time. */
 const PAGE = 50;
+/** Records of a room that are held while nobody looks further up: with more than so many, all but so many are let go. */
+const MOST = 600;
+const KEPT = 400;
 
 /**
  * Something that is shown in a room: a record, a message on its way, or a word of this page.
+ * `seam`: something may have been missed after it. `after`: how far the room was known when the message was written; `seq`: the record
+ * that it has become.
  * @typedef {{ shown: Shown, seam?: boolean }} RecordItem
- * @typedef {{ text: string, plain: string, action: boolean, time: number, state: 'pending' | 'sent' | 'failed' | 'unknown', why: string }} PendingItem
+ * @typedef {{
+ *   text: string, plain: string, action: boolean, time: number, state: 'pending' | 'sent' | 'failed' | 'unknown', why: string,
+ *   after: import('./types.js').Place, seq: number | null
+ * }} PendingItem
  */
 
 /** Whether a record is something said. @param {Shown} shown */
@@ -42,7 +50,13 @@ export class Room {
     /** The number of the oldest record there is to read; none before the first page has come. @type {number | null} */
     this.oldest = null;
     this.loading = false;
+    /** Counts how often the room was begun anew: what was asked before that is of no use. */
+    this.generation = 0;
+    /** Where one was before it was begun anew, for whether something was missed. @type {{ epoch: number, seq: number, at: number } | null} */
+    this.missed = null;
     this.draft = '';
+    /** Why one is not in it any more; it is kept for what was written in it. @type {string | null} */
+    this.out = null;
     /** Where one stopped reading. */
     this.readTo = 0;
   }
@@ -66,6 +80,8 @@ export class Model {
   /** @type {Person} */ me = { member: '', nick: '', label: '' };
   /** @type {'connecting' | 'up' | 'waiting' | 'ended'} */ status = 'connecting';
   lobby = false;
+  /** The longest message, in bytes. */
+  longest = Infinity;
   /** Whether what is shown is being looked at. */
   watching = () => !document.hidden;
 
@@ -77,6 +93,8 @@ export class Model {
     this.session = session;
     this.changed = changed;
     this.me.member = session.member;
+    /** What was written in an earlier life of the page, or before the end of the last session. */
+    this.kept = store.unsent(session.url);
     /** @type {{ password?: string, key?: string }} */
     this.lobbyKey = {};
   }
@@ -103,13 +121,60 @@ export class Model {
   #welcomed({ welcome, again }) {
     this.me = { member: welcome.member, nick: welcome.nick, label: welcome.label };
     this.lobby = welcome.lobby;
+    this.longest = welcome.limits.message_bytes;
     this.status = 'up';
     this.changed('me');
+    const joins = !again && welcome.lobby && !welcome.rooms.includes(LOBBY) && !store.leftLobby(this.session.url);
+    if (!again) {
+      // Rooms that are not there any more, in which something was written.
+      for (const [id, { view }] of Object.entries(this.kept)) {
+        if (welcome.rooms.includes(id) || (id === LOBBY && joins) || !view) continue;
+        const room = new Room(view);
+        room.out = 'not_member';
+        room.oldest = 0;
+        this.#recall(room);
+        this.rooms.set(id, room);
+        this.changed('rooms');
+      }
+    }
     this.changed('up', again);
-    if (welcome.lobby && !welcome.rooms.includes(LOBBY) && !this.rooms.has(LOBBY)) this.enterLobby();
+    if (joins) this.enterLobby();
   }
 
+  /** What was written in a room comes back. @param {Room} room */
+  #recall(room) {
+    const kept = this.kept[room.id];
+    delete this.kept[room.id];
+    if (!kept) return;
+    room.draft ||= kept.draft;
+    room.pending.push(...kept.messages.map((item) => ({
+      ...item, plain: harmless(item.text), state: item.state === 'failed' ? 'failed' : 'unknown',
+    })));
+  }
+
+  /** Notes what is written in a room and not sent, for another life of the page. @param {Room} room */
+  keep(room) {
+    const { view: { kind, number, name, peer, cipher }, draft } = room;
+    const view = { room: room.id, kind, number, name, peer, cipher, topic: '', place: room.view.place, role: 'member', members: 0 };
+    const messages = room.pending.map(({ text, action, time, state, why, after, seq }) => ({ text, action, time, state, why, after, seq }));
+    store.keepUnsent(this.session.url, room.id, draft || messages.length ? { view, draft, messages } : null);
+  }
+
+  /** @param {Room | null} room @param {string} text what is being written */
+  write(room, text) {
+    if (!room || room.draft === text) return;
+    room.draft = text;
+    this.keep(room);
+  }
+
+  /** Whether something is on its way. */
+  get busy() { return [...this.rooms.values()].some(({ pending }) => pending.some(({ state }) => state === 'pending')); }
+
+  /** Whether one is in that room. @param {string} id */
+  isIn(id) { return this.rooms.get(id)?.out === null; }
+
   enterLobby() {
+    store.keepLeftLobby(this.session.url, false);
     return this.session.ask('join', undefined, this.lobbyKey.password, this.lobbyKey.key)
       .catch((error) => this.changed('locked-out', error));
   }
@@ -117,28 +182,37 @@ export class Model {
   /** @param {RoomView} view @param {string} how */
   #entered(view, how) {
     let room = this.rooms.get(view.room);
-    const fresh = !room;
+    const fresh = !room || room.out !== null;
     if (!room) {
       room = new Room(view);
       this.rooms.set(view.room, room);
     }
+    this.#recall(room);
+    const missed = how === 'afresh' ? { epoch: room.view.place.epoch, seq: room.view.place.seq, at: view.place.seq } : null;
     room.view = view;
-    if (how === 'afresh') {
-      for (const item of room.items) item.seam = false;
-      room.items = [];
-      room.oldest = null;
-    }
+    room.out = null;
+    if (fresh || missed) this.#begin(room);
+    room.missed = missed;
     if (room.sealed || room.insecure) {
       if (how === 'new') room.lacksKey = !this.session.restoreKeys(room.id);
       else this.session.keepKeys(room.id);
+      if (how === 'command') room.lacksKey = false;
     }
-    const read = readSoFar()[view.room];
+    const read = store.readSoFar()[view.room];
     if (fresh && how === 'new' && read?.epoch === view.place.epoch) room.readTo = read.seq;
     else if (fresh) room.readTo = view.place.seq;
     this.changed('rooms');
-    if (how !== 'resumed') this.load(room);
+    if (room.oldest === null) this.load(room);
     if (view.kind !== 'private' && view.presence === 'full') this.loadMembers(room);
     this.changed('entered', { room, how });
+  }
+
+  /** Nothing is known of what was said there. @param {Room} room */
+  #begin(room) {
+    room.items = [];
+    room.oldest = null;
+    room.loading = false;
+    room.generation += 1;
   }
 
   /** @param {string} id @param {Shown} shown */
@@ -166,14 +240,36 @@ export class Model {
     }
     if (seen) this.markRead(room);
     this.changed('item', { room, item, replaces: before });
+    if (room !== this.current) this.trim(room);
   }
 
-  /** A message of one's own has come back: it is not on its way any more. Says which it was. */
+  /** Lets go of the oldest records; they can be loaded again. Says which. @param {Room} room @returns {RecordItem[]} */
+  trim(room) {
+    if (room.items.length <= MOST || room.loading || room.oldest === null) return [];
+    return room.items.splice(0, room.items.length - KEPT);
+  }
+
+  /** A message of one's own has come back: it is not on its way any more. Says which it was. @param {Room} room @param {Shown} shown */
   #settle(room, { record, text }) {
     const action = record.kind === 'action';
-    const at = room.pending.findIndex((each) => each.state !== 'failed' && each.action === action && each.plain === text);
-    if (at >= 0) room.pending.splice(at, 1);
+    const is = (each) => (each.seq !== null ? each.seq === record.seq
+      : each.state !== 'failed' && each.action === action && each.plain === text
+        && each.after.epoch === room.view.place.epoch && each.after.seq < record.seq);
+    // One whose fate is unknown may be an earlier one of the same words.
+    const sure = room.pending.findIndex((each) => each.state !== 'unknown' && is(each));
+    const at = sure >= 0 ? sure : room.pending.findIndex(is);
+    if (at >= 0) { room.pending.splice(at, 1); this.keep(room); }
     return at;
+  }
+
+  /** What has become a record that is shown, or stands further up, is not on its way. @param {Room} room */
+  #landed(room) {
+    if (room.oldest === null) return;
+    const { epoch } = room.view.place;
+    const still = room.pending.filter(({ seq, after }) => seq === null || after.epoch !== epoch || seq > room.newest);
+    if (still.length === room.pending.length) return;
+    room.pending = still;
+    this.keep(room);
   }
 
   /** What was said there is taken back. @param {Room} room @param {number} seq */
@@ -181,7 +277,7 @@ export class Model {
     const item = room.items.find(({ shown }) => shown.record.seq === seq);
     if (!item) return;
     item.shown = { record: { ...item.shown.record, kind: 'blank', body: {} }, text: null, unreadable: null };
-    this.changed('items', { room, initial: false });
+    this.changed('blank', { room, item });
   }
 
   /** Whether one may take back what somebody said. @param {Room} room @param {import('./types.js').ChatRecord} record */
@@ -201,7 +297,7 @@ export class Model {
     const change = (who, what) => {
       const known = room.members.get(who);
       if (known) room.members.set(who, { ...known, ...what });
-      if (who === this.me.member && what.role) room.view.role = what.role;
+      if (who === this.me.member && what.role) { room.view.role = what.role; this.changed('role', room); }
     };
     switch (record.kind) {
       case 'created': case 'joined': add(); room.view.members += 1; break;
@@ -248,19 +344,44 @@ export class Model {
 
   #removed(id, reason) {
     const room = this.rooms.get(id);
-    if (!room) return;
-    this.rooms.delete(id);
-    keepKeys(id, undefined);
+    if (!room || room.out !== null) return;
+    store.keepKeys(id, undefined);
     const asked = room.leaving === true;
-    const lost = room.id === LOBBY && reason === 'unknown';
-    if (this.current === room && !lost) this.show(this.first());
+    // Nobody is put out of the lobby: it was begun anew, and so one comes in again.
+    const back = room.id === LOBBY && !asked && reason !== 'banned' && this.lobby;
+    if (back || (!asked && (room.draft.trim() || room.pending.length))) {
+      room.out = back ? 'back' : reason;
+      room.generation += 1;
+      room.loading = false;
+      room.oldest ??= 0;
+      room.here.clear();
+      room.members.clear();
+      if (this.current === room && !back) this.changed('current');
+      this.changed('people', room);
+    } else {
+      this.forget(room);
+      if (asked && id === LOBBY) store.keepLeftLobby(this.session.url, true);
+    }
     this.changed('rooms');
-    if (lost) this.enterLobby();
+    if (back) this.enterLobby().then(() => { if (room.out === 'back') { room.out = reason; this.changed('current'); } });
     else if (!asked) this.changed('removed', { room, reason });
   }
 
+  /** A room is shown no more, nor what was written in it. @param {Room} room */
+  forget(room) {
+    room.draft = '';
+    room.pending = [];
+    this.keep(room);
+    this.rooms.delete(room.id);
+    if (this.current === room) this.show(this.first());
+    this.changed('rooms');
+  }
+
   /** The room to show when there is a choice. @returns {Room | null} */
-  first() { return this.rooms.get(LOBBY) ?? this.sorted()[0] ?? null; }
+  first() {
+    const all = this.sorted();
+    return all.find(({ out }) => out === null) ?? all[0] ?? null;
+  }
 
   /** Lobby, groups by number, private conversations by name. */
   sorted() {
@@ -273,14 +394,17 @@ export class Model {
   /** @param {Room | null} room */
   show(room) {
     this.current = room;
-    if (room) this.markRead(room);
+    if (room) {
+      this.markRead(room);
+      store.keepCurrent(this.session.url, room.id);
+    }
     this.changed('current');
   }
 
   /** @param {Room} room */
   markRead(room) {
     room.readTo = Math.max(room.readTo, room.newest);
-    keepRead(room.id, room.view.place.epoch, room.readTo);
+    store.keepRead(room.id, room.view.place.epoch, room.readTo);
     if (room.unread === 0) return;
     room.unread = 0;
     room.mentioned = false;
@@ -289,27 +413,45 @@ export class Model {
 
   /** The latest records, or those before the first that is known. @param {Room} room */
   async load(room) {
-    if (room.loading || !room.hasMore) return;
+    if (room.out !== null || room.loading || !room.hasMore) return;
     room.loading = true;
+    const { generation } = room;
     const first = room.items[0]?.shown.record.seq;
     try {
       const { history } = await this.session.ask('history', room.id, room.oldest === null ? undefined : first, PAGE);
-      if (this.rooms.get(room.id) !== room) return;
+      if (this.rooms.get(room.id) !== room || room.generation !== generation) return;
       const initial = room.oldest === null;
       room.oldest = history.oldest;
       const known = new Set(room.items.map(({ shown }) => shown.record.seq));
       const earlier = history.records.filter(({ record }) => !known.has(record.seq)).map((shown) => ({ shown }));
       if (earlier.length === 0) room.oldest = room.items[0]?.shown.record.seq ?? 0;
       room.items = [...earlier, ...room.items].sort((a, b) => a.shown.record.seq - b.shown.record.seq);
+      for (const { shown } of earlier) if (shown.record.member === this.me.member && isSaid(shown)) this.#settle(room, shown);
+      this.#landed(room);
+      this.#seam(room);
       if (initial) this.#countUnread(room);
       room.loading = false;
       if (room.lacksKey && earlier.some(({ shown }) => shown.text !== null)) room.lacksKey = false;
-      this.changed('items', { room, initial });
+      this.changed('items', { room, earlier: initial ? null : earlier.length });
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
+      // It would be so again.
+      if (error.code === 'damaged' && room.generation === generation) {
+        room.oldest = room.items[0]?.shown.record.seq ?? 0;
+        this.changed('items', { room, earlier: null });
+      }
     } finally {
-      room.loading = false;
+      if (room.generation === generation) room.loading = false;
     }
+  }
+
+  /** Marks where one came back, if what was said in between is not kept. @param {Room} room */
+  #seam(room) {
+    const { missed } = room;
+    room.missed = null;
+    if (!missed || (missed.epoch === room.view.place.epoch && room.oldest <= missed.seq + 1)) return;
+    const last = room.items.findLast(({ shown }) => shown.record.seq <= missed.at);
+    if (last) last.seam = true;
   }
 
   /** What was said since one was last here. */
@@ -335,15 +477,15 @@ export class Model {
   /** @param {Room} room @param {string} text @param {boolean} [action] */
   send(room, text, action = false) {
     /** @type {PendingItem} */
-    const item = { text, action, plain: harmless(text), time: Date.now(), state: 'pending', why: '' };
+    const item = { text, action, plain: harmless(text), time: Date.now(), state: 'pending', why: '', after: { ...room.view.place }, seq: null };
     room.pending.push(item);
-    this.changed('pending', { room, added: item });
+    this.changed('pending', { room });
     this.#deliver(room, item);
   }
 
   /** @param {Room} room @param {PendingItem} item */
   again(room, item) {
-    item.state = 'pending';
+    Object.assign(item, { state: 'pending', after: { ...room.view.place }, seq: null });
     this.changed('pending', { room });
     this.#deliver(room, item);
   }
@@ -351,27 +493,39 @@ export class Model {
   /** @param {Room} room @param {PendingItem} item */
   discard(room, item) {
     room.pending = room.pending.filter((each) => each !== item);
+    this.keep(room);
     this.changed('pending', { room });
   }
 
   async #deliver(room, item) {
+    this.keep(room);
     try {
-      await this.session.ask('send', room.id, item.action, item.text);
+      const { committed } = await this.session.ask('send', room.id, item.action, item.text);
+      item.seq = committed;
+      item.after.epoch = room.view.place.epoch;
       if (item.state === 'pending') item.state = 'sent';
+      this.#landed(room);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       item.state = error.code === 'unknown' ? 'unknown' : 'failed';
       item.why = error.code;
     }
+    this.keep(room);
     this.changed('pending', { room });
+  }
+
+  /** What the server says of a group. @param {number} number @returns {Promise<import('./types.js').RoomInfo>} */
+  async find(number) {
+    const { rooms } = await this.session.ask('find', number);
+    if (!rooms.length) throw new CommandError({ code: 'unknown_room', text: '', cipher: null, failure: null });
+    return rooms[0];
   }
 
   /** Opens what was locked, now that there is a key. @param {Room} room */
   async unlocked(room) {
     this.session.keepKeys(room.id);
     room.lacksKey = false;
-    room.items = [];
-    room.oldest = null;
+    this.#begin(room);
     await this.load(room);
     this.changed('current');
   }

@@ -40,7 +40,7 @@ function roomEntry(model, room, open) {
   const seal = room.insecure ? h('span.mini.insecure', { title: t('seal.insecure') }, icon('warn'))
     : room.sealed && h('span.mini.sealed', { title: t('seal.encrypted') }, icon('lock'));
   const here = view.kind === 'private' && view.peer && h(`span.presence${room.here.has(view.peer.member) ? '.here' : ''}`);
-  return h('li', null, h(`button.entry${room.unread ? '.unread' : ''}`, {
+  return h('li', null, h(`button.entry${room.unread ? '.unread' : ''}${room.out === null || room.out === 'back' ? '' : '.out'}`, {
     type: 'button', 'data-room': room.id, onclick: () => open(room), 'aria-current': room === model.current ? 'true' : null,
   },
   sign, here,
@@ -66,7 +66,7 @@ export function drawMembers(model, open) {
   document.querySelector('[data-do=show-members]').setAttribute('aria-label', `${count}: ${t('members.show')}`);
   const entry = (person, isHere) => {
     const me = person.member === model.me.member;
-    return h('li', null, h('button.entry.person', { type: 'button', disabled: me, onclick: () => open(person) },
+    return h('li', null, h('button.entry.person', { type: 'button', 'data-member': person.member, disabled: me, onclick: () => open(person) },
       avatar(person), h(`span.presence${isHere ? '.here' : ''}`),
       h('span.who', null,
         h('span.title', null, h('bdi', null, person.nick), me && h('span.you', null, ` (${t('members.you')})`)),
@@ -76,11 +76,16 @@ export function drawMembers(model, open) {
   };
   const section = (title, people, isHere) => (people.length
     ? [h('h3', null, `${title} — ${people.length}`), h('ul', null, ...people.slice(0, LISTED).map((each) => entry(each, isHere)))] : []);
+  const focused = list.contains(document.activeElement) ? document.activeElement.dataset.member : undefined;
+  const { scrollTop } = list;
   list.replaceChildren(
     ...(room.count === null ? [] : [h('p.quiet', null, t('members.count', { n: room.count }))]),
     ...section(t('members.here'), here, true),
     ...section(t('members.away'), away, false),
   );
+  list.scrollTop = scrollTop;
+  // Whoever was looked at and is gone: the list itself, so that Tab goes on from here.
+  if (focused) (list.querySelector(`[data-member="${CSS.escape(focused)}"]`) ?? list).focus();
 }
 
 /** @param {Model} model */

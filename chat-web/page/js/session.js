@@ -1,6 +1,6 @@
 // The driver of the wasm core: one WebSocket, one timer, a worker for passwords. It knows nothing of the protocol.
 
-import init, { WebClient } from './chat_web_client.js';
+import init, { WebClient, run_work } from './chat_web_client.js';
 import { known } from './dom.js';
 import { keepKeys, keys } from './store.js';
 
@@ -31,13 +31,17 @@ export class CommandError extends Error {
   }
 }
 
+/** Close codes of RFC 6455 that find fault with what this page sent: it would only be said again. */
+const FAULTS = new Map([[1002, 'protocol'], [1003, 'protocol'], [1007, 'protocol'], [1008, 'other'], [1009, 'frame_too_large'], [1010, 'protocol']]);
+
 export class Session {
   /** @type {WebClient} */ #client;
   /** @type {WebSocket | null} */ #socket = null;
   /** @type {number | undefined} */ #timer;
   /** @type {Map<number, { resolve: (outcome: any) => void, reject: (error: Error) => void }>} */ #waiting = new Map();
   #draining = false;
-  #url; #module; #tell;
+  #over = false;
+  #module; #tell;
 
   /**
    * @param {string} url of the WebSocket
@@ -46,7 +50,8 @@ export class Session {
    * @param {(event: CoreEvent) => void} tell is called for every event but `finished`
    */
   constructor(url, module, who, tell) {
-    this.#url = url;
+    /** Where the server is. */
+    this.url = url;
     this.#module = module;
     this.#tell = tell;
     const seed = crypto.getRandomValues(new Uint8Array(32));
@@ -58,7 +63,11 @@ export class Session {
       document.removeEventListener('visibilitychange', tick);
       removeEventListener('online', tick);
       clearTimeout(this.#timer);
-      this.#socket?.close(1000);
+      const socket = this.#socket;
+      this.#socket = null;
+      this.#tell = () => {};
+      this.#over = true;
+      socket?.close(1000);
     };
   }
 
@@ -74,6 +83,7 @@ export class Session {
    * @returns {Promise<any>}
    */
   ask(name, ...args) {
+    if (this.#over) return Promise.reject(new CommandError({ code: 'ended', text: '', cipher: null, failure: null }));
     return new Promise((resolve, reject) => {
       const ticket = this.#client[name](performance.now(), ...args);
       this.#waiting.set(ticket, { resolve, reject });
@@ -97,13 +107,14 @@ export class Session {
   close() { this.#client.close(performance.now()); this.#drain(); }
 
   #drain() {
-    if (this.#draining) return;
+    if (this.#draining || this.#over) return;
     this.#draining = true;
     try {
-      for (let step; (step = this.#client.next_step());) this.#take(step);
+      for (let step; !this.#over && (step = this.#client.next_step());) this.#take(step);
     } finally {
       this.#draining = false;
     }
+    if (this.#over) return;
     clearTimeout(this.#timer);
     const at = this.#client.next_timeout();
     if (at !== undefined) {
@@ -129,7 +140,7 @@ export class Session {
   #connect() {
     let socket;
     try {
-      socket = new WebSocket(this.#url, ['chat.v1.postcard']);
+      socket = new WebSocket(this.url, ['chat.v1.postcard']);
     } catch {
       this.#client.disconnected(performance.now());
       return;
@@ -139,7 +150,21 @@ export class Session {
     const mine = (what) => (event) => { if (this.#socket === socket) { what(event); this.#drain(); } };
     socket.onopen = mine(() => this.#client.connected(performance.now()));
     socket.onmessage = mine(({ data }) => this.#client.received(performance.now(), new Uint8Array(data)));
-    socket.onclose = mine(() => { this.#socket = null; this.#client.disconnected(performance.now()); });
+    socket.onclose = mine(({ code }) => {
+      this.#socket = null;
+      const fault = FAULTS.get(code);
+      if (fault) this.#fail(fault);
+      else this.#client.disconnected(performance.now());
+    });
+  }
+
+  /** It cannot go on, and connecting again would not help. @param {string} reason */
+  #fail(reason) {
+    const tell = this.#tell;
+    this.forget();
+    for (const { reject } of this.#waiting.values()) reject(new CommandError({ code: 'unknown', text: reason, cipher: null, failure: null }));
+    this.#waiting.clear();
+    tell({ event: 'ended', why: 'closed', reason });
   }
 
   /** What was sent is still written; nobody waits for the other side. */
@@ -149,15 +174,28 @@ export class Session {
     this.#client.disconnected(performance.now());
   }
 
-  /** Stretches a password elsewhere, with memory that is given back when it is done. @param {Uint8Array} bytes */
+  /**
+   * Stretches a password elsewhere, with memory that is given back when it is done. Where there is no elsewhere, it is done here, and
+   * the page stands still for a moment.
+   * @param {Uint8Array} bytes
+   */
   #work(bytes) {
-    const worker = new Worker(urls.createScriptURL(new URL('worker.js', here).href), { type: 'module' });
-    worker.onmessage = ({ data }) => {
-      worker.terminate();
-      this.#client.done(performance.now(), data);
-      this.#drain();
+    const take = (done) => { this.#client.done(performance.now(), done); this.#drain(); };
+    const instead = () => {
+      let done;
+      try { done = run_work(bytes); } catch { return this.#fail('other'); }
+      take(done);
     };
-    worker.postMessage({ module: this.#module, bytes }, [bytes.buffer]);
+    let worker;
+    try {
+      worker = new Worker(urls.createScriptURL(new URL('worker.js', here).href), { type: 'module' });
+    } catch {
+      return queueMicrotask(instead);
+    }
+    worker.onmessage = ({ data }) => { worker.terminate(); take(data); };
+    worker.onerror = worker.onmessageerror = (event) => { event.preventDefault(); worker.terminate(); instead(); };
+    // A copy, for it may come to nothing there.
+    worker.postMessage({ module: this.#module, bytes });
   }
 
   /** @param {CoreEvent} event */

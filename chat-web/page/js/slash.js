@@ -3,13 +3,14 @@
 import { known } from './dom.js';
 
 /**
- * Name, what is written after it, and the other names it has. `nicks` says which word is somebody's name.
- * @typedef {{ name: string, usage: string, also?: string[], nick?: boolean, rest?: 'text' | 'none' }} Slash
+ * Name, what is written after it, and the other names it has. `nick`: the first word is somebody's name. `room`: it is about the room
+ * that is open.
+ * @typedef {{ name: string, usage: string, also?: string[], nick?: boolean, room?: boolean }} Slash
  */
 
 /** @type {Slash[]} */
 const ALL = [
-  { name: 'me', usage: '/me TEXT' },
+  { name: 'me', usage: '/me TEXT', room: true },
   { name: 'msg', usage: '/msg NICK TEXT', nick: true },
   { name: 'nick', usage: '/nick NICK [LABEL]', also: ['changename'] },
   { name: 'online', usage: '/online', also: ['members'] },
@@ -17,16 +18,16 @@ const ALL = [
   { name: 'create', usage: '/create [NAME]' },
   { name: 'join', usage: '/join NUMBER|lobby' },
   { name: 'switch', usage: '/switch NUMBER|lobby|NICK', nick: true },
-  { name: 'leave', usage: '/leave' },
-  { name: 'topic', usage: '/topic [TEXT]' },
-  { name: 'password', usage: '/password' },
-  { name: 'kick', usage: '/kick NICK [REASON]', nick: true },
-  { name: 'ban', usage: '/ban NICK [REASON]', nick: true },
-  { name: 'unban', usage: '/unban NICK', nick: true },
-  { name: 'mute', usage: '/mute NICK [SECONDS]', nick: true },
-  { name: 'unmute', usage: '/unmute NICK', nick: true },
-  { name: 'role', usage: '/role NICK member|moderator|owner', nick: true },
-  { name: 'redact', usage: '/redact [NICK]', nick: true },
+  { name: 'leave', usage: '/leave', room: true },
+  { name: 'topic', usage: '/topic [TEXT]', room: true },
+  { name: 'password', usage: '/password', room: true },
+  { name: 'kick', usage: '/kick NICK [REASON]', room: true, nick: true },
+  { name: 'ban', usage: '/ban NICK [REASON]', room: true, nick: true },
+  { name: 'unban', usage: '/unban NICK', room: true, nick: true },
+  { name: 'mute', usage: '/mute NICK [SECONDS]', room: true, nick: true },
+  { name: 'unmute', usage: '/unmute NICK', room: true, nick: true },
+  { name: 'role', usage: '/role NICK member|moderator|owner', room: true, nick: true },
+  { name: 'redact', usage: '/redact [NICK]', room: true, nick: true },
   { name: 'block', usage: '/block NICK', nick: true },
   { name: 'unblock', usage: '/unblock NICK', nick: true },
   { name: 'help', usage: '/help', also: ['pomoc'] },

@@ -1,5 +1,5 @@
-// What is kept in this browser: who one is and how one likes the page; and, as long as this tab lives, that one is in and the keys of
-// rooms. Never a password.
+// What is kept in this browser: who one is and how one likes the page; and, as long as this tab lives, that one is in, where, the keys of
+// rooms and what was written and not sent. Never a password.
 
 /** @param {string} key @param {any} otherwise @param {'localStorage' | 'sessionStorage'} [where] */
 function read(key, otherwise, where = 'localStorage') {
@@ -10,10 +10,11 @@ function read(key, otherwise, where = 'localStorage') {
   }
 }
 
-/** @param {string} key @param {any} value @param {'localStorage' | 'sessionStorage'} [where] */
+/** @param {string} key @param {any} value none: it is forgotten @param {'localStorage' | 'sessionStorage'} [where] */
 function write(key, value, where = 'localStorage') {
   try {
-    globalThis[where].setItem(`chat.${key}`, JSON.stringify(value));
+    if (value === undefined) globalThis[where].removeItem(`chat.${key}`);
+    else globalThis[where].setItem(`chat.${key}`, JSON.stringify(value));
   } catch {
     // Private windows may refuse; then it lasts as long as the page.
   }
@@ -24,9 +25,39 @@ export const inside = () => read('inside', false, 'sessionStorage');
 export const enter = () => write('inside', true, 'sessionStorage');
 /** Nothing of this tab's is kept any more. */
 export function leave() {
-  write('inside', false, 'sessionStorage');
-  write('keys', {}, 'sessionStorage');
+  for (const key of ['inside', 'keys', 'unsent', 'current', 'left']) write(key, undefined, 'sessionStorage');
 }
+
+/** The entry of one server, among those of all. @param {string} key @param {string} url */
+const of = (key, url) => read(key, {}, 'sessionStorage')[url];
+/** @param {string} key @param {string} url @param {any} value */
+function keepOf(key, url, value) {
+  const all = read(key, {}, 'sessionStorage');
+  if (all[url] === value) return;
+  all[url] = value;
+  write(key, all, 'sessionStorage');
+}
+
+/** What was written and not sent, by room. @param {string} url @returns {Record<string, { view: any, draft: string, messages: any[] }>} */
+export const unsent = (url) => of('unsent', url) ?? {};
+/** @param {string} url @param {string} room @param {{ view: any, draft: string, messages: any[] } | null} what none: it is forgotten */
+export function keepUnsent(url, room, what) {
+  const all = unsent(url);
+  if (!what && !(room in all)) return;
+  if (what) all[room] = what;
+  else delete all[room];
+  keepOf('unsent', url, all);
+}
+
+/** The room that was looked at. @param {string} url @returns {string | undefined} */
+export const current = (url) => of('current', url);
+/** @param {string} url @param {string} room */
+export const keepCurrent = (url, room) => keepOf('current', url, room);
+
+/** Whether one has left the lobby, and so does not want to be led into it. @param {string} url @returns {boolean} */
+export const leftLobby = (url) => of('left', url) === true;
+/** @param {string} url @param {boolean} left */
+export const keepLeftLobby = (url, left) => keepOf('left', url, left || undefined);
 
 /** What opens a room. @param {string} room @returns {Uint8Array | null} */
 export function keys(room) {
@@ -42,12 +73,18 @@ export function keepKeys(room, bytes) {
   write('keys', all, 'sessionStorage');
 }
 
-/** The secret that makes one the member one is. @returns {Uint8Array} */
-export function secret() {
-  const kept = read('secret', null);
-  if (Array.isArray(kept) && kept.length === 32) return Uint8Array.from(kept);
-  const fresh = crypto.getRandomValues(new Uint8Array(32));
-  write('secret', [...fresh]);
+/**
+ * The secret that makes one the member one is, at one server: no server is shown that of another.
+ * @param {string} url of the server @param {string} home of the server that this page comes from, whose secret was the only one once
+ * @returns {Uint8Array}
+ */
+export function secret(url, home) {
+  const all = read('secrets', {});
+  const is = (kept) => Array.isArray(kept) && kept.length === 32;
+  if (is(all[url])) return Uint8Array.from(all[url]);
+  const before = url === home ? read('secret', null) : null;
+  const fresh = is(before) ? Uint8Array.from(before) : crypto.getRandomValues(new Uint8Array(32));
+  write('secrets', { ...all, [url]: [...fresh] });
   return fresh;
 }
 
@@ -61,11 +98,21 @@ export const settings = () => ({ theme: 'auto', notify: false, address: '', ...r
 /** @param {object} changed */
 export const keepSettings = (changed) => write('settings', { ...settings(), ...changed });
 
+/** What is not written yet of how far rooms were read. */
+let fresh = {};
+let writing = 0;
+function writeRead() {
+  clearTimeout(writing);
+  writing = 0;
+  if (Object.keys(fresh).length) write('read', { ...read('read', {}), ...fresh });
+  fresh = {};
+}
+addEventListener('pagehide', writeRead);
+
 /** How far each room was read. @returns {Record<string, { epoch: number, seq: number }>} */
-export const readSoFar = () => read('read', {});
-/** @param {string} room @param {number} epoch @param {number} seq */
+export const readSoFar = () => ({ ...read('read', {}), ...fresh });
+/** Keeps it, within half a second. @param {string} room @param {number} epoch @param {number} seq */
 export function keepRead(room, epoch, seq) {
-  const all = readSoFar();
-  all[room] = { epoch, seq };
-  write('read', all);
+  fresh[room] = { epoch, seq };
+  writing ||= setTimeout(writeRead, 500);
 }

@@ -4,10 +4,11 @@ import { language, t } from './texts.js';
 
 /** @typedef {import('./types.js').RoomView} RoomView */
 
-const clock = new Intl.DateTimeFormat(language, { hour: '2-digit', minute: '2-digit' });
-const full = new Intl.DateTimeFormat(language, { dateStyle: 'full', timeStyle: 'medium' });
-const dayOf = new Intl.DateTimeFormat(language, { weekday: 'long', day: 'numeric', month: 'long' });
-const dayOfYear = new Intl.DateTimeFormat(language, { day: 'numeric', month: 'long', year: 'numeric' });
+// Dates and times are written as the reader's browser has them, whatever the language of the page.
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
+const dayOf = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
+const dayOfYear = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric' });
 
 /** @param {number} time */
 export const timeText = (time) => clock.format(time);
