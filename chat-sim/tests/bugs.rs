@@ -45,12 +45,18 @@ fn every_bug_is_found() {
     println!("{table}");
     assert_eq!(wrong, [""; 0]);
     let document = std::fs::read_to_string(DOCUMENT).expect("the document is there");
-    assert!(
-        document
-            .replace("\r\n", "\n")
-            .contains(&format!("{table}\n")),
-        "docs/testing.md has another table; this is the one:\n{table}"
-    );
+    let document = document.replace("\r\n", "\n");
+    let (before, rest) = document.split_once(HEAD).expect("there is a table");
+    let after = rest.split_once("\n\n").map_or("", |(_, after)| after);
+    let right = format!("{before}{table}\n{after}");
+    if std::env::var_os("RECORD").is_some() {
+        std::fs::write(DOCUMENT, right).expect("it can be written");
+    } else {
+        assert!(
+            document == right,
+            "the table in docs/testing.md is of another day: RECORD=1 cargo test -p chat-sim --test bugs"
+        );
+    }
 }
 
 /// How many schedules it took, and which promise was broken.
@@ -77,7 +83,11 @@ fn catchers(bug: Bug) -> &'static [&'static str] {
             "everybody has the name that they were told",
         ],
         Bug::NeverFreeANick => &["every name is free in time"],
-        Bug::SkipOneOnResume => &["records come in order, once, to those inside"],
+        // Who has missed one record only is not told of the room at all.
+        Bug::SkipOneOnResume => &[
+            "records come in order, once, to those inside",
+            "presence is told to those inside",
+        ],
         Bug::TreatUnknownAsFailed => &["what is refused is not done", "nothing is done twice"],
         Bug::KeepTheEpochAfterALostTail => &[
             "records come in order, once, to those inside",
@@ -92,7 +102,10 @@ fn catchers(bug: Bug) -> &'static [&'static str] {
             "records come in order, once, to those inside",
             "presence is told to those inside",
         ],
-        Bug::ForgetTheSnapshotOfALaggingReader => &["records come in order, once, to those inside"],
+        Bug::ForgetTheSnapshotOfALaggingReader => &[
+            "records come in order, once, to those inside",
+            "presence is told to those inside",
+        ],
         Bug::DeliverToSomebodyJustKicked => &[
             "only members hear",
             "records come in order, once, to those inside",

@@ -21,6 +21,8 @@ const MET: &[&str] = &[
     "a client began a room afresh",
     "a client came back",
     "a client came back on another hub",
+    "a burst of an unusual client",
+    "a change that had been made before",
     "a command whose end is unknown",
     "a connection that is dead and looks alive to the hub",
     "a disk that could be written again",
@@ -40,10 +42,12 @@ const MET: &[&str] = &[
     "a kill between a commit and its answers",
     "a kill while a commit was in doubt",
     "a lost tail while a reader was blocked",
+    "a membership that expired",
     "a message that does not open for want of a key",
     "a password changed",
     "a presented place that is gone",
     "a presented place that is trimmed",
+    "a reader cut off because it is slow",
     "a reader was blocked",
     "a record told without the text that was taken back",
     "a returning reader was blocked",
@@ -84,6 +88,7 @@ const BROKEN: &[&str] = &[
     "a hub cut off from the log",
     "a hub restarted politely",
     "a lost tail",
+    "a process that is held",
     "a reader that stops",
     "a server killed",
     "a server restarted politely",
@@ -94,6 +99,7 @@ const BROKEN: &[&str] = &[
     "an unknown append that was written later",
     "news lost",
     "news with a gap",
+    "somebody turned away at the door",
 ];
 
 #[test]
