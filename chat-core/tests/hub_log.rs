@@ -150,8 +150,14 @@ fn a_room_that_cannot_be_read_refuses_what_waits_for_it() {
         })
     };
     assert_eq!(entered(&mut w), None);
+    w.pass_with(&[ada, bob], 5 * SECOND);
+    let troubles = |w: &World| {
+        let trouble = |event: &&Event| matches!(event, Event::LogTrouble { .. });
+        w.events.iter().filter(trouble).count()
+    };
+    assert_eq!(troubles(&w), 1, "told once, however often it is tried");
     w.unreadable = false;
-    w.pass(SECOND);
+    w.pass_with(&[ada, bob], 8 * SECOND);
     assert_eq!(entered(&mut w), Some(()), "as soon as it can be read");
     w.join(bob, RoomRef::Number(0)).unwrap();
 }

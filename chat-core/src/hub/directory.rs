@@ -224,9 +224,7 @@ impl Hub {
             Ok(Paged::LostAgain) => return self.retry(now, Partition::Directory),
             Err(detail) => {
                 self.settle_directory(now, taken, out);
-                out.push(Output::Event(Event::LogTrouble {
-                    detail: format!("directory: {detail}"),
-                }));
+                self.tell_trouble(Partition::Directory, format!("directory: {detail}"), out);
                 return self.fail_directory(now, failed, &refusal, out);
             }
         }

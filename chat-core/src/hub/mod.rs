@@ -180,6 +180,8 @@ struct Retry {
     armed: bool,
     /// How often in a row it failed.
     failures: u32,
+    /// What the operator was told of it.
+    told: String,
 }
 
 /// The time between two attempts is doubled so often: up to 8 s.
@@ -551,6 +553,15 @@ impl Hub {
         }
     }
 
+    /// Tells the operator what is wrong with a partition's log: once, until it works again or something else is wrong.
+    fn tell_trouble(&mut self, partition: Partition, detail: String, out: &mut Outputs) {
+        let retry = self.retries.entry(partition).or_default();
+        if retry.told != detail {
+            retry.told.clone_from(&detail);
+            out.push(Output::Event(Event::LogTrouble { detail }));
+        }
+    }
+
     /// The partition is not in use any more.
     fn forget_retry(&mut self, partition: Partition) {
         if self
@@ -566,6 +577,7 @@ impl Hub {
     fn log_works(&mut self, partition: Partition) {
         if let Some(retry) = self.retries.get_mut(&partition) {
             retry.failures = 0;
+            retry.told.clear();
             if !retry.armed {
                 self.retries.remove(&partition);
             }

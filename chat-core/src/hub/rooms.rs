@@ -440,9 +440,7 @@ impl Hub {
             }
             Ok(Paged::LostAgain) => return self.retry(now, Partition::Room(id)),
             Err(detail) => {
-                out.push(Output::Event(Event::LogTrouble {
-                    detail: format!("room {id}: {detail}"),
-                }));
+                self.tell_trouble(Partition::Room(id), format!("room {id}: {detail}"), out);
                 self.refuse_waiting(now, id, &refusal, out);
                 return self.fail_room(now, id, failed, &refusal, out);
             }
