@@ -83,6 +83,8 @@ impl Tally {
 #[derive(Debug)]
 pub(crate) struct Book {
     pub(crate) now: u64,
+    /// Until when a hub that is held may tell what it had read.
+    pub(crate) late_until: u64,
     digest: u64,
     lines: Option<Vec<String>>,
     pub(crate) checks: Tally,
@@ -95,6 +97,7 @@ impl Book {
     pub(crate) fn new(traced: bool) -> Self {
         Self {
             now: 0,
+            late_until: 0,
             digest: 0xcbf2_9ce4_8422_2325,
             lines: traced.then(Vec::new),
             checks: Tally::default(),

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What was read from the log is told within this time.
-const READ_WITHIN: u64 = 8 * SECOND;
+pub(crate) const READ_WITHIN: u64 = 8 * SECOND;
 
 /// One connection as it should be.
 #[derive(Debug)]
@@ -336,7 +336,7 @@ impl Line {
         if let Some(since) = since {
             book.check(
                 "a text that was taken back is not told",
-                book.now <= since + READ_WITHIN,
+                book.now <= book.late_until.max(since + READ_WITHIN),
                 || {
                     format!(
                         "{room} {epoch}/{}: {record:?}, gone since {since}",

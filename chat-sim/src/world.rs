@@ -23,6 +23,7 @@ use crate::{
     book::Book,
     disk::{Command, Disk, Turn},
     hubs::Node,
+    line::READ_WITHIN,
     log::Log,
     net::Link,
     people::Peer,
@@ -658,6 +659,7 @@ impl World {
                 let hub = hub_of(hub, hubs);
                 let until = self.now + u64::from(ms) * MS;
                 self.held_until = self.held_until.max(until);
+                self.book.late_until = self.held_until + READ_WITHIN;
                 let held = |other: &usize| self.plan.shape.disk || *other == hub;
                 for hub in (0..hubs).filter(held).collect::<Vec<_>>() {
                     if self.nodes[hub].hub.is_some() {

@@ -32,6 +32,8 @@ struct House {
     frames: u64,
     /// The group made last.
     group: u32,
+    /// Of the connections made now.
+    generation: u32,
 }
 
 impl House {
@@ -76,6 +78,7 @@ impl House {
             wakes: 0,
             frames: 0,
             group: 0,
+            generation: 0,
         };
         house.drain();
         house
@@ -142,8 +145,9 @@ impl House {
 
     fn say(&mut self, slot: u32, message: &ClientMessage) {
         let frame = Form::Postcard.encode(message);
+        let conn = self.conn(slot);
         self.input(Input::Received {
-            conn: conn(slot),
+            conn,
             bytes: &frame.body(),
         });
     }
@@ -153,8 +157,9 @@ impl House {
     }
 
     fn enter(&mut self, slot: u32) {
+        let conn = self.conn(slot);
         self.input(Input::Connected {
-            conn: conn(slot),
+            conn,
             address: None,
             framing: Framing::Message,
             form: Form::Postcard,
@@ -198,6 +203,13 @@ impl House {
         self.group = (slot - TALKING) / 10;
     }
 
+    fn conn(&self, slot: u32) -> ConnId {
+        ConnId {
+            slot,
+            generation: self.generation,
+        }
+    }
+
     /// Lets time pass, a second at a time; the hub is woken exactly when it asks for it.
     fn pass(&mut self, time: u64, mut each: impl FnMut(&mut Self, u64)) {
         let end = self.now + time;
@@ -224,13 +236,6 @@ impl House {
             self.wakes - before.1,
             self.frames - before.2,
         )
-    }
-}
-
-fn conn(slot: u32) -> ConnId {
-    ConnId {
-        slot,
-        generation: 0,
     }
 }
 
@@ -283,9 +288,10 @@ fn a_room_that_cannot_be_read_holds_only_those_who_are_there() {
     for _ in 0..20 {
         for slot in 0..TALKING {
             house.enter(slot);
-            let conn = conn(slot);
+            let conn = house.conn(slot);
             house.input(Input::Disconnected { conn });
         }
+        house.generation += 1;
     }
     house.enter(0);
     house.pass(10 * SECOND, |_, _| {});
