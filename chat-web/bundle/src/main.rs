@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use wasm_bindgen_cli_support::Bindgen;
@@ -51,6 +51,16 @@ fn main() -> Result<()> {
     let workspace = chat_web.join("..").canonicalize()?;
 
     let mut files = bindings(Path::new(&wasm))?;
+    for own in [Some(workspace.clone()), std::env::home_dir()] {
+        let own = own.filter(|path| path.components().count() > 1);
+        let Some(own) = own.as_ref().and_then(|path| path.to_str()) else {
+            continue;
+        };
+        let has = |(_, bytes): &(&String, &Vec<u8>)| contains(bytes, own.as_bytes());
+        if let Some((name, _)) = files.iter().find(has) {
+            bail!("{name} has a folder of this machine in it: {own}");
+        }
+    }
     for folder in ["page", "page/js", "page/texts"] {
         for path in files_in(&chat_web.join(folder), false)? {
             let name = name(&path)?;
@@ -115,6 +125,10 @@ fn main() -> Result<()> {
         "the page has {total} bytes, and {BUDGET} at most"
     );
     Ok(())
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 /// The client as a module for browsers, with the JavaScript that goes between.
