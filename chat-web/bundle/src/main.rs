@@ -45,9 +45,9 @@ fn main() -> Result<()> {
     let wasm = std::env::args()
         .nth(1)
         .context("name the compiled client")?;
-    let chat_web = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
-        .canonicalize()?;
+    // As `cargo run` says it: what was compiled into it may be another folder, where several share what is built.
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").context("run it by chat-web/build")?;
+    let chat_web = Path::new(&manifest).join("..").canonicalize()?;
     let workspace = chat_web.join("..").canonicalize()?;
 
     let mut files = bindings(Path::new(&wasm))?;
