@@ -280,13 +280,13 @@ impl Floor {
         let answers = mem::take(&mut connection.answers);
         let mut sent = 0;
         if connection.backlog.is_empty() {
-            let pieces = [IoSlice::new(&answers), IoSlice::new(bytes)];
-            let pieces = if answers.is_empty() {
-                &pieces[1..]
+            let written = if answers.is_empty() {
+                connection.stream.write(bytes)
             } else {
-                &pieces[..]
+                let pieces = [IoSlice::new(&answers), IoSlice::new(bytes)];
+                connection.stream.write_vectored(&pieces)
             };
-            sent = match connection.stream.write_vectored(pieces) {
+            sent = match written {
                 Ok(sent) => sent,
                 Err(e) if e.kind() == ErrorKind::WouldBlock => 0,
                 // Reading will tell.

@@ -143,6 +143,13 @@ pub(crate) fn words(event: &DiskEvent) -> Option<(String, bool)> {
         DiskEvent::NewEpoch { why, .. } => {
             (format!("{why}: clients begin anew in their rooms"), true)
         }
+        DiskEvent::SetAside { file } => (
+            format!(
+                "the log's file is another one than before; the end of the old one lies in {}",
+                file.display()
+            ),
+            true,
+        ),
         DiskEvent::CannotWrite { trouble, text } => (
             format!(
                 "{trouble} ({text}): nothing new is taken until this is mended; reading goes on"

@@ -7,6 +7,9 @@ use core::{
 
 use serde::{Deserialize, Serialize};
 
+/// Rooms that one member may be allowed: four times as many, of which others opened most, are listed in one frame.
+const MOST_ROOMS: u32 = 8_192;
+
 /// A token bucket: `burst` at once, then `per_second`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rate {
@@ -78,9 +81,12 @@ pub struct Limits {
     pub presence_names: u32,
     /// Unanswered requests of one connection.
     pub requests: u16,
+    /// Bytes of the frames of those requests.
+    pub request_bytes: u32,
     /// Entries of one page of rooms, members or history.
     pub page: u16,
-    /// Bytes of one page of history.
+    /// Bytes of the records in one page of history, and in one frame to who catches up, in the form they are sent in; one record
+    /// always fits.
     pub page_bytes: u32,
     /// Bytes that may wait to be sent to one connection before its fan-outs are skipped and caught up later.
     pub outbox_bytes: u32,
@@ -96,7 +102,7 @@ pub struct Limits {
     pub groups_per_address: SlowRate,
     /// Rate of `send` of one connection.
     pub send_rate: Rate,
-    /// Rate of all other requests of one connection.
+    /// Rate of all other requests of one connection; and, apart from them, of its pings.
     pub request_rate: Rate,
     /// Rate of `create`, `register` and `login` of one connection.
     pub costly_rate: Rate,
@@ -155,6 +161,7 @@ impl Default for Limits {
             sanctions_per_room: 10_000,
             presence_names: 500,
             requests: 256,
+            request_bytes: 1_048_576,
             page: 100,
             page_bytes: 262_144,
             outbox_bytes: 262_144,
@@ -319,6 +326,35 @@ impl Limits {
             return fault(
                 "page_bytes",
                 "must be at least `frame_bytes`, so that any record fits into a page",
+            );
+        }
+        if self.request_bytes < self.frame_bytes {
+            return fault(
+                "request_bytes",
+                "must be at least `frame_bytes`, so that any request may be asked",
+            );
+        }
+        let client_accepts = u64::from(crate::wire::SERVER_FRAME_BYTES);
+        // In JSON a byte of a text may be six, one of a name two.
+        let (nick, label) = (u64::from(self.nick_bytes), u64::from(self.label_bytes));
+        if 6 * u64::from(self.message_bytes) + 2 * (nick + label) + 1_024 > client_accepts {
+            return fault(
+                "message_bytes",
+                "must be so few that a message fits into 1048576 bytes of JSON: 6 for each, 2 for each of `nick_bytes` and \
+                 `label_bytes`, and 1024",
+            );
+        }
+        if u64::from(self.presence_names) * (2 * (2 * nick + label) + 128) > client_accepts {
+            return fault(
+                "presence_names",
+                "must be so few that they fit into 1048576 bytes of JSON: 4 for each of `nick_bytes`, 2 for each of \
+                 `label_bytes`, and 128, for each of them",
+            );
+        }
+        if self.rooms_per_member > MOST_ROOMS {
+            return fault(
+                "rooms_per_member",
+                "must be at most 8192, so that `welcome` can tell of all of them",
             );
         }
         if self.page_bytes > crate::wire::SERVER_FRAME_BYTES / 2 {

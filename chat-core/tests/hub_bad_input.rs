@@ -274,36 +274,6 @@ fn hellos_that_are_refused() {
         },
         ErrorCode::BadRequest,
     );
-    let many = (0..=320_u16)
-        .map(|n| client::Resume {
-            room: RoomId([
-                n as u8,
-                (n >> 8) as u8,
-                9,
-                9,
-                9,
-                9,
-                9,
-                9,
-                9,
-                9,
-                9,
-                9,
-                9,
-                9,
-                9,
-                9,
-            ]),
-            place,
-        })
-        .collect();
-    scene.hello_refused(
-        Hello {
-            resume: many,
-            ..hello_as("fine", 505)
-        },
-        ErrorCode::BadRequest,
-    );
 }
 
 #[test]

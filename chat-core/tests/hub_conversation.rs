@@ -4,12 +4,12 @@ mod harness;
 
 use chat_core::{
     hub::{Event, RoomLabel},
-    id::{Place, RoomId},
+    id::{Partition, Place, RoomId},
     wire::{
         ClientMessage, CloseReason, ErrorCode, ServerMessage,
         client::{self, Empty, InRoom, Op, Peer, RoomRef},
         record::RecordBody,
-        server::{Answer, PresenceUpdate},
+        server::{Answer, Named, PresenceUpdate},
     },
 };
 use harness::*;
@@ -105,6 +105,38 @@ fn the_answer_to_a_join_comes_before_the_records_and_a_leave_after_them() {
 }
 
 #[test]
+fn what_is_asked_behind_a_join_waits_for_it_also_while_the_room_is_loaded() {
+    let mut w = World::new();
+    let ada = w.welcome("ada");
+    let room = w.create(ada, 1, None).unwrap().room;
+    let bob = w.welcome("bob");
+    w.disconnect(ada);
+    w.pass_with(&[bob], 70 * SECOND);
+    assert!(!w.followed.contains(&Partition::Room(room)), "put away");
+    let join = |number| {
+        Op::Join(client::Join {
+            room: RoomRef::Number(number),
+            proof: None,
+        })
+    };
+    w.hold_reads = true;
+    w.ask(bob, 1, 1, join(0));
+    w.ask(bob, 2, 2, send(room, "first"));
+    w.ask(bob, 3, 3, Op::Leave(InRoom { room }));
+    w.ask(bob, 4, 4, join(0));
+    w.ask(bob, 5, 5, send(room, "second"));
+    w.hold_reads = false;
+    w.release();
+    for id in 1..=5 {
+        let answer = w.answer(bob, id).expect("answered");
+        assert!(answer.is_ok(), "{id}: {answer:?}");
+    }
+    assert_eq!(w.texts(bob), ["first", "second"]);
+    let told = |event: &&Event| matches!(event, Event::Requested { kind, .. } if *kind == "join");
+    assert_eq!(w.events.iter().filter(told).count(), 2);
+}
+
+#[test]
 fn a_repeat_gets_the_first_result_and_is_not_done_again() {
     let mut w = World::new();
     let ada = w.in_lobby("ada");
@@ -124,6 +156,40 @@ fn a_repeat_gets_the_first_result_and_is_not_done_again() {
         w.refusal(ada, 2, send(RoomId::LOBBY, "once")),
         ErrorCode::TooOld
     );
+}
+
+#[test]
+fn a_repeated_rename_is_answered_as_the_first() {
+    let mut w = World::new();
+    let ada = w.welcome("ada");
+    let nick = |nick: &str, label: &str| {
+        Op::Nick(client::Nick {
+            nick: nick.to_owned(),
+            label: label.to_owned(),
+        })
+    };
+    let first = w.request(ada, 1, nick(" Zoe ", "a")).unwrap();
+    let named = |nick: &str, label: &str| {
+        Answer::Nick(Named {
+            nick: nick.to_owned(),
+            label: label.to_owned(),
+        })
+    };
+    assert_eq!(first, named("Zoe", "a"));
+    let second = w.request(ada, 2, nick("eva", "")).unwrap();
+    assert_eq!(second, named("eva", ""));
+    assert_eq!(w.request(ada, 1, nick(" Zoe ", "a")), Ok(first));
+    // Another request under that number is not done.
+    for other in [nick("Zoe", "b"), nick("ida", "a")] {
+        assert_eq!(w.refusal(ada, 1, other), ErrorCode::BadRequest);
+    }
+    w.disconnect(ada);
+    let ada = w.connect();
+    let again = client::Hello {
+        nick: "eva".to_owned(),
+        ..hello("ada")
+    };
+    assert_eq!(w.greet(ada, again).unwrap().nick, "eva");
 }
 
 #[test]

@@ -96,7 +96,9 @@ fn the_client_takes_the_member_that_it_is_told() {
         monotonic: Monotonic(0),
         wall: Wall(0),
     };
-    let mut client = Client::new(ClientConfig::new("x", secret("x"), [0; 32]));
+    let mut config = ClientConfig::new("x", secret("x"), [0; 32]);
+    config.imposed = true;
+    let mut client = Client::new(config);
     let mut out = ClientOutputs::new();
     client.start(now, &mut out);
     let connected = ClientInput::Connected {

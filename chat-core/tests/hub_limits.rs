@@ -7,7 +7,7 @@ use std::{net::IpAddr, time::Duration};
 use bytes::Bytes;
 use chat_core::{
     hub::{Config, Framing},
-    id::{ConnId, RoomId},
+    id::{ConnId, Place, RoomId},
     limits::{Limits, Rate, SlowRate},
     password::{ClientLogin, ClientRegistration, Password, Stretch},
     wire::{
@@ -272,6 +272,31 @@ fn rooms_per_member() {
 }
 
 #[test]
+fn rooms_are_resumed_that_are_more_than_one_may_enter_now() {
+    let mut w = limited(|limits| {
+        limits.rooms_per_member = 1;
+        (limits.frame_bytes, limits.page_bytes) = (200_000, 262_144);
+    });
+    let resume = |rooms: u32| {
+        let place = Place { epoch: 5, seq: 1 };
+        let room = |n: u32| {
+            let mut id = [9; 16];
+            id[..4].copy_from_slice(&n.to_be_bytes());
+            (RoomId(id), place)
+        };
+        let rooms: Vec<_> = (0..rooms).map(room).collect();
+        resuming("ada", &rooms)
+    };
+    let ada = w.connect();
+    let refused = w.greet(ada, resume(4_097)).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::BadRequest);
+    w.greet(ada, resume(4_096)).unwrap();
+    let removed = w.lines[&ada].inbox.iter();
+    let removed = removed.filter(|said| matches!(said, ServerMessage::Removed(_)));
+    assert_eq!(removed.count(), 4_096, "each is answered");
+}
+
+#[test]
 fn members_per_room() {
     let mut w = limited(|limits| limits.members_per_room = 2);
     let [ada, bob, cy] = ["ada", "bob", "cy"].map(|nick| w.welcome(nick));
@@ -429,6 +454,58 @@ fn requests() {
 }
 
 #[test]
+fn request_bytes() {
+    let mut w = limited(|limits| limits.request_bytes = 100_000);
+    let ada = w.in_lobby("ada");
+    let long = "x".repeat(16_000);
+    w.hold = true;
+    for id in 1..=7 {
+        w.ask(ada, id, 1 + id, send(RoomId::LOBBY, &long));
+    }
+    let busy = w.answer(ada, 7).expect("at once").unwrap_err();
+    assert_eq!((busy.code, busy.temporary), (ErrorCode::Busy, true));
+    // A short one may still wait.
+    w.ask(ada, 8, 8, send(RoomId::LOBBY, "x"));
+    assert_eq!(w.answer(ada, 8), None);
+    w.hold = false;
+    w.release();
+    for id in [1, 2, 3, 4, 5, 6, 8] {
+        w.answer(ada, id).unwrap().unwrap();
+    }
+    for txn in 10..30 {
+        w.send(ada, RoomId::LOBBY, txn, &long).unwrap();
+    }
+    // What waits for a join counts, and counts no more when it is done.
+    let bob = w.welcome("bob");
+    let join = client::Join {
+        room: RoomRef::Lobby,
+        proof: None,
+    };
+    for first in [100, 200] {
+        w.hold = true;
+        w.ask(bob, first, first, Op::Join(join.clone()));
+        for id in first + 1..first + 8 {
+            w.ask(bob, id, id, send(RoomId::LOBBY, &long));
+        }
+        let busy = w.answer(bob, first + 7).expect("at once").unwrap_err();
+        assert_eq!(busy.code, ErrorCode::Busy);
+        w.ask(
+            bob,
+            first + 8,
+            first + 8,
+            Op::Leave(client::InRoom {
+                room: RoomId::LOBBY,
+            }),
+        );
+        w.hold = false;
+        w.release();
+        for id in (first..first + 7).chain([first + 8]) {
+            w.answer(bob, id).unwrap().unwrap();
+        }
+    }
+}
+
+#[test]
 fn page() {
     let mut w = limited(|limits| limits.page = 3);
     let ada = w.in_lobby("ada");
@@ -509,6 +586,143 @@ fn page_bytes() {
         after.records.iter().map(|r| r.seq).collect::<Vec<_>>(),
         [5, 6]
     );
+}
+
+/// The longest texts there are in JSON.
+fn control(bytes: usize) -> String {
+    "\u{1}".repeat(bytes)
+}
+
+// No frame is longer than a client must accept: the harness looks at each.
+#[test]
+fn page_bytes_are_those_of_the_form_they_are_sent_in() {
+    let mut w = World::new();
+    let ada = w.in_lobby("ada");
+    let json = w.connect_as(Form::Json, Framing::Message, None);
+    w.greet(json, hello("json")).unwrap();
+    let place = w.join(json, RoomRef::Lobby).unwrap().place;
+    w.disconnect(json);
+    for txn in 2..32 {
+        w.send(ada, RoomId::LOBBY, txn, &control(16_000)).unwrap();
+    }
+    // Who comes back.
+    let json = w.connect_as(Form::Json, Framing::Message, None);
+    w.greet(json, resuming("json", &[(RoomId::LOBBY, place)]))
+        .unwrap();
+    assert_eq!(w.texts(json).len(), 30);
+    // What was said before.
+    let mut ask = |from| {
+        let history = client::History {
+            room: RoomId::LOBBY,
+            from,
+            limit: 0,
+        };
+        match w.request(json, 0, Op::History(history)) {
+            Ok(Answer::History(page)) => page,
+            other => panic!("{other:?}"),
+        }
+    };
+    let latest = ask(client::HistoryFrom::Latest);
+    let [first, last] = [latest.records.first(), latest.records.last()].map(|r| r.unwrap().seq);
+    assert_eq!((first, last), (latest.newest - 1, latest.newest));
+    let before = ask(client::HistoryFrom::Before(first));
+    assert_eq!(before.records.last().unwrap().seq, first - 1);
+    let after = ask(client::HistoryFrom::After(10));
+    let seqs: Vec<u64> = after.records.iter().map(|r| r.seq).collect();
+    assert_eq!(seqs, [11, 12]);
+}
+
+#[test]
+fn what_is_told_at_once_fits_into_frames_of_each_form() {
+    let mut w = World::with(|config| {
+        config.limits.outbox_bytes = 1 << 30;
+    });
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
+    let json = w.connect_as(Form::Json, Framing::Message, None);
+    w.greet(json, hello("json")).unwrap();
+    w.join(json, RoomRef::Lobby).unwrap();
+    w.records(bob);
+    w.hold = true;
+    for txn in 2..32 {
+        w.ask(ada, txn, txn, send(RoomId::LOBBY, &control(16_000)));
+    }
+    let before = w.fanouts;
+    w.hold = false;
+    w.release();
+    assert!(w.fanouts - before < 60, "in one batch");
+    let texts = w.texts(json);
+    assert_eq!((texts.len(), texts == w.texts(bob)), (30, true));
+}
+
+#[test]
+fn a_page_of_groups_or_members_fits_into_a_frame() {
+    let mut w = limited(|limits| {
+        (limits.page, limits.rooms_per_member) = (u16::MAX, 1_000);
+        limits.topic_bytes = 4_096;
+        limits.label_bytes = 2_048;
+        limits.presence_names = 1;
+        limits.costly_rate = Rate {
+            burst: 1_000,
+            per_second: 1,
+        };
+        limits.request_rate = limits.costly_rate;
+    });
+    let json = w.connect_as(Form::Json, Framing::Message, None);
+    let label = "\\".repeat(2_048);
+    let hello = |nick: &str| client::Hello {
+        label: label.clone(),
+        ..hello(nick)
+    };
+    w.greet(json, hello("json")).unwrap();
+    for txn in 1..=150 {
+        let create = client::Create {
+            name: None,
+            topic: "\\".repeat(4_096),
+            cipher: Default::default(),
+            key: None,
+            history: Default::default(),
+            presence: Default::default(),
+            password: None,
+        };
+        w.request(json, txn, Op::Create(create)).unwrap();
+    }
+    let (mut seen, mut after) = (0, None);
+    loop {
+        let list = Op::List(client::List { after, limit: 0 });
+        let Ok(Answer::List(list)) = w.request(json, 0, list) else {
+            panic!()
+        };
+        seen += list.rooms.len();
+        after = list.rooms.last().map(|room| room.number);
+        if !list.more {
+            break;
+        }
+    }
+    assert_eq!(seen, 150);
+
+    w.join(json, RoomRef::Lobby).unwrap();
+    for n in 0..300 {
+        let conn = w.connect();
+        w.greet(conn, hello(&format!("n{n}"))).unwrap();
+        w.join(conn, RoomRef::Lobby).unwrap();
+    }
+    let (mut seen, mut after) = (0, None);
+    loop {
+        let members = Op::Members(client::Members {
+            room: RoomId::LOBBY,
+            after,
+            limit: 0,
+        });
+        let Ok(Answer::Members(page)) = w.request(json, 0, members) else {
+            panic!()
+        };
+        seen += page.members.len();
+        after = page.members.last().map(|member| member.member);
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(seen, 301);
 }
 
 #[test]
@@ -827,6 +1041,56 @@ fn flood_refusals() {
 }
 
 #[test]
+fn who_floods_with_what_is_refused_as_busy_or_not_refused_at_all_is_closed_as_well() {
+    // More than may wait: of those, only so many a second are refused in these words.
+    let mut w = limited(|limits| {
+        (limits.requests, limits.flood_refusals) = (3, 5);
+        (limits.send_rate.burst, limits.send_rate.per_second) = (10, 1);
+    });
+    let ada = w.in_lobby("ada");
+    w.hold = true;
+    let codes: Vec<ErrorCode> = (1..=16)
+        .filter_map(|id| {
+            w.ask(ada, id, 1 + id, send(RoomId::LOBBY, "x"));
+            Some(w.answer(ada, id)?.unwrap_err().code)
+        })
+        .collect();
+    let (busy, fast) = codes.split_at(7);
+    assert_eq!(busy, [ErrorCode::Busy; 7]);
+    assert_eq!(fast, [ErrorCode::RateLimited; 6]);
+    assert_eq!(closing(&mut w, ada), Some(CloseReason::Flood));
+
+    let ping = ClientMessage::Ping(client::Ping { nonce: 1 });
+    let pong = ClientMessage::Pong(client::Ping { nonce: 1 });
+    let closed = ClientMessage::Closed(client::Empty {});
+    for (words, answered) in [(ping, true), (pong, false), (closed, false)] {
+        for is_in in [true, false] {
+            let mut w = limited(|limits| {
+                limits.flood_refusals = 5;
+                (limits.request_rate.burst, limits.request_rate.per_second) = (10, 1);
+            });
+            let ada = if is_in { w.welcome("ada") } else { w.connect() };
+            for _ in 0..15 {
+                w.say(ada, &words);
+                assert_eq!(closing(&mut w, ada), None);
+            }
+            let pongs = w.lines[&ada].inbox.iter();
+            let pongs = pongs.filter(|said| matches!(said, ServerMessage::Pong(_)));
+            assert_eq!(pongs.count(), if answered { 10 } else { 0 });
+            // It stops for a second.
+            w.pass(SECOND);
+            for _ in 0..6 {
+                assert_eq!(closing(&mut w, ada), None);
+                w.say(ada, &words);
+            }
+            assert_eq!(closing(&mut w, ada), None);
+            w.say(ada, &words);
+            assert_eq!(closing(&mut w, ada), Some(CloseReason::Flood));
+        }
+    }
+}
+
+#[test]
 fn handshake() {
     let mut w = World::new();
     let conn = w.connect();
@@ -853,6 +1117,28 @@ fn idle_and_closing() {
     assert_eq!(w.lines[&ada].closed, None);
     w.pass(Duration::from_nanos(1));
     assert_eq!(w.lines[&ada].closed, Some(CloseReason::Idle));
+}
+
+#[test]
+fn bytes_of_half_a_frame_are_no_message() {
+    let mut w = World::new();
+    let ada = w.connect_as(Form::Postcard, Framing::Stream, None);
+    w.greet(ada, hello("ada")).unwrap();
+    let ping = |w: &mut World| {
+        let ping = ClientMessage::Ping(client::Ping { nonce: 1 });
+        w.say(ada, &ping);
+    };
+    w.pass(80 * SECOND);
+    ping(&mut w);
+    // A frame of 100 bytes, one of them a second.
+    w.bytes(ada, &100_u32.to_be_bytes());
+    for _ in 0..89 {
+        w.pass(SECOND);
+        w.bytes(ada, &[0]);
+    }
+    assert_eq!(closing(&mut w, ada), None);
+    w.pass(SECOND);
+    assert_eq!(closing(&mut w, ada), Some(CloseReason::Idle));
 }
 
 #[test]
@@ -961,10 +1247,17 @@ fn contradictions_are_refused() {
         }),
         ("frame_bytes", |l| l.frame_bytes = l.message_bytes + 1_023),
         ("page_bytes", |l| l.page_bytes = l.frame_bytes - 1),
+        ("request_bytes", |l| l.request_bytes = l.frame_bytes - 1),
         ("page_bytes", |l| {
             (l.page_bytes, l.outbox_bytes) = (524_289, 600_000)
         }),
         ("outbox_bytes", |l| l.outbox_bytes = l.page_bytes - 1),
+        // Each of these would make frames that no client must accept.
+        ("message_bytes", |l| {
+            (l.message_bytes, l.frame_bytes, l.page_bytes) = (200_000, 202_000, 262_144)
+        }),
+        ("presence_names", |l| l.presence_names = 3_000),
+        ("rooms_per_member", |l| l.rooms_per_member = 8_193),
         ("idle", |l| l.idle = 2 * l.ping - Duration::from_millis(1)),
     ];
     for (name, set) in cases {

@@ -150,10 +150,133 @@ fn a_room_that_cannot_be_read_refuses_what_waits_for_it() {
         })
     };
     assert_eq!(entered(&mut w), None);
+    w.pass_with(&[ada, bob], 5 * SECOND);
+    let troubles = |w: &World| {
+        let trouble = |event: &&Event| matches!(event, Event::LogTrouble { .. });
+        w.events.iter().filter(trouble).count()
+    };
+    assert_eq!(troubles(&w), 1, "told once, however often it is tried");
     w.unreadable = false;
-    w.pass(SECOND);
+    w.pass_with(&[ada, bob], 8 * SECOND);
     assert_eq!(entered(&mut w), Some(()), "as soon as it can be read");
     w.join(bob, RoomRef::Number(0)).unwrap();
+}
+
+/// Another hub wrote something that this one cannot read.
+fn damage(w: &mut World, partition: Partition) {
+    let latest = chat_core::log::Query {
+        from: chat_core::log::ReadFrom::Latest,
+        records: 1,
+        bytes: 1,
+    };
+    let head = w.log.read(partition, latest).head;
+    let nonsense = bytes::Bytes::from_static(b"\xff");
+    let written = w.log.append(partition, head, &[nonsense]);
+    assert!(matches!(written, chat_core::log::Appended::Committed(_)));
+}
+
+#[test]
+fn behind_a_record_that_cannot_be_read_everything_is_refused_at_once() {
+    let mut w = World::new();
+    let ada = w.in_lobby("ada");
+    damage(&mut w, Partition::Room(RoomId::LOBBY));
+    w.hold = true;
+    w.ask(ada, 1, 2, send(RoomId::LOBBY, "x"));
+    w.ask(ada, 2, 3, send(RoomId::LOBBY, "y"));
+    w.hold = false;
+    w.release();
+    for id in [1, 2] {
+        let refused = w.answer(ada, id).expect("answered").unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Damaged);
+    }
+    let later = w.refusal(ada, 4, send(RoomId::LOBBY, "z"));
+    assert_eq!(later, ErrorCode::Damaged);
+
+    damage(&mut w, Partition::Directory);
+    assert_eq!(
+        w.create(ada, 1, None).unwrap_err().code,
+        ErrorCode::Unavailable
+    );
+    let bob = w.connect();
+    let refused = w.greet(bob, hello("bob")).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Unavailable);
+}
+
+fn listed_topic(w: &mut World, conn: chat_core::id::ConnId) -> String {
+    let list = Op::List(client::List {
+        after: None,
+        limit: 0,
+    });
+    match w.request(conn, 0, list) {
+        Ok(Answer::List(list)) => list.rooms[0].topic.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_topic_that_was_not_listed_before_the_server_died_is_listed_by_the_next() {
+    let mut w = World::new();
+    let ada = w.welcome("ada");
+    let room = w.create(ada, 1, None).unwrap().room;
+    let topic = |topic: &str| {
+        Op::Topic(client::SetTopic {
+            room,
+            topic: topic.to_owned(),
+        })
+    };
+    w.request(ada, 1, topic("tea")).unwrap();
+    assert_eq!(listed_topic(&mut w, ada), "tea");
+    // The room's record is written, the directory's is not.
+    w.hold = true;
+    w.ask(ada, 2, 2, topic("coffee"));
+    let (partition, expected, entries) = w.held.pop_front().unwrap();
+    w.log.append(partition, expected, &entries);
+    let log = std::mem::replace(&mut w.log, chat_core::log::MemoryLog::new(1, 1));
+    let mut config = config();
+    config.node = 8;
+    let mut w = World::on(log, config);
+    let ada = w.welcome("ada");
+    assert_eq!(listed_topic(&mut w, ada), "coffee");
+}
+
+#[test]
+fn topics_of_several_hubs_do_not_overtake_each_other_in_the_list() {
+    let mut w = World::new();
+    let ada = w.welcome("ada");
+    let room = w.create(ada, 1, None).unwrap().room;
+    let topic = |topic: &str| {
+        Op::Topic(client::SetTopic {
+            room,
+            topic: topic.to_owned(),
+        })
+    };
+    // What this hub tells the directory of "old" comes behind what another tells of "new".
+    w.request(ada, 1, topic("first")).unwrap();
+    w.hold = true;
+    w.ask(ada, 2, 2, topic("old"));
+    let (partition, expected, entries) = w.held.pop_front().unwrap();
+    assert_eq!(partition, Partition::Room(room));
+    let appended = w.log.append(partition, expected, &entries);
+    let chat_core::log::Appended::Committed(head) = appended else {
+        panic!("{appended:?}")
+    };
+    w.input(chat_core::hub::Input::Committed { partition, head });
+    let late = w.held.pop_front().unwrap();
+    assert_eq!(late.0, Partition::Directory);
+    let mut config = config();
+    (config.node, config.alone) = (8, false);
+    let log = std::mem::replace(&mut w.log, chat_core::log::MemoryLog::new(1, 1));
+    let mut other = World::on(log, config);
+    let again = other.welcome("ada");
+    other.request(again, 3, topic("new")).unwrap();
+    assert_eq!(listed_topic(&mut other, again), "new");
+    w.log = std::mem::replace(&mut other.log, chat_core::log::MemoryLog::new(1, 1));
+    w.held.push_back(late);
+    w.hold = false;
+    w.release();
+    other.log = std::mem::replace(&mut w.log, chat_core::log::MemoryLog::new(1, 1));
+    other.news(Partition::Directory, 0);
+    assert_eq!(listed_topic(&mut other, again), "new");
 }
 
 #[test]

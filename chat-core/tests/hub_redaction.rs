@@ -4,14 +4,15 @@ mod harness;
 
 use bytes::Bytes;
 use chat_core::{
+    hub::Framing,
     id::{ConnId, Partition, RoomId, Seq},
     log::{MemoryLog, Query, ReadFrom},
     roles::Role,
     time::Wall,
     wire::{
-        ErrorCode, Record,
+        ErrorCode, Form, Record,
         client::{self, HistoryFrom, InRoom, Op, Peer, RoomRef},
-        record::RecordBody,
+        record::{HistoryPolicy, RecordBody},
         server::{Answer, HistoryPage},
     },
 };
@@ -130,6 +131,41 @@ fn the_author_may_and_those_who_keep_order() {
 }
 
 #[test]
+fn who_came_back_may_take_back_what_they_said_before_but_not_what_they_may_not_read() {
+    let mut w = World::new();
+    let [owner, bob] = ["owner", "bob"].map(|nick| w.welcome(nick));
+    let create = client::Create {
+        name: None,
+        topic: String::new(),
+        cipher: Default::default(),
+        key: None,
+        history: HistoryPolicy::SinceJoined,
+        presence: Default::default(),
+        password: None,
+    };
+    let Ok(Answer::Create(view)) = w.request(owner, 1, Op::Create(create)) else {
+        panic!()
+    };
+    let room = view.room;
+    w.join(bob, RoomRef::Id(room)).unwrap();
+    let of_owner = w.send(owner, room, 1, "mine").unwrap();
+    let of_bob = w.send(bob, room, 2, "a secret").unwrap();
+    w.request(bob, 3, Op::Leave(InRoom { room })).unwrap();
+    let back = Op::Join(client::Join {
+        room: RoomRef::Id(room),
+        proof: None,
+    });
+    w.request(bob, 4, back).unwrap();
+    w.request(bob, 5, redact(room, of_bob)).unwrap();
+    assert!(!is_kept(&w, room, "a secret"));
+    // Not even whether anything was said there.
+    for seq in [of_owner, of_owner - 1] {
+        let refused = w.refusal(bob, 6, redact(room, seq));
+        assert_eq!(refused, ErrorCode::BadRequest);
+    }
+}
+
+#[test]
 fn nobody_redacts_the_other_of_a_private_conversation() {
     let mut w = World::new();
     let [ada, bob] = ["ada", "bob"].map(|nick| w.welcome(nick));
@@ -198,6 +234,45 @@ fn history_is_found_by_its_time() {
     assert_eq!(early.records[0].seq, early.oldest);
     let late = history(&mut w, ada, LOBBY, HistoryFrom::Around(Wall(1 << 52)));
     assert_eq!(late.records.last().unwrap().seq, late.newest);
+}
+
+#[test]
+fn the_record_of_that_time_is_there_however_long_those_before_it_are() {
+    let mut w = World::new();
+    let ada = w.in_lobby("ada");
+    let json = w.connect_as(Form::Json, Framing::Message, None);
+    w.greet(json, hello("json")).unwrap();
+    w.join(json, RoomRef::Lobby).unwrap();
+    let mut times = Vec::new();
+    let texts = ["x".repeat(16_000), "\u{1}".repeat(16_000)];
+    for txn in 2..60 {
+        w.pass_with(&[ada, json], SECOND);
+        let text = &texts[txn as usize % 2];
+        let seq = w.send(ada, LOBBY, txn, text).unwrap();
+        times.push((seq, w.now.wall));
+    }
+    for conn in [ada, json] {
+        for (seq, time) in [times[0], times[30], times[57]] {
+            for limit in [0, 1, 2, 9, 100] {
+                let room = LOBBY;
+                let from = HistoryFrom::Around(time);
+                let history = Op::History(client::History { room, from, limit });
+                let Ok(Answer::History(page)) = w.request(conn, 0, history) else {
+                    panic!()
+                };
+                let seqs: Vec<Seq> = page.records.iter().map(|record| record.seq).collect();
+                assert!(seqs.contains(&seq), "{seq}: {seqs:?}");
+                assert!(seqs.windows(2).all(|two| two[0] + 1 == two[1]));
+                let most = if limit == 0 { 100 } else { usize::from(limit) };
+                assert!(seqs.len() <= most, "{seqs:?}");
+                // Something before it as well, where there is room and something to tell.
+                assert!(
+                    limit == 1 || seqs[0] < seq || conn == json,
+                    "{seq}: {seqs:?}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -16,7 +16,8 @@ pub struct Config {
     /// Bytes written ahead before they are moved into the main file, 8 MiB by default. Opening after a crash reads
     /// about as many.
     pub checkpoint_bytes: u64,
-    /// How long to wait between attempts to write again when writing has failed, 1 s by default.
+    /// How long to wait between attempts to write again when writing has failed, 1 s by default. Three times as long is
+    /// waited between looks whether the log's files are still there, while nothing is written.
     pub retry: Duration,
 }
 

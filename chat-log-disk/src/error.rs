@@ -40,6 +40,10 @@ pub enum OpenError {
         /// Its schema.
         found: u32,
     },
+    /// Something is written ahead, and it cannot be read where nothing may be written. Only the tools say this.
+    #[error("the log in {} was not closed in order, or a server has it open, and nothing may be written there: \
+        copy the folder to where that may be, and try it there", .0.display())]
+    Unclosed(PathBuf),
     /// The folder cannot be made, read or written.
     #[error("{}: {source}", .path.display())]
     Folder {

@@ -1,6 +1,11 @@
 //! What the operator is told.
 
-use std::fmt;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use chat_core::id::{Partition, Place, Seq};
 use tokio::sync::mpsc;
@@ -16,6 +21,12 @@ pub enum DiskEvent {
         /// Why the old one could not stay.
         why: EpochEnded,
     },
+    /// The log's file is another one than the folder's `witness` knows, as after a backup was copied over it. What was written
+    /// ahead of the old one, which had not ended in order, is not for it, and lies in this file now.
+    SetAside {
+        /// Where it lies.
+        file: PathBuf,
+    },
     /// Appends are refused from here on. Reading goes on.
     CannotWrite {
         /// The kind of trouble.
@@ -25,9 +36,9 @@ pub enum DiskEvent {
     },
     /// Appends are accepted again.
     Recovered,
-    /// Something stored is not what was written. Reads that touch it fail.
+    /// Something stored is not what was written. Reads that touch it fail. Told once, however many do.
     Damaged(Damage),
-    /// A partition cannot be read, though nothing is known to be damaged.
+    /// A partition cannot be read, though nothing is known to be damaged. Told once, until it can be read or the reason is another.
     CannotRead {
         /// Whose.
         partition: Partition,
@@ -77,6 +88,9 @@ pub enum EpochEnded {
     /// The file has been copied or restored: it is not the one that this folder's witness has seen.
     #[error("the log's file was replaced or copied")]
     Replaced,
+    /// There is no log, or an empty one, where this folder's witness has seen one.
+    #[error("everything is gone: the log is empty, and there was one here before")]
+    Emptied,
     /// The file ends before what this folder's witness has seen committed.
     #[error("the end of the log is lost")]
     TailLost,
@@ -98,6 +112,10 @@ pub enum Trouble {
     /// The system reports an error of the device or the file system.
     #[error("an I/O error")]
     Io,
+    /// The log's files were removed, or others have taken their place: what is written is lost with the process. When they are not
+    /// put back, the server has to be started anew.
+    #[error("the log's files are gone")]
+    Gone,
     /// The database is damaged.
     #[error("the database is damaged")]
     Corrupt,
@@ -109,6 +127,11 @@ pub enum Trouble {
 impl Trouble {
     pub(crate) fn of(error: &rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
+        if let Some(error) = error.sqlite_error()
+            && error.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED
+        {
+            return Self::Gone;
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
@@ -179,15 +202,65 @@ impl Events {
 
 /// The other end of [`Events`].
 #[derive(Clone, Debug)]
-pub(crate) struct Teller(mpsc::Sender<DiskEvent>);
+pub(crate) struct Teller {
+    sender: mpsc::Sender<DiskEvent>,
+    told: Arc<Mutex<Told>>,
+}
+
+/// What was told of partitions, and is not told again until it changes.
+#[derive(Debug, Default)]
+struct Told {
+    damages: BTreeMap<(Partition, Seq), Fault>,
+    unreadable: BTreeMap<Partition, String>,
+}
+
+impl Told {
+    /// Damages that are remembered; further ones may be told again.
+    const MOST: usize = 10_000;
+
+    /// Whether it is news.
+    fn take(&mut self, event: &DiskEvent) -> bool {
+        match event {
+            DiskEvent::Damaged(damage) => {
+                let place = (damage.partition, damage.seq);
+                let known = self.damages.get(&place) == Some(&damage.fault);
+                if !known && self.damages.len() < Self::MOST {
+                    self.damages.insert(place, damage.fault);
+                }
+                !known
+            }
+            DiskEvent::CannotRead { partition, text } => {
+                self.unreadable.insert(*partition, text.clone()).as_ref() != Some(text)
+            }
+            DiskEvent::TailLost { partition, .. } | DiskEvent::Rebuilt { partition, .. } => {
+                self.damages.retain(|(of, _), _| of != partition);
+                true
+            }
+            _ => true,
+        }
+    }
+}
 
 impl Teller {
     pub(crate) fn new() -> (Self, Events) {
         let (sender, receiver) = mpsc::channel(Events::KEPT);
-        (Self(sender), Events(receiver))
+        let told = Arc::default();
+        (Self { sender, told }, Events(receiver))
+    }
+
+    /// A partition was read: when it cannot be read again, that is news.
+    pub(crate) fn readable(&self, partition: Partition) {
+        self.told().unreadable.remove(&partition);
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn tell(&self, event: DiskEvent) {
+        if !self.told().take(&event) {
+            return;
+        }
         match &event {
             DiskEvent::Damaged(damage) => tracing::error!(%damage, "the log is damaged"),
             DiskEvent::CannotWrite { trouble, text } => {
@@ -209,6 +282,9 @@ impl Teller {
             DiskEvent::Rebuilt { partition, now } => {
                 tracing::error!(partition = %named(partition), now = now.seq, "put together again from its records");
             }
+            DiskEvent::SetAside { file } => {
+                tracing::warn!(file = %file.display(), "what was written ahead of another file is set aside");
+            }
             DiskEvent::NewEpoch { epoch, why } => {
                 tracing::warn!(epoch, %why, "the log has a new epoch")
             }
@@ -219,7 +295,7 @@ impl Teller {
             DiskEvent::Trimmed { records } => tracing::debug!(records, "old records are gone"),
         }
         // Nobody listening, or not fast enough: the line above was written in any case.
-        let _ = self.0.try_send(event);
+        let _ = self.sender.try_send(event);
     }
 }
 

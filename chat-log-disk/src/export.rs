@@ -34,7 +34,7 @@ pub struct Exported {
 /// # Errors
 /// There is no log, it cannot be read, or `out` cannot be written.
 pub fn export(dir: impl AsRef<Path>, out: &mut impl Write) -> Result<Exported, ToolError> {
-    let connection = schema::open_to_read(&Folder::new(dir.as_ref()).log())?;
+    let connection = schema::open_for_tool(&Folder::new(dir.as_ref()), schema::SEALED)?;
     let transaction = connection.unchecked_transaction()?;
     let mut exported = Exported::default();
     for mut part in verify::parts(&transaction)? {

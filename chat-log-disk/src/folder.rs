@@ -67,8 +67,36 @@ impl Folder {
         })
     }
 
+    /// Makes an empty file for the database, for its owner alone: the database makes the other files as readable as this one.
+    /// One that is there stays as it is.
+    pub(crate) fn create_log(&self) -> Result<(), OpenError> {
+        let path = self.log();
+        match owner_only().create_new(true).write(true).open(&path) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(source) => Err(OpenError::Folder { path, source }),
+        }
+    }
+
     /// Takes the folder for this process. Given back by dropping it, or by the kernel when the process dies.
+    ///
+    /// On Unix it is the folder itself that is locked, because a file in it can be removed; and the file as well, for programs
+    /// that look only at that, and file systems that do not lock folders.
     pub(crate) fn lock(&self) -> Result<Lock, OpenError> {
+        let mut held = Vec::new();
+        if cfg!(unix) {
+            let folder = File::open(&self.0).map_err(|source| OpenError::Folder {
+                path: self.0.clone(),
+                source,
+            })?;
+            match FileExt::try_lock(&folder) {
+                Ok(()) => held.push(folder),
+                Err(TryLockError::WouldBlock) => return Err(self.in_use()),
+                Err(TryLockError::Error(error)) => {
+                    tracing::debug!(%error, "the folder itself cannot be locked");
+                }
+            }
+        }
         let path = self.0.join("lock");
         let file = OpenOptions::new()
             .create(true)
@@ -79,26 +107,40 @@ impl Folder {
             path: path.clone(),
             source,
         })?;
-        // The holder's number stands in a file of its own: some systems let nobody read a locked one.
-        let note = self.0.join("lock.pid");
         match FileExt::try_lock(&file) {
-            Ok(()) => {
-                // Only a help for people: a full disk must not keep a server from starting.
-                if let Err(error) = fs::write(&note, format!("{}\n", std::process::id())) {
-                    tracing::warn!(%error, path = %note.display(), "cannot note the holder of the lock");
-                }
-                Ok(Lock(file))
-            }
-            Err(TryLockError::WouldBlock) => {
-                let pid = fs::read_to_string(&note)
-                    .ok()
-                    .and_then(|text| text.trim().parse().ok());
-                Err(OpenError::InUse {
-                    dir: self.0.clone(),
-                    pid,
-                })
-            }
-            Err(TryLockError::Error(source)) => Err(OpenError::Folder { path, source }),
+            Ok(()) => held.push(file),
+            Err(TryLockError::WouldBlock) => return Err(self.in_use()),
+            Err(TryLockError::Error(source)) => return Err(OpenError::Folder { path, source }),
+        }
+        // Only a help for people: a full disk must not keep a server from starting.
+        let note = self.holder();
+        if let Err(error) = fs::write(&note, format!("{}\n", std::process::id())) {
+            tracing::warn!(%error, path = %note.display(), "cannot note the holder of the lock");
+        }
+        Ok(Lock(held))
+    }
+
+    /// Whether a server has the folder, as far as that can be told without writing to it.
+    pub(crate) fn is_in_use(&self) -> bool {
+        cfg!(unix)
+            && File::open(&self.0).is_ok_and(|folder| {
+                matches!(
+                    FileExt::try_lock_shared(&folder),
+                    Err(TryLockError::WouldBlock)
+                )
+            })
+    }
+
+    /// The holder's number stands in a file of its own: some systems let nobody read a locked one.
+    fn holder(&self) -> PathBuf {
+        self.0.join("lock.pid")
+    }
+
+    fn in_use(&self) -> OpenError {
+        let pid = fs::read_to_string(self.holder()).ok();
+        OpenError::InUse {
+            dir: self.0.clone(),
+            pid: pid.and_then(|text| text.trim().parse().ok()),
         }
     }
 
@@ -113,6 +155,14 @@ impl Folder {
     }
 }
 
+/// Makes files that only their owner may read, where there is such a thing.
+pub(crate) fn owner_only() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
 /// The folder is this process's.
 #[derive(Debug)]
-pub(crate) struct Lock(#[allow(dead_code, reason = "held, not used")] File);
+pub(crate) struct Lock(#[allow(dead_code, reason = "held, not used")] Vec<File>);

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt, fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::AtomicU64,
@@ -37,7 +37,7 @@ use crate::{
     reader::{Read, Reader},
     schema::{self, Meta},
     secret, store,
-    witness::Witness,
+    witness::{Seen, Witness},
     writer::{self, Checkpoint, Commit, Idle, Unsettled, Writer},
 };
 
@@ -81,6 +81,9 @@ impl DiskLog {
         };
         let ahead = fs::metadata(folder.ahead()).is_ok_and(|file| file.len() > 0);
         let existed = fs::metadata(&path).is_ok_and(|file| file.len() > 0);
+        let seen = Seen::load(&folder.witness()).map_err(io)?;
+        let aside = set_aside(&folder, seen).map_err(io)?;
+        folder.create_log()?;
         let connection = schema::open_to_write(&path, seams.watch)?;
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| io(error.into()))?;
@@ -88,16 +91,20 @@ impl DiskLog {
         let (teller, events) = Teller::new();
         let new =
             !existed || is_new(&connection).map_err(|error| schema::database(&path, error))?;
+        if let Some(file) = aside {
+            teller.tell(DiskEvent::SetAside { file });
+        }
         let (meta, mut witness) = {
-            let commits = if new {
-                0
+            let known = if new {
+                (0, 0)
             } else {
-                load(&connection, &path)?.commits
+                let meta = load(&connection, &path)?;
+                (meta.commits, meta.epoch)
             };
-            let (witness, doubt) = Witness::open(&folder.witness(), &path, commits).map_err(io)?;
+            let (witness, doubt) =
+                Witness::open(&folder.witness(), &path, seen, known).map_err(io)?;
             let opening = Opening {
-                // A new log has no witness, unless there was another one here before.
-                doubt: doubt.filter(|why| !new || *why != EpochEnded::NoWitness),
+                doubt,
                 new,
                 keep: keep(&config),
             };
@@ -107,6 +114,9 @@ impl DiskLog {
                 witness,
             )
         };
+        // Until what is written ahead is moved there, the main file may tell of an older epoch.
+        let alone = schema::epoch_of_main_file(&path).unwrap_or(meta.epoch);
+        witness.is_of([meta.epoch, alone]);
         witness.saw(meta.commits);
         witness.sync().and_then(|()| folder.sync()).map_err(io)?;
         let next = schema::next_record(&connection);
@@ -415,8 +425,34 @@ impl Opening {
         })?;
         meta.save(&transaction)?;
         transaction.commit()?;
+        if self.doubt.is_some() {
+            // So that the main file alone tells of the new epoch. Somebody may be reading; then it does so later.
+            connection.busy_timeout(std::time::Duration::ZERO)?;
+            writer::checkpoint(connection, "TRUNCATE")?;
+            connection.busy_timeout(schema::BUSY)?;
+        }
         Ok(meta)
     }
+}
+
+/// Where the log's file is not the one that the witness knows, what is written ahead beside it belongs to that one, and would
+/// destroy this one: moves it out of the way, and says where to.
+fn set_aside(folder: &Folder, seen: Option<Seen>) -> std::io::Result<Option<PathBuf>> {
+    let ahead = folder.ahead();
+    if !fs::metadata(&ahead).is_ok_and(|file| file.len() > 0) {
+        return Ok(None);
+    }
+    let epoch = schema::epoch_of_main_file(&folder.log());
+    if epoch.is_none_or(|epoch| seen.is_none_or(|seen| seen.knows(epoch))) {
+        return Ok(None);
+    }
+    let free = (1_u32..).map(|n| folder.dir().join(format!("log.db-wal.old-{n}")));
+    let free = free.into_iter().find(|path| !path.exists());
+    if let Some(to) = &free {
+        fs::rename(&ahead, to)?;
+        folder.sync()?;
+    }
+    Ok(free)
 }
 
 /// Whether the tables are there and nothing is in them: the process that made the file died before it began.

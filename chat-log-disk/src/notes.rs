@@ -1,11 +1,18 @@
 //! What the server's hubs note beside the log: a file that is written without waiting for the disk. After a crash of the process
 //! it is as it was; after a power cut it may be an older one, or none.
 
-use std::{collections::BTreeMap, fs, io};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write},
+};
 
 use bytes::{Buf, Bytes};
 
-use crate::{chain::Sum, folder::Folder};
+use crate::{
+    chain::Sum,
+    folder::{Folder, owner_only},
+};
 
 /// The last note of each hub of this process.
 #[derive(Debug)]
@@ -53,7 +60,12 @@ impl Notes {
         let sum = Sum::notes(&file);
         file.extend(sum.0);
         let new = self.folder.new_notes();
-        fs::write(&new, file)?;
+        owner_only()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .open(&new)?
+            .write_all(&file)?;
         fs::rename(new, self.folder.notes())
     }
 }

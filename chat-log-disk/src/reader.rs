@@ -75,6 +75,7 @@ impl Reader {
         }
         match page {
             Ok((page, damage)) => {
+                self.teller.readable(partition);
                 match damage {
                     // Retention must not rely on it. The writer tells of it.
                     Some(Damage {

@@ -1,10 +1,10 @@
 //! The database: how it is opened, its tables, and how older ones become the newest.
 
-use std::{path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
-use crate::{chain::Sum, error::OpenError, store};
+use crate::{chain::Sum, error::OpenError, folder::Folder, store};
 
 /// Marks the file as a chat log: "chtl".
 const APPLICATION: i32 = 0x6368_746c;
@@ -73,8 +73,10 @@ const VERSION_3: &str = "
     CREATE INDEX partitions_due ON partitions (id) WHERE oldest > trimmed + 1;
 ";
 
-/// From this version on the rows of partitions have a checksum.
+/// From this version on the rows of partitions have a checksum. What reads them needs that.
 pub(crate) const SEALED: u32 = 3;
+/// The first version.
+pub(crate) const FIRST: u32 = 1;
 
 /// The row about the whole file.
 #[derive(Clone, Copy, Debug)]
@@ -148,14 +150,53 @@ pub(crate) fn reopen_to_write(path: &Path) -> Result<Connection, OpenError> {
 
 /// Opens an existing database to read; beside a server, too.
 pub(crate) fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
-    if !path.exists() {
-        return Err(OpenError::NoLog(path.parent().unwrap_or(path).to_owned()));
-    }
+    open_file(path, SEALED)
+}
+
+fn open_file(path: &Path, oldest: u32) -> Result<Connection, OpenError> {
     let connection = Connection::open_with_flags(path, flags(OpenFlags::empty()))
         .map_err(|error| database(path, error))?;
+    settle_to_read(path, connection, oldest)
+}
+
+/// The same for the tools, which need not be allowed to write where the log lies. `oldest` is the oldest schema that will do.
+pub(crate) fn open_for_tool(folder: &Folder, oldest: u32) -> Result<Connection, OpenError> {
+    let path = folder.log();
+    if !path.exists() {
+        return Err(OpenError::NoLog(folder.dir().to_owned()));
+    }
+    match open_file(&path, oldest) {
+        Err(OpenError::Database { source, .. }) if is_unwritable(&*source) => {}
+        opened => return opened,
+    }
+    // The database wants to make a file beside it. Without one it reads the main file alone: that is all there is if nothing is
+    // written ahead, and if nobody writes.
+    let ahead = folder.ahead();
+    if fs::metadata(ahead).is_ok_and(|file| file.len() > 0) || folder.is_in_use() {
+        return Err(OpenError::Unclosed(folder.dir().to_owned()));
+    }
+    let connection = open_immutable(&path).map_err(|error| database(&path, error))?;
+    settle_to_read(&path, connection, oldest)
+}
+
+fn is_unwritable(error: &(dyn std::error::Error + 'static)) -> bool {
+    let code = error
+        .downcast_ref::<rusqlite::Error>()
+        .and_then(rusqlite::Error::sqlite_error_code);
+    matches!(
+        code,
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+    )
+}
+
+fn settle_to_read(
+    path: &Path,
+    connection: Connection,
+    oldest: u32,
+) -> Result<Connection, OpenError> {
     match check(path, &connection, MIGRATIONS)? {
         0 => return Err(OpenError::NotALog(path.to_owned())),
-        version if (version as usize) < MIGRATIONS.len() => {
+        version if version < oldest => {
             return Err(OpenError::Older {
                 path: path.to_owned(),
                 found: version,
@@ -167,6 +208,31 @@ pub(crate) fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
         .and_then(|()| connection.pragma_update(None, "query_only", true))
         .map_err(|error| database(path, error))?;
     Ok(connection)
+}
+
+/// The epoch of the log as its main file alone tells it, without what is written ahead; none if it does not.
+pub(crate) fn epoch_of_main_file(path: &Path) -> Option<u64> {
+    let connection = open_immutable(path).ok()?;
+    let epoch = connection.query_row("SELECT epoch FROM log", [], |row| row.get(0));
+    epoch.ok()
+}
+
+/// Opens a database's main file alone, to read. Nobody may write to it meanwhile.
+fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                uri.push(char::from(*byte));
+            }
+            _ => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri, flags)
 }
 
 pub(crate) fn database(path: &Path, error: rusqlite::Error) -> OpenError {
@@ -208,6 +274,12 @@ pub(crate) fn prepare_to_write(
         Ok(())
     };
     prepared().map_err(|error| database(path, error))
+}
+
+/// Whether the rows of partitions have a checksum here.
+pub(crate) fn is_sealed(connection: &Connection) -> rusqlite::Result<bool> {
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(version >= SEALED)
 }
 
 /// The version of the file's schema; 0 for an empty file. Refuses what this program cannot work with.

@@ -49,7 +49,7 @@ pub fn verify(
     dir: impl AsRef<Path>,
     mut damaged: impl FnMut(&Damage),
 ) -> Result<Verified, ToolError> {
-    let connection = schema::open_to_read(&Folder::new(dir.as_ref()).log())?;
+    let connection = schema::open_for_tool(&Folder::new(dir.as_ref()), schema::SEALED)?;
     let transaction = connection.unchecked_transaction()?;
     let mut verified = Verified {
         database: integrity(&transaction)?,

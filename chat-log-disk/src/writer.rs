@@ -15,7 +15,7 @@ use std::{
 
 use chat_core::id::{Partition, Seq};
 use rand_chacha::ChaCha20Rng;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -112,6 +112,8 @@ pub(crate) struct Idle {
     scrubs: Vec<oneshot::Sender<Result<(), RedactError>>>,
     /// Old bytes of redactions may stand in the write-ahead file, whether somebody waits or not.
     owed: bool,
+    /// When to see whether the files are still there.
+    look: Instant,
     /// When to try to empty the write-ahead file next.
     scrub: Instant,
     /// How long to wait when that has failed again.
@@ -133,6 +135,7 @@ impl Idle {
             checkpoint: now,
             scrubs: Vec::new(),
             owed: ahead,
+            look: now,
             scrub: now,
             patience: SHORT,
             stuck: false,
@@ -233,7 +236,11 @@ impl Writer {
             return Some(Instant::now());
         }
         let scrub = self.idle.owed.then_some(self.idle.scrub);
-        [self.idle.sweep.due(), scrub].into_iter().flatten().min()
+        let look = Some(self.idle.look);
+        [self.idle.sweep.due(), scrub, look]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// One transaction, one answer for each command.
@@ -298,6 +305,12 @@ impl Writer {
                 self.probe();
             }
             return;
+        }
+        if self.idle.look <= now {
+            self.idle.look = now + self.config.retry * 3;
+            if !self.is_in_place() {
+                return self.fail(&moved());
+            }
         }
         if self.idle.owed && self.idle.scrub <= now {
             self.scrub();
@@ -420,6 +433,10 @@ impl Writer {
                 _ => Failed::Uncertain(error),
             });
         }
+        if !self.is_in_place() {
+            // What was written is in files that nobody will find again.
+            return Err(Failed::Uncertain(moved()));
+        }
         self.witness.saw(meta.commits);
         (self.meta, self.next) = (meta, next);
         self.idle.deleted += deleted;
@@ -481,8 +498,8 @@ impl Writer {
         // It is in nobody's way, and was made for this alone.
         let _ = fs::remove_file(&path);
         room.map_err(|error| error.to_string())?;
-        if !self.witness.knows(&self.folder.log()) {
-            return Err("the log's file is gone or another".to_owned());
+        if !self.is_in_place() {
+            return Err(moved().to_string());
         }
         if !self.connection.is_autocommit() {
             // A transaction that could not be rolled back.
@@ -548,12 +565,24 @@ impl Writer {
         done
     }
 
+    /// Whether the files that were opened still lie in the folder.
+    fn is_in_place(&mut self) -> bool {
+        self.witness.knows(&self.folder.log(), &self.folder.ahead())
+    }
+
     fn hook(&self) {
         self.connection.wal_hook(Some(|_, pages| {
             PAGES.set(u64::try_from(pages).unwrap_or(0));
             Ok(())
         }));
     }
+}
+
+/// The files were removed, or others have taken their place.
+fn moved() -> rusqlite::Error {
+    let code = ffi::Error::new(ffi::SQLITE_READONLY_DBMOVED);
+    let text = "log.db or log.db-wal is not the file that was opened";
+    rusqlite::Error::SqliteFailure(code, Some(text.to_owned()))
 }
 
 /// Whether an error is about the rows at hand, not about writing as such.

@@ -8,7 +8,7 @@ use chat_core::{
     id::{Partition, Place, RoomId},
     log::{AppendRefused, Appended},
 };
-use chat_log_disk::{Config, DiskEvent, DiskLog, Events, Trouble, verify};
+use chat_log_disk::{Config, DiskEvent, DiskLog, Events, Trouble, backup, export, verify};
 use chat_runtime::{
     Log,
     testing::{everything, place},
@@ -186,7 +186,28 @@ async fn a_read_only_file_system_is_refused_with_words() {
         .unwrap_err()
         .to_string();
     assert!(refused.contains("Read-only file system"), "{refused}");
+    // To read, nothing need be written.
+    let verified = verify(small.path(), |damage| panic!("{damage}")).unwrap();
+    assert_eq!((verified.records, verified.is_sound()), (head.seq, true));
+    let mut out = Vec::new();
+    assert_eq!(export(small.path(), &mut out).unwrap().records, head.seq);
+    let away = tempfile::tempdir().unwrap();
+    let copy = away.path().join("log.db");
+    backup(small.path(), &copy).unwrap();
+    let (log, _events) = open(away.path());
+    assert_eq!(everything(&log, ROOM).await.len() as u64, head.seq);
     small.remount("rw");
     let (log, _events) = open(small.path());
     is_whole(&log, head).await;
+    // What a crash left needs it.
+    let Appended::Committed(_) = log.append(ROOM, head, vec![entry(head.seq + 1)]).await else {
+        panic!()
+    };
+    let crashed = Small::mount("12m").unwrap();
+    for file in ["log.db", "log.db-wal"] {
+        fs::copy(small.path().join(file), crashed.path().join(file)).unwrap();
+    }
+    crashed.remount("ro");
+    let refused = verify(crashed.path(), |_| ()).unwrap_err().to_string();
+    assert!(refused.contains("was not closed in order"), "{refused}");
 }

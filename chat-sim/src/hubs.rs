@@ -20,7 +20,7 @@ use crate::{
     world::{Happening, MS, Outcome, World, config},
 };
 
-/// Bytes of a page of what a slow reader missed, with what surrounds it; in JSON some times as many.
+/// Bytes of a page of what a slow reader missed, with what surrounds it, in either form.
 const PAGE_ROOM: usize = 4_096 + 2_048;
 
 /// A hub's machine.
@@ -617,11 +617,7 @@ impl World {
         };
         found.down.push(bytes, kind);
         // Live records are skipped when there is no room for them; one page is read at a time.
-        let page = match found.form {
-            Form::Postcard => PAGE_ROOM,
-            Form::Json => 5 * PAGE_ROOM,
-        };
-        let most = self.plan.shape.outbox_bytes as usize + page;
+        let most = self.plan.shape.outbox_bytes as usize + PAGE_ROOM;
         let words = found.line.words_allowed(self.losses);
         let holds = found.down.records <= most && found.down.words <= words;
         let (records, waiting, client) = (found.down.records, found.down.words, found.client);

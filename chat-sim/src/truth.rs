@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_core::{
-    id::{CredentialId, MemberId, Partition, RoomId, Seq},
+    id::{CredentialId, MemberId, Partition, Place, RoomId, Seq},
     nick::NameKey,
     roles::{Action, Role, may},
     time::Wall,
@@ -60,6 +60,8 @@ pub(crate) struct Directory {
     skeletons: BTreeMap<String, MemberId>,
     pub(crate) groups: Vec<RoomId>,
     names: BTreeSet<String>,
+    /// The topic of each group, and as of which place of its log.
+    titles: BTreeMap<RoomId, (String, Place)>,
 }
 
 #[derive(Debug, Default)]
@@ -113,6 +115,11 @@ enum Change {
         room: RoomId,
         with: MemberId,
         after: u64,
+    },
+    Titled {
+        room: RoomId,
+        topic: String,
+        place: Place,
     },
 }
 
@@ -230,6 +237,18 @@ impl Room {
 
     pub(crate) fn redactions(&self) -> impl Iterator<Item = Seq> {
         self.redacted.keys().copied()
+    }
+
+    pub(crate) fn topic(&self) -> &str {
+        self.records
+            .iter()
+            .rev()
+            .find_map(|record| match &record.body {
+                RecordBody::Topic(change) => Some(change.topic.as_str()),
+                RecordBody::Created(created) => Some(created.topic.as_str()),
+                _ => None,
+            })
+            .unwrap_or_default()
     }
 
     /// Something that was said, by this member or by others.
@@ -507,6 +526,11 @@ impl Directory {
         self.people.get(&member)
     }
 
+    /// The topic that the list has for a group.
+    pub(crate) fn topic(&self, room: RoomId) -> Option<&str> {
+        self.titles.get(&room).map(|(topic, _)| topic.as_str())
+    }
+
     fn holds_nick(&self, member: MemberId) -> bool {
         self.people
             .get(&member)
@@ -567,8 +591,14 @@ impl Directory {
                 self.people.entry(member).or_default().rooms.remove(&room);
             }
             Change::Listed {
-                room, number, name, ..
+                room,
+                number,
+                name,
+                topic,
+                ..
             } => {
+                self.titles
+                    .insert(room, (topic, Place { epoch: 0, seq: 0 }));
                 let next = self.groups.len() as u32;
                 book.check("numbers of groups are dense", number == next, || {
                     format!("{number} where {next} is next")
@@ -584,7 +614,15 @@ impl Directory {
                 }
                 self.people.entry(member).or_default().rooms.insert(room);
             }
-            Change::Retitled { .. } => {}
+            Change::Retitled { .. } => book.fail("topics are listed with their place", || {
+                format!("{seq} in the directory")
+            }),
+            Change::Titled { room, topic, place } => {
+                let before = self.titles.get(&room).map(|(_, place)| *place);
+                if before.is_none_or(|at| at.epoch != place.epoch || at.seq < place.seq) {
+                    self.titles.insert(room, (topic, place));
+                }
+            }
             Change::Opened { room, with, .. } => {
                 self.people.entry(member).or_default().rooms.insert(room);
                 self.people.entry(with).or_default().rooms.insert(room);

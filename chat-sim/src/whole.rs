@@ -55,7 +55,7 @@ impl World {
     pub(crate) fn check_whole(&mut self) {
         self.book.note(|| "-- is everybody whole again?".to_owned());
         self.compare_states();
-        self.check_redactions();
+        self.check_rooms();
         for hub in 0..self.nodes.len() {
             self.census_of_hub(hub);
         }
@@ -69,8 +69,8 @@ impl World {
         self.soon(after, Happening::AllGone);
     }
 
-    /// What was taken back is out of the log, wherever a hub holds the room.
-    fn check_redactions(&mut self) {
+    /// What was taken back is out of the log, and the topic in the list, wherever a hub holds the room.
+    fn check_rooms(&mut self) {
         for (room, epoch, there) in self.truth.rooms_now() {
             let partition = Partition::Room(room);
             let live = self.nodes.iter().any(|node| {
@@ -79,6 +79,17 @@ impl World {
             });
             if !live {
                 continue;
+            }
+            // Of a room that lost even its first record there is none.
+            if there.kind.is_some()
+                && let Some(listed) = self.truth.directory.topic(room)
+            {
+                let is = there.topic();
+                self.book.check(
+                    "the list has the topics of the groups",
+                    listed == is,
+                    || format!("{room}: {listed:?} where it is {is:?}"),
+                );
             }
             let said = |bytes: &bytes::Bytes| {
                 Record::from_bytes(bytes).is_ok_and(|record| {

@@ -1,9 +1,10 @@
 //! What is idle costs nothing: counted by how often a hub looks at a connection, not by a clock.
 
+use bytes::Bytes;
 use chat_core::{
     hub::{Config, Framing, Hub, Input, Output, Outputs},
-    id::{ConnId, RoomId, Secret},
-    log::{Appended, MemoryLog},
+    id::{ConnId, Partition, RoomId, Secret},
+    log::{Appended, MemoryLog, Query, ReadFrom},
     password::ServerSecret,
     time::{Monotonic, Now, Wall},
     wire::{
@@ -31,30 +32,14 @@ struct House {
     frames: u64,
     /// The group made last.
     group: u32,
+    /// Of the connections made now.
+    generation: u32,
 }
 
 impl House {
     /// So many connections that are in a group of their own, and ten in the lobby.
     fn with_idle(idle: u32) -> Self {
-        let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        let mut config = Config::new(ServerSecret::generate(&mut rng), 1, [2; 32]);
-        config.limits.connections_per_address = 100_000;
-        let mut out = Outputs::new();
-        let now = Now {
-            monotonic: Monotonic(SECOND),
-            wall: Wall(1_700_000_000_000),
-        };
-        let hub = Hub::new(config, now, &mut out).expect("the limits are sound");
-        let mut house = Self {
-            hub,
-            out,
-            log: MemoryLog::new(1, 100),
-            now: SECOND,
-            wakes: 0,
-            frames: 0,
-            group: 0,
-        };
-        house.drain();
+        let mut house = Self::on(MemoryLog::new(1, 100), 1);
         for slot in 0..TALKING + idle {
             house.enter(slot);
         }
@@ -71,6 +56,31 @@ impl House {
         }
         // Whatever follows soon has followed.
         house.pass(10 * SECOND, |_, _| {});
+        house
+    }
+
+    /// Nobody, over a log.
+    fn on(log: MemoryLog, node: u64) -> Self {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let mut config = Config::new(ServerSecret::generate(&mut rng), node, [2; 32]);
+        config.limits.connections_per_address = 100_000;
+        let mut out = Outputs::new();
+        let now = Now {
+            monotonic: Monotonic(SECOND),
+            wall: Wall(1_700_000_000_000),
+        };
+        let hub = Hub::new(config, now, &mut out).expect("the limits are sound");
+        let mut house = Self {
+            hub,
+            out,
+            log,
+            now: SECOND,
+            wakes: 0,
+            frames: 0,
+            group: 0,
+            generation: 0,
+        };
+        house.drain();
         house
     }
 
@@ -135,8 +145,9 @@ impl House {
 
     fn say(&mut self, slot: u32, message: &ClientMessage) {
         let frame = Form::Postcard.encode(message);
+        let conn = self.conn(slot);
         self.input(Input::Received {
-            conn: conn(slot),
+            conn,
             bytes: &frame.body(),
         });
     }
@@ -146,8 +157,9 @@ impl House {
     }
 
     fn enter(&mut self, slot: u32) {
+        let conn = self.conn(slot);
         self.input(Input::Connected {
-            conn: conn(slot),
+            conn,
             address: None,
             framing: Framing::Message,
             form: Form::Postcard,
@@ -191,6 +203,13 @@ impl House {
         self.group = (slot - TALKING) / 10;
     }
 
+    fn conn(&self, slot: u32) -> ConnId {
+        ConnId {
+            slot,
+            generation: self.generation,
+        }
+    }
+
     /// Lets time pass, a second at a time; the hub is woken exactly when it asks for it.
     fn pass(&mut self, time: u64, mut each: impl FnMut(&mut Self, u64)) {
         let end = self.now + time;
@@ -217,13 +236,6 @@ impl House {
             self.wakes - before.1,
             self.frames - before.2,
         )
-    }
-}
-
-fn conn(slot: u32) -> ConnId {
-    ConnId {
-        slot,
-        generation: 0,
     }
 }
 
@@ -254,6 +266,36 @@ fn a_message_costs_the_same_however_many_are_idle() {
     );
     assert_eq!(costs[0], costs[1]);
     assert_eq!(costs[0], costs[2]);
+}
+
+#[test]
+fn a_room_that_cannot_be_read_holds_only_those_who_are_there() {
+    let mut before = House::with_idle(0);
+    let lobby = Partition::Room(RoomId::LOBBY);
+    let latest = Query {
+        from: ReadFrom::Latest,
+        records: 1,
+        bytes: 1,
+    };
+    let head = before.log.read(lobby, latest).head;
+    let nonsense = Bytes::from_static(b"\xff");
+    assert!(matches!(
+        before.log.append(lobby, head, &[nonsense]),
+        Appended::Committed(_)
+    ));
+    let mut house = House::on(before.log, 2);
+    // Each is a member, and comes back again and again.
+    for _ in 0..20 {
+        for slot in 0..TALKING {
+            house.enter(slot);
+            let conn = house.conn(slot);
+            house.input(Input::Disconnected { conn });
+        }
+        house.generation += 1;
+    }
+    house.enter(0);
+    house.pass(10 * SECOND, |_, _| {});
+    assert_eq!(house.hub.census().waiting, 1);
 }
 
 #[test]

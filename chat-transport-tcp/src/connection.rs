@@ -92,10 +92,13 @@ impl Connection for TcpConnection {
     }
 
     fn try_write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        match &mut self.stream {
-            Stream::Bare(socket) => socket.write_vectored(pieces),
-            Stream::Registered(stream) => stream.try_write_vectored(pieces),
-            Stream::Lost => Err(lost()),
+        // Most often it is one piece, and the system's way for one is shorter.
+        match (&mut self.stream, pieces) {
+            (Stream::Bare(socket), [one]) => socket.write(one),
+            (Stream::Bare(socket), _) => socket.write_vectored(pieces),
+            (Stream::Registered(stream), [one]) => stream.try_write(one),
+            (Stream::Registered(stream), _) => stream.try_write_vectored(pieces),
+            (Stream::Lost, _) => Err(lost()),
         }
     }
 

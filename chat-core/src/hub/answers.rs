@@ -13,7 +13,7 @@ use crate::{
     id::{ConnId, RoomId},
     time::Now,
     wire::{
-        ErrorCode, Refusal, ServerMessage, Tagged,
+        ErrorCode, Form, Refusal, ServerMessage, Tagged,
         client::{Op, Request},
         server::{Answer, Committed, Done, Failure, RoomView},
     },
@@ -27,14 +27,17 @@ pub(super) struct Origin {
     pub(super) id: u64,
     /// The request's kind.
     pub(super) kind: u16,
+    /// Bytes of its frame, which count as waiting until it is answered.
+    pub(super) bytes: u32,
 }
 
 impl Origin {
-    pub(super) fn of(conn: ConnId, request: &Request) -> Self {
+    pub(super) fn of(conn: ConnId, request: &Request, bytes: u32) -> Self {
         Self {
             conn,
             id: request.id,
             kind: request.op.kind(),
+            bytes,
         }
     }
 }
@@ -47,6 +50,13 @@ impl Hub {
                 frame: session.form.encode(message),
             });
         }
+    }
+
+    /// The form that a connection reads.
+    pub(super) fn form_of(&self, conn: ConnId) -> Form {
+        self.sessions
+            .get(conn)
+            .map_or(Form::Postcard, |session| session.form)
     }
 
     pub(super) fn answer(&mut self, origin: Origin, answer: Answer, out: &mut Outputs) {
@@ -135,8 +145,8 @@ impl Hub {
         if self.has(Bug::ForgetWhatWaitsForAJoin) {
             return;
         }
-        while let Some(request) = parked.pop_front() {
-            self.dispatch(now, conn, member, request, out);
+        while let Some((origin, request)) = parked.pop_front() {
+            self.dispatch(now, origin, member, request, out);
             // Another join: the rest waits for that one.
             if let Some(again) = self
                 .sessions
@@ -153,6 +163,7 @@ impl Hub {
             return false;
         };
         guest.unanswered = guest.unanswered.saturating_sub(1);
+        guest.unanswered_bytes = guest.unanswered_bytes.saturating_sub(origin.bytes);
         true
     }
 }

@@ -3,13 +3,18 @@
 use bytes::Bytes;
 
 use super::{
+    fitting::records_fitting,
     io::{Output, Outputs, RoomPlace},
+    pipeline::Taken,
     recipients::Recipients,
 };
 use crate::{
-    id::{ConnId, RoomId},
+    id::{ConnId, Place, RoomId},
     wire::{Form, Frame, Record, ServerMessage, record::RecordBody, tagged},
 };
+
+/// Bytes of records in one frame of a fan-out, in the form it is written in; one record may exceed it.
+const FANOUT_BYTES: usize = 256 * 1024;
 
 /// Who hears a room here.
 #[derive(Debug, Default)]
@@ -54,38 +59,31 @@ impl Audience {
         }
     }
 
-    /// Gives records, each with its stored form, to everybody.
-    pub(super) fn tell_records<'a>(
+    /// Gives records to everybody, in as many frames as they need in each form.
+    pub(super) fn tell_records<P>(
         &self,
         out: &mut Outputs,
-        first: RoomPlace,
-        records: impl ExactSizeIterator<Item = (&'a Record, &'a Bytes)> + Clone,
+        room: RoomId,
+        epoch: u64,
+        taken: &[Taken<Record, P>],
     ) {
-        let patient = records
-            .clone()
-            .all(|(record, _)| matches!(record.body, RecordBody::Joined(_) | RecordBody::Left(_)));
         for (form, to) in self.in_use() {
-            let (room, epoch) = (first.room, first.place.epoch);
-            let frame = match form {
-                Form::Postcard => {
-                    records_frame(room, epoch, records.clone().map(|(_, bytes)| bytes))
-                }
-                #[cfg(feature = "json")]
-                Form::Json => {
-                    let records = records.clone().map(|(record, _)| record.clone()).collect();
-                    form.encode(&ServerMessage::Records(crate::wire::server::Records {
+            let mut rest = taken;
+            while let Some(first) = rest.first() {
+                let records = rest.iter().map(|taken| (&taken.entry, &taken.bytes));
+                let (now, later) = rest.split_at(records_fitting(form, FANOUT_BYTES, records));
+                let seq = first.entry.seq;
+                out.push(Output::Fanout {
+                    to: to.clone(),
+                    place: Some(RoomPlace {
                         room,
-                        epoch,
-                        records,
-                    }))
-                }
-            };
-            out.push(Output::Fanout {
-                to: to.clone(),
-                place: Some(first),
-                patient,
-                frame,
-            });
+                        place: Place { epoch, seq },
+                    }),
+                    patient: now.iter().all(|taken| is_patient(&taken.entry.body)),
+                    frame: frame_of_taken(form, room, epoch, now),
+                });
+                rest = later;
+            }
         }
     }
 
@@ -103,6 +101,26 @@ impl Audience {
             Form::Postcard => &mut self.postcard,
             #[cfg(feature = "json")]
             Form::Json => &mut self.json,
+        }
+    }
+}
+
+/// Whether a record may be kept back for a moment.
+fn is_patient(body: &RecordBody) -> bool {
+    matches!(body, RecordBody::Joined(_) | RecordBody::Left(_))
+}
+
+fn frame_of_taken<P>(form: Form, room: RoomId, epoch: u64, taken: &[Taken<Record, P>]) -> Frame {
+    match form {
+        Form::Postcard => records_frame(room, epoch, taken.iter().map(|taken| &taken.bytes)),
+        #[cfg(feature = "json")]
+        Form::Json => {
+            let records = taken.iter().map(|taken| taken.entry.clone()).collect();
+            form.encode(&ServerMessage::Records(crate::wire::server::Records {
+                room,
+                epoch,
+                records,
+            }))
         }
     }
 }

@@ -4,6 +4,11 @@
 //! the log, page by page, as its outbox has room. In the very call that brings it to the head of each of its rooms the
 //! flag is taken away, so that nothing falls between the last page and the first fan-out.
 
+#[cfg(feature = "json")]
+use bytes::Bytes;
+
+#[cfg(feature = "json")]
+use super::fitting::records_fitting;
 use super::{
     Hub, Reading,
     answers::Origin,
@@ -21,6 +26,9 @@ use crate::{
         server::{Committed, Entered},
     },
 };
+
+#[cfg(feature = "json")]
+use crate::wire::Record;
 
 /// Records that are asked for at once; the limit of bytes is the configuration's.
 const PAGE_RECORDS: u32 = 1_000;
@@ -330,26 +338,37 @@ impl Hub {
             .zip(page.records)
             .filter(|(seq, _)| (lag.next..=last).contains(seq));
         let missed: Vec<_> = missed.map(|(_, bytes)| bytes).collect();
-        let next = lag.next + missed.len() as Seq;
-        if !missed.is_empty() {
+        let all = lag.next + missed.len() as Seq;
+        let next = if missed.is_empty() {
+            all
+        } else {
             let epoch = page.head.epoch;
-            let frame = match form {
-                Form::Postcard => records_frame(id, epoch, missed.iter()),
+            let (frame, next) = match form {
+                Form::Postcard => (records_frame(id, epoch, missed.iter()), all),
                 #[cfg(feature = "json")]
                 Form::Json => {
-                    let records = missed
+                    let mut read: Vec<(Record, &Bytes)> = missed
                         .iter()
-                        .filter_map(|bytes| crate::wire::Record::from_bytes(bytes).ok())
+                        .filter_map(|bytes| Some((Record::from_bytes(bytes).ok()?, bytes)))
                         .collect();
-                    form.encode(&ServerMessage::Records(crate::wire::server::Records {
+                    let both = read.iter().map(|(record, bytes)| (record, *bytes));
+                    let most = self.config.limits.page_bytes as usize;
+                    let fit = records_fitting(form, most, both);
+                    // What does not fit is read again when there is room for it.
+                    let next = read.get(fit).map_or(all, |(record, _)| record.seq);
+                    read.truncate(fit);
+                    let records = read.into_iter().map(|(record, _)| record).collect();
+                    let message = ServerMessage::Records(crate::wire::server::Records {
                         room: id,
                         epoch,
                         records,
-                    }))
+                    });
+                    (form.encode(&message), next)
                 }
             };
             out.push(Output::Send { to: conn, frame });
-        }
+            next
+        };
         self.set_lag(
             conn,
             id,

@@ -15,7 +15,7 @@ use crate::{
     log::{Page, ReadFailed},
     state::{
         Verdict,
-        directory::{Ask, Change, Did, Draft, Entry, Surroundings},
+        directory::{Ask, Change, Did, Draft, Entry, Surroundings, mark},
         results::Known,
         room,
     },
@@ -194,7 +194,10 @@ impl Hub {
             Ok(page) => self
                 .directory
                 .page(token, page, &mut taken)
-                .map_err(|e| e.to_string()),
+                .map_err(|damaged| {
+                    failed = self.directory.take_queue();
+                    damaged.to_string()
+                }),
             Err(e) => {
                 failed = self.directory.unreadable(token);
                 if e == ReadFailed::Unavailable {
@@ -221,9 +224,7 @@ impl Hub {
             Ok(Paged::LostAgain) => return self.retry(now, Partition::Directory),
             Err(detail) => {
                 self.settle_directory(now, taken, out);
-                out.push(Output::Event(Event::LogTrouble {
-                    detail: format!("directory: {detail}"),
-                }));
+                self.tell_trouble(Partition::Directory, format!("directory: {detail}"), out);
                 return self.fail_directory(now, failed, &refusal, out);
             }
         }
@@ -238,9 +239,10 @@ impl Hub {
             .for_each(|room| room.count_here(directory, most));
         // A room's log may tell of members that this one does not list (any more).
         let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
-        rooms
-            .into_iter()
-            .for_each(|room| self.keep_all_listed(room));
+        for room in rooms {
+            self.keep_all_listed(room);
+            self.keep_titled(room);
+        }
         let everybody: Vec<_> = self
             .directory
             .state
@@ -381,8 +383,9 @@ impl Hub {
             Change::Listed { room, .. } => {
                 // It may have come in anew since the room began.
                 self.see_in(now, *room, member);
+                self.keep_titled(*room);
             }
-            Change::Retitled { .. } => {}
+            Change::Retitled { .. } | Change::Titled { .. } => {}
         }
     }
 
@@ -409,11 +412,11 @@ impl Hub {
                 resume,
             } => self.welcome(now, conn, member, agent, kept, resume, again, out),
             Then::Named { origin } => {
-                let (nick, label) = (
-                    self.directory.state.nick(member).to_owned(),
-                    self.directory.state.label(member).to_owned(),
-                );
-                self.answer(origin, Answer::Nick(Named { nick, label }), out);
+                // What was asked for, and not what the member is called now: another name may have come after it.
+                if let Ask::Rename { name, label } = ask {
+                    let nick = name.shown;
+                    self.answer(origin, Answer::Nick(Named { nick, label }), out);
+                }
             }
             Then::Join {
                 origin,
@@ -499,7 +502,15 @@ impl Hub {
                 let Some(origin) = proposal.then.origin() else {
                     return;
                 };
+                // The repeat names what the first one asked for.
+                let called = match &proposal.ask {
+                    Ask::Rename { name, label } => Some(mark(&name.shown, label)),
+                    _ => None,
+                };
                 match (did, &proposal.then) {
+                    (Did::Called(did), Then::Named { .. }) if called == Some(did) => {
+                        self.then(now, proposal, true, out)
+                    }
                     (Did::Named, Then::Named { .. }) => self.then(now, proposal, true, out),
                     (Did::Room(room), Then::Group { .. })
                         if self.directory.state.group(room).is_some() =>

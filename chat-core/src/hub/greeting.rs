@@ -27,6 +27,8 @@ use crate::{
     },
 };
 
+/// Rooms in `hello.resume`.
+const RESUMED_ROOMS: usize = 4_096;
 /// Bytes of `hello.agent`.
 const AGENT_BYTES: usize = 64;
 
@@ -84,7 +86,6 @@ impl Hub {
         let Some(session) = self.sessions.get_mut(conn) else {
             return;
         };
-        session.heard = now.monotonic;
         if session.framing == Framing::Message {
             let limit = self.config.limits.frame_bytes;
             if bytes.len() > limit as usize {
@@ -131,6 +132,8 @@ impl Hub {
             Err(_) if matches!(session.phase, Phase::Closing { .. } | Phase::Ended) => return,
             Err(e) => return self.close(now, conn, CloseReason::Protocol, &e.to_string(), out),
         };
+        // A message, not bytes: who sends a frame byte by byte does not say anything.
+        session.heard = now.monotonic;
         let (phase, member) = (
             session.phase,
             session.guest.as_ref().map(|guest| guest.member),
@@ -144,13 +147,18 @@ impl Hub {
                 self.hello(now, conn, until, hello, out)
             }
             (ClientMessage::Ping(Ping { nonce }), _) => {
-                self.send(conn, &ServerMessage::Pong(Ping { nonce }), out)
+                if self.may_say(now, conn, out) {
+                    self.send(conn, &ServerMessage::Pong(Ping { nonce }), out)
+                }
             }
-            (ClientMessage::Pong(_) | ClientMessage::Closed(_), _) => {}
+            (ClientMessage::Pong(_) | ClientMessage::Closed(_), _) => {
+                self.may_say(now, conn, out);
+            }
             (ClientMessage::Bye(_), _) => self.close(now, conn, CloseReason::Bye, "", out),
             (ClientMessage::Request(request), Phase::Welcome) => {
                 if let Some(member) = member {
-                    self.request(now, conn, member, request, out);
+                    let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
+                    self.request(now, conn, member, request, bytes, out);
                 }
             }
             (ClientMessage::Hello(_), _) => {
@@ -443,9 +451,9 @@ fn check_hello(limits: &Limits, hello: &Hello) -> Result<(Name, String), Refusal
             ErrorCode::BadRequest.because("agent: at most 64 bytes, without control characters")
         );
     }
-    // A member's list may hold more than it may fill itself: others open private conversations.
-    if hello.resume.len() > 5 * limits.rooms_per_member as usize {
-        return Err(ErrorCode::BadRequest.because("resume: more rooms than anybody can be in"));
+    // The protocol's number and not this server's: whoever came into more rooms before a limit was lowered shall come back.
+    if hello.resume.len() > RESUMED_ROOMS {
+        return Err(ErrorCode::BadRequest.because("resume: at most 4,096 rooms"));
     }
     let mut rooms: Vec<RoomId> = hello.resume.iter().map(|resume| resume.room).collect();
     rooms.sort_unstable();

@@ -1,4 +1,5 @@
-//! Who is in a room, kept true in the directory: it lists each member's rooms, so that they are found again on coming back.
+//! Who is in a room, and its topic, kept true in the directory: it lists each member's rooms, so that they are found again on
+//! coming back, and all groups.
 
 use super::{
     Hub, directory,
@@ -42,6 +43,31 @@ impl Hub {
         members
             .into_iter()
             .for_each(|member| self.keep_listed(id, member));
+    }
+
+    /// Makes sure that the directory has the topic of a group: who set it may have ended before telling of it.
+    pub(super) fn keep_titled(&mut self, id: RoomId) {
+        let (Some(room), Some(group)) = (
+            self.rooms.get(&id).filter(|room| room.pipe.is_live()),
+            self.directory.state.group(id),
+        ) else {
+            return;
+        };
+        if let Some(about) = &room.pipe.state.about
+            && about.topic != group.topic
+        {
+            let ask = state::directory::Ask::Retitle {
+                room: id,
+                topic: about.topic.clone(),
+                place: room.pipe.place,
+            };
+            self.directory.propose(directory::Proposal {
+                member: MemberId::SERVER,
+                txn: 0,
+                ask,
+                then: directory::Then::Nothing,
+            });
+        }
     }
 
     /// Takes a room that somebody is not in from its rooms in the directory.

@@ -10,6 +10,7 @@ mod catchup;
 mod census;
 mod directory;
 mod event;
+mod fitting;
 mod greeting;
 mod identity;
 mod io;
@@ -179,6 +180,8 @@ struct Retry {
     armed: bool,
     /// How often in a row it failed.
     failures: u32,
+    /// What the operator was told of it.
+    told: String,
 }
 
 /// The time between two attempts is doubled so often: up to 8 s.
@@ -194,9 +197,12 @@ enum Reading {
         origin: Origin,
         member: MemberId,
         room: RoomId,
+        wanted: queries::Wanted,
     },
     /// To find the time from which history is asked for.
     Seek(queries::Seek),
+    /// To have what stands before the record that was found.
+    Before(queries::Seek),
     /// To see who said what is to be redacted.
     Redact(redaction::Asked),
     /// To take out of the log what was redacted.
@@ -455,6 +461,7 @@ impl Hub {
             Some(Some(
                 Reading::History { .. }
                 | Reading::Seek(_)
+                | Reading::Before(_)
                 | Reading::Redact(_)
                 | Reading::Erase { .. }
                 | Reading::CatchUp { .. },
@@ -476,8 +483,10 @@ impl Hub {
                 origin,
                 member,
                 room,
-            })) => self.history_read(origin, member, room, page, out),
+                wanted,
+            })) => self.history_read(origin, member, room, wanted, page, out),
             Some(Some(Reading::Seek(seek))) => self.seek_read(seek, page, out),
+            Some(Some(Reading::Before(seek))) => self.read_from(seek, page.ok(), out),
             Some(Some(Reading::Redact(asked))) => self.redact_read(now, asked, page, out),
             Some(Some(Reading::Erase { room, seq })) => self.erase_read(now, room, seq, page, out),
             Some(Some(Reading::CatchUp { conn, room })) => {
@@ -544,6 +553,15 @@ impl Hub {
         }
     }
 
+    /// Tells the operator what is wrong with a partition's log: once, until it works again or something else is wrong.
+    fn tell_trouble(&mut self, partition: Partition, detail: String, out: &mut Outputs) {
+        let retry = self.retries.entry(partition).or_default();
+        if retry.told != detail {
+            retry.told.clone_from(&detail);
+            out.push(Output::Event(Event::LogTrouble { detail }));
+        }
+    }
+
     /// The partition is not in use any more.
     fn forget_retry(&mut self, partition: Partition) {
         if self
@@ -559,6 +577,7 @@ impl Hub {
     fn log_works(&mut self, partition: Partition) {
         if let Some(retry) = self.retries.get_mut(&partition) {
             retry.failures = 0;
+            retry.told.clear();
             if !retry.armed {
                 self.retries.remove(&partition);
             }

@@ -155,7 +155,7 @@ impl Hub {
     }
 
     pub(super) fn arm_tallies(&mut self, now: Now) {
-        if !self.tallies_armed {
+        if !self.tallies_armed && self.config.tallies.len() > 0 {
             self.tallies_armed = true;
             self.timers.arm(
                 now.monotonic + core::time::Duration::from_secs(60),

@@ -1,6 +1,13 @@
 //! Questions that change nothing: which rooms there are, who is in one, what was said.
 
-use super::{Hub, Reading, answers::Origin, io::Outputs};
+use bytes::Bytes;
+
+use super::{
+    Hub, Reading,
+    answers::Origin,
+    fitting::{cut, records_around, records_fitting},
+    io::Outputs,
+};
 use crate::{
     id::{MemberId, Partition, RoomId, Seq},
     log::{Page, Query, ReadFailed, ReadFrom},
@@ -24,6 +31,18 @@ pub(super) struct Seek {
     high: Seq,
 }
 
+/// Which records of a history are wanted most, if they are more than fit.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    Oldest,
+    Newest,
+    /// This one. What stands before it has been read.
+    Around {
+        seq: Seq,
+        before: Option<Box<Page>>,
+    },
+}
+
 impl Seek {
     fn middle(&self) -> Seq {
         self.low + (self.high - self.low) / 2
@@ -31,10 +50,10 @@ impl Seek {
 }
 
 impl Hub {
-    pub(super) fn list(&self, after: Option<u32>, limit: usize) -> Rooms {
+    pub(super) fn list(&self, origin: Origin, after: Option<u32>, limit: usize) -> Rooms {
         let from = after.map_or(0, |after| after as usize + 1);
         let mut groups = self.directory.state.groups_from(from);
-        let rooms = groups
+        let mut rooms = groups
             .by_ref()
             .take(limit)
             .map(|(room, group)| RoomInfo {
@@ -47,10 +66,9 @@ impl Hub {
                 members: group.members,
             })
             .collect();
-        Rooms {
-            rooms,
-            more: groups.next().is_some(),
-        }
+        let more = groups.next().is_some();
+        let more = cut(self.form_of(origin.conn), &mut rooms) || more;
+        Rooms { rooms, more }
     }
 
     pub(super) fn list_members(
@@ -75,7 +93,7 @@ impl Hub {
         }
         let from = after.map_or(core::ops::Bound::Unbounded, core::ops::Bound::Excluded);
         let mut rest = state.members.range((from, core::ops::Bound::Unbounded));
-        let members = rest
+        let mut members = rest
             .by_ref()
             .take(limit)
             .map(|(member, membership)| {
@@ -91,6 +109,7 @@ impl Hub {
             })
             .collect();
         let more = rest.next().is_some();
+        let more = cut(self.form_of(origin.conn), &mut members) || more;
         self.answer(origin, Answer::Members(MemberPage { members, more }), out);
     }
 
@@ -148,6 +167,10 @@ impl Hub {
                 origin,
                 member,
                 room: history.room,
+                wanted: match from {
+                    ReadFrom::Latest | ReadFrom::Before(_) => Wanted::Newest,
+                    ReadFrom::After(_) | ReadFrom::State => Wanted::Oldest,
+                },
             },
             out,
         );
@@ -157,13 +180,22 @@ impl Hub {
     /// is one of several.)
     fn seek(&mut self, seek: Seek, out: &mut Outputs) {
         if seek.low >= seek.high {
-            let before = self.page_limit(seek.limit) as Seq / 2;
-            let history = History {
-                room: seek.room,
-                from: HistoryFrom::After(seek.low.saturating_sub(1 + before)),
-                limit: seek.limit,
+            let before = self.page_limit(seek.limit) as u32 / 2;
+            if before == 0 {
+                return self.read_from(seek, None, out);
+            }
+            let query = Query {
+                from: ReadFrom::Before(seek.low),
+                records: before,
+                bytes: self.config.limits.page_bytes / 2,
             };
-            return self.history(seek.origin, seek.member, &history, out);
+            self.read(
+                Partition::Room(seek.room),
+                query,
+                Reading::Before(seek),
+                out,
+            );
+            return;
         }
         let query = Query {
             from: ReadFrom::After(seek.middle() - 1),
@@ -171,6 +203,27 @@ impl Hub {
             bytes: 1,
         };
         self.read(Partition::Room(seek.room), query, Reading::Seek(seek), out);
+    }
+
+    /// Reads from the record that was looked for on.
+    pub(super) fn read_from(&mut self, seek: Seek, before: Option<Page>, out: &mut Outputs) {
+        let most = self.page_limit(seek.limit) as u32;
+        let there = before.as_ref().map_or(0, |page| page.records.len() as u32);
+        let query = Query {
+            from: ReadFrom::After(seek.low - 1),
+            records: most.saturating_sub(there).max(1),
+            bytes: self.config.limits.page_bytes,
+        };
+        let reading = Reading::History {
+            origin: seek.origin,
+            member: seek.member,
+            room: seek.room,
+            wanted: Wanted::Around {
+                seq: seek.low,
+                before: before.map(Box::new),
+            },
+        };
+        self.read(Partition::Room(seek.room), query, reading, out);
     }
 
     pub(super) fn seek_read(
@@ -201,6 +254,7 @@ impl Hub {
         origin: Origin,
         member: MemberId,
         id: RoomId,
+        mut wanted: Wanted,
         page: Result<Page, ReadFailed>,
         out: &mut Outputs,
     ) {
@@ -209,7 +263,7 @@ impl Hub {
             .get(&id)
             .filter(|room| room.pipe.is_live())
             .map(|room| (room.pipe.state.readable_from(member), room.pipe.place));
-        let page = match page.map_err(unreadable) {
+        let mut page = match page.map_err(unreadable) {
             Ok(page) => page,
             Err(refusal) => return self.refuse(origin, refusal, out),
         };
@@ -231,16 +285,36 @@ impl Hub {
                 out,
             );
         }
+        if let Wanted::Around { before, .. } = &mut wanted
+            && let Some(before) = before.take()
+            && before.head.epoch == page.head.epoch
+            && before.first + before.records.len() as Seq == page.first
+        {
+            page.first = before.first;
+            page.records.splice(0..0, before.records);
+        }
         // Only what is taken in here has been told to anybody.
         let visible = (page.first..)
             .zip(&page.records)
             .filter(|(seq, _)| (from..=place.seq).contains(seq));
-        let records: Result<Vec<Record>, _> = visible
-            .map(|(_, bytes)| Record::from_bytes(bytes))
+        let records: Result<Vec<(Record, &Bytes)>, _> = visible
+            .map(|(_, bytes)| Ok((Record::from_bytes(bytes)?, bytes)))
             .collect();
         match records {
             Err(error) => self.refuse(origin, undecodable(error), out),
-            Ok(records) => {
+            Ok(mut records) => {
+                let (form, most) = (self.form_of(origin.conn), self.config.limits.page_bytes);
+                let both = records.iter().map(|(record, stored)| (record, *stored));
+                let (most, all) = (most as usize, records.len());
+                let fit = match wanted {
+                    Wanted::Oldest => 0..records_fitting(form, most, both),
+                    Wanted::Newest => all - records_fitting(form, most, both.rev())..all,
+                    Wanted::Around { seq, .. } => {
+                        let at = records.partition_point(|(record, _)| record.seq < seq);
+                        records_around(form, most, at, both)
+                    }
+                };
+                let records = records.drain(fit).map(|(record, _)| record).collect();
                 let oldest = page.oldest.max(from);
                 let oldest = if oldest <= place.seq { oldest } else { 0 };
                 self.answer(

@@ -29,21 +29,18 @@ impl Hub {
         conn: ConnId,
         member: MemberId,
         request: Request,
+        bytes: u32,
         out: &mut Outputs,
     ) {
-        let origin = Origin::of(conn, &request);
-        let most = u32::from(self.config.limits.requests);
+        let origin = Origin::of(conn, &request, bytes);
+        let limits = &self.config.limits;
+        let (most, most_bytes) = (u32::from(limits.requests), limits.request_bytes);
         let Some(guest) = self.sessions.guest_mut(conn) else {
             return;
         };
         guest.unanswered += 1;
-        if guest.unanswered > most {
-            return self.refuse(
-                origin,
-                ErrorCode::Busy.because("too many requests wait for their answers"),
-                out,
-            );
-        }
+        guest.unanswered_bytes = guest.unanswered_bytes.saturating_add(bytes);
+        let busy = guest.unanswered > most || guest.unanswered_bytes > most_bytes;
         let costly = matches!(request.op, Op::Create(_) | Op::Register(_) | Op::Login(_));
         let limits = &self.config.limits;
         let mut taken = if matches!(request.op, Op::Send(_)) {
@@ -58,33 +55,57 @@ impl Hub {
                 .inspect_err(|_| guest.requests.give(limits.request_rate, now.monotonic));
         }
         if let Err(wait) = taken {
-            let (count, last) = guest.refusals;
-            let in_a_row = now.monotonic - last < core::time::Duration::from_secs(1);
-            guest.refusals = (if in_a_row { count + 1 } else { 1 }, now.monotonic);
-            let flood = guest.refusals.0 > self.config.limits.flood_refusals;
             self.refuse(
                 origin,
                 ErrorCode::RateLimited.because("too fast").after(wait),
                 out,
             );
-            if flood {
-                self.close(now, conn, CloseReason::Flood, "", out);
-            }
-            return;
+            return self.too_fast(now, conn, out);
         }
-        self.dispatch(now, conn, member, request, out);
+        if busy {
+            return self.refuse(
+                origin,
+                ErrorCode::Busy.because("too many requests wait for their answers"),
+                out,
+            );
+        }
+        self.dispatch(now, origin, member, request, out);
+    }
+
+    /// Whether a connection may say one more of those things that are no requests and cost little.
+    pub(super) fn may_say(&mut self, now: Now, conn: ConnId, out: &mut Outputs) -> bool {
+        let rate = self.config.limits.request_rate;
+        let session = self.sessions.get_mut(conn);
+        let may = session.is_some_and(|session| session.words.take(rate, now.monotonic).is_ok());
+        if !may {
+            self.too_fast(now, conn, out);
+        }
+        may
+    }
+
+    /// Counts that a connection was too fast, and closes one that goes on although it was refused.
+    fn too_fast(&mut self, now: Now, conn: ConnId, out: &mut Outputs) {
+        let Some(session) = self.sessions.get_mut(conn) else {
+            return;
+        };
+        let (count, last) = session.refusals;
+        let in_a_row = now.monotonic - last < core::time::Duration::from_secs(1);
+        session.refusals = (if in_a_row { count + 1 } else { 1 }, now.monotonic);
+        if session.refusals.0 > self.config.limits.flood_refusals {
+            self.close(now, conn, CloseReason::Flood, "", out);
+        }
     }
 
     /// Brings an admitted request to where it is judged.
     pub(super) fn dispatch(
         &mut self,
         now: Now,
-        conn: ConnId,
+        origin: Origin,
         member: MemberId,
         request: Request,
         out: &mut Outputs,
     ) {
-        let origin = Origin::of(conn, &request);
+        let conn = origin.conn;
         if let Err(refusal) = self.check(&request) {
             return self.refuse(origin, refusal, out);
         }
@@ -93,19 +114,14 @@ impl Hub {
             Err(refusal) => return self.refuse(origin, refusal, out),
         };
         if let Some(room) = room {
-            let Some(guest) = self.sessions.guest_mut(conn) else {
+            let Some(request) = self.park(origin, room, request) else {
                 return;
             };
-            let parked = guest.parked.get_mut();
-            if let Some(parked) = parked.and_then(|parked| parked.get_mut(&room)) {
-                return parked.push_back(request);
-            }
-            self.requested(member, Some(room), &request.op, out);
             return self.with_room(
                 now,
                 room,
                 Task::Request {
-                    conn,
+                    origin,
                     member,
                     request: Box::new(request),
                 },
@@ -116,7 +132,7 @@ impl Hub {
         let txn = request.txn;
         match request.op {
             Op::List(list) => {
-                let rooms = self.list(list.after, self.page_limit(list.limit));
+                let rooms = self.list(origin, list.after, self.page_limit(list.limit));
                 self.answer(origin, Answer::List(rooms), out);
             }
             Op::Nick(nick) => match Name::nick(&nick.nick, self.config.limits.nick_bytes.into()) {
@@ -183,17 +199,35 @@ impl Hub {
         }
     }
 
+    /// Keeps a request about a room until a join of it is answered, if one is under way; gives it back otherwise.
+    pub(super) fn park(
+        &mut self,
+        origin: Origin,
+        room: RoomId,
+        request: Request,
+    ) -> Option<Request> {
+        let guest = self.sessions.guest_mut(origin.conn);
+        let parked = guest.and_then(|guest| guest.parked.get_mut()?.get_mut(&room));
+        match parked {
+            Some(parked) => {
+                parked.push_back((origin, request));
+                None
+            }
+            None => Some(request),
+        }
+    }
+
     /// A request about a room that is there now.
     pub(super) fn room_request(
         &mut self,
         now: Now,
-        conn: ConnId,
+        origin: Origin,
         member: MemberId,
         id: RoomId,
         request: Request,
         out: &mut Outputs,
     ) {
-        let origin = Origin::of(conn, &request);
+        let conn = origin.conn;
         if self.sessions.guest(conn).is_none() {
             return;
         }
@@ -413,7 +447,13 @@ impl Hub {
     }
 
     /// Tells the operator what was chosen, except where it would tell of private conversations.
-    fn requested(&self, member: MemberId, room: Option<RoomId>, op: &Op, out: &mut Outputs) {
+    pub(super) fn requested(
+        &self,
+        member: MemberId,
+        room: Option<RoomId>,
+        op: &Op,
+        out: &mut Outputs,
+    ) {
         let detail = match op {
             Op::List(_) | Op::Create(_) | Op::Nick(_) => String::new(),
             Op::Join(_) | Op::Login(_) => match room.and_then(|room| self.label(room)) {

@@ -62,7 +62,7 @@ pub(super) struct Room {
 pub(super) enum Task {
     /// A request about it.
     Request {
-        conn: ConnId,
+        origin: Origin,
         member: MemberId,
         request: Box<Request>,
     },
@@ -211,10 +211,16 @@ impl Hub {
     pub(super) fn run(&mut self, now: Now, id: RoomId, task: Task, out: &mut Outputs) {
         match task {
             Task::Request {
-                conn,
+                origin,
                 member,
                 request,
-            } => self.room_request(now, conn, member, id, *request, out),
+            } => {
+                // A join that waited for the room as well may have come first.
+                if let Some(request) = self.park(origin, id, *request) {
+                    self.requested(member, Some(id), &request.op, out);
+                    self.room_request(now, origin, member, id, request, out);
+                }
+            }
             Task::Attach { conn, resume, sure } => {
                 if sure || self.is_certain(id, conn, resume) {
                     return self.come_in(now, id, conn, resume, out);
@@ -400,16 +406,15 @@ impl Hub {
         let mut failed = Vec::new();
         let mut refusal = ErrorCode::Damaged.because("the room is damaged");
         let result = match page {
-            Ok(mut page) if stubborn && room.pipe.is_live() => {
-                page.head.epoch = room.pipe.place.epoch;
-                room.pipe
-                    .page(token, page, &mut taken)
-                    .map_err(|e| e.to_string())
+            Ok(mut page) => {
+                if stubborn && room.pipe.is_live() {
+                    page.head.epoch = room.pipe.place.epoch;
+                }
+                room.pipe.page(token, page, &mut taken).map_err(|damaged| {
+                    failed = room.pipe.take_queue();
+                    damaged.to_string()
+                })
             }
-            Ok(page) => room
-                .pipe
-                .page(token, page, &mut taken)
-                .map_err(|e| e.to_string()),
             Err(e) => {
                 failed = room.pipe.unreadable(token);
                 if e == ReadFailed::Unavailable {
@@ -435,9 +440,7 @@ impl Hub {
             }
             Ok(Paged::LostAgain) => return self.retry(now, Partition::Room(id)),
             Err(detail) => {
-                out.push(Output::Event(Event::LogTrouble {
-                    detail: format!("room {id}: {detail}"),
-                }));
+                self.tell_trouble(Partition::Room(id), format!("room {id}: {detail}"), out);
                 self.refuse_waiting(now, id, &refusal, out);
                 return self.fail_room(now, id, failed, &refusal, out);
             }
@@ -458,15 +461,18 @@ impl Hub {
         }
     }
 
-    /// The room cannot be read: whoever waits for an answer gets one. What the hub wants for itself waits.
+    /// The room cannot be read: whoever waits for an answer gets one. What the hub wants for itself waits, once for each
+    /// member, and for a connection as long as that is there: the room may never be read again.
     fn refuse_waiting(&mut self, now: Now, id: RoomId, refusal: &Refusal, out: &mut Outputs) {
         let Some(room) = self.rooms.get_mut(&id) else {
             return;
         };
+        let (mut found, mut expiring) = (BTreeSet::new(), BTreeSet::new());
         for task in std::mem::take(&mut room.waiting) {
             let origin = match &task {
-                Task::Request { conn, request, .. } => Some(Origin::of(*conn, request)),
-                Task::Show { origin, .. } | Task::Open { origin, .. } => Some(*origin),
+                Task::Request { origin, .. }
+                | Task::Show { origin, .. }
+                | Task::Open { origin, .. } => Some(*origin),
                 Task::Attach { .. }
                 | Task::Find { .. }
                 | Task::Propose(_)
@@ -485,7 +491,15 @@ impl Hub {
                     );
                 }
                 (None, task) => {
-                    if let Some(room) = self.rooms.get_mut(&id) {
+                    let wanted = match &task {
+                        Task::Attach { conn, .. } => self.sessions.guest(*conn).is_some(),
+                        Task::Find { member, .. } => {
+                            self.online.contains_key(member) && found.insert(*member)
+                        }
+                        Task::Expire { member } => expiring.insert(*member),
+                        _ => true,
+                    };
+                    if wanted && let Some(room) = self.rooms.get_mut(&id) {
                         room.waiting.push_back(task);
                     }
                 }
@@ -521,6 +535,7 @@ impl Hub {
         }
         // A join may have reached the log after the hub that asked for it had given it up, and ended.
         self.keep_all_listed(id);
+        self.keep_titled(id);
         self.pump_directory(now, out);
         let Some(room) = self.rooms.get_mut(&id) else {
             return;

@@ -38,6 +38,10 @@ pub(super) struct Session {
     pub(super) guest: Option<Guest>,
     /// Refused hellos.
     pub(super) attempts: u32,
+    /// Of what is no request: pings and the like.
+    pub(super) words: Level,
+    /// Refusals for being too fast, and when the last of them was.
+    pub(super) refusals: (u32, Monotonic),
     /// Counts against the maximum.
     pub(super) admitted: bool,
 }
@@ -68,13 +72,13 @@ pub(super) struct Guest {
     pub(super) rooms: FewMap<RoomId, Attached>,
     /// Requests that have no answer yet.
     pub(super) unanswered: u32,
+    /// And the bytes of their frames.
+    pub(super) unanswered_bytes: u32,
     /// Requests about a room that wait until a join of it is answered.
-    pub(super) parked: Seldom<FewMap<RoomId, VecDeque<Request>>>,
+    pub(super) parked: Seldom<FewMap<RoomId, VecDeque<(Origin, Request)>>>,
     pub(super) sends: Level,
     pub(super) requests: Level,
     pub(super) costly: Level,
-    /// Refusals for being too fast, and when the last of them was.
-    pub(super) refusals: (u32, Monotonic),
     /// Fan-outs do not reach it; what it missed is read from the log.
     pub(super) lagging: Option<Box<Lagging>>,
     pub(super) login: Option<Box<Login>>,
@@ -167,6 +171,8 @@ impl Session {
             identity: None,
             guest: None,
             attempts: 0,
+            words: Level::full(now),
+            refusals: (0, now),
             admitted: true,
         }
     }
@@ -190,11 +196,11 @@ impl Guest {
             kept,
             rooms: FewMap::default(),
             unanswered: 0,
+            unanswered_bytes: 0,
             parked: Seldom::default(),
             sends: Level::full(now),
             requests: Level::full(now),
             costly: Level::full(now),
-            refusals: (0, now),
             lagging: None,
             login: None,
             registrations: Seldom::default(),

@@ -5,7 +5,7 @@ use super::{
     answers::Origin,
     directory,
     event::Event,
-    io::{Output, Outputs, RoomPlace},
+    io::{Output, Outputs},
     pipeline::Taken,
     rooms::{Proposal, Room, Then},
 };
@@ -21,9 +21,6 @@ use crate::{
         server::Committed,
     },
 };
-
-/// Bytes of records in one frame of a fan-out; one record may exceed it.
-const FANOUT_BYTES: usize = 256 * 1024;
 
 impl Hub {
     /// What follows from committed records.
@@ -80,32 +77,8 @@ impl Hub {
                 self.send(conn, &ServerMessage::Ping(Ping { nonce: 0 }), out);
             }
         }
-        let mut rest = taken;
-        while let Some(first) = rest.first() {
-            let mut bytes = 0;
-            let fit = rest
-                .iter()
-                .take_while(|taken| {
-                    bytes += taken.bytes.len();
-                    bytes <= FANOUT_BYTES
-                })
-                .count()
-                .max(1);
-            let (now, later) = rest.split_at(fit);
-            let place = RoomPlace {
-                room: id,
-                place: Place {
-                    epoch: room.pipe.place.epoch,
-                    seq: first.entry.seq,
-                },
-            };
-            room.audience.tell_records(
-                out,
-                place,
-                now.iter().map(|taken| (&taken.entry, &taken.bytes)),
-            );
-            rest = later;
-        }
+        let epoch = room.pipe.place.epoch;
+        room.audience.tell_records(out, id, epoch, taken);
     }
 
     /// What follows from a record for the room, whoever asked for it.
@@ -169,9 +142,12 @@ impl Hub {
             RecordBody::Topic(topic)
                 if proposal.is_some() && self.directory.state.group(id).is_some() =>
             {
+                let epoch = self.rooms.get(&id).map_or(0, |room| room.pipe.place.epoch);
+                let seq = record.seq;
                 let ask = state::directory::Ask::Retitle {
                     room: id,
                     topic: topic.topic.clone(),
+                    place: Place { epoch, seq },
                 };
                 self.note_in_directory(now, record.member, ask, out);
             }

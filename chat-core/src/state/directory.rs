@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{
     Fold, Verdict,
     called::{Called, Holders},
     refuse,
     results::{Known, Results},
+    snapshot,
 };
 use crate::{
     few::FewSet,
-    id::{MemberId, RoomId, Seq},
+    id::{MemberId, Place, RoomId, Seq},
     limits::Limits,
     nick::{Name, NameKey},
     time::Wall,
@@ -62,15 +64,39 @@ pub(crate) struct Group {
     pub(crate) protected: bool,
     /// How many have it among their rooms.
     pub(crate) members: u32,
+    /// The place in the room's log as of which it has this topic; 0 when it was listed. Since form 2.
+    pub(crate) titled: Place,
+}
+
+impl Group {
+    /// Whether what a room is called as of this place is news. The log's lives have no order: of another one, all is.
+    fn is_news(&self, place: Place) -> bool {
+        place.epoch != self.titled.epoch || place.seq > self.titled.seq
+    }
 }
 
 /// What came of a request to the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Did {
-    /// A new name.
+    /// A new name, or none any more. Which one was not kept, in form 1.
     Named,
     /// A group or a private conversation.
     Room(RoomId),
+    /// This new name and label: their [`mark`].
+    Called(u64),
+}
+
+/// What tells one name and label from another, in the results that are remembered: half of their SHA-256.
+pub(crate) fn mark(nick: &str, label: &str) -> u64 {
+    let digest = Sha256::new()
+        .chain_update(nick)
+        .chain_update([0])
+        .chain_update(label)
+        .finalize();
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |mark, byte| mark << 8 | u64::from(*byte))
 }
 
 /// One entry of the directory's log.
@@ -113,13 +139,19 @@ pub(crate) enum Change {
         cipher: CipherKind,
         protected: bool,
     },
-    /// A group has a new topic.
+    /// A group has a new topic. From before there was [`Titled`](Self::Titled).
     Retitled { room: RoomId, topic: String },
     /// The member opened a private conversation. What is said after `after` is news to the other.
     Opened {
         room: RoomId,
         with: MemberId,
         after: Seq,
+    },
+    /// A group has this topic as of a place in its log. Several hubs tell of topics, and may overtake each other.
+    Titled {
+        room: RoomId,
+        topic: String,
+        place: Place,
     },
 }
 
@@ -170,7 +202,10 @@ impl Fold for Directory {
                         results,
                     }),
                 );
-                Did::Named
+                if entry.txn == 0 {
+                    return;
+                }
+                Did::Called(mark(nick, label))
             }
             Change::Released => {
                 self.free(member);
@@ -231,6 +266,7 @@ impl Fold for Directory {
                         cipher,
                         protected,
                         members: 0,
+                        titled: Place { epoch: 0, seq: 0 },
                     },
                 );
                 self.index(member, *room);
@@ -239,6 +275,15 @@ impl Fold for Directory {
             Change::Retitled { room, topic } => {
                 if let Some(group) = self.groups.get_mut(room) {
                     group.topic.clone_from(topic);
+                }
+                return;
+            }
+            Change::Titled { room, topic, place } => {
+                if let Some(group) = self.groups.get_mut(room)
+                    && group.is_news(*place)
+                {
+                    group.topic.clone_from(topic);
+                    group.titled = *place;
                 }
                 return;
             }
@@ -255,10 +300,10 @@ impl Fold for Directory {
         }
     }
 
-    const FORM: u8 = 1;
+    const FORM: u8 = 2;
 
-    fn thaw_older(_: u8, _: &[u8]) -> Option<Result<Self, BodyError>> {
-        None
+    fn thaw_older(form: u8, state: &[u8]) -> Option<Result<Self, BodyError>> {
+        (form == 1).then(|| snapshot::first_form(state))
     }
 
     fn weight(&self) -> u64 {
@@ -390,9 +435,11 @@ pub(crate) enum Ask {
         cipher: CipherKind,
         protected: bool,
     },
+    /// The topic of a group, as of a place in its log.
     Retitle {
         room: RoomId,
         topic: String,
+        place: Place,
     },
     Open {
         room: RoomId,
@@ -578,10 +625,12 @@ impl Directory {
                     protected: *protected,
                 })
             }
-            Ask::Retitle { room, topic } => match self.groups.get(room) {
-                Some(group) if group.topic != *topic => one(Change::Retitled {
+            // Also of the topic that is known: an older one may be on its way.
+            Ask::Retitle { room, topic, place } => match self.groups.get(room) {
+                Some(group) if group.is_news(*place) => one(Change::Titled {
                     room: *room,
                     topic: topic.clone(),
+                    place: *place,
                 }),
                 _ => Verdict::Already,
             },

@@ -88,12 +88,14 @@ pub(crate) fn refuse<B, R>(
 #[cfg(test)]
 mod tests {
     use super::{
-        Fold, freeze,
+        Fold,
+        directory::{Change, Directory, Entry},
+        freeze,
         room::{REDACTIONS, Room},
         thaw,
     };
     use crate::{
-        id::MemberId,
+        id::{MemberId, Place, RoomId},
         time::Wall,
         wire::{
             Record,
@@ -137,6 +139,76 @@ mod tests {
         first[0] = 1;
         assert_eq!(thaw::<Room>(&first).unwrap(), room);
         assert_eq!(thaw::<Room>(&now).unwrap(), room);
+    }
+
+    #[test]
+    fn a_directory_of_the_first_form_is_read() {
+        let entry = |seq, change| Entry {
+            seq,
+            time: Wall(0),
+            member: MemberId([7; 16]),
+            txn: 0,
+            change,
+        };
+        let room = RoomId([9; 16]);
+        let listed = Change::Listed {
+            room,
+            number: 0,
+            name: None,
+            topic: "tea".to_owned(),
+            cipher: Default::default(),
+            protected: false,
+        };
+        let mut directory = Directory::default();
+        directory.apply(&entry(1, listed));
+        let now = freeze(&directory);
+        assert_eq!(now[0], 2);
+        // The first form had no place of the topic: two zeroes here, in front of the list of numbers and two empty maps.
+        let at = now.len() - 2 - (1 + 16) - 2;
+        assert_eq!(now[at..at + 2], [0, 0]);
+        let mut first = [&now[..at], &now[at + 2..]].concat();
+        first[0] = 1;
+        assert_eq!(thaw::<Directory>(&first).unwrap(), directory);
+        assert_eq!(thaw::<Directory>(&now).unwrap(), directory);
+    }
+
+    #[test]
+    fn the_topic_that_is_listed_is_the_latest_in_whatever_order_they_come() {
+        let room = RoomId([9; 16]);
+        let title = |topic: &str, epoch, seq| Change::Titled {
+            room,
+            topic: topic.to_owned(),
+            place: Place { epoch, seq },
+        };
+        let changes = [
+            Change::Listed {
+                room,
+                number: 0,
+                name: None,
+                topic: String::new(),
+                cipher: Default::default(),
+                protected: false,
+            },
+            title("a", 5, 7),
+            title("b", 5, 6),
+            // In another life of the room's log everything is news.
+            title("c", 2, 3),
+            title("d", 2, 2),
+        ];
+        let mut directory = Directory::default();
+        let topics = (1..).zip(changes).map(|(seq, change)| {
+            let (time, member) = (Wall(0), MemberId::SERVER);
+            directory.apply(&Entry {
+                seq,
+                time,
+                member,
+                txn: 0,
+                change,
+            });
+            directory.group(room).map(|group| group.topic.clone())
+        });
+        let topics: Vec<String> = topics.flatten().collect();
+        assert_eq!(topics, ["", "a", "a", "c", "c"]);
     }
 
     #[test]

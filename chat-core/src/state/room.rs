@@ -688,7 +688,9 @@ impl Room {
         seq: Seq,
         said: Option<Said>,
     ) -> Verdict<(MemberId, RecordBody), Seq> {
-        let Some(said) = said.filter(|_| seq >= self.readable_from(author)) else {
+        // What one has said oneself is no secret to oneself, whenever one came back.
+        let known = |said: &Said| said.by == author || seq >= self.readable_from(author);
+        let Some(said) = said.filter(known) else {
             return refuse(
                 ErrorCode::BadRequest,
                 "nothing was said under that number, or it is not kept any more",

@@ -11,9 +11,10 @@ use super::{
 };
 use crate::{
     few::FewSet,
-    id::{MemberId, RoomId},
+    id::{MemberId, Place, RoomId},
     nick::NameKey,
     time::Wall,
+    wire::{BodyError, record::CipherKind, tagged},
 };
 
 #[derive(Serialize)]
@@ -42,11 +43,11 @@ struct WrittenMember<'a> {
 }
 
 #[derive(Deserialize)]
-struct Read {
+struct Read<G> {
     members: BTreeMap<MemberId, ReadMember>,
     folded: BTreeMap<String, MemberId>,
     skeletons: BTreeMap<String, MemberId>,
-    groups: BTreeMap<RoomId, Group>,
+    groups: BTreeMap<RoomId, G>,
     numbers: Vec<RoomId>,
     group_folded: BTreeMap<String, RoomId>,
     group_skeletons: BTreeMap<String, RoomId>,
@@ -62,6 +63,36 @@ struct ReadMember {
     kept: bool,
     rooms: FewSet<RoomId>,
     results: Results<Did>,
+}
+
+/// A group in the first form, which did not say as of when it has its topic.
+#[derive(Deserialize)]
+struct FirstGroup {
+    number: u32,
+    name: Option<String>,
+    topic: String,
+    cipher: CipherKind,
+    protected: bool,
+    members: u32,
+}
+
+impl From<FirstGroup> for Group {
+    fn from(first: FirstGroup) -> Self {
+        Self {
+            number: first.number,
+            name: first.name,
+            topic: first.topic,
+            cipher: first.cipher,
+            protected: first.protected,
+            members: first.members,
+            titled: Place { epoch: 0, seq: 0 },
+        }
+    }
+}
+
+/// Reads a snapshot of the first form.
+pub(super) fn first_form(state: &[u8]) -> Result<Directory, BodyError> {
+    tagged::take::<Read<FirstGroup>>(state).map(Read::into_directory)
 }
 
 impl Serialize for WrittenMembers<'_> {
@@ -105,8 +136,13 @@ impl Serialize for Directory {
 
 impl<'de> Deserialize<'de> for Directory {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let read = Read::deserialize(deserializer)?;
-        let members = read.members.into_iter().map(|(id, member)| {
+        Read::<Group>::deserialize(deserializer).map(Read::into_directory)
+    }
+}
+
+impl<G: Into<Group>> Read<G> {
+    fn into_directory(self) -> Directory {
+        let members = self.members.into_iter().map(|(id, member)| {
             let results = (member.results != Results::None).then(|| Box::new(member.results));
             let member = Member {
                 called: Called::new(&member.nick, &member.label, &member.key),
@@ -118,15 +154,16 @@ impl<'de> Deserialize<'de> for Directory {
             };
             (id, Box::new(member))
         });
-        Ok(Self {
+        let groups = self.groups.into_iter();
+        Directory {
             members: members.collect(),
-            folded: holders(&read.folded),
-            skeletons: holders(&read.skeletons),
-            groups: read.groups,
-            numbers: read.numbers,
-            group_folded: read.group_folded,
-            group_skeletons: read.group_skeletons,
-        })
+            folded: holders(&self.folded),
+            skeletons: holders(&self.skeletons),
+            groups: groups.map(|(room, group)| (room, group.into())).collect(),
+            numbers: self.numbers,
+            group_folded: self.group_folded,
+            group_skeletons: self.group_skeletons,
+        }
     }
 }
 

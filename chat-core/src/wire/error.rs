@@ -99,7 +99,7 @@ closed_list! {
         RateLimited = true,
         /// Too many wrong passwords. `retry_after` says when to go on.
         TooManyGuesses = true,
-        /// Too many requests of this connection wait for their answers.
+        /// Too many requests of this connection, or too many bytes of them, wait for their answers.
         Busy = true,
         /// The server cannot write at present. Nothing was changed.
         Unavailable = true,

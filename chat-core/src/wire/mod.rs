@@ -12,6 +12,7 @@ pub mod record;
 pub mod server;
 pub(crate) mod tagged;
 
+use serde::Serialize;
 #[cfg(feature = "json")]
 use serde_json::Value;
 
@@ -82,6 +83,23 @@ impl Form {
         })
     }
 
+    /// Bytes that an item takes in a list, with what parts it from the next.
+    pub(crate) fn bytes_in_list<T: Serialize>(self, item: &T) -> usize {
+        match self {
+            Self::Postcard => {
+                let mut out = Vec::new();
+                tagged::extend(item, &mut out);
+                out.len()
+            }
+            #[cfg(feature = "json")]
+            Self::Json => {
+                let mut out = Count(1);
+                serde_json::to_writer(&mut out, item).expect("wire types have a JSON form");
+                out.0
+            }
+        }
+    }
+
     /// Reads the body of a frame. A number that is not in the list is an error here: nobody answers what is neither
     /// a request nor a reply.
     pub fn decode<T: Tagged>(self, body: &[u8]) -> Result<T, DecodeError> {
@@ -114,5 +132,21 @@ impl Form {
         } else {
             Ok(message)
         }
+    }
+}
+
+/// Counts the bytes that are written.
+#[cfg(feature = "json")]
+struct Count(usize);
+
+#[cfg(feature = "json")]
+impl std::io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }

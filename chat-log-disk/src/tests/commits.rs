@@ -268,6 +268,46 @@ async fn one_append_that_cannot_be_does_not_fail_the_others() {
     assert_eq!(failed.await, ROOM);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn files_that_are_removed_under_a_server_are_noticed() {
+    for (files, writes) in [
+        (&["log.db-wal"][..], true),
+        (&["log.db", "log.db-wal", "log.db-shm"], true),
+        (&["log.db-wal"], false),
+        (&["log.db"], false),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, mut events, _) = open(dir.path());
+        let head = append(&log, ROOM, 1..=3).await;
+        for file in files {
+            std::fs::remove_file(dir.path().join(file)).unwrap();
+        }
+        if writes {
+            let end = log.append(ROOM, head, entries(4..=4)).await;
+            let refused = Appended::Refused(AppendRefused::Unavailable);
+            assert!(end == Appended::Unknown || end == refused, "{end:?}");
+        }
+        let trouble = wait_for(&mut events, |event| match event {
+            DiskEvent::CannotWrite { trouble, .. } => Some(*trouble),
+            _ => None,
+        });
+        assert_eq!(trouble.await, Trouble::Gone, "{files:?}");
+        let refused = Appended::Refused(AppendRefused::Unavailable);
+        assert_eq!(log.append(ROOM, head, entries(4..=4)).await, refused);
+        assert_eq!(
+            read(&log, ROOM, ReadFrom::Before(4)).await.unwrap().records,
+            entries(1..=3)
+        );
+        drop(log);
+        if files == ["log.db-wal"] {
+            // What was acknowledged before was not lost with it.
+            let (log, _) = super::open(dir.path());
+            assert_eq!(everything(&log, ROOM).await[..3], entries(1..=3));
+        }
+    }
+}
+
 #[test]
 fn a_failure_has_a_kind() {
     assert_eq!(

@@ -78,6 +78,21 @@ async fn an_altered_record_is_reported_with_its_place_and_never_skipped() {
         assert_eq!(damage_of(&mut events).await, damage, "{sql}");
         let refused = read(&log, ROOM, ReadFrom::After(5)).await;
         assert_eq!(refused, Err(ReadFailed::Damaged { seq: Some(6) }), "{sql}");
+        let again = read(&log, ROOM, ReadFrom::After(5)).await;
+        assert_eq!(again, refused, "{sql}");
+        drop(log);
+        let rest = async {
+            let mut told = Vec::new();
+            while let Some(event) = events.next().await {
+                told.push(event);
+            }
+            told
+        };
+        assert!(
+            !rest.await.contains(&DiskEvent::Damaged(damage)),
+            "told once: {sql}"
+        );
+        let (log, _events) = open(dir.path());
         let refused = read(&log, ROOM, ReadFrom::Before(7)).await;
         assert_eq!(refused, Err(ReadFailed::Damaged { seq: Some(6) }), "{sql}");
         // What does not touch it is served.

@@ -1,6 +1,6 @@
 //! What is taken out, and what is copied.
 
-use std::{fs, sync::mpsc};
+use std::{fs, io::ErrorKind, sync::mpsc};
 
 use bytes::Bytes;
 use chat_core::{
@@ -22,7 +22,9 @@ use rusqlite::Connection;
 
 use super::{ROOM, append, open, read, room, state};
 use crate::{
-    Config, DiskEvent, DiskLog, RedactError, backup, export,
+    Config, DiskEvent, DiskLog, RedactError,
+    backup::{backup, put},
+    export,
     log::Seams,
     verify,
     writer::{self, Checkpoint},
@@ -248,6 +250,26 @@ async fn a_redaction_waits_for_a_disk_that_fails() {
         "{failed:?}"
     );
     assert_eq!(events.next().await, None, "told once");
+}
+
+#[test]
+fn a_backup_gets_its_name_where_files_cannot_be_linked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+    let no_links = |_: &std::path::Path, _: &std::path::Path| Err(ErrorKind::Unsupported.into());
+    fs::write(&from, "copy").unwrap();
+    put(&from, &to, no_links).unwrap();
+    assert_eq!(fs::read(&to).unwrap(), b"copy");
+    // Never over another one.
+    fs::write(&from, "another").unwrap();
+    let refused = put(&from, &to, no_links).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
+    assert_eq!(fs::read(&to).unwrap(), b"copy");
+    // And nothing is left of one that failed.
+    fs::remove_file(&from).unwrap();
+    fs::remove_file(&to).unwrap();
+    put(&from, &to, no_links).unwrap_err();
+    assert!(!to.exists());
 }
 
 #[tokio::test]

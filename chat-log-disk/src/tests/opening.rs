@@ -17,7 +17,7 @@ use chat_runtime::{
 use futures_util::future::join_all;
 use rusqlite::Connection;
 
-use super::{ROOM, alter, append, open, read, room, state};
+use super::{ROOM, alter, append, keeping::killed, open, read, room, state};
 use crate::{
     Config, DiskEvent, DiskLog, EpochEnded, OpenError, SecretError,
     log::Seams,
@@ -96,6 +96,15 @@ async fn a_folder_has_one_holder() {
             .to_string()
             .ends_with(&format!("is in use by process {}", std::process::id()))
     );
+    // On Unix, nobody gets in by removing files.
+    if cfg!(unix) {
+        fs::remove_file(dir.path().join("lock")).unwrap();
+        let refused = DiskLog::open(dir.path(), Config::default()).unwrap_err();
+        assert!(
+            matches!(&refused, OpenError::InUse { pid, .. } if *pid == Some(std::process::id())),
+            "{refused:?}"
+        );
+    }
     drop(log);
     open(dir.path());
 }
@@ -231,8 +240,14 @@ async fn a_log_of_the_first_schema_is_counted_when_it_is_opened() {
         ),
         "{refused:?}"
     );
+    // Before that, there can be a backup.
+    let away = tempfile::tempdir().unwrap();
+    crate::backup(dir.path(), away.path().join("log.db")).unwrap();
+    let (copy, _) = open(away.path());
+    assert_eq!(everything(&copy, ROOM).await, entries(1..=30));
     let (log, mut events) = open(dir.path());
     assert_eq!(everything(&log, ROOM).await, entries(1..=30));
+    assert_ne!(place(&copy, ROOM).await, place(&log, ROOM).await);
     drop(log);
     assert_eq!(counts(), before);
     assert_eq!(events.next().await, None, "and each row has its checksum");
@@ -272,6 +287,56 @@ async fn an_older_file_in_the_place_of_a_newer_one_has_another_epoch() {
 }
 
 #[tokio::test]
+async fn a_backup_over_a_crashed_log_is_the_backup() {
+    for moved in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let away = tempfile::tempdir().unwrap();
+        let (log, _) = open(dir.path());
+        append(&log, ROOM, 1..=3).await;
+        let copy = away.path().join("copy");
+        crate::backup(dir.path(), &copy).unwrap();
+        let head = append(&log, ROOM, 4..=300).await;
+        append(&log, room(2), 1..=100).await;
+        // The process is killed here, and the backup is copied over what it left: all files stay the same ones.
+        let crashed = killed(dir.path());
+        drop(log);
+        for file in fs::read_dir(crashed.path()).unwrap() {
+            let file = file.unwrap();
+            fs::write(
+                dir.path().join(file.file_name()),
+                fs::read(file.path()).unwrap(),
+            )
+            .unwrap();
+        }
+        let path = dir.path().join("log.db");
+        if moved {
+            fs::rename(&copy, &path).unwrap();
+        } else {
+            fs::write(&path, fs::read(&copy).unwrap()).unwrap();
+        }
+        let (log, mut events) = open(dir.path());
+        let aside = dir.path().join("log.db-wal.old-1");
+        assert!(aside.exists());
+        let file = aside;
+        assert_eq!(events.try_next(), Some(DiskEvent::SetAside { file }));
+        let why = EpochEnded::Replaced;
+        let now = place(&log, ROOM).await;
+        let epoch = now.epoch;
+        assert_eq!(events.try_next(), Some(DiskEvent::NewEpoch { epoch, why }));
+        assert_eq!((now.seq, now.epoch == head.epoch), (3, false));
+        assert_eq!(everything(&log, ROOM).await, entries(1..=3));
+        append(&log, ROOM, 4..=4).await;
+        let verified = crate::verify(dir.path(), |damage| panic!("{damage}"));
+        assert!(verified.unwrap().is_sound());
+        // And a crash after it loses nothing.
+        let crashed = killed(dir.path());
+        drop(log);
+        let (log, _events) = open(crashed.path());
+        assert_eq!(everything(&log, ROOM).await, entries(1..=4));
+    }
+}
+
+#[tokio::test]
 async fn a_copied_folder_has_another_epoch() {
     let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (log, _) = open(dir.path());
@@ -302,6 +367,46 @@ async fn a_copied_folder_has_another_epoch() {
 }
 
 #[tokio::test]
+async fn a_log_that_was_emptied_or_removed_says_that_everything_is_gone() {
+    for remove in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, _) = open(dir.path());
+        log.server_secret().await.unwrap();
+        append(&log, ROOM, 1..=3).await;
+        drop(log);
+        let path = dir.path().join("log.db");
+        if remove {
+            fs::remove_file(&path).unwrap();
+        } else {
+            fs::write(&path, "").unwrap();
+        }
+        let (now, event) = reopened(dir.path()).await;
+        let (epoch, why) = (now.epoch, EpochEnded::Emptied);
+        assert_eq!(now.seq, 0);
+        assert_eq!(event, Some(DiskEvent::NewEpoch { epoch, why }));
+        assert!(why.to_string().starts_with("everything is gone"));
+        assert_eq!(reopened(dir.path()).await, (now, None), "told once");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_was_never_used_needs_no_witness() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    let witness = dir.path().join("witness");
+    // Killed before the witness was there, or before it was written, or with nothing but it.
+    for leave in [None, Some("")] {
+        match leave {
+            None => fs::remove_file(&witness).unwrap(),
+            Some(text) => fs::write(&witness, text).unwrap(),
+        }
+        assert_eq!(reopened(dir.path()).await.1, None, "{leave:?}");
+    }
+    fs::remove_file(dir.path().join("log.db")).unwrap();
+    assert_eq!(reopened(dir.path()).await.1, None);
+}
+
+#[tokio::test]
 async fn a_log_without_its_witness_has_another_epoch() {
     let dir = tempfile::tempdir().unwrap();
     for damage in [None, Some("nonsense")] {
@@ -322,6 +427,28 @@ async fn a_log_without_its_witness_has_another_epoch() {
             })
         );
     }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_files_are_their_owners_in_a_folder_for_everybody() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (log, _) = open(dir.path());
+    append(&log, ROOM, 1..=3).await;
+    log.note(0, state("away"));
+    append(&log, ROOM, 4..=4).await;
+    for file in ["log.db", "log.db-wal", "log.db-shm", "notes"] {
+        assert_eq!(mode(&dir.path().join(file)), 0o600, "{file}");
+    }
+    drop(log);
+    // What somebody has chosen stays.
+    let path = dir.path().join("log.db");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    drop(open(dir.path()));
+    assert_eq!(mode(&path), 0o640);
 }
 
 #[cfg(unix)]
