@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-6959365b1e4d31e9";
+pub(crate) const BUILD: &str = "b-0446c08d59073824";
 
 pub(crate) const FILES: &[File] = &[
     File {

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use wasm_bindgen_cli_support::Bindgen;
@@ -45,12 +45,22 @@ fn main() -> Result<()> {
     let wasm = std::env::args()
         .nth(1)
         .context("name the compiled client")?;
-    let chat_web = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
-        .canonicalize()?;
+    // As `cargo run` says it: what was compiled into it may be another folder, where several share what is built.
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").context("run it by chat-web/build")?;
+    let chat_web = Path::new(&manifest).join("..").canonicalize()?;
     let workspace = chat_web.join("..").canonicalize()?;
 
     let mut files = bindings(Path::new(&wasm))?;
+    for own in [Some(workspace.clone()), std::env::home_dir()] {
+        let own = own.filter(|path| path.components().count() > 1);
+        let Some(own) = own.as_ref().and_then(|path| path.to_str()) else {
+            continue;
+        };
+        let has = |(_, bytes): &(&String, &Vec<u8>)| contains(bytes, own.as_bytes());
+        if let Some((name, _)) = files.iter().find(has) {
+            bail!("{name} has a folder of this machine in it: {own}");
+        }
+    }
     for folder in ["page", "page/js", "page/texts"] {
         for path in files_in(&chat_web.join(folder), false)? {
             let name = name(&path)?;
@@ -115,6 +125,10 @@ fn main() -> Result<()> {
         "the page has {total} bytes, and {BUDGET} at most"
     );
     Ok(())
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 /// The client as a module for browsers, with the JavaScript that goes between.
