@@ -40,6 +40,8 @@ pub(crate) struct Line {
     closing: bool,
     /// It said that it goes for good.
     bye: bool,
+    /// Another one has taken its place.
+    pub(crate) replaced: bool,
     /// It was turned away when it came.
     pub(crate) turned: bool,
 }
@@ -66,6 +68,7 @@ impl Line {
             welcomed: false,
             closing: false,
             bye: false,
+            replaced: false,
             turned: false,
         }
     }
@@ -198,6 +201,7 @@ impl Line {
             }
             ServerMessage::Closing(closing) => {
                 self.closing = true;
+                self.replaced = closing.reason == CloseReason::Replaced;
                 let full = closing.reason == CloseReason::Full;
                 let ending = closing.reason == CloseReason::Restarting;
                 book.check(

@@ -10,6 +10,9 @@ use crate::{
 /// The least that is left to anybody after a hub has begun anew.
 const LEAST: u64 = 5 * SECOND;
 
+/// How long it may take until something is tried again that did not work.
+const AGAIN: u64 = 10 * SECOND;
+
 impl World {
     fn grace(&self) -> u64 {
         u64::from(self.plan.shape.grace_ms) * MS
@@ -22,7 +25,11 @@ impl World {
         };
         let (line, member) = (&found.line, found.line.member());
         let bye = line.said_bye();
-        if !line.was_welcomed() || !found.hub_open || self.gone.contains_key(&member) {
+        if !line.was_welcomed()
+            || line.replaced
+            || !found.hub_open
+            || self.gone.contains_key(&member)
+        {
             return;
         }
         let elsewhere = self.links.iter().any(|(other, found)| {
@@ -53,13 +60,18 @@ impl World {
         let again = if down {
             self.now + patience
         } else {
-            self.trouble_until + patience
+            self.trouble_until + patience + AGAIN
         };
         if again > self.now {
             return self.at(again, Happening::Overdue(member, since));
         }
+        // Whoever is just coming back has it again.
+        let comes = self
+            .peers
+            .iter()
+            .any(|peer| peer.member == member && peer.link.is_some());
         let person = self.truth.directory.person(member);
-        let free = person.is_none_or(|person| person.lease.is_none());
+        let free = comes || person.is_none_or(|person| person.lease.is_none());
         self.book.check("every name is free in time", free, || {
             format!("{member}, gone since {since}: {person:?}")
         });
@@ -68,7 +80,7 @@ impl World {
 
     /// A name is given up: its holder is gone, and has been for the grace period.
     pub(crate) fn check_released(&mut self, member: MemberId) {
-        let in_doubt = self.now < self.trouble_until + SECOND;
+        let in_doubt = self.now < self.trouble_until + AGAIN;
         let Some(gone) = self.gone.get(&member).copied() else {
             let here = self.links.values().any(|link| {
                 let (line, alive) = (&link.line, !link.broken && link.hub_open);
@@ -91,7 +103,7 @@ impl World {
         let lost = lost.is_some_and(|at| self.now < at + patience);
         self.book.check(
             "a name is kept for the grace period",
-            gone.bye || lost || self.now >= least,
+            gone.bye || lost || in_doubt || self.now >= least,
             || format!("{member}, gone since {}", gone.since),
         );
     }

@@ -40,6 +40,9 @@ const EPOCH: u64 = 1_700_000_000_000;
 /// After so many things that happened, one partition is compared among the hubs.
 const COMPARED: u64 = 128;
 
+/// How long a process that was held reads before it looks at its clock.
+const AFTERWARDS: u64 = 200 * MS;
+
 /// Things that may happen at one moment.
 const AT_ONCE: u32 = 50_000;
 
@@ -380,7 +383,11 @@ impl World {
     /// Until when something has to wait, because a hub that is to be told of it is held.
     fn is_for_a_held_hub(&self, happening: &Happening) -> Option<u64> {
         let hub = match happening {
-            Happening::HubWake(hub, _) => Some(*hub),
+            // It reads what has come before it looks at its clock.
+            Happening::HubWake(hub, _) => {
+                let until = self.nodes[*hub].held_until;
+                return (self.now < until).then_some(until + AFTERWARDS);
+            }
             Happening::Arrive(link) | Happening::Up(link) | Happening::HubEnd(link) => {
                 self.links.get(link).map(|link| link.hub)
             }
