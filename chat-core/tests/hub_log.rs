@@ -240,6 +240,33 @@ fn a_topic_that_was_not_listed_before_the_server_died_is_listed_by_the_next() {
 }
 
 #[test]
+fn a_topic_that_was_given_up_and_written_after_all_is_listed() {
+    let mut w = World::new();
+    let ada = w.welcome("ada");
+    let room = w.create(ada, 1, None).unwrap().room;
+    let partition = Partition::Room(room);
+    w.hold = true;
+    w.ask(
+        ada,
+        2,
+        2,
+        Op::Topic(client::SetTopic {
+            room,
+            topic: "tea".to_owned(),
+        }),
+    );
+    let (_, expected, entries) = w.held.pop_front().unwrap();
+    let why = chat_core::log::AppendRefused::Unavailable;
+    w.input(chat_core::hub::Input::Refused { partition, why });
+    let refused = w.answer(ada, 2).expect("answered").unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Unavailable);
+    w.log.append(partition, expected, &entries);
+    w.hold = false;
+    w.news(partition, expected.seq);
+    assert_eq!(listed_topic(&mut w, ada), "tea");
+}
+
+#[test]
 fn topics_of_several_hubs_do_not_overtake_each_other_in_the_list() {
     let mut w = World::new();
     let ada = w.welcome("ada");

@@ -139,11 +139,8 @@ impl Hub {
                 }
                 self.erase_next(id, out);
             }
-            // One that was in doubt may come without its request: then it is for the hub at which its author is.
-            RecordBody::Topic(topic)
-                if (proposal.is_some() || self.online.contains_key(&record.member))
-                    && self.directory.state.group(id).is_some() =>
-            {
+            // Whoever asked for it: the hub that did may have given it up, or be gone. The directory takes it in once.
+            RecordBody::Topic(topic) if self.directory.state.group(id).is_some() => {
                 let epoch = self.rooms.get(&id).map_or(0, |room| room.pipe.place.epoch);
                 let seq = record.seq;
                 let ask = state::directory::Ask::Retitle {

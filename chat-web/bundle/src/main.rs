@@ -118,7 +118,8 @@ fn main() -> Result<()> {
     fs::write(dist.join("files.rs"), listed(&build, &files))?;
     let mut made_of: BTreeSet<String> = INPUTS.iter().map(|&input| input.to_owned()).collect();
     made_of.extend(sources(Path::new(&wasm), &workspace)?);
-    let manifest = json!({"build": build, "made_of": made_of, "inputs": inputs(&workspace, &made_of)?, "files": sizes});
+    let compiler = std::env::args().nth(2).context("name its compiler")?;
+    let manifest = json!({"build": build, "compiler": compiler, "made_of": made_of, "inputs": inputs(&workspace, &made_of)?, "files": sizes});
     fs::write(dist.join("manifest.json"), format!("{manifest:#}\n"))?;
     ensure!(
         total <= BUDGET,
