@@ -26,6 +26,7 @@ fn wide() -> Limits {
         per_second: 1_000_000,
     };
     (limits.send_rate, limits.request_rate, limits.costly_rate) = (rate, rate, rate);
+    limits.request_bytes = 1 << 30;
     limits
 }
 
