@@ -144,6 +144,20 @@ pub struct SlowRate {
     pub seconds: u32,
 }
 
+impl Rate {
+    /// The smaller of its numbers, neither of which may be 0.
+    fn least(self) -> u32 {
+        self.burst.min(self.per_second)
+    }
+}
+
+impl SlowRate {
+    /// The same.
+    fn least(self) -> u32 {
+        self.burst.min(self.seconds)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -260,42 +274,13 @@ impl Limits {
             ("requests", self.requests.into()),
             ("page", self.page.into()),
             ("hello_attempts", self.hello_attempts),
-            (
-                "guesses_per_room",
-                self.guesses_per_room
-                    .burst
-                    .min(self.guesses_per_room.seconds),
-            ),
-            (
-                "guesses_per_address",
-                self.guesses_per_address
-                    .burst
-                    .min(self.guesses_per_address.seconds),
-            ),
-            (
-                "newcomers_per_address",
-                self.newcomers_per_address
-                    .burst
-                    .min(self.newcomers_per_address.seconds),
-            ),
-            (
-                "groups_per_address",
-                self.groups_per_address
-                    .burst
-                    .min(self.groups_per_address.seconds),
-            ),
-            (
-                "send_rate",
-                self.send_rate.burst.min(self.send_rate.per_second),
-            ),
-            (
-                "request_rate",
-                self.request_rate.burst.min(self.request_rate.per_second),
-            ),
-            (
-                "costly_rate",
-                self.costly_rate.burst.min(self.costly_rate.per_second),
-            ),
+            ("guesses_per_room", self.guesses_per_room.least()),
+            ("guesses_per_address", self.guesses_per_address.least()),
+            ("newcomers_per_address", self.newcomers_per_address.least()),
+            ("groups_per_address", self.groups_per_address.least()),
+            ("send_rate", self.send_rate.least()),
+            ("request_rate", self.request_rate.least()),
+            ("costly_rate", self.costly_rate.least()),
             ("flood_refusals", self.flood_refusals),
         ] {
             if value == 0 {

@@ -1,6 +1,6 @@
 //! Answers: every request gets exactly one.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, net::IpAddr};
 
 use super::{
     Hub,
@@ -57,6 +57,11 @@ impl Hub {
         self.sessions
             .get(conn)
             .map_or(Form::Postcard, |session| session.form)
+    }
+
+    /// The address whose limits a connection counts against, if it comes from one.
+    pub(super) fn address_of(&self, conn: ConnId) -> Option<IpAddr> {
+        self.sessions.get(conn)?.address
     }
 
     pub(super) fn answer(&mut self, origin: Origin, answer: Answer, out: &mut Outputs) {

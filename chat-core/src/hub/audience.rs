@@ -116,13 +116,19 @@ fn frame_of_taken<P>(form: Form, room: RoomId, epoch: u64, taken: &[Taken<Record
         #[cfg(feature = "json")]
         Form::Json => {
             let records = taken.iter().map(|taken| taken.entry.clone()).collect();
-            form.encode(&ServerMessage::Records(crate::wire::server::Records {
-                room,
-                epoch,
-                records,
-            }))
+            json_frame(room, epoch, records)
         }
     }
+}
+
+/// A `records` frame out of decoded records, in JSON.
+#[cfg(feature = "json")]
+pub(super) fn json_frame(room: RoomId, epoch: u64, records: Vec<Record>) -> Frame {
+    Form::Json.encode(&ServerMessage::Records(crate::wire::server::Records {
+        room,
+        epoch,
+        records,
+    }))
 }
 
 /// A `records` frame out of records as the log keeps them: they are not decoded to be sent.

@@ -7,8 +7,6 @@
 #[cfg(feature = "json")]
 use bytes::Bytes;
 
-#[cfg(feature = "json")]
-use super::fitting::records_fitting;
 use super::{
     Hub, Reading,
     answers::Origin,
@@ -16,6 +14,8 @@ use super::{
     io::{Output, Outputs, ReadToken, RoomPlace},
     session::{Lag, Lagging},
 };
+#[cfg(feature = "json")]
+use super::{audience::json_frame, fitting::records_fitting};
 use crate::{
     bugs::Bug,
     id::{ConnId, Partition, Place, RoomId, Seq},
@@ -358,12 +358,7 @@ impl Hub {
                     let next = read.get(fit).map_or(all, |(record, _)| record.seq);
                     read.truncate(fit);
                     let records = read.into_iter().map(|(record, _)| record).collect();
-                    let message = ServerMessage::Records(crate::wire::server::Records {
-                        room: id,
-                        epoch,
-                        records,
-                    });
-                    (form.encode(&message), next)
+                    (json_frame(id, epoch, records), next)
                 }
             };
             out.push(Output::Send { to: conn, frame });

@@ -237,7 +237,7 @@ impl Hub {
         };
         // Whoever the application knows is not made up by a stranger.
         if !imposed && !self.directory.state.knows(member) {
-            let address = self.sessions.get(conn).and_then(|session| session.address);
+            let address = self.address_of(conn);
             let (tallies, limits) = (&self.config.tallies, &self.config.limits);
             if let Err(wait) = tallies.newcomer(limits, address, now.monotonic) {
                 let refusal = ErrorCode::RateLimited

@@ -113,10 +113,7 @@ impl Hub {
                 out,
             );
         };
-        let address = self
-            .sessions
-            .get(origin.conn)
-            .and_then(|session| session.address);
+        let address = self.address_of(origin.conn);
         let (tallies, limits) = (&self.config.tallies, &self.config.limits);
         if let Err(wait) = tallies.guess(limits, address, id, now.monotonic) {
             return self.refuse(

@@ -7,6 +7,7 @@ use super::{
     answers::Origin,
     fitting::{cut, records_around, records_fitting},
     io::Outputs,
+    rooms::Room,
 };
 use crate::{
     bugs::Bug,
@@ -124,12 +125,7 @@ impl Hub {
         let readable = self
             .rooms
             .get(&history.room)
-            .map_or(u64::MAX, |room| room.pipe.state.readable_from(member));
-        let readable = if self.has(Bug::LetFormerMembersRead) {
-            1
-        } else {
-            readable
-        };
+            .map_or(u64::MAX, |room| self.readable_from(room, member));
         if readable == u64::MAX {
             return self.refuse(
                 origin,
@@ -232,6 +228,14 @@ impl Hub {
         self.read(Partition::Room(seek.room), query, reading, out);
     }
 
+    /// From which record on a member may read.
+    fn readable_from(&self, room: &Room, member: MemberId) -> Seq {
+        if self.has(Bug::LetFormerMembersRead) {
+            return 1;
+        }
+        room.pipe.state.readable_from(member)
+    }
+
     pub(super) fn seek_read(
         &mut self,
         mut seek: Seek,
@@ -268,9 +272,7 @@ impl Hub {
             .rooms
             .get(&id)
             .filter(|room| room.pipe.is_live())
-            .map(|room| (room.pipe.state.readable_from(member), room.pipe.place));
-        let forgetful = self.has(Bug::LetFormerMembersRead);
-        let readable = readable.map(|(from, place)| (if forgetful { 1 } else { from }, place));
+            .map(|room| (self.readable_from(room, member), room.pipe.place));
         let mut page = match page.map_err(unreadable) {
             Ok(page) => page,
             Err(refusal) => return self.refuse(origin, refusal, out),

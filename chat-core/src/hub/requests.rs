@@ -42,7 +42,6 @@ impl Hub {
         guest.unanswered_bytes = guest.unanswered_bytes.saturating_add(bytes);
         let busy = guest.unanswered > most || guest.unanswered_bytes > most_bytes;
         let costly = matches!(request.op, Op::Create(_) | Op::Register(_) | Op::Login(_));
-        let limits = &self.config.limits;
         let mut taken = if matches!(request.op, Op::Send(_)) {
             guest.sends.take(limits.send_rate, now.monotonic)
         } else {
@@ -527,10 +526,7 @@ impl Hub {
         if let Some(password) = &create.password {
             self.check_password(origin.conn, txn, None, password, &[])?;
         }
-        let address = self
-            .sessions
-            .get(origin.conn)
-            .and_then(|session| session.address);
+        let address = self.address_of(origin.conn);
         let (tallies, limits) = (&self.config.tallies, &self.config.limits);
         if let Err(wait) = tallies.group(limits, address, now.monotonic) {
             return Err(ErrorCode::RateLimited
