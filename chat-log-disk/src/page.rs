@@ -218,29 +218,28 @@ fn records(
     // Fewer rows than there should be, and none left out for want of room.
     let wanted = (high - low + 1).min(u64::from(query.records)) as usize;
     let short = !whole && found.len() < wanted;
-    let seqs = |count: usize| {
-        let forwards = low..low + count as Seq;
-        let back = (high + 1 - count as Seq..=high).rev();
-        (!backwards)
-            .then_some(forwards)
-            .into_iter()
-            .flatten()
-            .chain(backwards.then_some(back).into_iter().flatten())
+    // The number of the record that is to be read so many places after the first.
+    let seq_at = |at: usize| {
+        if backwards {
+            high - at as Seq
+        } else {
+            low + at as Seq
+        }
     };
     let mut amiss = None;
     // Up to the first that is missing, in the order of reading.
     let there = found
         .iter()
-        .zip(seqs(found.len()))
-        .take_while(|(stored, seq)| stored.seq == *seq)
+        .enumerate()
+        .take_while(|(at, stored)| stored.seq == seq_at(*at))
         .count();
     if there < found.len() || short {
-        amiss = seqs(there + 1).last().map(|seq| (seq, Fault::Missing));
+        amiss = Some((seq_at(there), Fault::Missing));
     }
     found.truncate(there);
     // Each is held against its predecessor, which is the next one when reading backwards.
-    for (at, seq) in seqs(there).enumerate() {
-        let stored = &found[at];
+    for at in 0..there {
+        let (stored, seq) = (&found[at], seq_at(at));
         let neighbour = if backwards {
             found.get(at + 1)
         } else {
