@@ -7,7 +7,7 @@ use chat_core::{
     id::{Partition, Place, RoomId},
     wire::{
         ClientMessage, CloseReason, ErrorCode, ServerMessage,
-        client::{self, InRoom, Op, RoomRef},
+        client::{self, Hello, InRoom, Op, RoomRef},
         record::{LeftReason, RecordBody},
         server::Answer,
     },
@@ -442,6 +442,112 @@ fn a_directory_that_lost_its_end_takes_everybody_in_again() {
         "although the directory forgot that it is in"
     );
     w.send(ada, RoomId::LOBBY, 2, "back").unwrap();
+}
+
+#[test]
+fn a_release_from_before_the_directory_lost_its_end_cuts_no_grace_short() {
+    let mut w = World::new();
+    let grace = config().limits.grace;
+    let [ada, _bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
+    let is_gone = |w: &World| {
+        let gone = |event: &Event| matches!(event, Event::Gone { nick, .. } if nick == "ada");
+        w.events.iter().any(gone)
+    };
+    w.disconnect(ada);
+    w.hold = true;
+    w.pass(grace);
+    // The release is on its way. After the loss nobody knows since when she has been away.
+    w.lose(Partition::Directory, 1);
+    w.hold = false;
+    w.release();
+    w.pass(grace - SECOND);
+    assert!(!is_gone(&w));
+    w.pass(2 * SECOND);
+    assert!(is_gone(&w));
+}
+
+#[test]
+fn a_join_of_an_earlier_connection_does_not_take_in_afresh_who_comes_back() {
+    let mut w = World::with(|config| config.alone = false);
+    let [ada, bob, cy] = ["ada", "bob", "cy"].map(|nick| w.in_lobby(nick));
+    let head = w.join(ada, RoomRef::Lobby).unwrap().place;
+    let come_back = |w: &mut World, nick, ahead| {
+        let conn = w.connect();
+        let seq = head.seq + ahead;
+        let hello = resuming(nick, &[(RoomId::LOBBY, Place { seq, ..head })]);
+        w.say(conn, &ClientMessage::Hello(hello));
+        conn
+    };
+    // The directory is busy with cy. Bob has seen more of the lobby than this hub has, so it is read before he is in, and
+    // what ada asked for on her earlier connection waits for that.
+    (w.hold, w.hold_reads) = (true, true);
+    w.ask(cy, 901, 1, nick("cy1"));
+    w.disconnect(bob);
+    come_back(&mut w, "bob", 5);
+    w.ask(cy, 902, 2, nick("cy2"));
+    w.ask(cy, 903, 3, nick("cy3"));
+    let (room, proof) = (RoomRef::Lobby, None);
+    w.ask(ada, 904, 2, Op::Join(client::Join { room, proof }));
+    w.release_one();
+    w.release_one();
+    w.disconnect(ada);
+    let ada = come_back(&mut w, "ada", 0);
+    w.release_one();
+    w.release_one();
+    (w.hold, w.hold_reads) = (false, false);
+    w.release();
+    let entered = w.take(ada, |message| match message {
+        ServerMessage::Entered(entered) => Some(entered.resumed),
+        _ => None,
+    });
+    assert_eq!(entered, Some(true));
+}
+
+fn nick(nick: &str) -> Op {
+    Op::Nick(client::Nick {
+        nick: nick.to_owned(),
+        label: String::new(),
+    })
+}
+
+#[test]
+fn a_release_that_waited_while_its_member_was_back_takes_no_name() {
+    let mut w = World::new();
+    let grace = config().limits.grace;
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
+    w.disconnect(ada);
+    w.pass(grace - SECOND);
+    // The directory is busy: what bob asks for takes four entries, one after the other.
+    w.hold = true;
+    w.ask(bob, 901, 1, nick("bob1"));
+    let ada = w.connect();
+    let label = "later".to_owned();
+    let hello = Hello {
+        label,
+        ..hello("ada")
+    };
+    w.say(ada, &ClientMessage::Hello(hello));
+    for n in 2..=4 {
+        w.ask(bob, 900 + n, n, nick(&format!("bob{n}")));
+    }
+    // Her release is behind all that.
+    w.pass(2 * SECOND);
+    w.release_one();
+    w.release_one();
+    let welcome =
+        |message: &ServerMessage| matches!(message, ServerMessage::Welcome(_)).then_some(());
+    assert_eq!(w.take(ada, welcome), Some(()));
+    w.disconnect(ada);
+    w.hold = false;
+    w.release();
+    let is_gone = |w: &World| {
+        let gone = |event: &Event| matches!(event, Event::Gone { nick, .. } if nick == "ada");
+        w.events.iter().any(gone)
+    };
+    w.pass(grace - SECOND);
+    assert!(!is_gone(&w));
+    w.pass(2 * SECOND);
+    assert!(is_gone(&w));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use chat_core::{
     wire::{
         ErrorCode,
         client::{self, InRoom, Op, Peer, RoomRef},
-        record::RecordBody,
+        record::{Joined, RecordBody, RoleChange},
         server::{Answer, RoomView},
     },
 };
@@ -266,6 +266,56 @@ fn two_owners_who_leave_at_once_leave_an_owner_behind() {
         .map(|(member, ..)| *member)
         .collect();
     assert_eq!(owners, [member("heir")], "{now:?}");
+}
+
+#[test]
+fn a_group_that_all_have_left_is_the_next_ones() {
+    let (mut w, room) = group(&[]);
+    let boss = conn(&w, "boss");
+    w.request(boss, 200, Op::Leave(InRoom { room })).unwrap();
+    w.records(boss);
+    let [first, second] = ["first", "second"].map(|who| w.welcome(who));
+    // At once, and so in one batch if nothing were in the way.
+    w.hold = true;
+    for (id, conn, txn) in [(901, boss, 201), (902, first, 1), (903, second, 1)] {
+        let (room, proof) = (RoomRef::Id(room), None);
+        w.ask(conn, id, txn, Op::Join(client::Join { room, proof }));
+    }
+    w.hold = false;
+    w.release();
+    let records = w.records(boss);
+    let told: Vec<_> = records
+        .iter()
+        .map(|(_, record)| (record.member, record.body.clone()))
+        .collect();
+    let owner = RecordBody::Role(RoleChange {
+        target: member("boss"),
+        nick: "boss".to_owned(),
+        role: Role::Owner,
+    });
+    assert_eq!(
+        told,
+        [
+            (MemberId::SERVER, owner),
+            (member("first"), RecordBody::Joined(Joined {})),
+            (member("second"), RecordBody::Joined(Joined {})),
+        ]
+    );
+    w.request(
+        boss,
+        202,
+        op(room, Deed::Topic, Peer::Member(MemberId::SERVER)),
+    )
+    .expect("an owner may");
+}
+
+#[test]
+fn nobody_owns_the_lobby_whoever_comes_first() {
+    let mut w = World::new();
+    let first = w.welcome("first");
+    let view = w.join(first, RoomRef::Lobby).unwrap();
+    assert_eq!(view.role, Role::Member);
+    assert!(w.records(first).is_empty());
 }
 
 #[test]

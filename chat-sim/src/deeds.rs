@@ -411,6 +411,15 @@ impl World {
                         .or_default()
                         .push(password.clone());
                     self.book.saw("a password changed");
+                    let room = *room;
+                    let became = self
+                        .truth
+                        .room(room, committed.place.epoch)
+                        .and_then(|room| room.record(committed.place.seq));
+                    if let Some(RecordBody::Password(change)) = became.map(|record| &record.body) {
+                        let key = change.password.key.id;
+                        self.has_key(client, room, key);
+                    }
                 }
                 if let Command::Send { room, .. } = &asked.command {
                     let stands = self

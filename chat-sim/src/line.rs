@@ -14,7 +14,7 @@ use chat_core::{
     },
 };
 
-use self::answers::room_of;
+pub(crate) use self::answers::room_of;
 pub(crate) use self::answers::{Scene, proof_of};
 use crate::{
     book::Book,
@@ -54,6 +54,8 @@ struct Asked {
     op: Op,
     /// When.
     at: u64,
+    /// It was asked before, here or on another connection: what comes of that may come of the first one.
+    again: bool,
 }
 
 impl Line {
@@ -104,8 +106,8 @@ impl Line {
         16 + 6 * rooms * (1 + losses)
     }
 
-    /// The client said something.
-    pub(crate) fn client_said(&mut self, message: &ClientMessage, book: &mut Book) {
+    /// The client said something. `again`: the same as before.
+    pub(crate) fn client_said(&mut self, message: &ClientMessage, again: bool, book: &mut Book) {
         match message {
             ClientMessage::Hello(hello) => {
                 self.presented = hello
@@ -120,6 +122,7 @@ impl Line {
                     txn: request.txn,
                     op: request.op.clone(),
                     at: book.now,
+                    again,
                 };
                 let new = self.pending.insert(request.id, asked).is_none();
                 book.check("a request's id is its own", new, || {
@@ -255,7 +258,9 @@ impl Line {
         }
         let is_trimmed = |at: &Place| scene.log.oldest(Partition::Room(room)) > at.seq + 1;
         if let Some(at) = self.rooms.insert(room, place) {
-            let gone = at.epoch != place.epoch || is_trimmed(&at);
+            // Or where it was out meanwhile: by an earlier connection's word, or when it did not read.
+            let out = entered.view.since > at.seq;
+            let gone = out || at.epoch != place.epoch || is_trimmed(&at);
             book.check("told anew only where something is gone", gone, || {
                 format!("{me} was at {at:?} of {room}, told {place:?}")
             });
@@ -404,6 +409,15 @@ impl Line {
             format!(
                 "{me}: {room} at {place:?}, where the head is {:?}",
                 there.map(super::truth::Room::head)
+            )
+        });
+        let since = there.and_then(|there| there.since_at(me, place.seq));
+        // It may have been out and in again since.
+        let right = since.is_none_or(|since| since <= view.since);
+        book.check("a view tells since when one is a member", right, || {
+            format!(
+                "{me}: {room} at {place:?}, since {since:?} and not {}",
+                view.since
             )
         });
     }

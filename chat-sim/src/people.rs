@@ -15,7 +15,7 @@ use chat_core::{
 
 use crate::{
     deeds::Asked,
-    line::{Line, proof_of},
+    line::{Line, proof_of, room_of},
     net::{Flag, Kind, Link, Pipe},
     plan::Hears,
     raw::Raw,
@@ -461,12 +461,17 @@ impl World {
             Ok(message) => {
                 self.book
                     .note(|| format!("client {client} -> hub {}: {}", found.hub, brief(&message)));
-                if let ClientMessage::Request(request) = &message
-                    && let Some(credential) = proof_of(&request.op)
-                {
-                    self.truth.proved(found.line.member(), credential);
+                let mut again = false;
+                if let ClientMessage::Request(request) = &message {
+                    let member = found.line.member();
+                    if let Some(credential) = proof_of(&request.op) {
+                        self.truth.proved(member, credential);
+                    }
+                    if let Some(room) = room_of(&request.op) {
+                        again = !self.asked.insert((member, room, request.txn));
+                    }
                 }
-                found.line.client_said(&message, &mut self.book);
+                found.line.client_said(&message, again, &mut self.book);
             }
             Err(e) => self
                 .book

@@ -204,6 +204,23 @@ impl World {
         if let Some(inside) = self.peers[client].told.rooms.get_mut(&view.room) {
             inside.keys.extend(view.keys.iter().map(|key| key.id));
         }
+        for key in &view.keys {
+            self.has_key(client, view.room, key.id);
+        }
+    }
+
+    /// Whoever gave a password has the key that came with it, whichever of several attempts it came of.
+    pub(crate) fn has_key(&mut self, client: usize, room: RoomId, key: KeyId) {
+        let machine = self.peers[client].client.as_ref();
+        // It may be out of the room again.
+        let Some(kept) = machine.and_then(|machine| machine.keys(room)) else {
+            return;
+        };
+        let has = kept.windows(key.0.len()).any(|id| id == key.0);
+        self.book
+            .check("who gave the password has the room's key", has, || {
+                format!("client {client}: {key:?} of {room}")
+            });
     }
 }
 

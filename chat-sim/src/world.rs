@@ -194,6 +194,8 @@ pub(crate) struct World {
     pub(crate) secret: ServerSecret,
     /// Passwords that rooms have had, as their users pass them on; the newest last.
     pub(crate) passwords: BTreeMap<chat_core::id::RoomId, Vec<String>>,
+    /// What was asked of rooms, by whom and under which number.
+    pub(crate) asked: BTreeSet<(MemberId, chat_core::id::RoomId, u64)>,
     /// Who wrote each text, and where to.
     pub(crate) texts: HashMap<String, (chat_core::id::MemberId, Option<chat_core::id::RoomId>)>,
     /// Texts that were refused, and so must never be heard.
@@ -243,6 +245,7 @@ impl World {
             losses: 0,
             secret,
             passwords: BTreeMap::new(),
+            asked: BTreeSet::new(),
             texts: HashMap::new(),
             refused: HashSet::new(),
             agreed: BTreeMap::new(),

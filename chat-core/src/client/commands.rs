@@ -255,7 +255,7 @@ impl Client {
                     ));
                 }
                 let keys = match &job.command {
-                    Command::Create(create) => exchange::keys_of_creation(create, &job.stage),
+                    Command::Create(create) => exchange::keys_of_creation(create, &job.made, &view),
                     _ => Keys::default(),
                 };
                 return self.entered_by(lane, job, view, keys, out);
@@ -513,8 +513,10 @@ impl Client {
             job.op = None;
             return self.requests.put_back(lane, job);
         }
+        // In doubt it may be the room's key yet.
         if let (Command::SetPassword { room, .. }, Stage::Proposed { key, .. }) =
             (&job.command, &job.stage)
+            && !job.doubt
             && let Some(room) = self.rooms.get_mut(room)
         {
             room.keys.forget(key.0);

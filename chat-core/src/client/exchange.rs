@@ -260,6 +260,7 @@ impl Client {
         match (stage, done.result) {
             (Stage::Wrapping { key, basis }, WorkResult::Registered(Ok(registration))) => {
                 let (password, earlier) = (registration.password, registration.earlier);
+                job.made.add(key.0, key.1.clone());
                 job.stage = Stage::Proposed {
                     password,
                     earlier,
@@ -331,16 +332,11 @@ pub(super) fn creation(
     }
 }
 
-/// The keys of a room that the client has made.
-pub(super) fn keys_of_creation(create: &super::io::Create, stage: &Stage) -> Keys {
-    let mut keys = match &create.cipher {
+/// The keys of a room that the client has made, of those it `made` for it.
+pub(super) fn keys_of_creation(create: &super::io::Create, made: &Keys, view: &RoomView) -> Keys {
+    match &create.cipher {
         RoomCipher::Key(key) => Keys::of(Some(key)),
-        RoomCipher::None | RoomCipher::RoomPassword => Keys::default(),
-    };
-    if let (RoomCipher::RoomPassword, Stage::Proposed { key: (id, key), .. }) =
-        (&create.cipher, stage)
-    {
-        keys.add(*id, key.clone());
+        RoomCipher::None => Keys::default(),
+        RoomCipher::RoomPassword => made.of_names(view.keys.iter().map(|wrapped| wrapped.id)),
     }
-    keys
 }

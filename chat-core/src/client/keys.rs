@@ -128,6 +128,17 @@ impl Keys {
         *self = kept;
     }
 
+    /// Those of its keys that have one of these names.
+    pub(super) fn of_names(&self, names: impl Iterator<Item = KeyId>) -> Self {
+        let mut keys = Self::default();
+        for name in names {
+            if let Some((id, key)) = self.keys.iter().find(|(id, _)| *id == name) {
+                keys.add(*id, key.clone());
+            }
+        }
+        keys
+    }
+
     pub(super) fn forget(&mut self, id: KeyId) {
         self.keys.retain(|(known, _)| *known != id);
     }

@@ -9,6 +9,7 @@ use core::time::Duration;
 use super::{
     exchange::Stage,
     io::{Command, Ticket},
+    keys::Keys,
     pacing::{Class, Pacing},
     small::Map,
 };
@@ -59,6 +60,8 @@ pub(super) struct Job {
     pub(super) command: Command,
     /// How far a password exchange has come.
     pub(super) stage: Stage,
+    /// Keys of a `create`, one of each registration: which of them the room has, the answer tells.
+    pub(super) made: Keys,
     /// The deed's number, once it has one.
     pub(super) txn: Option<u64>,
     /// What is sent, once it is made.
@@ -84,6 +87,7 @@ impl Job {
             ticket,
             command,
             stage: Stage::Begin,
+            made: Keys::default(),
             txn: None,
             op: None,
             doubt: false,

@@ -163,6 +163,16 @@ impl Client {
             {
                 Then::Park
             }
+            // It has said hello at once: the server did not read it in time, or the way there is slow. It was in before.
+            Phase::Greeting { .. }
+                if reason == CloseReason::HandshakeTimeout
+                    && self.connection.ever_welcomed
+                    && !self.connection.refused =>
+            {
+                Then::Retry {
+                    not_before: Duration::ZERO,
+                }
+            }
             // The name that was chosen crossed the end of the server's patience.
             Phase::Greeting { .. }
                 if reason == CloseReason::HandshakeTimeout && self.connection.refused =>

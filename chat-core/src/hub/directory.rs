@@ -1,5 +1,7 @@
 //! The directory's way through the log, and what follows from what is committed there.
 
+use std::collections::BTreeSet;
+
 use super::{
     Hub, Reading,
     answers::Origin,
@@ -116,13 +118,17 @@ impl Hub {
         let mut settled = Vec::new();
         let mut draft = Draft::default();
         let early = self.has(Bug::FreeANickTooEarly);
-        let (online, sessions, config) = (&self.online, &self.sessions, &self.config);
+        let (online, grace) = (&self.online, &self.grace);
+        let (sessions, config) = (&self.sessions, &self.config);
         let with = Surroundings {
             limits: &config.limits,
             node: config.node,
             alone: config.writes_alone(),
             is_heir_of: &|node| config.is_heir_of(node),
-            online: &|member| !early && online.contains_key(&member),
+            // A release that waited while its member was back, and went away again, takes nothing.
+            is_expected: &|member| {
+                !early && (online.contains_key(&member) || grace.contains_key(&member))
+            },
         };
         let want = self.directory.batch(|state, seq, proposal: Proposal| {
             // Whoever has gone meanwhile takes no nick: it may have come in elsewhere.
@@ -190,6 +196,8 @@ impl Hub {
         let mut failed = Vec::new();
         let mut refusal =
             ErrorCode::Unavailable.because("the server's log cannot be read: it is damaged");
+        let before = self.directory.place.epoch;
+        let epoch = page.as_ref().map_or(before, |page| page.head.epoch);
         let result = match page {
             Ok(page) => self
                 .directory
@@ -211,10 +219,16 @@ impl Hub {
             Ok(Paged::Onward) => self.settle_directory(now, taken, out),
             Ok(Paged::Live) => self.directory_live(now),
             Ok(Paged::Lost) => {
-                out.push(Output::Event(Event::LogTrouble {
-                    detail: "the directory's log lost its end; everybody is taken in again"
-                        .to_owned(),
-                }));
+                let why = if epoch == before {
+                    "the directory's log does not keep what was missed"
+                } else {
+                    // Nobody knows any more who was away, nor since when: all have their grace again.
+                    self.directory
+                        .withdraw(|proposal| matches!(proposal.ask, Ask::Release));
+                    "the directory's log lost its end"
+                };
+                let detail = format!("{why}; everybody is taken in again");
+                out.push(Output::Event(Event::LogTrouble { detail }));
                 for conn in self.sessions.all() {
                     if self.sessions.guest(conn).is_some() {
                         self.close(now, conn, CloseReason::Resync, "", out);
@@ -249,13 +263,20 @@ impl Hub {
             .members()
             .map(|(id, member)| (id, member.lease, member.at))
             .collect();
+        let released: BTreeSet<MemberId> = self
+            .directory
+            .waiting()
+            .filter(|proposal| matches!(proposal.ask, Ask::Release))
+            .map(|proposal| proposal.member)
+            .collect();
         for (member, lease, at) in everybody {
             match lease {
                 Some(node)
                     if self.config.is_heir_of(node)
                         && !self.online.contains_key(&member)
-                        // Whose grace period has begun does not get another.
-                        && !self.grace.contains_key(&member) =>
+                        // Whose grace period has begun, or is over, does not get another.
+                        && !self.grace.contains_key(&member)
+                        && !released.contains(&member) =>
                 {
                     let left = self.absences.left(member, at, self.config.limits.grace);
                     self.hold_for(now, member, left)

@@ -242,6 +242,16 @@ impl<S: Fold, P> Pipeline<S, P> {
         }
     }
 
+    /// What waits.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &P> {
+        self.queue.iter()
+    }
+
+    /// Takes back what waits and is not to be done any more.
+    pub(super) fn withdraw(&mut self, which: impl Fn(&P) -> bool) {
+        self.queue.retain(|proposal| !which(proposal));
+    }
+
     /// Gives back all that waits.
     pub(super) fn take_queue(&mut self) -> Vec<P> {
         self.queue.drain(..).collect()

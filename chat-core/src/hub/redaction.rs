@@ -130,9 +130,16 @@ impl Hub {
         out: &mut Outputs,
     ) {
         let partition = Partition::Room(id);
-        let epoch = self.rooms.get(&id).map(|room| room.pipe.place.epoch);
+        let Some(room) = self.rooms.get(&id) else {
+            return;
+        };
+        if room.erasing_now != Some(seq) {
+            // Asked before the room was read anew, and that redaction is not in what its log is now.
+            return;
+        }
+        let epoch = room.pipe.place.epoch;
         let page = match page {
-            Ok(page) if Some(page.head.epoch) == epoch => page,
+            Ok(page) if page.head.epoch == epoch => page,
             // The log has lost its end: something else may stand there by now.
             Ok(_) => return self.erased(now, partition, seq, Err(LogUnavailable), out),
             Err(ReadFailed::Unavailable) => {

@@ -469,7 +469,20 @@ impl Hub {
         };
         let begun = id != RoomId::LOBBY || room.pipe.state.about.is_some();
         if begun && room.pipe.is_live() && !room.pipe.is_behind() {
-            for task in std::mem::take(&mut room.waiting) {
+            let tasks = std::mem::take(&mut room.waiting).into_iter();
+            let (back, others): (VecDeque<_>, VecDeque<_>) =
+                tasks.partition(|task| matches!(task, Task::Attach { .. }));
+            // Who presents a place goes on from there, and until then stands here (see `comes_back`): what an earlier
+            // connection asked for must not take it in afresh.
+            let count = back.len();
+            room.waiting = back;
+            for _ in 0..count {
+                let next = self.rooms.get_mut(&id).map(|room| &mut room.waiting);
+                if let Some(task) = next.and_then(VecDeque::pop_front) {
+                    self.run(now, id, task, out);
+                }
+            }
+            for task in others {
                 self.run(now, id, task, out);
             }
         }

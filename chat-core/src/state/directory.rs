@@ -468,8 +468,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) alone: bool,
     /// Whether a lease is this hub's to give up: its own, or one of an earlier life.
     pub(crate) is_heir_of: &'a dyn Fn(u64) -> bool,
-    /// Whether the member is connected here.
-    pub(crate) online: &'a dyn Fn(MemberId) -> bool,
+    /// Whether the member is connected here, or has time left to come back.
+    pub(crate) is_expected: &'a dyn Fn(MemberId) -> bool,
 }
 
 impl Directory {
@@ -560,7 +560,7 @@ impl Directory {
             Ask::Release => match member {
                 Some(Member {
                     lease: Some(node), ..
-                }) if (with.is_heir_of)(*node) && !(with.online)(id) => one(Change::Released),
+                }) if (with.is_heir_of)(*node) && !(with.is_expected)(id) => one(Change::Released),
                 _ => Verdict::Already,
             },
             Ask::Expire => match member {

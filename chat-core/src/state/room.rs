@@ -629,7 +629,12 @@ impl Room {
                 "the room has as many members as it may",
             );
         }
-        Verdict::Accept(vec![(author, RecordBody::Joined(Joined {}))])
+        let mut bodies = vec![(author, RecordBody::Joined(Joined {}))];
+        if about.kind == RoomKind::Group && self.members.is_empty() {
+            // All have left: it is theirs who come first.
+            bodies.push(becomes_owner(with, author));
+        }
+        Verdict::Accept(bodies)
     }
 
     fn judge_send(
@@ -738,17 +743,7 @@ impl Room {
                         .filter(|(_, m)| m.role == highest)
                         .min_by_key(|(member, m)| (m.since, **member))
                 });
-            if let Some((heir, _)) = heir {
-                let nick = with.directory.nick(*heir).to_owned();
-                bodies.push((
-                    MemberId::SERVER,
-                    RecordBody::Role(RoleChange {
-                        target: *heir,
-                        nick,
-                        role: Role::Owner,
-                    }),
-                ));
-            }
+            bodies.extend(heir.map(|(heir, _)| becomes_owner(with, *heir)));
         }
         bodies
     }
@@ -790,6 +785,16 @@ impl Room {
         }
         Ok((member, with.directory.nick(member).to_owned(), theirs))
     }
+}
+
+/// The server's word that a group has an owner.
+fn becomes_owner(with: &Surroundings<'_>, target: MemberId) -> (MemberId, RecordBody) {
+    let change = RoleChange {
+        target,
+        nick: with.directory.nick(target).to_owned(),
+        role: Role::Owner,
+    };
+    (MemberId::SERVER, RecordBody::Role(change))
 }
 
 fn forbidden<B, R>() -> Verdict<B, R> {

@@ -84,6 +84,23 @@ fn who_takes_long_to_choose_a_name_gets_another_connection() {
 }
 
 #[test]
+fn who_was_in_comes_back_although_the_server_says_that_the_hello_was_late() {
+    let mut script = Script::new();
+    script.enter(&[]);
+    script.reconnect();
+    script.closing(CloseReason::HandshakeTimeout, None);
+    script.input(ClientInput::Disconnected);
+    script.come_back();
+    script.resume(&[]);
+    assert!(
+        script
+            .events
+            .iter()
+            .all(|event| !matches!(event, ClientEvent::Ended(_)))
+    );
+}
+
+#[test]
 fn before_the_first_welcome_nothing_is_tried_again() {
     let mut script = Script::new();
     script

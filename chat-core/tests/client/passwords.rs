@@ -565,6 +565,79 @@ fn a_creation_that_was_sent_is_repeated_and_made_anew_only_if_it_was_not_done() 
     assert_ne!(anew.op, before.op);
 }
 
+/// The first try arrived late, by way of a server that was slow: the second one is answered with what came of the first.
+#[test]
+fn a_group_that_came_of_an_earlier_registration_has_the_key_of_that_one() {
+    let mut owner = member(1);
+    let mut safe = Safe::new();
+    owner.command(creation("swordfish"));
+    safe.register(&mut owner);
+    owner.run_work();
+    let Op::Create(first) = owner.request().op else {
+        panic!("not a create")
+    };
+    again(&mut owner);
+    let repeated = owner.request();
+    owner.refuse(repeated.id, ErrorCode::StaleProof, None);
+    safe.register(&mut owner);
+    owner.run_work();
+    let anew = owner.request();
+    safe.password = first.password;
+    owner.ok(anew.id, Answer::Create(safe.view(1)));
+    assert!(matches!(owner.event(), ClientEvent::Entered { .. }));
+    assert!(owner.finished().1.is_ok());
+    let record = say(&mut owner, "mine", 2);
+    let mut guest = member(2);
+    safe.enter(&mut guest, "swordfish");
+    assert_eq!(
+        hear(&mut guest, Record { seq: 11, ..record }),
+        Ok("mine".to_owned())
+    );
+}
+
+/// The same with a change of the password.
+#[test]
+fn a_password_that_came_of_an_earlier_registration_is_known() {
+    let mut safe = Safe::new();
+    let mut owner = member(1);
+    safe.create(&mut owner, "old");
+    let ticket = owner.command(Command::SetPassword {
+        room: ROOM,
+        password: Password::new("new"),
+    });
+    safe.register(&mut owner);
+    owner.run_work();
+    let Op::Password(first) = owner.request().op else {
+        panic!("not a password")
+    };
+    owner.reconnect();
+    owner.resume(&[safe.view(10)]);
+    owner.events.clear();
+    let repeated = owner.request();
+    // From a hub that does not know yet what became of it.
+    owner.refuse(repeated.id, ErrorCode::StaleProof, None);
+    safe.register(&mut owner);
+    owner.run_work();
+    let anew = owner.request();
+    owner.ok(anew.id, Answer::Password(committed(11)));
+    assert!(matches!(owner.finished(), (ended, Ok(_)) if ended == ticket));
+    safe.password = Some(first.password.clone());
+    safe.earlier.clone_from(&first.earlier);
+    let (password, earlier) = (first.password, first.earlier);
+    owner.records(vec![record(
+        11,
+        owner.me(),
+        RecordBody::Password(PasswordChange { password, earlier }),
+    )]);
+    let record = say(&mut owner, "mine", 12);
+    let mut guest = member(2);
+    safe.enter(&mut guest, "new");
+    assert_eq!(
+        hear(&mut guest, Record { seq: 11, ..record }),
+        Ok("mine".to_owned())
+    );
+}
+
 #[test]
 fn one_exchange_goes_on_at_a_time() {
     let mut safe = Safe::new();

@@ -387,6 +387,12 @@ impl World {
         self.hold_reads = hold;
     }
 
+    /// Lets the first append happen that was held.
+    pub fn release_one(&mut self) {
+        self.append();
+        self.drive();
+    }
+
     fn append(&mut self) {
         let Some((partition, expected, entries)) = self.held.pop_front() else {
             return;

@@ -314,7 +314,8 @@ impl Line {
         );
         let new = room.and_then(|room| room.written_at(place.seq));
         // A redaction is looked up first, and a repeat has its first one's place.
-        if same && new.is_some_and(|at| at > asked.at) && !matches!(asked.op, Op::Redact(_)) {
+        let own = !asked.again && !matches!(asked.op, Op::Redact(_));
+        if same && own && new.is_some_and(|at| at > asked.at) {
             let became = self.became.entry((id, place.epoch)).or_default();
             became.insert(asked.id, place.seq);
             let before = became.range(..asked.id).next_back();
@@ -355,7 +356,7 @@ pub(crate) fn proof_of(op: &Op) -> Option<CredentialId> {
 }
 
 /// The room that is to be changed or read, of those that are named by their ids.
-pub(super) fn room_of(op: &Op) -> Option<RoomId> {
+pub(crate) fn room_of(op: &Op) -> Option<RoomId> {
     Some(match op {
         Op::Send(on) => on.room,
         Op::Leave(on) => on.room,

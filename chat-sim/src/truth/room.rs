@@ -42,8 +42,6 @@ pub(crate) struct Room {
     key: Option<KeyId>,
     /// How many of the roles are owners.
     owners: usize,
-    /// It was empty once: whoever comes after that is nobody's heir.
-    was_empty: bool,
     /// The log has lost its end before this life of it began.
     pub(super) has_past: bool,
     /// When each record was written.
@@ -206,9 +204,12 @@ impl Room {
         self.written.get(at).copied()
     }
 
-    /// A group with people in it is somebody's, but for one that all have left, or that lost the record that says whose.
+    /// A group with people in it is somebody's, but for one that lost the record that says whose.
     pub(super) fn has_an_owner(&self) -> bool {
-        self.kind != Some(RoomKind::Group) || self.owners > 0 || self.was_empty || self.has_past
+        self.kind != Some(RoomKind::Group)
+            || self.owners > 0
+            || self.roles.is_empty()
+            || self.has_past
     }
 
     /// Who is to own a group that has lost its last owner: of the highest role, who has been there longest.
@@ -250,7 +251,6 @@ impl Room {
         if self.roles.remove(&member) == Some(Role::Owner) {
             self.owners -= 1;
         }
-        self.was_empty |= self.roles.is_empty();
         if let Some((_, until)) = self
             .stays
             .get_mut(&member)
