@@ -467,6 +467,31 @@ fn a_release_from_before_the_directory_lost_its_end_cuts_no_grace_short() {
 }
 
 #[test]
+fn a_topic_that_the_log_has_lost_is_not_listed() {
+    let mut w = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
+    let room = w.create(ada, 1, None).unwrap().room;
+    // The directory is busy: it is to be told of the topic after that, and the log has lost it by then.
+    w.hold = true;
+    let topic = "lost".to_owned();
+    w.ask(ada, 901, 1, Op::Topic(client::SetTopic { room, topic }));
+    w.ask(bob, 902, 1, nick("bob1"));
+    w.release_one();
+    w.lose(Partition::Room(room), 1);
+    w.news(Partition::Room(room), 0);
+    w.hold = false;
+    w.release();
+    w.pass(60 * SECOND);
+    let cy = w.welcome("cy");
+    let (after, limit) = (None, 10);
+    let Ok(Answer::List(list)) = w.request(cy, 0, Op::List(client::List { after, limit })) else {
+        panic!("no list")
+    };
+    let topics: Vec<&str> = list.rooms.iter().map(|room| room.topic.as_str()).collect();
+    assert_eq!(topics, [""]);
+}
+
+#[test]
 fn a_join_of_an_earlier_connection_does_not_take_in_afresh_who_comes_back() {
     let mut w = World::with(|config| config.alone = false);
     let [ada, bob, cy] = ["ada", "bob", "cy"].map(|nick| w.in_lobby(nick));

@@ -673,6 +673,7 @@ impl World {
                 let held = |other: &usize| self.plan.shape.disk || *other == hub;
                 for hub in (0..hubs).filter(held).collect::<Vec<_>>() {
                     if self.nodes[hub].hub.is_some() {
+                        let until = until.max(self.nodes[hub].held_until);
                         self.nodes[hub].held_until = until;
                         self.at(until, Happening::Onward(hub));
                     }

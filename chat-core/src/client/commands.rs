@@ -504,6 +504,9 @@ impl Client {
             }
             return self.requests.put_back(lane, job);
         }
+        if job.may_be_lost() {
+            return self.finish(lane, job, Err(CommandError::Unknown), out);
+        }
         let proposed = matches!(job.stage, Stage::Proposed { .. });
         if failure.code == ErrorCode::BadRequest && proposed && job.doubt && job.restarts < RESTARTS
         {

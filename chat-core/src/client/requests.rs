@@ -100,6 +100,13 @@ impl Job {
         }
     }
 
+    /// Whether it may have been done, and seen by others, in what the log has lost since: then nobody can tell. Not what
+    /// can be done twice without anybody noticing.
+    pub(super) fn may_be_lost(&self) -> bool {
+        let noticed = !matches!(self.command, Command::Join { .. } | Command::Leave { .. });
+        self.doubt && self.lost && noticed
+    }
+
     /// Whether it changes something.
     pub(super) fn changes(&self) -> bool {
         !matches!(
@@ -523,9 +530,8 @@ impl Requests {
         self.pacing = None;
     }
 
-    /// Takes out the jobs of a lane that may have been done and of which nobody can tell: those in doubt with a number
-    /// above `known`, except what can be done twice without anybody noticing. `cut`: the log has lost its end since the
-    /// client last heard of it; otherwise only those count that were sent before it did so earlier.
+    /// Takes out the jobs of a lane that may be lost: those with a number above `known`. `cut`: the log has lost its end
+    /// since the client last heard of it; otherwise only those count that were sent before it did so earlier.
     pub(super) fn take_lost(&mut self, lane: Lane, known: u64, cut: bool) -> Vec<Job> {
         if cut {
             for (its_lane, job) in self.unanswered.values_mut() {
@@ -535,12 +541,12 @@ impl Requests {
         let Some(queue) = self.lanes.get_mut(&lane) else {
             return Vec::new();
         };
-        let is_lost = |job: &Job| {
-            job.doubt
-                && (cut || job.lost)
-                && job.txn.is_some_and(|txn| txn > known)
-                && !matches!(job.command, Command::Join { .. } | Command::Leave { .. })
-        };
+        if cut {
+            for job in queue.waiting.values_mut() {
+                job.lost |= job.doubt;
+            }
+        }
+        let is_lost = |job: &Job| job.may_be_lost() && job.txn.is_some_and(|txn| txn > known);
         let lost: Vec<Ticket> = queue
             .waiting
             .values()

@@ -833,6 +833,25 @@ fn what_was_sent_before_the_log_lost_its_end_is_not_sent_again_later() {
     }
 }
 
+/// Others may have read it in what the log has lost.
+#[test]
+fn a_refusal_of_what_was_sent_before_the_log_lost_its_end_does_not_say_that_it_was_not_done() {
+    let mut script = Script::in_room();
+    let ticket = script.command(send("a"));
+    let request = script.request();
+    script.say(ServerMessage::Removed(Removed {
+        room: ROOM,
+        reason: RemovedReason::NotMember,
+    }));
+    script.refuse(request.id, ErrorCode::Unavailable, None);
+    script.wake();
+    let again = script.request();
+    assert_eq!(again.txn, request.txn);
+    script.events.clear();
+    script.refuse(again.id, ErrorCode::UnknownRoom, None);
+    assert_eq!(script.finished(), (ticket, Err(CommandError::Unknown)));
+}
+
 #[test]
 fn a_closing_that_says_to_come_back_loses_nothing() {
     let mut script = Script::in_room();
