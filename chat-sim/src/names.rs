@@ -71,6 +71,15 @@ impl World {
             .iter()
             .any(|peer| peer.member == member && peer.link.is_some());
         let person = self.truth.directory.person(member);
+        if let Some(person) = person
+            && person.lease.is_some()
+            && person.leased > since
+        {
+            // It came in anew, and was gone before it was told so.
+            let (since, bye) = (person.leased, false);
+            self.gone.insert(member, Gone { since, bye });
+            return self.at(since + patience, Happening::Overdue(member, since));
+        }
         let free = comes || person.is_none_or(|person| person.lease.is_none());
         self.book.check("every name is free in time", free, || {
             format!("{member}, gone since {since}: {person:?}")

@@ -504,9 +504,6 @@ impl Client {
             }
             return self.requests.put_back(lane, job);
         }
-        if job.may_be_lost() {
-            return self.finish(lane, job, Err(CommandError::Unknown), out);
-        }
         let proposed = matches!(job.stage, Stage::Proposed { .. });
         if failure.code == ErrorCode::BadRequest && proposed && job.doubt && job.restarts < RESTARTS
         {
@@ -551,8 +548,9 @@ impl Client {
             }
             ErrorCode::WrongPassword => CommandError::WrongPassword,
             _ if disproved => CommandError::WrongPassword,
-            // It may have been done before the connection broke.
+            // It may have been done before the connection broke, or be done yet.
             ErrorCode::TooOld if job.doubt => CommandError::Unknown,
+            _ if job.may_be_done_yet() => CommandError::Unknown,
             ErrorCode::NotMember | ErrorCode::UnknownRoom
                 if job.doubt && matches!(job.command, Command::Leave { .. }) =>
             {

@@ -102,9 +102,22 @@ impl Job {
 
     /// Whether it may have been done, and seen by others, in what the log has lost since: then nobody can tell. Not what
     /// can be done twice without anybody noticing.
-    pub(super) fn may_be_lost(&self) -> bool {
+    fn may_be_lost(&self) -> bool {
         let noticed = !matches!(self.command, Command::Join { .. } | Command::Leave { .. });
         self.doubt && self.lost && noticed
+    }
+
+    /// Whether an earlier try may be done yet, although this one was refused: a server of several may have it still. Not
+    /// what others do not notice, and not what the `hello` in between has asked for anew.
+    pub(super) fn may_be_done_yet(&self) -> bool {
+        let noticed = !matches!(
+            self.command,
+            Command::Join { .. }
+                | Command::Leave { .. }
+                | Command::Direct { .. }
+                | Command::Nick { .. }
+        );
+        self.doubt && noticed
     }
 
     /// Whether it changes something.

@@ -406,8 +406,8 @@ impl Hub {
                 self.see_in(now, *room, member);
                 self.keep_titled(*room);
             }
-            // That may have been on its way since before the room's log lost its end.
-            Change::Retitled { room, .. } | Change::Titled { room, .. } => self.keep_titled(*room),
+            Change::Titled { room, place, .. } => self.doubt_title(now, *room, *place, out),
+            Change::Retitled { .. } => {}
         }
     }
 

@@ -4,10 +4,10 @@
 use super::{
     Hub, directory,
     io::Outputs,
-    rooms::{Proposal, Then},
+    rooms::{Proposal, Task, Then},
 };
 use crate::{
-    id::{MemberId, RoomId},
+    id::{MemberId, Place, RoomId},
     state::{self, room::Ask},
     time::Now,
     wire::record::RoomKind,
@@ -67,6 +67,20 @@ impl Hub {
                 ask,
                 then: directory::Then::Nothing,
             });
+        }
+    }
+
+    /// The directory was told of a topic as of another life of the room's log than is known here. One of the two is over:
+    /// the log says which.
+    pub(super) fn doubt_title(&mut self, now: Now, id: RoomId, place: Place, out: &mut Outputs) {
+        let Some(room) = self.rooms.get_mut(&id) else {
+            return;
+        };
+        let doubted = room.pipe.is_live() && room.pipe.place.epoch != place.epoch;
+        if doubted && !room.waiting.iter().any(|task| matches!(task, Task::Title)) {
+            room.pipe.look_again();
+            room.waiting.push_back(Task::Title);
+            self.pump_room(now, id, out);
         }
     }
 

@@ -92,6 +92,8 @@ pub(super) enum Task {
     Propose(Box<Proposal>),
     /// The member was away for too long.
     Expire { member: MemberId },
+    /// Make sure that the directory has the topic.
+    Title,
 }
 
 impl Task {
@@ -254,6 +256,10 @@ impl Hub {
                 self.open(now, id, member, with, txn, then, out);
             }
             Task::Find { member, after } => self.find(id, member, after, out),
+            Task::Title => {
+                self.keep_titled(id);
+                self.pump_directory(now, out);
+            }
             Task::Propose(proposal) => self.propose(now, id, *proposal, out),
             Task::Expire { member } => {
                 let author = member;
@@ -503,7 +509,8 @@ impl Hub {
                 Task::Attach { .. }
                 | Task::Find { .. }
                 | Task::Propose(_)
-                | Task::Expire { .. } => None,
+                | Task::Expire { .. }
+                | Task::Title => None,
             };
             let refusal = refusal.clone();
             match (origin, task) {

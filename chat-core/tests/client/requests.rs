@@ -833,6 +833,24 @@ fn what_was_sent_before_the_log_lost_its_end_is_not_sent_again_later() {
     }
 }
 
+/// The server may be several, and another one may have the first try still.
+#[test]
+fn a_refusal_of_what_was_sent_again_does_not_say_that_it_will_not_be_done() {
+    let mut script = Script::in_room();
+    let ticket = script.command(send("a"));
+    script.reconnect();
+    script.resume(&[view(ROOM, 10)]);
+    let again = script.request();
+    script.events.clear();
+    script.refuse(again.id, ErrorCode::Muted, None);
+    assert_eq!(script.finished(), (ticket, Err(CommandError::Unknown)));
+    // What was sent once is refused for good.
+    let ticket = script.command(send("b"));
+    let once = script.request();
+    script.refuse(once.id, ErrorCode::Muted, None);
+    assert!(matches!(script.finished(), (ended, Err(CommandError::Refused(_))) if ended == ticket));
+}
+
 /// Others may have read it in what the log has lost.
 #[test]
 fn a_refusal_of_what_was_sent_before_the_log_lost_its_end_does_not_say_that_it_was_not_done() {

@@ -146,8 +146,9 @@ impl Line {
         let Some(room) = truth.room(view.room, view.place.epoch) else {
             return;
         };
-        // Who was in already needs none.
+        // Who was in already needs none, be it by another join that was answered just before.
         let let_in = view.place.seq == view.since
+            && !self.rooms.contains_key(&view.room)
             && room.written_at(view.since).is_some_and(|at| at >= asked.at);
         if let_in {
             let in_force = room.credential_before(view.since);

@@ -45,6 +45,8 @@ pub(crate) struct Person {
     key: Option<NameKey>,
     /// Which hub holds the name.
     pub(crate) lease: Option<u64>,
+    /// Since when.
+    pub(crate) leased: u64,
     pub(crate) rooms: BTreeSet<RoomId>,
 }
 
@@ -172,6 +174,7 @@ impl Directory {
                 let person = self.people.entry(member).or_default();
                 (person.nick, person.label) = (nick, label);
                 (person.key, person.lease) = (Some(key), Some(node));
+                person.leased = book.now;
             }
             Change::Released => {
                 self.free(member);
