@@ -173,15 +173,15 @@ impl Link {
             if self.full {
                 return Ok(());
             }
-            let copied = match self.framing {
-                Framing::Stream => self.outbox.copied(&mut spare.scratch),
+            let one = match self.framing {
+                Framing::Stream => self.outbox.one_piece(&mut spare.scratch),
                 // There, a piece is a message.
-                Framing::Message => None,
+                Framing::Message => self.outbox.only(),
             };
-            let (bytes, result) = match copied {
-                Some(copied) => {
-                    let piece = [IoSlice::new(copied)];
-                    (copied.len(), self.connection.try_write_vectored(&piece))
+            let (bytes, result) = match one {
+                Some(one) => {
+                    let piece = [IoSlice::new(one)];
+                    (one.len(), self.connection.try_write_vectored(&piece))
                 }
                 None => {
                     let mut pieces = [IoSlice::new(&[]); PIECES];

@@ -50,8 +50,17 @@ impl Outbox {
         (count, bytes)
     }
 
-    /// The first frames as one piece, if it is worth it: there are several, and they are short.
-    pub(crate) fn copied<'a>(&self, into: &'a mut Scratch) -> Option<&'a [u8]> {
+    /// The only frame, if there is one and no more.
+    pub(crate) fn only(&self) -> Option<&[u8]> {
+        let one = self.frames.front().filter(|_| self.frames.len() == 1)?;
+        Some(&one[self.written..])
+    }
+
+    /// The first frames as one piece, if it is worth it: there is one only, or they are short.
+    pub(crate) fn one_piece<'a>(&'a self, into: &'a mut Scratch) -> Option<&'a [u8]> {
+        if let Some(only) = self.only() {
+            return Some(only);
+        }
         if into.off {
             return None;
         }
@@ -65,7 +74,7 @@ impl Outbox {
             frames += 1;
         }
         let all = frames == self.frames.len();
-        if frames < 2 || !all && frames < Scratch::MANY {
+        if !all && frames < Scratch::MANY {
             return None;
         }
         into.bytes.clear();
@@ -182,12 +191,13 @@ mod tests {
             }
             outbox.advance(written);
             let all: Vec<u8> = pieces(&outbox, frames.len()).concat();
-            outbox.copied(&mut spare.scratch).map(|copied| {
+            outbox.one_piece(&mut spare.scratch).map(|copied| {
                 assert!(all.starts_with(copied));
                 copied.len()
             })
         };
-        assert_eq!(copied(&[100], 0), None, "it is one already");
+        assert_eq!(copied(&[100], 0), Some(100), "it is one already");
+        assert_eq!(copied(&[100_000], 1), Some(99_999));
         assert_eq!(copied(&[100, 200], 0), Some(300));
         assert_eq!(copied(&[100, 200, 300], 150), Some(450));
         assert_eq!(copied(&[16_000, 384], 0), Some(16_384));

@@ -175,6 +175,8 @@ pub(crate) struct World {
     weather_until: u64,
     /// What was broken is mended and nothing breaks any more.
     pub(crate) calm: bool,
+    /// Until when it may go on that somebody's time is over just when that is looked at.
+    pub(crate) whole_by: u64,
     /// All clients are gone for good.
     pub(crate) over: bool,
     /// Until when some hub is held.
@@ -235,6 +237,7 @@ impl World {
             weather: Weather::default(),
             weather_until: 0,
             calm: false,
+            whole_by: 0,
             over: false,
             held_until: 0,
             full_until: 0,

@@ -318,8 +318,14 @@ impl Hub {
             && self.online.contains_key(&member)
         {
             // It asked for that elsewhere, and is here now; or on an earlier connection.
-            let after = None;
-            self.with_room(now, room, Task::Find { member, after }, out);
+            // Its record comes by itself, unless another hub only reminds of it.
+            let (after, sure) = (None, mine || !matches!(entry.change, Change::Entered(_)));
+            let task = Task::Find {
+                member,
+                after,
+                sure,
+            };
+            self.with_room(now, room, task, out);
         }
         match &entry.change {
             Change::Leased {
@@ -393,8 +399,12 @@ impl Hub {
                 }
                 // The other may be connected here, and its room opened elsewhere.
                 if self.online.contains_key(with) {
-                    let (member, after) = (*with, Some(*after));
-                    self.with_room(now, *room, Task::Find { member, after }, out);
+                    let task = Task::Find {
+                        member: *with,
+                        after: Some(*after),
+                        sure: true,
+                    };
+                    self.with_room(now, *room, task, out);
                 }
             }
             Change::Entered(room) => {

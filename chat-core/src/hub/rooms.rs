@@ -83,10 +83,11 @@ pub(super) enum Task {
         txn: u64,
     },
     /// The member is in here by what was done elsewhere: take it in, if the room has begun. What came after `after` is
-    /// news to it; without, nothing that is there already.
+    /// news to it; without, nothing that is there already. `sure`: the log was read for it, or what tells so comes by itself.
     Find {
         member: MemberId,
         after: Option<Seq>,
+        sure: bool,
     },
     /// Propose a record.
     Propose(Box<Proposal>),
@@ -255,7 +256,29 @@ impl Hub {
                 };
                 self.open(now, id, member, with, txn, then, out);
             }
-            Task::Find { member, after } => self.find(id, member, after, out),
+            Task::Find {
+                member,
+                after,
+                sure,
+            } => {
+                if sure || self.config.writes_alone() {
+                    return self.find(id, member, after, out);
+                }
+                if let Some(room) = self.rooms.get_mut(&id) {
+                    if room.pipe.state.members.contains_key(&member) {
+                        return self.find(id, member, after, out);
+                    }
+                    // The log may have lost its end, and with it that they had left.
+                    room.pipe.look_again();
+                    let sure = true;
+                    room.waiting.push_back(Task::Find {
+                        member,
+                        after,
+                        sure,
+                    });
+                }
+                self.pump_room(now, id, out);
+            }
             Task::Title => {
                 self.keep_titled(id);
                 self.pump_directory(now, out);
@@ -571,10 +594,6 @@ impl Hub {
         self.keep_all_listed(id);
         self.keep_titled(id);
         self.pump_directory(now, out);
-        let Some(room) = self.rooms.get_mut(&id) else {
-            return;
-        };
-        let waiting = std::mem::take(&mut room.waiting);
         if empty
             && id == RoomId::LOBBY
             && let Some(cipher) = self.config.lobby
@@ -589,20 +608,19 @@ impl Hub {
                 password: None,
                 members: Vec::new(),
             });
-            room.pipe.propose(Proposal {
-                author: MemberId::SERVER,
-                txn: 0,
-                ask: Ask::Create(created),
-                then: Then::Nothing,
-            });
             // Nothing can be done with the lobby before it begins.
-            room.waiting = waiting;
+            if let Some(room) = self.rooms.get_mut(&id) {
+                room.pipe.propose(Proposal {
+                    author: MemberId::SERVER,
+                    txn: 0,
+                    ask: Ask::Create(created),
+                    then: Then::Nothing,
+                });
+            }
             return;
         }
         self.erase_all(id, out);
-        for task in waiting {
-            self.run(now, id, task, out);
-        }
+        self.run_waiting(now, id, out);
     }
 
     /// The log cannot be used: whoever asked is told; what the hub wants for itself waits.

@@ -113,8 +113,16 @@ impl<R: Copy> Results<R> {
 }
 
 impl<R: Copy> Window<R> {
+    /// Where this one is, or is to be. Most often it is the newest, and then none of the others is looked at.
+    fn find(&self, txn: u64) -> Result<usize, usize> {
+        match self.kept.back() {
+            Some((newest, _)) if *newest < txn => Err(self.kept.len()),
+            _ => self.kept.binary_search_by_key(&txn, |(txn, _)| *txn),
+        }
+    }
+
     fn look(&self, txn: u64) -> Known<R> {
-        match self.kept.binary_search_by_key(&txn, |(txn, _)| *txn) {
+        match self.find(txn) {
             Ok(i) => Known::Done(self.kept[i].1),
             Err(_) if txn <= self.forgotten => Known::TooOld,
             Err(_) => Known::New,
@@ -122,7 +130,7 @@ impl<R: Copy> Window<R> {
     }
 
     fn note(&mut self, txn: u64, result: R) {
-        match self.kept.binary_search_by_key(&txn, |(txn, _)| *txn) {
+        match self.find(txn) {
             Ok(i) => self.kept[i].1 = result,
             Err(i) => self.kept.insert(i, (txn, result)),
         }

@@ -16,6 +16,8 @@ use crate::book::Book;
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
     pub(super) length: usize,
+    /// When it changed last.
+    pub(crate) changed: u64,
     people: BTreeMap<MemberId, Person>,
     folded: BTreeMap<String, MemberId>,
     skeletons: BTreeMap<String, MemberId>,
@@ -151,6 +153,7 @@ impl Directory {
     pub(super) fn apply(&mut self, entry: Entry, book: &mut Book) {
         let (seq, member) = (entry.seq, entry.member);
         self.length += 1;
+        self.changed = book.now;
         book.check("seq has no holes", seq == self.length as Seq, || {
             format!("directory: {seq} where {} is next", self.length)
         });
