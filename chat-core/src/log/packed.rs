@@ -15,6 +15,9 @@ pub(super) struct Packed {
     /// Records of the first piece that are dropped already.
     dropped: usize,
     len: usize,
+    /// The memory of the piece that was dropped last, for the next one. A log that is as long as it may be goes round in the
+    /// memory that it has: given back and asked for anew, pieces would leave holes that others settle in.
+    spare: Vec<u8>,
 }
 
 /// Records, each behind its length.
@@ -35,10 +38,13 @@ impl Packed {
             .back()
             .map_or(PIECE_BYTES, |last| last.bytes.len());
         if bytes + LENGTH + record.len() > PIECE_BYTES {
-            if let Some(full) = self.pieces.back_mut() {
+            let bytes = std::mem::take(&mut self.spare);
+            if bytes.capacity() == 0
+                && let Some(full) = self.pieces.back_mut()
+            {
                 full.bytes.shrink_to_fit();
             }
-            self.pieces.push_back(Piece::default());
+            self.pieces.push_back(Piece { count: 0, bytes });
         }
         if let Some(last) = self.pieces.back_mut() {
             last.push(record);
@@ -73,7 +79,12 @@ impl Packed {
             && first.count <= self.dropped
         {
             self.dropped -= first.count;
-            self.pieces.pop_front();
+            if let Some(Piece { mut bytes, .. }) = self.pieces.pop_front()
+                && bytes.capacity() <= PIECE_BYTES
+            {
+                bytes.clear();
+                self.spare = bytes;
+            }
         }
     }
 
@@ -166,6 +177,24 @@ mod tests {
 
     fn slices(list: &[Vec<u8>]) -> Vec<&[u8]> {
         list.iter().map(Vec::as_slice).collect()
+    }
+
+    #[test]
+    fn a_log_that_is_full_goes_round_in_its_memory() {
+        let mut packed = Packed::default();
+        let mut lap = || {
+            let mut places = std::collections::BTreeSet::new();
+            for n in 0..1_000_usize {
+                packed.push(&vec![1; n % 200]);
+                packed.drop_first(packed.len().saturating_sub(300));
+                places.extend(packed.pieces.iter().map(|piece| piece.bytes.as_ptr()));
+            }
+            (places, packed.pieces.len() + 1)
+        };
+        // Pieces grow to what they may be; from then on they stay where they are.
+        (0..50).for_each(|_| drop(lap()));
+        let (places, pieces) = lap();
+        assert!(places.len() <= pieces, "{} of {pieces}", places.len());
     }
 
     proptest! {
