@@ -19,6 +19,11 @@ use chat_core::{
 };
 use wasm_bindgen::prelude::*;
 
+/// A third of the code of the standard library's.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static HEAP: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
+
 pub use words::{check_key, check_nick, harmless, qr_code};
 
 /// A client. It has to be told [`start`](Self::start) first.
