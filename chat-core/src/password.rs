@@ -287,8 +287,9 @@ pub struct ClientRegistration(opaque_ke::ClientRegistration<Suite>);
 impl ClientRegistration {
     /// Begins: the request for the server.
     pub fn start(mut rng: &mut dyn Rng, password: &Password) -> (Self, Bytes) {
-        let result = opaque_ke::ClientRegistration::start(&mut rng, password.0.as_bytes())
-            .expect("a text of any length can be hashed to the curve");
+        let Ok(result) = opaque_ke::ClientRegistration::start(&mut rng, password.0.as_bytes()) else {
+            unreachable!("a text of any length can be hashed to the curve")
+        };
         (
             Self(result.state),
             Bytes::copy_from_slice(&result.message.serialize()),
@@ -354,8 +355,9 @@ pub struct ClientLogin {
 impl ClientLogin {
     /// Begins: KE1 for the server.
     pub fn start(mut rng: &mut dyn Rng, password: &Password) -> (Self, Bytes) {
-        let result = opaque_ke::ClientLogin::start(&mut rng, password.0.as_bytes())
-            .expect("a text of any length can be hashed to the curve");
+        let Ok(result) = opaque_ke::ClientLogin::start(&mut rng, password.0.as_bytes()) else {
+            unreachable!("a text of any length can be hashed to the curve")
+        };
         let mut seed = Zeroizing::new([0; 32]);
         rng.fill_bytes(seed.as_mut());
         (
