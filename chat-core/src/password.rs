@@ -45,7 +45,6 @@ use opaque_ke::{
     generic_array::{ArrayLength, GenericArray},
     ksf::Ksf,
 };
-use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
@@ -53,6 +52,7 @@ use zeroize::Zeroizing;
 use crate::{
     cipher::{KEY_WRAPPED, Key, OpenError, Rng, open_bytes, seal_bytes},
     id::{CredentialId, KeyId},
+    random::Random,
     wire::record::WrappedKey,
 };
 
@@ -385,7 +385,7 @@ impl ClientLogin {
             ksf: Some(&ksf),
             ..Default::default()
         };
-        let mut rng = ChaCha20Rng::from_seed(*self.seed);
+        let mut rng = Random::from_seed(*self.seed);
         let result = self
             .state
             .finish(&mut rng, password.0.as_bytes(), ke2, parameters)
