@@ -7,6 +7,7 @@
 
 mod commands;
 mod event;
+mod json;
 mod words;
 
 use base64ct::{Base64, Encoding};
