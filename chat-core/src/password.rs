@@ -287,7 +287,8 @@ pub struct ClientRegistration(opaque_ke::ClientRegistration<Suite>);
 impl ClientRegistration {
     /// Begins: the request for the server.
     pub fn start(mut rng: &mut dyn Rng, password: &Password) -> (Self, Bytes) {
-        let Ok(result) = opaque_ke::ClientRegistration::start(&mut rng, password.0.as_bytes()) else {
+        let Ok(result) = opaque_ke::ClientRegistration::start(&mut rng, password.0.as_bytes())
+        else {
             unreachable!("a text of any length can be hashed to the curve")
         };
         (
