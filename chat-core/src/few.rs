@@ -117,6 +117,10 @@ impl<K: Ord, V> FewMap<K, V> {
         self.place(key).is_ok()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.0.as_slice().iter().map(|(key, value)| (key, value))
+    }
+
     pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
         self.0.as_slice().iter().map(|(key, _)| key)
     }

@@ -45,7 +45,6 @@ use opaque_ke::{
     generic_array::{ArrayLength, GenericArray},
     ksf::Ksf,
 };
-use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
@@ -53,6 +52,7 @@ use zeroize::Zeroizing;
 use crate::{
     cipher::{KEY_WRAPPED, Key, OpenError, Rng, open_bytes, seal_bytes},
     id::{CredentialId, KeyId},
+    random::Random,
     wire::record::WrappedKey,
 };
 
@@ -287,8 +287,10 @@ pub struct ClientRegistration(opaque_ke::ClientRegistration<Suite>);
 impl ClientRegistration {
     /// Begins: the request for the server.
     pub fn start(mut rng: &mut dyn Rng, password: &Password) -> (Self, Bytes) {
-        let result = opaque_ke::ClientRegistration::start(&mut rng, password.0.as_bytes())
-            .expect("a text of any length can be hashed to the curve");
+        let Ok(result) = opaque_ke::ClientRegistration::start(&mut rng, password.0.as_bytes())
+        else {
+            unreachable!("a text of any length can be hashed to the curve")
+        };
         (
             Self(result.state),
             Bytes::copy_from_slice(&result.message.serialize()),
@@ -354,8 +356,9 @@ pub struct ClientLogin {
 impl ClientLogin {
     /// Begins: KE1 for the server.
     pub fn start(mut rng: &mut dyn Rng, password: &Password) -> (Self, Bytes) {
-        let result = opaque_ke::ClientLogin::start(&mut rng, password.0.as_bytes())
-            .expect("a text of any length can be hashed to the curve");
+        let Ok(result) = opaque_ke::ClientLogin::start(&mut rng, password.0.as_bytes()) else {
+            unreachable!("a text of any length can be hashed to the curve")
+        };
         let mut seed = Zeroizing::new([0; 32]);
         rng.fill_bytes(seed.as_mut());
         (
@@ -383,7 +386,7 @@ impl ClientLogin {
             ksf: Some(&ksf),
             ..Default::default()
         };
-        let mut rng = ChaCha20Rng::from_seed(*self.seed);
+        let mut rng = Random::from_seed(*self.seed);
         let result = self
             .state
             .finish(&mut rng, password.0.as_bytes(), ke2, parameters)

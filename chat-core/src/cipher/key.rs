@@ -2,13 +2,10 @@
 
 use core::fmt;
 
-use base64::{
-    Engine, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
+use base64ct::{Base64Unpadded, Encoding};
 use hkdf::Hkdf;
 use sha2::Sha256;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::Rng;
 use crate::id::KeyId;
@@ -21,12 +18,6 @@ pub struct Key(pub [u8; 32]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a key is 64 hexadecimal digits, or the base64 of 32 bytes")]
 pub struct KeyTextError;
-
-/// Standard base64, with or without its padding.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 impl Key {
     /// A new key.
@@ -55,11 +46,10 @@ impl Key {
                 *byte = hex_digit(digits[0])? << 4 | hex_digit(digits[1])?;
             }
         } else if (43..=44).contains(&text.len()) {
-            // One more than a key, so that 33 bytes are noticed.
-            let mut bytes = Zeroizing::new([0; 33]);
-            match BASE64.decode_slice(text, bytes.as_mut()) {
-                Ok(32) => key.0.copy_from_slice(&bytes[..32]),
-                _ => return Err(KeyTextError),
+            let digits = text.strip_suffix('=').unwrap_or(text);
+            let decoded = Base64Unpadded::decode(digits, &mut key.0).map_err(|_| KeyTextError)?;
+            if decoded.len() != 32 {
+                return Err(KeyTextError);
             }
         } else {
             return Err(KeyTextError);

@@ -1,7 +1,6 @@
 //! XChaCha20-Poly1305: sealed messages, and the sealing of bytes that wrapped keys share with them.
 
 use core::fmt;
-use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chacha20poly1305::{AeadInPlace, KeyInit, Tag, XChaCha20Poly1305, XNonce};
@@ -9,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{Cipher, Context, Key, OpenError, Rng};
 use crate::{
+    few::FewMap,
     id::KeyId,
     wire::record::{Content, Sealed},
 };
@@ -28,16 +28,15 @@ const AAD: usize = 1 + 16 + 16 + 16 + 8 + 2 + 8;
 #[derive(Clone)]
 pub struct Sealing {
     current: KeyId,
-    keys: BTreeMap<KeyId, Key>,
+    keys: FewMap<KeyId, Key>,
 }
 
 impl Sealing {
     /// With one key.
     pub fn new(id: KeyId, key: Key) -> Self {
-        Self {
-            current: id,
-            keys: BTreeMap::from([(id, key)]),
-        }
+        let mut keys = FewMap::default();
+        keys.insert(id, key);
+        Self { current: id, keys }
     }
 
     /// With a static key, under the name that follows from it.
@@ -83,7 +82,7 @@ impl fmt::Debug for Sealing {
 
 impl Cipher for Sealing {
     fn seal(&self, rng: &mut dyn Rng, context: &Context, text: &str) -> Content {
-        let key = &self.keys[&self.current];
+        let key = self.keys.get(&self.current).expect("its key is there");
         let aad = associated(self.current, context);
         Content::Sealed(Sealed {
             key: self.current,

@@ -571,22 +571,25 @@ impl Requests {
             .collect()
     }
 
-    /// Takes everything out: whether it is unanswered, and the job.
+    /// Takes everything out, in the order of the tickets: whether it is unanswered, and the job.
     pub(super) fn take_all(&mut self) -> Vec<(Lane, bool, Job)> {
-        let mut all: Vec<_> = core::mem::take(&mut self.unanswered)
-            .into_iter()
-            .map(|(_, (lane, job))| (lane, true, job))
-            .collect();
-        all.extend(
-            core::mem::take(&mut self.working)
-                .into_iter()
-                .map(|(_, (lane, job))| (lane, false, job)),
-        );
-        for (lane, queue) in core::mem::take(&mut self.lanes) {
-            all.extend(queue.waiting.into_iter().map(|(_, job)| (lane, false, job)));
+        let mut all = Map::default();
+        let mut add = |lane, unanswered, job: Job| {
+            // In a box, for it is moved while others find their places.
+            all.insert(job.ticket, Box::new((lane, unanswered, job)));
+        };
+        for (_, (lane, job)) in core::mem::take(&mut self.unanswered) {
+            add(lane, true, job);
         }
-        all.sort_by_key(|(_, _, job)| job.ticket);
-        all
+        for (_, (lane, job)) in core::mem::take(&mut self.working) {
+            add(lane, false, job);
+        }
+        for (lane, queue) in core::mem::take(&mut self.lanes) {
+            for (_, job) in queue.waiting {
+                add(lane, false, job);
+            }
+        }
+        all.into_iter().map(|(_, each)| *each).collect()
     }
 
     /// The client leaves a room again that it joined by mistake.

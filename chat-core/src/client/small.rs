@@ -6,8 +6,8 @@ use std::{
     iter::FusedIterator,
 };
 
-/// An ordered map, or, with `()` for values, a set. Looking up is logarithmic; inserting and removing moves what is on the
-/// nearer side.
+/// An ordered map, or, with `()` for values, a set. Looking up is logarithmic; inserting moves what comes after it, removing what
+/// is on the nearer side.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Map<K, V>(VecDeque<(K, V)>);
 
@@ -35,13 +35,21 @@ impl<K: Ord, V> Map<K, V> {
     pub(super) fn insert(&mut self, key: K, value: V) {
         match self.find(&key) {
             Ok(at) => self.0[at].1 = value,
-            Err(at) => self.0.insert(at, (key, value)),
+            Err(at) => self.place(at, (key, value)),
         }
     }
 
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
         let at = self.find(key).ok()?;
-        self.0.remove(at).map(|(_, value)| value)
+        // One by one: the standard library's way to move a piece of a ring is six times the code.
+        let removed = if at < self.0.len() / 2 {
+            (0..at).rev().for_each(|each| self.0.swap(each, each + 1));
+            self.0.pop_front()
+        } else {
+            (at + 1..self.0.len()).for_each(|each| self.0.swap(each - 1, each));
+            self.0.pop_back()
+        };
+        removed.map(|(_, value)| value)
     }
 
     /// The value of a key, made if it is not there.
@@ -52,11 +60,18 @@ impl<K: Ord, V> Map<K, V> {
         let at = match self.find(&key) {
             Ok(at) => at,
             Err(at) => {
-                self.0.insert(at, (key, V::default()));
+                self.place(at, (key, V::default()));
                 at
             }
         };
         &mut self.0[at].1
+    }
+
+    fn place(&mut self, at: usize, new: (K, V)) {
+        self.0.push_back(new);
+        (at + 1..self.0.len())
+            .rev()
+            .for_each(|each| self.0.swap(each - 1, each));
     }
 
     fn find(&self, key: &K) -> Result<usize, usize> {

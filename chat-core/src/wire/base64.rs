@@ -2,14 +2,14 @@
 
 use core::fmt;
 
-use ::base64::{Engine, engine::general_purpose::STANDARD};
+use base64ct::{Base64, Encoding};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// For fields of type [`Bytes`].
 pub(crate) fn serialize<S: Serializer>(bytes: &Bytes, s: S) -> Result<S::Ok, S::Error> {
     if s.is_human_readable() {
-        s.serialize_str(&STANDARD.encode(bytes))
+        s.serialize_str(&Base64::encode_string(bytes))
     } else {
         s.serialize_bytes(bytes)
     }
@@ -29,8 +29,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Bytes, D::E
     }
     if d.is_human_readable() {
         let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
-        STANDARD
-            .decode(&*text)
+        Base64::decode_vec(&text)
             .map(Bytes::from)
             .map_err(de::Error::custom)
     } else {
@@ -48,7 +47,7 @@ pub(crate) mod array {
     ) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeTuple;
         if s.is_human_readable() {
-            return s.serialize_str(&STANDARD.encode(bytes));
+            return s.serialize_str(&Base64::encode_string(bytes));
         }
         let mut tuple = s.serialize_tuple(N)?;
         bytes.iter().try_for_each(|b| tuple.serialize_element(b))?;
@@ -76,7 +75,7 @@ pub(crate) mod array {
         }
         if d.is_human_readable() {
             let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
-            let bytes = STANDARD.decode(&*text).map_err(de::Error::custom)?;
+            let bytes = Base64::decode_vec(&text).map_err(de::Error::custom)?;
             bytes
                 .try_into()
                 .map_err(|b: Vec<u8>| de::Error::invalid_length(b.len(), &Tuple::<N>))

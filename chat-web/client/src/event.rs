@@ -14,11 +14,11 @@ use chat_core::{
 };
 use serde::Serialize;
 
-use crate::words::harmless;
+use crate::{json, words::harmless};
 
 /// Writes one.
 pub(crate) fn write(event: &ClientEvent) -> String {
-    serde_json::to_string(&told(event)).unwrap_or_default()
+    json::write(&told(event))
 }
 
 fn told(event: &ClientEvent) -> Told<'_> {

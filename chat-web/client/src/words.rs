@@ -48,7 +48,8 @@ pub fn harmless(text: &str) -> String {
 /// A QR code of a text: its modules, row by row, 1 for dark. Empty, if the text is too long for one.
 #[wasm_bindgen]
 pub fn qr_code(text: &str) -> Vec<u8> {
-    let Ok(code) = QrCode::encode_text(text, QrCodeEcc::Medium) else {
+    // As bytes: links are neither digits nor all capitals, for which there are shorter forms.
+    let Ok(code) = QrCode::encode_binary(text.as_bytes(), QrCodeEcc::Medium) else {
         return Vec::new();
     };
     let all = (0..code.size()).flat_map(|y| (0..code.size()).map(move |x| (x, y)));
