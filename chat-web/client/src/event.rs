@@ -14,11 +14,11 @@ use chat_core::{
 };
 use serde::Serialize;
 
-use crate::{json, words::harmless};
+use crate::words::harmless;
 
 /// Writes one.
 pub(crate) fn write(event: &ClientEvent) -> String {
-    json::write(&told(event))
+    serde_json::to_string(&told(event)).unwrap_or_default()
 }
 
 fn told(event: &ClientEvent) -> Told<'_> {

@@ -7,7 +7,6 @@
 
 mod commands;
 mod event;
-mod json;
 mod words;
 
 use base64ct::{Base64, Encoding};
