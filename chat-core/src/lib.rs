@@ -102,7 +102,6 @@ pub mod limits;
 pub mod log;
 pub mod nick;
 pub mod password;
-mod random;
 mod rate;
 pub mod roles;
 mod state;

@@ -45,6 +45,7 @@ use opaque_ke::{
     generic_array::{ArrayLength, GenericArray},
     ksf::Ksf,
 };
+use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
@@ -52,7 +53,6 @@ use zeroize::Zeroizing;
 use crate::{
     cipher::{KEY_WRAPPED, Key, OpenError, Rng, open_bytes, seal_bytes},
     id::{CredentialId, KeyId},
-    random::Random,
     wire::record::WrappedKey,
 };
 
@@ -386,7 +386,7 @@ impl ClientLogin {
             ksf: Some(&ksf),
             ..Default::default()
         };
-        let mut rng = Random::from_seed(*self.seed);
+        let mut rng = ChaCha20Rng::from_seed(*self.seed);
         let result = self
             .state
             .finish(&mut rng, password.0.as_bytes(), ke2, parameters)

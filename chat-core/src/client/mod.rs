@@ -67,6 +67,7 @@ mod work;
 
 use core::time::Duration;
 
+use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
 pub use self::{
@@ -86,7 +87,6 @@ use crate::{
     hub::Framing,
     id::{MemberId, RoomId},
     limits::WireLimits,
-    random::Random,
     time::{Monotonic, Now},
     wire::{
         ClientMessage, DecodeError, SERVER_FRAME_BYTES, VERSION,
@@ -99,7 +99,7 @@ use crate::{
 pub struct Client {
     config: ClientConfig,
     member: MemberId,
-    rng: Random,
+    rng: ChaCha20Rng,
     connection: Connection,
     requests: Requests,
     rooms: Map<RoomId, Room>,
@@ -132,7 +132,7 @@ impl core::fmt::Debug for Client {
 impl Client {
     /// A client that has not begun.
     pub fn new(config: ClientConfig) -> Self {
-        let mut rng = Random::from_seed(config.seed);
+        let mut rng = ChaCha20Rng::from_seed(config.seed);
         Self {
             member: MemberId::of(&config.secret),
             requests: Requests::new(rng.next_u64()),

@@ -1,6 +1,7 @@
 //! The client's heavy work, to be run off the loop: the halves of OPAQUE that stretch a password.
 
 use bytes::Bytes;
+use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use crate::{
@@ -9,7 +10,6 @@ use crate::{
     password::{
         ClientLogin, ClientRegistration, ExportKey, LoginError, Malformed, Password, Stretch,
     },
-    random::Random,
     wire::record::{PasswordRecord, WrappedKey},
 };
 
@@ -125,7 +125,7 @@ pub(super) struct Register {
 
 impl Register {
     fn run(self) -> Result<Registration, Malformed> {
-        let mut rng = Random::from_seed(self.seed);
+        let mut rng = ChaCha20Rng::from_seed(self.seed);
         let (upload, export) =
             self.registration
                 .finish(&mut rng, &self.password, &self.response, &self.stretch)?;
