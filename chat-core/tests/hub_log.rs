@@ -467,6 +467,25 @@ fn a_release_from_before_the_directory_lost_its_end_cuts_no_grace_short() {
 }
 
 #[test]
+fn a_place_of_before_one_left_and_came_back_is_gone() {
+    let mut w = World::new();
+    let ada = w.in_lobby("ada");
+    let place = w.join(ada, RoomRef::Lobby).unwrap().place;
+    let room = RoomId::LOBBY;
+    w.request(ada, 5, Op::Leave(InRoom { room })).unwrap();
+    w.join(ada, RoomRef::Lobby).unwrap();
+    w.disconnect(ada);
+    let ada = w.connect();
+    w.greet(ada, resuming("ada", &[(room, place)])).unwrap();
+    let entered = w.take(ada, |message| match message {
+        ServerMessage::Entered(entered) => Some(entered.resumed),
+        _ => None,
+    });
+    assert_eq!(entered, Some(false));
+    assert!(w.records(ada).is_empty(), "nor is she put out again");
+}
+
+#[test]
 fn a_topic_that_the_log_has_lost_is_not_listed() {
     let mut w = World::new();
     let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));

@@ -74,6 +74,7 @@ impl World {
         if let Some(person) = person
             && person.lease.is_some()
             && person.leased > since
+            && self.truth.directory_is_whole()
         {
             // It came in anew, and was gone before it was told so.
             let (since, bye) = (person.leased, false);

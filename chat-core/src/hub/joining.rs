@@ -158,11 +158,10 @@ impl Hub {
             return;
         }
         let place = room.pipe.place;
-        let whole = |at: &Place| {
-            at.epoch == place.epoch
-                && at.seq <= place.seq
-                && at.seq + 1 >= state.readable_from(member)
-        };
+        // Who was out in between begins anew, even where it may read what was said meanwhile: the record that put it out
+        // would put it out again.
+        let since = state.members.get(&member).map_or(0, |member| member.since);
+        let whole = |at: &Place| at.epoch == place.epoch && at.seq <= place.seq && at.seq >= since;
         match resume.filter(whole).filter(|_| !self.has(Bug::ResumeNever)) {
             Some(at) => {
                 self.attach(id, conn, place.seq, out);

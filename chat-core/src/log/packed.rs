@@ -5,6 +5,9 @@ use std::{collections::VecDeque, ops::Range};
 /// A piece takes no more records when it has so many bytes.
 const PIECE_BYTES: usize = 4_096;
 
+/// Pieces of which the memory is kept: records differ in length, so it takes now one piece more, now one less.
+const SPARE: usize = 2;
+
 /// Bytes of a length.
 const LENGTH: usize = size_of::<u32>();
 
@@ -15,9 +18,9 @@ pub(super) struct Packed {
     /// Records of the first piece that are dropped already.
     dropped: usize,
     len: usize,
-    /// The memory of the piece that was dropped last, for the next one. A log that is as long as it may be goes round in the
+    /// The memory of pieces that were dropped last, for the next ones. A log that is as long as it may be goes round in the
     /// memory that it has: given back and asked for anew, pieces would leave holes that others settle in.
-    spare: Vec<u8>,
+    spare: Vec<Vec<u8>>,
 }
 
 /// Records, each behind its length.
@@ -38,12 +41,13 @@ impl Packed {
             .back()
             .map_or(PIECE_BYTES, |last| last.bytes.len());
         if bytes + LENGTH + record.len() > PIECE_BYTES {
-            let bytes = std::mem::take(&mut self.spare);
-            if bytes.capacity() == 0
+            let spare = self.spare.pop();
+            if spare.is_none()
                 && let Some(full) = self.pieces.back_mut()
             {
                 full.bytes.shrink_to_fit();
             }
+            let bytes = spare.unwrap_or_default();
             self.pieces.push_back(Piece { count: 0, bytes });
         }
         if let Some(last) = self.pieces.back_mut() {
@@ -81,9 +85,10 @@ impl Packed {
             self.dropped -= first.count;
             if let Some(Piece { mut bytes, .. }) = self.pieces.pop_front()
                 && bytes.capacity() <= PIECE_BYTES
+                && self.spare.len() < SPARE
             {
                 bytes.clear();
-                self.spare = bytes;
+                self.spare.push(bytes);
             }
         }
     }
@@ -185,11 +190,11 @@ mod tests {
         let mut lap = || {
             let mut places = std::collections::BTreeSet::new();
             for n in 0..1_000_usize {
-                packed.push(&vec![1; n % 200]);
+                packed.push(&vec![1; 90 + n % 20]);
                 packed.drop_first(packed.len().saturating_sub(300));
                 places.extend(packed.pieces.iter().map(|piece| piece.bytes.as_ptr()));
             }
-            (places, packed.pieces.len() + 1)
+            (places, packed.pieces.len() + SPARE)
         };
         // Pieces grow to what they may be; from then on they stay where they are.
         (0..50).for_each(|_| drop(lap()));
