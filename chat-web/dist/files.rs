@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-da5f08888f97d88a";
+pub(crate) const BUILD: &str = "b-9b6f74fd5e32799c";
 
 pub(crate) const FILES: &[File] = &[
     File {
