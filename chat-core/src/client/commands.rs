@@ -69,6 +69,9 @@ impl Client {
             .map_or_else(|| self.build(lane, &mut job), Ok)
         {
             Ok(op) => op,
+            Err(_) if job.may_be_done_yet() => {
+                return self.finish(lane, job, Err(CommandError::Unknown), out);
+            }
             Err(error) => return self.finish(lane, job, Err(error), out),
         };
         job.op = Some(op.clone());

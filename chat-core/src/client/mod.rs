@@ -40,7 +40,7 @@
 //! | it names no room (`create`, `direct`) | is sent again, unless `welcome.last_txn` is below what the server knew before and below its number: then `Unknown` |
 //!
 //! A refusal of what was sent again does not say that the first try was not done, or will not be: the server may be several,
-//! and another one may have it still. So the end is `Unknown` there too, but for `join`, `leave`, `direct` and `nick`.
+//! and another one may have it still. So the end is `Unknown` there too (also after one `unavailable`, which leaves the same doubt), but for `join`, `leave`, `direct` and `nick`.
 //!
 //! A `join` or `leave` is always sent again: done twice it is done once. A `nick` is sent again under a new number,
 //! because the `hello` in between has asked for the old name again. What was never sent is not in doubt.

@@ -60,7 +60,7 @@ pub(super) struct Job {
     pub(super) command: Command,
     /// How far a password exchange has come.
     pub(super) stage: Stage,
-    /// Keys of a `create`, one of each registration: which of them the room has, the answer tells.
+    /// The keys of each registration: which of them a new group has, the answer to its `create` tells.
     pub(super) made: Keys,
     /// The deed's number, once it has one.
     pub(super) txn: Option<u64>,

@@ -151,7 +151,7 @@ impl Client {
         }
     }
 
-    fn closing(&mut self, now: Monotonic, closing: Closing, out: &mut ClientOutputs) {
+    fn closing(&mut self, now: Monotonic, mut closing: Closing, out: &mut ClientOutputs) {
         self.connection
             .say(now, &ClientMessage::Closed(Empty {}), out);
         let reason = closing.reason;
@@ -169,6 +169,8 @@ impl Client {
                     && self.connection.ever_welcomed
                     && !self.connection.refused =>
             {
+                // Nor will it: that hello comes to nothing.
+                self.connection.greeted = false;
                 Then::Retry {
                     not_before: Duration::ZERO,
                 }
@@ -193,6 +195,8 @@ impl Client {
             },
             _ => Then::End(Ended::Closed(reason)),
         };
+        // Where the client knows better.
+        closing.reconnect |= matches!(then, Then::Retry { .. });
         let asked_for =
             matches!(self.connection.phase, Phase::Bye { .. }) && reason == CloseReason::Bye;
         if !asked_for && !matches!(then, Then::Park | Then::Connect) {

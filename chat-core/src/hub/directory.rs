@@ -222,7 +222,7 @@ impl Hub {
                 let why = if epoch == before {
                     "the directory's log does not keep what was missed"
                 } else {
-                    // Nobody knows any more who was away, nor since when: all have their grace again.
+                    // Nobody knows any more who was away, nor since when: whose grace was over has it again.
                     self.directory
                         .withdraw(|proposal| matches!(proposal.ask, Ask::Release));
                     "the directory's log lost its end"

@@ -143,6 +143,8 @@ impl<S: Fold, P> Pipeline<S, P> {
     /// Has the log read before anything else: somebody seems to know more of it.
     pub(super) fn look_again(&mut self) {
         self.behind = true;
+        // What is being read may have been looked at before.
+        self.overtaken |= self.reading.is_some();
     }
 
     /// Whether a read must be asked for now.

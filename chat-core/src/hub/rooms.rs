@@ -476,6 +476,9 @@ impl Hub {
             Ok(Paged::Lost) => {
                 if let Some(room) = self.rooms.get_mut(&id) {
                     room.lost = true;
+                    // What is on its way of that is of the life that is over.
+                    room.erasing.clear();
+                    room.erasing_now = None;
                 }
                 out.push(Output::Event(Event::LogTrouble {
                     detail: format!("the log of room {id} lost its end; it is read anew"),
@@ -512,6 +515,17 @@ impl Hub {
                 }
             }
             for task in others {
+                self.run(now, id, task, out);
+            }
+            // What came behind those who stood here meanwhile.
+            let rest = self
+                .rooms
+                .get_mut(&id)
+                .filter(|room| !room.pipe.is_behind());
+            for task in rest
+                .map(|room| std::mem::take(&mut room.waiting))
+                .unwrap_or_default()
+            {
                 self.run(now, id, task, out);
             }
         }

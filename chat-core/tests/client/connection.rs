@@ -100,6 +100,24 @@ fn who_was_in_comes_back_although_the_server_says_that_the_hello_was_late() {
     );
 }
 
+/// The hello that came too late comes to nothing: what replaces this client later is somebody else.
+#[test]
+fn a_late_hello_is_not_taken_for_what_replaces_this_client_later() {
+    let mut script = Script::new();
+    script.enter(&[]);
+    script.reconnect();
+    script.events.clear();
+    script.closing(CloseReason::HandshakeTimeout, None);
+    assert!(matches!(script.event(), ClientEvent::Closing(closing) if closing.reconnect));
+    script.input(ClientInput::Disconnected);
+    script.come_back();
+    script.resume(&[]);
+    script.closing(CloseReason::Replaced, None);
+    script.input(ClientInput::Disconnected);
+    let ended = ClientEvent::Ended(Ended::Closed(CloseReason::Replaced));
+    assert!(script.events.contains(&ended));
+}
+
 #[test]
 fn before_the_first_welcome_nothing_is_tried_again() {
     let mut script = Script::new();
