@@ -73,3 +73,40 @@ fn what_is_said_at_once_reaches_somebody_at_another_hub() {
     assert_eq!(entered(&mut there, bob), Some(room));
     assert_eq!(there.texts(bob), ["one", "two"]);
 }
+
+#[test]
+fn a_conversation_that_begins_anew_is_found_by_both_although_exits_were_on_their_way() {
+    let mut w = World::new();
+    let [ada, bob, cy] = ["ada", "bob", "cy"].map(|nick| w.welcome(nick));
+    let room = direct(&mut w, ada, 1, "bob").room;
+    let to = Peer::Nick("bob".to_owned());
+    let nick = client::Nick {
+        nick: "cy1".to_owned(),
+        label: String::new(),
+    };
+    // The directory is busy with cy. Ada opens the conversation again; that it has lost everything is heard of behind that.
+    w.hold = true;
+    w.ask(cy, 901, 1, Op::Nick(nick));
+    w.ask(ada, 902, 2, Op::Direct(client::Direct { to }));
+    w.lose(Partition::Room(room), 1);
+    w.lose(Partition::Directory, 1);
+    w.news(Partition::Room(room), 0);
+    // The directory's log is the faster one: it is told of the exits before the conversation has begun.
+    while let Some(next) = w
+        .held
+        .iter()
+        .position(|held| held.0 == Partition::Directory)
+    {
+        w.held.swap(0, next);
+        w.release_one();
+    }
+    w.hold = false;
+    w.release();
+    for conn in [ada, bob] {
+        w.disconnect(conn);
+    }
+    for nick in ["ada", "bob"] {
+        let conn = w.connect();
+        assert_eq!(w.greet(conn, hello(nick)).unwrap().rooms, [room], "{nick}");
+    }
+}

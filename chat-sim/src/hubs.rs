@@ -17,6 +17,7 @@ use crate::{
     net::{Flag, Kind, Skipped},
     plan::Hears,
     rng::Rng,
+    truth,
     world::{Happening, MS, Outcome, World, config},
 };
 
@@ -457,10 +458,8 @@ impl World {
                 });
                 self.book.mix(entries.len() as u64);
                 self.book.note(|| {
-                    format!(
-                        "hub {hub}: {partition:?}: append {} at {expected:?}",
-                        entries.len()
-                    )
+                    let what = truth::words(partition, &entries);
+                    format!("hub {hub}: {partition:?}: appends at {expected:?}: {what}")
                 });
                 self.soon(
                     after,

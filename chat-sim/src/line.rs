@@ -14,8 +14,7 @@ use chat_core::{
     },
 };
 
-pub(crate) use self::answers::room_of;
-pub(crate) use self::answers::{Scene, proof_of};
+pub(crate) use self::answers::{Scene, proof_of, room_of};
 use crate::{
     book::Book,
     truth::{Truth, is_blank_of},

@@ -7,6 +7,7 @@ mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use chat_core::{
     id::{CredentialId, MemberId, Partition, RoomId, Seq},
     wire::{Record, record::RecordBody},
@@ -35,6 +36,21 @@ pub(crate) struct Truth {
     proofs: BTreeSet<(MemberId, CredentialId)>,
     /// Whoever was called so, in whatever case, in any life of the directory.
     called: BTreeMap<String, BTreeSet<MemberId>>,
+}
+
+/// What a hub asks a log to append, for the story.
+pub(crate) fn words(partition: Partition, entries: &[Bytes]) -> String {
+    let word = |bytes: &Bytes| match partition {
+        Partition::Directory => postcard::take_from_bytes::<Entry>(bytes).map_or_else(
+            |error| error.to_string(),
+            |(entry, _)| format!("{:?}: {:?}", entry.member, entry.change),
+        ),
+        Partition::Room(_) => Record::from_bytes(bytes).map_or_else(
+            |error| error.to_string(),
+            |record| format!("{:?}: {:?}", record.member, record.body),
+        ),
+    };
+    entries.iter().map(word).collect::<Vec<_>>().join("; ")
 }
 
 impl Truth {

@@ -195,11 +195,11 @@ pub(crate) struct World {
     pub(crate) losses: usize,
     pub(crate) secret: ServerSecret,
     /// Passwords that rooms have had, as their users pass them on; the newest last.
-    pub(crate) passwords: BTreeMap<chat_core::id::RoomId, Vec<String>>,
+    pub(crate) passwords: BTreeMap<RoomId, Vec<String>>,
     /// What was asked of rooms, by whom and under which number.
-    pub(crate) asked: BTreeSet<(MemberId, chat_core::id::RoomId, u64)>,
+    pub(crate) asked: BTreeSet<(MemberId, RoomId, u64)>,
     /// Who wrote each text, and where to.
-    pub(crate) texts: HashMap<String, (chat_core::id::MemberId, Option<chat_core::id::RoomId>)>,
+    pub(crate) texts: HashMap<String, (MemberId, Option<RoomId>)>,
     /// Texts that were refused, and so must never be heard.
     pub(crate) refused: HashSet<String>,
     /// The states of partitions as hubs told them, by place.

@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-7b71fbb7c7a385f2";
+pub(crate) const BUILD: &str = "b-aa219a229cd43aae";
 
 pub(crate) const FILES: &[File] = &[
     File {

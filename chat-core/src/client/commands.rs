@@ -69,10 +69,15 @@ impl Client {
             .map_or_else(|| self.build(lane, &mut job), Ok)
         {
             Ok(op) => op,
-            Err(_) if job.may_be_done_yet() => {
-                return self.finish(lane, job, Err(CommandError::Unknown), out);
+            Err(error) => {
+                let in_doubt = job.may_be_done_yet();
+                let error = if in_doubt {
+                    CommandError::Unknown
+                } else {
+                    error
+                };
+                return self.finish(lane, job, Err(error), out);
             }
-            Err(error) => return self.finish(lane, job, Err(error), out),
         };
         job.op = Some(op.clone());
         let txn = if requests::changes(&op) {

@@ -131,12 +131,14 @@ impl Keys {
     /// Those of its keys that have one of these names.
     pub(super) fn of_names(&self, names: impl Iterator<Item = KeyId>) -> Self {
         let mut keys = Self::default();
-        for name in names {
-            if let Some((id, key)) = self.keys.iter().find(|(id, _)| *id == name) {
-                keys.add(*id, key.clone());
-            }
+        for (id, key) in names.filter_map(|name| self.find(name)) {
+            keys.add(*id, key.clone());
         }
         keys
+    }
+
+    fn find(&self, id: KeyId) -> Option<&(KeyId, Key)> {
+        self.keys.iter().find(|(known, _)| *known == id)
     }
 
     pub(super) fn forget(&mut self, id: KeyId) {
@@ -144,7 +146,7 @@ impl Keys {
     }
 
     pub(super) fn has(&self, id: KeyId) -> bool {
-        self.keys.iter().any(|(known, _)| *known == id)
+        self.find(id).is_some()
     }
 
     /// The newest `count` keys, oldest first.
@@ -191,7 +193,7 @@ impl Keys {
             CipherKind::Caesar => Caesar(self.shift.ok_or(missing)?).seal(rng, context, text),
             CipherKind::StaticKey | CipherKind::RoomPassword => {
                 let (id, key) = match announced {
-                    Some(id) => self.keys.iter().find(|(known, _)| *known == id),
+                    Some(id) => self.find(id),
                     None => self.keys.last(),
                 }
                 .ok_or(missing)?;
@@ -214,11 +216,7 @@ impl Keys {
                 None => Err(OpenError::NoKey(KeyId([0; 16]))),
             },
             (CipherKind::StaticKey | CipherKind::RoomPassword, Content::Sealed(sealed)) => {
-                let (id, key) = self
-                    .keys
-                    .iter()
-                    .find(|(known, _)| *known == sealed.key)
-                    .ok_or(OpenError::NoKey(sealed.key))?;
+                let (id, key) = self.find(sealed.key).ok_or(OpenError::NoKey(sealed.key))?;
                 Sealing::new(*id, key.clone()).open(context, content)
             }
             (CipherKind::StaticKey | CipherKind::RoomPassword, _) => Err(OpenError::WrongForm),

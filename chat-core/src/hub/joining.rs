@@ -145,7 +145,7 @@ impl Hub {
             return;
         };
         let state = &room.pipe.state;
-        if !state.members.contains_key(&member) {
+        let Some(since) = state.members.get(&member).map(|member| member.since) else {
             let about = state.about.is_some();
             if let Some(room) = self.rooms.get_mut(&id) {
                 room.awaited = !about;
@@ -156,11 +156,10 @@ impl Hub {
                 self.unlist(now, id, member, out);
             }
             return;
-        }
+        };
         let place = room.pipe.place;
         // Who was out in between begins anew, even where it may read what was said meanwhile: the record that put it out
         // would put it out again.
-        let since = state.members.get(&member).map_or(0, |member| member.since);
         let whole = |at: &Place| at.epoch == place.epoch && at.seq <= place.seq && at.seq >= since;
         match resume.filter(whole).filter(|_| !self.has(Bug::ResumeNever)) {
             Some(at) => {

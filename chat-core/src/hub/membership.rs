@@ -25,14 +25,40 @@ impl Hub {
         // A private conversation is found again when somebody is there to find it.
         let wanted = person.lease.is_some() || room.kind() != Some(RoomKind::Private);
         if wanted && room.pipe.state.members.contains_key(&member) && !person.rooms.contains(&id) {
-            let ask = state::directory::Ask::Keep(id);
-            self.directory.propose(directory::Proposal {
-                member,
-                txn: 0,
-                ask,
-                then: directory::Then::Nothing,
-            });
+            self.propose_keep(id, member);
         }
+    }
+
+    /// The same for somebody who is in by a record just taken in. `mine`: this hub asked for it.
+    pub(super) fn keep_in(
+        &mut self,
+        now: Now,
+        id: RoomId,
+        member: MemberId,
+        mine: bool,
+        out: &mut Outputs,
+    ) {
+        if mine {
+            self.expire_forgotten(id, member);
+        }
+        if mine && !self.directory.is_idle() {
+            // An exit may be on its way: looked at when that is done, even if the room is put away by then.
+            self.propose_keep(id, member);
+        } else {
+            // Another hub, behind this record, may have taken the room from the member's.
+            self.keep_listed(id, member);
+        }
+        self.pump_directory(now, out);
+    }
+
+    fn propose_keep(&mut self, id: RoomId, member: MemberId) {
+        let ask = state::directory::Ask::Keep(id);
+        self.directory.propose(directory::Proposal {
+            member,
+            txn: 0,
+            ask,
+            then: directory::Then::Nothing,
+        });
     }
 
     /// The same for all members of a room.
@@ -73,14 +99,13 @@ impl Hub {
     /// The directory was told of a topic as of another life of the room's log than is known here. One of the two is over:
     /// the log says which.
     pub(super) fn doubt_title(&mut self, now: Now, id: RoomId, place: Place, out: &mut Outputs) {
-        let Some(room) = self.rooms.get_mut(&id) else {
-            return;
-        };
-        let doubted = room.pipe.is_live() && room.pipe.place.epoch != place.epoch;
-        if doubted && !room.waiting.iter().any(|task| matches!(task, Task::Title)) {
-            room.pipe.look_again();
-            room.waiting.push_back(Task::Title);
-            self.pump_room(now, id, out);
+        let doubted = self.rooms.get(&id).is_some_and(|room| {
+            room.pipe.is_live()
+                && room.pipe.place.epoch != place.epoch
+                && !room.waiting.iter().any(|task| matches!(task, Task::Title))
+        });
+        if doubted {
+            self.after_reading(now, id, Task::Title, out);
         }
     }
 

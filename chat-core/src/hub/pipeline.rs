@@ -298,10 +298,8 @@ impl<S: Fold, P> Pipeline<S, P> {
             if answer {
                 return Ok(self.lose());
             }
-            // Or the news is late, of before the log lost its end: the log is asked. A read that is under way may have been
-            // done before.
-            self.behind = true;
-            self.overtaken |= self.reading.is_some();
+            // Or the news is late, of before the log lost its end: the log is asked.
+            self.look_again();
             return Ok(Paged::Onward);
         }
         self.known_head = self.known_head.max(page.head.seq);

@@ -210,6 +210,15 @@ impl Hub {
         }
     }
 
+    /// Does something with a room as soon as its log was read again.
+    pub(super) fn after_reading(&mut self, now: Now, id: RoomId, task: Task, out: &mut Outputs) {
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.pipe.look_again();
+            room.waiting.push_back(task);
+        }
+        self.pump_room(now, id, out);
+    }
+
     /// Makes sure that a room is loaded or being loaded.
     pub(super) fn load(&mut self, now: Now, id: RoomId, out: &mut Outputs) {
         if let Entry::Vacant(vacant) = self.rooms.entry(id) {
@@ -236,11 +245,7 @@ impl Hub {
                     return self.come_in(now, id, conn, resume, out);
                 }
                 let sure = true;
-                if let Some(room) = self.rooms.get_mut(&id) {
-                    room.pipe.look_again();
-                    room.waiting.push_back(Task::Attach { conn, resume, sure });
-                }
-                self.pump_room(now, id, out);
+                self.after_reading(now, id, Task::Attach { conn, resume, sure }, out);
             }
             Task::Show { origin, member } => self.show(id, origin, member, None, out),
             Task::Open {
@@ -261,23 +266,18 @@ impl Hub {
                 after,
                 sure,
             } => {
-                if sure || self.config.writes_alone() {
+                let state = self.rooms.get(&id).map(|room| &room.pipe.state);
+                let is_in = state.is_some_and(|state| state.members.contains_key(&member));
+                if sure || is_in || self.config.writes_alone() {
                     return self.find(id, member, after, out);
                 }
-                if let Some(room) = self.rooms.get_mut(&id) {
-                    if room.pipe.state.members.contains_key(&member) {
-                        return self.find(id, member, after, out);
-                    }
-                    // The log may have lost its end, and with it that they had left.
-                    room.pipe.look_again();
-                    let sure = true;
-                    room.waiting.push_back(Task::Find {
-                        member,
-                        after,
-                        sure,
-                    });
-                }
-                self.pump_room(now, id, out);
+                // The log may have lost its end, and with it that they had left.
+                let task = Task::Find {
+                    member,
+                    after,
+                    sure: true,
+                };
+                self.after_reading(now, id, task, out);
             }
             Task::Title => {
                 self.keep_titled(id);

@@ -95,6 +95,7 @@ impl Hub {
                 self.count_here(id);
                 for person in &created.members {
                     self.arrived(now, id, person.clone(), record.seq, proposal, out);
+                    self.keep_in(now, id, person.member, proposal.is_some(), out);
                 }
             }
             // Its owner is shown the group when it has a number.
@@ -106,25 +107,7 @@ impl Hub {
                     label: record.label.clone(),
                 };
                 self.arrived(now, id, person, record.seq, proposal, out);
-                if proposal.is_none() {
-                    // Another hub, behind this record, may have taken the room from the member's.
-                    self.keep_listed(id, record.member);
-                    self.pump_directory(now, out);
-                } else {
-                    self.expire_forgotten(id, record.member);
-                    if self.directory.is_idle() {
-                        self.keep_listed(id, record.member);
-                    } else {
-                        // An exit may be on its way: looked at when that is done, even if the room is put away by then.
-                        self.directory.propose(directory::Proposal {
-                            member: record.member,
-                            txn: 0,
-                            ask: state::directory::Ask::Keep(id),
-                            then: directory::Then::Nothing,
-                        });
-                    }
-                    self.pump_directory(now, out);
-                }
+                self.keep_in(now, id, record.member, proposal.is_some(), out);
             }
             RecordBody::Message(_) | RecordBody::Action(_) if proposal.is_some() => {
                 self.reach(now, id, record, out);

@@ -257,6 +257,13 @@ impl Fold for Directory {
                 let name = name.as_ref().map(|(name, _)| name.clone());
                 let (number, topic, cipher, protected) =
                     (*number, topic.clone(), *cipher, *protected);
+                // The number may come late, to a group that hubs have found people in. Its owner is one of them.
+                let has = |member: &Member| member.rooms.contains(room);
+                let members = if self.member(member).is_some_and(has) {
+                    self.members.values().filter(|member| has(member)).count() as u32
+                } else {
+                    0
+                };
                 self.groups.insert(
                     *room,
                     Group {
@@ -265,7 +272,7 @@ impl Fold for Directory {
                         topic,
                         cipher,
                         protected,
-                        members: 0,
+                        members,
                         titled: Place { epoch: 0, seq: 0 },
                     },
                 );
@@ -748,4 +755,53 @@ impl Directory {
 /// Groups and nicks do not share names; in a draft they share a set.
 fn group_mark(form: &str) -> String {
     format!("#{form}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_found_in_a_group_before_it_has_its_number_is_counted() {
+        let mut directory = Directory::default();
+        let room = RoomId([7; 16]);
+        let leased = |nick: &str| {
+            let name = Name::nick(nick, 32).unwrap();
+            Change::Leased {
+                nick: name.shown,
+                label: String::new(),
+                key: name.key,
+                kept: true,
+                node: 1,
+                from: None,
+            }
+        };
+        let listed = Change::Listed {
+            room,
+            number: 0,
+            name: None,
+            topic: String::new(),
+            cipher: CipherKind::None,
+            protected: false,
+        };
+        let changes = [
+            (1, leased("ada")),
+            (2, leased("bob")),
+            (3, leased("cy")),
+            (2, Change::Entered(room)),
+            (1, Change::Entered(room)),
+            (1, listed),
+        ];
+        for (seq, (member, change)) in (1..).zip(changes) {
+            let (time, member, txn) = (Wall(0), MemberId([member; 16]), 0);
+            directory.apply(&Entry {
+                seq,
+                time,
+                member,
+                txn,
+                change,
+            });
+        }
+        assert_eq!(directory.group(room).unwrap().members, 2);
+    }
 }

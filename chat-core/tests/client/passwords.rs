@@ -565,6 +565,16 @@ fn a_creation_that_was_sent_is_repeated_and_made_anew_only_if_it_was_not_done() 
     assert_ne!(anew.op, before.op);
 }
 
+/// The repeat of what was in doubt is refused, as by a hub that does not know yet what became of it: what is registered
+/// anew.
+fn made_anew(safe: &mut Safe, owner: &mut Script) -> Request {
+    let repeated = owner.request();
+    owner.refuse(repeated.id, ErrorCode::StaleProof, None);
+    safe.register(owner);
+    owner.run_work();
+    owner.request()
+}
+
 /// The first try arrived late, by way of a server that was slow: the second one is answered with what came of the first.
 #[test]
 fn a_group_that_came_of_an_earlier_registration_has_the_key_of_that_one() {
@@ -577,11 +587,7 @@ fn a_group_that_came_of_an_earlier_registration_has_the_key_of_that_one() {
         panic!("not a create")
     };
     again(&mut owner);
-    let repeated = owner.request();
-    owner.refuse(repeated.id, ErrorCode::StaleProof, None);
-    safe.register(&mut owner);
-    owner.run_work();
-    let anew = owner.request();
+    let anew = made_anew(&mut safe, &mut owner);
     safe.password = first.password;
     owner.ok(anew.id, Answer::Create(safe.view(1)));
     assert!(matches!(owner.event(), ClientEvent::Entered { .. }));
@@ -613,12 +619,7 @@ fn a_password_that_came_of_an_earlier_registration_is_known() {
     owner.reconnect();
     owner.resume(&[safe.view(10)]);
     owner.events.clear();
-    let repeated = owner.request();
-    // From a hub that does not know yet what became of it.
-    owner.refuse(repeated.id, ErrorCode::StaleProof, None);
-    safe.register(&mut owner);
-    owner.run_work();
-    let anew = owner.request();
+    let anew = made_anew(&mut safe, &mut owner);
     owner.ok(anew.id, Answer::Password(committed(11)));
     assert!(matches!(owner.finished(), (ended, Ok(_)) if ended == ticket));
     safe.password = Some(first.password.clone());

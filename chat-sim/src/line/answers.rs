@@ -185,7 +185,11 @@ impl Line {
                     })
             });
         book.check("the list is of the groups there are", same, || {
-            format!("{}: {answer:?} where {rest:?}", self.member)
+            let there: Vec<_> = rest
+                .iter()
+                .map(|id| (id, directory.listed(*id), directory.count_in(*id)))
+                .collect();
+            format!("{}: {answer:?} where {there:?}", self.member)
         });
     }
 

@@ -60,12 +60,12 @@ pub(super) struct Entry {
     pub(super) member: MemberId,
     #[expect(dead_code, reason = "part of the form")]
     txn: u64,
-    change: Change,
+    pub(super) change: Change,
 }
 
 #[derive(Debug, Deserialize)]
 #[allow(dead_code, reason = "part of the form")]
-enum Change {
+pub(super) enum Change {
     Leased {
         nick: String,
         label: String,
