@@ -222,7 +222,7 @@ fn rooms() {
     let refused = w.create(ada, 3, None).unwrap_err();
     assert_eq!(
         (refused.code, refused.temporary),
-        (ErrorCode::RoomsExhausted, true)
+        (ErrorCode::RoomsExhausted, false)
     );
     assert_eq!(
         w.partitions.len(),

@@ -506,6 +506,7 @@ fn refusal(code: ErrorCode) -> &'static str {
         ErrorCode::TooManyGuesses => "refused: too_many_guesses",
         ErrorCode::UnknownRoom => "refused: unknown_room",
         ErrorCode::UnknownMember => "refused: unknown_member",
+        ErrorCode::Damaged => "refused: damaged",
         _ => "refused: something else",
     }
 }

@@ -948,7 +948,11 @@ impl World {
             self.book.fault("a failed read");
             Err(ReadFailed::Unavailable)
         } else {
-            Ok(self.log.read(partition, query))
+            let page = self.log.read_from_disk(partition, query);
+            if page.is_err() {
+                self.book.saw("a read that begins with a damaged record");
+            }
+            page
         };
         let after = self.log_delay(node);
         self.soon(

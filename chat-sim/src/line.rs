@@ -255,11 +255,14 @@ impl Line {
             }
             return;
         }
-        let is_trimmed = |at: &Place| scene.log.oldest(Partition::Room(room)) > at.seq + 1;
+        let log = Partition::Room(room);
+        let cannot_be_read = |at: &Place| {
+            scene.log.oldest(log) > at.seq + 1 || scene.log.was_damaged(log, at.seq + 1..=u64::MAX)
+        };
         if let Some(at) = self.rooms.insert(room, place) {
             // Or where it was out meanwhile: by an earlier connection's word, or when it did not read.
             let out = entered.view.since > at.seq;
-            let gone = out || at.epoch != place.epoch || is_trimmed(&at);
+            let gone = out || at.epoch != place.epoch || cannot_be_read(&at);
             book.check("told anew only where something is gone", gone, || {
                 format!("{me} was at {at:?} of {room}, told {place:?}")
             });
@@ -270,7 +273,7 @@ impl Line {
             let lost = at.epoch != place.epoch || head.is_none_or(|head| head < at.seq);
             book.check(
                 "a room is begun afresh only where the place is gone",
-                out || lost || is_trimmed(&at),
+                out || lost || cannot_be_read(&at),
                 || format!("{me} presented {at:?} of {room}, told {:?}", entered.view),
             );
             book.saw(if lost {
@@ -278,7 +281,7 @@ impl Line {
             } else if out {
                 "a presented place of before one was out"
             } else {
-                "a presented place that is trimmed"
+                "a presented place of which the rest cannot be read"
             });
         }
     }

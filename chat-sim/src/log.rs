@@ -1,12 +1,13 @@
 //! The log that all hubs share: partitions, compare and append, epochs, snapshots, trimming, and a tail that can be
 //! lost. It never forgets for itself, so that the checks know what was in it in each of its lives.
 
-use std::collections::BTreeMap;
+use core::ops::RangeInclusive;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chat_core::{
     id::{Partition, Place, Seq},
-    log::{AppendRefused, Appended, Page, Query, ReadFrom},
+    log::{AppendRefused, Appended, Page, Query, ReadFailed, ReadFrom},
 };
 
 /// The log.
@@ -17,6 +18,9 @@ pub(crate) struct Log {
     last_epoch: u64,
     keep: Seq,
     partitions: BTreeMap<Partition, Kept>,
+    /// What cannot be read at present, and what could not be read at some time.
+    damaged: Option<(Partition, Seq)>,
+    were_damaged: BTreeSet<(Partition, Seq)>,
 }
 
 #[derive(Debug)]
@@ -59,6 +63,8 @@ impl Log {
             last_epoch: 1,
             keep: keep.into(),
             partitions: BTreeMap::new(),
+            damaged: None,
+            were_damaged: BTreeSet::new(),
         }
     }
 
@@ -145,6 +151,57 @@ impl Log {
             first,
             records,
         }
+    }
+
+    /// The same from a disk that may give a record back other than it was written: the page ends before that one.
+    pub(crate) fn read_from_disk(
+        &self,
+        partition: Partition,
+        query: Query,
+    ) -> Result<Page, ReadFailed> {
+        let mut page = self.read(partition, query);
+        let Some(seq) = self
+            .damaged
+            .filter(|(of, _)| *of == partition)
+            .map(|(_, seq)| seq)
+        else {
+            return Ok(page);
+        };
+        let before = match seq.checked_sub(page.first) {
+            Some(before) if before < page.records.len() as Seq => before as usize,
+            _ => return Ok(page),
+        };
+        if matches!(query.from, ReadFrom::Before(_) | ReadFrom::Latest) {
+            page.records.drain(..=before);
+            page.first = seq + 1;
+        } else {
+            page.records.truncate(before);
+        }
+        if page.records.is_empty() {
+            return Err(ReadFailed::Damaged { seq: Some(seq) });
+        }
+        Ok(page)
+    }
+
+    /// From here on this record is damaged, and no other.
+    pub(crate) fn damage(&mut self, partition: Partition, seq: Seq) {
+        self.were_damaged.insert((partition, seq));
+        self.damaged = Some((partition, seq));
+    }
+
+    pub(crate) fn restore(&mut self, partition: Partition, seq: Seq) {
+        self.damaged.take_if(|damaged| *damaged == (partition, seq));
+    }
+
+    /// No more faults.
+    pub(crate) fn becalm(&mut self) {
+        self.damaged = None;
+    }
+
+    /// Whether one of these records was damaged at some time.
+    pub(crate) fn was_damaged(&self, partition: Partition, seqs: RangeInclusive<Seq>) -> bool {
+        let these = (partition, *seqs.start())..=(partition, *seqs.end());
+        self.were_damaged.range(these).next().is_some()
     }
 
     /// The records from `first` on, as one hub tells another of them.

@@ -119,6 +119,8 @@ pub enum What {
     CutOff { hub: u16, ms: u32 },
     /// The log loses the newest records of one partition, or of all.
     LoseTail { pick: Option<u32>, records: u32 },
+    /// For a time one record is not what was written: what is read ends before it.
+    Damage { pick: u32, seq: u32, ms: u32 },
     /// A hub's wall clock jumps.
     Clock { hub: u16, by_ms: i64 },
     /// A server on a disk is killed as soon as it comes to this point, and is gone for a time.
@@ -512,9 +514,9 @@ fn fault(rng: &mut Rng, shape: &Shape) -> What {
         _ => Hears::Never,
     };
     let weights = if shape.disk {
-        [10, 8, 2, 2, 7, 0, 0, 2, 3, 1]
+        [10, 8, 2, 2, 7, 0, 0, 2, 3, 1, 2]
     } else {
-        [10, 8, 2, 2, 7, 3, 3, 2, 3, 1]
+        [10, 8, 2, 2, 7, 3, 3, 2, 3, 1, 2]
     };
     match rng.weighted(&weights) {
         0 => What::Cut {
@@ -539,6 +541,11 @@ fn fault(rng: &mut Rng, shape: &Shape) -> What {
         }
         8 => What::Pause { hub, ms },
         9 => What::Full { ms },
+        10 => What::Damage {
+            pick: rng.any() as u32,
+            seq: rng.any() as u32,
+            ms,
+        },
         _ => What::Clock {
             hub,
             by_ms: *rng.pick(&[-86_400_000, -5_000, 5_000, 40_000, 86_400_000]),

@@ -129,6 +129,8 @@ pub(crate) enum Happening {
     Flush(u32),
     /// Somebody has been gone for so long that the name must be free.
     Overdue(MemberId, u64),
+    /// A record that was damaged can be read again.
+    Restored(Partition, Seq),
     StartAgain(usize, u32),
     Unstall(usize),
     Calm,
@@ -430,6 +432,7 @@ impl World {
             Happening::Onward(hub) => self.drain_hub(hub),
             Happening::Flush(link) => self.arm_down(link),
             Happening::Overdue(member, since) => self.check_gone(member, since),
+            Happening::Restored(partition, seq) => self.log.restore(partition, seq),
             Happening::Step(i) => self.step(i),
             Happening::HubWake(hub, life) => self.hub_wake(hub, life),
             Happening::ClientWake(client, life) => self.client_wake(client, life),
@@ -751,6 +754,24 @@ impl World {
                     link.lost_while_blocked |= link.flag != crate::net::Flag::No;
                 }
                 self.absorb_all();
+            }
+            What::Damage { pick, seq, ms } => {
+                let parts: Vec<_> = self
+                    .log
+                    .partitions()
+                    .filter(|(_, kept)| kept.head().seq >= kept.oldest)
+                    .map(|(partition, kept)| (partition, kept.oldest..=kept.head().seq))
+                    .collect();
+                if let Some((partition, kept)) = parts.get(pick as usize % parts.len().max(1)) {
+                    let many = kept.end() - kept.start() + 1;
+                    let seq = kept.start() + u64::from(seq) % many;
+                    self.book.fault("a damaged record");
+                    self.trouble(ms);
+                    self.book
+                        .note(|| format!("{partition:?}: record {seq} is damaged"));
+                    self.log.damage(*partition, seq);
+                    self.soon(u64::from(ms) * MS, Happening::Restored(*partition, seq));
+                }
             }
             What::Clock { hub, by_ms } => {
                 self.book.fault("a wall clock jumped");

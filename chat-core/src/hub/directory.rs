@@ -375,8 +375,7 @@ impl Hub {
                 }
             }
             Change::Exited(room) => {
-                // It came in again while this was on its way.
-                self.keep_listed(*room, member);
+                self.doubt_exit(now, *room, member, out);
                 // The last room of somebody who is expected no more.
                 let over = self
                     .directory

@@ -16,17 +16,21 @@ use crate::{
 impl Hub {
     /// Makes sure that a room somebody is in is among its rooms in the directory.
     pub(super) fn keep_listed(&mut self, id: RoomId, member: MemberId) {
-        let Some(room) = self.rooms.get(&id).filter(|room| room.pipe.is_live()) else {
-            return;
-        };
-        let Some(person) = self.directory.state.member(member) else {
-            return;
-        };
-        // A private conversation is found again when somebody is there to find it.
-        let wanted = person.lease.is_some() || room.kind() != Some(RoomKind::Private);
-        if wanted && room.pipe.state.members.contains_key(&member) && !person.rooms.contains(&id) {
+        let person = self.directory.state.member(member);
+        let unlisted = person.is_some_and(|person| !person.rooms.contains(&id));
+        if unlisted && self.is_to_be_listed(id, member) {
             self.propose_keep(id, member);
         }
+    }
+
+    /// The same for all members of a room.
+    pub(super) fn keep_all_listed(&mut self, id: RoomId) {
+        let members: Vec<MemberId> = self.rooms.get(&id).map_or_else(Vec::new, |room| {
+            room.pipe.state.members.keys().copied().collect()
+        });
+        members
+            .into_iter()
+            .for_each(|member| self.keep_listed(id, member));
     }
 
     /// The same for somebody who is in by a record just taken in. `mine`: this hub asked for it.
@@ -41,7 +45,7 @@ impl Hub {
         if mine {
             self.expire_forgotten(id, member);
         }
-        if mine && !self.directory.is_idle() {
+        if mine && !self.directory.is_idle() && self.is_to_be_listed(id, member) {
             // An exit may be on its way: looked at when that is done, even if the room is put away by then.
             self.propose_keep(id, member);
         } else {
@@ -49,6 +53,34 @@ impl Hub {
             self.keep_listed(id, member);
         }
         self.pump_directory(now, out);
+    }
+
+    /// Whether a room belongs among somebody's, as far as is known here.
+    fn is_to_be_listed(&self, id: RoomId, member: MemberId) -> bool {
+        let Some(room) = self.rooms.get(&id).filter(|room| room.pipe.is_live()) else {
+            return false;
+        };
+        // A private conversation is found again when somebody is there to find it.
+        let absent = room.kind() == Some(RoomKind::Private)
+            && self.directory.is_live()
+            && !self.directory.state.holds_nick(member);
+        !absent && room.pipe.state.members.contains_key(&member)
+    }
+
+    /// The directory has taken a room from somebody's. Who is in it by what is known here came in again meanwhile; or this hub
+    /// has not heard yet that they left, which the log tells.
+    pub(super) fn doubt_exit(&mut self, now: Now, id: RoomId, member: MemberId, out: &mut Outputs) {
+        if self.config.writes_alone() {
+            return self.keep_listed(id, member);
+        }
+        let waits = |task: &Task| matches!(task, Task::Keep { member: other } if *other == member);
+        let looked_at = self
+            .rooms
+            .get(&id)
+            .is_some_and(|room| room.waiting.iter().any(waits));
+        if !looked_at && self.is_to_be_listed(id, member) {
+            self.after_reading(now, id, Task::Keep { member }, out);
+        }
     }
 
     fn propose_keep(&mut self, id: RoomId, member: MemberId) {
@@ -59,16 +91,6 @@ impl Hub {
             ask,
             then: directory::Then::Nothing,
         });
-    }
-
-    /// The same for all members of a room.
-    pub(super) fn keep_all_listed(&mut self, id: RoomId) {
-        let members: Vec<MemberId> = self.rooms.get(&id).map_or_else(Vec::new, |room| {
-            room.pipe.state.members.keys().copied().collect()
-        });
-        members
-            .into_iter()
-            .for_each(|member| self.keep_listed(id, member));
     }
 
     /// Makes sure that the directory has the topic of a group: who set it may have ended before telling of it.

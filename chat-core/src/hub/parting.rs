@@ -209,16 +209,16 @@ impl Hub {
             return;
         };
         let rooms: Vec<RoomId> = person.rooms.iter().copied().collect();
+        // Whatever cannot be done now is tried again.
+        let at = now.monotonic + core::time::Duration::from_secs(60);
+        self.expiry.insert(member, at);
+        self.timers.arm(at, Timer::Expiry(member));
         if rooms.is_empty() {
-            return self.note_in_directory(now, member, directory::Ask::Expire, out);
+            self.note_in_directory(now, member, directory::Ask::Expire, out);
         }
         for room in rooms {
             self.with_room(now, room, Task::Expire { member }, out);
         }
-        // Whatever could not be done now is tried again.
-        let at = now.monotonic + core::time::Duration::from_secs(60);
-        self.expiry.insert(member, at);
-        self.timers.arm(at, Timer::Expiry(member));
     }
 }
 

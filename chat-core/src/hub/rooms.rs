@@ -95,6 +95,8 @@ pub(super) enum Task {
     Expire { member: MemberId },
     /// Make sure that the directory has the topic.
     Title,
+    /// Make sure that the directory has the room among the member's, if it is in.
+    Keep { member: MemberId },
 }
 
 impl Task {
@@ -278,6 +280,10 @@ impl Hub {
                     sure: true,
                 };
                 self.after_reading(now, id, task, out);
+            }
+            Task::Keep { member } => {
+                self.keep_listed(id, member);
+                self.pump_directory(now, out);
             }
             Task::Title => {
                 self.keep_titled(id);
@@ -547,7 +553,8 @@ impl Hub {
                 | Task::Find { .. }
                 | Task::Propose(_)
                 | Task::Expire { .. }
-                | Task::Title => None,
+                | Task::Title
+                | Task::Keep { .. } => None,
             };
             let refusal = refusal.clone();
             match (origin, task) {

@@ -30,6 +30,8 @@ pub(crate) struct Directory {
     pub(super) folded: Holders,
     pub(super) skeletons: Holders,
     pub(super) groups: BTreeMap<RoomId, Group>,
+    /// How many have a room among theirs that is neither the lobby nor a group with a number (yet).
+    pub(super) unlisted: BTreeMap<RoomId, u32>,
     /// Groups by number.
     pub(super) numbers: Vec<RoomId>,
     /// Names of groups, by comparison form and by skeleton.
@@ -48,7 +50,8 @@ pub(crate) struct Member {
     pub(crate) at: Wall,
     /// Whether they keep their secret.
     pub(crate) kept: bool,
-    /// The rooms they may be in: always at least those that they are in.
+    /// The rooms they may be in: always at least those that they are in, but for private conversations of before their
+    /// memberships ended.
     pub(crate) rooms: FewSet<RoomId>,
     /// None for whoever asked for nothing.
     pub(super) results: Option<Box<Results<Did>>>,
@@ -257,13 +260,8 @@ impl Fold for Directory {
                 let name = name.as_ref().map(|(name, _)| name.clone());
                 let (number, topic, cipher, protected) =
                     (*number, topic.clone(), *cipher, *protected);
-                // The number may come late, to a group that hubs have found people in. Its owner is one of them.
-                let has = |member: &Member| member.rooms.contains(room);
-                let members = if self.member(member).is_some_and(has) {
-                    self.members.values().filter(|member| has(member)).count() as u32
-                } else {
-                    0
-                };
+                // The number may come late, to a group that hubs have found people in.
+                let members = self.unlisted.remove(room).unwrap_or(0);
                 self.groups.insert(
                     *room,
                     Group {
@@ -341,6 +339,22 @@ impl Directory {
     fn count(&mut self, room: RoomId, change: i32) {
         if let Some(group) = self.groups.get_mut(&room) {
             group.members = group.members.saturating_add_signed(change);
+        } else if room != RoomId::LOBBY {
+            let count = self.unlisted.entry(room).or_default();
+            *count = count.saturating_add_signed(change);
+            if *count == 0 {
+                self.unlisted.remove(&room);
+            }
+        }
+    }
+
+    /// Counts anew, for a snapshot, which has only what is in the list.
+    pub(super) fn count_unlisted(&mut self) {
+        let rooms = self.members.values().flat_map(|member| member.rooms.iter());
+        for room in rooms {
+            if *room != RoomId::LOBBY && !self.groups.contains_key(room) {
+                *self.unlisted.entry(*room).or_default() += 1;
+            }
         }
     }
 
@@ -760,6 +774,7 @@ fn group_mark(form: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::{freeze, thaw};
 
     #[test]
     fn who_is_found_in_a_group_before_it_has_its_number_is_counted() {
@@ -789,7 +804,8 @@ mod tests {
             (2, leased("bob")),
             (3, leased("cy")),
             (2, Change::Entered(room)),
-            (1, Change::Entered(room)),
+            (3, Change::Entered(room)),
+            (3, Change::Exited(room)),
             (1, listed),
         ];
         for (seq, (member, change)) in (1..).zip(changes) {
@@ -801,6 +817,8 @@ mod tests {
                 txn,
                 change,
             });
+            // As a hub that begins with a snapshot has it.
+            assert_eq!(thaw::<Directory>(&freeze(&directory)).unwrap(), directory);
         }
         assert_eq!(directory.group(room).unwrap().members, 2);
     }

@@ -155,15 +155,18 @@ impl<G: Into<Group>> Read<G> {
             (id, Box::new(member))
         });
         let groups = self.groups.into_iter();
-        Directory {
+        let mut directory = Directory {
             members: members.collect(),
             folded: holders(&self.folded),
             skeletons: holders(&self.skeletons),
             groups: groups.map(|(room, group)| (room, group.into())).collect(),
+            unlisted: BTreeMap::new(),
             numbers: self.numbers,
             group_folded: self.group_folded,
             group_skeletons: self.group_skeletons,
-        }
+        };
+        directory.count_unlisted();
+        directory
     }
 }
 

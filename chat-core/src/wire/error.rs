@@ -88,7 +88,7 @@ closed_list! {
         /// You are in as many rooms as you may be.
         TooManyRooms = false,
         /// The server has as many rooms as it may.
-        RoomsExhausted = true,
+        RoomsExhausted = false,
         /// The message is longer than `message_bytes`.
         MessageTooLarge = false,
         /// The content is not in the form, or not under the key, that the room announces.
@@ -101,7 +101,8 @@ closed_list! {
         TooManyGuesses = true,
         /// Too many requests of this connection, or too many bytes of them, wait for their answers.
         Busy = true,
-        /// The server cannot write at present. Nothing was changed.
+        /// The server cannot write its log at present, or not read it. What was asked is in doubt all the same: the log may have
+        /// it later.
         Unavailable = true,
         /// The server is closing. Nothing was changed.
         ShuttingDown = true,
