@@ -33,6 +33,8 @@ pub enum Bug {
     AcknowledgeABanThatIsNotWritten,
     LetFormerMembersRead,
     TellAnybodyWhoIsAMember,
+    HoldADeadConnection,
+    NeverNoticeADeadServer,
     /// One of the log, not of the hub or the client.
     AcknowledgeBeforeFsync,
 }
@@ -65,6 +67,8 @@ impl Bug {
         Self::AcknowledgeABanThatIsNotWritten,
         Self::LetFormerMembersRead,
         Self::TellAnybodyWhoIsAMember,
+        Self::HoldADeadConnection,
+        Self::NeverNoticeADeadServer,
         Self::AcknowledgeBeforeFsync,
     ];
 }

@@ -815,3 +815,55 @@ fn a_name_that_an_earlier_life_gave_up_too_late_is_taken_anew() {
     let conn = w.connect();
     assert_eq!(w.greet(conn, thief).unwrap_err().code, ErrorCode::NickTaken);
 }
+
+#[test]
+fn a_room_that_one_has_left_stays_away_although_a_hub_hears_of_that_in_another_order() {
+    let (mut here, mut there) = two_hubs();
+    let bob = there.in_lobby("bob");
+    std::mem::swap(&mut here.log, &mut there.log);
+    here.news(Partition::Directory, 0);
+    here.welcome("ada");
+    here.news(Partition::Room(RoomId::LOBBY), 0);
+    std::mem::swap(&mut here.log, &mut there.log);
+    there.news(Partition::Directory, 0);
+    let room = RoomId::LOBBY;
+    there.request(bob, 9, Op::Leave(InRoom { room })).unwrap();
+    // The directory's news overtakes the room's.
+    std::mem::swap(&mut here.log, &mut there.log);
+    here.news(Partition::Directory, 0);
+    here.news(Partition::Room(RoomId::LOBBY), 0);
+    let bob = here.connect();
+    assert!(here.greet(bob, hello("bob")).unwrap().rooms.is_empty());
+}
+
+#[test]
+fn the_latest_page_ends_with_what_the_hub_knows_although_the_log_is_ahead() {
+    let (mut here, mut there) = two_hubs();
+    let bob = there.in_lobby("bob");
+    std::mem::swap(&mut here.log, &mut there.log);
+    here.news(Partition::Directory, 0);
+    here.news(LOBBY, 0);
+    let ada = here.in_lobby("ada");
+    here.send(ada, RoomId::LOBBY, 10, "known").unwrap();
+    std::mem::swap(&mut here.log, &mut there.log);
+    there.news(LOBBY, 0);
+    for txn in 11..=15 {
+        there.send(bob, RoomId::LOBBY, txn, "not yet").unwrap();
+    }
+    std::mem::swap(&mut here.log, &mut there.log);
+    for from in [
+        client::HistoryFrom::Latest,
+        client::HistoryFrom::Before(1_000),
+    ] {
+        let history = client::History {
+            room: RoomId::LOBBY,
+            from,
+            limit: 1,
+        };
+        let Ok(Answer::History(page)) = here.request(ada, 0, Op::History(history)) else {
+            panic!("no history")
+        };
+        let texts: Vec<_> = page.records.iter().filter_map(text).collect();
+        assert_eq!(texts, ["known"]);
+    }
+}

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use chat_core::{
     id::{ConnId, Partition, RoomId},
-    limits::Limits,
     wire::{
         ClientMessage, ServerMessage,
-        client::{self, Empty, InRoom, Op, Peer},
+        client::{self, Empty, Op, Peer},
         server::{Answer, RoomView},
     },
 };
-use harness::{World, config, hello};
+use harness::{World, hello, two_hubs};
 
 mod harness;
 
@@ -51,16 +50,6 @@ fn what_is_said_reaches_somebody_who_was_forgotten_and_is_back() {
     assert_eq!(w.texts(bob), ["welcome back", "again"]);
 }
 
-/// Two hubs on one log, which is where something is being done: with the second one now.
-fn two_hubs() -> (World, World) {
-    let mut here = World::with(|config| config.alone = false);
-    let mut other = config();
-    (other.alone, other.node) = (false, 8);
-    other.limits.connections_per_address = Limits::default().connections;
-    let log = std::mem::replace(&mut here.log, chat_core::log::MemoryLog::new(1, 1));
-    (here, World::on(log, other))
-}
-
 #[test]
 fn what_is_said_at_once_reaches_somebody_at_another_hub() {
     let (mut here, mut there) = two_hubs();
@@ -76,26 +65,6 @@ fn what_is_said_at_once_reaches_somebody_at_another_hub() {
     there.news(Partition::Directory, 0);
     assert_eq!(entered(&mut there, bob), Some(room));
     assert_eq!(there.texts(bob), ["one", "two"]);
-}
-
-#[test]
-fn a_room_that_one_has_left_stays_away_although_a_hub_hears_of_that_in_another_order() {
-    let (mut here, mut there) = two_hubs();
-    let bob = there.in_lobby("bob");
-    std::mem::swap(&mut here.log, &mut there.log);
-    here.news(Partition::Directory, 0);
-    here.welcome("ada");
-    here.news(Partition::Room(RoomId::LOBBY), 0);
-    std::mem::swap(&mut here.log, &mut there.log);
-    there.news(Partition::Directory, 0);
-    let room = RoomId::LOBBY;
-    there.request(bob, 9, Op::Leave(InRoom { room })).unwrap();
-    // The directory's news overtakes the room's.
-    std::mem::swap(&mut here.log, &mut there.log);
-    here.news(Partition::Directory, 0);
-    here.news(Partition::Room(RoomId::LOBBY), 0);
-    let bob = here.connect();
-    assert!(here.greet(bob, hello("bob")).unwrap().rooms.is_empty());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use chat_core::{
     id::{MemberId, RoomId},
     password::Password,
     roles::Role,
+    time::Wall,
     wire::{
         ErrorCode,
         client::{HistoryFrom, Peer, RoomRef},
@@ -322,12 +323,14 @@ impl World {
             Deed::History => {
                 let room = self.some_room(client, pick, |_| true)?;
                 let seq = u64::from(pick / 8 % 64);
+                let around = Wall(self.client_now().wall.0 - 1_000 * seq);
                 let from = *[
                     HistoryFrom::Latest,
                     HistoryFrom::Before(seq),
                     HistoryFrom::After(seq),
+                    HistoryFrom::Around(around),
                 ]
-                .get(pick as usize % 3)?;
+                .get(pick as usize % 4)?;
                 plain(Command::History {
                     room,
                     from,
@@ -387,6 +390,14 @@ impl World {
                 self.book.check("an outcome fits its command", joined, || {
                     format!("client {client}: {asked:?}: {outcome:?}")
                 });
+                if let Command::Join { key: Some(key), .. }
+                | Command::Create(Create {
+                    cipher: RoomCipher::Key(key),
+                    ..
+                }) = &asked.command
+                {
+                    self.was_given(client, view, key);
+                }
                 if let Some(password) = &asked.password
                     && view.credential.is_some()
                 {
@@ -438,6 +449,20 @@ impl World {
             Ok(Outcome::Named(named)) => {
                 self.peers[client].nick.clone_from(&named.nick);
                 self.peers[client].told.nick.clone_from(&named.nick);
+            }
+            Ok(Outcome::History { page, texts }) => {
+                let Command::History { room, .. } = asked.command else {
+                    return self.book.fail("an outcome fits its command", || {
+                        format!("client {client}: {asked:?}: {outcome:?}")
+                    });
+                };
+                let all = page.records.len() == texts.len();
+                self.book.check("every message opens or says why", all, || {
+                    format!("client {client}: {texts:?} of {:?}", page.records)
+                });
+                for (record, text) in page.records.iter().zip(texts) {
+                    self.opens(client, room, record, text.clone());
+                }
             }
             Ok(_) => {}
             Err(CommandError::Unknown) => self.book.saw("a command whose end is unknown"),

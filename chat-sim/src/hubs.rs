@@ -39,6 +39,8 @@ pub(crate) struct Node {
     pub(crate) life: u32,
     /// How often it has crashed.
     starts: u32,
+    /// The life of the directory that it goes by, or went by last.
+    pub(crate) directory: Option<u64>,
     /// How its wall clock differs.
     pub(crate) clock_ms: i64,
     pub(crate) appending: BTreeSet<Partition>,
@@ -87,6 +89,7 @@ impl Node {
             follows: BTreeSet::new(),
             cut_off_until: 0,
             held_until: 0,
+            directory: None,
             note: None,
             stopping: None,
             armed: None,
@@ -296,8 +299,29 @@ impl World {
                 break;
             }
         }
+        self.look_at_the_directory(hub);
         self.arm_hub(hub);
         self.count_hub(hub);
+    }
+
+    /// Notes when a hub begins to go by another life of the directory than before.
+    fn look_at_the_directory(&mut self, hub: usize) {
+        let node = &mut self.nodes[hub];
+        let machine = node.hub.as_ref();
+        let place = machine.and_then(|hub| hub.place_of(Partition::Directory));
+        if let Some(epoch) = place.map(|place| place.epoch)
+            && node.directory != Some(epoch)
+        {
+            node.directory = Some(epoch);
+            self.directory_heard = self.now;
+        }
+    }
+
+    /// Whether a hub goes by the life that the directory has now, as far as it is there.
+    pub(crate) fn has_heard_of_the_directory(&self, hub: usize) -> bool {
+        let epoch = self.log.head(Partition::Directory).epoch;
+        let node = &self.nodes[hub];
+        node.hub.is_none() || node.directory == Some(epoch)
     }
 
     /// Hands in one `Drained` that is owed, if there is room.
@@ -631,6 +655,7 @@ impl World {
                     log: &self.log,
                     hub: self.nodes[hub].hub.as_deref(),
                     wall: now.wall,
+                    alive: !found.broken,
                 };
                 found.line.hub_said(&message, &scene, &mut self.book);
             }

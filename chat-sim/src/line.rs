@@ -53,6 +53,8 @@ struct Asked {
     op: Op,
     /// When.
     at: u64,
+    /// What it had been told last of the room by then.
+    told: Option<Place>,
     /// It was asked before, here or on another connection: what comes of that may come of the first one.
     again: bool,
 }
@@ -116,7 +118,9 @@ impl Line {
                     .collect();
             }
             ClientMessage::Request(request) => {
+                let room = room_of(&request.op);
                 let asked = Asked {
+                    told: room.and_then(|room| self.rooms.get(&room).copied()),
                     id: request.id,
                     txn: request.txn,
                     op: request.op.clone(),
@@ -180,8 +184,11 @@ impl Line {
                 book.check("a request has one answer", asked.is_some(), || {
                     format!("to {me}: {failure:?}")
                 });
-                if let Some(asked) = asked.filter(|_| failure.code == ErrorCode::NotMember) {
-                    self.waited_for_the_join(failure.id, &asked, book);
+                if let Some(asked) = asked {
+                    if failure.code == ErrorCode::NotMember {
+                        self.waited_for_the_join(failure.id, &asked, book);
+                    }
+                    self.refused(&asked, failure.code, scene, book);
                 }
             }
             ServerMessage::Entered(entered) => self.enters(entered, scene, book),

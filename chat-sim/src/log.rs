@@ -201,7 +201,7 @@ impl Log {
     /// Whether one of these records was damaged at some time.
     pub(crate) fn was_damaged(&self, partition: Partition, seqs: RangeInclusive<Seq>) -> bool {
         let these = (partition, *seqs.start())..=(partition, *seqs.end());
-        self.were_damaged.range(these).next().is_some()
+        !seqs.is_empty() && self.were_damaged.range(these).next().is_some()
     }
 
     /// The records from `first` on, as one hub tells another of them.

@@ -111,6 +111,9 @@ fn replay(args: &Args) -> ExitCode {
     }
 }
 
+/// Seeds of one broken promise that are listed.
+const LISTED: usize = 10;
+
 fn many(args: &Args) -> ExitCode {
     let next = AtomicU64::new(0);
     let stop = AtomicBool::new(false);
@@ -189,17 +192,19 @@ fn many(args: &Args) -> ExitCode {
         done as f64 / seconds
     );
     for (check, all) in &broken {
-        let (seed, first) = &all[0];
-        println!(
-            "\nbroken in {} schedules: {check}\n  seed {seed}: {first}",
-            all.len()
-        );
+        println!("\nbroken in {} schedules: {check}", all.len());
         let bug = args
             .bug
             .map_or(String::new(), |bug| format!(" --bug {bug:?}"));
-        println!(
-            "  replay: cargo run --release -p chat-sim -- --seed {seed} --replay --shrink{bug}"
-        );
+        for (seed, broken) in all.iter().take(LISTED) {
+            println!("  seed {seed}: {broken}");
+            println!(
+                "  replay: cargo run --release -p chat-sim -- --seed {seed} --replay --shrink{bug}"
+            );
+        }
+        if all.len() > LISTED {
+            println!("  and {} more", all.len() - LISTED);
+        }
     }
     if broken.is_empty() {
         ExitCode::SUCCESS

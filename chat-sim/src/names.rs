@@ -57,10 +57,12 @@ impl World {
         }
         let patience = self.grace() + FREE_WITHIN;
         let down = self.nodes.iter().any(|node| node.hub.is_none());
-        let again = if down {
+        // A hub that has not heard yet that the directory lost its end does not know whom to take a name from.
+        let unheard = (0..self.nodes.len()).any(|hub| !self.has_heard_of_the_directory(hub));
+        let again = if down || unheard {
             self.now + patience
         } else {
-            self.trouble_until + patience + AGAIN
+            self.trouble_until.max(self.directory_heard) + patience + AGAIN
         };
         if again > self.now {
             return self.at(again, Happening::Overdue(member, since));
@@ -94,7 +96,8 @@ impl World {
         let Some(gone) = self.gone.get(&member).copied() else {
             let here = self.links.values().any(|link| {
                 let (line, alive) = (&link.line, !link.broken && link.hub_open);
-                line.member() == member && alive && line.is_welcomed() && !line.said_bye()
+                let heard = self.has_heard_of_the_directory(link.hub);
+                line.member() == member && alive && heard && line.is_welcomed() && !line.said_bye()
             });
             self.book
                 .check("nobody loses a name who is here", !here || in_doubt, || {
@@ -110,7 +113,7 @@ impl World {
         // Where the directory has lost its end, it is not known any more who had which name since when.
         let patience = self.grace() + FREE_WITHIN;
         let lost = self.truth.directory_lost;
-        let lost = lost.is_some_and(|at| self.now < at + patience);
+        let lost = lost.is_some_and(|at| self.now < at.max(self.directory_heard) + patience);
         self.book.check(
             "a name is kept for the grace period",
             gone.bye || lost || in_doubt || self.now >= least,

@@ -134,8 +134,7 @@ impl World {
 
     /// The program is gone without a word.
     pub(crate) fn kill(&mut self, client: usize, forget: bool) {
-        let peer = &mut self.peers[client];
-        if peer.client.take().is_none() {
+        if self.peers[client].client.is_none() {
             return;
         }
         self.book.fault(if forget {
@@ -143,6 +142,14 @@ impl World {
         } else {
             "a client crashed"
         });
+        self.end_client(client, forget);
+    }
+
+    /// A client's program is there no more.
+    pub(crate) fn end_client(&mut self, client: usize, forget: bool) {
+        if self.peers[client].client.take().is_none() {
+            return;
+        }
         self.book.note(|| format!("client {client} is gone"));
         self.forget_life(client);
         if forget {
@@ -512,7 +519,8 @@ impl World {
         found.client_open = false;
         found.hung_up = true;
         found.down.clear();
-        if found.up.is_empty() || found.broken {
+        // A connection that is dead takes no end of it to the other side either.
+        if found.up.is_empty() && !found.broken {
             let after = found.rng.below(50 * MS);
             self.soon(after, Happening::HubEnd(link));
         }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chat_core::{
     cipher::OpenError,
-    client::{ClientEvent, EnteredHow},
+    client::{ClientEvent, EnteredHow, RoomKey, Text},
     id::{KeyId, MemberId, Place, RoomId},
     wire::{
+        Record,
         record::{CipherKind, Person, RecordBody},
         server::{PresenceUpdate, RoomView},
     },
@@ -47,9 +48,7 @@ impl World {
             }
             ClientEvent::Entered { view, how } => self.entered(client, &view, how),
             ClientEvent::Record { room, record, text } => {
-                let peer = &mut self.peers[client];
-                let me = peer.member;
-                let Some(inside) = peer.told.rooms.get_mut(&room) else {
+                let Some(inside) = self.peers[client].told.rooms.get_mut(&room) else {
                     return self.book.fail("an application hears rooms it is in", || {
                         format!("client {client}: {room}: {record:?}")
                     });
@@ -64,48 +63,6 @@ impl World {
                     });
                 inside.at.seq = record.seq;
                 Line::is_true(room, inside.at.epoch, &record, &self.truth, &mut self.book);
-                let said = matches!(record.body, RecordBody::Message(_) | RecordBody::Action(_));
-                self.book.check(
-                    "every message opens or says why",
-                    said == text.is_some(),
-                    || format!("client {client}: {record:?}"),
-                );
-                match text {
-                    None => {}
-                    Some(Ok(text)) => {
-                        let whose = self.texts.get(&text);
-                        let right = whose.is_some_and(|(member, to)| {
-                            *member == record.member && to.is_none_or(|to| to == room)
-                        });
-                        self.book.check("what is heard was said", right, || {
-                            format!(
-                                "client {client}: {text:?} of {} in {room}; said by {whose:?}",
-                                record.member
-                            )
-                        });
-                        let fine = !self.refused.contains(&text);
-                        self.book.check("what was refused is not heard", fine, || {
-                            format!("client {client}: {text:?}")
-                        });
-                    }
-                    Some(Err(OpenError::NoKey(key))) => {
-                        let missing = !inside.keys.contains(&key);
-                        self.book
-                            .check("every message opens or says why", missing, || {
-                                format!(
-                                    "client {client} has {key} and does not open {} of {room}",
-                                    record.seq
-                                )
-                            });
-                        self.book
-                            .saw("a message that does not open for want of a key");
-                    }
-                    Some(Err(error)) => {
-                        self.book.fail("every message opens or says why", || {
-                            format!("client {client}: {} of {room}: {error}", record.seq)
-                        });
-                    }
-                }
                 if let Some(here) = &mut inside.here {
                     match &record.body {
                         RecordBody::Joined(_) => {
@@ -120,7 +77,7 @@ impl World {
                         _ => {}
                     }
                 }
-                let _ = me;
+                self.opens(client, room, &record, text);
             }
             ClientEvent::Presence { room, update } => {
                 let Some(inside) = self.peers[client].told.rooms.get_mut(&room) else {
@@ -156,6 +113,72 @@ impl World {
                     });
             }
             _ => {}
+        }
+    }
+
+    /// What was said is told with its text, or with why there is none.
+    pub(crate) fn opens(
+        &mut self,
+        client: usize,
+        room: RoomId,
+        record: &Record,
+        text: Option<Text>,
+    ) {
+        let said = matches!(record.body, RecordBody::Message(_) | RecordBody::Action(_));
+        self.book.check(
+            "every message opens or says why",
+            said == text.is_some(),
+            || format!("client {client}: {record:?}"),
+        );
+        match text {
+            None => {}
+            Some(Ok(text)) => {
+                let whose = self.texts.get(&text);
+                let right = whose.is_some_and(|(member, to)| {
+                    *member == record.member && to.is_none_or(|to| to == room)
+                });
+                self.book.check("what is heard was said", right, || {
+                    format!(
+                        "client {client}: {text:?} of {} in {room}; said by {whose:?}",
+                        record.member
+                    )
+                });
+                let fine = !self.refused.contains(&text);
+                self.book.check("what was refused is not heard", fine, || {
+                    format!("client {client}: {text:?}")
+                });
+            }
+            Some(Err(OpenError::NoKey(key))) => {
+                let inside = self.peers[client].told.rooms.get(&room);
+                let missing = inside.is_none_or(|inside| !inside.keys.contains(&key));
+                self.book
+                    .check("every message opens or says why", missing, || {
+                        format!(
+                            "client {client} has {key} and does not open {} of {room}",
+                            record.seq
+                        )
+                    });
+                self.book
+                    .saw("a message that does not open for want of a key");
+            }
+            Some(Err(error)) => {
+                self.book.fail("every message opens or says why", || {
+                    format!("client {client}: {} of {room}: {error}", record.seq)
+                });
+            }
+        }
+    }
+
+    /// Whoever gave a key has it.
+    pub(crate) fn was_given(&mut self, client: usize, view: &RoomView, key: &RoomKey) {
+        // A shift has no name: it is told as zeros.
+        let name = match (view.cipher, key) {
+            (CipherKind::Caesar, RoomKey::Caesar(_)) => Some(KeyId([0; 16])),
+            (CipherKind::StaticKey, RoomKey::Static(_)) => view.key,
+            _ => None,
+        };
+        if let Some(inside) = self.peers[client].told.rooms.get_mut(&view.room) {
+            inside.keys.extend(name);
         }
     }
 

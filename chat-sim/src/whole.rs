@@ -18,6 +18,8 @@ use crate::{
 
 /// Within this time after the last fault everybody is whole again.
 pub(crate) const WHOLE_WITHIN: u64 = 40 * SECOND;
+/// Within this time after the limit a connection that is dead is found out to be.
+const NOTICED_WITHIN: u64 = 10 * SECOND;
 /// Within this time after its grace period the name of somebody who is gone is free.
 pub(crate) const FREE_WITHIN: u64 = 5 * SECOND;
 
@@ -34,24 +36,45 @@ impl World {
                 self.boot(hub);
             }
         }
+        // What is dead is found out to be, by each end for itself.
         let links: Vec<u32> = self.links.keys().copied().collect();
         for link in links {
-            let Some(found) = self.links.get(&link) else {
-                continue;
-            };
-            if found.broken || self.peers[found.client].link.is_none_or(|own| own != link) {
-                self.cut(link, Hears::Now, Hears::Now);
-                self.soon(0, Happening::HubEnd(link));
-                self.soon(0, Happening::ClientEnd(link));
-            } else {
-                self.arm_down(link);
-            }
+            self.arm_down(link);
         }
         for after in [100 * MS, 2 * SECOND, 20 * SECOND] {
             self.soon(after, Happening::NewsForAll);
         }
         self.whole_by = self.now + 2 * WHOLE_WITHIN;
         self.soon(WHOLE_WITHIN, Happening::Whole);
+    }
+
+    /// After this time a connection that is dead is found out to be: when nothing was heard for as long as the limit says, and
+    /// nobody confirmed its end.
+    pub(crate) fn noticed_within(&self) -> u64 {
+        3 * u64::from(self.plan.shape.ping_ms) * MS + NOTICED_WITHIN
+    }
+
+    /// A connection broke some time ago, and perhaps neither end was told.
+    pub(crate) fn check_noticed(&mut self, link: u32) {
+        let (mut by_hub, mut by_client) = (true, true);
+        if let Some(found) = self.links.get(&link) {
+            let (node, peer) = (&self.nodes[found.hub], &self.peers[found.client]);
+            let again = node.held_until + self.noticed_within();
+            if again > self.now {
+                // It was held for a time.
+                return self.at(again, Happening::Noticed(link));
+            }
+            by_hub = !found.hub_open || node.life != found.hub_life;
+            // Who was refused thinks about it, and listens to nothing meanwhile.
+            by_client = peer.life != found.client_life
+                || peer.link != Some(link)
+                || !found.line.was_welcomed();
+        }
+        self.book.check(
+            "a dead connection is noticed in time",
+            by_hub && by_client,
+            || format!("link {link}, by the hub: {by_hub}, by the client: {by_client}"),
+        );
     }
 
     pub(crate) fn check_whole(&mut self) {
@@ -235,15 +258,15 @@ impl World {
         self.book.note(|| "-- everybody goes".to_owned());
         self.over = true;
         for client in 0..self.peers.len() {
-            self.kill(client, false);
+            self.end_client(client, false);
         }
         let links: Vec<u32> = self.links.keys().copied().collect();
         for link in links {
             self.cut(link, Hears::Now, Hears::Now);
-            self.soon(0, Happening::HubEnd(link));
         }
         let grace = u64::from(self.plan.shape.grace_ms) * MS;
-        self.soon(grace + FREE_WITHIN, Happening::Free);
+        let noticed = self.noticed_within();
+        self.soon(noticed + grace + FREE_WITHIN, Happening::Free);
     }
 
     pub(crate) fn check_free(&mut self) {

@@ -129,6 +129,8 @@ pub(crate) enum Happening {
     Flush(u32),
     /// Somebody has been gone for so long that the name must be free.
     Overdue(MemberId, u64),
+    /// By now a connection that is dead is known to be.
+    Noticed(u32),
     /// A record that was damaged can be read again.
     Restored(Partition, Seq),
     StartAgain(usize, u32),
@@ -181,6 +183,8 @@ pub(crate) struct World {
     pub(crate) whole_by: u64,
     /// All clients are gone for good.
     pub(crate) over: bool,
+    /// When a hub began to go by another life of the directory.
+    pub(crate) directory_heard: u64,
     /// Until when some hub is held.
     held_until: u64,
     /// Until when whoever comes is turned away.
@@ -241,6 +245,7 @@ impl World {
             calm: false,
             whole_by: 0,
             over: false,
+            directory_heard: 0,
             held_until: 0,
             full_until: 0,
             trouble_until: 0,
@@ -432,6 +437,7 @@ impl World {
             Happening::Onward(hub) => self.drain_hub(hub),
             Happening::Flush(link) => self.arm_down(link),
             Happening::Overdue(member, since) => self.check_gone(member, since),
+            Happening::Noticed(link) => self.check_noticed(link),
             Happening::Restored(partition, seq) => self.log.restore(partition, seq),
             Happening::Step(i) => self.step(i),
             Happening::HubWake(hub, life) => self.hub_wake(hub, life),
@@ -872,6 +878,7 @@ impl World {
         match hub_hears {
             Hears::Now => self.soon(0, Happening::HubEnd(link)),
             Hears::Late(ms) => self.soon(u64::from(ms) * MS, Happening::HubEnd(link)),
+            Hears::Never if self.over => {}
             Hears::Never => self
                 .book
                 .saw("a connection that is dead and looks alive to the hub"),
@@ -881,6 +888,7 @@ impl World {
             Hears::Late(ms) => self.soon(u64::from(ms) * MS, Happening::ClientEnd(link)),
             Hears::Never => {}
         }
+        self.soon(self.noticed_within(), Happening::Noticed(link));
         // What waited for room waits no more: a dead connection takes no bytes.
         self.settle_drained(hub);
     }

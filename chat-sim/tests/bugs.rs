@@ -136,6 +136,9 @@ fn catchers(bug: Bug) -> &'static [&'static str] {
         Bug::AcknowledgeABanThatIsNotWritten => &["what is acknowledged stands in the log"],
         Bug::LetFormerMembersRead => &["only members read"],
         Bug::TellAnybodyWhoIsAMember => &["only members ask who is a member"],
+        Bug::HoldADeadConnection | Bug::NeverNoticeADeadServer => {
+            &["a dead connection is noticed in time"]
+        }
         Bug::AcknowledgeBeforeFsync => &["what was committed is there"],
     }
 }

@@ -483,7 +483,14 @@ impl Client {
             return self.finish(lane, job, Err(error), out);
         }
         if let Command::Leave { room } = job.command {
-            self.lose_room(room, RemovedReason::NotMember, out);
+            // It may have been done long ago, and one is in again by a join of an earlier connection.
+            let back = self.rooms.get(&room).is_some_and(|room| {
+                let (at, left) = (room.cursor, committed.place);
+                at.epoch == left.epoch && at.seq > left.seq
+            });
+            if !back {
+                self.lose_room(room, RemovedReason::NotMember, out);
+            }
         }
         self.finish(lane, job, Ok(Outcome::Committed(committed)), out);
     }

@@ -203,6 +203,10 @@ impl Client {
                 until: Some(until),
             } if until <= now => self.end(ended, out),
             Phase::Up if !self.connection.keep_alive(now, out) => {
+                #[cfg(feature = "deliberate-bugs")]
+                if self.config.bug == Some(crate::bugs::Bug::NeverNoticeADeadServer) {
+                    return self.connection.hear(now);
+                }
                 self.connection.drop_it(now, retry(), out)
             }
             Phase::Up => {

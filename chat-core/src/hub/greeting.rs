@@ -406,7 +406,8 @@ impl Hub {
         if now.monotonic < deadline {
             return self.arm_session(conn);
         }
-        match session.phase {
+        let phase = session.phase;
+        match phase {
             Phase::Fresh { .. } => self.close(now, conn, CloseReason::HandshakeTimeout, "", out),
             // That is not the client's fault: it shall come back.
             Phase::Greeting { .. } => self.close(
@@ -416,6 +417,7 @@ impl Hub {
                 "the log does not answer at present",
                 out,
             ),
+            Phase::Welcome if self.has(Bug::HoldADeadConnection) => {}
             Phase::Welcome => self.close(now, conn, CloseReason::Idle, "", out),
             Phase::Closing { reason, .. } => self.end(conn, reason, out),
             Phase::Ended => {}

@@ -497,7 +497,7 @@ impl Hub {
                 wanted,
             })) => self.history_read(origin, member, room, wanted, page, out),
             Some(Some(Reading::Seek(seek))) => self.seek_read(seek, page, out),
-            Some(Some(Reading::Before(seek))) => self.read_from(seek, page.ok(), out),
+            Some(Some(Reading::Before(seek))) => self.before_read(seek, page, out),
             Some(Some(Reading::Redact(asked))) => self.redact_read(now, asked, page, out),
             Some(Some(Reading::Erase { room, seq })) => self.erase_read(now, room, seq, page, out),
             Some(Some(Reading::CatchUp { conn, room })) => {

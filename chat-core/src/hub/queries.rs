@@ -122,10 +122,9 @@ impl Hub {
         history: &History,
         out: &mut Outputs,
     ) {
-        let readable = self
-            .rooms
-            .get(&history.room)
-            .map_or(u64::MAX, |room| self.readable_from(room, member));
+        let (readable, end) = self.rooms.get(&history.room).map_or((u64::MAX, 0), |room| {
+            (self.readable_from(room, member), room.pipe.place.seq + 1)
+        });
         if readable == u64::MAX {
             return self.refuse(
                 origin,
@@ -135,11 +134,6 @@ impl Hub {
         }
         let from = match history.from {
             HistoryFrom::Around(time) => {
-                let end = self
-                    .rooms
-                    .get(&history.room)
-                    .map_or(0, |room| room.pipe.place.seq)
-                    + 1;
                 return self.seek(
                     Seek {
                         origin,
@@ -153,8 +147,9 @@ impl Hub {
                     out,
                 );
             }
-            HistoryFrom::Latest => ReadFrom::Latest,
-            HistoryFrom::Before(seq) => ReadFrom::Before(seq),
+            // The log may be ahead of what is known here, and nothing of that is shown: the page ends where that begins.
+            HistoryFrom::Latest => ReadFrom::Before(end),
+            HistoryFrom::Before(seq) => ReadFrom::Before(seq.min(end)),
             HistoryFrom::After(seq) => ReadFrom::After(seq.max(readable - 1)),
         };
         let query = Query {
@@ -207,8 +202,23 @@ impl Hub {
         self.read(Partition::Room(seek.room), query, Reading::Seek(seek), out);
     }
 
+    /// What is before the record that was looked for has been read, or is damaged and left out.
+    pub(super) fn before_read(
+        &mut self,
+        seek: Seek,
+        page: Result<Page, ReadFailed>,
+        out: &mut Outputs,
+    ) {
+        match page {
+            Err(error @ ReadFailed::Unavailable) => {
+                self.refuse(seek.origin, unreadable(error), out);
+            }
+            page => self.read_from(seek, page.ok(), out),
+        }
+    }
+
     /// Reads from the record that was looked for on.
-    pub(super) fn read_from(&mut self, seek: Seek, before: Option<Page>, out: &mut Outputs) {
+    fn read_from(&mut self, seek: Seek, before: Option<Page>, out: &mut Outputs) {
         let most = self.page_limit(seek.limit) as u32;
         let there = before.as_ref().map_or(0, |page| page.records.len() as u32);
         let query = Query {

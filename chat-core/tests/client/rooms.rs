@@ -342,3 +342,17 @@ fn history_comes_with_its_texts_and_moves_nothing() {
     script.records(vec![said(11, "a")]);
     assert_eq!(told(&mut script), [11]);
 }
+
+#[test]
+fn a_leave_that_had_been_done_before_one_came_in_again_takes_no_room_away() {
+    let mut script = Script::in_room();
+    let ticket = script.command(Command::Leave { room: ROOM });
+    let leave = script.request();
+    // A join of an earlier connection was done after the leave, and the leave is a repeat.
+    script.entered(false, view(ROOM, 15));
+    script.events.clear();
+    script.ok(leave.id, Answer::Leave(committed(12)));
+    assert!(matches!(script.finished(), (t, Ok(_)) if t == ticket));
+    script.records(vec![said(16, "still here")]);
+    assert!(matches!(script.event(), ClientEvent::Record { .. }));
+}

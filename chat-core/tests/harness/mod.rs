@@ -145,6 +145,16 @@ pub fn config() -> Config {
     Config::new(secret, 7, [3; 32])
 }
 
+/// Two hubs on one log, which is where something is being done: with the second one now.
+pub fn two_hubs() -> (World, World) {
+    let mut here = World::with(|config| config.alone = false);
+    let mut other = config();
+    (other.alone, other.node) = (false, 8);
+    other.limits.connections_per_address = Limits::default().connections;
+    let log = std::mem::replace(&mut here.log, MemoryLog::new(1, 1));
+    (here, World::on(log, other))
+}
+
 impl World {
     pub fn new() -> Self {
         Self::with(|_| {})

@@ -1,12 +1,14 @@
 //! Answers: whether what one is told of a request is what came of it, and whether one may be told.
 
+use core::ops::RangeInclusive;
+
 use chat_core::{
     hub::Hub,
     id::{CredentialId, MemberId, Partition, RoomId, Seq},
     time::Wall,
     wire::{
-        Record,
-        client::{HistoryFrom, List, Members, Op, Peer, RoomRef},
+        ErrorCode, Record,
+        client::{HistoryFrom, List, Members, Mute, Op, Peer, Remove, RoomRef},
         record::{LeftReason, RecordBody},
         server::{Answer, Committed, HistoryPage, MemberPage, Named, RoomView, Rooms},
     },
@@ -29,6 +31,8 @@ pub(crate) struct Scene<'a> {
     /// Who says it; what it has heard of the logs may be old.
     pub(crate) hub: Option<&'a Hub>,
     pub(crate) wall: Wall,
+    /// Whether anybody is at the other end.
+    pub(crate) alive: bool,
 }
 
 impl Scene<'_> {
@@ -228,6 +232,8 @@ impl Line {
             && page.members.len() == count
             && page.members.iter().zip(&all).all(|(info, member)| {
                 let muted = room.muted_at(*member, seq);
+                // One that had ended may be forgotten, although a clock goes back.
+                let over = muted.flatten().is_some_and(|at| room.has_been(at, seq));
                 let muted = muted.is_some_and(|until| until.is_none_or(|at| scene.wall < at));
                 let person = directory.person(*member);
                 let known = person.is_none_or(|person| {
@@ -235,7 +241,7 @@ impl Line {
                 });
                 info.member == *member
                     && Some(info.role) == room.role_at(*member, seq)
-                    && info.muted == muted
+                    && (info.muted == muted || over && !info.muted)
                     && (known || !named)
             });
         book.check("the list is of the members there are", same, || {
@@ -272,16 +278,34 @@ impl Line {
         let first = page.records.first().map(|record| record.seq);
         let last = page.records.last().map(|record| record.seq);
         let oldest = scene.log.oldest(Partition::Room(id)).max(from);
+        // What one had been told of when one asked is there; what came later the page may have or not.
+        let told = asked.told.filter(|told| told.epoch == page.epoch);
+        let told = told.map_or(0, |told| told.seq);
+        let there = |seqs: RangeInclusive<Seq>| *seqs.start() <= (*seqs.end()).min(told);
+        let begin = page.oldest.max(1);
+        let up_to = |end: Seq| !there(last.map_or(begin, |last| last + 1)..=end);
+        // All that the hub knows of is trimmed.
+        let nothing = page.oldest == 0 && page.records.is_empty() && oldest > seq;
         let fits = match history.from {
-            HistoryFrom::Before(before) => last.is_none_or(|last| last < before),
-            HistoryFrom::After(after) => {
-                first.is_none_or(|first| after < first && (first == after + 1 || first <= oldest))
+            _ if nothing => true,
+            HistoryFrom::Before(before) => {
+                last.is_none_or(|last| last < before) && up_to(before.saturating_sub(1))
             }
-            HistoryFrom::Latest | HistoryFrom::Around(_) => true,
+            HistoryFrom::After(after) => {
+                let next = begin.max(after.saturating_add(1));
+                match first {
+                    Some(first) => {
+                        after < first && (first == next || after < first && first <= oldest)
+                    }
+                    None => !there(next..=seq),
+                }
+            }
+            HistoryFrom::Latest => up_to(seq),
+            HistoryFrom::Around(_) => first.is_some() || !there(begin..=seq),
         };
         let fits = fits
             && page.newest == seq
-            && (from..=oldest).contains(&page.oldest) | (page.oldest == 0)
+            && (from..=oldest).contains(&page.oldest) | nothing
             && last.is_none_or(|last| last <= page.newest)
             && first.is_none_or(|first| page.oldest <= first)
             && page.records.len() <= limit(history.limit);
@@ -290,6 +314,58 @@ impl Line {
                 "{me}: {history:?} of {id} at {seq}, from {oldest}: {first:?} to {last:?} of {} to {}",
                 page.oldest, page.newest
             )
+        });
+    }
+
+    /// What is refused was not done, and there is a reason to refuse it.
+    pub(super) fn refused(
+        &self,
+        asked: &Asked,
+        code: ErrorCode,
+        scene: &Scene<'_>,
+        book: &mut Book,
+    ) {
+        let me = self.member;
+        let Some(id) = joined_or_named(&asked.op) else {
+            return;
+        };
+        let Some((seq, room)) = scene.known(id) else {
+            return;
+        };
+        // The log may say later that it has written after all. A join by id may be a repeat of one in an earlier life.
+        let in_doubt = code == ErrorCode::Unavailable
+            || asked.again
+            || !scene.alive
+            || matches!(asked.op, Op::Join(_));
+        let done = !in_doubt && asked.txn != 0 && room.has_done(me, asked.txn);
+        book.check("what is refused is not done", !done, || {
+            format!("{me}: {asked:?}: {code:?}")
+        });
+        // As it was a moment ago, for what had to wait.
+        let at_some_time = |so: &dyn Fn(Seq) -> bool| (seq.saturating_sub(3)..=seq).any(so);
+        let right = match (code, &asked.op) {
+            (ErrorCode::Banned, Op::Join(_)) => at_some_time(&|seq| room.is_banned_at(me, seq)),
+            (ErrorCode::Muted, Op::Send(_)) => {
+                at_some_time(&|seq| room.muted_at(me, seq).is_some())
+            }
+            (ErrorCode::Forbidden, Op::Topic(_)) => {
+                at_some_time(&|seq| !room.may_set_the_topic(me, seq))
+            }
+            (ErrorCode::Forbidden, Op::Password(_)) => {
+                at_some_time(&|seq| !room.may_set_the_password(me, seq))
+            }
+            (
+                ErrorCode::Forbidden,
+                Op::Kick(Remove { target, .. }) | Op::Ban(Remove { target, .. }),
+            )
+            | (ErrorCode::Forbidden, Op::Mute(Mute { target, .. })) => match target {
+                Peer::Member(target) => at_some_time(&|seq| !room.may_order(me, *target, seq)),
+                Peer::Nick(_) => return,
+            },
+            _ => return,
+        };
+        book.check("what is refused is forbidden", right, || {
+            format!("{me}: {asked:?}: {code:?} at {seq} of {id}")
         });
     }
 
@@ -319,7 +395,8 @@ impl Line {
         );
         let new = room.and_then(|room| room.written_at(place.seq));
         // A redaction is looked up first, and a repeat has its first one's place.
-        let own = !asked.again && !matches!(asked.op, Op::Redact(_));
+        // On a dead connection it may be the repeat on another one that is answered.
+        let own = !asked.again && !matches!(asked.op, Op::Redact(_)) && scene.alive;
         if same && own && new.is_some_and(|at| at > asked.at) {
             let became = self.became.entry((id, place.epoch)).or_default();
             became.insert(asked.id, place.seq);
@@ -334,8 +411,13 @@ impl Line {
         if matches!(asked.op, Op::Leave(_))
             && let Some(at) = self.rooms.remove(&id)
         {
+            if at.epoch == place.epoch && at.seq > place.seq {
+                // That had been done before, and one has come in again since.
+                self.rooms.insert(id, at);
+            }
             let log_now = Partition::Room(id);
-            let trimmed = scene.log.oldest(log_now) > at.seq + 1;
+            let trimmed = scene.log.oldest(log_now) > at.seq + 1
+                || scene.log.was_damaged(log_now, at.seq + 1..=place.seq);
             let lost = scene.log.head(log_now).epoch != place.epoch;
             // Who is back before having read so far is spared what was said until then.
             let back = room.is_some_and(|room| room.member_since(me) > Some(place.seq));
@@ -377,6 +459,18 @@ pub(crate) fn room_of(op: &Op) -> Option<RoomId> {
         Op::Redact(on) => on.room,
         _ => return None,
     })
+}
+
+/// The same, and the room that is joined by its id.
+fn joined_or_named(op: &Op) -> Option<RoomId> {
+    match op {
+        Op::Join(join) => match join.room {
+            RoomRef::Lobby => Some(RoomId::LOBBY),
+            RoomRef::Id(room) => Some(room),
+            _ => None,
+        },
+        _ => room_of(op),
+    }
 }
 
 fn limit(asked: u16) -> usize {

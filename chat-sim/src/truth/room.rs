@@ -160,6 +160,33 @@ impl Room {
         })?
     }
 
+    /// Whether a record up to this one was written at that time or later, by its hub's clock.
+    pub(crate) fn has_been(&self, at: Wall, seq: Seq) -> bool {
+        self.backwards(seq).any(|record| at <= record.time)
+    }
+
+    pub(crate) fn has_done(&self, member: MemberId, txn: u64) -> bool {
+        self.done.contains(&(member, txn))
+    }
+
+    fn may(&self, member: MemberId, right: Right, target: Option<Role>, seq: Seq) -> bool {
+        let role = self.role_at(member, seq);
+        role.is_some_and(|role| rights::has(role, right, target))
+    }
+
+    pub(crate) fn may_set_the_topic(&self, member: MemberId, seq: Seq) -> bool {
+        self.may(member, Right::Topic, None, seq)
+    }
+
+    pub(crate) fn may_set_the_password(&self, member: MemberId, seq: Seq) -> bool {
+        self.may(member, Right::Password, None, seq)
+    }
+
+    /// Whether somebody may kick, ban or mute somebody.
+    pub(crate) fn may_order(&self, member: MemberId, target: MemberId, seq: Seq) -> bool {
+        self.may(member, Right::Order, self.role_at(target, seq), seq)
+    }
+
     pub(crate) fn is_blocking_at(&self, member: MemberId, seq: Seq) -> bool {
         self.backwards(seq)
             .find_map(|record| match &record.body {
