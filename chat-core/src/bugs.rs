@@ -35,6 +35,10 @@ pub enum Bug {
     TellAnybodyWhoIsAMember,
     HoldADeadConnection,
     NeverNoticeADeadServer,
+    LeaveOutTheNewestOfTheHistory,
+    GiveHistoryWithoutTexts,
+    ForbidWhatIsAllowed,
+    ShowAnOldTopic,
     /// One of the log, not of the hub or the client.
     AcknowledgeBeforeFsync,
 }
@@ -69,6 +73,10 @@ impl Bug {
         Self::TellAnybodyWhoIsAMember,
         Self::HoldADeadConnection,
         Self::NeverNoticeADeadServer,
+        Self::LeaveOutTheNewestOfTheHistory,
+        Self::GiveHistoryWithoutTexts,
+        Self::ForbidWhatIsAllowed,
+        Self::ShowAnOldTopic,
         Self::AcknowledgeBeforeFsync,
     ];
 }

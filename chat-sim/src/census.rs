@@ -38,6 +38,7 @@ impl World {
         // A log that has lost its end knows less than there has been.
         let everybody = census.people.max(self.lives);
         let members = census.members.max(everybody * census.rooms);
+        let partitions = self.log.partitions().count() + census.rooms + 1;
         let own = 4 * (everybody + members + 1);
         let holds = [
             (
@@ -52,7 +53,13 @@ impl World {
             ("audiences", census.audience == census.attached),
             ("lagging", census.lagging <= census.connections),
             ("reads", census.reads == self.nodes[hub].reads),
-            ("retries", census.retries <= census.timers),
+            ("people", census.people <= self.lives + self.peers.len()),
+            ("retries", census.retries <= partitions),
+            ("creating", census.creating <= self.asked(hub)),
+            (
+                "tallies",
+                census.tallies <= self.peers.len() * (4 + partitions),
+            ),
             (
                 "failing",
                 census.failing <= census.rooms + 1 + census.retries,

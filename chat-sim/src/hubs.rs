@@ -875,6 +875,10 @@ impl World {
     ) {
         if let Outcome::Committed(_) = self.write(node, partition, expected, entries, true) {
             self.book.fault("an unknown append that was written later");
+            self.book.note(|| {
+                let what = truth::words(partition, entries);
+                format!("{partition:?}: what was not known to be written is written now: {what}")
+            });
         }
     }
 
@@ -898,15 +902,24 @@ impl World {
             let rng = &mut self.nodes[other].rng;
             if rng.chance(weather.news_lost) {
                 self.book.fault("news lost");
+                self.book
+                    .note(|| format!("hub {other} is not told what is new in {partition:?}"));
                 self.nodes[other].missed.insert(partition);
                 continue;
             }
-            let times = if rng.chance(weather.news_twice) { 2 } else { 1 };
+            let twice = rng.chance(weather.news_twice);
+            let times = if twice { 2 } else { 1 };
             let gap = rng.chance(weather.news_gap);
+            if twice {
+                self.book.fault("news twice");
+            }
             for _ in 0..times {
                 let mut page = self.log.news(partition, first);
                 if gap && page.records.len() > 1 {
                     self.book.fault("news with a gap");
+                    self.book.note(|| {
+                        format!("hub {other} is told what is new in {partition:?} with a gap")
+                    });
                     page.records.remove(0);
                     page.first += 1;
                 }

@@ -18,6 +18,7 @@ mod census;
 mod deeds;
 mod disk;
 mod hubs;
+mod known;
 mod line;
 mod log;
 mod names;
@@ -32,13 +33,17 @@ mod truth;
 mod whole;
 mod world;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    cell::RefCell,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 pub use chat_core::bugs::Bug;
 
 pub use self::{
     book::{Broken, Counts},
     disk::Point,
+    known::{FAULTS, STATES},
     plan::{Deed, Hears, Plan, Shape, Step, Weather, What},
     raw::Burst,
     rng::Rng,
@@ -88,25 +93,60 @@ pub fn run(plan: &Plan, traced: bool) -> Report {
 
 /// The same with all bytes of streams handed on in small pieces, at the same moments. That makes no difference.
 pub fn run_in_pieces(plan: &Plan) -> Report {
-    let mut world = world::World::new(plan, None, false);
-    world.knife = Some(Rng::new(plan.seed, 3));
-    play(world)
+    play(plan, None, false, Some(Rng::new(plan.seed, 3)))
 }
 
 /// The same with hubs and clients that do something wrong on purpose.
 pub fn run_with(plan: &Plan, bug: Option<Bug>, traced: bool) -> Report {
-    play(world::World::new(plan, bug, traced))
+    play(plan, bug, traced, None)
 }
 
-fn play(mut world: world::World) -> Report {
-    let played = catch_unwind(AssertUnwindSafe(|| world.play()));
-    if let Err(panic) = played {
+thread_local! {
+    /// Where this thread panicked last.
+    static PANICKED: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Panics are reported with the run that they end, and not where they happen. For a program that plays schedules.
+pub fn keep_panics_quiet() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map_or_else(String::new, ToString::to_string);
+        PANICKED.with(|panicked| panicked.replace(place));
+    }));
+}
+
+fn play(plan: &Plan, bug: Option<Bug>, traced: bool, knife: Option<Rng>) -> Report {
+    let made = catch_unwind(|| world::World::new(plan, bug, traced));
+    let (world, panic) = match made {
+        Err(panic) => (None, Some(panic)),
+        Ok(mut world) => {
+            world.knife = knife;
+            let played = catch_unwind(AssertUnwindSafe(|| world.play()));
+            (Some(world), played.err())
+        }
+    };
+    let text = panic.map(|panic| {
         let text = panic
             .downcast_ref::<String>()
             .cloned()
             .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
             .unwrap_or_default();
-        world.book.fail("nothing panics", || text);
+        format!("{text} at {}", PANICKED.take())
+    });
+    match (world, text) {
+        (Some(world), None) => world.report(),
+        (Some(mut world), Some(text)) => {
+            world.book.fail("nothing panics", || text);
+            world.report()
+        }
+        (None, text) => Report {
+            broken: Some(Broken {
+                at: 0,
+                check: "nothing panics",
+                detail: text.unwrap_or_default(),
+            }),
+            ..Report::default()
+        },
     }
-    world.report()
 }

@@ -84,6 +84,11 @@ impl Line {
         self.welcomed && !self.closing
     }
 
+    /// The rooms whose records it is told.
+    pub(crate) fn rooms(&self) -> impl Iterator<Item = RoomId> {
+        self.rooms.keys().copied()
+    }
+
     pub(crate) fn was_welcomed(&self) -> bool {
         self.welcomed
     }
@@ -245,7 +250,7 @@ impl Line {
         let (me, room, place) = (self.member, entered.view.room, entered.view.place);
         let first = self.awaited.remove(&room);
         let presented = self.presented.get(&room).copied();
-        self.look(&entered.view, scene.truth, book);
+        self.look(&entered.view, scene, book);
         if entered.resumed {
             let right = presented.is_some_and(|at| at.epoch == place.epoch && at.seq <= place.seq)
                 && !self.rooms.contains_key(&room);
@@ -409,9 +414,9 @@ impl Line {
         }
     }
 
-    fn look(&self, view: &RoomView, truth: &Truth, book: &mut Book) {
+    fn look(&self, view: &RoomView, scene: &Scene<'_>, book: &mut Book) {
         let (me, room, place) = (self.member, view.room, view.place);
-        let there = truth.room(room, place.epoch);
+        let there = scene.truth.room(room, place.epoch);
         let right = there
             .is_some_and(|there| place.seq <= there.head() && there.is_member_at(me, place.seq));
         book.check("a view is of a place where one is a member", right, || {
@@ -429,5 +434,22 @@ impl Line {
                 view.since
             )
         });
+        // One of an earlier place, from which on one is told the rest, shows the room as it is now.
+        if let Some((seq, there)) = scene.known(room)
+            && seq == place.seq
+        {
+            let right = view.topic == there.topic_at(seq)
+                && Some(view.role) == there.role_at(me, seq)
+                && view.members as usize == there.members_at(seq).count()
+                && view.credential == there.credential_before(seq + 1);
+            book.check("a view shows the room as it is", right, || {
+                format!(
+                    "{me}: {view:?} where {:?}, {:?}, {}",
+                    there.topic_at(seq),
+                    there.role_at(me, seq),
+                    there.members_at(seq).count()
+                )
+            });
+        }
     }
 }

@@ -16,12 +16,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chat_sim::{Broken, Bug, Plan, Report, run_with, shrink};
+use chat_sim::{Broken, Bug, FAULTS, Plan, Report, STATES, keep_panics_quiet, run_with, shrink};
 use clap::Parser;
 use signal_hook::consts::SIGINT;
 
 /// Simulates whole chat worlds and checks every promise.
 #[derive(Debug, Parser)]
+#[command(group(clap::ArgGroup::new("played_again").args(["replay", "plan"]).multiple(true)))]
 struct Args {
     /// How many schedules.
     #[arg(long, default_value_t = 1_000)]
@@ -39,11 +40,14 @@ struct Args {
     #[arg(long)]
     plan: Option<PathBuf>,
     /// With `--replay`: first leaves out whatever the failure does not need.
-    #[arg(long)]
+    #[arg(long, requires = "played_again")]
     shrink: bool,
     /// With `--replay`: writes the plan to this file.
-    #[arg(long)]
+    #[arg(long, requires = "played_again")]
     save: Option<PathBuf>,
+    /// With `--replay`: tells all of a long story, and not only how it begins and ends.
+    #[arg(long, requires = "played_again")]
+    whole: bool,
     /// Plants a bug on purpose, by its name in `chat_core::bugs`, to try the simulator by.
     #[arg(long, value_parser = bug_of)]
     bug: Option<Bug>,
@@ -54,7 +58,7 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    std::panic::set_hook(Box::new(|_| {}));
+    keep_panics_quiet();
     if args.replay || args.plan.is_some() {
         replay(&args)
     } else {
@@ -68,6 +72,10 @@ fn bug_of(name: &str) -> Result<Bug, String> {
         .copied()
         .ok_or_else(|| format!("there are {:?}", Bug::ALL))
 }
+
+/// Lines of a long story that are told.
+const BEGINNING: usize = 300;
+const END: usize = 2_000;
 
 fn replay(args: &Args) -> ExitCode {
     let mut plan = match &args.plan {
@@ -95,7 +103,14 @@ fn replay(args: &Args) -> ExitCode {
     }
     let report = run_with(&plan, args.bug, true);
     println!("{}", plan.shape);
-    report.trace.iter().for_each(|line| println!("{line}"));
+    let lines = report.trace.len();
+    for (at, line) in report.trace.iter().enumerate() {
+        if args.whole || at < BEGINNING || at + END >= lines {
+            println!("{line}");
+        } else if at == BEGINNING {
+            println!("… {} lines: --whole tells them …", lines - BEGINNING - END);
+        }
+    }
     println!("digest {:016x}, {} steps", report.digest, report.steps);
     if let Some(broken) = report
         .trace
@@ -175,14 +190,17 @@ fn many(args: &Args) -> ExitCode {
     });
     let (done, sum, broken) = sum.into_inner().expect("no thread panics");
     let seconds = begun.elapsed().as_secs_f64();
-    for (title, counts) in [
-        ("faults", &sum.faults),
-        ("states met", &sum.states),
-        ("checks", &sum.checks),
+    // What should be met and was not stands there with a 0.
+    for (title, counts, known) in [
+        ("faults", &sum.faults, FAULTS),
+        ("states met", &sum.states, STATES),
+        ("checks", &sum.checks, &[]),
     ] {
         println!("{title}:");
-        counts
-            .iter()
+        let never = known.iter().map(|name| (*name, 0));
+        let mut all: BTreeMap<&str, u64> = never.collect();
+        all.extend(counts.iter().map(|(name, count)| (*name, *count)));
+        all.iter()
             .for_each(|(name, count)| println!("{count:14}  {name}"));
     }
     println!(

@@ -747,17 +747,25 @@ impl World {
                 self.book.fault("a lost tail");
                 self.trouble(0);
                 self.losses += 1;
-                if self
-                    .links
-                    .values()
-                    .any(|link| link.flag != crate::net::Flag::No)
-                {
-                    self.book.saw("a lost tail while a reader was blocked");
-                }
+                let heads: BTreeMap<Partition, Seq> = self
+                    .log
+                    .partitions()
+                    .map(|(partition, kept)| (partition, kept.head().seq))
+                    .collect();
                 self.log.lose(only, records.into());
                 self.all_missed();
-                for link in self.links.values_mut() {
-                    link.lost_while_blocked |= link.flag != crate::net::Flag::No;
+                let log = &self.log;
+                let lost = |room: RoomId| {
+                    let partition = Partition::Room(room);
+                    let before = heads.get(&partition).copied();
+                    before.is_some_and(|before| log.head(partition).seq < before)
+                };
+                let blocked = self.links.values_mut().filter(|link| {
+                    link.flag != crate::net::Flag::No && link.line.rooms().any(lost)
+                });
+                for link in blocked {
+                    link.lost_while_blocked = true;
+                    self.book.saw("a lost tail while a reader was blocked");
                 }
                 self.absorb_all();
             }

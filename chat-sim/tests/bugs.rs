@@ -103,6 +103,7 @@ fn catchers(bug: Bug) -> &'static [&'static str] {
             "presence is told to those inside",
         ],
         Bug::ForgetTheSnapshotOfALaggingReader => &[
+            "everybody has heard everything",
             "records come in order, once, to those inside",
             "presence is told to those inside",
         ],
@@ -126,6 +127,7 @@ fn catchers(bug: Bug) -> &'static [&'static str] {
         ],
         Bug::ForgetWhatWaitsForAJoin => &["every request is answered"],
         Bug::NeverAskTheLogAgain => &[
+            "every room is told of after a welcome",
             "all that a hub holds is bounded",
             "every name is free in time",
         ],
@@ -139,6 +141,10 @@ fn catchers(bug: Bug) -> &'static [&'static str] {
         Bug::HoldADeadConnection | Bug::NeverNoticeADeadServer => {
             &["a dead connection is noticed in time"]
         }
+        Bug::LeaveOutTheNewestOfTheHistory => &["history is what was asked for"],
+        Bug::GiveHistoryWithoutTexts => &["every message opens or says why"],
+        Bug::ForbidWhatIsAllowed => &["what is refused is forbidden"],
+        Bug::ShowAnOldTopic => &["a view shows the room as it is"],
         Bug::AcknowledgeBeforeFsync => &["what was committed is there"],
     }
 }

@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-aa219a229cd43aae";
+pub(crate) const BUILD: &str = "b-e69bfa5b4c69373e";
 
 pub(crate) const FILES: &[File] = &[
     File {

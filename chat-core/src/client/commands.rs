@@ -388,6 +388,11 @@ impl Client {
     }
 
     fn read(&self, job: &Job, page: HistoryPage) -> Outcome {
+        #[cfg(feature = "deliberate-bugs")]
+        if self.config.bug == Some(crate::bugs::Bug::GiveHistoryWithoutTexts) {
+            let texts = vec![None; page.records.len()];
+            return Outcome::History { page, texts };
+        }
         let room = match &job.command {
             Command::History { room, .. } => self.rooms.get(room),
             _ => None,

@@ -446,7 +446,11 @@ impl Hub {
             number: group.map(|group| group.number),
             name: group.and_then(|group| group.name.clone()),
             peer,
-            topic: about.topic.clone(),
+            topic: if self.has(Bug::ShowAnOldTopic) {
+                String::new()
+            } else {
+                about.topic.clone()
+            },
             cipher: about.cipher,
             key: about.key,
             history: about.history,

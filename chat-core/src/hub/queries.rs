@@ -334,7 +334,11 @@ impl Hub {
                         records_around(form, most, at, both)
                     }
                 };
-                let records = records.drain(fit).map(|(record, _)| record).collect();
+                let mut records: Vec<Record> =
+                    records.drain(fit).map(|(record, _)| record).collect();
+                if self.has(Bug::LeaveOutTheNewestOfTheHistory) {
+                    records.pop();
+                }
                 let oldest = page.oldest.max(from);
                 let oldest = if oldest <= place.seq { oldest } else { 0 };
                 self.answer(

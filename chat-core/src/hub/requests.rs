@@ -9,6 +9,7 @@ use super::{
     rooms::{self, Task},
 };
 use crate::{
+    bugs::Bug,
     id::{ConnId, MemberId, RoomId},
     nick::{Name, line},
     password::length,
@@ -281,6 +282,9 @@ impl Hub {
                 action: send.action,
                 content: send.content,
             },
+            Op::Topic(_) if self.has(Bug::ForbidWhatIsAllowed) => {
+                return self.refuse(origin, ErrorCode::Forbidden.because("no"), out);
+            }
             Op::Topic(topic) => room::Ask::Topic(topic.topic),
             Op::Role(role) => room::Ask::Role {
                 target: role.target,

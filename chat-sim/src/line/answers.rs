@@ -37,7 +37,7 @@ pub(crate) struct Scene<'a> {
 
 impl Scene<'_> {
     /// How far the hub knows a room.
-    fn known(&self, room: RoomId) -> Option<(Seq, &Room)> {
+    pub(super) fn known(&self, room: RoomId) -> Option<(Seq, &Room)> {
         let place = self.hub?.place_of(Partition::Room(room))?;
         Some((place.seq, self.truth.room(room, place.epoch)?))
     }
@@ -59,7 +59,7 @@ impl Line {
     ) {
         match answer {
             Answer::Join(view) | Answer::Create(view) | Answer::Direct(view) => {
-                self.look(view, scene.truth, book);
+                self.look(view, scene, book);
                 self.is_what_was_asked_for(asked, view, scene, book);
                 if matches!(asked.op, Op::Join(_)) {
                     self.has_proved(asked, view, scene.truth, book);

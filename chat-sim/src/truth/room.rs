@@ -71,7 +71,11 @@ impl Room {
     }
 
     pub(crate) fn topic(&self) -> &str {
-        self.backwards(self.head())
+        self.topic_at(self.head())
+    }
+
+    pub(crate) fn topic_at(&self, seq: Seq) -> &str {
+        self.backwards(seq)
             .find_map(|record| match &record.body {
                 RecordBody::Topic(change) => Some(change.topic.as_str()),
                 RecordBody::Created(created) => Some(created.topic.as_str()),
