@@ -294,9 +294,7 @@ impl Line {
             HistoryFrom::After(after) => {
                 let next = begin.max(after.saturating_add(1));
                 match first {
-                    Some(first) => {
-                        after < first && (first == next || after < first && first <= oldest)
-                    }
+                    Some(first) => after < first && (first == next || first <= oldest),
                     None => !there(next..=seq),
                 }
             }
