@@ -444,6 +444,20 @@ fn a_directory_that_lost_its_end_takes_everybody_in_again() {
     w.send(ada, RoomId::LOBBY, 2, "back").unwrap();
 }
 
+#[test]
+fn who_is_in_a_room_and_unknown_to_the_directory_finds_it_on_coming_back() {
+    let mut w = World::new();
+    w.in_lobby("ada");
+    // Their name and all that came after it.
+    w.lose(Partition::Directory, 2);
+    w.news(Partition::Directory, 0);
+    w.pass(SECOND);
+    let ada = w.connect();
+    w.greet(ada, hello("ada")).unwrap();
+    assert_eq!(resumed(&mut w, ada), Some(false));
+    w.send(ada, RoomId::LOBBY, 2, "back").unwrap();
+}
+
 /// Whether somebody has given up their name.
 fn is_gone(w: &World, who: &str) -> bool {
     let gone = |event: &Event| matches!(event, Event::Gone { nick, .. } if nick == who);

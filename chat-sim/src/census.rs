@@ -49,6 +49,7 @@ impl World {
             ("grace", census.grace <= everybody),
             ("expiry", census.expiry <= everybody),
             ("leaving", census.leaving <= everybody),
+            ("strangers", census.strangers <= everybody * census.rooms),
             ("addresses", census.addresses <= census.connections),
             ("audiences", census.audience == census.attached),
             ("lagging", census.lagging <= census.connections),

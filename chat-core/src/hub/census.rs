@@ -1,6 +1,6 @@
 //! How much a hub holds, for the simulator, which checks that all of it is bounded.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::Hub;
 
@@ -13,6 +13,7 @@ pub struct Census {
     pub grace: usize,
     pub expiry: usize,
     pub leaving: usize,
+    pub strangers: usize,
     pub addresses: usize,
     pub tallies: usize,
     pub timers: usize,
@@ -58,6 +59,7 @@ impl Hub {
             grace: self.grace.len(),
             expiry: self.expiry.len(),
             leaving: self.leaving.len(),
+            strangers: self.strangers.values().map(BTreeSet::len).sum(),
             addresses: self.addresses.len(),
             tallies: self.config.tallies.len(),
             timers: self.timers.len(),

@@ -332,6 +332,7 @@ impl Hub {
                 node, from, nick, ..
             } => {
                 self.leaving.remove(&member);
+                self.greet_stranger(now, member, out);
                 if *node != self.config.node {
                     // It came in elsewhere.
                     if let Some(at) = self.grace.remove(&member) {

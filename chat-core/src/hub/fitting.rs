@@ -30,7 +30,7 @@ pub(super) fn records_fitting<'a>(
 }
 
 /// Which of these records fit into so many bytes: what stands before place `at` as far as half of them reach, and with what is left the
-/// record there, in any case, and what follows.
+/// record there, in any case, and what follows. Where nothing follows, all of it is for what stands before.
 pub(super) fn records_around<'a>(
     form: Form,
     bytes: usize,
@@ -38,6 +38,9 @@ pub(super) fn records_around<'a>(
     records: impl DoubleEndedIterator<Item = (&'a Record, &'a Bytes)> + ExactSizeIterator + Clone,
 ) -> Range<usize> {
     let after = records.len() - at;
+    if after == 0 {
+        return at - records_fitting(form, bytes, records.rev())..at;
+    }
     let (before, used) = reckon(form, bytes / 2, records.clone().rev().skip(after));
     at - before..at + records_fitting(form, bytes - used, records.skip(at))
 }
@@ -190,7 +193,8 @@ mod tests {
             assert_eq!(around(60_000, 4), 2..7);
             assert_eq!(around(10, 4), 4..5);
             assert_eq!(around(60_000, 0), 0..5);
-            assert_eq!(around(60_000, 9), 7..9);
+            assert_eq!(around(60_000, 9), 4..9);
+            assert_eq!(around(10, 9), 8..9);
         }
     }
 }

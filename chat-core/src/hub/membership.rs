@@ -17,10 +17,35 @@ impl Hub {
     /// Makes sure that a room somebody is in is among its rooms in the directory.
     pub(super) fn keep_listed(&mut self, id: RoomId, member: MemberId) {
         let person = self.directory.state.member(member);
-        let unlisted = person.is_some_and(|person| !person.rooms.contains(&id));
-        if unlisted && self.is_to_be_listed(id, member) {
-            self.propose_keep(id, member);
+        if person.is_some_and(|person| person.rooms.contains(&id))
+            || !self.is_to_be_listed(id, member)
+        {
+            return;
         }
+        if person.is_some() {
+            self.propose_keep(id, member);
+        } else if self.directory.is_live() {
+            self.strangers.entry(member).or_default().insert(id);
+        }
+    }
+
+    /// The directory knows somebody (again): rooms that they are in are found.
+    pub(super) fn greet_stranger(&mut self, now: Now, member: MemberId, out: &mut Outputs) {
+        let Some(rooms) = self.strangers.remove(&member) else {
+            return;
+        };
+        for room in rooms {
+            self.keep_listed(room, member);
+        }
+        self.pump_directory(now, out);
+    }
+
+    /// A room is put away.
+    pub(super) fn forget_strangers(&mut self, id: RoomId) {
+        self.strangers.retain(|_, rooms| {
+            rooms.remove(&id);
+            !rooms.is_empty()
+        });
     }
 
     /// The same for all members of a room.

@@ -150,6 +150,8 @@ pub struct Hub {
     expiry: BTreeMap<MemberId, Monotonic>,
     /// Members that said `bye` and do not keep their secret: they cannot come back.
     leaving: BTreeSet<MemberId>,
+    /// Members of rooms in use here whom the directory does not know.
+    strangers: BTreeMap<MemberId, BTreeSet<RoomId>>,
     /// Admitted connections of each address.
     addresses: BTreeMap<IpAddr, u32>,
     directory: Pipeline<Directory, directory::Proposal>,
@@ -226,6 +228,7 @@ impl Hub {
             absences: Absences::recall(&config.notes),
             expiry: BTreeMap::new(),
             leaving: BTreeSet::new(),
+            strangers: BTreeMap::new(),
             addresses: BTreeMap::new(),
             directory: Pipeline::new(),
             rooms: BTreeMap::new(),

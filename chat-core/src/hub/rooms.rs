@@ -718,6 +718,7 @@ impl Hub {
             });
         }
         self.rooms.remove(&id);
+        self.forget_strangers(id);
         self.forget_retry(Partition::Room(id));
         out.push(Output::Forget {
             partition: Partition::Room(id),

@@ -331,7 +331,8 @@ impl Line {
             return;
         };
         // The log may say later that it has written after all. A join by id may be a repeat of one in an earlier life.
-        let in_doubt = code == ErrorCode::Unavailable
+        // What is too old was done, and others did so much since that nobody remembers what came of it.
+        let in_doubt = matches!(code, ErrorCode::Unavailable | ErrorCode::TooOld)
             || asked.again
             || !scene.alive
             || matches!(asked.op, Op::Join(_));
@@ -416,7 +417,7 @@ impl Line {
             let log_now = Partition::Room(id);
             let trimmed = scene.log.oldest(log_now) > at.seq + 1
                 || scene.log.was_damaged(log_now, at.seq + 1..=place.seq);
-            let lost = scene.log.head(log_now).epoch != place.epoch;
+            let lost = scene.log.head(log_now).epoch != place.epoch || at.epoch != place.epoch;
             // Who is back before having read so far is spared what was said until then.
             let back = room.is_some_and(|room| room.member_since(me) > Some(place.seq));
             book.check(
