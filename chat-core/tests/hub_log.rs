@@ -450,8 +450,8 @@ fn who_is_in_a_room_and_unknown_to_the_directory_finds_it_on_coming_back() {
     w.in_lobby("ada");
     // Their name and all that came after it.
     w.lose(Partition::Directory, 2);
-    w.news(Partition::Directory, 0);
     w.news(LOBBY, 0);
+    w.news(Partition::Directory, 0);
     w.pass(SECOND);
     let ada = w.connect();
     w.greet(ada, hello("ada")).unwrap();
