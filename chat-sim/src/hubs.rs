@@ -655,7 +655,7 @@ impl World {
                     log: &self.log,
                     hub: self.nodes[hub].hub.as_deref(),
                     wall: now.wall,
-                    alive: !found.broken,
+                    alive: !found.broken && found.client_open,
                 };
                 found.line.hub_said(&message, &scene, &mut self.book);
             }

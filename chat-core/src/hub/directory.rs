@@ -376,14 +376,15 @@ impl Hub {
                 }
             }
             Change::Exited(room) => {
-                self.doubt_exit(now, *room, member, out);
+                // It came in again while this was on its way.
+                let back = self.look_whether_to_keep(now, *room, member, out);
                 // The last room of somebody who is expected no more.
                 let over = self
                     .directory
                     .state
                     .member(member)
                     .is_some_and(|m| m.lease.is_none() && m.rooms.is_empty());
-                if over {
+                if over && !back {
                     self.directory.propose(Proposal {
                         member,
                         txn: 0,

@@ -31,13 +31,19 @@ impl Hub {
 
     /// The directory knows somebody (again): rooms that they are in are found.
     pub(super) fn greet_stranger(&mut self, now: Now, member: MemberId, out: &mut Outputs) {
-        let Some(rooms) = self.strangers.remove(&member) else {
-            return;
-        };
-        for room in rooms {
-            self.keep_listed(room, member);
+        for room in self.strangers.remove(&member).unwrap_or_default() {
+            self.look_whether_to_keep(now, room, member, out);
         }
-        self.pump_directory(now, out);
+    }
+
+    /// Somebody is out of a room.
+    pub(super) fn forget_stranger(&mut self, id: RoomId, member: MemberId) {
+        if let Some(rooms) = self.strangers.get_mut(&member) {
+            rooms.remove(&id);
+            if rooms.is_empty() {
+                self.strangers.remove(&member);
+            }
+        }
     }
 
     /// A room is put away.
@@ -92,20 +98,31 @@ impl Hub {
         !absent && room.pipe.state.members.contains_key(&member)
     }
 
-    /// The directory has taken a room from somebody's. Who is in it by what is known here came in again meanwhile; or this hub
-    /// has not heard yet that they left, which the log tells.
-    pub(super) fn doubt_exit(&mut self, now: Now, id: RoomId, member: MemberId, out: &mut Outputs) {
+    /// Makes sure that a room is listed for somebody who is in it by what is known here, and whom the directory did not list.
+    /// Perhaps this hub has not heard yet that they left, which the log tells. False if they are out.
+    pub(super) fn look_whether_to_keep(
+        &mut self,
+        now: Now,
+        id: RoomId,
+        member: MemberId,
+        out: &mut Outputs,
+    ) -> bool {
+        if !self.is_to_be_listed(id, member) {
+            return false;
+        }
+        let task = Task::Keep { member };
         if self.config.writes_alone() {
-            return self.keep_listed(id, member);
+            self.run(now, id, task, out);
+        } else if let Some(room) = self.rooms.get_mut(&id) {
+            let waits =
+                |task: &Task| matches!(task, Task::Keep { member: other } if *other == member);
+            if room.waiting.iter().any(waits) {
+                room.pipe.look_again();
+            } else {
+                self.after_reading(now, id, task, out);
+            }
         }
-        let waits = |task: &Task| matches!(task, Task::Keep { member: other } if *other == member);
-        let looked_at = self
-            .rooms
-            .get(&id)
-            .is_some_and(|room| room.waiting.iter().any(waits));
-        if !looked_at && self.is_to_be_listed(id, member) {
-            self.after_reading(now, id, Task::Keep { member }, out);
-        }
+        true
     }
 
     fn propose_keep(&mut self, id: RoomId, member: MemberId) {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     bugs::Bug,
-    id::{ConnId, MemberId, RoomId},
+    id::{ConnId, MemberId, Partition, RoomId},
     state::directory,
     time::Now,
     wire::{CloseReason, Form, ServerMessage, server::Closing},
@@ -213,7 +213,8 @@ impl Hub {
         let at = now.monotonic + core::time::Duration::from_secs(60);
         self.expiry.insert(member, at);
         self.timers.arm(at, Timer::Expiry(member));
-        if rooms.is_empty() {
+        // A log that cannot write at present would be asked for more with each try.
+        if rooms.is_empty() && !self.retries.contains_key(&Partition::Directory) {
             self.note_in_directory(now, member, directory::Ask::Expire, out);
         }
         for room in rooms {

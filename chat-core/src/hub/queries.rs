@@ -310,7 +310,7 @@ impl Hub {
             && before.head.epoch == page.head.epoch
             && before.first + before.records.len() as Seq == page.first
         {
-            page.first = before.first;
+            (page.first, page.oldest) = (before.first, before.oldest);
             page.records.splice(0..0, before.records);
         }
         // Only what is taken in here has been told to anybody.

@@ -282,8 +282,11 @@ impl Hub {
                 self.after_reading(now, id, task, out);
             }
             Task::Keep { member } => {
+                // It may have been forgotten meanwhile.
+                self.expire_forgotten(id, member);
                 self.keep_listed(id, member);
                 self.pump_directory(now, out);
+                self.pump_room(now, id, out);
             }
             Task::Title => {
                 self.keep_titled(id);

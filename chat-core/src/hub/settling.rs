@@ -221,6 +221,7 @@ impl Hub {
         out: &mut Outputs,
     ) {
         self.told_by_record(now, id, member, None);
+        self.forget_stranger(id, member);
         if self.rooms.get(&id).is_some_and(|room| room.counted) {
             // Names may be told again.
             self.arm_presence(now, id);
