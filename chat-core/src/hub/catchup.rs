@@ -374,13 +374,20 @@ impl Hub {
             },
         );
         // The driver says when there is room for more; after the last piece none is needed.
-        let go_on = self.has(Bug::FillAnOutboxWithoutEnd)
-            || missed.is_empty()
-            || !self.misses_something(conn);
+        let endless = self.has(Bug::FillAnOutboxWithoutEnd);
+        let last = !self.misses_something(conn);
         if let Some(lagging) = self.lagging(conn) {
-            lagging.drained = go_on;
+            lagging.drained = endless || missed.is_empty() || last;
         }
         self.catch_up(conn, out);
+        // It is not let go while another room is being put together again; then what comes meanwhile waits for room.
+        if !endless
+            && !missed.is_empty()
+            && last
+            && let Some(lagging) = self.lagging(conn)
+        {
+            lagging.drained = false;
+        }
     }
 
     /// What a connection missed begins with a damaged record, and always will: it goes on after what is there now.
