@@ -19,7 +19,7 @@ fn the_hub_costs_no_more_than_recorded() {
     let excess = counts::excess(&counted, &recorded);
     assert!(
         excess.is_empty(),
-        "more than recorded; mend it, or record it with `cargo run --release -p chat-bench -- hub record`:\n{}",
+        "more than recorded; mend it, or record it with `cargo run --profile dist -p chat-bench -- hub record`:\n{}",
         excess.join("\n")
     );
 }

@@ -88,7 +88,7 @@ pub fn recorded() -> Result<Counts> {
 /// # Errors
 /// The system's.
 pub fn write_record(counts: &Counts) -> Result<()> {
-    let head = "# What the hub may cost, each time. Written by `cargo run --release -p chat-bench -- hub record`; see README.md.\n\n";
+    let head = "# What the hub may cost, each time. Written by `cargo run --profile dist -p chat-bench -- hub record`; see README.md.\n\n";
     Ok(fs::write(
         record(),
         head.to_owned() + &toml::to_string(counts)?,
@@ -136,7 +136,7 @@ fn build() -> Result<BTreeMap<String, PathBuf>> {
     }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--release", "--bins", "--message-format=json"])
+        .args(["build", "--profile", "dist", "--bins", "--message-format=json"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()?;
     ensure!(

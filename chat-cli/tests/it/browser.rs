@@ -1,0 +1,18 @@
+//! The page in a real Chromium: the tests in `chat-web/browser`.
+
+#[path = "../../../chat-web/browser/run.rs"]
+mod browser;
+
+#[test]
+fn the_page_in_a_browser() {
+    browser::run(
+        &[
+            "chat.test.mjs",
+            "commands.test.mjs",
+            "lasting.test.mjs",
+            "page.test.mjs",
+            "reading.test.mjs",
+        ],
+        &[("CHAT_CLI", env!("CARGO_BIN_EXE_chat-cli").as_ref())],
+    );
+}

@@ -1,0 +1,12 @@
+//! The real program, as processes that talk to each other over the loopback interface.
+
+mod browser;
+mod conversation;
+mod data;
+mod link;
+mod past;
+mod process;
+#[cfg(unix)]
+mod terminal;
+mod usage;
+mod web;

@@ -1,0 +1,117 @@
+//! Connections whose other end is known otherwise than by what it says: the accounts of an application around the chat.
+
+use crate::harness::*;
+use chat_core::{
+    client::{Client, ClientConfig, ClientInput, ClientOutputs},
+    hub::{Framing, Identity, Input},
+    id::ConnId,
+    time::{Monotonic, Now, Wall},
+    wire::{
+        ErrorCode, Form, ServerMessage,
+        client::{self, Op},
+        server::Answer,
+    },
+};
+
+fn connect(w: &mut World, identity: &Identity) -> ConnId {
+    let conn = w.connect();
+    let identity = identity.clone();
+    w.input(Input::Identified { conn, identity });
+    w.drive();
+    conn
+}
+
+fn rename(nick: &str, label: &str) -> Op {
+    Op::Nick(client::Nick {
+        nick: nick.to_owned(),
+        label: label.to_owned(),
+    })
+}
+
+#[test]
+fn an_account_is_the_same_member_whatever_the_hello_says() {
+    let mut w = World::new();
+    let account = Identity::new("user 17", "Adina").label("gr. 2");
+    let phone = connect(&mut w, &account);
+    let welcome = w.greet(phone, hello("berl")).unwrap();
+    assert_eq!(welcome.member, account.member());
+    assert_eq!(
+        (welcome.nick.as_str(), welcome.label.as_str()),
+        ("Adina", "gr. 2")
+    );
+    // Nobody is kept from the name that was said.
+    assert_eq!(greet_new(&mut w, "berl").nick, "berl");
+    // From another device, with another secret, it takes over.
+    let desk = connect(&mut w, &account);
+    assert_eq!(
+        w.greet(desk, hello("cora")).unwrap().member,
+        account.member()
+    );
+    let closing = w.take(phone, |message| match message {
+        ServerMessage::Closing(closing) => Some(closing.reason.name()),
+        _ => None,
+    });
+    assert_eq!(closing.as_deref(), Some("replaced"));
+}
+
+#[test]
+fn what_is_imposed_cannot_be_changed() {
+    let mut w = World::new();
+    let free = connect(&mut w, &Identity::new("1", "Adina"));
+    w.greet(free, hello("x")).unwrap();
+    assert_eq!(w.refusal(free, 1, rename("Berl", "")), ErrorCode::Forbidden);
+    // The label is hers, as it was not imposed.
+    let named = w.request(free, 1, rename("Adina", "gr. 3")).unwrap();
+    assert!(matches!(named, Answer::Nick(named) if named.label == "gr. 3"));
+    let bound = connect(&mut w, &Identity::new("2", "Cora").label("staff"));
+    w.greet(bound, hello("y")).unwrap();
+    assert_eq!(
+        w.refusal(bound, 1, rename("Cora", "boss")),
+        ErrorCode::Forbidden
+    );
+}
+
+#[test]
+fn an_account_whose_name_cannot_be_is_refused() {
+    let mut w = World::new();
+    w.welcome("adina");
+    for (nick, code) in [
+        ("two words", ErrorCode::NickInvalid),
+        ("Adina", ErrorCode::NickTaken),
+    ] {
+        let conn = connect(&mut w, &Identity::new("7", nick));
+        assert_eq!(w.greet(conn, hello("fine")).unwrap_err().code, code);
+    }
+}
+
+#[test]
+fn the_client_takes_the_member_that_it_is_told() {
+    let mut w = World::new();
+    let account = Identity::new("user 17", "Adina");
+    let conn = connect(&mut w, &account);
+    let welcome = w.greet(conn, hello("x")).unwrap();
+    let now = Now {
+        monotonic: Monotonic(0),
+        wall: Wall(0),
+    };
+    let mut config = ClientConfig::new("x", secret("x"), [0; 32]);
+    config.imposed = true;
+    let mut client = Client::new(config);
+    let mut out = ClientOutputs::new();
+    client.start(now, &mut out);
+    let connected = ClientInput::Connected {
+        framing: Framing::Message,
+        form: Form::Postcard,
+    };
+    client.handle_input(now, connected, &mut out);
+    assert_ne!(client.me().member, account.member());
+    let frame = Form::Postcard.encode(&ServerMessage::Welcome(welcome));
+    client.handle_input(now, ClientInput::Received(&frame.body()), &mut out);
+    assert_eq!(client.me().member, account.member());
+    assert_eq!(client.me().nick, "Adina");
+}
+
+fn greet_new(w: &mut World, nick: &str) -> chat_core::wire::server::Welcome {
+    let conn = w.connect();
+    w.greet(conn, hello(nick)).unwrap()
+}

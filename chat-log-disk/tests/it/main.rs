@@ -1,0 +1,6 @@
+//! The log on disk as another process or a full disk sees it.
+
+mod conformance;
+mod crash;
+mod faulty;
+mod trouble;

@@ -1,0 +1,5 @@
+//! The drivers of server and client with the real hub and client.
+
+mod client;
+mod examples;
+mod server;

@@ -1,0 +1,272 @@
+//! Logs that take their time.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chat_runtime::{
+    Log, MemoryLog, Server,
+    chat_core::{
+        hub::Event,
+        id::{Partition, Place, Seq},
+        log::{AppendRefused, Appended, LogUnavailable, Page, Query, ReadFailed},
+        wire::{ErrorCode, ServerMessage, server::Durability},
+    },
+    memory,
+};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::yield_now,
+};
+
+use super::{
+    peer::{Peer, assert_whole, text},
+    wait_for, wide,
+};
+
+/// Answers when it is let to.
+struct Gated {
+    inner: MemoryLog,
+    appends: Semaphore,
+    reads: Semaphore,
+    running: watch::Sender<usize>,
+    most: AtomicUsize,
+    failing: AtomicUsize,
+}
+
+impl Gated {
+    fn new(appends: usize, reads: usize) -> Arc<Self> {
+        Arc::new(Self {
+            inner: MemoryLog::new().unwrap(),
+            appends: Semaphore::new(appends),
+            reads: Semaphore::new(reads),
+            running: watch::Sender::new(0),
+            most: AtomicUsize::new(0),
+            failing: AtomicUsize::new(0),
+        })
+    }
+
+    async fn pass(&self, gate: &Semaphore) {
+        self.running.send_modify(|running| *running += 1);
+        self.most
+            .fetch_max(*self.running.borrow(), Ordering::SeqCst);
+        gate.acquire().await.unwrap().forget();
+        self.running.send_modify(|running| *running -= 1);
+    }
+
+    async fn wait_for_running(&self, count: usize) {
+        self.running
+            .subscribe()
+            .wait_for(|running| *running >= count)
+            .await
+            .unwrap();
+    }
+}
+
+#[async_trait]
+impl Log for Gated {
+    fn durability(&self) -> Durability {
+        Durability::Memory
+    }
+    async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended {
+        self.pass(&self.appends).await;
+        if self.failing.load(Ordering::SeqCst) > 0 {
+            self.failing.fetch_sub(1, Ordering::SeqCst);
+            return Appended::Refused(AppendRefused::Unavailable);
+        }
+        self.inner.append(partition, expected, entries).await
+    }
+    async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
+        self.pass(&self.reads).await;
+        self.inner.read(partition, query).await
+    }
+    async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
+        self.inner.snapshot(partition, at, state).await;
+    }
+    async fn redact(
+        &self,
+        partition: Partition,
+        seq: u64,
+        replacement: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        self.inner.redact(partition, seq, replacement).await
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_the_log_becomes_one_append() {
+    let log = Gated::new(1_000, 1_000);
+    let (transport, connector) = memory::listener();
+    let _server = Server::builder()
+        .limits(wide())
+        .log(Arc::clone(&log))
+        .listen(transport)
+        .start()
+        .unwrap();
+    let mut peer = Peer::enter(connector.open().await.unwrap(), "peer").await;
+    peer.ping(0).await;
+    while !matches!(peer.next().await, Some(ServerMessage::Pong(_))) {}
+    let left = log.appends.forget_permits(1_000);
+    for txn in 2..100 {
+        peer.say(txn, &txn.to_string()).await;
+    }
+    // The answer to this says that the server has read everything before.
+    peer.ping(1).await;
+    while !matches!(peer.next().await, Some(ServerMessage::Pong(_))) {}
+    log.wait_for_running(1).await;
+    log.appends.add_permits(2);
+    assert_whole(&peer.until("99").await);
+    assert_eq!((log.appends.available_permits(), left > 0), (0, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_is_behind_is_not_given_more_and_more() {
+    let log = Gated::new(1_000, 1_000);
+    let (transport, connector) = memory::listener();
+    let _server = Server::builder()
+        .limits(wide())
+        .log(Arc::clone(&log))
+        .listen(transport)
+        .start()
+        .unwrap();
+    let mut peers = vec![];
+    for n in 0..8 {
+        peers.push(Peer::enter(connector.open().await.unwrap(), &format!("peer{n}")).await);
+    }
+    log.reads.forget_permits(1_000);
+    for peer in &mut peers {
+        for id in 100..350 {
+            peer.ask_history(id).await;
+        }
+    }
+    log.wait_for_running(1_024).await;
+    // With the clock paused, this ends when nothing else can be done.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    log.reads.add_permits(10_000);
+    for peer in &mut peers {
+        let mut answers = 0;
+        while answers < 250 {
+            answers += usize::from(matches!(peer.next().await, Some(ServerMessage::Ok(_))));
+        }
+    }
+    // What one connection had sent in one piece is taken as a whole.
+    assert!(log.most.load(Ordering::SeqCst) <= 1_024 + 250);
+}
+
+#[tokio::test]
+async fn one_append_may_be_too_much_for_an_outbox() {
+    let log = Gated::new(1_000, 10_000);
+    let (transport, connector) = memory::listener();
+    let _server = Server::builder()
+        .limits(wide())
+        .log(Arc::clone(&log))
+        .listen(transport)
+        .start()
+        .unwrap();
+    let narrow = connector.clone().capacity(4_096);
+    let mut sleeper = Peer::enter(narrow.open().await.unwrap(), "sleeper").await;
+    let mut writer = Peer::enter(connector.open().await.unwrap(), "writer").await;
+    // What is written while the first append waits becomes the second, of ten times an outbox.
+    log.appends.forget_permits(1_000);
+    let filler = "x".repeat(12_000);
+    for txn in 2..202 {
+        writer.say(txn, &format!("{txn} {filler}")).await;
+    }
+    writer.ping(1).await;
+    while !matches!(writer.next().await, Some(ServerMessage::Pong(_))) {}
+    log.appends.add_permits(1_000);
+    let last = format!("201 {filler}");
+    assert_whole(&writer.until(&last).await);
+    let records = sleeper.until(&last).await;
+    assert_whole(&records);
+    assert_eq!(records.iter().filter_map(text).count(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_cannot_write_is_said_and_tried_again() {
+    let log = Gated::new(1_000, 1_000);
+    let (transport, connector) = memory::listener();
+    let server = Server::builder()
+        .limits(wide())
+        .log(Arc::clone(&log))
+        .listen(transport)
+        .start()
+        .unwrap();
+    let mut events = server.events();
+    let mut peer = Peer::enter(connector.open().await.unwrap(), "peer").await;
+    log.failing.store(1, Ordering::SeqCst);
+    peer.say(2, "lost").await;
+    loop {
+        match peer.next().await.expect("the connection lives") {
+            ServerMessage::Error(failure) => {
+                break assert_eq!((failure.id, failure.code), (2, ErrorCode::Unavailable));
+            }
+            ServerMessage::Ok(_) => panic!("it was not written"),
+            _ => {}
+        }
+    }
+    wait_for(&mut events, |event| {
+        matches!(event, Event::LogTrouble { .. })
+    })
+    .await;
+    peer.say(2, "and again").await;
+    peer.until("and again").await;
+}
+
+/// Never refuses, and never answers at once.
+pub(crate) struct Slow(MemoryLog);
+
+impl Slow {
+    pub(crate) fn new() -> Self {
+        Self(MemoryLog::new().unwrap())
+    }
+}
+
+#[async_trait]
+impl Log for Slow {
+    fn durability(&self) -> Durability {
+        Durability::Memory
+    }
+    async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended {
+        yield_now().await;
+        self.0.append(partition, expected, entries).await
+    }
+    async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
+        yield_now().await;
+        self.0.read(partition, query).await
+    }
+    async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
+        self.0.snapshot(partition, at, state).await;
+    }
+    async fn redact(
+        &self,
+        partition: Partition,
+        seq: Seq,
+        replacement: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        self.0.redact(partition, seq, replacement).await
+    }
+}
+
+/// If a call were not polled, time would go on until somebody is closed as idle.
+#[tokio::test(start_paused = true)]
+async fn no_call_is_forgotten_whenever_it_begins() {
+    let (transport, connector) = memory::listener();
+    let _server = Server::builder()
+        .limits(wide())
+        .log(Slow::new())
+        .listen(transport)
+        .start()
+        .unwrap();
+    let mut peer = Peer::enter(connector.open().await.unwrap(), "peer").await;
+    for txn in 2..50 {
+        peer.say(txn, &txn.to_string()).await;
+    }
+    assert_whole(&peer.until("49").await);
+}

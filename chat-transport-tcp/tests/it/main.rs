@@ -1,0 +1,5 @@
+//! TCP with real sockets.
+
+mod examples;
+mod hostile;
+mod loopback;

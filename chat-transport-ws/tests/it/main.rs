@@ -1,0 +1,7 @@
+//! WebSocket with real sockets.
+
+mod axum;
+mod client;
+mod conformance;
+mod handshake;
+mod raw;
