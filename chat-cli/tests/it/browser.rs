@@ -4,6 +4,7 @@
 mod browser;
 
 #[test]
+#[ignore = "long: two minutes of a browser"]
 fn the_page_in_a_browser() {
     browser::run(
         &[

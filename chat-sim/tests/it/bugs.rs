@@ -54,7 +54,7 @@ fn every_bug_is_found() {
     } else {
         assert!(
             document == right,
-            "the table in docs/testing.md is of another day: RECORD=1 cargo test -p chat-sim --test bugs"
+            "the table in docs/testing.md is of another day: RECORD=1 cargo test -p chat-sim bugs"
         );
     }
 }

@@ -73,6 +73,7 @@ fn example() -> PathBuf {
 }
 
 #[test]
+#[ignore = "long: a browser"]
 fn the_page_in_the_example_asks_nobody_for_a_name() {
     browser::run(
         &["embedded.test.mjs"],

@@ -1,0 +1,30 @@
+# What is run often, and what takes long. `just` lists it; `docs/testing.md` says what each is.
+
+_list:
+    @just --list --unsorted
+
+# The tests of the README: under a minute once built.
+test:
+    cargo test
+
+# What every change must pass, as on a fresh machine.
+ci:
+    bash .ci/run
+
+# Tests that are left out of `cargo test`: a browser, simulated worlds, the promises end to end, fuzzing's corpora, counts.
+long:
+    cargo test -- --ignored
+    cargo test -p chat-sim -p scenarios -p chat-checks -p chat-bench -p chat-web-client
+
+# A million simulated schedules from SEED on, three quarters of an hour; then ten minutes of each fuzz target.
+soak seed=`date +%s` schedules="1000000":
+    cargo run --release -p chat-sim -- --schedules {{schedules}} --seed {{seed}}
+    for target in $(cargo +nightly fuzz list --fuzz-dir fuzz); do cargo +nightly fuzz run --fuzz-dir fuzz "$target" -- -max_total_time=600; done
+
+# The page of `chat-web/dist`, built anew.
+page:
+    ./chat-web/build
+
+# The program as it is handed out: `target/dist/chat-cli`.
+dist:
+    cargo build --profile dist -p chat-cli
