@@ -135,13 +135,75 @@ pub struct Place {
     pub seq: Seq,
 }
 
-/// One ordered log.
+/// One ordered log. Its order is by kind, then by number or id; it is the order of [`to_bytes`](Self::to_bytes), too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Partition {
-    /// Who exists, nick leases, rooms and their numbers.
-    Directory,
+    /// A shard of the directory: who exists, nick leases, rooms and their numbers.
+    Directory(u16),
     /// One room: membership, roles, topic, password record, messages.
     Room(RoomId),
+}
+
+/// What a partition is the log of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum PartitionKind {
+    /// The shards of the directory.
+    Directory,
+    /// Rooms.
+    Room,
+}
+
+impl PartitionKind {
+    /// The first byte of all partitions of this kind, for logs that keep them by name.
+    pub const fn byte(self) -> u8 {
+        match self {
+            Self::Directory => 0,
+            Self::Room => 1,
+        }
+    }
+}
+
+impl Partition {
+    /// What it is the log of.
+    pub const fn kind(&self) -> PartitionKind {
+        match self {
+            Self::Directory(_) => PartitionKind::Directory,
+            Self::Room(_) => PartitionKind::Room,
+        }
+    }
+
+    /// The partition as a name, for logs that keep it: the kind's byte, then the number (2 bytes, the higher first) or the id. A
+    /// log that goes by this needs to know no kinds.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut name = vec![self.kind().byte()];
+        match self {
+            Self::Directory(shard) => name.extend(shard.to_be_bytes()),
+            Self::Room(room) => name.extend(room.0),
+        }
+        name
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    pub fn from_bytes(name: &[u8]) -> Option<Self> {
+        let (kind, rest) = name.split_first()?;
+        match *kind {
+            0 => Some(Self::Directory(u16::from_be_bytes(rest.try_into().ok()?))),
+            1 => Some(Self::Room(RoomId(rest.try_into().ok()?))),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(0) => f.write_str("directory"),
+            Self::Directory(shard) => write!(f, "directory {shard}"),
+            Self::Room(room) => write!(f, "room {room}"),
+        }
+    }
 }
 
 /// A connection as the driver names it: a slot and how often the slot was used, so that a late word about a
@@ -165,5 +227,31 @@ pub(crate) fn json_safe<E: de::Error>(n: u64) -> Result<u64, E> {
         Ok(n)
     } else {
         Err(E::custom("integer of 2^53 or more"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_named_in_its_order() {
+        let partitions = [
+            Partition::Directory(0),
+            Partition::Directory(1),
+            Partition::Directory(256),
+            Partition::Directory(u16::MAX),
+            Partition::Room(RoomId([0; 16])),
+            Partition::Room(RoomId([0xff; 16])),
+        ];
+        assert!(partitions.is_sorted());
+        let names = partitions.map(|partition| partition.to_bytes());
+        assert!(names.is_sorted());
+        for (partition, name) in partitions.iter().zip(&names) {
+            assert_eq!(Partition::from_bytes(name), Some(*partition));
+            assert_eq!(name[0], partition.kind().byte());
+            assert_eq!(Partition::from_bytes(&name[..name.len() - 1]), None);
+        }
+        assert_eq!(Partition::from_bytes(&[9, 0, 0]), None);
     }
 }

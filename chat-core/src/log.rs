@@ -1,14 +1,89 @@
 //! What the core asks of a log, and a log in memory that does it.
+//!
+//! A log is a set of [partitions](Partition), each with an epoch of its own. What is asked of it, and nothing else:
+//!
+//! | asked | is |
+//! |---|---|
+//! | compare and append | records at an expected head: all or none, with a *tail note* of at most [`NOTE_BYTES`] that the log does not read |
+//! | read | a [`Page`], by a [`Query`] |
+//! | heads, notes | a [`Head`] of many partitions: where they end, and the note of the last append that is there. No record is read |
+//! | part, manifest | a snapshot in pieces, see [`SnapshotId`] |
+//! | redact | other bytes in the place of a record's, if the epoch is still the one in which it was seen |
+//! | follow, forget | of which partitions it brings what others append |
 
+mod memory;
 mod packed;
 
-use std::collections::BTreeMap;
+use core::{cmp::Ordering, time::Duration};
 
 use bytes::Bytes;
 
-use self::packed::Packed;
+pub use self::memory::MemoryLog;
+use crate::{
+    id::{Partition, Place, Seq},
+    limits::LimitError,
+};
 
-use crate::id::{Partition, Place, Seq};
+/// The most bytes of a tail note.
+pub const NOTE_BYTES: usize = 64;
+
+/// The most bytes of a part of a snapshot.
+pub const PART_BYTES: usize = 512 * 1_024;
+
+/// What a log can take, and what it likes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogLimits {
+    /// The most bytes of all records of one append together. 1 MiB by default.
+    pub append_bytes: usize,
+    /// The most bytes of a part of a snapshot: [`PART_BYTES`] by default, and never more.
+    pub part_bytes: usize,
+    /// The most bytes of a tail note: [`NOTE_BYTES`] by default, and never more.
+    pub note_bytes: usize,
+    /// What is small and can wait is best appended no more often than this; zero, the default, if it makes no difference.
+    pub small_every: Duration,
+    /// Whether others than the hubs of this process may write to it. Not by default.
+    pub shared: bool,
+}
+
+impl Default for LogLimits {
+    fn default() -> Self {
+        Self {
+            append_bytes: 1_024 * 1_024,
+            part_bytes: PART_BYTES,
+            note_bytes: NOTE_BYTES,
+            small_every: Duration::ZERO,
+            shared: false,
+        }
+    }
+}
+
+impl LogLimits {
+    /// Whether one append may have these records and this note.
+    pub fn allow(&self, entries: &[Bytes], note: &[u8]) -> bool {
+        let bytes: usize = entries.iter().map(Bytes::len).sum();
+        bytes <= self.append_bytes && note.len() <= self.note_bytes
+    }
+
+    /// # Errors
+    /// A limit that cannot be.
+    pub fn check(&self) -> Result<(), LimitError> {
+        let fault = |name, problem: &str| {
+            let problem = problem.to_owned();
+            Err(LimitError { name, problem })
+        };
+        if self.append_bytes == 0 {
+            return fault("append_bytes", "must be at least 1");
+        }
+        if !(1..=PART_BYTES).contains(&self.part_bytes) {
+            return fault("part_bytes", "must be at least 1 and at most 524288");
+        }
+        if self.note_bytes > NOTE_BYTES {
+            return fault("note_bytes", "must be at most 64");
+        }
+        Ok(())
+    }
+}
 
 /// How an append ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +99,15 @@ pub enum Appended {
 /// Why an append was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendRefused {
-    /// The head is elsewhere: somebody else was faster, or the log has another epoch.
+    /// The head is elsewhere: somebody else was faster, or the partition has another epoch.
     #[error("the head of the log is elsewhere")]
     Mismatch,
     /// The log cannot write at present.
     #[error("the log cannot write")]
     Unavailable,
+    /// The records or the note are more than the log's [limits](LogLimits) allow. Asking again gives the same.
+    #[error("the log does not take so much at once")]
+    TooLarge,
 }
 
 /// The log cannot do this at present.
@@ -37,7 +115,7 @@ pub enum AppendRefused {
 #[error("the log cannot be used")]
 pub struct LogUnavailable;
 
-/// Why there is no page.
+/// Why there is no page, or no part of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadFailed {
     /// The log cannot be read at present: asking again may do.
@@ -50,6 +128,9 @@ pub enum ReadFailed {
         /// Which record it is; none if it is a snapshot, or what the log knows of the partition as a whole.
         seq: Option<Seq>,
     },
+    /// Of a part: its snapshot is no longer the newest one, or never was. The [state](ReadFrom::State) is to be read anew.
+    #[error("there is a newer snapshot by now")]
+    Superseded,
 }
 
 impl From<LogUnavailable> for ReadFailed {
@@ -63,6 +144,54 @@ fn damaged(seq: Option<Seq>) -> String {
         || "it is damaged".to_owned(),
         |seq| format!("record {seq} is damaged"),
     )
+}
+
+/// Where a partition ends, as the log tells it without reading a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Whose.
+    pub partition: Partition,
+    /// Its newest record; `seq` 0 if there is none.
+    pub place: Place,
+    /// The note of the last append that is still there; empty if there is none.
+    pub note: Bytes,
+}
+
+/// Names a snapshot of one partition, which is written in parts: as many hubs as like may write one at the same time.
+///
+/// It is complete as of its `base`: with it, the records after `base.seq` are needed, and those up to it may go. (Each part may be of a
+/// later state than that, which the log does not care about.) Its [manifest](Manifest) is written last; one whose parts are not all
+/// there is ignored. Of all manifests that of the newest `base.seq` holds, and an older one that comes late is ignored. With a newer
+/// one go the parts of all older snapshots, also of those that never had a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SnapshotId {
+    /// As of where, in the epoch in which it was written. It outlives that epoch, if what it covers is not lost.
+    pub base: Place,
+    /// Random, so that two hubs that write one as of the same place do not mix their parts.
+    pub writer: u64,
+}
+
+/// For maps: places of two epochs have no order that means anything.
+impl Ord for SnapshotId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |id: &Self| (id.base.epoch, id.base.seq, id.writer);
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for SnapshotId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// A snapshot that is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// Which.
+    pub id: SnapshotId,
+    /// It has the parts from 0 to before this.
+    pub parts: u32,
 }
 
 /// Which records to read.
@@ -90,178 +219,55 @@ pub struct Query {
     pub bytes: u32,
 }
 
+impl Query {
+    /// Of a partition that keeps the records from `oldest` to `head`, the first and the last of those that are wanted, as far as their
+    /// number is limited; none if the first is beyond the last. `covered`: what the newest snapshot covers, for
+    /// [`ReadFrom::State`].
+    pub fn span(&self, oldest: Seq, head: Seq, covered: Seq) -> (Seq, Seq) {
+        let (low, high) = match self.from {
+            ReadFrom::State => (covered + 1, head),
+            ReadFrom::After(seq) => (seq.saturating_add(1), head),
+            ReadFrom::Before(seq) => (oldest, seq.saturating_sub(1).min(head)),
+            ReadFrom::Latest => (oldest, head),
+        };
+        let (low, records) = (low.max(oldest), Seq::from(self.records));
+        if self.is_backwards() {
+            (low.max((high + 1).saturating_sub(records)), high)
+        } else {
+            (low, high.min(low.saturating_add(records) - 1))
+        }
+    }
+
+    /// Whether the newest of what is asked for are wanted, if not all have room.
+    pub fn is_backwards(&self) -> bool {
+        matches!(self.from, ReadFrom::Before(_) | ReadFrom::Latest)
+    }
+}
+
 /// A piece of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// The head of the log when the page was read.
+    /// The head of the partition when the page was read.
     pub head: Place,
     /// The oldest record that is kept; `head.seq + 1` when none is.
     pub oldest: Seq,
-    /// For [`ReadFrom::State`]: the state as of a `seq`.
-    pub snapshot: Option<(Seq, Bytes)>,
+    /// For [`ReadFrom::State`]: the newest snapshot that is whole. Its parts are read one by one.
+    pub snapshot: Option<Manifest>,
     /// The number of the first record here.
     pub first: Seq,
     /// The records, one after the other.
     pub records: Vec<Bytes>,
 }
 
-/// A log in memory: partitions that keep their newest records.
-///
-/// Sans-IO like everything here; `chat-runtime` wraps it for use by servers.
-#[derive(Debug)]
-pub struct MemoryLog {
-    epoch: u64,
-    keep: usize,
-    partitions: BTreeMap<Partition, Kept>,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    head: Seq,
-    records: Packed,
-    snapshot: Option<(Seq, Bytes)>,
-}
-
-impl Kept {
-    fn oldest(&self) -> Seq {
-        self.head + 1 - self.records.len() as Seq
-    }
-
-    /// Records that neither the history nor the next reload needs.
-    fn trim(&mut self, keep: usize) {
-        let covered = self.snapshot.as_ref().map_or(0, |(seq, _)| *seq);
-        let excess = self.records.len().saturating_sub(keep);
-        let unneeded = (covered + 1).saturating_sub(self.oldest()) as usize;
-        self.records.drop_first(excess.min(unneeded));
-    }
-}
-
-impl MemoryLog {
-    /// An empty log that keeps `keep` records of each partition, and more only until the next snapshot.
-    ///
-    /// `epoch` must be one that this log's users have not met before (random, below 2⁵³): its end was lost with the
-    /// last process.
-    pub fn new(epoch: u64, keep: usize) -> Self {
+impl Page {
+    /// The word that there is something to read up to here. It is news of others' appends without the records.
+    pub fn look_again(head: Place) -> Self {
         Self {
-            epoch,
-            keep,
-            partitions: BTreeMap::new(),
+            head,
+            oldest: 1,
+            snapshot: None,
+            first: head.seq + 1,
+            records: Vec::new(),
         }
-    }
-
-    /// Adds the entries if the head is at `expected`.
-    pub fn append(&mut self, partition: Partition, expected: Place, entries: &[Bytes]) -> Appended {
-        let kept = self.partitions.entry(partition).or_default();
-        if expected
-            != (Place {
-                epoch: self.epoch,
-                seq: kept.head,
-            })
-        {
-            return Appended::Refused(AppendRefused::Mismatch);
-        }
-        entries.iter().for_each(|entry| kept.records.push(entry));
-        kept.head += entries.len() as Seq;
-        kept.trim(self.keep);
-        Appended::Committed(Place {
-            epoch: self.epoch,
-            seq: kept.head,
-        })
-    }
-
-    /// Reads a page.
-    pub fn read(&self, partition: Partition, query: Query) -> Page {
-        let empty = Kept::default();
-        let kept = self.partitions.get(&partition).unwrap_or(&empty);
-        let (oldest, head) = (kept.oldest(), kept.head);
-        let snapshot = match query.from {
-            ReadFrom::State => kept.snapshot.clone(),
-            _ => None,
-        };
-        let backwards = matches!(query.from, ReadFrom::Before(_) | ReadFrom::Latest);
-        let (low, high) = match query.from {
-            ReadFrom::State => (snapshot.as_ref().map_or(1, |(seq, _)| seq + 1), head),
-            ReadFrom::After(seq) => (seq.saturating_add(1), head),
-            ReadFrom::Before(seq) => (oldest, seq.saturating_sub(1).min(head)),
-            ReadFrom::Latest => (oldest, head),
-        };
-        let low = low.max(oldest);
-        let (mut low, mut high) = (low, high);
-        if backwards {
-            low = low.max((high + 1).saturating_sub(query.records.into()));
-        } else {
-            high = high.min(low.saturating_add(query.records.into()) - 1);
-        }
-        let all = if low <= high {
-            (low - oldest) as usize..(high - oldest + 1) as usize
-        } else {
-            0..0
-        };
-        let mut records = kept.records.range(all);
-        if backwards {
-            records.reverse();
-        }
-        let mut bytes = 0;
-        let fit = records
-            .iter()
-            .enumerate()
-            .take_while(|(index, record)| {
-                bytes += record.len();
-                *index == 0 || bytes <= query.bytes as usize
-            })
-            .count();
-        records.truncate(fit);
-        if backwards {
-            records.reverse();
-        }
-        let records: Vec<Bytes> = records.into_iter().map(Bytes::copy_from_slice).collect();
-        let first = if backwards {
-            high + 1 - records.len() as Seq
-        } else {
-            low
-        };
-        Page {
-            head: Place {
-                epoch: self.epoch,
-                seq: head,
-            },
-            oldest,
-            snapshot,
-            first,
-            records,
-        }
-    }
-
-    /// Keeps a partition's state as of `at`, so that older records may go.
-    pub fn snapshot(&mut self, partition: Partition, at: Place, state: Bytes) {
-        let kept = self.partitions.entry(partition).or_default();
-        let newer = kept.snapshot.as_ref().is_none_or(|(seq, _)| *seq < at.seq);
-        if at.epoch == self.epoch && at.seq <= kept.head && newer {
-            kept.snapshot = Some((at.seq, state));
-            kept.trim(self.keep);
-        }
-    }
-
-    /// Puts other bytes in the place of a record's. One that is not kept needs none.
-    pub fn redact(&mut self, partition: Partition, seq: Seq, replacement: Bytes) {
-        if let Some(kept) = self.partitions.get_mut(&partition)
-            && let Some(at) = seq.checked_sub(kept.oldest())
-        {
-            kept.records.replace(at as usize, &replacement);
-        }
-    }
-
-    /// Loses the records of a partition after `seq`, as a broken disk would, but none that the newest snapshot covers, and
-    /// goes on in another `epoch`. For tests.
-    pub fn lose_tail(&mut self, partition: Partition, seq: Seq, epoch: u64) {
-        self.epoch = epoch;
-        let Some(kept) = self.partitions.get_mut(&partition) else {
-            return;
-        };
-        let covered = kept.snapshot.as_ref().map_or(0, |(seq, _)| *seq);
-        let (oldest, head) = (kept.oldest(), kept.head.min(seq.max(covered)));
-        kept.records
-            .truncate((head + 1).saturating_sub(oldest) as usize);
-        kept.head = head;
     }
 }

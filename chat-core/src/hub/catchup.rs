@@ -297,7 +297,7 @@ impl Hub {
             Ok(page) => page,
             Err(ReadFailed::Damaged { .. }) => return self.skip_damage(conn, id, lag, out),
             // The client presents its places again when it comes back.
-            Err(error @ ReadFailed::Unavailable) => {
+            Err(error @ (ReadFailed::Unavailable | ReadFailed::Superseded)) => {
                 return self.close(now, conn, CloseReason::Resync, &error.to_string(), out);
             }
         };

@@ -2,19 +2,23 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
+
 use super::{
-    Hub, Reading,
+    DIRECTORY, Hub, Reading,
     answers::Origin,
     event::{Event, RoomLabel},
     io::{Output, Outputs, ReadToken},
-    pipeline::{Append, Judged, Paged, Taken},
+    keep,
+    pipeline::{Append, Judged, Paged, Piece, Taken},
     rooms::{self, Task},
     session::Phase,
+    too_large,
 };
 use crate::{
     bugs::Bug,
-    id::{ConnId, CredentialId, MemberId, Partition, RoomId},
-    log::{Page, ReadFailed},
+    id::{ConnId, CredentialId, MemberId, RoomId},
+    log::ReadFailed,
     state::{
         Verdict,
         directory::{Ask, Change, Did, Draft, Entry, Surroundings, mark},
@@ -110,10 +114,15 @@ impl Hub {
             // Whoever settles brings it on afterwards.
             return;
         }
-        if let Some(query) = self.directory.wants_read() {
-            let token = self.read(Partition::Directory, query, Reading::Follow, out);
+        while self.append_to_directory(now, out) {}
+    }
+
+    /// One step of that. Whether there may be another at once.
+    fn append_to_directory(&mut self, now: Now, out: &mut Outputs) -> bool {
+        if let Some(wanted) = self.directory.wants_read() {
+            let token = self.read_wanted(DIRECTORY, wanted, Reading::Follow, out);
             self.directory.reads(token);
-            return;
+            return false;
         }
         let mut settled = Vec::new();
         let mut draft = Draft::default();
@@ -130,66 +139,74 @@ impl Hub {
                 !early && (online.contains_key(&member) || grace.contains_key(&member))
             },
         };
-        let want = self.directory.batch(|state, seq, proposal: Proposal| {
-            // Whoever has gone meanwhile takes no nick: it may have come in elsewhere.
-            let gone = match proposal.then {
-                Then::Welcome { conn, .. } => sessions
-                    .get(conn)
-                    .is_none_or(|session| !matches!(session.phase, Phase::Greeting { .. })),
-                Then::Named { origin } => sessions.guest(origin.conn).is_none(),
-                _ => false,
-            };
-            if gone {
-                return Judged::Settled;
-            }
-            match state.judge(
-                &mut draft,
-                &with,
-                proposal.member,
-                proposal.txn,
-                &proposal.ask,
-            ) {
-                Verdict::Accept(changes) => {
-                    let entry = |(seq, change)| Entry {
-                        seq,
-                        time: now.wall,
-                        member: proposal.member,
-                        txn: proposal.txn,
-                        change,
-                    };
-                    Judged::Entries((seq..).zip(changes).map(entry).collect(), proposal)
+        let log = &config.log;
+        let batch = self
+            .directory
+            .batch(log.append_bytes, |state, seq, proposal: Proposal| {
+                // Whoever has gone meanwhile takes no nick: it may have come in elsewhere.
+                let gone = match proposal.then {
+                    Then::Welcome { conn, .. } => sessions
+                        .get(conn)
+                        .is_none_or(|session| !matches!(session.phase, Phase::Greeting { .. })),
+                    Then::Named { origin } => sessions.guest(origin.conn).is_none(),
+                    _ => false,
+                };
+                if gone {
+                    return Judged::Settled;
                 }
-                Verdict::Wait => Judged::Wait(proposal),
-                verdict => {
-                    settled.push((proposal, verdict));
-                    Judged::Settled
+                match state.judge(
+                    &mut draft,
+                    &with,
+                    proposal.member,
+                    proposal.txn,
+                    &proposal.ask,
+                ) {
+                    Verdict::Accept(changes) => {
+                        let entry = |(seq, change)| Entry {
+                            seq,
+                            time: now.wall,
+                            member: proposal.member,
+                            txn: proposal.txn,
+                            change,
+                        };
+                        Judged::Entries((seq..).zip(changes).map(entry).collect(), proposal)
+                    }
+                    Verdict::Wait => Judged::Wait(proposal),
+                    verdict => {
+                        settled.push((proposal, verdict));
+                        Judged::Settled
+                    }
                 }
-            }
-        });
-        if let Some(Append { expected, entries }) = want {
+            });
+        let again = batch.append.is_none() && batch.too_large.is_some();
+        if let Some(Append { expected, entries }) = batch.append {
             out.push(Output::Append {
-                partition: Partition::Directory,
+                partition: DIRECTORY,
                 expected,
                 entries,
+                note: Bytes::new(),
             });
         }
-        if let Some((at, state)) = self.directory.snapshot(false) {
-            out.push(Output::Snapshot {
-                partition: Partition::Directory,
-                at,
-                state,
-            });
+        let (writer, part_bytes) = (config.node, log.part_bytes);
+        keep(
+            DIRECTORY,
+            self.directory.snapshot(false, writer, part_bytes),
+            out,
+        );
+        if let Some(proposal) = batch.too_large {
+            settled.push((proposal, Verdict::Refuse(too_large())));
         }
         for (proposal, verdict) in settled {
             self.settled_without_entry(now, proposal, verdict, out);
         }
+        again
     }
 
-    pub(super) fn directory_page(
+    pub(super) fn directory_read(
         &mut self,
         now: Now,
         token: Option<ReadToken>,
-        page: Result<Page, ReadFailed>,
+        piece: Result<Piece, ReadFailed>,
         out: &mut Outputs,
     ) {
         let mut taken = Vec::new();
@@ -197,23 +214,26 @@ impl Hub {
         let mut refusal =
             ErrorCode::Unavailable.because("the server's log cannot be read: it is damaged");
         let before = self.directory.place.epoch;
-        let epoch = page.as_ref().map_or(before, |page| page.head.epoch);
-        let result = match page {
-            Ok(page) => self
+        let epoch = match &piece {
+            Ok(Piece::Page(page)) => page.head.epoch,
+            Ok(Piece::Part(_)) | Err(_) => before,
+        };
+        let result = match piece {
+            Ok(piece) => self
                 .directory
-                .page(token, page, &mut taken)
+                .take(token, piece, &mut taken)
                 .map_err(|damaged| {
                     failed = self.directory.take_queue();
                     damaged.to_string()
                 }),
-            Err(e) => {
+            Err(e) => self.directory.goes_on_without(token, e).ok_or_else(|| {
                 failed = self.directory.unreadable(token);
                 if e == ReadFailed::Unavailable {
                     refusal = ErrorCode::Unavailable
                         .because("the server's log cannot be read at present");
                 }
-                Err(e.to_string())
-            }
+                e.to_string()
+            }),
         };
         match result {
             Ok(Paged::Onward) => self.settle_directory(now, taken, out),
@@ -235,10 +255,10 @@ impl Hub {
                     }
                 }
             }
-            Ok(Paged::LostAgain) => return self.retry(now, Partition::Directory),
+            Ok(Paged::LostAgain) => return self.retry(now, DIRECTORY),
             Err(detail) => {
                 self.settle_directory(now, taken, out);
-                self.tell_trouble(Partition::Directory, format!("directory: {detail}"), out);
+                self.tell_trouble(DIRECTORY, format!("directory: {detail}"), out);
                 return self.fail_directory(now, failed, &refusal, out);
             }
         }
@@ -602,6 +622,6 @@ impl Hub {
             };
             self.settled_without_entry(now, proposal, verdict, out);
         }
-        self.retry(now, Partition::Directory);
+        self.retry(now, DIRECTORY);
     }
 }

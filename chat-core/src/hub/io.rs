@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::{event::Event, identity::Identity, recipients::Recipients};
 use crate::{
-    id::{ConnId, Partition, Place, RoomId, Seq},
-    log::{AppendRefused, LogUnavailable, Page, Query, ReadFailed},
+    id::{ConnId, Partition, PartitionKind, Place, RoomId},
+    log::{AppendRefused, Head, LogUnavailable, Manifest, Page, Query, ReadFailed, SnapshotId},
     wire::{CloseReason, Form, Frame},
 };
 
@@ -103,7 +103,8 @@ pub enum Input<'a> {
         partition: Partition,
     },
     /// A piece of a log: the answer to a `Read` (with its token), or what others appended to a partition that this hub
-    /// has read and not forgotten (without). Such news may come late, twice or with gaps; the hub sorts it out.
+    /// [follows](Output::Follow) (without), with the records or [without](Page::look_again). Such news may come late, twice or with
+    /// gaps; the hub sorts it out.
     Page {
         /// Whose log.
         partition: Partition,
@@ -112,12 +113,39 @@ pub enum Input<'a> {
         /// What was read.
         page: Result<Page, ReadFailed>,
     },
+    /// A part of a snapshot: the answer to a `ReadPart`.
+    Part {
+        /// Whose.
+        partition: Partition,
+        /// Which `ReadPart` this answers.
+        token: ReadToken,
+        /// What was read.
+        part: Result<Bytes, ReadFailed>,
+    },
+    /// A part of a snapshot is kept, or it is not: then nothing comes of that snapshot. The answer to a [`Output::Part`].
+    Kept {
+        /// Whose.
+        partition: Partition,
+        /// Of which snapshot.
+        id: SnapshotId,
+        /// Which part.
+        index: u32,
+        /// Whether it is kept.
+        done: Result<(), LogUnavailable>,
+    },
+    /// Where partitions end: the answer to `Heads` or `Notes`. It may come late.
+    Heads {
+        /// Which of them this answers.
+        token: ReadToken,
+        /// Where they end.
+        heads: Result<Vec<Head>, LogUnavailable>,
+    },
     /// What a [`Output::Redact`] asked for is done, or it is not known whether it is.
     Redacted {
         /// Whose log.
         partition: Partition,
         /// Which record.
-        seq: Seq,
+        at: Place,
         /// Whether it is done.
         done: Result<(), LogUnavailable>,
     },
@@ -177,6 +205,8 @@ pub enum Output {
         expected: Place,
         /// Records in their postcard form, numbered from `expected.seq + 1`.
         entries: Vec<Bytes>,
+        /// What is noted with them, to be given back with the head. The log does not read it.
+        note: Bytes,
     },
     /// Read from a log. Answered by exactly one `Page` with the token.
     Read {
@@ -187,26 +217,68 @@ pub enum Output {
         /// What.
         query: Query,
     },
-    /// Keep the state of a partition as of a place, so that older records may be trimmed. Not answered; may be lost.
-    Snapshot {
+    /// Read a part of a snapshot that a page has told of. Answered by exactly one `Part`.
+    ReadPart {
+        /// Names the answer.
+        token: ReadToken,
         /// Whose.
         partition: Partition,
-        /// As of where.
-        at: Place,
-        /// The state, to be given back as it is.
-        state: Bytes,
+        /// Of which snapshot.
+        id: SnapshotId,
+        /// Which part.
+        index: u32,
+    },
+    /// Tell where the partitions of a kind end, in their order; at most so many of those after one of them. Answered by exactly one
+    /// `Heads`, without any when there are no more.
+    Heads {
+        /// Names the answer.
+        token: ReadToken,
+        /// Of which kind.
+        kind: PartitionKind,
+        /// After which; none: from the first one.
+        after: Option<Partition>,
+        /// At most so many.
+        limit: u32,
+    },
+    /// Tell where these partitions end. Answered by exactly one `Heads` with all of them, in this order.
+    Notes {
+        /// Names the answer.
+        token: ReadToken,
+        /// Which.
+        partitions: Vec<Partition>,
+    },
+    /// Keep a part of a snapshot that is being written. Answered by exactly one `Kept`.
+    Part {
+        /// Whose.
+        partition: Partition,
+        /// Of which snapshot.
+        id: SnapshotId,
+        /// Which part; from 0.
+        index: u32,
+        /// To be given back as it is; at most [`part_bytes`](crate::log::LogLimits::part_bytes).
+        bytes: Bytes,
+    },
+    /// A snapshot is whole: all its parts are kept, and older records may be trimmed. Not answered; may be lost.
+    Manifest {
+        /// Whose.
+        partition: Partition,
+        /// Which, and how many parts it has.
+        manifest: Manifest,
     },
     /// Put other bytes in the place of a record's, for good. Answered by exactly one `Redacted`.
     Redact {
         /// Whose log.
         partition: Partition,
-        /// Which record; it may have been trimmed meanwhile.
-        seq: Seq,
-        /// The log's life in which it stood there. If that is over, something else may stand there: then nothing is to be
-        /// done, and `Redacted` says that it failed.
-        epoch: u64,
+        /// Which record, which may have been trimmed meanwhile, in which epoch. If that is over, something else may stand there: then
+        /// nothing is to be done, and `Redacted` says that it failed.
+        at: Place,
         /// What is to stand there.
         replacement: Bytes,
+    },
+    /// News of the partition are wanted from here on. Comes before it is read.
+    Follow {
+        /// Which.
+        partition: Partition,
     },
     /// Keep this until the next `Note` of this hub, and hand it to the hubs that come after it in
     /// [`Config::notes`](super::Config::notes). Not answered; may be lost. It is no record: not worth waiting for a disk.
@@ -220,7 +292,7 @@ pub enum Output {
     Event(Event),
 }
 
-/// Names a read.
+/// Names what is asked of the log: a read, heads or notes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReadToken(pub u64);
 

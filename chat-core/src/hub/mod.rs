@@ -46,7 +46,7 @@ pub use self::census::Census;
 use self::{
     absence::Absences,
     answers::Origin,
-    pipeline::Pipeline,
+    pipeline::{Keep, Piece, Pipeline, Wanted},
     rooms::Room,
     sessions::Sessions,
     timers::{Timer, Timers},
@@ -62,12 +62,15 @@ use crate::{
     bugs::Bug,
     id::{ConnId, MemberId, Partition, Place, RoomId, Seq},
     limits::{LimitError, Limits},
-    log::{AppendRefused, Page, Query, ReadFailed},
+    log::{AppendRefused, LogLimits, LogUnavailable, Page, Query, ReadFailed, SnapshotId},
     password::ServerSecret,
     state::{Verdict, directory::Directory, freeze},
     time::{Monotonic, Now},
     wire::{CloseReason, ErrorCode, Refusal, record::CipherKind, server::Durability},
 };
+
+/// The only shard of the directory so far.
+const DIRECTORY: Partition = Partition::Directory(0);
 
 /// What a hub is given at its beginning.
 #[derive(Clone)]
@@ -84,9 +87,9 @@ pub struct Config {
     /// Names this hub among those on one log, and this life of it: random, below 2⁵³, and new at every start. Leases that it
     /// holds carry it, so two hubs with one number would take each other's people for their own.
     pub node: u64,
-    /// Whether no hub but this one and its `peers` is on its log. The first of them then takes over the nicks that an earlier
-    /// life held.
-    pub alone: bool,
+    /// What the log takes, and whether others than this hub and its `peers` write to it. If nobody does, the first of them takes over
+    /// the nicks that an earlier life held.
+    pub log: LogLimits,
     /// The nodes of the other hubs that began together with this one.
     pub peers: Vec<u64>,
     /// What the hubs before this one and its `peers` [noted](Output::Note) last. Without it nobody knows for how long those
@@ -105,7 +108,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Default limits, a plain lobby, durability `memory`, alone.
+    /// Default limits, a plain lobby, durability `memory`, alone on its log.
     pub fn new(secret: ServerSecret, node: u64, seed: [u8; 32]) -> Self {
         Self {
             limits: Limits::default(),
@@ -113,7 +116,7 @@ impl Config {
             durability: Durability::Memory,
             agent: concat!("chat-core/", env!("CARGO_PKG_VERSION")).to_owned(),
             node,
-            alone: true,
+            log: LogLimits::default(),
             peers: Vec::new(),
             notes: Vec::new(),
             secret,
@@ -126,12 +129,12 @@ impl Config {
 
     /// Whether no other hub writes to the log: what is known here is all there is.
     fn writes_alone(&self) -> bool {
-        self.alone && self.peers.is_empty()
+        !self.log.shared && self.peers.is_empty()
     }
 
     /// Whether a nick's lease is this hub's to give up: its own, or one of an earlier life.
     fn is_heir_of(&self, node: u64) -> bool {
-        let of_earlier_life = self.alone && !self.peers.contains(&node);
+        let of_earlier_life = !self.log.shared && !self.peers.contains(&node);
         node == self.node || (of_earlier_life && self.peers.iter().all(|peer| self.node < *peer))
     }
 }
@@ -220,6 +223,7 @@ impl Hub {
     /// A limit that is 0 or contradicts another.
     pub fn new(config: Config, now: Now, out: &mut Outputs) -> Result<Self, LimitError> {
         config.limits.check()?;
+        config.log.check()?;
         let mut hub = Self {
             rng: ChaCha20Rng::from_seed(config.seed),
             sessions: Sessions::default(),
@@ -245,6 +249,9 @@ impl Hub {
             creating: BTreeMap::new(),
             config,
         };
+        out.push(Output::Follow {
+            partition: DIRECTORY,
+        });
         hub.pump_directory(now, out);
         if hub.config.lobby.is_some() {
             hub.load(now, RoomId::LOBBY, out);
@@ -283,11 +290,24 @@ impl Hub {
                 token,
                 page,
             } => self.page(now, partition, token, page, out),
+            Input::Part {
+                partition,
+                token,
+                part,
+            } => self.part(now, partition, token, part, out),
+            Input::Kept {
+                partition,
+                id,
+                index,
+                done,
+            } => self.kept(now, partition, id, index, done, out),
+            // Nobody has asked.
+            Input::Heads { .. } => {}
             Input::Redacted {
                 partition,
-                seq,
+                at,
                 done,
-            } => self.erased(now, partition, seq, done, out),
+            } => self.erased(now, partition, at.seq, done, out),
             Input::Shutdown { restarting } => self.shutdown(now, restarting, out),
         }
     }
@@ -312,7 +332,7 @@ impl Hub {
                         self.forget_retry(partition);
                     }
                     match partition {
-                        Partition::Directory => self.pump_directory(now, out),
+                        Partition::Directory(_) => self.pump_directory(now, out),
                         Partition::Room(room) => {
                             self.pump_room(now, room, out);
                             self.erase_next(room, out);
@@ -337,7 +357,7 @@ impl Hub {
     /// How far a partition is known here; none while it is not in use here.
     pub fn place_of(&self, partition: Partition) -> Option<Place> {
         match partition {
-            Partition::Directory => self.directory.is_live().then_some(self.directory.place),
+            Partition::Directory(_) => self.directory.is_live().then_some(self.directory.place),
             Partition::Room(room) => {
                 let pipe = &self.rooms.get(&room)?.pipe;
                 pipe.is_live().then_some(pipe.place)
@@ -349,7 +369,7 @@ impl Hub {
     /// at one place give the same bytes.
     pub fn state_of(&self, partition: Partition) -> Option<(Place, bytes::Bytes)> {
         match partition {
-            Partition::Directory => self
+            Partition::Directory(_) => self
                 .directory
                 .is_live()
                 .then(|| (self.directory.place, freeze(&self.directory.state))),
@@ -372,7 +392,7 @@ impl Hub {
         self.cannot_write = false;
         self.log_works(partition);
         match partition {
-            Partition::Directory => {
+            Partition::Directory(_) => {
                 let mut taken = Vec::new();
                 self.directory.committed(head, &mut taken);
                 self.settle_directory(now, taken, out);
@@ -391,13 +411,13 @@ impl Hub {
 
     fn refused(&mut self, now: Now, partition: Partition, why: AppendRefused, out: &mut Outputs) {
         // Said once, however many are refused until it works again.
-        if why == AppendRefused::Unavailable && !std::mem::replace(&mut self.cannot_write, true) {
+        if why != AppendRefused::Mismatch && !std::mem::replace(&mut self.cannot_write, true) {
             out.push(Output::Event(Event::LogTrouble {
                 detail: why.to_string(),
             }));
         }
         match partition {
-            Partition::Directory => {
+            Partition::Directory(_) => {
                 let failed = self.directory.refused(why);
                 self.fail_directory(now, failed, &cannot_write(), out);
                 if why == AppendRefused::Mismatch {
@@ -422,7 +442,7 @@ impl Hub {
             return self.give_up(now, partition, out);
         }
         match partition {
-            Partition::Directory => {
+            Partition::Directory(_) => {
                 self.directory.unknown();
                 self.pump_directory(now, out);
             }
@@ -439,7 +459,7 @@ impl Hub {
     fn give_up(&mut self, now: Now, partition: Partition, out: &mut Outputs) {
         let refusal = || ErrorCode::Forbidden.because("the log has failed");
         match partition {
-            Partition::Directory => {
+            Partition::Directory(_) => {
                 let failed = self.directory.refused(AppendRefused::Unavailable);
                 for proposal in failed {
                     self.settled_without_entry(now, proposal, Verdict::Refuse(refusal()), out);
@@ -488,7 +508,8 @@ impl Hub {
                 .get(&id)
                 .is_some_and(|room| room.pipe.is_live() && room.pipe.place.epoch != page.head.epoch)
         {
-            self.room_page(now, id, None, Ok(page.clone()), out);
+            let piece = Ok(Piece::Page(page.clone()));
+            self.room_read(now, id, None, piece, out);
         }
         match reading {
             // A read that nobody waits for any more.
@@ -506,10 +527,62 @@ impl Hub {
             Some(Some(Reading::CatchUp { conn, room })) => {
                 self.missed_read(now, conn, token, room, page, out)
             }
-            None | Some(Some(Reading::Follow)) => match partition {
-                Partition::Directory => self.directory_page(now, token, page, out),
-                Partition::Room(room) => self.room_page(now, room, token, page, out),
-            },
+            None | Some(Some(Reading::Follow)) => {
+                self.partition_read(now, partition, token, page.map(Piece::Page), out);
+            }
+        }
+    }
+
+    fn part(
+        &mut self,
+        now: Now,
+        partition: Partition,
+        token: ReadToken,
+        part: Result<Bytes, ReadFailed>,
+        out: &mut Outputs,
+    ) {
+        if let Some(Reading::Follow) = self.reads.remove(&token) {
+            self.partition_read(now, partition, Some(token), part.map(Piece::Part), out);
+        }
+    }
+
+    fn partition_read(
+        &mut self,
+        now: Now,
+        partition: Partition,
+        token: Option<ReadToken>,
+        piece: Result<Piece, ReadFailed>,
+        out: &mut Outputs,
+    ) {
+        match partition {
+            Partition::Directory(_) => self.directory_read(now, token, piece, out),
+            Partition::Room(room) => self.room_read(now, room, token, piece, out),
+        }
+    }
+
+    /// A part of a snapshot is kept, or not.
+    fn kept(
+        &mut self,
+        now: Now,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+        done: Result<(), LogUnavailable>,
+        out: &mut Outputs,
+    ) {
+        match partition {
+            Partition::Directory(_) => {
+                keep(partition, self.directory.kept(id, index, done), out);
+            }
+            Partition::Room(room) => {
+                let Some(there) = self.rooms.get_mut(&room) else {
+                    return;
+                };
+                keep(partition, there.pipe.kept(id, index, done), out);
+                if there.unloading && !there.pipe.is_writing() {
+                    self.unload(now, room, out);
+                }
+            }
         }
     }
 
@@ -542,13 +615,31 @@ impl Hub {
         reading: Reading,
         out: &mut Outputs,
     ) -> ReadToken {
+        self.read_wanted(partition, Wanted::Page(query), reading, out)
+    }
+
+    fn read_wanted(
+        &mut self,
+        partition: Partition,
+        wanted: Wanted,
+        reading: Reading,
+        out: &mut Outputs,
+    ) -> ReadToken {
         let token = ReadToken(self.next_read);
         self.next_read += 1;
         self.reads.insert(token, reading);
-        out.push(Output::Read {
-            token,
-            partition,
-            query,
+        out.push(match wanted {
+            Wanted::Page(query) => Output::Read {
+                token,
+                partition,
+                query,
+            },
+            Wanted::Part(id, index) => Output::ReadPart {
+                token,
+                partition,
+                id,
+                index,
+            },
         });
         token
     }
@@ -603,6 +694,28 @@ impl Hub {
         self.rng.fill_bytes(&mut id);
         id
     }
+}
+
+/// Asks the log to keep what comes next of a snapshot.
+fn keep(partition: Partition, next: Option<Keep>, out: &mut Outputs) {
+    out.push(match next {
+        Some(Keep::Part { id, index, bytes }) => Output::Part {
+            partition,
+            id,
+            index,
+            bytes,
+        },
+        Some(Keep::Manifest(manifest)) => Output::Manifest {
+            partition,
+            manifest,
+        },
+        None => return,
+    });
+}
+
+/// How what is more than the log takes in one append is refused.
+fn too_large() -> Refusal {
+    ErrorCode::MessageTooLarge.because("that is more than the server's log takes at once")
 }
 
 /// How what was to be written is refused while the log cannot write.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     bugs::Bug,
-    id::{ConnId, MemberId, Partition, RoomId},
+    id::{ConnId, MemberId, RoomId},
     state::directory,
     time::Now,
     wire::{CloseReason, Form, ServerMessage, server::Closing},
@@ -214,7 +214,7 @@ impl Hub {
         self.expiry.insert(member, at);
         self.timers.arm(at, Timer::Expiry(member));
         // A log that cannot write at present would be asked for more with each try.
-        if rooms.is_empty() && !self.retries.contains_key(&Partition::Directory) {
+        if rooms.is_empty() && !self.retries.contains_key(&super::DIRECTORY) {
             self.note_in_directory(now, member, directory::Ask::Expire, out);
         }
         for room in rooms {

@@ -11,14 +11,12 @@ use bytes::Bytes;
 use super::io::ReadToken;
 use crate::{
     id::{Place, Seq},
-    log::{AppendRefused, Page, Query, ReadFrom},
+    log::{AppendRefused, LogUnavailable, Manifest, Page, Query, ReadFailed, ReadFrom, SnapshotId},
     state::{Fold, freeze, thaw},
 };
 
 /// Records of one append.
 const BATCH: usize = 512;
-/// Bytes of one append; one record may exceed it.
-const BATCH_BYTES: usize = 1 << 20;
 /// Records that are asked for at once when a state is rebuilt.
 const PAGE_RECORDS: u32 = 1_000;
 /// Bytes that are asked for at once.
@@ -50,6 +48,31 @@ pub(super) struct Pipeline<S: Fold, P> {
     without_snapshot: bool,
     /// Its beginning was read because the log lost its end, and it is not live since.
     rebuilding: bool,
+    /// The snapshot whose parts are being read.
+    assembling: Option<Box<Assembling>>,
+    /// The snapshot whose parts are being written.
+    writing: Option<Box<Writing>>,
+}
+
+/// A snapshot that is being read, and the page that told of it.
+#[derive(Debug)]
+struct Assembling {
+    page: Page,
+    manifest: Manifest,
+    state: Vec<u8>,
+    /// The part that is wanted next.
+    next: u32,
+}
+
+/// A snapshot that is being written, one part after the other.
+#[derive(Debug)]
+struct Writing {
+    id: SnapshotId,
+    /// What is not kept yet, from the part that is on its way.
+    state: Bytes,
+    part_bytes: usize,
+    /// The part that is on its way.
+    index: u32,
 }
 
 #[derive(Debug)]
@@ -76,6 +99,39 @@ pub(super) struct Taken<E, P> {
 pub(super) struct Append {
     pub(super) expected: Place,
     pub(super) entries: Vec<Bytes>,
+}
+
+/// What shall be appended, and what never can be.
+#[derive(Debug)]
+pub(super) struct Batch<P> {
+    pub(super) append: Option<Append>,
+    /// Its records alone are more than the log takes in one append.
+    pub(super) too_large: Option<P>,
+}
+
+/// What shall be read.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    Page(Query),
+    Part(SnapshotId, u32),
+}
+
+/// What was read.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Page(Page),
+    Part(Bytes),
+}
+
+/// What shall be kept of a snapshot.
+#[derive(Debug)]
+pub(super) enum Keep {
+    Part {
+        id: SnapshotId,
+        index: u32,
+        bytes: Bytes,
+    },
+    Manifest(Manifest),
 }
 
 /// What a page did.
@@ -108,6 +164,8 @@ impl<S: Fold, P> Pipeline<S, P> {
             since_snapshot: 0,
             without_snapshot: false,
             rebuilding: false,
+            assembling: None,
+            writing: None,
         }
     }
 
@@ -122,6 +180,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             && self.outstanding.is_empty()
             && !self.in_flight
             && self.reading.is_none()
+            && self.writing.is_none()
     }
 
     /// What waits or is on its way.
@@ -144,11 +203,17 @@ impl<S: Fold, P> Pipeline<S, P> {
     pub(super) fn look_again(&mut self) {
         self.behind = true;
         // What is being read may have been looked at before.
-        self.overtaken |= self.reading.is_some();
+        self.overtaken |= self.reading.is_some() || self.assembling.is_some();
     }
 
     /// Whether a read must be asked for now.
-    pub(super) fn wants_read(&self) -> Option<Query> {
+    pub(super) fn wants_read(&self) -> Option<Wanted> {
+        if !self.behind || self.reading.is_some() || self.in_flight {
+            return None;
+        }
+        if let Some(assembling) = &self.assembling {
+            return Some(Wanted::Part(assembling.manifest.id, assembling.next));
+        }
         let from = if self.live || self.place.seq > 0 {
             ReadFrom::After(self.place.seq)
         } else if self.without_snapshot {
@@ -156,38 +221,53 @@ impl<S: Fold, P> Pipeline<S, P> {
         } else {
             ReadFrom::State
         };
-        (self.behind && self.reading.is_none() && !self.in_flight).then_some(Query {
+        Some(Wanted::Page(Query {
             from,
             records: PAGE_RECORDS,
             bytes: PAGE_BYTES,
-        })
+        }))
     }
 
     pub(super) fn reads(&mut self, token: ReadToken) {
         self.reading = Some(token);
-        self.overtaken = false;
+        // Parts belong to the page before them.
+        self.overtaken &= self.assembling.is_some();
     }
 
-    /// Makes the next batch, if there is something to make it of. `judge` says what becomes of a proposal; entries it
-    /// accepts are numbered from the `Seq` it is given.
+    /// Makes the next batch, of at most so many bytes, if there is something to make it of. `judge` says what becomes of a proposal;
+    /// entries it accepts are numbered from the `Seq` it is given.
     pub(super) fn batch(
         &mut self,
+        most: usize,
         mut judge: impl FnMut(&S, Seq, P) -> Judged<S::Entry, P>,
-    ) -> Option<Append> {
-        if !self.live || self.behind || self.in_flight || !self.outstanding.is_empty() {
-            return None;
-        }
+    ) -> Batch<P> {
         let (mut next, mut bytes) = (self.place.seq + 1, 0);
+        let mut batch = Batch {
+            append: None,
+            too_large: None,
+        };
+        if !self.live || self.behind || self.in_flight || !self.outstanding.is_empty() {
+            return batch;
+        }
         while self.outstanding.len() < BATCH
-            && bytes < BATCH_BYTES
             && let Some(proposal) = self.queue.pop_front()
         {
             match judge(&self.state, next, proposal) {
                 Judged::Entries(entries, proposal) => {
+                    let encoded: Vec<Bytes> = entries.iter().map(S::encode).collect();
+                    let more: usize = encoded.iter().map(Bytes::len).sum();
+                    if more > most {
+                        batch.too_large = Some(proposal);
+                        break;
+                    }
+                    if bytes + more > most {
+                        // The next one begins with it, and judges it anew.
+                        self.queue.push_front(proposal);
+                        break;
+                    }
+                    bytes += more;
                     let mut proposal = Some(proposal);
-                    for entry in entries {
-                        let encoded = S::encode(&entry);
-                        bytes += encoded.len();
+                    for (entry, encoded) in entries.into_iter().zip(encoded) {
                         next += 1;
                         place_for_one(&mut self.outstanding);
                         self.outstanding.push_back(Pending {
@@ -205,7 +285,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             }
         }
         if self.outstanding.is_empty() {
-            return None;
+            return batch;
         }
         self.in_flight = true;
         self.expected = self.place;
@@ -214,10 +294,11 @@ impl<S: Fold, P> Pipeline<S, P> {
             .iter()
             .map(|pending| pending.bytes.clone())
             .collect();
-        Some(Append {
+        batch.append = Some(Append {
             expected: self.place,
             entries,
-        })
+        });
+        batch
     }
 
     /// The outstanding append is in the log.
@@ -240,7 +321,7 @@ impl<S: Fold, P> Pipeline<S, P> {
                 self.behind |= self.place == self.expected;
                 Vec::new()
             }
-            AppendRefused::Unavailable => self.take_queue(),
+            AppendRefused::Unavailable | AppendRefused::TooLarge => self.take_queue(),
         }
     }
 
@@ -274,8 +355,42 @@ impl<S: Fold, P> Pipeline<S, P> {
         self.take_queue()
     }
 
+    /// The read failed; whether it goes on without what was to be read.
+    pub(super) fn goes_on_without(
+        &mut self,
+        token: Option<ReadToken>,
+        why: ReadFailed,
+    ) -> Option<Paged> {
+        if token.is_none() || self.reading != token || why == ReadFailed::Unavailable {
+            return None;
+        }
+        let Assembling { page, .. } = *self.assembling.take()?;
+        let superseded = why == ReadFailed::Superseded;
+        if !superseded && page.oldest > 1 {
+            return None;
+        }
+        self.reading = None;
+        self.without_snapshot = !superseded;
+        if superseded && std::mem::replace(&mut self.rebuilding, true) {
+            return Some(Paged::LostAgain);
+        }
+        Some(Paged::Onward)
+    }
+
     /// Takes in a piece of the log: an answer to a read, or news.
-    pub(super) fn page(
+    pub(super) fn take(
+        &mut self,
+        token: Option<ReadToken>,
+        piece: Piece,
+        taken: &mut Vec<Taken<S::Entry, P>>,
+    ) -> Result<Paged, crate::wire::BodyError> {
+        match piece {
+            Piece::Page(page) => self.page(token, page, taken),
+            Piece::Part(part) => self.part(token, &part, taken),
+        }
+    }
+
+    fn page(
         &mut self,
         token: Option<ReadToken>,
         page: Page,
@@ -289,8 +404,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             self.reading = None;
         } else if !self.live {
             // The read that is under way may have been done before; the next one shows it.
-            self.behind = true;
-            self.overtaken |= self.reading.is_some();
+            self.look_again();
             return Ok(Paged::Onward);
         }
         let begun = self.live || self.place.seq > 0;
@@ -309,22 +423,75 @@ impl<S: Fold, P> Pipeline<S, P> {
                 epoch: page.head.epoch,
                 seq: 0,
             };
-            if let Some((seq, snapshot)) = &page.snapshot {
-                match thaw(snapshot) {
-                    Ok(state) => self.state = state,
-                    Err(_) if page.oldest == 1 => {
-                        self.without_snapshot = true;
-                        return Ok(Paged::Onward);
-                    }
-                    Err(error) => return Err(error),
-                }
-                self.place.seq = *seq;
-            } else if self.without_snapshot && page.oldest > 1 {
+            if let Some(manifest) = page.snapshot {
+                self.assembling = Some(Box::new(Assembling {
+                    page,
+                    manifest,
+                    state: Vec::new(),
+                    next: 0,
+                }));
+                return self.assemble(taken);
+            }
+            if self.without_snapshot && page.oldest > 1 {
                 // Trimmed meanwhile; there may be a newer snapshot now.
                 self.without_snapshot = false;
                 return Ok(Paged::Onward);
             }
         }
+        self.records(answer, page, taken)
+    }
+
+    fn part(
+        &mut self,
+        token: Option<ReadToken>,
+        part: &[u8],
+        taken: &mut Vec<Taken<S::Entry, P>>,
+    ) -> Result<Paged, crate::wire::BodyError> {
+        if token.is_none() || self.reading != token {
+            return Ok(Paged::Onward);
+        }
+        self.reading = None;
+        if let Some(assembling) = &mut self.assembling {
+            assembling.state.extend_from_slice(part);
+            assembling.next += 1;
+        }
+        self.assemble(taken)
+    }
+
+    /// Goes on from the snapshot if all its parts are there.
+    fn assemble(
+        &mut self,
+        taken: &mut Vec<Taken<S::Entry, P>>,
+    ) -> Result<Paged, crate::wire::BodyError> {
+        let whole = |assembling: &mut Box<Assembling>| assembling.next >= assembling.manifest.parts;
+        let Some(assembling) = self.assembling.take_if(whole) else {
+            return Ok(Paged::Onward);
+        };
+        let Assembling {
+            page,
+            manifest,
+            state,
+            ..
+        } = *assembling;
+        match thaw(&state) {
+            Ok(state) => self.state = state,
+            Err(_) if page.oldest == 1 => {
+                self.without_snapshot = true;
+                return Ok(Paged::Onward);
+            }
+            Err(error) => return Err(error),
+        }
+        self.place.seq = manifest.id.base.seq;
+        self.records(true, page, taken)
+    }
+
+    /// Takes in the records of a page.
+    fn records(
+        &mut self,
+        answer: bool,
+        page: Page,
+        taken: &mut Vec<Taken<S::Entry, P>>,
+    ) -> Result<Paged, crate::wire::BodyError> {
         for (seq, bytes) in (page.first..).zip(page.records) {
             if seq <= self.place.seq {
                 continue;
@@ -369,14 +536,57 @@ impl<S: Fold, P> Pipeline<S, P> {
         Ok(if newly { Paged::Live } else { Paged::Onward })
     }
 
-    /// A snapshot, if it is time for one, or at once.
-    pub(super) fn snapshot(&mut self, at_once: bool) -> Option<(Place, Bytes)> {
+    /// Begins to write a snapshot, if it is time for one, or at once; not while one is being written. Its first part.
+    pub(super) fn snapshot(
+        &mut self,
+        at_once: bool,
+        writer: u64,
+        part_bytes: usize,
+    ) -> Option<Keep> {
         let due = self.since_snapshot >= SNAPSHOT_EVERY.max(self.state.weight());
-        if !self.live || !(due || (at_once && self.since_snapshot > 0)) {
+        if !self.live || self.writing.is_some() || !(due || (at_once && self.since_snapshot > 0)) {
             return None;
         }
         self.since_snapshot = 0;
-        Some((self.place, freeze(&self.state)))
+        let base = self.place;
+        let writing = self.writing.insert(Box::new(Writing {
+            id: SnapshotId { base, writer },
+            state: freeze(&self.state),
+            part_bytes,
+            index: 0,
+        }));
+        Some(writing.part())
+    }
+
+    /// Whether a snapshot is being written.
+    pub(super) fn is_writing(&self) -> bool {
+        self.writing.is_some()
+    }
+
+    /// A part is kept, or not: then nothing comes of the snapshot. What is to be kept next.
+    pub(super) fn kept(
+        &mut self,
+        id: SnapshotId,
+        index: u32,
+        done: Result<(), LogUnavailable>,
+    ) -> Option<Keep> {
+        let writing = self.writing.as_mut()?;
+        if (writing.id, writing.index) != (id, index) {
+            return None;
+        }
+        if done.is_err() {
+            self.writing = None;
+            return None;
+        }
+        let kept = writing.part_bytes.min(writing.state.len());
+        writing.state = writing.state.slice(kept..);
+        writing.index += 1;
+        if !writing.state.is_empty() {
+            return Some(writing.part());
+        }
+        let parts = writing.index;
+        self.writing = None;
+        Some(Keep::Manifest(Manifest { id, parts }))
     }
 
     fn take_in(
@@ -418,10 +628,22 @@ impl<S: Fold, P> Pipeline<S, P> {
         self.known_head = 0;
         self.since_snapshot = 0;
         self.without_snapshot = false;
+        (self.assembling, self.writing) = (None, None);
         if std::mem::replace(&mut self.rebuilding, true) {
             Paged::LostAgain
         } else {
             Paged::Lost
+        }
+    }
+}
+
+impl Writing {
+    /// The part that is next.
+    fn part(&self) -> Keep {
+        Keep::Part {
+            id: self.id,
+            index: self.index,
+            bytes: self.state.slice(..self.part_bytes.min(self.state.len())),
         }
     }
 }
@@ -449,6 +671,8 @@ mod tests {
 
     use super::*;
     use crate::wire::BodyError;
+
+    const MOST: usize = 1 << 20;
 
     /// Counts entries.
     #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -495,8 +719,8 @@ mod tests {
         }
     }
 
-    fn read(pipe: &mut Pipeline<Count, ()>, token: u64, page: Page) -> Paged {
-        assert!(pipe.wants_read().is_some());
+    fn read<P>(pipe: &mut Pipeline<Count, P>, token: u64, page: Page) -> Paged {
+        assert!(matches!(pipe.wants_read(), Some(Wanted::Page(_))));
         pipe.reads(ReadToken(token));
         pipe.page(Some(ReadToken(token)), page, &mut Vec::new())
             .unwrap()
@@ -504,7 +728,7 @@ mod tests {
 
     #[test]
     fn news_that_overtake_the_first_read_are_read() {
-        let mut pipe = Pipeline::new();
+        let mut pipe: Pipeline<Count, ()> = Pipeline::new();
         pipe.reads(ReadToken(0));
         // Read when the log was empty, and given only after news of its first record.
         pipe.page(None, page(0, 1), &mut Vec::new()).unwrap();
@@ -516,7 +740,7 @@ mod tests {
 
     #[test]
     fn a_log_that_never_fits_together_is_not_read_without_a_pause() {
-        let mut pipe = Pipeline::new();
+        let mut pipe: Pipeline<Count, ()> = Pipeline::new();
         // The first records are neither there nor trimmed for a snapshot.
         let hole = || Page {
             oldest: 3,
@@ -534,19 +758,186 @@ mod tests {
         assert_eq!(read(&mut pipe, 4, other(page(5, 5))), Paged::Lost);
     }
 
+    /// Reads the state of a log whose snapshot has as many parts as bytes, up to its part `next`.
+    fn assembling(base: Seq, head: Seq, oldest: Seq, next: u32) -> Pipeline<Count, ()> {
+        let mut pipe = Pipeline::new();
+        let state = freeze(&Count(base));
+        let id = SnapshotId {
+            base: Place {
+                epoch: 1,
+                seq: base,
+            },
+            writer: 7,
+        };
+        let parts = state.len() as u32;
+        let mut page = page(base, head);
+        (page.oldest, page.snapshot) = (oldest, Some(Manifest { id, parts }));
+        assert_eq!(read(&mut pipe, 0, page), Paged::Onward);
+        for index in 0..next {
+            let end = read_part(&mut pipe, state.slice(index as usize..index as usize + 1));
+            let last = index + 1 == parts;
+            assert_eq!(end, if last { Paged::Live } else { Paged::Onward });
+        }
+        pipe
+    }
+
+    const TOKEN: Option<ReadToken> = Some(ReadToken(99));
+
+    fn ask_for_part(pipe: &mut Pipeline<Count, ()>) -> u32 {
+        let Some(Wanted::Part(_, index)) = pipe.wants_read() else {
+            panic!("a part is wanted");
+        };
+        pipe.reads(ReadToken(99));
+        assert!(pipe.wants_read().is_none(), "one after the other");
+        index
+    }
+
+    fn read_part(pipe: &mut Pipeline<Count, ()>, part: Bytes) -> Paged {
+        ask_for_part(pipe);
+        pipe.take(TOKEN, Piece::Part(part), &mut Vec::new())
+            .unwrap()
+    }
+
+    #[test]
+    fn a_state_is_put_together_from_parts_and_the_records_after_them() {
+        let parts = freeze(&Count(5)).len() as u32;
+        assert!(parts > 1);
+        let pipe = assembling(5, 7, 6, parts);
+        assert_eq!((pipe.state.clone(), pipe.place.seq), (Count(7), 7));
+        // News that come meanwhile are not lost.
+        let mut pipe = assembling(5, 7, 6, 1);
+        pipe.page(None, page(7, 8), &mut Vec::new()).unwrap();
+        let rest = freeze(&Count(5)).slice(1..);
+        assert_eq!(read_part(&mut pipe, rest), Paged::Onward);
+        assert_eq!(read(&mut pipe, 1, page(7, 8)), Paged::Live);
+        assert_eq!((pipe.state, pipe.place.seq), (Count(8), 8));
+    }
+
+    #[test]
+    fn a_snapshot_that_is_superseded_while_it_is_read_is_left_for_the_newer_one() {
+        let mut pipe = assembling(5, 7, 6, 1);
+        assert_eq!(ask_for_part(&mut pipe), 1);
+        let end = pipe.goes_on_without(TOKEN, ReadFailed::Superseded);
+        assert_eq!(end, Some(Paged::Onward));
+        let Some(Wanted::Page(query)) = pipe.wants_read() else {
+            panic!("the state is read anew");
+        };
+        assert_eq!(query.from, ReadFrom::State);
+        assert_eq!(read(&mut pipe, 1, page(0, 9)), Paged::Live);
+        // A log of which that is always so is not asked without a pause.
+        let mut pipe = assembling(5, 7, 6, 1);
+        for end in [Paged::Onward, Paged::LostAgain] {
+            ask_for_part(&mut pipe);
+            assert_eq!(
+                pipe.goes_on_without(TOKEN, ReadFailed::Superseded),
+                Some(end)
+            );
+            let other = assembling(5, 7, 6, 0).assembling;
+            pipe.assembling = other;
+        }
+    }
+
+    #[test]
+    fn a_damaged_part_is_no_loss_while_all_records_are_kept() {
+        let damaged = ReadFailed::Damaged { seq: None };
+        let mut pipe = assembling(5, 7, 1, 1);
+        ask_for_part(&mut pipe);
+        assert_eq!(pipe.goes_on_without(TOKEN, damaged), Some(Paged::Onward));
+        assert_eq!(read(&mut pipe, 1, page(0, 7)), Paged::Live);
+        assert_eq!(pipe.state, Count(7));
+        // Otherwise it is, and is read again later, from the beginning.
+        let mut pipe = assembling(5, 7, 6, 1);
+        ask_for_part(&mut pipe);
+        assert_eq!(pipe.goes_on_without(TOKEN, damaged), None);
+        pipe.unreadable(TOKEN);
+        assert!(matches!(pipe.wants_read(), Some(Wanted::Page(_))));
+        // One that cannot be read at present is asked for again.
+        let mut pipe = assembling(5, 7, 6, 1);
+        ask_for_part(&mut pipe);
+        assert_eq!(pipe.goes_on_without(TOKEN, ReadFailed::Unavailable), None);
+        pipe.unreadable(TOKEN);
+        assert_eq!(ask_for_part(&mut pipe), 1);
+    }
+
+    #[test]
+    fn a_snapshot_is_written_part_by_part() {
+        let mut pipe: Pipeline<Count, ()> = Pipeline::new();
+        assert_eq!(read(&mut pipe, 0, page(0, 300)), Paged::Live);
+        let state = freeze(&Count(300));
+        let (mut written, mut next) = (Vec::new(), pipe.snapshot(false, 7, 2));
+        assert!(pipe.snapshot(true, 7, 2).is_none(), "one at a time");
+        let manifest = loop {
+            match next.expect("it goes on") {
+                Keep::Part { id, index, bytes } => {
+                    assert_eq!(written.len(), 2 * index as usize);
+                    assert_eq!((id.base, id.writer), (pipe.place, 7));
+                    written.extend(&bytes[..]);
+                    assert!(!pipe.is_idle());
+                    // An answer to something else is none.
+                    assert!(pipe.kept(id, index + 1, Ok(())).is_none());
+                    next = pipe.kept(id, index, Ok(()));
+                }
+                Keep::Manifest(manifest) => break manifest,
+            }
+        };
+        assert_eq!(written, state);
+        assert_eq!(manifest.parts as usize, state.len().div_ceil(2));
+        assert!(pipe.is_idle());
+        // One of which a part is not kept is given up.
+        pipe.look_again();
+        assert_eq!(read(&mut pipe, 1, page(300, 600)), Paged::Onward);
+        let Some(Keep::Part { id, index, .. }) = pipe.snapshot(false, 7, 2) else {
+            panic!("it is time for the next");
+        };
+        assert!(pipe.kept(id, index, Err(LogUnavailable)).is_none());
+        assert!(pipe.is_idle());
+    }
+
+    #[test]
+    fn a_batch_is_no_larger_than_the_log_takes() {
+        let mut pipe = Pipeline::new();
+        assert_eq!(read(&mut pipe, 0, page(0, 0)), Paged::Live);
+        // So many entries each.
+        for count in [2, 2, 9, 1, 3] {
+            pipe.propose(count);
+        }
+        let mut next = || {
+            let batch = pipe.batch(4, |_, seq, count: u64| {
+                Judged::Entries((seq..seq + count).collect(), count)
+            });
+            let entries = batch.append.map_or(0, |append| append.entries.len());
+            if entries > 0 {
+                let seq = pipe.place.seq + entries as u64;
+                pipe.committed(Place { epoch: 1, seq }, &mut Vec::new());
+            }
+            (entries, batch.too_large)
+        };
+        assert_eq!(next(), (4, Some(9)));
+        assert_eq!(next(), (4, None));
+        assert_eq!(next(), (0, None));
+        drop(next);
+        pipe.propose(5);
+        let batch = pipe.batch(4, |_, seq, count: u64| {
+            Judged::Entries((seq..seq + count).collect(), count)
+        });
+        assert_eq!((batch.append.is_none(), batch.too_large), (true, Some(5)));
+    }
+
     #[test]
     fn a_mismatch_is_read_unless_news_have_told_why() {
         let mut pipe = Pipeline::new();
         assert_eq!(read(&mut pipe, 0, page(0, 0)), Paged::Live);
         let judge = |_: &Count, seq, ()| Judged::Entries(vec![seq], ());
         pipe.propose(());
-        assert_eq!(pipe.batch(judge).unwrap().expected.seq, 0);
+        let expected =
+            |pipe: &mut Pipeline<Count, ()>| pipe.batch(MOST, judge).append.unwrap().expected.seq;
+        assert_eq!(expected(&mut pipe), 0);
         pipe.refused(AppendRefused::Mismatch);
         assert_eq!(read(&mut pipe, 1, page(0, 1)), Paged::Onward);
-        assert_eq!(pipe.batch(judge).unwrap().expected.seq, 1);
+        assert_eq!(expected(&mut pipe), 1);
         pipe.page(None, page(1, 2), &mut Vec::new()).unwrap();
         pipe.refused(AppendRefused::Mismatch);
         assert!(pipe.wants_read().is_none());
-        assert_eq!(pipe.batch(judge).unwrap().expected.seq, 2);
+        assert_eq!(expected(&mut pipe), 2);
     }
 }

@@ -364,7 +364,7 @@ impl Hub {
 /// How a question is refused whose answer stands in the log.
 pub(super) fn unreadable(why: ReadFailed) -> Refusal {
     match why {
-        ReadFailed::Unavailable => {
+        ReadFailed::Unavailable | ReadFailed::Superseded => {
             ErrorCode::Unavailable.because("the history cannot be read at present")
         }
         ReadFailed::Damaged { .. } => ErrorCode::Damaged.because(why.to_string()),

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     bugs::Bug,
-    id::{MemberId, Partition, RoomId, Seq},
+    id::{MemberId, Partition, Place, RoomId, Seq},
     log::{LogUnavailable, Page, Query, ReadFailed, ReadFrom},
     state::room::{Ask, Said},
     time::Now,
@@ -146,7 +146,7 @@ impl Hub {
                 return self.erased(now, partition, seq, Err(LogUnavailable), out);
             }
             // Nobody is shown it, and its operator knows. It is tried again when the room is loaded next.
-            Err(ReadFailed::Damaged { .. }) => {
+            Err(ReadFailed::Damaged { .. } | ReadFailed::Superseded) => {
                 return self.erased(now, partition, seq, Ok(()), out);
             }
         };
@@ -159,8 +159,7 @@ impl Hub {
                 }
                 out.push(Output::Redact {
                     partition,
-                    seq,
-                    epoch: page.head.epoch,
+                    at: Place { seq, ..page.head },
                     replacement: record.to_bytes(),
                 });
             }

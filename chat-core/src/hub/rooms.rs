@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry};
 
+use bytes::Bytes;
+
 use super::{
     Hub, Reading,
     answers::Origin,
@@ -9,14 +11,16 @@ use super::{
     cannot_write, directory,
     event::Event,
     io::{Output, Outputs, ReadToken},
-    pipeline::{Append, Judged, Paged, Pipeline},
+    keep,
+    pipeline::{Append, Judged, Paged, Piece, Pipeline},
     presence::{Gathered, Named},
     timers::Timer,
+    too_large,
 };
 use crate::{
     bugs::Bug,
     id::{ConnId, MemberId, Partition, Place, RoomId, Seq},
-    log::{Page, ReadFailed},
+    log::ReadFailed,
     state::{
         self, Verdict,
         directory::Directory,
@@ -47,6 +51,8 @@ pub(super) struct Room {
     /// The last word to its connections was a count: names alone would not tell them who is there.
     pub(super) counted: bool,
     pub(super) unload_armed: bool,
+    /// It is put away as soon as its snapshot is written.
+    pub(super) unloading: bool,
     /// The log lost its end, and with it perhaps departures that the directory knows of.
     pub(super) lost: bool,
     /// Somebody here is to be told when it begins, elsewhere.
@@ -157,6 +163,7 @@ impl Room {
             gathered: Gathered::default(),
             presence_armed: false,
             unload_armed: false,
+            unloading: false,
             lost: false,
             awaited: false,
             erasing: BTreeSet::new(),
@@ -225,6 +232,9 @@ impl Hub {
     pub(super) fn load(&mut self, now: Now, id: RoomId, out: &mut Outputs) {
         if let Entry::Vacant(vacant) = self.rooms.entry(id) {
             vacant.insert(Room::new());
+            out.push(Output::Follow {
+                partition: Partition::Room(id),
+            });
             self.pump_room(now, id, out);
         }
     }
@@ -343,19 +353,24 @@ impl Hub {
 
     /// Brings a room's log on: reads if it must be read, appends what waits.
     pub(super) fn pump_room(&mut self, now: Now, id: RoomId, out: &mut Outputs) {
+        while self.append_to_room(now, id, out) {}
+    }
+
+    /// One step of that. Whether there may be another at once.
+    fn append_to_room(&mut self, now: Now, id: RoomId, out: &mut Outputs) -> bool {
         let Some(room) = self.rooms.get_mut(&id) else {
-            return;
+            return false;
         };
-        if let Some(query) = room.pipe.wants_read() {
-            let token = self.read(Partition::Room(id), query, Reading::Follow, out);
+        if let Some(wanted) = room.pipe.wants_read() {
+            let token = self.read_wanted(Partition::Room(id), wanted, Reading::Follow, out);
             if let Some(room) = self.rooms.get_mut(&id) {
                 room.pipe.reads(token);
             }
-            return;
+            return false;
         }
         let forgetful = self.has(Bug::DropTheDedupe);
         let Some(room) = self.rooms.get_mut(&id) else {
-            return;
+            return false;
         };
         let mut settled = Vec::new();
         let mut draft = Draft::default();
@@ -368,63 +383,68 @@ impl Hub {
             erasing: room.erasing.len(),
         };
         let mut unlisted = Vec::new();
-        let want = room.pipe.batch(|state, seq, proposal: Proposal| {
-            let listed = || {
-                directory
-                    .member(proposal.author)
-                    .is_some_and(|member| member.rooms.contains(&id))
-            };
-            if let (Ask::Join { proved }, Then::Answer { origin }) = (&proposal.ask, &proposal.then)
-                && !listed()
-            {
-                // It left meanwhile: the directory comes first again.
-                let then = directory::Then::Join {
-                    origin: *origin,
-                    room: id,
-                    txn: proposal.txn,
-                    proved: *proved,
+        let log = &self.config.log;
+        let batch = room
+            .pipe
+            .batch(log.append_bytes, |state, seq, proposal: Proposal| {
+                let listed = || {
+                    directory
+                        .member(proposal.author)
+                        .is_some_and(|member| member.rooms.contains(&id))
                 };
-                unlisted.push((proposal.author, then));
-                return Judged::Settled;
-            }
-            let known_as = if forgetful { 0 } else { proposal.txn };
-            match state.judge(&mut draft, &with, proposal.author, known_as, &proposal.ask) {
-                Verdict::Accept(bodies) => {
-                    let record = |(seq, (member, body)): (Seq, (MemberId, RecordBody))| Record {
-                        seq,
-                        time: now.wall,
-                        member,
-                        nick: directory.nick(member).to_owned(),
-                        label: directory.label(member).to_owned(),
-                        txn: if member == proposal.author {
-                            proposal.txn
-                        } else {
-                            0
-                        },
-                        body,
+                if let (Ask::Join { proved }, Then::Answer { origin }) =
+                    (&proposal.ask, &proposal.then)
+                    && !listed()
+                {
+                    // It left meanwhile: the directory comes first again.
+                    let then = directory::Then::Join {
+                        origin: *origin,
+                        room: id,
+                        txn: proposal.txn,
+                        proved: *proved,
                     };
-                    Judged::Entries((seq..).zip(bodies).map(record).collect(), proposal)
+                    unlisted.push((proposal.author, then));
+                    return Judged::Settled;
                 }
-                Verdict::Wait => Judged::Wait(proposal),
-                verdict => {
-                    settled.push((proposal, verdict));
-                    Judged::Settled
+                let known_as = if forgetful { 0 } else { proposal.txn };
+                match state.judge(&mut draft, &with, proposal.author, known_as, &proposal.ask) {
+                    Verdict::Accept(bodies) => {
+                        let record =
+                            |(seq, (member, body)): (Seq, (MemberId, RecordBody))| Record {
+                                seq,
+                                time: now.wall,
+                                member,
+                                nick: directory.nick(member).to_owned(),
+                                label: directory.label(member).to_owned(),
+                                txn: if member == proposal.author {
+                                    proposal.txn
+                                } else {
+                                    0
+                                },
+                                body,
+                            };
+                        Judged::Entries((seq..).zip(bodies).map(record).collect(), proposal)
+                    }
+                    Verdict::Wait => Judged::Wait(proposal),
+                    verdict => {
+                        settled.push((proposal, verdict));
+                        Judged::Settled
+                    }
                 }
-            }
-        });
-        if let Some(Append { expected, entries }) = want {
+            });
+        let again = batch.append.is_none() && batch.too_large.is_some();
+        if let Some(Append { expected, entries }) = batch.append {
             out.push(Output::Append {
                 partition: Partition::Room(id),
                 expected,
                 entries,
+                note: Bytes::new(),
             });
         }
-        if let Some((at, state)) = room.pipe.snapshot(false) {
-            out.push(Output::Snapshot {
-                partition: Partition::Room(id),
-                at,
-                state,
-            });
+        let part = room.pipe.snapshot(false, self.config.node, log.part_bytes);
+        keep(Partition::Room(id), part, out);
+        if let Some(proposal) = batch.too_large {
+            settled.push((proposal, Verdict::Refuse(too_large())));
         }
         for (member, then) in unlisted {
             let ask = state::directory::Ask::Enter(id);
@@ -440,14 +460,15 @@ impl Hub {
             self.room_settled_without_record(now, id, proposal, verdict, out);
         }
         self.arm_unload(now, id);
+        again
     }
 
-    pub(super) fn room_page(
+    pub(super) fn room_read(
         &mut self,
         now: Now,
         id: RoomId,
         token: Option<ReadToken>,
-        page: Result<Page, ReadFailed>,
+        piece: Result<Piece, ReadFailed>,
         out: &mut Outputs,
     ) {
         let stubborn = self.has(Bug::KeepTheEpochAfterALostTail);
@@ -457,23 +478,26 @@ impl Hub {
         let mut taken = Vec::new();
         let mut failed = Vec::new();
         let mut refusal = ErrorCode::Damaged.because("the room is damaged");
-        let result = match page {
-            Ok(mut page) => {
-                if stubborn && room.pipe.is_live() {
+        let result = match piece {
+            Ok(mut piece) => {
+                if let Piece::Page(page) = &mut piece
+                    && stubborn
+                    && room.pipe.is_live()
+                {
                     page.head.epoch = room.pipe.place.epoch;
                 }
-                room.pipe.page(token, page, &mut taken).map_err(|damaged| {
+                room.pipe.take(token, piece, &mut taken).map_err(|damaged| {
                     failed = room.pipe.take_queue();
                     damaged.to_string()
                 })
             }
-            Err(e) => {
+            Err(e) => room.pipe.goes_on_without(token, e).ok_or_else(|| {
                 failed = room.pipe.unreadable(token);
                 if e == ReadFailed::Unavailable {
                     refusal = ErrorCode::Unavailable.because("the room cannot be read at present");
                 }
-                Err(e.to_string())
-            }
+                e.to_string()
+            }),
         };
         // Records of a room that is still being put together are its past: nobody is told.
         if room.pipe.is_live() && !matches!(result, Ok(Paged::Live)) {
@@ -690,6 +714,7 @@ impl Hub {
             && id != RoomId::LOBBY
             && room.audience.is_empty()
             && !room.unload_armed
+            && !room.unloading
         {
             room.unload_armed = true;
             self.timers
@@ -701,7 +726,7 @@ impl Hub {
         let Some(room) = self.rooms.get_mut(&id) else {
             return;
         };
-        room.unload_armed = false;
+        (room.unload_armed, room.unloading) = (false, false);
         if !room.audience.is_empty() {
             return;
         }
@@ -713,12 +738,11 @@ impl Hub {
         if awaited || busy {
             return self.arm_unload(now, id);
         }
-        if let Some((at, state)) = room.pipe.snapshot(true) {
-            out.push(Output::Snapshot {
-                partition: Partition::Room(id),
-                at,
-                state,
-            });
+        let part_bytes = self.config.log.part_bytes;
+        if let Some(part) = room.pipe.snapshot(true, self.config.node, part_bytes) {
+            // It goes when that is written.
+            room.unloading = true;
+            return keep(Partition::Room(id), Some(part), out);
         }
         self.rooms.remove(&id);
         self.forget_strangers(id);

@@ -169,7 +169,7 @@ fn damage(w: &mut World, partition: Partition) {
     };
     let head = w.log.read(partition, latest).head;
     let nonsense = bytes::Bytes::from_static(b"\xff");
-    let written = w.log.append(partition, head, &[nonsense]);
+    let written = w.log.append(partition, head, &[nonsense], b"");
     assert!(matches!(written, chat_core::log::Appended::Committed(_)));
 }
 
@@ -190,7 +190,7 @@ fn behind_a_record_that_cannot_be_read_everything_is_refused_at_once() {
     let later = w.refusal(ada, 4, send(RoomId::LOBBY, "z"));
     assert_eq!(later, ErrorCode::Damaged);
 
-    damage(&mut w, Partition::Directory);
+    damage(&mut w, Partition::Directory(0));
     assert_eq!(
         w.create(ada, 1, None).unwrap_err().code,
         ErrorCode::Unavailable
@@ -228,7 +228,7 @@ fn a_topic_that_was_not_listed_before_the_server_died_is_listed_by_the_next() {
     w.hold = true;
     w.ask(ada, 2, 2, topic("coffee"));
     let (partition, expected, entries) = w.held.pop_front().unwrap();
-    w.log.append(partition, expected, &entries);
+    w.log.append(partition, expected, &entries, b"");
     let log = std::mem::replace(&mut w.log, chat_core::log::MemoryLog::new(1, 1));
     let mut config = config();
     config.node = 8;
@@ -258,7 +258,7 @@ fn a_topic_that_was_given_up_and_written_after_all_is_listed() {
     w.input(chat_core::hub::Input::Refused { partition, why });
     let refused = w.answer(ada, 2).expect("answered").unwrap_err();
     assert_eq!(refused.code, ErrorCode::Unavailable);
-    w.log.append(partition, expected, &entries);
+    w.log.append(partition, expected, &entries, b"");
     w.hold = false;
     w.news(partition, expected.seq);
     assert_eq!(listed_topic(&mut w, ada), "tea");
@@ -281,15 +281,15 @@ fn topics_of_several_hubs_do_not_overtake_each_other_in_the_list() {
     w.ask(ada, 2, 2, topic("old"));
     let (partition, expected, entries) = w.held.pop_front().unwrap();
     assert_eq!(partition, Partition::Room(room));
-    let appended = w.log.append(partition, expected, &entries);
+    let appended = w.log.append(partition, expected, &entries, b"");
     let chat_core::log::Appended::Committed(head) = appended else {
         panic!("{appended:?}")
     };
     w.input(chat_core::hub::Input::Committed { partition, head });
     let late = w.held.pop_front().unwrap();
-    assert_eq!(late.0, Partition::Directory);
+    assert_eq!(late.0, Partition::Directory(0));
     let mut config = config();
-    (config.node, config.alone) = (8, false);
+    (config.node, config.log.shared) = (8, true);
     let log = std::mem::replace(&mut w.log, chat_core::log::MemoryLog::new(1, 1));
     let mut other = World::on(log, config);
     let again = other.welcome("ada");
@@ -300,7 +300,7 @@ fn topics_of_several_hubs_do_not_overtake_each_other_in_the_list() {
     w.hold = false;
     w.release();
     other.log = std::mem::replace(&mut w.log, chat_core::log::MemoryLog::new(1, 1));
-    other.news(Partition::Directory, 0);
+    other.news(Partition::Directory(0), 0);
     assert_eq!(listed_topic(&mut other, again), "new");
 }
 
@@ -388,7 +388,7 @@ fn a_damaged_directory_cannot_be_read_and_says_so() {
     log.in_lobby("ada");
     let mut w = World::idle(config());
     w.log = log.log;
-    w.damaged = Some((Partition::Directory, 1));
+    w.damaged = Some((Partition::Directory(0), 1));
     w.drive();
     let bob = w.connect();
     w.say(bob, &ClientMessage::Hello(hello("bob")));
@@ -423,8 +423,8 @@ fn a_lobby_that_lost_everything_begins_anew_without_those_who_were_in() {
 fn a_directory_that_lost_its_end_takes_everybody_in_again() {
     let mut w = World::new();
     let ada = w.in_lobby("ada");
-    w.lose(Partition::Directory, 1);
-    w.news(Partition::Directory, 0);
+    w.lose(Partition::Directory(0), 1);
+    w.news(Partition::Directory(0), 0);
     let reason = w.take(ada, |message| match message {
         ServerMessage::Closing(closing) => Some((closing.reason, closing.reconnect)),
         _ => None,
@@ -447,9 +447,9 @@ fn who_is_in_a_room_and_unknown_to_the_directory_finds_it_on_coming_back() {
     let mut w = World::new();
     w.in_lobby("ada");
     // Their name and all that came after it.
-    w.lose(Partition::Directory, 2);
+    w.lose(Partition::Directory(0), 2);
     w.news(LOBBY, 0);
-    w.news(Partition::Directory, 0);
+    w.news(Partition::Directory(0), 0);
     w.pass(SECOND);
     let ada = w.connect();
     w.greet(ada, hello("ada")).unwrap();
@@ -480,7 +480,7 @@ fn a_release_from_before_the_directory_lost_its_end_cuts_no_grace_short() {
     w.hold = true;
     w.pass(grace);
     // The release is on its way. After the loss nobody knows since when she has been away.
-    w.lose(Partition::Directory, 1);
+    w.lose(Partition::Directory(0), 1);
     w.hold = false;
     w.release();
     w.pass(grace - SECOND);
@@ -526,7 +526,7 @@ fn a_topic_that_the_log_has_lost_is_not_listed() {
 
 #[test]
 fn a_join_of_an_earlier_connection_does_not_take_in_afresh_who_comes_back() {
-    let mut w = World::with(|config| config.alone = false);
+    let mut w = World::with(|config| config.log.shared = true);
     let [ada, bob, cy] = ["ada", "bob", "cy"].map(|nick| w.in_lobby(nick));
     let head = w.join(ada, RoomRef::Lobby).unwrap().place;
     let come_back = |w: &mut World, nick, ahead| {
@@ -793,7 +793,7 @@ fn a_name_that_an_earlier_life_gave_up_too_late_is_taken_anew() {
             records: 1_000,
             bytes: 1 << 20,
         };
-        w.log.read(Partition::Directory, query)
+        w.log.read(Partition::Directory(0), query)
     };
     let mut before = World::new();
     let ada = before.welcome("ada");
@@ -809,12 +809,13 @@ fn a_name_that_an_earlier_life_gave_up_too_late_is_taken_anew() {
         seq: 0,
         ..known.head
     };
-    log.append(Partition::Directory, start, &known.records);
+    log.append(Partition::Directory(0), start, &known.records, b"");
     let mut w = World::on(log, config());
     let ada = w.welcome("ada");
     assert_eq!(directory(&w).head, known.head, "it has its name already");
-    w.log.append(Partition::Directory, known.head, &late);
-    w.news(Partition::Directory, known.head.seq);
+    w.log
+        .append(Partition::Directory(0), known.head, &late, b"");
+    w.news(Partition::Directory(0), known.head.seq);
     let reason = w.take(ada, |message| match message {
         ServerMessage::Closing(closing) => Some((closing.reason, closing.reconnect)),
         _ => None,
@@ -834,16 +835,16 @@ fn a_room_that_one_has_left_stays_away_although_a_hub_hears_of_that_in_another_o
     let (mut here, mut there) = two_hubs();
     let bob = there.in_lobby("bob");
     std::mem::swap(&mut here.log, &mut there.log);
-    here.news(Partition::Directory, 0);
+    here.news(Partition::Directory(0), 0);
     here.welcome("ada");
     here.news(Partition::Room(RoomId::LOBBY), 0);
     std::mem::swap(&mut here.log, &mut there.log);
-    there.news(Partition::Directory, 0);
+    there.news(Partition::Directory(0), 0);
     let room = RoomId::LOBBY;
     there.request(bob, 9, Op::Leave(InRoom { room })).unwrap();
     // The directory's news overtakes the room's.
     std::mem::swap(&mut here.log, &mut there.log);
-    here.news(Partition::Directory, 0);
+    here.news(Partition::Directory(0), 0);
     here.news(Partition::Room(RoomId::LOBBY), 0);
     let bob = here.connect();
     assert!(here.greet(bob, hello("bob")).unwrap().rooms.is_empty());
@@ -854,7 +855,7 @@ fn the_latest_page_ends_with_what_the_hub_knows_although_the_log_is_ahead() {
     let (mut here, mut there) = two_hubs();
     let bob = there.in_lobby("bob");
     std::mem::swap(&mut here.log, &mut there.log);
-    here.news(Partition::Directory, 0);
+    here.news(Partition::Directory(0), 0);
     here.news(LOBBY, 0);
     let ada = here.in_lobby("ada");
     here.send(ada, RoomId::LOBBY, 10, "known").unwrap();

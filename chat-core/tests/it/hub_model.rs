@@ -209,7 +209,7 @@ impl Model {
                 config.limits.outbox_bytes = 1_400;
                 config.node = 7 + n as u64;
                 config.seed = [n as u8; 32];
-                config.alone = hubs == 1;
+                config.log.shared = hubs > 1;
                 // Their logs are exchanged for the one they share before anything is appended.
                 World::idle(config)
             })

@@ -53,14 +53,14 @@ fn what_is_said_at_once_reaches_somebody_at_another_hub() {
     let (mut here, mut there) = two_hubs();
     let bob = there.welcome("bob");
     std::mem::swap(&mut here.log, &mut there.log);
-    here.news(Partition::Directory, 0);
+    here.news(Partition::Directory(0), 0);
     let ada = here.welcome("ada");
     let room = direct(&mut here, ada, 1, "bob").room;
     here.send(ada, room, 1, "one").unwrap();
     here.send(ada, room, 2, "two").unwrap();
     // All of it is there before the other hub hears of it.
     std::mem::swap(&mut here.log, &mut there.log);
-    there.news(Partition::Directory, 0);
+    there.news(Partition::Directory(0), 0);
     assert_eq!(entered(&mut there, bob), Some(room));
     assert_eq!(there.texts(bob), ["one", "two"]);
 }
@@ -80,13 +80,13 @@ fn a_conversation_that_begins_anew_is_found_by_both_although_exits_were_on_their
     w.ask(cy, 901, 1, Op::Nick(nick));
     w.ask(ada, 902, 2, Op::Direct(client::Direct { to }));
     w.lose(Partition::Room(room), 1);
-    w.lose(Partition::Directory, 1);
+    w.lose(Partition::Directory(0), 1);
     w.news(Partition::Room(room), 0);
     // The directory's log is the faster one: it is told of the exits before the conversation has begun.
     while let Some(next) = w
         .held
         .iter()
-        .position(|held| held.0 == Partition::Directory)
+        .position(|held| held.0 == Partition::Directory(0))
     {
         w.held.swap(0, next);
         w.release_one();

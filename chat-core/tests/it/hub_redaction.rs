@@ -5,7 +5,7 @@ use bytes::Bytes;
 use chat_core::{
     hub::Framing,
     id::{ConnId, Partition, RoomId, Seq},
-    log::{MemoryLog, Query, ReadFrom},
+    log::{Manifest, MemoryLog, Query, ReadFrom, SnapshotId},
     roles::Role,
     time::Wall,
     wire::{
@@ -301,7 +301,13 @@ fn a_snapshot_that_cannot_be_read_is_no_loss_while_all_records_are_kept() {
     w.send(ada, LOBBY, 2, "still here").unwrap();
     let head = w.log.read(Partition::Room(LOBBY), only_head()).head;
     let later = Bytes::from_static(&[200, 1, 2, 3]);
-    w.log.snapshot(Partition::Room(LOBBY), head, later);
+    let id = SnapshotId {
+        base: head,
+        writer: 1,
+    };
+    w.log.part(Partition::Room(LOBBY), id, 0, later).unwrap();
+    let manifest = Manifest { id, parts: 1 };
+    assert!(w.log.manifest(Partition::Room(LOBBY), manifest));
     let log = std::mem::replace(&mut w.log, MemoryLog::new(1, 1));
     let mut config = config();
     config.node = 8;

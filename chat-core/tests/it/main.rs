@@ -13,6 +13,7 @@ mod hub_passwords;
 mod hub_private;
 mod hub_redaction;
 mod hub_roles;
+mod hub_snapshots;
 mod hub_strangers;
 mod names;
 mod pair;

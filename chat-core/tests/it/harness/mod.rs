@@ -76,7 +76,8 @@ pub enum Fate {
 
 enum Todo {
     Read(ReadToken, Partition, Query),
-    Redact(Partition, Seq, Bytes),
+    Redact(Partition, Place, Bytes),
+    Serve(Output),
     Gone(ConnId),
     Drained(ConnId),
 }
@@ -106,7 +107,7 @@ pub struct World {
     held_reads: VecDeque<(ReadToken, Partition, Query)>,
     /// All partitions that were ever appended to.
     pub partitions: BTreeSet<Partition>,
-    /// Whose news the hub wants: read and not forgotten.
+    /// Whose news the hub wants.
     pub followed: BTreeSet<Partition>,
     /// Every byte that any peer sent.
     pub said: Vec<u8>,
@@ -120,6 +121,8 @@ pub struct World {
     out: Outputs,
     limits: Limits,
     next_slot: u32,
+    /// So many parts of snapshots are not kept.
+    pub unkept: u32,
 }
 
 /// A page of a log whose record `seq` is damaged: as far as it, from where the reading begins.
@@ -147,9 +150,9 @@ pub fn config() -> Config {
 
 /// Two hubs on one log, which is where something is being done: with the second one now.
 pub fn two_hubs() -> (World, World) {
-    let mut here = World::with(|config| config.alone = false);
+    let mut here = World::with(|config| config.log.shared = true);
     let mut other = config();
-    (other.alone, other.node) = (false, 8);
+    (other.log.shared, other.node) = (true, 8);
     other.limits.connections_per_address = Limits::default().connections;
     let log = std::mem::replace(&mut here.log, MemoryLog::new(1, 1));
     (here, World::on(log, other))
@@ -168,6 +171,7 @@ impl World {
     }
 
     pub fn on(log: MemoryLog, config: Config) -> Self {
+        let log = log.limited(config.log.clone());
         let now = Now {
             monotonic: Monotonic(0),
             wall: Wall(1_700_000_000_000),
@@ -218,6 +222,7 @@ impl World {
             out,
             limits,
             next_slot: 0,
+            unkept: 0,
         }
     }
 
@@ -249,19 +254,39 @@ impl World {
                             .handle_input(now, Input::Disconnected { conn }, &mut self.out)
                     }
                     Todo::Drained(conn) => self.report_drained(conn),
-                    Todo::Redact(partition, seq, replacement) => {
+                    Todo::Redact(partition, at, replacement) => {
                         let done = if self.unreadable || self.unforgetting {
                             Err(LogUnavailable)
                         } else {
-                            self.log.redact(partition, seq, replacement);
-                            Ok(())
+                            self.log.redact(partition, at, &replacement)
                         };
                         let input = Input::Redacted {
                             partition,
-                            seq,
+                            at,
                             done,
                         };
                         self.hub.handle_input(now, input, &mut self.out);
+                    }
+                    Todo::Serve(Output::Part {
+                        partition,
+                        id,
+                        index,
+                        ..
+                    }) if self.unkept > 0 => {
+                        self.unkept -= 1;
+                        let done = Err(LogUnavailable);
+                        let input = Input::Kept {
+                            partition,
+                            id,
+                            index,
+                            done,
+                        };
+                        self.hub.handle_input(now, input, &mut self.out);
+                    }
+                    Todo::Serve(output) => {
+                        if let Some(input) = self.log.serve(output).expect("the log serves it") {
+                            self.hub.handle_input(now, input, &mut self.out);
+                        }
                     }
                     Todo::Read(token, partition, query) if self.hold_reads => {
                         self.held_reads.push_back((token, partition, query))
@@ -344,7 +369,11 @@ impl World {
                 partition,
                 expected,
                 entries,
+                note,
             } => {
+                let limits = self.log.limits();
+                assert!(limits.allow(&entries, &note), "more than the log takes");
+                assert!(self.followed.contains(&partition), "follow, then append");
                 let twice = self.held.iter().any(|(held, ..)| *held == partition);
                 assert!(
                     !twice,
@@ -357,27 +386,25 @@ impl World {
                 partition,
                 query,
             } => {
-                self.followed.insert(partition);
+                assert!(self.followed.contains(&partition), "follow, then read");
                 self.todo.push_back(Todo::Read(token, partition, query));
             }
-            Output::Snapshot {
-                partition,
-                at,
-                state,
-            } => self.log.snapshot(partition, at, state),
             Output::Redact {
                 partition,
-                seq,
+                at,
                 replacement,
-                ..
             } => self
                 .todo
-                .push_back(Todo::Redact(partition, seq, replacement)),
+                .push_back(Todo::Redact(partition, at, replacement)),
+            Output::Follow { partition } => {
+                self.followed.insert(partition);
+            }
             Output::Note(note) => self.note = Some(note),
             Output::Forget { partition } => {
                 self.followed.remove(&partition);
             }
             Output::Event(event) => self.events.push(event),
+            other => self.todo.push_back(Todo::Serve(other)),
         }
     }
 
@@ -413,7 +440,7 @@ impl World {
             Fate::Lost => Appended::Unknown,
             Fate::Commit | Fate::Written => {
                 self.partitions.insert(partition);
-                self.log.append(partition, expected, &entries)
+                self.log.append(partition, expected, &entries, b"")
             }
         };
         let input = match ended {
@@ -796,7 +823,7 @@ pub fn shortened(
         } else {
             page.records.len()
         };
-        shorter.append(*each, Place { epoch, seq: 0 }, &page.records[..keep]);
+        shorter.append(*each, Place { epoch, seq: 0 }, &page.records[..keep], b"");
     }
     shorter
 }

@@ -1,0 +1,120 @@
+//! Snapshots in parts, and appends as large as the log takes them.
+
+use crate::harness::*;
+use chat_core::{
+    id::{Partition, RoomId},
+    log::{MemoryLog, Query, ReadFrom},
+    wire::{
+        ErrorCode,
+        client::{self, Op, RoomRef},
+    },
+};
+
+/// A log that keeps ten records, on which snapshots have parts of 40 bytes.
+fn in_parts() -> World {
+    let mut config = config();
+    config.limits.connections_per_address = config.limits.connections;
+    config.log.part_bytes = 40;
+    World::on(MemoryLog::new(5, 10), config)
+}
+
+fn page(w: &World, partition: Partition) -> chat_core::log::Page {
+    let query = Query {
+        from: ReadFrom::State,
+        records: 1,
+        bytes: 1,
+    };
+    w.log.read(partition, query)
+}
+
+#[test]
+fn a_room_that_is_put_away_comes_back_from_the_parts_of_its_snapshot() {
+    let mut w = in_parts();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.welcome(nick));
+    let room = w.create(ada, 1, None).unwrap().room;
+    for txn in 2..32 {
+        w.send(ada, room, txn, "hello").unwrap();
+    }
+    w.disconnect(ada);
+    w.pass_with(&[bob], 70 * SECOND);
+    let partition = Partition::Room(room);
+    assert!(!w.followed.contains(&partition), "it was put away");
+    let state = page(&w, partition);
+    let snapshot = state.snapshot.expect("its snapshot was written before");
+    assert_eq!(snapshot.id.base, state.head);
+    assert!(snapshot.parts > 1, "{snapshot:?}");
+    assert!(state.oldest > 1, "and records were let go of");
+    let view = w.join(bob, RoomRef::Id(room)).unwrap();
+    assert_eq!(view.number, Some(0));
+    let people = |w: &World| w.hub.state_of(partition).unwrap();
+    assert_eq!(people(&w).0.seq, state.head.seq + 1);
+}
+
+#[test]
+fn a_room_whose_snapshot_is_not_kept_is_put_away_all_the_same() {
+    let mut w = in_parts();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.welcome(nick));
+    let room = w.create(ada, 1, None).unwrap().room;
+    let partition = Partition::Room(room);
+    w.send(ada, room, 2, "hello").unwrap();
+    w.unkept = 1;
+    w.disconnect(ada);
+    w.pass_with(&[bob], 70 * SECOND);
+    assert_eq!(w.unkept, 0);
+    assert!(!w.followed.contains(&partition), "it was put away");
+    assert_eq!(page(&w, partition).snapshot, None);
+    w.join(bob, RoomRef::Id(room)).unwrap();
+}
+
+#[test]
+fn a_server_begins_with_the_parts_of_its_directory() {
+    let mut w = in_parts();
+    let ada = w.welcome("ada");
+    for n in 0..300 {
+        let rename = Op::Nick(client::Nick {
+            nick: format!("ada{}", n % 2),
+            label: String::new(),
+        });
+        // Names may be changed so and so often.
+        w.pass_with(&[ada], SECOND);
+        w.request(ada, n + 1, rename).unwrap();
+    }
+    let directory = Partition::Directory(0);
+    let snapshot = page(&w, directory).snapshot.expect("one was written");
+    assert!(snapshot.parts > 1, "{snapshot:?}");
+    let before = w.hub.state_of(directory).unwrap();
+    let log = std::mem::replace(&mut w.log, MemoryLog::new(1, 1));
+    let mut config = config();
+    (config.node, config.log.part_bytes) = (8, 40);
+    let w = World::on(log, config);
+    assert_eq!(w.hub.state_of(directory).unwrap(), before);
+}
+
+#[test]
+fn what_the_log_does_not_take_at_once_is_refused_or_comes_in_several_appends() {
+    let mut w = World::with(|config| config.log.append_bytes = 400);
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
+    w.hold = true;
+    for txn in 2..12 {
+        w.ask(ada, txn, txn, send(RoomId::LOBBY, &"x".repeat(100)));
+    }
+    w.ask(ada, 12, 12, send(RoomId::LOBBY, &"y".repeat(500)));
+    w.ask(ada, 13, 13, send(RoomId::LOBBY, "and on"));
+    w.hold = false;
+    // The harness refuses an append that is larger.
+    w.release();
+    for txn in 2..12 {
+        w.answer(ada, txn).expect("answered").unwrap();
+    }
+    let refused = w.answer(ada, 12).expect("answered").unwrap_err();
+    assert_eq!(
+        (refused.code, refused.temporary),
+        (ErrorCode::MessageTooLarge, false)
+    );
+    w.answer(ada, 13).expect("answered").unwrap();
+    assert_eq!(w.texts(bob).len(), 11);
+    // Alone as well.
+    let refused = w.refusal(ada, 14, send(RoomId::LOBBY, &"y".repeat(500)));
+    assert_eq!(refused, ErrorCode::MessageTooLarge);
+    w.send(ada, RoomId::LOBBY, 15, "and on").unwrap();
+}
