@@ -19,7 +19,7 @@
 //! use chat_core::{
 //!     hub::{Config, Framing, Hub, Input, Output, Outputs},
 //!     id::{ConnId, Secret},
-//!     log::{Appended, MemoryLog},
+//!     log::MemoryLog,
 //!     password::ServerSecret,
 //!     time::{Monotonic, Now, Wall},
 //!     wire::{ClientMessage, Form, ServerMessage, client::{Hello, Versions}},
@@ -49,17 +49,11 @@
 //! let mut said = Vec::new();
 //! while let Some(output) = out.pop() {
 //!     match output {
-//!         Output::Append { partition, expected, entries } => match log.append(partition, expected, &entries) {
-//!             Appended::Committed(head) => hub.handle_input(now, Input::Committed { partition, head }, &mut out),
-//!             Appended::Refused(why) => hub.handle_input(now, Input::Refused { partition, why }, &mut out),
-//!             Appended::Unknown => hub.handle_input(now, Input::Unknown { partition }, &mut out),
-//!         },
-//!         Output::Read { token, partition, query } => {
-//!             let page = Ok(log.read(partition, query));
-//!             hub.handle_input(now, Input::Page { partition, token: Some(token), page }, &mut out);
-//!         }
 //!         Output::Send { to, frame } => said.push((to, Form::Json.decode::<ServerMessage>(&frame.body()).unwrap())),
-//!         _ => {}
+//!         // Appends, reads and their like are the log's; there is nothing else here.
+//!         other => if let Ok(Some(input)) = log.serve(other) {
+//!             hub.handle_input(now, input, &mut out);
+//!         },
 //!     }
 //! }
 //! assert!(matches!(&said[..], [(to, ServerMessage::Welcome(welcome))] if *to == conn && welcome.nick == "ada"));

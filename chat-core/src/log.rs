@@ -17,6 +17,7 @@ mod packed;
 use core::{cmp::Ordering, time::Duration};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 pub use self::memory::MemoryLog;
 use crate::{
@@ -163,7 +164,7 @@ pub struct Head {
 /// later state than that, which the log does not care about.) Its [manifest](Manifest) is written last; one whose parts are not all
 /// there is ignored. Of all manifests that of the newest `base.seq` holds, and an older one that comes late is ignored. With a newer
 /// one go the parts of all older snapshots, also of those that never had a manifest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SnapshotId {
     /// As of where, in the epoch in which it was written. It outlives that epoch, if what it covers is not lost.
     pub base: Place,
@@ -186,7 +187,7 @@ impl PartialOrd for SnapshotId {
 }
 
 /// A snapshot that is whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Which.
     pub id: SnapshotId,

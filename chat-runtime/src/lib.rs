@@ -31,7 +31,7 @@
 //! |---|---|
 //! | another way for bytes or messages to travel | [`Connection`], made by a [`Transport`] (server) and a [`Connector`] (client); `examples/own_transport.rs` |
 //! | connections that another server accepts | [`Connection`], handed in by [`ServerHandle::add`] |
-//! | another place to keep records | [`Log`] |
+//! | another place to keep records | [`Log`]; `examples/own_log.rs` |
 //!
 //! # The run loop
 //! One task runs a hub with all of its connections. A connection is a slot, an outbox and a waker; while it is

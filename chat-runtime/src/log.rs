@@ -1,6 +1,7 @@
 //! What a server keeps its records in.
 
 use std::{
+    future::pending,
     io,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -8,8 +9,10 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use chat_core::{
-    id::{Partition, Place, Seq},
-    log::{Appended, LogUnavailable, Page, Query, ReadFailed},
+    id::{Partition, PartitionKind, Place},
+    log::{
+        Appended, Head, LogLimits, LogUnavailable, Manifest, Page, Query, ReadFailed, SnapshotId,
+    },
     wire::server::Durability,
 };
 
@@ -19,13 +22,29 @@ use crate::random;
 ///
 /// Calls for different partitions run at the same time, and so do reads; there is at most one append outstanding for
 /// each partition. A call that cannot end soon should end as [`Appended::Unknown`], [`ReadFailed::Unavailable`] or [`LogUnavailable`]: the hub tries again.
+///
+/// `examples/own_log.rs` is a log of one's own; [`testing::conformance`](crate::testing::conformance) (feature `testing`) tells whether
+/// one does all of this.
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
+    /// What it takes and likes. Asked once, at the start.
+    fn limits(&self) -> LogLimits {
+        LogLimits::default()
+    }
+
     /// What [`Appended::Committed`] means.
     fn durability(&self) -> Durability;
 
-    /// Adds the entries if the head is at `expected`: all or none. A log that has never heard of a partition has it, empty.
-    async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended;
+    /// Adds the entries if the head is at `expected`, and keeps the note with them: all or none. A log that has never heard of a
+    /// partition has it, empty. What is more than the [limits](Self::limits) allow is refused as too large. Without entries nothing
+    /// is changed, the note neither.
+    async fn append(
+        &self,
+        partition: Partition,
+        expected: Place,
+        entries: Vec<Bytes>,
+        note: Bytes,
+    ) -> Appended;
 
     /// Reads a page. Where a record in the middle of it is damaged, the page ends before that record: after it for
     /// [`Before`](chat_core::log::ReadFrom::Before) and [`Latest`](chat_core::log::ReadFrom::Latest).
@@ -35,24 +54,80 @@ pub trait Log: Send + Sync + 'static {
     /// the hub lets its clients go on after it.
     async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed>;
 
-    /// Keeps a partition's state as of `at`, so that older records may be trimmed. May be ignored.
-    async fn snapshot(&self, partition: Partition, at: Place, state: Bytes);
-
-    /// Puts `replacement` in the place of a record's bytes, for good; its number stays. A record that is not kept (any more) needs
-    /// nothing done. Doing it again is safe.
+    /// Where the partitions of a kind end, with their notes, without reading a record: those that have ever had a record, in their order;
+    /// at most `limit` (at least 1) of those after `after`. A page is empty only when there are no more.
     ///
     /// # Errors
-    /// It is not done, or it is not known whether it is: the hub asks again later.
+    /// It cannot be told at present.
+    async fn heads(
+        &self,
+        kind: PartitionKind,
+        after: Option<Partition>,
+        limit: u32,
+    ) -> Result<Vec<Head>, LogUnavailable>;
+
+    /// The same of some partitions, in the order in which they are asked for. One that the log has never heard of ends at 0, with an
+    /// empty note.
+    ///
+    /// # Errors
+    /// It cannot be told at present.
+    async fn notes_of(&self, partitions: Vec<Partition>) -> Result<Vec<Head>, LogUnavailable>;
+
+    /// Keeps a part of a snapshot that is being written, see [`SnapshotId`]. Parts may come in any order, and again.
+    ///
+    /// # Errors
+    /// It is not kept: because it cannot be at present, it is larger than the limits allow, or nothing can come of its snapshot any more.
+    async fn part(
+        &self,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+        bytes: Bytes,
+    ) -> Result<(), LogUnavailable>;
+
+    /// A snapshot is whole. If it is of the partition's epoch, not beyond its head, newer than the one there is, and all its parts are
+    /// there, it is the newest, and older records may be trimmed. Otherwise this is ignored.
+    async fn manifest(&self, partition: Partition, manifest: Manifest);
+
+    /// Reads a part of the newest snapshot.
+    ///
+    /// # Errors
+    /// It cannot be read at present; it is damaged; or there is a newer snapshot by now.
+    async fn read_part(
+        &self,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+    ) -> Result<Bytes, ReadFailed>;
+
+    /// Puts `replacement` in the place of a record's bytes, for good; its number stays, and so does what was noted with it. A record that
+    /// is not kept (any more) needs nothing done. Doing it again is safe.
+    ///
+    /// # Errors
+    /// The partition is in another epoch than `at`, and nothing is done; or it is not done, or it is not known whether it is: the
+    /// hub asks again later.
     async fn redact(
         &self,
         partition: Partition,
-        seq: Seq,
+        at: Place,
         replacement: Bytes,
     ) -> Result<(), LogUnavailable>;
 
-    /// The hub needs no more news of the partition for now.
+    /// The hubs want [news](Self::news) of the partition from here on. Comes before it is read.
+    fn follow(&self, partition: Partition) {
+        let _ = partition;
+    }
+
+    /// The hubs need no more news of the partition for now.
     fn forget(&self, partition: Partition) {
         let _ = partition;
+    }
+
+    /// Waits for what others than the hubs of this process appended to a partition that is [followed](Self::follow), with the records or
+    /// [without](Page::look_again); late, twice or with gaps. Asked again and again, but only of a log that is
+    /// [`shared`](LogLimits::shared).
+    async fn news(&self) -> (Partition, Page) {
+        pending().await
     }
 
     /// Keeps what a hub notes for those of the next process, in the place of what it noted last; `hub` is its number in this
@@ -70,28 +145,71 @@ pub trait Log: Send + Sync + 'static {
 
 #[async_trait]
 impl<L: Log + ?Sized> Log for Arc<L> {
+    fn limits(&self) -> LogLimits {
+        (**self).limits()
+    }
     fn durability(&self) -> Durability {
         (**self).durability()
     }
-    async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended {
-        (**self).append(partition, expected, entries).await
+    async fn append(
+        &self,
+        partition: Partition,
+        expected: Place,
+        entries: Vec<Bytes>,
+        note: Bytes,
+    ) -> Appended {
+        (**self).append(partition, expected, entries, note).await
     }
     async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
         (**self).read(partition, query).await
     }
-    async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
-        (**self).snapshot(partition, at, state).await;
+    async fn heads(
+        &self,
+        kind: PartitionKind,
+        after: Option<Partition>,
+        limit: u32,
+    ) -> Result<Vec<Head>, LogUnavailable> {
+        (**self).heads(kind, after, limit).await
+    }
+    async fn notes_of(&self, partitions: Vec<Partition>) -> Result<Vec<Head>, LogUnavailable> {
+        (**self).notes_of(partitions).await
+    }
+    async fn part(
+        &self,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+        bytes: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        (**self).part(partition, id, index, bytes).await
+    }
+    async fn manifest(&self, partition: Partition, manifest: Manifest) {
+        (**self).manifest(partition, manifest).await;
+    }
+    async fn read_part(
+        &self,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+    ) -> Result<Bytes, ReadFailed> {
+        (**self).read_part(partition, id, index).await
     }
     async fn redact(
         &self,
         partition: Partition,
-        seq: Seq,
+        at: Place,
         replacement: Bytes,
     ) -> Result<(), LogUnavailable> {
-        (**self).redact(partition, seq, replacement).await
+        (**self).redact(partition, at, replacement).await
+    }
+    fn follow(&self, partition: Partition) {
+        (**self).follow(partition);
     }
     fn forget(&self, partition: Partition) {
         (**self).forget(partition);
+    }
+    async fn news(&self) -> (Partition, Page) {
+        (**self).news().await
     }
     fn note(&self, hub: usize, note: Bytes) {
         (**self).note(hub, note);
@@ -129,7 +247,7 @@ impl MemoryLog {
     }
 
     #[cfg(feature = "testing")]
-    pub(crate) fn lose_tail(&self, partition: Partition, seq: Seq, epoch: u64) {
+    pub(crate) fn lose_tail(&self, partition: Partition, seq: chat_core::id::Seq, epoch: u64) {
         self.lock().lose_tail(partition, seq, epoch);
     }
 
@@ -140,25 +258,63 @@ impl MemoryLog {
 
 #[async_trait]
 impl Log for MemoryLog {
+    fn limits(&self) -> LogLimits {
+        self.lock().limits().clone()
+    }
     fn durability(&self) -> Durability {
         Durability::Memory
     }
-    async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended {
-        self.lock().append(partition, expected, &entries)
+    async fn append(
+        &self,
+        partition: Partition,
+        expected: Place,
+        entries: Vec<Bytes>,
+        note: Bytes,
+    ) -> Appended {
+        self.lock().append(partition, expected, &entries, &note)
     }
     async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
         Ok(self.lock().read(partition, query))
     }
-    async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
-        self.lock().snapshot(partition, at, state);
+    async fn heads(
+        &self,
+        kind: PartitionKind,
+        after: Option<Partition>,
+        limit: u32,
+    ) -> Result<Vec<Head>, LogUnavailable> {
+        Ok(self.lock().heads(kind, after, limit))
+    }
+    async fn notes_of(&self, partitions: Vec<Partition>) -> Result<Vec<Head>, LogUnavailable> {
+        let log = self.lock();
+        let heads = partitions.into_iter();
+        Ok(heads.map(|partition| log.head(partition)).collect())
+    }
+    async fn part(
+        &self,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+        bytes: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        self.lock().part(partition, id, index, bytes)
+    }
+    async fn manifest(&self, partition: Partition, manifest: Manifest) {
+        self.lock().manifest(partition, manifest);
+    }
+    async fn read_part(
+        &self,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+    ) -> Result<Bytes, ReadFailed> {
+        self.lock().read_part(partition, id, index)
     }
     async fn redact(
         &self,
         partition: Partition,
-        seq: Seq,
+        at: Place,
         replacement: Bytes,
     ) -> Result<(), LogUnavailable> {
-        self.lock().redact(partition, seq, replacement);
-        Ok(())
+        self.lock().redact(partition, at, &replacement)
     }
 }

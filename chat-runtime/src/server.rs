@@ -292,6 +292,7 @@ impl ServerBuilder {
         config.limits = self.limits.clone();
         config.lobby = self.lobby;
         config.durability = log.durability();
+        config.log = log.limits();
         config.notes = log.notes();
         if let Some(agent) = self.agent {
             config.agent = agent;
@@ -301,6 +302,7 @@ impl ServerBuilder {
             .collect::<io::Result<Vec<u64>>>()?;
 
         let clock = Clock::start();
+        let shared = config.log.shared;
         let log = Arc::new(SharedLog::new(log, workers));
         let door = self.workers.map(|_| Arc::new(Door::new(&self.limits)));
         let open = Arc::new(AtomicUsize::new(workers));
@@ -340,7 +342,11 @@ impl ServerBuilder {
                 .spawn(accept::run(t, Arc::clone(&desks)))
                 .abort_handle()
         });
-        let accepting: Vec<AbortHandle> = accepting.collect();
+        let mut accepting: Vec<AbortHandle> = accepting.collect();
+        if shared {
+            let news = runtime.spawn(Arc::clone(&log).bring_news());
+            accepting.push(news.abort_handle());
+        }
         let (alive, ended) = watch::channel(());
         let server = Server {
             handle: ServerHandle {

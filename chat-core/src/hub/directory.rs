@@ -187,12 +187,10 @@ impl Hub {
                 note: Bytes::new(),
             });
         }
-        let (writer, part_bytes) = (config.node, log.part_bytes);
-        keep(
-            DIRECTORY,
-            self.directory.snapshot(false, writer, part_bytes),
-            out,
-        );
+        let part = self
+            .directory
+            .snapshot(false, &mut self.rng, log.part_bytes);
+        keep(DIRECTORY, part, out);
         if let Some(proposal) = batch.too_large {
             settled.push((proposal, Verdict::Refuse(too_large())));
         }

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use rand_core::RngCore;
 
 use super::io::ReadToken;
 use crate::{
@@ -540,7 +541,7 @@ impl<S: Fold, P> Pipeline<S, P> {
     pub(super) fn snapshot(
         &mut self,
         at_once: bool,
-        writer: u64,
+        rng: &mut impl RngCore,
         part_bytes: usize,
     ) -> Option<Keep> {
         let due = self.since_snapshot >= SNAPSHOT_EVERY.max(self.state.weight());
@@ -548,7 +549,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             return None;
         }
         self.since_snapshot = 0;
-        let base = self.place;
+        let (base, writer) = (self.place, rng.next_u64());
         let writing = self.writing.insert(Box::new(Writing {
             id: SnapshotId { base, writer },
             state: freeze(&self.state),
@@ -667,6 +668,8 @@ pub(super) enum Judged<E, P> {
 
 #[cfg(test)]
 mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
     use serde::{Deserialize, Serialize};
 
     use super::*;
@@ -862,15 +865,16 @@ mod tests {
     #[test]
     fn a_snapshot_is_written_part_by_part() {
         let mut pipe: Pipeline<Count, ()> = Pipeline::new();
+        let mut rng = ChaCha20Rng::seed_from_u64(7);
         assert_eq!(read(&mut pipe, 0, page(0, 300)), Paged::Live);
         let state = freeze(&Count(300));
-        let (mut written, mut next) = (Vec::new(), pipe.snapshot(false, 7, 2));
-        assert!(pipe.snapshot(true, 7, 2).is_none(), "one at a time");
+        let (mut written, mut next) = (Vec::new(), pipe.snapshot(false, &mut rng, 2));
+        assert!(pipe.snapshot(true, &mut rng, 2).is_none(), "one at a time");
         let manifest = loop {
             match next.expect("it goes on") {
                 Keep::Part { id, index, bytes } => {
                     assert_eq!(written.len(), 2 * index as usize);
-                    assert_eq!((id.base, id.writer), (pipe.place, 7));
+                    assert_eq!(id.base, pipe.place);
                     written.extend(&bytes[..]);
                     assert!(!pipe.is_idle());
                     // An answer to something else is none.
@@ -886,7 +890,7 @@ mod tests {
         // One of which a part is not kept is given up.
         pipe.look_again();
         assert_eq!(read(&mut pipe, 1, page(300, 600)), Paged::Onward);
-        let Some(Keep::Part { id, index, .. }) = pipe.snapshot(false, 7, 2) else {
+        let Some(Keep::Part { id, index, .. }) = pipe.snapshot(false, &mut rng, 2) else {
             panic!("it is time for the next");
         };
         assert!(pipe.kept(id, index, Err(LogUnavailable)).is_none());

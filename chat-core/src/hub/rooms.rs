@@ -441,7 +441,7 @@ impl Hub {
                 note: Bytes::new(),
             });
         }
-        let part = room.pipe.snapshot(false, self.config.node, log.part_bytes);
+        let part = room.pipe.snapshot(false, &mut self.rng, log.part_bytes);
         keep(Partition::Room(id), part, out);
         if let Some(proposal) = batch.too_large {
             settled.push((proposal, Verdict::Refuse(too_large())));
@@ -739,7 +739,7 @@ impl Hub {
             return self.arm_unload(now, id);
         }
         let part_bytes = self.config.log.part_bytes;
-        if let Some(part) = room.pipe.snapshot(true, self.config.node, part_bytes) {
+        if let Some(part) = room.pipe.snapshot(true, &mut self.rng, part_bytes) {
             // It goes when that is written.
             room.unloading = true;
             return keep(Partition::Room(id), Some(part), out);

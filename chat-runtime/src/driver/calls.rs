@@ -9,8 +9,11 @@ use std::{
 use bytes::Bytes;
 use chat_core::{
     hub::{Input, ReadToken},
-    id::{Partition, Place, Seq},
-    log::{AppendRefused, Appended, LogUnavailable, Page, Query, ReadFailed},
+    id::{Partition, PartitionKind, Place},
+    log::{
+        AppendRefused, Appended, Head, LogUnavailable, Manifest, Page, Query, ReadFailed,
+        SnapshotId,
+    },
 };
 use futures_util::{
     future::BoxFuture,
@@ -38,20 +41,42 @@ pub(super) enum Call {
         partition: Partition,
         expected: Place,
         entries: Vec<Bytes>,
+        note: Bytes,
     },
     Read {
         token: ReadToken,
         partition: Partition,
         query: Query,
     },
-    Snapshot {
+    ReadPart {
+        token: ReadToken,
         partition: Partition,
-        at: Place,
-        state: Bytes,
+        id: SnapshotId,
+        index: u32,
+    },
+    Heads {
+        token: ReadToken,
+        kind: PartitionKind,
+        after: Option<Partition>,
+        limit: u32,
+    },
+    Notes {
+        token: ReadToken,
+        partitions: Vec<Partition>,
+    },
+    Part {
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+        part: Bytes,
+    },
+    Manifest {
+        partition: Partition,
+        manifest: Manifest,
     },
     Redact {
         partition: Partition,
-        seq: Seq,
+        at: Place,
         replacement: Bytes,
     },
 }
@@ -71,12 +96,26 @@ pub(super) enum Done {
         partition: Partition,
         page: Result<Page, ReadFailed>,
     },
-    Snapshot {
-        bytes: usize,
+    ReadPart {
+        token: ReadToken,
+        partition: Partition,
+        part: Result<Bytes, ReadFailed>,
     },
+    Heads {
+        token: ReadToken,
+        heads: Result<Vec<Head>, LogUnavailable>,
+    },
+    Part {
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+        bytes: usize,
+        done: Result<(), LogUnavailable>,
+    },
+    Manifest,
     Redact {
         partition: Partition,
-        seq: Seq,
+        at: Place,
         done: Result<(), LogUnavailable>,
     },
 }
@@ -102,7 +141,7 @@ impl Calls {
         self.bytes += bytes;
         let turn = match &call {
             Call::Append { partition, .. } => self.turns.remove(partition),
-            Call::Read { .. } | Call::Snapshot { .. } | Call::Redact { .. } => None,
+            _ => None,
         };
         let mut running: BoxFuture<'static, Done> =
             Box::pin(run(Arc::clone(&self.log), self.hub, turn, call, bytes));
@@ -124,6 +163,10 @@ impl Calls {
             Poll::Ready(Some(done)) => Poll::Ready(self.end(done)),
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
+    }
+
+    pub(super) fn follow(&self, partition: Partition) {
+        self.log.follow(self.hub, partition);
     }
 
     pub(super) fn forget(&self, partition: Partition) {
@@ -150,7 +193,7 @@ impl Calls {
     }
 
     fn end(&mut self, done: Done) -> Done {
-        if let Done::Append { bytes, .. } | Done::Snapshot { bytes } = &done {
+        if let Done::Append { bytes, .. } | Done::Part { bytes, .. } = &done {
             self.bytes -= bytes;
         }
         done
@@ -161,8 +204,8 @@ impl Call {
     fn bytes(&self) -> usize {
         match self {
             Self::Append { entries, .. } => entries.iter().map(Bytes::len).sum(),
-            Self::Read { .. } | Self::Redact { .. } => 0,
-            Self::Snapshot { state, .. } => state.len(),
+            Self::Part { part, .. } => part.len(),
+            _ => 0,
         }
     }
 }
@@ -196,7 +239,7 @@ impl Done {
             Self::Append {
                 partition, turn, ..
             } => Some((*partition, turn.take()?)),
-            Self::Read { .. } | Self::Snapshot { .. } | Self::Redact { .. } => None,
+            _ => None,
         }
     }
 
@@ -227,16 +270,38 @@ impl Done {
                 token: Some(token),
                 page,
             }),
+            Self::ReadPart {
+                token,
+                partition,
+                part,
+            } => Some(Input::Part {
+                partition,
+                token,
+                part,
+            }),
+            Self::Heads { token, heads } => Some(Input::Heads { token, heads }),
+            Self::Part {
+                partition,
+                id,
+                index,
+                done,
+                ..
+            } => Some(Input::Kept {
+                partition,
+                id,
+                index,
+                done,
+            }),
             Self::Redact {
                 partition,
-                seq,
+                at,
                 done,
             } => Some(Input::Redacted {
                 partition,
-                seq,
+                at,
                 done,
             }),
-            Self::Snapshot { .. } => None,
+            Self::Manifest => None,
         }
     }
 }
@@ -253,8 +318,10 @@ async fn run(
             partition,
             expected,
             entries,
+            note,
         } => {
-            let (end, turn) = log.append(hub, turn, partition, expected, entries).await;
+            let append = log.append(hub, turn, partition, expected, entries, note);
+            let (end, turn) = append.await;
             Done::Append {
                 partition,
                 bytes,
@@ -271,22 +338,56 @@ async fn run(
             partition,
             page: log.read(hub, partition, query).await,
         },
-        Call::Snapshot {
+        Call::ReadPart {
+            token,
             partition,
-            at,
-            state,
+            id,
+            index,
+        } => Done::ReadPart {
+            token,
+            partition,
+            part: log.read_part(partition, id, index).await,
+        },
+        Call::Heads {
+            token,
+            kind,
+            after,
+            limit,
+        } => Done::Heads {
+            token,
+            heads: log.heads(kind, after, limit).await,
+        },
+        Call::Notes { token, partitions } => Done::Heads {
+            token,
+            heads: log.notes_of(partitions).await,
+        },
+        Call::Part {
+            partition,
+            id,
+            index,
+            part,
+        } => Done::Part {
+            partition,
+            id,
+            index,
+            bytes,
+            done: log.part(hub, partition, id, index, part).await,
+        },
+        Call::Manifest {
+            partition,
+            manifest,
         } => {
-            log.snapshot(hub, partition, at, state).await;
-            Done::Snapshot { bytes }
+            log.manifest(partition, manifest).await;
+            Done::Manifest
         }
         Call::Redact {
             partition,
-            seq,
+            at,
             replacement,
         } => Done::Redact {
             partition,
-            seq,
-            done: log.redact(partition, seq, replacement).await,
+            at,
+            done: log.redact(partition, at, replacement).await,
         },
     }
 }

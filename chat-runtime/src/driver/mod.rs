@@ -135,7 +135,7 @@ pub(crate) struct Parts {
     pub(crate) events: broadcast::Sender<Event>,
     /// Workers that are not closed yet.
     pub(crate) open: Arc<AtomicUsize>,
-    /// The tasks that accept, which end when the server closes.
+    /// The tasks that accept, and the one that brings news of the log, which end when the server closes.
     pub(crate) accepting: Vec<AbortHandle>,
 }
 

@@ -131,10 +131,12 @@ impl Driver {
                 partition,
                 expected,
                 entries,
+                note,
             } => self.call(Call::Append {
                 partition,
                 expected,
                 entries,
+                note,
             }),
             Output::Read {
                 token,
@@ -145,26 +147,57 @@ impl Driver {
                 partition,
                 query,
             }),
-            Output::Snapshot {
+            Output::ReadPart {
+                token,
                 partition,
-                at,
-                state,
-            } => self.call(Call::Snapshot {
+                id,
+                index,
+            } => self.call(Call::ReadPart {
+                token,
                 partition,
-                at,
-                state,
+                id,
+                index,
             }),
-            // The logs there are begin a new life only when they are opened, or drop what was damaged.
+            Output::Heads {
+                token,
+                kind,
+                after,
+                limit,
+            } => self.call(Call::Heads {
+                token,
+                kind,
+                after,
+                limit,
+            }),
+            Output::Notes { token, partitions } => self.call(Call::Notes { token, partitions }),
+            Output::Part {
+                partition,
+                id,
+                index,
+                bytes: part,
+            } => self.call(Call::Part {
+                partition,
+                id,
+                index,
+                part,
+            }),
+            Output::Manifest {
+                partition,
+                manifest,
+            } => self.call(Call::Manifest {
+                partition,
+                manifest,
+            }),
             Output::Redact {
                 partition,
-                seq,
-                epoch: _,
+                at,
                 replacement,
             } => self.call(Call::Redact {
                 partition,
-                seq,
+                at,
                 replacement,
             }),
+            Output::Follow { partition } => self.calls.follow(partition),
             Output::Note(note) => self.log.note(self.worker, note),
             Output::Forget { partition } => self.calls.forget(partition),
             Output::Event(event) => self.tell(event),

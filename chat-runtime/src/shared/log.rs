@@ -4,7 +4,8 @@
 //! the head had moved keeps the turn until it has tried again, so that no hub can shut out another, however slow the log is.
 //!
 //! What one hub appended, every other that follows the partition is given, in the order of the log and before anybody has
-//! the next turn. A hub is woken once for all news that it has not taken yet.
+//! the next turn; what others than this server's hubs appended, all of them that follow it. A hub is woken once for all news that it
+//! has not taken yet.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,8 +16,11 @@ use std::{
 
 use bytes::Bytes;
 use chat_core::{
-    id::{Partition, Place, Seq},
-    log::{AppendRefused, Appended, LogUnavailable, Page, Query, ReadFailed},
+    id::{Partition, PartitionKind, Place},
+    log::{
+        AppendRefused, Appended, Head, LogUnavailable, Manifest, Page, Query, ReadFailed,
+        SnapshotId,
+    },
 };
 use futures_util::task::AtomicWaker;
 use tokio::sync::OwnedMutexGuard;
@@ -33,6 +37,8 @@ const WAITING_BYTES: usize = 4 * 1_024 * 1_024;
 /// The log, and who of the hubs follows what.
 pub(crate) struct SharedLog {
     log: Arc<dyn Log>,
+    /// One hub writes to the log, and nobody else.
+    alone: bool,
     /// One for each hub.
     inboxes: Vec<Inbox>,
     shards: Vec<Mutex<HashMap<Partition, Line>>>,
@@ -75,6 +81,7 @@ struct Waiting {
 impl SharedLog {
     pub(crate) fn new(log: Arc<dyn Log>, hubs: usize) -> Self {
         Self {
+            alone: hubs == 1 && !log.limits().shared,
             log,
             inboxes: (0..hubs).map(|_| Inbox::default()).collect(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
@@ -90,20 +97,24 @@ impl SharedLog {
         partition: Partition,
         expected: Place,
         entries: Vec<Bytes>,
+        note: Bytes,
     ) -> (Appended, Option<Turn>) {
-        if self.is_alone() {
-            return (self.log.append(partition, expected, entries).await, None);
+        if self.alone {
+            let end = self.log.append(partition, expected, entries, note);
+            return (end.await, None);
         }
         let turn = match turn {
             Some(turn) => turn,
             None => {
-                let appender = self.line(partition, hub, |line| Arc::clone(&line.appender));
+                let appender = self.line(partition, |line| Arc::clone(&line.appender));
                 Turn(appender.lock_owned().await)
             }
         };
-        let others = self.line(partition, hub, |line| line.followers.len() > 1);
+        let others = self.line(partition, |line| {
+            line.followers.iter().any(|follower| *follower != hub)
+        });
         let news = if others { entries.clone() } else { Vec::new() };
-        let end = self.log.append(partition, expected, entries).await;
+        let end = self.log.append(partition, expected, entries, note).await;
         match end {
             Appended::Committed(head) => {
                 let page = Page {
@@ -113,7 +124,7 @@ impl SharedLog {
                     first: expected.seq + 1,
                     records: news,
                 };
-                self.publish(hub, partition, page);
+                self.publish(Some(hub), partition, &page);
             }
             Appended::Unknown => {
                 if let Some(line) = self.lock(partition).get_mut(&partition) {
@@ -121,7 +132,7 @@ impl SharedLog {
                 }
             }
             Appended::Refused(AppendRefused::Mismatch) => return (end, Some(turn)),
-            Appended::Refused(AppendRefused::Unavailable) => {}
+            Appended::Refused(AppendRefused::Unavailable | AppendRefused::TooLarge) => {}
         }
         (end, None)
     }
@@ -132,52 +143,103 @@ impl SharedLog {
         partition: Partition,
         query: Query,
     ) -> Result<Page, ReadFailed> {
-        if self.is_alone() {
+        if self.alone {
             return self.log.read(partition, query).await;
         }
-        // Whatever is committed from here on is told; what was before, is read.
-        self.line(partition, hub, |_| {});
         let page = self.log.read(partition, query).await?;
         let doubtful = self
             .lock(partition)
             .get_mut(&partition)
             .is_some_and(|line| mem::take(&mut line.doubtful));
         if doubtful {
-            let head = Page {
-                snapshot: None,
-                first: page.head.seq + 1,
-                records: Vec::new(),
-                ..page.clone()
-            };
-            self.publish(hub, partition, head);
+            self.publish(Some(hub), partition, &Page::look_again(page.head));
         }
         Ok(page)
     }
 
+    pub(crate) async fn heads(
+        &self,
+        kind: PartitionKind,
+        after: Option<Partition>,
+        limit: u32,
+    ) -> Result<Vec<Head>, LogUnavailable> {
+        self.log.heads(kind, after, limit).await
+    }
+
+    pub(crate) async fn notes_of(
+        &self,
+        partitions: Vec<Partition>,
+    ) -> Result<Vec<Head>, LogUnavailable> {
+        self.log.notes_of(partitions).await
+    }
+
     /// Of several hubs with the same state, one keeps it.
-    pub(crate) async fn snapshot(&self, hub: usize, partition: Partition, at: Place, state: Bytes) {
-        if self.is_alone()
-            || self.line(partition, hub, |line| {
-                line.followers.iter().all(|follower| hub <= *follower)
-            })
-        {
-            self.log.snapshot(partition, at, state).await;
+    pub(crate) async fn part(
+        &self,
+        hub: usize,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+        bytes: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        let first = |line: &mut Line| line.followers.iter().all(|follower| hub <= *follower);
+        if !self.alone && !self.line(partition, first) {
+            return Err(LogUnavailable);
         }
+        self.log.part(partition, id, index, bytes).await
+    }
+
+    pub(crate) async fn manifest(&self, partition: Partition, manifest: Manifest) {
+        self.log.manifest(partition, manifest).await;
+    }
+
+    pub(crate) async fn read_part(
+        &self,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+    ) -> Result<Bytes, ReadFailed> {
+        self.log.read_part(partition, id, index).await
     }
 
     /// Hubs with the same state may ask for the same; once it is done, it is done.
     pub(crate) async fn redact(
         &self,
         partition: Partition,
-        seq: Seq,
+        at: Place,
         replacement: Bytes,
     ) -> Result<(), LogUnavailable> {
-        self.log.redact(partition, seq, replacement).await
+        self.log.redact(partition, at, replacement).await
+    }
+
+    /// Hands on what others than this server's hubs append, for as long as it is polled.
+    pub(crate) async fn bring_news(self: Arc<Self>) {
+        loop {
+            let (partition, page) = self.log.news().await;
+            self.publish(None, partition, &page);
+        }
     }
 
     /// Keeps what a hub notes.
     pub(crate) fn note(&self, hub: usize, note: Bytes) {
         self.log.note(hub, note);
+    }
+
+    /// Whatever is committed to the partition from here on is news to the hub; what was before, it reads.
+    pub(crate) fn follow(&self, hub: usize, partition: Partition) {
+        if self.alone {
+            return self.log.follow(partition);
+        }
+        let first = self.line(partition, |line| {
+            let first = line.followers.is_empty();
+            if !line.followers.contains(&hub) {
+                line.followers.push(hub);
+            }
+            first
+        });
+        if first {
+            self.log.follow(partition);
+        }
     }
 
     /// A hub needs no more news of the partition.
@@ -201,53 +263,39 @@ impl SharedLog {
 
     /// The news for a hub since it took the last ones.
     pub(crate) fn take(&self, hub: usize, to: &mut impl Extend<News>) {
-        if self.is_alone() {
+        if self.alone {
             return;
         }
         let waiting = mem::take(&mut *self.inboxes[hub].lock());
         to.extend(waiting.news);
         to.extend(waiting.heads.into_iter().map(|(partition, head)| News {
             partition,
-            page: Page {
-                head,
-                oldest: 1,
-                snapshot: None,
-                first: head.seq + 1,
-                records: Vec::new(),
-            },
+            page: Page::look_again(head),
         }));
     }
 
-    fn is_alone(&self) -> bool {
-        self.inboxes.len() == 1
-    }
-
-    /// Tells all followers but one.
-    fn publish(&self, hub: usize, partition: Partition, page: Page) {
+    /// Tells all followers but the one that did it.
+    fn publish(&self, by: Option<usize>, partition: Partition, page: &Page) {
         let lines = self.lock(partition);
         let Some(line) = lines.get(&partition) else {
             return;
         };
-        for follower in line.followers.iter().filter(|other| **other != hub) {
-            self.inboxes[*follower].push(partition, &page);
+        for follower in line.followers.iter().filter(|other| by != Some(**other)) {
+            self.inboxes[*follower].push(partition, page);
         }
     }
 
-    /// Looks at a partition's line, which the hub follows from now on at the latest.
-    fn line<T>(&self, partition: Partition, hub: usize, look: impl FnOnce(&mut Line) -> T) -> T {
-        let mut lines = self.lock(partition);
-        let line = lines.entry(partition).or_default();
-        if !line.followers.contains(&hub) {
-            line.followers.push(hub);
-        }
-        look(line)
+    /// Looks at a partition's line.
+    fn line<T>(&self, partition: Partition, look: impl FnOnce(&mut Line) -> T) -> T {
+        look(self.lock(partition).entry(partition).or_default())
     }
 
     fn lock(&self, partition: Partition) -> MutexGuard<'_, HashMap<Partition, Line>> {
         let shard = match partition {
-            Partition::Directory => 0,
+            Partition::Directory(shard) => usize::from(shard) % SHARDS,
             // Ids are random, or hashes.
             Partition::Room(id) => usize::from(id.0[0]) % SHARDS,
+            _ => 0,
         };
         self.shards[shard]
             .lock()

@@ -9,8 +9,11 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use chat_core::{
-    id::{Partition, Place, Seq},
-    log::{AppendRefused, Appended, LogUnavailable, Page, Query, ReadFailed},
+    id::{Partition, PartitionKind, Place},
+    log::{
+        AppendRefused, Appended, Head, LogLimits, LogUnavailable, Manifest, Page, Query,
+        ReadFailed, SnapshotId,
+    },
     wire::server::Durability,
 };
 use rand_chacha::ChaCha20Rng;
@@ -192,6 +195,15 @@ impl<L: Log> FaultyLog<L> {
         }
     }
 
+    /// Takes the time of a read, which fails if that was planned.
+    async fn may_read(&self) -> Result<(), LogUnavailable> {
+        self.dawdle().await;
+        if self.lock().read_fails() {
+            return Err(LogUnavailable);
+        }
+        Ok(())
+    }
+
     fn tell(&self) {
         self.changed.send_modify(|changes| *changes += 1);
     }
@@ -256,20 +268,31 @@ impl State {
 
 #[async_trait]
 impl<L: Log> Log for FaultyLog<L> {
+    fn limits(&self) -> LogLimits {
+        self.inner.limits()
+    }
+
     fn durability(&self) -> Durability {
         self.inner.durability()
     }
 
-    async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended {
+    async fn append(
+        &self,
+        partition: Partition,
+        expected: Place,
+        entries: Vec<Bytes>,
+        note: Bytes,
+    ) -> Appended {
         let fault = self.lock().fault();
+        let append = self.inner.append(partition, expected, entries, note);
         let end = match fault {
             Some(AppendFault::Refuse) => Appended::Refused(AppendRefused::Unavailable),
             Some(AppendFault::UnknownUnwritten) => Appended::Unknown,
             Some(AppendFault::UnknownWritten) => {
-                self.inner.append(partition, expected, entries).await;
+                append.await;
                 Appended::Unknown
             }
-            None => self.inner.append(partition, expected, entries).await,
+            None => append.await,
         };
         self.dawdle().await;
         self.pass(partition).await;
@@ -277,35 +300,84 @@ impl<L: Log> Log for FaultyLog<L> {
     }
 
     async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
-        self.dawdle().await;
-        if self.lock().read_fails() {
-            return Err(ReadFailed::Unavailable);
-        }
+        self.may_read().await?;
         self.inner.read(partition, query).await
     }
 
-    async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
-        self.inner.snapshot(partition, at, state).await;
+    async fn heads(
+        &self,
+        kind: PartitionKind,
+        after: Option<Partition>,
+        limit: u32,
+    ) -> Result<Vec<Head>, LogUnavailable> {
+        self.may_read().await?;
+        self.inner.heads(kind, after, limit).await
+    }
+
+    async fn notes_of(&self, partitions: Vec<Partition>) -> Result<Vec<Head>, LogUnavailable> {
+        self.may_read().await?;
+        self.inner.notes_of(partitions).await
+    }
+
+    async fn part(
+        &self,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+        bytes: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        self.inner.part(partition, id, index, bytes).await
+    }
+
+    async fn manifest(&self, partition: Partition, manifest: Manifest) {
+        self.inner.manifest(partition, manifest).await;
+    }
+
+    async fn read_part(
+        &self,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+    ) -> Result<Bytes, ReadFailed> {
+        self.may_read().await?;
+        self.inner.read_part(partition, id, index).await
     }
 
     async fn redact(
         &self,
         partition: Partition,
-        seq: Seq,
+        at: Place,
         replacement: Bytes,
     ) -> Result<(), LogUnavailable> {
         let fault = self.lock().fault();
+        let redact = self.inner.redact(partition, at, replacement);
         match fault {
             Some(AppendFault::Refuse | AppendFault::UnknownUnwritten) => Err(LogUnavailable),
             Some(AppendFault::UnknownWritten) => {
-                self.inner.redact(partition, seq, replacement).await?;
+                redact.await?;
                 Err(LogUnavailable)
             }
-            None => self.inner.redact(partition, seq, replacement).await,
+            None => redact.await,
         }
+    }
+
+    fn follow(&self, partition: Partition) {
+        self.inner.follow(partition);
     }
 
     fn forget(&self, partition: Partition) {
         self.inner.forget(partition);
+    }
+
+    async fn news(&self) -> (Partition, Page) {
+        self.inner.news().await
+    }
+
+    fn note(&self, hub: usize, note: Bytes) {
+        self.inner.note(hub, note);
+    }
+
+    fn notes(&self) -> Vec<Bytes> {
+        self.inner.notes()
     }
 }

@@ -6,6 +6,8 @@ mod conformance;
 mod faulty;
 
 pub use self::{
-    conformance::{conformance, entries, everything, place},
+    conformance::{
+        LogFixture, conformance, entries, everything, place, read_state, write_snapshot,
+    },
     faulty::{AppendFault, FaultyLog, Odds},
 };

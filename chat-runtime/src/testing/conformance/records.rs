@@ -1,35 +1,37 @@
-//! What every log must do, whatever it keeps its records in.
+//! Records: compare and append, pages, trimming, redaction.
 
 use bytes::Bytes;
 use chat_core::{
-    id::{Partition, Place, RoomId, Seq},
-    log::{AppendRefused, Appended, Page, Query, ReadFrom},
+    id::{Place, Seq},
+    log::{AppendRefused, Appended, LogUnavailable, Query, ReadFrom},
 };
+use futures_util::future::{join, join_all};
 
+use tokio::task::yield_now;
+
+use super::{
+    DIRECTORY, LogFixture, OTHER, ROOM, append, append_noted, entries, everything, fill, page,
+    place, read, room, snapshot, state, write_snapshot,
+};
 use crate::Log;
 
-const ROOM: Partition = Partition::Room(RoomId([7; 16]));
-const OTHER: Partition = Partition::Room(RoomId([8; 16]));
-
-/// Runs all that is asked of a log, each on an empty one that `open` gives and that keeps as many records of each partition
-/// as `open` is told.
-///
-/// # Panics
-/// The log does not do what it must.
-pub async fn conformance<L: Log>(open: impl AsyncFn(usize) -> L) {
-    an_unknown_partition_is_empty(&open(10).await).await;
-    an_append_needs_the_head(&open(10).await).await;
-    nothing_appended_is_nothing_changed(&open(10).await).await;
-    partitions_do_not_touch_each_other(&open(10).await).await;
-    pages_go_both_ways(&open(100).await).await;
-    pages_are_bounded(&open(100).await).await;
-    nothing_is_trimmed_without_a_snapshot(&open(2).await).await;
-    a_snapshot_lets_old_records_go(&open(2).await).await;
-    a_snapshot_is_of_this_log_and_newer(&open(10).await).await;
-    everything_may_be_trimmed(&open(0).await).await;
-    far_away_places_are_answered(&open(10).await).await;
-    appends_at_once_are_one_after_the_other(&open(1_000).await).await;
-    what_is_redacted_is_gone_and_its_place_stays(&open(5).await).await;
+pub(super) async fn run<F: LogFixture>(open: &impl AsyncFn(usize) -> F) {
+    an_unknown_partition_is_empty(open(10).await.log()).await;
+    an_append_needs_the_head(open(10).await.log()).await;
+    nothing_appended_is_nothing_changed(open(10).await.log()).await;
+    partitions_do_not_touch_each_other(open(10).await.log()).await;
+    pages_go_both_ways(open(100).await.log()).await;
+    pages_are_bounded(open(100).await.log()).await;
+    nothing_is_trimmed_without_a_snapshot(open(2).await.log()).await;
+    a_snapshot_lets_old_records_go(open(2).await.log()).await;
+    everything_may_be_trimmed(open(0).await.log()).await;
+    far_away_places_are_answered(open(10).await.log()).await;
+    appends_at_once_are_one_after_the_other(open(1_000).await.log()).await;
+    what_is_more_than_the_log_takes_is_refused(open(10).await.log()).await;
+    what_is_redacted_is_gone_and_its_place_stays(open(5).await.log()).await;
+    a_redaction_is_of_one_partition(open(10).await.log()).await;
+    a_redaction_is_of_one_epoch(open(10).await.log()).await;
+    the_oldest_can_be_read_while_it_is_let_go_of(open(3).await.log()).await;
 }
 
 async fn an_unknown_partition_is_empty(log: &impl Log) {
@@ -65,7 +67,7 @@ async fn an_append_needs_the_head(log: &impl Log) {
             seq: wrong_seq,
         };
         assert_eq!(
-            log.append(ROOM, wrong, entries(1..=1)).await,
+            append(log, ROOM, wrong, entries(1..=1)).await,
             mismatch,
             "{wrong:?}"
         );
@@ -75,19 +77,19 @@ async fn an_append_needs_the_head(log: &impl Log) {
         seq: 3,
     };
     assert_eq!(
-        log.append(ROOM, start, entries(1..=3)).await,
+        append(log, ROOM, start, entries(1..=3)).await,
         Appended::Committed(head)
     );
     // Written, so readable at once; and the old head is no longer the head.
     assert_eq!(place(log, ROOM).await, head);
-    assert_eq!(log.append(ROOM, start, entries(4..=4)).await, mismatch);
+    assert_eq!(append(log, ROOM, start, entries(4..=4)).await, mismatch);
     assert_eq!(everything(log, ROOM).await, entries(1..=3));
 }
 
 async fn nothing_appended_is_nothing_changed(log: &impl Log) {
     let start = place(log, ROOM).await;
     assert_eq!(
-        log.append(ROOM, start, Vec::new()).await,
+        append(log, ROOM, start, Vec::new()).await,
         Appended::Committed(start)
     );
     assert_eq!(place(log, ROOM).await, start);
@@ -97,7 +99,7 @@ async fn nothing_appended_is_nothing_changed(log: &impl Log) {
         seq: 1,
     };
     assert_eq!(
-        log.append(ROOM, start, vec![Bytes::new()]).await,
+        append(log, ROOM, start, vec![Bytes::new()]).await,
         Appended::Committed(head)
     );
     assert_eq!(everything(log, ROOM).await, [Bytes::new()]);
@@ -105,11 +107,11 @@ async fn nothing_appended_is_nothing_changed(log: &impl Log) {
 
 async fn partitions_do_not_touch_each_other(log: &impl Log) {
     fill(log, ROOM, 3).await;
-    fill(log, Partition::Directory, 2).await;
+    fill(log, DIRECTORY, 2).await;
     assert_eq!(place(log, ROOM).await.seq, 3);
-    assert_eq!(place(log, Partition::Directory).await.seq, 2);
+    assert_eq!(place(log, DIRECTORY).await.seq, 2);
     assert_eq!(place(log, OTHER).await.seq, 0);
-    assert_eq!(everything(log, Partition::Directory).await, entries(1..=2));
+    assert_eq!(everything(log, DIRECTORY).await, entries(1..=2));
 }
 
 async fn pages_go_both_ways(log: &impl Log) {
@@ -171,7 +173,7 @@ async fn pages_are_bounded(log: &impl Log) {
             .collect::<Vec<_>>()
     };
     let all = sized(&[10, 20, 30, 40]);
-    log.append(ROOM, start, all.clone()).await;
+    append(log, ROOM, start, all.clone()).await;
     for (from, records, bytes, range) in [
         (ReadFrom::After(0), 2, 1_000, 0..2),
         (ReadFrom::After(0), 100, 30, 0..2),
@@ -212,31 +214,27 @@ async fn a_snapshot_lets_old_records_go(log: &impl Log) {
         seq: 3,
         ..place(log, ROOM).await
     };
-    log.snapshot(ROOM, at, Bytes::from_static(b"three")).await;
+    snapshot(log, ROOM, at, "three").await;
     // Two are to be kept, but what the snapshot does not cover is needed as well.
-    let page = read(log, ROOM, ReadFrom::State).await;
+    let (three, page) = state(log, ROOM).await;
     assert_eq!((page.oldest, page.first, page.head.seq), (4, 4, 6));
-    assert_eq!(page.snapshot, Some((3, Bytes::from_static(b"three"))));
+    assert_eq!(three, Some((3, Bytes::from_static(b"three"))));
     assert_eq!(page.records, entries(4..=6));
     let head = place(log, ROOM).await;
-    log.snapshot(ROOM, head, Bytes::from_static(b"six")).await;
-    let state = read(log, ROOM, ReadFrom::State).await;
+    snapshot(log, ROOM, head, "six").await;
+    let (six, page) = state(log, ROOM).await;
     assert_eq!(
-        (state.snapshot, state.records.len()),
+        (six, page.records.len()),
         (Some((6, Bytes::from_static(b"six"))), 0)
     );
     // History still has two.
     for from in [ReadFrom::Latest, ReadFrom::After(0), ReadFrom::Before(7)] {
         let page = read(log, ROOM, from).await;
         assert_eq!((page.oldest, page.first), (5, 5), "{from:?}");
-        assert_eq!(
-            (page.snapshot, page.records),
-            (None, entries(5..=6)),
-            "{from:?}"
-        );
+        assert_eq!(page.records, entries(5..=6), "{from:?}");
     }
     // And from here on an append trims.
-    log.append(ROOM, head, entries(7..=7)).await;
+    append(log, ROOM, head, entries(7..=7)).await;
     let page = read(log, ROOM, ReadFrom::State).await;
     assert_eq!(
         (page.oldest, page.first, page.records),
@@ -245,41 +243,10 @@ async fn a_snapshot_lets_old_records_go(log: &impl Log) {
     assert_eq!(everything(log, ROOM).await, entries(6..=7));
 }
 
-async fn a_snapshot_is_of_this_log_and_newer(log: &impl Log) {
-    fill(log, ROOM, 4).await;
-    let head = place(log, ROOM).await;
-    let kept = async || {
-        read(log, ROOM, ReadFrom::State)
-            .await
-            .snapshot
-            .map(|(seq, _)| seq)
-    };
-    for beside in [
-        Place { seq: 5, ..head },
-        Place {
-            seq: u64::MAX,
-            ..head
-        },
-        Place {
-            epoch: head.epoch ^ 1,
-            ..head
-        },
-    ] {
-        log.snapshot(ROOM, beside, Bytes::from_static(b"beside"))
-            .await;
-        assert_eq!(kept().await, None, "{beside:?}");
-    }
-    for (seq, now) in [(0, 0), (2, 2), (1, 2), (2, 2), (4, 4)] {
-        log.snapshot(ROOM, Place { seq, ..head }, Bytes::from(vec![seq as u8]))
-            .await;
-        assert_eq!(kept().await, Some(now), "{seq}");
-    }
-}
-
 async fn everything_may_be_trimmed(log: &impl Log) {
     fill(log, ROOM, 4).await;
     let head = place(log, ROOM).await;
-    log.snapshot(ROOM, head, Bytes::from_static(b"four")).await;
+    snapshot(log, ROOM, head, "four").await;
     let page = read(log, ROOM, ReadFrom::State).await;
     assert_eq!(
         (page.oldest, page.first, page.head.seq, page.records.len()),
@@ -287,8 +254,7 @@ async fn everything_may_be_trimmed(log: &impl Log) {
     );
     let head = Place { seq: 5, ..head };
     assert_eq!(
-        log.append(ROOM, Place { seq: 4, ..head }, entries(5..=5))
-            .await,
+        append(log, ROOM, Place { seq: 4, ..head }, entries(5..=5)).await,
         Appended::Committed(head)
     );
     assert_eq!(everything(log, ROOM).await, entries(5..=5));
@@ -310,10 +276,7 @@ async fn far_away_places_are_answered(log: &impl Log) {
 
 async fn appends_at_once_are_one_after_the_other(log: &impl Log) {
     let start = place(log, ROOM).await;
-    let claims = futures_util::future::join_all(
-        (0..16_u64).map(|n| log.append(ROOM, start, entries(n..=n))),
-    )
-    .await;
+    let claims = join_all((0..16_u64).map(|n| append(log, ROOM, start, entries(n..=n)))).await;
     let won: Vec<usize> = (0..16)
         .filter(|n| matches!(claims[*n], Appended::Committed(_)))
         .collect();
@@ -327,11 +290,11 @@ async fn appends_at_once_are_one_after_the_other(log: &impl Log) {
         entries(won[0] as u64..=won[0] as u64)
     );
     // Different partitions, each with its own order, all at once.
-    let rooms = (0..40).map(|n| Partition::Room(RoomId([100 + n; 16])));
-    futures_util::future::join_all(rooms.clone().map(async |room| {
+    let rooms = (0..40).map(|n| room(100 + n));
+    join_all(rooms.clone().map(async |room| {
         let mut head = place(log, room).await;
         for n in 1..=5 {
-            let end = log.append(room, head, entries(n..=n)).await;
+            let end = append(log, room, head, entries(n..=n)).await;
             head.seq += 1;
             assert_eq!(end, Appended::Committed(head));
         }
@@ -342,98 +305,121 @@ async fn appends_at_once_are_one_after_the_other(log: &impl Log) {
     }
 }
 
-async fn what_is_redacted_is_gone_and_its_place_stays(log: &impl Log) {
+async fn what_is_more_than_the_log_takes_is_refused(log: &impl Log) {
     let start = place(log, ROOM).await;
-    let end = log.append(ROOM, start, entries(1..=9)).await;
-    let head = Place { seq: 9, ..start };
-    assert_eq!(end, Appended::Committed(head));
+    let most = log.limits().append_bytes;
+    let halves = |more: usize| {
+        let (one, other) = (most / 2, most - most / 2 + more);
+        vec![Bytes::from(vec![1; one]), Bytes::from(vec![2; other])]
+    };
+    let end = append(log, ROOM, start, halves(1)).await;
+    assert_eq!(end, Appended::Refused(AppendRefused::TooLarge));
+    assert_eq!(place(log, ROOM).await, start, "nothing was written");
+    let end = append(log, ROOM, start, halves(0)).await;
+    assert_eq!(end, Appended::Committed(Place { seq: 2, ..start }));
+}
+
+async fn what_is_redacted_is_gone_and_its_place_stays(log: &impl Log) {
+    let head = append_noted(log, ROOM, 1..=9, "nine").await;
     let blank = Bytes::from_static(b"");
-    log.redact(ROOM, 3, blank.clone()).await.expect("it can");
+    let at = |seq| Place { seq, ..head };
     // Again, and what there is none of: nothing is to be done.
-    for seq in [3, 0, 10, u64::MAX] {
-        log.redact(ROOM, seq, blank.clone()).await.expect("it can");
+    for seq in [3, 3, 0, 10, u64::MAX] {
+        let done = log.redact(ROOM, at(seq), blank.clone()).await;
+        assert_eq!(done, Ok(()), "{seq}");
     }
-    log.redact(OTHER, 1, blank.clone()).await.expect("it can");
+    let other = Place {
+        seq: 1,
+        ..place(log, OTHER).await
+    };
+    assert_eq!(log.redact(OTHER, other, blank.clone()).await, Ok(()));
+    assert_eq!(log.redact(ROOM, at(9), blank.clone()).await, Ok(()));
     let mut left = entries(1..=9);
-    left[2] = blank.clone();
+    (left[2], left[8]) = (blank.clone(), blank.clone());
     assert_eq!(everything(log, ROOM).await, left);
-    assert_eq!(place(log, ROOM).await, head);
-    log.snapshot(ROOM, head, Bytes::from_static(b"state")).await;
+    let heads = log.notes_of(vec![ROOM]).await.expect("it can be told");
+    assert_eq!((heads[0].place, &heads[0].note[..]), (head, &b"nine"[..]));
+    snapshot(log, ROOM, head, "state").await;
     let trimmed = read(log, ROOM, ReadFrom::Latest).await;
-    log.redact(ROOM, 1, blank).await.expect("it can");
+    assert_eq!(log.redact(ROOM, at(1), blank).await, Ok(()));
     assert_eq!(read(log, ROOM, ReadFrom::Latest).await, trimmed);
 }
 
-/// The head of a partition.
-///
-/// # Panics
-/// The log cannot be read.
-pub async fn place(log: &impl Log, partition: Partition) -> Place {
-    read(log, partition, ReadFrom::After(0)).await.head
+async fn a_redaction_is_of_one_partition(log: &impl Log) {
+    let head = append_noted(log, ROOM, 1..=5, "room").await;
+    append_noted(log, OTHER, 1..=5, "other").await;
+    append_noted(log, DIRECTORY, 1..=5, "directory").await;
+    let whole = async |partition| {
+        let notes = log.notes_of(vec![partition]).await;
+        (state(log, partition).await, notes)
+    };
+    let (before, other, directory) = (
+        whole(ROOM).await,
+        whole(OTHER).await,
+        whole(DIRECTORY).await,
+    );
+    let at = Place { seq: 3, ..head };
+    let gone = Bytes::from_static(b"gone");
+    assert_eq!(log.redact(ROOM, at, gone.clone()).await, Ok(()));
+    assert_eq!(whole(OTHER).await, other);
+    assert_eq!(whole(DIRECTORY).await, directory);
+    let mut after = before;
+    after.0.1.records[2] = gone;
+    assert_eq!(whole(ROOM).await, after, "and of one record");
 }
 
-/// All records that are kept of a partition, read page by page.
-///
-/// # Panics
-/// The log cannot be read.
-pub async fn everything(log: &impl Log, partition: Partition) -> Vec<Bytes> {
-    let (mut all, mut after) = (Vec::new(), 0);
-    loop {
-        let page = page(
-            log,
-            partition,
-            Query {
-                from: ReadFrom::After(after),
-                records: 100,
-                bytes: 1 << 20,
-            },
-        )
-        .await;
-        if page.records.is_empty() {
-            return all;
+async fn a_redaction_is_of_one_epoch(log: &impl Log) {
+    let head = append_noted(log, ROOM, 1..=5, "five").await;
+    let stale = Place {
+        seq: 3,
+        epoch: head.epoch ^ 1,
+    };
+    let gone = Bytes::from_static(b"gone");
+    for (partition, at) in [(ROOM, stale), (OTHER, Place { seq: 0, ..stale })] {
+        let done = log.redact(partition, at, gone.clone()).await;
+        assert_eq!(done, Err(LogUnavailable), "something else may stand there");
+    }
+    assert_eq!(everything(log, ROOM).await, entries(1..=5));
+}
+
+async fn the_oldest_can_be_read_while_it_is_let_go_of(log: &impl Log) {
+    const ALL: u64 = 200;
+    let writing = async {
+        for number in 1..=ALL {
+            let head = append_noted(log, ROOM, number..=number, "").await;
+            if number.is_multiple_of(5) {
+                let kept = write_snapshot(log, ROOM, head, "state").await;
+                assert_eq!(kept, Ok(()));
+            }
+            yield_now().await;
         }
-        after = page.first + page.records.len() as Seq - 1;
-        all.extend(page.records);
-    }
-}
-
-/// Records that say their number.
-pub fn entries(numbers: impl IntoIterator<Item = u64>) -> Vec<Bytes> {
-    numbers
-        .into_iter()
-        .map(|number| Bytes::from(format!("entry {number}")))
-        .collect()
-}
-
-async fn fill(log: &impl Log, partition: Partition, count: u64) {
-    for number in 1..=count {
-        let head = place(log, partition).await;
-        let end = log.append(partition, head, entries(number..=number)).await;
-        assert_eq!(
-            end,
-            Appended::Committed(Place {
-                seq: number,
-                ..head
-            })
-        );
-    }
-}
-
-async fn read(log: &impl Log, partition: Partition, from: ReadFrom) -> Page {
-    page(
-        log,
-        partition,
-        Query {
-            from,
-            records: 100,
-            bytes: 1 << 20,
-        },
-    )
-    .await
-}
-
-async fn page(log: &impl Log, partition: Partition, query: Query) -> Page {
-    log.read(partition, query)
-        .await
-        .expect("the log can be read")
+    };
+    let reading = async {
+        let (mut after, mut pages) = (0, 0);
+        while after < ALL {
+            let query = Query {
+                from: ReadFrom::After(after),
+                records: 2,
+                bytes: 1 << 20,
+            };
+            let page = page(log, ROOM, query).await;
+            // Either all that was asked for, or what is left of it.
+            assert_eq!(page.first, page.oldest.max(after + 1));
+            let last = page.first + page.records.len() as Seq - 1;
+            assert_eq!(page.records, entries(page.first..=last));
+            assert!(
+                !page.records.is_empty() || page.first > page.head.seq,
+                "{page:?}"
+            );
+            after = after.max(last);
+            pages += 1;
+            if page.records.is_empty() {
+                yield_now().await;
+            }
+        }
+        pages
+    };
+    let ((), pages) = join(writing, reading).await;
+    assert!(pages > 0);
+    assert_eq!(read(log, ROOM, ReadFrom::Latest).await.oldest, ALL - 2);
 }

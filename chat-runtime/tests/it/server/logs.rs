@@ -9,30 +9,30 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use chat_runtime::{
-    Log, MemoryLog, Server,
+    MemoryLog, Server,
     chat_core::{
         hub::Event,
-        id::{Partition, Place, Seq},
-        log::{AppendRefused, Appended, LogUnavailable, Page, Query, ReadFailed},
-        wire::{ErrorCode, ServerMessage, server::Durability},
+        id::{Partition, Place, RoomId},
+        log::{AppendRefused, Appended, Page},
+        wire::{ErrorCode, ServerMessage},
     },
     memory,
 };
+use futures_util::future::BoxFuture;
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Mutex, Semaphore, mpsc, watch},
     task::yield_now,
 };
 
 use super::{
+    around::{Around, Way},
     peer::{Peer, assert_whole, text},
     wait_for, wide,
 };
 
 /// Answers when it is let to.
 struct Gated {
-    inner: MemoryLog,
     appends: Semaphore,
     reads: Semaphore,
     running: watch::Sender<usize>,
@@ -41,15 +41,14 @@ struct Gated {
 }
 
 impl Gated {
-    fn new(appends: usize, reads: usize) -> Arc<Self> {
-        Arc::new(Self {
-            inner: MemoryLog::new().unwrap(),
+    fn around(appends: usize, reads: usize) -> Arc<Around<Self>> {
+        Arc::new(Around::new(Self {
             appends: Semaphore::new(appends),
             reads: Semaphore::new(reads),
             running: watch::Sender::new(0),
             most: AtomicUsize::new(0),
             failing: AtomicUsize::new(0),
-        })
+        }))
     }
 
     async fn pass(&self, gate: &Semaphore) {
@@ -70,38 +69,23 @@ impl Gated {
 }
 
 #[async_trait]
-impl Log for Gated {
-    fn durability(&self) -> Durability {
-        Durability::Memory
-    }
-    async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended {
+impl Way for Gated {
+    async fn append(&self, write: BoxFuture<'_, Appended>) -> Appended {
         self.pass(&self.appends).await;
         if self.failing.load(Ordering::SeqCst) > 0 {
             self.failing.fetch_sub(1, Ordering::SeqCst);
             return Appended::Refused(AppendRefused::Unavailable);
         }
-        self.inner.append(partition, expected, entries).await
+        write.await
     }
-    async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
+    async fn read(&self) {
         self.pass(&self.reads).await;
-        self.inner.read(partition, query).await
-    }
-    async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
-        self.inner.snapshot(partition, at, state).await;
-    }
-    async fn redact(
-        &self,
-        partition: Partition,
-        seq: u64,
-        replacement: Bytes,
-    ) -> Result<(), LogUnavailable> {
-        self.inner.redact(partition, seq, replacement).await
     }
 }
 
 #[tokio::test]
 async fn what_waits_for_the_log_becomes_one_append() {
-    let log = Gated::new(1_000, 1_000);
+    let log = Gated::around(1_000, 1_000);
     let (transport, connector) = memory::listener();
     let _server = Server::builder()
         .limits(wide())
@@ -127,7 +111,7 @@ async fn what_waits_for_the_log_becomes_one_append() {
 
 #[tokio::test(start_paused = true)]
 async fn a_log_that_is_behind_is_not_given_more_and_more() {
-    let log = Gated::new(1_000, 1_000);
+    let log = Gated::around(1_000, 1_000);
     let (transport, connector) = memory::listener();
     let _server = Server::builder()
         .limits(wide())
@@ -161,7 +145,7 @@ async fn a_log_that_is_behind_is_not_given_more_and_more() {
 
 #[tokio::test]
 async fn one_append_may_be_too_much_for_an_outbox() {
-    let log = Gated::new(1_000, 10_000);
+    let log = Gated::around(1_000, 10_000);
     let (transport, connector) = memory::listener();
     let _server = Server::builder()
         .limits(wide())
@@ -190,7 +174,7 @@ async fn one_append_may_be_too_much_for_an_outbox() {
 
 #[tokio::test(start_paused = true)]
 async fn a_log_that_cannot_write_is_said_and_tried_again() {
-    let log = Gated::new(1_000, 1_000);
+    let log = Gated::around(1_000, 1_000);
     let (transport, connector) = memory::listener();
     let server = Server::builder()
         .limits(wide())
@@ -220,37 +204,16 @@ async fn a_log_that_cannot_write_is_said_and_tried_again() {
 }
 
 /// Never refuses, and never answers at once.
-pub(crate) struct Slow(MemoryLog);
-
-impl Slow {
-    pub(crate) fn new() -> Self {
-        Self(MemoryLog::new().unwrap())
-    }
-}
+pub(crate) struct Slow;
 
 #[async_trait]
-impl Log for Slow {
-    fn durability(&self) -> Durability {
-        Durability::Memory
-    }
-    async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended {
+impl Way for Slow {
+    async fn append(&self, write: BoxFuture<'_, Appended>) -> Appended {
         yield_now().await;
-        self.0.append(partition, expected, entries).await
+        write.await
     }
-    async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
+    async fn read(&self) {
         yield_now().await;
-        self.0.read(partition, query).await
-    }
-    async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
-        self.0.snapshot(partition, at, state).await;
-    }
-    async fn redact(
-        &self,
-        partition: Partition,
-        seq: Seq,
-        replacement: Bytes,
-    ) -> Result<(), LogUnavailable> {
-        self.0.redact(partition, seq, replacement).await
     }
 }
 
@@ -260,7 +223,7 @@ async fn no_call_is_forgotten_whenever_it_begins() {
     let (transport, connector) = memory::listener();
     let _server = Server::builder()
         .limits(wide())
-        .log(Slow::new())
+        .log(Around::new(Slow))
         .listen(transport)
         .start()
         .unwrap();
@@ -269,4 +232,81 @@ async fn no_call_is_forgotten_whenever_it_begins() {
         peer.say(txn, &txn.to_string()).await;
     }
     assert_whole(&peer.until("49").await);
+}
+
+/// A log that two servers are on: each tells the other that there is something to read.
+struct Shared {
+    other: mpsc::Sender<(Partition, Page)>,
+    news: Mutex<mpsc::Receiver<(Partition, Page)>>,
+    follows: watch::Sender<Vec<Partition>>,
+}
+
+#[async_trait]
+impl Way for Shared {
+    fn is_shared(&self) -> bool {
+        true
+    }
+    async fn tell(&self, partition: Partition, head: Place) {
+        // The other server may have ended.
+        let _ = self.other.send((partition, Page::look_again(head))).await;
+    }
+    async fn news(&self) -> (Partition, Page) {
+        loop {
+            let news = self.news.lock().await.recv().await.expect("told");
+            if self.follows.borrow().contains(&news.0) {
+                return news;
+            }
+        }
+    }
+    fn follow(&self, partition: Partition) {
+        self.follows.send_modify(|follows| follows.push(partition));
+    }
+    fn forget(&self, partition: Partition) {
+        self.follows
+            .send_modify(|follows| follows.retain(|other| *other != partition));
+    }
+}
+
+#[tokio::test]
+async fn two_servers_on_one_log_hear_of_each_other() {
+    // With one hub each, and with several.
+    for workers in [None, Some(2)] {
+        let inner = Arc::new(MemoryLog::new().unwrap());
+        let (to_one, one) = mpsc::channel(1_000);
+        let (to_other, other) = mpsc::channel(1_000);
+        let mut servers = Vec::new();
+        for (news, other) in [(one, to_other), (other, to_one)] {
+            let log = Arc::new(Around::on(
+                Arc::clone(&inner),
+                Shared {
+                    other,
+                    news: Mutex::new(news),
+                    follows: watch::Sender::new(Vec::new()),
+                },
+            ));
+            let (transport, connector) = memory::listener();
+            let server = Server::builder().limits(wide()).log(Arc::clone(&log));
+            let server = match workers {
+                Some(workers) => server.workers(workers),
+                None => server,
+            };
+            servers.push((server.listen(transport).start().unwrap(), connector, log));
+        }
+        let mut adina = Peer::enter(servers[0].1.open().await.unwrap(), "adina").await;
+        let mut bela = Peer::enter(servers[1].1.open().await.unwrap(), "bela").await;
+        for txn in 2..20 {
+            let text = format!("hello {txn}");
+            adina.say(txn, &text).await;
+            bela.until(&text).await;
+            bela.say(txn, &format!("and {text}")).await;
+            adina.until(&format!("and {text}")).await;
+        }
+        let lobby = Partition::Room(RoomId::LOBBY);
+        for (_, _, log) in &servers {
+            let follows = log.follows.borrow().clone();
+            let times = |partition| follows.iter().filter(|one| **one == partition).count();
+            assert_eq!(times(lobby), 1, "however many hubs do");
+            assert_eq!(times(Partition::Directory(0)), 1);
+        }
+    }
 }

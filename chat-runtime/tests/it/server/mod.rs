@@ -1,5 +1,6 @@
 //! The server's driver with the real hub: what one connection does to others, and how things end.
 
+mod around;
 mod logs;
 mod peer;
 mod workers;

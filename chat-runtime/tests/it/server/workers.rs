@@ -7,26 +7,25 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use chat_runtime::{
     Client, Log, MemoryLog, Server, StartError,
     chat_core::{
         hub::Event,
-        id::{Partition, Place, Seq},
         limits::Limits,
-        log::{Appended, LogUnavailable, Page, Query, ReadFailed},
+        log::Appended,
         wire::{
             CloseReason, ServerMessage,
             client::{Nick, Op},
-            server::Durability,
         },
     },
     client_config,
     memory::{self, MemoryConnector},
 };
+use futures_util::future::BoxFuture;
 use tokio::task::{JoinSet, yield_now};
 
 use super::{
+    around::{Around, Way},
     logs::Slow,
     peer::{Peer, assert_whole, text},
     wait_for, wide,
@@ -44,17 +43,14 @@ fn start_several(limits: Limits, log: impl Log) -> (Server, MemoryConnector) {
 }
 
 /// Takes its time for each append; some end in doubt, whether they are written or not.
+#[derive(Default)]
 struct Doubtful {
-    inner: MemoryLog,
     appends: AtomicUsize,
 }
 
 #[async_trait]
-impl Log for Doubtful {
-    fn durability(&self) -> Durability {
-        Durability::Memory
-    }
-    async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended {
+impl Way for Doubtful {
+    async fn append(&self, write: BoxFuture<'_, Appended>) -> Appended {
         let count = self.appends.fetch_add(1, Ordering::Relaxed);
         for _ in 0..count % 5 {
             yield_now().await;
@@ -62,7 +58,7 @@ impl Log for Doubtful {
         if count % 11 == 10 {
             return Appended::Unknown;
         }
-        let end = self.inner.append(partition, expected, entries).await;
+        let end = write.await;
         for _ in 0..count % 3 {
             yield_now().await;
         }
@@ -71,20 +67,8 @@ impl Log for Doubtful {
         }
         end
     }
-    async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
+    async fn read(&self) {
         yield_now().await;
-        self.inner.read(partition, query).await
-    }
-    async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
-        self.inner.snapshot(partition, at, state).await;
-    }
-    async fn redact(
-        &self,
-        partition: Partition,
-        seq: Seq,
-        replacement: Bytes,
-    ) -> Result<(), LogUnavailable> {
-        self.inner.redact(partition, seq, replacement).await
     }
 }
 
@@ -130,16 +114,12 @@ async fn all_hear_all_in_one_order() {
 
 #[tokio::test]
 async fn all_hear_all_in_one_order_however_the_log_behaves() {
-    let doubtful = Doubtful {
-        inner: MemoryLog::new().unwrap(),
-        appends: AtomicUsize::new(0),
-    };
-    all_speak(doubtful).await;
+    all_speak(Around::new(Doubtful::default())).await;
 }
 
 #[tokio::test]
 async fn nobody_is_shut_out_by_somebody_who_never_stops() {
-    let (_server, connector) = start_several(wide(), Slow::new());
+    let (_server, connector) = start_several(wide(), Around::new(Slow));
     let mut talker = Peer::enter(connector.open().await.unwrap(), "talker").await;
     let mut other = Peer::enter(connector.open().await.unwrap(), "other").await;
     other.say(2, "may I?").await;
