@@ -80,7 +80,10 @@ async fn ours(dir: &Path, appenders: u32) -> (f64, Vec<u32>) {
             let (body, mut waits) = (Bytes::from(vec![b'x'; BODY]), Vec::new());
             while !stop.load(Ordering::Relaxed) {
                 let asked = Instant::now();
-                match log.append(room, head, vec![body.clone()]).await {
+                match log
+                    .append(room, head, vec![body.clone()], Bytes::new())
+                    .await
+                {
                     Appended::Committed(now) => head = now,
                     other => panic!("{other:?}"),
                 }

@@ -7,7 +7,7 @@ use std::{env, fs, time::Instant};
 
 use bytes::Bytes;
 use chat_core::{
-    id::{Partition, RoomId},
+    id::{Partition, PartitionKind, RoomId},
     log::{Appended, Query, ReadFrom},
 };
 use chat_log_disk::{Config, DiskLog, verify};
@@ -37,9 +37,14 @@ async fn main() {
     let (batch, body) = (10.min(records / rooms), Bytes::from(vec![b'x'; 200]));
     for _ in 0..records / rooms / batch {
         // All rooms by turns, so that each room's records lie far from each other.
-        let ends = join_all(
-            (0..rooms).map(|n| log.append(room(n), head, vec![body.clone(); batch as usize])),
-        )
+        let ends = join_all((0..rooms).map(|n| {
+            log.append(
+                room(n),
+                head,
+                vec![body.clone(); batch as usize],
+                Bytes::new(),
+            )
+        }))
         .await;
         head.seq += batch;
         assert!(ends.iter().all(|end| *end == Appended::Committed(head)));
@@ -73,6 +78,15 @@ async fn main() {
         "every room's state, one after the other: {:?}",
         began.elapsed()
     );
+    let began = Instant::now();
+    let (mut count, mut after) = (0, None);
+    loop {
+        let heads = log.heads(PartitionKind::Room, after, 1_000).await;
+        let heads = heads.expect("a page of heads");
+        let Some(last) = heads.last() else { break };
+        (count, after) = (count + heads.len(), Some(last.partition));
+    }
+    println!("heads and notes of {count} rooms: {:?}", began.elapsed());
     if let (Some(before), Some(now)) = (before, resident()) {
         println!(
             "memory: {} KiB more than before it was opened",

@@ -11,9 +11,8 @@ use rusqlite::Connection;
 use crate::{error::ToolError, folder::Folder, schema, store};
 
 /// Writes a copy of the log of a folder to the file `to`, which must not exist: all that was committed when this began,
-/// packed, nothing of what was redacted or deleted. Works beside a running server, and on a log of an older schema, before a newer
-/// program brings it up. Records that retention has let go of and not deleted yet are in it; the server that is started on it
-/// deletes them.
+/// packed, nothing of what was redacted or deleted. Works beside a running server. Records that retention has let go of and not
+/// deleted yet are in it; the server that is started on it deletes them.
 ///
 /// To restore it, put it into an empty folder as `log.db`, or over the `log.db` of a folder that no server has open, with the
 /// server's secret beside it as `server.secret`: the secret is **not** in the copy. The copy has an epoch of its own, because what was committed after it is lost to it.
@@ -23,7 +22,7 @@ use crate::{error::ToolError, folder::Folder, schema, store};
 pub fn backup(dir: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), ToolError> {
     let (to, connection) = (
         to.as_ref(),
-        schema::open_for_tool(&Folder::new(dir.as_ref()), schema::FIRST)?,
+        schema::open_for_tool(&Folder::new(dir.as_ref()))?,
     );
     if to.exists() {
         return Err(io::Error::new(
@@ -75,11 +74,7 @@ fn renew(copy: &Connection) -> Result<(), ToolError> {
     let epoch = getrandom::u64().map_err(io::Error::from)? >> 11;
     let transaction = copy.unchecked_transaction()?;
     transaction.execute("UPDATE log SET epoch = ?1", [epoch])?;
-    if schema::is_sealed(copy)? {
-        store::change_all(&transaction, |part| part.epoch = epoch)?;
-    } else {
-        transaction.execute("UPDATE partitions SET epoch = ?1", [epoch])?;
-    }
+    store::change_all(&transaction, |part| part.epoch = epoch)?;
     transaction.commit()?;
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! Checksums: what each record, snapshot and replacement is bound to.
+//! Checksums: what each record, part of a snapshot and replacement is bound to.
 
+use chat_core::log::{Manifest, SnapshotId};
 use rusqlite::{
     ToSql,
     types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef},
@@ -25,10 +26,20 @@ impl Sum {
         Self::of(&[b"chat-log body", salt, body])
     }
 
-    /// Of a record and, through `previous`, of all before it in its partition.
-    pub(crate) fn link(previous: Self, seq: u64, at: u64, body: Self) -> Self {
+    /// Of a record with its note and, through `previous`, of all before it in its partition.
+    pub(crate) fn link(previous: Self, seq: u64, at: u64, body: Self, note: Option<&[u8]>) -> Self {
         let (seq, at) = (seq.to_le_bytes(), at.to_le_bytes());
-        Self::of(&[b"chat-log link", &previous.0, &seq, &at, &body.0])
+        let noted = [u8::from(note.is_some())];
+        let note = note.unwrap_or_default();
+        Self::of(&[
+            b"chat-log link",
+            &previous.0,
+            &seq,
+            &at,
+            &body.0,
+            &noted,
+            note,
+        ])
     }
 
     /// Of what stands in place of a redacted body, bound to the record's place by its link.
@@ -36,23 +47,31 @@ impl Sum {
         Self::of(&[b"chat-log cover", &link.0, replacement])
     }
 
-    /// Of a snapshot.
-    pub(crate) fn snapshot(name: &[u8], seq: u64, form: u32, state: &[u8]) -> Self {
-        let (seq, form, size) = (seq.to_le_bytes(), form.to_le_bytes(), [name.len() as u8]);
-        Self::of(&[b"chat-log snapshot", &seq, &form, &size, name, state])
+    /// Of a snapshot: which, and how many parts it has.
+    pub(crate) fn manifest(name: &[u8], manifest: Manifest) -> Self {
+        let (id, parts) = (snapshot(manifest.id), manifest.parts.to_le_bytes());
+        Self::of(&[b"chat-log manifest", &id, &parts, name])
     }
 
-    /// Of a partition's row: numbers, the snapshot's seq, links, name.
+    /// Of a part of a snapshot.
+    pub(crate) fn part(name: &[u8], id: SnapshotId, index: u32, body: &[u8]) -> Self {
+        let (id, index, size) = (snapshot(id), index.to_le_bytes(), [name.len() as u8]);
+        Self::of(&[b"chat-log part", &id, &index, &size, name, body])
+    }
+
+    /// Of a partition's row: numbers, the snapshot's seq, links, notes, name.
     pub(crate) fn row(
         numbers: [u64; 5],
         covered: Option<u64>,
         links: [Self; 2],
+        notes: [&[u8]; 2],
         name: &[u8],
     ) -> Self {
         let numbers: Vec<u8> = numbers.into_iter().flat_map(u64::to_le_bytes).collect();
         let (is_covered, covered) = ([u8::from(covered.is_some())], covered.unwrap_or(0));
         let [chain, base] = links;
         let covered = covered.to_le_bytes();
+        let [note, under] = notes;
         Self::of(&[
             b"chat-log row",
             &numbers,
@@ -60,6 +79,10 @@ impl Sum {
             &covered,
             &chain.0,
             &base.0,
+            &[note.len() as u8],
+            note,
+            &[under.len() as u8],
+            under,
             name,
         ])
     }
@@ -84,6 +107,12 @@ impl Sum {
         sum.copy_from_slice(&hash.finalize()[..16]);
         Self(sum)
     }
+}
+
+/// What names a snapshot, in bytes.
+fn snapshot(id: SnapshotId) -> Vec<u8> {
+    let numbers = [id.base.epoch, id.base.seq, id.writer];
+    numbers.into_iter().flat_map(u64::to_le_bytes).collect()
 }
 
 impl ToSql for Sum {

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use chat_core::{
-    id::{Partition, Place, Seq},
-    log::{AppendRefused, Appended},
+    id::{Partition, Place},
+    log::{AppendRefused, Appended, Manifest, SnapshotId},
 };
 use rand_core::RngCore;
 use tokio::sync::oneshot;
@@ -28,17 +28,24 @@ pub(crate) enum Command {
         partition: Partition,
         expected: Place,
         entries: Vec<Bytes>,
+        note: Bytes,
         answer: oneshot::Sender<Appended>,
     },
-    Snapshot {
+    Part {
         partition: Partition,
-        at: Place,
-        state: Bytes,
+        id: SnapshotId,
+        index: u32,
+        part: Bytes,
+        answer: oneshot::Sender<bool>,
+    },
+    Manifest {
+        partition: Partition,
+        manifest: Manifest,
         answer: oneshot::Sender<()>,
     },
     Redact {
         partition: Partition,
-        seq: Seq,
+        at: Place,
         replacement: Bytes,
         answer: oneshot::Sender<Result<(), RedactError>>,
     },
@@ -56,6 +63,7 @@ pub(crate) enum Command {
 pub(crate) enum Outcome {
     Appended(Appended),
     Redacted(Result<(), RedactError>),
+    Kept(bool),
     Done,
 }
 
@@ -66,23 +74,30 @@ impl Command {
                 partition,
                 expected,
                 entries,
+                note,
                 ..
-            } => Outcome::Appended(store.append(*partition, *expected, entries, wall)?),
-            Self::Snapshot {
+            } => Outcome::Appended(store.append(*partition, *expected, entries, note, wall)?),
+            Self::Part {
                 partition,
-                at,
-                state,
+                id,
+                index,
+                part,
+                ..
+            } => Outcome::Kept(store.part(*partition, *id, *index, part)?),
+            Self::Manifest {
+                partition,
+                manifest,
                 ..
             } => {
-                store.snapshot(*partition, *at, state)?;
+                store.manifest(*partition, *manifest)?;
                 Outcome::Done
             }
             Self::Redact {
                 partition,
-                seq,
+                at,
                 replacement,
                 ..
-            } => Outcome::Redacted(store.redact(*partition, *seq, replacement)?),
+            } => Outcome::Redacted(store.redact(*partition, *at, replacement)?),
             Self::Mend { partition, .. } => {
                 let epoch = store.random.next_u64() >> 11;
                 store.mend(*partition, epoch)?;
@@ -104,9 +119,10 @@ impl Command {
             (Self::Append { answer, .. }, Outcome::Appended(end)) => drop(answer.send(end)),
             (Self::Redact { answer, .. }, Outcome::Redacted(Ok(()))) => return Some(answer),
             (Self::Redact { answer, .. }, Outcome::Redacted(refused)) => drop(answer.send(refused)),
-            (Self::Snapshot { answer, .. } | Self::Mend { answer, .. }, _) => drop(answer.send(())),
+            (Self::Part { answer, .. }, Outcome::Kept(kept)) => drop(answer.send(kept)),
+            (Self::Manifest { answer, .. } | Self::Mend { answer, .. }, _) => drop(answer.send(())),
             (Self::Secret { answer, .. }, _) => drop(answer.send(true)),
-            (Self::Append { .. } | Self::Redact { .. }, _) => {
+            (Self::Append { .. } | Self::Redact { .. } | Self::Part { .. }, _) => {
                 unreachable!("each command has its own outcome")
             }
         }
@@ -127,15 +143,16 @@ impl Command {
         match self {
             Self::Append { answer, .. } => drop(answer.send(end)),
             Self::Redact { answer, .. } => drop(answer.send(Err(RedactError::Unavailable))),
-            Self::Snapshot { answer, .. } | Self::Mend { answer, .. } => drop(answer.send(())),
-            Self::Secret { answer, .. } => drop(answer.send(false)),
+            Self::Manifest { answer, .. } | Self::Mend { answer, .. } => drop(answer.send(())),
+            Self::Part { answer, .. } | Self::Secret { answer, .. } => drop(answer.send(false)),
         }
     }
 
     pub(crate) fn partition(&self) -> Option<Partition> {
         match self {
             Self::Append { partition, .. }
-            | Self::Snapshot { partition, .. }
+            | Self::Part { partition, .. }
+            | Self::Manifest { partition, .. }
             | Self::Redact { partition, .. }
             | Self::Mend { partition, .. } => Some(*partition),
             Self::Secret { .. } => None,
@@ -145,9 +162,9 @@ impl Command {
     fn bytes(&self) -> usize {
         match self {
             Self::Append { entries, .. } => entries.iter().map(Bytes::len).sum(),
-            Self::Snapshot { state, .. } => state.len(),
+            Self::Part { part, .. } => part.len(),
             Self::Redact { replacement, .. } => replacement.len(),
-            Self::Mend { .. } | Self::Secret { .. } => 0,
+            Self::Manifest { .. } | Self::Mend { .. } | Self::Secret { .. } => 0,
         }
     }
 }

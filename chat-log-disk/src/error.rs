@@ -23,23 +23,18 @@ pub enum OpenError {
     #[error("{} is not a chat log", .0.display())]
     NotALog(PathBuf),
     /// A newer program has written the file.
-    #[error("{} has schema {found}; this program knows {known} and below: use a newer program", .path.display())]
+    #[error("{} has schema {found}; this program knows {known}: use a newer program", .path.display())]
     Newer {
         /// The file.
         path: PathBuf,
         /// Its schema.
         found: u32,
-        /// The newest that this program knows.
+        /// The one that this program knows.
         known: u32,
     },
-    /// An older program has written the file. Only the tools say this; a server brings it up to date.
-    #[error("{} has the older schema {found}: start the server on it once", .path.display())]
-    Older {
-        /// The file.
-        path: PathBuf,
-        /// Its schema.
-        found: u32,
-    },
+    /// An older program has written the file.
+    #[error("{} was made by an earlier version, whose format this one does not read", .0.display())]
+    Older(PathBuf),
     /// Something is written ahead, and it cannot be read where nothing may be written. Only the tools say this.
     #[error("the log in {} was not closed in order, or a server has it open, and nothing may be written there: \
         copy the folder to where that may be, and try it there", .0.display())]
@@ -103,6 +98,9 @@ pub enum RedactError {
     /// There is no such record, or no longer.
     #[error("record {0} is not in the log")]
     Absent(Seq),
+    /// The partition is in another epoch, and something else may stand there. Nothing is done.
+    #[error("that place is of another epoch of the log")]
+    OtherEpoch,
     /// The log cannot write at present, or it is not known whether it has. Redacting again is safe.
     #[error("the log cannot write")]
     Unavailable,

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -146,7 +145,7 @@ impl Trouble {
 
 /// Something stored that is not what was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} record {seq}: {fault}", named(partition))]
+#[error("{partition} record {seq}: {fault}")]
 pub struct Damage {
     /// In which partition.
     pub partition: Partition,
@@ -267,20 +266,20 @@ impl Teller {
                 tracing::error!(%trouble, text, "the log cannot write")
             }
             DiskEvent::CannotRead { partition, text } => {
-                tracing::error!(partition = %named(partition), text, "the log cannot be read");
+                tracing::error!(partition = %partition, text, "the log cannot be read");
             }
             DiskEvent::AppendFailed { partition, text } => {
-                tracing::error!(partition = %named(partition), text, "an append failed");
+                tracing::error!(partition = %partition, text, "an append failed");
             }
             DiskEvent::TailLost {
                 partition,
                 head,
                 now,
             } => {
-                tracing::error!(partition = %named(partition), head = head.seq, now = now.seq, "newest records are lost");
+                tracing::error!(partition = %partition, head = head.seq, now = now.seq, "newest records are lost");
             }
             DiskEvent::Rebuilt { partition, now } => {
-                tracing::error!(partition = %named(partition), now = now.seq, "put together again from its records");
+                tracing::error!(partition = %partition, now = now.seq, "put together again from its records");
             }
             DiskEvent::SetAside { file } => {
                 tracing::warn!(file = %file.display(), "what was written ahead of another file is set aside");
@@ -297,18 +296,4 @@ impl Teller {
         // Nobody listening, or not fast enough: the line above was written in any case.
         let _ = self.sender.try_send(event);
     }
-}
-
-/// A partition as a person would name it.
-pub(crate) fn named(partition: &Partition) -> impl fmt::Display {
-    struct Named(Partition);
-    impl fmt::Display for Named {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            match self.0 {
-                Partition::Directory => f.write_str("directory"),
-                Partition::Room(room) => write!(f, "room {room}"),
-            }
-        }
-    }
-    Named(*partition)
 }

@@ -23,10 +23,11 @@ pub struct Exported {
 /// | line | is |
 /// |---|---|
 /// | `{"room": id, "record": {…}}` | a room's record, in the JSON form of the protocol: ciphertext stays ciphertext |
-/// | `{"directory": seq, "entry": bytes}` | an entry of the directory, as it is stored |
+/// | `{"directory": seq, "entry": bytes}` | an entry of the directory, as it is stored; with `"shard"` if that is not 0 |
 /// | `{"room": id, "seq": n, "entry": bytes}` | a record that this program cannot decode, as it is stored |
 ///
-/// Bytes and ids are base64. Each line has `"at"`, when it was appended, in milliseconds since 1970; a redacted one has
+/// Bytes and ids are base64. Each line has `"at"`, when it was appended, in milliseconds since 1970, and `"note"`, what was noted with it,
+/// if anything was; a redacted one has
 /// `"redacted": true`; one that is not what was written has `"damaged"` with what is wrong. Of those that are missing in one
 /// place there is one line, with the first one's place, the number of the last one (`"to"`) and that.
 /// Works beside a running server, on the log as it was when this began.
@@ -34,7 +35,7 @@ pub struct Exported {
 /// # Errors
 /// There is no log, it cannot be read, or `out` cannot be written.
 pub fn export(dir: impl AsRef<Path>, out: &mut impl Write) -> Result<Exported, ToolError> {
-    let connection = schema::open_for_tool(&Folder::new(dir.as_ref()), schema::SEALED)?;
+    let connection = schema::open_for_tool(&Folder::new(dir.as_ref()))?;
     let transaction = connection.unchecked_transaction()?;
     let mut exported = Exported::default();
     for mut part in verify::parts(&transaction)? {
@@ -82,6 +83,9 @@ fn line(partition: Partition, stored: &Stored) -> Map<String, Value> {
         }
     };
     line.insert("at".to_owned(), stored.at.into());
+    if let Some(note) = stored.note.as_ref().filter(|note| !note.is_empty()) {
+        line.insert("note".to_owned(), STANDARD.encode(note).into());
+    }
     if stored.is_redacted() {
         line.insert("redacted".to_owned(), true.into());
     }
@@ -92,11 +96,21 @@ fn line(partition: Partition, stored: &Stored) -> Map<String, Value> {
 fn placed(partition: Partition, seq: u64) -> Map<String, Value> {
     let mut line = Map::new();
     match partition {
-        Partition::Directory => line.insert("directory".to_owned(), seq.into()),
+        Partition::Directory(shard) => {
+            line.insert("directory".to_owned(), seq.into());
+            if shard != 0 {
+                line.insert("shard".to_owned(), shard.into());
+            }
+        }
         Partition::Room(room) => {
             line.insert("room".to_owned(), json!(room));
-            line.insert("seq".to_owned(), seq.into())
+            line.insert("seq".to_owned(), seq.into());
         }
-    };
+        other => {
+            let name = STANDARD.encode(other.to_bytes());
+            line.insert("partition".to_owned(), name.into());
+            line.insert("seq".to_owned(), seq.into());
+        }
+    }
     line
 }

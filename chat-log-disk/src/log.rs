@@ -15,8 +15,11 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use chat_core::{
-    id::{Partition, Place, Seq},
-    log::{AppendRefused, Appended, LogUnavailable, Page, Query, ReadFailed},
+    id::{Partition, PartitionKind, Place},
+    log::{
+        AppendRefused, Appended, Head, LogUnavailable, Manifest, Page, Query, ReadFailed,
+        SnapshotId,
+    },
     password::ServerSecret,
     wire::server::Durability,
 };
@@ -34,7 +37,7 @@ use crate::{
     event::{DiskEvent, EpochEnded, Events, Teller},
     folder::Folder,
     notes::Notes,
-    reader::{Read, Reader},
+    reader::{Question, Reader},
     schema::{self, Meta},
     secret, store,
     witness::{Seen, Witness},
@@ -52,7 +55,7 @@ pub struct DiskLog {
     /// What the hubs of the process before this one noted.
     notes: Vec<Bytes>,
     asked: Option<Sender<Asked>>,
-    reads: Option<Sender<Read>>,
+    reads: Option<Sender<Question>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -61,7 +64,7 @@ impl DiskLog {
     /// a few rows and, after a crash, what was written ahead.
     ///
     /// # Errors
-    /// Another process has the folder; a newer program wrote it; it cannot be read or written; see [`OpenError`].
+    /// Another process has the folder; another version made it; it cannot be read or written; see [`OpenError`].
     pub fn open(dir: impl AsRef<Path>, config: Config) -> Result<(Self, Events), OpenError> {
         Self::open_with(dir.as_ref(), config, Seams::default())
     }
@@ -227,22 +230,29 @@ impl DiskLog {
     /// backups and exports that were made before keep them.
     ///
     /// # Errors
-    /// There is no such record; the log cannot write.
+    /// There is no such record; the partition is in another epoch; the log cannot write.
     pub async fn redact(
         &self,
         partition: Partition,
-        seq: Seq,
+        at: Place,
         replacement: Bytes,
     ) -> Result<(), RedactError> {
         let redacted = self
             .ask(|answer| Command::Redact {
                 partition,
-                seq,
+                at,
                 replacement,
                 answer,
             })
             .await;
         redacted.unwrap_or(Err(RedactError::Unavailable))
+    }
+
+    /// Asks a reader and waits for the answer; `None` if there is none any more.
+    async fn look<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Option<T> {
+        let (sender, answer) = oneshot::channel();
+        self.reads.as_ref()?.send(question(sender)).ok()?;
+        answer.await.ok()
     }
 
     /// Asks the writer and waits for the answer; `None` if the writer is gone.
@@ -260,12 +270,22 @@ impl Log for DiskLog {
         Durability::Disk
     }
 
-    async fn append(&self, partition: Partition, expected: Place, entries: Vec<Bytes>) -> Appended {
+    async fn append(
+        &self,
+        partition: Partition,
+        expected: Place,
+        entries: Vec<Bytes>,
+        note: Bytes,
+    ) -> Appended {
+        if !Log::limits(self).allow(&entries, &note) {
+            return Appended::Refused(AppendRefused::TooLarge);
+        }
         let (sender, answer) = oneshot::channel();
         let command = Asked::Command(Command::Append {
             partition,
             expected,
             entries,
+            note,
             answer: sender,
         });
         match self.asked.as_ref().map(|asked| asked.send(command)) {
@@ -276,39 +296,92 @@ impl Log for DiskLog {
     }
 
     async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
-        let (sender, answer) = oneshot::channel();
-        let reads = self.reads.as_ref().ok_or(ReadFailed::Unavailable)?;
-        reads
-            .send(Read {
-                partition,
-                query,
-                answer: sender,
-            })
-            .map_err(|_| ReadFailed::Unavailable)?;
-        answer.await.unwrap_or(Err(ReadFailed::Unavailable))
+        let page = self.look(|answer| Question::Page {
+            partition,
+            query,
+            answer,
+        });
+        page.await.unwrap_or(Err(ReadFailed::Unavailable))
     }
 
-    async fn snapshot(&self, partition: Partition, at: Place, state: Bytes) {
+    async fn heads(
+        &self,
+        kind: PartitionKind,
+        after: Option<Partition>,
+        limit: u32,
+    ) -> Result<Vec<Head>, LogUnavailable> {
+        let heads = self.look(|answer| Question::Heads {
+            kind,
+            after,
+            limit,
+            answer,
+        });
+        heads.await.unwrap_or(Err(LogUnavailable))
+    }
+
+    async fn notes_of(&self, partitions: Vec<Partition>) -> Result<Vec<Head>, LogUnavailable> {
+        let heads = self.look(|answer| Question::Notes { partitions, answer });
+        heads.await.unwrap_or(Err(LogUnavailable))
+    }
+
+    async fn part(
+        &self,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+        part: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        if part.len() > Log::limits(self).part_bytes {
+            return Err(LogUnavailable);
+        }
+        let kept = self.ask(|answer| Command::Part {
+            partition,
+            id,
+            index,
+            part,
+            answer,
+        });
+        match kept.await {
+            Some(true) => Ok(()),
+            Some(false) | None => Err(LogUnavailable),
+        }
+    }
+
+    async fn manifest(&self, partition: Partition, manifest: Manifest) {
         // A lost snapshot only makes the next reload longer.
         let _ = self
-            .ask(|answer| Command::Snapshot {
+            .ask(|answer| Command::Manifest {
                 partition,
-                at,
-                state,
+                manifest,
                 answer,
             })
             .await;
     }
 
+    async fn read_part(
+        &self,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+    ) -> Result<Bytes, ReadFailed> {
+        let part = self.look(|answer| Question::Part {
+            partition,
+            id,
+            index,
+            answer,
+        });
+        part.await.unwrap_or(Err(ReadFailed::Unavailable))
+    }
+
     async fn redact(
         &self,
         partition: Partition,
-        seq: Seq,
+        at: Place,
         replacement: Bytes,
     ) -> Result<(), LogUnavailable> {
-        match DiskLog::redact(self, partition, seq, replacement).await {
+        match DiskLog::redact(self, partition, at, replacement).await {
             Ok(()) | Err(RedactError::Absent(_)) => Ok(()),
-            Err(RedactError::Unavailable) => Err(LogUnavailable),
+            Err(RedactError::OtherEpoch | RedactError::Unavailable) => Err(LogUnavailable),
         }
     }
 
@@ -388,8 +461,8 @@ impl Opening {
                 secret: None,
             };
             connection.execute(
-                "INSERT INTO log (only, epoch, commits, bytes, keep) VALUES (1, ?1, ?2, ?3, ?4)",
-                (meta.epoch, meta.commits, meta.bytes, meta.keep),
+                "INSERT INTO log (only, epoch, commits, records, bytes, keep) VALUES (1, ?1, ?2, ?3, ?4, ?5)",
+                (meta.epoch, meta.commits, meta.records, meta.bytes, meta.keep),
             )?;
             // So that the main file alone, without what is written ahead, is known for what it is.
             connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;

@@ -2,15 +2,15 @@
 
 use bytes::Bytes;
 use chat_core::{
-    id::{Partition, Seq},
-    log::{Page, Query, ReadFrom},
+    id::{Partition, PartitionKind, Seq},
+    log::{Head, Manifest, Page, Query, ReadFrom, SnapshotId},
 };
 use rusqlite::{Connection, Row};
 
 use crate::{
     chain::Sum,
     event::{Damage, Fault},
-    store::{self, Part, signed},
+    store::{self, Part, parts, signed},
 };
 
 /// Why there is no page.
@@ -41,6 +41,7 @@ pub(crate) struct Stored {
     pub(crate) salt: Option<[u8; 16]>,
     pub(crate) cover: Option<Sum>,
     pub(crate) body: Bytes,
+    pub(crate) note: Option<Vec<u8>>,
     /// Whether all columns were of their type.
     legible: bool,
 }
@@ -53,6 +54,7 @@ impl Stored {
         let salt = row.get::<_, Option<[u8; 16]>>(4);
         let cover = row.get::<_, Option<Sum>>(5);
         let body = row.get_ref(6)?.as_bytes().ok();
+        let note = row.get::<_, Option<Vec<u8>>>(7);
         Ok(Self {
             seq: row.get(0)?,
             at: row.get(1).unwrap_or(0),
@@ -60,12 +62,14 @@ impl Stored {
                 && hash.is_some()
                 && salt.is_ok()
                 && cover.is_ok()
-                && body.is_some(),
+                && body.is_some()
+                && note.is_ok(),
             link: link.unwrap_or(Sum::NONE),
             hash: hash.unwrap_or(Sum::NONE),
             salt: salt.unwrap_or(None),
             cover: cover.unwrap_or(None),
             body: Bytes::copy_from_slice(body.unwrap_or(&[])),
+            note: note.unwrap_or(None),
         })
     }
 
@@ -74,7 +78,7 @@ impl Stored {
         if self.seq != seq {
             return Some(Fault::Missing);
         }
-        if self.link != Sum::link(previous, seq, self.at, self.hash) {
+        if self.link != Sum::link(previous, seq, self.at, self.hash, self.note.as_deref()) {
             return Some(Fault::Chain);
         }
         self.fault_alone()
@@ -117,14 +121,8 @@ pub(crate) fn read(
         ReadFrom::State => state(&transaction, &part)?,
         _ => Base::default(),
     };
-    let backwards = matches!(query.from, ReadFrom::Before(_) | ReadFrom::Latest);
-    let (low, high) = match query.from {
-        ReadFrom::State => (snapshot.as_ref().map_or(1, |(seq, _)| seq + 1), head),
-        ReadFrom::After(seq) => (seq.saturating_add(1), head),
-        ReadFrom::Before(seq) => (oldest, seq.saturating_sub(1).min(head)),
-        ReadFrom::Latest => (oldest, head),
-    };
-    let low = low.max(oldest);
+    let covered = snapshot.map_or(0, |manifest| manifest.id.base.seq);
+    let (backwards, (low, high)) = (query.is_backwards(), query.span(oldest, head, covered));
     let (records, damage) = match part.id {
         Some(id) if low <= high => records(&transaction, &part, id, (low, high), backwards, query)?,
         _ => (Vec::new(), None),
@@ -144,10 +142,85 @@ pub(crate) fn read(
     Ok((page, damage.or(passed_over)))
 }
 
+/// A part of the newest snapshot; `None` if that is another one.
+pub(crate) fn part(
+    connection: &Connection,
+    partition: Partition,
+    id: SnapshotId,
+    index: u32,
+    epoch: u64,
+) -> Result<Option<Bytes>, Unread> {
+    let transaction = connection.unchecked_transaction()?;
+    let part = Part::load(&transaction, partition, epoch)?;
+    if !part.sound {
+        return Err(Unread::Unsound(part.head));
+    }
+    let current = store::snapshot(&transaction, &part)?.filter(|_| part.covered.is_some());
+    let damage = Damage {
+        partition,
+        seq: id.base.seq,
+        fault: Fault::Snapshot,
+    };
+    match current {
+        Some((manifest, _)) if manifest.id == id && index < manifest.parts => {
+            let found = store::part(&transaction, &part, id, index)?;
+            found.map(Some).ok_or(Unread::Damaged(damage))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Where the partitions of a kind end, in the order of their names. Those whose rows are not what was written come instead, if there
+/// are any.
+pub(crate) fn heads(
+    connection: &Connection,
+    kind: PartitionKind,
+    after: Option<Partition>,
+    limit: u32,
+) -> rusqlite::Result<Result<Vec<Head>, Vec<Partition>>> {
+    let (first, beyond) = (vec![kind.byte()], vec![kind.byte() + 1]);
+    let after = after.map_or_else(
+        || first.clone(),
+        |after| after.to_bytes().max(first.clone()),
+    );
+    let mut statement = connection.prepare_cached(parts!(
+        "WHERE name > ?1 AND name < ?2 AND head > 0 ORDER BY name LIMIT ?3"
+    ))?;
+    let found = statement.query_map((after, beyond, limit), Part::of)?;
+    Ok(told(found.collect::<rusqlite::Result<_>>()?))
+}
+
+/// The same of some partitions. `epoch` is that of partitions the log has not heard of.
+pub(crate) fn notes(
+    connection: &Connection,
+    partitions: &[Partition],
+    epoch: u64,
+) -> rusqlite::Result<Result<Vec<Head>, Vec<Partition>>> {
+    let transaction = connection.unchecked_transaction()?;
+    let found = partitions
+        .iter()
+        .map(|partition| Part::load(&transaction, *partition, epoch));
+    Ok(told(found.collect::<rusqlite::Result<_>>()?))
+}
+
+fn told(found: Vec<Part>) -> Result<Vec<Head>, Vec<Partition>> {
+    let unsound = found.iter().filter(|part| !part.sound);
+    let unsound: Vec<Partition> = unsound.map(|part| part.partition).collect();
+    if !unsound.is_empty() {
+        return Err(unsound);
+    }
+    let heads = found.into_iter().map(|part| Head {
+        partition: part.partition,
+        place: part.place(),
+        note: part.note.into(),
+    });
+    Ok(heads.collect())
+}
+
 /// What a state is rebuilt from, before the records.
 #[derive(Default)]
 struct Base {
-    snapshot: Option<(Seq, Bytes)>,
+    snapshot: Option<Manifest>,
     /// A snapshot that is not what was written, and can be done without.
     passed_over: Option<Damage>,
 }
@@ -163,10 +236,9 @@ fn state(connection: &Connection, part: &Part) -> Result<Base, Unread> {
         return Err(Unread::Unsound(part.head));
     }
     let damage = match store::snapshot(connection, part)? {
-        Some((seq, state, true)) => {
-            let snapshot = Some((seq, state));
+        Some((manifest, true)) => {
             return Ok(Base {
-                snapshot,
+                snapshot: Some(manifest),
                 passed_over: None,
             });
         }
@@ -198,9 +270,9 @@ fn records(
     backwards: bool,
     query: Query,
 ) -> Result<(Vec<Bytes>, Option<Damage>), Unread> {
-    const FORWARDS: &str = "SELECT seq, at, link, hash, salt, cover, body FROM records
+    const FORWARDS: &str = "SELECT seq, at, link, hash, salt, cover, body, note FROM records
         WHERE partition = ?1 AND seq >= ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4";
-    const BACKWARDS: &str = "SELECT seq, at, link, hash, salt, cover, body FROM records
+    const BACKWARDS: &str = "SELECT seq, at, link, hash, salt, cover, body, note FROM records
         WHERE partition = ?1 AND seq >= ?2 AND seq <= ?3 ORDER BY seq DESC LIMIT ?4";
     let mut statement = connection.prepare_cached(if backwards { BACKWARDS } else { FORWARDS })?;
     let mut rows = statement.query((id, signed(low), signed(high), query.records))?;

@@ -6,9 +6,10 @@ use std::sync::{
     mpsc::{Receiver, Sender},
 };
 
+use bytes::Bytes;
 use chat_core::{
-    id::Partition,
-    log::{Page, Query, ReadFailed, ReadFrom},
+    id::{Partition, PartitionKind},
+    log::{Head, LogUnavailable, Page, Query, ReadFailed, ReadFrom, SnapshotId},
 };
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
@@ -22,16 +23,34 @@ use crate::{
     writer::Unsettled,
 };
 
-/// A question.
+/// What is asked of the readers.
 #[derive(Debug)]
-pub(crate) struct Read {
-    pub(crate) partition: Partition,
-    pub(crate) query: Query,
-    pub(crate) answer: oneshot::Sender<Result<Page, ReadFailed>>,
+pub(crate) enum Question {
+    Page {
+        partition: Partition,
+        query: Query,
+        answer: oneshot::Sender<Result<Page, ReadFailed>>,
+    },
+    Heads {
+        kind: PartitionKind,
+        after: Option<Partition>,
+        limit: u32,
+        answer: oneshot::Sender<Result<Vec<Head>, LogUnavailable>>,
+    },
+    Notes {
+        partitions: Vec<Partition>,
+        answer: oneshot::Sender<Result<Vec<Head>, LogUnavailable>>,
+    },
+    Part {
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+        answer: oneshot::Sender<Result<Bytes, ReadFailed>>,
+    },
 }
 
 pub(crate) struct Reader {
-    pub(crate) reads: Arc<Mutex<Receiver<Read>>>,
+    pub(crate) reads: Arc<Mutex<Receiver<Question>>>,
     /// `None` after an error, until the next read opens another.
     pub(crate) connection: Option<Connection>,
     pub(crate) folder: Folder,
@@ -50,17 +69,97 @@ impl Reader {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .recv();
-            let Ok(Read {
+            let Ok(question) = next else { break };
+            self.answer(question);
+        }
+    }
+
+    /// Whoever no longer listens, as after a connection's end, costs nothing.
+    fn answer(&mut self, question: Question) {
+        match question {
+            Question::Page {
                 partition,
                 query,
                 answer,
-            }) = next
-            else {
-                break;
-            };
-            // Whoever no longer listens, as after a connection's end, costs nothing.
-            if !answer.is_closed() {
-                let _ = answer.send(self.read(partition, query));
+            } if !answer.is_closed() => drop(answer.send(self.read(partition, query))),
+            Question::Heads {
+                kind,
+                after,
+                limit,
+                answer,
+            } if !answer.is_closed() => {
+                let heads = self.heads(|connection, _| page::heads(connection, kind, after, limit));
+                let _ = answer.send(heads);
+            }
+            Question::Notes { partitions, answer } if !answer.is_closed() => {
+                let notes =
+                    |connection: &Connection, epoch| page::notes(connection, &partitions, epoch);
+                let _ = answer.send(self.heads(notes));
+            }
+            Question::Part {
+                partition,
+                id,
+                index,
+                answer,
+            } if !answer.is_closed() => drop(answer.send(self.part(partition, id, index))),
+            _ => {}
+        }
+    }
+
+    /// Where partitions end, by the rows of all of them. One that is not what was written is made anew before.
+    fn heads(
+        &mut self,
+        look: impl Fn(&Connection, u64) -> rusqlite::Result<Result<Vec<Head>, Vec<Partition>>>,
+    ) -> Result<Vec<Head>, LogUnavailable> {
+        let unsettled = self.unsettled.all();
+        for _ in 0..2 {
+            match self.with_connection(|connection, epoch| Ok(look(connection, epoch)?)) {
+                Ok(Ok(heads)) => {
+                    let in_doubt = |head: &Head| unsettled.contains(&head.partition);
+                    return if heads.iter().any(in_doubt) {
+                        Err(LogUnavailable)
+                    } else {
+                        Ok(heads)
+                    };
+                }
+                Ok(Err(unsound)) => {
+                    for partition in unsound {
+                        self.mend(partition);
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(?error, "the heads cannot be read");
+                    break;
+                }
+            }
+        }
+        Err(LogUnavailable)
+    }
+
+    fn part(
+        &mut self,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+    ) -> Result<Bytes, ReadFailed> {
+        let read =
+            |connection: &Connection, epoch| page::part(connection, partition, id, index, epoch);
+        let mut part = self.with_connection(read);
+        if let Err(Unread::Unsound(_)) = part {
+            self.mend(partition);
+            part = self.with_connection(read);
+        }
+        match part {
+            Ok(part) => part.ok_or(ReadFailed::Superseded),
+            Err(unread) => {
+                let failed = failed(&unread);
+                if let Unread::Damaged(_) = unread {
+                    // Retention must not rely on it, nor the next reader. The writer tells of it.
+                    self.mend(partition);
+                } else {
+                    self.teller.tell(self.event(partition, unread));
+                }
+                Err(failed)
             }
         }
     }
@@ -103,6 +202,14 @@ impl Reader {
         partition: Partition,
         query: Query,
     ) -> Result<(Page, Option<Damage>), Unread> {
+        self.with_connection(|connection, epoch| page::read(connection, partition, query, epoch))
+    }
+
+    /// Reads by the connection, with the epoch of partitions that the log has not heard of.
+    fn with_connection<T>(
+        &mut self,
+        read: impl FnOnce(&Connection, u64) -> Result<T, Unread>,
+    ) -> Result<T, Unread> {
         let epoch = self.epoch.load(Ordering::Relaxed);
         let connection = match &self.connection {
             Some(connection) => connection,
@@ -117,11 +224,11 @@ impl Reader {
                 self.connection.insert(opened)
             }
         };
-        let page = page::read(connection, partition, query, epoch);
-        if let Err(Unread::Failed(_)) = &page {
+        let found = read(connection, epoch);
+        if let Err(Unread::Failed(_)) = &found {
             self.connection = None;
         }
-        page
+        found
     }
 
     /// Asks the writer to make the partition's row agree with its newest record, and waits for it.

@@ -1,82 +1,80 @@
-//! The database: how it is opened, its tables, and how older ones become the newest.
+//! The database: its tables, and how it is opened.
 
-use std::{fs, path::Path, time::Duration};
+use std::{cmp::Ordering, fs, path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
-use crate::{chain::Sum, error::OpenError, folder::Folder, store};
+use crate::{chain::Sum, error::OpenError, folder::Folder};
 
 /// Marks the file as a chat log: "chtl".
 const APPLICATION: i32 = 0x6368_746c;
 
-/// One step for each version: the first makes an empty file version 1, and so on. Steps are only ever appended.
-pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
+/// The version of the tables. Only this one is read.
+pub(crate) const VERSION: u32 = 4;
 
-const VERSION_1: &str = "
+const TABLES: &str = "
     -- One row about the whole file.
     CREATE TABLE log (
         only    INTEGER PRIMARY KEY CHECK (only = 1),
         epoch   INTEGER NOT NULL,   -- of partitions that are not there yet
         commits INTEGER NOT NULL,   -- transactions so far
+        records INTEGER NOT NULL,   -- of all partitions, those about to be deleted too
         bytes   INTEGER NOT NULL,   -- of all records, each with its overhead
         keep    INTEGER NOT NULL,   -- records of each partition that the last server kept
         secret  BLOB                -- checksum of the server's secret, once there is one
     );
     CREATE TABLE partitions (
         id      INTEGER PRIMARY KEY,
-        name    BLOB NOT NULL UNIQUE,   -- a room's id; empty for the directory
+        name    BLOB NOT NULL UNIQUE,   -- the byte of its kind, then its number or id
         epoch   INTEGER NOT NULL,
         head    INTEGER NOT NULL,       -- seq of the newest record, kept or not
-        chain   BLOB NOT NULL,          -- its link
+        note    BLOB NOT NULL,          -- of the last append
+        chain   BLOB NOT NULL,          -- the head's link
         oldest  INTEGER NOT NULL,       -- seq of the oldest record that is kept, or head + 1
         trimmed INTEGER NOT NULL,       -- records up to here are deleted; those between here and oldest are about to be
+        under   BLOB NOT NULL,          -- note of the last append up to trimmed
         base    BLOB NOT NULL,          -- link of the record at trimmed
-        covered INTEGER                 -- the snapshot's seq, if there is one
+        covered INTEGER,                -- the snapshot's seq, if there is one
+        bytes   INTEGER NOT NULL,       -- as in log, of this one
+        sum     BLOB NOT NULL           -- checksum over the other columns
     );
-    CREATE INDEX partitions_due ON partitions (id) WHERE trimmed + 1 < oldest;
+    -- The database turns comparisons so that a column stands alone on the left; otherwise it does not use the index.
+    CREATE INDEX partitions_due ON partitions (id) WHERE oldest > trimmed + 1;
     CREATE TABLE records (
         id        INTEGER PRIMARY KEY,  -- in the order of appending
         partition INTEGER NOT NULL,
         seq       INTEGER NOT NULL,
         at        INTEGER NOT NULL,     -- when appended, ms since 1970
-        link      BLOB NOT NULL,        -- checksum over the predecessor's link, seq, at and hash
+        link      BLOB NOT NULL,        -- checksum over the predecessor's link, seq, at, hash and note
         hash      BLOB NOT NULL,        -- checksum over salt and body as they were written
         salt      BLOB,                 -- NULL when redacted
         cover     BLOB,                 -- checksum over what replaced a redacted body
         body      BLOB NOT NULL,
+        note      BLOB,                 -- of the append whose last record this is
         UNIQUE (partition, seq)
     );
-    CREATE TABLE snapshots (
+    -- Which snapshot is the newest.
+    CREATE TABLE manifests (
         partition INTEGER PRIMARY KEY,
+        epoch     INTEGER NOT NULL,     -- of the base
+        seq       INTEGER NOT NULL,     -- of the base
+        writer    INTEGER NOT NULL,
+        parts     INTEGER NOT NULL,
+        sum       BLOB NOT NULL
+    );
+    -- Of the newest snapshots, and of those that are being written.
+    CREATE TABLE parts (
+        id        INTEGER PRIMARY KEY,
+        partition INTEGER NOT NULL,
+        epoch     INTEGER NOT NULL,
         seq       INTEGER NOT NULL,
-        form      INTEGER NOT NULL,     -- of this row's checksum
+        writer    INTEGER NOT NULL,
+        part      INTEGER NOT NULL,
         sum       BLOB NOT NULL,
-        state     BLOB NOT NULL
+        body      BLOB NOT NULL,
+        UNIQUE (partition, seq, epoch, writer, part)
     );
 ";
-
-/// Counts for retention: records of all partitions, bytes of each. One pass over all records, once.
-const VERSION_2: &str = "
-    ALTER TABLE log ADD COLUMN records INTEGER NOT NULL DEFAULT 0;      -- of all partitions, those about to be deleted too
-    UPDATE log SET records = (SELECT coalesce(sum(head - trimmed), 0) FROM partitions);
-    ALTER TABLE partitions ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0; -- as in log, of this one
-    UPDATE partitions SET bytes = counted.bytes FROM
-        (SELECT partition, sum(length(body) + 120) AS bytes FROM records GROUP BY +partition) AS counted
-        WHERE counted.partition = partitions.id;
-";
-
-/// A checksum of each partition's row, made from the row as it is: see [`SEALED`].
-const VERSION_3: &str = "
-    ALTER TABLE partitions ADD COLUMN sum BLOB;     -- over the other columns
-    -- The database turns comparisons so that a column stands alone on the left; otherwise it does not use the index.
-    DROP INDEX partitions_due;
-    CREATE INDEX partitions_due ON partitions (id) WHERE oldest > trimmed + 1;
-";
-
-/// From this version on the rows of partitions have a checksum. What reads them needs that.
-pub(crate) const SEALED: u32 = 3;
-/// The first version.
-pub(crate) const FIRST: u32 = 1;
 
 /// The row about the whole file.
 #[derive(Clone, Copy, Debug)]
@@ -128,7 +126,7 @@ pub(crate) fn next_record(connection: &Connection) -> rusqlite::Result<i64> {
     })
 }
 
-/// Opens the database to write, makes it if it is not there, and brings it to the newest version.
+/// Opens the database to write, and makes it if it is not there.
 pub(crate) fn open_to_write(
     path: &Path,
     watch: impl FnOnce(&Connection),
@@ -136,7 +134,7 @@ pub(crate) fn open_to_write(
     let connection = Connection::open_with_flags(path, flags(OpenFlags::SQLITE_OPEN_CREATE))
         .map_err(|error| database(path, error))?;
     watch(&connection);
-    prepare_to_write(path, &connection, MIGRATIONS)?;
+    prepare_to_write(path, &connection)?;
     Ok(connection)
 }
 
@@ -150,22 +148,18 @@ pub(crate) fn reopen_to_write(path: &Path) -> Result<Connection, OpenError> {
 
 /// Opens an existing database to read; beside a server, too.
 pub(crate) fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
-    open_file(path, SEALED)
-}
-
-fn open_file(path: &Path, oldest: u32) -> Result<Connection, OpenError> {
     let connection = Connection::open_with_flags(path, flags(OpenFlags::empty()))
         .map_err(|error| database(path, error))?;
-    settle_to_read(path, connection, oldest)
+    settle_to_read(path, connection)
 }
 
-/// The same for the tools, which need not be allowed to write where the log lies. `oldest` is the oldest schema that will do.
-pub(crate) fn open_for_tool(folder: &Folder, oldest: u32) -> Result<Connection, OpenError> {
+/// The same for the tools, which need not be allowed to write where the log lies.
+pub(crate) fn open_for_tool(folder: &Folder) -> Result<Connection, OpenError> {
     let path = folder.log();
     if !path.exists() {
         return Err(OpenError::NoLog(folder.dir().to_owned()));
     }
-    match open_file(&path, oldest) {
+    match open_to_read(&path) {
         Err(OpenError::Database { source, .. }) if is_unwritable(&*source) => {}
         opened => return opened,
     }
@@ -176,7 +170,7 @@ pub(crate) fn open_for_tool(folder: &Folder, oldest: u32) -> Result<Connection, 
         return Err(OpenError::Unclosed(folder.dir().to_owned()));
     }
     let connection = open_immutable(&path).map_err(|error| database(&path, error))?;
-    settle_to_read(&path, connection, oldest)
+    settle_to_read(&path, connection)
 }
 
 fn is_unwritable(error: &(dyn std::error::Error + 'static)) -> bool {
@@ -189,20 +183,9 @@ fn is_unwritable(error: &(dyn std::error::Error + 'static)) -> bool {
     )
 }
 
-fn settle_to_read(
-    path: &Path,
-    connection: Connection,
-    oldest: u32,
-) -> Result<Connection, OpenError> {
-    match check(path, &connection, MIGRATIONS)? {
-        0 => return Err(OpenError::NotALog(path.to_owned())),
-        version if version < oldest => {
-            return Err(OpenError::Older {
-                path: path.to_owned(),
-                found: version,
-            });
-        }
-        _ => {}
+fn settle_to_read(path: &Path, connection: Connection) -> Result<Connection, OpenError> {
+    if is_empty(path, &connection)? {
+        return Err(OpenError::NotALog(path.to_owned()));
     }
     settle_in(&connection, 4_000)
         .and_then(|()| connection.pragma_update(None, "query_only", true))
@@ -249,26 +232,19 @@ fn flags(more: OpenFlags) -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more
 }
 
-pub(crate) fn prepare_to_write(
-    path: &Path,
-    connection: &Connection,
-    migrations: &[&str],
-) -> Result<(), OpenError> {
+fn prepare_to_write(path: &Path, connection: &Connection) -> Result<(), OpenError> {
     // Before anything is written: the file may be somebody else's.
-    let version = check(path, connection, migrations)?;
+    let empty = is_empty(path, connection)?;
     let prepared = || {
         // Cannot be changed inside a transaction, and a new file needs it first.
         connection
             .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
         settle_in(connection, 8_000)?;
-        for (migration, becomes) in migrations.iter().zip(1_u32..).skip(version as usize) {
+        if empty {
             let transaction = connection.unchecked_transaction()?;
-            transaction.execute_batch(migration)?;
-            if becomes == SEALED {
-                store::seal_all(&transaction)?;
-            }
+            transaction.execute_batch(TABLES)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
-            transaction.pragma_update(None, "user_version", becomes)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
             transaction.commit()?;
         }
         Ok(())
@@ -276,52 +252,36 @@ pub(crate) fn prepare_to_write(
     prepared().map_err(|error| database(path, error))
 }
 
-/// Whether the rows of partitions have a checksum here.
-pub(crate) fn is_sealed(connection: &Connection) -> rusqlite::Result<bool> {
-    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    Ok(version >= SEALED)
-}
-
-/// The version of the file's schema; 0 for an empty file. Refuses what this program cannot work with.
-fn check(path: &Path, connection: &Connection, migrations: &[&str]) -> Result<u32, OpenError> {
+/// Whether there are no tables yet. Refuses what this program cannot work with.
+fn is_empty(path: &Path, connection: &Connection) -> Result<bool, OpenError> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let found = || {
+        // A file whose tables were never finished has pages, and nothing in them.
+        const TABLE: &str = "SELECT 1 FROM sqlite_schema LIMIT 1";
+        let table = connection.query_row(TABLE, [], |_| Ok(())).optional()?;
         Ok((
             number("application_id")?,
             number("user_version")?,
-            number("page_count")?,
+            table.is_some(),
         ))
     };
-    let (application, version, pages) = found().map_err(|error| database(path, error))?;
-    if (application, version, pages) == (0, 0, 0) {
-        return Ok(0);
-    }
-    if application == 0 && version == 0 {
-        // A file whose first migration never ended has pages but no tables.
-        let table = "SELECT 1 FROM sqlite_schema LIMIT 1";
-        let table = connection
-            .query_row(table, [], |_| Ok(()))
-            .optional()
-            .map_err(|error| database(path, error))?;
-        return if table.is_none() {
-            Ok(0)
-        } else {
-            Err(OpenError::NotALog(path.to_owned()))
-        };
+    let (application, version, used) = found().map_err(|error| database(path, error))?;
+    if (application, version, used) == (0, 0, false) {
+        return Ok(true);
     }
     if application != i64::from(APPLICATION) {
         return Err(OpenError::NotALog(path.to_owned()));
     }
     let version = u32::try_from(version).unwrap_or(u32::MAX);
-    let known = migrations.len() as u32;
-    if version > known {
-        return Err(OpenError::Newer {
+    match version.cmp(&VERSION) {
+        Ordering::Equal => Ok(false),
+        Ordering::Less => Err(OpenError::Older(path.to_owned())),
+        Ordering::Greater => Err(OpenError::Newer {
             path: path.to_owned(),
             found: version,
-            known,
-        });
+            known: VERSION,
+        }),
     }
-    Ok(version)
 }
 
 /// How long to wait for a lock that another process, a tool, holds for a moment.

@@ -5,7 +5,7 @@ use std::{cell::Cell, collections::BTreeMap};
 use bytes::Bytes;
 use chat_core::{
     id::{Partition, Place, RoomId, Seq},
-    log::{AppendRefused, Appended},
+    log::{AppendRefused, Appended, Manifest, SnapshotId},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::RngCore;
@@ -21,14 +21,12 @@ use crate::{
 /// What a record costs beside its bytes: its row and its place in the index, about.
 pub(crate) const OVERHEAD: u64 = 120;
 
-/// The form of a snapshot's row.
-const SNAPSHOT_FORM: u32 = 1;
-
 /// Asks for partitions' rows.
 macro_rules! parts {
     ($which:literal) => {
         concat!(
-            "SELECT id, name, epoch, head, chain, oldest, trimmed, base, covered, bytes, sum FROM partitions ",
+            "SELECT id, name, epoch, head, chain, oldest, trimmed, base, covered, bytes, sum, note, under \
+             FROM partitions ",
             $which
         )
     };
@@ -50,6 +48,10 @@ pub(crate) struct Part {
     pub(crate) covered: Option<Seq>,
     /// Of its records, each with its overhead; those about to be deleted too.
     pub(crate) bytes: u64,
+    /// Of the last append.
+    pub(crate) note: Vec<u8>,
+    /// Of the last append up to `trimmed`.
+    pub(crate) under: Vec<u8>,
     /// Whether it is what was written.
     pub(crate) sound: bool,
 }
@@ -63,10 +65,10 @@ impl Part {
     ) -> rusqlite::Result<Self> {
         let found = connection
             .prepare_cached(parts!("WHERE name = ?1"))?
-            .query_row([name(&partition)], Self::of)
+            .query_row([partition.to_bytes()], Self::of)
             .optional()?;
         Ok(found.unwrap_or_else(|| {
-            let start = Sum::start(name(&partition));
+            let start = Sum::start(&partition.to_bytes());
             let (head, oldest, trimmed) = (0, 1, 0);
             Self {
                 id: None,
@@ -79,6 +81,8 @@ impl Part {
                 base: start,
                 covered: None,
                 bytes: 0,
+                note: Vec::new(),
+                under: Vec::new(),
                 sound: true,
             }
         }))
@@ -104,12 +108,17 @@ impl Part {
             legible.set(legible.get() && link.is_some());
             link.unwrap_or(Sum::NONE)
         };
+        let note = |column| {
+            let note = row.get::<_, Vec<u8>>(column).ok();
+            legible.set(legible.get() && note.is_some());
+            note.unwrap_or_default()
+        };
         let named: Vec<u8> = row.get(1).unwrap_or_default();
         let covered = row.get::<_, Option<u64>>(8);
         let mut part = Self {
             id: Some(row.get(0)?),
             // Nobody asks for one whose name is none, but the tools go through all.
-            partition: partition(&named).unwrap_or_else(|| {
+            partition: Partition::from_bytes(&named).unwrap_or_else(|| {
                 let mut id = [0; 16];
                 id.iter_mut()
                     .zip(&named)
@@ -124,9 +133,12 @@ impl Part {
             base: link(7),
             covered: covered.as_ref().copied().unwrap_or(None),
             bytes: number(9),
+            note: note(11),
+            under: note(12),
             sound: false,
         };
-        let legible = legible.get() && covered.is_ok() && partition(&named).is_some();
+        let named = Partition::from_bytes(&named).is_some();
+        let legible = legible.get() && covered.is_ok() && named;
         let sum = row.get::<_, Option<Sum>>(10).unwrap_or(None);
         part.sound = legible && part.agrees() && sum == Some(part.sum());
         Ok(part)
@@ -146,14 +158,16 @@ impl Part {
     fn sum(&self) -> Sum {
         let numbers = [self.epoch, self.head, self.oldest, self.trimmed, self.bytes];
         let links = [self.chain, self.base];
-        Sum::row(numbers, self.covered, links, name(&self.partition))
+        let notes = [&self.note[..], &self.under];
+        let name = self.partition.to_bytes();
+        Sum::row(numbers, self.covered, links, notes, &name)
     }
 
     /// What the row would say, going by what is there: the records and the snapshot.
     pub(crate) fn as_found(&self, connection: &Connection) -> rusqlite::Result<Self> {
         let mut part = self.clone();
         part.sound = true;
-        let start = Sum::start(name(&part.partition));
+        let start = Sum::start(&part.partition.to_bytes());
         const THERE: &str =
             "SELECT min(seq), max(seq), coalesce(sum(length(body) + ?2), 0) FROM records
             WHERE partition = ?1";
@@ -163,9 +177,12 @@ impl Part {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?;
         let (first, last, bytes): (Option<u64>, Option<u64>, u64) = there;
-        part.covered = stored_snapshot(connection, &part)?
-            .filter(|(_, _, sound)| *sound)
-            .map(|(seq, _, _)| seq);
+        part.covered = match stored_manifest(connection, &part)? {
+            Some((manifest, true)) if parts_are_sound(connection, &part, manifest)? => {
+                Some(manifest.id.base.seq)
+            }
+            _ => None,
+        };
         let covered = part.covered.unwrap_or(0);
         match (first, last, part.id) {
             (Some(first), Some(last), Some(id)) if covered <= last => {
@@ -175,11 +192,15 @@ impl Part {
                 if part.trimmed == 0 {
                     part.base = start;
                 }
+                // Nobody can tell any more what was noted below the first record.
+                part.under = Vec::new();
+                part.note = noted(connection, id, last)?.unwrap_or_default();
             }
             // The state is known further than the records.
             _ => {
                 (part.trimmed, part.head) = (covered, covered);
                 (part.base, part.chain, part.bytes) = (start, start, 0);
+                (part.note, part.under) = (Vec::new(), Vec::new());
             }
         }
         part.covered = part.covered.filter(|covered| *covered >= part.trimmed);
@@ -194,6 +215,12 @@ impl Part {
         }
     }
 
+    /// Whether a snapshot can become the newest.
+    fn is_newer(&self, id: SnapshotId) -> bool {
+        let newer = self.covered.unwrap_or(0) + 1..=self.head;
+        id.base.epoch == self.epoch && newer.contains(&id.base.seq)
+    }
+
     /// Lets go of what is beyond the newest `keep` records, as far as the snapshot covers it. The rows go later.
     pub(crate) fn trim(&mut self, keep: u64) {
         let beyond = (self.head + 1).saturating_sub(keep);
@@ -202,43 +229,34 @@ impl Part {
     }
 
     pub(crate) fn save(&mut self, connection: &Connection) -> rusqlite::Result<i64> {
-        let sum = self.sum();
-        let Self {
-            epoch,
-            head,
-            chain,
-            oldest,
-            trimmed,
-            base,
-            covered,
-            bytes,
-            ..
-        } = *self;
+        let columns = (
+            self.epoch,
+            self.head,
+            self.chain,
+            self.oldest,
+            self.trimmed,
+            self.base,
+            self.covered,
+            self.bytes,
+            self.sum(),
+            &self.note,
+            &self.under,
+        );
         if let Some(id) = self.id {
-            const SQL: &str = "UPDATE partitions SET epoch = ?2, head = ?3, chain = ?4, oldest = ?5, trimmed = ?6,
-                base = ?7, covered = ?8, bytes = ?9, sum = ?10 WHERE id = ?1";
+            const SQL: &str = "UPDATE partitions SET epoch = ?1, head = ?2, chain = ?3, oldest = ?4, trimmed = ?5,
+                base = ?6, covered = ?7, bytes = ?8, sum = ?9, note = ?10, under = ?11 WHERE id = ?12";
             let mut statement = connection.prepare_cached(SQL)?;
-            statement.execute((
-                id, epoch, head, chain, oldest, trimmed, base, covered, bytes, sum,
-            ))?;
+            let (a, b, c, d, e, f, g, h, i, j, k) = columns;
+            statement.execute((a, b, c, d, e, f, g, h, i, j, k, id))?;
             return Ok(id);
         }
-        const SQL: &str =
-            "INSERT INTO partitions (name, epoch, head, chain, oldest, trimmed, base, covered, bytes, sum)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        const SQL: &str = "INSERT INTO partitions
+            (epoch, head, chain, oldest, trimmed, base, covered, bytes, sum, note, under, name)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
         let mut statement = connection.prepare_cached(SQL)?;
-        statement.execute((
-            name(&self.partition),
-            epoch,
-            head,
-            chain,
-            oldest,
-            trimmed,
-            base,
-            covered,
-            bytes,
-            sum,
-        ))?;
+        let (a, b, c, d, e, f, g, h, i, j, k) = columns;
+        let name = self.partition.to_bytes();
+        statement.execute((a, b, c, d, e, f, g, h, i, j, k, name))?;
         let id = connection.last_insert_rowid();
         self.id = Some(id);
         Ok(id)
@@ -267,9 +285,10 @@ impl Store<'_> {
         partition: Partition,
         expected: Place,
         entries: &[Bytes],
+        note: &[u8],
         now: u64,
     ) -> rusqlite::Result<Appended> {
-        let mut part = self.part(partition)?;
+        let mut part = self.row(partition)?;
         if expected != part.place() {
             return Ok(Appended::Refused(AppendRefused::Mismatch));
         }
@@ -281,15 +300,17 @@ impl Store<'_> {
         } else {
             part.save(self.connection)?
         };
-        const SQL: &str = "INSERT INTO records (id, partition, seq, at, link, hash, salt, body)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        const SQL: &str =
+            "INSERT INTO records (id, partition, seq, at, link, hash, salt, body, note)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let mut insert = self.connection.prepare_cached(SQL)?;
-        for body in entries {
+        for (left, body) in (0..entries.len()).rev().zip(entries) {
+            let note = (left == 0).then_some(note);
             let mut salt = [0; 16];
             self.random.fill_bytes(&mut salt);
             let hash = Sum::body(&salt, body);
             part.head += 1;
-            part.chain = Sum::link(part.chain, part.head, now, hash);
+            part.chain = Sum::link(part.chain, part.head, now, hash, note);
             insert.execute((
                 self.next,
                 id,
@@ -299,6 +320,7 @@ impl Store<'_> {
                 hash,
                 salt,
                 &body[..],
+                note,
             ))?;
             self.next += 1;
             let bytes = body.len() as u64 + OVERHEAD;
@@ -306,34 +328,71 @@ impl Store<'_> {
             self.meta.bytes += bytes;
             self.meta.records += 1;
         }
+        part.note = note.to_vec();
         part.trim(self.meta.keep);
         part.save(self.connection)?;
         Ok(Appended::Committed(part.place()))
     }
 
-    /// Keeps a state, if it is of this log and newer than the one that is kept.
-    pub(crate) fn snapshot(
+    /// Keeps a part of a snapshot, if that can still become the newest. Whether it does.
+    pub(crate) fn part(
         &mut self,
         partition: Partition,
-        at: Place,
-        state: &[u8],
-    ) -> rusqlite::Result<()> {
-        let mut part = self.part(partition)?;
-        let newer = part.covered.is_none_or(|seq| seq < at.seq);
-        if at.epoch != part.epoch || at.seq > part.head || !newer {
-            return Ok(());
+        id: SnapshotId,
+        index: u32,
+        body: &[u8],
+    ) -> rusqlite::Result<bool> {
+        let mut part = self.row(partition)?;
+        if !part.is_newer(id) {
+            return Ok(false);
         }
-        part.covered = Some(at.seq);
-        part.trim(self.meta.keep);
-        let id = part.save(self.connection)?;
-        let sum = Sum::snapshot(name(&partition), at.seq, SNAPSHOT_FORM, state);
-        const SQL: &str =
-            "INSERT INTO snapshots (partition, seq, form, sum, state) VALUES (?1, ?2, ?3, ?4, ?5)
-            ON CONFLICT (partition) DO UPDATE SET seq = ?2, form = ?3, sum = ?4, state = ?5";
+        let row = match part.id {
+            Some(row) => row,
+            None => part.save(self.connection)?,
+        };
+        let sum = Sum::part(&partition.to_bytes(), id, index, body);
+        const SQL: &str = "INSERT INTO parts (partition, epoch, seq, writer, part, sum, body)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            ON CONFLICT (partition, seq, epoch, writer, part) DO UPDATE SET sum = ?6, body = ?7";
+        let (epoch, seq, writer) = numbers(id);
         self.connection
             .prepare_cached(SQL)?
-            .execute((id, at.seq, SNAPSHOT_FORM, sum, state))?;
-        self.proven.insert(id, at.seq);
+            .execute((row, epoch, seq, writer, index, sum, body))?;
+        Ok(true)
+    }
+
+    /// Makes a snapshot the newest, if it is newer and all its parts are there. The parts of older ones go.
+    pub(crate) fn manifest(
+        &mut self,
+        partition: Partition,
+        manifest: Manifest,
+    ) -> rusqlite::Result<()> {
+        let mut part = self.row(partition)?;
+        let Manifest { id, parts } = manifest;
+        let Some(row) = part.id.filter(|_| part.is_newer(id)) else {
+            return Ok(());
+        };
+        if !has_parts(self.connection, row, manifest)? {
+            return Ok(());
+        }
+        part.covered = Some(id.base.seq);
+        part.trim(self.meta.keep);
+        part.save(self.connection)?;
+        let sum = Sum::manifest(&partition.to_bytes(), manifest);
+        const SQL: &str = "INSERT INTO manifests (partition, epoch, seq, writer, parts, sum)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            ON CONFLICT (partition) DO UPDATE SET epoch = ?2, seq = ?3, writer = ?4, parts = ?5, sum = ?6";
+        let (epoch, seq, writer) = numbers(id);
+        self.connection
+            .prepare_cached(SQL)?
+            .execute((row, epoch, seq, writer, parts, sum))?;
+        // Somebody may be writing a newer one in this epoch.
+        const SUPERSEDED: &str = "DELETE FROM parts WHERE partition = ?1 AND
+            CASE WHEN (epoch, seq, writer) = (?2, ?3, ?4) THEN part >= ?5 ELSE epoch <> ?2 OR seq <= ?3 END";
+        self.connection
+            .prepare_cached(SUPERSEDED)?
+            .execute((row, epoch, seq, writer, parts))?;
+        self.proven.insert(row, id.base.seq);
         Ok(())
     }
 
@@ -341,10 +400,14 @@ impl Store<'_> {
     pub(crate) fn redact(
         &mut self,
         partition: Partition,
-        seq: Seq,
+        at: Place,
         replacement: &[u8],
     ) -> rusqlite::Result<Result<(), RedactError>> {
-        let mut part = self.part(partition)?;
+        let mut part = self.row(partition)?;
+        let seq = at.seq;
+        if at.epoch != part.epoch {
+            return Ok(Err(RedactError::OtherEpoch));
+        }
         const FIND: &str =
             "SELECT id, link, length(body) FROM records WHERE partition = ?1 AND seq = ?2";
         let found =
@@ -399,12 +462,19 @@ impl Store<'_> {
                 self.connection
                     .execute("DELETE FROM records WHERE partition = ?1", [id])?;
                 (part.head, part.trimmed, part.oldest) = (covered, covered, covered + 1);
-                part.base = Sum::start(name(&partition));
+                part.base = Sum::start(&partition.to_bytes());
                 part.chain = part.base;
+                (part.note, part.under) = (Vec::new(), Vec::new());
             }
             None => {
                 (part.head, part.chain) = (newest, link);
                 part.oldest = part.oldest.min(newest + 1);
+                part.note = noted(self.connection, id, newest)?.unwrap_or(part.under.clone());
+                if part.trimmed == 0 && part.covered.is_some() {
+                    // All is there without it, and its parts may tell of what is lost.
+                    (part.covered, part.oldest) = (None, 1);
+                    forget_snapshot(self.connection, id)?;
+                }
             }
         }
         // What retention counts by, from what is there.
@@ -426,7 +496,7 @@ impl Store<'_> {
     }
 
     /// A partition's row, made anew if it is not what was written.
-    fn part(&mut self, partition: Partition) -> rusqlite::Result<Part> {
+    fn row(&mut self, partition: Partition) -> rusqlite::Result<Part> {
         let part = Part::load(self.connection, partition, self.meta.epoch)?;
         if part.sound {
             return Ok(part);
@@ -473,7 +543,9 @@ impl Store<'_> {
             }
             return Ok(());
         };
-        if matches!(snapshot(self.connection, part)?, Some((_, _, true))) {
+        if let Some((manifest, true)) = snapshot(self.connection, part)?
+            && parts_are_sound(self.connection, part, manifest)?
+        {
             self.proven.insert(id, seq);
             return Ok(());
         }
@@ -482,8 +554,7 @@ impl Store<'_> {
         part.save(self.connection)?;
         if part.trimmed == 0 {
             // Nobody needs it. Otherwise it stays, for whoever can do something with what is left of it.
-            self.connection
-                .execute("DELETE FROM snapshots WHERE partition = ?1", [id])?;
+            forget_snapshot(self.connection, id)?;
         }
         self.events.push(DiskEvent::Damaged(Damage {
             partition: part.partition,
@@ -535,6 +606,9 @@ impl Store<'_> {
                 .prepare_cached(SIZE)?
                 .query_row(size, |row| row.get(0))?;
             part.base = link_of(self.connection, id, last)?.unwrap_or(part.base);
+            if let Some(note) = noted(self.connection, id, last)? {
+                part.under = note;
+            }
             const DELETE: &str =
                 "DELETE FROM records WHERE partition = ?1 AND seq > ?2 AND seq <= ?3";
             self.connection
@@ -570,30 +644,113 @@ pub(crate) fn newest(connection: &Connection, id: i64) -> rusqlite::Result<Optio
         .optional()
 }
 
-/// A partition's newest snapshot: as of where, what, and whether it is what was written, and what the row says.
+/// The note of the last append up to a record, as far as that is there.
+fn noted(connection: &Connection, id: i64, seq: Seq) -> rusqlite::Result<Option<Vec<u8>>> {
+    const SQL: &str =
+        "SELECT note FROM records WHERE partition = ?1 AND seq <= ?2 AND note IS NOT NULL
+        ORDER BY seq DESC LIMIT 1";
+    connection
+        .prepare_cached(SQL)?
+        .query_row((id, signed(seq)), |row| row.get(0))
+        .optional()
+}
+
+/// A partition's newest snapshot, and whether it is what was written and what the row says, with all its parts, whatever is in them.
 pub(crate) fn snapshot(
     connection: &Connection,
     part: &Part,
-) -> rusqlite::Result<Option<(Seq, Bytes, bool)>> {
-    let found = stored_snapshot(connection, part)?;
-    Ok(found.map(|(seq, state, sound)| (seq, state, sound && part.covered == Some(seq))))
+) -> rusqlite::Result<Option<(Manifest, bool)>> {
+    let (Some((manifest, sound)), Some(id)) = (stored_manifest(connection, part)?, part.id) else {
+        return Ok(None);
+    };
+    let whole =
+        sound && part.covered == Some(manifest.id.base.seq) && has_parts(connection, id, manifest)?;
+    Ok(Some((manifest, whole)))
 }
 
 /// The same, whatever the row says.
-fn stored_snapshot(
+fn stored_manifest(
     connection: &Connection,
     part: &Part,
-) -> rusqlite::Result<Option<(Seq, Bytes, bool)>> {
-    const SQL: &str = "SELECT seq, form, sum, state FROM snapshots WHERE partition = ?1";
+) -> rusqlite::Result<Option<(Manifest, bool)>> {
+    const SQL: &str = "SELECT epoch, seq, writer, parts, sum FROM manifests WHERE partition = ?1";
     let found = connection.prepare_cached(SQL)?.query_row([part.id], |row| {
-        let (seq, form): (u64, u32) = (row.get(0).unwrap_or(0), row.get(1).unwrap_or(0));
-        let sum = row.get(2).unwrap_or(Sum::NONE);
-        let state = row.get_ref(3)?.as_bytes().unwrap_or(&[]);
-        let sound =
-            form == SNAPSHOT_FORM && sum == Sum::snapshot(name(&part.partition), seq, form, state);
-        Ok((seq, Bytes::copy_from_slice(state), sound))
+        let base = Place {
+            epoch: row.get(0).unwrap_or(0),
+            seq: row.get(1).unwrap_or(0),
+        };
+        let writer = row.get::<_, i64>(2).unwrap_or(0).cast_unsigned();
+        let id = SnapshotId { base, writer };
+        let parts = row.get(3).unwrap_or(0);
+        let manifest = Manifest { id, parts };
+        let sum = row.get(4).unwrap_or(Sum::NONE);
+        let sound = sum == Sum::manifest(&part.partition.to_bytes(), manifest);
+        Ok((manifest, sound))
     });
     found.optional()
+}
+
+/// Whether all parts of a snapshot are there.
+fn has_parts(connection: &Connection, id: i64, manifest: Manifest) -> rusqlite::Result<bool> {
+    const SQL: &str = "SELECT count(*) FROM parts
+        WHERE partition = ?1 AND epoch = ?2 AND seq = ?3 AND writer = ?4 AND part < ?5";
+    let (epoch, seq, writer) = numbers(manifest.id);
+    let there: u32 = connection
+        .prepare_cached(SQL)?
+        .query_row((id, epoch, seq, writer, manifest.parts), |row| row.get(0))?;
+    Ok(there == manifest.parts)
+}
+
+/// Whether the parts of a snapshot are what was written.
+pub(crate) fn parts_are_sound(
+    connection: &Connection,
+    row: &Part,
+    manifest: Manifest,
+) -> rusqlite::Result<bool> {
+    for index in 0..manifest.parts {
+        if part(connection, row, manifest.id, index)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A part of a snapshot, if it is there and what was written.
+pub(crate) fn part(
+    connection: &Connection,
+    part: &Part,
+    id: SnapshotId,
+    index: u32,
+) -> rusqlite::Result<Option<Bytes>> {
+    const SQL: &str = "SELECT sum, body FROM parts
+        WHERE partition = ?1 AND epoch = ?2 AND seq = ?3 AND writer = ?4 AND part = ?5";
+    let (epoch, seq, writer) = numbers(id);
+    let found =
+        connection
+            .prepare_cached(SQL)?
+            .query_row((part.id, epoch, seq, writer, index), |row| {
+                let sum = row.get(0).unwrap_or(Sum::NONE);
+                let body = row.get_ref(1)?.as_bytes().unwrap_or(&[]);
+                let sound = sum == Sum::part(&part.partition.to_bytes(), id, index, body);
+                Ok(sound.then(|| Bytes::copy_from_slice(body)))
+            });
+    Ok(found.optional()?.flatten())
+}
+
+/// No snapshot is the newest any more.
+fn forget_snapshot(connection: &Connection, id: i64) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM manifests WHERE partition = ?1", [id])?;
+    connection.execute("DELETE FROM parts WHERE partition = ?1", [id])?;
+    Ok(())
+}
+
+/// A snapshot as the database names it.
+fn numbers(id: SnapshotId) -> (i64, i64, i64) {
+    (
+        signed(id.base.epoch),
+        signed(id.base.seq),
+        id.writer.cast_signed(),
+    )
 }
 
 /// Changes the rows of all partitions; those that are not what was written stay so, until somebody comes upon them.
@@ -605,18 +762,6 @@ pub(crate) fn change_all(
         if part.sound {
             change(part);
             part.save(connection)?;
-        }
-        Ok(())
-    })
-}
-
-/// Gives all rows their first checksum, except those that cannot be true.
-pub(crate) fn seal_all(connection: &Connection) -> rusqlite::Result<()> {
-    every_part(connection, |part| {
-        if part.agrees() {
-            const SQL: &str = "UPDATE partitions SET sum = ?2 WHERE id = ?1";
-            let mut statement = connection.prepare_cached(SQL)?;
-            statement.execute((part.id, part.sum()))?;
         }
         Ok(())
     })
@@ -638,21 +783,6 @@ fn every_part(
             Some(last) if parts.len() == AT_ONCE => after = last,
             _ => return Ok(()),
         }
-    }
-}
-
-/// A partition as the database names it.
-pub(crate) fn name(partition: &Partition) -> &[u8] {
-    match partition {
-        Partition::Directory => &[],
-        Partition::Room(room) => &room.0,
-    }
-}
-
-fn partition(name: &[u8]) -> Option<Partition> {
-    match name {
-        [] => Some(Partition::Directory),
-        _ => name.try_into().ok().map(|id| Partition::Room(RoomId(id))),
     }
 }
 

@@ -49,7 +49,7 @@ pub fn verify(
     dir: impl AsRef<Path>,
     mut damaged: impl FnMut(&Damage),
 ) -> Result<Verified, ToolError> {
-    let connection = schema::open_for_tool(&Folder::new(dir.as_ref()), schema::SEALED)?;
+    let connection = schema::open_for_tool(&Folder::new(dir.as_ref()))?;
     let transaction = connection.unchecked_transaction()?;
     let mut verified = Verified {
         database: integrity(&transaction)?,
@@ -72,12 +72,12 @@ pub fn verify(
         }
         records(&transaction, &part, &mut verified, &mut tell)?;
         match store::snapshot(&transaction, &part)? {
-            Some((seq, _, sound)) => {
+            Some((manifest, sound)) => {
                 verified.snapshots += 1;
-                if !sound {
+                if !sound || !store::parts_are_sound(&transaction, &part, manifest)? {
                     tell(Damage {
                         partition: part.partition,
-                        seq,
+                        seq: manifest.id.base.seq,
                         fault: Fault::Snapshot,
                     });
                 }
@@ -113,7 +113,7 @@ pub(crate) fn walk<E: From<rusqlite::Error>>(
     part: &Part,
     mut visit: impl FnMut(Result<(Stored, Option<Fault>), (u64, u64)>) -> Result<(), E>,
 ) -> Result<(), E> {
-    const SQL: &str = "SELECT seq, at, link, hash, salt, cover, body FROM records
+    const SQL: &str = "SELECT seq, at, link, hash, salt, cover, body, note FROM records
         WHERE partition = ?1 AND seq > ?2 ORDER BY seq";
     let mut statement = connection.prepare_cached(SQL)?;
     let mut rows = statement.query((part.id, part.trimmed))?;

@@ -49,6 +49,10 @@ impl Unsettled {
         self.lock().contains(&partition)
     }
 
+    pub(crate) fn all(&self) -> BTreeSet<Partition> {
+        self.lock().clone()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeSet<Partition>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -179,13 +183,14 @@ impl Writer {
                     }
                 }
             }
-            let grouped = !commands.is_empty();
-            if grouped {
-                self.group(commands);
-            }
+            // Before the answers: whoever has one knows that what was noted before it is written.
             if noted && let Err(error) = self.notes.write() {
                 // It is nobody's loss.
                 tracing::debug!(%error, "cannot write what hubs note");
+            }
+            let grouped = !commands.is_empty();
+            if grouped {
+                self.group(commands);
             }
             self.between(grouped);
         }

@@ -1,5 +1,4 @@
-//! A log of one's own: all that was done to it, in a file, is done again to a log in memory when it is opened. (One for many
-//! writes would add to its file instead of writing it anew, several appends at once, and beside the runtime.)
+//! A log of one's own: all that was done to it, in a file, is done again to a log in memory when it is opened.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
@@ -33,7 +32,7 @@ struct Journal(PathBuf, Mutex<State>);
 impl Journal {
     fn open(path: &Path, keep: usize) -> io::Result<Self> {
         let (epoch, deeds) = match fs::read(path) {
-            Ok(text) => serde_json::from_slice(&text)?,
+            Ok(bytes) => postcard::from_bytes(&bytes).expect("it is as it was written"),
             Err(_) => (getrandom::u64().map_err(io::Error::other)? >> 11, vec![]),
         };
         let mut memory = log::MemoryLog::new(epoch, keep);
@@ -53,10 +52,12 @@ impl Journal {
         self.1.lock().unwrap()
     }
 
+    // One for many writes would add to its file, several at once, and beside the runtime.
     fn save(&self, state: &mut State, deed: Option<Deed>) -> io::Result<()> {
         state.deeds.1.extend(deed);
         let new = self.0.with_extension("new");
-        fs::write(&new, serde_json::to_vec(&state.deeds)?)?;
+        let deeds = postcard::to_allocvec(&state.deeds).map_err(io::Error::other)?;
+        fs::write(&new, deeds)?;
         fs::rename(new, &self.0)
     }
 }
@@ -116,7 +117,6 @@ impl Log for Journal {
     }
 }
 
-/// Opened in a folder of its own. It can be opened again and cut, and not be damaged.
 struct Own(Journal, usize, #[allow(dead_code)] tempfile::TempDir);
 
 #[async_trait]

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use chat_core::{
     id::Partition,
     log::{AppendRefused, Appended, ReadFailed, ReadFrom},
@@ -87,11 +88,12 @@ async fn what_waits_goes_into_one_transaction_and_is_answered_after_it() {
     )
     .unwrap();
     let epoch = place(&log, ROOM).await;
-    let mut first = log.append(ROOM, epoch, entries(1..=1));
+    let mut first = log.append(ROOM, epoch, entries(1..=1), Bytes::new());
     assert!((&mut first).now_or_never().is_none());
     commits.recv().unwrap();
     // The first transaction is not over: these wait for the next, all of them for the same.
-    let mut others = join_all((2..=200).map(|n| log.append(room(n), epoch, entries(1..=1))));
+    let mut others =
+        join_all((2..=200).map(|n| log.append(room(n), epoch, entries(1..=1), Bytes::new())));
     assert!((&mut others).now_or_never().is_none());
     assert!(
         (&mut first).now_or_never().is_none(),
@@ -123,7 +125,7 @@ async fn a_commit_that_fails_uncertainly_is_unknown_until_it_is_settled() {
         let head = place(&log, ROOM).await;
         mode.store(how, Ordering::SeqCst);
         assert_eq!(
-            log.append(ROOM, head, entries(2..=3)).await,
+            log.append(ROOM, head, entries(2..=3), Bytes::new()).await,
             Appended::Unknown
         );
         let trouble = wait_for(&mut events, |event| match event {
@@ -150,7 +152,8 @@ async fn a_commit_that_fails_uncertainly_is_unknown_until_it_is_settled() {
         // While it lasts, appends are refused, certainly unwritten.
         let refused = Appended::Refused(AppendRefused::Unavailable);
         assert_eq!(
-            log.append(room(2), other.head, entries(2..=2)).await,
+            log.append(room(2), other.head, entries(2..=2), Bytes::new())
+                .await,
             refused
         );
         mode.store(SOUND, Ordering::SeqCst);
@@ -173,7 +176,10 @@ async fn a_full_disk_refuses_and_recovers() {
     let head = append(&log, ROOM, 1..=1).await;
     mode.store(FULL, Ordering::SeqCst);
     let refused = Appended::Refused(AppendRefused::Unavailable);
-    assert_eq!(log.append(ROOM, head, entries(2..=2)).await, refused);
+    assert_eq!(
+        log.append(ROOM, head, entries(2..=2), Bytes::new()).await,
+        refused
+    );
     let full = |event: &DiskEvent| match event {
         DiskEvent::CannotWrite { trouble, .. } => Some(*trouble),
         _ => None,
@@ -209,7 +215,7 @@ async fn a_database_that_may_not_grow_refuses_what_does_not_fit() {
     .unwrap();
     let mut head = place(&log, ROOM).await;
     let refused = loop {
-        match log.append(ROOM, head, entries(0..=99)).await {
+        match log.append(ROOM, head, entries(0..=99), Bytes::new()).await {
             Appended::Committed(now) => head = now,
             other => break other,
         }
@@ -251,7 +257,7 @@ async fn one_append_that_cannot_be_does_not_fail_the_others() {
         } else {
             chat_core::id::Place { seq: 0, ..epoch }
         };
-        log.append(*partition, expected, entries(2..=2))
+        log.append(*partition, expected, entries(2..=2), Bytes::new())
     });
     let ends = join_all(appends).await;
     assert_eq!(ends[0], Appended::Refused(AppendRefused::Unavailable));
@@ -284,7 +290,7 @@ async fn files_that_are_removed_under_a_server_are_noticed() {
             std::fs::remove_file(dir.path().join(file)).unwrap();
         }
         if writes {
-            let end = log.append(ROOM, head, entries(4..=4)).await;
+            let end = log.append(ROOM, head, entries(4..=4), Bytes::new()).await;
             let refused = Appended::Refused(AppendRefused::Unavailable);
             assert!(end == Appended::Unknown || end == refused, "{end:?}");
         }
@@ -294,7 +300,10 @@ async fn files_that_are_removed_under_a_server_are_noticed() {
         });
         assert_eq!(trouble.await, Trouble::Gone, "{files:?}");
         let refused = Appended::Refused(AppendRefused::Unavailable);
-        assert_eq!(log.append(ROOM, head, entries(4..=4)).await, refused);
+        assert_eq!(
+            log.append(ROOM, head, entries(4..=4), Bytes::new()).await,
+            refused
+        );
         assert_eq!(
             read(&log, ROOM, ReadFrom::Before(4)).await.unwrap().records,
             entries(1..=3)

@@ -1,15 +1,16 @@
 //! Files that are not what was written.
 
+use bytes::Bytes;
 use chat_core::{
     id::Place,
     log::{ReadFailed, ReadFrom},
 };
 use chat_runtime::{
     Log,
-    testing::{entries, everything, place},
+    testing::{entries, everything, place, read_state},
 };
 
-use super::{ROOM, alter, append, open, read, room, state, wait_for};
+use super::{ROOM, alter, append, open, read, room, snapshot, state, wait_for, whole};
 use crate::{Damage, DiskEvent, Fault, export, verify};
 
 async fn damage_of(events: &mut crate::Events) -> Damage {
@@ -175,14 +176,13 @@ async fn a_tail_lost_behind_a_snapshot_goes_on_from_the_snapshot() {
     let dir = tempfile::tempdir().unwrap();
     let (log, _) = open(dir.path());
     let head = append(&log, ROOM, 1..=9).await;
-    log.snapshot(ROOM, Place { seq: 8, ..head }, state("eight"))
-        .await;
+    snapshot(&log, ROOM, Place { seq: 8, ..head }, state("eight")).await;
     drop(log);
     alter(dir.path(), "DELETE FROM records WHERE seq > 5");
     let (log, _events) = open(dir.path());
-    let page = read(&log, ROOM, ReadFrom::State).await.unwrap();
+    let (snapshot, page) = whole(&log, ROOM).await;
     assert_eq!(
-        (page.head.seq, page.oldest, page.snapshot),
+        (page.head.seq, page.oldest, snapshot),
         (8, 9, Some((8, state("eight"))))
     );
     assert_ne!(page.head.epoch, head.epoch);
@@ -236,18 +236,23 @@ async fn a_wrong_head_is_put_right_from_the_record() {
 #[tokio::test]
 async fn an_altered_snapshot_is_not_used() {
     for (keep_all, sql) in [
-        (true, "UPDATE snapshots SET state = 'sixx'"),
-        (false, "UPDATE snapshots SET state = 'sixx'"),
-        (false, "UPDATE snapshots SET form = 99"),
-        (false, "DELETE FROM snapshots"),
+        (true, "UPDATE parts SET body = 'sixx'"),
+        (true, "UPDATE parts SET sum = zeroblob(16)"),
+        (true, "DELETE FROM parts"),
+        (true, "UPDATE manifests SET parts = 0"),
+        (true, "UPDATE manifests SET seq = 5"),
+        (true, "DELETE FROM manifests"),
+        (false, "UPDATE parts SET body = 'sixx'"),
+        (false, "UPDATE manifests SET writer = 99"),
+        (false, "DELETE FROM parts"),
+        (false, "DELETE FROM manifests"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let mut config = crate::Config::default();
         config.retention.each.records = if keep_all { None } else { Some(2) };
         let (log, mut events) = crate::DiskLog::open(dir.path(), config.clone()).unwrap();
         let head = append(&log, ROOM, 1..=9).await;
-        log.snapshot(ROOM, Place { seq: 6, ..head }, state("six"))
-            .await;
+        snapshot(&log, ROOM, Place { seq: 6, ..head }, state("six")).await;
         if !keep_all {
             wait_for(&mut events, |event| {
                 matches!(event, DiskEvent::Trimmed { records: 6 }).then_some(())
@@ -257,18 +262,18 @@ async fn an_altered_snapshot_is_not_used() {
         drop(log);
         assert_eq!(alter(dir.path(), sql), 1);
         let (log, mut events) = crate::DiskLog::open(dir.path(), config).unwrap();
-        let found = read(&log, ROOM, ReadFrom::State).await;
+        let found = read_state(&log, ROOM).await;
         if keep_all {
             // Not needed: all records are here.
-            let page = found.unwrap();
-            assert_eq!((page.snapshot, page.records), (None, entries(1..=9)));
+            let (snapshot, page) = found.expect(sql);
+            assert_eq!((snapshot, page.records), (None, entries(1..=9)), "{sql}");
             assert_eq!(damage_of(&mut events).await.fault, Fault::Snapshot);
             // It is forgotten, so that nothing goes because of it, and all is well again.
             drop(log);
             assert_eq!(verify(dir.path(), |_| ()).unwrap().damaged, 0);
             continue;
         } else {
-            assert_eq!(found, Err(ReadFailed::Damaged { seq: None }));
+            assert_eq!(found, Err(ReadFailed::Damaged { seq: None }), "{sql}");
             let damage = Damage {
                 partition: ROOM,
                 seq: 6,
@@ -295,17 +300,13 @@ async fn retention_does_not_rely_on_a_damaged_snapshot() {
         let dir = tempfile::tempdir().unwrap();
         let (log, _) = open(dir.path());
         let head = append(&log, ROOM, 1..=9).await;
-        log.snapshot(ROOM, Place { seq: 6, ..head }, state("six"))
-            .await;
+        snapshot(&log, ROOM, Place { seq: 6, ..head }, state("six")).await;
         append(&log, room(2), 1..=9).await;
         let other = place(&log, room(2)).await;
-        log.snapshot(room(2), other, state("nine")).await;
+        snapshot(&log, room(2), other, state("nine")).await;
         drop(log);
         assert_eq!(
-            alter(
-                dir.path(),
-                "UPDATE snapshots SET state = 'sixx' WHERE seq = 6"
-            ),
+            alter(dir.path(), "UPDATE parts SET body = 'sixx' WHERE seq = 6"),
             1
         );
         if is_read {
@@ -325,8 +326,8 @@ async fn retention_does_not_rely_on_a_damaged_snapshot() {
             _ => None,
         });
         assert_eq!(trimmed.await, if limit == 0 { 8 } else { 9 });
-        let page = read(&log, ROOM, ReadFrom::State).await.unwrap();
-        assert_eq!((page.snapshot, page.records), (None, entries(1..=9)));
+        let (snapshot, page) = whole(&log, ROOM).await;
+        assert_eq!((snapshot, page.records), (None, entries(1..=9)));
         drop(log);
         assert!(
             verify(dir.path(), |damage| panic!("{damage}"))
@@ -338,7 +339,7 @@ async fn retention_does_not_rely_on_a_damaged_snapshot() {
 
 #[tokio::test]
 async fn a_partition_whose_row_has_changed_is_put_together_from_its_records() {
-    let directory = chat_core::id::Partition::Directory;
+    let directory = chat_core::id::Partition::Directory(0);
     for (partition, sql) in [
         (
             ROOM,
@@ -363,13 +364,14 @@ async fn a_partition_whose_row_has_changed_is_put_together_from_its_records() {
         ),
         (ROOM, "UPDATE partitions SET covered = 550 WHERE id = 1"),
         (ROOM, "UPDATE partitions SET epoch = 'x' WHERE id = 1"),
+        (ROOM, "UPDATE partitions SET note = 'another' WHERE id = 1"),
+        (directory, "UPDATE partitions SET under = 'x' WHERE id = 2"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let (log, _) = open(dir.path());
         let head = append(&log, ROOM, 1..=600).await;
         append(&log, directory, 1..=6).await;
-        log.snapshot(ROOM, Place { seq: 500, ..head }, state("most"))
-            .await;
+        snapshot(&log, ROOM, Place { seq: 500, ..head }, state("most")).await;
         drop(log);
         assert_eq!(alter(dir.path(), sql), 1, "{sql}");
         let mut found = Vec::new();
@@ -389,9 +391,9 @@ async fn a_partition_whose_row_has_changed_is_put_together_from_its_records() {
         let mut config = crate::Config::default();
         config.retention.every = std::time::Duration::from_millis(1);
         let (log, mut events) = crate::DiskLog::open(dir.path(), config).unwrap();
-        let page = read(&log, partition, ReadFrom::State).await.unwrap();
+        let (snapshot, page) = whole(&log, partition).await;
         if partition == ROOM {
-            assert_eq!(page.snapshot, Some((500, state("most"))), "{sql}");
+            assert_eq!(snapshot, Some((500, state("most"))), "{sql}");
             assert_eq!((page.head.seq, page.oldest), (600, 1), "{sql}");
             assert_eq!(everything(&log, ROOM).await, entries(1..=600), "{sql}");
         } else {
@@ -421,7 +423,7 @@ async fn an_append_to_a_room_whose_row_has_changed_is_refused_until_its_head_is_
     for wrong in [head, Place { seq: 20, ..head }] {
         let refused = chat_core::log::AppendRefused::Mismatch;
         assert_eq!(
-            log.append(ROOM, wrong, entries(1..=1)).await,
+            log.append(ROOM, wrong, entries(1..=1), Bytes::new()).await,
             chat_core::log::Appended::Refused(refused)
         );
     }

@@ -20,7 +20,7 @@ use chat_runtime::{
 use futures_util::FutureExt;
 use rusqlite::Connection;
 
-use super::{ROOM, append, open, read, room, state};
+use super::{ROOM, append, open, read, room, snapshot, state, whole};
 use crate::{
     Config, DiskEvent, DiskLog, RedactError,
     backup::{backup, put},
@@ -51,26 +51,41 @@ async fn a_redacted_body_is_gone_from_the_files_and_the_chain_holds() {
             ROOM,
             head,
             vec![entries(1..=1).remove(0), long, entries(3..=3).remove(0)],
+            Bytes::new(),
         )
         .await;
         assert!(found_in_folder(dir.path(), secret));
-        log.redact(ROOM, head.seq + 2, Bytes::from_static(b"redacted"))
+        let at = Place {
+            seq: head.seq + 2,
+            ..head
+        };
+        log.redact(ROOM, at, Bytes::from_static(b"redacted"))
             .await
             .unwrap();
         assert!(!found_in_folder(dir.path(), secret), "{size}");
         let page = read(&log, ROOM, ReadFrom::After(head.seq)).await.unwrap();
         assert_eq!(page.records, [&b"entry 1"[..], b"redacted", b"entry 3"]);
     }
+    let head = place(&log, ROOM).await;
+    let at = |seq| Place { seq, ..head };
     assert_eq!(
-        log.redact(ROOM, 7, Bytes::new()).await,
+        log.redact(ROOM, at(7), Bytes::new()).await,
         Err(RedactError::Absent(7))
     );
     assert_eq!(
-        log.redact(room(2), 1, Bytes::new()).await,
+        log.redact(room(2), at(1), Bytes::new()).await,
         Err(RedactError::Absent(1))
     );
+    let stale = Place {
+        epoch: head.epoch ^ 1,
+        seq: 1,
+    };
+    assert_eq!(
+        log.redact(ROOM, stale, Bytes::new()).await,
+        Err(RedactError::OtherEpoch)
+    );
     // Twice is as good as once.
-    log.redact(ROOM, 2, Bytes::from_static(b"redacted again"))
+    log.redact(ROOM, at(2), Bytes::from_static(b"redacted again"))
         .await
         .unwrap();
     append(&log, ROOM, 7..=7).await;
@@ -93,8 +108,7 @@ async fn a_backup_is_whole_and_has_an_epoch_of_its_own() {
     let (dir, away) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (log, _events) = open(dir.path());
     let head = append(&log, ROOM, 1..=9).await;
-    log.snapshot(ROOM, Place { seq: 4, ..head }, state("four"))
-        .await;
+    snapshot(&log, ROOM, Place { seq: 4, ..head }, state("four")).await;
     let copy = away.path().join("log.db");
     backup(dir.path(), &copy).unwrap();
     backup(dir.path(), &copy).unwrap_err();
@@ -105,9 +119,9 @@ async fn a_backup_is_whole_and_has_an_epoch_of_its_own() {
         "nothing beside the copy"
     );
     let (restored, _events) = open(away.path());
-    let page = read(&restored, ROOM, ReadFrom::State).await.unwrap();
+    let (snapshot, page) = whole(&restored, ROOM).await;
     assert_eq!(
-        (page.head.seq, page.snapshot, page.records),
+        (page.head.seq, snapshot, page.records),
         (9, Some((4, state("four"))), entries(5..=9))
     );
     assert_ne!(page.head.epoch, head.epoch);
@@ -151,9 +165,10 @@ async fn a_redaction_beside_an_open_export_waits_and_nobody_else_does() {
         ..Seams::default()
     };
     let (log, _events) = DiskLog::open_with(dir.path(), Config::default(), seams).unwrap();
-    append(&log, ROOM, 1..=9).await;
+    let head = append(&log, ROOM, 1..=9).await;
+    let at = |seq| Place { seq, ..head };
     let export = reader(dir.path());
-    let mut redaction = Box::pin(log.redact(ROOM, 5, Bytes::from_static(b"gone")));
+    let mut redaction = Box::pin(log.redact(ROOM, at(5), Bytes::from_static(b"gone")));
     assert!((&mut redaction).now_or_never().is_none());
     // It is tried and tried, and none of the attempts waits for the export: appends go on.
     for n in 10..=13 {
@@ -166,7 +181,7 @@ async fn a_redaction_beside_an_open_export_waits_and_nobody_else_does() {
     assert!(!found_in_folder(dir.path(), b"entry 5"));
     // An orderly end does not wait for ever either.
     let export = reader(dir.path());
-    let mut redaction = Box::pin(log.redact(ROOM, 6, Bytes::from_static(b"gone")));
+    let mut redaction = Box::pin(log.redact(ROOM, at(6), Bytes::from_static(b"gone")));
     assert!((&mut redaction).now_or_never().is_none());
     drop(redaction);
     drop(log);
@@ -188,10 +203,11 @@ pub(super) fn killed(dir: &std::path::Path) -> tempfile::TempDir {
 async fn a_redacted_text_does_not_survive_a_crash_before_it_was_out_of_the_files() {
     let dir = tempfile::tempdir().unwrap();
     let (log, _events) = open(dir.path());
-    append(&log, ROOM, 1..=9).await;
+    let head = append(&log, ROOM, 1..=9).await;
+    let at = Place { seq: 5, ..head };
     // Keeps the text in the write-ahead file until the crash.
     let _reader = reader(dir.path());
-    let mut redaction = Box::pin(log.redact(ROOM, 5, Bytes::from_static(b"gone")));
+    let mut redaction = Box::pin(log.redact(ROOM, at, Bytes::from_static(b"gone")));
     assert!((&mut redaction).now_or_never().is_none());
     // Done after the redaction's transaction.
     append(&log, ROOM, 10..=10).await;
@@ -238,8 +254,9 @@ async fn a_redaction_waits_for_a_disk_that_fails() {
         ..Seams::default()
     };
     let (log, mut events) = DiskLog::open_with(dir.path(), Config::default(), seams).unwrap();
-    append(&log, ROOM, 1..=9).await;
-    log.redact(ROOM, 5, Bytes::from_static(b"gone"))
+    let head = append(&log, ROOM, 1..=9).await;
+    let at = Place { seq: 5, ..head };
+    log.redact(ROOM, at, Bytes::from_static(b"gone"))
         .await
         .unwrap();
     assert!(!found_in_folder(dir.path(), b"entry 5"));
@@ -292,15 +309,20 @@ async fn an_export_has_a_line_for_each_record() {
         ROOM,
         start,
         vec![record(1, "one").to_bytes(), record(2, "two").to_bytes()],
+        Bytes::from_static(b"noted"),
     )
     .await;
     log.append(
-        Partition::Directory,
+        Partition::Directory(0),
         start,
         vec![Bytes::from_static(b"\x00\xff")],
+        Bytes::new(),
     )
     .await;
-    log.redact(ROOM, 2, record(2, "").to_bytes()).await.unwrap();
+    let at = Place { seq: 2, ..start };
+    log.redact(ROOM, at, record(2, "").to_bytes())
+        .await
+        .unwrap();
     let mut out = Vec::new();
     let exported = export(dir.path(), &mut out).unwrap();
     assert_eq!((exported.records, exported.damaged), (3, 0));
@@ -319,6 +341,10 @@ async fn an_export_has_a_line_for_each_record() {
         (&serde_json::Value::Null, &true.into())
     );
     assert_eq!(lines[1]["record"]["body"]["content"]["plain"], "");
+    assert_eq!(
+        (&lines[0]["note"], &lines[1]["note"]),
+        (&serde_json::Value::Null, &"bm90ZWQ=".into())
+    );
     assert_eq!(
         (&lines[2]["directory"], &lines[2]["entry"]),
         (&1.into(), &"AP8=".into())

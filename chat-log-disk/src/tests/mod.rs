@@ -10,12 +10,12 @@ use std::path::Path;
 
 use bytes::Bytes;
 use chat_core::{
-    id::{Partition, Place, RoomId},
+    id::{Partition, Place, RoomId, Seq},
     log::{Appended, Page, Query, ReadFailed, ReadFrom},
 };
 use chat_runtime::{
     Log,
-    testing::{entries, place},
+    testing::{entries, place, read_state, write_snapshot},
 };
 use rusqlite::Connection;
 
@@ -38,7 +38,10 @@ async fn append(
     numbers: std::ops::RangeInclusive<u64>,
 ) -> Place {
     let head = place(log, partition).await;
-    match log.append(partition, head, entries(numbers)).await {
+    match log
+        .append(partition, head, entries(numbers), Bytes::new())
+        .await
+    {
         Appended::Committed(head) => head,
         other => panic!("{other:?}"),
     }
@@ -54,6 +57,17 @@ async fn read(log: &DiskLog, partition: Partition, from: ReadFrom) -> Result<Pag
         },
     )
     .await
+}
+
+/// Writes a snapshot of one part.
+async fn snapshot(log: &DiskLog, partition: Partition, base: Place, state: Bytes) {
+    let kept = write_snapshot(log, partition, base, state).await;
+    kept.expect("it is kept");
+}
+
+/// The newest snapshot of a partition and what comes after it.
+async fn whole(log: &DiskLog, partition: Partition) -> (Option<(Seq, Bytes)>, Page) {
+    read_state(log, partition).await.expect("it can be read")
 }
 
 /// Runs SQL on a log that nobody has open.

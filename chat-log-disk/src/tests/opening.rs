@@ -9,7 +9,8 @@ use std::{
     },
 };
 
-use chat_core::{id::Place, log::ReadFrom};
+use bytes::Bytes;
+use chat_core::id::Place;
 use chat_runtime::{
     Log,
     testing::{entries, everything, place},
@@ -17,11 +18,9 @@ use chat_runtime::{
 use futures_util::future::join_all;
 use rusqlite::Connection;
 
-use super::{ROOM, alter, append, keeping::killed, open, read, room, state};
+use super::{ROOM, alter, append, keeping::killed, open, room, snapshot, state, whole};
 use crate::{
-    Config, DiskEvent, DiskLog, EpochEnded, OpenError, SecretError,
-    log::Seams,
-    schema::{self, MIGRATIONS},
+    Config, DiskEvent, DiskLog, EpochEnded, OpenError, SecretError, log::Seams, schema::VERSION,
 };
 
 /// Opens a log and counts the steps that the database takes for it.
@@ -48,7 +47,10 @@ async fn opening_reads_as_much_of_a_large_log_as_of_a_small_one() {
         let dir = tempfile::tempdir().unwrap();
         let (log, _) = open(dir.path());
         let start = place(&log, ROOM).await;
-        join_all((0..rooms).map(|n| log.append(room(n), start, entries(1..=records)))).await;
+        join_all(
+            (0..rooms).map(|n| log.append(room(n), start, entries(1..=records), Bytes::new())),
+        )
+        .await;
         drop(log);
         let (log, steps) = counted(dir.path());
         assert_eq!(
@@ -68,13 +70,12 @@ async fn what_was_committed_is_there_after_reopening() {
     let dir = tempfile::tempdir().unwrap();
     let (log, _) = open(dir.path());
     let head = append(&log, ROOM, 1..=3).await;
-    log.snapshot(ROOM, Place { seq: 2, ..head }, state("two"))
-        .await;
+    snapshot(&log, ROOM, Place { seq: 2, ..head }, state("two")).await;
     drop(log);
     let (log, mut events) = open(dir.path());
-    let page = read(&log, ROOM, ReadFrom::State).await.unwrap();
+    let (snapshot, page) = whole(&log, ROOM).await;
     assert_eq!(
-        (page.head, page.snapshot, page.records),
+        (page.head, snapshot, page.records),
         (head, Some((2, state("two"))), entries(3..=3))
     );
     assert_eq!(events.try_next(), None);
@@ -115,7 +116,11 @@ fn what_is_not_a_log_of_ours_is_refused_and_left_alone() {
     let path = dir.path().join("log.db");
     for (make, refusal) in [
         ("CREATE TABLE cakes (name)", "is not a chat log"),
-        ("PRAGMA user_version = 3", "is not a chat log"),
+        ("PRAGMA user_version = 4", "is not a chat log"),
+        (
+            "CREATE TABLE cakes (name); PRAGMA user_version = 4",
+            "is not a chat log",
+        ),
     ] {
         Connection::open(&path)
             .unwrap()
@@ -156,7 +161,7 @@ async fn a_newer_schema_is_refused_with_words() {
             refused,
             OpenError::Newer {
                 found: 7,
-                known: 3,
+                known: VERSION,
                 ..
             }
         ),
@@ -165,94 +170,34 @@ async fn a_newer_schema_is_refused_with_words() {
     assert!(
         refused
             .to_string()
-            .contains("has schema 7; this program knows 3 and below")
+            .contains("has schema 7; this program knows 4: use a newer program")
     );
 }
 
 #[tokio::test]
-async fn an_older_schema_is_brought_up_step_by_step() {
+async fn an_older_folder_is_refused_in_words_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let (log, _) = open(dir.path());
     append(&log, ROOM, 1..=3).await;
     drop(log);
-    let path = dir.path().join("log.db");
-    let newer = [
-        MIGRATIONS,
-        &[
-            "ALTER TABLE log ADD COLUMN motto TEXT",
-            "UPDATE log SET motto = 'onwards'",
-        ],
-    ]
-    .concat();
-    let connection = Connection::open(&path).unwrap();
-    schema::prepare_to_write(&path, &connection, &newer).unwrap();
-    let version: u32 = connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .unwrap();
-    let motto: String = connection
-        .query_row("SELECT motto FROM log", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!((version, motto.as_str()), (5, "onwards"));
-    // A step that fails leaves the version before it.
-    let broken = [&newer[..], &["CREATE TABLE half (done)", "NONSENSE"]].concat();
-    schema::prepare_to_write(&path, &connection, &broken).unwrap_err();
-    let version: u32 = connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .unwrap();
-    assert_eq!(version, 6);
-}
-
-#[tokio::test]
-async fn a_log_of_the_first_schema_is_counted_when_it_is_opened() {
-    let dir = tempfile::tempdir().unwrap();
-    let (log, _) = open(dir.path());
-    append(&log, ROOM, 1..=30).await;
-    append(&log, room(2), 1..=3).await;
-    drop(log);
-    let counts = || {
-        let connection = Connection::open(dir.path().join("log.db")).unwrap();
-        let all = "SELECT records, bytes FROM log";
-        let all: (u64, u64) = connection
-            .query_row(all, [], |row| Ok((row.get(0)?, row.get(1)?)))
-            .unwrap();
-        let mut each = connection
-            .prepare("SELECT bytes FROM partitions ORDER BY id")
-            .unwrap();
-        let each = each.query_map([], |row| row.get(0)).unwrap();
-        (all, each.collect::<Result<Vec<u64>, _>>().unwrap())
-    };
-    let before = counts();
-    assert_eq!((before.0.0, before.1.len()), (33, 2));
-    assert_eq!(before.1.iter().sum::<u64>(), before.0.1);
-    for sql in [
-        "ALTER TABLE log DROP COLUMN records",
-        "ALTER TABLE partitions DROP COLUMN bytes",
-        "ALTER TABLE partitions DROP COLUMN sum",
-        "PRAGMA user_version = 1",
-    ] {
-        alter(dir.path(), sql);
-    }
-    let refused = crate::verify(dir.path(), |_| ()).unwrap_err();
-    assert!(
-        matches!(
-            refused,
-            crate::ToolError::Open(OpenError::Older { found: 1, .. })
-        ),
-        "{refused:?}"
-    );
-    // Before that, there can be a backup.
+    alter(dir.path(), "PRAGMA user_version = 3");
+    let before = fs::read(dir.path().join("log.db")).unwrap();
+    let words = "log.db was made by an earlier version, whose format this one does not read";
+    let refused = DiskLog::open(dir.path(), Config::default()).unwrap_err();
+    assert!(matches!(refused, OpenError::Older(_)), "{refused:?}");
+    assert!(refused.to_string().ends_with(words), "{refused}");
+    // By the tools as well.
     let away = tempfile::tempdir().unwrap();
-    crate::backup(dir.path(), away.path().join("log.db")).unwrap();
-    let (copy, _) = open(away.path());
-    assert_eq!(everything(&copy, ROOM).await, entries(1..=30));
-    let (log, mut events) = open(dir.path());
-    assert_eq!(everything(&log, ROOM).await, entries(1..=30));
-    assert_ne!(place(&copy, ROOM).await, place(&log, ROOM).await);
-    drop(log);
-    assert_eq!(counts(), before);
-    assert_eq!(events.next().await, None, "and each row has its checksum");
-    let verified = crate::verify(dir.path(), |damage| panic!("{damage}"));
-    assert!(verified.unwrap().is_sound());
+    let refusals = [
+        crate::verify(dir.path(), |_| ()).unwrap_err(),
+        crate::export(dir.path(), &mut Vec::new()).unwrap_err(),
+        crate::backup(dir.path(), away.path().join("log.db")).unwrap_err(),
+    ];
+    for refused in refusals {
+        assert!(refused.to_string().ends_with(words), "{refused}");
+    }
+    assert_eq!(fs::read(dir.path().join("log.db")).unwrap(), before);
+    assert!(!away.path().join("log.db").exists());
 }
 
 async fn reopened(dir: &Path) -> (Place, Option<DiskEvent>) {
@@ -438,8 +383,10 @@ async fn the_files_are_their_owners_in_a_folder_for_everybody() {
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let (log, _) = open(dir.path());
     append(&log, ROOM, 1..=3).await;
+    // Written before whatever was asked after it is answered.
     log.note(0, state("away"));
     append(&log, ROOM, 4..=4).await;
+    assert!(dir.path().join("notes").exists());
     for file in ["log.db", "log.db-wal", "log.db-shm", "notes"] {
         assert_eq!(mode(&dir.path().join(file)), 0o600, "{file}");
     }

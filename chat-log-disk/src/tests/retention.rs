@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use chat_core::{
     id::{Partition, Place},
-    log::{Appended, ReadFrom},
+    log::{Appended, Manifest, ReadFrom, SnapshotId},
 };
 use chat_runtime::{
     Log,
@@ -20,7 +20,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rusqlite::Connection;
 
-use super::{ROOM, append, open, read, room, state, wait_for};
+use super::{ROOM, append, open, read, room, snapshot, state, wait_for};
 use crate::{
     Config, DiskEvent, DiskLog, Events, Retention,
     log::Seams,
@@ -67,8 +67,7 @@ async fn old_records_go_as_far_as_the_snapshot() {
         let (log, mut events) = DiskLog::open(dir.path(), config).unwrap();
         let head = append(&log, ROOM, 1..=2_000).await;
         append(&log, room(2), 1..=5).await;
-        log.snapshot(ROOM, Place { seq: 1_500, ..head }, state("most"))
-            .await;
+        snapshot(&log, ROOM, Place { seq: 1_500, ..head }, state("most")).await;
         trimmed(&mut events, 1_500).await;
         let page = read(&log, ROOM, ReadFrom::State).await.unwrap();
         assert_eq!((page.oldest, page.records), (1_501, entries(1_501..=2_000)));
@@ -94,13 +93,17 @@ async fn the_oldest_of_all_go_when_there_are_too_many_bytes() {
         for room in [ROOM, room(2)] {
             let head = place(&log, room).await;
             assert_eq!(head.seq, round * 100);
-            log.append(room, head, vec![Bytes::from(body.clone()); 100])
-                .await;
+            log.append(
+                room,
+                head,
+                vec![Bytes::from(body.clone()); 100],
+                Bytes::new(),
+            )
+            .await;
         }
     }
     for room in [ROOM, room(2)] {
-        log.snapshot(room, place(&log, room).await, state("all"))
-            .await;
+        snapshot(&log, room, place(&log, room).await, state("all")).await;
     }
     trimmed(&mut events, 1_500).await;
     // Whatever the order of the two snapshots did, half of what was allowed is the most that one can be off.
@@ -121,8 +124,7 @@ async fn keeping_fewer_than_before_applies_to_what_is_there() {
     let dir = tempfile::tempdir().unwrap();
     let (log, _) = open(dir.path());
     let head = append(&log, ROOM, 1..=100).await;
-    log.snapshot(ROOM, Place { seq: 90, ..head }, state("ninety"))
-        .await;
+    snapshot(&log, ROOM, Place { seq: 90, ..head }, state("ninety")).await;
     drop(log);
     let (log, mut events) = DiskLog::open(
         dir.path(),
@@ -141,12 +143,11 @@ async fn fill(log: &DiskLog, rooms: &[Partition], rounds: u64) {
             let head = place(log, *room).await;
             assert_eq!(head.seq, round * 100);
             let body = Bytes::from(vec![b'x'; 1_000]);
-            log.append(*room, head, vec![body; 100]).await;
+            log.append(*room, head, vec![body; 100], Bytes::new()).await;
         }
     }
     for room in rooms {
-        log.snapshot(*room, place(log, *room).await, state("all"))
-            .await;
+        snapshot(log, *room, place(log, *room).await, state("all")).await;
     }
 }
 
@@ -169,6 +170,51 @@ async fn the_oldest_of_all_go_when_there_are_too_many_records() {
     );
 }
 
+/// What retention counts by is what is there.
+fn counts_are_true(dir: &std::path::Path) {
+    let connection = Connection::open(dir.join("log.db")).unwrap();
+    let count = |sql: &str| -> Vec<(u64, u64)> {
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+        rows.unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let size = format!("coalesce(sum(length(body) + {OVERHEAD}), 0)");
+    let all = count(&format!("SELECT count(*), {size} FROM records"));
+    assert_eq!(count("SELECT records, bytes FROM log"), all);
+    let each = count(&format!(
+        "SELECT partition, {size} FROM records GROUP BY partition ORDER BY partition"
+    ));
+    assert_eq!(count("SELECT id, bytes FROM partitions ORDER BY id"), each);
+}
+
+#[tokio::test]
+async fn what_is_counted_is_there_after_redactions_and_deletions() {
+    let dir = tempfile::tempdir().unwrap();
+    let most = 40 * (1_000 + OVERHEAD);
+    let config = keeping(|config| config.retention.each.bytes = Some(most));
+    let (log, mut events) = DiskLog::open(dir.path(), config).unwrap();
+    let body = Bytes::from(vec![b'x'; 1_000]);
+    let start = place(&log, ROOM).await;
+    for room in [ROOM, room(2)] {
+        log.append(room, start, vec![body.clone(); 100], Bytes::new())
+            .await;
+        counts_are_true(dir.path());
+    }
+    // Shorter, longer, and the same once more.
+    for (seq, by) in [(61, 10), (62, 3_000), (61, 10), (100, 0)] {
+        let at = Place { seq, ..start };
+        log.redact(ROOM, at, vec![b'y'; by].into()).await.unwrap();
+        counts_are_true(dir.path());
+    }
+    // Ten bytes more than what 60 whole records are: the short one after them goes, too.
+    let head = Place { seq: 100, ..start };
+    snapshot(&log, ROOM, head, state("all")).await;
+    trimmed(&mut events, 61).await;
+    counts_are_true(dir.path());
+    let latest = read(&log, ROOM, ReadFrom::Latest).await.unwrap();
+    assert_eq!(latest.oldest, 62);
+}
+
 #[tokio::test]
 async fn bytes_of_one_room_are_no_concern_of_another() {
     let dir = tempfile::tempdir().unwrap();
@@ -185,11 +231,14 @@ async fn bytes_of_one_room_are_no_concern_of_another() {
     assert_eq!(oldest(&log, ROOM).await, (751, 1_000));
     assert_eq!(oldest(&log, room(2)).await, (1, 200));
     // What is redacted takes less room, and makes none go.
-    log.redact(ROOM, 900, Bytes::new()).await.unwrap();
+    let place = place(&log, ROOM).await;
+    let at = Place { seq: 900, ..place };
+    log.redact(ROOM, at, Bytes::new()).await.unwrap();
+    counts_are_true(dir.path());
     drop(log);
     let (log, _events) = DiskLog::open(dir.path(), config).unwrap();
     let head = append(&log, ROOM, 1..=1).await;
-    log.snapshot(ROOM, head, state("more")).await;
+    snapshot(&log, ROOM, head, state("more")).await;
     assert_eq!(oldest(&log, ROOM).await, (751, 1_001));
     assert!(
         verify(dir.path(), |damage| panic!("{damage}"))
@@ -203,7 +252,7 @@ async fn an_append_waits_for_one_piece_of_deleting_at_most() {
     let dir = tempfile::tempdir().unwrap();
     let (log, _) = open(dir.path());
     let head = append(&log, ROOM, 1..=5_000).await;
-    log.snapshot(ROOM, head, state("all")).await;
+    snapshot(&log, ROOM, head, state("all")).await;
     drop(log);
     let (begun, begins) = mpsc::channel();
     let (let_it, may) = mpsc::channel::<()>();
@@ -231,7 +280,7 @@ async fn an_append_waits_for_one_piece_of_deleting_at_most() {
     // The first piece is under way.
     begins.recv().unwrap();
     let start = Place { seq: 0, ..head };
-    let mut append = log.append(room(2), start, entries(1..=1));
+    let mut append = log.append(room(2), start, entries(1..=1), Bytes::new());
     assert!((&mut append).now_or_never().is_none());
     drop(let_it);
     assert!(matches!(append.await, Appended::Committed(_)));
@@ -270,6 +319,13 @@ fn store<'a>(
     }
 }
 
+/// There is a snapshot.
+fn covered(store: &mut Store<'_>, base: Place) {
+    let id = SnapshotId { base, writer: 1 };
+    assert!(store.part(ROOM, id, 0, b"all").unwrap());
+    store.manifest(ROOM, Manifest { id, parts: 1 }).unwrap();
+}
+
 #[test]
 fn a_clock_that_was_once_ahead_keeps_nothing_for_years() {
     let dir = tempfile::tempdir().unwrap();
@@ -288,12 +344,15 @@ fn a_clock_that_was_once_ahead_keeps_nothing_for_years() {
         (2, start + 72 * year),
         (4, start + 5 * day),
     ] {
-        match store.append(ROOM, head, &entries(1..=count), at).unwrap() {
+        match store
+            .append(ROOM, head, &entries(1..=count), b"", at)
+            .unwrap()
+        {
             Appended::Committed(now) => head = now,
             other => panic!("{other:?}"),
         }
     }
-    store.snapshot(ROOM, head, b"all").unwrap();
+    covered(&mut store, head);
     let mut config = Retention::default();
     config.each.age = Some(Duration::from_millis(day));
     let now = Instant::now();
@@ -329,7 +388,7 @@ fn a_snapshot_during_a_round_lets_go_of_no_more_than_is_too_much() {
     let start = Place { epoch: 1, seq: 0 };
     let body = vec![Bytes::from(vec![b'x'; 100]); 600];
     for room in [ROOM, room(2)] {
-        store.append(room, start, &body, 1).unwrap();
+        store.append(room, start, &body, b"", 1).unwrap();
     }
     for by_bytes in [true, false] {
         let mut config = Retention::default();
@@ -354,7 +413,7 @@ fn a_snapshot_during_a_round_lets_go_of_no_more_than_is_too_much() {
             assert!(!step(&mut store) && !step(&mut store));
         }
         let head = Place { seq: 600, ..start };
-        store.snapshot(ROOM, head, b"all").unwrap();
+        covered(&mut store, head);
         for _ in 0..10 {
             step(&mut store);
             assert!(store.meta.records >= most, "{}", store.meta.records);

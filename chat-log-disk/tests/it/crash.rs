@@ -15,7 +15,7 @@ use chat_core::{
 use chat_log_disk::{Config, DiskEvent, DiskLog, EpochEnded, OpenError, verify};
 use chat_runtime::{
     Log,
-    testing::{everything, place},
+    testing::{everything, place, write_snapshot},
 };
 
 const ROOMS: u8 = 5;
@@ -45,14 +45,18 @@ async fn child() {
             loop {
                 let entries = (1..=1 + head.seq % 3)
                     .map(|more| Bytes::from(format!("{n} {}", head.seq + more)));
-                match log.append(room(n), head, entries.collect()).await {
+                match log
+                    .append(room(n), head, entries.collect(), Bytes::new())
+                    .await
+                {
                     Appended::Committed(now) => head = now,
                     other => break other,
                 }
                 println!("{n} {}", head.seq);
                 if head.seq.is_multiple_of(40) {
-                    log.snapshot(room(n), head, Bytes::from(format!("as of {}", head.seq)))
-                        .await;
+                    let state = format!("as of {}", head.seq);
+                    let kept = write_snapshot(&*log, room(n), head, state).await;
+                    assert!(kept.is_ok());
                 }
             }
         })

@@ -10,7 +10,7 @@ use chat_core::{
 use chat_log_disk::{Config, DiskLog};
 use chat_runtime::{
     Log, MemoryLog,
-    testing::{AppendFault, FaultyLog, Odds, entries, everything, place},
+    testing::{AppendFault, FaultyLog, Odds, entries, everything, place, write_snapshot},
 };
 
 fn room(n: u8) -> Partition {
@@ -29,14 +29,20 @@ async fn planned_faults_come_in_their_order() {
         log.next_append(fault);
     }
     let refused = Appended::Refused(AppendRefused::Unavailable);
-    assert_eq!(log.append(room(1), start, entries(1..=1)).await, refused);
     assert_eq!(
-        log.append(room(1), start, entries(1..=1)).await,
+        log.append(room(1), start, entries(1..=1), Bytes::new())
+            .await,
+        refused
+    );
+    assert_eq!(
+        log.append(room(1), start, entries(1..=1), Bytes::new())
+            .await,
         Appended::Unknown
     );
     assert_eq!(place(&log, room(1)).await, start);
     assert_eq!(
-        log.append(room(1), start, entries(1..=1)).await,
+        log.append(room(1), start, entries(1..=1), Bytes::new())
+            .await,
         Appended::Unknown
     );
     assert_eq!(place(&log, room(1)).await, Place { seq: 1, ..start });
@@ -61,7 +67,10 @@ async fn held_answers_come_in_the_order_of_their_release() {
     log.hold();
     let append = |n| {
         let log = Arc::clone(&log);
-        tokio::spawn(async move { log.append(room(n), start, entries(1..=1)).await })
+        tokio::spawn(async move {
+            log.append(room(n), start, entries(1..=1), Bytes::new())
+                .await
+        })
     };
     let (first, second) = (append(1), append(2));
     assert_eq!(log.held(2).await.len(), 2);
@@ -80,22 +89,26 @@ async fn held_answers_come_in_the_order_of_their_release() {
 async fn a_lost_tail_has_a_new_epoch() {
     let log = FaultyLog::new(MemoryLog::new().unwrap(), 7, Odds::default());
     let start = place(&log, room(1)).await;
-    log.append(room(1), start, entries(1..=9)).await;
-    log.snapshot(
-        room(1),
-        Place { seq: 4, ..start },
-        Bytes::from_static(b"four"),
-    )
-    .await;
+    log.append(room(1), start, entries(1..=9), Bytes::new())
+        .await;
+    let four = Place { seq: 4, ..start };
+    write_snapshot(&log, room(1), four, "four").await.unwrap();
     let epoch = log.lose_tail(room(1), 6);
     assert_ne!(epoch, start.epoch);
     assert_eq!(place(&log, room(1)).await, Place { epoch, seq: 6 });
     assert_eq!(everything(&log, room(1)).await, entries(1..=6));
     let stale = log
-        .append(room(1), Place { seq: 6, ..start }, entries(7..=7))
+        .append(
+            room(1),
+            Place { seq: 6, ..start },
+            entries(7..=7),
+            Bytes::new(),
+        )
         .await;
     assert_eq!(stale, Appended::Refused(AppendRefused::Mismatch));
-    // What the snapshot covers stays known.
+    // What a snapshot covers stays known.
+    let four = Place { epoch, seq: 4 };
+    write_snapshot(&log, room(1), four, "four").await.unwrap();
     log.lose_tail(room(1), 1);
     assert_eq!(place(&log, room(1)).await.seq, 4);
 }
@@ -114,7 +127,8 @@ async fn persist(log: &impl Log, room: Partition) {
         };
         next = page.head.seq + 1;
         if next <= 10 {
-            log.append(room, page.head, entries(next..=next)).await;
+            log.append(room, page.head, entries(next..=next), Bytes::new())
+                .await;
         }
     }
 }
