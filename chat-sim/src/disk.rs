@@ -11,7 +11,7 @@ use chat_core::{
     bugs::Bug,
     hub::Input,
     id::{Partition, Place, Seq},
-    log::{AppendRefused, LogUnavailable},
+    log::{AppendRefused, LogUnavailable, Manifest, SnapshotId},
 };
 use serde::{Deserialize, Serialize};
 
@@ -48,16 +48,23 @@ pub(crate) enum Command {
         partition: Partition,
         expected: Place,
         entries: Vec<Bytes>,
+        note: Bytes,
     },
-    Snapshot {
+    Part {
+        node: usize,
         partition: Partition,
-        at: Place,
-        state: Bytes,
+        id: SnapshotId,
+        index: u32,
+        bytes: Bytes,
+    },
+    Manifest {
+        partition: Partition,
+        manifest: Manifest,
     },
     Redact {
         node: usize,
         partition: Partition,
-        seq: Seq,
+        at: Place,
         replacement: Bytes,
     },
 }
@@ -91,7 +98,7 @@ pub(crate) struct Disk {
     group: Vec<Command>,
     writing: bool,
     /// Redactions whose old bytes are not gone yet.
-    scrubs: Vec<(usize, Partition, Seq)>,
+    scrubs: Vec<(usize, Partition, Place)>,
     deleting: bool,
     pub(crate) full_until: u64,
     pub(crate) unsure_until: u64,
@@ -122,7 +129,8 @@ impl Command {
     fn partition(&self) -> Partition {
         match self {
             Self::Append { partition, .. }
-            | Self::Snapshot { partition, .. }
+            | Self::Part { partition, .. }
+            | Self::Manifest { partition, .. }
             | Self::Redact { partition, .. } => *partition,
         }
     }
@@ -181,8 +189,8 @@ impl World {
                 if self.is_doomed(Point::BeforeTheScrub) && !self.disk.scrubs.is_empty() {
                     return self.die("a kill before a redaction was done");
                 }
-                for (node, partition, seq) in std::mem::take(&mut self.disk.scrubs) {
-                    self.tell_redacted(node, partition, seq, Ok(()));
+                for (node, partition, at) in std::mem::take(&mut self.disk.scrubs) {
+                    self.tell_redacted(node, partition, at, Ok(()));
                 }
             }
             Turn::Probe => self.probe(),
@@ -216,7 +224,7 @@ impl World {
             ),
             (
                 Point::BeforeASnapshot,
-                has(|command| matches!(command, Command::Snapshot { .. })),
+                has(|command| matches!(command, Command::Part { .. } | Command::Manifest { .. })),
                 "a kill before a snapshot was kept",
             ),
             (
@@ -275,9 +283,10 @@ impl World {
                     node,
                     expected,
                     entries,
+                    note,
                     ..
                 } => {
-                    let outcome = self.put(partition, expected, &entries);
+                    let outcome = self.put(partition, expected, &entries, &note);
                     answers.push_back(Answer {
                         node,
                         partition,
@@ -285,15 +294,28 @@ impl World {
                         outcome,
                     });
                 }
-                Command::Snapshot { at, state, .. } => self.keep_snapshot(partition, at, state),
+                Command::Part {
+                    node,
+                    id,
+                    index,
+                    bytes,
+                    ..
+                } => {
+                    let done = self.log.part(partition, id, index, bytes);
+                    self.tell_kept(node, partition, id, index, done);
+                }
+                Command::Manifest { manifest, .. } => self.keep_snapshot(partition, manifest),
                 Command::Redact {
                     node,
-                    seq,
+                    at,
                     replacement,
                     ..
                 } => {
-                    self.redact(partition, seq, replacement);
-                    self.disk.scrubs.push((node, partition, seq));
+                    if let Err(refused) = self.redact(partition, at, replacement) {
+                        self.tell_redacted(node, partition, at, Err(refused));
+                        continue;
+                    }
+                    self.disk.scrubs.push((node, partition, at));
                     let after = self.log_delay(0);
                     self.disk_soon(after, Turn::Scrub);
                 }
@@ -370,19 +392,48 @@ impl World {
             Command::Redact {
                 node,
                 partition,
-                seq,
+                at,
                 ..
-            } => self.tell_redacted(node, partition, seq, Err(LogUnavailable)),
+            } => self.tell_redacted(node, partition, at, Err(LogUnavailable)),
+            Command::Part {
+                node,
+                partition,
+                id,
+                index,
+                ..
+            } => self.tell_kept(node, partition, id, index, Err(LogUnavailable)),
             // A lost snapshot only makes the next reload longer.
-            Command::Snapshot { .. } => {}
+            Command::Manifest { .. } => {}
         }
+    }
+
+    pub(crate) fn tell_kept(
+        &mut self,
+        node: usize,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+        done: Result<(), LogUnavailable>,
+    ) {
+        let life = self.nodes[node].life;
+        self.soon(
+            1,
+            Happening::Kept {
+                node,
+                life,
+                partition,
+                id,
+                index,
+                done,
+            },
+        );
     }
 
     fn tell_redacted(
         &mut self,
         node: usize,
         partition: Partition,
-        seq: Seq,
+        at: Place,
         done: Result<(), LogUnavailable>,
     ) {
         let life = self.nodes[node].life;
@@ -392,7 +443,7 @@ impl World {
                 node,
                 life,
                 partition,
-                seq,
+                at,
                 done,
             },
         );

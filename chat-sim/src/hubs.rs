@@ -1,12 +1,12 @@
 //! The hubs and their driver: it does what a hub asks, to the letter, over links and a log that may fail.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chat_core::{
     hub::{Event, Framing, Hub, Input, Output, Outputs, ReadToken},
     id::{ConnId, Partition, Place, Seq},
-    log::{AppendRefused, Appended, Query, ReadFailed},
+    log::{AppendRefused, Appended, Head, LogUnavailable, Query, ReadFailed, SnapshotId},
     wire::{Form, Frame, ServerMessage},
 };
 
@@ -21,6 +21,8 @@ use crate::{
     world::{Happening, MS, Outcome, World, config},
 };
 
+/// The directory, as far as there is one shard of it.
+const DIRECTORY: Partition = Partition::Directory(0);
 /// Bytes of a page of what a slow reader missed, with what surrounds it, in either form.
 const PAGE_ROOM: usize = 4_096 + 2_048;
 /// Bytes of the longest frame that a client must take.
@@ -44,8 +46,12 @@ pub(crate) struct Node {
     /// How its wall clock differs.
     pub(crate) clock_ms: i64,
     pub(crate) appending: BTreeSet<Partition>,
-    /// Partitions it reads and wants news of.
+    /// Partitions it wants news of.
     pub(crate) follows: BTreeSet<Partition>,
+    /// What it has written so far of snapshots.
+    written: BTreeMap<Partition, Vec<u8>>,
+    /// What the log takes in one append.
+    append_bytes: usize,
     pub(crate) cut_off_until: u64,
     /// Its process is held until then.
     pub(crate) held_until: u64,
@@ -87,6 +93,8 @@ impl Node {
             clock_ms: 0,
             appending: BTreeSet::new(),
             follows: BTreeSet::new(),
+            written: BTreeMap::new(),
+            append_bytes: 0,
             cut_off_until: 0,
             held_until: 0,
             directory: None,
@@ -164,6 +172,7 @@ impl World {
             self.bug,
         );
         config.notes = notes;
+        node.append_bytes = config.log.append_bytes;
         self.book.note(|| format!("hub {hub} begins"));
         match Hub::new(config, now, &mut node.out) {
             Ok(made) => node.hub = Some(Box::new(made)),
@@ -187,6 +196,7 @@ impl World {
         while node.out.pop().is_some() {}
         node.appending.clear();
         node.follows.clear();
+        node.written.clear();
         node.armed = None;
         node.conns.clear();
         node.drained_due.clear();
@@ -308,7 +318,7 @@ impl World {
     fn look_at_the_directory(&mut self, hub: usize) {
         let node = &mut self.nodes[hub];
         let machine = node.hub.as_ref();
-        let place = machine.and_then(|hub| hub.place_of(Partition::Directory));
+        let place = machine.and_then(|hub| hub.place_of(DIRECTORY));
         if let Some(epoch) = place.map(|place| place.epoch)
             && node.directory != Some(epoch)
         {
@@ -319,7 +329,7 @@ impl World {
 
     /// Whether a hub goes by the life that the directory has now, as far as it is there.
     pub(crate) fn has_heard_of_the_directory(&self, hub: usize) -> bool {
-        let epoch = self.log.head(Partition::Directory).epoch;
+        let epoch = self.log.head(DIRECTORY).epoch;
         let node = &self.nodes[hub];
         node.hub.is_none() || node.directory == Some(epoch)
     }
@@ -467,10 +477,13 @@ impl World {
                 partition,
                 expected,
                 entries,
+                note,
             } => {
                 let node = &mut self.nodes[hub];
                 let one = node.appending.insert(partition);
-                node.follows.insert(partition);
+                let follows = node.follows.contains(&partition);
+                let bytes: usize = entries.iter().map(Bytes::len).sum();
+                let most = node.append_bytes;
                 let life = node.life;
                 let after = if self.plan.shape.disk {
                     0
@@ -480,6 +493,15 @@ impl World {
                 self.book.check("one append at a time", one, || {
                     format!("hub {hub}: {partition:?}")
                 });
+                self.book
+                    .check("what is appended to is followed", follows, || {
+                        format!("hub {hub}: {partition:?}")
+                    });
+                self.book.check(
+                    "an append is as large as the log takes it",
+                    bytes <= most,
+                    || format!("hub {hub}: {partition:?}: {bytes} bytes"),
+                );
                 self.book.mix(entries.len() as u64);
                 self.book.note(|| {
                     let what = truth::words(partition, &entries);
@@ -493,6 +515,7 @@ impl World {
                         partition,
                         expected,
                         entries,
+                        note,
                     },
                 );
             }
@@ -502,7 +525,10 @@ impl World {
                 query,
             } => {
                 let node = &mut self.nodes[hub];
-                node.follows.insert(partition);
+                let follows = node.follows.contains(&partition);
+                self.book.check("what is read is followed", follows, || {
+                    format!("hub {hub}: {partition:?}")
+                });
                 node.reads += 1;
                 let (life, after) = (node.life, self.log_delay(hub));
                 self.soon(
@@ -516,54 +542,107 @@ impl World {
                     },
                 );
             }
-            Output::Snapshot {
+            Output::ReadPart {
+                token,
                 partition,
-                at,
-                state,
+                id,
+                index,
             } => {
-                self.agrees(partition, at, &state);
+                let node = &mut self.nodes[hub];
+                node.reads += 1;
+                let (life, after) = (node.life, self.log_delay(hub));
+                self.soon(
+                    after,
+                    Happening::ReadPart {
+                        node: hub,
+                        life,
+                        token,
+                        partition,
+                        id,
+                        index,
+                    },
+                );
+            }
+            Output::Heads {
+                token,
+                kind,
+                after,
+                limit,
+            } => {
+                let heads = self.log.heads(kind, after, limit);
+                self.tell_heads(hub, token, heads);
+            }
+            Output::Notes { token, partitions } => {
+                let heads = partitions.into_iter();
+                let heads = heads.map(|partition| self.log.noted(partition)).collect();
+                self.tell_heads(hub, token, heads);
+            }
+            Output::Part {
+                partition,
+                id,
+                index,
+                bytes,
+            } => {
+                let written = &mut self.nodes[hub].written;
+                let state = written.entry(partition).or_default();
+                if index == 0 {
+                    state.clear();
+                }
+                state.extend(&bytes[..]);
+                let node = hub;
+                let (life, after) = (self.nodes[hub].life, self.log_time(hub));
+                self.soon(
+                    after,
+                    Happening::Part {
+                        node,
+                        life,
+                        partition,
+                        id,
+                        index,
+                        bytes,
+                    },
+                );
+            }
+            Output::Manifest {
+                partition,
+                manifest,
+            } => {
+                let state = self.nodes[hub].written.remove(&partition);
+                self.agrees(partition, manifest.id.base, &state.unwrap_or_default());
+                // It may be lost.
                 if self.nodes[hub].rng.chance(900) {
-                    let life = self.nodes[hub].life;
-                    let after = if self.plan.shape.disk {
-                        0
-                    } else {
-                        self.log_delay(hub)
-                    };
+                    let node = hub;
+                    let (life, after) = (self.nodes[hub].life, self.log_time(hub));
                     self.soon(
                         after,
-                        Happening::Snapshot {
-                            node: hub,
+                        Happening::Manifest {
+                            node,
                             life,
                             partition,
-                            at,
-                            state,
+                            manifest,
                         },
                     );
                 }
             }
             Output::Redact {
                 partition,
-                seq,
-                epoch,
+                at,
                 replacement,
             } => {
-                let after = if self.plan.shape.disk {
-                    0
-                } else {
-                    self.log_delay(hub)
-                };
-                let life = self.nodes[hub].life;
+                let (life, after) = (self.nodes[hub].life, self.log_time(hub));
                 self.soon(
                     after,
                     Happening::Redact {
                         node: hub,
                         life,
                         partition,
-                        seq,
-                        epoch,
+                        at,
                         replacement,
                     },
                 );
+            }
+            Output::Follow { partition } => {
+                self.nodes[hub].follows.insert(partition);
             }
             Output::Note(note) => {
                 let node = &mut self.nodes[hub];
@@ -747,6 +826,91 @@ impl World {
             }
     }
 
+    /// How long it takes until the log does something. A disk takes its time for a whole transaction.
+    fn log_time(&mut self, hub: usize) -> u64 {
+        if self.plan.shape.disk {
+            0
+        } else {
+            self.log_delay(hub)
+        }
+    }
+
+    fn tell_heads(&mut self, node: usize, token: ReadToken, heads: Vec<Head>) {
+        let (life, after) = (self.nodes[node].life, self.log_delay(node));
+        self.soon(
+            after,
+            Happening::Heads {
+                node,
+                life,
+                token,
+                heads,
+            },
+        );
+    }
+
+    /// A part of a snapshot comes to a log that several processes share.
+    pub(crate) fn log_part(
+        &mut self,
+        node: usize,
+        life: u32,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+        bytes: Bytes,
+    ) {
+        let mut done = self.log.part(partition, id, index, bytes);
+        // Kept or not, that may not be known.
+        if !self.calm && (self.is_cut_off(node) || self.nodes[node].rng.chance(30)) {
+            self.book.fault("a part of a snapshot that was not kept");
+            done = Err(LogUnavailable);
+        }
+        let after = self.log_delay(node);
+        self.soon(
+            after,
+            Happening::Kept {
+                node,
+                life,
+                partition,
+                id,
+                index,
+                done,
+            },
+        );
+    }
+
+    pub(crate) fn log_read_part(
+        &mut self,
+        node: usize,
+        life: u32,
+        token: ReadToken,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+    ) {
+        let unreadable = self.weather().unreadable;
+        let fails = self.is_cut_off(node) || self.nodes[node].rng.chance(unreadable);
+        let part = if fails {
+            self.book.fault("a failed read");
+            Err(ReadFailed::Unavailable)
+        } else {
+            self.log.read_part(partition, id, index)
+        };
+        if part == Err(ReadFailed::Superseded) {
+            self.book.saw("a snapshot superseded while it was read");
+        }
+        let after = self.log_delay(node);
+        self.soon(
+            after,
+            Happening::PartRead {
+                node,
+                life,
+                token,
+                partition,
+                part,
+            },
+        );
+    }
+
     pub(crate) fn is_cut_off(&self, hub: usize) -> bool {
         !self.calm && self.now < self.nodes[hub].cut_off_until
     }
@@ -758,6 +922,7 @@ impl World {
         partition: Partition,
         expected: Place,
         entries: Vec<Bytes>,
+        note: Bytes,
     ) {
         if self.plan.shape.disk {
             if self.nodes[node].life == life {
@@ -766,6 +931,7 @@ impl World {
                     partition,
                     expected,
                     entries,
+                    note,
                 });
             }
             return;
@@ -788,6 +954,7 @@ impl World {
                 partition,
                 expected,
                 &entries,
+                &note,
                 life != self.nodes[node].life,
             ),
             1 => {
@@ -799,8 +966,8 @@ impl World {
                 Outcome::Unknown
             }
             3 => {
-                if let Outcome::Committed(_) = self.write(node, partition, expected, &entries, true)
-                {
+                let write = self.write(node, partition, expected, &entries, &note, true);
+                if let Outcome::Committed(_) = write {
                     self.book.fault("an unknown append that was written");
                 }
                 Outcome::Unknown
@@ -814,6 +981,7 @@ impl World {
                         partition,
                         expected,
                         entries,
+                        note,
                     },
                 );
                 Outcome::Unknown
@@ -837,9 +1005,10 @@ impl World {
         partition: Partition,
         expected: Place,
         entries: &[Bytes],
+        note: &Bytes,
         own_too: bool,
     ) -> Outcome {
-        let outcome = self.put(partition, expected, entries);
+        let outcome = self.put(partition, expected, entries, note);
         if let Outcome::Committed(_) = outcome {
             self.spread(node, partition, expected.seq + 1, own_too);
         }
@@ -852,8 +1021,9 @@ impl World {
         partition: Partition,
         expected: Place,
         entries: &[Bytes],
+        note: &Bytes,
     ) -> Outcome {
-        match self.log.append(partition, expected, entries) {
+        match self.log.append(partition, expected, entries, note) {
             Appended::Committed(head) => {
                 self.absorb(partition);
                 Outcome::Committed(head)
@@ -872,8 +1042,10 @@ impl World {
         partition: Partition,
         expected: Place,
         entries: &[Bytes],
+        note: &Bytes,
     ) {
-        if let Outcome::Committed(_) = self.write(node, partition, expected, entries, true) {
+        let write = self.write(node, partition, expected, entries, note, true);
+        if let Outcome::Committed(_) = write {
             self.book.fault("an unknown append that was written later");
             self.book.note(|| {
                 let what = truth::words(partition, entries);

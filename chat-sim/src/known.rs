@@ -43,6 +43,8 @@ pub const STATES: &[&str] = &[
     "a room told anew to somebody in it",
     "a room was put away",
     "a snapshot",
+    "a snapshot of several parts",
+    "a snapshot superseded while it was read",
     "a text taken back by a moderator",
     "a text taken out of the log",
     "a trimmed log",

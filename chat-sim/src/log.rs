@@ -6,8 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chat_core::{
-    id::{Partition, Place, Seq},
-    log::{AppendRefused, Appended, Page, Query, ReadFailed, ReadFrom},
+    id::{Partition, PartitionKind, Place, Seq},
+    log::{
+        AppendRefused, Appended, Head, LogUnavailable, Manifest, Page, Query, ReadFailed, ReadFrom,
+        SnapshotId,
+    },
 };
 
 /// The log.
@@ -29,7 +32,10 @@ pub(crate) struct Kept {
     /// All that was ever written in this life, from 1 on; what is below `oldest` cannot be read any more.
     pub(crate) records: Vec<Bytes>,
     pub(crate) oldest: Seq,
-    snapshot: Option<(Seq, Bytes)>,
+    /// Of each append that is there, the number of its last record, and its note.
+    notes: Vec<(Seq, Bytes)>,
+    snapshot: Option<Manifest>,
+    parts: BTreeMap<(SnapshotId, u32), Bytes>,
 }
 
 impl Kept {
@@ -38,8 +44,34 @@ impl Kept {
             epoch,
             records: Vec::new(),
             oldest: 1,
+            notes: Vec::new(),
             snapshot: None,
+            parts: BTreeMap::new(),
         }
+    }
+
+    fn covered(&self) -> Seq {
+        self.snapshot.map_or(0, |manifest| manifest.id.base.seq)
+    }
+
+    fn is_newer(&self, id: SnapshotId) -> bool {
+        let newer = self.covered() + 1..=self.head().seq;
+        id.base.epoch == self.epoch && newer.contains(&id.base.seq)
+    }
+
+    /// All but the first so many records are gone, and what belongs to them.
+    fn shorten(&mut self, rest: Seq) {
+        self.records.truncate(rest as usize);
+        self.notes.retain(|(last, _)| *last <= rest);
+    }
+
+    fn drop_superseded(&mut self) {
+        let (current, epoch, covered) = (self.snapshot, self.epoch, self.covered());
+        self.parts
+            .retain(|(id, index), _| match current.filter(|now| now.id == *id) {
+                Some(now) => *index < now.parts,
+                None => id.base.epoch == epoch && id.base.seq > covered,
+            });
     }
 
     pub(crate) fn head(&self) -> Place {
@@ -50,9 +82,8 @@ impl Kept {
     }
 
     fn trim(&mut self, keep: Seq) {
-        let covered = self.snapshot.as_ref().map_or(0, |(seq, _)| *seq);
         let wanted = (self.head().seq + 1).saturating_sub(keep);
-        self.oldest = self.oldest.max(wanted.min(covered + 1));
+        self.oldest = self.oldest.max(wanted.min(self.covered() + 1));
     }
 }
 
@@ -99,6 +130,7 @@ impl Log {
         partition: Partition,
         expected: Place,
         entries: &[Bytes],
+        note: &Bytes,
     ) -> Appended {
         let epoch = self.epoch;
         let kept = self
@@ -109,6 +141,10 @@ impl Log {
             return Appended::Refused(AppendRefused::Mismatch);
         }
         kept.records.extend(entries.iter().cloned());
+        let last = kept.head().seq;
+        if !entries.is_empty() {
+            kept.notes.push((last, note.clone()));
+        }
         kept.trim(self.keep);
         Appended::Committed(kept.head())
     }
@@ -117,24 +153,16 @@ impl Log {
         let empty = Kept::new(self.epoch);
         let kept = self.partitions.get(&partition).unwrap_or(&empty);
         let head = kept.head();
-        let snapshot = match query.from {
-            ReadFrom::State => kept.snapshot.clone(),
-            _ => None,
-        };
-        let (low, high) = match query.from {
-            ReadFrom::State => (snapshot.as_ref().map_or(1, |(seq, _)| seq + 1), head.seq),
-            ReadFrom::After(seq) => (seq.saturating_add(1), head.seq),
-            ReadFrom::Before(seq) => (1, seq.saturating_sub(1).min(head.seq)),
-            ReadFrom::Latest => (1, head.seq),
-        };
-        let low = low.max(kept.oldest);
+        let snapshot = kept.snapshot.filter(|_| query.from == ReadFrom::State);
+        let covered = snapshot.map_or(0, |manifest| manifest.id.base.seq);
+        let (low, high) = query.span(kept.oldest, head.seq, covered);
         let (mut bytes, mut count) = (0, 0);
         let mut fits = |seq: &Seq| {
             bytes += kept.records[*seq as usize - 1].len();
             count += 1;
             count <= query.records && (count == 1 || bytes <= query.bytes as usize)
         };
-        let backwards = matches!(query.from, ReadFrom::Before(_) | ReadFrom::Latest);
+        let backwards = query.is_backwards();
         let count = if backwards {
             (low..=high).rev().take_while(&mut fits).count()
         } else {
@@ -171,7 +199,7 @@ impl Log {
             Some(before) if before < page.records.len() as Seq => before as usize,
             _ => return Ok(page),
         };
-        if matches!(query.from, ReadFrom::Before(_) | ReadFrom::Latest) {
+        if query.is_backwards() {
             page.records.drain(..=before);
             page.first = seq + 1;
         } else {
@@ -217,17 +245,74 @@ impl Log {
         )
     }
 
-    pub(crate) fn snapshot(&mut self, partition: Partition, at: Place, state: Bytes) -> bool {
+    pub(crate) fn part(
+        &mut self,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+        bytes: Bytes,
+    ) -> Result<(), LogUnavailable> {
+        let kept = self.partitions.get_mut(&partition);
+        let kept = kept
+            .filter(|kept| kept.is_newer(id))
+            .ok_or(LogUnavailable)?;
+        kept.parts.insert((id, index), bytes);
+        Ok(())
+    }
+
+    /// Whether that snapshot is the newest now.
+    pub(crate) fn manifest(&mut self, partition: Partition, manifest: Manifest) -> bool {
         let Some(kept) = self.partitions.get_mut(&partition) else {
             return false;
         };
-        let newer = kept.snapshot.as_ref().is_none_or(|(seq, _)| *seq < at.seq);
-        let fits = at.epoch == kept.epoch && at.seq <= kept.head().seq && newer;
-        if fits {
-            kept.snapshot = Some((at.seq, state));
-            kept.trim(self.keep);
+        let Manifest { id, parts } = manifest;
+        let there = kept.parts.range((id, 0)..(id, parts)).count();
+        if !kept.is_newer(id) || there != parts as usize {
+            return false;
         }
-        fits
+        kept.snapshot = Some(manifest);
+        kept.drop_superseded();
+        kept.trim(self.keep);
+        true
+    }
+
+    pub(crate) fn read_part(
+        &self,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+    ) -> Result<Bytes, ReadFailed> {
+        let kept = self.partitions.get(&partition);
+        let kept = kept.filter(|kept| kept.snapshot.is_some_and(|now| now.id == id));
+        kept.and_then(|kept| kept.parts.get(&(id, index)).cloned())
+            .ok_or(ReadFailed::Superseded)
+    }
+
+    /// Where a partition ends, and what was noted last.
+    pub(crate) fn noted(&self, partition: Partition) -> Head {
+        let kept = self.partitions.get(&partition);
+        let note = kept.and_then(|kept| kept.notes.last());
+        Head {
+            partition,
+            place: self.head(partition),
+            note: note.map(|(_, note)| note.clone()).unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn heads(
+        &self,
+        kind: PartitionKind,
+        after: Option<Partition>,
+        limit: u32,
+    ) -> Vec<Head> {
+        let partitions = self.partitions.iter();
+        partitions
+            .filter(|(partition, _)| partition.kind() == kind)
+            .filter(|(partition, _)| after.is_none_or(|after| **partition > after))
+            .filter(|(_, kept)| kept.head().seq > 0)
+            .take(limit as usize)
+            .map(|(partition, _)| self.noted(*partition))
+            .collect()
     }
 
     /// Other bytes stand in a record's place from here on.
@@ -250,9 +335,10 @@ impl Log {
     /// Records that were never on the disk are gone, and nothing tells of it.
     pub(crate) fn cut(&mut self, partition: Partition, seq: Seq) {
         if let Some(kept) = self.partitions.get_mut(&partition) {
-            kept.records.truncate(seq as usize);
-            kept.snapshot = kept.snapshot.take().filter(|(at, _)| *at <= seq);
+            kept.shorten(seq);
+            kept.snapshot = kept.snapshot.filter(|now| now.id.base.seq <= seq);
             kept.oldest = kept.oldest.min(seq + 1);
+            kept.parts.retain(|(id, _), _| id.base.seq <= seq);
         }
     }
 
@@ -271,13 +357,16 @@ impl Log {
             // What stands in a snapshot that may have let records go is not lost with the tail.
             let safe = kept.oldest.saturating_sub(1);
             let rest = kept.head().seq.saturating_sub(records).max(safe);
-            let rest = match &kept.snapshot {
-                Some((seq, _)) if *seq > rest && kept.oldest > 1 => *seq,
-                _ => rest,
+            let rest = if kept.oldest > 1 {
+                rest.max(kept.covered())
+            } else {
+                // All is there without it, and its parts may tell of what is lost.
+                kept.snapshot = None;
+                rest
             };
-            kept.snapshot = kept.snapshot.take().filter(|(seq, _)| *seq <= rest);
-            kept.records.truncate(rest as usize);
+            kept.shorten(rest);
             kept.epoch = epoch;
+            kept.drop_superseded();
         }
     }
 

@@ -41,7 +41,7 @@ pub(crate) struct Truth {
 /// What a hub asks a log to append, for the story.
 pub(crate) fn words(partition: Partition, entries: &[Bytes]) -> String {
     let word = |bytes: &Bytes| match partition {
-        Partition::Directory => postcard::take_from_bytes::<Entry>(bytes).map_or_else(
+        Partition::Directory(_) => postcard::take_from_bytes::<Entry>(bytes).map_or_else(
             |error| error.to_string(),
             |(entry, _)| format!("{:?}: {:?}", entry.member, entry.change),
         ),
@@ -49,6 +49,7 @@ pub(crate) fn words(partition: Partition, entries: &[Bytes]) -> String {
             |error| error.to_string(),
             |record| format!("{:?}: {:?}", record.member, record.body),
         ),
+        _ => format!("{bytes:?}"),
     };
     entries.iter().map(word).collect::<Vec<_>>().join("; ")
 }
@@ -57,7 +58,7 @@ impl Truth {
     /// Takes in what is new in a partition.
     pub(crate) fn absorb(&mut self, partition: Partition, kept: &Kept, book: &mut Book) {
         match partition {
-            Partition::Directory => {
+            Partition::Directory(_) => {
                 if self.directory_epoch != kept.epoch {
                     self.directory_epoch = kept.epoch;
                     self.directory_lives += 1;
@@ -105,6 +106,7 @@ impl Truth {
                     format!("{id} at {}", room.head())
                 });
             }
+            _ => book.fail("only what is known is written", || format!("{partition:?}")),
         }
     }
 

@@ -290,7 +290,7 @@ impl World {
                     format!("hub {hub}: {left}")
                 });
         }
-        let directory = self.log.head(Partition::Directory).seq;
+        let directory = self.log.head(Partition::Directory(0)).seq;
         self.book.mix(directory);
     }
 }

@@ -12,7 +12,7 @@ use chat_core::{
     hub::{Config, Input, ReadToken},
     id::{MemberId, Partition, Place, RoomId, Seq},
     limits::Limits,
-    log::{AppendRefused, LogUnavailable, Page, Query, ReadFailed},
+    log::{AppendRefused, Head, LogUnavailable, Manifest, Page, Query, ReadFailed, SnapshotId},
     password::ServerSecret,
     time::{Monotonic, Now, Wall},
     wire::server::Durability,
@@ -67,6 +67,7 @@ pub(crate) enum Happening {
         partition: Partition,
         expected: Place,
         entries: Vec<Bytes>,
+        note: Bytes,
     },
     Outcome {
         node: usize,
@@ -79,6 +80,7 @@ pub(crate) enum Happening {
         partition: Partition,
         expected: Place,
         entries: Vec<Bytes>,
+        note: Bytes,
     },
     Read {
         node: usize,
@@ -94,26 +96,61 @@ pub(crate) enum Happening {
         token: Option<ReadToken>,
         page: Result<Page, ReadFailed>,
     },
-    Snapshot {
+    ReadPart {
+        node: usize,
+        life: u32,
+        token: ReadToken,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+    },
+    PartRead {
+        node: usize,
+        life: u32,
+        token: ReadToken,
+        partition: Partition,
+        part: Result<Bytes, ReadFailed>,
+    },
+    Heads {
+        node: usize,
+        life: u32,
+        token: ReadToken,
+        heads: Vec<Head>,
+    },
+    Part {
         node: usize,
         life: u32,
         partition: Partition,
-        at: Place,
-        state: Bytes,
+        id: SnapshotId,
+        index: u32,
+        bytes: Bytes,
+    },
+    Kept {
+        node: usize,
+        life: u32,
+        partition: Partition,
+        id: SnapshotId,
+        index: u32,
+        done: Result<(), LogUnavailable>,
+    },
+    Manifest {
+        node: usize,
+        life: u32,
+        partition: Partition,
+        manifest: Manifest,
     },
     Redact {
         node: usize,
         life: u32,
         partition: Partition,
-        seq: Seq,
-        epoch: u64,
+        at: Place,
         replacement: Bytes,
     },
     Redacted {
         node: usize,
         life: u32,
         partition: Partition,
-        seq: Seq,
+        at: Place,
         done: Result<(), LogUnavailable>,
     },
     Disk(u32, Turn),
@@ -406,12 +443,17 @@ impl World {
             }
             Happening::Outcome { node, .. }
             | Happening::Page { node, .. }
+            | Happening::PartRead { node, .. }
+            | Happening::Heads { node, .. }
+            | Happening::Kept { node, .. }
             | Happening::Redacted { node, .. } => Some(*node),
             // Its log is held as well.
             Happening::Append { node, .. }
             | Happening::Read { node, .. }
             | Happening::Redact { node, .. }
-            | Happening::Snapshot { node, .. }
+            | Happening::ReadPart { node, .. }
+            | Happening::Part { node, .. }
+            | Happening::Manifest { node, .. }
                 if self.plan.shape.disk =>
             {
                 Some(*node)
@@ -455,7 +497,8 @@ impl World {
                 partition,
                 expected,
                 entries,
-            } => self.append(node, life, partition, expected, entries),
+                note,
+            } => self.append(node, life, partition, expected, entries, note),
             Happening::Outcome {
                 node,
                 life,
@@ -467,7 +510,8 @@ impl World {
                 partition,
                 expected,
                 entries,
-            } => self.late_write(node, partition, expected, &entries),
+                note,
+            } => self.late_write(node, partition, expected, &entries, &note),
             Happening::Read {
                 node,
                 life,
@@ -504,20 +548,96 @@ impl World {
                     );
                 }
             }
-            Happening::Snapshot {
+            Happening::ReadPart {
+                node,
+                life,
+                token,
+                partition,
+                id,
+                index,
+            } => self.log_read_part(node, life, token, partition, id, index),
+            Happening::PartRead {
+                node,
+                life,
+                token,
+                partition,
+                part,
+            } => {
+                if self.nodes[node].life == life {
+                    self.nodes[node].reads -= 1;
+                    self.hub_input(
+                        node,
+                        Input::Part {
+                            partition,
+                            token,
+                            part,
+                        },
+                    );
+                }
+            }
+            Happening::Heads {
+                node,
+                life,
+                token,
+                heads,
+            } => {
+                if self.nodes[node].life == life {
+                    let heads = Ok(heads);
+                    self.hub_input(node, Input::Heads { token, heads });
+                }
+            }
+            Happening::Part {
                 node,
                 life,
                 partition,
-                at,
-                state,
+                id,
+                index,
+                bytes,
             } => {
                 if !self.plan.shape.disk {
-                    self.keep_snapshot(partition, at, state);
+                    self.log_part(node, life, partition, id, index, bytes);
                 } else if self.nodes[node].life == life {
-                    self.ask_disk(Command::Snapshot {
+                    self.ask_disk(Command::Part {
+                        node,
                         partition,
-                        at,
-                        state,
+                        id,
+                        index,
+                        bytes,
+                    });
+                }
+            }
+            Happening::Kept {
+                node,
+                life,
+                partition,
+                id,
+                index,
+                done,
+            } => {
+                if self.nodes[node].life == life {
+                    self.hub_input(
+                        node,
+                        Input::Kept {
+                            partition,
+                            id,
+                            index,
+                            done,
+                        },
+                    );
+                }
+            }
+            Happening::Manifest {
+                node,
+                life,
+                partition,
+                manifest,
+            } => {
+                if !self.plan.shape.disk {
+                    self.keep_snapshot(partition, manifest);
+                } else if self.nodes[node].life == life {
+                    self.ask_disk(Command::Manifest {
+                        partition,
+                        manifest,
                     });
                 }
             }
@@ -525,8 +645,7 @@ impl World {
                 node,
                 life,
                 partition,
-                seq,
-                epoch,
+                at,
                 replacement,
             } => {
                 // A server takes its log's unfinished work with it when it dies.
@@ -535,23 +654,23 @@ impl World {
                         return self.ask_disk(Command::Redact {
                             node,
                             partition,
-                            seq,
+                            at,
                             replacement,
                         });
                     }
-                    let alive = self.log.head(partition).epoch == epoch;
-                    let done = if alive && !self.is_cut_off(node) {
-                        self.redact(partition, seq, replacement);
-                        Ok(())
-                    } else {
-                        self.book.fault("a redaction that failed");
+                    let done = if self.is_cut_off(node) {
                         Err(LogUnavailable)
+                    } else {
+                        self.redact(partition, at, replacement)
                     };
+                    if done.is_err() {
+                        self.book.fault("a redaction that failed");
+                    }
                     self.hub_input(
                         node,
                         Input::Redacted {
                             partition,
-                            seq,
+                            at,
                             done,
                         },
                     );
@@ -561,7 +680,7 @@ impl World {
                 node,
                 life,
                 partition,
-                seq,
+                at,
                 done,
             } => {
                 if self.nodes[node].life == life {
@@ -569,7 +688,7 @@ impl World {
                         node,
                         Input::Redacted {
                             partition,
-                            seq,
+                            at,
                             done,
                         },
                     );
@@ -824,24 +943,37 @@ impl World {
         }
     }
 
-    pub(crate) fn keep_snapshot(&mut self, partition: Partition, at: Place, state: Bytes) {
-        if self.log.snapshot(partition, at, state) {
+    pub(crate) fn keep_snapshot(&mut self, partition: Partition, manifest: Manifest) {
+        if self.log.manifest(partition, manifest) {
             self.book.saw("a snapshot");
+            if manifest.parts > 1 {
+                self.book.saw("a snapshot of several parts");
+            }
             if self.log.oldest(partition) > 1 {
                 self.book.saw("a trimmed log");
             }
         }
     }
 
-    /// Other bytes stand in a record's place from here on.
-    pub(crate) fn redact(&mut self, partition: Partition, seq: Seq, replacement: Bytes) {
+    /// Other bytes stand in a record's place from here on, if that is still of this epoch.
+    pub(crate) fn redact(
+        &mut self,
+        partition: Partition,
+        at: Place,
+        replacement: Bytes,
+    ) -> Result<(), LogUnavailable> {
         let Partition::Room(room) = partition else {
-            return self
-                .book
-                .fail("only what was taken back is redacted", || format!("{seq}"));
+            self.book
+                .fail("only what was taken back is redacted", || format!("{at:?}"));
+            return Err(LogUnavailable);
         };
+        if self.log.head(partition).epoch != at.epoch {
+            return Err(LogUnavailable);
+        }
+        let seq = at.seq;
         self.truth.redacted(room, seq, &replacement, &mut self.book);
         self.log.redact(partition, seq, replacement);
+        Ok(())
     }
 
     pub(crate) fn absorb_all(&mut self) {
@@ -902,6 +1034,10 @@ impl World {
     }
 }
 
+/// What the log takes in one append, and in one part of a snapshot: little, so that there are several.
+const APPEND_BYTES: usize = 8_192;
+const PART_BYTES: usize = 2_048;
+
 /// The configuration of a hub in this world.
 pub(crate) fn config(
     shape: &Shape,
@@ -929,7 +1065,11 @@ pub(crate) fn config(
     limits.idle = 3 * ms(shape.ping_ms);
     let mut config = Config::new(secret.clone(), node, seed);
     config.limits = limits;
-    config.alone = shape.hubs == 1 || shape.disk;
+    config.log.shared = shape.hubs > 1 && !shape.disk;
+    config.log.part_bytes = PART_BYTES;
+    if !shape.large {
+        config.log.append_bytes = APPEND_BYTES;
+    }
     config.peers = peers;
     config.durability = if shape.memory {
         Durability::Memory

@@ -5,7 +5,7 @@ use std::{hint::black_box, time::Duration};
 use chat_core::{
     hub::{Config, Framing, Hub, Input, Output, Outputs},
     id::{ConnId, Partition, Place, RoomId, Secret},
-    log::{Appended, MemoryLog, Query, ReadFrom},
+    log::{MemoryLog, Query, ReadFrom},
     password::ServerSecret,
     time::{Monotonic, Now, Wall},
     wire::{
@@ -343,52 +343,6 @@ impl World {
                     }
                     black_box(frame);
                 }
-                Output::Append {
-                    partition,
-                    expected,
-                    entries,
-                } => {
-                    let input = match self.log.append(partition, expected, &entries) {
-                        Appended::Committed(head) => Input::Committed { partition, head },
-                        Appended::Refused(why) => Input::Refused { partition, why },
-                        Appended::Unknown => Input::Unknown { partition },
-                    };
-                    self.hub.handle_input(self.now, input, &mut self.out);
-                }
-                Output::Read {
-                    token,
-                    partition,
-                    query,
-                } => {
-                    let page = Ok(self.log.read(partition, query));
-                    let token = Some(token);
-                    let input = Input::Page {
-                        partition,
-                        token,
-                        page,
-                    };
-                    self.hub.handle_input(self.now, input, &mut self.out);
-                }
-                Output::Snapshot {
-                    partition,
-                    at,
-                    state,
-                } => self.log.snapshot(partition, at, state),
-                Output::Redact {
-                    partition,
-                    seq,
-                    replacement,
-                    ..
-                } => {
-                    self.log.redact(partition, seq, replacement);
-                    let done = Ok(());
-                    let input = Input::Redacted {
-                        partition,
-                        seq,
-                        done,
-                    };
-                    self.hub.handle_input(self.now, input, &mut self.out);
-                }
                 Output::Block { conn } => {
                     // Nothing waits in outboxes that do not exist.
                     self.hub
@@ -397,8 +351,12 @@ impl World {
                 Output::Close { .. }
                 | Output::Resume { .. }
                 | Output::Note(_)
-                | Output::Forget { .. }
                 | Output::Event(_) => {}
+                other => {
+                    if let Ok(Some(input)) = self.log.serve(other) {
+                        self.hub.handle_input(self.now, input, &mut self.out);
+                    }
+                }
             }
         }
     }

@@ -42,8 +42,10 @@ mod tests {
     use bytes::Bytes;
     use chat_core::{
         client::Command,
-        id::{MemberId, Partition, Place, RoomId, Seq},
-        log::{Appended, LogUnavailable, Page, Query, ReadFailed, ReadFrom},
+        id::{MemberId, Partition, PartitionKind, Place, RoomId},
+        log::{
+            Appended, Head, LogUnavailable, Manifest, Page, Query, ReadFailed, ReadFrom, SnapshotId,
+        },
         wire::{client::RoomRef, server::Durability},
     };
     use chat_runtime::{Client, Log, MemoryLog, Server, client_config, memory};
@@ -71,8 +73,14 @@ mod tests {
         fn durability(&self) -> Durability {
             self.log.durability()
         }
-        async fn append(&self, room: Partition, at: Place, entries: Vec<Bytes>) -> Appended {
-            self.log.append(room, at, entries).await
+        async fn append(
+            &self,
+            room: Partition,
+            at: Place,
+            entries: Vec<Bytes>,
+            note: Bytes,
+        ) -> Appended {
+            self.log.append(room, at, entries, note).await
         }
         async fn read(&self, room: Partition, query: Query) -> Result<Page, ReadFailed> {
             if let ReadFrom::Before(_) | ReadFrom::Latest = query.from {
@@ -80,10 +88,43 @@ mod tests {
             }
             self.log.read(room, query).await
         }
-        async fn snapshot(&self, room: Partition, at: Place, state: Bytes) {
-            self.log.snapshot(room, at, state).await;
+        async fn heads(
+            &self,
+            kind: PartitionKind,
+            after: Option<Partition>,
+            limit: u32,
+        ) -> Result<Vec<Head>, LogUnavailable> {
+            self.log.heads(kind, after, limit).await
         }
-        async fn redact(&self, room: Partition, at: Seq, by: Bytes) -> Result<(), LogUnavailable> {
+        async fn notes_of(&self, rooms: Vec<Partition>) -> Result<Vec<Head>, LogUnavailable> {
+            self.log.notes_of(rooms).await
+        }
+        async fn part(
+            &self,
+            room: Partition,
+            id: SnapshotId,
+            index: u32,
+            bytes: Bytes,
+        ) -> Result<(), LogUnavailable> {
+            self.log.part(room, id, index, bytes).await
+        }
+        async fn manifest(&self, room: Partition, manifest: Manifest) {
+            self.log.manifest(room, manifest).await;
+        }
+        async fn read_part(
+            &self,
+            room: Partition,
+            id: SnapshotId,
+            index: u32,
+        ) -> Result<Bytes, ReadFailed> {
+            self.log.read_part(room, id, index).await
+        }
+        async fn redact(
+            &self,
+            room: Partition,
+            at: Place,
+            by: Bytes,
+        ) -> Result<(), LogUnavailable> {
             self.log.redact(room, at, by).await
         }
     }

@@ -319,10 +319,10 @@ fn store<'a>(
     }
 }
 
-/// There is a snapshot.
+/// There is a snapshot, unless there is one already.
 fn covered(store: &mut Store<'_>, base: Place) {
     let id = SnapshotId { base, writer: 1 };
-    assert!(store.part(ROOM, id, 0, b"all").unwrap());
+    store.part(ROOM, id, 0, b"all").unwrap();
     store.manifest(ROOM, Manifest { id, parts: 1 }).unwrap();
 }
 

@@ -44,8 +44,10 @@ impl Scene<'_> {
 
     /// Whether the hub knows all of the directory.
     fn knows_the_directory(&self) -> bool {
-        let place = self.hub.and_then(|hub| hub.place_of(Partition::Directory));
-        place == Some(self.log.head(Partition::Directory))
+        let place = self
+            .hub
+            .and_then(|hub| hub.place_of(Partition::Directory(0)));
+        place == Some(self.log.head(Partition::Directory(0)))
     }
 }
 

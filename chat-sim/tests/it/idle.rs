@@ -100,45 +100,22 @@ impl House {
         while let Some(output) = self.out.pop() {
             let now = self.moment();
             match output {
-                Output::Append {
-                    partition,
-                    expected,
-                    entries,
-                } => {
-                    let Appended::Committed(head) = self.log.append(partition, expected, &entries)
-                    else {
-                        panic!("nobody else writes");
-                    };
-                    let input = Input::Committed { partition, head };
-                    self.hub.handle_input(now, input, &mut self.out);
-                }
-                Output::Read {
-                    token,
-                    partition,
-                    query,
-                } => {
-                    let page = Ok(self.log.read(partition, query));
-                    let token = Some(token);
-                    let input = Input::Page {
-                        partition,
-                        token,
-                        page,
-                    };
-                    self.hub.handle_input(now, input, &mut self.out);
-                }
                 Output::Block { conn } => {
                     let input = Input::Drained { conn };
                     self.hub.handle_input(now, input, &mut self.out);
                 }
                 Output::Send { .. } => self.frames += 1,
                 Output::Fanout { to, .. } => self.frames += to.len() as u64,
-                Output::Snapshot {
-                    partition,
-                    at,
-                    state,
-                } => self.log.snapshot(partition, at, state),
                 Output::Close { conn, reason } => panic!("{conn:?} is closed: {reason}"),
-                _ => {}
+                other => {
+                    if let Ok(Some(input)) = self.log.serve(other) {
+                        assert!(
+                            !matches!(input, Input::Refused { .. }),
+                            "nobody else writes"
+                        );
+                        self.hub.handle_input(now, input, &mut self.out);
+                    }
+                }
             }
         }
     }
@@ -280,7 +257,7 @@ fn a_room_that_cannot_be_read_holds_only_those_who_are_there() {
     let head = before.log.read(lobby, latest).head;
     let nonsense = Bytes::from_static(b"\xff");
     assert!(matches!(
-        before.log.append(lobby, head, &[nonsense]),
+        before.log.append(lobby, head, &[nonsense], b""),
         Appended::Committed(_)
     ));
     let mut house = House::on(before.log, 2);

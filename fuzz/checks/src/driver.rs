@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use chat_core::{
     hub::{Config, Framing, Hub, Input, Output, Outputs, ReadToken, RoomPlace},
-    id::{ConnId, MemberId, Partition, Place, RoomId, Seq},
+    id::{ConnId, MemberId, Partition, Place, RoomId},
     log::{AppendRefused, Appended, MemoryLog, Query, ReadFailed, ReadFrom},
     time::{Monotonic, Now, Wall},
     wire::{ClientMessage, Form},
@@ -47,6 +47,7 @@ struct Append {
     partition: Partition,
     expected: Place,
     entries: Vec<Bytes>,
+    note: Bytes,
     ending: Ending,
 }
 
@@ -57,10 +58,8 @@ enum News {
         partition: Partition,
         query: Query,
     },
-    Redacted {
-        partition: Partition,
-        seq: Seq,
-    },
+    /// What the log has to say.
+    Log(Input<'static>),
     Disconnected(usize),
 }
 
@@ -260,13 +259,7 @@ impl World {
             }
             match self.news.pop_front() {
                 Some(News::Append(append)) => self.append(append),
-                Some(News::Redacted { partition, seq }) => {
-                    let done = Ok(());
-                    let input = Input::Redacted {
-                        partition,
-                        seq,
-                        done,
-                    };
+                Some(News::Log(input)) => {
                     self.hub.handle_input(self.now, input, &mut self.out);
                 }
                 Some(News::Read {
@@ -346,6 +339,7 @@ impl World {
                 partition,
                 expected,
                 entries,
+                note,
             } => {
                 assert!(
                     self.held.iter().all(|held| held.partition != partition),
@@ -356,6 +350,7 @@ impl World {
                     partition,
                     expected,
                     entries,
+                    note,
                     ending,
                 }));
             }
@@ -368,21 +363,11 @@ impl World {
                 partition,
                 query,
             }),
-            Output::Snapshot {
-                partition,
-                at,
-                state,
-            } => self.log.snapshot(partition, at, state),
-            Output::Redact {
-                partition,
-                seq,
-                replacement,
-                ..
-            } => {
-                self.log.redact(partition, seq, replacement);
-                self.news.push_back(News::Redacted { partition, seq });
+            Output::Note(_) | Output::Event(_) => {}
+            other => {
+                let answer = self.log.serve(other).expect("the log serves the rest");
+                self.news.extend(answer.map(News::Log));
             }
-            Output::Note(_) | Output::Forget { .. } | Output::Event(_) => {}
         }
     }
 
@@ -400,7 +385,10 @@ impl World {
             },
             Ending::UnknownLost => Input::Unknown { partition },
             Ending::Committed | Ending::UnknownDone => {
-                match self.log.append(partition, append.expected, &append.entries) {
+                match self
+                    .log
+                    .append(partition, append.expected, &append.entries, &append.note)
+                {
                     Appended::Committed(_) if matches!(append.ending, Ending::UnknownDone) => {
                         Input::Unknown { partition }
                     }

@@ -111,7 +111,7 @@ impl Run {
             Step::Lost => self.world.lose_log(),
             Step::News { room, after } => {
                 let partition = if room == 0 {
-                    Partition::Directory
+                    Partition::Directory(0)
                 } else {
                     Partition::Room(self.room(room))
                 };
