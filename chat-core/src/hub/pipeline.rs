@@ -919,7 +919,6 @@ mod tests {
         assert_eq!(next(), (4, Some(9)));
         assert_eq!(next(), (4, None));
         assert_eq!(next(), (0, None));
-        drop(next);
         pipe.propose(5);
         let batch = pipe.batch(4, |_, seq, count: u64| {
             Judged::Entries((seq..seq + count).collect(), count)

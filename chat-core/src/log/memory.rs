@@ -318,6 +318,10 @@ impl MemoryLog {
     ///
     /// # Errors
     /// It is nothing for a log: it is given back.
+    #[expect(
+        clippy::result_large_err,
+        reason = "what is given back is what was given"
+    )]
     pub fn serve(&mut self, output: Output) -> Result<Option<Input<'static>>, Output> {
         Ok(match output {
             Output::Append {

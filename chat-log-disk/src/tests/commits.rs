@@ -141,10 +141,11 @@ async fn what_is_noted_is_written_before_what_was_asked_after_it_is_answered() {
     assert!((&mut second).now_or_never().is_none());
     let_it.send(()).unwrap();
     assert!(matches!(first.await, Appended::Committed(_)));
-    assert!(commits.recv().unwrap(), "written before the next commit");
+    let written = commits.recv().unwrap();
     let_it.send(()).unwrap();
     assert!(matches!(second.await, Appended::Committed(_)));
     drop(let_it);
+    assert!(written, "before the next commit");
 }
 
 #[tokio::test]
