@@ -550,7 +550,8 @@ impl World {
             } => {
                 let node = &mut self.nodes[hub];
                 node.reads += 1;
-                let (life, after) = (node.life, self.log_delay(hub));
+                // Parts are large.
+                let (life, after) = (node.life, 8 * self.log_delay(hub));
                 self.soon(
                     after,
                     Happening::ReadPart {

@@ -44,7 +44,6 @@ pub const STATES: &[&str] = &[
     "a room was put away",
     "a snapshot",
     "a snapshot of several parts",
-    "a snapshot superseded while it was read",
     "a text taken back by a moderator",
     "a text taken out of the log",
     "a trimmed log",
@@ -67,6 +66,7 @@ pub const STATES: &[&str] = &[
 
 /// Faults that they have.
 pub const FAULTS: &[&str] = &[
+    "a part of a snapshot that was not kept",
     "a client crashed",
     "a client crashed and lost its secret",
     "a commit of which nobody knows whether it is on the disk",

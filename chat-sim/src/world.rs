@@ -1036,7 +1036,7 @@ impl World {
 
 /// What the log takes in one append, and in one part of a snapshot: little, so that there are several.
 const APPEND_BYTES: usize = 8_192;
-const PART_BYTES: usize = 2_048;
+const PART_BYTES: usize = 256;
 
 /// The configuration of a hub in this world.
 pub(crate) fn config(
