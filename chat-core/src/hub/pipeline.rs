@@ -846,6 +846,8 @@ mod tests {
         let mut pipe = assembling(5, 7, 1, 1);
         ask_for_part(&mut pipe);
         assert_eq!(pipe.goes_on_without(TOKEN, damaged), Some(Paged::Onward));
+        let records = |wanted| matches!(wanted, Some(Wanted::Page(query)) if query.from == ReadFrom::After(0));
+        assert!(records(pipe.wants_read()));
         assert_eq!(read(&mut pipe, 1, page(0, 7)), Paged::Live);
         assert_eq!(pipe.state, Count(7));
         // Otherwise it is, and is read again later, from the beginning.
@@ -902,7 +904,7 @@ mod tests {
         let mut pipe = Pipeline::new();
         assert_eq!(read(&mut pipe, 0, page(0, 0)), Paged::Live);
         // So many entries each.
-        for count in [2, 2, 9, 1, 3] {
+        for count in [2, 3, 9, 1, 3] {
             pipe.propose(count);
         }
         let mut next = || {
@@ -916,7 +918,8 @@ mod tests {
             }
             (entries, batch.too_large)
         };
-        assert_eq!(next(), (4, Some(9)));
+        assert_eq!(next(), (2, None));
+        assert_eq!(next(), (3, Some(9)));
         assert_eq!(next(), (4, None));
         assert_eq!(next(), (0, None));
         pipe.propose(5);
