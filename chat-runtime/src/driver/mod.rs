@@ -20,14 +20,14 @@ use std::{
 };
 
 use chat_core::{
-    hub::{Event, Hub, Input, Outputs, RoomPlace},
+    hub::{Hub, Input, Outputs, RoomPlace},
     id::ConnId,
     limits::Limits,
     time::{Monotonic, Now},
     wire::PREFIX,
 };
 use tokio::{
-    sync::{broadcast, mpsc},
+    sync::mpsc,
     task::{AbortHandle, yield_now},
     time::{Duration, Instant, Sleep, sleep_until},
 };
@@ -42,6 +42,7 @@ use self::{
 use crate::{
     Connection,
     clock::Clock,
+    events::Publisher,
     link::Read,
     outbox::Spare,
     shared::{Door, Load, News, SharedLog},
@@ -132,7 +133,7 @@ pub(crate) struct Parts {
     pub(crate) door: Option<Arc<Door>>,
     pub(crate) load: Arc<Load>,
     pub(crate) orders: mpsc::Receiver<Order>,
-    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) events: Arc<Publisher>,
     /// Workers that are not closed yet.
     pub(crate) open: Arc<AtomicUsize>,
     /// The tasks that accept, which end when the server closes.
@@ -195,7 +196,7 @@ pub(crate) struct Driver {
     door: Option<Arc<Door>>,
     load: Arc<Load>,
     orders: mpsc::Receiver<Order>,
-    events: broadcast::Sender<Event>,
+    events: Arc<Publisher>,
     open: Arc<AtomicUsize>,
     accepting: Vec<AbortHandle>,
     closed: bool,

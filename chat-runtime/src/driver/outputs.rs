@@ -317,7 +317,6 @@ impl Driver {
                 return;
             }
         }
-        // Nobody listens, perhaps.
-        let _ = self.events.send(event);
+        self.events.publish(self.now.wall, event);
     }
 }
