@@ -234,7 +234,8 @@ impl Connection {
     }
 
     /// Chooses when to try again. The first try comes within a second, further ones at random within a bound that
-    /// doubles up to ten seconds ("full jitter"); `not_before` moves all of that to a later beginning.
+    /// doubles up to ten seconds ("full jitter"); `not_before` moves all of that to a later beginning, and is the least
+    /// bound: those who are asked to wait are many, and shall not come back at one moment.
     pub(super) fn wait(
         &mut self,
         now: Monotonic,
@@ -243,6 +244,7 @@ impl Connection {
     ) -> Duration {
         let bound = FIRST_DELAY
             .saturating_mul(1 << self.tries.min(4))
+            .max(not_before)
             .min(LONGEST_DELAY);
         self.tries = self.tries.saturating_add(1);
         let nanos = u64::try_from(bound.as_nanos()).expect("ten seconds");

@@ -195,8 +195,8 @@ impl Client {
             },
             _ => Then::End(Ended::Closed(reason)),
         };
-        // Where the client knows better.
-        closing.reconnect |= matches!(then, Then::Retry { .. });
+        // The client knows better: of what comes of a late hello, and that a client that never was in does not try again.
+        closing.reconnect = matches!(then, Then::Retry { .. });
         let asked_for =
             matches!(self.connection.phase, Phase::Bye { .. }) && reason == CloseReason::Bye;
         if !asked_for && !matches!(then, Then::Park | Then::Connect) {

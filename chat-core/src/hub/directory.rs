@@ -279,7 +279,17 @@ impl Hub {
                         && !released.contains(&member) =>
                 {
                     let left = self.absences.left(member, at, self.config.limits.grace);
-                    self.hold_for(now, member, left)
+                    if left.is_zero() {
+                        // Whoever asks for that name waits here already, perhaps.
+                        self.directory.propose_first(Proposal {
+                            member,
+                            txn: 0,
+                            ask: Ask::Release,
+                            then: Then::Nothing,
+                        });
+                    } else {
+                        self.hold_for(now, member, left)
+                    }
                 }
                 Some(_) => {}
                 None => self.keep(now, member, now.wall - at),

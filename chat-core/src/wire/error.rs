@@ -121,9 +121,9 @@ closed_list! {
         /// The server ends and comes back.
         Restarting = true,
         /// The server has as many connections as it may.
-        Full = false,
+        Full = true,
         /// Your address has as many connections as it may.
-        TooManyConnections = false,
+        TooManyConnections = true,
         /// No protocol version in common.
         Version = false,
         /// A frame that is none, or at the wrong time (a second `hello`, a request before `welcome`).

@@ -64,6 +64,12 @@ fn connections() {
     );
     assert_eq!(closing(&mut w, third), Some(CloseReason::Full));
     assert_eq!(w.lines[&third].closed, Some(CloseReason::Full));
+    let late = w.connect();
+    let told = w.take(late, |message| match message {
+        ServerMessage::Closing(closing) => Some((closing.reconnect, closing.retry_after)),
+        _ => None,
+    });
+    assert_eq!(told, Some((true, Some(5_000))), "a place may be free then");
     w.disconnect(first);
     let fourth = w.connect();
     assert_eq!(closing(&mut w, fourth), None, "a place is free again");

@@ -264,6 +264,41 @@ fn every_close_reason_is_confirmed_and_says_whether_to_come_back() {
     }
 }
 
+/// A server that is full after a restart tells all who come back so at once.
+#[test]
+fn who_was_in_comes_back_to_a_full_server_at_a_time_of_its_own() {
+    for reason in [CloseReason::Full, CloseReason::TooManyConnections] {
+        let mut delays = Vec::new();
+        for seed in 0..8 {
+            let mut script = Script::with(Form::Postcard, Framing::Stream, [seed; 32]);
+            script.enter(&[view(ROOM, 10)]);
+            script.reconnect();
+            script.events.clear();
+            script.closing(reason, Some(5_000));
+            assert!(matches!(script.event(), ClientEvent::Closing(closing) if closing.reconnect));
+            script.input(ClientInput::Disconnected);
+            let delay = retry_in(script.event());
+            assert!((5 * SECOND..10 * SECOND).contains(&delay), "{delay:?}");
+            delays.push(delay);
+            script.come_back();
+            script.resume(&[view(ROOM, 10)]);
+        }
+        let (first, last) = (delays.iter().min(), delays.iter().max());
+        assert!(
+            *last.unwrap() - *first.unwrap() > SECOND,
+            "as spread as what was asked for: {delays:?}"
+        );
+
+        let mut script = Script::new();
+        script.connect();
+        script.closing(reason, Some(5_000));
+        assert!(matches!(script.event(), ClientEvent::Closing(closing) if !closing.reconnect));
+        script.input(ClientInput::Disconnected);
+        let ended = ClientEvent::Ended(Ended::Closed(reason));
+        assert_eq!(script.event(), ended, "it never was in");
+    }
+}
+
 #[test]
 fn an_end_does_not_wait_for_the_driver_for_ever() {
     let mut script = Script::in_room();
