@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use chat_core::limits::Limits;
+use chat_core::{
+    limits::Limits,
+    nick::{RESERVED, Reserved},
+};
 use chat_runtime::ServerBuilder;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +40,8 @@ pub(crate) struct ServerConfig {
     pub(crate) data: DataConfig,
     /// How WebSockets are let in.
     pub(crate) web: WebConfig,
+    /// What people may be called.
+    pub(crate) names: NamesConfig,
     /// Every limit.
     pub(crate) limits: Limits,
 }
@@ -53,8 +58,30 @@ impl Default for ServerConfig {
             log_format: Format::default(),
             data: DataConfig::default(),
             web: WebConfig::default(),
+            names: NamesConfig::default(),
             limits: Limits::default(),
         }
+    }
+}
+
+/// What people may be called.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct NamesConfig {
+    /// Nicks that nobody may take, however they are spelled.
+    pub(crate) reserved: Vec<String>,
+}
+
+impl Default for NamesConfig {
+    fn default() -> Self {
+        let reserved = RESERVED.map(str::to_owned).to_vec();
+        Self { reserved }
+    }
+}
+
+impl NamesConfig {
+    pub(crate) fn reserved(&self) -> Result<Reserved, String> {
+        Reserved::new(&self.reserved).map_err(|error| format!("`names.reserved`: {error}"))
     }
 }
 
@@ -152,6 +179,7 @@ impl ServerConfig {
             return Err("`tcp`, `ws`: there must be at least one listener".to_owned());
         }
         self.web.check()?;
+        self.names.reserved()?;
         if !(1..=MOST_WORKERS).contains(&self.workers) {
             return Err(format!("`workers`: must be from 1 to {MOST_WORKERS}"));
         }
@@ -184,6 +212,7 @@ const HEADER: &str = "\
 # [data]: a `folder`, or `memory` alone. Each room's records go when they are older than `room_age` or more than `room_bytes`; the
 # oldest of all rooms when older than `max_age`, or when all are more than `max_records` or `max_bytes`. Left out: never. The
 # newest that a room's state needs stay in any case.
+# [names]: nicks that are `reserved` are nobody's, whatever their case and spelling.
 # [web]: the page for browsers is in the folder of the WebSocket's `path`, unless `page` is false. With `any_server` it asks for a server's
 # address and may connect to any. Browsers may connect from pages of these `origins` (none: those of the same host and port, whatever the
 # host is called; name your own, and no other will do; `*`: all). `proxies` are the addresses or networks of reverse proxies that are
@@ -203,6 +232,7 @@ mod tests {
         )
         .unwrap();
         config.history = Some(7);
+        config.names.reserved = vec!["office".to_owned()];
         config.data =
             toml::from_str("folder = '/srv/chat'\nroom_age = 3600\nroom_bytes = 1000\nmax_records = 10\nmax_age = 86400\nmax_bytes = 1000000").unwrap();
         config.lobby = false;
@@ -251,6 +281,7 @@ mod tests {
             ("tcp = []\nws = []", "tcp"),
             ("ws = [\"nowhere\"]", "nowhere"),
             ("[web]\npath = \"ws\"", "web.path"),
+            ("[names]\nreserved = [\"\"]", "names.reserved"),
             ("[web]\norigins = [\"example.org\"]", "example.org"),
             ("[web]\nproxies = [\"me\"]", "me"),
             ("[web]\nforwarded = \"both\"", "both"),

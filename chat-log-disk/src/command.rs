@@ -60,14 +60,14 @@ pub(crate) enum Outcome {
 }
 
 impl Command {
-    pub(crate) fn perform(&self, store: &mut Store<'_>, wall: u64) -> rusqlite::Result<Outcome> {
+    pub(crate) fn perform(&self, store: &mut Store<'_>, at: u64) -> rusqlite::Result<Outcome> {
         Ok(match self {
             Self::Append {
                 partition,
                 expected,
                 entries,
                 ..
-            } => Outcome::Appended(store.append(*partition, *expected, entries, wall)?),
+            } => Outcome::Appended(store.append(*partition, *expected, entries, at)?),
             Self::Snapshot {
                 partition,
                 at,

@@ -4,6 +4,7 @@
 
 mod backup;
 mod chain;
+mod clock;
 mod command;
 mod config;
 mod error;

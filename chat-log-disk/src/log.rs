@@ -28,6 +28,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     chain::Sum,
+    clock::{Clock, Shown, wall},
     command::{Asked, Command},
     config::Config,
     error::{OpenError, RedactError, SecretError},
@@ -156,6 +157,7 @@ impl DiskLog {
             asked: receiver,
             connection,
             meta,
+            clock: Clock::resume(meta.shown, wall()),
             next,
             proven: BTreeMap::new(),
             random,
@@ -386,6 +388,7 @@ impl Opening {
                 bytes: 0,
                 keep: self.keep,
                 secret: None,
+                shown: Shown::default(),
             };
             connection.execute(
                 "INSERT INTO log (only, epoch, commits, bytes, keep) VALUES (1, ?1, ?2, ?3, ?4)",

@@ -4,13 +4,13 @@ use std::{fs, path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
-use crate::{chain::Sum, error::OpenError, folder::Folder, store};
+use crate::{chain::Sum, clock::Shown, error::OpenError, folder::Folder, store};
 
 /// Marks the file as a chat log: "chtl".
 const APPLICATION: i32 = 0x6368_746c;
 
 /// One step for each version: the first makes an empty file version 1, and so on. Steps are only ever appended.
-pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
+pub(crate) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 const VERSION_1: &str = "
     -- One row about the whole file.
@@ -38,7 +38,7 @@ const VERSION_1: &str = "
         id        INTEGER PRIMARY KEY,  -- in the order of appending
         partition INTEGER NOT NULL,
         seq       INTEGER NOT NULL,
-        at        INTEGER NOT NULL,     -- when appended, ms since 1970
+        at        INTEGER NOT NULL,     -- when appended by the log's clock, ms since about 1970
         link      BLOB NOT NULL,        -- checksum over the predecessor's link, seq, at and hash
         hash      BLOB NOT NULL,        -- checksum over salt and body as they were written
         salt      BLOB,                 -- NULL when redacted
@@ -73,6 +73,12 @@ const VERSION_3: &str = "
     CREATE INDEX partitions_due ON partitions (id) WHERE oldest > trimmed + 1;
 ";
 
+/// The log's clock, by which records grow old.
+const VERSION_4: &str = "
+    ALTER TABLE log ADD COLUMN clock INTEGER NOT NULL DEFAULT 0;    -- what it showed at the last transaction
+    ALTER TABLE log ADD COLUMN wall INTEGER NOT NULL DEFAULT 0;     -- and what the wall clock showed then
+";
+
 /// From this version on the rows of partitions have a checksum. What reads them needs that.
 pub(crate) const SEALED: u32 = 3;
 /// The first version.
@@ -87,12 +93,13 @@ pub(crate) struct Meta {
     pub(crate) bytes: u64,
     pub(crate) keep: u64,
     pub(crate) secret: Option<Sum>,
+    pub(crate) shown: Shown,
 }
 
 impl Meta {
     pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Self> {
         connection.query_row(
-            "SELECT epoch, commits, records, bytes, keep, secret FROM log",
+            "SELECT epoch, commits, records, bytes, keep, secret, clock, wall FROM log",
             [],
             |row| {
                 Ok(Self {
@@ -102,13 +109,18 @@ impl Meta {
                     bytes: row.get(3)?,
                     keep: row.get(4)?,
                     secret: row.get(5)?,
+                    shown: Shown {
+                        clock: row.get(6)?,
+                        wall: row.get(7)?,
+                    },
                 })
             },
         )
     }
 
     pub(crate) fn save(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let sql = "UPDATE log SET epoch = ?1, commits = ?2, records = ?3, bytes = ?4, keep = ?5, secret = ?6";
+        let sql = "UPDATE log SET epoch = ?1, commits = ?2, records = ?3, bytes = ?4, keep = ?5, secret = ?6,
+            clock = ?7, wall = ?8";
         connection.prepare_cached(sql)?.execute((
             self.epoch,
             self.commits,
@@ -116,6 +128,8 @@ impl Meta {
             self.bytes,
             self.keep,
             self.secret,
+            self.shown.clock,
+            self.shown.wall,
         ))?;
         Ok(())
     }

@@ -9,6 +9,7 @@ use std::{
 use chat_core::{
     hub::{Config, Hub, Outputs},
     limits::{LimitError, Limits},
+    nick::Reserved,
     password::ServerSecret,
     wire::record::CipherKind,
 };
@@ -53,6 +54,7 @@ impl Server {
             limits: Limits::default(),
             lobby: Some(CipherKind::None),
             agent: None,
+            reserved: Reserved::default(),
             log: None,
             secret: None,
             transports: Vec::new(),
@@ -163,6 +165,7 @@ pub struct ServerBuilder {
     limits: Limits,
     lobby: Option<CipherKind>,
     agent: Option<String>,
+    reserved: Reserved,
     log: Option<Arc<dyn Log>>,
     secret: Option<ServerSecret>,
     transports: Vec<Box<dyn Transport>>,
@@ -194,6 +197,13 @@ impl ServerBuilder {
     #[must_use]
     pub fn lobby(mut self, lobby: Option<CipherKind>) -> Self {
         self.lobby = lobby;
+        self
+    }
+
+    /// Nicks that nobody may take, instead of [`RESERVED`](chat_core::nick::RESERVED).
+    #[must_use]
+    pub fn reserved(mut self, reserved: Reserved) -> Self {
+        self.reserved = reserved;
         self
     }
 
@@ -258,6 +268,7 @@ impl ServerBuilder {
         let mut config = Config::new(secret, 0, [0; 32]);
         config.limits = self.limits.clone();
         config.lobby = self.lobby;
+        config.reserved = self.reserved;
         config.durability = log.durability();
         config.notes = log.notes();
         if let Some(agent) = self.agent {

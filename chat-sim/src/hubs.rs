@@ -143,6 +143,8 @@ impl World {
         let now = self.hub_now(hub);
         self.trouble(0);
         self.began = self.now;
+        self.book.begun = self.now;
+        self.book.several = self.nodes.len() > 1;
         let shape = &self.plan.shape;
         let peers = (0..self.nodes.len())
             .filter(|other| shape.disk && *other != hub)
@@ -654,7 +656,6 @@ impl World {
                     truth: &self.truth,
                     log: &self.log,
                     hub: self.nodes[hub].hub.as_deref(),
-                    wall: now.wall,
                     alive: !found.broken && found.client_open,
                 };
                 found.line.hub_said(&message, &scene, &mut self.book);

@@ -1,5 +1,7 @@
 //! What happens in rooms, in words for people. Everything that others wrote is made harmless.
 
+use core::time::Duration;
+
 use chat_core::{
     client::{CommandError, Text},
     id::MemberId,
@@ -96,15 +98,17 @@ pub(crate) fn record(seen: Seen<'_>, zone: &TimeZone, paint: Paint) -> Option<St
         ),
         RecordBody::Banned(removal) => format!(
             "{who} banned {}{}",
-            harmless(&removal.nick),
+            whom(removal.target, &removal.nick),
             after_colon(&removal.reason)
         ),
-        RecordBody::Unbanned(target) => format!("{who} let {} come back", harmless(&target.nick)),
-        RecordBody::Muted(muted) => match muted.until {
-            Some(until) => format!(
+        RecordBody::Unbanned(target) => {
+            format!("{who} let {} come back", whom(target.target, &target.nick))
+        }
+        RecordBody::Muted(muted) => match muted.seconds {
+            Some(seconds) => format!(
                 "{who} silenced {} until {}",
                 harmless(&muted.nick),
-                time(until, zone)
+                time(record.time + Duration::from_secs(seconds.into()), zone)
             ),
             None => format!("{who} silenced {}", harmless(&muted.nick)),
         },
@@ -327,6 +331,15 @@ fn one(member: &Person) -> String {
 
 fn list(people: &[Person]) -> String {
     people.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Somebody by name, or by id where the server did not know the name any more.
+fn whom(member: MemberId, nick: &str) -> String {
+    if nick.is_empty() {
+        member.to_string()
+    } else {
+        harmless(nick)
+    }
 }
 
 fn after_colon(text: &str) -> String {
@@ -589,7 +602,7 @@ mod tests {
                 RecordBody::Muted(Muted {
                     target,
                     nick: nick(),
-                    until: Some(Wall(1_000_000_060_000)),
+                    seconds: Some(60),
                 }),
                 "Ada (gr. 2) silenced Berl until 01:47",
             ),

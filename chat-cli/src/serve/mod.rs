@@ -54,6 +54,7 @@ async fn serve(config: ServerConfig) -> Result<(), Failure> {
     let mut server = Server::builder()
         .agent(concat!("chat-cli/", env!("CARGO_PKG_VERSION")))
         .limits(config.limits)
+        .reserved(config.names.reserved().map_err(Failure::Usage)?)
         .workers(config.workers.into())
         .lobby(config.lobby.then_some(match config.lobby_cipher {
             LobbyCipher::None => CipherKind::None,

@@ -120,11 +120,16 @@ impl Hub {
         let early = self.has(Bug::FreeANickTooEarly);
         let (online, grace) = (&self.online, &self.grace);
         let (sessions, config) = (&self.sessions, &self.config);
+        let rooms = &self.rooms;
         let with = Surroundings {
             limits: &config.limits,
             node: config.node,
             alone: config.writes_alone(),
             is_heir_of: &|node| config.is_heir_of(node),
+            owns: &|room, member| {
+                let room = rooms.get(&room).filter(|room| room.pipe.is_live())?;
+                Some(room.pipe.state.is_owner(member))
+            },
             // A release that waited while its member was back, and went away again, takes nothing.
             is_expected: &|member| {
                 !early && (online.contains_key(&member) || grace.contains_key(&member))
@@ -386,6 +391,7 @@ impl Hub {
                 }
             }
             Change::Exited(room) => {
+                self.entering_over(now, *room, member, out);
                 // It came in again while this was on its way.
                 let back = self.look_whether_to_keep(now, *room, member, out);
                 // The last room of somebody who is expected no more.
@@ -406,6 +412,7 @@ impl Hub {
             Change::Opened { room, with, after } => {
                 // It may have begun long ago, and one of them forgotten since.
                 for member in [member, *with] {
+                    self.begins_to_enter(now, *room, member);
                     self.see_in(now, *room, member);
                 }
                 // The other may be connected here, and its room opened elsewhere.
@@ -419,6 +426,7 @@ impl Hub {
                 }
             }
             Change::Entered(room) => {
+                self.begins_to_enter(now, *room, member);
                 // Its `joined` may have been seen before, if it came in elsewhere.
                 self.see_in(now, *room, member);
             }

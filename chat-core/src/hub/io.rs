@@ -145,8 +145,8 @@ pub enum Output {
         to: Recipients,
         /// The first record in the frame; none for what need not be caught up.
         place: Option<RoomPlace>,
-        /// Whether it may be kept back for a moment, to be written together with what comes next: who comes and who goes, which
-        /// is much when many do at once.
+        /// Whether it may be kept back for a moment, to be written together with what comes next: records of who comes and who
+        /// goes, and counts, which are much when many do at once.
         patient: bool,
         /// What.
         frame: Frame,

@@ -150,6 +150,9 @@ impl Hub {
             if let Some(room) = self.rooms.get_mut(&id) {
                 room.awaited = !about;
             }
+            if self.waits_to_enter(id, member, conn) {
+                return;
+            }
             self.tell_removed(id, conn, out);
             // A room without a first record may be about to begin; one that has begun has told who is in it.
             if about {
@@ -158,6 +161,7 @@ impl Hub {
             return;
         };
         let place = room.pipe.place;
+        self.entered(id, member);
         // Who was out in between begins anew, even where it may read what was said meanwhile: the record that put it out
         // would put it out again.
         let whole = |at: &Place| at.epoch == place.epoch && at.seq <= place.seq && at.seq >= since;

@@ -476,9 +476,6 @@ mod tests {
             self.0 += 1;
         }
         const FORM: u8 = 1;
-        fn thaw_older(_: u8, _: &[u8]) -> Option<Result<Self, BodyError>> {
-            None
-        }
         fn weight(&self) -> u64 {
             1
         }

@@ -135,8 +135,8 @@ impl Hub {
                 let rooms = self.list(origin, list.after, self.page_limit(list.limit));
                 self.answer(origin, Answer::List(rooms), out);
             }
-            Op::Nick(nick) => match Name::nick(&nick.nick, self.config.limits.nick_bytes.into()) {
-                Err(e) => self.refuse(origin, ErrorCode::NickInvalid.because(e.to_string()), out),
+            Op::Nick(nick) => match self.free_nick(&nick.nick, self.is_named(conn)) {
+                Err(refusal) => self.refuse(origin, refusal, out),
                 Ok(name) if !self.may_be_called(conn, &name, &nick.label) => {
                     let text = "what you are called is decided elsewhere";
                     self.refuse(origin, ErrorCode::Forbidden.because(text), out);

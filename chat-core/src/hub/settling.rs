@@ -34,6 +34,9 @@ impl Hub {
         if taken.is_empty() {
             return;
         }
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.count_mutes(now, &taken);
+        }
         // Who hears the records changes with some of them, so everything up to such a record is told first.
         let mut told = 0;
         for i in 0..taken.len() {
@@ -118,7 +121,7 @@ impl Hub {
             }
             RecordBody::Redacted(redacted) => {
                 if let Some(room) = self.rooms.get_mut(&id) {
-                    room.erasing.insert(redacted.seq);
+                    room.erasing.insert(redacted.seq, record.seq);
                 }
                 self.erase_next(id, out);
             }
@@ -175,6 +178,7 @@ impl Hub {
         out: &mut Outputs,
     ) {
         let member = person.member;
+        self.entered(id, member);
         if self.rooms.get(&id).and_then(Room::kind) != Some(RoomKind::Private) {
             // `joined` says that they are here. They may be gone already, or have another name.
             self.told_by_record(now, id, member, Some(person));
@@ -200,11 +204,13 @@ impl Hub {
         }
     }
 
-    /// All who hear a room are told of somebody by a record; the directory may be ahead of it.
+    /// All who hear a room are told of somebody by a record; the directory may be ahead of it. Where they are counted, the
+    /// record does not tell how many are here.
     fn told_by_record(&mut self, now: Now, id: RoomId, member: MemberId, told: Option<Person>) {
         let most = self.config.limits.presence_names;
         if let Some(room) = self.rooms.get_mut(&id)
-            && room.told_by_record(&self.directory.state, member, told, most)
+            && (room.told_by_record(&self.directory.state, member, told, most)
+                || room.is_counted(most))
         {
             self.arm_presence(now, id);
         }
@@ -222,10 +228,6 @@ impl Hub {
     ) {
         self.told_by_record(now, id, member, None);
         self.forget_stranger(id, member);
-        if self.rooms.get(&id).is_some_and(|room| room.counted) {
-            // Names may be told again.
-            self.arm_presence(now, id);
-        }
         let place = Place {
             epoch: self.rooms.get(&id).map_or(0, |room| room.pipe.place.epoch),
             seq: record.seq,
@@ -323,6 +325,7 @@ impl Hub {
                 }
                 self.refuse(origin, refusal, out);
                 if matches!(proposal.ask, Ask::Join { .. }) {
+                    self.entering_over(now, id, proposal.author, out);
                     self.unlist(now, id, proposal.author, out);
                     self.unpark(now, origin.conn, id, out);
                 }

@@ -8,16 +8,15 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Fold, Verdict,
-    called::{Called, Holders},
+    called::{Called, Holders, Marked},
     refuse,
     results::{Known, Results},
-    snapshot,
 };
 use crate::{
     few::FewSet,
     id::{MemberId, Place, RoomId, Seq},
     limits::Limits,
-    nick::{Name, NameKey},
+    nick::{Name, NameKey, bare, same},
     time::Wall,
     wire::{BodyError, ErrorCode, Refusal, record::CipherKind, tagged},
 };
@@ -29,6 +28,8 @@ pub(crate) struct Directory {
     /// Held nicks, by comparison form and by skeleton.
     pub(super) folded: Holders,
     pub(super) skeletons: Holders,
+    /// The held nicks that have combining marks, without them.
+    pub(super) marked: Marked,
     pub(super) groups: BTreeMap<RoomId, Group>,
     /// How many have a room among theirs that is neither the lobby nor a group with a number (yet).
     pub(super) unlisted: BTreeMap<RoomId, u32>,
@@ -67,8 +68,10 @@ pub(crate) struct Group {
     pub(crate) protected: bool,
     /// How many have it among their rooms.
     pub(crate) members: u32,
-    /// The place in the room's log as of which it has this topic; 0 when it was listed. Since form 2.
+    /// The place in the room's log as of which it has this topic; 0 when it was listed.
     pub(crate) titled: Place,
+    /// Its first owner.
+    pub(crate) founder: MemberId,
 }
 
 impl Group {
@@ -189,6 +192,7 @@ impl Fold for Directory {
                 self.free(member);
                 self.folded.insert(&key.folded, member);
                 self.skeletons.insert(&key.skeleton, member);
+                self.marked.insert((&key.folded, &key.skeleton), member);
                 let (rooms, results) = self
                     .members
                     .remove(&member)
@@ -272,6 +276,7 @@ impl Fold for Directory {
                         protected,
                         members,
                         titled: Place { epoch: 0, seq: 0 },
+                        founder: member,
                     },
                 );
                 self.index(member, *room);
@@ -305,11 +310,7 @@ impl Fold for Directory {
         }
     }
 
-    const FORM: u8 = 2;
-
-    fn thaw_older(form: u8, state: &[u8]) -> Option<Result<Self, BodyError>> {
-        (form == 1).then(|| snapshot::first_form(state))
-    }
+    const FORM: u8 = 3;
 
     fn weight(&self) -> u64 {
         (2 * self.members.len() + self.groups.len()) as u64
@@ -323,6 +324,7 @@ impl Directory {
             let (folded, skeleton) = held.called.key();
             self.folded.remove(folded);
             self.skeletons.remove(skeleton);
+            self.marked.remove((folded, skeleton), member);
         }
     }
 
@@ -358,6 +360,15 @@ impl Directory {
         }
     }
 
+    /// Finds nicks with combining marks anew, for a snapshot, which does not have them apart.
+    pub(super) fn mark_all(&mut self) {
+        for (id, member) in &self.members {
+            if member.lease.is_some() {
+                self.marked.insert(member.called.key(), *id);
+            }
+        }
+    }
+
     pub(crate) fn member(&self, member: MemberId) -> Option<&Member> {
         self.members.get(&member).map(Box::as_ref)
     }
@@ -386,12 +397,28 @@ impl Directory {
         self.members.get(&member).map_or("", |m| m.called.label())
     }
 
-    /// Who holds a nick of at most so many bytes, compared as nicks are.
+    /// Who holds a nick of at most so many bytes, in whatever case. Other nicks that it keeps others from taking are not meant.
     pub(crate) fn holder(&self, nick: &str, most: u16) -> Option<MemberId> {
         let name = Name::nick(nick, most.into()).ok()?;
         let holder = self.folded.get(&name.key.folded)?;
-        let holds = self.members.get(&holder)?.called.key().0 == name.key.folded;
-        holds.then_some(holder)
+        let called = &self.members.get(&holder)?.called;
+        same(called.nick(), &name.shown).then_some(holder)
+    }
+
+    /// Whether a nick looks like that of the owner of a group, combining marks aside.
+    fn looks_like_an_owner(&self, with: &Surroundings<'_>, id: MemberId, key: &NameKey) -> bool {
+        let (folded, skeleton) = (bare(&key.folded), bare(&key.skeleton));
+        let marked = self.marked.get((&folded, &skeleton));
+        let plain = [self.folded.get(&folded), self.skeletons.get(&skeleton)];
+        let owns = |room: &RoomId, member| {
+            let founded = || self.groups.get(room).is_some_and(|g| g.founder == member);
+            (with.owns)(*room, member).unwrap_or_else(founded)
+        };
+        marked
+            .chain(plain.into_iter().flatten())
+            .filter(|member| *member != id)
+            .filter_map(|member| Some((member, self.member(member)?)))
+            .any(|(id, member)| member.rooms.iter().any(|room| owns(room, id)))
     }
 
     pub(crate) fn group(&self, room: RoomId) -> Option<&Group> {
@@ -489,6 +516,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) alone: bool,
     /// Whether a lease is this hub's to give up: its own, or one of an earlier life.
     pub(crate) is_heir_of: &'a dyn Fn(u64) -> bool,
+    /// Whether a member is an owner of a room; none if the room is not in use here.
+    pub(crate) owns: &'a dyn Fn(RoomId, MemberId) -> Option<bool>,
     /// Whether the member is connected here, or has time left to come back.
     pub(crate) is_expected: &'a dyn Fn(MemberId) -> bool,
 }
@@ -564,6 +593,7 @@ impl Directory {
                     with.alone
                         && m.lease == Some(with.node)
                         && m.called.parts() == (&name.shown, label)
+                        && m.called.key() == (&name.key.folded, &name.key.skeleton)
                         && m.kept == *kept
                 });
                 if as_before {
@@ -743,6 +773,15 @@ impl Directory {
             return refuse(
                 ErrorCode::NickTaken,
                 "somebody else has that nick, or one that looks like it",
+            );
+        }
+        let holds = self
+            .member(id)
+            .is_some_and(|m| m.lease.is_some() && m.called.nick() == name.shown);
+        if !holds && self.looks_like_an_owner(with, id, &name.key) {
+            return refuse(
+                ErrorCode::NickTaken,
+                "the owner of a group has a nick that looks like it",
             );
         }
         Verdict::Accept(vec![Change::Leased {

@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    called::{Called, Holders},
+    called::{Called, Holders, Marked},
     directory::{Did, Directory, Group, Member},
     results::Results,
 };
 use crate::{
     few::FewSet,
-    id::{MemberId, Place, RoomId},
+    id::{MemberId, RoomId},
     nick::NameKey,
     time::Wall,
-    wire::{BodyError, record::CipherKind, tagged},
 };
 
 #[derive(Serialize)]
@@ -43,11 +42,11 @@ struct WrittenMember<'a> {
 }
 
 #[derive(Deserialize)]
-struct Read<G> {
+struct Read {
     members: BTreeMap<MemberId, ReadMember>,
     folded: BTreeMap<String, MemberId>,
     skeletons: BTreeMap<String, MemberId>,
-    groups: BTreeMap<RoomId, G>,
+    groups: BTreeMap<RoomId, Group>,
     numbers: Vec<RoomId>,
     group_folded: BTreeMap<String, RoomId>,
     group_skeletons: BTreeMap<String, RoomId>,
@@ -63,36 +62,6 @@ struct ReadMember {
     kept: bool,
     rooms: FewSet<RoomId>,
     results: Results<Did>,
-}
-
-/// A group in the first form, which did not say as of when it has its topic.
-#[derive(Deserialize)]
-struct FirstGroup {
-    number: u32,
-    name: Option<String>,
-    topic: String,
-    cipher: CipherKind,
-    protected: bool,
-    members: u32,
-}
-
-impl From<FirstGroup> for Group {
-    fn from(first: FirstGroup) -> Self {
-        Self {
-            number: first.number,
-            name: first.name,
-            topic: first.topic,
-            cipher: first.cipher,
-            protected: first.protected,
-            members: first.members,
-            titled: Place { epoch: 0, seq: 0 },
-        }
-    }
-}
-
-/// Reads a snapshot of the first form.
-pub(super) fn first_form(state: &[u8]) -> Result<Directory, BodyError> {
-    tagged::take::<Read<FirstGroup>>(state).map(Read::into_directory)
 }
 
 impl Serialize for WrittenMembers<'_> {
@@ -136,11 +105,11 @@ impl Serialize for Directory {
 
 impl<'de> Deserialize<'de> for Directory {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Read::<Group>::deserialize(deserializer).map(Read::into_directory)
+        Read::deserialize(deserializer).map(Read::into_directory)
     }
 }
 
-impl<G: Into<Group>> Read<G> {
+impl Read {
     fn into_directory(self) -> Directory {
         let members = self.members.into_iter().map(|(id, member)| {
             let results = (member.results != Results::None).then(|| Box::new(member.results));
@@ -154,18 +123,19 @@ impl<G: Into<Group>> Read<G> {
             };
             (id, Box::new(member))
         });
-        let groups = self.groups.into_iter();
         let mut directory = Directory {
             members: members.collect(),
             folded: holders(&self.folded),
             skeletons: holders(&self.skeletons),
-            groups: groups.map(|(room, group)| (room, group.into())).collect(),
+            marked: Marked::default(),
+            groups: self.groups,
             unlisted: BTreeMap::new(),
             numbers: self.numbers,
             group_folded: self.group_folded,
             group_skeletons: self.group_skeletons,
         };
         directory.count_unlisted();
+        directory.mark_all();
         directory
     }
 }

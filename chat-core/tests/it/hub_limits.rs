@@ -389,25 +389,52 @@ fn presence_names() {
     assert_eq!(
         (words(&mut w, ada), words(&mut w, bob), words(&mut w, cy)),
         (
-            vec!["full 1".to_owned()],
-            vec!["full 2".to_owned()],
-            vec!["count 3".to_owned()]
+            vec!["full 1".to_owned(), "count 3".to_owned()],
+            vec!["full 2".to_owned(), "count 3".to_owned()],
+            vec!["count 3".to_owned(); 2]
         )
     );
+    let dan = w.in_lobby("dan");
+    w.pass(SECOND);
+    assert_eq!(words(&mut w, ada), ["count 4"]);
     w.disconnect(bob);
     w.pass(31 * SECOND);
-    assert_eq!(words(&mut w, ada), ["count 2"]);
+    assert_eq!(words(&mut w, ada), ["count 3"]);
     // Few again: a count cannot be changed by names, so all of them are told.
-    w.request(
-        cy,
-        2,
-        Op::Leave(client::InRoom {
-            room: RoomId::LOBBY,
-        }),
-    )
-    .unwrap();
+    for conn in [cy, dan] {
+        let room = RoomId::LOBBY;
+        w.request(conn, 2, Op::Leave(client::InRoom { room }))
+            .unwrap();
+    }
     w.pass(SECOND);
     assert_eq!(words(&mut w, ada), ["full 1"]);
+}
+
+#[test]
+fn changes_of_presence_are_not_kept_back_once_they_are_gathered() {
+    let mut w = limited(|limits| limits.presence_names = 3);
+    let [_ada, bob, cy] = ["ada", "bob", "cy"].map(|nick| w.in_lobby(nick));
+    w.patient.clear();
+    w.disconnect(bob);
+    w.pass_with(&[cy], 31 * SECOND);
+    let kept = |w: &World| {
+        let presence = |said: &&ServerMessage| matches!(said, ServerMessage::Presence(_));
+        w.patient.iter().filter(presence).count()
+    };
+    let told = w.take(cy, |message| match message {
+        ServerMessage::Presence(presence) => match &presence.update {
+            PresenceUpdate::Changes(changes) => Some(changes.gone.len()),
+            _ => None,
+        },
+        _ => None,
+    });
+    assert_eq!((told, kept(&w)), (Some(1), 0));
+    // A count goes to many, and may wait.
+    for nick in ["dan", "eve", "fay"] {
+        w.in_lobby(nick);
+    }
+    w.pass(SECOND);
+    assert!(kept(&w) > 0);
 }
 
 #[test]

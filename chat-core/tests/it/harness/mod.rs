@@ -114,6 +114,8 @@ pub struct World {
     skipped: VecDeque<(ConnId, Option<RoomPlace>)>,
     /// What the driver still has to do.
     todo: VecDeque<Todo>,
+    /// What was said by fan-outs that may be kept back.
+    pub patient: Vec<ServerMessage>,
     /// How many frames were encoded for fan-out, and how many deliveries that made.
     pub fanouts: usize,
     pub deliveries: usize,
@@ -213,6 +215,7 @@ impl World {
             said: Vec::new(),
             skipped: VecDeque::new(),
             todo: VecDeque::new(),
+            patient: Vec::new(),
             fanouts: 0,
             deliveries: 0,
             out,
@@ -302,9 +305,17 @@ impl World {
                 }
             }
             Output::Fanout {
-                to, place, frame, ..
+                to,
+                place,
+                frame,
+                patient,
             } => {
                 self.fanouts += 1;
+                let form = to.iter().find_map(|conn| self.lines.get(&conn)?.form);
+                if patient && let Some(form) = form {
+                    let message = form.decode(&frame.body());
+                    self.patient.push(message.expect("the hub speaks its protocol"));
+                }
                 for conn in to.iter() {
                     let line = self
                         .lines

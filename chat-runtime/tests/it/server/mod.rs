@@ -12,7 +12,11 @@ use chat_runtime::{
     chat_core::{
         hub::{Event, Framing},
         limits::{Limits, Rate},
-        wire::{ClientMessage, CloseReason, Form, Frame, ServerMessage, client::Empty},
+        wire::{
+            ClientMessage, CloseReason, Form, Frame, ServerMessage,
+            client::{Empty, Nick, Op},
+            server::PresenceUpdate,
+        },
     },
     memory::{self, MemoryConnector, MemoryTransport},
 };
@@ -472,4 +476,30 @@ async fn quiet_connections_stay() {
         {
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_presence_are_told_in_time_whatever_was_told_just_before() {
+    let (_server, connector) = start(wide());
+    let mut ada = Peer::enter(connector.open().await.unwrap(), "ada").await;
+    let mut bob = Peer::enter(connector.open().await.unwrap(), "bob").await;
+    // She has just been told that he joined.
+    ada.records().await;
+    let rename = Op::Nick(Nick {
+        nick: "rob".to_owned(),
+        label: String::new(),
+    });
+    bob.request(2, 1, rename).await;
+    let told = async {
+        loop {
+            if let Some(ServerMessage::Presence(presence)) = ada.next().await
+                && let PresenceUpdate::Changes(changes) = presence.update
+            {
+                return changes.renamed.len();
+            }
+        }
+    };
+    // By a clock that jumps to whatever is due next.
+    let told = tokio::time::timeout(Duration::from_millis(300), told).await;
+    assert_eq!(told, Ok(1));
 }
