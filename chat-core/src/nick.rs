@@ -308,7 +308,9 @@ fn undecorated(text: &str) -> &str {
     let (last, c) = cores.last().unwrap_or((start, first));
     // Marks belong to what they stand on.
     let behind = &text[last + c.len_utf8()..];
-    let marks = behind.find(|c| !is_combining_mark(c)).unwrap_or(behind.len());
+    let marks = behind
+        .find(|c| !is_combining_mark(c))
+        .unwrap_or(behind.len());
     &text[start..text.len() - behind.len() + marks]
 }
 
@@ -347,7 +349,11 @@ fn is_piled(text: &str) -> bool {
     text.nfd().any(|c| {
         let marked = canonical_combining_class(c) != 0 || is_enclosing(c);
         let twice = marked && last == Some(c);
-        (marks, last) = if marked { (marks + 1, Some(c)) } else { (0, None) };
+        (marks, last) = if marked {
+            (marks + 1, Some(c))
+        } else {
+            (0, None)
+        };
         twice || marks > MARKS
     })
 }

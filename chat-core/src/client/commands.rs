@@ -54,11 +54,12 @@ impl Client {
                 }
                 Next::At(wake) => {
                     self.wake = Some(wake);
-                    return;
+                    break;
                 }
-                Next::Nothing => return,
+                Next::Nothing => break,
             }
         }
+        self.connection.expects(now, self.requests.is_asking());
     }
 
     /// Sends the next request of a job, or finds that it cannot be.

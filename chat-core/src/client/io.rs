@@ -43,6 +43,14 @@ pub struct ClientConfig {
     /// Whether commands wait when the server refuses the `hello` (the name is taken, say), for the application to choose
     /// another name. Otherwise they end with [`CommandError::HelloRefused`] while there is none. At first they wait.
     pub waits_for_name: bool,
+    /// Whether the client comes back also after a `closing` that says not to but that time may heal (`stopped`, `full`,
+    /// `too_many_connections`, `handshake_timeout`), as suits a program that a person leaves open. Its tries are
+    /// then 5 to 60 s apart. Otherwise such a `closing` ends it.
+    pub returns: bool,
+    /// How long the server may be silent while a request is unanswered: a ping goes out after half of that, and after
+    /// the whole the connection counts as lost. Each time in a row doubles it, up to fourfold, for a long answer
+    /// may be on a slow way. None: only the server's ping interval counts.
+    pub answer_within: Option<Duration>,
     /// Seeds everything random: keys, nonces, jitter. 32 bytes from the system's generator.
     pub seed: [u8; 32],
     /// A bug on purpose.
@@ -63,6 +71,8 @@ impl ClientConfig {
             imposed: false,
             stretch: crate::password::Stretch::default(),
             waits_for_name: true,
+            returns: false,
+            answer_within: None,
             seed,
             #[cfg(feature = "deliberate-bugs")]
             bug: None,

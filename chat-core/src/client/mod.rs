@@ -137,8 +137,8 @@ impl Client {
             member: MemberId::of(&config.secret),
             requests: Requests::new(rng.next_u64()),
             rng,
+            connection: Connection::new(config.answer_within),
             config,
-            connection: Connection::new(),
             rooms: Map::default(),
             numbers: Map::default(),
             limits: None,
@@ -286,6 +286,16 @@ impl Client {
                     until: None,
                 }
             }
+        }
+    }
+
+    /// To be called when the network may have changed or a person looks again: a try that waits for its time is made
+    /// at once, and a server that is thought to be there is asked whether it is.
+    pub fn probe(&mut self, now: Now, out: &mut ClientOutputs) {
+        match self.connection.phase {
+            Phase::Waiting { .. } => self.connection.connect(out),
+            Phase::Up => self.connection.probe(now.monotonic, out),
+            _ => {}
         }
     }
 

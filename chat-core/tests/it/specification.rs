@@ -128,7 +128,10 @@ fn fields_of_the_examples() {
             .collect()
     };
     let mut seen = BTreeSet::new();
-    for case in crate::vectors::read("messages.json")["cases"].as_array().unwrap() {
+    for case in crate::vectors::read("messages.json")["cases"]
+        .as_array()
+        .unwrap()
+    {
         let (side, json) = (case["side"].as_str().unwrap(), &case["json"]);
         let mut check = |list: &str, kind: &Value, body: &Value| {
             let Some(expected) = kind.as_str().and_then(|kind| listed(list, kind)) else {

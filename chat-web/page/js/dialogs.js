@@ -112,15 +112,7 @@ const asTarget = ({ number, name, cipher, protected: closed }) => ({ number, nam
  * @param {() => void} [enterLobby]
  */
 export async function join(model, enter, number = null, enterLobby = undefined) {
-  if (number !== null) {
-    const known = [...model.rooms.values()].find(({ view, out }) => view.number === number && out === null);
-    if (known && !known.lacksKey) return enter(known.id);
-    try {
-      return await into(model, enter, await model.find(number));
-    } catch (error) {
-      return tell(error);
-    }
-  }
+  if (number !== null) return enterByNumber(model, enter, number).catch(tell);
   const input = h('input', { type: 'number', min: 0, step: 1, inputMode: 'numeric', name: 'number', autofocus: true });
   const password = secret('current-password');
   const groups = h('ul.groups', null, h('li.quiet', null, '…'));
@@ -157,6 +149,13 @@ export async function join(model, enter, number = null, enterLobby = undefined) 
       enter(room.room);
     },
   });
+}
+
+/** Into the group of that number, as soon as it is known what that needs. @param {Model} model @param {(room: string) => void} show @param {number} number */
+export async function enterByNumber(model, show, number) {
+  const known = [...model.rooms.values()].find(({ view, out }) => view.number === number && out === null);
+  if (known && !known.lacksKey) return show(known.id);
+  return into(model, show, await model.find(number));
 }
 
 /** Into a group that the server has told of. @param {Model} model @param {(room: string) => void} enter @param {import('./types.js').RoomInfo} info */
@@ -272,6 +271,35 @@ export function profile(model, done) {
   });
 }
 
+/**
+ * Asks for another name than the one that cannot be had any more.
+ * @param {string} why @param {{ nick: string, label: string }} before @param {(nick: string, label: string) => Promise<void>} choose
+ */
+export function otherName(why, before, choose) {
+  const nick = h('input', { value: before.nick, dir: 'auto', maxLength: 64, autofocus: true, name: 'nick', onfocus: () => nick.select() });
+  const label = h('input', { value: before.label, dir: 'auto', maxLength: 64, name: 'label' });
+  open(t('taken.choose'), [h('p', null, why), field(t('start.nick'), nick), field(`${t('start.label')} ${t('start.optional')}`, label)], {
+    name: 'other-name', label: t('start.continue'), doing: t('start.connecting'),
+    async submit() {
+      const wrong = check_nick(nick.value);
+      if (wrong) throw new Wrong(t(`nick.${wrong}`));
+      await choose(nick.value.trim(), label.value.trim());
+    },
+  });
+}
+
+/**
+ * Asks before somebody is banned.
+ * @param {Model} model @param {Room} room @param {import('./types.js').Person} who
+ */
+function ban(model, room, who) {
+  const reason = h('input', { dir: 'auto', maxLength: 256, name: 'reason', autofocus: true });
+  open(t('ban.title', { nick: who.nick }), [h('p', null, t('ban.note', { nick: who.nick })), field(`${t('ban.reason')} ${t('start.optional')}`, reason)], {
+    name: 'ban', label: t('person.ban'), danger: true,
+    async submit() { await model.session.ask('sanction', room.id, 'ban', undefined, who.member, reason.value.trim(), undefined); },
+  });
+}
+
 /** @param {Model} model @param {Room} room */
 export function password(model, room) {
   const input = secret('new-password');
@@ -317,7 +345,7 @@ export function person(model, who, act) {
       owner && (known.role === 'moderator' ? does('member', 'member') : does('moderator', 'moderator')),
       above && (known.muted ? does('unmute', 'unmute') : does('mute', 'mute')),
       above && does('kick', 'kick', true),
-      above && does('ban', 'ban', true)),
+      above && h('button.danger', { type: 'button', onclick: () => ban(model, room, who) }, `${t('person.ban')}…`)),
   ], { name: 'person' });
 }
 
