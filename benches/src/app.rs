@@ -186,6 +186,9 @@ struct Run {
     /// Connections of one process of the load at most.
     #[arg(long)]
     per_process: Option<usize>,
+    /// Connections on their way into their rooms at once.
+    #[arg(long)]
+    at_once: Option<usize>,
     /// How long it counts, in seconds.
     #[arg(long)]
     seconds: Option<f64>,
@@ -416,6 +419,7 @@ fn run_one(run: &Run) -> Result<()> {
     *members = run.members.unwrap_or(*members);
     *senders = run.senders.unwrap_or(*senders).min(*members);
     scenario.per_process = run.per_process.unwrap_or(scenario.per_process);
+    scenario.at_once = run.at_once.or(scenario.at_once);
     scenario.time = run.seconds.map_or(scenario.time, Duration::from_secs_f64);
     if let Some(rate) = run.rate {
         scenario.pace = Some(Pace::PerSecond(rate));

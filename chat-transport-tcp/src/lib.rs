@@ -45,8 +45,10 @@ use self::listener::Listener;
 /// The port that is meant when none is named.
 pub const DEFAULT_PORT: u16 = 7037;
 
-/// Connections that the system holds until they are accepted.
-const BACKLOG: i32 = 1_024;
+/// Connections that the system holds until they are accepted: as many as it allows, which it sees
+/// to itself (`net.core.somaxconn` on Linux). What finds no place is dropped without a word, and
+/// takes a second longer.
+const BACKLOG: i32 = i32::MAX;
 
 /// How long one address of a host may take to answer, when there are others.
 const PER_ADDRESS: Duration = Duration::from_secs(3);

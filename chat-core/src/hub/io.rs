@@ -78,6 +78,19 @@ pub enum Input<'a> {
         /// Whose.
         conn: ConnId,
     },
+    /// The outbox of a connection is below half of its limit, after an [`Output::Credit`]: it has
+    /// room for one more answer.
+    Credit {
+        /// Whose.
+        conn: ConnId,
+    },
+    /// More answers wait for a connection than its driver keeps: it drops this and all further
+    /// frames to it but the words that close it, with [`CloseReason::Slow`]. It says so before it
+    /// hands in anything but `Blocked`.
+    Overfull {
+        /// Whose outbox.
+        conn: ConnId,
+    },
     /// The connection is gone, whoever ended it. The last word about it.
     Disconnected {
         /// Which.
@@ -153,6 +166,12 @@ pub enum Output {
     },
     /// Flag the connection, as if a fan-out had not fitted. [`Input::Drained`] follows.
     Block {
+        /// Which.
+        conn: ConnId,
+    },
+    /// Say when there is room for one more answer: [`Input::Credit`] follows when the outbox is
+    /// below half of its limit, and until then nothing need be read from the connection.
+    Credit {
         /// Which.
         conn: ConnId,
     },

@@ -17,6 +17,7 @@ mod identity;
 mod io;
 mod joining;
 mod membership;
+mod pacing;
 mod parting;
 mod passwords;
 mod pipeline;
@@ -288,6 +289,11 @@ impl Hub {
             Input::Received { conn, bytes } => self.received(now, conn, bytes, out),
             Input::Blocked { conn, place } => self.blocked(conn, place),
             Input::Drained { conn } => self.drained(conn, out),
+            Input::Credit { conn } => self.credit(now, conn, out),
+            Input::Overfull { conn } => {
+                let detail = "more answers wait than are kept";
+                self.close(now, conn, CloseReason::Slow, detail, out);
+            }
             Input::Disconnected { conn } => self.disconnected(now, conn, out),
             Input::Committed { partition, head } => self.committed(now, partition, head, out),
             Input::Refused { partition, why } => self.refused(now, partition, why, out),

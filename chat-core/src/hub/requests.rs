@@ -69,7 +69,9 @@ impl Hub {
                 out,
             );
         }
-        self.dispatch(now, origin, member, request, out);
+        if let Some((origin, request)) = self.pace(origin, request) {
+            self.dispatch(now, origin, member, request, out);
+        }
     }
 
     /// Whether a connection may say one more of those things that are no requests and cost little.

@@ -1328,3 +1328,56 @@ fn a_content_of_any_form_is_measured() {
         ErrorCode::MessageTooLarge
     );
 }
+
+fn lobby_history() -> Op {
+    Op::History(client::History {
+        room: RoomId::LOBBY,
+        from: client::HistoryFrom::Latest,
+        limit: 0,
+    })
+}
+
+#[test]
+fn a_page_is_made_when_there_is_room_for_it() {
+    let mut w = limited(|limits| {
+        limits.message_bytes = 1_000;
+        (limits.frame_bytes, limits.page_bytes, limits.outbox_bytes) = (2_100, 2_100, 4_000);
+    });
+    let [reader, deaf] = ["reader", "deaf"].map(|nick| w.in_lobby(nick));
+    for txn in 2..40 {
+        w.send(reader, RoomId::LOBBY, txn, &"x".repeat(900))
+            .unwrap();
+    }
+    for conn in [reader, deaf] {
+        w.read(conn, false);
+        for id in 100..140 {
+            w.ask(conn, id, 0, lobby_history());
+        }
+    }
+    let (action, content) = (false, Content::Plain("said after all that".to_owned()));
+    let send = client::Send {
+        room: RoomId::LOBBY,
+        action,
+        content,
+    };
+    w.ask(reader, 140, 140, Op::Send(send));
+    // No more than half of an outbox waited when the last page was made, which is the first here.
+    for conn in [reader, deaf] {
+        assert!(
+            w.lines[&conn].peak < 2_000 + 2_400,
+            "{}",
+            w.lines[&conn].peak
+        );
+    }
+    w.lines.get_mut(&reader).unwrap().inbox.clear();
+    w.read(reader, true);
+    let inbox = &w.lines[&reader].inbox;
+    let answers = inbox.iter().filter_map(|message| match message {
+        ServerMessage::Ok(done) => Some(done.id),
+        _ => None,
+    });
+    assert_eq!(answers.collect::<Vec<_>>(), (100..=140).collect::<Vec<_>>());
+    // Its pings would not be read either.
+    w.pass_with(&[reader], 95 * SECOND);
+    assert_eq!(w.lines[&deaf].closed, Some(CloseReason::Idle));
+}

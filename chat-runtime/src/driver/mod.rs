@@ -179,6 +179,8 @@ pub(crate) struct Driver {
     gone: VecDeque<ConnId>,
     answers: VecDeque<Done>,
     drained: VecDeque<ConnId>,
+    credits: VecDeque<ConnId>,
+    overfull: VecDeque<ConnId>,
 
     /// Frames that may wait, and connections that have some, by when they are written.
     chains: Chains,
@@ -248,6 +250,8 @@ impl Driver {
             gone: VecDeque::new(),
             answers: VecDeque::new(),
             drained: VecDeque::new(),
+            credits: VecDeque::new(),
+            overfull: VecDeque::new(),
             chains: Chains::default(),
             patient: VecDeque::new(),
             ending: VecDeque::new(),
@@ -290,6 +294,7 @@ impl Driver {
             || !self.answers.is_empty()
             || !self.news.is_empty()
             || !self.drained.is_empty()
+            || !self.credits.is_empty()
             || !self.gone.is_empty()
     }
 
@@ -446,6 +451,15 @@ impl Driver {
                 self.hand_in(Input::Drained { conn });
             }
         }
+        // One page for each connection in a turn.
+        for _ in 0..self.credits.len().min(ANSWERS) {
+            let Some(conn) = self.credits.pop_front() else {
+                break;
+            };
+            if self.seats.find(conn).is_some() {
+                self.hand_in(Input::Credit { conn });
+            }
+        }
     }
 
     fn see_who_is_ready(&mut self, cx: &mut Context<'_>) {
@@ -522,8 +536,10 @@ impl Driver {
                 }
                 break;
             }
-            if seat.link.outbox.bytes() > self.outbox_bytes && seat.link.end.is_none() {
-                // Whoever asks and does not read is not heard before it has: it counts as silent.
+            let behind = seat.owes_credit || seat.link.outbox.bytes() > self.outbox_bytes;
+            if behind && seat.link.end.is_none() {
+                // A client that asks and does not read is not heard before it has: it counts as
+                // silent.
                 seat.full = true;
                 break;
             }
@@ -587,6 +603,9 @@ impl Driver {
         }
         if seat.link.outbox.bytes() >= self.outbox_bytes / 2 {
             return;
+        }
+        if mem::take(&mut seat.owes_credit) {
+            self.credits.push_back(conn);
         }
         let heard = mem::take(&mut seat.full);
         if seat.flag.on && seat.flag.owes_drained && seat.flag.untold == 0 {

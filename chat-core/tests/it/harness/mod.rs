@@ -47,6 +47,8 @@ pub struct Line {
     outbox_bytes: usize,
     pub reads: bool,
     flag: Flag,
+    /// The hub waits to hear that there is room.
+    owes_credit: bool,
     /// The driver was told to end it.
     pub closed: Option<CloseReason>,
     /// Most bytes that ever waited.
@@ -79,6 +81,7 @@ enum Todo {
     Redact(Partition, Seq, Bytes),
     Gone(ConnId),
     Drained(ConnId),
+    Credit(ConnId),
 }
 
 /// The world of one hub.
@@ -252,6 +255,7 @@ impl World {
                             .handle_input(now, Input::Disconnected { conn }, &mut self.out)
                     }
                     Todo::Drained(conn) => self.report_drained(conn),
+                    Todo::Credit(conn) => self.report_credit(conn),
                     Todo::Redact(partition, seq, replacement) => {
                         let done = if self.unreadable || self.unforgetting {
                             Err(LogUnavailable)
@@ -341,6 +345,12 @@ impl World {
                 if let Some(line) = self.lines.get_mut(&conn) {
                     line.flag = Flag::Told;
                     self.todo.push_back(Todo::Drained(conn));
+                }
+            }
+            Output::Credit { conn } => {
+                if let Some(line) = self.lines.get_mut(&conn) {
+                    line.owes_credit = true;
+                    self.todo.push_back(Todo::Credit(conn));
                 }
             }
             Output::Resume { conn } => {
@@ -469,6 +479,18 @@ impl World {
         }
     }
 
+    fn report_credit(&mut self, conn: ConnId) {
+        let half = self.limits.outbox_bytes as usize / 2;
+        let credited = |line: &&mut Line| {
+            line.owes_credit && line.outbox_bytes < half && line.closed.is_none()
+        };
+        if let Some(line) = self.lines.get_mut(&conn).filter(credited) {
+            line.owes_credit = false;
+            self.hub
+                .handle_input(self.now, Input::Credit { conn }, &mut self.out);
+        }
+    }
+
     /// The peer reads all that waits, and goes on reading if `on`.
     pub fn read(&mut self, conn: ConnId, on: bool) {
         loop {
@@ -481,6 +503,7 @@ impl World {
             let read: Vec<_> = line.outbox.drain(..).map(|(_, message)| message).collect();
             line.inbox.extend(read);
             self.todo.push_back(Todo::Drained(conn));
+            self.todo.push_back(Todo::Credit(conn));
             self.drive();
         }
     }
