@@ -103,10 +103,16 @@ test('every command of the line', async () => {
   // What cannot be is said in the room, and nothing is sent.
   await say(page, '/kick');
   await page.locator('.word', { hasText: 'Write /kick NICK [REASON]' }).waitFor();
+  assert.equal(await page.locator('#text').inputValue(), '/kick');
   await say(page, '/dance');
   await page.locator('.word', { hasText: 'There is no command /dance' }).waitFor();
-  await say(page, '/kick Nobody');
+  assert.equal(await page.locator('#text').inputValue(), '/dance');
+  await say(page, '/kick Nobody too loud');
   await page.locator('.word', { hasText: 'There is nobody of that name.' }).waitFor();
+  assert.equal(await page.locator('#text').inputValue(), '/kick Nobody too loud');
+  await say(page, '/msg Nobody between us');
+  await page.locator('.word', { hasText: 'There is nobody of that name.' }).nth(1).waitFor();
+  assert.equal(await page.locator('#text').inputValue(), '/msg Nobody between us');
   await say(page, '//slashed');
   await heard(page, '/slashed');
 
@@ -157,10 +163,25 @@ test('a new password: who was in must learn it, and the old one opens nothing ne
   await enter('second');
   await heard(berl, 'under the second');
   await heard(berl, 'under the first');
+  // A password that nobody knows any more locks what was said under it, and not the room.
+  for (const word of ['third', 'fourth']) {
+    await say(adina, '/password');
+    await adina.locator('dialog[data-name=password] input').fill(word);
+    await adina.locator('dialog[data-name=password]').getByRole('button', { name: 'Change' }).click();
+    await adina.locator('dialog').waitFor({ state: 'detached' });
+    await say(adina, `under the ${word}`);
+    await heard(adina, `under the ${word}`);
+  }
+  await berl.getByText('the key is missing').nth(1).waitFor();
+  await berl.getByRole('button', { name: 'Unlock' }).click();
+  await enter('fourth');
+  await heard(berl, 'under the fourth');
+  await berl.locator('#warning').waitFor({ state: 'hidden' });
+  assert.equal(await berl.getByText('the key is missing').count(), 1);
   // What was kept for reloading is the new key.
   await adina.reload();
   await adina.locator('#room-list .entry', { hasText: 'Vault' }).click();
-  await heard(adina, 'under the second');
+  await heard(adina, 'under the fourth');
   await say(adina, 'and on');
   await heard(berl, 'and on');
   faultless(one, two);
@@ -203,9 +224,21 @@ test('the buttons beside a name', async () => {
   await event(page, 'Adina put Berl out');
   berl.say('/join 0');
   await page.locator('.event', { hasText: 'Berl joined' }).nth(1).waitFor();
-  await press('Ban');
-  await event(page, 'Adina banned Berl');
+  // A ban asks first, and can be lifted where it is told of.
+  const ban = page.locator('dialog[data-name=ban]');
+  await press('Ban…');
+  await shot(page, 'ban');
+  await ban.getByRole('button', { name: 'Cancel' }).click();
+  assert.equal(await page.locator('.event', { hasText: 'banned' }).count(), 0);
+  await press('Ban…');
+  await ban.getByRole('textbox').fill('too loud');
+  await ban.getByRole('button', { name: 'Ban', exact: true }).click();
+  await event(page, 'Adina banned Berl: too loud');
   await berl.until('banned');
+  await shot(page, 'banned');
+  await page.getByRole('button', { name: 'Lift the ban' }).click();
+  await event(page, 'Adina lifted the ban of Berl');
+  await page.getByRole('button', { name: 'Lift the ban' }).waitFor({ state: 'detached' });
   // Another name, by the window of one's own.
   await page.locator('#me').click();
   await page.locator('dialog [name=nick]').fill('two words');
@@ -261,7 +294,8 @@ test('what is done to somebody is done to whoever wrote the message, whatever th
   await dialog.getByRole('heading', { name: 'Rob' }).waitFor();
   await dialog.getByText('then called Bob').waitFor();
   await shot(page, 'called-otherwise');
-  await dialog.getByRole('button', { name: 'Ban', exact: true }).click();
+  await dialog.getByRole('button', { name: 'Ban…' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Ban', exact: true }).click();
   await event(page, 'Adina banned Rob');
   await rude.until('banned');
   innocent.say('I am still here');

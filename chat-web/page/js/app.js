@@ -262,8 +262,8 @@ class Chat {
       case 'heard': this.#unnotice('offline'); break;
       case 'nameless': this.nameless(detail, (nick, label) => this.session.rename(nick, label), this.session); break;
       case 'ended':
-        if (detail.why === 'asked') { this.#leaving = true; return location.reload(); }
-        this.apart(t('notice.ended', { why: closedText(detail.reason) }), mayHeal(detail.reason));
+        if (detail.why === 'asked' && !known) { this.#leaving = true; return location.reload(); }
+        this.apart(t('notice.ended', { why: closedText(detail.why === 'asked' ? 'bye' : detail.reason) }), mayHeal(detail.reason));
         break;
       case 'refused':
         if (detail.room === model.current) this.composer.restore(detail.room.draft);
