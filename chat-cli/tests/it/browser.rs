@@ -13,6 +13,7 @@ fn the_page_in_a_browser() {
             "lasting.test.mjs",
             "page.test.mjs",
             "reading.test.mjs",
+            "staying.test.mjs",
         ],
         &[("CHAT_CLI", env!("CARGO_BIN_EXE_chat-cli").as_ref())],
     );

@@ -44,8 +44,8 @@ pub struct ClientConfig {
     /// another name. Otherwise they end with [`CommandError::HelloRefused`] while there is none. At first they wait.
     pub waits_for_name: bool,
     /// Whether the client comes back also after a `closing` that says not to but that time may heal (`stopped`, `full`,
-    /// `too_many_connections`, `handshake_timeout`), as suits a program that a person leaves open. Its tries are
-    /// then 5 to 60 s apart. Otherwise such a `closing` ends it.
+    /// `too_many_connections`, `handshake_timeout`, `too_many_attempts`), as suits a program that a person leaves open.
+    /// Its tries are then 5 to 60 s apart. Otherwise such a `closing` ends it.
     pub returns: bool,
     /// How long the server may be silent while a request is unanswered: a ping goes out after half of that, and after
     /// the whole the connection counts as lost. Each time in a row doubles it, up to fourfold, for a long answer

@@ -218,6 +218,7 @@ impl Client {
                 | CloseReason::Full
                 | CloseReason::TooManyConnections
                 | CloseReason::HandshakeTimeout
+                | CloseReason::TooManyAttempts
         );
         self.connection.ever_welcomed && (closing.reconnect || (self.config.returns && heals))
     }

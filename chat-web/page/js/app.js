@@ -5,8 +5,9 @@ import { Composer } from './composer.js';
 import * as dialogs from './dialogs.js';
 import { $, ROOM, h, icon, known, soon, speak } from './dom.js';
 import { Log } from './log.js';
-import { LOBBY, Model, isSaid } from './model.js';
+import { Model } from './model.js';
 import { drawMe, drawMembers, drawRooms } from './panels.js';
+import { LOBBY, isSaid } from './room.js';
 import { CommandError, Session, later, load } from './session.js';
 import { SLASHES, parse } from './slash.js';
 import * as store from './store.js';
@@ -257,13 +258,15 @@ class Chat {
         this.#closed = detail.reason === 'restarting' || !detail.reconnect ? null : detail.reason;
         this.notice(detail.reconnect ? t(detail.reason === 'restarting' ? 'notice.restarting' : 'notice.lost') : t('notice.closing', { why: closedText(detail.reason) }), 'bad');
         break;
-      case 'offline': this.notice(t('notice.offline'), 'bad offline'); break;
+      case 'offline': if (model.status === 'up') this.notice(t('notice.offline'), 'bad offline'); break;
       // The network is gone, and the server is not: it is on this machine.
       case 'heard': this.#unnotice('offline'); break;
       case 'nameless': this.nameless(detail, (nick, label) => this.session.rename(nick, label), this.session); break;
       case 'ended':
-        if (detail.why === 'asked') { this.#leaving = true; return location.reload(); }
-        this.apart(t('notice.ended', { why: closedText(detail.reason) }), mayHeal(detail.reason));
+        if (detail.why === 'asked' && !known) { this.#leaving = true; return location.reload(); }
+        this.#naming?.reject(new CommandError({ code: 'ended', text: '', cipher: null, failure: null }));
+        this.#naming = null;
+        this.apart(t('notice.ended', { why: closedText(detail.why === 'asked' ? 'bye' : detail.reason) }), mayHeal(detail.reason));
         break;
       case 'refused':
         if (detail.room === model.current) this.composer.restore(detail.room.draft);
@@ -368,7 +371,7 @@ class Chat {
     if (matchMedia('(hover: hover)').matches) this.composer.focus();
   }
 
-  /** @type {import('./model.js').Room | null} */ #shown = null;
+  /** @type {import('./room.js').Room | null} */ #shown = null;
 
   current() {
     const room = this.model.current;
@@ -415,13 +418,13 @@ class Chat {
     this.title();
   }
 
-  /** @param {import('./model.js').Room} room @param {boolean} [rekey] only to be given another key */
+  /** @param {import('./room.js').Room} room @param {boolean} [rekey] only to be given another key */
   unlock(room, rekey = false) {
     const { number, cipher, credential } = room.view;
     dialogs.unlock(this.model, (id) => this.show(id), { number, name: roomName(room.view), cipher, protected: !rekey && credential !== null }, { rekey });
   }
 
-  /** @param {import('./model.js').Room} room that one is not in any more */
+  /** @param {import('./room.js').Room} room that one is not in any more */
   enterAgain(room) {
     const enter = (id) => this.show(id);
     if (room.id === LOBBY) return this.enterLobby();
@@ -634,7 +637,7 @@ class Chat {
 
   /**
    * A line came to nothing: it is there to be written on, unless something else is written there by now; then it stands beside why.
-   * @param {import('./model.js').Room | null} room where it was written @param {string} line @param {string} why
+   * @param {import('./room.js').Room | null} room where it was written @param {string} line @param {string} why
    */
   back(room, line, why) {
     const taken = room === this.model.current ? this.composer.restore(line) : !!room && !room.draft.trim();

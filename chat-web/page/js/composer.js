@@ -39,7 +39,7 @@ export class Composer {
     $('composer').onsubmit = (event) => { event.preventDefault(); this.#submit(); };
   }
 
-  /** @param {import('./model.js').Room | null} before @param {import('./model.js').Room | null} room */
+  /** @param {import('./room.js').Room | null} before @param {import('./room.js').Room | null} room */
   show(before, room) {
     // What was written where there was no room yet goes along.
     if (before !== room && (before || room?.draft || !room)) field.value = room?.draft ?? '';
@@ -49,7 +49,7 @@ export class Composer {
     this.#hide();
   }
 
-  /** @param {import('./model.js').Room | null} room */
+  /** @param {import('./room.js').Room | null} room */
   draw(room) {
     const out = !!room && room.out !== null && room.out !== 'back';
     const locked = !out && !!room?.lacksKey && (room.sealed || room.insecure);

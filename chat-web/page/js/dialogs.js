@@ -2,12 +2,12 @@
 
 import { check_key, check_nick, qr_code } from './chat_web_client.js';
 import { $, avatar, h, icon } from './dom.js';
-import { LOBBY } from './model.js';
+import { LOBBY } from './room.js';
 import { CommandError } from './session.js';
 import { has, t } from './texts.js';
 import { roomName } from './words.js';
 
-/** @typedef {import('./model.js').Model} Model @typedef {import('./model.js').Room} Room */
+/** @typedef {import('./model.js').Model} Model @typedef {import('./room.js').Room} Room */
 
 /** What went wrong, for a person. @param {unknown} error */
 export function words(error) {

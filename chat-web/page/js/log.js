@@ -1,13 +1,13 @@
 // The middle of the page: what was said, in order, with what is still on its way below.
 
 import { $, avatar, h, icon, linked, hue, soon } from './dom.js';
-import { isSaid } from './model.js';
+import { isSaid } from './room.js';
 import { cut } from './links.js';
 import { has, t } from './texts.js';
 import { day, group, nextDay, stamp } from './timeline.js';
 import { dayText, eventText, followZone, fullTime, timeText } from './words.js';
 
-/** @typedef {import('./model.js').Room} Room @typedef {import('./model.js').Model} Model @typedef {import('./model.js').RecordItem} RecordItem */
+/** @typedef {import('./room.js').Room} Room @typedef {import('./model.js').Model} Model @typedef {import('./room.js').RecordItem} RecordItem */
 
 /** Longer texts are folded: characters, lines. */
 const LONG = 1_500;
@@ -151,7 +151,7 @@ export class Log {
       log.append(dayLine(time));
       this.#day = day(time);
     }
-    log.append(h('li.event.word', null, h('span', { dir: 'auto' }, text), time !== undefined && timeOf(time)));
+    log.append(h('li.event.word', null, h('span', null, text), time !== undefined && timeOf(time)));
     this.#grew();
   }
 
@@ -283,7 +283,7 @@ export class Log {
       const text = eventText(record);
       const lifts = record.kind === 'banned' && this.#isBanned(room, item);
       if (text) {
-        elements.push(h('li.event', { 'data-seq': record.seq }, h('span', { dir: 'auto' }, text), timeOf(record.time),
+        elements.push(h('li.event', { 'data-seq': record.seq }, h('span', null, text), timeOf(record.time),
           lifts && h('button.small', { type: 'button', onclick: () => this.acts.unban(record) }, t('ban.lift'))));
       }
       return elements;
@@ -330,7 +330,7 @@ export class Log {
     return element;
   }
 
-  /** @param {import('./model.js').PendingItem} item @param {Room} room @param {number} at its place among those on their way */
+  /** @param {import('./room.js').PendingItem} item @param {Room} room @param {number} at its place among those on their way */
   #pending(item, room, at) {
     const record = { ...this.model.me, seq: '', time: item.time, kind: item.action ? 'action' : 'message' };
     const last = room.items.at(-1);

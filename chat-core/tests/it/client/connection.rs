@@ -564,3 +564,20 @@ fn looking_again_asks_a_server_that_is_thought_there_and_cuts_short_a_wait() {
     script.probe();
     assert_eq!(script.connects, connects + 1);
 }
+
+#[test]
+fn a_client_that_returns_and_whose_name_is_taken_waits_for_another_whatever_the_server_does_meanwhile()
+ {
+    for reason in [CloseReason::Stopped, CloseReason::TooManyAttempts] {
+        let mut script = Script::page_in_room();
+        script.reconnect();
+        script.say(ServerMessage::Error(failure(0, ErrorCode::NickTaken, None)));
+        script.closing(reason, None);
+        script.input(ClientInput::Disconnected);
+        assert_eq!(script.client.poll_timeout(), None, "{reason:?}");
+        let connects = script.connects;
+        script.rename("Bela");
+        assert_eq!(script.connects, connects + 1);
+        assert_eq!(script.connected().nick, "Bela");
+    }
+}
