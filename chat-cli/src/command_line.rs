@@ -157,6 +157,10 @@ pub(crate) struct ChatArgs {
     /// Be the same member every time: the secret is kept in this file, which is made when it is missing.
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
+    /// Lines of a file or a pipe may be commands, such as /join 3. Without this a line that begins with a slash ends the
+    /// program before it is sent; at a terminal and with --format json lines may be commands.
+    #[arg(long)]
+    pub(crate) commands: bool,
     /// How what happens is told.
     #[arg(long, default_value = "text")]
     pub(crate) format: Format,
@@ -215,7 +219,8 @@ Examples:
 Standard output has one line `listening tcp ADDR` or `listening ws ADDR` for each listener, `page URL` for each where a browser finds the
 page (http://localhost:7080/), then what happens on the server.
 Ctrl-C and SIGTERM tell everybody that the server stops, and end it. SIGHUP, also that of a terminal which is closed, tells
-everybody to come back and ends it too, for a supervisor to start it again. A second Ctrl-C ends it at once.
+everybody to come back and ends it too, for a supervisor to start it again; where it is ignored at the start, as nohup has it,
+it stays ignored. A second Ctrl-C ends it at once.
 
 {EXIT_CODES}"
 );
@@ -242,10 +247,13 @@ Examples:
   chat-cli chat ws://localhost:7080/ws --nick Ezra
   openssl rand -hex 32 > key && chat-cli chat localhost --nick Dov --create --cipher key-file:key
   echo \"backup done\" | chat-cli chat localhost --nick robot --room 3
+  printf '/join 3\\nhello\\n' | chat-cli chat localhost --nick robot --commands
 
 What is missing is asked for when standard input is a terminal, and is an error (2) when it is not.
-Each line of input is a message, or a command such as /help. If one of a file or a pipe comes to nothing, standard error says
-why, the others are done all the same, and the exit code is 1.
+Each line of input is a message or, at a terminal, with --commands or with --format json, a command such as /help; two slashes
+begin a message with one. If one of a file or a pipe comes to nothing, standard error says why, the others are done all the
+same, and the exit code is 1. But the first one with a slash where no commands are expected is the last one that is read: what
+was before it is sent, standard error says how many lines are not, and the exit code is 2.
 
 {EXIT_CODES}"
 );

@@ -9,7 +9,7 @@ use std::{
 use chat_core::id::Secret;
 use zeroize::Zeroizing;
 
-use crate::exit::Failure;
+use crate::{byte_order_mark::stripped, exit::Failure};
 
 /// The member's secret and, where a file keeps it, that file, locked until this is dropped.
 #[derive(Debug)]
@@ -43,9 +43,9 @@ impl Identity {
         }
         warn_if_others_can_read(&file, path);
         let mut text = Zeroizing::new(String::new());
-        // One more byte than a secret has, so that a wrong file is not read to its end.
+        // More than a byte order mark, a secret and a line break, so that a wrong file is not read to its end.
         (&file)
-            .take(DIGITS as u64 + 3)
+            .take(DIGITS as u64 + 6)
             .read_to_string(&mut text)
             .map_err(fault)?;
         let mut secret = Zeroizing::new([0; 32]);
@@ -56,7 +56,7 @@ impl Identity {
                 .and_then(|_| file.write_all(line.as_bytes()))
                 .and_then(|()| file.sync_all())
                 .map_err(fault)?;
-        } else if hex::decode_to_slice(text.trim_end(), secret.as_mut_slice()).is_err() {
+        } else if hex::decode_to_slice(stripped(&text).trim_end(), secret.as_mut_slice()).is_err() {
             return Err(Failure::Usage(format!(
                 "identity file {shown} holds no identity; it should be {DIGITS} hexadecimal digits"
             )));
@@ -122,7 +122,10 @@ mod tests {
         assert!(first.is_kept());
         drop(first);
         assert_eq!(Identity::from_file(&path).unwrap().secret, secret);
-        assert_eq!(fs::read_to_string(&path).unwrap().len(), DIGITS + 1);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.len(), DIGITS + 1);
+        fs::write(&path, format!("\u{feff}{}\r\n", text.trim_end())).unwrap();
+        assert_eq!(Identity::from_file(&path).unwrap().secret, secret);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

@@ -2,6 +2,7 @@
 //! command line, the configuration, the lines that people read and those that they write.
 
 mod address;
+mod byte_order_mark;
 mod chat;
 mod cipher_choice;
 mod command_line;
@@ -15,6 +16,7 @@ mod quantity;
 mod serve;
 mod signals;
 mod storage;
+mod visible;
 mod web;
 
 use std::{

@@ -52,6 +52,7 @@ mod tests {
     use crate::{
         chat::{
             input::Input,
+            names::Names,
             screen::Screen,
             talk::{Me, Talk},
             voice::Voice,
@@ -122,7 +123,15 @@ mod tests {
             nick: "Berl".to_owned(),
             label: String::new(),
         };
-        let mut talk = Talk::new(client, events, input, signals, &mut voice, me);
+        let mut talk = Talk::new(
+            client,
+            events,
+            input,
+            signals,
+            &mut voice,
+            Names::default(),
+            me,
+        );
         talk.command(join()).await.unwrap().unwrap();
         say("three").await;
         let four = say("four").await;

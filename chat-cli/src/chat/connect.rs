@@ -2,7 +2,6 @@
 
 use chat_core::{
     client::{ClientConfig, ClientEvent, Ended},
-    nick::harmless,
     wire::{CloseReason, ErrorCode, server::Welcome},
 };
 use chat_runtime::{Client, Events};
@@ -13,7 +12,7 @@ use super::{
     text,
     voice::Voice,
 };
-use crate::{address::ServerAddress, exit::Failure, signals::Signals};
+use crate::{address::ServerAddress, exit::Failure, signals::Signals, visible::visible};
 
 /// A client that was welcomed.
 pub(crate) struct Connected {
@@ -42,7 +41,7 @@ pub(crate) async fn connect(
             answer = async { name.as_mut().expect("it is asked for").await }, if name.is_some() => {
                 name = None;
                 match answer {
-                    Answer::Line(nick) => client.retry_as(nick.trim(), label.as_str()),
+                    Answer::Line(nick) | Answer::TakenBack(nick) => client.retry_as(nick.trim(), label.as_str()),
                     Answer::Unreadable(_) => client.retry_as("", label.as_str()),
                     Answer::End | Answer::Interrupted => return Ok(None),
                 }
@@ -77,7 +76,7 @@ pub(crate) async fn connect(
                     ))),
                     Ended::ProtocolError(text) => Err(Failure::CannotConnect(format!(
                         "{address}: it is not a chat server: {}",
-                        harmless(&text)
+                        visible(&text)
                     ))),
                     Ended::Closed(reason) => Err(Failure::Refused(closed(reason, &text))),
                     Ended::Asked => Ok(None),
@@ -106,14 +105,14 @@ pub(crate) fn closed(reason: CloseReason, text: &str) -> String {
     };
     match (words, text) {
         ("", "") => reason.name(),
-        ("", text) => format!("{reason}: {}", harmless(text)),
+        ("", text) => format!("{reason}: {}", visible(text)),
         (words, _) => format!("{words} ({reason})"),
     }
 }
 
 fn reason(client: &Client) -> String {
     match client.trouble() {
-        Some(error) => harmless(&error.to_string()),
+        Some(error) => visible(&error.to_string()),
         None => "the connection ended before the server said anything".to_owned(),
     }
 }

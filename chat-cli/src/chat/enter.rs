@@ -14,6 +14,7 @@ use super::{
     talk::{Stop, Talk},
 };
 use crate::{
+    byte_order_mark::stripped,
     cipher_choice::{CipherChoice, LoadedCipher, cipher_name},
     exit::Failure,
 };
@@ -63,15 +64,16 @@ impl Secrets {
     }
 }
 
-/// The content of a password file, without one line break at its end.
+/// The content of a password file, without a byte order mark and one line break at its end.
 pub(crate) fn read_password(path: &Path) -> Result<Password, Failure> {
     let shown = path.display();
     let text = fs::read_to_string(path)
         .map_err(|error| Failure::Usage(format!("cannot read password file {shown}: {error}")))?;
     let text = Zeroizing::new(text);
-    let password = text.strip_suffix('\n').map_or(text.as_str(), |line| {
-        line.strip_suffix('\r').unwrap_or(line)
-    });
+    let text = stripped(&text);
+    let password = text
+        .strip_suffix('\n')
+        .map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     if password.is_empty() {
         return Err(Failure::Usage(format!("password file {shown} is empty")));
     }
@@ -271,6 +273,7 @@ mod tests {
             ("secret\r\n", "secret"),
             ("secret\n\n", "secret\n"),
             (" a b ", " a b "),
+            ("\u{feff}secret\n", "secret"),
         ] {
             fs::write(&path, content).unwrap();
             assert_eq!(
@@ -279,7 +282,7 @@ mod tests {
                 "{content:?}"
             );
         }
-        for content in ["", "\n"] {
+        for content in ["", "\n", "\u{feff}"] {
             fs::write(&path, content).unwrap();
             assert!(matches!(read_password(&path), Err(Failure::Usage(_))));
         }

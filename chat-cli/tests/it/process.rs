@@ -78,8 +78,13 @@ impl Program {
         (server, address.to_owned())
     }
 
-    /// Starts a client.
+    /// Starts a client that takes commands.
     pub(crate) fn client(address: &str, nick: &str, args: &[&str]) -> Self {
+        Self::piped(address, nick, &[&["--commands"], args].concat())
+    }
+
+    /// Starts a client that takes text.
+    pub(crate) fn piped(address: &str, nick: &str, args: &[&str]) -> Self {
         Self::start(&[&["chat", address, "--nick", nick], args].concat())
     }
 
@@ -129,6 +134,13 @@ impl Program {
     pub(crate) fn say(&mut self, line: &str) {
         let input = self.input.as_mut().expect("input is open");
         writeln!(input, "{line}").expect("the program reads");
+    }
+
+    /// Types all of this.
+    pub(crate) fn say_all(&mut self, text: &str) {
+        let input = self.input.as_mut().expect("input is open");
+        // A program that has seen enough does not read the rest.
+        let _ = input.write_all(text.as_bytes());
     }
 
     /// Ends the input, and waits for the program's end.
