@@ -305,10 +305,12 @@ fn undecorated(text: &str) -> &str {
     let Some((start, first)) = cores.next() else {
         return text;
     };
-    let (last, c) = cores.last().unwrap_or((start, first));
+    let (last, c) = cores.next_back().unwrap_or((start, first));
     // Marks belong to what they stand on.
     let behind = &text[last + c.len_utf8()..];
-    let marks = behind.find(|c| !is_combining_mark(c)).unwrap_or(behind.len());
+    let marks = behind
+        .find(|c| !is_combining_mark(c))
+        .unwrap_or(behind.len());
     &text[start..text.len() - behind.len() + marks]
 }
 
@@ -347,7 +349,11 @@ fn is_piled(text: &str) -> bool {
     text.nfd().any(|c| {
         let marked = canonical_combining_class(c) != 0 || is_enclosing(c);
         let twice = marked && last == Some(c);
-        (marks, last) = if marked { (marks + 1, Some(c)) } else { (0, None) };
+        (marks, last) = if marked {
+            (marks + 1, Some(c))
+        } else {
+            (0, None)
+        };
         twice || marks > MARKS
     })
 }

@@ -55,7 +55,9 @@ impl Clock {
 /// The wall clock, in milliseconds since 1970.
 pub(crate) fn wall() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX)).min(i64::MAX as u64)
+    since
+        .map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+        .min(i64::MAX as u64)
 }
 
 #[cfg(test)]

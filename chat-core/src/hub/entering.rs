@@ -39,7 +39,9 @@ impl Hub {
     /// Whether a connection waits for the end of a join by its member, as it does from now on.
     pub(super) fn waits_to_enter(&mut self, id: RoomId, member: MemberId, conn: ConnId) -> bool {
         let entering = self.entering.get_mut(&(member, id));
-        entering.map(|entering| entering.waiting = Some(conn)).is_some()
+        entering
+            .map(|entering| entering.waiting = Some(conn))
+            .is_some()
     }
 
     /// A join has ended: the member is in.

@@ -197,7 +197,9 @@ impl Hub {
 
     /// Whether the application says who is at the other end of a connection.
     pub(super) fn is_named(&self, conn: ConnId) -> bool {
-        self.sessions.get(conn).is_some_and(|session| session.identity.is_some())
+        self.sessions
+            .get(conn)
+            .is_some_and(|session| session.identity.is_some())
     }
 
     /// Whether this name and label may be had on a connection: not where they are imposed otherwise.
@@ -465,9 +467,7 @@ fn check_hello(limits: &Limits, hello: &Hello) -> Result<String, Refusal> {
     line(&hello.label, limits.label_bytes.into())
         .map_err(|e| ErrorCode::LabelInvalid.because(e.to_string()))?;
     if line(&hello.agent, AGENT_BYTES).is_err() {
-        return Err(
-            ErrorCode::BadRequest.because("agent: at most 64 bytes of what can be seen")
-        );
+        return Err(ErrorCode::BadRequest.because("agent: at most 64 bytes of what can be seen"));
     }
     // The protocol's number and not this server's: whoever came into more rooms before a limit was lowered shall come back.
     if hello.resume.len() > RESUMED_ROOMS {

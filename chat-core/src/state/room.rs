@@ -227,7 +227,10 @@ impl Room {
         self.muted.insert(muted.target, Mute { at, seconds });
         if self.muted.len() > MUTES {
             let end = |mute: &Mute| Some(mute.at + Duration::from_secs(mute.seconds?.into()));
-            let timed = self.muted.iter().filter_map(|(member, mute)| Some((end(mute)?, *member)));
+            let timed = self
+                .muted
+                .iter()
+                .filter_map(|(member, mute)| Some((end(mute)?, *member)));
             if let Some((_, first)) = timed.min() {
                 self.muted.remove(&first);
             }

@@ -83,7 +83,11 @@ fn a_mute_lasts_while_the_room_is_put_away() {
         w.disconnect(conn);
     }
     w.pass(100 * SECOND);
-    assert_eq!(w.hub.place_of(Partition::Room(room)), None, "it is put away");
+    assert_eq!(
+        w.hub.place_of(Partition::Room(room)),
+        None,
+        "it is put away"
+    );
     w.now.wall = Wall(w.now.wall.0 - YEAR);
     let ada = w.welcome("ada");
     assert_eq!(silence(&mut w, ada, room, 2), Some(200_000));
@@ -122,7 +126,12 @@ fn after_a_restart_what_is_left_is_judged_by_the_record_and_is_never_more_than_t
 
 #[test]
 fn a_clock_that_is_absurd_breaks_nothing() {
-    for wall in [Wall(0), Wall(100_000 * YEAR), Wall((1 << 53) - 1), Wall(u64::MAX)] {
+    for wall in [
+        Wall(0),
+        Wall(100_000 * YEAR),
+        Wall((1 << 53) - 1),
+        Wall(u64::MAX),
+    ] {
         let mut w = World::new();
         let (boss, ada, room) = group(&mut w);
         w.now.wall = wall;
@@ -146,9 +155,17 @@ fn a_clock_that_is_absurd_breaks_nothing() {
         let head = w.hub.place_of(Partition::Room(room)).unwrap();
         let mut again = restarted(&mut w, wall);
         let boss = again.connect();
-        let welcome = again.greet(boss, resuming("boss", &[(room, head)])).unwrap();
+        let welcome = again
+            .greet(boss, resuming("boss", &[(room, head)]))
+            .unwrap();
         assert_eq!(welcome.time, wall.min(Wall::LAST));
         again.send(boss, room, 3, "again").unwrap();
-        assert_eq!(again.hub.place_of(Partition::Room(room)), Some(Place { seq: head.seq + 1, ..head }));
+        assert_eq!(
+            again.hub.place_of(Partition::Room(room)),
+            Some(Place {
+                seq: head.seq + 1,
+                ..head
+            })
+        );
     }
 }

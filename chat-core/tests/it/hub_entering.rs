@@ -32,7 +32,10 @@ fn cut_off(w: &mut World) -> ConnId {
     w.hold = true;
     w.ask(ada, 1, 1, join(RoomRef::Lobby));
     w.release_one();
-    assert_eq!(w.held.front().map(|held| held.0), Some(Partition::Room(RoomId::LOBBY)));
+    assert_eq!(
+        w.held.front().map(|held| held.0),
+        Some(Partition::Room(RoomId::LOBBY))
+    );
     w.disconnect(ada);
     let ada = w.connect();
     w.greet(ada, hello("ada")).unwrap();

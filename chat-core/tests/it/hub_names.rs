@@ -34,14 +34,20 @@ fn rename(w: &mut World, conn: ConnId, txn: u64, nick: &str) -> Result<(), Error
         nick: nick.to_owned(),
         label: String::new(),
     };
-    w.request(conn, txn, Op::Nick(nick)).map(drop).map_err(|f| f.code)
+    w.request(conn, txn, Op::Nick(nick))
+        .map(drop)
+        .map_err(|f| f.code)
 }
 
 #[test]
 fn reserved_names_are_nobody_s() {
     let mut w = World::new();
     for nick in ["server", "System", "ạdmin", "*admin*", "[private]"] {
-        assert_eq!(refused(&mut w, nick), Some(ErrorCode::NickInvalid), "{nick}");
+        assert_eq!(
+            refused(&mut w, nick),
+            Some(ErrorCode::NickInvalid),
+            "{nick}"
+        );
     }
     let ada = w.welcome("ada");
     assert_eq!(rename(&mut w, ada, 1, "Admin"), Err(ErrorCode::NickInvalid));
@@ -71,9 +77,11 @@ fn decoration_does_not_make_a_nick_free() {
     rename(&mut w, maya, 1, "Maya✓").unwrap();
     assert_eq!(refused(&mut w, "Maya"), Some(ErrorCode::NickTaken));
     let bob = w.welcome("bob");
-    let to = |nick: &str| Op::Direct(client::Direct {
-        to: Peer::Nick(nick.to_owned()),
-    });
+    let to = |nick: &str| {
+        Op::Direct(client::Direct {
+            to: Peer::Nick(nick.to_owned()),
+        })
+    };
     assert_eq!(w.refusal(bob, 1, to("Maya")), ErrorCode::UnknownMember);
     w.request(bob, 1, to("maya✓")).unwrap();
 }
@@ -98,11 +106,13 @@ fn against_owners_combining_marks_do_not_count() {
     let bob = w.welcome("Zoe");
     w.join(bob, RoomRef::Id(room)).unwrap();
     assert_eq!(refused(&mut w, "Zoë"), None);
-    let role = |target: &str, role| Op::Role(client::SetRole {
-        room,
-        target: Peer::Member(member(target)),
-        role,
-    });
+    let role = |target: &str, role| {
+        Op::Role(client::SetRole {
+            room,
+            target: Peer::Member(member(target)),
+            role,
+        })
+    };
     w.request(maya, 4, role("Zoe", Role::Owner)).unwrap();
     w.request(maya, 5, role("Maya", Role::Member)).unwrap();
     assert_eq!(refused(&mut w, "Zoë"), Some(ErrorCode::NickTaken));
@@ -118,7 +128,8 @@ fn a_nick_that_is_held_stays_when_another_becomes_an_owner() {
     w.create(maya, 1, None).unwrap();
     w.disconnect(marked);
     let again = w.connect();
-    w.greet(again, called("marked", "Mayạ")).expect("it is hers");
+    w.greet(again, called("marked", "Mayạ"))
+        .expect("it is hers");
 }
 
 #[test]
@@ -136,7 +147,14 @@ fn an_owner_is_known_where_the_group_is_not_in_use() {
 fn what_is_drawn_beside_a_name_hides_nothing() {
     let mut w = World::new();
     let ada = w.welcome("ada");
-    for text in ["a\u{200b}b", "\u{3164}", "\u{115f}", "\u{ffa0}", "\u{e0061}", "\u{feff}"] {
+    for text in [
+        "a\u{200b}b",
+        "\u{3164}",
+        "\u{115f}",
+        "\u{ffa0}",
+        "\u{e0061}",
+        "\u{feff}",
+    ] {
         let mut labelled = hello("bob");
         labelled.label = text.to_owned();
         let bob = w.connect();
@@ -145,17 +163,25 @@ fn what_is_drawn_beside_a_name_hides_nothing() {
         let mut agent = hello("bob");
         agent.agent = text.to_owned();
         assert_eq!(w.greet(bob, agent).unwrap_err().code, ErrorCode::BadRequest);
-        let create = |name: Option<&str>, topic: &str| Op::Create(client::Create {
-            name: name.map(str::to_owned),
-            topic: topic.to_owned(),
-            cipher: Default::default(),
-            key: None,
-            history: Default::default(),
-            presence: Default::default(),
-            password: None,
-        });
-        assert_eq!(w.refusal(ada, 1, create(None, text)), ErrorCode::TopicInvalid);
-        assert_eq!(w.refusal(ada, 1, create(Some(text), "")), ErrorCode::NameInvalid);
+        let create = |name: Option<&str>, topic: &str| {
+            Op::Create(client::Create {
+                name: name.map(str::to_owned),
+                topic: topic.to_owned(),
+                cipher: Default::default(),
+                key: None,
+                history: Default::default(),
+                presence: Default::default(),
+                password: None,
+            })
+        };
+        assert_eq!(
+            w.refusal(ada, 1, create(None, text)),
+            ErrorCode::TopicInvalid
+        );
+        assert_eq!(
+            w.refusal(ada, 1, create(Some(text), "")),
+            ErrorCode::NameInvalid
+        );
         let label = client::Nick {
             nick: "ada".to_owned(),
             label: text.to_owned(),

@@ -469,20 +469,25 @@ fn who_is_forgotten_can_be_banned_by_id() {
     let boss = w.lines.keys().next().copied().unwrap();
     w.say(gone, &ClientMessage::Bye(client::Empty {}));
     w.pass(SECOND);
-    let whom = |target| Op::Ban(client::Remove {
-        room,
-        target,
-        reason: "spam".to_owned(),
-    });
+    let whom = |target| {
+        Op::Ban(client::Remove {
+            room,
+            target,
+            reason: "spam".to_owned(),
+        })
+    };
     // The directory knows nobody of that name or id any more.
     let by_name = whom(Peer::Nick("gone".to_owned()));
     assert_eq!(w.refusal(boss, 90, by_name), ErrorCode::UnknownMember);
     let by_id = whom(Peer::Member(member("gone")));
     w.request(boss, 91, by_id).expect("by id");
-    let banned = w.records(boss).into_iter().find_map(|(_, record)| match record.body {
-        RecordBody::Banned(removal) => Some((removal.target, removal.nick)),
-        _ => None,
-    });
+    let banned = w
+        .records(boss)
+        .into_iter()
+        .find_map(|(_, record)| match record.body {
+            RecordBody::Banned(removal) => Some((removal.target, removal.nick)),
+            _ => None,
+        });
     assert_eq!(banned, Some((member("gone"), String::new())));
     let back = w.welcome("gone");
     let join = w.join(back, RoomRef::Number(0));

@@ -208,7 +208,11 @@ fn decoration_makes_no_other_nick() {
         "Maya×",
         "мауа×",
     ] {
-        assert!(clash("Maya", decorated), "{decorated} {:?}", nick(decorated));
+        assert!(
+            clash("Maya", decorated),
+            "{decorated} {:?}",
+            nick(decorated)
+        );
         assert_eq!(nick(decorated).shown, decorated, "it is shown as it is");
     }
     // A symbol that looks like a letter is one as well.
@@ -238,11 +242,15 @@ fn marks_that_draw_lines_or_pile_up_are_refused() {
         assert!(refused(text).contains("over or under"), "{text}");
         assert!(Name::group(text, 64).is_err(), "{text}");
     }
-    for text in ["a\u{301}\u{302}\u{303}\u{304}\u{306}\u{307}", "x\u{301}\u{301}"] {
+    for text in [
+        "a\u{301}\u{302}\u{303}\u{304}\u{306}\u{307}",
+        "x\u{301}\u{301}",
+    ] {
         assert!(refused(text).contains("pile"), "{text}");
         assert!(line(text, 64).is_err(), "{text}");
     }
-    for text in ["Nguyễn", "שִׁירָה", "مُحَمَّد", "น้ำ", "བརྒྱུད", "≠"] {
+    for text in ["Nguyễn", "שִׁירָה", "مُحَمَّد", "น้ำ", "བརྒྱུད", "≠"]
+    {
         assert_eq!(line(&nick(text).shown, 64), Ok(()));
     }
 }
@@ -251,8 +259,22 @@ fn marks_that_draw_lines_or_pile_up_are_refused() {
 fn reserved_names_are_reserved_in_any_spelling() {
     let reserved = Reserved::default();
     for text in [
-        "server", "Server", "SYSTEM", "admin", "ạdmin", "ádmín", "аdmin", "adm\u{131}n", "admin.", "*admin*", "[private]",
-        "[Private]", "{private}", "ѕerver", "sẹrver:", "ADMİN",
+        "server",
+        "Server",
+        "SYSTEM",
+        "admin",
+        "ạdmin",
+        "ádmín",
+        "аdmin",
+        "adm\u{131}n",
+        "admin.",
+        "*admin*",
+        "[private]",
+        "[Private]",
+        "{private}",
+        "ѕerver",
+        "sẹrver:",
+        "ADMİN",
     ] {
         assert!(reserved.has(&nick(text)), "{text} {:?}", nick(text).key);
     }
@@ -293,8 +315,24 @@ fn a_line_is_one_line_and_shows_all_it_has() {
         assert!(line(text, 64).is_err(), "{text:?}");
     }
     for text in [
-        "a\u{200b}b", "\u{feff}", "a\u{2060}", "\u{115f}", "\u{1160}", "\u{3164}", "\u{ffa0}", "\u{e0041}", "🏴\u{e0067}\u{e007f}",
-        "a\u{ad}b", "a\u{200d}b", "a\u{200c}", "\u{200d}", "👩\u{200d}\u{200d}🚀", "\u{fe0f}", "a\u{fe0f}", "😀\u{fe0f}\u{fe0f}", "\u{180e}",
+        "a\u{200b}b",
+        "\u{feff}",
+        "a\u{2060}",
+        "\u{115f}",
+        "\u{1160}",
+        "\u{3164}",
+        "\u{ffa0}",
+        "\u{e0041}",
+        "🏴\u{e0067}\u{e007f}",
+        "a\u{ad}b",
+        "a\u{200d}b",
+        "a\u{200c}",
+        "\u{200d}",
+        "👩\u{200d}\u{200d}🚀",
+        "\u{fe0f}",
+        "a\u{fe0f}",
+        "😀\u{fe0f}\u{fe0f}",
+        "\u{180e}",
         "\u{1d173}",
     ] {
         assert!(line(text, 64).is_err(), "{text:?}");
@@ -303,8 +341,20 @@ fn a_line_is_one_line_and_shows_all_it_has() {
         assert!(line(text, 64).unwrap_err().to_string().contains(&named));
     }
     for text in [
-        "क्\u{200d}ष", "می\u{200c}خواهم", "അനില്\u{200d}", "র\u{200d}্য", "👩\u{200d}🚀", "👩🏽\u{200d}🚀", "❤\u{fe0f}\u{200d}🔥", "1\u{fe0f}\u{20e3}",
-        "葛\u{e0100}城", "🇩🇪", "שִׁירָה", "ạ", "ไทย", "\u{a0}",
+        "क्\u{200d}ष",
+        "می\u{200c}خواهم",
+        "അനില്\u{200d}",
+        "র\u{200d}্য",
+        "👩\u{200d}🚀",
+        "👩🏽\u{200d}🚀",
+        "❤\u{fe0f}\u{200d}🔥",
+        "1\u{fe0f}\u{20e3}",
+        "葛\u{e0100}城",
+        "🇩🇪",
+        "שִׁירָה",
+        "ạ",
+        "ไทย",
+        "\u{a0}",
     ] {
         assert_eq!(line(text, 64), Ok(()), "{text:?}");
     }

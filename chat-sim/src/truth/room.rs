@@ -181,7 +181,11 @@ impl Room {
             return seconds.is_none();
         }
         let numbered = record.time.0.saturating_sub(EPOCH) * MS;
-        let since = if jumped { written } else { written.min(numbered) };
+        let since = if jumped {
+            written
+        } else {
+            written.min(numbered)
+        };
         seconds.is_none_or(|seconds| book.now < since + u64::from(seconds) * SECOND)
     }
 

@@ -314,7 +314,8 @@ impl World {
                 let form = to.iter().find_map(|conn| self.lines.get(&conn)?.form);
                 if patient && let Some(form) = form {
                     let message = form.decode(&frame.body());
-                    self.patient.push(message.expect("the hub speaks its protocol"));
+                    self.patient
+                        .push(message.expect("the hub speaks its protocol"));
                 }
                 for conn in to.iter() {
                     let line = self
