@@ -305,7 +305,7 @@ fn undecorated(text: &str) -> &str {
     let Some((start, first)) = cores.next() else {
         return text;
     };
-    let (last, c) = cores.last().unwrap_or((start, first));
+    let (last, c) = cores.next_back().unwrap_or((start, first));
     // Marks belong to what they stand on.
     let behind = &text[last + c.len_utf8()..];
     let marks = behind

@@ -641,7 +641,6 @@ impl World {
         else {
             return;
         };
-        let now = self.hub_now(hub);
         let Some(found) = self.links.get_mut(&link).filter(|link| link.conn == to) else {
             return;
         };
