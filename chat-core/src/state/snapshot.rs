@@ -26,6 +26,7 @@ struct Written<'a> {
     numbers: &'a [RoomId],
     group_folded: &'a BTreeMap<String, RoomId>,
     group_skeletons: &'a BTreeMap<String, RoomId>,
+    opened: BTreeMap<MemberId, &'a FewSet<RoomId>>,
 }
 
 struct WrittenMembers<'a>(&'a Directory);
@@ -51,6 +52,7 @@ struct Read<G> {
     numbers: Vec<RoomId>,
     group_folded: BTreeMap<String, RoomId>,
     group_skeletons: BTreeMap<String, RoomId>,
+    opened: BTreeMap<MemberId, FewSet<RoomId>>,
 }
 
 #[derive(Deserialize)]
@@ -92,7 +94,17 @@ impl From<FirstGroup> for Group {
 
 /// Reads a snapshot of the first form.
 pub(super) fn first_form(state: &[u8]) -> Result<Directory, BodyError> {
-    tagged::take::<Read<FirstGroup>>(state).map(Read::into_directory)
+    tagged::take::<Read<FirstGroup>>(&without_opened(state)).map(Read::into_directory)
+}
+
+/// Reads a snapshot of the second form.
+pub(super) fn second_form(state: &[u8]) -> Result<Directory, BodyError> {
+    tagged::take::<Read<Group>>(&without_opened(state)).map(Read::into_directory)
+}
+
+/// The first two forms ended before the conversations that members opened: none.
+fn without_opened(state: &[u8]) -> Vec<u8> {
+    [state, &[0]].concat()
 }
 
 impl Serialize for WrittenMembers<'_> {
@@ -129,6 +141,11 @@ impl Serialize for Directory {
             numbers: &self.numbers,
             group_folded: &self.group_folded,
             group_skeletons: &self.group_skeletons,
+            opened: self
+                .members()
+                .filter(|(_, member)| !member.opened.is_empty())
+                .map(|(id, member)| (id, &member.opened))
+                .collect(),
         }
         .serialize(serializer)
     }
@@ -141,7 +158,7 @@ impl<'de> Deserialize<'de> for Directory {
 }
 
 impl<G: Into<Group>> Read<G> {
-    fn into_directory(self) -> Directory {
+    fn into_directory(mut self) -> Directory {
         let members = self.members.into_iter().map(|(id, member)| {
             let results = (member.results != Results::None).then(|| Box::new(member.results));
             let member = Member {
@@ -150,6 +167,7 @@ impl<G: Into<Group>> Read<G> {
                 at: member.at,
                 kept: member.kept,
                 rooms: member.rooms,
+                opened: self.opened.remove(&id).unwrap_or_default(),
                 results,
             };
             (id, Box::new(member))
