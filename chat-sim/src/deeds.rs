@@ -255,7 +255,7 @@ impl World {
                 Some((Command::Create(create), password))
             }
             Deed::Leave => plain(Command::Leave {
-                room: self.some_room(client, pick, |kind| kind != RoomKind::Private)?,
+                room: self.some_room(client, pick, |_| true)?,
             }),
             Deed::Kick => {
                 let room = room(self)?;

@@ -66,11 +66,12 @@ pub(super) enum Then {
         origin: Origin,
         room: RoomId,
     },
-    /// Open the conversation, then answer with it.
+    /// Open the conversation, then answer with it. `again`: a repeat, which takes nobody in who has left since.
     Private {
         origin: Origin,
         room: RoomId,
         with: MemberId,
+        again: bool,
     },
 }
 
@@ -512,7 +513,12 @@ impl Hub {
                 self.with_room(now, room, Task::Show { origin, member }, out);
                 self.group_done(now, member, txn, Ok(room), out);
             }
-            Then::Private { origin, room, with } => {
+            Then::Private {
+                origin,
+                room,
+                with,
+                again,
+            } => {
                 let person = |member| Person {
                     member,
                     nick: self.directory.state.nick(member).to_owned(),
@@ -530,10 +536,15 @@ impl Hub {
                     password: None,
                     members,
                 });
+                let ask = if again {
+                    room::Ask::Create(created)
+                } else {
+                    room::Ask::Open(created)
+                };
                 let proposal = rooms::Proposal {
                     author: member,
                     txn: 0,
-                    ask: room::Ask::Create(created),
+                    ask,
                     then: rooms::Then::Show { origin },
                 };
                 self.with_room(now, room, Task::Propose(Box::new(proposal)), out);
@@ -544,7 +555,7 @@ impl Hub {
     pub(super) fn settled_without_entry(
         &mut self,
         now: Now,
-        proposal: Proposal,
+        mut proposal: Proposal,
         verdict: Verdict<Change, Did>,
         out: &mut Outputs,
     ) {
@@ -560,7 +571,7 @@ impl Hub {
                     Ask::Rename { name, label } => Some(mark(&name.shown, label)),
                     _ => None,
                 };
-                match (did, &proposal.then) {
+                match (did, &mut proposal.then) {
                     (Did::Called(did), Then::Named { .. }) if called == Some(did) => {
                         self.then(now, proposal, true, out)
                     }
@@ -572,7 +583,8 @@ impl Hub {
                         self.with_room(now, room, Task::Show { origin, member }, out);
                         self.group_done(now, member, txn, Ok(room), out);
                     }
-                    (Did::Room(done), Then::Private { room, .. }) if done == *room => {
+                    (Did::Room(done), Then::Private { room, again, .. }) if done == *room => {
+                        *again = true;
                         self.then(now, proposal, true, out)
                     }
                     _ => self.refuse(

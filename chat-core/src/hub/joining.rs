@@ -431,11 +431,12 @@ impl Hub {
         let (about, membership) = (state.about.as_ref()?, state.members.get(&member)?);
         let group = self.directory.state.group(id);
         let peer = match about.kind {
-            RoomKind::Private => state
-                .members
-                .keys()
-                .find(|other| **other != member)
-                .map(|other| room.person(&self.directory.state, *other)),
+            // Also if that one has left.
+            RoomKind::Private => about
+                .pair
+                .iter()
+                .find(|other| other.member != member)
+                .map(|other| room.person(&self.directory.state, other.member)),
             _ => None,
         };
         let keys = about

@@ -438,7 +438,7 @@ impl Hub {
         // The directory may be behind the room, or be told again what it has lost.
         let is_in = || {
             let room = self.rooms.get(&id);
-            room.is_some_and(|room| room.pipe.state.members.contains_key(&member))
+            room.is_some_and(|room| room.pipe.state.is_known_to(member))
         };
         self.directory.state.group(id).is_some() || mine() || is_in()
     }

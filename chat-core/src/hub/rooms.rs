@@ -279,10 +279,15 @@ impl Hub {
                 with,
                 txn,
             } => {
+                let state = self.rooms.get(&id).map(|room| &room.pipe.state);
+                if let Some(refusal) = state.and_then(|state| state.refusal_to_reopen(member)) {
+                    return self.refuse(origin, refusal, out);
+                }
                 let then = directory::Then::Private {
                     origin,
                     room: id,
                     with,
+                    again: false,
                 };
                 self.open(now, id, member, with, txn, then, out);
             }

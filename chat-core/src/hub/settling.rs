@@ -7,7 +7,7 @@ use super::{
     event::Event,
     io::{Output, Outputs},
     pipeline::Taken,
-    rooms::{Proposal, Room, Then},
+    rooms::{Proposal, Then},
 };
 use crate::{
     bugs::Bug,
@@ -97,7 +97,7 @@ impl Hub {
             RecordBody::Created(created) if created.kind == RoomKind::Private => {
                 self.count_here(id);
                 for person in &created.members {
-                    self.arrived(now, id, person.clone(), record.seq, proposal, out);
+                    self.arrived(id, person.member, record.seq, proposal, out);
                     self.keep_in(now, id, person.member, proposal.is_some(), out);
                 }
             }
@@ -109,7 +109,9 @@ impl Hub {
                     nick: record.nick.clone(),
                     label: record.label.clone(),
                 };
-                self.arrived(now, id, person, record.seq, proposal, out);
+                // `joined` says that they are here. They may be gone already, or have another name.
+                self.told_by_record(now, id, record.member, Some(person));
+                self.arrived(id, record.member, record.seq, proposal, out);
                 self.keep_in(now, id, record.member, proposal.is_some(), out);
             }
             RecordBody::Message(_) | RecordBody::Action(_) if proposal.is_some() => {
@@ -170,19 +172,13 @@ impl Hub {
     /// Somebody is a member from this record on.
     fn arrived(
         &mut self,
-        now: Now,
         id: RoomId,
-        person: Person,
+        member: MemberId,
         seq: Seq,
         proposal: Option<&Proposal>,
         out: &mut Outputs,
     ) {
-        let member = person.member;
         self.entered(id, member);
-        if self.rooms.get(&id).and_then(Room::kind) != Some(RoomKind::Private) {
-            // `joined` says that they are here. They may be gone already, or have another name.
-            self.told_by_record(now, id, member, Some(person));
-        }
         let Some(conn) = self.online.get(&member).copied() else {
             return;
         };
@@ -272,7 +268,9 @@ impl Hub {
                 _ => self.answer_committed(origin, Committed { place }, out),
             },
             // Answered where the audience changed.
-            Then::Show { .. } => {}
+            Then::Show { .. } if record.member == proposal.author => {}
+            // The other one has come in again.
+            Then::Show { origin } => self.show(id, origin, proposal.author, None, out),
         }
     }
 
@@ -324,10 +322,18 @@ impl Hub {
                     self.group_done(now, proposal.author, txn, Err(&refusal), out);
                 }
                 self.refuse(origin, refusal, out);
-                if matches!(proposal.ask, Ask::Join { .. }) {
-                    self.entering_over(now, id, proposal.author, out);
-                    self.unlist(now, id, proposal.author, out);
-                    self.unpark(now, origin.conn, id, out);
+                match proposal.ask {
+                    Ask::Join { .. } => {
+                        self.entering_over(now, id, proposal.author, out);
+                        self.unlist(now, id, proposal.author, out);
+                        self.unpark(now, origin.conn, id, out);
+                    }
+                    Ask::Open(created) => {
+                        for person in created.members {
+                            self.unlist(now, id, person.member, out);
+                        }
+                    }
+                    _ => {}
                 }
                 return;
             }

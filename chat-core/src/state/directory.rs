@@ -21,6 +21,9 @@ use crate::{
     wire::{BodyError, ErrorCode, Refusal, record::CipherKind, tagged},
 };
 
+/// Others may open so many times as many private conversations with somebody as that one may be in rooms.
+pub(crate) const OF_OTHERS: usize = 3;
+
 /// The directory, as of a place of its log.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Directory {
@@ -54,6 +57,8 @@ pub(crate) struct Member {
     /// The rooms they may be in: always at least those that they are in, but for private conversations of before their
     /// memberships ended.
     pub(crate) rooms: FewSet<RoomId>,
+    /// Those of them that are private conversations which they opened themselves. Since form 3.
+    pub(super) opened: FewSet<RoomId>,
     /// None for whoever asked for nothing.
     pub(super) results: Option<Box<Results<Did>>>,
 }
@@ -193,10 +198,10 @@ impl Fold for Directory {
                 self.folded.insert(&key.folded, member);
                 self.skeletons.insert(&key.skeleton, member);
                 self.marked.insert((&key.folded, &key.skeleton), member);
-                let (rooms, results) = self
+                let (rooms, opened, results) = self
                     .members
                     .remove(&member)
-                    .map(|m| (m.rooms, m.results))
+                    .map(|m| (m.rooms, m.opened, m.results))
                     .unwrap_or_default();
                 self.members.insert(
                     member,
@@ -206,6 +211,7 @@ impl Fold for Directory {
                         at: entry.time,
                         kept: *kept,
                         rooms,
+                        opened,
                         results,
                     }),
                 );
@@ -239,11 +245,10 @@ impl Fold for Directory {
                 Did::Room(*room)
             }
             Change::Exited(room) => {
-                if self
-                    .members
-                    .get_mut(&member)
-                    .is_some_and(|m| m.rooms.remove(room))
-                {
+                if self.members.get_mut(&member).is_some_and(|m| {
+                    m.opened.remove(room);
+                    m.rooms.remove(room)
+                }) {
                     self.count(*room, -1);
                 }
                 Did::Room(*room)
@@ -300,6 +305,9 @@ impl Fold for Directory {
             Change::Opened { room, with, .. } => {
                 self.index(member, *room);
                 self.index(*with, *room);
+                if let Some(member) = self.members.get_mut(&member) {
+                    member.opened.insert(*room);
+                }
                 Did::Room(*room)
             }
         };
@@ -700,17 +708,18 @@ impl Directory {
                     return Verdict::Already;
                 }
                 let most = with.limits.rooms_per_member as usize;
-                if !member.rooms.contains(room) && member.rooms.len() >= most {
+                if !member.opened.contains(room) && self.own_rooms(member) >= most {
                     return refuse(
                         ErrorCode::TooManyRooms,
                         "you are in as many rooms as you may be",
                     );
                 }
                 // Others may fill only so much of somebody's list.
-                if !peer.rooms.contains(room) && peer.rooms.len() >= 4 * most {
+                let of_others = peer.rooms.len() - self.own_rooms(peer);
+                if !peer.rooms.contains(room) && of_others >= OF_OTHERS * most {
                     return refuse(
                         ErrorCode::TooManyRooms,
-                        "they are in as many rooms as they may be",
+                        "others have opened as many conversations with them as they may",
                     );
                 }
                 one(Change::Opened {
@@ -744,11 +753,22 @@ impl Directory {
         Ok(number)
     }
 
-    /// Whether somebody may enter no more rooms. Private conversations do not count: others open them.
+    /// Whether somebody may enter no more rooms. Private conversations do not count.
     fn is_full(&self, member: &Member, limits: &Limits) -> bool {
         let most = limits.rooms_per_member as usize;
+        member.rooms.len() >= most && self.entered(member) >= most
+    }
+
+    /// In how many rooms somebody is that are no private conversations.
+    fn entered(&self, member: &Member) -> usize {
         let entered = |room: &&RoomId| **room == RoomId::LOBBY || self.groups.contains_key(*room);
-        member.rooms.len() >= most && member.rooms.iter().filter(entered).count() >= most
+        member.rooms.iter().filter(entered).count()
+    }
+
+    /// In how many rooms somebody is by their own doing. A private conversation that another one opened is none of them:
+    /// strangers must not take anything away.
+    fn own_rooms(&self, member: &Member) -> usize {
+        self.entered(member) + member.opened.len()
     }
 
     fn judge_name(

@@ -19,7 +19,7 @@ use crate::{
     roles::{Action, Role, may},
     time::{Monotonic, Wall},
     wire::{
-        BodyError, ErrorCode, Record,
+        BodyError, ErrorCode, Record, Refusal,
         client::Peer,
         record::{
             Blocked, CipherKind, Content, Created, HistoryPolicy, Joined, Left, LeftReason,
@@ -262,6 +262,12 @@ impl Room {
         self.results.get(&member).map_or(0, Results::last)
     }
 
+    /// Whether somebody is in, or is one of the two of a private conversation and has left it.
+    pub(crate) fn is_known_to(&self, member: MemberId) -> bool {
+        let pair = self.about.iter().flat_map(|about| &about.pair);
+        self.members.contains_key(&member) || pair.into_iter().any(|one| one.member == member)
+    }
+
     pub(crate) fn is_banned(&self, member: MemberId) -> bool {
         self.banned.contains_key(&member)
     }
@@ -309,6 +315,8 @@ impl Room {
 pub(crate) enum Ask {
     /// The first record. Asked by the hub, when it has made sure that the room is new.
     Create(Box<Created>),
+    /// The same of a private conversation, or whoever of the two has left it is in it again.
+    Open(Box<Created>),
     /// With the registration whose password was proved.
     Join {
         proved: Option<CredentialId>,
@@ -461,8 +469,11 @@ impl Room {
     ) -> Verdict<(MemberId, RecordBody), Seq> {
         let one = |body| Verdict::Accept(vec![(author, body)]);
         let about = match (&self.about, ask) {
-            (None, Ask::Create(created)) => return one(RecordBody::Created((**created).clone())),
+            (None, Ask::Create(created) | Ask::Open(created)) => {
+                return one(RecordBody::Created((**created).clone()));
+            }
             (Some(_), Ask::Create(_)) => return Verdict::Already,
+            (Some(about), Ask::Open(_)) => return self.judge_reopen(about, author),
             (None, _) => return refuse(ErrorCode::UnknownRoom, "there is no such room"),
             (Some(about), _) => about,
         };
@@ -476,11 +487,7 @@ impl Room {
             };
         };
         match ask {
-            Ask::Create(_) | Ask::Join { .. } => unreachable!("judged above"),
-            Ask::Leave if about.kind == RoomKind::Private => refuse(
-                ErrorCode::Forbidden,
-                "a private conversation cannot be left; block it",
-            ),
+            Ask::Create(_) | Ask::Open(_) | Ask::Join { .. } => unreachable!("judged above"),
             Ask::Leave => Verdict::Accept(self.departure(with, author, LeftReason::Asked)),
             Ask::Expire if with.directory.holds_nick(author) => Verdict::Already,
             // The pair is the room: it is there when the other comes back.
@@ -630,6 +637,39 @@ impl Room {
         }
     }
 
+    /// A private conversation is opened that has begun already.
+    fn judge_reopen(
+        &self,
+        about: &About,
+        author: MemberId,
+    ) -> Verdict<(MemberId, RecordBody), Seq> {
+        if let Some(refusal) = self.refusal_to_reopen(author) {
+            return Verdict::Refuse(refusal);
+        }
+        let pair = about.pair.iter().map(|person| person.member);
+        let mut out: Vec<_> = pair
+            .filter(|member| !self.members.contains_key(member))
+            .collect();
+        // The first record is what the request became.
+        out.sort_by_key(|member| *member != author);
+        let joined = |member| (member, RecordBody::Joined(Joined {}));
+        let bodies: Vec<_> = out.into_iter().map(joined).collect();
+        if bodies.is_empty() {
+            Verdict::Already
+        } else {
+            Verdict::Accept(bodies)
+        }
+    }
+
+    /// Why somebody may not open this private conversation again: the other has left it, and takes no messages.
+    pub(crate) fn refusal_to_reopen(&self, author: MemberId) -> Option<Refusal> {
+        let declined = |member: &MemberId| *member != author && !self.members.contains_key(member);
+        self.blocking
+            .iter()
+            .any(declined)
+            .then(|| ErrorCode::Blocked.because("they take no messages from you"))
+    }
+
     fn judge_join(
         &self,
         about: &About,
@@ -689,6 +729,12 @@ impl Room {
         }
         if self.blocking.iter().any(|member| *member != author) {
             return refuse(ErrorCode::Blocked, "they take no messages from you");
+        }
+        if about.kind == RoomKind::Private && self.members.len() < 2 {
+            return refuse(
+                ErrorCode::NotMember,
+                "they have left this conversation; open it again to speak to them",
+            );
         }
         let fits = match (about.cipher, content) {
             (CipherKind::None, Content::Plain(_)) | (CipherKind::Caesar, Content::Caesar(_)) => {

@@ -25,6 +25,7 @@ struct Written<'a> {
     numbers: &'a [RoomId],
     group_folded: &'a BTreeMap<String, RoomId>,
     group_skeletons: &'a BTreeMap<String, RoomId>,
+    opened: BTreeMap<MemberId, &'a FewSet<RoomId>>,
 }
 
 struct WrittenMembers<'a>(&'a Directory);
@@ -50,6 +51,7 @@ struct Read {
     numbers: Vec<RoomId>,
     group_folded: BTreeMap<String, RoomId>,
     group_skeletons: BTreeMap<String, RoomId>,
+    opened: BTreeMap<MemberId, FewSet<RoomId>>,
 }
 
 #[derive(Deserialize)]
@@ -98,6 +100,11 @@ impl Serialize for Directory {
             numbers: &self.numbers,
             group_folded: &self.group_folded,
             group_skeletons: &self.group_skeletons,
+            opened: self
+                .members()
+                .filter(|(_, member)| !member.opened.is_empty())
+                .map(|(id, member)| (id, &member.opened))
+                .collect(),
         }
         .serialize(serializer)
     }
@@ -110,7 +117,7 @@ impl<'de> Deserialize<'de> for Directory {
 }
 
 impl Read {
-    fn into_directory(self) -> Directory {
+    fn into_directory(mut self) -> Directory {
         let members = self.members.into_iter().map(|(id, member)| {
             let results = (member.results != Results::None).then(|| Box::new(member.results));
             let member = Member {
@@ -119,6 +126,7 @@ impl Read {
                 at: member.at,
                 kept: member.kept,
                 rooms: member.rooms,
+                opened: self.opened.remove(&id).unwrap_or_default(),
                 results,
             };
             (id, Box::new(member))

@@ -11,7 +11,7 @@ use chat_core::{
     password::{ClientLogin, ClientRegistration, Password, Stretch},
     wire::{
         ClientMessage, CloseReason, ErrorCode, Form, ServerMessage,
-        client::{self, Op, Peer, RoomRef},
+        client::{self, InRoom, Op, Peer, RoomRef},
         record::{CipherKind, Content, LeftReason, PasswordRecord, RecordBody},
         server::{Answer, PresenceUpdate},
     },
@@ -265,8 +265,22 @@ fn rooms_per_member() {
         let outcome = w
             .request(conn, 1, direct("bob"))
             .map_err(|failure| failure.code);
-        assert_eq!(outcome.is_ok(), n < 8, "{n} {outcome:?}");
+        assert_eq!(outcome.is_ok(), n < 6, "{n} {outcome:?}");
     }
+    // What they opened takes nothing away from him.
+    let own = ["a", "g"].map(|who| w.request(bob, 1, direct(who)).map_err(|e| e.code));
+    assert!(matches!(own, [Ok(_), Ok(_)]), "{own:?}");
+    let lobby = w.join(bob, RoomRef::Lobby);
+    assert!(lobby.is_ok(), "{lobby:?}");
+    assert_eq!(w.refusal(bob, 2, direct("h")), ErrorCode::TooManyRooms);
+    w.request(
+        bob,
+        2,
+        Op::Leave(InRoom {
+            room: RoomId::LOBBY,
+        }),
+    )
+    .unwrap();
     w.join(bob, RoomRef::Lobby).unwrap();
     w.join(bob, RoomRef::Number(0)).unwrap();
     assert_eq!(

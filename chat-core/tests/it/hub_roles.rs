@@ -418,10 +418,6 @@ fn in_a_private_conversation_there_are_no_roles_but_each_may_block() {
             "{deed:?}"
         );
     }
-    assert_eq!(
-        w.refusal(ada, 6, Op::Leave(InRoom { room })),
-        ErrorCode::Forbidden
-    );
     let block = |blocked| Op::Block(client::Block { room, blocked });
     w.request(bob, 1, block(true)).unwrap();
     assert_eq!(

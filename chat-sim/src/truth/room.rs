@@ -30,6 +30,8 @@ pub(crate) struct Room {
     pub(crate) cipher: CipherKind,
     /// From when to when somebody was a member; the record that ended it is theirs to see.
     stays: BTreeMap<MemberId, Vec<(Seq, Option<Seq>)>>,
+    /// The two of a private conversation.
+    pair: Vec<MemberId>,
     roles: BTreeMap<MemberId, Role>,
     banned: BTreeSet<MemberId>,
     /// By which record, and for how long.
@@ -392,6 +394,7 @@ impl Room {
                         book.check("a private conversation is of its two", right, || {
                             format!("{id}: {two:?} by {member}")
                         });
+                        self.pair.clone_from(&two);
                         for person in two {
                             self.enter(id, person, Role::Member, seq, book);
                         }
@@ -406,13 +409,14 @@ impl Room {
                 });
                 book.check(
                     "only its two are in a private conversation",
-                    !private,
+                    !private || self.pair.contains(&member),
                     || format!("{member} in {id} at {seq}"),
                 );
                 self.enter(id, member, Role::Member, seq, book);
             }
             RecordBody::Left(left) => {
-                let may = role.is_some() && !private;
+                // The two of a private conversation last as long as it.
+                let may = role.is_some() && (!private || left.reason == LeftReason::Asked);
                 book.check("only members leave", may, || {
                     format!("{member} of {id} at {seq}")
                 });
