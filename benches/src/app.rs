@@ -196,6 +196,9 @@ struct Run {
     quick: bool,
     #[arg(long, default_value_t = 1)]
     runs: usize,
+    /// Measure this program too, called with `serve --config`, by the name of its file. May be repeated: two builds side by side.
+    #[arg(long)]
+    server_binary: Vec<PathBuf>,
 }
 
 pub(crate) fn main() -> Result<()> {
@@ -429,10 +432,16 @@ fn run_one(run: &Run) -> Result<()> {
     }
     machine::pin(machine::LOAD_CORE)?;
     ensure!(run.runs > 0, "no runs");
+    let kinds = kinds(&run.servers)?;
+    let mut servers: Vec<(String, Kind)> = run.servers.iter().cloned().zip(kinds).collect();
+    for path in &run.server_binary {
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        let kind = Kind::ChatProgram(path.canonicalize()?);
+        servers.push((name.to_string_lossy().into_owned(), kind));
+    }
     for _ in 0..run.runs {
-        for name in &run.servers {
-            let kind = Kind::from_name(name).with_context(|| format!("no server {name}"))?;
-            let o = scenario.run(&kind)?;
+        for (name, kind) in &servers {
+            let o = scenario.run(kind)?;
             print_outcome(name, &o);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chat_core::wire::record::CipherKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +55,8 @@ pub(crate) struct ServeArgs {
     /// Have no lobby: clients join or create groups.
     #[arg(long)]
     pub(crate) no_lobby: bool,
-    /// The cipher that the lobby asks of its clients. Caesar is insecure.
+    /// The cipher that the lobby asks of its clients; none unless given. Caesar is insecure. A lobby that is kept in the folder
+    /// has its cipher for good, and to ask for another one is an error.
     #[arg(long, value_name = "CIPHER", conflicts_with = "no_lobby")]
     pub(crate) lobby_cipher: Option<LobbyCipher>,
     /// Keep at least the last N records of each room; otherwise all, or 10,000 with --memory. Like all limits of what is kept,
@@ -92,6 +94,9 @@ pub(crate) struct ServeArgs {
     /// How the operator's lines look.
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log_format: Option<Format>,
+    /// Say only where the server is, what is wrong with it, and its end; not what happens in it.
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 /// `chat-cli log`.
@@ -190,6 +195,34 @@ pub(crate) enum LobbyCipher {
     StaticKey,
 }
 
+impl From<LobbyCipher> for CipherKind {
+    fn from(cipher: LobbyCipher) -> Self {
+        match cipher {
+            LobbyCipher::None => Self::None,
+            LobbyCipher::Caesar => Self::Caesar,
+            LobbyCipher::StaticKey => Self::StaticKey,
+        }
+    }
+}
+
+impl LobbyCipher {
+    /// As it is written; none for a cipher that no lobby has.
+    pub(crate) fn of(kind: CipherKind) -> Option<Self> {
+        let all = [Self::None, Self::Caesar, Self::StaticKey];
+        all.into_iter()
+            .find(|cipher| CipherKind::from(*cipher) == kind)
+    }
+
+    /// Its name on the command line and in the file.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Caesar => "caesar",
+            Self::StaticKey => "static-key",
+        }
+    }
+}
+
 fn parse_number(text: &str) -> Result<u32, &'static str> {
     text.parse()
         .map_err(|_| "a group has a number, from 0; /rooms lists them")
@@ -216,8 +249,8 @@ Examples:
   chat-cli serve --memory
   chat-cli serve --print-config > chat.toml && chat-cli serve --config chat.toml
 
-Standard output has one line `listening tcp ADDR` or `listening ws ADDR` for each listener, `page URL` for each where a browser finds the
-page (http://localhost:7080/), then what happens on the server.
+Standard output says first where the server is: `page URL` for browsers, at a terminal a QR code for phones, how a terminal client
+connects, how to stop; and `listening tcp ADDR` or `listening ws ADDR` for each listener. Then comes what happens on the server.
 Ctrl-C and SIGTERM tell everybody that the server stops, and end it. SIGHUP, also that of a terminal which is closed, tells
 everybody to come back and ends it too, for a supervisor to start it again; where it is ignored at the start, as nohup has it,
 it stays ignored. A second Ctrl-C ends it at once.

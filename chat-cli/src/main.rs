@@ -47,8 +47,9 @@ fn main() -> ExitCode {
         Ok(command_line) => command_line,
         Err(error) => return explain(&error),
     };
+    let trace = serve::Trace::default();
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
+        .with_writer(trace.clone())
         .with_ansi(false)
         .event_format(Plain);
     // What the log on disk has to say is among the operator's lines.
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
         .with(lines.with_filter(wanted))
         .init();
     let ended = match command_line.task {
-        Task::Serve(args) => serve::run(&args),
+        Task::Serve(args) => serve::run(&args, &trace),
         Task::Chat(args) => chat::run(args),
         Task::Log(args) => log_tools::run(&args.task),
     };

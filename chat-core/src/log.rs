@@ -8,7 +8,14 @@ use bytes::Bytes;
 
 use self::packed::Packed;
 
-use crate::id::{Partition, Place, Seq};
+use crate::{
+    id::{Partition, Place, Seq},
+    state::{self, room::Room},
+    wire::{
+        Record,
+        record::{CipherKind, RecordBody},
+    },
+};
 
 /// How an append ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +110,22 @@ pub struct Page {
     pub first: Seq,
     /// The records, one after the other.
     pub records: Vec<Bytes>,
+}
+
+impl Page {
+    /// The cipher of the room whose [`State`](ReadFrom::State) this page begins with. A room has it for good, whatever
+    /// [`Config::lobby`](crate::hub::Config::lobby) says of a lobby that is there already. `None`: there is no such room yet, or what
+    /// is stored of it cannot be read.
+    pub fn room_cipher(&self) -> Option<CipherKind> {
+        if let Some((_, snapshot)) = &self.snapshot {
+            let room: Room = state::thaw(snapshot).ok()?;
+            return room.about.map(|about| about.cipher);
+        }
+        match Record::from_bytes(self.records.first()?).ok()?.body {
+            RecordBody::Created(created) => Some(created.cipher),
+            _ => None,
+        }
+    }
 }
 
 /// A log in memory: partitions that keep their newest records.

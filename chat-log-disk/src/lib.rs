@@ -32,5 +32,6 @@ pub use self::{
     event::{Damage, DiskEvent, EpochEnded, Events, Fault, Trouble},
     export::{Exported, export},
     log::DiskLog,
+    page::read_page,
     verify::{Verified, verify},
 };

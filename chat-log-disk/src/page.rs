@@ -1,5 +1,7 @@
 //! A page: reading records and checking them on the way.
 
+use std::path::Path;
+
 use bytes::Bytes;
 use chat_core::{
     id::{Partition, Seq},
@@ -9,9 +11,34 @@ use rusqlite::{Connection, Row};
 
 use crate::{
     chain::Sum,
+    error::ToolError,
     event::{Damage, Fault},
+    folder::Folder,
+    schema,
     store::{self, Part, signed},
 };
+
+/// Reads a page of the log of a folder, beside a running server or without one. A partition that the log has never heard of is empty.
+///
+/// # Errors
+/// There is no log, it cannot be read, or what was asked for first is not what was written.
+pub fn read_page(
+    dir: impl AsRef<Path>,
+    partition: Partition,
+    query: Query,
+) -> Result<Page, ToolError> {
+    let connection = schema::open_for_tool(&Folder::new(dir.as_ref()), schema::SEALED)?;
+    match read(&connection, partition, query, 0) {
+        Ok((page, _)) => Ok(page),
+        Err(Unread::Failed(error)) => Err(error.into()),
+        Err(Unread::Damaged(damage)) => Err(ToolError::Damaged(damage)),
+        Err(Unread::Unsound(seq)) => Err(ToolError::Damaged(Damage {
+            partition,
+            seq,
+            fault: Fault::Head,
+        })),
+    }
+}
 
 /// Why there is no page.
 #[derive(Debug)]

@@ -193,7 +193,8 @@ impl ServerBuilder {
         self
     }
 
-    /// The lobby's cipher, or no lobby.
+    /// The lobby's cipher, or no lobby. A lobby that is in the log already keeps the cipher that it was made with:
+    /// [`Page::room_cipher`](chat_core::log::Page::room_cipher).
     #[must_use]
     pub fn lobby(mut self, lobby: Option<CipherKind>) -> Self {
         self.lobby = lobby;

@@ -62,7 +62,7 @@ pub use ipnet;
 pub use self::{
     connection::{WsConnection, close_code},
     connector::{UrlError, WsConnector},
-    handshake::Refused,
+    handshake::{Refused, is_origin},
     options::{Forwarded, Origins, WsOptions},
     service::{Admission, WsService},
     transport::{DEFAULT_PORT, WsTransport},

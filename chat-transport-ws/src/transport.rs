@@ -10,6 +10,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
@@ -177,6 +178,7 @@ async fn shake_hands(
         .max_buf_size(HEAD)
         .max_headers(HEADERS)
         .pipeline_flush(false)
+        .auto_date_header(has_date(SystemTime::now()))
         .serve_connection(TokioIo::new(stream), service_fn(answer))
         .with_upgrades();
     let mut http = pin!(http);
@@ -203,6 +205,14 @@ async fn shake_hands(
         options.message_bytes,
         &early,
     ))
+}
+
+/// Whether HTTP has a date for this time. Its dates begin with 1970 and end with the year 9999; to write another one ends the
+/// connection's task.
+fn has_date(now: SystemTime) -> bool {
+    const END_SECONDS: u64 = 253_402_300_800;
+    now.duration_since(UNIX_EPOCH)
+        .is_ok_and(|since| since.as_secs() < END_SECONDS)
 }
 
 #[cfg(test)]
@@ -256,5 +266,12 @@ mod tests {
         for stream in &mut slow[..60] {
             assert!(matches!(stream.read(&mut [0]).await, Ok(0) | Err(_)));
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_is_not_written_down() {
+        let years = |years: u64| Duration::from_secs(years * 365 * 24 * 3_600);
+        assert!(has_date(UNIX_EPOCH) && has_date(UNIX_EPOCH + years(8_000)));
+        assert!(!has_date(UNIX_EPOCH + years(100_000)) && !has_date(UNIX_EPOCH - years(1)));
     }
 }

@@ -72,7 +72,7 @@ impl Program {
         let memory: &[&str] = if kept { &[] } else { &["--memory"] };
         let words = [&["serve", "--tcp", address], memory, args].concat();
         let mut server = Self::named("server", &words);
-        let line = server.line();
+        let line = server.until("listening tcp ");
         let address: SocketAddr = line
             .strip_prefix("listening tcp ")
             .and_then(|address| address.parse().ok())

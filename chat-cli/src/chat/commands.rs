@@ -1,6 +1,6 @@
 //! What each line of input does.
 
-use std::pin::pin;
+use std::{pin::pin, time::SystemTime};
 
 use chat_core::{
     client::{Command, CommandError},
@@ -9,8 +9,9 @@ use chat_core::{
     wire::client::{HistoryFrom, Peer},
 };
 use jiff::{
-    Zoned,
+    Timestamp,
     civil::{Date, Time},
+    tz::TimeZone,
 };
 
 use super::{
@@ -482,7 +483,9 @@ fn simple(talk: &mut Talk<'_>, name: &'static str, command: Command, then: Then)
 
 /// A moment by the clock on the wall.
 fn moment(date: Option<Date>, time: Option<Time>) -> Option<Wall> {
-    let now = Zoned::now();
+    // The calendar has no date for a clock beyond the year 9999.
+    let now = Timestamp::try_from(SystemTime::now()).ok()?;
+    let now = now.to_zoned(TimeZone::system());
     let date = date.unwrap_or(now.date());
     let at = date
         .to_datetime(time.unwrap_or(Time::midnight()))

@@ -33,7 +33,7 @@ fn the_folder_is_the_platforms_unless_it_is_said() {
             .env("HOME", home.path())
             .env_remove("XDG_DATA_HOME"),
     );
-    assert!(server.line().starts_with("listening tcp "));
+    server.until("listening tcp ");
     server.signal(rustix::process::Signal::TERM);
     let ended = server.ended();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
@@ -62,6 +62,56 @@ fn a_second_server_is_told_who_has_the_folder() {
     // Killed, it cannot take its lock away itself; the kernel does.
     drop(first);
     let (_third, _) = Program::server(&["--data", text(&data)]);
+}
+
+/// Says both values when another cipher is asked for than the lobby has that is kept.
+#[cfg(unix)]
+#[test]
+fn a_lobby_keeps_its_cipher_and_says_so() {
+    let (_folder, data) = folder();
+    let serve = ["serve", "--tcp", "127.0.0.1:0", "--data", text(&data)];
+    let printed = |args: &[&str]| run(&[&serve[..], &["--print-config"], args].concat());
+    let has =
+        |cipher: &'static str| move |line: &String| *line == format!("lobby_cipher = \"{cipher}\"");
+    assert!(
+        printed(&[]).out.iter().any(has("none")),
+        "there is none yet"
+    );
+    let (server, address) = Program::server(&["--data", text(&data), "--lobby-cipher", "caesar"]);
+    let enters = |address: &str| {
+        let mut ada = Program::client(address, "Ada", &["--cipher", "caesar:3"]);
+        ada.until("joined the lobby");
+        assert_eq!(ada.finish().code, Some(0));
+    };
+    enters(&address);
+    assert!(
+        printed(&[]).out.iter().any(has("caesar")),
+        "beside the server"
+    );
+    server.signal(rustix::process::Signal::TERM);
+    assert_eq!(server.ended().code, Some(0));
+
+    for asked in ["none", "static-key"] {
+        let args = ["--lobby-cipher", asked];
+        for refused in [run(&[&serve[..], &args].concat()), printed(&args)] {
+            assert_eq!((refused.code, refused.out), (Some(2), vec![]), "{asked}");
+            let both =
+                refused.err.contains(&format!("is {asked}")) && refused.err.contains("caesar");
+            assert!(both, "{}", refused.err);
+        }
+    }
+    let config = data.join("chat.toml");
+    fs::write(&config, "lobby_cipher = \"none\"").unwrap();
+    let args = ["--config", text(&config)];
+    assert_eq!(run(&[&serve[..], &args].concat()).code, Some(2));
+    assert!(
+        printed(&["--lobby-cipher", "caesar"])
+            .out
+            .iter()
+            .any(has("caesar"))
+    );
+    let (_server, address) = Program::server(&["--data", text(&data)]);
+    enters(&address);
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Program {
         let kept = args.contains(&"--data");
         let memory: &[&str] = if kept { &[] } else { &["--memory"] };
         let mut server = Self::start(&[&["serve", "--tcp", address], memory, args].concat());
-        let line = server.line();
+        let line = server.until("listening tcp ");
         let address = line
             .strip_prefix("listening tcp ")
             .unwrap_or_else(|| panic!("not a listener's line: {line}"));

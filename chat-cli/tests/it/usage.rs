@@ -139,7 +139,7 @@ fn each_listener_has_its_line() {
         "--tcp",
         "127.0.0.1:0",
     ]);
-    let (first, second) = (server.line(), server.line());
+    let (first, second) = (server.until("listening tcp "), server.line());
     assert_ne!(first, second);
     for line in [first, second] {
         let address = line.strip_prefix("listening tcp ").unwrap();

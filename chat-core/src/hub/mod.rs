@@ -79,7 +79,8 @@ use crate::{
 pub struct Config {
     /// Every limit.
     pub limits: Limits,
-    /// The lobby's cipher, or no lobby.
+    /// The lobby's cipher, or no lobby. A lobby that is in the log already keeps the cipher that it was made with:
+    /// [`Page::room_cipher`](crate::log::Page::room_cipher).
     pub lobby: Option<CipherKind>,
     /// What an acknowledgement means: the log's durability.
     pub durability: Durability,

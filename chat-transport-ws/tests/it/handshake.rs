@@ -212,7 +212,20 @@ async fn pages_of_the_same_origin_are_let_in() {
 async fn pages_of_listed_origins_are_let_in() {
     let listed =
         WsOptions::default().origins(Origins::Only(vec!["https://other.example.org".into()]));
+    let with_port = WsOptions::default().origins(Origins::Only(vec![
+        "https://other.example.org:443".into(),
+        "HTTP://other.example.org:80".into(),
+        "https://third.example.org:8443".into(),
+    ]));
     for (options, origin, expected) in [
+        // Browsers leave out the port that goes without saying.
+        (&with_port, "https://other.example.org", 101),
+        (&with_port, "http://other.example.org", 101),
+        (&with_port, "https://other.example.org:80", 403),
+        (&with_port, "https://third.example.org:8443", 101),
+        (&with_port, "https://third.example.org", 403),
+        (&listed, "https://other.example.org:443", 101),
+        (&listed, "https://other.example.org:x", 403),
         (&listed, "https://other.example.org", 101),
         (&listed, "http://other.example.org", 403),
         (&listed, "http://chat.example.org", 403),
