@@ -61,7 +61,7 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         .limits(config.limits.clone())
         .reserved(config.names.reserved().map_err(Failure::Usage)?)
         .workers(config.workers.into());
-    let (mut listening, mut pages) = (Vec::new(), Vec::new());
+    let mut listening = Vec::new();
     for address in &config.tcp {
         let fault =
             |error: io::Error| Failure::Fault(format!("cannot listen on tcp {address}: {error}"));
