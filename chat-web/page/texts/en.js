@@ -144,9 +144,9 @@ export default {
 
   'notice.lost': 'The connection is lost. Trying again…',
   'notice.lost-in': { one: 'The connection is lost. Trying again in {n} second…', other: 'The connection is lost. Trying again in {n} seconds…' },
-  'notice.away': 'Not connected: {why}. This page keeps trying, and sends what you write as soon as it can.',
+  'notice.away': 'Not connected: {why}. This page keeps trying; what you write waits.',
   'notice.tries': 'This page keeps trying.',
-  'notice.offline': 'There is no network. What you write is sent as soon as there is.',
+  'notice.offline': 'There is no network. What you write waits.',
   'notice.now': 'Try now',
   'notice.back': 'Connected again.',
   'notice.closing': 'The server is closing: {why}',
