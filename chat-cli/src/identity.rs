@@ -43,7 +43,8 @@ impl Identity {
         }
         warn_if_others_can_read(&file, path);
         let mut text = Zeroizing::new(String::new());
-        // More than a byte order mark, a secret and a line break, so that a wrong file is not read to its end.
+        // More than a byte order mark, a secret and a line break, so that a wrong file is not read
+        // to its end.
         (&file)
             .take(DIGITS as u64 + 6)
             .read_to_string(&mut text)

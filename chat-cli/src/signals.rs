@@ -60,7 +60,8 @@ impl Signals {
     }
 }
 
-/// Whether whoever started this program lets it ignore the signal. Where the system does not say so in a file, none is.
+/// Whether whoever started this program lets it ignore the signal. Where the system does not say so
+/// in a file, none is.
 #[cfg(unix)]
 fn is_ignored(signal: tokio::signal::unix::SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -1,4 +1,5 @@
-//! What others wrote, for a terminal: it stays on its line, shows all that is in it, and does not grow out of its row.
+//! What others wrote, for a terminal: it stays on its line, shows all that is in it, and does not
+//! grow out of its row.
 
 use std::iter::Peekable;
 
@@ -8,9 +9,10 @@ use unicode_width::UnicodeWidthChar;
 /// Marks on one letter. Scripts stack fewer; a line of taller stacks would cover its neighbours.
 const MARKS: usize = 5;
 
-/// Control characters and those that turn the direction of writing as [`harmless`] shows them, and the others that have no
-/// width: those that join letters or emoji and those that choose between two looks stay where they do so, other hidden
-/// characters are named or counted, and no letter has more than five marks.
+/// Control characters and those that turn the direction of writing as [`harmless`] shows them, and
+/// the others that have no width: those that join letters or emoji and those that choose between
+/// two looks stay where they do so, other hidden characters are named or counted, and no letter has
+/// more than five marks.
 pub(crate) fn visible(text: &str) -> String {
     let text = harmless(text);
     let mut out = String::with_capacity(text.len());
@@ -42,7 +44,8 @@ pub(crate) fn visible(text: &str) -> String {
     out
 }
 
-/// Characters that nothing shows, but for what some of them do to their neighbours (`Default_Ignorable_Code_Point`).
+/// Characters that nothing shows, but for what some of them do to their neighbours
+/// (`Default_Ignorable_Code_Point`).
 pub(crate) fn is_hidden(c: char) -> bool {
     matches!(
         c,
@@ -54,8 +57,9 @@ pub(crate) fn is_hidden(c: char) -> bool {
     )
 }
 
-/// Whether a hidden character does something there: selectors after anything, joiners after letters of scripts that join,
-/// and after emoji; the vowel that fills a syllable of Hangul after its consonant.
+/// Whether a hidden character does something there: selectors after anything, joiners after letters
+/// of scripts that join, and after emoji; the vowel that fills a syllable of Hangul after its
+/// consonant.
 fn stays_after(base: Option<char>, c: char) -> bool {
     match (c, base) {
         (_, None) => false,

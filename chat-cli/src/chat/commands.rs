@@ -26,15 +26,15 @@ use crate::{exit::Failure, visible::visible};
 
 /// Commands that may be unfinished before the next line is read.
 const UNFINISHED: usize = 200;
-/// The same where somebody types. What was pasted is read whatever the server does, so that Ctrl-C is, and that it can be said
-/// what was not sent.
+/// The same where somebody types. What was pasted is read whatever the server does, so that Ctrl-C
+/// is, and that it can be said what was not sent.
 const UNFINISHED_OF_A_PERSON: usize = 10_000;
 
 /// Records of history that are shown at once, where it is not said how many.
 const PAGE: u16 = 20;
 
-/// Does line after line, until the input or the conversation ends. At the end of input everything is finished first; at
-/// Ctrl-C, what was typed before it is said first.
+/// Does line after line, until the input or the conversation ends. At the end of input everything
+/// is finished first; at Ctrl-C, what was typed before it is said first.
 pub(crate) async fn talk(talk: &mut Talk<'_>) -> Result<(), Stop> {
     let mut asked = None;
     match lines(talk, &mut asked).await {
@@ -100,8 +100,8 @@ async fn lines(talk: &mut Talk<'_>, asked: &mut Option<Asked>) -> Result<(), Sto
     }
 }
 
-/// What a person had typed, or pasted, when a signal came while no line was edited: it is said all the same. Commands are not
-/// done any more.
+/// What a person had typed, or pasted, when a signal came while no line was edited: it is said all
+/// the same. Commands are not done any more.
 async fn typed_ahead(talk: &mut Talk<'_>, mut asked: Option<Asked>) -> Result<(), Stop> {
     let mut idle = pin!(talk.voice.idle());
     loop {
@@ -133,8 +133,8 @@ async fn typed_ahead(talk: &mut Talk<'_>, mut asked: Option<Asked>) -> Result<()
     }
 }
 
-/// A line of a file or a pipe begins with a slash, and nobody said that it may be a command: what was before it is finished,
-/// and that is the end.
+/// A line of a file or a pipe begins with a slash, and nobody said that it may be a command: what
+/// was before it is finished, and that is the end.
 async fn refuse(talk: &mut Talk<'_>) -> Result<(), Stop> {
     let line = talk.line;
     talk.unread = 1;

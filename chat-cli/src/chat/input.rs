@@ -190,7 +190,8 @@ impl Input {
         }
     }
 
-    /// Ctrl-Z and `fg` find the terminal in the right modes, as long as the runtime lives in which this is called.
+    /// Ctrl-Z and `fg` find the terminal in the right modes, as long as the runtime lives in which
+    /// this is called.
     #[cfg(unix)]
     pub(crate) fn follow_job_control(&mut self) -> io::Result<()> {
         match self.job_control.take() {

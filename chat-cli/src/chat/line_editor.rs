@@ -25,7 +25,8 @@ pub(super) struct LineEditor {
 }
 
 impl LineEditor {
-    /// The editor, and what makes it draw. None on a terminal that cannot do what it takes (`TERM=dumb`).
+    /// The editor, and what makes it draw. None on a terminal that cannot do what it takes
+    /// (`TERM=dumb`).
     pub(super) fn new(
         unshown: Unshown,
         names: Names,
@@ -99,7 +100,8 @@ impl LineEditor {
         }
     }
 
-    /// Takes the line that was typed just now off the screen, if it is certain how many rows it takes. Says whether it was.
+    /// Takes the line that was typed just now off the screen, if it is certain how many rows it
+    /// takes. Says whether it was.
     #[cfg(unix)]
     pub(super) fn take_back(&self, prompt: &str, line: &str) -> bool {
         if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout())
@@ -122,7 +124,8 @@ impl LineEditor {
     }
 }
 
-/// How lines are edited: Tab completes, what is hidden looks like blanks, and what waits to be shown comes before the prompt.
+/// How lines are edited: Tab completes, what is hidden looks like blanks, and what waits to be
+/// shown comes before the prompt.
 #[derive(Debug)]
 struct Manner {
     hidden: bool,
@@ -149,7 +152,8 @@ impl Completer for Manner {
         if self.hidden {
             return Ok((at, vec!["\t".to_owned()]));
         }
-        // One candidate, always: the editor that offers several waits for a key, and shows nothing else meanwhile.
+        // One candidate, always: the editor that offers several waits for a key, and shows nothing
+        // else meanwhile.
         let completion = self.names.complete(line, at);
         if let Some(choices) = completion.choices {
             self.unshown.add(&choices);

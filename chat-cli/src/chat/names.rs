@@ -1,4 +1,5 @@
-//! What Tab completes: commands, and the nicks of those who are in the room that is spoken in or were heard there.
+//! What Tab completes: commands, and the nicks of those who are in the room that is spoken in or
+//! were heard there.
 
 use std::{
     collections::BTreeMap,
@@ -88,7 +89,8 @@ impl Names {
         self.lock().rooms.remove(&room);
     }
 
-    /// Completes the word before the cursor. What is no beginning of anything gets a blank: a tab is never said.
+    /// Completes the word before the cursor. What is no beginning of anything gets a blank: a tab
+    /// is never said.
     pub(crate) fn complete(&self, line: &str, at: usize) -> Completion {
         let before = line.get(..at).unwrap_or(line);
         let start = before

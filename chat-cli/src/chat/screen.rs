@@ -49,8 +49,8 @@ pub(crate) struct Terminal {
     bell: mpsc::Sender<Ring>,
 }
 
-/// What waits to be shown above the line that is being edited. Nothing waits for the editor: it takes all of it whenever it
-/// draws its line, and [`Ring`] makes it draw.
+/// What waits to be shown above the line that is being edited. Nothing waits for the editor: it
+/// takes all of it whenever it draws its line, and [`Ring`] makes it draw.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unshown(Arc<(Mutex<Waiting>, Condvar)>);
 
@@ -70,7 +70,8 @@ struct Waiting {
 enum Ring {
     /// Has the editor draw its line.
     Once,
-    /// Says when the editor has nothing to do: all that was typed is read, and all that waited is shown.
+    /// Says when the editor has nothing to do: all that was typed is read, and all that waited is
+    /// shown.
     Idle(UnboundedSender<()>),
 }
 
@@ -155,8 +156,8 @@ impl Terminal {
                         Ring::Once => {}
                         Ring::Idle(done) => loop {
                             let number = editor.until_editing();
-                            // It takes one when there is nothing to read, and one waits: when it has taken the second, it is done
-                            // with the first.
+                            // It takes one when there is nothing to read, and one waits: when it
+                            // has taken the second, it is done with the first.
                             if !(print() && print() && print()) {
                                 break;
                             }
@@ -273,7 +274,8 @@ impl Screen {
         self.colours
     }
 
-    /// Waits until all that was typed is read, where somebody types. Not to be called unless lines are asked for.
+    /// Waits until all that was typed is read, where somebody types. Not to be called unless lines
+    /// are asked for.
     pub(crate) fn idle(&self) -> impl Future<Output = ()> + use<> {
         let terminal = match &self.way {
             Way::Terminal(terminal) => Some(terminal.clone()),

@@ -80,7 +80,8 @@ pub(crate) struct Talk<'v> {
     unsaid: usize,
     /// Those whose words are off the screen, and until when that is no matter.
     unseen: VecDeque<(Instant, u64)>,
-    /// Something that was said is not confirmed as soon as usual: what is typed stays where it is until all is.
+    /// Something that was said is not confirmed as soon as usual: what is typed stays where it is
+    /// until all is.
     slow: bool,
     /// The number of the line of input that is being done.
     pub(crate) line: u64,
@@ -211,7 +212,8 @@ impl<'v> Talk<'v> {
         }
     }
 
-    /// Waits until something happens, and tells it. Nothing is lost when this is dropped before it is done.
+    /// Waits until something happens, and tells it. Nothing is lost when this is dropped before it
+    /// is done.
     async fn happens(&mut self) -> Result<(), Stop> {
         let unseen_until = self.unseen_until();
         let too_long_unseen = async {
@@ -243,7 +245,8 @@ impl<'v> Talk<'v> {
         None
     }
 
-    /// Words that are not confirmed yet are seen again, and others stay where they are typed until all are confirmed.
+    /// Words that are not confirmed yet are seen again, and others stay where they are typed until
+    /// all are confirmed.
     fn show_unseen(&mut self) {
         self.slow = true;
         self.tidy();
@@ -338,8 +341,8 @@ impl<'v> Talk<'v> {
         Ok(())
     }
 
-    /// Takes leave: waits for what was said, leaves the rooms, unless this member will come back, and the server. A second wish
-    /// to stop is granted at once.
+    /// Takes leave: waits for what was said, leaves the rooms, unless this member will come back,
+    /// and the server. A second wish to stop is granted at once.
     pub(crate) async fn leave(&mut self, kept: bool) -> Result<(), Failure> {
         if self.impatient {
             return Err(self.end_at_once());

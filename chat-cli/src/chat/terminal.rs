@@ -1,5 +1,5 @@
-//! The modes of the terminal: left as they were found, also when the line editor is still waiting for a line, and set again
-//! after Ctrl-Z and `fg`.
+//! The modes of the terminal: left as they were found, also when the line editor is still waiting
+//! for a line, and set again after Ctrl-Z and `fg`.
 
 /// Remembers how the terminal was; dropped, it makes it so again.
 #[derive(Debug)]
@@ -47,8 +47,8 @@ impl TerminalAsFound {
     }
 }
 
-/// The modes that this program sets: while a line is edited, and in between. A shell that gets the terminal in the meantime
-/// sets its own and does not give these back.
+/// The modes that this program sets: while a line is edited, and in between. A shell that gets the
+/// terminal in the meantime sets its own and does not give these back.
 #[derive(Debug)]
 #[cfg(unix)]
 pub(super) struct Modes {
@@ -60,8 +60,8 @@ pub(super) struct Modes {
 
 #[cfg(unix)]
 impl Modes {
-    /// While no line is being edited, what is typed is neither shown nor gathered into lines: the editor takes all of it as it
-    /// was typed. [`TerminalAsFound`] ends this.
+    /// While no line is being edited, what is typed is neither shown nor gathered into lines: the
+    /// editor takes all of it as it was typed. [`TerminalAsFound`] ends this.
     pub(super) fn quiet_between_lines() -> Option<Self> {
         use rustix::termios::{LocalModes, tcgetattr};
 
@@ -89,7 +89,8 @@ impl Modes {
         }
     }
 
-    /// Stops the process as Ctrl-Z does, with the terminal as it was found. Not where nobody could continue it.
+    /// Stops the process as Ctrl-Z does, with the terminal as it was found. Not where nobody could
+    /// continue it.
     async fn stop(&self, is_editing: bool) {
         use rustix::process::{Signal, getpgid, getpid, getppid, getsid, kill_process};
 
@@ -102,8 +103,9 @@ impl Modes {
         }
     }
 
-    /// The editor sees Ctrl-Z as a key: it sets the modes from before its line, sends the signal that led here, and believes
-    /// that it was continued when it sets its own again. That has to come first, and soon does.
+    /// The editor sees Ctrl-Z as a key: it sets the modes from before its line, sends the signal
+    /// that led here, and believes that it was continued when it sets its own again. That has to
+    /// come first, and soon does.
     async fn until_editing_again(&self, is_editing: bool) {
         let Some(editing) = self.editing.get().filter(|_| is_editing) else {
             return;

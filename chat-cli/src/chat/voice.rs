@@ -74,7 +74,8 @@ impl Voice {
         self.failures
     }
 
-    /// Waits until all that was typed is read, where somebody types. Not to be called unless lines are asked for.
+    /// Waits until all that was typed is read, where somebody types. Not to be called unless lines
+    /// are asked for.
     pub(crate) fn idle(&self) -> impl Future<Output = ()> + use<> {
         self.screen.idle()
     }
