@@ -156,7 +156,7 @@ async fn a_newer_schema_is_refused_with_words() {
             refused,
             OpenError::Newer {
                 found: 7,
-                known: 3,
+                known: 4,
                 ..
             }
         ),
