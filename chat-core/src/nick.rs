@@ -67,7 +67,7 @@ impl Name {
     /// # Ok::<(), chat_core::nick::NameError>(())
     /// ```
     pub fn nick(text: &str, max_bytes: usize) -> Result<Self, NameError> {
-        let name = Self::enforce(text, max_bytes, undecorated)?;
+        let name = Self::enforce(text, max_bytes, true)?;
         if name.shown.contains(is_space) {
             return refuse("a nick must not contain white space");
         }
@@ -80,11 +80,11 @@ impl Name {
     /// Checks the name of a group: not more than `max_bytes` bytes of UTF-8 once enforced. White space around it is
     /// dropped; inside, each run of it becomes one space. Every sign counts: `C`, `C++` and `C#` are three names.
     pub fn group(text: &str, max_bytes: usize) -> Result<Self, NameError> {
-        Self::enforce(text, max_bytes, |text| text)
+        Self::enforce(text, max_bytes, false)
     }
 
-    /// What holds for every name. `core` finds what of it makes it another name than others.
-    fn enforce(text: &str, max_bytes: usize, core: fn(&str) -> &str) -> Result<Self, NameError> {
+    /// What holds for every name. `decorated`: decoration at its ends makes it no other name.
+    fn enforce(text: &str, max_bytes: usize, decorated: bool) -> Result<Self, NameError> {
         // Normalising takes far longer than reading, and may make 18 characters of one: nobody shall keep a server busy
         // with a name that comes to nothing.
         if text.len() > RAW * max_bytes {
@@ -120,8 +120,8 @@ impl Name {
         }
         let plain: String = shown.chars().filter(|c| !is_enclosing(*c)).collect();
         let key = NameKey {
-            folded: folded(&plain, core).map_err(|e| explain(&e))?,
-            skeleton: skeleton(&plain, core)?,
+            folded: folded(&plain, decorated).map_err(|e| explain(&e))?,
+            skeleton: skeleton(&plain, decorated)?,
         };
         // Blank Braille is a symbol and no space to Unicode, and looks like one all the same.
         if key.skeleton.chars().all(is_space) {
@@ -147,7 +147,7 @@ impl Reserved {
         let mut forms = BTreeSet::new();
         for name in names {
             let name = name.as_ref();
-            let Name { key, .. } = Name::enforce(name, name.len(), undecorated)?;
+            let Name { key, .. } = Name::enforce(name, name.len(), true)?;
             forms.extend([&key.folded, &key.skeleton].map(|form| bare(form).into_owned()));
         }
         Ok(Self(forms))
@@ -260,19 +260,30 @@ fn comparison(shown: &str) -> Result<String, precis_core::Error> {
     stabilize(shown, once).map(Cow::into_owned)
 }
 
-/// How the comparison form of a name looks, without what `core` leaves out of that: a sign that looks like a letter is one here
-/// (`Pau|`), and decoration in the other form.
-fn folded(plain: &str, core: fn(&str) -> &str) -> Result<String, precis_core::Error> {
-    let look = look(&without_dots(&comparison(plain)?));
-    Ok(without_dots(core(&look)))
+/// How the comparison form of a name looks. A sign that looks like a letter, as in `Pau|`, is no decoration here; in the other
+/// form it is.
+fn folded(plain: &str, decorated: bool) -> Result<String, precis_core::Error> {
+    let folded = without_dots(&comparison(plain)?);
+    let is_core = |c| !is_decoration(c) || look(c.encode_utf8(&mut [0; 4])).contains(is_letter);
+    let core = if decorated {
+        between(&folded, is_core)
+    } else {
+        &folded
+    };
+    Ok(without_dots(&look(core)))
 }
 
 /// What a name looks like, in whatever case. The skeleton comes before the lower case as well as after it: a capital
 /// eta looks like H and a capital i like l, which nobody can tell any more once they are small.
-fn skeleton(plain: &str, core: fn(&str) -> &str) -> Result<String, NameError> {
-    let look_of_capitals = look(core(plain));
+fn skeleton(plain: &str, decorated: bool) -> Result<String, NameError> {
+    let core = if decorated {
+        between(plain, is_letter)
+    } else {
+        plain
+    };
+    let capitals = look(core);
     let lower = Nickname::new()
-        .case_mapping_rule(look_of_capitals.as_str())
+        .case_mapping_rule(capitals.as_str())
         .map_err(|e| explain(&e))?;
     Ok(without_dots(&look(&lower)))
 }
@@ -298,9 +309,10 @@ fn without_dots(text: &str) -> String {
     text.nfd().filter(drawn).collect()
 }
 
-/// A nick without the decoration at its ends: symbols, punctuation, modifier letters. One that has nothing else is left as it is.
-fn undecorated(text: &str) -> &str {
-    let is_core = |(_, c): &(usize, char)| !is_decoration(*c) && !is_combining_mark(*c);
+/// What lies between the first and the last character of a name that is no decoration, with the marks on that. A name that has
+/// nothing else is left as it is.
+fn between(text: &str, is_core: impl Fn(char) -> bool) -> &str {
+    let is_core = |(_, c): &(usize, char)| !is_combining_mark(*c) && is_core(*c);
     let mut cores = text.char_indices().filter(is_core);
     let Some((start, first)) = cores.next() else {
         return text;
@@ -312,6 +324,10 @@ fn undecorated(text: &str) -> &str {
         .find(|c| !is_combining_mark(c))
         .unwrap_or(behind.len());
     &text[start..text.len() - behind.len() + marks]
+}
+
+fn is_letter(c: char) -> bool {
+    !is_decoration(c) && !is_combining_mark(c)
 }
 
 /// What may be put around a name and is no letter of it: whatever is neither letter nor number to Unicode, and letters and numbers

@@ -175,6 +175,7 @@ fn looks_and_case_make_names_the_same() {
         ("शिव", "शव"),
         ("มะลิ", "มะล"),
         ("C3", "C"),
+        ("דודי", "דוד"), // yod looks like an apostrophe
     ];
     for (a, b) in different {
         assert!(!clash(a, b), "{a} {b} {:?} {:?}", nick(a).key, nick(b).key);
@@ -206,7 +207,6 @@ fn decoration_makes_no_other_nick() {
         "Мауа|", // Cyrillic
         "Мауа✓",
         "Maya×",
-        "мауа×",
     ] {
         assert!(
             clash("Maya", decorated),
