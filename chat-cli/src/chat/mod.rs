@@ -73,7 +73,7 @@ async fn chat(args: ChatArgs, input: Input, voice: &mut Voice) -> Result<(), Fai
     };
 
     let mut config = chat_runtime::client_config(nick).map_err(no_randomness)?;
-    config.secret = identity.secret.clone();
+    config.secret = identity.at(&address);
     config.kept = identity.is_kept();
     // A person is asked for another one, and what they wrote meanwhile is not lost.
     config.waits_for_name = true;

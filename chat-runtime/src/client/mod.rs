@@ -303,6 +303,7 @@ impl Client {
         &self,
         room: RoomId,
         text: impl Into<String>,
+            unsealed_too: false,
     ) -> Result<Committed, CommandError> {
         self.change(Command::Send {
             room,
