@@ -100,7 +100,7 @@ pub use chat_core::{
 };
 
 pub use self::{
-    client::{Client, Events, History, NotReady, Pending},
+    client::{Client, Events, History, KeyStore, NotReady, Pending},
     connection::{Connection, Connector, Interest, Transport},
     log::{Log, MemoryLog},
     random::{client_config, member_secret, server_secret},
