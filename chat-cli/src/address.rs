@@ -82,6 +82,14 @@ impl ServerAddress {
         }
     }
 
+    /// The host, without brackets, and the port that it stands for.
+    pub(crate) fn host_and_port(&self) -> (&str, u16) {
+        match self {
+            Self::Tcp { host, port } => (host, *port),
+            Self::Ws { connector, .. } => (connector.host(), connector.port()),
+        }
+    }
+
     fn ws(url: &str) -> Result<Self, AddressError> {
         let after_scheme = url.split_once("://").map_or("", |(_, rest)| rest);
         let url = match after_scheme.split_once('/') {

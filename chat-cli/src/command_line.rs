@@ -159,7 +159,7 @@ pub(crate) struct ChatArgs {
     /// password is encrypted under that, and one without is not encrypted. [none, caesar:SHIFT, key-file:FILE]
     #[arg(long, value_name = "CIPHER")]
     pub(crate) cipher: Option<CipherChoice>,
-    /// Be the same member every time: the secret is kept in this file, which is made when it is missing.
+    /// Be the same member every time at this address: the secret is kept in this file, which is made when it is missing.
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
     /// Lines of a file or a pipe may be commands, such as /join 3. Without this a line that begins with a slash ends the

@@ -9,12 +9,12 @@ use std::{
 use chat_core::id::Secret;
 use zeroize::Zeroizing;
 
-use crate::{byte_order_mark::stripped, exit::Failure};
+use crate::{address::ServerAddress, byte_order_mark::stripped, exit::Failure};
 
-/// The member's secret and, where a file keeps it, that file, locked until this is dropped.
+/// A secret and, where a file keeps it, that file, locked until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Identity {
-    pub(crate) secret: Secret,
+    secret: Secret,
     file: Option<File>,
 }
 
@@ -66,6 +66,15 @@ impl Identity {
             secret: Secret(*secret),
             file: Some(file),
         })
+    }
+
+    /// What the server at this address is shown. Of a secret that a file keeps, something that is of no use elsewhere.
+    pub(crate) fn at(&self, address: &ServerAddress) -> Secret {
+        let (host, port) = address.host_and_port();
+        match self.file {
+            Some(_) => self.secret.at_server(host, port),
+            None => self.secret.clone(),
+        }
     }
 
     /// Whether it will still be there after this process has ended.
@@ -173,6 +182,27 @@ mod tests {
             Identity::from_file(folder.path()),
             Err(Failure::Usage(_))
         ));
+    }
+
+    #[test]
+    fn each_server_is_shown_a_secret_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("me");
+        let kept = Identity::from_file(&path).unwrap();
+        let at = |address: &str| kept.at(&address.parse().unwrap());
+        assert_ne!(at("localhost"), kept.secret, "nobody is shown that");
+        for same in [
+            "localhost:7037",
+            "tcp://LOCALHOST",
+            "ws://localhost:7037/ws",
+        ] {
+            assert_eq!(at("localhost"), at(same), "{same}");
+        }
+        for other in ["127.0.0.1", "localhost:7038", "ws://localhost"] {
+            assert_ne!(at("localhost"), at(other), "{other}");
+        }
+        assert_eq!(at("::1"), at("[::1]:7037"));
+        assert_eq!(at("ws://localhost"), at("ws://Localhost:80/elsewhere"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod config;
 mod exit;
 mod identity;
 mod json_line;
+mod kept_keys;
 mod log_tools;
 mod open_files;
 mod quantity;

@@ -101,7 +101,7 @@ pub use chat_core::{
 };
 
 pub use self::{
-    client::{Client, Events, History, NotReady, Pending},
+    client::{Client, Events, History, KeyStore, NotReady, Pending},
     connection::{Connection, Connector, Interest, Transport},
     events::ServerEvents,
     log::{Log, MemoryLog},

@@ -151,6 +151,7 @@ impl World {
                 room: RoomRef::Lobby,
                 password: None,
                 key: None,
+                unsealed_too: false,
             }),
             Deed::JoinGroup | Deed::WrongPassword => {
                 let groups = self.truth.directory.groups.len() as u32;
@@ -177,6 +178,7 @@ impl World {
                     room: reference,
                     password: password.clone().map(Password::new),
                     key,
+                    unsealed_too: true,
                 };
                 Some((command, password))
             }

@@ -144,6 +144,16 @@ impl TcpConnector {
         Self { host, port }
     }
 
+    /// The name or the address, without brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Connects, and gives the stream as it is, and where it leads: for protocols that begin with something else than the chat.
     ///
     /// # Errors

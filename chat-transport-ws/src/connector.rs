@@ -104,6 +104,16 @@ impl WsConnector {
         })
     }
 
+    /// The name or the address, without brackets.
+    pub fn host(&self) -> &str {
+        self.tcp.host()
+    }
+
+    /// The port, also where the URL has none.
+    pub fn port(&self) -> u16 {
+        self.tcp.port()
+    }
+
     /// Speaks this form.
     #[must_use]
     pub fn form(mut self, form: Form) -> Self {

@@ -106,6 +106,7 @@ mod tests {
             room: RoomRef::Lobby,
             password: None,
             key: None,
+            unsealed_too: false,
         };
         let (ada, events) = Client::connect(connector.clone(), client_config("Ada").unwrap());
         drop(events);

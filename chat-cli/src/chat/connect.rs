@@ -12,7 +12,9 @@ use super::{
     text,
     voice::Voice,
 };
-use crate::{address::ServerAddress, exit::Failure, signals::Signals, visible::visible};
+use crate::{
+    address::ServerAddress, exit::Failure, kept_keys::KeptKeys, signals::Signals, visible::visible,
+};
 
 /// A client that was welcomed.
 pub(crate) struct Connected {
@@ -26,12 +28,16 @@ pub(crate) struct Connected {
 pub(crate) async fn connect(
     address: &ServerAddress,
     config: ClientConfig,
+    keys: Option<KeptKeys>,
     input: &Input,
     signals: &mut Signals,
     voice: &mut Voice,
 ) -> Result<Option<Connected>, Failure> {
     let label = config.label.clone();
-    let (client, mut events) = Client::connect(address.connector(), config);
+    let (client, mut events) = match keys {
+        Some(keys) => Client::connect_with_keys(address.connector(), config, keys),
+        None => Client::connect(address.connector(), config),
+    };
     let mut said = None;
     let mut name: Option<LocalBoxFuture<'_, Answer>> = None;
     loop {

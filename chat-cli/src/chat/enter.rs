@@ -151,6 +151,7 @@ async fn join_once(
         room,
         password: secrets.password.clone(),
         key: key.clone(),
+        unsealed_too: secrets.cipher == Some(LoadedCipher::None),
     };
     let view = match talk.command(command).await?.and_then(the_room) {
         Ok(view) => view,
@@ -191,6 +192,18 @@ async fn ask_for_what_is_wrong(
         CommandError::KeyMissing {
             announced: CipherKind::RoomPassword,
         } => ask_for_password(talk, secrets).await,
+        CommandError::NotSealed { .. } => {
+            talk.voice.notice(
+                "the room is not encrypted, although it has a password: what is said there can be read by the server, \
+                 and on the way to it",
+            );
+            let answer = talk.ask("enter it all the same? [y/N] ").await?;
+            let yes = answer.is_some_and(|answer| matches!(answer.as_str(), "y" | "Y" | "yes"));
+            if yes {
+                secrets.cipher = Some(LoadedCipher::None);
+            }
+            Ok(yes)
+        }
         CommandError::KeyMissing {
             announced: announced @ CipherKind::Caesar,
         } if secrets.cipher.is_none() => {

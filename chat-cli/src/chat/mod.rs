@@ -28,6 +28,7 @@ use crate::{
     command_line::{ChatArgs, Format},
     exit::Failure,
     identity::{Identity, no_randomness},
+    kept_keys::KeptKeys,
     signals::Signals,
     visible::visible,
 };
@@ -87,15 +88,21 @@ async fn chat(
         Some(path) => Identity::from_file(path)?,
         None => Identity::passing()?,
     };
+    let (host, port) = address.host_and_port();
+    let keys = args.identity.as_deref();
+    let keys = keys
+        .map(|path| KeptKeys::beside(path, host, port))
+        .transpose()?;
 
     let mut config = chat_runtime::client_config(nick).map_err(no_randomness)?;
-    config.secret = identity.secret.clone();
+    config.secret = identity.at(&address);
     config.kept = identity.is_kept();
     // A person is asked for another one, and what they wrote meanwhile is not lost.
     config.waits_for_name = true;
     config.label = args.label.clone().unwrap_or_default();
     config.agent = concat!("chat-cli/", env!("CARGO_PKG_VERSION")).to_owned();
-    let Some(connected) = connect(&address, config, &input, &mut signals, voice).await? else {
+    let Some(connected) = connect(&address, config, keys, &input, &mut signals, voice).await?
+    else {
         return Ok(());
     };
     let Connected {

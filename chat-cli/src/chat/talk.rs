@@ -557,6 +557,7 @@ impl<'v> Talk<'v> {
                     room: RoomRef::Lobby,
                     password: None,
                     key,
+                    unsealed_too: false,
                 },
                 doing,
                 Then::Back,

@@ -270,6 +270,10 @@ pub(crate) fn command_error(error: &CommandError) -> String {
                 cipher_name(*announced)
             )
         }
+        CommandError::NotSealed { .. } => {
+            "the room is not encrypted, although a password was given; if that is meant so, use --cipher none"
+                .to_owned()
+        }
         other => visible(&other.to_string()),
     }
 }

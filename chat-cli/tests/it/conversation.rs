@@ -206,6 +206,34 @@ fn a_group_has_a_password() {
     );
 }
 
+/// Somebody on the way to the server can make a plain room of an encrypted one.
+#[test]
+fn who_gives_a_password_for_a_room_that_is_not_encrypted_has_to_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    fs::write(&password, "sesame").unwrap();
+    let password = password.to_str().unwrap();
+    let (_server, address) = Program::server(&[]);
+    let open = ["--password-file", password, "--cipher", "none"];
+    let mut ada = Program::client(&address, "Ada", &[&["--create"], &open[..]].concat());
+    ada.until("joined room 0");
+
+    let mut berl = Program::client(
+        &address,
+        "Berl",
+        &["--room", "0", "--password-file", password],
+    );
+    berl.say("not for everybody");
+    let berl = berl.finish();
+    assert_eq!(berl.code, Some(4), "{}", berl.err);
+    assert!(berl.err.contains("not encrypted"), "{}", berl.err);
+    let mut cora = Program::client(&address, "Cora", &[&["--room", "0"], &open[..]].concat());
+    cora.until("joined room 0");
+    cora.say("for everybody");
+    let said = ada.until("for everybody");
+    assert_eq!(untimed(&said), "Cora: for everybody");
+}
+
 #[test]
 fn caesar_is_called_insecure_and_the_server_sees_only_his_letters() {
     let (mut server, address) = Program::server(&["--lobby-cipher", "caesar"]);

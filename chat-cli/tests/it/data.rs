@@ -140,7 +140,8 @@ fn groups_passwords_and_messages_are_there_after_a_kill() {
     drop(server);
     drop(client);
 
-    let (mut server, address) = Program::server(&["--data", text(&data)]);
+    // At its address: an identity is another one's at another server.
+    let (mut server, address) = Program::server_at(&address, &["--data", text(&data)]);
     let refused = Program::client(
         &address,
         "Noam",
@@ -407,4 +408,30 @@ fn the_grace_that_was_left_survives_the_server() {
     grace(100_000);
     let (mut server, _) = Program::server(&args);
     server.until("log-out: Ada");
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_is_locked_out_of_a_name_after_an_orderly_stop() {
+    use rustix::process::Signal;
+
+    let (folder, data) = folder();
+    let identity = folder.path().join("berl");
+    let kept = ["--identity", text(&identity)];
+    let (server, address) = Program::server(&["--data", text(&data)]);
+    let mut ada = Program::in_lobby(&address, "Ada");
+    let mut berl = Program::client(&address, "Berl", &kept);
+    berl.until("joined the lobby");
+    server.signal(Signal::TERM);
+    for client in [&mut ada, &mut berl] {
+        client.until("server is closing: stopped");
+    }
+    assert_eq!(server.ended().code, Some(0));
+
+    let (_server, address) = Program::server_at(&address, &["--data", text(&data)]);
+    // Her client has ended, and her secret with it; his is in the file, so the name is held for him and nobody else.
+    Program::in_lobby(&address, "Ada");
+    let other = Program::client(&address, "Berl", &[]).finish();
+    assert_eq!(other.code, Some(4), "{}", other.err);
+    Program::client(&address, "Berl", &kept).until("still a member of the lobby");
 }

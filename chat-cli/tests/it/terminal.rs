@@ -44,6 +44,36 @@ fn ends_well(session: &mut PtySession) {
 }
 
 #[test]
+fn who_has_a_password_is_asked_before_entering_a_room_that_is_not_encrypted() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "sesame").unwrap();
+    let password = password.to_str().unwrap();
+    let (_server, address) = Program::server(&[]);
+    let made = ["--create", "--password-file", password, "--cipher", "none"];
+    let mut maya = Program::client(&address, "Maya", &made);
+    maya.until("joined room 0");
+
+    let question = "enter it all the same? [y/N] ";
+    let there = [
+        &address,
+        "--nick",
+        "Noam",
+        "--room",
+        "0",
+        "--password-file",
+        password,
+    ];
+    let mut noam = at_a_terminal(&there);
+    answer(&mut noam, question, "");
+    expect(&mut noam, "not encrypted");
+    noam.exp_eof().unwrap();
+    let mut noam = at_a_terminal(&there);
+    answer(&mut noam, question, "y");
+    expect(&mut noam, "joined room 0");
+}
+
+#[test]
 fn a_group_is_made_and_joined_by_the_menu() {
     let (mut server, address) = Program::server(&["--no-lobby"]);
     let mut maya = at_a_terminal(&[&address]);

@@ -165,11 +165,14 @@ pub enum Command {
         label: String,
     },
     Create(Create),
-    /// Joins a room, with the password's proof where one is given.
+    /// Joins a room, with the password's proof where one is given. Whoever gives a password and no key expects that what is
+    /// said is encrypted; where it would not be, the client does not stay and the command ends as
+    /// [`CommandError::NotSealed`], unless that is `unsealed_too`.
     Join {
         room: RoomRef,
         password: Option<Password>,
         key: Option<RoomKey>,
+        unsealed_too: bool,
     },
     Leave {
         room: RoomId,
@@ -327,6 +330,19 @@ pub enum CommandError {
         /// What the room announces.
         announced: crate::wire::record::CipherKind,
     },
+    /// A password was given for the room, or it was encrypted before; now the server says that it is not. To be asked about
+    /// before anything is said there. A [`Command::Join`] that is `unsealed_too` says yes, where a password was given.
+    #[error("the room is not encrypted: its cipher is {announced:?}")]
+    NotSealed {
+        /// What the room announces.
+        announced: crate::wire::record::CipherKind,
+    },
+    /// The server names a key of the room that has been replaced since. It was not used: whoever was to be kept out by the
+    /// new one has it. A new password brings a new key.
+    #[error(
+        "the server names an older key of the room than was in force before, so nothing was sent; a new password helps"
+    )]
+    KeyRolledBack,
     /// The client is not in that room.
     #[error("you are not in that room")]
     NotInRoom,

@@ -79,6 +79,7 @@ use self::{
     commands::room_needed,
     connection::{Connection, FAREWELL, Phase, Then},
     exchange::Stage,
+    keys::Keys,
     requests::{Job, Lane, Requests},
     rooms::Room,
     small::Map,
@@ -103,6 +104,8 @@ pub struct Client {
     connection: Connection,
     requests: Requests,
     rooms: Map<RoomId, Room>,
+    /// Of an earlier life, of rooms that have not been entered in this one.
+    kept_keys: Map<RoomId, Keys>,
     /// The groups that the client is or was in, by their numbers.
     numbers: Map<u32, RoomId>,
     /// What the server allows; none before the first welcome.
@@ -140,6 +143,7 @@ impl Client {
             connection: Connection::new(config.answer_within),
             config,
             rooms: Map::default(),
+            kept_keys: Map::default(),
             numbers: Map::default(),
             limits: None,
             last_ticket: 0,

@@ -252,8 +252,8 @@ impl Client {
                 EnteredHow::Afresh
             }
             None => {
-                self.rooms
-                    .insert(view.room, Room::new(&view, Keys::default()));
+                let kept = self.kept_keys.remove(&view.room).unwrap_or_default();
+                self.rooms.insert(view.room, Room::new(&view, kept));
                 EnteredHow::New
             }
         };
@@ -271,7 +271,11 @@ impl Client {
 
     /// The client is in a room that it did not know, or had left.
     pub(super) fn add_room(&mut self, view: &RoomView, keys: Keys) {
-        self.rooms.insert(view.room, Room::new(view, keys));
+        let mut room = Room::new(view, keys);
+        if let Some(kept) = self.kept_keys.remove(&view.room) {
+            room.restore(kept);
+        }
+        self.rooms.insert(view.room, room);
         if let Some(number) = view.number {
             self.numbers.insert(number, view.room);
             if self.numbers.len() > NUMBERS {

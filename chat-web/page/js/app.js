@@ -392,7 +392,7 @@ class Chat {
     $('room-topic').textContent = room?.view.topic || (room?.view.kind === 'private' ? t('room.private-note') : '');
     const out = !!room && room.out !== null && room.out !== 'back';
     $('share-open').hidden = !room || room.view.kind === 'private';
-    $('leave-open').hidden = !room || out || room.view.kind === 'private';
+    $('leave-open').hidden = !room || out;
     document.querySelector('[data-do=show-members]').hidden = !room;
     const seal = $('seal');
     seal.hidden = !room?.sealed && !room?.insecure;

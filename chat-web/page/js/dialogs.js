@@ -145,8 +145,8 @@ export async function join(model, enter, number = null, enterLobby = undefined) 
       const needs = asTarget(info);
       // The password may be all that it needs.
       if (isClosed({ ...needs, protected: needs.protected && !password.value })) return unlock(model, enter, needs, { password: password.value });
-      const { room } = await model.session.ask('join', needs.number, needs.protected ? password.value : undefined, undefined);
-      enter(room.room);
+      // Also where the server says that it needs none: then the core says what is wrong.
+      await asked(model, (room) => enter(room.room), needs.number, password.value || undefined, undefined);
     },
   });
 }
@@ -156,6 +156,23 @@ export async function enterByNumber(model, show, number) {
   const known = [...model.rooms.values()].find(({ view, out }) => view.number === number && out === null);
   if (known && !known.lacksKey) return show(known.id);
   return into(model, show, await model.find(number));
+}
+
+/**
+ * Joins a room. Who gives a password and finds that the room is not encrypted is asked before entering it.
+ * @param {Model} model @param {(room: import('./types.js').RoomView) => void | Promise<void>} entered
+ * @param {number | undefined} number @param {string | undefined} password @param {string | undefined} key
+ */
+async function asked(model, entered, number, password, key) {
+  try {
+    await entered((await model.session.ask('join', number, password, key)).room);
+  } catch (error) {
+    if (!(error instanceof CommandError) || error.code !== 'not_sealed') throw error;
+    open(t('join.unsealed'), [h('p', null, t('join.unsealed.note'))], {
+      name: 'unsealed', label: t('join.do'), doing: t('join.doing'), danger: true,
+      async submit() { await entered((await model.session.ask('join', number, password, key, true)).room); },
+    });
+  }
 }
 
 /** Into a group that the server has told of. @param {Model} model @param {(room: string) => void} enter @param {import('./types.js').RoomInfo} info */
@@ -189,10 +206,11 @@ export function unlock(model, enter, target, { rekey = false, password: typed = 
       if (password && !password.value) throw new Wrong(t('join.password.needed'));
       const given = [password ? password.value : undefined, key ? key.value : undefined];
       if (number === null) model.lobbyKey = { password: given[0], key: given[1] };
-      const { room } = await model.session.ask('join', number ?? undefined, ...given);
-      const known = model.rooms.get(room.room);
-      if (known) await model.unlocked(known);
-      enter(room.room);
+      await asked(model, async (room) => {
+        const known = model.rooms.get(room.room);
+        if (known) await model.unlocked(known);
+        enter(room.room);
+      }, number ?? undefined, given[0], given[1]);
     },
   });
 }
