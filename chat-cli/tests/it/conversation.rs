@@ -722,7 +722,7 @@ mod signals {
     #[cfg(target_os = "linux")]
     fn a_hangup_that_was_ignored_at_the_start_stays_ignored() {
         let mut server = without_hangups(&["serve", "--memory", "--tcp", "127.0.0.1:0"]);
-        let line = server.line();
+        let line = server.until("listening tcp ");
         let address = line.strip_prefix("listening tcp ").unwrap();
         let mut berl = Program::in_lobby(address, "Berl");
         let mut ada = without_hangups(&["chat", address, "--nick", "Ada"]);

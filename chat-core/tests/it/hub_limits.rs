@@ -1390,7 +1390,10 @@ fn a_page_is_made_when_there_is_room_for_it() {
         ServerMessage::Ok(done) => Some(done.id),
         _ => None,
     });
-    assert_eq!(answers.collect::<Vec<_>>(), (100..=140).collect::<Vec<_>>());
+    // The message waits for the pages before it, but for the last: that one is being read.
+    let (pages, message): (Vec<_>, Vec<_>) = answers.partition(|id| *id < 140);
+    assert_eq!(pages, (100..140).collect::<Vec<_>>());
+    assert_eq!(message, [140]);
     // Its pings would not be read either.
     w.pass_with(&[reader], 95 * SECOND);
     assert_eq!(w.lines[&deaf].closed, Some(CloseReason::Idle));

@@ -10,7 +10,7 @@ use chat_runtime::{
         wire::{
             ClientMessage, Decoder, Frame, Record, SERVER_FRAME_BYTES, ServerMessage, VERSION,
             client::{
-                Empty, Hello, History, HistoryFrom, Join, List, Members, Op, Ping, Request,
+                Empty, Hello, History, HistoryFrom, Join, List, Members, Op, Ping, Redact, Request,
                 RoomRef, Send, Versions,
             },
             record::{Content, RecordBody},
@@ -117,6 +117,13 @@ impl Peer {
             }),
         )
         .await;
+    }
+
+    /// Asks to redact the lobby's first record, which the server reads to see that nothing was said
+    /// there.
+    pub(crate) async fn ask_to_redact(&mut self, id: u64) {
+        let (room, seq) = (RoomId::LOBBY, 1);
+        self.request(id, id, Op::Redact(Redact { room, seq })).await;
     }
 
     /// Asks who is in the lobby.
