@@ -156,9 +156,12 @@ async fn a_client_that_asks_for_fifty_pages_at_once_has_them_all() {
     let reading = tokio::task::spawn_blocking(move || {
         let room = RoomId::LOBBY;
         let mut stream = connect(port);
-        let mut said = hello("reader");
+        stream.write_all(&hello("reader")).unwrap();
+        until(&mut stream, |message| {
+            matches!(message, ServerMessage::Welcome(_))
+        });
         let (lobby, proof) = (RoomRef::Lobby, None);
-        said.extend(request(1, Op::Join(Join { room: lobby, proof })));
+        let mut said = request(1, Op::Join(Join { room: lobby, proof }));
         for id in 2..50 {
             let (action, content) = (false, Content::Plain("x".repeat(10_000)));
             let send = Send {
