@@ -21,6 +21,13 @@ pub(super) struct Entering {
     waiting: Option<ConnId>,
 }
 
+impl Entering {
+    /// Whether this connection waits for its end.
+    pub(super) fn waits(&self, conn: ConnId) -> bool {
+        self.waiting == Some(conn)
+    }
+}
+
 impl Hub {
     /// The directory lists a room for a member that may not be in it yet.
     pub(super) fn begins_to_enter(&mut self, now: Now, id: RoomId, member: MemberId) {

@@ -307,6 +307,12 @@ impl Hub {
             // Whoever asked is back on another connection.
             return self.find(id, member, None, out);
         }
+        // A connection that waits for the end of a join is told of it as of any other room after
+        // `welcome`, also where the same request was asked again on it.
+        let over = self.entered(id, member);
+        if over.is_some_and(|over| over.waits(origin.conn)) {
+            self.enter(id, origin.conn, member, at, out);
+        }
         let new = self.attach(id, origin.conn, view.place.seq, out);
         // Who is in already goes on from where it is: the answer must not look like a new beginning.
         self.announce_now(id, origin.conn, out);

@@ -178,18 +178,19 @@ impl Hub {
         proposal: Option<&Proposal>,
         out: &mut Outputs,
     ) {
-        self.entered(id, member);
         let Some(conn) = self.online.get(&member).copied() else {
+            self.entered(id, member);
             return;
         };
         let origin = proposal
             .and_then(|proposal| proposal.then.origin())
             .filter(|origin| origin.conn == conn);
         match origin {
-            Some(origin) => self.show(id, origin, member, Some(seq), out),
+            Some(origin) => return self.show(id, origin, member, Some(seq), out),
             None if self.comes_back(id, conn) => {}
             None => self.enter(id, conn, member, Some(seq), out),
         }
+        self.entered(id, member);
     }
 
     /// A room begins: nobody has been told of anybody.

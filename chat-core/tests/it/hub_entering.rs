@@ -117,3 +117,21 @@ fn a_private_conversation_that_is_being_opened_is_told_once() {
     w.release();
     assert_eq!(told(&mut w, ada, room), ["entered"]);
 }
+
+#[test]
+fn a_join_that_is_asked_for_again_where_its_end_is_awaited_is_told_once_and_answered() {
+    let (mut here, mut other) = two_hubs();
+    let swap = |here: &mut World, other: &mut World| std::mem::swap(&mut here.log, &mut other.log);
+    swap(&mut here, &mut other);
+    let ada = here.welcome("ada");
+    here.hold = true;
+    here.ask(ada, 1, 1, join(RoomRef::Lobby));
+    here.release_one();
+    swap(&mut here, &mut other);
+    other.news(Partition::Directory, 0);
+    let ada = other.connect();
+    other.greet(ada, hello("ada")).unwrap();
+    assert_eq!(told(&mut other, ada, RoomId::LOBBY), [""; 0]);
+    other.request(ada, 1, join(RoomRef::Lobby)).unwrap();
+    assert_eq!(told(&mut other, ada, RoomId::LOBBY), ["entered"]);
+}
