@@ -71,7 +71,7 @@ export async function serve(args = [], { tcp = '127.0.0.1:0', ws = '127.0.0.1:0'
 
 /** Somebody at a terminal. */
 export async function terminal(address, nick, args = []) {
-  const program = new Program(['chat', address, '--nick', nick, ...args]);
+  const program = new Program(['chat', address, '--nick', nick, '--commands', ...args]);
   await program.until('connected as');
   return program;
 }
