@@ -186,6 +186,9 @@ struct Run {
     /// Connections of one process of the load at most.
     #[arg(long)]
     per_process: Option<usize>,
+    /// Connections on their way into their rooms at once.
+    #[arg(long)]
+    at_once: Option<usize>,
     /// How long it counts, in seconds.
     #[arg(long)]
     seconds: Option<f64>,
@@ -193,6 +196,9 @@ struct Run {
     quick: bool,
     #[arg(long, default_value_t = 1)]
     runs: usize,
+    /// Measure this program too, called with `serve --config`, by the name of its file. May be repeated: two builds side by side.
+    #[arg(long)]
+    server_binary: Vec<PathBuf>,
 }
 
 pub(crate) fn main() -> Result<()> {
@@ -416,6 +422,7 @@ fn run_one(run: &Run) -> Result<()> {
     *members = run.members.unwrap_or(*members);
     *senders = run.senders.unwrap_or(*senders).min(*members);
     scenario.per_process = run.per_process.unwrap_or(scenario.per_process);
+    scenario.at_once = run.at_once.or(scenario.at_once);
     scenario.time = run.seconds.map_or(scenario.time, Duration::from_secs_f64);
     if let Some(rate) = run.rate {
         scenario.pace = Some(Pace::PerSecond(rate));
@@ -425,10 +432,16 @@ fn run_one(run: &Run) -> Result<()> {
     }
     machine::pin(machine::LOAD_CORE)?;
     ensure!(run.runs > 0, "no runs");
+    let kinds = kinds(&run.servers)?;
+    let mut servers: Vec<(String, Kind)> = run.servers.iter().cloned().zip(kinds).collect();
+    for path in &run.server_binary {
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        let kind = Kind::ChatProgram(path.canonicalize()?);
+        servers.push((name.to_string_lossy().into_owned(), kind));
+    }
     for _ in 0..run.runs {
-        for name in &run.servers {
-            let kind = Kind::from_name(name).with_context(|| format!("no server {name}"))?;
-            let o = scenario.run(&kind)?;
+        for (name, kind) in &servers {
+            let o = scenario.run(kind)?;
             print_outcome(name, &o);
         }
     }

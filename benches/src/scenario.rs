@@ -27,6 +27,9 @@ pub struct Scenario {
     pub time: Duration,
     /// Most connections of one process of the load.
     pub per_process: usize,
+    /// Connections on their way into their rooms at once, if it is not as many as the server is
+    /// known to stand.
+    pub at_once: Option<usize>,
 }
 
 /// Messages on their way at most, when it goes flat out.
@@ -68,6 +71,7 @@ impl Scenario {
             warm_up: seconds(0.3, 0.5),
             time: seconds(1.2, 1.5),
             per_process: 19_000,
+            at_once: None,
         }
     }
 
@@ -95,7 +99,7 @@ impl Scenario {
         let before = Usage::of(server.pid())?;
         let began = Instant::now();
         let mut load = Load::<D, T>::new(self.plan, (0..here).collect(), 0, server.address())?
-            .at_once(kind.at_once());
+            .at_once(self.at_once.unwrap_or_else(|| kind.at_once()));
         load.connect()?;
         let mut holders = Holders::start(self, kind.language(), server.address(), &load.rooms)?;
         let took = began.elapsed();

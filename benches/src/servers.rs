@@ -1,6 +1,7 @@
 //! The servers that are measured: how each is started on a free port, and ended.
 
 use std::{
+    collections::BTreeMap,
     env, fs,
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -296,8 +297,8 @@ fn command(kind: &Kind, address: SocketAddr, files: &Path) -> Result<Command> {
             &listen,
         ]),
         Kind::ChatProgram(_) => {
-            let limits = toml::to_string(&limits())?;
-            fs::write(&config, format!("tcp = [\"{listen}\"]\n[limits]\n{limits}"))?;
+            let limits = toml::to_string(&BTreeMap::from([("limits", limits())]))?;
+            fs::write(&config, format!("tcp = [\"{listen}\"]\n{limits}"))?;
             command.args(["serve", "--memory", "--config"]).arg(&config)
         }
         Kind::Redis => command.args([

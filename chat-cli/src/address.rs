@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
     str::FromStr,
 };
 
@@ -55,6 +55,8 @@ pub(crate) enum AddressError {
     Port(String, u16),
     #[error("`{0}` is not an IPv6 address")]
     Ipv6(String),
+    #[error("`{0}`: there is no such network interface here")]
+    Interface(String),
     #[error("`{0}` is not a host name or an IP address")]
     Host(String),
     #[error(
@@ -77,6 +79,14 @@ impl ServerAddress {
         match self {
             Self::Tcp { host, port } => Box::new(TcpConnector::new(host.clone(), *port)),
             Self::Ws { connector, .. } => Box::new(connector.clone()),
+        }
+    }
+
+    /// The host, without brackets, and the port that it stands for.
+    pub(crate) fn host_and_port(&self) -> (&str, u16) {
+        match self {
+            Self::Tcp { host, port } => (host, *port),
+            Self::Ws { connector, .. } => (connector.host(), connector.port()),
         }
     }
 
@@ -151,6 +161,9 @@ impl<const PORT: u16> FromStr for ListenAddress<PORT> {
         }
         let (host, port) = split(text)?;
         let port = port.map_or(Ok(PORT), |port| parse_port(port, 0))?;
+        if host.contains('%') && is_ipv6(host) {
+            return of_interface(host, port).map(Self);
+        }
         let address = match host {
             "" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
             "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -171,7 +184,7 @@ fn split(text: &str) -> Result<(&str, Option<&str>), AddressError> {
         let (host, rest) = rest
             .split_once(']')
             .ok_or_else(|| AddressError::Ipv6(text.to_owned()))?;
-        if host.parse::<Ipv6Addr>().is_err() {
+        if !is_ipv6(host) {
             return Err(AddressError::Ipv6(host.to_owned()));
         }
         return match rest.strip_prefix(':') {
@@ -181,11 +194,34 @@ fn split(text: &str) -> Result<(&str, Option<&str>), AddressError> {
         };
     }
     match text.split_once(':') {
-        Some(_) if text.parse::<Ipv6Addr>().is_ok() => Ok((text, None)),
+        Some(_) if is_ipv6(text) => Ok((text, None)),
         Some((_, port)) if port.contains(':') => Err(AddressError::Ipv6(text.to_owned())),
         Some((host, port)) => Ok((host, Some(port))),
         None => Ok((text, None)),
     }
+}
+
+/// Whether it is an IPv6 address, perhaps with the interface that it is to be found at, as in `fe80::1%eth0` (RFC 4007).
+fn is_ipv6(host: &str) -> bool {
+    let (address, interface) = match host.split_once('%') {
+        Some((address, interface)) => (address, Some(interface)),
+        None => (host, None),
+    };
+    let named = |name: &str| {
+        !name.is_empty()
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
+    };
+    address.parse::<Ipv6Addr>().is_ok() && interface.is_none_or(named)
+}
+
+/// An address with an interface's name or number: the system knows which is which, and asks nobody.
+fn of_interface(host: &str, port: u16) -> Result<SocketAddr, AddressError> {
+    let found = (host, port).to_socket_addrs().ok();
+    found
+        .and_then(|mut found| found.next())
+        .ok_or_else(|| AddressError::Interface(host.to_owned()))
 }
 
 fn parse_port(text: &str, least: u16) -> Result<u16, AddressError> {
@@ -200,7 +236,7 @@ fn parse_port(text: &str, least: u16) -> Result<u16, AddressError> {
 /// Refuses what cannot be a name, so that a typing error is told at once and not by the resolver.
 fn check_host(host: &str) -> Result<(), AddressError> {
     let name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
-    if host.parse::<IpAddr>().is_ok() || host.chars().all(name) {
+    if host.parse::<IpAddr>().is_ok() || is_ipv6(host) || host.chars().all(name) {
         Ok(())
     } else {
         Err(AddressError::Host(host.to_owned()))
@@ -235,6 +271,10 @@ mod tests {
             ("[::1]", "::1", 7037),
             ("::1", "::1", 7037),
             ("tcp://[fe80::1]:9", "fe80::1", 9),
+            ("[fe80::1%eth0]:9", "fe80::1%eth0", 9),
+            ("[fe80::1%eth0]", "fe80::1%eth0", 7037),
+            ("fe80::1%2", "fe80::1%2", 7037),
+            ("ws://[fe80::1%eth0]:7080", "ws://[fe80::1%eth0]:7080/ws", 0),
             ("ws://localhost:7080/ws", "ws://localhost:7080/ws", 0),
             ("ws://localhost:7080", "ws://localhost:7080/ws", 0),
             ("ws://[::1]/", "ws://[::1]/ws", 0),
@@ -263,6 +303,8 @@ mod tests {
             ("localhost:http", AddressError::Port("http".into(), 1)),
             ("[::1", AddressError::Ipv6("[::1".into())),
             ("[no]:1", AddressError::Ipv6("no".into())),
+            ("[fe80::1%]:1", AddressError::Ipv6("fe80::1%".into())),
+            ("[no%eth0]:1", AddressError::Ipv6("no%eth0".into())),
             ("1:2:3", AddressError::Ipv6("1:2:3".into())),
             ("[::1]7037", AddressError::Host("[::1]7037".into())),
             ("local host:7037", AddressError::Host("local host".into())),
@@ -274,7 +316,12 @@ mod tests {
 
     #[test]
     fn an_address_is_shown_as_it_can_be_typed_again() {
-        for text in ["[::1]:7038", "localhost:7037", "ws://localhost:7080/ws"] {
+        for text in [
+            "[::1]:7038",
+            "[fe80::1%eth0]:7038",
+            "localhost:7037",
+            "ws://localhost:7080/ws",
+        ] {
             assert_eq!(text.parse::<ServerAddress>().unwrap().to_string(), text);
         }
     }
@@ -292,6 +339,18 @@ mod tests {
         ] {
             assert_eq!(listen(text).as_deref(), Ok(shown), "{text}");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_listener_may_be_at_an_interface() {
+        // Every Linux has it, as the first.
+        for text in ["[fe80::1%lo]:8000", "[fe80::1%1]:8000"] {
+            assert_eq!(listen(text).as_deref(), Ok("[fe80::1%1]:8000"));
+        }
+        assert_eq!(listen("fe80::1%lo").as_deref(), Ok("[fe80::1%1]:7037"));
+        let nowhere = AddressError::Interface("fe80::1%nowhere0".into());
+        assert_eq!(listen("[fe80::1%nowhere0]:1"), Err(nowhere));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 use chat_core::{cipher::Key, client::RoomKey, wire::record::CipherKind};
 use zeroize::Zeroizing;
 
-use crate::exit::Failure;
+use crate::{byte_order_mark::stripped_bytes, exit::Failure};
 
 /// `none`, `caesar:SHIFT` or `key-file:FILE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +87,8 @@ fn read_key(path: &Path) -> Result<Key, Failure> {
     let mut key = Zeroizing::new([0; 32]);
     if bytes.len() == key.len() {
         key.copy_from_slice(&bytes);
-    } else if hex::decode_to_slice(bytes.trim_ascii(), key.as_mut_slice()).is_err() {
+    } else if hex::decode_to_slice(stripped_bytes(&bytes).trim_ascii(), key.as_mut_slice()).is_err()
+    {
         return Err(Failure::Usage(format!(
             "key file {} holds no key; a key is 32 bytes, or 64 hexadecimal digits",
             path.display()
@@ -132,7 +133,14 @@ mod tests {
         };
         let key = LoadedCipher::Key(RoomKey::Static(Key([0xab; 32])));
         assert_eq!(load(&[0xab; 32]), Ok(key.clone()));
-        assert_eq!(load(format!("{}\n", "ab".repeat(32)).as_bytes()), Ok(key));
+        for mark in ["", "\u{feff}"] {
+            let digits = format!("{mark}{}\n", "ab".repeat(32));
+            assert_eq!(load(digits.as_bytes()), Ok(key.clone()));
+        }
+        // 32 bytes are the key, whatever they begin with.
+        let marked = [b"\xef\xbb\xbf", &[0xab; 29][..]].concat();
+        let bytes = Key(marked.clone().try_into().unwrap());
+        assert_eq!(load(&marked), Ok(LoadedCipher::Key(RoomKey::Static(bytes))));
         assert!(matches!(load(b"short"), Err(Failure::Usage(_))));
         assert!(matches!(load(&[0xab; 33]), Err(Failure::Usage(_))));
         fs::remove_file(&path).unwrap();

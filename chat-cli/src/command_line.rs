@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chat_core::wire::record::CipherKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +55,8 @@ pub(crate) struct ServeArgs {
     /// Have no lobby: clients join or create groups.
     #[arg(long)]
     pub(crate) no_lobby: bool,
-    /// The cipher that the lobby asks of its clients. Caesar is insecure.
+    /// The cipher that the lobby asks of its clients; none unless given. Caesar is insecure. A lobby that is kept in the folder
+    /// has its cipher for good, and to ask for another one is an error.
     #[arg(long, value_name = "CIPHER", conflicts_with = "no_lobby")]
     pub(crate) lobby_cipher: Option<LobbyCipher>,
     /// Keep at least the last N records of each room; otherwise all, or 10,000 with --memory. Like all limits of what is kept,
@@ -92,6 +94,9 @@ pub(crate) struct ServeArgs {
     /// How the operator's lines look.
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log_format: Option<Format>,
+    /// Say only where the server is, what is wrong with it, and its end; not what happens in it.
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 /// `chat-cli log`.
@@ -154,9 +159,13 @@ pub(crate) struct ChatArgs {
     /// password is encrypted under that, and one without is not encrypted. [none, caesar:SHIFT, key-file:FILE]
     #[arg(long, value_name = "CIPHER")]
     pub(crate) cipher: Option<CipherChoice>,
-    /// Be the same member every time: the secret is kept in this file, which is made when it is missing.
+    /// Be the same member every time at this address: the secret is kept in this file, which is made when it is missing.
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
+    /// Lines of a file or a pipe may be commands, such as /join 3. Without this a line that begins with a slash ends the
+    /// program before it is sent; at a terminal and with --format json lines may be commands.
+    #[arg(long)]
+    pub(crate) commands: bool,
     /// How what happens is told.
     #[arg(long, default_value = "text")]
     pub(crate) format: Format,
@@ -186,6 +195,34 @@ pub(crate) enum LobbyCipher {
     StaticKey,
 }
 
+impl From<LobbyCipher> for CipherKind {
+    fn from(cipher: LobbyCipher) -> Self {
+        match cipher {
+            LobbyCipher::None => Self::None,
+            LobbyCipher::Caesar => Self::Caesar,
+            LobbyCipher::StaticKey => Self::StaticKey,
+        }
+    }
+}
+
+impl LobbyCipher {
+    /// As it is written; none for a cipher that no lobby has.
+    pub(crate) fn of(kind: CipherKind) -> Option<Self> {
+        let all = [Self::None, Self::Caesar, Self::StaticKey];
+        all.into_iter()
+            .find(|cipher| CipherKind::from(*cipher) == kind)
+    }
+
+    /// Its name on the command line and in the file.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Caesar => "caesar",
+            Self::StaticKey => "static-key",
+        }
+    }
+}
+
 fn parse_number(text: &str) -> Result<u32, &'static str> {
     text.parse()
         .map_err(|_| "a group has a number, from 0; /rooms lists them")
@@ -212,10 +249,11 @@ Examples:
   chat-cli serve --memory
   chat-cli serve --print-config > chat.toml && chat-cli serve --config chat.toml
 
-Standard output has one line `listening tcp ADDR` or `listening ws ADDR` for each listener, `page URL` for each where a browser finds the
-page (http://localhost:7080/), then what happens on the server.
+Standard output says first where the server is: `page URL` for browsers, at a terminal a QR code for phones, how a terminal client
+connects, how to stop; and `listening tcp ADDR` or `listening ws ADDR` for each listener. Then comes what happens on the server.
 Ctrl-C and SIGTERM tell everybody that the server stops, and end it. SIGHUP, also that of a terminal which is closed, tells
-everybody to come back and ends it too, for a supervisor to start it again. A second Ctrl-C ends it at once.
+everybody to come back and ends it too, for a supervisor to start it again; where it is ignored at the start, as nohup has it,
+it stays ignored. A second Ctrl-C ends it at once.
 
 {EXIT_CODES}"
 );
@@ -242,10 +280,13 @@ Examples:
   chat-cli chat ws://localhost:7080/ws --nick Ezra
   openssl rand -hex 32 > key && chat-cli chat localhost --nick Dov --create --cipher key-file:key
   echo \"backup done\" | chat-cli chat localhost --nick robot --room 3
+  printf '/join 3\\nhello\\n' | chat-cli chat localhost --nick robot --commands
 
 What is missing is asked for when standard input is a terminal, and is an error (2) when it is not.
-Each line of input is a message, or a command such as /help. If one of a file or a pipe comes to nothing, standard error says
-why, the others are done all the same, and the exit code is 1.
+Each line of input is a message or, at a terminal, with --commands or with --format json, a command such as /help; two slashes
+begin a message with one. If one of a file or a pipe comes to nothing, standard error says why, the others are done all the
+same, and the exit code is 1. But the first one with a slash where no commands are expected is the last one that is read: what
+was before it is sent, standard error says how many lines are not, and the exit code is 2.
 
 {EXIT_CODES}"
 );

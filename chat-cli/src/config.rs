@@ -2,7 +2,11 @@
 
 use std::fs;
 
-use chat_core::limits::Limits;
+use chat_core::{
+    limits::Limits,
+    nick::{RESERVED, Reserved},
+    wire::record::CipherKind,
+};
 use chat_runtime::ServerBuilder;
 use serde::{Deserialize, Serialize};
 
@@ -26,17 +30,22 @@ pub(crate) struct ServerConfig {
     pub(crate) workers: u16,
     /// Whether there is a lobby.
     pub(crate) lobby: bool,
-    /// The lobby's cipher.
-    pub(crate) lobby_cipher: LobbyCipher,
+    /// The lobby's cipher; none: that of the lobby that is kept, or plain text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lobby_cipher: Option<LobbyCipher>,
     /// Records kept of each room; none: all, or as many as a log in memory keeps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) history: Option<u32>,
     /// How the operator's lines look.
     pub(crate) log_format: Format,
+    /// Whether they say only what is wrong, and the server's beginning and end.
+    pub(crate) quiet: bool,
     /// Where records are kept.
     pub(crate) data: DataConfig,
     /// How WebSockets are let in.
     pub(crate) web: WebConfig,
+    /// What people may be called.
+    pub(crate) names: NamesConfig,
     /// Every limit.
     pub(crate) limits: Limits,
 }
@@ -48,13 +57,36 @@ impl Default for ServerConfig {
             ws: vec![ListenAddress::default()],
             workers: cores(),
             lobby: true,
-            lobby_cipher: LobbyCipher::default(),
+            lobby_cipher: None,
             history: None,
             log_format: Format::default(),
+            quiet: false,
             data: DataConfig::default(),
             web: WebConfig::default(),
+            names: NamesConfig::default(),
             limits: Limits::default(),
         }
+    }
+}
+
+/// What people may be called.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct NamesConfig {
+    /// Nicks that nobody may take, however they are spelled.
+    pub(crate) reserved: Vec<String>,
+}
+
+impl Default for NamesConfig {
+    fn default() -> Self {
+        let reserved = RESERVED.map(str::to_owned).to_vec();
+        Self { reserved }
+    }
+}
+
+impl NamesConfig {
+    pub(crate) fn reserved(&self) -> Result<Reserved, String> {
+        Reserved::new(&self.reserved).map_err(|error| format!("`names.reserved`: {error}"))
     }
 }
 
@@ -95,8 +127,15 @@ impl ServerConfig {
         let mut unknown = Vec::new();
         let document = toml::Deserializer::parse(text).map_err(|error| error.to_string())?;
         let config = serde_ignored::deserialize(document, |path| unknown.push(path.to_string()));
-        let config: Self =
+        let mut config: Self =
             config.map_err(|error: toml::de::Error| error.to_string().trim_end().to_owned())?;
+        // Whoever names one listener means no other.
+        let named: Named = toml::from_str(text).unwrap_or_default();
+        match (named.tcp, named.ws) {
+            (Some(_), None) => config.ws.clear(),
+            (None, Some(_)) => config.tcp.clear(),
+            _ => {}
+        }
         match unknown.first() {
             None => Ok(config),
             Some(key) => Err(format!(
@@ -118,9 +157,10 @@ impl ServerConfig {
         }
         if args.no_lobby {
             self.lobby = false;
+            self.lobby_cipher = None;
         }
         if let Some(cipher) = args.lobby_cipher {
-            self.lobby_cipher = cipher;
+            self.lobby_cipher = Some(cipher);
             self.lobby = true;
         }
         if args.history.is_some() {
@@ -128,6 +168,7 @@ impl ServerConfig {
         }
         if args.memory {
             self.data.memory = true;
+            self.data.folder = None;
         }
         if args.data.is_some() {
             self.data.folder.clone_from(&args.data);
@@ -145,13 +186,21 @@ impl ServerConfig {
         if let Some(format) = args.log_format {
             self.log_format = format;
         }
+        self.quiet |= args.quiet;
     }
 
     fn check(&self) -> Result<(), String> {
         if self.tcp.is_empty() && self.ws.is_empty() {
             return Err("`tcp`, `ws`: there must be at least one listener".to_owned());
         }
+        if let Some(cipher) = self.lobby_cipher.filter(|_| !self.lobby) {
+            let cipher = cipher.name();
+            return Err(format!(
+                "`lobby_cipher` is {cipher}, and `lobby` is false, so that there is none to have it: say one of them"
+            ));
+        }
         self.web.check()?;
+        self.names.reserved()?;
         if !(1..=MOST_WORKERS).contains(&self.workers) {
             return Err(format!("`workers`: must be from 1 to {MOST_WORKERS}"));
         }
@@ -161,6 +210,47 @@ impl ServerConfig {
         self.data.check()?;
         self.limits.check().map_err(|error| error.to_string())
     }
+}
+
+impl ServerConfig {
+    /// The lobby's cipher, or no lobby. `stored` is that of the lobby which is kept.
+    ///
+    /// # Errors
+    /// Another one is asked for.
+    pub(crate) fn lobby(&self, stored: Option<CipherKind>) -> Result<Option<CipherKind>, Failure> {
+        if !self.lobby {
+            return Ok(None);
+        }
+        let asked = self.lobby_cipher.map(CipherKind::from);
+        match (asked, stored) {
+            (Some(asked), Some(stored)) if asked != stored => {
+                let name = |cipher| LobbyCipher::of(cipher).map_or("another", LobbyCipher::name);
+                let (asked, stored) = (name(asked), name(stored));
+                Err(Failure::Usage(format!(
+                    "`lobby_cipher` is {asked}, but the lobby that is kept in the data folder has {stored}, for good: \
+                     leave it out, or choose another folder with --data DIR"
+                )))
+            }
+            _ => Ok(Some(stored.or(asked).unwrap_or_default())),
+        }
+    }
+
+    /// Says what is decided elsewhere: the folder by the platform, and the lobby's cipher by what is kept there.
+    pub(crate) fn settle(&mut self) -> Result<(), Failure> {
+        self.data.settle();
+        if self.lobby {
+            let cipher = self.lobby(self.data.stored_lobby()?)?;
+            self.lobby_cipher = cipher.and_then(LobbyCipher::of);
+        }
+        Ok(())
+    }
+}
+
+/// Which listeners a file names.
+#[derive(Default, Deserialize)]
+struct Named {
+    tcp: Option<toml::Value>,
+    ws: Option<toml::Value>,
 }
 
 impl<const PORT: u16> Serialize for ListenAddress<PORT> {
@@ -180,10 +270,13 @@ const HEADER: &str = "\
 # The configuration of `chat-cli serve`. What is left out has its default.
 # Times are in seconds, sizes in bytes; a rate is `burst` at once, then so many per second
 # (or, for guesses, one every so many seconds). No limit is switched off by 0.
+# `tcp`, `ws`: where to listen; when only one of them is here, it is the only one.
+# `lobby_cipher`: none, caesar or static-key; left out: that of the lobby that is kept, or none.
 # `history`: records kept of each room; left out: all (10,000 in memory).
 # [data]: a `folder`, or `memory` alone. Each room's records go when they are older than `room_age` or more than `room_bytes`; the
 # oldest of all rooms when older than `max_age`, or when all are more than `max_records` or `max_bytes`. Left out: never. The
 # newest that a room's state needs stay in any case.
+# [names]: nicks that are `reserved` are nobody's, whatever their case and spelling.
 # [web]: the page for browsers is in the folder of the WebSocket's `path`, unless `page` is false. With `any_server` it asks for a server's
 # address and may connect to any. Browsers may connect from pages of these `origins` (none: those of the same host and port, whatever the
 # host is called; name your own, and no other will do; `*`: all). `proxies` are the addresses or networks of reverse proxies that are
@@ -203,10 +296,10 @@ mod tests {
         )
         .unwrap();
         config.history = Some(7);
+        config.names.reserved = vec!["office".to_owned()];
         config.data =
             toml::from_str("folder = '/srv/chat'\nroom_age = 3600\nroom_bytes = 1000\nmax_records = 10\nmax_age = 86400\nmax_bytes = 1000000").unwrap();
-        config.lobby = false;
-        config.lobby_cipher = LobbyCipher::StaticKey;
+        config.lobby_cipher = Some(LobbyCipher::StaticKey);
         config.limits.grace = std::time::Duration::from_millis(1_500);
         config.limits.send_rate.burst = 7;
         assert_eq!(ServerConfig::parse(&config.to_toml().unwrap()), Ok(config));
@@ -251,6 +344,7 @@ mod tests {
             ("tcp = []\nws = []", "tcp"),
             ("ws = [\"nowhere\"]", "nowhere"),
             ("[web]\npath = \"ws\"", "web.path"),
+            ("[names]\nreserved = [\"\"]", "names.reserved"),
             ("[web]\norigins = [\"example.org\"]", "example.org"),
             ("[web]\nproxies = [\"me\"]", "me"),
             ("[web]\nforwarded = \"both\"", "both"),
@@ -262,6 +356,24 @@ mod tests {
             ("[data]\nroom_bytes = 0", "data.room_bytes"),
             ("[data]\nmax_records = 0", "data.max_records"),
             ("[data]\nmemory = true\nmax_records = 1", "data.max_records"),
+            (
+                "[data]\nmemory = true\nfolder = \"/srv/chat\"",
+                "`data.folder` is /srv/chat, and `data.memory` is true",
+            ),
+            (
+                "lobby = false\nlobby_cipher = \"caesar\"",
+                "`lobby_cipher` is caesar",
+            ),
+            ("[web]\npage = false\nany_server = true", "web.any_server"),
+            ("[web]\norigins = [\"https://a@b.example\"]", "a@b.example"),
+            (
+                "[web]\norigins = [\"https://b\u{fc}cher.example\"]",
+                "b\u{fc}cher.example",
+            ),
+            (
+                "[web]\norigins = [\"https://b.example:0x\"]",
+                "b.example:0x",
+            ),
             ("lobby_cipher = \"rot13\"", "rot13"),
             ("[limits]\nconnections = 0", "connections"),
             ("[limits]\nconnections = -1", "connections"),
@@ -271,6 +383,32 @@ mod tests {
             let error = fault(text);
             assert!(error.contains(named), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_file_that_names_one_listener_means_no_other() {
+        for (text, tcp, ws) in [
+            ("", 1, 1),
+            ("tcp = [\"1\", \"2\"]", 2, 0),
+            ("ws = [\"1\"]", 0, 1),
+            ("tcp = [\"1\"]\nws = [\"2\"]", 1, 1),
+        ] {
+            let config = ServerConfig::parse(text).unwrap();
+            assert_eq!((config.tcp.len(), config.ws.len()), (tcp, ws), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_takes_back_what_it_contradicts() {
+        let file = "lobby_cipher = \"caesar\"\n[data]\nfolder = \"/srv/chat\"";
+        let mut config = ServerConfig::parse(file).unwrap();
+        config.override_with(&ServeArgs {
+            memory: true,
+            no_lobby: true,
+            ..ServeArgs::default()
+        });
+        assert_eq!(config.check(), Ok(()));
+        assert_eq!((config.data.folder, config.lobby_cipher), (None, None));
     }
 
     #[test]

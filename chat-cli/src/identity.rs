@@ -9,12 +9,12 @@ use std::{
 use chat_core::id::Secret;
 use zeroize::Zeroizing;
 
-use crate::exit::Failure;
+use crate::{address::ServerAddress, byte_order_mark::stripped, exit::Failure};
 
-/// The member's secret and, where a file keeps it, that file, locked until this is dropped.
+/// A secret and, where a file keeps it, that file, locked until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Identity {
-    pub(crate) secret: Secret,
+    secret: Secret,
     file: Option<File>,
 }
 
@@ -43,9 +43,10 @@ impl Identity {
         }
         warn_if_others_can_read(&file, path);
         let mut text = Zeroizing::new(String::new());
-        // One more byte than a secret has, so that a wrong file is not read to its end.
+        // More than a byte order mark, a secret and a line break, so that a wrong file is not read
+        // to its end.
         (&file)
-            .take(DIGITS as u64 + 3)
+            .take(DIGITS as u64 + 6)
             .read_to_string(&mut text)
             .map_err(fault)?;
         let mut secret = Zeroizing::new([0; 32]);
@@ -56,7 +57,7 @@ impl Identity {
                 .and_then(|_| file.write_all(line.as_bytes()))
                 .and_then(|()| file.sync_all())
                 .map_err(fault)?;
-        } else if hex::decode_to_slice(text.trim_end(), secret.as_mut_slice()).is_err() {
+        } else if hex::decode_to_slice(stripped(&text).trim_end(), secret.as_mut_slice()).is_err() {
             return Err(Failure::Usage(format!(
                 "identity file {shown} holds no identity; it should be {DIGITS} hexadecimal digits"
             )));
@@ -65,6 +66,15 @@ impl Identity {
             secret: Secret(*secret),
             file: Some(file),
         })
+    }
+
+    /// What the server at this address is shown. Of a secret that a file keeps, something that is of no use elsewhere.
+    pub(crate) fn at(&self, address: &ServerAddress) -> Secret {
+        let (host, port) = address.host_and_port();
+        match self.file {
+            Some(_) => self.secret.at_server(host, port),
+            None => self.secret.clone(),
+        }
     }
 
     /// Whether it will still be there after this process has ended.
@@ -122,7 +132,10 @@ mod tests {
         assert!(first.is_kept());
         drop(first);
         assert_eq!(Identity::from_file(&path).unwrap().secret, secret);
-        assert_eq!(fs::read_to_string(&path).unwrap().len(), DIGITS + 1);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.len(), DIGITS + 1);
+        fs::write(&path, format!("\u{feff}{}\r\n", text.trim_end())).unwrap();
+        assert_eq!(Identity::from_file(&path).unwrap().secret, secret);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -169,6 +182,27 @@ mod tests {
             Identity::from_file(folder.path()),
             Err(Failure::Usage(_))
         ));
+    }
+
+    #[test]
+    fn each_server_is_shown_a_secret_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("me");
+        let kept = Identity::from_file(&path).unwrap();
+        let at = |address: &str| kept.at(&address.parse().unwrap());
+        assert_ne!(at("localhost"), kept.secret, "nobody is shown that");
+        for same in [
+            "localhost:7037",
+            "tcp://LOCALHOST",
+            "ws://localhost:7037/ws",
+        ] {
+            assert_eq!(at("localhost"), at(same), "{same}");
+        }
+        for other in ["127.0.0.1", "localhost:7038", "ws://localhost"] {
+            assert_ne!(at("localhost"), at(other), "{other}");
+        }
+        assert_eq!(at("::1"), at("[::1]:7037"));
+        assert_eq!(at("ws://localhost"), at("ws://Localhost:80/elsewhere"));
     }
 
     #[test]

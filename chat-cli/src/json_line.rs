@@ -1,5 +1,5 @@
 //! JSON on one line that cannot control a terminal: besides what JSON itself escapes, also the other control characters
-//! and those that turn the direction of writing. A reader gets the very same text.
+//! and those that nothing shows. A reader gets the very same text.
 
 use std::io::{self, Write};
 
@@ -8,6 +8,8 @@ use serde_json::{
     Value,
     ser::{CompactFormatter, Formatter, Serializer},
 };
+
+use crate::visible::is_hidden;
 
 /// Writes a value on one line, without the line break.
 pub(crate) fn to_string(value: &Value) -> String {
@@ -34,8 +36,9 @@ impl Formatter for Harmless {
             self.0.write_string_fragment(writer, before)?;
             let mut chars = from.chars();
             if let Some(c) = chars.next() {
-                // All of these are below U+10000, so one escape is enough.
-                write!(writer, "\\u{:04x}", u32::from(c))?;
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
             }
             rest = chars.as_str();
         }
@@ -44,8 +47,7 @@ impl Formatter for Harmless {
 }
 
 fn needs_escape(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control() || is_hidden(c) || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]
@@ -56,7 +58,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_changed_and_nothing_is_dangerous(text in any::<String>(), more in "[\\x00-\\x20\\x7f-\\x9f\u{202a}-\u{202e}\"\\\\]*") {
+        fn nothing_is_changed_and_nothing_is_dangerous(text in any::<String>(), more in "[\\x00-\\x20\\x7f-\\x9f\u{202a}-\u{202e}\u{200b}\u{feff}\u{e0061}\"\\\\]*") {
             let value = Value::from(text + &more);
             let line = to_string(&value);
             prop_assert!(!line.contains(needs_escape), "{line:?}");

@@ -2,6 +2,7 @@
 //! command line, the configuration, the lines that people read and those that they write.
 
 mod address;
+mod byte_order_mark;
 mod chat;
 mod cipher_choice;
 mod command_line;
@@ -9,12 +10,14 @@ mod config;
 mod exit;
 mod identity;
 mod json_line;
+mod kept_keys;
 mod log_tools;
 mod open_files;
 mod quantity;
 mod serve;
 mod signals;
 mod storage;
+mod visible;
 mod web;
 
 use std::{
@@ -45,8 +48,9 @@ fn main() -> ExitCode {
         Ok(command_line) => command_line,
         Err(error) => return explain(&error),
     };
+    let trace = serve::Trace::default();
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
+        .with_writer(trace.clone())
         .with_ansi(false)
         .event_format(Plain);
     // What the log on disk has to say is among the operator's lines.
@@ -57,7 +61,7 @@ fn main() -> ExitCode {
         .with(lines.with_filter(wanted))
         .init();
     let ended = match command_line.task {
-        Task::Serve(args) => serve::run(&args),
+        Task::Serve(args) => serve::run(&args, &trace),
         Task::Chat(args) => chat::run(args),
         Task::Log(args) => log_tools::run(&args.task),
     };

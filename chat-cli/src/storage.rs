@@ -7,10 +7,18 @@ use std::{
     time::Duration,
 };
 
-use chat_core::password::ServerSecret;
-use chat_log_disk::{Config, DiskEvent, DiskLog, Events, OpenError, SecretError};
+use chat_core::{
+    id::{Partition, RoomId},
+    log::{Manifest, Query, ReadFailed, ReadFrom},
+    password::ServerSecret,
+    wire::record::CipherKind,
+};
+use chat_log_disk::{
+    Config, DiskEvent, DiskLog, Events, OpenError, SecretError, ToolError, read_page,
+};
 use chat_runtime::{Log, MemoryLog};
 use directories::ProjectDirs;
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use crate::{exit::Failure, identity::no_randomness};
@@ -43,6 +51,12 @@ pub(crate) struct DataConfig {
 
 impl DataConfig {
     pub(crate) fn check(&self) -> Result<(), String> {
+        if let Some(folder) = self.folder.as_ref().filter(|_| self.memory) {
+            let folder = folder.display();
+            return Err(format!(
+                "`data.folder` is {folder}, and `data.memory` is true, which keeps nothing there: say one of them"
+            ));
+        }
         let limits = [
             ("room_age", self.room_age),
             ("room_bytes", self.room_bytes),
@@ -69,13 +83,39 @@ impl DataConfig {
             self.folder = default_folder();
         }
     }
+
+    /// The cipher of the lobby that is kept in the folder; none if there is none yet. Works beside a running server.
+    pub(crate) fn stored_lobby(&self) -> Result<Option<CipherKind>, Failure> {
+        let Some(folder) = self.folder.as_ref().filter(|_| !self.memory) else {
+            return Ok(None);
+        };
+        match read_page(folder, LOBBY, FIRST) {
+            Ok((page, parts)) => Ok(page.room_cipher(&parts)),
+            Err(ToolError::Open(OpenError::NoLog(_))) => Ok(None),
+            Err(error) => Err(Failure::Fault(format!(
+                "cannot read what is kept in {}: {error}",
+                folder.display()
+            ))),
+        }
+    }
 }
+
+const LOBBY: Partition = Partition::Room(RoomId::LOBBY);
+
+/// What a room begins with.
+const FIRST: Query = Query {
+    from: ReadFrom::State,
+    records: 1,
+    bytes: 1,
+};
 
 /// What a server keeps its records in.
 pub(crate) struct Storage {
     pub(crate) log: Arc<dyn Log>,
     /// The OPAQUE secret that belongs to the log; none where it may be a new one each time.
     pub(crate) secret: Option<ServerSecret>,
+    /// The cipher of the lobby that is kept there; none if there is none yet, or if it cannot be read, which the server says.
+    pub(crate) lobby: Option<CipherKind>,
     /// What the disk has to say.
     pub(crate) events: Option<Events>,
 }
@@ -90,6 +130,7 @@ impl Storage {
             return Ok(Self {
                 log: Arc::new(MemoryLog::keeping(keep).map_err(no_randomness)?),
                 secret: None,
+                lobby: None,
                 events: None,
             });
         }
@@ -110,14 +151,34 @@ impl Storage {
         let (log, events) = DiskLog::open(&folder, config).map_err(not_opened)?;
         let secret = log.server_secret().await;
         let secret = secret.map_err(|error: SecretError| Failure::Fault(error.to_string()))?;
+        let lobby = lobby_of(&log).await;
         // Nobody may be reading.
         let _ = writeln!(io::stderr(), "data: {}", folder.display());
         Ok(Self {
             log: Arc::new(log),
             secret: Some(secret),
+            lobby,
             events: Some(events),
         })
     }
+}
+
+/// The cipher of the lobby that a log keeps; none if there is none yet, or if it cannot be read.
+async fn lobby_of(log: &DiskLog) -> Option<CipherKind> {
+    // The log gives up a snapshot that it finds damaged, and goes on without it if it can.
+    for _ in 0..2 {
+        let page = log.read(LOBBY, FIRST).await.ok()?;
+        let Some(Manifest { id, parts }) = page.snapshot else {
+            return page.room_cipher(&[]);
+        };
+        let parts = (0..parts).map(|index| log.read_part(LOBBY, id, index));
+        match try_join_all(parts).await {
+            Ok(parts) => return page.room_cipher(&parts),
+            Err(ReadFailed::Damaged { .. } | ReadFailed::Superseded) => {}
+            Err(ReadFailed::Unavailable) => return None,
+        }
+    }
+    None
 }
 
 /// By the platform's convention: `~/.local/share/chat-cli`, `~/Library/Application Support/chat-cli`, `%APPDATA%\chat-cli\data`.

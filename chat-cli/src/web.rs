@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use chat_core::limits::Limits;
-use chat_transport_ws::{Forwarded, Origins, WsOptions, ipnet::IpNet};
+use chat_transport_ws::{Forwarded, Origins, WsOptions, ipnet::IpNet, is_origin};
 use chat_web::PageService;
 use http::{HeaderValue, Response, StatusCode, header::LOCATION, request::Parts};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -65,15 +65,16 @@ impl WebConfig {
                 self.path
             ));
         }
-        let is_origin = |origin: &str| {
-            origin == "*"
-                || origin.split_once("://").is_some_and(|(scheme, host)| {
-                    matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains('/')
-                })
-        };
+        if self.any_server && !self.page {
+            return Err(
+                "`web.any_server` is true, and `web.page` is false, so that there is no page to ask: say one of them"
+                    .to_owned(),
+            );
+        }
+        let is_origin = |origin: &str| origin == "*" || is_origin(origin);
         match self.origins.iter().find(|origin| !is_origin(origin)) {
             Some(origin) => Err(format!(
-                "`web.origins`: `{origin}` is not an origin such as https://chat.example.org"
+                "`web.origins`: `{origin}` is not an origin such as https://chat.example.org; what is not ASCII in it is written as browsers do (xn--…)"
             )),
             None => Ok(()),
         }
@@ -110,10 +111,18 @@ impl WebConfig {
         }
     }
 
-    /// Where a browser on this machine finds the page of a listener; none if it is not served.
+    /// Where the WebSocket is.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Where a browser on this machine finds the page of a listener; none if it is not served, or has no URL that browsers take:
+    /// they know no interfaces.
     pub(crate) fn page_at(&self, listener: SocketAddr) -> Option<String> {
         let base = self.base()?;
-        if listener.ip().is_unspecified() {
+        if matches!(listener, SocketAddr::V6(address) if address.scope_id() != 0) {
+            None
+        } else if listener.ip().is_unspecified() {
             Some(format!("http://localhost:{}{base}", listener.port()))
         } else {
             Some(format!("http://{listener}{base}"))

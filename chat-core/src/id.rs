@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use hkdf::Hkdf;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -99,6 +100,28 @@ impl RoomId {
 /// The 32 bytes that make somebody the member they are. Kept by the client, shown to the server at every `hello`.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Secret(pub [u8; 32]);
+
+impl Secret {
+    /// The secret of the same person at one server, for whoever keeps one secret for all: HKDF-SHA-256 (no salt, info
+    /// `HOST:PORT`), 32 bytes. `host` is a name or an IP address as the person knows it, without brackets; its letters count
+    /// as small ones.
+    ///
+    /// A server is shown its secret at every `hello`, so one that was shown the secret of others could be that person there.
+    #[must_use]
+    pub fn at_server(&self, host: &str, port: u16) -> Self {
+        let host = host.to_lowercase();
+        let info = if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        };
+        let mut secret = Self([0; 32]);
+        Hkdf::<Sha256>::new(None, &self.0)
+            .expand(info.as_bytes(), &mut secret.0)
+            .expect("32 bytes are within what HKDF gives");
+        secret
+    }
+}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -253,5 +276,25 @@ mod tests {
             assert_eq!(Partition::from_bytes(&name[..name.len() - 1]), None);
         }
         assert_eq!(Partition::from_bytes(&[9, 0, 0]), None);
+    }
+
+    #[test]
+    fn one_secret_for_all_servers_shows_each_one_of_its_own() {
+        let secret = Secret(core::array::from_fn(|n| n as u8));
+        let at = |host: &str, port| {
+            let secret = secret.at_server(host, port);
+            secret
+                .0
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+        };
+        // By another implementation of HKDF; the first one stands in the specification.
+        let local = "6325eccdbb8721b3e216f85e26e2db67f84658b2c25aef10e4f1e0a7484b6870";
+        assert_eq!(at("localhost", 7037), local);
+        assert_eq!(at("LocalHost", 7037), local, "however it is typed");
+        let linked = "bd0ae0191c051a4b2affc01863d87e3b5aa6f56c2ad78386bc3ee08bd1a18c4a";
+        assert_eq!(at("FE80::1", 80), linked);
+        assert_ne!(at("localhost", 7080), local);
     }
 }

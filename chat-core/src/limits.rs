@@ -7,6 +7,8 @@ use core::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::state::room::MUTES;
+
 /// Rooms that one member may be allowed: four times as many, of which others opened most, are listed in one frame.
 const MOST_ROOMS: u32 = 8_192;
 
@@ -335,6 +337,9 @@ impl Limits {
                 "must be so few that they fit into 1048576 bytes of JSON: 4 for each of `nick_bytes`, 2 for each of \
                  `label_bytes`, and 128, for each of them",
             );
+        }
+        if self.sanctions_per_room as usize >= MUTES {
+            return fault("sanctions_per_room", "must be below 16384");
         }
         if self.rooms_per_member > MOST_ROOMS {
             return fault(

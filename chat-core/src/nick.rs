@@ -3,7 +3,7 @@
 //! A name is enforced once, by the server that reserves it. What others see is [`Name::shown`]; who may have it is
 //! decided by [`Name::key`]. Enforcing a name that was enforced changes nothing.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use precis_profiles::{
     Nickname,
@@ -12,7 +12,13 @@ use precis_profiles::{
         profile::{Profile, Rules, stabilize},
     },
 };
-use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::{
+    UnicodeNormalization,
+    char::{canonical_combining_class, is_combining_mark},
+};
+
+/// Combining marks on one letter.
+const MARKS: usize = 4;
 
 /// Before it is enforced, a name may be so many times as long as after.
 const RAW: usize = 8;
@@ -31,10 +37,11 @@ pub struct Name {
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 pub struct NameKey {
-    /// The comparison form of RFC 8266: lower case, NFKC. `Maya` and `maya` have the same.
+    /// How its comparison form (RFC 8266: lower case, NFKC) looks: the skeleton (UTS #39) of that. `IRIS` and `iris` have the
+    /// same.
     pub folded: String,
-    /// What it looks like, in whatever case: the skeleton (UTS #39) of the lower-cased skeleton of what is shown.
-    /// `Maya` and `Мауа` (Cyrillic) have the same.
+    /// What it looks like, in whatever case: the skeleton of the lower-cased skeleton of what is shown. `paypaI`, with a
+    /// capital i, and `paypal` have the same.
     pub skeleton: String,
 }
 
@@ -45,20 +52,22 @@ pub struct NameError(pub String);
 
 impl Name {
     /// Checks a nick: one word, not more than `max_bytes` bytes of UTF-8 once enforced, and not begun by a sign that
-    /// means something in a client's commands (`/`, `#`, `@`). White space around it is dropped.
+    /// means something in a client's commands (`/`, `#`, `@`). White space around it is dropped. Decoration at its ends is
+    /// shown and makes it no other name.
     ///
     /// ```
     /// use chat_core::nick::Name;
     ///
     /// let maya = Name::nick("Ｍaya", 64)?; // a full-width M
     /// assert_eq!(maya.shown, "Maya");
-    /// assert_eq!(maya.key.folded, "maya");
+    /// assert_eq!(maya.key, Name::nick("maya", 64)?.key);
+    /// assert_eq!(maya.key, Name::nick("*Maya:", 64)?.key);
     /// assert_eq!(maya.key.skeleton, Name::nick("Мауа", 64)?.key.skeleton); // all Cyrillic
     /// assert!(Name::nick("Maya Levi", 64).is_err());
     /// # Ok::<(), chat_core::nick::NameError>(())
     /// ```
     pub fn nick(text: &str, max_bytes: usize) -> Result<Self, NameError> {
-        let name = Self::enforce(text, max_bytes)?;
+        let name = Self::enforce(text, max_bytes, true)?;
         if name.shown.contains(is_space) {
             return refuse("a nick must not contain white space");
         }
@@ -69,13 +78,13 @@ impl Name {
     }
 
     /// Checks the name of a group: not more than `max_bytes` bytes of UTF-8 once enforced. White space around it is
-    /// dropped; inside, each run of it becomes one space.
+    /// dropped; inside, each run of it becomes one space. Every sign counts: `C`, `C++` and `C#` are three names.
     pub fn group(text: &str, max_bytes: usize) -> Result<Self, NameError> {
-        Self::enforce(text, max_bytes)
+        Self::enforce(text, max_bytes, false)
     }
 
-    /// What holds for every name.
-    fn enforce(text: &str, max_bytes: usize) -> Result<Self, NameError> {
+    /// What holds for every name. `decorated`: decoration at its ends makes it no other name.
+    fn enforce(text: &str, max_bytes: usize, decorated: bool) -> Result<Self, NameError> {
         // Normalising takes far longer than reading, and may make 18 characters of one: nobody shall keep a server busy
         // with a name that comes to nothing.
         if text.len() > RAW * max_bytes {
@@ -84,7 +93,7 @@ impl Name {
         if text.chars().all(is_space) {
             return refuse("a name must not be empty");
         }
-        if let Some(c) = text.chars().find(|c| is_control(*c) || is_bidi_format(*c)) {
+        if let Some(c) = hidden(text) {
             return refuse(format!(
                 "a name must not contain the invisible character {}",
                 code_point(c)
@@ -100,9 +109,19 @@ impl Name {
         if shown.starts_with(is_combining_mark) {
             return refuse("a name must not begin with a mark that belongs on a letter");
         }
+        if let Some(c) = shown.chars().find(|c| is_drawn(*c)) {
+            return refuse(format!(
+                "a name must not contain {}, which draws over or under letters",
+                code_point(c)
+            ));
+        }
+        if is_piled(&shown) {
+            return refuse("a name must not pile up marks on a letter");
+        }
+        let plain: String = shown.chars().filter(|c| !is_enclosing(*c)).collect();
         let key = NameKey {
-            folded: folded(&shown).map_err(|e| explain(&e))?,
-            skeleton: skeleton(&shown)?,
+            folded: folded(&plain, decorated).map_err(|e| explain(&e))?,
+            skeleton: skeleton(&plain, decorated)?,
         };
         // Blank Braille is a symbol and no space to Unicode, and looks like one all the same.
         if key.skeleton.chars().all(is_space) {
@@ -112,8 +131,59 @@ impl Name {
     }
 }
 
-/// Checks a label, topic or reason: not more than `max_bytes` bytes, no control characters (so no line breaks), no
-/// bidirectional formatting characters. It may be empty.
+/// Names that are kept from everybody, in whatever spelling: against them combining marks do not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserved(BTreeSet<String>);
+
+/// What is reserved unless something else is said: what a program's own words could be taken for.
+pub const RESERVED: [&str; 4] = ["server", "system", "admin", "[private]"];
+
+impl Reserved {
+    /// Reserves these names.
+    ///
+    /// # Errors
+    /// One that cannot be a name.
+    pub fn new<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Result<Self, NameError> {
+        let mut forms = BTreeSet::new();
+        for name in names {
+            let name = name.as_ref();
+            let Name { key, .. } = Name::enforce(name, name.len(), true)?;
+            forms.extend([&key.folded, &key.skeleton].map(|form| bare(form).into_owned()));
+        }
+        Ok(Self(forms))
+    }
+
+    /// Whether a nick is one of them, or looks like one.
+    pub fn has(&self, nick: &Name) -> bool {
+        let forms = [&nick.key.folded, &nick.key.skeleton];
+        forms.iter().any(|form| self.0.contains(&*bare(form)))
+    }
+}
+
+impl Default for Reserved {
+    fn default() -> Self {
+        Self::new(RESERVED).expect("these are names")
+    }
+}
+
+/// Whether two nicks are the same by RFC 8266, however they look.
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    matches!((comparison(one), comparison(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// A form of a [`NameKey`] without the combining marks of Latin, Greek and Cyrillic letters and without Hebrew and Arabic
+/// points. Marks of other scripts, vowels for one, are as much of a name as letters.
+pub(crate) fn bare(form: &str) -> Cow<'_, str> {
+    let counts = |c: &char| !matches!(canonical_combining_class(*c), 1 | 10..=36 | 200..=240);
+    if form.is_ascii() || form.nfd().all(|c| counts(&c)) {
+        Cow::Borrowed(form)
+    } else {
+        Cow::Owned(form.nfd().filter(counts).collect())
+    }
+}
+
+/// Checks a label, topic or reason, and whatever else is drawn beside a name: not more than `max_bytes` bytes, nothing
+/// [hidden], so no line breaks, and no more than 4 combining marks on a letter. It may be empty.
 pub fn line(text: &str, max_bytes: usize) -> Result<(), NameError> {
     if text.len() > max_bytes {
         return refuse(too_long(text.len(), max_bytes));
@@ -121,13 +191,31 @@ pub fn line(text: &str, max_bytes: usize) -> Result<(), NameError> {
     if text.contains(is_line_break) {
         return refuse("it must be one line");
     }
-    match text.chars().find(|c| is_control(*c) || is_bidi_format(*c)) {
+    match hidden(text) {
         Some(c) => refuse(format!(
             "it must not contain the invisible character {}",
             code_point(c)
         )),
+        None if is_piled(text) => refuse("it must not pile up marks on a letter"),
         None => Ok(()),
     }
+}
+
+/// The first character of a text that has nothing to be seen by: control characters, bidirectional formatting characters, and
+/// what takes no room, such as a zero-width space, a Hangul filler or a tag. White space is none of them, nor is what a script
+/// or an emoji needs where it stands: a joiner or non-joiner behind a letter of such a script, a joiner behind an emoji, a
+/// variation selector behind what has variants.
+pub fn hidden(text: &str) -> Option<char> {
+    let before = [None].into_iter().chain(text.chars().map(Some));
+    let hides = |(before, c): &(Option<char>, char)| match (*before, *c) {
+        (Some(before), '\u{200c}') => !joins(before),
+        (Some(before), '\u{200d}') => !joins(before) && !is_pictorial(before),
+        (Some(before), '\u{fe00}'..='\u{fe0f}') => !has_variants(before),
+        (Some(before), '\u{180b}'..='\u{180d}') => !joins(before),
+        (Some(before), '\u{e0100}'..='\u{e01ef}') => !is_ideograph(before),
+        (_, c) => is_control(c) || is_bidi_format(c) || takes_no_room(c),
+    };
+    before.zip(text.chars()).find(hides).map(|(_, c)| c)
 }
 
 /// Makes a text that somebody else wrote harmless to show on one line: control, escape and bidirectional formatting
@@ -162,7 +250,7 @@ pub fn harmless(text: &str) -> String {
 }
 
 /// The comparison form of RFC 8266 §2.4.
-fn folded(shown: &str) -> Result<String, precis_core::Error> {
+fn comparison(shown: &str) -> Result<String, precis_core::Error> {
     fn once(text: &str) -> Result<Cow<'_, str>, precis_core::Error> {
         let profile = Nickname::new();
         let text = profile.additional_mapping_rule(text)?;
@@ -172,14 +260,153 @@ fn folded(shown: &str) -> Result<String, precis_core::Error> {
     stabilize(shown, once).map(Cow::into_owned)
 }
 
+/// How the comparison form of a name looks. A sign that looks like a letter, as in `Pau|`, is no decoration here; in the other
+/// form it is.
+fn folded(plain: &str, decorated: bool) -> Result<String, precis_core::Error> {
+    let folded = without_dots(&comparison(plain)?);
+    let is_core = |c| !is_decoration(c) || look(c.encode_utf8(&mut [0; 4])).contains(is_letter);
+    let core = if decorated {
+        between(&folded, is_core)
+    } else {
+        &folded
+    };
+    Ok(without_dots(&look(core)))
+}
+
 /// What a name looks like, in whatever case. The skeleton comes before the lower case as well as after it: a capital
 /// eta looks like H and a capital i like l, which nobody can tell any more once they are small.
-fn skeleton(shown: &str) -> Result<String, NameError> {
-    let look: String = unicode_security::skeleton(shown).collect();
+fn skeleton(plain: &str, decorated: bool) -> Result<String, NameError> {
+    let core = if decorated {
+        between(plain, is_letter)
+    } else {
+        plain
+    };
+    let capitals = look(core);
     let lower = Nickname::new()
-        .case_mapping_rule(look.as_str())
+        .case_mapping_rule(capitals.as_str())
         .map_err(|e| explain(&e))?;
-    Ok(unicode_security::skeleton(&lower).collect())
+    Ok(without_dots(&look(&lower)))
+}
+
+/// The skeleton of UTS #39.
+fn look(text: &str) -> String {
+    unicode_security::skeleton(text).collect()
+}
+
+/// A text, decomposed, without the dots above `i` and `j`, which have one already: it is drawn only once.
+fn without_dots(text: &str) -> String {
+    let mut dotted = false;
+    let drawn = |c: &char| {
+        match canonical_combining_class(*c) {
+            0 => dotted = matches!(c, 'i' | 'j' | 'ı' | 'ȷ' | 'l'),
+            230 if *c == '\u{307}' => return !dotted,
+            // Another mark above takes the dot's place.
+            230 => dotted = false,
+            _ => {}
+        }
+        true
+    };
+    text.nfd().filter(drawn).collect()
+}
+
+/// What lies between the first and the last character of a name that is no decoration, with the marks on that. A name that has
+/// nothing else is left as it is.
+fn between(text: &str, is_core: impl Fn(char) -> bool) -> &str {
+    let is_core = |(_, c): &(usize, char)| !is_combining_mark(*c) && is_core(*c);
+    let mut cores = text.char_indices().filter(is_core);
+    let Some((start, first)) = cores.next() else {
+        return text;
+    };
+    let (last, c) = cores.next_back().unwrap_or((start, first));
+    // Marks belong to what they stand on.
+    let behind = &text[last + c.len_utf8()..];
+    let marks = behind
+        .find(|c| !is_combining_mark(c))
+        .unwrap_or(behind.len());
+    &text[start..text.len() - behind.len() + marks]
+}
+
+fn is_letter(c: char) -> bool {
+    !is_decoration(c) && !is_combining_mark(c)
+}
+
+/// What may be put around a name and is no letter of it: whatever is neither letter nor number to Unicode, and letters and numbers
+/// that only modify others or stand in circles and squares.
+fn is_decoration(c: char) -> bool {
+    let modifies = matches!(
+        c,
+        '\u{2b0}'..='\u{2ff}' | '\u{1d2c}'..='\u{1d6a}' | '\u{a700}'..='\u{a71f}'
+            | '\u{a788}' | '\u{2460}'..='\u{24ff}' | '\u{2776}'..='\u{2793}' | '\u{1f100}'..='\u{1f1ff}'
+    );
+    modifies || !c.is_alphanumeric() && !is_combining_mark(c)
+}
+
+/// Marks that enclose what they stand on.
+fn is_enclosing(c: char) -> bool {
+    matches!(
+        c,
+        '\u{488}' | '\u{489}' | '\u{1abe}' | '\u{20dd}'..='\u{20e0}' | '\u{20e2}'..='\u{20e4}'
+            | '\u{a670}'..='\u{a672}'
+    )
+}
+
+/// Marks that draw lines and arrows over, under and through letters, and belong to no script.
+fn is_drawn(c: char) -> bool {
+    matches!(
+        c,
+        '\u{305}' | '\u{332}'..='\u{338}' | '\u{33f}' | '\u{347}' | '\u{35c}'..='\u{362}' | '\u{1ab0}'..='\u{1abd}'
+            | '\u{20d0}'..='\u{20dc}' | '\u{20e1}' | '\u{20e5}'..='\u{20f0}' | '\u{fe20}'..='\u{fe2f}'
+    )
+}
+
+/// Whether more marks stand on one letter than any script has, or one of them twice.
+fn is_piled(text: &str) -> bool {
+    let (mut marks, mut last) = (0, None);
+    text.nfd().any(|c| {
+        let marked = canonical_combining_class(c) != 0 || is_enclosing(c);
+        let twice = marked && last == Some(c);
+        (marks, last) = if marked {
+            (marks + 1, Some(c))
+        } else {
+            (0, None)
+        };
+        twice || marks > MARKS
+    })
+}
+
+/// Letters and marks of scripts that joiners and non-joiners belong to: Arabic and its like, those of India and around it.
+fn joins(c: char) -> bool {
+    matches!(
+        c,
+        '\u{620}'..='\u{8ff}' | '\u{900}'..='\u{109f}' | '\u{1780}'..='\u{18af}' | '\u{1900}'..='\u{1cff}'
+            | '\u{a800}'..='\u{abff}' | '\u{10a00}'..='\u{11fff}'
+    ) && !takes_no_room(c)
+}
+
+fn is_pictorial(c: char) -> bool {
+    let shown = !c.is_alphanumeric() && !is_space(c) && !takes_no_room(c);
+    c > '\u{2010}' && (shown || c == '\u{fe0f}')
+}
+
+/// Whether a variation selector may follow: symbols, digits (for keycaps), letters of East Asia.
+fn has_variants(c: char) -> bool {
+    let shown = !is_space(c) && !is_control(c) && !takes_no_room(c);
+    shown && (!c.is_alphabetic() || matches!(c, '\u{1000}'..='\u{109f}' | '\u{2e80}'..))
+}
+
+fn is_ideograph(c: char) -> bool {
+    matches!(c, '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+}
+
+/// Characters that nothing is drawn for, and no space either.
+fn takes_no_room(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 fn is_space(c: char) -> bool {

@@ -27,6 +27,21 @@ pub struct Monotonic(pub u64);
 #[serde(transparent)]
 pub struct Wall(#[serde(deserialize_with = "crate::id::safe")] pub u64);
 
+impl Wall {
+    /// The last time that can be written down, some 285,000 years from now.
+    pub const LAST: Self = Self((1 << 53) - 1);
+}
+
+impl Now {
+    /// With a wall clock that can be written down: no log keeps what cannot be read again.
+    pub(crate) fn sound(self) -> Self {
+        Self {
+            wall: self.wall.min(Wall::LAST),
+            ..self
+        }
+    }
+}
+
 impl Add<Duration> for Monotonic {
     type Output = Self;
     fn add(self, d: Duration) -> Self {

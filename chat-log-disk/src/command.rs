@@ -68,7 +68,7 @@ pub(crate) enum Outcome {
 }
 
 impl Command {
-    pub(crate) fn perform(&self, store: &mut Store<'_>, wall: u64) -> rusqlite::Result<Outcome> {
+    pub(crate) fn perform(&self, store: &mut Store<'_>, time: u64) -> rusqlite::Result<Outcome> {
         Ok(match self {
             Self::Append {
                 partition,
@@ -76,7 +76,7 @@ impl Command {
                 entries,
                 note,
                 ..
-            } => Outcome::Appended(store.append(*partition, *expected, entries, note, wall)?),
+            } => Outcome::Appended(store.append(*partition, *expected, entries, note, time)?),
             Self::Part {
                 partition,
                 id,

@@ -4,6 +4,8 @@ use std::{error::Error, io, path::PathBuf};
 
 use chat_core::id::Seq;
 
+use crate::event::Damage;
+
 /// A log could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -119,6 +121,9 @@ pub enum ToolError {
     /// What was to be written could not be.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// What was to be read is not what was written.
+    #[error("the log is damaged: {0}")]
+    Damaged(Damage),
 }
 
 impl From<rusqlite::Error> for ToolError {

@@ -4,6 +4,7 @@
 
 mod backup;
 mod chain;
+mod clock;
 mod command;
 mod config;
 mod error;
@@ -31,5 +32,6 @@ pub use self::{
     event::{Damage, DiskEvent, EpochEnded, Events, Fault, Trouble},
     export::{Exported, export},
     log::DiskLog,
+    page::read_page,
     verify::{Verified, verify},
 };

@@ -31,6 +31,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     chain::Sum,
+    clock::{Clock, Shown, wall},
     command::{Asked, Command},
     config::Config,
     error::{OpenError, RedactError, SecretError},
@@ -159,6 +160,7 @@ impl DiskLog {
             asked: receiver,
             connection,
             meta,
+            clock: Clock::resume(meta.shown, wall()),
             next,
             proven: BTreeMap::new(),
             random,
@@ -459,9 +461,10 @@ impl Opening {
                 bytes: 0,
                 keep: self.keep,
                 secret: None,
+                shown: Shown::default(),
             };
             connection.execute(
-                "INSERT INTO log (only, epoch, commits, records, bytes, keep) VALUES (1, ?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO log (only, epoch, commits, records, bytes, keep, clock, wall) VALUES (1, ?1, ?2, ?3, ?4, ?5, 0, 0)",
                 (meta.epoch, meta.commits, meta.records, meta.bytes, meta.keep),
             )?;
             // So that the main file alone, without what is written ahead, is known for what it is.

@@ -1,17 +1,46 @@
 //! A page: reading records and checking them on the way.
 
+use std::path::Path;
+
 use bytes::Bytes;
 use chat_core::{
     id::{Partition, PartitionKind, Seq},
     log::{Head, Manifest, Page, Query, ReadFrom, SnapshotId},
 };
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Row, Transaction};
 
 use crate::{
     chain::Sum,
+    error::ToolError,
     event::{Damage, Fault},
+    folder::Folder,
+    schema,
     store::{self, Part, parts, signed},
 };
+
+/// Reads a page of the log of a folder, and the parts of the snapshot that it tells of, beside a running server or without one. A
+/// partition that the log has never heard of is empty.
+///
+/// # Errors
+/// There is no log, it cannot be read, or what was asked for first is not what was written.
+pub fn read_page(
+    dir: impl AsRef<Path>,
+    partition: Partition,
+    query: Query,
+) -> Result<(Page, Vec<Bytes>), ToolError> {
+    let connection = schema::open_for_tool(&Folder::new(dir.as_ref()))?;
+    let transaction = connection.unchecked_transaction()?;
+    match with_parts(&transaction, partition, query) {
+        Ok(read) => Ok(read),
+        Err(Unread::Failed(error)) => Err(error.into()),
+        Err(Unread::Damaged(damage)) => Err(ToolError::Damaged(damage)),
+        Err(Unread::Unsound(seq)) => Err(ToolError::Damaged(Damage {
+            partition,
+            seq,
+            fault: Fault::Head,
+        })),
+    }
+}
 
 /// Why there is no page.
 #[derive(Debug)]
@@ -100,6 +129,33 @@ impl Stored {
     }
 }
 
+fn with_parts(
+    transaction: &Transaction<'_>,
+    partition: Partition,
+    query: Query,
+) -> Result<(Page, Vec<Bytes>), Unread> {
+    let (page, _) = read_in(transaction, partition, query, 0)?;
+    let Some(manifest) = page.snapshot else {
+        return Ok((page, Vec::new()));
+    };
+    let row = Part::load(transaction, partition, 0)?;
+    let parts = (0..manifest.parts).map(|at| store::part(transaction, &row, manifest.id, at));
+    match parts.collect::<rusqlite::Result<Option<Vec<Bytes>>>>()? {
+        Some(parts) => Ok((page, parts)),
+        // All records are here: the snapshot is not needed.
+        None if page.oldest == 1 => {
+            let from = ReadFrom::After(0);
+            let (page, _) = read_in(transaction, partition, Query { from, ..query }, 0)?;
+            Ok((page, Vec::new()))
+        }
+        None => Err(Unread::Damaged(Damage {
+            partition,
+            seq: manifest.id.base.seq,
+            fault: Fault::Snapshot,
+        })),
+    }
+}
+
 /// Reads a page in one read transaction, and what is damaged at its end, if it ends there. `epoch` is that of partitions the log
 /// has not heard of.
 pub(crate) fn read(
@@ -109,7 +165,16 @@ pub(crate) fn read(
     epoch: u64,
 ) -> Result<(Page, Option<Damage>), Unread> {
     let transaction = connection.unchecked_transaction()?;
-    let part = Part::load(&transaction, partition, epoch)?;
+    read_in(&transaction, partition, query, epoch)
+}
+
+fn read_in(
+    transaction: &Transaction<'_>,
+    partition: Partition,
+    query: Query,
+    epoch: u64,
+) -> Result<(Page, Option<Damage>), Unread> {
+    let part = Part::load(transaction, partition, epoch)?;
     if !part.sound {
         return Err(Unread::Unsound(part.head));
     }
@@ -118,13 +183,13 @@ pub(crate) fn read(
         snapshot,
         passed_over,
     } = match query.from {
-        ReadFrom::State => state(&transaction, &part)?,
+        ReadFrom::State => state(transaction, &part)?,
         _ => Base::default(),
     };
     let covered = snapshot.map_or(0, |manifest| manifest.id.base.seq);
     let (backwards, (low, high)) = (query.is_backwards(), query.span(oldest, head, covered));
     let (records, damage) = match part.id {
-        Some(id) if low <= high => records(&transaction, &part, id, (low, high), backwards, query)?,
+        Some(id) if low <= high => records(transaction, &part, id, (low, high), backwards, query)?,
         _ => (Vec::new(), None),
     };
     let first = if backwards {

@@ -4,13 +4,13 @@ use std::{cmp::Ordering, fs, path::Path, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
-use crate::{chain::Sum, error::OpenError, folder::Folder};
+use crate::{chain::Sum, clock::Shown, error::OpenError, folder::Folder};
 
 /// Marks the file as a chat log: "chtl".
 const APPLICATION: i32 = 0x6368_746c;
 
 /// The version of the tables. Only this one is read.
-pub(crate) const VERSION: u32 = 4;
+pub(crate) const VERSION: u32 = 5;
 
 const TABLES: &str = "
     -- One row about the whole file.
@@ -21,7 +21,9 @@ const TABLES: &str = "
         records INTEGER NOT NULL,   -- of all partitions, those about to be deleted too
         bytes   INTEGER NOT NULL,   -- of all records, each with its overhead
         keep    INTEGER NOT NULL,   -- records of each partition that the last server kept
-        secret  BLOB                -- checksum of the server's secret, once there is one
+        secret  BLOB,               -- checksum of the server's secret, once there is one
+        clock   INTEGER NOT NULL,   -- what the log's clock showed at the last transaction
+        wall    INTEGER NOT NULL    -- and what the wall clock showed then
     );
     CREATE TABLE partitions (
         id      INTEGER PRIMARY KEY,
@@ -44,7 +46,7 @@ const TABLES: &str = "
         id        INTEGER PRIMARY KEY,  -- in the order of appending
         partition INTEGER NOT NULL,
         seq       INTEGER NOT NULL,
-        at        INTEGER NOT NULL,     -- when appended, ms since 1970
+        at        INTEGER NOT NULL,     -- when appended by the log's clock, ms since about 1970
         link      BLOB NOT NULL,        -- checksum over the predecessor's link, seq, at, hash and note
         hash      BLOB NOT NULL,        -- checksum over salt and body as they were written
         salt      BLOB,                 -- NULL when redacted
@@ -85,12 +87,13 @@ pub(crate) struct Meta {
     pub(crate) bytes: u64,
     pub(crate) keep: u64,
     pub(crate) secret: Option<Sum>,
+    pub(crate) shown: Shown,
 }
 
 impl Meta {
     pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Self> {
         connection.query_row(
-            "SELECT epoch, commits, records, bytes, keep, secret FROM log",
+            "SELECT epoch, commits, records, bytes, keep, secret, clock, wall FROM log",
             [],
             |row| {
                 Ok(Self {
@@ -100,13 +103,18 @@ impl Meta {
                     bytes: row.get(3)?,
                     keep: row.get(4)?,
                     secret: row.get(5)?,
+                    shown: Shown {
+                        clock: row.get(6)?,
+                        wall: row.get(7)?,
+                    },
                 })
             },
         )
     }
 
     pub(crate) fn save(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let sql = "UPDATE log SET epoch = ?1, commits = ?2, records = ?3, bytes = ?4, keep = ?5, secret = ?6";
+        let sql = "UPDATE log SET epoch = ?1, commits = ?2, records = ?3, bytes = ?4, keep = ?5, secret = ?6,
+            clock = ?7, wall = ?8";
         connection.prepare_cached(sql)?.execute((
             self.epoch,
             self.commits,
@@ -114,6 +122,8 @@ impl Meta {
             self.bytes,
             self.keep,
             self.secret,
+            self.shown.clock,
+            self.shown.wall,
         ))?;
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError, TryRecvError},
     },
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use chat_core::id::{Partition, Seq};
@@ -19,6 +19,7 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::oneshot;
 
 use crate::{
+    clock::Clock,
     command::{Asked, Command},
     config::Config,
     error::RedactError,
@@ -80,6 +81,7 @@ pub(crate) struct Writer {
     pub(crate) asked: Receiver<Asked>,
     pub(crate) connection: Connection,
     pub(crate) meta: Meta,
+    pub(crate) clock: Clock,
     /// The id of the next record.
     pub(crate) next: i64,
     /// Snapshots that were found sound, or written, in this life.
@@ -254,9 +256,9 @@ impl Writer {
             commands.into_iter().for_each(Command::refuse);
             return;
         }
-        let wall = wall();
+        let at = self.clock.now();
         let work = |store: &mut Store<'_>, commands: &mut Vec<Command>| {
-            let outcomes = commands.iter().map(|command| command.perform(store, wall));
+            let outcomes = commands.iter().map(|command| command.perform(store, at));
             let outcomes = outcomes.collect::<rusqlite::Result<Vec<_>>>()?;
             // While there is something to do, deleting goes along with it, and needs no fsync of its own.
             let gone = store.delete_due(STEP)?;
@@ -365,8 +367,8 @@ impl Writer {
     }
 
     fn sweep(&mut self, now: Instant) {
-        let (sweep, wall) = (self.idle.sweep.clone(), wall());
-        match self.transact_if(|store| sweep.step(store, wall), |swept| swept.changed) {
+        let (sweep, time) = (self.idle.sweep.clone(), self.clock.now());
+        match self.transact_if(|store| sweep.step(store, time), |swept| swept.changed) {
             Ok(swept) => {
                 self.idle.deletions |= swept.changed;
                 let done = Instant::now();
@@ -407,6 +409,7 @@ impl Writer {
             events: Vec::new(),
         };
         store.meta.commits += 1;
+        store.meta.shown = self.clock.shown();
         let worked =
             work(&mut store).and_then(|result| store.meta.save(connection).map(|()| result));
         let Store {
@@ -603,11 +606,4 @@ fn is_local(error: &rusqlite::Error) -> bool {
                 | ErrorCode::ParameterOutOfRange
         ),
     }
-}
-
-/// Milliseconds since 1970.
-fn wall() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |now| now.as_millis() as u64)
 }

@@ -68,7 +68,7 @@
 //! | calls of the log | 1,024, or 16 MiB of appends | nothing more is read from connections |
 //! | news of other workers | 4,096, or 4 MiB | they are read from the log |
 //! | connections accepted and not taken over | 64 for each worker | accepting waits |
-//! | operator's events unread | 4,096 | the oldest are dropped and counted |
+//! | operator's events unread | 4,096, or 8 MiB | the oldest are dropped and counted |
 //! | a client's events unread | 1,024 | nothing more is read from its connection; see [`Client`] |
 //! | a connection being closed | twice `limits.closing`, if it reads at all | it is cut off |
 #![forbid(unsafe_code)]
@@ -78,6 +78,7 @@ mod client;
 mod clock;
 mod connection;
 mod driver;
+mod events;
 mod link;
 mod log;
 pub mod memory;
@@ -100,9 +101,10 @@ pub use chat_core::{
 };
 
 pub use self::{
-    client::{Client, Events, History, NotReady, Pending},
+    client::{Client, Events, History, KeyStore, NotReady, Pending},
     connection::{Connection, Connector, Interest, Transport},
+    events::ServerEvents,
     log::{Log, MemoryLog},
     random::{client_config, member_secret, server_secret},
-    server::{Server, ServerBuilder, ServerEnded, ServerEvents, ServerHandle, StartError},
+    server::{Server, ServerBuilder, ServerEnded, ServerHandle, StartError},
 };

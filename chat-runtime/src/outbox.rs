@@ -97,6 +97,13 @@ impl Outbox {
         }
     }
 
+    /// Drops all frames but the one that is written in part.
+    pub(crate) fn keep_begun(&mut self) {
+        self.frames.truncate(usize::from(self.written > 0));
+        let begun = self.frames.front().map_or(0, Bytes::len);
+        self.bytes = begun - self.written;
+    }
+
     /// Gives the memory back, if nothing waits.
     pub(crate) fn rest(&mut self, spare: &mut Spare) {
         if self.frames.is_empty() && self.frames.capacity() > 0 {
@@ -179,6 +186,20 @@ mod tests {
                 assert_eq!(outbox.bytes(), 9 - seen.len());
             }
             assert_eq!(seen, b"abcdefghi");
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_begun_is_kept_to_its_end() {
+        for (written, kept) in [(0, &b""[..]), (1, b"bc"), (3, b""), (5, b"fghi")] {
+            let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+            for frame in ["abc", "d", "efghi"] {
+                outbox.push(Bytes::from_static(frame.as_bytes()), &mut spare);
+            }
+            outbox.advance(written);
+            outbox.keep_begun();
+            assert_eq!(pieces(&outbox, 3).concat(), kept);
+            assert_eq!(outbox.bytes(), kept.len());
         }
     }
 

@@ -2,19 +2,20 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize, mpsc as sync_mpsc},
+    sync::{Arc, Mutex, PoisonError, Weak, atomic::AtomicUsize, mpsc as sync_mpsc},
     thread,
 };
 
 use chat_core::{
-    hub::{Config, Event, Hub, Outputs},
+    hub::{Config, Hub, Outputs},
     limits::{LimitError, Limits},
+    nick::Reserved,
     password::ServerSecret,
     wire::record::CipherKind,
 };
 use tokio::{
     runtime::{self, Handle},
-    sync::{broadcast, mpsc, watch},
+    sync::{mpsc, watch},
     task::{AbortHandle, coop::unconstrained},
     time::{Duration, timeout},
 };
@@ -23,12 +24,10 @@ use crate::{
     Connection, Log, MemoryLog, Transport, accept,
     clock::Clock,
     driver::{Driver, Parts, Switches, WORKERS},
+    events::{Publisher, ServerEvents},
     random,
     shared::{Desk, Door, Load, SharedLog, Workers},
 };
-
-/// Events that wait for a reader; beyond that the oldest are dropped and counted.
-const EVENTS: usize = 4_096;
 
 /// Connections and orders that wait for the driver; beyond that accepting waits.
 const ORDERS: usize = 64;
@@ -42,8 +41,8 @@ pub struct Server {
     handle: ServerHandle,
     tasks: Arc<Mutex<Vec<AbortHandle>>>,
     closing: Duration,
-    /// Only the driver keeps it open, so that the events end with it.
-    events: broadcast::WeakSender<Event>,
+    /// Only the drivers keep it open, so that the events end with them.
+    events: Weak<Publisher>,
     /// Listens from the first moment, for whoever asks first.
     first_events: Mutex<Option<ServerEvents>>,
 }
@@ -55,6 +54,7 @@ impl Server {
             limits: Limits::default(),
             lobby: Some(CipherKind::None),
             agent: None,
+            reserved: Reserved::default(),
             log: None,
             secret: None,
             transports: Vec::new(),
@@ -71,15 +71,9 @@ impl Server {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        first.unwrap_or_else(|| {
-            let receiver = match self.events.upgrade() {
-                Some(events) => events.subscribe(),
-                None => broadcast::channel(1).1,
-            };
-            ServerEvents {
-                receiver,
-                missed: 0,
-            }
+        first.unwrap_or_else(|| match self.events.upgrade() {
+            Some(events) => events.watch(),
+            None => ServerEvents::ended(),
         })
     }
 
@@ -166,36 +160,12 @@ impl ServerHandle {
 #[error("the server has ended")]
 pub struct ServerEnded;
 
-/// What happens in a server.
-#[derive(Debug)]
-pub struct ServerEvents {
-    receiver: broadcast::Receiver<Event>,
-    missed: u64,
-}
-
-impl ServerEvents {
-    /// The next event; none when the server has ended. May be cancelled: nothing is lost by that.
-    pub async fn next(&mut self) -> Option<Event> {
-        loop {
-            match self.receiver.recv().await {
-                Ok(event) => return Some(event),
-                Err(broadcast::error::RecvError::Lagged(missed)) => self.missed += missed,
-                Err(broadcast::error::RecvError::Closed) => return None,
-            }
-        }
-    }
-
-    /// How many events were dropped so far because they were not read in time.
-    pub fn missed(&self) -> u64 {
-        self.missed
-    }
-}
-
 /// A server that is being put together.
 pub struct ServerBuilder {
     limits: Limits,
     lobby: Option<CipherKind>,
     agent: Option<String>,
+    reserved: Reserved,
     log: Option<Arc<dyn Log>>,
     secret: Option<ServerSecret>,
     transports: Vec<Box<dyn Transport>>,
@@ -223,10 +193,18 @@ impl ServerBuilder {
         self
     }
 
-    /// The lobby's cipher, or no lobby.
+    /// The lobby's cipher, or no lobby. A lobby that is in the log already keeps the cipher that it was made with:
+    /// [`Page::room_cipher`](chat_core::log::Page::room_cipher).
     #[must_use]
     pub fn lobby(mut self, lobby: Option<CipherKind>) -> Self {
         self.lobby = lobby;
+        self
+    }
+
+    /// Nicks that nobody may take, instead of [`RESERVED`](chat_core::nick::RESERVED).
+    #[must_use]
+    pub fn reserved(mut self, reserved: Reserved) -> Self {
+        self.reserved = reserved;
         self
     }
 
@@ -291,6 +269,7 @@ impl ServerBuilder {
         let mut config = Config::new(secret, 0, [0; 32]);
         config.limits = self.limits.clone();
         config.lobby = self.lobby;
+        config.reserved = self.reserved;
         config.durability = log.durability();
         config.log = log.limits();
         config.notes = log.notes();
@@ -306,8 +285,8 @@ impl ServerBuilder {
         let log = Arc::new(SharedLog::new(log, workers));
         let door = self.workers.map(|_| Arc::new(Door::new(&self.limits)));
         let open = Arc::new(AtomicUsize::new(workers));
-        let (events, first_events) = broadcast::channel(EVENTS);
-        let weak_events = events.downgrade();
+        let events = Arc::new(Publisher::default());
+        let (first_events, weak_events) = (events.watch(), Arc::downgrade(&events));
         let (mut desks, mut parts) = (Vec::new(), Vec::new());
         for worker in 0..workers {
             let mut config = config.clone();
@@ -330,7 +309,7 @@ impl ServerBuilder {
                 door: door.clone(),
                 load,
                 orders: received,
-                events: events.clone(),
+                events: Arc::clone(&events),
                 open: Arc::clone(&open),
                 accepting: Vec::new(),
             });
@@ -356,10 +335,7 @@ impl ServerBuilder {
             tasks: Arc::new(Mutex::new(accepting.clone())),
             closing: self.limits.closing,
             events: weak_events,
-            first_events: Mutex::new(Some(ServerEvents {
-                receiver: first_events,
-                missed: 0,
-            })),
+            first_events: Mutex::new(Some(first_events)),
         };
         for mut parts in parts {
             parts.accepting.clone_from(&accepting);

@@ -85,6 +85,12 @@ pub(crate) struct Book {
     pub(crate) now: u64,
     /// Until when a hub that is held may tell what it had read.
     pub(crate) late_until: u64,
+    /// A wall clock has jumped.
+    pub(crate) clock_jumped: bool,
+    /// When a hub began last.
+    pub(crate) begun: u64,
+    /// Several hubs are on the log.
+    pub(crate) several: bool,
     digest: u64,
     lines: Option<Vec<String>>,
     pub(crate) checks: Tally,
@@ -98,6 +104,9 @@ impl Book {
         Self {
             now: 0,
             late_until: 0,
+            clock_jumped: false,
+            begun: 0,
+            several: false,
             digest: 0xcbf2_9ce4_8422_2325,
             lines: traced.then(Vec::new),
             checks: Tally::default(),

@@ -49,6 +49,7 @@ impl World {
             ("grace", census.grace <= everybody),
             ("expiry", census.expiry <= everybody),
             ("leaving", census.leaving <= everybody),
+            ("entering", census.entering <= everybody * partitions),
             ("strangers", census.strangers <= everybody * census.rooms),
             ("addresses", census.addresses <= census.connections),
             ("audiences", census.audience == census.attached),
@@ -71,6 +72,7 @@ impl World {
                     <= census.connections
                         + census.grace
                         + census.expiry
+                        + census.entering
                         + 2 * census.rooms
                         + census.retries
                         + 2,

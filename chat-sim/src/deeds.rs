@@ -151,6 +151,7 @@ impl World {
                 room: RoomRef::Lobby,
                 password: None,
                 key: None,
+                unsealed_too: false,
             }),
             Deed::JoinGroup | Deed::WrongPassword => {
                 let groups = self.truth.directory.groups.len() as u32;
@@ -177,6 +178,7 @@ impl World {
                     room: reference,
                     password: password.clone().map(Password::new),
                     key,
+                    unsealed_too: true,
                 };
                 Some((command, password))
             }
@@ -255,7 +257,7 @@ impl World {
                 Some((Command::Create(create), password))
             }
             Deed::Leave => plain(Command::Leave {
-                room: self.some_room(client, pick, |kind| kind != RoomKind::Private)?,
+                room: self.some_room(client, pick, |_| true)?,
             }),
             Deed::Kick => {
                 let room = room(self)?;

@@ -80,6 +80,8 @@ pub(crate) struct Node {
     pub(crate) weight: usize,
     /// Links that are owed a `Drained`.
     drained_due: BTreeSet<u32>,
+    /// Links that are owed a `Credit`.
+    credit_due: BTreeSet<u32>,
 }
 
 impl Node {
@@ -112,6 +114,7 @@ impl Node {
             uncounted: 0,
             weight: 0,
             drained_due: BTreeSet::new(),
+            credit_due: BTreeSet::new(),
         }
     }
 
@@ -141,6 +144,7 @@ impl Node {
     pub(crate) fn free(&mut self, conn: ConnId) {
         if let Some(link) = self.conns[conn.slot as usize].take() {
             self.drained_due.remove(&link);
+            self.credit_due.remove(&link);
         }
         self.free_slots.push((conn.slot, conn.generation + 1));
     }
@@ -151,6 +155,8 @@ impl World {
         let now = self.hub_now(hub);
         self.trouble(0);
         self.began = self.now;
+        self.book.begun = self.now;
+        self.book.several = self.nodes.len() > 1;
         let shape = &self.plan.shape;
         let peers = (0..self.nodes.len())
             .filter(|other| shape.disk && *other != hub)
@@ -200,6 +206,7 @@ impl World {
         node.armed = None;
         node.conns.clear();
         node.drained_due.clear();
+        node.credit_due.clear();
         node.reads = 0;
         node.open = 0;
         node.free_slots.clear();
@@ -305,7 +312,7 @@ impl World {
                 }
                 continue;
             }
-            if !self.drained(hub) {
+            if !self.drained(hub) && !self.credited(hub) {
                 break;
             }
         }
@@ -351,6 +358,23 @@ impl World {
         found.words_since = 0;
         let conn = found.conn;
         self.feed(hub, Input::Drained { conn });
+        true
+    }
+
+    /// Hands in one `Credit` that is owed, if there is room.
+    fn credited(&mut self, hub: usize) -> bool {
+        let half = self.plan.shape.outbox_bytes as usize / 2;
+        let owed = self.nodes[hub].credit_due.iter().find(|link| {
+            self.links.get(link).is_some_and(|link| {
+                link.hub_open && !link.closed && link.down.len() < half && !link.broken
+            })
+        });
+        let Some(link) = owed.copied() else {
+            return false;
+        };
+        self.nodes[hub].credit_due.remove(&link);
+        let conn = self.links[&link].conn;
+        self.feed(hub, Input::Credit { conn });
         true
     }
 
@@ -441,6 +465,11 @@ impl World {
                     found.flag = Flag::Told;
                     self.nodes[hub].drained_due.insert(link);
                     self.book.saw("a returning reader was blocked");
+                }
+            }
+            Output::Credit { conn } => {
+                if let Some((link, _)) = self.link_of(hub, conn) {
+                    self.nodes[hub].credit_due.insert(link);
                 }
             }
             Output::Resume { conn } => {
@@ -692,7 +721,6 @@ impl World {
         else {
             return;
         };
-        let now = self.hub_now(hub);
         let Some(found) = self.links.get_mut(&link).filter(|link| link.conn == to) else {
             return;
         };
@@ -734,7 +762,6 @@ impl World {
                     truth: &self.truth,
                     log: &self.log,
                     hub: self.nodes[hub].hub.as_deref(),
-                    wall: now.wall,
                     alive: !found.broken && found.client_open,
                 };
                 found.line.hub_said(&message, &scene, &mut self.book);

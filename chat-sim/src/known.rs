@@ -34,7 +34,6 @@ pub const STATES: &[&str] = &[
     "a presented place that is gone",
     "a presented place of which the rest cannot be read",
     "a read that begins with a damaged record",
-    "a reader cut off because it is slow",
     "a reader was blocked",
     "a record told without the text that was taken back",
     "a returning reader was blocked",

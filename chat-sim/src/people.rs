@@ -59,8 +59,6 @@ pub(crate) struct Peer {
     /// An earlier life of this member may still be on its way somewhere.
     has_past: bool,
     pub(crate) said: u32,
-    /// It was turned away once.
-    turned: bool,
     /// Hellos that were refused.
     refused: u32,
     pub(crate) rng: Rng,
@@ -92,7 +90,6 @@ impl Peer {
             leaving: false,
             has_past: false,
             said: 0,
-            turned: false,
             refused: 0,
             rng: Rng::new(seed, 1_000_000 + u64::from(index)),
         }
@@ -410,7 +407,6 @@ impl World {
         let address = Some(address);
         if turned {
             self.book.fault("somebody turned away at the door");
-            self.peers[client].turned = true;
             let reason = CloseReason::Full;
             return self.hub_input(
                 hub,
@@ -707,7 +703,6 @@ impl World {
                     // Who was never in is not kept in: the person tries again.
                     Ended::CannotConnect => peer.told.welcomes == 0,
                     Ended::Closed(reason) if reason.reconnect() => peer.told.welcomes == 0,
-                    Ended::Closed(CloseReason::Full) => peer.turned,
                     Ended::Closed(CloseReason::Replaced) => peer.has_past,
                     Ended::Closed(CloseReason::TooManyAttempts) => peer.refused >= 10,
                     Ended::Closed(_) | Ended::ProtocolError(_) => false,

@@ -35,7 +35,7 @@ use crate::{
 pub(crate) const MS: u64 = 1_000_000;
 pub(crate) const SECOND: u64 = 1_000 * MS;
 /// The wall clock at the beginning.
-const EPOCH: u64 = 1_700_000_000_000;
+pub(crate) const EPOCH: u64 = 1_700_000_000_000;
 
 /// After so many things that happened, one partition is compared among the hubs.
 const COMPARED: u64 = 128;
@@ -908,6 +908,7 @@ impl World {
             }
             What::Clock { hub, by_ms } => {
                 self.book.fault("a wall clock jumped");
+                self.book.clock_jumped = true;
                 self.nodes[hub_of(hub, hubs)].clock_ms += by_ms;
             }
         }

@@ -45,8 +45,10 @@ use self::listener::Listener;
 /// The port that is meant when none is named.
 pub const DEFAULT_PORT: u16 = 7037;
 
-/// Connections that the system holds until they are accepted.
-const BACKLOG: i32 = 1_024;
+/// Connections that the system holds until they are accepted: as many as it allows, which it sees
+/// to itself (`net.core.somaxconn` on Linux). What finds no place is dropped without a word, and
+/// takes a second longer.
+const BACKLOG: i32 = i32::MAX;
 
 /// How long one address of a host may take to answer, when there are others.
 const PER_ADDRESS: Duration = Duration::from_secs(3);
@@ -140,6 +142,16 @@ impl TcpConnector {
             .map(str::to_owned)
             .unwrap_or(host);
         Self { host, port }
+    }
+
+    /// The name or the address, without brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Connects, and gives the stream as it is, and where it leads: for protocols that begin with something else than the chat.

@@ -37,7 +37,7 @@ const WORDS: usize = 1_024;
 #[derive(Clone, Debug)]
 pub struct WsConnector {
     tcp: TcpConnector,
-    /// With the port, if the URL has one.
+    /// What the server is told: the host, and the port if the URL has one.
     authority: String,
     path: String,
     form: Form,
@@ -88,12 +88,30 @@ impl WsConnector {
                 .ok_or_else(malformed)?,
         };
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        // In a URL the percent sign before an interface may be written as one that is encoded (RFC 6874). The interface is this
+        // machine's business, and nothing for the server.
+        let host = authority.host().replacen("%25", "%", 1);
+        let told = match (host.split_once('%'), authority.port_u16()) {
+            (None, _) => authority.as_str().to_owned(),
+            (Some((address, _)), None) => format!("{address}]"),
+            (Some((address, _)), Some(port)) => format!("{address}]:{port}"),
+        };
         Ok(Self {
-            tcp: TcpConnector::new(authority.host(), port),
-            authority: authority.as_str().to_owned(),
+            tcp: TcpConnector::new(host, port),
+            authority: told,
             path: path.to_owned(),
             form: Form::Postcard,
         })
+    }
+
+    /// The name or the address, without brackets.
+    pub fn host(&self) -> &str {
+        self.tcp.host()
+    }
+
+    /// The port, also where the URL has none.
+    pub fn port(&self) -> u16 {
+        self.tcp.port()
     }
 
     /// Speaks this form.
@@ -227,4 +245,27 @@ fn no_http(error: hyper::Error) -> io::Error {
 
 fn no_chat(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_is_for_this_machine_alone() {
+        for (url, told) in [
+            ("ws://[fe80::1%eth0]:7080/ws", "[fe80::1]:7080"),
+            ("ws://[fe80::1%25eth0]:7080/ws", "[fe80::1]:7080"),
+            ("ws://[fe80::1%eth0]/ws", "[fe80::1]"),
+        ] {
+            let connector = WsConnector::new(url).unwrap();
+            assert_eq!(connector.authority, told);
+            let tcp = format!("{:?}", connector.tcp);
+            assert!(tcp.contains("\"fe80::1%eth0\""), "{tcp}");
+        }
+        assert_eq!(
+            WsConnector::new("ws://[::1]:1/").unwrap().authority,
+            "[::1]:1"
+        );
+    }
 }

@@ -199,7 +199,7 @@ fn check_origin(
             .into_iter()
             .flatten()
             .any(|host| is_same(origin, host, scheme)),
-        Origins::Only(listed) => listed.iter().any(|each| each.eq_ignore_ascii_case(origin)),
+        Origins::Only(listed) => listed.iter().any(|each| is_listed(each, origin)),
     });
     if allowed {
         Ok(())
@@ -248,15 +248,47 @@ fn is_same(origin: &str, host: &Authority, known: Option<&str>) -> bool {
     if known.is_some_and(|known| !known.eq_ignore_ascii_case(scheme)) {
         return false;
     }
-    let default = match scheme {
-        "http" => 80,
-        "https" => 443,
-        _ => return false,
+    let Some(default) = default_port(scheme) else {
+        return false;
     };
+    authority(of_page).is_some_and(|page| same_authority(&page, host, default))
+}
+
+/// Whether it is an origin as browsers name them: `http` or `https`, a host in ASCII and perhaps a port.
+pub fn is_origin(text: &str) -> bool {
+    text.is_ascii() && parsed(text).is_some()
+}
+
+/// Whether a page's origin is one that was named. The port of the scheme may be said or not; browsers leave it out.
+fn is_listed(listed: &str, origin: &str) -> bool {
+    match (parsed(listed), parsed(origin)) {
+        (Some((one, listed, default)), Some((other, page, _))) => {
+            one.eq_ignore_ascii_case(other) && same_authority(&listed, &page, default)
+        }
+        // Such as `null`, and those of browsers' extensions.
+        _ => listed.eq_ignore_ascii_case(origin),
+    }
+}
+
+/// Scheme, authority and the scheme's port.
+fn parsed(origin: &str) -> Option<(&str, Authority, u16)> {
+    let (scheme, rest) = origin.split_once("://")?;
+    let (authority, default) = (authority(rest)?, default_port(scheme)?);
+    // A port that is none is no port, but it is not nothing either.
+    let sound = authority.as_str() == authority.host() || authority.port_u16().is_some();
+    sound.then_some((scheme, authority, default))
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    let schemes = [("http", 80), ("https", 443)];
+    let mut schemes = schemes.into_iter();
+    let (_, port) = schemes.find(|(name, _)| name.eq_ignore_ascii_case(scheme))?;
+    Some(port)
+}
+
+fn same_authority(one: &Authority, other: &Authority, default: u16) -> bool {
     let port = |authority: &Authority| authority.port_u16().unwrap_or(default);
-    authority(of_page).is_some_and(|page| {
-        page.host().eq_ignore_ascii_case(host.host()) && port(&page) == port(host)
-    })
+    one.host().eq_ignore_ascii_case(other.host()) && port(one) == port(other)
 }
 
 /// A host and perhaps a port, and nothing else.

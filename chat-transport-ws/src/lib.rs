@@ -32,8 +32,14 @@
 //! | a server's message | 1,048,576 | the same, by the client |
 //! | the head of a request | 16,384 bytes, 64 lines | HTTP 431 |
 //! | a handshake | 10 s | cut off |
-//! | handshakes at once, for each listener | 512 | the one that has taken longest is cut off |
+//! | loading pages, see [`WsOptions::otherwise`] | 60 s | cut off |
+//! | handshakes and pages at once, for each listener | 1,024 | the next connection waits in the system's queue, until one is done, idle or slow |
 //! | pings unanswered | 1 | only the last one is answered |
+//!
+//! *Idle* is a connection to which all that it asked for is written; the one that has been so for
+//! longest is closed first, as HTTP allows at any time. *Slow* is one whose request is not read, or
+//! whose answer is not written, within 3 s and one more second for each 500 bytes of it that have
+//! come or gone. Neither is closed for that while there are fewer than 1,024.
 //!
 //! # How it ends
 //! After a server's close frame its sending half ends, too; what the client says until it has closed is read for a while. The close code is [`close_code`] of the server's reason, in the 4000s; 1000 if there is none. A peer that breaks the rules is told
@@ -47,6 +53,7 @@ mod handshake;
 mod linger;
 mod options;
 mod piped;
+mod places;
 mod service;
 mod transport;
 
@@ -55,7 +62,7 @@ pub use ipnet;
 pub use self::{
     connection::{WsConnection, close_code},
     connector::{UrlError, WsConnector},
-    handshake::Refused,
+    handshake::{Refused, is_origin},
     options::{Forwarded, Origins, WsOptions},
     service::{Admission, WsService},
     transport::{DEFAULT_PORT, WsTransport},

@@ -1,7 +1,6 @@
 //! A listener of our own: HTTP requests that become WebSockets; and what answers the others, if there is anything.
 
 use std::{
-    collections::VecDeque,
     convert::Infallible,
     future::ready,
     io,
@@ -11,6 +10,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
@@ -25,15 +25,15 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::TcpStream,
-    task::{AbortHandle, JoinSet},
-    time::{Duration, Instant, timeout, timeout_at},
+    task::JoinSet,
+    time::{Duration, Instant, sleep_until, timeout, timeout_at},
 };
 
 use crate::{
     connection::{Side, WsConnection},
     handshake::{self, Refused},
     options::{Otherwise, WsOptions},
-    service::tcp_stream,
+    places::{Measure, Noted, Places, Progress},
 };
 
 /// The port that is meant when none is named.
@@ -45,8 +45,14 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// The same for a connection that asks for something else, such as a page: time for all of it, over a slow network.
 const BROWSING: Duration = Duration::from_secs(60);
 
-/// Handshakes under way at once. One more ends the one that has taken longest.
-const HANDSHAKES: usize = 512;
+/// Connections that are not WebSockets yet. The next ones wait in the system's queue for a place.
+const PLACES: usize = 1_024;
+
+/// The connection that is given up then, if there is one.
+const SLOW: Measure = Measure {
+    patience: Duration::from_secs(3),
+    bytes_per_second: 500,
+};
 
 /// Bytes and header lines of a request.
 const HEAD: usize = 16_384;
@@ -54,15 +60,16 @@ const HEADERS: usize = 64;
 
 /// Listens for WebSockets. Every other request is refused, in words, or answered by [`WsOptions::otherwise`].
 ///
-/// Handshakes run beside each other. When there are too many, the one that has taken longest is given up: who is slow, or
-/// says nothing, holds up nobody.
+/// Handshakes run beside each other. When there are as many as there may be, further connections
+/// wait until one is done; or until one is idle, because all that it asked for is answered; or
+/// until one is slow, see the crate's page. So silence holds up nobody for long, and no number of
+/// honest connections ends one of them.
 #[derive(Debug)]
 pub struct WsTransport {
     listener: TcpTransport,
     options: Arc<WsOptions>,
     handshakes: JoinSet<Option<WsConnection<TcpConnection>>>,
-    /// The same, the oldest first.
-    oldest: VecDeque<AbortHandle>,
+    places: Places,
 }
 
 impl WsTransport {
@@ -75,7 +82,7 @@ impl WsTransport {
             listener: TcpTransport::bind(address)?,
             options: Arc::new(options),
             handshakes: JoinSet::new(),
-            oldest: VecDeque::new(),
+            places: Places::new(PLACES, SLOW),
         })
     }
 
@@ -88,20 +95,13 @@ impl WsTransport {
     }
 
     fn begin(&mut self, stream: TcpStream, peer: SocketAddr) {
-        if self.handshakes.len() >= HANDSHAKES {
-            let oldest = std::iter::from_fn(|| self.oldest.pop_front());
-            if let Some(oldest) = { oldest }.find(|handshake| !handshake.is_finished()) {
-                oldest.abort();
-            }
-        }
-        if self.oldest.len() >= 2 * HANDSHAKES {
-            self.oldest.retain(|handshake| !handshake.is_finished());
-        }
-        let options = Arc::clone(&self.options);
-        self.oldest.push_back(
-            self.handshakes
-                .spawn(async move { shake_hands(stream, peer, &options).await }),
-        );
+        let (options, progress) = (Arc::clone(&self.options), Progress::begin());
+        let stream = Noted::new(stream, Arc::clone(&progress));
+        let noted = Arc::clone(&progress);
+        let task = self
+            .handshakes
+            .spawn(async move { shake_hands(stream, peer, &noted, &options).await });
+        self.places.take(progress, task);
     }
 }
 
@@ -109,7 +109,9 @@ impl WsTransport {
 impl Transport for WsTransport {
     async fn accept(&mut self) -> io::Result<Box<dyn Connection>> {
         loop {
-            // Both may be cancelled without loss.
+            let wait = self.places.wait_until();
+            let free = wait.is_none_or(|until| until <= Instant::now());
+            // All may be cancelled without loss.
             tokio::select! {
                 biased;
                 Some(shaken) = self.handshakes.join_next() => {
@@ -117,10 +119,11 @@ impl Transport for WsTransport {
                         return Ok(Box::new(connection));
                     }
                 }
-                accepted = self.listener.accept_stream() => {
+                accepted = self.listener.accept_stream(), if free => {
                     let (stream, peer) = accepted?;
                     self.begin(stream, peer);
                 }
+                () = sleep_until(wait.unwrap_or_else(Instant::now)), if !free => {}
             }
         }
     }
@@ -128,8 +131,9 @@ impl Transport for WsTransport {
 
 /// Answers one request. None: it has not become a WebSocket.
 async fn shake_hands(
-    stream: TcpStream,
+    stream: Noted<TcpStream>,
     peer: SocketAddr,
+    progress: &Progress,
     options: &WsOptions,
 ) -> Option<WsConnection<TcpConnection>> {
     let agreed: Mutex<Option<(OnUpgrade, Form, SocketAddr)>> = Mutex::default();
@@ -144,6 +148,7 @@ async fn shake_hands(
             && !handshake::asks_for_websocket(&request.headers)
         {
             browsing.store(true, Ordering::Relaxed);
+            progress.answering();
             let answer = answer(&request).map(Full::new);
             return ready(Ok::<_, Infallible>(answer));
         } else {
@@ -155,6 +160,7 @@ async fn shake_hands(
         let answer = match answer {
             Err(refused) => {
                 tracing::debug!(%peer, %refused, "no WebSocket");
+                progress.answering();
                 refused.answer()
             }
             Ok(accepted) => {
@@ -172,6 +178,7 @@ async fn shake_hands(
         .max_buf_size(HEAD)
         .max_headers(HEADERS)
         .pipeline_flush(false)
+        .auto_date_header(has_date(SystemTime::now()))
         .serve_connection(TokioIo::new(stream), service_fn(answer))
         .with_upgrades();
     let mut http = pin!(http);
@@ -188,7 +195,8 @@ async fn shake_hands(
     let agreed = agreed.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (upgrade, form, client) = agreed?;
     let upgraded = timeout(HANDSHAKE, upgrade).await.ok()?.ok()?;
-    let (stream, early) = tcp_stream(upgraded).ok()?;
+    let parts = upgraded.downcast::<TokioIo<Noted<TcpStream>>>().ok()?;
+    let (stream, early) = (parts.io.into_inner().stream, parts.read_buf);
     Some(WsConnection::new(
         TcpConnection::new(stream, peer),
         Side::Server,
@@ -197,4 +205,73 @@ async fn shake_hands(
         options.message_bytes,
         &early,
     ))
+}
+
+/// Whether HTTP has a date for this time. Its dates begin with 1970 and end with the year 9999; to write another one ends the
+/// connection's task.
+fn has_date(now: SystemTime) -> bool {
+    const END_SECONDS: u64 = 253_402_300_800;
+    now.duration_since(UNIX_EPOCH)
+        .is_ok_and(|since| since.as_secs() < END_SECONDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        task::JoinSet,
+    };
+
+    use super::*;
+
+    const REQUEST: &str = "GET /ws HTTP/1.1\r\nHost: chat.example.org\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Protocol: chat.v1.postcard\r\n\r\n";
+
+    #[tokio::test]
+    async fn those_that_are_slow_give_their_places_to_those_that_wait() {
+        let address = "127.0.0.1:0".parse().unwrap();
+        let mut transport = WsTransport::bind(address, WsOptions::default()).unwrap();
+        let address = transport.local_addr().unwrap();
+        let measure = Measure {
+            patience: Duration::from_millis(50),
+            ..SLOW
+        };
+        transport.places = Places::new(32, measure);
+        let mut slow = Vec::new();
+        for n in 0..100 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let some = &REQUEST[..n % 40];
+            stream.write_all(some.as_bytes()).await.unwrap();
+            slow.push(stream);
+        }
+        let mut honest = JoinSet::new();
+        for _ in 0..100 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            honest.spawn(async move {
+                stream.write_all(REQUEST.as_bytes()).await.unwrap();
+                let mut answer = [0; 13];
+                stream.read_exact(&mut answer).await.unwrap();
+                assert_eq!(&answer, b"HTTP/1.1 101 ");
+                stream
+            });
+        }
+        for _ in 0..100 {
+            transport.accept().await.unwrap();
+        }
+        while let Some(done) = honest.join_next().await {
+            done.unwrap();
+        }
+        // The first ones were closed or cut off.
+        for stream in &mut slow[..60] {
+            assert!(matches!(stream.read(&mut [0]).await, Ok(0) | Err(_)));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_is_not_written_down() {
+        let years = |years: u64| Duration::from_secs(years * 365 * 24 * 3_600);
+        assert!(has_date(UNIX_EPOCH) && has_date(UNIX_EPOCH + years(8_000)));
+        assert!(!has_date(UNIX_EPOCH + years(100_000)) && !has_date(UNIX_EPOCH - years(1)));
+    }
 }

@@ -229,11 +229,11 @@ test('the server is killed and comes back while both write: nothing is lost, not
   // The server stops in earnest: it says so, and everything stays to be read.
   await again.end('SIGTERM');
   await pages[0].locator('#notice', { hasText: 'the server has stopped' }).waitFor();
-  await pages[0].getByRole('button', { name: 'Connect again' }).waitFor();
+  await pages[0].getByRole('button', { name: 'Try now' }).waitFor();
   await shot(pages[0], 'stopped');
   // Another one in its place: one click, and everything is there again.
   await server(['--data', data], { tcp: first.tcp, ws: first.ws });
-  await pages[0].getByRole('button', { name: 'Connect again' }).click();
+  await pages[0].getByRole('button', { name: 'Try now' }).click();
   await heard(pages[0], texts[0]);
   await say(pages[0], 'there again');
   await heard(pages[0], 'there again');

@@ -103,10 +103,16 @@ test('every command of the line', async () => {
   // What cannot be is said in the room, and nothing is sent.
   await say(page, '/kick');
   await page.locator('.word', { hasText: 'Write /kick NICK [REASON]' }).waitFor();
+  assert.equal(await page.locator('#text').inputValue(), '/kick');
   await say(page, '/dance');
   await page.locator('.word', { hasText: 'There is no command /dance' }).waitFor();
-  await say(page, '/kick Nobody');
+  assert.equal(await page.locator('#text').inputValue(), '/dance');
+  await say(page, '/kick Nobody too loud');
   await page.locator('.word', { hasText: 'There is nobody of that name.' }).waitFor();
+  assert.equal(await page.locator('#text').inputValue(), '/kick Nobody too loud');
+  await say(page, '/msg Nobody between us');
+  await page.locator('.word', { hasText: 'There is nobody of that name.' }).nth(1).waitFor();
+  assert.equal(await page.locator('#text').inputValue(), '/msg Nobody between us');
   await say(page, '//slashed');
   await heard(page, '/slashed');
 
@@ -203,9 +209,21 @@ test('the buttons beside a name', async () => {
   await event(page, 'Adina put Berl out');
   berl.say('/join 0');
   await page.locator('.event', { hasText: 'Berl joined' }).nth(1).waitFor();
-  await press('Ban');
-  await event(page, 'Adina banned Berl');
+  // A ban asks first, and can be lifted where it is told of.
+  const ban = page.locator('dialog[data-name=ban]');
+  await press('Ban…');
+  await shot(page, 'ban');
+  await ban.getByRole('button', { name: 'Cancel' }).click();
+  assert.equal(await page.locator('.event', { hasText: 'banned' }).count(), 0);
+  await press('Ban…');
+  await ban.getByRole('textbox').fill('too loud');
+  await ban.getByRole('button', { name: 'Ban', exact: true }).click();
+  await event(page, 'Adina banned Berl: too loud');
   await berl.until('banned');
+  await shot(page, 'banned');
+  await page.getByRole('button', { name: 'Lift the ban' }).click();
+  await event(page, 'Adina lifted the ban of Berl');
+  await page.getByRole('button', { name: 'Lift the ban' }).waitFor({ state: 'detached' });
   // Another name, by the window of one's own.
   await page.locator('#me').click();
   await page.locator('dialog [name=nick]').fill('two words');
@@ -237,7 +255,7 @@ test('somebody who is put out is told, and a room one is banned from is told, to
   owner.say('/ban Adina');
   await page.locator('#notice', { hasText: 'You were banned from Club.' }).waitFor();
   await say(page, '/join 0');
-  await page.getByRole('dialog').getByText('You are banned from this room.').waitFor();
+  await page.locator('.word', { hasText: 'You are banned from this room.' }).waitFor();
   faultless(context);
 });
 
@@ -261,7 +279,8 @@ test('what is done to somebody is done to whoever wrote the message, whatever th
   await dialog.getByRole('heading', { name: 'Rob' }).waitFor();
   await dialog.getByText('then called Bob').waitFor();
   await shot(page, 'called-otherwise');
-  await dialog.getByRole('button', { name: 'Ban', exact: true }).click();
+  await dialog.getByRole('button', { name: 'Ban…' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Ban', exact: true }).click();
   await event(page, 'Adina banned Rob');
   await rude.until('banned');
   innocent.say('I am still here');
@@ -367,6 +386,7 @@ test('a room with a shift asks for it before anybody is told, and a wrong one ca
   assert.ok(!owner.lines.some((line) => line.includes('Adina left')));
   // There is no such group.
   await say(page, '/join 7');
-  await page.getByRole('dialog').getByText('There is no such room.').waitFor();
+  await page.locator('.word', { hasText: 'There is no such room.' }).waitFor();
+  assert.equal(await page.locator('#text').inputValue(), '/join 7');
   faultless(context);
 });

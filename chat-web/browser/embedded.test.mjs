@@ -36,6 +36,15 @@ test('who is known goes straight in, is shown who they are, and has no other nam
   await say(again, '/quit');
   await again.locator('#notice', { hasText: 'you have left' }).waitFor();
   await berl.locator('.event', { hasText: 'adina is away' }).waitFor();
+  // Nor by loading the page anew, although one is known; only by asking for it.
+  await again.reload();
+  const enter = again.getByRole('button', { name: 'Continue' });
+  await enter.waitFor();
+  assert.equal(await again.locator('#chat').isVisible(), false);
+  await enter.click();
+  await heard(again, 'good morning');
+  await again.reload();
+  await heard(again, 'good morning');
   faultless(one, two, three);
 });
 

@@ -33,14 +33,15 @@ export class Program {
     this.ended = new Promise((done) => this.child.on('close', done));
   }
 
-  /** The first line, also an earlier one, that contains this. */
-  until(part) {
-    const found = this.lines.find((line) => line.includes(part));
-    if (found !== undefined) return Promise.resolve(found);
+  /** The first line, also an earlier one, that contains this; or the second, and so on. */
+  until(part, nth = 1) {
+    const found = this.lines.filter((line) => line.includes(part));
+    if (found.length >= nth) return Promise.resolve(found[nth - 1]);
+    let missing = nth - found.length;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`no line with ${part} in\n${this.lines.join('\n')}`)), PATIENCE);
       this.#waiting.push((line) => {
-        if (!line.includes(part)) return false;
+        if (!line.includes(part) || (missing -= 1) > 0) return false;
         clearTimeout(timer);
         resolve(line);
         return true;
@@ -70,14 +71,18 @@ export async function serve(args = [], { tcp = '127.0.0.1:0', ws = '127.0.0.1:0'
 
 /** Somebody at a terminal. */
 export async function terminal(address, nick, args = []) {
-  const program = new Program(['chat', address, '--nick', nick, ...args]);
+  const program = new Program(['chat', address, '--nick', nick, '--commands', ...args]);
   await program.until('connected as');
   return program;
 }
 
-/** A browser of its own: nobody shares cookies or names with it. */
-export async function browser(options = {}) {
+/** A browser of its own: nobody shares cookies or names with it. `preferences` are Chromium's, as a person sets them. */
+export async function browser({ preferences, ...options } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'chat-browser-'));
+  if (preferences) {
+    mkdirSync(join(folder, 'Default'));
+    writeFileSync(join(folder, 'Default', 'Preferences'), JSON.stringify(preferences));
+  }
   const context = await chromium.launchPersistentContext(folder, {
     executablePath: CHROMIUM,
     viewport: { width: 1280, height: 800 },
@@ -107,17 +112,20 @@ async function unbuilt(context) {
   });
 }
 
-/** A network between a browser and a server (`HOST:PORT`), which can be cut, held up in one direction, and be gone. */
+/** A network between a browser and a server (`HOST:PORT`), which can be cut, held up in one direction, be gone, and let pages through but no WebSocket. */
 export async function network(to) {
   const pairs = new Set();
-  const net = { deaf: false, mute: false, gone: false };
+  const net = { deaf: false, mute: false, gone: false, pages: false };
   const listener = createServer((near) => {
     if (net.gone) return near.destroy();
     const far = connect(Number(to.split(':').at(-1)), '127.0.0.1');
     const pair = [near, far];
     pairs.add(pair);
     // What is held up is lost: the connection is cut before it goes on.
-    near.on('data', (bytes) => { if (!net.mute) far.write(bytes); });
+    near.on('data', (bytes) => {
+      if (net.pages && bytes.includes('GET /ws')) near.destroy();
+      else if (!net.mute) far.write(bytes);
+    });
     far.on('data', (bytes) => { if (!net.deaf) near.write(bytes); });
     for (const socket of pair) {
       socket.on('error', () => {});

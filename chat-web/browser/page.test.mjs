@@ -128,6 +128,32 @@ test('what is unread is counted for each room, over reloading too, and a name is
   faultless(context);
 });
 
+test('a name without a space behind it is meant all the same, and a longer one is somebody else', async () => {
+  const { url, tcp } = await server();
+  const context = await window_();
+  const page = await person(context, url, '太郎');
+  await say(page, '/create Chess');
+  await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
+  await page.locator('#room-name', { hasText: 'Chess' }).waitFor();
+  const berl = await term(tcp, 'Berl', ['--room', '0']);
+  await term(tcp, '太郎丸', ['--room', '0']);
+  await page.locator('#member-list .person', { hasText: '太郎丸' }).waitFor();
+  // Whom it may mean is suggested, also in the middle of a sentence without spaces.
+  await page.locator('#text').pressSequentially('ねえ@太');
+  await page.getByRole('option', { name: '太郎丸' }).waitFor();
+  await page.locator('#text').fill('');
+  await page.locator('#room-list .entry', { hasText: 'Lobby' }).click();
+  const badge = page.locator('#room-list .entry', { hasText: 'Chess' }).locator('.badge');
+  const isMention = () => badge.evaluate((element) => element.classList.contains('mentioned'));
+  berl.say('@太郎丸さん、見て');
+  await badge.filter({ hasText: /^1$/ }).waitFor();
+  assert.equal(await isMention(), false);
+  berl.say('@太郎さん、見て');
+  await badge.filter({ hasText: /^2$/ }).waitFor();
+  assert.equal(await isMention(), true);
+  faultless(context);
+});
+
 test('days are set apart, and each is named', async () => {
   const { url } = await server();
   const context = await window_();
@@ -149,6 +175,41 @@ test('days are set apart, and each is named', async () => {
   const named = new Intl.DateTimeFormat('en', { weekday: 'long' }).format(now);
   assert.equal(await page.locator('.day').count(), 1);
   assert.ok((await page.locator('.day').textContent()).startsWith(named));
+  faultless(context);
+});
+
+test('midnight comes while one looks, and so does another zone', async () => {
+  const { url, tcp } = await server();
+  const context = await window_();
+  const cdp = await context.newCDPSession(context.pages()[0]);
+  await cdp.send('Emulation.setTimezoneOverride', { timezoneId: 'Asia/Jerusalem' });
+  // In Jerusalem it is two hours later than UTC then.
+  const evening = new Date(Date.now() + 86_400_000).setUTCHours(21, 59, 0, 0);
+  await context.clock.install({ time: evening });
+  const page = await person(context, url, 'Adina');
+  await say(page, 'said a day ago');
+  await heard(page, 'said a day ago');
+  assert.deepEqual(await page.locator('.day').allTextContents(), ['Yesterday']);
+  const shown = await message(page, 'said a day ago').locator('time').getAttribute('datetime');
+  assert.match(shown, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0[23]:00$/);
+  assert.equal(await page.locator('.day time').getAttribute('datetime'), shown.slice(0, 10));
+  // Who comes and goes does so at a time, and on a day.
+  const berl = await term(tcp, 'Berl');
+  await page.locator('.event', { hasText: 'Berl joined' }).waitFor();
+  berl.say('/nick Rob');
+  const renamed = page.locator('.event', { hasText: 'Berl is now Rob' });
+  await renamed.waitFor();
+  assert.match(await renamed.locator('time').getAttribute('datetime'), /T2[13]:59:\d\d\+0[23]:00$/);
+  assert.deepEqual(await page.locator('.day').allTextContents(), ['Yesterday', 'Today']);
+  await page.clock.fastForward(120_000);
+  const named = new Intl.DateTimeFormat('en', { weekday: 'long' }).format(Date.now());
+  await page.locator('.day', { hasText: named }).waitFor();
+  assert.deepEqual((await page.locator('.day').allTextContents()).slice(1), ['Yesterday']);
+  // The page alone has stayed where it was; the reader goes far away.
+  await cdp.send('Emulation.setTimezoneOverride', { timezoneId: 'Asia/Kathmandu' });
+  await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+  await page.waitForFunction(() => document.querySelector('.message time').dateTime.endsWith('+05:45'));
+  assert.equal(new Date(await message(page, 'said a day ago').locator('time').getAttribute('datetime')).getTime(), new Date(shown).getTime());
   faultless(context);
 });
 

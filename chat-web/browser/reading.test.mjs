@@ -237,3 +237,135 @@ test('where colours are the system\'s, who is here can be told from who is away'
   await shot(page, 'forced-colours');
   faultless(context);
 });
+
+test('Enter that chooses a character sends nothing', async () => {
+  const { url } = await server();
+  const context = await window_();
+  const page = await person(context, url, 'Adina');
+  await page.locator('#text').focus();
+  const cdp = await context.newCDPSession(page);
+  await cdp.send('Input.imeSetComposition', { text: 'にほん', selectionStart: 3, selectionEnd: 3 });
+  const enter = (windowsVirtualKeyCode) => cdp.send('Input.dispatchKeyEvent', { type: 'rawKeyDown', key: 'Enter', code: 'Enter', windowsVirtualKeyCode });
+  await enter(229);
+  await cdp.send('Input.insertText', { text: '日本' });
+  // Safari ends the composition before it tells of the key.
+  await enter(229);
+  assert.equal(await page.locator('#text').inputValue(), '日本');
+  await page.locator('#text').press('Enter');
+  await heard(page, '日本');
+  assert.equal(await page.locator('.message').count(), 1);
+  faultless(context);
+});
+
+test('links as people write them, also in a text that is folded', async () => {
+  const { url, tcp } = await server();
+  const context = await window_();
+  const page = await person(context, url, 'Adina');
+  const berl = await term(tcp, 'Berl');
+  berl.say('(https://en.wikipedia.org/wiki/Rust_(game)), 详见Https://example.org/a。 www.example.org or maya@example.org');
+  await heard(page, '详见');
+  const leads = (text) => message(page, text).locator('a').evaluateAll((all) => all.map((a) => [a.textContent, a.getAttribute('href')]));
+  assert.deepEqual(await leads('详见'), [
+    ['https://en.wikipedia.org/wiki/Rust_(game)', 'https://en.wikipedia.org/wiki/Rust_(game)'],
+    ['Https://example.org/a', 'Https://example.org/a'],
+    ['www.example.org', 'https://www.example.org'],
+    ['maya@example.org', 'mailto:maya@example.org'],
+  ]);
+  const long = `https://example.org/${'long/'.repeat(400)}end`;
+  berl.say(`folded ${long}`);
+  await heard(page, 'folded');
+  const [[shown, href]] = await leads('folded');
+  assert.equal(href, long);
+  assert.ok(shown.length < 1_500 && long.startsWith(shown));
+  await message(page, 'folded').getByRole('button', { name: 'Show all' }).click();
+  assert.deepEqual(await leads('folded'), [[long, long]]);
+  faultless(context);
+});
+
+test('a group of messages ends, each has its author for who does not see, and no letters are copied along', async () => {
+  const { url, tcp } = await server();
+  const context = await window_();
+  const page = await person(context, url, 'Adina');
+  const berl = await term(tcp, 'Berl');
+  for (let n = 1; n <= 12; n += 1) berl.say(`line ${n}.`);
+  await heard(page, 'line 12.');
+  const heads = () => page.locator('.message:not(.together) .text').allTextContents();
+  assert.deepEqual(await heads(), ['line 1.', 'line 11.']);
+  // Drawn anew they are the same.
+  await say(page, '/create Chess');
+  await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
+  await isIn(page, 'Chess');
+  await page.locator('#room-list .entry', { hasText: 'Lobby' }).click();
+  await heard(page, 'line 12.');
+  assert.deepEqual(await heads(), ['line 1.', 'line 11.']);
+  const spoken = await page.locator('#log').ariaSnapshot();
+  assert.equal(spoken.match(/Berl/g).length, 13, spoken);
+  await shot(page, 'groups');
+  const copied = await page.evaluate(() => {
+    getSelection().selectAllChildren(document.getElementById('log'));
+    return getSelection().toString();
+  });
+  assert.ok(copied.includes('line 1.') && copied.includes('line 12.'));
+  assert.ok(!/^B$/m.test(copied) && !copied.includes('Berl:'), copied);
+  faultless(context);
+});
+
+test('a text from right to left stands beside its author, and so does a name', async () => {
+  const { url, tcp } = await server();
+  const [one, two] = [await window_(), await window_({ viewport: { width: 390, height: 700 } })];
+  const page = await person(one, url, 'Adina');
+  const maya = await person(two, url, 'מאיה', 'קבוצה ב');
+  await say(maya, 'שלום לכולם');
+  await heard(page, 'שלום');
+  /** From where the text of the first begins to where the second ends. */
+  const apart = (text, beside) => page.evaluate(([one, two]) => {
+    const range = document.createRange();
+    range.selectNodeContents(document.querySelector(one));
+    return range.getBoundingClientRect().left - document.querySelector(two).getBoundingClientRect().right;
+  }, [text, beside]);
+  // A sentence of the page runs as the page does, whoever it is about.
+  const joined = await page.locator('.event span', { hasText: 'מאיה' }).first().evaluate((element) => {
+    const at = (text) => {
+      const range = document.createRange();
+      const begin = element.textContent.indexOf(text);
+      range.setStart(element.firstChild, begin);
+      range.setEnd(element.firstChild, begin + text.length);
+      return range.getBoundingClientRect().left;
+    };
+    return at('joined') - at('מאיה');
+  });
+  assert.ok(joined > 0);
+  const row = '.message:not(.mine)';
+  assert.ok(await apart(`${row} .text`, `${row} .avatar`) < 20);
+  const entry = `#member-list .person:not(:disabled)`;
+  assert.ok(await apart(`${entry} .title`, `${entry} .avatar`) < 20);
+  assert.ok(await apart(`${entry} .label`, `${entry} .avatar`) < 20);
+  await page.locator('#member-list .person', { hasText: 'מאיה' }).click();
+  await page.getByRole('button', { name: 'Private message' }).click();
+  await isIn(page, 'מאיה');
+  assert.ok(await apart('#room-name', '#rooms') < 40);
+  assert.ok(await apart('#room-list .entry[aria-current] .title', '#room-list .entry[aria-current] .avatar') < 20);
+  await shot(page, 'right-to-left-beside');
+  await shot(maya, 'right-to-left-phone');
+  faultless(one, two);
+});
+
+test('who wants larger letters gets all of the page larger, and loses nothing of it', async () => {
+  const { url } = await server();
+  const usual = await window_();
+  const large = await window_({ preferences: { webkit: { webprefs: { default_font_size: 32 } } } });
+  const [page, other] = [await person(usual, url, 'Adina'), await person(large, url, 'Berl')];
+  await say(page, 'good morning');
+  await heard(other, 'good morning');
+  const size = (each, what) => each.locator(what).first().evaluate((element) => parseFloat(getComputedStyle(element).fontSize));
+  for (const what of ['.message .text', '#room-name', '#text', '.message time', '#me .nick']) {
+    assert.equal(await size(other, what), 2 * await size(page, what), what);
+  }
+  assert.ok(await other.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  // Where there is no room beside each other, the panels come from the sides.
+  await other.getByRole('button', { name: 'Show people' }).click();
+  await other.locator('#member-list .person', { hasText: 'Adina' }).waitFor();
+  await other.evaluate(() => Promise.all(document.getAnimations().map((each) => each.finished)));
+  await shot(other, 'large-letters');
+  faultless(usual, large);
+});

@@ -3,12 +3,14 @@ import { Composer } from './composer.js';
 import * as dialogs from './dialogs.js';
 import { $, ROOM, h, icon, known, soon, speak } from './dom.js';
 import { Log } from './log.js';
-import { LOBBY, Model, isSaid } from './model.js';
+import { Model } from './model.js';
 import { drawMe, drawMembers, drawRooms } from './panels.js';
-import { CommandError, Session, load } from './session.js';
+import { LOBBY, isSaid } from './room.js';
+import { CommandError, Session, later, load } from './session.js';
 import { SLASHES, parse } from './slash.js';
 import * as store from './store.js';
 import { apply, has, t } from './texts.js';
+import { composes } from './typing.js';
 import { roomName } from './words.js';
 const endpoint = document.querySelector('meta[name=chat-endpoint]')?.content ?? 'ws';
 const home = new URL(endpoint || 'ws', location.href.split('#')[0]).href.replace(/^http/, 'ws');
@@ -33,6 +35,9 @@ form.querySelector('.lead').textContent = t('start.known');
 }
 form.address.value = store.settings().address || (asksAddress ? location.host : '');
 let retry = null;
+const led = store.inside() || (known && !store.outside());
+let tries = 0;
+let again = 0;
 let module;
 const ready = load().then((loaded) => { module = loaded; check(); }, () => { $('start-note').textContent = t('start.broken'); });
 function check() {
@@ -50,6 +55,7 @@ await ready;
 if (!known) form.nick.focus();
 form.onsubmit = (event) => {
 event.preventDefault();
+clearTimeout(again);
 check();
 if (!module) return;
 if ($('continue').hidden) { if (!form.nick.value && !known) $('nick-note').textContent = t('nick.empty'); return; }
@@ -71,11 +77,12 @@ form.nick.select();
 },
 ended({ why, reason }) {
 retry = null;
+if (led && (why === 'cannot_connect' || mayHeal(reason))) again = setTimeout(() => form.requestSubmit(), later(tries++));
 trouble(why === 'cannot_connect' ? t(known ? 'start.refused' : 'start.unreachable') : t('notice.ended', { why: closedText(reason) }));
 },
 });
 };
-if ((known || store.inside()) && module && !$('continue').hidden) form.requestSubmit();
+if (led && module && !$('continue').hidden) form.requestSubmit();
 function busy(is) {
 $('continue').disabled = is;
 $('continue').textContent = t(is ? 'start.connecting' : 'start.continue');
@@ -96,6 +103,8 @@ const rest = whole.replace(/^wss?:\/\//, '');
 return rest.includes('/') ? whole : `${whole}/ws`;
 }
 const closedText = (reason) => (has(`closed.${reason}`) ? t(`closed.${reason}`) : t('closed.other'));
+const mayHeal = (reason) => ['stopped', 'full', 'too_many_connections', 'handshake_timeout'].includes(reason);
+const reasonText = (code) => (has(`error.${code}`) ? t(`error.${code}`) : code);
 const refusalText = ({ code }) => t(known && has(`start.known.${code}`) ? `start.known.${code}` : `error.${code}`);
 function enter(url, module, who, start) {
 let chat = null;
@@ -119,18 +128,24 @@ start.ended(event);
 session.start();
 }
 function again(before) {
-const not = (why) => before.notice(t('notice.ended', { why }), 'bad', true);
 before.notice(t('start.connecting'));
 return {
 welcomed() { before.gone(); },
-refused(failure, _, session) { session.forget(); not(refusalText(failure)); },
-ended({ why, reason }) { not(why === 'cannot_connect' ? t('start.unreachable') : closedText(reason)); },
+refused(failure, retry, session) { before.nameless(failure, retry, session); },
+ended({ why, reason }) {
+const heals = why === 'cannot_connect' || mayHeal(reason);
+before.apart(why === 'cannot_connect' ? t('start.unreachable') : t('notice.ended', { why: closedText(reason) }), heals);
+},
 };
 }
 const LONGEST_MUTE = 2 ** 32 - 1;
 class Chat {
 #abort = new AbortController();
 #leaving = false;
+#closed = null;
+#naming = null;
+#again = 0;
+#tries = 0;
 #wanted;
 #rooms = soon(() => this.rooms());
 #people = soon(() => drawMembers(this.model, (person) => this.openPerson(person)));
@@ -139,7 +154,11 @@ this.session = session;
 this.reconnect = reconnect;
 const { signal } = this.#abort;
 this.model = new Model(session, (what, detail) => this.changed(what, detail));
-this.log = new Log(this.model, (person) => this.openPerson(person), (record) => dialogs.redact(this.model, this.model.current, record), signal);
+this.log = new Log(this.model, {
+person: (person) => this.openPerson(person),
+redact: (record) => dialogs.redact(this.model, this.model.current, record),
+unban: ({ body }) => session.ask('sanction', this.model.current.id, 'unban', undefined, body.target, '', undefined).catch(dialogs.tell),
+}, signal);
 const tooLong = () => this.log.word(this.model.current, t('composer.too-long', { n: this.model.longest }));
 this.composer = new Composer(this.model, (line) => this.may(line, tooLong), (line) => this.line(line), { turn: (pages) => this.log.turn(pages), tooLong });
 this.#wanted = store.current(session.url);
@@ -148,6 +167,7 @@ on($('chat'), 'click', (event) => {
 const what = event.target.closest('[data-do]')?.dataset.do;
 if (what) this.act(what);
 });
+signal.addEventListener('abort', () => clearTimeout(this.#again));
 on($('me'), 'click', () => this.act('profile'));
 on(document, 'visibilitychange', () => {
 if (!document.hidden && this.model.current) this.model.markRead(this.model.current);
@@ -162,7 +182,7 @@ this.notice('');
 drawRooms(this.model, () => {});
 this.current();
 }
-gone() { this.#abort.abort(); }
+gone() { this.#named(); this.#abort.abort(); }
 take(event) { this.model.take(event); }
 changed(what, detail) {
 const { model } = this;
@@ -171,16 +191,29 @@ case 'me': drawMe(model); this.#people(); break;
 case 'rooms': this.#rooms(); break;
 case 'current': this.current(); break;
 case 'up':
+this.#closed = null;
+if (this.#naming) store.keepName(model.me.nick, model.me.label);
+this.#named();
 if (detail) { this.notice(t('notice.back'), 'good'); setTimeout(() => this.#unnotice('good'), 3_000); }
 if (!detail && !this.followLink() && !model.lobby && !this.#wanted) queueMicrotask(() => this.act('join'));
 break;
-case 'status': this.notice(detail > 1_500 ? t('notice.lost-in', { n: Math.round(detail / 1_000) }) : t('notice.lost'), 'bad'); break;
+case 'status': this.#status(detail); break;
 case 'closing':
+this.#closed = detail.reason === 'restarting' || !detail.reconnect ? null : detail.reason;
 this.notice(detail.reconnect ? t(detail.reason === 'restarting' ? 'notice.restarting' : 'notice.lost') : t('notice.closing', { why: closedText(detail.reason) }), 'bad');
 break;
+case 'offline': if (model.status === 'up') this.notice(t('notice.offline'), 'bad offline'); break;
+case 'heard': this.#unnotice('offline'); break;
+case 'nameless': this.nameless(detail, (nick, label) => this.session.rename(nick, label), this.session); break;
 case 'ended':
 if (detail.why === 'asked' && !known) { this.#leaving = true; return location.reload(); }
-this.notice(t('notice.ended', { why: closedText(detail.why === 'asked' ? 'bye' : detail.reason) }), 'bad', true);
+this.#naming?.reject(new CommandError({ code: 'ended', text: '', cipher: null, failure: null }));
+this.#naming = null;
+this.apart(t('notice.ended', { why: closedText(detail.why === 'asked' ? 'bye' : detail.reason) }), mayHeal(detail.reason));
+break;
+case 'refused':
+if (detail.room === model.current) this.composer.restore(detail.room.draft);
+this.log.word(detail.room, t('message.failed', { why: reasonText(detail.why) }));
 break;
 case 'entered':
 if (detail.room.id === this.#wanted) { this.#wanted = undefined; model.show(detail.room); }
@@ -204,12 +237,53 @@ case 'people':
 if (detail === model.current) this.#people();
 if (detail.view.kind === 'private') this.#rooms();
 break;
-case 'word': if (!detail.quiet) this.log.word(detail.room, t(detail.key, detail.gaps)); break;
+case 'word': if (!detail.quiet) this.log.word(detail.room, t(detail.key, detail.gaps), Date.now()); break;
 case 'said': this.said(detail); break;
 case 'silent': this.notice(t('notice.silent', { room: roomName(detail.room.view) }), 'warn'); break;
 case 'removed': this.notice(t(detail.reason === 'banned' ? 'notice.banned' : 'notice.removed', { room: roomName(detail.room.view) }), 'warn'); break;
 case 'locked-out': this.lockedOut(detail); break;
 }
+}
+#status(wait) {
+const why = mayHeal(this.#closed) ? t('notice.away', { why: closedText(this.#closed) })
+: !navigator.onLine ? t('notice.offline')
+: wait > 1_500 ? t('notice.lost-in', { n: Math.round(wait / 1_000) }) : t('notice.lost');
+this.notice(why, 'bad', wait > 1_500 ? { text: t('notice.now'), act: () => this.session.probe() } : undefined);
+}
+nameless(failure, retry, session) {
+if (this.#naming) {
+this.#naming.reject(new CommandError({ code: failure.code, text: refusalText(failure), cipher: null, failure: null }));
+this.#naming = null;
+return;
+}
+if (known) {
+this.notice(t('notice.ended', { why: refusalText(failure) }), 'bad');
+this.#again = setTimeout(() => retry('', ''), later(this.#tries++));
+return;
+}
+const { nick, label } = this.model.me;
+const why = failure.code === 'nick_taken' ? t('taken.note', { nick }) : refusalText(failure);
+const ask = () => dialogs.otherName(why, { nick, label }, (chosen, note) => {
+this.#naming = Promise.withResolvers();
+retry(chosen, note);
+return this.#naming.promise;
+});
+this.notice(why, 'bad', { text: t('taken.choose'), act: ask });
+if (!document.querySelector('dialog')) ask();
+}
+#named() {
+clearTimeout(this.#again);
+this.#tries = 0;
+this.#naming?.resolve();
+this.#naming = null;
+document.querySelector('dialog[data-name=other-name]')?.close();
+}
+apart(text, heals) {
+if (heals) this.#again = setTimeout(() => this.reconnect(), later(this.#tries++));
+this.notice(heals ? `${text} ${t('notice.tries')}` : text, 'bad', {
+text: t(heals ? 'notice.now' : 'notice.again'),
+act: () => { clearTimeout(this.#again); this.reconnect(); },
+});
 }
 rooms() {
 drawRooms(this.model, (room) => this.show(room.id));
@@ -241,7 +315,7 @@ $('room-name').textContent = room ? roomName(room.view) : '';
 $('room-topic').textContent = room?.view.topic || (room?.view.kind === 'private' ? t('room.private-note') : '');
 const out = !!room && room.out !== null && room.out !== 'back';
 $('share-open').hidden = !room || room.view.kind === 'private';
-$('leave-open').hidden = !room || out || room.view.kind === 'private';
+$('leave-open').hidden = !room || out;
 document.querySelector('[data-do=show-members]').hidden = !room;
 const seal = $('seal');
 seal.hidden = !room?.sealed && !room?.insecure;
@@ -284,12 +358,12 @@ return dialogs.unlock(this.model, (id) => this.show(id), { number: null, name: t
 }
 dialogs.tell(error);
 }
-notice(text, kind = '', again = false) {
+notice(text, kind = '', button = undefined) {
 const notice = $('notice');
 notice.hidden = !text;
 notice.className = `notice ${kind}`;
 notice.replaceChildren(h('span', null, text),
-...(again ? [h('button.small', { type: 'button', onclick: () => this.reconnect() }, t('notice.again'))]
+...(button ? [h('button.small', { type: 'button', onclick: button.act }, button.text)]
 : kind === 'warn' ? [h('button.icon', { type: 'button', title: t('close'), 'aria-label': t('close'), onclick: () => this.notice('') }, icon('close'))] : []));
 }
 #unnotice(kind) { if ($('notice').classList.contains(kind)) this.notice(''); }
@@ -298,8 +372,13 @@ if (seen || !document.hidden || !store.settings().notify) return;
 if (!('Notification' in globalThis) || Notification.permission !== 'granted') return;
 if (!mention && room.view.kind !== 'private' && room !== this.model.current) return;
 const title = room.view.kind === 'private' ? shown.record.nick : t('notify.said', { nick: shown.record.nick, room: roomName(room.view) });
-const notification = new Notification(title, { body: shown.text?.slice(0, 200) ?? '', tag: room.id });
+const what = { body: shown.text?.slice(0, 200) ?? '', tag: room.id };
+try {
+const notification = new Notification(title, what);
 notification.onclick = () => { window.focus(); this.show(room.id); notification.close(); };
+} catch {
+navigator.serviceWorker?.getRegistration().then((worker) => worker?.showNotification(title, what)).catch(() => {});
+}
 }
 title() {
 const unread = [...this.model.rooms.values()].reduce((sum, room) => sum + room.unread, 0);
@@ -331,7 +410,7 @@ return;
 }
 dataset.panel = which;
 $(which).querySelector('button')?.focus();
-if (!before && matchMedia('(max-width: 1040px)').matches) history.pushState({ panel: true }, '');
+if (!before && matchMedia('(max-width: 65em)').matches) store.step({ panel: true });
 }
 async leave(room) {
 room.leaving = true;
@@ -339,8 +418,9 @@ await this.session.ask('leave', room.id);
 }
 quit() {
 this.#leaving = true;
-store.leave();
-this.session.close();
+store.leave(known);
+if (this.session.over) location.reload();
+else this.session.close();
 }
 named(nick, label) {
 this.model.me = { ...this.model.me, nick, label };
@@ -349,20 +429,15 @@ this.changed('me');
 }
 openPerson(person) {
 dialogs.person(this.model, person, {
-private: (who) => this.direct(undefined, who.member),
+private: (who) => this.direct(undefined, who.member).catch(dialogs.tell),
 mention: (nick) => this.composer.insert(`${nick} `),
 });
 }
-async direct(nick, member, text) {
-try {
+async direct(nick, member = undefined, text = '') {
 const { room } = await this.session.ask('direct', nick, member);
 this.show(room.room);
 const opened = this.model.rooms.get(room.room);
 if (text && opened) this.model.send(opened, text);
-return opened;
-} catch (error) {
-dialogs.tell(error);
-}
 }
 followLink() {
 const [, lobby, number] = ROOM.exec(location.hash) ?? [];
@@ -374,6 +449,7 @@ else dialogs.join(this.model, (id) => this.show(id), Number(number));
 return true;
 }
 key(event) {
+if (composes(event)) return;
 if (event.key === 'Escape' && $('chat').dataset.panel) return this.#panel(null);
 if (!event.altKey || !['ArrowUp', 'ArrowDown'].includes(event.key) || document.querySelector('dialog')) return;
 event.preventDefault();
@@ -396,9 +472,10 @@ async line(line) {
 const room = this.model.current;
 const read = parse(line);
 if ('say' in read) { this.log.stuck = true; return this.model.send(room, read.say); }
-if ('unknown' in read) return this.log.word(room, t('help.no-command', { name: read.unknown }));
+const not = (why) => this.back(room, line, why);
+if ('unknown' in read) return not(t('help.no-command', { name: read.unknown }));
 const { command, rest, word, after } = read;
-const usage = () => this.log.word(room, t('help.usage', { usage: command.usage }));
+const usage = () => not(t('help.usage', { usage: command.usage }));
 const sanction = (what, reason = '', seconds = undefined) => this.session.ask('sanction', room.id, what, word, undefined, reason, seconds);
 try {
 switch (command.name) {
@@ -415,11 +492,11 @@ case 'create': return dialogs.create(this.model, (id) => this.show(id), rest);
 case 'join':
 if (rest === 'lobby') return await this.enterLobby();
 if (!rest) return this.act('join');
-return /^\d{1,9}$/.test(rest) ? await dialogs.join(this.model, (id) => this.show(id), Number(rest)) : usage();
+return /^\d{1,9}$/.test(rest) ? await dialogs.enterByNumber(this.model, (id) => this.show(id), Number(rest)) : usage();
 case 'switch': {
 if (!rest) return usage();
 const found = this.model.sorted().find(({ view }) => (rest === 'lobby' ? view.kind === 'lobby' : /^\d+$/.test(rest) ? view.number === Number(rest) : view.peer?.nick === rest));
-return found ? this.show(found.id) : /^\d+$/.test(rest) ? this.log.word(room, t('error.not_in_room')) : await this.direct(rest);
+return found ? this.show(found.id) : /^\d+$/.test(rest) ? not(t('error.not_in_room')) : await this.direct(rest);
 }
 case 'leave': return await this.leave(room);
 case 'topic': return rest ? await this.session.ask('topic', room.id, rest) : this.log.word(room, room.view.topic || '–');
@@ -431,7 +508,7 @@ case 'role': return ['member', 'moderator', 'owner'].includes(after) ? await san
 case 'redact': {
 const theirs = ({ shown: { record } }) => (word ? record.nick === word : record.member === this.model.me.member);
 const last = room.items.findLast((item) => isSaid(item.shown) && theirs(item));
-return last ? await this.session.ask('redact', room.id, last.shown.record.seq) : this.log.word(room, t('redact.nothing'));
+return last ? await this.session.ask('redact', room.id, last.shown.record.seq) : not(t('redact.nothing'));
 }
 case 'block': case 'unblock': {
 if (!word) return usage();
@@ -442,8 +519,13 @@ case 'help': return this.help();
 case 'quit': return this.quit();
 }
 } catch (error) {
-this.log.word(room, dialogs.words(error));
+not(dialogs.words(error));
 }
+}
+back(room, line, why) {
+const taken = room === this.model.current ? this.composer.restore(line) : !!room && !room.draft.trim();
+if (taken && room && room !== this.model.current) { room.draft = line; this.model.keep(room); }
+this.log.word(room, taken ? why : `${line} — ${why}`);
 }
 help() {
 this.log.card(this.model.current, h('div.help', null, h('h2', null, t('help.title')), h('dl', null,

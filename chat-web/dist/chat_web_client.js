@@ -150,7 +150,7 @@ throw takeFromExternrefTable0(ret[1]);
 }
 return ret[0];
 }
-join(now, number, password, key) {
+join(now, number, password, key, unsealed_too) {
 const val3 = +now;
 const val4 = +(isLikeNone(number) ? Number.MAX_SAFE_INTEGER : (number) >>> 0);
 let ptr0, len0, ptr1, len1;
@@ -164,7 +164,7 @@ if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
 if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
 throw e;
 }
-const ret = wasm.webclient_join(this.__wbg_ptr, val3, val4, ptr0, len0, ptr1, len1);
+const ret = wasm.webclient_join(this.__wbg_ptr, val3, val4, ptr0, len0, ptr1, len1, isLikeNone(unsealed_too) ? 0xFFFFFF : unsealed_too ? 1 : 0);
 if (ret[2]) {
 throw takeFromExternrefTable0(ret[1]);
 }
@@ -290,6 +290,9 @@ if (ret[2]) {
 throw takeFromExternrefTable0(ret[1]);
 }
 return ret[0];
+}
+probe(now) {
+wasm.webclient_probe(this.__wbg_ptr, now);
 }
 received(now, bytes) {
 const val2 = +now;

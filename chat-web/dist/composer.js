@@ -1,6 +1,7 @@
 import { $, avatar, h } from './dom.js';
 import { SLASHES } from './slash.js';
 import { t } from './texts.js';
+import { begunMention, composes } from './typing.js';
 import { roomName } from './words.js';
 const field = $('text');
 const list = $('suggestions');
@@ -48,6 +49,12 @@ field.setRangeText(text, field.selectionStart, field.selectionEnd, 'end');
 this.#changed();
 this.focus();
 }
+restore(line) {
+if (field.value.trim() && field.value !== line) return false;
+field.value = line;
+this.#changed();
+return true;
+}
 #submit() {
 const line = field.value.replace(/\s+$/, '');
 if (!line || field.readOnly || !this.may(line)) return;
@@ -65,7 +72,7 @@ field.style.height = 'auto';
 field.style.height = `${Math.min(field.scrollHeight, 200)}px`;
 }
 #key(event) {
-if (event.isComposing) return;
+if (composes(event)) return;
 const open = !list.hidden;
 switch (event.key) {
 case 'Enter':
@@ -107,10 +114,10 @@ return this.#offer(some.map((slash) => ({ text: `/${slash.name}${slash.usage.inc
 }
 const wantsNick = /^\/(\S+)\s+(\S*)$/.exec(before);
 const isNick = wantsNick && SLASHES.some(({ name, nick }) => nick && name === wantsNick[1]);
-const word = isNick ? wantsNick : /(?:^|\s)(@?)(\S*)$/.exec(before);
-const begin = word?.[2] ?? '';
-if (!isNick && !(word && (word[1] === '@' || (asked && begin)))) return this.#hide();
-this.#from = before.length - begin.length - (!isNick && word[1] ? 1 : 0);
+const mention = isNick ? null : begunMention(before);
+const begin = isNick ? wantsNick[2] : mention ?? (asked ? /\S*$/.exec(before)[0] : '');
+if (!isNick && mention === null && !begin) return this.#hide();
+this.#from = before.length - begin.length - (mention === null ? 0 : 1);
 const lower = begin.toLocaleLowerCase();
 const people = [...(this.model.current?.here.values() ?? [])]
 .filter(({ member, nick }) => member !== this.model.me.member && nick.toLocaleLowerCase().startsWith(lower))

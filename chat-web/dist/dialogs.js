@@ -1,6 +1,6 @@
 import { check_key, check_nick, qr_code } from './chat_web_client.js';
 import { $, avatar, h, icon } from './dom.js';
-import { LOBBY } from './model.js';
+import { LOBBY } from './room.js';
 import { CommandError } from './session.js';
 import { has, t } from './texts.js';
 import { roomName } from './words.js';
@@ -82,15 +82,7 @@ enter(room.room);
 const isClosed = (info) => info.protected || info.cipher === 'caesar' || info.cipher === 'static_key';
 const asTarget = ({ number, name, cipher, protected: closed }) => ({ number, name: name ?? t('room.group', { number }), cipher, protected: closed });
 export async function join(model, enter, number = null, enterLobby = undefined) {
-if (number !== null) {
-const known = [...model.rooms.values()].find(({ view, out }) => view.number === number && out === null);
-if (known && !known.lacksKey) return enter(known.id);
-try {
-return await into(model, enter, await model.find(number));
-} catch (error) {
-return tell(error);
-}
-}
+if (number !== null) return enterByNumber(model, enter, number).catch(tell);
 const input = h('input', { type: 'number', min: 0, step: 1, inputMode: 'numeric', name: 'number', autofocus: true });
 const password = secret('current-password');
 const groups = h('ul.groups', null, h('li.quiet', null, '…'));
@@ -122,10 +114,25 @@ if (!/^\d{1,9}$/.test(input.value)) throw new Wrong(t('join.number.needed'));
 const info = await model.find(Number(input.value));
 const needs = asTarget(info);
 if (isClosed({ ...needs, protected: needs.protected && !password.value })) return unlock(model, enter, needs, { password: password.value });
-const { room } = await model.session.ask('join', needs.number, needs.protected ? password.value : undefined, undefined);
-enter(room.room);
+await asked(model, (room) => enter(room.room), needs.number, password.value || undefined, undefined);
 },
 });
+}
+export async function enterByNumber(model, show, number) {
+const known = [...model.rooms.values()].find(({ view, out }) => view.number === number && out === null);
+if (known && !known.lacksKey) return show(known.id);
+return into(model, show, await model.find(number));
+}
+async function asked(model, entered, number, password, key) {
+try {
+await entered((await model.session.ask('join', number, password, key)).room);
+} catch (error) {
+if (!(error instanceof CommandError) || error.code !== 'not_sealed') throw error;
+open(t('join.unsealed'), [h('p', null, t('join.unsealed.note'))], {
+name: 'unsealed', label: t('join.do'), doing: t('join.doing'), danger: true,
+async submit() { await entered((await model.session.ask('join', number, password, key, true)).room); },
+});
+}
 }
 async function into(model, enter, info) {
 if (isClosed(info)) return unlock(model, enter, asTarget(info));
@@ -150,10 +157,11 @@ if (kind === 'key' && !check_key(key.value)) throw new Wrong(t('join.key.note'))
 if (password && !password.value) throw new Wrong(t('join.password.needed'));
 const given = [password ? password.value : undefined, key ? key.value : undefined];
 if (number === null) model.lobbyKey = { password: given[0], key: given[1] };
-const { room } = await model.session.ask('join', number ?? undefined, ...given);
+await asked(model, async (room) => {
 const known = model.rooms.get(room.room);
 if (known) await model.unlocked(known);
 enter(room.room);
+}, number ?? undefined, given[0], given[1]);
 },
 });
 }
@@ -216,6 +224,25 @@ done(named.nick, named.label);
 },
 });
 }
+export function otherName(why, before, choose) {
+const nick = h('input', { value: before.nick, dir: 'auto', maxLength: 64, autofocus: true, name: 'nick', onfocus: () => nick.select() });
+const label = h('input', { value: before.label, dir: 'auto', maxLength: 64, name: 'label' });
+open(t('taken.choose'), [h('p', null, why), field(t('start.nick'), nick), field(`${t('start.label')} ${t('start.optional')}`, label)], {
+name: 'other-name', label: t('start.continue'), doing: t('start.connecting'),
+async submit() {
+const wrong = check_nick(nick.value);
+if (wrong) throw new Wrong(t(`nick.${wrong}`));
+await choose(nick.value.trim(), label.value.trim());
+},
+});
+}
+function ban(model, room, who) {
+const reason = h('input', { dir: 'auto', maxLength: 256, name: 'reason', autofocus: true });
+open(t('ban.title', { nick: who.nick }), [h('p', null, t('ban.note', { nick: who.nick })), field(`${t('ban.reason')} ${t('start.optional')}`, reason)], {
+name: 'ban', label: t('person.ban'), danger: true,
+async submit() { await model.session.ask('sanction', room.id, 'ban', undefined, who.member, reason.value.trim(), undefined); },
+});
+}
 export function password(model, room) {
 const input = secret('new-password');
 input.autofocus = true;
@@ -254,7 +281,7 @@ h('button', { type: 'button', onclick: () => { dialog.close(); act.mention(who.n
 owner && (known.role === 'moderator' ? does('member', 'member') : does('moderator', 'moderator')),
 above && (known.muted ? does('unmute', 'unmute') : does('mute', 'mute')),
 above && does('kick', 'kick', true),
-above && does('ban', 'ban', true)),
+above && h('button.danger', { type: 'button', onclick: () => ban(model, room, who) }, `${t('person.ban')}…`)),
 ], { name: 'person' });
 }
 export function settings(now, change, quit) {

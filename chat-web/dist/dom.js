@@ -1,3 +1,4 @@
+import { links } from './links.js';
 export function h(tag, props, ...children) {
 const [name, ...classes] = tag.split('.');
 const element = document.createElement(name);
@@ -28,7 +29,7 @@ return element;
 }
 export function dress(element, { member, nick }) {
 const [first] = new Intl.Segmenter(undefined, { granularity: 'grapheme' }).segment(nick || '?');
-element.textContent = first.segment.toLocaleUpperCase();
+element.dataset.letter = first.segment.toLocaleUpperCase();
 element.style.setProperty('--hue', String(hue(member)));
 }
 export function hue(member) {
@@ -54,18 +55,17 @@ export function speak(text) {
 $('spoken').textContent = text;
 }
 const SVG = 'http://www.w3.org/2000/svg';
-const LINK = /\bhttps?:\/\/[^\s<>"]+/g;
-export function linked(text) {
+export function linked(text, end = text.length) {
 const parts = [];
-let end = 0;
-for (const match of text.matchAll(LINK)) {
-const url = match[0].replace(/[.,;:!?)\]}'»”]+$/, '');
-if (!URL.canParse(url)) continue;
-const room = roomHere(url);
-parts.push(text.slice(end, match.index), h('a', room ? { href: room } : { href: url, target: '_blank', rel: 'noopener noreferrer' }, url));
-end = match.index + url.length;
+let past = 0;
+for (const link of links(text)) {
+if (link.begin >= end) break;
+const room = roomHere(link.href);
+const shown = text.slice(link.begin, Math.min(link.end, end));
+parts.push(text.slice(past, link.begin), h('a', room ? { href: room } : { href: link.href, target: '_blank', rel: 'noopener noreferrer' }, shown));
+past = link.end;
 }
-parts.push(text.slice(end));
+if (past < end) parts.push(text.slice(past, end));
 return parts;
 }
 function roomHere(url) {

@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-e69bfa5b4c69373e";
+pub(crate) const BUILD: &str = "b-24ccbd7af8ec3fbc";
 
 pub(crate) const FILES: &[File] = &[
     File {
@@ -76,6 +76,12 @@ pub(crate) const FILES: &[File] = &[
         gzip: include_bytes!("known.html.gz"),
     },
     File {
+        name: "links.js",
+        raw: include_bytes!("links.js"),
+        brotli: include_bytes!("links.js.br"),
+        gzip: include_bytes!("links.js.gz"),
+    },
+    File {
         name: "log.js",
         raw: include_bytes!("log.js"),
         brotli: include_bytes!("log.js.br"),
@@ -92,6 +98,12 @@ pub(crate) const FILES: &[File] = &[
         raw: include_bytes!("panels.js"),
         brotli: include_bytes!("panels.js.br"),
         gzip: include_bytes!("panels.js.gz"),
+    },
+    File {
+        name: "room.js",
+        raw: include_bytes!("room.js"),
+        brotli: include_bytes!("room.js.br"),
+        gzip: include_bytes!("room.js.gz"),
     },
     File {
         name: "session.js",
@@ -116,6 +128,18 @@ pub(crate) const FILES: &[File] = &[
         raw: include_bytes!("texts.js"),
         brotli: include_bytes!("texts.js.br"),
         gzip: include_bytes!("texts.js.gz"),
+    },
+    File {
+        name: "timeline.js",
+        raw: include_bytes!("timeline.js"),
+        brotli: include_bytes!("timeline.js.br"),
+        gzip: include_bytes!("timeline.js.gz"),
+    },
+    File {
+        name: "typing.js",
+        raw: include_bytes!("typing.js"),
+        brotli: include_bytes!("typing.js.br"),
+        gzip: include_bytes!("typing.js.gz"),
     },
     File {
         name: "words.js",

@@ -1,8 +1,9 @@
 import { $, avatar, h, icon, linked, hue, soon } from './dom.js';
-import { isSaid } from './model.js';
+import { isSaid } from './room.js';
+import { cut } from './links.js';
 import { has, t } from './texts.js';
-import { dayText, eventText, fullTime, timeText } from './words.js';
-const TOGETHER = 5 * 60_000;
+import { day, group, nextDay, stamp } from './timeline.js';
+import { dayText, eventText, followZone, fullTime, timeText } from './words.js';
 const LONG = 1_500;
 const LINES = 18;
 const log = $('log');
@@ -16,15 +17,17 @@ export class Log {
 #empty = false;
 #seen = { top: 0, height: 0 };
 #shown = new WeakMap();
+#groups = new WeakMap();
+#day = '';
+#midnight = 0;
 #grew = soon(() => {
 this.#trim();
 if (this.stuck) this.toEnd();
 else this.#button();
 });
-constructor(model, openPerson, redact, signal) {
-this.redact = redact;
+constructor(model, acts, signal) {
 this.model = model;
-this.openPerson = openPerson;
+this.acts = acts;
 scroll.addEventListener('scroll', () => this.#scrolled(), { passive: true, signal });
 scroll.addEventListener('keydown', (event) => this.#walk(event), { signal });
 log.addEventListener('focusin', ({ target }) => this.#reach(target, 0), { signal });
@@ -35,7 +38,15 @@ if (!target.closest('button, a') && getSelection().isCollapsed) target.closest('
 toEnd.addEventListener('click', () => this.toEnd(), { signal });
 const sized = new ResizeObserver(() => { if (this.stuck) this.toEnd(); });
 sized.observe(scroll);
-signal.addEventListener('abort', () => sized.disconnect());
+signal.addEventListener('abort', () => { sized.disconnect(); clearTimeout(this.#midnight); });
+document.addEventListener('visibilitychange', () => { if (!document.hidden) this.#date(); }, { signal });
+this.#date();
+}
+#date() {
+clearTimeout(this.#midnight);
+this.#midnight = setTimeout(() => this.#date(), Math.min(nextDay(Date.now()) - Date.now() + 50, 3_600_000));
+if (followZone()) return this.rebuild();
+for (const line of log.querySelectorAll('.day time')) line.textContent = dayText(Number(line.dataset.time));
 }
 stuck = true;
 show(room) {
@@ -49,11 +60,9 @@ const below = scroll.scrollHeight - scroll.scrollTop;
 const focused = log.contains(document.activeElement) ? document.activeElement.closest('.message')?.dataset.seq : undefined;
 live.setAttribute('aria-live', 'off');
 const all = [];
-let before = null;
-for (const item of room?.items ?? []) {
-all.push(...this.#make(item, before, room));
-before = item;
-}
+this.#day = '';
+for (const at of room?.items.keys() ?? []) all.push(...this.#make(room, at));
+this.#day = room?.items.length ? day(room.items.at(-1).shown.record.time) : '';
 log.replaceChildren(...all);
 way.replaceChildren(...(room?.pending ?? []).map((item, at) => this.#pending(item, room, at)));
 this.#top();
@@ -67,9 +76,14 @@ if (room !== this.#room) return;
 const below = scroll.scrollHeight - scroll.scrollTop;
 live.setAttribute('aria-live', 'off');
 const all = [];
-for (let at = 0; at < count; at += 1) all.push(...this.#make(room.items[at], room.items[at - 1] ?? null, room));
+for (let at = 0; at < count; at += 1) all.push(...this.#make(room, at));
 log.prepend(...all);
-if (room.items[count]) this.#redraw(room, count);
+for (let at = count, same = false; room.items[at] && !same; at += 1) {
+const before = this.#groups.get(room.items[at]);
+this.#redraw(room, at, true);
+const now = this.#groups.get(room.items[at]);
+same = at > count && before?.since === now?.since && before?.size === now?.size;
+}
 this.#top();
 if (this.stuck) this.toEnd();
 else this.#scrollTo(scroll.scrollHeight - below);
@@ -83,14 +97,20 @@ this.#grew();
 append(room, item, replaces) {
 if (room !== this.#room) return;
 if (replaces >= 0) way.children[replaces]?.remove();
-log.append(...this.#make(item, room.items.at(-2) ?? null, room));
+const its = day(item.shown.record.time);
+log.append(...this.#make(room, room.items.length - 1, its !== this.#day));
+this.#day = its;
 if (this.#empty && isSaid(item.shown)) this.#top();
 if (!this.stuck && item.shown.record.member !== this.model.me.member && isSaid(item.shown)) this.#fresh += 1;
 this.#grew();
 }
-word(room, text) {
+word(room, text, time) {
 if (room !== this.#room) return;
-log.append(h('li.event.word', null, h('span', { dir: 'auto' }, text)));
+if (time !== undefined && day(time) > this.#day) {
+log.append(dayLine(time));
+this.#day = day(time);
+}
+log.append(h('li.event.word', null, h('span', null, text), time !== undefined && timeOf(time)));
 this.#grew();
 }
 card(room, element) {
@@ -152,17 +172,24 @@ next?.focus();
 #reach(element, tabIndex) {
 for (const button of element.closest('.message')?.querySelectorAll('button:not(.small)') ?? []) button.tabIndex = tabIndex;
 }
-#make(item, before, room) {
-const elements = this.#elements(item, before, room);
+#make(room, at, newDay = undefined) {
+const item = room.items[at];
+const before = room.items[at - 1] ?? null;
+const its = this.#groups.get(before);
+const { record } = item.shown;
+if (isSaid(item.shown)) this.#groups.set(item, group(its && isSaid(before.shown) ? { record: before.shown.record, group: its } : null, record));
+else this.#groups.delete(item);
+const elements = this.#record(item, room, newDay ?? (!before || day(before.shown.record.time) !== day(record.time)));
+if (item.seam) elements.push(h('li.event.word', null, t('room.missed')));
 this.#shown.set(item, elements);
 return elements;
 }
-#redraw(room, at) {
+#redraw(room, at, moved = at === 0) {
 const item = room.items[at];
 const old = item && this.#shown.get(item);
 if (!old) return;
 const focused = old.some((element) => element.contains(document.activeElement));
-const fresh = this.#make(item, room.items[at - 1] ?? null, room);
+const fresh = this.#make(room, at, moved ? undefined : old[0]?.matches('.day'));
 if (old[0]) old[0].before(...fresh);
 else log.prepend(...fresh);
 for (const element of old) element.remove();
@@ -182,24 +209,19 @@ else text = t('room.begin-kept');
 $('log-top').textContent = text;
 this.#empty = text === t('room.empty');
 }
-#elements(item, before, room) {
-const elements = this.#record(item, before, room);
-if (item.seam) elements.push(h('li.event.word', null, t('room.missed')));
-return elements;
-}
-#record(item, before, room) {
+#record(item, room, newDay) {
 const { record } = item.shown;
-const elements = [];
-const newDay = !before || new Date(before.shown.record.time).toDateString() !== new Date(record.time).toDateString();
-if (newDay) elements.push(h('li.day', null, h('time', { dateTime: new Date(record.time).toISOString().slice(0, 10) }, dayText(record.time))));
+const elements = newDay ? [dayLine(record.time)] : [];
 if (!isSaid(item.shown) && record.kind !== 'blank') {
 const text = eventText(record);
-if (text) elements.push(h('li.event', { 'data-seq': record.seq, title: fullTime(record.time) }, h('span', { dir: 'auto' }, text)));
+const lifts = record.kind === 'banned' && this.#isBanned(room, item);
+if (text) {
+elements.push(h('li.event', { 'data-seq': record.seq }, h('span', null, text), timeOf(record.time),
+lifts && h('button.small', { type: 'button', onclick: () => this.acts.unban(record) }, t('ban.lift'))));
+}
 return elements;
 }
-const together = !newDay && before && isSaid(before.shown) && before.shown.record.kind === 'message' && record.kind === 'message'
-&& before.shown.record.member === record.member && before.shown.record.nick === record.nick
-&& record.time - before.shown.record.time < TOGETHER;
+const together = (this.#groups.get(item)?.size ?? 1) > 1;
 const mine = record.member === this.model.me.member;
 const content = item.shown.text === null
 ? h('p.text.unreadable', null, icon(record.kind === 'blank' ? 'close' : 'lock'), t(`message.${record.kind === 'blank' ? 'blank' : item.shown.unreadable ?? 'strange'}`))
@@ -212,28 +234,41 @@ classes: item.shown.text === null ? 'closed' : '',
 }));
 return elements;
 }
+#isBanned(room, item) {
+const { target } = item.shown.record.body;
+const after = room.items.slice(room.items.indexOf(item) + 1).map(({ shown }) => shown.record);
+return room.out === null && room.view.role !== 'member' && room.view.kind !== 'private'
+&& !after.some(({ kind, body, member }) => (kind === 'unbanned' && body.target === target) || (kind === 'joined' && member === target));
+}
 #message({ record, content, mine, together, action, mark, classes, extra, redact }) {
 const element = h(`li.message${together ? '.together' : ''}${mine ? '.mine' : ''}${action ? '.action' : ''}${classes ? `.${classes}` : ''}`, { 'data-seq': record.seq, tabIndex: -1 });
 element.style.setProperty('--hue', String(hue(record.member)));
-const time = h('time', { dateTime: new Date(record.time).toISOString(), title: fullTime(record.time) }, timeText(record.time));
-const open = mine ? null : () => this.openPerson(record);
+const time = timeOf(record.time);
+const open = mine ? null : () => this.acts.person(record);
 element.append(
 h('span.side', null, avatar(record)),
 h('div.body', null,
 h('p.head', null,
+together && h('span.spoken', null, t('message.by', { nick: record.nick })),
 h('button.nick', { type: 'button', tabIndex: -1, onclick: open, disabled: !open }, h('bdi', null, record.nick)),
 record.label && h('bdi.label', null, record.label), time),
 h('div.line', null, content,
-redact && h('button.icon.redact', { type: 'button', tabIndex: -1, title: t('message.redact'), 'aria-label': t('message.redact'), onclick: () => this.redact(record) }, icon('close')), mark),
+redact && h('button.icon.redact', { type: 'button', tabIndex: -1, title: t('message.redact'), 'aria-label': t('message.redact'), onclick: () => this.acts.redact(record) }, icon('close')), mark),
 extra),
 );
 return element;
 }
 #pending(item, room, at) {
-const last = room.items.at(-1)?.shown;
-const before = at > 0 ? room.pending[at - 1].action : !last || !isSaid(last) || last.record.member !== this.model.me.member || last.record.kind === 'action';
-const record = { ...this.model.me, seq: '', time: item.time };
+const record = { ...this.model.me, seq: '', time: item.time, kind: item.action ? 'action' : 'message' };
+const last = room.items.at(-1);
+let above = last && this.#groups.has(last) ? { record: last.shown.record, group: this.#groups.get(last) } : null;
+for (const { time, action } of room.pending.slice(0, at)) {
+const before = { ...record, time, kind: action ? 'action' : 'message' };
+above = { record: before, group: group(above, before) };
+}
+const together = group(above, record).size > 1;
 const marks = {
+queued: () => mark('clock', t('message.queued')),
 pending: () => mark('clock', t('message.pending')),
 sent: () => mark('check', t('message.sent')),
 failed: () => mark('warn', ''),
@@ -242,7 +277,7 @@ unknown: () => mark('warn', ''),
 const trouble = item.state === 'failed' || item.state === 'unknown';
 const why = item.state === 'unknown' ? t('message.unknown') : t('message.failed', { why: has(`error.${item.why}`) ? t(`error.${item.why}`) : item.why });
 const element = this.#message({
-record, content: text(item.plain), mine: true, together: !before && !item.action, action: item.action, mark: marks[item.state](), classes: `on-its-way.${item.state}`,
+record, content: text(item.plain), mine: true, together, action: item.action, mark: marks[item.state](), classes: `on-its-way.${item.state === 'queued' ? 'pending.queued' : item.state}`,
 extra: trouble && h('p.trouble', { role: 'alert' }, why, ' ',
 h('button.small', { type: 'button', onclick: () => this.model.again(room, item) }, t('message.again')),
 h('button.small', { type: 'button', onclick: () => this.model.discard(room, item) }, t('message.discard'))),
@@ -250,24 +285,26 @@ h('button.small', { type: 'button', onclick: () => this.model.discard(room, item
 return element;
 }
 }
+const dayLine = (time) => h('li.day', null, h('time', { dateTime: day(time), 'data-time': time }, dayText(time)));
+const timeOf = (time) => h('time', { dateTime: stamp(time), title: fullTime(time) }, timeText(time));
 function mark(name, title) {
 const element = h(`span.mark.is-${name}`, title ? { role: 'img', 'aria-label': title, title } : { 'aria-hidden': 'true' });
 element.append(icon(name));
 return element;
 }
 function text(whole) {
-const lines = whole.split('\n');
+const end = cut(whole, LINES, LONG);
 const element = h('p.text', { dir: 'auto' });
-if (whole.length <= LONG && lines.length <= LINES) {
+if (end === null) {
 element.append(...linked(whole));
 return element;
 }
-const short = `${lines.slice(0, LINES).join('\n').slice(0, LONG)}…`;
 const button = h('button.small', { type: 'button', 'aria-expanded': 'false' }, t('message.more'));
-const part = h('span', null, ...linked(short));
+const short = () => [...linked(whole, end), '…'];
+const part = h('span', null, ...short());
 button.addEventListener('click', () => {
 const open = button.getAttribute('aria-expanded') !== 'true';
-part.replaceChildren(...linked(open ? whole : short));
+part.replaceChildren(...(open ? linked(whole) : short()));
 button.setAttribute('aria-expanded', String(open));
 button.textContent = t(open ? 'message.less' : 'message.more');
 });

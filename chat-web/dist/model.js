@@ -1,38 +1,11 @@
 import { harmless } from './chat_web_client.js';
+import { LOBBY, Room, isSaid } from './room.js';
 import { CommandError } from './session.js';
 import * as store from './store.js';
+import { mentions } from './typing.js';
 const PAGE = 50;
 const MOST = 600;
 const KEPT = 400;
-export const isSaid = (shown) => shown.record.kind === 'message' || shown.record.kind === 'action';
-export class Room {
-constructor(view) {
-this.view = view;
-this.items = [];
-this.pending = [];
-this.here = new Map();
-this.members = new Map();
-this.count = null;
-this.unread = 0;
-this.mentioned = false;
-this.oldest = null;
-this.loading = false;
-this.generation = 0;
-this.missed = null;
-this.draft = '';
-this.out = null;
-this.readTo = 0;
-}
-get id() { return this.view.room; }
-get sealed() { return this.view.cipher === 'room_password' || this.view.cipher === 'static_key'; }
-get insecure() { return this.view.cipher === 'caesar'; }
-get locked() { return this.items.some(({ shown }) => shown.unreadable === 'no_key') || this.lacksKey === true; }
-get newest() { return this.items.at(-1)?.shown.record.seq ?? 0; }
-get hasMore() {
-if (this.oldest === null) return true;
-return this.oldest !== 0 && (this.items[0]?.shown.record.seq ?? Infinity) > this.oldest;
-}
-}
 export class Model {
 rooms = new Map();
 current = null;
@@ -43,7 +16,9 @@ longest = Infinity;
 watching = () => !document.hidden;
 constructor(session, changed) {
 this.session = session;
-this.changed = changed;
+this.changed = (what, detail) => {
+try { changed(what, detail); } catch (error) { reportError(error); }
+};
 this.me.member = session.member;
 this.kept = store.unsent(session.url);
 this.lobbyKey = {};
@@ -56,6 +31,8 @@ case 'record': return this.#record(event.room, event.shown);
 case 'presence': return this.#presence(event.room, event.update);
 case 'silent': { const room = this.rooms.get(event.room); if (room) this.changed('silent', { room }); return; }
 case 'removed': return this.#removed(event.room, event.reason);
+case 'hello_refused': return this.changed('nameless', event.failure);
+case 'offline': case 'heard': return this.changed(event.event);
 case 'closing': return this.changed('closing', event.closing);
 case 'disconnected':
 this.status = 'waiting';
@@ -83,6 +60,11 @@ this.rooms.set(id, room);
 this.changed('rooms');
 }
 }
+for (const room of this.rooms.values()) {
+const some = room.pending.filter((item) => item.state === 'queued' && item.asked);
+for (const item of some) item.state = 'pending';
+if (some.length) { this.keep(room); this.changed('pending', { room }); }
+}
 this.changed('up', again);
 if (joins) this.enterLobby();
 }
@@ -91,9 +73,10 @@ const kept = this.kept[room.id];
 delete this.kept[room.id];
 if (!kept) return;
 room.draft ||= kept.draft;
-room.pending.push(...kept.messages.map((item) => ({
-...item, plain: harmless(item.text), state: item.state === 'failed' ? 'failed' : 'unknown',
-})));
+for (const item of kept.messages) {
+const state = item.state === 'queued' && room.out !== null ? 'failed' : item.state === 'failed' || item.state === 'queued' ? item.state : 'unknown';
+room.pending.push({ ...item, plain: harmless(item.text), state, why: state === 'failed' ? item.why || 'not_in_room' : '' });
+}
 }
 keep(room) {
 const { view: { kind, number, name, peer, cipher }, draft } = room;
@@ -106,7 +89,7 @@ if (!room || room.draft === text) return;
 room.draft = text;
 this.keep(room);
 }
-get busy() { return [...this.rooms.values()].some(({ pending }) => pending.some(({ state }) => state === 'pending')); }
+get busy() { return [...this.rooms.values()].some(({ pending }) => pending.some(({ state }) => state === 'pending' || state === 'queued')); }
 isIn(id) { return this.rooms.get(id)?.out === null; }
 enterLobby() {
 store.keepLeftLobby(this.session.url, false);
@@ -138,6 +121,9 @@ this.changed('rooms');
 if (room.oldest === null) this.load(room);
 if (view.kind !== 'private' && view.presence === 'full') this.loadMembers(room);
 this.changed('entered', { room, how });
+const waiting = room.pending.filter((item) => item.state === 'queued' && !item.asked);
+for (const item of waiting) this.#deliver(room, item);
+if (waiting.length) this.changed('pending', { room });
 }
 #begin(room) {
 room.items = [];
@@ -157,9 +143,11 @@ this.#membership(room, shown);
 const before = mine && isSaid(shown) ? this.#settle(room, shown) : -1;
 room.items.push({ shown });
 const item = room.items.at(-1);
+this.changed('item', { room, item, replaces: before });
+if (record.kind === 'unbanned') this.#lifted(room, record.body.target);
 const seen = room === this.current && this.watching();
 if (isSaid(shown) && !mine) {
-const mention = mentions(shown.text, this.me.nick);
+const mention = this.#mentioned(room, shown);
 if (!seen) {
 room.unread += 1;
 room.mentioned ||= mention;
@@ -168,8 +156,17 @@ this.changed('rooms');
 this.changed('said', { room, shown, mention, seen });
 }
 if (seen) this.markRead(room);
-this.changed('item', { room, item, replaces: before });
 if (room !== this.current) this.trim(room);
+}
+#lifted(room, target) {
+for (const item of room.items) {
+const { kind, body } = item.shown.record;
+if (kind === 'banned' && body.target === target) this.changed('blank', { room, item });
+}
+}
+#mentioned(room, { text }) {
+const names = [...room.members.values(), ...room.here.values()].map(({ nick }) => nick);
+return mentions(text, this.me.nick, names);
 }
 trim(room) {
 if (room.items.length <= MOST || room.loading || room.oldest === null) return [];
@@ -276,8 +273,12 @@ this.forget(room);
 if (asked && id === LOBBY) store.keepLeftLobby(this.session.url, true);
 }
 this.changed('rooms');
-if (back) this.enterLobby().then(() => { if (room.out === 'back') { room.out = reason; this.changed('current'); } });
+if (back) this.enterLobby().then(() => { if (room.out === 'back') { room.out = reason; this.#strand(room); this.changed('current'); } });
 else if (!asked) this.changed('removed', { room, reason });
+}
+#strand(room) {
+for (const item of room.pending) if (item.state === 'queued') Object.assign(item, { state: 'failed', why: 'not_in_room' });
+this.keep(room);
 }
 forget(room) {
 room.draft = '';
@@ -355,7 +356,7 @@ if (last) last.seam = true;
 if (room === this.current && this.watching()) return this.markRead(room);
 const fresh = room.items.filter(({ shown }) => isSaid(shown) && shown.record.seq > room.readTo && shown.record.member !== this.me.member);
 room.unread = fresh.length;
-room.mentioned = fresh.some(({ shown }) => mentions(shown.text, this.me.nick));
+room.mentioned = fresh.some(({ shown }) => this.#mentioned(room, shown));
 this.changed('rooms');
 }
 async loadMembers(room) {
@@ -370,13 +371,13 @@ if (!(error instanceof CommandError)) throw error;
 send(room, text, action = false) {
 const item = { text, action, plain: harmless(text), time: Date.now(), state: 'pending', why: '', after: { ...room.view.place }, seq: null };
 room.pending.push(item);
-this.changed('pending', { room });
 this.#deliver(room, item);
+this.changed('pending', { room });
 }
 again(room, item) {
 Object.assign(item, { state: 'pending', after: { ...room.view.place }, seq: null });
-this.changed('pending', { room });
 this.#deliver(room, item);
+this.changed('pending', { room });
 }
 discard(room, item) {
 room.pending = room.pending.filter((each) => each !== item);
@@ -384,17 +385,33 @@ this.keep(room);
 this.changed('pending', { room });
 }
 async #deliver(room, item) {
+item.state = this.status === 'up' ? 'pending' : 'queued';
+item.asked = !this.session.over;
 this.keep(room);
+if (!item.asked) return;
 try {
 const { committed } = await this.session.ask('send', room.id, item.action, item.text);
 item.seq = committed;
 item.after.epoch = room.view.place.epoch;
-if (item.state === 'pending') item.state = 'sent';
+if (item.state !== 'unknown') item.state = 'sent';
 this.#landed(room);
 } catch (error) {
 if (!(error instanceof CommandError)) throw error;
-item.state = error.code === 'unknown' ? 'unknown' : 'failed';
-item.why = error.code;
+item.asked = false;
+const unsent = error.code === 'ended' || (error.code === 'unknown' && item.state === 'queued');
+if (unsent || (error.code === 'not_in_room' && room.out === 'back')) item.state = 'queued';
+else if (error.code === 'unknown') item.state = 'unknown';
+else return this.#refused(room, item, error.code);
+}
+this.keep(room);
+this.changed('pending', { room });
+}
+#refused(room, item, why) {
+Object.assign(item, { state: 'failed', why });
+if (room.out === null && !room.draft.trim() && room.pending.includes(item)) {
+room.pending = room.pending.filter((each) => each !== item);
+room.draft = item.action ? `/me ${item.text}` : item.text.startsWith('/') ? `/${item.text}` : item.text;
+this.changed('refused', { room, why });
 }
 this.keep(room);
 this.changed('pending', { room });
@@ -411,16 +428,4 @@ this.#begin(room);
 await this.load(room);
 this.changed('current');
 }
-}
-export const LOBBY = 'AAAAAAAAAAAAAAAAAAAAAA==';
-function mentions(text, nick) {
-if (!text || !nick) return false;
-const lower = text.toLocaleLowerCase();
-const name = nick.toLocaleLowerCase();
-const letter = /[\p{L}\p{N}_]/u;
-for (let at = lower.indexOf(name); at >= 0; at = lower.indexOf(name, at + 1)) {
-const [before, after] = [lower[at - 1] ?? ' ', lower[at + name.length] ?? ' '];
-if (!letter.test(before) && !letter.test(after)) return true;
-}
-return false;
 }

@@ -1,5 +1,5 @@
 import { $, avatar, dress, h, icon } from './dom.js';
-import { LOBBY } from './model.js';
+import { LOBBY } from './room.js';
 import { t } from './texts.js';
 import { roomName } from './words.js';
 const LISTED = 500;

@@ -1,6 +1,6 @@
 import init, { WebClient, run_work } from './chat_web_client.js';
 import { known } from './dom.js';
-import { keepKeys, keys } from './store.js';
+import { goesWithTab, keepKeys, keys } from './store.js';
 const here = new URL('.', import.meta.url);
 const urls = globalThis.trustedTypes?.createPolicy('chat', { createScriptURL: (url) => url }) ?? { createScriptURL: (url) => url };
 let loading;
@@ -18,6 +18,8 @@ this.retryAfter = failed.failure?.retry_after ?? null;
 }
 }
 const FAULTS = new Map([[1002, 'protocol'], [1003, 'protocol'], [1007, 'protocol'], [1008, 'other'], [1009, 'frame_too_large'], [1010, 'protocol']]);
+const CONNECTING = 15_000;
+export const later = (tries) => 5_000 + Math.random() * Math.min(55_000, 5_000 * 2 ** tries);
 export class Session {
 #client;
 #socket = null;
@@ -25,6 +27,8 @@ export class Session {
 #waiting = new Map();
 #draining = false;
 #over = false;
+#ended = false;
+#doubted = false;
 #module; #tell;
 constructor(url, module, who, tell) {
 this.url = url;
@@ -32,12 +36,23 @@ this.#module = module;
 this.#tell = tell;
 const seed = crypto.getRandomValues(new Uint8Array(32));
 this.#client = new WebClient(who.nick, who.label, who.secret, true, known, seed);
-const tick = () => { if (!document.hidden) { this.#client.timeout(performance.now()); this.#drain(); } };
-document.addEventListener('visibilitychange', tick);
-addEventListener('online', tick);
+const abort = new AbortController();
+const on = (target, what, act) => target.addEventListener(what, act, { signal: abort.signal });
+const look = () => { if (!document.hidden) this.probe(); };
+on(document, 'visibilitychange', look);
+on(window, 'focus', look);
+on(window, 'online', () => this.probe());
+on(window, 'offline', () => { this.#doubted = true; this.#tell({ event: 'offline' }); this.probe(); });
+let parted = false;
+on(window, 'pagehide', () => {
+if (!goesWithTab()) return;
+parted = true;
+this.#tell = () => {};
+this.close();
+});
+on(window, 'pageshow', () => { if (parted) location.reload(); else this.probe(); });
 this.forget = () => {
-document.removeEventListener('visibilitychange', tick);
-removeEventListener('online', tick);
+abort.abort();
 clearTimeout(this.#timer);
 const socket = this.#socket;
 this.#socket = null;
@@ -62,6 +77,14 @@ const kept = keys(room);
 return kept !== null && this.#client.restore_keys(room, kept);
 }
 rename(nick, label) { this.#client.rename(performance.now(), nick, label); this.#drain(); }
+probe() {
+if (this.#over) return;
+this.#client.timeout(performance.now());
+this.#drain();
+this.#client.probe(performance.now());
+this.#drain();
+}
+get over() { return this.#over || this.#ended; }
 close() { this.#client.close(performance.now()); this.#drain(); }
 #drain() {
 if (this.#draining || this.#over) return;
@@ -85,7 +108,7 @@ const event = step.event();
 step.free();
 switch (what) {
 case 'connect': this.#connect(); break;
-case 'send': this.#socket?.send(bytes); break;
+case 'send': if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(bytes); break;
 case 'disconnect': this.#disconnect(); break;
 case 'work': this.#work(bytes); break;
 case 'event': this.#event(JSON.parse(event)); break;
@@ -102,9 +125,18 @@ return;
 this.#socket = socket;
 socket.binaryType = 'arraybuffer';
 const mine = (what) => (event) => { if (this.#socket === socket) { what(event); this.#drain(); } };
-socket.onopen = mine(() => this.#client.connected(performance.now()));
-socket.onmessage = mine(({ data }) => this.#client.received(performance.now(), new Uint8Array(data)));
+const patience = setTimeout(mine(() => {
+this.#socket = null;
+socket.close();
+this.#client.disconnected(performance.now());
+}), CONNECTING);
+socket.onopen = mine(() => { clearTimeout(patience); this.#client.connected(performance.now()); });
+socket.onmessage = mine(({ data }) => {
+this.#client.received(performance.now(), new Uint8Array(data));
+if (this.#doubted) { this.#doubted = false; this.#event({ event: 'heard' }); }
+});
 socket.onclose = mine(({ code }) => {
+clearTimeout(patience);
 this.#socket = null;
 const fault = FAULTS.get(code);
 if (fault) this.#fail(fault);
@@ -141,7 +173,11 @@ worker.onerror = worker.onmessageerror = (event) => { event.preventDefault(); wo
 worker.postMessage({ module: this.#module, bytes });
 }
 #event(event) {
-if (event.event !== 'finished') return this.#tell(event);
+if (event.event === 'ended') this.#ended = true;
+if (event.event !== 'finished') {
+try { this.#tell(event); } catch (error) { reportError(error); }
+return;
+}
 const waiting = this.#waiting.get(event.ticket);
 this.#waiting.delete(event.ticket);
 if (event.error) waiting?.reject(new CommandError(event.error));

@@ -1,4 +1,7 @@
+let refused = { ...history.state?.chat };
+let left = false;
 function read(key, otherwise, where = 'localStorage') {
+if (key in refused) return refused[key] ?? otherwise;
 try {
 return JSON.parse(globalThis[where].getItem(`chat.${key}`) ?? 'null') ?? otherwise;
 } catch {
@@ -6,16 +9,38 @@ return otherwise;
 }
 }
 function write(key, value, where = 'localStorage') {
+if (left && where === 'sessionStorage' && value !== undefined) return;
 try {
 if (value === undefined) globalThis[where].removeItem(`chat.${key}`);
 else globalThis[where].setItem(`chat.${key}`, JSON.stringify(value));
+if (!(key in refused)) return;
+delete refused[key];
+} catch {
+if (value === undefined && !(key in refused)) return;
+if (value === undefined) delete refused[key];
+else refused[key] = value;
+}
+withTab();
+}
+function withTab() {
+try {
+history.replaceState({ ...history.state, chat: refused }, '');
 } catch {
 }
 }
+addEventListener('popstate', () => { if (Object.keys(refused).length || history.state?.chat) withTab(); });
+export const step = (state) => history.pushState({ ...history.state, ...state }, '');
 export const inside = () => read('inside', false, 'sessionStorage');
-export const enter = () => write('inside', true, 'sessionStorage');
-export function leave() {
+export function enter() {
+left = false;
+write('inside', true, 'sessionStorage');
+write('outside', undefined, 'sessionStorage');
+}
+export const outside = () => read('outside', false, 'sessionStorage');
+export function leave(known) {
 for (const key of ['inside', 'keys', 'unsent', 'current', 'left']) write(key, undefined, 'sessionStorage');
+if (known) write('outside', true, 'sessionStorage');
+left = true;
 }
 const of = (key, url) => read(key, {}, 'sessionStorage')[url];
 function keepOf(key, url, value) {
@@ -26,7 +51,7 @@ write(key, all, 'sessionStorage');
 }
 export const unsent = (url) => of('unsent', url) ?? {};
 export function keepUnsent(url, room, what) {
-const all = unsent(url);
+const all = { ...unsent(url) };
 if (!what && !(room in all)) return;
 if (what) all[room] = what;
 else delete all[room];
@@ -56,6 +81,7 @@ const fresh = is(before) ? Uint8Array.from(before) : crypto.getRandomValues(new 
 write('secrets', { ...all, [url]: [...fresh] });
 return fresh;
 }
+export const goesWithTab = () => 'secrets' in refused;
 export const name = () => read('name', { nick: '', label: '' });
 export const keepName = (nick, label) => write('name', { nick, label });
 export const settings = () => ({ theme: 'auto', notify: false, address: '', ...read('settings', {}) });

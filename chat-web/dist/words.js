@@ -1,27 +1,35 @@
 import { language, t } from './texts.js';
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
-const dayOf = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
-const dayOfYear = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric' });
-export const timeText = (time) => clock.format(time);
-export const fullTime = (time) => full.format(time);
+import { daysAgo, isTime } from './timeline.js';
+let zone, clock, full, dayOf, dayOfYear;
+export function followZone() {
+const now = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (now === zone) return false;
+zone = now;
+clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
+dayOf = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
+dayOfYear = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric' });
+return true;
+}
+followZone();
+export const timeText = (time) => (isTime(time) ? clock.format(time) : '–');
+export const fullTime = (time) => (isTime(time) ? full.format(time) : '');
 export function dayText(time) {
-const [day, now] = [new Date(time), new Date()];
-const days = Math.round((new Date(now.getFullYear(), now.getMonth(), now.getDate()).getTime()
-- new Date(day.getFullYear(), day.getMonth(), day.getDate()).getTime()) / 86_400_000);
+if (!isTime(time)) return t('day.unknown');
+const now = Date.now();
+const days = daysAgo(time, now);
 if (days === 0) return t('day.today');
 if (days === 1) return t('day.yesterday');
-return (day.getFullYear() === now.getFullYear() ? dayOf : dayOfYear).format(day);
+return (new Date(time).getFullYear() === new Date(now).getFullYear() ? dayOf : dayOfYear).format(time);
 }
 export function roomName(view) {
 if (view.kind === 'lobby') return t('rooms.lobby');
 if (view.kind === 'private') return view.peer?.nick ?? '?';
 return view.name ?? t('room.group', { number: view.number ?? '?' });
 }
-const apart = (name) => (/[\u0590-\u08ff\ufb1d-\ufefc]/.test(name) ? `\u2068${name}\u2069` : name);
 export function eventText({ kind, nick, body }) {
 const about = (key, gaps = {}) => {
-const what = t(key, { nick: apart(nick), target: apart(body.nick ?? ''), ...gaps });
+const what = t(key, { nick, target: body.nick ?? '', ...gaps });
 return body.reason && kind !== 'left' ? t('event.reason', { what, reason: body.reason }) : what;
 };
 switch (kind) {

@@ -72,7 +72,7 @@ impl Program {
         let memory: &[&str] = if kept { &[] } else { &["--memory"] };
         let words = [&["serve", "--tcp", address], memory, args].concat();
         let mut server = Self::named("server", &words);
-        let line = server.line();
+        let line = server.until("listening tcp ");
         let address: SocketAddr = line
             .strip_prefix("listening tcp ")
             .and_then(|address| address.parse().ok())
@@ -80,9 +80,10 @@ impl Program {
         (server, address.to_string())
     }
 
-    /// Starts a client.
+    /// Starts a client that takes commands.
     pub fn client(address: &str, nick: &str, args: &[&str]) -> Self {
-        Self::named(nick, &[&["chat", address, "--nick", nick], args].concat())
+        let words = ["chat", address, "--nick", nick, "--commands"];
+        Self::named(nick, &[&words, args].concat())
     }
 
     /// Starts a client, and waits until it is in the lobby.

@@ -136,7 +136,13 @@ fn build() -> Result<BTreeMap<String, PathBuf>> {
     }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--profile", "dist", "--bins", "--message-format=json"])
+        .args([
+            "build",
+            "--profile",
+            "dist",
+            "--bins",
+            "--message-format=json",
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()?;
     ensure!(

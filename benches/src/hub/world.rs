@@ -348,6 +348,10 @@ impl World {
                     self.hub
                         .handle_input(self.now, Input::Drained { conn }, &mut self.out);
                 }
+                Output::Credit { conn } => {
+                    self.hub
+                        .handle_input(self.now, Input::Credit { conn }, &mut self.out);
+                }
                 Output::Close { .. }
                 | Output::Resume { .. }
                 | Output::Note(_)

@@ -54,6 +54,7 @@ mod tests {
     use crate::{
         chat::{
             input::Input,
+            names::Names,
             screen::Screen,
             talk::{Me, Talk},
             voice::Voice,
@@ -146,6 +147,7 @@ mod tests {
             room: RoomRef::Lobby,
             password: None,
             key: None,
+            unsealed_too: false,
         };
         let (ada, events) = Client::connect(connector.clone(), client_config("Ada").unwrap());
         drop(events);
@@ -163,7 +165,15 @@ mod tests {
             nick: "Berl".to_owned(),
             label: String::new(),
         };
-        let mut talk = Talk::new(client, events, input, signals, &mut voice, me);
+        let mut talk = Talk::new(
+            client,
+            events,
+            input,
+            signals,
+            &mut voice,
+            Names::default(),
+            me,
+        );
         talk.command(join()).await.unwrap().unwrap();
         say("three").await;
         let four = say("four").await;

@@ -1,59 +1,157 @@
 //! What each line of input does.
 
+use std::{pin::pin, time::SystemTime};
+
 use chat_core::{
-    client::Command,
+    client::{Command, CommandError},
+    id::RoomId,
     time::Wall,
     wire::client::{HistoryFrom, Peer},
 };
 use jiff::{
-    Zoned,
+    Timestamp,
     civil::{Date, Time},
+    tz::TimeZone,
 };
 
 use super::{
     enter::{self, Group, Secrets},
-    input::Answer,
+    input::{Answer, Asked},
     rooms::room_name,
     slash::{self, Line, Past, Place, Slash, Which},
     talk::{Stop, Talk, Then},
     voice::Doing,
 };
-use crate::exit::Failure;
+use crate::{exit::Failure, visible::visible};
 
 /// Commands that may be unfinished before the next line is read.
 const UNFINISHED: usize = 200;
+/// The same where somebody types. What was pasted is read whatever the server does, so that Ctrl-C
+/// is, and that it can be said what was not sent.
+const UNFINISHED_OF_A_PERSON: usize = 10_000;
 
 /// Records of history that are shown at once, where it is not said how many.
 const PAGE: u16 = 20;
 
-/// Does line after line, until the input or the conversation ends. At the end of input everything is finished first.
+/// Does line after line, until the input or the conversation ends. At the end of input everything
+/// is finished first; at Ctrl-C, what was typed before it is said first.
 pub(crate) async fn talk(talk: &mut Talk<'_>) -> Result<(), Stop> {
-    loop {
-        talk.until_at_most(UNFINISHED).await?;
-        let answer = talk.input.talk();
-        match talk.until(answer).await? {
-            Answer::Line(line) => {
-                talk.line += 1;
-                match slash::parse(&line) {
-                    Ok(Line::Empty) => {}
-                    Ok(Line::Say(text)) => say(talk, text, false),
-                    Ok(Line::Command(Slash::Quit)) => return talk.until_at_most(0).await,
-                    Ok(Line::Command(slash)) => run(talk, slash).await?,
-                    Err(why) => talk.voice.not_understood(talk.line, &why),
-                }
+    let mut asked = None;
+    match lines(talk, &mut asked).await {
+        Err(Stop::Quit) if talk.input.is_person() && !talk.all_read => {
+            match typed_ahead(talk, asked).await {
+                Err(Stop::Quit) => talk.impatient = true,
+                ended => ended?,
             }
+            Err(Stop::Quit)
+        }
+        Err(stop) if !talk.all_read => {
+            let line = asked.and_then(Asked::withdraw);
+            talk.unread += u64::from(line.is_some_and(|line| line.is_something()));
+            Err(stop)
+        }
+        ended => ended,
+    }
+}
+
+async fn lines(talk: &mut Talk<'_>, asked: &mut Option<Asked>) -> Result<(), Stop> {
+    let unfinished = if talk.input.is_person() {
+        UNFINISHED_OF_A_PERSON
+    } else {
+        UNFINISHED
+    };
+    loop {
+        talk.until_at_most(unfinished).await?;
+        let spoken_in = talk.rooms.current().map(|view| view.room);
+        let answer = asked.insert(talk.input.talk(&talk.prompt()));
+        let answer = talk.until(answer).await?;
+        *asked = None;
+        let (line, taken_back) = match answer {
+            Answer::Line(line) => (line, false),
+            Answer::TakenBack(line) => (line, true),
             Answer::Unreadable(why) => {
                 talk.line += 1;
                 talk.voice
                     .not_understood(talk.line, &format!("not sent: {why}"));
+                continue;
             }
-            Answer::End => return talk.until_at_most(0).await,
-            Answer::Interrupted => return Err(Stop::Quit),
+            Answer::End => {
+                talk.all_read = true;
+                return talk.until_at_most(0).await;
+            }
+            Answer::Interrupted => {
+                talk.all_read = true;
+                return Err(Stop::Quit);
+            }
+        };
+        talk.line += 1;
+        match slash::parse(&line) {
+            Ok(Line::Empty) => {}
+            Ok(Line::Say(text)) => say(talk, text, false, taken_back, spoken_in),
+            _ if !talk.commands => return refuse(talk).await,
+            Ok(Line::Command(Slash::Quit)) => {
+                talk.all_read = true;
+                return talk.until_at_most(0).await;
+            }
+            Ok(Line::Command(Slash::Me(text))) => say(talk, text, true, taken_back, spoken_in),
+            Ok(Line::Command(slash)) => run(talk, slash, taken_back).await?,
+            Err(why) => talk.voice.not_understood(talk.line, &why),
         }
     }
 }
 
-fn say(talk: &mut Talk<'_>, text: String, action: bool) {
+/// What a person had typed, or pasted, when a signal came while no line was edited: it is said all
+/// the same. Commands are not done any more.
+async fn typed_ahead(talk: &mut Talk<'_>, mut asked: Option<Asked>) -> Result<(), Stop> {
+    let mut idle = pin!(talk.voice.idle());
+    loop {
+        let spoken_in = talk.rooms.current().map(|view| view.room);
+        let mut answer = asked
+            .take()
+            .unwrap_or_else(|| talk.input.talk(&talk.prompt()));
+        let answer = tokio::select! {
+            biased;
+            answer = talk.until(&mut answer) => answer?,
+            () = &mut idle => return Ok(()),
+        };
+        let (line, taken_back) = match answer {
+            Answer::Line(line) => (line, false),
+            Answer::TakenBack(line) => (line, true),
+            Answer::Unreadable(_) => continue,
+            Answer::End | Answer::Interrupted => return Ok(()),
+        };
+        talk.line += 1;
+        match slash::parse(&line) {
+            Ok(Line::Say(text)) => say(talk, text, false, taken_back, spoken_in),
+            Ok(Line::Command(Slash::Me(text))) => say(talk, text, true, taken_back, spoken_in),
+            Ok(Line::Empty) => {}
+            Ok(Line::Command(_)) | Err(_) => {
+                let why = format!("not done any more: {line}");
+                talk.voice.not_understood(talk.line, &why);
+            }
+        }
+    }
+}
+
+/// A line of a file or a pipe begins with a slash, and nobody said that it may be a command: what
+/// was before it is finished, and that is the end.
+async fn refuse(talk: &mut Talk<'_>) -> Result<(), Stop> {
+    let line = talk.line;
+    talk.unread = 1;
+    talk.until_at_most(0).await?;
+    Err(Stop::Failed(Failure::Usage(format!(
+        "line {line} begins with a slash; begin it with two, or use --commands if lines may be commands"
+    ))))
+}
+
+/// Says something in the room that is spoken in, if that is the one in which it was typed.
+fn say(
+    talk: &mut Talk<'_>,
+    text: String,
+    action: bool,
+    taken_back: bool,
+    spoken_in: Option<RoomId>,
+) {
     let Some(room) = talk.rooms.current().map(|view| view.room) else {
         return talk.voice.not_understood(
             talk.line,
@@ -65,19 +163,23 @@ fn say(talk: &mut Talk<'_>, text: String, action: bool) {
         line: talk.line,
         command,
         text: Some(text.clone()),
+        taken_back,
     };
+    if talk.input.is_person() && spoken_in != Some(room) {
+        return talk.voice.failed(&doing, &CommandError::NotInRoom);
+    }
     talk.say(room, action, text, doing);
 }
 
-async fn run(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
+async fn run(talk: &mut Talk<'_>, slash: Slash, taken_back: bool) -> Result<(), Stop> {
     match slash {
         Slash::Help => talk.voice.help(),
-        Slash::Me(text) => say(talk, text, true),
         Slash::Msg { nick, text } => {
             let doing = Doing {
                 line: talk.line,
                 command: "msg",
                 text: Some(text.clone()),
+                taken_back,
             };
             talk.start(
                 Command::Direct {
@@ -111,6 +213,7 @@ async fn run(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
                     line: talk.line,
                     command: "create",
                     text: None,
+                    taken_back: false,
                 };
                 talk.voice.failed(&doing, &error);
             }
@@ -125,6 +228,7 @@ async fn run(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
                     line: talk.line,
                     command: "join",
                     text: None,
+                    taken_back: false,
                 };
                 talk.voice.failed(&doing, &error);
             }
@@ -137,14 +241,20 @@ async fn run(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
                     talk.voice.notice(&format!("speaking in {name}"));
                 }
             }
-            (None, Place::With(nick)) => simple(
-                talk,
-                "switch",
-                Command::Direct {
+            (None, Place::With(nick)) => {
+                let command = Command::Direct {
                     to: Peer::Nick(nick.clone()),
-                },
-                Then::Switch { nick },
-            ),
+                };
+                let doing = Doing {
+                    line: talk.line,
+                    command: "switch",
+                    text: None,
+                    taken_back: false,
+                };
+                let number = talk.start(command, doing, Then::Switch { nick });
+                // What is typed next is meant for that conversation.
+                talk.until_ended(number).await?;
+            }
             (None, _) => talk.voice.not_understood(
                 talk.line,
                 "/switch: you are not in that room; /join enters it",
@@ -249,7 +359,7 @@ async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
         Slash::Topic(None) => {
             let topic = match view.topic.as_str() {
                 "" => "there is no topic".to_owned(),
-                topic => format!("topic: {}", chat_core::nick::harmless(topic)),
+                topic => format!("topic: {}", visible(topic)),
             };
             talk.voice.notice(&topic);
         }
@@ -346,6 +456,7 @@ async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
                 line: talk.line,
                 command: "leave",
                 text: None,
+                taken_back: false,
             };
             match talk.command(Command::Leave { room }).await? {
                 Ok(outcome) => talk.voice.done(&doing, &outcome),
@@ -365,13 +476,16 @@ fn simple(talk: &mut Talk<'_>, name: &'static str, command: Command, then: Then)
         line: talk.line,
         command: name,
         text: None,
+        taken_back: false,
     };
     talk.start(command, doing, then);
 }
 
 /// A moment by the clock on the wall.
 fn moment(date: Option<Date>, time: Option<Time>) -> Option<Wall> {
-    let now = Zoned::now();
+    // The calendar has no date for a clock beyond the year 9999.
+    let now = Timestamp::try_from(SystemTime::now()).ok()?;
+    let now = now.to_zoned(TimeZone::system());
     let date = date.unwrap_or(now.date());
     let at = date
         .to_datetime(time.unwrap_or(Time::midnight()))

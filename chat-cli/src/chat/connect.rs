@@ -2,7 +2,6 @@
 
 use chat_core::{
     client::{ClientConfig, ClientEvent, Ended},
-    nick::harmless,
     wire::{CloseReason, ErrorCode, server::Welcome},
 };
 use chat_runtime::{Client, Events};
@@ -13,7 +12,9 @@ use super::{
     text,
     voice::Voice,
 };
-use crate::{address::ServerAddress, exit::Failure, signals::Signals};
+use crate::{
+    address::ServerAddress, exit::Failure, kept_keys::KeptKeys, signals::Signals, visible::visible,
+};
 
 /// A client that was welcomed.
 pub(crate) struct Connected {
@@ -27,12 +28,16 @@ pub(crate) struct Connected {
 pub(crate) async fn connect(
     address: &ServerAddress,
     config: ClientConfig,
+    keys: Option<KeptKeys>,
     input: &Input,
     signals: &mut Signals,
     voice: &mut Voice,
 ) -> Result<Option<Connected>, Failure> {
     let label = config.label.clone();
-    let (client, mut events) = Client::connect(address.connector(), config);
+    let (client, mut events) = match keys {
+        Some(keys) => Client::connect_with_keys(address.connector(), config, keys),
+        None => Client::connect(address.connector(), config),
+    };
     let mut said = None;
     let mut name: Option<LocalBoxFuture<'_, Answer>> = None;
     loop {
@@ -42,7 +47,7 @@ pub(crate) async fn connect(
             answer = async { name.as_mut().expect("it is asked for").await }, if name.is_some() => {
                 name = None;
                 match answer {
-                    Answer::Line(nick) => client.retry_as(nick.trim(), label.as_str()),
+                    Answer::Line(nick) | Answer::TakenBack(nick) => client.retry_as(nick.trim(), label.as_str()),
                     Answer::Unreadable(_) => client.retry_as("", label.as_str()),
                     Answer::End | Answer::Interrupted => return Ok(None),
                 }
@@ -77,7 +82,7 @@ pub(crate) async fn connect(
                     ))),
                     Ended::ProtocolError(text) => Err(Failure::CannotConnect(format!(
                         "{address}: it is not a chat server: {}",
-                        harmless(&text)
+                        visible(&text)
                     ))),
                     Ended::Closed(reason) => Err(Failure::Refused(closed(reason, &text))),
                     Ended::Asked => Ok(None),
@@ -106,14 +111,14 @@ pub(crate) fn closed(reason: CloseReason, text: &str) -> String {
     };
     match (words, text) {
         ("", "") => reason.name(),
-        ("", text) => format!("{reason}: {}", harmless(text)),
+        ("", text) => format!("{reason}: {}", visible(text)),
         (words, _) => format!("{words} ({reason})"),
     }
 }
 
 fn reason(client: &Client) -> String {
     match client.trouble() {
-        Some(error) => harmless(&error.to_string()),
+        Some(error) => visible(&error.to_string()),
         None => "the connection ended before the server said anything".to_owned(),
     }
 }

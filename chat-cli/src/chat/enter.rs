@@ -14,6 +14,7 @@ use super::{
     talk::{Stop, Talk},
 };
 use crate::{
+    byte_order_mark::stripped,
     cipher_choice::{CipherChoice, LoadedCipher, cipher_name},
     exit::Failure,
 };
@@ -63,15 +64,16 @@ impl Secrets {
     }
 }
 
-/// The content of a password file, without one line break at its end.
+/// The content of a password file, without a byte order mark and one line break at its end.
 pub(crate) fn read_password(path: &Path) -> Result<Password, Failure> {
     let shown = path.display();
     let text = fs::read_to_string(path)
         .map_err(|error| Failure::Usage(format!("cannot read password file {shown}: {error}")))?;
     let text = Zeroizing::new(text);
-    let password = text.strip_suffix('\n').map_or(text.as_str(), |line| {
-        line.strip_suffix('\r').unwrap_or(line)
-    });
+    let text = stripped(&text);
+    let password = text
+        .strip_suffix('\n')
+        .map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     if password.is_empty() {
         return Err(Failure::Usage(format!("password file {shown} is empty")));
     }
@@ -149,6 +151,7 @@ async fn join_once(
         room,
         password: secrets.password.clone(),
         key: key.clone(),
+        unsealed_too: secrets.cipher == Some(LoadedCipher::None),
     };
     let view = match talk.command(command).await?.and_then(the_room) {
         Ok(view) => view,
@@ -189,6 +192,18 @@ async fn ask_for_what_is_wrong(
         CommandError::KeyMissing {
             announced: CipherKind::RoomPassword,
         } => ask_for_password(talk, secrets).await,
+        CommandError::NotSealed { .. } => {
+            talk.voice.notice(
+                "the room is not encrypted, although it has a password: what is said there can be read by the server, \
+                 and on the way to it",
+            );
+            let answer = talk.ask("enter it all the same? [y/N] ").await?;
+            let yes = answer.is_some_and(|answer| matches!(answer.as_str(), "y" | "Y" | "yes"));
+            if yes {
+                secrets.cipher = Some(LoadedCipher::None);
+            }
+            Ok(yes)
+        }
         CommandError::KeyMissing {
             announced: announced @ CipherKind::Caesar,
         } if secrets.cipher.is_none() => {
@@ -271,6 +286,7 @@ mod tests {
             ("secret\r\n", "secret"),
             ("secret\n\n", "secret\n"),
             (" a b ", " a b "),
+            ("\u{feff}secret\n", "secret"),
         ] {
             fs::write(&path, content).unwrap();
             assert_eq!(
@@ -279,7 +295,7 @@ mod tests {
                 "{content:?}"
             );
         }
-        for content in ["", "\n"] {
+        for content in ["", "\n", "\u{feff}"] {
             fs::write(&path, content).unwrap();
             assert!(matches!(read_password(&path), Err(Failure::Usage(_))));
         }

@@ -2,29 +2,41 @@
 
 use std::{
     io::{self, BufRead, IsTerminal, Read, Write},
+    pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
+    task::{Context, Poll},
     thread,
+    time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
-use super::{line_editor::LineEditor, screen::Screen};
-use crate::exit::Failure;
+#[cfg(unix)]
+use super::terminal::{Modes, follow_job_control};
+use super::{
+    line_editor::LineEditor,
+    names::Names,
+    screen::{Screen, Terminal, Unshown},
+};
+use crate::{byte_order_mark::stripped, exit::Failure};
 
-/// What stands before what is typed in a conversation.
-const TALK: &str = "> ";
 /// Bytes of one line. No server takes a message of that length by default.
 const LINE_BYTES: u64 = 1 << 20;
+
+/// How long the end waits for what is left of a file or a pipe.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// A line, without its line break.
     Line(String),
+    /// A line that is to be said, and is off the screen: it is shown again as everybody sees it.
+    TakenBack(String),
     /// A line that is none, and why.
     Unreadable(&'static str),
     /// There is no more.
@@ -33,88 +45,158 @@ pub(crate) enum Answer {
     Interrupted,
 }
 
+impl Answer {
+    /// Whether it is a line, and not an empty one.
+    pub(crate) fn is_something(&self) -> bool {
+        match self {
+            Self::Line(line) | Self::TakenBack(line) => !line.is_empty(),
+            Self::Unreadable(_) => true,
+            Self::End | Self::Interrupted => false,
+        }
+    }
+}
+
 /// Where lines come from. They are read by a thread of its own, one at a time and only when asked for.
 #[derive(Debug)]
 pub(crate) struct Input {
-    wanted: mpsc::Sender<Wanted>,
+    jobs: mpsc::Sender<Job>,
     person: bool,
     /// Whether what was said is shown again soon, as everybody sees it: then the line that was typed is taken away.
     tidy: Arc<AtomicBool>,
+    rest: Arc<Rest>,
+    #[cfg(unix)]
+    job_control: Option<(Arc<Modes>, Unshown, Terminal)>,
 }
 
+/// A line that was asked for.
 #[derive(Debug)]
-struct Wanted {
+pub(crate) struct Asked(oneshot::Receiver<Answer>);
+
+impl Asked {
+    /// Not wanted any more; the line, if it came already.
+    pub(crate) fn withdraw(mut self) -> Option<Answer> {
+        self.0.close();
+        self.0.try_recv().ok()
+    }
+}
+
+impl Future for Asked {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let answered = Pin::new(&mut self.0).poll(cx);
+        answered.map(|answer| answer.unwrap_or(Answer::End))
+    }
+}
+
+/// What the thread does.
+#[derive(Debug)]
+pub(super) enum Job {
+    Read(Wanted),
+    /// Show what waits, if it is not shown yet.
+    Show,
+    /// The same, and say when that is done.
+    Flush(UnboundedSender<()>),
+    /// Count what is left of a file or a pipe.
+    Count(oneshot::Sender<()>),
+}
+
+/// A line that is to be read.
+#[derive(Debug)]
+pub(super) struct Wanted {
     prompt: String,
-    hidden: bool,
+    kind: Kind,
     answer: oneshot::Sender<Answer>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Of the conversation.
+    Talk,
+    /// An answer to a question.
+    Answer,
+    /// The same, not to be seen.
+    Hidden,
+}
+
+/// The lines of a file or a pipe that nobody took.
+#[derive(Debug, Default)]
+struct Rest {
+    /// The thread waits for a line: all that came before it was taken.
+    waiting: AtomicBool,
+    lines: AtomicU64,
+}
+
+impl Rest {
+    fn count(&self, answer: &Answer) {
+        if answer.is_something() {
+            self.lines.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Input {
     /// Standard input, and the screen that goes with it: a line editor where both it and standard output are terminals that
-    /// can do what that takes.
-    pub(crate) fn start() -> Result<(Self, Screen), Failure> {
+    /// can do what that takes. It completes these names.
+    pub(crate) fn start(names: Names) -> Result<(Self, Screen), Failure> {
         let fault = |error: io::Error| Failure::Fault(format!("cannot use the terminal: {error}"));
         let person = io::stdin().is_terminal();
-        let (wanted, requests) = mpsc::channel();
+        let (jobs, received) = mpsc::channel();
         let tidy = Arc::new(AtomicBool::new(true));
+        let rest = Arc::new(Rest::default());
+        let unshown = Unshown::default();
         let editor = if person && io::stdout().is_terminal() {
-            LineEditor::new()
+            LineEditor::new(unshown.clone(), names)
         } else {
             None
         };
-        let screen = if let Some((mut editor, printer)) = editor {
-            let screen = Screen::terminal(printer);
-            let said = screen.queue();
+        #[cfg(unix)]
+        let mut job_control = None;
+        let screen = if let Some((editor, printer)) = editor {
+            let terminal = Terminal::new(unshown.clone(), jobs.clone(), printer).map_err(fault)?;
+            #[cfg(unix)]
+            {
+                job_control = Some((editor.modes(), unshown, terminal.clone()));
+            }
             let tidy = tidy.clone();
-            spawn(requests, move |wanted: &Wanted| {
-                said.wait();
-                if wanted.hidden {
-                    return editor.hidden_line(&wanted.prompt);
-                }
-                let talk = wanted.prompt == TALK;
-                let answer = editor.line(&wanted.prompt, talk);
-                if let Answer::Line(line) = &answer
-                    && talk
-                    && is_said(line)
-                    && tidy.load(Ordering::Relaxed)
-                {
-                    editor.take_back(&wanted.prompt, line);
-                }
-                answer
-            })
-            .map_err(fault)?;
-            screen
+            spawn(move || edit(editor, received, &tidy)).map_err(fault)?;
+            Screen::terminal(terminal)
         } else {
-            spawn(requests, move |wanted: &Wanted| {
-                if person {
-                    let _ = write!(io::stderr(), "{}", wanted.prompt);
-                }
-                if person && wanted.hidden {
-                    hidden(rpassword::read_password())
-                } else {
-                    read_line(&mut io::stdin().lock())
-                }
-            })
-            .map_err(fault)?;
+            let rest = rest.clone();
+            spawn(move || read(person, received, &rest)).map_err(fault)?;
             Screen::plain()
         };
-        Ok((
-            Self {
-                wanted,
-                person,
-                tidy,
-            },
-            screen,
-        ))
+        let input = Self {
+            jobs,
+            person,
+            tidy,
+            rest,
+            #[cfg(unix)]
+            job_control,
+        };
+        Ok((input, screen))
     }
 
     /// Nobody types anything.
     #[cfg(test)]
     pub(crate) fn nobody() -> Self {
         Self {
-            wanted: mpsc::channel().0,
+            jobs: mpsc::channel().0,
             person: false,
             tidy: Arc::default(),
+            rest: Arc::default(),
+            #[cfg(unix)]
+            job_control: None,
+        }
+    }
+
+    /// Ctrl-Z and `fg` find the terminal in the right modes, as long as the runtime lives in which
+    /// this is called.
+    #[cfg(unix)]
+    pub(crate) fn follow_job_control(&mut self) -> io::Result<()> {
+        match self.job_control.take() {
+            Some((modes, unshown, terminal)) => follow_job_control(modes, unshown, terminal),
+            None => Ok(()),
         }
     }
 
@@ -128,46 +210,130 @@ impl Input {
         self.tidy.store(tidy, Ordering::Relaxed);
     }
 
-    /// The next line of the conversation.
-    pub(crate) fn talk(&self) -> impl Future<Output = Answer> + use<> {
-        self.ask(if self.person { TALK } else { "" }, false)
+    /// The next line of the conversation. A person is told where that is.
+    pub(crate) fn talk(&self, place: &str) -> Asked {
+        let prompt = if self.person { place } else { "" };
+        self.ask(prompt, Kind::Talk)
     }
 
     /// The next line. One at a time: what is asked before the last answer came waits for that.
-    pub(crate) fn line(&self, prompt: &str) -> impl Future<Output = Answer> + use<> {
-        self.ask(prompt, false)
+    pub(crate) fn line(&self, prompt: &str) -> Asked {
+        self.ask(prompt, Kind::Answer)
     }
 
     /// A line that is not shown while it is typed. For a person only.
-    pub(crate) fn hidden_line(&self, prompt: &str) -> impl Future<Output = Answer> + use<> {
-        self.ask(prompt, true)
+    pub(crate) fn hidden_line(&self, prompt: &str) -> Asked {
+        self.ask(prompt, Kind::Hidden)
     }
 
-    fn ask(&self, prompt: &str, hidden: bool) -> impl Future<Output = Answer> + use<> {
+    /// The lines of a file or a pipe that were not taken, as far as they come soon.
+    pub(crate) async fn rest(&self) -> u64 {
+        if !self.person && !self.rest.waiting.load(Ordering::Relaxed) {
+            let (done, counted) = oneshot::channel();
+            let _ = self.jobs.send(Job::Count(done));
+            // If its writer goes on and on, those count that came.
+            let _ = tokio::time::timeout(PATIENCE, counted).await;
+        }
+        self.rest.lines.load(Ordering::Relaxed)
+    }
+
+    fn ask(&self, prompt: &str, kind: Kind) -> Asked {
         let (answer, answered) = oneshot::channel();
         // If the thread is gone, `answered` says so.
-        let _ = self.wanted.send(Wanted {
+        let _ = self.jobs.send(Job::Read(Wanted {
             prompt: prompt.to_owned(),
-            hidden,
+            kind,
             answer,
-        });
-        async move { answered.await.unwrap_or(Answer::End) }
+        }));
+        Asked(answered)
     }
 }
 
-fn spawn(
-    requests: mpsc::Receiver<Wanted>,
-    mut read: impl FnMut(&Wanted) -> Answer + Send + 'static,
-) -> io::Result<()> {
+fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new()
         .name("input".to_owned())
-        .spawn(move || {
-            for wanted in requests {
-                let answer = read(&wanted);
-                let _ = wanted.answer.send(answer);
-            }
-        })?;
+        .spawn(work)?;
     Ok(())
+}
+
+/// The thread of a terminal: it reads, and it alone shows what is said.
+fn edit(mut editor: LineEditor, jobs: mpsc::Receiver<Job>, tidy: &AtomicBool) {
+    for job in jobs {
+        match job {
+            Job::Read(Wanted {
+                prompt,
+                kind,
+                answer,
+            }) => {
+                let line = match kind {
+                    Kind::Hidden => editor.hidden_line(&prompt),
+                    Kind::Answer => editor.line(&prompt, false),
+                    Kind::Talk => match editor.line(&prompt, true) {
+                        Answer::Line(line) if is_said(&line) && tidy.load(Ordering::Relaxed) => {
+                            if editor.take_back(&prompt, &line) {
+                                Answer::TakenBack(line)
+                            } else {
+                                Answer::Line(line)
+                            }
+                        }
+                        other => other,
+                    },
+                };
+                editor.show();
+                let _ = answer.send(line);
+            }
+            Job::Show => editor.show(),
+            Job::Flush(done) => {
+                editor.show();
+                let _ = done.send(());
+            }
+            Job::Count(_) => {}
+        }
+    }
+}
+
+/// The thread of a file, a pipe or a simple terminal.
+fn read(person: bool, jobs: mpsc::Receiver<Job>, rest: &Rest) {
+    let mut first = true;
+    let mut line = || without_mark(read_line(&mut io::stdin().lock()), &mut first);
+    for job in jobs {
+        match job {
+            Job::Read(wanted) => {
+                if person {
+                    let _ = write!(io::stderr(), "{}", wanted.prompt);
+                }
+                rest.waiting.store(true, Ordering::Relaxed);
+                let read = if person && wanted.kind == Kind::Hidden {
+                    hidden(rpassword::read_password())
+                } else {
+                    line()
+                };
+                rest.waiting.store(false, Ordering::Relaxed);
+                if let Err(read @ (Answer::Line(_) | Answer::Unreadable(_))) =
+                    wanted.answer.send(read)
+                {
+                    rest.count(&read);
+                }
+            }
+            Job::Count(done) => {
+                while let read @ (Answer::Line(_) | Answer::Unreadable(_)) = line() {
+                    rest.count(&read);
+                }
+                let _ = done.send(());
+            }
+            Job::Show | Job::Flush(_) => {}
+        }
+    }
+}
+
+/// The first line has no byte order mark.
+fn without_mark(mut answer: Answer, first: &mut bool) -> Answer {
+    if std::mem::take(first)
+        && let Answer::Line(line) = &mut answer
+    {
+        *line = stripped(line).to_owned();
+    }
+    answer
 }
 
 /// Whether a line is something to say, which comes back as everybody sees it.

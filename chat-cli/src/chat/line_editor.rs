@@ -5,6 +5,7 @@ use std::{
     borrow::Cow,
     env,
     io::{self, Write},
+    sync::Arc,
 };
 
 use rustyline::{
@@ -14,14 +15,22 @@ use rustyline::{
 };
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::{input::Answer, terminal};
+use super::{input::Answer, names::Names, screen::Unshown, terminal::Modes};
 
 /// The line editor.
-pub(super) struct LineEditor(Editor<Manner, DefaultHistory>);
+pub(super) struct LineEditor {
+    editor: Editor<Manner, DefaultHistory>,
+    unshown: Unshown,
+    modes: Arc<Modes>,
+}
 
 impl LineEditor {
-    /// The editor, and what prints beside it. None on a terminal that cannot do what it takes (`TERM=dumb`).
-    pub(super) fn new() -> Option<(Self, impl ExternalPrinter + Send + 'static)> {
+    /// The editor, and what makes it draw. None on a terminal that cannot do what it takes
+    /// (`TERM=dumb`).
+    pub(super) fn new(
+        unshown: Unshown,
+        names: Names,
+    ) -> Option<(Self, impl ExternalPrinter + Send + 'static)> {
         let mut config = Config::builder()
             // Each line of what is pasted is a line.
             .bracketed_paste(false)
@@ -32,10 +41,35 @@ impl LineEditor {
             config = config.grapheme_cluster_mode(GraphemeClusterMode::Unicode);
         }
         let mut editor = Editor::with_config(config.build()).ok()?;
-        editor.set_helper(Some(Manner::default()));
         let printer = editor.create_external_printer().ok()?;
-        terminal::be_quiet_between_lines();
-        Some((Self(editor), printer))
+        let modes = Arc::new(Modes::quiet_between_lines()?);
+        editor.set_helper(Some(Manner {
+            hidden: false,
+            unshown: unshown.clone(),
+            names,
+            modes: Arc::clone(&modes),
+        }));
+        let editor = Self {
+            editor,
+            unshown,
+            modes,
+        };
+        Some((editor, printer))
+    }
+
+    /// The modes in which it keeps the terminal.
+    #[cfg(unix)]
+    pub(super) fn modes(&self) -> Arc<Modes> {
+        Arc::clone(&self.modes)
+    }
+
+    /// Shows what waits. Not to be called while a line is edited.
+    pub(super) fn show(&self) {
+        let lines = self.unshown.take();
+        // Nobody may be looking any more.
+        let _ = io::stdout()
+            .write_all(lines.as_bytes())
+            .and_then(|()| io::stdout().flush());
     }
 
     /// A line that can be edited, and found again if it is `remembered`.
@@ -43,7 +77,7 @@ impl LineEditor {
         let answer = self.read(prompt, false);
         if remembered && let Answer::Line(line) = &answer {
             // It is a convenience; without it nothing is lost.
-            let _ = self.0.add_history_entry(line.as_str());
+            let _ = self.editor.add_history_entry(line.as_str());
         }
         answer
     }
@@ -54,40 +88,50 @@ impl LineEditor {
     }
 
     fn read(&mut self, prompt: &str, hidden: bool) -> Answer {
-        if let Some(manner) = self.0.helper_mut() {
+        if let Some(manner) = self.editor.helper_mut() {
             manner.hidden = hidden;
         }
-        match self.0.readline(prompt) {
+        let read = self.editor.readline(prompt);
+        self.unshown.end_editing();
+        match read {
             Ok(line) => Answer::Line(line),
             Err(ReadlineError::Interrupted) => Answer::Interrupted,
             Err(_) => Answer::End,
         }
     }
 
-    /// Takes the line that was typed just now off the screen, if it is certain how many rows it takes.
-    #[cfg_attr(
-        not(unix),
-        allow(clippy::unused_self, reason = "nothing is taken back")
-    )]
-    pub(super) fn take_back(&self, prompt: &str, line: &str) {
-        #[cfg(unix)]
+    /// Takes the line that was typed just now off the screen, if it is certain how many rows it
+    /// takes. Says whether it was.
+    #[cfg(unix)]
+    pub(super) fn take_back(&self, prompt: &str, line: &str) -> bool {
         if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout())
             && let Some(rows) = rows(&format!("{prompt}{line}"), size.ws_col.into())
             && rows < size.ws_row.into()
         {
             // The cursor stands below it.
-            let _ =
-                write!(io::stdout(), "\x1b[{rows}A\r\x1b[J").and_then(|()| io::stdout().flush());
+            write!(io::stdout(), "\x1b[{rows}A\r\x1b[J")
+                .and_then(|()| io::stdout().flush())
+                .is_ok()
+        } else {
+            false
         }
-        #[cfg(not(unix))]
-        let _ = (prompt, line);
+    }
+
+    #[cfg(not(unix))]
+    #[allow(clippy::unused_self, reason = "nothing is taken back")]
+    pub(super) fn take_back(&self, _: &str, _: &str) -> bool {
+        false
     }
 }
 
-/// How lines are edited. A tab is a tab, and what is hidden looks like blanks.
-#[derive(Debug, Default)]
+/// How lines are edited: Tab completes, what is hidden looks like blanks, and what waits to be
+/// shown comes before the prompt.
+#[derive(Debug)]
 struct Manner {
     hidden: bool,
+    unshown: Unshown,
+    names: Names,
+    modes: Arc<Modes>,
 }
 
 impl Helper for Manner {}
@@ -101,15 +145,35 @@ impl Completer for Manner {
 
     fn complete(
         &self,
-        _: &str,
+        line: &str,
         at: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<String>)> {
-        Ok((at, vec!["\t".to_owned()]))
+        if self.hidden {
+            return Ok((at, vec!["\t".to_owned()]));
+        }
+        // One candidate, always: the editor that offers several waits for a key, and shows nothing
+        // else meanwhile.
+        let completion = self.names.complete(line, at);
+        if let Some(choices) = completion.choices {
+            self.unshown.add(&choices);
+        }
+        Ok((completion.start, vec![completion.text]))
     }
 }
 
 impl Highlighter for Manner {
+    /// The editor draws below what stands before its prompt, and counts no rows of it.
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
+        self.modes.learn();
+        let mut lines = self.unshown.draw();
+        if lines.is_empty() {
+            return prompt.into();
+        }
+        lines.push_str(prompt);
+        lines.into()
+    }
+
     fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
         if self.hidden {
             " ".repeat(line.width()).into()

@@ -2,7 +2,6 @@
 
 use chat_core::{
     client::{Command, CommandError, Outcome},
-    nick::harmless,
     wire::{ErrorCode, server::RoomInfo},
 };
 
@@ -12,7 +11,7 @@ use super::{
     talk::{Stop, Talk},
     text,
 };
-use crate::cipher_choice::LoadedCipher;
+use crate::{cipher_choice::LoadedCipher, visible::visible};
 
 /// Asks until the person is in a room, or wants to go.
 pub(crate) async fn choose(
@@ -45,7 +44,7 @@ pub(crate) async fn choose(
             _ => {
                 talk.voice.notice(&format!(
                     "`{}` is not one of the choices.",
-                    harmless(&choice)
+                    visible(&choice)
                 ));
                 false
             }
@@ -76,7 +75,7 @@ async fn join(talk: &mut Talk<'_>, cipher: Option<&LoadedCipher>) -> Result<bool
         };
         let Ok(number) = answer.parse() else {
             talk.voice
-                .notice(&format!("`{}` is not a number.", harmless(&answer)));
+                .notice(&format!("`{}` is not a number.", visible(&answer)));
             continue;
         };
         if join_number(talk, number, &groups, cipher).await? {
@@ -108,7 +107,7 @@ async fn join_number(
     }
     match enter::join(talk, &Place::Group(number), secrets).await? {
         Ok(_) => {
-            let nick = harmless(&talk.me.nick);
+            let nick = visible(&talk.me.nick);
             talk.voice
                 .notice(&format!("Hi {nick}! welcome to group {number}!"));
             Ok(true)

@@ -8,6 +8,7 @@ mod input;
 mod json;
 mod line_editor;
 mod menu;
+mod names;
 mod rooms;
 mod said;
 mod screen;
@@ -24,14 +25,17 @@ use chat_core::{
 
 use crate::{
     address::ServerAddress,
-    command_line::ChatArgs,
+    command_line::{ChatArgs, Format},
     exit::Failure,
     identity::{Identity, no_randomness},
+    kept_keys::KeptKeys,
     signals::Signals,
+    visible::visible,
 };
 use connect::{Connected, connect};
 use enter::{Group, Secrets};
 use input::{Answer, Input};
+use names::Names;
 use slash::Place;
 use talk::{Me, Stop, Talk};
 use terminal::TerminalAsFound;
@@ -40,22 +44,35 @@ use voice::Voice;
 /// Talks until the input, the person or the server ends it.
 pub(crate) fn run(args: ChatArgs) -> Result<(), Failure> {
     let found = TerminalAsFound::remember();
-    let (input, screen) = Input::start()?;
+    let names = Names::default();
+    let (input, screen) = Input::start(names.clone())?;
     let mut voice = Voice::new(screen, args.format);
     // One thread: what the client tells and the ends of commands come in the order in which they happened.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::Fault(format!("cannot start: {error}")))?;
-    let ended = runtime.block_on(chat(args, input, &mut voice));
-    voice.flush();
+    let ended = runtime.block_on(async {
+        let ended = chat(args, input, names, &mut voice).await;
+        voice.flush().await;
+        ended
+    });
     drop(found);
     // A thread may still be waiting for a line that nobody will type.
     runtime.shutdown_background();
     ended
 }
 
-async fn chat(args: ChatArgs, input: Input, voice: &mut Voice) -> Result<(), Failure> {
+async fn chat(
+    args: ChatArgs,
+    mut input: Input,
+    names: Names,
+    voice: &mut Voice,
+) -> Result<(), Failure> {
+    #[cfg(unix)]
+    input
+        .follow_job_control()
+        .map_err(|error| Failure::Fault(format!("cannot listen to signals: {error}")))?;
     let mut signals = Signals::new()
         .map_err(|error| Failure::Fault(format!("cannot listen to signals: {error}")))?;
     let secrets = Secrets::load(args.password_file.as_deref(), args.cipher.as_ref())?;
@@ -71,15 +88,21 @@ async fn chat(args: ChatArgs, input: Input, voice: &mut Voice) -> Result<(), Fai
         Some(path) => Identity::from_file(path)?,
         None => Identity::passing()?,
     };
+    let (host, port) = address.host_and_port();
+    let keys = args.identity.as_deref();
+    let keys = keys
+        .map(|path| KeptKeys::beside(path, host, port))
+        .transpose()?;
 
     let mut config = chat_runtime::client_config(nick).map_err(no_randomness)?;
-    config.secret = identity.secret.clone();
+    config.secret = identity.at(&address);
     config.kept = identity.is_kept();
     // A person is asked for another one, and what they wrote meanwhile is not lost.
     config.waits_for_name = true;
     config.label = args.label.clone().unwrap_or_default();
     config.agent = concat!("chat-cli/", env!("CARGO_PKG_VERSION")).to_owned();
-    let Some(connected) = connect(&address, config, &input, &mut signals, voice).await? else {
+    let Some(connected) = connect(&address, config, keys, &input, &mut signals, voice).await?
+    else {
         return Ok(());
     };
     let Connected {
@@ -93,9 +116,15 @@ async fn chat(args: ChatArgs, input: Input, voice: &mut Voice) -> Result<(), Fai
         nick: welcome.nick.clone(),
         label: welcome.label.clone(),
     };
-    let mut talk = Talk::new(client, events, input, signals, voice, me);
+    let mut talk = Talk::new(client, events, input, signals, voice, names, me);
+    talk.commands = args.commands || args.format == Format::Json || talk.input.is_person();
     let stop = match enter(&mut talk, &args, &welcome, secrets, asked_name).await {
-        Ok(()) => commands::talk(&mut talk).await.err().unwrap_or(Stop::Quit),
+        Ok(()) => {
+            if talk.input.is_person() {
+                talk.voice.hint();
+            }
+            commands::talk(&mut talk).await.err().unwrap_or(Stop::Quit)
+        }
         Err(stop) => stop,
     };
     let left = matches!(stop, Stop::Quit);
@@ -107,6 +136,12 @@ async fn chat(args: ChatArgs, input: Input, voice: &mut Voice) -> Result<(), Fai
     talk.tell_the_rest().await;
     if ended.is_ok() && left && talk.menu {
         talk.voice.notice("You have disconnected from the server.");
+    }
+    if !talk.all_read && !talk.input.is_person() {
+        let rest = talk.unread + talk.input.rest().await;
+        if rest > 0 {
+            talk.voice.rest_not_sent(rest);
+        }
     }
     // A person has seen it; a script has to be told.
     match talk.voice.failures() {
@@ -133,12 +168,12 @@ async fn ask_for_what_is_missing(
         None if !input.is_person() => return Err(missing("the server's URL")),
         None => loop {
             match input.line("server (Enter for localhost): ").await {
-                Answer::Line(line) if line.trim().is_empty() => {
+                Answer::Line(line) | Answer::TakenBack(line) if line.trim().is_empty() => {
                     break ServerAddress::localhost();
                 }
-                Answer::Line(line) => match line.parse() {
+                Answer::Line(line) | Answer::TakenBack(line) => match line.parse() {
                     Ok(address) => break address,
-                    Err(error) => voice.notice(&chat_core::nick::harmless(&format!("{error}"))),
+                    Err(error) => voice.notice(&visible(&format!("{error}"))),
                 },
                 Answer::Unreadable(why) => voice.notice(why),
                 Answer::End | Answer::Interrupted => return Ok(None),
@@ -150,10 +185,10 @@ async fn ask_for_what_is_missing(
         None if !input.is_person() => return Err(missing("--nick")),
         None => loop {
             match input.line("nick: ").await {
-                Answer::Line(line) if line.trim().is_empty() => {
+                Answer::Line(line) | Answer::TakenBack(line) if line.trim().is_empty() => {
                     voice.notice("a nick cannot be empty")
                 }
-                Answer::Line(line) => break line.trim().to_owned(),
+                Answer::Line(line) | Answer::TakenBack(line) => break line.trim().to_owned(),
                 Answer::Unreadable(why) => voice.notice(why),
                 Answer::End | Answer::Interrupted => return Ok(None),
             }
@@ -211,7 +246,7 @@ fn why(ended: Ended) -> Result<(), Failure> {
         Ended::CannotConnect => Err(Failure::CannotConnect("the server is gone".to_owned())),
         Ended::ProtocolError(text) => Err(Failure::Fault(format!(
             "the server does not keep to the protocol: {}",
-            chat_core::nick::harmless(&text)
+            visible(&text)
         ))),
     }
 }

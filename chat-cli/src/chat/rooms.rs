@@ -4,11 +4,11 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use chat_core::{
     id::{MemberId, RoomId},
-    nick::harmless,
     wire::{record::RoomKind, server::RoomView},
 };
 
 use super::slash::Place;
+use crate::visible::visible;
 
 /// The rooms, and the one that is spoken in.
 #[derive(Debug, Default)]
@@ -102,9 +102,24 @@ pub(crate) fn room_name(view: &RoomView) -> Cow<'static, str> {
         (RoomKind::Lobby, ..) => "the lobby".into(),
         (RoomKind::Group, Some(number), _) => format!("room {number}").into(),
         (RoomKind::Private, _, Some(peer)) => {
-            format!("the private conversation with {}", harmless(&peer.nick)).into()
+            format!("the private conversation with {}", visible(&peer.nick)).into()
         }
         _ => format!("room {}", view.room).into(),
+    }
+}
+
+/// What stands before what is typed there.
+pub(crate) fn prompt(view: Option<&RoomView>) -> String {
+    let Some(view) = view else {
+        return "> ".to_owned();
+    };
+    match (view.kind, view.number, &view.peer) {
+        (RoomKind::Lobby, ..) => "lobby> ".to_owned(),
+        (RoomKind::Group, Some(number), _) => format!("room {number}> "),
+        (RoomKind::Private, _, Some(peer)) => {
+            format!("private with {}> ", visible(&peer.nick))
+        }
+        _ => "> ".to_owned(),
     }
 }
 
@@ -191,6 +206,18 @@ pub(crate) mod tests {
             room_name(rooms.view(room).unwrap()),
             "the private conversation with Bobby"
         );
+    }
+
+    #[test]
+    fn the_prompt_says_where() {
+        for (view, expected) in [
+            (Some(view(None)), "lobby> "),
+            (Some(view(Some(3))), "room 3> "),
+            (Some(private("Ada")), "private with Ada> "),
+            (None, "> "),
+        ] {
+            assert_eq!(prompt(view.as_ref()), expected);
+        }
     }
 
     #[test]

@@ -3,12 +3,19 @@
 use std::{
     env,
     io::{self, IsTerminal, Write},
-    sync::mpsc,
+    mem,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::Duration,
 };
 
 use rustyline::ExternalPrinter;
+use tokio::{
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    time::timeout,
+};
+
+use super::input::Job;
 
 /// Where lines are shown.
 #[derive(Debug)]
@@ -21,10 +28,8 @@ pub(crate) struct Screen {
 #[derive(Debug)]
 enum Way {
     Plain,
-    /// By a thread of its own: the line editor may let a printer wait until somebody asks for the next line.
-    Terminal {
-        jobs: mpsc::Sender<Job>,
-    },
+    /// By the thread of the line editor, which is the only one that writes to the terminal.
+    Terminal(Terminal),
     /// For tests: here.
     #[cfg(test)]
     Kept(Kept),
@@ -32,15 +37,42 @@ enum Way {
 
 /// Lines that are kept instead of shown.
 #[cfg(test)]
-type Kept = std::sync::Arc<std::sync::Mutex<Vec<String>>>;
+type Kept = Arc<Mutex<Vec<String>>>;
 
+/// The way to the thread of the line editor.
+#[derive(Clone, Debug)]
+pub(crate) struct Terminal {
+    unshown: Unshown,
+    /// For when no line is being edited: the thread waits for a job.
+    jobs: mpsc::Sender<Job>,
+    /// For when one is: the editor waits for keys, and for this.
+    bell: mpsc::Sender<Ring>,
+}
+
+/// What waits to be shown above the line that is being edited. Nothing waits for the editor: it
+/// takes all of it whenever it draws its line, and [`Ring`] makes it draw.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unshown(Arc<(Mutex<Waiting>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: String,
+    /// The editor draws a line.
+    editing: bool,
+    /// How many lines it has drawn before.
+    edited: u64,
+    /// A ring is under way.
+    rung: bool,
+}
+
+/// What the thread of the bell does.
 #[derive(Debug)]
-enum Job {
-    Show(String),
-    /// Say when all before this was handed to the line editor.
-    Pass(mpsc::Sender<()>),
-    /// Say when all before this is shown.
-    Flush(mpsc::Sender<()>),
+enum Ring {
+    /// Has the editor draw its line.
+    Once,
+    /// Says when the editor has nothing to do: all that was typed is read, and all that waited is
+    /// shown.
+    Idle(UnboundedSender<()>),
 }
 
 /// Shows nothing: up one row, and the line break that the line editor adds.
@@ -49,40 +81,149 @@ const NOTHING: &str = "\x1b[A\n";
 /// How long the end waits for the terminal to show what is left.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-impl Screen {
-    /// Standard output and standard error as they are.
-    pub(crate) fn plain() -> Self {
-        Self {
-            way: Way::Plain,
-            broken: false,
-            colours: wants_colours(),
+impl Unshown {
+    /// All that waits, for the thread of the line editor.
+    pub(super) fn take(&self) -> String {
+        mem::take(&mut self.lock().lines)
+    }
+
+    /// Adds a line, for whoever is about to draw.
+    pub(super) fn add(&self, line: &str) {
+        let lines = &mut self.lock().lines;
+        lines.push_str(line);
+        lines.push('\n');
+    }
+
+    /// The same, for the editor, which draws its line.
+    pub(super) fn draw(&self) -> String {
+        let waiting = &mut *self.lock();
+        if !mem::replace(&mut waiting.editing, true) {
+            self.0.1.notify_all();
+        }
+        mem::take(&mut waiting.lines)
+    }
+
+    /// The editor does not draw any longer.
+    pub(super) fn end_editing(&self) {
+        let waiting = &mut *self.lock();
+        waiting.edited += u64::from(mem::take(&mut waiting.editing));
+    }
+
+    /// Waits until a line is edited: which one.
+    fn until_editing(&self) -> u64 {
+        let waiting = self.0.1.wait_while(self.lock(), |waiting| !waiting.editing);
+        waiting.unwrap_or_else(PoisonError::into_inner).edited
+    }
+
+    /// Whether that one is still edited.
+    fn is_editing_number(&self, number: u64) -> bool {
+        let waiting = self.lock();
+        waiting.editing && waiting.edited == number
+    }
+
+    pub(super) fn is_editing(&self) -> bool {
+        self.lock().editing
+    }
+
+    /// Whether a line is being edited, so that it makes sense to ring.
+    fn answer(&self) -> bool {
+        let mut waiting = self.lock();
+        waiting.rung = false;
+        waiting.editing
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Terminal {
+    /// A terminal whose line editor takes these jobs and has this printer.
+    pub(super) fn new(
+        unshown: Unshown,
+        jobs: mpsc::Sender<Job>,
+        mut printer: impl ExternalPrinter + Send + 'static,
+    ) -> io::Result<Self> {
+        let (bell, rung) = mpsc::channel();
+        let editor = unshown.clone();
+        thread::Builder::new()
+            .name("bell".to_owned())
+            .spawn(move || {
+                let mut print = || printer.print(NOTHING.to_owned()).is_ok();
+                for ring in rung {
+                    match ring {
+                        Ring::Once if editor.answer() => drop(print()),
+                        Ring::Once => {}
+                        Ring::Idle(done) => loop {
+                            let number = editor.until_editing();
+                            // It takes one when there is nothing to read, and one waits: when it
+                            // has taken the second, it is done with the first.
+                            if !(print() && print() && print()) {
+                                break;
+                            }
+                            if editor.is_editing_number(number) {
+                                let _ = done.send(());
+                                break;
+                            }
+                        },
+                    }
+                }
+            })?;
+        Ok(Self {
+            unshown,
+            jobs,
+            bell,
+        })
+    }
+
+    /// Says whether somebody is there to show it.
+    fn show(&self, line: &str) -> bool {
+        let mut waiting = self.unshown.lock();
+        let was_empty = waiting.lines.is_empty();
+        waiting.lines.push_str(line);
+        waiting.lines.push('\n');
+        if waiting.editing {
+            mem::replace(&mut waiting.rung, true) || self.bell.send(Ring::Once).is_ok()
+        } else {
+            !was_empty || self.jobs.send(Job::Show).is_ok()
         }
     }
 
+    /// Has the line that is being edited drawn again.
+    pub(super) fn draw(&self) {
+        let _ = self.bell.send(Ring::Once);
+    }
+
+    /// Waits until all that was typed is read. Not to be called unless lines are asked for.
+    async fn idle(&self) {
+        let (done, mut finished) = unbounded_channel();
+        let _ = self.bell.send(Ring::Idle(done));
+        finished.recv().await;
+    }
+
+    async fn flush(&self) {
+        let (done, mut finished) = unbounded_channel();
+        // One of the two comes.
+        let _ = self.jobs.send(Job::Flush(done.clone()));
+        let _ = self.bell.send(Ring::Idle(done));
+        let _ = timeout(PATIENCE, finished.recv()).await;
+    }
+}
+
+impl Screen {
+    /// Standard output and standard error as they are.
+    pub(crate) fn plain() -> Self {
+        Self::new(Way::Plain)
+    }
+
     /// A terminal with a line editor: what is shown does not disturb the line that is being typed.
-    pub(crate) fn terminal(mut printer: impl ExternalPrinter + Send + 'static) -> Self {
-        let (jobs, waiting) = mpsc::channel();
-        thread::spawn(move || {
-            for job in waiting {
-                match job {
-                    Job::Show(line) => {
-                        let _ = printer.print(line);
-                    }
-                    Job::Pass(done) => {
-                        let _ = done.send(());
-                    }
-                    Job::Flush(done) => {
-                        // The editor takes one line at a time and holds one: when it has taken two more, all is shown.
-                        let _ = printer
-                            .print(NOTHING.to_owned())
-                            .and_then(|()| printer.print(NOTHING.to_owned()));
-                        let _ = done.send(());
-                    }
-                }
-            }
-        });
+    pub(super) fn terminal(terminal: Terminal) -> Self {
+        Self::new(Way::Terminal(terminal))
+    }
+
+    fn new(way: Way) -> Self {
         Self {
-            way: Way::Terminal { jobs },
+            way,
             broken: false,
             colours: wants_colours(),
         }
@@ -104,9 +245,7 @@ impl Screen {
     pub(crate) fn say(&mut self, line: &str) {
         match &self.way {
             Way::Plain => self.broken |= writeln!(io::stdout(), "{line}").is_err(),
-            Way::Terminal { jobs } => {
-                self.broken |= jobs.send(Job::Show(format!("{line}\n"))).is_err()
-            }
+            Way::Terminal(terminal) => self.broken |= !terminal.show(line),
             #[cfg(test)]
             Way::Kept(lines) => lines.lock().unwrap().push(line.to_owned()),
         }
@@ -119,7 +258,7 @@ impl Screen {
                 // Nobody may be reading; the conversation goes on.
                 let _ = writeln!(io::stderr(), "{line}");
             }
-            Way::Terminal { .. } => self.say(line),
+            Way::Terminal(_) => self.say(line),
             #[cfg(test)]
             Way::Kept(_) => {}
         }
@@ -135,46 +274,30 @@ impl Screen {
         self.colours
     }
 
+    /// Waits until all that was typed is read, where somebody types. Not to be called unless lines
+    /// are asked for.
+    pub(crate) fn idle(&self) -> impl Future<Output = ()> + use<> {
+        let terminal = match &self.way {
+            Way::Terminal(terminal) => Some(terminal.clone()),
+            _ => None,
+        };
+        async move {
+            if let Some(terminal) = terminal {
+                terminal.idle().await;
+            }
+        }
+    }
+
     /// Waits until everything is shown.
-    pub(crate) fn flush(&mut self) {
+    pub(crate) async fn flush(&mut self) {
         match &self.way {
             Way::Plain => {
                 let _ = io::stdout().flush();
             }
-            Way::Terminal { jobs } => wait(jobs, Job::Flush),
+            Way::Terminal(terminal) => terminal.flush().await,
             #[cfg(test)]
             Way::Kept(_) => {}
         }
-    }
-
-    /// For whoever is about to ask a question: it comes after what was said before.
-    pub(crate) fn queue(&self) -> Queue {
-        match &self.way {
-            Way::Plain => Queue(None),
-            Way::Terminal { jobs } => Queue(Some(jobs.clone())),
-            #[cfg(test)]
-            Way::Kept(_) => Queue(None),
-        }
-    }
-}
-
-/// What is waiting to be shown.
-#[derive(Debug)]
-pub(crate) struct Queue(Option<mpsc::Sender<Job>>);
-
-impl Queue {
-    /// Waits until it is shown. Not to be called while the line editor is at work.
-    pub(crate) fn wait(&self) {
-        if let Some(jobs) = &self.0 {
-            wait(jobs, Job::Pass);
-        }
-    }
-}
-
-fn wait(jobs: &mpsc::Sender<Job>, job: impl FnOnce(mpsc::Sender<()>) -> Job) {
-    let (done, finished) = mpsc::channel();
-    if jobs.send(job(done)).is_ok() {
-        let _ = finished.recv_timeout(PATIENCE);
     }
 }
 

@@ -106,6 +106,13 @@ pub(crate) struct JoinLine {
     pub(crate) cipher: Option<CipherChoice>,
 }
 
+/// The commands that Tab completes, in their order.
+pub(crate) const COMMANDS: &[&str] = &[
+    "ban", "block", "create", "help", "history", "join", "kick", "leave", "me", "members", "msg",
+    "mute", "nick", "online", "password", "quit", "redact", "role", "rooms", "switch", "topic",
+    "unban", "unblock", "unmute",
+];
+
 /// What `/help` says.
 pub(crate) const HELP: &[(&str, &str)] = &[
     (
@@ -425,6 +432,25 @@ mod tests {
         assert_eq!(parse("//etc/passwd"), Ok(Line::Say("/etc/passwd".into())));
         assert_eq!(parse("///"), Ok(Line::Say("//".into())));
         assert_eq!(parse(" /help"), Ok(Line::Say(" /help".into())));
+    }
+
+    #[test]
+    fn every_command_is_completed_and_listed() {
+        for name in COMMANDS {
+            let error = parse(&format!("/{name}")).err().unwrap_or_default();
+            assert!(!error.contains("there is no command"), "{name}: {error}");
+            let usage = |(usage, _): &(&str, &str)| {
+                usage
+                    .split([' ', ','])
+                    .any(|word| word.strip_prefix('/') == Some(name))
+            };
+            assert!(HELP.iter().any(usage), "{name}");
+        }
+        for (usage, _) in HELP {
+            for word in usage.split([' ', ',']).filter(|word| word.starts_with('/')) {
+                assert!(COMMANDS.contains(&&word[1..]), "{word}");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! One client's conversation: what the server tells, what the person types, and what is under way between them.
 
-use std::{collections::BTreeSet, pin::pin};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    mem,
+    pin::pin,
+    time::Duration,
+};
 
 use chat_core::{
     client::{ClientEvent, Command, CommandError, Ended, EnteredHow, Outcome, RoomKey},
@@ -14,11 +19,13 @@ use chat_core::{
 };
 use chat_runtime::{Client, Events};
 use futures_util::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     arrivals::{Arrivals, Heard},
     input::{Answer, Input},
-    rooms::{Rooms, room_name},
+    names::Names,
+    rooms::{Rooms, prompt, room_name},
     said::Said,
     text::Seen,
     voice::{Doing, Voice},
@@ -30,6 +37,9 @@ use crate::{
 
 /// Records that are looked at for the last lines on coming in.
 const LAST_LINES: u16 = 20;
+
+/// How long words that were typed may be nowhere on the screen.
+const UNSEEN: Duration = Duration::from_secs(1);
 
 /// Why the conversation is over.
 #[derive(Debug)]
@@ -50,9 +60,29 @@ pub(crate) struct Talk<'v> {
     signals: Signals,
     pub(crate) voice: &'v mut Voice,
     pub(crate) rooms: Rooms,
+    /// What Tab completes.
+    names: Names,
     pub(crate) me: Me,
-    /// Commands whose end will be told.
-    pub(crate) jobs: FuturesUnordered<LocalBoxFuture<'static, JobEnd>>,
+    /// Whether lines of input may be commands.
+    pub(crate) commands: bool,
+    /// Whether there is no more input, or none is wanted.
+    pub(crate) all_read: bool,
+    /// Whether a second wish to end has come.
+    pub(crate) impatient: bool,
+    /// Lines of input that were taken and not looked at, or refused.
+    pub(crate) unread: u64,
+    /// Commands whose end will be told, by their numbers.
+    pub(crate) jobs: FuturesUnordered<LocalBoxFuture<'static, (u64, JobEnd)>>,
+    under_way: BTreeMap<u64, UnderWay>,
+    /// The number of the last one.
+    last_job: u64,
+    /// How many of them are to say something.
+    unsaid: usize,
+    /// Those whose words are off the screen, and until when that is no matter.
+    unseen: VecDeque<(Instant, u64)>,
+    /// Something that was said is not confirmed as soon as usual: what is typed stays where it is
+    /// until all is.
+    slow: bool,
     /// The number of the line of input that is being done.
     pub(crate) line: u64,
     /// Whether the next group that is entered by a command is a new one.
@@ -88,11 +118,14 @@ pub(crate) struct Me {
     pub(crate) label: String,
 }
 
-/// A command that has ended, and what comes after it.
-pub(crate) struct JobEnd {
+/// How a command has ended.
+type JobEnd = Result<Outcome, CommandError>;
+
+/// A command that is under way, and what comes after it.
+#[derive(Debug)]
+struct UnderWay {
     doing: Doing,
     then: Then,
-    result: Result<Outcome, CommandError>,
 }
 
 /// What to do when a command has succeeded.
@@ -125,6 +158,7 @@ impl<'v> Talk<'v> {
         input: Input,
         signals: Signals,
         voice: &'v mut Voice,
+        names: Names,
         me: Me,
     ) -> Self {
         Self {
@@ -134,8 +168,18 @@ impl<'v> Talk<'v> {
             signals,
             voice,
             rooms: Rooms::default(),
+            names,
             me,
+            commands: false,
+            all_read: false,
+            impatient: false,
+            unread: 0,
             jobs: FuturesUnordered::new(),
+            under_way: BTreeMap::new(),
+            last_job: 0,
+            unsaid: 0,
+            unseen: VecDeque::new(),
+            slow: false,
             line: 0,
             creating: false,
             leaving: BTreeSet::new(),
@@ -159,17 +203,72 @@ impl<'v> Talk<'v> {
             // First what happened: the answer to a join comes after the event of having entered.
             tokio::select! {
                 biased;
-                event = self.events.next() => self.event(event)?,
-                Some(end) = self.jobs.next() => self.job_ended(end),
-                wish = self.signals.next() => match wish {
-                    Wish::Stop | Wish::Restart => return Err(Stop::Quit),
-                },
+                happened = self.happens() => happened?,
                 value = &mut wanted => return Ok(value),
             }
             if self.voice.is_broken() {
                 return Err(Stop::Quit);
             }
         }
+    }
+
+    /// Waits until something happens, and tells it. Nothing is lost when this is dropped before it
+    /// is done.
+    async fn happens(&mut self) -> Result<(), Stop> {
+        let unseen_until = self.unseen_until();
+        let too_long_unseen = async {
+            match unseen_until {
+                Some(until) => sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            event = self.events.next() => self.event(event)?,
+            Some((number, end)) = self.jobs.next() => self.job_ended(number, end),
+            wish = self.signals.next() => match wish {
+                Wish::Stop | Wish::Restart => return Err(Stop::Quit),
+            },
+            () = too_long_unseen => self.show_unseen(),
+        }
+        Ok(())
+    }
+
+    /// When words that were typed have been nowhere on the screen for too long.
+    fn unseen_until(&mut self) -> Option<Instant> {
+        while let Some((until, number)) = self.unseen.front() {
+            if self.under_way.contains_key(number) {
+                return Some(*until);
+            }
+            self.unseen.pop_front();
+        }
+        None
+    }
+
+    /// Words that are not confirmed yet are seen again, and others stay where they are typed until
+    /// all are confirmed.
+    fn show_unseen(&mut self) {
+        self.slow = true;
+        self.tidy();
+        for (_, number) in mem::take(&mut self.unseen) {
+            if let Some(UnderWay { doing, .. }) = self.under_way.get_mut(&number)
+                && mem::take(&mut doing.taken_back)
+                && let Some(text) = &doing.text
+            {
+                self.voice.words_pending(text);
+            }
+        }
+    }
+
+    fn tidy(&self) {
+        self.input.set_tidy(self.connected && !self.slow);
+    }
+
+    /// What stands before what is typed from here on.
+    pub(crate) fn prompt(&self) -> String {
+        let current = self.rooms.current();
+        self.names.speak_in(current.map(|view| view.room));
+        prompt(current)
     }
 
     /// Waits for a command's end.
@@ -182,26 +281,42 @@ impl<'v> Talk<'v> {
     }
 
     /// Starts a command whose end is told when it comes.
-    pub(crate) fn start(&mut self, command: Command, doing: Doing, then: Then) {
+    pub(crate) fn start(&mut self, command: Command, doing: Doing, then: Then) -> u64 {
         if matches!(command, Command::Send { .. }) {
             self.pending += 1;
             self.voice.pending(&doing);
         }
+        self.last_job += 1;
+        let number = self.last_job;
+        self.unsaid += usize::from(doing.text.is_some());
+        if doing.taken_back {
+            self.unseen.push_back((Instant::now() + UNSEEN, number));
+        }
+        self.under_way.insert(number, UnderWay { doing, then });
         let pending = self.client.command(command);
-        self.jobs.push(Box::pin(async move {
-            JobEnd {
-                doing,
-                then,
-                result: pending.await,
-            }
-        }));
+        self.jobs
+            .push(Box::pin(async move { (number, pending.await) }));
+        if self.slow || !self.connected {
+            self.show_unseen();
+        }
+        number
+    }
+
+    /// Waits for the end of one that was started.
+    pub(crate) async fn until_ended(&mut self, number: u64) -> Result<(), Stop> {
+        while self.under_way.contains_key(&number) {
+            self.happens().await?;
+        }
+        Ok(())
     }
 
     /// Asks the person. None: Ctrl-C, so nothing is to come of what the answer was for. The end of input ends the conversation.
     pub(crate) async fn ask(&mut self, question: &str) -> Result<Option<String>, Stop> {
         loop {
             match self.until(self.input.line(question)).await? {
-                Answer::Line(line) => return Ok(Some(line.trim().to_owned())),
+                Answer::Line(line) | Answer::TakenBack(line) => {
+                    return Ok(Some(line.trim().to_owned()));
+                }
                 Answer::Unreadable(why) => self.voice.notice(why),
                 Answer::Interrupted => return Ok(None),
                 Answer::End => return Err(Stop::Quit),
@@ -212,7 +327,7 @@ impl<'v> Talk<'v> {
     /// The same for what nobody else is to see.
     pub(crate) async fn ask_hidden(&mut self, question: &str) -> Result<Option<String>, Stop> {
         match self.until(self.input.hidden_line(question)).await? {
-            Answer::Line(line) => Ok(Some(line)),
+            Answer::Line(line) | Answer::TakenBack(line) => Ok(Some(line)),
             Answer::Interrupted => Ok(None),
             Answer::Unreadable(_) | Answer::End => Err(Stop::Quit),
         }
@@ -221,18 +336,28 @@ impl<'v> Talk<'v> {
     /// Waits until no more than this many commands are unfinished.
     pub(crate) async fn until_at_most(&mut self, unfinished: usize) -> Result<(), Stop> {
         while self.jobs.len() > unfinished {
-            tokio::select! {
-                biased;
-                event = self.events.next() => self.event(event)?,
-                Some(end) = self.jobs.next() => self.job_ended(end),
-                _ = self.signals.next() => return Err(Stop::Quit),
-            }
+            self.happens().await?;
         }
         Ok(())
     }
 
-    /// Takes leave: of the rooms, unless this member will come back, and of the server. A second wish to stop is granted at once.
+    /// Takes leave: waits for what was said, leaves the rooms, unless this member will come back,
+    /// and the server. A second wish to stop is granted at once.
     pub(crate) async fn leave(&mut self, kept: bool) -> Result<(), Failure> {
+        if self.impatient {
+            return Err(self.end_at_once());
+        }
+        if self.connected && self.unsaid > 0 {
+            self.voice.waits_before_end(self.unsaid);
+        }
+        while self.connected && self.unsaid > 0 {
+            match self.happens().await {
+                Ok(()) => {}
+                Err(Stop::Quit) => return Err(self.end_at_once()),
+                Err(Stop::Ended(_)) => return Ok(()),
+                Err(Stop::Failed(failure)) => return Err(failure),
+            }
+        }
         let rooms = if kept || !self.connected {
             Vec::new()
         } else {
@@ -248,22 +373,33 @@ impl<'v> Talk<'v> {
                 event = self.events.next() => if self.farewell(event).is_err() { return Ok(()) },
                 // Whether or why not does not matter any more.
                 _ = left.next() => {}
-                _ = self.signals.next() => return Err(ended_at_once()),
+                _ = self.signals.next() => return Err(self.end_at_once()),
             }
         }
         drop(self.client.close());
         loop {
             tokio::select! {
                 event = self.events.next() => if self.farewell(event).is_err() { return Ok(()) },
-                _ = self.signals.next() => return Err(ended_at_once()),
+                _ = self.signals.next() => return Err(self.end_at_once()),
             }
         }
     }
 
+    /// Waits for nothing any more, and says of what nobody knows whether it was done.
+    fn end_at_once(&mut self) -> Failure {
+        self.jobs.clear();
+        for UnderWay { doing, then } in mem::take(&mut self.under_way).into_values() {
+            if !matches!(then, Then::LastLines { .. }) {
+                self.voice.abandoned(&doing);
+            }
+        }
+        Failure::Fault("ended at once, without taking leave".to_owned())
+    }
+
     /// Tells the ends of what was under way when the client ended: they are all known by then.
     pub(crate) async fn tell_the_rest(&mut self) {
-        while let Some(end) = self.jobs.next().await {
-            self.job_ended(end);
+        while let Some((number, end)) = self.jobs.next().await {
+            self.job_ended(number, end);
         }
     }
 
@@ -284,7 +420,7 @@ impl<'v> Talk<'v> {
         match event {
             Some(ClientEvent::Welcomed { welcome, again }) => {
                 self.connected = true;
-                self.input.set_tidy(true);
+                self.tidy();
                 self.nameless = false;
                 self.voice.welcomed(&welcome, again);
                 self.me = Me {
@@ -316,6 +452,7 @@ impl<'v> Talk<'v> {
                     _ => {}
                 }
                 self.rooms.named(record.member, &record.nick);
+                self.names.heard(room, &record);
                 self.said.saw(room, &record);
                 if let Some(heard) = self.arrivals.hear(room, (record, text)) {
                     self.show(room, &heard);
@@ -327,6 +464,7 @@ impl<'v> Talk<'v> {
                         self.rooms.named(renamed.to.member, &renamed.to.nick);
                     }
                 }
+                self.names.present(room, &update);
                 if let Some(view) = self.rooms.view(room) {
                     let current = self.rooms.is_current(room);
                     self.voice.presence(view, &update, current, self.me.member);
@@ -338,6 +476,7 @@ impl<'v> Talk<'v> {
                 let put_out = self.put_out.remove(&room) || reason == RemovedReason::Banned;
                 let was_current = self.rooms.is_current(room);
                 self.said.forget(room);
+                self.names.forget(room);
                 if room == RoomId::LOBBY && !asked && !put_out && self.back_to_the_lobby() {
                     if let Some(view) = self.rooms.view(room) {
                         self.voice.forgotten(view, reason);
@@ -355,14 +494,15 @@ impl<'v> Talk<'v> {
             Some(ClientEvent::Closing(closing)) => self.voice.closing(&closing),
             Some(ClientEvent::Disconnected { retry_in }) => {
                 self.connected = false;
-                self.input.set_tidy(false);
                 self.voice.disconnected(retry_in);
-                if self.pending > 0 && !std::mem::replace(&mut self.pending_told, true) {
+                self.show_unseen();
+                if self.pending > 0 && !mem::replace(&mut self.pending_told, true) {
                     self.voice.still_pending(self.pending, None);
                 }
             }
             Some(ClientEvent::Delayed { failure, .. }) => {
-                if !std::mem::replace(&mut self.pending_told, true) {
+                self.show_unseen();
+                if !mem::replace(&mut self.pending_told, true) {
                     self.voice.still_pending(self.pending, Some(&failure));
                 }
             }
@@ -410,12 +550,14 @@ impl<'v> Talk<'v> {
                 line: self.line,
                 command: "join",
                 text: None,
+                taken_back: false,
             };
             self.start(
                 Command::Join {
                     room: RoomRef::Lobby,
                     password: None,
                     key,
+                    unsealed_too: false,
                 },
                 doing,
                 Then::Back,
@@ -427,7 +569,7 @@ impl<'v> Talk<'v> {
     fn entered(&mut self, view: RoomView, how: EnteredHow) {
         let created = how == EnteredHow::Command
             && view.kind == RoomKind::Group
-            && std::mem::take(&mut self.creating);
+            && mem::take(&mut self.creating);
         if created {
             self.voice.created(&view);
         }
@@ -448,6 +590,7 @@ impl<'v> Talk<'v> {
                 line: self.line,
                 command: "history",
                 text: None,
+                taken_back: false,
             };
             let (room, from) = (view.room, HistoryFrom::Before(view.place.seq + 1));
             self.arrivals.ask(room);
@@ -461,14 +604,15 @@ impl<'v> Talk<'v> {
         self.rooms.enter(view);
     }
 
-    fn job_ended(
-        &mut self,
-        JobEnd {
-            doing,
-            then,
-            result,
-        }: JobEnd,
-    ) {
+    fn job_ended(&mut self, number: u64, result: JobEnd) {
+        let Some(UnderWay { doing, then }) = self.under_way.remove(&number) else {
+            return;
+        };
+        self.unsaid -= usize::from(doing.text.is_some());
+        if self.unsaid == 0 {
+            self.slow = false;
+            self.tidy();
+        }
         // What is to be said in private is pending from when it is sent.
         if doing.text.is_some() && !matches!(then, Then::Say { .. }) {
             self.pending -= 1;
@@ -503,14 +647,12 @@ impl<'v> Talk<'v> {
                 return self.say(view.room, false, text, doing);
             }
             (Then::Block { blocked, .. }, Outcome::Room(view)) => {
-                return self.start(
-                    Command::Block {
-                        room: view.room,
-                        blocked,
-                    },
-                    doing,
-                    Then::Tell,
-                );
+                let command = Command::Block {
+                    room: view.room,
+                    blocked,
+                };
+                self.start(command, doing, Then::Tell);
+                return;
             }
             (Then::Switch { .. }, Outcome::Room(view)) => {
                 self.rooms.look(view);
@@ -562,8 +704,4 @@ impl<'v> Talk<'v> {
         }
         self.voice.failed(&doing, &error);
     }
-}
-
-fn ended_at_once() -> Failure {
-    Failure::Fault("ended at once, without taking leave".to_owned())
 }

@@ -1,9 +1,10 @@
-//! What happens in rooms, in words for people. Everything that others wrote is made harmless.
+//! What happens in rooms, in words for people. Everything that others wrote is made visible.
+
+use core::time::Duration;
 
 use chat_core::{
     client::{CommandError, Text},
     id::MemberId,
-    nick::harmless,
     roles::Role,
     time::Wall,
     wire::{
@@ -12,10 +13,10 @@ use chat_core::{
         server::{Failure, MemberInfo, PresenceUpdate, RoomInfo, RoomView},
     },
 };
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
 
 use super::rooms::room_name;
-use crate::cipher_choice::cipher_name;
+use crate::{cipher_choice::cipher_name, visible::visible};
 
 /// Whether and how to set off parts of a line.
 #[derive(Clone, Copy, Debug)]
@@ -60,10 +61,9 @@ pub(crate) struct Seen<'a> {
 pub(crate) fn record(seen: Seen<'_>, zone: &TimeZone, paint: Paint) -> Option<String> {
     let Seen { record, text, .. } = seen;
     let prefix = format!("{} {}", time(record.time, zone), mark(seen));
-    let who = person(&record.nick, &record.label);
-    let who = paint.name(&who);
+    let who = paint.name(&author(record));
     let said = || match text {
-        Some(Ok(text)) => harmless(text),
+        Some(Ok(text)) => visible(text),
         Some(Err(error)) => paint.aside(&format!("[cannot be read: {error}]")),
         None => paint.aside("[cannot be read]"),
     };
@@ -83,32 +83,38 @@ pub(crate) fn record(seen: Seen<'_>, zone: &TimeZone, paint: Paint) -> Option<St
             LeftReason::Expired => format!("{who} left without a word"),
         },
         RecordBody::Topic(topic) if topic.topic.is_empty() => format!("{who} removed the topic"),
-        RecordBody::Topic(topic) => format!("{who} set the topic: {}", harmless(&topic.topic)),
+        RecordBody::Topic(topic) => format!("{who} set the topic: {}", visible(&topic.topic)),
         RecordBody::Role(change) => format!(
             "{who} made {} {}",
-            harmless(&change.nick),
+            visible(&change.nick),
             role_name(change.role)
         ),
         RecordBody::Kicked(removal) => format!(
             "{who} put out {}{}",
-            harmless(&removal.nick),
+            visible(&removal.nick),
             after_colon(&removal.reason)
         ),
         RecordBody::Banned(removal) => format!(
             "{who} banned {}{}",
-            harmless(&removal.nick),
+            whom(removal.target, &removal.nick),
             after_colon(&removal.reason)
         ),
-        RecordBody::Unbanned(target) => format!("{who} let {} come back", harmless(&target.nick)),
-        RecordBody::Muted(muted) => match muted.until {
-            Some(until) => format!(
+        RecordBody::Unbanned(target) => {
+            format!("{who} let {} come back", whom(target.target, &target.nick))
+        }
+        RecordBody::Muted(muted) => match muted.seconds {
+            Some(seconds) => format!(
                 "{who} silenced {} until {}",
-                harmless(&muted.nick),
-                time(until, zone)
+                visible(&muted.nick),
+                moment(
+                    record.time + Duration::from_secs(seconds.into()),
+                    record.time,
+                    zone
+                )
             ),
-            None => format!("{who} silenced {}", harmless(&muted.nick)),
+            None => format!("{who} silenced {}", visible(&muted.nick)),
         },
-        RecordBody::Unmuted(target) => format!("{who} let {} speak", harmless(&target.nick)),
+        RecordBody::Unmuted(target) => format!("{who} let {} speak", visible(&target.nick)),
         RecordBody::Password(_) => format!("{who} changed the password"),
         RecordBody::Blocked(blocked) if blocked.blocked => {
             format!("{who} takes no more messages from the other")
@@ -142,7 +148,7 @@ pub(crate) fn presence(update: &PresenceUpdate, me: MemberId) -> Vec<String> {
                 .renamed
                 .iter()
                 .filter(|renamed| renamed.to.member != me)
-                .map(|renamed| format!("{} is now {}", harmless(&renamed.from), one(&renamed.to)));
+                .map(|renamed| format!("{} is now {}", visible(&renamed.from), one(&renamed.to)));
             here.chain(gone).chain(renamed).collect()
         }
     }
@@ -154,10 +160,10 @@ pub(crate) fn entered(view: &RoomView) -> Vec<String> {
     if view.kind != RoomKind::Private {
         lines.push(format!("joined {}", room_name(view)));
         if let Some(name) = &view.name {
-            lines.push(format!("name: {}", harmless(name)));
+            lines.push(format!("name: {}", visible(name)));
         }
         if !view.topic.is_empty() {
-            lines.push(format!("topic: {}", harmless(&view.topic)));
+            lines.push(format!("topic: {}", visible(&view.topic)));
         }
     }
     if view.cipher == CipherKind::Caesar {
@@ -178,7 +184,7 @@ pub(crate) fn rooms(rooms: &[RoomInfo]) -> Vec<String> {
         let name = room
             .name
             .as_deref()
-            .map(|name| format!(" {}", harmless(name)))
+            .map(|name| format!(" {}", visible(name)))
             .unwrap_or_default();
         let protected = if room.protected { ", password" } else { "" };
         let cipher = match room.cipher {
@@ -264,7 +270,11 @@ pub(crate) fn command_error(error: &CommandError) -> String {
                 cipher_name(*announced)
             )
         }
-        other => harmless(&other.to_string()),
+        CommandError::NotSealed { .. } => {
+            "the room is not encrypted, although a password was given; if that is meant so, use --cipher none"
+                .to_owned()
+        }
+        other => visible(&other.to_string()),
     }
 }
 
@@ -273,7 +283,7 @@ pub(crate) fn refusal(failure: &Failure) -> String {
     let text = if failure.text.is_empty() {
         failure.code.name()
     } else {
-        harmless(&failure.text)
+        visible(&failure.text)
     };
     match failure.retry_after {
         Some(wait) => format!("{text} (again in {} s)", wait.div_ceil(1_000)),
@@ -284,28 +294,58 @@ pub(crate) fn refusal(failure: &Failure) -> String {
 /// Name and label as they are shown everywhere.
 pub(crate) fn person(nick: &str, label: &str) -> String {
     if label.is_empty() {
-        harmless(nick)
+        visible(nick)
     } else {
-        format!("{} ({})", harmless(nick), harmless(label))
+        format!("{} ({})", visible(nick), visible(label))
+    }
+}
+
+/// Who made a record: somebody, or the server itself.
+fn author(record: &Record) -> String {
+    if record.member == MemberId::SERVER {
+        "the server".to_owned()
+    } else {
+        person(&record.nick, &record.label)
     }
 }
 
 /// Hours and minutes in that zone.
-fn time(wall: Wall, zone: &TimeZone) -> String {
-    let timestamp = i64::try_from(wall.0)
-        .ok()
-        .and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    timestamp.map_or_else(
+pub(crate) fn time(wall: Wall, zone: &TimeZone) -> String {
+    zoned(wall, zone).map_or_else(
         || "--:--".to_owned(),
-        |time| time.to_zoned(zone.clone()).strftime("%H:%M").to_string(),
+        |time| time.strftime("%H:%M").to_string(),
     )
+}
+
+/// The day in that zone; none of a time that no calendar has.
+pub(crate) fn day(wall: Wall, zone: &TimeZone) -> Option<Date> {
+    zoned(wall, zone).map(|time| time.date())
+}
+
+/// The line before what happened on another day than the line before it.
+pub(crate) fn day_line(day: Date) -> String {
+    format!("-- {} --", day.strftime("%A, %Y-%m-%d"))
+}
+
+/// A time that is told at another: with its day if that is another.
+fn moment(wall: Wall, told: Wall, zone: &TimeZone) -> String {
+    match day(wall, zone) {
+        Some(then) if Some(then) != day(told, zone) => format!("{then} {}", time(wall, zone)),
+        _ => time(wall, zone),
+    }
+}
+
+fn zoned(wall: Wall, zone: &TimeZone) -> Option<Zoned> {
+    let ms = i64::try_from(wall.0).ok()?;
+    let timestamp = Timestamp::from_millisecond(ms).ok()?;
+    Some(timestamp.to_zoned(zone.clone()))
 }
 
 /// Says where it happened, unless that goes without saying.
 fn mark(seen: Seen<'_>) -> String {
     match (seen.view.kind, &seen.view.peer) {
         (RoomKind::Private, Some(peer)) if seen.mine => {
-            format!("[private to {}] ", harmless(&peer.nick))
+            format!("[private to {}] ", visible(&peer.nick))
         }
         (RoomKind::Private, _) => "[private] ".to_owned(),
         _ if seen.current => String::new(),
@@ -329,11 +369,20 @@ fn list(people: &[Person]) -> String {
     people.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
+/// Somebody by name, or by id where the server did not know the name any more.
+fn whom(member: MemberId, nick: &str) -> String {
+    if nick.is_empty() {
+        member.to_string()
+    } else {
+        visible(nick)
+    }
+}
+
 fn after_colon(text: &str) -> String {
     if text.is_empty() {
         String::new()
     } else {
-        format!(": {}", harmless(text))
+        format!(": {}", visible(text))
     }
 }
 
@@ -481,7 +530,7 @@ mod tests {
 
     #[test]
     fn what_others_wrote_stays_on_its_line() {
-        let evil = "a\n12:00 Berl: I agree\x1b[2J\u{9b}2J\u{202e}";
+        let evil = "a\n12:00 Berl: I agree\x1b[2J\u{9b}2J\u{202e}\u{200b}\u{feff}\u{e0061}";
         let removal = Removal {
             target: MemberId([2; 16]),
             nick: evil.into(),
@@ -537,7 +586,7 @@ mod tests {
         lines.extend(entered(&strange));
         for line in lines {
             assert!(
-                !line.contains(|c: char| c.is_control() || c == '\u{202e}'),
+                !line.contains(|c: char| c.is_control() || crate::visible::is_hidden(c)),
                 "{line:?}"
             );
         }
@@ -589,7 +638,7 @@ mod tests {
                 RecordBody::Muted(Muted {
                     target,
                     nick: nick(),
-                    until: Some(Wall(1_000_000_060_000)),
+                    seconds: Some(60),
                 }),
                 "Ada (gr. 2) silenced Berl until 01:47",
             ),
@@ -602,6 +651,50 @@ mod tests {
         assert_eq!(
             shown(RecordBody::Joined(Joined {}), None, &view(None), true, true),
             None
+        );
+    }
+
+    #[test]
+    fn the_server_is_named_where_it_acts() {
+        let record = Record {
+            member: MemberId::SERVER,
+            nick: String::new(),
+            label: String::new(),
+            ..a_record(RecordBody::Role(RoleChange {
+                target: MemberId([2; 16]),
+                nick: "Al3".into(),
+                role: Role::Owner,
+            }))
+        };
+        let room = view(Some(0));
+        let seen = Seen {
+            record: &record,
+            text: None,
+            view: &room,
+            mine: false,
+            current: true,
+        };
+        assert_eq!(
+            super::record(seen, &TimeZone::UTC, PLAIN).as_deref(),
+            Some("01:46 the server made Al3 owner")
+        );
+    }
+
+    #[test]
+    fn days_are_those_of_the_reader() {
+        let late = Wall(1_000_000_000_000);
+        let west = TimeZone::fixed(jiff::tz::offset(-2));
+        assert_eq!(day(late, &TimeZone::UTC), Some(Date::constant(2001, 9, 9)));
+        assert_eq!(day(late, &west), Some(Date::constant(2001, 9, 8)));
+        assert_eq!(
+            day_line(Date::constant(2001, 9, 8)),
+            "-- Saturday, 2001-09-08 --"
+        );
+        assert_eq!(day(Wall(u64::MAX), &west), None);
+        assert_eq!(moment(late, late, &TimeZone::UTC), "01:46");
+        assert_eq!(
+            moment(late, Wall(late.0 + 86_400_000), &TimeZone::UTC),
+            "2001-09-09 01:46"
         );
     }
 

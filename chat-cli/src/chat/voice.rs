@@ -3,7 +3,7 @@
 use chat_core::{
     client::{CommandError, EnteredHow, Outcome, Text},
     id::MemberId,
-    nick::harmless,
+    time::Wall,
     wire::{
         CloseReason,
         record::{Record, RecordBody, RoomKind},
@@ -13,7 +13,7 @@ use chat_core::{
         },
     },
 };
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
 use serde_json::Value;
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
     slash::HELP,
     text::{self, Paint, Seen},
 };
-use crate::{command_line::Format, json_line};
+use crate::{command_line::Format, json_line, visible::visible};
 
 /// Where and how things are told.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(crate) struct Voice {
     screen: Screen,
     format: Format,
     zone: TimeZone,
+    /// The day of the last line that had a time.
+    day: Date,
     paint: Paint,
     failures: u64,
 }
@@ -43,6 +45,8 @@ pub(crate) struct Doing {
     pub(crate) command: &'static str,
     /// What was to be sent.
     pub(crate) text: Option<String>,
+    /// The line that said so is off the screen.
+    pub(crate) taken_back: bool,
 }
 
 impl Voice {
@@ -54,6 +58,7 @@ impl Voice {
             screen,
             format,
             zone: TimeZone::system(),
+            day: Zoned::now().date(),
             paint,
             failures: 0,
         }
@@ -69,9 +74,15 @@ impl Voice {
         self.failures
     }
 
+    /// Waits until all that was typed is read, where somebody types. Not to be called unless lines
+    /// are asked for.
+    pub(crate) fn idle(&self) -> impl Future<Output = ()> + use<> {
+        self.screen.idle()
+    }
+
     /// Waits until everything is shown.
-    pub(crate) fn flush(&mut self) {
-        self.screen.flush();
+    pub(crate) async fn flush(&mut self) {
+        self.screen.flush().await;
     }
 
     /// The client is in, for the first time or again.
@@ -184,10 +195,31 @@ impl Voice {
             Format::Json => self.json(&json::record(seen)),
             Format::Text => {
                 if let Some(line) = text::record(seen, &self.zone, self.paint) {
+                    self.turn_to(seen.record.time);
                     self.screen.say(&line);
                 }
             }
         }
+    }
+
+    /// A line with a time follows: if that is of another day, its day comes before it.
+    fn turn_to(&mut self, time: Wall) {
+        if let Some(day) = text::day(time, &self.zone)
+            && day != self.day
+        {
+            self.day = day;
+            self.screen.say(&self.paint.aside(&text::day_line(day)));
+        }
+    }
+
+    /// A line about what happens now, and has no time of its own.
+    fn aside_now(&mut self, line: &str) {
+        let now = Timestamp::now().as_millisecond();
+        let now = Wall(now.try_into().unwrap_or_default());
+        self.turn_to(now);
+        let time = text::time(now, &self.zone);
+        self.screen
+            .say(&self.paint.aside(&format!("{time} {line}")));
     }
 
     /// Who is there.
@@ -210,7 +242,7 @@ impl Voice {
             } else {
                 format!("[{}] {line}", room_name(view))
             };
-            self.screen.say(&self.paint.aside(&line));
+            self.aside_now(&line);
         }
     }
 
@@ -226,7 +258,7 @@ impl Voice {
             reason if closing.text.is_empty() => format!("server ends the connection: {reason}"),
             reason => format!(
                 "server ends the connection: {reason}: {}",
-                harmless(&closing.text)
+                visible(&closing.text)
             ),
         });
     }
@@ -250,7 +282,7 @@ impl Voice {
         match (self.format, outcome) {
             (Format::Json, _) => self.json(&json::done(doing.command, doing.line, outcome)),
             (Format::Text, Outcome::Named(named)) => {
-                self.screen.say(&format!(
+                self.aside_now(&format!(
                     "you are now {}",
                     text::person(&named.nick, &named.label)
                 ));
@@ -261,8 +293,17 @@ impl Voice {
 
     /// A command has failed, or nobody knows.
     pub(crate) fn failed(&mut self, doing: &Doing, error: &CommandError) {
+        self.failed_because(doing, error, text::command_error(error));
+    }
+
+    /// The program ends before it knows what became of a command.
+    pub(crate) fn abandoned(&mut self, doing: &Doing) {
+        let reason = "the program was ended first".to_owned();
+        self.failed_because(doing, &CommandError::Unknown, reason);
+    }
+
+    fn failed_because(&mut self, doing: &Doing, error: &CommandError, reason: String) {
         self.failures += 1;
-        let reason = text::command_error(error);
         if self.format == Format::Json {
             return self.json(&json::failed(doing.command, doing.line, error, &reason));
         }
@@ -281,7 +322,7 @@ impl Voice {
         self.failures += 1;
         match self.format {
             Format::Json => self.json(&json::not_understood(line, why)),
-            Format::Text => self.screen.note(&harmless(why)),
+            Format::Text => self.screen.note(&visible(why)),
         }
     }
 
@@ -313,6 +354,51 @@ impl Voice {
         }
     }
 
+    /// Words that are not confirmed yet, and are nowhere on the screen.
+    pub(crate) fn words_pending(&mut self, text: &str) {
+        if self.format == Format::Text {
+            let line = format!("pending: {}", visible(text));
+            self.screen.say(&self.paint.aside(&line));
+        }
+    }
+
+    /// A wish to end came while messages are not confirmed.
+    pub(crate) fn waits_before_end(&mut self, messages: usize) {
+        let what = match messages {
+            1 => "1 message is".to_owned(),
+            more => format!("{more} messages are"),
+        };
+        self.aside(&format!(
+            "{what} not confirmed yet; Ctrl-C once more ends at once"
+        ));
+    }
+
+    /// Lines of a file or a pipe were not sent.
+    pub(crate) fn rest_not_sent(&mut self, lines: u64) {
+        self.failures += lines;
+        let lines = match lines {
+            1 => "1 line".to_owned(),
+            more => format!("{more} lines"),
+        };
+        self.screen.note(&format!("{lines} not sent"));
+    }
+
+    /// For a person who has just come in.
+    pub(crate) fn hint(&mut self) {
+        if self.format == Format::Text {
+            self.screen
+                .say(&self.paint.aside("/help lists the commands"));
+        }
+    }
+
+    /// What is no part of the conversation, in words.
+    fn aside(&mut self, words: &str) {
+        match self.format {
+            Format::Json => self.json(&json::notice(words)),
+            Format::Text => self.screen.note(&self.paint.aside(words)),
+        }
+    }
+
     /// Messages are not confirmed for longer than usual: there is no connection, or the server cannot take them.
     pub(crate) fn still_pending(&mut self, messages: usize, failure: Option<&Failure>) {
         match (self.format, failure) {
@@ -325,7 +411,7 @@ impl Voice {
                     more => format!("{more} messages"),
                 };
                 let why = failure.map_or_else(String::new, |failure| {
-                    format!(": {}", harmless(&failure.text))
+                    format!(": {}", visible(&failure.text))
                 });
                 let line = format!("pending: {what}{why}; tried again until it is done");
                 self.screen.say(&self.paint.aside(&line));
@@ -362,6 +448,7 @@ impl Voice {
             current: true,
         };
         if let Some(line) = text::record(seen, &self.zone, self.paint) {
+            self.turn_to(record.time);
             self.screen.say(&self.paint.aside(&line));
         }
     }
@@ -396,7 +483,7 @@ impl Voice {
         }
     }
 
-    /// Anything else, in words. They are this program's own, or harmless.
+    /// Anything else, in words. They are this program's own, or made visible.
     pub(crate) fn notice(&mut self, words: &str) {
         match self.format {
             Format::Json => self.json(&json::notice(words)),
@@ -412,12 +499,61 @@ impl Voice {
 /// The beginning of what was to be said, so that one can tell which it was.
 fn quoted(text: &str) -> String {
     const SHOWN: usize = 40;
-    let harmless = harmless(text);
-    if harmless.chars().count() <= SHOWN {
-        return format!(" (\"{harmless}\")");
+    let visible = visible(text);
+    if visible.chars().count() <= SHOWN {
+        return format!(" (\"{visible}\")");
     }
     format!(
         " (\"{}…\")",
-        harmless.chars().take(SHOWN).collect::<String>()
+        visible.chars().take(SHOWN).collect::<String>()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use chat_core::wire::record::{Content, Message};
+
+    use super::{super::rooms::tests::view, *};
+
+    #[test]
+    fn what_is_of_another_day_says_of_which() {
+        let (screen, shown) = Screen::kept();
+        let mut voice = Voice::new(screen, Format::Text);
+        voice.zone = TimeZone::UTC;
+        let record = |seq, ms| Record {
+            seq,
+            time: Wall(ms),
+            member: MemberId([1; 16]),
+            nick: "Ada".into(),
+            label: String::new(),
+            txn: seq,
+            body: RecordBody::Message(Message {
+                content: Content::Plain(String::new()),
+            }),
+        };
+        const HOUR: u64 = 3_600_000;
+        let page = HistoryPage {
+            records: vec![record(1, 0), record(2, HOUR), record(3, 25 * HOUR)],
+            oldest: 1,
+            newest: 3,
+            epoch: 1,
+        };
+        let texts = vec![Some(Ok("hello".to_owned())); 3];
+        voice.last_lines(&view(None), &page, &texts);
+        voice.aside_now("Berl is here");
+        let shown = shown.lock().unwrap();
+        assert_eq!(
+            shown[..5],
+            [
+                "-- Thursday, 1970-01-01 --",
+                "00:00 Ada: hello",
+                "01:00 Ada: hello",
+                "-- Friday, 1970-01-02 --",
+                "01:00 Ada: hello",
+            ]
+        );
+        // Whatever today is.
+        assert!(shown[5].starts_with("-- ") && shown[6].ends_with("Berl is here"));
+        assert_eq!(shown.len(), 7);
+    }
 }

@@ -6,6 +6,7 @@ use chat_core::{
     hub::{Event, RoomLabel},
     id::ConnId,
     nick::harmless,
+    time::Wall,
     wire::record::Content,
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -13,39 +14,41 @@ use serde_json::{Map, Value, json};
 
 use crate::json_line;
 
-/// An event in text. What others wrote can do no harm to a terminal.
-pub(super) fn text_line(event: &Event, now: Timestamp, zone: &TimeZone) -> String {
-    stamped(&text(event), now, zone)
-}
-
 /// An event as JSON.
-pub(super) fn json(event: &Event, now: Timestamp) -> String {
+pub(super) fn json(event: &Event, at: Wall) -> String {
     let Value::Object(fields) = fields(event) else {
         unreachable!("fields are written as an object")
     };
-    json_of(fields, now)
+    json_of(fields, at)
 }
 
 /// `YYYY-MM-DD HH:MM:SS WHAT`, in local time.
-pub(super) fn stamped(what: &str, now: Timestamp, zone: &TimeZone) -> String {
-    format!("{} {what}", now.to_zoned(zone.clone()).strftime("%F %T"))
+pub(super) fn stamped(what: &str, at: Wall, zone: &TimeZone) -> String {
+    let local = timestamp(at).to_zoned(zone.clone());
+    format!("{} {what}", local.strftime("%F %T"))
+}
+
+/// A time as the calendar has it. It ends with the year 9999, and a clock that is beyond it stands still there.
+pub(super) fn timestamp(at: Wall) -> Timestamp {
+    let ms = i64::try_from(at.0).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
 }
 
 /// `{"event": NAME, …, "time": …}`, with the time in UTC.
 pub(super) fn json_of<K: Into<String>>(
     fields: impl IntoIterator<Item = (K, Value)>,
-    now: Timestamp,
+    at: Wall,
 ) -> String {
     let mut object: Map<String, Value> = fields
         .into_iter()
         .map(|(name, value)| (name.into(), value))
         .collect();
-    object.insert("time".to_owned(), format!("{now:.3}").into());
+    object.insert("time".to_owned(), format!("{:.3}", timestamp(at)).into());
     json_line::to_string(&Value::Object(object))
 }
 
-/// What is said to the operator in text; one line.
-fn text(event: &Event) -> String {
+/// What is said to the operator in text; one line. What others wrote can do no harm to a terminal.
+pub(super) fn text(event: &Event) -> String {
     match event {
         Event::Connected {
             conn,
@@ -471,9 +474,9 @@ mod tests {
 
     #[test]
     fn a_line_has_the_time_before_it() {
-        let now = Timestamp::from_second(1_000_000_000).unwrap();
+        let now = Wall(1_000_000_000_000);
         assert_eq!(
-            text_line(&Event::Closed, now, &TimeZone::UTC),
+            stamped(&text(&Event::Closed), now, &TimeZone::UTC),
             "2001-09-09 01:46:40 ended"
         );
         assert_eq!(
@@ -483,9 +486,19 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_far_ahead_is_shown_as_the_last_year_there_is() {
+        let year_ms = 365 * 24 * 3_600 * 1_000;
+        for at in [100_000 * year_ms, u64::MAX] {
+            let line = stamped("x", Wall(at), &TimeZone::fixed(jiff::tz::offset(14)));
+            assert_eq!(line, "9999-12-31 12:00:00 x".to_owned());
+            assert!(json(&Event::Closed, Wall(at)).contains("9999-12-30T22:00:00.999Z"));
+        }
+    }
+
+    #[test]
     fn what_others_wrote_stays_on_its_line() {
         let evil = "a\n2001-09-09 01:46:40 ended\x1b[2J\u{9b}2J\u{202e}";
-        let now = Timestamp::UNIX_EPOCH;
+        let now = Wall(0);
         for event in [
             message(Content::Plain(evil.into())),
             message(Content::Caesar(evil.into())),
@@ -504,7 +517,7 @@ mod tests {
                 detail: evil.into(),
             },
         ] {
-            for line in [text_line(&event, now, &TimeZone::UTC), json(&event, now)] {
+            for line in [text(&event), json(&event, now)] {
                 assert!(
                     !line.contains(|c: char| c.is_control() || c == '\u{202e}'),
                     "{line:?}"

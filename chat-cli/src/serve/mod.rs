@@ -1,66 +1,67 @@
 //! `chat-cli serve`: listeners, the server behind them, what its operator reads, and its end.
 
+mod greeting;
 mod lines;
 mod operator;
+mod qr;
+mod repeats;
+mod trace;
 
 use std::{
     io::{self, Write},
+    thread,
     time::Duration,
 };
 
-use chat_core::wire::record::CipherKind;
 use chat_runtime::{Server, StartError};
 use chat_transport_tcp::TcpTransport;
 use chat_transport_ws::WsTransport;
-use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
+use tokio::{runtime, sync::oneshot, time::timeout};
 
 use crate::{
-    command_line::{LobbyCipher, ServeArgs},
+    command_line::ServeArgs,
     config::ServerConfig,
     exit::Failure,
     open_files,
     signals::{Signals, Wish},
     storage::Storage,
 };
-use operator::{Notice, Operator};
+use greeting::Greeting;
+use operator::{Notice, Notices, Operator, Sources};
+pub(crate) use trace::Trace;
 
 /// How long the end waits for the operator's last lines to be written; longer only if nobody reads them.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Runs a server until it is told to end, or prints its configuration.
-pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
+/// Runs a server until it is told to end, or prints its configuration. `trace` is what the libraries say.
+pub(crate) fn run(args: &ServeArgs, trace: &Trace) -> Result<(), Failure> {
     let mut config = ServerConfig::load(args)?;
     if args.print_config {
-        config.data.settle();
+        config.settle()?;
         // A reader that has seen enough is no fault.
         let _ = io::stdout().write_all(config.to_toml()?.as_bytes());
         return Ok(());
     }
     open_files::raise_limit();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::Fault(format!("cannot start: {error}")))?;
-    let ended = runtime.block_on(serve(config));
-    // Whoever does not read standard output holds up a thread, but not the end.
+    let ended = runtime.block_on(serve(config, trace));
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(config: ServerConfig) -> Result<(), Failure> {
+async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
     let mut signals = Signals::new()
         .map_err(|error| Failure::Fault(format!("cannot listen to signals: {error}")))?;
     let web = config.web.options(&config.limits);
     let mut server = Server::builder()
         .agent(concat!("chat-cli/", env!("CARGO_PKG_VERSION")))
-        .limits(config.limits)
-        .workers(config.workers.into())
-        .lobby(config.lobby.then_some(match config.lobby_cipher {
-            LobbyCipher::None => CipherKind::None,
-            LobbyCipher::Caesar => CipherKind::Caesar,
-            LobbyCipher::StaticKey => CipherKind::StaticKey,
-        }));
-    let (mut listening, mut pages) = (Vec::new(), Vec::new());
+        .limits(config.limits.clone())
+        .reserved(config.names.reserved().map_err(Failure::Usage)?)
+        .workers(config.workers.into());
+    let mut listening = Vec::new();
     for address in &config.tcp {
         let fault =
             |error: io::Error| Failure::Fault(format!("cannot listen on tcp {address}: {error}"));
@@ -72,13 +73,11 @@ async fn serve(config: ServerConfig) -> Result<(), Failure> {
         let fault =
             |error: io::Error| Failure::Fault(format!("cannot listen on ws {address}: {error}"));
         let transport = WsTransport::bind(address.0, web.clone()).map_err(fault)?;
-        let address = transport.local_addr().map_err(fault)?;
-        listening.push(("ws", address));
-        pages.extend(config.web.page_at(address));
+        listening.push(("ws", transport.local_addr().map_err(fault)?));
         server = server.listen(transport);
     }
     let storage = Storage::open(&config.data, config.history).await?;
-    server = server.log(storage.log);
+    server = server.lobby(config.lobby(storage.lobby)?).log(storage.log);
     if let Some(secret) = storage.secret {
         server = server.secret(secret);
     }
@@ -87,28 +86,25 @@ async fn serve(config: ServerConfig) -> Result<(), Failure> {
         _ => Failure::Fault(error.to_string()),
     })?;
 
-    let (notices, received) = mpsc::unbounded_channel();
-    let operator = Operator::new(config.log_format, listening, pages);
-    if let Some(mut disk) = storage.events {
-        let notices = notices.clone();
-        tokio::spawn(async move {
-            while let Some(event) = disk.next().await {
-                if let Some(notice) = Notice::of(&event) {
-                    // The operator's lines have ended, and this does soon.
-                    let _ = notices.send(notice);
-                }
-            }
-        });
-    }
-    let events = server.events();
-    let lines = spawn_blocking(move || operator.run(events, received));
+    let (notices, received) = Notices::new();
+    let sources = Sources {
+        events: server.events(),
+        notices: received,
+        disk: storage.events,
+        traced: trace.to_operator(),
+        trace: trace.clone(),
+    };
+    let network = greeting::on_the_network();
+    let greeting = Greeting::new(listening, &config.web, &network);
+    let operator = Operator::new(config.log_format, config.quiet, io::stdout(), io::stderr());
+    let lines = on_a_thread(operator, greeting, sources)
+        .map_err(|error| Failure::Fault(format!("cannot start: {error}")))?;
 
     let restarting = tokio::select! {
         wish = signals.next() => wish == Wish::Restart,
         () = server.ended() => return Err(Failure::Fault("the server has ended by itself".to_owned())),
     };
-    // The receiver lives as long as the server does.
-    let _ = notices.send(Notice::Ending { restarting });
+    notices.say(Notice::Ending { restarting });
     tokio::select! {
         () = server.shutdown(restarting) => {}
         () = second_interrupt(&mut signals) => {
@@ -116,9 +112,29 @@ async fn serve(config: ServerConfig) -> Result<(), Failure> {
         }
     }
     drop(server);
-    drop(notices);
     let _ = timeout(PATIENCE, lines).await;
     Ok(())
+}
+
+/// Writes the operator's lines on a thread of their own. Whoever does not read them holds up that, but not the end. The receiver
+/// hears when the last line is written.
+fn on_a_thread(
+    operator: Operator<io::Stdout, io::Stderr>,
+    greeting: Greeting,
+    sources: Sources,
+) -> io::Result<oneshot::Receiver<()>> {
+    // Its timers are its own, too: to set one wakes no other thread.
+    let own = runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    let (done, lines) = oneshot::channel();
+    let thread = thread::Builder::new().name("chat-operator".to_owned());
+    thread.spawn(move || {
+        own.block_on(operator.run(greeting, sources));
+        // The server may not have waited for it.
+        let _ = done.send(());
+    })?;
+    Ok(lines)
 }
 
 /// SIGHUP while ending changes nothing.

@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use crate::{link::Link, process::Program};
+use crate::{
+    link::Link,
+    process::{Ended, Program},
+};
 use serde_json::Value;
 
 /// Without the time before it, and with whoever said it.
@@ -37,7 +40,7 @@ fn people_talk_in_the_lobby() {
     ada.say("/me waves");
     assert_eq!(untimed(&berl.until("waves")), "* Ada (gr. 2) waves");
     ada.say("/changename Adina");
-    assert_eq!(berl.until("is now"), "Ada is now Adina (gr. 2)");
+    assert_eq!(untimed(&berl.until("is now")), "Ada is now Adina (gr. 2)");
     ada.say("/online");
     assert!(ada.until("online:").contains("Adina (gr. 2)"));
     ada.say("/pomoc");
@@ -203,6 +206,34 @@ fn a_group_has_a_password() {
     );
 }
 
+/// Somebody on the way to the server can make a plain room of an encrypted one.
+#[test]
+fn who_gives_a_password_for_a_room_that_is_not_encrypted_has_to_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    fs::write(&password, "sesame").unwrap();
+    let password = password.to_str().unwrap();
+    let (_server, address) = Program::server(&[]);
+    let open = ["--password-file", password, "--cipher", "none"];
+    let mut ada = Program::client(&address, "Ada", &[&["--create"], &open[..]].concat());
+    ada.until("joined room 0");
+
+    let mut berl = Program::client(
+        &address,
+        "Berl",
+        &["--room", "0", "--password-file", password],
+    );
+    berl.say("not for everybody");
+    let berl = berl.finish();
+    assert_eq!(berl.code, Some(4), "{}", berl.err);
+    assert!(berl.err.contains("not encrypted"), "{}", berl.err);
+    let mut cora = Program::client(&address, "Cora", &[&["--room", "0"], &open[..]].concat());
+    cora.until("joined room 0");
+    cora.say("for everybody");
+    let said = ada.until("for everybody");
+    assert_eq!(untimed(&said), "Cora: for everybody");
+}
+
 #[test]
 fn caesar_is_called_insecure_and_the_server_sees_only_his_letters() {
     let (mut server, address) = Program::server(&["--lobby-cipher", "caesar"]);
@@ -334,6 +365,46 @@ fn a_script_learns_that_a_line_came_to_nothing() {
     }
 }
 
+/// What comes of these bytes on standard input: how it ended, and what others heard.
+fn piped(text: &str, args: &[&str]) -> (Ended, Vec<String>) {
+    let (_server, address) = Program::server(&[]);
+    let mut reader = Program::in_lobby(&address, "Ada");
+    let mut script = Program::piped(&address, "robot", args);
+    script.say_all(text);
+    let ended = script.finish();
+    let heard = std::iter::repeat_with(|| reader.line())
+        .filter(|line| line.contains("robot"))
+        .map(|line| untimed(&line).to_owned())
+        .take_while(|line| line != "robot left")
+        .filter_map(|line| Some(line.strip_prefix("robot: ")?.to_owned()))
+        .collect();
+    (ended, heard)
+}
+
+#[test]
+fn a_slash_in_a_pipe_is_refused_before_it_is_sent() {
+    let (ended, heard) = piped("one\n\n//two\n/quit\nthree\n\nfour", &[]);
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert_eq!(heard, ["one", "/two"]);
+    let told: Vec<&str> = ended.err.lines().collect();
+    assert!(told.contains(&"3 lines not sent"), "{}", ended.err);
+    assert!(told.last().unwrap().contains("line 4 "), "{}", ended.err);
+    // Whoever expects commands says so.
+    for args in [&["--commands"][..], &["--format", "json"]] {
+        let (ended, heard) = piped("one\n/me waves\n/quit\nthree\n", args);
+        assert_eq!((ended.code, heard), (Some(0), vec!["one".to_owned()]));
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_not_part_of_a_text() {
+    let (ended, heard) = piped("\u{feff}one\n\u{feff}two\n", &[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert_eq!(heard, ["one", "<U+FEFF>two"]);
+    let (ended, _) = piped("\u{feff}/quit\n", &[]);
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+}
+
 #[test]
 fn a_private_conversation_is_called_as_the_other_is_now() {
     let (_server, address) = Program::server(&[]);
@@ -399,8 +470,8 @@ fn what_was_said_during_a_cut_is_read_after_it() {
     assert_eq!(berl.finish().code, Some(0));
     // Who is here is told anew.
     let said: Vec<String> = std::iter::repeat_with(|| ada.line())
-        .filter(|line| !line.starts_with("here: "))
         .map(|line| untimed(&line).to_owned())
+        .filter(|line| !line.starts_with("here: "))
         .take_while(|line| line != "Berl left")
         .collect();
     assert_eq!(
@@ -444,6 +515,22 @@ fn one_more_than_the_maximum_is_told_why() {
 }
 
 #[test]
+fn one_more_than_an_address_may_have_is_told_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("chat.toml");
+    fs::write(&config, "[limits]\nconnections_per_address = 1").unwrap();
+    let (_server, address) = Program::server(&["--config", config.to_str().unwrap()]);
+    let _ada = Program::in_lobby(&address, "Ada");
+    let ended = Program::client(&address, "Berl", &[]).finish();
+    assert_eq!((ended.code, ended.out.len()), (Some(4), 0));
+    assert!(
+        ended.err.contains("from this address as it may"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
 fn a_name_that_cannot_be_is_told_why() {
     let (_server, address) = Program::server(&[]);
     let _ada = Program::in_lobby(&address, "Ada");
@@ -461,8 +548,9 @@ fn what_others_wrote_does_not_control_the_terminal() {
     let mut robot = Program::client(&address, "robot", &["--format", "json"]);
     robot.until("\"entered\"");
     let mut berl = Program::in_lobby(&address, "Berl");
-    let evil = "x\x1b[2J\u{9b}31m\u{202e}\u{7}y";
+    let evil = "x\x1b[2J\u{9b}31m\u{202e}\u{7}y\u{200b}\u{feff}\u{e0061}";
     berl.say(evil);
+    let shown = |c: char| !"\u{200b}\u{feff}\u{e0061}".contains(c);
     for line in [
         ada.until("Berl: x"),
         server.until("Berl in the lobby: x"),
@@ -474,6 +562,9 @@ fn what_others_wrote_does_not_control_the_terminal() {
         );
         if line.starts_with('{') {
             assert_eq!(json(&line)["text"], evil);
+        }
+        if !line.contains("in the lobby") {
+            assert!(line.chars().all(shown), "{line:?}");
         }
     }
 }
@@ -615,6 +706,87 @@ mod signals {
         assert_eq!(untimed(&ada.until("down")), "* Ada waves, down two");
         let ended = ada.finish();
         assert_eq!(ended.code, Some(0), "{}", ended.err);
+    }
+
+    /// Starts the program as `nohup` does.
+    fn without_hangups(args: &[&str]) -> Program {
+        let mut command = std::process::Command::new("sh");
+        command
+            .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+            .arg(env!("CARGO_BIN_EXE_chat-cli"))
+            .args(args);
+        Program::spawn(&mut command)
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_hangup_that_was_ignored_at_the_start_stays_ignored() {
+        let mut server = without_hangups(&["serve", "--memory", "--tcp", "127.0.0.1:0"]);
+        let line = server.until("listening tcp ");
+        let address = line.strip_prefix("listening tcp ").unwrap();
+        let mut berl = Program::in_lobby(address, "Berl");
+        let mut ada = without_hangups(&["chat", address, "--nick", "Ada"]);
+        ada.until("joined the lobby");
+        server.signal(Signal::HUP);
+        ada.signal(Signal::HUP);
+        ada.say("still here");
+        berl.until("Ada: still here");
+        ada.say("and here");
+        berl.until("Ada: and here");
+        server.signal(Signal::INT);
+        assert_eq!(
+            berl.ended().out.last().unwrap(),
+            "server is closing: stopped"
+        );
+        let ended = ada.ended();
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+    }
+
+    #[test]
+    fn a_second_signal_ends_a_client_whose_messages_are_not_confirmed() {
+        let (server, address) = Program::server(&[]);
+        for (signal, nick) in [(Signal::INT, "Ada"), (Signal::TERM, "Berl")] {
+            let mut ada = Program::client(&address, nick, &["--format", "json"]);
+            ada.until("\"entered\"");
+            server.signal(Signal::STOP);
+            ada.say("one");
+            ada.say("two");
+            ada.until("\"pending\"");
+            ada.until("\"pending\"");
+            ada.signal(signal);
+            ada.until("2 messages are not confirmed yet");
+            ada.signal(signal);
+            let ended = ada.ended();
+            assert_eq!(ended.code, Some(1), "{}", ended.err);
+            let failed: Vec<Value> = ended.out.iter().map(|line| json(line)).collect();
+            let unknown = |event: &&Value| event["event"] == "failed" && event["unknown"] == true;
+            assert_eq!(failed.iter().filter(unknown).count(), 2, "{failed:?}");
+            assert!(ended.err.contains("ended at once"), "{}", ended.err);
+            server.signal(Signal::CONT);
+        }
+    }
+
+    #[test]
+    fn lines_that_are_not_read_when_the_program_is_ended_are_counted() {
+        let (server, address) = Program::server(&[]);
+        let mut script = Program::client(&address, "robot", &["--format", "json"]);
+        script.until("\"entered\"");
+        server.signal(Signal::STOP);
+        script.say_all(&"a line\n".repeat(1_000));
+        script.until("\"pending\"");
+        script.signal(Signal::TERM);
+        script.until("not confirmed yet");
+        script.signal(Signal::TERM);
+        let ended = script.finish();
+        assert_eq!(ended.code, Some(1), "{}", ended.err);
+        let unknown = |line: &&String| json(line)["unknown"] == true;
+        let said = ended.out.iter().filter(unknown).count();
+        let rest = ended
+            .err
+            .lines()
+            .find_map(|line| line.strip_suffix(" lines not sent"));
+        let rest: usize = rest.unwrap().parse().unwrap();
+        assert_eq!(said + rest, 1_000);
     }
 
     #[test]

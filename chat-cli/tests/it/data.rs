@@ -33,7 +33,7 @@ fn the_folder_is_the_platforms_unless_it_is_said() {
             .env("HOME", home.path())
             .env_remove("XDG_DATA_HOME"),
     );
-    assert!(server.line().starts_with("listening tcp "));
+    server.until("listening tcp ");
     server.signal(rustix::process::Signal::TERM);
     let ended = server.ended();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
@@ -64,6 +64,56 @@ fn a_second_server_is_told_who_has_the_folder() {
     let (_third, _) = Program::server(&["--data", text(&data)]);
 }
 
+/// Says both values when another cipher is asked for than the lobby has that is kept.
+#[cfg(unix)]
+#[test]
+fn a_lobby_keeps_its_cipher_and_says_so() {
+    let (_folder, data) = folder();
+    let serve = ["serve", "--tcp", "127.0.0.1:0", "--data", text(&data)];
+    let printed = |args: &[&str]| run(&[&serve[..], &["--print-config"], args].concat());
+    let has =
+        |cipher: &'static str| move |line: &String| *line == format!("lobby_cipher = \"{cipher}\"");
+    assert!(
+        printed(&[]).out.iter().any(has("none")),
+        "there is none yet"
+    );
+    let (server, address) = Program::server(&["--data", text(&data), "--lobby-cipher", "caesar"]);
+    let enters = |address: &str| {
+        let mut ada = Program::client(address, "Ada", &["--cipher", "caesar:3"]);
+        ada.until("joined the lobby");
+        assert_eq!(ada.finish().code, Some(0));
+    };
+    enters(&address);
+    assert!(
+        printed(&[]).out.iter().any(has("caesar")),
+        "beside the server"
+    );
+    server.signal(rustix::process::Signal::TERM);
+    assert_eq!(server.ended().code, Some(0));
+
+    for asked in ["none", "static-key"] {
+        let args = ["--lobby-cipher", asked];
+        for refused in [run(&[&serve[..], &args].concat()), printed(&args)] {
+            assert_eq!((refused.code, refused.out), (Some(2), vec![]), "{asked}");
+            let both =
+                refused.err.contains(&format!("is {asked}")) && refused.err.contains("caesar");
+            assert!(both, "{}", refused.err);
+        }
+    }
+    let config = data.join("chat.toml");
+    fs::write(&config, "lobby_cipher = \"none\"").unwrap();
+    let args = ["--config", text(&config)];
+    assert_eq!(run(&[&serve[..], &args].concat()).code, Some(2));
+    assert!(
+        printed(&["--lobby-cipher", "caesar"])
+            .out
+            .iter()
+            .any(has("caesar"))
+    );
+    let (_server, address) = Program::server(&["--data", text(&data)]);
+    enters(&address);
+}
+
 #[test]
 fn groups_passwords_and_messages_are_there_after_a_kill() {
     let (folder, data) = folder();
@@ -90,7 +140,8 @@ fn groups_passwords_and_messages_are_there_after_a_kill() {
     drop(server);
     drop(client);
 
-    let (mut server, address) = Program::server(&["--data", text(&data)]);
+    // At its address: an identity is another one's at another server.
+    let (mut server, address) = Program::server_at(&address, &["--data", text(&data)]);
     let refused = Program::client(
         &address,
         "Noam",
@@ -357,4 +408,30 @@ fn the_grace_that_was_left_survives_the_server() {
     grace(100_000);
     let (mut server, _) = Program::server(&args);
     server.until("log-out: Ada");
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_is_locked_out_of_a_name_after_an_orderly_stop() {
+    use rustix::process::Signal;
+
+    let (folder, data) = folder();
+    let identity = folder.path().join("berl");
+    let kept = ["--identity", text(&identity)];
+    let (server, address) = Program::server(&["--data", text(&data)]);
+    let mut ada = Program::in_lobby(&address, "Ada");
+    let mut berl = Program::client(&address, "Berl", &kept);
+    berl.until("joined the lobby");
+    server.signal(Signal::TERM);
+    for client in [&mut ada, &mut berl] {
+        client.until("server is closing: stopped");
+    }
+    assert_eq!(server.ended().code, Some(0));
+
+    let (_server, address) = Program::server_at(&address, &["--data", text(&data)]);
+    // Her client has ended, and her secret with it; his is in the file, so the name is held for him and nobody else.
+    Program::in_lobby(&address, "Ada");
+    let other = Program::client(&address, "Berl", &[]).finish();
+    assert_eq!(other.code, Some(4), "{}", other.err);
+    Program::client(&address, "Berl", &kept).until("still a member of the lobby");
 }

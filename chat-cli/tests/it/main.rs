@@ -1,6 +1,8 @@
 //! The real program, as processes that talk to each other over the loopback interface.
 
 mod browser;
+#[cfg(unix)]
+mod console;
 mod conversation;
 mod data;
 mod link;

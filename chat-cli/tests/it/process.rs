@@ -71,15 +71,20 @@ impl Program {
         let kept = args.contains(&"--data");
         let memory: &[&str] = if kept { &[] } else { &["--memory"] };
         let mut server = Self::start(&[&["serve", "--tcp", address], memory, args].concat());
-        let line = server.line();
+        let line = server.until("listening tcp ");
         let address = line
             .strip_prefix("listening tcp ")
             .unwrap_or_else(|| panic!("not a listener's line: {line}"));
         (server, address.to_owned())
     }
 
-    /// Starts a client.
+    /// Starts a client that takes commands.
     pub(crate) fn client(address: &str, nick: &str, args: &[&str]) -> Self {
+        Self::piped(address, nick, &[&["--commands"], args].concat())
+    }
+
+    /// Starts a client that takes text.
+    pub(crate) fn piped(address: &str, nick: &str, args: &[&str]) -> Self {
         Self::start(&[&["chat", address, "--nick", nick], args].concat())
     }
 
@@ -129,6 +134,13 @@ impl Program {
     pub(crate) fn say(&mut self, line: &str) {
         let input = self.input.as_mut().expect("input is open");
         writeln!(input, "{line}").expect("the program reads");
+    }
+
+    /// Types all of this.
+    pub(crate) fn say_all(&mut self, text: &str) {
+        let input = self.input.as_mut().expect("input is open");
+        // A program that has seen enough does not read the rest.
+        let _ = input.write_all(text.as_bytes());
     }
 
     /// Ends the input, and waits for the program's end.

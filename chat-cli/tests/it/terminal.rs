@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::process::Program;
 use rexpect::session::{PtySession, spawn_command};
+use rustix::termios::{LocalModes, Winsize};
 
 /// Far beyond what anything takes on a busy machine.
 const LIMIT_MS: u64 = 120_000;
@@ -40,6 +41,36 @@ fn ends_well(session: &mut PtySession) {
         status.starts_with("Exited(") && status.ends_with(", 0)"),
         "{status}"
     );
+}
+
+#[test]
+fn who_has_a_password_is_asked_before_entering_a_room_that_is_not_encrypted() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "sesame").unwrap();
+    let password = password.to_str().unwrap();
+    let (_server, address) = Program::server(&[]);
+    let made = ["--create", "--password-file", password, "--cipher", "none"];
+    let mut maya = Program::client(&address, "Maya", &made);
+    maya.until("joined room 0");
+
+    let question = "enter it all the same? [y/N] ";
+    let there = [
+        &address,
+        "--nick",
+        "Noam",
+        "--room",
+        "0",
+        "--password-file",
+        password,
+    ];
+    let mut noam = at_a_terminal(&there);
+    answer(&mut noam, question, "");
+    expect(&mut noam, "not encrypted");
+    noam.exp_eof().unwrap();
+    let mut noam = at_a_terminal(&there);
+    answer(&mut noam, question, "y");
+    expect(&mut noam, "joined room 0");
 }
 
 #[test]
@@ -199,7 +230,7 @@ fn each_line_of_what_is_pasted_is_said() {
     let mut ada = at_a_terminal(&[&address, "--nick", "Ada"]);
     expect(&mut ada, "> ");
     paste(&mut ada, "p one\rp two\np three\rp\tfour\r");
-    for said in ["p one", "p two", "p three", "p␉four"] {
+    for said in ["p one", "p two", "p three", "p four"] {
         let line = reader.until("Ada: p");
         assert!(line.ends_with(&format!("Ada: {said}")), "{line}");
     }
@@ -215,6 +246,179 @@ fn each_line_of_what_is_pasted_is_said() {
     paste(&mut ada, "nd\r/quit\r");
     let line = reader.until("the");
     assert!(line.ends_with("Ada: the end"), "{line}");
+    ends_well(&mut ada);
+}
+
+/// A server that lets everybody say as much as they like.
+fn patient_server() -> (Program, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("chat.toml");
+    let rate = "[limits]\nsend_rate = { burst = 10000, per_second = 10000 }";
+    std::fs::write(&config, rate).unwrap();
+    Program::server(&["--config", config.to_str().unwrap()])
+}
+
+#[test]
+fn ctrl_c_after_a_long_paste_drops_nothing() {
+    let (_server, address) = patient_server();
+    let mut reader = Program::in_lobby(&address, "Reader");
+    let mut ada = at_a_terminal(&[&address, "--nick", "Ada"]);
+    expect(&mut ada, "lobby> ");
+    let lines: String = (0..200).map(|n| format!("line {n}.\r")).collect();
+    paste(&mut ada, &format!("{lines}\x03"));
+    reader.until("Ada joined");
+    for n in 0..200 {
+        let line = reader.line();
+        assert!(line.ends_with(&format!("Ada: line {n}.")), "{line}");
+    }
+    assert!(reader.line().ends_with("Ada left"));
+    ends_well(&mut ada);
+}
+
+#[test]
+fn what_is_not_confirmed_stays_on_the_screen_and_is_named_at_the_end() {
+    let (server, address) = Program::server(&[]);
+    let mut ada = at_a_terminal(&[&address, "--nick", "Ada"]);
+    // A line is taken off the screen only where it is known how many rows it takes.
+    let terminal = ada.process().get_file_handle().unwrap();
+    let size = Winsize {
+        ws_row: 24,
+        ws_col: 80,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    rustix::termios::tcsetwinsize(&terminal, size).unwrap();
+    expect(&mut ada, "lobby> ");
+    server.signal(rustix::process::Signal::STOP);
+    ada.send_line("one of them").unwrap();
+    expect(&mut ada, "pending: one of them");
+    paste(&mut ada, &"another\r".repeat(300));
+    ada.send_line("the last").unwrap();
+    expect(&mut ada, "the last\r\n");
+    ada.send_control('c').unwrap();
+    expect(&mut ada, "302 messages are not confirmed yet");
+    ada.send_control('c').unwrap();
+    expect(
+        &mut ada,
+        "unknown whether sent: the program was ended first (\"one of them\")",
+    );
+    expect(&mut ada, "(\"the last\")");
+    expect(&mut ada, "chat-cli: ended at once");
+    ada.exp_eof().unwrap();
+}
+
+#[test]
+fn ctrl_z_and_fg_give_the_terminal_back_as_it_was() {
+    let (_server, address) = Program::server(&[]);
+    let mut reader = Program::in_lobby(&address, "Reader");
+    let mut shell = Command::new("sh");
+    shell.arg("-i").env("TERM", "xterm").env("PS1", "shell$ ");
+    let mut ada = spawn_command(shell, Some(LIMIT_MS)).unwrap();
+    let terminal = ada.process().get_file_handle().unwrap();
+    let is_cooked = || {
+        let modes = rustix::termios::tcgetattr(&terminal).unwrap().local_modes;
+        // This pseudo-terminal echoes nothing as long as nobody asks for it.
+        modes.contains(LocalModes::ICANON)
+    };
+    expect(&mut ada, "shell$ ");
+    let program = env!("CARGO_BIN_EXE_chat-cli");
+    ada.send_line(&format!("NO_COLOR=1 {program} chat {address} --nick Ada"))
+        .unwrap();
+    expect(&mut ada, "lobby> ");
+    ada.send_line("/create").unwrap();
+    expect(&mut ada, "room 0> ");
+    ada.send_line("/password").unwrap();
+    expect(&mut ada, "new password");
+    for _ in 0..3 {
+        ada.send_control('z').unwrap();
+        expect(&mut ada, "shell$ ");
+        // As it was found.
+        assert!(is_cooked());
+        ada.send_line("stty sane; fg").unwrap();
+        expect(&mut ada, "new password (Enter to leave it as it is): ");
+        while is_cooked() {
+            std::thread::yield_now();
+        }
+    }
+    ada.send_line("sesame").unwrap();
+    let mut seen = expect(&mut ada, "the same again: ");
+    ada.send_line("sesame").unwrap();
+    seen += &expect(&mut ada, "/password: the room has no password");
+    assert!(!seen.contains("sesame"), "{seen}");
+    ada.send_line("/switch lobby").unwrap();
+    expect(&mut ada, "lobby> ");
+    ada.send("half").unwrap();
+    ada.flush().unwrap();
+    expect(&mut ada, "half");
+    ada.send_control('z').unwrap();
+    expect(&mut ada, "shell$ ");
+    ada.send_line("stty sane; fg").unwrap();
+    expect(&mut ada, "lobby> half");
+    while is_cooked() {
+        std::thread::yield_now();
+    }
+    ada.send_line(" and half").unwrap();
+    assert!(reader.until("half").ends_with("Ada: half and half"));
+    ada.send_line("/quit").unwrap();
+    expect(&mut ada, "shell$ ");
+    assert!(is_cooked());
+    ada.send_line("exit").unwrap();
+    ada.exp_eof().unwrap();
+}
+
+#[test]
+fn tab_completes_nicks_and_commands_and_is_never_sent() {
+    let (_server, address) = Program::server(&[]);
+    let mut reader = Program::in_lobby(&address, "Reader");
+    let mut ada = at_a_terminal(&[&address, "--nick", "Ada"]);
+    expect(&mut ada, "here: ");
+    expect(&mut ada, "lobby> ");
+    for (typed, said) in [
+        ("rea\tyou", "Reader: you"),
+        ("hello Rea\t!", "hello Reader !"),
+        ("/m\te\twaves", ""),
+        ("\tindented\tby tabs", " indented by tabs"),
+    ] {
+        paste(&mut ada, &format!("{typed}\r"));
+        if !said.is_empty() {
+            let line = reader.until("Ada: ");
+            assert!(line.ends_with(&format!("Ada: {said}")), "{line}");
+        }
+    }
+    // Of several it says which.
+    ada.send("/un\t").unwrap();
+    ada.flush().unwrap();
+    expect(&mut ada, "unban  unblock  unmute");
+    paste(&mut ada, "\x15/qu\t\r");
+    ends_well(&mut ada);
+}
+
+#[test]
+fn the_prompt_says_where_one_speaks() {
+    let (_server, address) = Program::server(&[]);
+    let mut berl = Program::client(&address, "Berl", &["--create"]);
+    berl.until("room 0 created");
+    let mut ada = at_a_terminal(&[&address, "--nick", "Ada"]);
+    expect(&mut ada, "/help lists the commands");
+    expect(&mut ada, "lobby> ");
+    ada.send_line("/switch Berl").unwrap();
+    expect(&mut ada, "private with Berl> ");
+    ada.send_line("/join 0").unwrap();
+    expect(&mut ada, "room 0> ");
+    // What is typed for a room is not said in another.
+    ada.send("a secret").unwrap();
+    ada.flush().unwrap();
+    expect(&mut ada, "a secret");
+    berl.until("Ada joined");
+    berl.say("/kick Ada");
+    expect(&mut ada, "speaking in the lobby");
+    ada.send_line("").unwrap();
+    expect(
+        &mut ada,
+        "not sent: you are not in that room (\"a secret\")",
+    );
+    expect(&mut ada, "lobby> ");
+    ada.send_line("/quit").unwrap();
     ends_well(&mut ada);
 }
 

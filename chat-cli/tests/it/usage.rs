@@ -139,7 +139,7 @@ fn each_listener_has_its_line() {
         "--tcp",
         "127.0.0.1:0",
     ]);
-    let (first, second) = (server.line(), server.line());
+    let (first, second) = (server.until("listening tcp "), server.line());
     assert_ne!(first, second);
     for line in [first, second] {
         let address = line.strip_prefix("listening tcp ").unwrap();
@@ -250,6 +250,15 @@ fn a_member_that_comes_back_talks_where_it_wants_to() {
         assert_eq!(ended.code, Some(0), "{}", ended.err);
         owner.until(&format!("[room 0] robot: inside {number}"));
     }
+    // It has the key still, beside its identity, as long as that is in force.
+    let ended = says("inside without a password", &["--room", "0"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    owner.until("[room 0] robot: inside without a password");
+    let new = file("new-password");
+    std::fs::write(&new, "open it").unwrap();
+    owner.say("/join 0");
+    owner.say(&format!("/password {new}"));
+    owner.until("changed the password");
     let ended = says("inside", &["--room", "0"]);
     assert_eq!(ended.code, Some(4), "{}", ended.err);
     assert!(ended.err.contains("--password-file"), "{}", ended.err);

@@ -22,7 +22,7 @@ fn server(args: &[&str]) -> (Program, String, String) {
     let mut server = Program::start(&[&listeners, args].concat());
     let mut address = |start| {
         server
-            .line()
+            .until(start)
             .strip_prefix(start)
             .map(str::to_owned)
             .unwrap()
@@ -101,16 +101,22 @@ fn json_by_hand() {
 
 #[test]
 fn where_the_page_is_is_told() {
-    let (mut server, _, ws) = server(&[]);
-    assert_eq!(server.line(), format!("page http://{ws}/"));
+    let mut server = Program::start(&["serve", "--memory", "--ws", "127.0.0.1:0"]);
+    let page = server.line();
+    let client = server.line();
+    assert_eq!(server.line(), "Ctrl-C stops the server");
+    let listening = server.line();
+    let ws = listening.strip_prefix("listening ws ").unwrap();
+    assert_eq!(page, format!("page http://{ws}/"));
+    let client = client
+        .strip_prefix("from a terminal: chat-cli chat ")
+        .unwrap();
+    Program::in_lobby(client, "Ada");
     let mut everywhere = Program::start(&["serve", "--memory", "--ws", "0"]);
-    let listening = everywhere.line();
+    let page = everywhere.line();
+    let listening = everywhere.until("listening ws ");
     let port = listening.rsplit(':').next().unwrap().to_owned();
-    assert_eq!(
-        everywhere.line(),
-        format!("page http://localhost:{port}/"),
-        "{listening}"
-    );
+    assert_eq!(page, format!("page http://localhost:{port}/"));
 }
 
 /// A proxy that asks for another host than it was asked for looks like a page from elsewhere. The operator learns what to set, once.

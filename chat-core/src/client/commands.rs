@@ -54,11 +54,12 @@ impl Client {
                 }
                 Next::At(wake) => {
                     self.wake = Some(wake);
-                    return;
+                    break;
                 }
-                Next::Nothing => return,
+                Next::Nothing => break,
             }
         }
+        self.connection.expects(now, self.requests.is_asking());
     }
 
     /// Sends the next request of a job, or finds that it cannot be.
@@ -414,24 +415,43 @@ impl Client {
         view: RoomView,
         out: &mut ClientOutputs,
     ) -> Result<(), Fault> {
-        let Command::Join { key: given, .. } = &job.command else {
+        let Command::Join {
+            key: given,
+            password,
+            unsealed_too,
+            ..
+        } = &job.command
+        else {
             unreachable!("only `Join` asks `join`")
         };
+        let sealed = password.is_some() && !unsealed_too;
+        if *unsealed_too {
+            if let Some(room) = self.rooms.get_mut(&view.room) {
+                room.accept_unsealed(true);
+            } else if matches!(view.cipher, CipherKind::None | CipherKind::Caesar) {
+                self.kept_keys.remove(&view.room);
+            }
+        }
         let mut keys = self
             .rooms
             .get(&view.room)
-            .map(|room| room.keys.clone())
+            .map(|room| &room.keys)
+            .or_else(|| self.kept_keys.get(&view.room))
+            .cloned()
             .unwrap_or_default();
         keys.merge(exchange::unlock(&job.stage, &view));
         keys.merge(Keys::of(given.as_ref()));
         let checked = match &job.stage {
             Stage::Disproved { .. } => Err(CommandError::WrongPassword),
-            _ => check_keys(&view, &keys, given.as_ref()),
+            _ => check_keys(&view, &keys, given.as_ref(), sealed),
         };
         let Err(error) = checked else {
             return self.entered_by(lane, job, view, keys, out);
         };
-        if self.rooms.contains_key(&view.room) {
+        if let Some(room) = self.rooms.get_mut(&view.room) {
+            if matches!(error, CommandError::NotSealed { .. }) {
+                room.accept_unsealed(false);
+            }
             self.finish(lane, job, Err(error), out);
             return Ok(());
         }
@@ -467,7 +487,7 @@ impl Client {
         self.requests.continues(view.room, view.last_txn);
         if let Some(room) = self.rooms.get_mut(&view.room) {
             room.look(view)?;
-            room.keys.merge(keys);
+            room.merge_keys(keys);
             return Ok(());
         }
         self.add_room(view, keys);

@@ -24,6 +24,12 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 /// …up to this.
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
+/// After a `closing` that only time heals: no try comes sooner, and the spread beyond that doubles from the first bound…
+const EASE: Duration = Duration::from_secs(5);
+/// …up to this.
+const LONGEST_EASE: Duration = Duration::from_secs(55);
+/// How often in a row the time for an answer is doubled.
+const SILENCES: u32 = 2;
 /// Time for the server to say how it stands with the rooms that it remembers. It reads them first.
 const READING: Duration = Duration::from_secs(5);
 /// A server that asks for pings in less than this is not listened to.
@@ -93,6 +99,14 @@ pub(super) struct Connection {
     patience: Option<Monotonic>,
     /// Tries since the last success.
     tries: u32,
+    /// The server has said that it does not want the client back soon.
+    pub(super) at_ease: bool,
+    /// Since when a request is unanswered and nothing was heard.
+    asked: Option<Monotonic>,
+    /// How long the server may leave the client without a word while it is asked something, if that is limited.
+    answer_within: Option<Duration>,
+    /// Connections in a row that were given up because the server was silent.
+    silences: u32,
     interval: Duration,
     said: Monotonic,
     heard: Monotonic,
@@ -102,7 +116,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(answer_within: Option<Duration>) -> Self {
         Self {
             phase: Phase::New,
             form: Form::Postcard,
@@ -116,6 +130,10 @@ impl Connection {
             awaited: Map::default(),
             patience: None,
             tries: 0,
+            at_ease: false,
+            asked: None,
+            answer_within,
+            silences: 0,
             interval: SHORTEST_INTERVAL,
             said: Monotonic(0),
             heard: Monotonic(0),
@@ -154,6 +172,7 @@ impl Connection {
         self.awaited.clear();
         self.patience = None;
         self.pinged = None;
+        self.asked = None;
         self.said = now;
         self.heard = now;
         self.phase = Phase::Greeting {
@@ -178,6 +197,7 @@ impl Connection {
         self.patience = (!awaited.is_empty()).then(|| now + READING);
         self.awaited = awaited;
         self.tries = 0;
+        self.at_ease = false;
         self.interval = Duration::from_millis(ping_interval.into()).max(SHORTEST_INTERVAL);
         self.said = now;
         self.heard = now;
@@ -234,18 +254,27 @@ impl Connection {
     }
 
     /// Chooses when to try again. The first try comes within a second, further ones at random within a bound that
-    /// doubles up to ten seconds ("full jitter"); `not_before` moves all of that to a later beginning.
+    /// doubles up to ten seconds ("full jitter"); `not_before` moves all of that to a later beginning, and is the least
+    /// bound: those who are asked to wait are many, and shall not come back at one moment. Where the server did not ask for
+    /// the client back, all of that is slower.
     pub(super) fn wait(
         &mut self,
         now: Monotonic,
         not_before: Duration,
         rng: &mut dyn RngCore,
     ) -> Duration {
-        let bound = FIRST_DELAY
+        let (first, longest, least) = if self.at_ease {
+            (EASE, LONGEST_EASE, EASE)
+        } else {
+            (FIRST_DELAY, LONGEST_DELAY, Duration::ZERO)
+        };
+        let bound = first
             .saturating_mul(1 << self.tries.min(4))
-            .min(LONGEST_DELAY);
+            .max(not_before)
+            .min(longest);
+        let not_before = not_before.max(least);
         self.tries = self.tries.saturating_add(1);
-        let nanos = u64::try_from(bound.as_nanos()).expect("ten seconds");
+        let nanos = u64::try_from(bound.as_nanos()).expect("a minute");
         let delay = not_before + Duration::from_nanos(rng.next_u64() % nanos);
         self.phase = Phase::Waiting { until: now + delay };
         delay
@@ -255,6 +284,17 @@ impl Connection {
     pub(super) fn hear(&mut self, now: Monotonic) {
         self.heard = now;
         self.pinged = None;
+        self.asked = self.asked.map(|_| now);
+    }
+
+    /// A ping was answered: the way is not too slow for the time that answers have.
+    pub(super) fn ponged(&mut self) {
+        self.silences = 0;
+    }
+
+    /// Whether requests are unanswered by now.
+    pub(super) fn expects(&mut self, now: Monotonic, unanswered: bool) {
+        self.asked = unanswered.then(|| self.asked.unwrap_or(now));
     }
 
     pub(super) fn form(&self) -> Form {
@@ -290,30 +330,51 @@ impl Connection {
     }
 
     /// When a ping is due: a quarter of the interval before the server would expect a word, so that a slow network
-    /// does not make it late; or when nothing was heard for that long.
+    /// does not make it late; or when nothing was heard for that long, or for half of the time for an answer.
     fn ping_at(&self) -> Monotonic {
         let soon = self.interval / 4 * 3;
-        match self.pinged {
-            Some(_) => self.said + soon,
-            None => self.said.min(self.heard) + soon,
+        if self.pinged.is_some() {
+            return self.said + soon;
+        }
+        let due = self.said.min(self.heard) + soon;
+        let nudge = self.asked.zip(self.half_for_answer());
+        nudge.map_or(due, |(asked, half)| due.min(asked + half))
+    }
+
+    /// When the server counts as dead: it was pinged and has been silent for two intervals since, or for the other half
+    /// of the time for an answer.
+    fn dead_at(&self) -> Option<Monotonic> {
+        let wait = self.half_for_answer().unwrap_or(2 * self.interval);
+        self.pinged.map(|pinged| pinged + wait)
+    }
+
+    fn half_for_answer(&self) -> Option<Duration> {
+        self.answer_within
+            .map(|within| within / 2 * (1 << self.silences.min(SILENCES)))
+    }
+
+    /// Asks the server whether it is there, unless it is asked already.
+    pub(super) fn probe(&mut self, now: Monotonic, out: &mut ClientOutputs) {
+        if self.pinged.is_none() {
+            self.ping(now, out);
         }
     }
 
-    /// When the server counts as dead: it was pinged and has been silent for two intervals since.
-    fn dead_at(&self) -> Option<Monotonic> {
-        self.pinged.map(|pinged| pinged + 2 * self.interval)
+    fn ping(&mut self, now: Monotonic, out: &mut ClientOutputs) {
+        self.nonce += 1;
+        let ping = ClientMessage::Ping(Ping { nonce: self.nonce });
+        self.say(now, &ping, out);
+        self.pinged.get_or_insert(now);
     }
 
     /// Pings if it is time. False: the connection is dead.
     pub(super) fn keep_alive(&mut self, now: Monotonic, out: &mut ClientOutputs) -> bool {
         if self.dead_at().is_some_and(|dead| dead <= now) {
+            self.silences = self.silences.saturating_add(1);
             return false;
         }
         if self.ping_at() <= now {
-            self.nonce += 1;
-            let ping = ClientMessage::Ping(Ping { nonce: self.nonce });
-            self.say(now, &ping, out);
-            self.pinged.get_or_insert(now);
+            self.ping(now, out);
         }
         true
     }

@@ -43,6 +43,14 @@ pub struct ClientConfig {
     /// Whether commands wait when the server refuses the `hello` (the name is taken, say), for the application to choose
     /// another name. Otherwise they end with [`CommandError::HelloRefused`] while there is none. At first they wait.
     pub waits_for_name: bool,
+    /// Whether the client comes back also after a `closing` that says not to but that time may heal (`stopped`, `full`,
+    /// `too_many_connections`, `handshake_timeout`, `too_many_attempts`), as suits a program that a person leaves open.
+    /// Its tries are then 5 to 60 s apart. Otherwise such a `closing` ends it.
+    pub returns: bool,
+    /// How long the server may be silent while a request is unanswered: a ping goes out after half of that, and after
+    /// the whole the connection counts as lost. Each time in a row doubles it, up to fourfold, for a long answer
+    /// may be on a slow way. None: only the server's ping interval counts.
+    pub answer_within: Option<Duration>,
     /// Seeds everything random: keys, nonces, jitter. 32 bytes from the system's generator.
     pub seed: [u8; 32],
     /// A bug on purpose.
@@ -63,6 +71,8 @@ impl ClientConfig {
             imposed: false,
             stretch: crate::password::Stretch::default(),
             waits_for_name: true,
+            returns: false,
+            answer_within: None,
             seed,
             #[cfg(feature = "deliberate-bugs")]
             bug: None,
@@ -155,11 +165,14 @@ pub enum Command {
         label: String,
     },
     Create(Create),
-    /// Joins a room, with the password's proof where one is given.
+    /// Joins a room, with the password's proof where one is given. Whoever gives a password and no key expects that what is
+    /// said is encrypted; where it would not be, the client does not stay and the command ends as
+    /// [`CommandError::NotSealed`], unless that is `unsealed_too`.
     Join {
         room: RoomRef,
         password: Option<Password>,
         key: Option<RoomKey>,
+        unsealed_too: bool,
     },
     Leave {
         room: RoomId,
@@ -317,6 +330,19 @@ pub enum CommandError {
         /// What the room announces.
         announced: crate::wire::record::CipherKind,
     },
+    /// A password was given for the room, or it was encrypted before; now the server says that it is not. To be asked about
+    /// before anything is said there. A [`Command::Join`] that is `unsealed_too` says yes, where a password was given.
+    #[error("the room is not encrypted: its cipher is {announced:?}")]
+    NotSealed {
+        /// What the room announces.
+        announced: crate::wire::record::CipherKind,
+    },
+    /// The server names a key of the room that has been replaced since. It was not used: whoever was to be kept out by the
+    /// new one has it. A new password brings a new key.
+    #[error(
+        "the server names an older key of the room than was in force before, so nothing was sent; a new password helps"
+    )]
+    KeyRolledBack,
     /// The client is not in that room.
     #[error("you are not in that room")]
     NotInRoom,

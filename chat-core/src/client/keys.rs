@@ -21,20 +21,35 @@ const ENTRY: usize = 16 + 32;
 impl Client {
     /// What opens a room that the client is in, for whoever keeps it until [`restore_keys`](Self::restore_keys) of the client's
     /// next life: whoever has these bytes reads what is said there, so they belong where the member's secret is, or where they do
-    /// not outlive the session. At most 3,077 bytes, in a form of this version of the crate. None: there is nothing to keep.
+    /// not outlive the session. At most 3,078 bytes, in a form of this version of the crate. None: there is nothing to keep.
+    ///
+    /// They say as well which key was in force last. To be kept anew after the room is entered, by whatever event or
+    /// outcome, and after a record `password` in it: then no server, and nobody on the way to it, can have this member
+    /// speak under an older key, or in the clear, in its next life.
     pub fn keys(&self, room: RoomId) -> Option<Zeroizing<Vec<u8>>> {
         let keys = &self.rooms.get(&room)?.keys;
         (keys.shift.is_some() || !keys.keys.is_empty()).then(|| keys.to_bytes())
     }
 
-    /// Takes in what [`keys`](Self::keys) gave. Whether the room can be spoken in now: not if its password was changed
-    /// meanwhile, if the client is not in it, or if these bytes are something else; then nothing that worked stops working.
+    /// Takes in what [`keys`](Self::keys) gave; of a room that the client is not in, for when it is. Best before the client
+    /// [starts](Self::start): then not even the first word is said where it should not be.
+    ///
+    /// Whether the room can be spoken in now: not if its password was changed
+    /// meanwhile, if the client is not in it, or if these bytes are something else; nor if the server names an older key than
+    /// was in force then, or says that the room is not encrypted any more
+    /// ([`CommandError::KeyRolledBack`], [`CommandError::NotSealed`] of what is said there).
     /// What was handed out before as unreadable stays so; ask for the history.
     pub fn restore_keys(&mut self, room: RoomId, kept: &[u8]) -> bool {
-        let (Some(room), Some(keys)) = (self.rooms.get_mut(&room), Keys::from_bytes(kept)) else {
+        let Some(keys) = Keys::from_bytes(kept) else {
             return false;
         };
-        room.restore(keys)
+        match self.rooms.get_mut(&room) {
+            Some(room) => room.restore(keys),
+            None => {
+                self.kept_keys.insert(room, keys);
+                false
+            }
+        }
     }
 }
 
@@ -44,6 +59,8 @@ pub(super) struct Keys {
     shift: Option<i32>,
     /// In the order in which they were in force, as far as that is known.
     keys: Vec<(KeyId, Key)>,
+    /// The newest of them that was ever known to be in force: nothing is closed under an older one any more.
+    newest: Option<KeyId>,
 }
 
 /// A key fits a room or does not.
@@ -54,14 +71,21 @@ pub(super) enum Fit {
     Missing,
     /// It is for another cipher, or another key.
     Mismatch,
+    /// It was replaced by one that is known to have been in force since.
+    RolledBack,
+    /// None is needed, although the room was encrypted when it was entered before.
+    NotSealed,
 }
 
 impl Keys {
-    /// A shift, if there is one, behind its sign; then each key behind its id.
+    /// A shift, if there is one, behind its sign; how many keys there are up to the newest that was in force; then each
+    /// key behind its id.
     fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(5 + self.keys.len() * ENTRY));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(6 + self.keys.len() * ENTRY));
         bytes.push(self.shift.is_some().into());
         bytes.extend(self.shift.unwrap_or_default().to_be_bytes());
+        let upto = self.newest_place().map_or(0, |place| place + 1);
+        bytes.push(u8::try_from(upto).expect("there are at most 64"));
         for (id, key) in &self.keys {
             bytes.extend(id.0);
             bytes.extend(key.0);
@@ -72,6 +96,7 @@ impl Keys {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (has_shift, rest) = bytes.split_first()?;
         let (shift, rest) = rest.split_first_chunk()?;
+        let (upto, rest) = rest.split_first()?;
         let shift = match has_shift {
             0 => None,
             1 => Some(i32::from_be_bytes(*shift)),
@@ -79,7 +104,7 @@ impl Keys {
         };
         let mut keys = Self {
             shift,
-            keys: Vec::new(),
+            ..Self::default()
         };
         if !rest.len().is_multiple_of(ENTRY) || rest.len() / ENTRY > KEPT {
             return None;
@@ -87,6 +112,9 @@ impl Keys {
         for entry in rest.chunks_exact(ENTRY) {
             let (id, key) = entry.split_first_chunk()?;
             keys.add(KeyId(*id), Key(key.try_into().ok()?));
+        }
+        if let Some(last) = usize::from(*upto).checked_sub(1) {
+            keys.newest = Some(keys.keys.get(last)?.0);
         }
         Some(keys)
     }
@@ -120,12 +148,47 @@ impl Keys {
         for (id, key) in other.keys {
             self.add(id, key);
         }
+        if let Some(newest) = other.newest {
+            self.in_force(newest);
+        }
     }
 
     /// Takes in what was kept from before, as older than what is there.
     pub(super) fn restore(&mut self, mut kept: Self) {
         kept.merge(std::mem::take(self));
         *self = kept;
+    }
+
+    /// This key is said to be in force. Taken for true of one that is there, unless it is an older one than was in force
+    /// before: no change of a password brings an old key back, so a server that says that wants to have something
+    /// closed under a key that others know.
+    pub(super) fn in_force(&mut self, id: KeyId) {
+        if let Some(place) = self.place(id)
+            && self.newest_place().is_none_or(|newest| newest < place)
+        {
+            self.newest = Some(id);
+        }
+    }
+
+    /// Which key was in force counts no more: the room is not encrypted, and the application content with that.
+    pub(super) fn forget_order(&mut self) {
+        self.newest = None;
+    }
+
+    fn place(&self, id: KeyId) -> Option<usize> {
+        self.keys.iter().position(|(known, _)| *known == id)
+    }
+
+    fn newest_place(&self) -> Option<usize> {
+        self.place(self.newest?)
+    }
+
+    /// Whether this key is older than one that was in force.
+    fn is_rolled_back(&self, id: KeyId) -> bool {
+        match (self.place(id), self.newest_place()) {
+            (Some(place), Some(newest)) => place < newest,
+            _ => false,
+        }
     }
 
     /// Those of its keys that have one of these names.
@@ -159,6 +222,7 @@ impl Keys {
     /// The lobby announces no key even where its cipher is `static_key`; any key will do there.
     pub(super) fn fit(&self, cipher: CipherKind, announced: Option<KeyId>) -> Fit {
         match cipher {
+            CipherKind::None | CipherKind::Caesar if self.newest.is_some() => Fit::NotSealed,
             CipherKind::None => Fit::Yes,
             CipherKind::Caesar => {
                 if self.shift.is_some() {
@@ -168,6 +232,9 @@ impl Keys {
                 }
             }
             CipherKind::StaticKey | CipherKind::RoomPassword => match announced {
+                Some(id) if cipher == CipherKind::RoomPassword && self.is_rolled_back(id) => {
+                    Fit::RolledBack
+                }
                 Some(id) if self.has(id) => Fit::Yes,
                 None if cipher == CipherKind::StaticKey && !self.keys.is_empty() => Fit::Yes,
                 Some(_) if cipher == CipherKind::StaticKey && !self.keys.is_empty() => {
@@ -188,6 +255,11 @@ impl Keys {
         text: &str,
     ) -> Result<Content, CommandError> {
         let missing = CommandError::KeyMissing { announced: cipher };
+        match self.fit(cipher, announced) {
+            Fit::RolledBack => return Err(CommandError::KeyRolledBack),
+            Fit::NotSealed => return Err(CommandError::NotSealed { announced: cipher }),
+            Fit::Yes | Fit::Missing | Fit::Mismatch => {}
+        }
         Ok(match cipher {
             CipherKind::None => Plain.seal(rng, context, text),
             CipherKind::Caesar => Caesar(self.shift.ok_or(missing)?).seal(rng, context, text),

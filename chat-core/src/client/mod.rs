@@ -79,6 +79,7 @@ use self::{
     commands::room_needed,
     connection::{Connection, FAREWELL, Phase, Then},
     exchange::Stage,
+    keys::Keys,
     requests::{Job, Lane, Requests},
     rooms::Room,
     small::Map,
@@ -103,6 +104,8 @@ pub struct Client {
     connection: Connection,
     requests: Requests,
     rooms: Map<RoomId, Room>,
+    /// Of an earlier life, of rooms that have not been entered in this one.
+    kept_keys: Map<RoomId, Keys>,
     /// The groups that the client is or was in, by their numbers.
     numbers: Map<u32, RoomId>,
     /// What the server allows; none before the first welcome.
@@ -137,9 +140,10 @@ impl Client {
             member: MemberId::of(&config.secret),
             requests: Requests::new(rng.next_u64()),
             rng,
+            connection: Connection::new(config.answer_within),
             config,
-            connection: Connection::new(),
             rooms: Map::default(),
+            kept_keys: Map::default(),
             numbers: Map::default(),
             limits: None,
             last_ticket: 0,
@@ -286,6 +290,16 @@ impl Client {
                     until: None,
                 }
             }
+        }
+    }
+
+    /// To be called when the network may have changed or a person looks again: a try that waits for its time is made
+    /// at once, and a server that is thought to be there is asked whether it is.
+    pub fn probe(&mut self, now: Now, out: &mut ClientOutputs) {
+        match self.connection.phase {
+            Phase::Waiting { .. } => self.connection.connect(out),
+            Phase::Up => self.connection.probe(now.monotonic, out),
+            _ => {}
         }
     }
 

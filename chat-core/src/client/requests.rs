@@ -288,6 +288,11 @@ impl Requests {
         self.unfinished >= UNFINISHED
     }
 
+    /// Whether the server owes an answer.
+    pub(super) fn is_asking(&self) -> bool {
+        !self.unanswered.is_empty()
+    }
+
     /// Unfinished jobs, jobs that lie somewhere, lanes, counters, rooms that are left again.
     #[cfg(feature = "deliberate-bugs")]
     pub(super) fn census(&self) -> [usize; 5] {

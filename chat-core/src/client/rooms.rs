@@ -35,6 +35,8 @@ pub(super) struct Room {
     /// The keys in force are those as of this record. Views and answers may be ahead of the cursor.
     keys_as_of: Seq,
     pub(super) keys: Keys,
+    /// A password was given for it, and nobody has said since that it may be a room that is not encrypted.
+    must_be_sealed: bool,
 }
 
 /// What a record is in the row of those received.
@@ -59,6 +61,7 @@ impl Room {
             password_key: None,
             keys_as_of: 0,
             keys,
+            must_be_sealed: false,
         };
         room.note_keys(view);
         room
@@ -87,11 +90,40 @@ impl Room {
             self.key = view.key;
             self.password_key = view.keys.last().map(|key| key.id);
         }
+        self.note_in_force();
+    }
+
+    /// Which of the keys at hand is in force.
+    fn note_in_force(&mut self) {
+        let of_lobby = || self.keys.newest(1).first().map(|(key, _)| *key);
+        let of_lobby = (self.cipher == CipherKind::StaticKey).then(of_lobby);
+        if let Some(key) = self.key.or(of_lobby.flatten()) {
+            self.keys.in_force(key);
+        }
+    }
+
+    /// The application is content with a room that is not encrypted, or is not.
+    pub(super) fn accept_unsealed(&mut self, accepted: bool) {
+        self.must_be_sealed = !accepted;
+        if accepted && self.is_unsealed() {
+            self.keys.forget_order();
+        }
+    }
+
+    fn is_unsealed(&self) -> bool {
+        matches!(self.cipher, CipherKind::None | CipherKind::Caesar)
+    }
+
+    /// Takes in further keys, as newer than those that are there.
+    pub(super) fn merge_keys(&mut self, keys: Keys) {
+        self.keys.merge(keys);
+        self.note_in_force();
     }
 
     /// Takes in keys of an earlier life. Whether the room can be spoken in.
     pub(super) fn restore(&mut self, kept: Keys) -> bool {
         self.keys.restore(kept);
+        self.note_in_force();
         matches!(self.keys.fit(self.cipher, self.key), Fit::Yes)
     }
 
@@ -115,6 +147,7 @@ impl Room {
         self.password_key = Some(key);
         if self.cipher == CipherKind::RoomPassword {
             self.key = Some(key);
+            self.note_in_force();
         }
     }
 
@@ -174,6 +207,10 @@ impl Room {
         action: bool,
         text: &str,
     ) -> Result<Content, CommandError> {
+        if self.must_be_sealed && self.is_unsealed() {
+            let announced = self.cipher;
+            return Err(CommandError::NotSealed { announced });
+        }
         let kind = if action { ACTION } else { MESSAGE };
         let context = Context {
             room: self.id,
@@ -195,14 +232,19 @@ impl Room {
 }
 
 /// Whether these keys do for the room of a view; why not, otherwise. A key that was `given` for a room without a use
-/// for it is a mistake that its owner should know of.
+/// for it is a mistake that its owner should know of; a password that was given is a wish to have what is said encrypted, if
+/// no more than that is said (`sealed`).
 pub(super) fn check_keys(
     view: &RoomView,
     keys: &Keys,
     given: Option<&super::io::RoomKey>,
+    sealed: bool,
 ) -> Result<(), CommandError> {
     use super::io::RoomKey;
     let announced = view.cipher;
+    if sealed && given.is_none() && announced == CipherKind::None {
+        return Err(CommandError::NotSealed { announced });
+    }
     let given_fits = match (given, announced) {
         (None, _) | (Some(RoomKey::Caesar(_)), CipherKind::Caesar) => true,
         (Some(RoomKey::Static(key)), CipherKind::StaticKey) => {
@@ -217,5 +259,7 @@ pub(super) fn check_keys(
         Fit::Yes => Ok(()),
         Fit::Missing => Err(CommandError::KeyMissing { announced }),
         Fit::Mismatch => Err(CommandError::CipherMismatch { announced }),
+        Fit::RolledBack => Err(CommandError::KeyRolledBack),
+        Fit::NotSealed => Err(CommandError::NotSealed { announced }),
     }
 }

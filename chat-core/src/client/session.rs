@@ -40,7 +40,7 @@ impl Client {
     ) -> Result<(), Fault> {
         match message {
             ServerMessage::Ping(ping) => self.connection.say(now, &ClientMessage::Pong(ping), out),
-            ServerMessage::Pong(_) => {}
+            ServerMessage::Pong(_) => self.connection.ponged(),
             ServerMessage::Closing(closing) => self.closing(now, closing, out),
             message if self.connection.welcomed => return self.in_session(now, message, out),
             ServerMessage::Welcome(welcome) if self.is_greeting() => {
@@ -190,19 +190,37 @@ impl Client {
                     not_before: Duration::ZERO,
                 }
             }
-            _ if closing.reconnect && self.connection.ever_welcomed => Then::Retry {
-                not_before: Duration::from_millis(closing.retry_after.unwrap_or(0).into()),
-            },
+            // The application looks for a name; what it finds makes another connection.
+            Phase::Refused if self.comes_back_after(&closing) => Then::Park,
+            _ if self.comes_back_after(&closing) => {
+                self.connection.at_ease |= !closing.reconnect;
+                Then::Retry {
+                    not_before: Duration::from_millis(closing.retry_after.unwrap_or(0).into()),
+                }
+            }
             _ => Then::End(Ended::Closed(reason)),
         };
-        // Where the client knows better.
-        closing.reconnect |= matches!(then, Then::Retry { .. });
+        // The client knows better: of what comes of a late hello, and that a client that never was in does not try again.
+        closing.reconnect = matches!(then, Then::Retry { .. });
         let asked_for =
             matches!(self.connection.phase, Phase::Bye { .. }) && reason == CloseReason::Bye;
         if !asked_for && !matches!(then, Then::Park | Then::Connect) {
             out.push(ClientOutput::Event(ClientEvent::Closing(closing)));
         }
         self.connection.drop_it(now, then, out);
+    }
+
+    /// Whether a server that has taken the client in before is to be tried again after this.
+    fn comes_back_after(&self, closing: &Closing) -> bool {
+        let heals = matches!(
+            closing.reason,
+            CloseReason::Stopped
+                | CloseReason::Full
+                | CloseReason::TooManyConnections
+                | CloseReason::HandshakeTimeout
+                | CloseReason::TooManyAttempts
+        );
+        self.connection.ever_welcomed && (closing.reconnect || (self.config.returns && heals))
     }
 
     fn entered(&mut self, entered: Entered, out: &mut ClientOutputs) -> Result<(), Fault> {
@@ -234,8 +252,8 @@ impl Client {
                 EnteredHow::Afresh
             }
             None => {
-                self.rooms
-                    .insert(view.room, Room::new(&view, Keys::default()));
+                let kept = self.kept_keys.remove(&view.room).unwrap_or_default();
+                self.rooms.insert(view.room, Room::new(&view, kept));
                 EnteredHow::New
             }
         };
@@ -253,7 +271,11 @@ impl Client {
 
     /// The client is in a room that it did not know, or had left.
     pub(super) fn add_room(&mut self, view: &RoomView, keys: Keys) {
-        self.rooms.insert(view.room, Room::new(view, keys));
+        let mut room = Room::new(view, keys);
+        if let Some(kept) = self.kept_keys.remove(&view.room) {
+            room.restore(kept);
+        }
+        self.rooms.insert(view.room, room);
         if let Some(number) = view.number {
             self.numbers.insert(number, view.room);
             if self.numbers.len() > NUMBERS {

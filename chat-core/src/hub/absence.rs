@@ -27,6 +27,8 @@ struct Note {
     at: Wall,
     /// And how many milliseconds of their grace are left.
     away: Vec<(MemberId, u64)>,
+    /// Whose client has ended with the server and does not keep its secret: nobody comes back under these names.
+    ended: Vec<MemberId>,
 }
 
 /// What is known of absences from before, and what is noted of them.
@@ -34,6 +36,8 @@ struct Note {
 pub(super) struct Absences {
     /// What was left to those who were away in an earlier life, and when that was noted.
     left: BTreeMap<MemberId, (Wall, Duration)>,
+    /// Whose client was told in this life that the server ends for good, and does not keep its secret.
+    ended: Vec<MemberId>,
     armed: bool,
     /// Whether the last note named anybody.
     named: bool,
@@ -47,10 +51,18 @@ impl Absences {
             .iter()
             .filter_map(|note| tagged::take::<Note>(note).ok())
         {
-            for (member, millis) in note.away {
-                let latest = left.entry(member).or_insert((note.at, Duration::ZERO));
+            let away = note.away.into_iter().map(|(member, millis)| {
+                // Something is left to everybody who may come back.
+                (member, Duration::from_millis(millis).max(NOTE_EVERY))
+            });
+            let ended = note
+                .ended
+                .into_iter()
+                .map(|member| (member, Duration::ZERO));
+            for (member, time) in away.chain(ended) {
+                let latest = left.entry(member).or_insert((note.at, time));
                 if latest.0 <= note.at {
-                    *latest = (note.at, Duration::from_millis(millis));
+                    *latest = (note.at, time);
                 }
             }
         }
@@ -64,9 +76,14 @@ impl Absences {
     pub(super) fn left(&self, member: MemberId, since: Wall, grace: Duration) -> Duration {
         match self.left.get(&member) {
             // Whoever came in after that had not been away for long.
-            Some((noted, left)) if since <= *noted => (*left).clamp(NOTE_EVERY.min(grace), grace),
+            Some((noted, left)) if since <= *noted => (*left).min(grace),
             _ => grace,
         }
+    }
+
+    /// A client ends with the server, and its secret with it.
+    pub(super) fn end(&mut self, member: MemberId) {
+        self.ended.push(member);
     }
 
     /// All have been taken over.
@@ -93,7 +110,7 @@ impl Hub {
 
     /// Notes who is away, if there is anybody, or was when it was noted last.
     pub(super) fn note_absences(&mut self, now: Now, out: &mut Outputs) {
-        let named = !self.grace.is_empty();
+        let named = !self.grace.is_empty() || !self.absences.ended.is_empty();
         if !std::mem::replace(&mut self.absences.named, named) && !named {
             return;
         }
@@ -104,6 +121,7 @@ impl Hub {
         let note = Note {
             at: now.wall,
             away: self.grace.iter().map(away).collect(),
+            ended: self.absences.ended.clone(),
         };
         let mut bytes = Vec::new();
         tagged::extend(&note, &mut bytes);

@@ -29,6 +29,8 @@ pub(super) struct Origin {
     pub(super) kind: u16,
     /// Bytes of its frame, which count as waiting until it is answered.
     pub(super) bytes: u32,
+    /// The answer is a page, and the next page waits until there is room for it.
+    pub(super) paced: bool,
 }
 
 impl Origin {
@@ -38,6 +40,7 @@ impl Origin {
             id: request.id,
             kind: request.op.kind(),
             bytes,
+            paced: false,
         }
     }
 }
@@ -74,6 +77,7 @@ impl Hub {
                 }),
                 out,
             );
+            self.ask_for_credit(origin, out);
         }
     }
 
@@ -131,6 +135,7 @@ impl Hub {
                 &ServerMessage::Error(failure(origin.id, refusal)),
                 out,
             );
+            self.ask_for_credit(origin, out);
         }
     }
 

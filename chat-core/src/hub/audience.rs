@@ -10,7 +10,12 @@ use super::{
 };
 use crate::{
     id::{ConnId, Place, RoomId},
-    wire::{Form, Frame, Record, ServerMessage, record::RecordBody, tagged},
+    wire::{
+        Form, Frame, Record, ServerMessage,
+        record::RecordBody,
+        server::{Presence, PresenceUpdate},
+        tagged,
+    },
 };
 
 /// Bytes of records in one frame of a fan-out, in the form it is written in; one record may exceed it.
@@ -47,13 +52,16 @@ impl Audience {
         self.postcard.iter().chain(self.json.iter()).collect()
     }
 
-    /// Gives one word of presence to everybody.
-    pub(super) fn tell(&self, out: &mut Outputs, message: &ServerMessage) {
+    /// Gives one word of presence to everybody. Who comes and goes was gathered for long enough; a count is told to more, and
+    /// may wait.
+    pub(super) fn tell(&self, out: &mut Outputs, presence: Presence) {
+        let patient = matches!(presence.update, PresenceUpdate::Count(_));
+        let message = &ServerMessage::Presence(presence);
         for (form, to) in self.in_use() {
             out.push(Output::Fanout {
                 to: to.clone(),
                 place: None,
-                patient: true,
+                patient,
                 frame: form.encode(message),
             });
         }

@@ -70,11 +70,12 @@ pub(super) enum Then {
         origin: Origin,
         room: RoomId,
     },
-    /// Open the conversation, then answer with it.
+    /// Open the conversation, then answer with it. `again`: a repeat, which takes nobody in who has left since.
     Private {
         origin: Origin,
         room: RoomId,
         with: MemberId,
+        again: bool,
     },
 }
 
@@ -129,11 +130,16 @@ impl Hub {
         let early = self.has(Bug::FreeANickTooEarly);
         let (online, grace) = (&self.online, &self.grace);
         let (sessions, config) = (&self.sessions, &self.config);
+        let rooms = &self.rooms;
         let with = Surroundings {
             limits: &config.limits,
             node: config.node,
             alone: config.writes_alone(),
             is_heir_of: &|node| config.is_heir_of(node),
+            owns: &|room, member| {
+                let room = rooms.get(&room).filter(|room| room.pipe.is_live())?;
+                Some(room.pipe.state.is_owner(member))
+            },
             // A release that waited while its member was back, and went away again, takes nothing.
             is_expected: &|member| {
                 !early && (online.contains_key(&member) || grace.contains_key(&member))
@@ -297,7 +303,17 @@ impl Hub {
                         && !released.contains(&member) =>
                 {
                     let left = self.absences.left(member, at, self.config.limits.grace);
-                    self.hold_for(now, member, left)
+                    if left.is_zero() {
+                        // Whoever asks for that name waits here already, perhaps.
+                        self.directory.propose_first(Proposal {
+                            member,
+                            txn: 0,
+                            ask: Ask::Release,
+                            then: Then::Nothing,
+                        });
+                    } else {
+                        self.hold_for(now, member, left)
+                    }
                 }
                 Some(_) => {}
                 None => self.keep(now, member, now.wall - at),
@@ -394,6 +410,7 @@ impl Hub {
                 }
             }
             Change::Exited(room) => {
+                self.entering_over(now, *room, member, out);
                 // It came in again while this was on its way.
                 let back = self.look_whether_to_keep(now, *room, member, out);
                 // The last room of somebody who is expected no more.
@@ -414,6 +431,7 @@ impl Hub {
             Change::Opened { room, with, after } => {
                 // It may have begun long ago, and one of them forgotten since.
                 for member in [member, *with] {
+                    self.begins_to_enter(now, *room, member);
                     self.see_in(now, *room, member);
                 }
                 // The other may be connected here, and its room opened elsewhere.
@@ -427,6 +445,7 @@ impl Hub {
                 }
             }
             Change::Entered(room) => {
+                self.begins_to_enter(now, *room, member);
                 // Its `joined` may have been seen before, if it came in elsewhere.
                 self.see_in(now, *room, member);
             }
@@ -512,7 +531,12 @@ impl Hub {
                 self.with_room(now, room, Task::Show { origin, member }, out);
                 self.group_done(now, member, txn, Ok(room), out);
             }
-            Then::Private { origin, room, with } => {
+            Then::Private {
+                origin,
+                room,
+                with,
+                again,
+            } => {
                 let person = |member| Person {
                     member,
                     nick: self.directory.state.nick(member).to_owned(),
@@ -530,10 +554,15 @@ impl Hub {
                     password: None,
                     members,
                 });
+                let ask = if again {
+                    room::Ask::Create(created)
+                } else {
+                    room::Ask::Open(created)
+                };
                 let proposal = rooms::Proposal {
                     author: member,
                     txn: 0,
-                    ask: room::Ask::Create(created),
+                    ask,
                     then: rooms::Then::Show { origin },
                 };
                 self.with_room(now, room, Task::Propose(Box::new(proposal)), out);
@@ -544,7 +573,7 @@ impl Hub {
     pub(super) fn settled_without_entry(
         &mut self,
         now: Now,
-        proposal: Proposal,
+        mut proposal: Proposal,
         verdict: Verdict<Change, Did>,
         out: &mut Outputs,
     ) {
@@ -560,7 +589,7 @@ impl Hub {
                     Ask::Rename { name, label } => Some(mark(&name.shown, label)),
                     _ => None,
                 };
-                match (did, &proposal.then) {
+                match (did, &mut proposal.then) {
                     (Did::Called(did), Then::Named { .. }) if called == Some(did) => {
                         self.then(now, proposal, true, out)
                     }
@@ -572,7 +601,8 @@ impl Hub {
                         self.with_room(now, room, Task::Show { origin, member }, out);
                         self.group_done(now, member, txn, Ok(room), out);
                     }
-                    (Did::Room(done), Then::Private { room, .. }) if done == *room => {
+                    (Did::Room(done), Then::Private { room, again, .. }) if done == *room => {
+                        *again = true;
                         self.then(now, proposal, true, out)
                     }
                     _ => self.refuse(

@@ -185,6 +185,23 @@ impl Hub {
         }
     }
 
+    /// A nick that may be asked for. `imposed`: by the application, which may call people what is reserved.
+    pub(super) fn free_nick(&self, nick: &str, imposed: bool) -> Result<Name, Refusal> {
+        let name = Name::nick(nick, self.config.limits.nick_bytes.into())
+            .map_err(|e| ErrorCode::NickInvalid.because(e.to_string()))?;
+        if !imposed && self.config.reserved.has(&name) {
+            return Err(ErrorCode::NickInvalid.because("that name is reserved"));
+        }
+        Ok(name)
+    }
+
+    /// Whether the application says who is at the other end of a connection.
+    pub(super) fn is_named(&self, conn: ConnId) -> bool {
+        self.sessions
+            .get(conn)
+            .is_some_and(|session| session.identity.is_some())
+    }
+
     /// Whether this name and label may be had on a connection: not where they are imposed otherwise.
     pub(super) fn may_be_called(&mut self, conn: ConnId, name: &Name, label: &str) -> bool {
         let session = self.sessions.get_mut(conn);
@@ -231,7 +248,10 @@ impl Hub {
                 hello.label.clone_from(label);
             }
         }
-        let (name, label) = match check_hello(&self.config.limits, &hello) {
+        let checked = self
+            .free_nick(&hello.nick, imposed)
+            .and_then(|name| Ok((name, check_hello(&self.config.limits, &hello)?)));
+        let (name, label) = match checked {
             Ok(checked) => checked,
             Err(refusal) => return self.hello_refused(now, conn, refusal, out),
         };
@@ -443,15 +463,11 @@ impl Hub {
     }
 }
 
-fn check_hello(limits: &Limits, hello: &Hello) -> Result<(Name, String), Refusal> {
-    let name = Name::nick(&hello.nick, limits.nick_bytes.into())
-        .map_err(|e| ErrorCode::NickInvalid.because(e.to_string()))?;
+fn check_hello(limits: &Limits, hello: &Hello) -> Result<String, Refusal> {
     line(&hello.label, limits.label_bytes.into())
         .map_err(|e| ErrorCode::LabelInvalid.because(e.to_string()))?;
     if line(&hello.agent, AGENT_BYTES).is_err() {
-        return Err(
-            ErrorCode::BadRequest.because("agent: at most 64 bytes, without control characters")
-        );
+        return Err(ErrorCode::BadRequest.because("agent: at most 64 bytes of what can be seen"));
     }
     // The protocol's number and not this server's: whoever came into more rooms before a limit was lowered shall come back.
     if hello.resume.len() > RESUMED_ROOMS {
@@ -462,5 +478,5 @@ fn check_hello(limits: &Limits, hello: &Hello) -> Result<(Name, String), Refusal
     if rooms.windows(2).any(|two| two[0] == two[1]) {
         return Err(ErrorCode::BadRequest.because("resume: a room twice"));
     }
-    Ok((name, hello.label.clone()))
+    Ok(hello.label.clone())
 }

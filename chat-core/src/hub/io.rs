@@ -78,6 +78,19 @@ pub enum Input<'a> {
         /// Whose.
         conn: ConnId,
     },
+    /// The outbox of a connection is below half of its limit, after an [`Output::Credit`]: it has
+    /// room for one more answer.
+    Credit {
+        /// Whose.
+        conn: ConnId,
+    },
+    /// More answers wait for a connection than its driver keeps: it drops this and all further
+    /// frames to it but the words that close it, with [`CloseReason::Slow`]. It says so before it
+    /// hands in anything but `Blocked`.
+    Overfull {
+        /// Whose outbox.
+        conn: ConnId,
+    },
     /// The connection is gone, whoever ended it. The last word about it.
     Disconnected {
         /// Which.
@@ -173,14 +186,20 @@ pub enum Output {
         to: Recipients,
         /// The first record in the frame; none for what need not be caught up.
         place: Option<RoomPlace>,
-        /// Whether it may be kept back for a moment, to be written together with what comes next: who comes and who goes, which
-        /// is much when many do at once.
+        /// Whether it may be kept back for a moment, to be written together with what comes next: records of who comes and who
+        /// goes, and counts, which are much when many do at once.
         patient: bool,
         /// What.
         frame: Frame,
     },
     /// Flag the connection, as if a fan-out had not fitted. [`Input::Drained`] follows.
     Block {
+        /// Which.
+        conn: ConnId,
+    },
+    /// Say when there is room for one more answer: [`Input::Credit`] follows when the outbox is
+    /// below half of its limit, and until then nothing need be read from the connection.
+    Credit {
         /// Which.
         conn: ConnId,
     },

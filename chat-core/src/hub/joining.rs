@@ -150,6 +150,9 @@ impl Hub {
             if let Some(room) = self.rooms.get_mut(&id) {
                 room.awaited = !about;
             }
+            if self.waits_to_enter(id, member, conn) {
+                return;
+            }
             self.tell_removed(id, conn, out);
             // A room without a first record may be about to begin; one that has begun has told who is in it.
             if about {
@@ -158,6 +161,7 @@ impl Hub {
             return;
         };
         let place = room.pipe.place;
+        self.entered(id, member);
         // Who was out in between begins anew, even where it may read what was said meanwhile: the record that put it out
         // would put it out again.
         let whole = |at: &Place| at.epoch == place.epoch && at.seq <= place.seq && at.seq >= since;
@@ -303,6 +307,12 @@ impl Hub {
             // Whoever asked is back on another connection.
             return self.find(id, member, None, out);
         }
+        // A connection that waits for the end of a join is told of it as of any other room after
+        // `welcome`, also where the same request was asked again on it.
+        let over = self.entered(id, member);
+        if over.is_some_and(|over| over.waits(origin.conn)) {
+            self.enter(id, origin.conn, member, at, out);
+        }
         let new = self.attach(id, origin.conn, view.place.seq, out);
         // Who is in already goes on from where it is: the answer must not look like a new beginning.
         self.announce_now(id, origin.conn, out);
@@ -427,11 +437,12 @@ impl Hub {
         let (about, membership) = (state.about.as_ref()?, state.members.get(&member)?);
         let group = self.directory.state.group(id);
         let peer = match about.kind {
-            RoomKind::Private => state
-                .members
-                .keys()
-                .find(|other| **other != member)
-                .map(|other| room.person(&self.directory.state, *other)),
+            // Also if that one has left.
+            RoomKind::Private => about
+                .pair
+                .iter()
+                .find(|other| other.member != member)
+                .map(|other| room.person(&self.directory.state, other.member)),
             _ => None,
         };
         let keys = about

@@ -9,6 +9,7 @@ mod catchup;
 #[cfg(feature = "deliberate-bugs")]
 mod census;
 mod directory;
+mod entering;
 mod event;
 mod fitting;
 mod greeting;
@@ -16,6 +17,7 @@ mod identity;
 mod io;
 mod joining;
 mod membership;
+mod pacing;
 mod parting;
 mod passwords;
 mod pipeline;
@@ -46,6 +48,7 @@ pub use self::census::Census;
 use self::{
     absence::Absences,
     answers::Origin,
+    entering::Entering,
     pipeline::{Keep, Piece, Pipeline, Wanted},
     rooms::Room,
     sessions::Sessions,
@@ -63,8 +66,9 @@ use crate::{
     id::{ConnId, MemberId, Partition, Place, RoomId, Seq},
     limits::{LimitError, Limits},
     log::{AppendRefused, LogLimits, LogUnavailable, Page, Query, ReadFailed, SnapshotId},
+    nick::Reserved,
     password::ServerSecret,
-    state::{Verdict, directory::Directory, freeze},
+    state::{Verdict, directory::Directory, freeze, mutes::Mutes},
     time::{Monotonic, Now},
     wire::{CloseReason, ErrorCode, Refusal, record::CipherKind, server::Durability},
 };
@@ -78,7 +82,8 @@ const DIRECTORY: Partition = Partition::Directory(0);
 pub struct Config {
     /// Every limit.
     pub limits: Limits,
-    /// The lobby's cipher, or no lobby.
+    /// The lobby's cipher, or no lobby. A lobby that is in the log already keeps the cipher that it was made with:
+    /// [`Page::room_cipher`](crate::log::Page::room_cipher).
     pub lobby: Option<CipherKind>,
     /// What an acknowledgement means: the log's durability.
     pub durability: Durability,
@@ -95,6 +100,8 @@ pub struct Config {
     /// What the hubs before this one and its `peers` [noted](Output::Note) last. Without it nobody knows for how long those
     /// who hold a nick were away, and the grace period begins anew for all of them.
     pub notes: Vec<Bytes>,
+    /// Nicks that nobody may take, but for whom the application names (see [`Identity`]).
+    pub reserved: Reserved,
     /// The server's OPAQUE secret.
     pub secret: ServerSecret,
     /// What is counted for each address. Hubs of one process are given clones of one.
@@ -119,6 +126,7 @@ impl Config {
             log: LogLimits::default(),
             peers: Vec::new(),
             notes: Vec::new(),
+            reserved: Reserved::default(),
             secret,
             tallies: Tallies::default(),
             seed,
@@ -153,12 +161,16 @@ pub struct Hub {
     expiry: BTreeMap<MemberId, Monotonic>,
     /// Members that said `bye` and do not keep their secret: they cannot come back.
     leaving: BTreeSet<MemberId>,
+    /// Joins under way.
+    entering: BTreeMap<(MemberId, RoomId), Entering>,
     /// Members of rooms in use here whom the directory does not know.
     strangers: BTreeMap<MemberId, BTreeSet<RoomId>>,
     /// Admitted connections of each address.
     addresses: BTreeMap<IpAddr, u32>,
     directory: Pipeline<Directory, directory::Proposal>,
     rooms: BTreeMap<RoomId, Room>,
+    /// Mutes that last, of rooms that are put away.
+    kept_mutes: BTreeMap<RoomId, Mutes>,
     reads: BTreeMap<ReadToken, Reading>,
     next_read: u64,
     tallies_armed: bool,
@@ -224,6 +236,7 @@ impl Hub {
     pub fn new(config: Config, now: Now, out: &mut Outputs) -> Result<Self, LimitError> {
         config.limits.check()?;
         config.log.check()?;
+        let now = now.sound();
         let mut hub = Self {
             rng: ChaCha20Rng::from_seed(config.seed),
             sessions: Sessions::default(),
@@ -232,10 +245,12 @@ impl Hub {
             absences: Absences::recall(&config.notes),
             expiry: BTreeMap::new(),
             leaving: BTreeSet::new(),
+            entering: BTreeMap::new(),
             strangers: BTreeMap::new(),
             addresses: BTreeMap::new(),
             directory: Pipeline::new(),
             rooms: BTreeMap::new(),
+            kept_mutes: BTreeMap::new(),
             reads: BTreeMap::new(),
             next_read: 0,
             tallies_armed: false,
@@ -263,6 +278,7 @@ impl Hub {
     ///
     /// Nothing that a peer does is an error here: it is answered, or its connection is closed with a reason.
     pub fn handle_input(&mut self, now: Now, input: Input<'_>, out: &mut Outputs) {
+        let now = now.sound();
         match input {
             Input::Connected {
                 conn,
@@ -281,6 +297,11 @@ impl Hub {
             Input::Received { conn, bytes } => self.received(now, conn, bytes, out),
             Input::Blocked { conn, place } => self.blocked(conn, place),
             Input::Drained { conn } => self.drained(conn, out),
+            Input::Credit { conn } => self.credit(now, conn, out),
+            Input::Overfull { conn } => {
+                let detail = "more answers wait than are kept";
+                self.close(now, conn, CloseReason::Slow, detail, out);
+            }
             Input::Disconnected { conn } => self.disconnected(now, conn, out),
             Input::Committed { partition, head } => self.committed(now, partition, head, out),
             Input::Refused { partition, why } => self.refused(now, partition, why, out),
@@ -314,12 +335,14 @@ impl Hub {
 
     /// Does what is due by now.
     pub fn handle_timeout(&mut self, now: Now, out: &mut Outputs) {
+        let now = now.sound();
         while let Some(timer) = self.timers.pop(now.monotonic) {
             match timer {
                 Timer::Session(conn) => self.session_due(now, conn, out),
                 Timer::Grace(member) => self.grace_over(now, member, out),
                 Timer::Note => self.note_due(now, out),
                 Timer::Expiry(member) => self.memberships_over(now, member, out),
+                Timer::Entering(member, room) => self.entering_over(now, room, member, out),
                 Timer::Presence(room) => self.tell_presence(room, out),
                 Timer::Unload(room) => self.unload(now, room, out),
                 Timer::Retry(partition) => {

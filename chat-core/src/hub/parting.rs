@@ -64,7 +64,7 @@ impl Hub {
             format!("{}: {detail}", words(reason))
         };
         let retry_after = match reason {
-            CloseReason::Flood => Some(5_000),
+            CloseReason::Flood | CloseReason::Full | CloseReason::TooManyConnections => Some(5_000),
             CloseReason::Restarting => Some(500),
             _ => None,
         };
@@ -140,6 +140,8 @@ impl Hub {
                 self.leaving.insert(member);
             }
             self.release(now, member, out);
+        } else if reason == Some(CloseReason::Stopped) && !guest.kept {
+            self.absences.end(member);
         } else {
             self.hold(now, member);
         }

@@ -195,6 +195,12 @@ impl<S: Fold, P> Pipeline<S, P> {
         self.queue.push_back(proposal);
     }
 
+    /// The same, before all that waits.
+    pub(super) fn propose_first(&mut self, proposal: P) {
+        place_for_one(&mut self.queue);
+        self.queue.push_front(proposal);
+    }
+
     /// Whether more may be in the log than is known here.
     pub(super) fn is_behind(&self) -> bool {
         self.behind
@@ -697,9 +703,6 @@ mod tests {
             self.0 += 1;
         }
         const FORM: u8 = 1;
-        fn thaw_older(_: u8, _: &[u8]) -> Option<Result<Self, BodyError>> {
-            None
-        }
         fn weight(&self) -> u64 {
             1
         }

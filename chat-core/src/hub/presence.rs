@@ -77,8 +77,7 @@ impl Hub {
             PresenceMode::Off => return,
         };
         self.words += 1;
-        room.audience
-            .tell(out, &ServerMessage::Presence(Presence { room: id, update }));
+        room.audience.tell(out, Presence { room: id, update });
     }
 
     /// Tells one connection who is in a room.
@@ -205,6 +204,11 @@ impl Room {
                 Named::default()
             }
         })
+    }
+
+    /// Whether its connections are told counts, or were until now: then names may be told again.
+    pub(super) fn is_counted(&self, most: u32) -> bool {
+        self.counted || self.presence_mode(most) == PresenceMode::Count
     }
 
     /// Whether the names of those who are here are told, and so kept.

@@ -106,7 +106,7 @@ impl Hub {
                     label: person.label,
                     role: membership.role,
                     here: room.here.contains_key(member),
-                    muted: state.is_muted(*member, now.wall),
+                    muted: state.is_muted(*member, &room.mutes, now.monotonic),
                 }
             })
             .collect();

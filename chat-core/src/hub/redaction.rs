@@ -71,12 +71,12 @@ impl Hub {
         let said = found(&page, seq).and_then(|record| match record.body {
             RecordBody::Message(_) | RecordBody::Action(_) => Some(Said {
                 by: record.member,
-                blank: false,
+                blank: None,
                 epoch: page.head.epoch,
             }),
-            RecordBody::Blank(_) => Some(Said {
+            RecordBody::Blank(Blank { redacted }) => Some(Said {
                 by: record.member,
-                blank: true,
+                blank: Some(redacted),
                 epoch: page.head.epoch,
             }),
             _ => None,
@@ -109,7 +109,7 @@ impl Hub {
         if !room.pipe.is_live() || room.erasing_now.is_some() {
             return;
         }
-        let Some(seq) = room.erasing.first().copied() else {
+        let Some(seq) = room.erasing.keys().next().copied() else {
             return;
         };
         room.erasing_now = Some(seq);
@@ -138,6 +138,7 @@ impl Hub {
             return;
         }
         let epoch = room.pipe.place.epoch;
+        let redacted = room.erasing.get(&seq).copied().unwrap_or(0);
         let page = match page {
             Ok(page) if page.head.epoch == epoch => page,
             // The log has lost its end: something else may stand there by now.
@@ -155,7 +156,7 @@ impl Hub {
                 if matches!(record.body, RecordBody::Message(_) | RecordBody::Action(_)) =>
             {
                 if !self.has(Bug::BringBackWhatWasRedacted) {
-                    record.body = RecordBody::Blank(Blank {});
+                    record.body = RecordBody::Blank(Blank { redacted });
                 }
                 out.push(Output::Redact {
                     partition,

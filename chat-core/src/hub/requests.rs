@@ -69,7 +69,9 @@ impl Hub {
                 out,
             );
         }
-        self.dispatch(now, origin, member, request, out);
+        if let Some((origin, request)) = self.pace(origin, request) {
+            self.dispatch(now, origin, member, request, out);
+        }
     }
 
     /// Whether a connection may say one more of those things that are no requests and cost little.
@@ -135,8 +137,8 @@ impl Hub {
                 let rooms = self.list(origin, list.after, self.page_limit(list.limit));
                 self.answer(origin, Answer::List(rooms), out);
             }
-            Op::Nick(nick) => match Name::nick(&nick.nick, self.config.limits.nick_bytes.into()) {
-                Err(e) => self.refuse(origin, ErrorCode::NickInvalid.because(e.to_string()), out),
+            Op::Nick(nick) => match self.free_nick(&nick.nick, self.is_named(conn)) {
+                Err(refusal) => self.refuse(origin, refusal, out),
                 Ok(name) if !self.may_be_called(conn, &name, &nick.label) => {
                     let text = "what you are called is decided elsewhere";
                     self.refuse(origin, ErrorCode::Forbidden.because(text), out);
@@ -436,7 +438,7 @@ impl Hub {
         // The directory may be behind the room, or be told again what it has lost.
         let is_in = || {
             let room = self.rooms.get(&id);
-            room.is_some_and(|room| room.pipe.state.members.contains_key(&member))
+            room.is_some_and(|room| room.pipe.state.is_known_to(member))
         };
         self.directory.state.group(id).is_some() || mine() || is_in()
     }

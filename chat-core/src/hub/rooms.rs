@@ -12,7 +12,7 @@ use super::{
     event::Event,
     io::{Output, Outputs, ReadToken},
     keep,
-    pipeline::{Append, Judged, Paged, Piece, Pipeline},
+    pipeline::{Append, Judged, Paged, Piece, Pipeline, Taken},
     presence::{Gathered, Named},
     timers::Timer,
     too_large,
@@ -24,7 +24,8 @@ use crate::{
     state::{
         self, Verdict,
         directory::Directory,
-        room::{Ask, Draft, Surroundings},
+        mutes::Mutes,
+        room::{Ask, Draft, Mute, Surroundings},
     },
     time::Now,
     wire::{
@@ -37,6 +38,9 @@ use crate::{
 
 /// How long a room without people here is kept ready.
 const UNLOAD_AFTER: core::time::Duration = core::time::Duration::from_secs(60);
+
+/// Rooms put away whose mutes are kept.
+const KEPT_MUTES: usize = 1_024;
 
 /// A room in use at this hub.
 pub(super) struct Room {
@@ -57,8 +61,10 @@ pub(super) struct Room {
     pub(super) lost: bool,
     /// Somebody here is to be told when it begins, elsewhere.
     pub(super) awaited: bool,
-    /// Redacted records whose text may still be in the log.
-    pub(super) erasing: BTreeSet<Seq>,
+    /// Until when members are muted.
+    pub(super) mutes: Mutes,
+    /// Redacted records whose text may still be in the log, each with the record that did it.
+    pub(super) erasing: BTreeMap<Seq, Seq>,
     /// The one of them that is being taken out.
     pub(super) erasing_now: Option<Seq>,
 }
@@ -153,7 +159,7 @@ impl Then {
 }
 
 impl Room {
-    fn new() -> Self {
+    fn new(mutes: Mutes) -> Self {
         Self {
             pipe: Pipeline::new(),
             audience: Audience::default(),
@@ -166,7 +172,8 @@ impl Room {
             unloading: false,
             lost: false,
             awaited: false,
-            erasing: BTreeSet::new(),
+            mutes,
+            erasing: BTreeMap::new(),
             erasing_now: None,
         }
     }
@@ -190,6 +197,21 @@ impl Room {
                 nick: nick.to_owned(),
                 label: label.to_owned(),
             },
+        }
+    }
+
+    /// Takes down when the mutes end that these records tell of.
+    pub(super) fn count_mutes(&mut self, now: Now, taken: &[Taken<Record, Proposal>]) {
+        for Taken { entry, .. } in taken {
+            match &entry.body {
+                RecordBody::Muted(muted) => {
+                    let (at, seconds) = (entry.time, muted.seconds);
+                    let mute = Mute { at, seconds };
+                    self.mutes.begin(muted.target, mute, now.monotonic);
+                }
+                RecordBody::Unmuted(target) => self.mutes.end(target.target),
+                _ => {}
+            }
         }
     }
 
@@ -231,7 +253,8 @@ impl Hub {
     /// Makes sure that a room is loaded or being loaded.
     pub(super) fn load(&mut self, now: Now, id: RoomId, out: &mut Outputs) {
         if let Entry::Vacant(vacant) = self.rooms.entry(id) {
-            vacant.insert(Room::new());
+            let mutes = self.kept_mutes.remove(&id).unwrap_or_default();
+            vacant.insert(Room::new(mutes));
             out.push(Output::Follow {
                 partition: Partition::Room(id),
             });
@@ -266,10 +289,15 @@ impl Hub {
                 with,
                 txn,
             } => {
+                let state = self.rooms.get(&id).map(|room| &room.pipe.state);
+                if let Some(refusal) = state.and_then(|state| state.refusal_to_reopen(member)) {
+                    return self.refuse(origin, refusal, out);
+                }
                 let then = directory::Then::Private {
                     origin,
                     room: id,
                     with,
+                    again: false,
                 };
                 self.open(now, id, member, with, txn, then, out);
             }
@@ -378,8 +406,9 @@ impl Hub {
         let with = Surroundings {
             directory,
             limits: &self.config.limits,
-            now: now.wall,
-            epoch: room.pipe.place.epoch,
+            now: now.monotonic,
+            mutes: &room.mutes,
+            head: room.pipe.place,
             erasing: room.erasing.len(),
         };
         let mut unlisted = Vec::new();
@@ -618,6 +647,7 @@ impl Hub {
             return;
         };
         room.count_here(&self.directory.state, self.config.limits.presence_names);
+        room.mutes.recall(&room.pipe.state, now);
         let empty = room.pipe.state.about.is_none();
         for conn in room.audience.connections() {
             self.reenter(now, id, conn, out);
@@ -708,6 +738,15 @@ impl Hub {
         }
     }
 
+    /// A room is put away, and time passes all the same. Of too many, the mutes are counted by their records when it is loaded.
+    fn keep_mutes(&mut self, now: Now, id: RoomId, mutes: Mutes) {
+        self.kept_mutes
+            .retain(|_, mutes| !mutes.are_over(now.monotonic));
+        if !mutes.are_over(now.monotonic) && self.kept_mutes.len() < KEPT_MUTES {
+            self.kept_mutes.insert(id, mutes);
+        }
+    }
+
     /// Puts a room away in a while, unless somebody comes.
     pub(super) fn arm_unload(&mut self, now: Now, id: RoomId) {
         if let Some(room) = self.rooms.get_mut(&id)
@@ -744,7 +783,9 @@ impl Hub {
             room.unloading = true;
             return keep(Partition::Room(id), Some(part), out);
         }
-        self.rooms.remove(&id);
+        if let Some(room) = self.rooms.remove(&id) {
+            self.keep_mutes(now, id, room.mutes);
+        }
         self.forget_strangers(id);
         self.forget_retry(Partition::Room(id));
         out.push(Output::Forget {

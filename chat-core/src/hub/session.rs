@@ -74,6 +74,10 @@ pub(super) struct Guest {
     pub(super) unanswered: u32,
     /// And the bytes of their frames.
     pub(super) unanswered_bytes: u32,
+    /// A page is being made, or there is no room yet for another.
+    pub(super) answering: bool,
+    /// Requests that wait for that, in order.
+    pub(super) waiting: Seldom<VecDeque<(Origin, Request)>>,
     /// Requests about a room that wait until a join of it is answered.
     pub(super) parked: Seldom<FewMap<RoomId, VecDeque<(Origin, Request)>>>,
     pub(super) sends: Level,
@@ -197,6 +201,8 @@ impl Guest {
             rooms: FewMap::default(),
             unanswered: 0,
             unanswered_bytes: 0,
+            answering: false,
+            waiting: Seldom::default(),
             parked: Seldom::default(),
             sends: Level::full(now),
             requests: Level::full(now),

@@ -7,7 +7,7 @@ use super::{
     event::Event,
     io::{Output, Outputs},
     pipeline::Taken,
-    rooms::{Proposal, Room, Then},
+    rooms::{Proposal, Then},
 };
 use crate::{
     bugs::Bug,
@@ -33,6 +33,9 @@ impl Hub {
     ) {
         if taken.is_empty() {
             return;
+        }
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.count_mutes(now, &taken);
         }
         // Who hears the records changes with some of them, so everything up to such a record is told first.
         let mut told = 0;
@@ -94,7 +97,7 @@ impl Hub {
             RecordBody::Created(created) if created.kind == RoomKind::Private => {
                 self.count_here(id);
                 for person in &created.members {
-                    self.arrived(now, id, person.clone(), record.seq, proposal, out);
+                    self.arrived(id, person.member, record.seq, proposal, out);
                     self.keep_in(now, id, person.member, proposal.is_some(), out);
                 }
             }
@@ -106,7 +109,9 @@ impl Hub {
                     nick: record.nick.clone(),
                     label: record.label.clone(),
                 };
-                self.arrived(now, id, person, record.seq, proposal, out);
+                // `joined` says that they are here. They may be gone already, or have another name.
+                self.told_by_record(now, id, record.member, Some(person));
+                self.arrived(id, record.member, record.seq, proposal, out);
                 self.keep_in(now, id, record.member, proposal.is_some(), out);
             }
             RecordBody::Message(_) | RecordBody::Action(_) if proposal.is_some() => {
@@ -118,7 +123,7 @@ impl Hub {
             }
             RecordBody::Redacted(redacted) => {
                 if let Some(room) = self.rooms.get_mut(&id) {
-                    room.erasing.insert(redacted.seq);
+                    room.erasing.insert(redacted.seq, record.seq);
                 }
                 self.erase_next(id, out);
             }
@@ -167,29 +172,25 @@ impl Hub {
     /// Somebody is a member from this record on.
     fn arrived(
         &mut self,
-        now: Now,
         id: RoomId,
-        person: Person,
+        member: MemberId,
         seq: Seq,
         proposal: Option<&Proposal>,
         out: &mut Outputs,
     ) {
-        let member = person.member;
-        if self.rooms.get(&id).and_then(Room::kind) != Some(RoomKind::Private) {
-            // `joined` says that they are here. They may be gone already, or have another name.
-            self.told_by_record(now, id, member, Some(person));
-        }
         let Some(conn) = self.online.get(&member).copied() else {
+            self.entered(id, member);
             return;
         };
         let origin = proposal
             .and_then(|proposal| proposal.then.origin())
             .filter(|origin| origin.conn == conn);
         match origin {
-            Some(origin) => self.show(id, origin, member, Some(seq), out),
+            Some(origin) => return self.show(id, origin, member, Some(seq), out),
             None if self.comes_back(id, conn) => {}
             None => self.enter(id, conn, member, Some(seq), out),
         }
+        self.entered(id, member);
     }
 
     /// A room begins: nobody has been told of anybody.
@@ -200,11 +201,13 @@ impl Hub {
         }
     }
 
-    /// All who hear a room are told of somebody by a record; the directory may be ahead of it.
+    /// All who hear a room are told of somebody by a record; the directory may be ahead of it. Where they are counted, the
+    /// record does not tell how many are here.
     fn told_by_record(&mut self, now: Now, id: RoomId, member: MemberId, told: Option<Person>) {
         let most = self.config.limits.presence_names;
         if let Some(room) = self.rooms.get_mut(&id)
-            && room.told_by_record(&self.directory.state, member, told, most)
+            && (room.told_by_record(&self.directory.state, member, told, most)
+                || room.is_counted(most))
         {
             self.arm_presence(now, id);
         }
@@ -222,10 +225,6 @@ impl Hub {
     ) {
         self.told_by_record(now, id, member, None);
         self.forget_stranger(id, member);
-        if self.rooms.get(&id).is_some_and(|room| room.counted) {
-            // Names may be told again.
-            self.arm_presence(now, id);
-        }
         let place = Place {
             epoch: self.rooms.get(&id).map_or(0, |room| room.pipe.place.epoch),
             seq: record.seq,
@@ -270,7 +269,9 @@ impl Hub {
                 _ => self.answer_committed(origin, Committed { place }, out),
             },
             // Answered where the audience changed.
-            Then::Show { .. } => {}
+            Then::Show { .. } if record.member == proposal.author => {}
+            // The other one has come in again.
+            Then::Show { origin } => self.show(id, origin, proposal.author, None, out),
         }
     }
 
@@ -322,9 +323,18 @@ impl Hub {
                     self.group_done(now, proposal.author, txn, Err(&refusal), out);
                 }
                 self.refuse(origin, refusal, out);
-                if matches!(proposal.ask, Ask::Join { .. }) {
-                    self.unlist(now, id, proposal.author, out);
-                    self.unpark(now, origin.conn, id, out);
+                match proposal.ask {
+                    Ask::Join { .. } => {
+                        self.entering_over(now, id, proposal.author, out);
+                        self.unlist(now, id, proposal.author, out);
+                        self.unpark(now, origin.conn, id, out);
+                    }
+                    Ask::Open(created) => {
+                        for person in created.members {
+                            self.unlist(now, id, person.member, out);
+                        }
+                    }
+                    _ => {}
                 }
                 return;
             }

@@ -18,6 +18,8 @@ pub(super) enum Timer {
     Note,
     /// Memberships are kept no longer.
     Expiry(MemberId),
+    /// Nothing is heard of a join.
+    Entering(MemberId, RoomId),
     /// Changes of presence are told.
     Presence(RoomId),
     /// A room without people here is put away.

@@ -1,12 +1,15 @@
 //! What somebody is called, in one piece of memory that everybody shares who has to know; and who is called so.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
 
-use crate::{id::MemberId, nick::NameKey};
+use crate::{
+    id::MemberId,
+    nick::{NameKey, bare},
+};
 
 /// Between the parts of what somebody is called: no name and no label has one.
 const END: char = '\n';
@@ -78,6 +81,36 @@ impl Holders {
     pub(crate) fn remove(&mut self, form: &str) {
         self.0.remove(&hash(form));
     }
+}
+
+/// Who holds which name that has combining marks, by a hash of each of its forms without them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Marked(BTreeSet<(u64, MemberId)>);
+
+impl Marked {
+    pub(crate) fn get(&self, (folded, skeleton): (&str, &str)) -> impl Iterator<Item = MemberId> {
+        let (first, last) = (MemberId([0; 16]), MemberId([255; 16]));
+        [hash(folded), hash(skeleton)]
+            .into_iter()
+            .flat_map(move |form| self.0.range((form, first)..=(form, last)))
+            .map(|(_, member)| *member)
+    }
+
+    pub(crate) fn insert(&mut self, (folded, skeleton): (&str, &str), member: MemberId) {
+        let forms = [folded, skeleton].into_iter().filter_map(unmarked);
+        self.0.extend(forms.map(|bare| (hash(&bare), member)));
+    }
+
+    pub(crate) fn remove(&mut self, (folded, skeleton): (&str, &str), member: MemberId) {
+        for bare in [folded, skeleton].into_iter().filter_map(unmarked) {
+            self.0.remove(&(hash(&bare), member));
+        }
+    }
+}
+
+/// A form without its marks, if it has any.
+fn unmarked(form: &str) -> Option<String> {
+    Some(bare(form).into_owned()).filter(|bare| bare != form)
 }
 
 /// The same in every hub of a process, which is all that is asked of it: it is never written down.

@@ -8,19 +8,21 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Fold, Verdict,
-    called::{Called, Holders},
+    called::{Called, Holders, Marked},
     refuse,
     results::{Known, Results},
-    snapshot,
 };
 use crate::{
     few::FewSet,
     id::{MemberId, Place, RoomId, Seq},
     limits::Limits,
-    nick::{Name, NameKey},
+    nick::{Name, NameKey, bare, same},
     time::Wall,
     wire::{BodyError, ErrorCode, Refusal, record::CipherKind, tagged},
 };
+
+/// Others may open so many times as many private conversations with somebody as that one may be in rooms.
+pub(crate) const OF_OTHERS: usize = 3;
 
 /// The directory, as of a place of its log.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,6 +31,8 @@ pub(crate) struct Directory {
     /// Held nicks, by comparison form and by skeleton.
     pub(super) folded: Holders,
     pub(super) skeletons: Holders,
+    /// The held nicks that have combining marks, without them.
+    pub(super) marked: Marked,
     pub(super) groups: BTreeMap<RoomId, Group>,
     /// How many have a room among theirs that is neither the lobby nor a group with a number (yet).
     pub(super) unlisted: BTreeMap<RoomId, u32>,
@@ -53,6 +57,8 @@ pub(crate) struct Member {
     /// The rooms they may be in: always at least those that they are in, but for private conversations of before their
     /// memberships ended.
     pub(crate) rooms: FewSet<RoomId>,
+    /// Those of them that are private conversations which they opened themselves. Since form 3.
+    pub(super) opened: FewSet<RoomId>,
     /// None for whoever asked for nothing.
     pub(super) results: Option<Box<Results<Did>>>,
 }
@@ -67,8 +73,10 @@ pub(crate) struct Group {
     pub(crate) protected: bool,
     /// How many have it among their rooms.
     pub(crate) members: u32,
-    /// The place in the room's log as of which it has this topic; 0 when it was listed. Since form 2.
+    /// The place in the room's log as of which it has this topic; 0 when it was listed.
     pub(crate) titled: Place,
+    /// Its first owner.
+    pub(crate) founder: MemberId,
 }
 
 impl Group {
@@ -189,10 +197,11 @@ impl Fold for Directory {
                 self.free(member);
                 self.folded.insert(&key.folded, member);
                 self.skeletons.insert(&key.skeleton, member);
-                let (rooms, results) = self
+                self.marked.insert((&key.folded, &key.skeleton), member);
+                let (rooms, opened, results) = self
                     .members
                     .remove(&member)
-                    .map(|m| (m.rooms, m.results))
+                    .map(|m| (m.rooms, m.opened, m.results))
                     .unwrap_or_default();
                 self.members.insert(
                     member,
@@ -202,6 +211,7 @@ impl Fold for Directory {
                         at: entry.time,
                         kept: *kept,
                         rooms,
+                        opened,
                         results,
                     }),
                 );
@@ -235,11 +245,10 @@ impl Fold for Directory {
                 Did::Room(*room)
             }
             Change::Exited(room) => {
-                if self
-                    .members
-                    .get_mut(&member)
-                    .is_some_and(|m| m.rooms.remove(room))
-                {
+                if self.members.get_mut(&member).is_some_and(|m| {
+                    m.opened.remove(room);
+                    m.rooms.remove(room)
+                }) {
                     self.count(*room, -1);
                 }
                 Did::Room(*room)
@@ -272,6 +281,7 @@ impl Fold for Directory {
                         protected,
                         members,
                         titled: Place { epoch: 0, seq: 0 },
+                        founder: member,
                     },
                 );
                 self.index(member, *room);
@@ -295,6 +305,9 @@ impl Fold for Directory {
             Change::Opened { room, with, .. } => {
                 self.index(member, *room);
                 self.index(*with, *room);
+                if let Some(member) = self.members.get_mut(&member) {
+                    member.opened.insert(*room);
+                }
                 Did::Room(*room)
             }
         };
@@ -305,11 +318,7 @@ impl Fold for Directory {
         }
     }
 
-    const FORM: u8 = 2;
-
-    fn thaw_older(form: u8, state: &[u8]) -> Option<Result<Self, BodyError>> {
-        (form == 1).then(|| snapshot::first_form(state))
-    }
+    const FORM: u8 = 3;
 
     fn weight(&self) -> u64 {
         (2 * self.members.len() + self.groups.len()) as u64
@@ -323,6 +332,7 @@ impl Directory {
             let (folded, skeleton) = held.called.key();
             self.folded.remove(folded);
             self.skeletons.remove(skeleton);
+            self.marked.remove((folded, skeleton), member);
         }
     }
 
@@ -358,6 +368,15 @@ impl Directory {
         }
     }
 
+    /// Finds nicks with combining marks anew, for a snapshot, which does not have them apart.
+    pub(super) fn mark_all(&mut self) {
+        for (id, member) in &self.members {
+            if member.lease.is_some() {
+                self.marked.insert(member.called.key(), *id);
+            }
+        }
+    }
+
     pub(crate) fn member(&self, member: MemberId) -> Option<&Member> {
         self.members.get(&member).map(Box::as_ref)
     }
@@ -386,12 +405,28 @@ impl Directory {
         self.members.get(&member).map_or("", |m| m.called.label())
     }
 
-    /// Who holds a nick of at most so many bytes, compared as nicks are.
+    /// Who holds a nick of at most so many bytes, in whatever case. Other nicks that it keeps others from taking are not meant.
     pub(crate) fn holder(&self, nick: &str, most: u16) -> Option<MemberId> {
         let name = Name::nick(nick, most.into()).ok()?;
         let holder = self.folded.get(&name.key.folded)?;
-        let holds = self.members.get(&holder)?.called.key().0 == name.key.folded;
-        holds.then_some(holder)
+        let called = &self.members.get(&holder)?.called;
+        same(called.nick(), &name.shown).then_some(holder)
+    }
+
+    /// Whether a nick looks like that of the owner of a group, combining marks aside.
+    fn looks_like_an_owner(&self, with: &Surroundings<'_>, id: MemberId, key: &NameKey) -> bool {
+        let (folded, skeleton) = (bare(&key.folded), bare(&key.skeleton));
+        let marked = self.marked.get((&folded, &skeleton));
+        let plain = [self.folded.get(&folded), self.skeletons.get(&skeleton)];
+        let owns = |room: &RoomId, member| {
+            let founded = || self.groups.get(room).is_some_and(|g| g.founder == member);
+            (with.owns)(*room, member).unwrap_or_else(founded)
+        };
+        marked
+            .chain(plain.into_iter().flatten())
+            .filter(|member| *member != id)
+            .filter_map(|member| Some((member, self.member(member)?)))
+            .any(|(id, member)| member.rooms.iter().any(|room| owns(room, id)))
     }
 
     pub(crate) fn group(&self, room: RoomId) -> Option<&Group> {
@@ -489,6 +524,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) alone: bool,
     /// Whether a lease is this hub's to give up: its own, or one of an earlier life.
     pub(crate) is_heir_of: &'a dyn Fn(u64) -> bool,
+    /// Whether a member is an owner of a room; none if the room is not in use here.
+    pub(crate) owns: &'a dyn Fn(RoomId, MemberId) -> Option<bool>,
     /// Whether the member is connected here, or has time left to come back.
     pub(crate) is_expected: &'a dyn Fn(MemberId) -> bool,
 }
@@ -564,6 +601,7 @@ impl Directory {
                     with.alone
                         && m.lease == Some(with.node)
                         && m.called.parts() == (&name.shown, label)
+                        && m.called.key() == (&name.key.folded, &name.key.skeleton)
                         && m.kept == *kept
                 });
                 if as_before {
@@ -670,17 +708,18 @@ impl Directory {
                     return Verdict::Already;
                 }
                 let most = with.limits.rooms_per_member as usize;
-                if !member.rooms.contains(room) && member.rooms.len() >= most {
+                if !member.opened.contains(room) && self.own_rooms(member) >= most {
                     return refuse(
                         ErrorCode::TooManyRooms,
                         "you are in as many rooms as you may be",
                     );
                 }
                 // Others may fill only so much of somebody's list.
-                if !peer.rooms.contains(room) && peer.rooms.len() >= 4 * most {
+                let of_others = peer.rooms.len() - self.own_rooms(peer);
+                if !peer.rooms.contains(room) && of_others >= OF_OTHERS * most {
                     return refuse(
                         ErrorCode::TooManyRooms,
-                        "they are in as many rooms as they may be",
+                        "others have opened as many conversations with them as they may",
                     );
                 }
                 one(Change::Opened {
@@ -714,11 +753,22 @@ impl Directory {
         Ok(number)
     }
 
-    /// Whether somebody may enter no more rooms. Private conversations do not count: others open them.
+    /// Whether somebody may enter no more rooms. Private conversations do not count.
     fn is_full(&self, member: &Member, limits: &Limits) -> bool {
         let most = limits.rooms_per_member as usize;
+        member.rooms.len() >= most && self.entered(member) >= most
+    }
+
+    /// In how many rooms somebody is that are no private conversations.
+    fn entered(&self, member: &Member) -> usize {
         let entered = |room: &&RoomId| **room == RoomId::LOBBY || self.groups.contains_key(*room);
-        member.rooms.len() >= most && member.rooms.iter().filter(entered).count() >= most
+        member.rooms.iter().filter(entered).count()
+    }
+
+    /// In how many rooms somebody is by their own doing. A private conversation that another one opened is none of them:
+    /// strangers must not take anything away.
+    fn own_rooms(&self, member: &Member) -> usize {
+        self.entered(member) + member.opened.len()
     }
 
     fn judge_name(
@@ -743,6 +793,15 @@ impl Directory {
             return refuse(
                 ErrorCode::NickTaken,
                 "somebody else has that nick, or one that looks like it",
+            );
+        }
+        let holds = self
+            .member(id)
+            .is_some_and(|m| m.lease.is_some() && m.called.nick() == name.shown);
+        if !holds && self.looks_like_an_owner(with, id, &name.key) {
+            return refuse(
+                ErrorCode::NickTaken,
+                "the owner of a group has a nick that looks like it",
             );
         }
         Verdict::Accept(vec![Change::Leased {

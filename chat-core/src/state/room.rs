@@ -1,5 +1,6 @@
 //! A room: the fold of its records, and the judgement of what may become one.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
@@ -8,23 +9,23 @@ use serde::{Deserialize, Serialize};
 use super::{
     Fold, Verdict,
     directory::Directory,
+    mutes::Mutes,
     refuse,
     results::{Known, Results},
 };
 use crate::{
-    id::{CredentialId, KeyId, MemberId, Seq},
+    id::{CredentialId, KeyId, MemberId, Place, Seq},
     limits::Limits,
     roles::{Action, Role, may},
-    time::Wall,
+    time::{Monotonic, Wall},
     wire::{
-        BodyError, ErrorCode, Record,
+        BodyError, ErrorCode, Record, Refusal,
         client::Peer,
         record::{
             Blocked, CipherKind, Content, Created, HistoryPolicy, Joined, Left, LeftReason,
             Message, Muted, PasswordChange, PasswordRecord, Person, PresenceMode, RecordBody,
             Redacted, Removal, RoleChange, RoomKind, Target, Topic, WrappedKey,
         },
-        tagged,
     },
 };
 
@@ -33,6 +34,9 @@ pub(crate) const EARLIER_KEYS: usize = 16;
 
 /// Former members whose results are remembered, so that a repeated `leave` is recognised.
 const DEPARTED: usize = 256;
+
+/// Mutes that are remembered. A limit of those in force must be lower.
+pub(crate) const MUTES: usize = 16_384;
 
 /// Redactions that are remembered, and may be on their way into the log at once.
 pub(crate) const REDACTIONS: usize = 64;
@@ -43,13 +47,32 @@ pub(crate) struct Room {
     pub(crate) about: Option<About>,
     pub(crate) members: BTreeMap<MemberId, Membership>,
     banned: BTreeMap<MemberId, String>,
-    muted: BTreeMap<MemberId, Option<Wall>>,
+    muted: BTreeMap<MemberId, Mute>,
     /// In a private conversation: who takes no messages.
     blocking: BTreeSet<MemberId>,
     results: BTreeMap<MemberId, Results<Seq>>,
     departed: VecDeque<MemberId>,
-    /// The last records that were redacted: their text may still have to be taken out of the log. Since form 2.
-    pub(crate) redactions: VecDeque<Seq>,
+    /// The last records that were redacted, each with the record that did it: their text may still have to be taken out of
+    /// the log.
+    pub(crate) redactions: VecDeque<(Seq, Seq)>,
+}
+
+/// That a member may not speak.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Mute {
+    /// When it was recorded, by the clock of the hub that did.
+    pub(crate) at: Wall,
+    /// For how long; none until it is unmuted.
+    pub(crate) seconds: Option<u32>,
+}
+
+impl Mute {
+    /// How much of it is left, for a hub that has only the record to go by. A clock that was set in between can end it early
+    /// and can begin it anew, but not make it longer than it was.
+    pub(crate) fn left(&self, now: Wall) -> Option<Duration> {
+        let whole = Duration::from_secs(self.seconds?.into());
+        Some(whole.saturating_sub(now - self.at))
+    }
 }
 
 /// What a room is.
@@ -111,11 +134,7 @@ impl Fold for Room {
             RecordBody::Unbanned(target) => {
                 self.banned.remove(&target.target);
             }
-            RecordBody::Muted(muted) => {
-                self.muted
-                    .retain(|_, until| until.is_none_or(|until| record.time < until));
-                self.muted.insert(muted.target, muted.until);
-            }
+            RecordBody::Muted(muted) => self.mute(record.time, muted),
             RecordBody::Unmuted(target) => {
                 self.muted.remove(&target.target);
             }
@@ -135,7 +154,7 @@ impl Fold for Room {
                 }
             }
             RecordBody::Redacted(Redacted { seq }) => {
-                self.redactions.push_back(*seq);
+                self.redactions.push_back((*seq, record.seq));
                 if self.redactions.len() > REDACTIONS {
                     self.redactions.pop_front();
                 }
@@ -150,12 +169,7 @@ impl Fold for Room {
         }
     }
 
-    const FORM: u8 = 2;
-
-    fn thaw_older(form: u8, state: &[u8]) -> Option<Result<Self, BodyError>> {
-        // Form 1 ended before the redactions: none.
-        (form == 1).then(|| tagged::take(&[state, &[0]].concat()))
-    }
+    const FORM: u8 = 3;
 
     fn weight(&self) -> u64 {
         (self.members.len() + self.banned.len() + self.muted.len() + 8 * self.results.len()) as u64
@@ -207,6 +221,22 @@ impl Room {
         }
     }
 
+    /// Mutes that have ended are kept as well, since no record says so: of too many, the one goes that was to end first.
+    fn mute(&mut self, at: Wall, muted: &Muted) {
+        let seconds = muted.seconds;
+        self.muted.insert(muted.target, Mute { at, seconds });
+        if self.muted.len() > MUTES {
+            let end = |mute: &Mute| Some(mute.at + Duration::from_secs(mute.seconds?.into()));
+            let timed = self
+                .muted
+                .iter()
+                .filter_map(|(member, mute)| Some((end(mute)?, *member)));
+            if let Some((_, first)) = timed.min() {
+                self.muted.remove(&first);
+            }
+        }
+    }
+
     fn about_mut(&mut self) -> &mut About {
         self.about
             .as_mut()
@@ -232,28 +262,39 @@ impl Room {
         self.results.get(&member).map_or(0, Results::last)
     }
 
+    /// Whether somebody is in, or is one of the two of a private conversation and has left it.
+    pub(crate) fn is_known_to(&self, member: MemberId) -> bool {
+        let pair = self.about.iter().flat_map(|about| &about.pair);
+        self.members.contains_key(&member) || pair.into_iter().any(|one| one.member == member)
+    }
+
     pub(crate) fn is_banned(&self, member: MemberId) -> bool {
         self.banned.contains_key(&member)
     }
 
-    fn is_owner(&self, member: MemberId) -> bool {
+    pub(crate) fn is_owner(&self, member: MemberId) -> bool {
         self.members
             .get(&member)
             .is_some_and(|m| m.role == Role::Owner)
     }
 
     /// Mutes in force; one more of the same member only replaces its own.
-    fn mutes_of_others(&self, target: MemberId, now: Wall) -> usize {
+    fn mutes_of_others(&self, target: MemberId, mutes: &Mutes, now: Monotonic) -> usize {
         self.muted
             .keys()
-            .filter(|member| **member != target && self.is_muted(**member, now))
+            .filter(|member| **member != target && self.is_muted(**member, mutes, now))
             .count()
     }
 
-    pub(crate) fn is_muted(&self, member: MemberId, now: Wall) -> bool {
+    pub(crate) fn is_muted(&self, member: MemberId, mutes: &Mutes, now: Monotonic) -> bool {
         self.muted
             .get(&member)
-            .is_some_and(|until| until.is_none_or(|until| now < until))
+            .is_some_and(|mute| mute.seconds.is_none() || mutes.left(member, now).is_some())
+    }
+
+    /// Mutes, of which some may be over.
+    pub(crate) fn mutes(&self) -> impl Iterator<Item = (MemberId, &Mute)> {
+        self.muted.iter().map(|(member, mute)| (*member, mute))
     }
 
     /// The first record this member may read.
@@ -274,6 +315,8 @@ impl Room {
 pub(crate) enum Ask {
     /// The first record. Asked by the hub, when it has made sure that the room is new.
     Create(Box<Created>),
+    /// The same of a private conversation, or whoever of the two has left it is in it again.
+    Open(Box<Created>),
     /// With the registration whose password was proved.
     Join {
         proved: Option<CredentialId>,
@@ -326,8 +369,8 @@ pub(crate) enum Ask {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Said {
     pub(crate) by: MemberId,
-    /// It was redacted already.
-    pub(crate) blank: bool,
+    /// It was redacted already, by this record.
+    pub(crate) blank: Option<Seq>,
     /// The life of the log that was looked at.
     pub(crate) epoch: u64,
 }
@@ -350,9 +393,11 @@ pub(crate) struct Draft {
 pub(crate) struct Surroundings<'a> {
     pub(crate) directory: &'a Directory,
     pub(crate) limits: &'a Limits,
-    pub(crate) now: Wall,
-    /// The log's life at present.
-    pub(crate) epoch: u64,
+    pub(crate) now: Monotonic,
+    /// Until when those are muted whose mute has an end.
+    pub(crate) mutes: &'a Mutes,
+    /// The log's head at present.
+    pub(crate) head: Place,
     /// Redactions of this room that are not in its log yet.
     pub(crate) erasing: usize,
 }
@@ -424,8 +469,11 @@ impl Room {
     ) -> Verdict<(MemberId, RecordBody), Seq> {
         let one = |body| Verdict::Accept(vec![(author, body)]);
         let about = match (&self.about, ask) {
-            (None, Ask::Create(created)) => return one(RecordBody::Created((**created).clone())),
+            (None, Ask::Create(created) | Ask::Open(created)) => {
+                return one(RecordBody::Created((**created).clone()));
+            }
             (Some(_), Ask::Create(_)) => return Verdict::Already,
+            (Some(about), Ask::Open(_)) => return self.judge_reopen(about, author),
             (None, _) => return refuse(ErrorCode::UnknownRoom, "there is no such room"),
             (Some(about), _) => about,
         };
@@ -439,11 +487,7 @@ impl Room {
             };
         };
         match ask {
-            Ask::Create(_) | Ask::Join { .. } => unreachable!("judged above"),
-            Ask::Leave if about.kind == RoomKind::Private => refuse(
-                ErrorCode::Forbidden,
-                "a private conversation cannot be left; block it",
-            ),
+            Ask::Create(_) | Ask::Open(_) | Ask::Join { .. } => unreachable!("judged above"),
             Ask::Leave => Verdict::Accept(self.departure(with, author, LeftReason::Asked)),
             Ask::Expire if with.directory.holds_nick(author) => Verdict::Already,
             // The pair is the room: it is there when the other comes back.
@@ -536,26 +580,24 @@ impl Room {
                 match self.target(with, author, target, me.role, Action::Mute, true) {
                     Err(refusal) => Verdict::Refuse(refusal),
                     Ok((target, _, _))
-                        if self.mutes_of_others(target, with.now)
+                        if self.mutes_of_others(target, with.mutes, with.now)
                             >= with.limits.sanctions_per_room as usize =>
                     {
                         refuse(ErrorCode::RoomFull, "the room has as many mutes as it may")
                     }
-                    Ok((target, nick, _)) => {
-                        let until =
-                            seconds.map(|s| with.now + core::time::Duration::from_secs(s.into()));
-                        one(RecordBody::Muted(Muted {
-                            target,
-                            nick,
-                            until,
-                        }))
-                    }
+                    Ok((target, nick, _)) => one(RecordBody::Muted(Muted {
+                        target,
+                        nick,
+                        seconds: *seconds,
+                    })),
                 }
             }
             Ask::Unmute { target } => {
                 match self.target(with, author, target, me.role, Action::Mute, true) {
                     Err(refusal) => Verdict::Refuse(refusal),
-                    Ok((target, _, _)) if !self.muted.contains_key(&target) => Verdict::Already,
+                    Ok((target, _, _)) if !self.is_muted(target, with.mutes, with.now) => {
+                        Verdict::Already
+                    }
                     Ok((target, nick, _)) => one(RecordBody::Unmuted(Target { target, nick })),
                 }
             }
@@ -593,6 +635,39 @@ impl Room {
             Ask::Block { blocked } => one(RecordBody::Blocked(Blocked { blocked: *blocked })),
             Ask::Redact { seq, said } => self.judge_redact(about, with, author, *seq, *said),
         }
+    }
+
+    /// A private conversation is opened that has begun already.
+    fn judge_reopen(
+        &self,
+        about: &About,
+        author: MemberId,
+    ) -> Verdict<(MemberId, RecordBody), Seq> {
+        if let Some(refusal) = self.refusal_to_reopen(author) {
+            return Verdict::Refuse(refusal);
+        }
+        let pair = about.pair.iter().map(|person| person.member);
+        let mut out: Vec<_> = pair
+            .filter(|member| !self.members.contains_key(member))
+            .collect();
+        // The first record is what the request became.
+        out.sort_by_key(|member| *member != author);
+        let joined = |member| (member, RecordBody::Joined(Joined {}));
+        let bodies: Vec<_> = out.into_iter().map(joined).collect();
+        if bodies.is_empty() {
+            Verdict::Already
+        } else {
+            Verdict::Accept(bodies)
+        }
+    }
+
+    /// Why somebody may not open this private conversation again: the other has left it, and takes no messages.
+    pub(crate) fn refusal_to_reopen(&self, author: MemberId) -> Option<Refusal> {
+        let declined = |member: &MemberId| *member != author && !self.members.contains_key(member);
+        self.blocking
+            .iter()
+            .any(declined)
+            .then(|| ErrorCode::Blocked.because("they take no messages from you"))
     }
 
     fn judge_join(
@@ -645,17 +720,21 @@ impl Room {
         action: bool,
         content: &Content,
     ) -> Verdict<(MemberId, RecordBody), Seq> {
-        if let Some(until) = self.muted.get(&author)
-            && until.is_none_or(|until| with.now < until)
-        {
+        if self.is_muted(author, with.mutes, with.now) {
             let refusal = ErrorCode::Muted.because("you may not speak in this room at present");
-            return Verdict::Refuse(match until {
-                Some(until) => refusal.after(*until - with.now),
+            return Verdict::Refuse(match with.mutes.left(author, with.now) {
+                Some(left) => refusal.after(left),
                 None => refusal,
             });
         }
         if self.blocking.iter().any(|member| *member != author) {
             return refuse(ErrorCode::Blocked, "they take no messages from you");
+        }
+        if about.kind == RoomKind::Private && self.members.len() < 2 {
+            return refuse(
+                ErrorCode::NotMember,
+                "they have left this conversation; open it again to speak to them",
+            );
         }
         let fits = match (about.cipher, content) {
             (CipherKind::None, Content::Plain(_)) | (CipherKind::Caesar, Content::Caesar(_)) => {
@@ -701,7 +780,7 @@ impl Room {
                 "nothing was said under that number, or it is not kept any more",
             );
         };
-        if said.epoch != with.epoch {
+        if said.epoch != with.head.epoch {
             return refuse(ErrorCode::Unavailable, "the log has lost its end meanwhile");
         }
         let role = |member| self.members.get(&member).map(|member| member.role);
@@ -710,8 +789,13 @@ impl Room {
         if said.by != author && !by_order {
             return forbidden();
         }
-        if said.blank || self.redactions.contains(&seq) {
-            return Verdict::Already;
+        let under_way = self.redactions.iter().find(|(what, _)| *what == seq);
+        if let Some(done) = said.blank.or(under_way.map(|(_, done)| *done)) {
+            // An end of the log that was lost may have held it.
+            return match done <= with.head.seq {
+                true => Verdict::Repeat(done),
+                false => Verdict::Already,
+            };
         }
         if with.erasing >= REDACTIONS {
             return refuse(ErrorCode::Busy, "earlier redactions are still being done");
@@ -759,8 +843,10 @@ impl Room {
         must_be_here: bool,
     ) -> Result<(MemberId, String, Option<Role>), crate::wire::Refusal> {
         let found = match target {
+            // Whoever the directory has forgotten may come back with the same secret.
             Peer::Member(member) => Some(*member).filter(|member| {
-                self.members.contains_key(member) || with.directory.knows(*member)
+                let stranger = action == Action::Ban && *member != MemberId::SERVER;
+                stranger || self.members.contains_key(member) || with.directory.knows(*member)
             }),
             Peer::Nick(name) => with
                 .directory

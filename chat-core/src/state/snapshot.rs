@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    called::{Called, Holders},
+    called::{Called, Holders, Marked},
     directory::{Did, Directory, Group, Member},
     results::Results,
 };
 use crate::{
     few::FewSet,
-    id::{MemberId, Place, RoomId},
+    id::{MemberId, RoomId},
     nick::NameKey,
     time::Wall,
-    wire::{BodyError, record::CipherKind, tagged},
 };
 
 #[derive(Serialize)]
@@ -26,6 +25,7 @@ struct Written<'a> {
     numbers: &'a [RoomId],
     group_folded: &'a BTreeMap<String, RoomId>,
     group_skeletons: &'a BTreeMap<String, RoomId>,
+    opened: BTreeMap<MemberId, &'a FewSet<RoomId>>,
 }
 
 struct WrittenMembers<'a>(&'a Directory);
@@ -43,14 +43,15 @@ struct WrittenMember<'a> {
 }
 
 #[derive(Deserialize)]
-struct Read<G> {
+struct Read {
     members: BTreeMap<MemberId, ReadMember>,
     folded: BTreeMap<String, MemberId>,
     skeletons: BTreeMap<String, MemberId>,
-    groups: BTreeMap<RoomId, G>,
+    groups: BTreeMap<RoomId, Group>,
     numbers: Vec<RoomId>,
     group_folded: BTreeMap<String, RoomId>,
     group_skeletons: BTreeMap<String, RoomId>,
+    opened: BTreeMap<MemberId, FewSet<RoomId>>,
 }
 
 #[derive(Deserialize)]
@@ -63,36 +64,6 @@ struct ReadMember {
     kept: bool,
     rooms: FewSet<RoomId>,
     results: Results<Did>,
-}
-
-/// A group in the first form, which did not say as of when it has its topic.
-#[derive(Deserialize)]
-struct FirstGroup {
-    number: u32,
-    name: Option<String>,
-    topic: String,
-    cipher: CipherKind,
-    protected: bool,
-    members: u32,
-}
-
-impl From<FirstGroup> for Group {
-    fn from(first: FirstGroup) -> Self {
-        Self {
-            number: first.number,
-            name: first.name,
-            topic: first.topic,
-            cipher: first.cipher,
-            protected: first.protected,
-            members: first.members,
-            titled: Place { epoch: 0, seq: 0 },
-        }
-    }
-}
-
-/// Reads a snapshot of the first form.
-pub(super) fn first_form(state: &[u8]) -> Result<Directory, BodyError> {
-    tagged::take::<Read<FirstGroup>>(state).map(Read::into_directory)
 }
 
 impl Serialize for WrittenMembers<'_> {
@@ -129,6 +100,11 @@ impl Serialize for Directory {
             numbers: &self.numbers,
             group_folded: &self.group_folded,
             group_skeletons: &self.group_skeletons,
+            opened: self
+                .members()
+                .filter(|(_, member)| !member.opened.is_empty())
+                .map(|(id, member)| (id, &member.opened))
+                .collect(),
         }
         .serialize(serializer)
     }
@@ -136,12 +112,12 @@ impl Serialize for Directory {
 
 impl<'de> Deserialize<'de> for Directory {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Read::<Group>::deserialize(deserializer).map(Read::into_directory)
+        Read::deserialize(deserializer).map(Read::into_directory)
     }
 }
 
-impl<G: Into<Group>> Read<G> {
-    fn into_directory(self) -> Directory {
+impl Read {
+    fn into_directory(mut self) -> Directory {
         let members = self.members.into_iter().map(|(id, member)| {
             let results = (member.results != Results::None).then(|| Box::new(member.results));
             let member = Member {
@@ -150,22 +126,24 @@ impl<G: Into<Group>> Read<G> {
                 at: member.at,
                 kept: member.kept,
                 rooms: member.rooms,
+                opened: self.opened.remove(&id).unwrap_or_default(),
                 results,
             };
             (id, Box::new(member))
         });
-        let groups = self.groups.into_iter();
         let mut directory = Directory {
             members: members.collect(),
             folded: holders(&self.folded),
             skeletons: holders(&self.skeletons),
-            groups: groups.map(|(room, group)| (room, group.into())).collect(),
+            marked: Marked::default(),
+            groups: self.groups,
             unlisted: BTreeMap::new(),
             numbers: self.numbers,
             group_folded: self.group_folded,
             group_skeletons: self.group_skeletons,
         };
         directory.count_unlisted();
+        directory.mark_all();
         directory
     }
 }

@@ -49,11 +49,11 @@ closed_list! {
         BadRequest = false,
         /// This server does not know that kind of request.
         UnknownRequest = false,
-        /// The nick is empty, too long, or has white space, control or bidirectional characters.
+        /// The nick is empty, too long, reserved, or has white space or characters that cannot be seen.
         NickInvalid = false,
         /// Somebody else holds that nick, or one that looks like it.
         NickTaken = true,
-        /// The label is too long or has control or bidirectional characters.
+        /// The label is too long or has characters that cannot be seen.
         LabelInvalid = false,
         /// There is no such room, or it is a private conversation of others.
         UnknownRoom = false,
@@ -77,11 +77,11 @@ closed_list! {
         StaleProof = false,
         /// The room has no password.
         NotProtected = false,
-        /// The name of the group is too long or has control or bidirectional characters.
+        /// The name of the group is too long or has characters that cannot be seen.
         NameInvalid = false,
         /// Another group has that name, or one that looks like it.
         NameTaken = false,
-        /// The topic is too long or has control or bidirectional characters.
+        /// The topic is too long or has characters that cannot be seen.
         TopicInvalid = false,
         /// The room has as many members as it may.
         RoomFull = true,
@@ -121,9 +121,9 @@ closed_list! {
         /// The server ends and comes back.
         Restarting = true,
         /// The server has as many connections as it may.
-        Full = false,
+        Full = true,
         /// Your address has as many connections as it may.
-        TooManyConnections = false,
+        TooManyConnections = true,
         /// No protocol version in common.
         Version = false,
         /// A frame that is none, or at the wrong time (a second `hello`, a request before `welcome`).

@@ -268,8 +268,8 @@ pub struct Target {
 pub struct Muted {
     pub target: MemberId,
     pub nick: String,
-    /// Until when; without it, until unmuted.
-    pub until: Option<Wall>,
+    /// For how long from this record on; without it, until unmuted. A duration, because clocks are set.
+    pub seconds: Option<u32>,
 }
 
 /// Body of `password`.
@@ -296,9 +296,13 @@ pub struct Redacted {
     pub seq: Seq,
 }
 
-/// Body of `blank`: nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Blank {}
+/// Body of `blank`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blank {
+    /// The record that took it back.
+    #[serde(deserialize_with = "crate::id::safe")]
+    pub redacted: Seq,
+}
 
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {

@@ -11,7 +11,7 @@ use chat_core::{
     password::{ClientLogin, ClientRegistration, Password, Stretch},
     wire::{
         ClientMessage, CloseReason, ErrorCode, Form, ServerMessage,
-        client::{self, Op, Peer, RoomRef},
+        client::{self, InRoom, Op, Peer, RoomRef},
         record::{CipherKind, Content, LeftReason, PasswordRecord, RecordBody},
         server::{Answer, PresenceUpdate},
     },
@@ -64,6 +64,12 @@ fn connections() {
     );
     assert_eq!(closing(&mut w, third), Some(CloseReason::Full));
     assert_eq!(w.lines[&third].closed, Some(CloseReason::Full));
+    let late = w.connect();
+    let told = w.take(late, |message| match message {
+        ServerMessage::Closing(closing) => Some((closing.reconnect, closing.retry_after)),
+        _ => None,
+    });
+    assert_eq!(told, Some((true, Some(5_000))), "a place may be free then");
     w.disconnect(first);
     let fourth = w.connect();
     assert_eq!(closing(&mut w, fourth), None, "a place is free again");
@@ -259,8 +265,22 @@ fn rooms_per_member() {
         let outcome = w
             .request(conn, 1, direct("bob"))
             .map_err(|failure| failure.code);
-        assert_eq!(outcome.is_ok(), n < 8, "{n} {outcome:?}");
+        assert_eq!(outcome.is_ok(), n < 6, "{n} {outcome:?}");
     }
+    // What they opened takes nothing away from him.
+    let own = ["a", "g"].map(|who| w.request(bob, 1, direct(who)).map_err(|e| e.code));
+    assert!(matches!(own, [Ok(_), Ok(_)]), "{own:?}");
+    let lobby = w.join(bob, RoomRef::Lobby);
+    assert!(lobby.is_ok(), "{lobby:?}");
+    assert_eq!(w.refusal(bob, 2, direct("h")), ErrorCode::TooManyRooms);
+    w.request(
+        bob,
+        2,
+        Op::Leave(InRoom {
+            room: RoomId::LOBBY,
+        }),
+    )
+    .unwrap();
     w.join(bob, RoomRef::Lobby).unwrap();
     w.join(bob, RoomRef::Number(0)).unwrap();
     assert_eq!(
@@ -383,25 +403,52 @@ fn presence_names() {
     assert_eq!(
         (words(&mut w, ada), words(&mut w, bob), words(&mut w, cy)),
         (
-            vec!["full 1".to_owned()],
-            vec!["full 2".to_owned()],
-            vec!["count 3".to_owned()]
+            vec!["full 1".to_owned(), "count 3".to_owned()],
+            vec!["full 2".to_owned(), "count 3".to_owned()],
+            vec!["count 3".to_owned(); 2]
         )
     );
+    let dan = w.in_lobby("dan");
+    w.pass(SECOND);
+    assert_eq!(words(&mut w, ada), ["count 4"]);
     w.disconnect(bob);
     w.pass(31 * SECOND);
-    assert_eq!(words(&mut w, ada), ["count 2"]);
+    assert_eq!(words(&mut w, ada), ["count 3"]);
     // Few again: a count cannot be changed by names, so all of them are told.
-    w.request(
-        cy,
-        2,
-        Op::Leave(client::InRoom {
-            room: RoomId::LOBBY,
-        }),
-    )
-    .unwrap();
+    for conn in [cy, dan] {
+        let room = RoomId::LOBBY;
+        w.request(conn, 2, Op::Leave(client::InRoom { room }))
+            .unwrap();
+    }
     w.pass(SECOND);
     assert_eq!(words(&mut w, ada), ["full 1"]);
+}
+
+#[test]
+fn changes_of_presence_are_not_kept_back_once_they_are_gathered() {
+    let mut w = limited(|limits| limits.presence_names = 3);
+    let [_ada, bob, cy] = ["ada", "bob", "cy"].map(|nick| w.in_lobby(nick));
+    w.patient.clear();
+    w.disconnect(bob);
+    w.pass_with(&[cy], 31 * SECOND);
+    let kept = |w: &World| {
+        let presence = |said: &&ServerMessage| matches!(said, ServerMessage::Presence(_));
+        w.patient.iter().filter(presence).count()
+    };
+    let told = w.take(cy, |message| match message {
+        ServerMessage::Presence(presence) => match &presence.update {
+            PresenceUpdate::Changes(changes) => Some(changes.gone.len()),
+            _ => None,
+        },
+        _ => None,
+    });
+    assert_eq!((told, kept(&w)), (Some(1), 0));
+    // A count goes to many, and may wait.
+    for nick in ["dan", "eve", "fay"] {
+        w.in_lobby(nick);
+    }
+    w.pass(SECOND);
+    assert!(kept(&w) > 0);
 }
 
 #[test]
@@ -1294,4 +1341,60 @@ fn a_content_of_any_form_is_measured() {
         w.refusal(ada, 3, say(Content::Caesar("123456789".to_owned()))),
         ErrorCode::MessageTooLarge
     );
+}
+
+fn lobby_history() -> Op {
+    Op::History(client::History {
+        room: RoomId::LOBBY,
+        from: client::HistoryFrom::Latest,
+        limit: 0,
+    })
+}
+
+#[test]
+fn a_page_is_made_when_there_is_room_for_it() {
+    let mut w = limited(|limits| {
+        limits.message_bytes = 1_000;
+        (limits.frame_bytes, limits.page_bytes, limits.outbox_bytes) = (2_100, 2_100, 4_000);
+    });
+    let [reader, deaf] = ["reader", "deaf"].map(|nick| w.in_lobby(nick));
+    for txn in 2..40 {
+        w.send(reader, RoomId::LOBBY, txn, &"x".repeat(900))
+            .unwrap();
+    }
+    for conn in [reader, deaf] {
+        w.read(conn, false);
+        for id in 100..140 {
+            w.ask(conn, id, 0, lobby_history());
+        }
+    }
+    let (action, content) = (false, Content::Plain("said after all that".to_owned()));
+    let send = client::Send {
+        room: RoomId::LOBBY,
+        action,
+        content,
+    };
+    w.ask(reader, 140, 140, Op::Send(send));
+    // No more than half of an outbox waited when the last page was made, which is the first here.
+    for conn in [reader, deaf] {
+        assert!(
+            w.lines[&conn].peak < 2_000 + 2_400,
+            "{}",
+            w.lines[&conn].peak
+        );
+    }
+    w.lines.get_mut(&reader).unwrap().inbox.clear();
+    w.read(reader, true);
+    let inbox = &w.lines[&reader].inbox;
+    let answers = inbox.iter().filter_map(|message| match message {
+        ServerMessage::Ok(done) => Some(done.id),
+        _ => None,
+    });
+    // The message waits for the pages before it, but for the last: that one is being read.
+    let (pages, message): (Vec<_>, Vec<_>) = answers.partition(|id| *id < 140);
+    assert_eq!(pages, (100..140).collect::<Vec<_>>());
+    assert_eq!(message, [140]);
+    // Its pings would not be read either.
+    w.pass_with(&[reader], 95 * SECOND);
+    assert_eq!(w.lines[&deaf].closed, Some(CloseReason::Idle));
 }

@@ -881,3 +881,76 @@ fn the_latest_page_ends_with_what_the_hub_knows_although_the_log_is_ahead() {
         assert_eq!(texts, ["known"]);
     }
 }
+
+/// The hub's next life on the same log, with what this one noted.
+fn next_life(mut before: World, node: u64) -> World {
+    let log = std::mem::replace(&mut before.log, chat_core::log::MemoryLog::new(1, 1));
+    let mut config = config();
+    config.node = node;
+    config.notes = before.note.take().into_iter().collect();
+    World::on(log, config)
+}
+
+#[test]
+fn whose_client_ended_with_the_server_leaves_a_free_name() {
+    let shown_by = |nick: &str, secret: &str| client::Hello {
+        nick: nick.to_owned(),
+        ..hello(secret)
+    };
+    // Whether the server said that it comes back, whether the secret is kept, and whether the name is free at once.
+    for (restarting, kept, free) in [
+        (false, false, true),
+        (false, true, false),
+        (true, false, false),
+    ] {
+        let case = format!("restarting: {restarting}, kept: {kept}");
+        let mut before = World::new();
+        let ada = before.connect();
+        let hello = client::Hello {
+            kept,
+            ..hello("ada")
+        };
+        before.greet(ada, hello.clone()).unwrap();
+        before.join(ada, RoomRef::Lobby).unwrap();
+        before.input(chat_core::hub::Input::Shutdown { restarting });
+        before.disconnect(ada);
+        let mut w = next_life(before, 8);
+        let conn = w.connect();
+        let taken = w.greet(conn, shown_by("ada", "the same person, another secret"));
+        assert_eq!(taken.is_ok(), free, "{case}");
+        w.disconnect(conn);
+        // Who shows the secret is in at once, under that name where it is not somebody else's by now.
+        let conn = w.connect();
+        let back = w.greet(conn, hello).map(|welcome| welcome.nick);
+        assert_eq!(back.is_ok(), !free, "{case}: {back:?}");
+        if free {
+            let welcome = w.greet(conn, shown_by("ada1", "ada")).unwrap();
+            assert_eq!(welcome.rooms, [RoomId::LOBBY], "{case}: memberships last");
+        }
+    }
+}
+
+#[test]
+fn who_asks_before_the_log_is_read_has_the_name_of_a_client_that_ended() {
+    let mut before = World::new();
+    let ada = before.welcome("ada");
+    before.input(chat_core::hub::Input::Shutdown { restarting: false });
+    before.disconnect(ada);
+    let mut config = config();
+    config.node = 8;
+    config.notes = before.note.take().into_iter().collect();
+    let mut w = World::idle(config);
+    w.log = before.log;
+    w.hold_reads = true;
+    let conn = w.connect();
+    let again = client::Hello {
+        nick: "ada".to_owned(),
+        ..hello("another secret")
+    };
+    w.say(conn, &ClientMessage::Hello(again));
+    w.hold_reads = false;
+    w.release();
+    let welcome =
+        |message: &ServerMessage| matches!(message, ServerMessage::Welcome(_)).then_some(());
+    assert_eq!(w.take(conn, welcome), Some(()));
+}

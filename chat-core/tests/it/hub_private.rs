@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::harness::{World, hello, two_hubs};
+use crate::harness::{SECOND, World, hello, member, send, two_hubs};
 use chat_core::{
-    id::{ConnId, Partition, RoomId},
+    id::{ConnId, MemberId, Partition, RoomId},
     wire::{
-        ClientMessage, ServerMessage,
-        client::{self, Empty, Op, Peer},
-        server::{Answer, RoomView},
+        ClientMessage, ErrorCode, ServerMessage,
+        client::{self, Empty, InRoom, Op, Peer},
+        record::RecordBody,
+        server::{Answer, Failure, RoomView},
     },
 };
 
@@ -100,4 +101,135 @@ fn a_conversation_that_begins_anew_is_found_by_both_although_exits_were_on_their
         let conn = w.connect();
         assert_eq!(w.greet(conn, hello(nick)).unwrap().rooms, [room], "{nick}");
     }
+}
+
+fn leave(world: &mut World, conn: ConnId, txn: u64, room: RoomId) -> Result<Answer, Failure> {
+    world.request(conn, txn, Op::Leave(InRoom { room }))
+}
+
+fn bodies(world: &mut World, conn: ConnId) -> Vec<(MemberId, RecordBody)> {
+    let records = world.records(conn).into_iter();
+    records
+        .map(|(_, record)| (record.member, record.body))
+        .collect()
+}
+
+#[test]
+fn what_strangers_opened_takes_no_conversation_away_and_can_be_declined() {
+    let mut w = World::with(|config| config.limits.rooms_per_member = 4);
+    let ada = w.welcome("ada");
+    let mut opened = Vec::new();
+    for n in 0..12 {
+        let stranger = w.welcome(&format!("s{n}"));
+        opened.push((stranger, direct(&mut w, stranger, 1, "ada").room));
+        assert_eq!(entered(&mut w, ada), Some(opened[n].1));
+    }
+    let late = w.welcome("late");
+    let to = Peer::Nick("ada".to_owned());
+    let open = Op::Direct(client::Direct { to });
+    assert_eq!(w.refusal(late, 1, open.clone()), ErrorCode::TooManyRooms);
+    for n in 1..=4 {
+        w.welcome(&format!("friend{n}"));
+        direct(&mut w, ada, n, &format!("friend{n}"));
+    }
+    // One of them is declined: that is told, the room is hers no more, and there is place for another one.
+    let (stranger, room) = opened[3];
+    w.records(stranger);
+    leave(&mut w, ada, 1, room).unwrap();
+    let ada_is = member("ada");
+    assert!(matches!(
+        &bodies(&mut w, stranger)[..],
+        [(by, RecordBody::Left(_))] if *by == ada_is
+    ));
+    w.request(late, 1, open).unwrap();
+    w.disconnect(ada);
+    let ada = w.connect();
+    let rooms = w.greet(ada, hello("ada")).unwrap().rooms;
+    assert_eq!((rooms.len(), rooms.contains(&room)), (16, false));
+    // Nor does it come back when the stranger does, and the room is read anew.
+    w.disconnect(stranger);
+    w.pass_with(&[ada], 200 * SECOND);
+    let stranger = w.welcome("s3");
+    assert_eq!(entered(&mut w, stranger), Some(room));
+    assert_eq!(w.refusal(ada, 2, send(room, "x")), ErrorCode::NotMember);
+}
+
+#[test]
+fn a_conversation_that_one_has_left_begins_again_when_either_opens_it() {
+    let mut w = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.welcome(nick));
+    let room = direct(&mut w, ada, 1, "bob").room;
+    w.send(ada, room, 1, "one").unwrap();
+    leave(&mut w, bob, 1, room).unwrap();
+    w.texts(bob);
+    w.lines.get_mut(&bob).unwrap().inbox.clear();
+    // What would not be read is not taken.
+    assert_eq!(w.refusal(ada, 2, send(room, "two")), ErrorCode::NotMember);
+    w.records(ada);
+    let view = direct(&mut w, ada, 2, "bob");
+    assert_eq!((view.room, view.members), (room, 2));
+    assert_eq!(entered(&mut w, bob), Some(room));
+    assert!(matches!(
+        &bodies(&mut w, ada)[..],
+        [(by, RecordBody::Joined(_))] if *by == member("bob")
+    ));
+    w.send(ada, room, 3, "three").unwrap();
+    assert_eq!(w.texts(bob), ["three"]);
+
+    // Both go; whoever opens it is answered as one who comes in, and so comes in the other.
+    leave(&mut w, bob, 2, room).unwrap();
+    leave(&mut w, ada, 4, room).unwrap();
+    for conn in [ada, bob] {
+        w.lines.get_mut(&conn).unwrap().inbox.clear();
+    }
+    let view = direct(&mut w, bob, 1, "ada");
+    assert_eq!(view.peer.map(|peer| peer.nick), Some("ada".to_owned()));
+    assert_eq!(entered(&mut w, ada), Some(room));
+    w.send(bob, room, 3, "four").unwrap();
+    assert_eq!(w.texts(ada), ["four"]);
+    assert_eq!(w.texts(bob), ["four"]);
+    for (conn, nick) in [(ada, "ada"), (bob, "bob")] {
+        w.disconnect(conn);
+        let conn = w.connect();
+        assert_eq!(w.greet(conn, hello(nick)).unwrap().rooms, [room], "{nick}");
+    }
+}
+
+#[test]
+fn who_blocks_and_leaves_is_left_alone() {
+    let mut w = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.welcome(nick));
+    let room = direct(&mut w, ada, 1, "bob").room;
+    let blocked = true;
+    w.request(bob, 1, Op::Block(client::Block { room, blocked }))
+        .unwrap();
+    leave(&mut w, bob, 2, room).unwrap();
+    w.lines.get_mut(&bob).unwrap().inbox.clear();
+    let to = Peer::Nick("bob".to_owned());
+    let open = Op::Direct(client::Direct { to });
+    assert_eq!(w.refusal(ada, 2, open), ErrorCode::Blocked);
+    assert_eq!(w.refusal(ada, 2, send(room, "x")), ErrorCode::Blocked);
+    assert!(w.lines[&bob].inbox.is_empty(), "{:?}", w.lines[&bob].inbox);
+    // Until he opens it himself.
+    direct(&mut w, bob, 1, "ada");
+    let blocked = false;
+    w.request(bob, 3, Op::Block(client::Block { room, blocked }))
+        .unwrap();
+    w.send(ada, room, 2, "x").unwrap();
+}
+
+/// Its answer was lost: asked for again, it takes nobody in who has left since.
+#[test]
+fn a_repeated_opening_takes_nobody_in_again() {
+    let mut w = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.welcome(nick));
+    let room = direct(&mut w, ada, 1, "bob").room;
+    leave(&mut w, bob, 1, room).unwrap();
+    w.lines.get_mut(&bob).unwrap().inbox.clear();
+    assert_eq!(direct(&mut w, ada, 1, "bob").members, 1);
+    assert_eq!(entered(&mut w, bob), None);
+    leave(&mut w, ada, 1, room).unwrap();
+    let to = Peer::Nick("bob".to_owned());
+    let again = Op::Direct(client::Direct { to });
+    assert_eq!(w.refusal(ada, 1, again), ErrorCode::NotMember);
 }

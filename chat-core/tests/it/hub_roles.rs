@@ -6,7 +6,7 @@ use chat_core::{
     id::{MemberId, RoomId},
     roles::Role,
     wire::{
-        ErrorCode,
+        ClientMessage, ErrorCode,
         client::{self, InRoom, Op, Peer, RoomRef},
         record::{Joined, RecordBody, RoleChange},
         server::{Answer, RoomView},
@@ -418,10 +418,6 @@ fn in_a_private_conversation_there_are_no_roles_but_each_may_block() {
             "{deed:?}"
         );
     }
-    assert_eq!(
-        w.refusal(ada, 6, Op::Leave(InRoom { room })),
-        ErrorCode::Forbidden
-    );
     let block = |blocked| Op::Block(client::Block { room, blocked });
     w.request(bob, 1, block(true)).unwrap();
     assert_eq!(
@@ -460,4 +456,45 @@ fn the_lobby_has_no_owner_and_nobody_rules_it() {
             "{deed:?}"
         );
     }
+}
+
+#[test]
+fn who_is_forgotten_can_be_banned_by_id() {
+    let (mut w, room) = group(&[("gone", Role::Member)]);
+    let gone = w.lines.keys().next_back().copied().unwrap();
+    let boss = w.lines.keys().next().copied().unwrap();
+    w.say(gone, &ClientMessage::Bye(client::Empty {}));
+    w.pass(SECOND);
+    let whom = |target| {
+        Op::Ban(client::Remove {
+            room,
+            target,
+            reason: "spam".to_owned(),
+        })
+    };
+    // The directory knows nobody of that name or id any more.
+    let by_name = whom(Peer::Nick("gone".to_owned()));
+    assert_eq!(w.refusal(boss, 90, by_name), ErrorCode::UnknownMember);
+    let by_id = whom(Peer::Member(member("gone")));
+    w.request(boss, 91, by_id).expect("by id");
+    let banned = w
+        .records(boss)
+        .into_iter()
+        .find_map(|(_, record)| match record.body {
+            RecordBody::Banned(removal) => Some((removal.target, removal.nick)),
+            _ => None,
+        });
+    assert_eq!(banned, Some((member("gone"), String::new())));
+    let back = w.welcome("gone");
+    let join = w.join(back, RoomRef::Number(0));
+    assert_eq!(join.unwrap_err().code, ErrorCode::Banned);
+    // Other orders are about those who are known, and nobody bans the server.
+    let kick = Op::Kick(client::Remove {
+        room,
+        target: Peer::Member(member("nobody")),
+        reason: String::new(),
+    });
+    assert_eq!(w.refusal(boss, 92, kick), ErrorCode::UnknownMember);
+    let server = whom(Peer::Member(MemberId::SERVER));
+    assert_eq!(w.refusal(boss, 93, server), ErrorCode::UnknownMember);
 }

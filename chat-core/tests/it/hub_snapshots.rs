@@ -3,10 +3,12 @@
 use crate::harness::*;
 use chat_core::{
     id::{Partition, RoomId},
-    log::{MemoryLog, Query, ReadFrom},
+    log::{Manifest, MemoryLog, Query, ReadFrom},
     wire::{
         ErrorCode,
         client::{self, Op, RoomRef},
+        record::CipherKind,
+        server::Answer,
     },
 };
 
@@ -88,6 +90,38 @@ fn a_server_begins_with_the_parts_of_its_directory() {
     (config.node, config.log.part_bytes) = (8, 40);
     let w = World::on(log, config);
     assert_eq!(w.hub.state_of(directory).unwrap(), before);
+}
+
+#[test]
+fn the_cipher_of_a_stored_room_is_known_with_or_without_a_snapshot() {
+    let mut w = in_parts();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.welcome(nick));
+    let create = client::Create {
+        name: None,
+        topic: "far and wide ".repeat(4),
+        cipher: CipherKind::Caesar,
+        key: None,
+        history: Default::default(),
+        presence: Default::default(),
+        password: None,
+    };
+    let Answer::Create(view) = w.request(ada, 1, Op::Create(create)).unwrap() else {
+        panic!("a room is created")
+    };
+    let partition = Partition::Room(view.room);
+    let begun = page(&w, partition);
+    assert_eq!(begun.room_cipher(&[]), Some(CipherKind::Caesar));
+    w.disconnect(ada);
+    w.pass_with(&[bob], 70 * SECOND);
+    let put_away = page(&w, partition);
+    let Manifest { id, parts } = put_away.snapshot.expect("its snapshot was written");
+    assert!(parts > 1, "{parts}");
+    let part = |index| w.log.read_part(partition, id, index).unwrap();
+    let parts: Vec<_> = (0..parts).map(part).collect();
+    assert_eq!(put_away.room_cipher(&parts), Some(CipherKind::Caesar));
+    assert_eq!(put_away.room_cipher(&parts[1..]), None);
+    let nowhere = page(&w, Partition::Room(RoomId([9; 16])));
+    assert_eq!(nowhere.room_cipher(&[]), None);
 }
 
 #[test]

@@ -3,12 +3,15 @@
 mod client;
 mod harness;
 mod hub_bad_input;
+mod hub_clock;
 mod hub_conversation;
+mod hub_entering;
 mod hub_framing;
 mod hub_identity;
 mod hub_limits;
 mod hub_log;
 mod hub_model;
+mod hub_names;
 mod hub_passwords;
 mod hub_private;
 mod hub_redaction;

@@ -255,6 +255,7 @@ fn join(room: RoomRef, password: Option<&str>, key: Option<RoomKey>) -> Command 
         room,
         password: password.map(Password::new),
         key,
+        unsealed_too: false,
     }
 }
 

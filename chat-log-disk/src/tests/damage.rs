@@ -10,8 +10,8 @@ use chat_runtime::{
     testing::{entries, everything, place, read_state},
 };
 
-use super::{ROOM, alter, append, open, read, room, snapshot, state, wait_for, whole};
-use crate::{Damage, DiskEvent, Fault, export, verify};
+use super::{ROOM, all_from, alter, append, open, read, room, snapshot, state, wait_for, whole};
+use crate::{Damage, DiskEvent, Fault, ToolError, export, read_page, verify};
 
 async fn damage_of(events: &mut crate::Events) -> Damage {
     wait_for(events, |event| match event {
@@ -260,10 +260,19 @@ async fn an_altered_snapshot_is_not_used() {
             .await;
         }
         drop(log);
+        let query = all_from(ReadFrom::State);
+        let (page, parts) = read_page(dir.path(), ROOM, query).unwrap();
+        let base = page.snapshot.map(|manifest| manifest.id.base.seq);
+        assert_eq!((base, parts), (Some(6), vec![state("six")]), "{sql}");
+        assert_eq!((page.first, page.records), (7, entries(7..=9)), "{sql}");
         assert_eq!(alter(dir.path(), sql), 1);
+        let beside = read_page(dir.path(), ROOM, query);
         let (log, mut events) = crate::DiskLog::open(dir.path(), config).unwrap();
         let found = read_state(&log, ROOM).await;
         if keep_all {
+            let (page, parts) = beside.expect(sql);
+            let read = (page.snapshot, parts, page.records);
+            assert_eq!(read, (None, vec![], entries(1..=9)), "{sql}");
             // Not needed: all records are here.
             let (snapshot, page) = found.expect(sql);
             assert_eq!((snapshot, page.records), (None, entries(1..=9)), "{sql}");
@@ -280,6 +289,10 @@ async fn an_altered_snapshot_is_not_used() {
                 fault: Fault::Snapshot,
             };
             assert_eq!(damage_of(&mut events).await, damage);
+            assert!(
+                matches!(beside, Err(ToolError::Damaged(found)) if found == damage),
+                "{sql}"
+            );
             assert_eq!(
                 read(&log, ROOM, ReadFrom::Latest)
                     .await

@@ -48,15 +48,15 @@ async fn append(
 }
 
 async fn read(log: &DiskLog, partition: Partition, from: ReadFrom) -> Result<Page, ReadFailed> {
-    log.read(
-        partition,
-        Query {
-            from,
-            records: 1_000,
-            bytes: 1 << 20,
-        },
-    )
-    .await
+    log.read(partition, all_from(from)).await
+}
+
+fn all_from(from: ReadFrom) -> Query {
+    Query {
+        from,
+        records: 1_000,
+        bytes: 1 << 20,
+    }
 }
 
 /// Writes a snapshot of one part.

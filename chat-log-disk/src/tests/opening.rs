@@ -170,7 +170,7 @@ async fn a_newer_schema_is_refused_with_words() {
     assert!(
         refused
             .to_string()
-            .contains("has schema 7; this program knows 4: use a newer program")
+            .contains("has schema 7; this program knows 5: use a newer program")
     );
 }
 
@@ -180,7 +180,7 @@ async fn an_older_folder_is_refused_in_words_and_left_alone() {
     let (log, _) = open(dir.path());
     append(&log, ROOM, 1..=3).await;
     drop(log);
-    alter(dir.path(), "PRAGMA user_version = 3");
+    alter(dir.path(), "PRAGMA user_version = 4");
     let before = fs::read(dir.path().join("log.db")).unwrap();
     let words = "log.db was made by an earlier version, whose format this one does not read";
     let refused = DiskLog::open(dir.path(), Config::default()).unwrap_err();

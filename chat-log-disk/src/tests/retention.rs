@@ -23,6 +23,7 @@ use rusqlite::Connection;
 use super::{ROOM, append, open, read, room, snapshot, state, wait_for};
 use crate::{
     Config, DiskEvent, DiskLog, Events, Retention,
+    clock::Shown,
     log::Seams,
     retention::{STEP, Sweep},
     schema::{self, Meta},
@@ -310,6 +311,7 @@ fn store<'a>(
             bytes: 0,
             keep: u64::MAX,
             secret: None,
+            shown: Shown::default(),
         },
         next: 1,
         random,

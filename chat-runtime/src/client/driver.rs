@@ -11,10 +11,11 @@ use std::{
 use chat_core::{
     client::{
         Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command,
-        Ticket, WorkDone,
+        Outcome, Ticket, WorkDone,
     },
     hub::Framing,
-    wire::SERVER_FRAME_BYTES,
+    id::RoomId,
+    wire::{SERVER_FRAME_BYTES, record::RecordBody},
 };
 use futures_util::future::BoxFuture;
 use tokio::{
@@ -23,7 +24,7 @@ use tokio::{
     time::{Duration, Instant, Sleep, sleep_until},
 };
 
-use super::{Reply, Told, events::EventQueue};
+use super::{KeyStore, Reply, Told, events::EventQueue};
 use crate::{
     Connection, Connector,
     clock::Clock,
@@ -57,6 +58,7 @@ pub(super) enum Order {
 
 pub(super) struct Driver {
     machine: Client,
+    keys: Option<Box<dyn KeyStore>>,
     out: ClientOutputs,
     clock: Clock,
     timer: Pin<Box<Sleep>>,
@@ -78,6 +80,21 @@ pub(super) struct Driver {
     warned: bool,
 }
 
+/// The room whose keys may be others from this event on.
+fn rekeyed(event: &ClientEvent) -> Option<RoomId> {
+    match event {
+        ClientEvent::Entered { view, .. }
+        | ClientEvent::Finished {
+            outcome: Ok(Outcome::Room(view)),
+            ..
+        } => Some(view.room),
+        ClientEvent::Record { room, record, .. } => {
+            matches!(record.body, RecordBody::Password(_)).then_some(*room)
+        }
+        _ => None,
+    }
+}
+
 /// What there is of a connection.
 enum Phase {
     None,
@@ -89,12 +106,18 @@ impl Driver {
     pub(super) fn new(
         connector: Arc<dyn Connector>,
         config: ClientConfig,
+        mut keys: Option<Box<dyn KeyStore>>,
         orders: mpsc::UnboundedReceiver<Order>,
         events: EventQueue,
         told: watch::Sender<Told>,
     ) -> Self {
+        let mut machine = Client::new(config);
+        for (room, kept) in keys.iter_mut().flat_map(|keys| keys.load()) {
+            machine.restore_keys(room, &kept);
+        }
         Self {
-            machine: Client::new(config),
+            machine,
+            keys,
             out: ClientOutputs::new(),
             clock: Clock::start(),
             timer: Box::pin(sleep_until(Instant::now())),
@@ -295,6 +318,12 @@ impl Driver {
     /// Does what the machine says.
     fn settle(&mut self) {
         while let Some(output) = self.out.pop() {
+            if let (Some(store), ClientOutput::Event(event)) = (&mut self.keys, &output)
+                && let Some(room) = rekeyed(event)
+                && let Some(keys) = self.machine.keys(room)
+            {
+                store.keep(room, &keys);
+            }
             match output {
                 ClientOutput::Connect => {
                     let connector = Arc::clone(&self.connector);

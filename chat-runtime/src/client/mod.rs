@@ -79,18 +79,51 @@ pub enum NotReady {
     },
 }
 
+/// Keeps what opens rooms from one life of a client to the next, and with it which key of a room was in force last, so that
+/// no server has the client speak under an older one, or in the clear: see [`chat_core::client::Client::keys`]. What is
+/// kept belongs where the member's secret is, and to one server.
+pub trait KeyStore: Send + 'static {
+    /// All that is kept. Asked once, before the client connects.
+    fn load(&mut self) -> Vec<(RoomId, Vec<u8>)>;
+
+    /// Keeps this of a room, in the place of what was kept of it. Called by the client's task, so it should not take long:
+    /// whenever the room is entered and after each change of its password, also if these are the same as before.
+    fn keep(&mut self, room: RoomId, keys: &[u8]);
+}
+
 impl Client {
     /// Starts a client on the current tokio runtime. It connects by itself; [`Events`] tell how that goes.
     ///
     /// # Panics
     /// Outside of a tokio runtime, as `tokio::spawn` does.
     pub fn connect(connector: impl Connector, config: ClientConfig) -> (Self, Events) {
+        Self::start(connector, config, None)
+    }
+
+    /// The same, of a client whose rooms' keys outlive it.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, as `tokio::spawn` does.
+    pub fn connect_with_keys(
+        connector: impl Connector,
+        config: ClientConfig,
+        keys: impl KeyStore,
+    ) -> (Self, Events) {
+        Self::start(connector, config, Some(Box::new(keys)))
+    }
+
+    fn start(
+        connector: impl Connector,
+        config: ClientConfig,
+        keys: Option<Box<dyn KeyStore>>,
+    ) -> (Self, Events) {
         let (orders, received) = mpsc::unbounded_channel();
         let (told, all_told) = watch::channel(Told::default());
         let (events, queue) = events::pair();
         tokio::spawn(driver::Driver::new(
             Arc::new(connector),
             config,
+            keys,
             received,
             queue,
             told,
@@ -270,6 +303,7 @@ impl Client {
             room,
             password,
             key,
+            unsealed_too: false,
         })
         .await
     }

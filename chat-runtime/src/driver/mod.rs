@@ -20,14 +20,14 @@ use std::{
 };
 
 use chat_core::{
-    hub::{Event, Hub, Input, Outputs, RoomPlace},
+    hub::{Hub, Input, Outputs, RoomPlace},
     id::ConnId,
     limits::Limits,
     time::{Monotonic, Now},
     wire::PREFIX,
 };
 use tokio::{
-    sync::{broadcast, mpsc},
+    sync::mpsc,
     task::{AbortHandle, yield_now},
     time::{Duration, Instant, Sleep, sleep_until},
 };
@@ -42,6 +42,7 @@ use self::{
 use crate::{
     Connection,
     clock::Clock,
+    events::Publisher,
     link::Read,
     outbox::Spare,
     shared::{Door, Load, News, SharedLog},
@@ -132,7 +133,7 @@ pub(crate) struct Parts {
     pub(crate) door: Option<Arc<Door>>,
     pub(crate) load: Arc<Load>,
     pub(crate) orders: mpsc::Receiver<Order>,
-    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) events: Arc<Publisher>,
     /// Workers that are not closed yet.
     pub(crate) open: Arc<AtomicUsize>,
     /// The tasks that accept, and the one that brings news of the log, which end when the server closes.
@@ -178,6 +179,8 @@ pub(crate) struct Driver {
     gone: VecDeque<ConnId>,
     answers: VecDeque<Done>,
     drained: VecDeque<ConnId>,
+    credits: VecDeque<ConnId>,
+    overfull: VecDeque<ConnId>,
 
     /// Frames that may wait, and connections that have some, by when they are written.
     chains: Chains,
@@ -195,7 +198,7 @@ pub(crate) struct Driver {
     door: Option<Arc<Door>>,
     load: Arc<Load>,
     orders: mpsc::Receiver<Order>,
-    events: broadcast::Sender<Event>,
+    events: Arc<Publisher>,
     open: Arc<AtomicUsize>,
     accepting: Vec<AbortHandle>,
     closed: bool,
@@ -247,6 +250,8 @@ impl Driver {
             gone: VecDeque::new(),
             answers: VecDeque::new(),
             drained: VecDeque::new(),
+            credits: VecDeque::new(),
+            overfull: VecDeque::new(),
             chains: Chains::default(),
             patient: VecDeque::new(),
             ending: VecDeque::new(),
@@ -289,6 +294,7 @@ impl Driver {
             || !self.answers.is_empty()
             || !self.news.is_empty()
             || !self.drained.is_empty()
+            || !self.credits.is_empty()
             || !self.gone.is_empty()
     }
 
@@ -445,6 +451,15 @@ impl Driver {
                 self.hand_in(Input::Drained { conn });
             }
         }
+        // One page for each connection in a turn.
+        for _ in 0..self.credits.len().min(ANSWERS) {
+            let Some(conn) = self.credits.pop_front() else {
+                break;
+            };
+            if self.seats.find(conn).is_some() {
+                self.hand_in(Input::Credit { conn });
+            }
+        }
     }
 
     fn see_who_is_ready(&mut self, cx: &mut Context<'_>) {
@@ -521,8 +536,10 @@ impl Driver {
                 }
                 break;
             }
-            if seat.link.outbox.bytes() > self.outbox_bytes && seat.link.end.is_none() {
-                // Whoever asks and does not read is not heard before it has: it counts as silent.
+            let behind = seat.owes_credit || seat.link.outbox.bytes() > self.outbox_bytes;
+            if behind && seat.link.end.is_none() {
+                // A client that asks and does not read is not heard before it has: it counts as
+                // silent.
                 seat.full = true;
                 break;
             }
@@ -586,6 +603,9 @@ impl Driver {
         }
         if seat.link.outbox.bytes() >= self.outbox_bytes / 2 {
             return;
+        }
+        if mem::take(&mut seat.owes_credit) {
+            self.credits.push_back(conn);
         }
         let heard = mem::take(&mut seat.full);
         if seat.flag.on && seat.flag.owes_drained && seat.flag.untold == 0 {

@@ -11,10 +11,12 @@ use tokio::time::Instant;
 
 use super::{
     ANSWERS, Driver, IMPATIENT, PATIENCE, PATIENT_FRAMES, TURNED_AWAY, calls::Call, held::Added,
+    seats::Overfull,
 };
 use crate::{link::End, shared::News};
 
-/// An outbox is given up when it holds so many times its limit: only answers get it there, and only if nobody reads them.
+/// An outbox is given up when it holds so many times its limit. Pages wait until there is room for
+/// them, so only a great many other answers get it there.
 const SLOW: usize = 4;
 
 impl Driver {
@@ -39,6 +41,12 @@ impl Driver {
                     }
                     self.hub
                         .handle_input(self.now, Input::Blocked { conn, place }, &mut self.out);
+                }
+            } else if let Some(conn) = self.overfull.pop_front() {
+                if let Some(seat) = self.seats.find(conn) {
+                    seat.overfull = Overfull::Told;
+                    self.hub
+                        .handle_input(self.now, Input::Overfull { conn }, &mut self.out);
                 }
             } else if answered < ANSWERS
                 && let Some(News { partition, page }) = self.news.pop_front()
@@ -92,6 +100,12 @@ impl Driver {
             Output::Block { conn } => {
                 if let Some(seat) = self.seats.find(conn) {
                     (seat.flag.on, seat.flag.owes_drained) = (true, true);
+                    self.touch(conn);
+                }
+            }
+            Output::Credit { conn } => {
+                if let Some(seat) = self.seats.find(conn) {
+                    seat.owes_credit = true;
                     self.touch(conn);
                 }
             }
@@ -208,7 +222,7 @@ impl Driver {
         let Some(seat) = self.seats.find(to) else {
             return;
         };
-        if seat.link.end.is_some() {
+        if seat.link.end.is_some() || seat.overfull == Overfull::Untold {
             return;
         }
         self.frames += seat.push(frame, &mut self.spare);
@@ -219,20 +233,16 @@ impl Driver {
         if seat.link.outbox.bytes() > limit {
             self.write(to);
         }
-        if self
-            .seats
-            .find(to)
-            .is_some_and(|seat| seat.link.outbox.bytes() > limit)
+        self.touch(to);
+        if let Some(seat) = self.seats.find(to)
+            && seat.link.outbox.bytes() > limit
+            && seat.overfull == Overfull::No
         {
-            let detail = format!("more than {limit} bytes wait for it");
-            self.tell(Event::Closing {
-                conn: to,
-                reason: CloseReason::Slow,
-                detail,
-            });
-            self.lose(to);
-        } else {
-            self.touch(to);
+            // The words that close it shall come before its end, so they come before what nobody
+            // has read.
+            seat.link.outbox.keep_begun();
+            seat.overfull = Overfull::Untold;
+            self.overfull.push_back(to);
         }
     }
 
@@ -350,7 +360,6 @@ impl Driver {
                 return;
             }
         }
-        // Nobody listens, perhaps.
-        let _ = self.events.send(event);
+        self.events.publish(self.now.wall, event);
     }
 }

@@ -36,6 +36,10 @@ pub(super) struct Seat {
     pub(super) watched: bool,
     /// Not read from before it has read what it was sent.
     pub(super) full: bool,
+    /// The hub waits to hear that the outbox has room for one more answer.
+    pub(super) owes_credit: bool,
+    /// More waited than is kept.
+    pub(super) overfull: Overfull,
     /// In the list of those to be looked at, by itself and not by its signal.
     pub(super) queued: bool,
     /// There may be something to read; only if it is watched.
@@ -75,6 +79,16 @@ impl Seat {
             .take(|frame| link.push(frame.prefixed(), || frame.body(), spare));
         frames
     }
+}
+
+/// Whether more waited for a connection than is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overfull {
+    No,
+    /// The hub has not been told; until then nothing more is put into the outbox.
+    Untold,
+    /// What comes now are the words that close it.
+    Told,
 }
 
 /// Whether fan-outs skip the connection.
@@ -143,6 +157,8 @@ impl Seats {
             unread: false,
             watched,
             full: false,
+            owes_credit: false,
+            overfull: Overfull::No,
             queued: false,
             readable: false,
             ends: false,

@@ -85,6 +85,7 @@ async fn commands_are_done_in_the_order_of_the_calls_awaited_or_not() {
         room: RoomRef::Lobby,
         password: None,
         key: None,
+        unsealed_too: false,
     }));
     for n in 0..50 {
         drop(client.command(Command::Send {
@@ -370,6 +371,7 @@ async fn commands_may_wait_for_another_name() {
         room: RoomRef::Lobby,
         password: None,
         key: None,
+        unsealed_too: false,
     });
     while !matches!(events.next().await, Some(ClientEvent::HelloRefused(_))) {}
     second.retry_as("bela", "");

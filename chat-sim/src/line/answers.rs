@@ -5,7 +5,6 @@ use core::ops::RangeInclusive;
 use chat_core::{
     hub::Hub,
     id::{CredentialId, MemberId, Partition, RoomId, Seq},
-    time::Wall,
     wire::{
         ErrorCode, Record,
         client::{HistoryFrom, List, Members, Mute, Op, Peer, Remove, RoomRef},
@@ -30,7 +29,6 @@ pub(crate) struct Scene<'a> {
     pub(crate) log: &'a Log,
     /// Who says it; what it has heard of the logs may be old.
     pub(crate) hub: Option<&'a Hub>,
-    pub(crate) wall: Wall,
     /// Whether anybody is at the other end.
     pub(crate) alive: bool,
 }
@@ -233,17 +231,19 @@ impl Line {
         let same = page.more == (all.len() > count)
             && page.members.len() == count
             && page.members.iter().zip(&all).all(|(info, member)| {
-                let muted = room.muted_at(*member, seq);
-                // One that had ended may be forgotten, although a clock goes back.
-                let over = muted.flatten().is_some_and(|at| room.has_been(at, seq));
-                let muted = muted.is_some_and(|until| until.is_none_or(|at| scene.wall < at));
+                let mute = room.muted_at(*member, seq);
+                let muted = if info.muted {
+                    mute.is_some()
+                } else {
+                    !mute.is_some_and(|mute| room.lasts(mute, book))
+                };
                 let person = directory.person(*member);
                 let known = person.is_none_or(|person| {
                     (&info.nick, &info.label) == (&person.nick, &person.label)
                 });
                 info.member == *member
                     && Some(info.role) == room.role_at(*member, seq)
-                    && (info.muted == muted || over && !info.muted)
+                    && muted
                     && (known || !named)
             });
         book.check("the list is of the members there are", same, || {
@@ -507,10 +507,7 @@ fn became(op: &Op, record: &Record) -> bool {
             Peer::Nick(_) => true,
         },
         (Op::Mute(mute), RecordBody::Muted(muted)) => {
-            let ends = mute
-                .seconds
-                .map(|seconds| record.time + core::time::Duration::from_secs(seconds.into()));
-            muted.until == ends && is(&mute.target, muted.target, &muted.nick)
+            muted.seconds == mute.seconds && is(&mute.target, muted.target, &muted.nick)
         }
         (Op::Unmute(on), RecordBody::Unmuted(target)) => {
             is(&on.target, target.target, &target.nick)
@@ -536,7 +533,7 @@ fn changes_nothing(op: &Op, me: MemberId, room: &Room, seq: Seq, truth: &Truth) 
         Op::Ban(remove) => some(&remove.target, &|member| room.is_banned_at(member, seq)),
         // One that has ended by itself may have been forgotten.
         Op::Unmute(on) => some(&on.target, &|member| {
-            room.is_member_at(member, seq) && room.muted_at(member, seq) != Some(None)
+            room.is_member_at(member, seq) && !matches!(room.muted_at(member, seq), Some((_, None)))
         }),
         Op::Block(block) => room.is_blocking_at(me, seq) == block.blocked,
         Op::Redact(redact) => {

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use chat_core::{
     id::{CredentialId, KeyId, MemberId, RoomId, Seq},
     roles::Role,
-    time::Wall,
     wire::{
         Record,
         record::{
@@ -16,7 +15,10 @@ use chat_core::{
 };
 
 use super::rights::{self, Right};
-use crate::book::Book;
+use crate::{
+    book::Book,
+    world::{EPOCH, MS, SECOND},
+};
 
 /// One life of a room's log.
 #[derive(Debug, Default)]
@@ -28,9 +30,12 @@ pub(crate) struct Room {
     pub(crate) cipher: CipherKind,
     /// From when to when somebody was a member; the record that ended it is theirs to see.
     stays: BTreeMap<MemberId, Vec<(Seq, Option<Seq>)>>,
+    /// The two of a private conversation.
+    pair: Vec<MemberId>,
     roles: BTreeMap<MemberId, Role>,
     banned: BTreeSet<MemberId>,
-    muted: BTreeMap<MemberId, Option<Wall>>,
+    /// By which record, and for how long.
+    muted: BTreeMap<MemberId, (Seq, Option<u32>)>,
     blocking: BTreeSet<MemberId>,
     done: BTreeSet<(MemberId, u64)>,
     said: BTreeSet<String>,
@@ -155,18 +160,35 @@ impl Room {
             .unwrap_or(false)
     }
 
-    /// Whether somebody is muted at a place, and until when.
-    pub(crate) fn muted_at(&self, member: MemberId, seq: Seq) -> Option<Option<Wall>> {
+    /// By which record somebody is muted at a place, and for how long. It may be over.
+    pub(crate) fn muted_at(&self, member: MemberId, seq: Seq) -> Option<(Seq, Option<u32>)> {
         self.backwards(seq).find_map(|record| match &record.body {
-            RecordBody::Muted(muted) if muted.target == member => Some(Some(muted.until)),
+            RecordBody::Muted(muted) if muted.target == member => {
+                Some(Some((record.seq, muted.seconds)))
+            }
             RecordBody::Unmuted(on) if on.target == member => Some(None),
             _ => None,
         })?
     }
 
-    /// Whether a record up to this one was written at that time or later, by its hub's clock.
-    pub(crate) fn has_been(&self, at: Wall, seq: Seq) -> bool {
-        self.backwards(seq).any(|record| at <= record.time)
+    /// Whether a mute lasts yet, whatever the clocks say. Only a hub that has it from the log goes by the record's time, and may
+    /// be mistaken where clocks have jumped.
+    pub(crate) fn lasts(&self, mute: (Seq, Option<u32>), book: &Book) -> bool {
+        let (seq, seconds) = mute;
+        let (Some(record), Some(written)) = (self.record(seq), self.written_at(seq)) else {
+            return false;
+        };
+        let jumped = book.clock_jumped;
+        if self.has_past || jumped && (book.several || book.begun >= written) {
+            return seconds.is_none();
+        }
+        let numbered = record.time.0.saturating_sub(EPOCH) * MS;
+        let since = if jumped {
+            written
+        } else {
+            written.min(numbered)
+        };
+        seconds.is_none_or(|seconds| book.now < since + u64::from(seconds) * SECOND)
     }
 
     pub(crate) fn has_done(&self, member: MemberId, txn: u64) -> bool {
@@ -372,6 +394,7 @@ impl Room {
                         book.check("a private conversation is of its two", right, || {
                             format!("{id}: {two:?} by {member}")
                         });
+                        self.pair.clone_from(&two);
                         for person in two {
                             self.enter(id, person, Role::Member, seq, book);
                         }
@@ -386,13 +409,14 @@ impl Room {
                 });
                 book.check(
                     "only its two are in a private conversation",
-                    !private,
+                    !private || self.pair.contains(&member),
                     || format!("{member} in {id} at {seq}"),
                 );
                 self.enter(id, member, Role::Member, seq, book);
             }
             RecordBody::Left(left) => {
-                let may = role.is_some() && !private;
+                // The two of a private conversation last as long as it.
+                let may = role.is_some() && (!private || left.reason == LeftReason::Asked);
                 book.check("only members leave", may, || {
                     format!("{member} of {id} at {seq}")
                 });
@@ -405,11 +429,8 @@ impl Room {
                 book.check("only members speak", role.is_some(), || {
                     format!("{member} in {id} at {seq}")
                 });
-                let silent = self.muted.get(&member).is_some_and(|until| {
-                    // One that had ended may be forgotten, although another hub's clock is behind.
-                    let lasts = |until| record.time < until && !self.has_been(until, seq - 1);
-                    until.is_none_or(lasts)
-                });
+                let mute = self.muted.get(&member);
+                let silent = mute.is_some_and(|mute| self.lasts(*mute, book));
                 book.check("nobody speaks who is muted", !silent, || {
                     format!("{member} in {id} at {seq}")
                 });
@@ -481,7 +502,7 @@ impl Room {
                 book.check("only members are muted", there, || {
                     format!("{} of {id} at {seq}", muted.target)
                 });
-                self.muted.insert(muted.target, muted.until);
+                self.muted.insert(muted.target, (seq, muted.seconds));
             }
             RecordBody::Unmuted(on) => {
                 allowed(Right::Order, Some(on.target));

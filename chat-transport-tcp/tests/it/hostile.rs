@@ -14,11 +14,14 @@ use std::{
 use chat_runtime::{
     Server,
     chat_core::{
-        id::Secret,
+        id::{RoomId, Secret},
         limits::{Limits, Rate},
         wire::{
             ClientMessage, Decoder, Form, SERVER_FRAME_BYTES, ServerMessage, VERSION,
-            client::{Hello, Ping, Versions},
+            client::{
+                Hello, History, HistoryFrom, Join, Op, Ping, Request, RoomRef, Send, Versions,
+            },
+            record::Content,
         },
     },
 };
@@ -137,6 +140,57 @@ async fn a_flood_is_read_in_turn_with_others() {
     flood.join().unwrap().expect("it was not cut off");
     // What fits into the system's buffers, and a few turns.
     assert!(most < 8 << 20, "{most} bytes of the flood came first");
+    server.stop().await;
+}
+
+fn request(id: u64, op: Op) -> Vec<u8> {
+    frame(&ClientMessage::Request(Request { id, txn: id, op }))
+}
+
+/// Fifty pages are thirteen megabytes, more than the socket and the outbox hold together.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_client_that_asks_for_fifty_pages_at_once_has_them_all() {
+    let mut limits = Limits::default();
+    (limits.request_rate.burst, limits.send_rate.burst) = (100, 100);
+    let (server, port) = serve(limits);
+    let reading = tokio::task::spawn_blocking(move || {
+        let room = RoomId::LOBBY;
+        let mut stream = connect(port);
+        stream.write_all(&hello("reader")).unwrap();
+        until(&mut stream, |message| {
+            matches!(message, ServerMessage::Welcome(_))
+        });
+        let (lobby, proof) = (RoomRef::Lobby, None);
+        let mut said = request(1, Op::Join(Join { room: lobby, proof }));
+        for id in 2..50 {
+            let (action, content) = (false, Content::Plain("x".repeat(10_000)));
+            let send = Send {
+                room,
+                action,
+                content,
+            };
+            said.extend(request(id, Op::Send(send)));
+        }
+        stream.write_all(&said).unwrap();
+        until(
+            &mut stream,
+            |message| matches!(message, ServerMessage::Ok(done) if done.id == 49),
+        );
+        let (from, limit) = (HistoryFrom::Latest, 0);
+        let history = |id| request(id, Op::History(History { room, from, limit }));
+        let asked: Vec<u8> = (100..150).flat_map(history).collect();
+        stream.write_all(&asked).unwrap();
+        let mut expected = 100..150;
+        until(&mut stream, |message| {
+            match message {
+                ServerMessage::Ok(done) => assert_eq!(Some(done.id), expected.next()),
+                ServerMessage::Records(_) => {}
+                other => panic!("{other:?}"),
+            }
+            expected.is_empty()
+        });
+    });
+    reading.await.unwrap();
     server.stop().await;
 }
 

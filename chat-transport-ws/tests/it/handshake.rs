@@ -212,7 +212,20 @@ async fn pages_of_the_same_origin_are_let_in() {
 async fn pages_of_listed_origins_are_let_in() {
     let listed =
         WsOptions::default().origins(Origins::Only(vec!["https://other.example.org".into()]));
+    let with_port = WsOptions::default().origins(Origins::Only(vec![
+        "https://other.example.org:443".into(),
+        "HTTP://other.example.org:80".into(),
+        "https://third.example.org:8443".into(),
+    ]));
     for (options, origin, expected) in [
+        // Browsers leave out the port that goes without saying.
+        (&with_port, "https://other.example.org", 101),
+        (&with_port, "http://other.example.org", 101),
+        (&with_port, "https://other.example.org:80", 403),
+        (&with_port, "https://third.example.org:8443", 101),
+        (&with_port, "https://third.example.org", 403),
+        (&listed, "https://other.example.org:443", 101),
+        (&listed, "https://other.example.org:x", 403),
         (&listed, "https://other.example.org", 101),
         (&listed, "http://other.example.org", 403),
         (&listed, "http://chat.example.org", 403),
@@ -393,13 +406,8 @@ async fn a_request_without_end_is_cut_off() {
 #[tokio::test]
 async fn the_slow_hold_up_nobody() {
     let (mut transport, address) = bind(WsOptions::default());
-    // More than there may be handshakes; each has begun and says no more.
-    let mut slow = Vec::new();
-    for _ in 0..600 {
-        let mut near = TcpStream::connect(address).await.unwrap();
-        near.write_all(b"GET /ws HTTP/1.1\r\nHost:").await.unwrap();
-        slow.push(near);
-    }
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"GET /ws HTTP/1.1\r\nHost:").await.unwrap();
     let url = format!("ws://{address}/ws");
     let connector = WsConnector::new(&url).unwrap();
     let (far, near) = tokio::join!(transport.accept(), connector.open());
@@ -407,17 +415,60 @@ async fn the_slow_hold_up_nobody() {
         (far.unwrap().form(), near.unwrap().form()),
         (Form::Postcard, Form::Postcard)
     );
-    // Who was first is given up; who was last may still go on.
+    // The slow one may still go on.
     serve(transport);
-    assert_eq!(slow[0].read(&mut [0; 1]).await.unwrap_or(0), 0);
     let rest = request("/ws", &[OFFER])
         .split_once("Host:")
         .unwrap()
         .1
         .to_owned();
-    let mut last = slow.pop().unwrap();
-    last.write_all(rest.as_bytes()).await.unwrap();
-    assert!(head(&mut last).await.starts_with("HTTP/1.1 101 "));
+    slow.write_all(rest.as_bytes()).await.unwrap();
+    assert!(head(&mut slow).await.starts_with("HTTP/1.1 101 "));
+}
+
+/// All come back at once, after a restart for example. Their connections stay, as those of browsers
+/// do.
+#[tokio::test]
+async fn a_thousand_browsers_at_once_are_all_answered_beside_five_hundred_that_say_nothing() {
+    raise_limit_of_open_files();
+    let page = |_: &_| hyper::Response::new(bytes::Bytes::from_static(b"the page"));
+    let (transport, address) = bind(WsOptions::default().otherwise(page));
+    serve(transport);
+    let mut silent = Vec::new();
+    for n in 0..500 {
+        let mut near = TcpStream::connect(address).await.unwrap();
+        let begun = &b"GET /ws HTTP/1.1\r\nHost:"[..n % 23];
+        near.write_all(begun).await.unwrap();
+        silent.push(near);
+    }
+    let (chat, page) = (
+        request("/ws", &[OFFER]),
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+    );
+    let mut browsers = Vec::new();
+    for n in 0..1_000 {
+        let mut near = TcpStream::connect(address).await.unwrap();
+        let (said, expected) = match n % 2 {
+            0 => (&page, "HTTP/1.1 200 "),
+            _ => (&chat, "HTTP/1.1 101 "),
+        };
+        near.write_all(said.as_bytes()).await.unwrap();
+        browsers.push((near, expected));
+    }
+    for (near, expected) in &mut browsers {
+        assert!(head(near).await.starts_with(*expected));
+    }
+}
+
+/// Each connection here is two open files.
+fn raise_limit_of_open_files() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let current = maximum;
+        setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+    }
 }
 
 #[tokio::test]

@@ -58,7 +58,8 @@ impl WebClient {
         Ok(self.command(now, Command::Create(create)))
     }
 
-    /// Enters a room: the lobby, unless there is a number. `key` is a shift or a static key, where the room asks for one.
+    /// Enters a room: the lobby, unless there is a number. `key` is a shift or a static key, where the room asks for one. Who
+    /// gives a password for a room that is not encrypted enters it only if that is `unsealed_too`.
     ///
     /// # Errors
     /// The key is not one.
@@ -68,6 +69,7 @@ impl WebClient {
         number: Option<u32>,
         password: Option<String>,
         key: Option<String>,
+        unsealed_too: Option<bool>,
     ) -> Result<f64, JsError> {
         let room = number.map_or(RoomRef::Lobby, RoomRef::Number);
         let (password, key) = (password.map(Password::new), room_key(key)?);
@@ -77,6 +79,7 @@ impl WebClient {
                 room,
                 password,
                 key,
+                unsealed_too: unsealed_too.unwrap_or(false),
             },
         ))
     }

@@ -186,8 +186,8 @@ fn came(outcome: &Outcome) -> Came<'_> {
     }
 }
 
-/// `code` is one of the protocol's, or `wrong_password`, `cipher_mismatch`, `key_missing` (both with the room's `cipher`),
-/// `not_in_room`, `outside_limits`, `unknown`, `ended`.
+/// `code` is one of the protocol's, or `wrong_password`, `cipher_mismatch`, `key_missing`, `not_sealed` (all three with the
+/// room's `cipher`), `key_rolled_back`, `not_in_room`, `outside_limits`, `unknown`, `ended`.
 #[derive(Serialize)]
 struct Failed<'a> {
     code: String,
@@ -206,6 +206,8 @@ fn failed(error: &CommandError) -> Failed<'_> {
         CommandError::KeyMissing { announced } => {
             ("key_missing".to_owned(), Some(*announced), None)
         }
+        CommandError::NotSealed { announced } => ("not_sealed".to_owned(), Some(*announced), None),
+        CommandError::KeyRolledBack => ("key_rolled_back".to_owned(), None, None),
         CommandError::NotInRoom => ("not_in_room".to_owned(), None, None),
         CommandError::OutsideLimits(_) => ("outside_limits".to_owned(), None, None),
         CommandError::Unknown => ("unknown".to_owned(), None, None),

@@ -9,6 +9,8 @@ mod commands;
 mod event;
 mod words;
 
+use core::time::Duration;
+
 use base64ct::{Base64, Encoding};
 use chat_core::{
     client::{Client, ClientConfig, ClientInput, ClientOutput, ClientOutputs, Work, WorkDone},
@@ -25,6 +27,9 @@ use wasm_bindgen::prelude::*;
 static HEAP: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 
 pub use words::{check_key, check_nick, harmless, qr_code};
+
+/// A hung link shows within ten seconds.
+const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 
 /// A client. It has to be told [`start`](Self::start) first.
 #[wasm_bindgen]
@@ -57,6 +62,9 @@ impl WebClient {
         config.label = label;
         config.kept = kept;
         config.imposed = imposed;
+        // A page is left open, and comes back by itself.
+        config.returns = true;
+        config.answer_within = Some(ANSWER_WITHIN);
         config.agent = concat!("chat-web/", env!("CARGO_PKG_VERSION")).to_owned();
         Ok(Self {
             machine: Client::new(config),
@@ -98,6 +106,11 @@ impl WebClient {
     /// The time of [`next_timeout`](Self::next_timeout) has come.
     pub fn timeout(&mut self, now: f64) {
         self.machine.handle_timeout(at(now), &mut self.out);
+    }
+
+    /// The network may have changed, or a person looks again: tries at once, or asks whether the server is there.
+    pub fn probe(&mut self, now: f64) {
+        self.machine.probe(at(now), &mut self.out);
     }
 
     /// When [`timeout`](Self::timeout) is to be called, on the scale of `now`.

@@ -21,7 +21,7 @@ pub fn check_nick(text: &str) -> Option<String> {
         "sign"
     } else if trimmed.len() > NICK_BYTES {
         "long"
-    } else if nick::harmless(trimmed) != trimmed {
+    } else if nick::hidden(trimmed).is_some() {
         "character"
     } else {
         return None;
@@ -68,6 +68,8 @@ mod tests {
             ("Maya Levi", Some("space")),
             ("/maya", Some("sign")),
             ("ma\u{202e}ya", Some("character")),
+            ("ma\u{200b}ya", Some("character")),
+            ("maya\u{e0061}", Some("character")),
             ("Maya", None),
             (" Zoë ", None),
             ("מאיה", None),

@@ -5,12 +5,14 @@ import { Composer } from './composer.js';
 import * as dialogs from './dialogs.js';
 import { $, ROOM, h, icon, known, soon, speak } from './dom.js';
 import { Log } from './log.js';
-import { LOBBY, Model, isSaid } from './model.js';
+import { Model } from './model.js';
 import { drawMe, drawMembers, drawRooms } from './panels.js';
-import { CommandError, Session, load } from './session.js';
+import { LOBBY, isSaid } from './room.js';
+import { CommandError, Session, later, load } from './session.js';
 import { SLASHES, parse } from './slash.js';
 import * as store from './store.js';
 import { apply, has, t } from './texts.js';
+import { composes } from './typing.js';
 import { roomName } from './words.js';
 
 const endpoint = document.querySelector('meta[name=chat-endpoint]')?.content ?? 'ws';
@@ -42,6 +44,10 @@ async function begin() {
   form.address.value = store.settings().address || (asksAddress ? location.host : '');
   /** @type {((nick: string, label: string) => void) | null} the name was refused; this tries another */
   let retry = null;
+  /** Whoever was in when the page was loaded anew is led in again, as soon as that goes. */
+  const led = store.inside() || (known && !store.outside());
+  let tries = 0;
+  let again = 0;
   let module;
   const ready = load().then((loaded) => { module = loaded; check(); }, () => { $('start-note').textContent = t('start.broken'); });
 
@@ -62,6 +68,7 @@ async function begin() {
 
   form.onsubmit = (event) => {
     event.preventDefault();
+    clearTimeout(again);
     check();
     if (!module) return;
     if ($('continue').hidden) { if (!form.nick.value && !known) $('nick-note').textContent = t('nick.empty'); return; }
@@ -84,12 +91,13 @@ async function begin() {
       },
       ended({ why, reason }) {
         retry = null;
+        if (led && (why === 'cannot_connect' || mayHeal(reason))) again = setTimeout(() => form.requestSubmit(), later(tries++));
         trouble(why === 'cannot_connect' ? t(known ? 'start.refused' : 'start.unreachable') : t('notice.ended', { why: closedText(reason) }));
       },
     });
   };
   // Who is known need not say anything; who was in when the page was loaded anew said it before.
-  if ((known || store.inside()) && module && !$('continue').hidden) form.requestSubmit();
+  if (led && module && !$('continue').hidden) form.requestSubmit();
 
   function busy(is) {
     $('continue').disabled = is;
@@ -117,6 +125,12 @@ function addressUrl(text) {
 
 /** @param {string | null} reason */
 const closedText = (reason) => (has(`closed.${reason}`) ? t(`closed.${reason}`) : t('closed.other'));
+
+/** Whether time may heal it; then it is tried again without a word. @param {string | null} reason */
+const mayHeal = (reason) => ['stopped', 'full', 'too_many_connections', 'handshake_timeout'].includes(reason);
+
+/** Why something was not done. @param {string} code */
+const reasonText = (code) => (has(`error.${code}`) ? t(`error.${code}`) : code);
 
 /** Why one is not let in. @param {{ code: string }} failure */
 const refusalText = ({ code }) => t(known && has(`start.known.${code}`) ? `start.known.${code}` : `error.${code}`);
@@ -154,12 +168,14 @@ function enter(url, module, who, start) {
 
 /** Connecting again from within the chat: what goes wrong is said there. @param {Chat} before */
 function again(before) {
-  const not = (why) => before.notice(t('notice.ended', { why }), 'bad', true);
   before.notice(t('start.connecting'));
   return {
     welcomed() { before.gone(); },
-    refused(failure, _, session) { session.forget(); not(refusalText(failure)); },
-    ended({ why, reason }) { not(why === 'cannot_connect' ? t('start.unreachable') : closedText(reason)); },
+    refused(failure, retry, session) { before.nameless(failure, retry, session); },
+    ended({ why, reason }) {
+      const heals = why === 'cannot_connect' || mayHeal(reason);
+      before.apart(why === 'cannot_connect' ? t('start.unreachable') : t('notice.ended', { why: closedText(reason) }), heals);
+    },
   };
 }
 
@@ -171,6 +187,13 @@ class Chat {
   #abort = new AbortController();
   /** Good-bye was said. */
   #leaving = false;
+  /** Why the server has closed the connection, until there is another. @type {string | null} */
+  #closed = null;
+  /** What is done once the name that was chosen is known to be good, or not. @type {PromiseWithResolvers<void> | null} */
+  #naming = null;
+  /** When to connect anew, after an end; and how often that was tried. */
+  #again = 0;
+  #tries = 0;
   /** The room one was in when the page was loaded anew, as long as one has not chosen another. @type {string | undefined} */
   #wanted;
   #rooms = soon(() => this.rooms());
@@ -182,7 +205,11 @@ class Chat {
     this.reconnect = reconnect;
     const { signal } = this.#abort;
     this.model = new Model(session, (what, detail) => this.changed(what, detail));
-    this.log = new Log(this.model, (person) => this.openPerson(person), (record) => dialogs.redact(this.model, this.model.current, record), signal);
+    this.log = new Log(this.model, {
+      person: (person) => this.openPerson(person),
+      redact: (record) => dialogs.redact(this.model, this.model.current, record),
+      unban: ({ body }) => session.ask('sanction', this.model.current.id, 'unban', undefined, body.target, '', undefined).catch(dialogs.tell),
+    }, signal);
     const tooLong = () => this.log.word(this.model.current, t('composer.too-long', { n: this.model.longest }));
     this.composer = new Composer(this.model, (line) => this.may(line, tooLong), (line) => this.line(line), { turn: (pages) => this.log.turn(pages), tooLong });
     this.#wanted = store.current(session.url);
@@ -191,6 +218,7 @@ class Chat {
       const what = event.target.closest('[data-do]')?.dataset.do;
       if (what) this.act(what);
     });
+    signal.addEventListener('abort', () => clearTimeout(this.#again));
     on($('me'), 'click', () => this.act('profile'));
     on(document, 'visibilitychange', () => {
       if (!document.hidden && this.model.current) this.model.markRead(this.model.current);
@@ -207,7 +235,7 @@ class Chat {
   }
 
   /** Another one takes its place. */
-  gone() { this.#abort.abort(); }
+  gone() { this.#named(); this.#abort.abort(); }
 
   take(event) { this.model.take(event); }
 
@@ -219,16 +247,30 @@ class Chat {
       case 'rooms': this.#rooms(); break;
       case 'current': this.current(); break;
       case 'up':
+        this.#closed = null;
+        if (this.#naming) store.keepName(model.me.nick, model.me.label);
+        this.#named();
         if (detail) { this.notice(t('notice.back'), 'good'); setTimeout(() => this.#unnotice('good'), 3_000); }
         if (!detail && !this.followLink() && !model.lobby && !this.#wanted) queueMicrotask(() => this.act('join'));
         break;
-      case 'status': this.notice(detail > 1_500 ? t('notice.lost-in', { n: Math.round(detail / 1_000) }) : t('notice.lost'), 'bad'); break;
+      case 'status': this.#status(detail); break;
       case 'closing':
+        this.#closed = detail.reason === 'restarting' || !detail.reconnect ? null : detail.reason;
         this.notice(detail.reconnect ? t(detail.reason === 'restarting' ? 'notice.restarting' : 'notice.lost') : t('notice.closing', { why: closedText(detail.reason) }), 'bad');
         break;
+      case 'offline': if (model.status === 'up') this.notice(t('notice.offline'), 'bad offline'); break;
+      // The network is gone, and the server is not: it is on this machine.
+      case 'heard': this.#unnotice('offline'); break;
+      case 'nameless': this.nameless(detail, (nick, label) => this.session.rename(nick, label), this.session); break;
       case 'ended':
         if (detail.why === 'asked' && !known) { this.#leaving = true; return location.reload(); }
-        this.notice(t('notice.ended', { why: closedText(detail.why === 'asked' ? 'bye' : detail.reason) }), 'bad', true);
+        this.#naming?.reject(new CommandError({ code: 'ended', text: '', cipher: null, failure: null }));
+        this.#naming = null;
+        this.apart(t('notice.ended', { why: closedText(detail.why === 'asked' ? 'bye' : detail.reason) }), mayHeal(detail.reason));
+        break;
+      case 'refused':
+        if (detail.room === model.current) this.composer.restore(detail.room.draft);
+        this.log.word(detail.room, t('message.failed', { why: reasonText(detail.why) }));
         break;
       case 'entered':
         if (detail.room.id === this.#wanted) { this.#wanted = undefined; model.show(detail.room); }
@@ -253,12 +295,65 @@ class Chat {
         if (detail === model.current) this.#people();
         if (detail.view.kind === 'private') this.#rooms();
         break;
-      case 'word': if (!detail.quiet) this.log.word(detail.room, t(detail.key, detail.gaps)); break;
+      case 'word': if (!detail.quiet) this.log.word(detail.room, t(detail.key, detail.gaps), Date.now()); break;
       case 'said': this.said(detail); break;
       case 'silent': this.notice(t('notice.silent', { room: roomName(detail.room.view) }), 'warn'); break;
       case 'removed': this.notice(t(detail.reason === 'banned' ? 'notice.banned' : 'notice.removed', { room: roomName(detail.room.view) }), 'warn'); break;
       case 'locked-out': this.lockedOut(detail); break;
     }
+  }
+
+  /** There is no connection; the next is tried in so many milliseconds. @param {number} wait */
+  #status(wait) {
+    const why = mayHeal(this.#closed) ? t('notice.away', { why: closedText(this.#closed) })
+      : !navigator.onLine ? t('notice.offline')
+        : wait > 1_500 ? t('notice.lost-in', { n: Math.round(wait / 1_000) }) : t('notice.lost');
+    this.notice(why, 'bad', wait > 1_500 ? { text: t('notice.now'), act: () => this.session.probe() } : undefined);
+  }
+
+  /**
+   * The name is taken, or cannot be any more. Another one is asked for; where nobody can choose one, the same is tried again.
+   * @param {{ code: string, temporary: boolean }} failure @param {(nick: string, label: string) => void} retry @param {Session} session
+   */
+  nameless(failure, retry, session) {
+    if (this.#naming) {
+      this.#naming.reject(new CommandError({ code: failure.code, text: refusalText(failure), cipher: null, failure: null }));
+      this.#naming = null;
+      return;
+    }
+    if (known) {
+      this.notice(t('notice.ended', { why: refusalText(failure) }), 'bad');
+      this.#again = setTimeout(() => retry('', ''), later(this.#tries++));
+      return;
+    }
+    const { nick, label } = this.model.me;
+    const why = failure.code === 'nick_taken' ? t('taken.note', { nick }) : refusalText(failure);
+    const ask = () => dialogs.otherName(why, { nick, label }, (chosen, note) => {
+      this.#naming = Promise.withResolvers();
+      retry(chosen, note);
+      return this.#naming.promise;
+    });
+    this.notice(why, 'bad', { text: t('taken.choose'), act: ask });
+    // What is being filled in elsewhere stays; the notice leads here.
+    if (!document.querySelector('dialog')) ask();
+  }
+
+  /** The name is good. */
+  #named() {
+    clearTimeout(this.#again);
+    this.#tries = 0;
+    this.#naming?.resolve();
+    this.#naming = null;
+    document.querySelector('dialog[data-name=other-name]')?.close();
+  }
+
+  /** There is no session any more. @param {string} text @param {boolean} heals it is tried again by itself */
+  apart(text, heals) {
+    if (heals) this.#again = setTimeout(() => this.reconnect(), later(this.#tries++));
+    this.notice(heals ? `${text} ${t('notice.tries')}` : text, 'bad', {
+      text: t(heals ? 'notice.now' : 'notice.again'),
+      act: () => { clearTimeout(this.#again); this.reconnect(); },
+    });
   }
 
   rooms() {
@@ -276,7 +371,7 @@ class Chat {
     if (matchMedia('(hover: hover)').matches) this.composer.focus();
   }
 
-  /** @type {import('./model.js').Room | null} */ #shown = null;
+  /** @type {import('./room.js').Room | null} */ #shown = null;
 
   current() {
     const room = this.model.current;
@@ -297,7 +392,7 @@ class Chat {
     $('room-topic').textContent = room?.view.topic || (room?.view.kind === 'private' ? t('room.private-note') : '');
     const out = !!room && room.out !== null && room.out !== 'back';
     $('share-open').hidden = !room || room.view.kind === 'private';
-    $('leave-open').hidden = !room || out || room.view.kind === 'private';
+    $('leave-open').hidden = !room || out;
     document.querySelector('[data-do=show-members]').hidden = !room;
     const seal = $('seal');
     seal.hidden = !room?.sealed && !room?.insecure;
@@ -323,13 +418,13 @@ class Chat {
     this.title();
   }
 
-  /** @param {import('./model.js').Room} room @param {boolean} [rekey] only to be given another key */
+  /** @param {import('./room.js').Room} room @param {boolean} [rekey] only to be given another key */
   unlock(room, rekey = false) {
     const { number, cipher, credential } = room.view;
     dialogs.unlock(this.model, (id) => this.show(id), { number, name: roomName(room.view), cipher, protected: !rekey && credential !== null }, { rekey });
   }
 
-  /** @param {import('./model.js').Room} room that one is not in any more */
+  /** @param {import('./room.js').Room} room that one is not in any more */
   enterAgain(room) {
     const enter = (id) => this.show(id);
     if (room.id === LOBBY) return this.enterLobby();
@@ -349,13 +444,13 @@ class Chat {
     dialogs.tell(error);
   }
 
-  /** @param {string} text @param {string} [kind] @param {boolean} [again] whether one may connect again */
-  notice(text, kind = '', again = false) {
+  /** @param {string} text @param {string} [kind] @param {{ text: string, act: () => void }} [button] what one may do about it */
+  notice(text, kind = '', button = undefined) {
     const notice = $('notice');
     notice.hidden = !text;
     notice.className = `notice ${kind}`;
     notice.replaceChildren(h('span', null, text),
-      ...(again ? [h('button.small', { type: 'button', onclick: () => this.reconnect() }, t('notice.again'))]
+      ...(button ? [h('button.small', { type: 'button', onclick: button.act }, button.text)]
         : kind === 'warn' ? [h('button.icon', { type: 'button', title: t('close'), 'aria-label': t('close'), onclick: () => this.notice('') }, icon('close'))] : []));
   }
 
@@ -367,8 +462,14 @@ class Chat {
     if (!('Notification' in globalThis) || Notification.permission !== 'granted') return;
     if (!mention && room.view.kind !== 'private' && room !== this.model.current) return;
     const title = room.view.kind === 'private' ? shown.record.nick : t('notify.said', { nick: shown.record.nick, room: roomName(room.view) });
-    const notification = new Notification(title, { body: shown.text?.slice(0, 200) ?? '', tag: room.id });
-    notification.onclick = () => { window.focus(); this.show(room.id); notification.close(); };
+    const what = { body: shown.text?.slice(0, 200) ?? '', tag: room.id };
+    try {
+      const notification = new Notification(title, what);
+      notification.onclick = () => { window.focus(); this.show(room.id); notification.close(); };
+    } catch {
+      // Android lets only a service worker tell, and an application around the chat may have one.
+      navigator.serviceWorker?.getRegistration().then((worker) => worker?.showNotification(title, what)).catch(() => {});
+    }
   }
 
   title() {
@@ -406,7 +507,7 @@ class Chat {
     dataset.panel = which;
     $(which).querySelector('button')?.focus();
     // Where it lies above the page, the way back (of a phone, say) leads back to what is below it.
-    if (!before && matchMedia('(max-width: 1040px)').matches) history.pushState({ panel: true }, '');
+    if (!before && matchMedia('(max-width: 65em)').matches) store.step({ panel: true });
   }
 
   async leave(room) {
@@ -416,8 +517,9 @@ class Chat {
 
   quit() {
     this.#leaving = true;
-    store.leave();
-    this.session.close();
+    store.leave(known);
+    if (this.session.over) location.reload();
+    else this.session.close();
   }
 
   named(nick, label) {
@@ -428,21 +530,17 @@ class Chat {
 
   openPerson(person) {
     dialogs.person(this.model, person, {
-      private: (who) => this.direct(undefined, who.member),
+      private: (who) => this.direct(undefined, who.member).catch(dialogs.tell),
       mention: (nick) => this.composer.insert(`${nick} `),
     });
   }
 
-  async direct(nick, member, text) {
-    try {
-      const { room } = await this.session.ask('direct', nick, member);
-      this.show(room.room);
-      const opened = this.model.rooms.get(room.room);
-      if (text && opened) this.model.send(opened, text);
-      return opened;
-    } catch (error) {
-      dialogs.tell(error);
-    }
+  /** The private conversation with somebody. @param {string | undefined} nick @param {string} [member] @param {string} [text] to be said there */
+  async direct(nick, member = undefined, text = '') {
+    const { room } = await this.session.ask('direct', nick, member);
+    this.show(room.room);
+    const opened = this.model.rooms.get(room.room);
+    if (text && opened) this.model.send(opened, text);
   }
 
   /** A link such as `#/room/3` or `#/lobby`, which is followed once. Whether there is one. */
@@ -458,6 +556,7 @@ class Chat {
 
   /** @param {KeyboardEvent} event */
   key(event) {
+    if (composes(event)) return;
     if (event.key === 'Escape' && $('chat').dataset.panel) return this.#panel(null);
     // Alt with the arrows goes through the rooms.
     if (!event.altKey || !['ArrowUp', 'ArrowDown'].includes(event.key) || document.querySelector('dialog')) return;
@@ -480,14 +579,15 @@ class Chat {
     return true;
   }
 
-  /** A line was written. @param {string} line */
+  /** A line was written. What comes to nothing goes back to where it was written. @param {string} line */
   async line(line) {
     const room = this.model.current;
     const read = parse(line);
     if ('say' in read) { this.log.stuck = true; return this.model.send(room, read.say); }
-    if ('unknown' in read) return this.log.word(room, t('help.no-command', { name: read.unknown }));
+    const not = (why) => this.back(room, line, why);
+    if ('unknown' in read) return not(t('help.no-command', { name: read.unknown }));
     const { command, rest, word, after } = read;
-    const usage = () => this.log.word(room, t('help.usage', { usage: command.usage }));
+    const usage = () => not(t('help.usage', { usage: command.usage }));
     const sanction = (what, reason = '', seconds = undefined) => this.session.ask('sanction', room.id, what, word, undefined, reason, seconds);
     try {
       switch (command.name) {
@@ -504,11 +604,11 @@ class Chat {
         case 'join':
           if (rest === 'lobby') return await this.enterLobby();
           if (!rest) return this.act('join');
-          return /^\d{1,9}$/.test(rest) ? await dialogs.join(this.model, (id) => this.show(id), Number(rest)) : usage();
+          return /^\d{1,9}$/.test(rest) ? await dialogs.enterByNumber(this.model, (id) => this.show(id), Number(rest)) : usage();
         case 'switch': {
           if (!rest) return usage();
           const found = this.model.sorted().find(({ view }) => (rest === 'lobby' ? view.kind === 'lobby' : /^\d+$/.test(rest) ? view.number === Number(rest) : view.peer?.nick === rest));
-          return found ? this.show(found.id) : /^\d+$/.test(rest) ? this.log.word(room, t('error.not_in_room')) : await this.direct(rest);
+          return found ? this.show(found.id) : /^\d+$/.test(rest) ? not(t('error.not_in_room')) : await this.direct(rest);
         }
         case 'leave': return await this.leave(room);
         case 'topic': return rest ? await this.session.ask('topic', room.id, rest) : this.log.word(room, room.view.topic || '–');
@@ -520,7 +620,7 @@ class Chat {
         case 'redact': {
           const theirs = ({ shown: { record } }) => (word ? record.nick === word : record.member === this.model.me.member);
           const last = room.items.findLast((item) => isSaid(item.shown) && theirs(item));
-          return last ? await this.session.ask('redact', room.id, last.shown.record.seq) : this.log.word(room, t('redact.nothing'));
+          return last ? await this.session.ask('redact', room.id, last.shown.record.seq) : not(t('redact.nothing'));
         }
         case 'block': case 'unblock': {
           if (!word) return usage();
@@ -531,8 +631,18 @@ class Chat {
         case 'quit': return this.quit();
       }
     } catch (error) {
-      this.log.word(room, dialogs.words(error));
+      not(dialogs.words(error));
     }
+  }
+
+  /**
+   * A line came to nothing: it is there to be written on, unless something else is written there by now; then it stands beside why.
+   * @param {import('./room.js').Room | null} room where it was written @param {string} line @param {string} why
+   */
+  back(room, line, why) {
+    const taken = room === this.model.current ? this.composer.restore(line) : !!room && !room.draft.trim();
+    if (taken && room && room !== this.model.current) { room.draft = line; this.model.keep(room); }
+    this.log.word(room, taken ? why : `${line} — ${why}`);
   }
 
   help() {

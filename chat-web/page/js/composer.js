@@ -3,6 +3,7 @@
 import { $, avatar, h } from './dom.js';
 import { SLASHES } from './slash.js';
 import { t } from './texts.js';
+import { begunMention, composes } from './typing.js';
 import { roomName } from './words.js';
 
 const field = $('text');
@@ -38,7 +39,7 @@ export class Composer {
     $('composer').onsubmit = (event) => { event.preventDefault(); this.#submit(); };
   }
 
-  /** @param {import('./model.js').Room | null} before @param {import('./model.js').Room | null} room */
+  /** @param {import('./room.js').Room | null} before @param {import('./room.js').Room | null} room */
   show(before, room) {
     // What was written where there was no room yet goes along.
     if (before !== room && (before || room?.draft || !room)) field.value = room?.draft ?? '';
@@ -48,7 +49,7 @@ export class Composer {
     this.#hide();
   }
 
-  /** @param {import('./model.js').Room | null} room */
+  /** @param {import('./room.js').Room | null} room */
   draw(room) {
     const out = !!room && room.out !== null && room.out !== 'back';
     const locked = !out && !!room?.lacksKey && (room.sealed || room.insecure);
@@ -71,6 +72,14 @@ export class Composer {
     this.focus();
   }
 
+  /** Puts a line back that came to nothing, unless something else is written by now. Whether it did. @param {string} line */
+  restore(line) {
+    if (field.value.trim() && field.value !== line) return false;
+    field.value = line;
+    this.#changed();
+    return true;
+  }
+
   #submit() {
     const line = field.value.replace(/\s+$/, '');
     if (!line || field.readOnly || !this.may(line)) return;
@@ -91,7 +100,8 @@ export class Composer {
   }
 
   #key(event) {
-    if (event.isComposing) return;
+    // Enter that chooses a character sends nothing.
+    if (composes(event)) return;
     const open = !list.hidden;
     switch (event.key) {
       case 'Enter':
@@ -137,10 +147,10 @@ export class Composer {
     }
     const wantsNick = /^\/(\S+)\s+(\S*)$/.exec(before);
     const isNick = wantsNick && SLASHES.some(({ name, nick }) => nick && name === wantsNick[1]);
-    const word = isNick ? wantsNick : /(?:^|\s)(@?)(\S*)$/.exec(before);
-    const begin = word?.[2] ?? '';
-    if (!isNick && !(word && (word[1] === '@' || (asked && begin)))) return this.#hide();
-    this.#from = before.length - begin.length - (!isNick && word[1] ? 1 : 0);
+    const mention = isNick ? null : begunMention(before);
+    const begin = isNick ? wantsNick[2] : mention ?? (asked ? /\S*$/.exec(before)[0] : '');
+    if (!isNick && mention === null && !begin) return this.#hide();
+    this.#from = before.length - begin.length - (mention === null ? 0 : 1);
     const lower = begin.toLocaleLowerCase();
     const people = [...(this.model.current?.here.values() ?? [])]
       .filter(({ member, nick }) => member !== this.model.me.member && nick.toLocaleLowerCase().startsWith(lower))

@@ -2,12 +2,12 @@
 
 import { check_key, check_nick, qr_code } from './chat_web_client.js';
 import { $, avatar, h, icon } from './dom.js';
-import { LOBBY } from './model.js';
+import { LOBBY } from './room.js';
 import { CommandError } from './session.js';
 import { has, t } from './texts.js';
 import { roomName } from './words.js';
 
-/** @typedef {import('./model.js').Model} Model @typedef {import('./model.js').Room} Room */
+/** @typedef {import('./model.js').Model} Model @typedef {import('./room.js').Room} Room */
 
 /** What went wrong, for a person. @param {unknown} error */
 export function words(error) {
@@ -112,15 +112,7 @@ const asTarget = ({ number, name, cipher, protected: closed }) => ({ number, nam
  * @param {() => void} [enterLobby]
  */
 export async function join(model, enter, number = null, enterLobby = undefined) {
-  if (number !== null) {
-    const known = [...model.rooms.values()].find(({ view, out }) => view.number === number && out === null);
-    if (known && !known.lacksKey) return enter(known.id);
-    try {
-      return await into(model, enter, await model.find(number));
-    } catch (error) {
-      return tell(error);
-    }
-  }
+  if (number !== null) return enterByNumber(model, enter, number).catch(tell);
   const input = h('input', { type: 'number', min: 0, step: 1, inputMode: 'numeric', name: 'number', autofocus: true });
   const password = secret('current-password');
   const groups = h('ul.groups', null, h('li.quiet', null, '…'));
@@ -153,10 +145,34 @@ export async function join(model, enter, number = null, enterLobby = undefined) 
       const needs = asTarget(info);
       // The password may be all that it needs.
       if (isClosed({ ...needs, protected: needs.protected && !password.value })) return unlock(model, enter, needs, { password: password.value });
-      const { room } = await model.session.ask('join', needs.number, needs.protected ? password.value : undefined, undefined);
-      enter(room.room);
+      // Also where the server says that it needs none: then the core says what is wrong.
+      await asked(model, (room) => enter(room.room), needs.number, password.value || undefined, undefined);
     },
   });
+}
+
+/** Into the group of that number, as soon as it is known what that needs. @param {Model} model @param {(room: string) => void} show @param {number} number */
+export async function enterByNumber(model, show, number) {
+  const known = [...model.rooms.values()].find(({ view, out }) => view.number === number && out === null);
+  if (known && !known.lacksKey) return show(known.id);
+  return into(model, show, await model.find(number));
+}
+
+/**
+ * Joins a room. Who gives a password and finds that the room is not encrypted is asked before entering it.
+ * @param {Model} model @param {(room: import('./types.js').RoomView) => void | Promise<void>} entered
+ * @param {number | undefined} number @param {string | undefined} password @param {string | undefined} key
+ */
+async function asked(model, entered, number, password, key) {
+  try {
+    await entered((await model.session.ask('join', number, password, key)).room);
+  } catch (error) {
+    if (!(error instanceof CommandError) || error.code !== 'not_sealed') throw error;
+    open(t('join.unsealed'), [h('p', null, t('join.unsealed.note'))], {
+      name: 'unsealed', label: t('join.do'), doing: t('join.doing'), danger: true,
+      async submit() { await entered((await model.session.ask('join', number, password, key, true)).room); },
+    });
+  }
 }
 
 /** Into a group that the server has told of. @param {Model} model @param {(room: string) => void} enter @param {import('./types.js').RoomInfo} info */
@@ -190,10 +206,11 @@ export function unlock(model, enter, target, { rekey = false, password: typed = 
       if (password && !password.value) throw new Wrong(t('join.password.needed'));
       const given = [password ? password.value : undefined, key ? key.value : undefined];
       if (number === null) model.lobbyKey = { password: given[0], key: given[1] };
-      const { room } = await model.session.ask('join', number ?? undefined, ...given);
-      const known = model.rooms.get(room.room);
-      if (known) await model.unlocked(known);
-      enter(room.room);
+      await asked(model, async (room) => {
+        const known = model.rooms.get(room.room);
+        if (known) await model.unlocked(known);
+        enter(room.room);
+      }, number ?? undefined, given[0], given[1]);
     },
   });
 }
@@ -272,6 +289,35 @@ export function profile(model, done) {
   });
 }
 
+/**
+ * Asks for another name than the one that cannot be had any more.
+ * @param {string} why @param {{ nick: string, label: string }} before @param {(nick: string, label: string) => Promise<void>} choose
+ */
+export function otherName(why, before, choose) {
+  const nick = h('input', { value: before.nick, dir: 'auto', maxLength: 64, autofocus: true, name: 'nick', onfocus: () => nick.select() });
+  const label = h('input', { value: before.label, dir: 'auto', maxLength: 64, name: 'label' });
+  open(t('taken.choose'), [h('p', null, why), field(t('start.nick'), nick), field(`${t('start.label')} ${t('start.optional')}`, label)], {
+    name: 'other-name', label: t('start.continue'), doing: t('start.connecting'),
+    async submit() {
+      const wrong = check_nick(nick.value);
+      if (wrong) throw new Wrong(t(`nick.${wrong}`));
+      await choose(nick.value.trim(), label.value.trim());
+    },
+  });
+}
+
+/**
+ * Asks before somebody is banned.
+ * @param {Model} model @param {Room} room @param {import('./types.js').Person} who
+ */
+function ban(model, room, who) {
+  const reason = h('input', { dir: 'auto', maxLength: 256, name: 'reason', autofocus: true });
+  open(t('ban.title', { nick: who.nick }), [h('p', null, t('ban.note', { nick: who.nick })), field(`${t('ban.reason')} ${t('start.optional')}`, reason)], {
+    name: 'ban', label: t('person.ban'), danger: true,
+    async submit() { await model.session.ask('sanction', room.id, 'ban', undefined, who.member, reason.value.trim(), undefined); },
+  });
+}
+
 /** @param {Model} model @param {Room} room */
 export function password(model, room) {
   const input = secret('new-password');
@@ -317,7 +363,7 @@ export function person(model, who, act) {
       owner && (known.role === 'moderator' ? does('member', 'member') : does('moderator', 'moderator')),
       above && (known.muted ? does('unmute', 'unmute') : does('mute', 'mute')),
       above && does('kick', 'kick', true),
-      above && does('ban', 'ban', true)),
+      above && h('button.danger', { type: 'button', onclick: () => ban(model, room, who) }, `${t('person.ban')}…`)),
   ], { name: 'person' });
 }
 

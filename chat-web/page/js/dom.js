@@ -1,5 +1,7 @@
 // Making elements. Texts become text nodes and nothing else.
 
+import { links } from './links.js';
+
 /**
  * @param {string} tag with classes: `p.note.bad`
  * @param {Record<string, any> | null} [props] properties, `on…` listeners, and attributes (`aria-…`, `data-…`, `role`, …)
@@ -46,7 +48,8 @@ export function avatar({ member, nick }) {
 /** @param {HTMLElement} element @param {{ member: string, nick: string }} person */
 export function dress(element, { member, nick }) {
   const [first] = new Intl.Segmenter(undefined, { granularity: 'grapheme' }).segment(nick || '?');
-  element.textContent = first.segment.toLocaleUpperCase();
+  // It is drawn by the style, so that nobody copies it along with what was said.
+  element.dataset.letter = first.segment.toLocaleUpperCase();
   element.style.setProperty('--hue', String(hue(member)));
 }
 
@@ -83,26 +86,23 @@ export function speak(text) {
 }
 
 const SVG = 'http://www.w3.org/2000/svg';
-const LINK = /\bhttps?:\/\/[^\s<>"]+/g;
-
 /**
  * A text of somebody's, with its links. Nothing in it is ever anything but text.
- * @param {string} text
+ * @param {string} text @param {number} [end] where it is cut; a link that is cut still leads where it leads
  * @returns {(Node | string)[]}
  */
-export function linked(text) {
+export function linked(text, end = text.length) {
   const parts = [];
-  let end = 0;
-  for (const match of text.matchAll(LINK)) {
-    // What ends a sentence is not of the link.
-    const url = match[0].replace(/[.,;:!?)\]}'»”]+$/, '');
-    if (!URL.canParse(url)) continue;
+  let past = 0;
+  for (const link of links(text)) {
+    if (link.begin >= end) break;
     // A room of this server is entered here: another tab would take over from this one.
-    const room = roomHere(url);
-    parts.push(text.slice(end, match.index), h('a', room ? { href: room } : { href: url, target: '_blank', rel: 'noopener noreferrer' }, url));
-    end = match.index + url.length;
+    const room = roomHere(link.href);
+    const shown = text.slice(link.begin, Math.min(link.end, end));
+    parts.push(text.slice(past, link.begin), h('a', room ? { href: room } : { href: link.href, target: '_blank', rel: 'noopener noreferrer' }, shown));
+    past = link.end;
   }
-  parts.push(text.slice(end));
+  if (past < end) parts.push(text.slice(past, end));
   return parts;
 }
 

@@ -1,14 +1,14 @@
 // The middle of the page: what was said, in order, with what is still on its way below.
 
 import { $, avatar, h, icon, linked, hue, soon } from './dom.js';
-import { isSaid } from './model.js';
+import { isSaid } from './room.js';
+import { cut } from './links.js';
 import { has, t } from './texts.js';
-import { dayText, eventText, fullTime, timeText } from './words.js';
+import { day, group, nextDay, stamp } from './timeline.js';
+import { dayText, eventText, followZone, fullTime, timeText } from './words.js';
 
-/** @typedef {import('./model.js').Room} Room @typedef {import('./model.js').Model} Model @typedef {import('./model.js').RecordItem} RecordItem */
+/** @typedef {import('./room.js').Room} Room @typedef {import('./model.js').Model} Model @typedef {import('./room.js').RecordItem} RecordItem */
 
-/** Messages of one person that are no further apart than this stand under one name, in milliseconds. */
-const TOGETHER = 5 * 60_000;
 /** Longer texts are folded: characters, lines. */
 const LONG = 1_500;
 const LINES = 18;
@@ -27,6 +27,9 @@ export class Log {
   /** Where it was scrolled to when that was last looked at, and how high it was then. */
   #seen = { top: 0, height: 0 };
   /** What shows a record. @type {WeakMap<RecordItem, HTMLElement[]>} */ #shown = new WeakMap();
+  /** Where a message stands in its group. @type {WeakMap<RecordItem, import('./timeline.js').Group>} */ #groups = new WeakMap();
+  /** The day of what stands last. */ #day = '';
+  #midnight = 0;
   /** However much comes, the page is measured and scrolled once for each picture. */
   #grew = soon(() => {
     this.#trim();
@@ -35,14 +38,14 @@ export class Log {
   });
 
   /**
-   * @param {Model} model @param {(person: { member: string, nick: string }) => void} openPerson
-   * @param {(record: import('./types.js').ChatRecord) => void} redact
+   * @typedef {import('./types.js').ChatRecord} ChatRecord
+   * @param {Model} model
+   * @param {{ person: (person: { member: string, nick: string }) => void, redact: (record: ChatRecord) => void, unban: (record: ChatRecord) => void }} acts
    * @param {AbortSignal} signal ends it
    */
-  constructor(model, openPerson, redact, signal) {
-    this.redact = redact;
+  constructor(model, acts, signal) {
     this.model = model;
-    this.openPerson = openPerson;
+    this.acts = acts;
     scroll.addEventListener('scroll', () => this.#scrolled(), { passive: true, signal });
     scroll.addEventListener('keydown', (event) => this.#walk(event), { signal });
     // One message at a time has buttons that Tab reaches; by touch, they are shown on the one that was touched.
@@ -54,7 +57,19 @@ export class Log {
     toEnd.addEventListener('click', () => this.toEnd(), { signal });
     const sized = new ResizeObserver(() => { if (this.stuck) this.toEnd(); });
     sized.observe(scroll);
-    signal.addEventListener('abort', () => sized.disconnect());
+    signal.addEventListener('abort', () => { sized.disconnect(); clearTimeout(this.#midnight); });
+    // A machine that slept through midnight, or has travelled, is looked at again at some time.
+    document.addEventListener('visibilitychange', () => { if (!document.hidden) this.#date(); }, { signal });
+    this.#date();
+  }
+
+  /** Days are called what they are called today, here; and again after midnight. */
+  #date() {
+    clearTimeout(this.#midnight);
+    // At most an hour: the zone may change, and timers stand still while a machine sleeps.
+    this.#midnight = setTimeout(() => this.#date(), Math.min(nextDay(Date.now()) - Date.now() + 50, 3_600_000));
+    if (followZone()) return this.rebuild();
+    for (const line of log.querySelectorAll('.day time')) line.textContent = dayText(Number(line.dataset.time));
   }
 
   /** Whether the newest message is in sight, and shall stay so. */
@@ -74,11 +89,9 @@ export class Log {
     const focused = log.contains(document.activeElement) ? document.activeElement.closest('.message')?.dataset.seq : undefined;
     live.setAttribute('aria-live', 'off');
     const all = [];
-    let before = null;
-    for (const item of room?.items ?? []) {
-      all.push(...this.#make(item, before, room));
-      before = item;
-    }
+    this.#day = '';
+    for (const at of room?.items.keys() ?? []) all.push(...this.#make(room, at));
+    this.#day = room?.items.length ? day(room.items.at(-1).shown.record.time) : '';
     log.replaceChildren(...all);
     way.replaceChildren(...(room?.pending ?? []).map((item, at) => this.#pending(item, room, at)));
     this.#top();
@@ -94,9 +107,15 @@ export class Log {
     const below = scroll.scrollHeight - scroll.scrollTop;
     live.setAttribute('aria-live', 'off');
     const all = [];
-    for (let at = 0; at < count; at += 1) all.push(...this.#make(room.items[at], room.items[at - 1] ?? null, room));
+    for (let at = 0; at < count; at += 1) all.push(...this.#make(room, at));
     log.prepend(...all);
-    if (room.items[count]) this.#redraw(room, count);
+    // What stood at the top may belong to a group above, and so change the groups below.
+    for (let at = count, same = false; room.items[at] && !same; at += 1) {
+      const before = this.#groups.get(room.items[at]);
+      this.#redraw(room, at, true);
+      const now = this.#groups.get(room.items[at]);
+      same = at > count && before?.since === now?.since && before?.size === now?.size;
+    }
     this.#top();
     if (this.stuck) this.toEnd();
     else this.#scrollTo(scroll.scrollHeight - below);
@@ -114,16 +133,25 @@ export class Log {
   append(room, item, replaces) {
     if (room !== this.#room) return;
     if (replaces >= 0) way.children[replaces]?.remove();
-    log.append(...this.#make(item, room.items.at(-2) ?? null, room));
+    const its = day(item.shown.record.time);
+    log.append(...this.#make(room, room.items.length - 1, its !== this.#day));
+    this.#day = its;
     if (this.#empty && isSaid(item.shown)) this.#top();
     if (!this.stuck && item.shown.record.member !== this.model.me.member && isSaid(item.shown)) this.#fresh += 1;
     this.#grew();
   }
 
-  /** A word of this page, between the messages. It is not kept. @param {Room | null} room @param {string} text */
-  word(room, text) {
+  /**
+   * A word of this page, between the messages. It is not kept.
+   * @param {Room | null} room @param {string} text @param {number} [time] when that was, if it is something that has happened
+   */
+  word(room, text, time) {
     if (room !== this.#room) return;
-    log.append(h('li.event.word', null, h('span', { dir: 'auto' }, text)));
+    if (time !== undefined && day(time) > this.#day) {
+      log.append(dayLine(time));
+      this.#day = day(time);
+    }
+    log.append(h('li.event.word', null, h('span', null, text), time !== undefined && timeOf(time)));
     this.#grew();
   }
 
@@ -204,18 +232,27 @@ export class Log {
     for (const button of element.closest('.message')?.querySelectorAll('button:not(.small)') ?? []) button.tabIndex = tabIndex;
   }
 
-  #make(item, before, room) {
-    const elements = this.#elements(item, before, room);
+  /** @param {Room} room @param {number} at the record's place @param {boolean} [newDay] whether another day begins with it */
+  #make(room, at, newDay = undefined) {
+    const item = room.items[at];
+    const before = room.items[at - 1] ?? null;
+    const its = this.#groups.get(before);
+    const { record } = item.shown;
+    if (isSaid(item.shown)) this.#groups.set(item, group(its && isSaid(before.shown) ? { record: before.shown.record, group: its } : null, record));
+    else this.#groups.delete(item);
+    const elements = this.#record(item, room, newDay ?? (!before || day(before.shown.record.time) !== day(record.time)));
+    if (item.seam) elements.push(h('li.event.word', null, t('room.missed')));
     this.#shown.set(item, elements);
     return elements;
   }
 
-  #redraw(room, at) {
+  /** @param {Room} room @param {number} at @param {boolean} [moved] whether something else stands above it now */
+  #redraw(room, at, moved = at === 0) {
     const item = room.items[at];
     const old = item && this.#shown.get(item);
     if (!old) return;
     const focused = old.some((element) => element.contains(document.activeElement));
-    const fresh = this.#make(item, room.items[at - 1] ?? null, room);
+    const fresh = this.#make(room, at, moved ? undefined : old[0]?.matches('.day'));
     if (old[0]) old[0].before(...fresh);
     else log.prepend(...fresh);
     for (const element of old) element.remove();
@@ -238,26 +275,20 @@ export class Log {
     this.#empty = text === t('room.empty');
   }
 
-  /** @param {RecordItem} item @param {RecordItem | null} before @param {Room} room */
-  #elements(item, before, room) {
-    const elements = this.#record(item, before, room);
-    if (item.seam) elements.push(h('li.event.word', null, t('room.missed')));
-    return elements;
-  }
-
-  #record(item, before, room) {
+  /** @param {RecordItem} item @param {Room} room @param {boolean} newDay */
+  #record(item, room, newDay) {
     const { record } = item.shown;
-    const elements = [];
-    const newDay = !before || new Date(before.shown.record.time).toDateString() !== new Date(record.time).toDateString();
-    if (newDay) elements.push(h('li.day', null, h('time', { dateTime: new Date(record.time).toISOString().slice(0, 10) }, dayText(record.time))));
+    const elements = newDay ? [dayLine(record.time)] : [];
     if (!isSaid(item.shown) && record.kind !== 'blank') {
       const text = eventText(record);
-      if (text) elements.push(h('li.event', { 'data-seq': record.seq, title: fullTime(record.time) }, h('span', { dir: 'auto' }, text)));
+      const lifts = record.kind === 'banned' && this.#isBanned(room, item);
+      if (text) {
+        elements.push(h('li.event', { 'data-seq': record.seq }, h('span', null, text), timeOf(record.time),
+          lifts && h('button.small', { type: 'button', onclick: () => this.acts.unban(record) }, t('ban.lift'))));
+      }
       return elements;
     }
-    const together = !newDay && before && isSaid(before.shown) && before.shown.record.kind === 'message' && record.kind === 'message'
-      && before.shown.record.member === record.member && before.shown.record.nick === record.nick
-      && record.time - before.shown.record.time < TOGETHER;
+    const together = (this.#groups.get(item)?.size ?? 1) > 1;
     const mine = record.member === this.model.me.member;
     const content = item.shown.text === null
       ? h('p.text.unreadable', null, icon(record.kind === 'blank' ? 'close' : 'lock'), t(`message.${record.kind === 'blank' ? 'blank' : item.shown.unreadable ?? 'strange'}`))
@@ -271,30 +302,46 @@ export class Log {
     return elements;
   }
 
+  /** Whether a ban is in force, and can be lifted from here. @param {Room} room @param {RecordItem} item */
+  #isBanned(room, item) {
+    const { target } = item.shown.record.body;
+    const after = room.items.slice(room.items.indexOf(item) + 1).map(({ shown }) => shown.record);
+    return room.out === null && room.view.role !== 'member' && room.view.kind !== 'private'
+      && !after.some(({ kind, body, member }) => (kind === 'unbanned' && body.target === target) || (kind === 'joined' && member === target));
+  }
+
   #message({ record, content, mine, together, action, mark, classes, extra, redact }) {
     const element = h(`li.message${together ? '.together' : ''}${mine ? '.mine' : ''}${action ? '.action' : ''}${classes ? `.${classes}` : ''}`, { 'data-seq': record.seq, tabIndex: -1 });
     element.style.setProperty('--hue', String(hue(record.member)));
-    const time = h('time', { dateTime: new Date(record.time).toISOString(), title: fullTime(record.time) }, timeText(record.time));
-    const open = mine ? null : () => this.openPerson(record);
+    const time = timeOf(record.time);
+    const open = mine ? null : () => this.acts.person(record);
     element.append(
       h('span.side', null, avatar(record)),
       h('div.body', null,
         h('p.head', null,
+          // Who does not see under which name it stands hears it.
+          together && h('span.spoken', null, t('message.by', { nick: record.nick })),
           h('button.nick', { type: 'button', tabIndex: -1, onclick: open, disabled: !open }, h('bdi', null, record.nick)),
           record.label && h('bdi.label', null, record.label), time),
         h('div.line', null, content,
-          redact && h('button.icon.redact', { type: 'button', tabIndex: -1, title: t('message.redact'), 'aria-label': t('message.redact'), onclick: () => this.redact(record) }, icon('close')), mark),
+          redact && h('button.icon.redact', { type: 'button', tabIndex: -1, title: t('message.redact'), 'aria-label': t('message.redact'), onclick: () => this.acts.redact(record) }, icon('close')), mark),
         extra),
     );
     return element;
   }
 
-  /** @param {import('./model.js').PendingItem} item @param {Room} room @param {number} at its place among those on their way */
+  /** @param {import('./room.js').PendingItem} item @param {Room} room @param {number} at its place among those on their way */
   #pending(item, room, at) {
-    const last = room.items.at(-1)?.shown;
-    const before = at > 0 ? room.pending[at - 1].action : !last || !isSaid(last) || last.record.member !== this.model.me.member || last.record.kind === 'action';
-    const record = { ...this.model.me, seq: '', time: item.time };
+    const record = { ...this.model.me, seq: '', time: item.time, kind: item.action ? 'action' : 'message' };
+    const last = room.items.at(-1);
+    let above = last && this.#groups.has(last) ? { record: last.shown.record, group: this.#groups.get(last) } : null;
+    for (const { time, action } of room.pending.slice(0, at)) {
+      const before = { ...record, time, kind: action ? 'action' : 'message' };
+      above = { record: before, group: group(above, before) };
+    }
+    const together = group(above, record).size > 1;
     const marks = {
+      queued: () => mark('clock', t('message.queued')),
       pending: () => mark('clock', t('message.pending')),
       sent: () => mark('check', t('message.sent')),
       failed: () => mark('warn', ''),
@@ -303,7 +350,7 @@ export class Log {
     const trouble = item.state === 'failed' || item.state === 'unknown';
     const why = item.state === 'unknown' ? t('message.unknown') : t('message.failed', { why: has(`error.${item.why}`) ? t(`error.${item.why}`) : item.why });
     const element = this.#message({
-      record, content: text(item.plain), mine: true, together: !before && !item.action, action: item.action, mark: marks[item.state](), classes: `on-its-way.${item.state}`,
+      record, content: text(item.plain), mine: true, together, action: item.action, mark: marks[item.state](), classes: `on-its-way.${item.state === 'queued' ? 'pending.queued' : item.state}`,
       extra: trouble && h('p.trouble', { role: 'alert' }, why, ' ',
         h('button.small', { type: 'button', onclick: () => this.model.again(room, item) }, t('message.again')),
         h('button.small', { type: 'button', onclick: () => this.model.discard(room, item) }, t('message.discard'))),
@@ -311,6 +358,12 @@ export class Log {
     return element;
   }
 }
+
+/** The line above what was said on a day. @param {number} time */
+const dayLine = (time) => h('li.day', null, h('time', { dateTime: day(time), 'data-time': time }, dayText(time)));
+
+/** @param {number} time */
+const timeOf = (time) => h('time', { dateTime: stamp(time), title: fullTime(time) }, timeText(time));
 
 /** @param {string} name @param {string} title */
 function mark(name, title) {
@@ -321,18 +374,18 @@ function mark(name, title) {
 
 /** A text of any length, folded if it is long. @param {string} whole */
 function text(whole) {
-  const lines = whole.split('\n');
+  const end = cut(whole, LINES, LONG);
   const element = h('p.text', { dir: 'auto' });
-  if (whole.length <= LONG && lines.length <= LINES) {
+  if (end === null) {
     element.append(...linked(whole));
     return element;
   }
-  const short = `${lines.slice(0, LINES).join('\n').slice(0, LONG)}…`;
   const button = h('button.small', { type: 'button', 'aria-expanded': 'false' }, t('message.more'));
-  const part = h('span', null, ...linked(short));
+  const short = () => [...linked(whole, end), '…'];
+  const part = h('span', null, ...short());
   button.addEventListener('click', () => {
     const open = button.getAttribute('aria-expanded') !== 'true';
-    part.replaceChildren(...linked(open ? whole : short));
+    part.replaceChildren(...(open ? linked(whole) : short()));
     button.setAttribute('aria-expanded', String(open));
     button.textContent = t(open ? 'message.less' : 'message.more');
   });

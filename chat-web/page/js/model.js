@@ -1,14 +1,18 @@
 // What the page knows: rooms, what was said in them, who is there. It takes in the core's events and says what has changed.
 
 import { harmless } from './chat_web_client.js';
+import { LOBBY, Room, isSaid } from './room.js';
 import { CommandError } from './session.js';
 import * as store from './store.js';
+import { mentions } from './typing.js';
 
 /**
  * @typedef {import('./types.js').RoomView} RoomView
  * @typedef {import('./types.js').Shown} Shown
  * @typedef {import('./types.js').Person} Person
  * @typedef {import('./types.js').CoreEvent} CoreEvent
+ * @typedef {import('./room.js').RecordItem} RecordItem
+ * @typedef {import('./room.js').PendingItem} PendingItem
  */
 
 /** Records asked for at a time. */
@@ -16,63 +20,6 @@ const PAGE = 50;
 /** Records of a room that are held while nobody looks further up: with more than so many, all but so many are let go. */
 const MOST = 600;
 const KEPT = 400;
-
-/**
- * Something that is shown in a room: a record, a message on its way, or a word of this page.
- * `seam`: something may have been missed after it. `after`: how far the room was known when the message was written; `seq`: the record
- * that it has become.
- * @typedef {{ shown: Shown, seam?: boolean }} RecordItem
- * @typedef {{
- *   text: string, plain: string, action: boolean, time: number, state: 'pending' | 'sent' | 'failed' | 'unknown', why: string,
- *   after: import('./types.js').Place, seq: number | null
- * }} PendingItem
- */
-
-/** Whether a record is something said. @param {Shown} shown */
-export const isSaid = (shown) => shown.record.kind === 'message' || shown.record.kind === 'action';
-
-export class Room {
-  /** @param {RoomView} view */
-  constructor(view) {
-    this.view = view;
-    /** @type {RecordItem[]} in order */
-    this.items = [];
-    /** @type {PendingItem[]} */
-    this.pending = [];
-    /** @type {Map<string, Person>} */
-    this.here = new Map();
-    /** Members, for their roles. @type {Map<string, import('./types.js').MemberInfo>} */
-    this.members = new Map();
-    /** @type {number | null} */
-    this.count = null;
-    this.unread = 0;
-    this.mentioned = false;
-    /** The number of the oldest record there is to read; none before the first page has come. @type {number | null} */
-    this.oldest = null;
-    this.loading = false;
-    /** Counts how often the room was begun anew: what was asked before that is of no use. */
-    this.generation = 0;
-    /** Where one was before it was begun anew, for whether something was missed. @type {{ epoch: number, seq: number, at: number } | null} */
-    this.missed = null;
-    this.draft = '';
-    /** Why one is not in it any more; it is kept for what was written in it. @type {string | null} */
-    this.out = null;
-    /** Where one stopped reading. */
-    this.readTo = 0;
-  }
-
-  get id() { return this.view.room; }
-  get sealed() { return this.view.cipher === 'room_password' || this.view.cipher === 'static_key'; }
-  get insecure() { return this.view.cipher === 'caesar'; }
-  /** Something in it could not be opened for want of a key. */
-  get locked() { return this.items.some(({ shown }) => shown.unreadable === 'no_key') || this.lacksKey === true; }
-  get newest() { return this.items.at(-1)?.shown.record.seq ?? 0; }
-  /** Whether there may be more above. */
-  get hasMore() {
-    if (this.oldest === null) return true;
-    return this.oldest !== 0 && (this.items[0]?.shown.record.seq ?? Infinity) > this.oldest;
-  }
-}
 
 export class Model {
   /** @type {Map<string, Room>} */ rooms = new Map();
@@ -91,7 +38,10 @@ export class Model {
    */
   constructor(session, changed) {
     this.session = session;
-    this.changed = changed;
+    /** Tells of a change. What comes of telling does not keep anything from being known, or the next from being told. */
+    this.changed = (what, detail) => {
+      try { changed(what, detail); } catch (error) { reportError(error); }
+    };
     this.me.member = session.member;
     /** What was written in an earlier life of the page, or before the end of the last session. */
     this.kept = store.unsent(session.url);
@@ -108,6 +58,8 @@ export class Model {
       case 'presence': return this.#presence(event.room, event.update);
       case 'silent': { const room = this.rooms.get(event.room); if (room) this.changed('silent', { room }); return; }
       case 'removed': return this.#removed(event.room, event.reason);
+      case 'hello_refused': return this.changed('nameless', event.failure);
+      case 'offline': case 'heard': return this.changed(event.event);
       case 'closing': return this.changed('closing', event.closing);
       case 'disconnected':
         this.status = 'waiting';
@@ -137,6 +89,12 @@ export class Model {
         this.changed('rooms');
       }
     }
+    // What the core has kept goes out now, and nobody knows how far it comes.
+    for (const room of this.rooms.values()) {
+      const some = room.pending.filter((item) => item.state === 'queued' && item.asked);
+      for (const item of some) item.state = 'pending';
+      if (some.length) { this.keep(room); this.changed('pending', { room }); }
+    }
     this.changed('up', again);
     if (joins) this.enterLobby();
   }
@@ -147,9 +105,10 @@ export class Model {
     delete this.kept[room.id];
     if (!kept) return;
     room.draft ||= kept.draft;
-    room.pending.push(...kept.messages.map((item) => ({
-      ...item, plain: harmless(item.text), state: item.state === 'failed' ? 'failed' : 'unknown',
-    })));
+    for (const item of kept.messages) {
+      const state = item.state === 'queued' && room.out !== null ? 'failed' : item.state === 'failed' || item.state === 'queued' ? item.state : 'unknown';
+      room.pending.push({ ...item, plain: harmless(item.text), state, why: state === 'failed' ? item.why || 'not_in_room' : '' });
+    }
   }
 
   /** Notes what is written in a room and not sent, for another life of the page. @param {Room} room */
@@ -168,7 +127,7 @@ export class Model {
   }
 
   /** Whether something is on its way. */
-  get busy() { return [...this.rooms.values()].some(({ pending }) => pending.some(({ state }) => state === 'pending')); }
+  get busy() { return [...this.rooms.values()].some(({ pending }) => pending.some(({ state }) => state === 'pending' || state === 'queued')); }
 
   /** Whether one is in that room. @param {string} id */
   isIn(id) { return this.rooms.get(id)?.out === null; }
@@ -205,6 +164,9 @@ export class Model {
     if (room.oldest === null) this.load(room);
     if (view.kind !== 'private' && view.presence === 'full') this.loadMembers(room);
     this.changed('entered', { room, how });
+    const waiting = room.pending.filter((item) => item.state === 'queued' && !item.asked);
+    for (const item of waiting) this.#deliver(room, item);
+    if (waiting.length) this.changed('pending', { room });
   }
 
   /** Nothing is known of what was said there. @param {Room} room */
@@ -228,9 +190,12 @@ export class Model {
     const before = mine && isSaid(shown) ? this.#settle(room, shown) : -1;
     room.items.push({ shown });
     const item = room.items.at(-1);
+    // First of all it is there to be read.
+    this.changed('item', { room, item, replaces: before });
+    if (record.kind === 'unbanned') this.#lifted(room, record.body.target);
     const seen = room === this.current && this.watching();
     if (isSaid(shown) && !mine) {
-      const mention = mentions(shown.text, this.me.nick);
+      const mention = this.#mentioned(room, shown);
       if (!seen) {
         room.unread += 1;
         room.mentioned ||= mention;
@@ -239,8 +204,21 @@ export class Model {
       this.changed('said', { room, shown, mention, seen });
     }
     if (seen) this.markRead(room);
-    this.changed('item', { room, item, replaces: before });
     if (room !== this.current) this.trim(room);
+  }
+
+  /** A ban can be lifted no more. @param {Room} room @param {string} target */
+  #lifted(room, target) {
+    for (const item of room.items) {
+      const { kind, body } = item.shown.record;
+      if (kind === 'banned' && body.target === target) this.changed('blank', { room, item });
+    }
+  }
+
+  /** Whether one is meant by what was said. @param {Room} room @param {Shown} shown */
+  #mentioned(room, { text }) {
+    const names = [...room.members.values(), ...room.here.values()].map(({ nick }) => nick);
+    return mentions(text, this.me.nick, names);
   }
 
   /** Lets go of the oldest records; they can be loaded again. Says which. @param {Room} room @returns {RecordItem[]} */
@@ -363,8 +341,14 @@ export class Model {
       if (asked && id === LOBBY) store.keepLeftLobby(this.session.url, true);
     }
     this.changed('rooms');
-    if (back) this.enterLobby().then(() => { if (room.out === 'back') { room.out = reason; this.changed('current'); } });
+    if (back) this.enterLobby().then(() => { if (room.out === 'back') { room.out = reason; this.#strand(room); this.changed('current'); } });
     else if (!asked) this.changed('removed', { room, reason });
+  }
+
+  /** There is no way into a room any more, so what waits for it is not sent. @param {Room} room */
+  #strand(room) {
+    for (const item of room.pending) if (item.state === 'queued') Object.assign(item, { state: 'failed', why: 'not_in_room' });
+    this.keep(room);
   }
 
   /** A room is shown no more, nor what was written in it. @param {Room} room */
@@ -459,7 +443,7 @@ export class Model {
     if (room === this.current && this.watching()) return this.markRead(room);
     const fresh = room.items.filter(({ shown }) => isSaid(shown) && shown.record.seq > room.readTo && shown.record.member !== this.me.member);
     room.unread = fresh.length;
-    room.mentioned = fresh.some(({ shown }) => mentions(shown.text, this.me.nick));
+    room.mentioned = fresh.some(({ shown }) => this.#mentioned(room, shown));
     this.changed('rooms');
   }
 
@@ -479,15 +463,15 @@ export class Model {
     /** @type {PendingItem} */
     const item = { text, action, plain: harmless(text), time: Date.now(), state: 'pending', why: '', after: { ...room.view.place }, seq: null };
     room.pending.push(item);
-    this.changed('pending', { room });
     this.#deliver(room, item);
+    this.changed('pending', { room });
   }
 
   /** @param {Room} room @param {PendingItem} item */
   again(room, item) {
     Object.assign(item, { state: 'pending', after: { ...room.view.place }, seq: null });
-    this.changed('pending', { room });
     this.#deliver(room, item);
+    this.changed('pending', { room });
   }
 
   /** @param {Room} room @param {PendingItem} item */
@@ -498,17 +482,37 @@ export class Model {
   }
 
   async #deliver(room, item) {
+    item.state = this.status === 'up' ? 'pending' : 'queued';
+    // Until there is another session, which sends it.
+    item.asked = !this.session.over;
     this.keep(room);
+    if (!item.asked) return;
     try {
       const { committed } = await this.session.ask('send', room.id, item.action, item.text);
       item.seq = committed;
       item.after.epoch = room.view.place.epoch;
-      if (item.state === 'pending') item.state = 'sent';
+      if (item.state !== 'unknown') item.state = 'sent';
       this.#landed(room);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      item.state = error.code === 'unknown' ? 'unknown' : 'failed';
-      item.why = error.code;
+      item.asked = false;
+      // Not sent, and it will be: by another session, or when one is in the room again.
+      const unsent = error.code === 'ended' || (error.code === 'unknown' && item.state === 'queued');
+      if (unsent || (error.code === 'not_in_room' && room.out === 'back')) item.state = 'queued';
+      else if (error.code === 'unknown') item.state = 'unknown';
+      else return this.#refused(room, item, error.code);
+    }
+    this.keep(room);
+    this.changed('pending', { room });
+  }
+
+  /** A message was refused: it goes back to where it was written, unless something else is written there by now. */
+  #refused(room, item, why) {
+    Object.assign(item, { state: 'failed', why });
+    if (room.out === null && !room.draft.trim() && room.pending.includes(item)) {
+      room.pending = room.pending.filter((each) => each !== item);
+      room.draft = item.action ? `/me ${item.text}` : item.text.startsWith('/') ? `/${item.text}` : item.text;
+      this.changed('refused', { room, why });
     }
     this.keep(room);
     this.changed('pending', { room });
@@ -529,20 +533,4 @@ export class Model {
     await this.load(room);
     this.changed('current');
   }
-}
-
-/** The lobby's id: 16 zero bytes. */
-export const LOBBY = 'AAAAAAAAAAAAAAAAAAAAAA==';
-
-/** Whether a text names somebody. @param {string | null} text @param {string} nick */
-function mentions(text, nick) {
-  if (!text || !nick) return false;
-  const lower = text.toLocaleLowerCase();
-  const name = nick.toLocaleLowerCase();
-  const letter = /[\p{L}\p{N}_]/u;
-  for (let at = lower.indexOf(name); at >= 0; at = lower.indexOf(name, at + 1)) {
-    const [before, after] = [lower[at - 1] ?? ' ', lower[at + name.length] ?? ' '];
-    if (!letter.test(before) && !letter.test(after)) return true;
-  }
-  return false;
 }

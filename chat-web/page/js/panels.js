@@ -1,11 +1,11 @@
 // The left and the right of the page: rooms with what is unread in them, and people, live.
 
 import { $, avatar, dress, h, icon } from './dom.js';
-import { LOBBY } from './model.js';
+import { LOBBY } from './room.js';
 import { t } from './texts.js';
 import { roomName } from './words.js';
 
-/** @typedef {import('./model.js').Model} Model @typedef {import('./model.js').Room} Room */
+/** @typedef {import('./model.js').Model} Model @typedef {import('./room.js').Room} Room */
 
 /** People of a room listed at most. */
 const LISTED = 500;

@@ -2,7 +2,7 @@
 
 import init, { WebClient, run_work } from './chat_web_client.js';
 import { known } from './dom.js';
-import { keepKeys, keys } from './store.js';
+import { goesWithTab, keepKeys, keys } from './store.js';
 
 /** @typedef {import('./types.js').CoreEvent} CoreEvent @typedef {import('./types.js').Failed} Failed */
 
@@ -34,6 +34,15 @@ export class CommandError extends Error {
 /** Close codes of RFC 6455 that find fault with what this page sent: it would only be said again. */
 const FAULTS = new Map([[1002, 'protocol'], [1003, 'protocol'], [1007, 'protocol'], [1008, 'other'], [1009, 'frame_too_large'], [1010, 'protocol']]);
 
+/** A server that takes no connection within so many milliseconds is tried again: one that stands still would keep us waiting for minutes. */
+const CONNECTING = 15_000;
+
+/**
+ * How long to wait before trying again what only time heals: 5 to 60 s at random, and more with each try.
+ * @param {number} tries so far
+ */
+export const later = (tries) => 5_000 + Math.random() * Math.min(55_000, 5_000 * 2 ** tries);
+
 export class Session {
   /** @type {WebClient} */ #client;
   /** @type {WebSocket | null} */ #socket = null;
@@ -41,6 +50,8 @@ export class Session {
   /** @type {Map<number, { resolve: (outcome: any) => void, reject: (error: Error) => void }>} */ #waiting = new Map();
   #draining = false;
   #over = false;
+  #ended = false;
+  /** The network is said to be gone; nothing was heard since. */ #doubted = false;
   #module; #tell;
 
   /**
@@ -56,12 +67,26 @@ export class Session {
     this.#tell = tell;
     const seed = crypto.getRandomValues(new Uint8Array(32));
     this.#client = new WebClient(who.nick, who.label, who.secret, true, known, seed);
-    const tick = () => { if (!document.hidden) { this.#client.timeout(performance.now()); this.#drain(); } };
-    document.addEventListener('visibilitychange', tick);
-    addEventListener('online', tick);
+    const abort = new AbortController();
+    const on = (target, what, act) => target.addEventListener(what, act, { signal: abort.signal });
+    // Whoever looks again, or has a network again, does not wait for what is due later.
+    const look = () => { if (!document.hidden) this.probe(); };
+    on(document, 'visibilitychange', look);
+    on(window, 'focus', look);
+    on(window, 'online', () => this.probe());
+    on(window, 'offline', () => { this.#doubted = true; this.#tell({ event: 'offline' }); this.probe(); });
+    // The next one at this browser is somebody else, and finds the name free.
+    let parted = false;
+    on(window, 'pagehide', () => {
+      if (!goesWithTab()) return;
+      parted = true;
+      this.#tell = () => {};
+      this.close();
+    });
+    // A page that comes back out of the browser's memory has lost its connection, whether or not it was told.
+    on(window, 'pageshow', () => { if (parted) location.reload(); else this.probe(); });
     this.forget = () => {
-      document.removeEventListener('visibilitychange', tick);
-      removeEventListener('online', tick);
+      abort.abort();
       clearTimeout(this.#timer);
       const socket = this.#socket;
       this.#socket = null;
@@ -103,6 +128,18 @@ export class Session {
   /** @param {string} nick @param {string} label */
   rename(nick, label) { this.#client.rename(performance.now(), nick, label); this.#drain(); }
 
+  /** Tries to connect at once if that is due later, or asks whether the server is there. */
+  probe() {
+    if (this.#over) return;
+    this.#client.timeout(performance.now());
+    this.#drain();
+    this.#client.probe(performance.now());
+    this.#drain();
+  }
+
+  /** Whether it has ended; nothing can be asked any more. */
+  get over() { return this.#over || this.#ended; }
+
   /** Says good-bye. */
   close() { this.#client.close(performance.now()); this.#drain(); }
 
@@ -130,7 +167,8 @@ export class Session {
     step.free();
     switch (what) {
       case 'connect': this.#connect(); break;
-      case 'send': this.#socket?.send(bytes); break;
+      // What cannot be sent, since the socket is about to close, is sent again by the next.
+      case 'send': if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(bytes); break;
       case 'disconnect': this.#disconnect(); break;
       case 'work': this.#work(bytes); break;
       case 'event': this.#event(JSON.parse(event)); break;
@@ -148,9 +186,18 @@ export class Session {
     this.#socket = socket;
     socket.binaryType = 'arraybuffer';
     const mine = (what) => (event) => { if (this.#socket === socket) { what(event); this.#drain(); } };
-    socket.onopen = mine(() => this.#client.connected(performance.now()));
-    socket.onmessage = mine(({ data }) => this.#client.received(performance.now(), new Uint8Array(data)));
+    const patience = setTimeout(mine(() => {
+      this.#socket = null;
+      socket.close();
+      this.#client.disconnected(performance.now());
+    }), CONNECTING);
+    socket.onopen = mine(() => { clearTimeout(patience); this.#client.connected(performance.now()); });
+    socket.onmessage = mine(({ data }) => {
+      this.#client.received(performance.now(), new Uint8Array(data));
+      if (this.#doubted) { this.#doubted = false; this.#event({ event: 'heard' }); }
+    });
     socket.onclose = mine(({ code }) => {
+      clearTimeout(patience);
       this.#socket = null;
       const fault = FAULTS.get(code);
       if (fault) this.#fail(fault);
@@ -198,9 +245,13 @@ export class Session {
     worker.postMessage({ module: this.#module, bytes });
   }
 
-  /** @param {CoreEvent} event */
+  /** What the page makes of an event does not keep the next from being told. @param {CoreEvent} event */
   #event(event) {
-    if (event.event !== 'finished') return this.#tell(event);
+    if (event.event === 'ended') this.#ended = true;
+    if (event.event !== 'finished') {
+      try { this.#tell(event); } catch (error) { reportError(error); }
+      return;
+    }
     const waiting = this.#waiting.get(event.ticket);
     this.#waiting.delete(event.ticket);
     if (event.error) waiting?.reject(new CommandError(event.error));

@@ -1,8 +1,19 @@
 // What is kept in this browser: who one is and how one likes the page; and, as long as this tab lives, that one is in, where, the keys of
 // rooms and what was written and not sent. Never a password.
 
+/**
+ * What the browser does not keep (private windows, blocked storage, a full disk) stays here, and with this tab's place in its history,
+ * which outlives loading the page anew and goes with the tab.
+ * @type {Record<string, any>}
+ */
+let refused = { ...history.state?.chat };
+
+/** One has left: nothing of this tab's is kept any more. */
+let left = false;
+
 /** @param {string} key @param {any} otherwise @param {'localStorage' | 'sessionStorage'} [where] */
 function read(key, otherwise, where = 'localStorage') {
+  if (key in refused) return refused[key] ?? otherwise;
   try {
     return JSON.parse(globalThis[where].getItem(`chat.${key}`) ?? 'null') ?? otherwise;
   } catch {
@@ -12,20 +23,48 @@ function read(key, otherwise, where = 'localStorage') {
 
 /** @param {string} key @param {any} value none: it is forgotten @param {'localStorage' | 'sessionStorage'} [where] */
 function write(key, value, where = 'localStorage') {
+  if (left && where === 'sessionStorage' && value !== undefined) return;
   try {
     if (value === undefined) globalThis[where].removeItem(`chat.${key}`);
     else globalThis[where].setItem(`chat.${key}`, JSON.stringify(value));
+    if (!(key in refused)) return;
+    delete refused[key];
   } catch {
-    // Private windows may refuse; then it lasts as long as the page.
+    if (value === undefined && !(key in refused)) return;
+    if (value === undefined) delete refused[key];
+    else refused[key] = value;
+  }
+  withTab();
+}
+
+/** Puts what was refused where it outlives loading the page anew. */
+function withTab() {
+  try {
+    history.replaceState({ ...history.state, chat: refused }, '');
+  } catch {
+    // Too often or too much: then it lasts as long as the page.
   }
 }
+// Each step of the history has a state of its own.
+addEventListener('popstate', () => { if (Object.keys(refused).length || history.state?.chat) withTab(); });
+
+/** Goes a step forward in the history, to come back from. @param {object} state */
+export const step = (state) => history.pushState({ ...history.state, ...state }, '');
 
 /** Whether this tab was in the chat when its page was loaded anew. */
 export const inside = () => read('inside', false, 'sessionStorage');
-export const enter = () => write('inside', true, 'sessionStorage');
-/** Nothing of this tab's is kept any more. */
-export function leave() {
+export function enter() {
+  left = false;
+  write('inside', true, 'sessionStorage');
+  write('outside', undefined, 'sessionStorage');
+}
+/** Whether one has left the chat in this tab, and so is not led into it although one is known. */
+export const outside = () => read('outside', false, 'sessionStorage');
+/** Nothing of this tab's is kept any more. @param {boolean} known whoever loads the page anew would be led in otherwise */
+export function leave(known) {
   for (const key of ['inside', 'keys', 'unsent', 'current', 'left']) write(key, undefined, 'sessionStorage');
+  if (known) write('outside', true, 'sessionStorage');
+  left = true;
 }
 
 /** The entry of one server, among those of all. @param {string} key @param {string} url */
@@ -42,7 +81,7 @@ function keepOf(key, url, value) {
 export const unsent = (url) => of('unsent', url) ?? {};
 /** @param {string} url @param {string} room @param {{ view: any, draft: string, messages: any[] } | null} what none: it is forgotten */
 export function keepUnsent(url, room, what) {
-  const all = unsent(url);
+  const all = { ...unsent(url) };
   if (!what && !(room in all)) return;
   if (what) all[room] = what;
   else delete all[room];
@@ -87,6 +126,9 @@ export function secret(url, home) {
   write('secrets', { ...all, [url]: [...fresh] });
   return fresh;
 }
+
+/** Whether the secrets go with this tab: whoever closes it is somebody new, and has to leave the name to that one. */
+export const goesWithTab = () => 'secrets' in refused;
 
 /** Last name and label. @returns {{ nick: string, label: string }} */
 export const name = () => read('name', { nick: '', label: '' });

@@ -16,8 +16,11 @@ const plural = new Intl.PluralRules(texts.lang);
 export function t(key, gaps = {}) {
   const found = texts[key] ?? en[key] ?? key;
   const text = typeof found === 'string' ? found : found[plural.select(Number(gaps.n))] ?? found.other;
-  return text.replace(/\{([\w-]+)\}/g, (whole, name) => String(gaps[name] ?? whole));
+  return text.replace(/\{([\w-]+)\}/g, (whole, name) => apart(String(gaps[name] ?? whole)));
 }
+
+/** What is written from right to left does not turn the sentence around it. @param {string} gap */
+const apart = (gap) => (/[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]|[\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u.test(gap) ? `\u2068${gap}\u2069` : gap);
 
 /** Whether there is such a text. @param {string} key */
 export const has = (key) => key in texts || key in en;

@@ -1,28 +1,39 @@
 // How things are called: rooms, times, what happened.
 
 import { language, t } from './texts.js';
+import { daysAgo, isTime } from './timeline.js';
 
 /** @typedef {import('./types.js').RoomView} RoomView */
 
 // Dates and times are written as the reader's browser has them, whatever the language of the page.
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
-const dayOf = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
-const dayOfYear = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric' });
+let zone, clock, full, dayOf, dayOfYear;
+
+/** Takes the reader's zone anew, for people travel. Whether it is another one. */
+export function followZone() {
+  const now = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (now === zone) return false;
+  zone = now;
+  clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+  full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
+  dayOf = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
+  dayOfYear = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric' });
+  return true;
+}
+followZone();
 
 /** @param {number} time */
-export const timeText = (time) => clock.format(time);
+export const timeText = (time) => (isTime(time) ? clock.format(time) : '–');
 /** @param {number} time */
-export const fullTime = (time) => full.format(time);
+export const fullTime = (time) => (isTime(time) ? full.format(time) : '');
 
 /** @param {number} time */
 export function dayText(time) {
-  const [day, now] = [new Date(time), new Date()];
-  const days = Math.round((new Date(now.getFullYear(), now.getMonth(), now.getDate()).getTime()
-    - new Date(day.getFullYear(), day.getMonth(), day.getDate()).getTime()) / 86_400_000);
+  if (!isTime(time)) return t('day.unknown');
+  const now = Date.now();
+  const days = daysAgo(time, now);
   if (days === 0) return t('day.today');
   if (days === 1) return t('day.yesterday');
-  return (day.getFullYear() === now.getFullYear() ? dayOf : dayOfYear).format(day);
+  return (new Date(time).getFullYear() === new Date(now).getFullYear() ? dayOf : dayOfYear).format(time);
 }
 
 /** @param {RoomView} view */
@@ -32,9 +43,6 @@ export function roomName(view) {
   return view.name ?? t('room.group', { number: view.number ?? '?' });
 }
 
-/** A name that is written from right to left does not turn the sentence around it. @param {string} name */
-const apart = (name) => (/[\u0590-\u08ff\ufb1d-\ufefc]/.test(name) ? `\u2068${name}\u2069` : name);
-
 /**
  * What a record says that is no message; none if there is nothing to say.
  * @param {import('./types.js').ChatRecord} record
@@ -42,7 +50,7 @@ const apart = (name) => (/[\u0590-\u08ff\ufb1d-\ufefc]/.test(name) ? `\u2068${na
  */
 export function eventText({ kind, nick, body }) {
   const about = (key, gaps = {}) => {
-    const what = t(key, { nick: apart(nick), target: apart(body.nick ?? ''), ...gaps });
+    const what = t(key, { nick, target: body.nick ?? '', ...gaps });
     return body.reason && kind !== 'left' ? t('event.reason', { what, reason: body.reason }) : what;
   };
   switch (kind) {

@@ -95,6 +95,7 @@ export default {
 
   'message.sent': 'Sent',
   'message.pending': 'On its way',
+  'message.queued': 'Is sent when you are connected again',
   'message.failed': 'Not sent: {why}',
   'message.unknown': 'Nobody can say whether this was sent.',
   'message.again': 'Send again',
@@ -106,6 +107,7 @@ export default {
   'message.malformed': 'This message cannot be opened: it is too short.',
   'message.wrong_form': 'This message is not in the cipher of this room.',
   'message.not_text': 'This message is not text.',
+  'message.by': '{nick}:',
   'message.strange': 'Something that this page does not understand.',
 
   'message.blank': 'This message was taken back.',
@@ -114,6 +116,7 @@ export default {
   'redact.do': 'Take back',
   'redact.nothing': 'Nothing of theirs was said here.',
 
+  'day.unknown': 'Some day',
   'day.today': 'Today',
   'day.yesterday': 'Yesterday',
 
@@ -141,6 +144,10 @@ export default {
 
   'notice.lost': 'The connection is lost. Trying again…',
   'notice.lost-in': { one: 'The connection is lost. Trying again in {n} second…', other: 'The connection is lost. Trying again in {n} seconds…' },
+  'notice.away': 'Not connected: {why}. This page keeps trying; what you write waits.',
+  'notice.tries': 'This page keeps trying.',
+  'notice.offline': 'There is no network. What you write waits.',
+  'notice.now': 'Try now',
   'notice.back': 'Connected again.',
   'notice.closing': 'The server is closing: {why}',
   'notice.restarting': 'The server is restarting. You will be connected again.',
@@ -193,6 +200,8 @@ export default {
   'join.do': 'Join',
   'join.doing': 'Joining…',
   'join.unlock': 'Unlock {room}',
+  'join.unsealed': 'Not encrypted',
+  'join.unsealed.note': 'This room has a password, but it is not encrypted: what is said there can be read by the server, and on the way to it. Join it all the same?',
   'join.rekey.shift': 'The shift of {room}',
   'join.rekey.key': 'The key of {room}',
   'join.protected': 'password',
@@ -221,6 +230,14 @@ export default {
   'settings.notify.denied': 'This browser does not allow notifications from this page.',
   'settings.quit': 'Leave the chat',
   'settings.quit.note': 'You are signed out here; groups remember you.',
+
+  'taken.choose': 'Choose another name',
+  'taken.note': 'While you were away, somebody took the name {nick}, or one that looks like it.',
+
+  'ban.title': 'Ban {nick}?',
+  'ban.note': '{nick} is put out and cannot come back. You can lift the ban again.',
+  'ban.reason': 'Reason',
+  'ban.lift': 'Lift the ban',
 
   'profile.title': 'Your name',
   'profile.do': 'Save',
@@ -301,6 +318,8 @@ export default {
   'error.damaged': 'What was asked for is damaged on the server.',
   'error.cipher_mismatch': 'This key is not the one of this room.',
   'error.key_missing': 'This room needs a key.',
+  'error.not_sealed': 'This room is not encrypted, although it was, or has a password. Nothing was sent.',
+  'error.key_rolled_back': 'The server names an older key of this room than was in use before, so nothing was sent. A new password helps.',
   'error.not_in_room': 'You are not in this room.',
   'error.outside_limits': 'This is beyond what the server allows.',
   'error.unknown': 'The connection was lost; nobody can say whether this was done.',

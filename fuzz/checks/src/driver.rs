@@ -257,6 +257,17 @@ impl World {
                     .handle_input(self.now, Input::Drained { conn }, &mut self.out);
                 continue;
             }
+            let credited = self
+                .peers
+                .iter_mut()
+                .find(|peer| !peer.over && peer.owes_credit && peer.waiting < half);
+            if let Some(peer) = credited {
+                peer.owes_credit = false;
+                let conn = peer.conn;
+                self.hub
+                    .handle_input(self.now, Input::Credit { conn }, &mut self.out);
+                continue;
+            }
             match self.news.pop_front() {
                 Some(News::Append(append)) => self.append(append),
                 Some(News::Log(input)) => {
@@ -322,6 +333,11 @@ impl World {
             Output::Block { conn } => {
                 if let Some(peer) = self.peer(conn) {
                     (peer.flagged, peer.told, peer.owed) = (true, true, true);
+                }
+            }
+            Output::Credit { conn } => {
+                if let Some(peer) = self.peer(conn) {
+                    peer.owes_credit = true;
                 }
             }
             Output::Resume { conn } => {

@@ -24,16 +24,15 @@ pub fn nick(bytes: &[u8]) {
     if let Ok(name) = Name::nick(&text, limit) {
         assert!(!name.shown.contains(char::is_whitespace));
         assert_eq!(
-            Name::group(&text, limit),
-            Ok(name),
+            Name::group(&text, limit).map(|group| group.shown),
+            Ok(name.shown),
             "a nick is good enough for a group"
         );
     }
     let shown = harmless(&text);
     assert_eq!(harmless(&shown), shown, "harmless is harmless");
-    assert_eq!(
-        line(&shown, shown.len()),
-        Ok(()),
+    assert!(
+        !shown.contains(char::is_control),
         "what is harmless is one line"
     );
     if line(&text, limit).is_ok() {

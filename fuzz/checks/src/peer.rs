@@ -50,6 +50,8 @@ pub(crate) struct Peer {
     pub(crate) told: bool,
     /// The hub must be told when the outbox has room.
     pub(crate) owed: bool,
+    /// The hub waits to hear that there is room for one more page.
+    pub(crate) owes_credit: bool,
 }
 
 impl Peer {
@@ -75,6 +77,7 @@ impl Peer {
             flagged: false,
             told: false,
             owed: false,
+            owes_credit: false,
         }
     }
 

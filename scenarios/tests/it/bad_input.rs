@@ -354,7 +354,8 @@ fn who_never_reads_holds_up_nobody() {
     let folder = Folder::new();
     let config = folder.file(
         "chat.toml",
-        "[limits]\nrequest_rate = { burst = 10000, per_second = 10000 }\nsend_rate = { burst = 10000, per_second = 10000 }",
+        "[limits]\nrequest_rate = { burst = 10000, per_second = 10000 }\nsend_rate = { burst = 10000, per_second = 10000 }\n\
+         ping = 1\nidle = 4",
     );
     let mut talk = Conversation::begin(&["--config", &config]);
     // Something to ask for, in a group of its own.
@@ -378,7 +379,9 @@ fn who_never_reads_holds_up_nobody() {
     for _ in 0..200 {
         deaf.ask(0, history.clone());
     }
-    talk.server.until("closing connection: slow");
+    talk.goes_on();
+    // One page waits for the reader and no more is made, so that in the end it is taken for dead.
+    talk.server.until("closing connection: idle");
     talk.goes_on();
     drop(deaf);
     talk.noticed_nothing();

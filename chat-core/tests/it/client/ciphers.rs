@@ -40,6 +40,7 @@ fn join(key: Option<RoomKey>) -> Command {
         room: RoomRef::Id(ROOM),
         password: None,
         key,
+        unsealed_too: false,
     }
 }
 
@@ -189,6 +190,7 @@ fn a_room_is_joined_anew_only_after_it_is_left_again() {
         room: RoomRef::Number(5),
         password: None,
         key: None,
+        unsealed_too: false,
     });
     let id = script.request().id;
     script.ok(id, Answer::Join(caesar(10)));
@@ -199,6 +201,7 @@ fn a_room_is_joined_anew_only_after_it_is_left_again() {
         room: RoomRef::Number(5),
         password: None,
         key: Some(RoomKey::Caesar(3)),
+        unsealed_too: false,
     });
     assert!(script.sent.is_empty());
     script.reconnect();
@@ -244,6 +247,7 @@ fn a_key_can_be_given_for_a_room_one_is_in_already() {
         room: RoomRef::Lobby,
         password: None,
         key,
+        unsealed_too: false,
     });
     let id = script.request().id;
     script.ok(id, Answer::Join(lobby.clone()));
@@ -333,7 +337,7 @@ fn keys_of_an_earlier_life_open_what_they_opened_then() {
         assert!(!after.client.restore_keys(ROOM, spoiled));
     }
     let mut other = kept.clone();
-    other[5] ^= 1;
+    other[6] ^= 1;
     assert!(!after.client.restore_keys(ROOM, &other));
     assert!(!after.client.restore_keys(RoomId::LOBBY, &kept));
     after.command(send("x"));

@@ -264,6 +264,41 @@ fn every_close_reason_is_confirmed_and_says_whether_to_come_back() {
     }
 }
 
+/// A server that is full after a restart tells all who come back so at once.
+#[test]
+fn who_was_in_comes_back_to_a_full_server_at_a_time_of_its_own() {
+    for reason in [CloseReason::Full, CloseReason::TooManyConnections] {
+        let mut delays = Vec::new();
+        for seed in 0..8 {
+            let mut script = Script::with(Form::Postcard, Framing::Stream, [seed; 32]);
+            script.enter(&[view(ROOM, 10)]);
+            script.reconnect();
+            script.events.clear();
+            script.closing(reason, Some(5_000));
+            assert!(matches!(script.event(), ClientEvent::Closing(closing) if closing.reconnect));
+            script.input(ClientInput::Disconnected);
+            let delay = retry_in(script.event());
+            assert!((5 * SECOND..10 * SECOND).contains(&delay), "{delay:?}");
+            delays.push(delay);
+            script.come_back();
+            script.resume(&[view(ROOM, 10)]);
+        }
+        let (first, last) = (delays.iter().min(), delays.iter().max());
+        assert!(
+            *last.unwrap() - *first.unwrap() > SECOND,
+            "as spread as what was asked for: {delays:?}"
+        );
+
+        let mut script = Script::new();
+        script.connect();
+        script.closing(reason, Some(5_000));
+        assert!(matches!(script.event(), ClientEvent::Closing(closing) if !closing.reconnect));
+        script.input(ClientInput::Disconnected);
+        let ended = ClientEvent::Ended(Ended::Closed(reason));
+        assert_eq!(script.event(), ended, "it never was in");
+    }
+}
+
 #[test]
 fn an_end_does_not_wait_for_the_driver_for_ever() {
     let mut script = Script::in_room();
@@ -407,5 +442,142 @@ fn garbage_ends_the_client_with_what_is_wrong() {
             ClientEvent::Ended(Ended::ProtocolError(_))
         ));
         assert!(script.events.is_empty());
+    }
+}
+
+#[test]
+fn a_client_that_returns_does_so_after_a_stop_within_a_minute_and_sends_what_was_said_meanwhile() {
+    let mut script = Script::page_in_room();
+    script.closing(CloseReason::Stopped, None);
+    assert!(
+        matches!(script.event(), ClientEvent::Closing(closing) if closing.reconnect),
+        "the application is told that it comes back"
+    );
+    script.input(ClientInput::Disconnected);
+    let mut waits = vec![retry_in(script.event())];
+    script.command(send("one"));
+    script.command(send("two"));
+    for _ in 0..50 {
+        script.wake();
+        script.input(ClientInput::Disconnected);
+        waits.push(retry_in(script.event()));
+    }
+    assert!(
+        waits
+            .iter()
+            .all(|wait| (5 * SECOND..60 * SECOND).contains(wait)),
+        "{waits:?}"
+    );
+    assert!(waits[0] < 10 * SECOND && waits.iter().any(|wait| *wait > 30 * SECOND));
+    script.come_back();
+    script.resume(&[view(ROOM, 10)]);
+    let said: Vec<u64> = script.requests().iter().map(|each| each.txn).collect();
+    assert_eq!(said, [number(1), number(2)]);
+    // A loss after that is one like any other.
+    script.events.clear();
+    script.input(ClientInput::Disconnected);
+    assert!(retry_in(script.event()) < SECOND);
+}
+
+#[test]
+fn a_client_that_returns_does_not_fight_and_does_not_repeat_a_fault() {
+    for reason in [
+        CloseReason::Replaced,
+        CloseReason::Version,
+        CloseReason::Protocol,
+        CloseReason::FrameTooLarge,
+    ] {
+        let mut script = Script::page_in_room();
+        script.closing(reason, None);
+        script.event();
+        script.input(ClientInput::Disconnected);
+        assert_eq!(script.event(), ClientEvent::Ended(Ended::Closed(reason)));
+    }
+}
+
+#[test]
+fn a_server_that_leaves_a_request_unanswered_is_pinged_and_found_dead_in_time() {
+    let mut script = Script::page_in_room();
+    for within in [8, 16, 32, 32] {
+        let begin = script.now;
+        script.disconnects = 0;
+        if within == 8 {
+            script.command(send("anybody?"));
+        }
+        while script.disconnects == 0 {
+            script.wake();
+        }
+        assert_eq!(script.now - begin, within * SECOND);
+        script.input(ClientInput::Disconnected);
+        script.come_back();
+        script.resume(&[view(ROOM, 10)]);
+    }
+    // A pong shows that the way is not that slow.
+    script.say(ServerMessage::Pong(Ping { nonce: 9 }));
+    let begin = script.now;
+    script.disconnects = 0;
+    while script.disconnects == 0 {
+        script.wake();
+    }
+    assert_eq!(script.now - begin, 8 * SECOND);
+}
+
+#[test]
+fn a_server_that_is_only_slow_with_an_answer_is_not_left() {
+    let mut script = Script::page_in_room();
+    script.command(send("take your time"));
+    let id = script.request().id;
+    for _ in 0..10 {
+        script.wake();
+        let Some(ClientMessage::Ping(ping)) = script.sent.pop_front() else {
+            panic!("the server is asked whether it is there");
+        };
+        script.say(ServerMessage::Pong(ping));
+    }
+    assert_eq!(script.disconnects, 0);
+    // Nothing is asked any more: the interval of the server counts again.
+    script.refuse(id, ErrorCode::Forbidden, None);
+    let quiet = script.now;
+    script.wake();
+    assert!(script.now - quiet > 20 * SECOND);
+}
+
+#[test]
+fn looking_again_asks_a_server_that_is_thought_there_and_cuts_short_a_wait() {
+    let mut script = Script::page_in_room();
+    script.probe();
+    assert!(matches!(
+        script.sent.pop_front(),
+        Some(ClientMessage::Ping(_))
+    ));
+    script.probe();
+    assert!(script.sent.is_empty(), "it is asked already");
+    let begin = script.now;
+    while script.disconnects == 0 {
+        script.wake();
+    }
+    assert_eq!(script.now - begin, 4 * SECOND);
+    script.input(ClientInput::Disconnected);
+    let connects = script.connects;
+    script.probe();
+    assert_eq!(script.connects, connects + 1);
+    script.probe();
+    assert_eq!(script.connects, connects + 1);
+}
+
+#[test]
+fn a_client_that_returns_and_whose_name_is_taken_waits_for_another_whatever_the_server_does_meanwhile()
+ {
+    for reason in [CloseReason::Stopped, CloseReason::TooManyAttempts] {
+        let mut script = Script::page_in_room();
+        script.reconnect();
+        script.say(ServerMessage::Error(failure(0, ErrorCode::NickTaken, None)));
+        script.closing(reason, None);
+        script.input(ClientInput::Disconnected);
+        assert_eq!(script.client.poll_timeout(), None, "{reason:?}");
+        let connects = script.connects;
+        script.rename("Bela");
+        assert_eq!(script.connects, connects + 1);
+        assert_eq!(script.connected().nick, "Bela");
     }
 }

@@ -176,6 +176,7 @@ fn joining(password: &str) -> Command {
         room: RoomRef::Number(0),
         password: Some(Password::new(password)),
         key: None,
+        unsealed_too: false,
     }
 }
 
@@ -341,6 +342,7 @@ fn a_room_with_a_password_needs_one() {
         room: RoomRef::Number(0),
         password: None,
         key: None,
+        unsealed_too: false,
     });
     let id = guest.request().id;
     guest.refuse(id, ErrorCode::PasswordRequired, None);
@@ -705,4 +707,190 @@ fn a_password_that_is_too_long_is_nobodys() {
     let mut owner = member(1);
     owner.command(creation(&"x".repeat(70_000)));
     assert!(matches!(owner.failed(), CommandError::OutsideLimits(_)));
+}
+
+/// A record of the server's making that names a key which was replaced: with what it has of it.
+fn forged(safe: &Safe, seq: u64) -> Record {
+    let mut password = safe.password.clone().expect("there is a password");
+    let old = safe.earlier.last().expect("it was changed").clone();
+    let earlier = vec![std::mem::replace(&mut password.key, old)];
+    let change = PasswordChange { password, earlier };
+    record(seq, OTHER, RecordBody::Password(change))
+}
+
+fn rolled_back(script: &mut Script) {
+    script.events.clear();
+    script.command(send("for those who know the new one"));
+    assert_eq!(script.failed(), CommandError::KeyRolledBack);
+    assert!(script.requests().is_empty(), "nothing is sent");
+}
+
+#[test]
+fn no_server_has_a_client_speak_under_a_key_that_was_replaced() {
+    let mut safe = Safe::new();
+    let mut owner = member(1);
+    safe.create(&mut owner, "old");
+    let change = safe.change(&mut owner, "new", 11);
+    owner.records(vec![change]);
+    owner.events.clear();
+    // By a record; before anything was said under the new key, and after that.
+    let mut reader = member(2);
+    safe.enter(&mut reader, "new");
+    reader.records(vec![forged(&safe, 11)]);
+    rolled_back(&mut reader);
+    let mut speaker = member(3);
+    safe.enter(&mut speaker, "new");
+    say(&mut speaker, "under the new one", 11);
+    speaker.records(vec![forged(&safe, 11)]);
+    rolled_back(&mut speaker);
+    let kept = speaker.client.keys(ROOM).expect("it has keys");
+
+    // By a view: of the answer to a join, on coming back, and in the client's next life.
+    let new_key = safe.view(10).key;
+    let back = |safe: &Safe| {
+        let seq = 12;
+        let RecordBody::Password(change) = forged(safe, seq).body else {
+            unreachable!("it is one")
+        };
+        let (key, mut keys) = (change.password.key, change.earlier);
+        let view = safe.view(seq);
+        keys.push(key.clone());
+        RoomView {
+            key: Some(key.id),
+            keys,
+            ..view
+        }
+    };
+    assert_ne!(back(&safe).key, new_key);
+    owner.command(Command::Join {
+        room: RoomRef::Number(0),
+        password: None,
+        key: None,
+        unsealed_too: false,
+    });
+    let request = owner.request();
+    owner.ok(request.id, Answer::Join(back(&safe)));
+    assert_eq!(owner.failed(), CommandError::KeyRolledBack);
+    for resumed in [true, false] {
+        speaker.reconnect();
+        let welcome = welcome(speaker.me(), vec![ROOM]);
+        speaker.say(ServerMessage::Welcome(welcome));
+        speaker.entered(resumed, back(&safe));
+        rolled_back(&mut speaker);
+    }
+    let mut next = Script::in_rooms(&[back(&safe)]);
+    assert!(!next.client.restore_keys(ROOM, &kept));
+    rolled_back(&mut next);
+    let mut next = Script::new();
+    assert!(!next.client.restore_keys(ROOM, &kept), "it is in no room");
+    next.enter(&[back(&safe)]);
+    rolled_back(&mut next);
+    // Although the password is given again.
+    let mut next = member(4);
+    assert!(!next.client.restore_keys(ROOM, &kept));
+    next.command(joining("new"));
+    safe.login(&mut next);
+    next.run_work();
+    let request = next.request();
+    next.ok(request.id, Answer::Join(back(&safe)));
+    let request = next.request();
+    assert!(matches!(request.op, Op::Leave(_)), "it does not stay");
+    next.ok(request.id, Answer::Leave(committed(13)));
+    assert_eq!(next.failed(), CommandError::KeyRolledBack);
+
+    // A new password brings a new key, and all is well.
+    let view = RoomView {
+        role: chat_core::roles::Role::Owner,
+        ..safe.view(12)
+    };
+    owner.reconnect();
+    let welcome = welcome(owner.me(), vec![ROOM]);
+    owner.say(ServerMessage::Welcome(welcome));
+    owner.entered(false, view);
+    owner.records(vec![forged(&safe, 13)]);
+    rolled_back(&mut owner);
+    safe.password = match forged(&safe, 13).body {
+        RecordBody::Password(change) => Some(change.password),
+        _ => unreachable!("it is one"),
+    };
+    let change = safe.change(&mut owner, "newer", 14);
+    owner.records(vec![change]);
+    owner.events.clear();
+    say(&mut owner, "again", 15);
+}
+
+/// An answer to a join in which somebody on the way has made a plain room of the encrypted one.
+fn plain(safe: &Safe) -> RoomView {
+    RoomView {
+        cipher: CipherKind::None,
+        key: None,
+        ..safe.view(10)
+    }
+}
+
+#[test]
+fn who_gave_a_password_is_asked_before_anything_is_said_in_the_clear() {
+    let mut safe = Safe::new();
+    safe.create(&mut member(1), "swordfish");
+    let not_sealed = CommandError::NotSealed {
+        announced: CipherKind::None,
+    };
+    let mut guest = member(2);
+    let ask = |safe: &mut Safe, guest: &mut Script, unsealed_too: bool| {
+        guest.command(Command::Join {
+            room: RoomRef::Number(0),
+            password: Some(Password::new("swordfish")),
+            key: None,
+            unsealed_too,
+        });
+        safe.login(guest);
+        guest.run_work();
+        let request = guest.request();
+        guest.ok(request.id, Answer::Join(plain(safe)));
+    };
+    // What is asked for meanwhile waits for the end of the join, and is in no room.
+    ask(&mut safe, &mut guest, false);
+    let request = guest.request();
+    assert!(matches!(request.op, Op::Leave(_)), "it does not stay");
+    guest.ok(request.id, Answer::Leave(committed(11)));
+    assert_eq!(guest.failed(), not_sealed);
+    guest.command(send("x"));
+    assert_eq!(guest.failed(), CommandError::NotInRoom);
+    // Somebody who is content with that.
+    ask(&mut safe, &mut guest, true);
+    guest.events.clear();
+    guest.command(send("y"));
+    assert_eq!(text_of(&guest.request()), "y");
+
+    // One is in already, by an earlier life; then it is not said in the clear either before the word is given.
+    let mut back = Script::in_rooms(&[plain(&safe)]);
+    ask(&mut safe, &mut back, false);
+    assert_eq!(back.failed(), not_sealed);
+    back.command(send("x"));
+    assert_eq!(back.failed(), not_sealed);
+    assert!(back.requests().is_empty());
+    ask(&mut safe, &mut back, true);
+    back.events.clear();
+    back.command(send("y"));
+    assert_eq!(text_of(&back.request()), "y");
+}
+
+#[test]
+fn a_room_that_was_encrypted_in_an_earlier_life_is_not_spoken_in_in_the_clear() {
+    let mut safe = Safe::new();
+    let mut before = member(1);
+    safe.create(&mut before, "swordfish");
+    let kept = before.client.keys(ROOM).expect("it has a key");
+    for cipher in [CipherKind::None, CipherKind::Caesar] {
+        let view = RoomView {
+            cipher,
+            ..plain(&safe)
+        };
+        let mut after = Script::in_rooms(&[view]);
+        assert!(!after.client.restore_keys(ROOM, &kept));
+        after.command(send("x"));
+        let announced = cipher;
+        assert_eq!(after.failed(), CommandError::NotSealed { announced });
+        assert!(after.requests().is_empty());
+    }
 }

@@ -132,6 +132,7 @@ fn command(n: u8) -> Command {
             room: RoomRef::Id(room),
             password: password().filter(|_| n.is_multiple_of(2)),
             key: None,
+            unsealed_too: false,
         },
         2 => Command::Leave { room },
         3 => Command::Create(Create {
@@ -162,6 +163,7 @@ fn command(n: u8) -> Command {
                 room: RoomRef::Number(n.into()),
                 password: None,
                 key: Some(RoomKey::Static(Key([1; 32]))),
+                unsealed_too: false,
             },
         ][usize::from(n % 3)]
         .clone(),

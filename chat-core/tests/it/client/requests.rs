@@ -728,6 +728,7 @@ fn a_join_finds_a_number_that_no_earlier_life_of_the_member_has_used() {
         room,
         password: None,
         key: None,
+        unsealed_too: false,
     };
     script.command(join(RoomRef::Number(0)));
     for (txn, code) in [(1, ErrorCode::NotMember), (4, ErrorCode::TooOld)] {

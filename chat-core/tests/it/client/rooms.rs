@@ -120,6 +120,7 @@ fn a_room_begins_where_its_view_stands() {
         room: RoomRef::Number(0),
         password: None,
         key: None,
+        unsealed_too: false,
     });
     let request = script.request();
     assert!(matches!(&request.op, Op::Join(join) if join.room == RoomRef::Number(0)));
@@ -147,6 +148,7 @@ fn joining_a_room_again_changes_nothing_and_misses_nothing() {
         room: RoomRef::Number(0),
         password: None,
         key: None,
+        unsealed_too: false,
     });
     let id = script.request().id;
     script.ok(id, Answer::Join(view(ROOM, 12)));

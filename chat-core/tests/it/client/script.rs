@@ -63,6 +63,16 @@ impl Script {
         Self::of(config, Form::Postcard, Framing::Stream)
     }
 
+    /// In one room, `ROOM`, as the client of a page: it comes back by itself, and answers have 8 s.
+    pub(crate) fn page_in_room() -> Self {
+        let mut config = ClientConfig::new("Adina", Secret(SEED), SEED);
+        config.returns = true;
+        config.answer_within = Some(Duration::from_secs(8));
+        let mut script = Self::of(config, Form::Postcard, Framing::Message);
+        script.enter(&[view(ROOM, 10)]);
+        script
+    }
+
     fn of(mut config: ClientConfig, form: Form, framing: Framing) -> Self {
         config.stretch = Stretch::cheap();
         Self {
@@ -191,6 +201,11 @@ impl Script {
 
     pub(crate) fn close(&mut self) {
         self.client.close(self.moment(), &mut self.out);
+        self.drain();
+    }
+
+    pub(crate) fn probe(&mut self) {
+        self.client.probe(self.moment(), &mut self.out);
         self.drain();
     }
 

@@ -47,6 +47,8 @@ pub struct Line {
     outbox_bytes: usize,
     pub reads: bool,
     flag: Flag,
+    /// The hub waits to hear that there is room.
+    owes_credit: bool,
     /// The driver was told to end it.
     pub closed: Option<CloseReason>,
     /// Most bytes that ever waited.
@@ -80,6 +82,7 @@ enum Todo {
     Serve(Output),
     Gone(ConnId),
     Drained(ConnId),
+    Credit(ConnId),
 }
 
 /// The world of one hub.
@@ -115,6 +118,8 @@ pub struct World {
     skipped: VecDeque<(ConnId, Option<RoomPlace>)>,
     /// What the driver still has to do.
     todo: VecDeque<Todo>,
+    /// What was said by fan-outs that may be kept back.
+    pub patient: Vec<ServerMessage>,
     /// How many frames were encoded for fan-out, and how many deliveries that made.
     pub fanouts: usize,
     pub deliveries: usize,
@@ -217,6 +222,7 @@ impl World {
             said: Vec::new(),
             skipped: VecDeque::new(),
             todo: VecDeque::new(),
+            patient: Vec::new(),
             fanouts: 0,
             deliveries: 0,
             out,
@@ -254,6 +260,7 @@ impl World {
                             .handle_input(now, Input::Disconnected { conn }, &mut self.out)
                     }
                     Todo::Drained(conn) => self.report_drained(conn),
+                    Todo::Credit(conn) => self.report_credit(conn),
                     Todo::Redact(partition, at, replacement) => {
                         let done = if self.unreadable || self.unforgetting {
                             Err(LogUnavailable)
@@ -327,9 +334,18 @@ impl World {
                 }
             }
             Output::Fanout {
-                to, place, frame, ..
+                to,
+                place,
+                frame,
+                patient,
             } => {
                 self.fanouts += 1;
+                let form = to.iter().find_map(|conn| self.lines.get(&conn)?.form);
+                if patient && let Some(form) = form {
+                    let message = form.decode(&frame.body());
+                    self.patient
+                        .push(message.expect("the hub speaks its protocol"));
+                }
                 for conn in to.iter() {
                     let line = self
                         .lines
@@ -354,6 +370,12 @@ impl World {
                 if let Some(line) = self.lines.get_mut(&conn) {
                     line.flag = Flag::Told;
                     self.todo.push_back(Todo::Drained(conn));
+                }
+            }
+            Output::Credit { conn } => {
+                if let Some(line) = self.lines.get_mut(&conn) {
+                    line.owes_credit = true;
+                    self.todo.push_back(Todo::Credit(conn));
                 }
             }
             Output::Resume { conn } => {
@@ -484,6 +506,18 @@ impl World {
         }
     }
 
+    fn report_credit(&mut self, conn: ConnId) {
+        let half = self.limits.outbox_bytes as usize / 2;
+        let credited = |line: &&mut Line| {
+            line.owes_credit && line.outbox_bytes < half && line.closed.is_none()
+        };
+        if let Some(line) = self.lines.get_mut(&conn).filter(credited) {
+            line.owes_credit = false;
+            self.hub
+                .handle_input(self.now, Input::Credit { conn }, &mut self.out);
+        }
+    }
+
     /// The peer reads all that waits, and goes on reading if `on`.
     pub fn read(&mut self, conn: ConnId, on: bool) {
         loop {
@@ -496,6 +530,7 @@ impl World {
             let read: Vec<_> = line.outbox.drain(..).map(|(_, message)| message).collect();
             line.inbox.extend(read);
             self.todo.push_back(Todo::Drained(conn));
+            self.todo.push_back(Todo::Credit(conn));
             self.drive();
         }
     }

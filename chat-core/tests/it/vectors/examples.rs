@@ -516,12 +516,12 @@ pub(crate) fn records() -> Vec<Record> {
         RecordBody::Muted(record::Muted {
             target,
             nick: nick.clone(),
-            until: Some(Wall(1_700_000_600_000)),
+            seconds: Some(600),
         }),
         RecordBody::Muted(record::Muted {
             target,
             nick,
-            until: None,
+            seconds: None,
         }),
         RecordBody::Unmuted(on),
         RecordBody::Password(record::PasswordChange {
@@ -530,7 +530,7 @@ pub(crate) fn records() -> Vec<Record> {
         }),
         RecordBody::Blocked(record::Blocked { blocked: true }),
         RecordBody::Redacted(record::Redacted { seq: 70_000 }),
-        RecordBody::Blank(record::Blank {}),
+        RecordBody::Blank(record::Blank { redacted: 21 }),
         RecordBody::Unknown(Unknown {
             kind: 999,
             body: vec![1, 2, 3].into(),

@@ -13,7 +13,11 @@ use chat_runtime::{
     chat_core::{
         hub::{Event, Framing},
         limits::{Limits, Rate},
-        wire::{ClientMessage, CloseReason, Form, Frame, ServerMessage, client::Empty},
+        wire::{
+            ClientMessage, CloseReason, Form, Frame, ServerMessage,
+            client::{Empty, Nick, Op},
+            server::PresenceUpdate,
+        },
     },
     memory::{self, MemoryConnector, MemoryTransport},
 };
@@ -141,40 +145,75 @@ async fn many_slow_readers_catch_up_at_the_same_time() {
     }
 }
 
+/// Each page is a quarter of what may wait in an outbox before its connection is ended.
 #[tokio::test]
-async fn whoever_asks_and_never_reads_is_cut_off() {
-    let (server, connector) = start(wide());
+async fn pages_asked_for_at_once_all_come() {
+    for (framing, form) in [
+        (Framing::Stream, Form::Postcard),
+        (Framing::Message, Form::Postcard),
+        (Framing::Message, Form::Json),
+    ] {
+        let (_server, connector) = start(wide());
+        let mut writer = Peer::enter(connector.open().await.unwrap(), "writer").await;
+        for txn in 2..40 {
+            writer.say(txn, &"x".repeat(10_000)).await;
+        }
+        writer.say(40, "the last").await;
+        writer.until("the last").await;
+        let connector = connector.speaking(framing, form).capacity(100_000);
+        let mut reader = Peer::enter(connector.open().await.unwrap(), "reader").await;
+        let asked = 100..190;
+        for id in asked.clone() {
+            match id % 9 {
+                0 => reader.ask_members(id).await,
+                1 => reader.ask_rooms(id).await,
+                _ => reader.ask_history(id).await,
+            }
+        }
+        reader.say(200, "and now I talk").await;
+        let mut answered = Vec::new();
+        while answered.last() != Some(&200) {
+            match reader.next().await.expect("nobody is cut off") {
+                ServerMessage::Ok(done) => answered.push(done.id),
+                ServerMessage::Closing(closing) => panic!("{closing:?}"),
+                _ => {}
+            }
+        }
+        let expected: Vec<u64> = asked.chain([200]).collect();
+        assert_eq!(answered, expected, "{framing:?} {form:?}");
+    }
+}
+
+/// A great many short answers to a client that reads none of them: it is told why it is closed when
+/// it reads at last.
+#[tokio::test(start_paused = true)]
+async fn a_client_for_which_too_much_waits_is_told_so() {
+    let mut limits = wide();
+    (limits.page_bytes, limits.frame_bytes, limits.outbox_bytes) = (20_000, 20_000, 20_000);
+    let (server, connector) = start(limits);
     let mut events = server.events();
     let mut writer = Peer::enter(connector.open().await.unwrap(), "writer").await;
-    for txn in 2..30 {
-        writer.say(txn, &"x".repeat(10_000)).await;
+    let connector = connector.capacity(100_000);
+    let mut deaf = Peer::enter(connector.open().await.unwrap(), "deaf").await;
+    // They are read in one go; the answers are several times what the pipe and the outbox hold.
+    for id in 1..4_000 {
+        deaf.join_again(id).await;
     }
-    let mut deaf = Peer::enter(
-        connector.clone().capacity(100_000).open().await.unwrap(),
-        "deaf",
-    )
-    .await;
-    for id in 10..20 {
-        deaf.ask_history(id).await;
-    }
-    let cut = wait_for(&mut events, |event| {
-        matches!(
-            event,
-            Event::Closing {
-                reason: CloseReason::Slow,
-                ..
-            }
-        )
-    })
-    .await;
-    let Event::Closing { conn: cut, .. } = cut else {
-        unreachable!()
+    let closing = wait_for(&mut events, |event| matches!(event, Event::Closing { .. })).await;
+    let Event::Closing {
+        conn: closed,
+        reason: CloseReason::Slow,
+        ..
+    } = closing
+    else {
+        panic!("{closing:?}");
     };
+    assert_eq!(deaf.closing().await.reason, CloseReason::Slow);
+    while deaf.next().await.is_some() {}
     wait_for(&mut events, |event| {
-        *event == Event::Disconnected { conn: cut }
+        *event == Event::Disconnected { conn: closed }
     })
     .await;
-    while deaf.next().await.is_some() {}
     writer.say(30, "still here").await;
     writer.until("still here").await;
 }
@@ -473,4 +512,30 @@ async fn quiet_connections_stay() {
         {
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_presence_are_told_in_time_whatever_was_told_just_before() {
+    let (_server, connector) = start(wide());
+    let mut ada = Peer::enter(connector.open().await.unwrap(), "ada").await;
+    let mut bob = Peer::enter(connector.open().await.unwrap(), "bob").await;
+    // She has just been told that he joined.
+    ada.records().await;
+    let rename = Op::Nick(Nick {
+        nick: "rob".to_owned(),
+        label: String::new(),
+    });
+    bob.request(2, 1, rename).await;
+    let told = async {
+        loop {
+            if let Some(ServerMessage::Presence(presence)) = ada.next().await
+                && let PresenceUpdate::Changes(changes) = presence.update
+            {
+                return changes.renamed.len();
+            }
+        }
+    };
+    // By a clock that jumps to whatever is due next.
+    let told = tokio::time::timeout(Duration::from_millis(300), told).await;
+    assert_eq!(told, Ok(1));
 }

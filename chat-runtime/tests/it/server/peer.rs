@@ -10,8 +10,8 @@ use chat_runtime::{
         wire::{
             ClientMessage, Decoder, Frame, Record, SERVER_FRAME_BYTES, ServerMessage, VERSION,
             client::{
-                Empty, Hello, History, HistoryFrom, Join, Op, Ping, Request, RoomRef, Send,
-                Versions,
+                Empty, Hello, History, HistoryFrom, Join, List, Members, Op, Ping, Redact, Request,
+                RoomRef, Send, Versions,
             },
             record::{Content, RecordBody},
             server::Closing,
@@ -117,6 +117,32 @@ impl Peer {
             }),
         )
         .await;
+    }
+
+    /// Asks to redact the lobby's first record, which the server reads to see that nothing was said
+    /// there.
+    pub(crate) async fn ask_to_redact(&mut self, id: u64) {
+        let (room, seq) = (RoomId::LOBBY, 1);
+        self.request(id, id, Op::Redact(Redact { room, seq })).await;
+    }
+
+    /// Asks who is in the lobby.
+    pub(crate) async fn ask_members(&mut self, id: u64) {
+        let (room, after, limit) = (RoomId::LOBBY, None, 0);
+        let members = Members { room, after, limit };
+        self.request(id, 0, Op::Members(members)).await;
+    }
+
+    /// Asks which rooms there are.
+    pub(crate) async fn ask_rooms(&mut self, id: u64) {
+        let (after, limit) = (None, 0);
+        self.request(id, 0, Op::List(List { after, limit })).await;
+    }
+
+    /// Joins the lobby, where it is already.
+    pub(crate) async fn join_again(&mut self, id: u64) {
+        let (room, proof) = (RoomRef::Lobby, None);
+        self.request(id, 1, Op::Join(Join { room, proof })).await;
     }
 
     pub(crate) async fn ping(&mut self, nonce: u64) {

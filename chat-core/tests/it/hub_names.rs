@@ -1,0 +1,191 @@
+//! Who may be called what: reserved names, and those that owners have.
+
+use crate::harness::*;
+use chat_core::{
+    hub::{Identity, Input},
+    id::ConnId,
+    nick::Reserved,
+    roles::Role,
+    wire::{
+        ErrorCode,
+        client::{self, Hello, Op, Peer, RoomRef},
+    },
+};
+
+/// A hello under a nick that is not the member's secret.
+fn called(secret: &str, nick: &str) -> Hello {
+    let nick = nick.to_owned();
+    Hello {
+        nick,
+        ..hello(secret)
+    }
+}
+
+fn refused(w: &mut World, nick: &str) -> Option<ErrorCode> {
+    let conn = w.connect();
+    let refusal = w.greet(conn, called("x", nick)).err().map(|f| f.code);
+    w.say(conn, &chat_core::wire::ClientMessage::Bye(client::Empty {}));
+    w.pass(SECOND);
+    refusal
+}
+
+fn rename(w: &mut World, conn: ConnId, txn: u64, nick: &str) -> Result<(), ErrorCode> {
+    let nick = client::Nick {
+        nick: nick.to_owned(),
+        label: String::new(),
+    };
+    w.request(conn, txn, Op::Nick(nick))
+        .map(drop)
+        .map_err(|f| f.code)
+}
+
+#[test]
+fn reserved_names_are_nobody_s() {
+    let mut w = World::new();
+    for nick in ["server", "System", "ạdmin", "*admin*", "[private]"] {
+        assert_eq!(
+            refused(&mut w, nick),
+            Some(ErrorCode::NickInvalid),
+            "{nick}"
+        );
+    }
+    let ada = w.welcome("ada");
+    assert_eq!(rename(&mut w, ada, 1, "Admin"), Err(ErrorCode::NickInvalid));
+    let mut w = World::with(|config| config.reserved = Reserved::new(["office"]).unwrap());
+    assert_eq!(refused(&mut w, "Office"), Some(ErrorCode::NickInvalid));
+    assert_eq!(refused(&mut w, "admin"), None);
+}
+
+#[test]
+fn an_application_may_call_people_what_is_reserved() {
+    let mut w = World::new();
+    let conn = w.connect();
+    let identity = Identity::new("root", "admin");
+    w.input(Input::Identified { conn, identity });
+    assert_eq!(w.greet(conn, hello("x")).unwrap().nick, "admin");
+}
+
+#[test]
+fn decoration_does_not_make_a_nick_free() {
+    let mut w = World::new();
+    let maya = w.welcome("Maya");
+    for nick in ["Maya✓", "Maya.", "*Maya", "Maya\u{20dd}", "Maya\u{2d0}"] {
+        assert_eq!(refused(&mut w, nick), Some(ErrorCode::NickTaken), "{nick}");
+    }
+    assert_eq!(refused(&mut w, "Mayạ"), None, "another name");
+    // Her own spelling is hers to choose, and is how she is addressed.
+    rename(&mut w, maya, 1, "Maya✓").unwrap();
+    assert_eq!(refused(&mut w, "Maya"), Some(ErrorCode::NickTaken));
+    let bob = w.welcome("bob");
+    let to = |nick: &str| {
+        Op::Direct(client::Direct {
+            to: Peer::Nick(nick.to_owned()),
+        })
+    };
+    assert_eq!(w.refusal(bob, 1, to("Maya")), ErrorCode::UnknownMember);
+    w.request(bob, 1, to("maya✓")).unwrap();
+}
+
+#[test]
+fn against_owners_combining_marks_do_not_count() {
+    let mut w = World::new();
+    let maya = w.welcome("Maya");
+    assert_eq!(refused(&mut w, "Mayạ"), None);
+    let room = w.create(maya, 1, None).unwrap().room;
+    for nick in ["Mayạ", "mâya", "Ма\u{301}уа"] {
+        assert_eq!(refused(&mut w, nick), Some(ErrorCode::NickTaken), "{nick}");
+    }
+    assert_eq!(refused(&mut w, "Mara"), None);
+    // Her own may have them, and then others may not go without.
+    rename(&mut w, maya, 2, "Mäyä").unwrap();
+    assert_eq!(refused(&mut w, "Maya"), Some(ErrorCode::NickTaken));
+    assert_eq!(refused(&mut w, "Mayä"), Some(ErrorCode::NickTaken));
+    rename(&mut w, maya, 3, "Maya").unwrap();
+
+    // Ownership is what counts, not who began.
+    let bob = w.welcome("Zoe");
+    w.join(bob, RoomRef::Id(room)).unwrap();
+    assert_eq!(refused(&mut w, "Zoë"), None);
+    let role = |target: &str, role| {
+        Op::Role(client::SetRole {
+            room,
+            target: Peer::Member(member(target)),
+            role,
+        })
+    };
+    w.request(maya, 4, role("Zoe", Role::Owner)).unwrap();
+    w.request(maya, 5, role("Maya", Role::Member)).unwrap();
+    assert_eq!(refused(&mut w, "Zoë"), Some(ErrorCode::NickTaken));
+    assert_eq!(refused(&mut w, "Mayạ"), None);
+}
+
+#[test]
+fn a_nick_that_is_held_stays_when_another_becomes_an_owner() {
+    let mut w = World::new();
+    let marked = w.connect();
+    w.greet(marked, called("marked", "Mayạ")).unwrap();
+    let maya = w.welcome("Maya");
+    w.create(maya, 1, None).unwrap();
+    w.disconnect(marked);
+    let again = w.connect();
+    w.greet(again, called("marked", "Mayạ"))
+        .expect("it is hers");
+}
+
+#[test]
+fn an_owner_is_known_where_the_group_is_not_in_use() {
+    let (mut here, mut other) = two_hubs();
+    std::mem::swap(&mut here.log, &mut other.log);
+    let maya = here.welcome("Maya");
+    here.create(maya, 1, None).unwrap();
+    std::mem::swap(&mut here.log, &mut other.log);
+    other.news(chat_core::id::Partition::Directory(0), 0);
+    assert_eq!(refused(&mut other, "Mayạ"), Some(ErrorCode::NickTaken));
+}
+
+#[test]
+fn what_is_drawn_beside_a_name_hides_nothing() {
+    let mut w = World::new();
+    let ada = w.welcome("ada");
+    for text in [
+        "a\u{200b}b",
+        "\u{3164}",
+        "\u{115f}",
+        "\u{ffa0}",
+        "\u{e0061}",
+        "\u{feff}",
+    ] {
+        let mut labelled = hello("bob");
+        labelled.label = text.to_owned();
+        let bob = w.connect();
+        let code = w.greet(bob, labelled).unwrap_err().code;
+        assert_eq!(code, ErrorCode::LabelInvalid, "{text:?}");
+        let mut agent = hello("bob");
+        agent.agent = text.to_owned();
+        assert_eq!(w.greet(bob, agent).unwrap_err().code, ErrorCode::BadRequest);
+        let create = |name: Option<&str>, topic: &str| {
+            Op::Create(client::Create {
+                name: name.map(str::to_owned),
+                topic: topic.to_owned(),
+                cipher: Default::default(),
+                key: None,
+                history: Default::default(),
+                presence: Default::default(),
+                password: None,
+            })
+        };
+        assert_eq!(
+            w.refusal(ada, 1, create(None, text)),
+            ErrorCode::TopicInvalid
+        );
+        assert_eq!(
+            w.refusal(ada, 1, create(Some(text), "")),
+            ErrorCode::NameInvalid
+        );
+        let label = client::Nick {
+            nick: "ada".to_owned(),
+            label: text.to_owned(),
+        };
+        assert_eq!(w.refusal(ada, 1, Op::Nick(label)), ErrorCode::LabelInvalid);
+    }
+}
