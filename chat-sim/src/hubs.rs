@@ -579,8 +579,11 @@ impl World {
             } => {
                 let node = &mut self.nodes[hub];
                 node.reads += 1;
-                // Parts are large.
-                let (life, after) = (node.life, 8 * self.log_delay(hub));
+                let life = node.life;
+                // Parts are large. What makes the log slow for a time comes once.
+                let usual = u64::from(self.plan.shape.log_us) * 1_000;
+                let larger = 7 * self.nodes[hub].rng.below(usual + 1);
+                let after = larger + self.log_delay(hub);
                 self.soon(
                     after,
                     Happening::ReadPart {

@@ -565,6 +565,12 @@ impl World {
             } => {
                 if self.nodes[node].life == life {
                     self.nodes[node].reads -= 1;
+                    self.book.note(|| match &part {
+                        Ok(part) => {
+                            format!("hub {node}: {partition:?}: a part, {} bytes", part.len())
+                        }
+                        Err(error) => format!("hub {node}: {partition:?}: no part: {error}"),
+                    });
                     self.hub_input(
                         node,
                         Input::Part {
