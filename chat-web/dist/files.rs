@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-24ccbd7af8ec3fbc";
+pub(crate) const BUILD: &str = "b-f398069fec580e35";
 
 pub(crate) const FILES: &[File] = &[
     File {
