@@ -11,7 +11,7 @@ use std::{
 };
 
 use rexpect::process::PtyProcess;
-use rustix::termios::Winsize;
+use rustix::{process::Signal, termios::Winsize};
 
 /// Far beyond what anything takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -55,6 +55,12 @@ impl Pty {
     /// The terminal itself.
     pub(crate) fn terminal(&self) -> &File {
         &self.terminal
+    }
+
+    /// Sends a signal to the program.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let program = rustix::termios::tcgetpgrp(&self.terminal).expect("it is a terminal");
+        rustix::process::kill_process_group(program, signal).expect("it runs");
     }
 
     /// Gives the terminal this many columns, and 24 rows.

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::{process::Program, pty::Pty};
-use rustix::termios::LocalModes;
+use rustix::{process::Signal, termios::LocalModes};
 
 fn at_a_terminal(args: &[&str]) -> Pty {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chat-cli"));
@@ -99,7 +99,7 @@ fn a_group_is_made_and_joined_by_the_menu() {
     noam.expect("You have disconnected from the server.");
     noam.ends_well();
     maya.expect("Noam left");
-    server.signal(rustix::process::Signal::INT);
+    server.signal(Signal::INT);
     maya.expect("server is closing: stopped");
     maya.ends_well();
     server.until("ended");
@@ -189,7 +189,7 @@ fn who_looks_for_a_name_learns_that_the_server_stops() {
     let (server, address) = Program::server(&[]);
     let mut ada = at_a_terminal(&[&address, "--nick", "A da"]);
     ada.expect("nick: ");
-    server.signal(rustix::process::Signal::INT);
+    server.signal(Signal::INT);
     ada.expect("refused: the server is closing (stopped)");
     ada.expect_end();
 }
@@ -253,7 +253,7 @@ fn what_is_not_confirmed_stays_on_the_screen_and_is_named_at_the_end() {
     // A line is taken off the screen only where it is known how many rows it takes.
     ada.set_columns(80);
     ada.expect("lobby> ");
-    server.signal(rustix::process::Signal::STOP);
+    server.signal(Signal::STOP);
     ada.say("one of them");
     ada.expect("pending: one of them");
     ada.paste(&"another\r".repeat(300));
@@ -266,6 +266,28 @@ fn what_is_not_confirmed_stays_on_the_screen_and_is_named_at_the_end() {
     ada.expect("(\"the last\")");
     ada.expect("chat-cli: ended at once");
     ada.expect_end();
+}
+
+/// The first wish to end comes from elsewhere, so the editor goes on with a line that nobody waits
+/// for any more: Ctrl-C is a key to it, and no signal.
+#[test]
+fn ctrl_c_is_a_second_wish_to_end_whatever_is_being_typed() {
+    let (server, address) = Program::server(&[]);
+    for (nick, more, prompt) in [("Ada", "", "> "), ("Berl", "/password\n", "new password")] {
+        let mut ada = at_a_terminal(&[&address, "--nick", nick, "--create"]);
+        ada.expect("> ");
+        server.signal(Signal::STOP);
+        ada.say("one");
+        ada.expect("one\r\n");
+        ada.paste(more);
+        ada.expect(prompt);
+        ada.signal(Signal::TERM);
+        ada.expect("1 message is not confirmed yet");
+        ada.control('c');
+        ada.expect("chat-cli: ended at once");
+        ada.expect_end();
+        server.signal(Signal::CONT);
+    }
 }
 
 #[test]
