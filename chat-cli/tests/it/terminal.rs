@@ -85,7 +85,9 @@ fn a_group_is_made_and_joined_by_the_menu() {
     noam.expect("wrong password");
     answer(&mut noam, "password: ", "sesame");
     noam.expect("Hi Noam! welcome to group 0!");
+    noam.say("here I am");
     maya.expect("Noam joined");
+    maya.expect("Noam: here I am");
 
     // What comes while somebody is typing does not spoil the line.
     maya.paste("good mor");
@@ -98,6 +100,7 @@ fn a_group_is_made_and_joined_by_the_menu() {
     noam.say("/quit");
     noam.expect("You have disconnected from the server.");
     noam.ends_well();
+    maya.say("alone again");
     maya.expect("Noam left");
     server.signal(Signal::INT);
     maya.expect("server is closing: stopped");
@@ -242,8 +245,9 @@ fn ctrl_c_after_a_long_paste_drops_nothing() {
         let line = reader.line();
         assert!(line.ends_with(&format!("Ada: line {n}.")), "{line}");
     }
-    assert!(reader.line().ends_with("Ada left"));
     ada.ends_well();
+    reader.say("the end");
+    assert!(reader.line().ends_with("Ada left"));
 }
 
 #[test]
@@ -388,6 +392,7 @@ fn the_prompt_says_where_one_speaks() {
     // What is typed for a room is not said in another.
     ada.paste("a secret");
     ada.expect("a secret");
+    berl.say("no secrets here");
     berl.until("Ada joined");
     berl.say("/kick Ada");
     ada.expect("speaking in the lobby");
