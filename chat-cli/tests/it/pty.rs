@@ -102,8 +102,8 @@ impl Pty {
         String::from_utf8_lossy(&std::mem::take(&mut self.unread)).into_owned()
     }
 
-    /// Waits until the program has ended, with exit code 0.
-    pub(crate) fn ends_well(&mut self) {
+    /// Waits until the program has ended, with exit code 0; what was shown until then.
+    pub(crate) fn ends_well(&mut self) -> String {
         let shown = self.expect_end();
         let status = self.process.wait().expect("it can be waited for");
         // The type of this cannot be named here.
@@ -112,6 +112,7 @@ impl Pty {
             status.starts_with("Exited(") && status.ends_with(", 0)"),
             "{status}: {shown}"
         );
+        shown
     }
 
     /// Waits for more that is shown; whether there was any.
