@@ -318,6 +318,12 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_is_not_part_of_the_file() {
+        let config = ServerConfig::parse("\u{feff}tcp = [\"1\"]").unwrap();
+        assert_eq!((config.tcp.len(), config.ws.len()), (1, 0));
+    }
+
+    #[test]
     fn an_unknown_key_is_named() {
         for (text, key) in [
             ("colour = 1", "colour"),

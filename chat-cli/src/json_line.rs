@@ -3,13 +3,12 @@
 
 use std::io::{self, Write};
 
+use chat_core::nick::is_invisible;
 use serde::Serialize;
 use serde_json::{
     Value,
     ser::{CompactFormatter, Formatter, Serializer},
 };
-
-use crate::visible::is_hidden;
 
 /// Writes a value on one line, without the line break.
 pub(crate) fn to_string(value: &Value) -> String {
@@ -31,7 +30,7 @@ impl Formatter for Harmless {
         fragment: &str,
     ) -> io::Result<()> {
         let mut rest = fragment;
-        while let Some(at) = rest.find(needs_escape) {
+        while let Some(at) = rest.find(is_invisible) {
             let (before, from) = rest.split_at(at);
             self.0.write_string_fragment(writer, before)?;
             let mut chars = from.chars();
@@ -46,10 +45,6 @@ impl Formatter for Harmless {
     }
 }
 
-fn needs_escape(c: char) -> bool {
-    c.is_control() || is_hidden(c) || matches!(c, '\u{2028}' | '\u{2029}')
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -61,7 +56,7 @@ mod tests {
         fn nothing_is_changed_and_nothing_is_dangerous(text in any::<String>(), more in "[\\x00-\\x20\\x7f-\\x9f\u{202a}-\u{202e}\u{200b}\u{feff}\u{e0061}\"\\\\]*") {
             let value = Value::from(text + &more);
             let line = to_string(&value);
-            prop_assert!(!line.contains(needs_escape), "{line:?}");
+            prop_assert!(!line.contains(is_invisible), "{line:?}");
             prop_assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
         }
     }

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chat_core::id::RoomId;
+use chat_core::id::{RoomId, server_name};
 use chat_runtime::KeyStore;
 use zeroize::Zeroizing;
 
@@ -47,8 +47,11 @@ impl KeptKeys {
                 .ok_or_else(|| Failure::Usage(format!("{shown} holds no keys of rooms")))?;
             all.insert(room, keys);
         }
-        let server = format!("{}:{port}", host.to_lowercase());
-        Ok(Self { path, server, all })
+        Ok(Self {
+            path,
+            server: server_name(host, port),
+            all,
+        })
     }
 
     /// Writes all of it: the file is the old one or the new one.
@@ -120,8 +123,12 @@ mod tests {
         at("localhost").keep(one, b"first");
         at("localhost").keep(one, b"second");
         at("example.org").keep(two, b"third");
+        at("::1").keep(two, b"fourth");
         assert_eq!(at("LocalHost").load(), [(one, b"second".to_vec())]);
         assert_eq!(at("example.org").load(), [(two, b"third".to_vec())]);
+        // As everything else that is of one server.
+        let text = fs::read_to_string(folder.path().join("me.keys")).unwrap();
+        assert!(text.starts_with("[::1]:7037 "), "{text}");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

@@ -148,6 +148,10 @@ impl Storage {
         all.records = data.max_records;
         all.age = data.max_age.map(Duration::from_secs);
         all.bytes = data.max_bytes;
+        // What is kept for less than the rest between two rounds is not to wait for that.
+        for age in [each.age, all.age].into_iter().flatten() {
+            config.retention.every = config.retention.every.min(age);
+        }
         let (log, events) = DiskLog::open(&folder, config).map_err(not_opened)?;
         let secret = log.server_secret().await;
         let secret = secret.map_err(|error: SecretError| Failure::Fault(error.to_string()))?;

@@ -3,71 +3,48 @@
 
 use std::iter::Peekable;
 
-use chat_core::nick::harmless;
+use chat_core::nick::{harmless, hides};
 use unicode_width::UnicodeWidthChar;
 
 /// Marks on one letter. Scripts stack fewer; a line of taller stacks would cover its neighbours.
 const MARKS: usize = 5;
 
 /// Control characters and those that turn the direction of writing as [`harmless`] shows them, and
-/// the others that have no width: those that join letters or emoji and those that choose between
-/// two looks stay where they do so, other hidden characters are named or counted, and no letter has
-/// more than five marks.
+/// the others that have [nothing to be seen by](hides) where they stand named or counted; and no
+/// letter with more than five marks.
 pub(crate) fn visible(text: &str) -> String {
     let text = harmless(text);
+    if text.is_ascii() {
+        return text;
+    }
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
-    // The last character that has a width, and the marks on it.
-    let (mut base, mut marks) = (None, 0);
+    let (mut before, mut marks) = (None, 0);
     while let Some(c) = chars.next() {
-        let stays = |c: char| !is_hidden(c) || stays_after(base, c);
-        if !stays(c) {
-            let more = count(&mut chars, |c| !stays(c));
-            match more {
+        if hides(before, c) {
+            // What is counted stands behind something hidden, so no joiner does anything there.
+            match count(&mut chars, |next| hides(Some(c), next)) {
                 0 => out += &format!("<U+{:04X}>", u32::from(c)),
                 more => out += &format!("<{} hidden characters>", more + 1),
             }
-            base = None;
+            before = None;
         } else if c.width() == Some(0) {
             marks += 1;
             if marks <= MARKS {
                 out.push(c);
+                before = Some(c);
             } else {
-                let more = count(&mut chars, |c| stays(c) && c.width() == Some(0));
+                let is_mark = |next: char| !hides(Some(c), next) && next.width() == Some(0);
+                let more = count(&mut chars, is_mark);
                 out += &format!("<{} marks more>", more + 1);
+                before = None;
             }
         } else {
             out.push(c);
-            (base, marks) = (Some(c).filter(|c| !c.is_whitespace()), 0);
+            (before, marks) = (Some(c), 0);
         }
     }
     out
-}
-
-/// Characters that nothing shows, but for what some of them do to their neighbours
-/// (`Default_Ignorable_Code_Point`).
-pub(crate) fn is_hidden(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-            | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
-    )
-}
-
-/// Whether a hidden character does something there: selectors after anything, joiners after letters
-/// of scripts that join, and after emoji; the vowel that fills a syllable of Hangul after its
-/// consonant.
-fn stays_after(base: Option<char>, c: char) -> bool {
-    match (c, base) {
-        (_, None) => false,
-        ('\u{180b}'..='\u{180d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}', _) => true,
-        ('\u{200c}' | '\u{200d}', Some(base)) => base >= '\u{590}',
-        ('\u{1160}', Some(base)) => matches!(base, '\u{1100}'..='\u{115f}'),
-        _ => false,
-    }
 }
 
 /// Takes those that follow and are so.
@@ -77,6 +54,7 @@ fn count(chars: &mut Peekable<impl Iterator<Item = char>>, is: impl Fn(char) -> 
 
 #[cfg(test)]
 mod tests {
+    use chat_core::nick::hidden;
     use proptest::prelude::*;
     use unicode_width::UnicodeWidthStr;
 
@@ -94,6 +72,8 @@ mod tests {
             ("Ad\u{200c}ina", "Ad<U+200C>ina"),
             ("\u{3164}", "<U+3164>"),
             ("a\u{1b}[31m\u{202e}", "a␛[31m<U+202E>"),
+            ("a\u{fff9}b", "a<U+FFF9>b"),
+            ("می\u{200c}\u{200c}", "می\u{200c}<U+200C>"),
         ] {
             assert_eq!(visible(text), shown, "{text:?}");
         }
@@ -128,9 +108,9 @@ mod tests {
         #[test]
         fn nothing_is_hidden(text in "[a\u{5d0} \\PC\u{200b}-\u{200f}\u{300}-\u{305}\u{e0061}\u{fe0f}\u{1160}\u{feff}]*") {
             let shown = visible(&text);
+            prop_assert_eq!(hidden(&shown), None);
             let mut marks = 0;
             for c in shown.chars() {
-                prop_assert!(!c.is_control() && !is_hidden(c) || stays_after(Some('\u{5d0}'), c) || c == '\u{1160}', "{c:?}");
                 marks = if c.width() == Some(0) { marks + 1 } else { 0 };
                 prop_assert!(marks <= MARKS);
             }

@@ -103,23 +103,27 @@ pub struct Secret(pub [u8; 32]);
 
 impl Secret {
     /// The secret of the same person at one server, for whoever keeps one secret for all: HKDF-SHA-256 (no salt, info
-    /// `HOST:PORT`), 32 bytes. `host` is a name or an IP address as the person knows it, without brackets; its letters count
-    /// as small ones.
+    /// [`HOST:PORT`](server_name)), 32 bytes.
     ///
     /// A server is shown its secret at every `hello`, so one that was shown the secret of others could be that person there.
     #[must_use]
     pub fn at_server(&self, host: &str, port: u16) -> Self {
-        let host = host.to_lowercase();
-        let info = if host.contains(':') {
-            format!("[{host}]:{port}")
-        } else {
-            format!("{host}:{port}")
-        };
         let mut secret = Self([0; 32]);
         Hkdf::<Sha256>::new(None, &self.0)
-            .expand(info.as_bytes(), &mut secret.0)
+            .expand(server_name(host, port).as_bytes(), &mut secret.0)
             .expect("32 bytes are within what HKDF gives");
         secret
+    }
+}
+
+/// What a server is called where something is kept for it alone: `HOST:PORT`. `host` is a name or an IP address as the person
+/// knows it, without brackets; its letters count as small ones, and an IPv6 address is put into brackets.
+pub fn server_name(host: &str, port: u16) -> String {
+    let host = host.to_lowercase();
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
     }
 }
 

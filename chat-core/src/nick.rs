@@ -201,21 +201,31 @@ pub fn line(text: &str, max_bytes: usize) -> Result<(), NameError> {
     }
 }
 
-/// The first character of a text that has nothing to be seen by: control characters, bidirectional formatting characters, and
-/// what takes no room, such as a zero-width space, a Hangul filler or a tag. White space is none of them, nor is what a script
-/// or an emoji needs where it stands: a joiner or non-joiner behind a letter of such a script, a joiner behind an emoji, a
-/// variation selector behind what has variants.
+/// The first character of a text that has nothing to be seen by where it stands ([`hides`]).
 pub fn hidden(text: &str) -> Option<char> {
     let before = [None].into_iter().chain(text.chars().map(Some));
-    let hides = |(before, c): &(Option<char>, char)| match (*before, *c) {
+    let mut pairs = before.zip(text.chars());
+    pairs.find_map(|(before, c)| hides(before, c).then_some(c))
+}
+
+/// Whether a character has nothing to be seen by behind this one: the [invisible](is_invisible) ones, but for what a script or
+/// an emoji needs where it stands, a joiner or non-joiner behind a letter of such a script, a joiner behind an emoji, a
+/// variation selector behind what has variants.
+pub fn hides(before: Option<char>, c: char) -> bool {
+    match (before, c) {
         (Some(before), '\u{200c}') => !joins(before),
         (Some(before), '\u{200d}') => !joins(before) && !is_pictorial(before),
         (Some(before), '\u{fe00}'..='\u{fe0f}') => !has_variants(before),
         (Some(before), '\u{180b}'..='\u{180d}') => !joins(before),
         (Some(before), '\u{e0100}'..='\u{e01ef}') => !is_ideograph(before),
-        (_, c) => is_control(c) || is_bidi_format(c) || takes_no_room(c),
-    };
-    before.zip(text.chars()).find(hides).map(|(_, c)| c)
+        (_, c) => is_invisible(c),
+    }
+}
+
+/// Whether nothing is drawn for a character itself: control characters, bidirectional formatting characters, and what takes no
+/// room, such as a zero-width space, a Hangul filler, a tag, a joiner or a variation selector. White space is none of them.
+pub fn is_invisible(c: char) -> bool {
+    is_control(c) || is_bidi_format(c) || takes_no_room(c)
 }
 
 /// Makes a text that somebody else wrote harmless to show on one line: control, escape and bidirectional formatting

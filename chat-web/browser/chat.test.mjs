@@ -196,6 +196,55 @@ test('groups with passwords, made here and joined there and the other way round;
   faultless(context);
 });
 
+test('who gives a password is asked before a room that is not encrypted is entered', async () => {
+  const it = await server();
+  const password = join(folder(), 'password');
+  writeFileSync(password, 'correct horse\n');
+  const olga = await term(it.tcp, 'Olga', ['--create', '--name', 'Pretence', '--password-file', password, '--cipher', 'none']);
+  await olga.until('room 0 created');
+  const context = await window_();
+  const adina = await person(context, it.url, 'Adina');
+  const [unlock, question] = ['unlock', 'unsealed'].map((name) => adina.locator(`dialog[data-name=${name}]`));
+  const enter = (dialog) => dialog.getByRole('button', { name: 'Join' }).click();
+  const isIn = (name) => adina.locator('#room-name', { hasText: name }).waitFor();
+  const byNumber = async (number) => {
+    await adina.getByRole('button', { name: 'Join', exact: true }).click();
+    const dialog = adina.locator('dialog[data-name=join]');
+    await dialog.locator('[name=number]').fill(number);
+    await dialog.locator('input[type=password]').fill('correct horse');
+    await enter(dialog);
+  };
+
+  // By the list; who thinks better of it is out again.
+  await adina.getByRole('button', { name: 'Join', exact: true }).click();
+  await adina.locator('dialog .entry', { hasText: 'Pretence' }).click();
+  await unlock.locator('input').fill('correct horse');
+  await enter(unlock);
+  await question.getByText('it is not encrypted').waitFor();
+  await shot(adina, 'not-encrypted');
+  await question.getByRole('button', { name: 'Cancel' }).click();
+  await question.waitFor({ state: 'detached' });
+  await olga.until('Adina left');
+  await isIn('Lobby');
+  // By number; now it is entered all the same.
+  await byNumber('0');
+  await question.waitFor();
+  await enter(question);
+  await question.waitFor({ state: 'detached' });
+  await isIn('Pretence');
+  await say(adina, 'for everybody');
+  await olga.until('Adina: for everybody');
+
+  // Where there is no password, nobody is let in with one.
+  olga.say('/create Open');
+  await olga.until('room 1 created');
+  await byNumber('1');
+  await adina.locator('dialog[data-name=join]').getByRole('alert').filter({ hasText: 'no password' }).waitFor();
+  await adina.keyboard.press('Escape');
+  await isIn('Pretence');
+  faultless(context);
+});
+
 test('the server is killed and comes back while both write: nothing is lost, nothing is there twice', async () => {
   const data = folder();
   const first = await serve(['--data', data]);

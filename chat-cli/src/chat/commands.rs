@@ -118,7 +118,8 @@ async fn typed_ahead(talk: &mut Talk<'_>, mut asked: Option<Asked>) -> Result<()
             Answer::Line(line) => (line, false),
             Answer::TakenBack(line) => (line, true),
             Answer::Unreadable(_) => continue,
-            Answer::End | Answer::Interrupted => return Ok(()),
+            Answer::End => return Ok(()),
+            Answer::Interrupted => return Err(Stop::Quit),
         };
         talk.line += 1;
         match slash::parse(&line) {

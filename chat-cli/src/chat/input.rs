@@ -269,7 +269,11 @@ fn edit(mut editor: LineEditor, jobs: mpsc::Receiver<Job>, tidy: &AtomicBool) {
                     Kind::Hidden => editor.hidden_line(&prompt),
                     Kind::Answer => editor.line(&prompt, false),
                     Kind::Talk => match editor.line(&prompt, true) {
-                        Answer::Line(line) if is_said(&line) && tidy.load(Ordering::Relaxed) => {
+                        Answer::Line(line)
+                            if is_said(&line)
+                                && tidy.load(Ordering::Relaxed)
+                                && !answer.is_closed() =>
+                        {
                             if editor.take_back(&prompt, &line) {
                                 Answer::TakenBack(line)
                             } else {
@@ -280,7 +284,9 @@ fn edit(mut editor: LineEditor, jobs: mpsc::Receiver<Job>, tidy: &AtomicBool) {
                     },
                 };
                 editor.show();
-                let _ = answer.send(line);
+                if let Err(Answer::Interrupted) = answer.send(line) {
+                    interrupt();
+                }
             }
             Job::Show => editor.show(),
             Job::Flush(done) => {
@@ -289,6 +295,16 @@ fn edit(mut editor: LineEditor, jobs: mpsc::Receiver<Job>, tidy: &AtomicBool) {
             }
             Job::Count(_) => {}
         }
+    }
+}
+
+/// Ctrl-C in a line that nobody waits for any more is the signal that it is elsewhere.
+fn interrupt() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Signal, getpid, kill_process};
+
+        let _ = kill_process(getpid(), Signal::INT);
     }
 }
 

@@ -165,6 +165,7 @@ impl Completer for Manner {
 impl Highlighter for Manner {
     /// The editor draws below what stands before its prompt, and counts no rows of it.
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
+        self.unshown.stop_at_the_end();
         self.modes.learn();
         let mut lines = self.unshown.draw();
         if lines.is_empty() {

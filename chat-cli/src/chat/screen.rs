@@ -63,6 +63,8 @@ struct Waiting {
     edited: u64,
     /// A ring is under way.
     rung: bool,
+    /// Nothing is drawn any more; and who is told that the editor has come to know it.
+    ended: Option<UnboundedSender<()>>,
 }
 
 /// What the thread of the bell does.
@@ -101,6 +103,25 @@ impl Unshown {
             self.0.1.notify_all();
         }
         mem::take(&mut waiting.lines)
+    }
+
+    /// Keeps the thread of the editor, which is about to draw, from that after the end.
+    pub(super) fn stop_at_the_end(&self) {
+        let Some(told) = self.lock().ended.clone() else {
+            return;
+        };
+        // The end may have had no patience.
+        let _ = told.send(());
+        loop {
+            thread::park();
+        }
+    }
+
+    /// From here on the editor draws no more. Says whether it is to be told so.
+    fn end(&self, told: UnboundedSender<()>) -> bool {
+        let waiting = &mut *self.lock();
+        waiting.ended = Some(told);
+        waiting.editing
     }
 
     /// The editor does not draw any longer.
@@ -201,12 +222,19 @@ impl Terminal {
         finished.recv().await;
     }
 
+    /// Waits until all is shown, and has nothing drawn after that.
     async fn flush(&self) {
         let (done, mut finished) = unbounded_channel();
         // One of the two comes.
         let _ = self.jobs.send(Job::Flush(done.clone()));
         let _ = self.bell.send(Ring::Idle(done));
         let _ = timeout(PATIENCE, finished.recv()).await;
+        // Its line is about to be taken off the screen for good.
+        let (told, mut stopped) = unbounded_channel();
+        if self.unshown.end(told) {
+            let _ = self.bell.send(Ring::Once);
+            let _ = timeout(PATIENCE, stopped.recv()).await;
+        }
     }
 }
 
@@ -288,7 +316,7 @@ impl Screen {
         }
     }
 
-    /// Waits until everything is shown.
+    /// Waits until everything is shown. Nothing is to be shown any more after that.
     pub(crate) async fn flush(&mut self) {
         match &self.way {
             Way::Plain => {

@@ -585,10 +585,7 @@ mod tests {
         ));
         lines.extend(entered(&strange));
         for line in lines {
-            assert!(
-                !line.contains(|c: char| c.is_control() || crate::visible::is_hidden(c)),
-                "{line:?}"
-            );
+            assert!(!line.contains(chat_core::nick::is_invisible), "{line:?}");
         }
     }
 

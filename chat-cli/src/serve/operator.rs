@@ -7,7 +7,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use chat_core::{hub::Event, nick::harmless, time::Wall, wire::ErrorCode};
+use chat_core::{hub::Event, time::Wall, wire::ErrorCode};
 use chat_log_disk::{DiskEvent, Events as DiskEvents};
 use chat_runtime::ServerEvents;
 use futures_util::FutureExt;
@@ -24,7 +24,7 @@ use super::{
     repeats::{Kind, Repeated, Repeats},
     trace::{Trace, Traced},
 };
-use crate::{command_line::Format, storage};
+use crate::{command_line::Format, storage, visible::visible};
 
 /// From one write to the next.
 const PACE: Duration = Duration::from_millis(50);
@@ -251,7 +251,7 @@ impl<Out: Write, Err: Write> Operator<Out, Err> {
         } else {
             ("", "log")
         };
-        let (at, text) = (now(), format!("{error}the log: {}", harmless(&words)));
+        let (at, text) = (now(), format!("{error}the log: {}", visible(&words)));
         if self.admits(kind_of_disk(event), &text, at) {
             self.say(at, &text, || {
                 vec![("event", name.into()), ("detail", words.as_str().into())]

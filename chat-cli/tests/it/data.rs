@@ -386,6 +386,7 @@ fn a_folder_that_cannot_be_written_is_refused_with_words() {
 }
 
 #[test]
+#[ignore = "long: notes are made every 5 s, and leave 5 s to everybody"]
 fn the_grace_that_was_left_survives_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

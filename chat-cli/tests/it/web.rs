@@ -45,6 +45,7 @@ fn websockets_and_tcp_in_one_conversation() {
     berl.until("Ada: over a WebSocket");
     server.until("client connected: 127.0.0.1");
     assert_eq!(ada.finish().code, Some(0));
+    berl.say("alone again");
     berl.until("Ada left");
     #[cfg(unix)]
     {
@@ -207,6 +208,7 @@ fn talks(example: &mut Command) {
     let mut other = again(example);
     let mut other = Program::spawn(other.arg(format!("ws://{ws}/ws")).arg("Zoë"));
     assert_eq!(other.line(), "joined as Zoë");
+    ada.say("who is there?");
     ada.until("Zoë");
     // Somebody else has said nothing since, and has been ended for it.
     let mut silent = TcpStream::connect(&tcp).unwrap();
@@ -233,6 +235,7 @@ fn in_a_lobby_with_a_shift(example: &Command) {
     let mut other = again(example);
     let mut other = Program::spawn(other.arg(format!("ws://{ws}/ws")).arg("Zoë"));
     assert_eq!(other.line(), "joined as Zoë");
+    ada.say("who is there?");
     ada.until("Zoë");
     ada.say("Hello");
     other.until("Ada: Khoor");

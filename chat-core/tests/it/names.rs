@@ -390,7 +390,7 @@ fn troublesome() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
     fn an_enforced_name_is_left_as_it_is(text in troublesome()) {

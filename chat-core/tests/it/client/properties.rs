@@ -525,7 +525,8 @@ fn choose<T: Clone>(among: &mut Vec<T>, which: u8) -> Option<T> {
 
 fn config() -> ProptestConfig {
     ProptestConfig {
-        cases: 400,
+        // The simulator plays thousands of conversations with this client.
+        cases: 100,
         failure_persistence: None,
         ..ProptestConfig::default()
     }

@@ -63,6 +63,8 @@ async fn talk() {
     adina.say(2, "hello").await;
     assert_whole(&adina.until("hello").await);
     assert_eq!(bela.until("hello").await.last().unwrap().nick, "adina");
+    // Nobody is left whose word would be waited for.
+    drop((adina, bela));
     server.shutdown(false).await;
 }
 
@@ -120,7 +122,7 @@ async fn many_slow_readers_catch_up_at_the_same_time() {
             Peer::enter(
                 connector
                     .clone()
-                    .capacity(1 + n * 100)
+                    .capacity(20 + n * 100)
                     .open()
                     .await
                     .unwrap(),
