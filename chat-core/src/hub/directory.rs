@@ -135,7 +135,7 @@ impl Hub {
             limits: &config.limits,
             node: config.node,
             alone: config.writes_alone(),
-            is_heir_of: &|node| config.is_heir_of(node),
+            may_release: &|node| config.may_release(node),
             owns: &|room, member| {
                 let room = rooms.get(&room).filter(|room| room.pipe.is_live())?;
                 Some(room.pipe.state.is_owner(member))
@@ -296,7 +296,7 @@ impl Hub {
         for (member, lease, at) in everybody {
             match lease {
                 Some(node)
-                    if self.config.is_heir_of(node)
+                    if self.config.may_release(node)
                         && !self.online.contains_key(&member)
                         // Whose grace period has begun, or is over, does not get another.
                         && !self.grace.contains_key(&member)
@@ -304,14 +304,15 @@ impl Hub {
                 {
                     let left = self.absences.left(member, at, self.config.limits.grace);
                     if left.is_zero() {
-                        // Whoever asks for that name waits here already, perhaps.
+                        // A hello for that name waits here already, perhaps, and it must not wait
+                        // for another hub: each of them releases it.
                         self.directory.propose_first(Proposal {
                             member,
                             txn: 0,
                             ask: Ask::Release,
                             then: Then::Nothing,
                         });
-                    } else {
+                    } else if self.config.is_heir_of(node) {
                         self.hold_for(now, member, left)
                     }
                 }

@@ -145,6 +145,12 @@ impl Config {
         let of_earlier_life = !self.log.shared && !self.peers.contains(&node);
         node == self.node || (of_earlier_life && self.peers.iter().all(|peer| self.node < *peer))
     }
+
+    /// Whether nobody at another hub can hold a nick under this lease: it is this hub's own, or of an
+    /// earlier life.
+    fn may_release(&self, node: u64) -> bool {
+        node == self.node || (!self.log.shared && !self.peers.contains(&node))
+    }
 }
 
 /// The server: sessions, the directory, the rooms with people here, and what is on its way between them.

@@ -523,7 +523,7 @@ pub(crate) struct Surroundings<'a> {
     /// Whether no other hub writes to the log.
     pub(crate) alone: bool,
     /// Whether a lease is this hub's to give up: its own, or one of an earlier life.
-    pub(crate) is_heir_of: &'a dyn Fn(u64) -> bool,
+    pub(crate) may_release: &'a dyn Fn(u64) -> bool,
     /// Whether a member is an owner of a room; none if the room is not in use here.
     pub(crate) owns: &'a dyn Fn(RoomId, MemberId) -> Option<bool>,
     /// Whether the member is connected here, or has time left to come back.
@@ -619,7 +619,7 @@ impl Directory {
             Ask::Release => match member {
                 Some(Member {
                     lease: Some(node), ..
-                }) if (with.is_heir_of)(*node) && !(with.is_expected)(id) => one(Change::Released),
+                }) if (with.may_release)(*node) && !(with.is_expected)(id) => one(Change::Released),
                 _ => Verdict::Already,
             },
             Ask::Expire => match member {

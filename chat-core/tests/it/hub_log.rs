@@ -954,3 +954,22 @@ fn who_asks_before_the_log_is_read_has_the_name_of_a_client_that_ended() {
         |message: &ServerMessage| matches!(message, ServerMessage::Welcome(_)).then_some(());
     assert_eq!(w.take(conn, welcome), Some(()));
 }
+
+#[test]
+fn a_hub_that_is_not_the_heir_gives_the_name_of_a_client_that_ended_at_once() {
+    let mut before = World::new();
+    let ada = before.welcome("ada");
+    before.input(chat_core::hub::Input::Shutdown { restarting: false });
+    before.disconnect(ada);
+    let mut config = config();
+    // Its peer has the lower number, and takes over what an earlier life held.
+    (config.node, config.peers) = (9, vec![8]);
+    config.notes = before.note.take().into_iter().collect();
+    let mut w = World::on(before.log, config);
+    let conn = w.connect();
+    let again = client::Hello {
+        nick: "ada".to_owned(),
+        ..hello("another secret")
+    };
+    w.greet(conn, again).expect("the name is free");
+}
