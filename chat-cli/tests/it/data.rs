@@ -420,12 +420,14 @@ fn nobody_is_locked_out_of_a_name_after_an_orderly_stop() {
     let identity = folder.path().join("berl");
     let kept = ["--identity", text(&identity)];
     let (server, address) = Program::server(&["--data", text(&data)]);
-    let mut ada = Program::in_lobby(&address, "Ada");
+    let ada = Program::in_lobby(&address, "Ada");
     let mut berl = Program::client(&address, "Berl", &kept);
     berl.until("joined the lobby");
     server.signal(Signal::TERM);
-    for client in [&mut ada, &mut berl] {
-        client.until("server is closing: stopped");
+    // Until they have ended, his identity is in use.
+    for client in [ada, berl] {
+        let out = client.ended().out;
+        assert_eq!(out.last().unwrap(), "server is closing: stopped");
     }
     assert_eq!(server.ended().code, Some(0));
 
