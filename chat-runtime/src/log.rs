@@ -23,7 +23,7 @@ use crate::random;
 /// Calls for different partitions run at the same time, and so do reads; there is at most one append outstanding for
 /// each partition. A call that cannot end soon should end as [`Appended::Unknown`], [`ReadFailed::Unavailable`] or [`LogUnavailable`]: the hub tries again.
 ///
-/// `examples/own_log.rs` is a log of one's own; [`testing::conformance`](crate::testing::conformance) (feature `testing`) tells whether
+/// `examples/own_log.rs` is a log of one's own; `testing::conformance` (feature `testing`) tells whether
 /// one does all of this.
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
