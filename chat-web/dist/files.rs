@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-f398069fec580e35";
+pub(crate) const BUILD: &str = "b-669e3b481e08f9fd";
 
 pub(crate) const FILES: &[File] = &[
     File {
