@@ -10,10 +10,13 @@ use std::{
     },
     task::{Context, Poll},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use tokio::sync::{mpsc::UnboundedSender, oneshot};
+use tokio::{
+    sync::{mpsc::UnboundedSender, oneshot},
+    time::timeout,
+};
 
 #[cfg(unix)]
 use super::terminal::{Modes, follow_job_control};
@@ -29,6 +32,8 @@ const LINE_BYTES: u64 = 1 << 20;
 
 /// How long the end waits for what is left of a file or a pipe.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// A writer that says nothing for so long has said all, for now.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -228,11 +233,21 @@ impl Input {
 
     /// The lines of a file or a pipe that were not taken, as far as they come soon.
     pub(crate) async fn rest(&self) -> u64 {
-        if !self.person && !self.rest.waiting.load(Ordering::Relaxed) {
-            let (done, counted) = oneshot::channel();
+        if !self.person {
+            let (done, mut counted) = oneshot::channel();
             let _ = self.jobs.send(Job::Count(done));
             // If its writer goes on and on, those count that came.
-            let _ = tokio::time::timeout(PATIENCE, counted).await;
+            let until = Instant::now() + PATIENCE;
+            let mut before = None;
+            while timeout(PAUSE, &mut counted).await.is_err() && Instant::now() < until {
+                let waiting = self.rest.waiting.load(Ordering::Relaxed);
+                let lines = self.rest.lines.load(Ordering::Relaxed);
+                if waiting && before == Some(lines) {
+                    // Nothing came in between: the writer has no more to say at present.
+                    break;
+                }
+                before = Some(lines);
+            }
         }
         self.rest.lines.load(Ordering::Relaxed)
     }
@@ -332,6 +347,7 @@ fn read(person: bool, jobs: mpsc::Receiver<Job>, rest: &Rest) {
                 }
             }
             Job::Count(done) => {
+                rest.waiting.store(true, Ordering::Relaxed);
                 while let read @ (Answer::Line(_) | Answer::Unreadable(_)) = line() {
                     rest.count(&read);
                 }
