@@ -95,8 +95,19 @@ async fn lines(talk: &mut Talk<'_>, asked: &mut Option<Asked>) -> Result<(), Sto
             }
             Ok(Line::Command(Slash::Me(text))) => say(talk, text, true, taken_back, spoken_in),
             Ok(Line::Command(slash)) => run(talk, slash, taken_back).await?,
-            Err(why) => talk.voice.not_understood(talk.line, &why),
+            Err(why) => {
+                talk.voice.not_understood(talk.line, &why);
+                leave_place(talk);
+            }
         }
+    }
+}
+
+/// The lines of a file or a pipe are written for the room that the last command names: if that comes
+/// to nothing, they are said nowhere.
+fn leave_place(talk: &mut Talk<'_>) {
+    if !talk.input.is_person() {
+        talk.rooms.switch_off();
     }
 }
 
@@ -154,10 +165,12 @@ fn say(
     spoken_in: Option<RoomId>,
 ) {
     let Some(room) = talk.rooms.current().map(|view| view.room) else {
-        return talk.voice.not_understood(
-            talk.line,
-            "not sent: you are in no room; /join NUMBER, /create or /quit",
-        );
+        let why = if talk.rooms.is_empty() {
+            "not sent: you are in no room; /join NUMBER, /create or /quit"
+        } else {
+            "not sent: the room for it was not entered; /join NUMBER, /create or /switch"
+        };
+        return talk.voice.not_understood(talk.line, why);
     };
     let command = if action { "me" } else { "send" };
     let doing = Doing {
@@ -200,6 +213,7 @@ async fn run(talk: &mut Talk<'_>, slash: Slash, taken_back: bool) -> Result<(), 
         }
         Slash::Rooms => simple(talk, "rooms", Command::List, Then::Tell),
         Slash::Create(line) => {
+            leave_place(talk);
             let secrets = match Secrets::load(line.password_file.as_deref(), line.cipher.as_ref()) {
                 Ok(secrets) => secrets,
                 Err(failure) => return failed(talk, &failure),
@@ -220,6 +234,7 @@ async fn run(talk: &mut Talk<'_>, slash: Slash, taken_back: bool) -> Result<(), 
             }
         }
         Slash::Join(line) => {
+            leave_place(talk);
             let secrets = match Secrets::load(line.password_file.as_deref(), line.cipher.as_ref()) {
                 Ok(secrets) => secrets,
                 Err(failure) => return failed(talk, &failure),
@@ -253,13 +268,17 @@ async fn run(talk: &mut Talk<'_>, slash: Slash, taken_back: bool) -> Result<(), 
                     taken_back: false,
                 };
                 let number = talk.start(command, doing, Then::Switch { nick });
+                leave_place(talk);
                 // What is typed next is meant for that conversation.
                 talk.until_ended(number).await?;
             }
-            (None, _) => talk.voice.not_understood(
-                talk.line,
-                "/switch: you are not in that room; /join enters it",
-            ),
+            (None, _) => {
+                talk.voice.not_understood(
+                    talk.line,
+                    "/switch: you are not in that room; /join enters it",
+                );
+                leave_place(talk);
+            }
         },
         Slash::Block { nick, blocked } => {
             let command = if blocked { "block" } else { "unblock" };

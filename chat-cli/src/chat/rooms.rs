@@ -41,6 +41,16 @@ impl Rooms {
         self.current = Some(room);
     }
 
+    /// Speaks in no room until another is chosen.
+    pub(crate) fn switch_off(&mut self) {
+        self.current = None;
+    }
+
+    /// Whether there is a room that could be spoken in.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
     /// The room that is spoken in.
     pub(crate) fn current(&self) -> Option<&RoomView> {
         self.current.and_then(|room| self.known.get(&room))

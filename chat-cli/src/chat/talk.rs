@@ -486,6 +486,10 @@ impl<'v> Talk<'v> {
                 if let Some(view) = self.rooms.remove(room) {
                     self.voice.removed(&view, reason, asked);
                 }
+                if was_current && !asked && !self.input.is_person() {
+                    // What a script says next was written for the room that it is out of.
+                    self.rooms.switch_off();
+                }
                 if was_current && let Some(view) = self.rooms.current() {
                     self.voice
                         .notice(&format!("speaking in {}", room_name(view)));
