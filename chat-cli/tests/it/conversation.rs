@@ -344,7 +344,11 @@ fn a_script_learns_that_a_line_came_to_nothing() {
     // The rest is not said where the line could have named another room for it.
     for (line, why, rest) in [
         (long.as_str(), "not sent: ", true),
-        ("/msg nobody hey", "not sent: nobody is called `nobody`", true),
+        (
+            "/msg nobody hey",
+            "not sent: nobody is called `nobody`",
+            true,
+        ),
         ("/foo", "there is no command `/foo`", false),
         ("/join", "write /join NUMBER or /join lobby", false),
     ] {
