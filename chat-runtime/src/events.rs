@@ -14,7 +14,7 @@ use std::{
     task::{Poll, Waker},
 };
 
-use chat_core::{hub::Event, time::Wall, wire::record::Content};
+use chat_core::{hub::Event, time::Wall};
 use tokio::time::{Duration, Instant, sleep_until};
 
 /// Events that wait for a watcher, and their bytes; beyond that the oldest are dropped and counted.
@@ -126,10 +126,7 @@ fn wake(mut waiting: MutexGuard<'_, Waiting>) {
 /// What an event takes in memory, roughly. Only what is said can be long.
 fn bytes(event: &Event) -> usize {
     let said = match event {
-        Event::Message { content, .. } => match content {
-            Content::Plain(text) | Content::Caesar(text) => text.len(),
-            Content::Sealed(sealed) => sealed.data.len(),
-        },
+        Event::Message { content, .. } => content.size(),
         _ => 0,
     };
     size_of::<(Wall, Event)>() + said
@@ -244,7 +241,7 @@ mod tests {
         task::{Context, Wake},
     };
 
-    use chat_core::{hub::RoomLabel, id::ConnId};
+    use chat_core::{hub::RoomLabel, id::ConnId, wire::record::Content};
 
     use super::*;
 

@@ -50,6 +50,19 @@ impl Places {
     /// When the next connection may come: none if there is a place; otherwise when the first one is
     /// given up for it, which may be past.
     pub(crate) fn wait_until(&mut self) -> Option<Instant> {
+        self.first_to_end().map(|(end, _)| end)
+    }
+
+    /// Takes a place for a connection, that of the one to be given up first if there is no other.
+    pub(crate) fn take(&mut self, progress: Arc<Progress>, task: AbortHandle) {
+        if let Some((_, first)) = self.first_to_end() {
+            self.taken.swap_remove(first).task.abort();
+        }
+        self.taken.push(Place { progress, task });
+    }
+
+    /// The place that the next connection has to take, and from when on; none if one is free.
+    fn first_to_end(&mut self) -> Option<(Instant, usize)> {
         if self.taken.len() < self.most {
             return None;
         }
@@ -58,21 +71,7 @@ impl Places {
             return None;
         }
         let ends = |place: &Place| place.progress.may_end_at(self.measure);
-        self.taken.iter().map(ends).min()
-    }
-
-    /// Takes a place for a connection, that of the one to be given up first if there is no other.
-    pub(crate) fn take(&mut self, progress: Arc<Progress>, task: AbortHandle) {
-        if self.wait_until().is_some()
-            && let Some((first, _)) = self
-                .taken
-                .iter()
-                .enumerate()
-                .min_by_key(|(_, place)| place.progress.may_end_at(self.measure))
-        {
-            self.taken.swap_remove(first).task.abort();
-        }
-        self.taken.push(Place { progress, task });
+        self.taken.iter().map(ends).zip(0..).min()
     }
 }
 

@@ -11,7 +11,7 @@ import { SLASHES, parse } from './slash.js';
 import * as store from './store.js';
 import { apply, has, t } from './texts.js';
 import { composes } from './typing.js';
-import { roomName } from './words.js';
+import { reasonText, roomName } from './words.js';
 const endpoint = document.querySelector('meta[name=chat-endpoint]')?.content ?? 'ws';
 const home = new URL(endpoint || 'ws', location.href.split('#')[0]).href.replace(/^http/, 'ws');
 apply();
@@ -77,7 +77,7 @@ form.nick.select();
 },
 ended({ why, reason }) {
 retry = null;
-if (led && (why === 'cannot_connect' || mayHeal(reason))) again = setTimeout(() => form.requestSubmit(), later(tries++));
+if (led && heals(why, reason)) again = setTimeout(() => form.requestSubmit(), later(tries++));
 trouble(why === 'cannot_connect' ? t(known ? 'start.refused' : 'start.unreachable') : t('notice.ended', { why: closedText(reason) }));
 },
 });
@@ -104,7 +104,7 @@ return rest.includes('/') ? whole : `${whole}/ws`;
 }
 const closedText = (reason) => (has(`closed.${reason}`) ? t(`closed.${reason}`) : t('closed.other'));
 const mayHeal = (reason) => ['stopped', 'full', 'too_many_connections', 'handshake_timeout'].includes(reason);
-const reasonText = (code) => (has(`error.${code}`) ? t(`error.${code}`) : code);
+const heals = (why, reason) => why === 'cannot_connect' || mayHeal(reason);
 const refusalText = ({ code }) => t(known && has(`start.known.${code}`) ? `start.known.${code}` : `error.${code}`);
 function enter(url, module, who, start) {
 let chat = null;
@@ -133,8 +133,7 @@ return {
 welcomed() { before.gone(); },
 refused(failure, retry, session) { before.nameless(failure, retry, session); },
 ended({ why, reason }) {
-const heals = why === 'cannot_connect' || mayHeal(reason);
-before.apart(why === 'cannot_connect' ? t('start.unreachable') : t('notice.ended', { why: closedText(reason) }), heals);
+before.apart(why === 'cannot_connect' ? t('start.unreachable') : t('notice.ended', { why: closedText(reason) }), heals(why, reason));
 },
 };
 }

@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-669e3b481e08f9fd";
+pub(crate) const BUILD: &str = "b-8810898462094dbe";
 
 pub(crate) const FILES: &[File] = &[
     File {

@@ -11,9 +11,10 @@ if (begin < past) continue;
 const isMail = match[0].includes('@');
 const end = isMail ? begin + match[0].length : endOf(text, begin);
 const shown = text.slice(begin, end);
-const href = isMail ? `mailto:${shown}` : /^www\./i.test(shown) ? `https://${shown}` : shown;
+const isBare = /^www\./i.test(shown);
+const href = isMail ? `mailto:${shown}` : isBare ? `https://${shown}` : shown;
 if (!isMail && (end <= begin + match[0].length || !URL.canParse(href))) continue;
-if (/^www\./i.test(shown) && !/^www\.[^./]+\.[^./]/i.test(shown)) continue;
+if (isBare && !/^www\.[^./]+\.[^./]/i.test(shown)) continue;
 found.push({ begin, end, href });
 past = end;
 }

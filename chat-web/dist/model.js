@@ -165,8 +165,7 @@ if (kind === 'banned' && body.target === target) this.changed('blank', { room, i
 }
 }
 #mentioned(room, { text }) {
-const names = [...room.members.values(), ...room.here.values()].map(({ nick }) => nick);
-return mentions(text, this.me.nick, names);
+return mentions(text, this.me.nick, room.nicks());
 }
 trim(room) {
 if (room.items.length <= MOST || room.loading || room.oldest === null) return [];

@@ -24,6 +24,9 @@ get insecure() { return this.view.cipher === 'caesar'; }
 get locked() {
 return this.lacksKey === true || this.items.findLast(({ shown }) => isSaid(shown))?.shown.unreadable === 'no_key';
 }
+*nicks() {
+for (const people of [this.members, this.here]) for (const { nick } of people.values()) yield nick;
+}
 get newest() { return this.items.at(-1)?.shown.record.seq ?? 0; }
 get hasMore() {
 if (this.oldest === null) return true;

@@ -1,4 +1,4 @@
-import { language, t } from './texts.js';
+import { has, language, t } from './texts.js';
 import { daysAgo, isTime } from './timeline.js';
 let zone, clock, full, dayOf, dayOfYear;
 export function followZone() {
@@ -22,6 +22,7 @@ if (days === 0) return t('day.today');
 if (days === 1) return t('day.yesterday');
 return (new Date(time).getFullYear() === new Date(now).getFullYear() ? dayOf : dayOfYear).format(time);
 }
+export const reasonText = (code) => (has(`error.${code}`) ? t(`error.${code}`) : code);
 export function roomName(view) {
 if (view.kind === 'lobby') return t('rooms.lobby');
 if (view.kind === 'private') return view.peer?.nick ?? '?';

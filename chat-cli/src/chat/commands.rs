@@ -94,7 +94,12 @@ async fn lines(talk: &mut Talk<'_>, asked: &mut Option<Asked>) -> Result<(), Sto
                 return talk.until_at_most(0).await;
             }
             Ok(Line::Command(Slash::Me(text))) => say(talk, text, true, taken_back, spoken_in),
-            Ok(Line::Command(slash)) => run(talk, slash, taken_back).await?,
+            Ok(Line::Command(slash)) => {
+                if matches!(slash, Slash::Create(_) | Slash::Join(_) | Slash::Switch(_)) {
+                    leave_place(talk);
+                }
+                run(talk, slash, taken_back).await?;
+            }
             Err(why) => {
                 talk.voice.not_understood(talk.line, &why);
                 leave_place(talk);
@@ -213,7 +218,6 @@ async fn run(talk: &mut Talk<'_>, slash: Slash, taken_back: bool) -> Result<(), 
         }
         Slash::Rooms => simple(talk, "rooms", Command::List, Then::Tell),
         Slash::Create(line) => {
-            leave_place(talk);
             let secrets = match Secrets::load(line.password_file.as_deref(), line.cipher.as_ref()) {
                 Ok(secrets) => secrets,
                 Err(failure) => return failed(talk, &failure),
@@ -224,28 +228,17 @@ async fn run(talk: &mut Talk<'_>, slash: Slash, taken_back: bool) -> Result<(), 
                 secrets,
             };
             if let Err(error) = enter::create(talk, group).await? {
-                let doing = Doing {
-                    line: talk.line,
-                    command: "create",
-                    text: None,
-                    taken_back: false,
-                };
+                let doing = Doing::of(talk.line, "create");
                 talk.voice.failed(&doing, &error);
             }
         }
         Slash::Join(line) => {
-            leave_place(talk);
             let secrets = match Secrets::load(line.password_file.as_deref(), line.cipher.as_ref()) {
                 Ok(secrets) => secrets,
                 Err(failure) => return failed(talk, &failure),
             };
             if let Err(error) = enter::join(talk, &line.room, secrets).await? {
-                let doing = Doing {
-                    line: talk.line,
-                    command: "join",
-                    text: None,
-                    taken_back: false,
-                };
+                let doing = Doing::of(talk.line, "join");
                 talk.voice.failed(&doing, &error);
             }
         }
@@ -261,24 +254,15 @@ async fn run(talk: &mut Talk<'_>, slash: Slash, taken_back: bool) -> Result<(), 
                 let command = Command::Direct {
                     to: Peer::Nick(nick.clone()),
                 };
-                let doing = Doing {
-                    line: talk.line,
-                    command: "switch",
-                    text: None,
-                    taken_back: false,
-                };
+                let doing = Doing::of(talk.line, "switch");
                 let number = talk.start(command, doing, Then::Switch { nick });
-                leave_place(talk);
                 // What is typed next is meant for that conversation.
                 talk.until_ended(number).await?;
             }
-            (None, _) => {
-                talk.voice.not_understood(
-                    talk.line,
-                    "/switch: you are not in that room; /join enters it",
-                );
-                leave_place(talk);
-            }
+            (None, _) => talk.voice.not_understood(
+                talk.line,
+                "/switch: you are not in that room; /join enters it",
+            ),
         },
         Slash::Block { nick, blocked } => {
             let command = if blocked { "block" } else { "unblock" };
@@ -472,12 +456,7 @@ async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
         Slash::Leave => {
             talk.leaving.insert(room);
             // What is typed next is meant for another room, so this one has to be left first.
-            let doing = Doing {
-                line: talk.line,
-                command: "leave",
-                text: None,
-                taken_back: false,
-            };
+            let doing = Doing::of(talk.line, "leave");
             match talk.command(Command::Leave { room }).await? {
                 Ok(outcome) => talk.voice.done(&doing, &outcome),
                 Err(error) => {
@@ -492,12 +471,7 @@ async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
 }
 
 fn simple(talk: &mut Talk<'_>, name: &'static str, command: Command, then: Then) {
-    let doing = Doing {
-        line: talk.line,
-        command: name,
-        text: None,
-        taken_back: false,
-    };
+    let doing = Doing::of(talk.line, name);
     talk.start(command, doing, then);
 }
 

@@ -18,7 +18,11 @@ use chat_core::{
     },
 };
 use chat_runtime::{Client, Events};
-use futures_util::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
+use futures_util::{
+    StreamExt,
+    future::{LocalBoxFuture, OptionFuture},
+    stream::FuturesUnordered,
+};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
@@ -215,13 +219,7 @@ impl<'v> Talk<'v> {
     /// Waits until something happens, and tells it. Nothing is lost when this is dropped before it
     /// is done.
     async fn happens(&mut self) -> Result<(), Stop> {
-        let unseen_until = self.unseen_until();
-        let too_long_unseen = async {
-            match unseen_until {
-                Some(until) => sleep_until(until).await,
-                None => std::future::pending().await,
-            }
-        };
+        let too_long_unseen = OptionFuture::from(self.unseen_until().map(sleep_until));
         tokio::select! {
             biased;
             event = self.events.next() => self.event(event)?,
@@ -229,7 +227,7 @@ impl<'v> Talk<'v> {
             wish = self.signals.next() => match wish {
                 Wish::Stop | Wish::Restart => return Err(Stop::Quit),
             },
-            () = too_long_unseen => self.show_unseen(),
+            Some(()) = too_long_unseen => self.show_unseen(),
         }
         Ok(())
     }
@@ -550,12 +548,7 @@ impl<'v> Talk<'v> {
     fn back_to_the_lobby(&mut self) -> bool {
         if let Some(key) = self.lobby.clone() {
             self.rejoining = true;
-            let doing = Doing {
-                line: self.line,
-                command: "join",
-                text: None,
-                taken_back: false,
-            };
+            let doing = Doing::of(self.line, "join");
             self.start(
                 Command::Join {
                     room: RoomRef::Lobby,
@@ -590,12 +583,7 @@ impl<'v> Talk<'v> {
         }
         let is_new = matches!(how, EnteredHow::Command | EnteredHow::New);
         if is_new && !created && self.voice.shows_last_lines() {
-            let doing = Doing {
-                line: self.line,
-                command: "history",
-                text: None,
-                taken_back: false,
-            };
+            let doing = Doing::of(self.line, "history");
             let (room, from) = (view.room, HistoryFrom::Before(view.place.seq + 1));
             self.arrivals.ask(room);
             let limit = LAST_LINES;

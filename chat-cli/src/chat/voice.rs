@@ -49,6 +49,18 @@ pub(crate) struct Doing {
     pub(crate) taken_back: bool,
 }
 
+impl Doing {
+    /// A command that sends no text.
+    pub(crate) fn of(line: u64, command: &'static str) -> Self {
+        Self {
+            line,
+            command,
+            text: None,
+            taken_back: false,
+        }
+    }
+}
+
 impl Voice {
     pub(crate) fn new(screen: Screen, format: Format) -> Self {
         let paint = Paint {

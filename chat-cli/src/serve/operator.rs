@@ -10,7 +10,7 @@ use std::{
 use chat_core::{hub::Event, time::Wall, wire::ErrorCode};
 use chat_log_disk::{DiskEvent, Events as DiskEvents};
 use chat_runtime::ServerEvents;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::OptionFuture};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use tokio::{
@@ -92,18 +92,13 @@ impl Sources {
                 None => None,
             }
         };
-        let due = async {
-            match due {
-                Some(due) => sleep_until(due).await,
-                None => std::future::pending().await,
-            }
-        };
+        let due = OptionFuture::from(due.map(sleep_until));
         tokio::select! {
             biased;
             Some((at, notice)) = self.notices.recv() => Input::Notice(at, notice),
             Some(event) = disk => Input::Disk(event),
             Some(traced) = self.traced.recv() => Input::Traced(traced),
-            () = due => Input::Due,
+            Some(()) = due => Input::Due,
             event = self.events.next_timed() => match event {
                 Some((at, event)) => Input::Event(at, event),
                 None => Input::Ended,

@@ -140,10 +140,11 @@ impl Config {
         !self.log.shared && self.peers.is_empty()
     }
 
-    /// Whether a nick's lease is this hub's to give up: its own, or one of an earlier life.
+    /// Whether a nick's lease is this hub's to give up: its own, or one of an earlier life, which the
+    /// first of the hubs gives up for all.
     fn is_heir_of(&self, node: u64) -> bool {
-        let of_earlier_life = !self.log.shared && !self.peers.contains(&node);
-        node == self.node || (of_earlier_life && self.peers.iter().all(|peer| self.node < *peer))
+        node == self.node
+            || (self.may_release(node) && self.peers.iter().all(|peer| self.node < *peer))
     }
 
     /// Whether nobody at another hub can hold a nick under this lease: it is this hub's own, or of an

@@ -57,7 +57,7 @@ pub(crate) struct Member {
     /// The rooms they may be in: always at least those that they are in, but for private conversations of before their
     /// memberships ended.
     pub(crate) rooms: FewSet<RoomId>,
-    /// Those of them that are private conversations which they opened themselves. Since form 3.
+    /// Those of them that are private conversations which they opened themselves.
     pub(super) opened: FewSet<RoomId>,
     /// None for whoever asked for nothing.
     pub(super) results: Option<Box<Results<Did>>>,

@@ -1,5 +1,7 @@
 //! Coming back while a join is under way: one answer about the room.
 
+use std::mem::swap;
+
 use crate::harness::*;
 use chat_core::{
     id::{ConnId, Partition, RoomId},
@@ -43,6 +45,26 @@ fn cut_off(w: &mut World) -> ConnId {
     ada
 }
 
+/// The same where Ada comes back at another hub, which has the log; swapped, the first one has it.
+fn cut_off_elsewhere() -> (World, World, ConnId) {
+    let (mut here, mut other) = two_hubs();
+    swap(&mut here.log, &mut other.log);
+    let ada = here.welcome("ada");
+    here.hold = true;
+    here.ask(ada, 1, 1, join(RoomRef::Lobby));
+    here.release_one();
+    swap(&mut here.log, &mut other.log);
+    other.news(Partition::Directory(0), 0);
+    let ada = other.connect();
+    other.greet(ada, hello("ada")).unwrap();
+    assert_eq!(
+        told(&mut other, ada, RoomId::LOBBY),
+        [""; 0],
+        "nothing is known yet"
+    );
+    (here, other, ada)
+}
+
 #[test]
 fn a_join_that_is_done_is_told_once() {
     let mut w = World::new();
@@ -79,23 +101,12 @@ fn a_join_that_nothing_is_heard_of_is_given_up() {
 
 #[test]
 fn a_join_under_way_at_another_hub_is_waited_for() {
-    let (mut here, mut other) = two_hubs();
-    let swap = |here: &mut World, other: &mut World| std::mem::swap(&mut here.log, &mut other.log);
-    swap(&mut here, &mut other);
-    let ada = here.welcome("ada");
-    here.hold = true;
-    here.ask(ada, 1, 1, join(RoomRef::Lobby));
-    here.release_one();
-    swap(&mut here, &mut other);
-    other.news(Partition::Directory(0), 0);
-    let back = other.connect();
-    other.greet(back, hello("ada")).unwrap();
-    assert_eq!(told(&mut other, back, RoomId::LOBBY), [""; 0]);
+    let (mut here, mut other, back) = cut_off_elsewhere();
     let head = other.hub.place_of(Partition::Room(RoomId::LOBBY)).unwrap();
-    swap(&mut here, &mut other);
+    swap(&mut here.log, &mut other.log);
     here.hold = false;
     here.release();
-    swap(&mut here, &mut other);
+    swap(&mut here.log, &mut other.log);
     other.news(Partition::Room(RoomId::LOBBY), head.seq);
     assert_eq!(told(&mut other, back, RoomId::LOBBY), ["entered"]);
 }
@@ -120,18 +131,7 @@ fn a_private_conversation_that_is_being_opened_is_told_once() {
 
 #[test]
 fn a_join_that_is_asked_for_again_where_its_end_is_awaited_is_told_once_and_answered() {
-    let (mut here, mut other) = two_hubs();
-    let swap = |here: &mut World, other: &mut World| std::mem::swap(&mut here.log, &mut other.log);
-    swap(&mut here, &mut other);
-    let ada = here.welcome("ada");
-    here.hold = true;
-    here.ask(ada, 1, 1, join(RoomRef::Lobby));
-    here.release_one();
-    swap(&mut here, &mut other);
-    other.news(Partition::Directory(0), 0);
-    let ada = other.connect();
-    other.greet(ada, hello("ada")).unwrap();
-    assert_eq!(told(&mut other, ada, RoomId::LOBBY), [""; 0]);
+    let (_here, mut other, ada) = cut_off_elsewhere();
     other.request(ada, 1, join(RoomRef::Lobby)).unwrap();
     assert_eq!(told(&mut other, ada, RoomId::LOBBY), ["entered"]);
 }

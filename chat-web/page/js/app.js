@@ -13,7 +13,7 @@ import { SLASHES, parse } from './slash.js';
 import * as store from './store.js';
 import { apply, has, t } from './texts.js';
 import { composes } from './typing.js';
-import { roomName } from './words.js';
+import { reasonText, roomName } from './words.js';
 
 const endpoint = document.querySelector('meta[name=chat-endpoint]')?.content ?? 'ws';
 /** Where the server is that this page comes from. */
@@ -91,7 +91,7 @@ async function begin() {
       },
       ended({ why, reason }) {
         retry = null;
-        if (led && (why === 'cannot_connect' || mayHeal(reason))) again = setTimeout(() => form.requestSubmit(), later(tries++));
+        if (led && heals(why, reason)) again = setTimeout(() => form.requestSubmit(), later(tries++));
         trouble(why === 'cannot_connect' ? t(known ? 'start.refused' : 'start.unreachable') : t('notice.ended', { why: closedText(reason) }));
       },
     });
@@ -129,8 +129,8 @@ const closedText = (reason) => (has(`closed.${reason}`) ? t(`closed.${reason}`) 
 /** Whether time may heal it; then it is tried again without a word. @param {string | null} reason */
 const mayHeal = (reason) => ['stopped', 'full', 'too_many_connections', 'handshake_timeout'].includes(reason);
 
-/** Why something was not done. @param {string} code */
-const reasonText = (code) => (has(`error.${code}`) ? t(`error.${code}`) : code);
+/** The same of an attempt to connect. @param {string} why @param {string | null} reason */
+const heals = (why, reason) => why === 'cannot_connect' || mayHeal(reason);
 
 /** Why one is not let in. @param {{ code: string }} failure */
 const refusalText = ({ code }) => t(known && has(`start.known.${code}`) ? `start.known.${code}` : `error.${code}`);
@@ -173,8 +173,7 @@ function again(before) {
     welcomed() { before.gone(); },
     refused(failure, retry, session) { before.nameless(failure, retry, session); },
     ended({ why, reason }) {
-      const heals = why === 'cannot_connect' || mayHeal(reason);
-      before.apart(why === 'cannot_connect' ? t('start.unreachable') : t('notice.ended', { why: closedText(reason) }), heals);
+      before.apart(why === 'cannot_connect' ? t('start.unreachable') : t('notice.ended', { why: closedText(reason) }), heals(why, reason));
     },
   };
 }

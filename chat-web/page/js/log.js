@@ -3,9 +3,9 @@
 import { $, avatar, h, icon, linked, hue, soon } from './dom.js';
 import { isSaid } from './room.js';
 import { cut } from './links.js';
-import { has, t } from './texts.js';
+import { t } from './texts.js';
 import { day, group, nextDay, stamp } from './timeline.js';
-import { dayText, eventText, followZone, fullTime, timeText } from './words.js';
+import { dayText, eventText, followZone, fullTime, reasonText, timeText } from './words.js';
 
 /** @typedef {import('./room.js').Room} Room @typedef {import('./model.js').Model} Model @typedef {import('./room.js').RecordItem} RecordItem */
 
@@ -93,7 +93,7 @@ export class Log {
     for (const at of room?.items.keys() ?? []) all.push(...this.#make(room, at));
     this.#day = room?.items.length ? day(room.items.at(-1).shown.record.time) : '';
     log.replaceChildren(...all);
-    way.replaceChildren(...(room?.pending ?? []).map((item, at) => this.#pending(item, room, at)));
+    way.replaceChildren(...(room ? this.#onTheWay(room) : []));
     this.#top();
     if (focused) log.querySelector(`[data-seq="${focused}"]`)?.focus({ preventScroll: true });
     if (this.stuck) this.toEnd();
@@ -165,7 +165,7 @@ export class Log {
   /** What is on its way has changed. @param {Room} room */
   pending(room) {
     if (room !== this.#room) return;
-    way.replaceChildren(...room.pending.map((item, at) => this.#pending(item, room, at)));
+    way.replaceChildren(...this.#onTheWay(room));
     this.#grew();
   }
 
@@ -330,16 +330,19 @@ export class Log {
     return element;
   }
 
-  /** @param {import('./room.js').PendingItem} item @param {Room} room @param {number} at its place among those on their way */
-  #pending(item, room, at) {
-    const record = { ...this.model.me, seq: '', time: item.time, kind: item.action ? 'action' : 'message' };
+  /** What is on its way, below what was said. @param {Room} room */
+  #onTheWay(room) {
     const last = room.items.at(-1);
     let above = last && this.#groups.has(last) ? { record: last.shown.record, group: this.#groups.get(last) } : null;
-    for (const { time, action } of room.pending.slice(0, at)) {
-      const before = { ...record, time, kind: action ? 'action' : 'message' };
-      above = { record: before, group: group(above, before) };
-    }
-    const together = group(above, record).size > 1;
+    return room.pending.map((item) => {
+      const record = { ...this.model.me, seq: '', time: item.time, kind: item.action ? 'action' : 'message' };
+      above = { record, group: group(above, record) };
+      return this.#pending(item, room, record, above.group.size > 1);
+    });
+  }
+
+  /** @param {import('./room.js').PendingItem} item @param {Room} room @param {object} record the one to be @param {boolean} together with what is above it */
+  #pending(item, room, record, together) {
     const marks = {
       queued: () => mark('clock', t('message.queued')),
       pending: () => mark('clock', t('message.pending')),
@@ -348,7 +351,7 @@ export class Log {
       unknown: () => mark('warn', ''),
     };
     const trouble = item.state === 'failed' || item.state === 'unknown';
-    const why = item.state === 'unknown' ? t('message.unknown') : t('message.failed', { why: has(`error.${item.why}`) ? t(`error.${item.why}`) : item.why });
+    const why = item.state === 'unknown' ? t('message.unknown') : t('message.failed', { why: reasonText(item.why) });
     const element = this.#message({
       record, content: text(item.plain), mine: true, together, action: item.action, mark: marks[item.state](), classes: `on-its-way.${item.state === 'queued' ? 'pending.queued' : item.state}`,
       extra: trouble && h('p.trouble', { role: 'alert' }, why, ' ',

@@ -217,8 +217,7 @@ export class Model {
 
   /** Whether one is meant by what was said. @param {Room} room @param {Shown} shown */
   #mentioned(room, { text }) {
-    const names = [...room.members.values(), ...room.here.values()].map(({ nick }) => nick);
-    return mentions(text, this.me.nick, names);
+    return mentions(text, this.me.nick, room.nicks());
   }
 
   /** Lets go of the oldest records; they can be loaded again. Says which. @param {Room} room @returns {RecordItem[]} */

@@ -60,6 +60,10 @@ export class Room {
   get locked() {
     return this.lacksKey === true || this.items.findLast(({ shown }) => isSaid(shown))?.shown.unreadable === 'no_key';
   }
+  /** Of all who may be meant in it. */
+  *nicks() {
+    for (const people of [this.members, this.here]) for (const { nick } of people.values()) yield nick;
+  }
   get newest() { return this.items.at(-1)?.shown.record.seq ?? 0; }
   /** Whether there may be more above. */
   get hasMore() {

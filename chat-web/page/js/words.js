@@ -1,6 +1,6 @@
 // How things are called: rooms, times, what happened.
 
-import { language, t } from './texts.js';
+import { has, language, t } from './texts.js';
 import { daysAgo, isTime } from './timeline.js';
 
 /** @typedef {import('./types.js').RoomView} RoomView */
@@ -35,6 +35,9 @@ export function dayText(time) {
   if (days === 1) return t('day.yesterday');
   return (new Date(time).getFullYear() === new Date(now).getFullYear() ? dayOf : dayOfYear).format(time);
 }
+
+/** Why something was not done. @param {string} code */
+export const reasonText = (code) => (has(`error.${code}`) ? t(`error.${code}`) : code);
 
 /** @param {RoomView} view */
 export function roomName(view) {
