@@ -14,7 +14,7 @@ ci:
 # Tests that are left out of `cargo test`: a browser, simulated worlds, the promises end to end, fuzzing's corpora, counts.
 long:
     cargo test -- --ignored
-    cargo test -p chat-sim -p scenarios -p chat-checks -p chat-bench -p chat-web-client
+    cargo test -p chat-house -p chat-sim -p scenarios -p chat-checks -p chat-bench -p chat-web-client
 
 # A million simulated schedules from SEED on, three quarters of an hour; then ten minutes of each fuzz target.
 soak seed=`date +%s` schedules="1000000":
