@@ -28,3 +28,7 @@ page:
 # The program as it is handed out: `target/dist/chat-cli`.
 dist:
     cargo build --profile dist -p chat-cli
+
+# Lines of code of each crate: no blank lines, comments or tests.
+size:
+    @cargo run --quiet -p chat-house --bin size

@@ -262,7 +262,7 @@ struct Paths {
 
 impl<'ast> Visit<'ast> for Paths {
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        if !is_test(&item.attrs) {
+        if !item.attrs.iter().any(is_test) {
             visit::visit_item_mod(self, item);
         }
     }
@@ -271,7 +271,7 @@ impl<'ast> Visit<'ast> for Paths {
         let mut all = Vec::new();
         flatten(&item.tree, Vec::new(), &mut all);
         // A name that is only re-exported is imported by its users.
-        if !is_test(&item.attrs) && matches!(item.vis, Visibility::Inherited) {
+        if !item.attrs.iter().any(is_test) && matches!(item.vis, Visibility::Inherited) {
             self.paths.extend(all.into_iter().map(|(_, path)| path));
         }
     }
@@ -285,13 +285,12 @@ impl<'ast> Visit<'ast> for Paths {
     }
 }
 
-fn is_test(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| {
-        attribute.path().is_ident("cfg")
-            && attribute
-                .parse_args::<syn::Path>()
-                .is_ok_and(|what| what.is_ident("test"))
-    })
+/// Whether this attribute says that something is there only for tests.
+pub(crate) fn is_test(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg")
+        && attribute
+            .parse_args::<syn::Path>()
+            .is_ok_and(|what| what.is_ident("test"))
 }
 
 #[cfg(test)]

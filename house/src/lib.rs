@@ -1,9 +1,11 @@
 //! The rules of this workspace's code that a compiler does not check.
 //!
 //! - [`imports`]: which file imports which, the circles among them, and what siblings name.
+//! - [`size`]: how many lines of code there are.
 //! - [`words`]: how long comments are and how they begin, and names that are out of use.
 
 pub mod imports;
+pub mod size;
 pub mod words;
 
 use std::{
