@@ -3,6 +3,12 @@
 _list:
     @just --list --unsorted
 
+# Whether a change is sound, within a minute once built: format, lints, machines, rules of the code.
+quick:
+    cargo fmt --all --check
+    cargo clippy -- -D warnings
+    cargo test -p chat-core -p chat-house
+
 # The tests of the README: under a minute once built.
 test:
     cargo test
