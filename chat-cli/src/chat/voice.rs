@@ -23,7 +23,11 @@ use super::{
     slash::HELP,
     text::{self, Paint, Seen},
 };
-use crate::{command_line::Format, json_line, visible::visible};
+use crate::{
+    command_line::Format,
+    json_line,
+    visible::{person, visible},
+};
 
 /// Where and how things are told.
 #[derive(Debug)]
@@ -105,7 +109,7 @@ impl Voice {
             Format::Text => {
                 self.screen.note(&format!(
                     "connected as {}",
-                    text::person(&welcome.nick, &welcome.label)
+                    person(&welcome.nick, &welcome.label)
                 ));
             }
         }
@@ -296,7 +300,7 @@ impl Voice {
             (Format::Text, Outcome::Named(named)) => {
                 self.aside_now(&format!(
                     "you are now {}",
-                    text::person(&named.nick, &named.label)
+                    person(&named.nick, &named.label)
                 ));
             }
             (Format::Text, _) => {}
