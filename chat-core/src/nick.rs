@@ -133,8 +133,9 @@ impl Name {
     }
 }
 
-/// Names that are kept from everybody, as nicks and as labels, in whatever spelling: against them combining marks do not
-/// count. One with signs of its own, such as `[private]`, is also no part of a nick or label.
+/// Names that are kept from everybody, as nicks and as labels, in whatever spelling: against them
+/// combining marks do not count. One with signs of its own, such as `[private]`, is also no part of
+/// a nick or label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reserved {
     /// Without decoration.
@@ -201,8 +202,9 @@ pub(crate) fn same(one: &str, other: &str) -> bool {
     matches!((comparison(one), comparison(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// A form of a [`NameKey`] without any marks on Latin, Greek, Cyrillic, Hebrew and Arabic letters, digits and symbols, and
-/// without accents and points everywhere. Other marks of other scripts, vowels for one, are as much of a name as letters.
+/// A form of a [`NameKey`] without any marks on Latin, Greek, Cyrillic, Hebrew and Arabic letters,
+/// digits and symbols, and without accents and points everywhere. Other marks of other scripts,
+/// vowels for one, are as much of a name as letters.
 pub(crate) fn bare(form: &str) -> Cow<'_, str> {
     if form.is_ascii() {
         return Cow::Borrowed(form);
@@ -218,7 +220,8 @@ pub(crate) fn bare(form: &str) -> Cow<'_, str> {
     Cow::Owned(form.nfd().filter(counts).collect())
 }
 
-/// Checks a label: a [`line`] that ends each round bracket which it begins, and no other: programs show it in such.
+/// Checks a label: a [`line`] that ends each round bracket which it begins, and no other: programs
+/// show it in such.
 pub fn label(text: &str, max_bytes: usize) -> Result<(), NameError> {
     line(text, max_bytes)?;
     let mut open = 0_i32;
@@ -234,8 +237,9 @@ pub fn label(text: &str, max_bytes: usize) -> Result<(), NameError> {
     Ok(())
 }
 
-/// Checks a topic or reason, and whatever else is drawn beside a name: not more than `max_bytes` bytes, nothing [hidden],
-/// so no line breaks, and no more than 4 combining marks on a letter. It is empty, or has something to see.
+/// Checks a topic or reason, and whatever else is drawn beside a name: not more than `max_bytes`
+/// bytes, nothing [hidden], so no line breaks, and no more than 4 combining marks on a letter. It
+/// is empty, or has something to see.
 pub fn line(text: &str, max_bytes: usize) -> Result<(), NameError> {
     if text.len() > max_bytes {
         return refuse(too_long(text.len(), max_bytes));
@@ -450,8 +454,9 @@ fn is_piled(text: &str) -> bool {
     })
 }
 
-/// The first mark of a script that the letter before it does not have (UTS #39: their script sets have nothing in common).
-/// Digits and symbols have the script of the letter before them, and none at the beginning.
+/// The first mark of a script that the letter before it does not have (UTS #39: their script sets
+/// have nothing in common). Digits and symbols have the script of the letter before them, and none
+/// at the beginning.
 fn foreign_mark(text: &str) -> Option<char> {
     let mut base = None;
     text.chars().find(|c| {
@@ -466,7 +471,8 @@ fn foreign_mark(text: &str) -> Option<char> {
     })
 }
 
-/// Whether there is a script that has both; every script has digits, symbols and marks such as U+0326.
+/// Whether there is a script that has both; every script has digits, symbols and marks such as
+/// U+0326.
 fn share_a_script(one: char, other: char) -> bool {
     let mut both = Scripts::for_char(one);
     both.intersect_with(Scripts::for_char(other));
@@ -512,8 +518,8 @@ fn is_blank(text: &str) -> bool {
     text.chars().all(is_space)
 }
 
-/// White space, and what looks like it although it is a symbol to Unicode: blank Braille, a note without a head, blank
-/// hieroglyphs.
+/// White space, and what looks like it although it is a symbol to Unicode: blank Braille, a note
+/// without a head, blank hieroglyphs.
 fn is_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{2800}' | '\u{1d159}' | '\u{13441}' | '\u{13442}')
 }

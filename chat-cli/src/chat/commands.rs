@@ -361,10 +361,13 @@ async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
                     let command = Command::Redact { room, seq };
                     simple(talk, "redact", command, Then::Redacted { seq, seen });
                 }
-                Err(who) => talk.voice.not_understood(
-                    talk.line,
-                    &format!("/redact: {who} said nothing here that was seen and is not taken back; /history shows more"),
-                ),
+                Err(who) => {
+                    let why = format!(
+                        "/redact: {who} said nothing here that was seen and is not taken back; \
+                         /history shows more"
+                    );
+                    talk.voice.not_understood(talk.line, &why);
+                }
             }
         }
         Slash::Topic(Some(topic)) => {

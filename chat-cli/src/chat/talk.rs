@@ -145,7 +145,8 @@ pub(crate) enum Then {
     Members { room: RoomId, only_here: bool },
     /// Show what was said before in this room.
     History { room: RoomId },
-    /// Tell whether the record was taken back before: by one up to `seen`, the last that was heard of when that was asked.
+    /// Tell whether the record was taken back before: by one up to `seen`, the last that was heard
+    /// of when that was asked.
     Redacted { seq: Seq, seen: Seq },
     /// Show the last lines of this room to somebody who has just come in.
     LastLines { room: RoomId },
@@ -158,7 +159,8 @@ pub(crate) enum Then {
 }
 
 impl Then {
-    /// What the end of a command means for the text that was to follow it: that was not sent, whatever is in doubt.
+    /// What the end of a command means for the text that was to follow it: that was not sent,
+    /// whatever is in doubt.
     fn text_too(&self, error: CommandError) -> CommandError {
         match (self, error) {
             (Self::Say { .. }, CommandError::Unknown) => CommandError::Ended,

@@ -179,8 +179,8 @@ pub(crate) fn entered(view: &RoomView) -> Vec<String> {
     lines
 }
 
-/// The groups of a server, one a line. What people chose stands behind what the server knows, so that it cannot be taken
-/// for that.
+/// The groups of a server, one a line. What people chose stands behind what the server knows, so
+/// that it cannot be taken for that.
 pub(crate) fn rooms(rooms: &[RoomInfo]) -> Vec<String> {
     if rooms.is_empty() {
         return vec!["there are no groups".to_owned()];

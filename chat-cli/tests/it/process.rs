@@ -225,7 +225,8 @@ impl Drop for Program {
 }
 
 /// Programs that are started from here on end at a hangup, also where these tests were started with
-/// SIGHUP ignored (`nohup`): a signal that is handled here, and not ignored, begins anew in a child.
+/// SIGHUP ignored (`nohup`): a signal that is handled here, and not ignored, begins anew in a
+/// child.
 #[cfg(unix)]
 pub(crate) fn let_children_hang_up() {
     static ONCE: Once = Once::new();

@@ -303,7 +303,8 @@ impl Client {
         }
     }
 
-    /// Ends at once, without the server's word. Commands that are not finished end as with [`close`](Self::close).
+    /// Ends at once, without the server's word. Commands that are not finished end as with
+    /// [`close`](Self::close).
     pub fn abort(&mut self, out: &mut ClientOutputs) {
         match self.connection.phase {
             Phase::Ended => {}
