@@ -197,7 +197,7 @@ impl Hub {
     /// Whether a label may be asked for; `imposed` as with nicks.
     fn free_label(&self, text: &str, imposed: bool) -> Result<(), Refusal> {
         label(text, self.config.limits.label_bytes.into())
-            .map_err(|e| ErrorCode::LabelInvalid.because(e.to_string()))?;
+            .map_err(|e| ErrorCode::LabelInvalid.because(format!("label: {e}")))?;
         if !imposed && self.config.reserved.has_label(text) {
             return Err(ErrorCode::LabelInvalid.because("that label is reserved"));
         }
