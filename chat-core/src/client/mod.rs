@@ -303,6 +303,19 @@ impl Client {
         }
     }
 
+    /// Ends at once, without the server's word. Commands that are not finished end as with
+    /// [`close`](Self::close).
+    pub fn abort(&mut self, out: &mut ClientOutputs) {
+        match self.connection.phase {
+            Phase::Ended => {}
+            Phase::New | Phase::Parked | Phase::Waiting { .. } => self.end(Ended::Asked, out),
+            _ => {
+                out.push(ClientOutput::Disconnect);
+                self.end(Ended::Asked, out);
+            }
+        }
+    }
+
     /// Says `bye`, waits for the server's word (at most 2 s), and ends. Commands that are not finished by then end with
     /// [`CommandError::Unknown`] where they were sent and [`CommandError::Ended`] where not: who wants them done waits
     /// for them first.

@@ -136,9 +136,9 @@ impl Hub {
             node: config.node,
             alone: config.writes_alone(),
             may_release: &|node| config.may_release(node),
-            owns: &|room, member| {
+            leads: &|room, member| {
                 let room = rooms.get(&room).filter(|room| room.pipe.is_live())?;
-                Some(room.pipe.state.is_owner(member))
+                Some(room.pipe.state.leads(member))
             },
             // A release that waited while its member was back, and went away again, takes nothing.
             is_expected: &|member| {

@@ -16,8 +16,7 @@ use super::{
 use crate::{
     bugs::Bug,
     id::{ConnId, MemberId, RoomId},
-    limits::Limits,
-    nick::{Name, line},
+    nick::{Name, label, line},
     state::directory,
     time::{Monotonic, Now},
     wire::{
@@ -186,7 +185,7 @@ impl Hub {
     }
 
     /// A nick that may be asked for. `imposed`: by the application, which may call people what is reserved.
-    pub(super) fn free_nick(&self, nick: &str, imposed: bool) -> Result<Name, Refusal> {
+    fn free_nick(&self, nick: &str, imposed: bool) -> Result<Name, Refusal> {
         let name = Name::nick(nick, self.config.limits.nick_bytes.into())
             .map_err(|e| ErrorCode::NickInvalid.because(e.to_string()))?;
         if !imposed && self.config.reserved.has(&name) {
@@ -195,11 +194,29 @@ impl Hub {
         Ok(name)
     }
 
-    /// Whether the application says who is at the other end of a connection.
-    pub(super) fn is_named(&self, conn: ConnId) -> bool {
-        self.sessions
-            .get(conn)
-            .is_some_and(|session| session.identity.is_some())
+    /// Whether a label may be asked for; `imposed` as with nicks.
+    fn free_label(&self, text: &str, imposed: bool) -> Result<(), Refusal> {
+        label(text, self.config.limits.label_bytes.into())
+            .map_err(|e| ErrorCode::LabelInvalid.because(format!("label: {e}")))?;
+        if !imposed && self.config.reserved.has_label(text) {
+            return Err(ErrorCode::LabelInvalid.because("that label is reserved"));
+        }
+        Ok(())
+    }
+
+    /// The nick and label that are asked for on a connection, if they are free to be had there.
+    pub(super) fn free_names(
+        &self,
+        conn: ConnId,
+        nick: &str,
+        label: &str,
+    ) -> Result<Name, Refusal> {
+        let session = self.sessions.get(conn);
+        let identity = session.and_then(|session| session.identity.as_deref());
+        let name = self.free_nick(nick, identity.is_some())?;
+        let label_imposed = identity.is_some_and(|identity| identity.label.is_some());
+        self.free_label(label, label_imposed)?;
+        Ok(name)
     }
 
     /// Whether this name and label may be had on a connection: not where they are imposed otherwise.
@@ -249,8 +266,8 @@ impl Hub {
             }
         }
         let checked = self
-            .free_nick(&hello.nick, imposed)
-            .and_then(|name| Ok((name, check_hello(&self.config.limits, &hello)?)));
+            .free_names(conn, &hello.nick, &hello.label)
+            .and_then(|name| Ok((name, check_hello(&hello)?)));
         let (name, label) = match checked {
             Ok(checked) => checked,
             Err(refusal) => return self.hello_refused(now, conn, refusal, out),
@@ -463,9 +480,7 @@ impl Hub {
     }
 }
 
-fn check_hello(limits: &Limits, hello: &Hello) -> Result<String, Refusal> {
-    line(&hello.label, limits.label_bytes.into())
-        .map_err(|e| ErrorCode::LabelInvalid.because(e.to_string()))?;
+fn check_hello(hello: &Hello) -> Result<String, Refusal> {
     if line(&hello.agent, AGENT_BYTES).is_err() {
         return Err(ErrorCode::BadRequest.because("agent: at most 64 bytes of what can be seen"));
     }

@@ -137,7 +137,7 @@ impl Hub {
                 let rooms = self.list(origin, list.after, self.page_limit(list.limit));
                 self.answer(origin, Answer::List(rooms), out);
             }
-            Op::Nick(nick) => match self.free_nick(&nick.nick, self.is_named(conn)) {
+            Op::Nick(nick) => match self.free_names(conn, &nick.nick, &nick.label) {
                 Err(refusal) => self.refuse(origin, refusal, out),
                 Ok(name) if !self.may_be_called(conn, &name, &nick.label) => {
                     let text = "what you are called is decided elsewhere";
@@ -358,8 +358,6 @@ impl Hub {
             return bad("a request that changes something needs a `txn` of at least 1");
         }
         match &request.op {
-            Op::Nick(nick) => line(&nick.label, limits.label_bytes.into())
-                .map_err(|e| ErrorCode::LabelInvalid.because(e.to_string())),
             Op::Create(create) => words(&create.topic, "topic"),
             Op::Join(join)
                 if join

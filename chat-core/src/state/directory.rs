@@ -413,20 +413,20 @@ impl Directory {
         same(called.nick(), &name.shown).then_some(holder)
     }
 
-    /// Whether a nick looks like that of the owner of a group, combining marks aside.
-    fn looks_like_an_owner(&self, with: &Surroundings<'_>, id: MemberId, key: &NameKey) -> bool {
+    /// Whether a nick looks like that of an owner or moderator of a room, combining marks aside.
+    fn looks_like_a_leader(&self, with: &Surroundings<'_>, id: MemberId, key: &NameKey) -> bool {
         let (folded, skeleton) = (bare(&key.folded), bare(&key.skeleton));
         let marked = self.marked.get((&folded, &skeleton));
         let plain = [self.folded.get(&folded), self.skeletons.get(&skeleton)];
-        let owns = |room: &RoomId, member| {
+        let leads = |room: &RoomId, member| {
             let founded = || self.groups.get(room).is_some_and(|g| g.founder == member);
-            (with.owns)(*room, member).unwrap_or_else(founded)
+            (with.leads)(*room, member).unwrap_or_else(founded)
         };
         marked
             .chain(plain.into_iter().flatten())
             .filter(|member| *member != id)
             .filter_map(|member| Some((member, self.member(member)?)))
-            .any(|(id, member)| member.rooms.iter().any(|room| owns(room, id)))
+            .any(|(id, member)| member.rooms.iter().any(|room| leads(room, id)))
     }
 
     pub(crate) fn group(&self, room: RoomId) -> Option<&Group> {
@@ -524,8 +524,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) alone: bool,
     /// Whether a lease is this hub's to give up: its own, or one of an earlier life.
     pub(crate) may_release: &'a dyn Fn(u64) -> bool,
-    /// Whether a member is an owner of a room; none if the room is not in use here.
-    pub(crate) owns: &'a dyn Fn(RoomId, MemberId) -> Option<bool>,
+    /// Whether a member is an owner or moderator of a room; none if the room is not in use here.
+    pub(crate) leads: &'a dyn Fn(RoomId, MemberId) -> Option<bool>,
     /// Whether the member is connected here, or has time left to come back.
     pub(crate) is_expected: &'a dyn Fn(MemberId) -> bool,
 }
@@ -798,7 +798,7 @@ impl Directory {
         let holds = self
             .member(id)
             .is_some_and(|m| m.lease.is_some() && m.called.nick() == name.shown);
-        if !holds && self.looks_like_an_owner(with, id, &name.key) {
+        if !holds && self.looks_like_a_leader(with, id, &name.key) {
             return refuse(
                 ErrorCode::NickTaken,
                 "the owner of a group has a nick that looks like it",

@@ -278,6 +278,13 @@ impl Room {
             .is_some_and(|m| m.role == Role::Owner)
     }
 
+    /// Whether a member keeps order here, so that nobody else may look like them.
+    pub(crate) fn leads(&self, member: MemberId) -> bool {
+        self.members
+            .get(&member)
+            .is_some_and(|m| m.role >= Role::Moderator)
+    }
+
     /// Mutes in force; one more of the same member only replaces its own.
     fn mutes_of_others(&self, target: MemberId, mutes: &Mutes, now: Monotonic) -> usize {
         self.muted

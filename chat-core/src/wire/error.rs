@@ -53,7 +53,7 @@ closed_list! {
         NickInvalid = false,
         /// Somebody else holds that nick, or one that looks like it.
         NickTaken = true,
-        /// The label is too long or has characters that cannot be seen.
+        /// The label is too long, reserved, blank, or has characters that it may not have.
         LabelInvalid = false,
         /// There is no such room, or it is a private conversation of others.
         UnknownRoom = false,
