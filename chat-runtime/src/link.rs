@@ -6,16 +6,15 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use bytes::Bytes;
-use chat_core::{
-    hub::Framing,
-    wire::{CloseReason, Form},
-};
-use tokio::time::Instant;
-
 use crate::{
     Connection, Interest,
     outbox::{Outbox, Spare},
+};
+use bytes::Bytes;
+use chat_core::{
+    hub::Framing,
+    time::Monotonic,
+    wire::{CloseReason, Form},
 };
 
 /// Pieces of one vectored write.
@@ -45,7 +44,7 @@ pub(crate) struct Link {
 pub(crate) struct End {
     pub(crate) reason: Option<CloseReason>,
     /// When it is cut off, unless it has taken something since the last time.
-    pub(crate) deadline: Instant,
+    pub(crate) deadline: Monotonic,
     /// It has taken something.
     pub(crate) progress: bool,
     /// How often it may still be given more time.
@@ -55,7 +54,7 @@ pub(crate) struct End {
 }
 
 impl End {
-    pub(crate) fn new(reason: Option<CloseReason>, deadline: Instant) -> Self {
+    pub(crate) fn new(reason: Option<CloseReason>, deadline: Monotonic) -> Self {
         Self {
             reason,
             deadline,

@@ -13,6 +13,7 @@ use chat_core::{
     password::ServerSecret,
     wire::record::CipherKind,
 };
+use rand_core::RngCore;
 use tokio::{
     runtime::{self, Handle},
     sync::{mpsc, watch},
@@ -21,8 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    Connection, Log, MemoryLog, Transport, accept,
-    clock::Clock,
+    Clock, Connection, Log, MemoryLog, SystemClock, Transport, accept,
     driver::{Driver, Parts, Switches, WORKERS},
     events::{Publisher, ServerEvents},
     random,
@@ -48,7 +48,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// With default limits, a plain lobby, a [`MemoryLog`], a new secret, and no transport.
+    /// With default limits, a plain lobby, a [`MemoryLog`], a new secret, the system's clock and
+    /// randomness, and no transport.
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
             limits: Limits::default(),
@@ -59,6 +60,8 @@ impl Server {
             secret: None,
             transports: Vec::new(),
             workers: None,
+            clock: Arc::new(SystemClock::new()),
+            seed: None,
             switches: Switches::default(),
         }
     }
@@ -170,6 +173,8 @@ pub struct ServerBuilder {
     secret: Option<ServerSecret>,
     transports: Vec<Box<dyn Transport>>,
     workers: Option<usize>,
+    clock: Arc<dyn Clock>,
+    seed: Option<[u8; 32]>,
     switches: Switches,
 }
 
@@ -236,6 +241,24 @@ impl ServerBuilder {
         self
     }
 
+    /// Where the server takes the time from, instead of the system.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// What everything random in the server is drawn from, instead of the system's randomness:
+    /// ids, nonces, and where none is given the OPAQUE secret and the epoch of the log in memory.
+    /// So in paused time (see [`TokioClock`](crate::TokioClock)) a server of one task does the same
+    /// in each run. Passwords are as safe as this is secret; and a server that goes on with an
+    /// earlier one's log needs another seed, or it takes the names of those who were there for its own.
+    #[must_use]
+    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// Runs the server on so many threads of its own, each with a hub and its share of the connections. Without this, all of
     /// it is one task of the runtime that [`start`](Self::start) is called in: the choice for tests, and for a server inside
     /// of another.
@@ -258,14 +281,14 @@ impl ServerBuilder {
         if !(1..=WORKERS).contains(&workers) {
             return Err(StartError::Workers { asked: workers });
         }
-        let log = match self.log {
-            Some(log) => log,
-            None => Arc::new(MemoryLog::new()?),
-        };
-        let secret = match self.secret {
-            Some(secret) => secret,
-            None => random::server_secret()?,
-        };
+        let mut random = random::generator(self.seed)?;
+        let log = self.log.unwrap_or_else(|| {
+            let epoch = random::below_2_53(&mut random);
+            Arc::new(MemoryLog::of_epoch(epoch, MemoryLog::KEEP))
+        });
+        let secret = self
+            .secret
+            .unwrap_or_else(|| ServerSecret::generate(&mut random));
         let mut config = Config::new(secret, 0, [0; 32]);
         config.limits = self.limits.clone();
         config.lobby = self.lobby;
@@ -276,11 +299,10 @@ impl ServerBuilder {
         if let Some(agent) = self.agent {
             config.agent = agent;
         }
-        let nodes = (0..workers)
-            .map(|_| random::below_2_53())
-            .collect::<io::Result<Vec<u64>>>()?;
+        let nodes: Vec<u64> = (0..workers)
+            .map(|_| random::below_2_53(&mut random))
+            .collect();
 
-        let clock = Clock::start();
         let shared = config.log.shared;
         let log = Arc::new(SharedLog::new(log, workers));
         let door = self.workers.map(|_| Arc::new(Door::new(&self.limits)));
@@ -292,16 +314,16 @@ impl ServerBuilder {
             let mut config = config.clone();
             config.node = nodes[worker];
             config.peers = [&nodes[..worker], &nodes[worker + 1..]].concat();
-            config.seed = random::seed()?;
+            random.fill_bytes(&mut config.seed);
             let mut out = Outputs::new();
-            let hub = Hub::new(config, clock.now(), &mut out)?;
+            let hub = Hub::new(config, self.clock.now(), &mut out)?;
             let (orders, received) = mpsc::channel(ORDERS);
             let load = Arc::new(Load::default());
             desks.push(Desk::new(orders, Arc::clone(&load)));
             parts.push(Parts {
                 hub,
                 out,
-                clock,
+                clock: Arc::clone(&self.clock),
                 limits: self.limits.clone(),
                 worker,
                 switches: self.switches,

@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::driver::Order;
 pub use self::events::Events;
-use crate::Connector;
+use crate::{Clock, Connector, SystemClock};
 
 /// Commands of one client that may be unfinished at a time.
 const COMMANDS: usize = 16_384;
@@ -97,46 +97,18 @@ impl Client {
     /// # Panics
     /// Outside of a tokio runtime, as `tokio::spawn` does.
     pub fn connect(connector: impl Connector, config: ClientConfig) -> (Self, Events) {
-        Self::start(connector, config, None)
+        Self::builder(connector, config).connect()
     }
 
-    /// The same, of a client whose rooms' keys outlive it.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime, as `tokio::spawn` does.
-    pub fn connect_with_keys(
-        connector: impl Connector,
-        config: ClientConfig,
-        keys: impl KeyStore,
-    ) -> (Self, Events) {
-        Self::start(connector, config, Some(Box::new(keys)))
-    }
-
-    fn start(
-        connector: impl Connector,
-        config: ClientConfig,
-        keys: Option<Box<dyn KeyStore>>,
-    ) -> (Self, Events) {
-        let (orders, received) = mpsc::unbounded_channel();
-        let (told, all_told) = watch::channel(Told::default());
-        let (events, queue) = events::pair();
-        tokio::spawn(driver::Driver::new(
-            Arc::new(connector),
+    /// A client that is being put together: with the system's clock, and keys that end with it.
+    /// What is random in it comes from [`ClientConfig::seed`].
+    pub fn builder(connector: impl Connector, config: ClientConfig) -> ClientBuilder {
+        ClientBuilder {
+            connector: Arc::new(connector),
             config,
-            keys,
-            received,
-            queue,
-            told,
-        ));
-        (
-            Self {
-                orders,
-                unfinished: Arc::default(),
-                told: all_told,
-                names: Arc::default(),
-            },
-            events,
-        )
+            keys: None,
+            clock: Arc::new(SystemClock::new()),
+        }
     }
 
     /// Queues a command, at once; the future is its end.
@@ -250,6 +222,49 @@ impl Client {
                 Err(_) => Ended::Asked,
             }
         }
+    }
+}
+
+/// A client that is being put together.
+pub struct ClientBuilder {
+    connector: Arc<dyn Connector>,
+    config: ClientConfig,
+    keys: Option<Box<dyn KeyStore>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl ClientBuilder {
+    /// Where the keys of the client's rooms are kept, which then outlive it.
+    #[must_use]
+    pub fn keys(mut self, keys: impl KeyStore) -> Self {
+        self.keys = Some(Box::new(keys));
+        self
+    }
+
+    /// Where the client takes the time from, instead of the system.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Starts the client on the current tokio runtime. It connects by itself; [`Events`] tell how
+    /// that goes.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, as `tokio::spawn` does.
+    pub fn connect(self) -> (Client, Events) {
+        let (orders, received) = mpsc::unbounded_channel();
+        let (told, all_told) = watch::channel(Told::default());
+        let (events, queue) = events::pair();
+        tokio::spawn(driver::Driver::new(self, received, queue, told));
+        let client = Client {
+            orders,
+            unfinished: Arc::default(),
+            told: all_told,
+            names: Arc::default(),
+        };
+        (client, events)
     }
 }
 

@@ -29,7 +29,7 @@ use chat_core::{
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, yield_now},
-    time::{Duration, Instant, Sleep, sleep_until},
+    time::Duration,
 };
 
 use self::{
@@ -41,7 +41,7 @@ use self::{
 };
 use crate::{
     Connection,
-    clock::Clock,
+    clock::{Clock, Timer},
     events::Publisher,
     link::Read,
     outbox::Spare,
@@ -123,7 +123,7 @@ pub(crate) struct Parts {
     /// What the hub said when it was made.
     pub(crate) out: Outputs,
     /// The clock that it was made by.
-    pub(crate) clock: Clock,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
     /// Which of the server's workers it is.
     pub(crate) worker: usize,
@@ -143,9 +143,8 @@ pub(crate) struct Parts {
 pub(crate) struct Driver {
     hub: Hub,
     out: Outputs,
-    clock: Clock,
+    timer: Timer,
     now: Now,
-    timer: Pin<Box<Sleep>>,
     outbox_bytes: usize,
     closing_time: Duration,
 
@@ -184,10 +183,10 @@ pub(crate) struct Driver {
 
     /// Frames that may wait, and connections that have some, by when they are written.
     chains: Chains,
-    patient: VecDeque<(Instant, ConnId)>,
+    patient: VecDeque<(Monotonic, ConnId)>,
 
     /// Connections that are being closed, by deadline.
-    ending: VecDeque<(Instant, ConnId)>,
+    ending: VecDeque<(Monotonic, ConnId)>,
     /// Those of them for which there was no place.
     turned_away: VecDeque<ConnId>,
     calls: Calls,
@@ -226,9 +225,8 @@ impl Driver {
         Self {
             hub,
             out,
-            clock,
             now: clock.now(),
-            timer: Box::pin(sleep_until(Instant::now())),
+            timer: Timer::new(clock),
             outbox_bytes: limits.outbox_bytes as usize,
             closing_time: limits.closing,
             seats: Seats::new(worker),
@@ -272,7 +270,7 @@ impl Driver {
 
     /// One turn. Says whether there is more to do at once.
     fn turn(&mut self, cx: &mut Context<'_>) -> bool {
-        self.now = self.clock.now();
+        self.now = self.timer.now();
         self.frames = 0;
         self.more = false;
         self.log.take(self.worker, &mut self.news);
@@ -313,7 +311,7 @@ impl Driver {
             self.hub.handle_timeout(self.now, &mut self.out);
             self.settle();
         }
-        let now = Instant::now();
+        let now = self.now.monotonic;
         self.end_patience(now);
         while let Some((deadline, conn)) = self.ending.front().copied()
             && deadline <= now
@@ -647,7 +645,7 @@ impl Driver {
 
     /// Sets the timer for what comes first. Says whether that has come already.
     fn set_timer(&mut self, cx: &mut Context<'_>) -> bool {
-        let hub = self.hub.poll_timeout().map(|at| self.clock.instant(at));
+        let hub = self.hub.poll_timeout();
         let ending = self.ending.front().map(|(deadline, _)| *deadline);
         let Some(next) = hub
             .into_iter()
@@ -657,10 +655,7 @@ impl Driver {
         else {
             return false;
         };
-        if self.timer.deadline() != next {
-            self.timer.as_mut().reset(next);
-        }
-        self.timer.as_mut().poll(cx).is_ready()
+        self.timer.poll(next, cx).is_ready()
     }
 }
 

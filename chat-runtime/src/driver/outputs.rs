@@ -2,18 +2,17 @@
 
 use std::{mem, sync::atomic::Ordering};
 
-use chat_core::{
-    hub::{Event, Input, Output, Recipients, RoomPlace},
-    id::{ConnId, RoomId},
-    wire::{CloseReason, Frame},
-};
-use tokio::time::Instant;
-
 use super::{
     ANSWERS, Driver, IMPATIENT, PATIENCE, PATIENT_FRAMES, TURNED_AWAY, calls::Call, held::Added,
     seats::Overfull,
 };
 use crate::{link::End, shared::News};
+use chat_core::{
+    hub::{Event, Input, Output, Recipients, RoomPlace},
+    id::{ConnId, RoomId},
+    time::Monotonic,
+    wire::{CloseReason, Frame},
+};
 
 /// An outbox is given up when it holds so many times its limit. Pages wait until there is room for
 /// them, so only a great many other answers get it there.
@@ -118,7 +117,7 @@ impl Driver {
                 }
             }
             Output::Close { conn, reason } => {
-                let deadline = Instant::now() + self.closing_time;
+                let deadline = self.now.monotonic + self.closing_time;
                 if let Some(seat) = self.seats.find(conn)
                     && seat.link.end.is_none()
                 {
@@ -294,7 +293,7 @@ impl Driver {
                     self.frames += seat.push(frame, &mut self.spare);
                 }
                 if !mem::replace(&mut seat.patient, true) {
-                    self.patient.push_back((Instant::now() + PATIENCE, conn));
+                    self.patient.push_back((now + PATIENCE, conn));
                 }
                 if seat.held.frames() + seat.link.outbox.frames() < PATIENT_FRAMES {
                     continue;
@@ -321,7 +320,7 @@ impl Driver {
     }
 
     /// Writes what was kept back for long enough.
-    pub(super) fn end_patience(&mut self, now: Instant) {
+    pub(super) fn end_patience(&mut self, now: Monotonic) {
         for _ in 0..IMPATIENT {
             match self.patient.front() {
                 Some((ends, _)) if *ends <= now => {}
