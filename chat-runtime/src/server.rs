@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::{
     Clock, Connection, Log, MemoryLog, SystemClock, Transport, accept,
-    driver::{Driver, Parts, Switches, WORKERS},
+    driver::{Driver, HubMachine, Parts, Switches, WORKERS},
     events::{Publisher, ServerEvents},
     random,
     shared::{Desk, Door, Load, SharedLog, Workers},
@@ -317,12 +317,12 @@ impl ServerBuilder {
             random.fill_bytes(&mut config.seed);
             let mut out = Outputs::new();
             let hub = Hub::new(config, self.clock.now(), &mut out)?;
+            let machine = HubMachine { hub, out };
             let (orders, received) = mpsc::channel(ORDERS);
             let load = Arc::new(Load::default());
             desks.push(Desk::new(orders, Arc::clone(&load)));
             parts.push(Parts {
-                hub,
-                out,
+                machine,
                 clock: Arc::clone(&self.clock),
                 limits: self.limits.clone(),
                 worker,
@@ -374,7 +374,7 @@ impl ServerBuilder {
     }
 }
 
-async fn drive(parts: Parts, alive: watch::Sender<()>) {
+async fn drive(parts: Parts<HubMachine>, alive: watch::Sender<()>) {
     let _alive = alive;
     // The driver bounds its turns itself, by what they cost.
     unconstrained(Driver::new(parts)).await;
@@ -382,7 +382,7 @@ async fn drive(parts: Parts, alive: watch::Sender<()>) {
 
 /// Runs a driver on a thread of its own. If it fails, so does the whole server.
 fn on_a_thread(
-    parts: Parts,
+    parts: Parts<HubMachine>,
     alive: watch::Sender<()>,
     tasks: &Arc<Mutex<Vec<AbortHandle>>>,
 ) -> Result<AbortHandle, StartError> {

@@ -6,9 +6,12 @@
 
 mod calls;
 mod held;
+mod machine;
 mod outputs;
 mod ready;
 mod seats;
+#[cfg(all(test, feature = "testing"))]
+mod tests;
 mod watch;
 
 use std::{
@@ -20,7 +23,7 @@ use std::{
 };
 
 use chat_core::{
-    hub::{Hub, Input, Outputs, RoomPlace},
+    hub::{Input, RoomPlace},
     id::ConnId,
     limits::Limits,
     time::{Monotonic, Now},
@@ -32,6 +35,7 @@ use tokio::{
     time::Duration,
 };
 
+pub(crate) use self::machine::{HubMachine, Machine};
 use self::{
     calls::{Calls, Done},
     held::Chains,
@@ -118,10 +122,8 @@ impl Default for Switches {
 }
 
 /// What the driver is made of.
-pub(crate) struct Parts {
-    pub(crate) hub: Hub,
-    /// What the hub said when it was made.
-    pub(crate) out: Outputs,
+pub(crate) struct Parts<M> {
+    pub(crate) machine: M,
     /// The clock that it was made by.
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
@@ -140,9 +142,8 @@ pub(crate) struct Parts {
     pub(crate) accepting: Vec<AbortHandle>,
 }
 
-pub(crate) struct Driver {
-    hub: Hub,
-    out: Outputs,
+pub(crate) struct Driver<M> {
+    machine: M,
     timer: Timer,
     now: Now,
     outbox_bytes: usize,
@@ -203,11 +204,10 @@ pub(crate) struct Driver {
     closed: bool,
 }
 
-impl Driver {
-    pub(crate) fn new(parts: Parts) -> Self {
+impl<M: Machine> Driver<M> {
+    pub(crate) fn new(parts: Parts<M>) -> Self {
         let Parts {
-            hub,
-            out,
+            machine,
             clock,
             limits,
             worker,
@@ -223,8 +223,7 @@ impl Driver {
         // One byte more than the longest frame, so that a message that is too long is seen to be.
         let buffer = vec![0; READ_BYTES.max(limits.frame_bytes as usize + PREFIX + 1)];
         Self {
-            hub,
-            out,
+            machine,
             now: clock.now(),
             timer: Timer::new(clock),
             outbox_bytes: limits.outbox_bytes as usize,
@@ -302,13 +301,13 @@ impl Driver {
         }
         for _ in 0..TIMEOUTS {
             if self
-                .hub
+                .machine
                 .poll_timeout()
                 .is_none_or(|at| at > self.now.monotonic)
             {
                 break;
             }
-            self.hub.handle_timeout(self.now, &mut self.out);
+            self.machine.handle_timeout(self.now);
             self.settle();
         }
         let now = self.now.monotonic;
@@ -338,7 +337,7 @@ impl Driver {
     fn has_stood_still(&mut self) -> bool {
         let now = self.now.monotonic;
         let late = self
-            .hub
+            .machine
             .poll_timeout()
             .is_some_and(|at| at + STOOD_STILL < now);
         if !late || self.waiting.is_empty() {
@@ -445,7 +444,13 @@ impl Driver {
             let Some(conn) = self.drained.pop_front() else {
                 break;
             };
-            if self.seats.find(conn).is_some() {
+            let half = self.outbox_bytes / 2;
+            let Some(seat) = self.seats.find(conn).filter(|seat| seat.flag.on) else {
+                continue;
+            };
+            // Its room may be gone again; then it is told when that is back.
+            seat.flag.owes_drained = seat.link.outbox.bytes() >= half;
+            if !seat.flag.owes_drained {
                 self.hand_in(Input::Drained { conn });
             }
         }
@@ -454,7 +459,12 @@ impl Driver {
             let Some(conn) = self.credits.pop_front() else {
                 break;
             };
-            if self.seats.find(conn).is_some() {
+            let half = self.outbox_bytes / 2;
+            let Some(seat) = self.seats.find(conn) else {
+                continue;
+            };
+            seat.owes_credit = seat.link.outbox.bytes() >= half;
+            if !seat.owes_credit {
                 self.hand_in(Input::Credit { conn });
             }
         }
@@ -617,7 +627,7 @@ impl Driver {
 
     /// Hands something in and does all that follows from it.
     fn hand_in(&mut self, input: Input<'_>) {
-        self.hub.handle_input(self.now, input, &mut self.out);
+        self.machine.handle_input(self.now, input);
         self.settle();
     }
 
@@ -645,7 +655,7 @@ impl Driver {
 
     /// Sets the timer for what comes first. Says whether that has come already.
     fn set_timer(&mut self, cx: &mut Context<'_>) -> bool {
-        let hub = self.hub.poll_timeout();
+        let hub = self.machine.poll_timeout();
         let ending = self.ending.front().map(|(deadline, _)| *deadline);
         let Some(next) = hub
             .into_iter()
@@ -659,7 +669,7 @@ impl Driver {
     }
 }
 
-impl Future for Driver {
+impl<M: Machine> Future for Driver<M> {
     type Output = ();
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let driver = self.get_mut();

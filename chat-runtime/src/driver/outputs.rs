@@ -3,8 +3,8 @@
 use std::{mem, sync::atomic::Ordering};
 
 use super::{
-    ANSWERS, Driver, IMPATIENT, PATIENCE, PATIENT_FRAMES, TURNED_AWAY, calls::Call, held::Added,
-    seats::Overfull,
+    ANSWERS, Driver, IMPATIENT, Machine, PATIENCE, PATIENT_FRAMES, TURNED_AWAY, calls::Call,
+    held::Added, seats::Overfull,
 };
 use crate::{link::End, shared::News};
 use chat_core::{
@@ -18,14 +18,14 @@ use chat_core::{
 /// them, so only a great many other answers get it there.
 const SLOW: usize = 4;
 
-impl Driver {
+impl<M: Machine> Driver<M> {
     /// Does what the hub says, and tells it what comes of that, until there is nothing left. Fan-outs that were skipped
     /// come before anything else, as the hub demands.
     pub(super) fn settle(&mut self) {
         let mut answered = 0;
         let mut tried = None;
         loop {
-            while let Some(output) = self.out.pop() {
+            while let Some(output) = self.machine.next_output() {
                 self.perform(output);
             }
             if let Some(partition) = tried.take() {
@@ -38,14 +38,14 @@ impl Driver {
                         // It may be below half by now; it is looked at when it is written to.
                         self.touch(conn);
                     }
-                    self.hub
-                        .handle_input(self.now, Input::Blocked { conn, place }, &mut self.out);
+                    self.machine
+                        .handle_input(self.now, Input::Blocked { conn, place });
                 }
             } else if let Some(conn) = self.overfull.pop_front() {
                 if let Some(seat) = self.seats.find(conn) {
                     seat.overfull = Overfull::Told;
-                    self.hub
-                        .handle_input(self.now, Input::Overfull { conn }, &mut self.out);
+                    self.machine
+                        .handle_input(self.now, Input::Overfull { conn });
                 }
             } else if answered < ANSWERS
                 && let Some(News { partition, page }) = self.news.pop_front()
@@ -56,7 +56,7 @@ impl Driver {
                     token: None,
                     page: Ok(page),
                 };
-                self.hub.handle_input(self.now, news, &mut self.out);
+                self.machine.handle_input(self.now, news);
             } else if answered < ANSWERS
                 && let Some(mut done) = self.answers.pop_front()
             {
@@ -74,13 +74,13 @@ impl Driver {
                     tried = Some(partition);
                 }
                 if let Some(input) = done.input() {
-                    self.hub.handle_input(self.now, input, &mut self.out);
+                    self.machine.handle_input(self.now, input);
                 }
             } else if !self.gathering
                 && let Some(conn) = self.gone.pop_front()
             {
-                self.hub
-                    .handle_input(self.now, Input::Disconnected { conn }, &mut self.out);
+                self.machine
+                    .handle_input(self.now, Input::Disconnected { conn });
             } else {
                 return;
             }
