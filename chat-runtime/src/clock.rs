@@ -58,7 +58,7 @@ impl Clock for SystemClock {
 }
 
 /// Clocks that are both tokio's, for tests: in a runtime whose time is paused both stand still,
-/// and go on with [`advance`](tokio::time::advance) or when nothing else is to be done. So what
+/// and go on with `tokio::time::advance` or when nothing else is to be done. So what
 /// takes ten minutes takes none, and happens at the same moments in every run.
 ///
 /// ```
@@ -82,7 +82,7 @@ pub struct TokioClock {
 }
 
 impl TokioClock {
-    /// It is `wall` now; the monotonic clock is at 0.
+    /// With `wall` as the time now; the monotonic clock is at 0.
     pub fn starting_at(wall: Wall) -> Self {
         Self {
             begun: Instant::now(),
@@ -181,7 +181,7 @@ mod tests {
         assert!(first.is_pending());
         poll_fn(|cx| timer.poll(Monotonic::default() + MINUTE, cx)).await;
         assert!(begun.elapsed() < MINUTE + Duration::from_secs(1));
-        // What is past is due at once.
+        // A moment that is past is due at once.
         let past = poll_fn(|cx| Poll::Ready(timer.poll(Monotonic(0), cx))).await;
         assert!(past.is_ready());
     }

@@ -26,8 +26,8 @@ pub fn member_secret() -> io::Result<Secret> {
     Ok(Secret(seed()?))
 }
 
-/// A new OPAQUE secret for a server. Passwords of rooms are worth nothing without it: a server whose
-/// log outlives it has to keep it as well, elsewhere.
+/// A new OPAQUE secret for a server. Passwords of rooms are worth nothing without it: a server
+/// whose log outlives it has to keep it as well, elsewhere.
 ///
 /// # Errors
 /// The system has no randomness to give.

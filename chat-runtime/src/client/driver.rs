@@ -38,7 +38,8 @@ const ROUNDS: usize = 32;
 /// Bytes read from a stream at a time.
 const READ_BYTES: usize = 16_384;
 
-/// Unread events above which nothing more is read from the connection; the second while commands are unfinished.
+/// Unread events above which nothing more is read from the connection; the second while commands
+/// are unfinished.
 const EVENTS: usize = 1_024;
 const EVENTS_AT_MOST: usize = 65_536;
 
@@ -238,7 +239,8 @@ impl Driver {
                     Framing::Message => SERVER_FRAME_BYTES as usize + 1,
                 };
                 self.buffer.resize(longest, 0);
-                // This task's waker is the same all its life: it is never polled by anything but the runtime.
+                // This task's waker is the same all its life: it is never polled by anything but
+                // the runtime.
                 self.phase = Phase::Connected(Link::new(connection, cx.waker().clone(), false));
                 self.hand_in(ClientInput::Connected { framing, form });
             }

@@ -13,7 +13,7 @@ pub(crate) trait Machine: Send + Unpin + 'static {
     fn handle_timeout(&mut self, now: Now);
     /// When [`handle_timeout`](Self::handle_timeout) is to be called, if nothing happens before.
     fn poll_timeout(&self) -> Option<Monotonic>;
-    /// What to do next; to be asked until there is nothing more.
+    /// The next thing to do; to be asked until there is none.
     fn next_output(&mut self) -> Option<Output>;
 }
 

@@ -47,7 +47,7 @@ async fn a_closing_is_prolonged_by_reading_but_once() {
     );
 }
 
-/// What is said meanwhile is read, so that the peer's end is seen, and ignored.
+/// Words that come meanwhile are read, so that the peer's end is seen, and ignored.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_the_end_and_leaves_is_gone_at_once() {
     let mut rig = Rig::start().await;

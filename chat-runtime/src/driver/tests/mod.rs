@@ -28,7 +28,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Driver, Machine, Order, Parts, Switches};
+use super::{Driver, Lifecycle, Machine, Order, Parts, Switches};
 use crate::{
     Connection, MemoryLog, TokioClock,
     memory::{self, MemoryConnection},
@@ -43,7 +43,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 const EPOCH: u64 = 1;
 
-/// What the machine was told.
+/// A word that the machine was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     Connected(ConnId),
@@ -77,7 +77,7 @@ impl From<&Input<'_>> for Told {
     }
 }
 
-/// What a test gives to the machine, and what the machine has been told.
+/// The machine's part as a test writes it, and the words that the machine has been told.
 #[derive(Default)]
 struct Script {
     told: Vec<Told>,
@@ -154,12 +154,14 @@ impl Rig {
             worker: 0,
             switches: Switches::default(),
             log: Arc::new(SharedLog::new(Arc::<FaultyLog<_>>::clone(&log), 1)),
-            door: None,
+            counted: None,
             load: Arc::default(),
-            orders: received,
-            events: Arc::default(),
-            open: Arc::new(AtomicUsize::new(1)),
-            accepting: Vec::new(),
+            lifecycle: Lifecycle::new(
+                received,
+                Arc::default(),
+                Arc::new(AtomicUsize::new(1)),
+                Vec::new(),
+            ),
         };
         let driver = tokio::spawn(unconstrained(Driver::new(parts)));
         let (near, far) = memory::pair(1_000);
@@ -215,7 +217,7 @@ impl Rig {
         self.script().answers.push((to, outputs));
     }
 
-    /// What the machine was told since this was asked last.
+    /// The words that the machine was told since this was asked last.
     fn told(&self) -> Vec<Told> {
         std::mem::take(&mut self.script().told)
     }

@@ -129,7 +129,7 @@ async fn a_flag_is_taken_away_when_all_is_told() {
         Told::Drained(conn),
     ];
     assert_eq!(rig.told(), skipped);
-    // What the hub knows to be skipped, it is not told again.
+    // The hub is not told again of what it knows to be skipped.
     rig.say(vec![fan_out(&[conn], 3, 10)]).await;
     assert_eq!((rig.told(), far.read(9)), (vec![], Some(0)));
     rig.say(vec![Output::Resume { conn }, fan_out(&[conn], 4, 10)])
@@ -238,7 +238,7 @@ async fn frames_that_are_kept_back_count() {
     assert_eq!(rig.told(), [Told::Drained(conn)]);
 }
 
-/// What may wait is written within a second, and before whatever comes after it.
+/// A frame that may wait is written within a second, and before whatever comes after it.
 #[tokio::test(start_paused = true)]
 async fn frames_that_are_kept_back_come_within_a_second_and_in_order() {
     let mut rig = Rig::start().await;

@@ -1,4 +1,4 @@
-//! What is read from one connection before others have their turn.
+//! How much is read from one connection before others have their turn.
 
 use chat_core::{hub::Framing, wire::Form};
 
