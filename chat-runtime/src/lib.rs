@@ -32,6 +32,8 @@
 //! | another way for bytes or messages to travel | [`Connection`], made by a [`Transport`] (server) and a [`Connector`] (client); `examples/own_transport.rs` |
 //! | connections that another server accepts | [`Connection`], handed in by [`ServerHandle::add`] |
 //! | another place to keep records | [`Log`]; `examples/own_log.rs` |
+//! | another time, or time that is paused in a test | [`Clock`], or [`TokioClock`] |
+//! | randomness that is the same in each run of a test | [`ServerBuilder::seed`], [`ClientConfig::seed`](chat_core::client::ClientConfig) |
 //!
 //! # The run loop
 //! One task runs a hub with all of its connections. A connection is a slot, an outbox and a waker; while it is
@@ -54,7 +56,9 @@
 //! worker with the fewest connections and stays there. The hubs meet at the log and nowhere else: appends to one partition
 //! take turns, and what one hub appended is given to the others that follow it, with one wake-up for all that waits. A room
 //! whose people are all on one worker concerns no other. Order, limits and the operator's events are those of
-//! one server.
+//! one server. A worker that panics, by a fault of its own or of its log or transports, takes its
+//! connections with it and no other; their clients come back to the workers that live. The server
+//! ends with its last worker.
 //!
 //! # Bounds
 //! Nothing grows without bound:
@@ -101,7 +105,8 @@ pub use chat_core::{
 };
 
 pub use self::{
-    client::{Client, Events, History, KeyStore, NotReady, Pending},
+    client::{Client, ClientBuilder, Events, History, KeyStore, NotReady, Pending},
+    clock::{Clock, SystemClock, TokioClock},
     connection::{Connection, Connector, Interest, Transport},
     events::ServerEvents,
     log::{Log, MemoryLog},
