@@ -68,9 +68,9 @@ use crate::{
     log::{AppendRefused, LogLimits, LogUnavailable, Page, Query, ReadFailed, SnapshotId},
     nick::Reserved,
     password::ServerSecret,
-    state::{Verdict, directory::Directory, freeze, mutes::Mutes},
+    state::{self, Verdict, directory::Directory, freeze, mutes::Mutes},
     time::{Monotonic, Now},
-    wire::{CloseReason, ErrorCode, Refusal, record::CipherKind, server::Durability},
+    wire::{BodyError, CloseReason, ErrorCode, Refusal, record::CipherKind, server::Durability},
 };
 
 /// The only shard of the directory so far.
@@ -431,6 +431,22 @@ impl Hub {
                 let pipe = &self.rooms.get(&room)?.pipe;
                 pipe.is_live().then(|| (pipe.place, freeze(&pipe.state)))
             }
+        }
+    }
+
+    /// The state that a partition's records make, after those that a snapshot covers if there is
+    /// one: what [`state_of`](Self::state_of) is to give at their end.
+    ///
+    /// # Errors
+    /// The snapshot or a record is not what a hub writes.
+    pub fn state_from(
+        partition: Partition,
+        snapshot: Option<&[u8]>,
+        records: &[Bytes],
+    ) -> Result<Bytes, BodyError> {
+        match partition {
+            Partition::Directory(_) => state::fold::<Directory>(snapshot, records),
+            Partition::Room(_) => state::fold::<state::room::Room>(snapshot, records),
         }
     }
 
