@@ -6,7 +6,7 @@
 
 use chat_core::id::{Partition, Seq};
 
-use crate::{Plan, Report, book::Broken, disk::Command, plan::What, world::World};
+use crate::{Plan, Report, disk::Command, journal::Broken, plan::What, world::World};
 
 /// People in a world that is cut everywhere, at most.
 const CLIENTS: u16 = 6;
@@ -159,6 +159,9 @@ pub fn cut_everywhere(plan: &Plan, flaw: Option<Flaw>) -> Cuts {
         cuts.cuts += 1;
         let (report, _) = cut(plan, Some(at), flaw);
         cuts.differ.extend(report.broken.map(|broken| (at, broken)));
+        if flaw.is_some() && !cuts.differ.is_empty() {
+            break;
+        }
     }
     cuts
 }

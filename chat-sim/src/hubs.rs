@@ -10,13 +10,13 @@ use chat_core::{
 };
 
 use crate::{
-    book::hash,
-    line::{Line, Scene},
+    connection_oracle::{Line, Scene},
+    journal::hash,
     log_port::Asked,
     net::{Flag, Kind, Skipped},
     plan::Hears,
+    reference_model,
     rng::Rng,
-    truth,
     world::{Happening, MS, World, config},
 };
 
@@ -555,7 +555,7 @@ impl World {
                 );
                 self.book.mix(entries.len() as u64);
                 self.book.note(|| {
-                    let what = truth::words(partition, &entries);
+                    let what = reference_model::words(partition, &entries);
                     format!("hub {hub}: {partition:?}: appends at {expected:?}: {what}")
                 });
                 self.soon(

@@ -13,14 +13,17 @@
 //! assert_eq!(report.digest, run(&Plan::of(7), false).digest);
 //! ```
 
-mod book;
+mod actions;
 mod census;
+mod client_oracle;
+mod connection_oracle;
+mod convergence;
+mod coverage_goals;
 mod cuts;
-mod deeds;
 mod disk;
+mod foreign_client;
 mod hubs;
-mod known;
-mod line;
+mod journal;
 mod log;
 mod log_faults;
 mod log_port;
@@ -28,12 +31,10 @@ mod names;
 mod net;
 mod people;
 mod plan;
-mod raw;
+mod reference_model;
 mod rng;
 mod shrink;
-mod told;
-mod truth;
-mod whole;
+mod timeline;
 mod world;
 
 use std::{
@@ -44,12 +45,12 @@ use std::{
 pub use chat_core::bugs::Bug;
 
 pub use self::{
-    book::{Broken, Counts},
+    coverage_goals::{AWAITED, FAULTS, LOG_FAULTS, STATES},
     cuts::{Cuts, Flaw, cut_at, cut_everywhere},
     disk::Point,
-    known::{AWAITED, FAULTS, LOG_FAULTS, STATES},
+    foreign_client::Burst,
+    journal::{Broken, Counts},
     plan::{Deed, Hears, Plan, Shape, Step, Weather, What},
-    raw::Burst,
     rng::Rng,
     shrink::shrink,
 };

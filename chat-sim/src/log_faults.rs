@@ -2,6 +2,10 @@
 //! thing that is asked of the log. Nothing is drawn for what the weather does not have, so a plan
 //! plays on as before when a weather learns something new.
 
+use std::collections::BTreeSet;
+
+use chat_core::id::{Partition, Seq};
+
 use crate::{plan::Weather, rng::Rng, world::MS};
 
 /// How long after its time-out an append is stored, where the weather does not say.
@@ -51,11 +55,13 @@ pub(crate) enum NewsFate {
     },
 }
 
-/// The weather at the log, until when.
+/// The weather at the log, until when, and what others did to it.
 #[derive(Debug, Default)]
 pub(crate) struct LogFaults {
     weather: Weather,
     until: u64,
+    /// Records that were written by something that is no hub of this world, each in its epoch.
+    pub(crate) foreign: BTreeSet<(Partition, u64, Seq)>,
 }
 
 impl LogFaults {
@@ -65,7 +71,7 @@ impl LogFaults {
 
     /// No more faults.
     pub(crate) fn becalm(&mut self) {
-        *self = Self::default();
+        self.until = 0;
     }
 
     pub(crate) fn weather(&self, now: u64) -> Weather {

@@ -18,7 +18,7 @@ use chat_core::{
 use crate::{
     disk::Command,
     log_faults::{AppendFate, NewsFate, ReadFate},
-    truth,
+    reference_model,
     world::{Happening, MS, Outcome, World},
 };
 
@@ -340,7 +340,7 @@ impl World {
             Appended::Refused(why) => {
                 self.book.saw("an append that came second");
                 let first = (partition, expected.epoch, expected.seq + 1);
-                if self.foreign.contains(&first) {
+                if self.log_faults.foreign.contains(&first) {
                     self.book.changes("a foreign writer");
                 }
                 Outcome::Refused(why)
@@ -363,7 +363,7 @@ impl World {
         };
         self.book.changed(fault);
         self.book.note(|| {
-            let what = truth::words(partition, entries);
+            let what = reference_model::words(partition, entries);
             format!("{partition:?}: what was not known to be written is written now: {what}")
         });
     }
@@ -378,12 +378,14 @@ impl World {
         self.book
             .note(|| format!("{partition:?}: somebody else writes {record:?}"));
         self.book.fault("a foreign writer");
-        self.foreign.insert((partition, expected.epoch, record.seq));
+        self.log_faults
+            .foreign
+            .insert((partition, expected.epoch, record.seq));
         self.write(Author::AsOthers, partition, expected, &entries, &note);
     }
 
     fn foreign_record(&mut self, pick: u32) -> Option<(Partition, Record)> {
-        let may_speak = |said: &Record, there: &truth::Room| {
+        let may_speak = |said: &Record, there: &reference_model::Room| {
             there.member_since(said.member).is_some()
                 && there.muted_at(said.member, there.head()).is_none()
         };
@@ -404,7 +406,10 @@ impl World {
         let (room, mut record) = said
             .into_iter()
             .nth(pick as usize % self.truth.groups_ever().max(1))?;
-        let text = format!("written to the log itself, {}", self.foreign.len());
+        let text = format!(
+            "written to the log itself, {}",
+            self.log_faults.foreign.len()
+        );
         self.texts.insert(text.clone(), (record.member, Some(room)));
         if let RecordBody::Message(said) = &mut record.body {
             said.content = Content::Plain(text);

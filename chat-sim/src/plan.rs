@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{disk::Point, raw::Burst, rng::Rng};
+use crate::{disk::Point, foreign_client::Burst, rng::Rng};
 
 /// One run, as it is told to the world.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

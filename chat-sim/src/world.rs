@@ -1,9 +1,6 @@
 //! One world: its time, what will happen in it, and the steps of the plan.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet},
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use chat_core::{
@@ -20,18 +17,19 @@ use chat_core::{
 
 use crate::{
     Report,
-    book::Book,
+    connection_oracle::READ_WITHIN,
     cuts::Scissors,
     disk::{Command, Disk, Turn},
     hubs::Node,
-    line::READ_WITHIN,
+    journal::Book,
     log::Log,
     log_faults::LogFaults,
     net::Link,
     people::Peer,
     plan::{Hears, Plan, Shape, What},
+    reference_model::Truth,
     rng::Rng,
-    truth::Truth,
+    timeline::Timeline,
 };
 
 pub(crate) const MS: u64 = 1_000_000;
@@ -208,11 +206,7 @@ pub(crate) struct World {
     pub(crate) log: Log,
     pub(crate) truth: Truth,
     pub(crate) now: u64,
-    /// When what will happen, by where it stands in `happenings`.
-    queue: BinaryHeap<Reverse<(u64, u64, u64, u32)>>,
-    happenings: Vec<Option<Happening>>,
-    unused: Vec<u32>,
-    count: u64,
+    timeline: Timeline<Happening>,
     steps: u64,
     pub(crate) nodes: Vec<Node>,
     pub(crate) peers: Vec<Peer>,
@@ -222,8 +216,6 @@ pub(crate) struct World {
     /// Where the process is to die, if that is what is tried.
     pub(crate) scissors: Option<Scissors>,
     pub(crate) log_faults: LogFaults,
-    /// Records that were written by something that is no hub of this world.
-    pub(crate) foreign: BTreeSet<(Partition, u64, Seq)>,
     /// What was broken is mended and nothing breaks any more.
     pub(crate) calm: bool,
     /// Until when it may go on that somebody's time is over just when that is looked at.
@@ -275,10 +267,7 @@ impl World {
             log: Log::new(shape.keep),
             truth: Truth::default(),
             now: 0,
-            queue: BinaryHeap::new(),
-            happenings: Vec::new(),
-            unused: Vec::new(),
-            count: 0,
+            timeline: Timeline::new(seed),
             steps: 0,
             nodes: (0..shape.hubs).map(|hub| Node::new(seed, hub)).collect(),
             peers: (0..shape.clients + shape.raws)
@@ -289,7 +278,6 @@ impl World {
             disk: Disk::default(),
             scissors: None,
             log_faults: LogFaults::default(),
-            foreign: BTreeSet::new(),
             calm: false,
             whole_by: 0,
             over: false,
@@ -336,12 +324,8 @@ impl World {
     pub(crate) fn play(&mut self) {
         let mut at_once = 0;
         while !self.done && self.book.broken.is_none() {
-            let Some(Reverse((at, _, _, place))) = self.queue.pop() else {
+            let Some((at, happening)) = self.timeline.pop() else {
                 break;
-            };
-            self.unused.push(place);
-            let Some(happening) = self.happenings[place as usize].take() else {
-                continue;
             };
             at_once = if at > self.now { 0 } else { at_once + 1 };
             self.now = self.now.max(at);
@@ -412,24 +396,14 @@ impl World {
         names
     }
 
-    /// Lets something happen at a time. What happens at one time happens in an order that the seed chooses.
+    /// Lets something happen at a time.
     pub(crate) fn at(&mut self, at: u64, happening: Happening) {
-        self.count += 1;
-        let tie = (self.plan.seed ^ self.count).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-        let place = self.unused.pop().unwrap_or_else(|| {
-            self.happenings.push(None);
-            self.happenings.len() as u32 - 1
-        });
-        self.happenings[place as usize] = Some(happening);
-        self.queue
-            .push(Reverse((at.max(self.now), tie, self.count, place)));
+        self.timeline.push(at.max(self.now), happening);
     }
 
     /// Takes back what will happen otherwise than it was meant to.
     pub(crate) fn take_back(&mut self, which: impl Fn(&Happening) -> bool) -> Vec<Happening> {
-        let all = self.happenings.iter_mut();
-        all.filter_map(|place| place.take_if(|happening| which(happening)))
-            .collect()
+        self.timeline.take_back(which)
     }
 
     pub(crate) fn soon(&mut self, after: u64, happening: Happening) {

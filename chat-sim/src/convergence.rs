@@ -181,7 +181,7 @@ impl World {
         let peer = &self.peers[client];
         let link = peer.link.and_then(|link| self.links.get(&link));
         let line = link.map(|link| &link.line);
-        let up = line.is_some_and(super::line::Line::is_welcomed);
+        let up = line.is_some_and(super::connection_oracle::Line::is_welcomed);
         if !self.book.check("everybody is back", up, || {
             format!("client {client}: {:?}, {:?}", peer.client, peer.link)
         }) {
