@@ -166,6 +166,15 @@ pub fn cut_everywhere(plan: &Plan, flaw: Option<Flaw>) -> Cuts {
     cuts
 }
 
+/// All that a plan makes its log do, in its order.
+pub(crate) fn commands_of(plan: &Plan) -> Result<Vec<Command>, Broken> {
+    let (report, scissors) = cut(plan, None, None);
+    match report.broken {
+        Some(broken) => Err(broken),
+        None => Ok(scissors.map_or_else(Vec::new, |scissors| scissors.commands)),
+    }
+}
+
 /// Plays a plan to one of its operations, and tells the story.
 pub fn cut_at(plan: &Plan, at: u64, flaw: Option<Flaw>) -> Report {
     let scissors = Scissors::new(Some(at), flaw);

@@ -34,6 +34,7 @@ mod plan;
 mod reference_model;
 mod rng;
 mod shrink;
+mod sqlite;
 mod timeline;
 mod world;
 
@@ -53,6 +54,7 @@ pub use self::{
     plan::{Deed, Hears, Plan, Shape, Step, Weather, What},
     rng::Rng,
     shrink::shrink,
+    sqlite::cut_on_sqlite,
 };
 
 /// What came of a run.

@@ -18,7 +18,7 @@ use std::{
 
 use chat_sim::{
     AWAITED, Broken, Bug, Counts, Cuts, FAULTS, LOG_FAULTS, Plan, Report, STATES, cut_at,
-    cut_everywhere, keep_panics_quiet, run_with, shrink,
+    cut_everywhere, cut_on_sqlite, keep_panics_quiet, run_with, shrink,
 };
 use clap::Parser;
 use signal_hook::consts::SIGINT;
@@ -61,6 +61,9 @@ struct Args {
     /// dying there.
     #[arg(long, conflicts_with_all = ["played_again", "bug"])]
     cut_everywhere: bool,
+    /// With `--cut-everywhere`: on real SQLite, in a folder in the system's place for such.
+    #[arg(long, requires = "cut_everywhere")]
+    sqlite: bool,
     /// With `--cut-everywhere`: tells what happens when the schedule of `--seed` dies at this one.
     #[arg(long, requires = "cut_everywhere")]
     cut: Option<u64>,
@@ -163,7 +166,18 @@ fn cut(args: &Args) -> ExitCode {
     let sum = Mutex::new(Cuts::default());
     let begun = Instant::now();
     let done = each_seed(args, |seed| {
-        let cuts = cut_everywhere(&Plan::to_cut(seed), None);
+        let plan = Plan::to_cut(seed);
+        let cuts = if args.sqlite {
+            match tempfile::tempdir().and_then(|folder| cut_on_sqlite(&plan, folder.path(), None)) {
+                Ok(cuts) => cuts,
+                Err(error) => {
+                    eprintln!("seed {seed}: {error}");
+                    return false;
+                }
+            }
+        } else {
+            cut_everywhere(&plan, None)
+        };
         let mut sum = sum.lock().expect("no thread panics");
         for (at, broken) in &cuts.differ {
             println!("seed {seed}, cut {at}: {broken}");
