@@ -22,9 +22,12 @@ long:
     cargo test -- --ignored
     cargo test -p chat-house -p chat-sim -p scenarios -p chat-checks -p chat-bench -p chat-web-client
 
-# A million simulated schedules from SEED on, three quarters of an hour; then ten minutes of each fuzz target.
+# A million simulated schedules from SEED on, three quarters of an hour; a thousand that die at every operation of their log;
+# then ten minutes of each fuzz target.
 soak seed=`date +%s` schedules="1000000":
     cargo run --release -p chat-sim -- --schedules {{schedules}} --seed {{seed}}
+    cargo run --release -p chat-sim -- --cut-everywhere --schedules 1000 --seed {{seed}}
+    cargo run --release -p chat-sim -- --cut-everywhere --sqlite --schedules 1000 --seed {{seed}}
     for target in $(cargo +nightly fuzz list --fuzz-dir fuzz); do cargo +nightly fuzz run --fuzz-dir fuzz "$target" -- -max_total_time=600; done
 
 # The page of `chat-web/dist`, built anew.

@@ -71,8 +71,17 @@ impl Hub {
         if let Some(conn) = waiting
             && self.online.get(&member) == Some(&conn)
         {
-            let (resume, sure) = (None, false);
-            self.with_room(now, id, Task::Attach { conn, resume, sure }, out);
+            let (resume, looks) = (None, 0);
+            self.with_room(
+                now,
+                id,
+                Task::Attach {
+                    conn,
+                    resume,
+                    looks,
+                },
+                out,
+            );
         }
     }
 }

@@ -421,8 +421,17 @@ impl Hub {
         );
         for (room, resume) in all {
             if self.may_know(member, room) {
-                let sure = false;
-                self.with_room(now, room, Task::Attach { conn, resume, sure }, out);
+                let looks = 0;
+                self.with_room(
+                    now,
+                    room,
+                    Task::Attach {
+                        conn,
+                        resume,
+                        looks,
+                    },
+                    out,
+                );
             } else {
                 // Not even whether others have a conversation of that id.
                 let reason = RemovedReason::Unknown;

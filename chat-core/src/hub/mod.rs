@@ -68,9 +68,9 @@ use crate::{
     log::{AppendRefused, LogLimits, LogUnavailable, Page, Query, ReadFailed, SnapshotId},
     nick::Reserved,
     password::ServerSecret,
-    state::{Verdict, directory::Directory, freeze, mutes::Mutes},
+    state::{self, Verdict, directory::Directory, freeze, mutes::Mutes},
     time::{Monotonic, Now},
-    wire::{CloseReason, ErrorCode, Refusal, record::CipherKind, server::Durability},
+    wire::{BodyError, CloseReason, ErrorCode, Refusal, record::CipherKind, server::Durability},
 };
 
 /// The only shard of the directory so far.
@@ -178,7 +178,7 @@ pub struct Hub {
     rooms: BTreeMap<RoomId, Room>,
     /// Mutes that last, of rooms that are put away.
     kept_mutes: BTreeMap<RoomId, Mutes>,
-    reads: BTreeMap<ReadToken, Reading>,
+    reads: BTreeMap<ReadToken, Read>,
     next_read: u64,
     tallies_armed: bool,
     timers: Timers,
@@ -210,6 +210,30 @@ struct Retry {
 
 /// The time between two attempts is doubled so often: up to 8 s.
 const LONGEST_RETRY: u32 = 3;
+
+/// How often a read that showed less than its floor is asked for again.
+const STALE_READS_MAX: u8 = 3;
+
+/// A read that has no answer yet.
+#[derive(Debug)]
+struct Read {
+    reading: Reading,
+    wanted: Wanted,
+    /// How far the partition was known when it was asked for. A log that several servers hold may
+    /// answer from one that is behind.
+    floor: Place,
+    /// How often it showed less than that.
+    stale: u8,
+}
+
+impl Read {
+    fn is_stale(&self, page: &Page) -> bool {
+        // The pipeline knows by itself how far it must read.
+        !matches!(self.reading, Reading::Follow)
+            && page.head.epoch == self.floor.epoch
+            && page.head.seq < self.floor.seq
+    }
+}
 
 /// What a read is for.
 #[derive(Debug)]
@@ -410,6 +434,22 @@ impl Hub {
         }
     }
 
+    /// The state that a partition's records make, after those that a snapshot covers if there is
+    /// one: what [`state_of`](Self::state_of) is to give at their end.
+    ///
+    /// # Errors
+    /// The snapshot or a record is not what a hub writes.
+    pub fn state_from(
+        partition: Partition,
+        snapshot: Option<&[u8]>,
+        records: &[Bytes],
+    ) -> Result<Bytes, BodyError> {
+        match partition {
+            Partition::Directory(_) => state::fold::<Directory>(snapshot, records),
+            Partition::Room(_) => state::fold::<state::room::Room>(snapshot, records),
+        }
+    }
+
     /// Whether this bug was planted here; never, in earnest.
     fn has(&self, bug: Bug) -> bool {
         #[cfg(feature = "deliberate-bugs")]
@@ -513,10 +553,23 @@ impl Hub {
         now: Now,
         partition: Partition,
         token: Option<ReadToken>,
-        page: Result<Page, ReadFailed>,
+        mut page: Result<Page, ReadFailed>,
         out: &mut Outputs,
     ) {
-        let reading = token.map(|token| self.reads.remove(&token));
+        let mut read = token.map(|token| self.reads.remove(&token));
+        if let (Some(token), Some(Some(stale)), Ok(shown)) = (token, &mut read, &page)
+            && stale.is_stale(shown)
+        {
+            stale.stale += 1;
+            if stale.stale <= STALE_READS_MAX {
+                out.push(stale.wanted.output(token, partition));
+                self.reads
+                    .extend(read.flatten().map(|stale| (token, stale)));
+                return;
+            }
+            page = Err(ReadFailed::Unavailable);
+        }
+        let reading = read.map(|read| read.map(|read| read.reading));
         if page.is_ok() && matches!(reading, Some(Some(Reading::Follow))) {
             self.log_works(partition);
         }
@@ -571,7 +624,7 @@ impl Hub {
         part: Result<Bytes, ReadFailed>,
         out: &mut Outputs,
     ) {
-        if let Some(Reading::Follow) = self.reads.remove(&token) {
+        if let Some(Reading::Follow) = self.reads.remove(&token).map(|read| read.reading) {
             self.partition_read(now, partition, Some(token), part.map(Piece::Part), out);
         }
     }
@@ -657,20 +710,16 @@ impl Hub {
     ) -> ReadToken {
         let token = ReadToken(self.next_read);
         self.next_read += 1;
-        self.reads.insert(token, reading);
-        out.push(match wanted {
-            Wanted::Page(query) => Output::Read {
-                token,
-                partition,
-                query,
-            },
-            Wanted::Part(id, index) => Output::ReadPart {
-                token,
-                partition,
-                id,
-                index,
-            },
-        });
+        out.push(wanted.output(token, partition));
+        let read = Read {
+            reading,
+            wanted,
+            floor: self
+                .place_of(partition)
+                .unwrap_or(Place { epoch: 0, seq: 0 }),
+            stale: 0,
+        };
+        self.reads.insert(token, read);
         token
     }
 

@@ -9,9 +9,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use rand_core::RngCore;
 
-use super::io::ReadToken;
+use super::io::{Output, ReadToken};
 use crate::{
-    id::{Place, Seq},
+    id::{Partition, Place, Seq},
     log::{AppendRefused, LogUnavailable, Manifest, Page, Query, ReadFailed, ReadFrom, SnapshotId},
     state::{Fold, freeze, thaw},
 };
@@ -44,6 +44,8 @@ pub(super) struct Pipeline<S: Fold, P> {
     overtaken: bool,
     /// The furthest head that anybody told of in this epoch.
     known_head: Seq,
+    /// The same of news that came before the partition was live.
+    heard: Option<Place>,
     since_snapshot: u64,
     /// The snapshot there is cannot be read, and all records are there: they make the state without it.
     without_snapshot: bool,
@@ -111,10 +113,29 @@ pub(super) struct Batch<P> {
 }
 
 /// What shall be read.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Wanted {
     Page(Query),
     Part(SnapshotId, u32),
+}
+
+impl Wanted {
+    /// What asks for it.
+    pub(super) fn output(self, token: ReadToken, partition: Partition) -> Output {
+        match self {
+            Self::Page(query) => Output::Read {
+                token,
+                partition,
+                query,
+            },
+            Self::Part(id, index) => Output::ReadPart {
+                token,
+                partition,
+                id,
+                index,
+            },
+        }
+    }
 }
 
 /// What was read.
@@ -162,6 +183,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             behind: true,
             overtaken: false,
             known_head: 0,
+            heard: None,
             since_snapshot: 0,
             without_snapshot: false,
             rebuilding: false,
@@ -410,8 +432,15 @@ impl<S: Fold, P> Pipeline<S, P> {
             }
             self.reading = None;
         } else if !self.live {
-            // The read that is under way may have been done before; the next one shows it.
+            // The read that is under way may have been done before; the next one shows it, or is
+            // of a server that is behind.
             self.look_again();
+            self.heard = match self.heard {
+                Some(heard) if heard.epoch == page.head.epoch && heard.seq > page.head.seq => {
+                    Some(heard)
+                }
+                _ => Some(page.head),
+            };
             return Ok(Paged::Onward);
         }
         let begun = self.live || self.place.seq > 0;
@@ -425,7 +454,8 @@ impl<S: Fold, P> Pipeline<S, P> {
         }
         self.known_head = self.known_head.max(page.head.seq);
         if !begun {
-            self.known_head = page.head.seq;
+            let heard = self.heard.filter(|heard| heard.epoch == page.head.epoch);
+            self.known_head = heard.map_or(0, |heard| heard.seq).max(page.head.seq);
             self.place = Place {
                 epoch: page.head.epoch,
                 seq: 0,
@@ -539,7 +569,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             self.requeue();
         }
         let newly = !self.live;
-        (self.live, self.rebuilding) = (true, false);
+        (self.live, self.rebuilding, self.heard) = (true, false, None);
         Ok(if newly { Paged::Live } else { Paged::Onward })
     }
 
@@ -742,6 +772,26 @@ mod tests {
         assert_eq!(old, Ok(Paged::Onward));
         assert_eq!(read(&mut pipe, 1, page(0, 1)), Paged::Live);
         assert_eq!((pipe.state, pipe.place.seq), (Count(1), 1));
+    }
+
+    #[test]
+    fn a_first_read_that_shows_less_than_the_news_is_not_the_state() {
+        let mut pipe: Pipeline<Count, ()> = Pipeline::new();
+        pipe.reads(ReadToken(0));
+        pipe.page(None, page(0, 3), &mut Vec::new()).unwrap();
+        pipe.page(None, page(0, 2), &mut Vec::new()).unwrap();
+        pipe.reading = None;
+        // A server that is behind answers, more than once.
+        for token in 1..4 {
+            assert_eq!(read(&mut pipe, token, page(0, token - 1)), Paged::Onward);
+        }
+        assert_eq!(read(&mut pipe, 4, page(2, 3)), Paged::Live);
+        // What was heard of another life of the log says nothing of this one.
+        let mut pipe: Pipeline<Count, ()> = Pipeline::new();
+        let mut before = page(0, 9);
+        before.head.epoch = 7;
+        pipe.page(None, before, &mut Vec::new()).unwrap();
+        assert_eq!(read(&mut pipe, 1, page(0, 2)), Paged::Live);
     }
 
     #[test]

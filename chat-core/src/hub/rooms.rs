@@ -79,11 +79,11 @@ pub(super) enum Task {
         request: Box<Request>,
     },
     /// A member came in: take it into the room, or tell it that it is out.
-    /// `sure`: the log was read for it.
+    /// `looks`: how often the log was read for it.
     Attach {
         conn: ConnId,
         resume: Option<Place>,
-        sure: bool,
+        looks: u8,
     },
     /// Answer with the room, and take the member in.
     Show { origin: Origin, member: MemberId },
@@ -275,12 +275,21 @@ impl Hub {
                     self.room_request(now, origin, member, id, request, out);
                 }
             }
-            Task::Attach { conn, resume, sure } => {
-                if sure || self.is_certain(id, conn, resume) {
+            Task::Attach {
+                conn,
+                resume,
+                looks,
+            } => {
+                if self.is_certain(id, conn, resume, looks) {
                     return self.come_in(now, id, conn, resume, out);
                 }
-                let sure = true;
-                self.after_reading(now, id, Task::Attach { conn, resume, sure }, out);
+                let looks = looks + 1;
+                let again = Task::Attach {
+                    conn,
+                    resume,
+                    looks,
+                };
+                self.after_reading(now, id, again, out);
             }
             Task::Show { origin, member } => self.show(id, origin, member, None, out),
             Task::Open {

@@ -59,6 +59,18 @@ pub(crate) fn thaw<S: Fold>(snapshot: &[u8]) -> Result<S, tagged::BodyError> {
     )))
 }
 
+/// The state after these records, which follow what a snapshot covers, as a snapshot.
+pub(crate) fn fold<S: Fold>(
+    snapshot: Option<&[u8]>,
+    records: &[Bytes],
+) -> Result<Bytes, tagged::BodyError> {
+    let mut state = snapshot.map_or_else(|| Ok(S::default()), thaw)?;
+    for bytes in records {
+        state.apply(&S::decode(bytes)?);
+    }
+    Ok(freeze(&state))
+}
+
 /// What becomes of a request when it is judged at the head of the log.
 #[derive(Debug)]
 pub(crate) enum Verdict<B, R> {
