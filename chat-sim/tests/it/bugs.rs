@@ -94,6 +94,7 @@ fn catchers(bug: Bug) -> &'static [&'static str] {
             "nothing is done twice",
         ],
         Bug::KeepTheEpochAfterALostTail => &[
+            "a hub holds what its log says",
             "records come in order, once, to those inside",
             "what is told stands in the log",
             "a view is of a place where one is a member",
