@@ -82,15 +82,10 @@
 //! encrypted rooms are sealed in the client ([`cipher`]). What that protects against, and what not, stands in the
 //! specification's last section.
 
-#[cfg(feature = "deliberate-bugs")]
-#[doc(hidden)]
-pub mod bugs;
-#[cfg(not(feature = "deliberate-bugs"))]
-mod bugs;
 pub mod cipher;
-pub mod client;
+// pub mod client;
 mod few;
-pub mod hub;
+// pub mod hub;
 pub mod id;
 pub mod limits;
 pub mod log;
@@ -98,6 +93,6 @@ pub mod nick;
 pub mod password;
 mod rate;
 pub mod roles;
-mod state;
+// mod state;
 pub mod time;
 pub mod wire;
