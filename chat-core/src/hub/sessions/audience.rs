@@ -1,11 +1,11 @@
-//! A room's connections at this hub, by the form they read, and frames encoded once for each form in use.
+//! The connections that hear a room, by the form they read, and frames encoded once for each form
+//! in use.
 
 use bytes::Bytes;
 
-use super::{
-    fitting::records_fitting,
+use super::super::{
+    frame_budget::records_fitting,
     io::{Output, Outputs, RoomPlace},
-    pipeline::Taken,
     recipients::Recipients,
 };
 use crate::{
@@ -14,14 +14,21 @@ use crate::{
         Form, Frame, Record, ServerMessage,
         record::RecordBody,
         server::{Presence, PresenceUpdate},
-        tagged,
     },
 };
 
-/// Bytes of records in one frame of a fan-out, in the form it is written in; one record may exceed it.
+/// Bytes of records in one frame of a fan-out, in the form it is written in; one record may exceed
+/// it.
 const FANOUT_BYTES: usize = 256 * 1024;
 
-/// Who hears a room here.
+/// A committed record and its bytes as the log keeps them.
+#[derive(Clone, Debug)]
+pub(in crate::hub) struct Told {
+    pub(in crate::hub) record: Record,
+    pub(in crate::hub) bytes: Bytes,
+}
+
+/// The connections that hear a room.
 #[derive(Debug, Default)]
 pub(super) struct Audience {
     postcard: Recipients,
@@ -42,7 +49,7 @@ impl Audience {
         self.of(form).insert(conn)
     }
 
-    /// Returns who moved to that slot, if anybody did.
+    /// Returns the connection that moved to that slot, if any did.
     pub(super) fn remove(&mut self, form: Form, slot: usize) -> Option<ConnId> {
         self.of(form).remove(slot)
     }
@@ -52,8 +59,8 @@ impl Audience {
         self.postcard.iter().chain(self.json.iter()).collect()
     }
 
-    /// Gives one word of presence to everybody. Who comes and goes was gathered for long enough; a count is told to more, and
-    /// may wait.
+    /// Gives one word of presence to everybody. Names of those who come and go were gathered for
+    /// long enough; a count is told to more, and may wait.
     pub(super) fn tell(&self, out: &mut Outputs, presence: Presence) {
         let patient = matches!(presence.update, PresenceUpdate::Count(_));
         let message = &ServerMessage::Presence(presence);
@@ -68,27 +75,21 @@ impl Audience {
     }
 
     /// Gives records to everybody, in as many frames as they need in each form.
-    pub(super) fn tell_records<P>(
-        &self,
-        out: &mut Outputs,
-        room: RoomId,
-        epoch: u64,
-        taken: &[Taken<Record, P>],
-    ) {
+    pub(super) fn tell_records(&self, out: &mut Outputs, room: RoomId, epoch: u64, told: &[Told]) {
         for (form, to) in self.in_use() {
-            let mut rest = taken;
+            let mut rest = told;
             while let Some(first) = rest.first() {
-                let records = rest.iter().map(|taken| (&taken.entry, &taken.bytes));
+                let records = rest.iter().map(|told| (&told.record, &told.bytes));
                 let (now, later) = rest.split_at(records_fitting(form, FANOUT_BYTES, records));
-                let seq = first.entry.seq;
+                let seq = first.record.seq;
                 out.push(Output::Fanout {
                     to: to.clone(),
                     place: Some(RoomPlace {
                         room,
                         place: Place { epoch, seq },
                     }),
-                    patient: now.iter().all(|taken| is_patient(&taken.entry.body)),
-                    frame: frame_of_taken(form, room, epoch, now),
+                    patient: now.iter().all(|told| is_patient(&told.record.body)),
+                    frame: frame(form, room, epoch, now),
                 });
                 rest = later;
             }
@@ -118,12 +119,14 @@ fn is_patient(body: &RecordBody) -> bool {
     matches!(body, RecordBody::Joined(_) | RecordBody::Left(_))
 }
 
-fn frame_of_taken<P>(form: Form, room: RoomId, epoch: u64, taken: &[Taken<Record, P>]) -> Frame {
+fn frame(form: Form, room: RoomId, epoch: u64, told: &[Told]) -> Frame {
     match form {
-        Form::Postcard => records_frame(room, epoch, taken.iter().map(|taken| &taken.bytes)),
+        Form::Postcard => {
+            ServerMessage::records_frame(room, epoch, told.iter().map(|told| &told.bytes))
+        }
         #[cfg(feature = "json")]
         Form::Json => {
-            let records = taken.iter().map(|taken| taken.entry.clone()).collect();
+            let records = told.iter().map(|told| told.record.clone()).collect();
             json_frame(room, epoch, records)
         }
     }
@@ -137,57 +140,4 @@ pub(super) fn json_frame(room: RoomId, epoch: u64, records: Vec<Record>) -> Fram
         epoch,
         records,
     }))
-}
-
-/// A `records` frame out of records as the log keeps them: they are not decoded to be sent.
-pub(super) fn records_frame<'a>(
-    room: RoomId,
-    epoch: u64,
-    encoded: impl ExactSizeIterator<Item = &'a Bytes>,
-) -> Frame {
-    Frame::build(|out| {
-        tagged::extend(&ServerMessage::RECORDS, out);
-        tagged::extend(&room, out);
-        tagged::extend(&epoch, out);
-        tagged::extend(&(encoded.len() as u64), out);
-        encoded.for_each(|record| out.extend_from_slice(record));
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        id::MemberId,
-        time::Wall,
-        wire::{
-            record::{Joined, RecordBody},
-            server::Records,
-        },
-    };
-
-    #[test]
-    fn records_put_together_are_the_message_encoded() {
-        let record = |seq| Record {
-            seq,
-            time: Wall(1_700_000_000_000),
-            member: MemberId([7; 16]),
-            nick: "zoë".to_owned(),
-            label: String::new(),
-            txn: 300,
-            body: RecordBody::Joined(Joined {}),
-        };
-        let records = vec![record(200), record(201)];
-        let encoded: Vec<_> = records.iter().map(Record::to_bytes).collect();
-        let room = RoomId([9; 16]);
-        let message = ServerMessage::Records(Records {
-            room,
-            epoch: 1 << 40,
-            records,
-        });
-        assert_eq!(
-            records_frame(room, 1 << 40, encoded.iter()),
-            Form::Postcard.encode(&message)
-        );
-    }
 }

@@ -1,5 +1,5 @@
-//! What one address may only do slowly: guess passwords, counted for each room as well, so that strangers cannot lock a
-//! room; bring people who were never here before; make groups, which stay.
+//! What one address may only do slowly: guess passwords, counted for each room as well, so that
+//! strangers cannot lock a room; bring people who were never here before; make groups, which stay.
 
 use core::time::Duration;
 use std::{
@@ -15,26 +15,26 @@ use crate::{
     time::Monotonic,
 };
 
-/// Counts by address. Clones count together: hubs of one process are given clones, so that an address may do no more at
-/// all of them than at one.
+/// Counts by address. Clones count together: hubs of one process are given clones, so that an
+/// address may do no more at all of them than at one.
 #[derive(Clone, Debug, Default)]
-pub struct Tallies {
+pub struct AddressLimits {
     /// The buckets that are not full.
     buckets: Arc<Mutex<BTreeMap<Key, Bucket>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key(Option<IpAddr>, Deed);
+struct Key(Option<IpAddr>, LimitedAction);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Deed {
+enum LimitedAction {
     Guess,
     GuessAt(RoomId),
     Newcomer,
     Group,
 }
 
-impl Tallies {
+impl AddressLimits {
     /// Takes a guess, or says how long until one may be made.
     pub(super) fn guess(
         &self,
@@ -62,46 +62,45 @@ impl Tallies {
         }
     }
 
-    /// Somebody who was never here comes, or must wait so long.
+    /// Takes the place of a member who was never here, or says how long until there is one.
     pub(super) fn newcomer(
         &self,
         limits: &Limits,
         address: Option<IpAddr>,
         now: Monotonic,
     ) -> Result<(), Duration> {
-        self.of_strangers(address, Deed::Newcomer, limits.newcomers_per_address, now)
+        let rate = limits.newcomers_per_address;
+        self.of_address(address, LimitedAction::Newcomer, rate, now)
     }
 
-    /// A group is made, or must wait so long.
+    /// Takes the place of a new group, or says how long until there is one.
     pub(super) fn group(
         &self,
         limits: &Limits,
         address: Option<IpAddr>,
         now: Monotonic,
     ) -> Result<(), Duration> {
-        self.of_strangers(address, Deed::Group, limits.groups_per_address, now)
+        let rate = limits.groups_per_address;
+        self.of_address(address, LimitedAction::Group, rate, now)
     }
 
-    /// Drops what is full again.
-    pub(super) fn sweep(&self, now: Monotonic) {
-        self.lock().retain(|_, bucket| !bucket.is_full(now));
+    /// Drops what is full again. Whether nothing is left.
+    pub(super) fn sweep(&self, now: Monotonic) -> bool {
+        let mut buckets = self.lock();
+        buckets.retain(|_, bucket| !bucket.is_full(now));
+        buckets.is_empty()
     }
 
-    /// How much is counted.
-    pub(super) fn len(&self) -> usize {
-        self.lock().len()
-    }
-
-    /// Who has no address comes from within the program.
-    fn of_strangers(
+    /// A connection without an address comes from within the program.
+    fn of_address(
         &self,
         address: Option<IpAddr>,
-        deed: Deed,
+        action: LimitedAction,
         rate: SlowRate,
         now: Monotonic,
     ) -> Result<(), Duration> {
         match address {
-            Some(_) => self.take(&[(Key(address, deed), rate)], now),
+            Some(_) => self.take(&[(Key(address, action), rate)], now),
             None => Ok(()),
         }
     }
@@ -134,8 +133,33 @@ impl Tallies {
 }
 
 fn guesses(limits: &Limits, address: Option<IpAddr>, room: RoomId) -> [(Key, SlowRate); 2] {
+    let (here, anywhere) = (LimitedAction::GuessAt(room), LimitedAction::Guess);
     [
-        (Key(address, Deed::GuessAt(room)), limits.guesses_per_room),
-        (Key(address, Deed::Guess), limits.guesses_per_address),
+        (Key(address, here), limits.guesses_per_room),
+        (Key(address, anywhere), limits.guesses_per_address),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_count_together_and_a_right_guess_costs_nothing() {
+        let mut limits = Limits::default();
+        limits.guesses_per_room = SlowRate {
+            burst: 1,
+            seconds: 10,
+        };
+        let (one, now) = (AddressLimits::default(), Monotonic(0));
+        let (other, address) = (one.clone(), Some(IpAddr::from([192, 0, 2, 1])));
+        assert_eq!(one.guess(&limits, address, RoomId::LOBBY, now), Ok(()));
+        let wait = other.guess(&limits, address, RoomId::LOBBY, now);
+        assert_eq!(wait, Err(Duration::from_secs(10)));
+        assert_eq!(other.guess(&limits, address, RoomId([1; 16]), now), Ok(()));
+        one.guessed(&limits, address, RoomId::LOBBY, now);
+        assert_eq!(other.guess(&limits, address, RoomId::LOBBY, now), Ok(()));
+        assert!(!one.sweep(now));
+        assert!(other.sweep(now + Duration::from_secs(100)));
+    }
 }
