@@ -84,7 +84,7 @@
 
 pub mod cipher;
 // pub mod client;
-mod few;
+mod small;
 // pub mod hub;
 pub mod id;
 pub mod limits;

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{Cipher, Context, Key, OpenError, Rng};
 use crate::{
-    few::FewMap,
+    small::SmallMap,
     id::KeyId,
     wire::record::{Content, Sealed},
 };
@@ -28,13 +28,13 @@ const AAD: usize = 1 + 16 + 16 + 16 + 8 + 8 + 2 + 16 + 8 + 8;
 #[derive(Clone)]
 pub struct Sealing {
     current: KeyId,
-    keys: FewMap<KeyId, Key>,
+    keys: SmallMap<KeyId, Key>,
 }
 
 impl Sealing {
     /// With one key.
     pub fn new(id: KeyId, key: Key) -> Self {
-        let mut keys = FewMap::default();
+        let mut keys = SmallMap::default();
         keys.insert(id, key);
         Self { current: id, keys }
     }
