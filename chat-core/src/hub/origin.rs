@@ -44,13 +44,3 @@ pub(super) struct Login {
     pub(super) credential: CredentialId,
     pub(super) state: ServerLogin,
 }
-
-/// The parts by which a request is recognised when it is sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Author {
-    pub(super) member: MemberId,
-    pub(super) session: SessionId,
-    pub(super) txn: u64,
-    /// Of what it asks for.
-    pub(super) hash: u32,
-}

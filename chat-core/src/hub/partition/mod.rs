@@ -330,7 +330,7 @@ impl<S: Fold, P> Pipeline<S, P> {
         let entries: Vec<Bytes> = pending.iter().map(|one| one.bytes.clone()).collect();
         let note = self
             .state
-            .note_after(pending.iter().map(|one| (&one.entry, &one.bytes)));
+            .note_behind(pending.iter().map(|one| (&one.entry, &one.bytes[..])));
         debug_assert!(note.len() <= turn.config.log.note_bytes);
         let expected = self.place;
         turn.out.push(Output::Append {

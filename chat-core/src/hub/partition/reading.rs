@@ -8,12 +8,12 @@ use super::{
         io::{Output, ReadToken},
         turn::Turn,
     },
-    Answer, Appending, Look, Pipeline, Taken,
+    Answer, Appending, Look, Pipeline, Snapshots, Taken,
 };
 use crate::{
     id::Place,
     log::{Manifest, Page, Query, ReadFailed, ReadFrom},
-    state::{Assembly, Fold},
+    state::{Fold, parts::SnapshotReader},
     wire::BodyError,
 };
 
@@ -43,7 +43,7 @@ pub(super) enum Life<S: Fold> {
 pub(super) struct Assembling<S: Fold> {
     page: Page,
     manifest: Manifest,
-    state: Assembly<S>,
+    state: SnapshotReader<S>,
     /// The part that is wanted next.
     next: u32,
     lost: u32,
@@ -231,7 +231,7 @@ impl<S: Fold, P> Pipeline<S, P> {
                     self.life = Life::Assembling(Box::new(Assembling {
                         page,
                         manifest,
-                        state: Assembly::default(),
+                        state: SnapshotReader::default(),
                         next: 0,
                         lost,
                         outrun: reached.outrun,
@@ -438,7 +438,7 @@ impl<S: Fold, P> Pipeline<S, P> {
         self.place = Place { epoch: 0, seq: 0 };
         self.life = Life::Fresh { lost };
         self.sight = Sight::Behind;
-        self.snapshots.give_up();
+        self.snapshots = Snapshots::default();
         if lost == 1 {
             Paged::Lost { epoch }
         } else {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     log::{LogUnavailable, Manifest, SnapshotId},
-    state::Fold,
+    state::{Fold, parts::SnapshotWriter},
 };
 
 /// A snapshot is written after this many records, or after as many as the state weighs.
@@ -26,6 +26,7 @@ pub(super) struct Snapshots {
 #[derive(Debug)]
 struct Writing {
     id: SnapshotId,
+    rows: SnapshotWriter,
     /// The part that is on its way.
     index: u32,
 }
@@ -33,10 +34,6 @@ struct Writing {
 impl Snapshots {
     pub(super) fn is_writing(&self) -> bool {
         self.writing.is_some()
-    }
-
-    pub(super) fn give_up(&mut self) {
-        *self = Self::default();
     }
 }
 
@@ -55,8 +52,9 @@ impl<S: Fold, P> Pipeline<S, P> {
         let (base, writer) = (self.place, turn.common.rng.next_u64());
         let id = SnapshotId { base, writer };
         self.snapshots.since = 0;
-        self.snapshots.writing = Some(Box::new(Writing { id, index: 0 }));
-        self.state.freeze();
+        let rows = SnapshotWriter::begin(&mut self.state, turn.config.log.part_bytes);
+        let writing = Writing { id, rows, index: 0 };
+        self.snapshots.writing = Some(Box::new(writing));
         self.write(turn);
         true
     }
@@ -86,11 +84,11 @@ impl<S: Fold, P> Pipeline<S, P> {
 
     /// Has the log keep the next part, or the manifest after the last one.
     fn write<E>(&mut self, turn: &mut Turn<'_, E>) {
-        let Some(writing) = &self.snapshots.writing else {
+        let Some(writing) = &mut self.snapshots.writing else {
             return;
         };
         let (partition, id, index) = (self.partition, writing.id, writing.index);
-        let part = self.state.write_part(turn.config.log.part_bytes);
+        let part = writing.rows.next_part(&mut self.state);
         turn.out.push(match part {
             Some(bytes) => Output::Part {
                 partition,

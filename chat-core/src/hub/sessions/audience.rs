@@ -1,9 +1,8 @@
 //! The connections that hear a room, by the form they read, and frames encoded once for each form
 //! in use.
 
-use bytes::Bytes;
-
 use super::super::{
+    effects::Told,
     frame_budget::records_fitting,
     io::{Output, Outputs, RoomPlace},
     recipients::Recipients,
@@ -11,7 +10,7 @@ use super::super::{
 use crate::{
     id::{ConnId, Place, RoomId},
     wire::{
-        Form, Frame, Record, ServerMessage,
+        Form, Frame, Record, ServerMessage, records_frame,
         record::RecordBody,
         server::{Presence, PresenceUpdate},
     },
@@ -20,13 +19,6 @@ use crate::{
 /// Bytes of records in one frame of a fan-out, in the form it is written in; one record may exceed
 /// it.
 const FANOUT_BYTES: usize = 256 * 1024;
-
-/// A committed record and its bytes as the log keeps them.
-#[derive(Clone, Debug)]
-pub(in crate::hub) struct Told {
-    pub(in crate::hub) record: Record,
-    pub(in crate::hub) bytes: Bytes,
-}
 
 /// The connections that hear a room.
 #[derive(Debug, Default)]
@@ -122,7 +114,7 @@ fn is_patient(body: &RecordBody) -> bool {
 fn frame(form: Form, room: RoomId, epoch: u64, told: &[Told]) -> Frame {
     match form {
         Form::Postcard => {
-            ServerMessage::records_frame(room, epoch, told.iter().map(|told| &told.bytes))
+            records_frame(room, epoch, told.iter().map(|told| &told.bytes))
         }
         #[cfg(feature = "json")]
         Form::Json => {

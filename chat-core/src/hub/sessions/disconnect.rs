@@ -3,11 +3,11 @@
 use core::time::Duration;
 
 use super::{
-    Departure, Effect, Sessions, Turn,
+    Effect, Sessions, Turn,
     connection::{MemberSession, Phase},
 };
 use crate::{
-    hub::{Output, event::Event, timers::Timer},
+    hub::{Output, effects::Departure, event::Event, timers::Timer},
     id::{ConnId, MemberId},
     wire::{CloseReason, Form, ServerMessage, server::Closing},
 };

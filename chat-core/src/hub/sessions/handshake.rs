@@ -3,11 +3,11 @@
 use std::{collections::VecDeque, net::IpAddr};
 
 use super::{
-    Effect, Hello, Sessions, Turn,
+    Effect, Sessions, Turn,
     connection::{Connection, MemberSession, Phase},
 };
 use crate::{
-    hub::{event::Event, identity::Identity},
+    hub::{effects::Hello, event::Event, identity::Identity},
     id::{ConnId, MemberId, Place, RoomId},
     limits::Limits,
     nick::line,

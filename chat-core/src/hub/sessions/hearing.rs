@@ -2,11 +2,10 @@
 
 use super::{
     Channel, Effect, Sessions, Turn,
-    audience::Told,
     connection::{Attached, Lag},
 };
 use crate::{
-    hub::origin::Origin,
+    hub::{effects::Told, origin::Origin},
     id::{ConnId, MemberId, Place, RoomId, Seq},
     wire::{
         Form, ServerMessage,

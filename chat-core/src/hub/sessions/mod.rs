@@ -17,7 +17,12 @@ use core::time::Duration;
 use std::{collections::BTreeMap, net::IpAddr};
 
 use self::{audience::Audience, slots::Slots};
-use super::{io::ReadToken, origin::Asked, turn};
+use super::{
+    effects::{Departure, Hello},
+    io::ReadToken,
+    origin::Asked,
+    turn,
+};
 use crate::{
     id::{ConnId, MemberId, Place, RoomId},
     limits::Limits,
@@ -25,12 +30,10 @@ use crate::{
     time::Monotonic,
     wire::{
         CloseReason, ErrorCode,
-        client::{self, Op},
+        client::Op,
         server::RoomView,
     },
 };
-
-pub(super) use self::audience::Told;
 
 type Turn<'a> = turn::Turn<'a, Effect>;
 
@@ -110,30 +113,6 @@ pub(super) enum Effect {
     },
     /// No connection is left after a shutdown.
     Empty,
-}
-
-/// A hello that is well formed.
-#[derive(Clone, Debug)]
-pub(super) struct Hello {
-    pub(super) conn: ConnId,
-    pub(super) member: MemberId,
-    pub(super) address: Option<IpAddr>,
-    /// The application says what the member is called.
-    pub(super) imposed: bool,
-    pub(super) hello: client::Hello,
-}
-
-/// How a member's connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Departure {
-    /// It broke, or was closed for a time.
-    Broken,
-    /// The client said that it goes for good.
-    Bye,
-    /// The client was told that the server ends for good.
-    Stopped,
-    /// The member is in on another connection, here or elsewhere.
-    Replaced,
 }
 
 /// What connections must know of rooms.
