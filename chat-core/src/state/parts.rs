@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::Fold;
-use crate::wire::{BodyError, tagged};
+use crate::wire::{BodyError, writer};
 
 /// Rows of a snapshot that are not in a part yet.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Rows {
     pub(crate) fn push<T: Serialize>(&mut self, section: u8, row: &T) -> ControlFlow<()> {
         self.row.clear();
         self.row.push(section);
-        tagged::extend(row, &mut self.row);
+        writer::extend(row, &mut self.row);
         let mut length = self.row.len();
         while length >= 0x80 {
             self.bytes.push(length as u8 | 0x80);
@@ -176,9 +176,7 @@ pub(crate) fn first_row<S: Fold>(part: &[u8]) -> Option<(u8, &[u8])> {
 
 /// A row of an unknown section.
 pub(crate) fn unknown_section<T>(section: u8) -> Result<T, BodyError> {
-    Err(BodyError(format!(
-        "a row of the unknown section {section}"
-    )))
+    Err(BodyError(format!("a row of the unknown section {section}")))
 }
 
 /// The whole state in one part: equal states have equal bytes.

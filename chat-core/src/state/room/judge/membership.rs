@@ -1,8 +1,8 @@
 //! Coming in and going out.
 
 use super::{
-    Author, Draft, Judged, JudgeContext, Proposed, has_room, left_for, stale_proof,
-    too_many_rooms, unknown_room,
+    Author, Draft, JudgeContext, Judged, Proposed, has_room, left_for, stale_proof, too_many_rooms,
+    unknown_room,
 };
 use crate::{
     id::{CredentialId, MemberId},

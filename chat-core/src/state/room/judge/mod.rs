@@ -12,7 +12,8 @@ mod speech;
 
 use std::collections::BTreeSet;
 
-use super::{About, Life, Room, Standing, mutes::Mutes, results::Known};
+use self::opening::{judge_close, judge_created};
+use super::{Life, Room, Standing, mutes::Mutes, results::Known};
 use crate::{
     id::{CredentialId, KeyId, MemberId, MessageId, Place, RequestHash, Seq, SessionId},
     limits::Limits,
@@ -189,7 +190,7 @@ impl Author {
 
 impl Proposed {
     /// What the request becomes.
-    fn request(author: &Author, body: RecordBody) -> Self {
+    pub(in crate::state) fn request(author: &Author, body: RecordBody) -> Self {
         Self {
             author: author.member,
             is_request: true,
@@ -287,9 +288,8 @@ impl Room {
         // What others are judged by (roles, bans, keys) changes in a batch of its own, and an owner's
         // departure hands ownership on and looks at who is there for that.
         let departs = matches!(ask, Ask::Leave | Ask::Expire);
-        let alone = !ask.is_sociable()
-            || records.len() > 1
-            || (departs && self.is_owner(author.member));
+        let alone =
+            !ask.is_sociable() || records.len() > 1 || (departs && self.is_owner(author.member));
         if alone && draft.len > 0 {
             return Verdict::Wait;
         }
@@ -370,8 +370,6 @@ fn left_for(reason: LeftReason) -> RecordBody {
     RecordBody::Left(crate::wire::record::Left { reason })
 }
 
-use self::opening::{judge_close, judge_created};
-
 fn unknown_room() -> Judged {
     refuse(ErrorCode::UnknownRoom, "there is no such room")
 }
@@ -409,4 +407,3 @@ fn txn_reused() -> Judged {
 fn has_room(with: &JudgeContext<'_>, member: MemberId) -> bool {
     with.people.rooms_of(member) < with.limits.rooms_per_member as usize
 }
-

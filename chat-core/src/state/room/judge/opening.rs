@@ -1,7 +1,7 @@
 //! How rooms begin, begin again, and end.
 
 use super::{
-    Author, Judged, JudgeContext, closed_for, created_by, has_room, one, too_many_rooms,
+    Author, JudgeContext, Judged, closed_for, created_by, has_room, one, too_many_rooms,
     txn_reused, unknown_room,
 };
 use crate::{

@@ -1,6 +1,6 @@
 //! Keeping order: roles, kicks, bans, mutes.
 
-use super::{Author, Judged, JudgeContext, forbidden, not_member, one};
+use super::{Author, JudgeContext, Judged, forbidden, not_member, one};
 use crate::{
     id::MemberId,
     roles::{Action, Role, may},
@@ -62,10 +62,7 @@ impl Room {
         }
         let Subject { member, nick, .. } = subject;
         let target = member;
-        one(
-            author,
-            RecordBody::Role(RoleChange { target, nick, role }),
-        )
+        one(author, RecordBody::Role(RoleChange { target, nick, role }))
     }
 
     pub(super) fn judge_kick(

@@ -1,6 +1,6 @@
 //! Taking back what was said.
 
-use super::{Author, Found, Judged, JudgeContext, Proposed, forbidden, not_member};
+use super::{Author, Found, JudgeContext, Judged, Proposed, forbidden, not_member};
 use crate::{
     id::MessageId,
     roles::{Action, may},
@@ -36,10 +36,7 @@ impl Room {
             );
         };
         if found.epoch != with.head.epoch {
-            return refuse(
-                ErrorCode::Unavailable,
-                "the log has lost its end meanwhile",
-            );
+            return refuse(ErrorCode::Unavailable, "the log has lost its end meanwhile");
         }
         let by_order = about.kind != RoomKind::Private
             && self
@@ -58,10 +55,7 @@ impl Room {
             };
         }
         if with.erasing >= REDACTIONS {
-            return refuse(
-                ErrorCode::Busy,
-                "earlier redactions are still being done",
-            );
+            return refuse(ErrorCode::Busy, "earlier redactions are still being done");
         }
         let body = RecordBody::Redacted(Redacted { seq: found.seq });
         let target = Some(target);

@@ -48,10 +48,7 @@ impl Room {
         let id = change.password.key.id;
         let mut keys = about.earlier.iter().chain([&password.key]);
         if keys.any(|key| key.id == id) {
-            return refuse(
-                ErrorCode::BadRequest,
-                "a new key needs a name of its own",
-            );
+            return refuse(ErrorCode::BadRequest, "a new key needs a name of its own");
         }
         one(author, RecordBody::Password(change.clone()))
     }

@@ -1,7 +1,7 @@
 //! What is said.
 
 use super::{
-    Author, Judged, JudgeContext, Proposed, has_room, not_member,
+    Author, JudgeContext, Judged, Proposed, has_room, not_member,
     opening::{may_be_invited, too_many_invitations},
     too_many_rooms,
 };
