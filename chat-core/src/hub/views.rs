@@ -1,7 +1,7 @@
 //! What one machine must know of another's state, to be looked at and not changed.
 
 use crate::{
-    id::{MemberId, Place, RoomId},
+    id::{ConnId, MemberId, Place, RoomId},
     state::{
         directory::names::DisplayName,
         room::{self, judge},
@@ -21,8 +21,16 @@ pub(super) trait People: judge::People {
     }
 }
 
-/// What the directory must know of rooms.
-pub(super) trait RoomStates {
+/// What the directory must know of rooms and connections.
+pub(super) trait Surroundings {
     /// A room that is loaded here, as of its place.
-    fn state(&self, room: RoomId) -> Option<(&room::Room, Place)>;
+    fn room(&self, room: RoomId) -> Option<(&room::Room, Place)>;
+    /// All rooms that are loaded here.
+    fn rooms(&self) -> Vec<RoomId>;
+    /// Whether a hello on this connection still waits for its answer.
+    fn awaits_welcome(&self, conn: ConnId) -> bool;
+    /// Whether a member is in on this connection.
+    fn is_in(&self, conn: ConnId) -> bool;
+    /// What an application says the member on a connection is called, and its label if it imposes one.
+    fn imposed(&self, conn: ConnId) -> Option<(&str, Option<&str>)>;
 }
