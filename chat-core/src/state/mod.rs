@@ -9,6 +9,8 @@ pub(crate) mod directory;
 pub(crate) mod kept;
 pub(crate) mod parts;
 pub(crate) mod room;
+#[cfg(test)]
+mod testing;
 
 use core::{fmt::Debug, ops::ControlFlow};
 use std::borrow::Cow;

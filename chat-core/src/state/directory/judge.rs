@@ -329,8 +329,7 @@ impl Directory {
             return Verdict::Wait;
         }
         let comes = draft.kept.contains(&member) || (with.is_here)(member);
-        let may_end = self.members.knows(member) && !self.names.is_held(member);
-        if comes || !may_end || self.members.is_ending(member) {
+        if comes || !self.may_end(member) {
             return Verdict::Already;
         }
         one(Change::Ending(OfMember { member }))

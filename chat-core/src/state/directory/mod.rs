@@ -12,6 +12,8 @@ pub(crate) mod names;
 pub(crate) mod projection;
 pub(crate) mod rooms;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use self::{members::Members, names::Names, rooms::Rooms};
 use crate::{
@@ -42,10 +44,10 @@ impl Directory {
         same(self.names.nick(holder), &name.shown).then_some(holder)
     }
 
-    /// Whether somebody is remembered for nothing but the time that it was here: it is listed in no room
-    /// or is to be taken out of them, and holds no name.
+    /// Whether somebody may be forgotten, as far as the directory says: it holds no name, and that has not
+    /// begun yet.
     pub(crate) fn may_end(&self, member: MemberId) -> bool {
-        self.knows(member) && !self.names.is_held(member)
+        self.knows(member) && !self.names.is_held(member) && !self.members.is_ending(member)
     }
 
     /// When the directory heard last of somebody, and whether it keeps its secret.

@@ -142,6 +142,8 @@ impl Rooms {
             shown
         });
         let mut listed = self.rooms.remove(room).unwrap_or_else(Listed::new);
+        // What it is called was not listed as long as it had no number.
+        listed.mark = None;
         listed.kind = ListedKind::Group(Group {
             number: *number,
             name,

@@ -6,6 +6,8 @@ pub(crate) mod mark;
 pub(crate) mod mutes;
 pub(crate) mod results;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};

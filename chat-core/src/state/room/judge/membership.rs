@@ -97,7 +97,7 @@ impl Room {
         let others = || self.members().filter(|(id, _)| *id != author.member);
         let is_owner = |(_, member): &(MemberId, Membership)| member.role == Role::Owner;
         if self.is_owner(author.member) && !others().any(|member| is_owner(&member)) {
-            let rank = |member: &Membership| core::cmp::Reverse(member.role == Role::Moderator);
+            let rank = |member: &Membership| core::cmp::Reverse(member.role.rank());
             let heir = others().min_by_key(|(id, member)| (rank(member), member.since, *id));
             records.extend(heir.map(|(heir, _)| becomes_owner(with, heir)));
         }

@@ -268,12 +268,8 @@ impl Room {
         author: &Author,
         ask: &Ask,
     ) -> Verdict<Proposed, Seq> {
-        if author.txn != 0 {
-            match self.results.look(author.id(), author.hash) {
-                Known::New => {}
-                Known::Done(seq) => return Verdict::Repeat(seq),
-                Known::Reused => return txn_reused().unless_stale(with.fresh),
-            }
+        if let Some(verdict) = self.repeat(author) {
+            return verdict.unless_stale(with.fresh);
         }
         if draft.exclusive
             || draft.touched.contains(&author.member)
@@ -303,6 +299,18 @@ impl Room {
             draft.accepted.insert(author.id());
         }
         verdict
+    }
+
+    /// What is known of a request by its number, before anything else is looked at.
+    pub(crate) fn repeat(&self, author: &Author) -> Option<Verdict<Proposed, Seq>> {
+        if author.txn == 0 {
+            return None;
+        }
+        match self.results.look(author.id(), author.hash) {
+            Known::New => None,
+            Known::Done(seq) => Some(Verdict::Repeat(seq)),
+            Known::Reused => Some(txn_reused()),
+        }
     }
 
     fn judge_at_head(
