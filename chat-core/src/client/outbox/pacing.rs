@@ -7,7 +7,8 @@ use crate::{
     time::Monotonic,
 };
 
-/// Parts of a token: one token comes back in a second at a rate of one per second, counted in nanoseconds.
+/// Parts of a token: one token comes back in a second at a rate of one per second, counted in
+/// nanoseconds.
 const TOKEN: u64 = 1_000_000_000;
 
 /// What a request is counted as.
@@ -80,8 +81,8 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// Uses half of the burst: what is sent evenly may arrive bunched, and a refusal would cost a message its place
-    /// among its neighbours.
+    /// Uses half of the burst: what is sent evenly may arrive bunched, and a refusal would cost a
+    /// message its place among its neighbours.
     fn new(rate: Rate, now: Monotonic) -> Self {
         let full = u64::from((rate.burst / 2).max(1)) * TOKEN;
         let per_second = u64::from(rate.per_second.max(1));
