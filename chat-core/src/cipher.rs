@@ -19,7 +19,7 @@ pub use self::{
     sealing::Sealing,
 };
 use crate::{
-    id::{KeyId, MemberId, RoomId},
+    id::{KeyId, MemberId, MessageId, RoomOrigin, SessionId},
     wire::record::Content,
 };
 
@@ -35,13 +35,14 @@ pub trait Cipher {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Context {
-    pub room: RoomId,
+    pub origin: RoomOrigin,
     pub member: MemberId,
+    pub session: SessionId,
     pub txn: u64,
     /// Number of the record's kind.
     pub kind: u16,
-    /// The record that is edited; 0 when none is.
-    pub target: u64,
+    /// The message that it is about.
+    pub target: Option<MessageId>,
 }
 
 /// Why a message stays closed.
@@ -75,12 +76,12 @@ pub struct Plain;
 
 impl Cipher for Plain {
     fn seal(&self, _: &mut dyn Rng, _: &Context, text: &str) -> Content {
-        Content::Plain(text.to_owned())
+        Content::plain(text)
     }
 
     fn open(&self, _: &Context, content: &Content) -> Result<String, OpenError> {
         match content {
-            Content::Plain(text) => Ok(text.clone()),
+            Content::Plain(plain) => Ok(plain.text.clone()),
             _ => Err(OpenError::WrongForm),
         }
     }

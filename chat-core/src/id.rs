@@ -58,6 +58,14 @@ id128! {
     KeyId
 }
 id128! {
+    /// One of a member's devices. None has one in this version.
+    DeviceId
+}
+id128! {
+    /// What stands for a room in all that is sealed for it: drawn when the room begins, and never again.
+    RoomOrigin
+}
+id128! {
     /// One registration of a room's password. A new password has a new one.
     CredentialId
 }
@@ -72,9 +80,7 @@ impl MemberId {
             .chain_update(b"chat.v1 member")
             .chain_update(secret.0)
             .finalize();
-        let mut id = [0; 16];
-        id.copy_from_slice(&digest[..16]);
-        Self(id)
+        Self(first_half(&digest))
     }
 }
 
@@ -91,11 +97,61 @@ impl RoomId {
             .chain_update(low.0)
             .chain_update(high.0)
             .finalize();
-        let mut id = [0; 16];
-        id.copy_from_slice(&digest[..16]);
-        Self(id)
+        Self(first_half(&digest))
+    }
+
+    /// The group that a `create` makes, the same however often it is sent:
+    /// `SHA-256("chat room" ‖ member ‖ session ‖ txn)`, its first 16 bytes; the two numbers are little-endian.
+    pub fn group(member: MemberId, session: SessionId, txn: u64) -> Self {
+        let digest = Sha256::new()
+            .chain_update(b"chat room")
+            .chain_update(member.0)
+            .chain_update(session.0.to_le_bytes())
+            .chain_update(txn.to_le_bytes())
+            .finalize();
+        Self(first_half(&digest))
     }
 }
+
+fn first_half(digest: &[u8]) -> [u8; 16] {
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    id
+}
+
+/// One life of a client's outbox: drawn when the outbox is made, kept with it, and used by one connection at a time. Below
+/// 2⁵³, so that JSON carries it exactly.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct SessionId(#[serde(deserialize_with = "crate::id::safe")] pub u64);
+
+impl SessionId {
+    /// No session: that of the records which nobody asked for.
+    pub const NONE: Self = Self(0);
+}
+
+/// A request that changed something, and the record that it became: what a message is called, for good. A `seq` may
+/// come to name another message when a log loses its tail; this never does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename = "frozen")]
+pub struct MessageId {
+    /// The author.
+    pub member: MemberId,
+    /// The author's session.
+    pub session: SessionId,
+    /// The number of the request in that session, from 1.
+    #[serde(deserialize_with = "crate::id::safe")]
+    pub txn: u64,
+}
+
+/// What a request asks, in short: another request under the same number is noticed by it. 0 where nobody asked.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct RequestHash(pub u32);
 
 /// The 32 bytes that make somebody the member they are. Kept by the client, shown to the server at every `hello`.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
@@ -153,6 +209,7 @@ pub type Seq = u64;
 /// The epoch changes whenever the tail of the log may have been lost, so the two are one value: a `seq`
 /// of another epoch says nothing. Both stay below 2⁵³, so that JSON carries them exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename = "frozen")]
 pub struct Place {
     /// Which life of the log.
     #[serde(deserialize_with = "crate::id::safe")]

@@ -7,13 +7,15 @@ use core::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::room::MUTES;
+/// Bans and mutes that a room can hold, each, with room to spare.
+pub(crate) const MOST_SANCTIONS: u32 = 16_384;
 
 /// Rooms that one member may be allowed: four times as many, of which others opened most, are listed in one frame.
 const MOST_ROOMS: u32 = 8_192;
 
 /// A token bucket: `burst` at once, then `per_second`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename = "frozen")]
 pub struct Rate {
     /// Tokens of a full bucket.
     pub burst: u32,
@@ -48,6 +50,9 @@ pub struct WireLimits {
     pub request_rate: Rate,
     /// Rate of `create`, `register` and `login`, which cost the server most. They count as requests too.
     pub costly_rate: Rate,
+    /// Open invitations of one member.
+    #[serde(default)]
+    pub invitations: u32,
 }
 
 /// All limits of a server.
@@ -75,6 +80,9 @@ pub struct Limits {
     pub rooms: u32,
     /// Rooms one member may be in.
     pub rooms_per_member: u32,
+    /// Open invitations of one member: private conversations that others began and that it has neither accepted nor
+    /// declined.
+    pub invitations: u32,
     /// Members of one room.
     pub members_per_room: u32,
     /// Bans and mutes of one room, each.
@@ -173,6 +181,7 @@ impl Default for Limits {
             topic_bytes: 512,
             rooms: 100_000,
             rooms_per_member: 64,
+            invitations: 192,
             members_per_room: 100_000,
             sanctions_per_room: 10_000,
             presence_names: 500,
@@ -249,6 +258,7 @@ impl Limits {
             send_rate: self.send_rate,
             request_rate: self.request_rate,
             costly_rate: self.costly_rate,
+            invitations: self.invitations,
         }
     }
 
@@ -270,6 +280,7 @@ impl Limits {
             ("topic_bytes", self.topic_bytes.into()),
             ("rooms", self.rooms),
             ("rooms_per_member", self.rooms_per_member),
+            ("invitations", self.invitations),
             ("members_per_room", self.members_per_room),
             ("sanctions_per_room", self.sanctions_per_room),
             ("presence_names", self.presence_names),
@@ -338,13 +349,19 @@ impl Limits {
                  `label_bytes`, and 128, for each of them",
             );
         }
-        if self.sanctions_per_room as usize >= MUTES {
+        if self.sanctions_per_room >= MOST_SANCTIONS {
             return fault("sanctions_per_room", "must be below 16384");
         }
         if self.rooms_per_member > MOST_ROOMS {
             return fault(
                 "rooms_per_member",
                 "must be at most 8192, so that `welcome` can tell of all of them",
+            );
+        }
+        if self.invitations > 3 * MOST_ROOMS {
+            return fault(
+                "invitations",
+                "must be at most 24576, so that `welcome` can tell of all of them",
             );
         }
         if self.page_bytes > crate::wire::SERVER_FRAME_BYTES / 2 {

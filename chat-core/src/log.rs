@@ -13,6 +13,7 @@
 
 mod memory;
 mod packed;
+// mod served;
 
 use core::{cmp::Ordering, time::Duration};
 

@@ -1,25 +1,19 @@
 //! Who may do what to whom: one table.
 
-use serde::{Deserialize, Serialize};
+use crate::wire::words::words;
 
-/// A member's standing in a room.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Speaks and listens.
-    #[default]
-    Member,
-    /// Keeps order.
-    Moderator,
-    /// Made the room, or was given it.
-    Owner,
-}
-
-impl Role {
-    /// Every role, the lowest first.
-    pub const ALL: &[Self] = &[Self::Member, Self::Moderator, Self::Owner];
+words! {
+    /// What a member may do in a room, see [`may`].
+    #[derive(Default)]
+    pub enum Role {
+        /// Speaks and listens.
+        #[default]
+        0 "member" Member,
+        /// Keeps order.
+        1 "moderator" Moderator,
+        /// Made the room, or was given it.
+        2 "owner" Owner,
+    }
 }
 
 /// What a role may or may not do.
@@ -69,7 +63,8 @@ impl Action {
 /// What one has said oneself, one may always redact.
 pub fn may(actor: Role, action: Action, target: Option<Role>) -> bool {
     match (actor, action) {
-        (Role::Member, _) => false,
+        (Role::Member | Role::Other(_), _) => false,
+        (_, Action::Grant(Role::Other(_))) => false,
         (Role::Moderator | Role::Owner, Action::Topic) => true,
         (Role::Owner, Action::Password | Action::Grant(_)) => true,
         (Role::Moderator, Action::Password | Action::Grant(_)) => false,

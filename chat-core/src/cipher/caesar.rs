@@ -41,12 +41,12 @@ impl Caesar {
 
 impl Cipher for Caesar {
     fn seal(&self, _: &mut dyn Rng, _: &Context, text: &str) -> Content {
-        Content::Caesar(self.shifted(text))
+        Content::caesar(self.shifted(text))
     }
 
     fn open(&self, _: &Context, content: &Content) -> Result<String, OpenError> {
         match content {
-            Content::Caesar(text) => Ok(self.inverse().shifted(text)),
+            Content::Caesar(caesar) => Ok(self.inverse().shifted(&caesar.text)),
             _ => Err(OpenError::WrongForm),
         }
     }

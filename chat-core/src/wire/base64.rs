@@ -85,6 +85,22 @@ pub(crate) mod array {
     }
 }
 
+/// Bytes that this program keeps and passes on without reading them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opaque(pub Bytes);
+
+impl Serialize for Opaque {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        serialize(&self.0, s)
+    }
+}
+
+impl<'de> Deserialize<'de> for Opaque {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        deserialize(d).map(Self)
+    }
+}
+
 /// An array field that derives like any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fixed<const N: usize>(pub [u8; N]);

@@ -2,14 +2,19 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeStruct};
+use sha2::{Digest, Sha256};
 
 use super::{
     base64,
     record::{CipherKind, Content, HistoryPolicy, PasswordRecord, PresenceMode, WrappedKey},
-    tagged::{Kind, RawBody, numbered, serialize_fields},
+    tagged::{Kind, RawBody, Tagged, numbered, serialize_fields},
+    writer,
 };
 use crate::{
-    id::{CredentialId, KeyId, MemberId, Place, RoomId, Secret, Seq, json_safe},
+    id::{
+        CredentialId, KeyId, MemberId, MessageId, Place, RequestHash, RoomId, Secret, Seq,
+        SessionId, json_safe,
+    },
     roles::Role,
     time::Wall,
 };
@@ -51,14 +56,19 @@ pub struct Hello {
     pub label: String,
     /// Makes it the member it is.
     pub secret: Secret,
+    /// The life of the outbox whose requests come on this connection. Never 0.
+    pub session: SessionId,
     /// Whether the client keeps the secret after it ends; if not, its memberships end soon after it is gone.
+    #[serde(default)]
     pub kept: bool,
     /// Where it was in the rooms it knows.
+    #[serde(default)]
     pub resume: Vec<Resume>,
 }
 
 /// A range of protocol versions, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "frozen")]
 #[allow(missing_docs, reason = "the types say it")]
 pub struct Versions {
     pub min: u16,
@@ -86,8 +96,8 @@ pub struct Ping {
 pub struct Request {
     /// Names the answer. The client's choice; unique among the unanswered requests of the connection.
     pub id: u64,
-    /// Names the deed, for ever: a counter from 1 per member and room (requests that name no room have a counter of
-    /// their own). The same number again gets the first one's result. 0 where the request changes nothing.
+    /// Names what is asked: a counter from 1 in the session, over all rooms. The same request under the same number is
+    /// done once and gets the first one's result. 0 where the request changes nothing.
     pub txn: u64,
     /// What is asked.
     pub op: Op,
@@ -167,8 +177,10 @@ pub enum Peer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct List {
     /// Only numbers above this one.
+    #[serde(default)]
     pub after: Option<u32>,
-    /// At most so many; the server may answer with fewer.
+    /// At most so many; 0 for as many as the server gives. It may answer with fewer.
+    #[serde(default)]
     pub limit: u16,
 }
 
@@ -177,17 +189,19 @@ pub struct List {
 #[allow(missing_docs, reason = "the types say it")]
 pub struct Nick {
     pub nick: String,
+    #[serde(default)]
     pub label: String,
 }
 
 /// Body of `register`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Register {
-    /// The room whose password shall change; none for a room to be created.
-    pub room: Option<RoomId>,
     /// The OPAQUE registration request, 32 bytes.
     #[serde(with = "base64")]
     pub request: Bytes,
+    /// The room whose password shall change; none for a room to be created.
+    #[serde(default)]
+    pub room: Option<RoomId>,
 }
 
 /// Body of `create`.
@@ -195,14 +209,21 @@ pub struct Register {
 #[allow(missing_docs, reason = "the types say it")]
 pub struct Create {
     /// Unique among the groups.
+    #[serde(default)]
     pub name: Option<String>,
+    #[serde(default)]
     pub topic: String,
+    #[serde(default)]
     pub cipher: CipherKind,
     /// The key's name, exactly when the cipher is `static_key`.
+    #[serde(default)]
     pub key: Option<KeyId>,
+    #[serde(default)]
     pub history: HistoryPolicy,
+    #[serde(default)]
     pub presence: PresenceMode,
     /// From a `register` of this connection.
+    #[serde(default)]
     pub password: Option<PasswordRecord>,
 }
 
@@ -222,6 +243,7 @@ pub struct Join {
     /// Which room.
     pub room: RoomRef,
     /// Where the room has a password: the end of the `login` just made on this connection.
+    #[serde(default)]
     pub proof: Option<Proof>,
 }
 
@@ -250,14 +272,15 @@ pub struct Direct {
 }
 
 /// Body of `send`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Send {
     /// Where.
     pub room: RoomId,
-    /// Becomes an `action` instead of a `message`.
-    pub action: bool,
     /// What.
     pub content: Content,
+    /// Becomes an `action` instead of a `message`.
+    #[serde(default)]
+    pub action: bool,
 }
 
 /// Body of `members`. Answered by `MemberPage`, in the order of the ids.
@@ -266,8 +289,10 @@ pub struct Members {
     /// Which room.
     pub room: RoomId,
     /// Only those after this one.
+    #[serde(default)]
     pub after: Option<MemberId>,
-    /// At most so many; the server may answer with fewer.
+    /// At most so many; 0 for as many as the server gives. It may answer with fewer.
+    #[serde(default)]
     pub limit: u16,
 }
 
@@ -276,16 +301,19 @@ pub struct Members {
 #[allow(missing_docs, reason = "the types say it")]
 pub struct History {
     pub room: RoomId,
+    #[serde(default)]
     pub from: HistoryFrom,
-    /// At most so many; the server may answer with fewer.
+    /// At most so many; 0 for as many as the server gives. It may answer with fewer.
+    #[serde(default)]
     pub limit: u16,
 }
 
 /// Which part of the history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HistoryFrom {
     /// The newest records.
+    #[default]
     Latest,
     /// The records just before this one.
     Before(#[serde(deserialize_with = "crate::id::safe")] Seq),
@@ -318,6 +346,7 @@ pub struct SetRole {
 pub struct Remove {
     pub room: RoomId,
     pub target: Peer,
+    #[serde(default)]
     pub reason: String,
 }
 
@@ -336,6 +365,7 @@ pub struct Mute {
     pub room: RoomId,
     pub target: Peer,
     /// For how long; without it, until unmuted.
+    #[serde(default)]
     pub seconds: Option<u32>,
 }
 
@@ -349,6 +379,7 @@ pub struct SetPassword {
     /// From a `register` of this connection for this room.
     pub password: PasswordRecord,
     /// Earlier keys, oldest first, wrapped again, for those who may read history. At most 16.
+    #[serde(default)]
     pub earlier: Vec<WrappedKey>,
 }
 
@@ -365,9 +396,26 @@ pub struct Block {
 pub struct Redact {
     /// Which room.
     pub room: RoomId,
-    /// The record, a `message` or an `action`.
+    /// The message: a `message` or an `action`.
+    pub target: MessageId,
+    /// The record in which the client has it.
     #[serde(deserialize_with = "crate::id::safe")]
     pub seq: Seq,
+}
+
+impl Op {
+    /// What the request asks, in short: the first four bytes, little-endian, of the SHA-256 of its kind and body in
+    /// postcard. The zero bytes at the end of every length-delimited body are left out of what is hashed, so that fields
+    /// which are appended to a request later do not change the hash of one that has their defaults.
+    pub fn hash(&self) -> RequestHash {
+        let mut bytes = Vec::with_capacity(128);
+        writer::extend(&self.kind(), &mut bytes);
+        self.write_canonical(&mut bytes);
+        let digest = Sha256::digest(&bytes);
+        RequestHash(u32::from_le_bytes([
+            digest[0], digest[1], digest[2], digest[3],
+        ]))
+    }
 }
 
 impl Serialize for Request {
@@ -384,13 +432,13 @@ impl<'de> Deserialize<'de> for Request {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(rename = "Request")]
-        struct Raw {
+        struct Raw<'a> {
             id: u64,
             #[serde(default)]
             txn: u64,
             kind: Kind<Op>,
-            #[serde(default)]
-            body: RawBody,
+            #[serde(default, borrow)]
+            body: RawBody<'a>,
         }
         let Raw {
             id,

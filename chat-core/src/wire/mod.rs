@@ -8,22 +8,27 @@ pub(crate) mod base64;
 pub mod client;
 pub mod error;
 mod frame;
+pub(crate) mod reader;
 pub mod record;
 pub mod server;
+mod stored;
 pub(crate) mod tagged;
+pub(crate) mod words;
+pub(crate) mod writer;
 
 use serde::Serialize;
 #[cfg(feature = "json")]
 use serde_json::Value;
 
+pub(crate) use self::stored::{history_frame, records_frame};
 pub use self::{
-    base64::Fixed,
+    base64::{Fixed, Opaque},
     client::ClientMessage,
     error::{CloseReason, ErrorCode, Refusal},
     frame::{Decoder, Frame, FrameTooLarge, PREFIX},
     record::Record,
     server::ServerMessage,
-    tagged::{BodyError, Tagged, Unknown},
+    tagged::{APPLICATION_KINDS, BodyError, Tagged, Unknown},
 };
 
 /// The protocol's version.
@@ -64,7 +69,7 @@ impl Form {
     pub fn encode<T: Tagged>(self, message: &T) -> Frame {
         Frame::build(|out| match self {
             Self::Postcard => {
-                tagged::extend(&message.kind(), out);
+                writer::extend(&message.kind(), out);
                 message.write_postcard(out);
             }
             #[cfg(feature = "json")]
@@ -83,13 +88,13 @@ impl Form {
         })
     }
 
-    /// Bytes that an item takes in a list, with what parts it from the next.
+    /// Bytes that a shape takes in a list, with what parts it from the next.
     pub(crate) fn bytes_in_list<T: Serialize>(self, item: &T) -> usize {
         match self {
             Self::Postcard => {
                 let mut out = Vec::new();
-                tagged::extend(item, &mut out);
-                out.len()
+                writer::extend(item, &mut out);
+                out.len() + writer::varint_len(out.len() as u64)
             }
             #[cfg(feature = "json")]
             Self::Json => {
@@ -100,13 +105,16 @@ impl Form {
         }
     }
 
-    /// Reads the body of a frame. A number that is not in the list is an error here: nobody answers what is neither
-    /// a request nor a reply.
+    /// Reads the body of a frame.
+    ///
+    /// # Errors
+    /// Bytes that are no message, and a number that is not in the list: nobody answers what is neither a request nor a
+    /// reply.
     pub fn decode<T: Tagged>(self, body: &[u8]) -> Result<T, DecodeError> {
         let (kind, message) = match self {
             Self::Postcard => {
                 let (kind, rest) =
-                    postcard::take_from_bytes::<u16>(body).map_err(|_| DecodeError::NoKind)?;
+                    reader::take_front::<u16>(body).map_err(|_| DecodeError::NoKind)?;
                 (kind, T::read_postcard(kind, rest)?)
             }
             #[cfg(feature = "json")]
