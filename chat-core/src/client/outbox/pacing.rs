@@ -39,6 +39,15 @@ impl Pacing {
         }
     }
 
+    /// With other limits, and as full as these are.
+    pub(super) fn adjusted(self, limits: &WireLimits, now: Monotonic) -> Self {
+        Self {
+            send: self.send.adjusted(limits.send_rate, now),
+            request: self.request.adjusted(limits.request_rate, now),
+            costly: self.costly.adjusted(limits.costly_rate, now),
+        }
+    }
+
     /// When a request of this class may be sent: `now` or later.
     pub(super) fn ready_at(&self, class: Class, now: Monotonic) -> Monotonic {
         match class {
@@ -93,6 +102,13 @@ impl Bucket {
             as_of: now,
             paused_until: Monotonic(0),
         }
+    }
+
+    fn adjusted(self, rate: Rate, now: Monotonic) -> Self {
+        let new = Self::new(rate, now);
+        let level = self.level_at(now).min(new.full);
+        // A pause was asked for on another connection, perhaps by another server.
+        Self { level, ..new }
     }
 
     fn level_at(&self, now: Monotonic) -> u64 {
@@ -158,6 +174,27 @@ mod tests {
             bucket.take(now);
         }
         assert!(now.0 >= 100 * SECOND, "{now:?}");
+    }
+
+    #[test]
+    fn a_new_connection_does_not_fill_the_bucket() {
+        let rate = Rate {
+            burst: 6,
+            per_second: 4,
+        };
+        let mut bucket = Bucket::new(rate, Monotonic(0));
+        for _ in 0..3 {
+            bucket.take(Monotonic(0));
+        }
+        bucket.paused_until = Monotonic(9 * SECOND);
+        let bucket = bucket.adjusted(rate, Monotonic(0));
+        assert_eq!(bucket.ready_at(Monotonic(0)), Monotonic(SECOND / 4));
+        let slower = Rate {
+            burst: 2,
+            per_second: 1,
+        };
+        let bucket = bucket.adjusted(slower, Monotonic(9 * SECOND));
+        assert_eq!(bucket.level, TOKEN);
     }
 
     #[test]
