@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use super::{Cipher, Context, Key, OpenError, Rng};
 use crate::{
-    small::SmallMap,
     id::KeyId,
+    small::SmallMap,
     wire::record::{Content, Sealed},
 };
 

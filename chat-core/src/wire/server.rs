@@ -257,6 +257,9 @@ pub struct RoomView {
     /// The room's keys, oldest first, the one in force last, wrapped under that registration.
     #[serde(default)]
     pub keys: Vec<WrappedKey>,
+    /// How far the other of a private conversation is in; nothing when that member has left it, and in other rooms.
+    #[serde(default)]
+    pub peer_standing: Option<Standing>,
 }
 
 /// Answer to `members`.
