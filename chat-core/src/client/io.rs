@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::{
     event::ClientEvent,
-    work::{Work, WorkDone},
+    keys::work::{Work, WorkDone},
 };
 use crate::{
     id::Secret,

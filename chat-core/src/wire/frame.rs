@@ -63,15 +63,6 @@ impl Frame {
     }
 }
 
-/// Whether a transport keeps messages apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Framing {
-    /// A byte stream: every frame is preceded by its length.
-    Stream,
-    /// One message is one frame.
-    Message,
-}
-
 /// A frame longer than allowed was announced. Nothing was allocated for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a frame of {announced} bytes where {allowed} are allowed")]

@@ -462,6 +462,11 @@ impl Connection {
         }
     }
 
+    /// Whether it has not been started.
+    pub(super) fn is_new(&self) -> bool {
+        matches!(self.state, State::New)
+    }
+
     /// Whether requests may be sent.
     pub(super) fn is_up(&self) -> bool {
         matches!(self.state, State::Open(_, Stage::Up(_)))
@@ -520,7 +525,6 @@ impl Connection {
             ErrorCode::Unavailable
                 | ErrorCode::Busy
                 | ErrorCode::RateLimited
-                | ErrorCode::ShuttingDown
         );
         if later && self.was_inside() {
             let not_before = millis(failure.retry_after);

@@ -1,8 +1,6 @@
 //! The steps of a registration and of a login, with the heavy part handed to the driver.
 
 use bytes::Bytes;
-use rand_core::RngCore;
-
 use super::{
     super::command::{Command, CommandError, Create, RoomCipher, RoomKey},
     ring::Ring,

@@ -251,10 +251,9 @@ impl Keys {
     }
 
     /// A change of the password was refused for good: its key opens nothing.
-    pub(super) fn abandon(&mut self, ticket: Ticket, command: &Command) {
+    pub(super) fn abandon(&mut self, ticket: Ticket, room: RoomId) {
         let key = self.exchanges.get(&ticket).and_then(|each| each.proposed());
-        let room = command.room_needed();
-        if let (Some(key), Some(room)) = (key, room.and_then(|room| self.rooms.get_mut(&room))) {
+        if let (Some(key), Some(room)) = (key, self.rooms.get_mut(&room)) {
             room.ring.forget(key);
         }
     }

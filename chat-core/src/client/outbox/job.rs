@@ -9,6 +9,7 @@ use super::{
     pages::Pages,
 };
 use crate::{
+    id::RoomId,
     time::{Monotonic, Now, Wall},
     wire::client::{Create, Join, Op},
 };
@@ -135,9 +136,12 @@ impl Job {
         self.txn.unwrap_or(0)
     }
 
-    /// Whether its next request is still to be made.
-    pub(in super::super) fn is_to_make(&self) -> bool {
-        !matches!(self.ask, Ask::Made(_))
+    /// The room that it waits for in its lane.
+    pub(in super::super) fn room(&self) -> Option<RoomId> {
+        match self.lane {
+            Lane::Room(room) => Some(room),
+            Lane::Directory | Lane::Number(_) => None,
+        }
     }
 
     /// Its next request, once it is made.

@@ -18,6 +18,7 @@ use core::time::Duration;
 pub(super) use self::{
     job::Job,
     lane::{Lane, Reach},
+    saved::Restored,
 };
 use self::{
     job::{Aim, Ask, Trail, changes},
@@ -245,7 +246,7 @@ impl Outbox {
     }
 
     /// The request that was made last goes out, in this life of the room's log.
-    pub(super) fn sent(&mut self, now: Now, mut job: Box<Job>, epoch: Option<u64>) {
+    pub(super) fn sent(&mut self, now: Now, id: u64, mut job: Box<Job>, epoch: Option<u64>) {
         if let Some(pace) = &mut self.pace {
             pace.pacing.take(job.class(), now.monotonic);
         }
@@ -255,7 +256,7 @@ impl Outbox {
         {
             self.lanes.or_default(job.lane).window.sent(txn);
         }
-        self.unanswered.insert(self.last_id, job);
+        self.unanswered.insert(id, job);
     }
 
     /// The answer to a request is here. None: nobody waits for it.
