@@ -43,7 +43,7 @@ impl Schema {
             (Some(kind), Value::Object(_)) => {
                 let mut bytes = Vec::new();
                 self.write_parts(&kind.body, body, &mut bytes);
-                bytes
+                return self.counted_body(bytes, out);
             }
             _ => unbase64(body).unwrap(),
         };
@@ -78,7 +78,7 @@ impl Schema {
             if shape.frozen {
                 out.extend(bytes);
             } else {
-                counted(&bytes, out);
+                self.counted_body(bytes, out);
             }
         } else if let Some(words) = self.words.get(name) {
             let known = words.iter().position(|word| value == word);
@@ -98,6 +98,34 @@ impl Schema {
         } else {
             self.write_pair(name, value, out);
         }
+    }
+}
+
+impl Schema {
+    /// The form that is hashed: every body that has a length ends before the zero bytes at its end.
+    pub(crate) fn write_canonical_pair(&self, list: &str, value: &Value, out: &mut Vec<u8>) {
+        Self {
+            canonical: true,
+            ..self.clone()
+        }
+        .write_hashed(list, value, out);
+    }
+
+    fn write_hashed(&self, list: &str, value: &Value, out: &mut Vec<u8>) {
+        let mut pair = Vec::new();
+        self.write_pair(list, value, &mut pair);
+        // What is hashed is the kind and then the body without its length.
+        let mut rest = &pair[..];
+        let kind = unvarint(&mut rest, 16).unwrap();
+        varint(kind, out);
+        out.extend(uncounted(&mut rest).unwrap());
+    }
+
+    fn counted_body(&self, mut body: Vec<u8>, out: &mut Vec<u8>) {
+        while self.canonical && body.last() == Some(&0) {
+            body.pop();
+        }
+        counted(&body, out);
     }
 }
 

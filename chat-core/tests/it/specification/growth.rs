@@ -6,6 +6,7 @@ use core::fmt::Debug;
 use chat_core::wire::{ClientMessage, Form, Record, ServerMessage, Tagged};
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{
     Entropy, Schema,
@@ -86,6 +87,34 @@ proptest! {
             prop_assert_eq!(each.real_read(&bytes), read, "{:?}", bytes);
         }
     }
+}
+
+/// A server that knows more fields knows the requests of before by the hash that they had.
+#[test]
+fn growing_does_not_change_the_hash_of_a_request() {
+    let specified = Schema::specified();
+    let newer = zero_is_added(specified.clone());
+    let canonical = |schema: &Schema, value: &Value| {
+        let mut bytes = Vec::new();
+        schema.write_canonical_pair("Request", value, &mut bytes);
+        bytes
+    };
+    let examples = crate::vectors::read("messages.json");
+    let requests = examples["cases"].as_array().unwrap().iter();
+    let requests = requests.filter(|case| case["json"]["type"] == "request");
+    let mut seen = 0;
+    for case in requests {
+        let request = &case["json"];
+        let bytes = canonical(specified, request);
+        let digest = Sha256::digest(&bytes);
+        let hash = u32::from_le_bytes(digest[..4].try_into().unwrap());
+        assert_eq!(json!(hash), case["hash"], "{request}");
+        let grown = newer.read_json_message(CLIENT, request);
+        assert_ne!(&grown, request, "a field was added");
+        assert_eq!(canonical(&newer, &grown), bytes, "{request}");
+        seen += 1;
+    }
+    assert!(seen > 30);
 }
 
 #[test]
@@ -273,6 +302,16 @@ fn newer(mut schema: Schema) -> Schema {
     schema.shapes.insert("Addition".to_owned(), addition);
     for words in schema.words.values_mut() {
         words.push("later".to_owned());
+    }
+    schema
+}
+
+/// A program with one more field in each shape and body, whose default is zero.
+fn zero_is_added(mut schema: Schema) -> Schema {
+    for shape in schema.growing() {
+        shape
+            .parts
+            .push(field("added", Type::Number(64), Some(json!(0))));
     }
     schema
 }
