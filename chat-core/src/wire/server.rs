@@ -65,6 +65,7 @@ pub struct Welcome {
     /// The version both speak.
     pub version: u16,
     /// The optional features in use.
+    #[serde(default)]
     pub capabilities: Vec<String>,
     /// The server's program and version.
     pub agent: String,
