@@ -8,9 +8,7 @@ use crate::{
     wire::{
         client::{HistoryFrom, Peer, RoomRef},
         record::{CipherKind, HistoryPolicy, PresenceMode},
-        server::{
-            Committed, Failure, HistoryPage, MemberInfo, Named, RoomInfo, RoomView,
-        },
+        server::{Committed, Failure, HistoryPage, MemberInfo, Named, RoomInfo, RoomView},
     },
 };
 
@@ -240,7 +238,6 @@ pub enum CommandError {
     #[error("the client has ended")]
     Ended,
 }
-
 
 impl Command {
     /// The password that goes with it.

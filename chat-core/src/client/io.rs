@@ -132,4 +132,3 @@ impl ClientOutputs {
         self.0.push_back(output);
     }
 }
-

@@ -195,7 +195,12 @@ impl Client {
             }
         };
         let finished = self.outbox.finish(job, Ok(outcome));
-        turn.follow(removed.map(Effect::from).into_iter().chain([finished.into()]));
+        turn.follow(
+            removed
+                .map(Effect::from)
+                .into_iter()
+                .chain([finished.into()]),
+        );
         Ok(())
     }
 
@@ -222,18 +227,15 @@ impl Client {
             return Outcome::History { page, texts };
         };
         let records = page.records.iter();
-        let texts = records.map(|record| self.keys.open(*room, record)).collect();
+        let texts = records
+            .map(|record| self.keys.open(*room, record))
+            .collect();
         Outcome::History { page, texts }
     }
 
     /// The client is a member of the room it asked for. If it cannot read there, the membership is
     /// restored to what it was before.
-    fn joined(
-        &mut self,
-        turn: &mut Turn<'_>,
-        job: Box<Job>,
-        view: RoomView,
-    ) -> Result<(), String> {
+    fn joined(&mut self, turn: &mut Turn<'_>, job: Box<Job>, view: RoomView) -> Result<(), String> {
         let joined = self.keys.joined(job.ticket(), job.command(), &view);
         let error = match (job.decided(), joined) {
             (None, Ok(keys)) => return self.entered_by(turn, job, view, keys),

@@ -3,8 +3,9 @@
 use core::time::Duration;
 
 use super::{
-    Client, connection,
+    Client,
     command::CommandError,
+    connection,
     event::ClientEvent,
     io::ClientOutput,
     keys, outbox, rooms,

@@ -1,6 +1,11 @@
 //! What one call carries: the time, the queue of outputs, and the effects still to be done.
 
-use super::{connection, io::{ClientOutput, ClientOutputs}, event::ClientEvent, keys, outbox, rooms};
+use super::{
+    connection,
+    event::ClientEvent,
+    io::{ClientOutput, ClientOutputs},
+    keys, outbox, rooms,
+};
 use crate::time::{Monotonic, Now};
 
 /// One call of the client.

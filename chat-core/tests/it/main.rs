@@ -1,6 +1,6 @@
 //! The protocol's machines: hub and client alone, as a pair, against a model, and against the vectors.
 
-// mod client;
+mod client;
 // mod harness;
 // mod hub_bad_input;
 // mod hub_clock;
@@ -20,9 +20,9 @@
 // mod hub_strangers;
 mod names;
 // mod pair;
-mod secrets;
-mod specification;
-mod vectors;
-mod vectors_messages;
-mod vectors_secrets;
-mod wire;
+// mod secrets;
+// mod specification;
+// mod vectors;
+// mod vectors_messages;
+// mod vectors_secrets;
+// mod wire;

@@ -93,7 +93,11 @@ mod tests {
         let delays: Vec<_> = (0..200)
             .map(|_| Backoff::new().next(5 * SECOND, &mut rng))
             .collect();
-        assert!(delays.iter().all(|delay| (5 * SECOND..10 * SECOND).contains(delay)));
+        assert!(
+            delays
+                .iter()
+                .all(|delay| (5 * SECOND..10 * SECOND).contains(delay))
+        );
         assert!(delays.iter().any(|delay| *delay > 9 * SECOND));
         let far = Backoff::new().next(3_600 * SECOND, &mut rng);
         assert!((3_600 * SECOND..3_610 * SECOND).contains(&far));
@@ -104,8 +108,14 @@ mod tests {
         let mut rng = ChaCha20Rng::from_seed([3; 32]);
         let mut backoff = Backoff::new();
         backoff.ease();
-        let delays: Vec<_> = (0..200).map(|_| backoff.next(Duration::ZERO, &mut rng)).collect();
-        assert!(delays.iter().all(|delay| (5 * SECOND..60 * SECOND).contains(delay)));
+        let delays: Vec<_> = (0..200)
+            .map(|_| backoff.next(Duration::ZERO, &mut rng))
+            .collect();
+        assert!(
+            delays
+                .iter()
+                .all(|delay| (5 * SECOND..60 * SECOND).contains(delay))
+        );
         assert!(delays[0] < 10 * SECOND && delays.iter().any(|delay| *delay > 50 * SECOND));
     }
 }

@@ -84,7 +84,9 @@ enum Stage {
 enum Then {
     End(Ended),
     /// Another one, not before so long from now.
-    Retry { not_before: Duration },
+    Retry {
+        not_before: Duration,
+    },
     /// The application looks for another name.
     Park,
     /// Another one at once.
@@ -522,9 +524,7 @@ impl Connection {
     fn hello_refused(&mut self, now: Monotonic, failure: Failure) -> Vec<Effect> {
         let later = matches!(
             failure.code,
-            ErrorCode::Unavailable
-                | ErrorCode::Busy
-                | ErrorCode::RateLimited
+            ErrorCode::Unavailable | ErrorCode::Busy | ErrorCode::RateLimited
         );
         if later && self.was_inside() {
             let not_before = millis(failure.retry_after);

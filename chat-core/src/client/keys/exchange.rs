@@ -1,6 +1,5 @@
 //! The steps of a registration and of a login, with the heavy part handed to the driver.
 
-use bytes::Bytes;
 use super::{
     super::command::{Command, CommandError, Create, RoomCipher, RoomKey},
     ring::Ring,
@@ -17,6 +16,7 @@ use crate::{
         server::{Challenge, Registered, RoomView},
     },
 };
+use bytes::Bytes;
 
 /// Earlier keys that a change of the password carries on.
 const EARLIER: usize = 16;

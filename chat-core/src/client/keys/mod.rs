@@ -215,9 +215,7 @@ impl Keys {
         let password = command.password().cloned();
         exchange
             .zip(password)
-            .and_then(|(exchange, password)| {
-                exchange.challenged(id, password, stretch, challenge)
-            })
+            .and_then(|(exchange, password)| exchange.challenged(id, password, stretch, challenge))
             .ok_or_else(|| "an answer to something else".to_owned())
     }
 

@@ -259,6 +259,7 @@ impl Ring {
         content: &Content,
     ) -> Result<String, OpenError> {
         match (cipher, content) {
+            (_, Content::Unknown(_)) => Err(OpenError::UnknownForm),
             (CipherKind::None, _) => Plain.open(context, content),
             (CipherKind::Caesar, _) => match self.shift {
                 Some(shift) => Caesar(shift).open(context, content),

@@ -347,8 +347,14 @@ mod tests {
         let first = First::new(NOW, None);
         let almost = DOUBT - Duration::from_millis(1);
         assert!(!first.is_over(later(NOW, almost, almost)));
-        assert!(first.is_over(later(NOW, DOUBT, Duration::ZERO)), "the wall clock was set back");
-        assert!(first.is_over(later(NOW, Duration::ZERO, DOUBT)), "the machine slept");
+        assert!(
+            first.is_over(later(NOW, DOUBT, Duration::ZERO)),
+            "the wall clock was set back"
+        );
+        assert!(
+            first.is_over(later(NOW, Duration::ZERO, DOUBT)),
+            "the machine slept"
+        );
     }
 
     #[test]

@@ -92,7 +92,11 @@ impl Window {
         if let Some(at) = self.place(txn) {
             self.0[at].1 = Answered::Yes;
         }
-        while self.0.front().is_some_and(|(_, answered)| *answered == Answered::Yes) {
+        while self
+            .0
+            .front()
+            .is_some_and(|(_, answered)| *answered == Answered::Yes)
+        {
             self.0.pop_front();
         }
     }

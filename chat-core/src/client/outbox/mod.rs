@@ -195,7 +195,9 @@ impl Outbox {
     fn is_blocked(&self, lane: &Lane, queue: &Queue, job: &Job) -> bool {
         // It may be of the very room that is being left.
         (matches!(lane, Lane::Number(_)) && !self.undoing.is_empty())
-            || queue.exclusive.is_some_and(|exclusive| exclusive < job.ticket)
+            || queue
+                .exclusive
+                .is_some_and(|exclusive| exclusive < job.ticket)
             || (job.begins_exchange()
                 && self.exchange.is_some_and(|exchange| exchange != job.ticket))
             || (job.command.changes() && !queue.window.admits(job.txn))
@@ -218,7 +220,9 @@ impl Outbox {
     pub(super) fn put_back(&mut self, job: Box<Job>) {
         debug_assert!(self.unfinished > 0, "a job of this outbox");
         if let Trail::InDoubt(first) = job.trail {
-            let ends = self.doubt_ends.map_or(first.until, |ends| ends.min(first.until));
+            let ends = self
+                .doubt_ends
+                .map_or(first.until, |ends| ends.min(first.until));
             self.doubt_ends = Some(ends);
         }
         let queue = self.lanes.or_default(job.lane);
@@ -443,7 +447,9 @@ impl Outbox {
         if self.doubt_ends.is_none_or(|ends| ends > now.monotonic) {
             return Vec::new();
         }
-        let over = self.waiting().filter(|job| job.in_doubt().is_some_and(|it| it.is_over(now)));
+        let over = self
+            .waiting()
+            .filter(|job| job.in_doubt().is_some_and(|it| it.is_over(now)));
         let mut over: Vec<_> = over.map(|job| (job.ticket, job.lane)).collect();
         over.sort_unstable();
         let mut effects = Vec::new();

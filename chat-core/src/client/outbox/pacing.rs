@@ -1,15 +1,10 @@
 //! Keeps the client within the rates that the server announced.
 
-use core::time::Duration;
-
 use crate::{
     limits::{Rate, WireLimits},
+    rate::Bucket,
     time::Monotonic,
 };
-
-/// Parts of a token: one token comes back in a second at a rate of one per second, counted in
-/// nanoseconds.
-const TOKEN: u64 = 1_000_000_000;
 
 /// What a request is counted as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,20 +17,20 @@ pub(super) enum Class {
     Costly,
 }
 
-/// The buckets of one connection.
+/// The buckets of the member at this server.
 #[derive(Debug)]
 pub(super) struct Pacing {
-    send: Bucket,
-    request: Bucket,
-    costly: Bucket,
+    send: Pace,
+    request: Pace,
+    costly: Pace,
 }
 
 impl Pacing {
     pub(super) fn new(limits: &WireLimits, now: Monotonic) -> Self {
         Self {
-            send: Bucket::new(limits.send_rate, now),
-            request: Bucket::new(limits.request_rate, now),
-            costly: Bucket::new(limits.costly_rate, now),
+            send: Pace::new(limits.send_rate, now),
+            request: Pace::new(limits.request_rate, now),
+            costly: Pace::new(limits.costly_rate, now),
         }
     }
 
@@ -71,63 +66,54 @@ impl Pacing {
 
     /// The server said "too fast": sends nothing of this class until then.
     pub(super) fn pause(&mut self, class: Class, until: Monotonic) {
-        let bucket = match class {
+        let pace = match class {
             Class::Send => &mut self.send,
             Class::Request => &mut self.request,
             Class::Costly => &mut self.costly,
         };
-        bucket.paused_until = bucket.paused_until.max(until);
+        pace.paused_until = pace.paused_until.max(until);
     }
 }
 
+/// The bucket of one class.
 #[derive(Debug)]
-struct Bucket {
-    full: u64,
-    per_second: u64,
-    level: u64,
-    as_of: Monotonic,
+struct Pace {
+    bucket: Bucket,
     paused_until: Monotonic,
 }
 
-impl Bucket {
-    /// Uses half of the burst: what is sent evenly may arrive bunched, and a refusal would cost a
-    /// message its place among its neighbours.
+impl Pace {
     fn new(rate: Rate, now: Monotonic) -> Self {
-        let full = u64::from((rate.burst / 2).max(1)) * TOKEN;
-        let per_second = u64::from(rate.per_second.max(1));
         Self {
-            full,
-            per_second,
-            level: full,
-            as_of: now,
+            bucket: Bucket::of(within(rate), now),
             paused_until: Monotonic(0),
         }
     }
 
+    /// A pause was asked for on another connection, perhaps by another server.
     fn adjusted(self, rate: Rate, now: Monotonic) -> Self {
-        let new = Self::new(rate, now);
-        let level = self.level_at(now).min(new.full);
-        // A pause was asked for on another connection, perhaps by another server.
-        Self { level, ..new }
-    }
-
-    fn level_at(&self, now: Monotonic) -> u64 {
-        let came_back = now
-            .0
-            .saturating_sub(self.as_of.0)
-            .saturating_mul(self.per_second);
-        self.level.saturating_add(came_back).min(self.full)
+        Self {
+            bucket: self.bucket.adjusted(within(rate), now),
+            paused_until: Monotonic(0),
+        }
     }
 
     fn ready_at(&self, now: Monotonic) -> Monotonic {
-        let missing = TOKEN.saturating_sub(self.level_at(now));
-        let wait = Duration::from_nanos(missing.div_ceil(self.per_second));
-        (now + wait).max(self.paused_until)
+        (now + self.bucket.wait(now)).max(self.paused_until)
     }
 
     fn take(&mut self, now: Monotonic) {
-        self.level = self.level_at(now).saturating_sub(TOKEN);
-        self.as_of = self.as_of.max(now);
+        let taken = self.bucket.take(now);
+        debug_assert!(taken.is_ok(), "asked before it is sent");
+    }
+}
+
+/// Half of the burst: what is sent evenly may arrive bunched, and a refusal would cost a message its
+/// place among its neighbours. Never nothing: a client that waits for ever is of no use.
+fn within(rate: Rate) -> Rate {
+    Rate {
+        burst: (rate.burst / 2).max(1),
+        per_second: rate.per_second.max(1),
     }
 }
 
@@ -137,76 +123,62 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
+    fn rate(burst: u32, per_second: u32) -> Rate {
+        Rate { burst, per_second }
+    }
+
     #[test]
     fn half_the_burst_at_once_and_then_exactly_the_rate() {
-        let mut bucket = Bucket::new(
-            Rate {
-                burst: 6,
-                per_second: 4,
-            },
-            Monotonic(7),
-        );
         let mut now = Monotonic(7);
+        let mut pace = Pace::new(rate(6, 4), now);
         for _ in 0..3 {
-            assert_eq!(bucket.ready_at(now), now);
-            bucket.take(now);
+            assert_eq!(pace.ready_at(now), now);
+            pace.take(now);
         }
         for _ in 0..10 {
-            let ready = bucket.ready_at(now);
+            let ready = pace.ready_at(now);
             assert_eq!(ready.0 - now.0, SECOND / 4);
             now = ready;
-            bucket.take(now);
+            pace.take(now);
         }
     }
 
     #[test]
-    fn a_rate_that_does_not_divide_a_second_is_never_exceeded() {
-        let mut bucket = Bucket::new(
-            Rate {
-                burst: 1,
-                per_second: 3,
-            },
-            Monotonic(0),
-        );
-        let mut now = Monotonic(0);
-        for _ in 0..=300 {
-            now = bucket.ready_at(now);
-            bucket.take(now);
+    fn a_server_with_these_limits_refuses_nothing() {
+        for per_second in [1, 3, 7, 50] {
+            let mut now = Monotonic(0);
+            let mut pace = Pace::new(rate(4, per_second), now);
+            let mut server = Bucket::of(rate(4, per_second), now);
+            for _ in 0..300 {
+                now = pace.ready_at(now);
+                pace.take(now);
+                assert_eq!(server.take(now), Ok(()));
+            }
         }
-        assert!(now.0 >= 100 * SECOND, "{now:?}");
     }
 
     #[test]
     fn a_new_connection_does_not_fill_the_bucket() {
-        let rate = Rate {
-            burst: 6,
-            per_second: 4,
-        };
-        let mut bucket = Bucket::new(rate, Monotonic(0));
+        let mut pace = Pace::new(rate(6, 4), Monotonic(0));
         for _ in 0..3 {
-            bucket.take(Monotonic(0));
+            pace.take(Monotonic(0));
         }
-        bucket.paused_until = Monotonic(9 * SECOND);
-        let bucket = bucket.adjusted(rate, Monotonic(0));
-        assert_eq!(bucket.ready_at(Monotonic(0)), Monotonic(SECOND / 4));
-        let slower = Rate {
-            burst: 2,
-            per_second: 1,
-        };
-        let bucket = bucket.adjusted(slower, Monotonic(9 * SECOND));
-        assert_eq!(bucket.level, TOKEN);
+        pace.paused_until = Monotonic(9 * SECOND);
+        let pace = pace.adjusted(rate(6, 4), Monotonic(0));
+        assert_eq!(pace.ready_at(Monotonic(0)), Monotonic(SECOND / 4));
+        let pace = pace.adjusted(rate(2, 1), Monotonic(SECOND / 4));
+        assert_eq!(
+            pace.ready_at(Monotonic(SECOND / 4)),
+            Monotonic(SECOND + SECOND / 4)
+        );
+        let pace = pace.adjusted(rate(2, 1), Monotonic(9 * SECOND));
+        assert_eq!(pace.ready_at(Monotonic(9 * SECOND)), Monotonic(9 * SECOND));
     }
 
     #[test]
     fn rates_of_zero_do_not_stop_the_client_for_ever() {
-        let mut bucket = Bucket::new(
-            Rate {
-                burst: 0,
-                per_second: 0,
-            },
-            Monotonic(0),
-        );
-        bucket.take(Monotonic(0));
-        assert_eq!(bucket.ready_at(Monotonic(0)), Monotonic(SECOND));
+        let mut pace = Pace::new(rate(0, 0), Monotonic(0));
+        pace.take(Monotonic(0));
+        assert_eq!(pace.ready_at(Monotonic(0)), Monotonic(SECOND));
     }
 }

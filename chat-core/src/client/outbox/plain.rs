@@ -2,8 +2,8 @@
 
 use super::{super::command::Command, job::Job};
 use crate::wire::client::{
-    Block, Direct, History, InRoom, Join, List, Members, Mute, Nick, OnPeer, Op, Redact,
-    Remove, SetRole, SetTopic,
+    Block, Direct, History, InRoom, Join, List, Members, Mute, Nick, OnPeer, Op, Redact, Remove,
+    SetRole, SetTopic,
 };
 
 impl Job {

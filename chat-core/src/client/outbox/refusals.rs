@@ -101,9 +101,7 @@ impl Outbox {
             self.put_back(job);
             return Vec::new();
         }
-        if failure.code == ErrorCode::TxnReused
-            && !job.may_be_done_yet()
-            && job.renewals < RENEWALS
+        if failure.code == ErrorCode::TxnReused && !job.may_be_done_yet() && job.renewals < RENEWALS
         {
             // This session goes on elsewhere: in a copy of what was saved.
             job.renewals += 1;

@@ -239,9 +239,10 @@ impl Rooms {
     /// The client has left a room at that place. It may have been done long ago, and the client is
     /// in again by a join of an earlier connection.
     pub(super) fn left(&mut self, room: RoomId, at: crate::id::Place) -> Option<Effect> {
-        let back = self.rooms.get(&room).is_some_and(|room| {
-            room.cursor.epoch == at.epoch && room.cursor.seq > at.seq
-        });
+        let back = self
+            .rooms
+            .get(&room)
+            .is_some_and(|room| room.cursor.epoch == at.epoch && room.cursor.seq > at.seq);
         if back {
             return None;
         }

@@ -2,10 +2,7 @@
 
 use rand_core::RngCore;
 
-use super::{
-    event::Me,
-    io::ClientConfig,
-};
+use super::{event::Me, io::ClientConfig};
 use crate::{
     id::{MemberId, Secret, SessionId},
     limits::WireLimits,
