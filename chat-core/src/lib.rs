@@ -93,6 +93,6 @@ pub mod nick;
 pub mod password;
 mod rate;
 pub mod roles;
-// mod state;
+mod state;
 pub mod time;
 pub mod wire;

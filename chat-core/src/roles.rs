@@ -71,7 +71,18 @@ pub fn may(actor: Role, action: Action, target: Option<Role>) -> bool {
         (Role::Owner, Action::Redact) => true,
         (Role::Moderator, Action::Redact) => target != Some(Role::Owner),
         (Role::Moderator | Role::Owner, Action::Kick | Action::Ban | Action::Mute) => {
-            target.is_none_or(|target| target < actor)
+            target.is_none_or(|target| target.rank() < actor.rank())
+        }
+    }
+}
+
+impl Role {
+    /// Roles in order. One that this program does not know is none that keeps order.
+    pub(crate) fn rank(self) -> u8 {
+        match self {
+            Self::Member | Self::Other(_) => 0,
+            Self::Moderator => 1,
+            Self::Owner => 2,
         }
     }
 }

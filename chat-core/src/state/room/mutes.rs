@@ -1,12 +1,13 @@
 //! Until when members of a room are muted, by the clock that nobody sets.
 //!
-//! A record says for how long. Each hub counts that from when it took the record in, so that a wall clock that jumps neither ends
-//! a mute nor makes it longer; only a hub that begins anew has nothing but the record's time to go by.
+//! A record says for how long. Each hub counts that from when it took the record in, so that a wall
+//! clock that jumps neither ends a mute nor makes it longer; only a hub that begins anew has nothing but
+//! the record's time to go by.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use super::room::{Mute, Room};
+use super::{Mute, Room};
 use crate::{
     id::MemberId,
     time::{Monotonic, Now},
@@ -17,7 +18,8 @@ use crate::{
 pub(crate) struct Mutes(BTreeMap<MemberId, (Mute, Monotonic)>);
 
 impl Mutes {
-    /// A room was read from its log: mutes that this hub has not seen begin are judged by the time of their record.
+    /// A room was read from its log: mutes that this hub has not seen begin are judged by the time of
+    /// their record.
     pub(crate) fn recall(&mut self, room: &Room, now: Now) {
         let seen = std::mem::take(&mut self.0);
         for (member, mute) in room.mutes() {

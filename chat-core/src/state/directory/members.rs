@@ -1,0 +1,148 @@
+//! Members: who exists, and which rooms list whom.
+
+use core::ops::Bound::{Excluded, Unbounded};
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::{Change, Entry, Projected};
+use crate::{
+    id::{MemberId, RoomId},
+    small::SmallMap,
+    state::{kept::Kept, room::Standing},
+    time::Wall,
+};
+
+/// Who exists.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Members {
+    known: Kept<MemberId, Known>,
+    /// Those who are being forgotten.
+    ending: Kept<MemberId, ()>,
+}
+
+/// Somebody.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename = "frozen")]
+pub(crate) struct Known {
+    /// When the directory heard last of it.
+    at: Wall,
+    /// The rooms that list it.
+    rooms: SmallMap<RoomId, Standing>,
+}
+
+impl Members {
+    pub(super) fn apply(&mut self, entry: &Entry) {
+        let at = entry.time;
+        match &entry.change {
+            Change::Named(named) => {
+                self.known.or_default(named.member).at = at;
+                self.ending.remove(&named.member);
+            }
+            Change::Freed(freed) => {
+                for member in &freed.members {
+                    if let Some(known) = self.known.get_mut(member) {
+                        known.at = at;
+                    }
+                }
+            }
+            Change::Projected(projected) => self.project(at, projected),
+            Change::Ending(of) if self.knows(of.member) => {
+                self.ending.insert(of.member, ());
+            }
+            Change::Forgotten(of) => {
+                self.known.remove(&of.member);
+                self.ending.remove(&of.member);
+            }
+            _ => {}
+        }
+    }
+
+    fn project(&mut self, at: Wall, projected: &Projected) {
+        let room = projected.room;
+        for (member, standing) in &projected.entered {
+            if !self.knows(*member) {
+                self.known.or_default(*member).at = at;
+            }
+            if let Some(known) = self.known.get_mut(member) {
+                known.rooms.insert(room, Standing::of(*standing));
+            }
+        }
+        for member in &projected.left {
+            if let Some(known) = self.known.get_mut(member) {
+                known.rooms.remove(&room);
+            }
+        }
+    }
+
+    pub(crate) fn knows(&self, member: MemberId) -> bool {
+        self.known.contains_key(&member)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// The rooms that list somebody, in the order of their ids.
+    pub(crate) fn rooms_of(&self, member: MemberId) -> impl Iterator<Item = (RoomId, Standing)> {
+        let rooms = self.known.get(&member).map(|known| known.rooms.iter());
+        rooms
+            .into_iter()
+            .flatten()
+            .map(|(room, standing)| (*room, *standing))
+    }
+
+    /// What somebody is listed as in a room.
+    pub(crate) fn standing(&self, member: MemberId, room: RoomId) -> Option<Standing> {
+        self.known.get(&member)?.rooms.get(&room).copied()
+    }
+
+    /// When the directory heard last of somebody.
+    pub(crate) fn heard_at(&self, member: MemberId) -> Option<Wall> {
+        self.known.get(&member).map(|known| known.at)
+    }
+
+    pub(crate) fn is_ending(&self, member: MemberId) -> bool {
+        self.ending.contains_key(&member)
+    }
+
+    /// Those who are being forgotten, in the order of their ids.
+    pub(crate) fn ending(&self) -> impl Iterator<Item = MemberId> {
+        self.ending.keys().copied()
+    }
+
+    /// Everybody behind `after`, in the order of their ids, with the time when the directory heard last of
+    /// them: for whoever looks through all of them piece by piece.
+    pub(crate) fn after(&self, after: Option<MemberId>) -> impl Iterator<Item = (MemberId, Wall)> {
+        let from = after.map_or(Unbounded, Excluded);
+        let behind = self.known.range((from, Unbounded));
+        behind.map(|(member, known)| (*member, known.at))
+    }
+
+    /// Who is listed in each of these rooms, in the order of their ids: looks through everybody once.
+    pub(crate) fn by_room(&self, rooms: &BTreeSet<RoomId>) -> BTreeMap<RoomId, Vec<MemberId>> {
+        let mut by_room = BTreeMap::<RoomId, Vec<MemberId>>::new();
+        for (member, known) in self.known.iter() {
+            for room in known.rooms.keys().filter(|room| rooms.contains(room)) {
+                by_room.entry(*room).or_default().push(*member);
+            }
+        }
+        by_room
+    }
+
+    pub(super) fn known_mut(&mut self) -> &mut Kept<MemberId, Known> {
+        &mut self.known
+    }
+
+    pub(super) fn ending_mut(&mut self) -> &mut Kept<MemberId, ()> {
+        &mut self.ending
+    }
+
+    /// The members, of all rows of a snapshot.
+    pub(super) fn restored(known: Vec<(MemberId, Known)>, ending: Vec<(MemberId, ())>) -> Self {
+        Self {
+            known: known.into_iter().collect(),
+            ending: ending.into_iter().collect(),
+        }
+    }
+}
