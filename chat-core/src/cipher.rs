@@ -58,6 +58,9 @@ pub enum OpenError {
     /// It is too short, or of the wrong length, to have been sealed at all.
     #[error("too short to be a sealed message")]
     Malformed,
+    /// Its form is of a later version, or an application's own.
+    #[error("of a kind that this program does not know")]
+    UnknownForm,
     /// Its form is not the one the room announces.
     #[error("not in the room's cipher")]
     WrongForm,

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use hkdf::Hkdf;
+use rand_core::{CryptoRng, RngCore};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -130,6 +131,16 @@ pub struct SessionId(#[serde(deserialize_with = "crate::id::safe")] pub u64);
 impl SessionId {
     /// No session: that of the records which nobody asked for.
     pub const NONE: Self = Self(0);
+
+    /// A new one. The generator must be fit for keys: two lives of one member must never get the same.
+    pub fn random(rng: &mut (impl RngCore + CryptoRng)) -> Self {
+        loop {
+            let number = rng.next_u64() >> 11;
+            if number != 0 {
+                return Self(number);
+            }
+        }
+    }
 }
 
 /// A request that changed something, and the record that it became: what a message is called, for good. A `seq` may

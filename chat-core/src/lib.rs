@@ -83,7 +83,7 @@
 //! specification's last section.
 
 pub mod cipher;
-// pub mod client;
+pub mod client;
 mod small;
 // pub mod hub;
 pub mod id;

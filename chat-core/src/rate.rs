@@ -76,6 +76,21 @@ impl Bucket {
         Duration::from_nanos(full.saturating_sub(self.span))
     }
 
+    /// With another rate, and as many tokens taken.
+    pub(crate) fn adjusted(self, rate: Rate, now: Monotonic) -> Self {
+        let new = Self::of(rate, now);
+        let taken = self
+            .full
+            .0
+            .saturating_sub(now.0)
+            .div_ceil(self.every.max(1));
+        let missing = taken.saturating_mul(new.every).min(new.span);
+        Self {
+            full: Monotonic(now.0.saturating_add(missing)),
+            ..new
+        }
+    }
+
     /// Puts a token back.
     pub(crate) fn give(&mut self, now: Monotonic) {
         self.full = Monotonic(self.full.0.saturating_sub(self.every).max(now.0));

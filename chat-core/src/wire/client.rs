@@ -47,12 +47,14 @@ pub struct Hello {
     /// The protocol versions the client speaks. This is version 1.
     pub versions: Versions,
     /// Names of optional features the client would like; unknown ones are ignored. None is defined yet.
+    #[serde(default)]
     pub capabilities: Vec<String>,
     /// The client's program and version, for the operator. At most 64 bytes.
     pub agent: String,
     /// The name it wants.
     pub nick: String,
     /// The label beside the name; may be empty.
+    #[serde(default)]
     pub label: String,
     /// Makes it the member it is.
     pub secret: Secret,

@@ -5,6 +5,15 @@ use bytes::{BufMut, Bytes, BytesMut};
 /// Bytes of the length in front of a body: a `u32`, big-endian.
 pub const PREFIX: usize = 4;
 
+/// Where one message ends and the next begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Bytes come in any pieces, and a length stands before each body.
+    Stream,
+    /// The transport keeps messages apart: what is received at once is one whole body.
+    Message,
+}
+
 /// A message on its way out: encoded once, shared by reference from there on.
 ///
 /// Holds the length and the body in one piece, so that a stream writes [`prefixed`](Self::prefixed) and a message
@@ -19,7 +28,7 @@ impl core::fmt::Debug for Frame {
 }
 
 impl Frame {
-    /// The frame around a body that somebody else encoded.
+    /// The frame around a body that is encoded already.
     pub fn from_body(body: &[u8]) -> Self {
         Self::build(|out| out.extend_from_slice(body))
     }

@@ -25,7 +25,7 @@ pub use self::{
     base64::{Fixed, Opaque},
     client::ClientMessage,
     error::{CloseReason, ErrorCode, Refusal},
-    frame::{Decoder, Frame, FrameTooLarge, PREFIX},
+    frame::{Decoder, Frame, FrameTooLarge, Framing, PREFIX},
     record::Record,
     server::ServerMessage,
     tagged::{APPLICATION_KINDS, BodyError, Tagged, Unknown},

@@ -65,6 +65,7 @@ pub struct Welcome {
     /// The version both speak.
     pub version: u16,
     /// The optional features in use.
+    #[serde(default)]
     pub capabilities: Vec<String>,
     /// The server's program and version.
     pub agent: String,
@@ -257,6 +258,9 @@ pub struct RoomView {
     /// The room's keys, oldest first, the one in force last, wrapped under that registration.
     #[serde(default)]
     pub keys: Vec<WrappedKey>,
+    /// How far the other of a private conversation is in; nothing when that member has left it, and in other rooms.
+    #[serde(default)]
+    pub peer_standing: Option<Standing>,
 }
 
 /// Answer to `members`.

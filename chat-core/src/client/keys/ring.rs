@@ -1,16 +1,12 @@
-//! The keys of one room, and what they close and open.
+//! The keys of one room in the order in which they were in force, and what they close and open.
 
 use zeroize::Zeroizing;
 
+use super::super::command::{CommandError, RoomKey};
 use crate::{
     cipher::{Caesar, Cipher, Context, Key, OpenError, Plain, Rng, Sealing},
-    id::{KeyId, RoomId},
+    id::KeyId,
     wire::record::{CipherKind, Content},
-};
-
-use super::{
-    Client,
-    io::{CommandError, RoomKey},
 };
 
 /// Keys that are kept of one room; beyond it the oldest is forgotten.
@@ -18,48 +14,14 @@ const KEPT: usize = 64;
 /// Bytes of a key and its id, where they are kept.
 const ENTRY: usize = 16 + 32;
 
-impl Client {
-    /// What opens a room that the client is in, for whoever keeps it until [`restore_keys`](Self::restore_keys) of the client's
-    /// next life: whoever has these bytes reads what is said there, so they belong where the member's secret is, or where they do
-    /// not outlive the session. At most 3,078 bytes, in a form of this version of the crate. None: there is nothing to keep.
-    ///
-    /// They say as well which key was in force last. To be kept anew after the room is entered, by whatever event or
-    /// outcome, and after a record `password` in it: then no server, and nobody on the way to it, can have this member
-    /// speak under an older key, or in the clear, in its next life.
-    pub fn keys(&self, room: RoomId) -> Option<Zeroizing<Vec<u8>>> {
-        let keys = &self.rooms.get(&room)?.keys;
-        (keys.shift.is_some() || !keys.keys.is_empty()).then(|| keys.to_bytes())
-    }
-
-    /// Takes in what [`keys`](Self::keys) gave; of a room that the client is not in, for when it is. Best before the client
-    /// [starts](Self::start): then not even the first word is said where it should not be.
-    ///
-    /// Whether the room can be spoken in now: not if its password was changed
-    /// meanwhile, if the client is not in it, or if these bytes are something else; nor if the server names an older key than
-    /// was in force then, or says that the room is not encrypted any more
-    /// ([`CommandError::KeyRolledBack`], [`CommandError::NotSealed`] of what is said there).
-    /// What was handed out before as unreadable stays so; ask for the history.
-    pub fn restore_keys(&mut self, room: RoomId, kept: &[u8]) -> bool {
-        let Some(keys) = Keys::from_bytes(kept) else {
-            return false;
-        };
-        match self.rooms.get_mut(&room) {
-            Some(room) => room.restore(keys),
-            None => {
-                self.kept_keys.insert(room, keys);
-                false
-            }
-        }
-    }
-}
-
-/// What this client can close and open in a room.
+/// The keys of one room.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Keys {
+pub(super) struct Ring {
     shift: Option<i32>,
     /// In the order in which they were in force, as far as that is known.
     keys: Vec<(KeyId, Key)>,
-    /// The newest of them that was ever known to be in force: nothing is closed under an older one any more.
+    /// The newest of them that was ever known to be in force: nothing is closed under an older one
+    /// any more.
     newest: Option<KeyId>,
 }
 
@@ -77,10 +39,10 @@ pub(super) enum Fit {
     NotSealed,
 }
 
-impl Keys {
-    /// A shift, if there is one, behind its sign; how many keys there are up to the newest that was in force; then each
-    /// key behind its id.
-    fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+impl Ring {
+    /// A shift, if there is one, behind its sign; how many keys there are up to the newest that was
+    /// in force; then each key behind its id.
+    pub(super) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(6 + self.keys.len() * ENTRY));
         bytes.push(self.shift.is_some().into());
         bytes.extend(self.shift.unwrap_or_default().to_be_bytes());
@@ -93,7 +55,7 @@ impl Keys {
         bytes
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (has_shift, rest) = bytes.split_first()?;
         let (shift, rest) = rest.split_first_chunk()?;
         let (upto, rest) = rest.split_first()?;
@@ -117,6 +79,16 @@ impl Keys {
             keys.newest = Some(keys.keys.get(last)?.0);
         }
         Some(keys)
+    }
+
+    /// Whether there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.shift.is_none() && self.keys.is_empty()
+    }
+
+    /// How many keys there are.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
     }
 
     /// With a key that came out of band.
@@ -155,13 +127,13 @@ impl Keys {
 
     /// Takes in what was kept from before, as older than what is there.
     pub(super) fn restore(&mut self, mut kept: Self) {
-        kept.merge(std::mem::take(self));
+        kept.merge(core::mem::take(self));
         *self = kept;
     }
 
-    /// This key is said to be in force. Taken for true of one that is there, unless it is an older one than was in force
-    /// before: no change of a password brings an old key back, so a server that says that wants to have something
-    /// closed under a key that others know.
+    /// This key is said to be in force. Taken for true of one that is there, unless it is an older
+    /// one than was in force before: no change of a password brings an old key back, so a server
+    /// that says that wants to have something closed under a key that others know.
     pub(super) fn in_force(&mut self, id: KeyId) {
         if let Some(place) = self.place(id)
             && self.newest_place().is_none_or(|newest| newest < place)
@@ -170,7 +142,8 @@ impl Keys {
         }
     }
 
-    /// Which key was in force counts no more: the room is not encrypted, and the application content with that.
+    /// Which key was in force counts no more: the room is not encrypted, and the application
+    /// content with that.
     pub(super) fn forget_order(&mut self) {
         self.newest = None;
     }
@@ -242,6 +215,8 @@ impl Keys {
                 }
                 _ => Fit::Missing,
             },
+            // A cipher that came later: there is nothing to close or open it with.
+            CipherKind::Other(_) => Fit::Missing,
         }
     }
 
@@ -271,10 +246,12 @@ impl Keys {
                 .ok_or(missing)?;
                 Sealing::new(*id, key.clone()).seal(rng, context, text)
             }
+            CipherKind::Other(_) => return Err(missing),
         })
     }
 
-    /// Opens what somebody said. A shift that is not known has no name: it is told as `NoKey` of a name of zeros.
+    /// Opens what somebody said. A shift that is not known has no name: it is told as `NoKey` of a
+    /// name of zeros.
     pub(super) fn open(
         &self,
         cipher: CipherKind,
@@ -282,6 +259,7 @@ impl Keys {
         content: &Content,
     ) -> Result<String, OpenError> {
         match (cipher, content) {
+            (_, Content::Unknown(_)) => Err(OpenError::UnknownForm),
             (CipherKind::None, _) => Plain.open(context, content),
             (CipherKind::Caesar, _) => match self.shift {
                 Some(shift) => Caesar(shift).open(context, content),
@@ -291,7 +269,7 @@ impl Keys {
                 let (id, key) = self.find(sealed.key).ok_or(OpenError::NoKey(sealed.key))?;
                 Sealing::new(*id, key.clone()).open(context, content)
             }
-            (CipherKind::StaticKey | CipherKind::RoomPassword, _) => Err(OpenError::WrongForm),
+            _ => Err(OpenError::WrongForm),
         }
     }
 }
