@@ -85,7 +85,7 @@
 pub mod cipher;
 pub mod client;
 mod small;
-// pub mod hub;
+pub mod hub;
 pub mod id;
 pub mod limits;
 pub mod log;

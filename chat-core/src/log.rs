@@ -13,7 +13,7 @@
 
 mod memory;
 mod packed;
-// mod served;
+mod served;
 
 use core::{cmp::Ordering, time::Duration};
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     id::{ConnId, MemberId, Place, Seq},
+    state::room::{Standing, mark::Mark},
     wire::{Record, client},
 };
 
@@ -68,4 +69,17 @@ pub(super) enum Wanted {
     Newest,
     /// This one.
     Around(Seq),
+}
+
+/// A room has another mark than it had, or is loaded.
+#[derive(Debug)]
+pub(super) struct Marked {
+    /// The mark before.
+    pub(super) before: Option<Mark>,
+    /// The members whose standing may have changed since; none if anybody's may.
+    pub(super) changed: Option<Vec<(MemberId, Option<Standing>)>>,
+    /// By appends of this hub alone.
+    pub(super) mine: bool,
+    /// It is to be heard of at once, wherever it is.
+    pub(super) urgent: bool,
 }

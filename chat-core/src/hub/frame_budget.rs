@@ -5,13 +5,68 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::wire::{Form, Record, SERVER_FRAME_BYTES};
+use super::effects::{HistoryRead, Wanted};
+use crate::{
+    id::Seq,
+    wire::{
+        BodyError, Form, Record, SERVER_FRAME_BYTES,
+        server::{Answer, HistoryPage},
+    },
+};
 
-/// Bytes of the groups or members in one page. With what is around them they are far from what a client must accept.
+/// Bytes of the groups or members in one page. With what is around them they are far from what a
+/// client must accept.
 const LIST_BYTES: usize = SERVER_FRAME_BYTES as usize / 2;
 
+/// Leaves as many entries in a list as fit into a frame.
+pub(super) fn fit(form: Form, answer: &mut Answer) {
+    match answer {
+        Answer::List(page) => page.more |= cut(form, &mut page.rooms),
+        Answer::Members(page) => page.more |= cut(form, &mut page.members),
+        _ => {}
+    }
+}
+
+/// As many of these records as fit into so many bytes, those that are wanted most.
+///
+/// # Errors
+/// One of them cannot be decoded.
+pub(super) fn history_of(
+    form: Form,
+    bytes: usize,
+    page: HistoryRead,
+) -> Result<HistoryPage, BodyError> {
+    let stored = page.records.iter();
+    let decoded: Vec<(Record, &Bytes)> = stored
+        .map(|bytes| Ok((Record::from_bytes(bytes)?, bytes)))
+        .collect::<Result<_, BodyError>>()?;
+    let both = decoded.iter().map(|(record, stored)| (record, *stored));
+    let all = decoded.len();
+    let range = match page.wanted {
+        Wanted::Oldest => 0..records_fitting(form, bytes, both),
+        Wanted::Newest => all - records_fitting(form, bytes, both.rev())..all,
+        Wanted::Around(seq) => {
+            let at = place(page.first, seq, all);
+            records_around(form, bytes, at, both)
+        }
+    };
+    let mut decoded = decoded;
+    let records = decoded.drain(range).map(|(record, _)| record).collect();
+    Ok(HistoryPage {
+        epoch: page.epoch,
+        oldest: page.oldest,
+        newest: page.newest,
+        records,
+    })
+}
+
+/// Where the first record not before `seq` is among `count` of them from `first` on.
+fn place(first: Seq, seq: Seq, count: usize) -> usize {
+    usize::try_from(seq.saturating_sub(first)).map_or(count, |at| at.min(count))
+}
+
 /// Leaves as many of the entries of a page as fit into a frame. True if that was not all of them.
-pub(super) fn cut<T: Serialize>(form: Form, entries: &mut Vec<T>) -> bool {
+fn cut<T: Serialize>(form: Form, entries: &mut Vec<T>) -> bool {
     let all = entries.len();
     let sizes = entries.iter().map(|entry| form.bytes_in_list(entry));
     let (fit, _) = fitting(LIST_BYTES, sizes);
@@ -31,7 +86,7 @@ pub(super) fn records_fitting<'a>(
 
 /// Which of these records fit into so many bytes: what stands before place `at` as far as half of them reach, and with what is left the
 /// record there, in any case, and what follows. Where nothing follows, all of it is for what stands before.
-pub(super) fn records_around<'a>(
+fn records_around<'a>(
     form: Form,
     bytes: usize,
     at: usize,

@@ -141,7 +141,7 @@ impl Registry {
     }
 
     /// A room does not list a member any more: one that was being forgotten is forgotten with the last.
-    pub(super) fn forget_if_ended(
+    pub(in crate::hub) fn forget_if_ended(
         &mut self,
         turn: &mut Turn<'_>,
         with: &dyn Surroundings,

@@ -10,7 +10,7 @@ use crate::{
         partition::{Advanced, Answer, Judged, Paged, Piece, Taken},
         views::Surroundings,
     },
-    id::{MemberId, Place, RoomId, Seq},
+    id::{MemberId, Place, RoomId},
     log::{AppendRefused, LogUnavailable, ReadFailed, SnapshotId},
     state::{
         Verdict,

@@ -30,7 +30,7 @@ use super::{
     views::People,
 };
 use crate::{
-    id::{ConnId, MemberId, Partition, Place, RoomId, SessionId},
+    id::{ConnId, MemberId, Partition, RoomId},
     state::{
         directory::{Directory, names::DisplayName},
         room::judge::{self, Author},
@@ -42,8 +42,6 @@ use crate::{
         server::{Answer, RemovedReason, Welcome},
     },
 };
-
-pub(super) use self::projection::Marked;
 
 type Turn<'a> = turn::Turn<'a, Effect>;
 
@@ -193,6 +191,16 @@ impl Registry {
     /// This hub ends: the others need not wait until they notice.
     pub(super) fn end(&self, turn: &mut Turn<'_>) {
         self.say(turn, &Word::Ended(Empty {}));
+    }
+
+    /// The number of a group that is listed.
+    pub(super) fn number(&self, room: RoomId) -> Option<u32> {
+        self.state().rooms.group(room).map(|group| group.number)
+    }
+
+    /// Rooms of which the directory is to be told.
+    pub(super) fn behind(&self) -> usize {
+        self.projections.len()
     }
 
     /// What is held of people, for those who count.

@@ -9,7 +9,7 @@ use super::{
     log::{Proposal, Then, What},
 };
 use crate::{
-    hub::{timers::Timer, views::Surroundings},
+    hub::{effects::Marked, timers::Timer, views::Surroundings},
     id::{MemberId, RoomId},
     small::SmallMap,
     state::{
@@ -29,19 +29,6 @@ const OWN: Duration = Duration::from_millis(100);
 const OTHERS: Duration = Duration::from_secs(2);
 /// When to try again what cannot be done now.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// A room has another mark than it had, or is loaded.
-#[derive(Debug)]
-pub(in crate::hub) struct Marked {
-    /// The mark before.
-    pub(in crate::hub) before: Option<Mark>,
-    /// The members whose standing may have changed since; none if anybody's may.
-    pub(in crate::hub) changed: Option<Vec<(MemberId, Option<Standing>)>>,
-    /// By an append of this hub.
-    pub(in crate::hub) mine: bool,
-    /// Somebody is to hear of it at once, wherever it is.
-    pub(in crate::hub) urgent: bool,
-}
 
 /// What members are in rooms, where this hub knows more than the listing.
 pub(super) type Standings = SmallMap<RoomId, Option<Standing>>;

@@ -11,7 +11,7 @@ use crate::{
         partition::Look,
         views::{People, Surroundings},
     },
-    id::{ConnId, MemberId, RoomId, RoomOrigin},
+    id::{MemberId, RoomId, RoomOrigin},
     nick::Name,
     state::{
         directory::judge::{Ask, Claim, ClaimOf, NewGroup},

@@ -7,6 +7,7 @@ use super::{Effect, Room, Rooms, Task, Turn, Unloading, Waiting, propose::Propos
 use crate::{
     hub::{
         Output,
+        effects::Marked,
         event::Event,
         io::ReadToken,
         partition::{Answer, Paged, Piece},
@@ -276,13 +277,14 @@ impl Room {
             let asked = self.pipe.take_queue();
             self.give_back(turn, people, asked, &cannot_write());
         }
-        self.emit(
-            turn,
-            Effect::Marked {
-                mine: false,
-                urgent: false,
-            },
-        );
+        self.mark = self.pipe.state().mark();
+        let marked = Marked {
+            before: None,
+            changed: None,
+            mine: false,
+            urgent: false,
+        };
+        self.emit(turn, Effect::Marked(marked));
         if self.id == RoomId::LOBBY && self.pipe.state().is_empty() {
             // Nothing can be done with the lobby before it begins.
             return self.begin_lobby(turn);
@@ -298,7 +300,6 @@ impl Room {
         for waiting in std::mem::take(&mut self.waiting) {
             match waiting.task {
                 Task::Request(asked) => self.refuse(turn, asked.origin, refusal.clone()),
-                Task::Show { origin, .. } => self.refuse(turn, origin, refusal.clone()),
                 Task::Propose(proposal) if proposal.origin().is_some() => {
                     self.refuse_proposal(turn, people, proposal, refusal.clone());
                 }

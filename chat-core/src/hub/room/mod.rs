@@ -25,16 +25,16 @@ use self::{
     redaction::Erasing,
 };
 use super::{
-    effects::{Attach, HistoryRead, Told},
+    effects::{Attach, HistoryRead, Marked, Told},
     io::ReadToken,
     origin::{Asked, Login, Origin},
     partition::{Look, Pipeline},
     turn,
-    views::{People, RoomStates},
+    views::People,
 };
 use crate::{
     id::{ConnId, CredentialId, MemberId, Partition, Place, RoomId, Seq},
-    state::room::{self, mutes::Mutes},
+    state::room::{self, mark::Mark, mutes::Mutes},
     wire::{
         Record, Refusal,
         record::RoomKind,
@@ -68,6 +68,8 @@ pub(super) struct Room {
     /// Connections that are owed a word about the room, which depends on a request under way.
     undecided: Vec<Attach>,
     presence: Presence,
+    /// The mark that the directory was told of last.
+    mark: Option<Mark>,
     unloading: Unloading,
     mutes: Mutes,
     erasing: Erasing,
@@ -89,8 +91,6 @@ enum Task {
     Request(Box<Asked>),
     /// `entered` or `removed` is owed to a connection.
     Attach(Attach),
-    /// Answer with the room, and take the member in.
-    Show { origin: Origin, member: MemberId },
     /// The directory lists the member, which is connected here: take it in, if it is in.
     Find { member: MemberId },
     Propose(Proposal),
@@ -165,9 +165,8 @@ pub(super) enum Effect {
         conn: ConnId,
         now: Result<Box<RoomView>, RemovedReason>,
     },
-    /// What the directory lists of the room has changed, or was never compared. `mine`: by an append of
-    /// this hub; `urgent`: somebody is invited.
-    Marked { mine: bool, urgent: bool },
+    /// What the directory lists of the room may have changed, or was never compared.
+    Marked(Marked),
     /// A member that is being forgotten is not in the room.
     Expired { member: MemberId },
     /// The room is done with here.
@@ -217,16 +216,6 @@ impl Rooms {
         self.with(turn, people, id, Task::Attach(attach));
     }
 
-    pub(super) fn show(
-        &mut self,
-        turn: &mut Turn<'_>,
-        people: &dyn People,
-        id: RoomId,
-        (origin, member): (Origin, MemberId),
-    ) {
-        self.with(turn, people, id, Task::Show { origin, member });
-    }
-
     pub(super) fn find(
         &mut self,
         turn: &mut Turn<'_>,
@@ -241,10 +230,6 @@ impl Rooms {
         self.loaded.get_mut(&id)
     }
 
-    pub(super) fn is_loaded(&self, id: RoomId) -> bool {
-        self.loaded.contains_key(&id)
-    }
-
     pub(super) fn ids(&self) -> Vec<RoomId> {
         self.loaded.keys().copied().collect()
     }
@@ -253,15 +238,20 @@ impl Rooms {
         self.loaded.len()
     }
 
-    /// The pipeline of a room that is loaded.
-    pub(super) fn pipe(&self, id: RoomId) -> Option<&Pipeline<room::Room, Proposal>> {
-        self.loaded.get(&id).map(|room| &room.pipe)
+    /// Requests to rooms that wait or are on their way.
+    pub(super) fn queued(&self) -> usize {
+        let rooms = self.loaded.values();
+        let queued = rooms.map(|room| room.pipe.queued() + room.waiting.len());
+        queued.sum()
     }
 
-    /// Whether a member may know of a room by what is loaded here.
-    pub(super) fn is_known_to(&self, id: RoomId, member: MemberId) -> bool {
-        let room = self.loaded.get(&id);
-        room.is_some_and(|room| room.pipe.state().is_known_to(member))
+    /// A room that is loaded, as of its place.
+    pub(super) fn state(&self, id: RoomId) -> Option<(&room::Room, Place)> {
+        let pipe = &self.loaded.get(&id)?.pipe;
+        if !pipe.is_live() {
+            return None;
+        }
+        Some((pipe.state(), pipe.place()))
     }
 
     /// The kind of a room that is loaded.
@@ -273,13 +263,6 @@ impl Rooms {
     /// The number of a group that is loaded.
     pub(super) fn number(&self, id: RoomId) -> Option<u32> {
         self.loaded.get(&id)?.pipe.state().about()?.number
-    }
-}
-
-impl RoomStates for Rooms {
-    fn state(&self, id: RoomId) -> Option<(&room::Room, Place)> {
-        let pipe = self.pipe(id).filter(|pipe| pipe.is_live())?;
-        Some((pipe.state(), pipe.place()))
     }
 }
 
@@ -295,6 +278,7 @@ impl Room {
             joining: Vec::new(),
             undecided: Vec::new(),
             presence: Presence::default(),
+            mark: None,
             unloading: Unloading::No,
             mutes,
             erasing: Erasing::default(),
@@ -346,7 +330,6 @@ impl Room {
         match task {
             Task::Request(asked) => self.asked(turn, people, asked, since),
             Task::Attach(attach) => self.attach(turn, people, attach, since),
-            Task::Show { origin, member } => self.show(turn, origin, member),
             Task::Find { member } => self.find(turn, people, member, since),
             Task::Propose(proposal) => {
                 self.pipe.propose_since(proposal, since);

@@ -2,7 +2,7 @@
 
 use super::{
     Effect, Proved, Room, Task, Turn, Waiting,
-    propose::{Proposal, Then},
+    propose::{Only, Proposal, Then},
 };
 use crate::{
     hub::{
@@ -131,6 +131,7 @@ impl Room {
             ask: Ask::Join { proved },
             then: Then::Show { origin },
             checked: Ok(()),
+            only: Only::Anyway,
         };
         self.propose(turn, people, proposal, since);
     }

@@ -29,6 +29,17 @@ pub(super) struct Proposal {
     pub(super) then: Then,
     /// Why it is refused unless it is a repeat, by what is known of its connection.
     pub(super) checked: Result<(), Refusal>,
+    pub(super) only: Only,
+}
+
+/// Whether the room must be there, or must not, for what is proposed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Only {
+    Anyway,
+    /// Only in an empty log.
+    Empty,
+    /// Only in a log that has begun.
+    Begun,
 }
 
 /// What follows when it is done.
@@ -49,6 +60,7 @@ impl Proposal {
             ask,
             then: Then::Nothing,
             checked: Ok(()),
+            only: Only::Anyway,
         }
     }
 
@@ -108,7 +120,20 @@ impl Room {
             let (mutes, erasing) = (&self.mutes, self.erasing.len());
             let (head, now) = (self.pipe.place(), turn.now);
             let limits = turn.config.limits.clone();
-            let judge = |state: &crate::state::room::Room, seq, proposal: Proposal, fresh| {
+            let judge = |state: &crate::state::room::Room, seq, proposal: Proposal, fresh: bool| {
+                let is_not_to_be = match proposal.only {
+                    Only::Anyway => false,
+                    Only::Empty => !state.is_empty(),
+                    Only::Begun => state.is_empty(),
+                };
+                if is_not_to_be {
+                    if !fresh {
+                        return Judged::Doubt(proposal);
+                    }
+                    let refusal = ErrorCode::UnknownRoom.because("there is no such room");
+                    settled.push((proposal, Verdict::Refuse(refusal)));
+                    return Judged::Settled;
+                }
                 if let Err(refusal) = &proposal.checked
                     && state.seq_of(proposal.author.id()).is_none()
                 {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::{
     Room, Rooms, Turn,
     history::{Reading, unreadable},
-    propose::{Proposal, Then},
+    propose::{Only, Proposal, Then},
 };
 use crate::{
     hub::{Output, origin::Origin, partition::Look, views::People},
@@ -153,6 +153,7 @@ impl Room {
                 origin: read.origin,
             },
             checked: Ok(()),
+            only: Only::Anyway,
         };
         self.propose(turn, people, proposal, read.since);
     }

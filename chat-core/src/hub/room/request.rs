@@ -2,7 +2,7 @@
 
 use super::{
     Attach, Effect, Room, Rooms, Task, Turn, Waiting,
-    propose::{Proposal, Then},
+    propose::{Only, Proposal, Then},
 };
 use crate::{
     hub::{
@@ -12,7 +12,6 @@ use crate::{
     },
     id::{MemberId, RoomId, Seq},
     state::room::{
-        Standing,
         judge::{Ask, Author},
     },
     wire::{
@@ -27,21 +26,27 @@ use crate::{
 const NEWS: Seq = 1_000;
 
 impl Rooms {
-    /// Makes the first record of a group, which has its number. `answer`: the request that it is.
+    /// Makes the first record of a group, which has its number. `answer`: the request that it is, and
+    /// whether the group must be there already.
     pub(in crate::hub) fn begin(
         &mut self,
         turn: &mut Turn<'_>,
         people: &dyn People,
         id: RoomId,
         (author, created): (Author, Created),
-        answer: Option<Origin>,
+        answer: Option<(Origin, bool)>,
     ) {
-        let then = answer.map_or(Then::Nothing, |origin| Then::Show { origin });
+        let then = answer.map_or(Then::Nothing, |(origin, _)| Then::Show { origin });
+        let only = match answer {
+            Some((_, true)) => Only::Begun,
+            _ => Only::Anyway,
+        };
         let proposal = Proposal {
             author,
             ask: Ask::Create(Box::new(created)),
             then,
             checked: Ok(()),
+            only,
         };
         self.with(turn, people, id, Task::Propose(proposal));
     }
@@ -60,6 +65,7 @@ impl Rooms {
             ask: Ask::Direct(Box::new(created)),
             then: Then::Show { origin },
             checked: Ok(()),
+            only: Only::Anyway,
         };
         self.with(turn, people, id, Task::Propose(proposal));
     }
@@ -76,16 +82,18 @@ impl Rooms {
         self.with(turn, people, id, Task::Propose(proposal));
     }
 
-    /// Ends a room, for good.
-    pub(in crate::hub) fn close(
+    /// Closes a group of which the log was lost, so that its number is not given again.
+    pub(in crate::hub) fn close_lost(
         &mut self,
         turn: &mut Turn<'_>,
         people: &dyn People,
         id: RoomId,
-        reason: &str,
     ) {
-        let reason = reason.to_owned();
-        let proposal = Proposal::unasked(Author::SERVER, Ask::Close { reason });
+        let reason = String::new();
+        let proposal = Proposal {
+            only: Only::Empty,
+            ..Proposal::unasked(Author::SERVER, Ask::Close { reason })
+        };
         self.with(turn, people, id, Task::Propose(proposal));
     }
 
@@ -151,6 +159,7 @@ impl Room {
             ask,
             then: Then::Answer { origin },
             checked,
+            only: Only::Anyway,
         };
         self.propose(turn, people, proposal, since);
     }
@@ -345,9 +354,4 @@ fn ask_of(op: Op) -> Option<Ask> {
         },
         _ => return None,
     })
-}
-
-/// Whether a member speaks and is spoken to.
-pub(super) fn is_member(standing: Option<Standing>) -> bool {
-    standing == Some(Standing::Member)
 }

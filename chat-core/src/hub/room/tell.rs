@@ -5,9 +5,16 @@ use super::{
     propose::{Proposal, Then},
 };
 use crate::{
-    hub::{effects::Told, partition::Taken, views::People},
+    hub::{
+        effects::{Marked, Told},
+        partition::Taken,
+        views::People,
+    },
     id::{MemberId, Place, Seq},
-    state::room::{judge::Ask, mark::is_listed},
+    state::{
+        directory::projection::{ListedChange, listed_change},
+        room::{judge::Ask, mark::is_listed},
+    },
     wire::{
         Record,
         record::{Person, RecordBody, RoomKind},
@@ -28,13 +35,9 @@ fn changes_audience(body: &RecordBody) -> bool {
     )
 }
 
-/// Whether a record may invite somebody, who is told at other hubs by the listing.
-fn invites(body: &RecordBody) -> bool {
-    match body {
-        RecordBody::Reopened(_) => true,
-        RecordBody::Created(created) => created.kind == RoomKind::Private,
-        _ => false,
-    }
+/// Whether a record is to be heard of at once wherever it is: it begins a room, or invites somebody.
+fn is_urgent(body: &RecordBody) -> bool {
+    matches!(body, RecordBody::Reopened(_) | RecordBody::Created(_))
 }
 
 impl Room {
@@ -49,10 +52,7 @@ impl Room {
             return;
         }
         self.count_mutes(turn.now.monotonic, &taken);
-        let listed = |taken: &&Taken<Record, Proposal>| is_listed(&taken.entry.body);
-        let marked = taken.iter().any(|taken| listed(&taken));
-        let mine = taken.iter().filter(listed).any(|taken| taken.mine);
-        let urgent = taken.iter().any(|taken| invites(&taken.entry.body));
+        let marked = self.marked(&taken);
         // Some records change who hears those behind them, so everything up to such a record is told
         // first.
         let (mut telling, mut done, mut mine_now) = (Vec::new(), Vec::new(), None);
@@ -89,12 +89,42 @@ impl Room {
         for (seq, proposal) in done {
             self.done(turn, people, seq, &proposal);
         }
-        if marked {
-            self.emit(turn, Effect::Marked { mine, urgent });
+        if let Some(marked) = marked {
+            self.emit(turn, Effect::Marked(marked));
         }
         self.erase_next(turn);
         // The first record of a room: what waited for it can be done.
         self.run_waiting(turn, people);
+    }
+
+    /// What these records change of what the directory lists, if anything.
+    fn marked(&mut self, taken: &[Taken<Record, Proposal>]) -> Option<Marked> {
+        let state = self.pipe.state();
+        let (before, mark) = (self.mark, state.mark());
+        self.mark = mark;
+        if before == mark {
+            return None;
+        }
+        let mut changed = Some(Vec::new());
+        let (mut mine, mut urgent) = (true, false);
+        for taken in taken.iter().filter(|taken| is_listed(&taken.entry.body)) {
+            mine &= taken.mine;
+            urgent |= is_urgent(&taken.entry.body);
+            match (listed_change(state, &taken.entry), &mut changed) {
+                (ListedChange::Members(members), Some(changed)) => {
+                    let standing = |member| (member, state.standing(member));
+                    changed.extend(members.into_iter().map(standing));
+                }
+                (ListedChange::All, _) => changed = None,
+                _ => {}
+            }
+        }
+        Some(Marked {
+            before,
+            changed,
+            mine,
+            urgent,
+        })
     }
 
     fn tell(&self, turn: &mut Turn<'_>, telling: &mut Vec<Told>) {

@@ -34,6 +34,10 @@ impl Room {
             seq,
             ..self.pipe.place()
         };
+        let peer_standing = about
+            .other(member)
+            .and_then(|other| state.standing(other.member))
+            .map(Into::into);
         Some(Box::new(RoomView {
             room: self.id,
             kind: about.kind,
@@ -52,6 +56,7 @@ impl Room {
             name: about.name.clone(),
             // Also if that one has left.
             peer: about.other(member).cloned(),
+            peer_standing,
             key: about.key,
             credential: about.password.as_ref().map(|password| password.credential),
             keys,

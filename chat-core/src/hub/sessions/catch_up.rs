@@ -10,7 +10,7 @@ use super::{
     connection::{Lag, Lagging, LeaveAt},
 };
 #[cfg(feature = "json")]
-use super::{audience::json_frame, super::frame_budget::records_fitting};
+use super::{super::frame_budget::records_fitting, audience::json_frame};
 use crate::{
     hub::{
         Output,
@@ -22,7 +22,7 @@ use crate::{
     log::{Page, Query, ReadFailed, ReadFrom},
     wire::{
         CloseReason, Form, ServerMessage, records_frame,
-        server::{Answer, Committed, Entered, Removed, RemovedReason, RoomView},
+        server::{Entered, Removed, RemovedReason, RoomView},
     },
 };
 #[cfg(feature = "json")]
@@ -379,18 +379,6 @@ impl Sessions {
         }
         for (origin, place) in all {
             self.answer_placed(turn, origin, place);
-        }
-    }
-
-    /// Answers with the place of the record that the request became.
-    pub(in crate::hub) fn answer_placed(
-        &mut self,
-        turn: &mut Turn<'_>,
-        origin: Origin,
-        place: Place,
-    ) {
-        if let Some(answer) = Answer::committed(origin.kind, Committed { place }) {
-            self.answer(turn, origin, answer);
         }
     }
 

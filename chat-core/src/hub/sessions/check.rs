@@ -21,6 +21,8 @@ use crate::{
 
 /// Bytes of a wrapped room key: nonce, key, tag.
 const WRAPPED_KEY: usize = 24 + 32 + 16;
+/// Bytes around a sealed text: nonce and tag.
+const SEALED: usize = 24 + 16;
 /// Registrations that one connection may have begun.
 const REGISTRATIONS: usize = 4;
 
@@ -78,8 +80,14 @@ pub(super) fn check(limits: &Limits, request: &Request) -> Result<(), Refusal> {
 
 fn check_content(limits: &Limits, content: &Content) -> Result<(), Refusal> {
     let size = content.size();
-    if content.is_empty() {
-        return bad("an empty message");
+    match content {
+        Content::Plain(text) | Content::Caesar(text) if text.text.is_empty() => {
+            return bad("an empty message");
+        }
+        Content::Sealed(sealed) if sealed.data.len() <= SEALED => {
+            return bad("a sealed message has a nonce, a text and a tag");
+        }
+        _ => {}
     }
     if size > limits.message_bytes as usize {
         let text = format!("{size} bytes where {} are allowed", limits.message_bytes);

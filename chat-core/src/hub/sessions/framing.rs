@@ -35,11 +35,10 @@ impl Sessions {
                     return self.close(turn, conn, CloseReason::FrameTooLarge, &detail);
                 }
             }
-            let ended = |connection| matches!(connection, Phase::Ended);
             if self
                 .slots
                 .get(conn)
-                .is_none_or(|connection| ended(&connection.phase))
+                .is_none_or(|connection| matches!(connection.phase, Phase::Ended))
             {
                 return;
             }

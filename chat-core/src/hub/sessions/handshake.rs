@@ -197,7 +197,7 @@ impl Sessions {
             return;
         };
         let member = session.member;
-        for room in session.entering.take().unwrap_or_default() {
+        for room in session.entering.take() {
             // A room whose answer finds no room in the outbox comes back.
             if let Some(place) = session.awaits(room) {
                 turn.effect(Effect::Attach {

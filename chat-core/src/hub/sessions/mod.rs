@@ -168,9 +168,18 @@ impl Sessions {
         self.slots.get(conn)?.address
     }
 
-    /// The form that a connection reads; none if nobody is in on it.
-    pub(super) fn form(&self, conn: ConnId) -> Option<crate::wire::Form> {
-        let connection = self.slots.get(conn)?;
-        connection.member().map(|_| connection.form)
+    /// Connections, admitted or not.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Rooms that are heard here.
+    pub(super) fn channels(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// Whether a member is in on this connection.
+    pub(super) fn is_in(&self, conn: ConnId) -> bool {
+        self.slots.member(conn).is_some()
     }
 }

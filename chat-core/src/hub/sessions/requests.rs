@@ -9,14 +9,16 @@ use super::{
 use crate::{
     hub::{
         Output,
+        effects::HistoryRead,
+        frame_budget::{fit, history_of},
         origin::{Asked, Origin},
         timers::Timer,
     },
-    id::ConnId,
+    id::{ConnId, Place},
     wire::{
         CloseReason, ErrorCode, Refusal, ServerMessage, Tagged,
         client::{Op, Request},
-        server::{Answer, Done},
+        server::{Answer, Committed, Done},
     },
 };
 
@@ -203,10 +205,63 @@ impl Sessions {
     }
 
     /// Answers a request. Nobody is there any more for some.
-    pub(in crate::hub) fn answer(&mut self, turn: &mut Turn<'_>, origin: Origin, answer: Answer) {
+    pub(in crate::hub) fn answer(
+        &mut self,
+        turn: &mut Turn<'_>,
+        origin: Origin,
+        mut answer: Answer,
+    ) {
         debug_assert_eq!(answer.kind(), origin.kind, "an answer is of its request's kind");
         let id = origin.id;
+        if let Some(connection) = self.slots.get(origin.conn) {
+            fit(connection.form, &mut answer);
+        }
         self.give(turn, origin, &ServerMessage::Ok(Done { id, answer }));
+    }
+
+    /// Answers with as many of these records as fit.
+    pub(in crate::hub) fn answer_history(
+        &mut self,
+        turn: &mut Turn<'_>,
+        origin: Origin,
+        page: HistoryRead,
+    ) {
+        let Some(connection) = self.slots.get(origin.conn) else {
+            return;
+        };
+        let most = turn.config.limits.page_bytes as usize;
+        match history_of(connection.form, most, page) {
+            Ok(page) => self.answer(turn, origin, Answer::History(page)),
+            Err(error) => {
+                let text = format!("a stored record is damaged: {error}");
+                self.refuse(turn, origin, ErrorCode::Damaged.because(text));
+            }
+        }
+    }
+
+    /// Answers with the place of the record that the request became.
+    pub(in crate::hub) fn answer_placed(
+        &mut self,
+        turn: &mut Turn<'_>,
+        origin: Origin,
+        place: Place,
+    ) {
+        let committed = Committed { place };
+        let answer = match origin.kind {
+            7 => Answer::Leave(committed),
+            9 => Answer::Send(committed),
+            12 => Answer::Topic(committed),
+            13 => Answer::Role(committed),
+            14 => Answer::Kick(committed),
+            15 => Answer::Ban(committed),
+            16 => Answer::Unban(committed),
+            17 => Answer::Mute(committed),
+            18 => Answer::Unmute(committed),
+            19 => Answer::Password(committed),
+            20 => Answer::Block(committed),
+            _ => Answer::Redact(committed),
+        };
+        self.answer(turn, origin, answer);
     }
 
     pub(in crate::hub) fn refuse(
