@@ -20,7 +20,7 @@ mod client;
 // mod hub_strangers;
 mod names;
 // mod pair;
-// mod secrets;
+mod secrets;
 // mod specification;
 // mod vectors;
 // mod vectors_messages;
