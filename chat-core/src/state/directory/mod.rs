@@ -12,6 +12,8 @@ pub(crate) mod names;
 pub(crate) mod projection;
 pub(crate) mod rooms;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use self::{members::Members, names::Names, rooms::Rooms};
 use crate::{
