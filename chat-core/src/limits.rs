@@ -267,6 +267,15 @@ impl Limits {
         }
     }
 
+    /// Entries of one page of which so many are asked for; 0 for as many as there may be.
+    pub(crate) fn page_of(&self, asked: u16) -> usize {
+        usize::from(if asked == 0 {
+            self.page
+        } else {
+            asked.min(self.page)
+        })
+    }
+
     /// Refuses limits that are 0 or contradict each other.
     pub fn check(&self) -> Result<(), LimitError> {
         let fault = |name, problem: &str| {
