@@ -125,7 +125,7 @@ impl Registry {
                     Verdict::Accept(changes) => {
                         let time = now.wall;
                         let entry = |(seq, change)| Entry { seq, time, change };
-                        Judged::Entries((seq..).zip(changes).map(entry).collect(), proposal)
+                        Judged::Entries((seq..).zip(changes).map(entry).collect(), 0, proposal)
                     }
                     Verdict::Wait => Judged::Wait(proposal),
                     Verdict::LookAgain => Judged::Doubt(proposal),
