@@ -3,6 +3,8 @@
 mod backoff;
 mod keep_alive;
 mod link;
+#[cfg(test)]
+mod tests;
 
 use core::time::Duration;
 

@@ -5,6 +5,8 @@ mod carried;
 mod exchange;
 mod ring;
 mod room;
+#[cfg(test)]
+mod tests;
 pub(super) mod work;
 
 use zeroize::Zeroizing;

@@ -70,11 +70,7 @@ impl RoomKeys {
     /// The cipher is another one. No record changes it, so a server that says that wants to read
     /// along.
     pub(super) fn look(&mut self, view: &RoomView) -> Result<(), String> {
-        let closed = matches!(
-            self.cipher,
-            CipherKind::StaticKey | CipherKind::RoomPassword
-        );
-        if closed && view.cipher != self.cipher {
+        if is_sealed(self.cipher) && view.cipher != self.cipher {
             let (was, is) = (self.cipher, view.cipher);
             return Err(format!(
                 "a room's cipher was {was:?} and is said to be {is:?}"

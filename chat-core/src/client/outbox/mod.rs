@@ -12,6 +12,8 @@ mod pages;
 mod plain;
 mod refusals;
 mod saved;
+#[cfg(test)]
+mod tests;
 
 use core::time::Duration;
 
@@ -476,6 +478,7 @@ impl Outbox {
     /// done twice without anybody noticing; the rest gets new numbers.
     pub(super) fn renew(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
+        self.last_txn = 0;
         for mut job in self.take_all() {
             let keeps = job.decided().is_some();
             if job.may_be_done_yet() {

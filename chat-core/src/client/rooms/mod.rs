@@ -1,13 +1,15 @@
 //! The rooms that the client is in: views, places, records in order and once.
 
 mod room;
+#[cfg(test)]
+mod tests;
 
 use core::time::Duration;
 
 use self::room::{Fit, Room};
 use super::event::{EnteredHow, Invitation};
 use crate::{
-    id::{MemberId, RoomId},
+    id::{MemberId, Place, RoomId},
     small::{SmallMap, SmallSet},
     time::Monotonic,
     wire::{
@@ -238,7 +240,7 @@ impl Rooms {
 
     /// The client has left a room at that place. It may have been done long ago, and the client is
     /// in again by a join of an earlier connection.
-    pub(super) fn left(&mut self, room: RoomId, at: crate::id::Place) -> Option<Effect> {
+    pub(super) fn left(&mut self, room: RoomId, at: Place) -> Option<Effect> {
         let back = self
             .rooms
             .get(&room)

@@ -1,5 +1,8 @@
 //! The client's identity at one server: member, name, and the life of its outbox.
 
+#[cfg(test)]
+mod tests;
+
 use rand_core::RngCore;
 
 use super::{event::Me, io::ClientConfig};
