@@ -240,10 +240,13 @@ impl MemoryLog {
     /// # Errors
     /// The system has no randomness to give.
     pub fn keeping(records: usize) -> io::Result<Self> {
-        Ok(Self(Mutex::new(chat_core::log::MemoryLog::new(
-            random::below_2_53()?,
-            records,
-        ))))
+        let epoch = random::below_2_53(&mut random::generator(None)?);
+        Ok(Self::of_epoch(epoch, records))
+    }
+
+    /// The same, in an epoch that is random and below 2⁵³.
+    pub(crate) fn of_epoch(epoch: u64, records: usize) -> Self {
+        Self(Mutex::new(chat_core::log::MemoryLog::new(epoch, records)))
     }
 
     #[cfg(feature = "testing")]

@@ -1,11 +1,13 @@
-//! The log as the hubs of one server share it: one appender for each partition, and news for the others that follow it.
+//! The log as the hubs of one server share it: one appender for each partition, and news for the
+//! others that follow it.
 //!
-//! Appends to one partition take turns, in the order in which they were asked for. Whoever had its turn and was refused because
-//! the head had moved keeps the turn until it has tried again, so that no hub can shut out another, however slow the log is.
+//! Appends to one partition take turns, in the order in which they were asked for. A hub that had
+//! its turn and was refused because the head had moved keeps the turn until it has tried again, so
+//! that no hub can shut out another, however slow the log is.
 //!
-//! What one hub appended, every other that follows the partition is given, in the order of the log and before anybody has
-//! the next turn; what others than this server's hubs appended, all of them that follow it. A hub is woken once for all news that it
-//! has not taken yet.
+//! The records that one hub appended are given to every other that follows the partition, in the
+//! order of the log and before the next turn; those of others than this server's hubs to all that
+//! follow it. A hub is woken once for all news that it has not taken yet.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -30,14 +32,15 @@ use crate::Log;
 /// Locks that the partitions share, so that hubs at different rooms seldom meet.
 const SHARDS: usize = 64;
 
-/// News that may wait for a hub, and their bytes; beyond that it is told only that there is something to read.
+/// News that may wait for a hub, and their bytes; beyond that it is told only that there is
+/// something to read.
 const WAITING: usize = 4_096;
 const WAITING_BYTES: usize = 4 * 1_024 * 1_024;
 
 /// The log, and who of the hubs follows what.
 pub(crate) struct SharedLog {
     log: Arc<dyn Log>,
-    /// One hub writes to the log, and nobody else.
+    /// One hub writes to the log, and no other.
     alone: bool,
     /// One for each hub.
     inboxes: Vec<Inbox>,
@@ -49,7 +52,7 @@ pub(crate) struct SharedLog {
 struct Line {
     followers: Vec<usize>,
     appender: Arc<tokio::sync::Mutex<()>>,
-    /// Nobody knows how the last append ended; the next read shows it.
+    /// How the last append ended is unknown; the next read shows it.
     doubtful: bool,
 }
 
@@ -57,7 +60,7 @@ struct Line {
 #[derive(Debug)]
 pub(crate) struct Turn(#[expect(dead_code, reason = "held, not looked at")] OwnedMutexGuard<()>);
 
-/// What others appended.
+/// Records that others appended.
 #[derive(Debug)]
 pub(crate) struct News {
     pub(crate) partition: Partition,
@@ -88,8 +91,9 @@ impl SharedLog {
         }
     }
 
-    /// Appends for a hub, when its turn comes. If it is refused because the head had moved, the turn is given back to be used
-    /// for the next attempt; what moved the head is among the hub's news by then, if a hub of this server did it.
+    /// Appends for a hub, when its turn comes. If it is refused because the head had moved, the
+    /// turn is given back to be used for the next attempt; the records that moved the head are
+    /// among the hub's news by then, if a hub of this server appended them.
     pub(crate) async fn append(
         &self,
         hub: usize,
@@ -225,7 +229,8 @@ impl SharedLog {
         self.log.note(hub, note);
     }
 
-    /// Whatever is committed to the partition from here on is news to the hub; what was before, it reads.
+    /// Records that are committed to the partition from here on are news to the hub; it reads those
+    /// before.
     pub(crate) fn follow(&self, hub: usize, partition: Partition) {
         if self.alone {
             return self.log.follow(partition);
@@ -256,7 +261,7 @@ impl SharedLog {
         self.log.forget(partition);
     }
 
-    /// Who is to be woken when there are news. Said before [`take`](Self::take).
+    /// Wakes this when there are news for a hub. Said before [`take`](Self::take).
     pub(crate) fn register(&self, hub: usize, driver: &Waker) {
         self.inboxes[hub].driver.register(driver);
     }

@@ -496,7 +496,7 @@ fn config() -> &'static Config {
         limits.flood_refusals = 5;
         limits.guesses_per_room = SlowRate {
             burst: 2,
-            seconds: 30,
+            every: Duration::from_secs(30),
         };
         config
     })
