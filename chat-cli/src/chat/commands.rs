@@ -80,6 +80,7 @@ async fn lines(talk: &mut Talk<'_>, asked: &mut Option<Asked>) -> Result<(), Sto
                 return talk.until_at_most(0).await;
             }
             Answer::Interrupted => {
+                talk.signals.came();
                 talk.all_read = true;
                 return Err(Stop::Quit);
             }
@@ -344,18 +345,30 @@ async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
         }
         Slash::Redact(which) => {
             let found = match &which {
-                Which::Number(seq) => Some(*seq),
-                Which::Mine => talk.said.last_of(room, talk.me.member),
-                Which::Of(nick) => talk.said.last_named(room, nick),
+                Which::Number(seq) => Ok(*seq),
+                Which::Mine => talk
+                    .said
+                    .last_of(room, talk.me.member)
+                    .ok_or_else(|| "you have".to_owned()),
+                Which::Of(nick) => talk
+                    .said
+                    .last_named(room, nick)
+                    .ok_or_else(|| format!("`{nick}` has")),
             };
-            let Some(seq) = found else {
-                talk.voice.not_understood(
-                    talk.line,
-                    "/redact: nothing of theirs was seen here; /history shows more, with numbers",
-                );
-                return Ok(());
-            };
-            simple(talk, "redact", Command::Redact { room, seq }, Then::Tell);
+            match found {
+                Ok(seq) => {
+                    let seen = talk.said.newest(room).max(view.place.seq);
+                    let command = Command::Redact { room, seq };
+                    simple(talk, "redact", command, Then::Redacted { seq, seen });
+                }
+                Err(who) => {
+                    let why = format!(
+                        "/redact: {who} said nothing here that was seen and is not taken back; \
+                         /history shows more"
+                    );
+                    talk.voice.not_understood(talk.line, &why);
+                }
+            }
         }
         Slash::Topic(Some(topic)) => {
             simple(talk, "topic", Command::Topic { room, topic }, Then::Tell)

@@ -17,6 +17,8 @@ pub(crate) struct Said(BTreeMap<RoomId, Room>);
 struct Room {
     /// In the order of their numbers.
     words: VecDeque<Words>,
+    /// The last record that was heard of.
+    newest: Seq,
     /// The first and the last record of the page of history that was shown last.
     shown: Option<(Seq, Seq)>,
 }
@@ -31,7 +33,8 @@ struct Words {
 impl Said {
     /// Something happened in a room, now or before.
     pub(crate) fn saw(&mut self, room: RoomId, record: &Record) {
-        let words = &mut self.0.entry(room).or_default().words;
+        let Room { words, newest, .. } = self.0.entry(room).or_default();
+        *newest = record.seq.max(*newest);
         match &record.body {
             RecordBody::Message(_) | RecordBody::Action(_) => {
                 let Err(at) = words.binary_search_by_key(&record.seq, |words| words.seq) else {
@@ -65,6 +68,11 @@ impl Said {
     /// The first and the last record of the page that was shown last.
     pub(crate) fn shown(&self, room: RoomId) -> Option<(Seq, Seq)> {
         self.0.get(&room)?.shown
+    }
+
+    /// The last record that was heard of; 0 if none was.
+    pub(crate) fn newest(&self, room: RoomId) -> Seq {
+        self.0.get(&room).map_or(0, |room| room.newest)
     }
 
     /// A member's last words.

@@ -16,7 +16,10 @@ use chat_core::{
 use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
 
 use super::rooms::room_name;
-use crate::{cipher_choice::cipher_name, visible::visible};
+use crate::{
+    cipher_choice::cipher_name,
+    visible::{after_colon, person, visible},
+};
 
 /// Whether and how to set off parts of a line.
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +136,8 @@ pub(crate) fn record(seen: Seen<'_>, zone: &TimeZone, paint: Paint) -> Option<St
 /// Who came, went or is called something else; nothing if nothing changed. Of one's own new name the answer tells.
 pub(crate) fn presence(update: &PresenceUpdate, me: MemberId) -> Vec<String> {
     match update {
-        PresenceUpdate::Full(people) => vec![format!("here: {}", list(people))],
+        // No nick has a space in it, so nobody's words begin like that.
+        PresenceUpdate::Full(people) => vec![format!("{} here: {}", people.len(), list(people))],
         PresenceUpdate::Count(count) => vec![format!("{count} here")],
         PresenceUpdate::Changes(changes) => {
             let here = changes
@@ -175,7 +179,8 @@ pub(crate) fn entered(view: &RoomView) -> Vec<String> {
     lines
 }
 
-/// The groups of a server, one a line.
+/// The groups of a server, one a line. What people chose stands behind what the server knows, so
+/// that it cannot be taken for that.
 pub(crate) fn rooms(rooms: &[RoomInfo]) -> Vec<String> {
     if rooms.is_empty() {
         return vec!["there are no groups".to_owned()];
@@ -199,7 +204,7 @@ pub(crate) fn rooms(rooms: &[RoomInfo]) -> Vec<String> {
         };
         let topic = after_colon(&room.topic);
         format!(
-            "room {}{name} ({people}{protected}{cipher}){topic}",
+            "room {} ({people}{protected}{cipher}){name}{topic}",
             room.number
         )
     };
@@ -291,15 +296,6 @@ pub(crate) fn refusal(failure: &Failure) -> String {
     }
 }
 
-/// Name and label as they are shown everywhere.
-pub(crate) fn person(nick: &str, label: &str) -> String {
-    if label.is_empty() {
-        visible(nick)
-    } else {
-        format!("{} ({})", visible(nick), visible(label))
-    }
-}
-
 /// Who made a record: somebody, or the server itself.
 fn author(record: &Record) -> String {
     if record.member == MemberId::SERVER {
@@ -378,14 +374,6 @@ fn whom(member: MemberId, nick: &str) -> String {
     }
 }
 
-fn after_colon(text: &str) -> String {
-    if text.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", visible(text))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use chat_core::{
@@ -396,6 +384,7 @@ mod tests {
             server::{PresenceChanges, Renamed},
         },
     };
+    use proptest::prelude::*;
 
     use super::{
         super::rooms::tests::{private, view},
@@ -473,6 +462,84 @@ mod tests {
         assert_eq!(
             said("hello", &private("Berl"), true, true),
             "01:46 [private to Berl] Ada (gr. 2): hello"
+        );
+    }
+
+    /// Whether a line without its time says that somebody said this, in the words of somebody who
+    /// reads it and does not know who is there.
+    fn is_said(line: &str) -> bool {
+        let behind = line.split_once(' ').map_or("", |(_, behind)| behind);
+        let label = behind.strip_prefix('(').map_or("", |label| {
+            let mut open = 1;
+            let end = label.find(|c| {
+                open += i32::from(c == '(') - i32::from(c == ')');
+                open == 0
+            });
+            end.map_or("", |end| &label[end + 1..])
+        });
+        label.starts_with(": ")
+            || line
+                .split(' ')
+                .next()
+                .is_some_and(|nick| nick.ends_with(':'))
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_s_words_are_taken_for_those_of_the_program(
+            nick in "(here|topic|2|you|[*():a\\[\\]]{1,4})",
+            label in "[()a: ]{0,8}|is here",
+            text in "(here: |is here|joined)?[ ():a]{0,6}",
+        ) {
+            let limit = 64;
+            prop_assume!(chat_core::nick::Name::nick(&nick, limit).is_ok());
+            prop_assume!(chat_core::nick::label(&label, limit).is_ok());
+            // `Ada:` is nobody but Ada.
+            prop_assume!(!nick.ends_with(':'));
+            let record = Record { nick: nick.clone(), label: label.clone(), ..a_record(message()) };
+            let text = Ok(text);
+            let seen = Seen {
+                record: &record,
+                text: Some(&text),
+                view: &view(None),
+                mine: false,
+                current: true,
+            };
+            let line = super::record(seen, &TimeZone::UTC, PLAIN).unwrap();
+            prop_assert!(is_said(&line[6..]), "{}", line);
+            let person = Person { member: MemberId([1; 16]), nick: nick.clone(), label };
+            let people = vec![person.clone()];
+            let changes = PresenceChanges {
+                here: people.clone(),
+                gone: people.clone(),
+                renamed: vec![Renamed { from: nick, to: person }],
+            };
+            for update in [
+                PresenceUpdate::Full(people),
+                PresenceUpdate::Count(2),
+                PresenceUpdate::Changes(changes),
+            ] {
+                for line in presence(&update, MemberId([9; 16])) {
+                    prop_assert!(!is_said(&line), "{}", line);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_server_knows_of_a_group_comes_before_what_people_chose() {
+        let group = RoomInfo {
+            room: chat_core::id::RoomId([1; 16]),
+            number: 4,
+            name: Some("Bank (900 members, password)".into()),
+            topic: "ours".into(),
+            members: 1,
+            protected: false,
+            cipher: CipherKind::None,
+        };
+        assert_eq!(
+            rooms(&[group]),
+            ["room 4 (1 member) Bank (900 members, password): ours"]
         );
     }
 

@@ -11,7 +11,10 @@ use chat_core::{
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value, json};
 
-use crate::{json_line, visible::visible};
+use crate::{
+    json_line,
+    visible::{after_colon, person, visible},
+};
 
 /// An event as JSON.
 pub(super) fn json(event: &Event, at: Wall) -> String {
@@ -280,28 +283,12 @@ fn room_value(room: &RoomLabel) -> Value {
     }
 }
 
-fn person(nick: &str, label: &str) -> String {
-    if label.is_empty() {
-        visible(nick)
-    } else {
-        format!("{} ({})", visible(nick), visible(label))
-    }
-}
-
 /// Nobody has a name before the first `welcome`.
 fn by(nick: &str) -> String {
     if nick.is_empty() {
         String::new()
     } else {
         format!(" by {}", visible(nick))
-    }
-}
-
-fn after_colon(text: &str) -> String {
-    if text.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", visible(text))
     }
 }
 

@@ -55,6 +55,8 @@ pub(super) enum Order {
     RetryAs { nick: String, label: String },
     /// Say `bye` and end.
     Close,
+    /// End at once.
+    Abort,
 }
 
 pub(super) struct Driver {
@@ -180,6 +182,7 @@ impl Driver {
                 self.machine.close(self.timer.now(), &mut self.out);
             }
             Poll::Ready(Some(Order::Close)) => {}
+            Poll::Ready(Some(Order::Abort)) => self.machine.abort(self.clock.now(), &mut self.out),
             Poll::Ready(None) | Poll::Pending => return false,
         }
         self.settle();

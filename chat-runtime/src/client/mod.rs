@@ -218,11 +218,17 @@ impl Client {
     }
 
     /// Takes its leave: says `bye`, waits for the server's word, ends. The future is the end, and
-    /// why it came (it may have come earlier). Commands that are unfinished by then end as
-    /// [`CommandError::Ended`]; await those that matter first.
+    /// why it came (it may have come earlier). Commands that are unfinished by then end as with
+    /// [`abort`](Self::abort); await those that matter first.
     pub fn close(&self) -> impl Future<Output = Ended> + Send + 'static + use<> {
         let _ = self.orders.send(Order::Close);
         self.ended()
+    }
+
+    /// Ends at once. Commands that are unfinished end as [`CommandError::Unknown`] where they were
+    /// sent, and as [`CommandError::Ended`] where not.
+    pub fn abort(&self) {
+        let _ = self.orders.send(Order::Abort);
     }
 
     /// Waits until the client has ended, and says why.

@@ -289,7 +289,7 @@ export default {
   'error.unknown_request': 'This server cannot do this.',
   'error.nick_invalid': 'This name cannot be used here.',
   'error.nick_taken': 'Somebody else has this name, or one that looks like it.',
-  'error.label_invalid': 'This note is too long or has characters that cannot be seen.',
+  'error.label_invalid': 'This note cannot be used here: it is too long, or shows what it may not.',
   'error.unknown_room': 'There is no such room.',
   'error.unknown_member': 'There is nobody of that name.',
   'error.not_member': 'You are not in this room.',

@@ -55,11 +55,15 @@ impl Directory {
         Some((self.members.heard_at(member)?, self.names.keeps(member)))
     }
 
-    /// Whether somebody is, by what is listed, an owner of a group: that is its founder who is in it yet.
-    /// `owns` says more of rooms that are loaded.
-    fn is_owner(&self, member: MemberId, owns: &dyn Fn(RoomId, MemberId) -> Option<bool>) -> bool {
+    /// Whether a member keeps order in a room, by what is listed: a group's founder that is in it yet.
+    /// `leads` says more of rooms that are loaded.
+    fn is_leader(
+        &self,
+        member: MemberId,
+        leads: &dyn Fn(RoomId, MemberId) -> Option<bool>,
+    ) -> bool {
         self.members.rooms_of(member).any(|(room, _)| {
-            owns(room, member).unwrap_or_else(|| self.rooms.founder(room) == Some(member))
+            leads(room, member).unwrap_or_else(|| self.rooms.founder(room) == Some(member))
         })
     }
 }
