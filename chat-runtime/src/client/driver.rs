@@ -182,7 +182,7 @@ impl Driver {
                 self.machine.close(self.timer.now(), &mut self.out);
             }
             Poll::Ready(Some(Order::Close)) => {}
-            Poll::Ready(Some(Order::Abort)) => self.machine.abort(self.clock.now(), &mut self.out),
+            Poll::Ready(Some(Order::Abort)) => self.machine.abort(self.timer.now(), &mut self.out),
             Poll::Ready(None) | Poll::Pending => return false,
         }
         self.settle();

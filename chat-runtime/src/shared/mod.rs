@@ -1,6 +1,7 @@
 //! The common things of a server's workers: the log, the limits of connections, and how many
 //! connections each has.
 
+mod inbox;
 mod limits;
 mod log;
 
@@ -12,8 +13,9 @@ use std::sync::{
 use tokio::sync::mpsc;
 
 pub(crate) use self::{
+    inbox::News,
     limits::ConnectionLimits,
-    log::{News, SharedLog, Turn},
+    log::{SharedLog, Turn},
 };
 use crate::{Connection, ServerEnded, driver::Order};
 

@@ -9,7 +9,6 @@ use super::{
 use crate::{
     hub::{effects::Hello, event::Event, identity::Identity},
     id::{ConnId, MemberId, Place, RoomId},
-    limits::Limits,
     nick::line,
     time::Monotonic,
     wire::{

@@ -153,7 +153,7 @@ impl Rig {
             limits,
             worker: 0,
             switches: Switches::default(),
-            log: Arc::new(SharedLog::new(Arc::<FaultyLog<_>>::clone(&log), 1)),
+            log: Arc::new(SharedLog::new(Arc::<FaultyLog<_>>::clone(&log), &[1])),
             counted: None,
             load: Arc::default(),
             lifecycle: Lifecycle::new(
