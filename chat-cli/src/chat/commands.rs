@@ -4,7 +4,7 @@ use std::{pin::pin, time::SystemTime};
 
 use chat_core::{
     client::{Command, CommandError},
-    id::RoomId,
+    id::{RoomId, Seq},
     time::Wall,
     wire::client::{HistoryFrom, Peer},
 };
@@ -344,8 +344,12 @@ async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
             );
         }
         Slash::Redact(which) => {
+            let seen = talk.said.newest(room).max(view.place.seq);
             let found = match &which {
-                Which::Number(seq) => Ok(*seq),
+                Which::Number(seq) => match talk.said.numbered(room, *seq) {
+                    Some(found) => Ok(found),
+                    None => return look_and_redact(talk, room, *seq, seen),
+                },
                 Which::Mine => talk
                     .said
                     .last_of(room, talk.me.member)
@@ -356,10 +360,9 @@ async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
                     .ok_or_else(|| format!("`{nick}` has")),
             };
             match found {
-                Ok(seq) => {
-                    let seen = talk.said.newest(room).max(view.place.seq);
-                    let command = Command::Redact { room, seq };
-                    simple(talk, "redact", command, Then::Redacted { seq, seen });
+                Ok(found) => {
+                    let doing = Doing::of(talk.line, "redact");
+                    talk.redact(room, found, seen, doing);
                 }
                 Err(who) => {
                     let why = format!(
@@ -480,6 +483,23 @@ async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
         }
         other => unreachable!("{other:?} is about no room"),
     }
+    Ok(())
+}
+
+/// Takes back what stands in a record that was not seen: it is read first.
+fn look_and_redact(
+    talk: &mut Talk<'_>,
+    room: RoomId,
+    seq: Seq,
+    seen: Seq,
+) -> Result<(), Stop> {
+    let from = HistoryFrom::After(seq.saturating_sub(1));
+    let command = Command::History {
+        room,
+        from,
+        limit: 1,
+    };
+    simple(talk, "redact", command, Then::Redact { room, seq, seen });
     Ok(())
 }
 

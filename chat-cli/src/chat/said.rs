@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use chat_core::{
-    id::{MemberId, RoomId, Seq},
+    id::{MemberId, MessageId, RoomId, Seq},
     wire::record::{Record, RecordBody},
 };
 
@@ -26,7 +26,7 @@ struct Room {
 #[derive(Debug)]
 struct Words {
     seq: Seq,
-    member: MemberId,
+    id: MessageId,
     nick: String,
 }
 
@@ -44,7 +44,7 @@ impl Said {
                     at,
                     Words {
                         seq: record.seq,
-                        member: record.member,
+                        id: record.id(),
                         nick: record.nick.clone(),
                     },
                 );
@@ -76,22 +76,23 @@ impl Said {
     }
 
     /// A member's last words.
-    pub(crate) fn last_of(&self, room: RoomId, member: MemberId) -> Option<Seq> {
-        self.last(room, |words| words.member == member)
+    pub(crate) fn last_of(&self, room: RoomId, member: MemberId) -> Option<(Seq, MessageId)> {
+        self.last(room, |words| words.id.member == member)
     }
 
     /// The last words of somebody who was called this.
-    pub(crate) fn last_named(&self, room: RoomId, nick: &str) -> Option<Seq> {
+    pub(crate) fn last_named(&self, room: RoomId, nick: &str) -> Option<(Seq, MessageId)> {
         self.last(room, |words| words.nick == nick)
     }
 
-    fn last(&self, room: RoomId, is: impl Fn(&Words) -> bool) -> Option<Seq> {
-        let words = &self.0.get(&room)?.words;
-        words
-            .iter()
-            .rev()
-            .find(|words| is(words))
-            .map(|words| words.seq)
+    /// The words of this record.
+    pub(crate) fn numbered(&self, room: RoomId, seq: Seq) -> Option<(Seq, MessageId)> {
+        self.last(room, |words| words.seq == seq)
+    }
+
+    fn last(&self, room: RoomId, is: impl Fn(&Words) -> bool) -> Option<(Seq, MessageId)> {
+        let words = self.0.get(&room)?.words.iter().rev().find(|it| is(it))?;
+        Some((words.seq, words.id))
     }
 
     /// The room was left, or what was seen of it may be another's by now.

@@ -9,11 +9,11 @@ use std::{
 
 use chat_core::{
     client::{ClientEvent, Command, CommandError, Ended, EnteredHow, Outcome, RoomKey},
-    id::{MemberId, RoomId, Seq},
+    id::{MemberId, MessageId, RoomId, Seq},
     wire::{
         ErrorCode,
         client::{HistoryFrom, RoomRef},
-        record::{RecordBody, RoomKind},
+        record::{Record, RecordBody, RoomKind},
         server::{PresenceUpdate, RemovedReason, RoomView},
     },
 };
@@ -148,6 +148,8 @@ pub(crate) enum Then {
     /// Tell whether the record was taken back before: by one up to `seen`, the last that was heard
     /// of when that was asked.
     Redacted { seq: Seq, seen: Seq },
+    /// Take back what stands in this record, which was not seen.
+    Redact { room: RoomId, seq: Seq, seen: Seq },
     /// Show the last lines of this room to somebody who has just come in.
     LastLines { room: RoomId },
     /// Say it in the private conversation that was opened with this one.
@@ -671,6 +673,17 @@ impl<'v> Talk<'v> {
             (Then::Redacted { seq, seen }, Outcome::Committed(done)) if done.place.seq <= seen => {
                 self.voice.taken_back_before(seq);
             }
+            (Then::Redact { room, seq, seen }, Outcome::History { page, .. }) => {
+                let record = page.records.first().filter(|record| record.seq == seq);
+                match record.map(Record::id) {
+                    Some(target) => self.redact(room, (seq, target), seen, doing),
+                    None => {
+                        let why = format!("/redact: there is no record {seq} here");
+                        self.voice.not_understood(doing.line, &why);
+                    }
+                }
+                return;
+            }
             (Then::Back, _) => self.rejoining = false,
             (Then::Say { text, .. }, Outcome::Room(view)) => {
                 self.rooms.look(view);
@@ -707,6 +720,18 @@ impl<'v> Talk<'v> {
             doing,
             Then::Said { room, action },
         );
+    }
+
+    /// Takes back what stands in a record. `seen`: the last record that was heard of.
+    pub(crate) fn redact(
+        &mut self,
+        room: RoomId,
+        (seq, target): (Seq, MessageId),
+        seen: Seq,
+        doing: Doing,
+    ) {
+        let command = Command::Redact { room, target, seq };
+        self.start(command, doing, Then::Redacted { seq, seen });
     }
 
     fn job_failed(&mut self, doing: Doing, then: Then, mut error: CommandError) {

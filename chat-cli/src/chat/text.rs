@@ -84,6 +84,7 @@ pub(crate) fn record(seen: Seen<'_>, zone: &TimeZone, paint: Paint) -> Option<St
         RecordBody::Left(left) => match left.reason {
             LeftReason::Asked => format!("{who} left"),
             LeftReason::Expired => format!("{who} left without a word"),
+            LeftReason::Other(_) => format!("{who} is no longer here"),
         },
         RecordBody::Topic(topic) if topic.topic.is_empty() => format!("{who} removed the topic"),
         RecordBody::Topic(topic) => format!("{who} set the topic: {}", visible(&topic.topic)),
@@ -123,6 +124,8 @@ pub(crate) fn record(seen: Seen<'_>, zone: &TimeZone, paint: Paint) -> Option<St
             format!("{who} takes no more messages from the other")
         }
         RecordBody::Blocked(_) => format!("{who} takes messages again"),
+        RecordBody::Closed(_) => format!("{who} closed the room"),
+        RecordBody::Reopened(_) => return None,
         RecordBody::Redacted(redacted) => format!("{who} took back record {}", redacted.seq),
         RecordBody::Blank(_) => format!("{who}: {}", paint.aside("[taken back]")),
         _ => format!(
@@ -137,8 +140,11 @@ pub(crate) fn record(seen: Seen<'_>, zone: &TimeZone, paint: Paint) -> Option<St
 pub(crate) fn presence(update: &PresenceUpdate, me: MemberId) -> Vec<String> {
     match update {
         // No nick has a space in it, so nobody's words begin like that.
-        PresenceUpdate::Full(people) => vec![format!("{} here: {}", people.len(), list(people))],
-        PresenceUpdate::Count(count) => vec![format!("{count} here")],
+        PresenceUpdate::Full(full) => {
+            vec![format!("{} here: {}", full.people.len(), list(&full.people))]
+        }
+        PresenceUpdate::Count(count) => vec![format!("{} here", count.count)],
+        PresenceUpdate::Unknown(_) => Vec::new(),
         PresenceUpdate::Changes(changes) => {
             let here = changes
                 .here
@@ -286,7 +292,7 @@ pub(crate) fn command_error(error: &CommandError) -> String {
 /// What the server says, and when to try again.
 pub(crate) fn refusal(failure: &Failure) -> String {
     let text = if failure.text.is_empty() {
-        failure.code.name()
+        failure.code.to_string()
     } else {
         visible(&failure.text)
     };
@@ -354,6 +360,7 @@ fn role_name(role: Role) -> &'static str {
         Role::Member => "member",
         Role::Moderator => "moderator",
         Role::Owner => "owner",
+        Role::Other(_) => "something else",
     }
 }
 
@@ -381,7 +388,7 @@ mod tests {
         wire::{
             ErrorCode,
             record::{Content, Joined, Left, Message, Muted, Removal, RoleChange, Topic},
-            server::{PresenceChanges, Renamed},
+            server::{Count, People, PresenceChanges, Renamed},
         },
     };
     use proptest::prelude::*;
@@ -396,13 +403,11 @@ mod tests {
     fn a_record(body: RecordBody) -> Record {
         let time = Wall(1_000_000_000_000);
         Record {
-            seq: 1,
-            time,
             member: MemberId([1; 16]),
             nick: "Ada".into(),
             label: "gr. 2".into(),
             txn: 1,
-            body,
+            ..Record::by_server(1, time, body)
         }
     }
 
@@ -429,7 +434,7 @@ mod tests {
 
     fn message() -> RecordBody {
         RecordBody::Message(Message {
-            content: Content::Plain(String::new()),
+            content: Content::plain(""),
         })
     }
 
@@ -515,8 +520,8 @@ mod tests {
                 renamed: vec![Renamed { from: nick, to: person }],
             };
             for update in [
-                PresenceUpdate::Full(people),
-                PresenceUpdate::Count(2),
+                PresenceUpdate::Full(People { people }),
+                PresenceUpdate::Count(Count { count: 2 }),
                 PresenceUpdate::Changes(changes),
             ] {
                 for line in presence(&update, MemberId([9; 16])) {
@@ -573,7 +578,7 @@ mod tests {
     #[test]
     fn an_action_has_a_star() {
         let body = RecordBody::Action(Message {
-            content: Content::Plain(String::new()),
+            content: Content::plain(""),
         });
         let line = shown(body, Some(Ok("waves".into())), &view(None), false, true);
         assert_eq!(line.as_deref(), Some("01:46 * Ada (gr. 2) waves"));
@@ -643,7 +648,9 @@ mod tests {
             super::person(evil, evil),
         ];
         lines.extend(presence(
-            &PresenceUpdate::Full(vec![person]),
+            &PresenceUpdate::Full(People {
+                people: vec![person],
+            }),
             MemberId([9; 16]),
         ));
         lines.extend(presence(

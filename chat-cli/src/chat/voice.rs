@@ -194,7 +194,10 @@ impl Voice {
             _ if asked => format!("left {name}"),
             RemovedReason::NotMember => format!("you are no longer in {name}"),
             RemovedReason::Banned => format!("you are banned from {name}"),
-            RemovedReason::Unknown => format!("{name} is no longer there"),
+            RemovedReason::Closed => format!("{name} was closed"),
+            RemovedReason::Unknown | RemovedReason::Other(_) => {
+                format!("{name} is no longer there")
+            }
         });
     }
 
@@ -551,16 +554,16 @@ mod tests {
         let (screen, shown) = Screen::kept();
         let mut voice = Voice::new(screen, Format::Text);
         voice.zone = TimeZone::UTC;
-        let record = |seq, ms| Record {
-            seq,
-            time: Wall(ms),
-            member: MemberId([1; 16]),
-            nick: "Ada".into(),
-            label: String::new(),
-            txn: seq,
-            body: RecordBody::Message(Message {
-                content: Content::Plain(String::new()),
-            }),
+        let record = |seq, ms| {
+            let body = RecordBody::Message(Message {
+                content: Content::plain(""),
+            });
+            Record {
+                member: MemberId([1; 16]),
+                nick: "Ada".into(),
+                txn: seq,
+                ..Record::by_server(seq, Wall(ms), body)
+            }
         };
         const HOUR: u64 = 3_600_000;
         let page = HistoryPage {

@@ -151,7 +151,7 @@ pub(super) fn text(event: &Event) -> String {
                 "message: {} in {}: {}",
                 person(nick, label),
                 room_name(room),
-                visible(text)
+                visible(&text.text)
             ),
             encrypted => {
                 format!(
@@ -295,14 +295,9 @@ fn by(nick: &str) -> String {
 /// What passes through the server and stays closed to it: Caesar's letters, or the sealed bytes in base64 as JSON has them.
 fn ciphertext(content: &Content) -> String {
     match content {
-        Content::Plain(text) | Content::Caesar(text) => visible(text),
-        sealed @ Content::Sealed(_) => match serde_json::to_value(sealed) {
-            Ok(value) => value["sealed"]["data"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
-            Err(_) => String::new(),
-        },
+        Content::Plain(text) | Content::Caesar(text) => visible(&text.text),
+        Content::Sealed(sealed) => STANDARD.encode(&sealed.data),
+        Content::Unknown(unknown) => STANDARD.encode(&unknown.body),
     }
 }
 
@@ -432,11 +427,11 @@ mod tests {
                 "member gone: Ada from the lobby (kicked)",
             ),
             (
-                message(Content::Plain("hi".into())),
+                message(Content::plain("hi")),
                 "message: Ada (gr. 2) in the lobby: hi",
             ),
             (
-                message(Content::Caesar("kl".into())),
+                message(Content::caesar("kl")),
                 "encrypted message: Ada (gr. 2) in the lobby: kl",
             ),
             (
@@ -487,8 +482,8 @@ mod tests {
         let evil = "a\n2001-09-09 01:46:40 ended\x1b[2J\u{9b}2J\u{202e}\u{200b}\u{e0061}";
         let now = Wall(0);
         for event in [
-            message(Content::Plain(evil.into())),
-            message(Content::Caesar(evil.into())),
+            message(Content::plain(evil)),
+            message(Content::caesar(evil)),
             Event::Gone {
                 member: MEMBER,
                 nick: evil.into(),

@@ -183,7 +183,7 @@ fn the_tools_work_beside_the_server_and_find_damage() {
         .out
         .iter()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .find(|line| line["record"]["body"]["content"]["plain"] == "a line to be found");
+        .find(|line| line["record"]["body"]["content"]["body"]["text"] == "a line to be found");
     assert_eq!(found.unwrap()["record"]["nick"], "Ada");
     let copy = folder.path().join("copy.db");
     let backup = run(&["log", "backup", text(&data), text(&copy)]);
