@@ -29,14 +29,6 @@ mod views;
 
 use std::collections::VecDeque;
 
-use self::{
-    directory::Registry,
-    partition::Piece,
-    room::{RoomTimer, Rooms},
-    sessions::Sessions,
-    timers::Timer,
-    turn::{Common, Reader},
-};
 pub use self::{
     address_limits::AddressLimits,
     config::{Config, NamePolicy},
@@ -46,9 +38,17 @@ pub use self::{
     recipients::Recipients,
     stats::Stats,
 };
+use self::{
+    directory::Registry,
+    partition::Piece,
+    room::{RoomTimer, Rooms},
+    sessions::Sessions,
+    timers::Timer,
+    turn::{Common, Reader},
+};
 pub use crate::wire::Framing;
 use crate::{
-    id::{Partition, Place, RoomId},
+    id::{ConnId, Partition, Place, RoomId},
     limits::LimitError,
     log::{Page, ReadFailed},
     state::parts::whole,
@@ -64,6 +64,8 @@ pub struct Hub {
     registry: Registry,
     rooms: Rooms,
     effects: VecDeque<Effect>,
+    /// Connections of which bytes are read on when there are no effects left.
+    reading: VecDeque<ConnId>,
     ending: Ending,
 }
 
@@ -102,6 +104,7 @@ impl Hub {
             registry: Registry::new(&config),
             rooms: Rooms::default(),
             effects: VecDeque::new(),
+            reading: VecDeque::new(),
             ending: Ending::No,
             config,
         };
@@ -427,6 +430,8 @@ impl Hub {
         if self.ending == Ending::No {
             self.ending = Ending::Connections;
         }
-        self.on_sessions(now, out, |sessions, turn, _| sessions.shutdown(turn, reason));
+        self.on_sessions(now, out, |sessions, turn, _| {
+            sessions.shutdown(turn, reason)
+        });
     }
 }

@@ -70,7 +70,8 @@ impl Hub {
         let mut effects = Vec::new();
         let mut turn = Turn::new(now, &self.config, out, &mut self.common, &mut effects);
         what(&mut self.sessions, &mut turn, &self.rooms);
-        self.effects.extend(effects.into_iter().map(Effect::Sessions));
+        self.effects
+            .extend(effects.into_iter().map(Effect::Sessions));
     }
 
     /// Lets the directory do something.
@@ -108,11 +109,20 @@ impl Hub {
 
     /// Does what machines had others do, in order, until nothing is left.
     pub(super) fn drain(&mut self, now: Now, out: &mut Outputs) {
-        while let Some(effect) = self.effects.pop_front() {
-            match effect {
-                Effect::Sessions(effect) => self.of_sessions(now, effect, out),
-                Effect::Directory(effect) => self.of_directory(now, effect, out),
-                Effect::Room(room, effect) => self.of_room(now, room, effect, out),
+        loop {
+            match self.effects.pop_front() {
+                Some(Effect::Sessions(sessions::Effect::ReadOn { conn })) => {
+                    self.reading.push_back(conn);
+                }
+                Some(Effect::Sessions(effect)) => self.of_sessions(now, effect, out),
+                Some(Effect::Directory(effect)) => self.of_directory(now, effect, out),
+                Some(Effect::Room(room, effect)) => self.of_room(now, room, effect, out),
+                None => match self.reading.pop_front() {
+                    Some(conn) => self.on_sessions(now, out, |sessions, turn, _| {
+                        sessions.read_on(turn, conn);
+                    }),
+                    None => break,
+                },
             }
         }
         self.tell_closed(now, out);
@@ -135,10 +145,7 @@ impl Hub {
                 registry.hello(turn, with, hello);
             }),
             Effect::Request(asked) => {
-                if matches!(
-                    asked.request.op,
-                    Op::List(_) | Op::Create(_) | Op::Nick(_)
-                ) {
+                if matches!(asked.request.op, Op::List(_) | Op::Create(_) | Op::Nick(_)) {
                     self.tell_requested(&asked, String::new(), out);
                 }
                 self.on_registry(now, out, |registry, turn, with| {
@@ -184,6 +191,7 @@ impl Hub {
             Effect::Present { conn, room } => self.on_rooms(now, out, |rooms, turn, people| {
                 rooms.present(turn, people, room, conn);
             }),
+            Effect::ReadOn { .. } => debug_assert!(false, "it comes after all others"),
             Effect::GoOn { conn } => self.on_sessions(now, out, |sessions, turn, rooms| {
                 sessions.go_on(turn, rooms, conn);
             }),
@@ -303,7 +311,10 @@ impl Hub {
                 rooms.load(turn, people, room);
             }
             Effect::LookAgain { room } => rooms.look_again(turn, people, room),
-            Effect::Seen { member, rooms: seen } => rooms.see(turn, people, member, &seen),
+            Effect::Seen {
+                member,
+                rooms: seen,
+            } => rooms.see(turn, people, member, &seen),
             Effect::SeenAll => rooms.see_everybody(turn, people),
             _ => debug_assert!(false, "the other effects are not for rooms"),
         });

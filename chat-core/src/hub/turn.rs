@@ -97,6 +97,11 @@ impl<'a, E> Turn<'a, E> {
         self.effects.push(effect);
     }
 
+    /// Whether others have something to do already.
+    pub(super) fn has_effects(&self) -> bool {
+        !self.effects.is_empty()
+    }
+
     pub(super) fn event(&mut self, event: Event) {
         self.out.push(Output::Event(event));
     }

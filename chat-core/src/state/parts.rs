@@ -24,8 +24,19 @@ pub(crate) struct Rows {
 impl Rows {
     /// Adds a row. Breaks if there are enough for a part.
     pub(crate) fn push<T: Serialize>(&mut self, section: u8, row: &T) -> ControlFlow<()> {
+        self.push_of(section, &[], row)
+    }
+
+    /// Adds a row that begins with these bytes.
+    pub(crate) fn push_of<T: Serialize>(
+        &mut self,
+        section: u8,
+        key: &[u8],
+        row: &T,
+    ) -> ControlFlow<()> {
         self.row.clear();
         self.row.push(section);
+        self.row.extend_from_slice(key);
         writer::extend(row, &mut self.row);
         let mut length = self.row.len();
         while length >= 0x80 {

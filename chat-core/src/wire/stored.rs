@@ -1,4 +1,5 @@
-//! Frames that are put together from records as the log keeps them: these are copied, not decoded and written again.
+//! Frames that are put together from records as the log keeps them: these are copied, not decoded
+//! and written again.
 
 use bytes::Bytes;
 

@@ -1,5 +1,5 @@
-//! The machine-readable examples of messages in `docs/vectors`: every message, request, answer, record and choice in both
-//! forms, what else is read as the same, and what is refused.
+//! The machine-readable examples of messages in `docs/vectors`: every message, request, answer,
+//! record and choice in both forms, what else is read as the same, and what is refused.
 
 use core::fmt::Debug;
 
@@ -125,7 +125,8 @@ fn rewritten<T: Tagged + Debug>(form: Form, given: &[u8]) -> Value {
     serde_json::from_slice(&Form::Json.encode(&message).body()).unwrap()
 }
 
-/// What ends a connection (`protocol`), and what is only a request or a record that nobody understands.
+/// What ends a connection (`protocol`), and what is only a request or a record that nobody
+/// understands.
 #[test]
 fn refused() {
     check("refused.json", |case| {

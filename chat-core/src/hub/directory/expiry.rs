@@ -84,7 +84,11 @@ impl Registry {
             // Another hub's duty. If that does not do it, it may be gone.
             return self.set_expiry(turn, member, AGAIN);
         }
-        if !at_once && self.time_left(turn, member).is_some_and(|left| !left.is_zero()) {
+        if !at_once
+            && self
+                .time_left(turn, member)
+                .is_some_and(|left| !left.is_zero())
+        {
             return self.keep(turn, member);
         }
         // What cannot be done now is tried again.
@@ -124,12 +128,7 @@ impl Registry {
         }
     }
 
-    fn end_memberships(
-        &mut self,
-        turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
-        member: MemberId,
-    ) {
+    fn end_memberships(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings, member: MemberId) {
         let rooms = self.state().members.rooms_of(member);
         let rooms: Vec<_> = rooms.map(|(room, _)| room).collect();
         if rooms.is_empty() {

@@ -5,7 +5,10 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Effect, Registry, Turn, log::{Proposal, Then, What}};
+use super::{
+    Effect, Registry, Turn,
+    log::{Proposal, Then, What},
+};
 use crate::{
     hub::{origin::Origin, timers::Timer, views::Surroundings},
     id::RoomId,

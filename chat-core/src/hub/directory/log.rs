@@ -43,7 +43,10 @@ pub(super) enum What {
 pub(super) enum Then {
     Nothing,
     /// Let the member in. `again`: it held this name already.
-    Welcome { hello: Box<Hello>, again: bool },
+    Welcome {
+        hello: Box<Hello>,
+        again: bool,
+    },
     /// Answer with the name. `before`: the one that it held until then.
     Named {
         origin: Origin,
@@ -57,7 +60,9 @@ pub(super) enum Then {
         new: Box<NewGroup>,
     },
     /// What is listed is what the room was: nobody here need be told, if all of that was this hub's.
-    Projected { told: bool },
+    Projected {
+        told: bool,
+    },
 }
 
 impl Then {
@@ -106,9 +111,7 @@ impl Registry {
                     },
                 };
                 let changed = projections.all();
-                let rooms_of = |member| {
-                    count_rooms(state, changed.get(&member), member)
-                };
+                let rooms_of = |member| count_rooms(state, changed.get(&member), member);
                 let context = JudgeContext {
                     limits: &limits,
                     head,
@@ -456,6 +459,8 @@ fn count_rooms(
         *standing == Member && changed.is_none_or(|changed| changed.get(room).is_none())
     });
     let changed = changed.into_iter().flat_map(|changed| changed.values());
-    unchanged.count() + changed.filter(|standing| **standing == Some(Member)).count()
+    unchanged.count()
+        + changed
+            .filter(|standing| **standing == Some(Member))
+            .count()
 }
-

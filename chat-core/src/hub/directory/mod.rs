@@ -88,9 +88,18 @@ pub(super) enum Effect {
         welcome: Box<Welcome>,
         again: bool,
     },
-    RefuseHello { conn: ConnId, refusal: Refusal },
-    Answer { origin: Origin, answer: Box<Answer> },
-    Refuse { origin: Origin, refusal: Refusal },
+    RefuseHello {
+        conn: ConnId,
+        refusal: Refusal,
+    },
+    Answer {
+        origin: Origin,
+        answer: Box<Answer>,
+    },
+    Refuse {
+        origin: Origin,
+        refusal: Refusal,
+    },
     /// End the connection on which a member is in here.
     CloseMember {
         member: MemberId,
@@ -101,9 +110,15 @@ pub(super) enum Effect {
     /// Free names, at the end of this call.
     FreeNames,
     /// A request about a room is to be judged there.
-    Request { room: RoomId, asked: Box<Asked> },
+    Request {
+        room: RoomId,
+        asked: Box<Asked>,
+    },
     /// `entered` or `removed` of a room is owed to a connection.
-    Attach { room: RoomId, attach: Attach },
+    Attach {
+        room: RoomId,
+        attach: Attach,
+    },
     Removed {
         conn: ConnId,
         room: RoomId,
@@ -127,15 +142,27 @@ pub(super) enum Effect {
         origin: Origin,
     },
     /// A group of which the log was lost is closed, so that its number is not given again.
-    Close { room: RoomId },
+    Close {
+        room: RoomId,
+    },
     /// A member that is connected here is listed in a room.
-    Find { room: RoomId, member: MemberId },
+    Find {
+        room: RoomId,
+        member: MemberId,
+    },
     /// End a membership of a member that is being forgotten.
-    Expire { room: RoomId, member: MemberId },
+    Expire {
+        room: RoomId,
+        member: MemberId,
+    },
     /// Load a room of which the listing may be behind.
-    Load { room: RoomId },
+    Load {
+        room: RoomId,
+    },
     /// Read a room's log again: the listing is of something that is not known here.
-    LookAgain { room: RoomId },
+    LookAgain {
+        room: RoomId,
+    },
     /// What is so of a member has changed, in these rooms.
     Seen {
         member: MemberId,

@@ -9,11 +9,7 @@ use crate::{
     hub::Config,
     nick::{Name, label},
     state::directory::judge::Ask,
-    wire::{
-        ErrorCode, Refusal, VERSION,
-        client::Nick,
-        server::Welcome,
-    },
+    wire::{ErrorCode, Refusal, VERSION, client::Nick, server::Welcome},
 };
 
 /// Members whose names one entry frees.

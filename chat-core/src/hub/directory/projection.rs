@@ -182,7 +182,9 @@ impl Registry {
         let found = self.claim_found(id, room);
         let rank = self.hubs.before_me(&id.0);
         let wait = match marked {
-            Marked { mine: true, urgent, .. } if urgent => Duration::ZERO,
+            Marked {
+                mine: true, urgent, ..
+            } if urgent => Duration::ZERO,
             Marked { mine: true, .. } => OWN.max(turn.config.log.small_every),
             _ if is_swept || self.alone => OWN,
             _ => OTHERS * (1 + rank),
@@ -329,7 +331,11 @@ impl Registry {
             return self.projections.clear(id);
         }
         let (now, rank) = (turn.now.monotonic, self.hubs.before_me(&id.0));
-        let wait = if mine || self.alone { OWN } else { OTHERS * (1 + rank) };
+        let wait = if mine || self.alone {
+            OWN
+        } else {
+            OTHERS * (1 + rank)
+        };
         let due = now + wait;
         let projections = &mut self.projections;
         if let Some(behind) = projections.behind.get_mut(&id) {

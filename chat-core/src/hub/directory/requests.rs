@@ -39,10 +39,13 @@ impl Registry {
             since,
         };
         // What a connection asks in a row stays in a row.
-        let queued = self.waiting.iter().any(|one| match (&one.task, &waiting.task) {
-            (Task::Request(one), Task::Request(other)) => one.origin.conn == other.origin.conn,
-            _ => false,
-        });
+        let queued = self
+            .waiting
+            .iter()
+            .any(|one| match (&one.task, &waiting.task) {
+                (Task::Request(one), Task::Request(other)) => one.origin.conn == other.origin.conn,
+                _ => false,
+            });
         if queued || !self.pipe.is_live() {
             self.waiting.push_back(waiting);
         } else {
@@ -143,7 +146,10 @@ impl Registry {
         let is_group = listed.is_some_and(|listed| listed.group().is_some() || listed.is_closed());
         let is_listed = || self.state().members.standing(member, room).is_some();
         // The listing may be behind the room.
-        let is_in = || with.room(room).is_some_and(|(room, _)| room.is_known_to(member));
+        let is_in = || {
+            with.room(room)
+                .is_some_and(|(room, _)| room.is_known_to(member))
+        };
         is_group || is_listed() || is_in()
     }
 
@@ -359,4 +365,3 @@ fn room_of(op: &Op) -> Option<RoomRef> {
     };
     Some(RoomRef::Id(id))
 }
-

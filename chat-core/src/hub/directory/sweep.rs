@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Effect, Registry, Turn};
 use crate::{
-    hub::{Output, effects::Attach, io::ReadToken, timers::Timer, turn::Reader, views::Surroundings},
+    hub::{
+        Output, effects::Attach, io::ReadToken, timers::Timer, turn::Reader, views::Surroundings,
+    },
     id::{MemberId, Partition, PartitionKind, RoomId},
     log::{Head, LogUnavailable},
     state::room::mark::Tail,
@@ -40,7 +42,10 @@ enum Stage {
     #[default]
     Idle,
     /// The heads behind this room are asked for.
-    Heads { after: Option<RoomId>, token: ReadToken },
+    Heads {
+        after: Option<RoomId>,
+        token: ReadToken,
+    },
     /// The heads behind this room are asked for when fewer rooms are behind.
     Waits { after: RoomId },
     /// The members behind this one are looked at.
@@ -85,17 +90,19 @@ impl Registry {
                 self.begin_sweep(turn);
             }
             Stage::Idle => turn.arm(EVERY, Timer::Sweep),
-            Stage::Members { after } => {
-                let after = self.expire_some(turn, after, MEMBERS);
-                if after.is_some() {
-                    self.sweep.stage = Stage::Members { after };
-                    turn.arm(PIECE_EVERY, Timer::Sweep);
-                } else {
-                    self.sweep.stage = Stage::Idle;
-                    turn.arm(EVERY, Timer::Sweep);
-                }
-            }
+            Stage::Members { after } => self.look_at_members(turn, after),
             Stage::Heads { .. } | Stage::Waits { .. } => {}
+        }
+    }
+
+    fn look_at_members(&mut self, turn: &mut Turn<'_>, after: Option<MemberId>) {
+        let after = self.expire_some(turn, after, MEMBERS);
+        if after.is_some() {
+            self.sweep.stage = Stage::Members { after };
+            turn.arm(PIECE_EVERY, Timer::Sweep);
+        } else {
+            self.sweep.stage = Stage::Idle;
+            turn.arm(EVERY, Timer::Sweep);
         }
     }
 
@@ -124,7 +131,11 @@ impl Registry {
         if let Some(owed) = self.sweep.asked.remove(&token) {
             return self.rooms_found(turn, owed, heads);
         }
-        let Stage::Heads { after, token: asked } = self.sweep.stage else {
+        let Stage::Heads {
+            after,
+            token: asked,
+        } = self.sweep.stage
+        else {
             return;
         };
         if asked != token {
@@ -139,8 +150,7 @@ impl Registry {
         match last {
             None => {
                 self.complete_claims(turn, with);
-                self.sweep.stage = Stage::Members { after: None };
-                turn.arm(PIECE_EVERY, Timer::Sweep);
+                self.look_at_members(turn, None);
             }
             Some(after) if self.is_free_to_sweep() => self.ask_heads(turn, Some(after)),
             Some(after) => self.sweep.stage = Stage::Waits { after },
@@ -173,8 +183,8 @@ impl Registry {
         // Groups of which the log was lost: their numbers are not given again.
         let last = there.last().copied();
         let lost = self.state().rooms.iter().filter(|(room, listed)| {
-            let in_range = after.is_none_or(|after| *room > after)
-                && last.is_none_or(|last| *room <= last);
+            let in_range =
+                after.is_none_or(|after| *room > after) && last.is_none_or(|last| *room <= last);
             in_range
                 && listed.group().is_some()
                 && self.state().rooms.claim_of(*room).is_none()

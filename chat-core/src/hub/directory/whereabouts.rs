@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Effect, Registry, Turn, words::{At, Here, Members, Word}};
+use super::{
+    Effect, Registry, Turn,
+    words::{At, Here, Members, Word},
+};
 use crate::{
     hub::{Output, config::NamePolicy, effects::Departure, event::Event, timers::Timer},
     id::{MemberId, SessionId},
@@ -247,7 +250,10 @@ impl Registry {
         let held = names.filter(|(_, called)| called.is_held);
         let held: Vec<MemberId> = held.map(|(member, _)| member).collect();
         for member in held {
-            let leaving = matches!(self.whereabouts.0.get(&member), Some(Whereabout::Leaving { .. }));
+            let leaving = matches!(
+                self.whereabouts.0.get(&member),
+                Some(Whereabout::Leaving { .. })
+            );
             if !leaving {
                 self.named_elsewhere(turn, member);
             }
@@ -300,7 +306,10 @@ impl Registry {
             let reason = CloseReason::Replaced;
             turn.effect(Effect::CloseMember { member, reason });
         }
-        if let Some(Whereabout::At { node: other, count: theirs }) = self.whereabouts.0.get(&member)
+        if let Some(Whereabout::At {
+            node: other,
+            count: theirs,
+        }) = self.whereabouts.0.get(&member)
             && (*theirs, *other) > (count, node)
         {
             return;
@@ -311,7 +320,9 @@ impl Registry {
 
     fn heard_away(&mut self, turn: &mut Turn<'_>, node: u64, member: MemberId) {
         match self.whereabouts.0.get(&member).copied() {
-            Some(Whereabout::Here { .. } | Whereabout::Away { .. } | Whereabout::Leaving { .. }) => {}
+            Some(
+                Whereabout::Here { .. } | Whereabout::Away { .. } | Whereabout::Leaving { .. },
+            ) => {}
             Some(Whereabout::At { node: at, .. }) if at != node => {}
             place => {
                 let count = place.map_or(0, |place| place.count());

@@ -5,11 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{MemberId, SessionId},
-    wire::{
-        Form,
-        client::Empty,
-        tagged::numbered,
-    },
+    wire::{Form, client::Empty, tagged::numbered},
 };
 
 numbered! {

@@ -96,7 +96,9 @@ enum Appending<E, P> {
         pending: VecDeque<Pending<E, P>>,
     },
     /// It ended without a word: the log is read to see.
-    Doubtful { pending: VecDeque<Pending<E, P>> },
+    Doubtful {
+        pending: VecDeque<Pending<E, P>>,
+    },
 }
 
 #[derive(Debug)]

@@ -81,16 +81,16 @@ impl World {
     /// Each proposal becomes as many entries as it says; 0 is refused.
     fn advance(&mut self) -> (Vec<Output>, Option<u64>, u32) {
         let mut refused = 0;
-        let advanced = self
-            .pipe
-            .advance(&mut self.bench.turn(), |_, seq, count, fresh| match count {
-                0 if fresh => {
-                    refused += 1;
-                    Judged::Settled
-                }
-                0 => Judged::Doubt(0),
-                count => Judged::Entries((seq..seq + count).collect(), count),
-            });
+        let advanced =
+            self.pipe
+                .advance(&mut self.bench.turn(), |_, seq, count, fresh| match count {
+                    0 if fresh => {
+                        refused += 1;
+                        Judged::Settled
+                    }
+                    0 => Judged::Doubt(0),
+                    count => Judged::Entries((seq..seq + count).collect(), count),
+                });
         let too_large = match advanced {
             Advanced::TooLarge(proposal) => Some(proposal),
             Advanced::Done => None,
@@ -354,7 +354,9 @@ fn a_batch_is_no_larger_than_the_log_takes() {
         };
         if entries > 0 {
             let seq = world.pipe.place.seq + entries as u64;
-            world.pipe.committed(Place { epoch: 1, seq }, &mut Vec::new());
+            world
+                .pipe
+                .committed(Place { epoch: 1, seq }, &mut Vec::new());
         }
         (entries, too_large)
     };
@@ -370,11 +372,15 @@ fn a_mismatch_is_read_unless_news_have_told_why() {
     let mut world = World::live(false);
     world.pipe.propose(1);
     assert_eq!(world.append().0.seq, 0);
-    world.pipe.refused(&mut world.bench.turn(), AppendRefused::Mismatch);
+    world
+        .pipe
+        .refused(&mut world.bench.turn(), AppendRefused::Mismatch);
     assert_eq!(world.read(page(0, 1)), Paged::Onward);
     assert_eq!(world.append().0.seq, 1);
     world.news(page(1, 2));
-    world.pipe.refused(&mut world.bench.turn(), AppendRefused::Mismatch);
+    world
+        .pipe
+        .refused(&mut world.bench.turn(), AppendRefused::Mismatch);
     assert_eq!(world.append().0.seq, 2);
 }
 
@@ -388,7 +394,9 @@ fn an_unknown_outcome_is_read_before_anything_is_appended() {
         let (token, query) = world.asked();
         assert_eq!(query.from, ReadFrom::After(0));
         let mut page = page(0, u64::from(written));
-        page.records.iter_mut().for_each(|record| *record = "1".into());
+        page.records
+            .iter_mut()
+            .for_each(|record| *record = "1".into());
         let mut taken = Vec::new();
         let piece = Piece::Page(page);
         let paged = world.pipe.take(Answer::To(token), piece, &mut taken);
@@ -430,7 +438,9 @@ fn a_refusal_is_certain_after_a_look_that_began_later() {
         world.pipe.propose(count);
     }
     assert_eq!(world.append().1, 1);
-    world.pipe.committed(Place { epoch: 1, seq: 1 }, &mut Vec::new());
+    world
+        .pipe
+        .committed(Place { epoch: 1, seq: 1 }, &mut Vec::new());
     let (outputs, _, refused) = world.advance();
     assert_eq!(refused, 1);
     assert!(matches!(&outputs[..], [Output::Append { entries, .. }] if entries.len() == 2));

@@ -159,12 +159,7 @@ impl Room {
         self.read_for(turn, query, Reading::Before(seek));
     }
 
-    fn seek_read(
-        &mut self,
-        turn: &mut Turn<'_>,
-        mut seek: Seek,
-        page: Result<Page, ReadFailed>,
-    ) {
+    fn seek_read(&mut self, turn: &mut Turn<'_>, mut seek: Seek, page: Result<Page, ReadFailed>) {
         let found = page.map_err(unreadable).and_then(|page| {
             let record = page.records.first().map(|bytes| Record::from_bytes(bytes));
             Ok((page.oldest, record.transpose().map_err(undecodable)?))
@@ -183,12 +178,7 @@ impl Room {
     }
 
     /// What is before the record that was looked for has been read, or is damaged and left out.
-    fn before_read(
-        &mut self,
-        turn: &mut Turn<'_>,
-        seek: Seek,
-        page: Result<Page, ReadFailed>,
-    ) {
+    fn before_read(&mut self, turn: &mut Turn<'_>, seek: Seek, page: Result<Page, ReadFailed>) {
         match page {
             Err(error @ ReadFailed::Unavailable) => {
                 self.refuse(turn, seek.asked.origin, unreadable(error));
@@ -228,10 +218,7 @@ impl Room {
         if !self.pipe.is_live() {
             return self.refuse(turn, origin, unreadable(ReadFailed::Unavailable));
         }
-        let (from, place) = (
-            self.pipe.state().readable_from(member),
-            self.pipe.place(),
-        );
+        let (from, place) = (self.pipe.state().readable_from(member), self.pipe.place());
         if page.head.epoch != place.epoch {
             // What was read and what is known here are not of one log.
             let refusal = ErrorCode::Unavailable.because("the room is being read anew");

@@ -127,12 +127,7 @@ impl Rooms {
     }
 
     /// The log does not say whether the outstanding append is there.
-    pub(in crate::hub) fn unknown(
-        &mut self,
-        turn: &mut Turn<'_>,
-        people: &dyn People,
-        id: RoomId,
-    ) {
+    pub(in crate::hub) fn unknown(&mut self, turn: &mut Turn<'_>, people: &dyn People, id: RoomId) {
         if let Some(room) = self.get(id) {
             room.pipe.unknown();
             room.advance(turn, people);

@@ -18,11 +18,7 @@ mod view;
 use std::collections::{BTreeMap, VecDeque};
 
 use self::{
-    history::Reading,
-    mutes::PutAway,
-    presence::Presence,
-    propose::Proposal,
-    redaction::Erasing,
+    history::Reading, mutes::PutAway, presence::Presence, propose::Proposal, redaction::Erasing,
 };
 use super::{
     effects::{Attach, HistoryRead, Marked, Told},
@@ -92,7 +88,9 @@ enum Task {
     /// `entered` or `removed` is owed to a connection.
     Attach(Attach),
     /// The directory lists the member, which is connected here: take it in, if it is in.
-    Find { member: MemberId },
+    Find {
+        member: MemberId,
+    },
     Propose(Proposal),
 }
 
@@ -107,7 +105,10 @@ struct Waiting {
 #[derive(Debug)]
 pub(super) enum Effect {
     /// Give records to everybody who hears the room.
-    Tell { epoch: u64, told: Vec<Told> },
+    Tell {
+        epoch: u64,
+        told: Vec<Told>,
+    },
     /// A member is in from a record on, or was found to be in. `answer` is its request that is answered
     /// by this; what came behind `after` is news to it.
     Enter {
@@ -117,7 +118,10 @@ pub(super) enum Effect {
         view: Box<RoomView>,
     },
     /// Answer with the room, and take the connection in.
-    Show { origin: Origin, view: Box<RoomView> },
+    Show {
+        origin: Origin,
+        view: Box<RoomView>,
+    },
     /// A connection takes up its place, at the one that it presented if that is still there.
     Attach {
         conn: ConnId,
@@ -136,13 +140,28 @@ pub(super) enum Effect {
         answer: Option<Origin>,
     },
     /// Answer a leave that was done before.
-    LeaveAgain { origin: Origin, place: Place },
+    LeaveAgain {
+        origin: Origin,
+        place: Place,
+    },
     /// Answer with the place of the record that a request became.
-    Placed { origin: Origin, place: Place },
-    Answer { origin: Origin, answer: Box<Answer> },
-    Refuse { origin: Origin, refusal: Refusal },
+    Placed {
+        origin: Origin,
+        place: Place,
+    },
+    Answer {
+        origin: Origin,
+        answer: Box<Answer>,
+    },
+    Refuse {
+        origin: Origin,
+        refusal: Refusal,
+    },
     /// Answer with records of the history.
-    History { origin: Origin, page: HistoryRead },
+    History {
+        origin: Origin,
+        page: HistoryRead,
+    },
     /// Answer with the server's part of a login, of which the connection keeps the rest.
     Challenge {
         origin: Origin,
@@ -159,7 +178,9 @@ pub(super) enum Effect {
     /// The log lost its end: nothing can be said of the room until it is read anew.
     Suspend,
     /// It is read anew; its place is now here.
-    Reset { place: Place },
+    Reset {
+        place: Place,
+    },
     /// How the room is now, for a connection that heard it before.
     ResetMember {
         conn: ConnId,
@@ -168,13 +189,19 @@ pub(super) enum Effect {
     /// What the directory lists of the room may have changed, or was never compared.
     Marked(Marked),
     /// A member that is being forgotten is not in the room.
-    Expired { member: MemberId },
+    Expired {
+        member: MemberId,
+    },
     /// The room is done with here.
     Unload,
     /// A group began, by a request at this hub.
-    Begun { founder: MemberId },
+    Begun {
+        founder: MemberId,
+    },
     /// A password was proved wrong.
-    WrongPassword { member: MemberId },
+    WrongPassword {
+        member: MemberId,
+    },
     /// A record that this hub appended, for the operator.
     Happened(Box<Record>),
 }
@@ -184,13 +211,7 @@ type Proved = Option<CredentialId>;
 
 impl Rooms {
     /// Does something with a room as soon as it is loaded.
-    fn with(
-        &mut self,
-        turn: &mut Turn<'_>,
-        people: &dyn People,
-        id: RoomId,
-        task: Task,
-    ) {
+    fn with(&mut self, turn: &mut Turn<'_>, people: &dyn People, id: RoomId, task: Task) {
         let room = self.load(turn, people, id);
         let since = room.pipe.moment();
         room.do_or_wait(turn, people, Waiting { task, since });

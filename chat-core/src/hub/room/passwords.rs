@@ -10,7 +10,10 @@ use crate::{
         partition::Look,
         views::People,
     },
-    state::room::{Standing, judge::{Ask, Author}},
+    state::room::{
+        Standing,
+        judge::{Ask, Author},
+    },
     wire::{
         ErrorCode, Refusal,
         client::{Op, Proof},
@@ -99,21 +102,21 @@ impl Room {
         let Op::Join(join) = &asked.request.op else {
             return;
         };
+        let origin = asked.origin;
         let mut proved: Proved = None;
-        // The proof of a repeat died with the connection it was made on; what the room is answers it.
-        if let Some(proof) = join.proof.clone().filter(|_| !is_in) {
-            if !self.pipe.is_certain(since) {
+        if let Some(proof) = join.proof.clone() {
+            if !is_in && !self.pipe.is_certain(since) {
                 let task = Task::Request(Box::new(asked));
                 return self.look_first(turn, people, Waiting { task, since });
             }
-            let origin = asked.origin;
             match self.prove(turn, asked, &proof) {
                 Ok(()) => proved = Some(proof.credential),
+                // The proof of a repeat died with the connection it was made on; what the room is
+                // answers it.
+                Err(_) if is_in => {}
                 Err(refusal) => return self.refuse(turn, origin, refusal),
             }
-            return self.propose_join(turn, people, author, (origin, proved), since);
         }
-        let origin = asked.origin;
         self.propose_join(turn, people, author, (origin, proved), since);
     }
 
@@ -136,12 +139,7 @@ impl Room {
         self.propose(turn, people, proposal, since);
     }
 
-    fn prove(
-        &mut self,
-        turn: &mut Turn<'_>,
-        asked: Asked,
-        proof: &Proof,
-    ) -> Result<(), Refusal> {
+    fn prove(&mut self, turn: &mut Turn<'_>, asked: Asked, proof: &Proof) -> Result<(), Refusal> {
         let login = asked
             .login
             .filter(|login| login.room == self.id && login.credential == proof.credential)

@@ -162,12 +162,7 @@ fn mode(state: &room::Room, most: u32) -> PresenceMode {
 }
 
 /// How a member is to be told of, if it is here.
-fn is_here(
-    state: &room::Room,
-    people: &dyn People,
-    member: MemberId,
-    most: u32,
-) -> Option<Named> {
+fn is_here(state: &room::Room, people: &dyn People, member: MemberId, most: u32) -> Option<Named> {
     if !people.is_here(member) || state.membership(member).is_none() {
         return None;
     }
@@ -249,9 +244,9 @@ impl Named {
         let told = (&*person.nick, &*person.label);
         let known = people.name(person.member);
         let known = known.filter(|name| name.parts() == told).cloned();
-        Self(Some(known.unwrap_or_else(|| {
-            DisplayName::shown(told.0, told.1)
-        })))
+        Self(Some(
+            known.unwrap_or_else(|| DisplayName::shown(told.0, told.1)),
+        ))
     }
 
     fn nick(&self) -> &str {

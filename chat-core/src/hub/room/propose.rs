@@ -47,9 +47,13 @@ pub(super) enum Only {
 pub(super) enum Then {
     Nothing,
     /// Answer with the record's place.
-    Answer { origin: Origin },
+    Answer {
+        origin: Origin,
+    },
     /// Answer with the room.
-    Show { origin: Origin },
+    Show {
+        origin: Origin,
+    },
 }
 
 impl Proposal {

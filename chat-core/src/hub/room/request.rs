@@ -11,9 +11,7 @@ use crate::{
         views::People,
     },
     id::{MemberId, RoomId, Seq},
-    state::room::{
-        judge::{Ask, Author},
-    },
+    state::room::judge::{Ask, Author},
     wire::{
         ErrorCode,
         client::Op,
@@ -229,8 +227,7 @@ impl Room {
             Some(membership) => {
                 // A member that was out in between begins anew, even where it may read what was said
                 // meanwhile: the record that put it out would put it out again.
-                let whole =
-                    |at: &_| at_is_kept(at, now) && at.seq >= membership.since;
+                let whole = |at: &_| at_is_kept(at, now) && at.seq >= membership.since;
                 let resumed = place.filter(whole);
                 if let Some(view) = self.view(member) {
                     self.emit(

@@ -261,13 +261,7 @@ impl Room {
     }
 
     /// What follows for the request that became this record.
-    fn done(
-        &mut self,
-        turn: &mut Turn<'_>,
-        people: &dyn People,
-        seq: Seq,
-        proposal: &Proposal,
-    ) {
+    fn done(&mut self, turn: &mut Turn<'_>, people: &dyn People, seq: Seq, proposal: &Proposal) {
         match proposal.then {
             // Answered where the audience changed.
             Then::Answer { .. } if matches!(proposal.ask, Ask::Leave) => {}

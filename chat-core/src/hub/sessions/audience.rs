@@ -10,8 +10,9 @@ use super::super::{
 use crate::{
     id::{ConnId, Place, RoomId},
     wire::{
-        Form, Frame, Record, ServerMessage, records_frame,
+        Form, Frame, Record, ServerMessage,
         record::RecordBody,
+        records_frame,
         server::{Presence, PresenceUpdate},
     },
 };
@@ -113,9 +114,7 @@ fn is_patient(body: &RecordBody) -> bool {
 
 fn frame(form: Form, room: RoomId, epoch: u64, told: &[Told]) -> Frame {
     match form {
-        Form::Postcard => {
-            records_frame(room, epoch, told.iter().map(|told| &told.bytes))
-        }
+        Form::Postcard => records_frame(room, epoch, told.iter().map(|told| &told.bytes)),
         #[cfg(feature = "json")]
         Form::Json => {
             let records = told.iter().map(|told| told.record.clone()).collect();

@@ -5,12 +5,14 @@
 //! brings it to the head of each of its rooms the flag is taken away, so that nothing falls between
 //! the last page and the first fan-out.
 
+#[cfg(feature = "json")]
+use super::{super::frame_budget::records_fitting, audience::json_frame};
 use super::{
     Effect, Rooms, Sessions, Turn,
     connection::{Lag, Lagging, LeaveAt},
 };
 #[cfg(feature = "json")]
-use super::{super::frame_budget::records_fitting, audience::json_frame};
+use crate::wire::Record;
 use crate::{
     hub::{
         Output,
@@ -25,8 +27,6 @@ use crate::{
         server::{Entered, Removed, RemovedReason, RoomView},
     },
 };
-#[cfg(feature = "json")]
-use crate::wire::Record;
 
 /// Records that are asked for at once; the limit of bytes is the configuration's.
 const PAGE_RECORDS: u32 = 1_000;
@@ -53,12 +53,7 @@ impl Sessions {
         }
     }
 
-    pub(in crate::hub) fn drained(
-        &mut self,
-        turn: &mut Turn<'_>,
-        rooms: &dyn Rooms,
-        conn: ConnId,
-    ) {
+    pub(in crate::hub) fn drained(&mut self, turn: &mut Turn<'_>, rooms: &dyn Rooms, conn: ConnId) {
         if let Some(lagging) = self.lagging(conn) {
             lagging.drained = true;
             self.catch_up(turn, rooms, conn);
@@ -112,7 +107,9 @@ impl Sessions {
         };
         let lagging = session.lagging.take();
         debug_assert!(
-            lagging.iter().all(|one| one.rooms.values().all(|lag| !lag.announce)),
+            lagging
+                .iter()
+                .all(|one| one.rooms.values().all(|lag| !lag.announce)),
             "each room was told how it goes on"
         );
         turn.out.push(Output::Resume { conn });
@@ -353,7 +350,10 @@ impl Sessions {
         place: Place,
     ) {
         if let Some(lagging) = self.lagging(origin.conn)
-            && lagging.rooms.get(&room).is_some_and(|lag| lag.leave_at.is_some())
+            && lagging
+                .rooms
+                .get(&room)
+                .is_some_and(|lag| lag.leave_at.is_some())
         {
             return lagging.repeats.push((room, origin, place));
         }

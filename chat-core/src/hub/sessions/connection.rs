@@ -5,6 +5,8 @@ use std::{
     net::IpAddr,
 };
 
+use bytes::Bytes;
+
 use super::super::{
     identity::Identity,
     io::ReadToken,
@@ -27,6 +29,8 @@ pub(super) struct Connection {
     pub(super) framing: Framing,
     pub(super) form: Form,
     pub(super) decoder: Decoder,
+    /// What came and is not read yet, within one call.
+    pub(super) rest: Bytes,
     pub(super) phase: Phase,
     pub(super) heard: Monotonic,
     /// When the timer of this connection is set.
@@ -192,6 +196,7 @@ impl Connection {
             framing,
             form,
             decoder: Decoder::new(limits.frame_bytes),
+            rest: Bytes::new(),
             phase: Phase::Fresh {
                 until: now + limits.handshake,
             },

@@ -153,7 +153,11 @@ impl Sessions {
         for (room, attached) in session.rooms {
             self.free_slot(turn, room, form, attached.slot);
         }
-        debug_assert_eq!(self.members.get(&member), Some(&conn), "one connection each");
+        debug_assert_eq!(
+            self.members.get(&member),
+            Some(&conn),
+            "one connection each"
+        );
         self.members.remove(&member);
         turn.effect(Effect::Departed {
             member,

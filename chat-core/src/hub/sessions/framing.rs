@@ -1,18 +1,15 @@
 //! Bytes become frames, and frames messages.
 
+use bytes::Bytes;
+
 use super::{Effect, Sessions, Turn, connection::Phase};
 use crate::{
     id::ConnId,
-    wire::{ClientMessage, CloseReason, Decoder, Framing, ServerMessage, client::Ping},
+    wire::{ClientMessage, CloseReason, Framing, ServerMessage, client::Ping},
 };
 
 impl Sessions {
-    pub(in crate::hub) fn received(
-        &mut self,
-        turn: &mut Turn<'_>,
-        conn: ConnId,
-        mut bytes: &[u8],
-    ) {
+    pub(in crate::hub) fn received(&mut self, turn: &mut Turn<'_>, conn: ConnId, bytes: &[u8]) {
         let Some(connection) = self.slots.get_mut(conn) else {
             return;
         };
@@ -24,27 +21,55 @@ impl Sessions {
             }
             return self.frame(turn, conn, bytes);
         }
-        // The decoder is taken along, because each frame may change anything here.
-        let mut decoder = std::mem::replace(&mut connection.decoder, Decoder::new(0));
+        let left = self.frames(turn, conn, bytes);
+        if left > 0 {
+            let rest = Bytes::copy_from_slice(&bytes[bytes.len() - left..]);
+            self.read_later(turn, conn, rest);
+        }
+    }
+
+    /// What was left of the bytes that came is read on: all that came of it before is done.
+    pub(in crate::hub) fn read_on(&mut self, turn: &mut Turn<'_>, conn: ConnId) {
+        let Some(connection) = self.slots.get_mut(conn) else {
+            return;
+        };
+        let rest = std::mem::take(&mut connection.rest);
+        let left = self.frames(turn, conn, &rest);
+        if left > 0 {
+            let rest = rest.slice(rest.len() - left..);
+            self.read_later(turn, conn, rest);
+        }
+    }
+
+    fn read_later(&mut self, turn: &mut Turn<'_>, conn: ConnId, rest: Bytes) {
+        if let Some(connection) = self.slots.get_mut(conn) {
+            connection.rest = rest;
+            turn.effect(Effect::ReadOn { conn });
+        }
+    }
+
+    /// Takes frames out of a stream, up to one of which something follows for others: it makes no
+    /// difference where a stream is cut. How many bytes are left.
+    fn frames(&mut self, turn: &mut Turn<'_>, conn: ConnId, mut bytes: &[u8]) -> usize {
         loop {
-            match decoder.next(&mut bytes) {
+            let Some(connection) = self.slots.get_mut(conn) else {
+                return 0;
+            };
+            if matches!(connection.phase, Phase::Ended) {
+                return 0;
+            }
+            match connection.decoder.next(&mut bytes) {
                 Ok(Some(body)) => self.frame(turn, conn, &body),
-                Ok(None) => break,
+                Ok(None) => return 0,
                 Err(too_large) => {
                     let detail = too_large.to_string();
-                    return self.close(turn, conn, CloseReason::FrameTooLarge, &detail);
+                    self.close(turn, conn, CloseReason::FrameTooLarge, &detail);
+                    return 0;
                 }
             }
-            if self
-                .slots
-                .get(conn)
-                .is_none_or(|connection| matches!(connection.phase, Phase::Ended))
-            {
-                return;
+            if !bytes.is_empty() && turn.has_effects() {
+                return bytes.len();
             }
-        }
-        if let Some(connection) = self.slots.get_mut(conn) {
-            connection.decoder = decoder;
         }
     }
 
@@ -85,9 +110,12 @@ impl Sessions {
             (ClientMessage::Hello(_), _) => {
                 self.close(turn, conn, CloseReason::Protocol, "a second hello")
             }
-            (ClientMessage::Request(_), _) => {
-                self.close(turn, conn, CloseReason::Protocol, "a request before welcome")
-            }
+            (ClientMessage::Request(_), _) => self.close(
+                turn,
+                conn,
+                CloseReason::Protocol,
+                "a request before welcome",
+            ),
             (ClientMessage::Unknown(_), _) => {
                 self.close(turn, conn, CloseReason::Protocol, "an unknown message")
             }

@@ -9,9 +9,7 @@ use crate::{
     id::{ConnId, MemberId, Place, RoomId, Seq},
     wire::{
         Form, ServerMessage,
-        server::{
-            Answer, Entered, Presence, PresenceUpdate, Removed, RemovedReason, RoomView,
-        },
+        server::{Answer, Entered, Presence, PresenceUpdate, Removed, RemovedReason, RoomView},
     },
 };
 
@@ -94,13 +92,7 @@ impl Sessions {
         }
     }
 
-    fn attach_resumed(
-        &mut self,
-        turn: &mut Turn<'_>,
-        conn: ConnId,
-        at: Place,
-        view: RoomView,
-    ) {
+    fn attach_resumed(&mut self, turn: &mut Turn<'_>, conn: ConnId, at: Place, view: RoomView) {
         let (room, place) = (view.room, view.place);
         debug_assert_eq!(at.epoch, place.epoch);
         self.hear(turn, conn, room, place);
@@ -210,13 +202,7 @@ impl Sessions {
         self.tell_entered(turn, conn, false, view);
     }
 
-    fn tell_entered(
-        &mut self,
-        turn: &mut Turn<'_>,
-        conn: ConnId,
-        resumed: bool,
-        view: RoomView,
-    ) {
+    fn tell_entered(&mut self, turn: &mut Turn<'_>, conn: ConnId, resumed: bool, view: RoomView) {
         let room = view.room;
         if let Some(session) = self.slots.member_mut(conn) {
             session.told_of(room);
@@ -342,7 +328,11 @@ impl Sessions {
         if channel.audience.is_empty() {
             channel.place = Some(place);
         }
-        debug_assert_eq!(channel.place, Some(place), "nobody is ahead of what was told");
+        debug_assert_eq!(
+            channel.place,
+            Some(place),
+            "nobody is ahead of what was told"
+        );
         let slot = channel.audience.insert(form, conn);
         let since = place.seq;
         session.rooms.insert(room, Attached { slot, since });
@@ -360,13 +350,7 @@ impl Sessions {
     }
 
     /// Frees a slot of a room's audience. The connection that moves there is told its new place.
-    pub(super) fn free_slot(
-        &mut self,
-        turn: &mut Turn<'_>,
-        room: RoomId,
-        form: Form,
-        slot: usize,
-    ) {
+    pub(super) fn free_slot(&mut self, turn: &mut Turn<'_>, room: RoomId, form: Form, slot: usize) {
         let Some(channel) = self.channels.get_mut(&room) else {
             return;
         };

@@ -28,11 +28,7 @@ use crate::{
     limits::Limits,
     rate::Level,
     time::Monotonic,
-    wire::{
-        CloseReason, ErrorCode,
-        client::Op,
-        server::RoomView,
-    },
+    wire::{CloseReason, ErrorCode, client::Op, server::RoomView},
 };
 
 type Turn<'a> = turn::Turn<'a, Effect>;
@@ -101,6 +97,8 @@ pub(super) enum Effect {
     },
     /// A connection is to be told who is in a room.
     Present { conn: ConnId, room: RoomId },
+    /// Bytes of a connection are read on, when all else is done.
+    ReadOn { conn: ConnId },
     /// A connection that lags goes on, if it can.
     GoOn { conn: ConnId },
     /// A room is heard here from now on, or by nobody any more.

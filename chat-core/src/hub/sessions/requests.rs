@@ -211,7 +211,11 @@ impl Sessions {
         origin: Origin,
         mut answer: Answer,
     ) {
-        debug_assert_eq!(answer.kind(), origin.kind, "an answer is of its request's kind");
+        debug_assert_eq!(
+            answer.kind(),
+            origin.kind,
+            "an answer is of its request's kind"
+        );
         let id = origin.id;
         if let Some(connection) = self.slots.get(origin.conn) {
             fit(connection.form, &mut answer);
@@ -264,12 +268,7 @@ impl Sessions {
         self.answer(turn, origin, answer);
     }
 
-    pub(in crate::hub) fn refuse(
-        &mut self,
-        turn: &mut Turn<'_>,
-        origin: Origin,
-        refusal: Refusal,
-    ) {
+    pub(in crate::hub) fn refuse(&mut self, turn: &mut Turn<'_>, origin: Origin, refusal: Refusal) {
         if let Some(session) = self.slots.member(origin.conn) {
             turn.effect(Effect::Refused {
                 member: session.member,

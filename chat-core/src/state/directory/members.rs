@@ -3,15 +3,17 @@
 use core::ops::Bound::{Excluded, Unbounded};
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::entry::{Change, Entry, Projected};
 use crate::{
     id::{MemberId, RoomId},
     small::SmallMap,
     state::{kept::Kept, room::Standing},
     time::Wall,
+    wire::BodyError,
 };
+
+/// Bytes of a room and of what somebody is listed as in it, in a snapshot.
+const ROOM_BYTES: usize = 17;
 
 /// Who exists.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,8 +24,7 @@ pub(crate) struct Members {
 }
 
 /// Somebody.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename = "frozen")]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Known {
     /// When the directory heard last of it.
     at: Wall,
@@ -144,5 +145,35 @@ impl Members {
             known: known.into_iter().collect(),
             ending: ending.into_iter().collect(),
         }
+    }
+}
+
+impl Known {
+    /// Appends it as a snapshot has it: the time in 8 bytes, little-endian, and the rooms one behind the
+    /// other, each with its standing.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.at.0.to_le_bytes());
+        for (room, standing) in self.rooms.iter() {
+            out.extend_from_slice(&room.0);
+            out.push(u8::from(*standing == Standing::Invited));
+        }
+    }
+
+    pub(super) fn read(row: &[u8]) -> Result<Self, BodyError> {
+        let fault = || BodyError("a member's row without its end".to_owned());
+        let (at, rooms) = row.split_first_chunk().ok_or_else(fault)?;
+        let at = Wall(u64::from_le_bytes(*at));
+        let (rooms, []) = rooms.as_chunks::<ROOM_BYTES>() else {
+            return Err(fault());
+        };
+        let rooms = rooms.iter().map(|[room @ .., standing]| {
+            let standing = match standing {
+                0 => Standing::Member,
+                _ => Standing::Invited,
+            };
+            (RoomId(*room), standing)
+        });
+        let rooms = rooms.collect();
+        Ok(Self { at, rooms })
     }
 }

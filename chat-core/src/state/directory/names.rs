@@ -45,6 +45,15 @@ impl DisplayName {
         Self(format!("{name}{END}{label}").into())
     }
 
+    /// All of it, as snapshots have it.
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn from_text(text: &str) -> Self {
+        Self(text.into())
+    }
+
     pub(crate) fn name(&self) -> &str {
         first(&self.0).0
     }

@@ -35,16 +35,6 @@ pub(crate) struct Restored {
     claims: Vec<(RoomId, Claim)>,
 }
 
-/// A name with its forms; these are empty where they repeat what stands before them.
-#[derive(Serialize, Deserialize)]
-#[serde(rename = "frozen")]
-struct NameRow<'a> {
-    name: &'a str,
-    label: &'a str,
-    folded: &'a str,
-    skeleton: &'a str,
-}
-
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "frozen")]
 struct ListedRow<'a> {
@@ -66,8 +56,7 @@ enum KindRow<'a> {
 #[serde(rename = "frozen")]
 struct GroupRow<'a> {
     number: u32,
-    #[serde(borrow)]
-    name: Option<NameRow<'a>>,
+    name: Option<&'a str>,
     topic: &'a str,
     cipher: CipherKind,
     protected: bool,
@@ -97,48 +86,52 @@ pub(super) fn write(directory: &mut Directory, rows: &mut Rows) -> ControlFlow<(
         rooms,
     } = directory;
     names.people_mut().write(|member, called| {
-        let row = (
-            member,
-            NameRow::of(&called.name),
-            called.is_held,
-            called.keep,
-        );
-        rows.push(CALLED, &row)
+        let row = (called.name.text(), called.is_held, called.keep);
+        rows.push_of(CALLED, &member.0, &row)
+    })?;
+    let mut row = Vec::new();
+    members.known_mut().write(|member, known| {
+        row.clear();
+        row.extend_from_slice(&member.0);
+        known.write(&mut row);
+        rows.push_of(KNOWN, &row, &())
     })?;
     members
-        .known_mut()
-        .write(|member, known| rows.push(KNOWN, &(member, known)))?;
-    members
         .ending_mut()
-        .write(|member, _| rows.push(ENDING, member))?;
+        .write(|member, _| rows.push_of(ENDING, &member.0, &()))?;
     rooms
         .rooms_mut()
-        .write(|room, listed| rows.push(LISTED, &(room, ListedRow::of(listed))))?;
+        .write(|room, listed| rows.push_of(LISTED, &room.0, &ListedRow::of(listed)))?;
     rooms
         .claims_mut()
-        .write(|room, claim| rows.push(CLAIM, &(room, claim)))
+        .write(|room, claim| rows.push_of(CLAIM, &room.0, claim))
 }
 
 impl Restored {
     pub(super) fn take(&mut self, section: u8, row: &[u8]) -> Result<(), BodyError> {
+        let Some((id, row)) = row.split_first_chunk() else {
+            return Err(BodyError("a row without its key".to_owned()));
+        };
         match section {
             CALLED => {
-                let (member, name, is_held, keep): (_, NameRow<'_>, _, _) = reader::take(row)?;
-                let name = name.into_name();
+                let (name, is_held, keep) = reader::take(row)?;
+                let name = DisplayName::from_text(name);
                 let called = Called {
                     name,
                     is_held,
                     keep,
                 };
-                self.called.push((member, called));
+                self.called.push((MemberId(*id), called));
             }
-            KNOWN => self.known.push(reader::take(row)?),
-            ENDING => self.ending.push((reader::take(row)?, ())),
+            KNOWN => {
+                self.known.push((MemberId(*id), Known::read(row)?));
+            }
+            ENDING => self.ending.push((MemberId(*id), ())),
             LISTED => {
-                let (room, listed): (_, ListedRow<'_>) = reader::take(row)?;
-                self.listed.push((room, listed.into_listed()));
+                let listed = reader::take::<ListedRow<'_>>(row)?.into_listed();
+                self.listed.push((RoomId(*id), listed));
             }
-            CLAIM => self.claims.push(reader::take(row)?),
+            CLAIM => self.claims.push((RoomId(*id), reader::take(row)?)),
             other => return unknown_section(other),
         }
         Ok(())
@@ -153,25 +146,6 @@ impl Restored {
     }
 }
 
-impl<'a> NameRow<'a> {
-    fn of(called: &'a DisplayName) -> Self {
-        let ((name, label), (folded, skeleton)) = (called.parts(), called.forms());
-        Self {
-            name,
-            label,
-            folded: if folded == name { "" } else { folded },
-            skeleton: if skeleton == folded { "" } else { skeleton },
-        }
-    }
-
-    fn into_name(self) -> DisplayName {
-        let or = |form: &'a str, before: &'a str| if form.is_empty() { before } else { form };
-        let folded = or(self.folded, self.name);
-        let skeleton = or(self.skeleton, folded);
-        DisplayName::of_forms(self.name, self.label, (folded, skeleton))
-    }
-}
-
 impl<'a> ListedRow<'a> {
     fn of(listed: &'a Listed) -> Self {
         let kind = match &listed.kind {
@@ -179,7 +153,7 @@ impl<'a> ListedRow<'a> {
             ListedKind::Closed { number } => KindRow::Closed(*number),
             ListedKind::Group(group) => KindRow::Group(GroupRow {
                 number: group.number,
-                name: group.name.as_ref().map(NameRow::of),
+                name: group.name.as_ref().map(DisplayName::text),
                 topic: &group.topic,
                 cipher: group.cipher,
                 protected: group.protected,
@@ -200,7 +174,7 @@ impl<'a> ListedRow<'a> {
             KindRow::Closed(number) => ListedKind::Closed { number },
             KindRow::Group(group) => ListedKind::Group(Group {
                 number: group.number,
-                name: group.name.map(NameRow::into_name),
+                name: group.name.map(DisplayName::from_text),
                 topic: group.topic.into(),
                 cipher: group.cipher,
                 protected: group.protected,

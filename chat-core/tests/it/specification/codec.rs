@@ -1,4 +1,5 @@
-//! A codec built from the specification alone: values are JSON, and the other form is written and read by the schema.
+//! A codec built from the specification alone: values are JSON, and the other form is written and
+//! read by the schema.
 
 use base64ct::{Base64, Encoding};
 use serde_json::{Map, Value, json};
@@ -114,7 +115,7 @@ impl Schema {
     fn write_hashed(&self, list: &str, value: &Value, out: &mut Vec<u8>) {
         let mut pair = Vec::new();
         self.write_pair(list, value, &mut pair);
-        // What is hashed is the kind and then the body without its length.
+        // The kind is hashed, and then the body without its length.
         let mut rest = &pair[..];
         let kind = unvarint(&mut rest, 16).unwrap();
         varint(kind, out);
@@ -129,14 +130,15 @@ impl Schema {
     }
 }
 
-/// What cannot be read.
+/// Bytes that cannot be read.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Malformed;
 
 type Read<T> = Result<T, Malformed>;
 
 impl Schema {
-    /// What a reader makes of a frame's body in postcard; none if the number of the message is not known.
+    /// A frame's body in postcard as a reader understands it; none if the number of the message is not
+    /// known.
     pub(crate) fn read_message(&self, list: &str, mut bytes: &[u8]) -> Read<Option<Value>> {
         let number = unvarint(&mut bytes, 16)? as u16;
         let Some(kind) = self.kind_of_number(list, number) else {
@@ -147,7 +149,7 @@ impl Schema {
         Ok(Some(Value::Object(message)))
     }
 
-    /// What a reader makes of a stored record.
+    /// A stored record as a reader understands it.
     pub(crate) fn read_record(&self, bytes: &[u8]) -> Read<Value> {
         self.read_body(&self.shapes["Record"], bytes)
             .map(Value::Object)
@@ -254,7 +256,7 @@ impl Schema {
 }
 
 impl Schema {
-    /// What a reader makes of a message in JSON that another program wrote.
+    /// A message in JSON, of another program, as a reader understands it.
     pub(crate) fn read_json_message(&self, list: &str, message: &Value) -> Value {
         let kind = self.kind(list, message["type"].as_str().unwrap()).unwrap();
         let mut read = self.read_json_body(&kind.body, message);

@@ -1,5 +1,6 @@
-//! Programs of different age read each other: a codec built from the specification plays an older one, which lacks fields,
-//! kinds and words at every depth, and a newer one, which has more of them.
+//! Programs of different age read each other: a codec built from the specification plays an older
+//! one, which lacks fields, kinds and words at every depth, and a newer one, which has more of
+//! them.
 
 use core::fmt::Debug;
 
@@ -52,7 +53,8 @@ proptest! {
         }
     }
 
-    /// A newer program writes fields, kinds and words that this one does not know, and finds defaults for its own.
+    /// A newer program writes fields, kinds and words that this one does not know, and finds
+    /// defaults for its own.
     #[test]
     fn a_newer_program_and_this_one_read_each_other(entropy in Entropy::any()) {
         let newer = newer(Schema::specified().clone());
@@ -170,7 +172,7 @@ impl Each {
         }
     }
 
-    /// What this program makes of bytes, as JSON.
+    /// The meaning of bytes to this program, as JSON.
     fn real_read(&self, bytes: &[u8]) -> Option<Value> {
         match self.list {
             Some(CLIENT) => again::<ClientMessage>(Form::Postcard, bytes),
@@ -179,7 +181,7 @@ impl Each {
         }
     }
 
-    /// What this program makes of JSON, as JSON.
+    /// The meaning of JSON to this program, as JSON.
     fn real_json(&self, value: &Value) -> Option<Value> {
         let text = value.to_string();
         match self.list {
@@ -192,7 +194,7 @@ impl Each {
         }
     }
 
-    /// What this program writes.
+    /// This program's bytes.
     fn real_bytes(&self, value: &Value) -> Vec<u8> {
         let text = value.to_string();
         match self.list {
@@ -205,7 +207,7 @@ impl Each {
         }
     }
 
-    /// What another program wrote is read here as the specification says.
+    /// Another program's message is read here as the specification says.
     fn is_read_as_written(&self, writer: &Schema) -> Result<(), TestCaseError> {
         let schema = Schema::specified();
         let bytes = self.write(writer);
@@ -217,7 +219,8 @@ impl Each {
         Ok(())
     }
 
-    /// What is written here is read by another program as the same, with its defaults for what is not written.
+    /// This program's message is read by another one as the same, with its defaults for what is
+    /// not written.
     fn is_read_by(&self, reader: &Schema) -> Result<(), TestCaseError> {
         let expected = self.read_json(reader, &self.value);
         let read = self.read(reader, &self.real_bytes(&self.value));

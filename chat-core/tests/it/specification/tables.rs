@@ -1,4 +1,5 @@
-//! The specification's tables are what the code has: numbers, names, flags and defaults. Its text is in order.
+//! The specification's tables are what the code has: numbers, names, flags and defaults. Its text
+//! is in order.
 
 use std::collections::BTreeSet;
 
@@ -211,7 +212,8 @@ fn numbered<T: Tagged>(list: &str) {
     assert_eq!(told, known, "{list}");
 }
 
-/// The rows of the first table at or after a piece of text, with the code marks of cells that are nothing else taken away.
+/// The rows of the first table at or after a piece of text, with the code marks of cells that are
+/// nothing else taken away.
 pub(super) fn table(after: &str) -> Vec<Vec<String>> {
     let text = text();
     let start = text
