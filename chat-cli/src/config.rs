@@ -276,7 +276,7 @@ const HEADER: &str = "\
 # [data]: a `folder`, or `memory` alone. Each room's records go when they are older than `room_age` or more than `room_bytes`; the
 # oldest of all rooms when older than `max_age`, or when all are more than `max_records` or `max_bytes`. Left out: never. The
 # newest that a room's state needs stay in any case.
-# [names]: nicks that are `reserved` are nobody's, whatever their case and spelling.
+# [names]: nicks and labels that are `reserved` are nobody's, whatever their case and spelling.
 # [web]: the page for browsers is in the folder of the WebSocket's `path`, unless `page` is false. With `any_server` it asks for a server's
 # address and may connect to any. Browsers may connect from pages of these `origins` (none: those of the same host and port, whatever the
 # host is called; name your own, and no other will do; `*`: all). `proxies` are the addresses or networks of reverse proxies that are

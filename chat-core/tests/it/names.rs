@@ -340,7 +340,14 @@ fn reserved_names_are_reserved_in_any_spelling() {
         assert!(!reserved.has(&nick(text)), "{text}");
         assert!(!reserved.has_label(text), "{text}");
     }
-    for text in ["[private] to you", "\u{a0}Admin ", "-- system --"] {
+    for text in [
+        "[private] to you",
+        "[private] \u{1fae0}",
+        "[private\u{e47}]",
+        "adm\u{941}in",
+        "\u{a0}Admin ",
+        "-- system --",
+    ] {
         assert!(reserved.has_label(text), "{text}");
     }
     for text in ["", "the admin of room 3", "private lessons", "gr. 2", "🄰 ✓"] {

@@ -29,7 +29,7 @@ fn free_names(
         return Err(ErrorCode::NickInvalid.because("that name is reserved"));
     }
     label(wanted, config.limits.label_bytes.into())
-        .map_err(|e| ErrorCode::LabelInvalid.because(e.to_string()))?;
+        .map_err(|e| ErrorCode::LabelInvalid.because(format!("label: {e}")))?;
     let label_imposed = imposed.is_some_and(|(_, label)| label.is_some());
     if !label_imposed && config.reserved.has_label(wanted) {
         return Err(ErrorCode::LabelInvalid.because("that label is reserved"));
