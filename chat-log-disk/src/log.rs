@@ -255,8 +255,7 @@ impl DiskLog {
     /// Asks the writer and waits for the answer; `None` if the writer is gone.
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
         let (sender, answer) = oneshot::channel();
-        let asked = command(sender);
-        self.asked.as_ref()?.send(asked).ok()?;
+        self.asked.as_ref()?.send(command(sender)).ok()?;
         answer.await.ok()
     }
 }
@@ -284,7 +283,7 @@ impl Log for DiskLog {
             entries,
             note,
             answer: sender,
-        });
+        };
         match self.asked.as_ref().map(|asked| asked.send(command)) {
             Some(Ok(())) => answer.await.unwrap_or(Appended::Unknown),
             // The writer has ended, and never saw it.

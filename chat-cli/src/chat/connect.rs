@@ -111,7 +111,7 @@ pub(crate) fn closed(reason: CloseReason, text: &str) -> String {
         _ => "",
     };
     match (words, text) {
-        ("", "") => reason.name(),
+        ("", "") => reason.to_string(),
         ("", text) => format!("{reason}: {}", visible(text)),
         (words, _) => format!("{words} ({reason})"),
     }

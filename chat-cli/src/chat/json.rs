@@ -81,7 +81,7 @@ pub(crate) fn presence(view: &RoomView, update: &PresenceUpdate) -> Value {
             object["renamed"] = renamed.collect();
         }
         PresenceUpdate::Count(count) => object["count"] = count.count.into(),
-        PresenceUpdate::Unknown(_) => {}
+        _ => {}
     }
     object
 }

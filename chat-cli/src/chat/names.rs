@@ -67,7 +67,7 @@ impl Names {
                     add(names, person.member, &person.nick);
                 }
             }
-            PresenceUpdate::Count(_) | PresenceUpdate::Unknown(_) => {}
+            _ => {}
         }
     }
 

@@ -84,7 +84,7 @@ pub(crate) fn record(seen: Seen<'_>, zone: &TimeZone, paint: Paint) -> Option<St
         RecordBody::Left(left) => match left.reason {
             LeftReason::Asked => format!("{who} left"),
             LeftReason::Expired => format!("{who} left without a word"),
-            LeftReason::Other(_) => format!("{who} is no longer here"),
+            _ => format!("{who} is no longer here"),
         },
         RecordBody::Topic(topic) if topic.topic.is_empty() => format!("{who} removed the topic"),
         RecordBody::Topic(topic) => format!("{who} set the topic: {}", visible(&topic.topic)),
@@ -144,7 +144,6 @@ pub(crate) fn presence(update: &PresenceUpdate, me: MemberId) -> Vec<String> {
             vec![format!("{} here: {}", full.people.len(), list(&full.people))]
         }
         PresenceUpdate::Count(count) => vec![format!("{} here", count.count)],
-        PresenceUpdate::Unknown(_) => Vec::new(),
         PresenceUpdate::Changes(changes) => {
             let here = changes
                 .here
@@ -161,6 +160,7 @@ pub(crate) fn presence(update: &PresenceUpdate, me: MemberId) -> Vec<String> {
                 .map(|renamed| format!("{} is now {}", visible(&renamed.from), one(&renamed.to)));
             here.chain(gone).chain(renamed).collect()
         }
+        _ => Vec::new(),
     }
 }
 
@@ -360,7 +360,7 @@ fn role_name(role: Role) -> &'static str {
         Role::Member => "member",
         Role::Moderator => "moderator",
         Role::Owner => "owner",
-        Role::Other(_) => "something else",
+        _ => "something else",
     }
 }
 

@@ -195,9 +195,7 @@ impl Voice {
             RemovedReason::NotMember => format!("you are no longer in {name}"),
             RemovedReason::Banned => format!("you are banned from {name}"),
             RemovedReason::Closed => format!("{name} was closed"),
-            RemovedReason::Unknown | RemovedReason::Other(_) => {
-                format!("{name} is no longer there")
-            }
+            _ => format!("{name} is no longer there"),
         });
     }
 

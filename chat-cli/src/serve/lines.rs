@@ -6,7 +6,7 @@ use chat_core::{
     hub::{Event, RoomLabel},
     id::ConnId,
     time::Wall,
-    wire::record::Content,
+    wire::{ErrorCode, record::Content},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value, json};
@@ -105,7 +105,7 @@ pub(super) fn text(event: &Event) -> String {
             kind,
             code,
             text,
-        } if code.name() == "unknown_request" => {
+        } if *code == ErrorCode::UnknownRequest => {
             format!(
                 "invalid option: {} by {}: {}",
                 visible(kind),
@@ -296,8 +296,12 @@ fn by(nick: &str) -> String {
 fn ciphertext(content: &Content) -> String {
     match content {
         Content::Plain(text) | Content::Caesar(text) => visible(&text.text),
-        Content::Sealed(sealed) => STANDARD.encode(&sealed.data),
-        Content::Unknown(unknown) => STANDARD.encode(&unknown.body),
+        closed => {
+            let form = serde_json::to_value(closed).unwrap_or_default();
+            let body = form["body"]["data"].as_str();
+            let bytes = body.or(form["body"].as_str());
+            bytes.unwrap_or_default().to_owned()
+        }
     }
 }
 
@@ -308,7 +312,7 @@ mod tests {
     use chat_core::{
         id::{KeyId, MemberId},
         nick::is_invisible,
-        wire::{CloseReason, ErrorCode, record::Sealed},
+        wire::{CloseReason, record::Sealed},
     };
 
     use super::*;

@@ -12,11 +12,11 @@ use chat_runtime::{
     Connection, Interest,
     chat_core::{
         hub::Framing,
-        id::{MemberId, MessageId, RoomId, Secret, SessionId},
+        id::{RoomId, Secret, SessionId},
         wire::{
             ClientMessage, Decoder, Frame, Record, SERVER_FRAME_BYTES, ServerMessage, VERSION,
             client::{
-                Empty, Hello, History, HistoryFrom, Join, List, Members, Op, Ping, Redact, Request,
+                Empty, Hello, History, HistoryFrom, Join, List, Members, Op, Ping, Request,
                 RoomRef, Send, Versions,
             },
             record::{Content, RecordBody},
@@ -124,21 +124,6 @@ impl Peer {
             }),
         )
         .await;
-    }
-
-    /// Asks to redact the lobby's first record, which the server reads to see that it is no
-    /// message.
-    pub(crate) async fn ask_to_redact(&mut self, id: u64) {
-        let redact = Redact {
-            room: RoomId::LOBBY,
-            target: MessageId {
-                member: MemberId([9; 16]),
-                session: SessionId(9),
-                txn: 9,
-            },
-            seq: 1,
-        };
-        self.request(id, id, Op::Redact(redact)).await;
     }
 
     /// Asks who is in the lobby.
