@@ -1,7 +1,7 @@
 //! What happens, as JSON objects for programs. The README lists their names and fields.
 
 use chat_core::{
-    client::{CommandError, EnteredHow, Outcome, Text},
+    client::{CommandError, EnteredHow, Invitation, Outcome, Text},
     wire::{
         record::{CipherKind, Record, RecordBody},
         server::{
@@ -34,8 +34,19 @@ pub(crate) fn entered(view: &RoomView, how: EnteredHow) -> Value {
     };
     json!({
         "event": "entered", "room": room(view), "how": how, "topic": view.topic, "cipher": view.cipher,
-        "insecure": view.cipher == CipherKind::Caesar, "role": view.role, "members": view.members, "seq": view.place.seq,
+        "insecure": view.cipher == CipherKind::Caesar, "role": view.role, "standing": view.standing, "members": view.members,
+        "seq": view.place.seq,
     })
+}
+
+/// An invitation to a private conversation: this client's, or the other's.
+pub(crate) fn invitation(view: &RoomView, mine: bool, what: Invitation) -> Value {
+    let what = match what {
+        Invitation::Given => "given",
+        Invitation::Accepted => "accepted",
+        Invitation::Declined => "declined",
+    };
+    json!({"event": "invitation", "room": room(view), "mine": mine, "what": what})
 }
 
 pub(crate) fn removed(view: &RoomView, reason: RemovedReason) -> Value {

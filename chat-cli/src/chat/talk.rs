@@ -444,6 +444,7 @@ impl<'v> Talk<'v> {
             Some(
                 ClientEvent::Record { .. }
                 | ClientEvent::Presence { .. }
+                | ClientEvent::Invitation { .. }
                 | ClientEvent::Removed { .. }
                 | ClientEvent::HelloRefused(_),
             ) => Ok(()),
@@ -503,6 +504,11 @@ impl<'v> Talk<'v> {
                 if let Some(view) = self.rooms.view(room) {
                     let current = self.rooms.is_current(room);
                     self.voice.presence(view, &update, current, self.me.member);
+                }
+            }
+            Some(ClientEvent::Invitation { room, member, what }) => {
+                if let Some(view) = self.rooms.view(room) {
+                    self.voice.invitation(view, member == self.me.member, what);
                 }
             }
             Some(ClientEvent::Removed { room, reason }) => {

@@ -80,6 +80,8 @@ pub(crate) fn record(seen: Seen<'_>, zone: &TimeZone, paint: Paint) -> Option<St
             format!("{who} created the room")
         }
         RecordBody::Created(_) => return None,
+        // An invitation was accepted: what is said tells it.
+        RecordBody::Joined(_) if seen.view.kind == RoomKind::Private => return None,
         RecordBody::Joined(_) => format!("{who} joined"),
         RecordBody::Left(left) => match left.reason {
             LeftReason::Asked => format!("{who} left"),

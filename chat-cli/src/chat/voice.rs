@@ -3,7 +3,7 @@
 use std::io;
 
 use chat_core::{
-    client::{CommandError, EnteredHow, Outcome, Text},
+    client::{CommandError, EnteredHow, Invitation, Outcome, Text},
     id::{MemberId, Seq},
     time::Wall,
     wire::{
@@ -162,6 +162,13 @@ impl Voice {
             _ => text::entered(view)
                 .iter()
                 .for_each(|line| self.screen.say(line)),
+        }
+    }
+
+    /// Somebody was invited to a private conversation, or has answered. In text what is said tells it.
+    pub(crate) fn invitation(&mut self, view: &RoomView, mine: bool, what: Invitation) {
+        if self.format == Format::Json {
+            self.json(&json::invitation(view, mine, what));
         }
     }
 
