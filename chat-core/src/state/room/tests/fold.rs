@@ -269,6 +269,29 @@ fn a_snapshot_of_a_later_form_is_refused_in_words() {
 }
 
 #[test]
+fn a_snapshot_knows_which_session_is_examined_next() {
+    let members: Vec<_> = (1..=6).map(member).collect();
+    let mut world = World::group(&members);
+    for author in &members {
+        world.done(&asked(*author, 9), &said("a"));
+    }
+    let before = whole(&world.room);
+    // Many records later, and not enough time.
+    let author = asked(ADA, 10);
+    let Verdict::Accept(mut records) = world.judge(&author, &said("b")) else {
+        panic!("it may be said");
+    };
+    let record = records
+        .remove(0)
+        .into_record(&author, 5_000, world.wall, ("", ""));
+    world.room.apply(&record, &record.to_bytes());
+    assert_eq!(world.room.sessions(), members.len());
+    let restored = from_whole::<Room>(&whole(&world.room)).unwrap();
+    assert_eq!(restored, world.room);
+    assert_ne!(whole(&restored), before);
+}
+
+#[test]
 fn the_cipher_of_a_room_stands_in_its_first_part() {
     let mut world = World::new();
     let created = crate::wire::record::Created {
