@@ -13,7 +13,7 @@
 
 mod memory;
 mod packed;
-// mod served;
+mod served;
 
 use core::{cmp::Ordering, time::Duration};
 
@@ -279,12 +279,12 @@ impl Page {
     }
 
     /// The cipher of the room whose [`State`](ReadFrom::State) this page begins with, and whose snapshot, if
-    /// there is one, has these parts: the first of them is enough. A room has it for good, whatever
+    /// there is one, has these parts: as many of them as begin it are enough. A room has it for good, whatever
     /// [`Config::lobby`](crate::hub::Config::lobby) says of a lobby that is there already. `None`: there is no
     /// such room yet, or what is stored of it cannot be read.
     pub fn room_cipher(&self, parts: &[Bytes]) -> Option<CipherKind> {
         if self.snapshot.is_some() {
-            return room::cipher_of(parts.first()?);
+            return room::cipher_of(&parts.concat().into());
         }
         match Record::from_bytes(self.records.first()?).ok()?.body {
             RecordBody::Created(created) => Some(created.cipher),

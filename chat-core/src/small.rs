@@ -395,8 +395,7 @@ mod tests {
     #[test]
     fn a_lazy_box_is_made_when_needed_and_given_back() {
         let mut lazy = LazyBox::<Vec<u8>>::default();
-        assert_eq!(lazy.get(), None);
-        assert_eq!(lazy.get_mut(), None);
+        assert!(lazy.get().is_none() && lazy.get_mut().is_none());
         lazy.make().push(1);
         assert_eq!(lazy.take(), [1]);
         assert_eq!(lazy.get(), None);

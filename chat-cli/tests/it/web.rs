@@ -169,8 +169,8 @@ fn what_cannot_be_is_told() {
 #[test]
 fn a_python_client_written_from_the_specification() {
     let python = "python3";
-    if !succeeds(Command::new(python).args(["-c", "import websockets"])) {
-        return crate::usage::skipped("there is no python3 with the package websockets here");
+    if !succeeds(Command::new(python).args(["-c", "(answer := 1)"])) {
+        return crate::usage::skipped("there is no python3 here");
     }
     talks(Command::new(python).arg(example("python/chat.py")));
 }

@@ -7,7 +7,6 @@ use chat_core::{
         ClientEvent, ClientInput, Command, CommandError, Create, Ended, EnteredHow, Outcome,
         RoomCipher,
     },
-    hub::Framing,
     id::{MemberId, Place, RoomId},
     wire::{
         Form, ServerMessage,

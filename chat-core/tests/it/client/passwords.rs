@@ -5,7 +5,6 @@ use chat_core::{
     client::{
         ClientEvent, ClientInput, Command, CommandError, Create, Outcome, RoomCipher, Ticket,
     },
-    hub::Framing,
     id::{CredentialId, KeyId},
     password::{LoginError, Password, ServerLogin, ServerSecret},
     wire::{
@@ -198,6 +197,7 @@ fn say(script: &mut Script, text: &str, seq: u64) -> Record {
     });
     script.ok(request.id, Answer::Send(committed(seq)));
     Record {
+        session: script.client.session(),
         txn: request.txn,
         ..record(seq, script.me(), body)
     }
