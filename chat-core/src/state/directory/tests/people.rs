@@ -1,4 +1,4 @@
-//! Who is known, and who is forgotten.
+//! Members: known, ending, forgotten.
 
 use super::{Ask, Log, Verdict, named, projected};
 use crate::{

@@ -1,4 +1,4 @@
-//! What is said.
+//! Messages, actions, and records of applications.
 
 use super::{
     Author, JudgeContext, Judged, Proposed, has_room, not_member,
@@ -45,7 +45,7 @@ impl Room {
         self.say(about, with, author, message)
     }
 
-    /// A record of the application's own is said like a message, and is no message.
+    /// A record of an application is judged like a message.
     pub(super) fn judge_application(
         &self,
         about: &About,
@@ -68,7 +68,7 @@ impl Room {
         self.say(about, with, author, RecordBody::Unknown(body.clone()))
     }
 
-    /// Why somebody may not speak, whatever it says.
+    /// The refusal of any message of this author.
     fn refusal_to_hear(&self, with: &JudgeContext<'_>, author: &Author) -> Option<Judged> {
         if self.is_muted(author.member, with.mutes, with.now) {
             let refusal = ErrorCode::Muted.because("you may not speak in this room at present");
@@ -85,8 +85,8 @@ impl Room {
             .then(|| refuse(ErrorCode::Blocked, "they take no messages from you"))
     }
 
-    /// Says it. In a private conversation that accepts an invitation, and invites the other again if it
-    /// has left.
+    /// Accepts a message. In a private conversation a message accepts an invitation, and invites
+    /// the other member again after a departure.
     fn say(
         &self,
         about: &About,
@@ -113,7 +113,7 @@ impl Room {
     }
 }
 
-/// Whether a content has the form that the room announces, and is under the key in force.
+/// Whether a content has the form that the room announces, under the key in force.
 fn fits(about: &About, content: &Content) -> bool {
     match (about.cipher, content) {
         (CipherKind::None, Content::Plain(_)) | (CipherKind::Caesar, Content::Caesar(_)) => true,
