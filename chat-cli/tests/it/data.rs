@@ -386,32 +386,6 @@ fn a_folder_that_cannot_be_written_is_refused_with_words() {
     assert!(refused.err.contains("--memory"), "{}", refused.err);
 }
 
-#[test]
-#[ignore = "long: notes are made every 5 s, and leave 5 s to everybody"]
-fn the_grace_that_was_left_survives_the_server() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let config = folder.path().join("chat.toml");
-    let grace = |seconds: u32| {
-        let content = format!("ws = []\n[limits]\ngrace = {seconds}.0");
-        fs::write(&config, content).unwrap();
-    };
-    grace(6);
-    let args = ["--config", text(&config), "--data", text(&data)];
-    let (mut server, address) = Program::server(&args);
-    drop(Program::in_lobby(&address, "Ada"));
-    // It is noted while she is away, and a kill does not take that back.
-    while !data.join("notes").exists() {
-        Program::in_lobby(&address, "Berl").finish();
-        server.until("log-out: Berl");
-    }
-    drop(server);
-    // If it began anew, nobody would live to see its end.
-    grace(100_000);
-    let (mut server, _) = Program::server(&args);
-    server.until("log-out: Ada");
-}
-
 #[cfg(unix)]
 #[test]
 fn nobody_is_locked_out_of_a_name_after_an_orderly_stop() {
