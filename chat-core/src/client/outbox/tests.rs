@@ -248,6 +248,55 @@ fn what_was_unanswered_goes_first_again_under_its_number_and_as_it_was() {
     );
 }
 
+/// The server has written the first one, says that it cannot, and remembers 64.
+#[test]
+fn a_doubt_keeps_its_place_in_the_window_of_its_lane() {
+    let mut desk = Desk::new();
+    for n in 0..130 {
+        desk.say(&n.to_string());
+    }
+    let mut sent = Vec::new();
+    while sent.len() < 64 {
+        sent.extend(desk.post());
+        desk.pass(Duration::from_secs(1));
+    }
+    assert_eq!(sent.len(), 64);
+    desk.refuse(&sent[0], ErrorCode::Unavailable);
+    sent[1..].iter().for_each(|request| desk.answer(request));
+    desk.pass(MINUTE);
+    let again = desk.post();
+    assert_eq!(txns(&again), [1], "one more, and it would be forgotten");
+    desk.answer(&again[0]);
+    assert!(!desk.post().is_empty());
+}
+
+#[test]
+fn a_name_that_is_asked_for_under_another_number_leaves_no_place_taken() {
+    let mut desk = Desk::new();
+    desk.command(Command::Nick {
+        nick: "Bela".to_owned(),
+        label: String::new(),
+    });
+    for number in 1..100 {
+        assert_eq!(txns(&desk.post()), [number]);
+        desk.lose_connection();
+        desk.pass(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn what_was_not_done_gives_up_its_place_in_the_window() {
+    let mut desk = Desk::new();
+    for n in 0..130 {
+        desk.say(&n.to_string());
+    }
+    let first = desk.post();
+    desk.refuse(&first[0], ErrorCode::Busy);
+    first[1..].iter().for_each(|request| desk.answer(request));
+    desk.pass(MINUTE);
+    assert!(desk.post().len() > 1);
+}
+
 #[test]
 fn a_lane_waits_while_a_room_is_awaited_and_no_longer() {
     let mut desk = Desk::new();
@@ -444,7 +493,8 @@ fn an_exchange_goes_on_alone_and_begins_anew_after_a_lost_connection() {
     ));
     let job = desk
         .outbox
-        .take_unanswered(login[0].id)
+        .unanswered
+        .remove(&login[0].id)
         .expect("it was asked");
     desk.outbox.work(job);
     assert!(desk.post().is_empty(), "the driver works");
@@ -486,7 +536,8 @@ fn a_wrong_password_is_the_end_whatever_the_server_says_to_the_join_that_tells_o
         let login = desk.post();
         let job = desk
             .outbox
-            .take_unanswered(login[0].id)
+            .unanswered
+            .remove(&login[0].id)
             .expect("it was asked");
         desk.outbox.work(job);
         desk.outbox
@@ -509,7 +560,8 @@ fn a_room_that_was_joined_by_mistake_is_left_before_all_else() {
     let joins = desk.post();
     let job = desk
         .outbox
-        .take_unanswered(joins[0].id)
+        .unanswered
+        .remove(&joins[0].id)
         .expect("it was asked");
     desk.say("waits");
     let number = desk.command(join(None));
