@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::{
-    id::{MemberId, MessageId, Place, SessionId},
+    id::{CredentialId, KeyId, MemberId, MessageId, Place, SessionId},
     limits::Limits,
     password::Password,
     time::Wall,
     wire::{
         ErrorCode,
         client::{self, Peer, RoomRef},
-        record::Content,
+        record::{Content, PasswordRecord, WrappedKey},
         server::Committed,
     },
 };
@@ -157,6 +157,23 @@ fn make(job: &Job) -> Op {
             action: *action,
             content: Content::plain(text.as_str()),
         }),
+        Command::SetPassword { room, .. } if begins(job) => Op::Register(client::Register {
+            room: Some(*room),
+            request: bytes::Bytes::from_static(&[1; 32]),
+        }),
+        Command::SetPassword { room, .. } => Op::Password(client::SetPassword {
+            room: *room,
+            expected: KeyId([1; 16]),
+            password: PasswordRecord {
+                credential: CredentialId([1; 16]),
+                upload: bytes::Bytes::from_static(&[1; 192]),
+                key: WrappedKey {
+                    id: KeyId([2; 16]),
+                    wrapped: bytes::Bytes::from_static(&[1; 72]),
+                },
+            },
+            earlier: Vec::new(),
+        }),
         Command::Join { room, .. } if begins(job) => Op::Login(client::Login {
             room: *room,
             ke1: bytes::Bytes::from_static(&[1; 96]),
@@ -168,7 +185,7 @@ fn make(job: &Job) -> Op {
         } => Op::Join(client::Join {
             room: *room,
             proof: Some(client::Proof {
-                credential: crate::id::CredentialId([1; 16]),
+                credential: CredentialId([1; 16]),
                 ke3: bytes::Bytes::from_static(&[1; 64]),
             }),
         }),
@@ -545,6 +562,38 @@ fn a_wrong_password_is_the_end_whatever_the_server_says_to_the_join_that_tells_o
         let joins = desk.post();
         desk.refuse(&joins[0], code);
         assert_eq!(desk.ended(), [(ticket, Err(CommandError::WrongPassword))]);
+    }
+}
+
+#[test]
+fn the_key_of_a_password_that_was_refused_for_good_is_given_up_and_one_in_doubt_is_not() {
+    for (doubt, abandoned) in [(false, true), (true, false)] {
+        let mut desk = Desk::new();
+        let ticket = desk.command(Command::SetPassword {
+            room: ROOM,
+            password: Password::new("new"),
+        });
+        let registers = desk.post();
+        let job = desk.outbox.unanswered.remove(&registers[0].id);
+        desk.outbox.work(job.expect("it was asked"));
+        desk.outbox.worked(ticket, None);
+        let mut proposals = desk.post();
+        assert!(matches!(
+            &proposals[..],
+            [Request {
+                op: Op::Password(_),
+                ..
+            }]
+        ));
+        if doubt {
+            desk.lose_connection();
+            proposals = desk.post();
+        }
+        desk.refuse(&proposals[0], ErrorCode::Forbidden);
+        let abandon = Effect::Abandon { ticket, room: ROOM };
+        assert_eq!(desk.wanted.contains(&abandon), abandoned);
+        let unknown = desk.ended() == [(ticket, UNKNOWN)];
+        assert_eq!(unknown, doubt);
     }
 }
 
