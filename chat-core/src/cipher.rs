@@ -1,4 +1,5 @@
-//! The ciphers that clients apply to what is said: one trait, and a type for each cipher a room can announce.
+//! The ciphers that clients apply to what is said: one trait, and a type for each cipher a room can
+//! announce.
 //!
 //! | room announces | type |
 //! |---|---|
@@ -31,7 +32,7 @@ pub trait Cipher {
     fn open(&self, context: &Context, content: &Content) -> Result<String, OpenError>;
 }
 
-/// What a message is bound to, besides its key. One that is moved to another context does not open.
+/// The binding of a message, besides its key. One that is moved to another context does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Context {
@@ -52,10 +53,10 @@ pub enum OpenError {
     /// This client has no key of that name.
     #[error("no key for it")]
     NoKey(KeyId),
-    /// It was sealed under another key, or altered, or moved here from elsewhere.
+    /// Sealed under another key, or altered, or moved here from elsewhere.
     #[error("wrong key, or it was altered on the way")]
     Altered,
-    /// It is too short, or of the wrong length, to have been sealed at all.
+    /// Too short, or of the wrong length, to have been sealed at all.
     #[error("too short to be a sealed message")]
     Malformed,
     /// Its form is of a later version, or an application's own.
@@ -64,7 +65,7 @@ pub enum OpenError {
     /// Its form is not the one the room announces.
     #[error("not in the room's cipher")]
     WrongForm,
-    /// What came out is not text.
+    /// The opened bytes are not text.
     #[error("not text")]
     NotText,
 }

@@ -46,8 +46,8 @@ macro_rules! id128 {
 id128! {
     /// A person or program, whatever it is called at the moment.
     ///
-    /// Derived from the member's [`Secret`], so that whoever holds the secret is the member and nobody
-    /// has to keep a table: `SHA-256("chat.v1 member" ‖ secret)`, its first 16 bytes.
+    /// Derived from the member's [`Secret`], so that whoever holds the secret is the member and
+    /// nobody has to keep a table: `SHA-256("chat.v1 member" ‖ secret)`, its first 16 bytes.
     MemberId
 }
 id128! {
@@ -63,7 +63,8 @@ id128! {
     DeviceId
 }
 id128! {
-    /// What stands for a room in all that is sealed for it: drawn when the room begins, and never again.
+    /// Stands for a room in all that is sealed for it: drawn when the room begins, and never
+    /// again.
     RoomOrigin
 }
 id128! {
@@ -101,8 +102,8 @@ impl RoomId {
         Self(first_half(&digest))
     }
 
-    /// The group that a `create` makes, the same however often it is sent:
-    /// `SHA-256("chat room" ‖ member ‖ session ‖ txn)`, its first 16 bytes; the two numbers are little-endian.
+    /// The group that a `create` makes, the same however often it is sent: `SHA-256("chat room" ‖
+    /// member ‖ session ‖ txn)`, its first 16 bytes; the two numbers are little-endian.
     pub fn group(member: MemberId, session: SessionId, txn: u64) -> Self {
         let digest = Sha256::new()
             .chain_update(b"chat room")
@@ -120,8 +121,8 @@ fn first_half(digest: &[u8]) -> [u8; 16] {
     id
 }
 
-/// One life of a client's outbox: drawn when the outbox is made, kept with it, and used by one connection at a time. Below
-/// 2⁵³, so that JSON carries it exactly.
+/// One life of a client's outbox: drawn when the outbox is made, kept with it, and used by one
+/// connection at a time. Below 2⁵³, so that JSON carries it exactly.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -132,7 +133,8 @@ impl SessionId {
     /// No session: that of the records which nobody asked for.
     pub const NONE: Self = Self(0);
 
-    /// A new one. The generator must be fit for keys: two lives of one member must never get the same.
+    /// A new one. The generator must be fit for keys: two lives of one member must never get the
+    /// same.
     pub fn random(rng: &mut (impl RngCore + CryptoRng)) -> Self {
         loop {
             let number = rng.next_u64() >> 11;
@@ -143,8 +145,8 @@ impl SessionId {
     }
 }
 
-/// A request that changed something, and the record that it became: what a message is called, for good. A `seq` may
-/// come to name another message when a log loses its tail; this never does.
+/// A request that changed something, and the record that it became: what a message is called, for
+/// good. A `seq` may come to name another message when a log loses its tail; this never does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename = "frozen")]
 pub struct MessageId {
@@ -157,22 +159,25 @@ pub struct MessageId {
     pub txn: u64,
 }
 
-/// What a request asks, in short: another request under the same number is noticed by it. 0 where nobody asked.
+/// A request in short: another request under the same number is noticed by it. 0 where
+/// nobody asked.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(transparent)]
 pub struct RequestHash(pub u32);
 
-/// The 32 bytes that make somebody the member they are. Kept by the client, shown to the server at every `hello`.
+/// The 32 bytes that make somebody the member they are. Kept by the client, shown to the server at
+/// every `hello`.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Secret(pub [u8; 32]);
 
 impl Secret {
-    /// The secret of the same person at one server, for whoever keeps one secret for all: HKDF-SHA-256 (no salt, info
-    /// [`HOST:PORT`](server_name)), 32 bytes.
+    /// The secret of the same person at one server, for whoever keeps one secret for all:
+    /// HKDF-SHA-256 (no salt, info [`HOST:PORT`](server_name)), 32 bytes.
     ///
-    /// A server is shown its secret at every `hello`, so one that was shown the secret of others could be that person there.
+    /// A server is shown its secret at every `hello`, so one that was shown the secret of others
+    /// could be that person there.
     #[must_use]
     pub fn at_server(&self, host: &str, port: u16) -> Self {
         let mut secret = Self([0; 32]);
@@ -183,8 +188,9 @@ impl Secret {
     }
 }
 
-/// What a server is called where something is kept for it alone: `HOST:PORT`. `host` is a name or an IP address as the person
-/// knows it, without brackets; its letters count as small ones, and an IPv6 address is put into brackets.
+/// A server's name where something is kept for it alone: `HOST:PORT`. `host` is a name or
+/// an IP address as the person knows it, without brackets; its letters count as small ones, and an
+/// IPv6 address is put into brackets.
 pub fn server_name(host: &str, port: u16) -> String {
     let host = host.to_lowercase();
     if host.contains(':') {
@@ -212,13 +218,14 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// A position in one log: the number of a record, counted from 1 without holes. 0 is "before the first".
+/// A position in one log: the number of a record, counted from 1 without holes. 0 is "before the
+/// first".
 pub type Seq = u64;
 
 /// A position together with the life of the log it belongs to.
 ///
-/// The epoch changes whenever the tail of the log may have been lost, so the two are one value: a `seq`
-/// of another epoch says nothing. Both stay below 2⁵³, so that JSON carries them exactly.
+/// The epoch changes whenever the tail of the log may have been lost, so the two are one value: a
+/// `seq` of another epoch says nothing. Both stay below 2⁵³, so that JSON carries them exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename = "frozen")]
 pub struct Place {
@@ -230,7 +237,8 @@ pub struct Place {
     pub seq: Seq,
 }
 
-/// One ordered log. Its order is by kind, then by number or id; it is the order of [`to_bytes`](Self::to_bytes), too.
+/// One ordered log. Its order is by kind, then by number or id; it is the order of
+/// [`to_bytes`](Self::to_bytes), too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Partition {
@@ -240,7 +248,7 @@ pub enum Partition {
     Room(RoomId),
 }
 
-/// What a partition is the log of.
+/// The kinds of partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum PartitionKind {
@@ -261,7 +269,7 @@ impl PartitionKind {
 }
 
 impl Partition {
-    /// What it is the log of.
+    /// Its kind.
     pub const fn kind(&self) -> PartitionKind {
         match self {
             Self::Directory(_) => PartitionKind::Directory,
@@ -269,8 +277,8 @@ impl Partition {
         }
     }
 
-    /// The partition as a name, for logs that keep it: the kind's byte, then the number (2 bytes, the higher first) or the id. A
-    /// log that goes by this needs to know no kinds.
+    /// The partition as a name, for logs that keep it: the kind's byte, then the number (2 bytes,
+    /// the higher first) or the id. A log that goes by this needs to know no kinds.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut name = vec![self.kind().byte()];
         match self {
@@ -301,8 +309,8 @@ impl fmt::Display for Partition {
     }
 }
 
-/// A connection as the driver names it: a slot and how often the slot was used, so that a late word about a
-/// closed connection never reaches its successor.
+/// A connection as the driver names it: a slot and how often the slot was used, so that a late word
+/// about a closed connection never reaches its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId {
     /// The driver's slot.

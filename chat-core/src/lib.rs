@@ -84,8 +84,7 @@
 
 pub mod cipher;
 pub mod client;
-mod small;
-// pub mod hub;
+pub mod hub;
 pub mod id;
 pub mod limits;
 pub mod log;
@@ -93,6 +92,7 @@ pub mod nick;
 pub mod password;
 mod rate;
 pub mod roles;
-// mod state;
+mod small;
+mod state;
 pub mod time;
 pub mod wire;

@@ -13,7 +13,7 @@
 
 mod memory;
 mod packed;
-// mod served;
+mod served;
 
 use core::{cmp::Ordering, time::Duration};
 
@@ -24,6 +24,11 @@ pub use self::memory::MemoryLog;
 use crate::{
     id::{Partition, Place, Seq},
     limits::LimitError,
+    state::room,
+    wire::{
+        Record,
+        record::{CipherKind, RecordBody},
+    },
 };
 
 /// The most bytes of a tail note.
@@ -270,6 +275,20 @@ impl Page {
             snapshot: None,
             first: head.seq + 1,
             records: Vec::new(),
+        }
+    }
+
+    /// The cipher of the room whose [`State`](ReadFrom::State) this page begins with, and whose snapshot, if
+    /// there is one, has these parts: as many of them as begin it are enough. A room has it for good, whatever
+    /// [`Config::lobby`](crate::hub::Config::lobby) says of a lobby that is there already. `None`: there is no
+    /// such room yet, or what is stored of it cannot be read.
+    pub fn room_cipher(&self, parts: &[Bytes]) -> Option<CipherKind> {
+        if self.snapshot.is_some() {
+            return room::cipher_of(&parts.concat().into());
+        }
+        match Record::from_bytes(self.records.first()?).ok()?.body {
+            RecordBody::Created(created) => Some(created.cipher),
+            _ => None,
         }
     }
 }

@@ -24,6 +24,11 @@ impl Level {
         taken
     }
 
+    /// Whether it is full.
+    pub(crate) fn is_full(&self, now: Monotonic) -> bool {
+        self.0 <= now
+    }
+
     /// See [`Bucket::give`].
     pub(crate) fn give(&mut self, rate: Rate, now: Monotonic) {
         let mut bucket = Bucket::of(rate, self.0);

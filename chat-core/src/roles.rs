@@ -1,9 +1,9 @@
-//! Who may do what to whom: one table.
+//! Roles, and what they may do: one table.
 
 use crate::wire::words::words;
 
 words! {
-    /// What a member may do in a room, see [`may`].
+    /// A member's power in a room, see [`may`].
     #[derive(Default)]
     pub enum Role {
         /// Speaks and listens.
@@ -16,7 +16,7 @@ words! {
     }
 }
 
-/// What a role may or may not do.
+/// Actions that need a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Change the topic.
@@ -50,9 +50,9 @@ impl Action {
     ];
 }
 
-/// Whether `actor` may do `action` to a `target` of that role; the target is none where the action has none, or
-/// where it is not a member (a ban in advance). Nobody does any of this to themselves, except an owner who steps
-/// down while another remains, which the room checks.
+/// Whether `actor` may do `action` to a `target` of that role; the target is none where the action
+/// has none, or where it is not a member (a ban in advance). Nobody does any of this to themselves,
+/// except an owner who steps down while another remains, which the room checks.
 ///
 /// | | topic | password | kick, ban, mute | redact what was said by | make member, moderator, owner |
 /// |---|---|---|---|---|---|
@@ -60,7 +60,7 @@ impl Action {
 /// | moderator | yes | – | members | members, moderators, those who are gone | – |
 /// | owner | yes | yes | members, moderators | anybody | anybody |
 ///
-/// What one has said oneself, one may always redact.
+/// An author may always redact its own messages.
 pub fn may(actor: Role, action: Action, target: Option<Role>) -> bool {
     match (actor, action) {
         (Role::Member | Role::Other(_), _) => false,
@@ -71,7 +71,18 @@ pub fn may(actor: Role, action: Action, target: Option<Role>) -> bool {
         (Role::Owner, Action::Redact) => true,
         (Role::Moderator, Action::Redact) => target != Some(Role::Owner),
         (Role::Moderator | Role::Owner, Action::Kick | Action::Ban | Action::Mute) => {
-            target.is_none_or(|target| target < actor)
+            target.is_none_or(|target| target.rank() < actor.rank())
+        }
+    }
+}
+
+impl Role {
+    /// Roles in order. One that this program does not know is none that keeps order.
+    pub(crate) fn rank(self) -> u8 {
+        match self {
+            Self::Member | Self::Other(_) => 0,
+            Self::Moderator => 1,
+            Self::Owner => 2,
         }
     }
 }

@@ -64,6 +64,17 @@ impl<T> Sorted<T> {
         old
     }
 
+    fn from_sorted(mut all: Vec<T>) -> Self {
+        match all.len() {
+            0 => Self::None,
+            1 => all.pop().map_or(Self::None, Self::One),
+            _ => {
+                all.shrink_to_fit();
+                Self::Many(all)
+            }
+        }
+    }
+
     fn into_vec(self) -> Vec<T> {
         match self {
             Self::None => Vec::new(),
@@ -215,6 +226,29 @@ impl<K, V> IntoIterator for SmallMap<K, V> {
     }
 }
 
+/// In any order; of several values of a key one is kept.
+impl<K: Ord, V> FromIterator<(K, V)> for SmallMap<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(all: I) -> Self {
+        let mut all: Vec<(K, V)> = all.into_iter().collect();
+        all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        all.dedup_by(|(one, _), (other, _)| one == other);
+        Self(Sorted::from_sorted(all))
+    }
+}
+
+/// Written as a list of pairs.
+impl<K: Serialize, V: Serialize> Serialize for SmallMap<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.as_slice())
+    }
+}
+
+impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for SmallMap<K, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self::from_iter)
+    }
+}
+
 /// A set of few entries.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SmallSet<K>(Sorted<K>);
@@ -282,14 +316,7 @@ impl<K: Ord> FromIterator<K> for SmallSet<K> {
         let mut all: Vec<K> = all.into_iter().collect();
         all.sort_unstable();
         all.dedup();
-        Self(match all.len() {
-            0 => Sorted::None,
-            1 => all.pop().map_or(Sorted::None, Sorted::One),
-            _ => {
-                all.shrink_to_fit();
-                Sorted::Many(all)
-            }
-        })
+        Self(Sorted::from_sorted(all))
     }
 }
 

@@ -1,10 +1,11 @@
-//! The Caesar cipher. **Insecure**: anybody can read what it hides. For teaching and for compatibility.
+//! The Caesar cipher. **Insecure**: anybody can read what it hides. For teaching and for
+//! compatibility.
 
 use super::{Cipher, Context, OpenError, Rng};
 use crate::wire::record::Content;
 
-/// Letters `A`–`Z` and `a`–`z` moved so many places forward in their own alphabet, wrapping around; every other
-/// character stays. **Insecure.**
+/// Letters `A`–`Z` and `a`–`z` moved so many places forward in their own alphabet, wrapping around;
+/// every other character stays. **Insecure.**
 ///
 /// Any shift will do, negative ones too; only its remainder by 26 matters.
 ///

@@ -105,8 +105,8 @@ impl Cipher for Sealing {
     }
 }
 
-/// What a message is bound to: form version, room, key, author, session, number, kind, target. Without a target its place
-/// is zero, which names no message.
+/// The associated data: form version, room, key, author, session, number, kind, target.
+/// Without a target its place is zero, which names no message.
 fn associated(key: KeyId, context: &Context) -> [u8; AAD] {
     let mut aad = [0; AAD];
     let mut rest = &mut aad[..];

@@ -8,17 +8,8 @@ use super::{event::Event, identity::Identity, recipients::Recipients};
 use crate::{
     id::{ConnId, Partition, PartitionKind, Place, RoomId},
     log::{AppendRefused, Head, LogUnavailable, Manifest, Page, Query, ReadFailed, SnapshotId},
-    wire::{CloseReason, Form, Frame},
+    wire::{CloseReason, Form, Frame, Framing},
 };
-
-/// Where one message ends and the next begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
-    /// Bytes in any pieces; the hub finds the frames.
-    Stream,
-    /// Each `Received` is one whole message.
-    Message,
-}
 
 /// What happened.
 #[derive(Debug)]
@@ -162,7 +153,20 @@ pub enum Input<'a> {
         /// Whether it is done.
         done: Result<(), LogUnavailable>,
     },
-    /// Close everything, politely. [`Event::Closed`](super::Event::Closed) follows when all connections are gone.
+    /// Another hub on the same log said this. What one hub says arrives in the order in which it was said.
+    Word {
+        /// The [node](super::Config::node) of that hub.
+        from: u64,
+        /// What it said: an [`Output::Word`] of that hub.
+        bytes: Bytes,
+    },
+    /// Another hub on the same log is gone, or cannot be reached any more.
+    Lost {
+        /// The node of that hub.
+        node: u64,
+    },
+    /// Close everything, politely. [`Event::Closed`](super::Event::Closed) follows when all
+    /// connections are gone and all is written that is to be written.
     Shutdown {
         /// Whether clients should come back.
         restarting: bool,
@@ -299,9 +303,9 @@ pub enum Output {
         /// Which.
         partition: Partition,
     },
-    /// Keep this until the next `Note` of this hub, and hand it to the hubs that come after it in
-    /// [`Config::notes`](super::Config::notes). Not answered; may be lost. It is no record: not worth waiting for a disk.
-    Note(Bytes),
+    /// Tell this to all other hubs on the same log, in the order of these outputs:
+    /// [`Input::Word`] there. It is no record; nobody keeps it.
+    Word(Bytes),
     /// The hub is done with the partition; no more news of it, please.
     Forget {
         /// Which.

@@ -11,61 +11,64 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// A connection's handshake, silence or closing may be over.
-    Session(ConnId),
-    /// A nick is held no longer.
+    Connection(ConnId),
+    /// A connection has requests that wait for their turn.
+    Turn(ConnId),
+    /// What members and addresses did slowly enough is forgotten.
+    Rates,
+    /// A name is held no longer.
     Grace(MemberId),
-    /// Who is away is noted.
-    Note,
-    /// Memberships are kept no longer.
+    /// The memberships of somebody without a name end.
     Expiry(MemberId),
-    /// Nothing is heard of a join.
-    Entering(MemberId, RoomId),
+    /// Rooms that have changed are projected into the directory.
+    Project,
+    /// The listing of a room that another hub changed is to be exact by now.
+    Overdue(RoomId),
+    /// The listing is compared with the rooms' heads.
+    Sweep,
     /// Changes of presence are told.
     Presence(RoomId),
     /// A room without people here is put away.
     Unload(RoomId),
-    /// The log is asked again.
+    /// A log is asked again.
     Retry(Partition),
-    /// What addresses did slowly enough is forgotten.
-    Tallies,
 }
 
 /// All timers, the next one first.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     /// Every connection has one, so these take as little place as they can.
-    sessions: BTreeSet<(Monotonic, ConnId)>,
+    connections: BTreeSet<(Monotonic, ConnId)>,
     others: BTreeSet<(Monotonic, Timer)>,
 }
 
 impl Timers {
     pub(super) fn arm(&mut self, at: Monotonic, timer: Timer) {
         match timer {
-            Timer::Session(conn) => self.sessions.insert((at, conn)),
+            Timer::Connection(conn) => self.connections.insert((at, conn)),
             other => self.others.insert((at, other)),
         };
     }
 
     pub(super) fn disarm(&mut self, at: Monotonic, timer: Timer) {
         match timer {
-            Timer::Session(conn) => self.sessions.remove(&(at, conn)),
+            Timer::Connection(conn) => self.connections.remove(&(at, conn)),
             other => self.others.remove(&(at, other)),
         };
     }
 
     pub(super) fn next(&self) -> Option<Monotonic> {
-        let (session, other) = self.first();
-        session.into_iter().chain(other).min()
+        let (connection, other) = self.first();
+        connection.into_iter().chain(other).min()
     }
 
-    #[cfg(feature = "deliberate-bugs")]
     pub(super) fn len(&self) -> usize {
-        self.sessions.len() + self.others.len()
+        self.connections.len() + self.others.len()
     }
 
     fn first(&self) -> (Option<Monotonic>, Option<Monotonic>) {
-        let session = self.sessions.first().map(|(at, _)| *at);
-        (session, self.others.first().map(|(at, _)| *at))
+        let connection = self.connections.first().map(|(at, _)| *at);
+        (connection, self.others.first().map(|(at, _)| *at))
     }
 
     pub(super) fn pop(&mut self, now: Monotonic) -> Option<Timer> {
@@ -73,9 +76,9 @@ impl Timers {
             return None;
         }
         match self.first() {
-            (Some(session), other) if other.is_none_or(|other| session <= other) => {
-                let (_, conn) = self.sessions.pop_first()?;
-                Some(Timer::Session(conn))
+            (Some(connection), other) if other.is_none_or(|other| connection <= other) => {
+                let (_, conn) = self.connections.pop_first()?;
+                Some(Timer::Connection(conn))
             }
             _ => self.others.pop_first().map(|(_, timer)| timer),
         }

@@ -1,4 +1,4 @@
-//! What a client says.
+//! Messages of a client.
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeStruct};
@@ -22,17 +22,18 @@ use crate::{
 numbered! {
     /// A client's frame.
     pub enum ClientMessage {
-        /// The first word: who I am and where I was.
+        /// The first message: the member, its session and its cursors.
         1 "hello" Hello(Hello),
-        /// Please do this. Answered exactly once, by `ok` or `error` with the same `id`.
+        /// A request. Answered exactly once, by `ok` or `error` with the same `id`.
         2 "request" Request(Request),
-        /// Are you there? Answered by `pong`.
+        /// A sign of life. Answered by `pong`.
         3 "ping" Ping(Ping),
-        /// I am.
+        /// The answer to a `ping`.
         4 "pong" Pong(Ping),
-        /// I am going for good: free my nick. Answered by `closing` with the reason `bye`.
+        /// The client goes for good and frees its nick. Answered by `closing` with the reason
+        /// `bye`.
         5 "bye" Bye(Empty),
-        /// I have read your `closing`.
+        /// The client has read `closing`.
         6 "closed" Closed(Empty),
     }
 }
@@ -41,12 +42,13 @@ numbered! {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empty {}
 
-/// The first word of a client.
+/// The first message of a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hello {
     /// The protocol versions the client speaks. This is version 1.
     pub versions: Versions,
-    /// Names of optional features the client would like; unknown ones are ignored. None is defined yet.
+    /// Names of optional features the client would like; unknown ones are ignored. None is defined
+    /// yet.
     #[serde(default)]
     pub capabilities: Vec<String>,
     /// The client's program and version, for the operator. At most 64 bytes.
@@ -60,10 +62,11 @@ pub struct Hello {
     pub secret: Secret,
     /// The life of the outbox whose requests come on this connection. Never 0.
     pub session: SessionId,
-    /// Whether the client keeps the secret after it ends; if not, its memberships end soon after it is gone.
+    /// Whether the client keeps the secret after it ends; if not, its memberships end soon after it
+    /// is gone.
     #[serde(default)]
     pub kept: bool,
-    /// Where it was in the rooms it knows.
+    /// Its cursors in the rooms it knows.
     #[serde(default)]
     pub resume: Vec<Resume>,
 }
@@ -96,59 +99,61 @@ pub struct Ping {
 /// A request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// Names the answer. The client's choice; unique among the unanswered requests of the connection.
+    /// Names the answer. The client's choice; unique among the unanswered requests of the
+    /// connection.
     pub id: u64,
-    /// Names what is asked: a counter from 1 in the session, over all rooms. The same request under the same number is
-    /// done once and gets the first one's result. 0 where the request changes nothing.
+    /// Names what is asked: a counter from 1 in the session, over all rooms. The same request under
+    /// the same number is done once and gets the first one's result. 0 where the request changes
+    /// nothing.
     pub txn: u64,
-    /// What is asked.
+    /// The operation.
     pub op: Op,
 }
 
 numbered! {
-    /// What can be asked.
+    /// Operations of requests.
     pub enum Op {
-        /// Which groups are there?
+        /// Lists the groups.
         1 "list" List(List),
-        /// Call me something else.
+        /// Changes nick and label.
         2 "nick" Nick(Nick),
-        /// Begin a password registration (OPAQUE).
+        /// Begins a password registration (OPAQUE).
         3 "register" Register(Register),
-        /// Make a group; I am its owner and first member.
+        /// Makes a group, of which the author is owner and first member.
         4 "create" Create(Create),
-        /// Begin to prove that I know a room's password (OPAQUE).
+        /// Begins to prove a room's password (OPAQUE).
         5 "login" Login(Login),
-        /// Make me a member.
+        /// Makes the author a member.
         6 "join" Join(Join),
-        /// I am no longer a member.
+        /// Ends the author's membership, or declines an invitation.
         7 "leave" Leave(InRoom),
-        /// Open the private conversation with somebody.
+        /// Opens the private conversation with another member.
         8 "direct" Direct(Direct),
-        /// Say something.
+        /// Says a message or an action.
         9 "send" Send(Send),
-        /// Who is a member?
+        /// Lists the members.
         10 "members" Members(Members),
-        /// What was said before?
+        /// Reads earlier records.
         11 "history" History(History),
-        /// Change the topic.
+        /// Changes the topic.
         12 "topic" Topic(SetTopic),
-        /// Change somebody's role.
+        /// Changes a member's role.
         13 "role" Role(SetRole),
-        /// Put somebody out.
+        /// Puts a member out.
         14 "kick" Kick(Remove),
-        /// Put somebody out and keep them out.
+        /// Puts a member out, and keeps it out.
         15 "ban" Ban(Remove),
-        /// Let somebody come back.
+        /// Ends a ban.
         16 "unban" Unban(OnPeer),
-        /// Silence somebody.
+        /// Silences a member.
         17 "mute" Mute(Mute),
-        /// Let somebody speak.
+        /// Ends a mute.
         18 "unmute" Unmute(OnPeer),
-        /// Change the password and the key.
+        /// Changes the password and the key.
         19 "password" Password(SetPassword),
-        /// Take no messages from the other of a private conversation, or take them again.
+        /// Takes no messages from the other of a private conversation, or takes them again.
         20 "block" Block(Block),
-        /// Take back what was said: its text goes for good.
+        /// Takes a message back: its text goes for good.
         21 "redact" Redact(Redact),
     }
 }
@@ -165,13 +170,13 @@ pub enum RoomRef {
     Id(RoomId),
 }
 
-/// Somebody as a request names them.
+/// A member as a request names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Peer {
-    /// Whoever holds the nick now.
+    /// The member that holds the nick now.
     Nick(String),
-    /// The member, whatever they are called.
+    /// The member of an id, whatever its nick.
     Member(MemberId),
 }
 
@@ -276,9 +281,9 @@ pub struct Direct {
 /// Body of `send`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Send {
-    /// Where.
+    /// The room.
     pub room: RoomId,
-    /// What.
+    /// The message.
     pub content: Content,
     /// Becomes an `action` instead of a `message`.
     #[serde(default)]
@@ -406,9 +411,10 @@ pub struct Redact {
 }
 
 impl Op {
-    /// What the request asks, in short: the first four bytes, little-endian, of the SHA-256 of its kind and body in
-    /// postcard. The zero bytes at the end of every length-delimited body are left out of what is hashed, so that fields
-    /// which are appended to a request later do not change the hash of one that has their defaults.
+    /// The operation in short: the first four bytes, little-endian, of the SHA-256 of its
+    /// kind and body in postcard. The zero bytes at the end of every length-delimited body are left
+    /// out of what is hashed, so that fields which are appended to a request later do not change
+    /// the hash of one that has their defaults.
     pub fn hash(&self) -> RequestHash {
         let mut bytes = Vec::with_capacity(128);
         writer::extend(&self.kind(), &mut bytes);

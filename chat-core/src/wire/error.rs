@@ -3,13 +3,14 @@
 use super::words::words;
 
 words! {
-    /// What is wrong with a request.
+    /// Why a request was refused.
     pub enum ErrorCode {
         /// The body is malformed, a field is outside its bounds, or `txn` is missing.
         0 "bad_request" BadRequest,
         /// This server does not know that kind of request.
         1 "unknown_request" UnknownRequest,
-        /// The nick is empty, too long, reserved, or has white space or characters that cannot be seen.
+        /// The nick is empty, too long, reserved, or has white space or characters that cannot be
+        /// seen.
         2 "nick_invalid" NickInvalid,
         /// Another member holds that nick, or one that looks like it.
         3 "nick_taken" NickTaken,
@@ -25,7 +26,8 @@ words! {
         8 "forbidden" Forbidden,
         /// You are banned from that room.
         9 "banned" Banned,
-        /// You may not speak in that room at present. `retry_after` says for how long, if it is known.
+        /// You may not speak in that room at present. `retry_after` says for how long, if it is
+        /// known.
         10 "muted" Muted,
         /// The other member takes no messages from you.
         11 "blocked" Blocked,
@@ -49,7 +51,8 @@ words! {
         20 "too_many_rooms" TooManyRooms,
         /// The server has as many rooms as it may.
         21 "rooms_exhausted" RoomsExhausted,
-        /// The message is longer than `message_bytes`, or the request is more than the log takes at once.
+        /// The message is longer than `message_bytes`, or the request is more than the log takes at
+        /// once.
         22 "message_too_large" MessageTooLarge,
         /// The content is not in the form, or not under the key, that the room announces.
         23 "wrong_cipher" WrongCipher,
@@ -61,12 +64,13 @@ words! {
         26 "too_many_guesses" TooManyGuesses,
         /// Too many requests of this connection, or too many bytes of them, wait for their answers.
         27 "busy" Busy,
-        /// The server cannot write its log at present, or not read it. The request is in doubt all the same:
-        /// the log may have it later.
+        /// The server cannot write its log at present, or not read it. The request is in doubt all
+        /// the same: the log may have it later.
         28 "unavailable" Unavailable,
         /// The room has no such message, or does not keep it any more.
         29 "unknown_message" UnknownMessage,
-        /// The requested record is stored, and is not what was written. Only the server's operator can mend that.
+        /// The requested record is stored, and is not what was written. Only the server's operator
+        /// can mend that.
         30 "damaged" Damaged,
         /// The other member has as many open invitations as it may.
         31 "too_many_invitations" TooManyInvitations,
@@ -86,7 +90,8 @@ words! {
         3 "too_many_connections" TooManyConnections,
         /// No protocol version in common.
         4 "version" Version,
-        /// A frame is malformed, or came at the wrong time (a second `hello`, a request before `welcome`).
+        /// A frame is malformed, or came at the wrong time (a second `hello`, a request before
+        /// `welcome`).
         5 "protocol" Protocol,
         /// A frame longer than `frame_bytes`.
         6 "frame_too_large" FrameTooLarge,
@@ -110,8 +115,8 @@ words! {
 }
 
 impl ErrorCode {
-    /// Whether the same request may succeed later without anything else being changed. Of a code that this program does
-    /// not know, the message says it.
+    /// Whether the same request may succeed later without anything else being changed. Of a code
+    /// that this program does not know, the message says it.
     pub fn is_temporary(self) -> bool {
         matches!(
             self,
@@ -128,8 +133,8 @@ impl ErrorCode {
 }
 
 impl CloseReason {
-    /// Whether the client should connect again by itself. Of a reason that this program does not know, the message says
-    /// it.
+    /// Whether the client should connect again by itself. Of a reason that this program does not
+    /// know, the message says it.
     pub fn reconnect(self) -> bool {
         matches!(
             self,
@@ -148,7 +153,7 @@ impl CloseReason {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {text}")]
 pub struct Refusal {
-    /// What is wrong.
+    /// The reason.
     pub code: ErrorCode,
     /// When to try again, in milliseconds.
     pub retry_after: Option<u32>,

@@ -16,8 +16,8 @@ pub enum Framing {
 
 /// A message on its way out: encoded once, shared by reference from there on.
 ///
-/// Holds the length and the body in one piece, so that a stream writes [`prefixed`](Self::prefixed) and a message
-/// transport [`body`](Self::body) without another copy.
+/// Holds the length and the body in one piece, so that a stream writes [`prefixed`](Self::prefixed)
+/// and a message transport [`body`](Self::body) without another copy.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame(Bytes);
 
@@ -67,7 +67,7 @@ impl Frame {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a frame of {announced} bytes where {allowed} are allowed")]
 pub struct FrameTooLarge {
-    /// What its length says.
+    /// The length that was announced.
     pub announced: u32,
     /// The limit.
     pub allowed: u32,
@@ -105,7 +105,8 @@ impl Decoder {
     /// Takes the next bytes and hands out every body that is complete now.
     ///
     /// # Errors
-    /// A length above the limit, noticed as soon as its four bytes are there. The stream is of no use after that.
+    /// A length above the limit, noticed as soon as its four bytes are there. The stream is of no
+    /// use after that.
     pub fn feed(
         &mut self,
         mut bytes: &[u8],

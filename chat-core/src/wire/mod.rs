@@ -1,8 +1,9 @@
 //! The wire: messages, their two forms, and frames.
 //!
-//! The specification is `docs/protocol.md`; the types here are its tables. A message is *encoded* into the body of a
-//! frame in one of two [`Form`]s. Over a byte stream a body is preceded by its length ([`Decoder`] splits them again);
-//! over a message transport such as WebSocket one message is one body.
+//! The specification is `docs/protocol.md`; the types here are its tables. A message is *encoded*
+//! into the body of a frame in one of two [`Form`]s. Over a byte stream a body is preceded by its
+//! length ([`Decoder`] splits them again); over a message transport such as WebSocket one message
+//! is one body.
 
 pub(crate) mod base64;
 pub mod client;
@@ -42,7 +43,8 @@ pub const SERVER_FRAME_BYTES: u32 = 1_048_576;
 pub enum Form {
     /// `chat.v1.postcard`: a varint number, then the postcard body.
     Postcard,
-    /// `chat.v1.json`: an object whose `type` is the name and whose other fields are the body's. With the feature `json`.
+    /// `chat.v1.json`: an object whose `type` is the name and whose other fields are the body's.
+    /// With the feature `json`.
     #[cfg(feature = "json")]
     Json,
 }
@@ -108,8 +110,8 @@ impl Form {
     /// Reads the body of a frame.
     ///
     /// # Errors
-    /// Bytes that are no message, and a number that is not in the list: nobody answers what is neither a request nor a
-    /// reply.
+    /// Bytes that are no message, and a number that is not in the list: nobody answers what is
+    /// neither a request nor a reply.
     pub fn decode<T: Tagged>(self, body: &[u8]) -> Result<T, DecodeError> {
         let (kind, message) = match self {
             Self::Postcard => {

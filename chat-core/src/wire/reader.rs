@@ -1,7 +1,8 @@
 //! Reading the postcard form, see [`writer`](super::writer).
 //!
-//! A length-delimited body may end at any field: the fields that are missing have their defaults (`#[serde(default)]`),
-//! and one that has none is an error. What follows the fields that are known is ignored.
+//! A length-delimited body may end at any field: the fields that are missing have their defaults
+//! (`#[serde(default)]`), and one that has none is an error. What follows the fields that are known
+//! is ignored.
 
 use serde::{
     Deserialize, Deserializer,

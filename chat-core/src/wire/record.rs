@@ -32,24 +32,25 @@ pub struct Record {
     pub session: SessionId,
     /// The author's number for the request, a counter in that session from 1; 0 when nobody asked.
     pub txn: u64,
-    /// What the request asked, in short.
+    /// The request in short.
     pub hash: RequestHash,
-    /// What the author was called at that moment.
+    /// The nick of the author at that moment.
     pub nick: String,
     /// The label beside the nick; often empty.
     pub label: String,
     /// The message that the record is about, by its id.
     pub target: Option<MessageId>,
-    /// Names of what is kept beside the log. There are none in this version; a reader keeps what it is given.
+    /// Names of what is kept beside the log. There are none in this version; a reader keeps what it
+    /// is given.
     pub blobs: Vec<Opaque>,
     /// The device's signature. There are none in this version; a reader keeps what it is given.
     pub signature: Option<Opaque>,
-    /// What changed.
+    /// The change.
     pub body: RecordBody,
 }
 
 numbered! {
-    /// What a record says.
+    /// Kinds of records.
     pub enum RecordBody {
         /// The room begins. Its author is the owner.
         1 "created" Created(Created),
@@ -57,9 +58,9 @@ numbered! {
         2 "joined" Joined(Joined),
         /// The author is no longer a member.
         3 "left" Left(Left),
-        /// The author said something.
+        /// A message of the author.
         4 "message" Message(Message),
-        /// The author did something (`/me`).
+        /// An action of the author (`/me`).
         5 "action" Action(Message),
         /// The room has a new topic.
         6 "topic" Topic(Topic),
@@ -77,15 +78,18 @@ numbered! {
         12 "unmuted" Unmuted(Target),
         /// The room has a new password and a new key.
         13 "password" Password(PasswordChange),
-        /// In a private conversation: the author takes no more messages from the other, or takes them again.
+        /// In a private conversation: the author takes no more messages from the other, or takes
+        /// them again.
         14 "blocked" Blocked(Blocked),
-        /// What was said in an earlier record is taken back.
+        /// An earlier message is taken back.
         15 "redacted" Redacted(Redacted),
-        /// Stands where a `message` or an `action` stood that was redacted; everything else of that record is as it was.
+        /// Stands where a `message` or an `action` stood that was redacted; everything else of that
+        /// record is as it was.
         16 "blank" Blank(Blank),
         /// The room ends: nobody is a member any more, and no record follows.
         17 "closed" Closed(Closed),
-        /// A private conversation begins again: the author is a member, and the other, if it is none, is invited.
+        /// A private conversation begins again: the author is a member, and the other, if it is
+        /// none, is invited.
         18 "reopened" Reopened(Reopened),
     }
 }
@@ -93,7 +97,7 @@ numbered! {
 words! {
     /// The kinds of rooms.
     pub enum RoomKind {
-        /// The room everybody finds. It has no number.
+        /// The room that every server may have. It has no number.
         0 "lobby" Lobby,
         /// A numbered room.
         1 "group" Group,
@@ -119,7 +123,7 @@ words! {
 }
 
 words! {
-    /// Who may read what was said before they came.
+    /// How far back a member may read.
     #[derive(Default)]
     pub enum HistoryPolicy {
         /// Every member may read all that is kept.
@@ -131,7 +135,7 @@ words! {
 }
 
 words! {
-    /// How a room tells who is there.
+    /// How a room tells its members who is here.
     #[derive(Default)]
     pub enum PresenceMode {
         /// Names; the server turns to counts above its limit for names (500 by default).
@@ -145,7 +149,7 @@ words! {
 }
 
 words! {
-    /// How far somebody is in.
+    /// How far a member is in.
     #[derive(Default)]
     pub enum Standing {
         /// A member.
@@ -161,7 +165,7 @@ words! {
 #[allow(missing_docs, reason = "the types say it; see the specification")]
 pub struct Created {
     pub kind: RoomKind,
-    /// What stands for the room in all that is sealed for it.
+    /// Stands for the room in all that is sealed for it.
     pub origin: RoomOrigin,
     pub cipher: CipherKind,
     pub history: HistoryPolicy,
@@ -173,12 +177,14 @@ pub struct Created {
     /// A group's name, if it has one.
     #[serde(default)]
     pub name: Option<String>,
-    /// The key of a `static_key` room, so that a wrong one is noticed. A room password's key stands in `password`.
+    /// The key of a `static_key` room, so that a wrong one is noticed. A room password's key stands
+    /// in `password`.
     #[serde(default)]
     pub key: Option<KeyId>,
     #[serde(default)]
     pub password: Option<PasswordRecord>,
-    /// A private conversation: the author, who is a member, and the other, who is invited. Otherwise empty.
+    /// A private conversation: the author, who is a member, and the other, who is invited.
+    /// Otherwise empty.
     #[serde(default)]
     pub members: Vec<Person>,
 }
@@ -238,12 +244,12 @@ words! {
 /// Body of `message` and `action`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Message {
-    /// What was said, in the form the room's cipher asks for.
+    /// The text, in the form that the room's cipher asks for.
     pub content: Content,
 }
 
 numbered! {
-    /// What was said, as the server sees it.
+    /// Forms of a text.
     pub enum Content {
         /// Cipher `none`: the text.
         1 "plain" Plain(Text),
@@ -283,7 +289,7 @@ impl Content {
         Self::Caesar(Text { text: text.into() })
     }
 
-    /// Bytes of what was said, in the form it is sent: what the limit `message_bytes` counts.
+    /// Bytes of the text in the form it is sent, as the limit `message_bytes` counts them.
     pub fn size(&self) -> usize {
         match self {
             Self::Plain(text) | Self::Caesar(text) => text.text.len(),
@@ -305,7 +311,7 @@ pub struct Topic {
 #[allow(missing_docs, reason = "the types say it")]
 pub struct RoleChange {
     pub target: MemberId,
-    /// What the target was called at that moment.
+    /// The nick of the target at that moment.
     pub nick: String,
     pub role: Role,
 }
@@ -333,7 +339,8 @@ pub struct Target {
 pub struct Muted {
     pub target: MemberId,
     pub nick: String,
-    /// For how long from this record on; without it, until unmuted. A duration, because clocks are set.
+    /// For how long from this record on; without it, until unmuted. A duration, because clocks are
+    /// set.
     #[serde(default)]
     pub seconds: Option<u32>,
 }
@@ -472,7 +479,7 @@ impl Record {
     pub fn to_bytes(&self) -> Bytes {
         let mut out = Vec::with_capacity(128);
         super::writer::extend(self, &mut out);
-        // It is kept for long.
+        // A log keeps the bytes for long.
         out.shrink_to_fit();
         Bytes::from(out)
     }
@@ -480,12 +487,13 @@ impl Record {
     /// Reads what [`to_bytes`](Self::to_bytes) wrote.
     ///
     /// # Errors
-    /// The bytes are no record. A body that is not understood is none: it stays [`RecordBody::Unknown`].
+    /// The bytes are no record. A body that is not understood is none: it stays
+    /// [`RecordBody::Unknown`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, super::BodyError> {
         super::reader::take(bytes)
     }
 
-    /// What the record is called, for good.
+    /// The record's name for good.
     pub fn id(&self) -> MessageId {
         MessageId {
             member: self.member,

@@ -1,4 +1,4 @@
-//! What a server says.
+//! Messages of a server.
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeStruct};
@@ -23,24 +23,25 @@ use crate::{
 numbered! {
     /// A server's frame.
     pub enum ServerMessage {
-        /// You are in.
+        /// The client is in.
         1 "welcome" Welcome(Welcome),
-        /// Done. The answer to a request.
+        /// A request was done.
         2 "ok" Ok(Done),
-        /// Not done. The answer to a request; with `id` 0, to a `hello`.
+        /// A request was not done; with `id` 0, a `hello` was refused.
         3 "error" Error(Failure),
-        /// You are in this room: after `welcome` for each of your rooms, when somebody opens a private conversation
-        /// with you, and when the room's log lost its tail.
+        /// You are in this room: after `welcome` for each of your rooms, when somebody opens a
+        /// private conversation with you, and when the room's log lost its tail.
         4 "entered" Entered(Entered),
-        /// What happened in a room.
+        /// Records of a room.
         5 "records" Records(Records),
-        /// Who is there.
+        /// Members that are here.
         6 "presence" Presence(Presence),
-        /// A room you presented in `hello.resume` or were told of in `welcome` is not yours any more.
+        /// A room you presented in `hello.resume` or were told of in `welcome` is not yours any
+        /// more.
         7 "removed" Removed(Removed),
-        /// Are you there? Answered by `pong`.
+        /// A sign of life. Answered by `pong`.
         8 "ping" Ping(Ping),
-        /// I am.
+        /// The answer to a `ping`.
         9 "pong" Pong(Ping),
         /// The connection is about to end. Answered by `closed`.
         10 "closing" Closing(Closing),
@@ -52,9 +53,9 @@ words! {
     pub enum Durability {
         /// As long as the server's process.
         0 "memory" Memory,
-        /// It is on the server's disk.
+        /// On the server's disk.
         1 "disk" Disk,
-        /// It is on several machines.
+        /// On several machines.
         2 "replicated" Replicated,
     }
 }
@@ -69,13 +70,13 @@ pub struct Welcome {
     pub capabilities: Vec<String>,
     /// The server's program and version.
     pub agent: String,
-    /// Who you are.
+    /// The member of the connection.
     pub member: MemberId,
-    /// What you are called, in the form others see.
+    /// Its nick, in the form others see.
     pub nick: String,
     /// The label beside it.
     pub label: String,
-    /// What you may do.
+    /// Limits that a client keeps within.
     pub limits: WireLimits,
     /// Say something at least this often, in milliseconds; `ping` when there is nothing else.
     pub ping_interval: u32,
@@ -85,8 +86,8 @@ pub struct Welcome {
     pub time: Wall,
     /// Whether there is a lobby to join.
     pub lobby: bool,
-    /// Your rooms, those that you are invited to among them. For each of them exactly one `entered` or `removed`
-    /// follows.
+    /// Your rooms, those that you are invited to among them. For each of them exactly one `entered`
+    /// or `removed` follows.
     #[serde(default)]
     pub rooms: Vec<RoomId>,
 }
@@ -96,12 +97,12 @@ pub struct Welcome {
 pub struct Done {
     /// The request's.
     pub id: u64,
-    /// What came of it: of the same kind as the request.
+    /// The result, of the same kind as the request.
     pub answer: Answer,
 }
 
 numbered! {
-    /// What came of a request. The numbers and names are those of the requests.
+    /// Results of requests. The numbers and names are those of the requests.
     pub enum Answer {
         /// Groups.
         1 "list" List(Rooms),
@@ -123,7 +124,7 @@ numbered! {
         9 "send" Send(Committed),
         /// Members.
         10 "members" Members(MemberPage),
-        /// What was said before.
+        /// Earlier records.
         11 "history" History(HistoryPage),
         /// Done.
         12 "topic" Topic(Committed),
@@ -148,7 +149,8 @@ numbered! {
     }
 }
 
-/// The record that the request became. Not a cursor: earlier records of the room may still be on their way.
+/// The record that the request became. Not a cursor: earlier records of the room may still be on
+/// their way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the types say it")]
 pub struct Committed {
@@ -214,9 +216,9 @@ pub struct Challenge {
 pub struct RoomView {
     /// Its id.
     pub room: RoomId,
-    /// What kind of room.
+    /// The kind of room.
     pub kind: RoomKind,
-    /// What stands for the room in all that is sealed for it.
+    /// Stands for the room in all that is sealed for it.
     pub origin: RoomOrigin,
     /// All that is said here is true as of this place of the log.
     pub place: Place,
@@ -234,9 +236,9 @@ pub struct RoomView {
     pub said: u64,
     /// The cipher that messages here must have.
     pub cipher: CipherKind,
-    /// Who may read what was said before they came.
+    /// How far back a member may read.
     pub history: HistoryPolicy,
-    /// How the room tells who is there.
+    /// How the room tells who is here.
     pub presence: PresenceMode,
     /// The topic; may be empty.
     pub topic: String,
@@ -258,7 +260,8 @@ pub struct RoomView {
     /// The room's keys, oldest first, the one in force last, wrapped under that registration.
     #[serde(default)]
     pub keys: Vec<WrappedKey>,
-    /// How far the other of a private conversation is in; nothing when that member has left it, and in other rooms.
+    /// How far the other of a private conversation is in; nothing when that member has left it, and
+    /// in other rooms.
     #[serde(default)]
     pub peer_standing: Option<Standing>,
 }
@@ -311,7 +314,7 @@ pub struct Failure {
     /// The request's; 0 for a `hello`.
     #[serde(deserialize_with = "crate::id::safe")]
     pub id: u64,
-    /// What is wrong.
+    /// The reason.
     pub code: ErrorCode,
     /// Whether the same request may succeed later.
     pub temporary: bool,
@@ -325,8 +328,9 @@ pub struct Failure {
 /// You are in a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entered {
-    /// True: every record after the place you presented follows, up to `view.place` and on.
-    /// False: that place is gone (or you presented none): start afresh from `view`; only what comes after `view.place` follows.
+    /// True: every record after the place you presented follows, up to `view.place` and on. False:
+    /// that place is gone (or you presented none): start afresh from `view`; only what comes after
+    /// `view.place` follows.
     pub resumed: bool,
     /// The room.
     pub view: RoomView,
@@ -343,7 +347,7 @@ pub struct Records {
     pub records: Vec<Record>,
 }
 
-/// Who is there: holds a nick and is a member of the room.
+/// Members that are here: that hold a nick.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the types say it")]
 pub struct Presence {
@@ -352,12 +356,12 @@ pub struct Presence {
 }
 
 numbered! {
-    /// A word about who is there. It has no `seq`: it may be late, is never repeated, and `full` or `count` replaces all
-    /// before it.
+    /// A word about who is there. It has no `seq`: it may be late, is never repeated, and `full` or
+    /// `count` replaces all before it.
     pub enum PresenceUpdate {
-        /// Everybody.
+        /// All members that are here.
         1 "full" Full(People),
-        /// What changed since the last word.
+        /// Changes since the last word.
         2 "changes" Changes(PresenceChanges),
         /// How many.
         3 "count" Count(Count),
@@ -393,7 +397,7 @@ pub struct PresenceChanges {
     pub renamed: Vec<Renamed>,
 }
 
-/// Somebody is called something else.
+/// A member has another nick or label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the types say it")]
 pub struct Renamed {

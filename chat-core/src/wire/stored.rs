@@ -1,4 +1,5 @@
-//! Frames that are put together from records as the log keeps them: these are copied, not decoded and written again.
+//! Frames that are put together from records as the log keeps them: these are copied, not decoded
+//! and written again.
 
 use bytes::Bytes;
 
@@ -50,5 +51,55 @@ fn put_records<'a>(records: impl ExactSizeIterator<Item = &'a Bytes>, out: &mut 
     for record in records {
         writer::extend(&(record.len() as u64), out);
         out.extend_from_slice(record);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        time::Wall,
+        wire::{
+            Form, Record,
+            record::{Content, Joined, Message, RecordBody},
+            server::{Done, HistoryPage, Records},
+        },
+    };
+
+    fn records(count: u64) -> Vec<Record> {
+        let said = |seq: u64| {
+            let content = Content::plain("x".repeat(seq as usize * 60));
+            RecordBody::Message(Message { content })
+        };
+        (1..=count)
+            .map(|seq| match seq % 3 {
+                0 => Record::by_server(seq, Wall(1 << 40), RecordBody::Joined(Joined {})),
+                _ => Record::by_server(seq, Wall(1 << 40), said(seq)),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn records_put_together_are_the_message_encoded() {
+        for count in [0, 1, 5, 200] {
+            let (records, room, epoch) = (records(count), RoomId([9; 16]), 1 << 40);
+            let stored: Vec<_> = records.iter().map(Record::to_bytes).collect();
+            let frame = records_frame(room, epoch, stored.iter());
+            let message = ServerMessage::Records(Records {
+                room,
+                epoch,
+                records: records.clone(),
+            });
+            assert_eq!(frame, Form::Postcard.encode(&message));
+            let frame = history_frame(300, epoch, (1, 1 << 30), stored.iter());
+            let answer = Answer::History(HistoryPage {
+                epoch,
+                oldest: 1,
+                newest: 1 << 30,
+                records,
+            });
+            let message = ServerMessage::Ok(Done { id: 300, answer });
+            assert_eq!(frame, Form::Postcard.encode(&message));
+        }
     }
 }

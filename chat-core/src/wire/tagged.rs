@@ -1,6 +1,8 @@
-//! Numbered lists of bodies: how a message, a request, an answer, a record and a content say what they are.
+//! Numbered lists of bodies: how a message, a request, an answer, a record and a content say what
+//! they are.
 //!
-//! A body is decoded by its number. A number that a program does not know stays whole as [`Unknown`].
+//! A body is decoded by its number. A number that a program does not know stays whole as
+//! [`Unknown`].
 
 use core::marker::PhantomData;
 
@@ -15,9 +17,10 @@ pub const APPLICATION_KINDS: u16 = 0x8000;
 /// A body whose number this program does not know, or an application's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unknown {
-    /// The number as received; 0, which is never given out, stands for a name in JSON that has no number here.
+    /// The number as received; 0, which is never given out, stands for a name in JSON that has no
+    /// number here.
     pub kind: u16,
-    /// What came with it, undecoded (postcard bytes, or JSON text).
+    /// The undecoded body (postcard bytes, or JSON text).
     pub body: Bytes,
 }
 
@@ -50,14 +53,16 @@ pub trait Tagged: Sized {
     fn number(name: &str) -> u16;
     /// Appends the body's postcard form.
     fn write_postcard(&self, out: &mut Vec<u8>);
-    /// Appends the form of the body that is hashed: without the zero bytes at the end of every length-delimited body.
+    /// Appends the form of the body that is hashed: without the zero bytes at the end of every
+    /// length-delimited body.
     fn write_canonical(&self, out: &mut Vec<u8>);
     /// Reads the postcard form of a body of this kind; bytes after it are ignored.
     ///
     /// # Errors
     /// The bytes do not fit the kind.
     fn read_postcard(kind: u16, body: &[u8]) -> Result<Self, BodyError>;
-    /// The body inside of another value: with its length in postcard; in JSON an object, or a string if it is unknown.
+    /// The body inside of another value: with its length in postcard; in JSON an object, or a
+    /// string if it is unknown.
     ///
     /// # Errors
     /// Those of the serializer.
@@ -247,8 +252,8 @@ impl Default for RawBody<'_> {
 }
 
 impl RawBody<'_> {
-    /// A body that does not decode stays [`Unknown`] under its own number: the frame around it is sound, so the
-    /// connection lives on and the sender is told what was wrong.
+    /// A body that does not decode stays [`Unknown`] under its own number: the frame around it is
+    /// sound, so the connection lives on and the sender is told what was wrong.
     pub(crate) fn decode<T: Tagged>(self, kind: &Kind<T>) -> T {
         match self {
             Self::Postcard(body) => T::read_postcard(kind.0, body).unwrap_or_else(|_| {

@@ -1,4 +1,5 @@
-//! Lists of words: in postcard a number, in JSON a name; a word that came later is kept as its number.
+//! Lists of words: in postcard a number, in JSON a name; a word that came later is kept as its
+//! number.
 
 use core::{fmt, marker::PhantomData};
 

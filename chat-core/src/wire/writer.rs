@@ -1,7 +1,8 @@
 //! Writing the postcard form.
 //!
-//! A struct is its fields in order. One that stands inside of another value is preceded by its length in bytes, so that
-//! a reader that knows fewer fields finds its end; one of the name [`FROZEN`] never gets another field and has no length.
+//! A struct is its fields in order. One that stands inside of another value is preceded by its
+//! length in bytes, so that a reader that knows fewer fields finds its end; one of the name
+//! [`FROZEN`] never gets another field and has no length.
 
 use serde::{Serialize, Serializer, ser};
 
@@ -15,8 +16,9 @@ pub(crate) fn extend<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
     write(value, out, false);
 }
 
-/// Appends the form that is hashed: every length-delimited body ends before the zero bytes at its end. A field that was
-/// appended to a shape since, and has its default, is zero bytes, so the form is the same with it and without it.
+/// Appends the form that is hashed: every length-delimited body ends before the zero bytes at its
+/// end. A field that was appended to a shape since, and has its default, is zero bytes, so the form
+/// is the same with it and without it.
 pub(crate) fn extend_canonical<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
     write(value, out, true);
 }
@@ -40,7 +42,8 @@ pub(crate) fn varint_len(number: u64) -> usize {
 
 struct Writer<'a> {
     out: &'a mut Vec<u8>,
-    /// Nothing is written yet: a struct that comes now has no length, whatever carries it tells where it ends.
+    /// Nothing is written yet: a struct that comes now has no length, whatever carries it tells
+    /// where it ends.
     top: bool,
     canonical: bool,
 }
@@ -67,7 +70,7 @@ struct Items<'w, 'a> {
     end: End,
 }
 
-/// What is left to do where a value ends.
+/// Work that is left where a value ends.
 #[derive(Clone, Copy)]
 enum End {
     /// Nothing: its items are known by their number.
@@ -113,7 +116,8 @@ impl<'w, 'a> Items<'w, 'a> {
     }
 }
 
-/// Writes the length of what stands from `start` on in front of that, where one byte is free for it.
+/// Writes the length of what stands from `start` on in front of that, where one byte is free for
+/// it.
 fn put_length(out: &mut Vec<u8>, start: usize) {
     let (mut length, end) = (out.len() - start, out.len());
     let more = varint_len(length as u64) - 1;

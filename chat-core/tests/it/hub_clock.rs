@@ -112,6 +112,7 @@ fn after_a_restart_what_is_left_is_judged_by_the_record_and_is_never_more_than_t
     let (boss, _, room) = group(&mut w);
     w.request(boss, 1, mute(room, "ada", 60)).unwrap();
     let muted = w.now.wall;
+    w.pass(SECOND);
     let mut left = |wall| {
         let mut again = restarted(&mut w, wall);
         let ada = again.welcome("ada");

@@ -51,7 +51,7 @@ fn an_account_is_the_same_member_whatever_the_hello_says() {
         ServerMessage::Closing(closing) => Some(closing.reason.name()),
         _ => None,
     });
-    assert_eq!(closing.as_deref(), Some("replaced"));
+    assert_eq!(closing.flatten(), Some("replaced"));
 }
 
 #[test]

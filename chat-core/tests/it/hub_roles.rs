@@ -62,6 +62,7 @@ fn expected(me: Role, deed: Deed, whom: Whom) -> Result<(), ErrorCode> {
                 (Deed::Make(_), Role::Moderator) => false,
                 (_, Role::Moderator) => theirs == Role::Member,
                 (_, Role::Owner) => theirs == Role::Member || theirs == Role::Moderator,
+                (_, other) => panic!("{other:?}"),
             },
         },
     };
@@ -388,7 +389,7 @@ fn who_is_banned_in_advance_cannot_join_until_unbanned_and_is_still_counted_righ
     w.join(eve, RoomRef::Id(room)).unwrap();
     let here = w.take(eve, |message| match message {
         chat_core::wire::ServerMessage::Presence(p) => match &p.update {
-            chat_core::wire::server::PresenceUpdate::Full(people) => Some(people.len()),
+            chat_core::wire::server::PresenceUpdate::Full(people) => Some(people.people.len()),
             _ => None,
         },
         _ => None,
@@ -408,6 +409,7 @@ fn in_a_private_conversation_there_are_no_roles_but_each_may_block() {
     let Ok(Answer::Direct(RoomView { room, .. })) = w.request(ada, 1, direct("bob")) else {
         panic!()
     };
+    w.send(bob, room, 10, "I am here").unwrap();
     for deed in DEEDS
         .into_iter()
         .filter(|deed| !matches!(deed, Deed::Topic))

@@ -204,8 +204,9 @@ fn opaque() {
     });
 }
 
-/// What the npm package `@serenity-kit/opaque` 1.1.0 and this library said to each other, once, with the package's
-/// default stretching. Its messages go in, ours must come out, and both ends must have agreed.
+/// What the npm package `@serenity-kit/opaque` 1.1.0 and this library said to each other, once,
+/// with the package's default stretching. Its messages go in, ours must come out, and both ends
+/// must have agreed.
 #[test]
 fn opaque_npm() {
     check("opaque_npm.json", |case| {
@@ -267,8 +268,8 @@ fn opaque_npm() {
     });
 }
 
-/// The cipher suite without our types, for what only the library itself can give: a client's state between two
-/// messages, with which other implementations can take over.
+/// The cipher suite without our types, for what only the library itself can give: a client's state
+/// between two messages, with which other implementations can take over.
 mod bare {
     use super::*;
 

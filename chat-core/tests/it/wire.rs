@@ -40,7 +40,8 @@ proptest! {
         anything(&bytes)?;
     }
 
-    /// Good messages with a byte changed, taken out or doubled come closer to the edges than any bytes do.
+    /// Good messages with a byte changed, taken out or doubled come closer to the edges than any
+    /// bytes do.
     #[test]
     fn damaged_messages_are_refused_or_mean_something(
         message in client_message(),
@@ -166,7 +167,7 @@ fn survives<T: Tagged + Debug + PartialEq>(message: &T) -> Result<(), TestCaseEr
     Ok(())
 }
 
-/// What can be read is written and read again as the same.
+/// A message that can be read is written and read again as the same.
 fn anything(bytes: &[u8]) -> Result<(), TestCaseError> {
     fn stable<T: Tagged + Debug + PartialEq>(
         form: Form,

@@ -18,7 +18,7 @@ use std::{
 use bytes::Bytes;
 use chat_core::{
     hub::{Config, Event, Framing, Hub, Input, Output, Outputs, ReadToken, RoomPlace},
-    id::{ConnId, MemberId, Partition, Place, RoomId, Secret, Seq},
+    id::{ConnId, MemberId, Partition, Place, RoomId, Secret, Seq, SessionId},
     limits::Limits,
     log::{AppendRefused, Appended, LogUnavailable, MemoryLog, Page, Query, ReadFailed, ReadFrom},
     password::ServerSecret,
@@ -94,7 +94,7 @@ pub struct World {
     pub events: Vec<Event>,
     /// While true, appends wait in `held`.
     pub hold: bool,
-    pub held: VecDeque<(Partition, Place, Vec<bytes::Bytes>)>,
+    pub held: VecDeque<(Partition, Place, Vec<Bytes>, Bytes)>,
     /// How the next appends end; committed when there is nothing here.
     pub fates: VecDeque<Fate>,
     /// Whether reads fail.
@@ -105,8 +105,8 @@ pub struct World {
     pub hold_reads: bool,
     /// The log redacts nothing.
     pub unforgetting: bool,
-    /// What the hub noted last.
-    pub note: Option<bytes::Bytes>,
+    /// What the hub told other hubs, and nobody has taken.
+    pub words: VecDeque<Bytes>,
     held_reads: VecDeque<(ReadToken, Partition, Query)>,
     /// All partitions that were ever appended to.
     pub partitions: BTreeSet<Partition>,
@@ -215,7 +215,7 @@ impl World {
             damaged: None,
             hold_reads: false,
             unforgetting: false,
-            note: None,
+            words: VecDeque::new(),
             held_reads: VecDeque::new(),
             partitions: BTreeSet::new(),
             followed: BTreeSet::new(),
@@ -401,7 +401,7 @@ impl World {
                     !twice,
                     "at most one append is outstanding for each partition"
                 );
-                self.held.push_back((partition, expected, entries));
+                self.held.push_back((partition, expected, entries, note));
             }
             Output::Read {
                 token,
@@ -421,7 +421,7 @@ impl World {
             Output::Follow { partition } => {
                 self.followed.insert(partition);
             }
-            Output::Note(note) => self.note = Some(note),
+            Output::Word(word) => self.words.push_back(word),
             Output::Forget { partition } => {
                 self.followed.remove(&partition);
             }
@@ -453,7 +453,7 @@ impl World {
     }
 
     fn append(&mut self) {
-        let Some((partition, expected, entries)) = self.held.pop_front() else {
+        let Some((partition, expected, entries, note)) = self.held.pop_front() else {
             return;
         };
         let fate = self.fates.pop_front().unwrap_or(Fate::Commit);
@@ -462,7 +462,7 @@ impl World {
             Fate::Lost => Appended::Unknown,
             Fate::Commit | Fate::Written => {
                 self.partitions.insert(partition);
-                self.log.append(partition, expected, &entries, b"")
+                self.log.append(partition, expected, &entries, &note)
             }
         };
         let input = match ended {
@@ -474,10 +474,21 @@ impl World {
         self.hub.handle_input(self.now, input, &mut self.out);
     }
 
-    /// The log loses the newest records of one partition, and all have another epoch.
+    /// The log loses the newest records of one partition, which has another epoch then.
     pub fn lose(&mut self, partition: Partition, newest: u64) {
-        let all = self.partitions.clone();
-        self.log = shortened(&self.log, &all, partition, newest);
+        lose(&mut self.log, partition, newest);
+    }
+
+    /// What this hub tells others, and takes it away.
+    pub fn take_words(&mut self) -> Vec<Bytes> {
+        self.words.drain(..).collect()
+    }
+
+    /// Another hub said these.
+    pub fn hear(&mut self, from: u64, words: Vec<Bytes>) {
+        for bytes in words {
+            self.input(Input::Word { from, bytes });
+        }
     }
 
     /// Tells the hub what is new in a partition, or only that something is.
@@ -795,6 +806,7 @@ pub fn hello(nick: &str) -> Hello {
         nick: nick.to_owned(),
         label: String::new(),
         secret: secret(nick),
+        session: SessionId(1),
         kept: false,
         resume: Vec::new(),
     }
@@ -817,8 +829,8 @@ pub fn resuming(nick: &str, resume: &[(RoomId, Place)]) -> Hello {
 pub fn send(room: RoomId, text: &str) -> Op {
     Op::Send(client::Send {
         room,
+        content: Content::plain(text),
         action: false,
-        content: Content::Plain(text.to_owned()),
     })
 }
 
@@ -826,41 +838,18 @@ pub fn text(record: &Record) -> Option<String> {
     use chat_core::wire::record::RecordBody::{Action, Message};
     match &record.body {
         Message(message) | Action(message) => match &message.content {
-            Content::Plain(text) | Content::Caesar(text) => Some(text.clone()),
-            Content::Sealed(_) => None,
+            Content::Plain(text) | Content::Caesar(text) => Some(text.text.clone()),
+            _ => None,
         },
         _ => None,
     }
 }
 
-/// A log without the newest records of one partition, in the next epoch.
-pub fn shortened(
-    log: &MemoryLog,
-    all: &BTreeSet<Partition>,
-    partition: Partition,
-    newest: u64,
-) -> MemoryLog {
-    let whole = Query {
-        from: ReadFrom::After(0),
-        records: u32::MAX,
-        bytes: u32::MAX,
-    };
-    let epoch = log.read(partition, whole).head.epoch + 1;
-    let mut shorter = MemoryLog::new(epoch, 1_000_000);
-    for each in all {
-        let page = log.read(*each, whole);
-        assert_eq!(
-            page.oldest, 1,
-            "only logs that were not trimmed can be copied"
-        );
-        let keep = if *each == partition {
-            page.records.len().saturating_sub(newest as usize)
-        } else {
-            page.records.len()
-        };
-        shorter.append(*each, Place { epoch, seq: 0 }, &page.records[..keep], b"");
-    }
-    shorter
+/// The log loses the newest records of one partition, which has the next epoch then.
+pub fn lose(log: &mut MemoryLog, partition: Partition, newest: u64) {
+    let place = log.head(partition).place;
+    let left = place.seq.saturating_sub(newest);
+    log.lose_tail(partition, left, place.epoch + 1);
 }
 
 /// The number of a request's kind, for messages made by hand.

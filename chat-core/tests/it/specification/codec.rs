@@ -1,4 +1,5 @@
-//! A codec built from the specification alone: values are JSON, and the other form is written and read by the schema.
+//! A codec built from the specification alone: values are JSON, and the other form is written and
+//! read by the schema.
 
 use base64ct::{Base64, Encoding};
 use serde_json::{Map, Value, json};
@@ -43,7 +44,7 @@ impl Schema {
             (Some(kind), Value::Object(_)) => {
                 let mut bytes = Vec::new();
                 self.write_parts(&kind.body, body, &mut bytes);
-                bytes
+                return self.counted_body(bytes, out);
             }
             _ => unbase64(body).unwrap(),
         };
@@ -78,7 +79,7 @@ impl Schema {
             if shape.frozen {
                 out.extend(bytes);
             } else {
-                counted(&bytes, out);
+                self.counted_body(bytes, out);
             }
         } else if let Some(words) = self.words.get(name) {
             let known = words.iter().position(|word| value == word);
@@ -101,14 +102,43 @@ impl Schema {
     }
 }
 
-/// What cannot be read.
+impl Schema {
+    /// The form that is hashed: every body that has a length ends before the zero bytes at its end.
+    pub(crate) fn write_canonical_pair(&self, list: &str, value: &Value, out: &mut Vec<u8>) {
+        Self {
+            canonical: true,
+            ..self.clone()
+        }
+        .write_hashed(list, value, out);
+    }
+
+    fn write_hashed(&self, list: &str, value: &Value, out: &mut Vec<u8>) {
+        let mut pair = Vec::new();
+        self.write_pair(list, value, &mut pair);
+        // The kind is hashed, and then the body without its length.
+        let mut rest = &pair[..];
+        let kind = unvarint(&mut rest, 16).unwrap();
+        varint(kind, out);
+        out.extend(uncounted(&mut rest).unwrap());
+    }
+
+    fn counted_body(&self, mut body: Vec<u8>, out: &mut Vec<u8>) {
+        while self.canonical && body.last() == Some(&0) {
+            body.pop();
+        }
+        counted(&body, out);
+    }
+}
+
+/// Bytes that cannot be read.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Malformed;
 
 type Read<T> = Result<T, Malformed>;
 
 impl Schema {
-    /// What a reader makes of a frame's body in postcard; none if the number of the message is not known.
+    /// A frame's body in postcard as a reader understands it; none if the number of the message is not
+    /// known.
     pub(crate) fn read_message(&self, list: &str, mut bytes: &[u8]) -> Read<Option<Value>> {
         let number = unvarint(&mut bytes, 16)? as u16;
         let Some(kind) = self.kind_of_number(list, number) else {
@@ -119,7 +149,7 @@ impl Schema {
         Ok(Some(Value::Object(message)))
     }
 
-    /// What a reader makes of a stored record.
+    /// A stored record as a reader understands it.
     pub(crate) fn read_record(&self, bytes: &[u8]) -> Read<Value> {
         self.read_body(&self.shapes["Record"], bytes)
             .map(Value::Object)
@@ -226,7 +256,7 @@ impl Schema {
 }
 
 impl Schema {
-    /// What a reader makes of a message in JSON that another program wrote.
+    /// A message in JSON, of another program, as a reader understands it.
     pub(crate) fn read_json_message(&self, list: &str, message: &Value) -> Value {
         let kind = self.kind(list, message["type"].as_str().unwrap()).unwrap();
         let mut read = self.read_json_body(&kind.body, message);

@@ -1,11 +1,13 @@
-//! Programs of different age read each other: a codec built from the specification plays an older one, which lacks fields,
-//! kinds and words at every depth, and a newer one, which has more of them.
+//! Programs of different age read each other: a codec built from the specification plays an older
+//! one, which lacks fields, kinds and words at every depth, and a newer one, which has more of
+//! them.
 
 use core::fmt::Debug;
 
 use chat_core::wire::{ClientMessage, Form, Record, ServerMessage, Tagged};
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{
     Entropy, Schema,
@@ -51,7 +53,8 @@ proptest! {
         }
     }
 
-    /// A newer program writes fields, kinds and words that this one does not know, and finds defaults for its own.
+    /// A newer program writes fields, kinds and words that this one does not know, and finds
+    /// defaults for its own.
     #[test]
     fn a_newer_program_and_this_one_read_each_other(entropy in Entropy::any()) {
         let newer = newer(Schema::specified().clone());
@@ -86,6 +89,34 @@ proptest! {
             prop_assert_eq!(each.real_read(&bytes), read, "{:?}", bytes);
         }
     }
+}
+
+/// A server that knows more fields knows the requests of before by the hash that they had.
+#[test]
+fn growing_does_not_change_the_hash_of_a_request() {
+    let specified = Schema::specified();
+    let newer = zero_is_added(specified.clone());
+    let canonical = |schema: &Schema, value: &Value| {
+        let mut bytes = Vec::new();
+        schema.write_canonical_pair("Request", value, &mut bytes);
+        bytes
+    };
+    let examples = crate::vectors::read("messages.json");
+    let requests = examples["cases"].as_array().unwrap().iter();
+    let requests = requests.filter(|case| case["json"]["type"] == "request");
+    let mut seen = 0;
+    for case in requests {
+        let request = &case["json"];
+        let bytes = canonical(specified, request);
+        let digest = Sha256::digest(&bytes);
+        let hash = u32::from_le_bytes(digest[..4].try_into().unwrap());
+        assert_eq!(json!(hash), case["hash"], "{request}");
+        let grown = newer.read_json_message(CLIENT, request);
+        assert_ne!(&grown, request, "a field was added");
+        assert_eq!(canonical(&newer, &grown), bytes, "{request}");
+        seen += 1;
+    }
+    assert!(seen > 30);
 }
 
 #[test]
@@ -141,7 +172,7 @@ impl Each {
         }
     }
 
-    /// What this program makes of bytes, as JSON.
+    /// The meaning of bytes to this program, as JSON.
     fn real_read(&self, bytes: &[u8]) -> Option<Value> {
         match self.list {
             Some(CLIENT) => again::<ClientMessage>(Form::Postcard, bytes),
@@ -150,7 +181,7 @@ impl Each {
         }
     }
 
-    /// What this program makes of JSON, as JSON.
+    /// The meaning of JSON to this program, as JSON.
     fn real_json(&self, value: &Value) -> Option<Value> {
         let text = value.to_string();
         match self.list {
@@ -163,7 +194,7 @@ impl Each {
         }
     }
 
-    /// What this program writes.
+    /// This program's bytes.
     fn real_bytes(&self, value: &Value) -> Vec<u8> {
         let text = value.to_string();
         match self.list {
@@ -176,7 +207,7 @@ impl Each {
         }
     }
 
-    /// What another program wrote is read here as the specification says.
+    /// Another program's message is read here as the specification says.
     fn is_read_as_written(&self, writer: &Schema) -> Result<(), TestCaseError> {
         let schema = Schema::specified();
         let bytes = self.write(writer);
@@ -188,7 +219,8 @@ impl Each {
         Ok(())
     }
 
-    /// What is written here is read by another program as the same, with its defaults for what is not written.
+    /// This program's message is read by another one as the same, with its defaults for what is
+    /// not written.
     fn is_read_by(&self, reader: &Schema) -> Result<(), TestCaseError> {
         let expected = self.read_json(reader, &self.value);
         let read = self.read(reader, &self.real_bytes(&self.value));
@@ -273,6 +305,16 @@ fn newer(mut schema: Schema) -> Schema {
     schema.shapes.insert("Addition".to_owned(), addition);
     for words in schema.words.values_mut() {
         words.push("later".to_owned());
+    }
+    schema
+}
+
+/// A program with one more field in each shape and body, whose default is zero.
+fn zero_is_added(mut schema: Schema) -> Schema {
+    for shape in schema.growing() {
+        shape
+            .parts
+            .push(field("added", Type::Number(64), Some(json!(0))));
     }
     schema
 }

@@ -1,4 +1,5 @@
-//! The specification's schemas and tables are what the code has, and what a program built from them alone understands.
+//! The specification's schemas and tables are what the code has, and what a program built from them
+//! alone understands.
 
 mod codec;
 mod growth;

@@ -13,6 +13,8 @@ pub(crate) struct Schema {
     pub(crate) words: BTreeMap<String, Vec<String>>,
     pub(crate) choices: BTreeMap<String, Vec<(String, Option<Type>)>>,
     pub(crate) lists: BTreeMap<String, Vec<Kind>>,
+    /// Whether what is written is the form that is hashed.
+    pub(crate) canonical: bool,
 }
 
 /// Fields in order.

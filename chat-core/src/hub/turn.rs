@@ -1,0 +1,183 @@
+//! What one call carries from machine to machine: the time, the limits, the queue of outputs, and
+//! what all machines draw from.
+
+use std::collections::BTreeMap;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore, SeedableRng};
+
+use super::{
+    config::Config,
+    event::Event,
+    io::{Output, Outputs, ReadToken},
+    timers::{Timer, Timers},
+};
+use crate::{
+    id::{Partition, RoomId},
+    log::Query,
+    time::Now,
+};
+
+/// One call of one machine. `E` is what the machine has others do.
+pub(super) struct Turn<'a, E> {
+    pub(super) now: Now,
+    pub(super) config: &'a Config,
+    pub(super) out: &'a mut Outputs,
+    pub(super) common: &'a mut Common,
+    effects: &'a mut Vec<E>,
+}
+
+/// What all machines draw from.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) rng: ChaCha20Rng,
+    pub(super) timers: Timers,
+    /// Counts the calls of the hub.
+    pub(super) round: u64,
+    next_token: u64,
+    readers: BTreeMap<ReadToken, Reader>,
+}
+
+/// The machine that waits for what is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    Sessions,
+    Directory,
+    Room(RoomId),
+}
+
+impl Common {
+    pub(super) fn new(seed: [u8; 32]) -> Self {
+        Self {
+            rng: ChaCha20Rng::from_seed(seed),
+            timers: Timers::default(),
+            round: 0,
+            next_token: 0,
+            readers: BTreeMap::new(),
+        }
+    }
+
+    /// A name for a question to the log, and the machine that is to have the answer.
+    pub(super) fn token(&mut self, reader: Reader) -> ReadToken {
+        let token = ReadToken(self.next_token);
+        self.next_token += 1;
+        self.readers.insert(token, reader);
+        token
+    }
+
+    /// The machine that asked; none if this was answered before.
+    pub(super) fn answered(&mut self, token: ReadToken) -> Option<Reader> {
+        self.readers.remove(&token)
+    }
+
+    pub(super) fn unanswered(&self) -> usize {
+        self.readers.len()
+    }
+}
+
+impl<'a, E> Turn<'a, E> {
+    pub(super) fn new(
+        now: Now,
+        config: &'a Config,
+        out: &'a mut Outputs,
+        common: &'a mut Common,
+        effects: &'a mut Vec<E>,
+    ) -> Self {
+        Self {
+            now,
+            config,
+            out,
+            common,
+            effects,
+        }
+    }
+
+    /// Has another machine do something, after all that it was told to do before.
+    pub(super) fn effect(&mut self, effect: E) {
+        self.effects.push(effect);
+    }
+
+    /// Whether others have something to do already.
+    pub(super) fn has_effects(&self) -> bool {
+        !self.effects.is_empty()
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.out.push(Output::Event(event));
+    }
+
+    pub(super) fn arm(&mut self, after: core::time::Duration, timer: Timer) {
+        self.common.timers.arm(self.now.monotonic + after, timer);
+    }
+
+    /// Asks the log for a page.
+    pub(super) fn read(&mut self, reader: Reader, partition: Partition, query: Query) -> ReadToken {
+        let token = self.common.token(reader);
+        self.out.push(Output::Read {
+            token,
+            partition,
+            query,
+        });
+        token
+    }
+
+    pub(super) fn random_id(&mut self) -> [u8; 16] {
+        let mut id = [0; 16];
+        self.common.rng.fill_bytes(&mut id);
+        id
+    }
+}
+
+#[cfg(test)]
+pub(super) mod bench {
+    //! What a machine stands on while it is tested alone.
+
+    use super::*;
+    use crate::{
+        password::ServerSecret,
+        time::{Monotonic, Wall},
+    };
+
+    pub(in crate::hub) struct Bench<E> {
+        pub(in crate::hub) config: Config,
+        pub(in crate::hub) now: Now,
+        pub(in crate::hub) out: Outputs,
+        pub(in crate::hub) common: Common,
+        pub(in crate::hub) effects: Vec<E>,
+    }
+
+    impl<E> Bench<E> {
+        pub(in crate::hub) fn new() -> Self {
+            let mut rng = ChaCha20Rng::seed_from_u64(1);
+            let secret = ServerSecret::generate(&mut rng);
+            Self {
+                config: Config::new(secret, 1, [7; 32]),
+                now: Now {
+                    monotonic: Monotonic(1_000_000_000),
+                    wall: Wall(1_700_000_000_000),
+                },
+                out: Outputs::new(),
+                common: Common::new([7; 32]),
+                effects: Vec::new(),
+            }
+        }
+
+        pub(in crate::hub) fn turn(&mut self) -> Turn<'_, E> {
+            Turn::new(
+                self.now,
+                &self.config,
+                &mut self.out,
+                &mut self.common,
+                &mut self.effects,
+            )
+        }
+
+        pub(in crate::hub) fn outputs(&mut self) -> Vec<Output> {
+            std::iter::from_fn(|| self.out.pop()).collect()
+        }
+
+        pub(in crate::hub) fn effects(&mut self) -> Vec<E> {
+            std::mem::take(&mut self.effects)
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Snapshots in parts: rows, one behind the other, cut wherever a part is full.
+//!
+//! The first byte is the state's form. A row is its length (a varint), a byte that names its section, and
+//! what the state wrote. A row that does not fit ends in the next part.
+
+use core::ops::ControlFlow;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::Fold;
+use crate::wire::{BodyError, writer};
+
+/// Rows of a snapshot that are not in a part yet.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    bytes: Vec<u8>,
+    /// Bytes of a part.
+    part: usize,
+    /// Memory for a row.
+    row: Vec<u8>,
+}
+
+impl Rows {
+    /// Adds a row. Breaks if there are enough for a part.
+    pub(crate) fn push<T: Serialize>(&mut self, section: u8, row: &T) -> ControlFlow<()> {
+        self.push_of(section, &[], row)
+    }
+
+    /// Adds a row that begins with these bytes.
+    pub(crate) fn push_of<T: Serialize>(
+        &mut self,
+        section: u8,
+        key: &[u8],
+        row: &T,
+    ) -> ControlFlow<()> {
+        self.row.clear();
+        self.row.push(section);
+        self.row.extend_from_slice(key);
+        writer::extend(row, &mut self.row);
+        let mut length = self.row.len();
+        while length >= 0x80 {
+            self.bytes.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        self.bytes.push(length as u8);
+        self.bytes.extend_from_slice(&self.row);
+        if self.bytes.len() < self.part {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    }
+}
+
+/// A snapshot that is being written, of the moment in which that began.
+#[derive(Debug)]
+pub(crate) struct SnapshotWriter {
+    rows: Rows,
+    /// All rows are made.
+    complete: bool,
+}
+
+impl SnapshotWriter {
+    /// Begins a snapshot of this moment, in parts of at most so many bytes.
+    pub(crate) fn begin<S: Fold>(state: &mut S, part_bytes: usize) -> Self {
+        let mut rows = Rows {
+            bytes: vec![S::FORM],
+            part: part_bytes.max(1),
+            row: Vec::new(),
+        };
+        state.freeze(&mut rows);
+        Self {
+            rows,
+            complete: false,
+        }
+    }
+
+    /// The next part; none if all are made.
+    pub(crate) fn next_part<S: Fold>(&mut self, state: &mut S) -> Option<Bytes> {
+        let Rows { bytes, part, .. } = &self.rows;
+        if !self.complete && bytes.len() < *part {
+            self.complete = state.write(&mut self.rows).is_continue();
+        }
+        let Rows { bytes, part, .. } = &mut self.rows;
+        if bytes.is_empty() {
+            return None;
+        }
+        let rest = bytes.split_off(bytes.len().min(*part));
+        let mut part = core::mem::replace(bytes, rest);
+        // It is kept for long.
+        part.shrink_to_fit();
+        Some(part.into())
+    }
+}
+
+/// A snapshot that is being read.
+#[derive(Clone, Debug)]
+pub(crate) struct SnapshotReader<S: Fold> {
+    has_form: bool,
+    /// The beginning of a row that ends in the next part.
+    rest: Vec<u8>,
+    rows: S::Restored,
+}
+
+impl<S: Fold> Default for SnapshotReader<S> {
+    fn default() -> Self {
+        Self {
+            has_form: false,
+            rest: Vec::new(),
+            rows: S::Restored::default(),
+        }
+    }
+}
+
+impl<S: Fold> SnapshotReader<S> {
+    /// Takes the next part.
+    pub(crate) fn add(&mut self, part: &[u8]) -> Result<(), BodyError> {
+        let joined;
+        let mut bytes = if self.rest.is_empty() {
+            part
+        } else {
+            self.rest.extend_from_slice(part);
+            joined = core::mem::take(&mut self.rest);
+            &joined[..]
+        };
+        if !self.has_form {
+            let Some((&form, rest)) = bytes.split_first() else {
+                return Ok(());
+            };
+            if form != S::FORM {
+                return Err(BodyError(format!(
+                    "a snapshot of form {form}, which only another version of this program can read"
+                )));
+            }
+            self.has_form = true;
+            bytes = rest;
+        }
+        while let Some((section, row, rest)) = split_row(bytes)? {
+            S::restore(&mut self.rows, section, row)?;
+            bytes = rest;
+        }
+        self.rest = bytes.to_vec();
+        Ok(())
+    }
+
+    /// The state, when all parts are added.
+    pub(crate) fn finish(self) -> Result<S, BodyError> {
+        if !self.has_form {
+            return Err(BodyError("an empty snapshot".to_owned()));
+        }
+        if !self.rest.is_empty() {
+            return Err(BodyError("a snapshot without its end".to_owned()));
+        }
+        S::restored(self.rows)
+    }
+}
+
+/// The first row: its section, what is in it, and what is behind it. None if its end is not there yet.
+fn split_row(bytes: &[u8]) -> Result<Option<(u8, &[u8], &[u8])>, BodyError> {
+    let (mut length, mut shift) = (0usize, 0);
+    for (at, byte) in bytes.iter().enumerate() {
+        length |= usize::from(byte & 0x7f) << shift;
+        shift += 7;
+        if *byte < 0x80 {
+            return match bytes[at + 1..].split_at_checked(length) {
+                None => Ok(None),
+                Some((row, rest)) => match row.split_first() {
+                    Some((section, row)) => Ok(Some((*section, row, rest))),
+                    None => Err(BodyError("a row without a section".to_owned())),
+                },
+            };
+        }
+        if shift > 28 {
+            return Err(BodyError("a row that is too long".to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// The first row of a snapshot, which is in its first part.
+pub(crate) fn first_row<S: Fold>(part: &[u8]) -> Option<(u8, &[u8])> {
+    let (form, rows) = part.split_first()?;
+    let (section, row, _) = split_row(rows).ok().flatten()?;
+    (*form == S::FORM).then_some((section, row))
+}
+
+/// A row of an unknown section.
+pub(crate) fn unknown_section<T>(section: u8) -> Result<T, BodyError> {
+    Err(BodyError(format!("a row of the unknown section {section}")))
+}
+
+/// The whole state in one part: equal states have equal bytes.
+pub(crate) fn whole<S: Fold>(state: &S) -> Bytes {
+    let mut state = state.clone();
+    let mut writer = SnapshotWriter::begin(&mut state, usize::MAX);
+    writer.next_part(&mut state).unwrap_or_default()
+}
+
+/// Reads what [`whole`] wrote.
+pub(crate) fn from_whole<S: Fold>(bytes: &[u8]) -> Result<S, BodyError> {
+    let mut reader = SnapshotReader::default();
+    reader.add(bytes)?;
+    reader.finish()
+}
