@@ -58,6 +58,7 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         .agent(concat!("chat-cli/", env!("CARGO_PKG_VERSION")))
         .limits(config.limits.clone())
         .reserved(config.names.reserved().map_err(Failure::Usage)?)
+        .names(config.names.policy.into())
         .workers(config.workers.into());
     let mut listening = Vec::new();
     for address in &config.tcp {
