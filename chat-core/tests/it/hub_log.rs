@@ -114,7 +114,7 @@ fn while_the_log_cannot_write_the_hub_asks_it_once_a_second_whoever_asks_how_muc
     let conn = w.connect();
     w.greet(conn, hello("cy")).unwrap();
     w.fates.push_back(Fate::Refuse);
-    w.request(conn, 1, join(RoomRef::Lobby)).unwrap_err();
+    w.join(conn, RoomRef::Lobby).unwrap_err();
     assert_eq!(troubles(&w), 2);
 }
 
