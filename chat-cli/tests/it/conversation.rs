@@ -200,9 +200,17 @@ fn a_group_has_a_password() {
     cora.until("joined room 0");
     ada.say("welcome, Cora");
     assert_eq!(untimed(&cora.until("welcome")), "Ada: welcome, Cora");
-    ada.say("/rooms");
+    // The list follows in a moment.
+    let listed = |ada: &mut Program| {
+        ada.say("/rooms");
+        ada.until("Chess")
+    };
+    let mut list = listed(&mut ada);
+    while list.contains("(2 members") {
+        list = listed(&mut ada);
+    }
     assert_eq!(
-        ada.until("Chess"),
+        list,
         "room 0 (3 members, password, cipher room-password) Chess: on chess"
     );
 }
@@ -483,6 +491,41 @@ fn a_private_conversation_is_called_as_the_other_is_now() {
     ann.until("speaking in the private conversation with Bobby");
     ann.say("two");
     assert_eq!(untimed(&ann.until("two")), "[private to Bobby] Ann: two");
+}
+
+#[test]
+fn a_program_is_told_what_becomes_of_an_invitation() {
+    let (_server, address) = Program::server(&[]);
+    let [mut ann, mut bob] = ["Ann", "Bob"].map(|nick| {
+        let mut client = Program::client(&address, nick, &["--format", "json"]);
+        client.until("\"entered\"");
+        client
+    });
+    let next = |client: &mut Program| {
+        let told = json(&client.until("\"invitation\""));
+        let what = told["what"].as_str().unwrap().to_owned();
+        (told["mine"].as_bool().unwrap(), what)
+    };
+    ann.say("/msg Bob one");
+    assert_eq!(next(&mut ann), (false, "given".to_owned()));
+    assert_eq!(next(&mut bob), (true, "given".to_owned()));
+    bob.until("\"one\"");
+    // A word accepts it, and is all that people see of that.
+    bob.say("/msg Ann two");
+    for (client, mine) in [(&mut bob, true), (&mut ann, false)] {
+        assert_eq!(next(client), (mine, "accepted".to_owned()));
+    }
+    // Who leaves is invited again by the next word, and may decline.
+    bob.say("/switch Ann");
+    bob.say("/leave");
+    bob.until("\"removed\"");
+    ann.say("/msg Bob three");
+    assert_eq!(next(&mut ann), (false, "given".to_owned()));
+    assert_eq!(next(&mut bob), (true, "given".to_owned()));
+    bob.until("\"three\"");
+    bob.say("/switch Ann");
+    bob.say("/leave");
+    assert_eq!(next(&mut ann), (false, "declined".to_owned()));
 }
 
 #[test]
