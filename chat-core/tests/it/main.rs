@@ -24,4 +24,5 @@ mod specification;
 mod vectors;
 mod vectors_messages;
 mod vectors_secrets;
+mod vectors_transcripts;
 mod wire;
