@@ -54,6 +54,7 @@ pub(crate) trait Fold: Clone + Debug + Default + PartialEq {
         Self::Entry: 'a;
 
     /// The tail note of the state as it is.
+    #[cfg(test)]
     fn note(&self) -> Bytes {
         self.note_behind(core::iter::empty())
     }

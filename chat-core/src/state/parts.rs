@@ -210,6 +210,7 @@ pub(crate) fn whole<S: Fold>(state: &S) -> Bytes {
 }
 
 /// Reads a state that [`whole`] wrote.
+#[cfg(test)]
 pub(crate) fn from_whole<S: Fold>(bytes: &[u8]) -> Result<S, BodyError> {
     let mut reader = SnapshotReader::default();
     reader.add(bytes)?;

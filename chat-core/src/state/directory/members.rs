@@ -107,11 +107,6 @@ impl Members {
         self.ending.contains_key(&member)
     }
 
-    /// Members that are being forgotten, in the order of their ids.
-    pub(crate) fn ending(&self) -> impl Iterator<Item = MemberId> {
-        self.ending.keys().copied()
-    }
-
     /// The members behind `after`, in the order of their ids, each with the time of
     /// [`heard_at`](Self::heard_at): for a sweep through all of them in pieces.
     pub(crate) fn after(&self, after: Option<MemberId>) -> impl Iterator<Item = (MemberId, Wall)> {

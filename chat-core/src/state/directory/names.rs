@@ -66,15 +66,6 @@ impl DisplayName {
         (self.name(), self.label())
     }
 
-    /// The forms under which the name is unique.
-    pub(crate) fn key(&self) -> NameKey {
-        let (folded, skeleton) = self.forms();
-        NameKey {
-            folded: folded.to_owned(),
-            skeleton: skeleton.to_owned(),
-        }
-    }
-
     /// The comparison form and the skeleton.
     pub(crate) fn forms(&self) -> (&str, &str) {
         let (name, rest) = first(&self.0);
@@ -322,6 +313,7 @@ impl Names {
         self.called(member).map_or("", |called| called.name.name())
     }
 
+    #[cfg(test)]
     pub(crate) fn label(&self, member: MemberId) -> &str {
         self.called(member).map_or("", |called| called.name.label())
     }
@@ -342,10 +334,6 @@ impl Names {
     /// All names, in the order of the members' ids.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (MemberId, &Called)> {
         self.people.iter().map(|(member, called)| (*member, called))
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.people.len()
     }
 
     pub(super) fn people_mut(&mut self) -> &mut Kept<MemberId, Called> {
@@ -389,7 +377,7 @@ mod tests {
         ] {
             let maya = DisplayName::new("Maya", "g1", &key(folded, skeleton));
             assert_eq!(maya.parts(), ("Maya", "g1"));
-            assert_eq!(maya.key(), key(folded, skeleton));
+            assert_eq!(maya.forms(), (folded, skeleton));
             assert_eq!(maya, DisplayName::shown("Maya", "g1"));
             assert_ne!(maya, DisplayName::shown("Maya", ""));
         }

@@ -279,6 +279,7 @@ impl Room {
     }
 
     /// The number of sessions whose results are remembered.
+    #[cfg(test)]
     pub(crate) fn sessions(&self) -> usize {
         self.results.len()
     }

@@ -21,7 +21,7 @@ use crate::{
     state::{Verdict, refuse},
     time::{Monotonic, Wall},
     wire::{
-        ErrorCode, Record, Unknown,
+        ErrorCode, Record,
         client::Peer,
         record::{Content, Created, LeftReason, PasswordChange, RecordBody},
     },
@@ -49,8 +49,6 @@ pub(crate) enum Ask {
         action: bool,
         content: Content,
     },
-    /// A record of an application.
-    Application(Unknown),
     Topic(String),
     Role {
         target: Peer,
@@ -245,12 +243,7 @@ impl Ask {
     fn is_sociable(&self) -> bool {
         matches!(
             self,
-            Self::Join { .. }
-                | Self::Leave
-                | Self::Expire
-                | Self::Send { .. }
-                | Self::Application(_)
-                | Self::Topic(_)
+            Self::Join { .. } | Self::Leave | Self::Expire | Self::Send { .. } | Self::Topic(_)
         )
     }
 
@@ -337,7 +330,6 @@ impl Room {
             Ask::Leave => self.judge_leave(about, with, author),
             Ask::Expire => self.judge_expire(with, author),
             Ask::Send { action, content } => self.judge_send(about, with, author, *action, content),
-            Ask::Application(body) => self.judge_application(about, with, author, body),
             Ask::Topic(topic) => self.judge_topic(about, author, topic),
             Ask::Block { blocked } => self.judge_block(about, author, *blocked),
             Ask::Password { expected, change } => {

@@ -1,4 +1,4 @@
-//! Messages, actions, and records of applications.
+//! Messages and actions.
 
 use super::{
     Author, JudgeContext, Judged, Proposed, has_room, not_member,
@@ -11,7 +11,7 @@ use crate::{
         room::{About, Room, Standing},
     },
     wire::{
-        APPLICATION_KINDS, ErrorCode, Unknown,
+        ErrorCode,
         record::{CipherKind, Content, Joined, Message, RecordBody, Reopened, RoomKind},
     },
 };
@@ -43,29 +43,6 @@ impl Room {
             false => RecordBody::Message(Message { content }),
         };
         self.say(about, with, author, message)
-    }
-
-    /// A record of an application is judged like a message.
-    pub(super) fn judge_application(
-        &self,
-        about: &About,
-        with: &JudgeContext<'_>,
-        author: &Author,
-        body: &Unknown,
-    ) -> Judged {
-        if self.standing(author.member).is_none() {
-            return not_member();
-        }
-        if let Some(refusal) = self.refusal_to_hear(with, author) {
-            return refusal;
-        }
-        if body.kind < APPLICATION_KINDS {
-            return refuse(
-                ErrorCode::BadRequest,
-                "records below that number are not an application's",
-            );
-        }
-        self.say(about, with, author, RecordBody::Unknown(body.clone()))
     }
 
     /// The refusal of any message of this author.

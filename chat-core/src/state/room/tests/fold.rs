@@ -81,7 +81,6 @@ fn the_mark_moves_on_what_is_listed_and_on_nothing_else() {
             true,
         ),
         (ADA, Ask::Unban { target: target() }, false),
-        (ADA, Ask::Application(of_kind(APPLICATION_KINDS)), false),
     ];
     assert_eq!(world.room.mark().unwrap().seq(), 2);
     for (txn, (author, ask, expected)) in (10..).zip(steps) {
@@ -178,37 +177,20 @@ fn leaving_and_coming_back_is_a_new_membership_and_everything_else_stays() {
     assert_eq!(world.judge(&asked(BOB, 1), &said("a")), Verdict::Repeat(4));
 }
 
-fn of_kind(kind: u16) -> Unknown {
-    Unknown {
-        kind,
-        body: Bytes::from_static(b"whatever"),
-    }
-}
-
 #[test]
 fn records_of_an_application_are_kept_as_they_are_and_change_nothing() {
     let mut world = World::group(&[ADA, BOB]);
     let before = world.room.clone();
-    let body = of_kind(APPLICATION_KINDS + 5);
-    world.done(&asked(ADA, 2), &Ask::Application(body.clone()));
-    assert_eq!(world.record(3).body, RecordBody::Unknown(body.clone()));
+    let body = RecordBody::Unknown(Unknown {
+        kind: APPLICATION_KINDS + 5,
+        body: Bytes::from_static(b"whatever"),
+    });
+    world.append_body(&asked(ADA, 2), body.clone());
+    assert_eq!(world.record(3).body, body);
     assert_eq!((world.room.mark(), world.room.said()), (before.mark(), 0));
     assert!(world.room.members().eq(before.members()));
-    assert_eq!(
-        world.judge(&asked(ADA, 2), &Ask::Application(body.clone())),
-        Verdict::Repeat(3),
-    );
-    // Records of applications are judged like messages.
-    let ours = Ask::Application(of_kind(APPLICATION_KINDS - 1));
-    assert_eq!(world.refused(&asked(ADA, 3), &ours), ErrorCode::BadRequest);
-    let ask = Ask::Application(body);
-    assert_eq!(world.refused(&asked(CY, 1), &ask), ErrorCode::NotMember);
-    let mute = Ask::Mute {
-        target: peer(BOB),
-        seconds: None,
-    };
-    world.done(&asked(ADA, 3), &mute);
-    assert_eq!(world.refused(&asked(BOB, 1), &ask), ErrorCode::Muted);
+    // Its request has a result like that of a message.
+    assert_eq!(world.judge(&asked(ADA, 2), &said("a")), Verdict::Repeat(3));
 }
 
 #[test]
