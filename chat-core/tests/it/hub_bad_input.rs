@@ -382,12 +382,7 @@ fn requests_that_are_refused() {
     let nobody = || Peer::Nick("nobody".to_owned());
     scene.refused(eve, 1, send(room, "x"), ErrorCode::UnknownRoom);
     scene.refused(eve, 1, send(RoomId::LOBBY, "x"), ErrorCode::NotMember);
-    scene.refused(
-        eve,
-        1,
-        Op::Leave(InRoom { room }),
-        ErrorCode::UnknownRoom,
-    );
+    scene.refused(eve, 1, Op::Leave(InRoom { room }), ErrorCode::UnknownRoom);
     let members = |room| {
         Op::Members(client::Members {
             room,

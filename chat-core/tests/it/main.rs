@@ -1,5 +1,6 @@
 //! The protocol's machines: hub and client alone, as a pair, against a model, and against the vectors.
 
+mod client;
 mod harness;
 mod hub_bad_input;
 mod hub_clock;
