@@ -3,7 +3,7 @@
 use crate::harness::*;
 use chat_core::{
     hub::Event,
-    id::{Partition, Place, RoomId},
+    id::{MessageId, Partition, Place, RoomId, SessionId},
     wire::{
         ClientMessage, CloseReason, ErrorCode, ServerMessage,
         client::{self, Hello, InRoom, Op, RoomRef},
@@ -200,7 +200,9 @@ fn behind_a_record_that_cannot_be_read_everything_is_refused_at_once() {
     assert_eq!(refused.code, ErrorCode::Unavailable);
 }
 
+/// The topic of the one group, when it was listed anew.
 fn listed_topic(w: &mut World, conn: chat_core::id::ConnId) -> String {
+    w.pass(SECOND);
     let list = Op::List(client::List {
         after: None,
         limit: 0,
@@ -227,8 +229,8 @@ fn a_topic_that_was_not_listed_before_the_server_died_is_listed_by_the_next() {
     // The room's record is written, the directory's is not.
     w.hold = true;
     w.ask(ada, 2, 2, topic("coffee"));
-    let (partition, expected, entries) = w.held.pop_front().unwrap();
-    w.log.append(partition, expected, &entries, b"");
+    let (partition, expected, entries, note) = w.held.pop_front().unwrap();
+    w.log.append(partition, expected, &entries, &note);
     let log = std::mem::replace(&mut w.log, chat_core::log::MemoryLog::new(1, 1));
     let mut config = config();
     config.node = 8;
@@ -253,12 +255,12 @@ fn a_topic_that_was_given_up_and_written_after_all_is_listed() {
             topic: "tea".to_owned(),
         }),
     );
-    let (_, expected, entries) = w.held.pop_front().unwrap();
+    let (_, expected, entries, note) = w.held.pop_front().unwrap();
     let why = chat_core::log::AppendRefused::Unavailable;
     w.input(chat_core::hub::Input::Refused { partition, why });
     let refused = w.answer(ada, 2).expect("answered").unwrap_err();
     assert_eq!(refused.code, ErrorCode::Unavailable);
-    w.log.append(partition, expected, &entries, b"");
+    w.log.append(partition, expected, &entries, &note);
     w.hold = false;
     w.news(partition, expected.seq);
     assert_eq!(listed_topic(&mut w, ada), "tea");
@@ -266,42 +268,30 @@ fn a_topic_that_was_given_up_and_written_after_all_is_listed() {
 
 #[test]
 fn topics_of_several_hubs_do_not_overtake_each_other_in_the_list() {
-    let mut w = World::new();
-    let ada = w.welcome("ada");
-    let room = w.create(ada, 1, None).unwrap().room;
+    let (mut here, mut there) = two_hubs();
+    let ada = there.welcome("ada");
+    let room = there.create(ada, 1, None).unwrap().room;
     let topic = |topic: &str| {
         Op::Topic(client::SetTopic {
             room,
             topic: topic.to_owned(),
         })
     };
-    // What this hub tells the directory of "old" comes behind what another tells of "new".
-    w.request(ada, 1, topic("first")).unwrap();
-    w.hold = true;
-    w.ask(ada, 2, 2, topic("old"));
-    let (partition, expected, entries) = w.held.pop_front().unwrap();
-    assert_eq!(partition, Partition::Room(room));
-    let appended = w.log.append(partition, expected, &entries, b"");
-    let chat_core::log::Appended::Committed(head) = appended else {
-        panic!("{appended:?}")
-    };
-    w.input(chat_core::hub::Input::Committed { partition, head });
-    let late = w.held.pop_front().unwrap();
-    assert_eq!(late.0, Partition::Directory(0));
-    let mut config = config();
-    (config.node, config.log.shared) = (8, true);
-    let log = std::mem::replace(&mut w.log, chat_core::log::MemoryLog::new(1, 1));
-    let mut other = World::on(log, config);
-    let again = other.welcome("ada");
-    other.request(again, 3, topic("new")).unwrap();
-    assert_eq!(listed_topic(&mut other, again), "new");
-    w.log = std::mem::replace(&mut other.log, chat_core::log::MemoryLog::new(1, 1));
-    w.held.push_back(late);
-    w.hold = false;
-    w.release();
-    other.log = std::mem::replace(&mut w.log, chat_core::log::MemoryLog::new(1, 1));
-    other.news(Partition::Directory(0), 0);
-    assert_eq!(listed_topic(&mut other, again), "new");
+    // What this hub is to tell of "old" comes behind what another tells of "new".
+    there.request(ada, 2, topic("old")).unwrap();
+    there.disconnect(ada);
+    let words = there.take_words();
+    std::mem::swap(&mut here.log, &mut there.log);
+    here.hear(8, words);
+    here.news(Partition::Directory(0), 0);
+    let ada = here.welcome("ada");
+    here.request(ada, 3, topic("new")).unwrap();
+    assert_eq!(listed_topic(&mut here, ada), "new");
+    std::mem::swap(&mut here.log, &mut there.log);
+    there.pass(SECOND);
+    std::mem::swap(&mut here.log, &mut there.log);
+    here.news(Partition::Directory(0), 0);
+    assert_eq!(listed_topic(&mut here, ada), "new");
 }
 
 #[test]
@@ -377,6 +367,11 @@ fn history_has_what_is_on_the_near_side_of_a_damaged_record() {
     // Nor can it be taken back.
     let redact = Op::Redact(client::Redact {
         room: RoomId::LOBBY,
+        target: MessageId {
+            member: member("ada"),
+            session: SessionId(1),
+            txn: 4,
+        },
         seq: damaged,
     });
     assert_eq!(w.refusal(ada, 9, redact), ErrorCode::Damaged);
@@ -472,24 +467,6 @@ fn resumed(w: &mut World, conn: chat_core::id::ConnId) -> Option<bool> {
 }
 
 #[test]
-fn a_release_from_before_the_directory_lost_its_end_cuts_no_grace_short() {
-    let mut w = World::new();
-    let grace = config().limits.grace;
-    let [ada, _bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
-    w.disconnect(ada);
-    w.hold = true;
-    w.pass(grace);
-    // The release is on its way. After the loss nobody knows since when she has been away.
-    w.lose(Partition::Directory(0), 1);
-    w.hold = false;
-    w.release();
-    w.pass(grace - SECOND);
-    assert!(!is_gone(&w, "ada"));
-    w.pass(2 * SECOND);
-    assert!(is_gone(&w, "ada"));
-}
-
-#[test]
 fn a_place_of_before_one_left_and_came_back_is_gone() {
     let mut w = World::new();
     let ada = w.in_lobby("ada");
@@ -527,7 +504,7 @@ fn a_topic_that_the_log_has_lost_is_not_listed() {
 #[test]
 fn a_join_of_an_earlier_connection_does_not_take_in_afresh_who_comes_back() {
     let mut w = World::with(|config| config.log.shared = true);
-    let [ada, bob, cy] = ["ada", "bob", "cy"].map(|nick| w.in_lobby(nick));
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
     let head = w.join(ada, RoomRef::Lobby).unwrap().place;
     let come_back = |w: &mut World, nick, ahead| {
         let conn = w.connect();
@@ -536,23 +513,18 @@ fn a_join_of_an_earlier_connection_does_not_take_in_afresh_who_comes_back() {
         w.say(conn, &ClientMessage::Hello(hello));
         conn
     };
-    // The directory is busy with cy. Bob has seen more of the lobby than this hub has, so it is read before he is in, and
-    // what ada asked for on her earlier connection waits for that.
-    (w.hold, w.hold_reads) = (true, true);
-    w.ask(cy, 901, 1, nick("cy1"));
+    // Bob has seen more of the lobby than this hub has, so it is read before he is in, and what ada asked for on her earlier
+    // connection waits for that.
     w.disconnect(bob);
     come_back(&mut w, "bob", 5);
-    w.ask(cy, 902, 2, nick("cy2"));
-    w.ask(cy, 903, 3, nick("cy3"));
+    w.hold_reads = true;
+    w.news(LOBBY, head.seq);
     let (room, proof) = (RoomRef::Lobby, None);
     w.ask(ada, 904, 2, Op::Join(client::Join { room, proof }));
-    w.release_one();
-    w.release_one();
     w.disconnect(ada);
     let ada = come_back(&mut w, "ada", 0);
-    w.release_one();
-    w.release_one();
-    (w.hold, w.hold_reads) = (false, false);
+    w.hold_reads = false;
+    w.release();
     w.release();
     assert_eq!(resumed(&mut w, ada), Some(true));
 }
@@ -635,42 +607,6 @@ fn joins_and_leaves_in_one_breath_leave_the_directory_right() {
 }
 
 #[test]
-fn who_names_a_room_by_number_may_have_forgotten_having_been_there() {
-    let mut w = World::new();
-    let ada = w.in_lobby("ada");
-    w.request(
-        ada,
-        2,
-        Op::Leave(InRoom {
-            room: RoomId::LOBBY,
-        }),
-    )
-    .unwrap();
-    w.join(ada, RoomRef::Lobby).expect("with txn 1 again");
-    w.request(
-        ada,
-        3,
-        Op::Leave(InRoom {
-            room: RoomId::LOBBY,
-        }),
-    )
-    .unwrap();
-    // By its id, the same txn is a repeat.
-    let by_id = Op::Join(client::Join {
-        room: RoomRef::Id(RoomId::LOBBY),
-        proof: None,
-    });
-    assert_eq!(w.refusal(ada, 1, by_id), ErrorCode::NotMember);
-    w.disconnect(ada);
-    let conn = w.connect();
-    assert_eq!(
-        w.greet(conn, hello("ada")).unwrap().rooms,
-        [],
-        "nothing is left of it"
-    );
-}
-
-#[test]
 fn who_said_goodbye_and_keeps_no_secret_leaves_at_once() {
     let mut w = World::new();
     let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
@@ -682,86 +618,6 @@ fn who_said_goodbye_and_keeps_no_secret_leaves_at_once() {
             .iter()
             .any(|(_, r)| r.nick == "bob" && expired(r))
     );
-}
-
-#[test]
-fn the_grace_that_was_left_is_what_an_earlier_life_leaves() {
-    // How long the server ran on after ada had gone; how it ended; for how long her nick is held after that, and then free.
-    let cases = [
-        (20, true, 9, 11),
-        // Nobody wrote anything down at the end: what is known is up to 5 s old.
-        (24, false, 9, 11),
-        // Something is left to everybody.
-        (29, true, 4, 6),
-        // Nothing was noted yet.
-        (4, false, 29, 31),
-    ];
-    for (ran, politely, held, free) in cases {
-        let mut before = World::new();
-        let [ada, bob] = ["ada", "bob"].map(|nick| before.in_lobby(nick));
-        before.disconnect(ada);
-        before.pass_with(&[bob], ran * SECOND);
-        if politely {
-            before.input(chat_core::hub::Input::Shutdown { restarting: true });
-            before.disconnect(bob);
-        }
-        let log = std::mem::replace(&mut before.log, chat_core::log::MemoryLog::new(1, 1));
-        let mut config = config();
-        config.node = 8;
-        config.notes = before.note.take().into_iter().collect();
-        let mut w = World::on(log, config);
-        let mut take = |nick: &str, after: core::time::Duration| {
-            w.pass(after);
-            let conn = w.connect();
-            let thief = client::Hello {
-                nick: nick.to_owned(),
-                ..hello("mallory")
-            };
-            let taken = w.greet(conn, thief).map(|_| ());
-            w.disconnect(conn);
-            taken.map_err(|failure| failure.code)
-        };
-        let case = format!("{ran} s, politely: {politely}");
-        assert_eq!(
-            take("ada", held * SECOND),
-            Err(ErrorCode::NickTaken),
-            "{case}"
-        );
-        assert_eq!(take("ada", (free - held) * SECOND), Ok(()), "{case}");
-        // Who was connected at the end has the whole of it.
-        if free < 29 {
-            let rest = (29 - free) * SECOND;
-            assert_eq!(take("bob", rest), Err(ErrorCode::NickTaken), "{case}");
-            assert_eq!(take("bob", 3 * SECOND), Ok(()), "{case}");
-        }
-    }
-}
-
-#[test]
-fn who_came_back_after_the_last_note_has_the_whole_grace_again() {
-    let mut before = World::new();
-    let [ada, bob] = ["ada", "bob"].map(|nick| before.in_lobby(nick));
-    before.disconnect(ada);
-    before.pass_with(&[bob], 26 * SECOND);
-    let note = before.note.clone().expect("ada is away");
-    before.pass_with(&[bob], 10 * SECOND);
-    let ada = before.welcome("ada");
-    assert_ne!(before.note, Some(note.clone()), "nobody is away any more");
-    before.disconnect(ada);
-    let log = std::mem::replace(&mut before.log, chat_core::log::MemoryLog::new(1, 1));
-    let mut config = config();
-    config.node = 8;
-    // The last one was lost.
-    config.notes = vec![note, bytes::Bytes::from_static(b"nonsense")];
-    let mut w = World::on(log, config);
-    let thief = client::Hello {
-        nick: "ada".to_owned(),
-        ..hello("mallory")
-    };
-    w.pass(29 * SECOND);
-    let conn = w.connect();
-    let taken = w.greet(conn, thief).unwrap_err();
-    assert_eq!(taken.code, ErrorCode::NickTaken);
 }
 
 #[test]
@@ -882,12 +738,11 @@ fn the_latest_page_ends_with_what_the_hub_knows_although_the_log_is_ahead() {
     }
 }
 
-/// The hub's next life on the same log, with what this one noted.
+/// The hub's next life on the same log.
 fn next_life(mut before: World, node: u64) -> World {
     let log = std::mem::replace(&mut before.log, chat_core::log::MemoryLog::new(1, 1));
     let mut config = config();
     config.node = node;
-    config.notes = before.note.take().into_iter().collect();
     World::on(log, config)
 }
 
@@ -938,7 +793,6 @@ fn who_asks_before_the_log_is_read_has_the_name_of_a_client_that_ended() {
     before.disconnect(ada);
     let mut config = config();
     config.node = 8;
-    config.notes = before.note.take().into_iter().collect();
     let mut w = World::idle(config);
     w.log = before.log;
     w.hold_reads = true;
@@ -964,7 +818,6 @@ fn a_hub_that_is_not_the_heir_gives_the_name_of_a_client_that_ended_at_once() {
     let mut config = config();
     // Its peer has the lower number, and takes over what an earlier life held.
     (config.node, config.peers) = (9, vec![8]);
-    config.notes = before.note.take().into_iter().collect();
     let mut w = World::on(before.log, config);
     let conn = w.connect();
     let again = client::Hello {

@@ -157,8 +157,8 @@ struct Person {
     /// Rooms of `welcome` or `hello.resume` that are not told of yet.
     expected: BTreeSet<RoomId>,
     asked: BTreeMap<u64, Op>,
-    txns: BTreeMap<RoomId, u64>,
-    deeds: u64,
+    /// The last number of its one session.
+    txn: u64,
     last: Option<(u64, Op)>,
     forgotten: bool,
     /// Rooms left without the last records, and entered again in the same breath.
@@ -167,6 +167,7 @@ struct Person {
 
 struct Model {
     worlds: Vec<World>,
+    nodes: Vec<u64>,
     log: MemoryLog,
     people: Vec<Person>,
     rooms: Vec<RoomId>,
@@ -222,6 +223,7 @@ impl Model {
             .collect();
         let mut model = Self {
             worlds,
+            nodes: (0..hubs).map(|hub| 7 + hub as u64).collect(),
             log: MemoryLog::new(5, 1_000_000),
             people,
             rooms: vec![RoomId::LOBBY],
@@ -235,6 +237,7 @@ impl Model {
         for hub in 0..hubs {
             model.on(hub, World::drive);
         }
+        model.bring_words();
         model
     }
 
@@ -244,6 +247,20 @@ impl Model {
         let result = what(&mut self.worlds[hub]);
         std::mem::swap(&mut self.log, &mut self.worlds[hub].log);
         result
+    }
+
+    /// Brings the words of each hub to the others, until none has anything to say.
+    fn bring_words(&mut self) {
+        while let Some(from) =
+            (0..self.worlds.len()).find(|hub| !self.worlds[*hub].words.is_empty())
+        {
+            let words = self.worlds[from].take_words();
+            for to in (0..self.worlds.len()).filter(|to| *to != from) {
+                let words = words.clone();
+                let node = self.nodes[from];
+                self.on(to, |world| world.hear(node, words));
+            }
+        }
     }
 
     fn partitions(&self) -> BTreeSet<Partition> {
@@ -271,33 +288,14 @@ impl Model {
 
     fn ask(&mut self, who: usize, op: Op) {
         let txn = match &op {
-            Op::Nick(_) | Op::Create(_) | Op::Direct(_) => {
-                self.people[who].deeds += 1;
-                self.people[who].deeds
-            }
             Op::Members(_) => 0,
-            Op::Join(on) => self.count(
-                who,
-                match on.room {
-                    RoomRef::Id(id) => id,
-                    _ => RoomId::LOBBY,
-                },
-            ),
-            Op::Leave(on) => self.count(who, on.room),
-            Op::Send(on) => self.count(who, on.room),
-            Op::Kick(on) | Op::Ban(on) => self.count(who, on.room),
-            Op::Unban(on) => self.count(who, on.room),
-            Op::Role(on) => self.count(who, on.room),
-            other => panic!("not asked here: {other:?}"),
+            _ => {
+                self.people[who].txn += 1;
+                self.people[who].txn
+            }
         };
         self.people[who].last = (txn > 0).then(|| (txn, op.clone()));
         self.ask_as(who, txn, op);
-    }
-
-    fn count(&mut self, who: usize, room: RoomId) -> u64 {
-        let txn = self.people[who].txns.entry(room).or_default();
-        *txn += 1;
-        *txn
     }
 
     fn ask_as(&mut self, who: usize, txn: u64, op: Op) {
@@ -445,11 +443,12 @@ impl Model {
             Step::News { hub, behind } => self.news(hub, behind),
             Step::Lose { room, newest } => {
                 let room = self.room(room);
-                self.log = shortened(&self.log, &self.partitions(), Partition::Room(room), newest);
+                lose(&mut self.log, Partition::Room(room), newest);
                 self.lost = true;
                 self.acknowledged.clear();
             }
         }
+        self.bring_words();
         self.look();
     }
 
@@ -496,6 +495,7 @@ impl Model {
                     world.pass(std::time::Duration::from_millis(some))
                 });
             }
+            self.bring_words();
             rest -= some;
             for who in 0..PEOPLE {
                 if let Some((hub, conn)) = self.people[who].conn {
@@ -545,7 +545,6 @@ impl Model {
                 person.welcome = true;
                 person.nick = welcome.nick;
                 person.expected.extend(welcome.rooms);
-                person.deeds = person.deeds.max(welcome.last_txn);
             }
             ServerMessage::Error(failure) if failure.id == 0 => {
                 let person = &mut self.people[who];
@@ -674,7 +673,7 @@ impl Model {
                 };
                 match presence.update {
                     PresenceUpdate::Full(people) => {
-                        seat.here = Some(people.iter().map(|p| p.member).collect())
+                        seat.here = Some(people.people.iter().map(|p| p.member).collect())
                     }
                     PresenceUpdate::Changes(changes) => {
                         let here = seat.here.as_mut().expect("`changes` come after `full`");
@@ -683,7 +682,7 @@ impl Model {
                             here.remove(&p.member);
                         });
                     }
-                    PresenceUpdate::Count(_) => panic!("no room is that large"),
+                    other => panic!("no room is that large: {other:?}"),
                 }
             }
             ServerMessage::Closing(_) => {
@@ -707,8 +706,6 @@ impl Model {
             self.private.insert(view.room);
         }
         let person = &mut self.people[who];
-        let txn = person.txns.entry(view.room).or_default();
-        *txn = (*txn).max(view.last_txn);
         if let Some(seat) = person.seats.get(&view.room) {
             let (epoch, seq) = (seat.epoch, seat.next - 1);
             person.cursors.insert(view.room, Place { epoch, seq });
@@ -790,7 +787,7 @@ impl Model {
             for hub in 0..self.worlds.len() {
                 self.news(hub, 2);
             }
-            self.pass(2_500);
+            self.pass(5_000);
             let after: Vec<_> = self
                 .partitions()
                 .into_iter()
@@ -835,8 +832,11 @@ impl Model {
             let mut deeds = BTreeSet::new();
             for bytes in &records {
                 let record = Record::from_bytes(bytes).unwrap();
+                // Coming and going are answered from what the room is.
+                let comes_or_goes =
+                    matches!(record.body, RecordBody::Joined(_) | RecordBody::Left(_));
                 assert!(
-                    record.txn == 0 || deeds.insert((record.member, record.txn)),
+                    record.txn == 0 || comes_or_goes || deeds.insert(record.id()),
                     "done twice: {record:?}"
                 );
                 if let Some(told) = self.told.get(&(room, head.epoch, record.seq)) {
@@ -885,8 +885,6 @@ impl Model {
                     None if self.lost && *room != RoomId::LOBBY => {}
                     // Its private conversations, and groups that had no number when it was forgotten.
                     None if person.forgotten && (self.lost || *room != RoomId::LOBBY) => {}
-                    // Somebody who changes hubs while one of them cannot read is told of a room only when it is there again.
-                    None if self.worlds.len() > 1 => {}
                     // A group that was refused its number.
                     None if !self.rooms.contains(room) && !self.private.contains(room) => {}
                     None => assert!(!is_in, "{who} is a member of {room} and does not know"),
@@ -938,20 +936,27 @@ fn seat(view: &RoomView) -> Seat {
 /// Who may hear each record, the members before it and after it; and who is in after all of them.
 fn members(records: &[bytes::Bytes]) -> (Vec<BTreeSet<MemberId>>, BTreeSet<MemberId>) {
     let mut now = BTreeSet::new();
+    let mut pair = Vec::new();
     let mut all = Vec::new();
     for bytes in records {
         let record = Record::from_bytes(bytes).expect("a record");
         let mut may = now.clone();
         match &record.body {
             RecordBody::Created(created) => match created.kind {
-                RoomKind::Lobby => {}
+                RoomKind::Private => {
+                    pair.extend(created.members.iter().map(|person| person.member));
+                    now.extend(&pair);
+                }
                 RoomKind::Group => {
                     now.insert(record.member);
                 }
-                RoomKind::Private => now.extend(created.members.iter().map(|person| person.member)),
+                _ => {}
             },
+            // A conversation begins again: the other is invited with it.
+            RecordBody::Reopened(_) => now.extend(&pair),
             RecordBody::Joined(_) => {
-                assert!(now.insert(record.member), "joined twice");
+                let new = now.insert(record.member);
+                assert!(new || !pair.is_empty(), "joined twice");
             }
             RecordBody::Left(_) => {
                 assert!(now.remove(&record.member), "left without being in");

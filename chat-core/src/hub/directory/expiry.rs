@@ -48,7 +48,7 @@ impl Registry {
         let (at, keeps) = self.state().heard_of(member)?;
         let limits = &turn.config.limits;
         // A member in no room has nothing to keep for long.
-        let is_listed = self.state().members.rooms_of(member).next().is_some();
+        let is_listed = !self.rooms_of(member).is_empty();
         let time = match keeps && is_listed {
             true => limits.kept_membership,
             false => limits.membership,
@@ -129,8 +129,7 @@ impl Registry {
     }
 
     fn end_memberships(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings, member: MemberId) {
-        let rooms = self.state().members.rooms_of(member);
-        let rooms: Vec<_> = rooms.map(|(room, _)| room).collect();
+        let rooms = self.rooms_of(member);
         if rooms.is_empty() {
             return self.want(turn, with, Ask::Forget(member));
         }
@@ -146,8 +145,7 @@ impl Registry {
         with: &dyn Surroundings,
         member: MemberId,
     ) {
-        let members = &self.state().members;
-        let is_over = members.is_ending(member) && members.rooms_of(member).next().is_none();
+        let is_over = self.state().members.is_ending(member) && self.rooms_of(member).is_empty();
         if is_over && self.expiry.due.contains_key(&member) {
             self.want(turn, with, Ask::Forget(member));
         }

@@ -86,11 +86,11 @@ impl Room {
         }
         debug_assert!(mine_now.is_none(), "a request becomes a record");
         self.tell(turn, &mut telling);
-        for (seq, proposal) in done {
-            self.done(turn, people, seq, &proposal);
-        }
         if let Some(marked) = marked {
             self.emit(turn, Effect::Marked(marked));
+        }
+        for (seq, proposal) in done {
+            self.done(turn, people, seq, &proposal);
         }
         self.erase_next(turn);
         // The first record of a room: what waited for it can be done.
