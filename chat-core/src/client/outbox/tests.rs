@@ -189,6 +189,15 @@ fn make(job: &Job) -> Op {
                 ke3: bytes::Bytes::from_static(&[1; 64]),
             }),
         }),
+        Command::Create(_) => Op::Create(client::Create {
+            name: None,
+            topic: String::new(),
+            cipher: Default::default(),
+            key: None,
+            history: Default::default(),
+            presence: Default::default(),
+            password: None,
+        }),
         _ => job.plain(100).expect("a plain one"),
     }
 }
@@ -704,6 +713,46 @@ fn a_saved_outbox_goes_on_where_it_was() {
     let mut longer = bytes.to_vec();
     longer.push(0);
     assert!(Restored::from_bytes(&longer).is_none());
+}
+
+#[test]
+fn a_saved_window_goes_on_and_holds_no_place_for_what_was_not_saved() {
+    let mut desk = Desk::new();
+    desk.command(Command::Create(crate::client::command::Create::default()));
+    for n in 0..130 {
+        desk.say(&n.to_string());
+    }
+    let mut sent = desk.post();
+    desk.pass(MINUTE);
+    sent.extend(desk.post());
+    assert_eq!(sent.len(), 65, "the create is in a lane of its own");
+    // The first is in doubt, and all others were done since.
+    let said: Vec<_> = sent
+        .iter()
+        .filter(|it| matches!(it.op, Op::Send(_)))
+        .collect();
+    desk.refuse(said[0], ErrorCode::Unavailable);
+    said[1..].iter().for_each(|request| desk.answer(request));
+    let bytes = desk.outbox.to_bytes(SessionId(99));
+    let mut next = Desk::new();
+    let restored = Restored::from_bytes(&bytes).expect("an outbox");
+    let tickets = &mut next.tickets;
+    next.outbox.restore(next.now, restored, || {
+        *tickets += 1;
+        Ticket(*tickets)
+    });
+    let again = next.post();
+    assert_eq!(
+        txns(&again),
+        [said[0].txn],
+        "one more, and it would be forgotten"
+    );
+    next.answer(&again[0]);
+    assert!(!next.post().is_empty());
+    assert!(
+        next.outbox.lanes.get(&Lane::Directory).is_none(),
+        "nobody waits for the create"
+    );
 }
 
 #[test]
