@@ -76,7 +76,7 @@ impl Conversation {
             panic!("not one line: {lines:?}")
         };
         let shown = line.trim_start_matches("closing connection: ");
-        assert!(shown.starts_with(&reason.name()), "{line}");
+        assert!(shown.starts_with(&reason.to_string()), "{line}");
         assert!(shown.contains(detail), "{line}");
         self.goes_on();
     }
