@@ -92,8 +92,9 @@ impl Name {
     fn enforce(text: &str, max_bytes: usize, decorated: bool) -> Result<Self, NameError> {
         // Normalising takes far longer than reading, and may make 18 characters of one: nobody shall keep a server busy
         // with a name that comes to nothing.
-        if text.len() > RAW * max_bytes {
-            return refuse(too_long(text.len(), RAW * max_bytes));
+        let most = max_bytes.saturating_mul(RAW);
+        if text.len() > most {
+            return refuse(too_long(text.len(), most));
         }
         if text.chars().all(is_space) {
             return refuse("a name must not be empty");

@@ -535,3 +535,10 @@ proptest! {
         prop_assert_eq!(harmless(&shown), shown);
     }
 }
+
+#[test]
+fn a_name_may_be_as_long_as_a_caller_likes() {
+    let long = "a".repeat(10_000);
+    assert_eq!(Name::group(&long, usize::MAX).unwrap().shown, long);
+    assert!(Name::group(&long, 1_000).is_err());
+}
