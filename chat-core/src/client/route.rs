@@ -28,7 +28,11 @@ impl Client {
                     self.fail(turn, fault);
                 }
             }
-            if !self.connection.is_up() || !self.ask_next(turn) {
+            if !self.connection.is_up() {
+                self.outbox.rest();
+                break;
+            }
+            if !self.ask_next(turn) {
                 break;
             }
         }

@@ -6,12 +6,14 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::effects::{HistoryRead, Wanted};
+#[cfg(feature = "json")]
+use crate::wire::{
+    ServerMessage,
+    server::{Done, HistoryPage},
+};
 use crate::{
     id::Seq,
-    wire::{
-        BodyError, Form, Record, SERVER_FRAME_BYTES,
-        server::{Answer, HistoryPage},
-    },
+    wire::{BodyError, Form, Frame, Record, SERVER_FRAME_BYTES, history_frame, server::Answer},
 };
 
 /// Bytes of the groups or members in one page. With what is around them they are far from what a
@@ -27,15 +29,17 @@ pub(super) fn fit(form: Form, answer: &mut Answer) {
     }
 }
 
-/// As many of these records as fit into so many bytes, those that are wanted most.
+/// The answer to a `history`: as many of these records as fit into so many bytes, those that are
+/// wanted most. In postcard the stored bytes are copied, with all that a later hub wrote in them.
 ///
 /// # Errors
 /// One of them cannot be decoded.
 pub(super) fn history_of(
     form: Form,
     bytes: usize,
+    id: u64,
     page: HistoryRead,
-) -> Result<HistoryPage, BodyError> {
+) -> Result<Frame, BodyError> {
     let stored = page.records.iter();
     let decoded: Vec<(Record, &Bytes)> = stored
         .map(|bytes| Ok((Record::from_bytes(bytes)?, bytes)))
@@ -50,13 +54,24 @@ pub(super) fn history_of(
             records_around(form, bytes, at, both)
         }
     };
-    let mut decoded = decoded;
-    let records = decoded.drain(range).map(|(record, _)| record).collect();
-    Ok(HistoryPage {
-        epoch: page.epoch,
-        oldest: page.oldest,
-        newest: page.newest,
-        records,
+    let (epoch, oldest, newest) = (page.epoch, page.oldest, page.newest);
+    Ok(match form {
+        Form::Postcard => {
+            let stored = page.records[range].iter();
+            history_frame(id, epoch, (oldest, newest), stored)
+        }
+        #[cfg(feature = "json")]
+        Form::Json => {
+            let mut decoded = decoded;
+            let records = decoded.drain(range).map(|(record, _)| record).collect();
+            let answer = Answer::History(HistoryPage {
+                epoch,
+                oldest,
+                newest,
+                records,
+            });
+            form.encode(&ServerMessage::Ok(Done { id, answer }))
+        }
     })
 }
 

@@ -6,8 +6,8 @@ use core::ops::{
 };
 use std::collections::{BTreeMap, btree_map};
 
-/// An ordered map. While a snapshot is being written, the map keeps the old value of each entry that
-/// changes before it is written; otherwise it is a `BTreeMap` and costs what that costs.
+/// An ordered map. While a snapshot is being written, the map keeps the old value of each entry
+/// that changes before its turn; otherwise the cost is that of a `BTreeMap`.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept<K, V> {
     map: BTreeMap<K, V>,
@@ -19,7 +19,8 @@ pub(crate) struct Kept<K, V> {
 struct Moment<K, V> {
     /// Entries up to this key are written.
     written: Option<K>,
-    /// What stood beyond that key in the moment and has changed since; none where there was nothing.
+    /// Old values beyond that key, of entries that have changed since; none where there was no
+    /// entry.
     before: BTreeMap<K, Option<V>>,
 }
 
@@ -32,7 +33,7 @@ impl<K, V> Default for Kept<K, V> {
     }
 }
 
-/// Maps of equal entries are equal, whatever is being written of them.
+/// Maps of equal entries are equal, whether a snapshot is being written or not.
 impl<K: PartialEq, V: PartialEq> PartialEq for Kept<K, V> {
     fn eq(&self, other: &Self) -> bool {
         self.map == other.map
@@ -81,7 +82,7 @@ impl<K: Ord + Clone, V: Clone> Kept<K, V> {
         self.map.range(range)
     }
 
-    /// Returns what was there before.
+    /// Returns the value before.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         self.keep(&key);
         self.map.insert(key, value)
@@ -125,13 +126,13 @@ impl<K: Ord + Clone, V: Clone> Kept<K, V> {
         }));
     }
 
-    /// Nothing more is written of that moment.
+    /// That moment is not written any further.
     pub(crate) fn thaw(&mut self) {
         self.moment = None;
     }
 
-    /// Hands out the next entries of the moment, in order, until `take` breaks; that entry is the last.
-    /// Breaks if there may be more, and continues if there are none.
+    /// Hands out the next entries of the moment, in order, until `take` breaks; that entry is the
+    /// last. Breaks if there may be more, and continues if there are none.
     pub(crate) fn write(
         &mut self,
         mut take: impl FnMut(&K, &V) -> ControlFlow<()>,
@@ -173,7 +174,7 @@ impl<K: Ord + Clone, V: Clone> Kept<K, V> {
         ControlFlow::Break(())
     }
 
-    /// Keeps what stands under a key that is about to change, if it is to be written yet.
+    /// Keeps the value of a key that is about to change, if its turn is yet to come.
     fn keep(&mut self, key: &K) {
         if let Some(moment) = &mut self.moment
             && moment.is_ahead(key)
@@ -275,7 +276,7 @@ mod tests {
             }
             while write(&mut map, 3, &mut parts) {}
             prop_assert_eq!(parts, before.into_iter().collect::<Vec<_>>());
-            // Nothing is kept of it any more.
+            // No old value is kept any more.
             prop_assert!(map.moment.is_none());
         }
     }

@@ -1,9 +1,9 @@
-//! What the logs say, folded: the directory and the rooms.
+//! State folded from the logs: the directory and the rooms.
 //!
 //! A fold reads its own partition and nothing else: no clock, no configuration, no Unicode table.
-//! Whatever a fold needs travels in the record, so that two hubs fed the same records hold the same
-//! state. Whether something *may* become a record is judged before, against the state at the head of
-//! the log.
+//! All that a fold needs travels in the record, so two hubs fed the same records hold the same
+//! state. Whether a request *may* become a record is judged before, against the state at the head
+//! of the log.
 
 pub(crate) mod directory;
 pub(crate) mod kept;
@@ -25,7 +25,7 @@ use crate::{
 
 /// A partition's state, folded from its records.
 pub(crate) trait Fold: Clone + Debug + Default + PartialEq {
-    /// What the partition's log consists of.
+    /// An entry of the partition's log.
     type Entry: Clone + Debug;
 
     /// The rows of a snapshot that is being read.
@@ -40,20 +40,21 @@ pub(crate) trait Fold: Clone + Debug + Default + PartialEq {
     /// The entry as the log keeps it.
     fn encode(entry: &Self::Entry) -> Bytes;
 
-    /// Reads what [`encode`](Self::encode) wrote. A log holds only what a hub wrote, so a fault here is
-    /// a damaged log.
+    /// Reads an [`encode`](Self::encode)d entry. Only hubs write to a log, so a fault here is a
+    /// damaged log.
     fn decode(bytes: &[u8]) -> Result<Self::Entry, BodyError>;
 
-    /// Takes in one committed entry, of which the log holds these bytes.
+    /// Takes in one committed entry. `bytes`: the entry as the log has it.
     fn apply(&mut self, entry: &Self::Entry, bytes: &[u8]);
 
-    /// The tail note of the state behind these entries, which are not taken in yet: a note goes with
-    /// the append that makes it true. At most [`NOTE_BYTES`](crate::log::NOTE_BYTES).
+    /// The tail note of the state behind these entries, which are not taken in yet: a note goes
+    /// with the append that makes it true. At most [`NOTE_BYTES`](crate::log::NOTE_BYTES).
     fn note_behind<'a>(&self, ahead: impl Iterator<Item = (&'a Self::Entry, &'a [u8])>) -> Bytes
     where
         Self::Entry: 'a;
 
     /// The tail note of the state as it is.
+    #[cfg(test)]
     fn note(&self) -> Bytes {
         self.note_behind(core::iter::empty())
     }
@@ -61,12 +62,12 @@ pub(crate) trait Fold: Clone + Debug + Default + PartialEq {
     /// About how many entries' worth of work it is to write this state down.
     fn weight(&self) -> u64;
 
-    /// Begins a snapshot of this moment: writes what is small, and keeps the large maps as they are
-    /// until they are written or [`thaw`](Self::thaw)ed.
+    /// Begins a snapshot of this moment: writes the small fields, and keeps the large maps as they
+    /// are until they are written or [`thaw`](Self::thaw)ed.
     fn freeze(&mut self, rows: &mut Rows);
 
-    /// Writes the next rows of the moment. Breaks when the rows are enough for a part, and continues
-    /// when there are none left.
+    /// Writes the next rows of the moment. Breaks when the rows are enough for a part, and
+    /// continues when there are none left.
     fn write(&mut self, rows: &mut Rows) -> ControlFlow<()>;
 
     /// The snapshot is given up.
@@ -79,29 +80,30 @@ pub(crate) trait Fold: Clone + Debug + Default + PartialEq {
     fn restored(rows: Self::Restored) -> Result<Self, BodyError>;
 }
 
-/// What becomes of a request when it is judged at the head of the log. `B` is what is proposed, `R`
-/// what is known of a request that was done before.
+/// The outcome of judging a request at the head of the log. `B` is a proposed record, `R` the
+/// result of an earlier request.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Verdict<B, R> {
-    /// It becomes these records, in this order.
+    /// The request becomes these records, in this order.
     Accept(Vec<B>),
-    /// It was done before; this came of it.
+    /// The request was done before, with this result.
     Repeat(R),
-    /// There is nothing to do: things are as asked.
+    /// There is nothing to do: the state is as asked.
     Already,
-    /// It may not be done.
+    /// The request may not be done.
     Refuse(Refusal),
-    /// That depends on what is ahead of it in this batch: judge again when that is committed.
+    /// The outcome depends on requests ahead in this batch: judge again when they are committed.
     Wait,
-    /// The answer would be [`Already`](Self::Already) or [`Refuse`](Self::Refuse), and another hub may
-    /// have written since the partition was read: read it, and judge again.
+    /// The answer would be [`Already`](Self::Already) or [`Refuse`](Self::Refuse), and another hub
+    /// may have written since the partition was read: read again, and judge again.
     LookAgain,
-    /// The state it was made from is not the state at the head: make it again from that.
+    /// The proposal was made from a state that is not the one at the head: make a new one.
     Outdated,
 }
 
 impl<B, R> Verdict<B, R> {
-    /// What changes nothing is answered only by a hub that has read the partition since it was asked.
+    /// Only a hub that has read the partition since the request came answers one that changes
+    /// nothing.
     fn unless_stale(self, fresh: bool) -> Self {
         match self {
             Self::Already | Self::Refuse(_) if !fresh => Self::LookAgain,

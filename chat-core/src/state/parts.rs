@@ -1,7 +1,7 @@
 //! Snapshots in parts: rows, one behind the other, cut wherever a part is full.
 //!
-//! The first byte is the state's form. A row is its length (a varint), a byte that names its section, and
-//! what the state wrote. A row that does not fit ends in the next part.
+//! The first byte is the state's form. A row is its length (a varint), a byte that names its
+//! section, and the body that the state wrote. A row that does not fit ends in the next part.
 
 use core::ops::ControlFlow;
 
@@ -88,7 +88,7 @@ impl SnapshotWriter {
         }
         let rest = bytes.split_off(bytes.len().min(*part));
         let mut part = core::mem::replace(bytes, rest);
-        // It is kept for long.
+        // Parts are kept for long.
         part.shrink_to_fit();
         Some(part.into())
     }
@@ -136,9 +136,9 @@ impl<S: Fold> SnapshotReader<S> {
             self.has_form = true;
             bytes = rest;
         }
-        while let Some((section, row, rest)) = split_row(bytes)? {
-            S::restore(&mut self.rows, section, row)?;
-            bytes = rest;
+        while let Some(row) = split_row(bytes)? {
+            S::restore(&mut self.rows, row.section, row.body)?;
+            bytes = row.rest;
         }
         self.rest = bytes.to_vec();
         Ok(())
@@ -156,20 +156,32 @@ impl<S: Fold> SnapshotReader<S> {
     }
 }
 
-/// The first row: its section, what is in it, and what is behind it. None if its end is not there yet.
-fn split_row(bytes: &[u8]) -> Result<Option<(u8, &[u8], &[u8])>, BodyError> {
+/// A row in front of others.
+struct Row<'a> {
+    section: u8,
+    body: &'a [u8],
+    /// The bytes behind the row.
+    rest: &'a [u8],
+}
+
+/// The first row; none if its end is not there yet.
+fn split_row(bytes: &[u8]) -> Result<Option<Row<'_>>, BodyError> {
     let (mut length, mut shift) = (0usize, 0);
     for (at, byte) in bytes.iter().enumerate() {
         length |= usize::from(byte & 0x7f) << shift;
         shift += 7;
         if *byte < 0x80 {
-            return match bytes[at + 1..].split_at_checked(length) {
-                None => Ok(None),
-                Some((row, rest)) => match row.split_first() {
-                    Some((section, row)) => Ok(Some((*section, row, rest))),
-                    None => Err(BodyError("a row without a section".to_owned())),
-                },
+            let Some((row, rest)) = bytes[at + 1..].split_at_checked(length) else {
+                return Ok(None);
             };
+            let Some((&section, body)) = row.split_first() else {
+                return Err(BodyError("a row without a section".to_owned()));
+            };
+            return Ok(Some(Row {
+                section,
+                body,
+                rest,
+            }));
         }
         if shift > 28 {
             return Err(BodyError("a row that is too long".to_owned()));
@@ -178,11 +190,11 @@ fn split_row(bytes: &[u8]) -> Result<Option<(u8, &[u8], &[u8])>, BodyError> {
     Ok(None)
 }
 
-/// The first row of a snapshot, which is in its first part.
+/// The section and the body of the first row of a snapshot, which is in its first part.
 pub(crate) fn first_row<S: Fold>(part: &[u8]) -> Option<(u8, &[u8])> {
     let (form, rows) = part.split_first()?;
-    let (section, row, _) = split_row(rows).ok().flatten()?;
-    (*form == S::FORM).then_some((section, row))
+    let Row { section, body, .. } = split_row(rows).ok().flatten()?;
+    (*form == S::FORM).then_some((section, body))
 }
 
 /// A row of an unknown section.
@@ -197,7 +209,8 @@ pub(crate) fn whole<S: Fold>(state: &S) -> Bytes {
     writer.next_part(&mut state).unwrap_or_default()
 }
 
-/// Reads what [`whole`] wrote.
+/// Reads a state that [`whole`] wrote.
+#[cfg(test)]
 pub(crate) fn from_whole<S: Fold>(bytes: &[u8]) -> Result<S, BodyError> {
     let mut reader = SnapshotReader::default();
     reader.add(bytes)?;

@@ -1,4 +1,4 @@
-//! What the tests of the folds and judges share: a room and people around it.
+//! A room and people around it, for the tests of the folds and judges.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,7 +108,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// A log that is empty, and people who are called `m1` and so on.
+    /// An empty log, and people called `m1` and so on.
     pub(super) fn new() -> Self {
         let nicks = (1..=9).map(|n| (member(n), format!("m{n}")));
         Self {
@@ -171,7 +171,7 @@ impl World {
         self.room.judge(&mut draft, &self.context(), author, ask)
     }
 
-    /// Judges, and takes in what is accepted.
+    /// Judges a request, and takes in its records.
     pub(super) fn ask(&mut self, author: &Author, ask: &Ask) -> Verdict<Proposed, Seq> {
         let verdict = self.judge(author, ask);
         if let Verdict::Accept(proposed) = &verdict {
@@ -182,7 +182,7 @@ impl World {
         verdict
     }
 
-    /// Asks for what is accepted; the bodies that it became.
+    /// The bodies that a request became.
     pub(super) fn done(&mut self, author: &Author, ask: &Ask) -> Vec<RecordBody> {
         match self.ask(author, ask) {
             Verdict::Accept(records) => records.into_iter().map(|record| record.body).collect(),
@@ -221,7 +221,7 @@ impl World {
         self.log.push(bytes);
     }
 
-    /// A record that no judge has looked at.
+    /// Takes in a record that no judge has seen.
     pub(super) fn append_body(&mut self, author: &Author, body: RecordBody) {
         let proposed = Proposed::request(author, body);
         self.commit(author, proposed);

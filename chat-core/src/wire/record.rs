@@ -28,9 +28,9 @@ pub struct Record {
     pub member: MemberId,
     /// The author's device. None has one in this version.
     pub device: Option<DeviceId>,
-    /// The author's session; [`SessionId::NONE`] when nobody asked.
+    /// The author's session; [`SessionId::NONE`] when nobody asked, or the record goes with another.
     pub session: SessionId,
-    /// The author's number for the request, a counter in that session from 1; 0 when nobody asked.
+    /// The author's number for the request, a counter in that session from 1; 0 in the same way.
     pub txn: u64,
     /// The request in short.
     pub hash: RequestHash,

@@ -1,5 +1,6 @@
 //! The protocol's machines: hub and client alone, as a pair, against a model, and against the vectors.
 
+mod client;
 mod harness;
 mod hub_bad_input;
 mod hub_clock;
@@ -18,10 +19,11 @@ mod hub_roles;
 mod hub_snapshots;
 mod hub_strangers;
 mod names;
-// mod pair;
+mod pair;
 mod secrets;
 mod specification;
 mod vectors;
 mod vectors_messages;
 mod vectors_secrets;
+mod vectors_transcripts;
 mod wire;

@@ -122,6 +122,11 @@ impl Outbox {
         [self.wake, self.doubt_ends].into_iter().flatten().min()
     }
 
+    /// Nothing can be sent: nothing waits for its time.
+    pub(super) fn rest(&mut self) {
+        self.wake = None;
+    }
+
     /// Takes a new command in.
     pub(super) fn add(&mut self, ticket: Ticket, lane: Lane, command: Command) {
         self.unfinished += 1;
@@ -227,6 +232,10 @@ impl Outbox {
                 .map_or(first.until, |ends| ends.min(first.until));
             self.doubt_ends = Some(ends);
         }
+        // What is in doubt keeps its place in the window: the server has to remember it yet.
+        if job.trail == Trail::Unsent {
+            self.settle(&job);
+        }
         let queue = self.lanes.or_default(job.lane);
         queue.waiting.insert(job.ticket, job);
     }
@@ -270,7 +279,7 @@ impl Outbox {
     /// # Errors
     /// It answers something else.
     pub(super) fn answered(&mut self, done: Done) -> Result<Option<(Box<Job>, Answer)>, String> {
-        let Some(job) = self.take_unanswered(done.id) else {
+        let Some(job) = self.unanswered.remove(&done.id) else {
             return Ok(None);
         };
         let fits = job.op().map(Tagged::kind) == Some(done.answer.kind())
@@ -282,12 +291,7 @@ impl Outbox {
         Ok(Some((job, done.answer)))
     }
 
-    fn take_unanswered(&mut self, id: u64) -> Option<Box<Job>> {
-        let job = self.unanswered.remove(&id)?;
-        self.settle(&job);
-        Some(job)
-    }
-
+    /// Nothing is on its way any more under the job's number.
     fn settle(&mut self, job: &Job) {
         if let (Some(txn), Some(queue)) = (job.txn, self.lanes.get_mut(&job.lane)) {
             queue.window.settle(txn);
@@ -362,6 +366,7 @@ impl Outbox {
     /// waits there, and the command ends so.
     pub(super) fn undo(&mut self, mut job: Box<Job>, room: RoomId, error: CommandError) {
         self.undoing.insert(job.ticket, room);
+        self.settle(&job);
         if let Some(queue) = self.lanes.get_mut(&job.lane) {
             queue.exclusive = None;
             self.tidy(job.lane);
@@ -433,13 +438,16 @@ impl Outbox {
             queue.exclusive = None;
             queue.held_until = Monotonic(0);
             for job in queue.waiting.values_mut() {
+                let number = job.txn;
                 if job.cut_off() {
                     effects.push(Effect::Restart(job.ticket));
+                }
+                if let (Some(number), None) = (number, job.txn) {
+                    queue.window.settle(number);
                 }
             }
         }
         self.exchange = None;
-        self.wake = None;
         self.note_doubts();
         effects
     }
@@ -526,7 +534,6 @@ impl Outbox {
             .collect();
         all.sort_unstable_by_key(|job| job.ticket);
         self.exchange = None;
-        self.wake = None;
         self.doubt_ends = None;
         all
     }

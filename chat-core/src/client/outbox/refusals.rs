@@ -25,7 +25,7 @@ impl Outbox {
         failure: Failure,
         is_stale: impl FnOnce(&Op) -> bool,
     ) -> Vec<Effect> {
-        let Some(job) = self.take_unanswered(failure.id) else {
+        let Some(job) = self.unanswered.remove(&failure.id) else {
             return Vec::new();
         };
         if is_for_later(failure.code) && !job.is_disproof() {
@@ -106,7 +106,6 @@ impl Outbox {
             // This session goes on elsewhere: in a copy of what was saved.
             job.renewals += 1;
             job.trail = Trail::Unsent;
-            job.txn = None;
             self.put_back(job);
             return vec![Effect::SessionInUse];
         }

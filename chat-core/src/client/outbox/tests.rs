@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::{
-    id::{MemberId, MessageId, Place, SessionId},
+    id::{CredentialId, KeyId, MemberId, MessageId, Place, SessionId},
     limits::Limits,
     password::Password,
     time::Wall,
     wire::{
         ErrorCode,
         client::{self, Peer, RoomRef},
-        record::Content,
+        record::{Content, PasswordRecord, WrappedKey},
         server::Committed,
     },
 };
@@ -157,6 +157,23 @@ fn make(job: &Job) -> Op {
             action: *action,
             content: Content::plain(text.as_str()),
         }),
+        Command::SetPassword { room, .. } if begins(job) => Op::Register(client::Register {
+            room: Some(*room),
+            request: bytes::Bytes::from_static(&[1; 32]),
+        }),
+        Command::SetPassword { room, .. } => Op::Password(client::SetPassword {
+            room: *room,
+            expected: KeyId([1; 16]),
+            password: PasswordRecord {
+                credential: CredentialId([1; 16]),
+                upload: bytes::Bytes::from_static(&[1; 192]),
+                key: WrappedKey {
+                    id: KeyId([2; 16]),
+                    wrapped: bytes::Bytes::from_static(&[1; 72]),
+                },
+            },
+            earlier: Vec::new(),
+        }),
         Command::Join { room, .. } if begins(job) => Op::Login(client::Login {
             room: *room,
             ke1: bytes::Bytes::from_static(&[1; 96]),
@@ -168,9 +185,18 @@ fn make(job: &Job) -> Op {
         } => Op::Join(client::Join {
             room: *room,
             proof: Some(client::Proof {
-                credential: crate::id::CredentialId([1; 16]),
+                credential: CredentialId([1; 16]),
                 ke3: bytes::Bytes::from_static(&[1; 64]),
             }),
+        }),
+        Command::Create(_) => Op::Create(client::Create {
+            name: None,
+            topic: String::new(),
+            cipher: Default::default(),
+            key: None,
+            history: Default::default(),
+            presence: Default::default(),
+            password: None,
         }),
         _ => job.plain(100).expect("a plain one"),
     }
@@ -246,6 +272,55 @@ fn what_was_unanswered_goes_first_again_under_its_number_and_as_it_was() {
         after[0].id > before[2].id,
         "an answer of before is nobody's"
     );
+}
+
+/// The server has written the first one, says that it cannot, and remembers 64.
+#[test]
+fn a_doubt_keeps_its_place_in_the_window_of_its_lane() {
+    let mut desk = Desk::new();
+    for n in 0..130 {
+        desk.say(&n.to_string());
+    }
+    let mut sent = Vec::new();
+    while sent.len() < 64 {
+        sent.extend(desk.post());
+        desk.pass(Duration::from_secs(1));
+    }
+    assert_eq!(sent.len(), 64);
+    desk.refuse(&sent[0], ErrorCode::Unavailable);
+    sent[1..].iter().for_each(|request| desk.answer(request));
+    desk.pass(MINUTE);
+    let again = desk.post();
+    assert_eq!(txns(&again), [1], "one more, and it would be forgotten");
+    desk.answer(&again[0]);
+    assert!(!desk.post().is_empty());
+}
+
+#[test]
+fn a_name_that_is_asked_for_under_another_number_leaves_no_place_taken() {
+    let mut desk = Desk::new();
+    desk.command(Command::Nick {
+        nick: "Bela".to_owned(),
+        label: String::new(),
+    });
+    for number in 1..100 {
+        assert_eq!(txns(&desk.post()), [number]);
+        desk.lose_connection();
+        desk.pass(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn what_was_not_done_gives_up_its_place_in_the_window() {
+    let mut desk = Desk::new();
+    for n in 0..130 {
+        desk.say(&n.to_string());
+    }
+    let first = desk.post();
+    desk.refuse(&first[0], ErrorCode::Busy);
+    first[1..].iter().for_each(|request| desk.answer(request));
+    desk.pass(MINUTE);
+    assert!(desk.post().len() > 1);
 }
 
 #[test]
@@ -444,7 +519,8 @@ fn an_exchange_goes_on_alone_and_begins_anew_after_a_lost_connection() {
     ));
     let job = desk
         .outbox
-        .take_unanswered(login[0].id)
+        .unanswered
+        .remove(&login[0].id)
         .expect("it was asked");
     desk.outbox.work(job);
     assert!(desk.post().is_empty(), "the driver works");
@@ -486,7 +562,8 @@ fn a_wrong_password_is_the_end_whatever_the_server_says_to_the_join_that_tells_o
         let login = desk.post();
         let job = desk
             .outbox
-            .take_unanswered(login[0].id)
+            .unanswered
+            .remove(&login[0].id)
             .expect("it was asked");
         desk.outbox.work(job);
         desk.outbox
@@ -494,6 +571,38 @@ fn a_wrong_password_is_the_end_whatever_the_server_says_to_the_join_that_tells_o
         let joins = desk.post();
         desk.refuse(&joins[0], code);
         assert_eq!(desk.ended(), [(ticket, Err(CommandError::WrongPassword))]);
+    }
+}
+
+#[test]
+fn the_key_of_a_password_that_was_refused_for_good_is_given_up_and_one_in_doubt_is_not() {
+    for (doubt, abandoned) in [(false, true), (true, false)] {
+        let mut desk = Desk::new();
+        let ticket = desk.command(Command::SetPassword {
+            room: ROOM,
+            password: Password::new("new"),
+        });
+        let registers = desk.post();
+        let job = desk.outbox.unanswered.remove(&registers[0].id);
+        desk.outbox.work(job.expect("it was asked"));
+        desk.outbox.worked(ticket, None);
+        let mut proposals = desk.post();
+        assert!(matches!(
+            &proposals[..],
+            [Request {
+                op: Op::Password(_),
+                ..
+            }]
+        ));
+        if doubt {
+            desk.lose_connection();
+            proposals = desk.post();
+        }
+        desk.refuse(&proposals[0], ErrorCode::Forbidden);
+        let abandon = Effect::Abandon { ticket, room: ROOM };
+        assert_eq!(desk.wanted.contains(&abandon), abandoned);
+        let unknown = desk.ended() == [(ticket, UNKNOWN)];
+        assert_eq!(unknown, doubt);
     }
 }
 
@@ -509,7 +618,8 @@ fn a_room_that_was_joined_by_mistake_is_left_before_all_else() {
     let joins = desk.post();
     let job = desk
         .outbox
-        .take_unanswered(joins[0].id)
+        .unanswered
+        .remove(&joins[0].id)
         .expect("it was asked");
     desk.say("waits");
     let number = desk.command(join(None));
@@ -603,6 +713,46 @@ fn a_saved_outbox_goes_on_where_it_was() {
     let mut longer = bytes.to_vec();
     longer.push(0);
     assert!(Restored::from_bytes(&longer).is_none());
+}
+
+#[test]
+fn a_saved_window_goes_on_and_holds_no_place_for_what_was_not_saved() {
+    let mut desk = Desk::new();
+    desk.command(Command::Create(crate::client::command::Create::default()));
+    for n in 0..130 {
+        desk.say(&n.to_string());
+    }
+    let mut sent = desk.post();
+    desk.pass(MINUTE);
+    sent.extend(desk.post());
+    assert_eq!(sent.len(), 65, "the create is in a lane of its own");
+    // The first is in doubt, and all others were done since.
+    let said: Vec<_> = sent
+        .iter()
+        .filter(|it| matches!(it.op, Op::Send(_)))
+        .collect();
+    desk.refuse(said[0], ErrorCode::Unavailable);
+    said[1..].iter().for_each(|request| desk.answer(request));
+    let bytes = desk.outbox.to_bytes(SessionId(99));
+    let mut next = Desk::new();
+    let restored = Restored::from_bytes(&bytes).expect("an outbox");
+    let tickets = &mut next.tickets;
+    next.outbox.restore(next.now, restored, || {
+        *tickets += 1;
+        Ticket(*tickets)
+    });
+    let again = next.post();
+    assert_eq!(
+        txns(&again),
+        [said[0].txn],
+        "one more, and it would be forgotten"
+    );
+    next.answer(&again[0]);
+    assert!(!next.post().is_empty());
+    assert!(
+        next.outbox.lanes.get(&Lane::Directory).is_none(),
+        "nobody waits for the create"
+    );
 }
 
 #[test]

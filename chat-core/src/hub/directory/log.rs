@@ -118,7 +118,7 @@ impl Registry {
                     time: now.wall,
                     fresh,
                     is_here: &|member| whereabouts.keeps_name(member),
-                    owns: &|room, member| Some(with.room(room)?.0.is_owner(member)),
+                    leads: &|room, member| Some(with.room(room)?.0.leads(member)),
                     rooms_of: &rooms_of,
                 };
                 match state.judge(&mut draft, &context, ask) {

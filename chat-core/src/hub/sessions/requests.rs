@@ -16,7 +16,7 @@ use crate::{
     },
     id::{ConnId, Place},
     wire::{
-        CloseReason, ErrorCode, Refusal, ServerMessage, Tagged,
+        CloseReason, ErrorCode, Frame, Refusal, ServerMessage, Tagged,
         client::{Op, Request},
         server::{Answer, Committed, Done},
     },
@@ -234,8 +234,8 @@ impl Sessions {
             return;
         };
         let most = turn.config.limits.page_bytes as usize;
-        match history_of(connection.form, most, page) {
-            Ok(page) => self.answer(turn, origin, Answer::History(page)),
+        match history_of(connection.form, most, origin.id, page) {
+            Ok(frame) => self.give_frame(turn, origin, frame),
             Err(error) => {
                 let text = format!("a stored record is damaged: {error}");
                 self.refuse(turn, origin, ErrorCode::Damaged.because(text));
@@ -282,6 +282,13 @@ impl Sessions {
     }
 
     fn give(&mut self, turn: &mut Turn<'_>, origin: Origin, message: &ServerMessage) {
+        if let Some(connection) = self.slots.get(origin.conn) {
+            let frame = connection.form.encode(message);
+            self.give_frame(turn, origin, frame);
+        }
+    }
+
+    fn give_frame(&mut self, turn: &mut Turn<'_>, origin: Origin, frame: Frame) {
         let conn = origin.conn;
         let Some(session) = self.slots.member_mut(conn) else {
             return;
@@ -289,7 +296,8 @@ impl Sessions {
         debug_assert!(session.unanswered > 0, "a request has one answer");
         session.unanswered = session.unanswered.saturating_sub(1);
         session.unanswered_bytes = session.unanswered_bytes.saturating_sub(origin.bytes);
-        let bytes = self.send(turn, conn, message);
+        let bytes = frame.len();
+        turn.out.push(Output::Send { to: conn, frame });
         let Some(session) = self.slots.member_mut(conn) else {
             return;
         };

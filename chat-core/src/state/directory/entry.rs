@@ -1,4 +1,4 @@
-//! What the directory's log consists of.
+//! Entries of the directory's log.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -24,18 +24,18 @@ pub(crate) struct Entry {
 }
 
 numbered! {
-    /// What changed.
+    /// The change that an entry makes.
     #[allow(unreachable_pub, reason = "the lists of the wire are public")]
     pub enum Change {
         /// A member holds a name.
         1 "named" Named(Named),
-        /// Members hold their names no longer.
+        /// Names are free again.
         2 "freed" Freed(Freed),
         /// A group has its number, and a name that is its own. Its log may be empty yet.
         3 "claimed" Claimed(Claimed),
-        /// What is listed of a room is what the room was at a mark.
+        /// A room is listed as of a mark.
         4 "projected" Projected(Projected),
-        /// A member is being forgotten: it is taken out of its rooms first.
+        /// A member is being forgotten: its memberships end first.
         5 "ending" Ending(OfMember),
         /// A member is forgotten.
         6 "forgotten" Forgotten(OfMember),
@@ -65,11 +65,11 @@ pub(crate) struct Freed {
 pub(crate) struct Claimed {
     pub(crate) room: RoomId,
     pub(crate) number: u32,
-    /// The member that makes the group, and what it asked.
+    /// The member that makes the group, and the hash of its request.
     pub(crate) founder: MemberId,
     pub(crate) hash: RequestHash,
     pub(crate) name: Option<GroupName>,
-    /// The group's first record, as its log is to have it.
+    /// The group's first record, for the log of the group.
     #[serde(with = "base64")]
     pub(crate) created: Bytes,
 }
@@ -81,26 +81,26 @@ pub(crate) struct GroupName {
     pub(crate) key: NameKey,
 }
 
-/// Body of `projected`: the difference between what was listed of a room and what the room was at `mark`.
+/// Body of `projected`: the difference between the listing of a room and the room as of `mark`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Projected {
     pub(crate) room: RoomId,
-    /// The entry that told of this room last, by `projected`; 0 if none has.
+    /// The last `projected` of this room; 0 if there is none.
     pub(crate) from: Seq,
     pub(crate) mark: Mark,
-    /// Members and those invited who were not listed as that.
+    /// Members, invited ones included, that were not listed as such.
     pub(crate) entered: Vec<(MemberId, Standing)>,
-    /// Those listed who are neither.
+    /// Listed members that are not in the room.
     pub(crate) left: Vec<MemberId>,
-    /// Of a group, if it was listed otherwise.
+    /// A group's topic, cipher and protection, if they were listed otherwise.
     pub(crate) about: Option<ListedAbout>,
     /// The room was deleted.
     pub(crate) closed: bool,
-    /// More is to come: what is listed is not yet what the room was at `mark`.
+    /// More pieces follow: the listing is not yet exact as of `mark`.
     pub(crate) more: bool,
 }
 
-/// What a group is listed as.
+/// Topic, cipher and protection of a group in the listing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ListedAbout {
     pub(crate) topic: String,

@@ -1,4 +1,4 @@
-//! What each entry does to the directory: every fold takes from it what concerns that fold.
+//! The effect of each entry on the directory: every fold takes its part.
 
 use core::ops::ControlFlow;
 
@@ -28,7 +28,7 @@ impl Fold for Directory {
     fn encode(entry: &Entry) -> Bytes {
         let mut out = Vec::with_capacity(128);
         writer::extend(entry, &mut out);
-        // It is kept for long.
+        // Entries are kept for long.
         out.shrink_to_fit();
         out.into()
     }
@@ -43,7 +43,7 @@ impl Fold for Directory {
         self.rooms.apply(entry);
     }
 
-    /// Nobody asks the directory's log where it ends without reading it.
+    /// Hubs read the directory's log anyway: it needs no notes.
     fn note_behind<'a>(&self, _ahead: impl Iterator<Item = (&'a Entry, &'a [u8])>) -> Bytes {
         Bytes::new()
     }

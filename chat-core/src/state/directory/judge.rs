@@ -1,6 +1,6 @@
-//! What may be added to the directory: requests, judged at the head of its log.
+//! Requests to the directory, judged at the head of its log.
 //!
-//! A name, a group and an ending are answered from what the directory is: asking again finds it as asked.
+//! Names, groups and endings keep no results: a repeated request finds the state as asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,10 +26,10 @@ use crate::{
     },
 };
 
-/// What is asked of the directory.
+/// A request to the directory.
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
-    /// This name, for a member that says hello or is here.
+    /// A name for a member, at its `hello` or later.
     Name {
         member: MemberId,
         name: Name,
@@ -37,19 +37,19 @@ pub(crate) enum Ask {
         /// Whether the member keeps its secret.
         keep: bool,
     },
-    /// The names of these, who are gone.
+    /// Members that are gone: their names are to be free.
     Free(Vec<MemberId>),
-    /// A number for a group, and its name.
+    /// A number and a name for a group.
     Claim(Box<Claim>),
-    /// What is to be listed of a room, see [`projection`](super::projection::projection).
+    /// New entries of a room's listing, see [`projection`](super::projection::projection).
     Project(Vec<Projected>),
-    /// The member is gone, and its time is up.
+    /// The member is gone, and its time is over.
     End(MemberId),
-    /// The member that is ending is in no room any more.
+    /// The ending member is in no room any more.
     Forget(MemberId),
 }
 
-/// A group that is to have a number.
+/// A group without a number yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     pub(crate) room: RoomId,
@@ -57,24 +57,24 @@ pub(crate) struct Claim {
     pub(crate) of: ClaimOf,
 }
 
-/// What kind of group is claimed.
+/// The kinds of claims.
 #[derive(Clone, Debug)]
 pub(crate) enum ClaimOf {
-    /// It is to begin: it gets the next number, and nothing if its name is taken.
+    /// A new group gets the next number, and nothing if its name is taken.
     New(Box<NewGroup>),
-    /// The directory has lost it: it gets its own number, or the next one if that was given again, and
-    /// its name if that is free.
+    /// A group that the directory has lost gets its own number, or the next one if that was given
+    /// again, and its name if that is free.
     Found(FoundGroup),
 }
 
-/// A group that is to begin.
+/// A group whose log is empty yet.
 #[derive(Clone, Debug)]
 pub(crate) struct NewGroup {
     pub(crate) author: Author,
-    /// What the author is called.
+    /// The author's nick.
     pub(crate) nick: String,
     pub(crate) label: String,
-    /// The first record's body; number and name are filled in.
+    /// The body of the first record; the judge fills in number and name.
     pub(crate) created: Created,
 }
 
@@ -84,57 +84,58 @@ pub(crate) struct FoundGroup {
     pub(crate) number: u32,
     pub(crate) founder: MemberId,
     pub(crate) hash: RequestHash,
-    /// Its first record.
+    /// The first record.
     pub(crate) created: Bytes,
 }
 
-/// What of this batch the judgement of the next request must know.
+/// The accepted part of a batch, as far as the judgement of the next request must know it.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
-    /// Members of whom it changes what they are called, or whether they are known.
+    /// Members whose name or existence the batch changes.
     touched: BTreeSet<MemberId>,
-    /// Members that it lists in a room.
+    /// Members that the batch lists in a room.
     entered: BTreeSet<MemberId>,
-    /// Members that keep the name they have: they are about to be let in.
+    /// Members that keep their name: they are about to be let in.
     kept: BTreeSet<MemberId>,
-    /// Forms of names that it gives out, of nicks and of groups.
+    /// Forms of names that the batch gives out, of nicks and of groups.
     nicks: BTreeSet<String>,
     groups: BTreeSet<String>,
-    /// Numbers that it gives to groups.
+    /// Numbers that the batch gives to groups.
     numbers: BTreeSet<u32>,
-    /// Rooms that it claims.
+    /// Groups that the batch claims.
     claimed: BTreeSet<RoomId>,
-    /// Rooms that it tells of, each with the last entry that does.
+    /// Rooms that the batch projects, each with its last `projected`.
     projected: BTreeMap<RoomId, Seq>,
     len: u64,
 }
 
-/// What a judgement looks at besides the directory.
+/// Everything a judgement looks at besides the directory.
 pub(crate) struct JudgeContext<'a> {
     pub(crate) limits: &'a Limits,
     /// The log's head.
     pub(crate) head: Seq,
-    /// The time of what is recorded.
+    /// The time of the records.
     pub(crate) time: Wall,
-    /// Whether the partition was read since the request came, or no other hub writes to it.
+    /// Whether the partition was read since the request came, or has no other writer.
     pub(crate) fresh: bool,
     /// Whether a member is here, at any hub, or has time left to come back.
     pub(crate) is_here: &'a dyn Fn(MemberId) -> bool,
-    /// Whether a member is an owner of a room; none if the room is not loaded.
-    pub(crate) owns: &'a dyn Fn(RoomId, MemberId) -> Option<bool>,
-    /// Rooms in which somebody is a member: those listed, and what this hub has not projected yet.
+    /// Whether a member is an owner or moderator of a room; none if the room is not loaded.
+    pub(crate) leads: &'a dyn Fn(RoomId, MemberId) -> Option<bool>,
+    /// The number of a member's rooms: those listed, and this hub's commits that are not projected
+    /// yet.
     pub(crate) rooms_of: &'a dyn Fn(MemberId) -> usize,
 }
 
-/// Nothing is known of a request but what the directory is.
+/// The result of an earlier request: the directory keeps none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Never {}
 
 type Judged = Verdict<Change, Never>;
 
 impl Directory {
-    /// Judges a request at the head of the log, behind what the draft holds already, and adds it to the
-    /// draft if it is accepted.
+    /// Judges a request at the head of the log, behind what the draft holds already, and adds it to
+    /// the draft if it is accepted.
     pub(crate) fn judge(&self, draft: &mut Draft, with: &JudgeContext<'_>, ask: &Ask) -> Judged {
         let verdict = match ask {
             Ask::Name {
@@ -159,7 +160,7 @@ impl Directory {
         verdict.unless_stale(with.fresh)
     }
 
-    /// Names first; then, as a step of its own, what the listing says of those called alike.
+    /// Names first; then, as a step of its own, the rooms of members with names that look alike.
     fn judge_name(
         &self,
         draft: &Draft,
@@ -194,10 +195,10 @@ impl Directory {
             );
         }
         let keeps_nick = held.is_some_and(|called| called.name.name() == name.shown);
-        if !keeps_nick && self.looks_like_an_owner(with, member, name) {
+        if !keeps_nick && self.looks_like_a_leader(with, member, name) {
             return refuse(
                 ErrorCode::NickTaken,
-                "the owner of a group has a nick that looks like it",
+                "an owner or moderator has a nick that looks like it",
             );
         }
         one(Change::Named(Named {
@@ -209,10 +210,11 @@ impl Directory {
         }))
     }
 
-    /// Whether a nick looks like that of the owner of a group, combining marks aside.
-    fn looks_like_an_owner(&self, with: &JudgeContext<'_>, member: MemberId, name: &Name) -> bool {
+    /// Whether a nick looks like that of an owner or moderator of a room, combining marks
+    /// aside.
+    fn looks_like_a_leader(&self, with: &JudgeContext<'_>, member: MemberId, name: &Name) -> bool {
         let mut alike = self.names.index().alike_unmarked(&name.key).into_iter();
-        alike.any(|other| other != member && self.is_owner(other, with.owns))
+        alike.any(|other| other != member && self.is_leader(other, with.leads))
     }
 
     fn judge_free(&self, draft: &Draft, with: &JudgeContext<'_>, members: &[MemberId]) -> Judged {
@@ -230,7 +232,7 @@ impl Directory {
         one(Change::Freed(Freed { members }))
     }
 
-    /// Rooms only: what the founder may have, the context says.
+    /// Reads rooms only; the context knows the founder's number of rooms.
     fn judge_claim(&self, draft: &Draft, with: &JudgeContext<'_>, claim: &Claim) -> Judged {
         if draft.claimed.contains(&claim.room) {
             return Verdict::Wait;
@@ -265,14 +267,14 @@ impl Directory {
         }
     }
 
-    /// A group of this id is there: the same request made it, or another one under its number.
+    /// A group of this id is there: the same request made it, or another one of the same number.
     fn judge_claimed(&self, claim: &Claim) -> Judged {
         match (&claim.of, self.rooms.claim_of(claim.room)) {
             (ClaimOf::New(new), Some(claimed)) if claimed.hash != new.author.hash => refuse(
                 ErrorCode::TxnReused,
                 "another request of this session had that number",
             ),
-            // Otherwise the room itself says whether it is the same.
+            // The judge of the room compares the requests.
             _ => Verdict::Already,
         }
     }
@@ -298,7 +300,7 @@ impl Directory {
         })
     }
 
-    /// By `from` alone: what is told is the difference to what that entry left.
+    /// By `from` alone: a projection is the difference to the listing behind that entry.
     fn judge_project(
         &self,
         draft: &Draft,
@@ -335,7 +337,7 @@ impl Directory {
         one(Change::Ending(OfMember { member }))
     }
 
-    /// Only of a member that no room lists.
+    /// Only for a member that no room lists.
     fn judge_forget(&self, draft: &Draft, member: MemberId) -> Judged {
         if draft.touched.contains(&member) || draft.entered.contains(&member) {
             return Verdict::Wait;
@@ -394,7 +396,7 @@ impl Claim {
 }
 
 impl Draft {
-    /// Takes in what was accepted.
+    /// Takes in an accepted change.
     fn take(&mut self, change: &Change, seq: Seq) {
         self.len += 1;
         match change {

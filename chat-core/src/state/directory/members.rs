@@ -1,4 +1,4 @@
-//! Members: who exists, and which rooms list whom.
+//! Members and the rooms that list them.
 
 use core::ops::Bound::{Excluded, Unbounded};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,23 +12,23 @@ use crate::{
     wire::BodyError,
 };
 
-/// Bytes of a room and of what somebody is listed as in it, in a snapshot.
+/// Bytes of a room and a standing in a snapshot.
 const ROOM_BYTES: usize = 17;
 
-/// Who exists.
+/// The fold of members.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Members {
     known: Kept<MemberId, Known>,
-    /// Those who are being forgotten.
+    /// Members that are being forgotten.
     ending: Kept<MemberId, ()>,
 }
 
-/// Somebody.
+/// A member's entry.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Known {
-    /// When the directory heard last of it.
+    /// The time of the last `named` or `freed`, or of the first listing.
     at: Wall,
-    /// The rooms that list it.
+    /// The rooms that list the member.
     rooms: SmallMap<RoomId, Standing>,
 }
 
@@ -84,7 +84,7 @@ impl Members {
         self.known.len()
     }
 
-    /// The rooms that list somebody, in the order of their ids.
+    /// The rooms that list a member, in the order of their ids.
     pub(crate) fn rooms_of(&self, member: MemberId) -> impl Iterator<Item = (RoomId, Standing)> {
         let rooms = self.known.get(&member).map(|known| known.rooms.iter());
         rooms
@@ -93,12 +93,12 @@ impl Members {
             .map(|(room, standing)| (*room, *standing))
     }
 
-    /// What somebody is listed as in a room.
+    /// The standing of a member in the listing of a room.
     pub(crate) fn standing(&self, member: MemberId, room: RoomId) -> Option<Standing> {
         self.known.get(&member)?.rooms.get(&room).copied()
     }
 
-    /// When the directory heard last of somebody.
+    /// The time of a member's last `named` or `freed`, or of its first listing.
     pub(crate) fn heard_at(&self, member: MemberId) -> Option<Wall> {
         self.known.get(&member).map(|known| known.at)
     }
@@ -107,20 +107,16 @@ impl Members {
         self.ending.contains_key(&member)
     }
 
-    /// Those who are being forgotten, in the order of their ids.
-    pub(crate) fn ending(&self) -> impl Iterator<Item = MemberId> {
-        self.ending.keys().copied()
-    }
-
-    /// Everybody behind `after`, in the order of their ids, with the time when the directory heard last of
-    /// them: for whoever looks through all of them piece by piece.
+    /// The members behind `after`, in the order of their ids, each with the time of
+    /// [`heard_at`](Self::heard_at): for a sweep through all of them in pieces.
     pub(crate) fn after(&self, after: Option<MemberId>) -> impl Iterator<Item = (MemberId, Wall)> {
         let from = after.map_or(Unbounded, Excluded);
         let behind = self.known.range((from, Unbounded));
         behind.map(|(member, known)| (*member, known.at))
     }
 
-    /// Who is listed in each of these rooms, in the order of their ids: looks through everybody once.
+    /// The members that each of these rooms lists, in the order of their ids. One pass over all
+    /// members.
     pub(crate) fn by_room(&self, rooms: &BTreeSet<RoomId>) -> BTreeMap<RoomId, Vec<MemberId>> {
         let mut by_room = BTreeMap::<RoomId, Vec<MemberId>>::new();
         for (member, known) in self.known.iter() {
@@ -149,8 +145,8 @@ impl Members {
 }
 
 impl Known {
-    /// Appends it as a snapshot has it: the time in 8 bytes, little-endian, and the rooms one behind the
-    /// other, each with its standing.
+    /// Appends the form of snapshots: the time in 8 bytes, little-endian, and the rooms one behind
+    /// the other, each with the standing.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.at.0.to_le_bytes());
         for (room, standing) in self.rooms.iter() {

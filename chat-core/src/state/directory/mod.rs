@@ -1,8 +1,8 @@
-//! The directory: who is called what, who is listed in which rooms, and which groups there are.
+//! The directory: names, members with their rooms, and groups.
 //!
-//! One log, three folds: [`Names`], [`Members`] and [`Rooms`]. Each takes from an entry what concerns it
-//! and reads nothing of the others. The listing (which rooms a member is in, and what a group is like) is
-//! a projection of the rooms' logs: behind at times, and never wrong about the place it is of.
+//! One log, three folds: [`Names`], [`Members`] and [`Rooms`]. Each takes its part of an entry and
+//! reads nothing of the others. The listing (the rooms of a member, the topic of a group) is a
+//! projection of the rooms' logs: behind at times, and exact as of its mark.
 
 pub(crate) mod entry;
 mod fold;
@@ -31,35 +31,39 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// Whether somebody has an entry: by a name, or by a room that lists it.
+    /// Whether a member has an entry, by a name or by a room.
     pub(crate) fn knows(&self, member: MemberId) -> bool {
         self.members.knows(member)
     }
 
-    /// The holder of a nick of at most so many bytes, in whatever case. Other nicks that it keeps others
-    /// from taking are not meant.
+    /// The holder of a nick of at most so many bytes, in whatever case. A nick that only looks
+    /// alike has another holder, or none.
     pub(crate) fn holder(&self, nick: &str, most: u16) -> Option<MemberId> {
         let name = Name::nick(nick, most.into()).ok()?;
         let holder = self.names.index().folded(&name.key)?;
         same(self.names.nick(holder), &name.shown).then_some(holder)
     }
 
-    /// Whether somebody may be forgotten, as far as the directory says: it holds no name, and that has not
-    /// begun yet.
+    /// Whether the directory may begin to forget a member: one without a name, and not ending yet.
     pub(crate) fn may_end(&self, member: MemberId) -> bool {
         self.knows(member) && !self.names.is_held(member) && !self.members.is_ending(member)
     }
 
-    /// When the directory heard last of somebody, and whether it keeps its secret.
+    /// The time of a member's last `named`, `freed` or first listing, and whether the member keeps
+    /// its secret.
     pub(crate) fn heard_of(&self, member: MemberId) -> Option<(Wall, bool)> {
         Some((self.members.heard_at(member)?, self.names.keeps(member)))
     }
 
-    /// Whether somebody is, by what is listed, an owner of a group: that is its founder who is in it yet.
-    /// `owns` says more of rooms that are loaded.
-    fn is_owner(&self, member: MemberId, owns: &dyn Fn(RoomId, MemberId) -> Option<bool>) -> bool {
+    /// Whether a member keeps order in a room: by `leads` if the room is loaded, otherwise as a
+    /// group's founder that is listed in it.
+    fn is_leader(
+        &self,
+        member: MemberId,
+        leads: &dyn Fn(RoomId, MemberId) -> Option<bool>,
+    ) -> bool {
         self.members.rooms_of(member).any(|(room, _)| {
-            owns(room, member).unwrap_or_else(|| self.rooms.founder(room) == Some(member))
+            leads(room, member).unwrap_or_else(|| self.rooms.founder(room) == Some(member))
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Names: who is called what, and who holds which name.
+//! Names and their holders.
 
 use std::{
     collections::BTreeMap,
@@ -15,11 +15,10 @@ use crate::{
 
 use super::entry::{Change, Entry, Named};
 
-/// Between the parts of a name: no name and no label has one.
+/// The sign between the parts of a name: no name and no label has one.
 const END: char = '\n';
 
-/// A name, the label beside it, and the forms of the name that are compared, in one piece of memory that
-/// is shared.
+/// A name, its label, and the forms under which the name is unique, in one shared piece of memory.
 #[derive(Clone, Debug)]
 pub(crate) struct DisplayName(Arc<str>);
 
@@ -30,7 +29,7 @@ impl DisplayName {
 
     /// Of the comparison form and the skeleton.
     pub(super) fn of_forms(name: &str, label: &str, (folded, skeleton): (&str, &str)) -> Self {
-        // Most forms repeat what stands before them.
+        // Most forms repeat the part before.
         let skeleton = shorter(skeleton, folded);
         let folded = shorter(folded, name);
         let text = match (folded, skeleton) {
@@ -40,12 +39,12 @@ impl DisplayName {
         Self(text.into())
     }
 
-    /// A name of which only others know the forms.
+    /// A name whose forms are of no interest here.
     pub(crate) fn shown(name: &str, label: &str) -> Self {
         Self(format!("{name}{END}{label}").into())
     }
 
-    /// All of it, as snapshots have it.
+    /// All parts, for snapshots.
     pub(super) fn text(&self) -> &str {
         &self.0
     }
@@ -67,15 +66,6 @@ impl DisplayName {
         (self.name(), self.label())
     }
 
-    /// The forms under which the name is unique.
-    pub(crate) fn key(&self) -> NameKey {
-        let (folded, skeleton) = self.forms();
-        NameKey {
-            folded: folded.to_owned(),
-            skeleton: skeleton.to_owned(),
-        }
-    }
-
     /// The comparison form and the skeleton.
     pub(crate) fn forms(&self) -> (&str, &str) {
         let (name, rest) = first(&self.0);
@@ -90,13 +80,12 @@ impl DisplayName {
     }
 }
 
-/// A form; empty if it is the same as what stands before it.
+/// A form; empty if it repeats the part before.
 fn shorter<'a>(form: &'a str, before: &str) -> &'a str {
     if form == before { "" } else { form }
 }
 
-/// The first part and what is behind it. They are short: looking at each byte is faster than anything
-/// clever.
+/// The first part and the rest. Parts are short: a plain loop is the fastest.
 fn first(parts: &str) -> (&str, &str) {
     match parts.bytes().position(|byte| byte == END as u8) {
         Some(at) => (&parts[..at], &parts[at + 1..]),
@@ -104,25 +93,26 @@ fn first(parts: &str) -> (&str, &str) {
     }
 }
 
-/// Whether it is told alike.
+/// Names are equal if they are shown alike, with equal labels.
 impl PartialEq for DisplayName {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || self.parts() == other.parts()
     }
 }
 
-/// Holders of names by the forms of these: a name is taken if either of its forms is. The forms stand
-/// with the holders; here are hashes of them. Two forms of one hash would count as one: that happens to
-/// nobody by chance, and who looks for such a pair keeps only names of its own from each other.
+/// Holders of names by form: a name is taken if either of its forms is. The index has hashes of the
+/// forms, which stand with the holders. Two forms of one hash would count as one: that does not
+/// happen by chance, and a member that looks for such a pair keeps only its own names from each
+/// other.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct NameIndex<K> {
-    /// By form. Most names have two that are equal, and one entry.
+    /// By form. Most names have two equal forms, and one entry.
     forms: BTreeMap<u64, K>,
-    /// Holders of names with combining marks, by their forms without those.
+    /// Holders of names with combining marks, by form without marks.
     marked: BTreeMap<u64, SmallSet<K>>,
 }
 
-/// Which form of a name an entry is of.
+/// The form of a name that an entry is for.
 #[derive(Clone, Copy)]
 enum Form {
     Folded,
@@ -145,14 +135,14 @@ impl<K: Copy + Ord> NameIndex<K> {
         self.of(&key.folded, Form::Folded)
     }
 
-    /// The holders of names that are taken for this one: at most one of each form.
+    /// Holders of equal names: at most one for each form.
     pub(crate) fn alike(&self, key: &NameKey) -> impl Iterator<Item = K> {
         let folded = self.of(&key.folded, Form::Folded);
         let skeleton = self.of(&key.skeleton, Form::Skeleton);
         folded.into_iter().chain(skeleton)
     }
 
-    /// The holders of names that are alike if combining marks do not count.
+    /// Holders of names that are equal apart from combining marks.
     pub(crate) fn alike_unmarked(&self, key: &NameKey) -> Vec<K> {
         let folded = bare(&key.folded);
         let skeleton = bare(&key.skeleton);
@@ -196,7 +186,7 @@ impl<K: Copy + Ord> NameIndex<K> {
         }
     }
 
-    /// The index of all these, made at once.
+    /// The index of all these names, made at once.
     pub(crate) fn build<'a>(names: impl Iterator<Item = (&'a DisplayName, K)>) -> Self {
         let (mut forms, mut marked) = (Vec::new(), BTreeMap::<u64, SmallSet<K>>::new());
         for (name, holder) in names {
@@ -232,7 +222,7 @@ fn hashes((folded, skeleton): (&str, &str)) -> [Option<u64>; 2] {
     }
 }
 
-/// Of the forms that have combining marks, what is left without them.
+/// Hashes of the forms without marks, as far as a form has marks.
 fn unmarked((folded, skeleton): (&str, &str)) -> [Option<u64>; 2] {
     let unmarked = |form, which| {
         let bare = bare(form);
@@ -244,26 +234,26 @@ fn unmarked((folded, skeleton): (&str, &str)) -> [Option<u64>; 2] {
     ]
 }
 
-/// The same in every hub of a process, which is all that is asked of it: it is never written down.
+/// A hash that is the same in all hubs of a process. It is never written down.
 fn hash(form: &str, which: Form) -> u64 {
     let mut hasher = DefaultHasher::new();
     form.hash(&mut hasher);
     hasher.finish() & !3 | which as u64
 }
 
-/// Who is called what.
+/// The fold of names.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Names {
     people: Kept<MemberId, Called>,
     index: NameIndex<MemberId>,
 }
 
-/// What somebody is called.
+/// A member's name.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Called {
     /// The name held, or the last one held.
     pub(crate) name: DisplayName,
-    /// Whether it is held.
+    /// Whether the name is held.
     pub(crate) is_held: bool,
     /// Whether the member keeps its secret.
     pub(crate) keep: bool,
@@ -304,7 +294,7 @@ impl Names {
         self.people.insert(*member, called);
     }
 
-    /// Gives up the name, if one is held.
+    /// Frees a name that is held.
     fn free(&mut self, member: MemberId) {
         if self.is_held(member)
             && let Some(called) = self.people.get_mut(&member)
@@ -318,11 +308,12 @@ impl Names {
         self.people.get(&member)
     }
 
-    /// The name held, or the last one held; empty for a stranger.
+    /// The nick held, or the last one held; empty for a stranger.
     pub(crate) fn nick(&self, member: MemberId) -> &str {
         self.called(member).map_or("", |called| called.name.name())
     }
 
+    #[cfg(test)]
     pub(crate) fn label(&self, member: MemberId) -> &str {
         self.called(member).map_or("", |called| called.name.label())
     }
@@ -331,7 +322,7 @@ impl Names {
         self.called(member).is_some_and(|called| called.is_held)
     }
 
-    /// Whether somebody keeps its secret.
+    /// Whether a member keeps its secret.
     pub(crate) fn keeps(&self, member: MemberId) -> bool {
         self.called(member).is_some_and(|called| called.keep)
     }
@@ -340,13 +331,9 @@ impl Names {
         &self.index
     }
 
-    /// All, in the order of the ids.
+    /// All names, in the order of the members' ids.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (MemberId, &Called)> {
         self.people.iter().map(|(member, called)| (*member, called))
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.people.len()
     }
 
     pub(super) fn people_mut(&mut self) -> &mut Kept<MemberId, Called> {
@@ -390,7 +377,7 @@ mod tests {
         ] {
             let maya = DisplayName::new("Maya", "g1", &key(folded, skeleton));
             assert_eq!(maya.parts(), ("Maya", "g1"));
-            assert_eq!(maya.key(), key(folded, skeleton));
+            assert_eq!(maya.forms(), (folded, skeleton));
             assert_eq!(maya, DisplayName::shown("Maya", "g1"));
             assert_ne!(maya, DisplayName::shown("Maya", ""));
         }

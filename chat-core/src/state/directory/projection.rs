@@ -1,4 +1,4 @@
-//! What the directory is to be told of a room: the difference between what is listed and what is.
+//! Projections: the difference between the listing of a room and the room.
 
 use std::collections::BTreeSet;
 
@@ -15,21 +15,22 @@ use crate::{
     },
 };
 
-/// Members that one entry enters and takes out at most.
+/// The most members that one entry enters, and the most that it takes out.
 pub(crate) const PIECE: usize = 4_096;
 
-/// Members who may be listed otherwise than they are.
+/// Members whose listing may differ from their standing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Candidates<'a> {
-    /// Those whose membership was changed by the records since the mark as of which the room is listed.
+    /// Members touched by records behind the mark of the listing, see [`listed_change`].
     Changed(&'a BTreeSet<MemberId>),
-    /// Anybody: these are all that the room lists (see [`by_room`](super::members::Members::by_room)).
+    /// All members of the room, and these, which are all that the room lists: see
+    /// [`by_room`](super::members::Members::by_room).
     Listed(&'a [MemberId]),
 }
 
-/// What is to be listed of a room, as entries that follow each other; nothing if it is listed as it is.
-/// An entry's `from` is right for the first only: the next ones follow that, and
-/// [`judge`](Directory::judge) says what they are.
+/// The entries that make the listing of a room exact, in order; none if it is. Only the first has
+/// its `from`: [`judge`](Directory::judge) fills in the others, each of which follows the one
+/// before.
 pub(crate) fn projection(
     directory: &Directory,
     id: RoomId,
@@ -114,7 +115,7 @@ fn differences(
     (entered, left)
 }
 
-/// What a group is to be listed as.
+/// Topic, cipher and protection of a group.
 fn about_of(room: &Room) -> Option<ListedAbout> {
     let about = room.about().filter(|about| about.kind == RoomKind::Group)?;
     Some(ListedAbout {
@@ -124,20 +125,20 @@ fn about_of(room: &Room) -> Option<ListedAbout> {
     })
 }
 
-/// What a record changes of what is listed.
+/// The part of the listing that a record changes.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ListedChange {
     /// Nothing.
     None,
-    /// What the room is called or what kind it is.
+    /// Topic or protection.
     About,
-    /// The standing of these.
+    /// The standing of these members.
     Members(Vec<MemberId>),
-    /// The standing of anybody.
+    /// The standing of all members.
     All,
 }
 
-/// What a record changes of what is listed of this room. `room`: before or after the record.
+/// The part of the listing of this room that a record changes. `room`: before or after the record.
 pub(crate) fn listed_change(room: &Room, record: &Record) -> ListedChange {
     let author = record.member;
     match &record.body {

@@ -1,4 +1,4 @@
-//! Rooms: which groups there are, and as of which mark each room is listed.
+//! Groups, and the marks as of which rooms are listed.
 
 use std::collections::BTreeMap;
 
@@ -16,42 +16,42 @@ use crate::{
     wire::{base64, record::CipherKind},
 };
 
-/// Numbers that may be left out before the next one: a log that lost its tail may have given out that
-/// many groups.
+/// The most numbers left out before the next one. A tail of the directory that was lost may have
+/// given out that many.
 const GAP: usize = 1 << 20;
 
-/// The rooms that the directory has heard of.
+/// The fold of rooms.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Rooms {
     rooms: Kept<RoomId, Listed>,
     /// Groups by number; [`RoomId::LOBBY`], which has none, where there is no group.
     numbers: Vec<RoomId>,
-    /// Groups that are not deleted.
+    /// The number of groups that are not deleted.
     open: u32,
     names: NameIndex<RoomId>,
-    /// Groups whose log may be empty yet: what was asked, and what their first record is to be.
+    /// Groups whose log may be empty yet.
     claims: Kept<RoomId, Claim>,
 }
 
-/// A room as it is listed.
+/// A room in the listing.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Listed {
-    /// The entry that told of it last, by `projected`; 0 if none has.
+    /// The last `projected` of the room; 0 if there is none.
     pub(crate) from: Seq,
-    /// As of which mark it is listed; none while that is not known.
+    /// The mark as of which the listing is exact; none while there is no such mark.
     pub(crate) mark: Option<Mark>,
-    /// How many are listed in it.
+    /// The number of members that the room lists.
     pub(crate) members: u32,
     pub(crate) kind: ListedKind,
 }
 
-/// What a room is listed as.
+/// The kind of a room in the listing.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ListedKind {
     /// The lobby, a private conversation, a group that has no number (yet).
     Plain,
     Group(Group),
-    /// It was deleted. Its number, if it had one, is never given again.
+    /// A deleted room. Its number, if any, is never given again.
     Closed {
         number: Option<u32>,
     },
@@ -61,19 +61,18 @@ pub(crate) enum ListedKind {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Group {
     pub(crate) number: u32,
-    /// Its name and its topic.
     pub(crate) name: Option<DisplayName>,
     pub(crate) topic: Box<str>,
     pub(crate) cipher: CipherKind,
     pub(crate) protected: bool,
-    /// Its first owner.
+    /// The first owner.
     pub(crate) founder: MemberId,
 }
 
-/// A group that was claimed, and of which nothing has been projected.
+/// A group that was claimed and not projected yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Claim {
-    /// What was asked.
+    /// The hash of the request.
     pub(crate) hash: RequestHash,
     /// The group's first record.
     #[serde(with = "base64")]
@@ -81,7 +80,7 @@ pub(crate) struct Claim {
 }
 
 impl Listed {
-    /// A room of which nothing is listed yet.
+    /// A room before its first projection.
     fn new() -> Self {
         Self {
             from: 0,
@@ -104,7 +103,7 @@ impl Listed {
 }
 
 impl Group {
-    /// What it is listed as.
+    /// Topic, cipher and protection.
     pub(super) fn about(&self) -> ListedAbout {
         ListedAbout {
             topic: self.topic.to_string(),
@@ -142,7 +141,7 @@ impl Rooms {
             shown
         });
         let mut listed = self.rooms.remove(room).unwrap_or_else(Listed::new);
-        // What it is called was not listed as long as it had no number.
+        // The listing had no place for the topic before there was a number.
         listed.mark = None;
         listed.kind = ListedKind::Group(Group {
             number: *number,
@@ -173,7 +172,7 @@ impl Rooms {
         listed.mark = (!projected.more).then_some(projected.mark);
         let entered = projected.entered.len() as u32;
         let left = projected.left.len() as u32;
-        // An invitation that was accepted enters again: only groups count, and they have none.
+        // An accepted invitation enters twice; groups, whose count is shown, have none.
         listed.members = (listed.members + entered).saturating_sub(left);
         if let (ListedKind::Group(group), Some(about)) = (&mut listed.kind, &projected.about) {
             group.topic = about.topic.as_str().into();
@@ -215,14 +214,14 @@ impl Rooms {
         Some(self.group(room)?.founder)
     }
 
-    /// The group of this number, also a deleted one.
+    /// The group of this number, a deleted one included.
     pub(crate) fn numbered(&self, number: u32) -> Option<RoomId> {
         let room = self.numbers.get(number as usize).copied();
         room.filter(|room| *room != RoomId::LOBBY)
     }
 
-    /// Groups of this number and above, in the order of the numbers, without those that are deleted or
-    /// have not begun.
+    /// Groups of this number and above, in the order of the numbers, without deleted ones and mere
+    /// claims; each with its number of members.
     pub(crate) fn groups_from(&self, number: usize) -> impl Iterator<Item = (RoomId, &Group, u32)> {
         let rooms = self.numbers.iter().skip(number);
         rooms.filter_map(|room| {
@@ -232,7 +231,7 @@ impl Rooms {
         })
     }
 
-    /// Whether a group may have this number: no other has it, and it is not far beyond the others.
+    /// Whether the number is free, and not far beyond the others.
     pub(super) fn may_number(&self, number: u32) -> bool {
         self.numbered(number).is_none() && (number as usize) < self.numbers.len() + GAP
     }
@@ -242,12 +241,12 @@ impl Rooms {
         self.numbers.len() as u32
     }
 
-    /// Groups that are not deleted.
+    /// The number of groups that are not deleted.
     pub(crate) fn open(&self) -> u32 {
         self.open
     }
 
-    /// Rooms that the directory has heard of.
+    /// The number of rooms in the listing.
     pub(crate) fn len(&self) -> usize {
         self.rooms.len()
     }
@@ -257,17 +256,17 @@ impl Rooms {
         self.rooms.iter().map(|(room, listed)| (*room, listed))
     }
 
-    /// The group that has that name, or one that looks like it.
+    /// The group of that name, or of one that looks alike.
     pub(crate) fn named(&self, key: &NameKey) -> Option<RoomId> {
         self.names.alike(key).next()
     }
 
-    /// What is to be the first record of a group of which nothing has been projected.
+    /// The claim of a group that was not projected yet.
     pub(crate) fn claim_of(&self, room: RoomId) -> Option<&Claim> {
         self.claims.get(&room)
     }
 
-    /// Groups of which nothing has been projected, in the order of their ids.
+    /// Claims of groups that were not projected yet, in the order of their ids.
     pub(crate) fn claims(&self) -> impl Iterator<Item = (RoomId, &Claim)> {
         self.claims.iter().map(|(room, claim)| (*room, claim))
     }

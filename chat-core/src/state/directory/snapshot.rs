@@ -1,4 +1,4 @@
-//! The directory as its snapshots have it: each fact once, and no index.
+//! The form of the directory in snapshots: each fact once, and no index.
 
 use core::ops::ControlFlow;
 

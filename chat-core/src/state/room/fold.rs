@@ -1,4 +1,4 @@
-//! What each record does to a room.
+//! The effect of each record on a room.
 
 use core::{ops::ControlFlow, time::Duration};
 
@@ -186,7 +186,7 @@ impl Room {
         self.results.age(record.seq, record.time);
     }
 
-    /// Somebody becomes a member, or is one already.
+    /// A member is in from here on, or was already.
     fn enter(&mut self, member: MemberId, role: Role, since: Seq) {
         match self.members.get_mut(&member) {
             Some(membership) => membership.standing = Standing::Member,
@@ -202,7 +202,7 @@ impl Room {
         }
     }
 
-    /// In a private conversation: the other is invited, if it is not in.
+    /// The other member of a private conversation is invited, unless it is in.
     fn invite_other(&mut self, author: MemberId, since: Seq) {
         let other = self.about().and_then(|about| about.other(author));
         if let Some(other) = other.map(|person| person.member)
@@ -217,8 +217,7 @@ impl Room {
         }
     }
 
-    /// Mutes that have ended are kept as well, since no record says so: of too many, the one goes that
-    /// was to end first.
+    /// Mutes that are over stay, since no record ends them: of too many, the first to end goes.
     fn mute(&mut self, at: Wall, muted: &Muted) {
         let seconds = muted.seconds;
         self.muted.insert(muted.target, Mute { at, seconds });
@@ -256,8 +255,8 @@ impl Room {
     }
 }
 
-/// Whether a repeat of the request behind such a record is recognised by its result. The others are
-/// recognised by what the room is, and `created` by the room's id.
+/// Whether a repeat of the request behind such a record is recognised by its result. Other requests
+/// are answered from the state, and `create` by the room's id.
 fn has_result(body: &RecordBody) -> bool {
     !matches!(
         body,

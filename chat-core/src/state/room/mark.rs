@@ -1,4 +1,4 @@
-//! How far a room's log has come for those who do not read it: its mark, and how much was said.
+//! A room's progress for readers of tail notes only: its mark, and its number of messages.
 
 use core::num::NonZeroU64;
 
@@ -39,18 +39,18 @@ impl Mark {
     }
 }
 
-/// What a room's tail note tells.
+/// A room's tail note, read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "frozen")]
 pub(crate) struct Tail {
     /// None in an empty log.
     pub(crate) mark: Option<Mark>,
-    /// Messages and actions, those that were taken back included.
+    /// Messages and actions, redacted ones included.
     pub(crate) said: u64,
 }
 
 impl Tail {
-    /// Takes in one record, of which the log holds these bytes.
+    /// Takes in one record. `bytes`: the record as the log has it.
     pub(crate) fn take(&mut self, record: &Record, bytes: &[u8]) {
         if is_listed(&record.body) {
             self.mark = Mark::of(record.seq, bytes);
@@ -59,8 +59,8 @@ impl Tail {
         }
     }
 
-    /// The note: its version, the mark (`seq` in 8 bytes, little-endian, 0 for none, then the tag), and
-    /// how much was said (8 bytes, little-endian).
+    /// The note: its version, the mark (`seq` in 8 bytes, little-endian, 0 for none, then the tag),
+    /// and the number of messages (8 bytes, little-endian).
     pub(crate) fn to_note(self) -> Bytes {
         let mut note = Vec::with_capacity(25);
         note.push(VERSION);
@@ -71,7 +71,7 @@ impl Tail {
         note.into()
     }
 
-    /// Reads a note; none if another version of this program wrote it, or nobody did.
+    /// Reads a note; none if the note is empty or of another version.
     pub(crate) fn from_note(note: &[u8]) -> Option<Self> {
         let (&VERSION, note) = note.split_first()? else {
             return None;
@@ -101,7 +101,7 @@ pub(crate) fn is_listed(body: &RecordBody) -> bool {
     )
 }
 
-/// Whether such a record is a message, or stands where one stood.
+/// Whether such a record is a message, or stands in the place of one.
 fn is_said(body: &RecordBody) -> bool {
     matches!(
         body,

@@ -1,4 +1,4 @@
-//! A room: what its records make it, and who may make which.
+//! A room: the fold of its records, and the judgement of requests.
 
 mod fold;
 pub(crate) mod judge;
@@ -45,33 +45,33 @@ pub(crate) const REDACTIONS: usize = 64;
 pub(crate) struct Room {
     life: Life,
     members: Kept<MemberId, Membership>,
-    /// By what they were called when they were banned.
+    /// With the nick at the time of the ban.
     banned: Kept<MemberId, Box<str>>,
     muted: Kept<MemberId, Mute>,
-    /// In a private conversation: who takes no messages.
+    /// In a private conversation: members that take no messages.
     blocking: BTreeSet<MemberId>,
     results: Results,
     redactions: VecDeque<Redaction>,
     tail: Tail,
 }
 
-/// Whether there is a room.
+/// The life of a room.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 enum Life {
     /// Its log is empty.
     #[default]
     Empty,
     Open(Box<About>),
-    /// It was deleted, for good.
+    /// The room was deleted, for good.
     Closed,
 }
 
-/// What a room is.
+/// Kind, topic, cipher and keys of a room.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct About {
     pub(crate) kind: RoomKind,
     pub(crate) origin: RoomOrigin,
-    /// The member that made it, and what it asked then.
+    /// The member that made the room, and the hash of its request.
     pub(crate) founder: MemberId,
     pub(crate) hash: RequestHash,
     /// A group's number and name, as they were given to it.
@@ -89,49 +89,49 @@ pub(crate) struct About {
     pub(crate) pair: Vec<Person>,
 }
 
-/// How far somebody is in.
+/// How far a member is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Standing {
     Member,
-    /// Invited to a private conversation, and has neither accepted nor declined.
+    /// Invited to a private conversation, with neither an acceptance nor a refusal yet.
     Invited,
 }
 
-/// One member of the room, or one who is invited.
+/// One member of the room, invited ones included.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename = "frozen")]
 pub(crate) struct Membership {
     pub(crate) role: Role,
-    /// The record that made it a member; of one who was invited before, the record that did that.
+    /// The record that made the member one; after an invitation, the record that invited.
     pub(crate) since: Seq,
     pub(crate) standing: Standing,
 }
 
-/// That a member may not speak.
+/// A mute: the member may not speak.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename = "frozen")]
 pub(crate) struct Mute {
-    /// When it was recorded, by the clock of the hub that did.
+    /// The time of its record, by the clock of the hub that wrote it.
     pub(crate) at: Wall,
-    /// For how long; none until it is unmuted.
+    /// Its length; none until an `unmuted`.
     pub(crate) seconds: Option<u32>,
 }
 
-/// A message that was taken back. Its text may still have to be taken out of the log.
+/// A redacted message. Its text may still have to be taken out of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename = "frozen")]
 pub(crate) struct Redaction {
     /// The message's record.
     pub(crate) seq: Seq,
-    /// The message, if the record named it.
+    /// The message's id, if the redaction named it.
     pub(crate) target: Option<MessageId>,
-    /// The record that took it back.
+    /// The redaction's record.
     pub(crate) by: Seq,
 }
 
 impl Mute {
-    /// How much of it is left, for a hub that has only the record to go by. A clock that was set in
-    /// between can end it early and can begin it anew, but not make it longer than it was.
+    /// The time that is left, for a hub that has only the record to go by. A clock that was set in
+    /// between can end a mute early or begin it anew, but never make it longer.
     pub(crate) fn left(&self, now: Wall) -> Option<Duration> {
         let whole = Duration::from_secs(self.seconds?.into());
         Some(whole.saturating_sub(now - self.at))
@@ -139,7 +139,7 @@ impl Mute {
 }
 
 impl Standing {
-    /// A word that came later is no membership.
+    /// The standing that a word means; a later word is no membership.
     pub(crate) fn of(word: record::Standing) -> Self {
         match word {
             record::Standing::Member => Self::Member,
@@ -170,7 +170,7 @@ impl About {
 }
 
 impl Room {
-    /// What the room is; none if it was never created, and none if it was deleted.
+    /// Kind, topic, cipher and keys; none before the first record, and none after the last.
     pub(crate) fn about(&self) -> Option<&About> {
         match &self.life {
             Life::Open(about) => Some(about),
@@ -178,24 +178,24 @@ impl Room {
         }
     }
 
-    /// Whether its log is empty.
+    /// Whether the log is empty.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self.life, Life::Empty)
     }
 
-    /// Whether it was deleted.
+    /// Whether the room was deleted.
     pub(crate) fn is_closed(&self) -> bool {
         matches!(self.life, Life::Closed)
     }
 
-    /// The members and those who are invited, in the order of their ids.
+    /// The members, invited ones included, in the order of their ids.
     pub(crate) fn members(&self) -> impl Iterator<Item = (MemberId, Membership)> {
         self.members
             .iter()
             .map(|(member, membership)| (*member, *membership))
     }
 
-    /// Those behind `after`, in the order of their ids.
+    /// The members behind `after`, in the order of their ids.
     pub(crate) fn members_after(
         &self,
         after: Option<MemberId>,
@@ -207,12 +207,12 @@ impl Room {
             .map(|(member, membership)| (*member, *membership))
     }
 
-    /// How many are members or invited.
+    /// The number of members, invited ones included.
     pub(crate) fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// Somebody who is a member or invited.
+    /// The membership of a member, invited or not.
     pub(crate) fn membership(&self, member: MemberId) -> Option<Membership> {
         self.members.get(&member).copied()
     }
@@ -221,8 +221,8 @@ impl Room {
         Some(self.members.get(&member)?.standing)
     }
 
-    /// Whether somebody is a member or invited, or is one of the two of a private conversation and has
-    /// left it.
+    /// Whether the room may be shown to a member: one that is in or invited, or one of the two of a
+    /// private conversation that has left.
     pub(crate) fn is_known_to(&self, member: MemberId) -> bool {
         self.members.contains_key(&member)
             || self.about().is_some_and(|about| about.is_pair_of(member))
@@ -238,13 +238,20 @@ impl Room {
             .is_some_and(|m| m.role == Role::Owner)
     }
 
+    /// Whether a member keeps order here, so that no other member may look like it.
+    pub(crate) fn leads(&self, member: MemberId) -> bool {
+        self.members
+            .get(&member)
+            .is_some_and(|m| m.role >= Role::Moderator)
+    }
+
     pub(crate) fn is_muted(&self, member: MemberId, mutes: &Mutes, now: Monotonic) -> bool {
         self.muted
             .get(&member)
             .is_some_and(|mute| mute.seconds.is_none() || mutes.left(member, now).is_some())
     }
 
-    /// Mutes, of which some may be over.
+    /// All mutes; some may be over.
     pub(crate) fn mutes(&self) -> impl Iterator<Item = (MemberId, &Mute)> {
         self.muted.iter().map(|(member, mute)| (*member, mute))
     }
@@ -254,7 +261,7 @@ impl Room {
         self.redactions.iter()
     }
 
-    /// The first record this member may read; none that there is, if it is neither member nor invited.
+    /// The first record that a member may read; beyond the last for one that is not in.
     pub(crate) fn readable_from(&self, member: MemberId) -> Seq {
         match (
             self.about().map(|about| about.history),
@@ -266,12 +273,13 @@ impl Room {
         }
     }
 
-    /// The record that a request became, if that is remembered.
+    /// The record that a request became, if its result is remembered.
     pub(crate) fn seq_of(&self, id: MessageId) -> Option<Seq> {
         self.results.seq_of(id)
     }
 
-    /// Sessions whose results are remembered.
+    /// The number of sessions whose results are remembered.
+    #[cfg(test)]
     pub(crate) fn sessions(&self) -> usize {
         self.results.len()
     }
@@ -281,7 +289,7 @@ impl Room {
         self.tail.mark
     }
 
-    /// How much was said, what was taken back included.
+    /// The number of messages and actions, redacted ones included.
     pub(crate) fn said(&self) -> u64 {
         self.tail.said
     }

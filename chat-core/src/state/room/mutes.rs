@@ -1,8 +1,8 @@
-//! Until when members of a room are muted, by the clock that nobody sets.
+//! The ends of mutes, by the monotonic clock.
 //!
-//! A record says for how long. Each hub counts that from when it took the record in, so that a wall
-//! clock that jumps neither ends a mute nor makes it longer; only a hub that begins anew has nothing but
-//! the record's time to go by.
+//! A record tells how long a mute lasts. Each hub counts from the moment of taking the record in,
+//! so a wall clock that jumps neither ends a mute nor makes it longer; only a hub that begins anew
+//! has nothing but the record's time to go by.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -18,8 +18,8 @@ use crate::{
 pub(crate) struct Mutes(BTreeMap<MemberId, (Mute, Monotonic)>);
 
 impl Mutes {
-    /// A room was read from its log: mutes that this hub has not seen begin are judged by the time of
-    /// their record.
+    /// A room was read from its log: mutes whose beginning this hub has missed are judged by the
+    /// time of their record.
     pub(crate) fn recall(&mut self, room: &Room, now: Now) {
         let seen = std::mem::take(&mut self.0);
         for (member, mute) in room.mutes() {
@@ -48,13 +48,13 @@ impl Mutes {
         self.0.remove(&member);
     }
 
-    /// How long a mute with an end lasts yet; none if it is over.
+    /// The time that is left of a mute with an end; none if the mute is over.
     pub(crate) fn left(&self, member: MemberId, now: Monotonic) -> Option<Duration> {
         let (_, end) = self.0.get(&member)?;
         (now < *end).then(|| *end - now)
     }
 
-    /// Whether none lasts any more.
+    /// Whether all mutes are over.
     pub(crate) fn are_over(&self, now: Monotonic) -> bool {
         self.0.values().all(|(_, end)| *end <= now)
     }

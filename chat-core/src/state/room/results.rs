@@ -1,4 +1,4 @@
-//! What came of the last requests of each session, so that a repeat gets the same answer and is not done
+//! Results of the last requests of each session: a repeat gets the same answer and is not done
 //! twice.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -25,7 +25,7 @@ pub(crate) const FORGOTTEN_RECORDS: u64 = 1_024;
 /// when the last of them is later than that result by more than this.
 pub(crate) const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
 
-/// Sessions that each record looks at to see whether they are to be forgotten.
+/// Sessions that each record examines for being old.
 const LOOKS: usize = 2;
 
 /// The results that a room remembers.
@@ -34,20 +34,20 @@ pub(crate) struct Results {
     sessions: Kept<(MemberId, SessionId), Session>,
     /// The sessions by their last result.
     order: BTreeMap<Seq, (MemberId, SessionId)>,
-    /// Where to look next for a session to be forgotten. A wall clock that jumped may keep one session
-    /// for long, but not those behind it.
+    /// The place in that order to examine next. A wall clock that jumped may keep one session for
+    /// long, but not the ones behind.
     hand: Seq,
 }
 
 /// The last results of one session, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Session {
-    /// When the last of them was recorded.
+    /// The time of the last result.
     at: Wall,
     done: VecDeque<Done>,
 }
 
-/// A request, and the record that it became.
+/// A request and its record.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename = "frozen")]
 struct Done {
@@ -56,14 +56,14 @@ struct Done {
     seq: Seq,
 }
 
-/// What is known of a request.
+/// The result of looking a request up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Known {
-    /// It was not done, or that is forgotten.
+    /// The request was not done, or its result is forgotten.
     New,
-    /// It became this record.
+    /// The request became this record.
     Done(Seq),
-    /// Another request had its number.
+    /// Another request had that number.
     Reused,
 }
 
@@ -82,7 +82,7 @@ impl Results {
         }
     }
 
-    /// The record that a request became, if that is remembered.
+    /// The record that a request became, if its result is remembered.
     pub(crate) fn seq_of(&self, id: MessageId) -> Option<Seq> {
         self.find(id).map(|done| done.seq)
     }
@@ -110,7 +110,7 @@ impl Results {
         self.order.insert(seq, key);
     }
 
-    /// Forgets a member's oldest session if it has as many as it may.
+    /// Forgets the oldest of a member's sessions, if there are as many as allowed.
     fn make_room(&mut self, member: MemberId) {
         let (first, last) = (SessionId(0), SessionId(u64::MAX));
         let sessions = self.sessions.range((member, first)..=(member, last));
@@ -128,7 +128,7 @@ impl Results {
         self.order.remove(&last);
     }
 
-    /// The record `seq` was written at this time: sessions that are too far behind it are forgotten.
+    /// The record `seq` was written at this time: sessions too far behind are forgotten.
     pub(crate) fn age(&mut self, seq: Seq, now: Wall) {
         let line = seq.saturating_sub(FORGOTTEN_RECORDS);
         for _ in 0..LOOKS {
@@ -154,7 +154,7 @@ impl Results {
         self.hand = 0;
     }
 
-    /// Sessions that are remembered.
+    /// The number of sessions that are remembered.
     pub(crate) fn len(&self) -> usize {
         self.sessions.len()
     }
@@ -217,7 +217,8 @@ mod tests {
     fn a_session_keeps_its_last_64_results_in_the_order_of_the_records() {
         let mut results = Results::default();
         (2..=64).for_each(|txn| note(&mut results, id(1, txn), txn));
-        // A request that was in doubt is done later than those behind it, and not forgotten for that.
+        // A request that was in doubt is done later than those behind it, and not forgotten for
+        // that.
         note(&mut results, id(1, 1), 65);
         assert_eq!(results.look(id(1, 2), RequestHash(2)), Known::Done(2));
         note(&mut results, id(1, 65), 66);
@@ -258,6 +259,25 @@ mod tests {
         (2_000..2_020).for_each(|seq| results.age(seq, Wall(2 * HOUR)));
         assert_eq!(results.len(), 1);
         assert_eq!(results.seq_of(id(1, 1)), Some(1));
+    }
+
+    #[test]
+    fn a_snapshot_knows_where_forgetting_is() {
+        let mut results = Results::default();
+        (1..=10).for_each(|n| note(&mut results, id(n, 1), n));
+        // One pass is half through, and keeps all: not enough time has gone by.
+        (2_000..2_003).for_each(|seq| results.age(seq, Wall(seq)));
+        let rows = results
+            .sessions
+            .iter()
+            .map(|(key, session)| (*key, session.clone()));
+        let mut restored = Results::restored(rows.collect(), results.hand());
+        assert_eq!(restored, results);
+        results.age(2_003, Wall(2 * HOUR));
+        restored.age(2_003, Wall(2 * HOUR));
+        assert_eq!(restored.seq_of(id(1, 1)), Some(1));
+        assert_eq!(restored.seq_of(id(7, 1)), None);
+        assert_eq!(restored, results);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A room as its snapshots have it.
+//! The form of a room in snapshots.
 
 use core::ops::ControlFlow;
 use std::collections::{BTreeSet, VecDeque};
@@ -22,7 +22,7 @@ const BANNED: u8 = 2;
 const MUTED: u8 = 3;
 const SESSION: u8 = 4;
 
-/// What is small.
+/// The small fields.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Head {
     life: Life,
@@ -50,7 +50,7 @@ pub(super) fn freeze(room: &mut Room, rows: &mut Rows) {
         tail: room.tail,
         hand: room.results.hand(),
     };
-    // One row more than is enough does no harm.
+    // The writer looks for itself whether a part is full.
     let _ = rows.push(HEAD, &head);
     room.members.freeze();
     room.banned.freeze();

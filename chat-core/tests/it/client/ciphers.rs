@@ -435,3 +435,25 @@ fn a_new_room_has_the_cipher_of_its_key() {
         }
     );
 }
+
+/// What comes of that room later is judged anew, and nothing is opened with what was given before.
+#[test]
+fn keys_of_a_room_that_was_left_are_gone() {
+    let mut script = Script::in_rooms(&[]);
+    script.command(join(Some(RoomKey::Static(key(1)))));
+    let id = script.request().id;
+    script.ok(id, Answer::Join(sealed(10)));
+    assert!(script.client.keys(ROOM).is_some());
+    script.command(Command::Leave { room: ROOM });
+    let id = script.request().id;
+    script.ok(id, Answer::Leave(committed(11)));
+    assert_eq!(script.client.keys(ROOM), None);
+    script.command(join(None));
+    let id = script.request().id;
+    script.events.clear();
+    script.ok(id, Answer::Join(view(ROOM, 12)));
+    assert!(
+        matches!(script.event(), ClientEvent::Entered { .. }),
+        "another room may be there by now"
+    );
+}

@@ -54,7 +54,7 @@ fn a_claim_has_the_next_number_and_the_first_record() {
     assert_eq!(rooms.numbered(0), Some(first.room));
     assert_eq!(rooms.claims().count(), 2);
     assert_eq!(rooms.claim_of(first.room).unwrap().created, first.created);
-    // It is not shown before it has begun.
+    // A mere claim is not shown.
     assert_eq!(rooms.groups_from(0).count(), 0);
 }
 
@@ -114,7 +114,7 @@ fn a_deleted_group_gives_its_name_back_and_not_its_number() {
     let listed = log.directory.rooms.get(room).unwrap();
     assert!(listed.is_closed() && listed.group().is_none());
     assert_eq!(log.directory.rooms.groups_from(0).count(), 0);
-    // It is not made again, and nothing more is said of what it is called.
+    // The group is not made again.
     assert_eq!(log.judge(&claim(ADA, 1, Some("Tea"))), Verdict::Already);
     let next = claimed(log.done(&claim(BOB, 1, Some("tea"))));
     assert_eq!(next.number, 1);
@@ -180,7 +180,7 @@ fn a_group_that_is_found_again_has_its_own_number_and_name_if_they_are_free() {
         other => panic!("{other:?}"),
     });
     assert_eq!(numbers.collect::<Vec<_>>(), [3, 8, 9]);
-    // Nobody has a number that makes the list of them long.
+    // A number far beyond the others would make a long list.
     assert_eq!(claimed(log.done(&found(ADA, 6, u32::MAX, None))).number, 10);
     assert_eq!(log.directory.rooms.open(), 8);
 }

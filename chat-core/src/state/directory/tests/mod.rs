@@ -1,4 +1,4 @@
-//! The directory's folds, its judge, and what it is told of rooms.
+//! The directory's folds, its judge, and projections.
 
 mod groups;
 mod names;
@@ -61,10 +61,10 @@ impl Log {
         self.entries.len() as Seq
     }
 
-    /// What becomes of these, judged as one batch.
+    /// The verdicts on these requests, judged as one batch.
     pub(super) fn judge_all(&self, asks: &[Ask]) -> Vec<Judged> {
         let is_here = |member| self.here.contains(&member);
-        let owns = |room, member| {
+        let leads = |room, member| {
             let loaded = self.loaded.as_ref().filter(|(id, _)| *id == room);
             loaded.map(|(_, owners)| owners.contains(&member))
         };
@@ -75,7 +75,7 @@ impl Log {
             time: self.wall,
             fresh: self.fresh,
             is_here: &is_here,
-            owns: &owns,
+            leads: &leads,
             rooms_of: &rooms_of,
         };
         let mut draft = Draft::default();
@@ -90,7 +90,7 @@ impl Log {
         judged.remove(0)
     }
 
-    /// Judges a batch, and takes in what is accepted.
+    /// Judges a batch, and takes in its changes.
     pub(super) fn ask_all(&mut self, asks: &[Ask]) -> Vec<Judged> {
         let judged = self.judge_all(asks);
         for verdict in &judged {

@@ -1,4 +1,4 @@
-//! Who may be called what.
+//! Names: taken, kept, freed.
 
 use super::{Ask, Log, Verdict, claim, labelled, named, nick, room_of};
 use crate::{
@@ -135,7 +135,7 @@ fn nobody_looks_like_the_owner_of_a_group_marks_aside() {
     assert_eq!(log.refused(&named(BOB, "zoe")), ErrorCode::NickTaken);
     // The founder owns it no more, as is known here.
     log.done(&named(BOB, "Mayạ"));
-    // Who has the name already keeps it, with another label too.
+    // The holder of the name keeps it, with another label too.
     log.loaded = None;
     log.done(&labelled(BOB, "Mayạ", "g1"));
 }

@@ -1,4 +1,4 @@
-//! What is listed of rooms, and that it comes to be what the rooms are.
+//! Projections: the listing comes to be exact.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ use crate::{
 
 const PRIVATE: RoomId = RoomId([9; 16]);
 
-/// What is listed of a room.
+/// The listing of a room.
 fn listed(directory: &Directory, room: RoomId) -> BTreeMap<MemberId, Standing> {
     let standing = |(member, _)| Some((member, directory.members.standing(member, room)?));
     directory.members.after(None).filter_map(standing).collect()
@@ -36,7 +36,7 @@ fn is(room: &Room) -> BTreeMap<MemberId, Standing> {
         .collect()
 }
 
-/// What is to be told of a room by a hub that has just loaded it.
+/// The projection of a hub that has just loaded the room.
 fn anew(directory: &Directory, id: RoomId, room: &Room, piece: usize) -> Vec<Projected> {
     let all = directory.members.by_room(&[id].into());
     let candidates = Candidates::Listed(all.get(&id).map_or(&[], |members| members));
@@ -263,20 +263,20 @@ fn the_members_of_all_rooms_that_are_behind_are_found_at_once() {
     assert_eq!(found, expected);
 }
 
-/// What happens in a world of two hubs, a room and a directory.
+/// A step in a world of a room, a directory, and hubs that project.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Somebody asks the room for something.
+    /// A member asks the room for something.
     Ask(u8, u8),
     /// The room's log loses so many records.
     LoseRoom(u8),
     /// The directory's log does.
     LoseDirectory(u8),
-    /// A hub computes what is to be told, as one that has read the whole room, or by what changed.
+    /// A hub computes a projection, of all members or of those that changed.
     Compute(bool, u8),
-    /// What was computed is judged.
+    /// The computed projection is judged.
     Tell,
-    /// It is lost.
+    /// The computed projection is lost.
     Forget,
 }
 
@@ -297,7 +297,7 @@ struct Worlds {
     id: RoomId,
     /// Members that changed since the mark as of which the room is listed, if that is known.
     changed: Option<BTreeSet<MemberId>>,
-    /// What is on its way to the directory.
+    /// A projection on its way to the directory.
     told: Option<Vec<Projected>>,
 }
 
@@ -392,7 +392,7 @@ impl Worlds {
         let Some(told) = self.told.take() else { return };
         let is_new = self.changed.is_some();
         let verdict = self.log.ask(&Ask::Project(told));
-        // What was told may be older than what is known to have changed.
+        // The projection may be older than some of the changes.
         if matches!(verdict, Verdict::Accept(_)) && is_new {
             self.changed = None;
         }
@@ -402,8 +402,8 @@ impl Worlds {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// After any sequence of records and any point of falling behind, what is listed and what is told is
-    /// what the room is; both ways to compute it say the same.
+    /// After any sequence of records and any point of falling behind, listing and projection make
+    /// the room; both ways to compute a projection give the same.
     #[test]
     fn the_listing_and_what_is_told_are_the_room(
         private in any::<bool>(),
@@ -418,7 +418,7 @@ proptest! {
             }
         }
         worlds.play(9_999, &Step::Tell);
-        // What was refused is computed again, and then it is right.
+        // A refused projection is computed again, and then accepted.
         let told = worlds.compute(true, piece);
         if !told.is_empty() {
             let verdict = worlds.log.ask(&Ask::Project(told));

@@ -70,7 +70,7 @@ fn play(log: &mut Log, rooms: &mut Vec<RoomId>, txn: u64, step: Step) {
             let about = ListedAbout {
                 topic: format!("topic {txn}"),
                 cipher: Default::default(),
-                protected: txn % 2 == 0,
+                protected: txn.is_multiple_of(2),
             };
             Ask::Project(vec![Projected {
                 entered: entered.collect(),
@@ -89,8 +89,8 @@ fn play(log: &mut Log, rooms: &mut Vec<RoomId>, txn: u64, step: Step) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// A hub that was there, one that reads the log, and one that begins with a snapshot in parts of a
-    /// moment in between, hold the same, byte for byte.
+    /// A hub that was there, one that reads the log, and one that begins with a snapshot in parts
+    /// of a moment in between, hold the same, byte for byte.
     #[test]
     fn hubs_hold_the_same_however_they_come_to_it(
         steps in proptest::collection::vec(step(), 0..80),
@@ -134,7 +134,7 @@ proptest! {
     }
 }
 
-/// What takes memory for each that is known is no larger by accident.
+/// The memory of each member and each room does not grow by accident.
 #[test]
 fn what_is_kept_of_each_is_small() {
     assert_eq!(size_of::<Called>(), 24);

@@ -1,4 +1,4 @@
-//! Coming in and going out.
+//! Joining and leaving.
 
 use super::{
     Author, Draft, JudgeContext, Judged, Proposed, has_room, left_for, stale_proof, too_many_rooms,
@@ -55,8 +55,8 @@ impl Room {
             return too_many_rooms();
         }
         let mut records = vec![Proposed::request(author, RecordBody::Joined(Joined {}))];
-        if about.kind == RoomKind::Group && self.len() == 0 {
-            // All have left: it belongs to the first that comes.
+        if about.kind == RoomKind::Group && self.members.is_empty() {
+            // A group that all have left belongs to the first member that joins.
             records.push(becomes_owner(with, member));
         }
         Verdict::Accept(records)
@@ -85,8 +85,8 @@ impl Room {
         Verdict::Accept(self.departure(with, author, LeftReason::Expired))
     }
 
-    /// Somebody goes; if that was the last owner, the longest-serving of the highest role left takes
-    /// over.
+    /// The records of a departure. After the last owner, the longest-serving member of the highest
+    /// role takes over.
     fn departure(
         &self,
         with: &JudgeContext<'_>,
@@ -105,7 +105,7 @@ impl Room {
     }
 }
 
-/// The server's word that a group has an owner.
+/// The server's record that a group has an owner.
 fn becomes_owner(with: &JudgeContext<'_>, target: MemberId) -> Proposed {
     let change = RoleChange {
         target,

@@ -1,7 +1,7 @@
-//! Who may make which record of a room: requests, judged at the head of its log.
+//! Requests to a room, judged at the head of its log.
 //!
-//! A request is judged in this order: is it a repeat, may it be judged in this batch, is there such a
-//! room, and then what the request itself needs. Each of those has a file.
+//! The order of checks: is the request a repeat, may it share this batch, is there such a room;
+//! then the request's own checks, by subject in the files beside.
 
 mod membership;
 mod opening;
@@ -21,27 +21,27 @@ use crate::{
     state::{Verdict, refuse},
     time::{Monotonic, Wall},
     wire::{
-        ErrorCode, Record, Unknown,
+        ErrorCode, Record,
         client::Peer,
         record::{Content, Created, LeftReason, PasswordChange, RecordBody},
     },
 };
 
-/// What somebody asks of a room.
+/// A request to a room.
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
     /// The first record of a group or of the lobby.
     Create(Box<Created>),
-    /// The private conversation: its first record, or being in it again.
+    /// A private conversation: its first record, or a membership in it.
     Direct(Box<Created>),
-    /// With the registration whose password was proved.
+    /// `proved`: the registration whose password was proved.
     Join {
         proved: Option<CredentialId>,
     },
     Leave,
-    /// The member is being forgotten.
+    /// The member's memberships end, because the directory forgets it.
     Expire,
-    /// The room ends, for a reason to read.
+    /// The end of the room, with a reason to read.
     Close {
         reason: String,
     },
@@ -49,8 +49,6 @@ pub(crate) enum Ask {
         action: bool,
         content: Content,
     },
-    /// A record of the application's own.
-    Application(Unknown),
     Topic(String),
     Role {
         target: Peer,
@@ -81,29 +79,29 @@ pub(crate) enum Ask {
     Block {
         blocked: bool,
     },
-    /// A message of this id, as it was found in the log; none if it was not.
+    /// `found`: the message as the log has it; none if the log has no such message.
     Redact {
         target: MessageId,
         found: Option<Found>,
     },
 }
 
-/// A message or an action, as it stands in the log.
+/// A message or an action in the log.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
     pub(crate) seq: Seq,
-    /// It was taken back already, by this record.
+    /// The record that redacted the message already.
     pub(crate) redacted: Option<Seq>,
-    /// The epoch of the log that was read.
+    /// The epoch of the log at that read.
     pub(crate) epoch: u64,
 }
 
-/// The member that asks, and the name of its request.
+/// The author of a request, and the request's name.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Author {
     pub(crate) member: MemberId,
     pub(crate) session: SessionId,
-    /// 0 if nobody asked.
+    /// 0 without a request.
     pub(crate) txn: u64,
     pub(crate) hash: RequestHash,
 }
@@ -112,64 +110,65 @@ pub(crate) struct Author {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Proposed {
     pub(crate) author: MemberId,
-    /// It is what the request became; the others of the request only go with it.
+    /// The record carries the request's name; other records of the same request go along.
     pub(crate) is_request: bool,
     pub(crate) target: Option<MessageId>,
     pub(crate) body: RecordBody,
 }
 
-/// What of this batch the judgement of the next request must know.
+/// The accepted part of a batch, as far as the judgement of the next request must know it.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
-    /// Members whose membership this batch changes.
+    /// Members whose membership the batch changes.
     touched: BTreeSet<MemberId>,
-    /// How many join.
+    /// The number of joins.
     joining: usize,
-    /// Something in the batch changes rules that others are judged by.
+    /// The batch changes rules for judging others.
     exclusive: bool,
-    /// Requests accepted so far: they count as done.
+    /// Requests that count as done.
     accepted: BTreeSet<MessageId>,
     len: usize,
 }
 
-/// What a judgement looks at besides the room.
+/// Everything a judgement looks at besides the room.
 pub(crate) struct JudgeContext<'a> {
     pub(crate) people: &'a dyn People,
     pub(crate) limits: &'a Limits,
     pub(crate) now: Monotonic,
-    /// Until when those are muted whose mute has an end.
+    /// The ends of mutes.
     pub(crate) mutes: &'a Mutes,
     /// The log's head at present.
     pub(crate) head: Place,
-    /// Redacted texts of this room that are not out of its log yet.
+    /// Redacted texts of this room that are still in its log.
     pub(crate) erasing: usize,
-    /// Whether the partition was read since the request came, or no other hub writes to it.
+    /// Whether the partition was read since the request came, or has no other writer.
     pub(crate) fresh: bool,
 }
 
-/// What a judgement asks of people: the directory, and what this hub has committed and not projected.
+/// People as a judgement sees them: the directory, and this hub's commits that are not projected
+/// yet.
 pub(crate) trait People {
-    /// The name held, or the last one held; empty for a stranger.
+    /// The nick held, or the last one held; empty for a stranger.
     fn nick(&self, member: MemberId) -> &str;
     /// The holder of a nick, by its comparison form.
     fn holder(&self, nick: &str) -> Option<MemberId>;
     /// Whether the directory knows the member.
     fn knows(&self, member: MemberId) -> bool;
-    /// Whether the member is being forgotten.
+    /// Whether the directory is forgetting the member.
     fn is_ending(&self, member: MemberId) -> bool;
-    /// Rooms in which somebody is a member.
+    /// The number of rooms in which the member is one.
     fn rooms_of(&self, member: MemberId) -> usize;
-    /// Conversations to which somebody is invited.
+    /// The number of conversations to which the member is invited.
     fn invitations_of(&self, member: MemberId) -> usize;
 }
 
 type Judged = Verdict<Proposed, Seq>;
 
 impl Author {
-    /// The server, for what nobody asked for.
+    /// The server, for records without a request.
     pub(crate) const SERVER: Self = Self::unasked(MemberId::SERVER);
 
-    /// A member that did not ask.
+    /// A member, for records without a request.
     pub(crate) const fn unasked(member: MemberId) -> Self {
         Self {
             member,
@@ -189,7 +188,7 @@ impl Author {
 }
 
 impl Proposed {
-    /// What the request becomes.
+    /// The record of the request itself.
     pub(in crate::state) fn request(author: &Author, body: RecordBody) -> Self {
         Self {
             author: author.member,
@@ -199,7 +198,7 @@ impl Proposed {
         }
     }
 
-    /// What goes with that.
+    /// A record that goes along.
     fn beside(author: MemberId, body: RecordBody) -> Self {
         Self {
             author,
@@ -209,7 +208,7 @@ impl Proposed {
         }
     }
 
-    /// The record, numbered. `nick` and `label`: what its author is called.
+    /// The record, numbered, with the nick and the label of its author.
     pub(crate) fn into_record(
         self,
         asked: &Author,
@@ -240,16 +239,11 @@ impl Proposed {
 }
 
 impl Ask {
-    /// Whether others are not judged by what it changes: such requests share a batch.
+    /// Whether the request may share a batch: the others are not judged by its change.
     fn is_sociable(&self) -> bool {
         matches!(
             self,
-            Self::Join { .. }
-                | Self::Leave
-                | Self::Expire
-                | Self::Send { .. }
-                | Self::Application(_)
-                | Self::Topic(_)
+            Self::Join { .. } | Self::Leave | Self::Expire | Self::Send { .. } | Self::Topic(_)
         )
     }
 
@@ -259,8 +253,8 @@ impl Ask {
 }
 
 impl Room {
-    /// Judges a request at the head of the log, behind what the draft holds already, and adds it to the
-    /// draft if it is accepted.
+    /// Judges a request at the head of the log, behind what the draft holds already, and adds it to
+    /// the draft if it is accepted.
     pub(crate) fn judge(
         &self,
         draft: &mut Draft,
@@ -281,8 +275,8 @@ impl Room {
         let Verdict::Accept(records) = &verdict else {
             return verdict.unless_stale(with.fresh);
         };
-        // What others are judged by (roles, bans, keys) changes in a batch of its own, and an owner's
-        // departure hands ownership on and looks at who is there for that.
+        // Roles, bans and keys, by which others are judged, change in a batch of their own; so does
+        // the membership of an owner, whose heir is chosen among the members.
         let departs = matches!(ask, Ask::Leave | Ask::Expire);
         let alone =
             !ask.is_sociable() || records.len() > 1 || (departs && self.is_owner(author.member));
@@ -301,7 +295,7 @@ impl Room {
         verdict
     }
 
-    /// What is known of a request by its number, before anything else is looked at.
+    /// The verdict on a request whose number was used before. This check comes before all others.
     pub(crate) fn repeat(&self, author: &Author) -> Option<Verdict<Proposed, Seq>> {
         if author.txn == 0 {
             return None;
@@ -336,7 +330,6 @@ impl Room {
             Ask::Leave => self.judge_leave(about, with, author),
             Ask::Expire => self.judge_expire(with, author),
             Ask::Send { action, content } => self.judge_send(about, with, author, *action, content),
-            Ask::Application(body) => self.judge_application(about, with, author, body),
             Ask::Topic(topic) => self.judge_topic(about, author, topic),
             Ask::Block { blocked } => self.judge_block(about, author, *blocked),
             Ask::Password { expected, change } => {
@@ -354,7 +347,7 @@ impl Room {
         }
     }
 
-    /// The role of a member. Who is only invited has none.
+    /// The role of a member; none of one that is only invited.
     fn role_of(&self, member: MemberId) -> Option<Role> {
         let membership = self.membership(member)?;
         (membership.standing == Standing::Member).then_some(membership.role)
@@ -411,7 +404,7 @@ fn txn_reused() -> Judged {
     )
 }
 
-/// Whether somebody may be in one more room.
+/// Whether the member may be in one more room.
 fn has_room(with: &JudgeContext<'_>, member: MemberId) -> bool {
     with.people.rooms_of(member) < with.limits.rooms_per_member as usize
 }

@@ -1,4 +1,4 @@
-//! How rooms begin, begin again, and end.
+//! Beginnings and ends of rooms.
 
 use super::{
     Author, JudgeContext, Judged, closed_for, created_by, has_room, one, too_many_rooms,
@@ -36,7 +36,7 @@ impl Room {
         one(author, created_by(created))
     }
 
-    /// A private conversation that has begun. The other is invited only with what is said.
+    /// A private conversation that has begun. Only a message invites the other one again.
     pub(super) fn judge_direct(
         &self,
         about: &About,
@@ -54,7 +54,7 @@ impl Room {
     }
 }
 
-/// A room of this id is there: by its id, the same request made it.
+/// A group of this id is there: the same request made it, or another one of the same number.
 pub(super) fn judge_created(about: &About, author: &Author) -> Judged {
     if about.founder == author.member && about.hash == author.hash {
         Verdict::Already

@@ -1,4 +1,4 @@
-//! Keeping order: roles, kicks, bans, mutes.
+//! Roles, kicks, bans, mutes.
 
 use super::{Author, JudgeContext, Judged, forbidden, not_member, one};
 use crate::{
@@ -16,20 +16,19 @@ use crate::{
     },
 };
 
-/// Whom a request is about.
+/// The target of a request.
 struct Subject {
     member: MemberId,
     nick: String,
-    /// None if it is not a member.
+    /// None outside the room.
     role: Option<Role>,
 }
 
-/// Whether a request is only about members.
+/// The possible targets of a request.
 #[derive(Clone, Copy, PartialEq)]
 enum Reach {
     Members,
-    /// People who are not in the room as well, also those whom the directory has forgotten: they may
-    /// come back with the same secret.
+    /// Outsiders as well, forgotten ones included: they may come back with the same secret.
     Anybody,
 }
 
@@ -161,7 +160,7 @@ impl Room {
         }
     }
 
-    /// Whom a request is about, if its author may ask that.
+    /// The target of a request, if the author may ask that of the target.
     fn subject(
         &self,
         with: &JudgeContext<'_>,
@@ -198,7 +197,7 @@ impl Room {
         Ok(Subject { member, nick, role })
     }
 
-    /// The member whose last name was exactly this.
+    /// The member whose last nick was exactly this.
     fn member_called(&self, with: &JudgeContext<'_>, name: &str) -> Option<MemberId> {
         let mut members = self.members.keys().copied();
         members.find(|member| with.people.nick(*member) == name)

@@ -1,4 +1,4 @@
-//! Taking back what was said.
+//! Redactions.
 
 use super::{Author, Found, JudgeContext, Judged, Proposed, forbidden, not_member};
 use crate::{
@@ -27,7 +27,7 @@ impl Room {
             return not_member();
         }
         let is_own = target.member == author.member;
-        // What one has said oneself is no secret to oneself, whenever one came back.
+        // An own message is no secret to its author, whatever the history policy.
         let known = |found: &Found| is_own || found.seq >= self.readable_from(author.member);
         let Some(found) = found.filter(known) else {
             return refuse(
@@ -48,7 +48,7 @@ impl Room {
         let mut under_way = self.redactions.iter();
         let under_way = under_way.find(|redaction| redaction.seq == found.seq);
         if let Some(by) = found.redacted.or(under_way.map(|redaction| redaction.by)) {
-            // An end of the log that was lost may have held it.
+            // The redaction may have stood in a lost tail.
             return match by <= with.head.seq {
                 true => Verdict::Repeat(by),
                 false => Verdict::Already,

@@ -1,4 +1,4 @@
-//! What a room is called and how it is kept: topic, password, blocking.
+//! Topic, password, blocking.
 
 use super::{Author, Judged, forbidden, not_member, one, stale_proof};
 use crate::{
@@ -53,7 +53,7 @@ impl Room {
         one(author, RecordBody::Password(change.clone()))
     }
 
-    /// An invitation need not be accepted to block the one who sent it.
+    /// An invited member may block as well.
     pub(super) fn judge_block(&self, about: &About, author: &Author, blocked: bool) -> Judged {
         if self.standing(author.member).is_none() {
             return not_member();

@@ -1,4 +1,4 @@
-//! What is said.
+//! Messages and actions.
 
 use super::{
     Author, JudgeContext, Judged, Proposed, has_room, not_member,
@@ -11,7 +11,7 @@ use crate::{
         room::{About, Room, Standing},
     },
     wire::{
-        APPLICATION_KINDS, ErrorCode, Unknown,
+        ErrorCode,
         record::{CipherKind, Content, Joined, Message, RecordBody, Reopened, RoomKind},
     },
 };
@@ -45,30 +45,7 @@ impl Room {
         self.say(about, with, author, message)
     }
 
-    /// A record of the application's own is said like a message, and is no message.
-    pub(super) fn judge_application(
-        &self,
-        about: &About,
-        with: &JudgeContext<'_>,
-        author: &Author,
-        body: &Unknown,
-    ) -> Judged {
-        if self.standing(author.member).is_none() {
-            return not_member();
-        }
-        if let Some(refusal) = self.refusal_to_hear(with, author) {
-            return refusal;
-        }
-        if body.kind < APPLICATION_KINDS {
-            return refuse(
-                ErrorCode::BadRequest,
-                "records below that number are not an application's",
-            );
-        }
-        self.say(about, with, author, RecordBody::Unknown(body.clone()))
-    }
-
-    /// Why somebody may not speak, whatever it says.
+    /// The refusal of any message of this author.
     fn refusal_to_hear(&self, with: &JudgeContext<'_>, author: &Author) -> Option<Judged> {
         if self.is_muted(author.member, with.mutes, with.now) {
             let refusal = ErrorCode::Muted.because("you may not speak in this room at present");
@@ -85,8 +62,8 @@ impl Room {
             .then(|| refuse(ErrorCode::Blocked, "they take no messages from you"))
     }
 
-    /// Says it. In a private conversation that accepts an invitation, and invites the other again if it
-    /// has left.
+    /// Accepts a message. In a private conversation a message accepts an invitation, and invites
+    /// the other member again after a departure.
     fn say(
         &self,
         about: &About,
@@ -113,7 +90,7 @@ impl Room {
     }
 }
 
-/// Whether a content has the form that the room announces, and is under the key in force.
+/// Whether a content has the form that the room announces, under the key in force.
 fn fits(about: &About, content: &Content) -> bool {
     match (about.cipher, content) {
         (CipherKind::None, Content::Plain(_)) | (CipherKind::Caesar, Content::Caesar(_)) => true,

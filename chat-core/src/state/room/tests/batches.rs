@@ -1,4 +1,4 @@
-//! Requests that are judged together.
+//! Requests judged as one batch.
 
 use crate::{
     state::{
@@ -19,7 +19,7 @@ enum Kind {
 
 use Kind::{Accepted, Already, Refused, Waits};
 
-/// What becomes of these, judged as one batch.
+/// The verdicts on these requests, judged as one batch.
 fn batch<const N: usize>(world: &World, asks: [(Author, Ask); N]) -> [Kind; N] {
     let mut draft = Draft::default();
     asks.map(|(author, ask)| {
@@ -74,7 +74,7 @@ fn a_request_that_comes_twice_in_a_batch_waits_for_its_result() {
     let world = World::group(&[ADA]);
     let steps = [(asked(ADA, 2), said("a")), (asked(ADA, 2), said("a"))];
     assert_eq!(batch(&world, steps), [Accepted, Waits]);
-    // What nobody asked for has no number, and no repeats.
+    // Records without a request have no number, and no repeats.
     let server = || Author::unasked(ADA);
     let steps = [(server(), said("a")), (server(), said("a"))];
     assert_eq!(batch(&world, steps), [Accepted, Accepted]);
@@ -145,7 +145,7 @@ fn a_hub_that_has_not_read_since_neither_refuses_nor_says_already() {
     let reused = asked(ADA, 3);
     let reused = Author { txn: 2, ..reused };
     assert_eq!(world.judge(&reused, &said("b")), Verdict::LookAgain);
-    // What is written is written, and what is accepted is judged by the log.
+    // A repeat is in the log, and the log itself judges an append.
     assert_eq!(world.judge(&asked(ADA, 2), &said("a")), Verdict::Repeat(3));
     assert!(matches!(
         world.judge(&asked(BOB, 1), &said("a")),

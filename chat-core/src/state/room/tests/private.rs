@@ -28,7 +28,7 @@ fn direct(author: MemberId) -> Ask {
     Ask::Direct(Box::new(private(author, other)))
 }
 
-/// What goes with what is said, and that what is said carries the request.
+/// The record that goes along with a message; the message carries the request's name.
 fn beside(world: &World, author: MemberId, txn: u64) -> Option<RecordBody> {
     let Verdict::Accept(records) = world.judge(&asked(author, txn), &said("a")) else {
         panic!("it may be said");

@@ -1,4 +1,4 @@
-//! Taking back what was said.
+//! Redactions.
 
 use crate::{
     id::{MemberId, MessageId, Seq},
@@ -134,7 +134,7 @@ fn what_is_not_there_or_may_not_be_read_is_no_message() {
         world.refused(&asked(CY, 2), &ask),
         ErrorCode::UnknownMessage
     );
-    // What one has said oneself, one may take back from before one left.
+    // Own messages may be redacted from before one left.
     world.done(&asked(BOB, 5), &JOIN);
     assert!(world.room.readable_from(BOB) > 3);
     world.done(&asked(BOB, 6), &ask);

@@ -1,4 +1,4 @@
-//! Who may do what to whom: every role, every action, every target.
+//! The table of rights: every role, every action, every target.
 
 use crate::{
     id::MemberId,
@@ -14,7 +14,7 @@ use crate::{
     wire::{ErrorCode, record::RecordBody},
 };
 
-/// What comes of a request.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Outcome {
     Done,
@@ -159,7 +159,7 @@ fn expected(author: &str, action: &str, target: &str) -> Outcome {
     };
     match action {
         "kick" | "mute" if is_above => Done,
-        // Nobody is muted here.
+        // There are no mutes here.
         "unmute" if is_above => Already,
         "kick" | "mute" | "unmute" => Refused(Forbidden),
         _ if author != "owner" => Refused(Forbidden),
