@@ -9,7 +9,7 @@ use chat_core::{
     wire::{
         record::{CipherKind, Record},
         server::{
-            Closing, Failure, MemberInfo, Named, PresenceUpdate, RemovedReason, RoomInfo, RoomView,
+            Closing, Failure, MemberInfo, Named, Presence, RemovedReason, RoomInfo, RoomView,
             Welcome,
         },
     },
@@ -43,10 +43,10 @@ fn told(event: &ClientEvent) -> Told<'_> {
             room: *room,
             shown: shown(record, text.as_ref()),
         },
-        ClientEvent::Presence { room, update } => Told::Presence {
+        ClientEvent::Presence { room, update } => Told::Presence(Presence {
             room: *room,
-            update,
-        },
+            update: update.clone(),
+        }),
         ClientEvent::Removed { room, reason } => Told::Removed {
             room: *room,
             reason: *reason,
@@ -122,10 +122,7 @@ enum Told<'a> {
         room: RoomId,
         shown: Shown<'a>,
     },
-    Presence {
-        room: RoomId,
-        update: &'a PresenceUpdate,
-    },
+    Presence(Presence),
     Removed {
         room: RoomId,
         reason: RemovedReason,
