@@ -18,7 +18,7 @@
 //! ```
 //! use chat_core::{
 //!     hub::{Config, Framing, Hub, Input, Output, Outputs},
-//!     id::{ConnId, Secret},
+//!     id::{ConnId, Secret, SessionId},
 //!     log::MemoryLog,
 //!     password::ServerSecret,
 //!     time::{Monotonic, Now, Wall},
@@ -41,6 +41,7 @@
 //!     nick: "ada".into(),
 //!     label: String::new(),
 //!     secret: Secret([42; 32]),
+//!     session: SessionId(1),
 //!     kept: false,
 //!     resume: vec![],
 //! }));

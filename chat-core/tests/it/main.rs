@@ -19,7 +19,7 @@ mod hub_roles;
 mod hub_snapshots;
 mod hub_strangers;
 mod names;
-// mod pair;
+mod pair;
 mod secrets;
 mod specification;
 mod vectors;

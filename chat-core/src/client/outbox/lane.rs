@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::{super::command::Ticket, job::Job};
 use crate::{id::RoomId, small::SmallMap, time::Monotonic, wire::client::RoomRef};
 
@@ -11,10 +13,10 @@ use crate::{id::RoomId, small::SmallMap, time::Monotonic, wire::client::RoomRef}
 /// whether it must be sent again.
 const WINDOW: usize = 64;
 
-/// What is sent in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// The order that a command keeps: that of one room, or of all that concerns none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(in super::super) enum Lane {
-    /// What names no room.
+    /// Requests that name no room.
     Directory,
     Room(RoomId),
     /// A group that is known by its number only.
@@ -36,7 +38,7 @@ impl Lane {
 pub(in super::super) enum Reach {
     /// After a welcome nothing is said before the server has told how the room stands.
     NotYet,
-    /// It is no room that the client is in.
+    /// The lane is of no room that the client is in.
     Outside,
     /// The client is in the room, in this life of its log.
     Inside { epoch: u64 },
@@ -59,14 +61,20 @@ impl Queue {
     }
 }
 
-/// The numbers that went out in a lane since the oldest one that is unanswered.
-#[derive(Debug, Default)]
-pub(super) struct Window(VecDeque<(u64, Answered)>);
+/// The requests that went out in a lane since the oldest unanswered one first did: as many records
+/// may have followed it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Window(VecDeque<Sending>);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answered {
-    No,
-    Yes,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Sending {
+    /// The first one of a number that is unanswered.
+    Open(u64),
+    /// The last one of a number that was sent before and whose first is still open, or was: it may
+    /// be recorded behind what was sent in between.
+    Again(u64),
+    /// A first one that is answered, or will not be sent again.
+    Settled,
 }
 
 impl Window {
@@ -74,35 +82,53 @@ impl Window {
         self.0.is_empty()
     }
 
-    /// Whether a request may go out: one of a number that did already, or one more.
+    /// Whether a request may go out: again, or one more.
     pub(super) fn admits(&self, txn: Option<u64>) -> bool {
-        self.0.len() < WINDOW || txn.is_some_and(|txn| self.place(txn).is_some())
+        self.0.len() < WINDOW || txn.is_some_and(|txn| self.is_open(txn))
     }
 
     pub(super) fn sent(&mut self, txn: u64) {
         debug_assert!(self.admits(Some(txn)), "asked before it is sent");
-        match self.place(txn) {
-            Some(at) => self.0[at].1 = Answered::No,
-            None => self.0.push_back((txn, Answered::No)),
-        }
+        let sending = if self.is_open(txn) {
+            self.0.retain(|sending| *sending != Sending::Again(txn));
+            Sending::Again(txn)
+        } else {
+            Sending::Open(txn)
+        };
+        self.0.push_back(sending);
+        debug_assert!(self.0.len() <= 2 * WINDOW, "each number twice");
     }
 
     /// A request was answered, or will not be sent again.
     pub(super) fn settle(&mut self, txn: u64) {
-        if let Some(at) = self.place(txn) {
-            self.0[at].1 = Answered::Yes;
-        }
-        while self
+        let open = self
             .0
-            .front()
-            .is_some_and(|(_, answered)| *answered == Answered::Yes)
-        {
+            .iter_mut()
+            .find(|sending| **sending == Sending::Open(txn));
+        if let Some(open) = open {
+            *open = Sending::Settled;
+        }
+        self.trim();
+    }
+
+    /// No others than these are going to be sent again.
+    pub(super) fn settle_all_but(&mut self, numbers: &[u64]) {
+        for sending in &mut self.0 {
+            if matches!(sending, Sending::Open(txn) if !numbers.contains(txn)) {
+                *sending = Sending::Settled;
+            }
+        }
+        self.trim();
+    }
+
+    fn trim(&mut self) {
+        while matches!(self.0.front(), Some(Sending::Settled | Sending::Again(_))) {
             self.0.pop_front();
         }
     }
 
-    fn place(&self, txn: u64) -> Option<usize> {
-        self.0.iter().position(|(known, _)| *known == txn)
+    fn is_open(&self, txn: u64) -> bool {
+        self.0.contains(&Sending::Open(txn))
     }
 }
 
@@ -130,5 +156,26 @@ mod tests {
             window.settle(3 * txn);
         }
         assert!(window.is_empty());
+    }
+
+    /// The server could not write the first one, has written the second, and then the first.
+    #[test]
+    fn what_is_sent_again_counts_as_sent_after_what_was_sent_in_between() {
+        let mut window = Window::default();
+        for txn in 1..=40 {
+            window.sent(txn);
+        }
+        for txn in 1..=20 {
+            window.sent(txn);
+            window.sent(txn);
+            window.settle(txn);
+        }
+        for more in 41..=64 {
+            assert!(window.admits(None), "21, and up to {more}");
+            window.sent(more);
+        }
+        assert!(!window.admits(None), "21 to 64, and 1 to 20 since");
+        window.settle(21);
+        assert!(window.admits(None));
     }
 }

@@ -7,6 +7,7 @@ use super::{
     super::command::{Command, Ticket},
     Lane, Outbox,
     job::{Ask, First, Job, Trail},
+    lane::Window,
 };
 use crate::{
     id::{RoomId, SessionId},
@@ -23,6 +24,7 @@ struct Saved {
     version: u8,
     session: SessionId,
     last_txn: u64,
+    windows: Vec<(Lane, Window)>,
     jobs: Vec<SavedJob>,
 }
 
@@ -52,10 +54,11 @@ enum SavedCommand {
 #[derive(Serialize, Deserialize)]
 struct SavedOp(u16, Vec<u8>);
 
-/// What was saved, on its way back.
+/// A saved outbox, on its way back.
 pub(in super::super) struct Restored {
     pub(in super::super) session: SessionId,
     last_txn: u64,
+    windows: Vec<(Lane, Window)>,
     jobs: Vec<SavedJob>,
 }
 
@@ -68,6 +71,7 @@ impl Restored {
         (saved.version == VERSION && saved.session != SessionId::NONE).then_some(Self {
             session: saved.session,
             last_txn: saved.last_txn,
+            windows: saved.windows,
             jobs: saved.jobs,
         })
     }
@@ -79,10 +83,15 @@ impl Outbox {
         let unanswered = self.unanswered.values().map(|job| &**job);
         let mut jobs: Vec<&Job> = unanswered.chain(self.waiting()).collect();
         jobs.sort_unstable_by_key(|job| job.ticket);
+        let windows = self.lanes.iter();
+        let windows = windows.filter(|(_, queue)| !queue.window.is_empty());
         let saved = Saved {
             version: VERSION,
             session,
             last_txn: self.last_txn,
+            windows: windows
+                .map(|(lane, queue)| (*lane, queue.window.clone()))
+                .collect(),
             jobs: jobs.into_iter().filter_map(save).collect(),
         };
         Zeroizing::new(postcard::to_allocvec(&saved).expect("memory is all it takes"))
@@ -96,6 +105,14 @@ impl Outbox {
         mut ticket: impl FnMut() -> Ticket,
     ) -> Vec<(Ticket, Command)> {
         self.last_txn = restored.last_txn;
+        // A request that was not saved is not sent again.
+        let numbers: Vec<u64> = restored.jobs.iter().filter_map(|job| job.txn).collect();
+        for (lane, mut window) in restored.windows {
+            window.settle_all_but(&numbers);
+            if !window.is_empty() {
+                self.lanes.or_default(lane).window = window;
+            }
+        }
         let mut commands = Vec::new();
         for saved in restored.jobs {
             let Some(command) = command_of(saved.command) else {
