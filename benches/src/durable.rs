@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use chat_core::{
     client::{Command, Create, Outcome},
-    id::{Place, RoomId, Secret},
+    id::{Place, RoomId, Secret, SessionId},
     wire::{
         ClientMessage, Decoder, Form, SERVER_FRAME_BYTES, ServerMessage, VERSION,
         client::{Hello, Join, Op, Request, Resume, RoomRef, Versions},
@@ -237,6 +237,7 @@ struct CaughtUp {
 struct Away {
     name: String,
     secret: Secret,
+    session: SessionId,
     room: RoomId,
     place: Place,
 }
@@ -332,6 +333,7 @@ impl Peer {
             nick: away.name.clone(),
             label: String::new(),
             secret: away.secret.clone(),
+            session: away.session,
             kept: true,
             resume,
         };
@@ -370,6 +372,7 @@ async fn be_once(address: SocketAddr, name: String, number: u32) -> Result<Away>
     let mut away = Away {
         name,
         secret: chat_runtime::member_secret()?,
+        session: SessionId(1),
         room: RoomId::LOBBY,
         place: Place { epoch: 0, seq: 0 },
     };

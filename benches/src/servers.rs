@@ -246,7 +246,7 @@ pub fn limits() -> Limits {
     };
     let many = SlowRate {
         burst: 10_000_000,
-        seconds: 1,
+        every: Duration::from_secs(1),
     };
     let mut limits = Limits::default();
     limits.newcomers_per_address = many;

@@ -56,6 +56,7 @@ pub(crate) fn cipher_name(kind: CipherKind) -> &'static str {
         CipherKind::Caesar => "caesar",
         CipherKind::StaticKey => "static-key",
         CipherKind::RoomPassword => "room-password",
+        _ => "one that this program does not know",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chat_core::wire::record::CipherKind;
+use chat_core::{hub::NamePolicy, wire::record::CipherKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,10 @@ pub(crate) struct ServeArgs {
     /// has its cipher for good, and to ask for another one is an error.
     #[arg(long, value_name = "CIPHER", conflicts_with = "no_lobby")]
     pub(crate) lobby_cipher: Option<LobbyCipher>,
+    /// For how long a name is kept for a member that is not there: `lease`, unless given, for the grace
+    /// period; `held`, as long as its memberships last, if it will come back with its identity.
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) names: Option<Names>,
     /// Keep at least the last N records of each room; otherwise all, or 10,000 with --memory. Like all limits of what is kept,
     /// it is as near as a room's state allows: that is noted every few hundred records, and what came after stays.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -180,6 +184,26 @@ pub(crate) enum Format {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// For how long a name is kept for a member that is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Names {
+    /// For the grace period.
+    #[default]
+    Lease,
+    /// As long as its memberships last, for a kept identity.
+    Held,
+}
+
+impl From<Names> for NamePolicy {
+    fn from(names: Names) -> Self {
+        match names {
+            Names::Lease => Self::Lease,
+            Names::Held => Self::Held,
+        }
+    }
 }
 
 /// The ciphers that a lobby can have.

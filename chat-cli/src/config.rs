@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     address::{DEFAULT_WS_PORT, ListenAddress},
-    command_line::{Format, LobbyCipher, ServeArgs},
+    command_line::{Format, LobbyCipher, Names, ServeArgs},
     exit::Failure,
     storage::DataConfig,
     web::WebConfig,
@@ -73,6 +73,8 @@ impl Default for ServerConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct NamesConfig {
+    /// For how long a name is kept for a member that is not there.
+    pub(crate) policy: Names,
     /// Nicks that nobody may take, however they are spelled.
     pub(crate) reserved: Vec<String>,
 }
@@ -80,7 +82,8 @@ pub(crate) struct NamesConfig {
 impl Default for NamesConfig {
     fn default() -> Self {
         let reserved = RESERVED.map(str::to_owned).to_vec();
-        Self { reserved }
+        let policy = Names::default();
+        Self { policy, reserved }
     }
 }
 
@@ -162,6 +165,9 @@ impl ServerConfig {
         if let Some(cipher) = args.lobby_cipher {
             self.lobby_cipher = Some(cipher);
             self.lobby = true;
+        }
+        if let Some(policy) = args.names {
+            self.names.policy = policy;
         }
         if args.history.is_some() {
             self.history = args.history;
@@ -276,7 +282,8 @@ const HEADER: &str = "\
 # [data]: a `folder`, or `memory` alone. Each room's records go when they are older than `room_age` or more than `room_bytes`; the
 # oldest of all rooms when older than `max_age`, or when all are more than `max_records` or `max_bytes`. Left out: never. The
 # newest that a room's state needs stay in any case.
-# [names]: nicks that are `reserved` are nobody's, whatever their case and spelling.
+# [names]: nicks and labels that are `reserved` are nobody's, whatever their case and spelling. `policy`: lease (a name is free when its
+# member was away for `limits.grace`) or held (while its memberships last, if the member keeps its identity).
 # [web]: the page for browsers is in the folder of the WebSocket's `path`, unless `page` is false. With `any_server` it asks for a server's
 # address and may connect to any. Browsers may connect from pages of these `origins` (none: those of the same host and port, whatever the
 # host is called; name your own, and no other will do; `*`: all). `proxies` are the addresses or networks of reverse proxies that are
@@ -297,6 +304,7 @@ mod tests {
         .unwrap();
         config.history = Some(7);
         config.names.reserved = vec!["office".to_owned()];
+        config.names.policy = Names::Held;
         config.data =
             toml::from_str("folder = '/srv/chat'\nroom_age = 3600\nroom_bytes = 1000\nmax_records = 10\nmax_age = 86400\nmax_bytes = 1000000").unwrap();
         config.lobby_cipher = Some(LobbyCipher::StaticKey);

@@ -1,6 +1,6 @@
 //! How the program ends: its exit codes and what is said with them.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 /// Listed at the end of `--help`.
 pub(crate) const EXIT_CODES: &str = "\
@@ -28,7 +28,20 @@ pub(crate) enum Failure {
     Refused(String),
 }
 
+/// What a write to standard output comes to: a reader that has seen enough and goes is no fault.
+pub(crate) fn written(result: io::Result<()>) -> Result<(), Failure> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::output(&error)),
+        _ => Ok(()),
+    }
+}
+
 impl Failure {
+    /// Standard output cannot be written.
+    pub(crate) fn output(error: &io::Error) -> Self {
+        Self::Fault(format!("cannot write to standard output: {error}"))
+    }
+
     /// The exit code, as `--help` lists it.
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {

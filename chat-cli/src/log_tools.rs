@@ -1,35 +1,40 @@
 //! `chat-cli log`: checks, writes out and copies what a server keeps on disk.
 
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, Write};
 
 use chat_log_disk::{ToolError, backup, export, verify};
 
-use crate::{command_line::LogTask, exit::Failure};
+use crate::{
+    command_line::LogTask,
+    exit::{Failure, written},
+};
 
 pub(crate) fn run(task: &LogTask) -> Result<(), Failure> {
     match task {
         LogTask::Verify { dir } => {
             let mut out = io::stdout().lock();
-            let verified = verify(dir, |damage| {
-                // Nobody may be reading; the exit code says it too.
-                let _ = writeln!(out, "damaged: {damage}");
-            });
+            let mut wrote = Ok(());
+            let mut say = |line: &str| {
+                if wrote.is_ok() {
+                    wrote = writeln!(out, "{line}");
+                }
+            };
+            let verified = verify(dir, |damage| say(&format!("damaged: {damage}")));
             let verified = verified.map_err(fault)?;
             for line in &verified.database {
-                let _ = writeln!(out, "damaged: the database: {line}");
+                say(&format!("damaged: the database: {line}"));
             }
-            let _ = writeln!(
-                out,
+            say(&format!(
                 "{} rooms and directory, {} records ({} redacted), {} bytes, {} snapshots",
                 verified.partitions,
                 verified.records,
                 verified.redacted,
                 verified.bytes,
                 verified.snapshots
-            );
+            ));
             if verified.is_sound() {
-                let _ = writeln!(out, "sound");
-                Ok(())
+                say("sound");
+                written(wrote)
             } else {
                 Err(Failure::Fault(format!("{} is damaged", dir.display())))
             }
@@ -41,8 +46,7 @@ pub(crate) fn run(task: &LogTask) -> Result<(), Failure> {
                 exported.damaged,
                 dir.display()
             ))),
-            // A reader that has seen enough is no fault.
-            Err(ToolError::Io(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            Err(ToolError::Io(error)) => written(Err(error)),
             Err(error) => Err(fault(error)),
         },
         LogTask::Backup { dir, file } => backup(dir, file).map_err(fault),

@@ -60,11 +60,14 @@ fn main() -> ExitCode {
     tracing_subscriber::registry()
         .with(lines.with_filter(wanted))
         .init();
-    let ended = match command_line.task {
+    ended(match command_line.task {
         Task::Serve(args) => serve::run(&args, &trace),
         Task::Chat(args) => chat::run(args),
         Task::Log(args) => log_tools::run(&args.task),
-    };
+    })
+}
+
+fn ended(ended: Result<(), Failure>) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -78,8 +81,7 @@ fn main() -> ExitCode {
 /// Help that was asked for, or what is wrong with the command line, in the way in which this program says all that is wrong.
 fn explain(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
-        let _ = error.print();
-        return ExitCode::SUCCESS;
+        return ended(exit::written(error.print()));
     }
     let text = error.render().to_string();
     let text = text

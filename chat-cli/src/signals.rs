@@ -1,6 +1,13 @@
 //! What the system, or somebody at the keyboard, tells the process to do.
 
-use std::io;
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+/// Signals that follow so soon are the same wish: one may be sent to a process and to its group, or
+/// SIGTERM with SIGHUP behind it, and a key that is held repeats.
+const ONE_WISH: Duration = Duration::from_millis(200);
 
 /// A wish from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +21,48 @@ pub(crate) enum Wish {
 /// Where wishes come from, from its creation on.
 #[derive(Debug)]
 pub(crate) struct Signals {
+    source: Source,
+    /// When the last wish came.
+    last: Option<Instant>,
+}
+
+impl Signals {
+    /// From here on the signals end nothing by themselves.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            source: Source::new()?,
+            last: None,
+        })
+    }
+
+    /// The next wish. Nothing is lost when this is dropped before it is done.
+    pub(crate) async fn next(&mut self) -> Wish {
+        loop {
+            let wish = self.source.next().await;
+            if self.is_another() {
+                return wish;
+            }
+        }
+    }
+
+    /// A wish came by another way, as a key.
+    pub(crate) fn came(&mut self) {
+        self.last = Some(Instant::now());
+    }
+
+    fn is_another(&mut self) -> bool {
+        let now = Instant::now();
+        let another = self.last.is_none_or(|last| now - last >= ONE_WISH);
+        if another {
+            self.last = Some(now);
+        }
+        another
+    }
+}
+
+/// The system's signals.
+#[derive(Debug)]
+struct Source {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -28,9 +77,8 @@ pub(crate) struct Signals {
 }
 
 #[cfg(unix)]
-impl Signals {
-    /// From here on the signals end nothing by themselves.
-    pub(crate) fn new() -> io::Result<Self> {
+impl Source {
+    fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
         Ok(Self {
@@ -43,8 +91,7 @@ impl Signals {
         })
     }
 
-    /// The next wish. Nothing is lost when this is dropped before it is done.
-    pub(crate) async fn next(&mut self) -> Wish {
+    async fn next(&mut self) -> Wish {
         let hang_up = async {
             match &mut self.hang_up {
                 Some(signal) => signal.recv().await,
@@ -73,9 +120,8 @@ fn is_ignored(signal: tokio::signal::unix::SignalKind) -> bool {
 }
 
 #[cfg(windows)]
-impl Signals {
-    /// From here on the signals end nothing by themselves.
-    pub(crate) fn new() -> io::Result<Self> {
+impl Source {
+    fn new() -> io::Result<Self> {
         use tokio::signal::windows::{ctrl_c, ctrl_close};
 
         Ok(Self {
@@ -84,8 +130,7 @@ impl Signals {
         })
     }
 
-    /// The next wish. Nothing is lost when this is dropped before it is done.
-    pub(crate) async fn next(&mut self) -> Wish {
+    async fn next(&mut self) -> Wish {
         tokio::select! {
             Some(()) = self.interrupt.recv() => Wish::Stop,
             Some(()) = self.close.recv() => Wish::Stop,

@@ -47,6 +47,24 @@ pub(crate) fn visible(text: &str) -> String {
     out
 }
 
+/// Nick and label as they are shown everywhere.
+pub(crate) fn person(nick: &str, label: &str) -> String {
+    if label.is_empty() {
+        visible(nick)
+    } else {
+        format!("{} ({})", visible(nick), visible(label))
+    }
+}
+
+/// A text that comes last on its line, if there is one.
+pub(crate) fn after_colon(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", visible(text))
+    }
+}
+
 /// Takes those that follow and are so.
 fn count(chars: &mut Peekable<impl Iterator<Item = char>>, is: impl Fn(char) -> bool) -> usize {
     std::iter::from_fn(|| chars.next_if(|c| is(*c))).count()

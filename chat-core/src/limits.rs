@@ -149,27 +149,21 @@ pub struct Limits {
     pub presence_interval: Duration,
 }
 
-/// A slow token bucket: `burst` at once, then one every `seconds`.
+/// A slow token bucket: `burst` at once, then one `every` so often.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SlowRate {
     /// Tokens of a full bucket.
     pub burst: u32,
-    /// Seconds until one comes back.
-    pub seconds: u32,
+    /// Time until a token comes back.
+    #[serde(with = "seconds")]
+    pub every: Duration,
 }
 
 impl Rate {
     /// The smaller of its numbers, neither of which may be 0.
     fn least(self) -> u32 {
         self.burst.min(self.per_second)
-    }
-}
-
-impl SlowRate {
-    /// The same.
-    fn least(self) -> u32 {
-        self.burst.min(self.seconds)
     }
 }
 
@@ -198,19 +192,19 @@ impl Default for Limits {
             hello_attempts: 10,
             guesses_per_room: SlowRate {
                 burst: 10,
-                seconds: 30,
+                every: Duration::from_secs(30),
             },
             guesses_per_address: SlowRate {
                 burst: 50,
-                seconds: 10,
+                every: Duration::from_secs(10),
             },
             newcomers_per_address: SlowRate {
                 burst: 1_000,
-                seconds: 5,
+                every: Duration::from_secs(5),
             },
             groups_per_address: SlowRate {
                 burst: 200,
-                seconds: 30,
+                every: Duration::from_secs(30),
             },
             send_rate: Rate {
                 burst: 100,
@@ -301,10 +295,10 @@ impl Limits {
             ("requests", self.requests.into()),
             ("page", self.page.into()),
             ("hello_attempts", self.hello_attempts),
-            ("guesses_per_room", self.guesses_per_room.least()),
-            ("guesses_per_address", self.guesses_per_address.least()),
-            ("newcomers_per_address", self.newcomers_per_address.least()),
-            ("groups_per_address", self.groups_per_address.least()),
+            ("guesses_per_room", self.guesses_per_room.burst),
+            ("guesses_per_address", self.guesses_per_address.burst),
+            ("newcomers_per_address", self.newcomers_per_address.burst),
+            ("groups_per_address", self.groups_per_address.burst),
             ("send_rate", self.send_rate.least()),
             ("request_rate", self.request_rate.least()),
             ("costly_rate", self.costly_rate.least()),
@@ -323,6 +317,10 @@ impl Limits {
             ("kept_membership", self.kept_membership),
             ("closing", self.closing),
             ("presence_interval", self.presence_interval),
+            ("guesses_per_room", self.guesses_per_room.every),
+            ("guesses_per_address", self.guesses_per_address.every),
+            ("newcomers_per_address", self.newcomers_per_address.every),
+            ("groups_per_address", self.groups_per_address.every),
         ] {
             if value < Duration::from_millis(1) {
                 return fault(name, "must be at least 0.001 seconds");

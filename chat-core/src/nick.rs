@@ -3,7 +3,9 @@
 //! A name is enforced once, by the server that reserves it. What others see is [`Name::shown`]; who may have it is
 //! decided by [`Name::key`]. Enforcing a name that was enforced changes nothing.
 
-use std::{borrow::Cow, collections::BTreeSet};
+mod reserved;
+
+use std::borrow::Cow;
 
 use precis_profiles::{
     Nickname,
@@ -16,6 +18,9 @@ use unicode_normalization::{
     UnicodeNormalization,
     char::{canonical_combining_class, is_combining_mark},
 };
+use unicode_security::mixed_script::AugmentedScriptSet as Scripts;
+
+pub use self::reserved::{RESERVED, Reserved};
 
 /// Combining marks on one letter.
 const MARKS: usize = 4;
@@ -87,8 +92,9 @@ impl Name {
     fn enforce(text: &str, max_bytes: usize, decorated: bool) -> Result<Self, NameError> {
         // Normalising takes far longer than reading, and may make 18 characters of one: nobody shall keep a server busy
         // with a name that comes to nothing.
-        if text.len() > RAW * max_bytes {
-            return refuse(too_long(text.len(), RAW * max_bytes));
+        let most = max_bytes.saturating_mul(RAW);
+        if text.len() > most {
+            return refuse(too_long(text.len(), most));
         }
         if text.chars().all(is_space) {
             return refuse("a name must not be empty");
@@ -118,51 +124,17 @@ impl Name {
         if is_piled(&shown) {
             return refuse("a name must not pile up marks on a letter");
         }
-        let plain: String = shown.chars().filter(|c| !is_enclosing(*c)).collect();
-        let key = NameKey {
-            folded: folded(&plain, decorated).map_err(|e| explain(&e))?,
-            skeleton: skeleton(&plain, decorated)?,
-        };
-        // Blank Braille is a symbol and no space to Unicode, and looks like one all the same.
-        if key.skeleton.chars().all(is_space) {
+        if let Some(c) = foreign_mark(&shown) {
+            return refuse(format!(
+                "a name must not contain {} on a letter of another script",
+                code_point(c)
+            ));
+        }
+        let key = key(&shown, decorated)?;
+        if is_blank(&key.skeleton) {
             return refuse("a name must have something to see");
         }
         Ok(Self { shown, key })
-    }
-}
-
-/// Names that are kept from everybody, in whatever spelling: against them combining marks do not count.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reserved(BTreeSet<String>);
-
-/// What is reserved unless something else is said: what a program's own words could be taken for.
-pub const RESERVED: [&str; 4] = ["server", "system", "admin", "[private]"];
-
-impl Reserved {
-    /// Reserves these names.
-    ///
-    /// # Errors
-    /// One that cannot be a name.
-    pub fn new<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Result<Self, NameError> {
-        let mut forms = BTreeSet::new();
-        for name in names {
-            let name = name.as_ref();
-            let Name { key, .. } = Name::enforce(name, name.len(), true)?;
-            forms.extend([&key.folded, &key.skeleton].map(|form| bare(form).into_owned()));
-        }
-        Ok(Self(forms))
-    }
-
-    /// Whether a nick is one of them, or looks like one.
-    pub fn has(&self, nick: &Name) -> bool {
-        let forms = [&nick.key.folded, &nick.key.skeleton];
-        forms.iter().any(|form| self.0.contains(&*bare(form)))
-    }
-}
-
-impl Default for Reserved {
-    fn default() -> Self {
-        Self::new(RESERVED).expect("these are names")
     }
 }
 
@@ -171,19 +143,44 @@ pub(crate) fn same(one: &str, other: &str) -> bool {
     matches!((comparison(one), comparison(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// A form of a [`NameKey`] without the combining marks of Latin, Greek and Cyrillic letters and without Hebrew and Arabic
-/// points. Marks of other scripts, vowels for one, are as much of a name as letters.
+/// A form of a [`NameKey`] without any marks on Latin, Greek, Cyrillic, Hebrew and Arabic letters,
+/// digits and symbols, and without accents and points everywhere. Other marks of other scripts,
+/// vowels for one, are as much of a name as letters.
 pub(crate) fn bare(form: &str) -> Cow<'_, str> {
-    let counts = |c: &char| !matches!(canonical_combining_class(*c), 1 | 10..=36 | 200..=240);
-    if form.is_ascii() || form.nfd().all(|c| counts(&c)) {
-        Cow::Borrowed(form)
-    } else {
-        Cow::Owned(form.nfd().filter(counts).collect())
+    if form.is_ascii() {
+        return Cow::Borrowed(form);
     }
+    let mut accented = true;
+    let counts = |c: &char| {
+        if !is_combining_mark(*c) {
+            accented = "aαаאا".chars().any(|letter| share_a_script(letter, *c));
+            return true;
+        }
+        !accented && !matches!(canonical_combining_class(*c), 1 | 10..=36 | 200..=240)
+    };
+    Cow::Owned(form.nfd().filter(counts).collect())
 }
 
-/// Checks a label, topic or reason, and whatever else is drawn beside a name: not more than `max_bytes` bytes, nothing
-/// [hidden], so no line breaks, and no more than 4 combining marks on a letter. It may be empty.
+/// Checks a label: a [`line`] that ends each round bracket which it begins, and no other: programs
+/// show it in such.
+pub fn label(text: &str, max_bytes: usize) -> Result<(), NameError> {
+    line(text, max_bytes)?;
+    let mut open = 0_i32;
+    for c in look(&text.nfkc().collect::<String>()).chars() {
+        open += i32::from(c == '(') - i32::from(c == ')');
+        if open < 0 {
+            break;
+        }
+    }
+    if open != 0 {
+        return refuse("it must end each bracket that it begins, and no other");
+    }
+    Ok(())
+}
+
+/// Checks a topic or reason, and whatever else is drawn beside a name: not more than `max_bytes`
+/// bytes, nothing [hidden], so no line breaks, and no more than 4 combining marks on a letter. It
+/// is empty, or has something to see.
 pub fn line(text: &str, max_bytes: usize) -> Result<(), NameError> {
     if text.len() > max_bytes {
         return refuse(too_long(text.len(), max_bytes));
@@ -197,6 +194,7 @@ pub fn line(text: &str, max_bytes: usize) -> Result<(), NameError> {
             code_point(c)
         )),
         None if is_piled(text) => refuse("it must not pile up marks on a letter"),
+        None if !text.is_empty() && is_blank(text) => refuse("it must have something to see"),
         None => Ok(()),
     }
 }
@@ -257,6 +255,15 @@ pub fn harmless(text: &str) -> String {
         }
     }
     out
+}
+
+/// What a text must be unique under as a name; `decorated`: apart from decoration at its ends.
+fn key(shown: &str, decorated: bool) -> Result<NameKey, NameError> {
+    let plain: String = shown.chars().filter(|c| !is_enclosing(*c)).collect();
+    Ok(NameKey {
+        folded: folded(&plain, decorated).map_err(|e| explain(&e))?,
+        skeleton: skeleton(&plain, decorated)?,
+    })
 }
 
 /// The comparison form of RFC 8266 §2.4.
@@ -384,6 +391,31 @@ fn is_piled(text: &str) -> bool {
     })
 }
 
+/// The first mark of a script that the letter before it does not have (UTS #39: their script sets
+/// have nothing in common). Digits and symbols have the script of the letter before them, and none
+/// at the beginning.
+fn foreign_mark(text: &str) -> Option<char> {
+    let mut base = None;
+    text.chars().find(|c| {
+        let scripts = Scripts::for_char(*c);
+        if is_combining_mark(*c) {
+            return !scripts.is_all() && base.is_none_or(|base| !share_a_script(base, *c));
+        }
+        if !scripts.is_all() {
+            base = Some(*c);
+        }
+        false
+    })
+}
+
+/// Whether there is a script that has both; every script has digits, symbols and marks such as
+/// U+0326.
+fn share_a_script(one: char, other: char) -> bool {
+    let mut both = Scripts::for_char(one);
+    both.intersect_with(Scripts::for_char(other));
+    !both.is_empty()
+}
+
 /// Letters and marks of scripts that joiners and non-joiners belong to: Arabic and its like, those of India and around it.
 fn joins(c: char) -> bool {
     matches!(
@@ -419,8 +451,14 @@ fn takes_no_room(c: char) -> bool {
     )
 }
 
+fn is_blank(text: &str) -> bool {
+    text.chars().all(is_space)
+}
+
+/// White space, and what looks like it although it is a symbol to Unicode: blank Braille, a note
+/// without a head, blank hieroglyphs.
 fn is_space(c: char) -> bool {
-    c.is_whitespace() || c == '\u{2800}'
+    c.is_whitespace() || matches!(c, '\u{2800}' | '\u{1d159}' | '\u{13441}' | '\u{13442}')
 }
 
 fn is_line_break(c: char) -> bool {

@@ -54,7 +54,8 @@ impl Bucket {
     }
 
     pub(crate) fn slow(rate: SlowRate, now: Monotonic) -> Self {
-        Self::new(rate.burst, 1_000_000_000 * u64::from(rate.seconds), now)
+        let every = u64::try_from(rate.every.as_nanos()).unwrap_or(u64::MAX);
+        Self::new(rate.burst, every, now)
     }
 
     fn new(burst: u32, every: u64, now: Monotonic) -> Self {

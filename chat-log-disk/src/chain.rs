@@ -92,11 +92,6 @@ impl Sum {
         Self::of(&[b"chat-log secret", secret])
     }
 
-    /// Of the hubs' notes.
-    pub(crate) fn notes(notes: &[u8]) -> Self {
-        Self::of(&[b"chat-log notes", notes])
-    }
-
     /// All parts but the last have a size that is fixed or told, so nothing can be read in two ways.
     fn of(parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();

@@ -10,17 +10,6 @@ use tokio::sync::oneshot;
 
 use crate::{chain::Sum, error::RedactError, store::Store};
 
-/// One word to the writer.
-#[derive(Debug)]
-pub(crate) enum Asked {
-    Command(Command),
-    /// What a hub would lose with its process: for a file beside the database, and not answered.
-    Note {
-        hub: usize,
-        note: Bytes,
-    },
-}
-
 /// What is done to the database, and answered.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -159,21 +148,12 @@ impl Command {
         }
     }
 
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Append { entries, .. } => entries.iter().map(Bytes::len).sum(),
             Self::Part { part, .. } => part.len(),
             Self::Redact { replacement, .. } => replacement.len(),
             Self::Manifest { .. } | Self::Mend { .. } | Self::Secret { .. } => 0,
-        }
-    }
-}
-
-impl Asked {
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            Self::Command(command) => command.bytes(),
-            Self::Note { note, .. } => note.len(),
         }
     }
 }

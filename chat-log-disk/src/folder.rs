@@ -41,15 +41,6 @@ impl Folder {
         self.0.join("server.secret")
     }
 
-    pub(crate) fn notes(&self) -> PathBuf {
-        self.0.join("notes")
-    }
-
-    /// Becomes `notes`.
-    pub(crate) fn new_notes(&self) -> PathBuf {
-        self.0.join("notes.tmp")
-    }
-
     /// Written and removed to see whether there is room again.
     pub(crate) fn probe(&self) -> PathBuf {
         self.0.join("probe.tmp")

@@ -32,12 +32,11 @@ use tokio::sync::oneshot;
 use crate::{
     chain::Sum,
     clock::{Clock, Shown, wall},
-    command::{Asked, Command},
+    command::Command,
     config::Config,
     error::{OpenError, RedactError, SecretError},
     event::{DiskEvent, EpochEnded, Events, Teller},
     folder::Folder,
-    notes::Notes,
     reader::{Question, Reader},
     schema::{self, Meta},
     secret, store,
@@ -53,9 +52,7 @@ pub struct DiskLog {
     folder: Folder,
     /// What the log knew of its secret when it was opened.
     secret: Option<Sum>,
-    /// What the hubs of the process before this one noted.
-    notes: Vec<Bytes>,
-    asked: Option<Sender<Asked>>,
+    asked: Option<Sender<Command>>,
     reads: Option<Sender<Question>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -155,7 +152,7 @@ impl DiskLog {
         }
         let idle = Idle::new(&config, ahead);
         let (commit, checkpoint) = (seams.commit, seams.checkpoint);
-        let (secret, notes) = (meta.secret, Notes::load(&folder));
+        let secret = meta.secret;
         let writer = Writer {
             asked: receiver,
             connection,
@@ -172,7 +169,6 @@ impl DiskLog {
             checkpoint,
             idle,
             folder: folder.clone(),
-            notes: Notes::new(folder.clone()),
             lock,
         };
         // Joined last: it ends when the readers, which may ask it for something, have ended.
@@ -187,7 +183,6 @@ impl DiskLog {
             Self {
                 folder,
                 secret,
-                notes,
                 asked: Some(asked),
                 reads: Some(reads),
                 threads,
@@ -260,8 +255,7 @@ impl DiskLog {
     /// Asks the writer and waits for the answer; `None` if the writer is gone.
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
         let (sender, answer) = oneshot::channel();
-        let asked = Asked::Command(command(sender));
-        self.asked.as_ref()?.send(asked).ok()?;
+        self.asked.as_ref()?.send(command(sender)).ok()?;
         answer.await.ok()
     }
 }
@@ -283,13 +277,13 @@ impl Log for DiskLog {
             return Appended::Refused(AppendRefused::TooLarge);
         }
         let (sender, answer) = oneshot::channel();
-        let command = Asked::Command(Command::Append {
+        let command = Command::Append {
             partition,
             expected,
             entries,
             note,
             answer: sender,
-        });
+        };
         match self.asked.as_ref().map(|asked| asked.send(command)) {
             Some(Ok(())) => answer.await.unwrap_or(Appended::Unknown),
             // The writer has ended, and never saw it.
@@ -385,17 +379,6 @@ impl Log for DiskLog {
             Ok(()) | Err(RedactError::Absent(_)) => Ok(()),
             Err(RedactError::OtherEpoch | RedactError::Unavailable) => Err(LogUnavailable),
         }
-    }
-
-    fn note(&self, hub: usize, note: Bytes) {
-        if let Some(asked) = &self.asked {
-            // If the writer has ended, so has the log.
-            let _ = asked.send(Asked::Note { hub, note });
-        }
-    }
-
-    fn notes(&self) -> Vec<Bytes> {
-        self.notes.clone()
     }
 }
 

@@ -15,7 +15,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use crate::{
-    command::{Asked, Command},
+    command::Command,
     event::{Damage, DiskEvent, Fault, Teller},
     folder::Folder,
     page::{self, Unread},
@@ -56,7 +56,7 @@ pub(crate) struct Reader {
     pub(crate) folder: Folder,
     pub(crate) epoch: Arc<AtomicU64>,
     pub(crate) unsettled: Arc<Unsettled>,
-    pub(crate) writer: Sender<Asked>,
+    pub(crate) writer: Sender<Command>,
     pub(crate) teller: Teller,
 }
 
@@ -236,7 +236,7 @@ impl Reader {
         let (answer, mended) = oneshot::channel();
         if self
             .writer
-            .send(Asked::Command(Command::Mend { partition, answer }))
+            .send(Command::Mend { partition, answer })
             .is_ok()
         {
             // If the writer is gone, the second attempt at reading says what is wrong.

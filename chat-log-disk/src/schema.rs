@@ -9,8 +9,9 @@ use crate::{chain::Sum, clock::Shown, error::OpenError, folder::Folder};
 /// Marks the file as a chat log: "chtl".
 const APPLICATION: i32 = 0x6368_746c;
 
-/// The version of the tables. Only this one is read.
-pub(crate) const VERSION: u32 = 5;
+/// The version of the tables, and of the records, entries and snapshots in them. Only this one is
+/// read.
+pub(crate) const VERSION: u32 = 6;
 
 const TABLES: &str = "
     -- One row about the whole file.

@@ -20,12 +20,11 @@ use tokio::sync::oneshot;
 
 use crate::{
     clock::Clock,
-    command::{Asked, Command},
+    command::Command,
     config::Config,
     error::RedactError,
     event::{DiskEvent, Teller, Trouble},
     folder::{Folder, Lock},
-    notes::Notes,
     retention::{STEP, Sweep},
     schema::{self, Meta},
     store::Store,
@@ -78,7 +77,7 @@ pub(crate) fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Resul
 }
 
 pub(crate) struct Writer {
-    pub(crate) asked: Receiver<Asked>,
+    pub(crate) asked: Receiver<Command>,
     pub(crate) connection: Connection,
     pub(crate) meta: Meta,
     pub(crate) clock: Clock,
@@ -95,7 +94,6 @@ pub(crate) struct Writer {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) idle: Idle,
     pub(crate) folder: Folder,
-    pub(crate) notes: Notes,
     /// Held until the last word is written.
     pub(crate) lock: Lock,
 }
@@ -173,23 +171,7 @@ impl Writer {
     /// Works until all that could ask are gone, then writes the last things down.
     pub(crate) fn run(mut self) {
         self.hook();
-        while let Some(asked) = self.wait() {
-            let mut commands = Vec::new();
-            let mut noted = false;
-            for asked in asked {
-                match asked {
-                    Asked::Command(command) => commands.push(command),
-                    Asked::Note { hub, note } => {
-                        self.notes.take(hub, note);
-                        noted = true;
-                    }
-                }
-            }
-            // Before the answers: whoever has one knows that what was noted before it is written.
-            if noted && let Err(error) = self.notes.write() {
-                // It is nobody's loss.
-                tracing::debug!(%error, "cannot write what hubs note");
-            }
+        while let Some(commands) = self.wait() {
             let grouped = !commands.is_empty();
             if grouped {
                 self.group(commands);
@@ -206,7 +188,7 @@ impl Writer {
     }
 
     /// All that waits, as far as one transaction takes it; nothing if it is time for something else. `None` at the end.
-    fn wait(&mut self) -> Option<Vec<Asked>> {
+    fn wait(&mut self) -> Option<Vec<Command>> {
         let now = Instant::now();
         let due = self.due();
         let first = match due {

@@ -6,7 +6,8 @@ use tokio::time::{Duration, Instant, sleep};
 
 use crate::{Transport, shared::Workers};
 
-/// The pause after an error, which is seldom about one connection: most often the process has run out of files.
+/// The pause after an error, which is seldom about one connection: most often the process has run
+/// out of files.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Errors are logged at most this often.

@@ -274,7 +274,7 @@ mod tests {
             room: RoomLabel::Lobby,
             nick: String::new(),
             label: String::new(),
-            content: Content::Plain("x".repeat(bytes)),
+            content: Content::plain("x".repeat(bytes)),
         }
     }
 

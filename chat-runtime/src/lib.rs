@@ -32,6 +32,8 @@
 //! | another way for bytes or messages to travel | [`Connection`], made by a [`Transport`] (server) and a [`Connector`] (client); `examples/own_transport.rs` |
 //! | connections that another server accepts | [`Connection`], handed in by [`ServerHandle::add`] |
 //! | another place to keep records | [`Log`]; `examples/own_log.rs` |
+//! | another time, or time that is paused in a test | [`Clock`], or [`TokioClock`] |
+//! | randomness that is the same in each run of a test | [`ServerBuilder::seed`], [`ClientConfig::seed`](chat_core::client::ClientConfig) |
 //!
 //! # The run loop
 //! One task runs a hub with all of its connections. A connection is a slot, an outbox and a waker; while it is
@@ -101,7 +103,8 @@ pub use chat_core::{
 };
 
 pub use self::{
-    client::{Client, Events, History, KeyStore, NotReady, Pending},
+    client::{Client, ClientBuilder, Events, History, KeyStore, NotReady, Pending},
+    clock::{Clock, SystemClock, TokioClock},
     connection::{Connection, Connector, Interest, Transport},
     events::ServerEvents,
     log::{Log, MemoryLog},

@@ -6,16 +6,15 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use bytes::Bytes;
-use chat_core::{
-    hub::Framing,
-    wire::{CloseReason, Form},
-};
-use tokio::time::Instant;
-
 use crate::{
     Connection, Interest,
     outbox::{Outbox, Spare},
+};
+use bytes::Bytes;
+use chat_core::{
+    hub::Framing,
+    time::Monotonic,
+    wire::{CloseReason, Form},
 };
 
 /// Pieces of one vectored write.
@@ -30,11 +29,11 @@ pub(crate) struct Link {
     pub(crate) end: Option<Box<End>>,
     framing: Framing,
     form: Form,
-    /// It has said that it cannot be written to, and will wake.
+    /// The connection has said that it cannot be written to, and will wake.
     full: bool,
-    /// It may hold back something of what was written.
+    /// The connection may hold back something of what was written.
     unflushed: bool,
-    /// It is not asked whether it is ready: somebody watches its socket.
+    /// The connection is not asked whether it is ready: the driver watches its socket.
     watched: bool,
     waker: Waker,
     connection: Box<dyn Connection>,
@@ -44,40 +43,62 @@ pub(crate) struct Link {
 #[derive(Debug)]
 pub(crate) struct End {
     pub(crate) reason: Option<CloseReason>,
-    /// When it is cut off, unless it has taken something since the last time.
-    pub(crate) deadline: Instant,
-    /// It has taken something.
-    pub(crate) progress: bool,
-    /// How often it may still be given more time.
-    pub(crate) extensions: u8,
+    /// When it is cut off at first.
+    pub(crate) deadline: Monotonic,
+    extension: Extension,
     /// Everything is written and the transport has said the end.
     said: bool,
 }
 
+/// Whether a connection that is being closed is given more time: once, if it takes what is written.
+/// Its words do not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extension {
+    Unearned,
+    Earned,
+    Used,
+}
+
 impl End {
-    pub(crate) fn new(reason: Option<CloseReason>, deadline: Instant) -> Self {
+    pub(crate) fn new(reason: Option<CloseReason>, deadline: Monotonic) -> Self {
         Self {
             reason,
             deadline,
-            progress: false,
-            extensions: 1,
+            extension: Extension::Unearned,
             said: false,
         }
     }
+
+    /// The peer has taken something.
+    fn progress(&mut self) {
+        if self.extension == Extension::Unearned {
+            self.extension = Extension::Earned;
+        }
+    }
+
+    /// The time is up. Says whether there is more of it.
+    pub(crate) fn try_extend(&mut self) -> bool {
+        let earned = self.extension == Extension::Earned;
+        if earned {
+            self.extension = Extension::Used;
+        }
+        earned
+    }
 }
 
-/// What reading came to.
+/// The outcome of reading.
 pub(crate) enum Read {
     /// So many bytes are in the buffer.
     Some(usize),
     /// Nothing more for now; the connection will wake.
     Nothing,
-    /// It is over.
+    /// The connection is over.
     End,
 }
 
 impl Link {
-    /// `waker` is what the connection's readiness wakes, unless its socket is `watched`: then it wakes nobody.
+    /// `waker` is what the connection's readiness wakes, unless its socket is `watched`: then it
+    /// wakes nobody.
     pub(crate) fn new(connection: Box<dyn Connection>, waker: Waker, watched: bool) -> Self {
         Self {
             outbox: Outbox::default(),
@@ -92,7 +113,8 @@ impl Link {
         }
     }
 
-    /// Adds a frame to the outbox, in the transport's framing: as a stream has it, or its body alone.
+    /// Adds a frame to the outbox, in the transport's framing: as a stream has it, or its body
+    /// alone.
     pub(crate) fn push(
         &mut self,
         prefixed: &Bytes,
@@ -115,11 +137,16 @@ impl Link {
         self.form
     }
 
+    /// Whether its socket is watched, so that it is not asked whether it is ready.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched
+    }
+
     pub(crate) fn address(&self) -> Option<IpAddr> {
         self.connection.address()
     }
 
-    /// It woke, for whatever reason.
+    /// The connection woke, for whatever reason.
     pub(crate) fn woke(&mut self) {
         self.full = false;
     }
@@ -165,7 +192,8 @@ impl Link {
         Ok(Read::Nothing)
     }
 
-    /// Writes what can be written of the outbox; then flushes; then, if the connection is being closed, says the end.
+    /// Writes what can be written of the outbox; then flushes; then, if the connection is being
+    /// closed, says the end.
     pub(crate) fn write(&mut self, spare: &mut Spare) -> io::Result<()> {
         let mut cx = Context::from_waker(&self.waker);
         let mut spurious = 0;
@@ -196,7 +224,7 @@ impl Link {
                     self.outbox.advance(written);
                     self.unflushed = true;
                     if let Some(end) = &mut self.end {
-                        end.progress = true;
+                        end.progress();
                     }
                     if written == bytes || self.watched {
                         continue;

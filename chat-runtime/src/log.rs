@@ -129,18 +129,6 @@ pub trait Log: Send + Sync + 'static {
     async fn news(&self) -> (Partition, Page) {
         pending().await
     }
-
-    /// Keeps what a hub notes for those of the next process, in the place of what it noted last; `hub` is its number in this
-    /// process, from 0. Must not block, and may be lost: without it, those who were away when the server ended have their nicks
-    /// held for the whole grace period again.
-    fn note(&self, hub: usize, note: Bytes) {
-        let _ = (hub, note);
-    }
-
-    /// What all hubs of the process before this one noted last. Asked once, at the start.
-    fn notes(&self) -> Vec<Bytes> {
-        Vec::new()
-    }
 }
 
 #[async_trait]
@@ -211,12 +199,6 @@ impl<L: Log + ?Sized> Log for Arc<L> {
     async fn news(&self) -> (Partition, Page) {
         (**self).news().await
     }
-    fn note(&self, hub: usize, note: Bytes) {
-        (**self).note(hub, note);
-    }
-    fn notes(&self) -> Vec<Bytes> {
-        (**self).notes()
-    }
 }
 
 /// Keeps the newest records of each partition in memory, and nothing beyond the process's end.
@@ -240,10 +222,13 @@ impl MemoryLog {
     /// # Errors
     /// The system has no randomness to give.
     pub fn keeping(records: usize) -> io::Result<Self> {
-        Ok(Self(Mutex::new(chat_core::log::MemoryLog::new(
-            random::below_2_53()?,
-            records,
-        ))))
+        let epoch = random::below_2_53(&mut random::generator(None)?);
+        Ok(Self::of_epoch(epoch, records))
+    }
+
+    /// The same, in an epoch that is random and below 2⁵³.
+    pub(crate) fn of_epoch(epoch: u64, records: usize) -> Self {
+        Self(Mutex::new(chat_core::log::MemoryLog::new(epoch, records)))
     }
 
     #[cfg(feature = "testing")]

@@ -4,7 +4,8 @@ use std::{collections::VecDeque, io::IoSlice, mem};
 
 use bytes::Bytes;
 
-/// Frames in order, shared with the outboxes of others. Holds no memory of its own while it is empty.
+/// Frames in order, shared with the outboxes of others. Holds no memory of its own while it is
+/// empty.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     frames: VecDeque<Bytes>,
@@ -120,7 +121,8 @@ pub(crate) struct Spare {
     pub(crate) scratch: Scratch,
 }
 
-/// Where short frames are put together: the system takes one piece of memory much faster than many short ones.
+/// Where short frames are put together: the system takes one piece of memory much faster than many
+/// short ones.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     bytes: Vec<u8>,
@@ -131,7 +133,8 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// No more than this is put together at once.
     const BYTES: usize = 16_384;
-    /// If that is not all there is, at least so many frames: longer ones are better written where they are.
+    /// If that is not all there is, at least so many frames: longer ones are better written where
+    /// they are.
     const MANY: usize = 32;
 }
 

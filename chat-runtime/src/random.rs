@@ -1,13 +1,13 @@
-//! The system's randomness, for what the core has to be given.
+//! Random bytes, for what the core has to be given: of the system, or of a seed.
 
 use std::io;
 
 use chat_core::{client::ClientConfig, id::Secret, password::ServerSecret};
 use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
+use rand_core::{RngCore, SeedableRng};
 
-/// A client's configuration with this nick, a new secret and a random seed. Commands do not wait for another name when this
-/// one is refused. The other fields may be changed afterwards.
+/// A client's configuration with this nick, a new secret and a random seed. Commands do not wait
+/// for another name when this one is refused. The other fields may be changed afterwards.
 ///
 /// # Errors
 /// The system has no randomness to give.
@@ -26,13 +26,22 @@ pub fn member_secret() -> io::Result<Secret> {
     Ok(Secret(seed()?))
 }
 
-/// A new OPAQUE secret for a server. Passwords of rooms are worth nothing without it: a server whose log outlives it
-/// has to keep it as well, elsewhere.
+/// A new OPAQUE secret for a server. Passwords of rooms are worth nothing without it: a server
+/// whose log outlives it has to keep it as well, elsewhere.
 ///
 /// # Errors
 /// The system has no randomness to give.
 pub fn server_secret() -> io::Result<ServerSecret> {
-    Ok(ServerSecret::generate(&mut ChaCha20Rng::from_seed(seed()?)))
+    Ok(ServerSecret::generate(&mut generator(None)?))
+}
+
+/// What a server draws all its randomness from: of this seed, or of one from the system.
+pub(crate) fn generator(given: Option<[u8; 32]>) -> io::Result<ChaCha20Rng> {
+    let seed = match given {
+        Some(seed) => seed,
+        None => seed()?,
+    };
+    Ok(ChaCha20Rng::from_seed(seed))
 }
 
 pub(crate) fn seed() -> io::Result<[u8; 32]> {
@@ -42,8 +51,6 @@ pub(crate) fn seed() -> io::Result<[u8; 32]> {
 }
 
 /// A number that JSON carries exactly.
-pub(crate) fn below_2_53() -> io::Result<u64> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes)?;
-    Ok(u64::from_le_bytes(bytes) >> 11)
+pub(crate) fn below_2_53(generator: &mut ChaCha20Rng) -> u64 {
+    generator.next_u64() >> 11
 }

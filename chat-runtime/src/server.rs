@@ -1,39 +1,41 @@
 //! A server, for those who embed it: how it is put together, started, watched and stopped.
 
 use std::{
-    io,
+    io, mem,
     sync::{Arc, Mutex, PoisonError, Weak, atomic::AtomicUsize, mpsc as sync_mpsc},
     thread,
 };
 
 use chat_core::{
-    hub::{Config, Hub, Outputs},
+    hub::{Config, Hub, NamePolicy, Outputs},
     limits::{LimitError, Limits},
+    log::LogLimits,
     nick::Reserved,
     password::ServerSecret,
     wire::record::CipherKind,
 };
+use rand_chacha::ChaCha20Rng;
+use rand_core::RngCore;
 use tokio::{
     runtime::{self, Handle},
-    sync::{mpsc, watch},
+    sync::watch,
     task::{AbortHandle, coop::unconstrained},
     time::{Duration, timeout},
 };
 
 use crate::{
-    Connection, Log, MemoryLog, Transport, accept,
-    clock::Clock,
-    driver::{Driver, Parts, Switches, WORKERS},
+    Clock, Connection, Log, MemoryLog, SystemClock, Transport, accept,
+    driver::{Driver, HubMachine, Lifecycle, Parts, Switches, WORKERS},
     events::{Publisher, ServerEvents},
     random,
-    shared::{Desk, Door, Load, SharedLog, Workers},
+    shared::{ConnectionLimits, SharedLog, WorkerHandle, Workers},
 };
 
 /// Connections and orders that wait for the driver; beyond that accepting waits.
 const ORDERS: usize = 64;
 
-/// A running server: one task for each transport's `accept`, and one for the hub and all its connections; or several of these, see
-/// [`ServerBuilder::workers`].
+/// A running server: one task for each transport's `accept`, and one for the hub and all its
+/// connections; or several of these, see [`ServerBuilder::workers`].
 ///
 /// Dropping it ends everything at once; [`stop`](Self::stop) does it politely.
 #[derive(Debug)]
@@ -48,23 +50,28 @@ pub struct Server {
 }
 
 impl Server {
-    /// With default limits, a plain lobby, a [`MemoryLog`], a new secret, and no transport.
+    /// With default limits, a plain lobby, a [`MemoryLog`], a new secret, the system's clock and
+    /// randomness, and no transport.
     pub fn builder() -> ServerBuilder {
         ServerBuilder {
             limits: Limits::default(),
             lobby: Some(CipherKind::None),
             agent: None,
             reserved: Reserved::default(),
+            names: NamePolicy::default(),
             log: None,
             secret: None,
             transports: Vec::new(),
             workers: None,
+            clock: Arc::new(SystemClock::new()),
+            seed: None,
             switches: Switches::default(),
         }
     }
 
-    /// What happens in the server, for its operator: the first caller hears everything since the start (as far as it was not
-    /// too much), all others from here on. An event that nobody reads is dropped.
+    /// What happens in the server, for its operator: the first caller hears everything since the
+    /// start (as far as it was not too much), all others from here on. An event that nobody reads
+    /// is dropped.
     pub fn events(&self) -> ServerEvents {
         let first = self
             .first_events
@@ -82,8 +89,8 @@ impl Server {
         self.handle.clone()
     }
 
-    /// Stops accepting, tells every client that the server ends, waits for each to confirm, closes all connections, and ends
-    /// the server. Clients end, too. See [`shutdown`](Self::shutdown).
+    /// Stops accepting, tells every client that the server ends, waits for each to confirm, closes
+    /// all connections, and ends the server. Clients end, too. See [`shutdown`](Self::shutdown).
     pub async fn stop(&self) {
         self.shutdown(false).await;
     }
@@ -93,8 +100,9 @@ impl Server {
         self.shutdown(true).await;
     }
 
-    /// [`stop`](Self::stop), or [`restart`](Self::restart) if `restarting`. It takes no longer than four times `limits.closing`
-    /// and a second; what is not closed by then is cut off. `limits.closing` is 2 s by default, and seldom reached.
+    /// [`stop`](Self::stop), or [`restart`](Self::restart) if `restarting`. It takes no longer than
+    /// four times `limits.closing` and a second; what is not closed by then is cut off.
+    /// `limits.closing` is 2 s by default, and seldom reached.
     pub async fn shutdown(&self, restarting: bool) {
         let polite = async {
             self.handle.workers.shutdown(restarting).await;
@@ -132,7 +140,8 @@ impl Drop for Server {
     }
 }
 
-/// Adds connections to a running server: for embedding in another server, such as axum, and for tests.
+/// Adds connections to a running server: for embedding in another server, such as axum, and for
+/// tests.
 #[derive(Clone, Debug)]
 pub struct ServerHandle {
     workers: Arc<Workers>,
@@ -140,7 +149,8 @@ pub struct ServerHandle {
 }
 
 impl ServerHandle {
-    /// Hands a connection over to the server, and waits while too many others are being handed over.
+    /// Hands a connection over to the server, and waits while too many others are being handed
+    /// over.
     ///
     /// # Errors
     /// The server has ended. The connection is dropped.
@@ -166,10 +176,13 @@ pub struct ServerBuilder {
     lobby: Option<CipherKind>,
     agent: Option<String>,
     reserved: Reserved,
+    names: NamePolicy,
     log: Option<Arc<dyn Log>>,
     secret: Option<ServerSecret>,
     transports: Vec<Box<dyn Transport>>,
     workers: Option<usize>,
+    clock: Arc<dyn Clock>,
+    seed: Option<[u8; 32]>,
     switches: Switches,
 }
 
@@ -177,7 +190,8 @@ impl ServerBuilder {
     /// The most [`workers`](Self::workers) that a server may have: 256.
     pub const MOST_WORKERS: usize = WORKERS;
 
-    /// Whether what is said in a room is gathered in a turn, and whether short frames are copied into one piece.
+    /// Whether what is said in a room is gathered in a turn, and whether short frames are copied
+    /// into one piece.
     #[cfg(feature = "switches")]
     #[doc(hidden)]
     #[must_use]
@@ -193,8 +207,8 @@ impl ServerBuilder {
         self
     }
 
-    /// The lobby's cipher, or no lobby. A lobby that is in the log already keeps the cipher that it was made with:
-    /// [`Page::room_cipher`](chat_core::log::Page::room_cipher).
+    /// The lobby's cipher, or no lobby. A lobby that is in the log already keeps the cipher that it
+    /// was made with: [`Page::room_cipher`](chat_core::log::Page::room_cipher).
     #[must_use]
     pub fn lobby(mut self, lobby: Option<CipherKind>) -> Self {
         self.lobby = lobby;
@@ -208,7 +222,14 @@ impl ServerBuilder {
         self
     }
 
-    /// What the server calls itself to clients: a name and a version.
+    /// For how long a name is kept for a member that is not there.
+    #[must_use]
+    pub fn names(mut self, names: NamePolicy) -> Self {
+        self.names = names;
+        self
+    }
+
+    /// The server's name for clients: a program and a version.
     #[must_use]
     pub fn agent(mut self, agent: impl Into<String>) -> Self {
         self.agent = Some(agent.into());
@@ -236,12 +257,31 @@ impl ServerBuilder {
         self
     }
 
-    /// Runs the server on so many threads of its own, each with a hub and its share of the connections. Without this, all of
-    /// it is one task of the runtime that [`start`](Self::start) is called in: the choice for tests, and for a server inside
-    /// of another.
+    /// Where the server takes the time from, instead of the system.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Everything random in the server is drawn from this, instead of the system's randomness:
+    /// ids, nonces, and where none is given the OPAQUE secret and the epoch of the log in memory.
+    /// So in paused time (see [`TokioClock`](crate::TokioClock)) a server of one task does the same
+    /// in each run. Passwords are as safe as this is secret; and a server that goes on with an
+    /// earlier one's log needs another seed, or it takes the names of those who were there for its
+    /// own.
+    #[must_use]
+    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Runs the server on so many threads of its own, each with a hub and its share of the
+    /// connections. Without this, all of it is one task of the runtime that [`start`](Self::start)
+    /// is called in: the choice for tests, and for a server inside of another.
     ///
-    /// The hubs meet at the log, and each keeps the whole directory and the rooms that its own people are in: more memory
-    /// for more throughput. The number of cores is a good number.
+    /// The hubs meet at the log, and each keeps the whole directory and the rooms that its own
+    /// people are in: more memory for more throughput. The number of cores is a good number.
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
@@ -252,107 +292,120 @@ impl ServerBuilder {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub fn start(self) -> Result<Server, StartError> {
+    pub fn start(mut self) -> Result<Server, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         let workers = self.workers.unwrap_or(1);
         if !(1..=WORKERS).contains(&workers) {
             return Err(StartError::Workers { asked: workers });
         }
-        let log = match self.log {
-            Some(log) => log,
-            None => Arc::new(MemoryLog::new()?),
-        };
-        let secret = match self.secret {
-            Some(secret) => secret,
-            None => random::server_secret()?,
-        };
-        let mut config = Config::new(secret, 0, [0; 32]);
-        config.limits = self.limits.clone();
-        config.lobby = self.lobby;
-        config.reserved = self.reserved;
-        config.durability = log.durability();
-        config.log = log.limits();
-        config.notes = log.notes();
-        if let Some(agent) = self.agent {
-            config.agent = agent;
-        }
-        let nodes = (0..workers)
-            .map(|_| random::below_2_53())
-            .collect::<io::Result<Vec<u64>>>()?;
-
-        let clock = Clock::start();
-        let shared = config.log.shared;
-        let log = Arc::new(SharedLog::new(log, workers));
-        let door = self.workers.map(|_| Arc::new(Door::new(&self.limits)));
-        let open = Arc::new(AtomicUsize::new(workers));
-        let events = Arc::new(Publisher::default());
-        let (first_events, weak_events) = (events.watch(), Arc::downgrade(&events));
-        let (mut desks, mut parts) = (Vec::new(), Vec::new());
-        for worker in 0..workers {
-            let mut config = config.clone();
-            config.node = nodes[worker];
-            config.peers = [&nodes[..worker], &nodes[worker + 1..]].concat();
-            config.seed = random::seed()?;
-            let mut out = Outputs::new();
-            let hub = Hub::new(config, clock.now(), &mut out)?;
-            let (orders, received) = mpsc::channel(ORDERS);
-            let load = Arc::new(Load::default());
-            desks.push(Desk::new(orders, Arc::clone(&load)));
-            parts.push(Parts {
-                hub,
-                out,
-                clock,
-                limits: self.limits.clone(),
-                worker,
-                switches: self.switches,
-                log: Arc::clone(&log),
-                door: door.clone(),
-                load,
-                orders: received,
-                events: Arc::clone(&events),
-                open: Arc::clone(&open),
-                accepting: Vec::new(),
-            });
-        }
-        drop(events);
-        let desks = Arc::new(Workers::new(desks));
-        let accepting = self.transports.into_iter().map(|t| {
-            runtime
-                .spawn(accept::run(t, Arc::clone(&desks)))
-                .abort_handle()
+        let mut random = random::generator(self.seed)?;
+        let log = self.log.take().unwrap_or_else(|| {
+            let epoch = random::below_2_53(&mut random);
+            Arc::new(MemoryLog::of_epoch(epoch, MemoryLog::KEEP))
         });
+        let log_limits = log.limits();
+        let shared = log_limits.shared;
+        let nodes: Vec<u64> = (0..workers)
+            .map(|_| random::below_2_53(&mut random))
+            .collect();
+        let machines = self.machines(&nodes, &*log, log_limits, &mut random)?;
+
+        let log = Arc::new(SharedLog::new(log, &nodes));
+        let (handles, orders): (Vec<_>, Vec<_>) =
+            (0..workers).map(|_| WorkerHandle::new(ORDERS)).unzip();
+        let handles = Arc::new(Workers::new(handles));
+        let accepting = mem::take(&mut self.transports)
+            .into_iter()
+            .map(|transport| {
+                runtime
+                    .spawn(accept::run(transport, Arc::clone(&handles)))
+                    .abort_handle()
+            });
         let mut accepting: Vec<AbortHandle> = accepting.collect();
         if shared {
             let news = runtime.spawn(Arc::clone(&log).bring_news());
             accepting.push(news.abort_handle());
         }
+        let events = Arc::new(Publisher::default());
         let (alive, ended) = watch::channel(());
         let server = Server {
             handle: ServerHandle {
-                workers: desks,
+                workers: Arc::clone(&handles),
                 ended,
             },
             tasks: Arc::new(Mutex::new(accepting.clone())),
             closing: self.limits.closing,
-            events: weak_events,
-            first_events: Mutex::new(Some(first_events)),
+            events: Arc::downgrade(&events),
+            first_events: Mutex::new(Some(events.watch())),
         };
-        for mut parts in parts {
-            parts.accepting.clone_from(&accepting);
-            let alive = alive.clone();
+        let counted = self
+            .workers
+            .map(|_| Arc::new(ConnectionLimits::new(&self.limits)));
+        let open = Arc::new(AtomicUsize::new(workers));
+        for (worker, (machine, orders)) in machines.into_iter().zip(orders).enumerate() {
+            let parts = Parts {
+                machine,
+                clock: Arc::clone(&self.clock),
+                limits: self.limits.clone(),
+                worker,
+                switches: self.switches,
+                log: Arc::clone(&log),
+                counted: counted.clone(),
+                load: handles.load(worker),
+                lifecycle: Lifecycle::new(
+                    orders,
+                    Arc::clone(&events),
+                    Arc::clone(&open),
+                    accepting.clone(),
+                ),
+            };
             let task = if self.workers.is_some() {
-                on_a_thread(parts, alive, &server.tasks)?
+                on_a_thread(parts, alive.clone(), &server.tasks)?
             } else {
-                runtime.spawn(drive(parts, alive)).abort_handle()
+                runtime.spawn(drive(parts, alive.clone())).abort_handle()
             };
             let mut tasks = server.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             tasks.push(task);
         }
         Ok(server)
     }
+
+    /// The hubs of all workers, with what they say at their start.
+    fn machines(
+        &mut self,
+        nodes: &[u64],
+        log: &dyn Log,
+        log_limits: LogLimits,
+        random: &mut ChaCha20Rng,
+    ) -> Result<Vec<HubMachine>, StartError> {
+        let secret = self
+            .secret
+            .take()
+            .unwrap_or_else(|| ServerSecret::generate(random));
+        let mut config = Config::new(secret, 0, [0; 32]);
+        config.limits = self.limits.clone();
+        config.lobby = self.lobby;
+        config.reserved = mem::take(&mut self.reserved);
+        config.names = self.names;
+        config.durability = log.durability();
+        config.log = log_limits;
+        if let Some(agent) = self.agent.take() {
+            config.agent = agent;
+        }
+        let hubs = nodes.iter().enumerate().map(|(worker, node)| {
+            let mut config = config.clone();
+            config.node = *node;
+            config.peers = [&nodes[..worker], &nodes[worker + 1..]].concat();
+            random.fill_bytes(&mut config.seed);
+            let mut out = Outputs::new();
+            let hub = Hub::new(config, self.clock.now(), &mut out)?;
+            Ok(HubMachine { hub, out })
+        });
+        hubs.collect()
+    }
 }
 
-async fn drive(parts: Parts, alive: watch::Sender<()>) {
+async fn drive(parts: Parts<HubMachine>, alive: watch::Sender<()>) {
     let _alive = alive;
     // The driver bounds its turns itself, by what they cost.
     unconstrained(Driver::new(parts)).await;
@@ -360,7 +413,7 @@ async fn drive(parts: Parts, alive: watch::Sender<()>) {
 
 /// Runs a driver on a thread of its own. If it fails, so does the whole server.
 fn on_a_thread(
-    parts: Parts,
+    parts: Parts<HubMachine>,
     alive: watch::Sender<()>,
     tasks: &Arc<Mutex<Vec<AbortHandle>>>,
 ) -> Result<AbortHandle, StartError> {
@@ -373,7 +426,7 @@ fn on_a_thread(
             let runtime = match runtime {
                 Ok(runtime) => runtime,
                 Err(error) => {
-                    // Whoever starts the server waits for it.
+                    // The caller of `start` waits for it.
                     let _ = begun.send(Err(error));
                     return;
                 }

@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-8810898462094dbe";
+pub(crate) const BUILD: &str = "b-523d7e1a4f656781";
 
 pub(crate) const FILES: &[File] = &[
     File {

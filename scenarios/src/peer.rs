@@ -6,7 +6,7 @@ use std::{
 };
 
 use chat_core::{
-    id::Secret,
+    id::{Secret, SessionId},
     wire::{
         CloseReason, Decoder, Form, SERVER_FRAME_BYTES, ServerMessage,
         client::{ClientMessage, Hello, Op, Request, Versions},
@@ -145,6 +145,7 @@ pub fn hello(nick: &str) -> Hello {
         nick: nick.to_owned(),
         label: String::new(),
         secret: Secret(secret),
+        session: SessionId(1),
         kept: false,
         resume: Vec::new(),
     }

@@ -1,5 +1,7 @@
 //! The program as a process: started, spoken to, listened to line by line, ended.
 
+#[cfg(unix)]
+use std::sync::Once;
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
@@ -10,6 +12,9 @@ use std::{
 };
 
 use serde_json::Value;
+
+#[cfg(unix)]
+use signal_hook::consts::SIGHUP;
 
 use crate::{LIMIT, json, the_binary};
 
@@ -101,6 +106,8 @@ impl Program {
     }
 
     fn named(name: &str, args: &[&str]) -> Self {
+        #[cfg(unix)]
+        let_children_hang_up();
         let mut child = Command::new(the_binary::path())
             .args(args)
             .env("TZ", "UTC")
@@ -319,5 +326,23 @@ fn hear(heard: &Arc<Heard>, stream: usize, from: impl Read + Send + 'static) {
         lines.open -= 1;
         drop(lines);
         heard.more.notify_all();
+    });
+}
+
+/// Programs that are started from here on end at a hangup, also where these tests were started with
+/// SIGHUP ignored (`nohup`): a signal that is handled here, and not ignored, begins anew in a
+/// child.
+#[cfg(unix)]
+pub(crate) fn let_children_hang_up() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigIgn:"))
+            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        if ignored.is_some_and(|mask| mask & 1 << (SIGHUP - 1) != 0) {
+            signal_hook::flag::register(SIGHUP, Arc::default()).expect("it can be handled");
+        }
     });
 }

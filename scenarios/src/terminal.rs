@@ -4,7 +4,7 @@ use std::process::Command;
 
 use rexpect::session::{PtySession, spawn_command};
 
-use crate::{LIMIT, skipped, the_binary};
+use crate::{LIMIT, program::let_children_hang_up, skipped, the_binary};
 
 /// A client in a pseudo-terminal. It is ended when this is dropped.
 #[expect(missing_debug_implementations, reason = "the session has none")]
@@ -24,6 +24,7 @@ impl Terminal {
 
     /// Starts `chat-cli chat` with these words as further arguments.
     pub fn start(args: &[&str]) -> Self {
+        let_children_hang_up();
         let mut command = Command::new(the_binary::path());
         command
             .arg("chat")

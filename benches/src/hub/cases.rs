@@ -4,7 +4,7 @@ use std::{hint::black_box, time::Duration};
 
 use bytes::Bytes;
 use chat_core::{
-    id::{MemberId, RoomId},
+    id::{MemberId, RequestHash, RoomId, SessionId},
     time::Wall,
     wire::{
         ClientMessage, Form, ServerMessage,
@@ -172,19 +172,19 @@ fn encode() -> Box<dyn FnMut()> {
         time: 1,
     };
     let text = String::from_utf8(text.to_bytes().to_vec()).expect("it is printable");
+    let body = RecordBody::Message(Message {
+        content: Content::plain(text),
+    });
     let message = ServerMessage::Records(Records {
         room: RoomId([9; 16]),
         epoch: 1 << 50,
         records: vec![Record {
-            seq: 1_000,
-            time: Wall(1_700_000_000_000),
             member: MemberId([8; 16]),
-            nick: "m1000".to_owned(),
-            label: String::new(),
+            session: SessionId(1 << 52),
             txn: 1_000,
-            body: RecordBody::Message(Message {
-                content: Content::Plain(text),
-            }),
+            hash: RequestHash(1 << 31),
+            nick: "m1000".to_owned(),
+            ..Record::by_server(1_000, Wall(1_700_000_000_000), body)
         }],
     });
     Box::new(move || {

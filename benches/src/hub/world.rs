@@ -4,7 +4,7 @@ use std::{hint::black_box, time::Duration};
 
 use chat_core::{
     hub::{Config, Framing, Hub, Input, Output, Outputs},
-    id::{ConnId, Partition, Place, RoomId, Secret},
+    id::{ConnId, Partition, Place, RoomId, Secret, SessionId},
     log::{MemoryLog, Query, ReadFrom},
     password::ServerSecret,
     time::{Monotonic, Now, Wall},
@@ -180,6 +180,7 @@ impl World {
             nick: format!("m{index}"),
             label: String::new(),
             secret: Secret(secret),
+            session: SessionId(u64::from(conn.generation) + 1),
             kept: false,
             resume,
         };
@@ -266,7 +267,7 @@ impl World {
             op: Op::Send(Send {
                 room,
                 action: false,
-                content: Content::Plain(text),
+                content: Content::plain(text),
             }),
         }))
     }
@@ -354,7 +355,6 @@ impl World {
                 }
                 Output::Close { .. }
                 | Output::Resume { .. }
-                | Output::Note(_)
                 | Output::Event(_) => {}
                 other => {
                     if let Ok(Some(input)) = self.log.serve(other) {

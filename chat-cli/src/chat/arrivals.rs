@@ -178,7 +178,8 @@ mod tests {
         say("three").await;
         let four = say("four").await;
         // They are here, and the page is not.
-        while talk.said.last_named(RoomId::LOBBY, "Ada") != Some(four) {
+        let seen = |talk: &Talk<'_>| talk.said.last_named(RoomId::LOBBY, "Ada");
+        while seen(&talk).map(|(seq, _)| seq) != Some(four) {
             talk.until(tokio::task::yield_now()).await.unwrap();
         }
         assert!(

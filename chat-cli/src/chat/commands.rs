@@ -4,7 +4,7 @@ use std::{pin::pin, time::SystemTime};
 
 use chat_core::{
     client::{Command, CommandError},
-    id::RoomId,
+    id::{RoomId, Seq},
     time::Wall,
     wire::client::{HistoryFrom, Peer},
 };
@@ -80,6 +80,7 @@ async fn lines(talk: &mut Talk<'_>, asked: &mut Option<Asked>) -> Result<(), Sto
                 return talk.until_at_most(0).await;
             }
             Answer::Interrupted => {
+                talk.signals.came();
                 talk.all_read = true;
                 return Err(Stop::Quit);
             }
@@ -343,19 +344,34 @@ async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
             );
         }
         Slash::Redact(which) => {
+            let seen = talk.said.newest(room).max(view.place.seq);
             let found = match &which {
-                Which::Number(seq) => Some(*seq),
-                Which::Mine => talk.said.last_of(room, talk.me.member),
-                Which::Of(nick) => talk.said.last_named(room, nick),
+                Which::Number(seq) => match talk.said.numbered(room, *seq) {
+                    Some(found) => Ok(found),
+                    None => return look_and_redact(talk, room, *seq, seen),
+                },
+                Which::Mine => talk
+                    .said
+                    .last_of(room, talk.me.member)
+                    .ok_or_else(|| "you have".to_owned()),
+                Which::Of(nick) => talk
+                    .said
+                    .last_named(room, nick)
+                    .ok_or_else(|| format!("`{nick}` has")),
             };
-            let Some(seq) = found else {
-                talk.voice.not_understood(
-                    talk.line,
-                    "/redact: nothing of theirs was seen here; /history shows more, with numbers",
-                );
-                return Ok(());
-            };
-            simple(talk, "redact", Command::Redact { room, seq }, Then::Tell);
+            match found {
+                Ok(found) => {
+                    let doing = Doing::of(talk.line, "redact");
+                    talk.redact(room, found, seen, doing);
+                }
+                Err(who) => {
+                    let why = format!(
+                        "/redact: {who} said nothing here that was seen and is not taken back; \
+                         /history shows more"
+                    );
+                    talk.voice.not_understood(talk.line, &why);
+                }
+            }
         }
         Slash::Topic(Some(topic)) => {
             simple(talk, "topic", Command::Topic { room, topic }, Then::Tell)
@@ -467,6 +483,23 @@ async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
         }
         other => unreachable!("{other:?} is about no room"),
     }
+    Ok(())
+}
+
+/// Takes back what stands in a record that was not seen: it is read first.
+fn look_and_redact(
+    talk: &mut Talk<'_>,
+    room: RoomId,
+    seq: Seq,
+    seen: Seq,
+) -> Result<(), Stop> {
+    let from = HistoryFrom::After(seq.saturating_sub(1));
+    let command = Command::History {
+        room,
+        from,
+        limit: 1,
+    };
+    simple(talk, "redact", command, Then::Redact { room, seq, seen });
     Ok(())
 }
 

@@ -34,10 +34,11 @@ pub(crate) async fn connect(
     voice: &mut Voice,
 ) -> Result<Option<Connected>, Failure> {
     let label = config.label.clone();
-    let (client, mut events) = match keys {
-        Some(keys) => Client::connect_with_keys(address.connector(), config, keys),
-        None => Client::connect(address.connector(), config),
-    };
+    let mut builder = Client::builder(address.connector(), config);
+    if let Some(keys) = keys {
+        builder = builder.keys(keys);
+    }
+    let (client, mut events) = builder.connect();
     let mut said = None;
     let mut name: Option<LocalBoxFuture<'_, Answer>> = None;
     loop {
@@ -110,7 +111,7 @@ pub(crate) fn closed(reason: CloseReason, text: &str) -> String {
         _ => "",
     };
     match (words, text) {
-        ("", "") => reason.name(),
+        ("", "") => reason.to_string(),
         ("", text) => format!("{reason}: {}", visible(text)),
         (words, _) => format!("{words} ({reason})"),
     }

@@ -1,7 +1,7 @@
 //! What happens, as JSON objects for programs. The README lists their names and fields.
 
 use chat_core::{
-    client::{CommandError, EnteredHow, Outcome, Text},
+    client::{CommandError, EnteredHow, Invitation, Outcome, Text},
     wire::{
         record::{CipherKind, Record, RecordBody},
         server::{
@@ -34,8 +34,19 @@ pub(crate) fn entered(view: &RoomView, how: EnteredHow) -> Value {
     };
     json!({
         "event": "entered", "room": room(view), "how": how, "topic": view.topic, "cipher": view.cipher,
-        "insecure": view.cipher == CipherKind::Caesar, "role": view.role, "members": view.members, "seq": view.place.seq,
+        "insecure": view.cipher == CipherKind::Caesar, "role": view.role, "standing": view.standing, "members": view.members,
+        "seq": view.place.seq,
     })
+}
+
+/// An invitation to a private conversation: this client's, or the other's.
+pub(crate) fn invitation(view: &RoomView, mine: bool, what: Invitation) -> Value {
+    let what = match what {
+        Invitation::Given => "given",
+        Invitation::Accepted => "accepted",
+        Invitation::Declined => "declined",
+    };
+    json!({"event": "invitation", "room": room(view), "mine": mine, "what": what})
 }
 
 pub(crate) fn removed(view: &RoomView, reason: RemovedReason) -> Value {
@@ -57,10 +68,10 @@ pub(crate) fn record(seen: Seen<'_>) -> Value {
 pub(crate) fn presence(view: &RoomView, update: &PresenceUpdate) -> Value {
     let mut object = json!({"event": "presence", "room": room(view)});
     match update {
-        PresenceUpdate::Full(people) => {
+        PresenceUpdate::Full(full) => {
             object["full"] = true.into();
+            let people = full.people.iter();
             object["here"] = people
-                .iter()
                 .map(|person| someone(&person.member.to_string(), &person.nick, &person.label))
                 .collect();
         }
@@ -80,7 +91,8 @@ pub(crate) fn presence(view: &RoomView, update: &PresenceUpdate) -> Value {
             });
             object["renamed"] = renamed.collect();
         }
-        PresenceUpdate::Count(count) => object["count"] = (*count).into(),
+        PresenceUpdate::Count(count) => object["count"] = count.count.into(),
+        _ => {}
     }
     object
 }
@@ -142,6 +154,7 @@ pub(crate) fn members(view: &RoomView, members: &[MemberInfo]) -> Value {
     let member = |member: &MemberInfo| {
         let mut object = someone(&member.member.to_string(), &member.nick, &member.label);
         object["role"] = json!(member.role);
+        object["standing"] = json!(member.standing);
         object["here"] = member.here.into();
         object["muted"] = member.muted.into();
         object
@@ -252,13 +265,10 @@ mod tests {
 
     fn a_record(body: RecordBody) -> Record {
         Record {
-            seq: 7,
-            time: Wall(5),
             member: MemberId([1; 16]),
             nick: "Ada".into(),
-            label: String::new(),
             txn: 1,
-            body,
+            ..Record::by_server(7, Wall(5), body)
         }
     }
 
@@ -275,7 +285,7 @@ mod tests {
     #[test]
     fn a_message_has_its_text_or_why_not() {
         let message = a_record(RecordBody::Message(Message {
-            content: Content::Plain("x".into()),
+            content: Content::plain("x"),
         }));
         let value = seen(&message, Some(Ok("hi".into())));
         assert_eq!(value["event"], "message");

@@ -55,7 +55,9 @@ pub(crate) fn run(args: ChatArgs) -> Result<(), Failure> {
     let ended = runtime.block_on(async {
         let ended = chat(args, input, names, &mut voice).await;
         voice.flush().await;
-        ended
+        voice
+            .output_error()
+            .map_or(ended, |error| Err(Failure::output(error)))
     });
     drop(found);
     // A thread may still be waiting for a line that nobody will type.

@@ -52,9 +52,9 @@ impl Names {
         let known = &mut *self.lock();
         let names = known.rooms.entry(room).or_default();
         match update {
-            PresenceUpdate::Full(people) => {
+            PresenceUpdate::Full(full) => {
                 names.clear();
-                people
+                full.people
                     .iter()
                     .for_each(|person| add(names, person.member, &person.nick));
             }
@@ -67,7 +67,7 @@ impl Names {
                     add(names, person.member, &person.nick);
                 }
             }
-            PresenceUpdate::Count(_) => {}
+            _ => {}
         }
     }
 
@@ -195,7 +195,7 @@ mod tests {
         time::Wall,
         wire::{
             record::{Joined, Left, LeftReason, Person},
-            server::{PresenceChanges, Renamed},
+            server::{People, PresenceChanges, Renamed},
         },
     };
 
@@ -212,7 +212,8 @@ mod tests {
     fn in_lobby(nicks: &[&str]) -> Names {
         let names = Names::default();
         let people = (1..).zip(nicks).map(|(number, nick)| person(number, nick));
-        names.present(RoomId::LOBBY, &PresenceUpdate::Full(people.collect()));
+        let people = people.collect();
+        names.present(RoomId::LOBBY, &PresenceUpdate::Full(People { people }));
         names.speak_in(Some(RoomId::LOBBY));
         names
     }
@@ -284,13 +285,10 @@ mod tests {
         assert_eq!(text(&names, "A"), "A ");
         let happens = |body| {
             let record = Record {
-                seq: 1,
-                time: Wall(0),
                 member: MemberId([4; 16]),
                 nick: "Ezra".into(),
-                label: String::new(),
                 txn: 1,
-                body,
+                ..Record::by_server(1, Wall(0), body)
             };
             names.heard(RoomId::LOBBY, &record);
         };

@@ -136,9 +136,9 @@ pub(crate) fn prompt(view: Option<&RoomView>) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use chat_core::{
-        id::Place as LogPlace,
+        id::{Place as LogPlace, RoomOrigin},
         roles::Role,
-        wire::record::{CipherKind, HistoryPolicy, Person, PresenceMode},
+        wire::record::{CipherKind, HistoryPolicy, Person, PresenceMode, Standing},
     };
 
     use super::*;
@@ -149,6 +149,9 @@ pub(crate) mod tests {
             room: number.map_or(RoomId::LOBBY, |number| {
                 RoomId([u8::try_from(number).unwrap() + 1; 16])
             }),
+            origin: RoomOrigin([3; 16]),
+            standing: Standing::Member,
+            said: 0,
             kind: if number.is_some() {
                 RoomKind::Group
             } else {
@@ -168,7 +171,7 @@ pub(crate) mod tests {
             members: 1,
             credential: None,
             keys: Vec::new(),
-            last_txn: 0,
+            peer_standing: None,
         }
     }
 
@@ -183,6 +186,7 @@ pub(crate) mod tests {
             room: RoomId([0xff; 16]),
             kind: RoomKind::Private,
             peer: Some(peer),
+            peer_standing: Some(Standing::Member),
             ..view(None)
         }
     }

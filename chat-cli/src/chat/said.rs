@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use chat_core::{
-    id::{MemberId, RoomId, Seq},
+    id::{MemberId, MessageId, RoomId, Seq},
     wire::record::{Record, RecordBody},
 };
 
@@ -17,6 +17,8 @@ pub(crate) struct Said(BTreeMap<RoomId, Room>);
 struct Room {
     /// In the order of their numbers.
     words: VecDeque<Words>,
+    /// The last record that was heard of.
+    newest: Seq,
     /// The first and the last record of the page of history that was shown last.
     shown: Option<(Seq, Seq)>,
 }
@@ -24,14 +26,15 @@ struct Room {
 #[derive(Debug)]
 struct Words {
     seq: Seq,
-    member: MemberId,
+    id: MessageId,
     nick: String,
 }
 
 impl Said {
     /// Something happened in a room, now or before.
     pub(crate) fn saw(&mut self, room: RoomId, record: &Record) {
-        let words = &mut self.0.entry(room).or_default().words;
+        let Room { words, newest, .. } = self.0.entry(room).or_default();
+        *newest = record.seq.max(*newest);
         match &record.body {
             RecordBody::Message(_) | RecordBody::Action(_) => {
                 let Err(at) = words.binary_search_by_key(&record.seq, |words| words.seq) else {
@@ -41,7 +44,7 @@ impl Said {
                     at,
                     Words {
                         seq: record.seq,
-                        member: record.member,
+                        id: record.id(),
                         nick: record.nick.clone(),
                     },
                 );
@@ -67,23 +70,29 @@ impl Said {
         self.0.get(&room)?.shown
     }
 
+    /// The last record that was heard of; 0 if none was.
+    pub(crate) fn newest(&self, room: RoomId) -> Seq {
+        self.0.get(&room).map_or(0, |room| room.newest)
+    }
+
     /// A member's last words.
-    pub(crate) fn last_of(&self, room: RoomId, member: MemberId) -> Option<Seq> {
-        self.last(room, |words| words.member == member)
+    pub(crate) fn last_of(&self, room: RoomId, member: MemberId) -> Option<(Seq, MessageId)> {
+        self.last(room, |words| words.id.member == member)
     }
 
     /// The last words of somebody who was called this.
-    pub(crate) fn last_named(&self, room: RoomId, nick: &str) -> Option<Seq> {
+    pub(crate) fn last_named(&self, room: RoomId, nick: &str) -> Option<(Seq, MessageId)> {
         self.last(room, |words| words.nick == nick)
     }
 
-    fn last(&self, room: RoomId, is: impl Fn(&Words) -> bool) -> Option<Seq> {
-        let words = &self.0.get(&room)?.words;
-        words
-            .iter()
-            .rev()
-            .find(|words| is(words))
-            .map(|words| words.seq)
+    /// The words of this record.
+    pub(crate) fn numbered(&self, room: RoomId, seq: Seq) -> Option<(Seq, MessageId)> {
+        self.last(room, |words| words.seq == seq)
+    }
+
+    fn last(&self, room: RoomId, is: impl Fn(&Words) -> bool) -> Option<(Seq, MessageId)> {
+        let words = self.0.get(&room)?.words.iter().rev().find(|it| is(it))?;
+        Some((words.seq, words.id))
     }
 
     /// The room was left, or what was seen of it may be another's by now.

@@ -21,8 +21,18 @@ use super::input::Job;
 #[derive(Debug)]
 pub(crate) struct Screen {
     way: Way,
-    broken: bool,
+    state: State,
     colours: bool,
+}
+
+/// Whether what is said is shown.
+#[derive(Debug)]
+enum State {
+    Shown,
+    /// Nobody reads any more.
+    Unread,
+    /// Nothing can be written.
+    Failed(io::Error),
 }
 
 #[derive(Debug)]
@@ -252,7 +262,7 @@ impl Screen {
     fn new(way: Way) -> Self {
         Self {
             way,
-            broken: false,
+            state: State::Shown,
             colours: wants_colours(),
         }
     }
@@ -263,7 +273,7 @@ impl Screen {
         let kept = Kept::default();
         let screen = Self {
             way: Way::Kept(kept.clone()),
-            broken: false,
+            state: State::Shown,
             colours: false,
         };
         (screen, kept)
@@ -272,8 +282,9 @@ impl Screen {
     /// Part of the conversation: a line for standard output.
     pub(crate) fn say(&mut self, line: &str) {
         match &self.way {
-            Way::Plain => self.broken |= writeln!(io::stdout(), "{line}").is_err(),
-            Way::Terminal(terminal) => self.broken |= !terminal.show(line),
+            Way::Plain => self.wrote(writeln!(io::stdout(), "{line}")),
+            Way::Terminal(terminal) if terminal.show(line) => {}
+            Way::Terminal(_) => self.state = State::Unread,
             #[cfg(test)]
             Way::Kept(lines) => lines.lock().unwrap().push(line.to_owned()),
         }
@@ -292,9 +303,27 @@ impl Screen {
         }
     }
 
-    /// Whether nobody reads any more.
+    /// The first error counts.
+    fn wrote(&mut self, result: io::Result<()>) {
+        if let (Err(error), State::Shown) = (result, &self.state) {
+            self.state = match error.kind() {
+                io::ErrorKind::BrokenPipe => State::Unread,
+                _ => State::Failed(error),
+            };
+        }
+    }
+
+    /// Whether nothing is shown any more.
     pub(crate) fn is_broken(&self) -> bool {
-        self.broken
+        !matches!(self.state, State::Shown)
+    }
+
+    /// Why nothing can be written.
+    pub(crate) fn error(&self) -> Option<&io::Error> {
+        match &self.state {
+            State::Failed(error) => Some(error),
+            _ => None,
+        }
     }
 
     /// Whether colours are seen and wanted.
@@ -319,9 +348,7 @@ impl Screen {
     /// Waits until everything is shown. Nothing is to be shown any more after that.
     pub(crate) async fn flush(&mut self) {
         match &self.way {
-            Way::Plain => {
-                let _ = io::stdout().flush();
-            }
+            Way::Plain => self.wrote(io::stdout().flush()),
             Way::Terminal(terminal) => terminal.flush().await,
             #[cfg(test)]
             Way::Kept(_) => {}

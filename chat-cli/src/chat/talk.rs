@@ -9,11 +9,11 @@ use std::{
 
 use chat_core::{
     client::{ClientEvent, Command, CommandError, Ended, EnteredHow, Outcome, RoomKey},
-    id::{MemberId, RoomId},
+    id::{MemberId, MessageId, RoomId, Seq},
     wire::{
         ErrorCode,
         client::{HistoryFrom, RoomRef},
-        record::{RecordBody, RoomKind},
+        record::{Record, RecordBody, RoomKind},
         server::{PresenceUpdate, RemovedReason, RoomView},
     },
 };
@@ -61,7 +61,7 @@ pub(crate) struct Talk<'v> {
     pub(crate) client: Client,
     events: Events,
     pub(crate) input: Input,
-    signals: Signals,
+    pub(crate) signals: Signals,
     pub(crate) voice: &'v mut Voice,
     pub(crate) rooms: Rooms,
     /// What Tab completes.
@@ -145,6 +145,11 @@ pub(crate) enum Then {
     Members { room: RoomId, only_here: bool },
     /// Show what was said before in this room.
     History { room: RoomId },
+    /// Tell whether the record was taken back before: by one up to `seen`, the last that was heard
+    /// of when that was asked.
+    Redacted { seq: Seq, seen: Seq },
+    /// Take back what stands in this record, which was not seen.
+    Redact { room: RoomId, seq: Seq, seen: Seq },
     /// Show the last lines of this room to somebody who has just come in.
     LastLines { room: RoomId },
     /// Say it in the private conversation that was opened with this one.
@@ -153,6 +158,17 @@ pub(crate) enum Then {
     Block { nick: String, blocked: bool },
     /// Speak in the private conversation that was opened.
     Switch { nick: String },
+}
+
+impl Then {
+    /// What the end of a command means for the text that was to follow it: that was not sent,
+    /// whatever is in doubt.
+    fn text_too(&self, error: CommandError) -> CommandError {
+        match (self, error) {
+            (Self::Say { .. }, CommandError::Unknown) => CommandError::Ended,
+            (_, error) => error,
+        }
+    }
 }
 
 impl<'v> Talk<'v> {
@@ -343,7 +359,7 @@ impl<'v> Talk<'v> {
     /// and the server. A second wish to stop is granted at once.
     pub(crate) async fn leave(&mut self, kept: bool) -> Result<(), Failure> {
         if self.impatient {
-            return Err(self.end_at_once());
+            return Err(self.end_at_once().await);
         }
         if self.connected && self.unsaid > 0 {
             self.voice.waits_before_end(self.unsaid);
@@ -351,7 +367,7 @@ impl<'v> Talk<'v> {
         while self.connected && self.unsaid > 0 {
             match self.happens().await {
                 Ok(()) => {}
-                Err(Stop::Quit) => return Err(self.end_at_once()),
+                Err(Stop::Quit) => return Err(self.end_at_once().await),
                 Err(Stop::Ended(_)) => return Ok(()),
                 Err(Stop::Failed(failure)) => return Err(failure),
             }
@@ -371,27 +387,48 @@ impl<'v> Talk<'v> {
                 event = self.events.next() => if self.farewell(event).is_err() { return Ok(()) },
                 // Whether or why not does not matter any more.
                 _ = left.next() => {}
-                _ = self.signals.next() => return Err(self.end_at_once()),
+                _ = self.signals.next() => return Err(self.end_at_once().await),
             }
         }
         drop(self.client.close());
         loop {
             tokio::select! {
                 event = self.events.next() => if self.farewell(event).is_err() { return Ok(()) },
-                _ = self.signals.next() => return Err(self.end_at_once()),
+                _ = self.signals.next() => return Err(self.end_at_once().await),
             }
         }
     }
 
-    /// Waits for nothing any more, and says of what nobody knows whether it was done.
-    fn end_at_once(&mut self) -> Failure {
-        self.jobs.clear();
-        for UnderWay { doing, then } in mem::take(&mut self.under_way).into_values() {
-            if !matches!(then, Then::LastLines { .. }) {
-                self.voice.abandoned(&doing);
+    /// Ends the client at once, and says of each command what became of it.
+    async fn end_at_once(&mut self) -> Failure {
+        self.client.abort();
+        while !self.jobs.is_empty() {
+            let mut ends: Vec<_> = self.jobs.by_ref().collect().await;
+            ends.sort_by_key(|(number, _)| *number);
+            for (number, end) in ends {
+                match end {
+                    Err(error @ (CommandError::Unknown | CommandError::Ended)) => {
+                        self.abandoned(number, error);
+                    }
+                    end => self.job_ended(number, end),
+                }
             }
         }
         Failure::Fault("ended at once, without taking leave".to_owned())
+    }
+
+    /// The program ends before a command has: in doubt, or not sent.
+    fn abandoned(&mut self, number: u64, error: CommandError) {
+        match self.under_way.remove(&number) {
+            None
+            | Some(UnderWay {
+                then: Then::LastLines { .. },
+                ..
+            }) => {}
+            Some(UnderWay { doing, then }) => {
+                self.voice.abandoned(&doing, &then.text_too(error));
+            }
+        }
     }
 
     /// Tells the ends of what was under way when the client ended: they are all known by then.
@@ -407,6 +444,7 @@ impl<'v> Talk<'v> {
             Some(
                 ClientEvent::Record { .. }
                 | ClientEvent::Presence { .. }
+                | ClientEvent::Invitation { .. }
                 | ClientEvent::Removed { .. }
                 | ClientEvent::HelloRefused(_),
             ) => Ok(()),
@@ -466,6 +504,11 @@ impl<'v> Talk<'v> {
                 if let Some(view) = self.rooms.view(room) {
                     let current = self.rooms.is_current(room);
                     self.voice.presence(view, &update, current, self.me.member);
+                }
+            }
+            Some(ClientEvent::Invitation { room, member, what }) => {
+                if let Some(view) = self.rooms.view(room) {
+                    self.voice.invitation(view, member == self.me.member, what);
                 }
             }
             Some(ClientEvent::Removed { room, reason }) => {
@@ -633,6 +676,20 @@ impl<'v> Talk<'v> {
                     self.voice.history(view, page, texts);
                 }
             }
+            (Then::Redacted { seq, seen }, Outcome::Committed(done)) if done.place.seq <= seen => {
+                self.voice.taken_back_before(seq);
+            }
+            (Then::Redact { room, seq, seen }, Outcome::History { page, .. }) => {
+                let record = page.records.first().filter(|record| record.seq == seq);
+                match record.map(Record::id) {
+                    Some(target) => self.redact(room, (seq, target), seen, doing),
+                    None => {
+                        let why = format!("/redact: there is no record {seq} here");
+                        self.voice.not_understood(doing.line, &why);
+                    }
+                }
+                return;
+            }
             (Then::Back, _) => self.rejoining = false,
             (Then::Say { text, .. }, Outcome::Room(view)) => {
                 self.rooms.look(view);
@@ -669,6 +726,18 @@ impl<'v> Talk<'v> {
             doing,
             Then::Said { room, action },
         );
+    }
+
+    /// Takes back what stands in a record. `seen`: the last record that was heard of.
+    pub(crate) fn redact(
+        &mut self,
+        room: RoomId,
+        (seq, target): (Seq, MessageId),
+        seen: Seq,
+        doing: Doing,
+    ) {
+        let command = Command::Redact { room, target, seq };
+        self.start(command, doing, Then::Redacted { seq, seen });
     }
 
     fn job_failed(&mut self, doing: Doing, then: Then, mut error: CommandError) {

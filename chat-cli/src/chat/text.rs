@@ -16,7 +16,10 @@ use chat_core::{
 use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
 
 use super::rooms::room_name;
-use crate::{cipher_choice::cipher_name, visible::visible};
+use crate::{
+    cipher_choice::cipher_name,
+    visible::{after_colon, person, visible},
+};
 
 /// Whether and how to set off parts of a line.
 #[derive(Clone, Copy, Debug)]
@@ -77,10 +80,13 @@ pub(crate) fn record(seen: Seen<'_>, zone: &TimeZone, paint: Paint) -> Option<St
             format!("{who} created the room")
         }
         RecordBody::Created(_) => return None,
+        // An invitation was accepted: what is said tells it.
+        RecordBody::Joined(_) if seen.view.kind == RoomKind::Private => return None,
         RecordBody::Joined(_) => format!("{who} joined"),
         RecordBody::Left(left) => match left.reason {
             LeftReason::Asked => format!("{who} left"),
             LeftReason::Expired => format!("{who} left without a word"),
+            _ => format!("{who} is no longer here"),
         },
         RecordBody::Topic(topic) if topic.topic.is_empty() => format!("{who} removed the topic"),
         RecordBody::Topic(topic) => format!("{who} set the topic: {}", visible(&topic.topic)),
@@ -120,6 +126,8 @@ pub(crate) fn record(seen: Seen<'_>, zone: &TimeZone, paint: Paint) -> Option<St
             format!("{who} takes no more messages from the other")
         }
         RecordBody::Blocked(_) => format!("{who} takes messages again"),
+        RecordBody::Closed(_) => format!("{who} closed the room"),
+        RecordBody::Reopened(_) => return None,
         RecordBody::Redacted(redacted) => format!("{who} took back record {}", redacted.seq),
         RecordBody::Blank(_) => format!("{who}: {}", paint.aside("[taken back]")),
         _ => format!(
@@ -133,8 +141,11 @@ pub(crate) fn record(seen: Seen<'_>, zone: &TimeZone, paint: Paint) -> Option<St
 /// Who came, went or is called something else; nothing if nothing changed. Of one's own new name the answer tells.
 pub(crate) fn presence(update: &PresenceUpdate, me: MemberId) -> Vec<String> {
     match update {
-        PresenceUpdate::Full(people) => vec![format!("here: {}", list(people))],
-        PresenceUpdate::Count(count) => vec![format!("{count} here")],
+        // No nick has a space in it, so nobody's words begin like that.
+        PresenceUpdate::Full(full) => {
+            vec![format!("{} here: {}", full.people.len(), list(&full.people))]
+        }
+        PresenceUpdate::Count(count) => vec![format!("{} here", count.count)],
         PresenceUpdate::Changes(changes) => {
             let here = changes
                 .here
@@ -151,6 +162,7 @@ pub(crate) fn presence(update: &PresenceUpdate, me: MemberId) -> Vec<String> {
                 .map(|renamed| format!("{} is now {}", visible(&renamed.from), one(&renamed.to)));
             here.chain(gone).chain(renamed).collect()
         }
+        _ => Vec::new(),
     }
 }
 
@@ -175,7 +187,8 @@ pub(crate) fn entered(view: &RoomView) -> Vec<String> {
     lines
 }
 
-/// The groups of a server, one a line.
+/// The groups of a server, one a line. What people chose stands behind what the server knows, so
+/// that it cannot be taken for that.
 pub(crate) fn rooms(rooms: &[RoomInfo]) -> Vec<String> {
     if rooms.is_empty() {
         return vec!["there are no groups".to_owned()];
@@ -199,7 +212,7 @@ pub(crate) fn rooms(rooms: &[RoomInfo]) -> Vec<String> {
         };
         let topic = after_colon(&room.topic);
         format!(
-            "room {}{name} ({people}{protected}{cipher}){topic}",
+            "room {} ({people}{protected}{cipher}){name}{topic}",
             room.number
         )
     };
@@ -281,22 +294,13 @@ pub(crate) fn command_error(error: &CommandError) -> String {
 /// What the server says, and when to try again.
 pub(crate) fn refusal(failure: &Failure) -> String {
     let text = if failure.text.is_empty() {
-        failure.code.name()
+        failure.code.to_string()
     } else {
         visible(&failure.text)
     };
     match failure.retry_after {
         Some(wait) => format!("{text} (again in {} s)", wait.div_ceil(1_000)),
         None => text,
-    }
-}
-
-/// Name and label as they are shown everywhere.
-pub(crate) fn person(nick: &str, label: &str) -> String {
-    if label.is_empty() {
-        visible(nick)
-    } else {
-        format!("{} ({})", visible(nick), visible(label))
     }
 }
 
@@ -358,6 +362,7 @@ fn role_name(role: Role) -> &'static str {
         Role::Member => "member",
         Role::Moderator => "moderator",
         Role::Owner => "owner",
+        _ => "something else",
     }
 }
 
@@ -378,14 +383,6 @@ fn whom(member: MemberId, nick: &str) -> String {
     }
 }
 
-fn after_colon(text: &str) -> String {
-    if text.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", visible(text))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use chat_core::{
@@ -393,9 +390,10 @@ mod tests {
         wire::{
             ErrorCode,
             record::{Content, Joined, Left, Message, Muted, Removal, RoleChange, Topic},
-            server::{PresenceChanges, Renamed},
+            server::{Count, People, PresenceChanges, Renamed},
         },
     };
+    use proptest::prelude::*;
 
     use super::{
         super::rooms::tests::{private, view},
@@ -407,13 +405,11 @@ mod tests {
     fn a_record(body: RecordBody) -> Record {
         let time = Wall(1_000_000_000_000);
         Record {
-            seq: 1,
-            time,
             member: MemberId([1; 16]),
             nick: "Ada".into(),
             label: "gr. 2".into(),
             txn: 1,
-            body,
+            ..Record::by_server(1, time, body)
         }
     }
 
@@ -440,7 +436,7 @@ mod tests {
 
     fn message() -> RecordBody {
         RecordBody::Message(Message {
-            content: Content::Plain(String::new()),
+            content: Content::plain(""),
         })
     }
 
@@ -476,6 +472,84 @@ mod tests {
         );
     }
 
+    /// Whether a line without its time says that somebody said this, in the words of somebody who
+    /// reads it and does not know who is there.
+    fn is_said(line: &str) -> bool {
+        let behind = line.split_once(' ').map_or("", |(_, behind)| behind);
+        let label = behind.strip_prefix('(').map_or("", |label| {
+            let mut open = 1;
+            let end = label.find(|c| {
+                open += i32::from(c == '(') - i32::from(c == ')');
+                open == 0
+            });
+            end.map_or("", |end| &label[end + 1..])
+        });
+        label.starts_with(": ")
+            || line
+                .split(' ')
+                .next()
+                .is_some_and(|nick| nick.ends_with(':'))
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_s_words_are_taken_for_those_of_the_program(
+            nick in "(here|topic|2|you|[*():a\\[\\]]{1,4})",
+            label in "[()a: ]{0,8}|is here",
+            text in "(here: |is here|joined)?[ ():a]{0,6}",
+        ) {
+            let limit = 64;
+            prop_assume!(chat_core::nick::Name::nick(&nick, limit).is_ok());
+            prop_assume!(chat_core::nick::label(&label, limit).is_ok());
+            // `Ada:` is nobody but Ada.
+            prop_assume!(!nick.ends_with(':'));
+            let record = Record { nick: nick.clone(), label: label.clone(), ..a_record(message()) };
+            let text = Ok(text);
+            let seen = Seen {
+                record: &record,
+                text: Some(&text),
+                view: &view(None),
+                mine: false,
+                current: true,
+            };
+            let line = super::record(seen, &TimeZone::UTC, PLAIN).unwrap();
+            prop_assert!(is_said(&line[6..]), "{}", line);
+            let person = Person { member: MemberId([1; 16]), nick: nick.clone(), label };
+            let people = vec![person.clone()];
+            let changes = PresenceChanges {
+                here: people.clone(),
+                gone: people.clone(),
+                renamed: vec![Renamed { from: nick, to: person }],
+            };
+            for update in [
+                PresenceUpdate::Full(People { people }),
+                PresenceUpdate::Count(Count { count: 2 }),
+                PresenceUpdate::Changes(changes),
+            ] {
+                for line in presence(&update, MemberId([9; 16])) {
+                    prop_assert!(!is_said(&line), "{}", line);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_server_knows_of_a_group_comes_before_what_people_chose() {
+        let group = RoomInfo {
+            room: chat_core::id::RoomId([1; 16]),
+            number: 4,
+            name: Some("Bank (900 members, password)".into()),
+            topic: "ours".into(),
+            members: 1,
+            protected: false,
+            cipher: CipherKind::None,
+        };
+        assert_eq!(
+            rooms(&[group]),
+            ["room 4 (1 member) Bank (900 members, password): ours"]
+        );
+    }
+
     #[test]
     fn ones_own_new_name_is_told_by_the_answer_alone() {
         let me = MemberId([9; 16]);
@@ -506,7 +580,7 @@ mod tests {
     #[test]
     fn an_action_has_a_star() {
         let body = RecordBody::Action(Message {
-            content: Content::Plain(String::new()),
+            content: Content::plain(""),
         });
         let line = shown(body, Some(Ok("waves".into())), &view(None), false, true);
         assert_eq!(line.as_deref(), Some("01:46 * Ada (gr. 2) waves"));
@@ -576,7 +650,9 @@ mod tests {
             super::person(evil, evil),
         ];
         lines.extend(presence(
-            &PresenceUpdate::Full(vec![person]),
+            &PresenceUpdate::Full(People {
+                people: vec![person],
+            }),
             MemberId([9; 16]),
         ));
         lines.extend(presence(

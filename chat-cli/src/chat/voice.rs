@@ -1,8 +1,10 @@
 //! Tells what happens, as text for people or as JSON for programs.
 
+use std::io;
+
 use chat_core::{
-    client::{CommandError, EnteredHow, Outcome, Text},
-    id::MemberId,
+    client::{CommandError, EnteredHow, Invitation, Outcome, Text},
+    id::{MemberId, Seq},
     time::Wall,
     wire::{
         CloseReason,
@@ -23,7 +25,11 @@ use super::{
     slash::HELP,
     text::{self, Paint, Seen},
 };
-use crate::{command_line::Format, json_line, visible::visible};
+use crate::{
+    command_line::Format,
+    json_line,
+    visible::{person, visible},
+};
 
 /// Where and how things are told.
 #[derive(Debug)]
@@ -76,9 +82,14 @@ impl Voice {
         }
     }
 
-    /// Whether nobody reads any more.
+    /// Whether nothing is shown any more.
     pub(crate) fn is_broken(&self) -> bool {
         self.screen.is_broken()
+    }
+
+    /// Why standard output cannot be written, if its reader has not just gone.
+    pub(crate) fn output_error(&self) -> Option<&io::Error> {
+        self.screen.error()
     }
 
     /// How many lines of input came to nothing, or nobody knows.
@@ -105,7 +116,7 @@ impl Voice {
             Format::Text => {
                 self.screen.note(&format!(
                     "connected as {}",
-                    text::person(&welcome.nick, &welcome.label)
+                    person(&welcome.nick, &welcome.label)
                 ));
             }
         }
@@ -154,6 +165,13 @@ impl Voice {
         }
     }
 
+    /// Somebody was invited to a private conversation, or has answered. In text what is said tells it.
+    pub(crate) fn invitation(&mut self, view: &RoomView, mine: bool, what: Invitation) {
+        if self.format == Format::Json {
+            self.json(&json::invitation(view, mine, what));
+        }
+    }
+
     /// The server does not know this client in a room any more, which is joined again. In text [`back`](Self::back) tells it.
     pub(crate) fn forgotten(&mut self, view: &RoomView, reason: RemovedReason) {
         if self.format == Format::Json {
@@ -183,7 +201,8 @@ impl Voice {
             _ if asked => format!("left {name}"),
             RemovedReason::NotMember => format!("you are no longer in {name}"),
             RemovedReason::Banned => format!("you are banned from {name}"),
-            RemovedReason::Unknown => format!("{name} is no longer there"),
+            RemovedReason::Closed => format!("{name} was closed"),
+            _ => format!("{name} is no longer there"),
         });
     }
 
@@ -296,7 +315,7 @@ impl Voice {
             (Format::Text, Outcome::Named(named)) => {
                 self.aside_now(&format!(
                     "you are now {}",
-                    text::person(&named.nick, &named.label)
+                    person(&named.nick, &named.label)
                 ));
             }
             (Format::Text, _) => {}
@@ -308,10 +327,18 @@ impl Voice {
         self.failed_because(doing, error, text::command_error(error));
     }
 
-    /// The program ends before it knows what became of a command.
-    pub(crate) fn abandoned(&mut self, doing: &Doing) {
+    /// The program ends before a command has.
+    pub(crate) fn abandoned(&mut self, doing: &Doing, error: &CommandError) {
         let reason = "the program was ended first".to_owned();
-        self.failed_because(doing, &CommandError::Unknown, reason);
+        self.failed_because(doing, error, reason);
+    }
+
+    /// What was to be taken back was so already; no record tells it a second time.
+    pub(crate) fn taken_back_before(&mut self, seq: Seq) {
+        if self.format == Format::Text {
+            let line = format!("record {seq} was taken back before");
+            self.screen.say(&self.paint.aside(&line));
+        }
     }
 
     fn failed_because(&mut self, doing: &Doing, error: &CommandError, reason: String) {
@@ -532,16 +559,16 @@ mod tests {
         let (screen, shown) = Screen::kept();
         let mut voice = Voice::new(screen, Format::Text);
         voice.zone = TimeZone::UTC;
-        let record = |seq, ms| Record {
-            seq,
-            time: Wall(ms),
-            member: MemberId([1; 16]),
-            nick: "Ada".into(),
-            label: String::new(),
-            txn: seq,
-            body: RecordBody::Message(Message {
-                content: Content::Plain(String::new()),
-            }),
+        let record = |seq, ms| {
+            let body = RecordBody::Message(Message {
+                content: Content::plain(""),
+            });
+            Record {
+                member: MemberId([1; 16]),
+                nick: "Ada".into(),
+                txn: seq,
+                ..Record::by_server(seq, Wall(ms), body)
+            }
         };
         const HOUR: u64 = 3_600_000;
         let page = HistoryPage {

@@ -6,12 +6,15 @@ use chat_core::{
     hub::{Event, RoomLabel},
     id::ConnId,
     time::Wall,
-    wire::record::Content,
+    wire::{ErrorCode, record::Content},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value, json};
 
-use crate::{json_line, visible::visible};
+use crate::{
+    json_line,
+    visible::{after_colon, person, visible},
+};
 
 /// An event as JSON.
 pub(super) fn json(event: &Event, at: Wall) -> String {
@@ -102,7 +105,7 @@ pub(super) fn text(event: &Event) -> String {
             kind,
             code,
             text,
-        } if code.name() == "unknown_request" => {
+        } if *code == ErrorCode::UnknownRequest => {
             format!(
                 "invalid option: {} by {}: {}",
                 visible(kind),
@@ -148,7 +151,7 @@ pub(super) fn text(event: &Event) -> String {
                 "message: {} in {}: {}",
                 person(nick, label),
                 room_name(room),
-                visible(text)
+                visible(&text.text)
             ),
             encrypted => {
                 format!(
@@ -280,14 +283,6 @@ fn room_value(room: &RoomLabel) -> Value {
     }
 }
 
-fn person(nick: &str, label: &str) -> String {
-    if label.is_empty() {
-        visible(nick)
-    } else {
-        format!("{} ({})", visible(nick), visible(label))
-    }
-}
-
 /// Nobody has a name before the first `welcome`.
 fn by(nick: &str) -> String {
     if nick.is_empty() {
@@ -297,25 +292,16 @@ fn by(nick: &str) -> String {
     }
 }
 
-fn after_colon(text: &str) -> String {
-    if text.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", visible(text))
-    }
-}
-
 /// What passes through the server and stays closed to it: Caesar's letters, or the sealed bytes in base64 as JSON has them.
 fn ciphertext(content: &Content) -> String {
     match content {
-        Content::Plain(text) | Content::Caesar(text) => visible(text),
-        sealed @ Content::Sealed(_) => match serde_json::to_value(sealed) {
-            Ok(value) => value["sealed"]["data"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
-            Err(_) => String::new(),
-        },
+        Content::Plain(text) | Content::Caesar(text) => visible(&text.text),
+        closed => {
+            let form = serde_json::to_value(closed).unwrap_or_default();
+            let body = form["body"]["data"].as_str();
+            let bytes = body.or(form["body"].as_str());
+            bytes.unwrap_or_default().to_owned()
+        }
     }
 }
 
@@ -326,7 +312,7 @@ mod tests {
     use chat_core::{
         id::{KeyId, MemberId},
         nick::is_invisible,
-        wire::{CloseReason, ErrorCode, record::Sealed},
+        wire::{CloseReason, record::Sealed},
     };
 
     use super::*;
@@ -445,11 +431,11 @@ mod tests {
                 "member gone: Ada from the lobby (kicked)",
             ),
             (
-                message(Content::Plain("hi".into())),
+                message(Content::plain("hi")),
                 "message: Ada (gr. 2) in the lobby: hi",
             ),
             (
-                message(Content::Caesar("kl".into())),
+                message(Content::caesar("kl")),
                 "encrypted message: Ada (gr. 2) in the lobby: kl",
             ),
             (
@@ -500,8 +486,8 @@ mod tests {
         let evil = "a\n2001-09-09 01:46:40 ended\x1b[2J\u{9b}2J\u{202e}\u{200b}\u{e0061}";
         let now = Wall(0);
         for event in [
-            message(Content::Plain(evil.into())),
-            message(Content::Caesar(evil.into())),
+            message(Content::plain(evil)),
+            message(Content::caesar(evil)),
             Event::Gone {
                 member: MEMBER,
                 nick: evil.into(),

@@ -21,7 +21,7 @@ use tokio::{runtime, sync::oneshot, time::timeout};
 use crate::{
     command_line::ServeArgs,
     config::ServerConfig,
-    exit::Failure,
+    exit::{Failure, written},
     open_files,
     signals::{Signals, Wish},
     storage::Storage,
@@ -38,9 +38,7 @@ pub(crate) fn run(args: &ServeArgs, trace: &Trace) -> Result<(), Failure> {
     let mut config = ServerConfig::load(args)?;
     if args.print_config {
         config.settle()?;
-        // A reader that has seen enough is no fault.
-        let _ = io::stdout().write_all(config.to_toml()?.as_bytes());
-        return Ok(());
+        return written(io::stdout().write_all(config.to_toml()?.as_bytes()));
     }
     open_files::raise_limit();
     let runtime = runtime::Builder::new_multi_thread()
@@ -60,6 +58,7 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         .agent(concat!("chat-cli/", env!("CARGO_PKG_VERSION")))
         .limits(config.limits.clone())
         .reserved(config.names.reserved().map_err(Failure::Usage)?)
+        .names(config.names.policy.into())
         .workers(config.workers.into());
     let mut listening = Vec::new();
     for address in &config.tcp {

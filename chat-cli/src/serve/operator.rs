@@ -24,7 +24,7 @@ use super::{
     repeats::{Kind, Repeated, Repeats},
     trace::{Trace, Traced},
 };
-use crate::{command_line::Format, storage, visible::visible};
+use crate::{command_line::Format, exit::written, storage, visible::visible};
 
 /// From one write to the next.
 const PACE: Duration = Duration::from_millis(50);
@@ -118,6 +118,8 @@ pub(super) struct Operator<Out, Err> {
     lines: Vec<u8>,
     /// To be written to `err`.
     traced: Vec<u8>,
+    /// Lines that could not be written were told of.
+    unwritten: bool,
     repeats: Repeats,
     missed: u64,
 }
@@ -133,6 +135,7 @@ impl<Out: Write, Err: Write> Operator<Out, Err> {
             err,
             lines: Vec::new(),
             traced: Vec::new(),
+            unwritten: false,
             repeats: Repeats::default(),
             missed: 0,
         }
@@ -186,11 +189,15 @@ impl<Out: Write, Err: Write> Operator<Out, Err> {
     }
 
     fn write(&mut self) {
-        // Whoever reads may be gone.
         if !self.lines.is_empty() {
-            let _ = self.out.write_all(&self.lines);
-            let _ = self.out.flush();
+            let wrote = self.out.write_all(&self.lines);
+            let failure = written(wrote.and_then(|()| self.out.flush())).err();
             self.lines.clear();
+            let told = mem::replace(&mut self.unwritten, failure.is_some());
+            if let Some(failure) = failure.filter(|_| !told) {
+                let line = format!("chat-cli: warning: {failure}; these lines are lost\n");
+                self.traced.extend(line.as_bytes());
+            }
         }
         if !self.traced.is_empty() {
             let _ = self.err.write_all(&self.traced);

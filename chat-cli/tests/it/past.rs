@@ -56,7 +56,7 @@ fn words_are_taken_back_for_good() {
     ada.say("/redact");
     ada.until("Ada took back record");
     ada.say("/redact");
-    ada.until_error("nothing of theirs was seen here");
+    ada.until_error("you have said nothing here that");
     berl.until("Ada took back record");
     berl.until("Ada took back record");
     berl.say("/history");

@@ -1,6 +1,8 @@
 //! Runs the real program and reads what it says, line by line. Waits are for lines, never for a while; the time limit is there
 //! only so that a test that has failed ends.
 
+#[cfg(unix)]
+use std::sync::{Arc, Once};
 use std::{
     io::{BufRead, BufReader, Read, Write},
     process::{Child, ChildStdin, Command, Stdio},
@@ -8,6 +10,9 @@ use std::{
     thread,
     time::Duration,
 };
+
+#[cfg(unix)]
+use signal_hook::consts::SIGHUP;
 
 /// Far beyond what anything takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -42,6 +47,8 @@ impl Program {
 
     /// Starts another program.
     pub(crate) fn spawn(command: &mut Command) -> Self {
+        #[cfg(unix)]
+        let_children_hang_up();
         let mut child = command
             .env("TZ", "UTC")
             .stdin(Stdio::piped())
@@ -149,6 +156,23 @@ impl Program {
         self.ended()
     }
 
+    /// Sends a signal again and again until the program has ended: soon after the first one it is
+    /// the same wish.
+    #[cfg(unix)]
+    pub(crate) fn insist(mut self, signal: rustix::process::Signal) -> Ended {
+        while self
+            .child
+            .try_wait()
+            .expect("it can be waited for")
+            .is_none()
+        {
+            self.signal(signal);
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.input = None;
+        self.ended()
+    }
+
     /// Waits for the program's end, with the input still open.
     pub(crate) fn ended(mut self) -> Ended {
         let mut out = Vec::new();
@@ -198,6 +222,24 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Programs that are started from here on end at a hangup, also where these tests were started with
+/// SIGHUP ignored (`nohup`): a signal that is handled here, and not ignored, begins anew in a
+/// child.
+#[cfg(unix)]
+pub(crate) fn let_children_hang_up() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigIgn:"))
+            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        if ignored.is_some_and(|mask| mask & 1 << (SIGHUP - 1) != 0) {
+            signal_hook::flag::register(SIGHUP, Arc::default()).expect("it can be handled");
+        }
+    });
 }
 
 /// Runs the program to its end, without input.

@@ -30,6 +30,7 @@ pub(crate) struct Pty {
 impl Pty {
     /// Starts a program.
     pub(crate) fn start(command: Command) -> Self {
+        crate::process::let_children_hang_up();
         let process = PtyProcess::new(command).expect("there are pseudo-terminals");
         let terminal = process.get_file_handle().expect("it is open");
         let mut screen = terminal.try_clone().expect("it is open");
@@ -94,6 +95,23 @@ impl Pty {
         }
     }
 
+    /// Types Ctrl and this letter again and again until the program has ended: soon after the first
+    /// one it is the same wish. What was shown until then.
+    pub(crate) fn insist(&mut self, letter: char) -> String {
+        let until = Instant::now() + LIMIT;
+        while !self.ended {
+            assert!(
+                Instant::now() < until,
+                "{:?}",
+                String::from_utf8_lossy(&self.unread)
+            );
+            // The program may have ended just now.
+            let _ = self.terminal.write_all(&[control(letter)]);
+            while self.more(Instant::now() + Duration::from_millis(20)) {}
+        }
+        self.expect_end()
+    }
+
     /// Waits until the program has gone from the terminal; what was shown until then.
     pub(crate) fn expect_end(&mut self) -> String {
         let until = Instant::now() + LIMIT;
@@ -145,9 +163,13 @@ impl Pty {
 
     /// Types Ctrl and this letter.
     pub(crate) fn control(&mut self, letter: char) {
-        let code = char::from(letter.to_ascii_uppercase() as u8 - b'@');
-        self.paste(&code.to_string());
+        self.paste(&char::from(control(letter)).to_string());
     }
+}
+
+/// What Ctrl and this letter are.
+fn control(letter: char) -> u8 {
+    letter.to_ascii_uppercase() as u8 - b'@'
 }
 
 fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {

@@ -270,3 +270,66 @@ pub(crate) fn skipped(why: &str) {
     assert!(std::env::var_os("CHAT_REQUIRE_ALL").is_none(), "{why}");
     eprintln!("SKIPPED: {why}");
 }
+
+/// A reader that goes is no fault; a disk that is full is one.
+#[cfg(target_os = "linux")]
+mod full {
+    use std::process::Command;
+
+    use rustix::process::Signal;
+
+    use super::*;
+
+    /// Starts the program with standard output on a disk that is full.
+    fn program(args: &[&str]) -> Program {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "exec \"$0\" \"$@\" >/dev/full"])
+            .arg(env!("CARGO_BIN_EXE_chat-cli"))
+            .args(args);
+        Program::spawn(&mut command)
+    }
+
+    const WHY: &str = "cannot write to standard output: No space left";
+
+    #[test]
+    fn output_that_cannot_be_written_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().to_str().unwrap();
+        let (server, address) = Program::server(&["--data", data]);
+        server.signal(Signal::TERM);
+        assert_eq!(server.ended().code, Some(0));
+        let (_server, address) = Program::server_at(&address, &[]);
+        for args in [
+            &["chat", &address, "--nick", "Ada"][..],
+            &["chat", &address, "--nick", "Ada", "--format", "json"],
+            &["serve", "--print-config"],
+            &["--help"],
+            &["--version"],
+            &["log", "verify", data],
+            &["log", "export", data],
+        ] {
+            // The input stays open: the failure ends it.
+            let ended = program(args).ended();
+            assert_eq!(ended.code, Some(1), "{args:?}: {}", ended.err);
+            let last = ended.err.lines().last().unwrap_or_default();
+            let why = format!("chat-cli: {WHY}");
+            assert!(last.starts_with(&why), "{args:?}: {}", ended.err);
+        }
+    }
+
+    #[test]
+    fn a_server_whose_lines_are_lost_says_so_once_and_goes_on() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+        let address = free.unwrap().to_string();
+        let mut server = program(&["serve", "--memory", "--tcp", &address]);
+        server.until_error(&format!("chat-cli: warning: {WHY}"));
+        let mut ada = Program::in_lobby(&address, "Ada");
+        ada.say("hello");
+        ada.until("Ada: hello");
+        assert_eq!(ada.finish().code, Some(0));
+        server.signal(Signal::TERM);
+        let ended = server.ended();
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    }
+}

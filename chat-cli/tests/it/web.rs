@@ -67,7 +67,7 @@ fn json_by_hand() {
     .unwrap();
     let secret = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let hello = format!(
-        r#"{{"type":"hello","versions":{{"min":1,"max":1}},"capabilities":[],"agent":"hand","nick":"Dov","label":"","secret":"{secret}","kept":false,"resume":[]}}"#
+        r#"{{"type":"hello","versions":{{"min":1,"max":1}},"capabilities":[],"agent":"hand","nick":"Dov","label":"","secret":"{secret}","session":1,"kept":false,"resume":[]}}"#
     );
     let join = r#"{"type":"request","id":1,"txn":1,"kind":"join","body":{"room":"lobby"}}"#;
     let say = |mut stream: &TcpStream, message: &str| {

@@ -327,6 +327,14 @@ impl Client {
         self.run(&mut turn);
     }
 
+    /// Ends at once, without the server's word. Commands that are not finished end as with
+    /// [`close`](Self::close).
+    pub fn abort(&mut self, now: Now, out: &mut ClientOutputs) {
+        let mut turn = Turn::new(now, out);
+        turn.follow(self.connection.abort());
+        self.run(&mut turn);
+    }
+
     /// Says `bye`, waits for the server's word (at most 2 s), and ends. Commands that are not
     /// finished by then end with [`CommandError::Unknown`] where they were sent and
     /// [`CommandError::Ended`] where not: an application that wants them done waits for them first.

@@ -160,13 +160,24 @@ fn fitting(bytes: usize, sizes: impl Iterator<Item = usize>) -> (usize, usize) {
 mod tests {
     use super::*;
     use crate::{
-        id::{CredentialId, KeyId, MemberId},
+        id::{CredentialId, KeyId, MemberId, RequestHash, RoomOrigin, SessionId},
         time::Wall,
         wire::record::{
-            Content, Created, Message, PasswordChange, PasswordRecord, Person, RecordBody,
-            RoomKind, Sealed, WrappedKey,
+            Content, Created, HistoryPolicy, Message, PasswordChange, PasswordRecord, Person,
+            RecordBody, RoomKind, Sealed, WrappedKey,
         },
     };
+
+    fn record(seq: u64, body: RecordBody) -> Record {
+        Record {
+            member: MemberId([255; 16]),
+            session: SessionId((1 << 53) - 1),
+            txn: (1 << 53) - 1,
+            hash: RequestHash(u32::MAX),
+            nick: "\"".repeat(64),
+            ..Record::by_server(seq, Wall((1 << 53) - 1), body)
+        }
+    }
 
     #[test]
     fn no_record_is_longer_in_json_than_is_reckoned_with() {
@@ -186,8 +197,8 @@ mod tests {
             label: String::new(),
         };
         let bodies = [
-            said(Content::Plain("\u{1}".repeat(1_000))),
-            said(Content::Plain(String::new())),
+            said(Content::plain("\u{1}".repeat(1_000))),
+            said(Content::plain(String::new())),
             said(Content::Sealed(Sealed {
                 key: KeyId([0; 16]),
                 data: vec![0; 41].into(),
@@ -198,41 +209,28 @@ mod tests {
             }),
             RecordBody::Created(Created {
                 kind: RoomKind::Private,
-                topic: "\\".repeat(100),
+                origin: RoomOrigin([255; 16]),
                 cipher: crate::wire::record::CipherKind::RoomPassword,
-                key: Some(KeyId([0; 16])),
-                history: crate::wire::record::HistoryPolicy::SinceJoined,
+                history: HistoryPolicy::SinceJoined,
                 presence: Default::default(),
+                topic: "\\".repeat(100),
+                number: Some(u32::MAX),
+                name: Some("\"".repeat(10)),
+                key: Some(KeyId([0; 16])),
                 password: Some(password),
                 members: vec![person(), person()],
             }),
         ];
         for body in bodies {
-            let record = Record {
-                seq: (1 << 53) - 1,
-                time: Wall((1 << 53) - 1),
-                member: MemberId([255; 16]),
-                nick: "\"".repeat(64),
-                label: String::new(),
-                txn: (1 << 53) - 1,
-                body,
-            };
+            let record = record((1 << 53) - 1, body);
             let is = Form::Json.bytes_in_list(&record);
             assert!(is <= most_in_json(&record.to_bytes()), "{is}: {record:?}");
         }
     }
 
     fn said(seq: u64, bytes: usize) -> (Record, Bytes) {
-        let content = Content::Plain("x".repeat(bytes));
-        let record = Record {
-            seq,
-            time: Wall(0),
-            member: MemberId([0; 16]),
-            nick: String::new(),
-            label: String::new(),
-            txn: 1,
-            body: RecordBody::Message(Message { content }),
-        };
+        let content = Content::plain("x".repeat(bytes));
+        let record = record(seq, RecordBody::Message(Message { content }));
         let stored = record.to_bytes();
         (record, stored)
     }
@@ -266,5 +264,36 @@ mod tests {
             assert_eq!(around(60_000, 9), 4..9);
             assert_eq!(around(10, 9), 8..9);
         }
+    }
+
+    #[test]
+    fn a_history_has_what_is_wanted_most() {
+        let of = |wanted| {
+            let page = HistoryRead {
+                epoch: 1,
+                oldest: 1,
+                newest: 9,
+                first: 3,
+                records: (3..9).map(|seq| said(seq, 10_000).1).collect(),
+                wanted,
+            };
+            let frame = history_of(Form::Postcard, 25_000, 1, page).unwrap();
+            let told: ServerMessage = Form::Postcard.decode(&frame.body()).unwrap();
+            let ServerMessage::Ok(Done {
+                answer: Answer::History(page),
+                ..
+            }) = told
+            else {
+                panic!("{told:?}");
+            };
+            page.records
+                .iter()
+                .map(|record| record.seq)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(Wanted::Oldest), [3, 4]);
+        assert_eq!(of(Wanted::Newest), [7, 8]);
+        assert_eq!(of(Wanted::Around(5)), [4, 5]);
+        assert_eq!(of(Wanted::Around(9)), [7, 8]);
     }
 }

@@ -50,7 +50,7 @@ pub use crate::wire::Framing;
 use crate::{
     id::{ConnId, Partition, Place, RoomId},
     limits::LimitError,
-    log::{Page, ReadFailed},
+    log::{AppendRefused, Page, ReadFailed},
     state::parts::whole,
     time::{Monotonic, Now},
     wire::CloseReason,
@@ -67,6 +67,8 @@ pub struct Hub {
     /// Connections of which bytes are read on when there are no effects left.
     reading: VecDeque<ConnId>,
     ending: Ending,
+    /// The operator knows that the log cannot write.
+    cannot_write: bool,
 }
 
 /// How far an orderly end has come.
@@ -106,6 +108,7 @@ impl Hub {
             effects: VecDeque::new(),
             reading: VecDeque::new(),
             ending: Ending::No,
+            cannot_write: false,
             config,
         };
         hub.on_registry(now, out, |registry, turn, with| registry.begin(turn, with));
@@ -242,22 +245,18 @@ impl Hub {
     /// What the log says.
     fn log_input(&mut self, now: Now, input: Input<'_>, out: &mut Outputs) {
         match input {
-            Input::Committed { partition, head } => match partition {
-                Partition::Directory(_) => self.on_registry(now, out, |registry, turn, with| {
-                    registry.committed(turn, with, head);
-                }),
-                Partition::Room(id) => self.on_rooms(now, out, |rooms, turn, people| {
-                    rooms.committed(turn, people, id, head);
-                }),
-            },
-            Input::Refused { partition, why } => match partition {
-                Partition::Directory(_) => self.on_registry(now, out, |registry, turn, with| {
-                    registry.refused(turn, with, why);
-                }),
-                Partition::Room(id) => self.on_rooms(now, out, |rooms, turn, people| {
-                    rooms.refused(turn, people, id, why);
-                }),
-            },
+            Input::Committed { partition, head } => {
+                self.cannot_write = false;
+                match partition {
+                    Partition::Directory(_) => self.on_registry(now, out, |registry, turn, with| {
+                        registry.committed(turn, with, head);
+                    }),
+                    Partition::Room(id) => self.on_rooms(now, out, |rooms, turn, people| {
+                        rooms.committed(turn, people, id, head);
+                    }),
+                }
+            }
+            Input::Refused { partition, why } => self.refused(now, partition, why, out),
             Input::Unknown { partition } => match partition {
                 Partition::Directory(_) => self.on_registry(now, out, |registry, turn, with| {
                     registry.unknown(turn, with);
@@ -312,6 +311,23 @@ impl Hub {
                 }
             }
             _ => debug_assert!(false, "the other inputs are no words of the log"),
+        }
+    }
+
+    /// An append is not in the log. That the log cannot write is told once, however many appends are
+    /// refused until it can again.
+    fn refused(&mut self, now: Now, partition: Partition, why: AppendRefused, out: &mut Outputs) {
+        if why != AppendRefused::Mismatch && !std::mem::replace(&mut self.cannot_write, true) {
+            let detail = why.to_string();
+            out.push(Output::Event(Event::LogTrouble { detail }));
+        }
+        match partition {
+            Partition::Directory(_) => self.on_registry(now, out, |registry, turn, with| {
+                registry.refused(turn, with, why);
+            }),
+            Partition::Room(id) => self.on_rooms(now, out, |rooms, turn, people| {
+                rooms.refused(turn, people, id, why);
+            }),
         }
     }
 

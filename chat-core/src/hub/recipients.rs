@@ -15,6 +15,17 @@ pub struct Recipients {
     len: usize,
 }
 
+/// For what drives a hub and is tested without one.
+impl FromIterator<ConnId> for Recipients {
+    fn from_iter<I: IntoIterator<Item = ConnId>>(conns: I) -> Self {
+        let mut all = Self::default();
+        for conn in conns {
+            all.insert(conn);
+        }
+        all
+    }
+}
+
 impl Recipients {
     /// How many.
     pub fn len(&self) -> usize {

@@ -20,13 +20,13 @@ use crate::{
         Record, Tagged,
         client::Op,
         record::{LeftReason, RecordBody, RoomKind},
-        server::RoomView,
+        server::{RemovedReason, RoomView},
     },
 };
 
 impl sessions::Rooms for Rooms {
-    fn view(&self, room: RoomId, member: MemberId) -> Option<RoomView> {
-        Self::view(self, room, member).map(|view| *view)
+    fn view(&self, room: RoomId, member: MemberId) -> Result<RoomView, RemovedReason> {
+        self.member_view(room, member).map(|view| *view)
     }
 }
 
@@ -176,16 +176,6 @@ impl Hub {
                 };
                 self.on_registry(now, out, |registry, turn, with| {
                     registry.attach(turn, with, room, attach);
-                });
-            }
-            Effect::Reset { conn, member, room } => {
-                let attach = Attach {
-                    conn,
-                    member,
-                    place: None,
-                };
-                self.on_rooms(now, out, |rooms, turn, _| {
-                    rooms.reset_member(turn, room, attach);
                 });
             }
             Effect::Present { conn, room } => self.on_rooms(now, out, |rooms, turn, people| {
@@ -356,7 +346,7 @@ impl Hub {
     /// What a room has connections do.
     fn to_sessions(&mut self, now: Now, room: RoomId, effect: room::Effect, out: &mut Outputs) {
         use room::Effect;
-        self.on_sessions(now, out, |sessions, turn, _| match effect {
+        self.on_sessions(now, out, |sessions, turn, rooms| match effect {
             Effect::Tell { epoch, told } => sessions.tell(turn, room, epoch, &told),
             Effect::Enter {
                 member,
@@ -394,10 +384,7 @@ impl Hub {
             Effect::Presence(update) => sessions.tell_presence(turn, room, update),
             Effect::Present { conn, update } => sessions.present(turn, conn, room, update),
             Effect::Suspend => sessions.suspend(room),
-            Effect::Reset { place } => sessions.reset(turn, room, place),
-            Effect::ResetMember { conn, now } => {
-                sessions.reset_member(turn, conn, room, now.map(|view| *view));
-            }
+            Effect::Reset { place } => sessions.reset(turn, rooms, room, place),
             _ => debug_assert!(false, "the other effects are not for connections"),
         });
     }

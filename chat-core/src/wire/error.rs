@@ -14,7 +14,7 @@ words! {
         2 "nick_invalid" NickInvalid,
         /// Another member holds that nick, or one that looks like it.
         3 "nick_taken" NickTaken,
-        /// The label is too long or has characters that cannot be seen.
+        /// The label is too long, reserved, blank, or has characters that it may not have.
         4 "label_invalid" LabelInvalid,
         /// There is no such room, or it is a private conversation of others.
         5 "unknown_room" UnknownRoom,

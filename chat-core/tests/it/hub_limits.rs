@@ -867,11 +867,11 @@ fn guesses() {
     let mut w = limited(|limits| {
         limits.guesses_per_room = SlowRate {
             burst: 2,
-            seconds: 30,
+            every: Duration::from_secs(30),
         };
         limits.guesses_per_address = SlowRate {
             burst: 3,
-            seconds: 10,
+            every: Duration::from_secs(10),
         };
     });
     let mut rng = ChaCha20Rng::seed_from_u64(1);
@@ -1281,12 +1281,16 @@ fn contradictions_are_refused() {
         ("page", |l| l.page = 0),
         ("hello_attempts", |l| l.hello_attempts = 0),
         ("guesses_per_room", |l| l.guesses_per_room.burst = 0),
-        ("guesses_per_room", |l| l.guesses_per_room.seconds = 0),
+        ("guesses_per_room", |l| {
+            l.guesses_per_room.every = Duration::ZERO
+        }),
         ("guesses_per_address", |l| l.guesses_per_address.burst = 0),
         ("newcomers_per_address", |l| {
             l.newcomers_per_address.burst = 0
         }),
-        ("groups_per_address", |l| l.groups_per_address.seconds = 0),
+        ("groups_per_address", |l| {
+            l.groups_per_address.every = Duration::ZERO
+        }),
         ("send_rate", |l| l.send_rate.burst = 0),
         ("send_rate", |l| l.send_rate.per_second = 0),
         ("request_rate", |l| l.request_rate.burst = 0),

@@ -105,6 +105,17 @@ fn while_the_log_cannot_write_the_hub_asks_it_once_a_second_whoever_asks_how_muc
     let left = w.fates.len();
     w.pass(10 * SECOND);
     assert!(left - w.fates.len() <= 11, "{}", left - w.fates.len());
+    let trouble = |event: &&Event| matches!(event, Event::LogTrouble { .. });
+    let troubles = |w: &World| w.events.iter().filter(trouble).count();
+    assert_eq!(troubles(&w), 1, "told once, however much is refused");
+    // Once it has worked, it is news again.
+    w.fates.clear();
+    w.pass(10 * SECOND);
+    let conn = w.connect();
+    w.greet(conn, hello("cy")).unwrap();
+    w.fates.push_back(Fate::Refuse);
+    w.join(conn, RoomRef::Lobby).unwrap_err();
+    assert_eq!(troubles(&w), 2);
 }
 
 #[test]

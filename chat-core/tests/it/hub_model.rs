@@ -448,6 +448,9 @@ impl Model {
                 self.acknowledged.clear();
             }
         }
+        if std::env::var("DBG").is_ok() {
+            eprintln!("-- {step:?}");
+        }
         self.bring_words();
         self.look();
     }
@@ -538,6 +541,9 @@ impl Model {
 
     fn message(&mut self, who: usize, message: ServerMessage) {
         let me = member_of(who);
+        if std::env::var("DBG").is_ok() {
+            eprintln!("{who}: {message:?}");
+        }
         match message {
             ServerMessage::Welcome(welcome) => {
                 let person = &mut self.people[who];
@@ -797,6 +803,8 @@ impl Model {
                 break;
             }
         }
+        // What was said last of who is here is told.
+        self.pass(1_000);
     }
 
     fn check(&mut self) {
@@ -1007,8 +1015,14 @@ fn run(hubs: usize, steps: &[Step]) {
     model.check();
 }
 
+/// As many conversations of each kind as `PROPTEST_CASES` says, or a few.
+fn cases() -> u32 {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    asked.and_then(|cases| cases.parse().ok()).unwrap_or(50)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 50, max_shrink_iters: 4_000, failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 4_000, failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))), ..ProptestConfig::default() })]
 
     #[test]
     fn one_hub_keeps_its_promises(steps in prop::collection::vec(step(1, false), 0..80)) {
@@ -1024,4 +1038,36 @@ proptest! {
     fn two_hubs_on_one_log_keep_their_promises(steps in prop::collection::vec(step(2, false), 0..80)) {
         run(2, &steps);
     }
+}
+
+#[test]
+fn debug_one() {
+    run(
+        1,
+        &[
+            Step::Send { who: 0, room: 0 },
+            Step::Cut(1),
+            Step::Come {
+                who: 2,
+                hub: 0,
+                resume: false,
+            },
+            Step::Send { who: 2, room: 0 },
+            Step::Cut(0),
+            Step::Lose { room: 0, newest: 5 },
+            Step::Come {
+                who: 1,
+                hub: 0,
+                resume: true,
+            },
+            Step::Read { who: 0, on: false },
+            Step::LeaveAndJoin { who: 1, room: 0 },
+            Step::Come {
+                who: 0,
+                hub: 0,
+                resume: false,
+            },
+            Step::Rename { who: 0, nick: 0 },
+        ],
+    );
 }

@@ -42,7 +42,16 @@ fn rename(w: &mut World, conn: ConnId, txn: u64, nick: &str) -> Result<(), Error
 #[test]
 fn reserved_names_are_nobody_s() {
     let mut w = World::new();
-    for nick in ["server", "System", "ạdmin", "*admin*", "[private]"] {
+    for nick in [
+        "server",
+        "System",
+        "ạdmin",
+        "*admin*",
+        "[private]",
+        "[private]Maya",
+        "admin\u{e47}",
+        "adm\u{941}in",
+    ] {
         assert_eq!(
             refused(&mut w, nick),
             Some(ErrorCode::NickInvalid),
@@ -56,13 +65,49 @@ fn reserved_names_are_nobody_s() {
     assert_eq!(refused(&mut w, "admin"), None);
 }
 
+fn labelled(nick: &str, label: &str) -> Hello {
+    Hello {
+        label: label.to_owned(),
+        ..hello(nick)
+    }
+}
+
+#[test]
+fn labels_are_not_what_is_reserved() {
+    let mut w = World::new();
+    let ada = w.welcome("ada");
+    for label in [
+        "[private]",
+        "[Private] to you",
+        "ADMIN",
+        "sÿstem",
+        "x) left",
+    ] {
+        let bob = w.connect();
+        let code = w.greet(bob, labelled("bob", label)).unwrap_err().code;
+        assert_eq!(code, ErrorCode::LabelInvalid, "{label}");
+        let nick = client::Nick {
+            nick: "ada".to_owned(),
+            label: label.to_owned(),
+        };
+        assert_eq!(w.refusal(ada, 1, Op::Nick(nick)), ErrorCode::LabelInvalid);
+    }
+}
+
 #[test]
 fn an_application_may_call_people_what_is_reserved() {
     let mut w = World::new();
     let conn = w.connect();
-    let identity = Identity::new("root", "admin");
+    let identity = Identity::new("root", "admin").label("system");
     w.input(Input::Identified { conn, identity });
-    assert_eq!(w.greet(conn, hello("x")).unwrap().nick, "admin");
+    let welcome = w.greet(conn, hello("x")).unwrap();
+    assert_eq!((&*welcome.nick, &*welcome.label), ("admin", "system"));
+    // It leaves the label to others: then they may not.
+    let conn = w.connect();
+    let identity = Identity::new("wheel", "wheel");
+    w.input(Input::Identified { conn, identity });
+    let code = w.greet(conn, labelled("x", "admin")).unwrap_err().code;
+    assert_eq!(code, ErrorCode::LabelInvalid);
 }
 
 #[test]
@@ -95,6 +140,14 @@ fn against_owners_combining_marks_do_not_count() {
     for nick in ["Mayạ", "mâya", "Ма\u{301}уа"] {
         assert_eq!(refused(&mut w, nick), Some(ErrorCode::NickTaken), "{nick}");
     }
+    // Those of other scripts are in no name.
+    for nick in ["Maya\u{e47}", "Ma\u{941}ya"] {
+        assert_eq!(
+            refused(&mut w, nick),
+            Some(ErrorCode::NickInvalid),
+            "{nick}"
+        );
+    }
     assert_eq!(refused(&mut w, "Mara"), None);
     // Her own may have them, and then others may not go without.
     rename(&mut w, maya, 2, "Mäyä").unwrap();
@@ -114,8 +167,11 @@ fn against_owners_combining_marks_do_not_count() {
         })
     };
     w.request(maya, 4, role("Zoe", Role::Owner)).unwrap();
-    w.request(maya, 5, role("Maya", Role::Member)).unwrap();
+    w.request(maya, 5, role("Maya", Role::Moderator)).unwrap();
     assert_eq!(refused(&mut w, "Zoë"), Some(ErrorCode::NickTaken));
+    // A moderator keeps order too.
+    assert_eq!(refused(&mut w, "Mayạ"), Some(ErrorCode::NickTaken));
+    w.request(bob, 2, role("Maya", Role::Member)).unwrap();
     assert_eq!(refused(&mut w, "Mayạ"), None);
 }
 
@@ -154,6 +210,8 @@ fn what_is_drawn_beside_a_name_hides_nothing() {
         "\u{ffa0}",
         "\u{e0061}",
         "\u{feff}",
+        "\u{2800}",
+        " ",
     ] {
         let mut labelled = hello("bob");
         labelled.label = text.to_owned();

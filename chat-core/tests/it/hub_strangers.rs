@@ -1,7 +1,7 @@
 //! What strangers may not do: bring crowds that nobody knows, make groups without end, be remembered for nothing, keep
 //! the server busy with one name.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use crate::harness::*;
 use chat_core::{
@@ -17,7 +17,7 @@ use chat_core::{
 
 const SLOW: SlowRate = SlowRate {
     burst: 2,
-    seconds: 5,
+    every: Duration::from_secs(5),
 };
 
 fn from(w: &mut World, address: &str) -> ConnId {

@@ -1,6 +1,6 @@
 //! Names as people choose them, kindly or not.
 
-use chat_core::nick::{Name, RESERVED, Reserved, harmless, hidden, line};
+use chat_core::nick::{Name, RESERVED, Reserved, harmless, hidden, label, line};
 use proptest::prelude::*;
 
 fn nick(text: &str) -> Name {
@@ -56,6 +56,7 @@ fn emptiness_is_no_name() {
         "\u{2800}",
         "\u{3164}",
         "\u{fe0f}",
+        "\u{1d159}",
     ] {
         refused(text);
         assert!(Name::group(text, 64).is_err(), "{text:?}");
@@ -153,7 +154,6 @@ fn looks_and_case_make_names_the_same() {
         ("diyar", "d\u{131}\u{307}yar"),
         ("dịyar", "dị\u{307}yar"),
         ("maj", "maj\u{307}"),
-        ("diyar", "dі\u{307}yar"), // Cyrillic
     ];
     for (a, b) in same {
         assert!(clash(a, b), "{a} {b} {:?} {:?}", nick(a).key, nick(b).key);
@@ -255,6 +255,50 @@ fn marks_that_draw_lines_or_pile_up_are_refused() {
     }
 }
 
+/// UTS #39: a mark and the letter that it stands on share a script.
+#[test]
+fn marks_of_another_script_are_refused() {
+    for text in [
+        "admin\u{e47}",
+        "admin\u{941}",
+        "a\u{e31}dmin",
+        "admi\u{5b4}n",
+        "admin\u{64e}",
+        "Maya\u{94d}",
+        "Maya1\u{e48}",
+        "Maya\u{301}\u{e48}",
+        "Maya✓\u{e48}",
+        "Maya\u{3099}",
+        "Mayaﾞ",
+        "Мауа\u{5b0}",
+        "מאיה\u{e47}",
+        "มะลิ\u{941}",
+        "1\u{e48}",
+        "😀\u{941}",
+        "Ma\u{903}ya",
+        "dі\u{307}yar", // Cyrillic
+    ] {
+        assert!(refused(text).contains("another script"), "{text:?}");
+        assert!(Name::group(text, 64).is_err(), "{text:?}");
+    }
+    for text in [
+        "Nguyễn",
+        "Ц\u{301}",
+        "שִׁירָה",
+        "ي\u{64e}",
+        "น้ำ",
+        "क्\u{200d}षि",
+        "カ\u{3099}",
+        "か\u{3099}ー",
+        "ミキ2",
+        "Maya✓\u{301}",
+        "ܐ\u{308}",
+        "बर्फ़1",
+    ] {
+        nick(text);
+    }
+}
+
 #[test]
 fn reserved_names_are_reserved_in_any_spelling() {
     let reserved = Reserved::default();
@@ -275,11 +319,39 @@ fn reserved_names_are_reserved_in_any_spelling() {
         "ѕerver",
         "sẹrver:",
         "ADMİN",
+        // What others are told of is begun by it.
+        "[private]Maya",
+        "[prívate]✓Maya",
+        "Maya[Private]",
+        "［private］Maya",
     ] {
         assert!(reserved.has(&nick(text)), "{text} {:?}", nick(text).key);
+        assert!(reserved.has_label(text), "{text}");
     }
-    for text in ["Maya", "administrator", "serverin", "אדמין", "admin2"] {
+    for text in [
+        "Maya",
+        "administrator",
+        "serverin",
+        "אדמין",
+        "admin2",
+        "[Maya]",
+        "private-1",
+    ] {
         assert!(!reserved.has(&nick(text)), "{text}");
+        assert!(!reserved.has_label(text), "{text}");
+    }
+    for text in [
+        "[private] to you",
+        "[private] \u{1fae0}",
+        "[private\u{e47}]",
+        "adm\u{941}in",
+        "\u{a0}Admin ",
+        "-- system --",
+    ] {
+        assert!(reserved.has_label(text), "{text}");
+    }
+    for text in ["", "the admin of room 3", "private lessons", "gr. 2", "🄰 ✓"] {
+        assert!(!reserved.has_label(text), "{text}");
     }
     let own = Reserved::new(["Zoë", "office"]).unwrap();
     assert!(own.has(&nick("zoe")) && own.has(&nick("Office")) && !own.has(&nick(RESERVED[0])));
@@ -296,10 +368,54 @@ fn groups_and_nicks_are_folded_alike() {
     );
 }
 
+/// Programs show it as `NICK (LABEL)`.
+#[test]
+fn a_label_stays_in_its_brackets() {
+    for text in [
+        "",
+        "IT-2",
+        "IT-2 (evening)",
+        "(a)(b)",
+        "((a) b)",
+        "[x]",
+        "🙂",
+    ] {
+        assert_eq!(label(text, 64), Ok(()), "{text}");
+    }
+    for text in [
+        "x) joined",
+        "a) (b",
+        ")",
+        "x） put out Bob",
+        "x❩",
+        "((a)))",
+        "(open",
+        "（x",
+    ] {
+        assert!(
+            label(text, 64).unwrap_err().to_string().contains("bracket"),
+            "{text}"
+        );
+    }
+    // And it is a line.
+    assert!(label("a\nb", 64).is_err() && label(&"a".repeat(65), 64).is_err());
+}
+
 #[test]
 fn a_line_is_one_line_and_shows_all_it_has() {
-    for text in ["", "IT-2", "grupa dziekańska 3", "מאיה ונועה", "  "] {
+    for text in ["", "IT-2", "grupa dziekańska 3", "מאיה ונועה", " a "] {
         assert_eq!(line(text, 64), Ok(()));
+    }
+    for blank in [
+        " ",
+        "\u{2800}",
+        "\u{a0}\u{3000}",
+        "\u{1680}",
+        "\u{2800} \u{1d159}",
+        "\u{13441}\u{13442}",
+    ] {
+        let why = line(blank, 64).unwrap_err().to_string();
+        assert!(why.contains("something to see"), "{blank:?}: {why}");
     }
     for text in [
         "a\nb",
@@ -354,7 +470,7 @@ fn a_line_is_one_line_and_shows_all_it_has() {
         "שִׁירָה",
         "ạ",
         "ไทย",
-        "\u{a0}",
+        "a\u{a0}\u{2800}",
     ] {
         assert_eq!(line(text, 64), Ok(()), "{text:?}");
     }
@@ -418,4 +534,11 @@ proptest! {
         prop_assert!(!shown.contains(|c: char| c.is_control() || bidi(c)), "{shown:?}");
         prop_assert_eq!(harmless(&shown), shown);
     }
+}
+
+#[test]
+fn a_name_may_be_as_long_as_a_caller_likes() {
+    let long = "a".repeat(10_000);
+    assert_eq!(Name::group(&long, usize::MAX).unwrap().shown, long);
+    assert!(Name::group(&long, 1_000).is_err());
 }

@@ -6,7 +6,7 @@ use crate::vectors::{Case, check, hex};
 use chat_core::{
     cipher::{Caesar, Cipher, Context, Key, OpenError, Sealing},
     id::{CredentialId, KeyId, MemberId, MessageId, RoomId, RoomOrigin, Secret, SessionId},
-    nick::{Name, harmless, line},
+    nick::{Name, Reserved, harmless, label, line},
     password::{ClientLogin, ClientRegistration, ExportKey, Password, ServerSecret, Stretch},
     wire::record::{Content, Sealed},
 };
@@ -114,14 +114,17 @@ fn ids() {
 
 #[test]
 fn names() {
+    let reserved = Reserved::default();
     check("names.json", |case| {
         let (text, max_bytes) = (
             case.text("text"),
             case.number("max_bytes").try_into().unwrap(),
         );
-        let name = match case.text("kind").as_str() {
+        let kind = case.text("kind");
+        let name = match kind.as_str() {
             "nick" => Name::nick(&text, max_bytes).map(Some),
             "group" => Name::group(&text, max_bytes).map(Some),
+            "label" => label(&text, max_bytes).map(|()| None),
             "line" => line(&text, max_bytes).map(|()| None),
             other => panic!("no such kind: {other}"),
         };
@@ -130,8 +133,16 @@ fn names() {
                 case.gives("shown", json!(name.shown));
                 case.gives("folded", json!(name.key.folded));
                 case.gives("skeleton", json!(name.key.skeleton));
+                if kind == "nick" && reserved.has(&name) {
+                    case.gives("reserved", json!(true));
+                }
             }
-            Ok(None) => case.gives("shown", json!(harmless(&text))),
+            Ok(None) => {
+                case.gives("shown", json!(harmless(&text)));
+                if kind == "label" && reserved.has_label(&text) {
+                    case.gives("reserved", json!(true));
+                }
+            }
             Err(_) => case.gives("refused", json!(true)),
         }
     });

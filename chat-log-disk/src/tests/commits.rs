@@ -116,39 +116,6 @@ async fn what_waits_goes_into_one_transaction_and_is_answered_after_it() {
 }
 
 #[tokio::test]
-async fn what_is_noted_is_written_before_what_was_asked_after_it_is_answered() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = dir.path().join("notes");
-    let (begun, commits) = mpsc::channel();
-    let (let_it, may) = mpsc::channel();
-    let commit: Commit = Box::new(move |connection: &Connection| {
-        begun.send(notes.exists()).unwrap();
-        may.recv().unwrap();
-        writer::commit(connection)
-    });
-    let seams = Seams {
-        commit,
-        ..Seams::default()
-    };
-    let (log, _events) = DiskLog::open_with(dir.path(), Config::default(), seams).unwrap();
-    let start = place(&log, ROOM).await;
-    let mut first = log.append(ROOM, start, entries(1..=1), Bytes::new());
-    assert!((&mut first).now_or_never().is_none());
-    assert!(!commits.recv().unwrap());
-    // What comes meanwhile is taken together.
-    log.note(0, Bytes::from_static(b"away"));
-    let mut second = log.append(room(2), start, entries(1..=1), Bytes::new());
-    assert!((&mut second).now_or_never().is_none());
-    let_it.send(()).unwrap();
-    assert!(matches!(first.await, Appended::Committed(_)));
-    let written = commits.recv().unwrap();
-    let_it.send(()).unwrap();
-    assert!(matches!(second.await, Appended::Committed(_)));
-    drop(let_it);
-    assert!(written, "before the next commit");
-}
-
-#[tokio::test]
 async fn a_commit_that_fails_uncertainly_is_unknown_until_it_is_settled() {
     for (how, written) in [(FAILS, 0), (FAILS_AFTERWARDS, 2)] {
         let dir = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@ use std::{fs, io::ErrorKind, sync::mpsc};
 
 use bytes::Bytes;
 use chat_core::{
-    id::{MemberId, Partition, Place},
+    id::{MemberId, Partition, Place, SessionId},
     log::ReadFrom,
     time::Wall,
     wire::{
@@ -293,16 +293,17 @@ fn a_backup_gets_its_name_where_files_cannot_be_linked() {
 async fn an_export_has_a_line_for_each_record() {
     let dir = tempfile::tempdir().unwrap();
     let (log, _events) = open(dir.path());
-    let record = |seq, text: &str| Record {
-        seq,
-        time: Wall(1_000 + seq),
-        member: MemberId([3; 16]),
-        nick: "Zoë".to_owned(),
-        label: String::new(),
-        txn: seq,
-        body: RecordBody::Message(Message {
-            content: Content::Plain(text.to_owned()),
-        }),
+    let record = |seq, text: &str| {
+        let body = RecordBody::Message(Message {
+            content: Content::plain(text),
+        });
+        Record {
+            member: MemberId([3; 16]),
+            session: SessionId(5),
+            txn: seq,
+            nick: "Zoë".to_owned(),
+            ..Record::by_server(seq, Wall(1_000 + seq), body)
+        }
     };
     let start = place(&log, ROOM).await;
     log.append(
@@ -340,7 +341,7 @@ async fn an_export_has_a_line_for_each_record() {
         (&lines[0]["redacted"], &lines[1]["redacted"]),
         (&serde_json::Value::Null, &true.into())
     );
-    assert_eq!(lines[1]["record"]["body"]["content"]["plain"], "");
+    assert_eq!(lines[1]["record"]["body"]["content"]["body"]["text"], "");
     assert_eq!(
         (&lines[0]["note"], &lines[1]["note"]),
         (&serde_json::Value::Null, &"bm90ZWQ=".into())

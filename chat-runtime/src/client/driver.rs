@@ -10,8 +10,8 @@ use std::{
 
 use chat_core::{
     client::{
-        Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command,
-        Outcome, Ticket, WorkDone,
+        Client, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command, Outcome, Ticket,
+        WorkDone,
     },
     hub::Framing,
     id::RoomId,
@@ -21,13 +21,13 @@ use futures_util::future::BoxFuture;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
-    time::{Duration, Instant, Sleep, sleep_until},
+    time::Duration,
 };
 
-use super::{KeyStore, Reply, Told, events::EventQueue};
+use super::{ClientBuilder, KeyStore, Reply, Told, events::EventQueue};
 use crate::{
     Connection, Connector,
-    clock::Clock,
+    clock::Timer,
     link::{End, Link, Read},
     outbox::Spare,
 };
@@ -38,7 +38,8 @@ const ROUNDS: usize = 32;
 /// Bytes read from a stream at a time.
 const READ_BYTES: usize = 16_384;
 
-/// Unread events above which nothing more is read from the connection; the second while commands are unfinished.
+/// Unread events above which nothing more is read from the connection; the second while commands
+/// are unfinished.
 const EVENTS: usize = 1_024;
 const EVENTS_AT_MOST: usize = 65_536;
 
@@ -54,14 +55,15 @@ pub(super) enum Order {
     RetryAs { nick: String, label: String },
     /// Say `bye` and end.
     Close,
+    /// End at once.
+    Abort,
 }
 
 pub(super) struct Driver {
     machine: Client,
     keys: Option<Box<dyn KeyStore>>,
     out: ClientOutputs,
-    clock: Clock,
-    timer: Pin<Box<Sleep>>,
+    timer: Timer,
     connector: Arc<dyn Connector>,
     phase: Phase,
     buffer: Vec<u8>,
@@ -104,13 +106,17 @@ enum Phase {
 
 impl Driver {
     pub(super) fn new(
-        connector: Arc<dyn Connector>,
-        config: ClientConfig,
-        mut keys: Option<Box<dyn KeyStore>>,
+        builder: ClientBuilder,
         orders: mpsc::UnboundedReceiver<Order>,
         events: EventQueue,
         told: watch::Sender<Told>,
     ) -> Self {
+        let ClientBuilder {
+            connector,
+            config,
+            mut keys,
+            clock,
+        } = builder;
         let mut machine = Client::new(config);
         for (room, kept) in keys.iter_mut().flat_map(|keys| keys.load()) {
             machine.restore_keys(room, &kept);
@@ -119,8 +125,7 @@ impl Driver {
             machine,
             keys,
             out: ClientOutputs::new(),
-            clock: Clock::start(),
-            timer: Box::pin(sleep_until(Instant::now())),
+            timer: Timer::new(clock),
             connector,
             phase: Phase::None,
             buffer: Vec::new(),
@@ -142,7 +147,7 @@ impl Driver {
     fn round(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.started {
             self.started = true;
-            self.machine.start(self.clock.now(), &mut self.out);
+            self.machine.start(self.timer.now(), &mut self.out);
             self.settle();
         }
         // Not shortened: each of them has to be asked, so that each of them wakes.
@@ -164,19 +169,20 @@ impl Driver {
             Poll::Ready(Some(Order::Command(command, reply))) => {
                 let ticket = self
                     .machine
-                    .command(self.clock.now(), command, &mut self.out);
+                    .command(self.timer.now(), command, &mut self.out);
                 self.replies.insert(ticket, reply);
             }
             Poll::Ready(Some(Order::RetryAs { nick, label })) => {
                 self.names += 1;
                 self.machine
-                    .rename(self.clock.now(), nick, label, &mut self.out);
+                    .rename(self.timer.now(), nick, label, &mut self.out);
             }
             Poll::Ready(Some(Order::Close) | None) if !self.closing => {
                 self.closing = true;
-                self.machine.close(self.clock.now(), &mut self.out);
+                self.machine.close(self.timer.now(), &mut self.out);
             }
             Poll::Ready(Some(Order::Close)) => {}
+            Poll::Ready(Some(Order::Abort)) => self.machine.abort(self.timer.now(), &mut self.out),
             Poll::Ready(None) | Poll::Pending => return false,
         }
         self.settle();
@@ -206,24 +212,16 @@ impl Driver {
             Phase::Connected(link) => link.end.as_ref().map(|end| end.deadline),
             _ => None,
         };
-        let Some(next) = machine
-            .map(|at| self.clock.instant(at))
-            .into_iter()
-            .chain(end)
-            .min()
-        else {
+        let Some(next) = machine.into_iter().chain(end).min() else {
             return false;
         };
-        if self.timer.deadline() != next {
-            self.timer.as_mut().reset(next);
-        }
-        if self.timer.as_mut().poll(cx).is_pending() {
+        if self.timer.poll(next, cx).is_pending() {
             return false;
         }
-        if end.is_some_and(|deadline| deadline <= Instant::now()) {
+        let now = self.timer.now();
+        if end.is_some_and(|deadline| deadline <= now.monotonic) {
             self.disconnected(None);
         }
-        let now = self.clock.now();
         if machine.is_some_and(|at| at <= now.monotonic) {
             self.machine.handle_timeout(now, &mut self.out);
             self.settle();
@@ -244,7 +242,8 @@ impl Driver {
                     Framing::Message => SERVER_FRAME_BYTES as usize + 1,
                 };
                 self.buffer.resize(longest, 0);
-                // This task's waker is the same all its life: it is never polled by anything but the runtime.
+                // This task's waker is the same all its life: it is never polled by anything but
+                // the runtime.
                 self.phase = Phase::Connected(Link::new(connection, cx.waker().clone(), false));
                 self.hand_in(ClientInput::Connected { framing, form });
             }
@@ -310,7 +309,7 @@ impl Driver {
     fn hand_in(&mut self, input: ClientInput<'_>) {
         if !self.ended {
             self.machine
-                .handle_input(self.clock.now(), input, &mut self.out);
+                .handle_input(self.timer.now(), input, &mut self.out);
             self.settle();
         }
     }
@@ -339,14 +338,14 @@ impl Driver {
                 }
                 ClientOutput::Disconnect => match &mut self.phase {
                     Phase::Connected(link) => {
-                        link.end.get_or_insert_with(|| {
-                            Box::new(End::new(None, Instant::now() + CLOSING))
-                        });
+                        let deadline = self.timer.now().monotonic + CLOSING;
+                        link.end
+                            .get_or_insert_with(|| Box::new(End::new(None, deadline)));
                     }
                     Phase::Connecting(_) => {
                         self.phase = Phase::None;
                         self.machine.handle_input(
-                            self.clock.now(),
+                            self.timer.now(),
                             ClientInput::Disconnected,
                             &mut self.out,
                         );
@@ -384,8 +383,9 @@ impl Driver {
             // What is written is written before the task ends, but nothing new begins.
             match &mut self.phase {
                 Phase::Connected(link) => {
+                    let deadline = self.timer.now().monotonic + CLOSING;
                     link.end
-                        .get_or_insert_with(|| Box::new(End::new(None, Instant::now() + CLOSING)));
+                        .get_or_insert_with(|| Box::new(End::new(None, deadline)));
                 }
                 phase => *phase = Phase::None,
             }

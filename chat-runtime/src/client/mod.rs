@@ -26,22 +26,24 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::driver::Order;
 pub use self::events::Events;
-use crate::Connector;
+use crate::{Clock, Connector, SystemClock};
 
 /// Commands of one client that may be unfinished at a time.
 const COMMANDS: usize = 16_384;
 
-/// A handle to a client, which runs as a task of its own and stays connected: it comes back after every loss, says again what
-/// is in doubt, and loses and doubles nothing.
+/// A handle to a client, which runs as a task of its own and stays connected: it comes back after
+/// every loss, says again what is in doubt, and loses and doubles nothing.
 ///
-/// Handles are cheap to clone. Commands are queued in the order of the calls, not of the `await`s; a command whose future is dropped
-/// is done all the same. When the last handle is dropped the client takes its leave, as with [`close`](Self::close).
+/// Handles are cheap to clone. Commands are queued in the order of the calls, not of the `await`s;
+/// a command whose future is dropped is done all the same. When the last handle is dropped the
+/// client takes its leave, as with [`close`](Self::close).
 ///
 /// # Events have to be read
-/// While more than 1,024 [`Events`] wait to be read, the client stops reading from its connection, so that nothing
-/// grows without bound: the server keeps what is missed. A command's end does not wait for that: as long as commands are
-/// unfinished, the client goes on reading until 65,536 events wait. An application that never reads events and
-/// lets them come to that waits in vain; one that does not want events drops [`Events`], and they are thrown away.
+/// While more than 1,024 [`Events`] wait to be read, the client stops reading from its connection,
+/// so that nothing grows without bound: the server keeps what is missed. A command's end does not
+/// wait for that: as long as commands are unfinished, the client goes on reading until 65,536
+/// events wait. An application that never reads events and lets them come to that waits in vain;
+/// one that does not want events drops [`Events`], and they are thrown away.
 #[derive(Clone, Debug)]
 pub struct Client {
     orders: mpsc::UnboundedSender<Order>,
@@ -65,7 +67,8 @@ struct Told {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotReady {
-    /// The server refused the `hello`, because of the name in most cases. Another one can be tried: [`Client::retry_as`].
+    /// The server refused the `hello`, because of the name in most cases. Another one can be tried:
+    /// [`Client::retry_as`].
     #[error("the server does not let this client in: {}", .0.text)]
     Refused(Failure),
     /// The client has ended.
@@ -79,70 +82,46 @@ pub enum NotReady {
     },
 }
 
-/// Keeps what opens rooms from one life of a client to the next, and with it which key of a room was in force last, so that
-/// no server has the client speak under an older one, or in the clear: see [`chat_core::client::Client::keys`]. What is
-/// kept belongs where the member's secret is, and to one server.
+/// Keeps what opens rooms from one life of a client to the next, and with it which key of a room
+/// was in force last, so that no server has the client speak under an older one, or in the clear:
+/// see [`chat_core::client::Client::keys`]. What is kept belongs where the member's secret is, and
+/// to one server.
 pub trait KeyStore: Send + 'static {
     /// All that is kept. Asked once, before the client connects.
     fn load(&mut self) -> Vec<(RoomId, Vec<u8>)>;
 
-    /// Keeps this of a room, in the place of what was kept of it. Called by the client's task, so it should not take long:
-    /// whenever the room is entered and after each change of its password, also if these are the same as before.
+    /// Keeps this of a room, in the place of what was kept of it. Called by the client's task, so
+    /// it should not take long: whenever the room is entered and after each change of its password,
+    /// also if these are the same as before.
     fn keep(&mut self, room: RoomId, keys: &[u8]);
 }
 
 impl Client {
-    /// Starts a client on the current tokio runtime. It connects by itself; [`Events`] tell how that goes.
+    /// Starts a client on the current tokio runtime. It connects by itself; [`Events`] tell how
+    /// that goes.
     ///
     /// # Panics
     /// Outside of a tokio runtime, as `tokio::spawn` does.
     pub fn connect(connector: impl Connector, config: ClientConfig) -> (Self, Events) {
-        Self::start(connector, config, None)
+        Self::builder(connector, config).connect()
     }
 
-    /// The same, of a client whose rooms' keys outlive it.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime, as `tokio::spawn` does.
-    pub fn connect_with_keys(
-        connector: impl Connector,
-        config: ClientConfig,
-        keys: impl KeyStore,
-    ) -> (Self, Events) {
-        Self::start(connector, config, Some(Box::new(keys)))
-    }
-
-    fn start(
-        connector: impl Connector,
-        config: ClientConfig,
-        keys: Option<Box<dyn KeyStore>>,
-    ) -> (Self, Events) {
-        let (orders, received) = mpsc::unbounded_channel();
-        let (told, all_told) = watch::channel(Told::default());
-        let (events, queue) = events::pair();
-        tokio::spawn(driver::Driver::new(
-            Arc::new(connector),
+    /// A client that is being put together: with the system's clock, and keys that end with it.
+    /// What is random in it comes from [`ClientConfig::seed`].
+    pub fn builder(connector: impl Connector, config: ClientConfig) -> ClientBuilder {
+        ClientBuilder {
+            connector: Arc::new(connector),
             config,
-            keys,
-            received,
-            queue,
-            told,
-        ));
-        (
-            Self {
-                orders,
-                unfinished: Arc::default(),
-                told: all_told,
-                names: Arc::default(),
-            },
-            events,
-        )
+            keys: None,
+            clock: Arc::new(SystemClock::new()),
+        }
     }
 
     /// Queues a command, at once; the future is its end.
     ///
     /// # Errors
-    /// See [`CommandError`]. More than 16,384 unfinished commands are [`CommandError::OutsideLimits`].
+    /// See [`CommandError`]. More than 16,384 unfinished commands are
+    /// [`CommandError::OutsideLimits`].
     pub fn command(&self, command: Command) -> Pending {
         let (done, end) = oneshot::channel();
         if self.unfinished.fetch_add(1, Ordering::Relaxed) >= COMMANDS {
@@ -160,10 +139,12 @@ impl Client {
         Pending(end)
     }
 
-    /// Waits until the server has let the client in, and says what it welcomed it with. At once if that was before.
+    /// Waits until the server has let the client in, and says what it welcomed it with. At once if
+    /// that was before.
     ///
     /// # Errors
-    /// The server refuses the name, or the client has ended: nothing is tried twice before the first welcome.
+    /// The server refuses the name, or the client has ended: nothing is tried twice before the
+    /// first welcome.
     pub async fn ready(&self) -> Result<Welcome, NotReady> {
         let mut told = self.told.clone();
         let names = self.names.load(Ordering::SeqCst);
@@ -195,13 +176,15 @@ impl Client {
         }
     }
 
-    /// What was in the way of the last connection that could not be made or broke, if anything ever was.
+    /// What was in the way of the last connection that could not be made or broke, if anything ever
+    /// was.
     pub fn trouble(&self) -> Option<Arc<io::Error>> {
         self.told.borrow().trouble.clone()
     }
 
-    /// Another name after [`ClientEvent::HelloRefused`](chat_core::client::ClientEvent::HelloRefused) or [`NotReady::Refused`].
-    /// How that goes is told by events and by [`ready`](Self::ready).
+    /// Another name after
+    /// [`ClientEvent::HelloRefused`](chat_core::client::ClientEvent::HelloRefused) or
+    /// [`NotReady::Refused`]. How that goes is told by events and by [`ready`](Self::ready).
     ///
     /// ```
     /// # use chat_runtime::{Client, NotReady, Server, client_config, memory};
@@ -234,11 +217,18 @@ impl Client {
         });
     }
 
-    /// Takes its leave: says `bye`, waits for the server's word, ends. The future is the end, and why it came (it may have come
-    /// earlier). Commands that are unfinished by then end as [`CommandError::Ended`]; await those that matter first.
+    /// Takes its leave: says `bye`, waits for the server's word, ends. The future is the end, and
+    /// why it came (it may have come earlier). Commands that are unfinished by then end as with
+    /// [`abort`](Self::abort); await those that matter first.
     pub fn close(&self) -> impl Future<Output = Ended> + Send + 'static + use<> {
         let _ = self.orders.send(Order::Close);
         self.ended()
+    }
+
+    /// Ends at once. Commands that are unfinished end as [`CommandError::Unknown`] where they were
+    /// sent, and as [`CommandError::Ended`] where not.
+    pub fn abort(&self) {
+        let _ = self.orders.send(Order::Abort);
     }
 
     /// Waits until the client has ended, and says why.
@@ -250,6 +240,49 @@ impl Client {
                 Err(_) => Ended::Asked,
             }
         }
+    }
+}
+
+/// A client that is being put together.
+pub struct ClientBuilder {
+    connector: Arc<dyn Connector>,
+    config: ClientConfig,
+    keys: Option<Box<dyn KeyStore>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl ClientBuilder {
+    /// Where the keys of the client's rooms are kept, which then outlive it.
+    #[must_use]
+    pub fn keys(mut self, keys: impl KeyStore) -> Self {
+        self.keys = Some(Box::new(keys));
+        self
+    }
+
+    /// Where the client takes the time from, instead of the system.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Starts the client on the current tokio runtime. It connects by itself; [`Events`] tell how
+    /// that goes.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, as `tokio::spawn` does.
+    pub fn connect(self) -> (Client, Events) {
+        let (orders, received) = mpsc::unbounded_channel();
+        let (told, all_told) = watch::channel(Told::default());
+        let (events, queue) = events::pair();
+        tokio::spawn(driver::Driver::new(self, received, queue, told));
+        let client = Client {
+            orders,
+            unfinished: Arc::default(),
+            told: all_told,
+            names: Arc::default(),
+        };
+        (client, events)
     }
 }
 

@@ -1,14 +1,16 @@
-//! The log as the hubs of one server share it: one appender for each partition, and news for the others that follow it.
+//! The log as the hubs of one server share it: one appender for each partition, and news for the
+//! others that follow it.
 //!
-//! Appends to one partition take turns, in the order in which they were asked for. Whoever had its turn and was refused because
-//! the head had moved keeps the turn until it has tried again, so that no hub can shut out another, however slow the log is.
+//! Appends to one partition take turns, in the order in which they were asked for. A hub that had
+//! its turn and was refused because the head had moved keeps the turn until it has tried again, so
+//! that no hub can shut out another, however slow the log is.
 //!
-//! What one hub appended, every other that follows the partition is given, in the order of the log and before anybody has
-//! the next turn; what others than this server's hubs appended, all of them that follow it. A hub is woken once for all news that it
-//! has not taken yet.
+//! The records that one hub appended are given to every other that follows the partition, in the
+//! order of the log and before the next turn; those of others than this server's hubs to all that
+//! follow it. With them come the words that the hubs say to each other.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
@@ -22,25 +24,21 @@ use chat_core::{
         SnapshotId,
     },
 };
-use futures_util::task::AtomicWaker;
 use tokio::sync::OwnedMutexGuard;
 
+use super::inbox::{Inbox, News};
 use crate::Log;
 
 /// Locks that the partitions share, so that hubs at different rooms seldom meet.
 const SHARDS: usize = 64;
 
-/// News that may wait for a hub, and their bytes; beyond that it is told only that there is something to read.
-const WAITING: usize = 4_096;
-const WAITING_BYTES: usize = 4 * 1_024 * 1_024;
-
 /// The log, and who of the hubs follows what.
 pub(crate) struct SharedLog {
     log: Arc<dyn Log>,
-    /// One hub writes to the log, and nobody else.
+    /// One hub writes to the log, and no other.
     alone: bool,
-    /// One for each hub.
-    inboxes: Vec<Inbox>,
+    /// One for each hub, with its node.
+    inboxes: Vec<(u64, Inbox)>,
     shards: Vec<Mutex<HashMap<Partition, Line>>>,
 }
 
@@ -49,7 +47,7 @@ pub(crate) struct SharedLog {
 struct Line {
     followers: Vec<usize>,
     appender: Arc<tokio::sync::Mutex<()>>,
-    /// Nobody knows how the last append ended; the next read shows it.
+    /// How the last append ended is unknown; the next read shows it.
     doubtful: bool,
 }
 
@@ -57,39 +55,21 @@ struct Line {
 #[derive(Debug)]
 pub(crate) struct Turn(#[expect(dead_code, reason = "held, not looked at")] OwnedMutexGuard<()>);
 
-/// What others appended.
-#[derive(Debug)]
-pub(crate) struct News {
-    pub(crate) partition: Partition,
-    pub(crate) page: Page,
-}
-
-#[derive(Debug, Default)]
-struct Inbox {
-    waiting: Mutex<Waiting>,
-    driver: AtomicWaker,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    news: Vec<News>,
-    bytes: usize,
-    /// Of partitions whose news were too many.
-    heads: BTreeMap<Partition, Place>,
-}
-
 impl SharedLog {
-    pub(crate) fn new(log: Arc<dyn Log>, hubs: usize) -> Self {
+    /// `nodes`: of the hubs, by their numbers.
+    pub(crate) fn new(log: Arc<dyn Log>, nodes: &[u64]) -> Self {
+        let inboxes = nodes.iter().map(|node| (*node, Inbox::default()));
         Self {
-            alone: hubs == 1 && !log.limits().shared,
+            alone: nodes.len() == 1 && !log.limits().shared,
             log,
-            inboxes: (0..hubs).map(|_| Inbox::default()).collect(),
+            inboxes: inboxes.collect(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
         }
     }
 
-    /// Appends for a hub, when its turn comes. If it is refused because the head had moved, the turn is given back to be used
-    /// for the next attempt; what moved the head is among the hub's news by then, if a hub of this server did it.
+    /// Appends for a hub, when its turn comes. If it is refused because the head had moved, the
+    /// turn is given back to be used for the next attempt; the records that moved the head are
+    /// among the hub's news by then, if a hub of this server appended them.
     pub(crate) async fn append(
         &self,
         hub: usize,
@@ -220,12 +200,16 @@ impl SharedLog {
         }
     }
 
-    /// Keeps what a hub notes.
-    pub(crate) fn note(&self, hub: usize, note: Bytes) {
-        self.log.note(hub, note);
+    /// A hub says something to all others of this server.
+    pub(crate) fn say(&self, hub: usize, bytes: &Bytes) {
+        let from = self.inboxes[hub].0;
+        for (_, inbox) in self.inboxes.iter().filter(|(node, _)| *node != from) {
+            inbox.push_word(from, bytes);
+        }
     }
 
-    /// Whatever is committed to the partition from here on is news to the hub; what was before, it reads.
+    /// Records that are committed to the partition from here on are news to the hub; it reads those
+    /// before.
     pub(crate) fn follow(&self, hub: usize, partition: Partition) {
         if self.alone {
             return self.log.follow(partition);
@@ -256,9 +240,9 @@ impl SharedLog {
         self.log.forget(partition);
     }
 
-    /// Who is to be woken when there are news. Said before [`take`](Self::take).
+    /// Wakes this when there are news for a hub. Said before [`take`](Self::take).
     pub(crate) fn register(&self, hub: usize, driver: &Waker) {
-        self.inboxes[hub].driver.register(driver);
+        self.inboxes[hub].1.register(driver);
     }
 
     /// The news for a hub since it took the last ones.
@@ -266,12 +250,7 @@ impl SharedLog {
         if self.alone {
             return;
         }
-        let waiting = mem::take(&mut *self.inboxes[hub].lock());
-        to.extend(waiting.news);
-        to.extend(waiting.heads.into_iter().map(|(partition, head)| News {
-            partition,
-            page: Page::look_again(head),
-        }));
+        self.inboxes[hub].1.take(to);
     }
 
     /// Tells all followers but the one that did it.
@@ -281,7 +260,7 @@ impl SharedLog {
             return;
         };
         for follower in line.followers.iter().filter(|other| by != Some(**other)) {
-            self.inboxes[*follower].push(partition, page);
+            self.inboxes[*follower].1.push_page(partition, page);
         }
     }
 
@@ -300,29 +279,5 @@ impl SharedLog {
         self.shards[shard]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inbox {
-    fn push(&self, partition: Partition, page: &Page) {
-        let mut waiting = self.lock();
-        let first = waiting.news.is_empty() && waiting.heads.is_empty();
-        if waiting.news.len() < WAITING && waiting.bytes < WAITING_BYTES {
-            waiting.bytes += page.records.iter().map(Bytes::len).sum::<usize>();
-            waiting.news.push(News {
-                partition,
-                page: page.clone(),
-            });
-        } else {
-            waiting.heads.insert(partition, page.head);
-        }
-        drop(waiting);
-        if first {
-            self.driver.wake();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

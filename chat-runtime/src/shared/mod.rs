@@ -1,6 +1,8 @@
-//! What the workers of one server have in common: the log, the door, and who is where.
+//! The common things of a server's workers: the log, the limits of connections, and how many
+//! connections each has.
 
-mod door;
+mod inbox;
+mod limits;
 mod log;
 
 use std::sync::{
@@ -11,18 +13,19 @@ use std::sync::{
 use tokio::sync::mpsc;
 
 pub(crate) use self::{
-    door::Door,
-    log::{News, SharedLog, Turn},
+    inbox::News,
+    limits::ConnectionLimits,
+    log::{SharedLog, Turn},
 };
 use crate::{Connection, ServerEnded, driver::Order};
 
-/// The workers of a server, as whoever has a connection for them sees them.
+/// The workers of a server, as a source of connections sees them.
 #[derive(Debug)]
-pub(crate) struct Workers(Vec<Desk>);
+pub(crate) struct Workers(Vec<WorkerHandle>);
 
 /// Where a worker takes orders.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct WorkerHandle {
     orders: mpsc::Sender<Order>,
     load: Arc<Load>,
 }
@@ -38,23 +41,33 @@ impl Load {
     }
 }
 
-impl Desk {
-    pub(crate) fn new(orders: mpsc::Sender<Order>, load: Arc<Load>) -> Self {
-        Self { orders, load }
+impl WorkerHandle {
+    /// So many connections and orders may be on their way to the worker, which takes them at the
+    /// other end.
+    pub(crate) fn new(bound: usize) -> (Self, mpsc::Receiver<Order>) {
+        let (orders, received) = mpsc::channel(bound);
+        let load = Arc::default();
+        (Self { orders, load }, received)
     }
 }
 
 impl Workers {
-    pub(crate) fn new(desks: Vec<Desk>) -> Self {
-        Self(desks)
+    pub(crate) fn new(workers: Vec<WorkerHandle>) -> Self {
+        Self(workers)
     }
 
-    /// Gives a connection to the worker that has the fewest, and waits while too many are on their way to it.
+    /// Where a worker counts its connections.
+    pub(crate) fn load(&self, worker: usize) -> Arc<Load> {
+        Arc::clone(&self.0[worker].load)
+    }
+
+    /// Gives a connection to the worker that has the fewest, and waits while too many are on their
+    /// way to it.
     pub(crate) async fn add(&self, connection: Box<dyn Connection>) -> Result<(), ServerEnded> {
         let least = self
             .0
             .iter()
-            .min_by_key(|desk| desk.load.0.load(Ordering::Relaxed))
+            .min_by_key(|worker| worker.load.0.load(Ordering::Relaxed))
             .ok_or(ServerEnded)?;
         least.load.0.fetch_add(1, Ordering::Relaxed);
         least
@@ -66,9 +79,9 @@ impl Workers {
 
     /// Closes everything.
     pub(crate) async fn shutdown(&self, restarting: bool) {
-        for desk in &self.0 {
-            // It may have ended already.
-            let _ = desk.orders.send(Order::Shutdown { restarting }).await;
+        for worker in &self.0 {
+            // A worker may have ended already.
+            let _ = worker.orders.send(Order::Shutdown { restarting }).await;
         }
     }
 }

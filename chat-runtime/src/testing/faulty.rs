@@ -372,12 +372,4 @@ impl<L: Log> Log for FaultyLog<L> {
     async fn news(&self) -> (Partition, Page) {
         self.inner.news().await
     }
-
-    fn note(&self, hub: usize, note: Bytes) {
-        self.inner.note(hub, note);
-    }
-
-    fn notes(&self) -> Vec<Bytes> {
-        self.inner.notes()
-    }
 }

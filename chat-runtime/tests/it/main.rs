@@ -4,3 +4,4 @@ mod client;
 mod conformance;
 mod examples;
 mod server;
+mod time;

@@ -14,7 +14,7 @@ use std::{
 use chat_runtime::{
     Server,
     chat_core::{
-        id::{RoomId, Secret},
+        id::{RoomId, Secret, SessionId},
         limits::{Limits, Rate},
         wire::{
             ClientMessage, Decoder, Form, SERVER_FRAME_BYTES, ServerMessage, VERSION,
@@ -63,6 +63,7 @@ fn hello(nick: &str) -> Vec<u8> {
         nick: nick.to_owned(),
         label: String::new(),
         secret: Secret(secret),
+        session: SessionId(1),
         kept: false,
         resume: Vec::new(),
     }))
@@ -163,7 +164,7 @@ async fn a_client_that_asks_for_fifty_pages_at_once_has_them_all() {
         let (lobby, proof) = (RoomRef::Lobby, None);
         let mut said = request(1, Op::Join(Join { room: lobby, proof }));
         for id in 2..50 {
-            let (action, content) = (false, Content::Plain("x".repeat(10_000)));
+            let (action, content) = (false, Content::plain("x".repeat(10_000)));
             let send = Send {
                 room,
                 action,

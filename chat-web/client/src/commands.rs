@@ -3,14 +3,14 @@
 use chat_core::{
     cipher::Key,
     client::{Command, Create, RoomCipher, RoomKey},
-    id::{MemberId, RoomId},
+    id::{MemberId, MessageId, RoomId, SessionId},
     password::Password,
     roles::Role,
     wire::client::{HistoryFrom, Peer, RoomRef},
 };
 use wasm_bindgen::prelude::*;
 
-use crate::{WebClient, at, id};
+use crate::{WebClient, id};
 
 #[wasm_bindgen]
 impl WebClient {
@@ -84,7 +84,7 @@ impl WebClient {
         ))
     }
 
-    /// Leaves a room.
+    /// Leaves a room, or declines the invitation to it.
     ///
     /// # Errors
     /// These and those below: the room's id is not one.
@@ -147,10 +147,23 @@ impl WebClient {
         Ok(self.command(now, Command::SetPassword { room, password }))
     }
 
-    /// Takes back what was said in the record of this number.
-    pub fn redact(&mut self, now: f64, room: &str, seq: f64) -> Result<f64, JsError> {
+    /// Takes back what was said: the message of this author, session and number, which stands in this record.
+    pub fn redact(
+        &mut self,
+        now: f64,
+        room: &str,
+        member: &str,
+        session: f64,
+        txn: f64,
+        seq: f64,
+    ) -> Result<f64, JsError> {
         let (room, seq) = (RoomId(id(room)?), seq as u64);
-        Ok(self.command(now, Command::Redact { room, seq }))
+        let target = MessageId {
+            member: MemberId(id(member)?),
+            session: SessionId(session as u64),
+            txn: txn as u64,
+        };
+        Ok(self.command(now, Command::Redact { room, target, seq }))
     }
 
     /// Takes no messages in a private conversation, or takes them again.
@@ -203,7 +216,8 @@ impl WebClient {
 
 impl WebClient {
     fn command(&mut self, now: f64, command: Command) -> f64 {
-        self.machine.command(at(now), command, &mut self.out).0 as f64
+        let now = self.at(now);
+        self.machine.command(now, command, &mut self.out).0 as f64
     }
 }
 

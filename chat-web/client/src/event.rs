@@ -2,7 +2,9 @@
 
 use chat_core::{
     cipher::OpenError,
-    client::{ClientEvent, CommandError, Ended, EnteredHow, Outcome, Text},
+    client::{
+        ClientEvent, Command, CommandError, Ended, EnteredHow, Outcome, Text, Ticket,
+    },
     id::RoomId,
     wire::{
         record::{CipherKind, Record},
@@ -49,6 +51,7 @@ fn told(event: &ClientEvent) -> Told<'_> {
             room: *room,
             reason: *reason,
         },
+        ClientEvent::SessionRenewed(_) => Told::SessionRenewed,
         ClientEvent::Silent { room } => Told::Silent { room: *room },
         ClientEvent::Finished { ticket, outcome } => Told::Finished {
             ticket: ticket.0,
@@ -62,7 +65,7 @@ fn told(event: &ClientEvent) -> Told<'_> {
         ClientEvent::Ended(ended) => {
             let (why, reason) = match ended {
                 Ended::CannotConnect => ("cannot_connect", None),
-                Ended::Closed(reason) => ("closed", Some(reason.name())),
+                Ended::Closed(reason) => ("closed", Some(reason.to_string())),
                 Ended::Asked => ("asked", None),
                 Ended::ProtocolError(text) => ("protocol", Some(text.clone())),
             };
@@ -70,6 +73,35 @@ fn told(event: &ClientEvent) -> Told<'_> {
         }
         _ => Told::Other,
     }
+}
+
+/// Writes what goes on from an earlier life of the page.
+pub(crate) fn restored(commands: &[(Ticket, Command)]) -> String {
+    let restored = commands.iter().map(|(ticket, command)| Restored {
+        ticket: ticket.0,
+        said: match command {
+            Command::Send { room, action, text } => Some(Said {
+                room: *room,
+                action: *action,
+                text,
+            }),
+            _ => None,
+        },
+    });
+    serde_json::to_string(&restored.collect::<Vec<_>>()).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Restored<'a> {
+    ticket: u64,
+    said: Option<Said<'a>>,
+}
+
+#[derive(Serialize)]
+struct Said<'a> {
+    room: RoomId,
+    action: bool,
+    text: &'a str,
 }
 
 #[derive(Serialize)]
@@ -98,6 +130,8 @@ enum Told<'a> {
         room: RoomId,
         reason: RemovedReason,
     },
+    /// The outbox is to be kept anew.
+    SessionRenewed,
     Silent {
         room: RoomId,
     },
@@ -198,7 +232,7 @@ struct Failed<'a> {
 
 fn failed(error: &CommandError) -> Failed<'_> {
     let (code, cipher, failure) = match error {
-        CommandError::Refused(failure) => (failure.code.name(), None, Some(failure)),
+        CommandError::Refused(failure) => (failure.code.to_string(), None, Some(failure)),
         CommandError::WrongPassword => ("wrong_password".to_owned(), None, None),
         CommandError::CipherMismatch { announced } => {
             ("cipher_mismatch".to_owned(), Some(*announced), None)

@@ -45,7 +45,7 @@ fn what_the_page_is_made_of_is_known_to_the_last_file() {
     for name in [
         "Cargo.lock",
         "Cargo.toml",
-        "chat-core/src/few.rs",
+        "chat-core/src/small.rs",
         "chat-core/src/lib.rs",
         "chat-core/src/nick.rs",
         "chat-core/src/wire/frame.rs",

@@ -189,6 +189,17 @@ impl World {
         });
     }
 
+    /// Another hub says something.
+    pub(crate) fn word(&mut self, from: u64, bytes: Vec<u8>) {
+        let bytes = bytes.into();
+        self.input(Input::Word { from, bytes });
+    }
+
+    /// Another hub is gone.
+    pub(crate) fn gone(&mut self, node: u64) {
+        self.input(Input::Lost { node });
+    }
+
     pub(crate) fn shutdown(&mut self, restarting: bool) {
         self.input(Input::Shutdown { restarting });
     }
@@ -379,7 +390,7 @@ impl World {
                 partition,
                 query,
             }),
-            Output::Note(_) | Output::Event(_) => {}
+            Output::Word(_) | Output::Event(_) => {}
             other => {
                 let answer = self.log.serve(other).expect("the log serves the rest");
                 self.news.extend(answer.map(News::Log));

@@ -6,7 +6,9 @@ use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use chat_core::{
     hub::Config,
-    id::{CredentialId, KeyId, MemberId, Partition, Place, RoomId, Secret},
+    id::{
+        CredentialId, KeyId, MemberId, MessageId, Partition, Place, RoomId, Secret, SessionId,
+    },
     limits::SlowRate,
     password::{ClientLogin, ClientRegistration, Password, ServerSecret, Stretch},
     roles::Role,
@@ -14,7 +16,7 @@ use chat_core::{
         ClientMessage, Form, Tagged, Unknown,
         client::{
             Block, Create, Direct, Empty, Hello, History, HistoryFrom, InRoom, Join, List, Login,
-            Members, Mute, Nick, OnPeer, Op, Peer as Target, Ping, Proof, Register, Remove,
+            Members, Mute, Nick, OnPeer, Op, Peer as Target, Ping, Proof, Redact, Register, Remove,
             Request, Resume, RoomRef, Send, SetPassword, SetRole, SetTopic, Versions,
         },
         record::{
@@ -37,8 +39,13 @@ const STEPS: usize = 300;
 /// in, in order, without holes and without repeats, and of no others.
 pub fn hub(bytes: &[u8]) {
     let mut bytes = Unstructured::new(bytes);
+    let mut config = config().clone();
+    // Another hub may write to the log too, or not.
+    if bytes.arbitrary().unwrap_or(false) {
+        config.peers = vec![1];
+    }
     let mut run = Run {
-        world: World::new(config().clone()),
+        world: World::new(config),
         requests: 0,
         txns: 0,
     };
@@ -122,6 +129,8 @@ impl Run {
                     u64::from(tenths) * if long { 10_000 } else { 100 },
                 ));
             }
+            Step::Word { node, bytes } => self.world.word(node.into(), bytes),
+            Step::Gone { node } => self.world.gone(node.into()),
             Step::Shutdown { restarting } => self.world.shutdown(restarting),
         }
     }
@@ -200,6 +209,7 @@ impl Run {
                 nick: name(nick),
                 label: String::new(),
                 secret,
+                session: session(who),
                 kept,
                 resume,
             }),
@@ -304,8 +314,8 @@ impl Run {
                     .get(&room(of))
                     .unwrap_or(&KeyId([7; 16]));
                 let content = match form % 4 {
-                    0 | 1 => Content::Plain(text),
-                    2 => Content::Caesar(text),
+                    0 | 1 => Content::plain(text),
+                    2 => Content::caesar(text),
                     _ => Content::Sealed(Sealed {
                         key,
                         data: text.into(),
@@ -398,6 +408,23 @@ impl Run {
                 room: room(of),
                 blocked,
             }),
+            Ask::Redact {
+                room: of,
+                who,
+                txn,
+                seq,
+            } => {
+                let target = MessageId {
+                    member: MemberId::of(&secret(who)),
+                    session: session(who),
+                    txn: txn.into(),
+                };
+                Op::Redact(Redact {
+                    room: room(of),
+                    target,
+                    seq: seq.into(),
+                })
+            }
             Ask::Unknown { kind, body } => Op::Unknown(Unknown {
                 kind,
                 body: body.into(),
@@ -496,7 +523,7 @@ fn config() -> &'static Config {
         limits.flood_refusals = 5;
         limits.guesses_per_room = SlowRate {
             burst: 2,
-            seconds: 30,
+            every: Duration::from_secs(30),
         };
         config
     })
@@ -534,6 +561,11 @@ fn wrapped(id: KeyId) -> WrappedKey {
 
 fn secret(who: u8) -> Secret {
     Secret([who % 8; 32])
+}
+
+/// A member goes on with its numbers wherever it is.
+fn session(who: u8) -> SessionId {
+    SessionId(u64::from(who % 8) + 1)
 }
 
 fn name(nick: u8) -> String {

@@ -198,7 +198,8 @@ impl Peer {
                 RecordBody::Kicked(removal) | RecordBody::Banned(removal) => Some(removal.target),
                 _ => None,
             };
-            if gone.is_some() && gone == self.member {
+            let closed = matches!(record.body, RecordBody::Closed(_));
+            if closed || (gone.is_some() && gone == self.member) {
                 self.rooms.remove(&records.room);
             }
         }

@@ -61,6 +61,15 @@ pub(crate) enum Step {
         tenths: u8,
         long: bool,
     },
+    /// Another hub says anything at all.
+    Word {
+        node: u8,
+        bytes: Vec<u8>,
+    },
+    /// Another hub is gone.
+    Gone {
+        node: u8,
+    },
     Shutdown {
         restarting: bool,
     },
@@ -187,6 +196,12 @@ pub(crate) enum Ask {
     Block {
         room: u8,
         blocked: bool,
+    },
+    Redact {
+        room: u8,
+        who: u8,
+        txn: u8,
+        seq: u8,
     },
     Unknown {
         kind: u16,

@@ -347,6 +347,18 @@ impl Connection {
         }
     }
 
+    /// Ends at once, without the server's word.
+    pub(super) fn abort(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match self.state {
+            State::Ended => return effects,
+            State::New | State::Parked | State::Waiting { .. } => {}
+            _ => effects.push(Effect::Disconnect),
+        }
+        effects.extend(self.end(Ended::Asked));
+        effects
+    }
+
     /// There is no talking to this server.
     pub(super) fn fail(&mut self, now: Monotonic, fault: String) -> Vec<Effect> {
         match &self.state {

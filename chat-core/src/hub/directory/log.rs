@@ -118,14 +118,14 @@ impl Registry {
                     time: now.wall,
                     fresh,
                     is_here: &|member| whereabouts.keeps_name(member),
-                    owns: &|room, member| Some(with.room(room)?.0.is_owner(member)),
+                    leads: &|room, member| Some(with.room(room)?.0.leads(member)),
                     rooms_of: &rooms_of,
                 };
                 match state.judge(&mut draft, &context, ask) {
                     Verdict::Accept(changes) => {
                         let time = now.wall;
                         let entry = |(seq, change)| Entry { seq, time, change };
-                        Judged::Entries((seq..).zip(changes).map(entry).collect(), proposal)
+                        Judged::Entries((seq..).zip(changes).map(entry).collect(), 0, proposal)
                     }
                     Verdict::Wait => Judged::Wait(proposal),
                     Verdict::LookAgain => Judged::Doubt(proposal),

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     hub::{effects::Hello, origin::Asked, views::Surroundings},
-    limits::Limits,
-    nick::{Name, Reserved},
+    hub::Config,
+    nick::{Name, label},
     state::directory::judge::Ask,
     wire::{ErrorCode, Refusal, VERSION, client::Nick, server::Welcome},
 };
@@ -15,17 +15,24 @@ use crate::{
 /// Members whose names one entry frees.
 const FREED: usize = 16_384;
 
-/// A nick that may be asked for. `imposed`: by the application, which may give members reserved ones.
-fn free_nick(
-    limits: &Limits,
-    reserved: &Reserved,
+/// The nick and label that are asked for, if they may be had. `imposed`: by the application, which may
+/// give members reserved ones.
+fn free_names(
+    config: &Config,
     nick: &str,
-    imposed: bool,
+    wanted: &str,
+    imposed: Option<(&str, Option<&str>)>,
 ) -> Result<Name, Refusal> {
-    let name = Name::nick(nick, limits.nick_bytes.into())
+    let name = Name::nick(nick, config.limits.nick_bytes.into())
         .map_err(|e| ErrorCode::NickInvalid.because(e.to_string()))?;
-    if !imposed && reserved.has(&name) {
+    if imposed.is_none() && config.reserved.has(&name) {
         return Err(ErrorCode::NickInvalid.because("that name is reserved"));
+    }
+    label(wanted, config.limits.label_bytes.into())
+        .map_err(|e| ErrorCode::LabelInvalid.because(format!("label: {e}")))?;
+    let label_imposed = imposed.is_some_and(|(_, label)| label.is_some());
+    if !label_imposed && config.reserved.has_label(wanted) {
+        return Err(ErrorCode::LabelInvalid.because("that label is reserved"));
     }
     Ok(name)
 }
@@ -61,8 +68,8 @@ impl Registry {
         if !with.awaits_welcome(conn) {
             return;
         }
-        let nick = &hello.hello.nick;
-        let name = match free_nick(&config.limits, &config.reserved, nick, hello.imposed) {
+        let (nick, label) = (&hello.hello.nick, &hello.hello.label);
+        let name = match free_names(config, nick, label, with.imposed(conn)) {
             Ok(name) => name,
             Err(refusal) => return turn.effect(Effect::RefuseHello { conn, refusal }),
         };
@@ -137,12 +144,7 @@ impl Registry {
         };
         let config = turn.config;
         let imposed = with.imposed(origin.conn);
-        let name = free_nick(
-            &config.limits,
-            &config.reserved,
-            &nick.nick,
-            imposed.is_some(),
-        );
+        let name = free_names(config, &nick.nick, &nick.label, imposed);
         let name = match asked.checked.and(name) {
             Ok(name) => name,
             Err(refusal) => return refuse(turn, refusal),

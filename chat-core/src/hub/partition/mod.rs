@@ -105,7 +105,7 @@ enum Appending<E, P> {
 struct Pending<E, P> {
     entry: E,
     bytes: Bytes,
-    /// What asked for it; only with the first record of a request.
+    /// What became this record.
     proposal: Option<Queued<P>>,
 }
 
@@ -116,14 +116,14 @@ pub(super) struct Taken<E, P> {
     pub(super) bytes: Bytes,
     /// This hub appended it.
     pub(super) mine: bool,
-    /// What asked this hub for it; only with the first record of a request.
+    /// What became this record, of what this hub was asked for.
     pub(super) proposal: Option<P>,
 }
 
 /// What became of a proposal.
 pub(super) enum Judged<E, P> {
-    /// These entries, appended together.
-    Entries(Vec<E>, P),
+    /// These entries, appended together; the one of this place is what the proposal became.
+    Entries(Vec<E>, usize, P),
     /// It was answered without an entry.
     Settled,
     /// Not yet; nor anything behind it.
@@ -286,7 +286,8 @@ impl<S: Fold, P> Pipeline<S, P> {
         {
             let back = |proposal| Queued { proposal, asked };
             match judge(&self.state, next, proposal, self.is_certain(asked)) {
-                Judged::Entries(entries, proposal) => {
+                Judged::Entries(entries, at, proposal) => {
+                    debug_assert!(at < entries.len(), "a proposal becomes a record");
                     let encoded: Vec<Bytes> = entries.iter().map(S::encode).collect();
                     let more: usize = encoded.iter().map(Bytes::len).sum();
                     if more > most {
@@ -302,11 +303,11 @@ impl<S: Fold, P> Pipeline<S, P> {
                     next += entries.len() as Seq;
                     let mut proposal = Some(back(proposal));
                     pending.reserve_exact(if pending.is_empty() { entries.len() } else { 0 });
-                    for (entry, bytes) in entries.into_iter().zip(encoded) {
+                    for (index, (entry, bytes)) in entries.into_iter().zip(encoded).enumerate() {
                         pending.push_back(Pending {
                             entry,
                             bytes,
-                            proposal: proposal.take(),
+                            proposal: proposal.take_if(|_| index == at),
                         });
                     }
                 }

@@ -89,7 +89,7 @@ impl World {
                         Judged::Settled
                     }
                     0 => Judged::Doubt(0),
-                    count => Judged::Entries((seq..seq + count).collect(), count),
+                    count => Judged::Entries((seq..seq + count).collect(), 0, count),
                 });
         let too_large = match advanced {
             Advanced::TooLarge(proposal) => Some(proposal),

@@ -181,11 +181,6 @@ pub(super) enum Effect {
     Reset {
         place: Place,
     },
-    /// How the room is now, for a connection that heard it before.
-    ResetMember {
-        conn: ConnId,
-        now: Result<Box<RoomView>, RemovedReason>,
-    },
     /// What the directory lists of the room may have changed, or was never compared.
     Marked(Marked),
     /// A member that is being forgotten is not in the room.

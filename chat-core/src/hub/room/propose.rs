@@ -158,8 +158,9 @@ impl Room {
                 };
                 match state.judge(&mut draft, &with, &proposal.author, &proposal.ask) {
                     Verdict::Accept(proposed) => {
+                        let at = proposed.iter().position(|one| one.is_request).unwrap_or(0);
                         let records = number(people, now, seq, &proposal.author, proposed);
-                        Judged::Entries(records, proposal)
+                        Judged::Entries(records, at, proposal)
                     }
                     Verdict::Wait => Judged::Wait(proposal),
                     Verdict::LookAgain => Judged::Doubt(proposal),

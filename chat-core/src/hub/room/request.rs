@@ -94,16 +94,6 @@ impl Rooms {
         };
         self.with(turn, people, id, Task::Propose(proposal));
     }
-
-    /// A room was read anew that this connection hears.
-    pub(in crate::hub) fn reset_member(&mut self, turn: &mut Turn<'_>, id: RoomId, attach: Attach) {
-        if let Some(room) = self.get(id) {
-            let view = room.view(attach.member);
-            let now = view.ok_or_else(|| room.removed_reason(attach.member));
-            let conn = attach.conn;
-            room.emit(turn, Effect::ResetMember { conn, now });
-        }
-    }
 }
 
 impl Room {

@@ -55,7 +55,7 @@ impl Room {
         let marked = self.marked(&taken);
         // Some records change who hears those behind them, so everything up to such a record is told
         // first.
-        let (mut telling, mut done, mut mine_now) = (Vec::new(), Vec::new(), None);
+        let (mut telling, mut done) = (Vec::new(), Vec::new());
         for taken in taken {
             let Taken {
                 entry: record,
@@ -63,28 +63,22 @@ impl Room {
                 mine,
                 proposal,
             } = taken;
-            mine_now = proposal.or(mine_now.take());
             telling.push(Told {
                 record: record.clone(),
                 bytes,
             });
             if changes_audience(&record.body) {
                 self.tell(turn, &mut telling);
-                self.audience_changed(turn, people, &record, mine_now.as_ref());
+                self.audience_changed(turn, people, &record, proposal.as_ref());
             }
             if let RecordBody::Redacted(redacted) = &record.body {
                 self.erasing.add(redacted.seq, record.seq);
             }
-            // What goes with a request may stand before the record that it became.
-            let became = |proposal: &mut Proposal| proposal.author.id() == record.id();
-            if let Some(proposal) = mine_now.take_if(became) {
-                done.push((record.seq, proposal));
-            }
+            done.extend(proposal.map(|proposal| (record.seq, proposal)));
             if mine {
                 self.emit(turn, Effect::Happened(Box::new(record)));
             }
         }
-        debug_assert!(mine_now.is_none(), "a request becomes a record");
         self.tell(turn, &mut telling);
         if let Some(marked) = marked {
             self.emit(turn, Effect::Marked(marked));

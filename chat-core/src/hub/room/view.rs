@@ -4,14 +4,21 @@ use super::{Room, Rooms};
 use crate::{
     hub::views::People,
     id::{MemberId, Place, RoomId, Seq},
-    wire::{record::Person, server::RoomView},
+    wire::{
+        record::Person,
+        server::{RemovedReason, RoomView},
+    },
 };
 
 impl Rooms {
-    /// The room as one of its members sees it, with the other of a private conversation as it was called
-    /// when that began; none if it is no member.
-    pub(in crate::hub) fn view(&self, id: RoomId, member: MemberId) -> Option<Box<RoomView>> {
-        self.loaded.get(&id)?.view(member)
+    /// The room as one of its members sees it; or why it is not that member's.
+    pub(in crate::hub) fn member_view(
+        &self,
+        id: RoomId,
+        member: MemberId,
+    ) -> Result<Box<RoomView>, RemovedReason> {
+        let room = self.loaded.get(&id).ok_or(RemovedReason::Unknown)?;
+        room.view(member).ok_or_else(|| room.removed_reason(member))
     }
 }
 

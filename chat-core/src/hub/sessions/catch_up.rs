@@ -413,7 +413,7 @@ impl Sessions {
         };
         session.told_of(room);
         let member = session.member;
-        if let Some(view) = rooms.view(room, member) {
+        if let Ok(view) = rooms.view(room, member) {
             let entered = ServerMessage::Entered(Entered { resumed, view });
             self.send_counted(turn, conn, &entered);
         }

@@ -56,8 +56,6 @@ pub(super) fn check(limits: &Limits, request: &Request) -> Result<(), Refusal> {
             .map_err(|e| ErrorCode::TopicInvalid.because(format!("{what}: {e}")))
     };
     match &request.op {
-        Op::Nick(nick) => line(&nick.label, limits.label_bytes.into())
-            .map_err(|e| ErrorCode::LabelInvalid.because(e.to_string())),
         Op::Create(create) => {
             if (create.cipher == CipherKind::StaticKey) != create.key.is_some() {
                 return bad("`key` belongs to the cipher `static_key` and to no other");

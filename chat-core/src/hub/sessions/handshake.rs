@@ -9,7 +9,6 @@ use super::{
 use crate::{
     hub::{effects::Hello, event::Event, identity::Identity},
     id::{ConnId, MemberId, Place, RoomId},
-    limits::Limits,
     nick::line,
     time::Monotonic,
     wire::{
@@ -108,7 +107,7 @@ impl Sessions {
         let imposed = connection.identity.is_some();
         connection.phase = Phase::Handshake { until };
         let address = connection.address;
-        if let Err(refusal) = check_hello(&turn.config.limits, &hello) {
+        if let Err(refusal) = check_hello(&hello) {
             return self.refuse_hello(turn, conn, refusal);
         }
         turn.effect(Effect::Hello(Box::new(Hello {
@@ -227,9 +226,7 @@ pub(super) fn failure(id: u64, refusal: Refusal) -> Failure {
     }
 }
 
-fn check_hello(limits: &Limits, hello: &client::Hello) -> Result<(), Refusal> {
-    line(&hello.label, limits.label_bytes.into())
-        .map_err(|e| ErrorCode::LabelInvalid.because(e.to_string()))?;
+fn check_hello(hello: &client::Hello) -> Result<(), Refusal> {
     let bad = |text: &str| Err(ErrorCode::BadRequest.because(text));
     if line(&hello.agent, AGENT_BYTES).is_err() {
         return bad("agent: at most 64 bytes of what can be seen");

@@ -1,7 +1,7 @@
 //! Which rooms a connection hears: coming in, going out, and the room's log beginning anew.
 
 use super::{
-    Channel, Effect, Sessions, Turn,
+    Channel, Effect, Rooms, Sessions, Turn,
     connection::{Attached, Lag},
 };
 use crate::{
@@ -150,6 +150,10 @@ impl Sessions {
         self.enter_at(turn, conn, head, view);
         if at.seq < head.seq {
             self.flag(turn, conn);
+            if let Some(lagging) = self.lagging(conn) {
+                // Records of the past may say that members are here who are not any more.
+                lagging.presence_version = None;
+            }
             self.set_lag(conn, room, Lag::after(at.seq));
             self.go_on_later(turn, conn);
         }
@@ -167,6 +171,7 @@ impl Sessions {
             return;
         }
         if let Some(session) = self.slots.member_mut(conn)
+            && !session.rooms.contains_key(&room)
             && session.told_of(room)
         {
             // A room of `welcome` or `hello.resume` is told of as any other, also where a request
@@ -254,16 +259,22 @@ impl Sessions {
         self.farewell(turn, conn, room, until, answer);
     }
 
-    /// The room's log lost its end: each connection that hears the room begins anew.
-    pub(in crate::hub) fn reset(&mut self, turn: &mut Turn<'_>, room: RoomId, place: Place) {
+    /// The room's log lost its end and was read anew: each connection that hears the room begins anew.
+    pub(in crate::hub) fn reset(
+        &mut self,
+        turn: &mut Turn<'_>,
+        rooms: &dyn Rooms,
+        room: RoomId,
+        place: Place,
+    ) {
         let Some(channel) = self.channels.get_mut(&room) else {
             return;
         };
         channel.place = Some(place);
         for conn in channel.audience.connections() {
             if let Some(session) = self.slots.member(conn) {
-                let member = session.member;
-                turn.effect(Effect::Reset { conn, member, room });
+                let now = rooms.view(room, session.member);
+                self.reset_member(turn, conn, room, now);
             }
         }
     }
@@ -276,7 +287,7 @@ impl Sessions {
     }
 
     /// How a room is that was read anew, for a connection that heard it before.
-    pub(in crate::hub) fn reset_member(
+    fn reset_member(
         &mut self,
         turn: &mut Turn<'_>,
         conn: ConnId,

@@ -28,7 +28,11 @@ use crate::{
     limits::Limits,
     rate::Level,
     time::Monotonic,
-    wire::{CloseReason, ErrorCode, client::Op, server::RoomView},
+    wire::{
+        CloseReason, ErrorCode,
+        client::Op,
+        server::{RemovedReason, RoomView},
+    },
 };
 
 type Turn<'a> = turn::Turn<'a, Effect>;
@@ -89,12 +93,6 @@ pub(super) enum Effect {
         room: RoomId,
         place: Option<Place>,
     },
-    /// A room was read anew that this connection hears.
-    Reset {
-        conn: ConnId,
-        member: MemberId,
-        room: RoomId,
-    },
     /// A connection is to be told who is in a room.
     Present { conn: ConnId, room: RoomId },
     /// Bytes of a connection are read on, when all else is done.
@@ -115,8 +113,8 @@ pub(super) enum Effect {
 
 /// What connections must know of rooms.
 pub(super) trait Rooms {
-    /// The room as one of its members sees it; none if it is none.
-    fn view(&self, room: RoomId, member: MemberId) -> Option<RoomView>;
+    /// The room as one of its members sees it; or why it is not that member's.
+    fn view(&self, room: RoomId, member: MemberId) -> Result<RoomView, RemovedReason>;
 }
 
 impl Rates {

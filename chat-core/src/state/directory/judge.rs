@@ -120,8 +120,8 @@ pub(crate) struct JudgeContext<'a> {
     pub(crate) fresh: bool,
     /// Whether a member is here, at any hub, or has time left to come back.
     pub(crate) is_here: &'a dyn Fn(MemberId) -> bool,
-    /// Whether a member is an owner of a room; none if the room is not loaded.
-    pub(crate) owns: &'a dyn Fn(RoomId, MemberId) -> Option<bool>,
+    /// Whether a member is an owner or moderator of a room; none if the room is not loaded.
+    pub(crate) leads: &'a dyn Fn(RoomId, MemberId) -> Option<bool>,
     /// The number of a member's rooms: those listed, and this hub's commits that are not projected
     /// yet.
     pub(crate) rooms_of: &'a dyn Fn(MemberId) -> usize,
@@ -195,10 +195,10 @@ impl Directory {
             );
         }
         let keeps_nick = held.is_some_and(|called| called.name.name() == name.shown);
-        if !keeps_nick && self.looks_like_an_owner(with, member, name) {
+        if !keeps_nick && self.looks_like_a_leader(with, member, name) {
             return refuse(
                 ErrorCode::NickTaken,
-                "the owner of a group has a nick that looks like it",
+                "an owner or moderator has a nick that looks like it",
             );
         }
         one(Change::Named(Named {
@@ -210,10 +210,11 @@ impl Directory {
         }))
     }
 
-    /// Whether a nick looks like that of the owner of a group, combining marks aside.
-    fn looks_like_an_owner(&self, with: &JudgeContext<'_>, member: MemberId, name: &Name) -> bool {
+    /// Whether a nick looks like that of an owner or moderator of a room, combining marks
+    /// aside.
+    fn looks_like_a_leader(&self, with: &JudgeContext<'_>, member: MemberId, name: &Name) -> bool {
         let mut alike = self.names.index().alike_unmarked(&name.key).into_iter();
-        alike.any(|other| other != member && self.is_owner(other, with.owns))
+        alike.any(|other| other != member && self.is_leader(other, with.leads))
     }
 
     fn judge_free(&self, draft: &Draft, with: &JudgeContext<'_>, members: &[MemberId]) -> Judged {

@@ -55,11 +55,15 @@ impl Directory {
         Some((self.members.heard_at(member)?, self.names.keeps(member)))
     }
 
-    /// Whether a member owns a group: by `owns` if the room is loaded, otherwise as a founder that
-    /// is listed in it.
-    fn is_owner(&self, member: MemberId, owns: &dyn Fn(RoomId, MemberId) -> Option<bool>) -> bool {
+    /// Whether a member keeps order in a room: by `leads` if the room is loaded, otherwise as a
+    /// group's founder that is listed in it.
+    fn is_leader(
+        &self,
+        member: MemberId,
+        leads: &dyn Fn(RoomId, MemberId) -> Option<bool>,
+    ) -> bool {
         self.members.rooms_of(member).any(|(room, _)| {
-            owns(room, member).unwrap_or_else(|| self.rooms.founder(room) == Some(member))
+            leads(room, member).unwrap_or_else(|| self.rooms.founder(room) == Some(member))
         })
     }
 }

@@ -238,6 +238,13 @@ impl Room {
             .is_some_and(|m| m.role == Role::Owner)
     }
 
+    /// Whether a member keeps order here, so that no other member may look like it.
+    pub(crate) fn leads(&self, member: MemberId) -> bool {
+        self.members
+            .get(&member)
+            .is_some_and(|m| m.role >= Role::Moderator)
+    }
+
     pub(crate) fn is_muted(&self, member: MemberId, mutes: &Mutes, now: Monotonic) -> bool {
         self.muted
             .get(&member)

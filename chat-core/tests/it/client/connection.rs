@@ -414,6 +414,37 @@ fn closing_finishes_what_is_outstanding() {
 }
 
 #[test]
+fn an_abort_waits_for_nobody_and_says_what_was_sent() {
+    for leaving in [false, true] {
+        let mut script = Script::in_room();
+        let sent = script.command(send("sent"));
+        let read = script.command(Command::List);
+        if leaving {
+            script.close();
+        }
+        // More than the server takes at once waits for its turn.
+        let more: Vec<_> = (0..200).map(|_| script.command(send("more"))).collect();
+        script.abort();
+        assert_eq!(script.disconnects, 1);
+        let mut ends = vec![script.finished(), script.finished()];
+        ends.extend(more.iter().map(|_| script.finished()));
+        let end = |ticket| ends.iter().find(|(finished, _)| *finished == ticket);
+        assert_eq!(end(sent), Some(&(sent, Err(CommandError::Unknown))));
+        assert_eq!(end(read), Some(&(read, Err(CommandError::Ended))));
+        let last = more[199];
+        assert_eq!(end(last), Some(&(last, Err(CommandError::Ended))));
+        assert_eq!(script.event(), ClientEvent::Ended(Ended::Asked));
+        assert_eq!(script.client.poll_timeout(), None);
+        script.input(ClientInput::Disconnected);
+        script.abort();
+        assert!(script.events.is_empty() && script.disconnects == 1);
+    }
+    let mut script = Script::new();
+    script.abort();
+    assert_eq!(script.event(), ClientEvent::Ended(Ended::Asked));
+}
+
+#[test]
 fn closing_works_without_a_connection_too() {
     let mut script = Script::new();
     script.close();

@@ -73,6 +73,7 @@ enum Step {
     Pass(u32),
     Rename,
     Close,
+    Abort,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -100,6 +101,7 @@ fn step() -> impl Strategy<Value = Step> {
         80 => (0..20_000_u32).prop_map(Step::Pass),
         10 => Just(Step::Rename),
         1 => Just(Step::Close),
+        1 => Just(Step::Abort),
         4 => wild(),
     ]
 }
@@ -419,6 +421,7 @@ impl Trial {
             Step::Pass(millis) => self.pass(Duration::from_millis(millis.into())),
             Step::Rename => script.rename("Chaim"),
             Step::Close => script.close(),
+            Step::Abort => script.abort(),
         }
         if self.script.disconnects > self.disconnected {
             // The driver does as it is told.

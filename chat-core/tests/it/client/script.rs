@@ -205,6 +205,11 @@ impl Script {
         self.drain();
     }
 
+    pub(crate) fn abort(&mut self) {
+        self.client.abort(self.moment(), &mut self.out);
+        self.drain();
+    }
+
     pub(crate) fn probe(&mut self) {
         self.client.probe(self.moment(), &mut self.out);
         self.drain();

@@ -321,6 +321,27 @@ async fn shutting_down_waits_for_nobody_for_ever() {
     assert!(silent.next().await.is_none());
 }
 
+/// A peer that hears the end, does not confirm it and goes on talking is cut off in the same time.
+#[tokio::test(start_paused = true)]
+async fn shutting_down_is_not_prolonged_by_talk() {
+    let (server, connector) = start(wide());
+    let mut talker = Peer::enter(connector.open().await.unwrap(), "talker").await;
+    let begun = tokio::time::Instant::now();
+    let talking = async {
+        for nonce in 0.. {
+            talker.ping(nonce).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        () = talking => unreachable!(),
+        () = server.shutdown(false) => {}
+    }
+    // For the word, and for the end of the connection.
+    let most = 2 * Limits::default().closing + Duration::from_millis(200);
+    assert!(begun.elapsed() <= most, "{:?}", begun.elapsed());
+}
+
 #[tokio::test(start_paused = true)]
 async fn whoever_says_nothing_is_closed() {
     let (_server, connector) = start(wide());

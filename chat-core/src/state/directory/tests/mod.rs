@@ -64,7 +64,7 @@ impl Log {
     /// The verdicts on these requests, judged as one batch.
     pub(super) fn judge_all(&self, asks: &[Ask]) -> Vec<Judged> {
         let is_here = |member| self.here.contains(&member);
-        let owns = |room, member| {
+        let leads = |room, member| {
             let loaded = self.loaded.as_ref().filter(|(id, _)| *id == room);
             loaded.map(|(_, owners)| owners.contains(&member))
         };
@@ -75,7 +75,7 @@ impl Log {
             time: self.wall,
             fresh: self.fresh,
             is_here: &is_here,
-            owns: &owns,
+            leads: &leads,
             rooms_of: &rooms_of,
         };
         let mut draft = Draft::default();

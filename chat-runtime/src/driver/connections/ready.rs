@@ -30,7 +30,7 @@ impl Ready {
         })
     }
 
-    /// Who is to be woken when something is pushed. Said before [`take`](Self::take).
+    /// Wakes this when something is pushed. Said before [`take`](Self::take).
     pub(super) fn register(&self, driver: &Waker) {
         self.driver.register(driver);
     }
@@ -49,10 +49,10 @@ impl Ready {
 /// A connection to be looked at.
 #[derive(Debug)]
 pub(super) enum Waiting {
-    /// It woke.
+    /// One that woke.
     Signal(Arc<Signal>),
-    /// It is watched, and something happened.
-    Seat(ConnId),
+    /// One that is watched, and something happened.
+    Slot(ConnId),
 }
 
 /// One connection's waker.

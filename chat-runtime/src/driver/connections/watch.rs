@@ -1,5 +1,6 @@
-//! Sockets that the driver watches itself, all of them through one registration with the runtime. A connection that is watched so
-//! needs no memory there, no waker, and no look at it that finds nothing to read.
+//! Sockets that the driver watches itself, all of them through one registration with the runtime. A
+//! connection that is watched so needs no memory there, no waker, and no look at it that finds
+//! nothing to read.
 
 #[cfg(unix)]
 use std::{
@@ -16,10 +17,10 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::Connection;
 
-/// What has happened to a connection.
+/// Something that has happened to a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Happened {
-    /// Its slot when it was watched; somebody else may have it by now.
+    /// Its slot when it was watched; another connection may have it by now.
     pub(super) slot: u32,
     /// There may be something to read, or the end.
     pub(super) readable: bool,
@@ -38,7 +39,8 @@ pub(super) struct Watch(Option<(AsyncFd<mio::Poll>, Events)>);
 
 #[cfg(unix)]
 impl Watch {
-    /// Watches a connection from now on, if it has a socket to be watched. That it can be written to is the first that happens to it.
+    /// Watches a connection from now on, if it has a socket to be watched. That it can be written
+    /// to is the first that happens to it.
     pub(super) fn begin(&mut self, connection: &dyn Connection, slot: u32) -> io::Result<bool> {
         let Some(socket) = connection.socket() else {
             return Ok(false);
@@ -48,7 +50,7 @@ impl Watch {
             none => {
                 #[expect(
                     deprecated,
-                    reason = "what replaces it is unsafe, for types that are not true about their descriptor"
+                    reason = "its successor is unsafe, for types untrue to their descriptor"
                 )]
                 let poll = AsyncFd::with_interest(mio::Poll::new()?, Interest::READABLE)?;
                 none.insert((poll, Events::with_capacity(EVENTS)))
@@ -66,8 +68,8 @@ impl Watch {
         self.0.is_none()
     }
 
-    /// Tells what has happened, if anything has; otherwise the context's waker is woken when something does. Whether there
-    /// may be more at once.
+    /// Tells what has happened, if anything has; otherwise the context's waker is woken when
+    /// something does. Whether there may be more at once.
     pub(super) fn take(&mut self, cx: &mut Context<'_>, mut tell: impl FnMut(Happened)) -> bool {
         let Some((poll, events)) = &mut self.0 else {
             return false;

@@ -11,9 +11,9 @@ use chat_core::{
     wire::CloseReason,
 };
 
-/// Counts who is in.
+/// Counts the connections that are in.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct ConnectionLimits {
     connections: usize,
     connections_per_address: u32,
     inside: Mutex<Inside>,
@@ -25,7 +25,7 @@ struct Inside {
     by_network: HashMap<IpAddr, u32>,
 }
 
-impl Door {
+impl ConnectionLimits {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             connections: limits.connections as usize,
@@ -34,7 +34,7 @@ impl Door {
         }
     }
 
-    /// Lets one in, who has to be let [out](Self::leave) again, or says why not.
+    /// Lets a connection in, to be counted until it [leaves](Self::leave), or says why not.
     pub(crate) fn enter(&self, address: Option<IpAddr>) -> Result<(), CloseReason> {
         let mut inside = self.lock();
         if inside.all >= self.connections {
@@ -51,6 +51,7 @@ impl Door {
         Ok(())
     }
 
+    /// A connection that was let in has ended.
     pub(crate) fn leave(&self, address: Option<IpAddr>) {
         let mut inside = self.lock();
         inside.all -= 1;
@@ -77,19 +78,19 @@ mod tests {
     fn counts_all_and_each_network() {
         let mut limits = Limits::default();
         (limits.connections, limits.connections_per_address) = (3, 2);
-        let door = Door::new(&limits);
+        let all = ConnectionLimits::new(&limits);
         let address = |text: &str| Some(text.parse().unwrap());
-        assert_eq!(door.enter(address("192.0.2.1")), Ok(()));
-        assert_eq!(door.enter(address("::ffff:192.0.2.1")), Ok(()));
-        let refused = door.enter(address("192.0.2.1"));
+        assert_eq!(all.enter(address("192.0.2.1")), Ok(()));
+        assert_eq!(all.enter(address("::ffff:192.0.2.1")), Ok(()));
+        let refused = all.enter(address("192.0.2.1"));
         assert_eq!(refused, Err(CloseReason::TooManyConnections));
-        assert_eq!(door.enter(None), Ok(()));
-        assert_eq!(door.enter(None), Err(CloseReason::Full));
-        door.leave(address("192.0.2.1"));
-        assert_eq!(door.enter(address("192.0.2.1")), Ok(()));
-        door.leave(None);
-        door.leave(address("192.0.2.1"));
-        door.leave(address("192.0.2.1"));
-        assert!(door.lock().by_network.is_empty());
+        assert_eq!(all.enter(None), Ok(()));
+        assert_eq!(all.enter(None), Err(CloseReason::Full));
+        all.leave(address("192.0.2.1"));
+        assert_eq!(all.enter(address("192.0.2.1")), Ok(()));
+        all.leave(None);
+        all.leave(address("192.0.2.1"));
+        all.leave(address("192.0.2.1"));
+        assert!(all.lock().by_network.is_empty());
     }
 }

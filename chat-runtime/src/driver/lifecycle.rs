@@ -1,0 +1,76 @@
+//! A worker's part in its server: where its orders come from, when it ends, and what its operator
+//! is told.
+
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use chat_core::{hub::Event, time::Wall};
+use tokio::{sync::mpsc, task::AbortHandle};
+
+use super::Order;
+use crate::events::Publisher;
+
+/// The ties between a worker and its server.
+pub(crate) struct Lifecycle {
+    orders: mpsc::Receiver<Order>,
+    events: Arc<Publisher>,
+    /// Workers that are not closed yet.
+    open: Arc<AtomicUsize>,
+    /// The tasks that accept, and the one that brings news of the log, which end when the server
+    /// closes.
+    accepting: Vec<AbortHandle>,
+    closed: bool,
+}
+
+impl Lifecycle {
+    /// `open`: workers that are not closed, this one included. `accepting`: tasks that end when the
+    /// server closes.
+    pub(crate) fn new(
+        orders: mpsc::Receiver<Order>,
+        events: Arc<Publisher>,
+        open: Arc<AtomicUsize>,
+        accepting: Vec<AbortHandle>,
+    ) -> Self {
+        Self {
+            orders,
+            events,
+            open,
+            accepting,
+            closed: false,
+        }
+    }
+
+    pub(super) fn poll_order(&mut self, cx: &mut Context<'_>) -> Poll<Option<Order>> {
+        self.orders.poll_recv(cx)
+    }
+
+    /// The server closes: nothing new is accepted.
+    pub(super) fn close(&mut self) {
+        mem::take(&mut self.accepting)
+            .iter()
+            .for_each(AbortHandle::abort);
+        self.orders.close();
+    }
+
+    /// The hub has said that all of its connections are gone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Tells the operator. That the server is closed, the last of its workers says.
+    pub(super) fn tell(&mut self, at: Wall, event: Event) {
+        if event == Event::Closed {
+            self.closed = true;
+            if self.open.fetch_sub(1, Ordering::AcqRel) > 1 {
+                return;
+            }
+        }
+        self.events.publish(at, event);
+    }
+}
