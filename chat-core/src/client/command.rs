@@ -1,4 +1,4 @@
-//! What an application asks for, and what comes of it.
+//! Commands of an application, and their outcomes.
 
 use crate::{
     cipher::{Key, OpenError},
@@ -16,7 +16,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// What an application asks for. Commands are done as soon as the connection and the server's
+/// A request of an application. Commands are done as soon as the connection and the server's
 /// limits allow; what changes something is sent again after a lost connection, under the same
 /// number.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,7 +162,7 @@ impl core::fmt::Debug for RoomKey {
     }
 }
 
-/// What came of a command.
+/// The outcome of a command.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Outcome {
@@ -180,7 +180,7 @@ pub enum Outcome {
     },
 }
 
-/// What was said, opened: the text, or why it stays closed.
+/// A message, opened: the text, or why it stays closed.
 pub type Text = Result<String, OpenError>;
 
 /// Why nothing came of a command.
@@ -196,13 +196,13 @@ pub enum CommandError {
     /// The key given does not fit the cipher that the room announces.
     #[error("the room's cipher is {announced:?}, and the key given is for another")]
     CipherMismatch {
-        /// What the room announces.
+        /// The cipher that the room announces.
         announced: CipherKind,
     },
     /// The room's cipher needs a key and none was given.
     #[error("the room's cipher is {announced:?}, and no key for it was given")]
     KeyMissing {
-        /// What the room announces.
+        /// The cipher that the room announces.
         announced: CipherKind,
     },
     /// A password was given for the room, or it was encrypted before; now the server says that it
@@ -210,7 +210,7 @@ pub enum CommandError {
     /// `unsealed_too` says yes, where a password was given.
     #[error("the room is not encrypted: its cipher is {announced:?}")]
     NotSealed {
-        /// What the room announces.
+        /// The cipher that the room announces.
         announced: CipherKind,
     },
     /// The server names a key of the room that has been replaced since. It was not used: whoever

@@ -1,4 +1,4 @@
-//! What an application is told.
+//! Events, as an application is told them.
 
 use core::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// What an application is told.
+/// An event, for the application.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the names say it")]
@@ -31,7 +31,7 @@ pub enum ClientEvent {
         record: Record,
         text: Option<Text>,
     },
-    /// Who is there.
+    /// Presence in a room.
     Presence {
         room: RoomId,
         update: PresenceUpdate,
@@ -40,7 +40,7 @@ pub enum ClientEvent {
     /// the `Entered` or the `Record` that says so.
     Invitation {
         room: RoomId,
-        /// Whose: this member's, or the other's.
+        /// The invited member: this one, or the other.
         member: MemberId,
         what: Invitation,
     },
@@ -69,11 +69,11 @@ pub enum ClientEvent {
     Ended(Ended),
 }
 
-/// What has become of an invitation to a private conversation.
+/// The fate of an invitation to a private conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invitation {
-    /// It stands: [`Command::Join`](super::Command::Join) by the room's id, or a word there,
-    /// accepts it, and [`Command::Leave`](super::Command::Leave) declines it.
+    /// The invitation stands: [`Command::Join`](super::Command::Join) by the room's id, or a word
+    /// there, accepts it, and [`Command::Leave`](super::Command::Leave) declines it.
     Given,
     /// The invited member is in.
     Accepted,
@@ -88,7 +88,7 @@ pub enum EnteredHow {
     Command,
     /// Everything since follows; nothing was missed.
     Resumed,
-    /// What was between the last record and `view.place` was missed.
+    /// The records between the last one and `view.place` were missed.
     Afresh,
     /// The client did not know the room: it is remembered from an earlier life, or somebody opened
     /// a private conversation.

@@ -1,4 +1,4 @@
-//! What goes into the client and what comes out: the driver's side.
+//! Inputs and outputs of the client: the driver's side.
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ use crate::{
     wire::{Form, Frame, Framing},
 };
 
-/// Who the client is and how it behaves.
+/// Identity and manners of a client.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientConfig {
@@ -70,7 +70,7 @@ impl ClientConfig {
     }
 }
 
-/// What happened on the driver's side.
+/// News from the driver's side.
 #[derive(Debug)]
 pub enum ClientInput<'a> {
     /// The connection that [`ClientOutput::Connect`] asked for is there.
@@ -89,7 +89,7 @@ pub enum ClientInput<'a> {
     Done(WorkDone),
 }
 
-/// What the driver shall do, in this order.
+/// The driver's duties, in this order.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -108,7 +108,7 @@ pub enum ClientOutput {
     Event(ClientEvent),
 }
 
-/// The queue of what to do. The driver owns it and empties it after every call, front first.
+/// The queue of duties. The driver owns it and empties it after every call, front first.
 #[derive(Debug, Default)]
 pub struct ClientOutputs(VecDeque<ClientOutput>);
 
@@ -118,7 +118,7 @@ impl ClientOutputs {
         Self::default()
     }
 
-    /// What to do next.
+    /// The next duty.
     pub fn pop(&mut self) -> Option<ClientOutput> {
         self.0.pop_front()
     }

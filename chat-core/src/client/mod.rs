@@ -6,7 +6,11 @@
 //! server's rates, passwords, keys and ciphers.
 //!
 //! ```
-//! use chat_core::{client::{Client, ClientConfig, ClientOutput, ClientOutputs}, id::Secret, time::{Monotonic, Now, Wall}};
+//! use chat_core::{
+//!     client::{Client, ClientConfig, ClientOutput, ClientOutputs},
+//!     id::Secret,
+//!     time::{Monotonic, Now, Wall},
+//! };
 //!
 //! let mut client = Client::new(ClientConfig::new("Adina", Secret([7; 32]), [1; 32]));
 //! let mut out = ClientOutputs::new();
@@ -16,47 +20,48 @@
 //!
 //! The driver's loop: hand in what happened ([`Client::handle_input`]) or that the time of
 //! [`Client::poll_timeout`] has come ([`Client::handle_timeout`]), then empty the outputs, front
-//! first, before anything else is handed in: a frame that was asked for on one connection must never
-//! be written to the next.
+//! first, before anything else is handed in: a frame that was asked for on one connection must
+//! never be written to the next.
 //!
 //! # What an application may rely on
 //! - Every command ends with exactly one [`ClientEvent::Finished`], at the latest just before
-//!   [`ClientEvent::Ended`].
+//! [`ClientEvent::Ended`].
 //! - Records of a room come in order and exactly once, across lost connections too. A server that
-//!   leaves one out is left and asked again.
+//! leaves one out is left and asked again.
 //! - A record names its message by author, session and number
-//!   ([`Record::id`](crate::wire::Record::id)), for good: a `seq` may come to name another one after
-//!   the log of a room has lost its end.
+//! ([`Record::id`](crate::wire::Record::id)), for good: a `seq` may come to name another one after
+//! the log of a room has lost its end.
 //! - Records and contents of a kind that this program does not know, an application's own among
-//!   them, come as they are, in their place.
+//! them, come as they are, in their place.
 //! - Commands about one room are sent in the order given. (The server may still refuse one as too
-//!   fast and take the next; the client stays below the rates so that this does not come to pass.)
+//! fast and take the next; the client stays below the rates so that this does not come to pass.)
 //! - What changes something is sent again after a lost connection under the same number, so that it
-//!   is done once. Where that cannot be relied on any more, the command ends as
-//!   [`CommandError::Unknown`] and is not sent again.
+//! is done once. Where that cannot be relied on any more, the command ends as
+//! [`CommandError::Unknown`] and is not sent again.
 //!
 //! # Sending again, in detail
-//! A request is named by the member, the outbox's *session* and a number in that session. The server
-//! keeps what came of the last 64 of a session in each room for at least an hour, and this client
-//! never has more of a room on their way since the oldest that is unanswered. A request whose answer
-//! was lost with the connection stays in doubt. So:
+//! A request is named by the member, the outbox's *session* and a number in that session. The
+//! server keeps what came of the last 64 of a session in each room for at least an hour, and this
+//! client never has more of a room on their way since the oldest that is unanswered. A request
+//! whose answer was lost with the connection stays in doubt. So:
 //!
-//! | after reconnecting | what is in doubt |
-//! |---|---|
-//! | the room is entered in the same epoch, resumed or not | is sent again: the log is whole, a repeat is recognised |
-//! | in another epoch | `Unknown`: it never arrived, or it was done and is kept, or it was done, shown to others, and lost |
-//! | the room is not the client's any more | `Unknown` |
-//! | it names no room (`create`, `direct`) | is sent again: what it makes has an id that follows from its number, or is there already |
-//! | it went out more than 50 minutes ago, whatever it is | `Unknown`: the server may have forgotten the session |
+//! - If the room is entered in the same epoch, resumed or not, it is sent again: the log is whole,
+//!   and a repeat is recognised.
+//! - If it is entered in another epoch, or is not the client's room any more, it is `Unknown`: it
+//!   never arrived, or it was done and is kept, or it was done, shown to others, and lost.
+//! - If it names no room (`create`, `direct`), it is sent again: the id of what it makes follows from
+//!   its number or from the two members.
+//! - If it went out more than 50 minutes ago, it is `Unknown`, whatever it is: the server may have
+//!   forgotten the session.
 //!
 //! A refusal of what was sent again does not say that the first try was not done, or will not be:
 //! the server may be several, and another one may have it still. So the end is `Unknown` there too
-//! (also after one `unavailable`, which leaves the same doubt), but for `join`, `leave`, `direct` and
-//! `nick`.
+//! (also after one `unavailable`, which leaves the same doubt), but for `join`, `leave`, `direct`
+//! and `nick`.
 //!
 //! Within the 50 minutes a `join` or `leave` is always sent again: done twice it is done once. A
-//! `nick` is sent again under a new number, because the `hello` in between has asked for the old name
-//! again. What was never sent is not in doubt.
+//! `nick` is sent again under a new number, because the `hello` in between has asked for the old
+//! name again. What was never sent is not in doubt.
 //!
 //! An outbox can be [kept](Client::outbox) for the next life of the program, with its session, and
 //! [gone on with](Client::restore_outbox). Two clients must not go on with one: the second takes
@@ -67,8 +72,8 @@
 //! Five machines that know nothing of each other: the *connection* (link, handshake, pings, when to
 //! come back), the *session* (member, name, the life of the outbox), the *outbox* (lanes, numbers,
 //! pace, sending again), the *rooms* (places, records in order, invitations) and the *keys*. Each
-//! takes inputs and gives effects; [`Client`] hands one machine's effects to the others until
-//! there are none.
+//! takes inputs and gives effects; [`Client`] hands one machine's effects to the others until there
+//! are none.
 //!
 //! # Limits
 //! 10,000 commands may be unfinished; one more ends at once with [`CommandError::OutsideLimits`].
@@ -158,49 +163,50 @@ impl Client {
         self.session.id()
     }
 
-    /// What opens a room that the client is in, for whoever keeps it until
-    /// [`restore_keys`](Self::restore_keys) of the client's next life: these bytes open what is said
-    /// there, so they belong where the member's secret is, or where they do not outlive the session.
-    /// At most 3,078 bytes, in a form of this version of the crate. None: there is nothing to keep.
+    /// The keys of a room that the client is in, for an application that keeps them until
+    /// [`restore_keys`](Self::restore_keys) of the client's next life: these bytes open what is
+    /// said there, so they belong where the member's secret is, or where they do not outlive the
+    /// session. At most 3,078 bytes, in a form of this version of the crate. None: there is nothing
+    /// to keep.
     ///
     /// They say as well which key was in force last. To be kept anew after the room is entered, by
-    /// whatever event or outcome, and after a record `password` in it: then no server, and nobody on
-    /// the way to it, can have this member speak under an older key, or in the clear, in its next
-    /// life.
+    /// whatever event or outcome, and after a record `password` in it: then no server, and nobody
+    /// on the way to it, can have this member speak under an older key, or in the clear, in its
+    /// next life.
     pub fn keys(&self, room: RoomId) -> Option<Zeroizing<Vec<u8>>> {
         self.keys.to_bytes(room)
     }
 
-    /// Takes in what [`keys`](Self::keys) gave; of a room that the client is not in, for when it is.
-    /// Best before the client [starts](Self::start): then not even the first word is said where it
-    /// should not be.
+    /// Takes in what [`keys`](Self::keys) gave; of a room that the client is not in, for when it
+    /// is. Best before the client [starts](Self::start): then not even the first word is said where
+    /// it should not be.
     ///
     /// Whether the room can be spoken in now: not if its password was changed meanwhile, if the
     /// client is not in it, or if these bytes are something else; nor if the server names an older
     /// key than was in force then, or says that the room is not encrypted any more
-    /// ([`CommandError::KeyRolledBack`], [`CommandError::NotSealed`] of what is said there). What was
-    /// handed out before as unreadable stays so; ask for the history.
+    /// ([`CommandError::KeyRolledBack`], [`CommandError::NotSealed`] of what is said there). What
+    /// was handed out before as unreadable stays so; ask for the history.
     pub fn restore_keys(&mut self, room: RoomId, kept: &[u8]) -> bool {
         self.keys.restore(room, kept)
     }
 
-    /// The session, and the commands that are unfinished and change something, for whoever keeps
-    /// them until [`restore_outbox`](Self::restore_outbox) of the client's next life. They hold what
-    /// is to be said, in the clear, so they belong where the member's secret is. In a form of this
-    /// version of the crate.
+    /// The session, and the commands that are unfinished and change something, for an application
+    /// that keeps them until [`restore_outbox`](Self::restore_outbox) of the client's next life.
+    /// They hold what is to be said, in the clear, so they belong where the member's secret is. In
+    /// a form of this version of the crate.
     ///
-    /// Not among them: what holds a password or a key (`Create`, `Join`, `SetPassword`), and a change
-    /// of the name. To be kept anew after each command and each [`ClientEvent::Finished`]: a command
-    /// that is finished and restored all the same is recognised as a repeat by the server, for an
-    /// hour.
+    /// Not among them: what holds a password or a key (`Create`, `Join`, `SetPassword`), and a
+    /// change of the name. To be kept anew after each command and each [`ClientEvent::Finished`]: a
+    /// command that is finished and restored all the same is recognised as a repeat by the server,
+    /// for an hour.
     pub fn outbox(&self) -> Zeroizing<Vec<u8>> {
         self.outbox.to_bytes(self.session.id())
     }
 
     /// Goes on with what [`outbox`](Self::outbox) gave, before the client [starts](Self::start) and
-    /// before its first command. The commands, under the tickets they have in this life, in the order
-    /// they were given. None: these bytes are something else, or the client has begun; then it keeps
-    /// the session it has.
+    /// before its first command. The commands, under the tickets they have in this life, in the
+    /// order they were given. None: these bytes are something else, or the client has begun; then
+    /// it keeps the session it has.
     ///
     /// Only one client may go on with an outbox. A copy (a duplicated tab) must not be given the
     /// bytes, or must [take another session](Self::renew_session) before it starts.
@@ -251,8 +257,8 @@ impl Client {
         self.run(&mut turn);
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called next; never, if nothing is due.
-    /// Changes with every other call. Costs nothing.
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called next; never, if nothing is
+    /// due. Changes with every other call. Costs nothing.
     pub fn poll_timeout(&self) -> Option<Monotonic> {
         let deadlines = [
             self.connection.deadline(),
@@ -263,8 +269,8 @@ impl Client {
     }
 
     /// Takes a command in, at any time, also before the first welcome. What comes of it is told by
-    /// exactly one [`ClientEvent::Finished`]; after [`ClientEvent::Ended`] that is at once, and it is
-    /// [`CommandError::Ended`].
+    /// exactly one [`ClientEvent::Finished`]; after [`ClientEvent::Ended`] that is at once, and it
+    /// is [`CommandError::Ended`].
     pub fn command(&mut self, now: Now, command: Command, out: &mut ClientOutputs) -> Ticket {
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);

@@ -179,7 +179,7 @@ impl Client {
                 }
             }
             ServerMessage::Removed(removed) => turn.follow(self.rooms.removed(removed)),
-            // What is left is the connection's.
+            // The other messages are the connection's.
             _ => {}
         }
         Ok(())

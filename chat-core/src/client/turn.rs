@@ -1,4 +1,4 @@
-//! What one call carries: the time, the queue of outputs, and the effects still to be done.
+//! One call of the client: the time, the queue of outputs, and the effects still to be done.
 
 use super::{
     connection,
@@ -16,7 +16,7 @@ pub(super) struct Turn<'a> {
     effects: Vec<Effect>,
 }
 
-/// What a machine wants done by the others, the driver or the application.
+/// An effect of a machine, for the others, the driver or the application.
 #[derive(Debug)]
 pub(super) enum Effect {
     Connection(connection::Effect),

@@ -149,7 +149,7 @@ mod tests {
         let mut limits = Limits::default();
         limits.guesses_per_room = SlowRate {
             burst: 1,
-            seconds: 10,
+            every: Duration::from_secs(10),
         };
         let (one, now) = (AddressLimits::default(), Monotonic(0));
         let (other, address) = (one.clone(), Some(IpAddr::from([192, 0, 2, 1])));

@@ -277,8 +277,19 @@ mod tests {
                 records: (3..9).map(|seq| said(seq, 10_000).1).collect(),
                 wanted,
             };
-            let page = history_of(Form::Postcard, 25_000, page).unwrap();
-            page.records.iter().map(|record| record.seq).collect::<Vec<_>>()
+            let frame = history_of(Form::Postcard, 25_000, 1, page).unwrap();
+            let told: ServerMessage = Form::Postcard.decode(&frame.body()).unwrap();
+            let ServerMessage::Ok(Done {
+                answer: Answer::History(page),
+                ..
+            }) = told
+            else {
+                panic!("{told:?}");
+            };
+            page.records
+                .iter()
+                .map(|record| record.seq)
+                .collect::<Vec<_>>()
         };
         assert_eq!(of(Wanted::Oldest), [3, 4]);
         assert_eq!(of(Wanted::Newest), [7, 8]);

@@ -29,15 +29,29 @@ pub struct Unknown {
 #[error("{0}")]
 pub struct BodyError(pub String);
 
-impl de::Error for BodyError {
-    fn custom<T: core::fmt::Display>(problem: T) -> Self {
-        Self(problem.to_string())
+/// A [`BodyError`] on its way: a pointer, so that what is read fits into registers beside it.
+#[derive(Debug)]
+pub(crate) struct Fault(pub(crate) Box<BodyError>);
+
+impl core::fmt::Display for Fault {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.fmt(f)
     }
 }
 
-impl ser::Error for BodyError {
+impl core::error::Error for Fault {}
+
+impl de::Error for Fault {
+    #[cold]
     fn custom<T: core::fmt::Display>(problem: T) -> Self {
-        Self(problem.to_string())
+        Self(Box::new(BodyError(problem.to_string())))
+    }
+}
+
+impl ser::Error for Fault {
+    #[cold]
+    fn custom<T: core::fmt::Display>(problem: T) -> Self {
+        Self(Box::new(BodyError(problem.to_string())))
     }
 }
 

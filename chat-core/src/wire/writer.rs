@@ -6,7 +6,7 @@
 
 use serde::{Serialize, Serializer, ser};
 
-use super::BodyError;
+use super::{BodyError, tagged::Fault};
 
 /// The name, for serde alone, of structs that never grow: `#[serde(rename = "frozen")]`.
 pub(crate) const FROZEN: &str = "frozen";
@@ -50,7 +50,6 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn varint(&mut self, mut number: u64) {
-        self.top = false;
         while number >= 0x80 {
             self.out.push(number as u8 | 0x80);
             number >>= 7;
@@ -97,7 +96,7 @@ impl<'w, 'a> Items<'w, 'a> {
         Self { writer, end }
     }
 
-    fn item<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), BodyError> {
+    fn item<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), Fault> {
         item.serialize(&mut *self.writer)
     }
 
@@ -134,13 +133,16 @@ fn put_length(out: &mut Vec<u8>, start: usize) {
     *last = length as u8;
 }
 
-fn unsupported(what: &str) -> BodyError {
-    BodyError(format!("{what} has no postcard form here"))
+#[cold]
+fn unsupported(what: &str) -> Fault {
+    Fault(Box::new(BodyError(format!(
+        "{what} has no postcard form here"
+    ))))
 }
 
 impl<'w, 'a> Serializer for &'w mut Writer<'a> {
     type Ok = ();
-    type Error = BodyError;
+    type Error = Fault;
     type SerializeSeq = Items<'w, 'a>;
     type SerializeTuple = Items<'w, 'a>;
     type SerializeTupleStruct = Items<'w, 'a>;
@@ -153,82 +155,81 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
         false
     }
 
-    fn serialize_bool(self, value: bool) -> Result<(), BodyError> {
+    fn serialize_bool(self, value: bool) -> Result<(), Fault> {
         self.serialize_u8(value.into())
     }
 
-    fn serialize_u8(self, value: u8) -> Result<(), BodyError> {
-        self.top = false;
+    fn serialize_u8(self, value: u8) -> Result<(), Fault> {
         self.out.push(value);
         Ok(())
     }
 
-    fn serialize_u16(self, value: u16) -> Result<(), BodyError> {
+    fn serialize_u16(self, value: u16) -> Result<(), Fault> {
         self.serialize_u64(value.into())
     }
 
-    fn serialize_u32(self, value: u32) -> Result<(), BodyError> {
+    fn serialize_u32(self, value: u32) -> Result<(), Fault> {
         self.serialize_u64(value.into())
     }
 
-    fn serialize_u64(self, value: u64) -> Result<(), BodyError> {
+    fn serialize_u64(self, value: u64) -> Result<(), Fault> {
         self.varint(value);
         Ok(())
     }
 
-    fn serialize_i8(self, _: i8) -> Result<(), BodyError> {
+    fn serialize_i8(self, _: i8) -> Result<(), Fault> {
         Err(unsupported("a signed number"))
     }
 
-    fn serialize_i16(self, _: i16) -> Result<(), BodyError> {
+    fn serialize_i16(self, _: i16) -> Result<(), Fault> {
         Err(unsupported("a signed number"))
     }
 
-    fn serialize_i32(self, _: i32) -> Result<(), BodyError> {
+    fn serialize_i32(self, _: i32) -> Result<(), Fault> {
         Err(unsupported("a signed number"))
     }
 
-    fn serialize_i64(self, _: i64) -> Result<(), BodyError> {
+    fn serialize_i64(self, _: i64) -> Result<(), Fault> {
         Err(unsupported("a signed number"))
     }
 
-    fn serialize_f32(self, _: f32) -> Result<(), BodyError> {
+    fn serialize_f32(self, _: f32) -> Result<(), Fault> {
         Err(unsupported("a fraction"))
     }
 
-    fn serialize_f64(self, _: f64) -> Result<(), BodyError> {
+    fn serialize_f64(self, _: f64) -> Result<(), Fault> {
         Err(unsupported("a fraction"))
     }
 
-    fn serialize_char(self, _: char) -> Result<(), BodyError> {
+    fn serialize_char(self, _: char) -> Result<(), Fault> {
         Err(unsupported("a character"))
     }
 
-    fn serialize_str(self, value: &str) -> Result<(), BodyError> {
+    fn serialize_str(self, value: &str) -> Result<(), Fault> {
         self.raw(value.as_bytes());
         Ok(())
     }
 
-    fn serialize_bytes(self, value: &[u8]) -> Result<(), BodyError> {
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), Fault> {
         self.raw(value);
         Ok(())
     }
 
-    fn serialize_none(self) -> Result<(), BodyError> {
+    fn serialize_none(self) -> Result<(), Fault> {
         self.serialize_u8(0)
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), BodyError> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Fault> {
         self.top = false;
         self.out.push(1);
         value.serialize(self)
     }
 
-    fn serialize_unit(self) -> Result<(), BodyError> {
+    fn serialize_unit(self) -> Result<(), Fault> {
         Ok(())
     }
 
-    fn serialize_unit_struct(self, _: &'static str) -> Result<(), BodyError> {
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Fault> {
         Ok(())
     }
 
@@ -237,7 +238,7 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
         _: &'static str,
         index: u32,
         _: &'static str,
-    ) -> Result<(), BodyError> {
+    ) -> Result<(), Fault> {
         self.serialize_u32(index)
     }
 
@@ -245,7 +246,7 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
         self,
         _: &'static str,
         value: &T,
-    ) -> Result<(), BodyError> {
+    ) -> Result<(), Fault> {
         value.serialize(self)
     }
 
@@ -255,22 +256,23 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
         index: u32,
         _: &'static str,
         value: &T,
-    ) -> Result<(), BodyError> {
+    ) -> Result<(), Fault> {
+        self.top = false;
         self.varint(index.into());
         value.serialize(self)
     }
 
-    fn serialize_seq(self, len: Option<usize>) -> Result<Items<'w, 'a>, BodyError> {
+    fn serialize_seq(self, len: Option<usize>) -> Result<Items<'w, 'a>, Fault> {
         let len = len.ok_or_else(|| unsupported("a list of unknown length"))?;
         self.varint(len as u64);
         Ok(Items::counted(self))
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Items<'w, 'a>, BodyError> {
+    fn serialize_tuple(self, _: usize) -> Result<Items<'w, 'a>, Fault> {
         Ok(Items::counted(self))
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Items<'w, 'a>, BodyError> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Items<'w, 'a>, Fault> {
         Ok(Items::counted(self))
     }
 
@@ -280,16 +282,16 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
         index: u32,
         _: &'static str,
         _: usize,
-    ) -> Result<Items<'w, 'a>, BodyError> {
+    ) -> Result<Items<'w, 'a>, Fault> {
         self.varint(index.into());
         Ok(Items::counted(self))
     }
 
-    fn serialize_map(self, len: Option<usize>) -> Result<Items<'w, 'a>, BodyError> {
+    fn serialize_map(self, len: Option<usize>) -> Result<Items<'w, 'a>, Fault> {
         self.serialize_seq(len)
     }
 
-    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Items<'w, 'a>, BodyError> {
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Items<'w, 'a>, Fault> {
         if name == FROZEN {
             Ok(Items::counted(self))
         } else if self.top {
@@ -307,7 +309,7 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
         index: u32,
         _: &'static str,
         _: usize,
-    ) -> Result<Items<'w, 'a>, BodyError> {
+    ) -> Result<Items<'w, 'a>, Fault> {
         self.varint(index.into());
         Ok(Items::prefixed(self))
     }
@@ -315,73 +317,73 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
 
 impl ser::SerializeSeq for Items<'_, '_> {
     type Ok = ();
-    type Error = BodyError;
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), BodyError> {
+    type Error = Fault;
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), Fault> {
         self.item(item)
     }
-    fn end(self) -> Result<(), BodyError> {
+    fn end(self) -> Result<(), Fault> {
         Ok(())
     }
 }
 
 impl ser::SerializeTuple for Items<'_, '_> {
     type Ok = ();
-    type Error = BodyError;
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), BodyError> {
+    type Error = Fault;
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), Fault> {
         self.item(item)
     }
-    fn end(self) -> Result<(), BodyError> {
+    fn end(self) -> Result<(), Fault> {
         Ok(())
     }
 }
 
 impl ser::SerializeTupleStruct for Items<'_, '_> {
     type Ok = ();
-    type Error = BodyError;
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), BodyError> {
+    type Error = Fault;
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), Fault> {
         self.item(item)
     }
-    fn end(self) -> Result<(), BodyError> {
+    fn end(self) -> Result<(), Fault> {
         Ok(())
     }
 }
 
 impl ser::SerializeTupleVariant for Items<'_, '_> {
     type Ok = ();
-    type Error = BodyError;
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), BodyError> {
+    type Error = Fault;
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), Fault> {
         self.item(item)
     }
-    fn end(self) -> Result<(), BodyError> {
+    fn end(self) -> Result<(), Fault> {
         Ok(())
     }
 }
 
 impl ser::SerializeMap for Items<'_, '_> {
     type Ok = ();
-    type Error = BodyError;
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), BodyError> {
+    type Error = Fault;
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Fault> {
         self.item(key)
     }
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), BodyError> {
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Fault> {
         self.item(value)
     }
-    fn end(self) -> Result<(), BodyError> {
+    fn end(self) -> Result<(), Fault> {
         Ok(())
     }
 }
 
 impl ser::SerializeStruct for Items<'_, '_> {
     type Ok = ();
-    type Error = BodyError;
+    type Error = Fault;
     fn serialize_field<T: Serialize + ?Sized>(
         &mut self,
         _: &'static str,
         item: &T,
-    ) -> Result<(), BodyError> {
+    ) -> Result<(), Fault> {
         self.item(item)
     }
-    fn end(self) -> Result<(), BodyError> {
+    fn end(self) -> Result<(), Fault> {
         self.finish();
         Ok(())
     }
@@ -389,15 +391,15 @@ impl ser::SerializeStruct for Items<'_, '_> {
 
 impl ser::SerializeStructVariant for Items<'_, '_> {
     type Ok = ();
-    type Error = BodyError;
+    type Error = Fault;
     fn serialize_field<T: Serialize + ?Sized>(
         &mut self,
         _: &'static str,
         item: &T,
-    ) -> Result<(), BodyError> {
+    ) -> Result<(), Fault> {
         self.item(item)
     }
-    fn end(self) -> Result<(), BodyError> {
+    fn end(self) -> Result<(), Fault> {
         self.finish();
         Ok(())
     }

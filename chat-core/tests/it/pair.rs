@@ -69,7 +69,8 @@ impl Together {
         together
     }
 
-    /// Does what a client asks for. Done after every call, so that nothing of an old connection is left for a new one.
+    /// Does what a client asks for. Done after every call, so that nothing of an old connection is
+    /// left for a new one.
     fn obey(&mut self, n: usize) {
         while let Some(output) = self.sides[n].out.pop() {
             let now = self.world.now;
@@ -220,7 +221,7 @@ impl Together {
         }
     }
 
-    /// What was said in a room as this client was told it, with the keys it had.
+    /// The texts of a room as this client was told them, with the keys it had.
     fn texts(&self, n: usize, room: RoomId) -> Vec<String> {
         let said = self.sides[n].events.iter().filter_map(|event| match event {
             ClientEvent::Record {
@@ -311,7 +312,7 @@ fn a_conversation() {
     assert_eq!(together.texts(0, room), ["hello", "hi", "back"]);
 }
 
-/// What was told of invitations to a conversation: whose, and what became of them.
+/// The invitations to a conversation that were told, and their fates.
 fn invitations(together: &Together, n: usize, of: RoomId) -> Vec<(MemberId, Invitation)> {
     let events = together.sides[n].events.iter();
     let told = events.filter_map(|event| match event {
@@ -590,7 +591,7 @@ fn a_burst_is_paced_and_all_of_it_arrives_in_order() {
     );
 }
 
-/// What goes on in a conversation over bad links.
+/// A step of a conversation over bad links.
 #[derive(Clone, Debug)]
 enum Step {
     Say(usize),

@@ -42,7 +42,7 @@ impl Patience {
     }
 }
 
-/// What is to be done about a connection that may be dead.
+/// The step that is due on a connection that may be dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
     Nothing,

@@ -1,6 +1,8 @@
 //! The one connection of a client: its link, its handshake, its clocks, and when to come back.
 
 mod backoff;
+mod closing;
+mod handshake;
 mod keep_alive;
 mod link;
 #[cfg(test)]
@@ -19,8 +21,8 @@ use super::event::Ended;
 use crate::{
     time::Monotonic,
     wire::{
-        ClientMessage, CloseReason, ErrorCode, Form, Frame, Framing, ServerMessage,
-        client::{Empty, Hello, Ping, Request},
+        ClientMessage, Form, Frame, Framing, ServerMessage,
+        client::{Empty, Ping, Request},
         server::{Closing, Failure, Welcome},
     },
 };
@@ -42,7 +44,7 @@ pub(super) struct Connection {
     returns: bool,
 }
 
-/// What may be said on it.
+/// Its life from the first try to the end.
 #[derive(Debug)]
 enum State {
     /// Not started.
@@ -81,7 +83,7 @@ enum Stage {
     Bye { until: Monotonic, welcomed: bool },
 }
 
-/// What comes after the end of a connection.
+/// The step after the end of a connection.
 #[derive(Clone, Debug, PartialEq)]
 enum Then {
     End(Ended),
@@ -95,7 +97,7 @@ enum Then {
     Connect,
 }
 
-/// What earlier connections have come to.
+/// The outcome of earlier connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Past {
     /// No connection has been welcomed; until then nothing is tried again.
@@ -105,7 +107,7 @@ enum Past {
     Inside { late_hello: bool },
 }
 
-/// What a connection wants done.
+/// The effects of a connection.
 #[derive(Debug, PartialEq)]
 pub(super) enum Effect {
     /// For the driver: make one.
@@ -114,7 +116,7 @@ pub(super) enum Effect {
     Send(Frame),
     /// For the driver: end it.
     Disconnect,
-    /// It is time to say `hello`.
+    /// `hello` is due.
     SayHello,
     /// `hello` was answered.
     Welcome(Welcome),
@@ -167,7 +169,7 @@ impl Connection {
                 self.state = State::Open(Link::new(framing, form), stage);
                 vec![Effect::SayHello]
             }
-            // It came while it was being called off.
+            // The connection came while it was being called off.
             State::Dropping { .. } => vec![Effect::Disconnect],
             _ => Vec::new(),
         }
@@ -192,60 +194,6 @@ impl Connection {
             State::Open(link, _) => link.next(bytes),
             _ => Ok(None),
         }
-    }
-
-    /// Takes in a message of the server.
-    ///
-    /// # Errors
-    /// It is said out of turn.
-    pub(super) fn message(
-        &mut self,
-        now: Monotonic,
-        message: ServerMessage,
-    ) -> Result<Vec<Effect>, String> {
-        let State::Open(_, stage) = &mut self.state else {
-            return Ok(Vec::new());
-        };
-        Ok(match (message, stage) {
-            (ServerMessage::Ping(ping), _) => self.say(now, &ClientMessage::Pong(ping)),
-            (ServerMessage::Pong(_), _) => {
-                self.patience.ponged();
-                Vec::new()
-            }
-            (ServerMessage::Closing(closing), _) => self.closing(now, closing),
-            (ServerMessage::Welcome(_), Stage::Up(_) | Stage::Bye { welcomed: true, .. }) => {
-                return Err("a second welcome".to_owned());
-            }
-            (message, Stage::Up(_) | Stage::Bye { welcomed: true, .. }) => {
-                vec![Effect::Said(message)]
-            }
-            (ServerMessage::Welcome(welcome), Stage::Handshake { .. }) => {
-                vec![Effect::Welcome(welcome)]
-            }
-            (ServerMessage::Error(failure), Stage::Handshake { .. }) if failure.id == 0 => {
-                self.hello_refused(now, failure)
-            }
-            // Said before the server has read the `bye`.
-            (_, Stage::Bye { .. }) => Vec::new(),
-            _ => return Err("a message before the welcome".to_owned()),
-        })
-    }
-
-    /// The welcome is accepted.
-    pub(super) fn admit(&mut self, now: Monotonic, ping_interval: Duration) {
-        let State::Open(_, stage @ Stage::Handshake { .. }) = &mut self.state else {
-            return;
-        };
-        *stage = Stage::Up(KeepAlive::new(now, ping_interval));
-        self.backoff = Backoff::new();
-        if self.past == Past::Outside {
-            self.past = Past::Inside { late_hello: false };
-        }
-    }
-
-    /// Says `hello`.
-    pub(super) fn hello(&mut self, now: Monotonic, hello: Hello) -> Vec<Effect> {
-        self.say(now, &ClientMessage::Hello(hello))
     }
 
     /// A request as it goes out, to see how long it is.
@@ -373,41 +321,6 @@ impl Connection {
         }
     }
 
-    /// Whether another name is waited for.
-    pub(super) fn wants_name(&self) -> bool {
-        matches!(
-            self.state,
-            State::Open(_, Stage::Refused)
-                | State::Parked
-                | State::Dropping {
-                    then: Then::Park,
-                    ..
-                }
-        )
-    }
-
-    /// There is another name.
-    pub(super) fn rename(&mut self, now: Monotonic) -> Vec<Effect> {
-        match &mut self.state {
-            State::Open(_, stage @ Stage::Refused) => {
-                *stage = Stage::Handshake {
-                    until: now + HANDSHAKE,
-                    refused: true,
-                };
-                vec![Effect::SayHello]
-            }
-            State::Parked => self.connect(),
-            State::Dropping {
-                then: then @ Then::Park,
-                ..
-            } => {
-                *then = Then::Connect;
-                Vec::new()
-            }
-            _ => Vec::new(),
-        }
-    }
-
     /// Says `bye`, waits for the server's word, and ends.
     pub(super) fn close(&mut self, now: Monotonic) -> Vec<Effect> {
         let until = now + DISCONNECT;
@@ -458,7 +371,7 @@ impl Connection {
         }
     }
 
-    /// What the server says is to be asked for again, over another connection.
+    /// The server has left something out: it is asked again, over another connection.
     pub(super) fn ask_again(&mut self, now: Monotonic, not_before: Duration) -> Vec<Effect> {
         match &self.state {
             State::Open(_, Stage::Bye { .. }) => self.disconnect(now, Then::End(Ended::Asked)),
@@ -523,108 +436,6 @@ impl Connection {
     fn end(&mut self, ended: Ended) -> Vec<Effect> {
         self.state = State::Ended;
         vec![Effect::Ended(ended)]
-    }
-
-    /// If a `hello` goes unanswered with its connection, it may be read yet.
-    fn remember_hello(&mut self) {
-        let unanswered = matches!(self.state, State::Open(_, Stage::Handshake { .. }));
-        if let Past::Inside { late_hello } = &mut self.past {
-            *late_hello |= unanswered;
-        }
-    }
-
-    /// The name is taken or cannot be. A server that cannot just now is tried again, if it has been
-    /// left only for a moment.
-    fn hello_refused(&mut self, now: Monotonic, failure: Failure) -> Vec<Effect> {
-        let later = matches!(
-            failure.code,
-            ErrorCode::Unavailable | ErrorCode::Busy | ErrorCode::RateLimited
-        );
-        if later && self.was_inside() {
-            let not_before = millis(failure.retry_after);
-            return self.disconnect(now, Then::Retry { not_before });
-        }
-        if let State::Open(_, stage) = &mut self.state {
-            *stage = Stage::Refused;
-        }
-        vec![Effect::Refused(failure)]
-    }
-
-    fn closing(&mut self, now: Monotonic, mut closing: Closing) -> Vec<Effect> {
-        let mut effects = self.say(now, &ClientMessage::Closed(Empty {}));
-        let then = self.after(&closing);
-        let asked_for = closing.reason == CloseReason::Bye
-            && matches!(self.state, State::Open(_, Stage::Bye { .. }));
-        // The client knows better: of what comes of a late hello, and that a client that never was
-        // in does not try again.
-        closing.reconnect = matches!(then, Then::Retry { .. });
-        if !asked_for && !matches!(then, Then::Park | Then::Connect) {
-            effects.push(Effect::Closing(closing));
-        }
-        effects.extend(self.disconnect(now, then));
-        effects
-    }
-
-    /// What comes after a `closing`.
-    fn after(&mut self, closing: &Closing) -> Then {
-        let reason = closing.reason;
-        let State::Open(_, stage) = &self.state else {
-            return Then::End(Ended::Closed(reason));
-        };
-        let comes_back = self.comes_back_after(closing);
-        match (stage, self.past) {
-            (Stage::Bye { .. }, _) => Then::End(Ended::Asked),
-            // Nobody need hurry to choose a name: the next one makes a connection of its own.
-            (Stage::Refused, _)
-                if comes_back
-                    || matches!(reason, CloseReason::HandshakeTimeout | CloseReason::Idle) =>
-            {
-                Then::Park
-            }
-            // The name that was chosen crossed the end of the server's patience.
-            (Stage::Handshake { refused: true, .. }, _)
-                if reason == CloseReason::HandshakeTimeout =>
-            {
-                Then::Connect
-            }
-            // The `hello` went out at once: the server did not read it in time, or the way there
-            // is slow. Nor will it be read: that hello comes to nothing.
-            (Stage::Handshake { .. }, Past::Inside { .. })
-                if reason == CloseReason::HandshakeTimeout =>
-            {
-                retry()
-            }
-            // It may be this very client that came in anew: by a hello of a lost connection.
-            (Stage::Up(_), Past::Inside { late_hello: true })
-                if reason == CloseReason::Replaced =>
-            {
-                self.past = Past::Inside { late_hello: false };
-                retry()
-            }
-            _ if comes_back => {
-                if !closing.reconnect {
-                    self.backoff.ease();
-                }
-                self.remember_hello();
-                Then::Retry {
-                    not_before: millis(closing.retry_after),
-                }
-            }
-            _ => Then::End(Ended::Closed(reason)),
-        }
-    }
-
-    /// Whether a server that has taken the client in before is to be tried again after this.
-    fn comes_back_after(&self, closing: &Closing) -> bool {
-        let heals = matches!(
-            closing.reason,
-            CloseReason::Stopped
-                | CloseReason::Full
-                | CloseReason::TooManyConnections
-                | CloseReason::HandshakeTimeout
-                | CloseReason::TooManyAttempts
-        );
-        self.was_inside() && (closing.reconnect || (self.returns && heals))
     }
 }
 

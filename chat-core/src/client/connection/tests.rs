@@ -8,7 +8,11 @@ use crate::{
     id::{MemberId, Secret, SessionId},
     limits::Limits,
     time::Wall,
-    wire::{client::Versions, server::Durability},
+    wire::{
+        CloseReason, ErrorCode,
+        client::{Hello, Versions},
+        server::Durability,
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -64,7 +64,7 @@ pub(super) enum Stage {
     Disproved { credential: CredentialId },
 }
 
-/// What a change of the password starts from; of no use to a new room.
+/// The keys that a change of the password starts from; of no use to a new room.
 #[derive(Debug, Default)]
 pub(super) struct Basis {
     /// The key in force.
@@ -73,12 +73,12 @@ pub(super) struct Basis {
     earlier: Vec<(KeyId, Key)>,
 }
 
-/// What finished work has come to.
+/// The outcome of finished work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     /// The next request can be made.
     Ready,
-    /// It can be made, and the password is wrong.
+    /// The next request can be made, and the password is wrong.
     Disproved,
     /// The server's half made no sense.
     Malformed,
@@ -319,7 +319,7 @@ impl Basis {
     }
 }
 
-/// What a new room is asked for with.
+/// The request for a new room.
 pub(in super::super) fn creation(
     create: &Create,
     password: Option<PasswordRecord>,

@@ -43,12 +43,12 @@ pub(super) struct Keys {
     last_work: u64,
 }
 
-/// What the keys want done.
+/// The effects of work that is done.
 #[derive(Debug)]
 pub(super) enum Effect {
     /// The next request of a command can be made.
     GoOn(Ticket),
-    /// It can be made, and the password is wrong.
+    /// The next request can be made, and the password is wrong.
     WrongPassword(Ticket),
 }
 
@@ -117,7 +117,7 @@ impl Keys {
         room.open(record)
     }
 
-    /// What a record of long ago says, if it is something said.
+    /// The text of a record of long ago, if there is one.
     pub(super) fn open(&self, room: RoomId, record: &Record) -> Option<Text> {
         self.rooms.get(&room)?.open(record)
     }
@@ -142,7 +142,7 @@ impl Keys {
             .is_none_or(|room| room.is_current(content))
     }
 
-    /// What opens a room, as bytes.
+    /// The keys of a room, as bytes.
     pub(super) fn to_bytes(&self, room: RoomId) -> Option<Zeroizing<Vec<u8>>> {
         let ring = &self.rooms.get(&room)?.ring;
         (!ring.is_empty()).then(|| ring.to_bytes())
@@ -275,7 +275,7 @@ impl Keys {
         self.exchanges.remove(&ticket);
     }
 
-    /// What a new group is opened with: the keys that were given or made for it.
+    /// The keys of a new group: those that were given or made for it.
     ///
     /// # Errors
     /// It has another cipher than was asked for.
@@ -304,7 +304,7 @@ impl Keys {
         Ok(Unlocked(ring))
     }
 
-    /// What a room that was joined is opened with.
+    /// The keys of a room that was joined.
     ///
     /// # Errors
     /// The client cannot read there, or not as its person wants it.

@@ -27,13 +27,13 @@ pub(super) struct Ring {
 
 /// A key fits a room or does not.
 pub(super) enum Fit {
-    /// It does, or none is needed.
+    /// The key does, or none is needed.
     Yes,
     /// There is none, and one is needed.
     Missing,
-    /// It is for another cipher, or another key.
+    /// The key is for another cipher, or another one is announced.
     Mismatch,
-    /// It was replaced by one that is known to have been in force since.
+    /// The key was replaced by one that is known to have been in force since.
     RolledBack,
     /// None is needed, although the room was encrypted when it was entered before.
     NotSealed,

@@ -1,4 +1,4 @@
-//! What a room asks of those who speak in it, and whether this client may and can.
+//! The cipher of a room, and whether this client may and can speak in it.
 
 use super::{
     super::command::{CommandError, RoomKey, Text},
@@ -40,7 +40,7 @@ enum Consent {
     Wanting,
 }
 
-/// Who speaks, under which number.
+/// The author of a message, and its number.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Author {
     pub(in super::super) member: MemberId,
@@ -146,7 +146,7 @@ impl RoomKeys {
         }
     }
 
-    /// What a record says, if it is something said.
+    /// The text of a record, if there is one.
     pub(super) fn open(&self, record: &Record) -> Option<Text> {
         let (RecordBody::Message(said) | RecordBody::Action(said)) = &record.body else {
             return None;

@@ -94,7 +94,7 @@ pub(super) enum WorkResult {
     LoggedIn(Result<(Bytes, ExportKey), LoginError>),
 }
 
-/// What a finished registration is worth: the record for the server.
+/// A finished registration: the record for the server.
 pub(super) struct Registration {
     pub(super) password: PasswordRecord,
     pub(super) earlier: Vec<WrappedKey>,

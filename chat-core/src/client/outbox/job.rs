@@ -39,7 +39,7 @@ pub(in super::super) struct Job {
     pub(super) pages: Pages,
 }
 
-/// What is asked next.
+/// The next request.
 #[derive(Debug, PartialEq)]
 pub(super) enum Ask {
     /// The first request is to be made; a password exchange begins (anew).
@@ -50,12 +50,12 @@ pub(super) enum Ask {
     Made(Op),
 }
 
-/// What may have become of a request that changes something.
+/// The fate of a request that changes something, as far as the client can know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trail {
     /// Nothing: it never went out, or it was refused for a time.
     Unsent,
-    /// It is unanswered.
+    /// The request is unanswered.
     Asked(First),
     /// Its answer was lost: it may have been done, or may yet be.
     InDoubt(First),
@@ -64,17 +64,17 @@ pub(super) enum Trail {
 /// When a request went out first, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct First {
-    /// It may be sent again before then.
+    /// The time from which it is not sent again.
     pub(super) until: Monotonic,
     pub(super) wall: Wall,
     /// The life of the room's log at that time.
     pub(super) epoch: Option<u64>,
 }
 
-/// What the rest of a job is for.
+/// The purpose of the rest of a job.
 #[derive(Debug, PartialEq)]
 pub(super) enum Aim {
-    /// What came of the command.
+    /// The command's own outcome.
     Outcome,
     /// That is decided; what is asked yet is done all the same: a `join` that tells the server of a
     /// wrong password, or a `leave` of a room that the client cannot read.
@@ -215,12 +215,12 @@ impl Job {
             && match &self.ask {
                 Ask::Begin => true,
                 Ask::GoOn => false,
-                // It may have to begin anew.
+                // The exchange may have to begin anew.
                 Ask::Made(op) => is_proposal(op) && self.in_doubt().is_some(),
             }
     }
 
-    /// What its next request counts as.
+    /// The class of its next request.
     pub(super) fn class(&self) -> Class {
         let begins = match &self.ask {
             Ask::Begin => self.command.password().is_some(),
@@ -235,14 +235,15 @@ impl Job {
         }
     }
 
-    /// It goes out.
+    /// The request goes out.
     pub(super) fn sent(&mut self, now: Now, epoch: Option<u64>) {
         if self.op().is_some_and(changes) && self.trail == Trail::Unsent {
             self.trail = Trail::Asked(First::new(now, epoch));
         }
     }
 
-    /// It was refused for a time. `unsure`: the log may say later that it has written after all.
+    /// The request was refused for a time. `unsure`: the log may say later that it has written
+    /// after all.
     pub(super) fn refused(&mut self, unsure: bool) {
         if let Trail::Asked(first) = self.trail {
             self.trail = if unsure {

@@ -13,10 +13,10 @@ use crate::{id::RoomId, small::SmallMap, time::Monotonic, wire::client::RoomRef}
 /// whether it must be sent again.
 const WINDOW: usize = 64;
 
-/// What is sent in order.
+/// The order that a command keeps: that of one room, or of all that concerns none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(in super::super) enum Lane {
-    /// What names no room.
+    /// Requests that name no room.
     Directory,
     Room(RoomId),
     /// A group that is known by its number only.
@@ -38,7 +38,7 @@ impl Lane {
 pub(in super::super) enum Reach {
     /// After a welcome nothing is said before the server has told how the room stands.
     NotYet,
-    /// It is no room that the client is in.
+    /// The lane is of no room that the client is in.
     Outside,
     /// The client is in the room, in this life of its log.
     Inside { epoch: u64 },
@@ -61,7 +61,7 @@ impl Queue {
     }
 }
 
-/// What went out in a lane since the oldest request that is unanswered first did: as many records
+/// The requests that went out in a lane since the oldest unanswered one first did: as many records
 /// may have followed it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Window(VecDeque<Sending>);

@@ -1,10 +1,11 @@
-//! What is to be asked and what has been asked: order, numbers, pace, sending again, results.
+//! Requests to be made and requests on their way: order, numbers, pace, sending again, results.
 //!
 //! A command becomes a [`Job`] that waits in its lane. [`next`](Outbox::next) hands out the one
 //! that may go; it comes back by one of the inputs that take a job. An unanswered request goes back
 //! to its lane when the connection is lost and is sent again, before newer ones, under the same
 //! number and with the same content, unless it is in doubt for too long.
 
+mod ends;
 mod job;
 mod lane;
 mod pacing;
@@ -64,14 +65,14 @@ pub(super) struct Outbox {
     doubt_ends: Option<Monotonic>,
 }
 
-/// What the server allows.
+/// The pace that the server allows.
 #[derive(Debug)]
 struct Pace {
     pacing: Pacing,
     most_unanswered: usize,
 }
 
-/// What the outbox wants done.
+/// The effects of the outbox.
 #[derive(Debug, PartialEq)]
 pub(super) enum Effect {
     /// A command has ended.
@@ -89,7 +90,7 @@ pub(super) enum Effect {
     SessionInUse,
 }
 
-/// What can be done next.
+/// The next step of the outbox.
 #[derive(Debug)]
 pub(super) enum Next {
     /// The next request of this job is to be made and sent.
@@ -200,7 +201,7 @@ impl Outbox {
     }
 
     fn is_blocked(&self, lane: &Lane, queue: &Queue, job: &Job) -> bool {
-        // It may be of the very room that is being left.
+        // The number may be of the very room that is being left.
         (matches!(lane, Lane::Number(_)) && !self.undoing.is_empty())
             || queue
                 .exclusive
@@ -223,6 +224,11 @@ impl Outbox {
         Some(job)
     }
 
+    fn waiting(&self) -> impl Iterator<Item = &Job> {
+        let queues = self.lanes.values();
+        queues.flat_map(|queue| queue.waiting.values().map(|job| &**job))
+    }
+
     /// Puts a job into its place in its lane.
     pub(super) fn put_back(&mut self, job: Box<Job>) {
         debug_assert!(self.unfinished > 0, "a job of this outbox");
@@ -232,7 +238,7 @@ impl Outbox {
                 .map_or(first.until, |ends| ends.min(first.until));
             self.doubt_ends = Some(ends);
         }
-        // What is in doubt keeps its place in the window: the server has to remember it yet.
+        // A doubt keeps its place in the window: the server has to remember the request yet.
         if job.trail == Trail::Unsent {
             self.settle(&job);
         }
@@ -421,121 +427,6 @@ impl Outbox {
         if self.lanes.get(&lane).is_some_and(Queue::is_idle) {
             self.lanes.remove(&lane);
         }
-    }
-
-    /// The connection is lost: what is unanswered will be asked again.
-    pub(super) fn cut_off(&mut self) -> Vec<Effect> {
-        let unanswered = core::mem::take(&mut self.unanswered).into_iter();
-        let working = core::mem::take(&mut self.working).into_iter();
-        let back = unanswered
-            .map(|(_, job)| job)
-            .chain(working.map(|(_, job)| job));
-        for job in back.collect::<Vec<_>>() {
-            self.put_back(job);
-        }
-        let mut effects = Vec::new();
-        for queue in self.lanes.values_mut() {
-            queue.exclusive = None;
-            queue.held_until = Monotonic(0);
-            for job in queue.waiting.values_mut() {
-                let number = job.txn;
-                if job.cut_off() {
-                    effects.push(Effect::Restart(job.ticket));
-                }
-                if let (Some(number), None) = (number, job.txn) {
-                    queue.window.settle(number);
-                }
-            }
-        }
-        self.exchange = None;
-        self.note_doubts();
-        effects
-    }
-
-    /// Time has passed: what is in doubt for too long ends.
-    pub(super) fn timeout(&mut self, now: Now) -> Vec<Effect> {
-        if self.doubt_ends.is_none_or(|ends| ends > now.monotonic) {
-            return Vec::new();
-        }
-        let over = self
-            .waiting()
-            .filter(|job| job.in_doubt().is_some_and(|it| it.is_over(now)));
-        let mut over: Vec<_> = over.map(|job| (job.ticket, job.lane)).collect();
-        over.sort_unstable();
-        let mut effects = Vec::new();
-        for (ticket, lane) in over {
-            if let Some(job) = self.take(lane, ticket) {
-                effects.push(self.finish(job, Err(CommandError::Unknown)));
-            }
-        }
-        self.note_doubts();
-        effects
-    }
-
-    fn note_doubts(&mut self) {
-        let doubts = self.waiting().filter_map(|job| job.in_doubt());
-        self.doubt_ends = doubts.map(|first| first.until).min();
-    }
-
-    fn waiting(&self) -> impl Iterator<Item = &Job> {
-        let queues = self.lanes.values();
-        queues.flat_map(|queue| queue.waiting.values().map(|job| &**job))
-    }
-
-    /// The session is another one: what went out under the old one is unknown, unless it can be
-    /// done twice without anybody noticing; the rest gets new numbers.
-    pub(super) fn renew(&mut self) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        self.last_txn = 0;
-        for mut job in self.take_all() {
-            let keeps = job.decided().is_some();
-            if job.may_be_done_yet() {
-                effects.push(self.finish(job, Err(CommandError::Unknown)));
-                continue;
-            }
-            job.txn = None;
-            job.trail = Trail::Unsent;
-            if keeps {
-                self.number(&mut job);
-            } else {
-                if job.command.password().is_some() {
-                    effects.push(Effect::Restart(job.ticket));
-                }
-                job.ask = Ask::Begin;
-            }
-            self.put_back(job);
-        }
-        effects
-    }
-
-    /// Every command that is not finished ends here: with this, where nothing else is known of it.
-    pub(super) fn finish_all(&mut self, error: &CommandError) -> Vec<Effect> {
-        let jobs = self.take_all();
-        let ends = jobs.into_iter().map(|job| {
-            let end = job.end(error);
-            self.finish(job, Err(end))
-        });
-        ends.collect()
-    }
-
-    /// Takes everything out, in the order of the tickets. What is unanswered is in doubt.
-    fn take_all(&mut self) -> Vec<Box<Job>> {
-        let unanswered = core::mem::take(&mut self.unanswered).into_iter();
-        let working = core::mem::take(&mut self.working).into_iter();
-        let lanes = core::mem::take(&mut self.lanes).into_iter();
-        let waiting = lanes.flat_map(|(_, queue)| queue.waiting);
-        let mut all: Vec<_> = unanswered
-            .map(|(_, mut job)| {
-                job.refused(true);
-                job
-            })
-            .chain(working.map(|(_, job)| job))
-            .chain(waiting.map(|(_, job)| job))
-            .collect();
-        all.sort_unstable_by_key(|job| job.ticket);
-        self.exchange = None;
-        self.doubt_ends = None;
-        all
     }
 }
 

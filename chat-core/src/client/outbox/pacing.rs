@@ -6,7 +6,7 @@ use crate::{
     time::Monotonic,
 };
 
-/// What a request is counted as.
+/// The rate that a request counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     /// `send`.
@@ -108,8 +108,8 @@ impl Pace {
     }
 }
 
-/// Half of the burst: what is sent evenly may arrive bunched, and a refusal would cost a message its
-/// place among its neighbours. Never nothing: a client that waits for ever is of no use.
+/// Half of the burst: what is sent evenly may arrive bunched, and a refusal would cost a message
+/// its place among its neighbours. Never nothing: a client that waits for ever is of no use.
 fn within(rate: Rate) -> Rate {
     Rate {
         burst: (rate.burst / 2).max(1),

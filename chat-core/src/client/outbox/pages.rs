@@ -6,7 +6,7 @@ use crate::wire::server::{MemberInfo, RoomInfo};
 /// Entries of a list that are collected from its pages.
 const LISTED: usize = 1_000_000;
 
-/// What has come of a list so far.
+/// The entries of a list so far.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
     pub(super) rooms: Vec<RoomInfo>,

@@ -1,4 +1,4 @@
-//! What comes of a refusal: waiting, beginning anew, or the end of the command.
+//! The consequences of a refusal: waiting, beginning anew, or the end of the command.
 
 use super::{
     super::command::{Command, CommandError},
@@ -76,7 +76,8 @@ impl Outbox {
         let may_restart = job.restarts < RESTARTS;
         let has_password = job.command.password().is_some();
         let anew = match failure.code {
-            // It is no repeat, so it was not done, and its registration died with the connection.
+            // The request is no repeat, so it was not done; its registration died with the
+            // connection.
             ErrorCode::BadRequest => {
                 job.op().is_some_and(is_proposal) && job.in_doubt().is_some() && may_restart
             }
@@ -96,7 +97,7 @@ impl Outbox {
             return vec![self.finish(job, Err(CommandError::Unknown))];
         }
         if failure.code == ErrorCode::WrongCipher && job.op().is_some_and(is_stale) {
-            // It was refused, so its number is free, and the key has changed since it was closed.
+            // Its number is free after a refusal, and the key has changed since it was closed.
             job.ask = Ask::Begin;
             self.put_back(job);
             return Vec::new();
@@ -125,7 +126,7 @@ fn refusal_of(job: &Job, failure: Failure) -> CommandError {
     );
     match failure.code {
         ErrorCode::WrongPassword => CommandError::WrongPassword,
-        // It may have been done before the connection broke, or be done yet.
+        // An earlier try may have been done before the connection broke, or be done yet.
         _ if job.may_be_done_yet() => CommandError::Unknown,
         _ if left && job.in_doubt().is_some() => CommandError::Unknown,
         _ => CommandError::Refused(failure),

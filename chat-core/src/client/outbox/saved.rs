@@ -54,7 +54,7 @@ enum SavedCommand {
 #[derive(Serialize, Deserialize)]
 struct SavedOp(u16, Vec<u8>);
 
-/// What was saved, on its way back.
+/// A saved outbox, on its way back.
 pub(in super::super) struct Restored {
     pub(in super::super) session: SessionId,
     last_txn: u64,
@@ -105,7 +105,7 @@ impl Outbox {
         mut ticket: impl FnMut() -> Ticket,
     ) -> Vec<(Ticket, Command)> {
         self.last_txn = restored.last_txn;
-        // Of what was not saved nobody asks any more.
+        // A request that was not saved is not sent again.
         let numbers: Vec<u64> = restored.jobs.iter().filter_map(|job| job.txn).collect();
         for (lane, mut window) in restored.windows {
             window.settle_all_but(&numbers);

@@ -49,7 +49,7 @@ enum Patience {
     Until(Monotonic),
 }
 
-/// What the rooms want done.
+/// The effects of the rooms.
 #[derive(Debug, PartialEq)]
 pub(super) enum Effect {
     /// The client is in a room.
@@ -60,7 +60,7 @@ pub(super) enum Effect {
         epoch: u64,
         record: Record,
     },
-    /// Somebody was invited to a private conversation, or has answered.
+    /// A member was invited to a private conversation, or has answered.
     Invitation {
         room: RoomId,
         member: MemberId,
@@ -176,7 +176,7 @@ impl Rooms {
                 if view.place.epoch != room.cursor.epoch {
                     return Err("a room resumed in another epoch".to_owned());
                 }
-                // What has changed is said by the records that follow.
+                // The records that follow say what has changed.
                 (EnteredHow::Resumed, None)
             }
             None if resumed => return Err("a room resumed that was not presented".to_owned()),

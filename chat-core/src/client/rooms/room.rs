@@ -18,7 +18,7 @@ pub(super) struct Room {
     company: Company,
 }
 
-/// Whose standing counts.
+/// The members whose standing counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Company {
     /// All are members, and come and go.
@@ -31,7 +31,7 @@ enum Company {
     },
 }
 
-/// What a record is in the row of those received.
+/// The place of a record in the row of those received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fit {
     /// The next one.
@@ -42,10 +42,10 @@ pub(super) enum Fit {
     Hole,
 }
 
-/// What a record changes for this member.
+/// The change that a record makes for this member.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Change {
-    /// Somebody was invited, or has answered an invitation.
+    /// A member was invited, or has answered an invitation.
     pub(super) invitation: Option<(MemberId, Invitation)>,
     /// This member is out.
     pub(super) removed: Option<RemovedReason>,
@@ -113,7 +113,7 @@ impl Company {
         }
     }
 
-    /// What has become of an invitation since then.
+    /// The fate of an invitation since then.
     fn since(self, before: Option<Self>, me: MemberId) -> Option<(MemberId, Invitation)> {
         let Self::Pair { mine, peer, theirs } = self else {
             return None;
@@ -161,7 +161,7 @@ impl Company {
     }
 }
 
-/// What has become of an invitation by a change of standing.
+/// The fate of an invitation by a change of standing.
 fn answer(before: Option<Standing>, after: Option<Standing>) -> Option<Invitation> {
     match (before, after) {
         (Some(Standing::Invited), Some(Standing::Invited)) => None,

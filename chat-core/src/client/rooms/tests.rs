@@ -220,7 +220,7 @@ fn an_applications_record_has_its_place_and_changes_nothing() {
     assert_eq!(seqs(&effects), [11, 12]);
 }
 
-/// What a record or a view tells of invitations.
+/// The invitations that a record or a view tells of.
 fn invitations(effects: &[Effect]) -> Vec<(MemberId, Invitation)> {
     let told = effects.iter().filter_map(|effect| match effect {
         Effect::Invitation { room, member, what } => {

@@ -38,12 +38,12 @@ enum Authority {
     Server,
 }
 
-/// What the server has made of the last `hello`.
+/// The server's answer to the last `hello`.
 #[derive(Debug)]
 enum Admission {
     /// Nothing yet.
     Pending,
-    /// It is in, or was at the end of the last connection; the limits last told hold.
+    /// The client is in, or was at the end of the last connection; the limits last told hold.
     Admitted(WireLimits),
     /// The name was refused, and there is no other yet. `limits`: of an earlier welcome.
     Refused {
@@ -94,7 +94,7 @@ impl Session {
         self.id
     }
 
-    /// What the server allows; none before the first welcome.
+    /// The server's limits; none before the first welcome.
     pub(super) fn limits(&self) -> Option<&WireLimits> {
         match &self.admission {
             Admission::Pending => None,
@@ -111,7 +111,7 @@ impl Session {
         }
     }
 
-    /// What is said first on a connection.
+    /// The first message on a connection.
     pub(super) fn hello(&self, resume: Vec<Resume>) -> Hello {
         Hello {
             versions: Versions {

@@ -181,7 +181,7 @@ fn a_room_that_is_being_left_again_is_left_after_a_lost_connection_too() {
 #[test]
 fn a_room_is_joined_anew_only_after_it_is_left_again() {
     let mut script = Script::in_rooms(&[]);
-    // It was asked for by its number, and cannot be read.
+    // The room was asked for by its number, and cannot be read.
     script.command(Command::Join {
         room: RoomRef::Number(5),
         password: None,
@@ -323,7 +323,8 @@ fn keys_of_an_earlier_life_open_what_they_opened_then() {
         ..record(11, before.me(), RecordBody::Message(Message { content }))
     };
 
-    // Without them, with some that are spoiled, and with those of another key, the room stays closed.
+    // Without them, with some that are spoiled, and with those of another key, the room stays
+    // closed.
     let mut after = Script::in_rooms(&[sealed(10)]);
     assert_eq!(after.client.keys(ROOM), None, "there is nothing to keep");
     for spoiled in [
@@ -436,7 +437,7 @@ fn a_new_room_has_the_cipher_of_its_key() {
     );
 }
 
-/// What comes of that room later is judged anew, and nothing is opened with what was given before.
+/// A room that is entered again later is judged anew.
 #[test]
 fn keys_of_a_room_that_was_left_are_gone() {
     let mut script = Script::in_rooms(&[]);

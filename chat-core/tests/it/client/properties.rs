@@ -1,4 +1,4 @@
-//! What holds whatever the server says and however its bytes come.
+//! Properties that hold whatever the server says and however its bytes come.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -24,7 +24,7 @@ use proptest::prelude::*;
 
 use super::script::*;
 
-/// What may happen. Numbers choose among what there is at that moment.
+/// A step of a trial. Numbers choose among what there is at that moment.
 #[derive(Clone, Debug)]
 enum Step {
     Command(u8),
@@ -106,7 +106,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What no server in its right mind does.
+/// Steps that no server in its right mind takes.
 fn wild() -> impl Strategy<Value = Step> {
     prop_oneof![
         prop::collection::vec(any::<u8>(), 0..12).prop_map(Step::Garbage),

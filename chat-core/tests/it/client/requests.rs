@@ -415,7 +415,7 @@ fn reads_are_asked_again() {
     assert_eq!(script.finished().0, ticket);
 }
 
-/// What becomes of two unanswered sends when the room is entered so after reconnecting: the numbers
+/// The fate of two unanswered sends when the room is entered so after reconnecting: the numbers
 /// that are sent again, and how many ended as unknown.
 fn after_coming_back(resumed: bool, epoch: u64) -> (Vec<u64>, usize) {
     let mut script = Script::in_room();
@@ -738,7 +738,7 @@ fn a_refusal_of_what_was_sent_again_does_not_say_that_it_will_not_be_done() {
     script.events.clear();
     script.refuse(again.id, ErrorCode::Muted, None);
     assert_eq!(script.finished(), (ticket, Err(CommandError::Unknown)));
-    // What was sent once is refused for good.
+    // A request that was sent once is refused for good.
     let ticket = script.command(send("b"));
     let once = script.request();
     script.refuse(once.id, ErrorCode::Muted, None);

@@ -1,6 +1,8 @@
 //! Nothing lost and nothing twice, whatever breaks: a client against a model of what a server keeps
 //! of a session.
 
+mod server;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
@@ -11,24 +13,19 @@ use chat_core::{
         Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command,
         CommandError, EnteredHow, Outcome, Ticket,
     },
-    id::{MemberId, Place, RoomId, Secret, SessionId},
+    id::{Place, RoomId, Secret},
     time::{Monotonic, Now, Wall},
-    wire::{
-        ClientMessage, ErrorCode, Form, Record, ServerMessage,
-        client::{Hello, Op, Request},
-        record::{Message, RecordBody},
-        server::{Answer, Committed, Done, Entered, Records, RoomView},
-    },
+    wire::{ClientMessage, Form, ServerMessage},
 };
 use proptest::prelude::*;
 
-use super::script::{Framing, failure, record, view, welcome};
+use self::server::{Mood, Server, text_of};
+use super::script::Framing;
 
 const ROOMS: [RoomId; 2] = [RoomId([1; 16]), RoomId([2; 16])];
 const SECRET: [u8; 32] = [7; 32];
-const HOUR: Duration = Duration::from_secs(3_600);
 
-/// What may happen.
+/// A step of a trial.
 #[derive(Clone, Debug)]
 enum Step {
     /// So many texts in a room.
@@ -53,16 +50,6 @@ enum Step {
     Copy,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Mood {
-    Does,
-    IsBusy,
-    /// Says that it cannot write, and has written.
-    Wrote,
-    /// Says that it cannot write, and has not.
-    CannotWrite,
-}
-
 fn step() -> impl Strategy<Value = Step> {
     let mood = prop_oneof![
         12 => Just(Mood::Does),
@@ -84,155 +71,6 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A room's log, and how often each text was ever written there.
-struct Log {
-    epoch: u64,
-    records: Vec<(Record, Monotonic)>,
-    ever: BTreeMap<String, usize>,
-}
-
-/// What a server keeps, and of a session's results no more than it must.
-struct Server {
-    logs: [Log; 2],
-    session: SessionId,
-}
-
-impl Server {
-    fn new() -> Self {
-        let log = || Log {
-            epoch: 1,
-            records: Vec::new(),
-            ever: BTreeMap::new(),
-        };
-        Self {
-            logs: [log(), log()],
-            session: SessionId::NONE,
-        }
-    }
-
-    fn view(&self, n: usize) -> RoomView {
-        let log = &self.logs[n];
-        RoomView {
-            place: Place {
-                epoch: log.epoch,
-                seq: log.records.len() as u64,
-            },
-            number: None,
-            ..view(ROOMS[n], 0)
-        }
-    }
-
-    fn hello(&mut self, hello: &Hello, me: MemberId, down: &mut Vec<ServerMessage>) {
-        self.session = hello.session;
-        down.push(ServerMessage::Welcome(welcome(me, ROOMS.to_vec())));
-        for (n, room) in ROOMS.into_iter().enumerate() {
-            let log = &self.logs[n];
-            let at = hello.resume.iter().find(|resume| resume.room == room);
-            let at = at.map(|resume| resume.place);
-            let since = at.filter(|at| at.epoch == log.epoch && at.seq <= log.records.len() as u64);
-            let view = self.view(n);
-            down.push(ServerMessage::Entered(Entered {
-                resumed: since.is_some(),
-                view,
-            }));
-            if let Some(since) = since {
-                let all = log.records[since.seq as usize..].iter();
-                let records = all.map(|(record, _)| record.clone()).collect();
-                down.push(records_of(room, log.epoch, records));
-            }
-        }
-    }
-
-    /// What came of a request with that name, if it is remembered: of a session's last 64 in the
-    /// room, those of the last hour.
-    fn repeat(&self, n: usize, txn: u64, now: Monotonic) -> Option<&Record> {
-        let records = self.logs[n].records.iter().rev();
-        let of_session = records.filter(|(record, _)| record.session == self.session);
-        let kept = of_session.take(64).filter(|(_, at)| now - *at < HOUR);
-        kept.map(|(record, _)| record)
-            .find(|record| record.txn == txn)
-    }
-
-    fn request(
-        &mut self,
-        request: Request,
-        me: MemberId,
-        mood: Mood,
-        now: Monotonic,
-        down: &mut Vec<ServerMessage>,
-    ) {
-        let Op::Send(send) = &request.op else {
-            panic!("not among the commands: {request:?}")
-        };
-        let n = ROOMS
-            .iter()
-            .position(|room| *room == send.room)
-            .expect("a room");
-        let (id, epoch, hash) = (request.id, self.logs[n].epoch, request.op.hash());
-        let done = |seq| {
-            let place = Place { epoch, seq };
-            let answer = Answer::Send(Committed { place });
-            ServerMessage::Ok(Done { id, answer })
-        };
-        if let Some(known) = self.repeat(n, request.txn, now) {
-            return down.push(if known.hash == hash {
-                done(known.seq)
-            } else {
-                ServerMessage::Error(failure(id, ErrorCode::TxnReused, None))
-            });
-        }
-        match mood {
-            Mood::IsBusy => {
-                return down.push(ServerMessage::Error(failure(id, ErrorCode::Busy, None)));
-            }
-            Mood::CannotWrite => {
-                let failure = failure(id, ErrorCode::Unavailable, None);
-                return down.push(ServerMessage::Error(failure));
-            }
-            Mood::Does | Mood::Wrote => {}
-        }
-        let log = &mut self.logs[n];
-        let seq = log.records.len() as u64 + 1;
-        let content = send.content.clone();
-        let body = RecordBody::Message(Message { content });
-        let record = Record {
-            session: self.session,
-            txn: request.txn,
-            hash,
-            ..record(seq, me, body)
-        };
-        *log.ever.entry(text_of(&record)).or_default() += 1;
-        log.records.push((record.clone(), now));
-        let told = records_of(send.room, epoch, vec![record]);
-        if mood == Mood::Wrote {
-            let failure = failure(id, ErrorCode::Unavailable, None);
-            down.extend([ServerMessage::Error(failure), told]);
-        } else if request.txn.is_multiple_of(2) {
-            down.extend([told, done(seq)]);
-        } else {
-            down.extend([done(seq), told]);
-        }
-    }
-}
-
-fn records_of(room: RoomId, epoch: u64, records: Vec<Record>) -> ServerMessage {
-    ServerMessage::Records(Records {
-        room,
-        epoch,
-        records,
-    })
-}
-
-fn text_of(record: &Record) -> String {
-    match &record.body {
-        RecordBody::Message(message) => match &message.content {
-            chat_core::wire::record::Content::Plain(text) => text.text.clone(),
-            other => panic!("not plain: {other:?}"),
-        },
-        other => panic!("not a message: {other:?}"),
-    }
-}
-
 /// A link, with what is on its way.
 #[derive(Default)]
 struct Link {
@@ -252,7 +90,7 @@ struct World {
     said: usize,
     /// Commands that are unfinished, and what they say where.
     open: BTreeMap<Ticket, (usize, String)>,
-    /// What came of the others.
+    /// The outcomes of the others.
     done: Vec<(usize, String, Result<Outcome, CommandError>)>,
     places: BTreeMap<RoomId, Place>,
     lost_an_end: bool,
@@ -578,7 +416,8 @@ fn a_link_may_break_at_any_byte() {
     }
 }
 
-/// What the server has written and not answered is in doubt for 50 minutes, and then not sent again.
+/// A request that the server has done and not answered is in doubt for 50 minutes, and then not
+/// sent again.
 #[test]
 fn fifty_minutes_without_a_connection_leave_it_unknown() {
     for (minutes, unknown) in [(49, false), (50, true), (61, true), (600, true)] {
