@@ -170,18 +170,17 @@ impl Sessions {
         if self.slots.member(conn).is_none() {
             return;
         }
-        if let Some(session) = self.slots.member_mut(conn)
-            && !session.rooms.contains_key(&room)
+        let new = self.hear(turn, conn, room, view.place);
+        if new
+            && let Some(session) = self.slots.member_mut(conn)
             && session.told_of(room)
         {
             // A room of `welcome` or `hello.resume` is told of as any other, also where a request
             // about it is answered first.
-            self.hear(turn, conn, room, view.place);
             let (resumed, view) = (false, view.clone());
             let entered = ServerMessage::Entered(Entered { resumed, view });
             self.send_counted(turn, conn, &entered);
         }
-        let new = self.hear(turn, conn, room, view.place);
         // A connection that is in already goes on from where it is: the answer must not look like a
         // new beginning.
         self.announce_before(turn, conn, &view);
@@ -310,6 +309,8 @@ impl Sessions {
                 self.go_on_later(turn, conn);
             }
             Err(reason) => {
+                // It may wait for word of the room yet: this is it.
+                session.told_of(room);
                 if let Some(attached) = session.rooms.remove(&room) {
                     self.free_slot(turn, room, form, attached.slot);
                 }

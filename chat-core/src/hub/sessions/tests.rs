@@ -392,7 +392,7 @@ fn a_connection_that_comes_back_is_told_what_it_missed_and_goes_on_in_the_same_c
 fn the_answer_to_a_leave_comes_after_all_that_was_said_until_then() {
     let mut scene = Scene::new();
     scene.enter();
-    let asked = scene.ask(&[leave()]);
+    let asked = scene.ask(&[leave(), leave()]);
     for seq in 1..=3 {
         scene.tell(seq);
     }
@@ -409,11 +409,10 @@ fn the_answer_to_a_leave_comes_after_all_that_was_said_until_then() {
         .sessions
         .detach_member(&mut turn, ADA, ROOM, at(3), answer);
     // Asked for again meanwhile, it is answered with the first.
-    let again = Origin { id: 7, ..asked[0] };
     let mut turn = scene.bench.turn();
     scene
         .sessions
-        .answer_leave_again(&mut turn, ROOM, again, at(3));
+        .answer_leave_again(&mut turn, ROOM, asked[1], at(3));
     scene.go_on();
     assert!(scene.told().is_empty());
     scene.drained();
@@ -425,7 +424,7 @@ fn the_answer_to_a_leave_comes_after_all_that_was_said_until_then() {
     };
     assert_eq!(records.records.len(), 3);
     assert_eq!(first.id, asked[0].id);
-    assert!(matches!(rest, [ServerMessage::Ok(again)] if again.id == 7));
+    assert!(matches!(rest, [ServerMessage::Ok(again)] if again.id == asked[1].id));
 }
 
 #[test]
@@ -496,4 +495,25 @@ fn a_history_is_answered_in_the_form_that_is_read() {
         &done.answer,
         Answer::History(HistoryPage { records, .. }) if records.len() == 2
     ));
+}
+
+#[test]
+fn a_room_that_is_asked_for_before_its_word_is_told_of_first() {
+    let mut scene = Scene::resuming(&[at(2)]);
+    let join = Op::Join(client::Join {
+        room: client::RoomRef::Id(ROOM),
+        proof: None,
+    });
+    let asked = scene.ask(&[join]);
+    scene.bench.outputs();
+    let mut turn = scene.bench.turn();
+    let here = view(ROOM, at(3));
+    scene.sessions.answer_with_room(&mut turn, asked[0], here);
+    assert!(matches!(
+        &scene.told()[..],
+        [ServerMessage::Entered(_), ServerMessage::Ok(_)]
+    ));
+    let effects = scene.bench.effects();
+    let present = |effect: &&Effect| matches!(effect, Effect::Present { .. });
+    assert_eq!(effects.iter().filter(present).count(), 1);
 }
