@@ -64,14 +64,9 @@ impl<T> Sorted<T> {
         old
     }
 
-    fn from_sorted(mut all: Vec<T>) -> Self {
-        match all.len() {
-            0 => Self::None,
-            1 => all.pop().map_or(Self::None, Self::One),
-            _ => {
-                all.shrink_to_fit();
-                Self::Many(all)
-            }
+    fn shrink(&mut self) {
+        if let Self::Many(all) = self {
+            all.shrink_to_fit();
         }
     }
 
@@ -226,13 +221,15 @@ impl<K, V> IntoIterator for SmallMap<K, V> {
     }
 }
 
-/// In any order; of several values of a key one is kept.
+/// In any order, quickest in that of the keys; of several values of a key the last is kept.
 impl<K: Ord, V> FromIterator<(K, V)> for SmallMap<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(all: I) -> Self {
-        let mut all: Vec<(K, V)> = all.into_iter().collect();
-        all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        all.dedup_by(|(one, _), (other, _)| one == other);
-        Self(Sorted::from_sorted(all))
+        let mut map = Self::default();
+        for (key, value) in all {
+            map.insert(key, value);
+        }
+        map.0.shrink();
+        map
     }
 }
 
@@ -310,13 +307,15 @@ impl<K> IntoIterator for SmallSet<K> {
     }
 }
 
-/// In any order, with repeats.
+/// In any order, quickest in that of the keys, with repeats.
 impl<K: Ord> FromIterator<K> for SmallSet<K> {
     fn from_iter<I: IntoIterator<Item = K>>(all: I) -> Self {
-        let mut all: Vec<K> = all.into_iter().collect();
-        all.sort_unstable();
-        all.dedup();
-        Self(Sorted::from_sorted(all))
+        let mut set = Self::default();
+        for key in all {
+            set.insert(key);
+        }
+        set.0.shrink();
+        set
     }
 }
 

@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-cdd75d7c4c2bb857";
+pub(crate) const BUILD: &str = "b-da03053be9036fac";
 
 pub(crate) const FILES: &[File] = &[
     File {

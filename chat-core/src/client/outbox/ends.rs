@@ -5,7 +5,10 @@ use super::{
     Effect, Outbox,
     job::{Ask, Job, Trail},
 };
-use crate::time::{Monotonic, Now};
+use crate::{
+    small::SmallMap,
+    time::{Monotonic, Now},
+};
 
 impl Outbox {
     /// The connection is lost: what is unanswered will be asked again.
@@ -45,8 +48,7 @@ impl Outbox {
         let over = self
             .waiting()
             .filter(|job| job.in_doubt().is_some_and(|it| it.is_over(now)));
-        let mut over: Vec<_> = over.map(|job| (job.ticket, job.lane)).collect();
-        over.sort_unstable();
+        let over: SmallMap<_, _> = over.map(|job| (job.ticket, job.lane)).collect();
         let mut effects = Vec::new();
         for (ticket, lane) in over {
             if let Some(job) = self.take(lane, ticket) {
@@ -104,17 +106,17 @@ impl Outbox {
         let working = core::mem::take(&mut self.working).into_iter();
         let lanes = core::mem::take(&mut self.lanes).into_iter();
         let waiting = lanes.flat_map(|(_, queue)| queue.waiting);
-        let mut all: Vec<_> = unanswered
+        let all: SmallMap<_, _> = unanswered
             .map(|(_, mut job)| {
                 job.refused(true);
                 job
             })
             .chain(working.map(|(_, job)| job))
             .chain(waiting.map(|(_, job)| job))
+            .map(|job| (job.ticket, job))
             .collect();
-        all.sort_unstable_by_key(|job| job.ticket);
         self.exchange = None;
         self.doubt_ends = None;
-        all
+        all.into_iter().map(|(_, job)| job).collect()
     }
 }
