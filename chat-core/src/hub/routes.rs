@@ -320,7 +320,7 @@ impl Hub {
                 registry.forget_if_ended(turn, with, member);
             }),
             Effect::Unload => {
-                let stays = self.registry.holds(room);
+                let stays = self.registry.holds(room) || self.sessions.reads(room);
                 self.on_rooms(now, out, |rooms, turn, _| match stays {
                     true => rooms.stays(turn, room),
                     false => rooms.forget(turn, room),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::harness::*;
 use chat_core::{
-    hub::Event,
+    hub::{Event, Input},
     id::{ConnId, MemberId, Partition, Place, RoomId},
     limits::Rate,
     log::{MemoryLog, Query, ReadFrom},
@@ -102,9 +102,24 @@ enum Step {
         room: usize,
         newest: u64,
     },
+    /// A hub ends at once, and another life of it begins.
+    Die(usize),
 }
 
-fn step(hubs: usize, losing: bool) -> impl Strategy<Value = Step> {
+/// What may happen that does not happen to all worlds.
+#[derive(Clone, Copy, Default)]
+struct Dangers {
+    /// Logs lose their end.
+    losing: bool,
+    /// Hubs end.
+    dying: bool,
+}
+
+fn steps(hubs: usize, dangers: Dangers) -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(hubs, dangers), 0..80)
+}
+
+fn step(hubs: usize, Dangers { losing, dying }: Dangers) -> impl Strategy<Value = Step> {
     let who = 0..PEOPLE;
     let room = 0..4_usize;
     let hub = 0..hubs;
@@ -130,7 +145,8 @@ fn step(hubs: usize, losing: bool) -> impl Strategy<Value = Step> {
         6 => (hub.clone(), any::<bool>(), any::<bool>()).prop_map(|(hub, appends, reads)| Step::Hold { hub, appends, reads }),
         8 => hub.clone().prop_map(Step::Release),
         1 => (hub.clone(), any::<bool>()).prop_map(|(hub, so)| Step::Unreadable { hub, so }),
-        6 => (hub, 0..4_u64).prop_map(|(hub, behind)| Step::News { hub, behind }),
+        6 => (hub.clone(), 0..4_u64).prop_map(|(hub, behind)| Step::News { hub, behind }),
+        2 => hub.prop_map(move |hub| if dying { Step::Die(hub) } else { Step::Pass(0) }),
         1 => (room, 0..6_u64).prop_map(move |(room, newest)| if losing { Step::Lose { room, newest } } else { Step::Pass(0) }),
     ]
 }
@@ -168,6 +184,8 @@ struct Person {
 struct Model {
     worlds: Vec<World>,
     nodes: Vec<u64>,
+    /// Logs that hubs wrote to which have ended.
+    known: BTreeSet<Partition>,
     log: MemoryLog,
     people: Vec<Person>,
     rooms: Vec<RoomId>,
@@ -181,6 +199,26 @@ struct Model {
     private: BTreeSet<RoomId>,
 }
 
+/// A hub on a log that is given to it later.
+fn world(node: u64, hubs: usize) -> World {
+    let mut config = config();
+    let fast = Rate {
+        burst: 100_000,
+        per_second: 100_000,
+    };
+    let limits = &mut config.limits;
+    limits.connections_per_address = limits.connections;
+    (limits.send_rate, limits.request_rate, limits.costly_rate) = (fast, fast, fast);
+    limits.message_bytes = 300;
+    limits.frame_bytes = 1_400;
+    limits.page_bytes = 1_400;
+    limits.outbox_bytes = 1_400;
+    config.node = node;
+    config.seed = [node as u8; 32];
+    config.log.shared = hubs > 1;
+    World::idle(config)
+}
+
 fn nick(n: usize) -> String {
     format!("p{n}")
 }
@@ -191,30 +229,8 @@ fn member_of(who: usize) -> MemberId {
 
 impl Model {
     fn new(hubs: usize) -> Self {
-        let worlds: Vec<_> = (0..hubs)
-            .map(|n| {
-                let mut config = config();
-                let fast = Rate {
-                    burst: 100_000,
-                    per_second: 100_000,
-                };
-                config.limits.connections_per_address = config.limits.connections;
-                (
-                    config.limits.send_rate,
-                    config.limits.request_rate,
-                    config.limits.costly_rate,
-                ) = (fast, fast, fast);
-                config.limits.message_bytes = 300;
-                config.limits.frame_bytes = 1_400;
-                config.limits.page_bytes = 1_400;
-                config.limits.outbox_bytes = 1_400;
-                config.node = 7 + n as u64;
-                config.seed = [n as u8; 32];
-                config.log.shared = hubs > 1;
-                // Their logs are exchanged for the one they share before anything is appended.
-                World::idle(config)
-            })
-            .collect();
+        let nodes: Vec<u64> = (7..).take(hubs).collect();
+        let worlds = nodes.iter().map(|node| world(*node, hubs)).collect();
         let people = (0..PEOPLE)
             .map(|n| Person {
                 nick: nick(n),
@@ -223,7 +239,8 @@ impl Model {
             .collect();
         let mut model = Self {
             worlds,
-            nodes: (0..hubs).map(|hub| 7 + hub as u64).collect(),
+            nodes,
+            known: BTreeSet::new(),
             log: MemoryLog::new(5, 1_000_000),
             people,
             rooms: vec![RoomId::LOBBY],
@@ -264,10 +281,9 @@ impl Model {
     }
 
     fn partitions(&self) -> BTreeSet<Partition> {
-        self.worlds
-            .iter()
-            .flat_map(|world| world.partitions.iter().copied())
-            .collect()
+        let worlds = self.worlds.iter();
+        let written = worlds.flat_map(|world| &world.partitions);
+        written.chain(&self.known).copied().collect()
     }
 
     fn whole(&self, partition: Partition) -> (Place, Vec<bytes::Bytes>) {
@@ -447,12 +463,32 @@ impl Model {
                 self.lost = true;
                 self.acknowledged.clear();
             }
+            Step::Die(hub) => self.die(hub),
         }
         if std::env::var("DBG").is_ok() {
             eprintln!("-- {step:?}");
         }
         self.bring_words();
         self.look();
+    }
+
+    fn die(&mut self, hub: usize) {
+        self.look();
+        for who in 0..PEOPLE {
+            if self.people[who].conn.is_some_and(|(at, _)| at == hub) {
+                self.gone(who);
+            }
+        }
+        let (old, new) = (self.nodes[hub], self.nodes[hub] + 100);
+        let mut next = world(new, self.worlds.len());
+        next.now = self.worlds[hub].now;
+        self.known.append(&mut self.worlds[hub].partitions);
+        self.worlds[hub] = next;
+        self.nodes[hub] = new;
+        for other in (0..self.worlds.len()).filter(|other| *other != hub) {
+            self.on(other, |world| world.input(Input::Lost { node: old }));
+        }
+        self.on(hub, World::drive);
     }
 
     fn come(&mut self, who: usize, hub: usize, resume: bool) {
@@ -639,6 +675,7 @@ impl Model {
             ServerMessage::Entered(entered) => {
                 let view = &entered.view;
                 let was_expected = self.people[who].expected.remove(&view.room);
+                self.people[who].spared.remove(&view.room);
                 if entered.resumed {
                     assert!(was_expected, "resumed twice: {}", view.room);
                     let at = self.people[who].presented[&view.room];
@@ -1025,49 +1062,39 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 4_000, failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))), ..ProptestConfig::default() })]
 
     #[test]
-    fn one_hub_keeps_its_promises(steps in prop::collection::vec(step(1, false), 0..80)) {
+    fn one_hub_keeps_its_promises(steps in steps(1, Dangers::default())) {
         run(1, &steps);
     }
 
     #[test]
-    fn one_hub_keeps_its_promises_when_the_log_loses_its_end(steps in prop::collection::vec(step(1, true), 0..80)) {
+    fn one_hub_keeps_its_promises_when_the_log_loses_its_end(
+        steps in steps(1, Dangers { losing: true, ..Dangers::default() })
+    ) {
         run(1, &steps);
     }
 
     #[test]
-    fn two_hubs_on_one_log_keep_their_promises(steps in prop::collection::vec(step(2, false), 0..80)) {
+    fn one_hub_keeps_its_promises_over_its_lives(
+        steps in steps(1, Dangers { losing: true, dying: true })
+    ) {
+        run(1, &steps);
+    }
+
+    #[test]
+    fn two_hubs_on_one_log_keep_their_promises(steps in steps(2, Dangers::default())) {
         run(2, &steps);
+    }
+
+    #[test]
+    fn three_hubs_that_end_and_begin_keep_their_promises(
+        steps in steps(3, Dangers { dying: true, ..Dangers::default() })
+    ) {
+        run(3, &steps);
     }
 }
 
 #[test]
 fn debug_one() {
-    run(
-        1,
-        &[
-            Step::Send { who: 0, room: 0 },
-            Step::Cut(1),
-            Step::Come {
-                who: 2,
-                hub: 0,
-                resume: false,
-            },
-            Step::Send { who: 2, room: 0 },
-            Step::Cut(0),
-            Step::Lose { room: 0, newest: 5 },
-            Step::Come {
-                who: 1,
-                hub: 0,
-                resume: true,
-            },
-            Step::Read { who: 0, on: false },
-            Step::LeaveAndJoin { who: 1, room: 0 },
-            Step::Come {
-                who: 0,
-                hub: 0,
-                resume: false,
-            },
-            Step::Rename { who: 0, nick: 0 },
-        ],
-    );
+    use Step::*;
+    run(3, &[Die(2), Unreadable { hub: 1, so: true}, Come { who: 0, hub: 1, resume: false}, Bye(1), Die(2), Pass(31000), Come { who: 2, hub: 0, resume: false}, Rename { who: 2, nick: 1}]);
 }

@@ -183,7 +183,9 @@ impl Registry {
     pub(in crate::hub) fn free_names(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings) {
         let members = std::mem::take(&mut self.freeing);
         for members in members.chunks(FREED) {
-            let what = What::Ask(Ask::Free(members.to_vec()));
+            let members = members.to_vec();
+            self.tell_away(turn, &members);
+            let what = What::Ask(Ask::Free(members));
             let then = Then::Nothing;
             self.pipe.propose(Proposal { what, then });
         }

@@ -204,7 +204,7 @@ impl Registry {
         });
         behind.due = behind.due.min(due);
         behind.anybody |= !known;
-        behind.told &= marked.mine;
+        behind.told &= marked.mine && marked.changed.is_some();
         behind.looked = false;
         for (member, standing) in marked.changed.into_iter().flatten() {
             behind.since.insert(member);

@@ -551,6 +551,25 @@ fn of_a_hub_that_is_lost_each_name_is_freed_by_one_other() {
 }
 
 #[test]
+fn who_says_good_bye_at_one_hub_is_gone_at_all() {
+    let mut world = World::new(2);
+    world.hello(0, 1, "Ada");
+    world.hello(0, 2, "Bob");
+    assert!(world.is_here(1, 1) && world.is_here(1, 2));
+    world.departs(0, 1, Departure::Bye);
+    assert!(!world.is_here(1, 1));
+    // Also if the hub does not come to say so.
+    world.quiet = true;
+    world.departs(0, 2, Departure::Bye);
+    world.words.clear();
+    world.news(1);
+    world.quiet = false;
+    assert!(world.is_here(1, 2));
+    world.does(1, |registry, turn, _| registry.lost(turn, 1));
+    assert!(!world.is_here(1, 2));
+}
+
+#[test]
 fn who_comes_in_elsewhere_keeps_the_name_when_a_hub_is_lost() {
     let mut world = World::new(2);
     world.hello(1, 1, "Ada");

@@ -163,8 +163,7 @@ impl Registry {
             Departure::Stopped | Departure::Broken => {
                 let until = self.grace(turn);
                 self.place(turn, member, Some(Whereabout::Away { until, count }));
-                let members = vec![member];
-                self.say(turn, &Word::Away(Members { members }));
+                self.tell_away(turn, &[member]);
             }
         }
     }
@@ -230,7 +229,7 @@ impl Registry {
 
     fn gone(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         let place = self.whereabouts.0.get(&member);
-        // At another hub it takes its name again.
+        // Whether one that is connected to another hub is gone, or has come back, that hub says.
         if place.is_some_and(|place| !matches!(place, Whereabout::At { .. })) {
             self.place(turn, member, None);
         }
@@ -324,6 +323,11 @@ impl Registry {
                 Whereabout::Here { .. } | Whereabout::Away { .. } | Whereabout::Leaving { .. },
             ) => {}
             Some(Whereabout::At { node: at, .. }) if at != node => {}
+            _ if !self.pipe.state().names.is_held(member) => {
+                // It was known here already that the name is free.
+                self.place(turn, member, None);
+                self.keep(turn, member);
+            }
             place => {
                 let count = place.map_or(0, |place| place.count());
                 self.place(turn, member, Some(Whereabout::AwayFrom { node, count }));
@@ -342,14 +346,20 @@ impl Registry {
             }),
             _ => None,
         });
-        let away = all().filter(|(_, place)| matches!(place, Whereabout::Away { .. }));
+        let goes = |place| matches!(place, &Whereabout::Away { .. } | &Whereabout::Leaving { .. });
+        let away = all().filter(|(_, place)| goes(place));
         let (here, away): (Vec<At>, Vec<MemberId>) =
             (here.collect(), away.map(|(member, _)| *member).collect());
         for members in here.chunks(WORD) {
             let members = members.to_vec();
             self.say(turn, &Word::Here(Here { members }));
         }
-        for members in away.chunks(WORD) {
+        self.tell_away(turn, &away);
+    }
+
+    /// Tells the other hubs that this one frees the names of these.
+    pub(super) fn tell_away(&self, turn: &mut Turn<'_>, members: &[MemberId]) {
+        for members in members.chunks(WORD) {
             let members = members.to_vec();
             self.say(turn, &Word::Away(Members { members }));
         }
@@ -365,7 +375,13 @@ impl Registry {
             .collect();
         let until = self.grace(turn);
         for (member, count) in there {
-            self.place(turn, member, Some(Whereabout::Unknown { until, count }));
+            if self.pipe.state().names.is_held(member) {
+                self.place(turn, member, Some(Whereabout::Unknown { until, count }));
+            } else {
+                // It was gone, and the hub did not come to say so.
+                self.place(turn, member, None);
+                self.keep(turn, member);
+            }
         }
     }
 }

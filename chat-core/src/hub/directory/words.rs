@@ -16,7 +16,7 @@ numbered! {
         1 "ask" Ask(Empty),
         /// Members are in at this hub.
         2 "here" Here(Here),
-        /// Members' connections broke: this hub holds their names for the grace period.
+        /// Members went away: this hub frees their names, at once or after the grace period.
         3 "away" Away(Members),
         /// Members are gone, and keep their names.
         4 "gone" Gone(Members),

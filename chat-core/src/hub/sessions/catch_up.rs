@@ -106,6 +106,7 @@ impl Sessions {
             return;
         };
         let lagging = session.lagging.take();
+        self.behind.remove(&conn);
         debug_assert!(
             lagging
                 .iter()
@@ -455,6 +456,16 @@ impl Sessions {
         self.go_on_later(turn, conn);
     }
 
+    /// Whether the log of a room is read for connections here, or is to be, though nobody hears it.
+    pub(in crate::hub) fn reads(&self, room: RoomId) -> bool {
+        let lags = |conn: &ConnId| {
+            let session = self.slots.member(*conn);
+            let lagging = session.and_then(|session| session.lagging.as_ref());
+            lagging.is_some_and(|lagging| lagging.rooms.contains_key(&room))
+        };
+        self.reads.values().any(|(_, read)| *read == room) || self.behind.iter().any(lags)
+    }
+
     /// Whether there is a record that a lagging connection has not been told.
     fn misses_something(&self, conn: ConnId) -> bool {
         let session = self.slots.member(conn);
@@ -488,6 +499,7 @@ impl Sessions {
             presence_version: Some(version),
             ..Lagging::default()
         }));
+        self.behind.insert(conn);
     }
 
     /// Marks a connection as lagging before it is.

@@ -159,6 +159,7 @@ impl Sessions {
             "one connection each"
         );
         self.members.remove(&member);
+        self.behind.remove(&conn);
         turn.effect(Effect::Departed {
             member,
             kept: session.kept,

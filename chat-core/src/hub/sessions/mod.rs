@@ -14,7 +14,10 @@ mod slots;
 mod tests;
 
 use core::time::Duration;
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use self::{audience::Audience, slots::Slots};
 use super::{
@@ -50,6 +53,8 @@ pub(super) struct Sessions {
     /// Rates of members that are not full.
     rates: BTreeMap<MemberId, Rates>,
     rates_armed: bool,
+    /// Connections that lag.
+    behind: BTreeSet<ConnId>,
     /// What is read for connections that catch up.
     reads: BTreeMap<ReadToken, (ConnId, RoomId)>,
     /// Counts the words of presence that were given to rooms.
