@@ -7,7 +7,6 @@ use super::{
     super::command::{Command, Ticket},
     Lane, Outbox,
     job::{Ask, First, Job, Trail},
-    lane::Window,
 };
 use crate::{
     id::{RoomId, SessionId},
@@ -24,7 +23,6 @@ struct Saved {
     version: u8,
     session: SessionId,
     last_txn: u64,
-    windows: Vec<(Lane, Window)>,
     jobs: Vec<SavedJob>,
 }
 
@@ -58,7 +56,6 @@ struct SavedOp(u16, Vec<u8>);
 pub(in super::super) struct Restored {
     pub(in super::super) session: SessionId,
     last_txn: u64,
-    windows: Vec<(Lane, Window)>,
     jobs: Vec<SavedJob>,
 }
 
@@ -71,7 +68,6 @@ impl Restored {
         (saved.version == VERSION && saved.session != SessionId::NONE).then_some(Self {
             session: saved.session,
             last_txn: saved.last_txn,
-            windows: saved.windows,
             jobs: saved.jobs,
         })
     }
@@ -83,15 +79,10 @@ impl Outbox {
         let unanswered = self.unanswered.values().map(|job| &**job);
         let mut jobs: Vec<&Job> = unanswered.chain(self.waiting()).collect();
         jobs.sort_unstable_by_key(|job| job.ticket);
-        let windows = self.lanes.iter();
-        let windows = windows.filter(|(_, queue)| !queue.window.is_empty());
         let saved = Saved {
             version: VERSION,
             session,
             last_txn: self.last_txn,
-            windows: windows
-                .map(|(lane, queue)| (*lane, queue.window.clone()))
-                .collect(),
             jobs: jobs.into_iter().filter_map(save).collect(),
         };
         Zeroizing::new(postcard::to_allocvec(&saved).expect("memory is all it takes"))
@@ -105,14 +96,6 @@ impl Outbox {
         mut ticket: impl FnMut() -> Ticket,
     ) -> Vec<(Ticket, Command)> {
         self.last_txn = restored.last_txn;
-        // A request that was not saved is not sent again.
-        let numbers: Vec<u64> = restored.jobs.iter().filter_map(|job| job.txn).collect();
-        for (lane, mut window) in restored.windows {
-            window.settle_all_but(&numbers);
-            if !window.is_empty() {
-                self.lanes.or_default(lane).window = window;
-            }
-        }
         let mut commands = Vec::new();
         for saved in restored.jobs {
             let Some(command) = command_of(saved.command) else {
