@@ -30,8 +30,10 @@ impl Outbox {
                 if job.cut_off() {
                     effects.push(Effect::Restart(job.ticket));
                 }
-                if let (Some(number), None) = (number, job.txn) {
-                    queue.window.settle(number);
+                match (number, job.txn) {
+                    (Some(number), None) => queue.window.settle(number),
+                    (_, Some(number)) if job.in_doubt().is_some() => queue.window.doubt(number),
+                    _ => {}
                 }
             }
         }

@@ -3,8 +3,6 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
-
 use super::{super::command::Ticket, job::Job};
 use crate::{id::RoomId, small::SmallMap, time::Monotonic, wire::client::RoomRef};
 
@@ -14,7 +12,7 @@ use crate::{id::RoomId, small::SmallMap, time::Monotonic, wire::client::RoomRef}
 const WINDOW: usize = 64;
 
 /// The order that a command keeps: that of one room, or of all that concerns none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in super::super) enum Lane {
     /// Requests that name no room.
     Directory,
@@ -61,19 +59,17 @@ impl Queue {
     }
 }
 
-/// The requests that went out in a lane since the oldest unanswered one first did: as many records
-/// may have followed it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Window(VecDeque<Sending>);
+/// The requests that went out in a lane since the oldest unanswered one: as many records may have
+/// followed it. While one is in doubt, nothing new goes out: what went out before it may be recorded
+/// behind it.
+#[derive(Debug, Default)]
+pub(super) struct Window(VecDeque<(u64, Sent)>);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Sending {
-    /// The first one of a number that is unanswered.
-    Open(u64),
-    /// The last one of a number that was sent before and whose first is still open, or was: it may
-    /// be recorded behind what was sent in between.
-    Again(u64),
-    /// A first one that is answered, or will not be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    Unanswered,
+    InDoubt,
+    /// Answered, or not going to be sent again.
     Settled,
 }
 
@@ -82,53 +78,42 @@ impl Window {
         self.0.is_empty()
     }
 
-    /// Whether a request may go out: again, or one more.
+    /// Whether a request may go out: again, or as a new one.
     pub(super) fn admits(&self, txn: Option<u64>) -> bool {
-        self.0.len() < WINDOW || txn.is_some_and(|txn| self.is_open(txn))
+        let again = txn.is_some_and(|txn| self.place(txn).is_some());
+        let doubt = || self.0.iter().any(|(_, sent)| *sent == Sent::InDoubt);
+        again || (self.0.len() < WINDOW && !doubt())
     }
 
     pub(super) fn sent(&mut self, txn: u64) {
         debug_assert!(self.admits(Some(txn)), "asked before it is sent");
-        let sending = if self.is_open(txn) {
-            self.0.retain(|sending| *sending != Sending::Again(txn));
-            Sending::Again(txn)
-        } else {
-            Sending::Open(txn)
-        };
-        self.0.push_back(sending);
-        debug_assert!(self.0.len() <= 2 * WINDOW, "each number twice");
+        if self.place(txn).is_none() {
+            self.0.push_back((txn, Sent::Unanswered));
+        }
+    }
+
+    /// The answer to a request is lost.
+    pub(super) fn doubt(&mut self, txn: u64) {
+        match self.place(txn) {
+            Some(at) => self.0[at].1 = Sent::InDoubt,
+            None => self.0.push_back((txn, Sent::InDoubt)),
+        }
     }
 
     /// A request was answered, or will not be sent again.
     pub(super) fn settle(&mut self, txn: u64) {
-        let open = self
-            .0
-            .iter_mut()
-            .find(|sending| **sending == Sending::Open(txn));
-        if let Some(open) = open {
-            *open = Sending::Settled;
+        if let Some(at) = self.place(txn) {
+            self.0[at].1 = Sent::Settled;
         }
-        self.trim();
-    }
-
-    /// No others than these are going to be sent again.
-    pub(super) fn settle_all_but(&mut self, numbers: &[u64]) {
-        for sending in &mut self.0 {
-            if matches!(sending, Sending::Open(txn) if !numbers.contains(txn)) {
-                *sending = Sending::Settled;
-            }
-        }
-        self.trim();
-    }
-
-    fn trim(&mut self) {
-        while matches!(self.0.front(), Some(Sending::Settled | Sending::Again(_))) {
+        while matches!(self.0.front(), Some((_, Sent::Settled))) {
             self.0.pop_front();
         }
     }
 
-    fn is_open(&self, txn: u64) -> bool {
-        self.0.contains(&Sending::Open(txn))
+    /// The place of a number that is not settled.
+    fn place(&self, txn: u64) -> Option<usize> {
+        let open = |(known, sent): &(u64, Sent)| *known == txn && *sent != Sent::Settled;
+        self.0.iter().position(open)
     }
 }
 
@@ -158,24 +143,21 @@ mod tests {
         assert!(window.is_empty());
     }
 
-    /// The server could not write the first one, has written the second, and then the first.
+    /// The server could not write the first one, and has written the second.
     #[test]
-    fn what_is_sent_again_counts_as_sent_after_what_was_sent_in_between() {
+    fn while_one_is_in_doubt_nothing_new_goes_out() {
         let mut window = Window::default();
-        for txn in 1..=40 {
+        for txn in 1..=3 {
             window.sent(txn);
         }
-        for txn in 1..=20 {
-            window.sent(txn);
-            window.sent(txn);
-            window.settle(txn);
-        }
-        for more in 41..=64 {
-            assert!(window.admits(None), "21, and up to {more}");
-            window.sent(more);
-        }
-        assert!(!window.admits(None), "21 to 64, and 1 to 20 since");
-        window.settle(21);
-        assert!(window.admits(None));
+        window.doubt(2);
+        window.settle(1);
+        window.settle(3);
+        assert!(!window.admits(None) && !window.admits(Some(4)));
+        assert!(window.admits(Some(2)));
+        window.sent(2);
+        assert!(!window.admits(None), "it is unanswered still");
+        window.settle(2);
+        assert!(window.admits(None) && window.is_empty());
     }
 }

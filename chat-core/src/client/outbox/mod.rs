@@ -232,18 +232,23 @@ impl Outbox {
     /// Puts a job into its place in its lane.
     pub(super) fn put_back(&mut self, job: Box<Job>) {
         debug_assert!(self.unfinished > 0, "a job of this outbox");
-        if let Trail::InDoubt(first) = job.trail {
-            let ends = self
-                .doubt_ends
-                .map_or(first.until, |ends| ends.min(first.until));
-            self.doubt_ends = Some(ends);
-        }
-        // A doubt keeps its place in the window: the server has to remember the request yet.
-        if job.trail == Trail::Unsent {
-            self.settle(&job);
-        }
+        self.note_trail(&job);
         let queue = self.lanes.or_default(job.lane);
         queue.waiting.insert(job.ticket, job);
+    }
+
+    fn note_trail(&mut self, job: &Job) {
+        let Trail::InDoubt(first) = job.trail else {
+            if job.trail == Trail::Unsent {
+                self.settle(job);
+            }
+            return;
+        };
+        let ends = self.doubt_ends.unwrap_or(first.until);
+        self.doubt_ends = Some(ends.min(first.until));
+        if let Some(txn) = job.txn {
+            self.lanes.or_default(job.lane).window.doubt(txn);
+        }
     }
 
     /// Gives a job its number in the session, where it changes something.

@@ -7,7 +7,6 @@ use super::{
     super::command::{Command, Ticket},
     Lane, Outbox,
     job::{Ask, First, Job, Trail},
-    lane::Window,
 };
 use crate::{
     id::{RoomId, SessionId},
@@ -25,7 +24,6 @@ struct Saved {
     version: u8,
     session: SessionId,
     last_txn: u64,
-    windows: Vec<(Lane, Window)>,
     jobs: Vec<SavedJob>,
 }
 
@@ -59,7 +57,6 @@ struct SavedOp(u16, Vec<u8>);
 pub(in super::super) struct Restored {
     pub(in super::super) session: SessionId,
     last_txn: u64,
-    windows: Vec<(Lane, Window)>,
     jobs: Vec<SavedJob>,
 }
 
@@ -72,7 +69,6 @@ impl Restored {
         (saved.version == VERSION && saved.session != SessionId::NONE).then_some(Self {
             session: saved.session,
             last_txn: saved.last_txn,
-            windows: saved.windows,
             jobs: saved.jobs,
         })
     }
@@ -106,14 +102,6 @@ impl Outbox {
         mut ticket: impl FnMut() -> Ticket,
     ) -> Vec<(Ticket, Command)> {
         self.last_txn = restored.last_txn;
-        // A request that was not saved is not sent again.
-        let numbers: Vec<u64> = restored.jobs.iter().filter_map(|job| job.txn).collect();
-        for (lane, mut window) in restored.windows {
-            window.settle_all_but(&numbers);
-            if !window.is_empty() {
-                self.lanes.or_default(lane).window = window;
-            }
-        }
         let mut commands = Vec::new();
         for saved in restored.jobs {
             let Some(command) = command_of(saved.command) else {

@@ -4,7 +4,7 @@ use super::*;
 
 /// The server has written the first one, says that it cannot, and remembers 64.
 #[test]
-fn a_doubt_keeps_its_place_in_the_window_of_its_lane() {
+fn while_one_is_in_doubt_nothing_new_goes_to_its_room() {
     let mut desk = Desk::new();
     for n in 0..130 {
         desk.say(&n.to_string());
@@ -20,6 +20,8 @@ fn a_doubt_keeps_its_place_in_the_window_of_its_lane() {
     desk.pass(MINUTE);
     let again = desk.post();
     assert_eq!(txns(&again), [1], "one more, and it would be forgotten");
+    desk.command(topic(OTHER_ROOM));
+    assert_eq!(desk.post().len(), 1, "other rooms do not wait");
     desk.answer(&again[0]);
     assert!(!desk.post().is_empty());
 }
