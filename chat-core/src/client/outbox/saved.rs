@@ -80,15 +80,10 @@ impl Outbox {
         let unanswered = self.unanswered.values().map(|job| &**job);
         let jobs = unanswered.chain(self.waiting());
         let jobs: SmallMap<_, &Job> = jobs.map(|job| (job.ticket, job)).collect();
-        let windows = self.lanes.iter();
-        let windows = windows.filter(|(_, queue)| !queue.window.is_empty());
         let saved = Saved {
             version: VERSION,
             session,
             last_txn: self.last_txn,
-            windows: windows
-                .map(|(lane, queue)| (*lane, queue.window.clone()))
-                .collect(),
             jobs: jobs.values().filter_map(|job| save(job)).collect(),
         };
         Zeroizing::new(postcard::to_allocvec(&saved).expect("memory is all it takes"))
