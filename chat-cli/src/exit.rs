@@ -28,7 +28,7 @@ pub(crate) enum Failure {
     Refused(String),
 }
 
-/// What a write to standard output comes to: a reader that has seen enough and goes is no fault.
+/// The end of a write to standard output: a reader that has seen enough and goes is no fault.
 pub(crate) fn written(result: io::Result<()>) -> Result<(), Failure> {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::output(&error)),

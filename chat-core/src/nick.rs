@@ -161,7 +161,7 @@ pub(crate) fn bare(form: &str) -> Cow<'_, str> {
     Cow::Owned(form.nfd().filter(counts).collect())
 }
 
-/// Checks a label: a [`line`] that ends each round bracket which it begins, and no other: programs
+/// Checks a label: a [`line()`] that ends each round bracket which it begins, and no other: programs
 /// show it in such.
 pub fn label(text: &str, max_bytes: usize) -> Result<(), NameError> {
     line(text, max_bytes)?;
@@ -257,7 +257,7 @@ pub fn harmless(text: &str) -> String {
     out
 }
 
-/// What a text must be unique under as a name; `decorated`: apart from decoration at its ends.
+/// The forms under which a text must be unique; `decorated`: apart from decoration at the ends.
 fn key(shown: &str, decorated: bool) -> Result<NameKey, NameError> {
     let plain: String = shown.chars().filter(|c| !is_enclosing(*c)).collect();
     Ok(NameKey {

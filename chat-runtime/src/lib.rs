@@ -56,7 +56,9 @@
 //! worker with the fewest connections and stays there. The hubs meet at the log and nowhere else: appends to one partition
 //! take turns, and what one hub appended is given to the others that follow it, with one wake-up for all that waits. A room
 //! whose people are all on one worker concerns no other. Order, limits and the operator's events are those of
-//! one server.
+//! one server. A worker that panics, by a fault of its own or of its log or transports, takes its
+//! connections with it and no other; their clients come back to the workers that live. The server
+//! ends with its last worker.
 //!
 //! # Bounds
 //! Nothing grows without bound:

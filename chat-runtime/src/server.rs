@@ -41,7 +41,7 @@ const ORDERS: usize = 64;
 #[derive(Debug)]
 pub struct Server {
     handle: ServerHandle,
-    tasks: Arc<Mutex<Vec<AbortHandle>>>,
+    tasks: Mutex<Vec<AbortHandle>>,
     closing: Duration,
     /// Only the drivers keep it open, so that the events end with them.
     events: Weak<Publisher>,
@@ -124,13 +124,8 @@ impl Server {
     }
 
     fn abort(&self) {
-        abort_all(&self.tasks);
-    }
-}
-
-fn abort_all(tasks: &Mutex<Vec<AbortHandle>>) {
-    for task in tasks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        task.abort();
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -333,7 +328,7 @@ impl ServerBuilder {
                 workers: Arc::clone(&handles),
                 ended,
             },
-            tasks: Arc::new(Mutex::new(accepting.clone())),
+            tasks: Mutex::new(accepting.clone()),
             closing: self.limits.closing,
             events: Arc::downgrade(&events),
             first_events: Mutex::new(Some(events.watch())),
@@ -360,7 +355,7 @@ impl ServerBuilder {
                 ),
             };
             let task = if self.workers.is_some() {
-                on_a_thread(parts, alive.clone(), &server.tasks)?
+                on_a_thread(parts, alive.clone())?
             } else {
                 runtime.spawn(drive(parts, alive.clone())).abort_handle()
             };
@@ -411,15 +406,14 @@ async fn drive(parts: Parts<HubMachine>, alive: watch::Sender<()>) {
     unconstrained(Driver::new(parts)).await;
 }
 
-/// Runs a driver on a thread of its own. If it fails, so does the whole server.
+/// Runs a driver on a thread of its own. If it panics, its connections end; the other workers go on.
 fn on_a_thread(
     parts: Parts<HubMachine>,
     alive: watch::Sender<()>,
-    tasks: &Arc<Mutex<Vec<AbortHandle>>>,
 ) -> Result<AbortHandle, StartError> {
     let (begun, begins) = sync_mpsc::channel();
-    let tasks = Arc::clone(tasks);
-    let thread = thread::Builder::new().name(format!("chat-worker-{}", parts.worker));
+    let (log, worker) = (Arc::clone(&parts.log), parts.worker);
+    let thread = thread::Builder::new().name(format!("chat-worker-{worker}"));
     thread
         .spawn(move || {
             let runtime = runtime::Builder::new_current_thread().enable_all().build();
@@ -434,7 +428,8 @@ fn on_a_thread(
             let task = runtime.spawn(drive(parts, alive));
             let _ = begun.send(Ok(task.abort_handle()));
             if runtime.block_on(task).is_err_and(|error| error.is_panic()) {
-                abort_all(&tasks);
+                tracing::error!(worker, "a worker has died, and its connections with it");
+                runtime.block_on(log.retire(worker));
             }
         })
         .map_err(StartError::Thread)?;

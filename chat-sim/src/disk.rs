@@ -15,7 +15,10 @@ use chat_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::world::{Happening, MS, Outcome, World};
+use crate::{
+    log_port::Author,
+    world::{Happening, MS, Outcome, World},
+};
 
 /// Where the process is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,6 +213,10 @@ impl World {
 
     fn commit(&mut self) {
         let group = std::mem::take(&mut self.disk.group);
+        self.passes_the_log();
+        if self.is_dying() {
+            return;
+        }
         let appends = group
             .iter()
             .filter(|command| matches!(command, Command::Append { .. }))
@@ -246,13 +253,13 @@ impl World {
             return self.begin_transaction();
         }
         if !self.calm && self.now < self.disk.full_until {
-            self.book.fault("a commit refused by a full disk");
+            self.book.changed("a commit refused by a full disk");
             self.disk.writing = false;
             return self.fail(group, Outcome::Refused(AppendRefused::Unavailable));
         }
         if !self.calm && self.now < self.disk.unsure_until {
             self.book
-                .fault("a commit of which nobody knows whether it is on the disk");
+                .changed("a commit of which nobody knows whether it is on the disk");
             self.disk.writing = false;
             self.disk
                 .unsettled
@@ -265,6 +272,10 @@ impl World {
             return;
         }
         let answers = self.perform(group);
+        self.passes_the_log();
+        if self.is_dying() {
+            return;
+        }
         if self.is_doomed(Point::BeforeTheAnswers) && !answers.is_empty() {
             return self.die("a kill between a commit and its answers");
         }
@@ -276,6 +287,9 @@ impl World {
     fn perform(&mut self, group: Vec<Command>) -> VecDeque<Answer> {
         let mut answers = VecDeque::new();
         for command in group {
+            if let Some(scissors) = &mut self.scissors {
+                scissors.performed(&command);
+            }
             let partition = command.partition();
             let oldest = self.log.oldest(partition);
             match command {
@@ -351,7 +365,7 @@ impl World {
         }
         let life = self.nodes[node].life;
         if committed {
-            self.spread(node, partition, first, false);
+            self.spread(Author::Answered(node), partition, first);
         }
         self.outcome(node, life, partition, outcome);
         if dies {
@@ -469,7 +483,7 @@ impl World {
         if self.nodes[0].rng.chance(500) {
             self.book.saw("a doubtful commit that was on the disk");
             for answer in self.perform(doubtful) {
-                self.spread(answer.node, answer.partition, answer.first, true);
+                self.spread(Author::AsOthers, answer.partition, answer.first);
             }
         } else {
             self.book.saw("a doubtful commit that was not on the disk");
@@ -513,6 +527,13 @@ impl World {
             return;
         }
         self.nodes[node].appending.remove(&partition);
+        self.passes_the_log();
+        if let Outcome::Committed(head) = outcome {
+            if let Some(scissors) = &mut self.scissors {
+                scissors.acknowledged = Some((partition, head.seq));
+            }
+            self.was_told(node, partition, head);
+        }
         self.book
             .note(|| format!("hub {node}: {partition:?}: {outcome:?}"));
         self.hub_input(

@@ -4,21 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chat_core::{
-    hub::{Event, Framing, Hub, Input, Output, Outputs, ReadToken},
-    id::{ConnId, Partition, Place, Seq},
-    log::{AppendRefused, Appended, Head, LogUnavailable, Query, ReadFailed, SnapshotId},
+    hub::{Event, Framing, Hub, Input, Output, Outputs},
+    id::{ConnId, Partition, Place},
     wire::{Form, Frame, ServerMessage},
 };
 
 use crate::{
-    book::hash,
-    disk::Command,
-    line::{Line, Scene},
+    connection_oracle::{Line, Scene},
+    journal::hash,
+    log_port::Asked,
     net::{Flag, Kind, Skipped},
     plan::Hears,
+    reference_model,
     rng::Rng,
-    truth,
-    world::{Happening, MS, Outcome, World, config},
+    world::{Happening, MS, World, config},
 };
 
 /// The directory, as far as there is one shard of it.
@@ -67,7 +66,11 @@ pub(crate) struct Node {
     conns: Vec<Option<u32>>,
     pub(crate) rng: Rng,
     /// Partitions of which it has missed news.
-    missed: BTreeSet<Partition>,
+    pub(crate) missed: BTreeSet<Partition>,
+    /// The furthest place of each partition that it was told of.
+    pub(crate) heads_told: BTreeMap<Partition, Place>,
+    /// How many reads of each partition in a row were answered by a server that is behind.
+    pub(crate) stale_reads: BTreeMap<Partition, u8>,
     /// Reads that have no answer yet.
     pub(crate) reads: usize,
     /// Links that it was told of and not told the end of.
@@ -108,6 +111,8 @@ impl Node {
             conns: Vec::new(),
             rng: Rng::new(seed, 1_000 + u64::from(hub)),
             missed: BTreeSet::new(),
+            heads_told: BTreeMap::new(),
+            stale_reads: BTreeMap::new(),
             reads: 0,
             open: 0,
             ended: 0,
@@ -202,6 +207,8 @@ impl World {
         while node.out.pop().is_some() {}
         node.appending.clear();
         node.follows.clear();
+        node.heads_told.clear();
+        node.stale_reads.clear();
         node.written.clear();
         node.armed = None;
         node.conns.clear();
@@ -213,6 +220,10 @@ impl World {
         node.slots = 0;
         let stopping = node.stopping.take();
         let life = node.life;
+        if self.plan.shape.replicated {
+            self.delay_appends_of(hub, life - 1);
+        }
+        let node = &mut self.nodes[hub];
         node.held_until = 0;
         if self.plan.shape.memory {
             node.note = None;
@@ -395,6 +406,17 @@ impl World {
     }
 
     fn output(&mut self, hub: usize, output: Output, skipped: &mut Vec<Skipped>) {
+        if matches!(
+            output,
+            Output::Append { .. }
+                | Output::Read { .. }
+                | Output::ReadPart { .. }
+                | Output::Part { .. }
+                | Output::Manifest { .. }
+                | Output::Redact { .. }
+        ) {
+            self.passes_the_log();
+        }
         match output {
             Output::Send { to, frame } => self.send(hub, to, &frame),
             Output::Fanout {
@@ -533,7 +555,7 @@ impl World {
                 );
                 self.book.mix(entries.len() as u64);
                 self.book.note(|| {
-                    let what = truth::words(partition, &entries);
+                    let what = reference_model::words(partition, &entries);
                     format!("hub {hub}: {partition:?}: appends at {expected:?}: {what}")
                 });
                 self.soon(
@@ -602,13 +624,10 @@ impl World {
                 after,
                 limit,
             } => {
-                let heads = self.log.heads(kind, after, limit);
-                self.tell_heads(hub, token, heads);
+                self.tell_heads(hub, token, Asked::Heads(kind, after, limit));
             }
             Output::Notes { token, partitions } => {
-                let heads = partitions.into_iter();
-                let heads = heads.map(|partition| self.log.noted(partition)).collect();
-                self.tell_heads(hub, token, heads);
+                self.tell_heads(hub, token, Asked::Notes(partitions));
             }
             Output::Part {
                 partition,
@@ -842,370 +861,6 @@ impl World {
         } else {
             self.arm_down(link);
         }
-    }
-
-    /// How long the log takes.
-    pub(crate) fn log_delay(&mut self, hub: usize) -> u64 {
-        let slow = u64::from(self.weather().slow_ms) * MS;
-        let usual = u64::from(self.plan.shape.log_us) * 1_000;
-        let rng = &mut self.nodes[hub].rng;
-        rng.below(usual + 1)
-            + if slow > 0 && rng.chance(500) {
-                rng.below(slow)
-            } else {
-                0
-            }
-    }
-
-    /// How long it takes until the log does something. A disk takes its time for a whole transaction.
-    fn log_time(&mut self, hub: usize) -> u64 {
-        if self.plan.shape.disk {
-            0
-        } else {
-            self.log_delay(hub)
-        }
-    }
-
-    fn tell_heads(&mut self, node: usize, token: ReadToken, heads: Vec<Head>) {
-        let (life, after) = (self.nodes[node].life, self.log_delay(node));
-        self.soon(
-            after,
-            Happening::Heads {
-                node,
-                life,
-                token,
-                heads,
-            },
-        );
-    }
-
-    /// A part of a snapshot comes to a log that several processes share.
-    pub(crate) fn log_part(
-        &mut self,
-        node: usize,
-        life: u32,
-        partition: Partition,
-        id: SnapshotId,
-        index: u32,
-        bytes: Bytes,
-    ) {
-        let mut done = self.log.part(partition, id, index, bytes);
-        // Kept or not, that may not be known.
-        if !self.calm && (self.is_cut_off(node) || self.nodes[node].rng.chance(30)) {
-            self.book.fault("a part of a snapshot that was not kept");
-            done = Err(LogUnavailable);
-        }
-        let after = self.log_delay(node);
-        self.soon(
-            after,
-            Happening::Kept {
-                node,
-                life,
-                partition,
-                id,
-                index,
-                done,
-            },
-        );
-    }
-
-    pub(crate) fn log_read_part(
-        &mut self,
-        node: usize,
-        life: u32,
-        token: ReadToken,
-        partition: Partition,
-        id: SnapshotId,
-        index: u32,
-    ) {
-        let unreadable = self.weather().unreadable;
-        let fails = self.is_cut_off(node) || self.nodes[node].rng.chance(unreadable);
-        let part = if fails {
-            self.book.fault("a failed read");
-            Err(ReadFailed::Unavailable)
-        } else {
-            self.log.read_part(partition, id, index)
-        };
-        if part == Err(ReadFailed::Superseded) {
-            self.book.saw("a snapshot superseded while it was read");
-        }
-        let after = self.log_delay(node);
-        self.soon(
-            after,
-            Happening::PartRead {
-                node,
-                life,
-                token,
-                partition,
-                part,
-            },
-        );
-    }
-
-    pub(crate) fn is_cut_off(&self, hub: usize) -> bool {
-        !self.calm && self.now < self.nodes[hub].cut_off_until
-    }
-
-    pub(crate) fn append(
-        &mut self,
-        node: usize,
-        life: u32,
-        partition: Partition,
-        expected: Place,
-        entries: Vec<Bytes>,
-        note: Bytes,
-    ) {
-        if self.plan.shape.disk {
-            if self.nodes[node].life == life {
-                self.ask_disk(Command::Append {
-                    node,
-                    partition,
-                    expected,
-                    entries,
-                    note,
-                });
-            }
-            return;
-        }
-        let weather = self.weather();
-        let cut_off = self.is_cut_off(node);
-        let rng = &mut self.nodes[node].rng;
-        let fate = if cut_off {
-            if rng.chance(500) { 1 } else { 2 }
-        } else {
-            let bad = [weather.refuse, weather.lost, weather.written, weather.late];
-            let total: u32 = bad.iter().sum();
-            let good = 1_000_u32.saturating_sub(total).max(1);
-            rng.weighted(&[good, bad[0], bad[1], bad[2], bad[3]])
-        };
-        let outcome = match fate {
-            // What an earlier life of this hub asked for is news to it.
-            0 => self.write(
-                node,
-                partition,
-                expected,
-                &entries,
-                &note,
-                life != self.nodes[node].life,
-            ),
-            1 => {
-                self.book.fault("an append refused");
-                Outcome::Refused(AppendRefused::Unavailable)
-            }
-            2 => {
-                self.book.fault("an unknown append that was not written");
-                Outcome::Unknown
-            }
-            3 => {
-                let write = self.write(node, partition, expected, &entries, &note, true);
-                if let Outcome::Committed(_) = write {
-                    self.book.fault("an unknown append that was written");
-                }
-                Outcome::Unknown
-            }
-            _ => {
-                let after = self.nodes[node].rng.below(50 * MS);
-                self.soon(
-                    after,
-                    Happening::LateWrite {
-                        node,
-                        partition,
-                        expected,
-                        entries,
-                        note,
-                    },
-                );
-                Outcome::Unknown
-            }
-        };
-        let after = self.log_delay(node);
-        self.soon(
-            after,
-            Happening::Outcome {
-                node,
-                life,
-                partition,
-                outcome,
-            },
-        );
-    }
-
-    fn write(
-        &mut self,
-        node: usize,
-        partition: Partition,
-        expected: Place,
-        entries: &[Bytes],
-        note: &Bytes,
-        own_too: bool,
-    ) -> Outcome {
-        let outcome = self.put(partition, expected, entries, note);
-        if let Outcome::Committed(_) = outcome {
-            self.spread(node, partition, expected.seq + 1, own_too);
-        }
-        outcome
-    }
-
-    /// Appends to the log.
-    pub(crate) fn put(
-        &mut self,
-        partition: Partition,
-        expected: Place,
-        entries: &[Bytes],
-        note: &Bytes,
-    ) -> Outcome {
-        match self.log.append(partition, expected, entries, note) {
-            Appended::Committed(head) => {
-                self.absorb(partition);
-                Outcome::Committed(head)
-            }
-            Appended::Refused(why) => {
-                self.book.saw("an append that came second");
-                Outcome::Refused(why)
-            }
-            Appended::Unknown => Outcome::Unknown,
-        }
-    }
-
-    pub(crate) fn late_write(
-        &mut self,
-        node: usize,
-        partition: Partition,
-        expected: Place,
-        entries: &[Bytes],
-        note: &Bytes,
-    ) {
-        let write = self.write(node, partition, expected, entries, note, true);
-        if let Outcome::Committed(_) = write {
-            self.book.fault("an unknown append that was written later");
-            self.book.note(|| {
-                let what = truth::words(partition, entries);
-                format!("{partition:?}: what was not known to be written is written now: {what}")
-            });
-        }
-    }
-
-    /// Tells the other hubs of what was written.
-    pub(crate) fn spread(&mut self, by: usize, partition: Partition, first: Seq, own_too: bool) {
-        let mut weather = self.weather();
-        if self.plan.shape.disk {
-            // Within a process no news is lost.
-            (weather.news_lost, weather.news_twice, weather.news_gap) = (0, 0, 0);
-        }
-        for other in 0..self.nodes.len() {
-            let follows =
-                self.nodes[other].follows.contains(&partition) && self.nodes[other].hub.is_some();
-            if !follows || (other == by && !own_too) {
-                continue;
-            }
-            if self.is_cut_off(other) {
-                self.nodes[other].missed.insert(partition);
-                continue;
-            }
-            let rng = &mut self.nodes[other].rng;
-            if rng.chance(weather.news_lost) {
-                self.book.fault("news lost");
-                self.book
-                    .note(|| format!("hub {other} is not told what is new in {partition:?}"));
-                self.nodes[other].missed.insert(partition);
-                continue;
-            }
-            let twice = rng.chance(weather.news_twice);
-            let times = if twice { 2 } else { 1 };
-            let gap = rng.chance(weather.news_gap);
-            if twice {
-                self.book.fault("news twice");
-            }
-            for _ in 0..times {
-                let mut page = self.log.news(partition, first);
-                if gap && page.records.len() > 1 {
-                    self.book.fault("news with a gap");
-                    self.book.note(|| {
-                        format!("hub {other} is told what is new in {partition:?} with a gap")
-                    });
-                    page.records.remove(0);
-                    page.first += 1;
-                }
-                let after = self.log_delay(other);
-                let life = self.nodes[other].life;
-                self.soon(
-                    after,
-                    Happening::Page {
-                        node: other,
-                        life,
-                        partition,
-                        token: None,
-                        page: Ok(page),
-                    },
-                );
-            }
-        }
-    }
-
-    /// The log has lost records: whoever follows it has to be told.
-    pub(crate) fn all_missed(&mut self) {
-        for node in &mut self.nodes {
-            node.missed.extend(&node.follows);
-        }
-    }
-
-    /// Whoever has missed news is told where the logs stand.
-    pub(crate) fn news_for_all(&mut self) {
-        for node in 0..self.nodes.len() {
-            let missed = std::mem::take(&mut self.nodes[node].missed);
-            for partition in missed {
-                if !self.nodes[node].follows.contains(&partition) {
-                    continue;
-                }
-                let page = self.log.news(partition, self.log.head(partition).seq);
-                let life = self.nodes[node].life;
-                self.soon(
-                    0,
-                    Happening::Page {
-                        node,
-                        life,
-                        partition,
-                        token: None,
-                        page: Ok(page),
-                    },
-                );
-            }
-        }
-    }
-
-    pub(crate) fn log_read(
-        &mut self,
-        node: usize,
-        life: u32,
-        token: ReadToken,
-        partition: Partition,
-        query: Query,
-    ) {
-        let fails = self.is_cut_off(node) || self.disk.is_unsettled(partition) || {
-            let unreadable = self.weather().unreadable;
-            self.nodes[node].rng.chance(unreadable)
-        };
-        let page = if fails {
-            self.book.fault("a failed read");
-            Err(ReadFailed::Unavailable)
-        } else {
-            let page = self.log.read_from_disk(partition, query);
-            if page.is_err() {
-                self.book.saw("a read that begins with a damaged record");
-            }
-            page
-        };
-        let after = self.log_delay(node);
-        self.soon(
-            after,
-            Happening::Page {
-                node,
-                life,
-                partition,
-                token: Some(token),
-                page,
-            },
-        );
     }
 
     /// Two hubs at one place hold the same.

@@ -13,24 +13,29 @@
 //! assert_eq!(report.digest, run(&Plan::of(7), false).digest);
 //! ```
 
-mod book;
+mod actions;
 mod census;
-mod deeds;
+mod client_oracle;
+mod connection_oracle;
+mod convergence;
+mod coverage_goals;
+mod cuts;
 mod disk;
+mod foreign_client;
 mod hubs;
-mod known;
-mod line;
+mod journal;
 mod log;
+mod log_faults;
+mod log_port;
 mod names;
 mod net;
 mod people;
 mod plan;
-mod raw;
+mod reference_model;
 mod rng;
 mod shrink;
-mod told;
-mod truth;
-mod whole;
+mod sqlite;
+mod timeline;
 mod world;
 
 use std::{
@@ -41,13 +46,15 @@ use std::{
 pub use chat_core::bugs::Bug;
 
 pub use self::{
-    book::{Broken, Counts},
+    coverage_goals::{AWAITED, FAULTS, LOG_FAULTS, STATES},
+    cuts::{Cuts, Flaw, cut_at, cut_everywhere},
     disk::Point,
-    known::{FAULTS, STATES},
+    foreign_client::Burst,
+    journal::{Broken, Counts},
     plan::{Deed, Hears, Plan, Shape, Step, Weather, What},
-    raw::Burst,
     rng::Rng,
     shrink::shrink,
+    sqlite::cut_on_sqlite,
 };
 
 /// What came of a run.
@@ -65,6 +72,8 @@ pub struct Report {
     pub states: Counts,
     /// How often each thing was broken on purpose.
     pub faults: Counts,
+    /// How often that made an outcome at the log other than it would have been.
+    pub outcomes: Counts,
     /// What happened, in words, if it was asked for.
     pub trace: Vec<String>,
 }
@@ -77,6 +86,7 @@ impl Report {
             (&mut self.checks, &other.checks),
             (&mut self.states, &other.states),
             (&mut self.faults, &other.faults),
+            (&mut self.outcomes, &other.outcomes),
         ];
         for (to, from) in both {
             for (name, count) in from {
@@ -93,12 +103,13 @@ pub fn run(plan: &Plan, traced: bool) -> Report {
 
 /// The same with all bytes of streams handed on in small pieces, at the same moments. That makes no difference.
 pub fn run_in_pieces(plan: &Plan) -> Report {
-    play(plan, None, false, Some(Rng::new(plan.seed, 3)))
+    let knife = Some(Rng::new(plan.seed, 3));
+    play(plan, None, false, |world| world.knife = knife).0
 }
 
 /// The same with hubs and clients that do something wrong on purpose.
 pub fn run_with(plan: &Plan, bug: Option<Bug>, traced: bool) -> Report {
-    play(plan, bug, traced, None)
+    play(plan, bug, traced, |_| ()).0
 }
 
 thread_local! {
@@ -116,12 +127,18 @@ pub fn keep_panics_quiet() {
     }));
 }
 
-fn play(plan: &Plan, bug: Option<Bug>, traced: bool, knife: Option<Rng>) -> Report {
+/// Plays a plan in a world that was given what it needs besides; gives that back as well.
+fn play(
+    plan: &Plan,
+    bug: Option<Bug>,
+    traced: bool,
+    equip: impl FnOnce(&mut world::World),
+) -> (Report, Option<cuts::Scissors>) {
     let made = catch_unwind(|| world::World::new(plan, bug, traced));
     let (world, panic) = match made {
         Err(panic) => (None, Some(panic)),
         Ok(mut world) => {
-            world.knife = knife;
+            equip(&mut world);
             let played = catch_unwind(AssertUnwindSafe(|| world.play()));
             (Some(world), played.err())
         }
@@ -134,19 +151,21 @@ fn play(plan: &Plan, bug: Option<Bug>, traced: bool, knife: Option<Rng>) -> Repo
             .unwrap_or_default();
         format!("{text} at {}", PANICKED.take())
     });
-    match (world, text) {
-        (Some(world), None) => world.report(),
-        (Some(mut world), Some(text)) => {
-            world.book.fail("nothing panics", || text);
-            world.report()
-        }
-        (None, text) => Report {
-            broken: Some(Broken {
-                at: 0,
-                check: "nothing panics",
-                detail: text.unwrap_or_default(),
-            }),
+    let Some(mut world) = world else {
+        let broken = Some(Broken {
+            at: 0,
+            check: "nothing panics",
+            detail: text.unwrap_or_default(),
+        });
+        let report = Report {
+            broken,
             ..Report::default()
-        },
+        };
+        return (report, None);
+    };
+    if let Some(text) = text {
+        world.book.fail("nothing panics", || text);
     }
+    let scissors = world.scissors.take();
+    (world.report(), scissors)
 }

@@ -24,11 +24,15 @@ pub(crate) struct Log {
     /// What cannot be read at present, and what could not be read at some time.
     damaged: Option<(Partition, Seq)>,
     were_damaged: BTreeSet<(Partition, Seq)>,
+    /// A copy of all partitions, to be put in their place.
+    backup: Option<BTreeMap<Partition, Kept>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Kept {
     pub(crate) epoch: u64,
+    /// Where the head was when this epoch began.
+    begun: Seq,
     /// All that was ever written in this life, from 1 on; what is below `oldest` cannot be read any more.
     pub(crate) records: Vec<Bytes>,
     pub(crate) oldest: Seq,
@@ -42,6 +46,7 @@ impl Kept {
     fn new(epoch: u64) -> Self {
         Self {
             epoch,
+            begun: 0,
             records: Vec::new(),
             oldest: 1,
             notes: Vec::new(),
@@ -81,6 +86,22 @@ impl Kept {
         }
     }
 
+    /// What the newest snapshot covers, and its parts put together.
+    pub(crate) fn whole_snapshot(&self) -> Option<(Seq, Vec<u8>)> {
+        let Manifest { id, parts } = self.snapshot?;
+        let parts = self.parts.range((id, 0)..(id, parts));
+        let parts: Vec<&[u8]> = parts.map(|(_, part)| &part[..]).collect();
+        Some((id.base.seq, parts.concat()))
+    }
+
+    /// What was noted with the last append.
+    pub(crate) fn note(&self) -> Bytes {
+        self.notes
+            .last()
+            .map(|(_, note)| note.clone())
+            .unwrap_or_default()
+    }
+
     fn trim(&mut self, keep: Seq) {
         let wanted = (self.head().seq + 1).saturating_sub(keep);
         self.oldest = self.oldest.max(wanted.min(self.covered() + 1));
@@ -96,6 +117,7 @@ impl Log {
             partitions: BTreeMap::new(),
             damaged: None,
             were_damaged: BTreeSet::new(),
+            backup: None,
         }
     }
 
@@ -150,9 +172,16 @@ impl Log {
     }
 
     pub(crate) fn read(&self, partition: Partition, query: Query) -> Page {
+        self.read_behind(partition, query, 0)
+    }
+
+    /// The same as it was before the last so many records came, as far back as the present snapshot and epoch go.
+    pub(crate) fn read_behind(&self, partition: Partition, query: Query, behind: Seq) -> Page {
         let empty = Kept::new(self.epoch);
         let kept = self.partitions.get(&partition).unwrap_or(&empty);
-        let head = kept.head();
+        let mut head = kept.head();
+        let least = kept.begun.max(kept.covered()).max(kept.oldest - 1);
+        head.seq = head.seq.saturating_sub(behind).max(least.min(head.seq));
         let snapshot = kept.snapshot.filter(|_| query.from == ReadFrom::State);
         let covered = snapshot.map_or(0, |manifest| manifest.id.base.seq);
         let (low, high) = query.span(kept.oldest, head.seq, covered);
@@ -365,7 +394,29 @@ impl Log {
                 rest
             };
             kept.shorten(rest);
-            kept.epoch = epoch;
+            (kept.epoch, kept.begun) = (epoch, rest);
+            kept.drop_superseded();
+        }
+    }
+
+    /// Copies all partitions.
+    pub(crate) fn back_up(&mut self) {
+        self.backup = Some(self.partitions.clone());
+    }
+
+    /// Puts the copy in the place of all partitions, under a name of its own: each goes on in another epoch.
+    pub(crate) fn restore_backup(&mut self) {
+        let Some(backup) = &self.backup else {
+            return;
+        };
+        self.last_epoch += 1;
+        self.epoch = self.last_epoch;
+        for (partition, kept) in &mut self.partitions {
+            *kept = match backup.get(partition) {
+                Some(then) => then.clone(),
+                None => Kept::new(self.epoch),
+            };
+            (kept.epoch, kept.begun) = (self.epoch, kept.head().seq);
             kept.drop_superseded();
         }
     }

@@ -16,7 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chat_sim::{Broken, Bug, FAULTS, Plan, Report, STATES, keep_panics_quiet, run_with, shrink};
+use chat_sim::{
+    AWAITED, Broken, Bug, Counts, Cuts, FAULTS, LOG_FAULTS, Plan, Report, STATES, cut_at,
+    cut_everywhere, cut_on_sqlite, keep_panics_quiet, run_with, shrink,
+};
 use clap::Parser;
 use signal_hook::consts::SIGINT;
 
@@ -46,7 +49,7 @@ struct Args {
     #[arg(long, requires = "played_again")]
     save: Option<PathBuf>,
     /// With `--replay`: tells all of a long story, and not only how it begins and ends.
-    #[arg(long, requires = "played_again")]
+    #[arg(long)]
     whole: bool,
     /// Plants a bug on purpose, by its name in `chat_core::bugs`, to try the simulator by.
     #[arg(long, value_parser = bug_of)]
@@ -54,12 +57,26 @@ struct Args {
     /// Goes on after broken promises, and counts them.
     #[arg(long)]
     keep_going: bool,
+    /// Plays each schedule, without other faults of the log, once for each operation of its log,
+    /// dying there.
+    #[arg(long, conflicts_with_all = ["played_again", "bug"])]
+    cut_everywhere: bool,
+    /// With `--cut-everywhere`: on real SQLite, in a folder in the system's place for such.
+    #[arg(long, requires = "cut_everywhere")]
+    sqlite: bool,
+    /// With `--cut-everywhere`: tells what happens when the schedule of `--seed` dies at this one.
+    #[arg(long, requires = "cut_everywhere")]
+    cut: Option<u64>,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     keep_panics_quiet();
-    if args.replay || args.plan.is_some() {
+    if let Some(at) = args.cut {
+        tell(&cut_at(&Plan::to_cut(args.seed), at, None), args.whole)
+    } else if args.cut_everywhere {
+        cut(&args)
+    } else if args.replay || args.plan.is_some() {
         replay(&args)
     } else {
         many(&args)
@@ -103,9 +120,14 @@ fn replay(args: &Args) -> ExitCode {
     }
     let report = run_with(&plan, args.bug, true);
     println!("{}", plan.shape);
+    tell(&report, args.whole)
+}
+
+/// Tells the story of a run.
+fn tell(report: &Report, whole: bool) -> ExitCode {
     let lines = report.trace.len();
     for (at, line) in report.trace.iter().enumerate() {
-        if args.whole || at < BEGINNING || at + END >= lines {
+        if whole || at < BEGINNING || at + END >= lines {
             println!("{line}");
         } else if at == BEGINNING {
             println!("… {} lines: --whole tells them …", lines - BEGINNING - END);
@@ -126,12 +148,63 @@ fn replay(args: &Args) -> ExitCode {
     }
 }
 
+/// Faults that are not the log's.
+fn other_faults(faults: &Counts) -> Counts {
+    let of_the_log = |name: &str| {
+        let mut all = LOG_FAULTS.iter().chain(AWAITED);
+        all.any(|(fault, _)| *fault == name)
+    };
+    let all = faults.iter().map(|(name, count)| (*name, *count));
+    all.filter(|(name, _)| !of_the_log(name)).collect()
+}
+
 /// Seeds of one broken promise that are listed.
 const LISTED: usize = 10;
 
-fn many(args: &Args) -> ExitCode {
-    let next = AtomicU64::new(0);
-    let stop = AtomicBool::new(false);
+/// Dies everywhere in many schedules.
+fn cut(args: &Args) -> ExitCode {
+    let sum = Mutex::new(Cuts::default());
+    let begun = Instant::now();
+    let done = each_seed(args, |seed| {
+        let plan = Plan::to_cut(seed);
+        let cuts = if args.sqlite {
+            match tempfile::tempdir().and_then(|folder| cut_on_sqlite(&plan, folder.path(), None)) {
+                Ok(cuts) => cuts,
+                Err(error) => {
+                    eprintln!("seed {seed}: {error}");
+                    return false;
+                }
+            }
+        } else {
+            cut_everywhere(&plan, None)
+        };
+        let mut sum = sum.lock().expect("no thread panics");
+        for (at, broken) in &cuts.differ {
+            println!("seed {seed}, cut {at}: {broken}");
+            println!("  story: … --cut-everywhere --seed {seed} --cut {at}");
+        }
+        let goes_on = cuts.differ.is_empty() || args.keep_going;
+        sum.add(cuts);
+        goes_on
+    });
+    let sum = sum.into_inner().expect("no thread panics");
+    let seconds = begun.elapsed().as_secs_f64();
+    println!(
+        "{done} schedules, {} cuts, {} that differ, in {seconds:.1} s",
+        sum.cuts,
+        sum.differ.len()
+    );
+    if sum.differ.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Does something with each seed, on all threads, as long as it says that it goes on and nobody interrupts.
+/// How many there were.
+fn each_seed(args: &Args, play: impl Fn(u64) -> bool + Sync) -> u64 {
+    let (next, done, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     // The figures so far are worth more than a quick end; who asks twice wants that.
     let interrupted = Arc::new(AtomicBool::new(false));
     let hears = signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&interrupted))
@@ -139,11 +212,6 @@ fn many(args: &Args) -> ExitCode {
     if let Err(e) = hears {
         eprintln!("an interrupt will end this without figures: {e}");
     }
-    let sum = Mutex::new((
-        0_u64,
-        Report::default(),
-        BTreeMap::<&'static str, Vec<(u64, Broken)>>::new(),
-    ));
     let begun = Instant::now();
     let threads = args
         .threads
@@ -156,16 +224,10 @@ fn many(args: &Args) -> ExitCode {
                     if i >= args.schedules {
                         break;
                     }
-                    let seed = args.seed + i;
-                    let report = run_with(&Plan::of(seed), args.bug, false);
-                    let mut sum = sum.lock().expect("no thread panics");
-                    sum.0 += 1;
-                    sum.1.add(&report);
-                    if let Some(broken) = report.broken {
-                        if !args.keep_going {
-                            stop.store(true, Ordering::Relaxed);
-                        }
-                        sum.2.entry(broken.check).or_default().push((seed, broken));
+                    let goes_on = play(args.seed + i);
+                    done.fetch_add(1, Ordering::Relaxed);
+                    if !goes_on {
+                        stop.store(true, Ordering::Relaxed);
                     }
                 }
             });
@@ -188,11 +250,36 @@ fn many(args: &Args) -> ExitCode {
             }
         }
     });
-    let (done, sum, broken) = sum.into_inner().expect("no thread panics");
+    done.into_inner()
+}
+
+fn many(args: &Args) -> ExitCode {
+    let sum = Mutex::new((
+        Report::default(),
+        BTreeMap::<&'static str, Vec<(u64, Broken)>>::new(),
+    ));
+    let begun = Instant::now();
+    let done = each_seed(args, |seed| {
+        let report = run_with(&Plan::of(seed), args.bug, false);
+        let mut sum = sum.lock().expect("no thread panics");
+        sum.0.add(&report);
+        let Some(broken) = report.broken else {
+            return true;
+        };
+        sum.1.entry(broken.check).or_default().push((seed, broken));
+        args.keep_going
+    });
+    let (sum, broken) = sum.into_inner().expect("no thread panics");
     let seconds = begun.elapsed().as_secs_f64();
+    println!("faults of the log: drawn, and how often they changed an outcome, of what:");
+    for (fault, of) in LOG_FAULTS.iter().chain(AWAITED) {
+        let times = |counts: &Counts| counts.get(fault).copied().unwrap_or(0);
+        let (drawn, changed) = (times(&sum.faults), times(&sum.outcomes));
+        println!("{drawn:14} {changed:14}  {fault} ({of})");
+    }
     // What should be met and was not stands there with a 0.
     for (title, counts, known) in [
-        ("faults", &sum.faults, FAULTS),
+        ("other faults", &other_faults(&sum.faults), FAULTS),
         ("states met", &sum.states, STATES),
         ("checks", &sum.checks, &[]),
     ] {

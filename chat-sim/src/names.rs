@@ -3,7 +3,7 @@
 use chat_core::id::MemberId;
 
 use crate::{
-    whole::FREE_WITHIN,
+    convergence::FREE_WITHIN,
     world::{Gone, Happening, MS, SECOND, World},
 };
 

@@ -9,7 +9,7 @@ use chat_core::{
     wire::Form,
 };
 
-use crate::{line::Line, rng::Rng};
+use crate::{connection_oracle::Line, rng::Rng};
 
 /// One connection, from the client's `Connect` to the last word of both ends.
 #[derive(Debug)]

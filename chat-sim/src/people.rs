@@ -14,13 +14,13 @@ use chat_core::{
 };
 
 use crate::{
-    deeds::Asked,
-    line::{Line, proof_of, room_of},
+    actions::Asked,
+    client_oracle::Told,
+    connection_oracle::{Line, proof_of, room_of},
+    foreign_client::Raw,
     net::{Flag, Kind, Link, Pipe},
     plan::Hears,
-    raw::Raw,
     rng::Rng,
-    told::Told,
     world::{Happening, MS, SECOND, World},
 };
 
@@ -682,7 +682,7 @@ impl World {
     /// A client tells its application something.
     fn hears(&mut self, client: usize, event: ClientEvent) {
         self.book
-            .note(|| format!("client {client}: {}", crate::told::brief(&event)));
+            .note(|| format!("client {client}: {}", crate::client_oracle::brief(&event)));
         match event {
             ClientEvent::Finished { ticket, outcome } => self.finished(client, ticket, outcome),
             ClientEvent::HelloRefused(failure) => {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{disk::Point, raw::Burst, rng::Rng};
+use crate::{disk::Point, foreign_client::Burst, rng::Rng};
 
 /// One run, as it is told to the world.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub struct Shape {
     /// The log is on the disk of one server that has all the hubs.
     #[serde(default)]
     pub disk: bool,
+    /// The log is replicated: several servers hold it, and what one says may be old.
+    #[serde(default)]
+    pub replicated: bool,
     /// People with a program of another make.
     #[serde(default)]
     pub raws: u16,
@@ -52,9 +55,10 @@ pub struct Shape {
 
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let log = match (self.disk, self.memory) {
-            (true, _) => "a log on their server's disk",
-            (_, true) => "a log that is lost with its hub",
+        let log = match (self.disk, self.memory, self.replicated) {
+            (true, ..) => "a log on their server's disk",
+            (_, true, _) => "a log that is lost with its hub",
+            (.., true) => "a replicated log",
             _ => "a log beside them",
         };
         write!(
@@ -111,6 +115,8 @@ pub enum What {
     Steer { client: u16, hub: Option<u16> },
     /// A hub is gone at once, for a time.
     Crash { hub: u16, ms: u32 },
+    /// A hub is gone at once, until the faults are over.
+    Die { hub: u16 },
     /// A hub is stopped politely, for a time.
     Restart { hub: u16, ms: u32 },
     /// For a time the log is unwell.
@@ -119,6 +125,12 @@ pub enum What {
     CutOff { hub: u16, ms: u32 },
     /// The log loses the newest records of one partition, or of all.
     LoseTail { pick: Option<u32>, records: u32 },
+    /// The whole log is copied.
+    Backup,
+    /// The copy takes the log's place, in another epoch: numbers are given out again.
+    Restore,
+    /// Something that is no hub of this world says something in a room by writing to its log, so often within a time.
+    Foreign { pick: u32, count: u32, ms: u32 },
     /// For a time one record is not what was written: what is read ends before it.
     Damage { pick: u32, seq: u32, ms: u32 },
     /// A hub's wall clock jumps.
@@ -152,6 +164,7 @@ pub enum Hears {
 
 /// How unwell the log is: of a thousand appends and reads, how many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Weather {
     pub refuse: u32,
@@ -161,12 +174,26 @@ pub struct Weather {
     pub written: u32,
     /// Nobody knows; it is written after that was said.
     pub late: u32,
+    /// How long after its time-out such an append is stored, at most; 0 stands for 50.
+    pub late_ms: u32,
+    /// Refused as if another one had come first, and none has.
+    pub no_number: u32,
     pub unreadable: u32,
     /// Added to every answer, at most.
     pub slow_ms: u32,
+    /// Reads that show what was so before the last records came.
+    pub stale: u32,
     pub news_lost: u32,
     pub news_twice: u32,
     pub news_gap: u32,
+    /// News that say where the head is, and no more.
+    pub news_bare: u32,
+    /// Appends of which the news come before the answer.
+    pub news_first: u32,
+    /// Added to the answer to a question for heads or notes, at most.
+    pub heads_ms: u32,
+    /// Questions for heads or notes without an answer.
+    pub heads_lost: u32,
 }
 
 /// What a user does.
@@ -275,7 +302,7 @@ impl Plan {
     /// The plan that belongs to a seed.
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed, 0);
-        let hubs = *rng.pick(&[1, 1, 1, 2, 2, 3, 4]);
+        let hubs = *rng.pick(&[1, 1, 1, 2, 2, 3, 4, 5]);
         let crowd = rng.chance(4);
         let clients = if crowd {
             rng.between(100, 300)
@@ -292,6 +319,7 @@ impl Plan {
             lobby: !rng.chance(100),
             memory,
             disk: !memory && rng.chance(400),
+            replicated: false,
             raws: 0,
             large: false,
             keep: *rng.pick(&[4, 16, 64, 1_000]),
@@ -303,6 +331,11 @@ impl Plan {
             log_us: *rng.pick(&[0, 500, 30_000]),
             splits: *rng.pick(&[0, 100, 500]),
         };
+        if !shape.memory && !shape.disk && rng.chance(600) {
+            shape.replicated = true;
+            shape.hubs = shape.hubs.max(2);
+        }
+        let hubs = shape.hubs;
         let length = *rng.pick(&[4_000, 12_000, 30_000, 60_000]);
         let deeds = if crowd { 2 } else { *rng.pick(&[6, 12, 20]) };
         let mut steps = Vec::new();
@@ -386,6 +419,9 @@ impl Plan {
                 what: What::Weather { ms, weather },
             });
         }
+        if shape.replicated {
+            a_replicated_log(&mut rng, length, &shape, &mut steps);
+        }
         let faults = *rng.pick(&[0, 2, 5, 12]);
         for _ in 0..faults {
             let when = at(&mut rng);
@@ -417,6 +453,32 @@ fn race_for_a_password(rng: &mut Rng, clients: u16, length: u64, steps: &mut Vec
             let deed = *rng.pick(&[Deed::JoinGroup, Deed::JoinGroup, Deed::Leave]);
             step(at + rng.below(300), client, deed, rng);
         }
+    }
+}
+
+/// What a replicated log is like all the time, and what happens to it now and then.
+fn a_replicated_log(rng: &mut Rng, length: u64, shape: &Shape, steps: &mut Vec<Step>) {
+    let mut step = |at: u64, what| {
+        let at = at as u32;
+        steps.push(Step { at, what });
+    };
+    let (ms, weather) = (length as u32, replicated_weather(rng, true));
+    step(0, What::Weather { ms, weather });
+    if rng.chance(400) {
+        for _ in 0..rng.between(1, 4) {
+            let (at, pick) = (rng.below(length), rng.any() as u32);
+            let (count, ms) = (rng.between(1, 8) as u32, *rng.pick(&[1, 200, 3_000]));
+            step(at, What::Foreign { pick, count, ms });
+        }
+    }
+    if rng.chance(250) {
+        let at = rng.below(length);
+        step(at, What::Backup);
+        step(at + rng.below(length / 2), What::Restore);
+    }
+    if rng.chance(300) {
+        let hub = rng.below(shape.hubs.into()) as u16;
+        step(rng.below(length), What::Die { hub });
     }
 }
 
@@ -529,7 +591,11 @@ fn fault(rng: &mut Rng, shape: &Shape) -> What {
         3 => What::Restart { hub, ms },
         4 => What::Weather {
             ms,
-            weather: weather(rng),
+            weather: if shape.replicated {
+                replicated_weather(rng, false)
+            } else {
+                weather(rng)
+            },
         },
         5 => What::CutOff { hub, ms },
         6 => {
@@ -565,6 +631,31 @@ fn weather(rng: &mut Rng) -> Weather {
         news_lost: some(&[0, 300, 1_000]),
         news_twice: some(&[0, 200]),
         news_gap: some(&[0, 300]),
+        ..Weather::default()
+    }
+}
+
+/// The weather at a replicated log: of every day, or worse.
+fn replicated_weather(rng: &mut Rng, usual: bool) -> Weather {
+    let worse = if usual { 0 } else { 1 };
+    let mut some = |of: [u32; 2]| *rng.pick(&[0, 0, of[0], of[worse]]);
+    Weather {
+        refuse: some([20, 1_000]),
+        lost: some([20, 200]),
+        written: some([50, 400]),
+        late: some([50, 400]),
+        late_ms: some([400, 2_400]),
+        no_number: some([50, 500]),
+        unreadable: some([20, 900]),
+        slow_ms: some([10, 2_000]),
+        stale: some([100, 700]),
+        news_lost: some([50, 1_000]),
+        news_twice: some([100, 300]),
+        news_gap: some([100, 300]),
+        news_bare: some([100, 1_000]),
+        news_first: some([200, 800]),
+        heads_ms: some([200, 3_000]),
+        heads_lost: some([50, 500]),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Bug, Plan, Shape, run_with};
+use serde_json::{Map, Value};
+
+use crate::{Bug, Plan, Shape, What, run_with};
 
 /// Leaves out as many steps as can be left out while the same check fails, with a bug on purpose if one is given, and makes
 /// the world as small and as calm as it may be. Makes at most `runs` runs.
@@ -72,12 +74,43 @@ fn make_smaller(best: &mut Plan, fails: &mut impl FnMut(&Plan) -> bool) -> bool 
     for change in calmer {
         take(shaped(best, change), best);
     }
+    for step in 0..best.steps.len() {
+        for (name, _) in weather_of(best, step) {
+            take(without_weather(best, step, &name), best);
+        }
+    }
     smaller
 }
 
 fn shaped(plan: &Plan, change: impl FnOnce(&mut Shape)) -> Plan {
     let mut plan = plan.clone();
     change(&mut plan.shape);
+    plan
+}
+
+/// What a step lets go wrong at the log, by its field's name.
+fn weather_of(plan: &Plan, step: usize) -> Map<String, Value> {
+    let What::Weather { weather, .. } = &plan.steps[step].what else {
+        return Map::new();
+    };
+    let all = serde_json::to_value(weather).ok();
+    let mut all = all
+        .and_then(|all| all.as_object().cloned())
+        .unwrap_or_default();
+    all.retain(|_, value| *value != 0);
+    all
+}
+
+fn without_weather(plan: &Plan, step: usize, name: &str) -> Plan {
+    let mut plan = plan.clone();
+    let mut left = weather_of(&plan, step);
+    left.remove(name);
+    if let (What::Weather { weather, .. }, Ok(left)) = (
+        &mut plan.steps[step].what,
+        serde_json::from_value(left.into()),
+    ) {
+        *weather = left;
+    }
     plan
 }
 

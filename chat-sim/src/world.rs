@@ -1,9 +1,6 @@
 //! One world: its time, what will happen in it, and the steps of the plan.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet},
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use chat_core::{
@@ -20,16 +17,19 @@ use chat_core::{
 
 use crate::{
     Report,
-    book::Book,
+    connection_oracle::READ_WITHIN,
+    cuts::Scissors,
     disk::{Command, Disk, Turn},
     hubs::Node,
-    line::READ_WITHIN,
+    journal::Book,
     log::Log,
+    log_faults::LogFaults,
     net::Link,
     people::Peer,
-    plan::{Hears, Plan, Shape, Weather, What},
+    plan::{Hears, Plan, Shape, What},
+    reference_model::Truth,
     rng::Rng,
-    truth::Truth,
+    timeline::Timeline,
 };
 
 pub(crate) const MS: u64 = 1_000_000;
@@ -76,7 +76,6 @@ pub(crate) enum Happening {
         outcome: Outcome,
     },
     LateWrite {
-        node: usize,
         partition: Partition,
         expected: Place,
         entries: Vec<Bytes>,
@@ -95,6 +94,8 @@ pub(crate) enum Happening {
         partition: Partition,
         token: Option<ReadToken>,
         page: Result<Page, ReadFailed>,
+        /// What is wrong with these news.
+        fault: Option<&'static str>,
     },
     ReadPart {
         node: usize,
@@ -115,8 +116,12 @@ pub(crate) enum Happening {
         node: usize,
         life: u32,
         token: ReadToken,
-        heads: Vec<Head>,
+        heads: Result<Vec<Head>, LogUnavailable>,
+        /// They were asked for by name.
+        notes: bool,
     },
+    /// Something that is no hub of this world writes.
+    Foreign(u32),
     Part {
         node: usize,
         life: u32,
@@ -201,19 +206,16 @@ pub(crate) struct World {
     pub(crate) log: Log,
     pub(crate) truth: Truth,
     pub(crate) now: u64,
-    /// When what will happen, by where it stands in `happenings`.
-    queue: BinaryHeap<Reverse<(u64, u64, u64, u32)>>,
-    happenings: Vec<Option<Happening>>,
-    unused: Vec<u32>,
-    count: u64,
+    timeline: Timeline<Happening>,
     steps: u64,
     pub(crate) nodes: Vec<Node>,
     pub(crate) peers: Vec<Peer>,
     pub(crate) links: BTreeMap<u32, Link>,
     pub(crate) last_link: u32,
     pub(crate) disk: Disk,
-    pub(crate) weather: Weather,
-    weather_until: u64,
+    /// Where the process is to die, if that is what is tried.
+    pub(crate) scissors: Option<Scissors>,
+    pub(crate) log_faults: LogFaults,
     /// What was broken is mended and nothing breaks any more.
     pub(crate) calm: bool,
     /// Until when it may go on that somebody's time is over just when that is looked at.
@@ -247,7 +249,7 @@ pub(crate) struct World {
     pub(crate) refused: HashSet<String>,
     /// The states of partitions as hubs told them, by place.
     pub(crate) agreed: BTreeMap<(Partition, u64, u64), u64>,
-    done: bool,
+    pub(crate) done: bool,
     /// What the hubs and clients here do wrong on purpose.
     pub(crate) bug: Option<Bug>,
     /// If there is one, whatever arrives is handed on in small pieces, cut where this says.
@@ -265,10 +267,7 @@ impl World {
             log: Log::new(shape.keep),
             truth: Truth::default(),
             now: 0,
-            queue: BinaryHeap::new(),
-            happenings: Vec::new(),
-            unused: Vec::new(),
-            count: 0,
+            timeline: Timeline::new(seed),
             steps: 0,
             nodes: (0..shape.hubs).map(|hub| Node::new(seed, hub)).collect(),
             peers: (0..shape.clients + shape.raws)
@@ -277,8 +276,8 @@ impl World {
             links: BTreeMap::new(),
             last_link: 0,
             disk: Disk::default(),
-            weather: Weather::default(),
-            weather_until: 0,
+            scissors: None,
+            log_faults: LogFaults::default(),
             calm: false,
             whole_by: 0,
             over: false,
@@ -325,12 +324,8 @@ impl World {
     pub(crate) fn play(&mut self) {
         let mut at_once = 0;
         while !self.done && self.book.broken.is_none() {
-            let Some(Reverse((at, _, _, place))) = self.queue.pop() else {
+            let Some((at, happening)) = self.timeline.pop() else {
                 break;
-            };
-            self.unused.push(place);
-            let Some(happening) = self.happenings[place as usize].take() else {
-                continue;
             };
             at_once = if at > self.now { 0 } else { at_once + 1 };
             self.now = self.now.max(at);
@@ -351,6 +346,9 @@ impl World {
             } else {
                 self.happen(happening);
             }
+            if self.is_dying() {
+                self.die_there();
+            }
         }
     }
 
@@ -368,6 +366,7 @@ impl World {
             checks: book.checks.counts(),
             states: book.states.counts(),
             faults: book.faults.counts(),
+            outcomes: book.outcomes.counts(),
             trace: book.into_lines(&names),
         }
     }
@@ -397,17 +396,14 @@ impl World {
         names
     }
 
-    /// Lets something happen at a time. What happens at one time happens in an order that the seed chooses.
+    /// Lets something happen at a time.
     pub(crate) fn at(&mut self, at: u64, happening: Happening) {
-        self.count += 1;
-        let tie = (self.plan.seed ^ self.count).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-        let place = self.unused.pop().unwrap_or_else(|| {
-            self.happenings.push(None);
-            self.happenings.len() as u32 - 1
-        });
-        self.happenings[place as usize] = Some(happening);
-        self.queue
-            .push(Reverse((at.max(self.now), tie, self.count, place)));
+        self.timeline.push(at.max(self.now), happening);
+    }
+
+    /// Takes back what will happen otherwise than it was meant to.
+    pub(crate) fn take_back(&mut self, which: impl Fn(&Happening) -> bool) -> Vec<Happening> {
+        self.timeline.take_back(which)
     }
 
     pub(crate) fn soon(&mut self, after: u64, happening: Happening) {
@@ -481,7 +477,8 @@ impl World {
             Happening::Overdue(member, since) => self.check_gone(member, since),
             Happening::Noticed(link) => self.check_noticed(link),
             Happening::Restored(partition, seq) => self.log.restore(partition, seq),
-            Happening::Step(i) => self.step(i),
+            Happening::Step(i) if !self.calm => self.step(i),
+            Happening::Step(_) => {}
             Happening::HubWake(hub, life) => self.hub_wake(hub, life),
             Happening::ClientWake(client, life) => self.client_wake(client, life),
             Happening::Arrive(link) => self.arrive(link),
@@ -506,12 +503,11 @@ impl World {
                 outcome,
             } => self.outcome(node, life, partition, outcome),
             Happening::LateWrite {
-                node,
                 partition,
                 expected,
                 entries,
                 note,
-            } => self.late_write(node, partition, expected, &entries, &note),
+            } => self.late_write(partition, expected, &entries, &note),
             Happening::Read {
                 node,
                 life,
@@ -525,27 +521,10 @@ impl World {
                 partition,
                 token,
                 page,
+                fault,
             } => {
                 if self.nodes[node].life == life {
-                    self.book.note(|| match &page {
-                        Ok(page) => format!(
-                            "hub {node}: {partition:?}: {} page {}..+{} of {:?}",
-                            if token.is_some() { "a" } else { "news, a" },
-                            page.first,
-                            page.records.len(),
-                            page.head
-                        ),
-                        Err(_) => format!("hub {node}: {partition:?}: unreadable"),
-                    });
-                    self.nodes[node].reads -= usize::from(token.is_some());
-                    self.hub_input(
-                        node,
-                        Input::Page {
-                            partition,
-                            token,
-                            page,
-                        },
-                    );
+                    self.deliver_page(node, partition, token, page, fault);
                 }
             }
             Happening::ReadPart {
@@ -564,6 +543,7 @@ impl World {
                 part,
             } => {
                 if self.nodes[node].life == life {
+                    self.passes_the_log();
                     self.nodes[node].reads -= 1;
                     self.book.note(|| match &part {
                         Ok(part) => {
@@ -586,12 +566,13 @@ impl World {
                 life,
                 token,
                 heads,
+                notes,
             } => {
                 if self.nodes[node].life == life {
-                    let heads = Ok(heads);
-                    self.hub_input(node, Input::Heads { token, heads });
+                    self.deliver_heads(node, token, heads, notes);
                 }
             }
+            Happening::Foreign(pick) => self.foreign_write(pick),
             Happening::Part {
                 node,
                 life,
@@ -621,6 +602,7 @@ impl World {
                 done,
             } => {
                 if self.nodes[node].life == life {
+                    self.passes_the_log();
                     self.hub_input(
                         node,
                         Input::Kept {
@@ -670,7 +652,7 @@ impl World {
                         self.redact(partition, at, replacement)
                     };
                     if done.is_err() {
-                        self.book.fault("a redaction that failed");
+                        self.book.changed("a redaction that failed");
                     }
                     self.hub_input(
                         node,
@@ -690,6 +672,7 @@ impl World {
                 done,
             } => {
                 if self.nodes[node].life == life {
+                    self.passes_the_log();
                     self.hub_input(
                         node,
                         Input::Redacted {
@@ -724,7 +707,8 @@ impl World {
                 }
             }
             Happening::Unstall(client) => self.unstall(client),
-            Happening::Calm => self.becalm(),
+            Happening::Calm if !self.calm => self.becalm(),
+            Happening::Calm => {}
             Happening::NewsForAll => self.news_for_all(),
             Happening::Whole => self.check_whole(),
             Happening::AllGone => self.all_gone(),
@@ -852,66 +836,31 @@ impl World {
             What::Weather { ms, weather } => {
                 self.book.fault("bad weather at the log");
                 self.trouble(ms);
-                self.weather = weather;
-                self.weather_until = self.now + u64::from(ms) * MS;
+                let until = self.now + u64::from(ms) * MS;
+                self.log_faults.begin(weather, until);
             }
             What::CutOff { hub, ms } => {
                 self.book.fault("a hub cut off from the log");
                 self.trouble(ms);
                 self.nodes[hub_of(hub, hubs)].cut_off_until = self.now + u64::from(ms) * MS;
             }
-            What::LoseTail { pick, records } => {
-                let parts: Vec<_> = self
-                    .log
-                    .partitions()
-                    .map(|(partition, _)| partition)
-                    .collect();
-                let only = pick
-                    .filter(|_| !parts.is_empty())
-                    .map(|pick| parts[pick as usize % parts.len()]);
-                self.book.fault("a lost tail");
-                self.trouble(0);
-                self.losses += 1;
-                let heads: BTreeMap<Partition, Seq> = self
-                    .log
-                    .partitions()
-                    .map(|(partition, kept)| (partition, kept.head().seq))
-                    .collect();
-                self.log.lose(only, records.into());
-                self.all_missed();
-                let log = &self.log;
-                let lost = |room: RoomId| {
-                    let partition = Partition::Room(room);
-                    let before = heads.get(&partition).copied();
-                    before.is_some_and(|before| log.head(partition).seq < before)
-                };
-                let blocked = self.links.values_mut().filter(|link| {
-                    link.flag != crate::net::Flag::No && link.line.rooms().any(lost)
-                });
-                for link in blocked {
-                    link.lost_while_blocked = true;
-                    self.book.saw("a lost tail while a reader was blocked");
-                }
-                self.absorb_all();
-            }
-            What::Damage { pick, seq, ms } => {
-                let parts: Vec<_> = self
-                    .log
-                    .partitions()
-                    .filter(|(_, kept)| kept.head().seq >= kept.oldest)
-                    .map(|(partition, kept)| (partition, kept.oldest..=kept.head().seq))
-                    .collect();
-                if let Some((partition, kept)) = parts.get(pick as usize % parts.len().max(1)) {
-                    let many = kept.end() - kept.start() + 1;
-                    let seq = kept.start() + u64::from(seq) % many;
-                    self.book.fault("a damaged record");
-                    self.trouble(ms);
-                    self.book
-                        .note(|| format!("{partition:?}: record {seq} is damaged"));
-                    self.log.damage(*partition, seq);
-                    self.soon(u64::from(ms) * MS, Happening::Restored(*partition, seq));
+            What::LoseTail { pick, records } => self.lose_tail(pick, records),
+            What::Backup => self.log.back_up(),
+            What::Restore => self.restore_log(),
+            What::Foreign { pick, count, ms } => {
+                for _ in 0..count {
+                    let after = self.nodes[0].rng.below(u64::from(ms) * MS);
+                    self.soon(after, Happening::Foreign(pick));
                 }
             }
+            What::Die { hub } => {
+                let hub = hub_of(hub, hubs);
+                if self.nodes[hub].hub.is_some() {
+                    self.book.fault("a hub that dies");
+                    self.crash(hub);
+                }
+            }
+            What::Damage { pick, seq, ms } => self.damage(pick, seq, ms),
             What::Clock { hub, by_ms } => {
                 self.book.fault("a wall clock jumped");
                 self.book.clock_jumped = true;
@@ -930,15 +879,6 @@ impl World {
     /// Changes whenever one of the hubs is gone or begins.
     fn lives_of_hubs(&self) -> u32 {
         self.nodes.iter().map(|node| node.life).sum()
-    }
-
-    /// The log's weather at this moment.
-    pub(crate) fn weather(&self) -> Weather {
-        if self.calm || self.now >= self.weather_until {
-            Weather::default()
-        } else {
-            self.weather
-        }
     }
 
     pub(crate) fn absorb(&mut self, partition: Partition) {

@@ -161,8 +161,7 @@ pub(crate) enum Then {
 }
 
 impl Then {
-    /// What the end of a command means for the text that was to follow it: that was not sent,
-    /// whatever is in doubt.
+    /// The end of the text that was to follow a command: not sent, whatever is in doubt.
     fn text_too(&self, error: CommandError) -> CommandError {
         match (self, error) {
             (Self::Say { .. }, CommandError::Unknown) => CommandError::Ended,

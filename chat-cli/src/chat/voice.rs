@@ -333,7 +333,7 @@ impl Voice {
         self.failed_because(doing, error, reason);
     }
 
-    /// What was to be taken back was so already; no record tells it a second time.
+    /// The record was taken back before, and no record tells it a second time.
     pub(crate) fn taken_back_before(&mut self, seq: Seq) {
         if self.format == Format::Text {
             let line = format!("record {seq} was taken back before");

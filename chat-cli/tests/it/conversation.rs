@@ -468,7 +468,7 @@ fn what_is_taken_back_twice_is_said_to_be() {
     ada.say("/redact Cora");
     let why = ada.until_error("/redact");
     assert!(why.contains("`Cora` has said nothing here that"), "{why}");
-    // Who comes later did not hear of the first time.
+    // A newcomer did not hear of the first time.
     let mut again = Program::client(&address, "Dan", &["--format", "json"]);
     again.until("\"entered\"");
     again.say("/redact #4");
@@ -799,7 +799,7 @@ mod signals {
             let _silent = TcpStream::connect(&address).unwrap();
             let mut ada = Program::client(&address, "Ada", &["--format", "json"]);
             ada.until("\"entered\"");
-            // What was said is not confirmed meanwhile.
+            // A server that is stopped confirms nothing.
             server.signal(Signal::STOP);
             ada.say("the last words");
             ada.until("\"pending\"");

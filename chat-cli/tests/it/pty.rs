@@ -167,7 +167,7 @@ impl Pty {
     }
 }
 
-/// What Ctrl and this letter are.
+/// The character of Ctrl and this letter.
 fn control(letter: char) -> u8 {
     letter.to_ascii_uppercase() as u8 - b'@'
 }

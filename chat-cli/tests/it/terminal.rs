@@ -271,7 +271,7 @@ fn what_is_not_confirmed_stays_on_the_screen_and_is_named_at_the_end() {
     let lines = |part: &str| shown.lines().filter(|line| line.contains(part)).count();
     for told in [
         "unknown whether sent: the program was ended first (\"one of them\")",
-        // It waited for its turn.
+        // The last one still waited for its turn.
         "not sent: the program was ended first (\"the last\")",
         "chat-cli: ended at once",
     ] {

@@ -50,7 +50,8 @@ impl Reserved {
     }
 
     fn is_one(&self, key: &NameKey) -> bool {
-        bare_forms(key).iter().any(|form| self.cores.contains(form))
+        let forms = [&key.folded, &key.skeleton];
+        forms.iter().any(|form| self.cores.contains(&*bare(form)))
     }
 
     fn has_part(&self, text: &str) -> bool {

@@ -749,6 +749,56 @@ fn the_latest_page_ends_with_what_the_hub_knows_although_the_log_is_ahead() {
     }
 }
 
+#[test]
+fn history_is_not_that_of_a_server_that_is_behind() {
+    let mut w = World::new();
+    let ada = w.in_lobby("ada");
+    for (txn, text) in [(2, "one"), (3, "two"), (4, "three")] {
+        w.send(ada, RoomId::LOBBY, txn, text).unwrap();
+    }
+    for from in [
+        client::HistoryFrom::Latest,
+        client::HistoryFrom::After(1),
+        client::HistoryFrom::Around(chat_core::time::Wall(0)),
+    ] {
+        w.behind.extend([3, 1]);
+        let (room, limit) = (RoomId::LOBBY, 0);
+        let history = client::History { room, from, limit };
+        let Ok(Answer::History(page)) = w.request(ada, 0, Op::History(history)) else {
+            panic!("no history")
+        };
+        let texts: Vec<_> = page.records.iter().filter_map(text).collect();
+        assert_eq!(texts, ["one", "two", "three"], "{from:?}");
+        assert!(w.behind.is_empty());
+    }
+}
+
+#[test]
+fn who_was_further_than_a_server_that_is_behind_goes_on_from_there() {
+    let (mut here, mut there) = two_hubs();
+    let ada = there.in_lobby("ada");
+    let seq = there.send(ada, RoomId::LOBBY, 2, "one").unwrap();
+    let epoch = there.hub.place_of(LOBBY).unwrap().epoch;
+    let at = Place { epoch, seq };
+    std::mem::swap(&mut here.log, &mut there.log);
+    here.news(Partition::Directory(0), 0);
+    here.behind.extend([1, 1]);
+    let conn = here.connect();
+    here.greet(conn, resuming("ada", &[(RoomId::LOBBY, at)]))
+        .unwrap();
+    assert_eq!(resumed(&mut here, conn), Some(true));
+    assert!(here.behind.is_empty());
+    // Who claims to have been where nobody was begins anew.
+    let seq = seq + 1_000;
+    let conn = here.connect();
+    here.greet(
+        conn,
+        resuming("ada", &[(RoomId::LOBBY, Place { epoch, seq })]),
+    )
+    .unwrap();
+    assert_eq!(resumed(&mut here, conn), Some(false));
+}
+
 /// The hub's next life on the same log.
 fn next_life(mut before: World, node: u64) -> World {
     let log = std::mem::replace(&mut before.log, chat_core::log::MemoryLog::new(1, 1));

@@ -102,7 +102,7 @@ fn an_application_may_call_people_what_is_reserved() {
     w.input(Input::Identified { conn, identity });
     let welcome = w.greet(conn, hello("x")).unwrap();
     assert_eq!((&*welcome.nick, &*welcome.label), ("admin", "system"));
-    // It leaves the label to others: then they may not.
+    // An application that imposes no label leaves the rule for labels in force.
     let conn = w.connect();
     let identity = Identity::new("wheel", "wheel");
     w.input(Input::Identified { conn, identity });

@@ -319,7 +319,7 @@ fn reserved_names_are_reserved_in_any_spelling() {
         "ѕerver",
         "sẹrver:",
         "ADMİN",
-        // What others are told of is begun by it.
+        // The mark of a private message is no part of a name.
         "[private]Maya",
         "[prívate]✓Maya",
         "Maya[Private]",

@@ -74,3 +74,12 @@ impl Lifecycle {
         self.events.publish(at, event);
     }
 }
+
+/// A worker that dies is not waited for when the others close.
+impl Drop for Lifecycle {
+    fn drop(&mut self) {
+        if !self.closed {
+            self.open.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}

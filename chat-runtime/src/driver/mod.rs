@@ -103,11 +103,12 @@ pub(crate) struct Parts<M> {
 }
 
 pub(crate) struct Driver<M> {
+    /// Dropped first: a worker that dies is given no connections any more when its own ones end.
+    lifecycle: Lifecycle,
     machine: M,
     connections: Connections,
     log: LogCalls,
     timers: Timers,
-    lifecycle: Lifecycle,
     /// When this turn began.
     now: Now,
     /// All connections read into this, one after the other.

@@ -31,7 +31,7 @@ pub(crate) enum News {
     Page { partition: Partition, page: Page },
     /// Another hub says something.
     Word { from: u64, bytes: Bytes },
-    /// Words of another hub were too many.
+    /// Another hub has died, or its words were too many.
     Lost { node: u64 },
 }
 
@@ -67,6 +67,8 @@ struct Waiting {
     heads: BTreeMap<Partition, Place>,
     /// Hubs whose words were too many.
     lost: BTreeSet<u64>,
+    /// The hub has died.
+    closed: bool,
 }
 
 impl Waiting {
@@ -127,8 +129,24 @@ impl Inbox {
         self.push(|waiting| waiting.word(from, bytes));
     }
 
+    /// Another hub has died, and says nothing more.
+    pub(super) fn push_lost(&self, node: u64) {
+        self.push(|waiting| waiting.news.push(News::Lost { node }));
+    }
+
+    /// The hub has died, and takes nothing any more.
+    pub(super) fn close(&self) {
+        *self.lock() = Waiting {
+            closed: true,
+            ..Waiting::default()
+        };
+    }
+
     fn push(&self, add: impl FnOnce(&mut Waiting)) {
         let mut waiting = self.lock();
+        if waiting.closed {
+            return;
+        }
         let first = waiting.is_empty();
         add(&mut waiting);
         drop(waiting);
@@ -184,6 +202,21 @@ mod tests {
         };
         assert_eq!((&one[..], &two[..]), (&b"one"[..], &b"two"[..]));
         assert!(taken(&inbox).is_empty());
+    }
+
+    #[test]
+    fn what_a_hub_said_before_its_death_comes_before_it() {
+        let inbox = Inbox::default();
+        inbox.push_word(5, &Bytes::from_static(b"here"));
+        inbox.push_lost(5);
+        let news = taken(&inbox);
+        assert!(
+            matches!(news[..], [News::Word { .. }, News::Lost { node: 5 }]),
+            "{news:?}"
+        );
+        inbox.close();
+        inbox.push_word(6, &Bytes::from_static(b"here"));
+        assert!(taken(&inbox).is_empty(), "the dead take nothing");
     }
 
     #[test]

@@ -55,6 +55,21 @@ struct Line {
 #[derive(Debug)]
 pub(crate) struct Turn(#[expect(dead_code, reason = "held, not looked at")] OwnedMutexGuard<()>);
 
+/// An append whose end is not known: the log has not said it, or was not waited for, because the hub
+/// that asked has died. Dropped, it is left to the next read of the partition.
+struct Doubt<'a> {
+    log: &'a SharedLog,
+    partition: Partition,
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        if let Some(line) = self.log.lock(self.partition).get_mut(&self.partition) {
+            line.doubtful = true;
+        }
+    }
+}
+
 impl SharedLog {
     /// `nodes`: of the hubs, by their numbers.
     pub(crate) fn new(log: Arc<dyn Log>, nodes: &[u64]) -> Self {
@@ -94,7 +109,14 @@ impl SharedLog {
             line.followers.iter().any(|follower| *follower != hub)
         });
         let news = if others { entries.clone() } else { Vec::new() };
+        let doubt = Doubt {
+            log: self,
+            partition,
+        };
         let end = self.log.append(partition, expected, entries, note).await;
+        if end != Appended::Unknown {
+            mem::forget(doubt);
+        }
         match end {
             Appended::Committed(head) => {
                 let page = Page {
@@ -106,13 +128,9 @@ impl SharedLog {
                 };
                 self.publish(Some(hub), partition, &page);
             }
-            Appended::Unknown => {
-                if let Some(line) = self.lock(partition).get_mut(&partition) {
-                    line.doubtful = true;
-                }
-            }
             Appended::Refused(AppendRefused::Mismatch) => return (end, Some(turn)),
-            Appended::Refused(AppendRefused::Unavailable | AppendRefused::TooLarge) => {}
+            Appended::Unknown
+            | Appended::Refused(AppendRefused::Unavailable | AppendRefused::TooLarge) => {}
         }
         (end, None)
     }
@@ -238,6 +256,37 @@ impl SharedLog {
         }
         drop(lines);
         self.log.forget(partition);
+    }
+
+    /// A hub has died: it follows nothing any more, and the others are told that its members are
+    /// away. They look again where it has left an append whose end is unknown.
+    pub(crate) async fn retire(&self, hub: usize) {
+        if self.alone {
+            return;
+        }
+        for partition in self.partitions(|line| line.followers.contains(&hub)) {
+            self.forget(hub, partition);
+        }
+        let (node, inbox) = &self.inboxes[hub];
+        inbox.close();
+        for (_, other) in self.inboxes.iter().filter(|(other, _)| other != node) {
+            other.push_lost(*node);
+        }
+        let doubtful = self.partitions(|line| line.doubtful && !line.followers.is_empty());
+        // Where the log does not answer, the next read by another hub shows it.
+        for head in self.log.notes_of(doubtful).await.unwrap_or_default() {
+            self.publish(None, head.partition, &Page::look_again(head.place));
+        }
+    }
+
+    /// The partitions that this is true of.
+    fn partitions(&self, matches: impl Fn(&Line) -> bool) -> Vec<Partition> {
+        let shards = self.shards.iter().map(|shard| {
+            let lines = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = lines.iter().filter(|(_, line)| matches(line));
+            found.map(|(partition, _)| *partition).collect::<Vec<_>>()
+        });
+        shards.flatten().collect()
     }
 
     /// Wakes this when there are news for a hub. Said before [`take`](Self::take).

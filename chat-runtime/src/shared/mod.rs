@@ -10,7 +10,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::SendError};
 
 pub(crate) use self::{
     inbox::News,
@@ -61,20 +61,22 @@ impl Workers {
         Arc::clone(&self.0[worker].load)
     }
 
-    /// Gives a connection to the worker that has the fewest, and waits while too many are on their
+    /// Gives a connection to the worker that has the fewest, of those that live, and waits while too many are on their
     /// way to it.
     pub(crate) async fn add(&self, connection: Box<dyn Connection>) -> Result<(), ServerEnded> {
-        let least = self
-            .0
-            .iter()
-            .min_by_key(|worker| worker.load.0.load(Ordering::Relaxed))
-            .ok_or(ServerEnded)?;
-        least.load.0.fetch_add(1, Ordering::Relaxed);
-        least
-            .orders
-            .send(Order::Add(connection))
-            .await
-            .map_err(|_| ServerEnded)
+        let mut order = Order::Add(connection);
+        loop {
+            let live = self.0.iter().filter(|worker| !worker.orders.is_closed());
+            let least = live
+                .min_by_key(|worker| worker.load.0.load(Ordering::Relaxed))
+                .ok_or(ServerEnded)?;
+            least.load.0.fetch_add(1, Ordering::Relaxed);
+            match least.orders.send(order).await {
+                Ok(()) => return Ok(()),
+                // The worker has ended meanwhile; there may be another one.
+                Err(SendError(back)) => order = back,
+            }
+        }
     }
 
     /// Closes everything.

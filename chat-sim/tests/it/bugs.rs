@@ -88,13 +88,19 @@ fn catchers(bug: Bug) -> &'static [&'static str] {
             "records come in order, once, to those inside",
             "presence is told to those inside",
         ],
-        Bug::TreatUnknownAsFailed => &["what is refused is not done", "nothing is done twice"],
+        Bug::TreatUnknownAsFailed => &[
+            "what is refused is not done",
+            "what was refused is not heard",
+            "nothing is done twice",
+        ],
         Bug::KeepTheEpochAfterALostTail => &[
+            "a hub holds what its log says",
             "records come in order, once, to those inside",
             "what is told stands in the log",
             "a view is of a place where one is a member",
             "every request is answered",
             "everybody has heard everything",
+            "everybody is where they are said to be",
             "one place, one state",
         ],
         Bug::UseAnAcknowledgementAsCursor => &["an application hears records in order, once"],
@@ -128,6 +134,7 @@ fn catchers(bug: Bug) -> &'static [&'static str] {
         Bug::ForgetWhatWaitsForAJoin => &["every request is answered"],
         Bug::NeverAskTheLogAgain => &[
             "every room is told of after a welcome",
+            "every request is answered",
             "all that a hub holds is bounded",
             "every name is free in time",
         ],

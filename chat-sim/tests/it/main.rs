@@ -1,5 +1,6 @@
-//! Schedules, planted bugs, and what idling costs.
+//! Schedules, planted bugs, cuts everywhere, and what idling costs.
 
 mod bugs;
+mod cuts;
 mod idle;
 mod schedules;

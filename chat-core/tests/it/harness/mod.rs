@@ -99,6 +99,8 @@ pub struct World {
     pub fates: VecDeque<Fate>,
     /// Whether reads fail.
     pub unreadable: bool,
+    /// The next reads show a partition as it was so many records ago.
+    pub behind: VecDeque<Seq>,
     /// A record that is not what was written.
     pub damaged: Option<(Partition, Seq)>,
     /// While true, reads wait until `release`.
@@ -146,6 +148,26 @@ fn cut(mut page: Page, query: Query, seq: Seq) -> Result<Page, ReadFailed> {
         return Err(ReadFailed::Damaged { seq: Some(seq) });
     }
     Ok(page)
+}
+
+/// A page of a log as it was before its newest records.
+fn read_behind(log: &MemoryLog, partition: Partition, query: Query, newest: Seq) -> Page {
+    let page = log.read(partition, query);
+    let head = page.head.seq.saturating_sub(newest);
+    let (low, high) = query.span(page.oldest, head, 0);
+    let mut shown = log.read(
+        partition,
+        Query {
+            from: ReadFrom::After(low - 1),
+            records: (high + 1).saturating_sub(low) as u32,
+            bytes: u32::MAX,
+        },
+    );
+    if newest == 0 {
+        return page;
+    }
+    shown.head.seq = head;
+    shown
 }
 
 pub fn config() -> Config {
@@ -212,6 +234,7 @@ impl World {
             held: VecDeque::new(),
             fates: VecDeque::new(),
             unreadable: false,
+            behind: VecDeque::new(),
             damaged: None,
             hold_reads: false,
             unforgetting: false,
@@ -302,7 +325,8 @@ impl World {
                         let page = if self.unreadable {
                             Err(ReadFailed::Unavailable)
                         } else {
-                            let page = self.log.read(partition, query);
+                            let behind = self.behind.pop_front().unwrap_or(0);
+                            let page = read_behind(&self.log, partition, query, behind);
                             match self.damaged {
                                 Some((of, seq)) if of == partition => cut(page, query, seq),
                                 _ => Ok(page),

@@ -488,3 +488,15 @@ impl Connections {
         Some(Input::Credit { conn })
     }
 }
+
+/// A worker that dies takes its connections with it, and they count no longer.
+impl Drop for Connections {
+    fn drop(&mut self) {
+        let Some(limits) = &self.limits else {
+            return;
+        };
+        for slot in self.table.iter().filter(|slot| slot.counted) {
+            limits.leave(slot.link.address());
+        }
+    }
+}

@@ -78,6 +78,12 @@ impl ConnectionTable {
         connection
     }
 
+    /// All connections that there are.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &ConnectionSlot> {
+        let slots = self.chunks.iter().flatten();
+        slots.filter_map(|slot| slot.connection.as_ref())
+    }
+
     fn slot(&mut self, slot: u32) -> Option<&mut Slot> {
         let slot = slot as usize;
         self.chunks.get_mut(slot / CHUNK)?.get_mut(slot % CHUNK)

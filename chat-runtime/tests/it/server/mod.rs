@@ -1,6 +1,7 @@
 //! The server's driver with the real hub: what one connection does to others, and how things end.
 
 mod around;
+mod deaths;
 mod logs;
 mod peer;
 mod workers;

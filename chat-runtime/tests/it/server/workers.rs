@@ -31,7 +31,7 @@ use super::{
     wait_for, wide,
 };
 
-fn start_several(limits: Limits, log: impl Log) -> (Server, MemoryConnector) {
+pub(crate) fn start_several(limits: Limits, log: impl Log) -> (Server, MemoryConnector) {
     let (transport, connector) = memory::listener();
     let server = Server::builder()
         .limits(limits)

@@ -13,7 +13,7 @@ use chat_core::{
     },
 };
 
-use crate::{line::Line, world::World};
+use crate::{connection_oracle::Line, world::World};
 
 /// All that one life of a client was told.
 #[derive(Debug, Default)]

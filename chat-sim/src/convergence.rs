@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use chat_core::{
+    hub::Hub,
     id::{MemberId, Partition, Seq},
     wire::{
         Record,
@@ -30,6 +31,7 @@ impl World {
         self.calm = true;
         self.disk.becalm();
         self.log.becalm();
+        self.log_faults.becalm();
         for hub in 0..self.nodes.len() {
             if self.nodes[hub].hub.is_none() {
                 self.nodes[hub].stopping = None;
@@ -85,6 +87,7 @@ impl World {
         }
         self.book.note(|| "-- is everybody whole again?".to_owned());
         self.compare_states();
+        self.check_states();
         self.check_rooms();
         for hub in 0..self.nodes.len() {
             self.census_of_hub(hub);
@@ -96,8 +99,43 @@ impl World {
             }
             self.check_client(client);
         }
+        if self.scissors.is_some() {
+            self.done = true;
+            return;
+        }
         let after = 1;
         self.soon(after, Happening::AllGone);
+    }
+
+    /// What hubs hold, and what snapshots say, is what the logs say: no more, no less, and as far as they go.
+    fn check_states(&mut self) {
+        let mut wrong = Vec::new();
+        for (partition, kept) in self.log.partitions() {
+            let Ok(state) = Hub::state_from(partition, None, &kept.records) else {
+                wrong.push(format!("{partition:?} cannot be folded"));
+                continue;
+            };
+            if let Some((covered, snapshot)) = kept.whole_snapshot() {
+                let rest = &kept.records[covered as usize..];
+                let again = Hub::state_from(partition, Some(&snapshot), rest);
+                if again.as_ref().ok() != Some(&state) {
+                    wrong.push(format!("{partition:?}: its snapshot at {covered}"));
+                }
+            }
+            for (hub, node) in self.nodes.iter().enumerate() {
+                let held = node.hub.as_ref().and_then(|hub| hub.state_of(partition));
+                if let Some((at, held)) = held
+                    && (at != kept.head() || held != state)
+                {
+                    let head = kept.head();
+                    wrong.push(format!("{partition:?}: hub {hub} at {at:?} of {head:?}"));
+                }
+            }
+        }
+        self.book
+            .check("a hub holds what its log says", wrong.is_empty(), || {
+                wrong.join("; ")
+            });
     }
 
     /// What was taken back is out of the log, and the topic in the list, wherever a hub holds the room.
@@ -143,7 +181,7 @@ impl World {
         let peer = &self.peers[client];
         let link = peer.link.and_then(|link| self.links.get(&link));
         let line = link.map(|link| &link.line);
-        let up = line.is_some_and(super::line::Line::is_welcomed);
+        let up = line.is_some_and(super::connection_oracle::Line::is_welcomed);
         if !self.book.check("everybody is back", up, || {
             format!("client {client}: {:?}, {:?}", peer.client, peer.link)
         }) {

@@ -18,7 +18,7 @@ pub(crate) use self::{
     directory::Directory,
     room::{Room, is_blank_of},
 };
-use crate::{book::Book, log::Kept};
+use crate::{journal::Book, log::Kept};
 
 /// All that is true.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use chat_core::{
 };
 use serde::Deserialize;
 
-use crate::book::Book;
+use crate::journal::Book;
 
 /// The directory.
 #[derive(Debug, Default)]

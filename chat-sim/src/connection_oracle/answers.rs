@@ -15,9 +15,9 @@ use chat_core::{
 
 use super::{Asked, Line};
 use crate::{
-    book::Book,
+    journal::Book,
     log::Log,
-    truth::{Room, Truth},
+    reference_model::{Room, Truth},
 };
 
 /// Entries of a page, at most.

@@ -16,8 +16,8 @@ use chat_core::{
 
 pub(crate) use self::answers::{Scene, proof_of, room_of};
 use crate::{
-    book::Book,
-    truth::{Truth, is_blank_of},
+    journal::Book,
+    reference_model::{Truth, is_blank_of},
     world::SECOND,
 };
 
@@ -422,7 +422,7 @@ impl Line {
         book.check("a view is of a place where one is a member", right, || {
             format!(
                 "{me}: {room} at {place:?}, where the head is {:?}",
-                there.map(super::truth::Room::head)
+                there.map(super::reference_model::Room::head)
             )
         });
         let since = there.and_then(|there| there.since_at(me, place.seq));

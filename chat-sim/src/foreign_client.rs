@@ -1,5 +1,5 @@
 //! People whose program is not this project's client: it pipelines behind a `join`, writes JSON with long escapes, asks for
-//! what nobody knows and asks too much at once. What comes of it is checked by its [`Line`](crate::line::Line).
+//! what nobody knows and asks too much at once. What comes of it is checked by its [`Line`](crate::connection_oracle::Line).
 
 use std::collections::BTreeMap;
 

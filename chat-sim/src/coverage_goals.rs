@@ -65,30 +65,55 @@ pub const STATES: &[&str] = &[
 
 /// Faults that they have.
 pub const FAULTS: &[&str] = &[
-    "a part of a snapshot that was not kept",
     "a client crashed",
     "a client crashed and lost its secret",
-    "a commit of which nobody knows whether it is on the disk",
-    "a commit refused by a full disk",
     "a connection cut",
-    "a damaged record",
-    "a failed read",
     "a hub crashed",
     "a hub crashed and lost its log",
-    "a hub cut off from the log",
+    "a hub that dies",
     "a hub restarted politely",
-    "a lost tail",
     "a process that is held",
     "a reader that stops",
     "a server killed",
     "a server restarted politely",
     "a wall clock jumped",
-    "an append refused",
-    "an unknown append that was not written",
-    "an unknown append that was written",
-    "an unknown append that was written later",
-    "news lost",
-    "news twice",
-    "news with a gap",
     "somebody turned away at the door",
+];
+
+/// Faults of the log, and what each makes other than it would have been. One that never does is
+/// no test of anything.
+pub const LOG_FAULTS: &[(&str, &str)] = &[
+    (
+        "a commit of which nobody knows whether it is on the disk",
+        "append",
+    ),
+    ("a commit refused by a full disk", "append"),
+    ("a foreign writer", "append"),
+    ("an append of a former life of its hub", "append"),
+    ("an append refused", "append"),
+    ("an append refused although nothing came first", "append"),
+    ("an unknown append that was not written", "append"),
+    ("an unknown append that was written", "append"),
+    ("an unknown append that was written later", "append"),
+    ("a damaged record", "read"),
+    ("a failed read", "read"),
+    ("a head that falls back", "read"),
+    ("a stale read", "read"),
+    ("news before the answer", "news"),
+    ("news lost", "news"),
+    ("news that only say where the head is", "news"),
+    ("news twice", "news"),
+    ("news with a gap", "news"),
+    ("a hub cut off from the log", "all of these"),
+    ("a lost tail", "head"),
+    ("a restored log", "head"),
+    ("a part of a snapshot that was not kept", "snapshot"),
+    ("a redaction that failed", "redaction"),
+];
+
+/// Faults of what no hub asks the log for yet.
+pub const AWAITED: &[(&str, &str)] = &[
+    ("heads or notes that cannot be told", "heads"),
+    ("heads that answer late", "heads"),
+    ("notes that answer late", "heads"),
 ];

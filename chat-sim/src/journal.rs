@@ -96,6 +96,8 @@ pub(crate) struct Book {
     pub(crate) checks: Tally,
     pub(crate) states: Tally,
     pub(crate) faults: Tally,
+    /// Faults that made an outcome other than it would have been.
+    pub(crate) outcomes: Tally,
     pub(crate) broken: Option<Broken>,
 }
 
@@ -112,6 +114,7 @@ impl Book {
             checks: Tally::default(),
             states: Tally::default(),
             faults: Tally::default(),
+            outcomes: Tally::default(),
             broken: None,
         }
     }
@@ -149,6 +152,17 @@ impl Book {
 
     pub(crate) fn fault(&mut self, fault: &'static str) {
         self.faults.add(fault);
+    }
+
+    /// A fault that was drawn before has made an outcome other than it would have been.
+    pub(crate) fn changes(&mut self, fault: &'static str) {
+        self.outcomes.add(fault);
+    }
+
+    /// A fault that shows at once.
+    pub(crate) fn changed(&mut self, fault: &'static str) {
+        self.fault(fault);
+        self.changes(fault);
     }
 
     /// Adds a line to the trace, if one is kept.

@@ -16,7 +16,7 @@ use chat_core::{
 
 use super::rights::{self, Right};
 use crate::{
-    book::Book,
+    journal::Book,
     world::{EPOCH, MS, SECOND},
 };
 

@@ -1,0 +1,116 @@
+//! The rules, held against the workspace.
+//!
+//! Rules that are broken today stand in `known.txt`, which only becomes shorter: `RECORD=1` writes
+//! the list anew, and a change that makes it longer is to be seen in its diff.
+
+#![allow(missing_docs, reason = "tests")]
+
+use std::{collections::BTreeMap, env, fs};
+
+use chat_house::{
+    imports::{self, Imports},
+    root, rust_files, words,
+};
+
+/// Folders with the sources of crates.
+const SOURCES: [&str; 13] = [
+    "benches/src",
+    "chat-cli/src",
+    "chat-core/src",
+    "chat-log-disk/src",
+    "chat-runtime/src",
+    "chat-sim/src",
+    "chat-transport-tcp/src",
+    "chat-transport-ws/src",
+    "chat-web/client/src",
+    "chat-web/src",
+    "fuzz/checks/src",
+    "house/src",
+    "scenarios/src",
+];
+
+/// Machines beside each other: the crate's folder, the module above, the machines, and the type that
+/// puts them together, which no machine names.
+const MACHINES: [(&str, &str, &[&str], &str); 0] = [];
+
+#[test]
+fn no_rule_is_broken_but_where_it_is_known() {
+    let broken = format!("{}{}", circles(), comments());
+    let known = root().join("house/tests/known.txt");
+    if env::var_os("RECORD").is_some() {
+        fs::write(&known, &broken).unwrap();
+    }
+    let before = fs::read_to_string(&known).unwrap();
+    let (new, gone) = (differ(&broken, &before), differ(&before, &broken));
+    assert!(
+        new.is_empty() && gone.is_empty(),
+        "broken and not known:\n{new}\nknown and not broken, so to be taken off the list:\n{gone}"
+    );
+}
+
+/// The lines of one list that another does not have.
+fn differ(list: &str, other: &str) -> String {
+    let lines = list
+        .lines()
+        .filter(|line| !other.lines().any(|o| o == *line));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+fn circles() -> String {
+    let mut all = String::new();
+    for folder in SOURCES {
+        for circle in Imports::of(&root().join(folder)).unwrap().circles() {
+            let circle = circle.iter().map(|module| match module.as_slice() {
+                [] => "(lib)".to_owned(),
+                module => module.join("::"),
+            });
+            let circle: Vec<String> = circle.collect();
+            all += &format!("a circle in {folder}: {}\n", circle.join(", "));
+        }
+    }
+    all
+}
+
+fn comments() -> String {
+    let mut counts: BTreeMap<(String, words::Fault), usize> = BTreeMap::new();
+    for path in rust_files(&root()).unwrap() {
+        let text = fs::read_to_string(&path).unwrap();
+        let inside = path.strip_prefix(root()).unwrap();
+        let folder = inside.iter().next().unwrap().to_string_lossy();
+        for (_, fault) in words::faults(&text) {
+            *counts
+                .entry((folder.clone().into_owned(), fault))
+                .or_default() += 1;
+        }
+    }
+    let line = |((folder, fault), count): (&(String, words::Fault), &usize)| {
+        format!("{fault}, in {folder}: {count}\n")
+    };
+    counts.iter().map(line).collect()
+}
+
+#[test]
+fn machines_do_not_name_each_other() {
+    for (folder, parent, machines, whole) in MACHINES {
+        let src = root().join(folder);
+        let parent: Vec<&str> = parent.split("::").collect();
+        let found = Imports::of(&src).unwrap();
+        let found = found.between(&parent, machines);
+        assert!(found.is_empty(), "{folder}: {found:?}");
+        for machine in machines {
+            let place = parent
+                .iter()
+                .fold(src.clone(), |path, part| path.join(part));
+            let files = rust_files(&place.join(machine)).unwrap();
+            assert!(
+                !files.is_empty(),
+                "there is no machine {machine} in {folder}"
+            );
+            for file in files {
+                let text = fs::read_to_string(&file).unwrap();
+                let named = imports::names(&text, whole).unwrap();
+                assert!(!named, "{} names {whole}", file.display());
+            }
+        }
+    }
+}
