@@ -6,12 +6,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    io,
     path::Path,
 };
 
+use crate::files;
+
 use syn::{
-    Attribute, File, Item, ItemMod, ItemUse, UseTree, Visibility,
+    File, Item, ItemMod, ItemUse, UseTree, Visibility,
     visit::{self, Visit},
 };
 
@@ -32,9 +34,8 @@ impl Imports {
     /// A file that cannot be read, or is no Rust.
     pub fn of(src: &Path) -> io::Result<Self> {
         let mut files = BTreeMap::new();
-        for path in crate::rust_files(src)? {
+        for (path, text) in crate::files::code_files(src)? {
             let relative = path.strip_prefix(src).expect("found below it");
-            let text = fs::read_to_string(&path)?;
             let file = syn::parse_file(&text)
                 .map_err(|e| io::Error::other(format!("{}: {e}", path.display())))?;
             files.insert(module_of(relative), file);
@@ -262,7 +263,7 @@ struct Paths {
 
 impl<'ast> Visit<'ast> for Paths {
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        if !item.attrs.iter().any(is_test) {
+        if !item.attrs.iter().any(files::is_test) {
             visit::visit_item_mod(self, item);
         }
     }
@@ -271,7 +272,7 @@ impl<'ast> Visit<'ast> for Paths {
         let mut all = Vec::new();
         flatten(&item.tree, Vec::new(), &mut all);
         // A name that is only re-exported is imported by its users.
-        if !item.attrs.iter().any(is_test) && matches!(item.vis, Visibility::Inherited) {
+        if !item.attrs.iter().any(files::is_test) && matches!(item.vis, Visibility::Inherited) {
             self.paths.extend(all.into_iter().map(|(_, path)| path));
         }
     }
@@ -285,16 +286,10 @@ impl<'ast> Visit<'ast> for Paths {
     }
 }
 
-/// Whether this attribute says that something is there only for tests.
-pub(crate) fn is_test(attribute: &Attribute) -> bool {
-    attribute.path().is_ident("cfg")
-        && attribute
-            .parse_args::<syn::Path>()
-            .is_ok_and(|what| what.is_ident("test"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn crate_of(files: &[(&str, &str)], name: &str) -> Imports {
