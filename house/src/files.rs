@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use syn::punctuated::Punctuated;
+
 /// All Rust files below a folder, in the order of their paths; none if there is no such folder.
 ///
 /// # Errors
@@ -68,10 +70,23 @@ pub fn code_files(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
 
 /// Whether this attribute says that something is there only for tests.
 pub(crate) fn is_test(attribute: &syn::Attribute) -> bool {
-    attribute.path().is_ident("cfg")
-        && attribute
-            .parse_args::<syn::Path>()
-            .is_ok_and(|what| what.is_ident("test"))
+    let condition = attribute
+        .path()
+        .is_ident("cfg")
+        .then(|| attribute.parse_args());
+    matches!(condition, Some(Ok(condition)) if needs_test(&condition))
+}
+
+fn needs_test(condition: &syn::Meta) -> bool {
+    match condition {
+        syn::Meta::Path(path) => path.is_ident("test"),
+        syn::Meta::List(list) if list.path.is_ident("all") => {
+            let all = Punctuated::<syn::Meta, syn::Token![,]>::parse_terminated;
+            list.parse_args_with(all)
+                .is_ok_and(|all| all.iter().any(needs_test))
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -84,7 +99,7 @@ mod tests {
         fs::create_dir_all(folder.join("a/tests")).unwrap();
         for (path, text) in [
             ("lib.rs", "mod a; #[cfg(test)] mod testing;"),
-            ("a.rs", "#[cfg(test)] mod tests;"),
+            ("a.rs", "#[cfg(all(test, unix))] mod tests;"),
             ("testing.rs", ""),
             ("a/tests/mod.rs", "mod deep;"),
             ("a/tests/deep.rs", ""),

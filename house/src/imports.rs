@@ -63,6 +63,27 @@ impl Imports {
         })
     }
 
+    /// The same where each of these modules, such as `hub::room`, is one with all that is below it.
+    #[must_use]
+    pub fn joined(&self, modules: &[&str]) -> Self {
+        let modules = modules.iter().map(|module| module.split("::").collect());
+        let modules: Vec<Vec<&str>> = modules.collect();
+        let whole = |module: &Module| {
+            let within = |whole: &&Vec<&str>| {
+                module.len() >= whole.len() && module.iter().zip(*whole).all(|(a, b)| a == b)
+            };
+            let whole = modules.iter().find(within);
+            whole.map_or_else(|| module.clone(), |whole| module[..whole.len()].to_vec())
+        };
+        let mut edges: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
+        for (from, targets) in &self.edges {
+            let from = whole(from);
+            let targets = targets.iter().map(whole).filter(|target| *target != from);
+            edges.entry(from.clone()).or_default().extend(targets);
+        }
+        Self { edges }
+    }
+
     /// Groups of modules that all import each other, directly or by way of others.
     pub fn circles(&self) -> Vec<Vec<Module>> {
         let reached: BTreeMap<&Module, BTreeSet<&Module>> = self
@@ -259,12 +280,30 @@ fn flatten(tree: &UseTree, mut path: Vec<String>, all: &mut Vec<(String, Vec<Str
 #[derive(Default)]
 struct Paths {
     paths: Vec<Vec<String>>,
+    /// How many modules inside the file the place is in.
+    inside: usize,
+}
+
+impl Paths {
+    fn push(&mut self, mut path: Vec<String>) {
+        let out = path.iter().take(self.inside);
+        let out = out.take_while(|part| *part == "super").count();
+        if out > 0 {
+            path.splice(..out, ["self".to_owned()]);
+        }
+        self.paths.push(path);
+    }
 }
 
 impl<'ast> Visit<'ast> for Paths {
+    /// How far an item is seen is no import.
+    fn visit_visibility(&mut self, _: &'ast Visibility) {}
+
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
         if !item.attrs.iter().any(files::is_test) {
+            self.inside += 1;
             visit::visit_item_mod(self, item);
+            self.inside -= 1;
         }
     }
 
@@ -273,14 +312,14 @@ impl<'ast> Visit<'ast> for Paths {
         flatten(&item.tree, Vec::new(), &mut all);
         // A name that is only re-exported is imported by its users.
         if !item.attrs.iter().any(files::is_test) && matches!(item.vis, Visibility::Inherited) {
-            self.paths.extend(all.into_iter().map(|(_, path)| path));
+            all.into_iter().for_each(|(_, path)| self.push(path));
         }
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         if path.segments.len() > 1 {
             let parts = path.segments.iter().map(|part| part.ident.to_string());
-            self.paths.push(parts.collect());
+            self.push(parts.collect());
         }
         visit::visit_path(self, path);
     }
@@ -306,6 +345,40 @@ mod tests {
 
     fn module(path: &str) -> Module {
         path.split("::").map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_module_inside_a_file_imports_from_the_file() {
+        let text = "mod of { use super::X; use super::super::b::B; } pub struct X;";
+        let found = crate_of(
+            &[("lib.rs", "mod a; mod b;"), ("a.rs", text), ("b.rs", "")],
+            "inside",
+        );
+        let name = |name: &str| vec![name.to_owned()];
+        assert_eq!(found.edges[&name("a")], [name("b")].into());
+    }
+
+    #[test]
+    fn a_machine_is_one_with_its_files() {
+        let found = crate_of(
+            &[
+                ("lib.rs", "mod room; mod turn;"),
+                (
+                    "room/mod.rs",
+                    "mod load; use self::load::Load; pub struct R;",
+                ),
+                (
+                    "room/load.rs",
+                    "use super::R; use crate::turn::T; pub struct Load;",
+                ),
+                ("turn.rs", "pub struct T; use crate::room::R;"),
+            ],
+            "joined",
+        );
+        assert_eq!(found.circles()[0].len(), 3);
+        let joined = found.joined(&["room"]).circles();
+        let name = |name: &str| vec![name.to_owned()];
+        assert_eq!(joined, [[name("room"), name("turn")]]);
     }
 
     #[test]

@@ -3,55 +3,10 @@
 //! The first byte is the state's form. A row is its length (a varint), a byte that names its
 //! section, and the body that the state wrote. A row that does not fit ends in the next part.
 
-use core::ops::ControlFlow;
-
 use bytes::Bytes;
-use serde::Serialize;
 
-use super::Fold;
-use crate::wire::{BodyError, writer};
-
-/// Rows of a snapshot that are not in a part yet.
-#[derive(Debug)]
-pub(crate) struct Rows {
-    bytes: Vec<u8>,
-    /// Bytes of a part.
-    part: usize,
-    /// Memory for a row.
-    row: Vec<u8>,
-}
-
-impl Rows {
-    /// Adds a row. Breaks if there are enough for a part.
-    pub(crate) fn push<T: Serialize>(&mut self, section: u8, row: &T) -> ControlFlow<()> {
-        self.push_of(section, &[], row)
-    }
-
-    /// Adds a row that begins with these bytes.
-    pub(crate) fn push_of<T: Serialize>(
-        &mut self,
-        section: u8,
-        key: &[u8],
-        row: &T,
-    ) -> ControlFlow<()> {
-        self.row.clear();
-        self.row.push(section);
-        self.row.extend_from_slice(key);
-        writer::extend(row, &mut self.row);
-        let mut length = self.row.len();
-        while length >= 0x80 {
-            self.bytes.push(length as u8 | 0x80);
-            length >>= 7;
-        }
-        self.bytes.push(length as u8);
-        self.bytes.extend_from_slice(&self.row);
-        if self.bytes.len() < self.part {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
-    }
-}
+use super::{Fold, rows::Rows};
+use crate::wire::BodyError;
 
 /// A snapshot that is being written, of the moment in which that began.
 #[derive(Debug)]
@@ -64,11 +19,7 @@ pub(crate) struct SnapshotWriter {
 impl SnapshotWriter {
     /// Begins a snapshot of this moment, in parts of at most so many bytes.
     pub(crate) fn begin<S: Fold>(state: &mut S, part_bytes: usize) -> Self {
-        let mut rows = Rows {
-            bytes: vec![S::FORM],
-            part: part_bytes.max(1),
-            row: Vec::new(),
-        };
+        let mut rows = Rows::begin(S::FORM, part_bytes);
         state.freeze(&mut rows);
         Self {
             rows,
@@ -78,19 +29,10 @@ impl SnapshotWriter {
 
     /// The next part; none if all are made.
     pub(crate) fn next_part<S: Fold>(&mut self, state: &mut S) -> Option<Bytes> {
-        let Rows { bytes, part, .. } = &self.rows;
-        if !self.complete && bytes.len() < *part {
+        if !self.complete && !self.rows.is_enough() {
             self.complete = state.write(&mut self.rows).is_continue();
         }
-        let Rows { bytes, part, .. } = &mut self.rows;
-        if bytes.is_empty() {
-            return None;
-        }
-        let rest = bytes.split_off(bytes.len().min(*part));
-        let mut part = core::mem::replace(bytes, rest);
-        // Parts are kept for long.
-        part.shrink_to_fit();
-        Some(part.into())
+        self.rows.take_part()
     }
 }
 
@@ -195,11 +137,6 @@ pub(crate) fn first_row<S: Fold>(part: &[u8]) -> Option<(u8, &[u8])> {
     let (form, rows) = part.split_first()?;
     let Row { section, body, .. } = split_row(rows).ok().flatten()?;
     (*form == S::FORM).then_some((section, body))
-}
-
-/// A row of an unknown section.
-pub(crate) fn unknown_section<T>(section: u8) -> Result<T, BodyError> {
-    Err(BodyError(format!("a row of the unknown section {section}")))
 }
 
 /// The whole state in one part: equal states have equal bytes.

@@ -8,6 +8,7 @@
 pub(crate) mod base64;
 pub mod client;
 pub mod error;
+mod fault;
 mod frame;
 pub(crate) mod reader;
 pub mod record;
@@ -26,10 +27,11 @@ pub use self::{
     base64::{Fixed, Opaque},
     client::ClientMessage,
     error::{CloseReason, ErrorCode, Refusal},
+    fault::BodyError,
     frame::{Decoder, Frame, FrameTooLarge, Framing, PREFIX},
     record::Record,
     server::ServerMessage,
-    tagged::{APPLICATION_KINDS, BodyError, Tagged, Unknown},
+    tagged::{APPLICATION_KINDS, Tagged, Unknown},
 };
 
 /// The protocol's version.

@@ -9,7 +9,7 @@ use serde::{
     de::{self, DeserializeSeed, IntoDeserializer, Visitor},
 };
 
-use super::{BodyError, base64::FIXED_BYTES, tagged::Fault, writer::FROZEN};
+use super::{BodyError, base64::FIXED_BYTES, fault::Fault, writer::FROZEN};
 
 /// Reads a body that is all of these bytes.
 pub(crate) fn take<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, BodyError> {

@@ -6,7 +6,7 @@
 
 use serde::{Serialize, Serializer, ser};
 
-use super::{BodyError, tagged::Fault};
+use super::fault::{BodyError, Fault};
 
 /// The name, for serde alone, of structs that never grow: `#[serde(rename = "frozen")]`.
 pub(crate) const FROZEN: &str = "frozen";

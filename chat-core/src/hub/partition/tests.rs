@@ -7,7 +7,7 @@ use crate::{
     hub::turn::bench::Bench,
     id::RoomId,
     log::{LogUnavailable, Manifest, Page, Query, ReadFailed, ReadFrom, SnapshotId},
-    state::parts::{Rows, whole},
+    state::{parts::whole, rows::Rows},
     wire::BodyError,
 };
 

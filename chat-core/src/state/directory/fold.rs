@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     id::Seq,
-    state::{Fold, parts::Rows},
+    state::{Fold, rows::Rows},
     wire::{BodyError, reader, writer},
 };
 

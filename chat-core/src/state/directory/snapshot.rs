@@ -13,8 +13,8 @@ use super::{
 use crate::{
     id::{MemberId, RoomId, Seq},
     state::{
-        parts::{Rows, unknown_section},
         room::mark::Mark,
+        rows::{Rows, unknown_section},
     },
     wire::{BodyError, reader, record::CipherKind},
 };

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     id::{MemberId, Seq},
     roles::Role,
-    state::{Fold, parts::Rows},
+    state::{Fold, rows::Rows},
     time::Wall,
     wire::{
         BodyError, Record,

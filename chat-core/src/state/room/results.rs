@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{MemberId, MessageId, RequestHash, Seq, SessionId},
-    state::{kept::Kept, parts::Rows},
+    state::{kept::Kept, rows::Rows},
     time::Wall,
 };
 

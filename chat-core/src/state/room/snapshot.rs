@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     id::{MemberId, Seq, SessionId},
-    state::parts::{Rows, first_row, unknown_section},
+    state::{
+        parts::first_row,
+        rows::{Rows, unknown_section},
+    },
     wire::{BodyError, reader, record::CipherKind},
 };
 
