@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     dialect::{self, Dialect, RoomBook},
     load::{Load, Plan},
-    scenario::Scenario,
     servers::Language,
     tally::Faults,
     transport::Tcp,
@@ -55,9 +54,10 @@ impl Holders {
     /// Starts as many as it takes and waits until their members are in.
     ///
     /// # Errors
-    /// Somebody does not get in.
+    /// A member does not get in.
     pub fn start(
-        scenario: &Scenario,
+        plan: Plan,
+        per_process: usize,
         language: Language,
         to: SocketAddr,
         rooms: &RoomBook,
@@ -66,10 +66,10 @@ impl Holders {
             rooms: count,
             members,
             senders,
-        } = scenario.plan;
+        } = plan;
         let mut holders = Self::default();
-        let all = scenario.plan.connections();
-        let mut from = scenario.per_process;
+        let all = plan.connections();
+        let mut from = per_process;
         while from < all {
             let mut child = Command::new(env::current_exe()?)
                 .arg("hold")
@@ -78,7 +78,7 @@ impl Holders {
                 .spawn()?;
             let mut input = child.stdin.take().context("a pipe was asked for")?;
             let output = BufReader::new(child.stdout.take().context("a pipe was asked for")?);
-            let until = all.min(from + scenario.per_process);
+            let until = all.min(from + per_process);
             let task = Task {
                 language: format!("{language:?}"),
                 to,

@@ -101,7 +101,13 @@ impl Scenario {
         let mut load = Load::<D, T>::new(self.plan, (0..here).collect(), 0, server.address())?
             .at_once(self.at_once.unwrap_or_else(|| kind.at_once()));
         load.connect()?;
-        let mut holders = Holders::start(self, kind.language(), server.address(), &load.rooms)?;
+        let mut holders = Holders::start(
+            self.plan,
+            self.per_process,
+            kind.language(),
+            server.address(),
+            &load.rooms,
+        )?;
         let took = began.elapsed();
         // What joining has caused is over when nothing has come for a while.
         load.listen(Duration::from_millis(300))?;

@@ -111,5 +111,6 @@ pub use self::{
     events::ServerEvents,
     log::{Log, MemoryLog},
     random::{client_config, member_secret, server_secret},
-    server::{Server, ServerBuilder, ServerEnded, ServerHandle, StartError},
+    server::{Server, ServerBuilder, ServerHandle, StartError},
+    shared::ServerEnded,
 };

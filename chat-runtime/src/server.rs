@@ -28,7 +28,7 @@ use crate::{
     driver::{Driver, HubMachine, Lifecycle, Parts, Switches, WORKERS},
     events::{Publisher, ServerEvents},
     random,
-    shared::{ConnectionLimits, SharedLog, WorkerHandle, Workers},
+    shared::{ConnectionLimits, ServerEnded, SharedLog, WorkerHandle, Workers},
 };
 
 /// Connections and orders that wait for the driver; beyond that accepting waits.
@@ -159,11 +159,6 @@ impl ServerHandle {
         while ended.changed().await.is_ok() {}
     }
 }
-
-/// The server has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the server has ended")]
-pub struct ServerEnded;
 
 /// A server that is being put together.
 pub struct ServerBuilder {

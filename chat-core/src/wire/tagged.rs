@@ -9,11 +9,7 @@ use core::marker::PhantomData;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use super::{
-    base64,
-    fault::{BodyError, Fault},
-    writer::FROZEN,
-};
+use super::{base64, fault::BodyError, writer::FROZEN};
 
 /// The first number that is an application's own: this project never gives it or a higher one out.
 pub const APPLICATION_KINDS: u16 = 0x8000;

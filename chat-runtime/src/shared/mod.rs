@@ -17,7 +17,20 @@ pub(crate) use self::{
     limits::ConnectionLimits,
     log::{SharedLog, Turn},
 };
-use crate::{Connection, ServerEnded, driver::Order};
+use crate::Connection;
+
+/// The server has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server has ended")]
+pub struct ServerEnded;
+
+/// An order to the driver from outside.
+pub(crate) enum Order {
+    /// Take over a connection.
+    Add(Box<dyn Connection>),
+    /// Close everything and end.
+    Shutdown { restarting: bool },
+}
 
 /// The workers of a server, as a source of connections sees them.
 #[derive(Debug)]

@@ -28,7 +28,8 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Driver, Lifecycle, Machine, Order, Parts, Switches};
+use super::{Driver, Lifecycle, Machine, Parts, Switches};
+use crate::shared::Order;
 use crate::{
     Connection, MemoryLog, TokioClock,
     memory::{self, MemoryConnection},
