@@ -8,6 +8,7 @@
 use std::{collections::BTreeMap, env, fs};
 
 use chat_house::{
+    code_files,
     imports::{self, Imports},
     root, rust_files, words,
 };
@@ -128,6 +129,85 @@ fn comments() -> String {
         format!("{fault}, in {folder}: {count}\n")
     };
     counts.iter().map(line).collect()
+}
+
+/// Names that are out of use, where they were: of what is gone, and of what has the field's name now.
+const OUT_OF_USE: [(&str, &[&str]); 6] = [
+    (
+        "chat-core/src/hub",
+        &[
+            "absence",
+            "awaited",
+            "census",
+            "come_in",
+            "creating",
+            "farewell",
+            "find_member",
+            "fitting",
+            "greeting",
+            "parked",
+            "parting",
+            "reenter",
+            "settling",
+            "strangers",
+            "titled",
+            "unlisted",
+            "Ask::Enter",
+            "Ask::Exit",
+            "Ask::Keep",
+            "Ask::Open",
+            "Ask::Retitle",
+            "Deed",
+            "Guest",
+            "Surroundings",
+            "Tallies",
+            "Task::Find",
+            "Task::Keep",
+            "Task::Open",
+            "Task::Title",
+            "Turned",
+        ],
+    ),
+    (
+        "chat-core/src",
+        &[
+            "Called", "Few", "FewMap", "FewSet", "Holders", "Retitled", "Seldom", "TooOld",
+        ],
+    ),
+    (
+        "chat-runtime/src",
+        &["Chains", "Desk", "Door", "Held", "Seat", "Turned"],
+    ),
+    ("chat-cli/src", &["Doing", "Talk", "Voice", "wire"]),
+    ("chat-terminal/src", &["Doing", "Talk", "Voice"]),
+    (
+        "chat-sim/src",
+        &[
+            "mod book",
+            "mod deeds",
+            "mod known",
+            "mod line",
+            "mod raw",
+            "mod told",
+            "mod truth",
+            "mod whole",
+        ],
+    ),
+];
+
+#[test]
+fn no_name_is_used_that_is_out_of_use() {
+    let mut found = String::new();
+    for (folder, names) in OUT_OF_USE {
+        for (path, text) in code_files(&root().join(folder)).unwrap() {
+            for name in names {
+                for line in words::uses(&text, name).unwrap() {
+                    found += &format!("{}:{line}: {name}\n", path.display());
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found}");
 }
 
 #[test]
