@@ -204,7 +204,7 @@ impl Hub {
             } => self.on_sessions(now, out, |sessions, turn, _| {
                 sessions.connected(turn, conn, address, (framing, form), None);
             }),
-            Input::Turned {
+            Input::Rejected {
                 conn,
                 address,
                 framing,
@@ -248,9 +248,11 @@ impl Hub {
             Input::Committed { partition, head } => {
                 self.cannot_write = false;
                 match partition {
-                    Partition::Directory(_) => self.on_registry(now, out, |registry, turn, with| {
-                        registry.committed(turn, with, head);
-                    }),
+                    Partition::Directory(_) => {
+                        self.on_registry(now, out, |registry, turn, with| {
+                            registry.committed(turn, with, head);
+                        })
+                    }
                     Partition::Room(id) => self.on_rooms(now, out, |rooms, turn, people| {
                         rooms.committed(turn, people, id, head);
                     }),

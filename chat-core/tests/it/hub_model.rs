@@ -1096,5 +1096,25 @@ proptest! {
 #[test]
 fn debug_one() {
     use Step::*;
-    run(3, &[Die(2), Unreadable { hub: 1, so: true}, Come { who: 0, hub: 1, resume: false}, Bye(1), Die(2), Pass(31000), Come { who: 2, hub: 0, resume: false}, Rename { who: 2, nick: 1}]);
+    run(
+        3,
+        &[
+            Die(2),
+            Unreadable { hub: 1, so: true },
+            Come {
+                who: 0,
+                hub: 1,
+                resume: false,
+            },
+            Bye(1),
+            Die(2),
+            Pass(31000),
+            Come {
+                who: 2,
+                hub: 0,
+                resume: false,
+            },
+            Rename { who: 2, nick: 1 },
+        ],
+    );
 }

@@ -20,9 +20,7 @@ use crate::{
     wire::{
         Record,
         client::{self, Op, Request, Versions},
-        record::{
-            CipherKind, HistoryPolicy, Joined, Left, PresenceMode, RecordBody, RoomKind,
-        },
+        record::{CipherKind, HistoryPolicy, Joined, Left, PresenceMode, RecordBody, RoomKind},
     },
 };
 
@@ -182,7 +180,10 @@ impl World {
             Effect::CloseMember { member, reason } => format!("close {} {reason}", n(member)),
             Effect::Begin { room, answer, .. } => match answer {
                 Some((origin, _)) => format!("begin for {}", origin.conn.slot),
-                None => format!("begin {}", room == RoomId::group(member(1), SessionId(1), 1)),
+                None => format!(
+                    "begin {}",
+                    room == RoomId::group(member(1), SessionId(1), 1)
+                ),
             },
             Effect::Expire { room, member } => format!("expire {} {}", room.0[0], n(member)),
             Effect::Load { room } => format!("load {}", room.0[0]),
@@ -227,7 +228,9 @@ impl World {
     fn input(&mut self, at: usize, input: Input<'_>) {
         match input {
             Input::Committed { head, .. } => {
-                self.does(at, |registry, turn, with| registry.committed(turn, with, head));
+                self.does(at, |registry, turn, with| {
+                    registry.committed(turn, with, head)
+                });
                 for other in 0..self.sites.len() {
                     if other != at && !self.quiet {
                         self.news(other);
@@ -239,7 +242,9 @@ impl World {
             }
             Input::Page { token, page, .. } => {
                 let piece = page.map(Piece::Page);
-                self.does(at, |registry, turn, with| registry.read(turn, with, token, piece));
+                self.does(at, |registry, turn, with| {
+                    registry.read(turn, with, token, piece)
+                });
             }
             Input::Part { token, part, .. } => {
                 let piece = part.map(Piece::Part);
@@ -249,9 +254,13 @@ impl World {
             }
             Input::Kept {
                 id, index, done, ..
-            } => self.does(at, |registry, turn, _| registry.kept(turn, (id, index, done))),
+            } => self.does(at, |registry, turn, _| {
+                registry.kept(turn, (id, index, done))
+            }),
             Input::Heads { token, heads } => {
-                self.does(at, |registry, turn, with| registry.heads(turn, with, token, heads));
+                self.does(at, |registry, turn, with| {
+                    registry.heads(turn, with, token, heads)
+                });
             }
             other => panic!("{other:?}"),
         }
@@ -358,7 +367,9 @@ impl World {
             checked: Ok(()),
             login: None,
         });
-        self.does(at, |registry, turn, with| registry.request(turn, with, asked));
+        self.does(at, |registry, turn, with| {
+            registry.request(turn, with, asked)
+        });
     }
 
     /// A room that a hub has loaded, of a founder and others.
@@ -386,7 +397,10 @@ impl World {
             epoch: 1,
             seq: members.len() as u64,
         };
-        self.sites[at].around.rooms.insert(room_id(n), (room, place));
+        self.sites[at]
+            .around
+            .rooms
+            .insert(room_id(n), (room, place));
     }
 
     fn marked(&mut self, at: usize, n: u8, mine: bool) {
@@ -662,7 +676,10 @@ fn what_a_hub_does_not_list_another_one_lists_later() {
     world.marked(1, 10, false);
     world.pass(Duration::from_millis(1_900));
     let state = world.sites[0].registry.state();
-    assert!(state.rooms.group(room_id(10)).is_some(), "it has its number");
+    assert!(
+        state.rooms.group(room_id(10)).is_some(),
+        "it has its number"
+    );
     assert_eq!(world.members_of(1, 10), None, "but is not listed");
     world.pass(Duration::from_millis(2_200));
     assert_eq!(world.members_of(1, 10), Some(1));

@@ -346,7 +346,12 @@ impl Registry {
             }),
             _ => None,
         });
-        let goes = |place| matches!(place, &Whereabout::Away { .. } | &Whereabout::Leaving { .. });
+        let goes = |place| {
+            matches!(
+                place,
+                &Whereabout::Away { .. } | &Whereabout::Leaving { .. }
+            )
+        };
         let away = all().filter(|(_, place)| goes(place));
         let (here, away): (Vec<At>, Vec<MemberId>) =
             (here.collect(), away.map(|(member, _)| *member).collect());

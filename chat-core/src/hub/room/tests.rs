@@ -17,9 +17,7 @@ use crate::{
     wire::{
         ErrorCode,
         client::{self, History, HistoryFrom, InRoom, Join, Op, Request, RoomRef},
-        record::{
-            CipherKind, Content, Created, HistoryPolicy, Person, PresenceMode, RecordBody,
-        },
+        record::{CipherKind, Content, Created, HistoryPolicy, Person, PresenceMode, RecordBody},
     },
 };
 
@@ -463,7 +461,10 @@ fn a_lost_tail_begins_anew_with_what_is_left() {
     ];
     assert_eq!(story, expected);
     let again = scene.ask(1, 2, send("x"));
-    assert_eq!(scene.story(), ["tell message".to_owned(), format!("ok {again}")]);
+    assert_eq!(
+        scene.story(),
+        ["tell message".to_owned(), format!("ok {again}")]
+    );
 }
 
 #[test]
