@@ -225,7 +225,7 @@ impl Hub {
             } => self.on_sessions(now, out, |sessions, turn, _| {
                 sessions.connected(turn, conn, address, (framing, form), None);
             }),
-            Input::Turned {
+            Input::Rejected {
                 conn,
                 address,
                 framing,
