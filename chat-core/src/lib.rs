@@ -76,6 +76,15 @@
 //!
 //! Every limit is a field of [`Limits`](limits::Limits), with a unit and a default. None means "unlimited".
 //!
+//! # Features
+//!
+//! All are on by default; without any there are the wire's types in postcard.
+//! - `client`: the client's machine.
+//! - `hub`: the server's machine, with the rules for nicks.
+//! - `json`: the wire's second form, `chat.v1.json`.
+//! - `password`: passwords of rooms (OPAQUE, Argon2id). Without them [`password::Password`] has no
+//!   values, and a server refuses to protect a room.
+//!
 //! # Threats
 //!
 //! A peer can do nothing that is an error of the hub: what it says is answered, refused with a code, or ends its
@@ -83,17 +92,33 @@
 //! encrypted rooms are sealed in the client ([`cipher`]). What that protects against, and what not, stands in the
 //! specification's last section.
 
+// Only the whole crate uses all of what its machines share.
+#![cfg_attr(
+    not(all(
+        feature = "client",
+        feature = "hub",
+        feature = "json",
+        feature = "password"
+    )),
+    allow(dead_code, unused_imports)
+)]
+
 pub mod cipher;
+#[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "hub")]
 pub mod hub;
 pub mod id;
 pub mod limits;
+#[cfg(feature = "hub")]
 pub mod log;
+#[cfg(feature = "hub")]
 pub mod nick;
 pub mod password;
 mod rate;
 pub mod roles;
 mod small;
+#[cfg(feature = "hub")]
 mod state;
 pub mod time;
 pub mod wire;

@@ -96,14 +96,13 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
+#[cfg(feature = "password")]
+pub use self::keys::NoWork;
 pub use self::{
     command::{Command, CommandError, Create, Outcome, RoomCipher, RoomKey, Text, Ticket},
     event::{ClientEvent, Ended, EnteredHow, Invitation, Me},
     io::{ClientConfig, ClientInput, ClientOutput, ClientOutputs},
-    keys::{
-        NoWork,
-        work::{Work, WorkDone},
-    },
+    keys::work::{Work, WorkDone},
 };
 use self::{
     connection::Connection,

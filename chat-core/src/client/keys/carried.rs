@@ -10,7 +10,11 @@ use crate::{
     password::{
         ClientLogin, ClientRegistration, ExportKey, LoginError, Malformed, Password, Stretch,
     },
-    wire::record::{PasswordRecord, WrappedKey},
+    wire::{
+        reader,
+        record::{PasswordRecord, WrappedKey},
+        writer,
+    },
 };
 
 /// These bytes are not of what was asked for.
@@ -167,11 +171,13 @@ fn uncarried((id, key): (KeyId, [u8; 32])) -> (KeyId, Key) {
 }
 
 fn write(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(postcard::to_allocvec(value).expect("memory is all it takes"))
+    let mut bytes = Zeroizing::default();
+    writer::extend(value, &mut bytes);
+    bytes
 }
 
 fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, NoWork> {
-    match postcard::take_from_bytes(bytes) {
+    match reader::take_front(bytes) {
         Ok((value, [])) => Ok(value),
         _ => Err(NoWork),
     }

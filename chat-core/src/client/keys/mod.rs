@@ -1,6 +1,7 @@
 //! Room keys and passwords: what this client can close and open, and never under an older key than
 //! the newest that was in force.
 
+#[cfg(feature = "password")]
 mod carried;
 mod exchange;
 mod ring;
@@ -11,6 +12,7 @@ pub(super) mod work;
 
 use zeroize::Zeroizing;
 
+#[cfg(feature = "password")]
 pub use self::carried::NoWork;
 pub(super) use self::room::Author;
 use self::{

@@ -12,7 +12,7 @@ use crate::{
     id::{RoomId, SessionId},
     small::SmallMap,
     time::{Now, Wall},
-    wire::{Tagged, client::Op, reader},
+    wire::{Tagged, client::Op, reader, writer},
 };
 
 /// Of these bytes.
@@ -20,6 +20,7 @@ const VERSION: u8 = 1;
 
 /// An outbox and the session that its numbers are of.
 #[derive(Serialize, Deserialize)]
+#[serde(rename = "frozen")]
 struct Saved {
     version: u8,
     session: SessionId,
@@ -29,6 +30,7 @@ struct Saved {
 
 /// A command that changes something and holds no secret but what it says.
 #[derive(Serialize, Deserialize)]
+#[serde(rename = "frozen")]
 struct SavedJob {
     command: SavedCommand,
     txn: Option<u64>,
@@ -63,7 +65,7 @@ pub(in super::super) struct Restored {
 impl Restored {
     /// Reads what [`Outbox::to_bytes`] wrote.
     pub(in super::super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let Ok((saved, [])) = postcard::take_from_bytes::<Saved>(bytes) else {
+        let Ok((saved, [])) = reader::take_front::<Saved>(bytes) else {
             return None;
         };
         (saved.version == VERSION && saved.session != SessionId::NONE).then_some(Self {
@@ -86,7 +88,9 @@ impl Outbox {
             last_txn: self.last_txn,
             jobs: jobs.values().filter_map(|job| save(job)).collect(),
         };
-        Zeroizing::new(postcard::to_allocvec(&saved).expect("memory is all it takes"))
+        let mut bytes = Zeroizing::default();
+        writer::extend(&saved, &mut bytes);
+        bytes
     }
 
     /// Goes on with what was saved: each command under its new ticket.
