@@ -794,7 +794,11 @@ fn what_a_connection_missed_is_not_that_of_a_server_that_is_behind() {
     let bob = w.connect();
     w.greet(bob, resuming("bob", &[(RoomId::LOBBY, at)]))
         .unwrap();
-    assert_eq!(w.lines[&bob].closed, Some(CloseReason::Resync));
+    let closing = w.take(bob, |message| match message {
+        ServerMessage::Closing(closing) => Some(closing.reason),
+        _ => None,
+    });
+    assert_eq!(closing, Some(CloseReason::Resync));
 }
 
 #[test]

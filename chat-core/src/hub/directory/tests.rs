@@ -450,6 +450,33 @@ fn take(room: &mut room::Room, seq: Seq, who: u8, body: RecordBody) {
     room.apply(&record, &record.to_bytes());
 }
 
+fn create(name: &str) -> Op {
+    Op::Create(client::Create {
+        name: Some(name.to_owned()),
+        topic: String::new(),
+        cipher: CipherKind::None,
+        key: None,
+        history: HistoryPolicy::All,
+        presence: PresenceMode::Full,
+        password: None,
+    })
+}
+
+#[test]
+fn a_group_that_another_hub_made_is_found_before_its_name_is_looked_at() {
+    let mut world = World::new(2);
+    world.hello(0, 1, "Ada");
+    world.quiet = true;
+    world.ask(0, 1, create("Salon"));
+    assert_eq!(world.story(0), ["in 1", "begin for 1"]);
+    // This one takes no name as long as that, and has not heard of the group.
+    world.sites[1].bench.config.limits.name_bytes = 3;
+    world.ask(1, 1, create("Salon"));
+    assert_eq!(world.story(1), ["begin for 1"]);
+    world.ask(1, 2, create("Salon"));
+    assert_eq!(world.story(1), ["name_invalid 2"]);
+}
+
 #[test]
 fn who_comes_back_writes_nothing() {
     let mut world = World::new(1);
@@ -716,19 +743,7 @@ fn a_listing_that_is_ahead_is_not_set_back() {
 fn a_claim_of_a_hub_that_is_lost_is_completed() {
     let mut world = World::new(2);
     world.hello(0, 1, "Ada");
-    world.ask(
-        0,
-        1,
-        Op::Create(client::Create {
-            name: Some("Salon".to_owned()),
-            topic: String::new(),
-            cipher: CipherKind::None,
-            key: None,
-            history: HistoryPolicy::All,
-            presence: PresenceMode::Full,
-            password: None,
-        }),
-    );
+    world.ask(0, 1, create("Salon"));
     assert_eq!(world.story(0), ["in 1", "begin for 1"]);
     world.sites.remove(0);
     world.pass(Duration::from_secs(4));
@@ -736,6 +751,60 @@ fn a_claim_of_a_hub_that_is_lost_is_completed() {
     // One that begins later sees it too.
     let new = world.begin(9, Vec::new());
     assert_eq!(world.story(new), ["begin true"]);
+}
+
+#[test]
+fn who_lost_its_name_to_a_hub_that_did_not_know_is_not_kept_for() {
+    let mut world = World::new(2);
+    world.hello(0, 1, "Ada");
+    world.quiet = true;
+    world.departs(0, 1, Departure::Broken);
+    world.hello(1, 1, "Ada");
+    world.words.clear();
+    // The first hub heard nothing of that.
+    world.pass(Duration::from_secs(31));
+    assert!(!world.is_here(0, 1), "it freed the name");
+    world.quiet = false;
+    world.news(1);
+    assert!(world.story(1).contains(&"close 1 resync".to_owned()));
+    world.departs(1, 1, Departure::Broken);
+    assert!(!world.is_here(0, 1) && !world.is_here(1, 1));
+    world.hello(1, 1, "Ada");
+    world.departs(1, 1, Departure::Broken);
+    assert!(world.is_here(0, 1) && world.is_here(1, 1), "it has a name");
+}
+
+#[test]
+fn what_was_known_beyond_the_listing_is_so_no_more_when_the_log_lost_its_end() {
+    let mut world = World::new(1);
+    world.hello(0, 1, "Ada");
+    world.hello(0, 2, "Bob");
+    world.has_room(0, 10, &[1, 2]);
+    world.marked(0, 10, true);
+    world.pass(Duration::from_secs(1));
+    let before = world.sites[0].around.rooms[&room_id(10)].0.clone();
+    let (room, place) = world.sites[0].around.rooms.get_mut(&room_id(10)).unwrap();
+    let reason = crate::wire::record::LeftReason::Asked;
+    take(room, 3, 2, RecordBody::Left(Left { reason }));
+    place.seq = 3;
+    let mark = before.mark();
+    let left = Marked {
+        before: mark,
+        changed: Some(vec![(member(2), None)]),
+        mine: true,
+        urgent: false,
+    };
+    world.does(0, |registry, turn, with| {
+        registry.marked(turn, with, room_id(10), left);
+    });
+    let rooms = |world: &World| world.sites[0].registry.rooms_of(member(2));
+    assert_eq!(rooms(&world), []);
+    // Its end is another one now, and the member is in.
+    let (room, _) = world.sites[0].around.rooms.get_mut(&room_id(10)).unwrap();
+    *room = before;
+    take(room, 3, 3, RecordBody::Joined(Joined::default()));
+    world.marked(0, 10, true);
+    assert_eq!(rooms(&world), [room_id(10)]);
 }
 
 #[test]
