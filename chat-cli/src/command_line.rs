@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use chat_core::{hub::NamePolicy, wire::record::CipherKind};
+use chat_core::hub::NamePolicy;
+use chat_runtime::ServerBuilder;
+use chat_terminal::{CipherChoice, Format, LobbyCipher};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     address::{DEFAULT_WS_PORT, ListenAddress, ServerAddress},
-    cipher_choice::CipherChoice,
-    config::MOST_WORKERS,
     exit::EXIT_CODES,
     quantity,
 };
@@ -22,7 +22,10 @@ pub(crate) struct CommandLine {
     pub(crate) task: Task,
 }
 
-/// What the program is started for.
+/// Threads at most.
+pub(crate) const MOST_WORKERS: u16 = ServerBuilder::MOST_WORKERS as u16;
+
+/// The task that the program is started for.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
     /// Run a server.
@@ -175,17 +178,6 @@ pub(crate) struct ChatArgs {
     pub(crate) format: Format,
 }
 
-/// For people or for programs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Format {
-    /// Lines for people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 /// For how long a name is kept for a member that is not there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -202,47 +194,6 @@ impl From<Names> for NamePolicy {
         match names {
             Names::Lease => Self::Lease,
             Names::Held => Self::Held,
-        }
-    }
-}
-
-/// The ciphers that a lobby can have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum LobbyCipher {
-    /// Plain text.
-    #[default]
-    None,
-    /// Letters shifted: insecure, for teaching.
-    Caesar,
-    /// A key that the clients share out of band.
-    StaticKey,
-}
-
-impl From<LobbyCipher> for CipherKind {
-    fn from(cipher: LobbyCipher) -> Self {
-        match cipher {
-            LobbyCipher::None => Self::None,
-            LobbyCipher::Caesar => Self::Caesar,
-            LobbyCipher::StaticKey => Self::StaticKey,
-        }
-    }
-}
-
-impl LobbyCipher {
-    /// As it is written; none for a cipher that no lobby has.
-    pub(crate) fn of(kind: CipherKind) -> Option<Self> {
-        let all = [Self::None, Self::Caesar, Self::StaticKey];
-        all.into_iter()
-            .find(|cipher| CipherKind::from(*cipher) == kind)
-    }
-
-    /// Its name on the command line and in the file.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Caesar => "caesar",
-            Self::StaticKey => "static-key",
         }
     }
 }

@@ -5,14 +5,13 @@ use std::fs;
 use chat_core::{
     limits::Limits,
     nick::{RESERVED, Reserved},
-    wire::record::CipherKind,
 };
-use chat_runtime::ServerBuilder;
+use chat_terminal::{CipherKind, Format, LobbyCipher};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     address::{DEFAULT_WS_PORT, ListenAddress},
-    command_line::{Format, LobbyCipher, Names, ServeArgs},
+    command_line::{MOST_WORKERS, Names, ServeArgs},
     exit::Failure,
     storage::DataConfig,
     web::WebConfig,
@@ -92,9 +91,6 @@ impl NamesConfig {
         Reserved::new(&self.reserved).map_err(|error| format!("`names.reserved`: {error}"))
     }
 }
-
-/// Threads at most.
-pub(crate) const MOST_WORKERS: u16 = ServerBuilder::MOST_WORKERS as u16;
 
 /// The cores that this process may use.
 fn cores() -> u16 {

@@ -7,9 +7,10 @@ use std::{
 };
 
 use chat_core::id::Secret;
+use chat_terminal::stripped;
 use zeroize::Zeroizing;
 
-use crate::{address::ServerAddress, byte_order_mark::stripped, exit::Failure};
+use crate::{address::ServerAddress, exit::Failure};
 
 /// A secret and, where a file keeps it, that file, locked until this is dropped.
 #[derive(Debug)]

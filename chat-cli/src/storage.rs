@@ -11,12 +11,12 @@ use chat_core::{
     id::{Partition, RoomId},
     log::{Manifest, Query, ReadFailed, ReadFrom},
     password::ServerSecret,
-    wire::record::CipherKind,
 };
 use chat_log_disk::{
     Config, DiskEvent, DiskLog, Events, OpenError, SecretError, ToolError, read_page,
 };
 use chat_runtime::{Log, MemoryLog};
+use chat_terminal::CipherKind;
 use directories::ProjectDirs;
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,13 @@
+//! What a conversation tells, and how that becomes lines: for people or for programs.
+
+mod json;
+mod reporter;
+mod text;
+mod words;
+
+pub(crate) use self::words::{closed, command_error, refusal};
+pub use self::{
+    json::JsonReporter,
+    reporter::{CommandOrigin, Lines, Report, Reporter},
+    text::TextReporter,
+};
