@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         .with_writer(trace.clone())
         .with_ansi(false)
         .event_format(Plain);
-    // What the log on disk has to say is among the operator's lines.
+    // Words of the log on disk are among the operator's lines.
     let wanted = Targets::new()
         .with_default(LevelFilter::WARN)
         .with_target("chat_log_disk", LevelFilter::OFF);
@@ -75,7 +75,8 @@ fn ended(ended: Result<(), Failure>) -> ExitCode {
     }
 }
 
-/// Help that was asked for, or what is wrong with the command line, in the way in which this program says all that is wrong.
+/// Help that was asked for, or what is wrong with the command line, in the way in which this
+/// program says all that is wrong.
 fn explain(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         return ended(exit::written(error.print()));
@@ -91,7 +92,7 @@ fn explain(error: &clap::Error) -> ExitCode {
     exit::code(&Failure::Usage(String::new()))
 }
 
-/// What the libraries have to say, as lines of this program.
+/// Words of the libraries, as lines of this program.
 struct Plain;
 
 impl<S, N> FormatEvent<S, N> for Plain

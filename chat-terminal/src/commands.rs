@@ -12,13 +12,13 @@ pub struct SlashCommand {
     pub name: &'static str,
     /// Other names of it.
     pub also: &'static [&'static str],
-    /// What follows the name; empty for nothing.
+    /// The arguments after the name; empty for none.
     pub arguments: &'static str,
-    /// What it does. Neighbours of the same help are explained together.
+    /// The effect, in words. Neighbours of the same help are explained together.
     pub help: &'static str,
     /// The action that has to be allowed in the room, if one has.
     pub action: Option<Action>,
-    /// What is different in the page.
+    /// The command as the page has it.
     pub page: Page,
 }
 
@@ -49,7 +49,7 @@ impl SlashCommand {
         roles.into_iter().find(allowed)
     }
 
-    /// What is written for it in the page; none where the page does not have it by itself.
+    /// The usage in the page; none where the page does not have the command by itself.
     pub fn usage_in_page(&self) -> Option<String> {
         match self.page {
             Page::Same => Some(self.usage()),
@@ -297,7 +297,7 @@ mod tests {
         assert_eq!(role("redact"), None);
     }
 
-    /// What stands in quotation marks after this key, on one line of the page's list.
+    /// The text in quotation marks after this key, on one line of the page's list.
     fn field<'a>(line: &'a str, key: &str) -> Option<&'a str> {
         let (_, rest) = line.split_once(&format!("{key}: '"))?;
         rest.split('\'').next()

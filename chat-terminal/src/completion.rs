@@ -1,5 +1,5 @@
-//! The words that Tab completes: commands, and the nicks of those who are in the room that is spoken
-//! in or were heard there.
+//! The words that Tab completes: commands, and the nicks of members who are in the room that is
+//! spoken in, or were heard there.
 
 use std::{
     collections::BTreeMap,
@@ -179,7 +179,7 @@ fn begins(nick: &str, word: &str) -> bool {
     nick.to_lowercase().starts_with(&word.to_lowercase())
 }
 
-/// What both begin with.
+/// The beginning that both share.
 fn common<'a>(one: &'a str, other: &str) -> &'a str {
     let differs = one
         .char_indices()

@@ -1,5 +1,6 @@
-//! JSON on one line that cannot control a terminal: besides what JSON itself escapes, also the other control characters
-//! and those that nothing shows. A reader gets the very same text.
+//! JSON on one line that cannot control a terminal: beside the characters that JSON itself escapes,
+//! also the other control characters and those that nothing shows. A reader gets the very same
+//! text.
 
 use std::io::{self, Write};
 

@@ -1,8 +1,8 @@
 //! A conversation at a terminal, without a socket.
 //!
 //! The heart is [`ChatSession`], a state machine: events of a client, lines of input and signals go
-//! in, typed effects come out. It knows neither a connection nor a clock, so a test has a
-//! whole conversation in microseconds. What it has to tell is a [`Report`]; a [`Reporter`] makes
+//! in, typed effects come out. It has no connection, timer or thread, so a test has a whole
+//! conversation in microseconds. What it has to tell is a [`Report`]; a [`Reporter`] makes
 //! lines of it: [`TextReporter`] for people, [`JsonReporter`] for programs.
 //!
 //! ```
@@ -46,13 +46,13 @@
 //! The order of 1 matters: the answer to a join comes after the event of having entered.
 //!
 //! # What else is here
-//! | | |
-//! |---|---|
-//! | [`commands`] | the slash commands: one table of names, arguments, help and roles, which the page's list agrees with |
-//! | [`screen`] | the terminal: a line editor that shows what happens above the line that is typed; lines of a file or a pipe |
-//! | [`operator`] | what a server's operator reads |
-//! | [`Secrets`], [`CipherChoice`] | passwords and keys in files |
-//! | [`visible()`], [`json_line`] | what others wrote, so that it does a terminal no harm |
+//! - [`commands`]: the slash commands, one table of names, arguments, help and roles. A test holds
+//!   the page's list to it.
+//! - [`screen`]: the terminal, with a line editor that shows what happens above the line that is
+//!   typed; or a file or a pipe in its place.
+//! - [`operator`]: the lines for a server's operator.
+//! - [`Secrets`], [`CipherChoice`]: passwords and keys in files.
+//! - [`visible()`], [`json_line`]: texts of others, so that they do a terminal no harm.
 #![forbid(unsafe_code)]
 
 mod byte_order_mark;

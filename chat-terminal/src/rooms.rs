@@ -36,7 +36,7 @@ impl From<Door> for Place {
     }
 }
 
-/// What is said of a room wherever it is named.
+/// The parts of a room that its name is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomTitle {
     /// Its id.
@@ -135,7 +135,7 @@ impl Rooms {
         }
     }
 
-    /// Somebody is called this: so are the private conversations with them.
+    /// A member is called this: so are the private conversations with that member.
     pub(crate) fn named(&mut self, member: MemberId, nick: &str) {
         for view in self.known.values_mut() {
             if let Some(peer) = view.peer.as_mut().filter(|peer| peer.member == member) {
@@ -176,7 +176,7 @@ pub(crate) fn room_name(title: &RoomTitle) -> Cow<'static, str> {
     }
 }
 
-/// What stands before what is typed there.
+/// The prompt for lines that are typed there.
 pub(crate) fn prompt(view: Option<&RoomView>) -> String {
     let Some(view) = view else {
         return "> ".to_owned();

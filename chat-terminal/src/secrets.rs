@@ -51,8 +51,8 @@ impl Secrets {
         }
     }
 
-    /// What is wrong with a room that was entered with them: plain text was asked for, and the room
-    /// is not plain.
+    /// The fault of a room that was entered with them: plain text was asked for, and the room is
+    /// not plain.
     pub(crate) fn mismatch(&self, view: &RoomView) -> Option<CommandError> {
         let plain = self.cipher == Some(LoadedCipher::None);
         (plain && view.cipher != CipherKind::None).then_some(CommandError::CipherMismatch {

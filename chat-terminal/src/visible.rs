@@ -22,7 +22,8 @@ pub fn visible(text: &str) -> String {
     let (mut before, mut marks) = (None, 0);
     while let Some(c) = chars.next() {
         if hides(before, c) {
-            // What is counted stands behind something hidden, so no joiner does anything there.
+            // Characters that are counted stand behind a hidden one, so no joiner does anything
+            // there.
             match count(&mut chars, |next| hides(Some(c), next)) {
                 0 => out += &format!("<U+{:04X}>", u32::from(c)),
                 more => out += &format!("<{} hidden characters>", more + 1),

@@ -21,7 +21,7 @@ use crate::signals::Signals;
 /// A command that is under way, with its number.
 type Pending = LocalBoxFuture<'static, (u64, Result<Outcome, CommandError>)>;
 
-/// What a conversation runs on.
+/// The things that a conversation runs on.
 pub(super) struct Drive {
     client: Client,
     events: Option<Events>,
@@ -88,8 +88,8 @@ impl Drive {
         }
     }
 
-    /// What happens next. Events come first: the answer to a join comes after the event of having
-    /// entered.
+    /// The next thing that happens. Events come first: the answer to a join comes after the event
+    /// of having entered.
     async fn next(&mut self, timeout: Option<Instant>) -> Input {
         let event = OptionFuture::from(self.events.as_mut().map(Events::next));
         let timeout = OptionFuture::from(timeout.map(|at| sleep_until(at.into())));

@@ -1,5 +1,5 @@
-//! `chat-cli chat`: what is missing is asked for, then a client, the terminal and a conversation are
-//! put together.
+//! `chat-cli chat`: what is missing is asked for, then a client, the terminal and a conversation
+//! are put together.
 
 mod drive;
 

@@ -53,7 +53,8 @@ pub(super) fn terminal() -> Option<usize> {
     Some(80)
 }
 
-/// This machine's addresses among others, IPv4 first: those from which the system would send to far away. Nothing is sent.
+/// This machine's addresses among others, IPv4 first: those from which the system would send to far
+/// away. Nothing is sent.
 pub(super) fn on_the_network() -> Vec<IpAddr> {
     // Addresses for documentation: nobody has them.
     let far: [(IpAddr, IpAddr); 2] = [
@@ -89,7 +90,7 @@ fn reachable(listener: SocketAddr, network: &[IpAddr]) -> Option<SocketAddr> {
     Some(SocketAddr::new(*own, listener.port()))
 }
 
-/// What follows `chat-cli chat`.
+/// The address that follows `chat-cli chat`.
 fn client(
     listening: &[(&'static str, SocketAddr)],
     web: &WebConfig,

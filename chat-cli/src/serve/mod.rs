@@ -27,10 +27,12 @@ use crate::{
 use operator::{Console, Notices, Sources};
 pub(crate) use trace::Trace;
 
-/// How long the end waits for the operator's last lines to be written; longer only if nobody reads them.
+/// How long the end waits for the operator's last lines to be written; longer only if nobody reads
+/// them.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Runs a server until it is told to end, or prints its configuration. `trace` is what the libraries say.
+/// Runs a server until it is told to end, or prints its configuration. `trace` is what the
+/// libraries say.
 pub(crate) fn run(args: &ServeArgs, trace: &Trace) -> Result<(), Failure> {
     let mut config = ServerConfig::load(args)?;
     if args.print_config {
@@ -113,8 +115,8 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes the operator's lines on a thread of their own. Whoever does not read them holds up that, but not the end. The receiver
-/// hears when the last line is written.
+/// Writes the operator's lines on a thread of their own. Whoever does not read them holds up that,
+/// but not the end. The receiver hears when the last line is written.
 fn on_a_thread(
     console: Console<io::Stdout, io::Stderr>,
     greeting: Greeting,

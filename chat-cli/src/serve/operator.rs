@@ -1,6 +1,6 @@
-//! Runs the operator: reads what happens, on a thread of its own, and writes its lines at most every
-//! 50 ms, at once after a quiet time. The server never waits for it: what is not read in time is
-//! left out, and counted.
+//! Runs the operator: reads what happens, on a thread of its own, and writes its lines at most
+//! every 50 ms, at once after a quiet time. The server never waits for it: what is not read in time
+//! is left out, and counted.
 
 use std::{
     io::Write,

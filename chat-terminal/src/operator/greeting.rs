@@ -1,5 +1,5 @@
-//! The first lines of a server: where it is found, by a browser, by a phone and from a terminal, and
-//! how it is stopped.
+//! The first lines of a server: where a browser, a phone and a terminal find it, and how it is
+//! stopped.
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ pub struct Greeting {
     pub listening: Vec<(&'static str, SocketAddr)>,
     /// Where browsers find the page, this machine's first.
     pub pages: Vec<String>,
-    /// What a phone may open, if others can reach the page.
+    /// The page for a phone, if others can reach it.
     pub for_others: Option<String>,
     /// Where a terminal client connects to.
     pub client: Option<String>,

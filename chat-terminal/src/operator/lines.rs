@@ -30,7 +30,8 @@ pub(super) fn stamped(what: &str, at: Wall, zone: &TimeZone) -> String {
     format!("{} {what}", local.strftime("%F %T"))
 }
 
-/// A time as the calendar has it. It ends with the year 9999, and a clock that is beyond it stands still there.
+/// A time as the calendar has it. The calendar ends with the year 9999, and a clock that is beyond
+/// it stands still there.
 pub(super) fn timestamp(at: Wall) -> Timestamp {
     let ms = i64::try_from(at.0).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
@@ -262,7 +263,8 @@ fn fields(event: &Event) -> Value {
     }
 }
 
-/// A slot of the driver and how often it was used: enough to follow one connection through the lines.
+/// A slot of the driver and how often it was used: enough to follow one connection through the
+/// lines.
 fn connection(conn: ConnId) -> String {
     format!("#{}.{}", conn.slot, conn.generation)
 }
@@ -292,7 +294,8 @@ fn by(nick: &str) -> String {
     }
 }
 
-/// What passes through the server and stays closed to it: Caesar's letters, or the sealed bytes in base64 as JSON has them.
+/// A content that stays closed to the server: Caesar's letters, or the sealed bytes in base64 as
+/// JSON has them.
 fn ciphertext(content: &Content) -> String {
     match content {
         Content::Plain(text) | Content::Caesar(text) => visible(&text.text),

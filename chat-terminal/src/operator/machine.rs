@@ -18,10 +18,10 @@ use crate::{format::Format, visible::visible};
 const OF_THE_SERVER: u32 = 1;
 const OF_CLIENTS: u32 = 20;
 
-/// What the program itself has to say to the operator.
+/// A word of the program itself to the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// It was told to end.
+    /// The program was told to end.
     Ending {
         /// Whether it is to be started again.
         restarting: bool,
@@ -50,8 +50,7 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Lines for people or for programs. `quiet`: only what is wrong, and the server's beginning and
-    /// end.
+    /// Lines for people or for programs. `quiet`: only faults, and the server's beginning and end.
     pub fn new(format: Format, quiet: bool) -> Self {
         Self {
             format,

@@ -2,11 +2,12 @@
 
 use qrcodegen::{QrCode, QrCodeEcc};
 
-/// Light squares around it. The standard asks for 4; at half of that cameras of today read it just as well, and it fits beside
-/// other lines into a terminal of 24.
+/// Light squares around the code. The standard asks for 4; at half of that cameras of today read it
+/// just as well, and it fits beside other lines into a terminal of 24.
 const BORDER: i32 = 2;
 
-/// Black on bright white, whatever the terminal's own colours are: cameras read a light code on a dark ground badly.
+/// Black on bright white, whatever the terminal's own colours are: cameras read a light code on a
+/// dark ground badly.
 const COLOURS: &str = "\x1b[30;107m";
 const RESET: &str = "\x1b[0m";
 

@@ -1,4 +1,5 @@
-//! Errors that repeat: the first ones of a kind are lines of their own, the others are counted, and the count is said.
+//! Errors that repeat: the first ones of a kind are lines of their own, the others are counted, and
+//! the count is said.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +9,8 @@ use std::{
 
 use chat_core::time::Wall;
 
-/// A kind's allowance of lines is for this time; and an error is over when it was not heard of for so long.
+/// A kind's allowance of lines is for this time; and an error is over when it was not heard of for
+/// so long.
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// How often it is said that an error still repeats.
@@ -17,7 +19,7 @@ const SAY_EVERY: Duration = Duration::from_secs(60);
 /// Kinds that are kept in mind; those that were quiet for a while make room.
 const KINDS: usize = 256;
 
-/// What repeats.
+/// A kind of error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Kind {
     /// Errors of the same name are of the same kind.
@@ -26,10 +28,10 @@ pub(super) struct Kind {
     pub(super) allowance: u32,
 }
 
-/// What was not written.
+/// Errors without lines of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Repeated {
-    /// What the first one said.
+    /// The words of the first one.
     pub(super) like: String,
     /// How often it was heard since, without a line of its own.
     pub(super) times: u64,
@@ -95,7 +97,7 @@ impl Repeats {
         self.0.values().filter_map(Counted::due).min()
     }
 
-    /// What is to be said by now.
+    /// Counts that are to be said by now.
     pub(super) fn take_due(&mut self, now: Instant) -> Vec<Repeated> {
         let mut due = Vec::new();
         self.0.retain(|_, counted| {

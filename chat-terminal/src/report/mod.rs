@@ -1,4 +1,4 @@
-//! What a conversation tells, and how that becomes lines: for people or for programs.
+//! Reports of a conversation, and how they become lines: for people or for programs.
 
 mod json;
 mod reporter;

@@ -37,7 +37,7 @@ impl Paint {
         self.with("1", text)
     }
 
-    /// What is not said by anybody.
+    /// Words of the program, not of a member.
     pub(crate) fn aside(self, text: &str) -> String {
         self.with("2", text)
     }
@@ -55,7 +55,7 @@ impl Paint {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen<'a> {
     pub(crate) record: &'a Record,
-    /// What was said, if something was.
+    /// The text of a message, opened.
     pub(crate) text: Option<&'a Text>,
     pub(crate) room: &'a RoomTitle,
     /// Whether the author is this client.
@@ -142,7 +142,8 @@ pub(crate) fn record(seen: Seen<'_>, zone: &TimeZone, paint: Paint) -> Option<St
     Some(format!("{prefix}{event}"))
 }
 
-/// Who came, went or is called something else; nothing if nothing changed. Of one's own new name the answer tells.
+/// Members who came, went or are called something else; nothing if nothing changed. Of one's own
+/// new name the answer tells.
 pub(crate) fn presence(update: &PresenceUpdate, me: MemberId) -> Vec<String> {
     match update {
         // No nick has a space in it, so nobody's words begin like that.
@@ -227,7 +228,7 @@ pub(crate) fn rooms(rooms: &[RoomInfo]) -> Vec<String> {
     rooms.iter().map(line).collect()
 }
 
-/// Who is here, in one line.
+/// The members who are here, in one line.
 pub(crate) fn online(members: &[MemberInfo]) -> String {
     let here: Vec<String> = members
         .iter()
@@ -299,7 +300,7 @@ pub(crate) fn command_error(error: &CommandError) -> String {
     }
 }
 
-/// What the server says, and when to try again.
+/// The words of a refusal, and when to try again.
 pub(crate) fn refusal(failure: &Failure) -> String {
     let text = if failure.text.is_empty() {
         failure.code.to_string()
@@ -498,7 +499,7 @@ fn list(people: &[Person]) -> String {
     people.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// Somebody by name, or by id where the server did not know the name any more.
+/// A member by nick, or by id where the server did not know the nick any more.
 fn whom(member: MemberId, nick: &str) -> String {
     if nick.is_empty() {
         member.to_string()

@@ -19,7 +19,8 @@ use tokio::{
 use super::job::Job;
 use crate::report::Lines;
 
-/// The place where lines are shown: a terminal, or wherever standard output and standard error lead.
+/// The place where lines are shown: a terminal, or wherever standard output and standard error
+/// lead.
 #[derive(Debug)]
 pub struct Screen {
     way: Way,
@@ -54,8 +55,8 @@ pub(super) struct Terminal {
     bell: mpsc::Sender<Ring>,
 }
 
-/// Lines that wait to be shown above the line that is being edited. Nothing waits for the editor: it
-/// takes all of it whenever it draws its line, and [`Ring`] makes it draw.
+/// Lines that wait to be shown above the line that is being edited. Nothing waits for the editor:
+/// it takes all of it whenever it draws its line, and [`Ring`] makes it draw.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unshown(Arc<(Mutex<Waiting>, Condvar)>);
 
@@ -182,8 +183,8 @@ impl Terminal {
                         Ring::Once => {}
                         Ring::Idle(done) => loop {
                             let number = editor.until_editing();
-                            // It takes one when there is nothing to read, and one waits: when it
-                            // has taken the second, it is done with the first.
+                            // The editor takes a print when there is nothing to read, and one
+                            // waits: when it has taken the second, it is done with the first.
                             if !(print() && print() && print()) {
                                 break;
                             }

@@ -1,5 +1,5 @@
-//! The line editor of a terminal. There is one for the whole run, so that what was typed or pasted ahead is kept for the next
-//! question, whatever kind it is of.
+//! The line editor of a terminal. There is one for the whole run, so that lines typed or pasted
+//! ahead are kept for the next question, whatever kind it is of.
 
 use std::{
     borrow::Cow,
@@ -35,7 +35,7 @@ impl LineEditor {
         let mut config = Config::builder()
             // Each line of what is pasted is a line.
             .bracketed_paste(false)
-            // What hides a password is a colour to the editor, also for those who want no colours.
+            // Hiding a password is a colour to the editor, also for those who want no colours.
             .color_mode(ColorMode::Forced)
             .completion_type(CompletionType::List);
         if joins_emoji() {
@@ -77,7 +77,7 @@ impl LineEditor {
     pub(super) fn line(&mut self, prompt: &str, remembered: bool) -> Answer {
         let answer = self.read(prompt, false);
         if remembered && let Answer::Line(line) = &answer {
-            // It is a convenience; without it nothing is lost.
+            // History is a convenience; without it nothing is lost.
             let _ = self.editor.add_history_entry(line.as_str());
         }
         answer
@@ -189,14 +189,15 @@ impl Highlighter for Manner {
     }
 }
 
-/// Whether the terminal is known to show joined emoji as one, of two columns. The editor knows some terminals by itself.
+/// Whether the terminal is known to show joined emoji as one, of two columns. The editor knows some
+/// terminals by itself.
 fn joins_emoji() -> bool {
     let is = |name, value| env::var(name).is_ok_and(|set| set == value);
     is("TERM_PROGRAM", "tmux") || is("TERM_PROGRAM", "ghostty")
 }
 
-/// How many rows a text takes, with the cursor after it. None where terminals do not agree: joined emoji, flags, what has no width
-/// of its own.
+/// How many rows a text takes, with the cursor after it. None where terminals do not agree: joined
+/// emoji, flags, characters without a width of their own.
 #[cfg(unix)]
 fn rows(text: &str, columns: usize) -> Option<usize> {
     let (mut rows, mut column) = (1, 0);

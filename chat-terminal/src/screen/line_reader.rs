@@ -39,7 +39,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct LineReader {
     jobs: mpsc::Sender<Job>,
     person: bool,
-    /// Whether what was said is shown again soon, as everybody sees it: then the line that was typed is taken away.
+    /// Whether messages are shown again soon, as everybody sees them: then the line that was typed
+    /// is taken away.
     tidy: Arc<AtomicBool>,
     rest: Arc<Rest>,
     #[cfg(unix)]
@@ -84,8 +85,8 @@ impl Rest {
 }
 
 impl LineReader {
-    /// Standard input, and the screen that goes with it: a line editor where both it and standard output are terminals that
-    /// can do what that takes. It completes these names.
+    /// Standard input, and the screen that goes with it: a line editor where both standard input
+    /// and standard output are terminals that can do what that takes. It completes these names.
     ///
     /// # Errors
     /// No thread can be had.
@@ -319,7 +320,7 @@ fn read_line(from: &mut impl BufRead) -> Answer {
     if bytes.pop_if(|last| *last == b'\n').is_some() {
         bytes.pop_if(|last| *last == b'\r');
     } else if bytes.len() as u64 == LINE_BYTES {
-        // What is left of the line is not a line of its own.
+        // The rest of the line is not a line of its own.
         let _ = from.skip_until(b'\n');
         return Answer::Unreadable("the line is longer than 1 MiB");
     }

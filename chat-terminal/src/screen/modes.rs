@@ -70,7 +70,7 @@ impl Modes {
         let found = tcgetattr(std::io::stdin()).ok()?;
         let mut between = found.clone();
         between.local_modes -= LocalModes::ECHO | LocalModes::ICANON;
-        // What was typed before Ctrl-C is not lost.
+        // Lines that were typed before Ctrl-C are not lost.
         between.local_modes |= LocalModes::NOFLSH;
         let modes = Self {
             found,

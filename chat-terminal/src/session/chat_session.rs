@@ -5,19 +5,19 @@ use std::time::Instant;
 use chat_core::{
     client::{Command, CommandError, Outcome},
     id::RoomId,
-    password::Password,
-    wire::server::{RoomView, Welcome},
+    wire::server::Welcome,
 };
 
 use super::{
     connecting::{Connected, Connecting},
     conversation::{Conversation, Stop},
-    dialog::{Reply, Request, the_room},
-    io::{Destination, Effect, Group, Input, Options, ReadKind},
+    dialog::{Reply, Request},
+    dialogs::{Dialog, DialogEnd, Running},
+    io::{Destination, Effect, Input, Options, ReadKind},
     join::Join,
     leaving::{Circumstances, Leaving},
     lines::{self, Next, Typed},
-    menu::{Chosen, Menu, creation},
+    menu::{Chosen, Menu},
     new_password::NewPassword,
     slash::{self, Line, Slash},
     turn::Turn,
@@ -124,7 +124,7 @@ enum Phase {
     Leaving(Leaving),
 }
 
-/// What the next line waits for.
+/// The event that the next line waits for.
 #[derive(Debug)]
 enum Wait {
     /// Until few enough commands are unfinished.
@@ -136,30 +136,6 @@ enum Wait {
     Dialog(Running),
     /// For the end of all commands: no line follows. With a failure if one was refused.
     Finish(Option<Failure>),
-}
-
-/// A dialog, and the number of its command that is under way.
-#[derive(Debug)]
-struct Running {
-    dialog: Dialog,
-    command: Option<u64>,
-}
-
-#[derive(Debug)]
-enum Dialog {
-    Create,
-    Join(Join),
-    Menu(Menu),
-    Leave(RoomId),
-    Password(RoomId, NewPassword),
-}
-
-/// The end of a dialog.
-enum DialogEnd {
-    Entered(&'static str, Result<RoomView, CommandError>),
-    Chosen(Chosen),
-    Left(RoomId, Result<Outcome, CommandError>),
-    Password(RoomId, Option<Password>),
 }
 
 impl Session {
@@ -180,7 +156,7 @@ impl Session {
         let person = options.person;
         let rooms = &session.talk.rooms;
         let dialog = match destination {
-            Destination::Create(group) => Some(create(group, &mut requests)),
+            Destination::Create(group) => Some(Dialog::create(group, &mut requests)),
             Destination::Room(number, secrets) => {
                 let door = Door::Group(number);
                 let join = Join::begin(door, secrets, person, rooms, &mut requests);
@@ -508,7 +484,7 @@ impl Session {
                 let join = Join::begin(door, secrets, person, rooms, &mut requests);
                 Dialog::Join(join)
             }
-            Next::Create(group) => create(group, &mut requests),
+            Next::Create(group) => Dialog::create(group, &mut requests),
             Next::Leave(room) => {
                 requests.push(Request::Command(Command::Leave { room }));
                 Dialog::Leave(room)
@@ -627,36 +603,4 @@ impl Session {
             DialogEnd::Password(_, None) => turn.notice("the password is as it was"),
         }
     }
-}
-
-impl Dialog {
-    fn handle(
-        &mut self,
-        reply: Reply,
-        rooms: &crate::rooms::Rooms,
-        out: &mut Vec<Request>,
-    ) -> Option<DialogEnd> {
-        match (self, reply) {
-            (Self::Create, Reply::Ended(result)) => {
-                Some(DialogEnd::Entered("create", the_room(result)))
-            }
-            (Self::Join(join), reply) => {
-                let end = join.handle(reply, rooms, out)?;
-                Some(DialogEnd::Entered("join", end))
-            }
-            (Self::Menu(menu), reply) => menu.handle(reply, rooms, out).map(DialogEnd::Chosen),
-            (Self::Leave(room), Reply::Ended(result)) => Some(DialogEnd::Left(*room, result)),
-            (Self::Password(room, new), Reply::Answer(answer)) => {
-                let end = new.answer(answer, out)?;
-                Some(DialogEnd::Password(*room, end))
-            }
-            (Self::Create | Self::Leave(_), Reply::Answer(_))
-            | (Self::Password(..), Reply::Ended(_)) => None,
-        }
-    }
-}
-
-fn create(group: Group, out: &mut Vec<Request>) -> Dialog {
-    out.push(Request::Command(Command::Create(creation(group))));
-    Dialog::Create
 }

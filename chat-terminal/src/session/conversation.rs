@@ -64,11 +64,11 @@ enum Link {
 /// The lobby, for a server that was started anew and knows nobody.
 #[derive(Clone, Debug)]
 enum Lobby {
-    /// It was not joined, or by other means.
+    /// Not joined, or by other means.
     NotJoined,
-    /// It was joined with this key.
+    /// Joined with this key.
     Joined(Option<RoomKey>),
-    /// It is being joined again with this key. What is said there waits for that.
+    /// Being joined again with this key. Messages to it wait for that.
     Rejoining(Option<RoomKey>),
 }
 
@@ -79,7 +79,7 @@ pub(super) struct Conversation {
     pub(super) person: bool,
     last_lines: bool,
     pub(super) rooms: Rooms,
-    /// What Tab completes.
+    /// The nicks that Tab completes.
     names: Names,
     pub(super) me: Me,
     pub(super) jobs: Jobs,
@@ -93,9 +93,9 @@ pub(super) struct Conversation {
     /// Rooms out of which this client was put.
     put_out: BTreeSet<RoomId>,
     lobby: Lobby,
-    /// What was seen of what was said.
+    /// Messages that were seen.
     pub(super) said: Said,
-    /// What has to wait until the last lines from before are shown.
+    /// Records that wait until the last lines from before are shown.
     arrivals: Arrivals,
     /// Lines of input that came to nothing, or nobody knows.
     pub(super) failures: u64,
@@ -136,7 +136,7 @@ impl Conversation {
         self.is_connected() && !self.jobs.is_slow()
     }
 
-    /// What stands before what is typed from here on.
+    /// The prompt for lines that are typed from here on.
     pub(super) fn prompt(&self) -> String {
         let current = self.rooms.current();
         self.names.speak_in(current.map(|view| view.room));
@@ -340,7 +340,7 @@ impl Conversation {
         }
     }
 
-    /// What is to be remembered of a record, whenever it is shown.
+    /// Takes in a record, whenever it is shown.
     fn note_record(&mut self, room: RoomId, record: &Record) {
         match &record.body {
             RecordBody::Topic(topic) => self.rooms.set_topic(room, &topic.topic),
@@ -429,7 +429,7 @@ impl Conversation {
             });
         }
         if was_current && !asked && !self.person {
-            // What a script says next was written for the room that it is out of.
+            // The next lines of a script were written for the room that it is out of.
             self.rooms.switch_off();
         }
         if was_current {
@@ -437,8 +437,8 @@ impl Conversation {
         }
     }
 
-    /// A server that was started anew knows nobody, but its lobby is open to everybody. Says whether
-    /// that is tried. What is said in the lobby from here on follows the join.
+    /// A server that was started anew knows nobody, but its lobby is open to everybody. Says
+    /// whether joining is tried. Messages to the lobby from here on follow the join.
     fn back_to_the_lobby(&mut self, turn: &mut Turn<'_>) -> bool {
         let (Lobby::Joined(key) | Lobby::Rejoining(key)) = &self.lobby else {
             return false;
@@ -576,7 +576,7 @@ impl Conversation {
         match (then, &mut error) {
             // They were not asked for.
             (Then::LastLines { room }, _) => return self.show_arrivals(room, turn),
-            // It was never sent, and the lobby is the lobby.
+            // The message was never sent, and the lobby is the lobby.
             (Then::Said { room, action }, CommandError::NotInRoom)
                 if matches!(self.lobby, Lobby::Rejoining(_)) && room == RoomId::LOBBY =>
             {

@@ -1,4 +1,4 @@
-//! What dialogs ask for, and what they are told.
+//! Requests of dialogs, and the replies to them.
 
 use chat_core::{
     client::{Command, CommandError, Outcome, RoomKey},

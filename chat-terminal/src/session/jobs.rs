@@ -16,7 +16,7 @@ use crate::report::CommandOrigin;
 /// How long words that were typed may be nowhere on the screen.
 const UNSEEN: Duration = Duration::from_secs(1);
 
-/// What to do when a command has succeeded.
+/// The step after a command that has succeeded.
 #[derive(Clone, Debug)]
 pub(super) enum Then {
     /// Tell it.

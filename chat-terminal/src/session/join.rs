@@ -32,7 +32,7 @@ pub(super) struct Join {
 enum State {
     /// The command is under way; the client was in that room before.
     Joining { was_in: Option<RoomId> },
-    /// It is left again, since it is not what was asked for.
+    /// The room is left again, since it is not what was asked for.
     LeavingAgain(CommandError),
     /// The person is asked, because of this error.
     Asking(Question, CommandError),

@@ -18,7 +18,7 @@ use crate::{
     visible::visible,
 };
 
-/// What the end depends on.
+/// The facts that the end depends on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Circumstances {
     /// Whether the member stays, so that its rooms are not left.
@@ -42,7 +42,7 @@ pub(super) struct Leaving {
 
 #[derive(Debug)]
 enum Step {
-    /// What was said is not confirmed yet.
+    /// Messages are not confirmed yet.
     Unsaid,
     /// Rooms are left by these commands.
     Rooms(BTreeSet<u64>),
@@ -233,7 +233,7 @@ impl Leaving {
                 result => talk.job_ended(number, result, turn),
             }
         }
-        // What follows a command that was done has an end of its own.
+        // A command that follows one that was done has an end of its own.
         if talk.jobs.is_empty() {
             self.step = Step::Rest;
         }
@@ -252,7 +252,7 @@ impl Leaving {
     }
 }
 
-/// What the end of a client that had been welcomed means for this program's end.
+/// The end of the program, from the end of a client that had been welcomed.
 fn why(ended: Ended) -> Result<(), Failure> {
     match ended {
         Ended::Asked | Ended::Closed(CloseReason::Stopped | CloseReason::Bye) => Ok(()),

@@ -1,4 +1,4 @@
-//! What each line of input does.
+//! The effect of each line of input.
 
 use std::time::SystemTime;
 
@@ -32,7 +32,7 @@ use crate::{
 /// Records of history that are shown at once, where it is not said how many.
 const PAGE: u16 = 20;
 
-/// What has to come before the next line is read.
+/// The event that has to come before the next line is read.
 #[derive(Debug)]
 pub(super) enum Next {
     /// Nothing.
@@ -162,7 +162,7 @@ fn switch(talk: &mut Conversation, place: Place, turn: &mut Turn<'_>) -> Next {
             let origin = CommandOrigin::of(talk.line, "switch");
             let command = direct(&nick);
             let number = talk.start(command, origin, Then::Switch { nick }, turn);
-            // What is typed next is meant for that conversation.
+            // The next line is meant for that conversation.
             return Next::Ended(number);
         }
         (None, _) => {

@@ -3,13 +3,13 @@
 //! [`ChatSession`] leads the phases of a conversation and puts machines together that know nothing
 //! of each other:
 //!
-//! | machine | subject |
-//! |---|---|
-//! | `connecting` | from the first connection to the welcome, with another name if one is refused |
-//! | `conversation` | the rooms, what happens in them, and commands that are under way (`jobs`) |
-//! | `join`, `new_password`, `menu` | dialogs: questions, answers and commands until a room is entered or a password is known |
-//! | `leaving` | from the wish to end to the end: what was said is confirmed, rooms are left, the ends of commands are told |
-//! | `said`, `arrivals` | messages that can be named; records that wait for the last lines before them |
+//! - `connecting`: from the first connection to the welcome, with another name if one is refused.
+//! - `conversation`: the rooms, events in them, and commands that are under way (`jobs`). `said`:
+//!   messages that can be named; `arrivals`: records that wait for the last lines before them.
+//! - `join`, `new_password`, `menu`: dialogs, which are questions, answers and commands until a
+//!   room is entered or a password is known.
+//! - `leaving`: from the wish to end to the end. Messages are confirmed, rooms are left, the ends
+//!   of commands are told.
 //!
 //! `slash` reads lines, `lines` does what they say.
 
@@ -18,6 +18,7 @@ mod chat_session;
 mod connecting;
 mod conversation;
 mod dialog;
+mod dialogs;
 mod io;
 mod jobs;
 mod join;

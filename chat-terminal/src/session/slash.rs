@@ -13,7 +13,7 @@ use crate::{
     secrets::CipherChoice,
 };
 
-/// What a line asks for.
+/// The meaning of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Line {
     /// Nothing.
@@ -57,9 +57,9 @@ pub(crate) enum Slash {
 pub(crate) enum Past {
     /// The last records, so many.
     Last(u16),
-    /// What was before this record, or before what was shown last.
+    /// The records before this one, or before the page that was shown last.
     Before(Option<u64>),
-    /// What came after.
+    /// Those after it.
     After(Option<u64>),
     /// Around a moment: of today, where no date is given; at its beginning, where no time is.
     Around(Option<Date>, Option<Time>),
@@ -310,7 +310,7 @@ fn words(text: &str) -> Result<Vec<String>, String> {
     shlex::split(text).ok_or_else(|| "a quotation mark is not closed".to_owned())
 }
 
-/// What clap has to say, without its advice on usage.
+/// The error in the words of clap, without its advice on usage.
 fn first_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let line = text.lines().next().unwrap_or_default();
