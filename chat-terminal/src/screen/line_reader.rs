@@ -153,7 +153,7 @@ impl LineReader {
     /// prompt is for a person; a line that is [hidden](ReadKind::Hidden) as well.
     pub fn read(&self, prompt: &str, kind: ReadKind) -> Asked {
         let prompt = match kind {
-            ReadKind::Talk if !self.person => "",
+            ReadKind::Line if !self.person => "",
             _ => prompt,
         };
         let (answer, answered) = oneshot::channel();
@@ -207,7 +207,7 @@ fn edit(mut editor: LineEditor, jobs: mpsc::Receiver<Job>, tidy: &AtomicBool) {
                 let line = match kind {
                     ReadKind::Hidden => editor.hidden_line(&prompt),
                     ReadKind::Answer => editor.line(&prompt, false),
-                    ReadKind::Talk => match editor.line(&prompt, true) {
+                    ReadKind::Line => match editor.line(&prompt, true) {
                         Answer::Line(line)
                             if is_said(&line)
                                 && tidy.load(Ordering::Relaxed)

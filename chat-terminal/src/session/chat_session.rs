@@ -258,7 +258,7 @@ impl Session {
     /// Asks for the next line of the conversation.
     fn read_line(&mut self, turn: &mut Turn<'_>) {
         let prompt = self.talk.prompt();
-        self.ask(prompt, ReadKind::Talk, turn);
+        self.ask(prompt, ReadKind::Line, turn);
     }
 
     fn ask(&mut self, prompt: String, kind: ReadKind, turn: &mut Turn<'_>) {

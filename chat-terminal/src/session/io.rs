@@ -126,7 +126,7 @@ pub enum Effect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadKind {
     /// A line of the conversation.
-    Talk,
+    Line,
     /// An answer to a question.
     Answer,
     /// The same, not to be seen.

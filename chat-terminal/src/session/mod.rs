@@ -1,7 +1,7 @@
 //! The conversation as a state machine.
 //!
-//! [`ChatSession`] leads the phases of a conversation and puts machines together that know nothing
-//! of each other:
+//! [`ChatSession`] leads the phases of a conversation. Each is a machine with a state of its own
+//! that knows nothing of the phases beside it:
 //!
 //! - `connecting`: from the first connection to the welcome, with another name if one is refused.
 //! - `conversation`: the rooms, events in them, and commands that are under way (`jobs`). `said`:

@@ -110,12 +110,12 @@ fn a_line_typed_for_another_room_is_not_said() {
     let mut talk = Talk::in_lobby(person());
     talk.line("/join 4");
     talk.enter(Some(4));
-    assert_eq!(talk.asked, Some(("room 4> ".into(), ReadKind::Talk)));
+    assert_eq!(talk.asked, Some(("room 4> ".into(), ReadKind::Line)));
     let (room, reason) = (view(Some(4)).room, RemovedReason::Banned);
     talk.event(ClientEvent::Removed { room, reason });
     talk.line("for room 4");
     assert_eq!(talk.sent(), [""; 0]);
-    assert_eq!(talk.asked, Some(("lobby> ".into(), ReadKind::Talk)));
+    assert_eq!(talk.asked, Some(("lobby> ".into(), ReadKind::Line)));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_password_is_asked_for_and_given_up() {
     talk.answer(Answer::Interrupted);
     let wrong = |report: &Report| matches!(report, Report::Failed { origin, .. } if origin.command == "join");
     assert!(talk.reports.iter().any(wrong));
-    assert_eq!(talk.asked, Some(("lobby> ".into(), ReadKind::Talk)));
+    assert_eq!(talk.asked, Some(("lobby> ".into(), ReadKind::Line)));
 }
 
 #[test]

@@ -131,7 +131,7 @@ impl Talk {
         self.session.is_tidy()
     }
 
-    /// What was told since this was asked last, as text for a person.
+    /// Reports since this was asked last, as text for a person.
     pub(crate) fn told(&mut self) -> Vec<String> {
         let (mut reporter, mut kept) = (TextReporter::new(false), Kept::default());
         for report in mem::take(&mut self.reports) {
