@@ -230,3 +230,58 @@ fn the_menu_is_for_a_person_who_was_asked_for_a_name() {
         assert_eq!(talk.commands.is_empty(), asked);
     }
 }
+
+#[test]
+fn a_member_that_was_put_out_does_not_come_back_by_itself() {
+    let mut talk = Talk::in_lobby(commands());
+    let room = RoomId::LOBBY;
+    let removal = chat_core::wire::record::Removal {
+        target: crate::harness::ME,
+        nick: "Berl".into(),
+        reason: String::new(),
+    };
+    let mut record = ada(11);
+    record.body = chat_core::wire::record::RecordBody::Kicked(removal);
+    let text = None;
+    talk.event(ClientEvent::Record { room, record, text });
+    let reason = RemovedReason::NotMember;
+    talk.event(ClientEvent::Removed { room, reason });
+    assert!(talk.commands.is_empty(), "{:?}", talk.commands);
+    talk.line("is anybody there?");
+    assert_eq!(talk.sent(), [""; 0]);
+}
+
+#[test]
+fn a_name_that_was_taken_meanwhile_is_replaced_by_a_command() {
+    let mut talk = Talk::in_lobby(person());
+    talk.event(ClientEvent::Disconnected { retry_in: None });
+    talk.event(ClientEvent::HelloRefused(refused(ErrorCode::NickTaken)));
+    talk.line("/nick Berta");
+    let (nick, label) = ("Berta".to_owned(), String::new());
+    assert_eq!(talk.effects, [Effect::RetryAs { nick, label }]);
+    talk.event(welcome());
+    talk.line("/nick Bert");
+    assert!(matches!(talk.commands[..], [(_, Command::Nick { .. })]));
+}
+
+#[test]
+fn no_line_is_read_while_too_many_commands_are_unfinished() {
+    let mut talk = Talk::in_lobby(commands());
+    let mut lines = 0;
+    while talk.asked.is_some() {
+        talk.line("hello");
+        lines += 1;
+    }
+    assert_eq!(lines, 201);
+    talk.commit(11);
+    assert!(talk.asked.is_some());
+}
+
+#[test]
+fn an_output_that_is_lost_does_not_cut_short_what_is_waited_for() {
+    let mut talk = Talk::in_lobby(commands());
+    talk.line("hello");
+    talk.answer(Answer::End);
+    talk.give(chat_terminal::Input::OutputLost);
+    assert_eq!((talk.effects.len(), talk.sent()), (0, vec!["hello"]));
+}

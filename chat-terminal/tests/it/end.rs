@@ -1,9 +1,11 @@
 //! The ways in which a conversation ends.
 
 use chat_core::client::{ClientEvent, Command, CommandError, Ended};
-use chat_terminal::{Effect, End, Failure, Input, Options, Report, screen::Answer};
+use chat_terminal::{
+    Destination, Effect, End, Failure, Input, Options, Report, Secrets, screen::Answer,
+};
 
-use crate::harness::{Talk, commands, person, script};
+use crate::harness::{Talk, commands, person, script, welcome};
 
 fn ended(talk: &mut Talk) {
     talk.event(ClientEvent::Ended(Ended::Asked));
@@ -102,6 +104,7 @@ fn lines_typed_before_a_signal_are_said_and_commands_are_not_done() {
     let mut talk = Talk::in_lobby(person());
     talk.give(Input::Stop);
     assert_eq!(talk.effects, [Effect::AwaitIdle]);
+    assert_eq!(talk.unwanted, 0, "the line that is awaited may be there");
     talk.line("said all the same");
     talk.line("/topic chess");
     assert_eq!(talk.sent(), ["said all the same"]);
@@ -152,4 +155,32 @@ fn an_address_without_a_server_is_told_by_the_end() {
     let mut talk = Talk::new(script());
     talk.event(ClientEvent::Ended(Ended::CannotConnect));
     assert_eq!(talk.end, Some(End::NoServer(None)));
+}
+
+#[test]
+fn a_person_of_the_menu_is_told_of_a_leave_that_was_taken() {
+    for (signals, polite) in [(1, true), (2, false)] {
+        let destination = Destination::Menu(Secrets::default());
+        let mut talk = Talk::new(Options {
+            destination,
+            ..person()
+        });
+        talk.event(welcome());
+        talk.line("4");
+        talk.enter(None);
+        talk.line("hello");
+        talk.give(Input::Stop);
+        talk.give(Input::Idle);
+        if signals == 2 {
+            talk.give(Input::Stop);
+            talk.finish(Err(CommandError::Unknown));
+        } else {
+            talk.commit(11);
+            talk.commit(12);
+            ended(&mut talk);
+        }
+        let words = "You have disconnected from the server.".to_owned();
+        assert_eq!(talk.told().contains(&words), polite);
+        assert_eq!(talk.end == Some(End::Well), polite);
+    }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Talk {
     pub(crate) commands: Vec<(u64, Command)>,
     /// The prompt of the line that is awaited.
     pub(crate) asked: Option<(String, ReadKind)>,
+    /// How often a line was not wanted any more.
+    pub(crate) unwanted: usize,
     /// Everything that was told.
     pub(crate) reports: Vec<Report>,
     /// Other effects.
@@ -49,6 +51,7 @@ impl Talk {
             now: Instant::now(),
             commands: Vec::new(),
             asked: None,
+            unwanted: 0,
             reports: Vec::new(),
             effects: Vec::new(),
             end: None,
@@ -85,7 +88,10 @@ impl Talk {
                     let before = self.asked.replace((prompt, kind));
                     assert_eq!(before, None, "one line at a time");
                 }
-                Effect::StopReading => assert!(self.asked.take().is_some()),
+                Effect::StopReading => {
+                    assert!(self.asked.take().is_some());
+                    self.unwanted += 1;
+                }
                 Effect::End(end) => self.end = Some(end),
                 other => self.effects.push(other),
             }
