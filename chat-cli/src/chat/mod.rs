@@ -5,7 +5,7 @@ mod drive;
 
 use chat_runtime::Client;
 use chat_terminal::{
-    Destination, End, Format, Group, Names, Options, ReadKind, Secrets,
+    Destination, End, Format, Group, Names, Options, ReadKind, Report, Reporter, Secrets,
     screen::{Answer, LineReader, Screen, TerminalAsFound},
     visible,
 };
@@ -59,7 +59,7 @@ async fn chat(
     let destination = destination(&args, secrets);
     let mut reporter = args.format.reporter(screen.has_colours());
     let asked = tokio::select! {
-        asked = ask_for_what_is_missing(&args, &lines, args.format, screen) => asked?,
+        asked = ask_for_what_is_missing(&args, &lines, reporter.as_mut(), screen) => asked?,
         _ = signals.next() => None,
     };
     let Some((address, nick)) = asked else {
@@ -134,7 +134,7 @@ fn connect(
 async fn ask_for_what_is_missing(
     args: &ChatArgs,
     lines: &LineReader,
-    format: Format,
+    reporter: &mut dyn Reporter,
     screen: &mut Screen,
 ) -> Result<Option<(ServerAddress, String)>, Failure> {
     let missing = |what: &str| {
@@ -142,10 +142,7 @@ async fn ask_for_what_is_missing(
             "{what} is missing, and there is nobody to ask: standard input is no terminal"
         ))
     };
-    let mut notice = |words: &str| {
-        let words = chat_terminal::Report::Notice(words.to_owned());
-        format.reporter(false).report(&words, screen);
-    };
+    let mut notice = |words: &str| reporter.report(&Report::Notice(words.to_owned()), screen);
     let address = match &args.url {
         Some(address) => address.clone(),
         None if !lines.is_person() => return Err(missing("the server's URL")),

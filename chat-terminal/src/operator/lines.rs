@@ -53,6 +53,18 @@ pub(super) fn json_of<K: Into<String>>(
 /// An event in words; one line. Texts of others can do no harm to a terminal.
 pub(super) fn text(event: &Event) -> String {
     match event {
+        Event::LogTrouble { detail } => format!("error: the log: {}", visible(detail)),
+        Event::Closed => "ended".to_owned(),
+        event => of_client(event)
+            .or_else(|| of_room(event))
+            // A newer library says more than this program knows how to word.
+            .unwrap_or_else(|| visible(&format!("{event:?}"))),
+    }
+}
+
+/// An event of a connection, or of the member behind it.
+fn of_client(event: &Event) -> Option<String> {
+    Some(match event {
         Event::Connected {
             conn,
             address: Some(address),
@@ -127,6 +139,13 @@ pub(super) fn text(event: &Event) -> String {
                 after_colon(text)
             )
         }
+        _ => return None,
+    })
+}
+
+/// An event of a room.
+fn of_room(event: &Event) -> Option<String> {
+    Some(match event {
         Event::RoomCreated {
             room: RoomLabel::Number(number),
             nick,
@@ -179,11 +198,8 @@ pub(super) fn text(event: &Event) -> String {
         Event::WrongPassword { room, nick } => {
             format!("wrong password: {} for {}", visible(nick), room_name(room))
         }
-        Event::LogTrouble { detail } => format!("error: the log: {}", visible(detail)),
-        Event::Closed => "ended".to_owned(),
-        // A newer library says more than this program knows how to word.
-        other => visible(&format!("{other:?}")),
-    }
+        _ => return None,
+    })
 }
 
 fn fields(event: &Event) -> Value {

@@ -59,6 +59,10 @@ impl CommandOrigin {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the types of the fields say it")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made and taken apart in the same call"
+)]
 pub enum Report {
     /// The client is in, for the first time or again.
     Welcomed { welcome: Welcome, again: bool },

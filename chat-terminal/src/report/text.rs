@@ -11,8 +11,9 @@ use chat_core::{
 use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
 
 use super::{
+    records::{self, Paint, Seen},
     reporter::{CommandOrigin, Lines, Report, Reporter},
-    words::{self, Paint, Seen},
+    times, words,
 };
 use crate::{
     commands,
@@ -65,11 +66,11 @@ impl TextReporter {
 
     /// A line with a time follows: if that is of another day, its day comes before it.
     fn turn_to(&mut self, time: Wall, lines: &mut dyn Lines) {
-        if let Some(day) = words::day(time, &self.zone)
+        if let Some(day) = times::day(time, &self.zone)
             && day != self.day
         {
             self.day = day;
-            self.aside(&words::day_line(day), lines);
+            self.aside(&times::day_line(day), lines);
         }
     }
 
@@ -78,13 +79,13 @@ impl TextReporter {
         let now = Timestamp::now().as_millisecond();
         let now = Wall(now.try_into().unwrap_or_default());
         self.turn_to(now, lines);
-        let time = words::time(now, &self.zone);
+        let time = times::time(now, &self.zone);
         self.aside(&format!("{time} {line}"), lines);
     }
 
     /// A record, as it comes.
     fn record(&mut self, seen: Seen<'_>, lines: &mut dyn Lines) {
-        if let Some(line) = words::record(seen, &self.zone, self.paint) {
+        if let Some(line) = records::record(seen, &self.zone, self.paint) {
             self.turn_to(seen.record.time, lines);
             lines.say(&line);
         }
@@ -105,7 +106,7 @@ impl TextReporter {
             mine: false,
             current: true,
         };
-        if let Some(line) = words::record(seen, &self.zone, self.paint) {
+        if let Some(line) = records::record(seen, &self.zone, self.paint) {
             self.turn_to(record.time, lines);
             self.aside(&line, lines);
         }
@@ -183,7 +184,7 @@ impl TextReporter {
                 current,
                 me,
             } if room.kind != RoomKind::Private => {
-                for line in words::presence(update, *me) {
+                for line in records::presence(update, *me) {
                     let line = if *current {
                         line
                     } else {

@@ -10,6 +10,10 @@ use crate::rooms::Door;
 /// Something that a dialog asks for. It asks for one answer or command at a time, as the last
 /// thing.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made and taken apart in the same call"
+)]
 pub(super) enum Request {
     /// An answer.
     Ask(String),
@@ -39,6 +43,10 @@ pub(super) struct Joined {
 
 /// Something that a dialog asked for.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made and taken apart in the same call"
+)]
 pub(super) enum Reply {
     /// An answer; none: the person gives up what it was asked for.
     Answer(Option<String>),

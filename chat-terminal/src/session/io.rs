@@ -58,6 +58,10 @@ pub struct Group {
 
 /// Something that has happened.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made and taken apart in the same call"
+)]
 pub enum Input {
     /// An event of the client.
     Client(ClientEvent),
@@ -84,6 +88,10 @@ pub enum Input {
 
 /// Something to be done. The order counts.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made and taken apart in the same call"
+)]
 pub enum Effect {
     /// Tell this.
     Report(Report),

@@ -285,3 +285,20 @@ fn an_output_that_is_lost_does_not_cut_short_what_is_waited_for() {
     talk.give(chat_terminal::Input::OutputLost);
     assert_eq!((talk.effects.len(), talk.sent()), (0, vec!["hello"]));
 }
+
+#[test]
+fn a_group_that_was_not_made_is_not_the_next_one_that_is_entered() {
+    let created = |talk: &Talk| {
+        let mut reports = talk.reports.iter();
+        reports.any(|report| matches!(report, Report::Created(_)))
+    };
+    let mut talk = Talk::in_lobby(commands());
+    talk.line("/create Chess");
+    talk.finish(Err(CommandError::Refused(refused(ErrorCode::NameTaken))));
+    talk.line("/join 4");
+    talk.enter(Some(4));
+    assert!(!created(&talk));
+    talk.line("/create Go");
+    talk.enter(Some(5));
+    assert!(created(&talk));
+}
