@@ -282,16 +282,8 @@ impl<K: Ord> SmallSet<K> {
 }
 
 impl<K> SmallSet<K> {
-    pub(crate) fn len(&self) -> usize {
-        self.0.as_slice().len()
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self.0, Sorted::None)
-    }
-
-    pub(crate) fn first(&self) -> Option<&K> {
-        self.0.as_slice().first()
     }
 
     pub(crate) fn iter(&self) -> slice::Iter<'_, K> {
