@@ -497,7 +497,6 @@ impl World {
                     }
                     black_box(frame);
                 }
-<<<<<<< HEAD
                 // Nothing waits in outboxes that do not exist.
                 Output::Block { conn } => self.tell(Input::Drained { conn }),
                 Output::Credit { conn } => self.tell(Input::Credit { conn }),
@@ -506,22 +505,6 @@ impl World {
                     self.traffic.words += 1;
                     self.traffic.word_bytes += bytes.len() as u64;
                     self.news.push_back((self.at, News::Word(bytes)));
-=======
-                Output::Block { conn } => {
-                    // Nothing waits in outboxes that do not exist.
-                    self.hub
-                        .handle_input(self.now, Input::Drained { conn }, &mut self.out);
-                }
-                Output::Credit { conn } => {
-                    self.hub
-                        .handle_input(self.now, Input::Credit { conn }, &mut self.out);
-                }
-                Output::Close { .. } | Output::Resume { .. } | Output::Event(_) => {}
-                other => {
-                    if let Ok(Some(input)) = self.log.serve(other) {
-                        self.hub.handle_input(self.now, input, &mut self.out);
-                    }
->>>>>>> ffd9889cfcd14f0ada6ba48e8193accc39d08f9a
                 }
                 asked => self.ask(asked),
             }
