@@ -131,7 +131,8 @@ impl Projections {
             self.stalled.push(id);
             return None;
         }
-        if behind.anybody && !self.listed.contains_key(&id) {
+        // Of a room that was never listed, no member lists it.
+        if behind.anybody && listed.is_some() && !self.listed.contains_key(&id) {
             let rooms = self.behind.iter().filter(|(_, behind)| behind.anybody);
             let rooms: BTreeSet<RoomId> = rooms.map(|(room, _)| *room).collect();
             let mut by_room = state.members.by_room(&rooms);

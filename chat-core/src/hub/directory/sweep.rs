@@ -182,11 +182,9 @@ impl Registry {
         }
         // Groups of which the log was lost: their numbers are not given again.
         let last = there.last().copied();
-        let lost = self.state().rooms.iter().filter(|(room, listed)| {
-            let in_range =
-                after.is_none_or(|after| *room > after) && last.is_none_or(|last| *room <= last);
-            in_range
-                && listed.group().is_some()
+        let listed = self.state().rooms.between(after, last);
+        let lost = listed.filter(|(room, listed)| {
+            listed.group().is_some()
                 && self.state().rooms.claim_of(*room).is_none()
                 && !there.contains(room)
         });
