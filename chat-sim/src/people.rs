@@ -410,7 +410,7 @@ impl World {
             let reason = CloseReason::Full;
             return self.hub_input(
                 hub,
-                Input::Turned {
+                Input::Rejected {
                     conn,
                     address,
                     framing,

@@ -33,9 +33,9 @@ pub enum Input<'a> {
         /// Who.
         identity: Identity,
     },
-    /// Somebody connected who is to be refused, by a limit that the driver keeps: that of all hubs of a process together.
-    /// Otherwise as `Connected`.
-    Turned {
+    /// A connection is to be refused, by a limit that the driver keeps: that of all hubs of a process
+    /// together. Otherwise as `Connected`.
+    Rejected {
         /// The driver's name for it, not in use.
         conn: ConnId,
         /// From where.

@@ -106,7 +106,15 @@ impl Inbox {
 
     /// The news since the last were taken.
     pub(super) fn take(&self, to: &mut impl Extend<News>) {
-        let waiting = mem::take(&mut *self.lock());
+        let waiting = {
+            let mut waiting = self.lock();
+            let closed = waiting.closed;
+            let rest = Waiting {
+                closed,
+                ..Waiting::default()
+            };
+            mem::replace(&mut *waiting, rest)
+        };
         to.extend(waiting.news);
         to.extend(waiting.heads.into_iter().map(|(partition, head)| {
             let page = Page::look_again(head);
@@ -131,7 +139,11 @@ impl Inbox {
 
     /// Another hub has died, and says nothing more.
     pub(super) fn push_lost(&self, node: u64) {
-        self.push(|waiting| waiting.news.push(News::Lost { node }));
+        self.push(|waiting| {
+            // It is not to be asked anew.
+            waiting.lost.remove(&node);
+            waiting.news.push(News::Lost { node });
+        });
     }
 
     /// The hub has died, and takes nothing any more.
@@ -193,9 +205,15 @@ mod tests {
         inbox.push_word(5, &Bytes::from_static(b"two"));
         let news = taken(&inbox);
         let [
-            News::Word { from: 5, bytes: one },
+            News::Word {
+                from: 5,
+                bytes: one,
+            },
             News::Page { .. },
-            News::Word { from: 5, bytes: two },
+            News::Word {
+                from: 5,
+                bytes: two,
+            },
         ] = &news[..]
         else {
             panic!("{news:?}");
@@ -215,8 +233,25 @@ mod tests {
             "{news:?}"
         );
         inbox.close();
-        inbox.push_word(6, &Bytes::from_static(b"here"));
-        assert!(taken(&inbox).is_empty(), "the dead take nothing");
+        for _ in 0..2 {
+            inbox.push_word(6, &Bytes::from_static(b"here"));
+            assert!(taken(&inbox).is_empty(), "the dead take nothing");
+        }
+    }
+
+    /// Whoever said too much and then died is not asked anew.
+    #[test]
+    fn a_death_comes_after_words_that_were_too_many() {
+        let inbox = Inbox::default();
+        let large = Bytes::from(vec![0; WORD_BYTES]);
+        inbox.push_word(5, &large);
+        inbox.push_word(5, &large);
+        inbox.push_lost(5);
+        let news = taken(&inbox);
+        assert!(
+            matches!(news[..], [News::Word { .. }, News::Lost { node: 5 }]),
+            "{news:?}"
+        );
     }
 
     #[test]
@@ -246,13 +281,20 @@ mod tests {
         inbox.push_word(6, &Bytes::from_static(b"late"));
         let news = taken(&inbox);
         let (kept, end) = news.split_at(4);
-        let is_large = |news: &News| matches!(news, News::Word { from: 5, bytes } if *bytes == large);
+        let is_large =
+            |news: &News| matches!(news, News::Word { from: 5, bytes } if *bytes == large);
         assert!(kept.iter().all(is_large));
         let [
             News::Lost { node: 5 },
-            News::Word { from: 5, bytes: five },
+            News::Word {
+                from: 5,
+                bytes: five,
+            },
             News::Lost { node: 6 },
-            News::Word { from: 6, bytes: six },
+            News::Word {
+                from: 6,
+                bytes: six,
+            },
         ] = end
         else {
             panic!("{end:?}");

@@ -158,18 +158,23 @@ impl Registry {
         after: Option<MemberId>,
         count: usize,
     ) -> Option<MemberId> {
-        let members = self.state().members.after(after).take(count);
-        let members: Vec<MemberId> = members.map(|(member, _)| member).collect();
-        for member in &members {
-            let is_here = self.whereabouts.is_here(*member);
-            if !is_here && !self.expiry.due.contains_key(member) {
-                if self.state().members.is_ending(*member) {
-                    self.set_expiry(turn, *member, Duration::ZERO);
-                } else {
-                    self.keep(turn, *member);
-                }
+        let mut here = self.whereabouts.after(after).peekable();
+        let (mut looked, mut last, mut gone) = (0, None, Vec::new());
+        for (member, _) in self.state().members.after(after).take(count) {
+            (looked, last) = (looked + 1, Some(member));
+            while here.next_if(|other| *other < member).is_some() {}
+            if here.peek() != Some(&member) && !self.expiry.due.contains_key(&member) {
+                gone.push(member);
             }
         }
-        members.last().copied().filter(|_| members.len() == count)
+        drop(here);
+        for member in gone {
+            if self.state().members.is_ending(member) {
+                self.set_expiry(turn, member, Duration::ZERO);
+            } else {
+                self.keep(turn, member);
+            }
+        }
+        last.filter(|_| looked == count)
     }
 }

@@ -131,7 +131,8 @@ impl Projections {
             self.stalled.push(id);
             return None;
         }
-        if behind.anybody && !self.listed.contains_key(&id) {
+        // Of a room that was never listed, no member lists it.
+        if behind.anybody && listed.is_some() && !self.listed.contains_key(&id) {
             let rooms = self.behind.iter().filter(|(_, behind)| behind.anybody);
             let rooms: BTreeSet<RoomId> = rooms.map(|(room, _)| *room).collect();
             let mut by_room = state.members.by_room(&rooms);
@@ -206,6 +207,15 @@ impl Registry {
         behind.anybody |= !known;
         behind.told &= marked.mine && marked.changed.is_some();
         behind.looked = false;
+        if marked.changed.is_none() {
+            // The room is there for the first time, or its log lost its end: what was known beyond
+            // the listing may not be so any more.
+            for member in behind.now.union(&behind.since) {
+                if let Some(standings) = projections.standings.get_mut(member) {
+                    standings.insert(id, room.standing(*member));
+                }
+            }
+        }
         for (member, standing) in marked.changed.into_iter().flatten() {
             behind.since.insert(member);
             let standings = projections.standings.entry(member).or_default();

@@ -73,7 +73,7 @@ impl Registry {
     }
 
     fn ask_heads(&mut self, turn: &mut Turn<'_>, after: Option<RoomId>) {
-        let token = turn.common.token(Reader::Directory);
+        let token = turn.token(Reader::Directory);
         turn.out.push(Output::Heads {
             token,
             kind: PartitionKind::Room,
@@ -182,11 +182,9 @@ impl Registry {
         }
         // Groups of which the log was lost: their numbers are not given again.
         let last = there.last().copied();
-        let lost = self.state().rooms.iter().filter(|(room, listed)| {
-            let in_range =
-                after.is_none_or(|after| *room > after) && last.is_none_or(|last| *room <= last);
-            in_range
-                && listed.group().is_some()
+        let listed = self.state().rooms.between(after, last);
+        let lost = listed.filter(|(room, listed)| {
+            listed.group().is_some()
                 && self.state().rooms.claim_of(*room).is_none()
                 && !there.contains(room)
         });
@@ -201,7 +199,7 @@ impl Registry {
     /// Asks the log whether there are rooms of which the directory does not know.
     pub(in crate::hub) fn ask_for_rooms(&mut self, turn: &mut Turn<'_>) {
         let owed = std::mem::take(&mut self.sweep.owed);
-        let token = turn.common.token(Reader::Directory);
+        let token = turn.token(Reader::Directory);
         let rooms = owed.iter().map(|(room, _)| Partition::Room(*room));
         turn.out.push(Output::Notes {
             token,

@@ -1,7 +1,10 @@
 //! Where members are: at this hub, at another one, or away for a time. It is soft state: hubs tell each
 //! other, and what nobody tells of is gone after the grace period.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ops::Bound::{Excluded, Unbounded},
+};
 
 use super::{
     Effect, Registry, Turn,
@@ -62,6 +65,12 @@ impl Whereabouts {
     /// Whether rooms are told that the member is here.
     pub(super) fn is_here(&self, member: MemberId) -> bool {
         self.0.contains_key(&member)
+    }
+
+    /// The members behind `after` that are here, in the order of their ids.
+    pub(super) fn after(&self, after: Option<MemberId>) -> impl Iterator<Item = MemberId> {
+        let from = after.map_or(Unbounded, Excluded);
+        self.0.range((from, Unbounded)).map(|(member, _)| *member)
     }
 
     /// Whether the member keeps its name: it is connected, or has time left to come back.
@@ -160,12 +169,23 @@ impl Registry {
                 self.leave(turn, member, count);
             }
             Departure::Stopped if !kept => self.leave(turn, member, count),
+            // A hub that did not know that it is here gave its name up: there is none to come back
+            // to.
+            Departure::Stopped | Departure::Broken if self.has_lost_name(member) => {
+                self.place(turn, member, None);
+                self.keep(turn, member);
+                self.tell_away(turn, &[member]);
+            }
             Departure::Stopped | Departure::Broken => {
                 let until = self.grace(turn);
                 self.place(turn, member, Some(Whereabout::Away { until, count }));
                 self.tell_away(turn, &[member]);
             }
         }
+    }
+
+    fn has_lost_name(&self, member: MemberId) -> bool {
+        self.pipe.is_live() && !self.pipe.state().names.is_held(member)
     }
 
     /// A member is gone, or its time is up: its name is freed.
@@ -346,7 +366,12 @@ impl Registry {
             }),
             _ => None,
         });
-        let goes = |place| matches!(place, &Whereabout::Away { .. } | &Whereabout::Leaving { .. });
+        let goes = |place| {
+            matches!(
+                place,
+                &Whereabout::Away { .. } | &Whereabout::Leaving { .. }
+            )
+        };
         let away = all().filter(|(_, place)| goes(place));
         let (here, away): (Vec<At>, Vec<MemberId>) =
             (here.collect(), away.map(|(member, _)| *member).collect());
