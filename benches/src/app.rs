@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use chat_bench::{
-    durable,
+    durable, facts,
     floor::{ENVELOPE, Floor, Writing},
     growth, holders,
     hub::counts,
@@ -75,6 +75,8 @@ enum What {
         #[command(subcommand)]
         what: HubWhat,
     },
+    /// What is written and said for what people do; how soon a server with a large log is there.
+    Facts(Facts),
     /// A further process of a load, which tells it what to do.
     #[command(hide = true)]
     Hold,
@@ -140,6 +142,22 @@ struct Durable {
     /// A folder on the disk that is meant; by default that of the system's temporary files.
     #[arg(long)]
     folder: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Facts {
+    /// Connections of the hub that dies.
+    #[arg(long, default_value_t = 10_000)]
+    people: u32,
+    /// A folder on the disk that is meant; by default that of the system's temporary files.
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// Start a server whose log knows so many members; about five minutes for a million.
+    #[arg(long)]
+    members: Option<u32>,
+    /// And so many rooms.
+    #[arg(long, default_value_t = 100_000)]
+    rooms: u32,
 }
 
 #[derive(Subcommand)]
@@ -259,9 +277,26 @@ pub(crate) fn main() -> Result<()> {
             Ok(())
         }
         What::Hub { what } => hub(&what),
+        What::Facts(what) => all_facts(what),
         What::Hold => holders::hold(),
         What::Fill { rooms, members } => growth::alone::fill(rooms, members),
     }
+}
+
+fn all_facts(what: Facts) -> Result<()> {
+    print!(
+        "{}",
+        facts::traffic::table(&facts::traffic::all(what.people))
+    );
+    let kept = counts::kept()?;
+    println!("\n{kept}");
+    if let Some(members) = what.members {
+        let folder = what.folder.unwrap_or_else(std::env::temp_dir);
+        let folder = tempfile::tempdir_in(folder)?;
+        let started = facts::start::measure(folder.path(), members, what.rooms)?;
+        println!("\n{members} members, {} rooms: {started:?}", what.rooms);
+    }
+    Ok(())
 }
 
 fn hub(what: &HubWhat) -> Result<()> {

@@ -9,6 +9,7 @@
 
 pub mod dialect;
 pub mod durable;
+pub mod facts;
 pub mod floor;
 pub mod growth;
 pub mod holders;

@@ -5,14 +5,13 @@ use std::fs;
 use chat_core::{
     limits::Limits,
     nick::{RESERVED, Reserved},
-    wire::record::CipherKind,
 };
-use chat_runtime::ServerBuilder;
+use chat_terminal::{CipherKind, Format, LobbyCipher};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     address::{DEFAULT_WS_PORT, ListenAddress},
-    command_line::{Format, LobbyCipher, Names, ServeArgs},
+    command_line::{MOST_WORKERS, Names, ServeArgs},
     exit::Failure,
     storage::DataConfig,
     web::WebConfig,
@@ -44,7 +43,7 @@ pub(crate) struct ServerConfig {
     pub(crate) data: DataConfig,
     /// How WebSockets are let in.
     pub(crate) web: WebConfig,
-    /// What people may be called.
+    /// The names that people may have.
     pub(crate) names: NamesConfig,
     /// Every limit.
     pub(crate) limits: Limits,
@@ -69,7 +68,7 @@ impl Default for ServerConfig {
     }
 }
 
-/// What people may be called.
+/// The names that people may have.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct NamesConfig {
@@ -93,9 +92,6 @@ impl NamesConfig {
     }
 }
 
-/// Threads at most.
-pub(crate) const MOST_WORKERS: u16 = ServerBuilder::MOST_WORKERS as u16;
-
 /// The cores that this process may use.
 fn cores() -> u16 {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
@@ -103,7 +99,7 @@ fn cores() -> u16 {
 }
 
 impl ServerConfig {
-    /// What the file says, or else the defaults, and over it what the command line says.
+    /// The configuration of the file, or else the defaults, and over it that of the command line.
     pub(crate) fn load(args: &ServeArgs) -> Result<Self, Failure> {
         let mut config = match &args.config {
             None => Self::default(),
@@ -132,7 +128,7 @@ impl ServerConfig {
         let config = serde_ignored::deserialize(document, |path| unknown.push(path.to_string()));
         let mut config: Self =
             config.map_err(|error: toml::de::Error| error.to_string().trim_end().to_owned())?;
-        // Whoever names one listener means no other.
+        // One listener that is named means no other.
         let named: Named = toml::from_str(text).unwrap_or_default();
         match (named.tcp, named.ws) {
             (Some(_), None) => config.ws.clear(),
@@ -241,7 +237,8 @@ impl ServerConfig {
         }
     }
 
-    /// Says what is decided elsewhere: the folder by the platform, and the lobby's cipher by what is kept there.
+    /// Says what is decided elsewhere: the folder by the platform, and the lobby's cipher by what
+    /// is kept there.
     pub(crate) fn settle(&mut self) -> Result<(), Failure> {
         self.data.settle();
         if self.lobby {

@@ -30,7 +30,7 @@ pub struct Case {
 }
 
 /// All of them.
-pub const CASES: [Case; 15] = [
+pub const CASES: [Case; 17] = [
     Case {
         name: "broadcast_10",
         times: 100,
@@ -84,6 +84,18 @@ pub const CASES: [Case; 15] = [
         times: 10,
         what: "breaking, coming back and catching up with 50 messages",
         prepare: resume,
+    },
+    Case {
+        name: "resume_100_rooms",
+        times: 10,
+        what: "breaking and coming back to 100 rooms in which nothing was said",
+        prepare: resume_rooms,
+    },
+    Case {
+        name: "create_10000",
+        times: 20,
+        what: "making a room, where 10,000 members of other rooms are known",
+        prepare: create,
     },
     Case {
         name: "connect_join_100",
@@ -250,6 +262,38 @@ fn resume() -> Box<dyn FnMut()> {
                 world.say(first, room);
             }
             peer = world.again(peer, vec![Resume { room, place }]);
+        }
+    })
+}
+
+fn resume_rooms() -> Box<dyn FnMut()> {
+    let mut world = World::new();
+    let maker = world.welcome();
+    let mut peer = world.welcome();
+    let rooms: Vec<RoomId> = (0..100).map(|_| world.create(maker)).collect();
+    for room in &rooms {
+        world.join(peer, *room);
+    }
+    world.settle();
+    let resume = rooms.into_iter().map(|room| Resume {
+        room,
+        place: world.head(room),
+    });
+    let resume: Vec<Resume> = resume.collect();
+    Box::new(move || {
+        for _ in 0..10 {
+            world.disconnect(peer);
+            peer = world.again(peer, resume.clone());
+        }
+    })
+}
+
+fn create() -> Box<dyn FnMut()> {
+    let (mut world, first, _) = World::with_rooms(100, 100);
+    Box::new(move || {
+        for _ in 0..20 {
+            world.create(first);
+            world.settle();
         }
     })
 }

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::cases::CASES;
+use crate::facts::kept::Kept;
 
 /// How much more than recorded is still no regression: counts differ a little with the machine's libraries.
 const SLACK: f64 = 0.03;
@@ -72,6 +73,19 @@ pub fn count() -> Result<Counts> {
         counts.insert(case.name.to_owned(), count);
     }
     Ok(counts)
+}
+
+/// Counts what hubs keep of those who are not there.
+///
+/// # Errors
+/// Something does not build or run.
+pub fn kept() -> Result<Kept> {
+    let programs = build()?;
+    let output = Command::new(&programs["hub-allocations"])
+        .arg("kept")
+        .output()?;
+    ensure!(output.status.success(), "hub-allocations failed");
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// The record.

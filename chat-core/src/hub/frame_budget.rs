@@ -84,7 +84,7 @@ fn place(first: Seq, seq: Seq, count: usize) -> usize {
 fn cut<T: Serialize>(form: Form, entries: &mut Vec<T>) -> bool {
     let all = entries.len();
     let sizes = entries.iter().map(|entry| form.bytes_in_list(entry));
-    let (fit, _) = fitting(LIST_BYTES, sizes);
+    let (fit, _) = how_many_fit(LIST_BYTES, sizes);
     entries.truncate(fit.max(1));
     entries.len() < all
 }
@@ -122,7 +122,7 @@ fn reckon<'a>(
     records: impl Iterator<Item = (&'a Record, &'a Bytes)> + Clone,
 ) -> (usize, usize) {
     match form {
-        Form::Postcard => fitting(bytes, records.map(|(_, stored)| stored.len())),
+        Form::Postcard => how_many_fit(bytes, records.map(|(_, stored)| stored.len())),
         #[cfg(feature = "json")]
         Form::Json => {
             // Mostly there is so much room that nothing need be measured.
@@ -133,7 +133,7 @@ fn reckon<'a>(
             if all <= bytes {
                 return (records.count(), all);
             }
-            fitting(bytes, records.map(|(record, _)| form.bytes_in_list(record)))
+            how_many_fit(bytes, records.map(|(record, _)| form.bytes_in_list(record)))
         }
     }
 }
@@ -144,7 +144,7 @@ fn most_in_json(stored: &Bytes) -> usize {
     6 * stored.len() + 512
 }
 
-fn fitting(bytes: usize, sizes: impl Iterator<Item = usize>) -> (usize, usize) {
+fn how_many_fit(bytes: usize, sizes: impl Iterator<Item = usize>) -> (usize, usize) {
     let (mut count, mut used) = (0, 0);
     for size in sizes {
         if used + size > bytes {

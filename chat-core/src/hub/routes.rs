@@ -10,7 +10,7 @@ use super::{
     room::{self, Rooms},
     sessions::{self, Sessions},
     turn::Turn,
-    views::Surroundings,
+    views::LocalView,
 };
 use crate::{
     id::{ConnId, MemberId, Place, RoomId},
@@ -36,7 +36,7 @@ struct Around<'a> {
     sessions: &'a Sessions,
 }
 
-impl Surroundings for Around<'_> {
+impl LocalView for Around<'_> {
     fn room(&self, room: RoomId) -> Option<(&state::room::Room, Place)> {
         self.rooms.state(room)
     }
@@ -79,7 +79,7 @@ impl Hub {
         &mut self,
         now: Now,
         out: &mut Outputs,
-        what: impl FnOnce(&mut Registry, &mut Turn<'_, directory::Effect>, &dyn Surroundings),
+        what: impl FnOnce(&mut Registry, &mut Turn<'_, directory::Effect>, &dyn LocalView),
     ) {
         let mut effects = Vec::new();
         let around = Around {

@@ -22,7 +22,7 @@ pub(super) trait People: judge::People {
 }
 
 /// What the directory must know of rooms and connections.
-pub(super) trait Surroundings {
+pub(super) trait LocalView {
     /// A room that is loaded here, as of its place.
     fn room(&self, room: RoomId) -> Option<(&room::Room, Place)>;
     /// All rooms that are loaded here.

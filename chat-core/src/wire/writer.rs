@@ -96,6 +96,7 @@ impl<'w, 'a> Items<'w, 'a> {
         Self { writer, end }
     }
 
+    #[inline]
     fn item<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), Fault> {
         item.serialize(&mut *self.writer)
     }
@@ -159,6 +160,7 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
         self.serialize_u8(value.into())
     }
 
+    #[inline]
     fn serialize_u8(self, value: u8) -> Result<(), Fault> {
         self.out.push(value);
         Ok(())
@@ -272,7 +274,10 @@ impl<'w, 'a> Serializer for &'w mut Writer<'a> {
         Ok(Items::counted(self))
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Items<'w, 'a>, Fault> {
+    #[inline]
+    fn serialize_tuple_struct(self, _: &'static str, len: usize) -> Result<Items<'w, 'a>, Fault> {
+        // Bytes of a fixed number, one after the other.
+        self.out.reserve(len);
         Ok(Items::counted(self))
     }
 
@@ -340,6 +345,7 @@ impl ser::SerializeTuple for Items<'_, '_> {
 impl ser::SerializeTupleStruct for Items<'_, '_> {
     type Ok = ();
     type Error = Fault;
+    #[inline]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), Fault> {
         self.item(item)
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Effect, Registry, Turn};
 use crate::{
-    hub::{timers::Timer, views::Surroundings},
+    hub::{timers::Timer, views::LocalView},
     id::MemberId,
     state::directory::judge::Ask,
     time::Monotonic,
@@ -72,7 +72,7 @@ impl Registry {
     pub(in crate::hub) fn expiry_due(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         member: MemberId,
     ) {
         self.expiry.due.remove(&member);
@@ -111,7 +111,7 @@ impl Registry {
     pub(super) fn ending(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         member: MemberId,
         mine: bool,
     ) {
@@ -128,7 +128,7 @@ impl Registry {
         }
     }
 
-    fn end_memberships(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings, member: MemberId) {
+    fn end_memberships(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView, member: MemberId) {
         let rooms = self.rooms_of(member);
         if rooms.is_empty() {
             return self.want(turn, with, Ask::Forget(member));
@@ -142,7 +142,7 @@ impl Registry {
     pub(in crate::hub) fn forget_if_ended(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         member: MemberId,
     ) {
         let is_over = self.state().members.is_ending(member) && self.rooms_of(member).is_empty();
@@ -158,18 +158,23 @@ impl Registry {
         after: Option<MemberId>,
         count: usize,
     ) -> Option<MemberId> {
-        let members = self.state().members.after(after).take(count);
-        let members: Vec<MemberId> = members.map(|(member, _)| member).collect();
-        for member in &members {
-            let is_here = self.whereabouts.is_here(*member);
-            if !is_here && !self.expiry.due.contains_key(member) {
-                if self.state().members.is_ending(*member) {
-                    self.set_expiry(turn, *member, Duration::ZERO);
-                } else {
-                    self.keep(turn, *member);
-                }
+        let mut here = self.whereabouts.after(after).peekable();
+        let (mut looked, mut last, mut gone) = (0, None, Vec::new());
+        for (member, _) in self.state().members.after(after).take(count) {
+            (looked, last) = (looked + 1, Some(member));
+            while here.next_if(|other| *other < member).is_some() {}
+            if here.peek() != Some(&member) && !self.expiry.due.contains_key(&member) {
+                gone.push(member);
             }
         }
-        members.last().copied().filter(|_| members.len() == count)
+        drop(here);
+        for member in gone {
+            if self.state().members.is_ending(member) {
+                self.set_expiry(turn, member, Duration::ZERO);
+            } else {
+                self.keep(turn, member);
+            }
+        }
+        last.filter(|_| looked == count)
     }
 }

@@ -10,7 +10,7 @@ use super::{
     log::{Proposal, Then, What},
 };
 use crate::{
-    hub::{origin::Origin, timers::Timer, views::Surroundings},
+    hub::{origin::Origin, timers::Timer, views::LocalView},
     id::RoomId,
     nick::Name,
     state::{
@@ -109,7 +109,7 @@ impl Registry {
     }
 
     /// Claims of which nothing has come while there was no hub to make it.
-    pub(super) fn complete_claims(&self, turn: &mut Turn<'_>, with: &dyn Surroundings) {
+    pub(super) fn complete_claims(&self, turn: &mut Turn<'_>, with: &dyn LocalView) {
         let claims: Vec<RoomId> = self.state().rooms.claims().map(|(room, _)| room).collect();
         for room in claims {
             if with.room(room).is_none() && self.hubs.is_mine(&room.0) {

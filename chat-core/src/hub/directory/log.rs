@@ -8,7 +8,7 @@ use crate::{
         io::ReadToken,
         origin::Origin,
         partition::{Advanced, Answer, Judged, Paged, Piece, Taken},
-        views::Surroundings,
+        views::LocalView,
     },
     id::{MemberId, Place, RoomId},
     log::{AppendRefused, LogUnavailable, ReadFailed, SnapshotId},
@@ -76,7 +76,7 @@ impl Then {
 
 impl Registry {
     /// Proposes what the hub wants for itself.
-    pub(super) fn want(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings, ask: Ask) {
+    pub(super) fn want(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView, ask: Ask) {
         self.pipe.propose(Proposal {
             what: What::Ask(ask),
             then: Then::Nothing,
@@ -85,7 +85,7 @@ impl Registry {
     }
 
     /// Brings the directory's log on: reads if it must be read, appends what waits.
-    pub(in crate::hub) fn advance(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings) {
+    pub(in crate::hub) fn advance(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
         loop {
             let mut settled = Vec::new();
             let mut draft = Draft::default();
@@ -159,7 +159,7 @@ impl Registry {
     pub(in crate::hub) fn committed(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         head: Place,
     ) {
         let mut taken = Vec::new();
@@ -172,7 +172,7 @@ impl Registry {
     pub(in crate::hub) fn refused(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         why: AppendRefused,
     ) {
         let failed = self.pipe.refused(turn, why);
@@ -183,12 +183,12 @@ impl Registry {
         }
     }
 
-    pub(in crate::hub) fn unknown(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings) {
+    pub(in crate::hub) fn unknown(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
         self.pipe.unknown();
         self.advance(turn, with);
     }
 
-    pub(in crate::hub) fn retry_due(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings) {
+    pub(in crate::hub) fn retry_due(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
         self.pipe.retried();
         self.advance(turn, with);
     }
@@ -205,7 +205,7 @@ impl Registry {
     pub(in crate::hub) fn read(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         token: Option<ReadToken>,
         piece: Result<Piece, ReadFailed>,
     ) {
@@ -256,7 +256,7 @@ impl Registry {
     }
 
     /// The directory is there for the first time, or again.
-    fn is_live(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings) {
+    fn is_live(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
         self.find_holders(turn);
         turn.effect(Effect::SeenAll);
         self.compare_all(turn, with);
@@ -265,7 +265,7 @@ impl Registry {
     }
 
     /// Does what waited, in order, as far as it can be done.
-    pub(super) fn run_waiting(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings) {
+    pub(super) fn run_waiting(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
         while self.pipe.is_live()
             && !self.pipe.is_behind()
             && let Some(waiting) = self.waiting.pop_front()
@@ -278,7 +278,7 @@ impl Registry {
     pub(super) fn look_first(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         waiting: Waiting,
     ) {
         self.waiting.push_front(waiting);
@@ -290,7 +290,7 @@ impl Registry {
     fn settle(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         taken: Vec<Taken<Entry, Proposal>>,
     ) {
         let mut told = false;
@@ -315,7 +315,7 @@ impl Registry {
     fn changed(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         entry: &Entry,
         mine: bool,
         told: bool,
@@ -378,7 +378,7 @@ impl Registry {
     fn settle_without_entry(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         proposal: Proposal,
         refusal: Option<Refusal>,
     ) {
@@ -413,7 +413,7 @@ impl Registry {
     fn give_back(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         proposals: Vec<Proposal>,
         refusal: &Refusal,
     ) {
@@ -427,7 +427,7 @@ impl Registry {
 }
 
 /// Whether nobody is there any more who asked: it may have come in elsewhere, and takes no name here.
-fn is_moot(proposal: &Proposal, with: &dyn Surroundings) -> bool {
+fn is_moot(proposal: &Proposal, with: &dyn LocalView) -> bool {
     match &proposal.then {
         Then::Welcome { hello, .. } => !with.awaits_welcome(hello.conn),
         Then::Named { origin, .. } => !with.is_in(origin.conn),

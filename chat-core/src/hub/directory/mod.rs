@@ -190,7 +190,7 @@ impl Registry {
     }
 
     /// Begins to follow the directory, and asks the other hubs who is at them.
-    pub(super) fn begin(&mut self, turn: &mut Turn<'_>, with: &dyn super::views::Surroundings) {
+    pub(super) fn begin(&mut self, turn: &mut Turn<'_>, with: &dyn super::views::LocalView) {
         turn.out.push(Output::Follow {
             partition: DIRECTORY,
         });

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     hub::Config,
-    hub::{effects::Hello, origin::Asked, views::Surroundings},
+    hub::{effects::Hello, origin::Asked, views::LocalView},
     nick::{Name, label},
     state::directory::judge::Ask,
     wire::{ErrorCode, Refusal, VERSION, client::Nick, server::Welcome},
@@ -42,7 +42,7 @@ impl Registry {
     pub(in crate::hub) fn hello(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         hello: Box<Hello>,
     ) {
         let since = self.pipe.moment();
@@ -60,7 +60,7 @@ impl Registry {
     pub(super) fn judge_hello(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         hello: Box<Hello>,
         since: crate::hub::partition::Look,
     ) {
@@ -137,7 +137,7 @@ impl Registry {
     pub(super) fn rename(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         asked: Asked,
         nick: Nick,
         since: crate::hub::partition::Look,
@@ -193,7 +193,7 @@ impl Registry {
     }
 
     /// Frees names, all of this call in as few entries as can be.
-    pub(in crate::hub) fn free_names(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings) {
+    pub(in crate::hub) fn free_names(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
         let members = std::mem::take(&mut self.freeing);
         for members in members.chunks(FREED) {
             let members = members.to_vec();

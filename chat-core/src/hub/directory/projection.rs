@@ -9,7 +9,7 @@ use super::{
     log::{Proposal, Then, What},
 };
 use crate::{
-    hub::{effects::Marked, timers::Timer, views::Surroundings},
+    hub::{effects::Marked, timers::Timer, views::LocalView},
     id::{MemberId, RoomId},
     small::SmallMap,
     state::{
@@ -109,7 +109,7 @@ impl Projections {
     pub(super) fn make(
         &mut self,
         state: &Directory,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         id: RoomId,
         alone: bool,
     ) -> Option<(Vec<Projected>, bool)> {
@@ -131,7 +131,8 @@ impl Projections {
             self.stalled.push(id);
             return None;
         }
-        if behind.anybody && !self.listed.contains_key(&id) {
+        // Of a room that was never listed, no member lists it.
+        if behind.anybody && listed.is_some() && !self.listed.contains_key(&id) {
             let rooms = self.behind.iter().filter(|(_, behind)| behind.anybody);
             let rooms: BTreeSet<RoomId> = rooms.map(|(room, _)| *room).collect();
             let mut by_room = state.members.by_room(&rooms);
@@ -162,7 +163,7 @@ impl Registry {
     pub(in crate::hub) fn marked(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         id: RoomId,
         marked: Marked,
     ) {
@@ -241,17 +242,17 @@ impl Registry {
     }
 
     /// Rooms are due: what is to be listed of them shares an append.
-    pub(in crate::hub) fn project_due(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings) {
+    pub(in crate::hub) fn project_due(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
         let now = turn.now.monotonic;
         self.project_before(turn, with, now);
     }
 
     /// The hub is about to end: projects all that it has changed.
-    pub(in crate::hub) fn project_all(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings) {
+    pub(in crate::hub) fn project_all(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
         self.project_before(turn, with, Monotonic(u64::MAX));
     }
 
-    fn project_before(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings, end: Monotonic) {
+    fn project_before(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView, end: Monotonic) {
         let armed = self.projections.armed.take();
         if let Some(at) = armed {
             turn.common.timers.disarm(at, Timer::Project);
@@ -304,7 +305,7 @@ impl Registry {
     pub(super) fn projected(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         projected: &Projected,
         mine: bool,
         told: bool,
@@ -331,7 +332,7 @@ impl Registry {
     }
 
     /// Sees whether a room that is loaded is listed as it is.
-    fn compare(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings, id: RoomId, mine: bool) {
+    fn compare(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView, id: RoomId, mine: bool) {
         let Some((room, _)) = with.room(id) else {
             return;
         };
@@ -373,7 +374,7 @@ impl Registry {
     }
 
     /// The directory is there, or again: sees whether all loaded rooms are listed as they are.
-    pub(super) fn compare_all(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings) {
+    pub(super) fn compare_all(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
         for id in with.rooms() {
             let marked = Marked {
                 before: None,

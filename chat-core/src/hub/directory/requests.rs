@@ -9,7 +9,7 @@ use crate::{
         effects::Attach,
         origin::Asked,
         partition::Look,
-        views::{People, Surroundings},
+        views::{LocalView, People},
     },
     id::{MemberId, RoomId, RoomOrigin},
     nick::Name,
@@ -30,7 +30,7 @@ impl Registry {
     pub(in crate::hub) fn request(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         asked: Box<Asked>,
     ) {
         let since = self.pipe.moment();
@@ -53,7 +53,7 @@ impl Registry {
         }
     }
 
-    pub(super) fn run(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings, waiting: Waiting) {
+    pub(super) fn run(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView, waiting: Waiting) {
         let Waiting { task, since } = waiting;
         match task {
             Task::Hello(hello) => self.judge_hello(turn, with, hello, since),
@@ -78,13 +78,7 @@ impl Registry {
         }
     }
 
-    fn asked(
-        &mut self,
-        turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
-        asked: Box<Asked>,
-        since: Look,
-    ) {
+    fn asked(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView, asked: Box<Asked>, since: Look) {
         let origin = asked.origin;
         let found = match room_of(&asked.request.op) {
             Some(named) => match self.find_room(turn, with, asked.member, named) {
@@ -128,7 +122,7 @@ impl Registry {
     fn find_room(
         &self,
         turn: &Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         member: MemberId,
         named: RoomRef,
     ) -> Option<RoomId> {
@@ -141,7 +135,7 @@ impl Registry {
         }
     }
 
-    fn may_know(&self, with: &dyn Surroundings, member: MemberId, room: RoomId) -> bool {
+    fn may_know(&self, with: &dyn LocalView, member: MemberId, room: RoomId) -> bool {
         let listed = self.state().rooms.get(room);
         let is_group = listed.is_some_and(|listed| listed.group().is_some() || listed.is_closed());
         let is_listed = || self.state().members.standing(member, room).is_some();
@@ -172,7 +166,7 @@ impl Registry {
     pub(in crate::hub) fn attach(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         room: RoomId,
         attach: Attach,
     ) {
@@ -219,7 +213,7 @@ impl Registry {
     fn create(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         asked: Asked,
         create: Create,
         since: Look,
@@ -295,7 +289,7 @@ impl Registry {
     fn direct(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         asked: Box<Asked>,
         to: Peer,
         since: Look,

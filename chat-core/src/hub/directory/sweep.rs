@@ -7,9 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Effect, Registry, Turn};
 use crate::{
-    hub::{
-        Output, effects::Attach, io::ReadToken, timers::Timer, turn::Reader, views::Surroundings,
-    },
+    hub::{Output, effects::Attach, io::ReadToken, timers::Timer, turn::Reader, views::LocalView},
     id::{MemberId, Partition, PartitionKind, RoomId},
     log::{Head, LogUnavailable},
     state::room::mark::Tail,
@@ -83,7 +81,7 @@ impl Registry {
         self.sweep.stage = Stage::Heads { after, token };
     }
 
-    pub(in crate::hub) fn sweep_due(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings) {
+    pub(in crate::hub) fn sweep_due(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
         match self.sweep.stage {
             Stage::Idle if self.pipe.is_live() => {
                 self.complete_claims(turn, with);
@@ -107,7 +105,7 @@ impl Registry {
     }
 
     /// Goes on with the next heads if few rooms are behind.
-    pub(super) fn go_on_sweeping(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings) {
+    pub(super) fn go_on_sweeping(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
         let _ = with;
         if let Stage::Waits { after } = self.sweep.stage
             && self.is_free_to_sweep()
@@ -124,7 +122,7 @@ impl Registry {
     pub(in crate::hub) fn heads(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         token: ReadToken,
         heads: Result<Vec<Head>, LogUnavailable>,
     ) {
@@ -161,7 +159,7 @@ impl Registry {
     fn look_at(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn Surroundings,
+        with: &dyn LocalView,
         after: Option<RoomId>,
         heads: &[Head],
     ) {
@@ -182,11 +180,9 @@ impl Registry {
         }
         // Groups of which the log was lost: their numbers are not given again.
         let last = there.last().copied();
-        let lost = self.state().rooms.iter().filter(|(room, listed)| {
-            let in_range =
-                after.is_none_or(|after| *room > after) && last.is_none_or(|last| *room <= last);
-            in_range
-                && listed.group().is_some()
+        let listed = self.state().rooms.between(after, last);
+        let lost = listed.filter(|(room, listed)| {
+            listed.group().is_some()
                 && self.state().rooms.claim_of(*room).is_none()
                 && !there.contains(room)
         });

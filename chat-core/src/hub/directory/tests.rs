@@ -11,7 +11,7 @@ use crate::{
         partition::Piece,
         timers::Timer,
         turn::bench::Bench,
-        views::Surroundings,
+        views::LocalView,
     },
     id::{Place, RequestHash, RoomOrigin, Secret, Seq, SessionId},
     log::{AppendRefused, MemoryLog, Page},
@@ -48,7 +48,7 @@ struct Around {
     is_in: BTreeSet<ConnId>,
 }
 
-impl Surroundings for Around {
+impl LocalView for Around {
     fn room(&self, room: RoomId) -> Option<(&room::Room, Place)> {
         self.rooms.get(&room).map(|(room, place)| (room, *place))
     }
@@ -121,11 +121,7 @@ impl World {
         at
     }
 
-    fn does(
-        &mut self,
-        at: usize,
-        what: impl FnOnce(&mut Registry, &mut Turn<'_>, &dyn Surroundings),
-    ) {
+    fn does(&mut self, at: usize, what: impl FnOnce(&mut Registry, &mut Turn<'_>, &dyn LocalView)) {
         let Site {
             registry,
             bench,

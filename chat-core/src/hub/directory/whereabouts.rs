@@ -1,7 +1,10 @@
 //! Where members are: at this hub, at another one, or away for a time. It is soft state: hubs tell each
 //! other, and what nobody tells of is gone after the grace period.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ops::Bound::{Excluded, Unbounded},
+};
 
 use super::{
     Effect, Registry, Turn,
@@ -62,6 +65,12 @@ impl Whereabouts {
     /// Whether rooms are told that the member is here.
     pub(super) fn is_here(&self, member: MemberId) -> bool {
         self.0.contains_key(&member)
+    }
+
+    /// The members behind `after` that are here, in the order of their ids.
+    pub(super) fn after(&self, after: Option<MemberId>) -> impl Iterator<Item = MemberId> {
+        let from = after.map_or(Unbounded, Excluded);
+        self.0.range((from, Unbounded)).map(|(member, _)| *member)
     }
 
     /// Whether the member keeps its name: it is connected, or has time left to come back.

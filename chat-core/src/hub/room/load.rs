@@ -303,7 +303,9 @@ impl Room {
                         (Task::Attach { attach: one, .. }, Task::Attach { attach: other, .. }) => {
                             one == other
                         }
-                        (Task::Find { member }, Task::Find { member: other }) => member == other,
+                        (Task::LookUp { member }, Task::LookUp { member: other }) => {
+                            member == other
+                        }
                         (Task::Propose(one), Task::Propose(other)) => one.is_again(other),
                         _ => false,
                     };

@@ -91,7 +91,7 @@ enum Task {
         looks: u8,
     },
     /// The directory lists the member, which is connected here: take it in, if it is in.
-    Find {
+    LookUp {
         member: MemberId,
     },
     Propose(Proposal),
@@ -242,7 +242,7 @@ impl Rooms {
         id: RoomId,
         member: MemberId,
     ) {
-        self.with(turn, people, id, Task::Find { member });
+        self.with(turn, people, id, Task::LookUp { member });
     }
 
     fn get(&mut self, id: RoomId) -> Option<&mut Room> {
@@ -351,7 +351,7 @@ impl Room {
             Task::Attach { attach, looks } => {
                 self.attach(turn, people, (attach, looks), since);
             }
-            Task::Find { member } => self.find(turn, people, member, since),
+            Task::LookUp { member } => self.find(turn, people, member, since),
             Task::Propose(proposal) => {
                 self.pipe.propose_since(proposal, since);
                 self.advance(turn, people);

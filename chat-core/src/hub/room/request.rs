@@ -271,7 +271,7 @@ impl Room {
     ) {
         let Some(membership) = self.pipe.state().membership(member) else {
             if !self.pipe.is_certain(since) {
-                let task = Task::Find { member };
+                let task = Task::LookUp { member };
                 self.look_first(turn, people, Waiting { task, since });
             }
             return;

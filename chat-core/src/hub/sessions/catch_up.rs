@@ -325,7 +325,7 @@ impl Sessions {
     /// A connection is out of a room after this record: answers it, as soon as it has been told of
     /// everything before. Whether the last fan-outs reached it is not known yet, so it is taken for
     /// one that lags.
-    pub(super) fn farewell(
+    pub(super) fn leave_at(
         &mut self,
         turn: &mut Turn<'_>,
         conn: ConnId,

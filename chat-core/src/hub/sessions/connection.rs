@@ -72,7 +72,7 @@ pub(super) struct MemberSession {
     /// The rooms whose records go to this connection.
     pub(super) rooms: SmallMap<RoomId, Attached>,
     /// Rooms of which exactly one `entered` or `removed` is still owed, with the place presented.
-    pub(super) awaited: LazyBox<SmallMap<RoomId, Option<Place>>>,
+    pub(super) rooms_owed: LazyBox<SmallMap<RoomId, Option<Place>>>,
     /// Those of them that were not looked at yet, or found no room in the outbox.
     pub(super) entering: LazyBox<VecDeque<RoomId>>,
     /// Requests that have no answer yet.
@@ -247,7 +247,7 @@ impl MemberSession {
             session,
             kept,
             rooms: SmallMap::default(),
-            awaited: LazyBox::default(),
+            rooms_owed: LazyBox::default(),
             entering: LazyBox::default(),
             unanswered: 0,
             unanswered_bytes: 0,
@@ -262,17 +262,17 @@ impl MemberSession {
 
     /// Whether `entered` or `removed` of a room is still owed.
     pub(super) fn awaits(&self, room: RoomId) -> Option<Option<Place>> {
-        self.awaited.get()?.get(&room).copied()
+        self.rooms_owed.get()?.get(&room).copied()
     }
 
     /// It was told of the room. Whether that was owed.
     pub(super) fn told_of(&mut self, room: RoomId) -> bool {
-        let Some(awaited) = self.awaited.get_mut() else {
+        let Some(rooms_owed) = self.rooms_owed.get_mut() else {
             return false;
         };
-        let owed = awaited.remove(&room).is_some();
-        if awaited.keys().next().is_none() {
-            self.awaited = LazyBox::default();
+        let owed = rooms_owed.remove(&room).is_some();
+        if rooms_owed.keys().next().is_none() {
+            self.rooms_owed = LazyBox::default();
         }
         owed
     }

@@ -172,9 +172,9 @@ impl Sessions {
         let rooms: Vec<(RoomId, Option<Place>)> = presented.chain(listed).collect();
         let mut entering = VecDeque::new();
         for (room, place) in rooms {
-            let awaited = session.awaited.make();
-            if awaited.get(&room).is_none() {
-                awaited.insert(room, place);
+            let rooms_owed = session.rooms_owed.make();
+            if rooms_owed.get(&room).is_none() {
+                rooms_owed.insert(room, place);
                 entering.push_back(room);
             }
         }

@@ -256,7 +256,7 @@ impl Sessions {
             return;
         };
         self.free_slot(turn, room, form, attached.slot);
-        self.farewell(turn, conn, room, until, answer);
+        self.leave_at(turn, conn, room, until, answer);
     }
 
     /// The room's log lost its end and was read anew: each connection that hears the room begins anew.

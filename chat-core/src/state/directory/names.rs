@@ -244,13 +244,13 @@ fn hash(form: &str, which: Form) -> u64 {
 /// The fold of names.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Names {
-    people: Kept<MemberId, Called>,
+    people: Kept<MemberId, MemberName>,
     index: NameIndex<MemberId>,
 }
 
 /// A member's name.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Called {
+pub(crate) struct MemberName {
     /// The name held, or the last one held.
     pub(crate) name: DisplayName,
     /// Whether the name is held.
@@ -286,7 +286,7 @@ impl Names {
             self.free(*member);
             self.index.insert(forms_of(key), *member);
         }
-        let called = Called {
+        let called = MemberName {
             name: DisplayName::new(nick, label, key),
             is_held: true,
             keep: *keep,
@@ -304,7 +304,7 @@ impl Names {
         }
     }
 
-    pub(crate) fn called(&self, member: MemberId) -> Option<&Called> {
+    pub(crate) fn called(&self, member: MemberId) -> Option<&MemberName> {
         self.people.get(&member)
     }
 
@@ -332,16 +332,16 @@ impl Names {
     }
 
     /// All names, in the order of the members' ids.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (MemberId, &Called)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (MemberId, &MemberName)> {
         self.people.iter().map(|(member, called)| (*member, called))
     }
 
-    pub(super) fn people_mut(&mut self) -> &mut Kept<MemberId, Called> {
+    pub(super) fn people_mut(&mut self) -> &mut Kept<MemberId, MemberName> {
         &mut self.people
     }
 
     /// The names, of all rows of a snapshot.
-    pub(super) fn restored(rows: Vec<(MemberId, Called)>) -> Self {
+    pub(super) fn restored(rows: Vec<(MemberId, MemberName)>) -> Self {
         let held = rows.iter().filter(|(_, called)| called.is_held);
         let index = NameIndex::build(held.map(|(member, called)| (&called.name, *member)));
         Self {

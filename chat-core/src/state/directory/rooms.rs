@@ -1,6 +1,9 @@
 //! Groups, and the marks as of which rooms are listed.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ops::Bound::{Excluded, Included, Unbounded},
+};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -254,6 +257,20 @@ impl Rooms {
     /// All rooms, in the order of their ids.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (RoomId, &Listed)> {
         self.rooms.iter().map(|(room, listed)| (*room, listed))
+    }
+
+    /// The rooms behind `after` up to `last`, in the order of their ids.
+    pub(crate) fn between(
+        &self,
+        after: Option<RoomId>,
+        last: Option<RoomId>,
+    ) -> impl Iterator<Item = (RoomId, &Listed)> {
+        let (from, to) = (
+            after.map_or(Unbounded, Excluded),
+            last.map_or(Unbounded, Included),
+        );
+        let rooms = self.rooms.range((from, to));
+        rooms.map(|(room, listed)| (*room, listed))
     }
 
     /// The group of that name, or of one that looks alike.

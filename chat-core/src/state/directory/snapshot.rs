@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Directory,
     members::{Known, Members},
-    names::{Called, DisplayName, Names},
+    names::{DisplayName, MemberName, Names},
     rooms::{Claim, Group, Listed, ListedKind, Rooms},
 };
 use crate::{
@@ -28,7 +28,7 @@ const CLAIM: u8 = 4;
 /// A directory of which the rows are being read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Restored {
-    called: Vec<(MemberId, Called)>,
+    called: Vec<(MemberId, MemberName)>,
     known: Vec<(MemberId, Known)>,
     ending: Vec<(MemberId, ())>,
     listed: Vec<(RoomId, Listed)>,
@@ -116,7 +116,7 @@ impl Restored {
             CALLED => {
                 let (name, is_held, keep) = reader::take(row)?;
                 let name = DisplayName::from_text(name);
-                let called = Called {
+                let called = MemberName {
                     name,
                     is_held,
                     keep,

@@ -10,7 +10,7 @@ use crate::{
         directory::{
             entry::{ListedAbout, Projected},
             members::Known,
-            names::Called,
+            names::MemberName,
             rooms::Listed,
         },
         parts::{SnapshotReader, SnapshotWriter, from_whole, whole},
@@ -137,7 +137,7 @@ proptest! {
 /// The memory of each member and each room does not grow by accident.
 #[test]
 fn what_is_kept_of_each_is_small() {
-    assert_eq!(size_of::<Called>(), 24);
+    assert_eq!(size_of::<MemberName>(), 24);
     assert!(size_of::<Known>() <= 48, "{}", size_of::<Known>());
     assert!(size_of::<Listed>() <= 96, "{}", size_of::<Listed>());
 }
