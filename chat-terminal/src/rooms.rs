@@ -22,16 +22,16 @@ pub enum Place {
 
 /// A room that can be joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum Joinable {
     Lobby,
     Group(u32),
 }
 
-impl From<Door> for Place {
-    fn from(door: Door) -> Self {
-        match door {
-            Door::Lobby => Self::Lobby,
-            Door::Group(number) => Self::Group(number),
+impl From<Joinable> for Place {
+    fn from(place: Joinable) -> Self {
+        match place {
+            Joinable::Lobby => Self::Lobby,
+            Joinable::Group(number) => Self::Group(number),
         }
     }
 }

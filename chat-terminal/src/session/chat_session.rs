@@ -11,7 +11,6 @@ use chat_core::{
 use super::{
     connecting::{Connected, Connecting},
     conversation::{Conversation, Stop},
-    dialog::{Reply, Request},
     dialogs::{Dialog, DialogEnd, Running},
     io::{Destination, Effect, Input, Options, ReadKind},
     join::Join,
@@ -19,13 +18,14 @@ use super::{
     lines::{self, Next, Typed},
     menu::{Chosen, Menu},
     new_password::NewPassword,
+    requests::{Reply, Request},
     slash::{self, Line, Slash},
     turn::Turn,
 };
 use crate::{
     failure::Failure,
     report::{CommandOrigin, Report, command_error},
-    rooms::Door,
+    rooms::Joinable,
     screen::Answer,
     visible::visible,
 };
@@ -158,8 +158,8 @@ impl Session {
         let dialog = match destination {
             Destination::Create(group) => Some(Dialog::create(group, &mut requests)),
             Destination::Room(number, secrets) => {
-                let door = Door::Group(number);
-                let join = Join::begin(door, secrets, person, rooms, &mut requests);
+                let place = Joinable::Group(number);
+                let join = Join::begin(place, secrets, person, rooms, &mut requests);
                 Some(Dialog::Join(join))
             }
             Destination::Menu(secrets) if person => Some(Dialog::Menu(Menu::begin(
@@ -173,7 +173,7 @@ impl Session {
                 &mut requests,
             ))),
             Destination::Lobby(secrets) | Destination::Menu(secrets) if lobby => {
-                let join = Join::begin(Door::Lobby, secrets, person, rooms, &mut requests);
+                let join = Join::begin(Joinable::Lobby, secrets, person, rooms, &mut requests);
                 Some(Dialog::Join(join))
             }
             Destination::Lobby(_) | Destination::Menu(_) => None,
@@ -480,8 +480,8 @@ impl Session {
                 return;
             }
             Next::Quit => return self.finish(),
-            Next::Join(door, secrets) => {
-                let join = Join::begin(door, secrets, person, rooms, &mut requests);
+            Next::Join(place, secrets) => {
+                let join = Join::begin(place, secrets, person, rooms, &mut requests);
                 Dialog::Join(join)
             }
             Next::Create(group) => Dialog::create(group, &mut requests),

@@ -16,9 +16,9 @@ use chat_core::{
 
 use super::{
     arrivals::{Arrivals, Heard},
-    dialog::Joined,
     io::Options,
     jobs::{Job, Jobs, Then},
+    requests::Joined,
     said::Said,
     turn::Turn,
 };
@@ -26,7 +26,7 @@ use crate::{
     completion::Names,
     failure::Failure,
     report::{CommandOrigin, Report, refusal},
-    rooms::{Door, Rooms, prompt, room_name},
+    rooms::{Joinable, Rooms, prompt, room_name},
 };
 
 /// Records that are looked at for the last lines on coming in.
@@ -237,11 +237,11 @@ impl Conversation {
     pub(super) fn joined(&mut self, joined: Joined, turn: &mut Turn<'_>) {
         let Joined {
             view,
-            door,
+            place,
             key,
             was_in,
         } = joined;
-        if door == Door::Lobby {
+        if place == Joinable::Lobby {
             self.lobby = Lobby::Joined(key);
         }
         let room = view.room;

@@ -8,11 +8,11 @@ use chat_core::{
 };
 
 use super::{
-    dialog::{Reply, Request, the_room},
     io::Group,
     join::Join,
     menu::{Chosen, Menu, creation},
     new_password::NewPassword,
+    requests::{Reply, Request, the_room},
 };
 use crate::rooms::Rooms;
 

@@ -9,9 +9,9 @@ use chat_core::{
 };
 use zeroize::Zeroizing;
 
-use super::dialog::{Joined, Reply, Request, the_room};
+use super::requests::{Joined, Reply, Request, the_room};
 use crate::{
-    rooms::{Door, Rooms},
+    rooms::{Joinable, Rooms},
     secrets::{CipherChoice, LoadedCipher, Secrets, cipher_name},
 };
 
@@ -21,7 +21,7 @@ const NOT_ENCRYPTED: &str = "the room is not encrypted, although it has a passwo
 /// A room that is being joined.
 #[derive(Debug)]
 pub(super) struct Join {
-    door: Door,
+    place: Joinable,
     secrets: Secrets,
     /// Whether a person is there to be asked.
     person: bool,
@@ -54,14 +54,14 @@ pub(super) type End = Result<RoomView, CommandError>;
 impl Join {
     /// Begins.
     pub(super) fn begin(
-        door: Door,
+        place: Joinable,
         secrets: Secrets,
         person: bool,
         rooms: &Rooms,
         out: &mut Vec<Request>,
     ) -> Self {
         let mut join = Self {
-            door,
+            place,
             secrets,
             person,
             state: State::Joining { was_in: None },
@@ -110,12 +110,12 @@ impl Join {
 
     fn send(&mut self, rooms: &Rooms, out: &mut Vec<Request>) {
         self.state = State::Joining {
-            was_in: rooms.find(&self.door.into()),
+            was_in: rooms.find(&self.place.into()),
         };
         out.push(Request::Command(Command::Join {
-            room: match self.door {
-                Door::Lobby => RoomRef::Lobby,
-                Door::Group(number) => RoomRef::Number(number),
+            room: match self.place {
+                Joinable::Lobby => RoomRef::Lobby,
+                Joinable::Group(number) => RoomRef::Number(number),
             },
             password: self.secrets.password.clone(),
             key: self.key(),
@@ -138,7 +138,7 @@ impl Join {
             return None;
         }
         out.push(Request::Joined(Joined {
-            door: self.door,
+            place: self.place,
             key: self.key(),
             was_in: was_in == Some(view.room),
             view: view.clone(),
@@ -264,7 +264,7 @@ mod tests {
     fn begin(person: bool, secrets: Secrets) -> (Join, Vec<Request>) {
         let mut out = Vec::new();
         let rooms = Rooms::default();
-        let join = Join::begin(Door::Group(4), secrets, person, &rooms, &mut out);
+        let join = Join::begin(Joinable::Group(4), secrets, person, &rooms, &mut out);
         (join, out)
     }
 

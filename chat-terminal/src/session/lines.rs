@@ -24,7 +24,7 @@ use super::{
 use crate::{
     failure::Failure,
     report::{CommandOrigin, Report},
-    rooms::{Door, Place},
+    rooms::{Joinable, Place},
     secrets::{Secrets, read_password},
     visible::visible,
 };
@@ -40,7 +40,7 @@ pub(super) enum Next {
     /// The end of this command.
     Ended(u64),
     /// A room is joined, which may take questions.
-    Join(Door, Secrets),
+    Join(Joinable, Secrets),
     /// A group is made.
     Create(Group),
     /// The current room is left: what is typed next is meant for another one.

@@ -8,14 +8,14 @@ use chat_core::{
 use zeroize::Zeroizing;
 
 use super::{
-    dialog::{Reply, Request, the_room},
     io::Group,
     join::Join,
     new_password::NewPassword,
+    requests::{Reply, Request, the_room},
 };
 use crate::{
     report::{command_error, refusal},
-    rooms::{Door, Rooms},
+    rooms::{Joinable, Rooms},
     secrets::{LoadedCipher, Secrets},
     visible::visible,
 };
@@ -144,7 +144,7 @@ impl Menu {
             "3" | "exit" | "quit" => return Some(Chosen::Exit),
             "4" | "lobby" if self.lobby => {
                 let secrets = self.secrets(None);
-                let join = Join::begin(Door::Lobby, secrets, true, rooms, out);
+                let join = Join::begin(Joinable::Lobby, secrets, true, rooms, out);
                 self.state = State::JoiningLobby(join);
             }
             "" => {
@@ -223,7 +223,7 @@ impl Menu {
         out: &mut Vec<Request>,
     ) {
         let secrets = self.secrets(password);
-        let join = Join::begin(Door::Group(number), secrets, true, rooms, out);
+        let join = Join::begin(Joinable::Group(number), secrets, true, rooms, out);
         self.state = State::JoiningGroup(groups, number, join);
     }
 

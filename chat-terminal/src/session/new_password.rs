@@ -3,7 +3,7 @@
 use chat_core::password::Password;
 use zeroize::Zeroizing;
 
-use super::dialog::Request;
+use super::requests::Request;
 
 /// A password that is being typed.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use jiff::civil::{Date, Time};
 
 use crate::{
     commands::{self, SlashCommand},
-    rooms::{Door, Place},
+    rooms::{Joinable, Place},
     secrets::CipherChoice,
 };
 
@@ -95,7 +95,7 @@ pub(crate) struct CreateLine {
 #[command(name = "/join", no_binary_name = true, disable_help_flag = true)]
 pub(crate) struct JoinLine {
     #[arg(value_name = "NUMBER", value_parser = parse_joinable)]
-    pub(crate) room: Door,
+    pub(crate) room: Joinable,
     #[arg(long)]
     pub(crate) password_file: Option<PathBuf>,
     #[arg(long)]
@@ -266,10 +266,10 @@ fn parse_place(text: &str) -> Place {
     }
 }
 
-fn parse_joinable(text: &str) -> Result<Door, String> {
+fn parse_joinable(text: &str) -> Result<Joinable, String> {
     match parse_place(text) {
-        Place::Lobby => Ok(Door::Lobby),
-        Place::Group(number) => Ok(Door::Group(number)),
+        Place::Lobby => Ok(Joinable::Lobby),
+        Place::Group(number) => Ok(Joinable::Group(number)),
         Place::With(_) => Err("a room is a group's number, or lobby".to_owned()),
     }
 }
@@ -518,7 +518,7 @@ mod tests {
             })
         );
         let join = JoinLine {
-            room: Door::Group(4),
+            room: Joinable::Group(4),
             password_file: None,
             cipher: None,
         };
@@ -526,7 +526,7 @@ mod tests {
         assert_eq!(
             slash("/join lobby"),
             Slash::Join(JoinLine {
-                room: Door::Lobby,
+                room: Joinable::Lobby,
                 ..join.clone()
             })
         );

@@ -5,7 +5,7 @@ use chat_core::{
     wire::server::{RoomInfo, RoomView},
 };
 
-use crate::rooms::Door;
+use crate::rooms::Joinable;
 
 /// Something that a dialog asks for. It asks for one answer or command at a time, as the last
 /// thing.
@@ -35,7 +35,7 @@ pub(super) enum Request {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Joined {
     pub(super) view: RoomView,
-    pub(super) door: Door,
+    pub(super) place: Joinable,
     pub(super) key: Option<RoomKey>,
     /// Whether the client was in that room before.
     pub(super) was_in: bool,
