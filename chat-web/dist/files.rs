@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-da03053be9036fac";
+pub(crate) const BUILD: &str = "b-0b127e5861a82aa9";
 
 pub(crate) const FILES: &[File] = &[
     File {

@@ -254,11 +254,6 @@ impl Rooms {
         self.rooms.len()
     }
 
-    /// All rooms, in the order of their ids.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (RoomId, &Listed)> {
-        self.rooms.iter().map(|(room, listed)| (*room, listed))
-    }
-
     /// The rooms behind `after` up to `last`, in the order of their ids.
     pub(crate) fn between(
         &self,
