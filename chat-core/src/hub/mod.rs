@@ -18,6 +18,7 @@ mod identity;
 mod io;
 mod origin;
 mod partition;
+mod questions;
 mod recipients;
 mod room;
 mod routes;
@@ -40,7 +41,8 @@ pub use self::{
 };
 use self::{
     directory::Registry,
-    partition::{Piece, Shown},
+    partition::Piece,
+    questions::Shown,
     room::{RoomTimer, Rooms},
     sessions::Sessions,
     timers::Timer,

@@ -4,15 +4,16 @@
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
+pub(super) use super::questions::Reader;
 use super::{
     config::Config,
     event::Event,
     io::{Output, Outputs, ReadToken},
-    partition::Questions,
+    questions::Questions,
     timers::{Timer, Timers},
 };
 use crate::{
-    id::{Partition, Place, RoomId},
+    id::{Partition, Place},
     log::Query,
     time::Now,
 };
@@ -34,14 +35,6 @@ pub(super) struct Common {
     /// Counts the calls of the hub.
     pub(super) round: u64,
     pub(super) questions: Questions,
-}
-
-/// The machine that waits for what is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reader {
-    Sessions,
-    Directory,
-    Room(RoomId),
 }
 
 impl Common {

@@ -9,7 +9,6 @@
 //! that began when the request was here already: a read that reached the head, or an append of this
 //! hub's own that the log took.
 
-mod asked;
 mod reading;
 mod snapshot;
 mod trouble;
@@ -33,10 +32,7 @@ use crate::{
     state::Fold,
 };
 
-pub(super) use self::{
-    asked::{Questions, STALE_READS, Shown},
-    reading::{Paged, Piece},
-};
+pub(super) use self::reading::{Paged, Piece};
 
 /// Records of one append.
 const BATCH: usize = 512;

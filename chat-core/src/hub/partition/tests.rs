@@ -2,7 +2,10 @@ use core::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
-use super::*;
+use super::{
+    super::questions::{STALE_READS, Shown},
+    *,
+};
 use crate::{
     hub::turn::bench::Bench,
     id::RoomId,

@@ -7,7 +7,8 @@ use super::{
 use crate::{
     hub::{
         origin::{Asked, Origin},
-        partition::{Look, STALE_READS},
+        partition::Look,
+        questions::STALE_READS,
         views::People,
     },
     id::{MemberId, RoomId, Seq},

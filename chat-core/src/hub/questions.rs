@@ -6,21 +6,26 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{
-    io::{Output, ReadToken},
-    turn::Reader,
-};
+use super::io::{Output, ReadToken};
 use crate::{
-    id::{Partition, Place},
+    id::{Partition, Place, RoomId},
     log::{Page, Query, ReadFailed},
 };
 
+/// The machine that waits for what is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    Sessions,
+    Directory,
+    Room(RoomId),
+}
+
 /// How often a page that shows too little is asked for again.
-pub(in crate::hub) const STALE_READS: u8 = 3;
+pub(super) const STALE_READS: u8 = 3;
 
 /// Questions to the log without an answer.
 #[derive(Debug, Default)]
-pub(in crate::hub) struct Questions {
+pub(super) struct Questions {
     next: u64,
     all: BTreeMap<ReadToken, Question>,
 }
@@ -45,7 +50,7 @@ struct Wanted {
 
 /// What is to be done with a page.
 #[derive(Debug)]
-pub(in crate::hub) enum Shown {
+pub(super) enum Shown {
     /// This machine asked for it.
     To(Reader),
     /// It shows too little: this asks again.
@@ -70,12 +75,12 @@ impl Wanted {
 
 impl Questions {
     /// Names a question that is not for a page.
-    pub(in crate::hub) fn token(&mut self, reader: Reader) -> ReadToken {
+    pub(super) fn token(&mut self, reader: Reader) -> ReadToken {
         self.ask(reader, None)
     }
 
     /// Asks for a page of a partition that is known up to `floor`.
-    pub(in crate::hub) fn page(
+    pub(super) fn page(
         &mut self,
         reader: Reader,
         partition: Partition,
@@ -101,16 +106,12 @@ impl Questions {
     }
 
     /// The machine that asked; none if this was answered before.
-    pub(in crate::hub) fn answered(&mut self, token: ReadToken) -> Option<Reader> {
+    pub(super) fn answered(&mut self, token: ReadToken) -> Option<Reader> {
         self.all.remove(&token).map(|question| question.reader)
     }
 
     /// Takes the answer to a question for a page.
-    pub(in crate::hub) fn shown(
-        &mut self,
-        token: ReadToken,
-        page: &mut Result<Page, ReadFailed>,
-    ) -> Shown {
+    pub(super) fn shown(&mut self, token: ReadToken, page: &mut Result<Page, ReadFailed>) -> Shown {
         let Some(question) = self.all.get_mut(&token) else {
             return Shown::Before;
         };
@@ -128,7 +129,7 @@ impl Questions {
         Shown::To(reader)
     }
 
-    pub(in crate::hub) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.all.len()
     }
 }
