@@ -51,13 +51,9 @@ use crate::{
     id::{ConnId, Partition, Place, RoomId},
     limits::LimitError,
     log::{AppendRefused, Page, ReadFailed},
-    state::{
-        directory::Directory,
-        parts::{folded, whole},
-        room::Room,
-    },
+    state::parts::whole,
     time::{Monotonic, Now},
-    wire::{BodyError, CloseReason},
+    wire::CloseReason,
 };
 
 /// The server: connections, the directory, the rooms in use here, and what is on its way between them.
@@ -180,22 +176,6 @@ impl Hub {
                 let (state, place) = self.rooms.state(room)?;
                 Some((place, whole(state)))
             }
-        }
-    }
-
-    /// The state of a partition behind a snapshot, in one piece, and the records that follow it, as
-    /// [`state_of`](Self::state_of) gives it: what a hub holds that begins with them.
-    ///
-    /// # Errors
-    /// The bytes are no snapshot or no records of that kind of partition.
-    pub fn state_from(
-        partition: Partition,
-        snapshot: Option<&[u8]>,
-        records: &[bytes::Bytes],
-    ) -> Result<bytes::Bytes, BodyError> {
-        match partition {
-            Partition::Directory(_) => folded::<Directory>(snapshot, records),
-            Partition::Room(_) => folded::<Room>(snapshot, records),
         }
     }
 

@@ -209,22 +209,8 @@ pub(crate) fn whole<S: Fold>(state: &S) -> Bytes {
     writer.next_part(&mut state).unwrap_or_default()
 }
 
-/// The [`whole`] state behind a whole snapshot and the records that follow it.
-pub(crate) fn folded<S: Fold>(
-    snapshot: Option<&[u8]>,
-    records: &[Bytes],
-) -> Result<Bytes, BodyError> {
-    let mut state = match snapshot {
-        Some(bytes) => from_whole(bytes)?,
-        None => S::default(),
-    };
-    for bytes in records {
-        state.apply(&S::decode(bytes)?, bytes);
-    }
-    Ok(whole(&state))
-}
-
 /// Reads a state that [`whole`] wrote.
+#[cfg(test)]
 pub(crate) fn from_whole<S: Fold>(bytes: &[u8]) -> Result<S, BodyError> {
     let mut reader = SnapshotReader::default();
     reader.add(bytes)?;
