@@ -282,16 +282,8 @@ impl<K: Ord> SmallSet<K> {
 }
 
 impl<K> SmallSet<K> {
-    pub(crate) fn len(&self) -> usize {
-        self.0.as_slice().len()
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self.0, Sorted::None)
-    }
-
-    pub(crate) fn first(&self) -> Option<&K> {
-        self.0.as_slice().first()
     }
 
     pub(crate) fn iter(&self) -> slice::Iter<'_, K> {
@@ -371,7 +363,6 @@ mod tests {
                 prop_assert_eq!((map.len(), map.is_empty()), (model.len(), model.is_empty()));
                 prop_assert_eq!(set.contains(&key), members.contains(&key));
                 prop_assert!(set.iter().eq(members.iter()));
-                prop_assert_eq!(set.first(), members.first());
             }
             prop_assert_eq!(&set, &members.into_iter().rev().collect());
         }

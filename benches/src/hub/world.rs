@@ -353,9 +353,7 @@ impl World {
                     self.hub
                         .handle_input(self.now, Input::Credit { conn }, &mut self.out);
                 }
-                Output::Close { .. }
-                | Output::Resume { .. }
-                | Output::Event(_) => {}
+                Output::Close { .. } | Output::Resume { .. } | Output::Event(_) => {}
                 other => {
                     if let Ok(Some(input)) = self.log.serve(other) {
                         self.hub.handle_input(self.now, input, &mut self.out);

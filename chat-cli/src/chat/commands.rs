@@ -487,12 +487,7 @@ async fn run_in_room(talk: &mut Talk<'_>, slash: Slash) -> Result<(), Stop> {
 }
 
 /// Takes back what stands in a record that was not seen: it is read first.
-fn look_and_redact(
-    talk: &mut Talk<'_>,
-    room: RoomId,
-    seq: Seq,
-    seen: Seq,
-) -> Result<(), Stop> {
+fn look_and_redact(talk: &mut Talk<'_>, room: RoomId, seq: Seq, seen: Seq) -> Result<(), Stop> {
     let from = HistoryFrom::After(seq.saturating_sub(1));
     let command = Command::History {
         room,

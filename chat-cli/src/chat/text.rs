@@ -143,7 +143,11 @@ pub(crate) fn presence(update: &PresenceUpdate, me: MemberId) -> Vec<String> {
     match update {
         // No nick has a space in it, so nobody's words begin like that.
         PresenceUpdate::Full(full) => {
-            vec![format!("{} here: {}", full.people.len(), list(&full.people))]
+            vec![format!(
+                "{} here: {}",
+                full.people.len(),
+                list(&full.people)
+            )]
         }
         PresenceUpdate::Count(count) => vec![format!("{} here", count.count)],
         PresenceUpdate::Changes(changes) => {

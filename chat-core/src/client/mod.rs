@@ -25,19 +25,19 @@
 //!
 //! # What an application may rely on
 //! - Every command ends with exactly one [`ClientEvent::Finished`], at the latest just before
-//! [`ClientEvent::Ended`].
+//!   [`ClientEvent::Ended`].
 //! - Records of a room come in order and exactly once, across lost connections too. A server that
-//! leaves one out is left and asked again.
+//!   leaves one out is left and asked again.
 //! - A record names its message by author, session and number
-//! ([`Record::id`](crate::wire::Record::id)), for good: a `seq` may come to name another one after
-//! the log of a room has lost its end.
+//!   ([`Record::id`](crate::wire::Record::id)), for good: a `seq` may come to name another one
+//!   after the log of a room has lost its end.
 //! - Records and contents of a kind that this program does not know, an application's own among
-//! them, come as they are, in their place.
+//!   them, come as they are, in their place.
 //! - Commands about one room are sent in the order given. (The server may still refuse one as too
-//! fast and take the next; the client stays below the rates so that this does not come to pass.)
+//!   fast and take the next; the client stays below the rates so that this does not come to pass.)
 //! - What changes something is sent again after a lost connection under the same number, so that it
-//! is done once. Where that cannot be relied on any more, the command ends as
-//! [`CommandError::Unknown`] and is not sent again.
+//!   is done once. Where that cannot be relied on any more, the command ends as
+//!   [`CommandError::Unknown`] and is not sent again.
 //!
 //! # Sending again, in detail
 //! A request is named by the member, the outbox's *session* and a number in that session. The server
@@ -51,8 +51,8 @@
 //!   and a repeat is recognised.
 //! - If it is entered in another epoch, or is not the client's room any more, it is `Unknown`: it
 //!   never arrived, or it was done and is kept, or it was done, shown to others, and lost.
-//! - If it names no room (`create`, `direct`), it is sent again: the id of what it makes follows from
-//!   its number or from the two members.
+//! - If it names no room (`create`, `direct`), it is sent again: the id of what it makes follows
+//!   from its number or from the two members.
 //! - If it went out more than 50 minutes ago, it is `Unknown`, whatever it is: the server may have
 //!   forgotten the session.
 //!

@@ -40,7 +40,7 @@ pub use self::{
 };
 use self::{
     directory::Registry,
-    partition::Piece,
+    partition::{Piece, Shown},
     room::{RoomTimer, Rooms},
     sessions::Sessions,
     timers::Timer,
@@ -51,9 +51,12 @@ use crate::{
     id::{ConnId, Partition, Place, RoomId},
     limits::LimitError,
     log::{AppendRefused, Page, ReadFailed},
-    state::parts::whole,
+    state::{
+        self,
+        parts::{folded, whole},
+    },
     time::{Monotonic, Now},
-    wire::CloseReason,
+    wire::{BodyError, CloseReason},
 };
 
 /// The server: connections, the directory, the rooms in use here, and what is on its way between them.
@@ -179,13 +182,31 @@ impl Hub {
         }
     }
 
+    /// The state that a partition's records make after those that a snapshot covers, as
+    /// [`state_of`](Self::state_of) gives it at their end. `parts`: all of the snapshot in their
+    /// order, or none where the records are all there are; `records`: in their postcard form, from
+    /// the one behind the snapshot on.
+    ///
+    /// # Errors
+    /// A part or a record is not what a hub writes, or parts are missing.
+    pub fn state_from(
+        partition: Partition,
+        parts: &[bytes::Bytes],
+        records: &[bytes::Bytes],
+    ) -> Result<bytes::Bytes, BodyError> {
+        match partition {
+            Partition::Directory(_) => folded::<state::directory::Directory>(parts, records),
+            Partition::Room(_) => folded::<state::room::Room>(parts, records),
+        }
+    }
+
     /// How much is held, by kind.
     pub fn stats(&self) -> Stats {
         Stats {
             connections: self.sessions.len(),
             channels: self.sessions.channels(),
             timers: self.common.timers.len(),
-            reads: self.common.unanswered(),
+            reads: self.common.questions.len(),
             rooms: self.rooms.len(),
             queued: self.registry.pipe().queued() + self.rooms.queued(),
             here: self.registry.whereabouts(),
@@ -248,9 +269,11 @@ impl Hub {
             Input::Committed { partition, head } => {
                 self.cannot_write = false;
                 match partition {
-                    Partition::Directory(_) => self.on_registry(now, out, |registry, turn, with| {
-                        registry.committed(turn, with, head);
-                    }),
+                    Partition::Directory(_) => {
+                        self.on_registry(now, out, |registry, turn, with| {
+                            registry.committed(turn, with, head);
+                        })
+                    }
                     Partition::Room(id) => self.on_rooms(now, out, |rooms, turn, people| {
                         rooms.committed(turn, people, id, head);
                     }),
@@ -275,7 +298,7 @@ impl Hub {
                 token,
                 part,
             } => {
-                if self.common.answered(token).is_some() {
+                if self.common.questions.answered(token).is_some() {
                     self.piece(now, partition, Some(token), part.map(Piece::Part), out);
                 }
             }
@@ -293,7 +316,7 @@ impl Hub {
                 }),
             },
             Input::Heads { token, heads } => {
-                if self.common.answered(token) == Some(Reader::Directory) {
+                if self.common.questions.answered(token) == Some(Reader::Directory) {
                     self.on_registry(now, out, |registry, turn, with| {
                         registry.heads(turn, with, token, heads);
                     });
@@ -337,18 +360,20 @@ impl Hub {
         now: Now,
         partition: Partition,
         token: Option<ReadToken>,
-        page: Result<Page, ReadFailed>,
+        mut page: Result<Page, ReadFailed>,
         out: &mut Outputs,
     ) {
-        let reader = token.map(|token| self.common.answered(token));
-        match (token, reader) {
-            // Answered before.
-            (_, Some(None)) => {}
-            (Some(token), Some(Some(Reader::Sessions))) => {
-                self.missed_page(now, partition, token, page, out);
+        if let Some(token) = token {
+            match self.common.questions.shown(token, &mut page) {
+                Shown::To(Reader::Sessions) => {
+                    return self.missed_page(now, partition, token, page, out);
+                }
+                Shown::To(_) => {}
+                Shown::Again(read) => return out.push(read),
+                Shown::Before => return,
             }
-            (token, _) => self.piece(now, partition, token, page.map(Piece::Page), out),
         }
+        self.piece(now, partition, token, page.map(Piece::Page), out);
     }
 
     /// What a connection missed. It shows as well that the log lost its end.

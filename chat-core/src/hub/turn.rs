@@ -1,8 +1,6 @@
 //! What one call carries from machine to machine: the time, the limits, the queue of outputs, and
 //! what all machines draw from.
 
-use std::collections::BTreeMap;
-
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
@@ -10,10 +8,11 @@ use super::{
     config::Config,
     event::Event,
     io::{Output, Outputs, ReadToken},
+    partition::Questions,
     timers::{Timer, Timers},
 };
 use crate::{
-    id::{Partition, RoomId},
+    id::{Partition, Place, RoomId},
     log::Query,
     time::Now,
 };
@@ -34,8 +33,7 @@ pub(super) struct Common {
     pub(super) timers: Timers,
     /// Counts the calls of the hub.
     pub(super) round: u64,
-    next_token: u64,
-    readers: BTreeMap<ReadToken, Reader>,
+    pub(super) questions: Questions,
 }
 
 /// The machine that waits for what is read.
@@ -52,26 +50,8 @@ impl Common {
             rng: ChaCha20Rng::from_seed(seed),
             timers: Timers::default(),
             round: 0,
-            next_token: 0,
-            readers: BTreeMap::new(),
+            questions: Questions::default(),
         }
-    }
-
-    /// A name for a question to the log, and the machine that is to have the answer.
-    pub(super) fn token(&mut self, reader: Reader) -> ReadToken {
-        let token = ReadToken(self.next_token);
-        self.next_token += 1;
-        self.readers.insert(token, reader);
-        token
-    }
-
-    /// The machine that asked; none if this was answered before.
-    pub(super) fn answered(&mut self, token: ReadToken) -> Option<Reader> {
-        self.readers.remove(&token)
-    }
-
-    pub(super) fn unanswered(&self) -> usize {
-        self.readers.len()
     }
 }
 
@@ -110,15 +90,24 @@ impl<'a, E> Turn<'a, E> {
         self.common.timers.arm(self.now.monotonic + after, timer);
     }
 
-    /// Asks the log for a page.
-    pub(super) fn read(&mut self, reader: Reader, partition: Partition, query: Query) -> ReadToken {
-        let token = self.common.token(reader);
-        self.out.push(Output::Read {
-            token,
-            partition,
-            query,
-        });
+    /// Asks the log for a page of a partition that is known up to `floor`: one that shows less is
+    /// of a server that is behind.
+    pub(super) fn read(
+        &mut self,
+        reader: Reader,
+        partition: Partition,
+        query: Query,
+        floor: Place,
+    ) -> ReadToken {
+        let questions = &mut self.common.questions;
+        let (token, output) = questions.page(reader, partition, query, floor);
+        self.out.push(output);
         token
+    }
+
+    /// Names another question to the log.
+    pub(super) fn token(&mut self, reader: Reader) -> ReadToken {
+        self.common.questions.token(reader)
     }
 
     pub(super) fn random_id(&mut self) -> [u8; 16] {

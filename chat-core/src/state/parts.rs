@@ -209,6 +209,24 @@ pub(crate) fn whole<S: Fold>(state: &S) -> Bytes {
     writer.next_part(&mut state).unwrap_or_default()
 }
 
+/// The state that records make after those that the parts of a snapshot cover, as [`whole`] writes
+/// it. Without parts the records are all there are.
+pub(crate) fn folded<S: Fold>(parts: &[Bytes], records: &[Bytes]) -> Result<Bytes, BodyError> {
+    let mut state = if parts.is_empty() {
+        S::default()
+    } else {
+        let mut reader = SnapshotReader::<S>::default();
+        for part in parts {
+            reader.add(part)?;
+        }
+        reader.finish()?
+    };
+    for bytes in records {
+        state.apply(&S::decode(bytes)?, bytes);
+    }
+    Ok(whole(&state))
+}
+
 /// Reads a state that [`whole`] wrote.
 #[cfg(test)]
 pub(crate) fn from_whole<S: Fold>(bytes: &[u8]) -> Result<S, BodyError> {

@@ -774,6 +774,34 @@ fn history_is_not_that_of_a_server_that_is_behind() {
 }
 
 #[test]
+fn what_a_connection_missed_is_not_that_of_a_server_that_is_behind() {
+    let mut w = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
+    let at = w.hub.place_of(LOBBY).unwrap();
+    w.disconnect(bob);
+    for (txn, text) in [(2, "one"), (3, "two")] {
+        w.send(ada, RoomId::LOBBY, txn, text).unwrap();
+    }
+    w.behind.extend([1, 2, 2]);
+    let bob = w.connect();
+    w.greet(bob, resuming("bob", &[(RoomId::LOBBY, at)]))
+        .unwrap();
+    assert_eq!(w.texts(bob), ["one", "two"]);
+    assert!(w.behind.is_empty());
+    // One that never catches up cannot be read at present: it comes again.
+    w.disconnect(bob);
+    w.behind.extend([1; 4]);
+    let bob = w.connect();
+    w.greet(bob, resuming("bob", &[(RoomId::LOBBY, at)]))
+        .unwrap();
+    let closing = w.take(bob, |message| match message {
+        ServerMessage::Closing(closing) => Some(closing.reason),
+        _ => None,
+    });
+    assert_eq!(closing, Some(CloseReason::Resync));
+}
+
+#[test]
 fn who_was_further_than_a_server_that_is_behind_goes_on_from_there() {
     let (mut here, mut there) = two_hubs();
     let ada = there.in_lobby("ada");

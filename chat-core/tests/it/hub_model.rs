@@ -465,9 +465,6 @@ impl Model {
             }
             Step::Die(hub) => self.die(hub),
         }
-        if std::env::var("DBG").is_ok() {
-            eprintln!("-- {step:?}");
-        }
         self.bring_words();
         self.look();
     }
@@ -577,9 +574,6 @@ impl Model {
 
     fn message(&mut self, who: usize, message: ServerMessage) {
         let me = member_of(who);
-        if std::env::var("DBG").is_ok() {
-            eprintln!("{who}: {message:?}");
-        }
         match message {
             ServerMessage::Welcome(welcome) => {
                 let person = &mut self.people[who];
@@ -1093,8 +1087,86 @@ proptest! {
     }
 }
 
-#[test]
-fn debug_one() {
-    use Step::*;
-    run(3, &[Die(2), Unreadable { hub: 1, so: true}, Come { who: 0, hub: 1, resume: false}, Bye(1), Die(2), Pass(31000), Come { who: 2, hub: 0, resume: false}, Rename { who: 2, nick: 1}]);
+/// Plans that once broke a promise.
+mod plans {
+    use super::{Step::*, *};
+
+    fn hold(hub: usize, appends: bool, reads: bool) -> Step {
+        Hold {
+            hub,
+            appends,
+            reads,
+        }
+    }
+
+    fn come(who: usize, hub: usize) -> Step {
+        let resume = false;
+        Come { who, hub, resume }
+    }
+
+    #[test]
+    fn a_conversation_begins_in_a_log_that_cannot_be_read_while_people_go() {
+        let unreadable = Unreadable { hub: 0, so: true };
+        let direct = Direct { who: 0, whom: 1 };
+        let hold = hold(0, true, false);
+        run(1, &[hold, direct, unreadable, Pass(61_000), Release(0)]);
+    }
+
+    #[test]
+    fn a_room_that_lost_nothing_is_read_anew_with_conversations_on_their_way() {
+        let send = Send { who: 0, room: 0 };
+        let [direct, back] = [(0, 1), (2, 0)].map(|(who, whom)| Direct { who, whom });
+        let lose = Lose { room: 0, newest: 0 };
+        let hold = hold(0, true, true);
+        run(1, &[hold, send, direct, Release(0), Release(0), back, lose]);
+    }
+
+    #[test]
+    fn who_was_out_and_is_in_again_because_the_log_lost_its_end_is_told() {
+        let leave = Leave { who: 0, room: 0 };
+        let lose = Lose { room: 0, newest: 2 };
+        let join = Join { who: 0, room: 0 };
+        run(1, &[Pass(100), leave, lose, join, come(0, 0)]);
+    }
+
+    #[test]
+    fn a_name_is_freed_by_a_hub_that_does_not_know_that_its_member_is_back() {
+        let rename = Rename { who: 3, nick: 1 };
+        run(
+            3,
+            &[
+                come(0, 0),
+                come(1, 2),
+                come(2, 0),
+                come(2, 0),
+                hold(1, false, true),
+                Die(2),
+                come(3, 1),
+                hold(0, false, true),
+                Release(1),
+                Pass(31_000),
+                rename,
+                come(1, 0),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_hub_dies_twice_while_another_cannot_read() {
+        let unreadable = Unreadable { hub: 1, so: true };
+        let rename = Rename { who: 2, nick: 1 };
+        run(
+            3,
+            &[
+                Die(2),
+                unreadable,
+                come(0, 1),
+                Bye(1),
+                Die(2),
+                Pass(31_000),
+                come(2, 0),
+                rename,
+            ],
+        );
+    }
 }

@@ -224,15 +224,15 @@ fn a_server_that_is_behind_does_not_keep_what_was_taken_back() {
     let seq = w.send(ada, LOBBY, 2, "a secret").unwrap();
     // Neither the author nor the record is there, as the first reads show the log.
     w.behind.extend([1, 0, 2, 2]);
-    w.request(ada, 3, redact(LOBBY, seq)).unwrap();
+    w.request(ada, 3, redact(&w, LOBBY, seq)).unwrap();
     assert!(w.behind.is_empty());
     assert!(!is_kept(&w, LOBBY, "a secret"));
     // One that never catches up is a log that cannot be read at present.
     let seq = w.send(ada, LOBBY, 4, "another secret").unwrap();
     w.behind.extend([1; 4]);
-    let refusal = w.refusal(ada, 5, redact(LOBBY, seq));
+    let refusal = w.refusal(ada, 5, redact(&w, LOBBY, seq));
     assert_eq!(refusal, ErrorCode::Unavailable);
-    w.request(ada, 6, redact(LOBBY, seq)).unwrap();
+    w.request(ada, 6, redact(&w, LOBBY, seq)).unwrap();
 }
 
 #[test]

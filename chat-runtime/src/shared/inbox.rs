@@ -193,9 +193,15 @@ mod tests {
         inbox.push_word(5, &Bytes::from_static(b"two"));
         let news = taken(&inbox);
         let [
-            News::Word { from: 5, bytes: one },
+            News::Word {
+                from: 5,
+                bytes: one,
+            },
             News::Page { .. },
-            News::Word { from: 5, bytes: two },
+            News::Word {
+                from: 5,
+                bytes: two,
+            },
         ] = &news[..]
         else {
             panic!("{news:?}");
@@ -246,13 +252,20 @@ mod tests {
         inbox.push_word(6, &Bytes::from_static(b"late"));
         let news = taken(&inbox);
         let (kept, end) = news.split_at(4);
-        let is_large = |news: &News| matches!(news, News::Word { from: 5, bytes } if *bytes == large);
+        let is_large =
+            |news: &News| matches!(news, News::Word { from: 5, bytes } if *bytes == large);
         assert!(kept.iter().all(is_large));
         let [
             News::Lost { node: 5 },
-            News::Word { from: 5, bytes: five },
+            News::Word {
+                from: 5,
+                bytes: five,
+            },
             News::Lost { node: 6 },
-            News::Word { from: 6, bytes: six },
+            News::Word {
+                from: 6,
+                bytes: six,
+            },
         ] = end
         else {
             panic!("{end:?}");

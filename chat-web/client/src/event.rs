@@ -2,9 +2,7 @@
 
 use chat_core::{
     cipher::OpenError,
-    client::{
-        ClientEvent, Command, CommandError, Ended, EnteredHow, Outcome, Text, Ticket,
-    },
+    client::{ClientEvent, Command, CommandError, Ended, EnteredHow, Outcome, Text, Ticket},
     id::RoomId,
     wire::{
         record::{CipherKind, Record},

@@ -127,7 +127,8 @@ impl WebClient {
 
     /// Another name, after an event `hello_refused`.
     pub fn rename(&mut self, now: f64, nick: String, label: String) {
-        self.machine.rename(self.at(now), nick, label, &mut self.out);
+        self.machine
+            .rename(self.at(now), nick, label, &mut self.out);
     }
 
     /// Says good-bye and ends.
@@ -200,7 +201,8 @@ impl WebClient {
     }
 
     fn input(&mut self, now: f64, input: ClientInput<'_>) {
-        self.machine.handle_input(self.at(now), input, &mut self.out);
+        self.machine
+            .handle_input(self.at(now), input, &mut self.out);
     }
 
     fn at(&self, now: f64) -> Now {

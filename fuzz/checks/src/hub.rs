@@ -6,9 +6,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use chat_core::{
     hub::Config,
-    id::{
-        CredentialId, KeyId, MemberId, MessageId, Partition, Place, RoomId, Secret, SessionId,
-    },
+    id::{CredentialId, KeyId, MemberId, MessageId, Partition, Place, RoomId, Secret, SessionId},
     limits::SlowRate,
     password::{ClientLogin, ClientRegistration, Password, ServerSecret, Stretch},
     roles::Role,

@@ -54,6 +54,18 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// The job that is to go next: one in doubt before one that never went out or was refused for a
+    /// time, because nothing new goes while there is doubt.
+    pub(super) fn next(&self) -> Option<&Job> {
+        let mut waiting = self.waiting.values();
+        let in_doubt = match self.window.is_in_doubt() {
+            true => waiting.find(|job| job.in_doubt().is_some()),
+            false => None,
+        };
+        let first = || self.waiting.first().map(|(_, job)| job);
+        in_doubt.or_else(first).map(|job| &**job)
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.window.is_empty() && self.exclusive.is_none()
     }
@@ -81,8 +93,11 @@ impl Window {
     /// Whether a request may go out: again, or as a new one.
     pub(super) fn admits(&self, txn: Option<u64>) -> bool {
         let again = txn.is_some_and(|txn| self.place(txn).is_some());
-        let doubt = || self.0.iter().any(|(_, sent)| *sent == Sent::InDoubt);
-        again || (self.0.len() < WINDOW && !doubt())
+        again || (self.0.len() < WINDOW && !self.is_in_doubt())
+    }
+
+    fn is_in_doubt(&self) -> bool {
+        self.0.iter().any(|(_, sent)| *sent == Sent::InDoubt)
     }
 
     pub(super) fn sent(&mut self, txn: u64) {

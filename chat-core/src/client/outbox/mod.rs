@@ -146,7 +146,7 @@ impl Outbox {
         });
     }
 
-    /// Which job is next: the oldest of those at the head of a lane that may go. Looks at each lane
+    /// Which job is next: the oldest of those that are next in their lane and may go. Looks at each lane
     /// once; there are not many more than the rooms that the client is in.
     pub(super) fn next(&mut self, now: Now, reach: impl Fn(&Lane) -> Reach) -> Next {
         self.wake = None;
@@ -165,7 +165,7 @@ impl Outbox {
         let mut first: Option<(Ticket, Lane)> = None;
         let mut wake: Option<Monotonic> = None;
         for (lane, queue) in self.lanes.iter() {
-            let Some((ticket, job)) = queue.waiting.first() else {
+            let Some(job) = queue.next() else {
                 continue;
             };
             if reach(lane) == Reach::NotYet || self.is_blocked(lane, queue, job) {
@@ -175,8 +175,8 @@ impl Outbox {
             let at = ready.max(queue.held_until);
             if at > now.monotonic {
                 wake = Some(wake.map_or(at, |wake| wake.min(at)));
-            } else if first.is_none_or(|(oldest, _)| *ticket < oldest) {
-                first = Some((*ticket, *lane));
+            } else if first.is_none_or(|(oldest, _)| job.ticket < oldest) {
+                first = Some((job.ticket, *lane));
             }
         }
         let Some((ticket, lane)) = first else {
@@ -186,11 +186,11 @@ impl Outbox {
         self.take(lane, ticket).map_or(Next::Nothing, Next::Go)
     }
 
-    /// The first job at the head of a lane that is not to be sent again.
+    /// The first job that is next in its lane, and not to be sent again.
     fn lost(&self, now: Now, reach: impl Fn(&Lane) -> Reach) -> Option<(Lane, Ticket)> {
         let heads = self.lanes.iter().filter_map(|(lane, queue)| {
-            let (ticket, job) = queue.waiting.first()?;
-            Some((*lane, *ticket, job))
+            let job = queue.next()?;
+            Some((*lane, job.ticket, job))
         });
         let lost = heads.filter(|(lane, _, job)| match reach(lane) {
             Reach::NotYet => false,

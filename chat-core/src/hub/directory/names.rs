@@ -5,8 +5,8 @@ use super::{
     log::{Proposal, Then, What},
 };
 use crate::{
-    hub::{effects::Hello, origin::Asked, views::Surroundings},
     hub::Config,
+    hub::{effects::Hello, origin::Asked, views::Surroundings},
     nick::{Name, label},
     state::directory::judge::Ask,
     wire::{ErrorCode, Refusal, VERSION, client::Nick, server::Welcome},

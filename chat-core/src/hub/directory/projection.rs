@@ -206,6 +206,15 @@ impl Registry {
         behind.anybody |= !known;
         behind.told &= marked.mine && marked.changed.is_some();
         behind.looked = false;
+        if marked.changed.is_none() {
+            // The room is there for the first time, or its log lost its end: what was known beyond
+            // the listing may not be so any more.
+            for member in behind.now.union(&behind.since) {
+                if let Some(standings) = projections.standings.get_mut(member) {
+                    standings.insert(id, room.standing(*member));
+                }
+            }
+        }
         for (member, standing) in marked.changed.into_iter().flatten() {
             behind.since.insert(member);
             let standings = projections.standings.entry(member).or_default();

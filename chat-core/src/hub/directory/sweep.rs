@@ -73,7 +73,7 @@ impl Registry {
     }
 
     fn ask_heads(&mut self, turn: &mut Turn<'_>, after: Option<RoomId>) {
-        let token = turn.common.token(Reader::Directory);
+        let token = turn.token(Reader::Directory);
         turn.out.push(Output::Heads {
             token,
             kind: PartitionKind::Room,
@@ -201,7 +201,7 @@ impl Registry {
     /// Asks the log whether there are rooms of which the directory does not know.
     pub(in crate::hub) fn ask_for_rooms(&mut self, turn: &mut Turn<'_>) {
         let owed = std::mem::take(&mut self.sweep.owed);
-        let token = turn.common.token(Reader::Directory);
+        let token = turn.token(Reader::Directory);
         let rooms = owed.iter().map(|(room, _)| Partition::Room(*room));
         turn.out.push(Output::Notes {
             token,

@@ -20,9 +20,7 @@ use crate::{
     wire::{
         Record,
         client::{self, Op, Request, Versions},
-        record::{
-            CipherKind, HistoryPolicy, Joined, Left, PresenceMode, RecordBody, RoomKind,
-        },
+        record::{CipherKind, HistoryPolicy, Joined, Left, PresenceMode, RecordBody, RoomKind},
     },
 };
 
@@ -182,7 +180,10 @@ impl World {
             Effect::CloseMember { member, reason } => format!("close {} {reason}", n(member)),
             Effect::Begin { room, answer, .. } => match answer {
                 Some((origin, _)) => format!("begin for {}", origin.conn.slot),
-                None => format!("begin {}", room == RoomId::group(member(1), SessionId(1), 1)),
+                None => format!(
+                    "begin {}",
+                    room == RoomId::group(member(1), SessionId(1), 1)
+                ),
             },
             Effect::Expire { room, member } => format!("expire {} {}", room.0[0], n(member)),
             Effect::Load { room } => format!("load {}", room.0[0]),
@@ -227,7 +228,9 @@ impl World {
     fn input(&mut self, at: usize, input: Input<'_>) {
         match input {
             Input::Committed { head, .. } => {
-                self.does(at, |registry, turn, with| registry.committed(turn, with, head));
+                self.does(at, |registry, turn, with| {
+                    registry.committed(turn, with, head)
+                });
                 for other in 0..self.sites.len() {
                     if other != at && !self.quiet {
                         self.news(other);
@@ -239,7 +242,9 @@ impl World {
             }
             Input::Page { token, page, .. } => {
                 let piece = page.map(Piece::Page);
-                self.does(at, |registry, turn, with| registry.read(turn, with, token, piece));
+                self.does(at, |registry, turn, with| {
+                    registry.read(turn, with, token, piece)
+                });
             }
             Input::Part { token, part, .. } => {
                 let piece = part.map(Piece::Part);
@@ -249,9 +254,13 @@ impl World {
             }
             Input::Kept {
                 id, index, done, ..
-            } => self.does(at, |registry, turn, _| registry.kept(turn, (id, index, done))),
+            } => self.does(at, |registry, turn, _| {
+                registry.kept(turn, (id, index, done))
+            }),
             Input::Heads { token, heads } => {
-                self.does(at, |registry, turn, with| registry.heads(turn, with, token, heads));
+                self.does(at, |registry, turn, with| {
+                    registry.heads(turn, with, token, heads)
+                });
             }
             other => panic!("{other:?}"),
         }
@@ -358,7 +367,9 @@ impl World {
             checked: Ok(()),
             login: None,
         });
-        self.does(at, |registry, turn, with| registry.request(turn, with, asked));
+        self.does(at, |registry, turn, with| {
+            registry.request(turn, with, asked)
+        });
     }
 
     /// A room that a hub has loaded, of a founder and others.
@@ -386,7 +397,10 @@ impl World {
             epoch: 1,
             seq: members.len() as u64,
         };
-        self.sites[at].around.rooms.insert(room_id(n), (room, place));
+        self.sites[at]
+            .around
+            .rooms
+            .insert(room_id(n), (room, place));
     }
 
     fn marked(&mut self, at: usize, n: u8, mine: bool) {
@@ -662,7 +676,10 @@ fn what_a_hub_does_not_list_another_one_lists_later() {
     world.marked(1, 10, false);
     world.pass(Duration::from_millis(1_900));
     let state = world.sites[0].registry.state();
-    assert!(state.rooms.group(room_id(10)).is_some(), "it has its number");
+    assert!(
+        state.rooms.group(room_id(10)).is_some(),
+        "it has its number"
+    );
     assert_eq!(world.members_of(1, 10), None, "but is not listed");
     world.pass(Duration::from_millis(2_200));
     assert_eq!(world.members_of(1, 10), Some(1));
@@ -722,6 +739,60 @@ fn a_claim_of_a_hub_that_is_lost_is_completed() {
 }
 
 #[test]
+fn who_lost_its_name_to_a_hub_that_did_not_know_is_not_kept_for() {
+    let mut world = World::new(2);
+    world.hello(0, 1, "Ada");
+    world.quiet = true;
+    world.departs(0, 1, Departure::Broken);
+    world.hello(1, 1, "Ada");
+    world.words.clear();
+    // The first hub heard nothing of that.
+    world.pass(Duration::from_secs(31));
+    assert!(!world.is_here(0, 1), "it freed the name");
+    world.quiet = false;
+    world.news(1);
+    assert!(world.story(1).contains(&"close 1 resync".to_owned()));
+    world.departs(1, 1, Departure::Broken);
+    assert!(!world.is_here(0, 1) && !world.is_here(1, 1));
+    world.hello(1, 1, "Ada");
+    world.departs(1, 1, Departure::Broken);
+    assert!(world.is_here(0, 1) && world.is_here(1, 1), "it has a name");
+}
+
+#[test]
+fn what_was_known_beyond_the_listing_is_so_no_more_when_the_log_lost_its_end() {
+    let mut world = World::new(1);
+    world.hello(0, 1, "Ada");
+    world.hello(0, 2, "Bob");
+    world.has_room(0, 10, &[1, 2]);
+    world.marked(0, 10, true);
+    world.pass(Duration::from_secs(1));
+    let before = world.sites[0].around.rooms[&room_id(10)].0.clone();
+    let (room, place) = world.sites[0].around.rooms.get_mut(&room_id(10)).unwrap();
+    let reason = crate::wire::record::LeftReason::Asked;
+    take(room, 3, 2, RecordBody::Left(Left { reason }));
+    place.seq = 3;
+    let mark = before.mark();
+    let left = Marked {
+        before: mark,
+        changed: Some(vec![(member(2), None)]),
+        mine: true,
+        urgent: false,
+    };
+    world.does(0, |registry, turn, with| {
+        registry.marked(turn, with, room_id(10), left);
+    });
+    let rooms = |world: &World| world.sites[0].registry.rooms_of(member(2));
+    assert_eq!(rooms(&world), []);
+    // Its end is another one now, and the member is in.
+    let (room, _) = world.sites[0].around.rooms.get_mut(&room_id(10)).unwrap();
+    *room = before;
+    take(room, 3, 3, RecordBody::Joined(Joined::default()));
+    world.marked(0, 10, true);
+    assert_eq!(rooms(&world), [room_id(10)]);
+}
+
+#[test]
 fn who_is_forgotten_is_taken_out_of_each_room_first() {
     let mut world = World::new(1);
     world.hello(0, 1, "Ada");
@@ -732,7 +803,8 @@ fn who_is_forgotten_is_taken_out_of_each_room_first() {
     world.pass(Duration::from_secs(3_590));
     let state = world.sites[0].registry.state();
     assert!(state.knows(member(2)) && !state.members.is_ending(member(2)));
-    assert_eq!(world.story(0), ["in 1", "in 2", "gone 2"]);
+    // Who was in already is looked up here; who is gone is not.
+    assert_eq!(world.story(0), ["in 1", "in 2", "gone 2", "find 10 1"]);
     world.pass(Duration::from_secs(11));
     assert!(world.sites[0].registry.state().members.is_ending(member(2)));
     assert_eq!(world.story(0), ["expire 10 2"]);

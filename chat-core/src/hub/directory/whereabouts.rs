@@ -160,12 +160,23 @@ impl Registry {
                 self.leave(turn, member, count);
             }
             Departure::Stopped if !kept => self.leave(turn, member, count),
+            // A hub that did not know that it is here gave its name up: there is none to come back
+            // to.
+            Departure::Stopped | Departure::Broken if self.has_lost_name(member) => {
+                self.place(turn, member, None);
+                self.keep(turn, member);
+                self.tell_away(turn, &[member]);
+            }
             Departure::Stopped | Departure::Broken => {
                 let until = self.grace(turn);
                 self.place(turn, member, Some(Whereabout::Away { until, count }));
                 self.tell_away(turn, &[member]);
             }
         }
+    }
+
+    fn has_lost_name(&self, member: MemberId) -> bool {
+        self.pipe.is_live() && !self.pipe.state().names.is_held(member)
     }
 
     /// A member is gone, or its time is up: its name is freed.
@@ -346,7 +357,12 @@ impl Registry {
             }),
             _ => None,
         });
-        let goes = |place| matches!(place, &Whereabout::Away { .. } | &Whereabout::Leaving { .. });
+        let goes = |place| {
+            matches!(
+                place,
+                &Whereabout::Away { .. } | &Whereabout::Leaving { .. }
+            )
+        };
         let away = all().filter(|(_, place)| goes(place));
         let (here, away): (Vec<At>, Vec<MemberId>) =
             (here.collect(), away.map(|(member, _)| *member).collect());

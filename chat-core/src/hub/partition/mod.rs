@@ -9,6 +9,7 @@
 //! that began when the request was here already: a read that reached the head, or an append of this
 //! hub's own that the log took.
 
+mod asked;
 mod reading;
 mod snapshot;
 mod trouble;
@@ -32,7 +33,10 @@ use crate::{
     state::Fold,
 };
 
-pub(super) use self::reading::{Paged, Piece};
+pub(super) use self::{
+    asked::{Questions, STALE_READS, Shown},
+    reading::{Paged, Piece},
+};
 
 /// Records of one append.
 const BATCH: usize = 512;
@@ -46,6 +50,8 @@ pub(super) struct Pipeline<S: Fold, P> {
     alone: bool,
     state: S,
     place: Place,
+    /// The furthest place that the log has told of.
+    heard: Place,
     life: Life<S>,
     sight: Sight,
     looks: Looks,
@@ -149,6 +155,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             alone,
             state: S::default(),
             place: Place { epoch: 0, seq: 0 },
+            heard: Place { epoch: 0, seq: 0 },
             life: Life::Fresh { lost: 0 },
             sight: Sight::Behind,
             looks: Looks::default(),
@@ -359,6 +366,7 @@ impl<S: Fold, P> Pipeline<S, P> {
             return;
         };
         self.looks.reach(look);
+        self.hear(head);
         for pending in pending {
             self.take_in_pending(pending, taken);
         }
@@ -410,6 +418,13 @@ impl<S: Fold, P> Pipeline<S, P> {
     /// Tells the operator what is wrong with this log, once.
     pub(super) fn tell_trouble<E>(&mut self, turn: &mut Turn<'_, E>, detail: String) {
         self.trouble.tell(turn, detail);
+    }
+
+    /// The log has told that it is as far as this.
+    fn hear(&mut self, head: Place) {
+        if head.epoch != self.heard.epoch || head.seq > self.heard.seq {
+            self.heard = head;
+        }
     }
 
     fn take_in_pending(

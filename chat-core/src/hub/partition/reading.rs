@@ -123,19 +123,20 @@ impl<S: Fold, P> Pipeline<S, P> {
             // Its end says where the head is, or it is read then.
             return true;
         }
-        let (partition, token) = (self.partition, turn.common.token(self.reader));
         let look = self.looks.begin();
-        turn.out.push(match &self.life {
-            Life::Assembling(assembling) => Output::ReadPart {
-                token,
-                partition,
-                id: assembling.manifest.id,
-                index: assembling.next,
-            },
-            life => Output::Read {
-                token,
-                partition,
-                query: Query {
+        let token = match &self.life {
+            Life::Assembling(assembling) => {
+                let token = turn.token(self.reader);
+                turn.out.push(Output::ReadPart {
+                    token,
+                    partition: self.partition,
+                    id: assembling.manifest.id,
+                    index: assembling.next,
+                });
+                token
+            }
+            life => {
+                let query = Query {
                     from: match life {
                         Life::Fresh { .. } => ReadFrom::State,
                         Life::WithoutSnapshot { .. } => ReadFrom::After(0),
@@ -143,9 +144,10 @@ impl<S: Fold, P> Pipeline<S, P> {
                     },
                     records: PAGE_RECORDS,
                     bytes: PAGE_BYTES,
-                },
-            },
-        });
+                };
+                turn.read(self.reader, self.partition, query, self.heard)
+            }
+        };
         self.sight = Sight::Reading {
             token,
             look,
@@ -200,9 +202,13 @@ impl<S: Fold, P> Pipeline<S, P> {
             // A read that is under way may have been done before; the next one shows it. Of another
             // epoch the news may be late, of before the log lost its end: the log is asked.
             self.look_again();
+            if !live {
+                self.hear(page.head);
+            }
             return Ok(Paged::Onward);
         }
         let head = page.head.seq;
+        self.hear(page.head);
         self.records(page, taken)?;
         if head > self.place.seq {
             self.look_again();
@@ -217,6 +223,7 @@ impl<S: Fold, P> Pipeline<S, P> {
         reached: Reached,
         taken: &mut Vec<Taken<S::Entry, P>>,
     ) -> Result<Paged, BodyError> {
+        self.hear(page.head);
         match self.life {
             Life::Live | Life::Following { .. } if page.head.epoch != self.place.epoch => {
                 return Ok(self.lose(true));

@@ -112,7 +112,8 @@ impl Room {
 
     /// Reads something that is not the room's own way through its log.
     pub(super) fn read_for(&mut self, turn: &mut Turn<'_>, query: Query, reading: Reading) {
-        let token = turn.read(Reader::Room(self.id), Partition::Room(self.id), query);
+        let (reader, partition) = (Reader::Room(self.id), Partition::Room(self.id));
+        let token = turn.read(reader, partition, query, self.pipe.place());
         self.reads.insert(token, reading);
     }
 

@@ -300,7 +300,9 @@ impl Room {
                 }
                 task => {
                     let again = |other: &Waiting| match (&task, &other.task) {
-                        (Task::Attach(one), Task::Attach(other)) => one == other,
+                        (Task::Attach { attach: one, .. }, Task::Attach { attach: other, .. }) => {
+                            one == other
+                        }
                         (Task::Find { member }, Task::Find { member: other }) => member == other,
                         (Task::Propose(one), Task::Propose(other)) => one.is_again(other),
                         _ => false,

@@ -85,8 +85,11 @@ enum Unloading {
 #[derive(Debug)]
 enum Task {
     Request(Box<Asked>),
-    /// `entered` or `removed` is owed to a connection.
-    Attach(Attach),
+    /// `entered` or `removed` is owed to a connection. `looks`: how often the log was read for it.
+    Attach {
+        attach: Attach,
+        looks: u8,
+    },
     /// The directory lists the member, which is connected here: take it in, if it is in.
     Find {
         member: MemberId,
@@ -229,7 +232,7 @@ impl Rooms {
         id: RoomId,
         attach: Attach,
     ) {
-        self.with(turn, people, id, Task::Attach(attach));
+        self.with(turn, people, id, Task::Attach { attach, looks: 0 });
     }
 
     pub(super) fn find(
@@ -345,7 +348,9 @@ impl Room {
         let Waiting { task, since } = waiting;
         match task {
             Task::Request(asked) => self.asked(turn, people, asked, since),
-            Task::Attach(attach) => self.attach(turn, people, attach, since),
+            Task::Attach { attach, looks } => {
+                self.attach(turn, people, (attach, looks), since);
+            }
             Task::Find { member } => self.find(turn, people, member, since),
             Task::Propose(proposal) => {
                 self.pipe.propose_since(proposal, since);

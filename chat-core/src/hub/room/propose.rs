@@ -260,7 +260,7 @@ impl Room {
         self.undecided = others;
         for attach in mine {
             let since = self.pipe.moment();
-            let task = Task::Attach(attach);
+            let task = Task::Attach { attach, looks: 0 };
             self.do_or_wait(turn, people, Waiting { task, since });
         }
     }

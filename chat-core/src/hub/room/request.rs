@@ -7,7 +7,7 @@ use super::{
 use crate::{
     hub::{
         origin::{Asked, Origin},
-        partition::Look,
+        partition::{Look, STALE_READS},
         views::People,
     },
     id::{MemberId, RoomId, Seq},
@@ -196,7 +196,7 @@ impl Room {
         &mut self,
         turn: &mut Turn<'_>,
         people: &dyn People,
-        attach: Attach,
+        (attach, looks): (Attach, u8),
         since: Look,
     ) {
         let Attach {
@@ -208,9 +208,15 @@ impl Room {
         let ahead = place.is_some_and(|at| at.epoch == now.epoch && at.seq > now.seq);
         let membership = state.membership(member);
         // Where other hubs write to the log as well, this one may not have heard yet that the member is
-        // in, or of a place that it has seen elsewhere.
+        // in, or of a place that it has seen elsewhere. What others know may be more than a server of
+        // the log shows that is behind, so one look is not enough.
+        let since = match looks {
+            0..STALE_READS => self.pipe.moment(),
+            _ => since,
+        };
         if (ahead || membership.is_none()) && !self.pipe.is_certain(since) {
-            let task = Task::Attach(attach);
+            let looks = looks + 1;
+            let task = Task::Attach { attach, looks };
             return self.look_first(turn, people, Waiting { task, since });
         }
         match membership {

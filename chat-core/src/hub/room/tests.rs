@@ -17,9 +17,7 @@ use crate::{
     wire::{
         ErrorCode,
         client::{self, History, HistoryFrom, InRoom, Join, Op, Request, RoomRef},
-        record::{
-            CipherKind, Content, Created, HistoryPolicy, Person, PresenceMode, RecordBody,
-        },
+        record::{CipherKind, Content, Created, HistoryPolicy, Person, PresenceMode, RecordBody},
     },
 };
 
@@ -463,7 +461,10 @@ fn a_lost_tail_begins_anew_with_what_is_left() {
     ];
     assert_eq!(story, expected);
     let again = scene.ask(1, 2, send("x"));
-    assert_eq!(scene.story(), ["tell message".to_owned(), format!("ok {again}")]);
+    assert_eq!(
+        scene.story(),
+        ["tell message".to_owned(), format!("ok {again}")]
+    );
 }
 
 #[test]
@@ -598,10 +599,11 @@ fn a_member_is_put_out_only_while_it_is_being_forgotten() {
 #[test]
 fn an_answer_of_the_log_is_for_the_room_that_asked() {
     let mut scene = Scene::new(false);
-    let before = scene.bench.common.unanswered();
-    let token = scene.bench.common.token(Reader::Room(ROOM));
-    assert_eq!(scene.bench.common.answered(token), Some(Reader::Room(ROOM)));
-    assert_eq!(scene.bench.common.answered(token), None);
-    assert_eq!(scene.bench.common.unanswered(), before);
+    let before = scene.bench.common.questions.len();
+    let token = scene.bench.common.questions.token(Reader::Room(ROOM));
+    let questions = &mut scene.bench.common.questions;
+    assert_eq!(questions.answered(token), Some(Reader::Room(ROOM)));
+    assert_eq!(questions.answered(token), None);
+    assert_eq!(scene.bench.common.questions.len(), before);
     assert_eq!(ErrorCode::RoomFull.name(), Some("room_full"));
 }

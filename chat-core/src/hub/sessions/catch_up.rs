@@ -86,10 +86,12 @@ impl Sessions {
             if all.any(|(room, lag)| stays(lag) && place(room).is_none()) {
                 return;
             }
-            let misses = |room: &RoomId, lag: &Lag| lag.next <= last(lag, place(room));
-            if let Some((room, lag)) = lagging.rooms.iter().find(|(room, lag)| misses(room, lag)) {
-                let (room, from) = (*room, ReadFrom::After(lag.next - 1));
-                return self.read_missed(turn, conn, room, from);
+            let misses = lagging.rooms.iter().find_map(|(room, lag)| {
+                let floor = last_place(lag, place(room))?;
+                (lag.next <= floor.seq).then_some((*room, lag.next - 1, floor))
+            });
+            if let Some((room, after, floor)) = misses {
+                return self.read_missed(turn, conn, room, (ReadFrom::After(after), floor));
             }
             let gone = lagging.rooms.iter();
             let gone = gone.filter_map(|(room, lag)| Some((*room, lag.leave_at?)));
@@ -124,13 +126,19 @@ impl Sessions {
         let _ = rooms;
     }
 
-    fn read_missed(&mut self, turn: &mut Turn<'_>, conn: ConnId, room: RoomId, from: ReadFrom) {
+    fn read_missed(
+        &mut self,
+        turn: &mut Turn<'_>,
+        conn: ConnId,
+        room: RoomId,
+        (from, floor): (ReadFrom, Place),
+    ) {
         let query = Query {
             from,
             records: PAGE_RECORDS,
             bytes: turn.config.limits.page_bytes,
         };
-        let token = turn.read(Reader::Sessions, Partition::Room(room), query);
+        let token = turn.read(Reader::Sessions, Partition::Room(room), query, floor);
         self.reads.insert(token, (conn, room));
         if let Some(lagging) = self.lagging(conn) {
             lagging.reading = Some((token, room));
@@ -524,8 +532,10 @@ impl Sessions {
 
 /// The last record of a room that a connection is to be told before it goes on.
 fn last(lag: &Lag, place: Option<Place>) -> Seq {
-    match lag.leave_at {
-        Some(leave_at) => leave_at.place.seq,
-        None => place.map_or(0, |place| place.seq),
-    }
+    last_place(lag, place).map_or(0, |place| place.seq)
+}
+
+/// Where that stands; none while nothing can be said of the room.
+fn last_place(lag: &Lag, place: Option<Place>) -> Option<Place> {
+    lag.leave_at.map(|leave_at| leave_at.place).or(place)
 }

@@ -146,7 +146,9 @@ impl Scene {
 
     /// Says these in one piece.
     fn say(&mut self, messages: &[ClientMessage]) {
-        let frames = messages.iter().map(|message| Form::Postcard.encode(message));
+        let frames = messages
+            .iter()
+            .map(|message| Form::Postcard.encode(message));
         let bytes: Vec<u8> = frames.flat_map(|frame| frame.prefixed().to_vec()).collect();
         self.bench.common.round += 1;
         let mut turn = self.bench.turn();
@@ -268,7 +270,11 @@ fn pages_are_made_one_by_one_and_nothing_overtakes_a_full_outbox() {
     let mut scene = Scene::new();
     let asked = scene.ask(&[list(), leave(), history(), leave()]);
     let ids = |asked: &[Origin]| asked.iter().map(|origin| origin.id).collect::<Vec<_>>();
-    assert_eq!(ids(&asked), [1, 2], "one page, and what stands before the next");
+    assert_eq!(
+        ids(&asked),
+        [1, 2],
+        "one page, and what stands before the next"
+    );
     scene.bench.outputs();
     let empty = RoomsPage {
         rooms: Vec::new(),
@@ -380,7 +386,11 @@ fn a_connection_that_comes_back_is_told_what_it_missed_and_goes_on_in_the_same_c
     let outputs = scene.bench.outputs();
     assert!(matches!(
         &outputs[..],
-        [Output::Send { .. }, Output::Send { .. }, Output::Resume { conn: CONN }]
+        [
+            Output::Send { .. },
+            Output::Send { .. },
+            Output::Resume { conn: CONN }
+        ]
     ));
     let present = |effect: &Effect| matches!(effect, Effect::Present { .. });
     assert!(scene.bench.effects().iter().any(present));
@@ -419,7 +429,12 @@ fn the_answer_to_a_leave_comes_after_all_that_was_said_until_then() {
     let outputs = scene.bench.outputs();
     scene.page(&outputs, 1..=3);
     let told = scene.told();
-    let [ServerMessage::Records(records), ServerMessage::Ok(first), rest @ ..] = &told[..] else {
+    let [
+        ServerMessage::Records(records),
+        ServerMessage::Ok(first),
+        rest @ ..,
+    ] = &told[..]
+    else {
         panic!("{told:?}");
     };
     assert_eq!(records.records.len(), 3);

@@ -26,6 +26,33 @@ fn while_one_is_in_doubt_nothing_new_goes_to_its_room() {
     assert!(!desk.post().is_empty());
 }
 
+/// The server was busy when the first one came, and the answer to the second is lost.
+#[test]
+fn what_is_in_doubt_goes_before_what_was_refused_for_a_time() {
+    let mut desk = Desk::new();
+    desk.say("a");
+    desk.say("b");
+    let sent = desk.post();
+    desk.refuse(&sent[0], ErrorCode::Busy);
+    desk.lose_connection();
+    desk.say("c");
+    let again = desk.post();
+    assert_eq!(txns(&again), [2]);
+    desk.answer(&again[0]);
+    desk.pass(MINUTE);
+    assert_eq!(txns(&desk.post()), [1, 3]);
+    // Where it cannot be sent again, either, the rest goes on.
+    let mut desk = Desk::new();
+    desk.say("a");
+    let second = desk.say("b");
+    let sent = desk.post();
+    desk.refuse(&sent[0], ErrorCode::Busy);
+    desk.lose_connection();
+    desk.reach = Reach::Inside { epoch: EPOCH + 1 };
+    assert_eq!(txns(&desk.post()), [1]);
+    assert_eq!(desk.ended(), [(second, UNKNOWN)]);
+}
+
 #[test]
 fn in_another_life_of_the_log_or_out_of_the_room_a_doubt_stays_one() {
     for reach in [Reach::Inside { epoch: EPOCH + 1 }, Reach::Outside] {
