@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use chat_core::{
     hub::Hub,
     id::{MemberId, Partition, Seq},
@@ -112,13 +113,14 @@ impl World {
     fn check_states(&mut self) {
         let mut wrong = Vec::new();
         for (partition, kept) in self.log.partitions() {
-            let Ok(state) = Hub::state_from(partition, None, &kept.records) else {
+            let Ok(state) = Hub::state_from(partition, &[], &kept.records) else {
                 wrong.push(format!("{partition:?} cannot be folded"));
                 continue;
             };
             if let Some((covered, snapshot)) = kept.whole_snapshot() {
+                let snapshot = [Bytes::from(snapshot)];
                 let rest = &kept.records[covered as usize..];
-                let again = Hub::state_from(partition, Some(&snapshot), rest);
+                let again = Hub::state_from(partition, &snapshot, rest);
                 if again.as_ref().ok() != Some(&state) {
                     wrong.push(format!("{partition:?}: its snapshot at {covered}"));
                 }
@@ -182,7 +184,7 @@ impl World {
             if !live {
                 continue;
             }
-            let said = |bytes: &bytes::Bytes| {
+            let said = |bytes: &Bytes| {
                 Record::from_bytes(bytes).is_ok_and(|record| {
                     matches!(record.body, RecordBody::Message(_) | RecordBody::Action(_))
                 })

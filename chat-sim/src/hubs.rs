@@ -275,10 +275,11 @@ impl World {
         let Some(machine) = &mut node.hub else { return };
         if machine.poll_timeout().is_some_and(|at| at <= now.monotonic) {
             machine.handle_timeout(now, &mut node.out);
+            // Requests that wait may have another turn at once.
             let next = machine.poll_timeout();
             self.book.check(
                 "what is due is done",
-                next.is_none_or(|next| next > now.monotonic),
+                next.is_none_or(|next| next >= now.monotonic),
                 || format!("hub {hub}: {next:?}"),
             );
         }

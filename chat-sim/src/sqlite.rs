@@ -363,10 +363,10 @@ impl Pair {
     fn folds(&self, partition: Partition, kept: &Kept) -> Result<(), String> {
         let all = self.model.kept(partition);
         let all = all.and_then(|all| all.records.get(..kept.head as usize));
-        let whole = Hub::state_from(partition, None, all.unwrap_or_default());
+        let whole = Hub::state_from(partition, &[], all.unwrap_or_default());
         let (covered, snapshot) = match &kept.snapshot {
-            Some((covered, snapshot)) => (*covered, Some(&snapshot[..])),
-            None => (0, None),
+            Some((covered, snapshot)) => (*covered, vec![Bytes::from(snapshot.clone())]),
+            None => (0, Vec::new()),
         };
         let rest = (covered + 1).saturating_sub(kept.oldest) as usize;
         let rest = kept.records.get(rest..).unwrap_or_default();
@@ -374,7 +374,7 @@ impl Pair {
             Some(Flaw::ForgetsTheTail) => &[],
             _ => rest,
         };
-        match (whole, Hub::state_from(partition, snapshot, rest)) {
+        match (whole, Hub::state_from(partition, &snapshot, rest)) {
             (Ok(whole), Ok(begun)) if whole == begun => Ok(()),
             (_, _) => Err(format!("{partition:?} makes another state")),
         }
