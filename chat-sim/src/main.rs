@@ -149,7 +149,7 @@ fn other_faults(faults: &Counts) -> Counts {
 }
 
 /// Seeds of one broken promise that are listed.
-const LISTED: usize = 10;
+const LISTED: usize = 400;
 
 /// Dies everywhere in many schedules.
 fn cut(args: &Args) -> ExitCode {

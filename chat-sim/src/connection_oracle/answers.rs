@@ -235,7 +235,8 @@ impl Line {
                 } else {
                     !mute.is_some_and(|mute| room.lasts(mute, book))
                 };
-                let person = directory.person(*member);
+                // Who is listed and has never had a name here is called as the room says.
+                let person = directory.person(*member).filter(|person| !person.nick.is_empty());
                 let known = person.is_none_or(|person| {
                     (&info.nick, &info.label) == (&person.nick, &person.label)
                 });

@@ -351,7 +351,14 @@ impl Registry {
         let Proposal { what, then } = proposal;
         match then {
             Then::Nothing | Then::Projected { .. } => {}
-            Then::Welcome { hello, again } => self.let_in(turn, hello, again),
+            Then::Welcome { hello, again } => {
+                if self.state().names.is_held(hello.member) {
+                    return self.let_in(turn, hello, again);
+                }
+                // Another hub has freed the name behind the entry that gave it.
+                let then = Then::Welcome { hello, again };
+                self.pipe.propose(Proposal { what, then });
+            }
             Then::Named {
                 origin,
                 member,

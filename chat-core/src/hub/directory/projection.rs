@@ -114,7 +114,12 @@ impl Projections {
         alone: bool,
     ) -> Option<(Vec<Projected>, bool)> {
         let behind = self.behind.get_mut(&id)?;
+        // Another proposal may have been queued before the room was put off.
+        if !behind.proposed {
+            return None;
+        }
         let Some((room, _)) = with.room(id) else {
+            behind.proposed = false;
             self.stalled.push(id);
             return None;
         };
@@ -127,6 +132,7 @@ impl Projections {
         let ahead = |listed: Mark| room.mark().is_none_or(|mark| listed.seq() > mark.seq());
         if !alone && !behind.looked && listed.is_some_and(ahead) {
             behind.looked = true;
+            behind.proposed = false;
             self.outrun.push(id);
             self.stalled.push(id);
             return None;
@@ -374,6 +380,12 @@ impl Registry {
 
     /// The directory is there, or again: sees whether all loaded rooms are listed as they are.
     pub(super) fn compare_all(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings) {
+        // All at once: with the first of them, those that wait may be projected already. The listing
+        // may have lost what was known of it.
+        self.projections.listed.clear();
+        for behind in self.projections.behind.values_mut() {
+            behind.anybody = true;
+        }
         for id in with.rooms() {
             let marked = Marked {
                 before: None,
@@ -383,7 +395,6 @@ impl Registry {
             };
             if let Some(behind) = self.projections.behind.get_mut(&id) {
                 behind.proposed = false;
-                behind.anybody = true;
             }
             self.marked(turn, with, id, marked);
         }
