@@ -43,6 +43,8 @@ pub(crate) struct Listed {
     pub(crate) closed: bool,
     /// Its members, each with whether it is invited only.
     pub(crate) members: BTreeMap<MemberId, bool>,
+    /// It has a number, and may have no log yet.
+    is_claim: bool,
     /// Its form, while the name is taken by it.
     folded: Option<String>,
 }
@@ -95,7 +97,7 @@ impl Directory {
         let groups = self.groups.range(number..).map(|(_, room)| *room);
         let shown = |room: &RoomId| {
             let listed = self.listed.get(room);
-            listed.is_some_and(|listed| listed.from > 0 && !listed.closed)
+            listed.is_some_and(|listed| !listed.is_claim && !listed.closed)
         };
         groups.filter(shown).collect()
     }
@@ -219,6 +221,7 @@ impl Directory {
         });
         self.groups.insert(number, room);
         listed.number = Some(number);
+        listed.is_claim = true;
         listed.name = name.as_ref().map(|(name, _)| name.clone());
         if let Some((name, key)) = name {
             let new = self.names.insert(key.folded.clone());
@@ -251,6 +254,7 @@ impl Directory {
             listed.members.remove(&member);
         }
         listed.from = seq;
+        listed.is_claim = false;
         listed.mark = projected.mark;
         if let Some(about) = projected.about {
             listed.about = about;

@@ -24,6 +24,9 @@ use crate::{
     world::{EPOCH, MS, SECOND},
 };
 
+/// Requests of a session that a room remembers.
+const RESULTS: usize = 64;
+
 /// One life of a room's log.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
@@ -40,7 +43,8 @@ pub(crate) struct Room {
     /// By which record, and for how long.
     muted: BTreeMap<MemberId, (Seq, Option<u32>)>,
     blocking: BTreeSet<MemberId>,
-    done: BTreeSet<MessageId>,
+    /// The requests that were done, and the record of each.
+    done: BTreeMap<MessageId, Seq>,
     /// Its last record, if it is deleted.
     closed: Option<Seq>,
     said: BTreeSet<String>,
@@ -145,6 +149,13 @@ impl Room {
             .map(|stay| stay.since)
     }
 
+    /// The record that ended the last stay of somebody who is out at a place.
+    pub(crate) fn out_since(&self, member: MemberId, seq: Seq) -> Option<Seq> {
+        let stays = self.stays.get(&member)?.iter();
+        let ends = stays.filter_map(|stay| stay.until);
+        ends.filter(|until| *until <= seq).max()
+    }
+
     /// Whether somebody is a member at a place, or invited.
     pub(crate) fn standing_at(&self, member: MemberId, seq: Seq) -> Option<Standing> {
         let mut stays = self.stays.get(&member)?.iter();
@@ -189,10 +200,11 @@ impl Room {
             protected: self.credential_before(seq + 1).is_some(),
         };
         let closed = self.is_closed_at(seq);
+        // What is listed as deleted stays so, also if the log gives the room back.
         there
-            && closed == listed.closed
+            && (!closed || listed.closed)
             && members.eq(listed.members.iter().map(|(member, invited)| (*member, *invited)))
-            && (closed || listed.number.is_none() || about() == listed.about)
+            && (listed.closed || listed.number.is_none() || about() == listed.about)
     }
 
     pub(crate) fn members(&self) -> impl Iterator<Item = MemberId> {
@@ -272,7 +284,18 @@ impl Room {
             session,
             txn,
         };
-        self.done.contains(&id)
+        self.done.contains_key(&id)
+    }
+
+    /// Whether so many requests of a session were done since this one that it is not remembered. Whoever waits for its answers
+    /// does not come to that.
+    fn was_forgotten(&self, record: &Record, first: Seq) -> bool {
+        let since = self.records.iter().skip(first as usize);
+        let its = since.filter(|other| {
+            (other.member, other.session) == (record.member, record.session)
+                && is_done_once(&other.body)
+        });
+        its.count() >= RESULTS
     }
 
     fn may(&self, member: MemberId, right: Right, target: Option<Role>, seq: Seq) -> bool {
@@ -443,7 +466,8 @@ impl Room {
             format!("{id} at {seq}: {:?}", record.body)
         });
         if record.txn != 0 && is_done_once(&record.body) {
-            let new = self.done.insert(record.id());
+            let first = self.done.insert(record.id(), seq);
+            let new = first.is_none_or(|first| self.was_forgotten(&record, first));
             book.check("nothing is done twice", new, || {
                 format!(
                     "{id}: txn {} of {member} again at {seq}: {:?}",
