@@ -336,6 +336,8 @@ impl Registry {
                 if !mine {
                     self.claimed_elsewhere(turn, claimed.room);
                 }
+                // A group that was found may have been projected when it was none yet.
+                self.compare(turn, with, claimed.room, mine);
             }
             Change::Projected(projected) => {
                 self.projected(turn, with, projected, mine, told);

@@ -318,6 +318,10 @@ impl Registry {
         let room = projected.room;
         self.projections.listed.remove(&room);
         if !projected.more {
+            // Also where nothing can be compared, because the room is just read anew.
+            if let Some(behind) = self.projections.behind.get_mut(&room).filter(|_| mine) {
+                behind.proposed = false;
+            }
             self.compare(turn, with, room, mine);
         }
         for (member, _) in &projected.entered {
@@ -337,7 +341,13 @@ impl Registry {
     }
 
     /// Sees whether a room that is loaded is listed as it is.
-    fn compare(&mut self, turn: &mut Turn<'_>, with: &dyn Surroundings, id: RoomId, mine: bool) {
+    pub(super) fn compare(
+        &mut self,
+        turn: &mut Turn<'_>,
+        with: &dyn Surroundings,
+        id: RoomId,
+        mine: bool,
+    ) {
         let Some((room, _)) = with.room(id) else {
             return;
         };
