@@ -165,6 +165,7 @@ impl core::fmt::Debug for RoomKey {
 /// The outcome of a command.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the names say it")]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and gone at once")]
 pub enum Outcome {
     /// `List`: all; `Find`: the one, or none.
     Rooms(Vec<RoomInfo>),

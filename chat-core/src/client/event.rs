@@ -16,6 +16,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the names say it")]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and gone at once")]
 pub enum ClientEvent {
     /// The client is in. `again`: after a lost connection.
     Welcomed { welcome: Welcome, again: bool },

@@ -173,10 +173,8 @@ impl Client {
                 turn.follow(self.rooms.entered(me, entered)?);
             }
             ServerMessage::Records(records) => turn.follow(self.rooms.records(me, records)),
-            ServerMessage::Presence(Presence { room, update }) => {
-                if self.rooms.contains(room) {
-                    turn.tell(ClientEvent::Presence { room, update });
-                }
+            ServerMessage::Presence(Presence { room, update }) if self.rooms.contains(room) => {
+                turn.tell(ClientEvent::Presence { room, update });
             }
             ServerMessage::Removed(removed) => turn.follow(self.rooms.removed(removed)),
             // The other messages are the connection's.

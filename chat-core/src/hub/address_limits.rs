@@ -146,10 +146,12 @@ mod tests {
 
     #[test]
     fn clones_count_together_and_a_right_guess_costs_nothing() {
-        let mut limits = Limits::default();
-        limits.guesses_per_room = SlowRate {
-            burst: 1,
-            every: Duration::from_secs(10),
+        let limits = Limits {
+            guesses_per_room: SlowRate {
+                burst: 1,
+                every: Duration::from_secs(10),
+            },
+            ..Limits::default()
         };
         let (one, now) = (AddressLimits::default(), Monotonic(0));
         let (other, address) = (one.clone(), Some(IpAddr::from([192, 0, 2, 1])));

@@ -266,12 +266,12 @@ impl Hub {
                     sessions.removed(turn, conn, room, reason);
                 });
             }
-            rooms => self.to_rooms(now, rooms, out),
+            rooms => self.for_rooms(now, rooms, out),
         }
     }
 
     /// What the directory has rooms do.
-    fn to_rooms(&mut self, now: Now, effect: directory::Effect, out: &mut Outputs) {
+    fn for_rooms(&mut self, now: Now, effect: directory::Effect, out: &mut Outputs) {
         use directory::Effect;
         if let Effect::Request { room, asked } = &effect
             && matches!(asked.request.op, Op::Join(_) | Op::Login(_))
@@ -339,12 +339,12 @@ impl Hub {
                 }
             }
             Effect::Happened(record) => self.tell_operator(room, *record, out),
-            heard => self.to_sessions(now, room, heard, out),
+            heard => self.for_sessions(now, room, heard, out),
         }
     }
 
     /// What a room has connections do.
-    fn to_sessions(&mut self, now: Now, room: RoomId, effect: room::Effect, out: &mut Outputs) {
+    fn for_sessions(&mut self, now: Now, room: RoomId, effect: room::Effect, out: &mut Outputs) {
         use room::Effect;
         self.on_sessions(now, out, |sessions, turn, rooms| match effect {
             Effect::Tell { epoch, told } => sessions.tell(turn, room, epoch, &told),

@@ -1047,6 +1047,10 @@ fn run(hubs: usize, steps: &[Step]) {
 }
 
 /// As many conversations of each kind as `PROPTEST_CASES` says, or a few.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one who runs the test says how long"
+)]
 fn cases() -> u32 {
     let asked = std::env::var("PROPTEST_CASES").ok();
     asked.and_then(|cases| cases.parse().ok()).unwrap_or(50)

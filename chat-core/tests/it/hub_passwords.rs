@@ -9,7 +9,7 @@ use chat_core::{
     password::{ClientLogin, ClientRegistration, ExportKey, Password, Stretch},
     wire::{
         ClientMessage, ErrorCode, ServerMessage,
-        client::{self, InRoom, Op, Proof, RoomRef},
+        client::{self, InRoom, Op, Peer, Proof, RoomRef},
         record::{CipherKind, PasswordRecord, WrappedKey},
         server::{Answer, Failure, RoomView},
     },
@@ -181,7 +181,7 @@ fn who_knows_the_password_comes_in_and_finds_the_key_and_the_server_is_never_sen
 #[test]
 fn a_wrong_password_is_refused_and_may_be_tried_again() {
     let mut half = Half::new(2);
-    let (mut w, _, _) = protected(&mut half, "right");
+    let (mut w, ada, view) = protected(&mut half, "right");
     let bob = w.welcome("bob");
     let number = RoomRef::Number(0);
     assert!(
@@ -211,12 +211,22 @@ fn a_wrong_password_is_refused_and_may_be_tried_again() {
             .any(|event| matches!(event, Event::WrongPassword { nick, .. } if nick == "bob"))
     );
     assert_eq!(
-        join(&mut w, bob, 1, number, Some(forged)).unwrap_err().code,
+        join(&mut w, bob, 1, number, Some(forged.clone()))
+            .unwrap_err()
+            .code,
         ErrorCode::StaleProof,
         "a login is good for one proof"
     );
     let (proof, _) = half.login(&mut w, bob, number, "right").unwrap().unwrap();
     join(&mut w, bob, 1, number, Some(proof)).unwrap();
+    let ban = Op::Ban(client::Remove {
+        room: view.room,
+        target: Peer::Nick("bob".to_owned()),
+        reason: String::new(),
+    });
+    w.request(ada, 2, ban).unwrap();
+    let refusal = join(&mut w, bob, 2, number, Some(forged)).unwrap_err();
+    assert_eq!(refusal.code, ErrorCode::Banned, "before the password");
 }
 
 #[test]

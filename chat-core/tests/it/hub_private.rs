@@ -51,6 +51,24 @@ fn what_is_said_reaches_somebody_who_was_forgotten_and_is_back() {
 }
 
 #[test]
+fn what_begins_a_conversation_again_is_not_counted_twice() {
+    let mut w = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.welcome(nick));
+    let room = direct(&mut w, ada, 1, "bob").room;
+    w.send(ada, room, 2, "one").unwrap();
+    leave(&mut w, bob, 1, room).unwrap();
+    w.lines.get_mut(&bob).unwrap().inbox.clear();
+    let place = w.send(ada, room, 3, "two").unwrap();
+    let view = w.take(bob, |message| match message {
+        ServerMessage::Entered(entered) => Some(entered.view.clone()),
+        _ => None,
+    });
+    let view = view.expect("it is invited again");
+    assert_eq!((view.place.seq, view.said), (place - 1, 1));
+    assert_eq!(w.texts(bob), ["two"], "the second one");
+}
+
+#[test]
 fn what_is_said_at_once_reaches_somebody_at_another_hub() {
     let (mut here, mut there) = two_hubs();
     let bob = there.welcome("bob");

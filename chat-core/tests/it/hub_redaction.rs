@@ -120,7 +120,7 @@ fn the_author_may_and_those_who_keep_order() {
         said(&mut w, ada, 3),
         said(&mut w, ada, 4),
     ];
-    let refused = |w: &mut World, conn, seq| w.refusal(conn, 90, redact(&w, room, seq));
+    let refused = |w: &mut World, conn, seq| w.refusal(conn, 90, redact(w, room, seq));
     for seq in [of_owner, of_moderator, of_ada[0]] {
         assert_eq!(refused(&mut w, bob, seq), ErrorCode::Forbidden);
     }
@@ -213,6 +213,8 @@ fn a_log_that_cannot_forget_now_is_asked_again() {
     assert!(!is_kept(&w, LOBBY, "a secret"));
 
     w.unreadable = true;
+    let again = redact(&w, LOBBY, seq);
+    w.request(ada, 3, again).expect("it is done");
     let refusal = w.refusal(ada, 4, redact(&w, LOBBY, seq));
     assert_eq!(refusal, ErrorCode::Unavailable);
 }

@@ -103,6 +103,7 @@ impl Outbox {
     }
 
     /// Takes everything out, in the order of the tickets. What is unanswered is in doubt.
+    #[expect(clippy::vec_box, reason = "each goes on in its box")]
     fn take_all(&mut self) -> Vec<Box<Job>> {
         let unanswered = core::mem::take(&mut self.unanswered).into_iter();
         let working = core::mem::take(&mut self.working).into_iter();

@@ -74,6 +74,7 @@ struct Pace {
 
 /// The effects of the outbox.
 #[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and gone at once")]
 pub(super) enum Effect {
     /// A command has ended.
     Finished {
@@ -92,6 +93,7 @@ pub(super) enum Effect {
 
 /// The next step of the outbox.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and gone at once")]
 pub(super) enum Next {
     /// The next request of this job is to be made and sent.
     Go(Box<Job>),

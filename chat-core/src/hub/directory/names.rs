@@ -77,6 +77,10 @@ impl Registry {
         if !hello.imposed && !self.state().knows(hello.member) {
             let (counts, now) = (&config.address_limits, turn.now.monotonic);
             if let Err(wait) = counts.newcomer(&config.limits, hello.address, now) {
+                if !self.pipe.is_certain(since) {
+                    let task = Task::Hello(hello);
+                    return self.look_first(turn, with, Waiting { task, since });
+                }
                 let refusal = ErrorCode::RateLimited
                     .because("too many who were never here before come from your address")
                     .after(wait);
@@ -158,6 +162,15 @@ impl Registry {
             }
         }
         let names = &self.state().names;
+        if !names.is_held(member) && !self.pipe.is_certain(since) {
+            let (request, checked) = (asked.request, Ok(()));
+            let task = Task::Request(Box::new(Asked {
+                request,
+                checked,
+                ..asked
+            }));
+            return self.look_first(turn, with, Waiting { task, since });
+        }
         if !names.is_held(member) {
             return refuse(turn, ErrorCode::UnknownMember.because("you hold no nick"));
         }

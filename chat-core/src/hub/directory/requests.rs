@@ -231,20 +231,23 @@ impl Registry {
         let refuse = |turn: &mut Turn<'_>, refusal| {
             turn.effect(Effect::Refuse { origin, refusal });
         };
-        let mut name = None;
-        if let Some(given) = &create.name {
-            match Name::group(given, config.limits.name_bytes.into()) {
-                Ok(valid) => name = Some(valid),
-                Err(e) => return refuse(turn, ErrorCode::NameInvalid.because(e.to_string())),
-            }
-        }
         // A repeat was checked when it was no repeat yet.
-        if !is_there {
-            if let Err(refusal) = asked.checked {
-                return refuse(turn, refusal);
+        let name = match may_create(turn, &asked, &create) {
+            Ok(name) => name,
+            Err(_) if is_there => None,
+            Err(_) if !self.pipe.is_certain(since) => {
+                let task = Task::Request(Box::new(asked));
+                return self.look_first(turn, with, Waiting { task, since });
             }
+            Err(refusal) => return refuse(turn, refusal),
+        };
+        if !is_there {
             let (counts, now) = (&config.address_limits, turn.now.monotonic);
             if let Err(wait) = counts.group(&config.limits, asked.address, now) {
+                if !self.pipe.is_certain(since) {
+                    let task = Task::Request(Box::new(asked));
+                    return self.look_first(turn, with, Waiting { task, since });
+                }
                 let text = "too many groups were made from your address";
                 return refuse(turn, ErrorCode::RateLimited.because(text).after(wait));
             }
@@ -342,6 +345,18 @@ impl Registry {
             origin,
         });
     }
+}
+
+/// The name of a group that may be made, as far as its request alone tells.
+fn may_create(turn: &Turn<'_>, asked: &Asked, create: &Create) -> Result<Option<Name>, Refusal> {
+    let most = turn.config.limits.name_bytes.into();
+    let name = match &create.name {
+        Some(given) => Some(
+            Name::group(given, most).map_err(|e| ErrorCode::NameInvalid.because(e.to_string()))?,
+        ),
+        None => None,
+    };
+    asked.checked.clone().map(|()| name)
 }
 
 /// The room that a request is about, as it names it; none if it is about none.

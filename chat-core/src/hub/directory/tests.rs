@@ -450,6 +450,33 @@ fn take(room: &mut room::Room, seq: Seq, who: u8, body: RecordBody) {
     room.apply(&record, &record.to_bytes());
 }
 
+fn create(name: &str) -> Op {
+    Op::Create(client::Create {
+        name: Some(name.to_owned()),
+        topic: String::new(),
+        cipher: CipherKind::None,
+        key: None,
+        history: HistoryPolicy::All,
+        presence: PresenceMode::Full,
+        password: None,
+    })
+}
+
+#[test]
+fn a_group_that_another_hub_made_is_found_before_its_name_is_looked_at() {
+    let mut world = World::new(2);
+    world.hello(0, 1, "Ada");
+    world.quiet = true;
+    world.ask(0, 1, create("Salon"));
+    assert_eq!(world.story(0), ["in 1", "begin for 1"]);
+    // This one takes no name as long as that, and has not heard of the group.
+    world.sites[1].bench.config.limits.name_bytes = 3;
+    world.ask(1, 1, create("Salon"));
+    assert_eq!(world.story(1), ["begin for 1"]);
+    world.ask(1, 2, create("Salon"));
+    assert_eq!(world.story(1), ["name_invalid 2"]);
+}
+
 #[test]
 fn who_comes_back_writes_nothing() {
     let mut world = World::new(1);
@@ -716,19 +743,7 @@ fn a_listing_that_is_ahead_is_not_set_back() {
 fn a_claim_of_a_hub_that_is_lost_is_completed() {
     let mut world = World::new(2);
     world.hello(0, 1, "Ada");
-    world.ask(
-        0,
-        1,
-        Op::Create(client::Create {
-            name: Some("Salon".to_owned()),
-            topic: String::new(),
-            cipher: CipherKind::None,
-            key: None,
-            history: HistoryPolicy::All,
-            presence: PresenceMode::Full,
-            password: None,
-        }),
-    );
+    world.ask(0, 1, create("Salon"));
     assert_eq!(world.story(0), ["in 1", "begin for 1"]);
     world.sites.remove(0);
     world.pass(Duration::from_secs(4));

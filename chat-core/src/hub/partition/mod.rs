@@ -463,7 +463,8 @@ impl<S: Fold, P> Pipeline<S, P> {
         else {
             return None;
         };
-        pending.pop_front_if(|first| first.bytes == *bytes)
+        let is_next = pending.front().is_some_and(|first| first.bytes == *bytes);
+        is_next.then(|| pending.pop_front()).flatten()
     }
 
     /// Puts what was appended, and is not in the log, back in front of what waits.

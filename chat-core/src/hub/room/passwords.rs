@@ -109,6 +109,10 @@ impl Room {
                 let task = Task::Request(Box::new(asked));
                 return self.look_first(turn, people, Waiting { task, since });
             }
+            // A ban counts before the password.
+            if self.pipe.state().is_banned(author.member) {
+                return self.propose_join(turn, people, author, (origin, None), since);
+            }
             match self.prove(turn, asked, &proof) {
                 Ok(()) => proved = Some(proof.credential),
                 // The proof of a repeat died with the connection it was made on; what the room is

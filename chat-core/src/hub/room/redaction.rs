@@ -96,11 +96,17 @@ impl Room {
     pub(super) fn redact(
         &mut self,
         turn: &mut Turn<'_>,
-        author: Author,
-        origin: Origin,
+        people: &dyn People,
+        (author, origin): (Author, Origin),
         redact: Redact,
         since: Look,
     ) {
+        if self.pipe.state().repeat(&author).is_some() {
+            // What became of it is known, whatever can be read of the message now.
+            let (target, found) = (redact.target, None);
+            let proposal = proposal_to_redact(author, origin, (target, found));
+            return self.propose(turn, people, proposal, since);
+        }
         let read = RedactionRead {
             origin,
             author,
@@ -145,16 +151,7 @@ impl Room {
             let read = RedactionRead { seq, ..read };
             return self.read_for(turn, only(seq), Reading::Redact(read));
         }
-        let target = read.target;
-        let proposal = Proposal {
-            author: read.author,
-            ask: Ask::Redact { target, found },
-            then: Then::Answer {
-                origin: read.origin,
-            },
-            checked: Ok(()),
-            only: Only::Anyway,
-        };
+        let proposal = proposal_to_redact(read.author, read.origin, (read.target, found));
         self.propose(turn, people, proposal, read.since);
     }
 
@@ -220,6 +217,20 @@ impl Room {
             }
             Err(_) => self.pipe.retry(turn),
         }
+    }
+}
+
+fn proposal_to_redact(
+    author: Author,
+    origin: Origin,
+    (target, found): (MessageId, Option<Found>),
+) -> Proposal {
+    Proposal {
+        author,
+        ask: Ask::Redact { target, found },
+        then: Then::Answer { origin },
+        checked: Ok(()),
+        only: Only::Anyway,
     }
 }
 

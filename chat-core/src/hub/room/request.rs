@@ -166,7 +166,7 @@ impl Room {
             Op::Join(_) => self.join(turn, people, author, asked, since),
             Op::Redact(redact) => {
                 let redact = *redact;
-                self.redact(turn, author, asked.origin, redact, since);
+                self.redact(turn, people, (author, asked.origin), redact, since);
             }
             _ => {
                 let is_in = self.pipe.state().standing(asked.member).is_some();

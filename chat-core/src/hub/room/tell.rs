@@ -13,13 +13,20 @@ use crate::{
     id::{MemberId, Place, Seq},
     state::{
         directory::projection::{ListedChange, listed_change},
-        room::{judge::Ask, mark::is_listed},
+        room::{
+            judge::Ask,
+            mark::{is_listed, is_said},
+        },
     },
     wire::{
         Record,
         record::{Person, RecordBody, RoomKind},
     },
 };
+
+/// A record that changes who hears the room, what asked for it, and how many messages came behind
+/// it in the same append.
+type Cause<'a> = (&'a Record, Option<&'a Proposal>, u64);
 
 /// Whether a record changes who hears the room.
 fn changes_audience(body: &RecordBody) -> bool {
@@ -56,6 +63,7 @@ impl Room {
         // Some records change who hears those behind them, so everything up to such a record is told
         // first.
         let (mut telling, mut done) = (Vec::new(), Vec::new());
+        let mut said_later = taken.iter().filter(|one| is_said(&one.entry.body)).count() as u64;
         for taken in taken {
             let Taken {
                 entry: record,
@@ -67,9 +75,11 @@ impl Room {
                 record: record.clone(),
                 bytes,
             });
+            said_later -= u64::from(is_said(&record.body));
             if changes_audience(&record.body) {
                 self.tell(turn, &mut telling);
-                self.audience_changed(turn, people, &record, proposal.as_ref());
+                let cause = (&record, proposal.as_ref(), said_later);
+                self.audience_changed(turn, people, cause);
             }
             if let RecordBody::Redacted(redacted) = &record.body {
                 self.erasing.add(redacted.seq, record.seq);
@@ -137,13 +147,8 @@ impl Room {
     }
 
     /// A record that changes who hears the room.
-    fn audience_changed(
-        &mut self,
-        turn: &mut Turn<'_>,
-        people: &dyn People,
-        record: &Record,
-        proposal: Option<&Proposal>,
-    ) {
+    fn audience_changed(&mut self, turn: &mut Turn<'_>, people: &dyn People, cause: Cause<'_>) {
+        let (record, proposal, _) = cause;
         match &record.body {
             RecordBody::Created(created) => {
                 let most = turn.config.limits.presence_names;
@@ -151,11 +156,11 @@ impl Room {
                 match created.kind {
                     RoomKind::Private => {
                         for person in &created.members {
-                            self.arrived(turn, person.member, record, proposal);
+                            self.arrived(turn, person.member, cause);
                         }
                     }
                     RoomKind::Group => {
-                        self.arrived(turn, record.member, record, proposal);
+                        self.arrived(turn, record.member, cause);
                         if proposal.is_some() {
                             let founder = record.member;
                             self.emit(turn, Effect::Begun { founder });
@@ -172,7 +177,7 @@ impl Room {
                 };
                 // `joined` says that it is here. It may be gone already, or have another name.
                 self.told_by_record(turn, people, record.member, Some(person));
-                self.arrived(turn, record.member, record, proposal);
+                self.arrived(turn, record.member, cause);
             }
             RecordBody::Reopened(_) => {
                 let about = self.pipe.state().about();
@@ -181,7 +186,7 @@ impl Room {
                     .unwrap_or_default();
                 for member in pair {
                     self.see(turn, people, member);
-                    self.arrived(turn, member, record, proposal);
+                    self.arrived(turn, member, cause);
                 }
             }
             RecordBody::Left(_) => {
@@ -204,13 +209,14 @@ impl Room {
         &mut self,
         turn: &mut Turn<'_>,
         member: MemberId,
-        record: &Record,
-        proposal: Option<&Proposal>,
+        (record, proposal, said_later): Cause<'_>,
     ) {
         // The records of the same append may have put it out again.
-        let Some(view) = self.view_at(member, record.seq) else {
+        let Some(mut view) = self.view_at(member, record.seq) else {
             return;
         };
+        // Those are told yet.
+        view.said -= said_later;
         let answer = proposal
             .filter(|proposal| proposal.author.member == member)
             .and_then(|proposal| match proposal.then {

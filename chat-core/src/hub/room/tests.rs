@@ -323,6 +323,24 @@ fn attach(who: u8, place: Option<Place>) -> Attach {
 }
 
 #[test]
+fn a_view_counts_what_was_said_up_to_its_place() {
+    let mut scene = Scene::new(false);
+    scene.hold = true;
+    scene.ask(1, 2, send("one"));
+    // These make one append.
+    scene.ask(2, 1, join());
+    scene.ask(1, 3, send("two"));
+    scene.ask(3, 1, join());
+    scene.release();
+    let view = |effect: &Effect| match effect {
+        Effect::Enter { view, .. } => Some((view.place.seq, view.said)),
+        _ => None,
+    };
+    let views: Vec<_> = scene.effects.iter().filter_map(view).collect();
+    assert_eq!(views, [(3, 1), (5, 2)]);
+}
+
+#[test]
 fn a_join_is_one_append_and_its_answer_comes_between_its_record_and_the_next() {
     let mut scene = Scene::new(false);
     let before = scene.head();

@@ -8,7 +8,8 @@ use crate::{
     hub::{effects::Told, origin::Origin},
     id::{ConnId, MemberId, Place, RoomId, Seq},
     wire::{
-        Form, ServerMessage,
+        Form, ServerMessage, Tagged,
+        client::Op,
         server::{Answer, Entered, Presence, PresenceUpdate, Removed, RemovedReason, RoomView},
     },
 };
@@ -184,9 +185,9 @@ impl Sessions {
         // A connection that is in already goes on from where it is: the answer must not look like a
         // new beginning.
         self.announce_before(turn, conn, &view);
-        let answer = match origin.kind {
-            4 => Answer::Create(view),
-            8 => Answer::Direct(view),
+        let answer = match Op::name(origin.kind) {
+            Some("create") => Answer::Create(view),
+            Some("direct") => Answer::Direct(view),
             _ => Answer::Join(view),
         };
         self.answer(turn, origin, answer);

@@ -102,7 +102,7 @@ pub(crate) fn is_listed(body: &RecordBody) -> bool {
 }
 
 /// Whether such a record is a message, or stands in the place of one.
-fn is_said(body: &RecordBody) -> bool {
+pub(crate) fn is_said(body: &RecordBody) -> bool {
     matches!(
         body,
         RecordBody::Message(_) | RecordBody::Action(_) | RecordBody::Blank(_)

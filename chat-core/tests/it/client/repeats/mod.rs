@@ -271,10 +271,8 @@ impl World {
                 let (n, text) = self.open.remove(&ticket).expect("once");
                 self.done.push((n, text, outcome));
             }
-            ClientEvent::Entered { view, how } => {
-                if how != EnteredHow::Resumed {
-                    self.places.insert(view.room, view.place);
-                }
+            ClientEvent::Entered { view, how } if how != EnteredHow::Resumed => {
+                self.places.insert(view.room, view.place);
             }
             ClientEvent::Record { room, record, .. } => {
                 let place = self
