@@ -71,6 +71,18 @@ impl Timers {
         (connection, self.others.first().map(|(at, _)| *at))
     }
 
+    /// The next timer, if it is due and that of a name.
+    pub(super) fn pop_grace(&mut self, now: Monotonic) -> Option<MemberId> {
+        match self.others.first() {
+            Some((at, Timer::Grace(member))) if *at <= now => {
+                let member = *member;
+                self.others.pop_first();
+                Some(member)
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn pop(&mut self, now: Monotonic) -> Option<Timer> {
         if self.next()? > now {
             return None;
