@@ -437,6 +437,10 @@ impl Hub {
             }),
             Timer::Grace(member) => self.on_registry(now, out, |registry, turn, _| {
                 registry.grace_due(turn, member);
+                // Names that are free at the same time are freed together.
+                while let Some(member) = turn.common.timers.pop_grace(turn.now.monotonic) {
+                    registry.grace_due(turn, member);
+                }
             }),
             Timer::Expiry(member) => self.on_registry(now, out, |registry, turn, with| {
                 registry.expiry_due(turn, with, member);

@@ -86,6 +86,18 @@ impl Timers {
         due.into_iter().map(|(_, conn)| conn).collect()
     }
 
+    /// The next timer, if it is due and that of a name.
+    pub(super) fn pop_grace(&mut self, now: Monotonic) -> Option<MemberId> {
+        match self.others.first() {
+            Some((at, Timer::Grace(member))) if *at <= now => {
+                let member = *member;
+                self.others.pop_first();
+                Some(member)
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn pop(&mut self, now: Monotonic) -> Option<Timer> {
         let first = self.first()?;
         if first > now {
