@@ -217,3 +217,16 @@ fn a_number_that_another_request_has_leaves_a_doubt_one() {
         (vec![(ticket, UNKNOWN)], 0)
     );
 }
+
+#[test]
+fn another_session_counts_from_its_own_beginning() {
+    let mut desk = Desk::new();
+    desk.say("a");
+    desk.say("b");
+    let sent = desk.post();
+    desk.answer(&sent[0]);
+    desk.refuse(&sent[1], ErrorCode::TxnReused);
+    let effects = desk.outbox.renew();
+    desk.done(effects);
+    assert_eq!(txns(&desk.post()), [1]);
+}
