@@ -691,7 +691,10 @@ fn who_left_is_answered_and_not_told_that_it_is_out_although_its_record_is_not_k
         .detach_member(&mut turn, ADA, ROOM, at(3), answer);
     scene.go_on();
     scene.drained();
-    scene.answer_read(page_of(at(3), 4, 4..=3));
+    let mut page = page_of(at(3), 4, 1..=3);
+    page.first = 4;
+    page.records.clear();
+    scene.answer_read(page);
     assert!(matches!(&scene.told()[..], [ServerMessage::Ok(_)]));
 }
 
