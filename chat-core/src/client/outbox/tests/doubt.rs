@@ -233,3 +233,16 @@ fn a_name_in_doubt_goes_before_what_was_asked_behind_it() {
     desk.lose_connection();
     assert_eq!(txns(&desk.post()), [3, 2]);
 }
+
+#[test]
+fn another_session_counts_from_its_own_beginning() {
+    let mut desk = Desk::new();
+    desk.say("a");
+    desk.say("b");
+    let sent = desk.post();
+    desk.answer(&sent[0]);
+    desk.refuse(&sent[1], ErrorCode::TxnReused);
+    let effects = desk.outbox.renew();
+    desk.done(effects);
+    assert_eq!(txns(&desk.post()), [1]);
+}
