@@ -161,8 +161,8 @@ impl World {
         }
         // Of a room whose whole log was lost nothing can be said before the next look through all rooms.
         let mut listing = directory.listing();
-        let of_nothing = listing
-            .find(|(room, listed)| listed.mark > 0 && self.truth.present(*room).is_none());
+        let of_nothing =
+            listing.find(|(room, listed)| listed.mark > 0 && self.truth.present(*room).is_none());
         if let Some((room, listed)) = of_nothing {
             wrong.push(format!("{room} was never there, and listed as {listed:?}"));
         }
@@ -306,7 +306,8 @@ impl World {
         match self.gone.get(&member) {
             None => {
                 let mut links = self.links.values();
-                let here = links.any(|link| link.line.member() == member && link.line.is_welcomed());
+                let here =
+                    links.any(|link| link.line.member() == member && link.line.is_welcomed());
                 (here == held).then_some(held)
             }
             Some(gone) if gone.since + settled < self.now => (!held).then_some(false),

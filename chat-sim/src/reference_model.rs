@@ -192,7 +192,6 @@ impl Truth {
     pub(crate) fn groups_ever(&self) -> usize {
         self.rooms.len()
     }
-
 }
 
 /// The records after those that are known, which must all be there still.

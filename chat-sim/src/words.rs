@@ -55,7 +55,11 @@ impl World {
     fn word_delay(&mut self, to: usize) -> u64 {
         let usual = u64::from(self.plan.shape.delay_us) * 1_000;
         // Hubs of one process are near.
-        let most = if self.plan.shape.disk { usual / 8 } else { usual };
+        let most = if self.plan.shape.disk {
+            usual / 8
+        } else {
+            usual
+        };
         self.nodes[to].rng.below(most + 1)
     }
 
@@ -65,7 +69,11 @@ impl World {
         if node.life != life {
             return;
         }
-        let Some(word) = node.words.get_mut(&from).and_then(|words| words.pop_front()) else {
+        let Some(word) = node
+            .words
+            .get_mut(&from)
+            .and_then(|words| words.pop_front())
+        else {
             return;
         };
         self.book.note(|| match &word {

@@ -4,7 +4,7 @@ use core::ops::RangeInclusive;
 
 use chat_core::{
     hub::Hub,
-    id::{CredentialId, MemberId, MessageId, Partition, RoomId, Seq, },
+    id::{CredentialId, MemberId, MessageId, Partition, RoomId, Seq},
     wire::{
         ErrorCode, Record,
         client::{HistoryFrom, List, Members, Mute, Op, Peer, Remove, RoomRef},
@@ -187,10 +187,7 @@ impl Line {
                     })
             });
         book.check("the list is of the groups there are", same, || {
-            let there: Vec<_> = rest
-                .iter()
-                .map(|id| (id, directory.listed(*id)))
-                .collect();
+            let there: Vec<_> = rest.iter().map(|id| (id, directory.listed(*id))).collect();
             format!("{}: {answer:?} where {there:?}", self.member)
         });
     }
@@ -236,7 +233,9 @@ impl Line {
                     !mute.is_some_and(|mute| room.lasts(mute, book))
                 };
                 // Who is listed and has never had a name here is called as the room says.
-                let person = directory.person(*member).filter(|person| !person.nick.is_empty());
+                let person = directory
+                    .person(*member)
+                    .filter(|person| !person.nick.is_empty());
                 let known = person.is_none_or(|person| {
                     (&info.nick, &info.label) == (&person.nick, &person.label)
                 });

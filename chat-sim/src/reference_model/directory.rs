@@ -216,9 +216,11 @@ impl Directory {
         let its = first.is_some_and(|first| {
             first.seq == 1 && RoomId::group(first.member, first.session, first.txn) == room
         });
-        book.check("a claim is of the group that it makes", its || found, || {
-            format!("{room} at {seq}")
-        });
+        book.check(
+            "a claim is of the group that it makes",
+            its || found,
+            || format!("{room} at {seq}"),
+        );
         self.groups.insert(number, room);
         listed.number = Some(number);
         listed.is_claim = true;
@@ -237,7 +239,10 @@ impl Directory {
         let listed = self.listed.entry(room).or_default();
         let follows = projected.from == listed.from;
         book.check("a projection follows the one before", follows, || {
-            format!("{room} at {seq}: {} and not {}", projected.from, listed.from)
+            format!(
+                "{room} at {seq}: {} and not {}",
+                projected.from, listed.from
+            )
         });
         let members = &listed.members;
         let new = |(member, invited): &(MemberId, bool)| members.get(member) != Some(invited);

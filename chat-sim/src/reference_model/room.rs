@@ -203,7 +203,10 @@ impl Room {
         // What is listed as deleted stays so, also if the log gives the room back.
         there
             && (!closed || listed.closed)
-            && members.eq(listed.members.iter().map(|(member, invited)| (*member, *invited)))
+            && members.eq(listed
+                .members
+                .iter()
+                .map(|(member, invited)| (*member, *invited)))
             && (listed.closed || listed.number.is_none() || about() == listed.about)
     }
 
@@ -396,7 +399,10 @@ impl Room {
     }
 
     fn enter(&mut self, id: RoomId, member: MemberId, role: Role, seq: Seq, book: &mut Book) {
-        let invited = self.stays.get_mut(&member).and_then(|stays| stays.last_mut());
+        let invited = self
+            .stays
+            .get_mut(&member)
+            .and_then(|stays| stays.last_mut());
         if let Some(stay) = invited.filter(|stay| stay.until.is_none() && stay.accepted.is_none()) {
             stay.accepted = Some(seq);
             book.saw("an invitation accepted");
@@ -568,6 +574,9 @@ impl Room {
                 book.check("only members leave", role.is_some(), || {
                     format!("{member} of {id} at {seq}")
                 });
+                if self.standing_at(member, seq) == Some(Standing::Invited) {
+                    book.saw("an invitation declined");
+                }
                 if left.reason == chat_core::wire::record::LeftReason::Expired {
                     book.saw("a membership that expired");
                 }

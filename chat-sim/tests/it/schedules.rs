@@ -9,9 +9,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use chat_sim::{
-    FAULTS, LOG_FAULTS, Plan, Report, STATES, keep_panics_quiet, run, run_in_pieces,
-};
+use chat_sim::{FAULTS, LOG_FAULTS, Plan, Report, STATES, keep_panics_quiet, run, run_in_pieces};
 
 /// Schedules of one test run.
 const SCHEDULES: u64 = 8_000;
