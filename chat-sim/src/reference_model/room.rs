@@ -214,6 +214,12 @@ impl Room {
         self.roles.keys().copied()
     }
 
+    /// Whether a record is the first one of its request.
+    pub(crate) fn is_first(&self, record: &Record) -> bool {
+        let first = self.done.get(&record.id());
+        first.is_none_or(|first| *first == record.seq)
+    }
+
     /// The record of a request, if there is one.
     pub(crate) fn asked_for(&self, id: MessageId) -> Option<&Record> {
         self.records.iter().find(|record| record.id() == id)
@@ -473,7 +479,8 @@ impl Room {
         });
         let mut forgotten = false;
         if record.txn != 0 && is_done_once(&record.body) {
-            let first = self.done.insert(record.id(), seq);
+            let first = self.done.get(&record.id()).copied();
+            self.done.entry(record.id()).or_insert(seq);
             forgotten = first.is_some_and(|first| self.was_forgotten(&record, first));
             book.check(
                 "nothing is done twice",
