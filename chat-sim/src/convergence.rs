@@ -306,8 +306,10 @@ impl World {
         match self.gone.get(&member) {
             None => {
                 let mut links = self.links.values();
-                let here =
-                    links.any(|link| link.line.member() == member && link.line.is_welcomed());
+                let here = links.any(|link| {
+                    let open = link.hub_open && !link.broken;
+                    open && link.line.member() == member && link.line.is_welcomed()
+                });
                 (here == held).then_some(held)
             }
             Some(gone) if gone.since + settled < self.now => (!held).then_some(false),

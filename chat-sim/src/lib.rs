@@ -100,7 +100,7 @@ pub fn run(plan: &Plan, traced: bool) -> Report {
     play(plan, traced, |_| ()).0
 }
 
-/// The same with all bytes of streams handed on in small pieces, at the same moments. That makes no difference.
+/// The same with all bytes of streams handed on in small pieces, at the same moments.
 pub fn run_in_pieces(plan: &Plan) -> Report {
     let knife = Some(Rng::new(plan.seed, 3));
     play(plan, false, |world| world.knife = knife).0

@@ -408,7 +408,8 @@ impl Line {
         // A redaction is looked up first, and a repeat has its first one's place.
         // On a dead connection it may be the repeat on another one that is answered.
         let own = !asked.again && !matches!(asked.op, Op::Redact(_)) && scene.alive;
-        if same && own && new.is_some_and(|at| at > asked.at) {
+        let first = room.is_some_and(|room| stands.is_some_and(|record| room.is_first(record)));
+        if same && own && first && new.is_some_and(|at| at > asked.at) {
             let became = self.became.entry((id, place.epoch)).or_default();
             became.insert(asked.id, place.seq);
             let before = became.range(..asked.id).next_back();

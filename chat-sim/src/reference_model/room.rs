@@ -214,6 +214,12 @@ impl Room {
         self.roles.keys().copied()
     }
 
+    /// Whether a record is the first one of its request.
+    pub(crate) fn is_first(&self, record: &Record) -> bool {
+        let first = self.done.get(&record.id());
+        first.is_none_or(|first| *first == record.seq)
+    }
+
     /// The record of a request, if there is one.
     pub(crate) fn asked_for(&self, id: MessageId) -> Option<&Record> {
         self.records.iter().find(|record| record.id() == id)
@@ -471,15 +477,21 @@ impl Room {
         book.check("nothing follows the end of a room", open, || {
             format!("{id} at {seq}: {:?}", record.body)
         });
+        let mut forgotten = false;
         if record.txn != 0 && is_done_once(&record.body) {
-            let first = self.done.insert(record.id(), seq);
-            let new = first.is_none_or(|first| self.was_forgotten(&record, first));
-            book.check("nothing is done twice", new, || {
-                format!(
-                    "{id}: txn {} of {member} again at {seq}: {:?}",
-                    record.txn, record.body
-                )
-            });
+            let first = self.done.get(&record.id()).copied();
+            self.done.entry(record.id()).or_insert(seq);
+            forgotten = first.is_some_and(|first| self.was_forgotten(&record, first));
+            book.check(
+                "nothing is done twice",
+                first.is_none() || forgotten,
+                || {
+                    format!(
+                        "{id}: txn {} of {member} again at {seq}: {:?}",
+                        record.txn, record.body
+                    )
+                },
+            );
         }
         let role = self.roles.get(&member).copied();
         let private = self.kind == Some(RoomKind::Private);
@@ -574,6 +586,9 @@ impl Room {
                 book.check("only members leave", role.is_some(), || {
                     format!("{member} of {id} at {seq}")
                 });
+                if self.standing_at(member, seq) == Some(Standing::Invited) {
+                    book.saw("an invitation declined");
+                }
                 if left.reason == chat_core::wire::record::LeftReason::Expired {
                     book.saw("a membership that expired");
                 }
@@ -607,7 +622,7 @@ impl Room {
                 if let Content::Plain(text) = &said.content {
                     let text = text.text.clone();
                     let new = self.said.insert(text.clone());
-                    book.check("nothing is said twice", new, || {
+                    book.check("nothing is said twice", new || forgotten, || {
                         format!("{text:?} in {id} again at {seq}")
                     });
                 }

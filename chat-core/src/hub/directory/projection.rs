@@ -130,7 +130,10 @@ impl Projections {
         }
         // Another hub may have written what is not known here; or the log has lost its end.
         let ahead = |listed: Mark| room.mark().is_none_or(|mark| listed.seq() > mark.seq());
-        if !alone && !behind.looked && listed.is_some_and(ahead) {
+        let is_outrun = listed.is_some_and(ahead);
+        // Then the listing has members of whom nothing is known here.
+        behind.anybody |= is_outrun;
+        if !alone && !behind.looked && is_outrun {
             behind.looked = true;
             behind.proposed = false;
             self.outrun.push(id);

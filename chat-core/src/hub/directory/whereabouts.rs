@@ -285,8 +285,14 @@ impl Registry {
                 self.whereabouts.0.get(&member),
                 Some(Whereabout::Leaving { .. })
             );
-            if !leaving {
-                self.named_elsewhere(turn, member);
+            match self.whereabouts.0.get(&member).copied() {
+                _ if leaving => {}
+                // The hub that was to free the name may have done so in what is lost.
+                Some(Whereabout::AwayFrom { count, .. }) => {
+                    let until = self.grace(turn);
+                    self.place(turn, member, Some(Whereabout::Unknown { until, count }));
+                }
+                _ => self.named_elsewhere(turn, member),
             }
         }
     }

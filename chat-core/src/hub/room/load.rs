@@ -298,11 +298,17 @@ impl Room {
                 Task::Propose(proposal) if proposal.origin().is_some() => {
                     self.refuse_proposal(turn, people, proposal, refusal.clone());
                 }
+                Task::Attach { attach, looks } => {
+                    // A member has one connection: what an earlier one was owed is owed no more.
+                    stay.retain(|other: &Waiting| match &other.task {
+                        Task::Attach { attach: other, .. } => other.member != attach.member,
+                        _ => true,
+                    });
+                    let (task, since) = (Task::Attach { attach, looks }, waiting.since);
+                    stay.push_back(Waiting { task, since });
+                }
                 task => {
                     let again = |other: &Waiting| match (&task, &other.task) {
-                        (Task::Attach { attach: one, .. }, Task::Attach { attach: other, .. }) => {
-                            one == other
-                        }
                         (Task::LookUp { member }, Task::LookUp { member: other }) => {
                             member == other
                         }
