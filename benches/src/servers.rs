@@ -254,6 +254,7 @@ pub fn limits() -> Limits {
     limits.connections = 1_000_000;
     limits.connections_per_address = 1_000_000;
     limits.rooms = 1_000_000;
+    limits.rooms_per_member = 128;
     limits.members_per_room = 1_000_000;
     limits.requests = 4_096;
     limits.send_rate = fast;

@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-0b127e5861a82aa9";
+pub(crate) const BUILD: &str = "b-9c82a7554358e555";
 
 pub(crate) const FILES: &[File] = &[
     File {

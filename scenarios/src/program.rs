@@ -207,10 +207,11 @@ impl Program {
             .is_none()
     }
 
-    /// Sends a signal.
+    /// Sends a signal. A program that is to stop has stopped then: on a machine that is busy, one of
+    /// its threads may go on for a while.
     #[cfg(unix)]
     pub fn signal(&self, signal: Signal) {
-        use rustix::process::{Pid, kill_process};
+        use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process, waitid};
         let signal = match signal {
             Signal::Interrupt => rustix::process::Signal::INT,
             Signal::Terminate => rustix::process::Signal::TERM,
@@ -219,7 +220,12 @@ impl Program {
             Signal::Stop => rustix::process::Signal::STOP,
             Signal::Continue => rustix::process::Signal::CONT,
         };
-        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+        let program = Pid::from_child(&self.child);
+        kill_process(program, signal).expect("it runs");
+        if signal == rustix::process::Signal::STOP {
+            let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
+            waitid(WaitId::Pid(program), stopped).expect("it is a child of this process");
+        }
     }
 
     fn wait(&mut self, stream: usize, what: &str, mut is: impl FnMut(&str) -> bool) -> String {

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::hub::world::World;
 
 /// Rooms of one maker.
-const EACH: u32 = 100;
+const EACH: u32 = 50;
 
 /// Longer than the grace period, and than rooms stay loaded.
 const LONG: Duration = Duration::from_secs(300);
 
-/// So many members, each in one of so many rooms; the makers of the rooms, one for each hundred, are
+/// So many members, each in one of so many rooms; the makers of the rooms, one for each fifty, are
 /// in all of theirs. All are gone, and their names are free.
 pub fn left_behind(members: u32, rooms: u32, keep: usize) -> World {
     let mut world = World::with_hubs(1, keep);

@@ -187,11 +187,17 @@ impl Program {
         }
     }
 
-    /// Sends a signal.
+    /// Sends a signal. A program that is to stop has stopped then: on a machine that is busy, one of
+    /// its threads may go on for a while.
     #[cfg(unix)]
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
-            .expect("it runs");
+        use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+        let program = Pid::from_child(&self.child);
+        kill_process(program, signal).expect("it runs");
+        if signal == Signal::STOP {
+            let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
+            waitid(WaitId::Pid(program), stopped).expect("it is a child of this process");
+        }
     }
 
     fn next(&mut self) -> Option<String> {

@@ -45,11 +45,6 @@ export class Model {
     this.me.member = session.member;
     /** What was written in an earlier life of the page, or before the end of the last session. */
     this.kept = store.unsent(session.url);
-    // What was on its way is on its way in the tab that this one is a copy of.
-    if (session.copied) for (const [room, kept] of Object.entries(this.kept)) {
-      kept.messages = [];
-      store.keepUnsent(session.url, room, kept.draft ? kept : null);
-    }
     /** @type {{ password?: string, key?: string }} */
     this.lobbyKey = {};
   }
@@ -83,6 +78,7 @@ export class Model {
     this.changed('me');
     const joins = !again && welcome.lobby && !welcome.rooms.includes(LOBBY) && !store.leftLobby(this.session.url);
     if (!again) {
+      if (this.session.copied) this.#leaveToOther();
       // Rooms that are not there any more, in which something was written.
       for (const [id, { view }] of Object.entries(this.kept)) {
         if (welcome.rooms.includes(id) || (id === LOBBY && joins) || !view) continue;
@@ -102,6 +98,14 @@ export class Model {
     }
     this.changed('up', again);
     if (joins) this.enterLobby();
+  }
+
+  /** What was on its way is on its way in the tab that this one is a copy of, which is known by now. */
+  #leaveToOther() {
+    for (const [room, kept] of Object.entries(this.kept)) {
+      kept.messages = [];
+      store.keepUnsent(this.session.url, room, kept.draft ? kept : null);
+    }
   }
 
   /** What was written in a room comes back. @param {Room} room */
