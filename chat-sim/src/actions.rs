@@ -156,7 +156,7 @@ impl World {
             Deed::JoinGroup | Deed::WrongPassword => {
                 let groups = self.truth.directory.groups.len() as u32;
                 let number = pick % (groups + 1);
-                let id = self.truth.directory.groups.get(number as usize).copied();
+                let id = self.truth.directory.groups.get(&number).copied();
                 let topic = id.and_then(|id| self.first_topic(id));
                 let password = id
                     .and_then(|id| self.passwords.get(&id))
@@ -355,8 +355,9 @@ impl World {
                 let own = deed == Deed::Redact;
                 let me = self.peers[client].member;
                 let (_, there) = self.truth.present(room)?;
-                let seq = there.something_said(me, own, pick / 16)?;
-                plain(Command::Redact { room, seq })
+                let said = there.something_said(me, own, pick / 16)?;
+                let (target, seq) = (said.id(), said.seq);
+                plain(Command::Redact { room, target, seq })
             }
             Deed::Say | Deed::Chatter => None,
         }
@@ -475,7 +476,7 @@ impl World {
                     self.book.saw(refusal(failure.code));
                     let own = matches!(
                         failure.code,
-                        ErrorCode::TooOld
+                        ErrorCode::TxnReused
                             | ErrorCode::UnknownRequest
                             | ErrorCode::BadRequest
                             | ErrorCode::MessageTooLarge

@@ -71,6 +71,7 @@ impl World {
                         RecordBody::Left(_) => {
                             here.remove(&record.member);
                         }
+                        RecordBody::Closed(_) => here.clear(),
                         RecordBody::Kicked(removal) | RecordBody::Banned(removal) => {
                             here.remove(&removal.target);
                         }
@@ -87,7 +88,7 @@ impl World {
                 };
                 match update {
                     PresenceUpdate::Full(people) => {
-                        inside.here = Some(people.into_iter().map(of_person).collect())
+                        inside.here = Some(people.people.into_iter().map(of_person).collect())
                     }
                     PresenceUpdate::Changes(changes) => {
                         if let Some(here) = &mut inside.here {
@@ -102,7 +103,7 @@ impl World {
                             }
                         }
                     }
-                    PresenceUpdate::Count(_) => inside.here = None,
+                    _ => inside.here = None,
                 }
             }
             ClientEvent::Removed { room, .. } => {

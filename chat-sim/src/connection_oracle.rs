@@ -5,7 +5,7 @@ mod answers;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_core::{
-    id::{MemberId, Partition, Place, RoomId, Seq},
+    id::{MemberId, Partition, Place, RoomId, Seq, SessionId},
     wire::{
         ClientMessage, CloseReason, ErrorCode, Record, ServerMessage, Tagged,
         client::{Op, RoomRef},
@@ -28,6 +28,8 @@ pub(crate) const READ_WITHIN: u64 = 8 * SECOND;
 #[derive(Debug)]
 pub(crate) struct Line {
     member: MemberId,
+    /// Of its requests.
+    session: SessionId,
     pending: BTreeMap<u64, Asked>,
     /// Rooms whose records come, and the last one told.
     rooms: BTreeMap<RoomId, Place>,
@@ -63,6 +65,7 @@ impl Line {
     pub(crate) fn new(member: MemberId) -> Self {
         Self {
             member,
+            session: SessionId::NONE,
             pending: BTreeMap::new(),
             rooms: BTreeMap::new(),
             presented: BTreeMap::new(),
@@ -82,6 +85,10 @@ impl Line {
 
     pub(crate) fn is_welcomed(&self) -> bool {
         self.welcomed && !self.closing
+    }
+
+    pub(crate) fn session(&self) -> SessionId {
+        self.session
     }
 
     /// The rooms whose records it is told.
@@ -116,6 +123,7 @@ impl Line {
     pub(crate) fn client_said(&mut self, message: &ClientMessage, again: bool, book: &mut Book) {
         match message {
             ClientMessage::Hello(hello) => {
+                self.session = hello.session;
                 self.presented = hello
                     .resume
                     .iter()
@@ -403,10 +411,11 @@ impl Line {
                         // That of an earlier connection ends it as well, and then this one is refused.
                         matches!(asked.op, Op::Leave(_))
                             && room_of(&asked.op) == Some(room)
-                            && asked.txn == record.txn
+                            && (self.session, asked.txn) == (record.session, record.txn)
                     })
             }
             RecordBody::Kicked(removal) | RecordBody::Banned(removal) => removal.target == me,
+            RecordBody::Closed(_) => true,
             _ => false,
         };
         if out {
@@ -441,13 +450,17 @@ impl Line {
             let right = view.topic == there.topic_at(seq)
                 && Some(view.role) == there.role_at(me, seq)
                 && view.members as usize == there.members_at(seq).count()
+                && Some(view.standing) == there.standing_at(me, seq)
+                && view.said == there.said_at(seq)
                 && view.credential == there.credential_before(seq + 1);
             book.check("a view shows the room as it is", right, || {
                 format!(
-                    "{me}: {view:?} where {:?}, {:?}, {}",
+                    "{me}: {view:?} where {:?}, {:?}, {:?}, {}, {}",
                     there.topic_at(seq),
                     there.role_at(me, seq),
-                    there.members_at(seq).count()
+                    there.standing_at(me, seq),
+                    there.members_at(seq).count(),
+                    there.said_at(seq)
                 )
             });
         }

@@ -178,10 +178,10 @@ pub(crate) fn commands_of(plan: &Plan) -> Result<Vec<Command>, Broken> {
 /// Plays a plan to one of its operations, and tells the story.
 pub fn cut_at(plan: &Plan, at: u64, flaw: Option<Flaw>) -> Report {
     let scissors = Scissors::new(Some(at), flaw);
-    crate::play(plan, None, true, |world| world.scissors = Some(scissors)).0
+    crate::play(plan, true, |world| world.scissors = Some(scissors)).0
 }
 
 fn cut(plan: &Plan, at: Option<u64>, flaw: Option<Flaw>) -> (Report, Option<Scissors>) {
     let scissors = Scissors::new(at, flaw);
-    crate::play(plan, None, false, |world| world.scissors = Some(scissors))
+    crate::play(plan, false, |world| world.scissors = Some(scissors))
 }

@@ -8,7 +8,6 @@ use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use chat_core::{
-    bugs::Bug,
     hub::Input,
     id::{Partition, Place, Seq},
     log::{AppendRefused, LogUnavailable, Manifest, SnapshotId},
@@ -112,8 +111,6 @@ pub(crate) struct Disk {
     unsettled: BTreeSet<Partition>,
     /// Where the process shall die next, and for how long.
     pub(crate) doom: Option<(Point, u64)>,
-    /// With the bug of that name: what was told before it was on the disk, and how long the logs were then.
-    told_early: Vec<(Partition, Seq)>,
 }
 
 impl Disk {
@@ -156,16 +153,6 @@ impl World {
             return;
         }
         self.disk.group = std::mem::take(&mut self.disk.waiting);
-        if self.bug == Some(Bug::AcknowledgeBeforeFsync) {
-            let group = self.disk.group.clone();
-            let before = |command: &Command| {
-                let partition = command.partition();
-                (partition, self.log.head(partition).seq)
-            };
-            self.disk.told_early = group.iter().map(before).collect();
-            let answers = self.perform(group);
-            self.disk_soon(0, Turn::Answers(answers));
-        }
         let after = self.log_delay(0);
         self.disk_soon(after, Turn::Commit);
     }
@@ -248,9 +235,6 @@ impl World {
         }
         if appends > 1 {
             self.book.saw("several appends in one transaction");
-        }
-        if !std::mem::take(&mut self.disk.told_early).is_empty() {
-            return self.begin_transaction();
         }
         if !self.calm && self.now < self.disk.full_until {
             self.book.changed("a commit refused by a full disk");
@@ -498,10 +482,6 @@ impl World {
         self.disk.group.clear();
         self.disk.scrubs.clear();
         (self.disk.writing, self.disk.trouble, self.disk.deleting) = (false, false, false);
-        let lost = std::mem::take(&mut self.disk.told_early);
-        for (partition, seq) in lost.into_iter().rev() {
-            self.log.cut(partition, seq);
-        }
         for hub in 0..self.nodes.len() {
             self.nodes[hub].stopping = None;
             self.crash(hub);

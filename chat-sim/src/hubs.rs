@@ -1,6 +1,6 @@
 //! The hubs and their driver: it does what a hub asks, to the letter, over links and a log that may fail.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use chat_core::{
@@ -17,6 +17,7 @@ use crate::{
     plan::Hears,
     reference_model,
     rng::Rng,
+    words::Word,
     world::{Happening, MS, World, config},
 };
 
@@ -35,11 +36,11 @@ const PATIENCE: u64 = 250 * MS;
 pub(crate) struct Node {
     pub(crate) hub: Option<Box<Hub>>,
     pub(crate) out: Outputs,
-    /// Its number on the log: the same in each life.
-    name: u64,
+    /// Its number among the hubs.
+    number: u64,
     pub(crate) life: u32,
     /// How often it has crashed.
-    starts: u32,
+    pub(crate) starts: u32,
     /// The life of the directory that it goes by, or went by last.
     pub(crate) directory: Option<u64>,
     /// How its wall clock differs.
@@ -54,8 +55,8 @@ pub(crate) struct Node {
     pub(crate) cut_off_until: u64,
     /// Its process is held until then.
     pub(crate) held_until: u64,
-    /// What it noted last of those who are away.
-    note: Option<Bytes>,
+    /// What the others have said to it, and has not come: of each in the order in which it was said.
+    pub(crate) words: BTreeMap<usize, VecDeque<Word>>,
     /// It was asked to end; then it is gone for so long.
     pub(crate) stopping: Option<u64>,
     /// The earliest time at which it will be woken.
@@ -92,7 +93,7 @@ impl Node {
         Self {
             hub: None,
             out: Outputs::new(),
-            name: 100 + u64::from(hub),
+            number: 100 + u64::from(hub),
             life: 0,
             starts: 0,
             clock_ms: 0,
@@ -103,7 +104,7 @@ impl Node {
             cut_off_until: 0,
             held_until: 0,
             directory: None,
-            note: None,
+            words: BTreeMap::new(),
             stopping: None,
             armed: None,
             free_slots: Vec::new(),
@@ -123,14 +124,9 @@ impl Node {
         }
     }
 
-    /// Its number on the log. The hubs of a server on a disk begin together, each time under new numbers; those that share
-    /// a log otherwise begin one by one and keep theirs.
-    fn name(&self, together: bool) -> u64 {
-        if together {
-            self.name + 1_000 * u64::from(self.starts)
-        } else {
-            self.name
-        }
+    /// Its name on the log, another one in each life.
+    pub(crate) fn name(&self) -> u64 {
+        self.number + 1_000 * u64::from(self.starts)
     }
 
     /// A slot for a connection, used before if that may be.
@@ -165,24 +161,13 @@ impl World {
         let shape = &self.plan.shape;
         let peers = (0..self.nodes.len())
             .filter(|other| shape.disk && *other != hub)
-            .map(|other| self.nodes[other].name(shape.disk))
+            .map(|other| self.nodes[other].name())
             .collect();
-        let name = self.nodes[hub].name(shape.disk);
-        let notes = (0..self.nodes.len())
-            .filter(|other| shape.disk || *other == hub)
-            .filter_map(|other| self.nodes[other].note.clone())
-            .collect();
+        let name = self.nodes[hub].name();
         let node = &mut self.nodes[hub];
         node.life += 1;
-        let mut config = config(
-            shape,
-            &self.secret,
-            name,
-            peers,
-            node.rng.bytes32(),
-            self.bug,
-        );
-        config.notes = notes;
+        let seed = node.rng.bytes32();
+        let config = config(shape, &self.secret, name, peers, seed);
         node.append_bytes = config.log.append_bytes;
         self.book.note(|| format!("hub {hub} begins"));
         match Hub::new(config, now, &mut node.out) {
@@ -203,7 +188,6 @@ impl World {
             self.book.saw("a hub gone with an append on its way");
         }
         node.life += 1;
-        node.starts += 1;
         while node.out.pop().is_some() {}
         node.appending.clear();
         node.follows.clear();
@@ -225,8 +209,8 @@ impl World {
         }
         let node = &mut self.nodes[hub];
         node.held_until = 0;
+        self.is_lost(hub);
         if self.plan.shape.memory {
-            node.note = None;
             self.log.lose_all();
             self.absorb_all();
         }
@@ -291,10 +275,11 @@ impl World {
         let Some(machine) = &mut node.hub else { return };
         if machine.poll_timeout().is_some_and(|at| at <= now.monotonic) {
             machine.handle_timeout(now, &mut node.out);
+            // Requests that wait may have another turn at once.
             let next = machine.poll_timeout();
             self.book.check(
                 "what is due is done",
-                next.is_none_or(|next| next > now.monotonic),
+                next.is_none_or(|next| next >= now.monotonic),
                 || format!("hub {hub}: {next:?}"),
             );
         }
@@ -696,13 +681,7 @@ impl World {
             Output::Follow { partition } => {
                 self.nodes[hub].follows.insert(partition);
             }
-            Output::Note(note) => {
-                let node = &mut self.nodes[hub];
-                // It may be lost.
-                if node.rng.chance(900) {
-                    node.note = Some(note);
-                }
-            }
+            Output::Word(bytes) => self.spread_word(hub, &bytes),
             Output::Forget { partition } => {
                 self.book.saw("a room was put away");
                 self.nodes[hub].follows.remove(&partition);

@@ -36,6 +36,7 @@ mod rng;
 mod shrink;
 mod sqlite;
 mod timeline;
+mod words;
 mod world;
 
 use std::{
@@ -43,10 +44,8 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-pub use chat_core::bugs::Bug;
-
 pub use self::{
-    coverage_goals::{AWAITED, FAULTS, LOG_FAULTS, STATES},
+    coverage_goals::{FAULTS, LOG_FAULTS, STATES},
     cuts::{Cuts, Flaw, cut_at, cut_everywhere},
     disk::Point,
     foreign_client::Burst,
@@ -98,18 +97,13 @@ impl Report {
 
 /// Plays a plan to its end, or to the first broken promise. A panic is one.
 pub fn run(plan: &Plan, traced: bool) -> Report {
-    run_with(plan, None, traced)
+    play(plan, traced, |_| ()).0
 }
 
 /// The same with all bytes of streams handed on in small pieces, at the same moments. That makes no difference.
 pub fn run_in_pieces(plan: &Plan) -> Report {
     let knife = Some(Rng::new(plan.seed, 3));
-    play(plan, None, false, |world| world.knife = knife).0
-}
-
-/// The same with hubs and clients that do something wrong on purpose.
-pub fn run_with(plan: &Plan, bug: Option<Bug>, traced: bool) -> Report {
-    play(plan, bug, traced, |_| ()).0
+    play(plan, false, |world| world.knife = knife).0
 }
 
 thread_local! {
@@ -130,11 +124,10 @@ pub fn keep_panics_quiet() {
 /// Plays a plan in a world that was given what it needs besides; gives that back as well.
 fn play(
     plan: &Plan,
-    bug: Option<Bug>,
     traced: bool,
     equip: impl FnOnce(&mut world::World),
 ) -> (Report, Option<cuts::Scissors>) {
-    let made = catch_unwind(|| world::World::new(plan, bug, traced));
+    let made = catch_unwind(|| world::World::new(plan, traced));
     let (world, panic) = match made {
         Err(panic) => (None, Some(panic)),
         Ok(mut world) => {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use chat_core::{
     hub::{Input, ReadToken},
-    id::{Partition, PartitionKind, Place, RoomId, Seq},
+    id::{Partition, PartitionKind, Place, RequestHash, RoomId, Seq, SessionId},
     log::{AppendRefused, Appended, Head, LogUnavailable, Page, Query, ReadFailed, SnapshotId},
     wire::{
         Record,
@@ -77,6 +77,7 @@ impl World {
     pub(crate) fn tell_heads(&mut self, node: usize, token: ReadToken, asked: Asked) {
         let notes = matches!(asked, Asked::Notes(_));
         self.passes_the_log();
+        self.nodes[node].reads += 1;
         let heads = match asked {
             Asked::Heads(kind, after, limit) => self.log.heads(kind, after, limit),
             Asked::Notes(partitions) => {
@@ -129,6 +130,7 @@ impl World {
                 "heads that answer late"
             });
         }
+        self.nodes[node].reads -= 1;
         self.hub_input(node, Input::Heads { token, heads });
     }
 
@@ -412,12 +414,13 @@ impl World {
         );
         self.texts.insert(text.clone(), (record.member, Some(room)));
         if let RecordBody::Message(said) = &mut record.body {
-            said.content = Content::Plain(text);
+            said.content = Content::plain(text);
         }
         let partition = Partition::Room(room);
         record.seq = self.log.head(partition).seq + 1;
         // It answers no request.
-        record.txn = 0;
+        (record.session, record.txn) = (SessionId::NONE, 0);
+        record.hash = RequestHash::default();
         Some((partition, record))
     }
 

@@ -74,16 +74,17 @@ impl World {
             .any(|peer| peer.member == member && peer.link.is_some());
         let person = self.truth.directory.person(member);
         if let Some(person) = person
-            && person.lease.is_some()
-            && person.leased > since
+            && person.holds
+            && person.named > since
             && self.truth.directory_is_whole()
         {
             // It came in anew, and was gone before it was told so.
-            let (since, bye) = (person.leased, false);
+            let (since, bye) = (person.named, false);
             self.gone.insert(member, Gone { since, bye });
             return self.at(since + patience, Happening::Overdue(member, since));
         }
-        let free = comes || person.is_none_or(|person| person.lease.is_none());
+        let held = self.plan.shape.held;
+        let free = comes || person.is_none_or(|person| !person.holds || held && person.keeps);
         self.book.check("every name is free in time", free, || {
             format!("{member}, gone since {since}: {person:?}")
         });

@@ -113,7 +113,6 @@ impl World {
         let mut config = ClientConfig::new(peer.nick.clone(), secret, peer.rng.bytes32());
         config.kept = peer.kept;
         config.stretch = Stretch::cheap();
-        config.bug = self.bug;
         peer.client = Some(Box::new(Client::new(config)));
         peer.told = Told::default();
         peer.ended = None;
@@ -259,7 +258,6 @@ impl World {
                 ClientOutput::Event(event) => self.hears(client, event),
             }
         }
-        self.count_client(client);
         let peer = &mut self.peers[client];
         if peer.ended.is_some() {
             let quiet = peer.tickets.is_empty();
@@ -470,8 +468,9 @@ impl World {
                     if let Some(credential) = proof_of(&request.op) {
                         self.truth.proved(member, credential);
                     }
-                    if let Some(room) = room_of(&request.op) {
-                        again = !self.asked.insert((member, room, request.txn));
+                    if room_of(&request.op).is_some() && request.txn != 0 {
+                        let session = found.line.session();
+                        again = !self.asked.insert((member, session, request.txn));
                     }
                 }
                 found.line.client_said(&message, again, &mut self.book);

@@ -39,6 +39,9 @@ pub struct Shape {
     /// The limits of bytes are those of every day, and not small ones.
     #[serde(default)]
     pub large: bool,
+    /// The name of somebody who keeps its secret is kept as long as its memberships.
+    #[serde(default)]
+    pub held: bool,
     /// Records that the log keeps of each partition.
     pub keep: u32,
     pub outbox_bytes: u32,
@@ -322,6 +325,7 @@ impl Plan {
             replicated: false,
             raws: 0,
             large: false,
+            held: rng.chance(150),
             keep: *rng.pick(&[4, 16, 64, 1_000]),
             outbox_bytes: *rng.pick(&[4_096, 6_000, 16_384]),
             grace_ms: *rng.pick(&[500, 3_000, 10_000]),

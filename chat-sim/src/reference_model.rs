@@ -2,6 +2,7 @@
 //! record is judged when it is committed: whether it may follow those before it.
 
 mod directory;
+mod entry;
 mod rights;
 mod room;
 
@@ -13,7 +14,7 @@ use chat_core::{
     wire::{Record, record::RecordBody},
 };
 
-use self::directory::Entry;
+use self::entry::Entry;
 pub(crate) use self::{
     directory::Directory,
     room::{Room, is_blank_of},
@@ -41,9 +42,9 @@ pub(crate) struct Truth {
 /// What a hub asks a log to append, for the story.
 pub(crate) fn words(partition: Partition, entries: &[Bytes]) -> String {
     let word = |bytes: &Bytes| match partition {
-        Partition::Directory(_) => postcard::take_from_bytes::<Entry>(bytes).map_or_else(
-            |error| error.to_string(),
-            |(entry, _)| format!("{:?}: {:?}", entry.member, entry.change),
+        Partition::Directory(_) => Entry::read(bytes).map_or_else(
+            || "what is no entry".to_owned(),
+            |entry| format!("{:?}", entry.change),
         ),
         Partition::Room(_) => Record::from_bytes(bytes).map_or_else(
             |error| error.to_string(),
@@ -64,19 +65,23 @@ impl Truth {
                     self.directory_lives += 1;
                     self.directory_lost = (self.directory_lives > 1).then_some(book.now);
                     self.directory = Directory::default();
+                    self.directory.has_past = self.directory_lives > 1;
                 }
                 let known = self.directory.length;
                 let kept = still_there(kept, known, partition, book);
                 for bytes in kept {
-                    match postcard::take_from_bytes::<Entry>(bytes) {
-                        Ok((entry, _)) => {
-                            if let Some(nick) = entry.nick() {
-                                let named = self.called.entry(nick.to_lowercase()).or_default();
-                                named.insert(entry.member);
-                            }
-                            self.directory.apply(entry, book);
-                        }
-                        Err(e) => book.fail("the directory's log is readable", || e.to_string()),
+                    let Some(entry) = Entry::read(bytes) else {
+                        book.fail("the directory's log is readable", || format!("{bytes:?}"));
+                        return;
+                    };
+                    if let Some((nick, member)) = entry.named() {
+                        let named = self.called.entry(nick.to_lowercase()).or_default();
+                        named.insert(member);
+                    }
+                    let projected = entry.projected();
+                    self.directory.apply(entry, book);
+                    if let Some(room) = projected {
+                        self.check_projected(room, book);
                     }
                 }
             }
@@ -108,6 +113,18 @@ impl Truth {
             }
             _ => book.fail("only what is known is written", || format!("{partition:?}")),
         }
+    }
+
+    /// What is listed of a room is the room as of the mark, in one of the lives of its log.
+    fn check_projected(&self, id: RoomId, book: &mut Book) {
+        let Some(listed) = self.directory.listed(id) else {
+            return;
+        };
+        let mut lives = self.rooms.range((id, 0)..=(id, u64::MAX));
+        let is_true = lives.any(|(_, room)| room.is_listed_as(listed, listed.mark));
+        book.check("a projection is of a mark of its room", is_true, || {
+            format!("{id}: {listed:?}")
+        });
     }
 
     /// The log is asked to put other bytes in a record's place.
@@ -174,11 +191,6 @@ impl Truth {
     /// How many groups there have been, also in lives of the directory that are lost.
     pub(crate) fn groups_ever(&self) -> usize {
         self.rooms.len()
-    }
-
-    /// How often the end of the room's log was lost.
-    pub(crate) fn lives(&self, id: RoomId) -> usize {
-        self.rooms.range((id, 0)..=(id, u64::MAX)).count()
     }
 }
 

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use chat_core::{
-    bugs::Bug,
     client::Work,
-    hub::{Config, Input, ReadToken},
-    id::{MemberId, Partition, Place, RoomId, Seq},
+    hub::{Config, Input, NamePolicy, ReadToken},
+    id::{MemberId, Partition, Place, RoomId, Seq, SessionId},
     limits::Limits,
     log::{AppendRefused, Head, LogUnavailable, Manifest, Page, Query, ReadFailed, SnapshotId},
     password::ServerSecret,
@@ -119,6 +118,12 @@ pub(crate) enum Happening {
         heads: Result<Vec<Head>, LogUnavailable>,
         /// They were asked for by name.
         notes: bool,
+    },
+    /// The next of what one hub says to another, which is in this life.
+    Word {
+        from: usize,
+        to: usize,
+        life: u32,
     },
     /// Something that is no hub of this world writes.
     Foreign(u32),
@@ -241,8 +246,8 @@ pub(crate) struct World {
     pub(crate) secret: ServerSecret,
     /// Passwords that rooms have had, as their users pass them on; the newest last.
     pub(crate) passwords: BTreeMap<RoomId, Vec<String>>,
-    /// What was asked of rooms, by whom and under which number.
-    pub(crate) asked: BTreeSet<(MemberId, RoomId, u64)>,
+    /// What was asked of rooms, by whom, in which session and under which number.
+    pub(crate) asked: BTreeSet<(MemberId, SessionId, u64)>,
     /// Who wrote each text, and where to.
     pub(crate) texts: HashMap<String, (MemberId, Option<RoomId>)>,
     /// Texts that were refused, and so must never be heard.
@@ -250,14 +255,12 @@ pub(crate) struct World {
     /// The states of partitions as hubs told them, by place.
     pub(crate) agreed: BTreeMap<(Partition, u64, u64), u64>,
     pub(crate) done: bool,
-    /// What the hubs and clients here do wrong on purpose.
-    pub(crate) bug: Option<Bug>,
     /// If there is one, whatever arrives is handed on in small pieces, cut where this says.
     pub(crate) knife: Option<Rng>,
 }
 
 impl World {
-    pub(crate) fn new(plan: &Plan, bug: Option<Bug>, traced: bool) -> Self {
+    pub(crate) fn new(plan: &Plan, traced: bool) -> Self {
         let seed = plan.seed;
         let mut rng = Rng::new(seed, 1);
         let secret = ServerSecret::generate(&mut chacha(&mut rng));
@@ -296,7 +299,6 @@ impl World {
             refused: HashSet::new(),
             agreed: BTreeMap::new(),
             done: false,
-            bug,
             knife: None,
             plan: plan.clone(),
         };
@@ -377,9 +379,9 @@ impl World {
         let rooms: BTreeSet<_> = self.truth.rooms_ever().collect();
         for (i, room) in rooms.into_iter().enumerate() {
             let groups = &self.truth.directory.groups;
-            let name = match groups.iter().position(|group| *group == room) {
+            let name = match groups.iter().find(|(_, group)| **group == room) {
                 _ if room == RoomId::LOBBY => "the lobby".to_owned(),
-                Some(number) => format!("group {number}"),
+                Some((number, _)) => format!("group {number}"),
                 None => format!("room {}", char::from(b'A' + (i % 26) as u8)),
             };
             names.push((format!("Room({room:?})"), name.clone()));
@@ -442,6 +444,7 @@ impl World {
             | Happening::PartRead { node, .. }
             | Happening::Heads { node, .. }
             | Happening::Kept { node, .. }
+            | Happening::Word { to: node, .. }
             | Happening::Redacted { node, .. } => Some(*node),
             // Its log is held as well.
             Happening::Append { node, .. }
@@ -572,6 +575,7 @@ impl World {
                     self.deliver_heads(node, token, heads, notes);
                 }
             }
+            Happening::Word { from, to, life } => self.deliver_word(from, to, life),
             Happening::Foreign(pick) => self.foreign_write(pick),
             Happening::Part {
                 node,
@@ -992,7 +996,6 @@ pub(crate) fn config(
     node: u64,
     peers: Vec<u64>,
     seed: [u8; 32],
-    bug: Option<Bug>,
 ) -> Config {
     let mut limits = Limits::default();
     let ms = |ms: u32| core::time::Duration::from_millis(ms.into());
@@ -1012,7 +1015,7 @@ pub(crate) fn config(
     limits.idle = 3 * ms(shape.ping_ms);
     let mut config = Config::new(secret.clone(), node, seed);
     config.limits = limits;
-    config.log.shared = shape.hubs > 1 && !shape.disk;
+    config.log.shared = (shape.hubs > 1 || shape.replicated) && !shape.disk;
     config.log.part_bytes = PART_BYTES;
     if !shape.large {
         config.log.append_bytes = APPEND_BYTES;
@@ -1023,7 +1026,9 @@ pub(crate) fn config(
     } else {
         Durability::Disk
     };
-    config.bug = bug;
+    if shape.held {
+        config.names = NamePolicy::Held;
+    }
     if !shape.lobby {
         config.lobby = None;
     }

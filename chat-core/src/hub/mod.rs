@@ -137,10 +137,15 @@ impl Hub {
         self.drain(now, out);
     }
 
-    /// Does what is due by now.
+    /// Does what is due by now, and of requests that wait for their turn no more than a share: if
+    /// there are more, [`poll_timeout`](Self::poll_timeout) is not later than `now`.
     pub fn handle_timeout(&mut self, now: Now, out: &mut Outputs) {
         let now = now.sound();
         self.common.round += 1;
+        for conn in self.common.timers.take_turns(now.monotonic) {
+            self.due(now, Timer::Turn(conn), out);
+            self.drain(now, out);
+        }
         while let Some(timer) = self.common.timers.pop(now.monotonic) {
             self.due(now, timer, out);
             self.drain(now, out);
@@ -432,6 +437,10 @@ impl Hub {
             }),
             Timer::Grace(member) => self.on_registry(now, out, |registry, turn, _| {
                 registry.grace_due(turn, member);
+                // Names that are free at the same time are freed together.
+                while let Some(member) = turn.common.timers.pop_grace(turn.now.monotonic) {
+                    registry.grace_due(turn, member);
+                }
             }),
             Timer::Expiry(member) => self.on_registry(now, out, |registry, turn, with| {
                 registry.expiry_due(turn, with, member);

@@ -39,6 +39,8 @@ pub(super) enum Timer {
 pub(super) struct Timers {
     /// Every connection has one, so these take as little place as they can.
     connections: BTreeSet<(Monotonic, ConnId)>,
+    /// Connections whose share of one call was not enough: they have another one in the next.
+    turns: BTreeSet<(Monotonic, ConnId)>,
     others: BTreeSet<(Monotonic, Timer)>,
 }
 
@@ -46,6 +48,7 @@ impl Timers {
     pub(super) fn arm(&mut self, at: Monotonic, timer: Timer) {
         match timer {
             Timer::Connection(conn) => self.connections.insert((at, conn)),
+            Timer::Turn(conn) => self.turns.insert((at, conn)),
             other => self.others.insert((at, other)),
         };
     }
@@ -53,34 +56,57 @@ impl Timers {
     pub(super) fn disarm(&mut self, at: Monotonic, timer: Timer) {
         match timer {
             Timer::Connection(conn) => self.connections.remove(&(at, conn)),
+            Timer::Turn(conn) => self.turns.remove(&(at, conn)),
             other => self.others.remove(&(at, other)),
         };
     }
 
     pub(super) fn next(&self) -> Option<Monotonic> {
-        let (connection, other) = self.first();
-        connection.into_iter().chain(other).min()
+        let turn = self.turns.first().map(|(at, _)| *at);
+        self.first().into_iter().chain(turn).min()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.connections.len() + self.others.len()
+        self.connections.len() + self.turns.len() + self.others.len()
     }
 
-    fn first(&self) -> (Option<Monotonic>, Option<Monotonic>) {
+    fn first(&self) -> Option<Monotonic> {
         let connection = self.connections.first().map(|(at, _)| *at);
-        (connection, self.others.first().map(|(at, _)| *at))
+        let other = self.others.first().map(|(at, _)| *at);
+        connection.into_iter().chain(other).min()
+    }
+
+    /// Connections that have a turn in this call. Those that need yet another one have it in the
+    /// next call, at the same time.
+    pub(super) fn take_turns(&mut self, now: Monotonic) -> Vec<ConnId> {
+        let turns = core::mem::take(&mut self.turns).into_iter();
+        let (due, later) = turns.partition(|(at, _)| *at <= now);
+        self.turns = later;
+        let due: BTreeSet<(Monotonic, ConnId)> = due;
+        due.into_iter().map(|(_, conn)| conn).collect()
+    }
+
+    /// The next timer, if it is due and that of a name.
+    pub(super) fn pop_grace(&mut self, now: Monotonic) -> Option<MemberId> {
+        match self.others.first() {
+            Some((at, Timer::Grace(member))) if *at <= now => {
+                let member = *member;
+                self.others.pop_first();
+                Some(member)
+            }
+            _ => None,
+        }
     }
 
     pub(super) fn pop(&mut self, now: Monotonic) -> Option<Timer> {
-        if self.next()? > now {
+        let first = self.first()?;
+        if first > now {
             return None;
         }
-        match self.first() {
-            (Some(connection), other) if other.is_none_or(|other| connection <= other) => {
-                let (_, conn) = self.connections.pop_first()?;
-                Some(Timer::Connection(conn))
-            }
-            _ => self.others.pop_first().map(|(_, timer)| timer),
+        if self.connections.first().is_some_and(|(at, _)| *at == first) {
+            let (_, conn) = self.connections.pop_first()?;
+            return Some(Timer::Connection(conn));
         }
+        self.others.pop_first().map(|(_, timer)| timer)
     }
 }

@@ -35,9 +35,9 @@ pub(super) fn has(who: Role, right: Right, whom: Option<Role>) -> bool {
         Right::Role => [NOBODY, ANYBODY],
     };
     match who {
-        Role::Member => NOBODY,
         Role::Moderator => moderators,
         Role::Owner => owners,
+        _ => NOBODY,
     }
     .contains(&whom)
 }

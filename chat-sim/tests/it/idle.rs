@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use chat_core::{
     hub::{Config, Framing, Hub, Input, Output, Outputs},
-    id::{ConnId, Partition, RoomId, Secret},
+    id::{ConnId, Partition, RoomId, Secret, SessionId},
     log::{Appended, MemoryLog, Query, ReadFrom},
     password::ServerSecret,
     time::{Monotonic, Now, Wall},
@@ -153,6 +153,7 @@ impl House {
             nick: format!("n{slot}"),
             label: String::new(),
             secret: Secret(secret),
+            session: SessionId(1 + u64::from(slot)),
             kept: true,
             resume: Vec::new(),
         };
@@ -225,7 +226,7 @@ fn a_message_costs_the_same_however_many_are_idle() {
             assert_eq!(house.hub.census().connections as u32, TALKING + idle);
             house.cost(|house| {
                 for txn in 2..12 {
-                    let content = Content::Plain("hello".to_owned());
+                    let content = Content::plain("hello");
                     let send = Send {
                         room: RoomId::LOBBY,
                         action: false,

@@ -210,7 +210,10 @@ impl Outbox {
                 .is_some_and(|exclusive| exclusive < job.ticket)
             || (job.begins_exchange()
                 && self.exchange.is_some_and(|exchange| exchange != job.ticket))
-            || (job.command.changes() && !queue.window.admits(job.txn))
+            // One in doubt goes before the others in doubt, also under a new number.
+            || (job.command.changes()
+                && job.in_doubt().is_none()
+                && !queue.window.admits(job.txn))
     }
 
     /// Takes a job out of its lane, to do its next step.

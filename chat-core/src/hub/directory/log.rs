@@ -336,6 +336,8 @@ impl Registry {
                 if !mine {
                     self.claimed_elsewhere(turn, claimed.room);
                 }
+                // A group that was found may have been projected when it was none yet.
+                self.compare(turn, with, claimed.room, mine);
             }
             Change::Projected(projected) => {
                 self.projected(turn, with, projected, mine, told);
@@ -351,7 +353,14 @@ impl Registry {
         let Proposal { what, then } = proposal;
         match then {
             Then::Nothing | Then::Projected { .. } => {}
-            Then::Welcome { hello, again } => self.let_in(turn, hello, again),
+            Then::Welcome { hello, again } => {
+                if self.state().names.is_held(hello.member) {
+                    return self.let_in(turn, hello, again);
+                }
+                // Another hub has freed the name behind the entry that gave it.
+                let then = Then::Welcome { hello, again };
+                self.pipe.propose(Proposal { what, then });
+            }
             Then::Named {
                 origin,
                 member,

@@ -114,7 +114,12 @@ impl Projections {
         alone: bool,
     ) -> Option<(Vec<Projected>, bool)> {
         let behind = self.behind.get_mut(&id)?;
+        // Another proposal may have been queued before the room was put off.
+        if !behind.proposed {
+            return None;
+        }
         let Some((room, _)) = with.room(id) else {
+            behind.proposed = false;
             self.stalled.push(id);
             return None;
         };
@@ -127,6 +132,7 @@ impl Projections {
         let ahead = |listed: Mark| room.mark().is_none_or(|mark| listed.seq() > mark.seq());
         if !alone && !behind.looked && listed.is_some_and(ahead) {
             behind.looked = true;
+            behind.proposed = false;
             self.outrun.push(id);
             self.stalled.push(id);
             return None;
@@ -313,6 +319,10 @@ impl Registry {
         let room = projected.room;
         self.projections.listed.remove(&room);
         if !projected.more {
+            // Also where nothing can be compared, because the room is just read anew.
+            if let Some(behind) = self.projections.behind.get_mut(&room).filter(|_| mine) {
+                behind.proposed = false;
+            }
             self.compare(turn, with, room, mine);
         }
         for (member, _) in &projected.entered {
@@ -332,7 +342,13 @@ impl Registry {
     }
 
     /// Sees whether a room that is loaded is listed as it is.
-    fn compare(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView, id: RoomId, mine: bool) {
+    pub(super) fn compare(
+        &mut self,
+        turn: &mut Turn<'_>,
+        with: &dyn LocalView,
+        id: RoomId,
+        mine: bool,
+    ) {
         let Some((room, _)) = with.room(id) else {
             return;
         };
@@ -375,6 +391,12 @@ impl Registry {
 
     /// The directory is there, or again: sees whether all loaded rooms are listed as they are.
     pub(super) fn compare_all(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
+        // All at once: with the first of them, those that wait may be projected already. The listing
+        // may have lost what was known of it.
+        self.projections.listed.clear();
+        for behind in self.projections.behind.values_mut() {
+            behind.anybody = true;
+        }
         for id in with.rooms() {
             let marked = Marked {
                 before: None,
@@ -384,7 +406,6 @@ impl Registry {
             };
             if let Some(behind) = self.projections.behind.get_mut(&id) {
                 behind.proposed = false;
-                behind.anybody = true;
             }
             self.marked(turn, with, id, marked);
         }

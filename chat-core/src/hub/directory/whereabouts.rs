@@ -268,6 +268,18 @@ impl Registry {
         let names = self.pipe.state().names.iter();
         let held = names.filter(|(_, called)| called.is_held);
         let held: Vec<MemberId> = held.map(|(member, _)| member).collect();
+        // Of those that others freed meanwhile, or whose names were lost, nothing else may tell.
+        let freed = self.whereabouts.0.iter().filter(|(member, place)| {
+            let elsewhere = matches!(
+                place,
+                Whereabout::AwayFrom { .. } | Whereabout::Unknown { .. }
+            );
+            elsewhere && !self.pipe.state().names.is_held(**member)
+        });
+        for member in freed.map(|(member, _)| *member).collect::<Vec<_>>() {
+            self.place(turn, member, None);
+            self.keep(turn, member);
+        }
         for member in held {
             let leaving = matches!(
                 self.whereabouts.0.get(&member),

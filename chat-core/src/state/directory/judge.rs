@@ -310,6 +310,10 @@ impl Directory {
         let Some(first) = pieces.first() else {
             return Verdict::Already;
         };
+        if draft.claimed.contains(&first.room) {
+            // It has to be listed as a group, and is not one yet.
+            return Verdict::Wait;
+        }
         let pending = draft.projected.get(&first.room).copied();
         let listed = || self.rooms.get(first.room).map_or(0, |listed| listed.from);
         if first.from != pending.unwrap_or_else(listed) {

@@ -217,3 +217,19 @@ fn a_number_that_another_request_has_leaves_a_doubt_one() {
         (vec![(ticket, UNKNOWN)], 0)
     );
 }
+
+/// A name gets a new number after a lost connection, because the `hello` gave an older one.
+#[test]
+fn a_name_in_doubt_goes_before_what_was_asked_behind_it() {
+    let mut desk = Desk::new();
+    desk.command(Command::Nick {
+        nick: "eva".to_owned(),
+        label: String::new(),
+    });
+    desk.command(Command::Direct {
+        to: Peer::Nick("ada".to_owned()),
+    });
+    assert_eq!(txns(&desk.post()), [1, 2]);
+    desk.lose_connection();
+    assert_eq!(txns(&desk.post()), [3, 2]);
+}
