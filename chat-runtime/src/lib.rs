@@ -71,7 +71,7 @@
 //!
 //! | what | bound | beyond it |
 //! |---|---|---|
-//! | fan-outs waiting for a connection | `limits.outbox_bytes` | skipped, and read from the log later |
+//! | fan-outs waiting for a connection | `limits.outbox_bytes` | skipped, read later from the log |
 //! | answers waiting for a connection | `limits.outbox_bytes` | no more reads until half is taken |
 //! | answers to what it had asked before | 4 × `limits.outbox_bytes` | cut off as slow |
 //! | rejected connections that do not close | 256 of each worker | the oldest is cut off |
