@@ -1,4 +1,4 @@
-//! What is idle costs nothing: counted by how often a hub looks at a connection, not by a clock.
+//! An idle connection costs nothing: counted by how often a hub looks at it, not by a clock.
 
 use bytes::Bytes;
 use chat_core::{
