@@ -3,8 +3,8 @@
 //! See the crate's page for the loop that drives it, and [`Input`] and [`Output`] for the duties in
 //! that loop.
 //!
-//! Inside there are three machines that know nothing of each other: [connections](sessions), the
-//! [directory] and the [rooms](room). One input goes to one machine, which changes its own state,
+//! Inside there are three machines that know nothing of each other: the connections, the
+//! directory and the rooms. One input goes to one machine, which changes its own state,
 //! puts outputs into the caller's queue, and says in *effects* what others are to do. This module
 //! routes the effects, first in, first out, until there are none; nobody calls back.
 
