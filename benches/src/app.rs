@@ -41,7 +41,8 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum What {
-    /// Everything over sockets: all scenarios against all servers that are installed, and the growth. About ten minutes on a machine that does nothing else.
+    /// Everything over sockets: all scenarios against all servers that are installed, and the
+    /// growth. About ten minutes on a machine that does nothing else.
     All(All),
     /// How the cost grows with members, rooms and history: tables and pictures.
     Growth(Growth),
@@ -68,14 +69,16 @@ enum What {
         #[arg(long)]
         no_copying: bool,
     },
-    /// What it costs that nothing is lost: memory, disk, and their floors; coming back after a restart.
+    /// The cost of losing nothing: memory, disk, and their floors; coming back after a
+    /// restart.
     Durable(Durable),
     /// The hub alone: counted instructions and allocations.
     Hub {
         #[command(subcommand)]
         what: HubWhat,
     },
-    /// What is written and said for what people do; how soon a server with a large log is there.
+    /// The log and the line between hubs per action of members; the start of a server with a large
+    /// log.
     Facts(Facts),
     /// A further process of a load, which tells it what to do.
     #[command(hide = true)]
@@ -101,7 +104,8 @@ struct All {
     /// Only these; all that are installed by default.
     #[arg(long, value_delimiter = ',')]
     servers: Vec<String>,
-    /// Measure this program, called with `serve --config`, as ours, instead of the one built into this.
+    /// Measure this program, called with `serve --config`, as ours, instead of the one built into
+    /// this.
     #[arg(long)]
     server_binary: Option<PathBuf>,
     /// Where the table and the pictures go.
@@ -110,7 +114,8 @@ struct All {
     /// No growth.
     #[arg(long)]
     no_growth: bool,
-    /// Keep the runs that are in the folder already, and add to them: for who has the machine only for a while at a time.
+    /// Keep the runs that are in the folder already, and add to them: for who has the machine only
+    /// for a while at a time.
     #[arg(long)]
     add: bool,
 }
@@ -214,7 +219,8 @@ struct Run {
     quick: bool,
     #[arg(long, default_value_t = 1)]
     runs: usize,
-    /// Measure this program too, called with `serve --config`, by the name of its file. May be repeated: two builds side by side.
+    /// Measure this program too, called with `serve --config`, by the name of its file. May be
+    /// repeated: two builds side by side.
     #[arg(long)]
     server_binary: Vec<PathBuf>,
 }
@@ -399,7 +405,7 @@ fn run_all(all: &All) -> Result<()> {
                 }
                 results.add(before + run, name, kind.name(), outcome.ok());
             }
-            // What is there is kept, even if somebody loses patience.
+            // Finished runs are kept, even if the rest is cut short.
             results.write(&all.results, &shown, &how)?;
         }
     }

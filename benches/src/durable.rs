@@ -1,5 +1,6 @@
-//! What it costs that nothing is lost: messages acknowledged with the log in memory and on disk, beside bare SQLite and bare
-//! fsync on the same disk; and how long many clients take to be whole again after a restart.
+//! The cost of losing nothing: messages acknowledged with the log in memory and on disk,
+//! beside bare SQLite and bare fsync on the same disk; and how long many clients take to be whole
+//! again after a restart.
 
 use std::{
     collections::VecDeque,
@@ -44,7 +45,7 @@ const ROW: usize = 130;
 /// Members of a room.
 const ROOM: u32 = 10;
 
-/// What is to be measured.
+/// The measurements to be made.
 pub struct Plan {
     /// On which disk; a folder that exists.
     pub folder: PathBuf,
@@ -179,7 +180,8 @@ struct Acknowledged {
     waits: Histogram<u64>,
 }
 
-/// How many messages are acknowledged in a second when so many talk, in rooms of ten, each with one on its way.
+/// How many messages are acknowledged in a second when so many talk, in rooms of ten, each with one
+/// on its way.
 fn acknowledged(dir: Option<&Path>, senders: u32, time: Duration) -> Result<Acknowledged> {
     let server = Running::start(dir)?;
     let port = server.address.port();
@@ -190,7 +192,7 @@ fn acknowledged(dir: Option<&Path>, senders: u32, time: Duration) -> Result<Ackn
                 TcpConnector::new("127.0.0.1", port),
                 client_config(format!("s{index}"))?,
             );
-            // What the others say is of no interest here.
+            // Messages of the others are of no interest here.
             drop(events);
             let room = if index % ROOM == 0 {
                 client.create(Create::default()).await?
@@ -435,7 +437,8 @@ fn records_each(dir: &Path) -> Result<f64> {
     Ok(records / commits)
 }
 
-/// Rows that one thread inserts in a second, in transactions of so many, each on the disk before the next.
+/// Rows that one thread inserts in a second, in transactions of so many, each on the disk before
+/// the next.
 fn bare_sqlite(dir: &Path, batch: u32, time: Duration) -> Result<f64> {
     let connection = Connection::open(dir.join("bare.db"))?;
     connection.execute_batch(
@@ -470,7 +473,8 @@ fn bare_fsync(dir: &Path, batch: u32, time: Duration) -> Result<f64> {
     Ok(rows as f64 / began.elapsed().as_secs_f64())
 }
 
-/// Rows that one thread reads in a second from the log's own database, each room as often as it has members.
+/// Rows that one thread reads in a second from the log's own database, each room as often as it has
+/// members.
 fn bare_read(dir: &Path, rows: u64) -> Result<f64> {
     let connection = Connection::open(dir.join("log/log.db"))?;
     let sql = "SELECT seq, body FROM records WHERE partition = ?1 ORDER BY seq";

@@ -1,4 +1,5 @@
-//! Further processes of the load, where one cannot hold all connections: they join, read and keep count.
+//! Further processes of the load, where one cannot hold all connections: they join, read and keep
+//! count.
 
 use std::{
     env,
@@ -21,7 +22,7 @@ use crate::{
     transport::Tcp,
 };
 
-/// What a process is told at its beginning, as one line of JSON.
+/// The task of a process, one line of JSON at its beginning.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Task {
     language: String,
@@ -36,7 +37,7 @@ pub struct Task {
     names: Vec<[u8; 16]>,
 }
 
-/// What a process says at its end, as one line of JSON.
+/// The report of a process, one line of JSON at its end.
 #[derive(Debug, Serialize, Deserialize)]
 struct Report {
     lost: u64,
@@ -135,7 +136,7 @@ impl Drop for Holders {
     }
 }
 
-/// What such a process does: its task comes from its input, its report goes to its output.
+/// The work of such a process: its task comes from its input, its report goes to its output.
 ///
 /// # Errors
 /// Somebody does not get in, or a connection ends.

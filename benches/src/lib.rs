@@ -1,4 +1,5 @@
-//! Measurements: a floor, a load, other servers, and what is made of the figures. For Linux; see `README.md`.
+//! Measurements: a floor, a load, other servers, and what is made of the figures. For Linux; see
+//! `README.md`.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 #![allow(

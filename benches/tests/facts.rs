@@ -1,4 +1,4 @@
-//! What is written and said for what people do is no more than the house claims.
+//! Records and words per action of members are no more than the house claims.
 #![cfg(target_os = "linux")]
 
 use chat_bench::facts::traffic;

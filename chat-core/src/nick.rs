@@ -1,7 +1,7 @@
 //! Names: nicks and the names of groups (RFC 8266, UTS #39), and one-line texts.
 //!
-//! A name is enforced once, by the server that reserves it. What others see is [`Name::shown`]; who may have it is
-//! decided by [`Name::key`]. Enforcing a name that was enforced changes nothing.
+//! A name is enforced once, by the server that reserves it. What others see is [`Name::shown`]; who
+//! may have it is decided by [`Name::key`]. Enforcing a name that was enforced changes nothing.
 
 mod reserved;
 
@@ -33,20 +33,21 @@ const RAW: usize = 8;
 pub struct Name {
     /// As others see it.
     pub shown: String,
-    /// What it must be unique under.
+    /// The key under which the name must be unique.
     pub key: NameKey,
 }
 
-/// The two forms under which a name is unique: it is taken when somebody else's equals it in *either*.
+/// The two forms under which a name is unique: it is taken when somebody else's equals it in
+/// *either*.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 pub struct NameKey {
-    /// How its comparison form (RFC 8266: lower case, NFKC) looks: the skeleton (UTS #39) of that. `IRIS` and `iris` have the
-    /// same.
+    /// How its comparison form (RFC 8266: lower case, NFKC) looks: the skeleton (UTS #39) of that.
+    /// `IRIS` and `iris` have the same.
     pub folded: String,
-    /// What it looks like, in whatever case: the skeleton of the lower-cased skeleton of what is shown. `paypaI`, with a
-    /// capital i, and `paypal` have the same.
+    /// The look of the name, in whatever case: the skeleton of the lower-cased skeleton of what is
+    /// shown. `paypaI`, with a capital i, and `paypal` have the same.
     pub skeleton: String,
 }
 
@@ -56,9 +57,9 @@ pub struct NameKey {
 pub struct NameError(pub String);
 
 impl Name {
-    /// Checks a nick: one word, not more than `max_bytes` bytes of UTF-8 once enforced, and not begun by a sign that
-    /// means something in a client's commands (`/`, `#`, `@`). White space around it is dropped. Decoration at its ends is
-    /// shown and makes it no other name.
+    /// Checks a nick: one word, not more than `max_bytes` bytes of UTF-8 once enforced, and not
+    /// begun by a sign that means something in a client's commands (`/`, `#`, `@`). White space
+    /// around it is dropped. Decoration at its ends is shown and makes it no other name.
     ///
     /// ```
     /// use chat_core::nick::Name;
@@ -82,16 +83,17 @@ impl Name {
         Ok(name)
     }
 
-    /// Checks the name of a group: not more than `max_bytes` bytes of UTF-8 once enforced. White space around it is
-    /// dropped; inside, each run of it becomes one space. Every sign counts: `C`, `C++` and `C#` are three names.
+    /// Checks the name of a group: not more than `max_bytes` bytes of UTF-8 once enforced. White
+    /// space around it is dropped; inside, each run of it becomes one space. Every sign counts:
+    /// `C`, `C++` and `C#` are three names.
     pub fn group(text: &str, max_bytes: usize) -> Result<Self, NameError> {
         Self::enforce(text, max_bytes, false)
     }
 
-    /// What holds for every name. `decorated`: decoration at its ends makes it no other name.
+    /// The rules of every name. `decorated`: decoration at its ends makes it no other name.
     fn enforce(text: &str, max_bytes: usize, decorated: bool) -> Result<Self, NameError> {
-        // Normalising takes far longer than reading, and may make 18 characters of one: nobody shall keep a server busy
-        // with a name that comes to nothing.
+        // Normalising takes far longer than reading, and may make 18 characters of one: nobody
+        // shall keep a server busy with a name that comes to nothing.
         let most = max_bytes.saturating_mul(RAW);
         if text.len() > most {
             return refuse(too_long(text.len(), most));
@@ -161,8 +163,8 @@ pub(crate) fn bare(form: &str) -> Cow<'_, str> {
     Cow::Owned(form.nfd().filter(counts).collect())
 }
 
-/// Checks a label: a [`line()`] that ends each round bracket which it begins, and no other: programs
-/// show it in such.
+/// Checks a label: a [`line()`] that ends each round bracket which it begins, and no other:
+/// programs show it in such.
 pub fn label(text: &str, max_bytes: usize) -> Result<(), NameError> {
     line(text, max_bytes)?;
     let mut open = 0_i32;
@@ -206,9 +208,10 @@ pub fn hidden(text: &str) -> Option<char> {
     pairs.find_map(|(before, c)| hides(before, c).then_some(c))
 }
 
-/// Whether a character has nothing to be seen by behind this one: the [invisible](is_invisible) ones, but for what a script or
-/// an emoji needs where it stands, a joiner or non-joiner behind a letter of such a script, a joiner behind an emoji, a
-/// variation selector behind what has variants.
+/// Whether a character has nothing to be seen by behind this one: the [invisible](is_invisible)
+/// ones, but for what a script or an emoji needs where it stands, a joiner or non-joiner behind a
+/// letter of such a script, a joiner behind an emoji, a variation selector behind what has
+/// variants.
 pub fn hides(before: Option<char>, c: char) -> bool {
     match (before, c) {
         (Some(before), '\u{200c}') => !joins(before),
@@ -220,17 +223,19 @@ pub fn hides(before: Option<char>, c: char) -> bool {
     }
 }
 
-/// Whether nothing is drawn for a character itself: control characters, bidirectional formatting characters, and what takes no
-/// room, such as a zero-width space, a Hangul filler, a tag, a joiner or a variation selector. White space is none of them.
+/// Whether nothing is drawn for a character itself: control characters, bidirectional formatting
+/// characters, and what takes no room, such as a zero-width space, a Hangul filler, a tag, a joiner
+/// or a variation selector. White space is none of them.
 pub fn is_invisible(c: char) -> bool {
     is_control(c) || is_bidi_format(c) || takes_no_room(c)
 }
 
-/// Makes a text that somebody else wrote harmless to show on one line: control, escape and bidirectional formatting
-/// characters become visible. It may become longer.
+/// Makes a text that somebody else wrote harmless to show on one line: control, escape and
+/// bidirectional formatting characters become visible. It may become longer.
 ///
-/// A line break (LF, CR LF, U+2028, U+2029) becomes `⏎ `, every other ASCII control character its picture (`␛`), the
-/// rest its number (`<U+202E>`). Whoever wants to lay out lines splits the text first and calls this for each.
+/// A line break (LF, CR LF, U+2028, U+2029) becomes `⏎ `, every other ASCII control character its
+/// picture (`␛`), the rest its number (`<U+202E>`). Whoever wants to lay out lines splits the text
+/// first and calls this for each.
 ///
 /// ```
 /// use chat_core::nick::harmless;
@@ -277,8 +282,8 @@ fn comparison(shown: &str) -> Result<String, precis_core::Error> {
     stabilize(shown, once).map(Cow::into_owned)
 }
 
-/// How the comparison form of a name looks. A sign that looks like a letter, as in `Pau|`, is no decoration here; in the other
-/// form it is.
+/// How the comparison form of a name looks. A sign that looks like a letter, as in `Pau|`, is no
+/// decoration here; in the other form it is.
 fn folded(plain: &str, decorated: bool) -> Result<String, precis_core::Error> {
     let folded = without_dots(&comparison(plain)?);
     let is_core = |c| !is_decoration(c) || look(c.encode_utf8(&mut [0; 4])).contains(is_letter);
@@ -290,8 +295,9 @@ fn folded(plain: &str, decorated: bool) -> Result<String, precis_core::Error> {
     Ok(without_dots(&look(core)))
 }
 
-/// What a name looks like, in whatever case. The skeleton comes before the lower case as well as after it: a capital
-/// eta looks like H and a capital i like l, which nobody can tell any more once they are small.
+/// The look of a name, in whatever case. The skeleton comes before the lower case as well as
+/// after it: a capital eta looks like H and a capital i like l, which nobody can tell any more once
+/// they are small.
 fn skeleton(plain: &str, decorated: bool) -> Result<String, NameError> {
     let core = if decorated {
         between(plain, is_letter)
@@ -310,7 +316,8 @@ fn look(text: &str) -> String {
     unicode_security::skeleton(text).collect()
 }
 
-/// A text, decomposed, without the dots above `i` and `j`, which have one already: it is drawn only once.
+/// A text, decomposed, without the dots above `i` and `j`, which have one already: it is drawn only
+/// once.
 fn without_dots(text: &str) -> String {
     let mut dotted = false;
     let drawn = |c: &char| {
@@ -326,8 +333,8 @@ fn without_dots(text: &str) -> String {
     text.nfd().filter(drawn).collect()
 }
 
-/// What lies between the first and the last character of a name that is no decoration, with the marks on that. A name that has
-/// nothing else is left as it is.
+/// The part between the first and the last character of a name that is no decoration, with the
+/// marks on that. A name of decoration alone is left as it is.
 fn between(text: &str, is_core: impl Fn(char) -> bool) -> &str {
     let is_core = |(_, c): &(usize, char)| !is_combining_mark(*c) && is_core(*c);
     let mut cores = text.char_indices().filter(is_core);
@@ -347,8 +354,9 @@ fn is_letter(c: char) -> bool {
     !is_decoration(c) && !is_combining_mark(c)
 }
 
-/// What may be put around a name and is no letter of it: whatever is neither letter nor number to Unicode, and letters and numbers
-/// that only modify others or stand in circles and squares.
+/// Characters that may be put around a name and are no letter of it: all that are neither letter
+/// nor number to Unicode, and letters and numbers that only modify others or stand in circles and
+/// squares.
 fn is_decoration(c: char) -> bool {
     let modifies = matches!(
         c,
@@ -416,7 +424,8 @@ fn share_a_script(one: char, other: char) -> bool {
     !both.is_empty()
 }
 
-/// Letters and marks of scripts that joiners and non-joiners belong to: Arabic and its like, those of India and around it.
+/// Letters and marks of scripts that joiners and non-joiners belong to: Arabic and its like, those
+/// of India and around it.
 fn joins(c: char) -> bool {
     matches!(
         c,

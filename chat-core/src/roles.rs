@@ -54,7 +54,7 @@ impl Action {
 /// has none, or where it is not a member (a ban in advance). Nobody does any of this to themselves,
 /// except an owner who steps down while another remains, which the room checks.
 ///
-/// | | topic | password | kick, ban, mute | redact what was said by | make member, moderator, owner |
+/// | | topic | password | kick, ban, mute | redact texts of | make member, moderator, owner |
 /// |---|---|---|---|---|---|
 /// | member | – | – | – | – | – |
 /// | moderator | yes | – | members | members, moderators, those who are gone | – |

@@ -1,4 +1,4 @@
-//! What the writer is asked to do, and how it answers.
+//! Commands to the writer, and its answers.
 
 use bytes::Bytes;
 use chat_core::{
@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::{chain::Sum, error::RedactError, store::Store};
 
-/// What is done to the database, and answered.
+/// A change of the database, to be answered.
 #[derive(Debug)]
 pub(crate) enum Command {
     Append {
@@ -48,7 +48,7 @@ pub(crate) enum Command {
     },
 }
 
-/// What came of one command, to be told when it is durable.
+/// The outcome of one command, to be told when it is durable.
 pub(crate) enum Outcome {
     Appended(Appended),
     Redacted(Result<(), RedactError>),
@@ -99,7 +99,8 @@ impl Command {
         })
     }
 
-    /// Tells who asked. Whoever no longer listens need not know. A redaction that worked is answered later.
+    /// Tells who asked. Whoever no longer listens need not know. A redaction that worked is
+    /// answered later.
     pub(crate) fn answer(
         self,
         outcome: Outcome,

@@ -69,7 +69,7 @@ impl Server {
         }
     }
 
-    /// What happens in the server, for its operator: the first caller hears everything since the
+    /// The events of the server, for its operator: the first caller hears everything since the
     /// start (as far as it was not too much), all others from here on. An event that nobody reads
     /// is dropped.
     pub fn events(&self) -> ServerEvents {
@@ -401,7 +401,8 @@ async fn drive(parts: Parts<HubMachine>, alive: watch::Sender<()>) {
     unconstrained(Driver::new(parts)).await;
 }
 
-/// Runs a driver on a thread of its own. If it panics, its connections end; the other workers go on.
+/// Runs a driver on a thread of its own. If it panics, its connections end; the other workers go
+/// on.
 fn on_a_thread(
     parts: Parts<HubMachine>,
     alive: watch::Sender<()>,

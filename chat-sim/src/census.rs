@@ -2,8 +2,8 @@
 
 use crate::world::World;
 
-/// A hub is counted after every turn while it holds no more things than this, and a larger one so much more seldom as it
-/// is larger: what is counted for each turn stays the same.
+/// A hub is counted after every turn while it holds no more things than this, and a larger one so
+/// much more seldom as it is larger: what is counted for each turn stays the same.
 const AT_ONCE: usize = 24;
 /// Requests of one connection without an answer: a limit of the protocol.
 const UNANSWERED: usize = 256;
@@ -31,7 +31,7 @@ impl World {
         self.nodes[hub].weight = stats.connections + stats.here + stats.rooms;
         let everybody = self.lives + self.peers.len();
         let rooms = self.truth.rooms_ever().count() + 1;
-        // What it does of itself: names that are freed, memberships that end, rooms that are listed.
+        // The hub's own work: names that are freed, memberships that end, rooms that are listed.
         let own = 4 * (everybody * rooms + 1);
         let timers = 2 * stats.connections + 2 * everybody + 4 * (rooms + stats.rooms) + 8;
         let holds = [

@@ -1,4 +1,4 @@
-//! What one connection was told, frame by frame, as it left the hub, and whether that is the protocol.
+//! The frames of one connection as they left the hub, and whether they are the protocol.
 
 mod answers;
 
@@ -21,7 +21,7 @@ use crate::{
     world::SECOND,
 };
 
-/// What was read from the log is told within this time.
+/// Records read from the log are told within this time.
 pub(crate) const READ_WITHIN: u64 = 8 * SECOND;
 
 /// One connection as it should be.
@@ -39,11 +39,11 @@ pub(crate) struct Line {
     became: BTreeMap<(RoomId, u64), BTreeMap<u64, Seq>>,
     welcomed: bool,
     closing: bool,
-    /// It said that it goes for good.
+    /// The client said that it goes for good.
     bye: bool,
     /// Another one has taken its place.
     pub(crate) replaced: bool,
-    /// It was turned away when it came.
+    /// The connection was turned away when it came.
     pub(crate) turned: bool,
 }
 
@@ -55,9 +55,10 @@ struct Asked {
     op: Op,
     /// When.
     at: u64,
-    /// What it had been told last of the room by then.
+    /// The last place of the room that the connection had been told by then.
     told: Option<Place>,
-    /// It was asked before, here or on another connection: what comes of that may come of the first one.
+    /// The request was asked before, here or on another connection: its outcome may be that of the
+    /// first one.
     again: bool,
 }
 
@@ -112,8 +113,8 @@ impl Line {
         self.awaited.len()
     }
 
-    /// How many words may wait for this connection: some for itself, and of each room some for each time that it is told
-    /// anew.
+    /// How many words may wait for this connection: some for itself, and of each room some for each
+    /// time that it is told anew.
     pub(crate) fn words_allowed(&self, losses: usize) -> usize {
         let rooms = self.rooms.len() + self.awaited.len() + self.presented.len() + 1;
         16 + 6 * rooms * (1 + losses)
@@ -237,7 +238,7 @@ impl Line {
         }
     }
 
-    /// What is asked about a room after a `join` of it waits until that is answered.
+    /// A request about a room after a `join` of it waits until that is answered.
     fn waited_for_the_join(&self, id: u64, asked: &Asked, book: &mut Book) {
         let Some(room) = room_of(&asked.op) else {
             return;
@@ -280,7 +281,8 @@ impl Line {
             scene.log.oldest(log) > at.seq + 1 || scene.log.was_damaged(log, at.seq + 1..=u64::MAX)
         };
         if let Some(at) = self.rooms.insert(room, place) {
-            // Or where it was out meanwhile: by an earlier connection's word, or when it did not read.
+            // Or where it was out meanwhile: by an earlier connection's word, or when it did not
+            // read.
             let out = entered.view.since > at.seq;
             let gone = out || at.epoch != place.epoch || cannot_be_read(&at);
             book.check("told anew only where something is gone", gone, || {
@@ -350,7 +352,8 @@ impl Line {
         });
     }
 
-    /// What leaves a hub has no text that is out of the log, but for what was read before it was.
+    /// A frame that leaves a hub has no text that is out of the log, but for those read before it
+    /// was.
     pub(crate) fn is_gone(
         room: RoomId,
         epoch: u64,
@@ -408,7 +411,8 @@ impl Line {
             RecordBody::Left(_) => {
                 record.member == me
                     && !self.pending.values().any(|asked| {
-                        // That of an earlier connection ends it as well, and then this one is refused.
+                        // That of an earlier connection ends it as well, and then this one is
+                        // refused.
                         matches!(asked.op, Op::Leave(_))
                             && room_of(&asked.op) == Some(room)
                             && (self.session, asked.txn) == (record.session, record.txn)
@@ -435,7 +439,7 @@ impl Line {
             )
         });
         let since = there.and_then(|there| there.since_at(me, place.seq));
-        // It may have been out and in again since.
+        // The member may have been out and in again since.
         let right = since.is_none_or(|since| since <= view.since);
         book.check("a view tells since when one is a member", right, || {
             format!(

@@ -1,5 +1,5 @@
-//! The end of every run: what was broken is mended, and within a stated time everybody is whole again; then everybody
-//! goes, and within a stated time every name is free.
+//! The end of every run: what was broken is mended, and within a stated time everybody is whole
+//! again; then everybody goes, and within a stated time every name is free.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ impl World {
                 self.boot(hub);
             }
         }
-        // What is dead is found out to be, by each end for itself.
+        // A dead link is found out to be so, by each end for itself.
         let links: Vec<u32> = self.links.keys().copied().collect();
         for link in links {
             self.arm_down(link);
@@ -51,8 +51,8 @@ impl World {
         self.soon(WHOLE_WITHIN, Happening::Whole);
     }
 
-    /// After this time a connection that is dead is found out to be: when nothing was heard for as long as the limit says, and
-    /// nobody confirmed its end.
+    /// After this time a connection that is dead is found out to be: when nothing was heard for as
+    /// long as the limit says, and nobody confirmed its end.
     pub(crate) fn noticed_within(&self) -> u64 {
         3 * u64::from(self.plan.shape.ping_ms) * MS + NOTICED_WITHIN
     }
@@ -64,11 +64,11 @@ impl World {
             let (node, peer) = (&self.nodes[found.hub], &self.peers[found.client]);
             let again = node.held_until + self.noticed_within();
             if again > self.now {
-                // It was held for a time.
+                // The hub was held for a time.
                 return self.at(again, Happening::Noticed(link));
             }
             by_hub = !found.hub_open || node.life != found.hub_life;
-            // Who was refused thinks about it, and listens to nothing meanwhile.
+            // A refused client thinks about it, and listens to nothing meanwhile.
             by_client = peer.life != found.client_life
                 || peer.link != Some(link)
                 || !found.line.was_welcomed();
@@ -109,7 +109,8 @@ impl World {
         self.soon(after, Happening::AllGone);
     }
 
-    /// What hubs hold, and what snapshots say, is what the logs say: no more, no less, and as far as they go.
+    /// The states of hubs, and of snapshots, are those of the logs: no more, no less, and as far as
+    /// they go.
     fn check_states(&mut self) {
         let mut wrong = Vec::new();
         for (partition, kept) in self.log.partitions() {
@@ -159,7 +160,8 @@ impl World {
                 ));
             }
         }
-        // Of a room whose whole log was lost nothing can be said before the next look through all rooms.
+        // Of a room whose whole log was lost nothing can be said before the next look through all
+        // rooms.
         let mut listing = directory.listing();
         let of_nothing =
             listing.find(|(room, listed)| listed.mark > 0 && self.truth.present(*room).is_none());
@@ -172,7 +174,7 @@ impl World {
             });
     }
 
-    /// What was taken back is out of the log, wherever a hub holds the room.
+    /// Redacted texts are out of the log, wherever a hub holds the room.
     fn check_rooms(&mut self) {
         for (room, epoch, there) in self.truth.rooms_now() {
             let partition = Partition::Room(room);
@@ -253,7 +255,7 @@ impl World {
                     });
                 return;
             };
-            // What was written just now is on its way.
+            // A record written just now is on its way.
             let next = there.written_at(inside.at.seq + 1);
             let all = next.is_none_or(|at| self.now < at + SECOND);
             let whole = inside.at.epoch == epoch && inside.at.seq <= there.head() && all;

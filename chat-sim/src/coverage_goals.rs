@@ -1,4 +1,4 @@
-//! What worlds should meet sooner or later. A run that leaves something out has a hole.
+//! The states that worlds should meet sooner or later. A run that leaves one out has a hole.
 
 /// States that some thousands of schedules meet.
 pub const STATES: &[&str] = &[

@@ -1,8 +1,8 @@
-//! The log on disk, as one process with all its hubs has it: one writer that commits whatever waits in one transaction,
-//! and the moments at which the process can be killed or the disk fail.
+//! The log on disk, as one process with all its hubs has it: one writer that commits whatever waits
+//! in one transaction, and the moments at which the process can be killed or the disk fail.
 //!
-//! What is read was committed, and what was committed is on the disk. So a kill leaves of each transaction all or nothing,
-//! and takes with it what nobody has been told yet.
+//! Reads show committed records, and committed records are on the disk. So a kill leaves of each
+//! transaction all or nothing, and takes with it what nobody has been told yet.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -30,7 +30,7 @@ pub enum Point {
     BeforeASnapshot,
     /// The same, with a redaction in it.
     BeforeARedaction,
-    /// It is committed, and nobody has been told.
+    /// The transaction is committed, and nobody has been told.
     BeforeTheAnswers,
     /// Some have been told, and others not.
     AmongTheAnswers,
@@ -42,7 +42,7 @@ pub enum Point {
     InDoubt,
 }
 
-/// What the writer is asked to do.
+/// A command to the writer.
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
     Append {
@@ -71,7 +71,7 @@ pub(crate) enum Command {
     },
 }
 
-/// What the writer does next.
+/// The writer's next step.
 #[derive(Debug)]
 pub(crate) enum Turn {
     Commit,
@@ -474,7 +474,8 @@ impl World {
         }
     }
 
-    /// The process is gone at once, with all its hubs and what they waited for; it is started again after a time.
+    /// The process is gone at once, with all its hubs and what they waited for; it is started again
+    /// after a time.
     pub(crate) fn kill_server(&mut self, after: u64) {
         self.book.note(|| "the server is killed".to_owned());
         self.disk.life += 1;
@@ -495,7 +496,7 @@ impl World {
         }
     }
 
-    /// What a hub is told of an append.
+    /// The answer to a hub's append.
     pub(crate) fn outcome(
         &mut self,
         node: usize,

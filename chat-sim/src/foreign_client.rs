@@ -1,5 +1,6 @@
-//! People whose program is not this project's client: it pipelines behind a `join`, writes JSON with long escapes, asks for
-//! what nobody knows and asks too much at once. What comes of it is checked by its [`Line`](crate::connection_oracle::Line).
+//! People whose program is not this project's client: it pipelines behind a `join`, writes JSON
+//! with long escapes, asks for what nobody knows and asks too much at once. What comes of it is
+//! checked by its [`Line`](crate::connection_oracle::Line).
 
 use bytes::Bytes;
 use chat_core::{
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::World;
 
-/// What such a program does, all in one go.
+/// The actions of such a program, all in one go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Burst {
     /// Joins the lobby or a group, talks, reads and leaves, and waits for no answer.
@@ -45,7 +46,7 @@ impl Burst {
     ];
 }
 
-/// What it remembers.
+/// The memory of the program.
 #[derive(Debug, Default)]
 pub(crate) struct Raw {
     last_id: u64,
@@ -107,7 +108,7 @@ impl World {
         self.utter(client, &ClientMessage::Ping(Ping { nonce: 7 }));
     }
 
-    /// It keeps one outbox, of which it forgets everything but the numbers.
+    /// The program keeps one outbox, of which it forgets everything but the numbers.
     fn session_of_raw(&self, client: usize) -> SessionId {
         SessionId(1_000 + client as u64)
     }
@@ -250,7 +251,7 @@ impl World {
         })
     }
 
-    /// What such a one was promised as well as anybody: an answer to each request.
+    /// The promise that such a program has as well as any: an answer to each request.
     pub(crate) fn check_raw(&mut self, client: usize) {
         let link = self.peers[client].link;
         let line = link

@@ -1,4 +1,5 @@
-//! The hubs and their driver: it does what a hub asks, to the letter, over links and a log that may fail.
+//! The hubs and their driver: it does what a hub asks, to the letter, over links and a log that may
+//! fail.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -48,16 +49,16 @@ pub(crate) struct Node {
     pub(crate) appending: BTreeSet<Partition>,
     /// Partitions it wants news of.
     pub(crate) follows: BTreeSet<Partition>,
-    /// What it has written so far of snapshots.
+    /// The snapshots as far as they are written.
     written: BTreeMap<Partition, Vec<u8>>,
-    /// What the log takes in one append.
+    /// The bytes that the log takes in one append.
     append_bytes: usize,
     pub(crate) cut_off_until: u64,
     /// Its process is held until then.
     pub(crate) held_until: u64,
-    /// What the others have said to it, and has not come: of each in the order in which it was said.
+    /// Words of the others that have not come: of each in the order in which they were said.
     pub(crate) words: BTreeMap<usize, VecDeque<Word>>,
-    /// It was asked to end; then it is gone for so long.
+    /// The hub was asked to end; then it is gone for so long.
     pub(crate) stopping: Option<u64>,
     /// The earliest time at which it will be woken.
     armed: Option<u64>,
@@ -286,7 +287,8 @@ impl World {
         self.drain_hub(hub);
     }
 
-    /// Does all that a hub asks for, in order; reports what did not fit before anything else is handed in.
+    /// Does all that a hub asks for, in order; reports what did not fit before anything else is
+    /// handed in.
     pub(crate) fn drain_hub(&mut self, hub: usize) {
         if self.is_held(hub) {
             return;
@@ -500,7 +502,7 @@ impl World {
                     && let Some(found) = self.links.get_mut(&link).filter(|link| link.conn == conn)
                 {
                     found.closed = true;
-                    // What waits is written if that goes on; for two seconds at most.
+                    // Frames that wait are written if that goes on; for two seconds at most.
                     let after = if found.down.is_empty() || found.broken {
                         0
                     } else {
@@ -646,7 +648,7 @@ impl World {
             } => {
                 let state = self.nodes[hub].written.remove(&partition);
                 self.agrees(partition, manifest.id.base, &state.unwrap_or_default());
-                // It may be lost.
+                // The manifest may be lost.
                 if self.nodes[hub].rng.chance(900) {
                     let node = hub;
                     let (life, after) = (self.nodes[hub].life, self.log_time(hub));
@@ -749,7 +751,7 @@ impl World {
                     .note(|| format!("hub {hub} -> client {client}: {}", brief(&message)));
                 if let ServerMessage::Records(_) = &message {
                     let half = self.plan.shape.outbox_bytes as usize / 2;
-                    // What else was said since there was room takes some.
+                    // Other words since there was room take some.
                     let room =
                         found.flag != Flag::Told || found.down.len() <= half + found.words_since;
                     self.book
@@ -784,7 +786,7 @@ impl World {
         self.cut_off_if_slow(link);
     }
 
-    /// Who reads so little that answers alone pile up is not waited for.
+    /// A client that reads so little that answers alone pile up is not waited for.
     fn cut_off_if_slow(&mut self, link: u32) {
         let most = SLOW * self.plan.shape.outbox_bytes as usize;
         let Some(found) = self.links.get_mut(&link).filter(|link| !link.broken) else {

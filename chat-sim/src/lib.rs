@@ -1,8 +1,9 @@
 //! Whole chat worlds, each out of one seed.
 //!
-//! A [`Plan`] says who comes, what they do and what breaks; a seed makes one. [`run`] plays it with the **real**
-//! [`Hub`](chat_core::hub::Hub) and the **real** [`Client`](chat_core::client::Client), over a log, links and clocks that
-//! exist only here, and checks after every step that each promise of the protocol is kept. The same plan gives the same
+//! A [`Plan`] says who comes, what they do and what breaks; a seed makes one. [`run`] plays it with
+//! the **real** [`Hub`](chat_core::hub::Hub) and the **real**
+//! [`Client`](chat_core::client::Client), over a log, links and clocks that exist only here, and
+//! checks after every step that each promise of the protocol is kept. The same plan gives the same
 //! run, byte for byte: no clock, no thread and no order of a hash map has a part in it.
 //!
 //! ```
@@ -56,7 +57,7 @@ pub use self::{
     sqlite::cut_on_sqlite,
 };
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Stands for everything that happened: two runs with one digest are one run.
@@ -73,7 +74,7 @@ pub struct Report {
     pub faults: Counts,
     /// How often that made an outcome at the log other than it would have been.
     pub outcomes: Counts,
-    /// What happened, in words, if it was asked for.
+    /// The story of the run, in words, if it was asked for.
     pub trace: Vec<String>,
 }
 
@@ -111,7 +112,8 @@ thread_local! {
     static PANICKED: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Panics are reported with the run that they end, and not where they happen. For a program that plays schedules.
+/// Panics are reported with the run that they end, and not where they happen. For a program that
+/// plays schedules.
 pub fn keep_panics_quiet() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic

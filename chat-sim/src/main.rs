@@ -191,8 +191,8 @@ fn cut(args: &Args) -> ExitCode {
     }
 }
 
-/// Does something with each seed, on all threads, as long as it says that it goes on and nobody interrupts.
-/// How many there were.
+/// Does something with each seed, on all threads, as long as it says that it goes on and nobody
+/// interrupts. How many there were.
 fn each_seed(args: &Args, play: impl Fn(u64) -> bool + Sync) -> u64 {
     let (next, done, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     // The figures so far are worth more than a quick end; who asks twice wants that.
@@ -267,7 +267,7 @@ fn many(args: &Args) -> ExitCode {
         let (drawn, changed) = (times(&sum.faults), times(&sum.outcomes));
         println!("{drawn:14} {changed:14}  {fault} ({of})");
     }
-    // What should be met and was not stands there with a 0.
+    // A state that should be met and was not stands there with a 0.
     for (title, counts, known) in [
         ("other faults", &other_faults(&sum.faults), FAULTS),
         ("states met", &sum.states, STATES),

@@ -26,7 +26,7 @@ use crate::{
 
 /// Requests of one connection without an answer.
 const UNANSWERED: usize = 256;
-/// What else a client may have to say before it is heard: hello, pings, its last words.
+/// Further frames of a client before it is heard: hello, pings, its last words.
 const OTHER_WORDS: usize = 16;
 
 /// A person with a program.
@@ -437,7 +437,7 @@ impl World {
             return;
         }
         if found.broken {
-            // It broke before the client knew of it; it hears so by itself.
+            // The link broke before the client knew of it; the client hears so by itself.
             found.client_open = true;
             self.client_end(link);
             return;
@@ -614,7 +614,7 @@ impl World {
         if !found.broken {
             found.broken = true;
             found.up.clear();
-            // What was written before the end still arrives.
+            // Bytes written before the end still arrive.
             let rest = found.down.bytes(usize::MAX);
             let (client, life, open, framing) = (
                 found.client,
@@ -699,7 +699,7 @@ impl World {
                 let peer = &mut self.peers[client];
                 let cause = match &ended {
                     Ended::Asked => peer.leaving,
-                    // Who was never in is not kept in: the person tries again.
+                    // A client that was never in is not kept in: the person tries again.
                     Ended::CannotConnect => peer.told.welcomes == 0,
                     Ended::Closed(reason) if reason.reconnect() => peer.told.welcomes == 0,
                     Ended::Closed(CloseReason::Replaced) => peer.has_past,

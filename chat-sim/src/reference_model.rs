@@ -1,5 +1,5 @@
-//! What is true: the logs, folded by a second reading of the specification that shares no code with the hub's. Each
-//! record is judged when it is committed: whether it may follow those before it.
+//! The truth: the logs, folded by a second reading of the specification that shares no code with
+//! the hub's. Each record is judged when it is committed: whether it may follow those before it.
 
 mod directory;
 mod entry;
@@ -35,11 +35,11 @@ pub(crate) struct Truth {
     pub(crate) directory_lost: Option<u64>,
     /// Which registrations of passwords somebody has proved to know the password of.
     proofs: BTreeSet<(MemberId, CredentialId)>,
-    /// Whoever was called so, in whatever case, in any life of the directory.
+    /// The members that were called so, in whatever case, in any life of the directory.
     called: BTreeMap<String, BTreeSet<MemberId>>,
 }
 
-/// What a hub asks a log to append, for the story.
+/// A hub's append, in words for the story.
 pub(crate) fn words(partition: Partition, entries: &[Bytes]) -> String {
     let word = |bytes: &Bytes| match partition {
         Partition::Directory(_) => Entry::read(bytes).map_or_else(
@@ -88,7 +88,7 @@ impl Truth {
             Partition::Room(id) => {
                 let before = self.present.insert(id, kept.epoch);
                 let before = before.filter(|epoch| *epoch != kept.epoch);
-                // What is left of an earlier life was written then.
+                // Records left of an earlier life were written then.
                 let written = before
                     .and_then(|epoch| self.rooms.get(&(id, epoch)))
                     .map(|before| before.written.clone());
@@ -115,7 +115,7 @@ impl Truth {
         }
     }
 
-    /// What is listed of a room is the room as of the mark, in one of the lives of its log.
+    /// The listing of a room is the room as of the mark, in one of the lives of its log.
     fn check_projected(&self, id: RoomId, book: &mut Book) {
         let Some(listed) = self.directory.listed(id) else {
             return;
@@ -152,12 +152,12 @@ impl Truth {
         );
     }
 
-    /// Somebody shows that they know the password of a registration.
+    /// A member shows that it knows the password of a registration.
     pub(crate) fn proved(&mut self, member: MemberId, credential: CredentialId) {
         self.proofs.insert((member, credential));
     }
 
-    /// Whoever was ever called so.
+    /// All members that were ever called so.
     pub(crate) fn called(&self, nick: &str) -> impl Iterator<Item = MemberId> {
         let named = self.called.get(&nick.to_lowercase());
         named.into_iter().flatten().copied()

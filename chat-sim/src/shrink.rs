@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::{Plan, Shape, What, run};
 
-/// Leaves out as many steps as can be left out while the same check fails, and makes the world as small and as calm
-/// as it may be. Makes at most `runs` runs.
+/// Leaves out as many steps as can be left out while the same check fails, and makes the world as
+/// small and as calm as it may be. Makes at most `runs` runs.
 pub fn shrink(plan: &Plan, runs: usize) -> Plan {
     let Some(broken) = run(plan, false).broken else {
         return plan.clone();
@@ -88,7 +88,7 @@ fn shaped(plan: &Plan, change: impl FnOnce(&mut Shape)) -> Plan {
     plan
 }
 
-/// What a step lets go wrong at the log, by its field's name.
+/// The faults of the log in a step, by the field's name.
 fn weather_of(plan: &Plan, step: usize) -> Map<String, Value> {
     let What::Weather { weather, .. } = &plan.steps[step].what else {
         return Map::new();

@@ -40,10 +40,10 @@ const LOOKS_MAX: u32 = 10_000;
 /// Places in each transaction at which the process dies, besides the last.
 const TORN: usize = 2;
 
-/// What stands in a log.
+/// The contents of a log.
 type Contents = BTreeMap<Partition, Kept>;
 
-/// What stands in one partition.
+/// The contents of one partition.
 #[derive(Debug, PartialEq)]
 struct Kept {
     head: Seq,
@@ -51,7 +51,7 @@ struct Kept {
     note: Bytes,
     /// Of the records that are kept.
     records: Vec<Bytes>,
-    /// What the newest snapshot covers, and its bytes.
+    /// The last record that the newest snapshot covers, and its bytes.
     snapshot: Option<(Seq, Vec<u8>)>,
 }
 
@@ -67,7 +67,8 @@ const AHEAD: usize = 1;
 const MAIN: usize = 2;
 
 impl Picture {
-    /// The files as they are once the log's writer has done what nobody waits for: twice the same, they were so in between.
+    /// The files as they are once the log's writer has done what nobody waits for: twice the same,
+    /// they were so in between.
     fn take(folder: &Path) -> io::Result<Self> {
         let mut before = Self::read(folder)?;
         for _ in 0..LOOKS_MAX {
@@ -107,8 +108,9 @@ impl Picture {
         }
     }
 
-    /// The same in the middle of what was written since `before`, if that only added to what is written ahead: at several places, and
-    /// just before its end. It is mostly one transaction; records that are let go are another.
+    /// The same in the middle of what was written since `before`, if that only added to what is
+    /// written ahead: at several places, and just before its end. It is mostly one transaction;
+    /// records that are let go are another.
     fn torn(&self, before: &Self, rng: &mut Rng) -> Vec<Self> {
         let (old, new) = (&before.files[AHEAD], &self.files[AHEAD]);
         let added = new.len().saturating_sub(old.len()) as u64;
@@ -138,7 +140,8 @@ struct Pair {
     flaw: Option<Flaw>,
 }
 
-/// Does once more what a plan made its log do, in an empty folder, and dies in and after each operation.
+/// Does once more what a plan made its log do, in an empty folder, and dies in and after each
+/// operation.
 ///
 /// # Errors
 /// The folder cannot be used.
@@ -325,7 +328,7 @@ impl Pair {
         }
     }
 
-    /// What must be there.
+    /// The contents that must be there.
     fn expected(&self) -> Contents {
         let partitions = self.model.partitions();
         partitions

@@ -1,19 +1,20 @@
-//! What hubs tell each other, which no log has. The words of one come to another in the order in which they were said. Some are
-//! lost: then the hub that was to hear them takes the other for lost, and hears of it anew.
+//! Words among hubs, which no log has. The words of one come to another in the order in
+//! which they were said. Some are lost: then the hub that was to hear them takes the other for
+//! lost, and hears of it anew.
 
 use bytes::Bytes;
 use chat_core::hub::Input;
 
 use crate::world::{Happening, World};
 
-/// What one hub hears of another.
+/// One hub's news of another.
 #[derive(Debug)]
 pub(crate) enum Word {
     Said {
         node: u64,
         bytes: Bytes,
     },
-    /// It is gone, or cannot be heard.
+    /// The other hub is gone, or cannot be heard.
     Lost {
         node: u64,
     },

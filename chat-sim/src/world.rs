@@ -93,7 +93,7 @@ pub(crate) enum Happening {
         partition: Partition,
         token: Option<ReadToken>,
         page: Result<Page, ReadFailed>,
-        /// What is wrong with these news.
+        /// The fault of these news.
         fault: Option<&'static str>,
     },
     ReadPart {
@@ -172,9 +172,9 @@ pub(crate) enum Happening {
     Rename(usize, u32, String),
     /// A hub's process goes on.
     Onward(usize),
-    /// What waited to be written together with something else is written.
+    /// Frames that waited to be written together with others are written.
     Flush(u32),
-    /// Somebody has been gone for so long that the name must be free.
+    /// A member has been gone for so long that the name must be free.
     Overdue(MemberId, u64),
     /// By now a connection that is dead is known to be.
     Noticed(u32),
@@ -196,7 +196,7 @@ pub(crate) enum Outcome {
     Unknown,
 }
 
-/// Somebody who is not connected.
+/// A member that is not connected.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gone {
     pub(crate) since: u64,
@@ -221,7 +221,7 @@ pub(crate) struct World {
     /// Where the process is to die, if that is what is tried.
     pub(crate) scissors: Option<Scissors>,
     pub(crate) log_faults: LogFaults,
-    /// What was broken is mended and nothing breaks any more.
+    /// The broken parts are mended, and nothing breaks any more.
     pub(crate) calm: bool,
     /// Until when it may go on that somebody's time is over just when that is looked at.
     pub(crate) whole_by: u64,
@@ -237,7 +237,7 @@ pub(crate) struct World {
     pub(crate) trouble_until: u64,
     /// When a hub began last.
     pub(crate) began: u64,
-    /// Who is gone, without having said so or with.
+    /// The members that are gone, without having said so or with.
     pub(crate) gone: BTreeMap<MemberId, Gone>,
     /// Lives of clients that there have been, at most.
     pub(crate) lives: usize,
@@ -246,9 +246,9 @@ pub(crate) struct World {
     pub(crate) secret: ServerSecret,
     /// Passwords that rooms have had, as their users pass them on; the newest last.
     pub(crate) passwords: BTreeMap<RoomId, Vec<String>>,
-    /// What was asked of rooms, by whom, in which session and under which number.
+    /// The requests to rooms: by which member, in which session and under which number.
     pub(crate) asked: BTreeSet<(MemberId, SessionId, u64)>,
-    /// Who wrote each text, and where to.
+    /// The author of each text, and the room it went to.
     pub(crate) texts: HashMap<String, (MemberId, Option<RoomId>)>,
     /// Texts that were refused, and so must never be heard.
     pub(crate) refused: HashSet<String>,
@@ -373,7 +373,7 @@ impl World {
         }
     }
 
-    /// What people call the ids that stand in a trace.
+    /// The names by which people call the ids that stand in a trace.
     fn names(&self) -> Vec<(String, String)> {
         let mut names = Vec::new();
         let rooms: BTreeSet<_> = self.truth.rooms_ever().collect();
@@ -431,7 +431,7 @@ impl World {
     /// Until when something has to wait, because a hub that is to be told of it is held.
     fn is_for_a_held_hub(&self, happening: &Happening) -> Option<u64> {
         let hub = match happening {
-            // It reads what has come before it looks at its clock.
+            // The hub reads what has come before it looks at its clock.
             Happening::HubWake(hub, _) => {
                 let until = self.nodes[*hub].held_until;
                 return (self.now < until).then_some(until + AFTERWARDS);
@@ -980,12 +980,13 @@ impl World {
             Hears::Never => {}
         }
         self.soon(self.noticed_within(), Happening::Noticed(link));
-        // What waited for room waits no more: a dead connection takes no bytes.
+        // Frames that waited for room wait no more: a dead connection takes no bytes.
         self.settle_drained(hub);
     }
 }
 
-/// What the log takes in one append, and in one part of a snapshot: little, so that there are several.
+/// The bytes that the log takes in one append, and in one part of a snapshot: little, so that there
+/// are several.
 const APPEND_BYTES: usize = 8_192;
 const PART_BYTES: usize = 256;
 

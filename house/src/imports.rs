@@ -28,7 +28,8 @@ pub struct Imports {
 }
 
 impl Imports {
-    /// Of the crate with its sources in this folder. Binaries beside a library are one crate with it.
+    /// Of the crate with its sources in this folder. Binaries beside a library are one crate with
+    /// it.
     ///
     /// # Errors
     /// A file that cannot be read, or is no Rust.

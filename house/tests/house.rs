@@ -31,8 +31,8 @@ const SOURCES: [&str; 14] = [
     "scenarios/src",
 ];
 
-/// Machines beside each other: the crate's folder, the module above, the machines, and the type that
-/// puts them together, which no machine names.
+/// Machines beside each other: the crate's folder, the module above, the machines, and the type
+/// that puts them together, which no machine names.
 const MACHINES: [(&str, &str, &[&str], &str); 4] = [
     (
         "chat-core/src",
@@ -68,7 +68,8 @@ const MACHINES: [(&str, &str, &[&str], &str); 4] = [
     ),
 ];
 
-/// Modules whose files are one: the root has the state, and the files below are what is done with it.
+/// Modules whose files are one: the root has the state, and the files below are what is done with
+/// it.
 const WHOLE: [&str; 14] = [
     "client::connection",
     "client::keys",
@@ -159,7 +160,8 @@ fn comments() -> String {
     counts.iter().map(line).collect()
 }
 
-/// Names that are out of use, where they were: of what is gone, and of what has the field's name now.
+/// Names that are out of use, where they were: of what is gone, and of what has the field's name
+/// now.
 const OUT_OF_USE: [(&str, &[&str]); 6] = [
     (
         "chat-core/src/hub",

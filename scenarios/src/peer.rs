@@ -1,4 +1,5 @@
-//! A peer that speaks bytes: what a client in another language would do, or nobody in their right mind.
+//! A peer that speaks bytes: what a client in another language would do, or nobody in their right
+//! mind.
 
 use std::{
     io::{Read, Write},
@@ -127,7 +128,7 @@ impl Peer {
 
     /// Sends no more, and reads to the end: the server has seen the end of the connection.
     pub fn leave(self) {
-        // It may be gone already.
+        // The server may be gone already.
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 }

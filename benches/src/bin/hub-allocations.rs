@@ -1,5 +1,5 @@
-//! Counts the allocations of every case of the hub, and prints them as JSON; or, called with `kept`, the
-//! bytes that hubs keep. Here alone every allocation is counted.
+//! Counts the allocations of every case of the hub, and prints them as JSON; or, called with
+//! `kept`, the bytes that hubs keep. Here alone every allocation is counted.
 
 #[cfg(target_os = "linux")]
 fn main() {

@@ -1,6 +1,8 @@
-//! Ours: `chat.v1` in its postcard form, with all that it has: members, joins, numbered requests and their answers.
+//! Ours: `chat.v1` in its postcard form, with all that it has: members, joins, numbered requests
+//! and their answers.
 //!
-//! Records are what comes by the million, so they are picked apart by hand; everything else goes through `chat-core`.
+//! Records are what comes by the million, so they are picked apart by hand; everything else goes
+//! through `chat-core`.
 
 use chat_core::{
     id::{RoomId, Secret, SessionId},
@@ -163,7 +165,7 @@ impl Dialect for Chat {
                 self.records(&body[1..], news)
                     .ok_or("records that do not read")?;
             } else if body.first() != Some(&PRESENCE) {
-                // Who is here is for people to look at.
+                // Presence is for people to look at.
                 let message = Form::Postcard.decode(body).map_err(|e| e.to_string())?;
                 if let Some(heard) = self.hear(message, rooms, out)? {
                     news(heard);

@@ -1,4 +1,4 @@
-//! What a hub keeps in memory of those who are not there, and of rooms that nobody is in.
+//! A hub's memory for members who are away, and for empty rooms.
 
 use std::{fmt, time::Duration};
 
@@ -38,7 +38,7 @@ pub fn left_behind(members: u32, rooms: u32, keep: usize) -> World {
     world
 }
 
-/// What each costs in memory, as far as the hub has asked for it.
+/// The cost of each in memory, as far as the hub has asked for it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Kept {
     /// Bytes of one more member of a room.

@@ -33,7 +33,7 @@ const BATCH: u32 = 4_096;
 /// Rooms that are written at once.
 const ROOMS: usize = 1_000;
 
-/// What the start costs.
+/// The cost of the start.
 #[derive(Clone, Copy, Debug)]
 pub struct Started {
     /// Until the log is open.
@@ -46,11 +46,11 @@ pub struct Started {
     pub quiet: Duration,
     /// Bytes of the process's memory more than before.
     pub memory: u64,
-    /// What was read.
+    /// The reads of the start.
     pub read: Reads,
 }
 
-/// What is asked of a log.
+/// The questions to a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reads {
     /// Records in the pages of the directory.

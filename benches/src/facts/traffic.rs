@@ -1,5 +1,5 @@
-//! What hubs write to their log and say to each other for what people do. Two hubs, of one seed: the
-//! figures are the same each time.
+//! The writes of hubs to their log and their words to each other, per action of members. Two hubs,
+//! of one seed: the figures are the same each time.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::hub::world::{Peer, Traffic, World};
 /// Longer than the grace period, and all that follows it.
 const GRACE: Duration = Duration::from_secs(45);
 
-/// What was written and said.
+/// The writes and words of one action.
 #[derive(Clone, Copy, Debug)]
 pub struct Fact {
     /// For what.
@@ -66,7 +66,7 @@ fn fact(world: &mut World, what: &'static str, times: u64, work: impl FnOnce(&mu
     }
 }
 
-/// What a hundred people do in a room of a hundred.
+/// The actions of a hundred people in a room of a hundred.
 fn of_one_room() -> Vec<Fact> {
     let mut world = World::with_hubs(2, 1_000);
     let (first, room) = filled(&mut world, 100);

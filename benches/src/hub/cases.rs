@@ -1,4 +1,5 @@
-//! What is counted of the hub: each case prepares a world and hands back the work, which can be done again and again.
+//! The counted cases of the hub: each prepares a world and hands back the work, which can be
+//! done again and again.
 
 use std::{hint::black_box, time::Duration};
 
@@ -23,7 +24,7 @@ pub struct Case {
     pub name: &'static str,
     /// How often the work does what is counted.
     pub times: u64,
-    /// What that is.
+    /// The counted work, in words.
     pub what: &'static str,
     /// Makes everything ready; the result is the work.
     pub prepare: fn() -> Box<dyn FnMut()>,
@@ -236,7 +237,8 @@ fn connect_join() -> Box<dyn FnMut()> {
     })
 }
 
-/// Connections that say nothing, and one after the other that is cut off because it does not even say hello.
+/// Connections that say nothing, and one after the other that is cut off because it does not even
+/// say hello.
 fn timeout(quiet: u32) -> Box<dyn FnMut()> {
     let mut world = World::new();
     for _ in 0..quiet {
@@ -298,7 +300,8 @@ fn create() -> Box<dyn FnMut()> {
     })
 }
 
-/// Connections in rooms of a hundred, of which one says something every second, and the timer is run when it asks for it.
+/// Connections in rooms of a hundred, of which one says something every second, and the timer is
+/// run when it asks for it.
 fn quiet(connections: u32) -> Box<dyn FnMut()> {
     let (mut world, first, room) = World::with_rooms(connections / 100, 100);
     Box::new(move || {

@@ -33,7 +33,7 @@ const ERROR: u8 = 3;
 /// Records that the log keeps of each room.
 const KEEP: usize = 1_000;
 
-/// What hubs have asked of their log, and said to each other.
+/// The requests of hubs to their log, and their words to each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Appends.
@@ -49,7 +49,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// What came after `before`.
+    /// The traffic after `before`.
     #[must_use]
     pub fn since(self, before: Self) -> Self {
         Self {
@@ -62,7 +62,7 @@ impl Traffic {
     }
 }
 
-/// What one hub did that the others are told of.
+/// An action of one hub that the others are told of.
 enum News {
     Word(Bytes),
     Head(Partition, Place),
@@ -156,7 +156,8 @@ impl World {
         Self::with_rooms(1, members)
     }
 
-    /// A hub with so many rooms of so many members; the first member of the last room, and that room.
+    /// A hub with so many rooms of so many members; the first member of the last room, and that
+    /// room.
     pub fn with_rooms(rooms: u32, members: u32) -> (Self, Peer, RoomId) {
         let mut world = Self::new();
         let mut last = None;
@@ -174,8 +175,9 @@ impl World {
         (world, first, room)
     }
 
-    /// A hub with one room of very many. They join one after the other and go away, and then all come back: so nobody has to be told of
-    /// all the others, which for a million would be half a million million times.
+    /// A hub with one room of very many. They join one after the other and go away, and then all
+    /// come back: so nobody has to be told of all the others, which for a million would be half a
+    /// million million times.
     pub fn with_crowd(members: u32) -> (Self, Peer, RoomId) {
         let mut world = Self::new();
         let first = world.welcome();
@@ -212,18 +214,19 @@ impl World {
         }
     }
 
-    /// Somebody new, connected and welcome.
+    /// A new peer, connected and welcome.
     pub fn welcome(&mut self) -> Peer {
         let index = self.next;
         self.connect_as(index, Vec::new())
     }
 
-    /// Somebody who was here before, on a new connection, with what they have of rooms.
+    /// A returning peer on a new connection, with what it has of rooms.
     pub fn again(&mut self, peer: Peer, resume: Vec<Resume>) -> Peer {
         self.connect_as(peer.index, resume)
     }
 
-    /// Somebody who connects and says nothing. The hub ends it in time, and its slot is free again then.
+    /// A peer that connects and says nothing. The hub ends the connection in time, and its slot is
+    /// free again then.
     pub fn stranger(&mut self) {
         let conn = self.connect();
         self.pass(Duration::from_secs(12));
@@ -384,7 +387,7 @@ impl World {
         self.hubs = Vec::new();
     }
 
-    /// What is left.
+    /// The log that is left.
     pub fn into_log(self) -> MemoryLog {
         self.log
     }

@@ -215,7 +215,7 @@ fn a_group_has_a_password() {
     );
 }
 
-/// Somebody on the way to the server can make a plain room of an encrypted one.
+/// An attacker on the way to the server can make a plain room of an encrypted one.
 #[test]
 fn who_gives_a_password_for_a_room_that_is_not_encrypted_has_to_say_so() {
     let folder = tempfile::tempdir().unwrap();
@@ -386,7 +386,7 @@ fn a_script_learns_that_a_line_came_to_nothing() {
     }
 }
 
-/// What comes of these bytes on standard input: how it ended, and what others heard.
+/// The outcome of these bytes on standard input: how the program ended, and what others heard.
 fn piped(text: &str, args: &[&str]) -> (Ended, Vec<String>) {
     let (_server, address) = Program::server(&[]);
     let mut reader = Program::in_lobby(&address, "Ada");
@@ -411,14 +411,14 @@ fn a_slash_in_a_pipe_is_refused_before_it_is_sent() {
     let told: Vec<&str> = ended.err.lines().collect();
     assert!(told.contains(&"3 lines not sent"), "{}", ended.err);
     assert!(told.last().unwrap().contains("line 4 "), "{}", ended.err);
-    // Whoever expects commands says so.
+    // Commands in a script have to be asked for.
     for args in [&["--commands"][..], &["--format", "json"]] {
         let (ended, heard) = piped("one\n/me waves\n/quit\nthree\n", args);
         assert_eq!((ended.code, heard), (Some(0), vec!["one".to_owned()]));
     }
 }
 
-/// What a script says behind a room's name is for that room, and for no other.
+/// A script's lines behind a room's name are for that room, and for no other.
 #[test]
 fn lines_for_a_room_that_was_not_entered_are_said_nowhere() {
     for args in [&["--commands"][..], &["--commands", "--format", "json"]] {
@@ -515,7 +515,7 @@ fn a_program_is_told_what_becomes_of_an_invitation() {
     for (client, mine) in [(&mut bob, true), (&mut ann, false)] {
         assert_eq!(next(client), (mine, "accepted".to_owned()));
     }
-    // Who leaves is invited again by the next word, and may decline.
+    // A member who leaves is invited again by the next word, and may decline.
     bob.say("/switch Ann");
     bob.say("/leave");
     bob.until("\"removed\"");
@@ -578,7 +578,7 @@ fn what_was_said_during_a_cut_is_read_after_it() {
     ada.until("connected again");
     assert_eq!(berl.finish().code, Some(0));
     ada.say("the end");
-    // Who is here is told anew.
+    // The members are told anew.
     let said: Vec<String> = std::iter::repeat_with(|| ada.line())
         .map(|line| untimed(&line).to_owned())
         .filter(|line| !line.contains(" here: "))
@@ -774,7 +774,7 @@ mod signals {
         let config = folder.path().join("chat.toml");
         fs::write(&config, "[limits]\nclosing = 3600").unwrap();
         let (mut server, address) = Program::server(&["--config", config.to_str().unwrap()]);
-        // Whoever never reads nor confirms holds up the polite end.
+        // A peer that never reads nor confirms holds up the polite end.
         let _silent = TcpStream::connect(&address).unwrap();
         server.until("client connected");
         server.signal(Signal::INT);

@@ -1,4 +1,5 @@
-//! What a server keeps: its folder, who may have it, what is there after it was killed, and the tools beside it.
+//! A server's folder: who may have it, what is in it after the server was killed, and the tools
+//! beside it.
 
 use std::{
     fs,
@@ -363,7 +364,7 @@ fn a_folder_that_cannot_be_written_is_refused_with_words() {
     drop(Program::server(&["--data", text(&data)]));
     let allow = |mode| fs::set_permissions(&data, fs::Permissions::from_mode(mode)).unwrap();
     allow(0o500);
-    // Whoever may do anything cannot be kept out in this way.
+    // A user who may do anything cannot be kept out in this way.
     if fs::write(data.join("probe"), "").is_err() {
         fs::remove_file(data.join("lock.pid")).unwrap_err();
         for file in fs::read_dir(&data).unwrap() {
@@ -407,7 +408,8 @@ fn nobody_is_locked_out_of_a_name_after_an_orderly_stop() {
     assert_eq!(server.ended().code, Some(0));
 
     let (_server, address) = Program::server_at(&address, &["--data", text(&data)]);
-    // Her client has ended, and her secret with it; his is in the file, so the name is held for him and nobody else.
+    // Her client has ended, and her secret with it; his is in the file, so the name is held for him
+    // and nobody else.
     Program::in_lobby(&address, "Ada");
     let other = Program::client(&address, "Berl", &[]).finish();
     assert_eq!(other.code, Some(4), "{}", other.err);

@@ -12,7 +12,8 @@ use crate::{
     },
 };
 
-/// Names a command; its end is told by exactly one [`ClientEvent::Finished`].
+/// Names a command; its end is told by exactly one
+/// [`ClientEvent::Finished`](super::ClientEvent::Finished).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
@@ -232,7 +233,7 @@ pub enum CommandError {
     #[error("the connection was lost; whether this was done is unknown")]
     Unknown,
     /// The server does not let this client in under its name, and the client does not wait for
-    /// another ([`ClientConfig::waits_for_name`]).
+    /// another ([`ClientConfig::waits_for_name`](super::ClientConfig::waits_for_name)).
     #[error("the server does not let this client in: {}", .0.text)]
     HelloRefused(Failure),
     /// The client has ended.

@@ -34,8 +34,9 @@ pub struct ClientConfig {
     /// How expensive passwords are.
     pub stretch: Stretch,
     /// Whether commands wait when the server refuses the `hello` (the name is taken, say), for the
-    /// application to choose another name. Otherwise they end with [`CommandError::HelloRefused`]
-    /// while there is none. At first they wait.
+    /// application to choose another name. Otherwise they end with
+    /// [`CommandError::HelloRefused`](super::CommandError::HelloRefused) while there is none. At
+    /// first they wait.
     pub waits_for_name: bool,
     /// Whether the client comes back also after a `closing` that says not to but that time may heal
     /// (`stopped`, `full`, `too_many_connections`, `handshake_timeout`, `too_many_attempts`), as

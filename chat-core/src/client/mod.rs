@@ -40,12 +40,12 @@
 //!   [`CommandError::Unknown`] and is not sent again.
 //!
 //! # Sending again, in detail
-//! A request is named by the member, the outbox's *session* and a number in that session. The server
-//! keeps what came of the last 64 of a session in each room for at least an hour. So this client never
-//! has more than 64 of a room on their way, counted from the oldest that is unanswered, and sends
-//! nothing new there while one is in doubt: it might be recorded behind the one in doubt, which would
-//! be forgotten the sooner. A request whose answer was lost with the connection stays in doubt. After
-//! reconnecting:
+//! A request is named by the member, the outbox's *session* and a number in that session. The
+//! server keeps what came of the last 64 of a session in each room for at least an hour. So this
+//! client never has more than 64 of a room on their way, counted from the oldest that is
+//! unanswered, and sends nothing new there while one is in doubt: it might be recorded behind the
+//! one in doubt, which would be forgotten the sooner. A request whose answer was lost with the
+//! connection stays in doubt. After reconnecting:
 //!
 //! - If the room is entered in the same epoch, resumed or not, it is sent again: the log is whole,
 //!   and a repeat is recognised.

@@ -1,5 +1,6 @@
-//! What one address may only do slowly: guess passwords, counted for each room as well, so that
-//! strangers cannot lock a room; bring people who were never here before; make groups, which stay.
+//! The actions that one address may only do slowly: guess passwords, counted for each room as well,
+//! so that strangers cannot lock a room; bring people who were never here before; make groups,
+//! which stay.
 
 use core::time::Duration;
 use std::{
@@ -46,7 +47,7 @@ impl AddressLimits {
         self.take(&guesses(limits, address, room), now)
     }
 
-    /// It was right: gives the guess back.
+    /// The guess was right: gives it back.
     pub(super) fn guessed(
         &self,
         limits: &Limits,

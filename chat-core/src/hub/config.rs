@@ -1,4 +1,4 @@
-//! What a hub is given at its beginning.
+//! A hub's configuration.
 
 use super::address_limits::AddressLimits;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     wire::{record::CipherKind, server::Durability},
 };
 
-/// What a hub is given at its beginning.
+/// A hub's configuration.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Config {
@@ -18,14 +18,14 @@ pub struct Config {
     /// The lobby's cipher, or no lobby. A lobby that is in the log already keeps the cipher that it
     /// was made with: [`Page::room_cipher`](crate::log::Page::room_cipher).
     pub lobby: Option<CipherKind>,
-    /// What an acknowledgement means: the log's durability.
+    /// The durability of the log: the meaning of an acknowledgement.
     pub durability: Durability,
     /// This program's name and version, for clients.
     pub agent: String,
     /// Names this hub among those on one log, and this life of it: random, below 2⁵³, and new at
     /// every start.
     pub node: u64,
-    /// What the log takes, and whether others than this hub and its `peers` write to it.
+    /// The limits of the log, and whether others than this hub and its `peers` write to it.
     pub log: LogLimits,
     /// The nodes of the other hubs that began together with this one, as far as they are known.
     pub peers: Vec<u64>,
@@ -36,7 +36,7 @@ pub struct Config {
     pub reserved: Reserved,
     /// The server's OPAQUE secret.
     pub secret: ServerSecret,
-    /// What is counted for each address. Hubs of one process are given clones of one.
+    /// The counts of each address. Hubs of one process are given clones of one.
     pub address_limits: AddressLimits,
     /// Seeds everything random. 32 bytes from the system's generator.
     pub seed: [u8; 32],

@@ -24,7 +24,7 @@ pub(super) struct Hello {
 /// How a member's connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Departure {
-    /// It broke, or was closed for a time.
+    /// The connection broke, or was closed for a time.
     Broken,
     /// The client said that it goes for good.
     Bye,
@@ -80,6 +80,6 @@ pub(super) struct Marked {
     pub(super) changed: Option<Vec<(MemberId, Option<Standing>)>>,
     /// By appends of this hub alone.
     pub(super) mine: bool,
-    /// It is to be heard of at once, wherever it is.
+    /// The change is to be heard of at once, wherever it is.
     pub(super) urgent: bool,
 }

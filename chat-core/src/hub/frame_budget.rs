@@ -1,4 +1,5 @@
-//! What fits into one frame, in the form it is written in: JSON may take six bytes where postcard takes one.
+//! The budget of one frame, in the form it is written in: JSON may take six bytes where postcard
+//! takes one.
 
 use std::ops::Range;
 
@@ -89,7 +90,8 @@ fn cut<T: Serialize>(form: Form, entries: &mut Vec<T>) -> bool {
     entries.len() < all
 }
 
-/// How many of these records, each with its stored form, fit into so many bytes, from the first on; one always does.
+/// How many of these records, each with its stored form, fit into so many bytes, from the first on;
+/// one always does.
 pub(super) fn records_fitting<'a>(
     form: Form,
     bytes: usize,
@@ -99,8 +101,9 @@ pub(super) fn records_fitting<'a>(
     reckon(form, bytes, records).0.max(one)
 }
 
-/// Which of these records fit into so many bytes: what stands before place `at` as far as half of them reach, and with what is left the
-/// record there, in any case, and what follows. Where nothing follows, all of it is for what stands before.
+/// Which of these records fit into so many bytes: what stands before place `at` as far as half of
+/// them reach, and with what is left the record there, in any case, and what follows. Where nothing
+/// follows, all of it is for what stands before.
 fn records_around<'a>(
     form: Form,
     bytes: usize,
@@ -115,7 +118,8 @@ fn records_around<'a>(
     at - before..at + records_fitting(form, bytes - used, records.skip(at))
 }
 
-/// How many of these records fit into so many bytes, from the first on, and how many bytes to reckon for them.
+/// How many of these records fit into so many bytes, from the first on, and how many bytes to
+/// reckon for them.
 fn reckon<'a>(
     form: Form,
     bytes: usize,
@@ -138,7 +142,8 @@ fn reckon<'a>(
     }
 }
 
-/// What a record takes in JSON at most: a control character is six bytes there, and the names of all fields are less than these.
+/// The most bytes of a record in JSON: a control character is six bytes there, and the names of all
+/// fields are less than these.
 #[cfg(feature = "json")]
 fn most_in_json(stored: &Bytes) -> usize {
     6 * stored.len() + 512

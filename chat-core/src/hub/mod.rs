@@ -1,12 +1,12 @@
 //! The server as a state machine.
 //!
-//! See the crate's page for the loop that drives it, and [`Input`] and [`Output`] for the duties in that
-//! loop.
+//! See the crate's page for the loop that drives it, and [`Input`] and [`Output`] for the duties in
+//! that loop.
 //!
-//! Inside there are three machines that know nothing of each other: [connections](sessions), the
-//! [directory] and the [rooms](room). One input goes to one machine, which changes its own state, puts
-//! outputs into the caller's queue, and says in *effects* what others are to do. This module routes the
-//! effects, first in, first out, until there are none; nobody calls back.
+//! Inside there are three machines that know nothing of each other: the connections, the
+//! directory and the rooms. One input goes to one machine, which changes its own state,
+//! puts outputs into the caller's queue, and says in *effects* what others are to do. This module
+//! routes the effects, first in, first out, until there are none; nobody calls back.
 
 mod address_limits;
 mod config;
@@ -61,7 +61,8 @@ use crate::{
     wire::{BodyError, CloseReason},
 };
 
-/// The server: connections, the directory, the rooms in use here, and what is on its way between them.
+/// The server: connections, the directory, the rooms in use here, and what is on its way between
+/// them.
 pub struct Hub {
     config: Config,
     common: Common,
@@ -88,7 +89,7 @@ enum Ending {
     Told,
 }
 
-/// What one machine has others do.
+/// The effects of one machine on others.
 enum Effect {
     Sessions(sessions::Effect),
     Directory(directory::Effect),
@@ -96,8 +97,8 @@ enum Effect {
 }
 
 impl Hub {
-    /// A hub over a log that may have records already. What it asks of its driver from the first moment
-    /// is in `out`.
+    /// A hub over a log that may have records already. What it asks of its driver from the first
+    /// moment is in `out`.
     ///
     /// # Errors
     /// A limit that is 0 or contradicts another.
@@ -128,8 +129,8 @@ impl Hub {
 
     /// Takes in one thing that happened.
     ///
-    /// Nothing that a peer does is an error here: it is answered, or its connection is closed with a
-    /// reason.
+    /// Nothing that a peer does is an error here: it is answered, or its connection is closed with
+    /// a reason.
     pub fn handle_input(&mut self, now: Now, input: Input<'_>, out: &mut Outputs) {
         let now = now.sound();
         self.common.round += 1;
@@ -152,8 +153,8 @@ impl Hub {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) must be called, if nothing else happens before.
-    /// O(1) amortised.
+    /// When [`handle_timeout`](Self::handle_timeout) must be called, if nothing else happens
+    /// before. O(1) amortised.
     pub fn poll_timeout(&self) -> Option<Monotonic> {
         self.common.timers.next()
     }
@@ -174,8 +175,8 @@ impl Hub {
         }
     }
 
-    /// The state of a partition as of its place, as a snapshot would keep it; none while it is not in
-    /// use here. Two hubs at one place give the same bytes.
+    /// The state of a partition as of its place, as a snapshot would keep it; none while it is not
+    /// in use here. Two hubs at one place give the same bytes.
     pub fn state_of(&self, partition: Partition) -> Option<(Place, bytes::Bytes)> {
         match partition {
             Partition::Directory(_) => {
@@ -270,7 +271,7 @@ impl Hub {
         }
     }
 
-    /// What the log says.
+    /// An answer or news of the log.
     fn log_input(&mut self, now: Now, input: Input<'_>, out: &mut Outputs) {
         match input {
             Input::Committed { partition, head } => {
@@ -344,8 +345,8 @@ impl Hub {
         }
     }
 
-    /// An append is not in the log. That the log cannot write is told once, however many appends are
-    /// refused until it can again.
+    /// An append is not in the log. That the log cannot write is told once, however many appends
+    /// are refused until it can again.
     fn refused(&mut self, now: Now, partition: Partition, why: AppendRefused, out: &mut Outputs) {
         if why != AppendRefused::Mismatch && !std::mem::replace(&mut self.cannot_write, true) {
             let detail = why.to_string();
@@ -383,7 +384,7 @@ impl Hub {
         self.piece(now, partition, token, page.map(Piece::Page), out);
     }
 
-    /// What a connection missed. It shows as well that the log lost its end.
+    /// The records that a connection missed. They show as well that the log lost its end.
     fn missed_page(
         &mut self,
         now: Now,

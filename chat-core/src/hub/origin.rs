@@ -31,9 +31,9 @@ pub(super) struct Asked {
     /// The address that its guesses and groups count against.
     pub(super) address: Option<IpAddr>,
     pub(super) request: Request,
-    /// What can be said of it without looking at any state, to be given unless it is a repeat.
+    /// The verdict without a look at any state, to be given unless the request is a repeat.
     pub(super) checked: Result<(), Refusal>,
-    /// What is left of the login on this connection, for a join with a proof.
+    /// The rest of the login on this connection, for a join with a proof.
     pub(super) login: Option<Box<Login>>,
 }
 

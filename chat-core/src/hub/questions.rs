@@ -1,4 +1,4 @@
-//! What was asked of the log and is not answered yet.
+//! Questions to the log that are not answered yet.
 //!
 //! A log that several servers hold may answer from one that is behind. A page that shows less than
 //! this hub knew of the partition when it asked is asked for again, and after a few times taken for
@@ -48,14 +48,14 @@ struct Wanted {
     stale: u8,
 }
 
-/// What is to be done with a page.
+/// The use of a page.
 #[derive(Debug)]
 pub(super) enum Shown {
     /// This machine asked for it.
     To(Reader),
-    /// It shows too little: this asks again.
+    /// The page shows too little: this asks again.
     Again(Output),
-    /// It was answered before.
+    /// The question was answered before.
     Before,
 }
 

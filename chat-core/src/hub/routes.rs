@@ -270,7 +270,7 @@ impl Hub {
         }
     }
 
-    /// What the directory has rooms do.
+    /// An effect of the directory on rooms.
     fn for_rooms(&mut self, now: Now, effect: directory::Effect, out: &mut Outputs) {
         use directory::Effect;
         if let Effect::Request { room, asked } = &effect
@@ -343,7 +343,7 @@ impl Hub {
         }
     }
 
-    /// What a room has connections do.
+    /// An effect of a room on connections.
     fn for_sessions(&mut self, now: Now, room: RoomId, effect: room::Effect, out: &mut Outputs) {
         use room::Effect;
         self.on_sessions(now, out, |sessions, turn, rooms| match effect {
@@ -416,8 +416,8 @@ impl Hub {
         }));
     }
 
-    /// Each operator is told by the hub that did it: others on the same log, or in the same process, are
-    /// silent.
+    /// Each operator is told by the hub that did it: others on the same log, or in the same
+    /// process, are silent.
     fn tell_operator(&self, id: RoomId, record: Record, out: &mut Outputs) {
         let Some(room) = self.label(id) else { return };
         let Record {

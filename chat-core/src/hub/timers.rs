@@ -7,14 +7,14 @@ use crate::{
     time::Monotonic,
 };
 
-/// What a timer is for.
+/// The purpose of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// A connection's handshake, silence or closing may be over.
     Connection(ConnId),
     /// A connection has requests that wait for their turn.
     Turn(ConnId),
-    /// What members and addresses did slowly enough is forgotten.
+    /// Rates of slow members and addresses are forgotten.
     Rates,
     /// A name is held no longer.
     Grace(MemberId),

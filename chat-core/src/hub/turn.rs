@@ -1,5 +1,5 @@
-//! What one call carries from machine to machine: the time, the limits, the queue of outputs, and
-//! what all machines draw from.
+//! The values that one call carries from machine to machine: the time, the limits, the queue of
+//! outputs, and the sources of all machines.
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
@@ -27,7 +27,7 @@ pub(super) struct Turn<'a, E> {
     effects: &'a mut Vec<E>,
 }
 
-/// What all machines draw from.
+/// The sources that all machines draw from.
 #[derive(Debug)]
 pub(super) struct Common {
     pub(super) rng: ChaCha20Rng,
@@ -112,7 +112,7 @@ impl<'a, E> Turn<'a, E> {
 
 #[cfg(test)]
 pub(super) mod bench {
-    //! What a machine stands on while it is tested alone.
+    //! The ground of a machine while it is tested alone.
 
     use super::*;
     use crate::{

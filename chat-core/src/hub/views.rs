@@ -1,4 +1,4 @@
-//! What one machine must know of another's state, to be looked at and not changed.
+//! Views of one machine's state for another, to be looked at and not changed.
 
 use crate::{
     id::{ConnId, MemberId, Place, RoomId},
@@ -8,7 +8,7 @@ use crate::{
     },
 };
 
-/// What rooms must know of people.
+/// The people, as rooms must know of them.
 pub(super) trait People: judge::People {
     /// The name held, or the last one held; none for a stranger.
     fn name(&self, member: MemberId) -> Option<&DisplayName>;
@@ -21,7 +21,7 @@ pub(super) trait People: judge::People {
     }
 }
 
-/// What the directory must know of rooms and connections.
+/// The rooms and connections, as the directory must know of them.
 pub(super) trait LocalView {
     /// A room that is loaded here, as of its place.
     fn room(&self, room: RoomId) -> Option<(&room::Room, Place)>;
@@ -31,6 +31,7 @@ pub(super) trait LocalView {
     fn awaits_welcome(&self, conn: ConnId) -> bool;
     /// Whether a member is in on this connection.
     fn is_in(&self, conn: ConnId) -> bool;
-    /// What an application says the member on a connection is called, and its label if it imposes one.
+    /// The name that an application gives the member on a connection, and its label if it imposes
+    /// one.
     fn imposed(&self, conn: ConnId) -> Option<(&str, Option<&str>)>;
 }

@@ -90,10 +90,11 @@ impl Kept {
 }
 
 impl MemoryLog {
-    /// An empty log that keeps `keep` records of each partition, and more only until the next snapshot.
+    /// An empty log that keeps `keep` records of each partition, and more only until the next
+    /// snapshot.
     ///
-    /// `epoch` must be one that this log's users have not met before (random, below 2⁵³): its end was lost with the
-    /// last process.
+    /// `epoch` must be one that this log's users have not met before (random, below 2⁵³): its end
+    /// was lost with the last process.
     pub fn new(epoch: u64, keep: usize) -> Self {
         Self {
             epoch,
@@ -111,7 +112,7 @@ impl MemoryLog {
         self
     }
 
-    /// What it takes.
+    /// The limits of the log.
     pub fn limits(&self) -> &LogLimits {
         &self.limits
     }
@@ -192,8 +193,8 @@ impl MemoryLog {
         }
     }
 
-    /// Where the partitions of a kind end, in their order: at most `limit` of those after `after`, as far as they have ever had a
-    /// record. None when there are no more.
+    /// Where the partitions of a kind end, in their order: at most `limit` of those after `after`,
+    /// as far as they have ever had a record. None when there are no more.
     pub fn heads(&self, kind: PartitionKind, after: Option<Partition>, limit: u32) -> Vec<Head> {
         self.partitions
             .range((after.map_or(Unbounded, Excluded), Unbounded))
@@ -233,7 +234,8 @@ impl MemoryLog {
         Ok(())
     }
 
-    /// Makes a snapshot the newest, if it is newer and all its parts are there, so that older records may go. Whether it is now.
+    /// Makes a snapshot the newest, if it is newer and all its parts are there, so that older
+    /// records may go. Whether it is now.
     pub fn manifest(&mut self, partition: Partition, manifest: Manifest) -> bool {
         let keep = self.keep;
         let Some(kept) = self.partitions.get_mut(&partition) else {
@@ -293,8 +295,8 @@ impl MemoryLog {
         Ok(())
     }
 
-    /// Loses the records of a partition after `seq`, as a broken disk would, but none that are known from a snapshot alone; the partition
-    /// goes on in another `epoch`. For tests.
+    /// Loses the records of a partition after `seq`, as a broken disk would, but none that are
+    /// known from a snapshot alone; the partition goes on in another `epoch`. For tests.
     pub fn lose_tail(&mut self, partition: Partition, seq: Seq, epoch: u64) {
         let kept = self.kept(partition);
         let (oldest, covered) = (kept.oldest(), kept.covered());
@@ -330,7 +332,8 @@ fn head(partition: Partition, kept: &Kept) -> Head {
 /// Stands where no note was given: the record is not the last of its append.
 const NO_NOTE: u8 = u8::MAX;
 
-/// A record as it is kept, so that the note goes when the record does: its bytes, then the note, then the note's length.
+/// A record as it is kept, so that the note goes when the record does: its bytes, then the note,
+/// then the note's length.
 fn add_noted(to: &mut Vec<u8>, record: &[u8], note: Option<&[u8]>) {
     to.extend_from_slice(record);
     to.extend_from_slice(note.unwrap_or_default());

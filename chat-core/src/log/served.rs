@@ -4,7 +4,8 @@ use super::{Appended, MemoryLog};
 use crate::hub::{Input, Output};
 
 impl MemoryLog {
-    /// Does what a hub asks of its log, and gives what the hub is to be told. For drivers whose log this is.
+    /// Does what a hub asks of its log, and gives what the hub is to be told. For drivers whose log
+    /// this is.
     ///
     /// # Errors
     /// It is nothing for a log: it is given back.

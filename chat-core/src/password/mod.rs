@@ -12,11 +12,10 @@
 //! };
 //! use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 //!
-//! let rng = &mut ChaCha20Rng::from_seed([7; 32]); // in earnest: 32 bytes of the system's generator
-//! let stretch = Stretch::cheap(); // in earnest: Stretch::default()
-//! let password = Password::new("correct horse");
-//! let credential = CredentialId([1; 16]);
-//! let server = ServerSecret::generate(rng);
+//! let rng = &mut ChaCha20Rng::from_seed([7; 32]); // in earnest: 32 bytes of the system's
+//! generator let stretch = Stretch::cheap(); // in earnest: Stretch::default() let password =
+//! Password::new("correct horse"); let credential = CredentialId([1; 16]); let server =
+//! ServerSecret::generate(rng);
 //!
 //! // Making a room: the client's request, the server's response, the client's upload.
 //! let (registration, request) = ClientRegistration::start(rng, &password);
@@ -56,8 +55,8 @@ use crate::{
     wire::record::WrappedKey,
 };
 
-/// Lengths of the messages, in bytes. The library reads what it needs and ignores the rest; a message here has one
-/// length and no other.
+/// Lengths of the messages, in bytes. The library reads what it needs and ignores the rest; a
+/// message here has one length and no other.
 pub(crate) mod length {
     pub(super) const SERVER_SECRET: usize = 128;
     pub(super) const REQUEST: usize = 32;
@@ -68,10 +67,11 @@ pub(crate) mod length {
     pub(crate) const KE3: usize = 64;
 }
 
-/// How a password is stretched: Argon2id with the parameters of the specification unless a test says otherwise.
+/// How a password is stretched: Argon2id with the parameters of the specification unless a test
+/// says otherwise.
 ///
-/// The parameters are never sent: both ends of a registration's life must use the same ones. With the default a
-/// `finish` takes 64 MiB and some tenths of a second.
+/// The parameters are never sent: both ends of a registration's life must use the same ones. With
+/// the default a `finish` takes 64 MiB and some tenths of a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Stretch {
     memory_kib: u32,
@@ -90,8 +90,8 @@ impl Default for Stretch {
 }
 
 impl Stretch {
-    /// Cheap, for tests and simulations: Argon2id with the least that it takes. **Protects nothing** and opens no
-    /// registration that was made with the default, nor the other way round.
+    /// Cheap, for tests and simulations: Argon2id with the least that it takes. **Protects
+    /// nothing** and opens no registration that was made with the default, nor the other way round.
     pub fn cheap() -> Self {
         Self {
             memory_kib: 8,
@@ -113,7 +113,8 @@ pub struct Malformed;
 /// Why a login failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
-    /// The password is not the registered one. (Or the other side's message was altered: OPAQUE cannot tell.)
+    /// The password is not the registered one. (Or the other side's message was altered: OPAQUE
+    /// cannot tell.)
     #[error("wrong password")]
     WrongPassword,
     /// The other side's message is not what it should be.
@@ -127,8 +128,9 @@ impl From<Malformed> for LoginError {
     }
 }
 
-/// What a login or a registration leaves to the client alone: the same 64 bytes at every login with the same
-/// registration. Room keys are wrapped under it. Wiped when dropped, never printed.
+/// The secret that a login or a registration leaves to the client alone: the same 64 bytes at every
+/// login with the same registration. Room keys are wrapped under it. Wiped when dropped, never
+/// printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ExportKey(Zeroizing<[u8; 64]>);
 
@@ -163,8 +165,8 @@ impl ExportKey {
     /// Unwraps it again.
     ///
     /// # Errors
-    /// `Malformed`: it has not the length of a wrapped key. `Altered`: it was wrapped under another export key, for
-    /// another registration or name, or altered.
+    /// `Malformed`: it has not the length of a wrapped key. `Altered`: it was wrapped under another
+    /// export key, for another registration or name, or altered.
     pub fn unwrap(&self, credential: CredentialId, wrapped: &WrappedKey) -> Result<Key, OpenError> {
         if wrapped.wrapped.len() != KEY_WRAPPED {
             return Err(OpenError::Malformed);
@@ -194,7 +196,7 @@ impl fmt::Debug for ExportKey {
     }
 }
 
-/// What a wrapped key is bound to.
+/// The associated data of a wrapped key.
 fn wrap_associated(credential: CredentialId, id: KeyId) -> [u8; 32] {
     let mut aad = [0; 32];
     aad[..16].copy_from_slice(&credential.0);

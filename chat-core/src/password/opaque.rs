@@ -23,8 +23,8 @@ use crate::{cipher::Rng, id::CredentialId};
 
 /// A room's password: its UTF-8 bytes, unchanged. Wiped when dropped, never printed.
 ///
-/// Any text is one, the empty one too. One of more than [`Password::MAX_BYTES`] cannot be registered and is nobody's:
-/// see [`Password::fits`].
+/// Any text is one, the empty one too. One of more than [`Password::MAX_BYTES`] cannot be
+/// registered and is nobody's: see [`Password::fits`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(Zeroizing<String>);
 
@@ -53,7 +53,8 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A stretch as the library wants it, and apart, so that the library's trait is none of our callers' business.
+/// A stretch as the library wants it, and apart, so that the library's trait is none of our
+/// callers' business.
 #[derive(Default)]
 struct Argon2id(Stretch);
 
@@ -87,8 +88,8 @@ impl CipherSuite for Suite {
     type Ksf = Argon2id;
 }
 
-/// The server's OPAQUE secret: for the whole server, kept outside the log. Losing it makes every room's password
-/// useless; with it and the log passwords can be guessed offline. Never printed.
+/// The server's OPAQUE secret: for the whole server, kept outside the log. Losing it makes every
+/// room's password useless; with it and the log passwords can be guessed offline. Never printed.
 #[derive(Clone)]
 pub struct ServerSecret(ServerSetup<Suite>);
 
@@ -108,7 +109,8 @@ impl ServerSecret {
         sized(bytes, length::SERVER_SECRET, ServerSetup::deserialize).map(Self)
     }
 
-    /// Answers a registration's request. Nothing is to be remembered but the credential, which must be new.
+    /// Answers a registration's request. Nothing is to be remembered but the credential, which must
+    /// be new.
     pub fn register(&self, credential: CredentialId, request: &[u8]) -> Result<Bytes, Malformed> {
         let request = sized(request, length::REQUEST, RegistrationRequest::deserialize)?;
         let result =
@@ -195,10 +197,12 @@ impl ClientRegistration {
         )
     }
 
-    /// Ends: the upload for the server, and the export key. Stretches the password: see [`Stretch`].
+    /// Ends: the upload for the server, and the export key. Stretches the password: see
+    /// [`Stretch`].
     ///
     /// # Errors
-    /// The response is malformed or is the request sent back, or the password does not [fit](Password::fits).
+    /// The response is malformed or is the request sent back, or the password does not
+    /// [fit](Password::fits).
     pub fn finish(
         self,
         mut rng: &mut dyn Rng,

@@ -28,7 +28,8 @@ pub struct Record {
     pub member: MemberId,
     /// The author's device. None has one in this version.
     pub device: Option<DeviceId>,
-    /// The author's session; [`SessionId::NONE`] when nobody asked, or the record goes with another.
+    /// The author's session; [`SessionId::NONE`] when nobody asked, or the record goes with
+    /// another.
     pub session: SessionId,
     /// The author's number for the request, a counter in that session from 1; 0 in the same way.
     pub txn: u64,

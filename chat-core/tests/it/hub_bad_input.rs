@@ -1,4 +1,5 @@
-//! Bad input: each kind gets the answer of the specification, one event for the operator, and is nobody else's business.
+//! Bad input: each kind gets the answer of the specification, one event for the operator, and is
+//! nobody else's business.
 
 use crate::harness::*;
 use bytes::Bytes;
@@ -52,7 +53,7 @@ impl Scene {
         self.w.events.clear();
     }
 
-    /// It was closed for this, the operator was told once, and nothing else happened.
+    /// The connection was closed for this, the operator was told once, and nothing else happened.
     fn closed(&mut self, conn: ConnId, reason: CloseReason) {
         let told = self.w.take(conn, |message| match message {
             ServerMessage::Closing(closing) => Some((closing.reason, closing.reconnect)),
@@ -504,7 +505,7 @@ fn a_txn_used_for_something_else_is_refused_and_harms_nobody() {
         topic: "two".to_owned(),
     });
     scene.refused(eve, 2, topic, ErrorCode::TxnReused);
-    // What is idempotent by what things are is no harm under any number.
+    // A request that is idempotent by itself is no harm under any number.
     scene.w.request(eve, 2, rename).unwrap();
     scene.w.request(eve, 3, direct("nobody")).unwrap_err();
     scene.nothing_changed();

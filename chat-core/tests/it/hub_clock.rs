@@ -44,7 +44,7 @@ fn is_muted(w: &mut World, by: ConnId, room: RoomId, whom: &str) -> bool {
     members.any(|info| info.member == member(whom) && info.muted)
 }
 
-/// Somebody who owns a group, somebody who is in it, and the group.
+/// The owner of a group, a member of it, and the group.
 fn group(w: &mut World) -> (ConnId, ConnId, RoomId) {
     let [boss, ada] = ["boss", "ada"].map(|nick| w.welcome(nick));
     let room = w.create(boss, 1, None).unwrap().room;

@@ -11,7 +11,7 @@ use chat_core::{
     },
 };
 
-/// What a connection was told of a room on coming back.
+/// The words of a room for a connection on coming back.
 fn told(w: &mut World, conn: ConnId, room: RoomId) -> Vec<&'static str> {
     let mut told = Vec::new();
     while let Some(word) = w.take(conn, |message| match message {
@@ -85,7 +85,7 @@ fn a_join_that_the_log_does_not_know_of_is_told_when_it_does() {
         w.release();
         w.hold_reads = false;
         w.release();
-        // What is not there is tried again.
+        // An append that is not there is tried again.
         assert_eq!(told(&mut w, ada, RoomId::LOBBY), [word], "{fate:?}");
     }
 }

@@ -11,7 +11,7 @@ use chat_core::{
 };
 use proptest::prelude::*;
 
-/// What a client might say, the sound and the less sound.
+/// The messages of a client, the sound and the less sound.
 fn script() -> Vec<ClientMessage> {
     let request = |id, txn, op| ClientMessage::Request(Request { id, txn, op });
     vec![

@@ -1,4 +1,5 @@
-//! Connections whose other end is known otherwise than by what it says: the accounts of an application around the chat.
+//! Connections whose other end is known otherwise than by what it says: the accounts of an
+//! application around the chat.
 
 use crate::harness::*;
 use chat_core::{

@@ -267,7 +267,7 @@ fn rooms_per_member() {
             .map_err(|failure| failure.code);
         assert_eq!(outcome.is_ok(), n < 6, "{n} {outcome:?}");
     }
-    // What they opened takes nothing away from him, before he accepts it.
+    // Conversations that they opened take nothing away from him, before he accepts them.
     let own = ["a", "g"].map(|who| w.request(bob, 1, direct(who)).map_err(|e| e.code));
     assert!(matches!(own, [Ok(_), Ok(_)]), "{own:?}");
     assert_eq!(
@@ -531,7 +531,7 @@ fn request_bytes() {
     for txn in 10..30 {
         w.send(ada, RoomId::LOBBY, txn, &long).unwrap();
     }
-    // What waits for a join counts, and counts no more when it is done.
+    // Requests that wait for a join count, and count no more when it is done.
     let bob = w.welcome("bob");
     let join = client::Join {
         room: RoomRef::Lobby,
@@ -661,12 +661,12 @@ fn page_bytes_are_those_of_the_form_they_are_sent_in() {
     for txn in 2..32 {
         w.send(ada, RoomId::LOBBY, txn, &control(16_000)).unwrap();
     }
-    // Who comes back.
+    // A client that comes back.
     let json = w.connect_as(Form::Json, Framing::Message, None);
     w.greet(json, resuming("json", &[(RoomId::LOBBY, place)]))
         .unwrap();
     assert_eq!(w.texts(json).len(), 30);
-    // What was said before.
+    // The history.
     let mut ask = |from| {
         let history = client::History {
             room: RoomId::LOBBY,
@@ -969,13 +969,14 @@ fn guesses() {
         Err((ErrorCode::TooManyGuesses, Some(10_000))),
         "but the address has no more"
     );
-    // Another address, even a second connection of a member next door, is not locked out, and who is right pays nothing.
+    // Another address, even a second connection of a member next door, is not locked out, and who
+    // is right pays nothing.
     let bob = from(&mut w, "192.0.2.2");
     w.greet(bob, hello("bob")).unwrap();
     for _ in 0..5 {
         assert_eq!(guess(&mut w, &mut rng, bob, 0, "secret"), Ok(true));
     }
-    // What is malformed is no guess.
+    // A malformed login is no guess.
     let junk = Op::Login(client::Login {
         room: RoomRef::Number(1),
         ke1: Bytes::from_static(&[0xff; 96]),
@@ -1133,7 +1134,7 @@ fn who_floods_with_what_is_refused_as_busy_or_not_refused_at_all_is_closed_as_we
             let pongs = w.lines[&ada].inbox.iter();
             let pongs = pongs.filter(|said| matches!(said, ServerMessage::Pong(_)));
             assert_eq!(pongs.count(), if answered { 10 } else { 0 });
-            // It stops for a second.
+            // The flood stops for a second.
             w.pass(SECOND);
             for _ in 0..6 {
                 assert_eq!(closing(&mut w, ada), None);

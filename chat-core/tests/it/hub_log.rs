@@ -1,4 +1,5 @@
-//! The log as it can be: unreadable, unable to write, in doubt, shortened, left over from an earlier life.
+//! The log as it can be: unreadable, unable to write, in doubt, shortened, left over from an
+//! earlier life.
 
 use crate::harness::*;
 use chat_core::{
@@ -77,7 +78,7 @@ fn a_log_that_cannot_write_refuses_and_is_asked_again() {
         .expect("the same txn may be used again");
     w.greet(conn, hello("cy")).unwrap();
     assert_eq!(w.create(ada, 1, None).unwrap().number, Some(0));
-    // What the hub wants for itself is not forgotten.
+    // The hub's own proposals are not forgotten.
     w.disconnect(bob);
     w.fates.extend([Fate::Refuse; 3]);
     w.pass_with(&[ada, conn], 40 * SECOND);
@@ -288,7 +289,7 @@ fn topics_of_several_hubs_do_not_overtake_each_other_in_the_list() {
             topic: topic.to_owned(),
         })
     };
-    // What this hub is to tell of "old" comes behind what another tells of "new".
+    // This hub's word of "old" comes behind another's word of "new".
     there.request(ada, 2, topic("old")).unwrap();
     there.disconnect(ada);
     let words = there.take_words();
@@ -398,7 +399,7 @@ fn a_damaged_directory_cannot_be_read_and_says_so() {
     w.drive();
     let bob = w.connect();
     w.say(bob, &ClientMessage::Hello(hello("bob")));
-    // It is asked again, and is as damaged as before.
+    // The log is asked again, and is as damaged as before.
     w.pass(2 * SECOND);
     let refused = w.take(bob, |message| match message {
         ServerMessage::Error(failure) => Some((failure.code, failure.text.clone())),
@@ -497,7 +498,8 @@ fn a_topic_that_the_log_has_lost_is_not_listed() {
     let mut w = World::new();
     let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
     let room = w.create(ada, 1, None).unwrap().room;
-    // The directory is busy: it is to be told of the topic after that, and the log has lost it by then.
+    // The directory is busy: it is to be told of the topic after that, and the log has lost it by
+    // then.
     w.hold = true;
     let topic = "lost".to_owned();
     w.ask(ada, 901, 1, Op::Topic(client::SetTopic { room, topic }));
@@ -524,8 +526,8 @@ fn a_join_of_an_earlier_connection_does_not_take_in_afresh_who_comes_back() {
         w.say(conn, &ClientMessage::Hello(hello));
         conn
     };
-    // Bob has seen more of the lobby than this hub has, so it is read before he is in, and what ada asked for on her earlier
-    // connection waits for that.
+    // Bob has seen more of the lobby than this hub has, so it is read before he is in, and what ada
+    // asked for on her earlier connection waits for that.
     w.disconnect(bob);
     come_back(&mut w, "bob", 5);
     w.hold_reads = true;
@@ -670,7 +672,8 @@ fn a_name_that_an_earlier_life_gave_up_too_late_is_taken_anew() {
     let late = directory(&before).records[known.records.len()..].to_vec();
     assert_eq!(late.len(), 1, "the name is given up");
 
-    // The hub begins again under its number, before the last word of its earlier life has reached the log.
+    // The hub begins again under its number, before the last word of its earlier life has reached
+    // the log.
     let mut log = chat_core::log::MemoryLog::new(known.head.epoch, 1_000);
     let start = chat_core::id::Place {
         seq: 0,
@@ -816,7 +819,7 @@ fn who_was_further_than_a_server_that_is_behind_goes_on_from_there() {
         .unwrap();
     assert_eq!(resumed(&mut here, conn), Some(true));
     assert!(here.behind.is_empty());
-    // Who claims to have been where nobody was begins anew.
+    // A client that claims to have been where nobody was begins anew.
     let seq = seq + 1_000;
     let conn = here.connect();
     here.greet(
@@ -841,7 +844,8 @@ fn whose_client_ended_with_the_server_leaves_a_free_name() {
         nick: nick.to_owned(),
         ..hello(secret)
     };
-    // Whether the server said that it comes back, whether the secret is kept, and whether the name is free at once.
+    // Whether the server said that it comes back, whether the secret is kept, and whether the name
+    // is free at once.
     for (restarting, kept, free) in [
         (false, false, true),
         (false, true, false),
@@ -863,7 +867,7 @@ fn whose_client_ended_with_the_server_leaves_a_free_name() {
         let taken = w.greet(conn, shown_by("ada", "the same person, another secret"));
         assert_eq!(taken.is_ok(), free, "{case}");
         w.disconnect(conn);
-        // Who shows the secret is in at once, under that name where it is not somebody else's by now.
+        // The holder of the secret is in at once, under that name where nobody else has it by now.
         let conn = w.connect();
         let back = w.greet(conn, hello).map(|welcome| welcome.nick);
         assert_eq!(back.is_ok(), !free, "{case}: {back:?}");

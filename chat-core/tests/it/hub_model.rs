@@ -1,7 +1,9 @@
-//! Hubs against what the specification promises, whatever anybody does: random people, a random log, one hub or two.
+//! Hubs against what the specification promises, whatever anybody does: random people, a random
+//! log, one hub or two.
 //!
-//! The reference is small: every peer follows its rooms by the rules of the specification's section 6, and the log
-//! says who is a member. What the peers saw must agree with it after every step and once all is quiet.
+//! The reference is small: every peer follows its rooms by the rules of the specification's section
+//! 6, and the log says who is a member. What the peers saw must agree with it after every step and
+//! once all is quiet.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,7 +108,7 @@ enum Step {
     Die(usize),
 }
 
-/// What may happen that does not happen to all worlds.
+/// Dangers that not all worlds have.
 #[derive(Clone, Copy, Default)]
 struct Dangers {
     /// Logs lose their end.
@@ -156,7 +158,7 @@ fn step(hubs: usize, Dangers { losing, dying }: Dangers) -> impl Strategy<Value 
 struct Seat {
     epoch: u64,
     next: u64,
-    /// What it goes through up to here when it is resumed is the past, its own departures included.
+    /// Records up to here are the past when the view is resumed, its own departures included.
     past: u64,
     here: Option<BTreeSet<MemberId>>,
 }
@@ -192,7 +194,7 @@ struct Model {
     next_id: u64,
     /// Every record anybody was told, by its place.
     told: BTreeMap<(RoomId, u64, u64), Record>,
-    /// Who was told which record as a member.
+    /// Records, each with a member that was told it as a member.
     heard: BTreeSet<(MemberId, RoomId, u64, u64)>,
     acknowledged: Vec<(RoomId, Place, Op)>,
     lost: bool,
@@ -330,7 +332,8 @@ impl Model {
             Step::Cut(who) => self.cut(who),
             Step::Bye(who) => {
                 if let Some((hub, conn)) = self.people[who].conn {
-                    // It does not keep its secret, so the directory forgets it, and its private conversations.
+                    // The member does not keep its secret, so the directory forgets it, and its
+                    // private conversations.
                     self.people[who].forgotten = true;
                     self.on(hub, |world| world.say(conn, &ClientMessage::Bye(Empty {})));
                 }
@@ -623,7 +626,8 @@ impl Model {
                         let before =
                             |seat: &Seat| seat.epoch == place.epoch && seat.next <= place.seq;
                         if self.people[who].seats.get(&on.room).is_some_and(before) {
-                            // Only who comes in again before it has read all that was said until it left is spared the rest.
+                            // Only who comes in again before it has read all that was said until it
+                            // left is spared the rest.
                             self.people[who].seats.remove(&on.room);
                             self.people[who].spared.insert(on.room);
                         }
@@ -834,7 +838,7 @@ impl Model {
                 break;
             }
         }
-        // What was said last of who is here is told.
+        // The last word of presence is told.
         self.pass(1_000);
     }
 
@@ -922,7 +926,8 @@ impl Model {
                         );
                     }
                     None if self.lost && *room != RoomId::LOBBY => {}
-                    // Its private conversations, and groups that had no number when it was forgotten.
+                    // Its private conversations, and groups that had no number when it was
+                    // forgotten.
                     None if person.forgotten && (self.lost || *room != RoomId::LOBBY) => {}
                     // A group that was refused its number.
                     None if !self.rooms.contains(room) && !self.private.contains(room) => {}
@@ -972,7 +977,8 @@ fn seat(view: &RoomView) -> Seat {
     }
 }
 
-/// Who may hear each record, the members before it and after it; and who is in after all of them.
+/// The members that may hear each record, those before it and after it; and those in after all of
+/// them.
 fn members(records: &[bytes::Bytes]) -> (Vec<BTreeSet<MemberId>>, BTreeSet<MemberId>) {
     let mut now = BTreeSet::new();
     let mut pair = Vec::new();
@@ -1027,7 +1033,7 @@ fn run(hubs: usize, steps: &[Step]) {
     for step in steps {
         model.step(step);
         if hubs > 1 {
-            // What one hub appended the other hears of soon, unless its reads are held.
+            // Another hub hears of an append soon, unless its reads are held.
             (0..hubs).for_each(|hub| model.news(hub, 2));
             model.look();
         }

@@ -276,7 +276,7 @@ fn a_proof_of_the_old_password_is_void() {
         [(1, 1), (2, 2)],
         "all keys, the oldest first, under the new password"
     );
-    // Somebody else was faster.
+    // Another owner was faster.
     let (password, _) = half.register(&mut w, ada, Some(view.room), "newer", &keys(3));
     assert_eq!(
         w.request(ada, 3, change(KeyId([1; 16]), password))

@@ -36,11 +36,11 @@ fn what_is_said_reaches_somebody_who_was_forgotten_and_is_back() {
     assert_eq!(entered(&mut w, bob), Some(room));
     w.send(ada, room, 1, "before").unwrap();
     assert_eq!(w.texts(bob), ["before"]);
-    // It does not keep its secret, so the directory forgets it.
+    // The member does not keep its secret, so the directory forgets it.
     w.say(bob, &ClientMessage::Bye(Empty {}));
     w.disconnect(bob);
     w.pass(Duration::from_secs(1));
-    // What is said invites it again.
+    // The next message invites it again.
     w.send(ada, room, 2, "to nobody").unwrap();
     let bob = w.connect();
     assert_eq!(w.greet(bob, hello("bob")).unwrap().rooms, [room]);
@@ -136,7 +136,8 @@ fn what_strangers_opened_takes_no_conversation_away_and_can_be_declined() {
         w.welcome(&format!("friend{n}"));
         direct(&mut w, ada, n, &format!("friend{n}"));
     }
-    // One of them is declined: that is told, the room is hers no more, and there is place for another one.
+    // One of them is declined: that is told, the room is hers no more, and there is place for
+    // another one.
     let (stranger, room) = opened[3];
     w.records(stranger);
     leave(&mut w, ada, 1, room).unwrap();
@@ -181,7 +182,7 @@ fn a_conversation_that_one_has_left_begins_again_with_what_is_said() {
     let records = w.records(ada);
     assert!(matches!(records[0].1.body, RecordBody::Reopened(_)));
     assert_eq!(records[1].1.seq, seq, "the answer names the message");
-    // It accepts by speaking.
+    // The member accepts by speaking.
     w.send(bob, room, 1, "three").unwrap();
     assert!(matches!(
         &bodies(&mut w, ada)[..],

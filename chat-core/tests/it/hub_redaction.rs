@@ -1,4 +1,5 @@
-//! Taking back what was said: who may, what others see, and that the log forgets it, whatever goes wrong in between.
+//! Taking back what was said: who may, what others see, and that the log forgets it, whatever goes
+//! wrong in between.
 
 use crate::harness::*;
 use bytes::Bytes;
@@ -244,7 +245,8 @@ fn a_redaction_that_the_log_has_lost_takes_nothing() {
     let seq = w.send(ada, LOBBY, 2, "a secret").unwrap();
     w.hold = true;
     w.ask(ada, 901, 3, redact(&w, LOBBY, seq));
-    // The record is looked up to be taken out; until that is done, the log loses the redaction, and is read anew.
+    // The record is looked up to be taken out; until that is done, the log loses the redaction, and
+    // is read anew.
     w.hold_reads = true;
     w.release_one();
     w.lose(Partition::Room(LOBBY), 1);

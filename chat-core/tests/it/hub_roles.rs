@@ -1,4 +1,5 @@
-//! Who may do what to whom: every role, every action, every target, against the specification's table.
+//! The rights of members: every role, every action, every target, against the specification's
+//! table.
 
 use crate::harness::*;
 use chat_core::{
@@ -52,7 +53,8 @@ fn expected(me: Role, deed: Deed, whom: Whom) -> Result<(), ErrorCode> {
         (Deed::Unban, Role::Member) => false,
         (Deed::Unban, _) => return Err(ErrorCode::UnknownMember),
         _ => match whom {
-            // There is another owner here, so an owner may step down; to be owner already is no change.
+            // There is another owner here, so an owner may step down; to be owner already is no
+            // change.
             Whom::Oneself => matches!((deed, me), (Deed::Make(_), Role::Owner)),
             Whom::Stranger if deed == Deed::Ban => me != Role::Member,
             Whom::Stranger => return Err(ErrorCode::NotMember),

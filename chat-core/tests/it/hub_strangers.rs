@@ -1,5 +1,5 @@
-//! What strangers may not do: bring crowds that nobody knows, make groups without end, be remembered for nothing, keep
-//! the server busy with one name.
+//! The limits of strangers: they may not bring crowds that nobody knows, make groups without end,
+//! be remembered for nothing, keep the server busy with one name.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -96,7 +96,7 @@ fn groups_are_counted_by_address() {
     w.request(conn, 4, create).unwrap();
 }
 
-/// Somebody who keeps its secret is remembered for as long as there is something to remember.
+/// A member that keeps its secret is remembered for as long as there is something to remember.
 #[test]
 fn who_is_in_no_room_is_soon_forgotten() {
     for in_lobby in [true, false] {
@@ -145,6 +145,6 @@ fn a_long_name_is_nobodys() {
     );
     let failure = failure.unwrap_err();
     assert_eq!(failure.code, ErrorCode::NickInvalid);
-    // It was not even made short: that would have taken long.
+    // The name was not even made short: that would have taken long.
     assert_eq!(failure.text, "too long: 63000 bytes, and 512 at most");
 }

@@ -1,4 +1,5 @@
-//! The protocol's machines: hub and client alone, as a pair, against a model, and against the vectors.
+//! The protocol's machines: hub and client alone, as a pair, against a model, and against the
+//! vectors.
 
 mod client;
 mod harness;

@@ -1,4 +1,4 @@
-//! What holds for every text, key and password, and for every byte that is changed on the way.
+//! Laws of every text, key and password, and of every byte that is changed on the way.
 
 use chat_core::{
     cipher::{Caesar, Cipher, Context, Key, OpenError, Plain, Sealing},

@@ -102,7 +102,7 @@ fn frames() {
     });
 }
 
-/// What another program may write differently, or a newer one with more fields.
+/// Messages that another program may write differently, or a newer one with more fields.
 #[test]
 fn other_spellings() {
     check("spellings.json", |case| {
@@ -125,7 +125,7 @@ fn rewritten<T: Tagged + Debug>(form: Form, given: &[u8]) -> Value {
     serde_json::from_slice(&Form::Json.encode(&message).body()).unwrap()
 }
 
-/// What ends a connection (`protocol`), and what is only a request or a record that nobody
+/// The faults that end a connection (`protocol`), and the requests and records that nobody
 /// understands.
 #[test]
 fn refused() {

@@ -215,9 +215,9 @@ fn opaque() {
     });
 }
 
-/// What the npm package `@serenity-kit/opaque` 1.1.0 and this library said to each other, once,
-/// with the package's default stretching. Its messages go in, ours must come out, and both ends
-/// must have agreed.
+/// A recorded exchange between the npm package `@serenity-kit/opaque` 1.1.0 and this library, with
+/// the package's default stretching. The package's messages go in, ours must come out, and both
+/// ends must have agreed.
 #[test]
 fn opaque_npm() {
     check("opaque_npm.json", |case| {

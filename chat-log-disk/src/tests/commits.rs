@@ -28,7 +28,7 @@ use crate::{
     writer::{self, Commit},
 };
 
-/// What a commit does.
+/// The fates of a commit.
 const SOUND: usize = 0;
 const FAILS: usize = 1;
 const FAILS_AFTERWARDS: usize = 2;
@@ -142,7 +142,7 @@ async fn a_commit_that_fails_uncertainly_is_unknown_until_it_is_settled() {
             read(&log, ROOM, ReadFrom::After(head.seq)).await,
             Err(ReadFailed::Unavailable)
         );
-        // What was there before can be read, and the other rooms anyway.
+        // Earlier records can be read, and the other rooms anyway.
         assert_eq!(
             read(&log, ROOM, ReadFrom::Before(2)).await.unwrap().records,
             entries(1..=1)
@@ -310,7 +310,7 @@ async fn files_that_are_removed_under_a_server_are_noticed() {
         );
         drop(log);
         if files == ["log.db-wal"] {
-            // What was acknowledged before was not lost with it.
+            // Records acknowledged before were not lost with it.
             let (log, _) = super::open(dir.path());
             assert_eq!(everything(&log, ROOM).await[..3], entries(1..=3));
         }

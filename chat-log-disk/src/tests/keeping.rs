@@ -1,4 +1,4 @@
-//! What is taken out, and what is copied.
+//! Exports, redactions and copies.
 
 use std::{fs, io::ErrorKind, sync::mpsc};
 
@@ -170,7 +170,7 @@ async fn a_redaction_beside_an_open_export_waits_and_nobody_else_does() {
     let export = reader(dir.path());
     let mut redaction = Box::pin(log.redact(ROOM, at(5), Bytes::from_static(b"gone")));
     assert!((&mut redaction).now_or_never().is_none());
-    // It is tried and tried, and none of the attempts waits for the export: appends go on.
+    // The writer tries again and again, and no attempt waits for the export: appends go on.
     for n in 10..=13 {
         assert_eq!(attempts.recv().unwrap(), (0, false));
         append(&log, ROOM, n..=n).await;

@@ -242,7 +242,8 @@ async fn a_backup_over_a_crashed_log_is_the_backup() {
         crate::backup(dir.path(), &copy).unwrap();
         let head = append(&log, ROOM, 4..=300).await;
         append(&log, room(2), 1..=100).await;
-        // The process is killed here, and the backup is copied over what it left: all files stay the same ones.
+        // The process is killed here, and the backup is copied over what it left: all files stay
+        // the same ones.
         let crashed = killed(dir.path());
         drop(log);
         for file in fs::read_dir(crashed.path()).unwrap() {
@@ -387,7 +388,7 @@ async fn the_files_are_their_owners_in_a_folder_for_everybody() {
         assert_eq!(mode(&dir.path().join(file)), 0o600, "{file}");
     }
     drop(log);
-    // What somebody has chosen stays.
+    // The operator's own choice stays.
     let path = dir.path().join("log.db");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     drop(open(dir.path()));

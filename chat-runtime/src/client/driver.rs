@@ -86,7 +86,7 @@ fn rekeyed(event: &ClientEvent) -> Option<RoomId> {
     }
 }
 
-/// What there is of a connection.
+/// The state of the connection.
 enum Phase {
     None,
     Connecting(BoxFuture<'static, io::Result<Box<dyn Connection>>>),
@@ -362,7 +362,7 @@ impl Driver {
         }
         if self.ended {
             self.replies.clear();
-            // What is written is written before the task ends, but nothing new begins.
+            // Bytes under way are written before the task ends, but nothing new begins.
             match &mut self.phase {
                 Phase::Connected(link) => {
                     let deadline = self.timer.now().monotonic + CLOSING;

@@ -68,7 +68,7 @@ pub enum NotReady {
     Ended {
         /// Why it did.
         why: Ended,
-        /// What was in the way of the connection, if something was.
+        /// The error that was in the way of the connection, if there was one.
         #[source]
         cause: Option<Arc<io::Error>>,
     },
@@ -151,8 +151,8 @@ impl Client {
         }
     }
 
-    /// What was in the way of the last connection that could not be made or broke, if anything ever
-    /// was.
+    /// The error in the way of the last connection that could not be made or broke, if there ever
+    /// was one.
     pub fn trouble(&self) -> Option<Arc<io::Error>> {
         self.told.borrow().trouble.clone()
     }
@@ -425,7 +425,7 @@ fn unexpected(outcome: &Outcome) -> CommandError {
 pub struct History {
     /// The records, and how far they reach.
     pub page: chat_core::wire::server::HistoryPage,
-    /// What was said in each of them, opened; none where nothing was said.
+    /// The text said in each of them, opened; none where nothing was said.
     pub texts: Vec<Option<chat_core::client::Text>>,
 }
 

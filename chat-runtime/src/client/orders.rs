@@ -14,7 +14,7 @@ use chat_core::{
 };
 use tokio::sync::oneshot;
 
-/// What the application asks for.
+/// A request of the application.
 #[derive(Debug)]
 pub(super) enum Order {
     /// Do this, and say how it ended.
@@ -27,12 +27,12 @@ pub(super) enum Order {
     Abort,
 }
 
-/// What the driver tells all handles.
+/// The driver's news for all handles.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     /// How the last `hello` went; of one that was refused, how many names had been chosen by then.
     pub(super) entry: Option<Result<Welcome, (u64, Failure)>>,
-    /// What was in the way of the last connection that failed.
+    /// The error in the way of the last connection that failed.
     pub(super) trouble: Option<Arc<io::Error>>,
     pub(super) ended: Option<Ended>,
 }

@@ -1,4 +1,4 @@
-//! What the hubs of one server tell each other: what is new in the log, and their words.
+//! News among the hubs of one server: new places in the log, and words.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -140,7 +140,7 @@ impl Inbox {
     /// Another hub has died, and says nothing more.
     pub(super) fn push_lost(&self, node: u64) {
         self.push(|waiting| {
-            // It is not to be asked anew.
+            // A dead hub is not to be asked anew.
             waiting.lost.remove(&node);
             waiting.news.push(News::Lost { node });
         });
@@ -239,7 +239,7 @@ mod tests {
         }
     }
 
-    /// Whoever said too much and then died is not asked anew.
+    /// A hub that said too much and then died is not asked anew.
     #[test]
     fn a_death_comes_after_words_that_were_too_many() {
         let inbox = Inbox::default();

@@ -55,8 +55,8 @@ struct Line {
 #[derive(Debug)]
 pub(crate) struct Turn(#[expect(dead_code, reason = "held, not looked at")] OwnedMutexGuard<()>);
 
-/// An append whose end is not known: the log has not said it, or was not waited for, because the hub
-/// that asked has died. Dropped, it is left to the next read of the partition.
+/// An append whose end is not known: the log has not said it, or was not waited for, because the
+/// hub that asked has died. Dropped, it is left to the next read of the partition.
 struct Doubt<'a> {
     log: &'a SharedLog,
     partition: Partition,

@@ -74,8 +74,8 @@ impl Workers {
         Arc::clone(&self.0[worker].load)
     }
 
-    /// Gives a connection to the worker that has the fewest, of those that live, and waits while too many are on their
-    /// way to it.
+    /// Gives a connection to the worker that has the fewest, of those that live, and waits while
+    /// too many are on their way to it.
     pub(crate) async fn add(&self, connection: Box<dyn Connection>) -> Result<(), ServerEnded> {
         let mut order = Order::Add(connection);
         loop {

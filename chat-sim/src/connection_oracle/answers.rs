@@ -23,11 +23,11 @@ use crate::{
 /// Entries of a page, at most.
 const PAGE: usize = 100;
 
-/// What is so at the moment at which a hub says something.
+/// The truth at the moment of a hub's word.
 pub(crate) struct Scene<'a> {
     pub(crate) truth: &'a Truth,
     pub(crate) log: &'a Log,
-    /// Who says it; what it has heard of the logs may be old.
+    /// The hub that speaks; its news of the logs may be old.
     pub(crate) hub: Option<&'a Hub>,
     /// Whether anybody is at the other end.
     pub(crate) alive: bool,
@@ -145,12 +145,13 @@ impl Line {
         });
     }
 
-    /// Whoever is let in has shown the password that is in force, if there is one.
+    /// A member that is let in has shown the password that is in force, if there is one.
     fn has_proved(&self, asked: &Asked, view: &RoomView, truth: &Truth, book: &mut Book) {
         let Some(room) = truth.room(view.room, view.place.epoch) else {
             return;
         };
-        // Who was in already needs none, be it by another join that was answered just before.
+        // A member that was in already needs none, be it by another join that was answered just
+        // before.
         let let_in = view.place.seq == view.since
             && !self.rooms.contains_key(&view.room)
             && room.written_at(view.since).is_some_and(|at| at >= asked.at);
@@ -232,7 +233,7 @@ impl Line {
                 } else {
                     !mute.is_some_and(|mute| room.lasts(mute, book))
                 };
-                // Who is listed and has never had a name here is called as the room says.
+                // A listed member that has never had a name here is called as the room says.
                 let person = directory
                     .person(*member)
                     .filter(|person| !person.nick.is_empty());
@@ -279,7 +280,7 @@ impl Line {
         let first = page.records.first().map(|record| record.seq);
         let last = page.records.last().map(|record| record.seq);
         let oldest = scene.log.oldest(Partition::Room(id)).max(from);
-        // What one had been told of when one asked is there; what came later the page may have or not.
+        // Records told before the question are in the page; later ones may be or not.
         let told = asked.told.filter(|told| told.epoch == page.epoch);
         let told = told.map_or(0, |told| told.seq);
         let there = |seqs: RangeInclusive<Seq>| *seqs.start() <= (*seqs.end()).min(told);
@@ -316,7 +317,7 @@ impl Line {
         });
     }
 
-    /// What is refused was not done, and there is a reason to refuse it.
+    /// A refused request was not done, and there is a reason to refuse it.
     pub(super) fn refused(
         &self,
         asked: &Asked,
@@ -331,7 +332,8 @@ impl Line {
         let Some((seq, room)) = scene.known(id) else {
             return;
         };
-        // The log may say later that it has written after all. A join by id may be a repeat of one in an earlier life.
+        // The log may say later that it has written after all. A join by id may be a repeat of one
+        // in an earlier life.
         let in_doubt = code == ErrorCode::Unavailable
             || asked.again
             || !scene.alive
@@ -431,9 +433,9 @@ impl Line {
             let trimmed = scene.log.oldest(log_now) > at.seq + 1
                 || scene.log.was_damaged(log_now, at.seq + 1..=place.seq);
             let lost = scene.log.head(log_now).epoch != place.epoch || at.epoch != place.epoch;
-            // Who is back before having read so far is spared what was said until then.
+            // A member that is back before having read so far is spared the records until then.
             let back = room.is_some_and(|room| room.member_since(me) > Some(place.seq));
-            // What had been done already is answered with where the log is.
+            // A leave that had been done already is answered with where the log is.
             let out = room.is_some_and(|room| room.out_since(me, place.seq) == Some(at.seq));
             book.check(
                 "the answer to a leave comes after the records",
@@ -444,7 +446,8 @@ impl Line {
     }
 }
 
-/// The registration whose password a join shows to be known. Nobody who does not know it can make more than zeros.
+/// The registration whose password a join shows to be known. Nobody who does not know it can make
+/// more than zeros.
 pub(crate) fn proof_of(op: &Op) -> Option<CredentialId> {
     match op {
         Op::Join(join) => join
@@ -503,7 +506,7 @@ fn became(op: &Op, record: &Record) -> bool {
     match (op, &record.body) {
         (Op::Send(send), RecordBody::Message(said)) => !send.action && said.content == send.content,
         (Op::Send(send), RecordBody::Action(said)) => send.action && said.content == send.content,
-        // It was taken back in an earlier life of the log.
+        // The message was taken back in an earlier life of the log.
         (Op::Send(_), RecordBody::Blank(_)) => true,
         (Op::Leave(_), RecordBody::Left(left)) => left.reason == LeftReason::Asked,
         (Op::Topic(set), RecordBody::Topic(topic)) => set.topic == topic.topic,
@@ -555,7 +558,7 @@ fn changes_nothing(op: &Op, me: MemberId, room: &Room, seq: Seq, truth: &Truth) 
                 room.is_redacted(said.seq) || matches!(said.body, RecordBody::Blank(_))
             })
         }
-        // Who is out already, and may have been so for long.
+        // The member is out already, and may have been so for long.
         Op::Leave(_) => !room.is_member_at(me, seq),
         _ => false,
     }

@@ -43,7 +43,7 @@ pub(crate) struct Listed {
     pub(crate) closed: bool,
     /// Its members, each with whether it is invited only.
     pub(crate) members: BTreeMap<MemberId, bool>,
-    /// It has a number, and may have no log yet.
+    /// The group has a number, and may have no log yet.
     is_claim: bool,
     /// Its form, while the name is taken by it.
     folded: Option<String>,
@@ -60,12 +60,12 @@ pub(crate) struct Person {
     pub(crate) named: u64,
     /// Its secret is kept.
     pub(crate) keeps: bool,
-    /// It is being forgotten.
+    /// The member is being forgotten.
     ending: bool,
 }
 
 impl Entry {
-    /// What somebody is called from here on.
+    /// The name of a member from here on.
     pub(super) fn named(&self) -> Option<(&str, MemberId)> {
         match &self.change {
             Change::Named(named) => Some((&named.nick, named.member)),
@@ -201,7 +201,8 @@ impl Directory {
             created,
         } = claimed;
         let next = self.groups.last_key_value().map_or(0, |(last, _)| last + 1);
-        // What a lost tail had given out is given to its own group again, where it is found.
+        // A number that a lost tail had given out is given to its own group again, where it is
+        // found.
         let dense = number == next || self.has_past && !self.groups.contains_key(&number);
         book.check("numbers of groups are dense", dense, || {
             format!("{number} where {next} is next")

@@ -54,7 +54,7 @@ pub(super) struct Projected {
     pub(super) more: bool,
 }
 
-/// What a group is listed as.
+/// The listing of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct About {
     pub(crate) topic: String,
@@ -90,7 +90,7 @@ impl Entry {
     }
 }
 
-/// What is left of some bytes.
+/// The rest of some bytes.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {

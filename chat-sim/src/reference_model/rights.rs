@@ -1,4 +1,5 @@
-//! Who may do what to whom, written out from the specification's table. The hub has a table of its own.
+//! The rights of members, written out from the specification's table. The hub has a table of its
+//! own.
 
 use chat_core::roles::Role;
 

@@ -48,7 +48,7 @@ pub(crate) struct Room {
     /// Its last record, if it is deleted.
     closed: Option<Seq>,
     said: BTreeSet<String>,
-    /// What was taken back, and since when its text is out of the log.
+    /// The redacted messages, and since when their texts are out of the log.
     pub(super) redacted: BTreeMap<Seq, Option<u64>>,
     /// The registrations of the password, each from its record on.
     credentials: Vec<(Seq, CredentialId)>,
@@ -114,7 +114,7 @@ impl Room {
         let fits = |record: &&Record| {
             matches!(record.body, RecordBody::Message(_) | RecordBody::Action(_))
                 && (record.member == by) == own
-                // What answers no request has no name.
+                // A record that answers no request has no name.
                 && record.txn != 0
         };
         let said = self.records.iter().rev().filter(fits);
@@ -129,7 +129,7 @@ impl Room {
             HistoryPolicy::SinceJoined => stays
                 .clone()
                 .any(|stay| stay.since <= seq && stay.until.is_none_or(|until| seq <= until)),
-            // Who comes back may read what was said meanwhile.
+            // A member that comes back may read the messages of its absence.
             _ => stays
                 .clone()
                 .any(|stay| stay.until.is_none_or(|until| seq <= until)),
@@ -200,7 +200,7 @@ impl Room {
             protected: self.credential_before(seq + 1).is_some(),
         };
         let closed = self.is_closed_at(seq);
-        // What is listed as deleted stays so, also if the log gives the room back.
+        // A room listed as deleted stays so, also if the log gives the room back.
         there
             && (!closed || listed.closed)
             && members.eq(listed
@@ -225,7 +225,7 @@ impl Room {
         self.records.iter().find(|record| record.id() == id)
     }
 
-    /// What a member was at a place.
+    /// The role of a member at a place.
     pub(crate) fn role_at(&self, member: MemberId, seq: Seq) -> Option<Role> {
         self.backwards(seq).find_map(|record| match &record.body {
             RecordBody::Role(change) if change.target == member => Some(Some(change.role)),
@@ -267,8 +267,8 @@ impl Room {
         })?
     }
 
-    /// Whether a mute lasts yet, whatever the clocks say. Only a hub that has it from the log goes by the record's time, and may
-    /// be mistaken where clocks have jumped.
+    /// Whether a mute lasts yet, whatever the clocks say. Only a hub that has it from the log goes
+    /// by the record's time, and may be mistaken where clocks have jumped.
     pub(crate) fn lasts(&self, mute: (Seq, Option<u32>), book: &Book) -> bool {
         let (seq, seconds) = mute;
         let (Some(record), Some(written)) = (self.record(seq), self.written_at(seq)) else {
@@ -296,8 +296,8 @@ impl Room {
         self.done.contains_key(&id)
     }
 
-    /// Whether so many requests of a session were done since this one that it is not remembered. Whoever waits for its answers
-    /// does not come to that.
+    /// Whether so many requests of a session were done since this one that it is not remembered.
+    /// Whoever waits for its answers does not come to that.
     fn was_forgotten(&self, record: &Record, first: Seq) -> bool {
         let since = self.records.iter().skip(first as usize);
         let its = since.filter(|other| {
@@ -334,7 +334,7 @@ impl Room {
             .unwrap_or(false)
     }
 
-    /// Who was a member at a place, in the order of their ids.
+    /// The members at a place, in the order of their ids.
     pub(crate) fn members_at(&self, seq: Seq) -> impl Iterator<Item = MemberId> {
         let stays = self.stays.keys().copied();
         stays.filter(move |member| self.is_member_at(*member, seq))
@@ -377,7 +377,8 @@ impl Room {
             || self.has_past
     }
 
-    /// Who is to own a group that has lost its last owner: of the highest role, who has been there longest.
+    /// The heir of a group that has lost its last owner: of the highest role, the member that has
+    /// been there longest.
     fn heir(&self) -> Option<MemberId> {
         let rank = |role: &Role| match role {
             Role::Owner => 2,
@@ -499,7 +500,8 @@ impl Room {
             // A group of which the whole log was lost is closed.
             let begun = self.kind.is_some() || matches!(record.body, RecordBody::Closed(_));
             book.check("a room begins once", begun, || format!("{id} at {seq}"));
-            // Of what it was that was said in an earlier life of this log, nothing is known but the place.
+            // Of what it was that was said in an earlier life of this log, nothing is known but the
+            // place.
             let by_one = role.is_some()
                 || matches!(record.body, RecordBody::Blank(_) | RecordBody::Reopened(_));
             let by_server = member == MemberId::SERVER;
@@ -765,8 +767,8 @@ impl Room {
     }
 }
 
-/// Whether a request of such a record is recognised when it comes again. What else there is changes nothing the second time,
-/// unless it has been undone meanwhile.
+/// Whether a request of such a record is recognised when it comes again. What else there is changes
+/// nothing the second time, unless it has been undone meanwhile.
 fn is_done_once(body: &RecordBody) -> bool {
     !matches!(
         body,

@@ -41,7 +41,7 @@ fn request(path: &str, lines: &str) -> Vec<u8> {
     bytes
 }
 
-/// What is answered, until it contains this.
+/// The answer, until it contains this.
 async fn until(stream: &mut TcpStream, part: &str) -> String {
     let mut all = String::new();
     while !all.contains(part) {
@@ -150,7 +150,8 @@ async fn the_example_lets_in_whom_its_authentication_knows() {
     until(&mut page, "chat-endpoint").await;
 }
 
-/// The address that the server's operator is told, of somebody who connects to an application like this.
+/// The address that the server's operator is told, of somebody who connects to an application like
+/// this.
 async fn address_told(service: impl FnOnce(WsService) -> WsService, with_info: bool) -> String {
     let server = Server::builder().start().unwrap();
     let mut events = server.events();

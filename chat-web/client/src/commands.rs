@@ -1,4 +1,5 @@
-//! What the page can ask for. Each gives a number back; what comes of it is the event `finished` with that number.
+//! The page's commands. Each gives a number back; its outcome is the event `finished` with that
+//! number.
 
 use chat_core::{
     cipher::Key,
@@ -29,7 +30,8 @@ impl WebClient {
         self.command(now, Command::Nick { nick, label })
     }
 
-    /// Makes a group. `cipher` is `none`, `room_password`, `caesar` (with its shift as `key`) or `static_key` (with the key).
+    /// Makes a group. `cipher` is `none`, `room_password`, `caesar` (with its shift as `key`) or
+    /// `static_key` (with the key).
     ///
     /// # Errors
     /// The cipher or its key is not one.
@@ -58,8 +60,9 @@ impl WebClient {
         Ok(self.command(now, Command::Create(create)))
     }
 
-    /// Enters a room: the lobby, unless there is a number. `key` is a shift or a static key, where the room asks for one. Who
-    /// gives a password for a room that is not encrypted enters it only if that is `unsealed_too`.
+    /// Enters a room: the lobby, unless there is a number. `key` is a shift or a static key, where
+    /// the room asks for one. Who gives a password for a room that is not encrypted enters it only
+    /// if that is `unsealed_too`.
     ///
     /// # Errors
     /// The key is not one.
@@ -122,7 +125,7 @@ impl WebClient {
         Ok(self.command(now, Command::Members { room }))
     }
 
-    /// What was said: the latest, or before the record of this number.
+    /// The record of a room: the latest, or before the record of this number.
     pub fn history(
         &mut self,
         now: f64,
@@ -147,7 +150,8 @@ impl WebClient {
         Ok(self.command(now, Command::SetPassword { room, password }))
     }
 
-    /// Takes back what was said: the message of this author, session and number, which stands in this record.
+    /// Takes back what was said: the message of this author, session and number, which stands in
+    /// this record.
     pub fn redact(
         &mut self,
         now: f64,
@@ -172,8 +176,9 @@ impl WebClient {
         Ok(self.command(now, Command::Block { room, blocked }))
     }
 
-    /// Does something to somebody, named by nick or by id: `kick`, `ban` (both with a reason), `unban`, `mute` (with seconds or
-    /// for ever), `unmute`, or makes them `owner`, `moderator` or `member`.
+    /// Does something to somebody, named by nick or by id: `kick`, `ban` (both with a reason),
+    /// `unban`, `mute` (with seconds or for ever), `unmute`, or makes them `owner`, `moderator` or
+    /// `member`.
     #[expect(clippy::too_many_arguments, reason = "JavaScript has no other way")]
     pub fn sanction(
         &mut self,

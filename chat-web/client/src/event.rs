@@ -1,4 +1,4 @@
-//! What the page is told, as JSON. Where the protocol has a JSON form of something, it is that form.
+//! Events for the page, as JSON. Where the protocol has a JSON form of something, it is that form.
 
 use chat_core::{
     cipher::OpenError,
@@ -215,8 +215,9 @@ fn came(outcome: &Outcome) -> Came<'_> {
     }
 }
 
-/// `code` is one of the protocol's, or `wrong_password`, `cipher_mismatch`, `key_missing`, `not_sealed` (all three with the
-/// room's `cipher`), `key_rolled_back`, `not_in_room`, `outside_limits`, `unknown`, `ended`.
+/// `code` is one of the protocol's, or `wrong_password`, `cipher_mismatch`, `key_missing`,
+/// `not_sealed` (all three with the room's `cipher`), `key_rolled_back`, `not_in_room`,
+/// `outside_limits`, `unknown`, `ended`.
 #[derive(Serialize)]
 struct Failed<'a> {
     code: String,

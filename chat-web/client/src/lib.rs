@@ -1,9 +1,12 @@
-//! The client machine of `chat-core` for a browser: bytes in, bytes out, events as JSON, timers by `next_timeout`.
+//! The client machine of `chat-core` for a browser: bytes in, bytes out, events as JSON, timers by
+//! `next_timeout`.
 //!
-//! The page has a WebSocket, a timer and a worker, and this says what to do with them: the page hands in what happened,
-//! then takes [`Step`]s until there are none. All of the protocol is in here; the page draws.
+//! The page has a WebSocket, a timer and a worker, and this says what to do with them: the page
+//! hands in what happened, then takes [`Step`]s until there are none. All of the protocol is in
+//! here; the page draws.
 //!
-//! Times are milliseconds: `now` is `performance.now()`. Identifiers are base64, as in the protocol's JSON form.
+//! Times are milliseconds: `now` is `performance.now()`. Identifiers are base64, as in the
+//! protocol's JSON form.
 
 mod commands;
 mod event;
@@ -43,9 +46,9 @@ pub struct WebClient {
 
 #[wasm_bindgen]
 impl WebClient {
-    /// `secret` and `seed` are 32 random bytes each: the first is kept and makes the member, the second is new each time.
-    /// `imposed`: the application that the page belongs to knows who people are, and says which member this is.
-    /// `origin`: `performance.timeOrigin`.
+    /// `secret` and `seed` are 32 random bytes each: the first is kept and makes the member, the
+    /// second is new each time. `imposed`: the application that the page belongs to knows who
+    /// people are, and says which member this is. `origin`: `performance.timeOrigin`.
     ///
     /// # Errors
     /// They have another length.
@@ -113,7 +116,8 @@ impl WebClient {
         self.machine.handle_timeout(self.at(now), &mut self.out);
     }
 
-    /// The network may have changed, or a person looks again: tries at once, or asks whether the server is there.
+    /// The network may have changed, or a person looks again: tries at once, or asks whether the
+    /// server is there.
     pub fn probe(&mut self, now: f64) {
         self.machine.probe(self.at(now), &mut self.out);
     }
@@ -141,7 +145,8 @@ impl WebClient {
         Base64::encode_string(&self.machine.me().member.0)
     }
 
-    /// What opens a room, for [`restore_keys`](Self::restore_keys) after the page was loaded anew. A secret.
+    /// The keys of a room, for [`restore_keys`](Self::restore_keys) after the page was loaded anew.
+    /// A secret.
     ///
     /// # Errors
     /// The room's id is not one.
@@ -165,14 +170,16 @@ impl WebClient {
         self.machine.session().0 as f64
     }
 
-    /// What is asked and not done, in base64, for [`restore_outbox`](Self::restore_outbox) after the page was loaded anew. It
-    /// holds what is to be said.
+    /// The requests that are not done, in base64, for [`restore_outbox`](Self::restore_outbox)
+    /// after the page was loaded anew. They hold texts to be said.
     pub fn outbox(&self) -> String {
         Base64::encode_string(&self.machine.outbox())
     }
 
-    /// Goes on with what [`outbox`](Self::outbox) gave, before the start. What is to be done, in the order in which it was asked for, as JSON:
-    /// `{"ticket", "said": {"room", "action", "text"} | null}`. None: it is something else, and nothing is restored.
+    /// Goes on with what [`outbox`](Self::outbox) gave, before the start. The result is the
+    /// requests in their order, as JSON:
+    /// `{"ticket", "said": {"room", "action", "text"} | null}`. None: the bytes are something else,
+    /// and nothing is restored.
     pub fn restore_outbox(&mut self, now: f64, kept: &str) -> Option<String> {
         let kept = Base64::decode_vec(kept).ok()?;
         let now = self.at(now);
@@ -180,7 +187,7 @@ impl WebClient {
         Some(event::restored(&commands))
     }
 
-    /// What to do next; to be asked until there is nothing.
+    /// The page's next step; to be asked for until there is none.
     pub fn next_step(&mut self) -> Option<Step> {
         Some(match self.out.pop()? {
             ClientOutput::Connect => Step::bare("connect"),
@@ -224,7 +231,8 @@ pub struct Step {
 
 #[wasm_bindgen]
 impl Step {
-    /// `connect`, `disconnect`, `send` (with bytes), `work` (with bytes, for [`run_work`] in a worker) or `event` (with JSON).
+    /// `connect`, `disconnect`, `send` (with bytes), `work` (with bytes, for [`run_work`] in a
+    /// worker) or `event` (with JSON).
     #[wasm_bindgen(getter)]
     pub fn what(&self) -> String {
         self.what.to_owned()

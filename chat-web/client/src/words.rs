@@ -1,4 +1,4 @@
-//! What a page asks about texts while they are typed or before they are shown.
+//! Checks of texts while they are typed or before they are shown.
 
 use chat_core::{cipher::Key, nick};
 use qrcodegen::{QrCode, QrCodeEcc};
@@ -7,9 +7,9 @@ use wasm_bindgen::prelude::*;
 /// Bytes of a nick, unless the server says otherwise.
 const NICK_BYTES: usize = 64;
 
-/// What is wrong with a nick: `empty`, `space`, `sign` (a first character that means something to commands), `long` or
-/// `character`. None: nothing that can be known without the tables of
-/// Unicode, which only the server needs.
+/// The fault of a nick: `empty`, `space`, `sign` (a first character that means something to
+/// commands), `long` or `character`. None: nothing that can be known without the tables of Unicode,
+/// which only the server needs.
 #[wasm_bindgen]
 pub fn check_nick(text: &str) -> Option<String> {
     let trimmed = text.trim();
@@ -35,7 +35,8 @@ pub fn check_key(text: &str) -> bool {
     Key::parse(text).is_ok()
 }
 
-/// A text that somebody else wrote, with control and bidirectional formatting characters made visible. Its lines stay.
+/// A text that somebody else wrote, with control and bidirectional formatting characters made
+/// visible. Its lines stay.
 #[wasm_bindgen]
 pub fn harmless(text: &str) -> String {
     let lines: Vec<String> = text
@@ -45,7 +46,8 @@ pub fn harmless(text: &str) -> String {
     lines.join("\n")
 }
 
-/// A QR code of a text: its modules, row by row, 1 for dark. Empty, if the text is too long for one.
+/// A QR code of a text: its modules, row by row, 1 for dark. Empty, if the text is too long for
+/// one.
 #[wasm_bindgen]
 pub fn qr_code(text: &str) -> Vec<u8> {
     // As bytes: links are neither digits nor all capitals, for which there are shorter forms.

@@ -32,9 +32,10 @@ use crate::{
 /// Steps of one run; more are not looked at.
 const STEPS: usize = 300;
 
-/// The bytes choose what happens. Whatever it is: nothing panics, every request of a connection that lasts has exactly
-/// one answer of its kind, frames go only to connections that are there, and a member hears the records of the rooms it is
-/// in, in order, without holes and without repeats, and of no others.
+/// The bytes choose what happens. Whatever it is: nothing panics, every request of a connection
+/// that lasts has exactly one answer of its kind, frames go only to connections that are there, and
+/// a member hears the records of the rooms it is in, in order, without holes and without repeats,
+/// and of no others.
 pub fn hub(bytes: &[u8]) {
     let mut bytes = Unstructured::new(bytes);
     let mut config = config().clone();
@@ -133,7 +134,8 @@ impl Run {
         }
     }
 
-    /// The log works, everybody reads, and the hub may try again what failed: then nothing is left unanswered.
+    /// The log works, everybody reads, and the hub may try again what failed: then nothing is left
+    /// unanswered.
     fn finish(mut self) {
         self.world.ending = crate::steps::Ending::Committed;
         self.world.unreadable = false;
@@ -144,7 +146,7 @@ impl Run {
             self.world.release();
             self.world.pass(Duration::from_secs(2));
             for peer in 0..self.world.peers.len() {
-                // Somebody silent for too long would be closed.
+                // A peer silent for too long would be closed.
                 self.tell(peer, &ClientMessage::Ping(Ping { nonce: 2 }));
             }
         }
@@ -192,7 +194,7 @@ impl Run {
                 place: *place,
             })
             .collect();
-        // Whoever was refused tries again as the same; the hub answers a second hello by closing.
+        // A refused peer tries again as the same; the hub answers a second hello by closing.
         let secret = if there.claims == Some(member) {
             secret
         } else {

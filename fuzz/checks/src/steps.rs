@@ -1,4 +1,5 @@
-//! What can happen to a hub, as the fuzzer chooses it: small numbers that name people, rooms and connections.
+//! The steps of a hub, as the fuzzer chooses them: small numbers that name people, rooms and
+//! connections.
 
 use arbitrary::Arbitrary;
 
@@ -46,7 +47,7 @@ pub(crate) enum Step {
     },
     /// How the next append ends.
     Append(Ending),
-    /// What was held is appended.
+    /// Held appends are done.
     Release,
     /// The next read fails.
     Unreadable,
@@ -95,7 +96,7 @@ pub(crate) enum Txn {
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub(crate) enum Ending {
     Committed,
-    /// It waits for a release.
+    /// The append waits for a release.
     Held,
     Mismatch,
     Unavailable,

@@ -29,8 +29,8 @@ impl Work {
     /// Does it. Takes up to a second and, with the real stretching of passwords, 64 MiB of memory.
     ///
     /// A pure function of what it is: run it anywhere, once, and hand in the result as
-    /// [`ClientInput::Done`](super::ClientInput::Done). A result that nobody waits for any more is
-    /// ignored.
+    /// [`ClientInput::Done`](crate::client::ClientInput::Done). A result that nobody waits for any
+    /// more is ignored.
     pub fn run(self) -> WorkDone {
         let result = match self.task {
             Task::Register(task) => WorkResult::Registered(task.run()),

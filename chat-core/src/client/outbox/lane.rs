@@ -72,8 +72,8 @@ impl Queue {
 }
 
 /// The requests that went out in a lane since the oldest unanswered one: as many records may have
-/// followed it. While one is in doubt, nothing new goes out: what went out before it may be recorded
-/// behind it.
+/// followed it. While one is in doubt, nothing new goes out: what went out before it may be
+/// recorded behind it.
 #[derive(Debug, Default)]
 pub(super) struct Window(VecDeque<(u64, Sent)>);
 

@@ -148,8 +148,8 @@ impl Outbox {
         });
     }
 
-    /// Which job is next: the oldest of those that are next in their lane and may go. Looks at each lane
-    /// once; there are not many more than the rooms that the client is in.
+    /// Which job is next: the oldest of those that are next in their lane and may go. Looks at each
+    /// lane once; there are not many more than the rooms that the client is in.
     pub(super) fn next(&mut self, now: Now, reach: impl Fn(&Lane) -> Reach) -> Next {
         self.wake = None;
         let Some(pace) = &self.pace else {

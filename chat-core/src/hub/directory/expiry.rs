@@ -91,7 +91,7 @@ impl Registry {
         {
             return self.keep(turn, member);
         }
-        // What cannot be done now is tried again.
+        // An expiry that cannot be done now is tried again.
         self.set_expiry(turn, member, AGAIN);
         if self.is_in_trouble() {
             return;
@@ -121,7 +121,7 @@ impl Registry {
         }
     }
 
-    /// It was not to be: the member is back, or is being forgotten already.
+    /// The end is off: the member is back, or is being forgotten already.
     pub(super) fn not_ended(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         if !self.state().members.is_ending(member) {
             self.forget_expiry(turn, member);
@@ -138,7 +138,8 @@ impl Registry {
         }
     }
 
-    /// A room does not list a member any more: one that was being forgotten is forgotten with the last.
+    /// A room does not list a member any more: one that was being forgotten is forgotten with the
+    /// last.
     pub(in crate::hub) fn forget_if_ended(
         &mut self,
         turn: &mut Turn<'_>,

@@ -1,5 +1,5 @@
-//! Groups that have a number and begin: by the hub that was asked, or by another one that meets a claim
-//! of which nothing has come.
+//! Groups that have a number and begin: by the hub that was asked, or by another one that meets a
+//! claim of which nothing has come.
 
 use core::time::Duration;
 
@@ -46,7 +46,7 @@ impl Registry {
         });
     }
 
-    /// What is to be the first record of a group of which nothing was projected.
+    /// The first record that is due in a group of which nothing was projected.
     fn claimed(&self, room: RoomId) -> Option<(Author, Created)> {
         let claim = self.state().rooms.claim_of(room)?;
         let first = Record::from_bytes(&claim.created).ok()?;
@@ -80,8 +80,8 @@ impl Registry {
         }
     }
 
-    /// A group whose log was found, and of which the directory does not know, gets a number again: its
-    /// own if that is free. Whether it is one.
+    /// A group whose log was found, and of which the directory does not know, gets a number again:
+    /// its own if that is free. Whether it is one.
     pub(super) fn claim_found(&mut self, id: RoomId, room: &Room) -> bool {
         let Some(about) = room.about().filter(|about| about.kind == RoomKind::Group) else {
             return false;

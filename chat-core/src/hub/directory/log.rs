@@ -30,15 +30,15 @@ pub(in crate::hub) struct Proposal {
     pub(super) then: Then,
 }
 
-/// What is proposed.
+/// The subject of a proposal.
 #[derive(Debug)]
 pub(super) enum What {
     Ask(Ask),
-    /// What is to be listed of a room, as it is when that is judged.
+    /// The listing of a room, as the room is when that is judged.
     Project(RoomId),
 }
 
-/// What follows when it is done.
+/// The consequence of a proposal when it is done.
 #[derive(Debug)]
 pub(super) enum Then {
     Nothing,
@@ -59,7 +59,7 @@ pub(super) enum Then {
         room: RoomId,
         new: Box<NewGroup>,
     },
-    /// What is listed is what the room was: nobody here need be told, if all of that was this hub's.
+    /// The listing is what the room was: nobody here need be told, if all of that was this hub's.
     Projected {
         told: bool,
     },
@@ -286,7 +286,7 @@ impl Registry {
         self.advance(turn, with);
     }
 
-    /// What follows from committed entries.
+    /// The consequences of committed entries.
     fn settle(
         &mut self,
         turn: &mut Turn<'_>,
@@ -311,7 +311,7 @@ impl Registry {
         }
     }
 
-    /// What follows from an entry, whichever hub made it. `told`: nobody here need be told.
+    /// The consequences of an entry, whichever hub made it. `told`: nobody here need be told.
     fn changed(
         &mut self,
         turn: &mut Turn<'_>,
@@ -348,7 +348,7 @@ impl Registry {
         }
     }
 
-    /// What follows for whoever asked.
+    /// The consequences for the asker.
     fn then(&mut self, turn: &mut Turn<'_>, proposal: Proposal) {
         let Proposal { what, then } = proposal;
         match then {
@@ -366,8 +366,8 @@ impl Registry {
                 member,
                 before,
             } => {
-                // What was asked for, and not what the member is called now: another name may have
-                // come after it.
+                // The name that was asked for, and not the present one: another may have come after
+                // it.
                 if let What::Ask(Ask::Name { name, label, .. }) = what {
                     let nick = name.shown;
                     if let Some(from) = before.filter(|before| *before != nick) {
@@ -418,7 +418,7 @@ impl Registry {
         }
     }
 
-    /// What was asked is not done now; what the hub wants for itself waits on.
+    /// Requests are not done now; the hub's own proposals wait on.
     fn give_back(
         &mut self,
         turn: &mut Turn<'_>,
@@ -435,7 +435,8 @@ impl Registry {
     }
 }
 
-/// Whether nobody is there any more who asked: it may have come in elsewhere, and takes no name here.
+/// Whether nobody is there any more who asked: it may have come in elsewhere, and takes no name
+/// here.
 fn is_moot(proposal: &Proposal, with: &dyn LocalView) -> bool {
     match &proposal.then {
         Then::Welcome { hello, .. } => !with.awaits_welcome(hello.conn),

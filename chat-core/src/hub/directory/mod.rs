@@ -1,5 +1,5 @@
-//! The directory at this hub: names and where their holders are, groups and their numbers, the listing
-//! and its projection, and how members are forgotten.
+//! The directory at this hub: names and where their holders are, groups and their numbers, the
+//! listing and its projection, and how members are forgotten.
 
 mod duty;
 mod expiry;
@@ -61,7 +61,7 @@ pub(super) struct Registry {
     projections: Projections,
     expiry: Expiry,
     sweep: Sweep,
-    /// What waits until the log was read.
+    /// Tasks that wait until the log was read.
     waiting: VecDeque<Waiting>,
 }
 
@@ -79,7 +79,7 @@ struct Waiting {
     since: Look,
 }
 
-/// What the directory has others do.
+/// The directory's effects on others.
 #[derive(Debug)]
 pub(super) enum Effect {
     /// Let a member in. `again`: it held its name already.
@@ -163,12 +163,12 @@ pub(super) enum Effect {
     LookAgain {
         room: RoomId,
     },
-    /// What is so of a member has changed, in these rooms.
+    /// A member's name or presence has changed, in these rooms.
     Seen {
         member: MemberId,
         rooms: Vec<RoomId>,
     },
-    /// What is so of anybody may have changed.
+    /// Anybody's name or presence may have changed.
     SeenAll,
 }
 
@@ -230,7 +230,7 @@ impl Registry {
         self.projections.len()
     }
 
-    /// What is held of people, for those who count.
+    /// The number of members whose whereabouts are held, for the statistics.
     pub(super) fn whereabouts(&self) -> usize {
         self.whereabouts.len()
     }
@@ -264,7 +264,7 @@ impl Registry {
         unchanged + values.filter(|standing| **standing == Some(wanted)).count()
     }
 
-    /// What rooms are told of a member may have changed.
+    /// A member's name or presence in rooms may have changed.
     fn seen(&self, turn: &mut Turn<'_>, member: MemberId) {
         let rooms = self.rooms_of(member);
         if !rooms.is_empty() {

@@ -15,8 +15,8 @@ use crate::{
 /// Members whose names one entry frees.
 const FREED: usize = 16_384;
 
-/// The nick and label that are asked for, if they may be had. `imposed`: by the application, which may
-/// give members reserved ones.
+/// The nick and label that are asked for, if they may be had. `imposed`: by the application, which
+/// may give members reserved ones.
 fn free_names(
     config: &Config,
     nick: &str,

@@ -1,5 +1,5 @@
-//! What the directory lists of rooms, kept true: rooms that have changed are projected, once for many
-//! changes and many rooms in one append for all.
+//! The directory's listing of rooms, kept true: rooms that have changed are projected, once for
+//! many changes and many rooms in one append for all.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +30,7 @@ const OTHERS: Duration = Duration::from_secs(2);
 /// When to try again what cannot be done now.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// What members are in rooms, where this hub knows more than the listing.
+/// Standings of members in rooms, where this hub knows more than the listing.
 pub(super) type Standings = SmallMap<RoomId, Option<Standing>>;
 
 /// Rooms that are listed otherwise than they are, as far as is known here.
@@ -38,7 +38,8 @@ pub(super) type Standings = SmallMap<RoomId, Option<Standing>>;
 pub(super) struct Projections {
     behind: BTreeMap<RoomId, Behind>,
     standings: BTreeMap<MemberId, Standings>,
-    /// Who is listed in rooms of which anybody's standing may have changed; made once for all of them.
+    /// The listed members of rooms in which anybody's standing may have changed; made once for all
+    /// of them.
     listed: BTreeMap<RoomId, Vec<MemberId>>,
     armed: Option<Monotonic>,
     /// Rooms that were to be projected, and cannot be now.
@@ -77,7 +78,7 @@ impl Projections {
         self.behind.contains_key(&room)
     }
 
-    /// What is known of a member beyond the listing.
+    /// The standings of a member beyond the listing.
     pub(super) fn of(&self, member: MemberId) -> Option<&Standings> {
         self.standings.get(&member)
     }
@@ -105,7 +106,7 @@ impl Projections {
         }
     }
 
-    /// What is to be listed of a room now, and whether nobody here need be told of it.
+    /// The listing of a room to be made now, and whether nobody here need be told of it.
     pub(super) fn make(
         &mut self,
         state: &Directory,
@@ -200,7 +201,7 @@ impl Registry {
             _ => OTHERS * (1 + rank),
         };
         let due = turn.now.monotonic + wait;
-        // What has changed since the listing is known only if it was exact before.
+        // The changes since the listing are known only if it was exact before.
         let known = marked.changed.is_some() && !found;
         let projections = &mut self.projections;
         let behind = projections.behind.entry(id).or_insert_with(|| Behind {
@@ -287,7 +288,7 @@ impl Registry {
         self.advance(turn, with);
     }
 
-    /// What could not be projected is tried again.
+    /// Projections that could not be made are tried again.
     pub(super) fn project_stalled(&mut self, turn: &mut Turn<'_>) {
         for room in std::mem::take(&mut self.projections.outrun) {
             turn.effect(Effect::LookAgain { room });
@@ -310,7 +311,7 @@ impl Registry {
         self.projections.holds(room)
     }
 
-    /// What a room is listed as has changed, by whichever hub. `told`: all of that was known here.
+    /// The listing of a room has changed, by whichever hub. `told`: all of that was known here.
     pub(super) fn projected(
         &mut self,
         turn: &mut Turn<'_>,
@@ -394,8 +395,8 @@ impl Registry {
 
     /// The directory is there, or again: sees whether all loaded rooms are listed as they are.
     pub(super) fn compare_all(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
-        // All at once: with the first of them, those that wait may be projected already. The listing
-        // may have lost what was known of it.
+        // All at once: with the first of them, those that wait may be projected already. The
+        // listing may have lost what was known of it.
         self.projections.listed.clear();
         for behind in self.projections.behind.values_mut() {
             behind.anybody = true;

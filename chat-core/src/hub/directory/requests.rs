@@ -38,7 +38,7 @@ impl Registry {
             task: Task::Request(asked),
             since,
         };
-        // What a connection asks in a row stays in a row.
+        // Requests of one connection stay in their order.
         let queued = self
             .waiting
             .iter()
@@ -117,8 +117,8 @@ impl Registry {
         }
     }
 
-    /// The room that a request names, if the member may know of it. Nobody else can make the hub look
-    /// for it in the log.
+    /// The room that a request names, if the member may know of it. Nobody else can make the hub
+    /// look for it in the log.
     fn find_room(
         &self,
         turn: &Turn<'_>,

@@ -1,6 +1,6 @@
-//! Looking for what was left half done: rooms that are loaded nowhere and listed otherwise than they
-//! are, claims of which nothing has come, members whose time is up. By heads and tail notes; no record
-//! is read but of rooms that are behind.
+//! Looking for what was left half done: rooms that are loaded nowhere and listed otherwise than
+//! they are, claims of which nothing has come, members whose time is up. By heads and tail notes;
+//! no record is read but of rooms that are behind.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};

@@ -40,7 +40,7 @@ fn conn(n: u8) -> ConnId {
     }
 }
 
-/// What is so around one directory.
+/// The surroundings of one directory.
 #[derive(Default)]
 struct Around {
     rooms: BTreeMap<RoomId, (room::Room, Place)>,
@@ -670,7 +670,7 @@ fn rooms_that_changed_are_listed_in_one_append() {
         world.has_room(0, n, &[1, 2]);
         world.marked(0, n, true);
     }
-    // What is not known of yet, is claimed first.
+    // Rooms that are not known of yet are claimed first.
     world.pass(Duration::from_millis(100));
     world.pass(Duration::from_millis(100));
     assert!((10..30).all(|n| world.members_of(0, n) == Some(2)));
@@ -814,12 +814,12 @@ fn who_is_forgotten_is_taken_out_of_each_room_first() {
     world.pass(Duration::from_secs(3_590));
     let state = world.sites[0].registry.state();
     assert!(state.knows(member(2)) && !state.members.is_ending(member(2)));
-    // Who was in already is looked up here; who is gone is not.
+    // A member that was in already is looked up here; one that is gone is not.
     assert_eq!(world.story(0), ["in 1", "in 2", "gone 2", "find 10 1"]);
     world.pass(Duration::from_secs(11));
     assert!(world.sites[0].registry.state().members.is_ending(member(2)));
     assert_eq!(world.story(0), ["expire 10 2"]);
-    // It is tried again until it is done.
+    // The expiry is tried again until it is done.
     world.pass(Duration::from_secs(60));
     assert_eq!(world.story(0), ["expire 10 2"]);
     let (room, place) = world.sites[0].around.rooms.get_mut(&room_id(10)).unwrap();

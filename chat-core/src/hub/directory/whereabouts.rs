@@ -1,5 +1,5 @@
-//! Where members are: at this hub, at another one, or away for a time. It is soft state: hubs tell each
-//! other, and what nobody tells of is gone after the grace period.
+//! Where members are: at this hub, at another one, or away for a time. It is soft state: hubs tell
+//! each other, and what nobody tells of is gone after the grace period.
 
 use std::{
     collections::BTreeMap,
@@ -35,7 +35,7 @@ enum Whereabout {
     Away { until: Monotonic, count: u64 },
     /// The same, of another hub, which frees the name.
     AwayFrom { node: u64, count: u64 },
-    /// It may be at a hub that has not said so; if not, its name is free then.
+    /// The member may be at a hub that has not said so; if not, its name is free then.
     Unknown { until: Monotonic, count: u64 },
     /// Its name is being freed.
     Leaving { count: u64 },
@@ -160,7 +160,7 @@ impl Registry {
             return;
         };
         match how {
-            // It is at another connection, here or at another hub.
+            // The member is at another connection, here or at another hub.
             Departure::Replaced => {}
             Departure::Bye => {
                 if !kept {
@@ -263,7 +263,8 @@ impl Registry {
         }
     }
 
-    /// The directory is there for the first time, or again: members that hold names may be somewhere.
+    /// The directory is there for the first time, or again: members that hold names may be
+    /// somewhere.
     pub(super) fn find_holders(&mut self, turn: &mut Turn<'_>) {
         let names = self.pipe.state().names.iter();
         let held = names.filter(|(_, called)| called.is_held);
@@ -303,7 +304,7 @@ impl Registry {
             return;
         }
         if self.hubs.hear(from) {
-            // It may have been there for long, and not be heard until now.
+            // The hub may have been there for long, and not be heard until now.
             self.tell_all(turn);
             self.say(turn, &Word::Ask(Empty {}));
         }
@@ -362,7 +363,7 @@ impl Registry {
             ) => {}
             Some(Whereabout::At { node: at, .. }) if at != node => {}
             _ if !self.pipe.state().names.is_held(member) => {
-                // It was known here already that the name is free.
+                // The name was known here to be free already.
                 self.place(turn, member, None);
                 self.keep(turn, member);
             }
@@ -421,7 +422,7 @@ impl Registry {
             if self.pipe.state().names.is_held(member) {
                 self.place(turn, member, Some(Whereabout::Unknown { until, count }));
             } else {
-                // It was gone, and the hub did not come to say so.
+                // The member was gone, and the hub did not come to say so.
                 self.place(turn, member, None);
                 self.keep(turn, member);
             }

@@ -1,4 +1,4 @@
-//! What hubs on one log tell each other of people: being here is no record.
+//! Words of hubs on one log about people: being here is no record.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

@@ -57,7 +57,7 @@ pub(super) struct Pipeline<S: Fold, P> {
     trouble: Trouble,
 }
 
-/// What was asked, and how often the log had been looked at by then.
+/// A proposal, and how often the log had been looked at when it came.
 #[derive(Debug)]
 struct Queued<P> {
     proposal: P,
@@ -91,13 +91,13 @@ impl Looks {
 #[derive(Debug)]
 enum Appending<E, P> {
     Idle,
-    /// It was given to the log. Nothing is pending if news have shown how it ends.
+    /// The append was given to the log. Nothing is pending if news have shown how it ends.
     Outstanding {
         expected: Place,
         look: Look,
         pending: VecDeque<Pending<E, P>>,
     },
-    /// It ended without a word: the log is read to see.
+    /// The append ended without a word: the log is read to see.
     Doubtful {
         pending: VecDeque<Pending<E, P>>,
     },
@@ -107,7 +107,7 @@ enum Appending<E, P> {
 struct Pending<E, P> {
     entry: E,
     bytes: Bytes,
-    /// What became this record.
+    /// The proposal that became this record.
     proposal: Option<Queued<P>>,
 }
 
@@ -118,15 +118,15 @@ pub(super) struct Taken<E, P> {
     pub(super) bytes: Bytes,
     /// This hub appended it.
     pub(super) mine: bool,
-    /// What became this record, of what this hub was asked for.
+    /// The proposal that became this record, if it was this hub's.
     pub(super) proposal: Option<P>,
 }
 
-/// What became of a proposal.
+/// The outcome of a proposal.
 pub(super) enum Judged<E, P> {
     /// These entries, appended together; the one of this place is what the proposal became.
     Entries(Vec<E>, usize, P),
-    /// It was answered without an entry.
+    /// The proposal was answered without an entry.
     Settled,
     /// Not yet; nor anything behind it.
     Wait(P),
@@ -134,7 +134,7 @@ pub(super) enum Judged<E, P> {
     Doubt(P),
 }
 
-/// What came of bringing a partition on.
+/// The outcome of bringing a partition on.
 #[derive(Debug)]
 pub(super) enum Advanced<P> {
     /// Nothing more can be done now.
@@ -237,7 +237,7 @@ impl<S: Fold, P> Pipeline<S, P> {
         self.queue.push_back(Queued { proposal, asked });
     }
 
-    /// What waits or is on its way.
+    /// The proposals that wait or are on their way.
     pub(super) fn proposals(&self) -> impl Iterator<Item = &P> {
         let pending = match &self.appending {
             Appending::Idle => None,
@@ -482,7 +482,7 @@ impl<S: Fold, P> Pipeline<S, P> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     To(ReadToken),
-    /// What others appended, as the log tells of it by itself.
+    /// Appends of others, as the log tells of them by itself.
     News,
 }
 

@@ -77,14 +77,14 @@ impl Sight {
     }
 }
 
-/// What was read.
+/// A piece of the log.
 #[derive(Debug)]
 pub(in crate::hub) enum Piece {
     Page(Page),
     Part(Bytes),
 }
 
-/// What a piece did.
+/// The effect of a piece.
 #[derive(Debug, PartialEq)]
 pub(in crate::hub) enum Paged {
     /// News were taken in, or nothing was new.
@@ -191,7 +191,7 @@ impl<S: Fold, P> Pipeline<S, P> {
         }
     }
 
-    /// What others appended, as the log tells of it: late, twice, with gaps, without records.
+    /// Appends of others, as the log tells of them: late, twice, with gaps, without records.
     fn news(
         &mut self,
         page: Page,
@@ -353,7 +353,7 @@ impl<S: Fold, P> Pipeline<S, P> {
         }
         self.sight = Sight::Current;
         self.looks.reach(reached.look);
-        // What an unknown outcome left in doubt is not there.
+        // The append of unknown outcome is not there.
         if let Appending::Doubtful { .. } = self.appending {
             self.requeue();
             self.appending = Appending::Idle;
@@ -427,8 +427,8 @@ impl<S: Fold, P> Pipeline<S, P> {
         Err(self.take_queue())
     }
 
-    /// What was read cannot be decoded: the log is asked again in a while, and what waits is given
-    /// back.
+    /// A piece cannot be decoded: the log is asked again in a while, and the waiting proposals are
+    /// given back.
     pub(in crate::hub) fn damaged<E>(&mut self, turn: &mut Turn<'_, E>) -> Vec<P> {
         self.sight = Sight::Behind;
         self.trouble.arm(turn, self.partition);

@@ -9,17 +9,17 @@ use crate::id::Partition;
 /// The time between two attempts is doubled so often: up to 8 s.
 const LONGEST: u32 = 3;
 
-/// What is wrong with one partition's log; most have nothing.
+/// The trouble of one partition's log; most have none.
 #[derive(Debug, Default)]
 pub(super) struct Trouble(Option<Box<Retry>>);
 
 #[derive(Debug, Default)]
 struct Retry {
-    /// It will be asked again.
+    /// The log will be asked again.
     armed: bool,
     /// How often in a row it failed.
     failures: u32,
-    /// What the operator was told of it.
+    /// The trouble as the operator was told of it.
     told: String,
 }
 

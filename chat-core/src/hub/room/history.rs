@@ -1,4 +1,4 @@
-//! What was said: pages of the log, as far as a member may read it.
+//! History: pages of the log, as far as a member may read it.
 
 use bytes::Bytes;
 
@@ -22,13 +22,13 @@ use crate::{
     },
 };
 
-/// What is read for somebody.
+/// A read for a request.
 #[derive(Debug)]
 pub(super) enum Reading {
     History {
         asked: Asker,
         wanted: Wanted,
-        /// What stands before the record that was found.
+        /// The page before the record that was found.
         before: Option<Box<Page>>,
     },
     /// To find the time from which history is asked for.
@@ -48,8 +48,8 @@ pub(super) struct Asker {
     member: MemberId,
 }
 
-/// A search for a time in the log: the first record not before it is none below `low`, and none above
-/// `high`.
+/// A search for a time in the log: the first record not before it is none below `low`, and none
+/// above `high`.
 #[derive(Debug)]
 pub(super) struct Seek {
     asked: Asker,
@@ -76,8 +76,8 @@ impl Room {
         let readable = self.pipe.state().readable_from(member);
         let end = self.pipe.place().seq + 1;
         let asked = Asker { origin, member };
-        // The log may be ahead of what is known here, and nothing of that is shown: the page ends where
-        // that begins.
+        // The log may be ahead of what is known here, and nothing of that is shown: the page ends
+        // where that begins.
         let (from, wanted) = match history.from {
             HistoryFrom::Around(time) => {
                 let seek = Seek {
@@ -137,8 +137,8 @@ impl Room {
         }
     }
 
-    /// Looks for the first record that is not before a time, halving what is left. (The clock may have
-    /// jumped; then it is one of several.)
+    /// Looks for the first record that is not before a time, halving what is left. (The clock may
+    /// have jumped; then it is one of several.)
     fn seek(&mut self, turn: &mut Turn<'_>, seek: Seek) {
         if seek.low < seek.high {
             let query = Query {
@@ -170,7 +170,7 @@ impl Room {
             Err(refusal) => return self.refuse(turn, seek.asked.origin, refusal),
         };
         match record {
-            // What is left is trimmed up to there.
+            // The range that is left is trimmed up to there.
             _ if oldest > seek.low => seek.low = oldest.min(seek.high),
             Some(record) if record.time < seek.time => seek.low = seek.middle() + 1,
             _ => seek.high = seek.middle(),
@@ -178,7 +178,7 @@ impl Room {
         self.seek(turn, seek);
     }
 
-    /// What is before the record that was looked for has been read, or is damaged and left out.
+    /// The page before the record that was looked for has been read, or is damaged and left out.
     fn before_read(&mut self, turn: &mut Turn<'_>, seek: Seek, page: Result<Page, ReadFailed>) {
         match page {
             Err(error @ ReadFailed::Unavailable) => {
@@ -221,7 +221,7 @@ impl Room {
         }
         let (from, place) = (self.pipe.state().readable_from(member), self.pipe.place());
         if page.head.epoch != place.epoch {
-            // What was read and what is known here are not of one log.
+            // The page and the state here are not of one log.
             let refusal = ErrorCode::Unavailable.because("the room is being read anew");
             return self.refuse(turn, origin, refusal);
         }

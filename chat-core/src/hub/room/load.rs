@@ -22,7 +22,7 @@ use crate::{
 /// How long a room without people here is kept ready.
 const UNLOAD_AFTER: Duration = Duration::from_secs(60);
 
-/// What a room's timer is for.
+/// The purpose of a room's timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::hub) enum RoomTimer {
     Presence,
@@ -86,7 +86,7 @@ impl Rooms {
         }
     }
 
-    /// It stays for now.
+    /// The room stays for now.
     pub(in crate::hub) fn stays(&mut self, turn: &mut Turn<'_>, id: RoomId) {
         if let Some(room) = self.get(id) {
             room.arm_unload(turn);
@@ -145,7 +145,7 @@ impl Rooms {
         let reading = token.and_then(|token| room.reads.remove(&token));
         match (reading, piece) {
             (Some(reading), Ok(Piece::Page(page))) => {
-                // What is read for a request shows as well that the log lost its end.
+                // A page for a request shows as well that the log lost its end.
                 let stale = room.pipe.is_live() && room.pipe.place().epoch != page.head.epoch;
                 if stale {
                     room.pipe.look_again();
@@ -243,7 +243,7 @@ impl Room {
     /// The log lost its end: the room is read anew.
     fn lost(&mut self, turn: &mut Turn<'_>) {
         self.rebuilding = true;
-        // What is on its way out of that life of the log is over.
+        // Redactions on their way out of that life of the log are over.
         self.erasing.forget();
         self.emit(turn, Effect::Suspend);
         let id = self.id;
@@ -267,7 +267,7 @@ impl Room {
                 let since = self.pipe.moment();
                 self.find(turn, people, member, since);
             }
-            // What was asked before may have been asked again at another hub meanwhile, and refused
+            // Requests that wait here may have been repeated at another hub meanwhile, and refused
             // there. A client that is still here asks once more.
             let asked = self.pipe.take_queue();
             self.give_back(turn, people, asked, &cannot_write());
@@ -325,7 +325,7 @@ impl Room {
         self.waiting = stay;
     }
 
-    /// What was asked is not done now; what the hub wants for itself waits on.
+    /// Requests are not done now; the hub's own proposals wait on.
     pub(super) fn give_back(
         &mut self,
         turn: &mut Turn<'_>,

@@ -1,5 +1,5 @@
-//! Rooms in use at this hub: one partition's life each. Loading, judging, appending, telling, and what
-//! is asked about a room.
+//! Rooms in use at this hub: one partition's life each. Loading, judging, appending, telling, and
+//! what is asked about a room.
 
 mod history;
 mod load;
@@ -57,7 +57,7 @@ pub(super) struct Room {
     heard: bool,
     /// The log lost its end, and the room is read anew.
     rebuilding: bool,
-    /// What waits until the room is loaded, or its log was read again.
+    /// Tasks that wait until the room is loaded, or its log was read again.
     waiting: VecDeque<Waiting>,
     /// Connections that ask to come in, and their requests about the room that wait for that.
     joining: Vec<(ConnId, VecDeque<Box<Asked>>)>,
@@ -104,7 +104,7 @@ struct Waiting {
     since: Look,
 }
 
-/// What a room has others do.
+/// The room's effects on others.
 #[derive(Debug)]
 pub(super) enum Effect {
     /// Give records to everybody who hears the room.
@@ -112,8 +112,8 @@ pub(super) enum Effect {
         epoch: u64,
         told: Vec<Told>,
     },
-    /// A member is in from a record on, or was found to be in. `answer` is its request that is answered
-    /// by this; what came behind `after` is news to it.
+    /// A member is in from a record on, or was found to be in. `answer` is its request that is
+    /// answered by this; what came behind `after` is news to it.
     Enter {
         member: MemberId,
         answer: Option<Origin>,
@@ -180,11 +180,11 @@ pub(super) enum Effect {
     },
     /// The log lost its end: nothing can be said of the room until it is read anew.
     Suspend,
-    /// It is read anew; its place is now here.
+    /// The room is read anew; its place is now here.
     Reset {
         place: Place,
     },
-    /// What the directory lists of the room may have changed, or was never compared.
+    /// The room's listing in the directory may have changed, or was never compared.
     Marked(Marked),
     /// A member that is being forgotten is not in the room.
     Expired {

@@ -1,5 +1,5 @@
-//! Who is there: a member is while it is connected, at whichever hub, or has time left to come back.
-//! Changes are gathered and told together.
+//! Presence: a member is there while it is connected, at whichever hub, or has time left to come
+//! back. Changes are gathered and told together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Who is told to be in a room.
+/// The members that are told to be in a room.
 #[derive(Debug, Default)]
 pub(super) struct Presence {
     /// Members that are here, as they are told of.
@@ -26,7 +26,7 @@ pub(super) struct Presence {
 }
 
 impl Rooms {
-    /// What is so of a member may have changed: looks at it in these rooms, as far as they are loaded.
+    /// A member's presence may have changed: looks at it in these rooms, as far as they are loaded.
     pub(in crate::hub) fn see(
         &mut self,
         turn: &mut Turn<'_>,
@@ -77,9 +77,9 @@ impl Room {
         }
     }
 
-    /// Everybody who hears the room is told of a member by a record: that it is here by this name, or
-    /// gone. What is so may be ahead of the record; and where members are counted, the record does not
-    /// tell how many are here.
+    /// Everybody who hears the room is told of a member by a record: that it is here by this name,
+    /// or gone. What is so may be ahead of the record; and where members are counted, the record
+    /// does not tell how many are here.
     pub(super) fn told_by_record(
         &mut self,
         turn: &mut Turn<'_>,
@@ -131,7 +131,7 @@ impl Room {
         }
     }
 
-    /// Who is in the room, for one connection.
+    /// The members in the room, for one connection.
     fn show_presence(&mut self, people: &dyn People, most: u32) -> Option<PresenceUpdate> {
         let mode = mode(self.pipe.state(), most);
         let presence = &mut self.presence;
@@ -233,7 +233,7 @@ impl Presence {
     }
 }
 
-/// What a member that is here is called, as a room's connections are told; nothing where members are
+/// The name of a member that is here, as a room's connections are told; nothing where members are
 /// only counted.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Named(Option<DisplayName>);
@@ -263,7 +263,7 @@ impl Named {
     }
 }
 
-/// What has changed since the last word: of whom, and how they were told of until then.
+/// The changes since the last word: of which members, and how they were told of until then.
 #[derive(Debug, Default)]
 struct Gathered {
     before: BTreeMap<MemberId, Option<Named>>,
@@ -293,7 +293,7 @@ impl Gathered {
         self.unsure.remove(&member);
     }
 
-    /// What is to be told, where these are here now.
+    /// The changes to be told, where these are here now.
     fn take(&mut self, here: &BTreeMap<MemberId, Named>) -> PresenceChanges {
         let gathered = std::mem::take(self);
         let mut changes = PresenceChanges::default();
@@ -301,7 +301,8 @@ impl Gathered {
             let unsure = gathered.unsure.contains(&member);
             match (before, here.get(&member)) {
                 (Some(before), Some(now)) if !unsure => {
-                    // Gone and back before anybody was told: nothing happened, unless the name changed.
+                    // Gone and back before anybody was told: nothing happened, unless the name
+                    // changed.
                     if before != *now {
                         changes.renamed.push(Renamed {
                             from: before.nick().to_owned(),

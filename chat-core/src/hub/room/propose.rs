@@ -1,4 +1,4 @@
-//! What is proposed, judged and appended; and what follows when it is settled without a record.
+//! Proposals: judged, appended, or settled without a record.
 
 use std::collections::VecDeque;
 
@@ -42,7 +42,7 @@ pub(super) enum Only {
     Begun,
 }
 
-/// What follows when it is done.
+/// The consequence of a proposal when it is done.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Then {
     Nothing,
@@ -57,7 +57,7 @@ pub(super) enum Then {
 }
 
 impl Proposal {
-    /// What nobody asked for.
+    /// A proposal that nobody asked for.
     pub(super) fn unasked(author: Author, ask: Ask) -> Self {
         Self {
             author,
@@ -186,7 +186,8 @@ impl Room {
         self.arm_unload(turn);
     }
 
-    /// Refuses what was proposed, unless an earlier append, of unknown outcome, has done it after all.
+    /// Refuses what was proposed, unless an earlier append, of unknown outcome, has done it after
+    /// all.
     pub(super) fn refuse_proposal(
         &mut self,
         turn: &mut Turn<'_>,
@@ -199,7 +200,7 @@ impl Room {
         self.settle_without_record(turn, people, proposal, verdict);
     }
 
-    /// What follows where no record came of a request.
+    /// The consequences where no record came of a request.
     fn settle_without_record(
         &mut self,
         turn: &mut Turn<'_>,

@@ -1,8 +1,8 @@
 //! Taking back what was said: finding it, the record of it, and having the log forget the text.
 //!
 //! A redaction is a record like any other. What follows from it is done after it is committed, and
-//! again whenever the room is loaded, until nothing of the text is left: a server that dies in between
-//! leaves nothing behind for good.
+//! again whenever the room is loaded, until nothing of the text is left: a server that dies in
+//! between leaves nothing behind for good.
 
 use std::collections::BTreeMap;
 
@@ -77,7 +77,7 @@ impl Erasing {
 }
 
 impl Rooms {
-    /// What a redaction asked of the log is done, or it is not known whether it is.
+    /// The work that a redaction asked of the log is done, or it is not known whether it is.
     pub(in crate::hub) fn redacted(
         &mut self,
         turn: &mut Turn<'_>,
@@ -102,7 +102,7 @@ impl Room {
         since: Look,
     ) {
         if self.pipe.state().repeat(&author).is_some() {
-            // What became of it is known, whatever can be read of the message now.
+            // The outcome is known, whatever can be read of the message now.
             let (target, found) = (redact.target, None);
             let proposal = proposal_to_redact(author, origin, (target, found));
             return self.propose(turn, people, proposal, since);
@@ -174,7 +174,8 @@ impl Room {
         page: Result<Page, ReadFailed>,
     ) {
         if self.erasing.now != Some(seq) {
-            // Asked before the room was read anew, and that redaction is not in what its log is now.
+            // Asked before the room was read anew, and that redaction is not in what its log is
+            // now.
             return;
         }
         let epoch = self.pipe.place().epoch;
@@ -185,7 +186,8 @@ impl Room {
             Ok(_) | Err(ReadFailed::Unavailable) => {
                 return self.erased(turn, seq, Err(LogUnavailable));
             }
-            // Nobody is shown it, and its operator knows. It is tried again when the room is loaded next.
+            // Nobody is shown it, and its operator knows. It is tried again when the room is loaded
+            // next.
             Err(ReadFailed::Damaged { .. } | ReadFailed::Superseded) => {
                 return self.erased(turn, seq, Ok(()));
             }
@@ -201,7 +203,7 @@ impl Room {
                     replacement: record.to_bytes(),
                 });
             }
-            // It is out already, or was trimmed.
+            // The text is out already, or was trimmed.
             _ => self.erased(turn, seq, Ok(())),
         }
     }

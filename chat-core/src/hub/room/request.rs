@@ -25,8 +25,8 @@ use crate::{
 const NEWS: Seq = 1_000;
 
 impl Rooms {
-    /// Makes the first record of a group, which has its number. `answer`: the request that it is, and
-    /// whether the group must be there already.
+    /// Makes the first record of a group, which has its number. `answer`: the request that it is,
+    /// and whether the group must be there already.
     pub(in crate::hub) fn begin(
         &mut self,
         turn: &mut Turn<'_>,
@@ -208,9 +208,9 @@ impl Room {
         let (state, now) = (self.pipe.state(), self.pipe.place());
         let ahead = place.is_some_and(|at| at.epoch == now.epoch && at.seq > now.seq);
         let membership = state.membership(member);
-        // Where other hubs write to the log as well, this one may not have heard yet that the member is
-        // in, or of a place that it has seen elsewhere. What others know may be more than a server of
-        // the log shows that is behind, so one look is not enough.
+        // Where other hubs write to the log as well, this one may not have heard yet that the
+        // member is in, or of a place that it has seen elsewhere. What others know may be more than
+        // a server of the log shows that is behind, so one look is not enough.
         let since = match looks {
             0..STALE_READS => self.pipe.moment(),
             _ => since,
@@ -222,8 +222,8 @@ impl Room {
         }
         match membership {
             Some(membership) => {
-                // A member that was out in between begins anew, even where it may read what was said
-                // meanwhile: the record that put it out would put it out again.
+                // A member that was out in between begins anew, even where it may read what was
+                // said meanwhile: the record that put it out would put it out again.
                 let whole = |at: &_| at_is_kept(at, now) && at.seq >= membership.since;
                 let resumed = place.filter(whole);
                 if let Some(view) = self.view(member) {
@@ -309,7 +309,7 @@ fn at_is_kept(at: &crate::id::Place, now: crate::id::Place) -> bool {
     at.epoch == now.epoch && at.seq <= now.seq
 }
 
-/// What a request asks of a room that is judged as it stands.
+/// The proposal of a request that is judged by the room as it stands.
 fn ask_of(op: Op) -> Option<Ask> {
     Some(match op {
         Op::Password(change) => Ask::Password {

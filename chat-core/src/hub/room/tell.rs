@@ -1,4 +1,4 @@
-//! What follows from committed records: what is told to whom, and what else is to be done.
+//! The consequences of committed records: for connections, and for the rest of the hub.
 
 use super::{
     Effect, Room, Turn,
@@ -42,13 +42,14 @@ fn changes_audience(body: &RecordBody) -> bool {
     )
 }
 
-/// Whether a record is to be heard of at once wherever it is: it begins a room, or invites somebody.
+/// Whether a record is to be heard of at once wherever it is: it begins a room, or invites
+/// somebody.
 fn is_urgent(body: &RecordBody) -> bool {
     matches!(body, RecordBody::Reopened(_) | RecordBody::Created(_))
 }
 
 impl Room {
-    /// What follows from committed records.
+    /// The consequences of committed records.
     pub(super) fn settle(
         &mut self,
         turn: &mut Turn<'_>,
@@ -60,8 +61,8 @@ impl Room {
         }
         self.count_mutes(turn.now.monotonic, &taken);
         let marked = self.marked(&taken);
-        // Some records change who hears those behind them, so everything up to such a record is told
-        // first.
+        // Some records change who hears those behind them, so everything up to such a record is
+        // told first.
         let (mut telling, mut done) = (Vec::new(), Vec::new());
         let mut said_later = taken.iter().filter(|one| is_said(&one.entry.body)).count() as u64;
         for taken in taken {
@@ -101,7 +102,7 @@ impl Room {
         self.run_waiting(turn, people);
     }
 
-    /// What these records change of what the directory lists, if anything.
+    /// The changes of these records to the room's listing, if any.
     fn marked(&mut self, taken: &[Taken<Record, Proposal>]) -> Option<Marked> {
         let state = self.pipe.state();
         let (before, mark) = (self.mark, state.mark());
@@ -204,7 +205,7 @@ impl Room {
         }
     }
 
-    /// Somebody is in from this record on.
+    /// A member is in from this record on.
     fn arrived(
         &mut self,
         turn: &mut Turn<'_>,
@@ -235,7 +236,7 @@ impl Room {
         );
     }
 
-    /// Somebody is out from this record on.
+    /// A member is out from this record on.
     fn departed(
         &mut self,
         turn: &mut Turn<'_>,
@@ -260,7 +261,7 @@ impl Room {
         );
     }
 
-    /// What follows for the request that became this record.
+    /// The consequences for the request that became this record.
     fn done(&mut self, turn: &mut Turn<'_>, people: &dyn People, seq: Seq, proposal: &Proposal) {
         match proposal.then {
             // Answered where the audience changed.

@@ -198,7 +198,7 @@ impl Scene {
         id
     }
 
-    /// What came of requests since the last look, in order.
+    /// The outcomes of requests since the last look, in order.
     fn story(&mut self) -> Vec<String> {
         let story = |effect| match effect {
             Effect::Tell { told, .. } => {
@@ -401,7 +401,7 @@ fn a_hub_that_is_behind_reads_before_it_refuses() {
     let joined = scene.ask(3, 1, join());
     let story = scene.story();
     assert!(story.contains(&format!("show {joined}")), "{story:?}");
-    // What is refused in truth is refused after one read.
+    // A true refusal comes after one read.
     let refused = scene.ask(4, 1, send("x"));
     assert_eq!(scene.story(), [format!("not_member {refused}")]);
 }
@@ -470,7 +470,7 @@ fn a_lost_tail_begins_anew_with_what_is_left() {
     scene.log.lose_tail(Partition::Room(ROOM), 1, 2);
     let asked = scene.ask(1, 2, send("x"));
     let story = scene.story();
-    // It was judged in a life of the log that is over: its client asks once more.
+    // The request was judged in a life of the log that is over: its client asks once more.
     let expected = [
         "suspend".to_owned(),
         "reset 1".to_owned(),
@@ -576,7 +576,7 @@ fn a_room_that_nobody_hears_is_put_away_with_a_snapshot() {
     assert_eq!(scene.story(), ["unload"]);
     scene.does(|rooms, turn, _| rooms.forget(turn, ROOM));
     assert_eq!(scene.rooms.len(), 0);
-    // It comes back from its snapshot.
+    // The room comes back from its snapshot.
     let asked = scene.ask(1, 2, send("back"));
     assert!(scene.story().contains(&format!("ok {asked}")));
 }

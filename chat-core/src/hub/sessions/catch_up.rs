@@ -48,7 +48,7 @@ impl Sessions {
         if let Some(lagging) = &mut session.lagging
             && let Some(lag) = lagging.rooms.get_mut(&room)
         {
-            // What was skipped before it came in again is nothing it misses.
+            // Records skipped before the member came in again are not missed.
             lag.next = lag.next.min(place.seq.max(since + 1));
         }
     }
@@ -204,7 +204,7 @@ impl Sessions {
             (None, _) => return,
         };
         if page.oldest > lag.next {
-            // What it missed is not kept any more.
+            // The missed records are not kept any more.
             return self.begin_anew(turn, rooms, conn, room, lag, last);
         }
         if lag.announce {
@@ -233,7 +233,8 @@ impl Sessions {
             lagging.drained = missed.is_empty() || done;
         }
         self.catch_up(turn, rooms, conn);
-        // It is not let go while another room is read anew; then what comes meanwhile waits for room.
+        // The connection is not let go while another room is read anew; then records that come
+        // meanwhile wait for room.
         if !missed.is_empty()
             && done
             && let Some(lagging) = self.lagging(conn)
@@ -263,7 +264,7 @@ impl Sessions {
                 let both = read.iter().map(|(record, bytes)| (record, *bytes));
                 let most = turn.config.limits.page_bytes as usize;
                 let fit = records_fitting(Form::Json, most, both);
-                // What does not fit is read again when there is room for it.
+                // Records that do not fit are read again when there is room for them.
                 let next = read.get(fit).map_or(all, |(record, _)| record.seq);
                 read.truncate(fit);
                 let records = read.into_iter().map(|(record, _)| record).collect();
@@ -275,8 +276,8 @@ impl Sessions {
         next
     }
 
-    /// What a connection missed begins with a damaged record, and always will: it goes on after what
-    /// is there now.
+    /// The missed records begin with a damaged one, and always will: the connection goes on after
+    /// those that are there now.
     fn skip_damage(
         &mut self,
         turn: &mut Turn<'_>,
@@ -294,8 +295,8 @@ impl Sessions {
         self.begin_anew(turn, rooms, conn, room, lag, last);
     }
 
-    /// What a connection missed up to `last` cannot be had: it is told how the room is now, or that
-    /// it is out of it.
+    /// The missed records up to `last` cannot be had: the connection is told how the room is now,
+    /// or that it is out of it.
     fn begin_anew(
         &mut self,
         turn: &mut Turn<'_>,
@@ -340,7 +341,7 @@ impl Sessions {
         let lag = lagging.rooms.entry(room).or_insert(Lag::after(place.seq));
         lag.leave_at = Some(LeaveAt { place, answer });
         if std::mem::take(&mut lag.announce) {
-            // It was never told that it goes on here, and now it does not.
+            // The connection was never told that it goes on here, and now it does not.
             lag.next = lag.next.max(place.seq + 1);
             if let Some(session) = self.slots.member_mut(conn) {
                 session.told_of(room);

@@ -1,4 +1,4 @@
-//! What can be said of a request without looking at any state but that of its connection.
+//! Checks of a request that look at no state but that of its connection.
 
 use super::{
     Sessions, Turn,

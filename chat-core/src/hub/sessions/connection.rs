@@ -29,7 +29,7 @@ pub(super) struct Connection {
     pub(super) framing: Framing,
     pub(super) form: Form,
     pub(super) decoder: Decoder,
-    /// What came and is not read yet, within one call.
+    /// Bytes that came and are not read yet, within one call.
     pub(super) rest: Bytes,
     pub(super) phase: Phase,
     pub(super) heard: Monotonic,
@@ -64,7 +64,7 @@ pub(super) enum Phase {
     Ended,
 }
 
-/// What a member has on the connection on which it is in.
+/// The session of a member on the connection on which it is in.
 pub(super) struct MemberSession {
     pub(super) member: MemberId,
     pub(super) session: SessionId,
@@ -107,7 +107,7 @@ pub(super) struct Waiting {
     pub(super) request: Request,
 }
 
-/// What was done for a connection in the present call.
+/// The work for a connection in the present call.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Round {
     pub(super) number: u64,
@@ -122,7 +122,7 @@ pub(super) struct Round {
 pub(super) struct Attached {
     /// Its slot in the room's audience.
     pub(super) slot: usize,
-    /// It was told nothing of the room up to here by fan-outs, this time.
+    /// Fan-outs told the connection nothing of the room up to here, this time.
     pub(super) since: Seq,
 }
 
@@ -134,7 +134,7 @@ pub(super) struct Lagging {
     pub(super) reading: Option<(ReadToken, RoomId)>,
     /// The outbox has room.
     pub(super) drained: bool,
-    /// It goes on at the end of this call.
+    /// The connection goes on at the end of this call.
     pub(super) scheduled: bool,
     /// The version of presence when it began; none if it has missed a word of it in any case.
     pub(super) presence_version: Option<u64>,
@@ -147,9 +147,9 @@ pub(super) struct Lagging {
 pub(super) struct Lag {
     /// The first record it does not have.
     pub(super) next: Seq,
-    /// It came back and has not been told yet that it goes on from there.
+    /// The connection came back and has not been told yet that it goes on from there.
     pub(super) announce: bool,
-    /// It is out of the room.
+    /// The member is out of the room.
     pub(super) leave_at: Option<LeaveAt>,
 }
 
@@ -265,7 +265,7 @@ impl MemberSession {
         self.rooms_owed.get()?.get(&room).copied()
     }
 
-    /// It was told of the room. Whether that was owed.
+    /// The connection was told of the room. Whether that was owed.
     pub(super) fn told_of(&mut self, room: RoomId) -> bool {
         let Some(rooms_owed) = self.rooms_owed.get_mut() else {
             return false;

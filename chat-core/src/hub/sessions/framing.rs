@@ -28,7 +28,7 @@ impl Sessions {
         }
     }
 
-    /// What was left of the bytes that came is read on: all that came of it before is done.
+    /// The rest of the bytes that came is read on: all that came of those before is done.
     pub(in crate::hub) fn read_on(&mut self, turn: &mut Turn<'_>, conn: ConnId) {
         let Some(connection) = self.slots.get_mut(conn) else {
             return;

@@ -103,7 +103,7 @@ impl Sessions {
         }
         self.flag(turn, conn);
         if let Some(lagging) = self.lagging(conn) {
-            // It is told who is here when it is there.
+            // The presence is told when the connection is there.
             lagging.presence_version = None;
         }
         let lag = Lag {
@@ -140,7 +140,8 @@ impl Sessions {
             return;
         }
         if let Some(Some(_)) = session.awaits(room) {
-            // It presented a place: it goes on from there when the room is looked at for it.
+            // The connection presented a place: it goes on from there when the room is looked at
+            // for it.
             return;
         }
         let (mut at, head) = (view.place, view.place);
@@ -259,7 +260,8 @@ impl Sessions {
         self.leave_at(turn, conn, room, until, answer);
     }
 
-    /// The room's log lost its end and was read anew: each connection that hears the room begins anew.
+    /// The room's log lost its end and was read anew: each connection that hears the room begins
+    /// anew.
     pub(in crate::hub) fn reset(
         &mut self,
         turn: &mut Turn<'_>,
@@ -310,7 +312,7 @@ impl Sessions {
                 self.go_on_later(turn, conn);
             }
             Err(reason) => {
-                // It may wait for word of the room yet: this is it.
+                // The connection may wait for word of the room yet: this is it.
                 session.told_of(room);
                 if let Some(attached) = session.rooms.remove(&room) {
                     self.free_slot(turn, room, form, attached.slot);
@@ -354,7 +356,7 @@ impl Sessions {
         if let Some(before) = before
             && let Some(leave_at) = before.leave_at
         {
-            // It was out, and came back before it had read what was said until then: that is history
+            // The member was out, and came back before it had read all until then: that is history
             // now.
             self.tell_out(turn, conn, room, before);
             self.answer_leaves(turn, conn, room, leave_at);

@@ -55,7 +55,7 @@ pub(super) struct Sessions {
     rates_armed: bool,
     /// Connections that lag.
     behind: BTreeSet<ConnId>,
-    /// What is read for connections that catch up.
+    /// Reads for connections that catch up.
     reads: BTreeMap<ReadToken, (ConnId, RoomId)>,
     /// Counts the words of presence that were given to rooms.
     presence_version: u64,
@@ -70,14 +70,14 @@ struct Channel {
     place: Option<Place>,
 }
 
-/// What a member may do how fast, on whichever connection.
+/// The rates of a member's actions, on whichever connection.
 struct Rates {
     sends: Level,
     requests: Level,
     costly: Level,
 }
 
-/// What connections have others do.
+/// The effects of connections on others.
 #[derive(Debug)]
 pub(super) enum Effect {
     /// A hello is to be judged.
@@ -116,7 +116,7 @@ pub(super) enum Effect {
     Empty,
 }
 
-/// What connections must know of rooms.
+/// The rooms, as connections must know of them.
 pub(super) trait Rooms {
     /// The room as one of its members sees it; or why it is not that member's.
     fn view(&self, room: RoomId, member: MemberId) -> Result<RoomView, RemovedReason>;

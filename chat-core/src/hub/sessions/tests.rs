@@ -209,7 +209,7 @@ impl Scene {
             .attach_member(&mut turn, ADA, None, None, view);
     }
 
-    /// What was to be done at the end of the call.
+    /// The work at the end of the call.
     fn go_on(&mut self) {
         let rooms = Everywhere(self.place);
         for effect in self.bench.effects() {

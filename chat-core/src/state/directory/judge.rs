@@ -311,7 +311,7 @@ impl Directory {
             return Verdict::Already;
         };
         if draft.claimed.contains(&first.room) {
-            // It has to be listed as a group, and is not one yet.
+            // The room has to be listed as a group, and is not one yet.
             return Verdict::Wait;
         }
         let pending = draft.projected.get(&first.room).copied();

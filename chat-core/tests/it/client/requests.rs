@@ -305,7 +305,7 @@ fn what_is_refused_for_a_while_is_sent_again_under_the_same_number() {
         assert_eq!(script.now - begin, Duration::from_millis(700));
         let again = script.request();
         assert_eq!((text_of(&again), again.txn), ("a", first.txn));
-        // What the server may have done is to be answered before anything new goes out.
+        // A request that the server may have done is to be answered before anything new goes out.
         let in_doubt = code == ErrorCode::Unavailable;
         assert_eq!(script.sent.is_empty(), in_doubt, "{code}");
         script.ok(again.id, Answer::Send(committed(11)));

@@ -1,7 +1,9 @@
-//! A hub, a log in memory and connections that exist only as queues, under a clock that stands still unless told.
+//! A hub, a log in memory and connections that exist only as queues, under a clock that stands
+//! still unless told.
 //!
-//! Read it as the shortest driver there can be: [`World::drive`] is the loop of the crate's page. The peers here speak
-//! in messages of their own making, so that a test can say anything, also what no client would.
+//! Read it as the shortest driver there can be: [`World::drive`] is the loop of the crate's page.
+//! The peers here speak in messages of their own making, so that a test can say anything, also what
+//! no client would.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -40,7 +42,7 @@ pub const SECOND: Duration = Duration::from_secs(1);
 pub struct Line {
     pub form: Option<Form>,
     stream: bool,
-    /// What the server said and the test has not looked at.
+    /// Messages of the server that the test has not looked at.
     pub inbox: VecDeque<ServerMessage>,
     /// Frames that wait because the peer does not read.
     outbox: VecDeque<(usize, ServerMessage)>,
@@ -70,9 +72,9 @@ pub enum Fate {
     Commit,
     /// The log cannot write.
     Refuse,
-    /// It is not there, and nobody knows.
+    /// The append is not there, and nobody knows.
     Lost,
-    /// It is there, and nobody knows.
+    /// The append is there, and nobody knows.
     Written,
 }
 
@@ -107,7 +109,7 @@ pub struct World {
     pub hold_reads: bool,
     /// The log redacts nothing.
     pub unforgetting: bool,
-    /// What the hub told other hubs, and nobody has taken.
+    /// Words for other hubs that nobody has taken.
     pub words: VecDeque<Bytes>,
     held_reads: VecDeque<(ReadToken, Partition, Query)>,
     /// All partitions that were ever appended to.
@@ -118,9 +120,9 @@ pub struct World {
     pub said: Vec<u8>,
     /// Fan-outs skipped that the hub has not been told of.
     skipped: VecDeque<(ConnId, Option<RoomPlace>)>,
-    /// What the driver still has to do.
+    /// The driver's work that is left.
     todo: VecDeque<Todo>,
-    /// What was said by fan-outs that may be kept back.
+    /// Messages of fan-outs that may be kept back.
     pub patient: Vec<ServerMessage>,
     /// How many frames were encoded for fan-out, and how many deliveries that made.
     pub fanouts: usize,
@@ -503,7 +505,7 @@ impl World {
         lose(&mut self.log, partition, newest);
     }
 
-    /// What this hub tells others, and takes it away.
+    /// Takes away the words of this hub for others.
     pub fn take_words(&mut self) -> Vec<Bytes> {
         self.words.drain(..).collect()
     }

@@ -137,8 +137,8 @@ pub(crate) struct Malformed;
 type Read<T> = Result<T, Malformed>;
 
 impl Schema {
-    /// A frame's body in postcard as a reader understands it; none if the number of the message is not
-    /// known.
+    /// A frame's body in postcard as a reader understands it; none if the number of the message is
+    /// not known.
     pub(crate) fn read_message(&self, list: &str, mut bytes: &[u8]) -> Read<Option<Value>> {
         let number = unvarint(&mut bytes, 16)? as u16;
         let Some(kind) = self.kind_of_number(list, number) else {

@@ -592,7 +592,7 @@ pub(crate) fn records() -> Vec<Record> {
     let mut all: Vec<Record> = (1..).zip(bodies).map(record).collect();
     let server = RecordBody::Joined(record::Joined {});
     all.push(Record::by_server(MOST, Wall(0), server));
-    // What later versions and applications will write.
+    // Fields that later versions and applications will write.
     all.push(Record {
         device: Some(DeviceId([0x77; 16])),
         target: Some(MESSAGE),

@@ -45,7 +45,7 @@ impl Case {
         self.0.contains_key(name).then(|| self.bytes(name))
     }
 
-    /// What comes out under this name.
+    /// The output of this name.
     pub fn gives(&mut self, name: &str, value: Value) {
         self.0.insert(name.to_owned(), value);
     }

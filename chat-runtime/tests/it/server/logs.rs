@@ -115,7 +115,7 @@ async fn one_append_may_be_too_much_for_an_outbox() {
     let narrow = connector.clone().capacity(4_096);
     let mut sleeper = Peer::enter(narrow.open().await.unwrap(), "sleeper").await;
     let mut writer = Peer::enter(connector.open().await.unwrap(), "writer").await;
-    // What is written while the first append waits becomes the second, of ten times an outbox.
+    // Texts written while the first append waits become the second, of ten times an outbox.
     log.appends.forget_permits(1_000);
     let filler = "x".repeat(12_000);
     for txn in 2..202 {
