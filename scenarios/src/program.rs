@@ -209,8 +209,8 @@ impl Program {
             .is_none()
     }
 
-    /// Sends a signal. A program that is to stop has stopped then: on a machine that is busy, one of
-    /// its threads may go on for a while.
+    /// Sends a signal. A program that is to stop has stopped then: on a machine that is busy, one
+    /// of its threads may go on for a while.
     #[cfg(unix)]
     pub fn signal(&self, signal: Signal) {
         use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process, waitid};

@@ -187,8 +187,8 @@ impl Program {
         }
     }
 
-    /// Sends a signal. A program that is to stop has stopped then: on a machine that is busy, one of
-    /// its threads may go on for a while.
+    /// Sends a signal. A program that is to stop has stopped then: on a machine that is busy, one
+    /// of its threads may go on for a while.
     #[cfg(unix)]
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};

@@ -1,4 +1,5 @@
-//! An idle hub costs nothing: counted by how often a hub is woken and by what it says, not by a clock.
+//! An idle hub costs nothing: counted by how often a hub is woken and by what it says, not by a
+//! clock.
 
 use bytes::Bytes;
 use chat_core::{
