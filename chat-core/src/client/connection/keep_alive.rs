@@ -192,4 +192,18 @@ mod tests {
         let half_a_second = BEGIN + SECOND / 2;
         assert!(alive.deadline(&Patience::new(None)) > half_a_second);
     }
+
+    #[test]
+    fn a_server_that_says_something_has_the_whole_time_again() {
+        let patience = Patience::new(Some(8 * SECOND));
+        let mut alive = KeepAlive::new(BEGIN, 30 * SECOND);
+        alive.expects(BEGIN, true);
+        let ping = BEGIN + 4 * SECOND;
+        assert!(matches!(alive.due(ping, &patience), Due::Ping { .. }));
+        alive.said(ping);
+        let heard = ping + SECOND;
+        alive.heard(heard);
+        assert_eq!(alive.deadline(&patience), heard + 4 * SECOND);
+        assert_eq!(alive.due(ping + 4 * SECOND, &patience), Due::Nothing);
+    }
 }

@@ -181,4 +181,15 @@ mod tests {
         pace.take(Monotonic(0));
         assert_eq!(pace.ready_at(Monotonic(0)), Monotonic(SECOND));
     }
+
+    #[test]
+    fn costly_requests_wait_for_both_buckets() {
+        let mut limits = crate::limits::Limits::default().wire();
+        (limits.request_rate, limits.costly_rate) = (rate(20, 20), rate(2, 1));
+        let now = Monotonic(0);
+        let mut pacing = Pacing::new(&limits, now);
+        pacing.take(Class::Costly, now);
+        assert_eq!(pacing.ready_at(Class::Request, now), now);
+        assert_eq!(pacing.ready_at(Class::Costly, now), Monotonic(SECOND));
+    }
 }

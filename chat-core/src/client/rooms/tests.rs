@@ -111,6 +111,7 @@ fn records_come_in_order_and_once_and_a_hole_is_asked_for_ever_later() {
         let not_before = Duration::from_secs(wait);
         assert_eq!(effects, [Effect::Hole { not_before }]);
     }
+    assert!(records(&mut rooms, 1, vec![said(12)]).is_empty());
     let effects = records(&mut rooms, 2, vec![said(13)]);
     assert!(
         matches!(&effects[..], [Effect::Hole { .. }]),

@@ -874,3 +874,30 @@ fn a_hub_that_begins_loads_the_rooms_that_are_listed_otherwise() {
     story.sort_unstable();
     assert_eq!(story, ["close room 11", "load 12"]);
 }
+
+#[test]
+fn who_asks_for_a_room_of_which_the_log_does_not_say_anything_is_told_by_the_room() {
+    let mut world = World::new(1);
+    world.hello(0, 1, "Ada");
+    let attach = Attach {
+        conn: conn(1),
+        member: member(1),
+        place: None,
+    };
+    world.does(0, |registry, turn, with| {
+        registry.attach(turn, with, room_id(77), attach);
+    });
+    let Site {
+        registry,
+        bench,
+        around,
+        ..
+    } = &mut world.sites[0];
+    registry.ask_for_rooms(&mut bench.turn());
+    let Some(Output::Notes { token, .. }) = bench.out.pop() else {
+        panic!("the log is asked");
+    };
+    let unavailable = Err(crate::log::LogUnavailable);
+    registry.heads(&mut bench.turn(), around, token, unavailable);
+    assert!(matches!(&bench.effects()[..], [Effect::Attach { .. }]));
+}

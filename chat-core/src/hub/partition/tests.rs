@@ -1,10 +1,10 @@
-use core::ops::ControlFlow;
+use core::{ops::ControlFlow, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::{
-    hub::turn::bench::Bench,
+    hub::{timers::Timer, turn::bench::Bench},
     id::RoomId,
     log::{LogUnavailable, Manifest, Page, Query, ReadFailed, ReadFrom, SnapshotId},
     state::parts::{Rows, whole},
@@ -485,4 +485,52 @@ fn a_refusal_is_certain_after_a_look_that_began_later() {
     let (outputs, _, refused) = world.advance();
     assert_eq!(refused, 1);
     assert!(matches!(&outputs[..], [Output::Append { entries, .. }] if entries.len() == 2));
+}
+
+#[test]
+fn a_log_in_trouble_is_asked_again_later_each_time() {
+    let mut world = World::live(true);
+    let timer = Timer::Retry(Partition::Room(RoomId::LOBBY));
+    for seconds in [1, 2, 4, 8, 8] {
+        world.pipe.propose(1);
+        world.append();
+        let why = AppendRefused::Unavailable;
+        assert_eq!(world.pipe.refused(&mut world.bench.turn(), why), [1]);
+        let at = world.bench.now.monotonic + Duration::from_secs(seconds);
+        let timers = &mut world.bench.common.timers;
+        assert_eq!(timers.next(), Some(at));
+        assert_eq!(timers.pop(at), Some(timer));
+        world.pipe.retried();
+    }
+}
+
+#[test]
+fn two_proposals_that_are_a_byte_too_much_together_go_one_after_the_other() {
+    let mut world = World::live(true);
+    world.bench.config.log.append_bytes = 4;
+    world.pipe.propose(3);
+    world.pipe.propose(2);
+    assert_eq!(world.append().1, 3);
+}
+
+#[test]
+fn only_the_answer_to_the_last_read_is_taken() {
+    let mut world = World::live(false);
+    world.pipe.look_again();
+    let (token, _) = world.asked();
+    let other = ReadToken(token.0 + 1);
+    assert_eq!(world.answer(other, page(0, 1)), Paged::Onward);
+    assert_eq!(world.pipe.state, Count(0));
+    assert_eq!(world.answer(token, page(0, 1)), Paged::Onward);
+    assert_eq!(world.pipe.state, Count(1));
+}
+
+#[test]
+fn records_of_others_behind_an_own_append_are_read() {
+    let mut world = World::live(false);
+    world.pipe.propose(1);
+    world.append();
+    let head = Place { epoch: 1, seq: 2 };
+    world.pipe.committed(head, &mut Vec::new());
+    assert_eq!(world.asked().1.from, ReadFrom::After(1));
 }

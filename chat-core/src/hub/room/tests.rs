@@ -625,3 +625,42 @@ fn an_answer_of_the_log_is_for_the_room_that_asked() {
     assert_eq!(scene.bench.common.questions.len(), before);
     assert_eq!(ErrorCode::RoomFull.name(), Some("room_full"));
 }
+
+#[test]
+fn a_place_is_gone_on_from_if_it_is_of_this_log_and_of_this_membership() {
+    let mut scene = Scene::new(false);
+    scene.ask(2, 1, join());
+    scene.ask(2, 2, leave());
+    scene.ask(2, 3, join());
+    scene.story();
+    for (epoch, seq, goes_on) in [(1, 3, "afresh"), (1, 4, "resumed"), (9, 4, "afresh")] {
+        let owed = attach(2, Some(Place { epoch, seq }));
+        scene.does(|rooms, turn, people| rooms.attach(turn, people, ROOM, owed));
+        assert_eq!(scene.story(), [goes_on]);
+    }
+}
+
+#[test]
+fn history_is_refused_only_after_a_look() {
+    let mut scene = Scene::new(true);
+    scene.elsewhere(2, joined());
+    let id = scene.ask(2, 0, history());
+    let story = scene.story();
+    let shown = format!("history {id} ");
+    assert!(
+        story.iter().any(|line| line.starts_with(&shown)),
+        "{story:?}"
+    );
+}
+
+#[test]
+fn a_history_of_another_life_of_the_log_has_the_room_read_anew() {
+    let mut scene = Scene::new(false);
+    scene.ask(1, 2, send("x"));
+    scene.story();
+    scene.log.lose_tail(Partition::Room(ROOM), 1, 2);
+    scene.ask(1, 0, history());
+    let story = scene.story();
+    assert!(story.contains(&"suspend".to_owned()), "{story:?}");
+    assert!(story.contains(&"reset 1".to_owned()), "{story:?}");
+}

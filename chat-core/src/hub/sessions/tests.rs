@@ -532,3 +532,178 @@ fn a_room_that_is_asked_for_before_its_word_is_told_of_first() {
     let present = |effect: &&Effect| matches!(effect, Effect::Present { .. });
     assert_eq!(effects.iter().filter(present).count(), 1);
 }
+
+#[test]
+fn a_call_goes_on_with_64_requests_of_a_connection() {
+    let mut scene = Scene::new();
+    scene.bench.config.limits.request_rate.burst = 1_000;
+    let leaves: Vec<Op> = (0..70).map(|_| leave()).collect();
+    assert_eq!(scene.ask(&leaves).len(), 64);
+    scene.bench.common.round += 1;
+    let mut turn = scene.bench.turn();
+    scene.sessions.turn_due(&mut turn, CONN);
+    assert_eq!(scene.asked().len(), 6);
+}
+
+#[test]
+fn a_room_that_was_told_of_is_not_told_of_again() {
+    let mut scene = Scene::resuming(&[at(2)]);
+    scene.bench.outputs();
+    scene.place = at(2);
+    for told in [1, 0] {
+        let here = view(ROOM, at(2));
+        let mut turn = scene.bench.turn();
+        scene.sessions.attach(&mut turn, CONN, Some(at(2)), here);
+        assert_eq!(scene.told().len(), told);
+    }
+}
+
+#[test]
+fn who_lagged_in_a_room_that_is_read_anew_misses_nothing_of_before() {
+    let mut scene = Scene::new();
+    scene.enter();
+    (1..=3).for_each(|seq| scene.tell(seq));
+    let skipped = Some(crate::hub::io::RoomPlace {
+        room: ROOM,
+        place: at(1),
+    });
+    scene.sessions.blocked(CONN, skipped);
+    scene.bench.outputs();
+    scene.sessions.suspend(ROOM);
+    let place = Place { epoch: 2, seq: 2 };
+    scene.place = place;
+    let rooms = Everywhere(place);
+    let mut turn = scene.bench.turn();
+    scene.sessions.reset(&mut turn, &rooms, ROOM, place);
+    scene.go_on();
+    scene.drained();
+    let outputs = scene.bench.outputs();
+    let reads = |output: &Output| matches!(output, Output::Read { .. });
+    let resumes = |output: &Output| matches!(output, Output::Resume { .. });
+    assert!(!outputs.iter().any(reads) && outputs.iter().any(resumes));
+}
+
+#[test]
+fn who_goes_on_in_a_room_hears_so_before_an_answer_about_it() {
+    let mut scene = Scene::resuming(&[at(2)]);
+    scene.place = at(4);
+    let mut turn = scene.bench.turn();
+    let here = view(ROOM, at(4));
+    scene
+        .sessions
+        .attach(&mut turn, CONN, Some(at(2)), here.clone());
+    let join = Op::Join(client::Join {
+        room: client::RoomRef::Id(ROOM),
+        proof: None,
+    });
+    let asked = scene.ask(&[join]);
+    scene.bench.outputs();
+    let mut turn = scene.bench.turn();
+    scene.sessions.answer_with_room(&mut turn, asked[0], here);
+    assert!(matches!(
+        &scene.told()[..],
+        [ServerMessage::Entered(entered), ServerMessage::Ok(_)] if entered.resumed
+    ));
+}
+
+impl Scene {
+    /// Answers the read that was asked for with this page.
+    fn answer_read(&mut self, page: Page) {
+        let read = |output| match output {
+            Output::Read { token, .. } => Some(token),
+            _ => None,
+        };
+        let token = self.bench.outputs().into_iter().find_map(read);
+        let rooms = Everywhere(self.place);
+        let mut turn = self.bench.turn();
+        let token = token.expect("something is read");
+        self.sessions.page(&mut turn, &rooms, token, Ok(page));
+    }
+
+    /// Ada comes back to a room of which she misses what came after `from`, and it is read for her.
+    fn behind(from: Seq, place: Place) -> Self {
+        let mut scene = Self::resuming(&[at(from)]);
+        scene.place = place;
+        let mut turn = scene.bench.turn();
+        let here = view(ROOM, place);
+        scene.sessions.attach(&mut turn, CONN, Some(at(from)), here);
+        scene.go_on();
+        scene.bench.outputs();
+        scene.drained();
+        scene
+    }
+}
+
+fn page_of(head: Place, oldest: Seq, records: core::ops::RangeInclusive<Seq>) -> Page {
+    Page {
+        head,
+        oldest,
+        snapshot: None,
+        first: *records.start(),
+        records: records.map(|seq| said(seq).bytes).collect(),
+    }
+}
+
+#[test]
+fn who_misses_one_record_that_is_not_kept_begins_anew() {
+    let mut scene = Scene::behind(2, at(5));
+    scene.answer_read(page_of(at(5), 4, 4..=5));
+    assert!(matches!(
+        &scene.told()[..],
+        [ServerMessage::Entered(entered)] if !entered.resumed
+    ));
+}
+
+#[test]
+fn what_was_told_to_nobody_yet_is_no_part_of_what_was_missed() {
+    let mut scene = Scene::behind(2, at(4));
+    scene.answer_read(page_of(at(6), 1, 3..=6));
+    let told = scene.told();
+    let [ServerMessage::Entered(_), ServerMessage::Records(records)] = &told[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(records.records.len(), 2);
+}
+
+#[test]
+fn what_is_read_in_another_life_of_the_log_is_not_what_was_missed() {
+    let mut scene = Scene::behind(2, at(4));
+    scene.answer_read(page_of(Place { epoch: 2, seq: 4 }, 1, 3..=4));
+    assert!(scene.told().is_empty());
+}
+
+#[test]
+fn who_left_is_answered_and_not_told_that_it_is_out_although_its_record_is_not_kept() {
+    let mut scene = Scene::new();
+    scene.enter();
+    let asked = scene.ask(&[leave()]);
+    (1..=3).for_each(|seq| scene.tell(seq));
+    scene.bench.outputs();
+    let skipped = Some(crate::hub::io::RoomPlace {
+        room: ROOM,
+        place: at(1),
+    });
+    scene.sessions.blocked(CONN, skipped);
+    let mut turn = scene.bench.turn();
+    let answer = Some(asked[0]);
+    scene
+        .sessions
+        .detach_member(&mut turn, ADA, ROOM, at(3), answer);
+    scene.go_on();
+    scene.drained();
+    let mut page = page_of(at(3), 4, 1..=3);
+    page.first = 4;
+    page.records.clear();
+    scene.answer_read(page);
+    assert!(matches!(&scene.told()[..], [ServerMessage::Ok(_)]));
+}
+
+#[test]
+fn what_a_member_did_is_not_forgotten_before_its_bucket_is_full() {
+    let mut scene = Scene::new();
+    scene.bench.config.limits.request_rate.burst = 2;
+    assert_eq!(scene.ask(&[leave(), leave()]).len(), 2);
+    let mut turn = scene.bench.turn();
+    scene.sessions.rates_due(&mut turn);
+    assert!(scene.ask(&[leave()]).is_empty());
+}

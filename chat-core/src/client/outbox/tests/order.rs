@@ -89,3 +89,18 @@ fn the_end_of_it_all_tells_what_was_sent_from_what_was_not() {
     assert_eq!(desk.ended(), all);
     assert_eq!((desk.outbox.unfinished, desk.outbox.deadline()), (0, None));
 }
+
+#[test]
+fn no_more_requests_are_unanswered_than_the_server_takes() {
+    let mut desk = Desk::new();
+    let mut limits = Limits::default().wire();
+    limits.requests = 2;
+    desk.outbox.welcome(&limits, desk.now.monotonic);
+    (0..4).for_each(|n| {
+        desk.say(&n.to_string());
+    });
+    let sent = desk.post();
+    assert_eq!(sent.len(), 2);
+    desk.answer(&sent[0]);
+    assert_eq!(desk.post().len(), 1);
+}
