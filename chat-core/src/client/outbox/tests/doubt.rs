@@ -218,7 +218,6 @@ fn a_number_that_another_request_has_leaves_a_doubt_one() {
     );
 }
 
-<<<<<<< HEAD
 /// A name gets a new number after a lost connection, because the `hello` gave an older one.
 #[test]
 fn a_name_in_doubt_goes_before_what_was_asked_behind_it() {
@@ -233,7 +232,8 @@ fn a_name_in_doubt_goes_before_what_was_asked_behind_it() {
     assert_eq!(txns(&desk.post()), [1, 2]);
     desk.lose_connection();
     assert_eq!(txns(&desk.post()), [3, 2]);
-=======
+}
+
 #[test]
 fn another_session_counts_from_its_own_beginning() {
     let mut desk = Desk::new();
@@ -245,5 +245,4 @@ fn another_session_counts_from_its_own_beginning() {
     let effects = desk.outbox.renew();
     desk.done(effects);
     assert_eq!(txns(&desk.post()), [1]);
->>>>>>> 674efaedeccf7997c9ed82eda275aecb39f467c3
 }
