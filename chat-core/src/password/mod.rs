@@ -3,8 +3,7 @@
 //! Without the feature `password` the types are there and have no values: a client cannot name a
 //! password, and a server refuses every exchange.
 //!
-#![cfg_attr(feature = "password", doc = "```")]
-#![cfg_attr(not(feature = "password"), doc = "```ignore")]
+//! ```
 //! use chat_core::{
 //!     cipher::Key,
 //!     id::{CredentialId, KeyId},
@@ -12,10 +11,11 @@
 //! };
 //! use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 //!
-//! let rng = &mut ChaCha20Rng::from_seed([7; 32]); // in earnest: 32 bytes of the system's
-//! generator let stretch = Stretch::cheap(); // in earnest: Stretch::default() let password =
-//! Password::new("correct horse"); let credential = CredentialId([1; 16]); let server =
-//! ServerSecret::generate(rng);
+//! let rng = &mut ChaCha20Rng::from_seed([7; 32]); // in earnest: 32 random bytes
+//! let stretch = Stretch::cheap(); // in earnest: Stretch::default()
+//! let password = Password::new("correct horse");
+//! let credential = CredentialId([1; 16]);
+//! let server = ServerSecret::generate(rng);
 //!
 //! // Making a room: the client's request, the server's response, the client's upload.
 //! let (registration, request) = ClientRegistration::start(rng, &password);
