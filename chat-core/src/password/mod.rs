@@ -12,10 +12,12 @@
 //! };
 //! use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 //!
-//! let rng = &mut ChaCha20Rng::from_seed([7; 32]); // in earnest: 32 bytes of the system's
-//! generator let stretch = Stretch::cheap(); // in earnest: Stretch::default() let password =
-//! Password::new("correct horse"); let credential = CredentialId([1; 16]); let server =
-//! ServerSecret::generate(rng);
+//! // In earnest: 32 bytes of the system's generator, and `Stretch::default()`.
+//! let rng = &mut ChaCha20Rng::from_seed([7; 32]);
+//! let stretch = Stretch::cheap();
+//! let password = Password::new("correct horse");
+//! let credential = CredentialId([1; 16]);
+//! let server = ServerSecret::generate(rng);
 //!
 //! // Making a room: the client's request, the server's response, the client's upload.
 //! let (registration, request) = ClientRegistration::start(rng, &password);
