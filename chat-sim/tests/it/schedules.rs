@@ -74,7 +74,7 @@ fn one_seed_is_one_run() {
     );
 }
 
-/// It is another run: a call does its share of what waits, and there are more calls.
+/// The run is another one: a call does its share of what waits, and there are more calls.
 #[test]
 fn every_promise_is_kept_however_the_bytes_of_a_stream_are_split() {
     for seed in 0..150 {
