@@ -133,4 +133,5 @@ mod small;
 #[cfg(feature = "hub")]
 mod state;
 pub mod time;
+pub mod visible;
 pub mod wire;

@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use chat_core::nick::is_invisible;
+use chat_core::visible::is_invisible;
 use serde::Serialize;
 use serde_json::{
     Value,

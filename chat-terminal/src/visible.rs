@@ -3,7 +3,7 @@
 
 use std::iter::Peekable;
 
-use chat_core::nick::{harmless, hides};
+use chat_core::visible::{harmless, hides};
 use unicode_width::UnicodeWidthChar;
 
 /// Marks on one letter. Scripts stack fewer; a line of taller stacks would cover its neighbours.
@@ -73,7 +73,7 @@ fn count(chars: &mut Peekable<impl Iterator<Item = char>>, is: impl Fn(char) -> 
 
 #[cfg(test)]
 mod tests {
-    use chat_core::nick::hidden;
+    use chat_core::visible::hidden;
     use proptest::prelude::*;
     use unicode_width::UnicodeWidthStr;
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use chat_core::{
-    nick::harmless,
+    visible::harmless,
     wire::{Form, SERVER_FRAME_BYTES},
 };
 use chat_runtime::{Connection, Connector};

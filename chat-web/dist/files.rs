@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-9c82a7554358e555";
+pub(crate) const BUILD: &str = "b-3a44cefe0b79171c";
 
 pub(crate) const FILES: &[File] = &[
     File {

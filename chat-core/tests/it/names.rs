@@ -1,6 +1,9 @@
 //! Names as people choose them, kindly or not.
 
-use chat_core::nick::{Name, RESERVED, Reserved, harmless, hidden, label, line};
+use chat_core::{
+    nick::{Name, RESERVED, Reserved, label, line},
+    visible::{harmless, hidden},
+};
 use proptest::prelude::*;
 
 fn nick(text: &str) -> Name {

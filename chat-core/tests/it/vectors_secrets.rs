@@ -6,8 +6,9 @@ use crate::vectors::{Case, check, hex};
 use chat_core::{
     cipher::{Caesar, Cipher, Context, Key, OpenError, Sealing},
     id::{CredentialId, KeyId, MemberId, MessageId, RoomId, RoomOrigin, Secret, SessionId},
-    nick::{Name, Reserved, harmless, label, line},
+    nick::{Name, Reserved, label, line},
     password::{ClientLogin, ClientRegistration, ExportKey, Password, ServerSecret, Stretch},
+    visible::harmless,
     wire::record::{Content, Sealed},
 };
 use rand_chacha::ChaCha20Rng;

@@ -330,7 +330,7 @@ mod tests {
 
     use chat_core::{
         id::{KeyId, MemberId},
-        nick::is_invisible,
+        visible::is_invisible,
         wire::{CloseReason, record::Sealed},
     };
 

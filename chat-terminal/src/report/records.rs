@@ -474,7 +474,7 @@ mod tests {
         ));
         lines.extend(entered(&strange));
         for line in lines {
-            assert!(!line.contains(chat_core::nick::is_invisible), "{line:?}");
+            assert!(!line.contains(chat_core::visible::is_invisible), "{line:?}");
         }
     }
 

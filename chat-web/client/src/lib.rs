@@ -17,10 +17,9 @@ use core::time::Duration;
 use base64ct::{Base64, Encoding};
 use chat_core::{
     client::{Client, ClientConfig, ClientInput, ClientOutput, ClientOutputs, Work, WorkDone},
-    hub::Framing,
     id::{RoomId, Secret},
     time::{Monotonic, Now, Wall},
-    wire::Form,
+    wire::{Form, Framing},
 };
 use wasm_bindgen::prelude::*;
 

@@ -1,6 +1,6 @@
 //! Checks of texts while they are typed or before they are shown.
 
-use chat_core::{cipher::Key, nick};
+use chat_core::{cipher::Key, visible};
 use qrcodegen::{QrCode, QrCodeEcc};
 use wasm_bindgen::prelude::*;
 
@@ -21,7 +21,7 @@ pub fn check_nick(text: &str) -> Option<String> {
         "sign"
     } else if trimmed.len() > NICK_BYTES {
         "long"
-    } else if nick::hidden(trimmed).is_some() {
+    } else if visible::hidden(trimmed).is_some() {
         "character"
     } else {
         return None;
@@ -41,7 +41,7 @@ pub fn check_key(text: &str) -> bool {
 pub fn harmless(text: &str) -> String {
     let lines: Vec<String> = text
         .split(['\n', '\u{2028}', '\u{2029}'])
-        .map(|line| nick::harmless(line.strip_suffix('\r').unwrap_or(line)))
+        .map(|line| visible::harmless(line.strip_suffix('\r').unwrap_or(line)))
         .collect();
     lines.join("\n")
 }
