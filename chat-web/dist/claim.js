@@ -30,7 +30,9 @@ function listen() {
 const listening = new BroadcastChannel('chat.sessions');
 listening.onmessage = ({ data: { asks, chance, holds } }) => {
 if (holds !== undefined) return wanted.get(holds)?.lose();
-if (held.has(asks) || wanted.get(asks)?.chance > chance) listening.postMessage({ holds: asks });
+const own = wanted.get(asks);
+if (held.has(asks) || own?.chance > chance) listening.postMessage({ holds: asks });
+else own?.lose();
 };
 return listening;
 }
