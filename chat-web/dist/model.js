@@ -50,7 +50,6 @@ this.status = 'up';
 this.changed('me');
 const joins = !again && welcome.lobby && !welcome.rooms.includes(LOBBY) && !store.leftLobby(this.session.url);
 if (!again) {
-if (this.session.copied) this.#leaveToOther();
 for (const [id, { view }] of Object.entries(this.kept)) {
 if (welcome.rooms.includes(id) || (id === LOBBY && joins) || !view) continue;
 const room = new Room(view);
@@ -68,12 +67,6 @@ if (some.length) { this.keep(room); this.changed('pending', { room }); }
 }
 this.changed('up', again);
 if (joins) this.enterLobby();
-}
-#leaveToOther() {
-for (const [room, kept] of Object.entries(this.kept)) {
-kept.messages = [];
-store.keepUnsent(this.session.url, room, kept.draft ? kept : null);
-}
 }
 #recall(room) {
 const kept = this.kept[room.id];

@@ -1,7 +1,7 @@
 import init, { WebClient, run_work } from './chat_web_client.js';
 import { claim } from './claim.js';
 import { known } from './dom.js';
-import { goesWithTab, keepKeys, keepOutbox, keys, outbox } from './store.js';
+import { goesWithTab, keepKeys, keepOutbox, keys, leaveToOther, outbox } from './store.js';
 const here = new URL('.', import.meta.url);
 const urls = globalThis.trustedTypes?.createPolicy('chat', { createScriptURL: (url) => url }) ?? { createScriptURL: (url) => url };
 let loading;
@@ -32,7 +32,6 @@ export class Session {
 #doubted = false;
 #unkept = false;
 restored = [];
-copied = false;
 #module; #tell;
 constructor(url, module, who, tell) {
 this.url = url;
@@ -69,7 +68,7 @@ async start() {
 const kept = outbox(this.url);
 const mine = kept !== undefined && await claim(kept.session);
 if (this.#over) return;
-this.copied = kept !== undefined && !mine;
+if (kept && !mine) leaveToOther(this.url);
 const restored = mine ? this.#client.restore_outbox(performance.now(), kept.commands) : undefined;
 if (restored === undefined) claim(this.#client.session(), true);
 for (const { ticket, said } of JSON.parse(restored ?? '[]')) {

@@ -57,6 +57,9 @@ if (what) all[room] = what;
 else delete all[room];
 keepOf('unsent', url, all);
 }
+export function leaveToOther(url) {
+for (const [room, kept] of Object.entries(unsent(url))) keepUnsent(url, room, kept.draft ? { ...kept, messages: [] } : null);
+}
 export const outbox = (url) => of('outbox', url);
 export const keepOutbox = (url, session, commands) => keepOf('outbox', url, { session, commands });
 export const current = (url) => of('current', url);

@@ -78,7 +78,6 @@ export class Model {
     this.changed('me');
     const joins = !again && welcome.lobby && !welcome.rooms.includes(LOBBY) && !store.leftLobby(this.session.url);
     if (!again) {
-      if (this.session.copied) this.#leaveToOther();
       // Rooms that are not there any more, in which something was written.
       for (const [id, { view }] of Object.entries(this.kept)) {
         if (welcome.rooms.includes(id) || (id === LOBBY && joins) || !view) continue;
@@ -98,14 +97,6 @@ export class Model {
     }
     this.changed('up', again);
     if (joins) this.enterLobby();
-  }
-
-  /** What was on its way is on its way in the tab that this one is a copy of, which is known by now. */
-  #leaveToOther() {
-    for (const [room, kept] of Object.entries(this.kept)) {
-      kept.messages = [];
-      store.keepUnsent(this.session.url, room, kept.draft ? kept : null);
-    }
   }
 
   /** What was written in a room comes back. @param {Room} room */

@@ -3,7 +3,7 @@
 import init, { WebClient, run_work } from './chat_web_client.js';
 import { claim } from './claim.js';
 import { known } from './dom.js';
-import { goesWithTab, keepKeys, keepOutbox, keys, outbox } from './store.js';
+import { goesWithTab, keepKeys, keepOutbox, keys, leaveToOther, outbox } from './store.js';
 
 /** @typedef {import('./types.js').CoreEvent} CoreEvent @typedef {import('./types.js').Failed} Failed */
 
@@ -56,7 +56,6 @@ export class Session {
   /** What is asked and not done is not what was kept of it. */ #unkept = false;
   /** What goes on from an earlier life of the page. @type {{ said: { room: string, action: boolean, text: string } | null, end: Promise<any> }[]} */
   restored = [];
-  /** Another tab goes on with what was kept in this one's storage. */ copied = false;
   #module; #tell;
 
   /**
@@ -106,7 +105,8 @@ export class Session {
     const kept = outbox(this.url);
     const mine = kept !== undefined && await claim(kept.session);
     if (this.#over) return;
-    this.copied = kept !== undefined && !mine;
+    // Another tab goes on with what is kept in this one's storage: this one is its copy.
+    if (kept && !mine) leaveToOther(this.url);
     const restored = mine ? this.#client.restore_outbox(performance.now(), kept.commands) : undefined;
     if (restored === undefined) claim(this.#client.session(), true);
     for (const { ticket, said } of JSON.parse(restored ?? '[]')) {

@@ -88,6 +88,11 @@ export function keepUnsent(url, room, what) {
   keepOf('unsent', url, all);
 }
 
+/** What was on its way is on its way in the tab that this one is a copy of; what is being written is here as well. @param {string} url */
+export function leaveToOther(url) {
+  for (const [room, kept] of Object.entries(unsent(url))) keepUnsent(url, room, kept.draft ? { ...kept, messages: [] } : null);
+}
+
 /** What was asked and is not done, and of which session. @param {string} url @returns {{ session: number, commands: string } | undefined} */
 export const outbox = (url) => of('outbox', url);
 /** @param {string} url @param {number} session @param {string} commands */
