@@ -352,7 +352,17 @@ impl Registry {
     fn then(&mut self, turn: &mut Turn<'_>, proposal: Proposal) {
         let Proposal { what, then } = proposal;
         match then {
-            Then::Nothing | Then::Projected { .. } => {}
+            Then::Nothing => {
+                // The entry frees the names that are held, and is all that comes of the others.
+                if let What::Ask(Ask::Free(members)) = what {
+                    for member in members {
+                        if !self.state().names.is_held(member) {
+                            self.not_freed(turn, member);
+                        }
+                    }
+                }
+            }
+            Then::Projected { .. } => {}
             Then::Welcome { hello, again } => {
                 if self.state().names.is_held(hello.member) {
                     return self.let_in(turn, hello, again);

@@ -142,7 +142,8 @@ impl Projections {
             return None;
         }
         // Of a room that was never listed, no member lists it.
-        if behind.anybody && listed.is_some() && !self.listed.contains_key(&id) {
+        let was_listed = state.rooms.get(id).is_some_and(|listed| listed.from > 0);
+        if behind.anybody && was_listed && !self.listed.contains_key(&id) {
             let rooms = self.behind.iter().filter(|(_, behind)| behind.anybody);
             let rooms: BTreeSet<RoomId> = rooms.map(|(room, _)| *room).collect();
             let mut by_room = state.members.by_room(&rooms);
