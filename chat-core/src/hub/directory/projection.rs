@@ -372,6 +372,11 @@ impl Registry {
         if let Some(behind) = projections.behind.get_mut(&id) {
             behind.proposed = false;
             behind.due = behind.due.max(due);
+            if !mine {
+                // Another hub may have listed members that are not among the changes here.
+                behind.anybody = true;
+                projections.listed.remove(&id);
+            }
             if mine {
                 let old = std::mem::take(&mut behind.now);
                 let over: Vec<MemberId> = old.difference(&behind.since).copied().collect();
