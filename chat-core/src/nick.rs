@@ -183,7 +183,7 @@ pub fn label(text: &str, max_bytes: usize) -> Result<(), NameError> {
 }
 
 /// Checks a topic or reason, and whatever else is drawn beside a name: not more than `max_bytes`
-/// bytes, nothing [hidden](crate::visible::hidden), so no line breaks, and no more than 4 combining
+/// bytes, nothing [hidden], so no line breaks, and no more than 4 combining
 /// marks on a letter. It is empty, or has something to see.
 pub fn line(text: &str, max_bytes: usize) -> Result<(), NameError> {
     if text.len() > max_bytes {
