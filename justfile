@@ -30,6 +30,10 @@ soak seed=`date +%s` schedules="1000000":
     cargo run --release -p chat-sim -- --cut-everywhere --sqlite --schedules 1000 --seed {{seed}}
     for target in $(cargo +nightly fuzz list --fuzz-dir fuzz); do cargo +nightly fuzz run --fuzz-dir fuzz "$target" -- -max_total_time=600; done
 
+# Whether planted faults are found: all, `--some 5` (others each day), or these patches.
+mutants *which:
+    faults/try {{which}}
+
 # The page of `chat-web/dist`, built anew.
 page:
     ./chat-web/build

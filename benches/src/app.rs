@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use chat_bench::{
-    durable,
+    durable, facts,
     floor::{ENVELOPE, Floor, Writing},
     growth, holders,
     hub::counts,
@@ -41,7 +41,8 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum What {
-    /// Everything over sockets: all scenarios against all servers that are installed, and the growth. About ten minutes on a machine that does nothing else.
+    /// Everything over sockets: all scenarios against all servers that are installed, and the
+    /// growth. About ten minutes on a machine that does nothing else.
     All(All),
     /// How the cost grows with members, rooms and history: tables and pictures.
     Growth(Growth),
@@ -68,13 +69,17 @@ enum What {
         #[arg(long)]
         no_copying: bool,
     },
-    /// What it costs that nothing is lost: memory, disk, and their floors; coming back after a restart.
+    /// The cost of losing nothing: memory, disk, and their floors; coming back after a
+    /// restart.
     Durable(Durable),
     /// The hub alone: counted instructions and allocations.
     Hub {
         #[command(subcommand)]
         what: HubWhat,
     },
+    /// The log and the line between hubs per action of members; the start of a server with a large
+    /// log.
+    Facts(Facts),
     /// A further process of a load, which tells it what to do.
     #[command(hide = true)]
     Hold,
@@ -99,7 +104,8 @@ struct All {
     /// Only these; all that are installed by default.
     #[arg(long, value_delimiter = ',')]
     servers: Vec<String>,
-    /// Measure this program, called with `serve --config`, as ours, instead of the one built into this.
+    /// Measure this program, called with `serve --config`, as ours, instead of the one built into
+    /// this.
     #[arg(long)]
     server_binary: Option<PathBuf>,
     /// Where the table and the pictures go.
@@ -108,7 +114,8 @@ struct All {
     /// No growth.
     #[arg(long)]
     no_growth: bool,
-    /// Keep the runs that are in the folder already, and add to them: for who has the machine only for a while at a time.
+    /// Keep the runs that are in the folder already, and add to them: for who has the machine only
+    /// for a while at a time.
     #[arg(long)]
     add: bool,
 }
@@ -140,6 +147,22 @@ struct Durable {
     /// A folder on the disk that is meant; by default that of the system's temporary files.
     #[arg(long)]
     folder: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Facts {
+    /// Connections of the hub that dies.
+    #[arg(long, default_value_t = 10_000)]
+    people: u32,
+    /// A folder on the disk that is meant; by default that of the system's temporary files.
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// Start a server whose log knows so many members; about five minutes for a million.
+    #[arg(long)]
+    members: Option<u32>,
+    /// And so many rooms.
+    #[arg(long, default_value_t = 100_000)]
+    rooms: u32,
 }
 
 #[derive(Subcommand)]
@@ -196,7 +219,8 @@ struct Run {
     quick: bool,
     #[arg(long, default_value_t = 1)]
     runs: usize,
-    /// Measure this program too, called with `serve --config`, by the name of its file. May be repeated: two builds side by side.
+    /// Measure this program too, called with `serve --config`, by the name of its file. May be
+    /// repeated: two builds side by side.
     #[arg(long)]
     server_binary: Vec<PathBuf>,
 }
@@ -259,9 +283,26 @@ pub(crate) fn main() -> Result<()> {
             Ok(())
         }
         What::Hub { what } => hub(&what),
+        What::Facts(what) => all_facts(what),
         What::Hold => holders::hold(),
         What::Fill { rooms, members } => growth::alone::fill(rooms, members),
     }
+}
+
+fn all_facts(what: Facts) -> Result<()> {
+    print!(
+        "{}",
+        facts::traffic::table(&facts::traffic::all(what.people))
+    );
+    let kept = counts::kept()?;
+    println!("\n{kept}");
+    if let Some(members) = what.members {
+        let folder = what.folder.unwrap_or_else(std::env::temp_dir);
+        let folder = tempfile::tempdir_in(folder)?;
+        let started = facts::start::measure(folder.path(), members, what.rooms)?;
+        println!("\n{members} members, {} rooms: {started:?}", what.rooms);
+    }
+    Ok(())
 }
 
 fn hub(what: &HubWhat) -> Result<()> {
@@ -364,7 +405,7 @@ fn run_all(all: &All) -> Result<()> {
                 }
                 results.add(before + run, name, kind.name(), outcome.ok());
             }
-            // What is there is kept, even if somebody loses patience.
+            // Finished runs are kept, even if the rest is cut short.
             results.write(&all.results, &shown, &how)?;
         }
     }

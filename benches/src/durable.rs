@@ -1,5 +1,6 @@
-//! What it costs that nothing is lost: messages acknowledged with the log in memory and on disk, beside bare SQLite and bare
-//! fsync on the same disk; and how long many clients take to be whole again after a restart.
+//! The cost of losing nothing: messages acknowledged with the log in memory and on disk,
+//! beside bare SQLite and bare fsync on the same disk; and how long many clients take to be whole
+//! again after a restart.
 
 use std::{
     collections::VecDeque,
@@ -15,7 +16,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use chat_core::{
     client::{Command, Create, Outcome},
-    id::{Place, RoomId, Secret},
+    id::{Place, RoomId, Secret, SessionId},
     wire::{
         ClientMessage, Decoder, Form, SERVER_FRAME_BYTES, ServerMessage, VERSION,
         client::{Hello, Join, Op, Request, Resume, RoomRef, Versions},
@@ -44,7 +45,7 @@ const ROW: usize = 130;
 /// Members of a room.
 const ROOM: u32 = 10;
 
-/// What is to be measured.
+/// The measurements to be made.
 pub struct Plan {
     /// On which disk; a folder that exists.
     pub folder: PathBuf,
@@ -179,7 +180,8 @@ struct Acknowledged {
     waits: Histogram<u64>,
 }
 
-/// How many messages are acknowledged in a second when so many talk, in rooms of ten, each with one on its way.
+/// How many messages are acknowledged in a second when so many talk, in rooms of ten, each with one
+/// on its way.
 fn acknowledged(dir: Option<&Path>, senders: u32, time: Duration) -> Result<Acknowledged> {
     let server = Running::start(dir)?;
     let port = server.address.port();
@@ -190,7 +192,7 @@ fn acknowledged(dir: Option<&Path>, senders: u32, time: Duration) -> Result<Ackn
                 TcpConnector::new("127.0.0.1", port),
                 client_config(format!("s{index}"))?,
             );
-            // What the others say is of no interest here.
+            // Messages of the others are of no interest here.
             drop(events);
             let room = if index % ROOM == 0 {
                 client.create(Create::default()).await?
@@ -237,6 +239,7 @@ struct CaughtUp {
 struct Away {
     name: String,
     secret: Secret,
+    session: SessionId,
     room: RoomId,
     place: Place,
 }
@@ -332,6 +335,7 @@ impl Peer {
             nick: away.name.clone(),
             label: String::new(),
             secret: away.secret.clone(),
+            session: away.session,
             kept: true,
             resume,
         };
@@ -370,6 +374,7 @@ async fn be_once(address: SocketAddr, name: String, number: u32) -> Result<Away>
     let mut away = Away {
         name,
         secret: chat_runtime::member_secret()?,
+        session: SessionId(1),
         room: RoomId::LOBBY,
         place: Place { epoch: 0, seq: 0 },
     };
@@ -432,7 +437,8 @@ fn records_each(dir: &Path) -> Result<f64> {
     Ok(records / commits)
 }
 
-/// Rows that one thread inserts in a second, in transactions of so many, each on the disk before the next.
+/// Rows that one thread inserts in a second, in transactions of so many, each on the disk before
+/// the next.
 fn bare_sqlite(dir: &Path, batch: u32, time: Duration) -> Result<f64> {
     let connection = Connection::open(dir.join("bare.db"))?;
     connection.execute_batch(
@@ -467,7 +473,8 @@ fn bare_fsync(dir: &Path, batch: u32, time: Duration) -> Result<f64> {
     Ok(rows as f64 / began.elapsed().as_secs_f64())
 }
 
-/// Rows that one thread reads in a second from the log's own database, each room as often as it has members.
+/// Rows that one thread reads in a second from the log's own database, each room as often as it has
+/// members.
 fn bare_read(dir: &Path, rows: u64) -> Result<f64> {
     let connection = Connection::open(dir.join("log/log.db"))?;
     let sql = "SELECT seq, body FROM records WHERE partition = ?1 ORDER BY seq";

@@ -1,7 +1,9 @@
-//! A server without any protocol: what the system alone takes for bringing the same bytes to the same sockets.
+//! A server without any protocol: what the system alone takes for bringing the same bytes to the
+//! same sockets.
 //!
-//! A frame is a length (`u32`, big-endian) and a body. A body of 4 bytes is a room's number: join it; it comes back as the answer.
-//! Any other body goes to everybody in the room, the sender included. There is nothing else.
+//! A frame is a length (`u32`, big-endian) and a body. A body of 4 bytes is a room's number: join
+//! it; it comes back as the answer. Any other body goes to everybody in the room, the sender
+//! included. There is nothing else.
 
 use std::{
     io::{self, ErrorKind, IoSlice, Read, Write},
@@ -16,8 +18,9 @@ const ANSWER: [u8; 20] = [
     0, 0, 0, 16, b'a', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 ];
 
-/// Bytes by which a delivery of ours is longer than the floor's: who, when, which room, which number.
-pub const ENVELOPE: usize = 61;
+/// Bytes by which a delivery of ours is longer than the floor's: member, session, time, room,
+/// numbers, hash, lengths.
+pub const ENVELOPE: usize = 80;
 
 const LISTENER: u64 = u64::MAX;
 
@@ -37,14 +40,14 @@ struct Connection {
     partial: Vec<u8>,
     /// Answers of this turn.
     answers: Vec<u8>,
-    /// What the system did not take.
+    /// Bytes that the system did not take.
     backlog: Vec<u8>,
 }
 
 #[derive(Default)]
 struct Room {
     members: Vec<usize>,
-    /// What was said in this turn.
+    /// Messages of this turn.
     said: Vec<u8>,
 }
 

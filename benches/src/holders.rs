@@ -1,4 +1,5 @@
-//! Further processes of the load, where one cannot hold all connections: they join, read and keep count.
+//! Further processes of the load, where one cannot hold all connections: they join, read and keep
+//! count.
 
 use std::{
     env,
@@ -16,13 +17,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     dialect::{self, Dialect, RoomBook},
     load::{Load, Plan},
-    scenario::Scenario,
     servers::Language,
     tally::Faults,
     transport::Tcp,
 };
 
-/// What a process is told at its beginning, as one line of JSON.
+/// The task of a process, one line of JSON at its beginning.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Task {
     language: String,
@@ -37,7 +37,7 @@ pub struct Task {
     names: Vec<[u8; 16]>,
 }
 
-/// What a process says at its end, as one line of JSON.
+/// The report of a process, one line of JSON at its end.
 #[derive(Debug, Serialize, Deserialize)]
 struct Report {
     lost: u64,
@@ -55,9 +55,10 @@ impl Holders {
     /// Starts as many as it takes and waits until their members are in.
     ///
     /// # Errors
-    /// Somebody does not get in.
+    /// A member does not get in.
     pub fn start(
-        scenario: &Scenario,
+        plan: Plan,
+        per_process: usize,
         language: Language,
         to: SocketAddr,
         rooms: &RoomBook,
@@ -66,10 +67,10 @@ impl Holders {
             rooms: count,
             members,
             senders,
-        } = scenario.plan;
+        } = plan;
         let mut holders = Self::default();
-        let all = scenario.plan.connections();
-        let mut from = scenario.per_process;
+        let all = plan.connections();
+        let mut from = per_process;
         while from < all {
             let mut child = Command::new(env::current_exe()?)
                 .arg("hold")
@@ -78,7 +79,7 @@ impl Holders {
                 .spawn()?;
             let mut input = child.stdin.take().context("a pipe was asked for")?;
             let output = BufReader::new(child.stdout.take().context("a pipe was asked for")?);
-            let until = all.min(from + scenario.per_process);
+            let until = all.min(from + per_process);
             let task = Task {
                 language: format!("{language:?}"),
                 to,
@@ -135,7 +136,7 @@ impl Drop for Holders {
     }
 }
 
-/// What such a process does: its task comes from its input, its report goes to its output.
+/// The work of such a process: its task comes from its input, its report goes to its output.
 ///
 /// # Errors
 /// Somebody does not get in, or a connection ends.

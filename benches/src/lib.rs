@@ -1,4 +1,5 @@
-//! Measurements: a floor, a load, other servers, and what is made of the figures. For Linux; see `README.md`.
+//! Measurements: a floor, a load, other servers, and what is made of the figures. For Linux; see
+//! `README.md`.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 #![allow(
@@ -9,6 +10,7 @@
 
 pub mod dialect;
 pub mod durable;
+pub mod facts;
 pub mod floor;
 pub mod growth;
 pub mod holders;

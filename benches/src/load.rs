@@ -1,4 +1,5 @@
-//! The load: connections in one loop on one core, messages sent at a rate or as fast as they come back.
+//! The load: connections in one loop on one core, messages sent at a rate or as fast as they come
+//! back.
 
 use std::{
     io::ErrorKind,
@@ -38,7 +39,7 @@ pub const AT_ONCE: usize = 128;
 
 const TIMER: u64 = u64::MAX;
 
-/// Who is there.
+/// The rooms of a load and their members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Rooms.
@@ -94,7 +95,7 @@ pub struct Load<D, T> {
     touched: Vec<usize>,
     /// Names of rooms, as far as the server gives them.
     pub rooms: RoomBook,
-    /// What arrived.
+    /// The arrivals so far.
     pub tally: Tally,
     began: Instant,
     /// By sender: how many messages.
@@ -114,7 +115,8 @@ pub struct Look {
 }
 
 impl<D: Dialect, T: Transport> Load<D, T> {
-    /// A load that plays the members `mine`; nobody is connected yet. Member `m` is in room `m % rooms`.
+    /// A load that plays the members `mine`; nobody is connected yet. Member `m` is in room
+    /// `m % rooms`.
     ///
     /// # Errors
     /// The system's.
@@ -298,13 +300,13 @@ impl<D: Dialect, T: Transport> Load<D, T> {
         Ok(())
     }
 
-    /// What is wrong with what came, given what each sender has sent.
+    /// The faults of the arrivals, given the number that each sender has sent.
     pub fn faults(&self, sent: &[u64]) -> Faults {
         let seats: Vec<_> = self.seats.iter().map(|s| (s.member, s.room)).collect();
         self.tally.faults(&seats, sent, D::ECHO)
     }
 
-    /// What each sender has sent.
+    /// The messages that each sender has sent.
     pub fn sent(&self) -> &[u64] {
         &self.sent
     }

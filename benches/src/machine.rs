@@ -1,4 +1,4 @@
-//! What the system tells of a process, and which core a process runs on.
+//! The system's figures of a process, and the core a process runs on.
 
 use std::{fs, io};
 
@@ -11,7 +11,7 @@ pub const SERVER_CORE: usize = 0;
 /// The core of loads.
 pub const LOAD_CORE: usize = 1;
 
-/// What a process has used so far.
+/// The resources that a process has used so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     /// Nanoseconds on a core, all threads.
@@ -54,7 +54,7 @@ impl Usage {
         })
     }
 
-    /// What was used between `earlier` and now; memory may have become less.
+    /// The use between `earlier` and now; memory may have become less.
     pub fn since(self, earlier: Self) -> Self {
         Self {
             cpu: self.cpu - earlier.cpu,
@@ -84,7 +84,8 @@ fn field(text: &str, name: &str) -> u64 {
         .map_or(0, |rest| nth(rest, 0))
 }
 
-/// Lets this thread, and processes started from here on, run on one core only. On a machine with one core, does nothing.
+/// Lets this thread, and processes started from here on, run on one core only. On a machine with
+/// one core, does nothing.
 ///
 /// # Errors
 /// The system's.

@@ -1,9 +1,10 @@
-//! The 64 bytes of every measured message: who sent it, its number, and when. Printable, so that every protocol carries it.
+//! The 64 bytes of every measured message: who sent it, its number, and when. Printable, so that
+//! every protocol carries it.
 
 /// Bytes of a measured message.
 pub const BYTES: usize = 64;
 
-/// What a message says of itself.
+/// The contents of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// The sender's number, below 2²⁴.

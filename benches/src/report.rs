@@ -1,4 +1,5 @@
-//! What is made of many runs: a table in Markdown, every figure beside the floor's of the same run, and pictures.
+//! The report of many runs: a table in Markdown, every figure beside the floor's of the same run,
+//! and pictures.
 
 use std::{collections::BTreeMap, fmt::Write, fs, path::Path};
 
@@ -139,7 +140,7 @@ pub struct Results {
 }
 
 impl Results {
-    /// What an earlier call wrote into a folder; nothing, if there is nothing.
+    /// The results of an earlier call in a folder; none, if there are none.
     ///
     /// # Errors
     /// It does not read.
@@ -178,7 +179,8 @@ impl Results {
         median(values.filter(|v| v.is_finite() && *v > 0.0).collect())
     }
 
-    /// The median of the ratios of each run, not the ratio of the medians: a run's neighbours disturb both alike.
+    /// The median of the ratios of each run, not the ratio of the medians: a run's neighbours
+    /// disturb both alike.
     fn ratio(&self, row: &Row, server: &str, floor: &str) -> Option<f64> {
         median(self.ratios(row, server, floor))
     }

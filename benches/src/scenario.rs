@@ -14,10 +14,10 @@ use crate::{
     transport::{Tcp, Transport, Ws},
 };
 
-/// What is done with the members once they are in.
+/// The actions of members once they are in.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scenario {
-    /// Who is there.
+    /// The rooms and members.
     pub plan: Plan,
     /// How they talk; none: they do not.
     pub pace: Option<Pace>,
@@ -101,9 +101,15 @@ impl Scenario {
         let mut load = Load::<D, T>::new(self.plan, (0..here).collect(), 0, server.address())?
             .at_once(self.at_once.unwrap_or_else(|| kind.at_once()));
         load.connect()?;
-        let mut holders = Holders::start(self, kind.language(), server.address(), &load.rooms)?;
+        let mut holders = Holders::start(
+            self.plan,
+            self.per_process,
+            kind.language(),
+            server.address(),
+            &load.rooms,
+        )?;
         let took = began.elapsed();
-        // What joining has caused is over when nothing has come for a while.
+        // The traffic of joining is over when nothing has come for a while.
         load.listen(Duration::from_millis(300))?;
         let after = Usage::of(server.pid())?;
         let joining = after.since(before);
@@ -189,7 +195,7 @@ impl Window {
     }
 }
 
-/// What one run came to. Figures that do not apply are 0.
+/// The figures of one run. Those that do not apply are 0.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Outcome {
     /// Members that were in.

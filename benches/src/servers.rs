@@ -18,7 +18,7 @@ use crate::{load::AT_ONCE, machine};
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(10);
 
-/// What to install for all peers.
+/// The packages to install for all peers.
 pub const INSTALL_HINT: &str =
     "apt-get install --no-install-recommends redis-server ngircd inspircd nats-server";
 
@@ -57,7 +57,7 @@ pub enum Kind {
     Nats,
 }
 
-/// What the load has to speak.
+/// The protocol that the load has to speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
     /// The floor's.
@@ -114,7 +114,7 @@ impl Kind {
         }
     }
 
-    /// What it speaks.
+    /// The protocol of the server.
     pub fn language(&self) -> Language {
         match self {
             Self::Floor | Self::FloorAnswering | Self::FloorWide | Self::FloorEach => {
@@ -138,7 +138,7 @@ impl Kind {
         match self {
             // The length of its queue of connections is fixed.
             Self::Ngircd => 8,
-            // It admits people once a second.
+            // InspIRCd admits people once a second.
             Self::Inspircd => 4_000,
             _ => AT_ONCE,
         }
@@ -254,6 +254,7 @@ pub fn limits() -> Limits {
     limits.connections = 1_000_000;
     limits.connections_per_address = 1_000_000;
     limits.rooms = 1_000_000;
+    limits.rooms_per_member = 128;
     limits.members_per_room = 1_000_000;
     limits.requests = 4_096;
     limits.send_rate = fast;

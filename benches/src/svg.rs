@@ -17,9 +17,9 @@ const COLOURS: [&str; 8] = [
 pub struct Lines {
     /// Its heading.
     pub title: String,
-    /// What goes to the right, logarithmically.
+    /// The horizontal axis, logarithmic.
     pub x: String,
-    /// What goes up, from 0.
+    /// The vertical axis, from 0.
     pub y: String,
     /// Each line's name and points.
     pub lines: Vec<(String, Vec<(f64, f64)>)>,
@@ -90,12 +90,13 @@ impl Lines {
     }
 }
 
-/// A picture of bars side by side: each group's name and values, one for each name of `series`; none is left out.
+/// A picture of bars side by side: each group's name and values, one for each name of `series`;
+/// none is left out.
 #[derive(Clone, Debug, Default)]
 pub struct Bars {
     /// Its heading.
     pub title: String,
-    /// What goes up, from 0.
+    /// The vertical axis, from 0.
     pub y: String,
     /// The bars of a group.
     pub series: Vec<String>,

@@ -1,4 +1,4 @@
-//! What arrived: how much, how late, and whether anything was lost, came twice or out of order.
+//! The arrivals: how much, how late, and whether anything was lost, came twice or out of order.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::{dialect::News, payload::Stamp};
 /// Latencies above a minute count as one.
 const LATEST: u64 = 60_000_000_000;
 
-/// What can be wrong with what arrived. All must be 0.
+/// The possible faults of the arrivals. All must be 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     /// Never came.
@@ -123,8 +123,8 @@ impl Tally {
         }
     }
 
-    /// What is wrong, when all that can come has come: `sent` is what each sender has sent, by its number, and `own` whether
-    /// they get their own.
+    /// The faults when all that can come has come: `sent` is the number that each sender has sent,
+    /// and `own` whether they get their own.
     pub fn faults(&self, seats: &[(usize, usize)], sent: &[u64], own: bool) -> Faults {
         let mut faults = self.faults;
         faults.lost = self.missing.len() as u64;

@@ -1,5 +1,6 @@
-//! How the load's bytes travel. To a dialect every transport is a stream of bytes: one that keeps messages apart, such as
-//! WebSocket, turns a length prefix into its own frame when it writes and back again when it reads.
+//! How the load's bytes travel. To a dialect every transport is a stream of bytes: one that keeps
+//! messages apart, such as WebSocket, turns a length prefix into its own frame when it writes and
+//! back again when it reads.
 
 mod ws;
 
@@ -19,8 +20,8 @@ const PER_ADDRESS: usize = 10_000;
 
 /// One connection of the load.
 pub trait Transport: AsFd + Sized {
-    /// Connects; may wait. `index` is the number of the connection in its process and `process` that of the process, from which
-    /// the source address follows.
+    /// Connects; may wait. `index` is the number of the connection in its process and `process`
+    /// that of the process, from which the source address follows.
     ///
     /// # Errors
     /// The system's.

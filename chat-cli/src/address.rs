@@ -19,8 +19,8 @@ pub(crate) const DEFAULT_WS_PORT: u16 = chat_transport_ws::DEFAULT_PORT;
 /// Where the WebSocket is where no path is given.
 const DEFAULT_WS_PATH: &str = "/ws";
 
-/// Where a server is: `tcp://host:port`, `host:port` or `host`; or the URL of a WebSocket. IPv6 addresses stand in brackets when
-/// a port follows.
+/// Where a server is: `tcp://host:port`, `host:port` or `host`; or the URL of a WebSocket. IPv6
+/// addresses stand in brackets when a port follows.
 #[derive(Clone, Debug)]
 pub(crate) enum ServerAddress {
     Tcp {
@@ -35,12 +35,12 @@ pub(crate) enum ServerAddress {
     },
 }
 
-/// Where to listen: `ADDRESS:PORT`, an IP address, or a port on all addresses. Port 0 lets the system choose; `PORT` is that of an
-/// address without one.
+/// Where to listen: `ADDRESS:PORT`, an IP address, or a port on all addresses. Port 0 lets the
+/// system choose; `PORT` is that of an address without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ListenAddress<const PORT: u16 = DEFAULT_PORT>(pub(crate) SocketAddr);
 
-/// What is wrong with an address.
+/// A fault of an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AddressError {
     #[error("the address is empty; write HOST:PORT, for example localhost:7037")]
@@ -74,7 +74,7 @@ impl ServerAddress {
         }
     }
 
-    /// What connects to it.
+    /// The connector to it.
     pub(crate) fn connector(&self) -> Box<dyn Connector> {
         match self {
             Self::Tcp { host, port } => Box::new(TcpConnector::new(host.clone(), *port)),
@@ -201,7 +201,8 @@ fn split(text: &str) -> Result<(&str, Option<&str>), AddressError> {
     }
 }
 
-/// Whether it is an IPv6 address, perhaps with the interface that it is to be found at, as in `fe80::1%eth0` (RFC 4007).
+/// Whether it is an IPv6 address, perhaps with the interface that it is to be found at, as in
+/// `fe80::1%eth0` (RFC 4007).
 fn is_ipv6(host: &str) -> bool {
     let (address, interface) = match host.split_once('%') {
         Some((address, interface)) => (address, Some(interface)),

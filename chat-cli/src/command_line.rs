@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use chat_core::wire::record::CipherKind;
+use chat_core::hub::NamePolicy;
+use chat_runtime::ServerBuilder;
+use chat_terminal::{CipherChoice, Format, LobbyCipher};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     address::{DEFAULT_WS_PORT, ListenAddress, ServerAddress},
-    cipher_choice::CipherChoice,
-    config::MOST_WORKERS,
     exit::EXIT_CODES,
     quantity,
 };
@@ -22,7 +22,10 @@ pub(crate) struct CommandLine {
     pub(crate) task: Task,
 }
 
-/// What the program is started for.
+/// Threads at most.
+pub(crate) const MOST_WORKERS: u16 = ServerBuilder::MOST_WORKERS as u16;
+
+/// The task that the program is started for.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
     /// Run a server.
@@ -39,28 +42,38 @@ pub(crate) enum Task {
 /// `chat-cli serve`.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ServeArgs {
-    /// Listen for TCP here: ADDRESS:PORT, an address or a port. Port 0 is chosen by the system. May be repeated.
-    /// Without --tcp and --ws it is TCP on port 7037 and WebSocket on port 7080 of all addresses (IPv6 and IPv4).
+    /// Listen for TCP here: ADDRESS:PORT, an address or a port. Port 0 is chosen by the system. May
+    /// be repeated. Without --tcp and --ws it is TCP on port 7037 and WebSocket on port 7080 of all
+    /// addresses (IPv6 and IPv4).
     #[arg(long, value_name = "ADDR")]
     pub(crate) tcp: Vec<ListenAddress>,
-    /// Listen for WebSockets here, at the path /ws; at / there is a page for browsers. May be repeated.
+    /// Listen for WebSockets here, at the path /ws; at / there is a page for browsers. May be
+    /// repeated.
     #[arg(long, value_name = "ADDR")]
     pub(crate) ws: Vec<ListenAddress<DEFAULT_WS_PORT>>,
     /// Take at most this many clients at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_clients: Option<u32>,
-    /// Run on this many threads, each with its share of the clients; the number of cores unless given.
+    /// Run on this many threads, each with its share of the clients; the number of cores unless
+    /// given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_WORKERS)))]
     pub(crate) workers: Option<u16>,
     /// Have no lobby: clients join or create groups.
     #[arg(long)]
     pub(crate) no_lobby: bool,
-    /// The cipher that the lobby asks of its clients; none unless given. Caesar is insecure. A lobby that is kept in the folder
-    /// has its cipher for good, and to ask for another one is an error.
+    /// The cipher that the lobby asks of its clients; none unless given. Caesar is insecure. A
+    /// lobby that is kept in the folder has its cipher for good, and to ask for another one is an
+    /// error.
     #[arg(long, value_name = "CIPHER", conflicts_with = "no_lobby")]
     pub(crate) lobby_cipher: Option<LobbyCipher>,
-    /// Keep at least the last N records of each room; otherwise all, or 10,000 with --memory. Like all limits of what is kept,
-    /// it is as near as a room's state allows: that is noted every few hundred records, and what came after stays.
+    /// For how long a name is kept for a member that is not there: `lease`, unless given, for the
+    /// grace period; `held`, as long as its memberships last, if it will come back with its
+    /// identity.
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) names: Option<Names>,
+    /// Keep at least the last N records of each room; otherwise all, or 10,000 with --memory. Like
+    /// all limits of what is kept, it is as near as a room's state allows: that is noted every few
+    /// hundred records, and what came after stays.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) history: Option<u32>,
     /// Keep each room's records for this long: a number and s, m, h, d or w.
@@ -75,11 +88,12 @@ pub(crate) struct ServeArgs {
     /// Keep records of any room for this long; of this and --room-age the shorter counts.
     #[arg(long, value_name = "TIME", conflicts_with = "memory", value_parser = quantity::seconds)]
     pub(crate) max_age: Option<u64>,
-    /// Keep about so many bytes of all rooms' records together: the oldest go first, in whichever room.
+    /// Keep about so many bytes of all rooms' records together: the oldest go first, in whichever
+    /// room.
     #[arg(long, value_name = "SIZE", conflicts_with = "memory", value_parser = quantity::bytes)]
     pub(crate) max_bytes: Option<u64>,
-    /// Keep groups and what was said in this folder, which is made when it is missing. Without it, in a folder of this
-    /// program among the user's data; it is printed at the start.
+    /// Keep groups and what was said in this folder, which is made when it is missing. Without it,
+    /// in a folder of this program among the user's data; it is printed at the start.
     #[arg(long, value_name = "DIR", conflicts_with = "memory")]
     pub(crate) data: Option<PathBuf>,
     /// Keep everything in memory: what was said ends with the server.
@@ -88,7 +102,8 @@ pub(crate) struct ServeArgs {
     /// Read the configuration from this TOML file. Options given here come before it.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Print the configuration in force, every limit with its value, and exit. It can be read back with --config.
+    /// Print the configuration in force, every limit with its value, and exit. It can be read back
+    /// with --config.
     #[arg(long)]
     pub(crate) print_config: bool,
     /// How the operator's lines look.
@@ -106,20 +121,23 @@ pub(crate) struct LogArgs {
     pub(crate) task: LogTask,
 }
 
-/// What to do with a folder of `serve --data`.
+/// A task for a folder of `serve --data`.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum LogTask {
-    /// Check that everything is as it was written. Each damage is a line; with any, the exit code is 1.
+    /// Check that everything is as it was written. Each damage is a line; with any, the exit code
+    /// is 1.
     Verify {
         /// The server's folder.
         dir: PathBuf,
     },
-    /// Write all that is kept to standard output, one JSON object a line. What is encrypted stays encrypted.
+    /// Write all that is kept to standard output, one JSON object a line. What is encrypted stays
+    /// encrypted.
     Export {
         /// The server's folder.
         dir: PathBuf,
     },
-    /// Write a copy to a new file. The server's secret, server.secret, is not in it: keep a copy of that apart.
+    /// Write a copy to a new file. The server's secret, server.secret, is not in it: keep a copy of
+    /// that apart.
     Backup {
         /// The server's folder.
         dir: PathBuf,
@@ -131,7 +149,8 @@ pub(crate) enum LogTask {
 /// `chat-cli chat`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ChatArgs {
-    /// The server: tcp://HOST:PORT, HOST:PORT or HOST (the port is 7037 unless given), or a WebSocket, ws://HOST:PORT/ws.
+    /// The server: tcp://HOST:PORT, HOST:PORT or HOST (the port is 7037 unless given), or a
+    /// WebSocket, ws://HOST:PORT/ws.
     #[arg(value_name = "URL")]
     pub(crate) url: Option<ServerAddress>,
     /// The name to be known by.
@@ -155,15 +174,18 @@ pub(crate) struct ChatArgs {
     /// The group's password: the file's content without its last line break.
     #[arg(long, value_name = "F")]
     pub(crate) password_file: Option<PathBuf>,
-    /// With --create: the group's cipher. Otherwise: the key to what the room announces. Without it, a group with a
-    /// password is encrypted under that, and one without is not encrypted. [none, caesar:SHIFT, key-file:FILE]
+    /// With --create: the group's cipher. Otherwise: the key to what the room announces. Without
+    /// it, a group with a password is encrypted under that, and one without is not encrypted.
+    /// [none, caesar:SHIFT, key-file:FILE]
     #[arg(long, value_name = "CIPHER")]
     pub(crate) cipher: Option<CipherChoice>,
-    /// Be the same member every time at this address: the secret is kept in this file, which is made when it is missing.
+    /// Be the same member every time at this address: the secret is kept in this file, which is
+    /// made when it is missing.
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
-    /// Lines of a file or a pipe may be commands, such as /join 3. Without this a line that begins with a slash ends the
-    /// program before it is sent; at a terminal and with --format json lines may be commands.
+    /// Lines of a file or a pipe may be commands, such as /join 3. Without this a line that begins
+    /// with a slash ends the program before it is sent; at a terminal and with --format json lines
+    /// may be commands.
     #[arg(long)]
     pub(crate) commands: bool,
     /// How what happens is told.
@@ -171,54 +193,22 @@ pub(crate) struct ChatArgs {
     pub(crate) format: Format,
 }
 
-/// For people or for programs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Format {
-    /// Lines for people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// The ciphers that a lobby can have.
+/// For how long a name is kept for a member that is not there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum LobbyCipher {
-    /// Plain text.
+pub(crate) enum Names {
+    /// For the grace period.
     #[default]
-    None,
-    /// Letters shifted: insecure, for teaching.
-    Caesar,
-    /// A key that the clients share out of band.
-    StaticKey,
+    Lease,
+    /// As long as its memberships last, for a kept identity.
+    Held,
 }
 
-impl From<LobbyCipher> for CipherKind {
-    fn from(cipher: LobbyCipher) -> Self {
-        match cipher {
-            LobbyCipher::None => Self::None,
-            LobbyCipher::Caesar => Self::Caesar,
-            LobbyCipher::StaticKey => Self::StaticKey,
-        }
-    }
-}
-
-impl LobbyCipher {
-    /// As it is written; none for a cipher that no lobby has.
-    pub(crate) fn of(kind: CipherKind) -> Option<Self> {
-        let all = [Self::None, Self::Caesar, Self::StaticKey];
-        all.into_iter()
-            .find(|cipher| CipherKind::from(*cipher) == kind)
-    }
-
-    /// Its name on the command line and in the file.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Caesar => "caesar",
-            Self::StaticKey => "static-key",
+impl From<Names> for NamePolicy {
+    fn from(names: Names) -> Self {
+        match names {
+            Names::Lease => Self::Lease,
+            Names::Held => Self::Held,
         }
     }
 }

@@ -5,14 +5,13 @@ use std::fs;
 use chat_core::{
     limits::Limits,
     nick::{RESERVED, Reserved},
-    wire::record::CipherKind,
 };
-use chat_runtime::ServerBuilder;
+use chat_terminal::{CipherKind, Format, LobbyCipher};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     address::{DEFAULT_WS_PORT, ListenAddress},
-    command_line::{Format, LobbyCipher, ServeArgs},
+    command_line::{MOST_WORKERS, Names, ServeArgs},
     exit::Failure,
     storage::DataConfig,
     web::WebConfig,
@@ -44,7 +43,7 @@ pub(crate) struct ServerConfig {
     pub(crate) data: DataConfig,
     /// How WebSockets are let in.
     pub(crate) web: WebConfig,
-    /// What people may be called.
+    /// The names that people may have.
     pub(crate) names: NamesConfig,
     /// Every limit.
     pub(crate) limits: Limits,
@@ -69,10 +68,12 @@ impl Default for ServerConfig {
     }
 }
 
-/// What people may be called.
+/// The names that people may have.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct NamesConfig {
+    /// For how long a name is kept for a member that is not there.
+    pub(crate) policy: Names,
     /// Nicks that nobody may take, however they are spelled.
     pub(crate) reserved: Vec<String>,
 }
@@ -80,7 +81,8 @@ pub(crate) struct NamesConfig {
 impl Default for NamesConfig {
     fn default() -> Self {
         let reserved = RESERVED.map(str::to_owned).to_vec();
-        Self { reserved }
+        let policy = Names::default();
+        Self { policy, reserved }
     }
 }
 
@@ -90,9 +92,6 @@ impl NamesConfig {
     }
 }
 
-/// Threads at most.
-pub(crate) const MOST_WORKERS: u16 = ServerBuilder::MOST_WORKERS as u16;
-
 /// The cores that this process may use.
 fn cores() -> u16 {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
@@ -100,7 +99,7 @@ fn cores() -> u16 {
 }
 
 impl ServerConfig {
-    /// What the file says, or else the defaults, and over it what the command line says.
+    /// The configuration of the file, or else the defaults, and over it that of the command line.
     pub(crate) fn load(args: &ServeArgs) -> Result<Self, Failure> {
         let mut config = match &args.config {
             None => Self::default(),
@@ -129,7 +128,7 @@ impl ServerConfig {
         let config = serde_ignored::deserialize(document, |path| unknown.push(path.to_string()));
         let mut config: Self =
             config.map_err(|error: toml::de::Error| error.to_string().trim_end().to_owned())?;
-        // Whoever names one listener means no other.
+        // One listener that is named means no other.
         let named: Named = toml::from_str(text).unwrap_or_default();
         match (named.tcp, named.ws) {
             (Some(_), None) => config.ws.clear(),
@@ -162,6 +161,9 @@ impl ServerConfig {
         if let Some(cipher) = args.lobby_cipher {
             self.lobby_cipher = Some(cipher);
             self.lobby = true;
+        }
+        if let Some(policy) = args.names {
+            self.names.policy = policy;
         }
         if args.history.is_some() {
             self.history = args.history;
@@ -235,7 +237,8 @@ impl ServerConfig {
         }
     }
 
-    /// Says what is decided elsewhere: the folder by the platform, and the lobby's cipher by what is kept there.
+    /// Says what is decided elsewhere: the folder by the platform, and the lobby's cipher by what
+    /// is kept there.
     pub(crate) fn settle(&mut self) -> Result<(), Failure> {
         self.data.settle();
         if self.lobby {
@@ -276,7 +279,8 @@ const HEADER: &str = "\
 # [data]: a `folder`, or `memory` alone. Each room's records go when they are older than `room_age` or more than `room_bytes`; the
 # oldest of all rooms when older than `max_age`, or when all are more than `max_records` or `max_bytes`. Left out: never. The
 # newest that a room's state needs stay in any case.
-# [names]: nicks and labels that are `reserved` are nobody's, whatever their case and spelling.
+# [names]: nicks and labels that are `reserved` are nobody's, whatever their case and spelling. `policy`: lease (a name is free when its
+# member was away for `limits.grace`) or held (while its memberships last, if the member keeps its identity).
 # [web]: the page for browsers is in the folder of the WebSocket's `path`, unless `page` is false. With `any_server` it asks for a server's
 # address and may connect to any. Browsers may connect from pages of these `origins` (none: those of the same host and port, whatever the
 # host is called; name your own, and no other will do; `*`: all). `proxies` are the addresses or networks of reverse proxies that are
@@ -297,6 +301,7 @@ mod tests {
         .unwrap();
         config.history = Some(7);
         config.names.reserved = vec!["office".to_owned()];
+        config.names.policy = Names::Held;
         config.data =
             toml::from_str("folder = '/srv/chat'\nroom_age = 3600\nroom_bytes = 1000\nmax_records = 10\nmax_age = 86400\nmax_bytes = 1000000").unwrap();
         config.lobby_cipher = Some(LobbyCipher::StaticKey);

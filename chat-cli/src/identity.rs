@@ -1,4 +1,4 @@
-//! Who this client is: a secret of its own, or one that a file keeps.
+//! The identity of this client: a secret of its own, or one that a file keeps.
 
 use std::{
     fs::{File, OpenOptions},
@@ -7,9 +7,10 @@ use std::{
 };
 
 use chat_core::id::Secret;
+use chat_terminal::stripped;
 use zeroize::Zeroizing;
 
-use crate::{address::ServerAddress, byte_order_mark::stripped, exit::Failure};
+use crate::{address::ServerAddress, exit::Failure};
 
 /// A secret and, where a file keeps it, that file, locked until this is dropped.
 #[derive(Debug)]
@@ -25,7 +26,8 @@ impl Identity {
         Ok(Self { secret, file: None })
     }
 
-    /// The member that the file keeps. A missing (or empty) file is given a new secret, readable by its owner alone.
+    /// The member that the file keeps. A missing (or empty) file is given a new secret, readable by
+    /// its owner alone.
     pub(crate) fn from_file(path: &Path) -> Result<Self, Failure> {
         let shown = path.display();
         let fault = |error: io::Error| Failure::Fault(format!("identity file {shown}: {error}"));
@@ -68,7 +70,8 @@ impl Identity {
         })
     }
 
-    /// What the server at this address is shown. Of a secret that a file keeps, something that is of no use elsewhere.
+    /// The secret that the server at this address is shown. Of a secret that a file keeps,
+    /// something that is of no use elsewhere.
     pub(crate) fn at(&self, address: &ServerAddress) -> Secret {
         let (host, port) = address.host_and_port();
         match self.file {

@@ -1,5 +1,5 @@
-//! The keys of rooms that an identity has been in, beside the file of the identity: with them it speaks on where it spoke
-//! before, and never under a key that was replaced.
+//! The keys of rooms that an identity has been in, beside the file of the identity: with them it
+//! speaks on where it spoke before, and never under a key that was replaced.
 
 use std::{
     collections::BTreeMap,
@@ -26,7 +26,7 @@ pub(crate) struct KeptKeys {
 }
 
 impl KeptKeys {
-    /// What is kept beside this file of an identity, for the server at this address.
+    /// The keys beside this file of an identity, for the server at this address.
     pub(crate) fn beside(identity: &Path, host: &str, port: u16) -> Result<Self, Failure> {
         let mut path = identity.as_os_str().to_owned();
         path.push(".keys");

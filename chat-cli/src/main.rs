@@ -1,15 +1,13 @@
-//! `chat-cli`: a chat server and a chat client for the terminal. All of the protocol is in the library; here are the
-//! command line, the configuration, the lines that people read and those that they write.
+//! `chat-cli`: a chat server and a chat client for the terminal. All of the protocol is in the
+//! library, and all words of a conversation are in `chat-terminal`; here are the command line, the
+//! configuration, the wiring and the exit codes.
 
 mod address;
-mod byte_order_mark;
 mod chat;
-mod cipher_choice;
 mod command_line;
 mod config;
 mod exit;
 mod identity;
-mod json_line;
 mod kept_keys;
 mod log_tools;
 mod open_files;
@@ -17,7 +15,6 @@ mod quantity;
 mod serve;
 mod signals;
 mod storage;
-mod visible;
 mod web;
 
 use std::{
@@ -53,7 +50,7 @@ fn main() -> ExitCode {
         .with_writer(trace.clone())
         .with_ansi(false)
         .event_format(Plain);
-    // What the log on disk has to say is among the operator's lines.
+    // Words of the log on disk are among the operator's lines.
     let wanted = Targets::new()
         .with_default(LevelFilter::WARN)
         .with_target("chat_log_disk", LevelFilter::OFF);
@@ -73,12 +70,13 @@ fn ended(ended: Result<(), Failure>) -> ExitCode {
         Err(failure) => {
             // Nobody may be reading; the exit code says it too.
             let _ = writeln!(io::stderr(), "chat-cli: {failure}");
-            failure.code()
+            exit::code(&failure)
         }
     }
 }
 
-/// Help that was asked for, or what is wrong with the command line, in the way in which this program says all that is wrong.
+/// Help that was asked for, or what is wrong with the command line, in the way in which this
+/// program says all that is wrong.
 fn explain(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         return ended(exit::written(error.print()));
@@ -91,10 +89,10 @@ fn explain(error: &clap::Error) -> ExitCode {
         Some(text) => drop(write!(io::stderr(), "{text}")),
         None => drop(error.print()),
     }
-    Failure::Usage(String::new()).code()
+    exit::code(&Failure::Usage(String::new()))
 }
 
-/// What the libraries have to say, as lines of this program.
+/// Words of the libraries, as lines of this program.
 struct Plain;
 
 impl<S, N> FormatEvent<S, N> for Plain

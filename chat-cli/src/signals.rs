@@ -1,4 +1,4 @@
-//! What the system, or somebody at the keyboard, tells the process to do.
+//! Wishes of the system, or of a person at the keyboard, that the process shall end.
 
 use std::{
     io,

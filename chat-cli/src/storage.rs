@@ -11,12 +11,12 @@ use chat_core::{
     id::{Partition, RoomId},
     log::{Manifest, Query, ReadFailed, ReadFrom},
     password::ServerSecret,
-    wire::record::CipherKind,
 };
 use chat_log_disk::{
     Config, DiskEvent, DiskLog, Events, OpenError, SecretError, ToolError, read_page,
 };
 use chat_runtime::{Log, MemoryLog};
+use chat_terminal::CipherKind;
 use directories::ProjectDirs;
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
@@ -84,7 +84,8 @@ impl DataConfig {
         }
     }
 
-    /// The cipher of the lobby that is kept in the folder; none if there is none yet. Works beside a running server.
+    /// The cipher of the lobby that is kept in the folder; none if there is none yet. Works beside
+    /// a running server.
     pub(crate) fn stored_lobby(&self) -> Result<Option<CipherKind>, Failure> {
         let Some(folder) = self.folder.as_ref().filter(|_| !self.memory) else {
             return Ok(None);
@@ -102,21 +103,22 @@ impl DataConfig {
 
 const LOBBY: Partition = Partition::Room(RoomId::LOBBY);
 
-/// What a room begins with.
+/// The beginning of a room.
 const FIRST: Query = Query {
     from: ReadFrom::State,
     records: 1,
     bytes: 1,
 };
 
-/// What a server keeps its records in.
+/// The place where a server keeps its records.
 pub(crate) struct Storage {
     pub(crate) log: Arc<dyn Log>,
     /// The OPAQUE secret that belongs to the log; none where it may be a new one each time.
     pub(crate) secret: Option<ServerSecret>,
-    /// The cipher of the lobby that is kept there; none if there is none yet, or if it cannot be read, which the server says.
+    /// The cipher of the lobby that is kept there; none if there is none yet, or if it cannot be
+    /// read, which the server says.
     pub(crate) lobby: Option<CipherKind>,
-    /// What the disk has to say.
+    /// Events of the disk.
     pub(crate) events: Option<Events>,
 }
 
@@ -148,7 +150,7 @@ impl Storage {
         all.records = data.max_records;
         all.age = data.max_age.map(Duration::from_secs);
         all.bytes = data.max_bytes;
-        // What is kept for less than the rest between two rounds is not to wait for that.
+        // Records that are kept for less than the rest between two rounds are not to wait for that.
         for age in [each.age, all.age].into_iter().flatten() {
             config.retention.every = config.retention.every.min(age);
         }
@@ -185,7 +187,8 @@ async fn lobby_of(log: &DiskLog) -> Option<CipherKind> {
     None
 }
 
-/// By the platform's convention: `~/.local/share/chat-cli`, `~/Library/Application Support/chat-cli`, `%APPDATA%\chat-cli\data`.
+/// By the platform's convention: `~/.local/share/chat-cli`, `~/Library/Application
+/// Support/chat-cli`, `%APPDATA%\chat-cli\data`.
 fn default_folder() -> Option<PathBuf> {
     ProjectDirs::from("", "", "chat-cli").map(|dirs| dirs.data_dir().to_owned())
 }
@@ -202,7 +205,8 @@ fn not_opened(error: OpenError) -> Failure {
     })
 }
 
-/// What the disk says, in the operator's words, and whether something is wrong; none for what happens all the time.
+/// An event of the disk, in the operator's words, and whether something is wrong; none for what
+/// happens all the time.
 pub(crate) fn words(event: &DiskEvent) -> Option<(String, bool)> {
     Some(match event {
         DiskEvent::NewEpoch { why, .. } => {

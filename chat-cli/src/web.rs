@@ -1,4 +1,5 @@
-//! The `[web]` part of the server's configuration: how WebSockets are let in, and the page beside them.
+//! The `[web]` part of the server's configuration: how WebSockets are let in, and the page beside
+//! them.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -116,8 +117,8 @@ impl WebConfig {
         &self.path
     }
 
-    /// Where a browser on this machine finds the page of a listener; none if it is not served, or has no URL that browsers take:
-    /// they know no interfaces.
+    /// Where a browser on this machine finds the page of a listener; none if it is not served, or
+    /// has no URL that browsers take: they know no interfaces.
     pub(crate) fn page_at(&self, listener: SocketAddr) -> Option<String> {
         let base = self.base()?;
         if matches!(listener, SocketAddr::V6(address) if address.scope_id() != 0) {

@@ -1,4 +1,5 @@
-//! The ciphers that clients apply to what is said: one trait, and a type for each cipher a room can announce.
+//! The ciphers that clients apply to what is said: one trait, and a type for each cipher a room can
+//! announce.
 //!
 //! | room announces | type |
 //! |---|---|
@@ -19,7 +20,7 @@ pub use self::{
     sealing::Sealing,
 };
 use crate::{
-    id::{KeyId, MemberId, RoomId},
+    id::{KeyId, MemberId, MessageId, RoomOrigin, SessionId},
     wire::record::Content,
 };
 
@@ -31,17 +32,18 @@ pub trait Cipher {
     fn open(&self, context: &Context, content: &Content) -> Result<String, OpenError>;
 }
 
-/// What a message is bound to, besides its key. One that is moved to another context does not open.
+/// The binding of a message, besides its key. One that is moved to another context does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Context {
-    pub room: RoomId,
+    pub origin: RoomOrigin,
     pub member: MemberId,
+    pub session: SessionId,
     pub txn: u64,
     /// Number of the record's kind.
     pub kind: u16,
-    /// The record that is edited; 0 when none is.
-    pub target: u64,
+    /// The message that it is about.
+    pub target: Option<MessageId>,
 }
 
 /// Why a message stays closed.
@@ -51,16 +53,19 @@ pub enum OpenError {
     /// This client has no key of that name.
     #[error("no key for it")]
     NoKey(KeyId),
-    /// It was sealed under another key, or altered, or moved here from elsewhere.
+    /// Sealed under another key, or altered, or moved here from elsewhere.
     #[error("wrong key, or it was altered on the way")]
     Altered,
-    /// It is too short, or of the wrong length, to have been sealed at all.
+    /// Too short, or of the wrong length, to have been sealed at all.
     #[error("too short to be a sealed message")]
     Malformed,
+    /// Its form is of a later version, or an application's own.
+    #[error("of a kind that this program does not know")]
+    UnknownForm,
     /// Its form is not the one the room announces.
     #[error("not in the room's cipher")]
     WrongForm,
-    /// What came out is not text.
+    /// The opened bytes are not text.
     #[error("not text")]
     NotText,
 }
@@ -75,12 +80,12 @@ pub struct Plain;
 
 impl Cipher for Plain {
     fn seal(&self, _: &mut dyn Rng, _: &Context, text: &str) -> Content {
-        Content::Plain(text.to_owned())
+        Content::plain(text)
     }
 
     fn open(&self, _: &Context, content: &Content) -> Result<String, OpenError> {
         match content {
-            Content::Plain(text) => Ok(text.clone()),
+            Content::Plain(plain) => Ok(plain.text.clone()),
             _ => Err(OpenError::WrongForm),
         }
     }

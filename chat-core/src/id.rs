@@ -3,6 +3,7 @@
 use core::fmt;
 
 use hkdf::Hkdf;
+use rand_core::{CryptoRng, RngCore};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -45,8 +46,8 @@ macro_rules! id128 {
 id128! {
     /// A person or program, whatever it is called at the moment.
     ///
-    /// Derived from the member's [`Secret`], so that whoever holds the secret is the member and nobody
-    /// has to keep a table: `SHA-256("chat.v1 member" ‖ secret)`, its first 16 bytes.
+    /// Derived from the member's [`Secret`], so that whoever holds the secret is the member and
+    /// nobody has to keep a table: `SHA-256("chat.v1 member" ‖ secret)`, its first 16 bytes.
     MemberId
 }
 id128! {
@@ -56,6 +57,15 @@ id128! {
 id128! {
     /// A room key, so that a message can say which key opens it.
     KeyId
+}
+id128! {
+    /// One of a member's devices. None has one in this version.
+    DeviceId
+}
+id128! {
+    /// Stands for a room in all that is sealed for it: drawn when the room begins, and never
+    /// again.
+    RoomOrigin
 }
 id128! {
     /// One registration of a room's password. A new password has a new one.
@@ -72,9 +82,7 @@ impl MemberId {
             .chain_update(b"chat.v1 member")
             .chain_update(secret.0)
             .finalize();
-        let mut id = [0; 16];
-        id.copy_from_slice(&digest[..16]);
-        Self(id)
+        Self(first_half(&digest))
     }
 }
 
@@ -91,21 +99,85 @@ impl RoomId {
             .chain_update(low.0)
             .chain_update(high.0)
             .finalize();
-        let mut id = [0; 16];
-        id.copy_from_slice(&digest[..16]);
-        Self(id)
+        Self(first_half(&digest))
+    }
+
+    /// The group that a `create` makes, the same however often it is sent: `SHA-256("chat room" ‖
+    /// member ‖ session ‖ txn)`, its first 16 bytes; the two numbers are little-endian.
+    pub fn group(member: MemberId, session: SessionId, txn: u64) -> Self {
+        let digest = Sha256::new()
+            .chain_update(b"chat room")
+            .chain_update(member.0)
+            .chain_update(session.0.to_le_bytes())
+            .chain_update(txn.to_le_bytes())
+            .finalize();
+        Self(first_half(&digest))
     }
 }
 
-/// The 32 bytes that make somebody the member they are. Kept by the client, shown to the server at every `hello`.
+fn first_half(digest: &[u8]) -> [u8; 16] {
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    id
+}
+
+/// One life of a client's outbox: drawn when the outbox is made, kept with it, and used by one
+/// connection at a time. Below 2⁵³, so that JSON carries it exactly.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct SessionId(#[serde(deserialize_with = "crate::id::safe")] pub u64);
+
+impl SessionId {
+    /// No session: that of the records which nobody asked for.
+    pub const NONE: Self = Self(0);
+
+    /// A new one. The generator must be fit for keys: two lives of one member must never get the
+    /// same.
+    pub fn random(rng: &mut (impl RngCore + CryptoRng)) -> Self {
+        loop {
+            let number = rng.next_u64() >> 11;
+            if number != 0 {
+                return Self(number);
+            }
+        }
+    }
+}
+
+/// A request that changed something, and the record that it became: what a message is called, for
+/// good. A `seq` may come to name another message when a log loses its tail; this never does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename = "frozen")]
+pub struct MessageId {
+    /// The author.
+    pub member: MemberId,
+    /// The author's session.
+    pub session: SessionId,
+    /// The number of the request in that session, from 1.
+    #[serde(deserialize_with = "crate::id::safe")]
+    pub txn: u64,
+}
+
+/// A request in short: another request under the same number is noticed by it. 0 where
+/// nobody asked.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct RequestHash(pub u32);
+
+/// The 32 bytes that make somebody the member they are. Kept by the client, shown to the server at
+/// every `hello`.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Secret(pub [u8; 32]);
 
 impl Secret {
-    /// The secret of the same person at one server, for whoever keeps one secret for all: HKDF-SHA-256 (no salt, info
-    /// [`HOST:PORT`](server_name)), 32 bytes.
+    /// The secret of the same person at one server, for whoever keeps one secret for all:
+    /// HKDF-SHA-256 (no salt, info [`HOST:PORT`](server_name)), 32 bytes.
     ///
-    /// A server is shown its secret at every `hello`, so one that was shown the secret of others could be that person there.
+    /// A server is shown its secret at every `hello`, so one that was shown the secret of others
+    /// could be that person there.
     #[must_use]
     pub fn at_server(&self, host: &str, port: u16) -> Self {
         let mut secret = Self([0; 32]);
@@ -116,8 +188,9 @@ impl Secret {
     }
 }
 
-/// What a server is called where something is kept for it alone: `HOST:PORT`. `host` is a name or an IP address as the person
-/// knows it, without brackets; its letters count as small ones, and an IPv6 address is put into brackets.
+/// A server's name where something is kept for it alone: `HOST:PORT`. `host` is a name or
+/// an IP address as the person knows it, without brackets; its letters count as small ones, and an
+/// IPv6 address is put into brackets.
 pub fn server_name(host: &str, port: u16) -> String {
     let host = host.to_lowercase();
     if host.contains(':') {
@@ -145,14 +218,16 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// A position in one log: the number of a record, counted from 1 without holes. 0 is "before the first".
+/// A position in one log: the number of a record, counted from 1 without holes. 0 is "before the
+/// first".
 pub type Seq = u64;
 
 /// A position together with the life of the log it belongs to.
 ///
-/// The epoch changes whenever the tail of the log may have been lost, so the two are one value: a `seq`
-/// of another epoch says nothing. Both stay below 2⁵³, so that JSON carries them exactly.
+/// The epoch changes whenever the tail of the log may have been lost, so the two are one value: a
+/// `seq` of another epoch says nothing. Both stay below 2⁵³, so that JSON carries them exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename = "frozen")]
 pub struct Place {
     /// Which life of the log.
     #[serde(deserialize_with = "crate::id::safe")]
@@ -162,7 +237,8 @@ pub struct Place {
     pub seq: Seq,
 }
 
-/// One ordered log. Its order is by kind, then by number or id; it is the order of [`to_bytes`](Self::to_bytes), too.
+/// One ordered log. Its order is by kind, then by number or id; it is the order of
+/// [`to_bytes`](Self::to_bytes), too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Partition {
@@ -172,7 +248,7 @@ pub enum Partition {
     Room(RoomId),
 }
 
-/// What a partition is the log of.
+/// The kinds of partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum PartitionKind {
@@ -193,7 +269,7 @@ impl PartitionKind {
 }
 
 impl Partition {
-    /// What it is the log of.
+    /// Its kind.
     pub const fn kind(&self) -> PartitionKind {
         match self {
             Self::Directory(_) => PartitionKind::Directory,
@@ -201,8 +277,8 @@ impl Partition {
         }
     }
 
-    /// The partition as a name, for logs that keep it: the kind's byte, then the number (2 bytes, the higher first) or the id. A
-    /// log that goes by this needs to know no kinds.
+    /// The partition as a name, for logs that keep it: the kind's byte, then the number (2 bytes,
+    /// the higher first) or the id. A log that goes by this needs to know no kinds.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut name = vec![self.kind().byte()];
         match self {
@@ -233,8 +309,8 @@ impl fmt::Display for Partition {
     }
 }
 
-/// A connection as the driver names it: a slot and how often the slot was used, so that a late word about a
-/// closed connection never reaches its successor.
+/// A connection as the driver names it: a slot and how often the slot was used, so that a late word
+/// about a closed connection never reaches its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId {
     /// The driver's slot.

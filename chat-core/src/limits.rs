@@ -1,4 +1,5 @@
-//! Every limit: what it is, its unit, its default. None means "unlimited" by being 0; all are at least 1.
+//! Every limit: what it is, its unit, its default. None means "unlimited" by being 0; all are at
+//! least 1.
 
 use core::{
     net::{IpAddr, Ipv6Addr},
@@ -7,13 +8,16 @@ use core::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::room::MUTES;
+/// Bans and mutes that a room can hold, each, with room to spare.
+pub(crate) const MOST_SANCTIONS: u32 = 16_384;
 
-/// Rooms that one member may be allowed: four times as many, of which others opened most, are listed in one frame.
+/// Rooms that one member may be allowed: four times as many, of which others opened most, are
+/// listed in one frame.
 const MOST_ROOMS: u32 = 8_192;
 
 /// A token bucket: `burst` at once, then `per_second`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename = "frozen")]
 pub struct Rate {
     /// Tokens of a full bucket.
     pub burst: u32,
@@ -21,7 +25,7 @@ pub struct Rate {
     pub per_second: u32,
 }
 
-/// What `welcome` tells a client, so that it can keep within it.
+/// The limits that `welcome` tells, so that a client can keep within them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WireLimits {
     /// Bytes of a client's frame body.
@@ -46,8 +50,12 @@ pub struct WireLimits {
     pub send_rate: Rate,
     /// Rate of all other requests together.
     pub request_rate: Rate,
-    /// Rate of `create`, `register` and `login`, which cost the server most. They count as requests too.
+    /// Rate of `create`, `register` and `login`, which cost the server most. They count as requests
+    /// too.
     pub costly_rate: Rate,
+    /// Open invitations of one member.
+    #[serde(default)]
+    pub invitations: u32,
 }
 
 /// All limits of a server.
@@ -75,6 +83,9 @@ pub struct Limits {
     pub rooms: u32,
     /// Rooms one member may be in.
     pub rooms_per_member: u32,
+    /// Open invitations of one member: private conversations that others began and that it has
+    /// neither accepted nor declined.
+    pub invitations: u32,
     /// Members of one room.
     pub members_per_room: u32,
     /// Bans and mutes of one room, each.
@@ -87,10 +98,11 @@ pub struct Limits {
     pub request_bytes: u32,
     /// Entries of one page of rooms, members or history.
     pub page: u16,
-    /// Bytes of the records in one page of history, and in one frame to who catches up, in the form they are sent in; one record
-    /// always fits.
+    /// Bytes of the records in one page of history, and in one frame to who catches up, in the form
+    /// they are sent in; one record always fits.
     pub page_bytes: u32,
-    /// Bytes that may wait to be sent to one connection before its fan-outs are skipped and caught up later.
+    /// Bytes that may wait to be sent to one connection before its fan-outs are skipped and caught
+    /// up later.
     pub outbox_bytes: u32,
     /// Refused `hello`s of one connection.
     pub hello_attempts: u32,
@@ -108,7 +120,8 @@ pub struct Limits {
     pub request_rate: Rate,
     /// Rate of `create`, `register` and `login` of one connection.
     pub costly_rate: Rate,
-    /// Refusals for being too fast, in a row without a pause of a second, after which a connection is closed.
+    /// Refusals for being too fast, in a row without a pause of a second, after which a connection
+    /// is closed.
     pub flood_refusals: u32,
     /// Time from the connection to `welcome`.
     #[serde(with = "seconds")]
@@ -167,6 +180,7 @@ impl Default for Limits {
             topic_bytes: 512,
             rooms: 100_000,
             rooms_per_member: 64,
+            invitations: 192,
             members_per_room: 100_000,
             sanctions_per_room: 10_000,
             presence_names: 500,
@@ -223,12 +237,12 @@ impl Default for Limits {
 pub struct LimitError {
     /// Which.
     pub name: &'static str,
-    /// What is wrong with it.
+    /// The fault.
     pub problem: String,
 }
 
 impl Limits {
-    /// What `welcome` tells of them.
+    /// The limits that `welcome` tells.
     pub fn wire(&self) -> WireLimits {
         WireLimits {
             frame_bytes: self.frame_bytes,
@@ -243,7 +257,17 @@ impl Limits {
             send_rate: self.send_rate,
             request_rate: self.request_rate,
             costly_rate: self.costly_rate,
+            invitations: self.invitations,
         }
+    }
+
+    /// Entries of one page of which so many are asked for; 0 for as many as there may be.
+    pub(crate) fn page_of(&self, asked: u16) -> usize {
+        usize::from(if asked == 0 {
+            self.page
+        } else {
+            asked.min(self.page)
+        })
     }
 
     /// Refuses limits that are 0 or contradict each other.
@@ -264,6 +288,7 @@ impl Limits {
             ("topic_bytes", self.topic_bytes.into()),
             ("rooms", self.rooms),
             ("rooms_per_member", self.rooms_per_member),
+            ("invitations", self.invitations),
             ("members_per_room", self.members_per_room),
             ("sanctions_per_room", self.sanctions_per_room),
             ("presence_names", self.presence_names),
@@ -336,13 +361,19 @@ impl Limits {
                  `label_bytes`, and 128, for each of them",
             );
         }
-        if self.sanctions_per_room as usize >= MUTES {
+        if self.sanctions_per_room >= MOST_SANCTIONS {
             return fault("sanctions_per_room", "must be below 16384");
         }
         if self.rooms_per_member > MOST_ROOMS {
             return fault(
                 "rooms_per_member",
                 "must be at most 8192, so that `welcome` can tell of all of them",
+            );
+        }
+        if self.invitations > 3 * MOST_ROOMS {
+            return fault(
+                "invitations",
+                "must be at most 24576, so that `welcome` can tell of all of them",
             );
         }
         if self.page_bytes > crate::wire::SERVER_FRAME_BYTES / 2 {
@@ -379,8 +410,8 @@ mod seconds {
     }
 }
 
-/// What counts as one address for the limits per address: an IPv4 address, or the /64 of an IPv6 address, which one
-/// customer has.
+/// The address that counts for the limits per address: an IPv4 address, or the /64 of an IPv6
+/// address, which one customer has.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),

@@ -1,18 +1,21 @@
-//! What the core asks of a log, and a log in memory that does it.
+//! The core's demands on a log, and a log in memory that meets them.
 //!
-//! A log is a set of [partitions](Partition), each with an epoch of its own. What is asked of it, and nothing else:
+//! A log is a set of [partitions](Partition), each with an epoch of its own. What is asked of it,
+//! and nothing else:
 //!
-//! | asked | is |
-//! |---|---|
-//! | compare and append | records at an expected head: all or none, with a *tail note* of at most [`NOTE_BYTES`] that the log does not read |
-//! | read | a [`Page`], by a [`Query`] |
-//! | heads, notes | a [`Head`] of many partitions: where they end, and the note of the last append that is there. No record is read |
-//! | part, manifest | a snapshot in pieces, see [`SnapshotId`] |
-//! | redact | other bytes in the place of a record's, if the epoch is still the one in which it was seen |
-//! | follow, forget | of which partitions it brings what others append |
+//! - compare and append: records at an expected head, all or none, with a *tail note* of at most
+//!   [`NOTE_BYTES`] that the log does not read;
+//! - read: a [`Page`], by a [`Query`];
+//! - heads, notes: a [`Head`] of many partitions: where they end, and the note of the last append
+//!   that is there; no record is read;
+//! - part, manifest: a snapshot in pieces, see [`SnapshotId`];
+//! - redact: other bytes in the place of a record's, if the epoch is still the one in which it was
+//!   seen;
+//! - follow, forget: of which partitions it brings what others append.
 
 mod memory;
 mod packed;
+mod served;
 
 use core::{cmp::Ordering, time::Duration};
 
@@ -23,7 +26,7 @@ pub use self::memory::MemoryLog;
 use crate::{
     id::{Partition, Place, Seq},
     limits::LimitError,
-    state::{self, room::Room},
+    state::room,
     wire::{
         Record,
         record::{CipherKind, RecordBody},
@@ -36,7 +39,7 @@ pub const NOTE_BYTES: usize = 64;
 /// The most bytes of a part of a snapshot.
 pub const PART_BYTES: usize = 512 * 1_024;
 
-/// What a log can take, and what it likes.
+/// The limits and wishes of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogLimits {
@@ -46,7 +49,8 @@ pub struct LogLimits {
     pub part_bytes: usize,
     /// The most bytes of a tail note: [`NOTE_BYTES`] by default, and never more.
     pub note_bytes: usize,
-    /// What is small and can wait is best appended no more often than this; zero, the default, if it makes no difference.
+    /// Small entries that can wait are best appended no more often than this; zero, the default, if
+    /// it makes no difference.
     pub small_every: Duration,
     /// Whether others than the hubs of this process may write to it. Not by default.
     pub shared: bool,
@@ -94,11 +98,11 @@ impl LogLimits {
 /// How an append ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// It is in the log, at the durability of this log; the head is now here.
+    /// The entries are in the log, at the durability of this log; the head is now here.
     Committed(Place),
-    /// It is not in the log and never will be.
+    /// The entries are not in the log and never will be.
     Refused(AppendRefused),
-    /// It may or may not be in the log. Read the head before anything else.
+    /// The entries may or may not be in the log. Read the head before anything else.
     Unknown,
 }
 
@@ -111,7 +115,8 @@ pub enum AppendRefused {
     /// The log cannot write at present.
     #[error("the log cannot write")]
     Unavailable,
-    /// The records or the note are more than the log's [limits](LogLimits) allow. Asking again gives the same.
+    /// The records or the note are more than the log's [limits](LogLimits) allow. Asking again
+    /// gives the same.
     #[error("the log does not take so much at once")]
     TooLarge,
 }
@@ -127,14 +132,16 @@ pub enum ReadFailed {
     /// The log cannot be read at present: asking again may do.
     #[error("the log cannot be read at present")]
     Unavailable,
-    /// The first thing that was asked for is not what was written: asking again gives the same. What lies on the near side
-    /// of a damaged record is a page as always, only shorter.
+    /// The first thing that was asked for is not what was written: asking again gives the same.
+    /// What lies on the near side of a damaged record is a page as always, only shorter.
     #[error("the log cannot be read: {}", damaged(*.seq))]
     Damaged {
-        /// Which record it is; none if it is a snapshot, or what the log knows of the partition as a whole.
+        /// Which record it is; none if it is a snapshot, or what the log knows of the partition as
+        /// a whole.
         seq: Option<Seq>,
     },
-    /// Of a part: its snapshot is no longer the newest one, or never was. The [state](ReadFrom::State) is to be read anew.
+    /// Of a part: its snapshot is no longer the newest one, or never was. The
+    /// [state](ReadFrom::State) is to be read anew.
     #[error("there is a newer snapshot by now")]
     Superseded,
 }
@@ -163,15 +170,19 @@ pub struct Head {
     pub note: Bytes,
 }
 
-/// Names a snapshot of one partition, which is written in parts: as many hubs as like may write one at the same time.
+/// Names a snapshot of one partition, which is written in parts: as many hubs as like may write one
+/// at the same time.
 ///
-/// It is complete as of its `base`: with it, the records after `base.seq` are needed, and those up to it may go. (Each part may be of a
-/// later state than that, which the log does not care about.) Its [manifest](Manifest) is written last; one whose parts are not all
-/// there is ignored. Of all manifests that of the newest `base.seq` holds, and an older one that comes late is ignored. With a newer
-/// one go the parts of all older snapshots, also of those that never had a manifest.
+/// A snapshot is complete as of its `base`: with it, the records after `base.seq` are needed, and
+/// those up to it may go. (Each part may be of a later state than that, which the log does not care
+/// about.) Its [manifest](Manifest) is written last; one whose parts are not all there is ignored.
+/// Of all manifests that of the newest `base.seq` holds, and an older one that comes late is
+/// ignored. With a newer one go the parts of all older snapshots, also of those that never had a
+/// manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SnapshotId {
-    /// As of where, in the epoch in which it was written. It outlives that epoch, if what it covers is not lost.
+    /// As of where, in the epoch in which it was written. It outlives that epoch, if what it covers
+    /// is not lost.
     pub base: Place,
     /// Random, so that two hubs that write one as of the same place do not mix their parts.
     pub writer: u64,
@@ -196,15 +207,16 @@ impl PartialOrd for SnapshotId {
 pub struct Manifest {
     /// Which.
     pub id: SnapshotId,
-    /// It has the parts from 0 to before this.
+    /// The snapshot has the parts from 0 to before this.
     pub parts: u32,
 }
 
 /// Which records to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadFrom {
-    /// All that is needed to rebuild the state: the newest snapshot, if there is one, and the records after it. If
-    /// they are more than the limits allow, the page ends early and [`After`](Self::After) goes on.
+    /// All that is needed to rebuild the state: the newest snapshot, if there is one, and the
+    /// records after it. If they are more than the limits allow, the page ends early and
+    /// [`After`](Self::After) goes on.
     State,
     /// The records after this one, oldest first.
     After(Seq),
@@ -226,9 +238,9 @@ pub struct Query {
 }
 
 impl Query {
-    /// Of a partition that keeps the records from `oldest` to `head`, the first and the last of those that are wanted, as far as their
-    /// number is limited; none if the first is beyond the last. `covered`: what the newest snapshot covers, for
-    /// [`ReadFrom::State`].
+    /// Of a partition that keeps the records from `oldest` to `head`, the first and the last of
+    /// those that are wanted, as far as their number is limited; none if the first is beyond the
+    /// last. `covered`: what the newest snapshot covers, for [`ReadFrom::State`].
     pub fn span(&self, oldest: Seq, head: Seq, covered: Seq) -> (Seq, Seq) {
         let (low, high) = match self.from {
             ReadFrom::State => (covered + 1, head),
@@ -266,7 +278,8 @@ pub struct Page {
 }
 
 impl Page {
-    /// The word that there is something to read up to here. It is news of others' appends without the records.
+    /// The word that there is something to read up to here. It is news of others' appends without
+    /// the records.
     pub fn look_again(head: Place) -> Self {
         Self {
             head,
@@ -277,13 +290,13 @@ impl Page {
         }
     }
 
-    /// The cipher of the room whose [`State`](ReadFrom::State) this page begins with, and whose snapshot, if there is one, has these
-    /// parts. A room has it for good, whatever [`Config::lobby`](crate::hub::Config::lobby) says of a lobby that is there already.
-    /// `None`: there is no such room yet, or what is stored of it cannot be read.
+    /// The cipher of the room whose [`State`](ReadFrom::State) this page begins with, and whose
+    /// snapshot, if there is one, has these parts: as many of them as begin it are enough. A room
+    /// has it for good, whatever [`Config::lobby`](crate::hub::Config::lobby) says of a lobby that
+    /// is there already. `None`: there is no such room yet, or what is stored of it cannot be read.
     pub fn room_cipher(&self, parts: &[Bytes]) -> Option<CipherKind> {
         if self.snapshot.is_some() {
-            let room: Room = state::thaw(&parts.concat()).ok()?;
-            return room.about.map(|about| about.cipher);
+            return room::cipher_of(&parts.concat().into());
         }
         match Record::from_bytes(self.records.first()?).ok()?.body {
             RecordBody::Created(created) => Some(created.cipher),

@@ -1,7 +1,7 @@
 //! Names: nicks and the names of groups (RFC 8266, UTS #39), and one-line texts.
 //!
-//! A name is enforced once, by the server that reserves it. What others see is [`Name::shown`]; who may have it is
-//! decided by [`Name::key`]. Enforcing a name that was enforced changes nothing.
+//! A name is enforced once, by the server that reserves it. What others see is [`Name::shown`]; who
+//! may have it is decided by [`Name::key`]. Enforcing a name that was enforced changes nothing.
 
 mod reserved;
 
@@ -20,6 +20,8 @@ use unicode_normalization::{
 };
 use unicode_security::mixed_script::AugmentedScriptSet as Scripts;
 
+use crate::visible::{code_point, hidden, is_blank, is_line_break, is_space};
+
 pub use self::reserved::{RESERVED, Reserved};
 
 /// Combining marks on one letter.
@@ -33,20 +35,21 @@ const RAW: usize = 8;
 pub struct Name {
     /// As others see it.
     pub shown: String,
-    /// What it must be unique under.
+    /// The key under which the name must be unique.
     pub key: NameKey,
 }
 
-/// The two forms under which a name is unique: it is taken when somebody else's equals it in *either*.
+/// The two forms under which a name is unique: it is taken when somebody else's equals it in
+/// *either*.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 pub struct NameKey {
-    /// How its comparison form (RFC 8266: lower case, NFKC) looks: the skeleton (UTS #39) of that. `IRIS` and `iris` have the
-    /// same.
+    /// How its comparison form (RFC 8266: lower case, NFKC) looks: the skeleton (UTS #39) of that.
+    /// `IRIS` and `iris` have the same.
     pub folded: String,
-    /// What it looks like, in whatever case: the skeleton of the lower-cased skeleton of what is shown. `paypaI`, with a
-    /// capital i, and `paypal` have the same.
+    /// The look of the name, in whatever case: the skeleton of the lower-cased skeleton of what is
+    /// shown. `paypaI`, with a capital i, and `paypal` have the same.
     pub skeleton: String,
 }
 
@@ -56,9 +59,9 @@ pub struct NameKey {
 pub struct NameError(pub String);
 
 impl Name {
-    /// Checks a nick: one word, not more than `max_bytes` bytes of UTF-8 once enforced, and not begun by a sign that
-    /// means something in a client's commands (`/`, `#`, `@`). White space around it is dropped. Decoration at its ends is
-    /// shown and makes it no other name.
+    /// Checks a nick: one word, not more than `max_bytes` bytes of UTF-8 once enforced, and not
+    /// begun by a sign that means something in a client's commands (`/`, `#`, `@`). White space
+    /// around it is dropped. Decoration at its ends is shown and makes it no other name.
     ///
     /// ```
     /// use chat_core::nick::Name;
@@ -82,18 +85,20 @@ impl Name {
         Ok(name)
     }
 
-    /// Checks the name of a group: not more than `max_bytes` bytes of UTF-8 once enforced. White space around it is
-    /// dropped; inside, each run of it becomes one space. Every sign counts: `C`, `C++` and `C#` are three names.
+    /// Checks the name of a group: not more than `max_bytes` bytes of UTF-8 once enforced. White
+    /// space around it is dropped; inside, each run of it becomes one space. Every sign counts:
+    /// `C`, `C++` and `C#` are three names.
     pub fn group(text: &str, max_bytes: usize) -> Result<Self, NameError> {
         Self::enforce(text, max_bytes, false)
     }
 
-    /// What holds for every name. `decorated`: decoration at its ends makes it no other name.
+    /// The rules of every name. `decorated`: decoration at its ends makes it no other name.
     fn enforce(text: &str, max_bytes: usize, decorated: bool) -> Result<Self, NameError> {
-        // Normalising takes far longer than reading, and may make 18 characters of one: nobody shall keep a server busy
-        // with a name that comes to nothing.
-        if text.len() > RAW * max_bytes {
-            return refuse(too_long(text.len(), RAW * max_bytes));
+        // Normalising takes far longer than reading, and may make 18 characters of one: nobody
+        // shall keep a server busy with a name that comes to nothing.
+        let most = max_bytes.saturating_mul(RAW);
+        if text.len() > most {
+            return refuse(too_long(text.len(), most));
         }
         if text.chars().all(is_space) {
             return refuse("a name must not be empty");
@@ -160,8 +165,8 @@ pub(crate) fn bare(form: &str) -> Cow<'_, str> {
     Cow::Owned(form.nfd().filter(counts).collect())
 }
 
-/// Checks a label: a [`line()`] that ends each round bracket which it begins, and no other: programs
-/// show it in such.
+/// Checks a label: a [`line()`] that ends each round bracket which it begins, and no other:
+/// programs show it in such.
 pub fn label(text: &str, max_bytes: usize) -> Result<(), NameError> {
     line(text, max_bytes)?;
     let mut open = 0_i32;
@@ -178,8 +183,8 @@ pub fn label(text: &str, max_bytes: usize) -> Result<(), NameError> {
 }
 
 /// Checks a topic or reason, and whatever else is drawn beside a name: not more than `max_bytes`
-/// bytes, nothing [hidden], so no line breaks, and no more than 4 combining marks on a letter. It
-/// is empty, or has something to see.
+/// bytes, nothing [hidden], so no line breaks, and no more than 4 combining
+/// marks on a letter. It is empty, or has something to see.
 pub fn line(text: &str, max_bytes: usize) -> Result<(), NameError> {
     if text.len() > max_bytes {
         return refuse(too_long(text.len(), max_bytes));
@@ -196,64 +201,6 @@ pub fn line(text: &str, max_bytes: usize) -> Result<(), NameError> {
         None if !text.is_empty() && is_blank(text) => refuse("it must have something to see"),
         None => Ok(()),
     }
-}
-
-/// The first character of a text that has nothing to be seen by where it stands ([`hides`]).
-pub fn hidden(text: &str) -> Option<char> {
-    let before = [None].into_iter().chain(text.chars().map(Some));
-    let mut pairs = before.zip(text.chars());
-    pairs.find_map(|(before, c)| hides(before, c).then_some(c))
-}
-
-/// Whether a character has nothing to be seen by behind this one: the [invisible](is_invisible) ones, but for what a script or
-/// an emoji needs where it stands, a joiner or non-joiner behind a letter of such a script, a joiner behind an emoji, a
-/// variation selector behind what has variants.
-pub fn hides(before: Option<char>, c: char) -> bool {
-    match (before, c) {
-        (Some(before), '\u{200c}') => !joins(before),
-        (Some(before), '\u{200d}') => !joins(before) && !is_pictorial(before),
-        (Some(before), '\u{fe00}'..='\u{fe0f}') => !has_variants(before),
-        (Some(before), '\u{180b}'..='\u{180d}') => !joins(before),
-        (Some(before), '\u{e0100}'..='\u{e01ef}') => !is_ideograph(before),
-        (_, c) => is_invisible(c),
-    }
-}
-
-/// Whether nothing is drawn for a character itself: control characters, bidirectional formatting characters, and what takes no
-/// room, such as a zero-width space, a Hangul filler, a tag, a joiner or a variation selector. White space is none of them.
-pub fn is_invisible(c: char) -> bool {
-    is_control(c) || is_bidi_format(c) || takes_no_room(c)
-}
-
-/// Makes a text that somebody else wrote harmless to show on one line: control, escape and bidirectional formatting
-/// characters become visible. It may become longer.
-///
-/// A line break (LF, CR LF, U+2028, U+2029) becomes `⏎ `, every other ASCII control character its picture (`␛`), the
-/// rest its number (`<U+202E>`). Whoever wants to lay out lines splits the text first and calls this for each.
-///
-/// ```
-/// use chat_core::nick::harmless;
-///
-/// assert_eq!(harmless("red: \u{1b}[31m\nor \u{202e}not"), "red: ␛[31m⏎ or <U+202E>not");
-/// ```
-pub fn harmless(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\r' if chars.peek() == Some(&'\n') => {}
-            '\n' | '\u{2028}' | '\u{2029}' => out.push_str("⏎ "),
-            // The control pictures stand in the order of what they picture.
-            '\0'..='\u{1f}' => out
-                .push(char::from_u32(0x2400 + u32::from(c)).unwrap_or(char::REPLACEMENT_CHARACTER)),
-            '\u{7f}' => out.push('␡'),
-            _ if is_control(c) || is_bidi_format(c) => {
-                out.push_str(&format!("<{}>", code_point(c)))
-            }
-            _ => out.push(c),
-        }
-    }
-    out
 }
 
 /// The forms under which a text must be unique; `decorated`: apart from decoration at the ends.
@@ -276,8 +223,8 @@ fn comparison(shown: &str) -> Result<String, precis_core::Error> {
     stabilize(shown, once).map(Cow::into_owned)
 }
 
-/// How the comparison form of a name looks. A sign that looks like a letter, as in `Pau|`, is no decoration here; in the other
-/// form it is.
+/// How the comparison form of a name looks. A sign that looks like a letter, as in `Pau|`, is no
+/// decoration here; in the other form it is.
 fn folded(plain: &str, decorated: bool) -> Result<String, precis_core::Error> {
     let folded = without_dots(&comparison(plain)?);
     let is_core = |c| !is_decoration(c) || look(c.encode_utf8(&mut [0; 4])).contains(is_letter);
@@ -289,8 +236,9 @@ fn folded(plain: &str, decorated: bool) -> Result<String, precis_core::Error> {
     Ok(without_dots(&look(core)))
 }
 
-/// What a name looks like, in whatever case. The skeleton comes before the lower case as well as after it: a capital
-/// eta looks like H and a capital i like l, which nobody can tell any more once they are small.
+/// The look of a name, in whatever case. The skeleton comes before the lower case as well as
+/// after it: a capital eta looks like H and a capital i like l, which nobody can tell any more once
+/// they are small.
 fn skeleton(plain: &str, decorated: bool) -> Result<String, NameError> {
     let core = if decorated {
         between(plain, is_letter)
@@ -309,7 +257,8 @@ fn look(text: &str) -> String {
     unicode_security::skeleton(text).collect()
 }
 
-/// A text, decomposed, without the dots above `i` and `j`, which have one already: it is drawn only once.
+/// A text, decomposed, without the dots above `i` and `j`, which have one already: it is drawn only
+/// once.
 fn without_dots(text: &str) -> String {
     let mut dotted = false;
     let drawn = |c: &char| {
@@ -325,8 +274,8 @@ fn without_dots(text: &str) -> String {
     text.nfd().filter(drawn).collect()
 }
 
-/// What lies between the first and the last character of a name that is no decoration, with the marks on that. A name that has
-/// nothing else is left as it is.
+/// The part between the first and the last character of a name that is no decoration, with the
+/// marks on that. A name of decoration alone is left as it is.
 fn between(text: &str, is_core: impl Fn(char) -> bool) -> &str {
     let is_core = |(_, c): &(usize, char)| !is_combining_mark(*c) && is_core(*c);
     let mut cores = text.char_indices().filter(is_core);
@@ -346,8 +295,9 @@ fn is_letter(c: char) -> bool {
     !is_decoration(c) && !is_combining_mark(c)
 }
 
-/// What may be put around a name and is no letter of it: whatever is neither letter nor number to Unicode, and letters and numbers
-/// that only modify others or stand in circles and squares.
+/// Characters that may be put around a name and are no letter of it: all that are neither letter
+/// nor number to Unicode, and letters and numbers that only modify others or stand in circles and
+/// squares.
 fn is_decoration(c: char) -> bool {
     let modifies = matches!(
         c,
@@ -413,69 +363,6 @@ fn share_a_script(one: char, other: char) -> bool {
     let mut both = Scripts::for_char(one);
     both.intersect_with(Scripts::for_char(other));
     !both.is_empty()
-}
-
-/// Letters and marks of scripts that joiners and non-joiners belong to: Arabic and its like, those of India and around it.
-fn joins(c: char) -> bool {
-    matches!(
-        c,
-        '\u{620}'..='\u{8ff}' | '\u{900}'..='\u{109f}' | '\u{1780}'..='\u{18af}' | '\u{1900}'..='\u{1cff}'
-            | '\u{a800}'..='\u{abff}' | '\u{10a00}'..='\u{11fff}'
-    ) && !takes_no_room(c)
-}
-
-fn is_pictorial(c: char) -> bool {
-    let shown = !c.is_alphanumeric() && !is_space(c) && !takes_no_room(c);
-    c > '\u{2010}' && (shown || c == '\u{fe0f}')
-}
-
-/// Whether a variation selector may follow: symbols, digits (for keycaps), letters of East Asia.
-fn has_variants(c: char) -> bool {
-    let shown = !is_space(c) && !is_control(c) && !takes_no_room(c);
-    shown && (!c.is_alphabetic() || matches!(c, '\u{1000}'..='\u{109f}' | '\u{2e80}'..))
-}
-
-fn is_ideograph(c: char) -> bool {
-    matches!(c, '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
-}
-
-/// Characters that nothing is drawn for, and no space either.
-fn takes_no_room(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0000}'..='\u{e0fff}'
-    )
-}
-
-fn is_blank(text: &str) -> bool {
-    text.chars().all(is_space)
-}
-
-/// White space, and what looks like it although it is a symbol to Unicode: blank Braille, a note
-/// without a head, blank hieroglyphs.
-fn is_space(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{2800}' | '\u{1d159}' | '\u{13441}' | '\u{13442}')
-}
-
-fn is_line_break(c: char) -> bool {
-    matches!(c, '\n' | '\r' | '\u{2028}' | '\u{2029}')
-}
-
-/// C0, DEL, C1 and the two separators that break lines without being control characters.
-fn is_control(c: char) -> bool {
-    c.is_control() || is_line_break(c)
-}
-
-/// The bidirectional formatting characters of Unicode: marks, embeddings, overrides, isolates.
-fn is_bidi_format(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-fn code_point(c: char) -> String {
-    format!("U+{:04X}", u32::from(c))
 }
 
 fn too_long(bytes: usize, max_bytes: usize) -> String {

@@ -24,6 +24,11 @@ impl Level {
         taken
     }
 
+    /// Whether it is full.
+    pub(crate) fn is_full(&self, now: Monotonic) -> bool {
+        self.0 <= now
+    }
+
     /// See [`Bucket::give`].
     pub(crate) fn give(&mut self, rate: Rate, now: Monotonic) {
         let mut bucket = Bucket::of(rate, self.0);
@@ -75,6 +80,21 @@ impl Bucket {
     pub(crate) fn wait(&self, now: Monotonic) -> Duration {
         let full = self.full.0.saturating_sub(now.0).saturating_add(self.every);
         Duration::from_nanos(full.saturating_sub(self.span))
+    }
+
+    /// With another rate, and as many tokens taken.
+    pub(crate) fn adjusted(self, rate: Rate, now: Monotonic) -> Self {
+        let new = Self::of(rate, now);
+        let taken = self
+            .full
+            .0
+            .saturating_sub(now.0)
+            .div_ceil(self.every.max(1));
+        let missing = taken.saturating_mul(new.every).min(new.span);
+        Self {
+            full: Monotonic(now.0.saturating_add(missing)),
+            ..new
+        }
     }
 
     /// Puts a token back.

@@ -1,28 +1,22 @@
-//! Who may do what to whom: one table.
+//! Roles, and what they may do: one table.
 
-use serde::{Deserialize, Serialize};
+use crate::wire::words::words;
 
-/// A member's standing in a room.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Speaks and listens.
-    #[default]
-    Member,
-    /// Keeps order.
-    Moderator,
-    /// Made the room, or was given it.
-    Owner,
+words! {
+    /// A member's power in a room, see [`may`].
+    #[derive(Default)]
+    pub enum Role {
+        /// Speaks and listens.
+        #[default]
+        0 "member" Member,
+        /// Keeps order.
+        1 "moderator" Moderator,
+        /// Made the room, or was given it.
+        2 "owner" Owner,
+    }
 }
 
-impl Role {
-    /// Every role, the lowest first.
-    pub const ALL: &[Self] = &[Self::Member, Self::Moderator, Self::Owner];
-}
-
-/// What a role may or may not do.
+/// Actions that need a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Change the topic.
@@ -56,27 +50,39 @@ impl Action {
     ];
 }
 
-/// Whether `actor` may do `action` to a `target` of that role; the target is none where the action has none, or
-/// where it is not a member (a ban in advance). Nobody does any of this to themselves, except an owner who steps
-/// down while another remains, which the room checks.
+/// Whether `actor` may do `action` to a `target` of that role; the target is none where the action
+/// has none, or where it is not a member (a ban in advance). Nobody does any of this to themselves,
+/// except an owner who steps down while another remains, which the room checks.
 ///
-/// | | topic | password | kick, ban, mute | redact what was said by | make member, moderator, owner |
+/// | | topic | password | kick, ban, mute | redact texts of | make member, moderator, owner |
 /// |---|---|---|---|---|---|
 /// | member | – | – | – | – | – |
 /// | moderator | yes | – | members | members, moderators, those who are gone | – |
 /// | owner | yes | yes | members, moderators | anybody | anybody |
 ///
-/// What one has said oneself, one may always redact.
+/// An author may always redact its own messages.
 pub fn may(actor: Role, action: Action, target: Option<Role>) -> bool {
     match (actor, action) {
-        (Role::Member, _) => false,
+        (Role::Member | Role::Other(_), _) => false,
+        (_, Action::Grant(Role::Other(_))) => false,
         (Role::Moderator | Role::Owner, Action::Topic) => true,
         (Role::Owner, Action::Password | Action::Grant(_)) => true,
         (Role::Moderator, Action::Password | Action::Grant(_)) => false,
         (Role::Owner, Action::Redact) => true,
         (Role::Moderator, Action::Redact) => target != Some(Role::Owner),
         (Role::Moderator | Role::Owner, Action::Kick | Action::Ban | Action::Mute) => {
-            target.is_none_or(|target| target < actor)
+            target.is_none_or(|target| target.rank() < actor.rank())
+        }
+    }
+}
+
+impl Role {
+    /// Roles in order. One that this program does not know is none that keeps order.
+    pub(crate) fn rank(self) -> u8 {
+        match self {
+            Self::Member | Self::Other(_) => 0,
+            Self::Moderator => 1,
+            Self::Owner => 2,
         }
     }
 }

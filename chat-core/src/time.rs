@@ -20,7 +20,8 @@ pub struct Now {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Monotonic(pub u64);
 
-/// Milliseconds since 1970-01-01T00:00:00Z: `UNIX_EPOCH + Duration::from_millis(wall.0)` is the `SystemTime`.
+/// Milliseconds since 1970-01-01T00:00:00Z: `UNIX_EPOCH + Duration::from_millis(wall.0)` is the
+/// `SystemTime`.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

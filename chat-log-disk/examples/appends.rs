@@ -1,4 +1,5 @@
-//! How many appends are acknowledged in a second, beside what the same disk does for bare SQLite and for a bare file.
+//! How many appends are acknowledged in a second, beside what the same disk does for bare SQLite
+//! and for a bare file.
 //!
 //! `cargo run --release -p chat-log-disk --example appends [FOLDER]`
 #![allow(clippy::print_stdout, reason = "prints a table")]

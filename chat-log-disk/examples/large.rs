@@ -1,4 +1,5 @@
-//! How long a large log takes to open, and how much memory: 1,000,000 records in 10,000 rooms unless told otherwise.
+//! How long a large log takes to open, and how much memory: 1,000,000 records in 10,000 rooms
+//! unless told otherwise.
 //!
 //! `cargo run --release -p chat-log-disk --example large [RECORDS] [ROOMS]`
 #![allow(clippy::print_stdout, reason = "prints figures")]

@@ -10,15 +10,18 @@ use rusqlite::Connection;
 
 use crate::{error::ToolError, folder::Folder, schema, store};
 
-/// Writes a copy of the log of a folder to the file `to`, which must not exist: all that was committed when this began,
-/// packed, nothing of what was redacted or deleted. Works beside a running server. Records that retention has let go of and not
-/// deleted yet are in it; the server that is started on it deletes them.
+/// Writes a copy of the log of a folder to the file `to`, which must not exist: all that was
+/// committed when this began, packed, nothing of what was redacted or deleted. Works beside a
+/// running server. Records that retention has let go of and not deleted yet are in it; the server
+/// that is started on it deletes them.
 ///
-/// To restore it, put it into an empty folder as `log.db`, or over the `log.db` of a folder that no server has open, with the
-/// server's secret beside it as `server.secret`: the secret is **not** in the copy. The copy has an epoch of its own, because what was committed after it is lost to it.
+/// To restore it, put it into an empty folder as `log.db`, or over the `log.db` of a folder that no
+/// server has open, with the server's secret beside it as `server.secret`: the secret is **not** in
+/// the copy. The copy has an epoch of its own, because what was committed after it is lost to it.
 ///
 /// # Errors
-/// There is no log, it cannot be read, or the copy cannot be written. Then there is no file at `to`.
+/// There is no log, it cannot be read, or the copy cannot be written. Then there is no file at
+/// `to`.
 pub fn backup(dir: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), ToolError> {
     let (to, connection) = (
         to.as_ref(),
@@ -64,7 +67,8 @@ pub(crate) fn put(
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {}
         linked => return linked,
     }
-    // A file system without links: whoever makes a file of that name has it, and may put another in its place.
+    // A file system without links: whoever makes a file of that name has it, and may put another in
+    // its place.
     File::create_new(to)?;
     fs::rename(from, to).inspect_err(|_| drop(fs::remove_file(to)))
 }

@@ -7,8 +7,8 @@ use rusqlite::{
 };
 use sha2::{Digest, Sha256};
 
-/// The first 16 bytes of a SHA-256: enough to notice any accident. It proves nothing against somebody who can write
-/// to the file, because there is no key in it.
+/// The first 16 bytes of a SHA-256: enough to notice any accident. It proves nothing against
+/// somebody who can write to the file, because there is no key in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sum(pub(crate) [u8; 16]);
 
@@ -16,12 +16,13 @@ impl Sum {
     /// Stands for one that cannot be read. No data has it.
     pub(crate) const NONE: Self = Self([0; 16]);
 
-    /// What the first record of a partition is chained to.
+    /// The link before the first record of a partition.
     pub(crate) fn start(name: &[u8]) -> Self {
         Self::of(&[b"chat-log start", name])
     }
 
-    /// Of a record's bytes. The salt goes when the bytes go, so that a short text cannot be guessed from what stays.
+    /// Of a record's bytes. The salt goes when the bytes go, so that a short text cannot be guessed
+    /// from what stays.
     pub(crate) fn body(salt: &[u8; 16], body: &[u8]) -> Self {
         Self::of(&[b"chat-log body", salt, body])
     }
@@ -87,17 +88,14 @@ impl Sum {
         ])
     }
 
-    /// Of the server's secret, so that a wrong one is noticed. The secret is 128 random bytes: nobody guesses it.
+    /// Of the server's secret, so that a wrong one is noticed. The secret is 128 random bytes:
+    /// nobody guesses it.
     pub(crate) fn secret(secret: &[u8]) -> Self {
         Self::of(&[b"chat-log secret", secret])
     }
 
-    /// Of the hubs' notes.
-    pub(crate) fn notes(notes: &[u8]) -> Self {
-        Self::of(&[b"chat-log notes", notes])
-    }
-
-    /// All parts but the last have a size that is fixed or told, so nothing can be read in two ways.
+    /// All parts but the last have a size that is fixed or told, so nothing can be read in two
+    /// ways.
     fn of(parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
@@ -109,7 +107,7 @@ impl Sum {
     }
 }
 
-/// What names a snapshot, in bytes.
+/// The name of a snapshot, in bytes.
 fn snapshot(id: SnapshotId) -> Vec<u8> {
     let numbers = [id.base.epoch, id.base.seq, id.writer];
     numbers.into_iter().flat_map(u64::to_le_bytes).collect()

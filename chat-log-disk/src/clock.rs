@@ -1,8 +1,9 @@
 //! The log's own clock, by which records grow old: it goes on as time passes and is never set.
 //!
-//! A file begins with the time of the wall clock. From then on the log counts what passes while it is open, so that a wall clock
-//! that is set meanwhile makes no record older or younger. Of the time in which it was not open the wall clock's word is all there
-//! is, unless it says that this was less than none.
+//! A file begins with the time of the wall clock. From then on the log counts what passes while it
+//! is open, so that a wall clock that is set meanwhile makes no record older or younger. Of the
+//! time in which it was not open the wall clock's word is all there is, unless it says that this
+//! was less than none.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,11 +11,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     opened: Instant,
-    /// What it showed then, in milliseconds.
+    /// The time of the log at that instant, in milliseconds.
     then: u64,
 }
 
-/// What it showed when something was written last, and what the wall clock showed then; both are 0 in a file that is new.
+/// The log's time when something was written last, and the wall clock's then; both are 0 in a file
+/// that is new.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shown {
     pub(crate) clock: u64,
@@ -34,7 +36,7 @@ impl Clock {
         Self { opened, then }
     }
 
-    /// What it shows, in milliseconds since about 1970.
+    /// The log's time, in milliseconds since about 1970.
     pub(crate) fn now(&self) -> u64 {
         self.after(self.opened.elapsed())
     }
@@ -85,7 +87,7 @@ mod tests {
             let clock = Clock::resume(shown(NOW, wall), wall + 5);
             assert_eq!(clock.after(Duration::ZERO), NOW + 5);
         }
-        // It was ahead, and was put right while there was no log: how long that was is not known.
+        // The wall clock was ahead, and was put right in a time without a log, of unknown length.
         let clock = Clock::resume(shown(NOW, NOW + YEAR), NOW + 5);
         assert_eq!(clock.after(Duration::ZERO), NOW);
     }

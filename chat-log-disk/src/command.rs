@@ -1,4 +1,4 @@
-//! What the writer is asked to do, and how it answers.
+//! Commands to the writer, and its answers.
 
 use bytes::Bytes;
 use chat_core::{
@@ -10,18 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::{chain::Sum, error::RedactError, store::Store};
 
-/// One word to the writer.
-#[derive(Debug)]
-pub(crate) enum Asked {
-    Command(Command),
-    /// What a hub would lose with its process: for a file beside the database, and not answered.
-    Note {
-        hub: usize,
-        note: Bytes,
-    },
-}
-
-/// What is done to the database, and answered.
+/// A change of the database, to be answered.
 #[derive(Debug)]
 pub(crate) enum Command {
     Append {
@@ -59,7 +48,7 @@ pub(crate) enum Command {
     },
 }
 
-/// What came of one command, to be told when it is durable.
+/// The outcome of one command, to be told when it is durable.
 pub(crate) enum Outcome {
     Appended(Appended),
     Redacted(Result<(), RedactError>),
@@ -110,7 +99,8 @@ impl Command {
         })
     }
 
-    /// Tells who asked. Whoever no longer listens need not know. A redaction that worked is answered later.
+    /// Tells who asked. Whoever no longer listens need not know. A redaction that worked is
+    /// answered later.
     pub(crate) fn answer(
         self,
         outcome: Outcome,
@@ -159,21 +149,12 @@ impl Command {
         }
     }
 
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Append { entries, .. } => entries.iter().map(Bytes::len).sum(),
             Self::Part { part, .. } => part.len(),
             Self::Redact { replacement, .. } => replacement.len(),
             Self::Manifest { .. } | Self::Mend { .. } | Self::Secret { .. } => 0,
-        }
-    }
-}
-
-impl Asked {
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            Self::Command(command) => command.bytes(),
-            Self::Note { note, .. } => note.len(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What an operator may choose.
+//! An operator's choices.
 
 use std::time::Duration;
 
@@ -6,18 +6,19 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// What may be thrown away.
+    /// The records that may be thrown away.
     pub retention: Retention,
     /// Threads that read, each with its own connection: 1 to 64, 2 by default.
     pub readers: usize,
-    /// The most bytes of records and snapshots that one transaction takes, 8 MiB by default. A single append that is
-    /// larger is a transaction of its own.
+    /// The most bytes of records and snapshots that one transaction takes, 8 MiB by default. A
+    /// single append that is larger is a transaction of its own.
     pub batch_bytes: usize,
-    /// Bytes written ahead before they are moved into the main file, 8 MiB by default. Opening after a crash reads
-    /// about as many.
+    /// Bytes written ahead before they are moved into the main file, 8 MiB by default. Opening
+    /// after a crash reads about as many.
     pub checkpoint_bytes: u64,
-    /// How long to wait between attempts to write again when writing has failed, 1 s by default. Three times as long is
-    /// waited between looks whether the log's files are still there, while nothing is written.
+    /// How long to wait between attempts to write again when writing has failed, 1 s by default.
+    /// Three times as long is waited between looks whether the log's files are still there, while
+    /// nothing is written.
     pub retry: Duration,
 }
 
@@ -33,18 +34,22 @@ impl Default for Config {
     }
 }
 
-/// What may be thrown away: records that the partition's newest snapshot covers and that any of these no longer wants.
-/// What no snapshot covers stays, whatever is asked for here, because the state of its room could not be rebuilt.
+/// Records that may be thrown away: the partition's newest snapshot covers them, and any of these
+/// no longer wants them. A record that no snapshot covers stays, whatever is asked for here,
+/// because the state of its room could not be rebuilt.
 ///
 /// A partition is a room, or the directory of members and groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {
-    /// What to keep of each partition by itself. Its count is applied with each append and each snapshot, the rest in rounds.
+    /// The records to keep of each partition by itself. Its count is applied with each append and
+    /// each snapshot, the rest in rounds.
     pub each: Keep,
-    /// What to keep of all partitions together, throwing away the oldest first, in whichever they are. Applied in rounds.
+    /// The records to keep of all partitions together, throwing away the oldest first, in whichever
+    /// they are. Applied in rounds.
     pub all: Keep,
-    /// How long to rest between two rounds, 10 s by default; longer if a round takes more than a tenth of that.
+    /// How long to rest between two rounds, 10 s by default; longer if a round takes more than a
+    /// tenth of that.
     pub every: Duration,
 }
 
@@ -64,11 +69,12 @@ impl Default for Retention {
 pub struct Keep {
     /// This many of the newest records; `None`: any number.
     pub records: Option<u64>,
-    /// Records for this long after they were appended, by the wall clock; `None`: for ever. It is each record's own age, so
-    /// of an age for [`each`](Retention::each) and one for [`all`](Retention::all) the shorter counts. One that was appended while
-    /// the clock was ahead is as old as the next one whose time is not in the future.
+    /// Records for this long after they were appended, by the wall clock; `None`: for ever. It is
+    /// each record's own age, so of an age for [`each`](Retention::each) and one for
+    /// [`all`](Retention::all) the shorter counts. One that was appended while the clock was ahead
+    /// is as old as the next one whose time is not in the future.
     pub age: Option<Duration>,
-    /// About this many bytes of records, 120 added for each; `None`: any number. The file is somewhat larger. It does not
-    /// shrink; its free room is used again.
+    /// About this many bytes of records, 120 added for each; `None`: any number. The file is
+    /// somewhat larger. It does not shrink; its free room is used again.
     pub bytes: Option<u64>,
 }

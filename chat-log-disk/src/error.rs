@@ -1,4 +1,4 @@
-//! What can go wrong when a log is opened or worked on by hand.
+//! Errors of opening a log or working on one by hand.
 
 use std::{error::Error, io, path::PathBuf};
 
@@ -37,14 +37,15 @@ pub enum OpenError {
     /// An older program has written the file.
     #[error("{} was made by an earlier version, whose format this one does not read", .0.display())]
     Older(PathBuf),
-    /// Something is written ahead, and it cannot be read where nothing may be written. Only the tools say this.
+    /// Something is written ahead, and it cannot be read where nothing may be written. Only the
+    /// tools say this.
     #[error("the log in {} was not closed in order, or a server has it open, and nothing may be written there: \
         copy the folder to where that may be, and try it there", .0.display())]
     Unclosed(PathBuf),
     /// The folder cannot be made, read or written.
     #[error("{}: {source}", .path.display())]
     Folder {
-        /// What could not be used.
+        /// The folder or file that could not be used.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -63,7 +64,8 @@ pub enum OpenError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretError {
-    /// This log has had a secret and its file is gone. With another one every room password in the log is useless.
+    /// This log has had a secret and its file is gone. With another one every room password in the
+    /// log is useless.
     #[error("{} is missing: the passwords of this log's rooms need it; put it back", .0.display())]
     Missing(PathBuf),
     /// The file holds another secret than the one this log was used with.
@@ -118,10 +120,10 @@ pub enum ToolError {
     /// The database says no.
     #[error("the database: {0}")]
     Database(#[source] Box<dyn Error + Send + Sync>),
-    /// What was to be written could not be.
+    /// A file could not be written.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// What was to be read is not what was written.
+    /// Something to be read is not what was written.
     #[error("the log is damaged: {0}")]
     Damaged(Damage),
 }

@@ -1,4 +1,4 @@
-//! What the operator is told.
+//! Events for the operator.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,8 @@ use std::{
 use chat_core::id::{Partition, Place, Seq};
 use tokio::sync::mpsc;
 
-/// Something that happened to the log. The same is said through `tracing`, in the target `chat_log_disk`.
+/// Something that happened to the log. The same is said through `tracing`, in the target
+/// `chat_log_disk`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DiskEvent {
@@ -20,8 +21,9 @@ pub enum DiskEvent {
         /// Why the old one could not stay.
         why: EpochEnded,
     },
-    /// The log's file is another one than the folder's `witness` knows, as after a backup was copied over it. What was written
-    /// ahead of the old one, which had not ended in order, is not for it, and lies in this file now.
+    /// The log's file is another one than the folder's `witness` knows, as after a backup was
+    /// copied over it. What was written ahead of the old one, which had not ended in order, is not
+    /// for it, and lies in this file now.
     SetAside {
         /// Where it lies.
         file: PathBuf,
@@ -35,9 +37,11 @@ pub enum DiskEvent {
     },
     /// Appends are accepted again.
     Recovered,
-    /// Something stored is not what was written. Reads that touch it fail. Told once, however many do.
+    /// Something stored is not what was written. Reads that touch it fail. Told once, however many
+    /// do.
     Damaged(Damage),
-    /// A partition cannot be read, though nothing is known to be damaged. Told once, until it can be read or the reason is another.
+    /// A partition cannot be read, though nothing is known to be damaged. Told once, until it can
+    /// be read or the reason is another.
     CannotRead {
         /// Whose.
         partition: Partition,
@@ -60,8 +64,9 @@ pub enum DiskEvent {
         /// Where it is now.
         now: Place,
     },
-    /// What the log knew of a partition as a whole was not what was written. It is put together again from the records and the
-    /// snapshot that are there; in a new epoch, if its head is not where it was said to be.
+    /// The log's row of a partition was not what was written. It is put together
+    /// again from the records and the snapshot that are there; in a new epoch, if its head is not
+    /// where it was said to be.
     Rebuilt {
         /// Whose.
         partition: Partition,
@@ -73,7 +78,8 @@ pub enum DiskEvent {
         /// So many since the last word of it.
         records: u64,
     },
-    /// What was written ahead could not be moved into the main file. Nothing is lost; more disk is used until it can.
+    /// Pages written ahead could not be moved into the main file. Nothing is lost; more disk is
+    /// used until it can.
     CheckpointFailed {
         /// In the words of the database.
         text: String,
@@ -111,8 +117,8 @@ pub enum Trouble {
     /// The system reports an error of the device or the file system.
     #[error("an I/O error")]
     Io,
-    /// The log's files were removed, or others have taken their place: what is written is lost with the process. When they are not
-    /// put back, the server has to be started anew.
+    /// The log's files were removed, or others have taken their place: what is written is lost with
+    /// the process. When they are not put back, the server has to be started anew.
     #[error("the log's files are gone")]
     Gone,
     /// The database is damaged.
@@ -151,11 +157,11 @@ pub struct Damage {
     pub partition: Partition,
     /// At which record; for a snapshot, the record it is as of.
     pub seq: Seq,
-    /// What is wrong.
+    /// The fault.
     pub fault: Fault,
 }
 
-/// What is wrong with something stored.
+/// The fault of something stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -179,7 +185,7 @@ pub enum Fault {
     Head,
 }
 
-/// What the log has to say to its operator. Ends when the log does.
+/// The log's events for its operator. Ends when the log does.
 ///
 /// Nobody has to listen: of what nobody takes, the oldest 256 are kept and later ones dropped.
 #[derive(Debug)]
@@ -206,7 +212,7 @@ pub(crate) struct Teller {
     told: Arc<Mutex<Told>>,
 }
 
-/// What was told of partitions, and is not told again until it changes.
+/// Events of partitions that were told, and are not told again until they change.
 #[derive(Debug, Default)]
 struct Told {
     damages: BTreeMap<(Partition, Seq), Fault>,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{error::ToolError, folder::Folder, page::Stored, schema, verify};
 
-/// What an export has written.
+/// The counts of an export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exported {
@@ -18,19 +18,22 @@ pub struct Exported {
     pub damaged: u64,
 }
 
-/// Writes each record of the log of a folder as one line of JSON: partition by partition, each in its order.
+/// Writes each record of the log of a folder as one line of JSON: partition by partition, each in
+/// its order.
 ///
-/// | line | is |
-/// |---|---|
-/// | `{"room": id, "record": {…}}` | a room's record, in the JSON form of the protocol: ciphertext stays ciphertext |
-/// | `{"directory": seq, "entry": bytes}` | an entry of the directory, as it is stored; with `"shard"` if that is not 0 |
-/// | `{"room": id, "seq": n, "entry": bytes}` | a record that this program cannot decode, as it is stored |
+/// - `{"room": id, "record": {…}}`: a room's record, in the JSON form of the protocol; ciphertext
+///   stays ciphertext;
+/// - `{"directory": seq, "entry": bytes}`: an entry of the directory, as it is stored, with
+///   `"shard"` if that is not 0;
+/// - `{"room": id, "seq": n, "entry": bytes}`: a record that this program cannot decode, as it is
+///   stored.
 ///
-/// Bytes and ids are base64. Each line has `"at"`, when it was appended, in milliseconds since 1970, and `"note"`, what was noted with it,
-/// if anything was; a redacted one has
-/// `"redacted": true`; one that is not what was written has `"damaged"` with what is wrong. Of those that are missing in one
-/// place there is one line, with the first one's place, the number of the last one (`"to"`) and that.
-/// Works beside a running server, on the log as it was when this began.
+/// Bytes and ids are base64. Each line has `"at"`, when it was appended, in milliseconds since
+/// 1970, and `"note"`, what was noted with it, if anything was; a redacted one has
+/// `"redacted": true`; one that is not what was written has `"damaged"` with what is wrong. Of
+/// those that are missing in one place there is one line, with the first one's place, the number of
+/// the last one (`"to"`) and that. Works beside a running server, on the log as it was when this
+/// began.
 ///
 /// # Errors
 /// There is no log, it cannot be read, or `out` cannot be written.

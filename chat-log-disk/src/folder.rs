@@ -41,15 +41,6 @@ impl Folder {
         self.0.join("server.secret")
     }
 
-    pub(crate) fn notes(&self) -> PathBuf {
-        self.0.join("notes")
-    }
-
-    /// Becomes `notes`.
-    pub(crate) fn new_notes(&self) -> PathBuf {
-        self.0.join("notes.tmp")
-    }
-
     /// Written and removed to see whether there is room again.
     pub(crate) fn probe(&self) -> PathBuf {
         self.0.join("probe.tmp")
@@ -67,8 +58,8 @@ impl Folder {
         })
     }
 
-    /// Makes an empty file for the database, for its owner alone: the database makes the other files as readable as this one.
-    /// One that is there stays as it is.
+    /// Makes an empty file for the database, for its owner alone: the database makes the other
+    /// files as readable as this one. One that is there stays as it is.
     pub(crate) fn create_log(&self) -> Result<(), OpenError> {
         let path = self.log();
         match owner_only().create_new(true).write(true).open(&path) {
@@ -78,10 +69,12 @@ impl Folder {
         }
     }
 
-    /// Takes the folder for this process. Given back by dropping it, or by the kernel when the process dies.
+    /// Takes the folder for this process. Given back by dropping it, or by the kernel when the
+    /// process dies.
     ///
-    /// On Unix it is the folder itself that is locked, because a file in it can be removed; and the file as well, for programs
-    /// that look only at that, and file systems that do not lock folders.
+    /// On Unix it is the folder itself that is locked, because a file in it can be removed; and the
+    /// file as well, for programs that look only at that, and file systems that do not lock
+    /// folders.
     pub(crate) fn lock(&self) -> Result<Lock, OpenError> {
         let mut held = Vec::new();
         if cfg!(unix) {

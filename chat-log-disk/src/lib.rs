@@ -12,7 +12,6 @@ mod event;
 mod export;
 mod folder;
 mod log;
-mod notes;
 mod page;
 mod reader;
 mod retention;

@@ -32,12 +32,11 @@ use tokio::sync::oneshot;
 use crate::{
     chain::Sum,
     clock::{Clock, Shown, wall},
-    command::{Asked, Command},
+    command::Command,
     config::Config,
     error::{OpenError, RedactError, SecretError},
     event::{DiskEvent, EpochEnded, Events, Teller},
     folder::Folder,
-    notes::Notes,
     reader::{Question, Reader},
     schema::{self, Meta},
     secret, store,
@@ -47,25 +46,24 @@ use crate::{
 
 /// A log on disk: one folder, held by one process at a time.
 ///
-/// Dropping it waits until what was given to it is written and the folder is free again: one transaction and one
-/// checkpoint, usually some milliseconds.
+/// Dropping it waits until what was given to it is written and the folder is free again: one
+/// transaction and one checkpoint, usually some milliseconds.
 pub struct DiskLog {
     folder: Folder,
-    /// What the log knew of its secret when it was opened.
+    /// The secret's checksum in the log when it was opened.
     secret: Option<Sum>,
-    /// What the hubs of the process before this one noted.
-    notes: Vec<Bytes>,
-    asked: Option<Sender<Asked>>,
+    asked: Option<Sender<Command>>,
     reads: Option<Sender<Question>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl DiskLog {
-    /// Opens the log in a folder; makes the folder and an empty log if there is none. Whatever the log's size, this reads
-    /// a few rows and, after a crash, what was written ahead.
+    /// Opens the log in a folder; makes the folder and an empty log if there is none. Whatever the
+    /// log's size, this reads a few rows and, after a crash, what was written ahead.
     ///
     /// # Errors
-    /// Another process has the folder; another version made it; it cannot be read or written; see [`OpenError`].
+    /// Another process has the folder; another version made it; it cannot be read or written; see
+    /// [`OpenError`].
     pub fn open(dir: impl AsRef<Path>, config: Config) -> Result<(Self, Events), OpenError> {
         Self::open_with(dir.as_ref(), config, Seams::default())
     }
@@ -155,7 +153,7 @@ impl DiskLog {
         }
         let idle = Idle::new(&config, ahead);
         let (commit, checkpoint) = (seams.commit, seams.checkpoint);
-        let (secret, notes) = (meta.secret, Notes::load(&folder));
+        let secret = meta.secret;
         let writer = Writer {
             asked: receiver,
             connection,
@@ -172,7 +170,6 @@ impl DiskLog {
             checkpoint,
             idle,
             folder: folder.clone(),
-            notes: Notes::new(folder.clone()),
             lock,
         };
         // Joined last: it ends when the readers, which may ask it for something, have ended.
@@ -187,7 +184,6 @@ impl DiskLog {
             Self {
                 folder,
                 secret,
-                notes,
                 asked: Some(asked),
                 reads: Some(reads),
                 threads,
@@ -196,11 +192,12 @@ impl DiskLog {
         ))
     }
 
-    /// The server's secret that lies in this folder; the first call makes it. Kept in `server.secret`, readable by
-    /// its owner only, never in the log.
+    /// The server's secret that lies in this folder; the first call makes it. Kept in
+    /// `server.secret`, readable by its owner only, never in the log.
     ///
     /// # Errors
-    /// The file is not what this log was used with, is missing, or is readable by others; see [`SecretError`].
+    /// The file is not what this log was used with, is missing, or is readable by others; see
+    /// [`SecretError`].
     pub async fn server_secret(&self) -> Result<ServerSecret, SecretError> {
         let path = self.folder.secret();
         let secret = match secret::load(&self.folder)? {
@@ -226,10 +223,11 @@ impl DiskLog {
         }
     }
 
-    /// Puts `replacement` in the place of a record's bytes, for good. Its number stays, and so does the checksum of what
-    /// was there, so the chain still verifies. What the replacement says is the caller's affair: usually the same
-    /// record with an empty body. Done when the old bytes are neither in the database nor in what is written ahead;
-    /// backups and exports that were made before keep them.
+    /// Puts `replacement` in the place of a record's bytes, for good. Its number stays, and so does
+    /// the checksum of what was there, so the chain still verifies. What the replacement says is
+    /// the caller's affair: usually the same record with an empty body. Done when the old bytes are
+    /// neither in the database nor in what is written ahead; backups and exports that were made
+    /// before keep them.
     ///
     /// # Errors
     /// There is no such record; the partition is in another epoch; the log cannot write.
@@ -260,8 +258,7 @@ impl DiskLog {
     /// Asks the writer and waits for the answer; `None` if the writer is gone.
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
         let (sender, answer) = oneshot::channel();
-        let asked = Asked::Command(command(sender));
-        self.asked.as_ref()?.send(asked).ok()?;
+        self.asked.as_ref()?.send(command(sender)).ok()?;
         answer.await.ok()
     }
 }
@@ -283,13 +280,13 @@ impl Log for DiskLog {
             return Appended::Refused(AppendRefused::TooLarge);
         }
         let (sender, answer) = oneshot::channel();
-        let command = Asked::Command(Command::Append {
+        let command = Command::Append {
             partition,
             expected,
             entries,
             note,
             answer: sender,
-        });
+        };
         match self.asked.as_ref().map(|asked| asked.send(command)) {
             Some(Ok(())) => answer.await.unwrap_or(Appended::Unknown),
             // The writer has ended, and never saw it.
@@ -386,17 +383,6 @@ impl Log for DiskLog {
             Err(RedactError::OtherEpoch | RedactError::Unavailable) => Err(LogUnavailable),
         }
     }
-
-    fn note(&self, hub: usize, note: Bytes) {
-        if let Some(asked) = &self.asked {
-            // If the writer has ended, so has the log.
-            let _ = asked.send(Asked::Note { hub, note });
-        }
-    }
-
-    fn notes(&self) -> Vec<Bytes> {
-        self.notes.clone()
-    }
 }
 
 impl Drop for DiskLog {
@@ -419,7 +405,7 @@ impl fmt::Debug for DiskLog {
     }
 }
 
-/// What tests put in the place of the real thing.
+/// The parts that tests replace.
 pub(crate) struct Seams {
     /// How a transaction is committed.
     pub(crate) commit: Commit,
@@ -439,7 +425,7 @@ impl Default for Seams {
     }
 }
 
-/// What has to be written when a log is opened, usually nothing.
+/// The writes of opening a log, usually none.
 struct Opening {
     doubt: Option<EpochEnded>,
     new: bool,
@@ -502,7 +488,8 @@ impl Opening {
         meta.save(&transaction)?;
         transaction.commit()?;
         if self.doubt.is_some() {
-            // So that the main file alone tells of the new epoch. Somebody may be reading; then it does so later.
+            // So that the main file alone tells of the new epoch. Somebody may be reading; then it
+            // does so later.
             connection.busy_timeout(std::time::Duration::ZERO)?;
             writer::checkpoint(connection, "TRUNCATE")?;
             connection.busy_timeout(schema::BUSY)?;
@@ -511,8 +498,8 @@ impl Opening {
     }
 }
 
-/// Where the log's file is not the one that the witness knows, what is written ahead beside it belongs to that one, and would
-/// destroy this one: moves it out of the way, and says where to.
+/// Where the log's file is not the one that the witness knows, what is written ahead beside it
+/// belongs to that one, and would destroy this one: moves it out of the way, and says where to.
 fn set_aside(folder: &Folder, seen: Option<Seen>) -> std::io::Result<Option<PathBuf>> {
     let ahead = folder.ahead();
     if !fs::metadata(&ahead).is_ok_and(|file| file.len() > 0) {
@@ -531,7 +518,8 @@ fn set_aside(folder: &Folder, seen: Option<Seen>) -> std::io::Result<Option<Path
     Ok(free)
 }
 
-/// Whether the tables are there and nothing is in them: the process that made the file died before it began.
+/// Whether the tables are there and nothing is in them: the process that made the file died before
+/// it began.
 fn is_new(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM log)", [], |row| {
         row.get(0)

@@ -18,8 +18,8 @@ use crate::{
     store::{self, Part, parts, signed},
 };
 
-/// Reads a page of the log of a folder, and the parts of the snapshot that it tells of, beside a running server or without one. A
-/// partition that the log has never heard of is empty.
+/// Reads a page of the log of a folder, and the parts of the snapshot that it tells of, beside a
+/// running server or without one. A partition that the log has never heard of is empty.
 ///
 /// # Errors
 /// There is no log, it cannot be read, or what was asked for first is not what was written.
@@ -45,10 +45,10 @@ pub fn read_page(
 /// Why there is no page.
 #[derive(Debug)]
 pub(crate) enum Unread {
-    /// What is stored is not what was written.
+    /// The stored bytes are not those that were written.
     Damaged(Damage),
-    /// The newest records, up to this head, are gone, or the partition's row is not what was written, or it relies on a snapshot
-    /// that is not.
+    /// The newest records, up to this head, are gone, or the partition's row is not what was
+    /// written, or it relies on a snapshot that is not.
     Unsound(Seq),
     /// The database says no.
     Failed(rusqlite::Error),
@@ -76,7 +76,8 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// Reads a row. Columns of another type than they were written with are a fault of the record, not of the reading.
+    /// Reads a row. Columns of another type than they were written with are a fault of the record,
+    /// not of the reading.
     pub(crate) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
         let sum = |column| row.get::<_, Sum>(column).ok();
         let (link, hash) = (sum(2), sum(3));
@@ -102,7 +103,7 @@ impl Stored {
         })
     }
 
-    /// What is wrong with it, if it should be record `seq` after one with the link `previous`.
+    /// The fault of this record, if it should be record `seq` after one with the link `previous`.
     pub(crate) fn fault(&self, seq: Seq, previous: Sum) -> Option<Fault> {
         if self.seq != seq {
             return Some(Fault::Missing);
@@ -113,7 +114,7 @@ impl Stored {
         self.fault_alone()
     }
 
-    /// What is wrong with it, whatever comes before it.
+    /// The fault of this record, whatever comes before it.
     pub(crate) fn fault_alone(&self) -> Option<Fault> {
         let sound = match (self.salt, self.cover) {
             _ if !self.legible => false,
@@ -156,8 +157,8 @@ fn with_parts(
     }
 }
 
-/// Reads a page in one read transaction, and what is damaged at its end, if it ends there. `epoch` is that of partitions the log
-/// has not heard of.
+/// Reads a page in one read transaction, and what is damaged at its end, if it ends there. `epoch`
+/// is that of partitions the log has not heard of.
 pub(crate) fn read(
     connection: &Connection,
     partition: Partition,
@@ -235,8 +236,8 @@ pub(crate) fn part(
     }
 }
 
-/// Where the partitions of a kind end, in the order of their names. Those whose rows are not what was written come instead, if there
-/// are any.
+/// Where the partitions of a kind end, in the order of their names. Those whose rows are not what
+/// was written come instead, if there are any.
 pub(crate) fn heads(
     connection: &Connection,
     kind: PartitionKind,
@@ -282,7 +283,7 @@ fn told(found: Vec<Part>) -> Result<Vec<Head>, Vec<Partition>> {
     Ok(heads.collect())
 }
 
-/// What a state is rebuilt from, before the records.
+/// The start of a rebuilt state, before the records.
 #[derive(Default)]
 struct Base {
     snapshot: Option<Manifest>,
@@ -290,8 +291,9 @@ struct Base {
     passed_over: Option<Damage>,
 }
 
-/// The snapshot to rebuild from, or what is wrong with the one that can be done without. Whoever asks for it is about to work with
-/// the partition, so this is also where its row is held against its newest record.
+/// The snapshot to rebuild from, or what is wrong with the one that can be done without. Whoever
+/// asks for it is about to work with the partition, so this is also where its row is held against
+/// its newest record.
 fn state(connection: &Connection, part: &Part) -> Result<Base, Unread> {
     let Some(id) = part.id else {
         return Ok(Base::default());
@@ -326,7 +328,8 @@ fn state(connection: &Connection, part: &Part) -> Result<Base, Unread> {
     }
 }
 
-/// The records of a range that fit, oldest first, checked: up to the first that is damaged, seen from where the reading began.
+/// The records of a range that fit, oldest first, checked: up to the first that is damaged, seen
+/// from where the reading began.
 fn records(
     connection: &Connection,
     part: &Part,

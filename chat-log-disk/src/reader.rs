@@ -1,4 +1,5 @@
-//! The threads that read, each with its own connection: never behind a write, never on the async runtime.
+//! The threads that read, each with its own connection: never behind a write, never on the async
+//! runtime.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -15,7 +16,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use crate::{
-    command::{Asked, Command},
+    command::Command,
     event::{Damage, DiskEvent, Fault, Teller},
     folder::Folder,
     page::{self, Unread},
@@ -23,7 +24,7 @@ use crate::{
     writer::Unsettled,
 };
 
-/// What is asked of the readers.
+/// A question to the readers.
 #[derive(Debug)]
 pub(crate) enum Question {
     Page {
@@ -56,7 +57,7 @@ pub(crate) struct Reader {
     pub(crate) folder: Folder,
     pub(crate) epoch: Arc<AtomicU64>,
     pub(crate) unsettled: Arc<Unsettled>,
-    pub(crate) writer: Sender<Asked>,
+    pub(crate) writer: Sender<Command>,
     pub(crate) teller: Teller,
 }
 
@@ -74,7 +75,7 @@ impl Reader {
         }
     }
 
-    /// Whoever no longer listens, as after a connection's end, costs nothing.
+    /// An asker that no longer listens, as after a connection's end, costs nothing.
     fn answer(&mut self, question: Question) {
         match question {
             Question::Page {
@@ -106,7 +107,8 @@ impl Reader {
         }
     }
 
-    /// Where partitions end, by the rows of all of them. One that is not what was written is made anew before.
+    /// Where partitions end, by the rows of all of them. One that is not what was written is made
+    /// anew before.
     fn heads(
         &mut self,
         look: impl Fn(&Connection, u64) -> rusqlite::Result<Result<Vec<Head>, Vec<Partition>>>,
@@ -165,7 +167,8 @@ impl Reader {
     }
 
     fn read(&mut self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
-        // Asked first: an append that becomes uncertain later was not answered when this read began.
+        // Asked first: an append that becomes uncertain later was not answered when this read
+        // began.
         let unsettled = self.unsettled.contains(partition);
         let mut page = self.page(partition, query);
         if let Err(Unread::Unsound(_)) = page {
@@ -236,7 +239,7 @@ impl Reader {
         let (answer, mended) = oneshot::channel();
         if self
             .writer
-            .send(Asked::Command(Command::Mend { partition, answer }))
+            .send(Command::Mend { partition, answer })
             .is_ok()
         {
             // If the writer is gone, the second attempt at reading says what is wrong.
@@ -260,7 +263,7 @@ impl Reader {
     }
 }
 
-/// What whoever asked is told.
+/// The answer to a read that failed.
 fn failed(unread: &Unread) -> ReadFailed {
     match unread {
         Unread::Damaged(Damage {

@@ -1,7 +1,8 @@
-//! Retention, except by count of one partition: rounds over the partitions and over the oldest records, in small steps.
+//! Retention, except by count of one partition: rounds over the partitions and over the oldest
+//! records, in small steps.
 //!
-//! Each step is a transaction of its own between two of appends, and looks at a bounded number of rows. So an append waits for
-//! one step at most.
+//! Each step is a transaction of its own between two of appends, and looks at a bounded number of
+//! rows. So an append waits for one step at most.
 
 use std::{
     collections::btree_map::{BTreeMap, Entry},
@@ -33,9 +34,11 @@ pub(crate) struct Sweep {
 enum Cursor {
     /// With the partition after this id: has it too many bytes?
     Partitions(i64),
-    /// With the record after this id: is it too old, or one too many? Those up to `sure` are too old, whatever their time says.
+    /// With the record after this id: is it too old, or one too many? Those up to `sure` are too
+    /// old, whatever their time says.
     Records { after: i64, sure: i64 },
-    /// Those after `back` have a time that lies in the future. When did they come? Before the next one after this id.
+    /// Those after `back` have a time that lies in the future. When did they come? Before the next
+    /// one after this id.
     Ahead { after: i64, back: i64 },
 }
 
@@ -72,8 +75,8 @@ impl Sweep {
         each.age.into_iter().chain(all.age).min()
     }
 
-    /// Looks at the next rows. What may go is let go of; deleting is somebody else's step, and is done before the next one of
-    /// this, so that the counts are right.
+    /// Looks at the next rows. What may go is let go of; deleting is somebody else's step, and is
+    /// done before the next one of this, so that the counts are right.
     pub(crate) fn step(&self, store: &mut Store<'_>, wall: u64) -> rusqlite::Result<Swept> {
         match self.cursor {
             Cursor::Partitions(after) => {
@@ -91,7 +94,8 @@ impl Sweep {
         }
     }
 
-    /// Lets go of the oldest records of all: those that are too old, and more as long as all are too many.
+    /// Lets go of the oldest records of all: those that are too old, and more as long as all are
+    /// too many.
     fn records(
         &self,
         store: &mut Store<'_>,
@@ -180,7 +184,7 @@ impl Sweep {
         })
     }
 
-    /// What came before this is too old.
+    /// Records from before this time are too old.
     fn old(&self, wall: u64) -> u64 {
         self.age().map_or(0, |age| wall.saturating_sub(millis(age)))
     }
@@ -247,8 +251,9 @@ fn partitions(store: &Store<'_>, after: i64, most: u64) -> rusqlite::Result<Swep
     Ok(Swept::onward(changed, Cursor::FIRST_RECORD))
 }
 
-/// Lets go of a record, if the snapshot covers it. One after the other: where a snapshot has come while the round was further on,
-/// older ones of that partition are left to the next round, so that each that goes is counted.
+/// Lets go of a record, if the snapshot covers it. One after the other: where a snapshot has come
+/// while the round was further on, older ones of that partition are left to the next round, so that
+/// each that goes is counted.
 fn let_go(connection: &Connection, part: &mut Part, seq: u64) -> rusqlite::Result<bool> {
     if !part.sound || part.covered.is_none_or(|covered| covered < seq) || part.oldest > seq {
         return Ok(false);

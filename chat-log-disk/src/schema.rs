@@ -9,8 +9,9 @@ use crate::{chain::Sum, clock::Shown, error::OpenError, folder::Folder};
 /// Marks the file as a chat log: "chtl".
 const APPLICATION: i32 = 0x6368_746c;
 
-/// The version of the tables. Only this one is read.
-pub(crate) const VERSION: u32 = 5;
+/// The version of the tables, and of the records, entries and snapshots in them. Only this one is
+/// read.
+pub(crate) const VERSION: u32 = 6;
 
 const TABLES: &str = "
     -- One row about the whole file.
@@ -173,8 +174,8 @@ pub(crate) fn open_for_tool(folder: &Folder) -> Result<Connection, OpenError> {
         Err(OpenError::Database { source, .. }) if is_unwritable(&*source) => {}
         opened => return opened,
     }
-    // The database wants to make a file beside it. Without one it reads the main file alone: that is all there is if nothing is
-    // written ahead, and if nobody writes.
+    // The database wants to make a file beside it. Without one it reads the main file alone: that
+    // is all there is if nothing is written ahead, and if nobody writes.
     let ahead = folder.ahead();
     if fs::metadata(ahead).is_ok_and(|file| file.len() > 0) || folder.is_in_use() {
         return Err(OpenError::Unclosed(folder.dir().to_owned()));
@@ -203,7 +204,8 @@ fn settle_to_read(path: &Path, connection: Connection) -> Result<Connection, Ope
     Ok(connection)
 }
 
-/// The epoch of the log as its main file alone tells it, without what is written ahead; none if it does not.
+/// The epoch of the log as its main file alone tells it, without what is written ahead; none if it
+/// does not.
 pub(crate) fn epoch_of_main_file(path: &Path) -> Option<u64> {
     let connection = open_immutable(path).ok()?;
     let epoch = connection.query_row("SELECT epoch FROM log", [], |row| row.get(0));
@@ -297,7 +299,7 @@ fn is_empty(path: &Path, connection: &Connection) -> Result<bool, OpenError> {
 /// How long to wait for a lock that another process, a tool, holds for a moment.
 pub(crate) const BUSY: Duration = Duration::from_secs(5);
 
-/// What is set for each connection.
+/// The settings of each connection.
 fn settle_in(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(32);

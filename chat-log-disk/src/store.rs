@@ -1,4 +1,4 @@
-//! What one transaction does to the tables.
+//! The changes of the tables in one transaction.
 
 use std::{cell::Cell, collections::BTreeMap};
 
@@ -18,7 +18,7 @@ use crate::{
     schema::Meta,
 };
 
-/// What a record costs beside its bytes: its row and its place in the index, about.
+/// The cost of a record beside its bytes: its row and its place in the index, about.
 pub(crate) const OVERHEAD: u64 = 120;
 
 /// Asks for partitions' rows.
@@ -163,7 +163,7 @@ impl Part {
         Sum::row(numbers, self.covered, links, notes, &name)
     }
 
-    /// What the row would say, going by what is there: the records and the snapshot.
+    /// The row as the records and the snapshot that are there would have it.
     pub(crate) fn as_found(&self, connection: &Connection) -> rusqlite::Result<Self> {
         let mut part = self.clone();
         part.sound = true;
@@ -221,7 +221,8 @@ impl Part {
         id.base.epoch == self.epoch && newer.contains(&id.base.seq)
     }
 
-    /// Lets go of what is beyond the newest `keep` records, as far as the snapshot covers it. The rows go later.
+    /// Lets go of what is beyond the newest `keep` records, as far as the snapshot covers it. The
+    /// rows go later.
     pub(crate) fn trim(&mut self, keep: u64) {
         let beyond = (self.head + 1).saturating_sub(keep);
         let covered = self.covered.map_or(0, |seq| seq + 1);
@@ -263,14 +264,16 @@ impl Part {
     }
 }
 
-/// The tables within a transaction. Whoever opened the transaction keeps `meta` and `next` only if it commits.
+/// The tables within a transaction. Whoever opened the transaction keeps `meta` and `next` only if
+/// it commits.
 pub(crate) struct Store<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) meta: Meta,
     /// The id of the next record.
     pub(crate) next: i64,
     pub(crate) random: &'a mut ChaCha20Rng,
-    /// Snapshots that were found sound, or written, in this life: of which partition, as of where. What is deleted relies on them.
+    /// Snapshots that were found sound, or written, in this life: of which partition, as of where.
+    /// What is deleted relies on them.
     pub(crate) proven: &'a mut BTreeMap<i64, Seq>,
     /// Records deleted.
     pub(crate) deleted: u64,
@@ -361,7 +364,8 @@ impl Store<'_> {
         Ok(true)
     }
 
-    /// Makes a snapshot the newest, if it is newer and all its parts are there. The parts of older ones go.
+    /// Makes a snapshot the newest, if it is newer and all its parts are there. The parts of older
+    /// ones go.
     pub(crate) fn manifest(
         &mut self,
         partition: Partition,
@@ -386,7 +390,7 @@ impl Store<'_> {
         self.connection
             .prepare_cached(SQL)?
             .execute((row, epoch, seq, writer, parts, sum))?;
-        // Somebody may be writing a newer one in this epoch.
+        // Another hub may be writing a newer one in this epoch.
         const SUPERSEDED: &str = "DELETE FROM parts WHERE partition = ?1 AND
             CASE WHEN (epoch, seq, writer) = (?2, ?3, ?4) THEN part >= ?5 ELSE epoch <> ?2 OR seq <= ?3 END";
         self.connection
@@ -439,8 +443,9 @@ impl Store<'_> {
         Ok(Ok(()))
     }
 
-    /// Makes a partition's row agree with its snapshot and its newest record again: a damaged row is made
-    /// anew, a damaged snapshot is forgotten, and if the newest records are gone the partition goes on from what is left, in a new epoch.
+    /// Makes a partition's row agree with its snapshot and its newest record again: a damaged row
+    /// is made anew, a damaged snapshot is forgotten, and if the newest records are gone the
+    /// partition goes on from what is left, in a new epoch.
     pub(crate) fn mend(&mut self, partition: Partition, epoch: u64) -> rusqlite::Result<()> {
         let mut part = Part::load(self.connection, partition, self.meta.epoch)?;
         let Some(id) = part.id else { return Ok(()) };
@@ -477,7 +482,7 @@ impl Store<'_> {
                 }
             }
         }
-        // What retention counts by, from what is there.
+        // The counts of retention, from the rows that are there.
         const SUM: &str =
             "SELECT coalesce(sum(length(body) + ?2), 0) FROM records WHERE partition = ?1";
         let bytes: u64 = self
@@ -505,8 +510,8 @@ impl Store<'_> {
         self.rebuild(&part, epoch)
     }
 
-    /// Makes a partition's row anew from what is there; in a new epoch, if the head is another, because nobody can tell what
-    /// else there was.
+    /// Makes a partition's row anew from what is there; in a new epoch, if the head is another,
+    /// because nobody can tell what else there was.
     fn rebuild(&mut self, part: &Part, epoch: u64) -> rusqlite::Result<Part> {
         let mut found = part.as_found(self.connection)?;
         if found.head != part.head || !(1..1 << 53).contains(&part.epoch) {
@@ -514,7 +519,7 @@ impl Store<'_> {
         }
         let id = found.save(self.connection)?;
         if found.head == found.trimmed {
-            // What is left would leave a hole.
+            // The records that are left would leave a hole.
             self.connection
                 .execute("DELETE FROM records WHERE partition = ?1", [id])?;
         }
@@ -533,8 +538,8 @@ impl Store<'_> {
         Ok(found)
     }
 
-    /// Sees whether the snapshot that a partition relies on is what was written. If not, it relies on it no longer: what was let
-    /// go of because of it and is still there is kept.
+    /// Sees whether the snapshot that a partition relies on is what was written. If not, it relies
+    /// on it no longer: what was let go of because of it and is still there is kept.
     fn prove(&mut self, part: &mut Part, id: i64) -> rusqlite::Result<()> {
         let Some(seq) = part.covered else {
             if part.oldest != part.trimmed + 1 {
@@ -553,7 +558,8 @@ impl Store<'_> {
         part.oldest = part.trimmed + 1;
         part.save(self.connection)?;
         if part.trimmed == 0 {
-            // Nobody needs it. Otherwise it stays, for whoever can do something with what is left of it.
+            // Nobody needs it. Otherwise it stays, for whoever can do something with what is left
+            // of it.
             forget_snapshot(self.connection, id)?;
         }
         self.events.push(DiskEvent::Damaged(Damage {
@@ -564,8 +570,8 @@ impl Store<'_> {
         Ok(())
     }
 
-    /// Deletes up to `most` records that retention has let go of, of whichever partitions. Returns how many; 0 when there
-    /// are none.
+    /// Deletes up to `most` records that retention has let go of, of whichever partitions. Returns
+    /// how many; 0 when there are none.
     pub(crate) fn delete_due(&mut self, most: u64) -> rusqlite::Result<u64> {
         let mut deleted = 0;
         while deleted < most {
@@ -655,7 +661,8 @@ fn noted(connection: &Connection, id: i64, seq: Seq) -> rusqlite::Result<Option<
         .optional()
 }
 
-/// A partition's newest snapshot, and whether it is what was written and what the row says, with all its parts, whatever is in them.
+/// A partition's newest snapshot, and whether it is what was written and what the row says, with
+/// all its parts, whatever is in them.
 pub(crate) fn snapshot(
     connection: &Connection,
     part: &Part,
@@ -753,7 +760,8 @@ fn numbers(id: SnapshotId) -> (i64, i64, i64) {
     )
 }
 
-/// Changes the rows of all partitions; those that are not what was written stay so, until somebody comes upon them.
+/// Changes the rows of all partitions; those that are not what was written stay so, until somebody
+/// comes upon them.
 pub(crate) fn change_all(
     connection: &Connection,
     mut change: impl FnMut(&mut Part),

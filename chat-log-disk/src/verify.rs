@@ -13,7 +13,7 @@ use crate::{
     store::{self, Part, parts},
 };
 
-/// What a verification has found.
+/// The findings of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
@@ -21,7 +21,8 @@ pub struct Verified {
     pub partitions: u64,
     /// Records that are kept.
     pub records: u64,
-    /// Those of them that are redacted: their bytes were replaced, their place and checksum are as they were.
+    /// Those of them that are redacted: their bytes were replaced, their place and checksum are as
+    /// they were.
     pub redacted: u64,
     /// Snapshots.
     pub snapshots: u64,
@@ -29,7 +30,7 @@ pub struct Verified {
     pub bytes: u64,
     /// Things that are not what was written.
     pub damaged: u64,
-    /// What the database itself finds wrong with its file; empty if nothing.
+    /// The database's own findings in its file; empty if there are none.
     pub database: Vec<String>,
 }
 
@@ -40,8 +41,8 @@ impl Verified {
     }
 }
 
-/// Reads everything in the log of a folder and checks it; `damaged` is told of each thing that is not what was written.
-/// Works beside a running server, on the log as it was when this began.
+/// Reads everything in the log of a folder and checks it; `damaged` is told of each thing that is
+/// not what was written. Works beside a running server, on the log as it was when this began.
 ///
 /// # Errors
 /// There is no log, or it cannot be read.
@@ -106,8 +107,8 @@ pub(crate) fn parts(connection: &Connection) -> rusqlite::Result<Vec<Part>> {
         .collect()
 }
 
-/// Walks through the records of a partition that are kept; `visit` is given each that there is, and what is wrong with it, and
-/// the first and last of those that are missing in one place.
+/// Walks through the records of a partition that are kept; `visit` is given each that there is, and
+/// what is wrong with it, and the first and last of those that are missing in one place.
 pub(crate) fn walk<E: From<rusqlite::Error>>(
     connection: &Connection,
     part: &Part,
@@ -183,7 +184,7 @@ fn records(
     Ok(())
 }
 
-/// What is wrong with those that are missing.
+/// The fault of records that are missing.
 pub(crate) fn missing(first: u64, last: u64) -> Fault {
     if first == last {
         Fault::Missing
@@ -192,7 +193,7 @@ pub(crate) fn missing(first: u64, last: u64) -> Fault {
     }
 }
 
-/// What SQLite finds wrong with its own structures.
+/// SQLite's findings in its own structures.
 fn integrity(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare("PRAGMA integrity_check")?;
     let lines = statement.query_map([], |row| row.get::<_, String>(0))?;

@@ -1,11 +1,12 @@
 //! A small file that remembers how far the log has come, and in which file.
 //!
-//! A database cannot tell that its own end is missing: a lost write-ahead file or an older copy put in its place is
-//! a sound, shorter database. So the number of committed transactions is also written here, after each commit and
-//! without waiting for the disk. The witness is never ahead of what was durable, so it raises no false alarm after
-//! a power cut; and after a `kill -9` it is exact. It names the database's file as well, by its
-//! inode and the time it was made: a copy is another file. And it names the log's epoch: what is written ahead must not be
-//! put into a file of another one.
+//! A database cannot tell that its own end is missing: a lost write-ahead file or an older copy put
+//! in its place is a sound, shorter database. So the number of committed transactions is also
+//! written here, after each commit and without waiting for the disk. The witness is never ahead of
+//! what was durable, so it raises no false alarm after a power cut; and after a `kill -9` it is
+//! exact. It names the database's file as well, by its inode and the time it was made: a copy is
+//! another file. And it names the log's epoch: what is written ahead must not be put into a file of
+//! another one.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -19,18 +20,19 @@ use crate::event::EpochEnded;
 /// Transactions of a log that was made and never used.
 const MADE: u64 = 1;
 
-/// What a witness has seen.
+/// The file that a witness has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     commits: u64,
     identity: u64,
-    /// The log's epoch, and the one that its main file alone told of when the log was opened last: until what is written ahead has
-    /// been moved there, that may be an older one. An older program noted neither.
+    /// The log's epoch, and the one that its main file alone told of when the log was opened last:
+    /// until what is written ahead has been moved there, that may be an older one. An older program
+    /// noted neither.
     epochs: Option<[u64; 2]>,
 }
 
 impl Seen {
-    /// What the witness at `path` has seen, if there is one that can be read.
+    /// The file that the witness at `path` has seen, if there is one that can be read.
     pub(crate) fn load(path: &Path) -> io::Result<Option<Self>> {
         match fs::read(path) {
             Ok(text) => Ok(String::from_utf8(text).ok().and_then(|text| parse(&text))),
@@ -55,8 +57,8 @@ pub(crate) struct Witness {
 }
 
 impl Witness {
-    /// Opens or makes the witness of the database at `log`, and says what it has `seen` that does not fit a database of this
-    /// epoch with so many transactions; 0 for a log that was not there.
+    /// Opens or makes the witness of the database at `log`, and says what it has `seen` that does
+    /// not fit a database of this epoch with so many transactions; 0 for a log that was not there.
     pub(crate) fn open(
         path: &Path,
         log: &Path,
@@ -95,7 +97,8 @@ impl Witness {
         self.epochs = epochs;
     }
 
-    /// Remembers that so many transactions are durable. A failure is no harm: what it remembers is only older.
+    /// Remembers that so many transactions are durable. A failure is no harm: what it remembers is
+    /// only older.
     pub(crate) fn saw(&mut self, commits: u64) {
         let [epoch, alone] = self.epochs;
         let identity = self.identity;
@@ -113,7 +116,8 @@ impl Witness {
         self.file.sync_all()
     }
 
-    /// Whether the database at `log`, and what is written ahead beside it, are still the files that were opened.
+    /// Whether the database at `log`, and what is written ahead beside it, are still the files that
+    /// were opened.
     pub(crate) fn knows(&mut self, log: &Path, ahead: &Path) -> bool {
         if !identity(log).is_ok_and(|identity| identity == self.identity) {
             return false;
@@ -145,8 +149,9 @@ fn parse(text: &str) -> Option<Seen> {
     })
 }
 
-/// What a copy of a file would not share: when it was made and, since that is not kept everywhere, its inode. The
-/// inode alone is not enough, because some file systems give a new file the number of the last one removed.
+/// The marks of a file that a copy would not share: when the file was made and, since that is not
+/// kept everywhere, its inode. The inode alone is not enough, because some file systems give a new
+/// file the number of the last one removed.
 fn identity(log: &Path) -> io::Result<u64> {
     let metadata = fs::metadata(log)?;
     let made = metadata

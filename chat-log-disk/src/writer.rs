@@ -20,12 +20,11 @@ use tokio::sync::oneshot;
 
 use crate::{
     clock::Clock,
-    command::{Asked, Command},
+    command::Command,
     config::Config,
     error::RedactError,
     event::{DiskEvent, Teller, Trouble},
     folder::{Folder, Lock},
-    notes::Notes,
     retention::{STEP, Sweep},
     schema::{self, Meta},
     store::Store,
@@ -36,12 +35,13 @@ use crate::{
 enum Failed {
     /// Nothing of it is in the log, nor ever will be.
     NotWritten(rusqlite::Error),
-    /// It may be in the file, though this process does not see it: a crash now could bring it back.
+    /// The transaction may be in the file, though this process does not see it: a crash now could
+    /// bring it back.
     Uncertain(rusqlite::Error),
 }
 
-/// Partitions whose last append may or may not be in the file. What their head is cannot be said until a later
-/// transaction has committed, which settles it.
+/// Partitions whose last append may or may not be in the file. What their head is cannot be said
+/// until a later transaction has committed, which settles it.
 #[derive(Debug, Default)]
 pub(crate) struct Unsettled(Mutex<BTreeSet<Partition>>);
 
@@ -66,8 +66,8 @@ pub(crate) fn commit(connection: &Connection) -> rusqlite::Result<()> {
     connection.prepare_cached("COMMIT")?.execute([]).map(drop)
 }
 
-/// Moves what is written ahead into the main file, and with the mode `TRUNCATE` empties the write-ahead file; whether that came
-/// to its end. Tests look on.
+/// Moves what is written ahead into the main file, and with the mode `TRUNCATE` empties the
+/// write-ahead file; whether that came to its end. Tests look on.
 pub(crate) type Checkpoint = Box<dyn FnMut(&Connection, &str) -> rusqlite::Result<bool> + Send>;
 
 pub(crate) fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<bool> {
@@ -78,7 +78,7 @@ pub(crate) fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Resul
 }
 
 pub(crate) struct Writer {
-    pub(crate) asked: Receiver<Asked>,
+    pub(crate) asked: Receiver<Command>,
     pub(crate) connection: Connection,
     pub(crate) meta: Meta,
     pub(crate) clock: Clock,
@@ -95,12 +95,11 @@ pub(crate) struct Writer {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) idle: Idle,
     pub(crate) folder: Folder,
-    pub(crate) notes: Notes,
     /// Held until the last word is written.
     pub(crate) lock: Lock,
 }
 
-/// What there is to do when nobody asks for anything.
+/// Work for when nobody asks for anything.
 #[derive(Debug)]
 pub(crate) struct Idle {
     sweep: Sweep,
@@ -149,8 +148,8 @@ impl Idle {
     }
 }
 
-/// The first pause before the write-ahead file is tried to be emptied again, which the server's own readers do not hinder for
-/// longer; each further pause is twice as long.
+/// The first pause before the write-ahead file is tried to be emptied again, which the server's own
+/// readers do not hinder for longer; each further pause is twice as long.
 const SHORT: Duration = Duration::from_millis(20);
 /// The longest of these pauses. Somebody else reads: an export, a verification.
 const LONG: Duration = Duration::from_secs(4);
@@ -161,8 +160,8 @@ const FAREWELL: Duration = Duration::from_millis(500);
 const PAGE_BYTES: u64 = 4_096;
 
 thread_local! {
-    /// Pages in the write-ahead file after the last commit of this thread's connection: the hook that is told of them has
-    /// no place of its own to keep them.
+    /// Pages in the write-ahead file after the last commit of this thread's connection: the hook
+    /// that is told of them has no place of its own to keep them.
     static PAGES: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -173,23 +172,7 @@ impl Writer {
     /// Works until all that could ask are gone, then writes the last things down.
     pub(crate) fn run(mut self) {
         self.hook();
-        while let Some(asked) = self.wait() {
-            let mut commands = Vec::new();
-            let mut noted = false;
-            for asked in asked {
-                match asked {
-                    Asked::Command(command) => commands.push(command),
-                    Asked::Note { hub, note } => {
-                        self.notes.take(hub, note);
-                        noted = true;
-                    }
-                }
-            }
-            // Before the answers: whoever has one knows that what was noted before it is written.
-            if noted && let Err(error) = self.notes.write() {
-                // It is nobody's loss.
-                tracing::debug!(%error, "cannot write what hubs note");
-            }
+        while let Some(commands) = self.wait() {
             let grouped = !commands.is_empty();
             if grouped {
                 self.group(commands);
@@ -205,8 +188,9 @@ impl Writer {
         drop(self.lock);
     }
 
-    /// All that waits, as far as one transaction takes it; nothing if it is time for something else. `None` at the end.
-    fn wait(&mut self) -> Option<Vec<Asked>> {
+    /// All that waits, as far as one transaction takes it; nothing if it is time for something
+    /// else. `None` at the end.
+    fn wait(&mut self) -> Option<Vec<Command>> {
         let now = Instant::now();
         let due = self.due();
         let first = match due {
@@ -260,7 +244,8 @@ impl Writer {
         let work = |store: &mut Store<'_>, commands: &mut Vec<Command>| {
             let outcomes = commands.iter().map(|command| command.perform(store, at));
             let outcomes = outcomes.collect::<rusqlite::Result<Vec<_>>>()?;
-            // While there is something to do, deleting goes along with it, and needs no fsync of its own.
+            // While there is something to do, deleting goes along with it, and needs no fsync of
+            // its own.
             let gone = store.delete_due(STEP)?;
             Ok((outcomes, gone))
         };
@@ -304,7 +289,8 @@ impl Writer {
         }
     }
 
-    /// A small piece of what else there is to do. `grouped`: after a transaction of commands, which may not be the last.
+    /// A small piece of what else there is to do. `grouped`: after a transaction of commands, which
+    /// may not be the last.
     fn between(&mut self, grouped: bool) {
         let now = Instant::now();
         if let Some(retry) = self.idle.trouble {
@@ -421,7 +407,8 @@ impl Writer {
         } = store;
         let result = match worked {
             Ok(result) if worth(&result) => result,
-            // Until COMMIT is asked for, no frame in the write-ahead file says that the transaction is whole.
+            // Until COMMIT is asked for, no frame in the write-ahead file says that the transaction
+            // is whole.
             Ok(result) => {
                 self.roll_back();
                 return Ok(result);
@@ -434,15 +421,15 @@ impl Writer {
         if let Err(error) = (self.commit)(&self.connection) {
             self.roll_back();
             return Err(match error.sqlite_error_code() {
-                // No room for all frames, and the last one is the one that counts (a failing fsync has another code,
-                // and no padding follows that frame); or not even begun.
+                // No room for all frames, and the last one is the one that counts (a failing fsync
+                // has another code, and no padding follows that frame); or not even begun.
                 Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy) => Failed::NotWritten(error),
                 // All frames may be there: the failure can be that of the fsync, or come after it.
                 _ => Failed::Uncertain(error),
             });
         }
         if !self.is_in_place() {
-            // What was written is in files that nobody will find again.
+            // The transaction is in files that nobody will find again.
             return Err(Failed::Uncertain(moved()));
         }
         self.witness.saw(meta.commits);
@@ -473,8 +460,8 @@ impl Writer {
         self.idle.trouble = Some(Instant::now());
     }
 
-    /// Sees whether writing works again. A transaction that commits also settles what was uncertain before: its frames
-    /// stand where those of the uncertain one stood, or after them.
+    /// Sees whether writing works again. A transaction that commits also settles what was uncertain
+    /// before: its frames stand where those of the uncertain one stood, or after them.
     fn probe(&mut self) {
         match self.try_to_write() {
             Ok(()) => {
@@ -491,7 +478,8 @@ impl Writer {
     }
 
     fn try_to_write(&mut self) -> Result<(), String> {
-        // What is written ahead may be what fills the disk: moved into the main file, it gives its room back.
+        // The pages written ahead may be what fills the disk: moved into the main file, they give
+        // their room back.
         if let Err(error) = self.checkpoint("TRUNCATE") {
             tracing::debug!(%error, "cannot make room");
         }
@@ -503,7 +491,7 @@ impl Writer {
             file.sync_all()
         };
         let room = room();
-        // It is in nobody's way, and was made for this alone.
+        // The probe is in nobody's way, and was made for this alone.
         let _ = fs::remove_file(&path);
         room.map_err(|error| error.to_string())?;
         if !self.is_in_place() {
@@ -515,7 +503,7 @@ impl Writer {
                 schema::reopen_to_write(&self.folder.log()).map_err(|error| error.to_string())?;
             self.hook();
         }
-        // What was uncertain may have been written after all.
+        // An uncertain transaction may have been written after all.
         let found = Meta::load(&self.connection)
             .and_then(|meta| Ok((meta, schema::next_record(&self.connection)?)));
         (self.meta, self.next) = found.map_err(|error| error.to_string())?;
@@ -543,8 +531,8 @@ impl Writer {
         false
     }
 
-    /// Leaves nothing in the write-ahead file, unless somebody reads it for longer than an orderly end can wait. Then the next
-    /// opening finds it, and owes the same.
+    /// Leaves nothing in the write-ahead file, unless somebody reads it for longer than an orderly
+    /// end can wait. Then the next opening finds it, and owes the same.
     fn empty_at_the_end(&mut self) {
         let until = Instant::now() + FAREWELL;
         while !self.scrub() && Instant::now() < until {
@@ -555,7 +543,8 @@ impl Writer {
         }
     }
 
-    /// Moves what is written ahead into the main file. Whether that came to its end. Does not wait for readers, as other work does.
+    /// Moves what is written ahead into the main file. Whether that came to its end. Does not wait
+    /// for readers, as other work does.
     fn checkpoint(&mut self, mode: &str) -> rusqlite::Result<bool> {
         self.connection.busy_timeout(Duration::ZERO)?;
         let done = (self.checkpoint)(&self.connection, mode);

@@ -1,4 +1,5 @@
-//! A log of one's own: all that was done to it, in a file, is done again to a log in memory when it is opened.
+//! A log of one's own: all that was done to it, in a file, is done again to a log in memory when it
+//! is opened.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};

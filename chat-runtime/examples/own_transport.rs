@@ -1,5 +1,6 @@
-//! A transport of one's own, over anything that is `AsyncRead` and `AsyncWrite` (here tokio's in-memory pipe): it reads
-//! ahead in `poll_ready` and writes behind in `poll_flush`. What knows when it is ready needs neither: `chat-transport-tcp`.
+//! A transport of one's own, over anything that is `AsyncRead` and `AsyncWrite` (here tokio's
+//! in-memory pipe): it reads ahead in `poll_ready` and writes behind in `poll_flush`. What knows
+//! when it is ready needs neither: `chat-transport-tcp`.
 
 use std::io::ErrorKind::{BrokenPipe, ConnectionRefused, WouldBlock};
 use std::io::{self, IoSlice};

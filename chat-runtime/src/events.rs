@@ -1,7 +1,8 @@
-//! What happens in a server, on its way from the workers to those who watch.
+//! Events of a server, on their way from the workers to the watchers.
 //!
-//! A worker that tells of something wakes a watcher at most once in [`GATHERING`], however much happens: a watcher that
-//! has caught up rests by a timer of its own, and only then asks to be woken.
+//! A worker that tells of something wakes a watcher at most once in [`GATHERING`], however much
+//! happens: a watcher that has caught up rests by a timer of its own, and only then asks to be
+//! woken.
 
 use std::{
     collections::VecDeque,
@@ -32,7 +33,7 @@ pub(crate) struct Publisher {
     count: AtomicUsize,
 }
 
-/// What waits for one watcher.
+/// Events that wait for one watcher.
 #[derive(Debug, Default)]
 struct Queue(Mutex<Waiting>);
 
@@ -123,7 +124,7 @@ fn wake(mut waiting: MutexGuard<'_, Waiting>) {
     }
 }
 
-/// What an event takes in memory, roughly. Only what is said can be long.
+/// The memory of an event, roughly. Only texts can be long.
 fn bytes(event: &Event) -> usize {
     let said = match event {
         Event::Message { content, .. } => content.size(),
@@ -132,10 +133,11 @@ fn bytes(event: &Event) -> usize {
     size_of::<(Wall, Event)>() + said
 }
 
-/// What happens in a server.
+/// The events of a server.
 ///
-/// What happens within 50 ms is handed over together: the first event after a quiet time comes at once, later ones when
-/// the watcher has rested. So watching costs the server next to nothing, however much happens.
+/// Events within 50 ms are handed over together: the first event after a quiet time comes at
+/// once, later ones when the watcher has rested. So watching costs the server next to nothing,
+/// however much happens.
 #[derive(Debug)]
 pub struct ServerEvents {
     publisher: Weak<Publisher>,
@@ -172,7 +174,8 @@ impl ServerEvents {
         self.next_timed().await.map(|(_, event)| event)
     }
 
-    /// The next event, and when it happened by the system's clock; none when the server has ended. May be cancelled.
+    /// The next event, and when it happened by the system's clock; none when the server has ended.
+    /// May be cancelled.
     pub async fn next_timed(&mut self) -> Option<(Wall, Event)> {
         loop {
             if let Some(event) = self.taken.pop_front() {
@@ -191,8 +194,8 @@ impl ServerEvents {
         }
     }
 
-    /// How many events were dropped so far because they were not read in time. They would have come before those that
-    /// are read from here on.
+    /// How many events were dropped so far because they were not read in time. They would have come
+    /// before those that are read from here on.
     pub fn missed(&self) -> u64 {
         self.missed
     }
@@ -274,7 +277,7 @@ mod tests {
             room: RoomLabel::Lobby,
             nick: String::new(),
             label: String::new(),
-            content: Content::Plain("x".repeat(bytes)),
+            content: Content::plain("x".repeat(bytes)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a server keeps its records in.
+//! The log of a server's records.
 
 use std::{
     future::pending,
@@ -20,24 +20,26 @@ use crate::random;
 
 /// The ordered logs of a server, one for each partition.
 ///
-/// Calls for different partitions run at the same time, and so do reads; there is at most one append outstanding for
-/// each partition. A call that cannot end soon should end as [`Appended::Unknown`], [`ReadFailed::Unavailable`] or [`LogUnavailable`]: the hub tries again.
+/// Calls for different partitions run at the same time, and so do reads; there is at most one
+/// append outstanding for each partition. A call that cannot end soon should end as
+/// [`Appended::Unknown`], [`ReadFailed::Unavailable`] or [`LogUnavailable`]: the hub tries again.
 ///
-/// `examples/own_log.rs` is a log of one's own; `testing::conformance` (feature `testing`) tells whether
-/// one does all of this.
+/// `examples/own_log.rs` is a log of one's own; `testing::conformance` (feature `testing`) tells
+/// whether one does all of this.
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
-    /// What it takes and likes. Asked once, at the start.
+    /// The log's limits and wishes. Asked once, at the start.
     fn limits(&self) -> LogLimits {
         LogLimits::default()
     }
 
-    /// What [`Appended::Committed`] means.
+    /// The meaning of [`Appended::Committed`].
     fn durability(&self) -> Durability;
 
-    /// Adds the entries if the head is at `expected`, and keeps the note with them: all or none. A log that has never heard of a
-    /// partition has it, empty. What is more than the [limits](Self::limits) allow is refused as too large. Without entries nothing
-    /// is changed, the note neither.
+    /// Adds the entries if the head is at `expected`, and keeps the note with them: all or none. A
+    /// log that has never heard of a partition has it, empty. What is more than the
+    /// [limits](Self::limits) allow is refused as too large. Without entries nothing is changed,
+    /// the note neither.
     async fn append(
         &self,
         partition: Partition,
@@ -46,16 +48,18 @@ pub trait Log: Send + Sync + 'static {
         note: Bytes,
     ) -> Appended;
 
-    /// Reads a page. Where a record in the middle of it is damaged, the page ends before that record: after it for
-    /// [`Before`](chat_core::log::ReadFrom::Before) and [`Latest`](chat_core::log::ReadFrom::Latest).
+    /// Reads a page. Where a record in the middle of it is damaged, the page ends before that
+    /// record: after it for [`Before`](chat_core::log::ReadFrom::Before) and
+    /// [`Latest`](chat_core::log::ReadFrom::Latest).
     ///
     /// # Errors
-    /// It cannot be read at present: the hub asks again later. Or the first record of it is damaged, and asking again does not help:
-    /// the hub lets its clients go on after it.
+    /// It cannot be read at present: the hub asks again later. Or the first record of it is
+    /// damaged, and asking again does not help: the hub lets its clients go on after it.
     async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed>;
 
-    /// Where the partitions of a kind end, with their notes, without reading a record: those that have ever had a record, in their order;
-    /// at most `limit` (at least 1) of those after `after`. A page is empty only when there are no more.
+    /// Where the partitions of a kind end, with their notes, without reading a record: those that
+    /// have ever had a record, in their order; at most `limit` (at least 1) of those after `after`.
+    /// A page is empty only when there are no more.
     ///
     /// # Errors
     /// It cannot be told at present.
@@ -66,17 +70,19 @@ pub trait Log: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Head>, LogUnavailable>;
 
-    /// The same of some partitions, in the order in which they are asked for. One that the log has never heard of ends at 0, with an
-    /// empty note.
+    /// The same of some partitions, in the order in which they are asked for. One that the log has
+    /// never heard of ends at 0, with an empty note.
     ///
     /// # Errors
     /// It cannot be told at present.
     async fn notes_of(&self, partitions: Vec<Partition>) -> Result<Vec<Head>, LogUnavailable>;
 
-    /// Keeps a part of a snapshot that is being written, see [`SnapshotId`]. Parts may come in any order, and again.
+    /// Keeps a part of a snapshot that is being written, see [`SnapshotId`]. Parts may come in any
+    /// order, and again.
     ///
     /// # Errors
-    /// It is not kept: because it cannot be at present, it is larger than the limits allow, or nothing can come of its snapshot any more.
+    /// It is not kept: because it cannot be at present, it is larger than the limits allow, or
+    /// nothing can come of its snapshot any more.
     async fn part(
         &self,
         partition: Partition,
@@ -85,8 +91,9 @@ pub trait Log: Send + Sync + 'static {
         bytes: Bytes,
     ) -> Result<(), LogUnavailable>;
 
-    /// A snapshot is whole. If it is of the partition's epoch, not beyond its head, newer than the one there is, and all its parts are
-    /// there, it is the newest, and older records may be trimmed. Otherwise this is ignored.
+    /// A snapshot is whole. If it is of the partition's epoch, not beyond its head, newer than the
+    /// one there is, and all its parts are there, it is the newest, and older records may be
+    /// trimmed. Otherwise this is ignored.
     async fn manifest(&self, partition: Partition, manifest: Manifest);
 
     /// Reads a part of the newest snapshot.
@@ -100,12 +107,13 @@ pub trait Log: Send + Sync + 'static {
         index: u32,
     ) -> Result<Bytes, ReadFailed>;
 
-    /// Puts `replacement` in the place of a record's bytes, for good; its number stays, and so does what was noted with it. A record that
-    /// is not kept (any more) needs nothing done. Doing it again is safe.
+    /// Puts `replacement` in the place of a record's bytes, for good; its number stays, and so does
+    /// what was noted with it. A record that is not kept (any more) needs nothing done. Doing it
+    /// again is safe.
     ///
     /// # Errors
-    /// The partition is in another epoch than `at`, and nothing is done; or it is not done, or it is not known whether it is: the
-    /// hub asks again later.
+    /// The partition is in another epoch than `at`, and nothing is done; or it is not done, or it
+    /// is not known whether it is: the hub asks again later.
     async fn redact(
         &self,
         partition: Partition,
@@ -123,23 +131,11 @@ pub trait Log: Send + Sync + 'static {
         let _ = partition;
     }
 
-    /// Waits for what others than the hubs of this process appended to a partition that is [followed](Self::follow), with the records or
-    /// [without](Page::look_again); late, twice or with gaps. Asked again and again, but only of a log that is
-    /// [`shared`](LogLimits::shared).
+    /// Waits for what others than the hubs of this process appended to a partition that is
+    /// [followed](Self::follow), with the records or [without](Page::look_again); late, twice or
+    /// with gaps. Asked again and again, but only of a log that is [`shared`](LogLimits::shared).
     async fn news(&self) -> (Partition, Page) {
         pending().await
-    }
-
-    /// Keeps what a hub notes for those of the next process, in the place of what it noted last; `hub` is its number in this
-    /// process, from 0. Must not block, and may be lost: without it, those who were away when the server ended have their nicks
-    /// held for the whole grace period again.
-    fn note(&self, hub: usize, note: Bytes) {
-        let _ = (hub, note);
-    }
-
-    /// What all hubs of the process before this one noted last. Asked once, at the start.
-    fn notes(&self) -> Vec<Bytes> {
-        Vec::new()
     }
 }
 
@@ -210,12 +206,6 @@ impl<L: Log + ?Sized> Log for Arc<L> {
     }
     async fn news(&self) -> (Partition, Page) {
         (**self).news().await
-    }
-    fn note(&self, hub: usize, note: Bytes) {
-        (**self).note(hub, note);
-    }
-    fn notes(&self) -> Vec<Bytes> {
-        (**self).notes()
     }
 }
 

@@ -73,16 +73,16 @@ pub struct MemoryConnector {
 }
 
 impl MemoryConnector {
-    /// Connections made from here on hold at most so many bytes in each direction that were written and not yet read; 65,536 if
-    /// nothing is said. At least 1.
+    /// Connections made from here on hold at most so many bytes in each direction that were written
+    /// and not yet read; 65,536 if nothing is said. At least 1.
     #[must_use]
     pub fn capacity(mut self, bytes: usize) -> Self {
         self.capacity = bytes.max(1);
         self
     }
 
-    /// Connections made from here on keep messages apart, or not, and have them in this form. (Of messages, the last one
-    /// may exceed the capacity.)
+    /// Connections made from here on keep messages apart, or not, and have them in this form. (Of
+    /// messages, the last one may exceed the capacity.)
     #[must_use]
     pub fn speaking(mut self, framing: Framing, form: Form) -> Self {
         (self.framing, self.form) = (framing, form);
@@ -121,7 +121,8 @@ impl Connector for MemoryConnector {
     }
 }
 
-/// Two ends of one connection, a byte stream in the postcard form; each direction holds at most `capacity` bytes (at least 1).
+/// Two ends of one connection, a byte stream in the postcard form; each direction holds at most
+/// `capacity` bytes (at least 1).
 pub fn pair(capacity: usize) -> (MemoryConnection, MemoryConnection) {
     let pipe = || {
         Arc::new(Mutex::new(Pipe {

@@ -1,4 +1,4 @@
-//! What waits to be written to one connection.
+//! Frames that wait to be written to one connection.
 
 use std::{collections::VecDeque, io::IoSlice, mem};
 

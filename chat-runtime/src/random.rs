@@ -13,7 +13,7 @@ use rand_core::{RngCore, SeedableRng};
 /// The system has no randomness to give.
 pub fn client_config(nick: impl Into<String>) -> io::Result<ClientConfig> {
     let mut config = ClientConfig::new(nick, member_secret()?, seed()?);
-    // Whoever awaits a command does not read the event that asks for another name.
+    // A caller that awaits a command does not read the event that asks for another name.
     config.waits_for_name = false;
     Ok(config)
 }
@@ -35,7 +35,7 @@ pub fn server_secret() -> io::Result<ServerSecret> {
     Ok(ServerSecret::generate(&mut generator(None)?))
 }
 
-/// What a server draws all its randomness from: of this seed, or of one from the system.
+/// The source of all of a server's randomness: of this seed, or of one from the system.
 pub(crate) fn generator(given: Option<[u8; 32]>) -> io::Result<ChaCha20Rng> {
     let seed = match given {
         Some(seed) => seed,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use chat_core::{
-    hub::{Config, Hub, Outputs},
+    hub::{Config, Hub, NamePolicy, Outputs},
     limits::{LimitError, Limits},
     log::LogLimits,
     nick::Reserved,
@@ -28,7 +28,7 @@ use crate::{
     driver::{Driver, HubMachine, Lifecycle, Parts, Switches, WORKERS},
     events::{Publisher, ServerEvents},
     random,
-    shared::{ConnectionLimits, SharedLog, WorkerHandle, Workers},
+    shared::{ConnectionLimits, ServerEnded, SharedLog, WorkerHandle, Workers},
 };
 
 /// Connections and orders that wait for the driver; beyond that accepting waits.
@@ -58,6 +58,7 @@ impl Server {
             lobby: Some(CipherKind::None),
             agent: None,
             reserved: Reserved::default(),
+            names: NamePolicy::default(),
             log: None,
             secret: None,
             transports: Vec::new(),
@@ -68,7 +69,7 @@ impl Server {
         }
     }
 
-    /// What happens in the server, for its operator: the first caller hears everything since the
+    /// The events of the server, for its operator: the first caller hears everything since the
     /// start (as far as it was not too much), all others from here on. An event that nobody reads
     /// is dropped.
     pub fn events(&self) -> ServerEvents {
@@ -159,17 +160,13 @@ impl ServerHandle {
     }
 }
 
-/// The server has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the server has ended")]
-pub struct ServerEnded;
-
 /// A server that is being put together.
 pub struct ServerBuilder {
     limits: Limits,
     lobby: Option<CipherKind>,
     agent: Option<String>,
     reserved: Reserved,
+    names: NamePolicy,
     log: Option<Arc<dyn Log>>,
     secret: Option<ServerSecret>,
     transports: Vec<Box<dyn Transport>>,
@@ -212,6 +209,13 @@ impl ServerBuilder {
     #[must_use]
     pub fn reserved(mut self, reserved: Reserved) -> Self {
         self.reserved = reserved;
+        self
+    }
+
+    /// For how long a name is kept for a member that is not there.
+    #[must_use]
+    pub fn names(mut self, names: NamePolicy) -> Self {
+        self.names = names;
         self
     }
 
@@ -291,9 +295,12 @@ impl ServerBuilder {
         });
         let log_limits = log.limits();
         let shared = log_limits.shared;
-        let machines = self.machines(workers, &*log, log_limits, &mut random)?;
+        let nodes: Vec<u64> = (0..workers)
+            .map(|_| random::below_2_53(&mut random))
+            .collect();
+        let machines = self.machines(&nodes, &*log, log_limits, &mut random)?;
 
-        let log = Arc::new(SharedLog::new(log, workers));
+        let log = Arc::new(SharedLog::new(log, &nodes));
         let (handles, orders): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| WorkerHandle::new(ORDERS)).unzip();
         let handles = Arc::new(Workers::new(handles));
@@ -356,7 +363,7 @@ impl ServerBuilder {
     /// The hubs of all workers, with what they say at their start.
     fn machines(
         &mut self,
-        workers: usize,
+        nodes: &[u64],
         log: &dyn Log,
         log_limits: LogLimits,
         random: &mut ChaCha20Rng,
@@ -369,16 +376,15 @@ impl ServerBuilder {
         config.limits = self.limits.clone();
         config.lobby = self.lobby;
         config.reserved = mem::take(&mut self.reserved);
+        config.names = self.names;
         config.durability = log.durability();
         config.log = log_limits;
-        config.notes = log.notes();
         if let Some(agent) = self.agent.take() {
             config.agent = agent;
         }
-        let nodes: Vec<u64> = (0..workers).map(|_| random::below_2_53(random)).collect();
-        let hubs = (0..workers).map(|worker| {
+        let hubs = nodes.iter().enumerate().map(|(worker, node)| {
             let mut config = config.clone();
-            config.node = nodes[worker];
+            config.node = *node;
             config.peers = [&nodes[..worker], &nodes[worker + 1..]].concat();
             random.fill_bytes(&mut config.seed);
             let mut out = Outputs::new();
@@ -395,7 +401,8 @@ async fn drive(parts: Parts<HubMachine>, alive: watch::Sender<()>) {
     unconstrained(Driver::new(parts)).await;
 }
 
-/// Runs a driver on a thread of its own. If it panics, its connections end; the other workers go on.
+/// Runs a driver on a thread of its own. If it panics, its connections end; the other workers go
+/// on.
 fn on_a_thread(
     parts: Parts<HubMachine>,
     alive: watch::Sender<()>,

@@ -1,4 +1,4 @@
-//! What users do, and what they make of the answers.
+//! The actions of users, and their handling of the answers.
 
 use chat_core::{
     cipher::Key,
@@ -156,7 +156,7 @@ impl World {
             Deed::JoinGroup | Deed::WrongPassword => {
                 let groups = self.truth.directory.groups.len() as u32;
                 let number = pick % (groups + 1);
-                let id = self.truth.directory.groups.get(number as usize).copied();
+                let id = self.truth.directory.groups.get(&number).copied();
                 let topic = id.and_then(|id| self.first_topic(id));
                 let password = id
                     .and_then(|id| self.passwords.get(&id))
@@ -164,7 +164,7 @@ impl World {
                 let password =
                     password.or_else(|| topic.clone().filter(|topic| topic.starts_with("pw")));
                 let password = match deed {
-                    // Somebody who was not told, or does not mind.
+                    // A user that was not told, or does not mind.
                     Deed::WrongPassword if pick.is_multiple_of(2) => None,
                     Deed::WrongPassword => Some(format!("wrong{pick}")),
                     _ => password,
@@ -355,14 +355,15 @@ impl World {
                 let own = deed == Deed::Redact;
                 let me = self.peers[client].member;
                 let (_, there) = self.truth.present(room)?;
-                let seq = there.something_said(me, own, pick / 16)?;
-                plain(Command::Redact { room, seq })
+                let said = there.something_said(me, own, pick / 16)?;
+                let (target, seq) = (said.id(), said.seq);
+                plain(Command::Redact { room, target, seq })
             }
             Deed::Say | Deed::Chatter => None,
         }
     }
 
-    /// What the room's users tell each other about its key: it stands in its first topic.
+    /// The word of the room's users to each other about its key: it stands in its first topic.
     fn first_topic(&self, room: RoomId) -> Option<String> {
         match &self.truth.present(room)?.1.record(1)?.body {
             RecordBody::Created(created) => Some(created.topic.clone()),
@@ -462,7 +463,7 @@ impl World {
                 self.book.check("every message opens or says why", all, || {
                     format!("client {client}: {texts:?} of {:?}", page.records)
                 });
-                // Who has left meanwhile has no key of it any more.
+                // A client that has left meanwhile has no key of the room any more.
                 let inside = self.peers[client].told.rooms.contains_key(&room);
                 for (record, text) in page.records.iter().zip(texts).filter(|_| inside) {
                     self.opens(client, room, record, text.clone());
@@ -475,7 +476,7 @@ impl World {
                     self.book.saw(refusal(failure.code));
                     let own = matches!(
                         failure.code,
-                        ErrorCode::TooOld
+                        ErrorCode::TxnReused
                             | ErrorCode::UnknownRequest
                             | ErrorCode::BadRequest
                             | ErrorCode::MessageTooLarge
@@ -485,7 +486,7 @@ impl World {
                     );
                     // Names change hands: one may whisper to oneself.
                     let own = own && !matches!(asked.command, Command::Direct { .. });
-                    // What is to be taken back may not be kept any more.
+                    // A message to be taken back may not be kept any more.
                     let own = own
                         && !(matches!(asked.command, Command::Redact { .. })
                             && failure.code == ErrorCode::BadRequest);

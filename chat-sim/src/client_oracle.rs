@@ -1,4 +1,4 @@
-//! What an application was told by its client, and whether that is so.
+//! The events of a client for its application, and whether they are true.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +28,7 @@ pub(crate) struct Told {
 pub(crate) struct Inside {
     /// The last record.
     pub(crate) at: Place,
-    /// Who is there, if the room tells.
+    /// The members that are there, if the room tells.
     pub(crate) here: Option<BTreeMap<MemberId, String>>,
     /// Keys that the client must have.
     pub(crate) keys: BTreeSet<KeyId>,
@@ -71,6 +71,7 @@ impl World {
                         RecordBody::Left(_) => {
                             here.remove(&record.member);
                         }
+                        RecordBody::Closed(_) => here.clear(),
                         RecordBody::Kicked(removal) | RecordBody::Banned(removal) => {
                             here.remove(&removal.target);
                         }
@@ -87,7 +88,7 @@ impl World {
                 };
                 match update {
                     PresenceUpdate::Full(people) => {
-                        inside.here = Some(people.into_iter().map(of_person).collect())
+                        inside.here = Some(people.people.into_iter().map(of_person).collect())
                     }
                     PresenceUpdate::Changes(changes) => {
                         if let Some(here) = &mut inside.here {
@@ -102,7 +103,7 @@ impl World {
                             }
                         }
                     }
-                    PresenceUpdate::Count(_) => inside.here = None,
+                    _ => inside.here = None,
                 }
             }
             ClientEvent::Removed { room, .. } => {
@@ -116,7 +117,7 @@ impl World {
         }
     }
 
-    /// What was said is told with its text, or with why there is none.
+    /// A message is told with its text, or with why there is none.
     pub(crate) fn opens(
         &mut self,
         client: usize,
@@ -169,7 +170,7 @@ impl World {
         }
     }
 
-    /// Whoever gave a key has it.
+    /// A user that gave a key has it.
     pub(crate) fn was_given(&mut self, client: usize, view: &RoomView, key: &RoomKey) {
         // A shift has no name: it is told as zeros.
         let name = match (view.cipher, key) {
@@ -232,10 +233,11 @@ impl World {
         }
     }
 
-    /// Whoever gave a password has the key that came with it, whichever of several attempts it came of.
+    /// A user that gave a password has the key that came with it, whichever of several attempts it
+    /// came of.
     pub(crate) fn has_key(&mut self, client: usize, room: RoomId, key: KeyId) {
         let machine = self.peers[client].client.as_ref();
-        // It may be out of the room again.
+        // The client may be out of the room again.
         let Some(kept) = machine.and_then(|machine| machine.keys(room)) else {
             return;
         };

@@ -1,11 +1,11 @@
-//! What one connection was told, frame by frame, as it left the hub, and whether that is the protocol.
+//! The frames of one connection as they left the hub, and whether they are the protocol.
 
 mod answers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_core::{
-    id::{MemberId, Partition, Place, RoomId, Seq},
+    id::{MemberId, Partition, Place, RoomId, Seq, SessionId},
     wire::{
         ClientMessage, CloseReason, ErrorCode, Record, ServerMessage, Tagged,
         client::{Op, RoomRef},
@@ -21,13 +21,15 @@ use crate::{
     world::SECOND,
 };
 
-/// What was read from the log is told within this time.
+/// Records read from the log are told within this time.
 pub(crate) const READ_WITHIN: u64 = 8 * SECOND;
 
 /// One connection as it should be.
 #[derive(Debug)]
 pub(crate) struct Line {
     member: MemberId,
+    /// Of its requests.
+    session: SessionId,
     pending: BTreeMap<u64, Asked>,
     /// Rooms whose records come, and the last one told.
     rooms: BTreeMap<RoomId, Place>,
@@ -37,11 +39,11 @@ pub(crate) struct Line {
     became: BTreeMap<(RoomId, u64), BTreeMap<u64, Seq>>,
     welcomed: bool,
     closing: bool,
-    /// It said that it goes for good.
+    /// The client said that it goes for good.
     bye: bool,
     /// Another one has taken its place.
     pub(crate) replaced: bool,
-    /// It was turned away when it came.
+    /// The connection was turned away when it came.
     pub(crate) turned: bool,
 }
 
@@ -53,9 +55,10 @@ struct Asked {
     op: Op,
     /// When.
     at: u64,
-    /// What it had been told last of the room by then.
+    /// The last place of the room that the connection had been told by then.
     told: Option<Place>,
-    /// It was asked before, here or on another connection: what comes of that may come of the first one.
+    /// The request was asked before, here or on another connection: its outcome may be that of the
+    /// first one.
     again: bool,
 }
 
@@ -63,6 +66,7 @@ impl Line {
     pub(crate) fn new(member: MemberId) -> Self {
         Self {
             member,
+            session: SessionId::NONE,
             pending: BTreeMap::new(),
             rooms: BTreeMap::new(),
             presented: BTreeMap::new(),
@@ -82,6 +86,10 @@ impl Line {
 
     pub(crate) fn is_welcomed(&self) -> bool {
         self.welcomed && !self.closing
+    }
+
+    pub(crate) fn session(&self) -> SessionId {
+        self.session
     }
 
     /// The rooms whose records it is told.
@@ -105,8 +113,8 @@ impl Line {
         self.awaited.len()
     }
 
-    /// How many words may wait for this connection: some for itself, and of each room some for each time that it is told
-    /// anew.
+    /// How many words may wait for this connection: some for itself, and of each room some for each
+    /// time that it is told anew.
     pub(crate) fn words_allowed(&self, losses: usize) -> usize {
         let rooms = self.rooms.len() + self.awaited.len() + self.presented.len() + 1;
         16 + 6 * rooms * (1 + losses)
@@ -116,6 +124,7 @@ impl Line {
     pub(crate) fn client_said(&mut self, message: &ClientMessage, again: bool, book: &mut Book) {
         match message {
             ClientMessage::Hello(hello) => {
+                self.session = hello.session;
                 self.presented = hello
                     .resume
                     .iter()
@@ -229,7 +238,7 @@ impl Line {
         }
     }
 
-    /// What is asked about a room after a `join` of it waits until that is answered.
+    /// A request about a room after a `join` of it waits until that is answered.
     fn waited_for_the_join(&self, id: u64, asked: &Asked, book: &mut Book) {
         let Some(room) = room_of(&asked.op) else {
             return;
@@ -272,7 +281,8 @@ impl Line {
             scene.log.oldest(log) > at.seq + 1 || scene.log.was_damaged(log, at.seq + 1..=u64::MAX)
         };
         if let Some(at) = self.rooms.insert(room, place) {
-            // Or where it was out meanwhile: by an earlier connection's word, or when it did not read.
+            // Or where it was out meanwhile: by an earlier connection's word, or when it did not
+            // read.
             let out = entered.view.since > at.seq;
             let gone = out || at.epoch != place.epoch || cannot_be_read(&at);
             book.check("told anew only where something is gone", gone, || {
@@ -342,7 +352,8 @@ impl Line {
         });
     }
 
-    /// What leaves a hub has no text that is out of the log, but for what was read before it was.
+    /// A frame that leaves a hub has no text that is out of the log, but for those read before it
+    /// was.
     pub(crate) fn is_gone(
         room: RoomId,
         epoch: u64,
@@ -400,13 +411,15 @@ impl Line {
             RecordBody::Left(_) => {
                 record.member == me
                     && !self.pending.values().any(|asked| {
-                        // That of an earlier connection ends it as well, and then this one is refused.
+                        // That of an earlier connection ends it as well, and then this one is
+                        // refused.
                         matches!(asked.op, Op::Leave(_))
                             && room_of(&asked.op) == Some(room)
-                            && asked.txn == record.txn
+                            && (self.session, asked.txn) == (record.session, record.txn)
                     })
             }
             RecordBody::Kicked(removal) | RecordBody::Banned(removal) => removal.target == me,
+            RecordBody::Closed(_) => true,
             _ => false,
         };
         if out {
@@ -426,7 +439,7 @@ impl Line {
             )
         });
         let since = there.and_then(|there| there.since_at(me, place.seq));
-        // It may have been out and in again since.
+        // The member may have been out and in again since.
         let right = since.is_none_or(|since| since <= view.since);
         book.check("a view tells since when one is a member", right, || {
             format!(
@@ -441,13 +454,17 @@ impl Line {
             let right = view.topic == there.topic_at(seq)
                 && Some(view.role) == there.role_at(me, seq)
                 && view.members as usize == there.members_at(seq).count()
+                && Some(view.standing) == there.standing_at(me, seq)
+                && view.said == there.said_at(seq)
                 && view.credential == there.credential_before(seq + 1);
             book.check("a view shows the room as it is", right, || {
                 format!(
-                    "{me}: {view:?} where {:?}, {:?}, {}",
+                    "{me}: {view:?} where {:?}, {:?}, {:?}, {}, {}",
                     there.topic_at(seq),
                     there.role_at(me, seq),
-                    there.members_at(seq).count()
+                    there.standing_at(me, seq),
+                    there.members_at(seq).count(),
+                    there.said_at(seq)
                 )
             });
         }

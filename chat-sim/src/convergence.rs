@@ -1,14 +1,15 @@
-//! The end of every run: what was broken is mended, and within a stated time everybody is whole again; then everybody
-//! goes, and within a stated time every name is free.
+//! The end of every run: what was broken is mended, and within a stated time everybody is whole
+//! again; then everybody goes, and within a stated time every name is free.
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use chat_core::{
     hub::Hub,
     id::{MemberId, Partition, Seq},
     wire::{
         Record,
-        record::{PresenceMode, RecordBody, RoomKind},
+        record::{PresenceMode, RecordBody},
     },
 };
 
@@ -38,7 +39,7 @@ impl World {
                 self.boot(hub);
             }
         }
-        // What is dead is found out to be, by each end for itself.
+        // A dead link is found out to be so, by each end for itself.
         let links: Vec<u32> = self.links.keys().copied().collect();
         for link in links {
             self.arm_down(link);
@@ -50,8 +51,8 @@ impl World {
         self.soon(WHOLE_WITHIN, Happening::Whole);
     }
 
-    /// After this time a connection that is dead is found out to be: when nothing was heard for as long as the limit says, and
-    /// nobody confirmed its end.
+    /// After this time a connection that is dead is found out to be: when nothing was heard for as
+    /// long as the limit says, and nobody confirmed its end.
     pub(crate) fn noticed_within(&self) -> u64 {
         3 * u64::from(self.plan.shape.ping_ms) * MS + NOTICED_WITHIN
     }
@@ -63,11 +64,11 @@ impl World {
             let (node, peer) = (&self.nodes[found.hub], &self.peers[found.client]);
             let again = node.held_until + self.noticed_within();
             if again > self.now {
-                // It was held for a time.
+                // The hub was held for a time.
                 return self.at(again, Happening::Noticed(link));
             }
             by_hub = !found.hub_open || node.life != found.hub_life;
-            // Who was refused thinks about it, and listens to nothing meanwhile.
+            // A refused client thinks about it, and listens to nothing meanwhile.
             by_client = peer.life != found.client_life
                 || peer.link != Some(link)
                 || !found.line.was_welcomed();
@@ -89,6 +90,7 @@ impl World {
         self.compare_states();
         self.check_states();
         self.check_rooms();
+        self.check_listing();
         for hub in 0..self.nodes.len() {
             self.census_of_hub(hub);
         }
@@ -107,17 +109,19 @@ impl World {
         self.soon(after, Happening::AllGone);
     }
 
-    /// What hubs hold, and what snapshots say, is what the logs say: no more, no less, and as far as they go.
+    /// The states of hubs, and of snapshots, are those of the logs: no more, no less, and as far as
+    /// they go.
     fn check_states(&mut self) {
         let mut wrong = Vec::new();
         for (partition, kept) in self.log.partitions() {
-            let Ok(state) = Hub::state_from(partition, None, &kept.records) else {
+            let Ok(state) = Hub::state_from(partition, &[], &kept.records) else {
                 wrong.push(format!("{partition:?} cannot be folded"));
                 continue;
             };
             if let Some((covered, snapshot)) = kept.whole_snapshot() {
+                let snapshot = [Bytes::from(snapshot)];
                 let rest = &kept.records[covered as usize..];
-                let again = Hub::state_from(partition, Some(&snapshot), rest);
+                let again = Hub::state_from(partition, &snapshot, rest);
                 if again.as_ref().ok() != Some(&state) {
                     wrong.push(format!("{partition:?}: its snapshot at {covered}"));
                 }
@@ -138,7 +142,39 @@ impl World {
             });
     }
 
-    /// What was taken back is out of the log, and the topic in the list, wherever a hub holds the room.
+    /// The directory lists each room as it is.
+    fn check_listing(&mut self) {
+        let directory = &self.truth.directory;
+        let mut wrong = Vec::new();
+        for (room, epoch, there) in self.truth.rooms_now() {
+            if there.head() == 0 {
+                continue;
+            }
+            let listed = directory.listed(room);
+            let same = listed.is_some_and(|listed| there.is_listed_as(listed, there.head()));
+            if !same {
+                let is: Vec<_> = there.members_at(there.head()).collect();
+                wrong.push(format!(
+                    "{room} is at {epoch}/{} with {is:?}, and listed as {listed:?}",
+                    there.head()
+                ));
+            }
+        }
+        // Of a room whose whole log was lost nothing can be said before the next look through all
+        // rooms.
+        let mut listing = directory.listing();
+        let of_nothing =
+            listing.find(|(room, listed)| listed.mark > 0 && self.truth.present(*room).is_none());
+        if let Some((room, listed)) = of_nothing {
+            wrong.push(format!("{room} was never there, and listed as {listed:?}"));
+        }
+        self.book
+            .check("every room is listed as it is", wrong.is_empty(), || {
+                wrong.join("; ")
+            });
+    }
+
+    /// Redacted texts are out of the log, wherever a hub holds the room.
     fn check_rooms(&mut self) {
         for (room, epoch, there) in self.truth.rooms_now() {
             let partition = Partition::Room(room);
@@ -149,18 +185,7 @@ impl World {
             if !live {
                 continue;
             }
-            // Of a room that lost even its first record there is none.
-            if there.kind.is_some()
-                && let Some(listed) = self.truth.directory.listed(room)
-            {
-                let (listed, is) = (&listed.topic, there.topic());
-                self.book.check(
-                    "the list has the topics of the groups",
-                    listed == is,
-                    || format!("{room}: {listed:?} where it is {is:?}"),
-                );
-            }
-            let said = |bytes: &bytes::Bytes| {
+            let said = |bytes: &Bytes| {
                 Record::from_bytes(bytes).is_ok_and(|record| {
                     matches!(record.body, RecordBody::Message(_) | RecordBody::Action(_))
                 })
@@ -209,7 +234,7 @@ impl World {
         let directory = &self.truth.directory;
         let named = directory
             .person(me)
-            .is_some_and(|person| person.lease.is_some() && person.nick == peer.told.nick);
+            .is_some_and(|person| person.holds && person.nick == peer.told.nick);
         self.book
             .check("everybody has the name that they were told", named, || {
                 format!(
@@ -230,7 +255,7 @@ impl World {
                     });
                 return;
             };
-            // What was written just now is on its way.
+            // A record written just now is on its way.
             let next = there.written_at(inside.at.seq + 1);
             let all = next.is_none_or(|at| self.now < at + SECOND);
             let whole = inside.at.epoch == epoch && inside.at.seq <= there.head() && all;
@@ -243,21 +268,17 @@ impl World {
                     )
                 });
             if there.presence == PresenceMode::Full {
+                // Of who is just going or coming there may be word already, or not yet.
+                let certain = |member: &MemberId| self.is_here(*member).is_some();
                 let truly: BTreeMap<MemberId, &str> = there
                     .members()
+                    .filter(|member| self.is_here(*member) == Some(true))
                     .filter_map(|member| Some((member, directory.person(member)?)))
-                    .filter(|(_, person)| person.lease.is_some() && person.rooms.contains(room))
                     .map(|(member, person)| (member, person.nick.as_str()))
                     .collect();
-                // Who was forgotten meanwhile, and is a member all the same, may be told of or not.
-                let is_known = |member: &MemberId| {
-                    directory
-                        .person(*member)
-                        .is_some_and(|person| person.rooms.contains(room))
-                };
                 let told: Option<BTreeMap<MemberId, &str>> = inside.here.as_ref().map(|here| {
                     here.iter()
-                        .filter(|(member, _)| is_known(member))
+                        .filter(|(member, _)| certain(member))
                         .map(|(member, nick)| (*member, nick.as_str()))
                         .collect()
                 });
@@ -269,25 +290,32 @@ impl World {
             }
         }
         for (room, _, there) in self.truth.rooms_now() {
-            let indexed = directory
-                .person(me)
-                .is_some_and(|person| person.rooms.contains(&room));
-            // A conversation of two lasts longer than the memory of it, and is found again by asking.
-            let remembered = indexed || there.kind != Some(RoomKind::Private);
-            // Where a log has lost its end, somebody may be in a room that the directory does not know of any more, or who
-            // has left it be back in it unasked.
-            let whole = self.truth.directory_is_whole() && self.truth.lives(room) <= 1;
-            if there.member_since(me).is_some() && (indexed || remembered && whole) {
-                // A group that never got its number is nobody's.
-                let listed =
-                    there.kind != Some(RoomKind::Group) || directory.groups.contains(&room);
-                let inside = peer.told.rooms.contains_key(&room);
-                self.book.check(
-                    "everybody is where they are said to be",
-                    inside || !listed,
-                    || format!("client {client} is a member of {room} and was not told"),
-                );
+            let member = there.member_since(me).is_some();
+            let inside = peer.told.rooms.contains_key(&room);
+            self.book.check(
+                "everybody is where they are said to be",
+                inside || !member,
+                || format!("client {client} is a member of {room} and was not told"),
+            );
+        }
+    }
+
+    /// Whether somebody is here, as everybody must know by now; none where that may be on its way.
+    fn is_here(&self, member: MemberId) -> Option<bool> {
+        let held = self.truth.directory.person(member);
+        let held = held.is_some_and(|person| person.holds);
+        let settled = u64::from(self.plan.shape.grace_ms) * MS + FREE_WITHIN;
+        match self.gone.get(&member) {
+            None => {
+                let mut links = self.links.values();
+                let here = links.any(|link| {
+                    let open = link.hub_open && !link.broken;
+                    open && link.line.member() == member && link.line.is_welcomed()
+                });
+                (here == held).then_some(held)
             }
+            Some(gone) if gone.since + settled < self.now => (!held).then_some(false),
+            Some(_) => None,
         }
     }
 
@@ -311,8 +339,9 @@ impl World {
         let held: Vec<_> = self
             .truth
             .directory
-            .leases()
-            .map(|(member, person)| (member, person.nick.clone(), person.lease))
+            .holders()
+            .filter(|(_, person)| !(self.plan.shape.held && person.keeps))
+            .map(|(member, person)| (member, person.nick.clone()))
             .collect();
         self.book
             .check("every name is free in time", held.is_empty(), || {

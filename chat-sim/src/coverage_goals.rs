@@ -1,4 +1,4 @@
-//! What worlds should meet sooner or later. A run that leaves something out has a hole.
+//! The states that worlds should meet sooner or later. A run that leaves one out has a hole.
 
 /// States that some thousands of schedules meet.
 pub const STATES: &[&str] = &[
@@ -46,7 +46,10 @@ pub const STATES: &[&str] = &[
     "a text taken back by a moderator",
     "a text taken out of the log",
     "a trimmed log",
+    "a conversation that began again",
     "an append that came second",
+    "an invitation accepted",
+    "an invitation declined",
     "bytes that arrived as the connection broke",
     "refused: banned",
     "refused: blocked",
@@ -109,10 +112,6 @@ pub const LOG_FAULTS: &[(&str, &str)] = &[
     ("a restored log", "head"),
     ("a part of a snapshot that was not kept", "snapshot"),
     ("a redaction that failed", "redaction"),
-];
-
-/// Faults of what no hub asks the log for yet.
-pub const AWAITED: &[(&str, &str)] = &[
     ("heads or notes that cannot be told", "heads"),
     ("heads that answer late", "heads"),
     ("notes that answer late", "heads"),

@@ -18,11 +18,11 @@ const LENGTH: u32 = 12_000;
 pub enum Flaw {
     /// The last record that was acknowledged is gone.
     LosesTheLastAcknowledged,
-    /// What came after the newest snapshot is not taken in when a hub begins.
+    /// Records after the newest snapshot are not taken in when a hub begins.
     ForgetsTheTail,
 }
 
-/// What dying everywhere came to.
+/// The outcome of dying everywhere.
 #[derive(Clone, Debug, Default)]
 pub struct Cuts {
     /// How often the process died.
@@ -123,7 +123,8 @@ impl World {
 }
 
 impl Plan {
-    /// The plan of a seed as it is cut everywhere: the hubs of one server on its disk, few people, and no other fault of the log.
+    /// The plan of a seed as it is cut everywhere: the hubs of one server on its disk, few people,
+    /// and no other fault of the log.
     pub fn to_cut(seed: u64) -> Self {
         let mut plan = Self::of(seed);
         let shape = &mut plan.shape;
@@ -178,10 +179,10 @@ pub(crate) fn commands_of(plan: &Plan) -> Result<Vec<Command>, Broken> {
 /// Plays a plan to one of its operations, and tells the story.
 pub fn cut_at(plan: &Plan, at: u64, flaw: Option<Flaw>) -> Report {
     let scissors = Scissors::new(Some(at), flaw);
-    crate::play(plan, None, true, |world| world.scissors = Some(scissors)).0
+    crate::play(plan, true, |world| world.scissors = Some(scissors)).0
 }
 
 fn cut(plan: &Plan, at: Option<u64>, flaw: Option<Flaw>) -> (Report, Option<Scissors>) {
     let scissors = Scissors::new(at, flaw);
-    crate::play(plan, None, false, |world| world.scissors = Some(scissors))
+    crate::play(plan, false, |world| world.scissors = Some(scissors))
 }

@@ -1,14 +1,13 @@
-//! The log on disk, as one process with all its hubs has it: one writer that commits whatever waits in one transaction,
-//! and the moments at which the process can be killed or the disk fail.
+//! The log on disk, as one process with all its hubs has it: one writer that commits whatever waits
+//! in one transaction, and the moments at which the process can be killed or the disk fail.
 //!
-//! What is read was committed, and what was committed is on the disk. So a kill leaves of each transaction all or nothing,
-//! and takes with it what nobody has been told yet.
+//! Reads show committed records, and committed records are on the disk. So a kill leaves of each
+//! transaction all or nothing, and takes with it what nobody has been told yet.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use chat_core::{
-    bugs::Bug,
     hub::Input,
     id::{Partition, Place, Seq},
     log::{AppendRefused, LogUnavailable, Manifest, SnapshotId},
@@ -31,7 +30,7 @@ pub enum Point {
     BeforeASnapshot,
     /// The same, with a redaction in it.
     BeforeARedaction,
-    /// It is committed, and nobody has been told.
+    /// The transaction is committed, and nobody has been told.
     BeforeTheAnswers,
     /// Some have been told, and others not.
     AmongTheAnswers,
@@ -43,7 +42,7 @@ pub enum Point {
     InDoubt,
 }
 
-/// What the writer is asked to do.
+/// A command to the writer.
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
     Append {
@@ -72,7 +71,7 @@ pub(crate) enum Command {
     },
 }
 
-/// What the writer does next.
+/// The writer's next step.
 #[derive(Debug)]
 pub(crate) enum Turn {
     Commit,
@@ -112,8 +111,6 @@ pub(crate) struct Disk {
     unsettled: BTreeSet<Partition>,
     /// Where the process shall die next, and for how long.
     pub(crate) doom: Option<(Point, u64)>,
-    /// With the bug of that name: what was told before it was on the disk, and how long the logs were then.
-    told_early: Vec<(Partition, Seq)>,
 }
 
 impl Disk {
@@ -156,16 +153,6 @@ impl World {
             return;
         }
         self.disk.group = std::mem::take(&mut self.disk.waiting);
-        if self.bug == Some(Bug::AcknowledgeBeforeFsync) {
-            let group = self.disk.group.clone();
-            let before = |command: &Command| {
-                let partition = command.partition();
-                (partition, self.log.head(partition).seq)
-            };
-            self.disk.told_early = group.iter().map(before).collect();
-            let answers = self.perform(group);
-            self.disk_soon(0, Turn::Answers(answers));
-        }
         let after = self.log_delay(0);
         self.disk_soon(after, Turn::Commit);
     }
@@ -248,9 +235,6 @@ impl World {
         }
         if appends > 1 {
             self.book.saw("several appends in one transaction");
-        }
-        if !std::mem::take(&mut self.disk.told_early).is_empty() {
-            return self.begin_transaction();
         }
         if !self.calm && self.now < self.disk.full_until {
             self.book.changed("a commit refused by a full disk");
@@ -490,7 +474,8 @@ impl World {
         }
     }
 
-    /// The process is gone at once, with all its hubs and what they waited for; it is started again after a time.
+    /// The process is gone at once, with all its hubs and what they waited for; it is started again
+    /// after a time.
     pub(crate) fn kill_server(&mut self, after: u64) {
         self.book.note(|| "the server is killed".to_owned());
         self.disk.life += 1;
@@ -498,10 +483,6 @@ impl World {
         self.disk.group.clear();
         self.disk.scrubs.clear();
         (self.disk.writing, self.disk.trouble, self.disk.deleting) = (false, false, false);
-        let lost = std::mem::take(&mut self.disk.told_early);
-        for (partition, seq) in lost.into_iter().rev() {
-            self.log.cut(partition, seq);
-        }
         for hub in 0..self.nodes.len() {
             self.nodes[hub].stopping = None;
             self.crash(hub);
@@ -515,7 +496,7 @@ impl World {
         }
     }
 
-    /// What a hub is told of an append.
+    /// The answer to a hub's append.
     pub(crate) fn outcome(
         &mut self,
         node: usize,

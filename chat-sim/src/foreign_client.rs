@@ -1,11 +1,10 @@
-//! People whose program is not this project's client: it pipelines behind a `join`, writes JSON with long escapes, asks for
-//! what nobody knows and asks too much at once. What comes of it is checked by its [`Line`](crate::connection_oracle::Line).
-
-use std::collections::BTreeMap;
+//! People whose program is not this project's client: it pipelines behind a `join`, writes JSON
+//! with long escapes, asks for what nobody knows and asks too much at once. What comes of it is
+//! checked by its [`Line`](crate::connection_oracle::Line).
 
 use bytes::Bytes;
 use chat_core::{
-    id::{MemberId, RoomId, Secret},
+    id::{MemberId, MessageId, RoomId, Secret, SessionId},
     wire::{
         ClientMessage, Unknown, VERSION,
         client::{
@@ -19,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::World;
 
-/// What such a program does, all in one go.
+/// The actions of such a program, all in one go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Burst {
     /// Joins the lobby or a group, talks, reads and leaves, and waits for no answer.
@@ -47,12 +46,12 @@ impl Burst {
     ];
 }
 
-/// What it remembers.
+/// The memory of the program.
 #[derive(Debug, Default)]
 pub(crate) struct Raw {
     last_id: u64,
-    /// The last number it used in each room.
-    txns: BTreeMap<RoomId, u64>,
+    /// The last number of its session.
+    last_txn: u64,
     said: u32,
 }
 
@@ -101,11 +100,17 @@ impl World {
             nick: peer.nick.clone(),
             label: "raw".to_owned(),
             secret: Secret(peer.secret.unwrap_or_default()),
+            session: self.session_of_raw(client),
             kept: peer.kept,
             resume: Vec::new(),
         };
         self.utter(client, &ClientMessage::Hello(hello));
         self.utter(client, &ClientMessage::Ping(Ping { nonce: 7 }));
+    }
+
+    /// The program keeps one outbox, of which it forgets everything but the numbers.
+    fn session_of_raw(&self, client: usize) -> SessionId {
+        SessionId(1_000 + client as u64)
     }
 
     fn utter(&mut self, client: usize, message: &ClientMessage) {
@@ -120,36 +125,28 @@ impl World {
             return;
         };
         raw.last_id += 1;
-        let room = match &op {
-            Op::Join(join) => match join.room {
-                RoomRef::Id(id) => Some(id),
-                RoomRef::Lobby => Some(RoomId::LOBBY),
-                RoomRef::Number(number) => {
-                    self.truth.directory.groups.get(number as usize).copied()
-                }
-            },
-            Op::Send(on) => Some(on.room),
-            Op::Leave(on) => Some(on.room),
-            Op::Topic(on) => Some(on.room),
-            Op::Redact(on) => Some(on.room),
-            _ => None,
+        let changes = matches!(
+            op,
+            Op::Join(_) | Op::Send(_) | Op::Leave(_) | Op::Topic(_) | Op::Redact(_)
+        );
+        let txn = if changes {
+            raw.last_txn += 1;
+            raw.last_txn
+        } else {
+            0
         };
-        let txn = room.map_or(0, |room| {
-            let last = raw.txns.entry(room).or_default();
-            *last += 1;
-            *last
-        });
         let id = raw.last_id;
         let request = Request { id, txn, op };
         self.utter(client, &ClientMessage::Request(request));
     }
 
     fn ops(&mut self, client: usize, burst: Burst, pick: u32) -> Vec<Op> {
-        let groups = self.truth.directory.groups.clone();
+        let groups = &self.truth.directory.groups;
+        let groups: Vec<(u32, RoomId)> = groups.iter().map(|(n, room)| (*n, *room)).collect();
         let (named, room) = match pick as usize % (groups.len() + 1) {
             0 => (RoomRef::Lobby, RoomId::LOBBY),
-            n if pick.is_multiple_of(2) => (RoomRef::Id(groups[n - 1]), groups[n - 1]),
-            n => (RoomRef::Number(n as u32 - 1), groups[n - 1]),
+            n if pick.is_multiple_of(2) => (RoomRef::Id(groups[n - 1].1), groups[n - 1].1),
+            n => (RoomRef::Number(groups[n - 1].0), groups[n - 1].1),
         };
         let join = Op::Join(Join {
             room: named,
@@ -206,7 +203,16 @@ impl World {
                     let body = Bytes::from(vec![pick as u8; pick as usize % 40]);
                     ops.push(Op::Unknown(Unknown { kind, body }));
                 }
-                ops.push(Op::Redact(Redact { room, seq: 1 }));
+                let target = MessageId {
+                    member: self.peers[0].member,
+                    session: SessionId(1),
+                    txn: 1,
+                };
+                ops.push(Op::Redact(Redact {
+                    room,
+                    target,
+                    seq: 1,
+                }));
                 ops.push(Op::List(List {
                     after: Some(u32::MAX),
                     limit: 3,
@@ -241,11 +247,11 @@ impl World {
         Op::Send(Send {
             room,
             action: false,
-            content: Content::Plain(text),
+            content: Content::plain(text),
         })
     }
 
-    /// What such a one was promised as well as anybody: an answer to each request.
+    /// The promise that such a program has as well as any: an answer to each request.
     pub(crate) fn check_raw(&mut self, client: usize) {
         let link = self.peers[client].link;
         let line = link

@@ -1,6 +1,7 @@
-//! The hubs and their driver: it does what a hub asks, to the letter, over links and a log that may fail.
+//! The hubs and their driver: it does what a hub asks, to the letter, over links and a log that may
+//! fail.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use chat_core::{
@@ -17,6 +18,7 @@ use crate::{
     plan::Hears,
     reference_model,
     rng::Rng,
+    words::Word,
     world::{Happening, MS, World, config},
 };
 
@@ -35,11 +37,11 @@ const PATIENCE: u64 = 250 * MS;
 pub(crate) struct Node {
     pub(crate) hub: Option<Box<Hub>>,
     pub(crate) out: Outputs,
-    /// Its number on the log: the same in each life.
-    name: u64,
+    /// Its number among the hubs.
+    number: u64,
     pub(crate) life: u32,
     /// How often it has crashed.
-    starts: u32,
+    pub(crate) starts: u32,
     /// The life of the directory that it goes by, or went by last.
     pub(crate) directory: Option<u64>,
     /// How its wall clock differs.
@@ -47,16 +49,16 @@ pub(crate) struct Node {
     pub(crate) appending: BTreeSet<Partition>,
     /// Partitions it wants news of.
     pub(crate) follows: BTreeSet<Partition>,
-    /// What it has written so far of snapshots.
+    /// The snapshots as far as they are written.
     written: BTreeMap<Partition, Vec<u8>>,
-    /// What the log takes in one append.
+    /// The bytes that the log takes in one append.
     append_bytes: usize,
     pub(crate) cut_off_until: u64,
     /// Its process is held until then.
     pub(crate) held_until: u64,
-    /// What it noted last of those who are away.
-    note: Option<Bytes>,
-    /// It was asked to end; then it is gone for so long.
+    /// Words of the others that have not come: of each in the order in which they were said.
+    pub(crate) words: BTreeMap<usize, VecDeque<Word>>,
+    /// The hub was asked to end; then it is gone for so long.
     pub(crate) stopping: Option<u64>,
     /// The earliest time at which it will be woken.
     armed: Option<u64>,
@@ -92,7 +94,7 @@ impl Node {
         Self {
             hub: None,
             out: Outputs::new(),
-            name: 100 + u64::from(hub),
+            number: 100 + u64::from(hub),
             life: 0,
             starts: 0,
             clock_ms: 0,
@@ -103,7 +105,7 @@ impl Node {
             cut_off_until: 0,
             held_until: 0,
             directory: None,
-            note: None,
+            words: BTreeMap::new(),
             stopping: None,
             armed: None,
             free_slots: Vec::new(),
@@ -123,14 +125,9 @@ impl Node {
         }
     }
 
-    /// Its number on the log. The hubs of a server on a disk begin together, each time under new numbers; those that share
-    /// a log otherwise begin one by one and keep theirs.
-    fn name(&self, together: bool) -> u64 {
-        if together {
-            self.name + 1_000 * u64::from(self.starts)
-        } else {
-            self.name
-        }
+    /// Its name on the log, another one in each life.
+    pub(crate) fn name(&self) -> u64 {
+        self.number + 1_000 * u64::from(self.starts)
     }
 
     /// A slot for a connection, used before if that may be.
@@ -165,24 +162,13 @@ impl World {
         let shape = &self.plan.shape;
         let peers = (0..self.nodes.len())
             .filter(|other| shape.disk && *other != hub)
-            .map(|other| self.nodes[other].name(shape.disk))
+            .map(|other| self.nodes[other].name())
             .collect();
-        let name = self.nodes[hub].name(shape.disk);
-        let notes = (0..self.nodes.len())
-            .filter(|other| shape.disk || *other == hub)
-            .filter_map(|other| self.nodes[other].note.clone())
-            .collect();
+        let name = self.nodes[hub].name();
         let node = &mut self.nodes[hub];
         node.life += 1;
-        let mut config = config(
-            shape,
-            &self.secret,
-            name,
-            peers,
-            node.rng.bytes32(),
-            self.bug,
-        );
-        config.notes = notes;
+        let seed = node.rng.bytes32();
+        let config = config(shape, &self.secret, name, peers, seed);
         node.append_bytes = config.log.append_bytes;
         self.book.note(|| format!("hub {hub} begins"));
         match Hub::new(config, now, &mut node.out) {
@@ -203,7 +189,6 @@ impl World {
             self.book.saw("a hub gone with an append on its way");
         }
         node.life += 1;
-        node.starts += 1;
         while node.out.pop().is_some() {}
         node.appending.clear();
         node.follows.clear();
@@ -225,8 +210,8 @@ impl World {
         }
         let node = &mut self.nodes[hub];
         node.held_until = 0;
+        self.is_lost(hub);
         if self.plan.shape.memory {
-            node.note = None;
             self.log.lose_all();
             self.absorb_all();
         }
@@ -291,17 +276,19 @@ impl World {
         let Some(machine) = &mut node.hub else { return };
         if machine.poll_timeout().is_some_and(|at| at <= now.monotonic) {
             machine.handle_timeout(now, &mut node.out);
+            // Requests that wait may have another turn at once.
             let next = machine.poll_timeout();
             self.book.check(
                 "what is due is done",
-                next.is_none_or(|next| next > now.monotonic),
+                next.is_none_or(|next| next >= now.monotonic),
                 || format!("hub {hub}: {next:?}"),
             );
         }
         self.drain_hub(hub);
     }
 
-    /// Does all that a hub asks for, in order; reports what did not fit before anything else is handed in.
+    /// Does all that a hub asks for, in order; reports what did not fit before anything else is
+    /// handed in.
     pub(crate) fn drain_hub(&mut self, hub: usize) {
         if self.is_held(hub) {
             return;
@@ -515,7 +502,7 @@ impl World {
                     && let Some(found) = self.links.get_mut(&link).filter(|link| link.conn == conn)
                 {
                     found.closed = true;
-                    // What waits is written if that goes on; for two seconds at most.
+                    // Frames that wait are written if that goes on; for two seconds at most.
                     let after = if found.down.is_empty() || found.broken {
                         0
                     } else {
@@ -661,7 +648,7 @@ impl World {
             } => {
                 let state = self.nodes[hub].written.remove(&partition);
                 self.agrees(partition, manifest.id.base, &state.unwrap_or_default());
-                // It may be lost.
+                // The manifest may be lost.
                 if self.nodes[hub].rng.chance(900) {
                     let node = hub;
                     let (life, after) = (self.nodes[hub].life, self.log_time(hub));
@@ -696,13 +683,7 @@ impl World {
             Output::Follow { partition } => {
                 self.nodes[hub].follows.insert(partition);
             }
-            Output::Note(note) => {
-                let node = &mut self.nodes[hub];
-                // It may be lost.
-                if node.rng.chance(900) {
-                    node.note = Some(note);
-                }
-            }
+            Output::Word(bytes) => self.spread_word(hub, &bytes),
             Output::Forget { partition } => {
                 self.book.saw("a room was put away");
                 self.nodes[hub].follows.remove(&partition);
@@ -770,7 +751,7 @@ impl World {
                     .note(|| format!("hub {hub} -> client {client}: {}", brief(&message)));
                 if let ServerMessage::Records(_) = &message {
                     let half = self.plan.shape.outbox_bytes as usize / 2;
-                    // What else was said since there was room takes some.
+                    // Other words since there was room take some.
                     let room =
                         found.flag != Flag::Told || found.down.len() <= half + found.words_since;
                     self.book
@@ -805,7 +786,7 @@ impl World {
         self.cut_off_if_slow(link);
     }
 
-    /// Who reads so little that answers alone pile up is not waited for.
+    /// A client that reads so little that answers alone pile up is not waited for.
     fn cut_off_if_slow(&mut self, link: u32) {
         let most = SLOW * self.plan.shape.outbox_bytes as usize;
         let Some(found) = self.links.get_mut(&link).filter(|link| !link.broken) else {

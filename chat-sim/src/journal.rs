@@ -1,5 +1,5 @@
-//! What is kept of a run: its digest, its trace, how often each check was made and each state was met, and the first
-//! promise that was broken.
+//! The journal of a run: its digest, its trace, how often each check was made and each state was
+//! met, and the first promise that was broken.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt};
 pub struct Broken {
     /// The check's name.
     pub check: &'static str,
-    /// What was seen.
+    /// The observation, in words.
     pub detail: String,
     /// When, in nanoseconds from the beginning.
     pub at: u64,
@@ -29,7 +29,8 @@ impl fmt::Display for Broken {
 /// Counters by name.
 pub type Counts = BTreeMap<&'static str, u64>;
 
-/// The same while they are counted, millions of times: a name is found by where it stands in memory.
+/// The same while they are counted, millions of times: a name is found by where it stands in
+/// memory.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     places: Vec<Option<(&'static str, u64)>>,

@@ -1,8 +1,9 @@
 //! Whole chat worlds, each out of one seed.
 //!
-//! A [`Plan`] says who comes, what they do and what breaks; a seed makes one. [`run`] plays it with the **real**
-//! [`Hub`](chat_core::hub::Hub) and the **real** [`Client`](chat_core::client::Client), over a log, links and clocks that
-//! exist only here, and checks after every step that each promise of the protocol is kept. The same plan gives the same
+//! A [`Plan`] says who comes, what they do and what breaks; a seed makes one. [`run`] plays it with
+//! the **real** [`Hub`](chat_core::hub::Hub) and the **real**
+//! [`Client`](chat_core::client::Client), over a log, links and clocks that exist only here, and
+//! checks after every step that each promise of the protocol is kept. The same plan gives the same
 //! run, byte for byte: no clock, no thread and no order of a hash map has a part in it.
 //!
 //! ```
@@ -36,6 +37,7 @@ mod rng;
 mod shrink;
 mod sqlite;
 mod timeline;
+mod words;
 mod world;
 
 use std::{
@@ -43,10 +45,8 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-pub use chat_core::bugs::Bug;
-
 pub use self::{
-    coverage_goals::{AWAITED, FAULTS, LOG_FAULTS, STATES},
+    coverage_goals::{FAULTS, LOG_FAULTS, STATES},
     cuts::{Cuts, Flaw, cut_at, cut_everywhere},
     disk::Point,
     foreign_client::Burst,
@@ -57,7 +57,7 @@ pub use self::{
     sqlite::cut_on_sqlite,
 };
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Stands for everything that happened: two runs with one digest are one run.
@@ -74,7 +74,7 @@ pub struct Report {
     pub faults: Counts,
     /// How often that made an outcome at the log other than it would have been.
     pub outcomes: Counts,
-    /// What happened, in words, if it was asked for.
+    /// The story of the run, in words, if it was asked for.
     pub trace: Vec<String>,
 }
 
@@ -98,18 +98,13 @@ impl Report {
 
 /// Plays a plan to its end, or to the first broken promise. A panic is one.
 pub fn run(plan: &Plan, traced: bool) -> Report {
-    run_with(plan, None, traced)
+    play(plan, traced, |_| ()).0
 }
 
-/// The same with all bytes of streams handed on in small pieces, at the same moments. That makes no difference.
+/// The same with all bytes of streams handed on in small pieces, at the same moments.
 pub fn run_in_pieces(plan: &Plan) -> Report {
     let knife = Some(Rng::new(plan.seed, 3));
-    play(plan, None, false, |world| world.knife = knife).0
-}
-
-/// The same with hubs and clients that do something wrong on purpose.
-pub fn run_with(plan: &Plan, bug: Option<Bug>, traced: bool) -> Report {
-    play(plan, bug, traced, |_| ()).0
+    play(plan, false, |world| world.knife = knife).0
 }
 
 thread_local! {
@@ -117,7 +112,8 @@ thread_local! {
     static PANICKED: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Panics are reported with the run that they end, and not where they happen. For a program that plays schedules.
+/// Panics are reported with the run that they end, and not where they happen. For a program that
+/// plays schedules.
 pub fn keep_panics_quiet() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic
@@ -130,11 +126,10 @@ pub fn keep_panics_quiet() {
 /// Plays a plan in a world that was given what it needs besides; gives that back as well.
 fn play(
     plan: &Plan,
-    bug: Option<Bug>,
     traced: bool,
     equip: impl FnOnce(&mut world::World),
 ) -> (Report, Option<cuts::Scissors>) {
-    let made = catch_unwind(|| world::World::new(plan, bug, traced));
+    let made = catch_unwind(|| world::World::new(plan, traced));
     let (world, panic) = match made {
         Err(panic) => (None, Some(panic)),
         Ok(mut world) => {

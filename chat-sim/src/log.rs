@@ -1,5 +1,6 @@
-//! The log that all hubs share: partitions, compare and append, epochs, snapshots, trimming, and a tail that can be
-//! lost. It never forgets for itself, so that the checks know what was in it in each of its lives.
+//! The log that all hubs share: partitions, compare and append, epochs, snapshots, trimming, and a
+//! tail that can be lost. It never forgets for itself, so that the checks know what was in it in
+//! each of its lives.
 
 use core::ops::RangeInclusive;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,7 @@ pub(crate) struct Log {
     last_epoch: u64,
     keep: Seq,
     partitions: BTreeMap<Partition, Kept>,
-    /// What cannot be read at present, and what could not be read at some time.
+    /// The record that cannot be read at present, and those that could not be read at some time.
     damaged: Option<(Partition, Seq)>,
     were_damaged: BTreeSet<(Partition, Seq)>,
     /// A copy of all partitions, to be put in their place.
@@ -33,7 +34,8 @@ pub(crate) struct Kept {
     pub(crate) epoch: u64,
     /// Where the head was when this epoch began.
     begun: Seq,
-    /// All that was ever written in this life, from 1 on; what is below `oldest` cannot be read any more.
+    /// All that was ever written in this life, from 1 on; what is below `oldest` cannot be read any
+    /// more.
     pub(crate) records: Vec<Bytes>,
     pub(crate) oldest: Seq,
     /// Of each append that is there, the number of its last record, and its note.
@@ -86,7 +88,7 @@ impl Kept {
         }
     }
 
-    /// What the newest snapshot covers, and its parts put together.
+    /// The last record that the newest snapshot covers, and its parts put together.
     pub(crate) fn whole_snapshot(&self) -> Option<(Seq, Vec<u8>)> {
         let Manifest { id, parts } = self.snapshot?;
         let parts = self.parts.range((id, 0)..(id, parts));
@@ -94,7 +96,7 @@ impl Kept {
         Some((id.base.seq, parts.concat()))
     }
 
-    /// What was noted with the last append.
+    /// The note of the last append.
     pub(crate) fn note(&self) -> Bytes {
         self.notes
             .last()
@@ -175,7 +177,8 @@ impl Log {
         self.read_behind(partition, query, 0)
     }
 
-    /// The same as it was before the last so many records came, as far back as the present snapshot and epoch go.
+    /// The same as it was before the last so many records came, as far back as the present snapshot
+    /// and epoch go.
     pub(crate) fn read_behind(&self, partition: Partition, query: Query, behind: Seq) -> Page {
         let empty = Kept::new(self.epoch);
         let kept = self.partitions.get(&partition).unwrap_or(&empty);
@@ -210,7 +213,8 @@ impl Log {
         }
     }
 
-    /// The same from a disk that may give a record back other than it was written: the page ends before that one.
+    /// The same from a disk that may give a record back other than it was written: the page ends
+    /// before that one.
     pub(crate) fn read_from_disk(
         &self,
         partition: Partition,
@@ -371,7 +375,8 @@ impl Log {
         }
     }
 
-    /// The newest records of one partition, or of all, are gone. What cannot be put together any more goes with them.
+    /// The newest records of one partition, or of all, are gone. What cannot be put together any
+    /// more goes with them.
     pub(crate) fn lose(&mut self, only: Option<Partition>, records: Seq) {
         self.last_epoch += 1;
         let epoch = self.last_epoch;
@@ -383,7 +388,7 @@ impl Log {
             .iter_mut()
             .filter(|(partition, _)| only.is_none_or(|only| only == **partition));
         for (_, kept) in losers {
-            // What stands in a snapshot that may have let records go is not lost with the tail.
+            // Records in a snapshot that may have let some go are not lost with the tail.
             let safe = kept.oldest.saturating_sub(1);
             let rest = kept.head().seq.saturating_sub(records).max(safe);
             let rest = if kept.oldest > 1 {
@@ -404,7 +409,8 @@ impl Log {
         self.backup = Some(self.partitions.clone());
     }
 
-    /// Puts the copy in the place of all partitions, under a name of its own: each goes on in another epoch.
+    /// Puts the copy in the place of all partitions, under a name of its own: each goes on in
+    /// another epoch.
     pub(crate) fn restore_backup(&mut self) {
         let Some(backup) = &self.backup else {
             return;

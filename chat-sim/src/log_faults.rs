@@ -1,5 +1,5 @@
-//! What goes wrong at the log that several servers share: a weather, and what it makes of each
-//! thing that is asked of the log. Nothing is drawn for what the weather does not have, so a plan
+//! The faults of the log that several servers share: a weather, and its effect on each request to
+//! the log. Nothing is drawn for what the weather does not have, so a plan
 //! plays on as before when a weather learns something new.
 
 use std::collections::BTreeSet;
@@ -13,16 +13,16 @@ const LATE_MS: u32 = 50;
 /// By how many records a read is behind, at most.
 const BEHIND: u64 = 8;
 
-/// What becomes of an append.
+/// The fate of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AppendFate {
-    /// It is judged by the head, and its hub is told.
+    /// The append is judged by the head, and its hub is told.
     Judged,
     /// The same, and the news of it overtake the answer.
     NewsFirst,
-    /// It is refused because the log cannot write.
+    /// The append is refused because the log cannot write.
     Refused,
-    /// It is refused as if another one had come first, and none has.
+    /// The append is refused as if another one had come first, and none has.
     NoNumber,
     /// Time out; it is not written.
     Lost,
@@ -32,17 +32,17 @@ pub(crate) enum AppendFate {
     Late(u64),
 }
 
-/// What becomes of a read.
+/// The fate of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReadFate {
-    /// It shows what is so.
+    /// The read shows the present.
     Fresh,
-    /// It shows what was so before the last records came.
+    /// The read shows the log before the last records came.
     Behind(u64),
     Failed,
 }
 
-/// What becomes of one piece of news on its way to one hub.
+/// The fate of one piece of news on its way to one hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NewsFate {
     Lost,
@@ -50,7 +50,7 @@ pub(crate) enum NewsFate {
         twice: bool,
         /// Its first record is left out.
         gap: bool,
-        /// It says where the head is, and no more.
+        /// The news say where the head is, and no more.
         bare: bool,
     },
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use chat_core::{
     hub::{Input, ReadToken},
-    id::{Partition, PartitionKind, Place, RoomId, Seq},
+    id::{Partition, PartitionKind, Place, RequestHash, RoomId, Seq, SessionId},
     log::{AppendRefused, Appended, Head, LogUnavailable, Page, Query, ReadFailed, SnapshotId},
     wire::{
         Record,
@@ -25,7 +25,8 @@ use crate::{
 /// The longest that what a server asked for before it died is on its way.
 const FORMER_LIFE: u64 = 2_400 * MS;
 
-/// So many reads of one partition in a row show one hub less than there is; then the leader answers.
+/// So many reads of one partition in a row show one hub less than there is; then the leader
+/// answers.
 const STALE_READS_MAX: u8 = 2;
 
 /// How the server that appended something hears of it.
@@ -39,7 +40,7 @@ pub(crate) enum Author {
     AsOthers,
 }
 
-/// What a hub wants to know of many partitions.
+/// A hub's question about many partitions.
 #[derive(Clone, Debug)]
 pub(crate) enum Asked {
     Heads(PartitionKind, Option<Partition>, u32),
@@ -60,7 +61,8 @@ impl World {
             }
     }
 
-    /// How long it takes until the log does something. A disk takes its time for a whole transaction.
+    /// How long it takes until the log does something. A disk takes its time for a whole
+    /// transaction.
     pub(crate) fn log_time(&mut self, hub: usize) -> u64 {
         if self.plan.shape.disk {
             0
@@ -77,6 +79,7 @@ impl World {
     pub(crate) fn tell_heads(&mut self, node: usize, token: ReadToken, asked: Asked) {
         let notes = matches!(asked, Asked::Notes(_));
         self.passes_the_log();
+        self.nodes[node].reads += 1;
         let heads = match asked {
             Asked::Heads(kind, after, limit) => self.log.heads(kind, after, limit),
             Asked::Notes(partitions) => {
@@ -129,6 +132,7 @@ impl World {
                 "heads that answer late"
             });
         }
+        self.nodes[node].reads -= 1;
         self.hub_input(node, Input::Heads { token, heads });
     }
 
@@ -221,7 +225,7 @@ impl World {
         let cut_off = self.is_cut_off(node);
         let rng = &mut self.nodes[node].rng;
         let fate = self.log_faults.append(self.now, cut_off, rng);
-        // What an earlier life of this hub asked for is news to it.
+        // An append of an earlier life of this hub is news to it.
         let former = life != self.nodes[node].life;
         let fits = self.log.head(partition) == expected;
         if cut_off && fits {
@@ -300,7 +304,7 @@ impl World {
         }
     }
 
-    /// What a hub that is gone has asked for is on its way for some time yet.
+    /// Requests of a hub that is gone are on their way for some time yet.
     pub(crate) fn delay_appends_of(&mut self, hub: usize, life: u32) {
         let its = |happening: &Happening| matches!(happening, Happening::Append { node, life: of, .. } if (*node, *of) == (hub, life));
         for append in self.take_back(its) {
@@ -368,7 +372,8 @@ impl World {
         });
     }
 
-    /// Something that is no hub of this world appends what a member may say: a text of its own, under that member's name.
+    /// Something that is no hub of this world appends what a member may say: a text of its own,
+    /// under that member's name.
     pub(crate) fn foreign_write(&mut self, pick: u32) {
         let Some((partition, record)) = self.foreign_record(pick) else {
             return;
@@ -412,12 +417,13 @@ impl World {
         );
         self.texts.insert(text.clone(), (record.member, Some(room)));
         if let RecordBody::Message(said) = &mut record.body {
-            said.content = Content::Plain(text);
+            said.content = Content::plain(text);
         }
         let partition = Partition::Room(room);
         record.seq = self.log.head(partition).seq + 1;
-        // It answers no request.
-        record.txn = 0;
+        // The record answers no request.
+        (record.session, record.txn) = (SessionId::NONE, 0);
+        record.hash = RequestHash::default();
         Some((partition, record))
     }
 
@@ -493,7 +499,7 @@ impl World {
         }
     }
 
-    /// Whoever has missed news is told where the logs stand.
+    /// A hub that has missed news is told where the logs stand.
     pub(crate) fn news_for_all(&mut self) {
         for node in 0..self.nodes.len() {
             let missed = std::mem::take(&mut self.nodes[node].missed);

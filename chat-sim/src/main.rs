@@ -17,8 +17,8 @@ use std::{
 };
 
 use chat_sim::{
-    AWAITED, Broken, Bug, Counts, Cuts, FAULTS, LOG_FAULTS, Plan, Report, STATES, cut_at,
-    cut_everywhere, cut_on_sqlite, keep_panics_quiet, run_with, shrink,
+    Broken, Counts, Cuts, FAULTS, LOG_FAULTS, Plan, Report, STATES, cut_at, cut_everywhere,
+    cut_on_sqlite, keep_panics_quiet, run, shrink,
 };
 use clap::Parser;
 use signal_hook::consts::SIGINT;
@@ -51,15 +51,12 @@ struct Args {
     /// With `--replay`: tells all of a long story, and not only how it begins and ends.
     #[arg(long)]
     whole: bool,
-    /// Plants a bug on purpose, by its name in `chat_core::bugs`, to try the simulator by.
-    #[arg(long, value_parser = bug_of)]
-    bug: Option<Bug>,
     /// Goes on after broken promises, and counts them.
     #[arg(long)]
     keep_going: bool,
     /// Plays each schedule, without other faults of the log, once for each operation of its log,
     /// dying there.
-    #[arg(long, conflicts_with_all = ["played_again", "bug"])]
+    #[arg(long, conflicts_with = "played_again")]
     cut_everywhere: bool,
     /// With `--cut-everywhere`: on real SQLite, in a folder in the system's place for such.
     #[arg(long, requires = "cut_everywhere")]
@@ -83,13 +80,6 @@ fn main() -> ExitCode {
     }
 }
 
-fn bug_of(name: &str) -> Result<Bug, String> {
-    let found = Bug::ALL.iter().find(|bug| format!("{bug:?}") == name);
-    found
-        .copied()
-        .ok_or_else(|| format!("there are {:?}", Bug::ALL))
-}
-
 /// Lines of a long story that are told.
 const BEGINNING: usize = 300;
 const END: usize = 2_000;
@@ -109,7 +99,7 @@ fn replay(args: &Args) -> ExitCode {
         },
     };
     if args.shrink {
-        plan = shrink(&plan, args.bug, 2_000);
+        plan = shrink(&plan, 2_000);
     }
     if let Some(path) = &args.save {
         let text = plan.to_text();
@@ -118,7 +108,7 @@ fn replay(args: &Args) -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    let report = run_with(&plan, args.bug, true);
+    let report = run(&plan, true);
     println!("{}", plan.shape);
     tell(&report, args.whole)
 }
@@ -151,7 +141,7 @@ fn tell(report: &Report, whole: bool) -> ExitCode {
 /// Faults that are not the log's.
 fn other_faults(faults: &Counts) -> Counts {
     let of_the_log = |name: &str| {
-        let mut all = LOG_FAULTS.iter().chain(AWAITED);
+        let mut all = LOG_FAULTS.iter();
         all.any(|(fault, _)| *fault == name)
     };
     let all = faults.iter().map(|(name, count)| (*name, *count));
@@ -159,7 +149,7 @@ fn other_faults(faults: &Counts) -> Counts {
 }
 
 /// Seeds of one broken promise that are listed.
-const LISTED: usize = 10;
+const LISTED: usize = 400;
 
 /// Dies everywhere in many schedules.
 fn cut(args: &Args) -> ExitCode {
@@ -201,8 +191,8 @@ fn cut(args: &Args) -> ExitCode {
     }
 }
 
-/// Does something with each seed, on all threads, as long as it says that it goes on and nobody interrupts.
-/// How many there were.
+/// Does something with each seed, on all threads, as long as it says that it goes on and nobody
+/// interrupts. How many there were.
 fn each_seed(args: &Args, play: impl Fn(u64) -> bool + Sync) -> u64 {
     let (next, done, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     // The figures so far are worth more than a quick end; who asks twice wants that.
@@ -260,7 +250,7 @@ fn many(args: &Args) -> ExitCode {
     ));
     let begun = Instant::now();
     let done = each_seed(args, |seed| {
-        let report = run_with(&Plan::of(seed), args.bug, false);
+        let report = run(&Plan::of(seed), false);
         let mut sum = sum.lock().expect("no thread panics");
         sum.0.add(&report);
         let Some(broken) = report.broken else {
@@ -272,12 +262,12 @@ fn many(args: &Args) -> ExitCode {
     let (sum, broken) = sum.into_inner().expect("no thread panics");
     let seconds = begun.elapsed().as_secs_f64();
     println!("faults of the log: drawn, and how often they changed an outcome, of what:");
-    for (fault, of) in LOG_FAULTS.iter().chain(AWAITED) {
+    for (fault, of) in LOG_FAULTS {
         let times = |counts: &Counts| counts.get(fault).copied().unwrap_or(0);
         let (drawn, changed) = (times(&sum.faults), times(&sum.outcomes));
         println!("{drawn:14} {changed:14}  {fault} ({of})");
     }
-    // What should be met and was not stands there with a 0.
+    // A state that should be met and was not stands there with a 0.
     for (title, counts, known) in [
         ("other faults", &other_faults(&sum.faults), FAULTS),
         ("states met", &sum.states, STATES),
@@ -298,13 +288,10 @@ fn many(args: &Args) -> ExitCode {
     );
     for (check, all) in &broken {
         println!("\nbroken in {} schedules: {check}", all.len());
-        let bug = args
-            .bug
-            .map_or(String::new(), |bug| format!(" --bug {bug:?}"));
         for (seed, broken) in all.iter().take(LISTED) {
             println!("  seed {seed}: {broken}");
             println!(
-                "  replay: cargo run --release -p chat-sim -- --seed {seed} --replay --shrink{bug}"
+                "  replay: cargo run --release -p chat-sim -- --seed {seed} --replay --shrink"
             );
         }
         if all.len() > LISTED {

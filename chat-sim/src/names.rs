@@ -1,4 +1,5 @@
-//! Names of those who are gone: kept for the grace period and free soon after it, at any time and not only at the end.
+//! Names of those who are gone: kept for the grace period and free soon after it, at any time and
+//! not only at the end.
 
 use chat_core::id::MemberId;
 
@@ -18,7 +19,8 @@ impl World {
         u64::from(self.plan.shape.grace_ms) * MS
     }
 
-    /// A connection is over, as its hub sees it. If it was the member's only one, the member is gone.
+    /// A connection is over, as its hub sees it. If it was the member's only one, the member is
+    /// gone.
     pub(crate) fn is_gone(&mut self, link: u32) {
         let Some(found) = self.links.get(&link) else {
             return;
@@ -46,7 +48,8 @@ impl World {
         }
     }
 
-    /// Whoever has been gone for so long has no name any more, unless something was in the way of taking it.
+    /// A member that has been gone for so long has no name any more, unless something was in the
+    /// way of taking it.
     pub(crate) fn check_gone(&mut self, member: MemberId, since: u64) {
         if self
             .gone
@@ -57,7 +60,8 @@ impl World {
         }
         let patience = self.grace() + FREE_WITHIN;
         let down = self.nodes.iter().any(|node| node.hub.is_none());
-        // A hub that has not heard yet that the directory lost its end does not know whom to take a name from.
+        // A hub that has not heard yet that the directory lost its end does not know whom to take a
+        // name from.
         let unheard = (0..self.nodes.len()).any(|hub| !self.has_heard_of_the_directory(hub));
         let again = if down || unheard {
             self.now + patience
@@ -67,23 +71,24 @@ impl World {
         if again > self.now {
             return self.at(again, Happening::Overdue(member, since));
         }
-        // Whoever is just coming back has it again.
+        // A member that is just coming back has it again.
         let comes = self
             .peers
             .iter()
             .any(|peer| peer.member == member && peer.link.is_some());
         let person = self.truth.directory.person(member);
         if let Some(person) = person
-            && person.lease.is_some()
-            && person.leased > since
+            && person.holds
+            && person.named > since
             && self.truth.directory_is_whole()
         {
-            // It came in anew, and was gone before it was told so.
-            let (since, bye) = (person.leased, false);
+            // The member came in anew, and was gone before it was told so.
+            let (since, bye) = (person.named, false);
             self.gone.insert(member, Gone { since, bye });
             return self.at(since + patience, Happening::Overdue(member, since));
         }
-        let free = comes || person.is_none_or(|person| person.lease.is_none());
+        let held = self.plan.shape.held;
+        let free = comes || person.is_none_or(|person| !person.holds || held && person.keeps);
         self.book.check("every name is free in time", free, || {
             format!("{member}, gone since {since}: {person:?}")
         });
@@ -110,7 +115,8 @@ impl World {
             // The hub that has the name may be another one.
             least = least.min(self.began + self.grace().min(LEAST));
         }
-        // Where the directory has lost its end, it is not known any more who had which name since when.
+        // Where the directory has lost its end, it is not known any more who had which name since
+        // when.
         let patience = self.grace() + FREE_WITHIN;
         let lost = self.truth.directory_lost;
         let lost = lost.is_some_and(|at| self.now < at.max(self.directory_heard) + patience);

@@ -61,14 +61,14 @@ pub(crate) struct Skipped {
     pub(crate) place: Option<RoomPlace>,
 }
 
-/// What a frame is to the one whose outbox it stands in.
+/// The kind of a frame to the connection in whose outbox it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// An answer to a request, or whatever a client says.
     Answer,
     /// Records: live, or caught up.
     Records,
-    /// What nobody asked for and no log has: who is there, that one is in a room, pings.
+    /// Words that nobody asked for and no log has: presence, that one is in a room, pings.
     Word,
 }
 
@@ -147,7 +147,7 @@ impl Pipe {
 }
 
 impl Link {
-    /// What of the waiting bytes arrives next.
+    /// The next of the waiting bytes to arrive.
     pub(crate) fn next(&mut self, upward: bool, splits: u32) -> Vec<u8> {
         let (pipe, rng) = (
             if upward { &mut self.up } else { &mut self.down },

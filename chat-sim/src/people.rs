@@ -26,7 +26,7 @@ use crate::{
 
 /// Requests of one connection without an answer.
 const UNANSWERED: usize = 256;
-/// What else a client may have to say before it is heard: hello, pings, its last words.
+/// Further frames of a client before it is heard: hello, pings, its last words.
 const OTHER_WORDS: usize = 16;
 
 /// A person with a program.
@@ -113,7 +113,6 @@ impl World {
         let mut config = ClientConfig::new(peer.nick.clone(), secret, peer.rng.bytes32());
         config.kept = peer.kept;
         config.stretch = Stretch::cheap();
-        config.bug = self.bug;
         peer.client = Some(Box::new(Client::new(config)));
         peer.told = Told::default();
         peer.ended = None;
@@ -259,7 +258,6 @@ impl World {
                 ClientOutput::Event(event) => self.hears(client, event),
             }
         }
-        self.count_client(client);
         let peer = &mut self.peers[client];
         if peer.ended.is_some() {
             let quiet = peer.tickets.is_empty();
@@ -410,7 +408,7 @@ impl World {
             let reason = CloseReason::Full;
             return self.hub_input(
                 hub,
-                Input::Turned {
+                Input::Rejected {
                     conn,
                     address,
                     framing,
@@ -439,7 +437,7 @@ impl World {
             return;
         }
         if found.broken {
-            // It broke before the client knew of it; it hears so by itself.
+            // The link broke before the client knew of it; the client hears so by itself.
             found.client_open = true;
             self.client_end(link);
             return;
@@ -470,8 +468,9 @@ impl World {
                     if let Some(credential) = proof_of(&request.op) {
                         self.truth.proved(member, credential);
                     }
-                    if let Some(room) = room_of(&request.op) {
-                        again = !self.asked.insert((member, room, request.txn));
+                    if room_of(&request.op).is_some() && request.txn != 0 {
+                        let session = found.line.session();
+                        again = !self.asked.insert((member, session, request.txn));
                     }
                 }
                 found.line.client_said(&message, again, &mut self.book);
@@ -615,7 +614,7 @@ impl World {
         if !found.broken {
             found.broken = true;
             found.up.clear();
-            // What was written before the end still arrives.
+            // Bytes written before the end still arrive.
             let rest = found.down.bytes(usize::MAX);
             let (client, life, open, framing) = (
                 found.client,
@@ -700,7 +699,7 @@ impl World {
                 let peer = &mut self.peers[client];
                 let cause = match &ended {
                     Ended::Asked => peer.leaving,
-                    // Who was never in is not kept in: the person tries again.
+                    // A client that was never in is not kept in: the person tries again.
                     Ended::CannotConnect => peer.told.welcomes == 0,
                     Ended::Closed(reason) if reason.reconnect() => peer.told.welcomes == 0,
                     Ended::Closed(CloseReason::Replaced) => peer.has_past,

@@ -1,5 +1,6 @@
-//! What happens in one run from outside: who comes, what they do, what breaks and when. A seed makes a plan; a plan,
-//! with fewer steps in it, is still a plan, which is what the shrinker lives on.
+//! The events of one run from outside: arrivals, actions, breaks, and their times. A seed
+//! makes a plan; a plan, with fewer steps in it, is still a plan, which is what the shrinker lives
+//! on.
 
 use std::fmt;
 
@@ -14,7 +15,7 @@ pub struct Plan {
     pub seed: u64,
     /// The world's measures.
     pub shape: Shape,
-    /// What is done to it, in the order of time.
+    /// The steps of the run, in the order of time.
     pub steps: Vec<Step>,
 }
 
@@ -39,6 +40,9 @@ pub struct Shape {
     /// The limits of bytes are those of every day, and not small ones.
     #[serde(default)]
     pub large: bool,
+    /// The name of somebody who keeps its secret is kept as long as its memberships.
+    #[serde(default)]
+    pub held: bool,
     /// Records that the log keeps of each partition.
     pub keep: u32,
     pub outbox_bytes: u32,
@@ -86,7 +90,7 @@ pub struct Step {
     pub what: What,
 }
 
-/// What can be done to the world. A `pick` chooses among what is there at that time.
+/// An event of the world. A `pick` chooses among what is there at that time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum What {
@@ -129,7 +133,8 @@ pub enum What {
     Backup,
     /// The copy takes the log's place, in another epoch: numbers are given out again.
     Restore,
-    /// Something that is no hub of this world says something in a room by writing to its log, so often within a time.
+    /// Something that is no hub of this world says something in a room by writing to its log, so
+    /// often within a time.
     Foreign { pick: u32, count: u32, ms: u32 },
     /// For a time one record is not what was written: what is read ends before it.
     Damage { pick: u32, seq: u32, ms: u32 },
@@ -141,13 +146,16 @@ pub enum What {
     FullDisk { ms: u32 },
     /// For a time nothing can be written, and it is not known whether it was.
     BadDisk { ms: u32 },
-    /// A hub's process is held for a time and then goes on where it was; a server on a disk with all its hubs and its log.
+    /// A hub's process is held for a time and then goes on where it was; a server on a disk with
+    /// all its hubs and its log.
     Pause { hub: u16, ms: u32 },
-    /// Somebody with a program of another make does much at once; such people are counted by themselves.
+    /// A user with a program of another make does much at once; such people are counted by
+    /// themselves.
     Raw { raw: u16, burst: Burst, pick: u32 },
     /// One of them stops reading for a time.
     DeafRaw { raw: u16, ms: u32 },
-    /// For a time the server has as many connections as it may: whoever comes is turned away at the door.
+    /// For a time the server has as many connections as it may: whoever comes is turned away at the
+    /// door.
     Full { ms: u32 },
 }
 
@@ -196,7 +204,7 @@ pub struct Weather {
     pub heads_lost: u32,
 }
 
-/// What a user does.
+/// An action of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Deed {
@@ -237,7 +245,8 @@ pub enum Deed {
     RedactOther,
 }
 
-/// How often each is done, of all together. Passwords are rare: each of their exchanges costs as much as a hundred messages.
+/// How often each is done, of all together. Passwords are rare: each of their exchanges costs as
+/// much as a hundred messages.
 const DEEDS: &[(Deed, u32)] = &[
     (Deed::JoinLobby, 24),
     (Deed::JoinGroup, 28),
@@ -322,6 +331,7 @@ impl Plan {
             replicated: false,
             raws: 0,
             large: false,
+            held: rng.chance(150),
             keep: *rng.pick(&[4, 16, 64, 1_000]),
             outbox_bytes: *rng.pick(&[4_096, 6_000, 16_384]),
             grace_ms: *rng.pick(&[500, 3_000, 10_000]),
@@ -402,7 +412,7 @@ impl Plan {
             race_for_a_password(&mut rng, clients, length, &mut steps);
         }
         if rng.chance(40) && clients > 2 {
-            // Somebody falls so far behind that the log does not keep what was missed.
+            // A client falls so far behind that the log does not keep the missed records.
             shape.keep = 4;
             shape.outbox_bytes = 4_096;
             a_loud_room(&mut rng, clients, &mut steps);
@@ -433,7 +443,7 @@ impl Plan {
     }
 }
 
-/// Somebody changes a group's password again and again while others prove the one that they know.
+/// An owner changes a group's password again and again while others prove the one that they know.
 fn race_for_a_password(rng: &mut Rng, clients: u16, length: u64, steps: &mut Vec<Step>) {
     let owner = rng.below(clients.into()) as u16;
     let mut at = 1_000;
@@ -456,7 +466,7 @@ fn race_for_a_password(rng: &mut Rng, clients: u16, length: u64, steps: &mut Vec
     }
 }
 
-/// What a replicated log is like all the time, and what happens to it now and then.
+/// The constant properties of a replicated log, and its events now and then.
 fn a_replicated_log(rng: &mut Rng, length: u64, shape: &Shape, steps: &mut Vec<Step>) {
     let mut step = |at: u64, what| {
         let at = at as u32;

@@ -1,7 +1,8 @@
-//! What is true: the logs, folded by a second reading of the specification that shares no code with the hub's. Each
-//! record is judged when it is committed: whether it may follow those before it.
+//! The truth: the logs, folded by a second reading of the specification that shares no code with
+//! the hub's. Each record is judged when it is committed: whether it may follow those before it.
 
 mod directory;
+mod entry;
 mod rights;
 mod room;
 
@@ -13,7 +14,7 @@ use chat_core::{
     wire::{Record, record::RecordBody},
 };
 
-use self::directory::Entry;
+use self::entry::Entry;
 pub(crate) use self::{
     directory::Directory,
     room::{Room, is_blank_of},
@@ -34,16 +35,16 @@ pub(crate) struct Truth {
     pub(crate) directory_lost: Option<u64>,
     /// Which registrations of passwords somebody has proved to know the password of.
     proofs: BTreeSet<(MemberId, CredentialId)>,
-    /// Whoever was called so, in whatever case, in any life of the directory.
+    /// The members that were called so, in whatever case, in any life of the directory.
     called: BTreeMap<String, BTreeSet<MemberId>>,
 }
 
-/// What a hub asks a log to append, for the story.
+/// A hub's append, in words for the story.
 pub(crate) fn words(partition: Partition, entries: &[Bytes]) -> String {
     let word = |bytes: &Bytes| match partition {
-        Partition::Directory(_) => postcard::take_from_bytes::<Entry>(bytes).map_or_else(
-            |error| error.to_string(),
-            |(entry, _)| format!("{:?}: {:?}", entry.member, entry.change),
+        Partition::Directory(_) => Entry::read(bytes).map_or_else(
+            || "what is no entry".to_owned(),
+            |entry| format!("{:?}", entry.change),
         ),
         Partition::Room(_) => Record::from_bytes(bytes).map_or_else(
             |error| error.to_string(),
@@ -64,26 +65,30 @@ impl Truth {
                     self.directory_lives += 1;
                     self.directory_lost = (self.directory_lives > 1).then_some(book.now);
                     self.directory = Directory::default();
+                    self.directory.has_past = self.directory_lives > 1;
                 }
                 let known = self.directory.length;
                 let kept = still_there(kept, known, partition, book);
                 for bytes in kept {
-                    match postcard::take_from_bytes::<Entry>(bytes) {
-                        Ok((entry, _)) => {
-                            if let Some(nick) = entry.nick() {
-                                let named = self.called.entry(nick.to_lowercase()).or_default();
-                                named.insert(entry.member);
-                            }
-                            self.directory.apply(entry, book);
-                        }
-                        Err(e) => book.fail("the directory's log is readable", || e.to_string()),
+                    let Some(entry) = Entry::read(bytes) else {
+                        book.fail("the directory's log is readable", || format!("{bytes:?}"));
+                        return;
+                    };
+                    if let Some((nick, member)) = entry.named() {
+                        let named = self.called.entry(nick.to_lowercase()).or_default();
+                        named.insert(member);
+                    }
+                    let projected = entry.projected();
+                    self.directory.apply(entry, book);
+                    if let Some(room) = projected {
+                        self.check_projected(room, book);
                     }
                 }
             }
             Partition::Room(id) => {
                 let before = self.present.insert(id, kept.epoch);
                 let before = before.filter(|epoch| *epoch != kept.epoch);
-                // What is left of an earlier life was written then.
+                // Records left of an earlier life were written then.
                 let written = before
                     .and_then(|epoch| self.rooms.get(&(id, epoch)))
                     .map(|before| before.written.clone());
@@ -108,6 +113,18 @@ impl Truth {
             }
             _ => book.fail("only what is known is written", || format!("{partition:?}")),
         }
+    }
+
+    /// The listing of a room is the room as of the mark, in one of the lives of its log.
+    fn check_projected(&self, id: RoomId, book: &mut Book) {
+        let Some(listed) = self.directory.listed(id) else {
+            return;
+        };
+        let mut lives = self.rooms.range((id, 0)..=(id, u64::MAX));
+        let is_true = lives.any(|(_, room)| room.is_listed_as(listed, listed.mark));
+        book.check("a projection is of a mark of its room", is_true, || {
+            format!("{id}: {listed:?}")
+        });
     }
 
     /// The log is asked to put other bytes in a record's place.
@@ -135,12 +152,12 @@ impl Truth {
         );
     }
 
-    /// Somebody shows that they know the password of a registration.
+    /// A member shows that it knows the password of a registration.
     pub(crate) fn proved(&mut self, member: MemberId, credential: CredentialId) {
         self.proofs.insert((member, credential));
     }
 
-    /// Whoever was ever called so.
+    /// All members that were ever called so.
     pub(crate) fn called(&self, nick: &str) -> impl Iterator<Item = MemberId> {
         let named = self.called.get(&nick.to_lowercase());
         named.into_iter().flatten().copied()
@@ -174,11 +191,6 @@ impl Truth {
     /// How many groups there have been, also in lives of the directory that are lost.
     pub(crate) fn groups_ever(&self) -> usize {
         self.rooms.len()
-    }
-
-    /// How often the end of the room's log was lost.
-    pub(crate) fn lives(&self, id: RoomId) -> usize {
-        self.rooms.range((id, 0)..=(id, u64::MAX)).count()
     }
 }
 

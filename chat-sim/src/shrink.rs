@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::{Bug, Plan, Shape, What, run_with};
+use crate::{Plan, Shape, What, run};
 
-/// Leaves out as many steps as can be left out while the same check fails, with a bug on purpose if one is given, and makes
-/// the world as small and as calm as it may be. Makes at most `runs` runs.
-pub fn shrink(plan: &Plan, bug: Option<Bug>, runs: usize) -> Plan {
-    let Some(broken) = run_with(plan, bug, false).broken else {
+/// Leaves out as many steps as can be left out while the same check fails, and makes the world as
+/// small and as calm as it may be. Makes at most `runs` runs.
+pub fn shrink(plan: &Plan, runs: usize) -> Plan {
+    let Some(broken) = run(plan, false).broken else {
         return plan.clone();
     };
     let mut left = runs;
@@ -18,7 +18,7 @@ pub fn shrink(plan: &Plan, bug: Option<Bug>, runs: usize) -> Plan {
             return false;
         }
         left -= 1;
-        run_with(plan, bug, false)
+        run(plan, false)
             .broken
             .is_some_and(|found| found.check == broken.check)
     };
@@ -88,7 +88,7 @@ fn shaped(plan: &Plan, change: impl FnOnce(&mut Shape)) -> Plan {
     plan
 }
 
-/// What a step lets go wrong at the log, by its field's name.
+/// The faults of the log in a step, by the field's name.
 fn weather_of(plan: &Plan, step: usize) -> Map<String, Value> {
     let What::Weather { weather, .. } = &plan.steps[step].what else {
         return Map::new();

@@ -1,4 +1,4 @@
-//! What will happen, and when. What happens at one time happens in an order that the seed chooses.
+//! Future events and their times. Events of one time happen in an order that the seed chooses.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 

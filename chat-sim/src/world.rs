@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use chat_core::{
-    bugs::Bug,
     client::Work,
-    hub::{Config, Input, ReadToken},
-    id::{MemberId, Partition, Place, RoomId, Seq},
+    hub::{Config, Input, NamePolicy, ReadToken},
+    id::{MemberId, Partition, Place, RoomId, Seq, SessionId},
     limits::Limits,
     log::{AppendRefused, Head, LogUnavailable, Manifest, Page, Query, ReadFailed, SnapshotId},
     password::ServerSecret,
@@ -94,7 +93,7 @@ pub(crate) enum Happening {
         partition: Partition,
         token: Option<ReadToken>,
         page: Result<Page, ReadFailed>,
-        /// What is wrong with these news.
+        /// The fault of these news.
         fault: Option<&'static str>,
     },
     ReadPart {
@@ -119,6 +118,12 @@ pub(crate) enum Happening {
         heads: Result<Vec<Head>, LogUnavailable>,
         /// They were asked for by name.
         notes: bool,
+    },
+    /// The next of what one hub says to another, which is in this life.
+    Word {
+        from: usize,
+        to: usize,
+        life: u32,
     },
     /// Something that is no hub of this world writes.
     Foreign(u32),
@@ -167,9 +172,9 @@ pub(crate) enum Happening {
     Rename(usize, u32, String),
     /// A hub's process goes on.
     Onward(usize),
-    /// What waited to be written together with something else is written.
+    /// Frames that waited to be written together with others are written.
     Flush(u32),
-    /// Somebody has been gone for so long that the name must be free.
+    /// A member has been gone for so long that the name must be free.
     Overdue(MemberId, u64),
     /// By now a connection that is dead is known to be.
     Noticed(u32),
@@ -191,7 +196,7 @@ pub(crate) enum Outcome {
     Unknown,
 }
 
-/// Somebody who is not connected.
+/// A member that is not connected.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gone {
     pub(crate) since: u64,
@@ -216,7 +221,7 @@ pub(crate) struct World {
     /// Where the process is to die, if that is what is tried.
     pub(crate) scissors: Option<Scissors>,
     pub(crate) log_faults: LogFaults,
-    /// What was broken is mended and nothing breaks any more.
+    /// The broken parts are mended, and nothing breaks any more.
     pub(crate) calm: bool,
     /// Until when it may go on that somebody's time is over just when that is looked at.
     pub(crate) whole_by: u64,
@@ -232,7 +237,7 @@ pub(crate) struct World {
     pub(crate) trouble_until: u64,
     /// When a hub began last.
     pub(crate) began: u64,
-    /// Who is gone, without having said so or with.
+    /// The members that are gone, without having said so or with.
     pub(crate) gone: BTreeMap<MemberId, Gone>,
     /// Lives of clients that there have been, at most.
     pub(crate) lives: usize,
@@ -241,23 +246,21 @@ pub(crate) struct World {
     pub(crate) secret: ServerSecret,
     /// Passwords that rooms have had, as their users pass them on; the newest last.
     pub(crate) passwords: BTreeMap<RoomId, Vec<String>>,
-    /// What was asked of rooms, by whom and under which number.
-    pub(crate) asked: BTreeSet<(MemberId, RoomId, u64)>,
-    /// Who wrote each text, and where to.
+    /// The requests to rooms: by which member, in which session and under which number.
+    pub(crate) asked: BTreeSet<(MemberId, SessionId, u64)>,
+    /// The author of each text, and the room it went to.
     pub(crate) texts: HashMap<String, (MemberId, Option<RoomId>)>,
     /// Texts that were refused, and so must never be heard.
     pub(crate) refused: HashSet<String>,
     /// The states of partitions as hubs told them, by place.
     pub(crate) agreed: BTreeMap<(Partition, u64, u64), u64>,
     pub(crate) done: bool,
-    /// What the hubs and clients here do wrong on purpose.
-    pub(crate) bug: Option<Bug>,
     /// If there is one, whatever arrives is handed on in small pieces, cut where this says.
     pub(crate) knife: Option<Rng>,
 }
 
 impl World {
-    pub(crate) fn new(plan: &Plan, bug: Option<Bug>, traced: bool) -> Self {
+    pub(crate) fn new(plan: &Plan, traced: bool) -> Self {
         let seed = plan.seed;
         let mut rng = Rng::new(seed, 1);
         let secret = ServerSecret::generate(&mut chacha(&mut rng));
@@ -296,7 +299,6 @@ impl World {
             refused: HashSet::new(),
             agreed: BTreeMap::new(),
             done: false,
-            bug,
             knife: None,
             plan: plan.clone(),
         };
@@ -371,15 +373,15 @@ impl World {
         }
     }
 
-    /// What people call the ids that stand in a trace.
+    /// The names by which people call the ids that stand in a trace.
     fn names(&self) -> Vec<(String, String)> {
         let mut names = Vec::new();
         let rooms: BTreeSet<_> = self.truth.rooms_ever().collect();
         for (i, room) in rooms.into_iter().enumerate() {
             let groups = &self.truth.directory.groups;
-            let name = match groups.iter().position(|group| *group == room) {
+            let name = match groups.iter().find(|(_, group)| **group == room) {
                 _ if room == RoomId::LOBBY => "the lobby".to_owned(),
-                Some(number) => format!("group {number}"),
+                Some((number, _)) => format!("group {number}"),
                 None => format!("room {}", char::from(b'A' + (i % 26) as u8)),
             };
             names.push((format!("Room({room:?})"), name.clone()));
@@ -429,7 +431,7 @@ impl World {
     /// Until when something has to wait, because a hub that is to be told of it is held.
     fn is_for_a_held_hub(&self, happening: &Happening) -> Option<u64> {
         let hub = match happening {
-            // It reads what has come before it looks at its clock.
+            // The hub reads what has come before it looks at its clock.
             Happening::HubWake(hub, _) => {
                 let until = self.nodes[*hub].held_until;
                 return (self.now < until).then_some(until + AFTERWARDS);
@@ -442,6 +444,7 @@ impl World {
             | Happening::PartRead { node, .. }
             | Happening::Heads { node, .. }
             | Happening::Kept { node, .. }
+            | Happening::Word { to: node, .. }
             | Happening::Redacted { node, .. } => Some(*node),
             // Its log is held as well.
             Happening::Append { node, .. }
@@ -572,6 +575,7 @@ impl World {
                     self.deliver_heads(node, token, heads, notes);
                 }
             }
+            Happening::Word { from, to, life } => self.deliver_word(from, to, life),
             Happening::Foreign(pick) => self.foreign_write(pick),
             Happening::Part {
                 node,
@@ -976,12 +980,13 @@ impl World {
             Hears::Never => {}
         }
         self.soon(self.noticed_within(), Happening::Noticed(link));
-        // What waited for room waits no more: a dead connection takes no bytes.
+        // Frames that waited for room wait no more: a dead connection takes no bytes.
         self.settle_drained(hub);
     }
 }
 
-/// What the log takes in one append, and in one part of a snapshot: little, so that there are several.
+/// The bytes that the log takes in one append, and in one part of a snapshot: little, so that there
+/// are several.
 const APPEND_BYTES: usize = 8_192;
 const PART_BYTES: usize = 256;
 
@@ -992,7 +997,6 @@ pub(crate) fn config(
     node: u64,
     peers: Vec<u64>,
     seed: [u8; 32],
-    bug: Option<Bug>,
 ) -> Config {
     let mut limits = Limits::default();
     let ms = |ms: u32| core::time::Duration::from_millis(ms.into());
@@ -1012,7 +1016,7 @@ pub(crate) fn config(
     limits.idle = 3 * ms(shape.ping_ms);
     let mut config = Config::new(secret.clone(), node, seed);
     config.limits = limits;
-    config.log.shared = shape.hubs > 1 && !shape.disk;
+    config.log.shared = (shape.hubs > 1 || shape.replicated) && !shape.disk;
     config.log.part_bytes = PART_BYTES;
     if !shape.large {
         config.log.append_bytes = APPEND_BYTES;
@@ -1023,7 +1027,9 @@ pub(crate) fn config(
     } else {
         Durability::Disk
     };
-    config.bug = bug;
+    if shape.held {
+        config.names = NamePolicy::Held;
+    }
     if !shape.lobby {
         config.lobby = None;
     }

@@ -1,4 +1,5 @@
-//! A bot that repeats what is said in the lobby. `cargo run -p chat-transport-tcp --example bot -- localhost 7037`
+//! A bot that repeats what is said in the lobby.
+//! `cargo run -p chat-transport-tcp --example bot -- localhost 7037`
 #![allow(clippy::print_stderr, reason = "it says what was not sent")]
 
 use chat_runtime::{Client, ClientEvent, RoomRef, client_config};
@@ -26,7 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                     eprintln!("not sent: {why}");
                 }
             }
-            // It was put out, or a server that keeps nothing was started anew.
+            // The bot was put out, or a server that keeps nothing was started anew.
             ClientEvent::Removed { .. } => drop(bot.join(RoomRef::Lobby).await?),
             _ => {}
         }

@@ -26,11 +26,12 @@ pub struct TcpConnection {
 
 #[derive(Debug)]
 enum Stream {
-    /// Registered with no runtime: a server's driver watches it. Registered when somebody asks whether it is ready.
+    /// Registered with no runtime: a server's driver watches it. Registered when somebody asks
+    /// whether it is ready.
     Bare(Socket),
     /// Registered with a runtime.
     Registered(Box<TcpStream>),
-    /// It could not be registered.
+    /// The socket could not be registered.
     Lost,
 }
 
@@ -43,7 +44,7 @@ impl TcpConnection {
         Self::of(Stream::Registered(Box::new(stream)), address)
     }
 
-    /// What a listener gave, which is set so already and does not block.
+    /// A listener's stream, which is set so already and does not block.
     pub(crate) fn accepted(stream: Socket, address: SocketAddr) -> Self {
         Self::of(Stream::Bare(stream), address)
     }

@@ -1,8 +1,9 @@
 //! Chat over TCP: IPv4, IPv6, or both on one listener.
 //!
-//! A [`TcpTransport`] is given to a [`Server`](chat_runtime::Server), a [`TcpConnector`] to a [`Client`](chat_runtime::Client).
-//! Frames are sent at once (`TCP_NODELAY`), in the postcard form; nothing is encrypted: whoever listens on the way reads
-//! all but what rooms encrypt, and the members' secrets.
+//! A [`TcpTransport`] is given to a [`Server`](chat_runtime::Server), a [`TcpConnector`] to a
+//! [`Client`](chat_runtime::Client). Frames are sent at once (`TCP_NODELAY`), in the postcard form;
+//! nothing is encrypted: whoever listens on the way reads all but what rooms encrypt, and the
+//! members' secrets.
 //!
 //! ```
 //! use chat_runtime::{Client, Server, chat_core::wire::client::RoomRef, client_config};
@@ -14,7 +15,8 @@
 //! let port = transport.local_addr()?.port();
 //! let server = Server::builder().listen(transport).start()?;
 //!
-//! let (client, _events) = Client::connect(TcpConnector::new("127.0.0.1", port), client_config("adina")?);
+//! let connector = TcpConnector::new("127.0.0.1", port);
+//! let (client, _events) = Client::connect(connector, client_config("adina")?);
 //! let lobby = client.join(RoomRef::Lobby).await?;
 //! client.send(lobby.room, "hello").await?;
 //! client.close().await;
@@ -63,8 +65,9 @@ pub struct TcpTransport {
 }
 
 impl TcpTransport {
-    /// Listens at this address, on the current tokio runtime. `[::]` takes in IPv4 as well, and does without IPv6 where there is none. Port 0 is any free port, see [`local_addr`](Self::local_addr).
-    /// Several listeners are several of these.
+    /// Listens at this address, on the current tokio runtime. `[::]` takes in IPv4 as well, and
+    /// does without IPv6 where there is none. Port 0 is any free port, see
+    /// [`local_addr`](Self::local_addr). Several listeners are several of these.
     ///
     /// # Errors
     /// The system's: the address is in use, not this machine's, or not allowed.
@@ -107,7 +110,8 @@ impl TcpTransport {
         self.listener.local_addr()
     }
 
-    /// Waits for the next stream, for protocols that begin with something else than the chat. May be cancelled: nothing is lost by that.
+    /// Waits for the next stream, for protocols that begin with something else than the chat. May
+    /// be cancelled: nothing is lost by that.
     ///
     /// # Errors
     /// The system's; most often the process has too many files open.
@@ -154,7 +158,8 @@ impl TcpConnector {
         self.port
     }
 
-    /// Connects, and gives the stream as it is, and where it leads: for protocols that begin with something else than the chat.
+    /// Connects, and gives the stream as it is, and where it leads: for protocols that begin with
+    /// something else than the chat.
     ///
     /// # Errors
     /// The system's; `TimedOut` after 10 s.

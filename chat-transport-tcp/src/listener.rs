@@ -1,4 +1,5 @@
-//! A socket that listens, and gives what it accepts as the system made it: registered with no runtime.
+//! A socket that listens, and gives what it accepts as the system made it: registered with no
+//! runtime.
 
 use std::{
     io,

@@ -1,5 +1,5 @@
-//! The chat in somebody's own application, beside their own authentication: people are who they are there.
-//! `cargo run -p chat-transport-ws --example axum --features axum -- 127.0.0.1:8080`
+//! The chat in somebody's own application, beside their own authentication: people are who they are
+//! there. `cargo run -p chat-transport-ws --example axum --features axum -- 127.0.0.1:8080`
 #![allow(clippy::print_stdout, reason = "it says where it listens")]
 
 use axum::{
@@ -14,7 +14,7 @@ use chat_runtime::{Server, chat_core::hub::Identity};
 use chat_transport_ws::{Admission, Refused, WsService};
 use chat_web::PageService;
 
-/// What the application's authentication knows.
+/// The user whom the application's authentication knows.
 #[derive(Clone)]
 struct User(String);
 

@@ -22,13 +22,14 @@ use crate::{
 /// Messages of one vectored write; each is two pieces.
 const MESSAGES: usize = 128;
 
-/// What a client may have masked and not written, before it takes no more.
+/// Bytes that a client may have masked and not written, before it takes no more.
 const CLIENT_BEHIND: usize = 65_536;
 
 /// A WebSocket after its handshake, over a stream of bytes `S`.
 ///
-/// An idle one holds no buffer. A message is written as it is given, with its header before it in the same vectored write; only
-/// what is left of one that the stream has taken in part is copied. (A client copies what it sends, to mask it.)
+/// An idle one holds no buffer. A message is written as it is given, with its header before it in
+/// the same vectored write; only what is left of one that the stream has taken in part is copied.
+/// (A client copies what it sends, to mask it.)
 #[derive(Debug)]
 pub struct WsConnection<S> {
     /// Gone when the connection is over and the rest is left to a task.
@@ -44,7 +45,8 @@ pub struct WsConnection<S> {
     /// To be written before anything else; written up to `behind_at`.
     behind: Vec<u8>,
     behind_at: usize,
-    /// What a ping asked to be sent back. Only the last one is answered, as RFC 6455 allows.
+    /// The bytes that a ping asked to be sent back. Only the last ping is answered, as RFC 6455
+    /// allows.
     pong: Option<Vec<u8>>,
     close: Close,
 }
@@ -68,7 +70,8 @@ enum Close {
     Said,
 }
 
-/// The close code that a reason for ending a connection has: 4000 and its place in the list of reasons.
+/// The close code that a reason for ending a connection has: 4000 and its place in the list of
+/// reasons.
 pub fn close_code(reason: CloseReason) -> u16 {
     let place = CloseReason::ALL.iter().position(|each| *each == reason);
     place
@@ -77,7 +80,8 @@ pub fn close_code(reason: CloseReason) -> u16 {
 }
 
 impl<S: Connection> WsConnection<S> {
-    /// `early` is what was read of the stream beyond the handshake. `limit` is the longest message in bytes.
+    /// `early` is what was read of the stream beyond the handshake. `limit` is the longest message
+    /// in bytes.
     pub(crate) fn new(
         stream: S,
         side: Side,
@@ -109,8 +113,9 @@ impl<S: Connection> WsConnection<S> {
         self
     }
 
-    /// Looks at bytes up to the first message in them, does what control frames ask for, and says how many bytes it has looked at.
-    /// `None` instead of a message: there is none; `Err`: it is over, with or without a fault of the peer's.
+    /// Looks at bytes up to the first message in them, does what control frames ask for, and says
+    /// how many bytes it has looked at. `None` instead of a message: there is none; `Err`: it is
+    /// over, with or without a fault of the peer's.
     fn look(&mut self, bytes: &mut [u8]) -> Result<(usize, Option<Event>), Option<Violation>> {
         let mut at = 0;
         loop {
@@ -139,7 +144,8 @@ impl<S: Connection> WsConnection<S> {
         }
     }
 
-    /// Ends the connection from the reading side: says why, if that has not been said, and leaves the rest to a task.
+    /// Ends the connection from the reading side: says why, if that has not been said, and leaves
+    /// the rest to a task.
     fn end(&mut self, violation: Option<Violation>) -> io::Result<Option<usize>> {
         if let Some(Violation { code, why }) = violation
             && self.close != Close::Said
@@ -366,8 +372,9 @@ impl<S: Connection> Connection for WsConnection<S> {
             return Poll::Ready(Ok(()));
         }
         std::task::ready!(self.poll_flush(cx))?;
-        // Nothing comes after the close frame. A server's sending half ends with it, so that nobody waits for an end who has no
-        // more to say; what the client still says, its own close frame say, is read.
+        // Nothing comes after the close frame. A server's sending half ends with it, so that nobody
+        // waits for an end who has no more to say; what the client still says, its own close frame
+        // say, is read.
         match (self.side, &mut self.stream) {
             (Side::Server, Some(stream)) => stream.poll_close(cx, None),
             _ => Poll::Ready(Ok(())),

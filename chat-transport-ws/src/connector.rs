@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use chat_core::{
-    nick::harmless,
+    visible::harmless,
     wire::{Form, SERVER_FRAME_BYTES},
 };
 use chat_runtime::{Connection, Connector};
@@ -37,7 +37,7 @@ const WORDS: usize = 1_024;
 #[derive(Clone, Debug)]
 pub struct WsConnector {
     tcp: TcpConnector,
-    /// What the server is told: the host, and the port if the URL has one.
+    /// The host that the server is told, and the port if the URL has one.
     authority: String,
     path: String,
     form: Form,
@@ -47,7 +47,7 @@ pub struct WsConnector {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UrlError {
-    /// It is not a URL, or has no host.
+    /// The text is not a URL, or has no host.
     #[error("`{0}` is not a URL such as ws://localhost:7080/ws")]
     Malformed(String),
     /// Its scheme is not `ws`.
@@ -88,8 +88,8 @@ impl WsConnector {
                 .ok_or_else(malformed)?,
         };
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        // In a URL the percent sign before an interface may be written as one that is encoded (RFC 6874). The interface is this
-        // machine's business, and nothing for the server.
+        // In a URL the percent sign before an interface may be written as one that is encoded (RFC
+        // 6874). The interface is this machine's business, and nothing for the server.
         let host = authority.host().replacen("%25", "%", 1);
         let told = match (host.split_once('%'), authority.port_u16()) {
             (None, _) => authority.as_str().to_owned(),
@@ -124,8 +124,9 @@ impl WsConnector {
     /// Connects, and gives the connection as it is.
     ///
     /// # Errors
-    /// The system's; [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) with the server's words if it does not want this client;
-    /// [`InvalidData`](io::ErrorKind::InvalidData) if it is no WebSocket, or none of a chat; `TimedOut` after 10 s.
+    /// The system's; [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) with the server's
+    /// words if it does not want this client; [`InvalidData`](io::ErrorKind::InvalidData) if it is
+    /// no WebSocket, or none of a chat; `TimedOut` after 10 s.
     pub async fn open(&self) -> io::Result<WsConnection<TcpConnection>> {
         timeout(IN_ALL, self.shake_hands())
             .await
@@ -151,7 +152,7 @@ impl WsConnector {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(no_http)?;
-        // It ends with the answer, or with this.
+        // The exchange ends with the answer, or with this.
         let exchange = async {
             let response = sender.send_request(request).await.map_err(no_http)?;
             if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -217,7 +218,7 @@ impl Connector for WsConnector {
     }
 }
 
-/// What a server that says no has to say.
+/// The error of a server that says no, in its own words.
 async fn refused(response: Response<Incoming>) -> io::Error {
     let status = response.status();
     let words = match Limited::new(response.into_body(), WORDS).collect().await {

@@ -1,4 +1,5 @@
-//! The frames of RFC 6455, section 5, without a socket: those that come, in any pieces; the headers of those that go.
+//! The frames of RFC 6455, section 5, without a socket: those that come, in any pieces; the headers
+//! of those that go.
 
 use std::ops::Range;
 
@@ -11,7 +12,7 @@ const LONGEST_HEADER: usize = 14;
 /// Bytes that a control frame may carry.
 const CONTROL: usize = 125;
 
-/// What a frame is.
+/// The type of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opcode {
     Continuation,
@@ -41,7 +42,7 @@ const fn against(code: u16, why: &'static str) -> Violation {
     Violation { code, why }
 }
 
-/// What came.
+/// A decoded event.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// All bytes are used up, and nothing is complete.
@@ -60,7 +61,7 @@ pub(crate) enum Event {
 pub(crate) struct Decoder {
     /// Whether frames come masked: those of a client must, those of a server must not.
     masked: bool,
-    /// What messages have to be.
+    /// The type that messages have to be of.
     kind: Opcode,
     /// Bytes of the longest message.
     limit: usize,
@@ -100,7 +101,8 @@ impl Decoder {
         }
     }
 
-    /// Takes the next bytes, up to the end of what is complete by them, and says how many these were. Masks are taken off in place.
+    /// Takes the next bytes, up to the end of what is complete by them, and says how many these
+    /// were. Masks are taken off in place.
     pub(crate) fn decode(&mut self, bytes: &mut [u8]) -> Result<(usize, Event), Violation> {
         let mut at = 0;
         loop {
@@ -388,7 +390,8 @@ mod tests {
 
     use super::*;
 
-    /// Everything that comes of these bytes, given in pieces of these lengths (the last one again and again).
+    /// Everything that comes of these bytes, given in pieces of these lengths (the last one again
+    /// and again).
     fn all(mut decoder: Decoder, bytes: &[u8], pieces: &[usize]) -> (Vec<Event>, Option<u16>) {
         let (mut events, mut rest, mut turn) = (Vec::new(), bytes, 0);
         while !rest.is_empty() {

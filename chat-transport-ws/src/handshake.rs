@@ -1,4 +1,5 @@
-//! The opening handshake of RFC 6455, section 4, as questions to an HTTP request; and who is behind a proxy.
+//! The opening handshake of RFC 6455, section 4, as questions to an HTTP request; and who is behind
+//! a proxy.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -23,7 +24,7 @@ use crate::options::{Forwarded, Origins, WsOptions};
 const POSTCARD: &str = "chat.v1.postcard";
 const JSON: &str = "chat.v1.json";
 
-/// What RFC 6455 appends to the key.
+/// The suffix of the key in RFC 6455.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -215,7 +216,8 @@ fn check_origin(
     }
 }
 
-/// Tells the operator of a page that was not let in: it may be their own, behind a proxy that asks for another host.
+/// Tells the operator of a page that was not let in: it may be their own, behind a proxy that asks
+/// for another host.
 fn tell(origin: &str, host: &Authority, options: &WsOptions) {
     let now = Instant::now();
     let mut told = options
@@ -254,12 +256,14 @@ fn is_same(origin: &str, host: &Authority, known: Option<&str>) -> bool {
     authority(of_page).is_some_and(|page| same_authority(&page, host, default))
 }
 
-/// Whether it is an origin as browsers name them: `http` or `https`, a host in ASCII and perhaps a port.
+/// Whether it is an origin as browsers name them: `http` or `https`, a host in ASCII and perhaps a
+/// port.
 pub fn is_origin(text: &str) -> bool {
     text.is_ascii() && parsed(text).is_some()
 }
 
-/// Whether a page's origin is one that was named. The port of the scheme may be said or not; browsers leave it out.
+/// Whether a page's origin is one that was named. The port of the scheme may be said or not;
+/// browsers leave it out.
 fn is_listed(listed: &str, origin: &str) -> bool {
     match (parsed(listed), parsed(origin)) {
         (Some((one, listed, default)), Some((other, page, _))) => {
@@ -298,13 +302,15 @@ fn authority(text: &str) -> Option<Authority> {
         .filter(|authority| !authority.as_str().contains('@') && !authority.host().is_empty())
 }
 
-/// Who it is that connects. If that is one of our proxies, it is whom it speaks for: going back from the last one, the first address
-/// that is not a proxy's. What comes before that anybody may have written.
+/// The address of the client. If the peer is one of our proxies, this is the address it speaks for:
+/// going back from the last one, the first address that is not a proxy's. All before that may be
+/// forged.
 pub(crate) fn client(headers: &HeaderMap, peer: IpAddr, options: &WsOptions) -> IpAddr {
     if !options.is_proxy(peer) {
         return peer;
     }
-    // One that cannot be read takes nothing away from those that our own proxies have written after it.
+    // One that cannot be read takes nothing away from those that our own proxies have written after
+    // it.
     let claims: Vec<Option<IpAddr>> = match options.forwarded {
         Forwarded::XForwardedFor => tokens(headers, FORWARDED_FOR)
             .map(|token| address(text(token)?))
@@ -335,7 +341,8 @@ fn address(text: &str) -> Option<IpAddr> {
         .map(|address| address.to_canonical())
 }
 
-/// A value of an element of `Forwarded` (RFC 7239). None of those that count here may contain a comma.
+/// A value of an element of `Forwarded` (RFC 7239). None of those that count here may contain a
+/// comma.
 fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
     element.split(';').find_map(|pair| {
         let (key, value) = pair.split_once('=')?;
@@ -364,8 +371,8 @@ fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|each| each.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// What stands between commas, in all headers of the name. It may be anything: whoever sends a header can put any byte into it, and
-/// that must not make what a proxy has appended go away.
+/// The items between commas, in all headers of the name. Any bytes may come: a sender can put them
+/// into the header, and they must not make the items that a proxy has appended go away.
 fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
     let values = headers.get_all(name).into_iter();
     values

@@ -1,5 +1,6 @@
-//! The end of a connection whose peer is still talking: what is left is written, and what comes is read and thrown away for a
-//! moment. Closing with bytes unread would make the system cut the connection off, and the peer might never see why.
+//! The end of a connection whose peer is still talking: what is left is written, and what comes is
+//! read and thrown away for a moment. Closing with bytes unread would make the system cut the
+//! connection off, and the peer might never see why.
 
 use std::{future::poll_fn, io::IoSlice};
 

@@ -1,4 +1,4 @@
-//! What can be set.
+//! Options of the WebSocket.
 
 use std::{
     fmt,
@@ -42,21 +42,27 @@ impl fmt::Debug for Otherwise {
 /// Of which pages browsers may connect. Programs, which name no page, always may.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
-    /// Those of the host and port that the WebSocket is asked for at, whatever that host is called; and of the scheme that a proxy of ours
-    /// says it was asked by, if it does. So whoever can have a name of theirs point to this machine (DNS rebinding) can have a page of
-    /// theirs connect, out of the browser of somebody who can reach it, though with none of that browser's cookies or secrets of ours.
-    /// Where being able to reach the chat is what lets people in, name one's own origins.
+    /// Those of the host and port that the WebSocket is asked for at, whatever that host is called;
+    /// and of the scheme that a proxy of ours says it was asked by, if it does. So whoever can have
+    /// a name of theirs point to this machine (DNS rebinding) can have a page of theirs connect,
+    /// out of the browser of somebody who can reach it, though with none of that browser's cookies
+    /// or secrets of ours. Where being able to reach the chat is what lets people in, name one's
+    /// own origins.
     Same,
-    /// Those of these origins, such as `https://chat.example.org`, without a path: one's own, and none else, whatever host is asked for.
+    /// Those of these origins, such as `https://chat.example.org`, without a path: one's own, and
+    /// none else, whatever host is asked for.
     Only(Vec<String>),
-    /// Every page there is. A page of somebody else's can then talk as whoever reads it, if the chat knows people by cookies.
+    /// Every page there is. A page of somebody else's can then talk as whoever reads it, if the
+    /// chat knows people by cookies.
     Any,
 }
 
-/// The header in which our own proxies say whom they speak for. The other one is not looked at: anybody could have sent it.
+/// The header in which our own proxies say whom they speak for. The other one is not looked at:
+/// anybody could have sent it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Forwarded {
-    /// `X-Forwarded-For`, and `X-Forwarded-Host` and `X-Forwarded-Proto` for the check of the origin.
+    /// `X-Forwarded-For`, and `X-Forwarded-Host` and `X-Forwarded-Proto` for the check of the
+    /// origin.
     #[default]
     XForwardedFor,
     /// `Forwarded`, of RFC 7239.
@@ -79,8 +85,8 @@ impl Default for WsOptions {
 }
 
 impl WsOptions {
-    /// Where the WebSocket is, with the slash before it. For a [`WsTransport`](crate::WsTransport) only: a
-    /// [`WsService`](crate::WsService) is where its router says.
+    /// Where the WebSocket is, with the slash before it. For a [`WsTransport`](crate::WsTransport)
+    /// only: a [`WsService`](crate::WsService) is where its router says.
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
@@ -108,8 +114,9 @@ impl WsOptions {
         self
     }
 
-    /// Answers requests for other paths than the WebSocket's, such as those for a page. For a [`WsTransport`](crate::WsTransport) only.
-    /// A connection is let ask for a minute; then it is ended.
+    /// Answers requests for other paths than the WebSocket's, such as those for a page. For a
+    /// [`WsTransport`](crate::WsTransport) only. A connection is let ask for a minute; then it is
+    /// ended.
     #[must_use]
     pub fn otherwise(
         mut self,

@@ -1,4 +1,5 @@
-//! A stream that is `AsyncRead` and `AsyncWrite`, as a connection: it reads ahead one piece, and writes behind one.
+//! A stream that is `AsyncRead` and `AsyncWrite`, as a connection: it reads ahead one piece, and
+//! writes behind one.
 
 use std::{
     io::{self, ErrorKind, IoSlice},

@@ -1,4 +1,5 @@
-//! The WebSocket as a `tower` service: for axum, and for everything else that hands out hyper's upgrades.
+//! The WebSocket as a `tower` service: for axum, and for everything else that hands out hyper's
+//! upgrades.
 
 use std::{
     convert::Infallible,
@@ -37,7 +38,8 @@ use crate::{
 /// Time for the server around this to hand the connection over.
 const HANDOVER: Duration = Duration::from_secs(10);
 
-/// A chat in somebody's HTTP server: each request to it that asks for a WebSocket becomes a connection of the chat.
+/// A chat in somebody's HTTP server: each request to it that asks for a WebSocket becomes a
+/// connection of the chat.
 ///
 /// In axum it is mounted by `route_service`:
 ///
@@ -52,8 +54,8 @@ const HANDOVER: Duration = Duration::from_secs(10);
 /// # }
 /// ```
 ///
-/// Where the peer's address is not that of a TCP connection which axum accepted itself (TLS, a Unix socket), say it by
-/// [`admit`](Self::admit), or addresses are not counted.
+/// Where the peer's address is not that of a TCP connection which axum accepted itself (TLS, a Unix
+/// socket), say it by [`admit`](Self::admit), or addresses are not counted.
 #[derive(Clone)]
 pub struct WsService {
     server: ServerHandle,
@@ -65,7 +67,8 @@ pub struct WsService {
 type Admit = dyn Fn(&Parts) -> Result<Admission, Refused> + Send + Sync;
 type Peer = dyn Fn(&Parts) -> Option<IpAddr> + Send + Sync;
 
-/// How somebody is let in: who they are and where, as far as the application knows better than they do.
+/// How somebody is let in: who they are and where, as far as the application knows better than they
+/// do.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Admission {
@@ -79,18 +82,21 @@ impl Admission {
         Self::default()
     }
 
-    /// They are at this address: for limits per address, and for the operator. It comes before what the connection and proxies say.
+    /// They are at this address: for limits per address, and for the operator. It comes before what
+    /// the connection and proxies say.
     #[must_use]
     pub fn at(mut self, address: IpAddr) -> Self {
         self.address = Some(address);
         self
     }
 
-    /// They are this account of the application's: the same member each time, from whichever device, called what it says.
+    /// They are this account of the application's: the same member each time, from whichever
+    /// device, called what it says.
     ///
-    /// What an application takes for a name need not be one here: white space in it, say, or somebody else who is called so or looks so.
-    /// Then the `hello` is refused (`nick_invalid`, `nick_taken`), the page says so in words and offers nothing, for nobody there can change
-    /// it, and the server's events have it as `Event::Refused` of `hello`. Check it before with
+    /// A name of the application need not be one here: white space in it, say, or another member
+    /// who is called so or looks so. Then the `hello` is refused (`nick_invalid`,
+    /// `nick_taken`), the page says so in words and offers nothing, for nobody there can change it,
+    /// and the server's events have it as `Event::Refused` of `hello`. Check it before with
     /// [`Name::nick`](chat_core::nick::Name::nick), and give a name that is one.
     #[must_use]
     pub fn known_as(mut self, identity: Identity) -> Self {
@@ -117,8 +123,9 @@ impl WsService {
         self
     }
 
-    /// Asks this for every request that is a WebSocket's and not refused already: whether it is let in, and as whom. It
-    /// sees headers, and extensions such as an authentication before it has left there.
+    /// Asks this for every request that is a WebSocket's and not refused already: whether it is let
+    /// in, and as whom. It sees headers, and extensions such as an authentication before it has
+    /// left there.
     #[must_use]
     pub fn admit(
         mut self,
@@ -128,9 +135,10 @@ impl WsService {
         self
     }
 
-    /// How to find out from a request which peer sent it. Without this it is axum's `ConnectInfo<SocketAddr>`, if the application
-    /// provides it. Where the peer is not known before the connection is handed over, a proxy is believed about the client's
-    /// address, but not about the host that a page has to be of.
+    /// How to find out from a request which peer sent it. Without this it is axum's
+    /// `ConnectInfo<SocketAddr>`, if the application provides it. Where the peer is not known
+    /// before the connection is handed over, a proxy is believed about the client's address, but
+    /// not about the host that a page has to be of.
     #[must_use]
     pub fn peer(mut self, peer: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
         self.peer = Some(Arc::new(peer));
@@ -202,8 +210,8 @@ impl fmt::Debug for WsService {
     }
 }
 
-/// What hyper hands over, as a connection. A TCP stream is taken out of what hyper has put around it: then it is as quiet as those of
-/// our own listener.
+/// The upgraded stream of hyper, as a connection. A TCP stream is taken out of what hyper has put
+/// around it: then it is as quiet as those of our own listener.
 fn connection(
     upgraded: Upgraded,
     form: Form,

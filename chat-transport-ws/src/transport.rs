@@ -1,4 +1,5 @@
-//! A listener of our own: HTTP requests that become WebSockets; and what answers the others, if there is anything.
+//! A listener of our own: HTTP requests that become WebSockets; and what answers the others, if
+//! there is anything.
 
 use std::{
     convert::Infallible,
@@ -42,7 +43,8 @@ pub const DEFAULT_PORT: u16 = 7080;
 /// Time for a handshake, from the first byte to the last.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// The same for a connection that asks for something else, such as a page: time for all of it, over a slow network.
+/// The same for a connection that asks for something else, such as a page: time for all of it, over
+/// a slow network.
 const BROWSING: Duration = Duration::from_secs(60);
 
 /// Connections that are not WebSockets yet. The next ones wait in the system's queue for a place.
@@ -58,7 +60,8 @@ const SLOW: Measure = Measure {
 const HEAD: usize = 16_384;
 const HEADERS: usize = 64;
 
-/// Listens for WebSockets. Every other request is refused, in words, or answered by [`WsOptions::otherwise`].
+/// Listens for WebSockets. Every other request is refused, in words, or answered by
+/// [`WsOptions::otherwise`].
 ///
 /// Handshakes run beside each other. When there are as many as there may be, further connections
 /// wait until one is done; or until one is idle, because all that it asked for is answered; or
@@ -207,8 +210,8 @@ async fn shake_hands(
     ))
 }
 
-/// Whether HTTP has a date for this time. Its dates begin with 1970 and end with the year 9999; to write another one ends the
-/// connection's task.
+/// Whether HTTP has a date for this time. Its dates begin with 1970 and end with the year 9999; to
+/// write another one ends the connection's task.
 fn has_date(now: SystemTime) -> bool {
     const END_SECONDS: u64 = 253_402_300_800;
     now.duration_since(UNIX_EPOCH)

@@ -112,19 +112,21 @@ async function unbuilt(context) {
   });
 }
 
-/** A network between a browser and a server (`HOST:PORT`), which can be cut, held up in one direction, be gone, and let pages through but no WebSocket. */
+/** A network between a browser and a server (`HOST:PORT`), which can be cut, held up in one direction (`hush`: only what WebSockets send), be gone, and let pages through but no WebSocket. */
 export async function network(to) {
   const pairs = new Set();
-  const net = { deaf: false, mute: false, gone: false, pages: false };
+  const net = { deaf: false, mute: false, hush: false, gone: false, pages: false };
   const listener = createServer((near) => {
     if (net.gone) return near.destroy();
     const far = connect(Number(to.split(':').at(-1)), '127.0.0.1');
     const pair = [near, far];
     pairs.add(pair);
+    let socket = false;
     // What is held up is lost: the connection is cut before it goes on.
     near.on('data', (bytes) => {
+      socket ||= bytes.includes('GET /ws');
       if (net.pages && bytes.includes('GET /ws')) near.destroy();
-      else if (!net.mute) far.write(bytes);
+      else if (!net.mute && !(net.hush && socket)) far.write(bytes);
     });
     far.on('data', (bytes) => { if (!net.deaf) near.write(bytes); });
     for (const socket of pair) {

@@ -1,4 +1,5 @@
-//! Runs tests of this folder by Node, where there are Node, Chromium and the packages. Included by the tests of those who serve the page.
+//! Runs tests of this folder by Node, where there are Node, Chromium and the packages. Included by
+//! the tests of those who serve the page.
 
 use std::{ffi::OsStr, path::Path, path::PathBuf, process::Command};
 

@@ -192,6 +192,37 @@ test('what is written without a connection outlives loading anew, and is sent in
   faultless(context);
 });
 
+test('a copy of a tab takes a session of its own, and says nothing that the other says', async () => {
+  const it = await server();
+  const link = await net(it.ws);
+  const context = await window_();
+  const page = await person(context, link.url, 'Adina');
+  const session = (tab) => tab.evaluate(() => Object.values(JSON.parse(sessionStorage.getItem('chat.outbox')))[0].session);
+  const first = await session(page);
+  await page.reload();
+  await isIn(page, 'Lobby');
+  assert.equal(await session(page), first, 'loading anew is no other life');
+  link.hush = true;
+  await say(page, 'precious');
+  await page.locator('.on-its-way', { hasText: 'precious' }).waitFor();
+  await page.locator('#text').fill('half a thought');
+  const [copy] = await Promise.all([context.waitForEvent('page'), page.evaluate(() => { window.open(location.href); })]);
+  await copy.waitForLoadState();
+  await copy.waitForFunction((session) => Object.values(JSON.parse(sessionStorage.getItem('chat.outbox')))[0].session !== session, first);
+  link.hush = false;
+  await isIn(copy, 'Lobby');
+  assert.equal(await copy.locator('#text').inputValue(), 'half a thought');
+  assert.deepEqual(await copy.locator('.on-its-way').allTextContents(), []);
+  const second = await session(copy);
+  page.on('dialog', (dialog) => dialog.accept());
+  await page.close();
+  await copy.reload();
+  await isIn(copy, 'Lobby');
+  assert.equal(await session(copy), second);
+  assert.ok(await copy.getByText('precious').count() <= 1);
+  faultless(context);
+});
+
 test('a message that is refused goes back to where it was written, and not over what is written there by now', async () => {
   const { url, tcp } = await server();
   const owner = await term(tcp, 'Olga', ['--create', '--name', 'Club']);

@@ -239,7 +239,7 @@ break;
 case 'word': if (!detail.quiet) this.log.word(detail.room, t(detail.key, detail.gaps), Date.now()); break;
 case 'said': this.said(detail); break;
 case 'silent': this.notice(t('notice.silent', { room: roomName(detail.room.view) }), 'warn'); break;
-case 'removed': this.notice(t(detail.reason === 'banned' ? 'notice.banned' : 'notice.removed', { room: roomName(detail.room.view) }), 'warn'); break;
+case 'removed': this.notice(t({ banned: 'notice.banned', closed: 'notice.closed' }[detail.reason] ?? 'notice.removed', { room: roomName(detail.room.view) }), 'warn'); break;
 case 'locked-out': this.lockedOut(detail); break;
 }
 }
@@ -507,7 +507,7 @@ case 'role': return ['member', 'moderator', 'owner'].includes(after) ? await san
 case 'redact': {
 const theirs = ({ shown: { record } }) => (word ? record.nick === word : record.member === this.model.me.member);
 const last = room.items.findLast((item) => isSaid(item.shown) && theirs(item));
-return last ? await this.session.ask('redact', room.id, last.shown.record.seq) : not(t('redact.nothing'));
+return last ? await this.model.redact(room, last.shown.record) : not(t('redact.nothing'));
 }
 case 'block': case 'unblock': {
 if (!word) return usage();

@@ -220,9 +220,10 @@ throw takeFromExternrefTable0(ret[1]);
 }
 return ret[0];
 }
-constructor(nick, label, secret, kept, imposed, seed) {
+constructor(nick, label, secret, kept, imposed, seed, origin) {
 const val5 = +kept;
 const val6 = +imposed;
+const val7 = +origin;
 let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3;
 try {
 ptr0 = passStringToWasm0(nick, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
@@ -240,7 +241,7 @@ if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
 if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
 throw e;
 }
-const ret = wasm.webclient_new(ptr0, len0, ptr1, len1, ptr2, len2, val5, val6, ptr3, len3);
+const ret = wasm.webclient_new(ptr0, len0, ptr1, len1, ptr2, len2, val5, val6, ptr3, len3, val7);
 if (ret[2]) {
 throw takeFromExternrefTable0(ret[1]);
 }
@@ -272,6 +273,18 @@ throw e;
 const ret = wasm.webclient_nick(this.__wbg_ptr, val3, ptr0, len0, ptr1, len1);
 return ret;
 }
+outbox() {
+let deferred1_0;
+let deferred1_1;
+try {
+const ret = wasm.webclient_outbox(this.__wbg_ptr);
+deferred1_0 = ret[0];
+deferred1_1 = ret[1];
+return getStringFromWasm0(ret[0], ret[1]);
+} finally {
+wasm.__wbindgen_free(deferred1_0, deferred1_1, 1);
+}
+}
 password(now, room, password) {
 const val3 = +now;
 let ptr0, len0, ptr1, len1;
@@ -300,12 +313,23 @@ const ptr0 = passArray8ToWasm0(bytes, wasm.__wbindgen_malloc);
 const len0 = WASM_VECTOR_LEN;
 wasm.webclient_received(this.__wbg_ptr, val2, ptr0, len0);
 }
-redact(now, room, seq) {
-const val2 = +now;
-const val3 = +seq;
-const ptr0 = passStringToWasm0(room, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
-const len0 = WASM_VECTOR_LEN;
-const ret = wasm.webclient_redact(this.__wbg_ptr, val2, ptr0, len0, val3);
+redact(now, room, member, session, txn, seq) {
+const val3 = +now;
+const val4 = +session;
+const val5 = +txn;
+const val6 = +seq;
+let ptr0, len0, ptr1, len1;
+try {
+ptr0 = passStringToWasm0(room, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+len0 = WASM_VECTOR_LEN;
+ptr1 = passStringToWasm0(member, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+len1 = WASM_VECTOR_LEN;
+} catch (e) {
+if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
+if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
+throw e;
+}
+const ret = wasm.webclient_redact(this.__wbg_ptr, val3, ptr0, len0, ptr1, len1, val4, val5, val6);
 if (ret[2]) {
 throw takeFromExternrefTable0(ret[1]);
 }
@@ -343,6 +367,18 @@ if (ret[2]) {
 throw takeFromExternrefTable0(ret[1]);
 }
 return ret[0] !== 0;
+}
+restore_outbox(now, kept) {
+const val2 = +now;
+const ptr0 = passStringToWasm0(kept, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+const len0 = WASM_VECTOR_LEN;
+const ret = wasm.webclient_restore_outbox(this.__wbg_ptr, val2, ptr0, len0);
+let v3;
+if (ret[0] !== 0) {
+v3 = getStringFromWasm0(ret[0], ret[1]);
+wasm.__wbindgen_free(ret[0], ret[1] * 1, 1);
+}
+return v3;
 }
 sanction(now, room, what, nick, member, reason, seconds) {
 const val6 = +now;
@@ -392,6 +428,10 @@ if (ret[2]) {
 throw takeFromExternrefTable0(ret[1]);
 }
 return ret[0];
+}
+session() {
+const ret = wasm.webclient_session(this.__wbg_ptr);
+return ret;
 }
 start(now) {
 wasm.webclient_start(this.__wbg_ptr, now);

@@ -208,7 +208,7 @@ open(t('leave.title', { room: roomName(room.view) }), [], { name: 'leave', label
 export function redact(model, room, record) {
 open(t('message.redact'), [h('p', null, t('redact.note'))], {
 name: 'redact', label: t('redact.do'), danger: true,
-async submit() { await model.session.ask('redact', room.id, record.seq); },
+async submit() { await model.redact(room, record); },
 });
 }
 export function profile(model, done) {

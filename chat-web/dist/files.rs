@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-523d7e1a4f656781";
+pub(crate) const BUILD: &str = "b-a9d4240562da2aa7";
 
 pub(crate) const FILES: &[File] = &[
     File {
@@ -26,6 +26,12 @@ pub(crate) const FILES: &[File] = &[
         raw: include_bytes!("chat_web_client_bg.wasm"),
         brotli: include_bytes!("chat_web_client_bg.wasm.br"),
         gzip: include_bytes!("chat_web_client_bg.wasm.gz"),
+    },
+    File {
+        name: "claim.js",
+        raw: include_bytes!("claim.js"),
+        brotli: include_bytes!("claim.js.br"),
+        gzip: include_bytes!("claim.js.gz"),
     },
     File {
         name: "composer.js",

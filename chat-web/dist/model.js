@@ -28,7 +28,7 @@ switch (event.event) {
 case 'welcomed': return this.#welcomed(event);
 case 'entered': return this.#entered(event.view, event.how);
 case 'record': return this.#record(event.room, event.shown);
-case 'presence': return this.#presence(event.room, event.update);
+case 'presence': return this.#presence(event.room, event);
 case 'silent': { const room = this.rooms.get(event.room); if (room) this.changed('silent', { room }); return; }
 case 'removed': return this.#removed(event.room, event.reason);
 case 'hello_refused': return this.changed('nameless', event.failure);
@@ -74,9 +74,22 @@ delete this.kept[room.id];
 if (!kept) return;
 room.draft ||= kept.draft;
 for (const item of kept.messages) {
+const end = this.#goesOn(room, item);
+if (end) {
+const going = { ...item, plain: harmless(item.text), state: 'pending', why: '', asked: true };
+room.pending.push(going);
+this.#follow(room, going, end);
+continue;
+}
 const state = item.state === 'queued' && room.out !== null ? 'failed' : item.state === 'failed' || item.state === 'queued' ? item.state : 'unknown';
 room.pending.push({ ...item, plain: harmless(item.text), state, why: state === 'failed' ? item.why || 'not_in_room' : '' });
 }
+}
+#goesOn(room, { text, action, state }) {
+if (state === 'failed' || state === 'sent') return null;
+const { restored } = this.session;
+const at = restored.findIndex(({ said }) => said?.room === room.id && said.action === action && said.text === text);
+return at < 0 ? null : restored.splice(at, 1)[0].end;
 }
 keep(room) {
 const { view: { kind, number, name, peer, cipher }, draft } = room;
@@ -195,6 +208,7 @@ if (!item) return;
 item.shown = { record: { ...item.shown.record, kind: 'blank', body: {} }, text: null, unreadable: null };
 this.changed('blank', { room, item });
 }
+redact(room, { member, session, txn, seq }) { return this.session.ask('redact', room.id, member, session, txn, seq); }
 mayRedact(room, { member }) {
 return member === this.me.member || (room.view.kind !== 'private' && room.view.role !== 'member');
 }
@@ -212,7 +226,7 @@ if (known) room.members.set(who, { ...known, ...what });
 if (who === this.me.member && what.role) { room.view.role = what.role; this.changed('role', room); }
 };
 switch (record.kind) {
-case 'created': case 'joined': add(); room.view.members += 1; break;
+case 'created': case 'joined': add(); if (room.view.kind !== 'private') room.view.members += 1; break;
 case 'left': remove(member); room.view.members -= 1; break;
 case 'kicked': case 'banned': remove(body.target); room.view.members -= 1; break;
 case 'role': change(body.target, { role: body.role }); break;
@@ -231,12 +245,12 @@ room.here.set(person.member, person);
 const known = room.members.get(person.member);
 if (known) room.members.set(person.member, { ...known, ...person, here: true });
 };
-if (update.full) {
+if (update.kind === 'full') {
 room.here.clear();
 room.count = null;
-update.full.forEach(put);
-} else if (update.changes) {
-const { here, gone, renamed } = update.changes;
+update.body.people.forEach(put);
+} else if (update.kind === 'changes') {
+const { here, gone, renamed } = update.body;
 here.forEach(put);
 for (const person of gone) room.here.delete(person.member);
 for (const { from, to } of renamed) {
@@ -247,8 +261,8 @@ this.changed('word', { room, key: 'event.renamed', gaps: { from, to: to.nick }, 
 }
 for (const person of gone) this.changed('word', { room, key: 'event.gone', gaps: { nick: person.nick } });
 for (const person of here) this.changed('word', { room, key: 'event.back', gaps: { nick: person.nick } });
-} else {
-room.count = update.count;
+} else if (update.kind === 'count') {
+room.count = update.body.count;
 }
 this.changed('people', room);
 }
@@ -257,7 +271,7 @@ const room = this.rooms.get(id);
 if (!room || room.out !== null) return;
 store.keepKeys(id, undefined);
 const asked = room.leaving === true;
-const back = room.id === LOBBY && !asked && reason !== 'banned' && this.lobby;
+const back = room.id === LOBBY && !asked && reason !== 'banned' && reason !== 'closed' && this.lobby;
 if (back || (!asked && (room.draft.trim() || room.pending.length))) {
 room.out = back ? 'back' : reason;
 room.generation += 1;
@@ -387,9 +401,11 @@ async #deliver(room, item) {
 item.state = this.status === 'up' ? 'pending' : 'queued';
 item.asked = !this.session.over;
 this.keep(room);
-if (!item.asked) return;
+if (item.asked) await this.#follow(room, item, this.session.ask('send', room.id, item.action, item.text));
+}
+async #follow(room, item, end) {
 try {
-const { committed } = await this.session.ask('send', room.id, item.action, item.text);
+const { committed } = await end;
 item.seq = committed;
 item.after.epoch = room.view.place.epoch;
 if (item.state !== 'unknown') item.state = 'sent';

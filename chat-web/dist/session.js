@@ -1,6 +1,7 @@
 import init, { WebClient, run_work } from './chat_web_client.js';
+import { claim } from './claim.js';
 import { known } from './dom.js';
-import { goesWithTab, keepKeys, keys } from './store.js';
+import { goesWithTab, keepKeys, keepOutbox, keys, leaveToOther, outbox } from './store.js';
 const here = new URL('.', import.meta.url);
 const urls = globalThis.trustedTypes?.createPolicy('chat', { createScriptURL: (url) => url }) ?? { createScriptURL: (url) => url };
 let loading;
@@ -29,13 +30,15 @@ export class Session {
 #over = false;
 #ended = false;
 #doubted = false;
+#unkept = false;
+restored = [];
 #module; #tell;
 constructor(url, module, who, tell) {
 this.url = url;
 this.#module = module;
 this.#tell = tell;
 const seed = crypto.getRandomValues(new Uint8Array(32));
-this.#client = new WebClient(who.nick, who.label, who.secret, true, known, seed);
+this.#client = new WebClient(who.nick, who.label, who.secret, true, known, seed, performance.timeOrigin);
 const abort = new AbortController();
 const on = (target, what, act) => target.addEventListener(what, act, { signal: abort.signal });
 const look = () => { if (!document.hidden) this.probe(); };
@@ -61,16 +64,36 @@ this.#over = true;
 socket?.close(1000);
 };
 }
-start() { this.#client.start(performance.now()); this.#drain(); }
+async start() {
+const kept = outbox(this.url);
+const mine = kept !== undefined && await claim(kept.session);
+if (this.#over) return;
+if (kept && !mine) leaveToOther(this.url);
+const restored = mine ? this.#client.restore_outbox(performance.now(), kept.commands) : undefined;
+if (restored === undefined) claim(this.#client.session(), true);
+for (const { ticket, said } of JSON.parse(restored ?? '[]')) {
+const end = this.#end(ticket);
+end.catch(() => {});
+this.restored.push({ said, end });
+}
+this.#unkept = true;
+this.#client.start(performance.now());
+this.#drain();
+}
 get member() { return this.#client.member(); }
 ask(name, ...args) {
 if (this.#over) return Promise.reject(new CommandError({ code: 'ended', text: '', cipher: null, failure: null }));
-return new Promise((resolve, reject) => {
-const ticket = this.#client[name](performance.now(), ...args);
-this.#waiting.set(ticket, { resolve, reject });
-this.#drain();
-});
+let end;
+try {
+end = this.#end(this.#client[name](performance.now(), ...args));
+} catch (error) {
+return Promise.reject(error);
 }
+this.#unkept = true;
+this.#drain();
+return end;
+}
+#end(ticket) { return new Promise((resolve, reject) => this.#waiting.set(ticket, { resolve, reject })); }
 keepKeys(room) { keepKeys(room, this.#client.keys(room)); }
 restoreKeys(room) {
 const kept = keys(room);
@@ -95,6 +118,10 @@ for (let step; !this.#over && (step = this.#client.next_step());) this.#take(ste
 this.#draining = false;
 }
 if (this.#over) return;
+if (this.#unkept) {
+this.#unkept = false;
+keepOutbox(this.url, this.#client.session(), this.#client.outbox());
+}
 clearTimeout(this.#timer);
 const at = this.#client.next_timeout();
 if (at !== undefined) {
@@ -174,6 +201,8 @@ worker.postMessage({ module: this.#module, bytes });
 }
 #event(event) {
 if (event.event === 'ended') this.#ended = true;
+if (event.event === 'finished' || event.event === 'session_renewed') this.#unkept = true;
+if (event.event === 'session_renewed') claim(this.#client.session(), true);
 if (event.event !== 'finished') {
 try { this.#tell(event); } catch (error) { reportError(error); }
 return;

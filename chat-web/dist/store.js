@@ -38,7 +38,7 @@ write('outside', undefined, 'sessionStorage');
 }
 export const outside = () => read('outside', false, 'sessionStorage');
 export function leave(known) {
-for (const key of ['inside', 'keys', 'unsent', 'current', 'left']) write(key, undefined, 'sessionStorage');
+for (const key of ['inside', 'keys', 'outbox', 'unsent', 'current', 'left']) write(key, undefined, 'sessionStorage');
 if (known) write('outside', true, 'sessionStorage');
 left = true;
 }
@@ -57,6 +57,11 @@ if (what) all[room] = what;
 else delete all[room];
 keepOf('unsent', url, all);
 }
+export function leaveToOther(url) {
+for (const [room, kept] of Object.entries(unsent(url))) keepUnsent(url, room, kept.draft ? { ...kept, messages: [] } : null);
+}
+export const outbox = (url) => of('outbox', url);
+export const keepOutbox = (url, session, commands) => keepOf('outbox', url, { session, commands });
 export const current = (url) => of('current', url);
 export const keepCurrent = (url, room) => keepOf('current', url, room);
 export const leftLobby = (url) => of('left', url) === true;

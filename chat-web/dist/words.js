@@ -28,14 +28,16 @@ if (view.kind === 'lobby') return t('rooms.lobby');
 if (view.kind === 'private') return view.peer?.nick ?? '?';
 return view.name ?? t('room.group', { number: view.number ?? '?' });
 }
-export function eventText({ kind, nick, body }) {
+export function eventText({ kind, nick, body }, view) {
 const about = (key, gaps = {}) => {
 const what = t(key, { nick, target: body.nick ?? '', ...gaps });
 return body.reason && kind !== 'left' ? t('event.reason', { what, reason: body.reason }) : what;
 };
 switch (kind) {
 case 'created': return nick ? about('event.created') : null;
-case 'joined': return about('event.joined');
+case 'joined': return view.kind === 'private' ? null : about('event.joined');
+case 'reopened': return null;
+case 'closed': return about(nick ? 'event.closed' : 'event.closed.server');
 case 'left': return about(body.reason === 'expired' ? 'event.expired' : 'event.left');
 case 'topic': return about(body.topic ? 'event.topic' : 'event.no-topic', { topic: body.topic });
 case 'role': return about(nick ? 'event.role' : 'event.role.server', { role: t(`role.${body.role}`).toLocaleLowerCase(language) });

@@ -1,10 +1,11 @@
 //! The chat in a browser: the built page, and the HTTP answers that serve it.
 //!
-//! The page is the client of `chat-core` as WebAssembly under a thin layer of HTML, CSS and JavaScript. It is built by
-//! `chat-web/build` into `dist/`, which is part of this crate, so that whoever embeds it needs nothing but Rust.
+//! The page is the client of `chat-core` as WebAssembly under a thin layer of HTML, CSS and
+//! JavaScript. It is built by `chat-web/build` into `dist/`, which is part of this crate, so that
+//! whoever embeds it needs nothing but Rust.
 //!
-//! The page connects to the WebSocket `ws` beside it: where the page is at `/chat/`, the WebSocket is at `/chat/ws`.
-//! In axum:
+//! The page connects to the WebSocket `ws` beside it: where the page is at `/chat/`, the WebSocket
+//! is at `/chat/ws`. In axum:
 //!
 //! ```text
 //! Router::new()
@@ -12,8 +13,9 @@
 //!     .nest_service("/chat/", PageService::new())
 //! ```
 //!
-//! Where the application knows by itself who somebody is, [`PageService::of_known_people`] does not ask for a name. For a page that
-//! asks which server it shall connect to, there is [`PageService::of_any_server`].
+//! Where the application knows by itself who somebody is, [`PageService::of_known_people`] does not
+//! ask for a name. For a page that asks which server it shall connect to, there is
+//! [`PageService::of_any_server`].
 #![forbid(unsafe_code)]
 
 mod files;
@@ -35,8 +37,8 @@ use tower_service::Service;
 
 use files::{BUILD, File};
 
-/// What the page may do: run its own scripts and the WebAssembly, speak to where it comes from (or to any WebSocket, where it asks for
-/// an address), and make no script out of text.
+/// The page's rights: run its own scripts and the WebAssembly, speak to where it comes from (or
+/// to any WebSocket, where it asks for an address), and make no script out of text.
 macro_rules! policy {
     ($connect:literal) => {
         concat!(
@@ -50,8 +52,8 @@ macro_rules! policy {
 const POLICY: &str = policy!("'self'");
 const POLICY_ELSEWHERE: &str = policy!("'self' ws: wss:");
 
-/// The page as a `tower` service, for axum and its like. It answers by the path as it is: mount it by `nest_service`, with a slash at
-/// the end, so that the page's own links stay below it.
+/// The page as a `tower` service, for axum and its like. It answers by the path as it is: mount it
+/// by `nest_service`, with a slash at the end, so that the page's own links stay below it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PageService {
     form: Form,
@@ -60,12 +62,12 @@ pub struct PageService {
 /// The forms of the page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Form {
-    /// Who comes is asked for a name.
+    /// The page asks for a name.
     #[default]
     Asked,
     /// An application knows who comes.
     Known,
-    /// Who comes is asked for a server and a name.
+    /// The page asks for a server and a name.
     Elsewhere,
 }
 
@@ -75,14 +77,15 @@ impl PageService {
         Self::default()
     }
 
-    /// For an application whose hook at the WebSocket gives everybody an identity: the page goes straight in, shows who one is,
-    /// and offers no other name.
+    /// For an application whose hook at the WebSocket gives everybody an identity: the page goes
+    /// straight in, shows who one is, and offers no other name.
     pub fn of_known_people() -> Self {
         Self { form: Form::Known }
     }
 
-    /// The page that asks for the address of a server, too, and may connect to any WebSocket there is. The servers it is to connect to
-    /// have to let in pages of where it is served (`Origins::Only` of chat-transport-ws; `web.origins` of `chat-cli serve`).
+    /// The page that asks for the address of a server, too, and may connect to any WebSocket there
+    /// is. The servers it is to connect to have to let in pages of where it is served
+    /// (`Origins::Only` of chat-transport-ws; `web.origins` of `chat-cli serve`).
     pub fn of_any_server() -> Self {
         Self {
             form: Form::Elsewhere,
@@ -140,7 +143,8 @@ fn respond(form: Form, request: &Parts, path: &str) -> Response<Bytes> {
     let Some((file, lasts)) = find(page, path) else {
         return words(answer, StatusCode::NOT_FOUND, "there is nothing here");
     };
-    // What has the build in its path never changes; the page itself is asked for every time, and mostly has not changed.
+    // Files with the build in their path never change; the page itself is asked for every time, and
+    // mostly has not changed.
     let cache = if lasts {
         "public, max-age=31536000, immutable"
     } else {

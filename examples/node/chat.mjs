@@ -15,8 +15,8 @@ const say = (message) => socket.send(JSON.stringify(message));
 const ask = (kind, body) => say({ type: 'request', id: ++ids, txn: ++txns, kind, body });
 
 socket.onopen = () => say({
-  type: 'hello', versions: { min: 1, max: 1 }, capabilities: [], agent: 'chat.mjs/1', nick, label: 'node',
-  secret: randomBytes(32).toString('base64'), kept: false, resume: [],
+  type: 'hello', versions: { min: 1, max: 1 }, agent: 'chat.mjs/1', nick, label: 'node',
+  secret: randomBytes(32).toString('base64'), session: 1 + randomBytes(6).readUIntBE(0, 6),
 });
 socket.onerror = (event) => console.log('cannot connect:', event.message ?? '');
 socket.onclose = (event) => {
@@ -34,12 +34,12 @@ const handle = {
     if (kind !== 'join') return;
     console.log('joined as', nick);
     const lines = createInterface({ input: process.stdin });
-    lines.on('line', (line) => ask('send', { room: lobby, action: false, content: { plain: line } }));
+    lines.on('line', (line) => ask('send', { room: lobby, content: { kind: 'plain', body: { text: line } } }));
     lines.on('close', () => say({ type: 'bye' }));
   },
   records: ({ records }) => records
     .filter(({ kind }) => kind === 'message')
-    .forEach(({ nick, body }) => console.log(`${nick}: ${body.content.plain ?? body.content.caesar ?? '(encrypted)'}`)),
+    .forEach(({ nick, body }) => console.log(`${nick}: ${body.content.body.text ?? '(sealed)'}`)),
   error: ({ code, text }) => console.log('refused:', code, text),
   ping: ({ nonce }) => say({ type: 'pong', nonce }),
   closing: ({ reason }) => { console.log('closing:', reason); say({ type: 'closed' }); },

@@ -1,66 +1,56 @@
-"""A chat client: python3 chat.py ws://localhost:7080/ws NICK. Lines of input are said in the lobby. Needs `pip install websockets`.
+"""A chat client: python3 chat.py ws://HOST:PORT/ws NICK. Lines of input are said in the lobby."""
+import base64, json, os, queue, secrets, socket, sys, threading, time, urllib.parse
 
-It knows no cipher: of a lobby that has one it shows what is sent, and what it says there is refused."""
+url, nick = urllib.parse.urlsplit(sys.argv[1]), sys.argv[2]
+encoded = lambda data: base64.b64encode(data).decode()
+sock, lock = socket.create_connection((url.hostname, url.port)), threading.Lock()
+answers = queue.Queue()
+sock.sendall(f"GET {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nConnection: Upgrade\r\n"
+             f"Upgrade: websocket\r\nSec-WebSocket-Key: {encoded(os.urandom(16))}\r\n"
+             "Sec-WebSocket-Version: 13\r\n"
+             "Sec-WebSocket-Protocol: chat.v1.json\r\n\r\n".encode())
+stream = sock.makefile("rb")
+head = list(iter(lambda: stream.readline().strip(), b""))
+if b" 101 " not in head[0]: sys.exit("there is no chat at that address")
 
-import asyncio, base64, itertools, json, os, sys
+def frame(opcode, body):
+    size = bytes([128 | len(body)]) if len(body) < 126 else b"\xfe" + len(body).to_bytes(2, "big")
+    with lock: sock.sendall(bytes([128 | opcode]) + size + bytes(4) + body)  # masked with zeros
 
-import websockets
+say = lambda **message: frame(1, json.dumps(message).encode())
 
-LOBBY = base64.b64encode(bytes(16)).decode()
+def ask(kind, txn, **body):
+    say(type="request", id=txn, txn=txn, kind=kind, body=body)
+    if (answer := answers.get())["type"] == "error":
+        print("refused:", answer["code"], answer["text"], flush=True)
 
+def listen():
+    while head := stream.read(2):
+        opcode, size = head
+        if size > 125: size = int.from_bytes(stream.read(2 if size == 126 else 8), "big")
+        body = stream.read(size)
+        if opcode == 0x88: break  # the server's close frame, which is answered by another
+        message = json.loads(body)
+        if message["type"] in ("welcome", "ok", "error"): answers.put(message)
+        for record in message.get("records", []):
+            if record["kind"] == "message":
+                text = record["body"]["content"]["body"].get("text", "(sealed)")
+                print(f'{record["nick"]}: {text}', flush=True)
+        if message["type"] == "closing":
+            print("closing:", message["reason"], flush=True); say(type="closed")
+    print("closed with", int.from_bytes(body[:2], "big"), flush=True)
+    frame(8, body[:2]); os._exit(0)
 
-async def main(url, nick):
-    async with websockets.connect(url, subprotocols=["chat.v1.json"], max_size=1_048_576) as socket:
-        ids = itertools.count(1)
-        say = lambda **message: socket.send(json.dumps(message))
-        ask = lambda kind, txn, **body: say(type="request", id=next(ids), txn=txn, kind=kind, body=body)
-        await say(type="hello", versions={"min": 1, "max": 1}, capabilities=[], agent="chat.py/1", nick=nick, label="python",
-                  secret=base64.b64encode(os.urandom(32)).decode(), kept=False, resume=[])
-
-        async def stay(interval):  # a server ends a connection on which nothing is said, and pings of RFC 6455 do not count
-            for nonce in itertools.count(1):
-                await asyncio.sleep(interval * 3 / 4 / 1000)
-                await say(type="ping", nonce=nonce)
-
-        async def speak():
-            for txn in itertools.count(2):  # 1 was the join
-                line = await asyncio.to_thread(sys.stdin.readline)
-                if not line:
-                    return await say(type="bye")
-                await ask("send", txn, room=LOBBY, action=False, content={"plain": line.rstrip("\n")})
-
-        async for message in map_json(socket):
-            match message["type"]:
-                case "welcome":
-                    staying = asyncio.create_task(stay(message["ping_interval"]))
-                    await ask("join", 1, room="lobby")
-                case "ok" if message["kind"] == "join":
-                    print("joined as", nick, flush=True)
-                    speaking = asyncio.create_task(speak())
-                case "records":
-                    for record in message["records"]:
-                        if record["kind"] == "message":
-                            print(f'{record["nick"]}: {words(record["body"]["content"])}', flush=True)
-                case "error":
-                    print("refused:", message["code"], message["text"], flush=True)
-                case "ping":
-                    await say(type="pong", nonce=message["nonce"])
-                case "closing":
-                    print("closing:", message["reason"], flush=True)
-                    await say(type="closed")
-        print("closed with", socket.close_code, flush=True)
-
-
-def words(content):
-    return content.get("plain") or content.get("caesar") or "(encrypted)"
-
-
-async def map_json(socket):
-    try:
-        while True:
-            yield json.loads(await socket.recv())
-    except websockets.ConnectionClosed:  # a server's reason is in the 4000s, which the package takes for an error
-        pass
-
-
-asyncio.run(main(*sys.argv[1:3]))
+threading.Thread(target=listen).start()
+say(type="hello", versions={"min": 1, "max": 1}, agent="chat.py/1", nick=nick, label="python",
+    secret=encoded(os.urandom(32)), session=1 + secrets.randbelow(2**53 - 1))
+if (welcome := answers.get())["type"] == "error": print("refused:", welcome["text"]); os._exit(1)
+def stay():  # a server ends a silent connection, and pings of RFC 6455 do not count
+    while True: time.sleep(welcome["ping_interval"] * 3 / 4000); say(type="ping", nonce=1)
+threading.Thread(target=stay, daemon=True).start()
+ask("join", 1, room="lobby")
+print("joined as", welcome["nick"], flush=True)
+for txn, line in enumerate(sys.stdin, 2):
+    ask("send", txn, room=encoded(bytes(16)),
+        content={"kind": "plain", "body": {"text": line.rstrip("\n")}})
+say(type="bye")

@@ -6,12 +6,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    io,
     path::Path,
 };
 
+use crate::files;
+
 use syn::{
-    Attribute, File, Item, ItemMod, ItemUse, UseTree, Visibility,
+    File, Item, ItemMod, ItemUse, UseTree, Visibility,
     visit::{self, Visit},
 };
 
@@ -26,15 +28,15 @@ pub struct Imports {
 }
 
 impl Imports {
-    /// Of the crate with its sources in this folder. Binaries beside a library are one crate with it.
+    /// Of the crate with its sources in this folder. Binaries beside a library are one crate with
+    /// it.
     ///
     /// # Errors
     /// A file that cannot be read, or is no Rust.
     pub fn of(src: &Path) -> io::Result<Self> {
         let mut files = BTreeMap::new();
-        for path in crate::rust_files(src)? {
+        for (path, text) in crate::files::code_files(src)? {
             let relative = path.strip_prefix(src).expect("found below it");
-            let text = fs::read_to_string(&path)?;
             let file = syn::parse_file(&text)
                 .map_err(|e| io::Error::other(format!("{}: {e}", path.display())))?;
             files.insert(module_of(relative), file);
@@ -60,6 +62,27 @@ impl Imports {
         Ok(Self {
             edges: edges.collect(),
         })
+    }
+
+    /// The same where each of these modules, such as `hub::room`, is one with all that is below it.
+    #[must_use]
+    pub fn joined(&self, modules: &[&str]) -> Self {
+        let modules = modules.iter().map(|module| module.split("::").collect());
+        let modules: Vec<Vec<&str>> = modules.collect();
+        let whole = |module: &Module| {
+            let within = |whole: &&Vec<&str>| {
+                module.len() >= whole.len() && module.iter().zip(*whole).all(|(a, b)| a == b)
+            };
+            let whole = modules.iter().find(within);
+            whole.map_or_else(|| module.clone(), |whole| module[..whole.len()].to_vec())
+        };
+        let mut edges: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
+        for (from, targets) in &self.edges {
+            let from = whole(from);
+            let targets = targets.iter().map(whole).filter(|target| *target != from);
+            edges.entry(from.clone()).or_default().extend(targets);
+        }
+        Self { edges }
     }
 
     /// Groups of modules that all import each other, directly or by way of others.
@@ -258,12 +281,30 @@ fn flatten(tree: &UseTree, mut path: Vec<String>, all: &mut Vec<(String, Vec<Str
 #[derive(Default)]
 struct Paths {
     paths: Vec<Vec<String>>,
+    /// How many modules inside the file the place is in.
+    inside: usize,
+}
+
+impl Paths {
+    fn push(&mut self, mut path: Vec<String>) {
+        let out = path.iter().take(self.inside);
+        let out = out.take_while(|part| *part == "super").count();
+        if out > 0 {
+            path.splice(..out, ["self".to_owned()]);
+        }
+        self.paths.push(path);
+    }
 }
 
 impl<'ast> Visit<'ast> for Paths {
+    /// How far an item is seen is no import.
+    fn visit_visibility(&mut self, _: &'ast Visibility) {}
+
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        if !item.attrs.iter().any(is_test) {
+        if !item.attrs.iter().any(files::is_test) {
+            self.inside += 1;
             visit::visit_item_mod(self, item);
+            self.inside -= 1;
         }
     }
 
@@ -271,30 +312,24 @@ impl<'ast> Visit<'ast> for Paths {
         let mut all = Vec::new();
         flatten(&item.tree, Vec::new(), &mut all);
         // A name that is only re-exported is imported by its users.
-        if !item.attrs.iter().any(is_test) && matches!(item.vis, Visibility::Inherited) {
-            self.paths.extend(all.into_iter().map(|(_, path)| path));
+        if !item.attrs.iter().any(files::is_test) && matches!(item.vis, Visibility::Inherited) {
+            all.into_iter().for_each(|(_, path)| self.push(path));
         }
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         if path.segments.len() > 1 {
             let parts = path.segments.iter().map(|part| part.ident.to_string());
-            self.paths.push(parts.collect());
+            self.push(parts.collect());
         }
         visit::visit_path(self, path);
     }
 }
 
-/// Whether this attribute says that something is there only for tests.
-pub(crate) fn is_test(attribute: &Attribute) -> bool {
-    attribute.path().is_ident("cfg")
-        && attribute
-            .parse_args::<syn::Path>()
-            .is_ok_and(|what| what.is_ident("test"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn crate_of(files: &[(&str, &str)], name: &str) -> Imports {
@@ -311,6 +346,40 @@ mod tests {
 
     fn module(path: &str) -> Module {
         path.split("::").map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_module_inside_a_file_imports_from_the_file() {
+        let text = "mod of { use super::X; use super::super::b::B; } pub struct X;";
+        let found = crate_of(
+            &[("lib.rs", "mod a; mod b;"), ("a.rs", text), ("b.rs", "")],
+            "inside",
+        );
+        let name = |name: &str| vec![name.to_owned()];
+        assert_eq!(found.edges[&name("a")], [name("b")].into());
+    }
+
+    #[test]
+    fn a_machine_is_one_with_its_files() {
+        let found = crate_of(
+            &[
+                ("lib.rs", "mod room; mod turn;"),
+                (
+                    "room/mod.rs",
+                    "mod load; use self::load::Load; pub struct R;",
+                ),
+                (
+                    "room/load.rs",
+                    "use super::R; use crate::turn::T; pub struct Load;",
+                ),
+                ("turn.rs", "pub struct T; use crate::room::R;"),
+            ],
+            "joined",
+        );
+        assert_eq!(found.circles()[0].len(), 3);
+        let joined = found.joined(&["room"]).circles();
+        let name = |name: &str| vec![name.to_owned()];
+        assert_eq!(joined, [[name("room"), name("turn")]]);
     }
 
     #[test]

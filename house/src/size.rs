@@ -2,7 +2,7 @@
 //!
 //! A line counts if code stands on it: no blank line, comment, documentation or test.
 
-use std::{collections::BTreeSet, fs, io, path::Path};
+use std::{collections::BTreeSet, io, path::Path};
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
@@ -14,8 +14,7 @@ use syn::{Attribute, Item};
 /// A file that cannot be read, or is no Rust.
 pub fn of(folder: &Path) -> io::Result<usize> {
     let mut lines = 0;
-    for path in crate::rust_files(folder)? {
-        let text = fs::read_to_string(&path)?;
+    for (path, text) in crate::files::code_files(folder)? {
         let code = code(&text);
         lines += code.map_err(|e| io::Error::other(format!("{}: {e}", path.display())))?;
     }
@@ -45,7 +44,7 @@ fn is_test(item: &Item) -> bool {
         Item::Use(item) => &item.attrs,
         _ => &[],
     };
-    attributes.iter().any(crate::imports::is_test)
+    attributes.iter().any(crate::files::is_test)
 }
 
 fn count(tokens: TokenStream, lines: &mut BTreeSet<usize>) {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use proc_macro2::{TokenStream, TokenTree};
+
 /// The most columns of a line that is a comment.
 pub const COLUMNS: usize = 100;
 
@@ -45,6 +47,39 @@ pub fn faults(text: &str) -> Vec<(usize, Fault)> {
     faults
 }
 
+/// The lines of code on which a name stands: an identifier, a path like `Task::Keep`, or
+/// several words like `mod keep`. Comments and texts are left out.
+///
+/// # Errors
+/// Not Rust.
+pub fn uses(text: &str, name: &str) -> syn::Result<Vec<usize>> {
+    fn flat(tokens: TokenStream, all: &mut Vec<(String, usize)>) {
+        for token in tokens {
+            match token {
+                TokenTree::Group(group) => flat(group.stream(), all),
+                TokenTree::Literal(_) => {}
+                other => all.push((other.to_string(), other.span().start().line)),
+            }
+        }
+    }
+    let mut tokens = Vec::new();
+    flat(text.parse().map_err(syn::Error::from)?, &mut tokens);
+    let mut wanted = Vec::new();
+    for word in name.split(' ') {
+        for (at, part) in word.split("::").enumerate() {
+            if at > 0 {
+                wanted.extend([":", ":"]);
+            }
+            wanted.push(part);
+        }
+    }
+    let found = tokens.windows(wanted.len()).filter(|window| {
+        let names = window.iter().map(|(token, _)| token.as_str());
+        names.eq(wanted.iter().copied())
+    });
+    Ok(found.map(|window| window[0].1).collect())
+}
+
 /// The words of a line that is nothing but a comment.
 fn comment(line: &str) -> Option<&str> {
     let comment = line.trim_start().strip_prefix("//")?;
@@ -73,6 +108,14 @@ mod tests {
         assert_eq!(faults(&line(101)), [(1, Fault::Long)]);
         let code = format!("let x = \"{}\"; // y", "z".repeat(100));
         assert_eq!(faults(&code), [], "rustfmt has its own rule for code");
+    }
+
+    #[test]
+    fn a_name_is_found_in_code_alone() {
+        let text = "// Keep\nfn f() {\n    g(Task::Keep, \"Keep\");\n}\n";
+        assert_eq!(uses(text, "Keep").unwrap(), [3]);
+        assert_eq!(uses(text, "Task::Keep").unwrap(), [3]);
+        assert_eq!(uses(text, "Ask::Keep").unwrap(), []);
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! The harness of the scenarios: the real program as processes, people at terminals, links that can be cut, peers that
-//! speak bytes. Every wait is for an event; [`LIMIT`] is there only so that a test that has failed ends.
+//! The harness of the scenarios: the real program as processes, people at terminals, links that can
+//! be cut, peers that speak bytes. Every wait is for an event; [`LIMIT`] is there only so that a
+//! test that has failed ends.
 
 mod link;
 mod peer;

@@ -10,7 +10,8 @@ use std::{
 
 use crate::LIMIT;
 
-/// Forwards connections to a server until it is cut; then it turns everybody away until it is restored.
+/// Forwards connections to a server until it is cut; then it turns everybody away until it is
+/// restored.
 #[derive(Debug)]
 pub struct Link {
     /// Where it listens.
@@ -171,7 +172,7 @@ impl State {
         self.cut = true;
         self.budget = None;
         for connection in self.connections.drain(..) {
-            // It may be gone already.
+            // The peer may be gone already.
             let _ = connection.shutdown(Shutdown::Both);
         }
     }

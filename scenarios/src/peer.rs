@@ -1,4 +1,5 @@
-//! A peer that speaks bytes: what a client in another language would do, or nobody in their right mind.
+//! A peer that speaks bytes: what a client in another language would do, or nobody in their right
+//! mind.
 
 use std::{
     io::{Read, Write},
@@ -6,7 +7,7 @@ use std::{
 };
 
 use chat_core::{
-    id::Secret,
+    id::{Secret, SessionId},
     wire::{
         CloseReason, Decoder, Form, SERVER_FRAME_BYTES, ServerMessage,
         client::{ClientMessage, Hello, Op, Request, Versions},
@@ -127,7 +128,7 @@ impl Peer {
 
     /// Sends no more, and reads to the end: the server has seen the end of the connection.
     pub fn leave(self) {
-        // It may be gone already.
+        // The server may be gone already.
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 }
@@ -145,6 +146,7 @@ pub fn hello(nick: &str) -> Hello {
         nick: nick.to_owned(),
         label: String::new(),
         secret: Secret(secret),
+        session: SessionId(1),
         kept: false,
         resume: Vec::new(),
     }

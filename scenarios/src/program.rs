@@ -43,7 +43,7 @@ pub struct Ended {
     pub err: String,
 }
 
-/// What can be sent to a process.
+/// A signal to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// Ctrl-C.
@@ -71,7 +71,8 @@ impl Program {
         Self::server_at("127.0.0.1:0", args)
     }
 
-    /// Starts a server on this address, and says where it is. It keeps its data in memory, unless the words say where.
+    /// Starts a server on this address, and says where it is. It keeps its data in memory, unless
+    /// the words say where.
     pub fn server_at(address: &str, args: &[&str]) -> (Self, String) {
         let kept = args.contains(&"--data");
         let memory: &[&str] = if kept { &[] } else { &["--memory"] };
@@ -98,7 +99,8 @@ impl Program {
         client
     }
 
-    /// Starts a client that speaks JSON, and waits until it is in the room that it was told to enter.
+    /// Starts a client that speaks JSON, and waits until it is in the room that it was told to
+    /// enter.
     pub fn robot(address: &str, nick: &str, args: &[&str]) -> Self {
         let mut client = Self::client(address, nick, &[args, &["--format", "json"]].concat());
         client.event("entered");
@@ -112,7 +114,7 @@ impl Program {
             .args(args)
             .env("TZ", "UTC")
             .env("RUST_BACKTRACE", "1")
-            // It finds no folder of the person who runs the tests.
+            // The process finds no folder of the person who runs the tests.
             .env("HOME", "/dev/null/nowhere")
             .env("XDG_DATA_HOME", "/dev/null/nowhere")
             .env("APPDATA", "/dev/null/nowhere")
@@ -207,10 +209,11 @@ impl Program {
             .is_none()
     }
 
-    /// Sends a signal.
+    /// Sends a signal. A program that is to stop has stopped then: on a machine that is busy, one
+    /// of its threads may go on for a while.
     #[cfg(unix)]
     pub fn signal(&self, signal: Signal) {
-        use rustix::process::{Pid, kill_process};
+        use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process, waitid};
         let signal = match signal {
             Signal::Interrupt => rustix::process::Signal::INT,
             Signal::Terminate => rustix::process::Signal::TERM,
@@ -219,7 +222,12 @@ impl Program {
             Signal::Stop => rustix::process::Signal::STOP,
             Signal::Continue => rustix::process::Signal::CONT,
         };
-        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+        let program = Pid::from_child(&self.child);
+        kill_process(program, signal).expect("it runs");
+        if signal == rustix::process::Signal::STOP {
+            let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
+            waitid(WaitId::Pid(program), stopped).expect("it is a child of this process");
+        }
     }
 
     fn wait(&mut self, stream: usize, what: &str, mut is: impl FnMut(&str) -> bool) -> String {
@@ -249,7 +257,7 @@ impl Program {
 impl Drop for Program {
     #[allow(clippy::print_stderr, reason = "it is for whoever runs the tests")]
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
@@ -265,7 +273,7 @@ impl Drop for Program {
     }
 }
 
-/// What a process has said so far.
+/// The output of a process so far.
 #[derive(Debug, Default)]
 struct Heard {
     lines: Mutex<Lines>,

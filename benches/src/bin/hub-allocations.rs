@@ -1,10 +1,20 @@
-//! Counts the allocations of every case of the hub, and prints them as JSON. Here alone every allocation is counted.
+//! Counts the allocations of every case of the hub, and prints them as JSON; or, called with
+//! `kept`, the bytes that hubs keep. Here alone every allocation is counted.
 
 #[cfg(target_os = "linux")]
 fn main() {
     #![allow(clippy::print_stdout)]
-    use chat_bench::hub::cases::CASES;
+    use chat_bench::{facts::kept::Kept, hub::cases::CASES};
     use std::collections::BTreeMap;
+    if std::env::args().nth(1).as_deref() == Some("kept") {
+        let given_back = |work: &mut dyn FnMut()| -allocation_counter::measure(work).bytes_current;
+        let kept = Kept::measure(given_back);
+        println!(
+            "{}",
+            serde_json::to_string(&kept).expect("numbers are JSON")
+        );
+        return;
+    }
     let mut counts = BTreeMap::new();
     for case in &CASES {
         let mut work = (case.prepare)();

@@ -1,9 +1,11 @@
-//! Ours: `chat.v1` in its postcard form, with all that it has: members, joins, numbered requests and their answers.
+//! Ours: `chat.v1` in its postcard form, with all that it has: members, joins, numbered requests
+//! and their answers.
 //!
-//! Records are what comes by the million, so they are picked apart by hand; everything else goes through `chat-core`.
+//! Records are what comes by the million, so they are picked apart by hand; everything else goes
+//! through `chat-core`.
 
 use chat_core::{
-    id::{RoomId, Secret},
+    id::{RoomId, Secret, SessionId},
     wire::{
         ClientMessage, Form, ServerMessage,
         client::{Create, Hello, Join, Op, Request, RoomRef, Send, Versions},
@@ -15,10 +17,12 @@ use chat_core::{
 use super::{Dialect, Member, News, RoomBook};
 use crate::payload::{BYTES, Stamp};
 
-/// The numbers of `records` and `presence` among the server's messages, and of `message` among the records.
+/// The numbers of `records` and `presence` among the server's messages, of `message` among the
+/// records, and of `plain` among the forms of what is said.
 const RECORDS: u8 = 5;
 const PRESENCE: u8 = 6;
 const MESSAGE: u64 = 4;
+const PLAIN: u64 = 1;
 
 /// One connection to our server.
 #[derive(Debug)]
@@ -77,8 +81,6 @@ impl Chat {
                             rooms.0.resize(self.member.room + 1, [0; 16]);
                         }
                         rooms.0[self.member.room] = view.room.0;
-                        // The maker's numbering of requests begins with the room.
-                        self.requests = 0;
                     }
                     (self.room, self.next) = (view.room, view.place.seq + 1);
                     Ok(Some(News::Joined))
@@ -102,24 +104,14 @@ impl Chat {
         body.skip(16)?;
         body.number()?;
         for _ in 0..body.number()? {
-            let seq = body.number()?;
+            let mut record = Cursor(body.bytes()?);
+            let seq = record.number()?;
             if seq != self.next {
                 news(News::Hole(seq.abs_diff(self.next)));
             }
             self.next = seq + 1;
-            body.number()?;
-            body.skip(16)?;
-            body.bytes()?;
-            body.bytes()?;
-            body.number()?;
-            let kind = body.number()?;
-            let mut said = Cursor(body.bytes()?);
-            if kind == MESSAGE {
-                // The form `plain`.
-                if said.number()? != 0 {
-                    return None;
-                }
-                news(News::Delivery(Stamp::from_bytes(said.bytes()?)?));
+            if let Some(text) = record.said_plainly()? {
+                news(News::Delivery(Stamp::from_bytes(text)?));
             }
         }
         Some(())
@@ -148,6 +140,7 @@ impl Dialect for Chat {
             nick: format!("m{}", self.member.index),
             label: String::new(),
             secret: Secret(secret),
+            session: SessionId(1),
             kept: false,
             resume: Vec::new(),
         };
@@ -172,7 +165,7 @@ impl Dialect for Chat {
                 self.records(&body[1..], news)
                     .ok_or("records that do not read")?;
             } else if body.first() != Some(&PRESENCE) {
-                // Who is here is for people to look at.
+                // Presence is for people to look at.
                 let message = Form::Postcard.decode(body).map_err(|e| e.to_string())?;
                 if let Some(heard) = self.hear(message, rooms, out)? {
                     news(heard);
@@ -187,7 +180,7 @@ impl Dialect for Chat {
         let op = Op::Send(Send {
             room: self.room,
             action: false,
-            content: Content::Plain(text),
+            content: Content::plain(text),
         });
         self.request(op, out);
     }
@@ -210,6 +203,37 @@ impl<'a> Cursor<'a> {
         None
     }
 
+    /// Behind a record's number: what it says, if it is a `message` in the form `plain`. `None`: it
+    /// is no record of a member's request, such as there are here.
+    fn said_plainly(&mut self) -> Option<Option<&'a [u8]>> {
+        self.number()?; // time
+        self.skip(16)?; // member
+        self.nothing()?; // device
+        for _session_txn_hash in 0..3 {
+            self.number()?;
+        }
+        for _nick_label in 0..2 {
+            self.bytes()?;
+        }
+        for _target_blobs_signature in 0..3 {
+            self.nothing()?;
+        }
+        let kind = self.number()?;
+        let mut body = Cursor(self.bytes()?);
+        if kind != MESSAGE {
+            return Some(None);
+        }
+        if body.number()? != PLAIN {
+            return None;
+        }
+        Cursor(body.bytes()?).bytes().map(Some)
+    }
+
+    /// An option that is none, or an empty list.
+    fn nothing(&mut self) -> Option<()> {
+        (self.number()? == 0).then_some(())
+    }
+
     fn skip(&mut self, bytes: usize) -> Option<()> {
         self.0 = self.0.get(bytes..)?;
         Some(())
@@ -227,7 +251,7 @@ impl<'a> Cursor<'a> {
 mod tests {
     use super::*;
     use chat_core::{
-        id::MemberId,
+        id::{MemberId, RequestHash},
         time::Wall,
         wire::{
             record::{Joined, Message, Record, RecordBody},
@@ -244,16 +268,16 @@ mod tests {
         };
         let text = String::from_utf8(stamp.to_bytes().to_vec()).unwrap();
         let message = RecordBody::Message(Message {
-            content: Content::Plain(text),
+            content: Content::plain(text),
         });
         let record = |seq, body| Record {
-            seq,
-            time: Wall(1_700_000_000_000),
             member: MemberId([9; 16]),
+            session: SessionId(1 << 52),
+            txn: 300,
+            hash: RequestHash(1 << 31),
             nick: "ada".to_owned(),
             label: "label".to_owned(),
-            txn: 300,
-            body,
+            ..Record::by_server(seq, Wall(1_700_000_000_000), body)
         };
         let frame = Form::Postcard.encode(&ServerMessage::Records(Records {
             room: RoomId([5; 16]),

@@ -9,18 +9,19 @@ mod redis;
 pub use self::{chat::Chat, floor::Floor, irc::Irc, nats::Nats, redis::Redis};
 use crate::payload::{BYTES, Stamp};
 
-/// Somebody who connects.
+/// A member of the load.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
     /// Its number in the whole load.
     pub index: usize,
     /// Its room.
     pub room: usize,
-    /// It is the first of its room and makes it, where rooms have to be made. It is connected before the others.
+    /// The first of its room makes it, where rooms have to be made, and is connected before the
+    /// others.
     pub first: bool,
 }
 
-/// What came.
+/// An event from the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
     /// The member is in its room.
@@ -29,7 +30,8 @@ pub enum News {
     Delivery(Stamp),
     /// A message of the member's own was answered.
     Answered,
-    /// The server's own numbering of what it sends has a hole of so many, or runs backwards by so many.
+    /// The server's own numbering of what it sends has a hole of so many, or runs backwards by so
+    /// many.
     Hole(u64),
 }
 
@@ -48,7 +50,8 @@ pub trait Dialect {
     /// The first words.
     fn open(&mut self, rooms: &RoomBook, out: &mut Vec<u8>);
 
-    /// Takes in whole frames and says how many bytes they were; puts what must be said at once into `out`.
+    /// Takes in whole frames and says how many bytes they were; puts what must be said at once into
+    /// `out`.
     ///
     /// # Errors
     /// The server refuses or says what is not understood.

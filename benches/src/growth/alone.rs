@@ -1,5 +1,5 @@
-//! The hub without sockets: time for a delivery, memory of a session and what its timer costs, by members and by rooms; and
-//! a message's cost by how many were said before.
+//! The hub without sockets: time for a delivery, memory of a session and what its timer costs, by
+//! members and by rooms; and a message's cost by how many were said before.
 
 use std::{
     env, fs,
@@ -37,7 +37,7 @@ const BY_ROOMS: [(u32, u32); 6] = [
 ];
 const MILLION: (u32, u32) = (10_000, 100);
 
-/// What a hub that was filled with people costs.
+/// The cost of a hub that was filled with people.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Filled {
     /// Nanoseconds of a core for one delivery of a message.
@@ -107,7 +107,8 @@ fn in_a_process_of_its_own(rooms: u32, members: u32) -> Result<Filled> {
     serde_json::from_slice(&output.stdout).context("what a process of its own measured")
 }
 
-/// What such a process does: fills a hub, measures it, and prints the figures as one line of JSON.
+/// The work of such a process: fills a hub, measures it, and prints the figures as one line of
+/// JSON.
 ///
 /// # Errors
 /// The system's.
@@ -132,8 +133,8 @@ pub fn fill(rooms: u32, members: u32) -> Result<()> {
     }
     let cpu = Usage::of(pid)?.cpu - cpu;
     let delivery_ns = cpu as f64 / (world.deliveries - deliveries) as f64;
-    // Half of the time that they may be silent, twice, and a word from everybody in between: so the timers find that there
-    // is nothing to do yet.
+    // Half of the time that they may be silent, twice, and a word from everybody in between: so the
+    // timers find that there is nothing to do yet.
     let half = servers::limits().idle / 2;
     world.pass(half - Duration::from_secs(60));
     world.ping();

@@ -1,5 +1,5 @@
-//! How the cost grows: with the members of a room, with the number of rooms, with what was said before, with how long the
-//! server is up; over sockets and in the hub alone.
+//! How the cost grows: with the members of a room, with the number of rooms, with what was said
+//! before, with how long the server is up; over sockets and in the hub alone.
 
 use std::{fs, path::Path};
 

@@ -13,7 +13,7 @@ use crate::{
 
 type Figure = (&'static str, &'static str, fn(&Outcome) -> f64);
 
-/// What is drawn of each growth over sockets: file, axis, figure.
+/// The pictures of each growth over sockets: file, axis, figure.
 const FIGURES: [Figure; 3] = [
     ("cpu", "server CPU ns per delivery, flat out", |o| o.cpu_ns),
     ("memory", "bytes of server memory per connection", |o| {

@@ -1,5 +1,5 @@
-//! One server that stays up: people talk all the time, and others come, join and go away; what a delivery costs and how much
-//! memory there is, minute by minute.
+//! One server that stays up: people talk all the time, and others come, join and go away; what a
+//! delivery costs and how much memory there is, minute by minute.
 
 use std::{
     fs,
@@ -28,7 +28,7 @@ const PACE: Pace = Pace::PerSecond(1_000.0);
 /// People who come and go between two minutes.
 const VISITORS: usize = 500;
 
-/// What one minute came to.
+/// The figures of one minute.
 struct Minute {
     cpu_ns: f64,
     resident: f64,
@@ -100,7 +100,7 @@ fn stay<D: Dialect>(
         visitors.rooms = load.rooms.clone();
         visitors.connect()?;
         drop(visitors);
-        // What their going causes is over when nothing has come for a while.
+        // The traffic of their going is over when nothing has come for a while.
         load.listen(Duration::from_millis(500))?;
         let (before, look) = (Usage::of(server.pid())?, load.look());
         let end = Instant::now() + time;

@@ -1,10 +1,11 @@
-//! What is counted of the hub: each case prepares a world and hands back the work, which can be done again and again.
+//! The counted cases of the hub: each prepares a world and hands back the work, which can be
+//! done again and again.
 
 use std::{hint::black_box, time::Duration};
 
 use bytes::Bytes;
 use chat_core::{
-    id::{MemberId, RoomId},
+    id::{MemberId, RequestHash, RoomId, SessionId},
     time::Wall,
     wire::{
         ClientMessage, Form, ServerMessage,
@@ -23,14 +24,14 @@ pub struct Case {
     pub name: &'static str,
     /// How often the work does what is counted.
     pub times: u64,
-    /// What that is.
+    /// The counted work, in words.
     pub what: &'static str,
     /// Makes everything ready; the result is the work.
     pub prepare: fn() -> Box<dyn FnMut()>,
 }
 
 /// All of them.
-pub const CASES: [Case; 15] = [
+pub const CASES: [Case; 17] = [
     Case {
         name: "broadcast_10",
         times: 100,
@@ -84,6 +85,18 @@ pub const CASES: [Case; 15] = [
         times: 10,
         what: "breaking, coming back and catching up with 50 messages",
         prepare: resume,
+    },
+    Case {
+        name: "resume_100_rooms",
+        times: 10,
+        what: "breaking and coming back to 100 rooms in which nothing was said",
+        prepare: resume_rooms,
+    },
+    Case {
+        name: "create_10000",
+        times: 20,
+        what: "making a room, where 10,000 members of other rooms are known",
+        prepare: create,
     },
     Case {
         name: "connect_join_100",
@@ -172,19 +185,19 @@ fn encode() -> Box<dyn FnMut()> {
         time: 1,
     };
     let text = String::from_utf8(text.to_bytes().to_vec()).expect("it is printable");
+    let body = RecordBody::Message(Message {
+        content: Content::plain(text),
+    });
     let message = ServerMessage::Records(Records {
         room: RoomId([9; 16]),
         epoch: 1 << 50,
         records: vec![Record {
-            seq: 1_000,
-            time: Wall(1_700_000_000_000),
             member: MemberId([8; 16]),
-            nick: "m1000".to_owned(),
-            label: String::new(),
+            session: SessionId(1 << 52),
             txn: 1_000,
-            body: RecordBody::Message(Message {
-                content: Content::Plain(text),
-            }),
+            hash: RequestHash(1 << 31),
+            nick: "m1000".to_owned(),
+            ..Record::by_server(1_000, Wall(1_700_000_000_000), body)
         }],
     });
     Box::new(move || {
@@ -224,7 +237,8 @@ fn connect_join() -> Box<dyn FnMut()> {
     })
 }
 
-/// Connections that say nothing, and one after the other that is cut off because it does not even say hello.
+/// Connections that say nothing, and one after the other that is cut off because it does not even
+/// say hello.
 fn timeout(quiet: u32) -> Box<dyn FnMut()> {
     let mut world = World::new();
     for _ in 0..quiet {
@@ -254,7 +268,40 @@ fn resume() -> Box<dyn FnMut()> {
     })
 }
 
-/// Connections in rooms of a hundred, of which one says something every second, and the timer is run when it asks for it.
+fn resume_rooms() -> Box<dyn FnMut()> {
+    let mut world = World::new();
+    let maker = world.welcome();
+    let mut peer = world.welcome();
+    let rooms: Vec<RoomId> = (0..100).map(|_| world.create(maker)).collect();
+    for room in &rooms {
+        world.join(peer, *room);
+    }
+    world.settle();
+    let resume = rooms.into_iter().map(|room| Resume {
+        room,
+        place: world.head(room),
+    });
+    let resume: Vec<Resume> = resume.collect();
+    Box::new(move || {
+        for _ in 0..10 {
+            world.disconnect(peer);
+            peer = world.again(peer, resume.clone());
+        }
+    })
+}
+
+fn create() -> Box<dyn FnMut()> {
+    let (mut world, first, _) = World::with_rooms(100, 100);
+    Box::new(move || {
+        for _ in 0..20 {
+            world.create(first);
+            world.settle();
+        }
+    })
+}
+
+/// Connections in rooms of a hundred, of which one says something every second, and the timer is
+/// run when it asks for it.
 fn quiet(connections: u32) -> Box<dyn FnMut()> {
     let (mut world, first, room) = World::with_rooms(connections / 100, 100);
     Box::new(move || {

@@ -1,7 +1,7 @@
 //! Counted instructions and allocations, beside the record of what they may be.
 //!
-//! Counting is done by `valgrind --tool=callgrind` on the program `hub-case`, and by a counting allocator in `hub-allocations`;
-//! both are built in release mode, whoever asks.
+//! Counting is done by `valgrind --tool=callgrind` on the program `hub-case`, and by a counting
+//! allocator in `hub-allocations`; both are built in release mode, whoever asks.
 
 use std::{
     collections::BTreeMap,
@@ -14,14 +14,16 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::cases::CASES;
+use crate::facts::kept::Kept;
 
-/// How much more than recorded is still no regression: counts differ a little with the machine's libraries.
+/// How much more than recorded is still no regression: counts differ a little with the machine's
+/// libraries.
 const SLACK: f64 = 0.03;
 
 /// The record, in this crate's folder.
 const RECORD: &str = "limits.toml";
 
-/// What one case costs each time.
+/// The cost of one case each time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Count {
     /// Instructions.
@@ -33,7 +35,8 @@ pub struct Count {
 /// By the case's name.
 pub type Counts = BTreeMap<String, Count>;
 
-/// Where the compiler's output begins to be counted: callgrind is told this name. It counts what this calls.
+/// Where the compiler's output begins to be counted: callgrind is told this name. It counts what
+/// this calls.
 #[inline(never)]
 pub fn counted_region(work: &mut dyn FnMut()) {
     work();
@@ -74,6 +77,19 @@ pub fn count() -> Result<Counts> {
     Ok(counts)
 }
 
+/// Counts what hubs keep of those who are not there.
+///
+/// # Errors
+/// Something does not build or run.
+pub fn kept() -> Result<Kept> {
+    let programs = build()?;
+    let output = Command::new(&programs["hub-allocations"])
+        .arg("kept")
+        .output()?;
+    ensure!(output.status.success(), "hub-allocations failed");
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
 /// The record.
 ///
 /// # Errors
@@ -95,7 +111,7 @@ pub fn write_record(counts: &Counts) -> Result<()> {
     )?)
 }
 
-/// What is more than recorded, in words; empty when nothing is.
+/// The counts above the record, in words; empty when there are none.
 pub fn excess(counts: &Counts, recorded: &Counts) -> Vec<String> {
     let mut excess = Vec::new();
     for (name, count) in counts {

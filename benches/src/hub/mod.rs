@@ -1,4 +1,5 @@
-//! The hub alone: no sockets, no driver; what it costs in instructions, allocations, bytes and time.
+//! The hub alone: no sockets, no driver; what it costs in instructions, allocations, bytes and
+//! time.
 
 pub mod cases;
 pub mod counts;

@@ -1,17 +1,19 @@
-//! A hub, a log in memory, and connections that are numbers: the cheapest driver there can be.
+//! Hubs on a log in memory, and connections that are numbers: the cheapest driver there can be.
 
-use std::{hint::black_box, time::Duration};
+use std::{collections::VecDeque, hint::black_box, time::Duration};
 
+use bytes::Bytes;
 use chat_core::{
     hub::{Config, Framing, Hub, Input, Output, Outputs},
-    id::{ConnId, Partition, Place, RoomId, Secret},
-    log::{MemoryLog, Query, ReadFrom},
+    id::{ConnId, Partition, Place, RoomId, Secret, SessionId},
+    log::{MemoryLog, Page, Query, ReadFrom},
     password::ServerSecret,
     time::{Monotonic, Now, Wall},
     wire::{
         ClientMessage, Form, Frame, ServerMessage,
         client::{
-            Create, Empty, Hello, InRoom, Join, Op, Ping, Request, Resume, RoomRef, Send, Versions,
+            Create, Empty, Hello, InRoom, Join, Nick, Op, Ping, Request, Resume, RoomRef, Send,
+            Versions,
         },
         record::Content,
         server::Answer,
@@ -31,9 +33,53 @@ const ERROR: u8 = 3;
 /// Records that the log keeps of each room.
 const KEEP: usize = 1_000;
 
-/// A hub and all that it needs.
+/// The requests of hubs to their log, and their words to each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Appends.
+    pub appends: u64,
+    /// Their records.
+    pub records: u64,
+    /// Bytes of their records and notes.
+    pub bytes: u64,
+    /// Words of one hub to all others.
+    pub words: u64,
+    /// Bytes of these.
+    pub word_bytes: u64,
+}
+
+impl Traffic {
+    /// The traffic after `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            appends: self.appends - before.appends,
+            records: self.records - before.records,
+            bytes: self.bytes - before.bytes,
+            words: self.words - before.words,
+            word_bytes: self.word_bytes - before.word_bytes,
+        }
+    }
+}
+
+/// An action of one hub that the others are told of.
+enum News {
+    Word(Bytes),
+    Head(Partition, Place),
+}
+
+/// Hubs and all that they need.
 pub struct World {
-    hub: Hub,
+    /// By their numbers; those that have died are gone.
+    hubs: Vec<Option<Hub>>,
+    /// Where newcomers and those who come back come in.
+    door: usize,
+    /// Whose input is being handled.
+    at: usize,
+    /// Of which hub, and what.
+    news: VecDeque<(usize, News)>,
+    /// So far.
+    pub traffic: Traffic,
     log: MemoryLog,
     now: Now,
     out: Outputs,
@@ -51,28 +97,37 @@ pub struct World {
 /// One who is connected.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
+    hub: usize,
     conn: ConnId,
     index: u32,
+}
+
+/// Of a hub, by its number.
+fn node(hub: usize) -> u64 {
+    7 + hub as u64
 }
 
 impl World {
     /// An empty hub.
     pub fn new() -> Self {
+        Self::with_hubs(1, KEEP)
+    }
+
+    /// So many hubs on one log, which keeps so many records of each partition.
+    pub fn with_hubs(hubs: usize, keep: usize) -> Self {
         let now = Now {
             monotonic: Monotonic(0),
             wall: Wall(1_700_000_000_000),
         };
-        let secret = ServerSecret::generate(&mut ChaCha20Rng::seed_from_u64(1));
-        let mut config = Config::new(secret, 7, [3; 32]);
-        config.limits = servers::limits();
-        config.lobby = None;
-        let mut out = Outputs::new();
-        let hub = Hub::new(config, now, &mut out).expect("the limits are sound");
         let mut world = Self {
-            hub,
-            log: MemoryLog::new(5, KEEP),
+            hubs: Vec::new(),
+            door: 0,
+            at: 0,
+            news: VecDeque::new(),
+            traffic: Traffic::default(),
+            log: MemoryLog::new(5, keep),
             now,
-            out,
+            out: Outputs::new(),
             last: None,
             deliveries: 0,
             next: 0,
@@ -80,7 +135,19 @@ impl World {
             free: Vec::new(),
             requests: 0,
         };
-        world.drive();
+        for hub in 0..hubs {
+            let secret = ServerSecret::generate(&mut ChaCha20Rng::seed_from_u64(1));
+            let mut config = Config::new(secret, node(hub), [3 + hub as u8; 32]);
+            config.limits = servers::limits();
+            config.lobby = None;
+            let others = (0..hubs).filter(|other| *other != hub);
+            config.peers = others.map(node).collect();
+            let hub = Hub::new(config, now, &mut world.out).expect("the limits are sound");
+            world.at = world.hubs.len();
+            world.hubs.push(Some(hub));
+            world.drive();
+        }
+        world.spread();
         world
     }
 
@@ -89,7 +156,8 @@ impl World {
         Self::with_rooms(1, members)
     }
 
-    /// A hub with so many rooms of so many members; the first member of the last room, and that room.
+    /// A hub with so many rooms of so many members; the first member of the last room, and that
+    /// room.
     pub fn with_rooms(rooms: u32, members: u32) -> (Self, Peer, RoomId) {
         let mut world = Self::new();
         let mut last = None;
@@ -107,8 +175,9 @@ impl World {
         (world, first, room)
     }
 
-    /// A hub with one room of very many. They join one after the other and go away, and then all come back: so nobody has to be told of
-    /// all the others, which for a million would be half a million million times.
+    /// A hub with one room of very many. They join one after the other and go away, and then all
+    /// come back: so nobody has to be told of all the others, which for a million would be half a
+    /// million million times.
     pub fn with_crowd(members: u32) -> (Self, Peer, RoomId) {
         let mut world = Self::new();
         let first = world.welcome();
@@ -129,22 +198,44 @@ impl World {
         (world, first, room)
     }
 
-    /// Somebody new, connected and welcome.
+    /// Newcomers, and those who come back, come in at this hub from here on.
+    pub fn enter_at(&mut self, hub: usize) {
+        self.door = hub;
+    }
+
+    /// A hub dies, with all connections that it has; the others are told so.
+    pub fn kill(&mut self, hub: usize) {
+        self.hubs[hub] = None;
+        for other in 0..self.hubs.len() {
+            if self.hubs[other].is_some() {
+                self.at = other;
+                self.input(Input::Lost { node: node(hub) });
+            }
+        }
+    }
+
+    /// A new peer, connected and welcome.
     pub fn welcome(&mut self) -> Peer {
         let index = self.next;
         self.connect_as(index, Vec::new())
     }
 
-    /// Somebody who was here before, on a new connection, with what they have of rooms.
+    /// A returning peer on a new connection, with what it has of rooms.
     pub fn again(&mut self, peer: Peer, resume: Vec<Resume>) -> Peer {
         self.connect_as(peer.index, resume)
     }
 
-    /// Somebody who connects and says nothing. The hub ends it in time, and its slot is free again then.
+    /// A peer that connects and says nothing. The hub ends the connection in time, and its slot is
+    /// free again then.
     pub fn stranger(&mut self) {
         let conn = self.connect();
         self.pass(Duration::from_secs(12));
-        self.disconnect(Peer { conn, index: 0 });
+        let hub = self.at;
+        self.disconnect(Peer {
+            hub,
+            conn,
+            index: 0,
+        });
     }
 
     fn connect(&mut self) -> ConnId {
@@ -160,6 +251,7 @@ impl World {
         };
         self.slots[conn.slot as usize] = conn;
         self.next += 1;
+        self.at = self.door;
         self.input(Input::Connected {
             conn,
             address: None,
@@ -180,11 +272,14 @@ impl World {
             nick: format!("m{index}"),
             label: String::new(),
             secret: Secret(secret),
+            session: SessionId(u64::from(conn.generation) + 1),
             kept: false,
             resume,
         };
-        self.receive(conn, &ClientMessage::Hello(hello));
-        Peer { conn, index }
+        let hub = self.at;
+        let peer = Peer { hub, conn, index };
+        self.receive(peer, &ClientMessage::Hello(hello));
+        peer
     }
 
     /// Everybody says that they are there; nobody may be gone.
@@ -199,13 +294,14 @@ impl World {
 
     /// The connection breaks.
     pub fn disconnect(&mut self, peer: Peer) {
+        self.at = peer.hub;
         self.input(Input::Disconnected { conn: peer.conn });
         self.free.push(peer.conn.slot);
     }
 
     /// The member goes for good.
     pub fn bye(&mut self, peer: Peer) {
-        self.receive(peer.conn, &ClientMessage::Bye(Empty {}));
+        self.receive(peer, &ClientMessage::Bye(Empty {}));
         self.disconnect(peer);
     }
 
@@ -239,6 +335,12 @@ impl World {
         self.request(peer, Op::Join(Join { room, proof: None }));
     }
 
+    /// Takes another nick.
+    pub fn rename(&mut self, peer: Peer, nick: &str) {
+        let (nick, label) = (nick.to_owned(), String::new());
+        self.request(peer, Op::Nick(Nick { nick, label }));
+    }
+
     /// Leaves a room.
     pub fn leave(&mut self, peer: Peer, room: RoomId) {
         self.request(peer, Op::Leave(InRoom { room }));
@@ -266,17 +368,28 @@ impl World {
             op: Op::Send(Send {
                 room,
                 action: false,
-                content: Content::Plain(text),
+                content: Content::plain(text),
             }),
         }))
     }
 
     /// A frame comes.
     pub fn give(&mut self, peer: Peer, frame: &Frame) {
+        self.at = peer.hub;
         self.input(Input::Received {
             conn: peer.conn,
             bytes: &frame.prefixed()[4..],
         });
+    }
+
+    /// All hubs end, without a word.
+    pub fn end_hubs(&mut self) {
+        self.hubs = Vec::new();
+    }
+
+    /// The log that is left.
+    pub fn into_log(self) -> MemoryLog {
+        self.log
     }
 
     /// The head of a room's log.
@@ -292,12 +405,25 @@ impl World {
     /// Lets time pass; the timer is run exactly when the hub asks for it.
     pub fn pass(&mut self, time: Duration) {
         let end = self.now.monotonic + time;
-        while let Some(at) = self.hub.poll_timeout().filter(|at| *at <= end) {
+        let here = self.at;
+        while let Some((at, hub)) = self.next_timeout().filter(|(at, _)| *at <= end) {
             self.now.monotonic = self.now.monotonic.max(at);
-            self.hub.handle_timeout(self.now, &mut self.out);
+            self.at = hub;
+            if let Some(hub) = &mut self.hubs[hub] {
+                hub.handle_timeout(self.now, &mut self.out);
+            }
             self.drive();
+            self.spread();
         }
+        self.at = here;
         self.now.monotonic = end;
+    }
+
+    /// Of all hubs.
+    fn next_timeout(&self) -> Option<(Monotonic, usize)> {
+        let hubs = self.hubs.iter().enumerate();
+        let due = hubs.filter_map(|(number, hub)| Some((hub.as_ref()?.poll_timeout()?, number)));
+        due.min()
     }
 
     /// Lets all that was gathered be told.
@@ -308,20 +434,51 @@ impl World {
     fn request(&mut self, peer: Peer, op: Op) {
         self.requests += 1;
         let (id, txn) = (self.requests, self.requests);
-        self.receive(peer.conn, &ClientMessage::Request(Request { id, txn, op }));
+        self.receive(peer, &ClientMessage::Request(Request { id, txn, op }));
     }
 
-    fn receive(&mut self, conn: ConnId, message: &ClientMessage) {
+    fn receive(&mut self, peer: Peer, message: &ClientMessage) {
         let frame = Form::Postcard.encode(message);
-        let bytes = &frame.prefixed()[4..];
-        self.input(Input::Received { conn, bytes });
+        self.give(peer, &frame);
     }
 
     fn input(&mut self, input: Input<'_>) {
-        self.hub.handle_input(self.now, input, &mut self.out);
+        self.tell(input);
         self.drive();
+        self.spread();
     }
 
+    fn tell(&mut self, input: Input<'_>) {
+        if let Some(hub) = &mut self.hubs[self.at] {
+            hub.handle_input(self.now, input, &mut self.out);
+        }
+    }
+
+    /// Tells the other hubs what is new, and what they have to say to that.
+    fn spread(&mut self) {
+        let here = self.at;
+        while let Some((from, news)) = self.news.pop_front() {
+            for other in (0..self.hubs.len()).filter(|other| *other != from) {
+                self.at = other;
+                let (token, from) = (None, node(from));
+                self.tell(match &news {
+                    News::Word(bytes) => Input::Word {
+                        from,
+                        bytes: bytes.clone(),
+                    },
+                    News::Head(partition, head) => Input::Page {
+                        partition: *partition,
+                        token,
+                        page: Ok(Page::look_again(*head)),
+                    },
+                });
+                self.drive();
+            }
+        }
+        self.at = here;
+    }
+
+    /// Does what the hub wants done.
     fn drive(&mut self) {
         while let Some(output) = self.out.pop() {
             match output {
@@ -343,26 +500,38 @@ impl World {
                     }
                     black_box(frame);
                 }
-                Output::Block { conn } => {
-                    // Nothing waits in outboxes that do not exist.
-                    self.hub
-                        .handle_input(self.now, Input::Drained { conn }, &mut self.out);
+                // Nothing waits in outboxes that do not exist.
+                Output::Block { conn } => self.tell(Input::Drained { conn }),
+                Output::Credit { conn } => self.tell(Input::Credit { conn }),
+                Output::Close { .. } | Output::Resume { .. } | Output::Event(_) => {}
+                Output::Word(bytes) => {
+                    self.traffic.words += 1;
+                    self.traffic.word_bytes += bytes.len() as u64;
+                    self.news.push_back((self.at, News::Word(bytes)));
                 }
-                Output::Credit { conn } => {
-                    self.hub
-                        .handle_input(self.now, Input::Credit { conn }, &mut self.out);
-                }
-                Output::Close { .. }
-                | Output::Resume { .. }
-                | Output::Note(_)
-                | Output::Event(_) => {}
-                other => {
-                    if let Ok(Some(input)) = self.log.serve(other) {
-                        self.hub.handle_input(self.now, input, &mut self.out);
-                    }
-                }
+                asked => self.ask(asked),
             }
         }
+    }
+
+    /// Asks the log.
+    fn ask(&mut self, asked: Output) {
+        if let Output::Append { entries, note, .. } = &asked {
+            let bytes = entries.iter().map(Bytes::len).sum::<usize>() + note.len();
+            self.traffic.appends += 1;
+            self.traffic.records += entries.len() as u64;
+            self.traffic.bytes += bytes as u64;
+        }
+        let Ok(Some(answer)) = self.log.serve(asked) else {
+            return;
+        };
+        if let Input::Committed { partition, head } = &answer
+            && self.hubs.len() > 1
+        {
+            self.news
+                .push_back((self.at, News::Head(*partition, *head)));
+        }
+        self.tell(answer);
     }
 }
 

@@ -1,4 +1,5 @@
-//! WebSocket, as the load speaks it: what looks like a stream with lengths outside is one binary message a frame inside.
+//! WebSocket, as the load speaks it: what looks like a stream with lengths outside is one binary
+//! message a frame inside.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -12,14 +13,15 @@ use super::{Tcp, Transport};
 #[derive(Debug)]
 pub struct Ws {
     tcp: Tcp,
-    /// What has come and is not whole yet.
+    /// Bytes of a message that is not whole yet.
     raw: Vec<u8>,
-    /// What is to be read, from `read_to` on.
+    /// Bytes to be read, from `read_to` on.
     ready: Vec<u8>,
     read_to: usize,
-    /// What is to be written, as far as the system has not taken it.
+    /// Bytes to be written, as far as the system has not taken them.
     out: Vec<u8>,
-    /// Of the message being written: its length as far as it is known, and how much of it is still to come.
+    /// Of the message being written: its length as far as it is known, and how much of it is still
+    /// to come.
     length: Vec<u8>,
     left: usize,
 }
@@ -80,7 +82,8 @@ impl Transport for Ws {
         Ok(count)
     }
 
-    /// Takes all of it. What the system does not take is written with the next call of this or of `read`.
+    /// Takes all of it. What the system does not take is written with the next call of this or of
+    /// `read`.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.flush()?;
         if !self.out.is_empty() {
@@ -158,7 +161,8 @@ impl Ws {
                     self.ready.extend((length as u32).to_be_bytes());
                     self.ready.extend_from_slice(body);
                 }
-                // A ping of a server that goes on for longer than any run is answered; nothing else is expected.
+                // A ping of a server that goes on for longer than any run is answered; nothing else
+                // is expected.
                 0x89 if length <= 125 => {
                     self.out.extend([0x8a, 0x80 | length as u8, 0, 0, 0, 0]);
                     self.out.extend_from_slice(body);

@@ -1,88 +1,38 @@
-//! The first lines of a server: where it is found, by a browser, by a phone and from a terminal, and how it is stopped.
+//! The addresses under which a server is found: by a browser, by a phone and from a terminal.
 
 use std::{
     io::{self, IsTerminal},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
 };
 
-use serde_json::Value;
+use chat_terminal::operator::Greeting;
 
-use super::qr;
 use crate::{address::DEFAULT_PORT, web::WebConfig};
 
-/// What there is to say of a server that has started.
-#[derive(Debug, Default)]
-pub(super) struct Greeting {
-    /// The kind of each listener, and where it is.
-    pub(super) listening: Vec<(&'static str, SocketAddr)>,
-    /// Where browsers find the page, this machine's first.
-    pages: Vec<String>,
-    /// What a phone may open, if others can reach the page.
-    for_others: Option<String>,
-    /// Where a terminal client connects to.
-    client: Option<String>,
-}
-
-impl Greeting {
-    /// `network` is this machine's address among others, by [`on_the_network`].
-    pub(super) fn new(
-        listening: Vec<(&'static str, SocketAddr)>,
-        web: &WebConfig,
-        network: &[IpAddr],
-    ) -> Self {
-        let mut greeting = Self::default();
-        for (_, address) in listening.iter().filter(|(kind, _)| *kind == "ws") {
-            let Some(here) = web.page_at(*address) else {
-                continue;
-            };
-            let others = reachable(*address, network).and_then(|there| web.page_at(there));
-            greeting.pages.push(here.clone());
-            if let Some(there) = others {
-                greeting.for_others.get_or_insert_with(|| there.clone());
-                if there != here {
-                    greeting.pages.push(there);
-                }
+/// The first lines of a server with these listeners. `network` is this machine's address among
+/// others, by [`on_the_network`].
+pub(super) fn greeting(
+    listening: Vec<(&'static str, SocketAddr)>,
+    web: &WebConfig,
+    network: &[IpAddr],
+) -> Greeting {
+    let mut greeting = Greeting::default();
+    for (_, address) in listening.iter().filter(|(kind, _)| *kind == "ws") {
+        let Some(here) = web.page_at(*address) else {
+            continue;
+        };
+        let others = reachable(*address, network).and_then(|there| web.page_at(there));
+        greeting.pages.push(here.clone());
+        if let Some(there) = others {
+            greeting.for_others.get_or_insert_with(|| there.clone());
+            if there != here {
+                greeting.pages.push(there);
             }
         }
-        greeting.client = client(&listening, web, network);
-        greeting.listening = listening;
-        greeting
     }
-
-    /// For a person. `terminal`: the columns of standard output, if it is a terminal.
-    pub(super) fn text(&self, terminal: Option<usize>) -> Vec<String> {
-        let pages = self.pages.iter().map(|url| format!("page {url}"));
-        let mut lines: Vec<String> = pages.collect();
-        if let (Some(columns), Some(url)) = (terminal, &self.for_others)
-            && let Some(code) = qr::lines(url)
-            && qr::size(&code).0 <= columns
-        {
-            lines.extend(code);
-        }
-        if let Some(address) = &self.client {
-            lines.push(format!("from a terminal: chat-cli chat {address}"));
-        }
-        lines.push("Ctrl-C stops the server".to_owned());
-        let listening = self.listening.iter();
-        lines.extend(listening.map(|(kind, address)| format!("listening {kind} {address}")));
-        lines
-    }
-
-    /// The fields of each line for a program.
-    pub(super) fn json(&self) -> Vec<Vec<(&'static str, Value)>> {
-        let listening = self.listening.iter().map(|(kind, address)| {
-            vec![
-                ("event", "listening".into()),
-                ("transport", (*kind).into()),
-                ("address", address.to_string().into()),
-            ]
-        });
-        let pages = self
-            .pages
-            .iter()
-            .map(|url| vec![("event", "page".into()), ("url", url.clone().into())]);
-        listening.chain(pages).collect()
-    }
+    greeting.client = client(&listening, web, network);
+    greeting.listening = listening;
+    greeting
 }
 
 /// The columns of standard output, if it is a terminal that draws.
@@ -103,7 +53,8 @@ pub(super) fn terminal() -> Option<usize> {
     Some(80)
 }
 
-/// This machine's addresses among others, IPv4 first: those from which the system would send to far away. Nothing is sent.
+/// This machine's addresses among others, IPv4 first: those from which the system would send to far
+/// away. Nothing is sent.
 pub(super) fn on_the_network() -> Vec<IpAddr> {
     // Addresses for documentation: nobody has them.
     let far: [(IpAddr, IpAddr); 2] = [
@@ -139,7 +90,7 @@ fn reachable(listener: SocketAddr, network: &[IpAddr]) -> Option<SocketAddr> {
     Some(SocketAddr::new(*own, listener.port()))
 }
 
-/// What follows `chat-cli chat`.
+/// The address that follows `chat-cli chat`.
 fn client(
     listening: &[(&'static str, SocketAddr)],
     web: &WebConfig,
@@ -169,19 +120,19 @@ fn client(
 mod tests {
     use super::*;
 
-    fn greeting(listening: &[(&'static str, &str)], network: &[&str]) -> Greeting {
+    fn found(listening: &[(&'static str, &str)], network: &[&str]) -> Greeting {
         let listening = listening
             .iter()
             .map(|(kind, address)| (*kind, address.parse().unwrap()))
             .collect();
         let network: Vec<IpAddr> = network.iter().map(|ip| ip.parse().unwrap()).collect();
-        Greeting::new(listening, &WebConfig::default(), &network)
+        greeting(listening, &WebConfig::default(), &network)
     }
 
     #[test]
     fn a_server_of_all_addresses_is_shown_to_others() {
         let all = [("tcp", "[::]:7037"), ("ws", "[::]:7080")];
-        let greeting = greeting(&all, &["192.168.1.5", "2001:db8::5"]);
+        let greeting = found(&all, &["192.168.1.5", "2001:db8::5"]);
         let lines = [
             "page http://localhost:7080/",
             "page http://192.168.1.5:7080/",
@@ -191,14 +142,15 @@ mod tests {
             "listening ws [::]:7080",
         ];
         assert_eq!(greeting.text(None), lines);
-        let drawn = greeting.text(Some(80));
-        assert_eq!(drawn[..2], lines[..2]);
-        let code = qr::lines("http://192.168.1.5:7080/").unwrap();
-        assert_eq!(drawn[2..][..code.len()], code);
-        assert_eq!(drawn[2 + code.len()..], lines[2..]);
+        let url = "http://192.168.1.5:7080/";
+        assert_eq!(greeting.for_others.as_deref(), Some(url));
         // With the line that says where the data are it fits into a terminal of 80 × 24.
-        assert!(drawn.len() < 24, "{}", drawn.len());
-        assert_eq!(greeting.text(Some(20)), lines, "there is no place for it");
+        let drawn = greeting.text(Some(80));
+        assert!(
+            (lines.len() + 1..24).contains(&drawn.len()),
+            "{}",
+            drawn.len()
+        );
     }
 
     #[test]
@@ -211,8 +163,8 @@ mod tests {
             "listening tcp 127.0.0.1:7037",
             "listening ws 127.0.0.1:7080",
         ];
-        assert_eq!(greeting(&here, &["192.168.1.5"]).text(Some(80)), lines);
-        let alone = greeting(&[("ws", "[::]:7080")], &[]);
+        assert_eq!(found(&here, &["192.168.1.5"]).text(Some(80)), lines);
+        let alone = found(&[("ws", "[::]:7080")], &[]);
         let lines = [
             "page http://localhost:7080/",
             "from a terminal: chat-cli chat ws://localhost:7080/ws",
@@ -231,7 +183,7 @@ mod tests {
             ("[2001:db8::6]:7037", &[], "[2001:db8::6]"),
             ("[fe80::1%1]:7", &[], "[fe80::1%1]:7"),
         ] {
-            let client = greeting(&[("tcp", listener)], network).client;
+            let client = found(&[("tcp", listener)], network).client;
             assert_eq!(client.as_deref(), Some(shown));
             shown.parse::<crate::address::ServerAddress>().unwrap();
         }

@@ -1,10 +1,7 @@
 //! `chat-cli serve`: listeners, the server behind them, what its operator reads, and its end.
 
 mod greeting;
-mod lines;
 mod operator;
-mod qr;
-mod repeats;
 mod trace;
 
 use std::{
@@ -14,6 +11,7 @@ use std::{
 };
 
 use chat_runtime::{Server, StartError};
+use chat_terminal::operator::{Greeting, Notice, Operator};
 use chat_transport_tcp::TcpTransport;
 use chat_transport_ws::WsTransport;
 use tokio::{runtime, sync::oneshot, time::timeout};
@@ -26,14 +24,15 @@ use crate::{
     signals::{Signals, Wish},
     storage::Storage,
 };
-use greeting::Greeting;
-use operator::{Notice, Notices, Operator, Sources};
+use operator::{Console, Notices, Sources};
 pub(crate) use trace::Trace;
 
-/// How long the end waits for the operator's last lines to be written; longer only if nobody reads them.
+/// How long the end waits for the operator's last lines to be written; longer only if nobody reads
+/// them.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Runs a server until it is told to end, or prints its configuration. `trace` is what the libraries say.
+/// Runs a server until it is told to end, or prints its configuration. `trace` is what the
+/// libraries say.
 pub(crate) fn run(args: &ServeArgs, trace: &Trace) -> Result<(), Failure> {
     let mut config = ServerConfig::load(args)?;
     if args.print_config {
@@ -58,6 +57,7 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         .agent(concat!("chat-cli/", env!("CARGO_PKG_VERSION")))
         .limits(config.limits.clone())
         .reserved(config.names.reserved().map_err(Failure::Usage)?)
+        .names(config.names.policy.into())
         .workers(config.workers.into());
     let mut listening = Vec::new();
     for address in &config.tcp {
@@ -93,9 +93,10 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         trace: trace.clone(),
     };
     let network = greeting::on_the_network();
-    let greeting = Greeting::new(listening, &config.web, &network);
-    let operator = Operator::new(config.log_format, config.quiet, io::stdout(), io::stderr());
-    let lines = on_a_thread(operator, greeting, sources)
+    let greeting = greeting::greeting(listening, &config.web, &network);
+    let operator = Operator::new(config.log_format, config.quiet);
+    let console = Console::new(operator, io::stdout(), io::stderr());
+    let lines = on_a_thread(console, greeting, sources)
         .map_err(|error| Failure::Fault(format!("cannot start: {error}")))?;
 
     let restarting = tokio::select! {
@@ -114,10 +115,10 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes the operator's lines on a thread of their own. Whoever does not read them holds up that, but not the end. The receiver
-/// hears when the last line is written.
+/// Writes the operator's lines on a thread of their own. Whoever does not read them holds up that,
+/// but not the end. The receiver hears when the last line is written.
 fn on_a_thread(
-    operator: Operator<io::Stdout, io::Stderr>,
+    console: Console<io::Stdout, io::Stderr>,
     greeting: Greeting,
     sources: Sources,
 ) -> io::Result<oneshot::Receiver<()>> {
@@ -128,7 +129,7 @@ fn on_a_thread(
     let (done, lines) = oneshot::channel();
     let thread = thread::Builder::new().name("chat-operator".to_owned());
     thread.spawn(move || {
-        own.block_on(operator.run(greeting, sources));
+        own.block_on(console.run(greeting, sources));
         // The server may not have waited for it.
         let _ = done.send(());
     })?;

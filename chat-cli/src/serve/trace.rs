@@ -1,5 +1,5 @@
-//! What the libraries say through `tracing`: standard error's, or, while a server runs, the operator's, so that no thread of the
-//! server ever waits for a reader of standard error.
+//! Words of the libraries through `tracing`: standard error's, or, while a server runs, the
+//! operator's, so that no thread of the server ever waits for a reader of standard error.
 
 use std::{
     io::{self, Write},

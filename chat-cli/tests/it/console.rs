@@ -1,4 +1,5 @@
-//! The operator's console: a terminal that nobody reads, one that is drawn on, and one that is kept quiet.
+//! The operator's console: a terminal that nobody reads, one that is drawn on, and one that is kept
+//! quiet.
 
 use std::{
     fs::File,
@@ -18,7 +19,7 @@ use crate::process::Program;
 /// A server at a terminal of its own.
 struct AtTerminal {
     child: Child,
-    /// What the terminal shows, once it is read.
+    /// The screen of the terminal, once it is read.
     screen: BufReader<File>,
 }
 
@@ -63,7 +64,7 @@ impl AtTerminal {
 
 impl Drop for AtTerminal {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -116,12 +117,13 @@ fn a_terminal_that_nobody_reads_holds_up_nobody() {
             }
         }
     });
-    // Whoever looks again reads on, and how much is missing.
+    // A terminal that is read again shows the rest, and how much is missing.
     let lines = server.until("lines left out, because they were not read in time");
     assert!(lines.len() < MESSAGES);
 }
 
-/// The link first, then the code for a phone, the line for a terminal, how to stop, and only then what listens.
+/// The link first, then the code for a phone, the line for a terminal, how to stop, and only then
+/// what listens.
 #[test]
 fn a_terminal_is_greeted() {
     let mut server = AtTerminal::start(&["--tcp", "0", "--ws", "0"]);

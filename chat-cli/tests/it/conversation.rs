@@ -200,14 +200,22 @@ fn a_group_has_a_password() {
     cora.until("joined room 0");
     ada.say("welcome, Cora");
     assert_eq!(untimed(&cora.until("welcome")), "Ada: welcome, Cora");
-    ada.say("/rooms");
+    // The list follows in a moment.
+    let listed = |ada: &mut Program| {
+        ada.say("/rooms");
+        ada.until("Chess")
+    };
+    let mut list = listed(&mut ada);
+    while list.contains("(2 members") {
+        list = listed(&mut ada);
+    }
     assert_eq!(
-        ada.until("Chess"),
+        list,
         "room 0 (3 members, password, cipher room-password) Chess: on chess"
     );
 }
 
-/// Somebody on the way to the server can make a plain room of an encrypted one.
+/// An attacker on the way to the server can make a plain room of an encrypted one.
 #[test]
 fn who_gives_a_password_for_a_room_that_is_not_encrypted_has_to_say_so() {
     let folder = tempfile::tempdir().unwrap();
@@ -378,7 +386,7 @@ fn a_script_learns_that_a_line_came_to_nothing() {
     }
 }
 
-/// What comes of these bytes on standard input: how it ended, and what others heard.
+/// The outcome of these bytes on standard input: how the program ended, and what others heard.
 fn piped(text: &str, args: &[&str]) -> (Ended, Vec<String>) {
     let (_server, address) = Program::server(&[]);
     let mut reader = Program::in_lobby(&address, "Ada");
@@ -403,14 +411,14 @@ fn a_slash_in_a_pipe_is_refused_before_it_is_sent() {
     let told: Vec<&str> = ended.err.lines().collect();
     assert!(told.contains(&"3 lines not sent"), "{}", ended.err);
     assert!(told.last().unwrap().contains("line 4 "), "{}", ended.err);
-    // Whoever expects commands says so.
+    // Commands in a script have to be asked for.
     for args in [&["--commands"][..], &["--format", "json"]] {
         let (ended, heard) = piped("one\n/me waves\n/quit\nthree\n", args);
         assert_eq!((ended.code, heard), (Some(0), vec!["one".to_owned()]));
     }
 }
 
-/// What a script says behind a room's name is for that room, and for no other.
+/// A script's lines behind a room's name are for that room, and for no other.
 #[test]
 fn lines_for_a_room_that_was_not_entered_are_said_nowhere() {
     for args in [&["--commands"][..], &["--commands", "--format", "json"]] {
@@ -486,6 +494,41 @@ fn a_private_conversation_is_called_as_the_other_is_now() {
 }
 
 #[test]
+fn a_program_is_told_what_becomes_of_an_invitation() {
+    let (_server, address) = Program::server(&[]);
+    let [mut ann, mut bob] = ["Ann", "Bob"].map(|nick| {
+        let mut client = Program::client(&address, nick, &["--format", "json"]);
+        client.until("\"entered\"");
+        client
+    });
+    let next = |client: &mut Program| {
+        let told = json(&client.until("\"invitation\""));
+        let what = told["what"].as_str().unwrap().to_owned();
+        (told["mine"].as_bool().unwrap(), what)
+    };
+    ann.say("/msg Bob one");
+    assert_eq!(next(&mut ann), (false, "given".to_owned()));
+    assert_eq!(next(&mut bob), (true, "given".to_owned()));
+    bob.until("\"one\"");
+    // A word accepts it, and is all that people see of that.
+    bob.say("/msg Ann two");
+    for (client, mine) in [(&mut bob, true), (&mut ann, false)] {
+        assert_eq!(next(client), (mine, "accepted".to_owned()));
+    }
+    // A member who leaves is invited again by the next word, and may decline.
+    bob.say("/switch Ann");
+    bob.say("/leave");
+    bob.until("\"removed\"");
+    ann.say("/msg Bob three");
+    assert_eq!(next(&mut ann), (false, "given".to_owned()));
+    assert_eq!(next(&mut bob), (true, "given".to_owned()));
+    bob.until("\"three\"");
+    bob.say("/switch Ann");
+    bob.say("/leave");
+    assert_eq!(next(&mut ann), (false, "declined".to_owned()));
+}
+
+#[test]
 fn a_cut_link_loses_and_doubles_nothing() {
     let (_server, address) = Program::server(&[]);
     let link = Link::to(&address);
@@ -535,7 +578,7 @@ fn what_was_said_during_a_cut_is_read_after_it() {
     ada.until("connected again");
     assert_eq!(berl.finish().code, Some(0));
     ada.say("the end");
-    // Who is here is told anew.
+    // The members are told anew.
     let said: Vec<String> = std::iter::repeat_with(|| ada.line())
         .map(|line| untimed(&line).to_owned())
         .filter(|line| !line.contains(" here: "))
@@ -731,7 +774,7 @@ mod signals {
         let config = folder.path().join("chat.toml");
         fs::write(&config, "[limits]\nclosing = 3600").unwrap();
         let (mut server, address) = Program::server(&["--config", config.to_str().unwrap()]);
-        // Whoever never reads nor confirms holds up the polite end.
+        // A peer that never reads nor confirms holds up the polite end.
         let _silent = TcpStream::connect(&address).unwrap();
         server.until("client connected");
         server.signal(Signal::INT);

@@ -1,4 +1,5 @@
-//! What a server keeps: its folder, who may have it, what is there after it was killed, and the tools beside it.
+//! A server's folder: who may have it, what is in it after the server was killed, and the tools
+//! beside it.
 
 use std::{
     fs,
@@ -183,7 +184,7 @@ fn the_tools_work_beside_the_server_and_find_damage() {
         .out
         .iter()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .find(|line| line["record"]["body"]["content"]["plain"] == "a line to be found");
+        .find(|line| line["record"]["body"]["content"]["body"]["text"] == "a line to be found");
     assert_eq!(found.unwrap()["record"]["nick"], "Ada");
     let copy = folder.path().join("copy.db");
     let backup = run(&["log", "backup", text(&data), text(&copy)]);
@@ -363,7 +364,7 @@ fn a_folder_that_cannot_be_written_is_refused_with_words() {
     drop(Program::server(&["--data", text(&data)]));
     let allow = |mode| fs::set_permissions(&data, fs::Permissions::from_mode(mode)).unwrap();
     allow(0o500);
-    // Whoever may do anything cannot be kept out in this way.
+    // A user who may do anything cannot be kept out in this way.
     if fs::write(data.join("probe"), "").is_err() {
         fs::remove_file(data.join("lock.pid")).unwrap_err();
         for file in fs::read_dir(&data).unwrap() {
@@ -384,32 +385,6 @@ fn a_folder_that_cannot_be_written_is_refused_with_words() {
     let refused = run(&["serve", "--tcp", "127.0.0.1:0", "--data", text(&inside)]);
     assert_eq!((refused.code, refused.out), (Some(1), vec![]));
     assert!(refused.err.contains("--memory"), "{}", refused.err);
-}
-
-#[test]
-#[ignore = "long: notes are made every 5 s, and leave 5 s to everybody"]
-fn the_grace_that_was_left_survives_the_server() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let config = folder.path().join("chat.toml");
-    let grace = |seconds: u32| {
-        let content = format!("ws = []\n[limits]\ngrace = {seconds}.0");
-        fs::write(&config, content).unwrap();
-    };
-    grace(6);
-    let args = ["--config", text(&config), "--data", text(&data)];
-    let (mut server, address) = Program::server(&args);
-    drop(Program::in_lobby(&address, "Ada"));
-    // It is noted while she is away, and a kill does not take that back.
-    while !data.join("notes").exists() {
-        Program::in_lobby(&address, "Berl").finish();
-        server.until("log-out: Berl");
-    }
-    drop(server);
-    // If it began anew, nobody would live to see its end.
-    grace(100_000);
-    let (mut server, _) = Program::server(&args);
-    server.until("log-out: Ada");
 }
 
 #[cfg(unix)]
@@ -433,7 +408,8 @@ fn nobody_is_locked_out_of_a_name_after_an_orderly_stop() {
     assert_eq!(server.ended().code, Some(0));
 
     let (_server, address) = Program::server_at(&address, &["--data", text(&data)]);
-    // Her client has ended, and her secret with it; his is in the file, so the name is held for him and nobody else.
+    // Her client has ended, and her secret with it; his is in the file, so the name is held for him
+    // and nobody else.
     Program::in_lobby(&address, "Ada");
     let other = Program::client(&address, "Berl", &[]).finish();
     assert_eq!(other.code, Some(4), "{}", other.err);

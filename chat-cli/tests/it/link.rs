@@ -7,7 +7,8 @@ use std::{
     thread,
 };
 
-/// Forwards connections to a server until it is cut; then it lets nobody through until it is restored.
+/// Forwards connections to a server until it is cut; then it lets nobody through until it is
+/// restored.
 pub(crate) struct Link {
     pub(crate) address: String,
     /// The connections that are forwarded; none while it is cut.
@@ -36,7 +37,7 @@ impl Link {
 
     pub(crate) fn cut(&self) {
         for connection in self.open.lock().unwrap().take().unwrap_or_default() {
-            // It may be gone already.
+            // The peer may be gone already.
             let _ = connection.shutdown(Shutdown::Both);
         }
     }

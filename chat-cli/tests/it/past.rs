@@ -1,4 +1,4 @@
-//! What was said before: shown on coming in, read page by page, taken back.
+//! Earlier messages: shown on coming in, read page by page, taken back.
 
 use std::fs;
 

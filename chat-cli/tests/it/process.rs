@@ -1,5 +1,5 @@
-//! Runs the real program and reads what it says, line by line. Waits are for lines, never for a while; the time limit is there
-//! only so that a test that has failed ends.
+//! Runs the real program and reads what it says, line by line. Waits are for lines, never for a
+//! while; the time limit is there only so that a test that has failed ends.
 
 #[cfg(unix)]
 use std::sync::{Arc, Once};
@@ -38,7 +38,7 @@ impl Program {
     /// Starts the program with these words as its arguments.
     pub(crate) fn start(args: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chat-cli"));
-        // It finds no folder of the person who runs the tests.
+        // The process finds no folder of the person who runs the tests.
         for folder in ["HOME", "XDG_DATA_HOME", "APPDATA"] {
             command.env(folder, "/dev/null/nowhere");
         }
@@ -187,11 +187,17 @@ impl Program {
         }
     }
 
-    /// Sends a signal.
+    /// Sends a signal. A program that is to stop has stopped then: on a machine that is busy, one
+    /// of its threads may go on for a while.
     #[cfg(unix)]
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
-            .expect("it runs");
+        use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+        let program = Pid::from_child(&self.child);
+        kill_process(program, signal).expect("it runs");
+        if signal == Signal::STOP {
+            let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
+            waitid(WaitId::Pid(program), stopped).expect("it is a child of this process");
+        }
     }
 
     fn next(&mut self) -> Option<String> {
@@ -218,7 +224,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -21,7 +21,7 @@ pub(crate) struct Pty {
     process: PtyProcess,
     terminal: File,
     shown: Receiver<Vec<u8>>,
-    /// What was shown and not yet waited for.
+    /// Output that was not yet waited for.
     unread: Vec<u8>,
     /// Whether the program has gone from the terminal.
     ended: bool,

@@ -89,7 +89,7 @@ fn a_group_is_made_and_joined_by_the_menu() {
     maya.expect("Noam joined");
     maya.expect("Noam: here I am");
 
-    // What comes while somebody is typing does not spoil the line.
+    // A message that comes while a person is typing does not spoil the line.
     maya.paste("good mor");
     maya.expect("good mor");
     noam.say("hello");
@@ -398,7 +398,7 @@ fn the_prompt_says_where_one_speaks() {
     ada.expect("private with Berl> ");
     ada.say("/join 0");
     ada.expect("room 0> ");
-    // What is typed for a room is not said in another.
+    // A line typed for a room is not said in another.
     ada.paste("a secret");
     ada.expect("a secret");
     berl.say("no secrets here");
@@ -421,7 +421,7 @@ fn questions_are_answered_ahead() {
     let mut seen = maya.expect("Chat 0 has been created.");
     seen += &maya.expect("Maya: hello");
     seen += &maya.expect("the same again: ");
-    // What comes while a password is typed does not show it.
+    // A message that comes while a password is typed does not show it.
     maya.paste("sims");
     let mut noam = Program::client(&address, "Noam", &[]);
     noam.until("joined the lobby");

@@ -215,7 +215,7 @@ fn an_identity_is_kept_and_locked() {
 
     let mut again = Program::client(&address, "Ada", &args);
     assert_eq!(member(again.until("\"welcome\"")), me);
-    // It did not leave, so it still is a member.
+    // The client did not leave, so it still is a member.
     again.until("\"how\":\"new\"");
     let mut other = Program::client(&address, "Cora", &["--format", "json"]);
     assert_ne!(member(other.until("\"welcome\"")), me);
@@ -250,7 +250,7 @@ fn a_member_that_comes_back_talks_where_it_wants_to() {
         assert_eq!(ended.code, Some(0), "{}", ended.err);
         owner.until(&format!("[room 0] robot: inside {number}"));
     }
-    // It has the key still, beside its identity, as long as that is in force.
+    // The client has the key still, beside its identity, as long as that is in force.
     let ended = says("inside without a password", &["--room", "0"]);
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     owner.until("[room 0] robot: inside without a password");

@@ -1,10 +1,11 @@
-//! The Caesar cipher. **Insecure**: anybody can read what it hides. For teaching and for compatibility.
+//! The Caesar cipher. **Insecure**: anybody can read what it hides. For teaching and for
+//! compatibility.
 
 use super::{Cipher, Context, OpenError, Rng};
 use crate::wire::record::Content;
 
-/// Letters `A`–`Z` and `a`–`z` moved so many places forward in their own alphabet, wrapping around; every other
-/// character stays. **Insecure.**
+/// Letters `A`–`Z` and `a`–`z` moved so many places forward in their own alphabet, wrapping around;
+/// every other character stays. **Insecure.**
 ///
 /// Any shift will do, negative ones too; only its remainder by 26 matters.
 ///
@@ -41,12 +42,12 @@ impl Caesar {
 
 impl Cipher for Caesar {
     fn seal(&self, _: &mut dyn Rng, _: &Context, text: &str) -> Content {
-        Content::Caesar(self.shifted(text))
+        Content::caesar(self.shifted(text))
     }
 
     fn open(&self, _: &Context, content: &Content) -> Result<String, OpenError> {
         match content {
-            Content::Caesar(text) => Ok(self.inverse().shifted(text)),
+            Content::Caesar(caesar) => Ok(self.inverse().shifted(&caesar.text)),
             _ => Err(OpenError::WrongForm),
         }
     }

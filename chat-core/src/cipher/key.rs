@@ -27,8 +27,8 @@ impl Key {
         key
     }
 
-    /// Reads a key as people hand it on: 64 hexadecimal digits (either case), or the base64 of 32 bytes (standard
-    /// alphabet; its padding may be missing). White space around it is ignored.
+    /// Reads a key as people hand it on: 64 hexadecimal digits (either case), or the base64 of 32
+    /// bytes (standard alphabet; its padding may be missing). White space around it is ignored.
     ///
     /// ```
     /// use chat_core::cipher::Key;
@@ -57,8 +57,8 @@ impl Key {
         Ok(key)
     }
 
-    /// The name of this key where it is a static key, so that a wrong one is noticed. It tells nothing of the key:
-    /// HKDF-SHA-256 (no salt, info `"chat.v1 static key id"`), 16 bytes.
+    /// The name of this key where it is a static key, so that a wrong one is noticed. It tells
+    /// nothing of the key: HKDF-SHA-256 (no salt, info `"chat.v1 static key id"`), 16 bytes.
     pub fn static_id(&self) -> KeyId {
         let mut id = [0; 16];
         Hkdf::<Sha256>::new(None, &self.0)

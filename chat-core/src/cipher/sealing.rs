@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use super::{Cipher, Context, Key, OpenError, Rng};
 use crate::{
-    few::FewMap,
     id::KeyId,
+    small::SmallMap,
     wire::record::{Content, Sealed},
 };
 
@@ -20,7 +20,7 @@ const TAG: usize = 16;
 /// Bytes of a wrapped key: nonce, key, tag.
 pub(crate) const KEY_WRAPPED: usize = NONCE + 32 + TAG;
 /// Bytes that a message is bound to.
-const AAD: usize = 1 + 16 + 16 + 16 + 8 + 2 + 8;
+const AAD: usize = 1 + 16 + 16 + 16 + 8 + 8 + 2 + 16 + 8 + 8;
 
 /// Messages sealed with XChaCha20-Poly1305: the ciphers `static_key` and `room_password`.
 ///
@@ -28,13 +28,13 @@ const AAD: usize = 1 + 16 + 16 + 16 + 8 + 2 + 8;
 #[derive(Clone)]
 pub struct Sealing {
     current: KeyId,
-    keys: FewMap<KeyId, Key>,
+    keys: SmallMap<KeyId, Key>,
 }
 
 impl Sealing {
     /// With one key.
     pub fn new(id: KeyId, key: Key) -> Self {
-        let mut keys = FewMap::default();
+        let mut keys = SmallMap::default();
         keys.insert(id, key);
         Self { current: id, keys }
     }
@@ -105,7 +105,8 @@ impl Cipher for Sealing {
     }
 }
 
-/// What a message is bound to: form version, room, key, author, the author's number, kind, target.
+/// The associated data: form version, room, key, author, session, number, kind, target.
+/// Without a target its place is zero, which names no message.
 fn associated(key: KeyId, context: &Context) -> [u8; AAD] {
     let mut aad = [0; AAD];
     let mut rest = &mut aad[..];
@@ -115,12 +116,17 @@ fn associated(key: KeyId, context: &Context) -> [u8; AAD] {
         rest = after;
     };
     put(&[1]);
-    put(&context.room.0);
+    put(&context.origin.0);
     put(&key.0);
     put(&context.member.0);
+    put(&context.session.0.to_be_bytes());
     put(&context.txn.to_be_bytes());
     put(&context.kind.to_be_bytes());
-    put(&context.target.to_be_bytes());
+    if let Some(target) = context.target {
+        put(&target.member.0);
+        put(&target.session.0.to_be_bytes());
+        put(&target.txn.to_be_bytes());
+    }
     aad
 }
 

@@ -1,11 +1,16 @@
 //! The client as a state machine.
 //!
-//! A driver makes the connection, moves bytes, keeps time and runs [`Work`]; an application gives [`Command`]s and is
-//! told [`ClientEvent`]s. Everything in between is here: saying hello, connecting again, presenting where one was,
-//! sending again what is unanswered, keeping within the server's rates, passwords, keys and ciphers.
+//! A driver makes the connection, moves bytes, keeps time and runs [`Work`]; an application gives
+//! [`Command`]s and is told [`ClientEvent`]s. Everything in between is here: saying hello,
+//! connecting again, presenting where one was, sending again what is unanswered, keeping within the
+//! server's rates, passwords, keys and ciphers.
 //!
 //! ```
-//! use chat_core::{client::{Client, ClientConfig, ClientOutput, ClientOutputs}, id::Secret, time::{Monotonic, Now, Wall}};
+//! use chat_core::{
+//!     client::{Client, ClientConfig, ClientOutput, ClientOutputs},
+//!     id::Secret,
+//!     time::{Monotonic, Now, Wall},
+//! };
 //!
 //! let mut client = Client::new(ClientConfig::new("Adina", Secret([7; 32]), [1; 32]));
 //! let mut out = ClientOutputs::new();
@@ -13,511 +18,345 @@
 //! assert!(matches!(out.pop(), Some(ClientOutput::Connect)));
 //! ```
 //!
-//! The driver's loop: hand in what happened ([`Client::handle_input`]) or that the time of [`Client::poll_timeout`] has
-//! come ([`Client::handle_timeout`]), then empty the outputs, front first, before anything else is handed in: a frame
-//! that was asked for on one connection must never be written to the next.
+//! The driver's loop: hand in what happened ([`Client::handle_input`]) or that the time of
+//! [`Client::poll_timeout`] has come ([`Client::handle_timeout`]), then empty the outputs, front
+//! first, before anything else is handed in: a frame that was asked for on one connection must
+//! never be written to the next.
 //!
 //! # What an application may rely on
-//! - Every command ends with exactly one [`ClientEvent::Finished`], at the latest just before [`ClientEvent::Ended`].
-//! - Records of a room come in order and exactly once, across lost connections too. A server that leaves one out is
-//!   left and asked again.
-//! - Commands about one room are sent in the order given. (The server may still refuse one as too fast and take the
-//!   next; the client stays below the rates so that this does not come to pass.)
-//! - What changes something is sent again after a lost connection under the same number, so that it is done once.
-//!   Where the server has lost the end of its log meanwhile, others may have seen what is not in the log any more;
-//!   doing it again might show it twice, so such commands end as [`CommandError::Unknown`] and are not sent again.
+//! - Every command ends with exactly one [`ClientEvent::Finished`], at the latest just before
+//!   [`ClientEvent::Ended`].
+//! - Records of a room come in order and exactly once, across lost connections too. A server that
+//!   leaves one out is left and asked again.
+//! - A record names its message by author, session and number
+//!   ([`Record::id`](crate::wire::Record::id)), for good: a `seq` may come to name another one
+//!   after the log of a room has lost its end.
+//! - Records and contents of a kind that this program does not know, an application's own among
+//!   them, come as they are, in their place.
+//! - Commands about one room are sent in the order given. (The server may still refuse one as too
+//!   fast and take the next; the client stays below the rates so that this does not come to pass.)
+//! - What changes something is sent again after a lost connection under the same number, so that it
+//!   is done once. Where that cannot be relied on any more, the command ends as
+//!   [`CommandError::Unknown`] and is not sent again.
 //!
 //! # Sending again, in detail
-//! A request whose answer was lost with the connection stays in doubt. The server keeps what came of a member's last
-//! 64 numbers in the log of the room, and this client never has numbers further apart than that unanswered. So:
+//! A request is named by the member, the outbox's *session* and a number in that session. The
+//! server keeps what came of the last 64 of a session in each room for at least an hour. So this
+//! client never has more than 64 of a room on their way, counted from the oldest that is
+//! unanswered, and sends nothing new there while one is in doubt: it might be recorded behind the
+//! one in doubt, which would be forgotten the sooner. A request whose answer was lost with the
+//! connection stays in doubt. After reconnecting:
 //!
-//! | after reconnecting | what is in doubt |
-//! |---|---|
-//! | the room is entered in the same epoch, resumed or not | is sent again: the log is whole, a repeat is recognised |
-//! | in another epoch, and `view.last_txn` is at least its number | is sent again: that part of the log survived |
-//! | in another epoch, and `view.last_txn` is below its number | `Unknown`: it never arrived, or it was done, shown to others, and lost |
-//! | the room is `removed` | `Unknown` |
-//! | it names no room (`create`, `direct`) | is sent again, unless `welcome.last_txn` is below what the server knew before and below its number: then `Unknown` |
+//! - If the room is entered in the same epoch, resumed or not, it is sent again: the log is whole,
+//!   and a repeat is recognised.
+//! - If it is entered in another epoch, or is not the client's room any more, it is `Unknown`: it
+//!   never arrived, or it was done and is kept, or it was done, shown to others, and lost.
+//! - If it names no room (`create`, `direct`), it is sent again: the id of what it makes follows
+//!   from its number or from the two members.
+//! - If it went out more than 50 minutes ago, it is `Unknown`, whatever it is: the server may have
+//!   forgotten the session.
 //!
-//! A refusal of what was sent again does not say that the first try was not done, or will not be: the server may be several,
-//! and another one may have it still. So the end is `Unknown` there too (also after one `unavailable`, which leaves the same doubt), but for `join`, `leave`, `direct` and `nick`.
+//! A refusal of what was sent again does not say that the first try was not done, or will not be:
+//! the server may be several, and another one may have it still. So the end is `Unknown` there too
+//! (also after one `unavailable`, which leaves the same doubt), but for `join`, `leave`, `direct`
+//! and `nick`.
 //!
-//! A `join` or `leave` is always sent again: done twice it is done once. A `nick` is sent again under a new number,
-//! because the `hello` in between has asked for the old name again. What was never sent is not in doubt.
+//! Within the 50 minutes a `join` or `leave` is always sent again: done twice it is done once. A
+//! `nick` is sent again under a new number, because the `hello` in between has asked for the old
+//! name again. What was never sent is not in doubt.
 //!
-//! A member that comes back to a room after its program has forgotten how far its numbers went there (`view.last_txn`
-//! is told only to those who are in) is refused as `not_member` or `too_old`: the server takes the `join` for one of
-//! long ago. The client then tries larger numbers, up to twelve times.
+//! An outbox can be [kept](Client::outbox) for the next life of the program, with its session, and
+//! [gone on with](Client::restore_outbox). Two clients must not go on with one: the second takes
+//! another [session](Client::renew_session). Should it come to that all the same, the server's
+//! `txn_reused` shows it, and the client takes another session by itself.
+//!
+//! # Inside
+//! Five machines that know nothing of each other: the *connection* (link, handshake, pings, when to
+//! come back), the *session* (member, name, the life of the outbox), the *outbox* (lanes, numbers,
+//! pace, sending again), the *rooms* (places, records in order, invitations) and the *keys*. Each
+//! takes inputs and gives effects; [`Client`] hands one machine's effects to the others until there
+//! are none.
 //!
 //! # Limits
 //! 10,000 commands may be unfinished; one more ends at once with [`CommandError::OutsideLimits`].
 
-mod carried;
-mod commands;
+mod command;
 mod connection;
-mod exchange;
+mod event;
 mod io;
 mod keys;
-mod pacing;
+mod outbox;
 mod requests;
 mod rooms;
+mod route;
 mod session;
-mod small;
-mod work;
-
-use core::time::Duration;
+mod turn;
 
 use rand_chacha::ChaCha20Rng;
-use rand_core::{RngCore, SeedableRng};
+use rand_core::SeedableRng;
+use zeroize::Zeroizing;
 
+#[cfg(feature = "password")]
+pub use self::keys::NoWork;
 pub use self::{
-    carried::NoWork,
-    io::*,
-    work::{Work, WorkDone},
+    command::{Command, CommandError, Create, Outcome, RoomCipher, RoomKey, Text, Ticket},
+    event::{ClientEvent, Ended, EnteredHow, Invitation, Me},
+    io::{ClientConfig, ClientInput, ClientOutput, ClientOutputs},
+    keys::work::{Work, WorkDone},
 };
 use self::{
-    commands::room_needed,
-    connection::{Connection, FAREWELL, Phase, Then},
-    exchange::Stage,
+    connection::Connection,
     keys::Keys,
-    requests::{Job, Lane, Requests},
-    rooms::Room,
-    small::Map,
+    outbox::{Lane, Outbox, Restored, UNFINISHED},
+    rooms::Rooms,
+    session::Session,
+    turn::Turn,
 };
 use crate::{
-    hub::Framing,
-    id::{MemberId, RoomId},
-    limits::WireLimits,
+    id::{RoomId, SessionId},
     time::{Monotonic, Now},
-    wire::{
-        ClientMessage, DecodeError, SERVER_FRAME_BYTES, VERSION,
-        client::{Empty, Hello, Resume, RoomRef, Versions},
-        server::{Failure, ServerMessage},
-    },
+    wire::client::RoomRef,
 };
 
 /// The client.
 pub struct Client {
-    config: ClientConfig,
-    member: MemberId,
-    rng: ChaCha20Rng,
     connection: Connection,
-    requests: Requests,
-    rooms: Map<RoomId, Room>,
-    /// Of an earlier life, of rooms that have not been entered in this one.
-    kept_keys: Map<RoomId, Keys>,
-    /// The groups that the client is or was in, by their numbers.
-    numbers: Map<u32, RoomId>,
-    /// What the server allows; none before the first welcome.
-    limits: Option<WireLimits>,
+    session: Session,
+    outbox: Outbox,
+    rooms: Rooms,
+    keys: Keys,
+    rng: ChaCha20Rng,
     last_ticket: u64,
-    /// How often the server has broken the order of records.
-    holes: u32,
-    /// When a request that waits may go.
-    wake: Option<Monotonic>,
-    /// Why the name was refused, until there is another.
-    refusal: Option<Failure>,
 }
-
-/// The server said something that is not the protocol.
-#[derive(Debug)]
-struct Fault(String);
 
 impl core::fmt::Debug for Client {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Client")
-            .field("member", &self.member)
-            .field("phase", &self.connection.phase)
+            .field("me", self.session.me())
+            .field("connection", &self.connection)
             .finish_non_exhaustive()
     }
 }
 
 impl Client {
-    /// A client that has not begun.
+    /// A client that has not begun, with an empty outbox and a session of its own.
     pub fn new(config: ClientConfig) -> Self {
         let mut rng = ChaCha20Rng::from_seed(config.seed);
         Self {
-            member: MemberId::of(&config.secret),
-            requests: Requests::new(rng.next_u64()),
+            connection: Connection::new(config.answer_within, config.returns),
+            session: Session::new(&config, &mut rng),
+            outbox: Outbox::default(),
+            rooms: Rooms::default(),
+            keys: Keys::new(config.stretch),
             rng,
-            connection: Connection::new(config.answer_within),
-            config,
-            rooms: Map::default(),
-            kept_keys: Map::default(),
-            numbers: Map::default(),
-            limits: None,
             last_ticket: 0,
-            holes: 0,
-            wake: None,
-            refusal: None,
-        }
-    }
-
-    /// Begins: asks for a connection. Of no effect the second time.
-    pub fn start(&mut self, _now: Now, out: &mut ClientOutputs) {
-        if self.connection.phase == Phase::New {
-            self.connection.connect(out);
         }
     }
 
     /// This member, and what it is (or asks to be) called.
     pub fn me(&self) -> Me {
-        Me {
-            member: self.member,
-            nick: self.config.nick.clone(),
-            label: self.config.label.clone(),
+        self.session.me().clone()
+    }
+
+    /// The life of the outbox: the client's messages are named by this member, this session, and
+    /// their numbers in it.
+    pub fn session(&self) -> SessionId {
+        self.session.id()
+    }
+
+    /// The keys of a room that the client is in, for an application that keeps them until
+    /// [`restore_keys`](Self::restore_keys) of the client's next life: these bytes open what is
+    /// said there, so they belong where the member's secret is, or where they do not outlive the
+    /// session. At most 3,078 bytes, in a form of this version of the crate. None: there is nothing
+    /// to keep.
+    ///
+    /// They say as well which key was in force last. To be kept anew after the room is entered, by
+    /// whatever event or outcome, and after a record `password` in it: then no server, and nobody
+    /// on the way to it, can have this member speak under an older key, or in the clear, in its
+    /// next life.
+    pub fn keys(&self, room: RoomId) -> Option<Zeroizing<Vec<u8>>> {
+        self.keys.to_bytes(room)
+    }
+
+    /// Takes in what [`keys`](Self::keys) gave; of a room that the client is not in, for when it
+    /// is. Best before the client [starts](Self::start): then not even the first word is said where
+    /// it should not be.
+    ///
+    /// Whether the room can be spoken in now: not if its password was changed meanwhile, if the
+    /// client is not in it, or if these bytes are something else; nor if the server names an older
+    /// key than was in force then, or says that the room is not encrypted any more
+    /// ([`CommandError::KeyRolledBack`], [`CommandError::NotSealed`] of what is said there). What
+    /// was handed out before as unreadable stays so; ask for the history.
+    pub fn restore_keys(&mut self, room: RoomId, kept: &[u8]) -> bool {
+        self.keys.restore(room, kept)
+    }
+
+    /// The session, and the commands that are unfinished and change something, for an application
+    /// that keeps them until [`restore_outbox`](Self::restore_outbox) of the client's next life.
+    /// They hold what is to be said, in the clear, so they belong where the member's secret is. In
+    /// a form of this version of the crate.
+    ///
+    /// Not among them: what holds a password or a key (`Create`, `Join`, `SetPassword`), and a
+    /// change of the name. To be kept anew after each command and each [`ClientEvent::Finished`]: a
+    /// command that is finished and restored all the same is recognised as a repeat by the server,
+    /// for an hour.
+    pub fn outbox(&self) -> Zeroizing<Vec<u8>> {
+        self.outbox.to_bytes(self.session.id())
+    }
+
+    /// Goes on with what [`outbox`](Self::outbox) gave, before the client [starts](Self::start) and
+    /// before its first command. The commands, under the tickets they have in this life, in the
+    /// order they were given. None: these bytes are something else, or the client has begun; then
+    /// it keeps the session it has.
+    ///
+    /// Only one client may go on with an outbox. A copy (a duplicated tab) must not be given the
+    /// bytes, or must [take another session](Self::renew_session) before it starts.
+    pub fn restore_outbox(&mut self, now: Now, kept: &[u8]) -> Option<Vec<(Ticket, Command)>> {
+        if self.last_ticket > 0 || !self.connection.is_new() {
+            return None;
         }
+        let restored = Restored::from_bytes(kept)?;
+        self.session.restore(restored.session);
+        let last_ticket = &mut self.last_ticket;
+        Some(self.outbox.restore(now, restored, || {
+            *last_ticket += 1;
+            Ticket(*last_ticket)
+        }))
+    }
+
+    /// Begins: asks for a connection. Of no effect the second time.
+    pub fn start(&mut self, now: Now, out: &mut ClientOutputs) {
+        let mut turn = Turn::new(now, out);
+        turn.follow(self.connection.start());
+        self.run(&mut turn);
     }
 
     /// Takes in what happened on the driver's side.
     pub fn handle_input(&mut self, now: Now, input: ClientInput<'_>, out: &mut ClientOutputs) {
-        let now = now.monotonic;
+        let mut turn = Turn::new(now, out);
+        let at = now.monotonic;
         match input {
-            ClientInput::Connected { framing, form } => self.connected(now, framing, form, out),
-            ClientInput::Received(bytes) => self.received(now, bytes, out),
-            ClientInput::Disconnected => self.disconnected(now, out),
-            ClientInput::Done(done) => {
-                if let Err(fault) = self.worked(done) {
-                    self.give_up(now, fault, out);
-                }
+            ClientInput::Connected { framing, form } => {
+                turn.follow(self.connection.connected(at, framing, form));
             }
+            ClientInput::Received(bytes) => self.received(&mut turn, bytes),
+            ClientInput::Disconnected => {
+                turn.follow(self.connection.disconnected(at, &mut self.rng));
+            }
+            ClientInput::Done(done) => self.worked(&mut turn, done),
         }
-        self.pump(now, out);
+        self.run(&mut turn);
     }
 
-    /// Does what is due. To be called when the time of [`poll_timeout`](Self::poll_timeout) has come; earlier or more
-    /// often does no harm.
+    /// Does what is due. To be called when the time of [`poll_timeout`](Self::poll_timeout) has
+    /// come; earlier or more often does no harm.
     pub fn handle_timeout(&mut self, now: Now, out: &mut ClientOutputs) {
-        let now = now.monotonic;
-        match self.connection.phase.clone() {
-            Phase::Waiting { until } if until <= now => self.connection.connect(out),
-            Phase::Greeting { until } if until <= now => {
-                let then = if self.connection.ever_welcomed {
-                    retry()
-                } else {
-                    Then::End(Ended::CannotConnect)
-                };
-                self.connection.drop_it(now, then, out);
-            }
-            Phase::Bye { until } if until <= now => {
-                self.connection.drop_it(now, Then::End(Ended::Asked), out)
-            }
-            Phase::Dropping {
-                then: Then::End(ended),
-                until: Some(until),
-            } if until <= now => self.end(ended, out),
-            Phase::Up if !self.connection.keep_alive(now, out) => {
-                #[cfg(feature = "deliberate-bugs")]
-                if self.config.bug == Some(crate::bugs::Bug::NeverNoticeADeadServer) {
-                    return self.connection.hear(now);
-                }
-                self.connection.drop_it(now, retry(), out)
-            }
-            Phase::Up => {
-                for room in self.connection.lose_patience(now) {
-                    out.push(ClientOutput::Event(ClientEvent::Silent { room }));
-                }
-            }
-            _ => {}
-        }
-        self.pump(now, out);
+        let mut turn = Turn::new(now, out);
+        turn.follow(self.outbox.timeout(now));
+        turn.follow(self.rooms.timeout(now.monotonic));
+        turn.follow(self.connection.timeout(now.monotonic));
+        self.run(&mut turn);
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called next; never, if nothing is due. Changes with every
-    /// other call. Costs nothing.
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called next; never, if nothing is
+    /// due. Changes with every other call. Costs nothing.
     pub fn poll_timeout(&self) -> Option<Monotonic> {
-        [self.connection.deadline(), self.wake]
-            .into_iter()
-            .flatten()
-            .min()
+        let deadlines = [
+            self.connection.deadline(),
+            self.rooms.deadline(),
+            self.outbox.deadline(),
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
-    /// Takes a command in, at any time, also before the first welcome. What comes of it is told by exactly one
-    /// [`ClientEvent::Finished`]; after [`ClientEvent::Ended`] that is at once, and it is [`CommandError::Ended`].
+    /// Takes a command in, at any time, also before the first welcome. What comes of it is told by
+    /// exactly one [`ClientEvent::Finished`]; after [`ClientEvent::Ended`] that is at once, and it
+    /// is [`CommandError::Ended`].
     pub fn command(&mut self, now: Now, command: Command, out: &mut ClientOutputs) -> Ticket {
         self.last_ticket += 1;
         let ticket = Ticket(self.last_ticket);
-        let refusal = if matches!(self.connection.phase, Phase::Ended) {
+        let mut turn = Turn::new(now, out);
+        let refusal = if self.connection.has_ended() {
             Some(CommandError::Ended)
-        } else if let Some(failure) = self
-            .refusal
-            .as_ref()
-            .filter(|_| !self.config.waits_for_name)
-        {
+        } else if let Some(failure) = self.session.refusal() {
             Some(CommandError::HelloRefused(failure.clone()))
-        } else if self.requests.is_full() {
-            let text = format!("{} commands are unfinished already", requests::UNFINISHED);
+        } else if self.outbox.is_full() {
+            let text = format!("{UNFINISHED} commands are unfinished already");
             Some(CommandError::OutsideLimits(text))
         } else {
             None
         };
         if let Some(error) = refusal {
-            out.push(ClientOutput::Event(ClientEvent::Finished {
-                ticket,
-                outcome: Err(error),
-            }));
+            let outcome = Err(error);
+            turn.tell(ClientEvent::Finished { ticket, outcome });
             return ticket;
         }
         let lane = self.lane(&command);
-        self.requests.add(lane, Job::new(ticket, command));
-        self.pump(now.monotonic, out);
+        self.outbox.add(ticket, lane, command);
+        self.run(&mut turn);
         ticket
     }
 
     /// After [`ClientEvent::HelloRefused`]: another name. Of no effect otherwise.
     pub fn rename(&mut self, now: Now, nick: String, label: String, out: &mut ClientOutputs) {
-        let phase = self.connection.phase.clone();
-        if !matches!(
-            phase,
-            Phase::Refused
-                | Phase::Parked
-                | Phase::Dropping {
-                    then: Then::Park,
-                    ..
-                }
-        ) {
+        if !self.connection.wants_name() {
             return;
         }
-        self.refusal = None;
-        self.config.nick = nick;
-        self.config.label = label;
-        match phase {
-            Phase::Refused => self.greet(now.monotonic, out),
-            Phase::Parked => self.connection.connect(out),
-            _ => {
-                self.connection.phase = Phase::Dropping {
-                    then: Then::Connect,
-                    until: None,
-                }
-            }
-        }
+        let mut turn = Turn::new(now, out);
+        self.session.rename(nick, label);
+        turn.follow(self.connection.rename(now.monotonic));
+        self.run(&mut turn);
     }
 
-    /// To be called when the network may have changed or a person looks again: a try that waits for its time is made
-    /// at once, and a server that is thought to be there is asked whether it is.
+    /// Takes another session, because this one goes on elsewhere: in a copy of the outbox that was
+    /// restored. What went out under the old one and is unanswered ends as
+    /// [`CommandError::Unknown`]; the rest is sent under the new one, over another connection.
+    pub fn renew_session(&mut self, now: Now, out: &mut ClientOutputs) -> SessionId {
+        let mut turn = Turn::new(now, out);
+        let session = self.session.renew(&mut self.rng);
+        turn.follow(self.connection.renew(now.monotonic));
+        turn.follow(self.outbox.renew());
+        self.run(&mut turn);
+        session
+    }
+
+    /// To be called when the network may have changed or a person looks again: a try that waits for
+    /// its time is made at once, and a server that is thought to be there is asked whether it is.
     pub fn probe(&mut self, now: Now, out: &mut ClientOutputs) {
-        match self.connection.phase {
-            Phase::Waiting { .. } => self.connection.connect(out),
-            Phase::Up => self.connection.probe(now.monotonic, out),
-            _ => {}
-        }
+        let mut turn = Turn::new(now, out);
+        turn.follow(self.connection.probe(now.monotonic));
+        self.run(&mut turn);
     }
 
     /// Ends at once, without the server's word. Commands that are not finished end as with
     /// [`close`](Self::close).
-    pub fn abort(&mut self, out: &mut ClientOutputs) {
-        match self.connection.phase {
-            Phase::Ended => {}
-            Phase::New | Phase::Parked | Phase::Waiting { .. } => self.end(Ended::Asked, out),
-            _ => {
-                out.push(ClientOutput::Disconnect);
-                self.end(Ended::Asked, out);
-            }
-        }
+    pub fn abort(&mut self, now: Now, out: &mut ClientOutputs) {
+        let mut turn = Turn::new(now, out);
+        turn.follow(self.connection.abort());
+        self.run(&mut turn);
     }
 
-    /// Says `bye`, waits for the server's word (at most 2 s), and ends. Commands that are not finished by then end with
-    /// [`CommandError::Unknown`] where they were sent and [`CommandError::Ended`] where not: who wants them done waits
-    /// for them first.
+    /// Says `bye`, waits for the server's word (at most 2 s), and ends. Commands that are not
+    /// finished by then end with [`CommandError::Unknown`] where they were sent and
+    /// [`CommandError::Ended`] where not: an application that wants them done waits for them first.
     pub fn close(&mut self, now: Now, out: &mut ClientOutputs) {
-        let now = now.monotonic;
-        self.wake = None;
-        match &self.connection.phase {
-            Phase::New | Phase::Parked | Phase::Waiting { .. } => self.end(Ended::Asked, out),
-            Phase::Connecting => self.connection.drop_it(now, Then::End(Ended::Asked), out),
-            Phase::Greeting { .. } | Phase::Refused | Phase::Up => {
-                self.connection.say(now, &ClientMessage::Bye(Empty {}), out);
-                self.connection.phase = Phase::Bye {
-                    until: now + FAREWELL,
-                };
-            }
-            Phase::Dropping {
-                then: Then::End(_), ..
-            }
-            | Phase::Bye { .. }
-            | Phase::Ended => {}
-            Phase::Dropping { .. } => {
-                let then = Then::End(Ended::Asked);
-                self.connection.phase = Phase::Dropping {
-                    then,
-                    until: Some(now + FAREWELL),
-                };
-            }
-        }
+        let mut turn = Turn::new(now, out);
+        turn.follow(self.connection.close(now.monotonic));
+        self.run(&mut turn);
     }
 
     /// Where a command waits. A group that the client is in, or has been in, is known by its id.
     fn lane(&self, command: &Command) -> Lane {
         match command {
-            Command::Join { room, .. } => match room {
-                RoomRef::Number(number) => match self.numbers.get(number) {
-                    Some(room_id) => Lane::Room(*room_id),
-                    None => Lane::of(room),
-                },
-                room => Lane::of(room),
+            Command::Join {
+                room: RoomRef::Number(number),
+                ..
+            } => match self.rooms.by_number(*number) {
+                Some(room) => Lane::Room(room),
+                None => Lane::Number(*number),
             },
-            command => room_needed(command).map_or(Lane::Directory, Lane::Room),
+            Command::Join { room, .. } => Lane::of(room),
+            command => command.room_needed().map_or(Lane::Directory, Lane::Room),
         }
-    }
-
-    fn connected(
-        &mut self,
-        now: Monotonic,
-        framing: Framing,
-        form: crate::wire::Form,
-        out: &mut ClientOutputs,
-    ) {
-        match self.connection.phase {
-            Phase::Connecting => {
-                self.connection.open(now, framing, form);
-                self.greet(now, out);
-            }
-            // It came while it was being called off.
-            Phase::Dropping { .. } => out.push(ClientOutput::Disconnect),
-            _ => {}
-        }
-    }
-
-    fn greet(&mut self, now: Monotonic, out: &mut ClientOutputs) {
-        let hello = Hello {
-            versions: Versions {
-                min: VERSION,
-                max: VERSION,
-            },
-            capabilities: Vec::new(),
-            agent: self.config.agent.clone(),
-            nick: self.config.nick.clone(),
-            label: self.config.label.clone(),
-            secret: self.config.secret.clone(),
-            kept: self.config.kept,
-            resume: self
-                .rooms
-                .values()
-                .map(|room| Resume {
-                    room: room.id,
-                    place: room.cursor,
-                })
-                .collect(),
-        };
-        self.connection.greet(now);
-        self.connection.say(now, &ClientMessage::Hello(hello), out);
-    }
-
-    /// Takes in bytes. Every message is dealt with completely before the next, so that it makes no difference how the
-    /// bytes were split.
-    fn received(&mut self, now: Monotonic, mut bytes: &[u8], out: &mut ClientOutputs) {
-        if !self.connection.is_open() {
-            return;
-        }
-        self.connection.hear(now);
-        if self.connection.framing() == Framing::Message {
-            if bytes.len() > SERVER_FRAME_BYTES as usize {
-                let text = format!(
-                    "a message of {} bytes where {SERVER_FRAME_BYTES} are allowed",
-                    bytes.len()
-                );
-                return self.give_up(now, Fault(text), out);
-            }
-            return self.body(now, bytes, out);
-        }
-        let mut decoder = self.connection.decoder();
-        while self.connection.is_open() {
-            match decoder.next(&mut bytes) {
-                Ok(Some(body)) => self.body(now, &body, out),
-                Ok(None) => break,
-                Err(error) => self.give_up(now, Fault(error.to_string()), out),
-            }
-        }
-        self.connection.give_back(decoder);
-    }
-
-    fn body(&mut self, now: Monotonic, body: &[u8], out: &mut ClientOutputs) {
-        let handled = match self.connection.form().decode::<ServerMessage>(body) {
-            Ok(message) => self.message(now, message, out),
-            // Of a later version: passed over. What depends on such a thing is kept for who can read it.
-            Err(DecodeError::UnknownKind(_)) => Ok(()),
-            Err(error) => Err(Fault(error.to_string())),
-        };
-        if let Err(fault) = handled {
-            self.give_up(now, fault, out);
-        }
-        self.pump(now, out);
-    }
-
-    fn disconnected(&mut self, now: Monotonic, out: &mut ClientOutputs) {
-        let then = match self.connection.phase.clone() {
-            Phase::Connecting | Phase::Greeting { .. } if !self.connection.ever_welcomed => {
-                Then::End(Ended::CannotConnect)
-            }
-            Phase::Connecting | Phase::Greeting { .. } | Phase::Up => retry(),
-            Phase::Refused => Then::Park,
-            Phase::Bye { .. } => Then::End(Ended::Asked),
-            Phase::Dropping { then, .. } => then,
-            Phase::New | Phase::Parked | Phase::Waiting { .. } | Phase::Ended => return,
-        };
-        self.requests.cut_off();
-        match then {
-            Then::End(ended) => self.end(ended, out),
-            Then::Park => self.connection.phase = Phase::Parked,
-            Then::Connect => self.connection.connect(out),
-            Then::Retry { not_before } => {
-                let retry_in = Some(self.connection.wait(now, not_before, &mut self.rng));
-                out.push(ClientOutput::Event(ClientEvent::Disconnected { retry_in }));
-            }
-        }
-    }
-
-    /// There is no talking to this server.
-    fn give_up(&mut self, now: Monotonic, fault: Fault, out: &mut ClientOutputs) {
-        let ended = match self.connection.phase {
-            Phase::Bye { .. } => Ended::Asked,
-            Phase::Dropping {
-                then: Then::End(_), ..
-            }
-            | Phase::Ended => return,
-            _ => Ended::ProtocolError(fault.0),
-        };
-        self.connection.drop_it(now, Then::End(ended), out);
-    }
-
-    /// How much the client holds: commands that are unfinished, as they are counted and as they lie in lanes, on their
-    /// way or in work; lanes; counters of rooms; numbers of groups; rooms that are left again.
-    #[cfg(feature = "deliberate-bugs")]
-    #[doc(hidden)]
-    pub fn census(&self) -> [usize; 6] {
-        let [unfinished, lying, lanes, counters, undoing] = self.requests.census();
-        let numbers = self.numbers.len();
-        [unfinished, lying, lanes, counters, numbers, undoing]
-    }
-
-    /// The end of it all: every command that is not finished ends here.
-    fn end(&mut self, ended: Ended, out: &mut ClientOutputs) {
-        self.finish_all(&CommandError::Ended, out);
-        self.connection.phase = Phase::Ended;
-        self.rooms.clear();
-        self.wake = None;
-        out.push(ClientOutput::Event(ClientEvent::Ended(ended)));
-    }
-
-    /// Every command that is not finished ends here: with this, where nothing else is known of it.
-    fn finish_all(&mut self, error: &CommandError, out: &mut ClientOutputs) {
-        for (lane, unanswered, job) in self.requests.take_all() {
-            let in_doubt =
-                job.doubt || (unanswered && job.op.as_ref().is_some_and(requests::changes));
-            let error = match &job.stage {
-                Stage::Undoing { error } => error.clone(),
-                Stage::Disproved { .. } => CommandError::WrongPassword,
-                _ if in_doubt => CommandError::Unknown,
-                _ => error.clone(),
-            };
-            self.finish(lane, job, Err(error), out);
-        }
-    }
-}
-
-/// Another connection, as soon as may be.
-fn retry() -> Then {
-    Then::Retry {
-        not_before: Duration::ZERO,
     }
 }

@@ -1,4 +1,4 @@
-//! What the operator may want to know.
+//! Events for the operator.
 
 use std::net::IpAddr;
 
@@ -12,12 +12,13 @@ use crate::{
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Event {
-    /// Somebody connected.
+    /// A client connected.
     Connected {
         conn: ConnId,
         address: Option<IpAddr>,
     },
-    /// A connection was refused or ended by the server, for this reason. `detail` says what was wrong, if anything was.
+    /// A connection was refused or ended by the server, for this reason. `detail` says what was
+    /// wrong, if anything was.
     Closing {
         conn: ConnId,
         reason: CloseReason,
@@ -42,7 +43,8 @@ pub enum Event {
     },
     /// A member is gone: it said so or the grace period ended. The nick is free.
     Gone { member: MemberId, nick: String },
-    /// A request that chooses something: `kind` is its name (`list`, `create`, `join` …), `detail` which.
+    /// A request that chooses something: `kind` is its name (`list`, `create`, `join` …), `detail`
+    /// which.
     Requested {
         nick: String,
         kind: &'static str,

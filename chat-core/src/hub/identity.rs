@@ -1,11 +1,12 @@
-//! Who is at the other end of a connection, where somebody else knows it: the accounts of an application around the chat.
+//! The identity of a connection where others know it: the accounts of an application around the
+//! chat.
 
 use sha2::{Digest, Sha256};
 
 use crate::id::MemberId;
 
-/// An account. Whoever comes with it is the same member each time, from whichever device, and is called as it says; the
-/// secret and the name of the `hello` count for nothing.
+/// An account. Whoever comes with it is the same member each time, from whichever device, and is
+/// called as it says; the secret and the name of the `hello` count for nothing.
 ///
 /// ```
 /// use chat_core::hub::Identity;
@@ -21,8 +22,9 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// `account` names the account for good, in whatever form the application has; `nick` is what it is called at present,
-    /// and has to be one (see [`Name::nick`](crate::nick::Name::nick)): otherwise the `hello` is refused.
+    /// `account` names the account for good, in whatever form the application has; `nick` is what
+    /// it is called at present, and has to be one (see [`Name::nick`](crate::nick::Name::nick)):
+    /// otherwise the `hello` is refused.
     pub fn new(account: &str, nick: impl Into<String>) -> Self {
         // Of another beginning than a member's by secret, so that no secret leads here.
         let digest = Sha256::new()

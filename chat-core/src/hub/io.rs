@@ -1,4 +1,4 @@
-//! What goes into the hub and what comes out: the driver's duties.
+//! Inputs and outputs of the hub: the driver's duties.
 
 use std::{collections::VecDeque, net::IpAddr};
 
@@ -8,22 +8,13 @@ use super::{event::Event, identity::Identity, recipients::Recipients};
 use crate::{
     id::{ConnId, Partition, PartitionKind, Place, RoomId},
     log::{AppendRefused, Head, LogUnavailable, Manifest, Page, Query, ReadFailed, SnapshotId},
-    wire::{CloseReason, Form, Frame},
+    wire::{CloseReason, Form, Frame, Framing},
 };
 
-/// Where one message ends and the next begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
-    /// Bytes in any pieces; the hub finds the frames.
-    Stream,
-    /// Each `Received` is one whole message.
-    Message,
-}
-
-/// What happened.
+/// An event for the hub.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// Somebody connected.
+    /// A client connected.
     Connected {
         /// The driver's name for it, not in use.
         conn: ConnId,
@@ -34,17 +25,17 @@ pub enum Input<'a> {
         /// How messages are written on it.
         form: Form,
     },
-    /// Who is at the other end, where that is known otherwise than by what it says. To be handed in right after `Connected`,
-    /// if at all; of no effect once somebody is welcome.
+    /// The identity of the other end, where that is known otherwise than by its own word. To be
+    /// handed in right after `Connected`, if at all; of no effect once the connection is welcome.
     Identified {
         /// On which connection.
         conn: ConnId,
         /// Who.
         identity: Identity,
     },
-    /// Somebody connected who is to be refused, by a limit that the driver keeps: that of all hubs of a process together.
-    /// Otherwise as `Connected`.
-    Turned {
+    /// A connection is to be refused, by a limit that the driver keeps: that of all hubs of a
+    /// process together. Otherwise as `Connected`.
+    Rejected {
         /// The driver's name for it, not in use.
         conn: ConnId,
         /// From where.
@@ -63,17 +54,19 @@ pub enum Input<'a> {
         /// In any pieces, or one message, as the connection's framing says.
         bytes: &'a [u8],
     },
-    /// A fan-out did not fit into the connection's outbox. The driver has flagged the connection: it skips this and
-    /// all further fan-outs to it until [`Output::Resume`]. It says so before it hands in anything else: once for this
-    /// fan-out, and once for each further one that it skipped while it emptied the queue. What it skips after that, or
-    /// after [`Output::Block`], the hub knows of. Only fan-outs are skipped, never a `Send`.
+    /// A fan-out did not fit into the connection's outbox. The driver has flagged the connection:
+    /// it skips this and all further fan-outs to it until [`Output::Resume`]. It says so before it
+    /// hands in anything else: once for this fan-out, and once for each further one that it skipped
+    /// while it emptied the queue. What it skips after that, or after [`Output::Block`], the hub
+    /// knows of. Only fan-outs are skipped, never a `Send`.
     Blocked {
         /// Whose outbox.
         conn: ConnId,
         /// The `place` of the fan-out that was skipped.
         place: Option<RoomPlace>,
     },
-    /// The outbox of a flagged connection is below half of its limit: after flagging, and again after each `Send` to it.
+    /// The outbox of a flagged connection is below half of its limit: after flagging, and again
+    /// after each `Send` to it.
     Drained {
         /// Whose.
         conn: ConnId,
@@ -115,15 +108,16 @@ pub enum Input<'a> {
         /// Whose log.
         partition: Partition,
     },
-    /// A piece of a log: the answer to a `Read` (with its token), or what others appended to a partition that this hub
-    /// [follows](Output::Follow) (without), with the records or [without](Page::look_again). Such news may come late, twice or with
-    /// gaps; the hub sorts it out.
+    /// A piece of a log: the answer to a `Read` (with its token), or what others appended to a
+    /// partition that this hub [follows](Output::Follow) (without), with the records or
+    /// [without](Page::look_again). Such news may come late, twice or with gaps; the hub sorts it
+    /// out.
     Page {
         /// Whose log.
         partition: Partition,
         /// Which `Read` this answers.
         token: Option<ReadToken>,
-        /// What was read.
+        /// The page, or why there is none.
         page: Result<Page, ReadFailed>,
     },
     /// A part of a snapshot: the answer to a `ReadPart`.
@@ -132,10 +126,11 @@ pub enum Input<'a> {
         partition: Partition,
         /// Which `ReadPart` this answers.
         token: ReadToken,
-        /// What was read.
+        /// The part, or why there is none.
         part: Result<Bytes, ReadFailed>,
     },
-    /// A part of a snapshot is kept, or it is not: then nothing comes of that snapshot. The answer to a [`Output::Part`].
+    /// A part of a snapshot is kept, or it is not: then nothing comes of that snapshot. The answer
+    /// to a [`Output::Part`].
     Kept {
         /// Whose.
         partition: Partition,
@@ -153,7 +148,7 @@ pub enum Input<'a> {
         /// Where they end.
         heads: Result<Vec<Head>, LogUnavailable>,
     },
-    /// What a [`Output::Redact`] asked for is done, or it is not known whether it is.
+    /// The work of an [`Output::Redact`] is done, or it is not known whether it is.
     Redacted {
         /// Whose log.
         partition: Partition,
@@ -162,14 +157,28 @@ pub enum Input<'a> {
         /// Whether it is done.
         done: Result<(), LogUnavailable>,
     },
-    /// Close everything, politely. [`Event::Closed`](super::Event::Closed) follows when all connections are gone.
+    /// Another hub on the same log said this. What one hub says arrives in the order in which it
+    /// was said.
+    Word {
+        /// The [node](super::Config::node) of that hub.
+        from: u64,
+        /// The word: an [`Output::Word`] of that hub.
+        bytes: Bytes,
+    },
+    /// Another hub on the same log is gone, or cannot be reached any more.
+    Lost {
+        /// The node of that hub.
+        node: u64,
+    },
+    /// Close everything, politely. [`Event::Closed`](super::Event::Closed) follows when all
+    /// connections are gone and all is written that is to be written.
     Shutdown {
         /// Whether clients should come back.
         restarting: bool,
     },
 }
 
-/// What to do, in this order.
+/// The driver's work, in this order.
 #[derive(Debug)]
 pub enum Output {
     /// Put a frame into one connection's outbox, however full it is.
@@ -179,15 +188,15 @@ pub enum Output {
         /// What.
         frame: Frame,
     },
-    /// Put a frame into the outbox of each of these connections, except those that are flagged or whose outbox would exceed its
-    /// limit; see [`Input::Blocked`].
+    /// Put a frame into the outbox of each of these connections, except those that are flagged or
+    /// whose outbox would exceed its limit; see [`Input::Blocked`].
     Fanout {
         /// Whose.
         to: Recipients,
         /// The first record in the frame; none for what need not be caught up.
         place: Option<RoomPlace>,
-        /// Whether it may be kept back for a moment, to be written together with what comes next: records of who comes and who
-        /// goes, and counts, which are much when many do at once.
+        /// Whether it may be kept back for a moment, to be written together with what comes next:
+        /// records of who comes and who goes, and counts, which are much when many do at once.
         patient: bool,
         /// What.
         frame: Frame,
@@ -208,15 +217,17 @@ pub enum Output {
         /// Which.
         conn: ConnId,
     },
-    /// Send what is in the outbox, as long as that goes on, then end the connection. Ignore what it still says.
+    /// Send what is in the outbox, as long as that goes on, then end the connection. Ignore what it
+    /// still says.
     Close {
         /// Which.
         conn: ConnId,
-        /// Why, for transports that have words of their own for it. The peer has been told by a frame already.
+        /// Why, for transports that have words of their own for it. The peer has been told by a
+        /// frame already.
         reason: CloseReason,
     },
-    /// Append to a log. At most one is outstanding for each partition; answered by exactly one of `Committed`,
-    /// `Refused` and `Unknown`.
+    /// Append to a log. At most one is outstanding for each partition; answered by exactly one of
+    /// `Committed`, `Refused` and `Unknown`.
     Append {
         /// Whose log.
         partition: Partition,
@@ -224,7 +235,7 @@ pub enum Output {
         expected: Place,
         /// Records in their postcard form, numbered from `expected.seq + 1`.
         entries: Vec<Bytes>,
-        /// What is noted with them, to be given back with the head. The log does not read it.
+        /// The note of the entries, to be given back with the head. The log does not read it.
         note: Bytes,
     },
     /// Read from a log. Answered by exactly one `Page` with the token.
@@ -247,8 +258,8 @@ pub enum Output {
         /// Which part.
         index: u32,
     },
-    /// Tell where the partitions of a kind end, in their order; at most so many of those after one of them. Answered by exactly one
-    /// `Heads`, without any when there are no more.
+    /// Tell where the partitions of a kind end, in their order; at most so many of those after one
+    /// of them. Answered by exactly one `Heads`, without any when there are no more.
     Heads {
         /// Names the answer.
         token: ReadToken,
@@ -259,7 +270,8 @@ pub enum Output {
         /// At most so many.
         limit: u32,
     },
-    /// Tell where these partitions end. Answered by exactly one `Heads` with all of them, in this order.
+    /// Tell where these partitions end. Answered by exactly one `Heads` with all of them, in this
+    /// order.
     Notes {
         /// Names the answer.
         token: ReadToken,
@@ -277,7 +289,8 @@ pub enum Output {
         /// To be given back as it is; at most [`part_bytes`](crate::log::LogLimits::part_bytes).
         bytes: Bytes,
     },
-    /// A snapshot is whole: all its parts are kept, and older records may be trimmed. Not answered; may be lost.
+    /// A snapshot is whole: all its parts are kept, and older records may be trimmed. Not answered;
+    /// may be lost.
     Manifest {
         /// Whose.
         partition: Partition,
@@ -288,10 +301,11 @@ pub enum Output {
     Redact {
         /// Whose log.
         partition: Partition,
-        /// Which record, which may have been trimmed meanwhile, in which epoch. If that is over, something else may stand there: then
-        /// nothing is to be done, and `Redacted` says that it failed.
+        /// Which record, which may have been trimmed meanwhile, in which epoch. If that is over,
+        /// something else may stand there: then nothing is to be done, and `Redacted` says that it
+        /// failed.
         at: Place,
-        /// What is to stand there.
+        /// The bytes that are to stand there.
         replacement: Bytes,
     },
     /// News of the partition are wanted from here on. Comes before it is read.
@@ -299,9 +313,9 @@ pub enum Output {
         /// Which.
         partition: Partition,
     },
-    /// Keep this until the next `Note` of this hub, and hand it to the hubs that come after it in
-    /// [`Config::notes`](super::Config::notes). Not answered; may be lost. It is no record: not worth waiting for a disk.
-    Note(Bytes),
+    /// Tell this to all other hubs on the same log, in the order of these outputs:
+    /// [`Input::Word`] there. It is no record; nobody keeps it.
+    Word(Bytes),
     /// The hub is done with the partition; no more news of it, please.
     Forget {
         /// Which.
@@ -334,7 +348,7 @@ impl Outputs {
         Self::default()
     }
 
-    /// What to do next.
+    /// The next output.
     pub fn pop(&mut self) -> Option<Output> {
         self.0.pop_front()
     }

@@ -7,8 +7,8 @@ use crate::id::ConnId;
 /// Connections in one chunk; what a join during a delivery copies.
 const CHUNK: usize = 256;
 
-/// A set of connections that is cheap to hand out: cloning it is one reference count, and changing it while a clone is
-/// held copies one chunk (and the list of chunks), not the room.
+/// A set of connections that is cheap to hand out: cloning it is one reference count, and changing
+/// it while a clone is held copies one chunk (and the list of chunks), not the room.
 #[derive(Clone, Debug, Default)]
 pub struct Recipients {
     chunks: Arc<Vec<Arc<Vec<ConnId>>>>,
@@ -42,7 +42,8 @@ impl Recipients {
         self.chunks.iter().flat_map(|chunk| chunk.iter().copied())
     }
 
-    /// Adds a connection and returns its slot. The caller keeps the slot for [`remove`](Self::remove).
+    /// Adds a connection and returns its slot. The caller keeps the slot for
+    /// [`remove`](Self::remove).
     pub(crate) fn insert(&mut self, conn: ConnId) -> usize {
         let chunks = Arc::make_mut(&mut self.chunks);
         if self.len == chunks.len() * CHUNK {
@@ -54,7 +55,8 @@ impl Recipients {
         slot
     }
 
-    /// Takes away the connection in `slot`. The last one moves there: its name, if there is one to move, is returned.
+    /// Takes away the connection in `slot`. The last one moves there: its name, if there is one to
+    /// move, is returned.
     pub(crate) fn remove(&mut self, slot: usize) -> Option<ConnId> {
         let chunks = Arc::make_mut(&mut self.chunks);
         self.len -= 1;

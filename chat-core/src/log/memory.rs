@@ -12,10 +12,7 @@ use super::{
     AppendRefused, Appended, Head, LogLimits, LogUnavailable, Manifest, Page, Query, ReadFailed,
     ReadFrom, SnapshotId, packed::Packed,
 };
-use crate::{
-    hub::{Input, Output},
-    id::{Partition, PartitionKind, Place, Seq},
-};
+use crate::id::{Partition, PartitionKind, Place, Seq};
 
 /// A log in memory: partitions that keep their newest records.
 ///
@@ -93,10 +90,11 @@ impl Kept {
 }
 
 impl MemoryLog {
-    /// An empty log that keeps `keep` records of each partition, and more only until the next snapshot.
+    /// An empty log that keeps `keep` records of each partition, and more only until the next
+    /// snapshot.
     ///
-    /// `epoch` must be one that this log's users have not met before (random, below 2⁵³): its end was lost with the
-    /// last process.
+    /// `epoch` must be one that this log's users have not met before (random, below 2⁵³): its end
+    /// was lost with the last process.
     pub fn new(epoch: u64, keep: usize) -> Self {
         Self {
             epoch,
@@ -114,7 +112,7 @@ impl MemoryLog {
         self
     }
 
-    /// What it takes.
+    /// The limits of the log.
     pub fn limits(&self) -> &LogLimits {
         &self.limits
     }
@@ -195,8 +193,8 @@ impl MemoryLog {
         }
     }
 
-    /// Where the partitions of a kind end, in their order: at most `limit` of those after `after`, as far as they have ever had a
-    /// record. None when there are no more.
+    /// Where the partitions of a kind end, in their order: at most `limit` of those after `after`,
+    /// as far as they have ever had a record. None when there are no more.
     pub fn heads(&self, kind: PartitionKind, after: Option<Partition>, limit: u32) -> Vec<Head> {
         self.partitions
             .range((after.map_or(Unbounded, Excluded), Unbounded))
@@ -236,7 +234,8 @@ impl MemoryLog {
         Ok(())
     }
 
-    /// Makes a snapshot the newest, if it is newer and all its parts are there, so that older records may go. Whether it is now.
+    /// Makes a snapshot the newest, if it is newer and all its parts are there, so that older
+    /// records may go. Whether it is now.
     pub fn manifest(&mut self, partition: Partition, manifest: Manifest) -> bool {
         let keep = self.keep;
         let Some(kept) = self.partitions.get_mut(&partition) else {
@@ -296,8 +295,8 @@ impl MemoryLog {
         Ok(())
     }
 
-    /// Loses the records of a partition after `seq`, as a broken disk would, but none that are known from a snapshot alone; the partition
-    /// goes on in another `epoch`. For tests.
+    /// Loses the records of a partition after `seq`, as a broken disk would, but none that are
+    /// known from a snapshot alone; the partition goes on in another `epoch`. For tests.
     pub fn lose_tail(&mut self, partition: Partition, seq: Seq, epoch: u64) {
         let kept = self.kept(partition);
         let (oldest, covered) = (kept.oldest(), kept.covered());
@@ -312,91 +311,6 @@ impl MemoryLog {
         let rest = kept.records.range(0..kept.records.len());
         kept.note = last_note(&rest).map_or_else(|| kept.note_before.clone(), Into::into);
         kept.drop_superseded();
-    }
-
-    /// Does what a hub asks of its log, and gives what the hub is to be told. For drivers whose log this is.
-    ///
-    /// # Errors
-    /// It is nothing for a log: it is given back.
-    #[expect(
-        clippy::result_large_err,
-        reason = "what is given back is what was given"
-    )]
-    pub fn serve(&mut self, output: Output) -> Result<Option<Input<'static>>, Output> {
-        Ok(match output {
-            Output::Append {
-                partition,
-                expected,
-                entries,
-                note,
-            } => Some(match self.append(partition, expected, &entries, &note) {
-                Appended::Committed(head) => Input::Committed { partition, head },
-                Appended::Refused(why) => Input::Refused { partition, why },
-                Appended::Unknown => Input::Unknown { partition },
-            }),
-            Output::Read {
-                token,
-                partition,
-                query,
-            } => Some(Input::Page {
-                partition,
-                token: Some(token),
-                page: Ok(self.read(partition, query)),
-            }),
-            Output::ReadPart {
-                token,
-                partition,
-                id,
-                index,
-            } => Some(Input::Part {
-                partition,
-                token,
-                part: self.read_part(partition, id, index),
-            }),
-            Output::Heads {
-                token,
-                kind,
-                after,
-                limit,
-            } => {
-                let heads = Ok(self.heads(kind, after, limit));
-                Some(Input::Heads { token, heads })
-            }
-            Output::Notes { token, partitions } => {
-                let heads = partitions.into_iter();
-                let heads = Ok(heads.map(|partition| self.head(partition)).collect());
-                Some(Input::Heads { token, heads })
-            }
-            Output::Part {
-                partition,
-                id,
-                index,
-                bytes,
-            } => Some(Input::Kept {
-                partition,
-                id,
-                index,
-                done: self.part(partition, id, index, bytes),
-            }),
-            Output::Manifest {
-                partition,
-                manifest,
-            } => {
-                self.manifest(partition, manifest);
-                None
-            }
-            Output::Redact {
-                partition,
-                at,
-                replacement,
-            } => Some(Input::Redacted {
-                partition,
-                at,
-                done: self.redact(partition, at, &replacement),
-            }),
-            Output::Follow { .. } | Output::Forget { .. } => None,
-            other => return Err(other),
-        })
     }
 
     fn kept(&mut self, partition: Partition) -> &mut Kept {
@@ -418,7 +332,8 @@ fn head(partition: Partition, kept: &Kept) -> Head {
 /// Stands where no note was given: the record is not the last of its append.
 const NO_NOTE: u8 = u8::MAX;
 
-/// A record as it is kept, so that the note goes when the record does: its bytes, then the note, then the note's length.
+/// A record as it is kept, so that the note goes when the record does: its bytes, then the note,
+/// then the note's length.
 fn add_noted(to: &mut Vec<u8>, record: &[u8], note: Option<&[u8]>) {
     to.extend_from_slice(record);
     to.extend_from_slice(note.unwrap_or_default());

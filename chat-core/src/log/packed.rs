@@ -1,25 +1,29 @@
-//! Records one behind the other in a few pieces of memory: most are shorter than what it costs to allocate and share one.
+//! Records one behind the other in a few pieces of memory: most are shorter than what it costs to
+//! allocate and share one.
 
 use std::{collections::VecDeque, ops::Range};
 
 /// A piece takes no more records when it has so many bytes.
 const PIECE_BYTES: usize = 4_096;
 
-/// Pieces of which the memory is kept: records differ in length, so it takes now one piece more, now one less.
+/// Pieces of which the memory is kept: records differ in length, so it takes now one piece more,
+/// now one less.
 const SPARE: usize = 2;
 
 /// Bytes of a length.
 const LENGTH: usize = size_of::<u32>();
 
-/// Records in order. The first may be dropped, one put in the place of another, and the last cut off.
+/// Records in order. The first may be dropped, one put in the place of another, and the last cut
+/// off.
 #[derive(Debug, Default)]
 pub(super) struct Packed {
     pieces: VecDeque<Piece>,
     /// Records of the first piece that are dropped already.
     dropped: usize,
     len: usize,
-    /// The memory of pieces that were dropped last, for the next ones. A log that is as long as it may be goes round in the
-    /// memory that it has: given back and asked for anew, pieces would leave holes that others settle in.
+    /// The memory of pieces that were dropped last, for the next ones. A log that is as long as it
+    /// may be goes round in the memory that it has: given back and asked for anew, pieces would
+    /// leave holes that others settle in.
     spare: Vec<Vec<u8>>,
 }
 
@@ -135,7 +139,8 @@ impl Piece {
     fn push(&mut self, record: &[u8]) {
         let (needs, has) = (LENGTH + record.len(), self.bytes.len());
         if self.bytes.capacity() - has < needs {
-            // Grows by half, and not beyond a whole piece: most partitions have few records, and there are many partitions.
+            // Grows by half, and not beyond a whole piece: most partitions have few records, and
+            // there are many partitions.
             let most = PIECE_BYTES.saturating_sub(has);
             self.bytes.reserve_exact(needs.max((has / 2).min(most)));
         }

@@ -15,7 +15,7 @@ pub struct Reserved {
     signs: BTreeSet<String>,
 }
 
-/// What is reserved unless something else is said: what a program's own words could be taken for.
+/// The reserved names by default: those that a program's own words could be taken for.
 pub const RESERVED: [&str; 4] = ["server", "system", "admin", "[private]"];
 
 impl Reserved {
@@ -45,7 +45,7 @@ impl Reserved {
         if label.is_empty() {
             return false;
         }
-        // What no name can be in is none.
+        // A label that can be no name is none of them.
         key(label, true).is_ok_and(|key| self.is_one(&key)) || self.has_part(label)
     }
 

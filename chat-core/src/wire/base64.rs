@@ -6,6 +6,9 @@ use base64ct::{Base64, Encoding};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+/// The name, for serde alone, of bytes of a fixed number: a reader takes them at once.
+pub(super) const FIXED_BYTES: &str = "fixed bytes";
+
 /// For fields of type [`Bytes`].
 pub(crate) fn serialize<S: Serializer>(bytes: &Bytes, s: S) -> Result<S::Ok, S::Error> {
     if s.is_human_readable() {
@@ -45,12 +48,12 @@ pub(crate) mod array {
         bytes: &[u8; N],
         s: S,
     ) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeTuple;
+        use serde::ser::SerializeTupleStruct;
         if s.is_human_readable() {
             return s.serialize_str(&Base64::encode_string(bytes));
         }
-        let mut tuple = s.serialize_tuple(N)?;
-        bytes.iter().try_for_each(|b| tuple.serialize_element(b))?;
+        let mut tuple = s.serialize_tuple_struct(FIXED_BYTES, N)?;
+        bytes.iter().try_for_each(|b| tuple.serialize_field(b))?;
         tuple.end()
     }
 
@@ -62,6 +65,10 @@ pub(crate) mod array {
             type Value = [u8; N];
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{N} bytes")
+            }
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<[u8; N], E> {
+                let wrong = |_| de::Error::invalid_length(bytes.len(), &self);
+                bytes.try_into().map_err(wrong)
             }
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<[u8; N], A::Error> {
                 let mut bytes = [0; N];
@@ -80,8 +87,24 @@ pub(crate) mod array {
                 .try_into()
                 .map_err(|b: Vec<u8>| de::Error::invalid_length(b.len(), &Tuple::<N>))
         } else {
-            d.deserialize_tuple(N, Tuple)
+            d.deserialize_tuple_struct(FIXED_BYTES, N, Tuple)
         }
+    }
+}
+
+/// Bytes that this program keeps and passes on without reading them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opaque(pub Bytes);
+
+impl Serialize for Opaque {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        serialize(&self.0, s)
+    }
+}
+
+impl<'de> Deserialize<'de> for Opaque {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        deserialize(d).map(Self)
     }
 }
 

@@ -1,15 +1,20 @@
-//! What a client says.
+//! Messages of a client.
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeStruct};
+use sha2::{Digest, Sha256};
 
 use super::{
     base64,
     record::{CipherKind, Content, HistoryPolicy, PasswordRecord, PresenceMode, WrappedKey},
-    tagged::{Kind, RawBody, numbered, serialize_fields},
+    tagged::{Kind, RawBody, Tagged, numbered, serialize_fields},
+    writer,
 };
 use crate::{
-    id::{CredentialId, KeyId, MemberId, Place, RoomId, Secret, Seq, json_safe},
+    id::{
+        CredentialId, KeyId, MemberId, MessageId, Place, RequestHash, RoomId, Secret, Seq,
+        SessionId, json_safe,
+    },
     roles::Role,
     time::Wall,
 };
@@ -17,17 +22,18 @@ use crate::{
 numbered! {
     /// A client's frame.
     pub enum ClientMessage {
-        /// The first word: who I am and where I was.
+        /// The first message: the member, its session and its cursors.
         1 "hello" Hello(Hello),
-        /// Please do this. Answered exactly once, by `ok` or `error` with the same `id`.
+        /// A request. Answered exactly once, by `ok` or `error` with the same `id`.
         2 "request" Request(Request),
-        /// Are you there? Answered by `pong`.
+        /// A sign of life. Answered by `pong`.
         3 "ping" Ping(Ping),
-        /// I am.
+        /// The answer to a `ping`.
         4 "pong" Pong(Ping),
-        /// I am going for good: free my nick. Answered by `closing` with the reason `bye`.
+        /// The client goes for good and frees its nick. Answered by `closing` with the reason
+        /// `bye`.
         5 "bye" Bye(Empty),
-        /// I have read your `closing`.
+        /// The client has read `closing`.
         6 "closed" Closed(Empty),
     }
 }
@@ -36,29 +42,38 @@ numbered! {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empty {}
 
-/// The first word of a client.
+/// The first message of a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hello {
     /// The protocol versions the client speaks. This is version 1.
     pub versions: Versions,
-    /// Names of optional features the client would like; unknown ones are ignored. None is defined yet.
+    /// Names of optional features the client would like; unknown ones are ignored. None is defined
+    /// yet.
+    #[serde(default)]
     pub capabilities: Vec<String>,
     /// The client's program and version, for the operator. At most 64 bytes.
     pub agent: String,
     /// The name it wants.
     pub nick: String,
     /// The label beside the name; may be empty.
+    #[serde(default)]
     pub label: String,
     /// Makes it the member it is.
     pub secret: Secret,
-    /// Whether the client keeps the secret after it ends; if not, its memberships end soon after it is gone.
+    /// The life of the outbox whose requests come on this connection. Never 0.
+    pub session: SessionId,
+    /// Whether the client keeps the secret after it ends; if not, its memberships end soon after it
+    /// is gone.
+    #[serde(default)]
     pub kept: bool,
-    /// Where it was in the rooms it knows.
+    /// Its cursors in the rooms it knows.
+    #[serde(default)]
     pub resume: Vec<Resume>,
 }
 
 /// A range of protocol versions, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "frozen")]
 #[allow(missing_docs, reason = "the types say it")]
 pub struct Versions {
     pub min: u16,
@@ -84,59 +99,61 @@ pub struct Ping {
 /// A request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// Names the answer. The client's choice; unique among the unanswered requests of the connection.
+    /// Names the answer. The client's choice; unique among the unanswered requests of the
+    /// connection.
     pub id: u64,
-    /// Names the deed, for ever: a counter from 1 per member and room (requests that name no room have a counter of
-    /// their own). The same number again gets the first one's result. 0 where the request changes nothing.
+    /// Names what is asked: a counter from 1 in the session, over all rooms. The same request under
+    /// the same number is done once and gets the first one's result. 0 where the request changes
+    /// nothing.
     pub txn: u64,
-    /// What is asked.
+    /// The operation.
     pub op: Op,
 }
 
 numbered! {
-    /// What can be asked.
+    /// Operations of requests.
     pub enum Op {
-        /// Which groups are there?
+        /// Lists the groups.
         1 "list" List(List),
-        /// Call me something else.
+        /// Changes nick and label.
         2 "nick" Nick(Nick),
-        /// Begin a password registration (OPAQUE).
+        /// Begins a password registration (OPAQUE).
         3 "register" Register(Register),
-        /// Make a group; I am its owner and first member.
+        /// Makes a group, of which the author is owner and first member.
         4 "create" Create(Create),
-        /// Begin to prove that I know a room's password (OPAQUE).
+        /// Begins to prove a room's password (OPAQUE).
         5 "login" Login(Login),
-        /// Make me a member.
+        /// Makes the author a member.
         6 "join" Join(Join),
-        /// I am no longer a member.
+        /// Ends the author's membership, or declines an invitation.
         7 "leave" Leave(InRoom),
-        /// Open the private conversation with somebody.
+        /// Opens the private conversation with another member.
         8 "direct" Direct(Direct),
-        /// Say something.
+        /// Says a message or an action.
         9 "send" Send(Send),
-        /// Who is a member?
+        /// Lists the members.
         10 "members" Members(Members),
-        /// What was said before?
+        /// Reads earlier records.
         11 "history" History(History),
-        /// Change the topic.
+        /// Changes the topic.
         12 "topic" Topic(SetTopic),
-        /// Change somebody's role.
+        /// Changes a member's role.
         13 "role" Role(SetRole),
-        /// Put somebody out.
+        /// Puts a member out.
         14 "kick" Kick(Remove),
-        /// Put somebody out and keep them out.
+        /// Puts a member out, and keeps it out.
         15 "ban" Ban(Remove),
-        /// Let somebody come back.
+        /// Ends a ban.
         16 "unban" Unban(OnPeer),
-        /// Silence somebody.
+        /// Silences a member.
         17 "mute" Mute(Mute),
-        /// Let somebody speak.
+        /// Ends a mute.
         18 "unmute" Unmute(OnPeer),
-        /// Change the password and the key.
+        /// Changes the password and the key.
         19 "password" Password(SetPassword),
-        /// Take no messages from the other of a private conversation, or take them again.
+        /// Takes no messages from the other of a private conversation, or takes them again.
         20 "block" Block(Block),
-        /// Take back what was said: its text goes for good.
+        /// Takes a message back: its text goes for good.
         21 "redact" Redact(Redact),
     }
 }
@@ -153,13 +170,13 @@ pub enum RoomRef {
     Id(RoomId),
 }
 
-/// Somebody as a request names them.
+/// A member as a request names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Peer {
-    /// Whoever holds the nick now.
+    /// The member that holds the nick now.
     Nick(String),
-    /// The member, whatever they are called.
+    /// The member of an id, whatever its nick.
     Member(MemberId),
 }
 
@@ -167,8 +184,10 @@ pub enum Peer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct List {
     /// Only numbers above this one.
+    #[serde(default)]
     pub after: Option<u32>,
-    /// At most so many; the server may answer with fewer.
+    /// At most so many; 0 for as many as the server gives. It may answer with fewer.
+    #[serde(default)]
     pub limit: u16,
 }
 
@@ -177,17 +196,19 @@ pub struct List {
 #[allow(missing_docs, reason = "the types say it")]
 pub struct Nick {
     pub nick: String,
+    #[serde(default)]
     pub label: String,
 }
 
 /// Body of `register`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Register {
-    /// The room whose password shall change; none for a room to be created.
-    pub room: Option<RoomId>,
     /// The OPAQUE registration request, 32 bytes.
     #[serde(with = "base64")]
     pub request: Bytes,
+    /// The room whose password shall change; none for a room to be created.
+    #[serde(default)]
+    pub room: Option<RoomId>,
 }
 
 /// Body of `create`.
@@ -195,14 +216,21 @@ pub struct Register {
 #[allow(missing_docs, reason = "the types say it")]
 pub struct Create {
     /// Unique among the groups.
+    #[serde(default)]
     pub name: Option<String>,
+    #[serde(default)]
     pub topic: String,
+    #[serde(default)]
     pub cipher: CipherKind,
     /// The key's name, exactly when the cipher is `static_key`.
+    #[serde(default)]
     pub key: Option<KeyId>,
+    #[serde(default)]
     pub history: HistoryPolicy,
+    #[serde(default)]
     pub presence: PresenceMode,
     /// From a `register` of this connection.
+    #[serde(default)]
     pub password: Option<PasswordRecord>,
 }
 
@@ -222,6 +250,7 @@ pub struct Join {
     /// Which room.
     pub room: RoomRef,
     /// Where the room has a password: the end of the `login` just made on this connection.
+    #[serde(default)]
     pub proof: Option<Proof>,
 }
 
@@ -250,14 +279,15 @@ pub struct Direct {
 }
 
 /// Body of `send`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Send {
-    /// Where.
+    /// The room.
     pub room: RoomId,
-    /// Becomes an `action` instead of a `message`.
-    pub action: bool,
-    /// What.
+    /// The message.
     pub content: Content,
+    /// Becomes an `action` instead of a `message`.
+    #[serde(default)]
+    pub action: bool,
 }
 
 /// Body of `members`. Answered by `MemberPage`, in the order of the ids.
@@ -266,8 +296,10 @@ pub struct Members {
     /// Which room.
     pub room: RoomId,
     /// Only those after this one.
+    #[serde(default)]
     pub after: Option<MemberId>,
-    /// At most so many; the server may answer with fewer.
+    /// At most so many; 0 for as many as the server gives. It may answer with fewer.
+    #[serde(default)]
     pub limit: u16,
 }
 
@@ -276,16 +308,19 @@ pub struct Members {
 #[allow(missing_docs, reason = "the types say it")]
 pub struct History {
     pub room: RoomId,
+    #[serde(default)]
     pub from: HistoryFrom,
-    /// At most so many; the server may answer with fewer.
+    /// At most so many; 0 for as many as the server gives. It may answer with fewer.
+    #[serde(default)]
     pub limit: u16,
 }
 
 /// Which part of the history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HistoryFrom {
     /// The newest records.
+    #[default]
     Latest,
     /// The records just before this one.
     Before(#[serde(deserialize_with = "crate::id::safe")] Seq),
@@ -318,6 +353,7 @@ pub struct SetRole {
 pub struct Remove {
     pub room: RoomId,
     pub target: Peer,
+    #[serde(default)]
     pub reason: String,
 }
 
@@ -336,6 +372,7 @@ pub struct Mute {
     pub room: RoomId,
     pub target: Peer,
     /// For how long; without it, until unmuted.
+    #[serde(default)]
     pub seconds: Option<u32>,
 }
 
@@ -349,6 +386,7 @@ pub struct SetPassword {
     /// From a `register` of this connection for this room.
     pub password: PasswordRecord,
     /// Earlier keys, oldest first, wrapped again, for those who may read history. At most 16.
+    #[serde(default)]
     pub earlier: Vec<WrappedKey>,
 }
 
@@ -365,9 +403,27 @@ pub struct Block {
 pub struct Redact {
     /// Which room.
     pub room: RoomId,
-    /// The record, a `message` or an `action`.
+    /// The message: a `message` or an `action`.
+    pub target: MessageId,
+    /// The record in which the client has it.
     #[serde(deserialize_with = "crate::id::safe")]
     pub seq: Seq,
+}
+
+impl Op {
+    /// The operation in short: the first four bytes, little-endian, of the SHA-256 of its
+    /// kind and body in postcard. The zero bytes at the end of every length-delimited body are left
+    /// out of what is hashed, so that fields which are appended to a request later do not change
+    /// the hash of one that has their defaults.
+    pub fn hash(&self) -> RequestHash {
+        let mut bytes = Vec::with_capacity(128);
+        writer::extend(&self.kind(), &mut bytes);
+        self.write_canonical(&mut bytes);
+        let digest = Sha256::digest(&bytes);
+        RequestHash(u32::from_le_bytes([
+            digest[0], digest[1], digest[2], digest[3],
+        ]))
+    }
 }
 
 impl Serialize for Request {
@@ -384,13 +440,13 @@ impl<'de> Deserialize<'de> for Request {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(rename = "Request")]
-        struct Raw {
+        struct Raw<'a> {
             id: u64,
             #[serde(default)]
             txn: u64,
             kind: Kind<Op>,
-            #[serde(default)]
-            body: RawBody,
+            #[serde(default, borrow)]
+            body: RawBody<'a>,
         }
         let Raw {
             id,

@@ -1,151 +1,151 @@
-//! The closed lists: error codes and close reasons.
+//! Why a request was not done, and why a connection ends.
 
-use serde::{Deserialize, Serialize};
+use super::words::words;
 
-/// Declares a closed list: unit variants, their postcard index from 0 in order, their JSON name, and whether they are temporary.
-macro_rules! closed_list {
-    ($(#[$meta:meta])* pub enum $list:ident, $flag:ident ($(#[$flagdoc:meta])*) { $( $(#[$doc:meta])* $variant:ident = $value:literal, )* }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $list { $( $(#[$doc])* $variant, )* }
-
-        impl $list {
-            /// Every one of them, in order.
-            pub const ALL: &[Self] = &[$( Self::$variant, )*];
-
-            $(#[$flagdoc])*
-            pub fn $flag(self) -> bool {
-                match self { $( Self::$variant => $value, )* }
-            }
-
-            /// The name that JSON has.
-            pub fn name(self) -> String {
-                let mut name = String::new();
-                for c in format!("{self:?}").chars() {
-                    if c.is_ascii_uppercase() && !name.is_empty() {
-                        name.push('_');
-                    }
-                    name.push(c.to_ascii_lowercase());
-                }
-                name
-            }
-        }
-
-        impl core::fmt::Display for $list {
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str(&self.name())
-            }
-        }
-    };
-}
-
-closed_list! {
-    /// What is wrong with a request.
-    pub enum ErrorCode, is_temporary (
-        /// Whether the same request may succeed later without anything else being changed.
-    ) {
+words! {
+    /// Why a request was refused.
+    pub enum ErrorCode {
         /// The body is malformed, a field is outside its bounds, or `txn` is missing.
-        BadRequest = false,
+        0 "bad_request" BadRequest,
         /// This server does not know that kind of request.
-        UnknownRequest = false,
-        /// The nick is empty, too long, reserved, or has white space or characters that cannot be seen.
-        NickInvalid = false,
-        /// Somebody else holds that nick, or one that looks like it.
-        NickTaken = true,
+        1 "unknown_request" UnknownRequest,
+        /// The nick is empty, too long, reserved, or has white space or characters that cannot be
+        /// seen.
+        2 "nick_invalid" NickInvalid,
+        /// Another member holds that nick, or one that looks like it.
+        3 "nick_taken" NickTaken,
         /// The label is too long, reserved, blank, or has characters that it may not have.
-        LabelInvalid = false,
+        4 "label_invalid" LabelInvalid,
         /// There is no such room, or it is a private conversation of others.
-        UnknownRoom = false,
-        /// Nobody of that name or id.
-        UnknownMember = false,
+        5 "unknown_room" UnknownRoom,
+        /// There is no member of that name or id.
+        6 "unknown_member" UnknownMember,
         /// You (or the target) are not a member of that room.
-        NotMember = false,
-        /// Your role does not allow it.
-        Forbidden = false,
+        7 "not_member" NotMember,
+        /// Your role does not allow that.
+        8 "forbidden" Forbidden,
         /// You are banned from that room.
-        Banned = false,
-        /// You may not speak in that room at present. `retry_after` says for how long, if it is known.
-        Muted = true,
-        /// The other takes no messages from you.
-        Blocked = false,
+        9 "banned" Banned,
+        /// You may not speak in that room at present. `retry_after` says for how long, if it is
+        /// known.
+        10 "muted" Muted,
+        /// The other member takes no messages from you.
+        11 "blocked" Blocked,
         /// The room has a password; `login` first.
-        PasswordRequired = false,
+        12 "password_required" PasswordRequired,
         /// That is not the password.
-        WrongPassword = false,
+        13 "wrong_password" WrongPassword,
         /// The password or the key has changed meanwhile; begin again.
-        StaleProof = false,
+        14 "stale_proof" StaleProof,
         /// The room has no password.
-        NotProtected = false,
+        15 "not_protected" NotProtected,
         /// The name of the group is too long or has characters that cannot be seen.
-        NameInvalid = false,
+        16 "name_invalid" NameInvalid,
         /// Another group has that name, or one that looks like it.
-        NameTaken = false,
+        17 "name_taken" NameTaken,
         /// The topic is too long or has characters that cannot be seen.
-        TopicInvalid = false,
+        18 "topic_invalid" TopicInvalid,
         /// The room has as many members as it may.
-        RoomFull = true,
+        19 "room_full" RoomFull,
         /// You are in as many rooms as you may be.
-        TooManyRooms = false,
+        20 "too_many_rooms" TooManyRooms,
         /// The server has as many rooms as it may.
-        RoomsExhausted = false,
-        /// The message is longer than `message_bytes`.
-        MessageTooLarge = false,
+        21 "rooms_exhausted" RoomsExhausted,
+        /// The message is longer than `message_bytes`, or the request is more than the log takes at
+        /// once.
+        22 "message_too_large" MessageTooLarge,
         /// The content is not in the form, or not under the key, that the room announces.
-        WrongCipher = false,
-        /// A repeat of something so long ago that its result is forgotten; it was not done (again).
-        TooOld = false,
+        23 "wrong_cipher" WrongCipher,
+        /// Another request of this session had that `txn`; this one was not done.
+        24 "txn_reused" TxnReused,
         /// Too fast. `retry_after` says when to go on.
-        RateLimited = true,
+        25 "rate_limited" RateLimited,
         /// Too many wrong passwords. `retry_after` says when to go on.
-        TooManyGuesses = true,
+        26 "too_many_guesses" TooManyGuesses,
         /// Too many requests of this connection, or too many bytes of them, wait for their answers.
-        Busy = true,
-        /// The server cannot write its log at present, or not read it. What was asked is in doubt all the same: the log may have
-        /// it later.
-        Unavailable = true,
-        /// The server is closing. Nothing was changed.
-        ShuttingDown = true,
-        /// What was asked for is stored, and is not what was written. Only the server's operator can mend that.
-        Damaged = false,
+        27 "busy" Busy,
+        /// The server cannot write its log at present, or not read it. The request is in doubt all
+        /// the same: the log may have it later.
+        28 "unavailable" Unavailable,
+        /// The room has no such message, or does not keep it any more.
+        29 "unknown_message" UnknownMessage,
+        /// The requested record is stored, and is not what was written. Only the server's operator
+        /// can mend that.
+        30 "damaged" Damaged,
+        /// The other member has as many open invitations as it may.
+        31 "too_many_invitations" TooManyInvitations,
     }
 }
 
-closed_list! {
+words! {
     /// Why a connection ends.
-    pub enum CloseReason, reconnect (
-        /// Whether the client should connect again by itself.
-    ) {
+    pub enum CloseReason {
         /// The server ends and does not come back.
-        Stopped = false,
+        0 "stopped" Stopped,
         /// The server ends and comes back.
-        Restarting = true,
+        1 "restarting" Restarting,
         /// The server has as many connections as it may.
-        Full = true,
+        2 "full" Full,
         /// Your address has as many connections as it may.
-        TooManyConnections = true,
+        3 "too_many_connections" TooManyConnections,
         /// No protocol version in common.
-        Version = false,
-        /// A frame that is none, or at the wrong time (a second `hello`, a request before `welcome`).
-        Protocol = false,
+        4 "version" Version,
+        /// A frame is malformed, or came at the wrong time (a second `hello`, a request before
+        /// `welcome`).
+        5 "protocol" Protocol,
         /// A frame longer than `frame_bytes`.
-        FrameTooLarge = false,
+        6 "frame_too_large" FrameTooLarge,
         /// No `welcome` was reached within the time for it (10 s by default).
-        HandshakeTimeout = false,
+        7 "handshake_timeout" HandshakeTimeout,
         /// Nothing was heard for too long.
-        Idle = true,
+        8 "idle" Idle,
         /// The client does not read.
-        Slow = true,
+        9 "slow" Slow,
         /// Requests went on although they were refused as too fast.
-        Flood = true,
+        10 "flood" Flood,
         /// Too many refused `hello`s on one connection.
-        TooManyAttempts = false,
+        11 "too_many_attempts" TooManyAttempts,
         /// The same member connected anew.
-        Replaced = false,
+        12 "replaced" Replaced,
         /// The client said `bye`.
-        Bye = false,
+        13 "bye" Bye,
         /// The server lost its place and takes everybody in again.
-        Resync = true,
+        14 "resync" Resync,
+    }
+}
+
+impl ErrorCode {
+    /// Whether the same request may succeed later without anything else being changed. Of a code
+    /// that this program does not know, the message says it.
+    pub fn is_temporary(self) -> bool {
+        matches!(
+            self,
+            Self::NickTaken
+                | Self::Muted
+                | Self::RoomFull
+                | Self::RateLimited
+                | Self::TooManyGuesses
+                | Self::Busy
+                | Self::Unavailable
+                | Self::TooManyInvitations
+        )
+    }
+}
+
+impl CloseReason {
+    /// Whether the client should connect again by itself. Of a reason that this program does not
+    /// know, the message says it.
+    pub fn reconnect(self) -> bool {
+        matches!(
+            self,
+            Self::Restarting
+                | Self::Full
+                | Self::TooManyConnections
+                | Self::Idle
+                | Self::Slow
+                | Self::Flood
+                | Self::Resync
+        )
     }
 }
 
@@ -153,7 +153,7 @@ closed_list! {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {text}")]
 pub struct Refusal {
-    /// What is wrong.
+    /// The reason.
     pub code: ErrorCode,
     /// When to try again, in milliseconds.
     pub retry_after: Option<u32>,
@@ -176,7 +176,7 @@ impl Refusal {
     /// Says when to try again.
     #[must_use]
     pub fn after(mut self, wait: core::time::Duration) -> Self {
-        // Rounded up: who waits exactly that long is not refused again.
+        // Rounded up: a client that waits exactly that long is not refused again.
         let millis = wait.as_nanos().div_ceil(1_000_000);
         self.retry_after = Some(u32::try_from(millis).unwrap_or(u32::MAX).max(1));
         self

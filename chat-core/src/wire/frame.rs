@@ -5,10 +5,19 @@ use bytes::{BufMut, Bytes, BytesMut};
 /// Bytes of the length in front of a body: a `u32`, big-endian.
 pub const PREFIX: usize = 4;
 
+/// Where one message ends and the next begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Bytes come in any pieces, and a length stands before each body.
+    Stream,
+    /// The transport keeps messages apart: what is received at once is one whole body.
+    Message,
+}
+
 /// A message on its way out: encoded once, shared by reference from there on.
 ///
-/// Holds the length and the body in one piece, so that a stream writes [`prefixed`](Self::prefixed) and a message
-/// transport [`body`](Self::body) without another copy.
+/// Holds the length and the body in one piece, so that a stream writes [`prefixed`](Self::prefixed)
+/// and a message transport [`body`](Self::body) without another copy.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame(Bytes);
 
@@ -19,7 +28,7 @@ impl core::fmt::Debug for Frame {
 }
 
 impl Frame {
-    /// The frame around a body that somebody else encoded.
+    /// The frame around a body that is encoded already.
     pub fn from_body(body: &[u8]) -> Self {
         Self::build(|out| out.extend_from_slice(body))
     }
@@ -58,7 +67,7 @@ impl Frame {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a frame of {announced} bytes where {allowed} are allowed")]
 pub struct FrameTooLarge {
-    /// What its length says.
+    /// The length that was announced.
     pub announced: u32,
     /// The limit.
     pub allowed: u32,
@@ -96,7 +105,8 @@ impl Decoder {
     /// Takes the next bytes and hands out every body that is complete now.
     ///
     /// # Errors
-    /// A length above the limit, noticed as soon as its four bytes are there. The stream is of no use after that.
+    /// A length above the limit, noticed as soon as its four bytes are there. The stream is of no
+    /// use after that.
     pub fn feed(
         &mut self,
         mut bytes: &[u8],

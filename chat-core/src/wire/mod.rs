@@ -1,29 +1,37 @@
 //! The wire: messages, their two forms, and frames.
 //!
-//! The specification is `docs/protocol.md`; the types here are its tables. A message is *encoded* into the body of a
-//! frame in one of two [`Form`]s. Over a byte stream a body is preceded by its length ([`Decoder`] splits them again);
-//! over a message transport such as WebSocket one message is one body.
+//! The specification is `docs/protocol.md`; the types here are its tables. A message is *encoded*
+//! into the body of a frame in one of two [`Form`]s. Over a byte stream a body is preceded by its
+//! length ([`Decoder`] splits them again); over a message transport such as WebSocket one message
+//! is one body.
 
 pub(crate) mod base64;
 pub mod client;
 pub mod error;
+mod fault;
 mod frame;
+pub(crate) mod reader;
 pub mod record;
 pub mod server;
+mod stored;
 pub(crate) mod tagged;
+pub(crate) mod words;
+pub(crate) mod writer;
 
 use serde::Serialize;
 #[cfg(feature = "json")]
 use serde_json::Value;
 
+pub(crate) use self::stored::{history_frame, records_frame};
 pub use self::{
-    base64::Fixed,
+    base64::{Fixed, Opaque},
     client::ClientMessage,
     error::{CloseReason, ErrorCode, Refusal},
-    frame::{Decoder, Frame, FrameTooLarge, PREFIX},
+    fault::BodyError,
+    frame::{Decoder, Frame, FrameTooLarge, Framing, PREFIX},
     record::Record,
     server::ServerMessage,
-    tagged::{BodyError, Tagged, Unknown},
+    tagged::{APPLICATION_KINDS, Tagged, Unknown},
 };
 
 /// The protocol's version.
@@ -37,7 +45,8 @@ pub const SERVER_FRAME_BYTES: u32 = 1_048_576;
 pub enum Form {
     /// `chat.v1.postcard`: a varint number, then the postcard body.
     Postcard,
-    /// `chat.v1.json`: an object whose `type` is the name and whose other fields are the body's. With the feature `json`.
+    /// `chat.v1.json`: an object whose `type` is the name and whose other fields are the body's.
+    /// With the feature `json`.
     #[cfg(feature = "json")]
     Json,
 }
@@ -64,7 +73,7 @@ impl Form {
     pub fn encode<T: Tagged>(self, message: &T) -> Frame {
         Frame::build(|out| match self {
             Self::Postcard => {
-                tagged::extend(&message.kind(), out);
+                writer::extend(&message.kind(), out);
                 message.write_postcard(out);
             }
             #[cfg(feature = "json")]
@@ -83,13 +92,13 @@ impl Form {
         })
     }
 
-    /// Bytes that an item takes in a list, with what parts it from the next.
+    /// Bytes that a shape takes in a list, with what parts it from the next.
     pub(crate) fn bytes_in_list<T: Serialize>(self, item: &T) -> usize {
         match self {
             Self::Postcard => {
                 let mut out = Vec::new();
-                tagged::extend(item, &mut out);
-                out.len()
+                writer::extend(item, &mut out);
+                out.len() + writer::varint_len(out.len() as u64)
             }
             #[cfg(feature = "json")]
             Self::Json => {
@@ -100,13 +109,16 @@ impl Form {
         }
     }
 
-    /// Reads the body of a frame. A number that is not in the list is an error here: nobody answers what is neither
-    /// a request nor a reply.
+    /// Reads the body of a frame.
+    ///
+    /// # Errors
+    /// Bytes that are no message, and a number that is not in the list: nobody answers what is
+    /// neither a request nor a reply.
     pub fn decode<T: Tagged>(self, body: &[u8]) -> Result<T, DecodeError> {
         let (kind, message) = match self {
             Self::Postcard => {
                 let (kind, rest) =
-                    postcard::take_from_bytes::<u16>(body).map_err(|_| DecodeError::NoKind)?;
+                    reader::take_front::<u16>(body).map_err(|_| DecodeError::NoKind)?;
                 (kind, T::read_postcard(kind, rest)?)
             }
             #[cfg(feature = "json")]

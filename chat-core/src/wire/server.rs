@@ -1,4 +1,4 @@
-//! What a server says.
+//! Messages of a server.
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeStruct};
@@ -7,11 +7,14 @@ use super::{
     base64,
     client::Ping,
     error::{CloseReason, ErrorCode},
-    record::{CipherKind, HistoryPolicy, Person, PresenceMode, Record, RoomKind, WrappedKey},
+    record::{
+        CipherKind, HistoryPolicy, Person, PresenceMode, Record, RoomKind, Standing, WrappedKey,
+    },
     tagged::{Kind, RawBody, numbered, serialize_fields},
+    words::words,
 };
 use crate::{
-    id::{CredentialId, KeyId, MemberId, Place, RoomId, Seq},
+    id::{CredentialId, KeyId, MemberId, Place, RoomId, RoomOrigin, Seq},
     limits::WireLimits,
     roles::Role,
     time::Wall,
@@ -20,40 +23,41 @@ use crate::{
 numbered! {
     /// A server's frame.
     pub enum ServerMessage {
-        /// You are in.
+        /// The client is in.
         1 "welcome" Welcome(Welcome),
-        /// Done. The answer to a request.
+        /// A request was done.
         2 "ok" Ok(Done),
-        /// Not done. The answer to a request; with `id` 0, to a `hello`.
+        /// A request was not done; with `id` 0, a `hello` was refused.
         3 "error" Error(Failure),
-        /// You are in this room: after `welcome` for each of your rooms, when somebody opens a private conversation
-        /// with you, and when the room's log lost its tail.
+        /// You are in this room: after `welcome` for each of your rooms, when somebody opens a
+        /// private conversation with you, and when the room's log lost its tail.
         4 "entered" Entered(Entered),
-        /// What happened in a room.
+        /// Records of a room.
         5 "records" Records(Records),
-        /// Who is there.
+        /// Members that are here.
         6 "presence" Presence(Presence),
-        /// A room you presented in `hello.resume` or were told of in `welcome` is not yours any more.
+        /// A room you presented in `hello.resume` or were told of in `welcome` is not yours any
+        /// more.
         7 "removed" Removed(Removed),
-        /// Are you there? Answered by `pong`.
+        /// A sign of life. Answered by `pong`.
         8 "ping" Ping(Ping),
-        /// I am.
+        /// The answer to a `ping`.
         9 "pong" Pong(Ping),
         /// The connection is about to end. Answered by `closed`.
         10 "closing" Closing(Closing),
     }
 }
 
-/// How long an acknowledged record lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Durability {
-    /// As long as the server's process.
-    Memory,
-    /// It is on the server's disk.
-    Disk,
-    /// It is on several machines.
-    Replicated,
+words! {
+    /// How long an acknowledged record lasts.
+    pub enum Durability {
+        /// As long as the server's process.
+        0 "memory" Memory,
+        /// On the server's disk.
+        1 "disk" Disk,
+        /// On several machines.
+        2 "replicated" Replicated,
+    }
 }
 
 /// The answer to `hello`.
@@ -62,16 +66,17 @@ pub struct Welcome {
     /// The version both speak.
     pub version: u16,
     /// The optional features in use.
+    #[serde(default)]
     pub capabilities: Vec<String>,
     /// The server's program and version.
     pub agent: String,
-    /// Who you are.
+    /// The member of the connection.
     pub member: MemberId,
-    /// What you are called, in the form others see.
+    /// Its nick, in the form others see.
     pub nick: String,
     /// The label beside it.
     pub label: String,
-    /// What you may do.
+    /// Limits that a client keeps within.
     pub limits: WireLimits,
     /// Say something at least this often, in milliseconds; `ping` when there is nothing else.
     pub ping_interval: u32,
@@ -81,11 +86,10 @@ pub struct Welcome {
     pub time: Wall,
     /// Whether there is a lobby to join.
     pub lobby: bool,
-    /// Your rooms. For each of them exactly one `entered` or `removed` follows.
+    /// Your rooms, those that you are invited to among them. For each of them exactly one `entered`
+    /// or `removed` follows.
+    #[serde(default)]
     pub rooms: Vec<RoomId>,
-    /// The highest `txn` of yours that the server knows, of requests that name no room.
-    #[serde(deserialize_with = "crate::id::safe")]
-    pub last_txn: u64,
 }
 
 /// A request was done.
@@ -93,12 +97,12 @@ pub struct Welcome {
 pub struct Done {
     /// The request's.
     pub id: u64,
-    /// What came of it: of the same kind as the request.
+    /// The result, of the same kind as the request.
     pub answer: Answer,
 }
 
 numbered! {
-    /// What came of a request. The numbers and names are those of the requests.
+    /// Results of requests. The numbers and names are those of the requests.
     pub enum Answer {
         /// Groups.
         1 "list" List(Rooms),
@@ -120,7 +124,7 @@ numbered! {
         9 "send" Send(Committed),
         /// Members.
         10 "members" Members(MemberPage),
-        /// What was said before.
+        /// Earlier records.
         11 "history" History(HistoryPage),
         /// Done.
         12 "topic" Topic(Committed),
@@ -145,7 +149,8 @@ numbered! {
     }
 }
 
-/// The record that the request became. Not a cursor: earlier records of the room may still be on their way.
+/// The record that the request became. Not a cursor: earlier records of the room may still be on
+/// their way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the types say it")]
 pub struct Committed {
@@ -156,6 +161,7 @@ pub struct Committed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rooms {
     /// In the order of their numbers.
+    #[serde(default)]
     pub rooms: Vec<RoomInfo>,
     /// Whether there are more after the last one.
     pub more: bool,
@@ -167,13 +173,14 @@ pub struct Rooms {
 pub struct RoomInfo {
     pub room: RoomId,
     pub number: u32,
-    pub name: Option<String>,
     pub topic: String,
     pub cipher: CipherKind,
     /// Whether joining needs a password.
     pub protected: bool,
     /// About how many members it has.
     pub members: u32,
+    #[serde(default)]
+    pub name: Option<String>,
 }
 
 /// Answer to `nick`.
@@ -209,46 +216,61 @@ pub struct Challenge {
 pub struct RoomView {
     /// Its id.
     pub room: RoomId,
-    /// What kind of room.
+    /// The kind of room.
     pub kind: RoomKind,
-    /// A group's number.
-    pub number: Option<u32>,
-    /// A group's name, if it has one.
-    pub name: Option<String>,
-    /// The other member of a private conversation, by the name last known.
-    pub peer: Option<Person>,
-    /// The topic; may be empty.
-    pub topic: String,
-    /// The cipher that messages here must have.
-    pub cipher: CipherKind,
-    /// The key in force, for `static_key` and `room_password`.
-    pub key: Option<KeyId>,
-    /// Who may read what was said before they came.
-    pub history: HistoryPolicy,
-    /// How the room tells who is there.
-    pub presence: PresenceMode,
+    /// Stands for the room in all that is sealed for it.
+    pub origin: RoomOrigin,
     /// All that is said here is true as of this place of the log.
     pub place: Place,
-    /// The record that made you a member.
+    /// Whether you are a member, or invited.
+    pub standing: Standing,
+    /// The record that made you so.
     #[serde(deserialize_with = "crate::id::safe")]
     pub since: Seq,
     /// Your role.
     pub role: Role,
-    /// How many members it has.
+    /// How many members it has, those that are invited among them.
     pub members: u32,
+    /// How many messages and actions there were in all, whether they are still kept or not.
+    #[serde(deserialize_with = "crate::id::safe")]
+    pub said: u64,
+    /// The cipher that messages here must have.
+    pub cipher: CipherKind,
+    /// How far back a member may read.
+    pub history: HistoryPolicy,
+    /// How the room tells who is here.
+    pub presence: PresenceMode,
+    /// The topic; may be empty.
+    pub topic: String,
+    /// A group's number.
+    #[serde(default)]
+    pub number: Option<u32>,
+    /// A group's name, if it has one.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The other member of a private conversation, by the name last known.
+    #[serde(default)]
+    pub peer: Option<Person>,
+    /// The key in force, for `static_key` and `room_password`.
+    #[serde(default)]
+    pub key: Option<KeyId>,
     /// The password's registration in force.
+    #[serde(default)]
     pub credential: Option<CredentialId>,
     /// The room's keys, oldest first, the one in force last, wrapped under that registration.
+    #[serde(default)]
     pub keys: Vec<WrappedKey>,
-    /// The highest `txn` of yours in this room that the server knows.
-    #[serde(deserialize_with = "crate::id::safe")]
-    pub last_txn: u64,
+    /// How far the other of a private conversation is in; nothing when that member has left it, and
+    /// in other rooms.
+    #[serde(default)]
+    pub peer_standing: Option<Standing>,
 }
 
 /// Answer to `members`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberPage {
     /// In the order of their ids.
+    #[serde(default)]
     pub members: Vec<MemberInfo>,
     /// Whether there are more after the last one.
     pub more: bool,
@@ -263,6 +285,7 @@ pub struct MemberInfo {
     pub nick: String,
     pub label: String,
     pub role: Role,
+    pub standing: Standing,
     /// Holds a nick at present: online, or away for less than the grace period.
     pub here: bool,
     pub muted: bool,
@@ -274,14 +297,15 @@ pub struct HistoryPage {
     /// The log's life at present.
     #[serde(deserialize_with = "crate::id::safe")]
     pub epoch: u64,
-    /// In the order of `seq`, without holes.
-    pub records: Vec<Record>,
     /// The oldest record that is kept and that you may read; 0 when there is none.
     #[serde(deserialize_with = "crate::id::safe")]
     pub oldest: Seq,
     /// The newest record.
     #[serde(deserialize_with = "crate::id::safe")]
     pub newest: Seq,
+    /// In the order of `seq`, without holes.
+    #[serde(default)]
+    pub records: Vec<Record>,
 }
 
 /// A request was not done.
@@ -290,21 +314,23 @@ pub struct Failure {
     /// The request's; 0 for a `hello`.
     #[serde(deserialize_with = "crate::id::safe")]
     pub id: u64,
-    /// What is wrong.
+    /// The reason.
     pub code: ErrorCode,
     /// Whether the same request may succeed later.
     pub temporary: bool,
-    /// When to try again, in milliseconds.
-    pub retry_after: Option<u32>,
     /// For a person to read, in English.
     pub text: String,
+    /// When to try again, in milliseconds.
+    #[serde(default)]
+    pub retry_after: Option<u32>,
 }
 
 /// You are in a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entered {
-    /// True: every record after the place you presented follows, up to `view.place` and on.
-    /// False: that place is gone (or you presented none): start afresh from `view`; only what comes after `view.place` follows.
+    /// True: every record after the place you presented follows, up to `view.place` and on. False:
+    /// that place is gone (or you presented none): start afresh from `view`; only what comes after
+    /// `view.place` follows.
     pub resumed: bool,
     /// The room.
     pub view: RoomView,
@@ -317,41 +343,61 @@ pub struct Records {
     pub room: RoomId,
     #[serde(deserialize_with = "crate::id::safe")]
     pub epoch: u64,
+    #[serde(default)]
     pub records: Vec<Record>,
 }
 
-/// Who is there: holds a nick and is a member of the room.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Members that are here: that hold a nick.
+#[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the types say it")]
 pub struct Presence {
     pub room: RoomId,
     pub update: PresenceUpdate,
 }
 
-/// A word about who is there. It has no `seq`: it may be late, is never repeated, and `full` or `count` replaces all before it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PresenceUpdate {
-    /// Everybody.
-    Full(Vec<Person>),
-    /// What changed since the last word.
-    Changes(PresenceChanges),
-    /// How many.
-    Count(u32),
+numbered! {
+    /// A word about who is there. It has no `seq`: it may be late, is never repeated, and `full` or
+    /// `count` replaces all before it.
+    pub enum PresenceUpdate {
+        /// All members that are here.
+        1 "full" Full(People),
+        /// Changes since the last word.
+        2 "changes" Changes(PresenceChanges),
+        /// How many.
+        3 "count" Count(Count),
+    }
+}
+
+/// All who are there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct People {
+    #[serde(default)]
+    pub people: Vec<Person>,
+}
+
+/// How many are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types say it")]
+pub struct Count {
+    pub count: u32,
 }
 
 /// Changes of who is there. Who becomes or ceases to be a member is told by records, not here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PresenceChanges {
     /// Came (back), being members already.
+    #[serde(default)]
     pub here: Vec<Person>,
     /// Are gone: said so, or the grace period ended.
+    #[serde(default)]
     pub gone: Vec<Person>,
     /// Are called something else now.
+    #[serde(default)]
     pub renamed: Vec<Renamed>,
 }
 
-/// Somebody is called something else.
+/// A member has another nick or label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the types say it")]
 pub struct Renamed {
@@ -367,16 +413,18 @@ pub struct Removed {
     pub reason: RemovedReason,
 }
 
-/// Why a room is not yours any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RemovedReason {
-    /// You are not a member (you left, were kicked, or were away too long).
-    NotMember,
-    /// You are banned.
-    Banned,
-    /// There is no such room.
-    Unknown,
+words! {
+    /// Why a room is not yours any more.
+    pub enum RemovedReason {
+        /// You are not a member (you left, were kicked, or were away too long).
+        0 "not_member" NotMember,
+        /// You are banned.
+        1 "banned" Banned,
+        /// There is no such room.
+        2 "unknown" Unknown,
+        /// The room was closed.
+        3 "closed" Closed,
+    }
 }
 
 /// The connection is about to end.
@@ -386,10 +434,11 @@ pub struct Closing {
     pub reason: CloseReason,
     /// Whether to connect again.
     pub reconnect: bool,
-    /// Not before so many milliseconds.
-    pub retry_after: Option<u32>,
     /// For a person to read, in English.
     pub text: String,
+    /// Not before so many milliseconds.
+    #[serde(default)]
+    pub retry_after: Option<u32>,
 }
 
 impl Serialize for Done {
@@ -405,11 +454,12 @@ impl<'de> Deserialize<'de> for Done {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(rename = "Done")]
-        struct Raw {
+        struct Raw<'a> {
             #[serde(deserialize_with = "crate::id::safe")]
             id: u64,
             kind: Kind<Answer>,
-            body: RawBody,
+            #[serde(default, borrow)]
+            body: RawBody<'a>,
         }
         let Raw { id, kind, body } = Raw::deserialize(d)?;
         Ok(Self {
@@ -419,14 +469,41 @@ impl<'de> Deserialize<'de> for Done {
     }
 }
 
-impl ServerMessage {
-    /// The number of `records`, for those who put the frame together from stored records.
-    pub(crate) const RECORDS: u16 = 5;
-    /// The number of `presence`, for the same reason.
-    pub(crate) const PRESENCE: u16 = 6;
+impl Serialize for Presence {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut s = s.serialize_struct("Presence", 3)?;
+        s.serialize_field("room", &self.room)?;
+        serialize_fields(&mut s, &self.update)?;
+        s.end()
+    }
 }
 
-impl PresenceUpdate {
-    /// What `full` begins with in postcard.
-    pub(crate) const FULL: u32 = 0;
+impl<'de> Deserialize<'de> for Presence {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename = "Presence")]
+        struct Raw<'a> {
+            room: RoomId,
+            kind: Kind<PresenceUpdate>,
+            #[serde(default, borrow)]
+            body: RawBody<'a>,
+        }
+        let Raw { room, kind, body } = Raw::deserialize(d)?;
+        Ok(Self {
+            room,
+            update: body.decode(&kind),
+        })
+    }
+}
+
+impl ServerMessage {
+    /// The number of `ok`, for those who put the frame together from stored records.
+    pub(crate) const OK: u16 = 2;
+    /// The number of `records`, for the same reason.
+    pub(crate) const RECORDS: u16 = 5;
+}
+
+impl Answer {
+    /// The number of `history`, for the same reason.
+    pub(crate) const HISTORY: u16 = 11;
 }

@@ -1,27 +1,28 @@
-//! Numbered lists of bodies: how a message, a request, an answer and a record say what they are.
+//! Numbered lists of bodies: how a message, a request, an answer, a record and a content say what
+//! they are.
 //!
-//! A body is decoded by its number. Fields are only ever appended to a body and trailing bytes are ignored, so an
-//! old program reads a newer body; a number it does not know stays whole as [`Unknown`].
+//! A body is decoded by its number. A number that a program does not know stays whole as
+//! [`Unknown`].
+
+use core::marker::PhantomData;
 
 use bytes::Bytes;
-use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-use super::base64;
+use super::{base64, fault::BodyError, writer::FROZEN};
 
-/// A body whose number this program does not know.
+/// The first number that is an application's own: this project never gives it or a higher one out.
+pub const APPLICATION_KINDS: u16 = 0x8000;
+
+/// A body whose number this program does not know, or an application's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unknown {
-    /// The number as received; 0, which is never given out, stands for a name in JSON that has no number here.
+    /// The number as received; 0, which is never given out, stands for a name in JSON that has no
+    /// number here.
     pub kind: u16,
-    /// What came with it, undecoded (postcard bytes, or JSON text).
+    /// The undecoded body (postcard bytes, or JSON text).
     pub body: Bytes,
 }
-
-/// Why a body could not be decoded.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BodyError(pub String);
 
 /// One of the numbered lists of bodies that make up the wire.
 pub trait Tagged: Sized {
@@ -35,11 +36,24 @@ pub trait Tagged: Sized {
     fn number(name: &str) -> u16;
     /// Appends the body's postcard form.
     fn write_postcard(&self, out: &mut Vec<u8>);
+    /// Appends the form of the body that is hashed: without the zero bytes at the end of every
+    /// length-delimited body.
+    fn write_canonical(&self, out: &mut Vec<u8>);
     /// Reads the postcard form of a body of this kind; bytes after it are ignored.
+    ///
+    /// # Errors
+    /// The bytes do not fit the kind.
     fn read_postcard(kind: u16, body: &[u8]) -> Result<Self, BodyError>;
-    /// The body's own form in JSON and its like, always an object unless it is unknown.
+    /// The body inside of another value: with its length in postcard; in JSON an object, or a
+    /// string if it is unknown.
+    ///
+    /// # Errors
+    /// Those of the serializer.
     fn serialize_body<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error>;
     /// Reads the JSON form of a body of this kind.
+    ///
+    /// # Errors
+    /// The value does not fit the kind.
     #[cfg(feature = "json")]
     fn read_json(kind: u16, body: &serde_json::Value) -> Result<Self, BodyError>;
 }
@@ -71,13 +85,19 @@ macro_rules! numbered {
             }
             fn write_postcard(&self, out: &mut Vec<u8>) {
                 match self {
-                    $( Self::$variant(body) => $crate::wire::tagged::extend(body, out), )*
+                    $( Self::$variant(body) => $crate::wire::writer::extend(body, out), )*
+                    Self::Unknown(unknown) => out.extend_from_slice(&unknown.body),
+                }
+            }
+            fn write_canonical(&self, out: &mut Vec<u8>) {
+                match self {
+                    $( Self::$variant(body) => $crate::wire::writer::extend_canonical(body, out), )*
                     Self::Unknown(unknown) => out.extend_from_slice(&unknown.body),
                 }
             }
             fn read_postcard(kind: u16, body: &[u8]) -> Result<Self, $crate::wire::BodyError> {
                 match kind {
-                    $( $number => $crate::wire::tagged::take(body).map(Self::$variant), )*
+                    $( $number => $crate::wire::reader::take(body).map(Self::$variant), )*
                     _ => Ok(Self::Unknown($crate::wire::Unknown { kind, body: bytes::Bytes::copy_from_slice(body) })),
                 }
             }
@@ -100,29 +120,40 @@ macro_rules! numbered {
 }
 pub(crate) use numbered;
 
-pub(crate) fn extend<T: Serialize>(body: &T, out: &mut Vec<u8>) {
-    struct Append<'a>(&'a mut Vec<u8>);
-    impl Flavor for Append<'_> {
-        type Output = ();
-        fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-            self.0.push(byte);
-            Ok(())
+/// Declares that a numbered list is a field of other shapes, as its two fields `kind` and `body`.
+macro_rules! numbered_field {
+    ($list:ident) => {
+        impl serde::Serialize for $list {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                $crate::wire::tagged::serialize_pair(self, s)
+            }
         }
-        fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-            self.0.extend_from_slice(bytes);
-            Ok(())
+
+        impl<'de> serde::Deserialize<'de> for $list {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                $crate::wire::tagged::deserialize_pair(d)
+            }
         }
-        fn finalize(self) -> postcard::Result<()> {
-            Ok(())
-        }
-    }
-    postcard::serialize_with_flavor(body, Append(out)).expect("wire types have a postcard form");
+    };
+}
+pub(crate) use numbered_field;
+
+pub(crate) fn serialize_pair<T: Tagged, S: Serializer>(value: &T, s: S) -> Result<S::Ok, S::Error> {
+    let mut s = s.serialize_struct(FROZEN, 2)?;
+    serialize_fields(&mut s, value)?;
+    ser::SerializeStruct::end(s)
 }
 
-pub(crate) fn take<T: de::DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
-    postcard::take_from_bytes(body)
-        .map(|(body, _rest)| body)
-        .map_err(|e| BodyError(e.to_string()))
+pub(crate) fn deserialize_pair<'de, T: Tagged, D: Deserializer<'de>>(d: D) -> Result<T, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename = "frozen", bound = "T: Tagged")]
+    struct Pair<'a, T: Tagged> {
+        kind: Kind<T>,
+        #[serde(default, borrow)]
+        body: RawBody<'a>,
+    }
+    let Pair { kind, body } = Pair::<T>::deserialize(d)?;
+    Ok(body.decode(&kind))
 }
 
 #[cfg(feature = "json")]
@@ -134,9 +165,8 @@ pub(crate) fn read_unknown_json(kind: u16, body: &serde_json::Value) -> Unknown 
     Unknown { kind, body }
 }
 
-/// A number with its body as two fields of a larger struct: `kind: u16, body: length-prefixed bytes` in postcard,
-/// `"kind": "name", "body": {…}` in JSON.
-pub(crate) struct Kind<T>(pub(crate) u16, pub(crate) core::marker::PhantomData<T>);
+/// The number of a body: `kind: u16` in postcard, `"kind": "name"` in JSON.
+pub(crate) struct Kind<T>(pub(crate) u16, pub(crate) PhantomData<T>);
 
 impl<T: Tagged> Serialize for Kind<T> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
@@ -149,7 +179,7 @@ impl<T: Tagged> Serialize for Kind<T> {
 
 impl<'de, T: Tagged> Deserialize<'de> for Kind<T> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        struct Json<T>(core::marker::PhantomData<T>);
+        struct Json<T>(PhantomData<T>);
         impl<T: Tagged> de::Visitor<'_> for Json<T> {
             type Value = u16;
             fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -163,62 +193,58 @@ impl<'de, T: Tagged> Deserialize<'de> for Kind<T> {
             }
         }
         let kind = if d.is_human_readable() {
-            d.deserialize_any(Json(core::marker::PhantomData::<T>))?
+            d.deserialize_any(Json(PhantomData::<T>))?
         } else {
             u16::deserialize(d)?
         };
-        Ok(Self(kind, core::marker::PhantomData))
+        Ok(Self(kind, PhantomData))
     }
 }
 
 /// The body beside a [`Kind`].
-pub(crate) struct Body<'a, T>(pub(crate) &'a T);
+struct Body<'a, T>(&'a T);
 
 impl<T: Tagged> Serialize for Body<'_, T> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        if s.is_human_readable() {
-            return self.0.serialize_body(s);
-        }
-        let mut bytes = Vec::with_capacity(128);
-        self.0.write_postcard(&mut bytes);
-        s.serialize_bytes(&bytes)
+        self.0.serialize_body(s)
     }
 }
 
 /// A body that waits for its number.
-pub(crate) enum RawBody {
-    Postcard(Bytes),
+pub(crate) enum RawBody<'a> {
+    Postcard(&'a [u8]),
     #[cfg(feature = "json")]
     Json(serde_json::Value),
 }
 
-impl<'de> Deserialize<'de> for RawBody {
+impl<'de: 'a, 'a> Deserialize<'de> for RawBody<'a> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         #[cfg(feature = "json")]
         if d.is_human_readable() {
             return serde_json::Value::deserialize(d).map(Self::Json);
         }
-        base64::deserialize(d).map(Self::Postcard)
+        <&[u8]>::deserialize(d).map(Self::Postcard)
     }
 }
 
-impl Default for RawBody {
-    /// A JSON object may leave an empty body out.
+impl Default for RawBody<'_> {
+    /// A body may be left out. Then all its fields are, which means the same in both forms.
     fn default() -> Self {
-        #[cfg(feature = "json")]
-        return Self::Json(serde_json::Value::Object(serde_json::Map::new()));
-        #[cfg(not(feature = "json"))]
-        Self::Postcard(Bytes::new())
+        Self::Postcard(&[])
     }
 }
 
-impl RawBody {
-    /// A body that does not decode stays [`Unknown`] under its own number: the frame around it is sound, so the
-    /// connection lives on and the sender is told what was wrong.
+impl RawBody<'_> {
+    /// A body that does not decode stays [`Unknown`] under its own number: the frame around it is
+    /// sound, so the connection lives on and the sender is told what was wrong.
     pub(crate) fn decode<T: Tagged>(self, kind: &Kind<T>) -> T {
         match self {
-            Self::Postcard(body) => T::read_postcard(kind.0, &body)
-                .unwrap_or_else(|_| T::unknown(Unknown { kind: kind.0, body })),
+            Self::Postcard(body) => T::read_postcard(kind.0, body).unwrap_or_else(|_| {
+                T::unknown(Unknown {
+                    kind: kind.0,
+                    body: Bytes::copy_from_slice(body),
+                })
+            }),
             #[cfg(feature = "json")]
             Self::Json(value) => T::read_json(kind.0, &value)
                 .unwrap_or_else(|_| T::unknown(read_unknown_json(kind.0, &value))),
@@ -231,6 +257,6 @@ pub(crate) fn serialize_fields<S: ser::SerializeStruct, T: Tagged>(
     s: &mut S,
     value: &T,
 ) -> Result<(), S::Error> {
-    s.serialize_field("kind", &Kind::<T>(value.kind(), core::marker::PhantomData))?;
+    s.serialize_field("kind", &Kind::<T>(value.kind(), PhantomData))?;
     s.serialize_field("body", &Body(value))
 }

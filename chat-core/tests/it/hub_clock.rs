@@ -44,7 +44,7 @@ fn is_muted(w: &mut World, by: ConnId, room: RoomId, whom: &str) -> bool {
     members.any(|info| info.member == member(whom) && info.muted)
 }
 
-/// Somebody who owns a group, somebody who is in it, and the group.
+/// The owner of a group, a member of it, and the group.
 fn group(w: &mut World) -> (ConnId, ConnId, RoomId) {
     let [boss, ada] = ["boss", "ada"].map(|nick| w.welcome(nick));
     let room = w.create(boss, 1, None).unwrap().room;
@@ -112,6 +112,7 @@ fn after_a_restart_what_is_left_is_judged_by_the_record_and_is_never_more_than_t
     let (boss, _, room) = group(&mut w);
     w.request(boss, 1, mute(room, "ada", 60)).unwrap();
     let muted = w.now.wall;
+    w.pass(SECOND);
     let mut left = |wall| {
         let mut again = restarted(&mut w, wall);
         let ada = again.welcome("ada");

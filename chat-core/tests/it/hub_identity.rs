@@ -1,4 +1,5 @@
-//! Connections whose other end is known otherwise than by what it says: the accounts of an application around the chat.
+//! Connections whose other end is known otherwise than by what it says: the accounts of an
+//! application around the chat.
 
 use crate::harness::*;
 use chat_core::{
@@ -51,7 +52,7 @@ fn an_account_is_the_same_member_whatever_the_hello_says() {
         ServerMessage::Closing(closing) => Some(closing.reason.name()),
         _ => None,
     });
-    assert_eq!(closing.as_deref(), Some("replaced"));
+    assert_eq!(closing.flatten(), Some("replaced"));
 }
 
 #[test]

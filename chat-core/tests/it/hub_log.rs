@@ -1,9 +1,10 @@
-//! The log as it can be: unreadable, unable to write, in doubt, shortened, left over from an earlier life.
+//! The log as it can be: unreadable, unable to write, in doubt, shortened, left over from an
+//! earlier life.
 
 use crate::harness::*;
 use chat_core::{
     hub::Event,
-    id::{Partition, Place, RoomId},
+    id::{MessageId, Partition, Place, RoomId, SessionId},
     wire::{
         ClientMessage, CloseReason, ErrorCode, ServerMessage,
         client::{self, Hello, InRoom, Op, RoomRef},
@@ -77,7 +78,7 @@ fn a_log_that_cannot_write_refuses_and_is_asked_again() {
         .expect("the same txn may be used again");
     w.greet(conn, hello("cy")).unwrap();
     assert_eq!(w.create(ada, 1, None).unwrap().number, Some(0));
-    // What the hub wants for itself is not forgotten.
+    // The hub's own proposals are not forgotten.
     w.disconnect(bob);
     w.fates.extend([Fate::Refuse; 3]);
     w.pass_with(&[ada, conn], 40 * SECOND);
@@ -105,6 +106,17 @@ fn while_the_log_cannot_write_the_hub_asks_it_once_a_second_whoever_asks_how_muc
     let left = w.fates.len();
     w.pass(10 * SECOND);
     assert!(left - w.fates.len() <= 11, "{}", left - w.fates.len());
+    let trouble = |event: &&Event| matches!(event, Event::LogTrouble { .. });
+    let troubles = |w: &World| w.events.iter().filter(trouble).count();
+    assert_eq!(troubles(&w), 1, "told once, however much is refused");
+    // Once it has worked, it is news again.
+    w.fates.clear();
+    w.pass(10 * SECOND);
+    let conn = w.connect();
+    w.greet(conn, hello("cy")).unwrap();
+    w.fates.push_back(Fate::Refuse);
+    w.join(conn, RoomRef::Lobby).unwrap_err();
+    assert_eq!(troubles(&w), 2);
 }
 
 #[test]
@@ -200,7 +212,9 @@ fn behind_a_record_that_cannot_be_read_everything_is_refused_at_once() {
     assert_eq!(refused.code, ErrorCode::Unavailable);
 }
 
+/// The topic of the one group, when it was listed anew.
 fn listed_topic(w: &mut World, conn: chat_core::id::ConnId) -> String {
+    w.pass(SECOND);
     let list = Op::List(client::List {
         after: None,
         limit: 0,
@@ -227,8 +241,8 @@ fn a_topic_that_was_not_listed_before_the_server_died_is_listed_by_the_next() {
     // The room's record is written, the directory's is not.
     w.hold = true;
     w.ask(ada, 2, 2, topic("coffee"));
-    let (partition, expected, entries) = w.held.pop_front().unwrap();
-    w.log.append(partition, expected, &entries, b"");
+    let (partition, expected, entries, note) = w.held.pop_front().unwrap();
+    w.log.append(partition, expected, &entries, &note);
     let log = std::mem::replace(&mut w.log, chat_core::log::MemoryLog::new(1, 1));
     let mut config = config();
     config.node = 8;
@@ -253,12 +267,12 @@ fn a_topic_that_was_given_up_and_written_after_all_is_listed() {
             topic: "tea".to_owned(),
         }),
     );
-    let (_, expected, entries) = w.held.pop_front().unwrap();
+    let (_, expected, entries, note) = w.held.pop_front().unwrap();
     let why = chat_core::log::AppendRefused::Unavailable;
     w.input(chat_core::hub::Input::Refused { partition, why });
     let refused = w.answer(ada, 2).expect("answered").unwrap_err();
     assert_eq!(refused.code, ErrorCode::Unavailable);
-    w.log.append(partition, expected, &entries, b"");
+    w.log.append(partition, expected, &entries, &note);
     w.hold = false;
     w.news(partition, expected.seq);
     assert_eq!(listed_topic(&mut w, ada), "tea");
@@ -266,42 +280,30 @@ fn a_topic_that_was_given_up_and_written_after_all_is_listed() {
 
 #[test]
 fn topics_of_several_hubs_do_not_overtake_each_other_in_the_list() {
-    let mut w = World::new();
-    let ada = w.welcome("ada");
-    let room = w.create(ada, 1, None).unwrap().room;
+    let (mut here, mut there) = two_hubs();
+    let ada = there.welcome("ada");
+    let room = there.create(ada, 1, None).unwrap().room;
     let topic = |topic: &str| {
         Op::Topic(client::SetTopic {
             room,
             topic: topic.to_owned(),
         })
     };
-    // What this hub tells the directory of "old" comes behind what another tells of "new".
-    w.request(ada, 1, topic("first")).unwrap();
-    w.hold = true;
-    w.ask(ada, 2, 2, topic("old"));
-    let (partition, expected, entries) = w.held.pop_front().unwrap();
-    assert_eq!(partition, Partition::Room(room));
-    let appended = w.log.append(partition, expected, &entries, b"");
-    let chat_core::log::Appended::Committed(head) = appended else {
-        panic!("{appended:?}")
-    };
-    w.input(chat_core::hub::Input::Committed { partition, head });
-    let late = w.held.pop_front().unwrap();
-    assert_eq!(late.0, Partition::Directory(0));
-    let mut config = config();
-    (config.node, config.log.shared) = (8, true);
-    let log = std::mem::replace(&mut w.log, chat_core::log::MemoryLog::new(1, 1));
-    let mut other = World::on(log, config);
-    let again = other.welcome("ada");
-    other.request(again, 3, topic("new")).unwrap();
-    assert_eq!(listed_topic(&mut other, again), "new");
-    w.log = std::mem::replace(&mut other.log, chat_core::log::MemoryLog::new(1, 1));
-    w.held.push_back(late);
-    w.hold = false;
-    w.release();
-    other.log = std::mem::replace(&mut w.log, chat_core::log::MemoryLog::new(1, 1));
-    other.news(Partition::Directory(0), 0);
-    assert_eq!(listed_topic(&mut other, again), "new");
+    // This hub's word of "old" comes behind another's word of "new".
+    there.request(ada, 2, topic("old")).unwrap();
+    there.disconnect(ada);
+    let words = there.take_words();
+    std::mem::swap(&mut here.log, &mut there.log);
+    here.hear(8, words);
+    here.news(Partition::Directory(0), 0);
+    let ada = here.welcome("ada");
+    here.request(ada, 3, topic("new")).unwrap();
+    assert_eq!(listed_topic(&mut here, ada), "new");
+    std::mem::swap(&mut here.log, &mut there.log);
+    there.pass(SECOND);
+    std::mem::swap(&mut here.log, &mut there.log);
+    here.news(Partition::Directory(0), 0);
+    assert_eq!(listed_topic(&mut here, ada), "new");
 }
 
 #[test]
@@ -377,6 +379,11 @@ fn history_has_what_is_on_the_near_side_of_a_damaged_record() {
     // Nor can it be taken back.
     let redact = Op::Redact(client::Redact {
         room: RoomId::LOBBY,
+        target: MessageId {
+            member: member("ada"),
+            session: SessionId(1),
+            txn: 4,
+        },
         seq: damaged,
     });
     assert_eq!(w.refusal(ada, 9, redact), ErrorCode::Damaged);
@@ -392,7 +399,7 @@ fn a_damaged_directory_cannot_be_read_and_says_so() {
     w.drive();
     let bob = w.connect();
     w.say(bob, &ClientMessage::Hello(hello("bob")));
-    // It is asked again, and is as damaged as before.
+    // The log is asked again, and is as damaged as before.
     w.pass(2 * SECOND);
     let refused = w.take(bob, |message| match message {
         ServerMessage::Error(failure) => Some((failure.code, failure.text.clone())),
@@ -472,24 +479,6 @@ fn resumed(w: &mut World, conn: chat_core::id::ConnId) -> Option<bool> {
 }
 
 #[test]
-fn a_release_from_before_the_directory_lost_its_end_cuts_no_grace_short() {
-    let mut w = World::new();
-    let grace = config().limits.grace;
-    let [ada, _bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
-    w.disconnect(ada);
-    w.hold = true;
-    w.pass(grace);
-    // The release is on its way. After the loss nobody knows since when she has been away.
-    w.lose(Partition::Directory(0), 1);
-    w.hold = false;
-    w.release();
-    w.pass(grace - SECOND);
-    assert!(!is_gone(&w, "ada"));
-    w.pass(2 * SECOND);
-    assert!(is_gone(&w, "ada"));
-}
-
-#[test]
 fn a_place_of_before_one_left_and_came_back_is_gone() {
     let mut w = World::new();
     let ada = w.in_lobby("ada");
@@ -509,7 +498,8 @@ fn a_topic_that_the_log_has_lost_is_not_listed() {
     let mut w = World::new();
     let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
     let room = w.create(ada, 1, None).unwrap().room;
-    // The directory is busy: it is to be told of the topic after that, and the log has lost it by then.
+    // The directory is busy: it is to be told of the topic after that, and the log has lost it by
+    // then.
     w.hold = true;
     let topic = "lost".to_owned();
     w.ask(ada, 901, 1, Op::Topic(client::SetTopic { room, topic }));
@@ -527,7 +517,7 @@ fn a_topic_that_the_log_has_lost_is_not_listed() {
 #[test]
 fn a_join_of_an_earlier_connection_does_not_take_in_afresh_who_comes_back() {
     let mut w = World::with(|config| config.log.shared = true);
-    let [ada, bob, cy] = ["ada", "bob", "cy"].map(|nick| w.in_lobby(nick));
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
     let head = w.join(ada, RoomRef::Lobby).unwrap().place;
     let come_back = |w: &mut World, nick, ahead| {
         let conn = w.connect();
@@ -536,23 +526,18 @@ fn a_join_of_an_earlier_connection_does_not_take_in_afresh_who_comes_back() {
         w.say(conn, &ClientMessage::Hello(hello));
         conn
     };
-    // The directory is busy with cy. Bob has seen more of the lobby than this hub has, so it is read before he is in, and
-    // what ada asked for on her earlier connection waits for that.
-    (w.hold, w.hold_reads) = (true, true);
-    w.ask(cy, 901, 1, nick("cy1"));
+    // Bob has seen more of the lobby than this hub has, so it is read before he is in, and what ada
+    // asked for on her earlier connection waits for that.
     w.disconnect(bob);
     come_back(&mut w, "bob", 5);
-    w.ask(cy, 902, 2, nick("cy2"));
-    w.ask(cy, 903, 3, nick("cy3"));
+    w.hold_reads = true;
+    w.news(LOBBY, head.seq);
     let (room, proof) = (RoomRef::Lobby, None);
     w.ask(ada, 904, 2, Op::Join(client::Join { room, proof }));
-    w.release_one();
-    w.release_one();
     w.disconnect(ada);
     let ada = come_back(&mut w, "ada", 0);
-    w.release_one();
-    w.release_one();
-    (w.hold, w.hold_reads) = (false, false);
+    w.hold_reads = false;
+    w.release();
     w.release();
     assert_eq!(resumed(&mut w, ada), Some(true));
 }
@@ -635,42 +620,6 @@ fn joins_and_leaves_in_one_breath_leave_the_directory_right() {
 }
 
 #[test]
-fn who_names_a_room_by_number_may_have_forgotten_having_been_there() {
-    let mut w = World::new();
-    let ada = w.in_lobby("ada");
-    w.request(
-        ada,
-        2,
-        Op::Leave(InRoom {
-            room: RoomId::LOBBY,
-        }),
-    )
-    .unwrap();
-    w.join(ada, RoomRef::Lobby).expect("with txn 1 again");
-    w.request(
-        ada,
-        3,
-        Op::Leave(InRoom {
-            room: RoomId::LOBBY,
-        }),
-    )
-    .unwrap();
-    // By its id, the same txn is a repeat.
-    let by_id = Op::Join(client::Join {
-        room: RoomRef::Id(RoomId::LOBBY),
-        proof: None,
-    });
-    assert_eq!(w.refusal(ada, 1, by_id), ErrorCode::NotMember);
-    w.disconnect(ada);
-    let conn = w.connect();
-    assert_eq!(
-        w.greet(conn, hello("ada")).unwrap().rooms,
-        [],
-        "nothing is left of it"
-    );
-}
-
-#[test]
 fn who_said_goodbye_and_keeps_no_secret_leaves_at_once() {
     let mut w = World::new();
     let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
@@ -682,86 +631,6 @@ fn who_said_goodbye_and_keeps_no_secret_leaves_at_once() {
             .iter()
             .any(|(_, r)| r.nick == "bob" && expired(r))
     );
-}
-
-#[test]
-fn the_grace_that_was_left_is_what_an_earlier_life_leaves() {
-    // How long the server ran on after ada had gone; how it ended; for how long her nick is held after that, and then free.
-    let cases = [
-        (20, true, 9, 11),
-        // Nobody wrote anything down at the end: what is known is up to 5 s old.
-        (24, false, 9, 11),
-        // Something is left to everybody.
-        (29, true, 4, 6),
-        // Nothing was noted yet.
-        (4, false, 29, 31),
-    ];
-    for (ran, politely, held, free) in cases {
-        let mut before = World::new();
-        let [ada, bob] = ["ada", "bob"].map(|nick| before.in_lobby(nick));
-        before.disconnect(ada);
-        before.pass_with(&[bob], ran * SECOND);
-        if politely {
-            before.input(chat_core::hub::Input::Shutdown { restarting: true });
-            before.disconnect(bob);
-        }
-        let log = std::mem::replace(&mut before.log, chat_core::log::MemoryLog::new(1, 1));
-        let mut config = config();
-        config.node = 8;
-        config.notes = before.note.take().into_iter().collect();
-        let mut w = World::on(log, config);
-        let mut take = |nick: &str, after: core::time::Duration| {
-            w.pass(after);
-            let conn = w.connect();
-            let thief = client::Hello {
-                nick: nick.to_owned(),
-                ..hello("mallory")
-            };
-            let taken = w.greet(conn, thief).map(|_| ());
-            w.disconnect(conn);
-            taken.map_err(|failure| failure.code)
-        };
-        let case = format!("{ran} s, politely: {politely}");
-        assert_eq!(
-            take("ada", held * SECOND),
-            Err(ErrorCode::NickTaken),
-            "{case}"
-        );
-        assert_eq!(take("ada", (free - held) * SECOND), Ok(()), "{case}");
-        // Who was connected at the end has the whole of it.
-        if free < 29 {
-            let rest = (29 - free) * SECOND;
-            assert_eq!(take("bob", rest), Err(ErrorCode::NickTaken), "{case}");
-            assert_eq!(take("bob", 3 * SECOND), Ok(()), "{case}");
-        }
-    }
-}
-
-#[test]
-fn who_came_back_after_the_last_note_has_the_whole_grace_again() {
-    let mut before = World::new();
-    let [ada, bob] = ["ada", "bob"].map(|nick| before.in_lobby(nick));
-    before.disconnect(ada);
-    before.pass_with(&[bob], 26 * SECOND);
-    let note = before.note.clone().expect("ada is away");
-    before.pass_with(&[bob], 10 * SECOND);
-    let ada = before.welcome("ada");
-    assert_ne!(before.note, Some(note.clone()), "nobody is away any more");
-    before.disconnect(ada);
-    let log = std::mem::replace(&mut before.log, chat_core::log::MemoryLog::new(1, 1));
-    let mut config = config();
-    config.node = 8;
-    // The last one was lost.
-    config.notes = vec![note, bytes::Bytes::from_static(b"nonsense")];
-    let mut w = World::on(log, config);
-    let thief = client::Hello {
-        nick: "ada".to_owned(),
-        ..hello("mallory")
-    };
-    w.pass(29 * SECOND);
-    let conn = w.connect();
-    let taken = w.greet(conn, thief).unwrap_err();
-    assert_eq!(taken.code, ErrorCode::NickTaken);
 }
 
 #[test]
@@ -803,7 +672,8 @@ fn a_name_that_an_earlier_life_gave_up_too_late_is_taken_anew() {
     let late = directory(&before).records[known.records.len()..].to_vec();
     assert_eq!(late.len(), 1, "the name is given up");
 
-    // The hub begins again under its number, before the last word of its earlier life has reached the log.
+    // The hub begins again under its number, before the last word of its earlier life has reached
+    // the log.
     let mut log = chat_core::log::MemoryLog::new(known.head.epoch, 1_000);
     let start = chat_core::id::Place {
         seq: 0,
@@ -907,6 +777,34 @@ fn history_is_not_that_of_a_server_that_is_behind() {
 }
 
 #[test]
+fn what_a_connection_missed_is_not_that_of_a_server_that_is_behind() {
+    let mut w = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.in_lobby(nick));
+    let at = w.hub.place_of(LOBBY).unwrap();
+    w.disconnect(bob);
+    for (txn, text) in [(2, "one"), (3, "two")] {
+        w.send(ada, RoomId::LOBBY, txn, text).unwrap();
+    }
+    w.behind.extend([1, 2, 2]);
+    let bob = w.connect();
+    w.greet(bob, resuming("bob", &[(RoomId::LOBBY, at)]))
+        .unwrap();
+    assert_eq!(w.texts(bob), ["one", "two"]);
+    assert!(w.behind.is_empty());
+    // One that never catches up cannot be read at present: it comes again.
+    w.disconnect(bob);
+    w.behind.extend([1; 4]);
+    let bob = w.connect();
+    w.greet(bob, resuming("bob", &[(RoomId::LOBBY, at)]))
+        .unwrap();
+    let closing = w.take(bob, |message| match message {
+        ServerMessage::Closing(closing) => Some(closing.reason),
+        _ => None,
+    });
+    assert_eq!(closing, Some(CloseReason::Resync));
+}
+
+#[test]
 fn who_was_further_than_a_server_that_is_behind_goes_on_from_there() {
     let (mut here, mut there) = two_hubs();
     let ada = there.in_lobby("ada");
@@ -921,7 +819,7 @@ fn who_was_further_than_a_server_that_is_behind_goes_on_from_there() {
         .unwrap();
     assert_eq!(resumed(&mut here, conn), Some(true));
     assert!(here.behind.is_empty());
-    // Who claims to have been where nobody was begins anew.
+    // A client that claims to have been where nobody was begins anew.
     let seq = seq + 1_000;
     let conn = here.connect();
     here.greet(
@@ -932,12 +830,11 @@ fn who_was_further_than_a_server_that_is_behind_goes_on_from_there() {
     assert_eq!(resumed(&mut here, conn), Some(false));
 }
 
-/// The hub's next life on the same log, with what this one noted.
+/// The hub's next life on the same log.
 fn next_life(mut before: World, node: u64) -> World {
     let log = std::mem::replace(&mut before.log, chat_core::log::MemoryLog::new(1, 1));
     let mut config = config();
     config.node = node;
-    config.notes = before.note.take().into_iter().collect();
     World::on(log, config)
 }
 
@@ -947,7 +844,8 @@ fn whose_client_ended_with_the_server_leaves_a_free_name() {
         nick: nick.to_owned(),
         ..hello(secret)
     };
-    // Whether the server said that it comes back, whether the secret is kept, and whether the name is free at once.
+    // Whether the server said that it comes back, whether the secret is kept, and whether the name
+    // is free at once.
     for (restarting, kept, free) in [
         (false, false, true),
         (false, true, false),
@@ -969,7 +867,7 @@ fn whose_client_ended_with_the_server_leaves_a_free_name() {
         let taken = w.greet(conn, shown_by("ada", "the same person, another secret"));
         assert_eq!(taken.is_ok(), free, "{case}");
         w.disconnect(conn);
-        // Who shows the secret is in at once, under that name where it is not somebody else's by now.
+        // The holder of the secret is in at once, under that name where nobody else has it by now.
         let conn = w.connect();
         let back = w.greet(conn, hello).map(|welcome| welcome.nick);
         assert_eq!(back.is_ok(), !free, "{case}: {back:?}");
@@ -988,7 +886,6 @@ fn who_asks_before_the_log_is_read_has_the_name_of_a_client_that_ended() {
     before.disconnect(ada);
     let mut config = config();
     config.node = 8;
-    config.notes = before.note.take().into_iter().collect();
     let mut w = World::idle(config);
     w.log = before.log;
     w.hold_reads = true;
@@ -1014,7 +911,6 @@ fn a_hub_that_is_not_the_heir_gives_the_name_of_a_client_that_ended_at_once() {
     let mut config = config();
     // Its peer has the lower number, and takes over what an earlier life held.
     (config.node, config.peers) = (9, vec![8]);
-    config.notes = before.note.take().into_iter().collect();
     let mut w = World::on(before.log, config);
     let conn = w.connect();
     let again = client::Hello {

@@ -1,4 +1,4 @@
-//! Who may be called what: reserved names, and those that owners have.
+//! The right to a name: reserved names, and those that owners have.
 
 use crate::harness::*;
 use chat_core::{

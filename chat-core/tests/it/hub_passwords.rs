@@ -8,8 +8,8 @@ use chat_core::{
     id::{ConnId, CredentialId, KeyId, RoomId},
     password::{ClientLogin, ClientRegistration, ExportKey, Password, Stretch},
     wire::{
-        ErrorCode, ServerMessage,
-        client::{self, InRoom, Op, Proof, RoomRef},
+        ClientMessage, ErrorCode, ServerMessage,
+        client::{self, InRoom, Op, Peer, Proof, RoomRef},
         record::{CipherKind, PasswordRecord, WrappedKey},
         server::{Answer, Failure, RoomView},
     },
@@ -122,13 +122,20 @@ fn join(
 
 /// A world with a protected group, and its owner.
 fn protected(half: &mut Half, password: &str) -> (World, ConnId, RoomView) {
+    let (w, ada, view, _) = made(half, password);
+    (w, ada, view)
+}
+
+/// The same, and the request that made it.
+fn made(half: &mut Half, password: &str) -> (World, ConnId, RoomView, Op) {
     let mut w = World::new();
     let ada = w.welcome("ada");
     let (record, _) = half.register(&mut w, ada, None, password, &keys(1));
-    let Ok(Answer::Create(view)) = w.request(ada, 1, create(record)) else {
+    let create = create(record);
+    let Ok(Answer::Create(view)) = w.request(ada, 1, create.clone()) else {
         panic!()
     };
-    (w, ada, view)
+    (w, ada, view, create)
 }
 
 #[test]
@@ -174,7 +181,7 @@ fn who_knows_the_password_comes_in_and_finds_the_key_and_the_server_is_never_sen
 #[test]
 fn a_wrong_password_is_refused_and_may_be_tried_again() {
     let mut half = Half::new(2);
-    let (mut w, _, _) = protected(&mut half, "right");
+    let (mut w, ada, view) = protected(&mut half, "right");
     let bob = w.welcome("bob");
     let number = RoomRef::Number(0);
     assert!(
@@ -204,12 +211,22 @@ fn a_wrong_password_is_refused_and_may_be_tried_again() {
             .any(|event| matches!(event, Event::WrongPassword { nick, .. } if nick == "bob"))
     );
     assert_eq!(
-        join(&mut w, bob, 1, number, Some(forged)).unwrap_err().code,
+        join(&mut w, bob, 1, number, Some(forged.clone()))
+            .unwrap_err()
+            .code,
         ErrorCode::StaleProof,
         "a login is good for one proof"
     );
     let (proof, _) = half.login(&mut w, bob, number, "right").unwrap().unwrap();
     join(&mut w, bob, 1, number, Some(proof)).unwrap();
+    let ban = Op::Ban(client::Remove {
+        room: view.room,
+        target: Peer::Nick("bob".to_owned()),
+        reason: String::new(),
+    });
+    w.request(ada, 2, ban).unwrap();
+    let refusal = join(&mut w, bob, 2, number, Some(forged)).unwrap_err();
+    assert_eq!(refusal.code, ErrorCode::Banned, "before the password");
 }
 
 #[test]
@@ -259,7 +276,7 @@ fn a_proof_of_the_old_password_is_void() {
         [(1, 1), (2, 2)],
         "all keys, the oldest first, under the new password"
     );
-    // Somebody else was faster.
+    // Another owner was faster.
     let (password, _) = half.register(&mut w, ada, Some(view.room), "newer", &keys(3));
     assert_eq!(
         w.request(ada, 3, change(KeyId([1; 16]), password))
@@ -346,17 +363,16 @@ fn a_login_dies_with_its_connection_and_belongs_to_its_room() {
 #[test]
 fn repeats_after_a_lost_connection_get_the_first_result() {
     let mut half = Half::new(6);
-    let (mut w, ada, view) = protected(&mut half, "pass");
+    let (mut w, ada, view, first) = made(&mut half, "pass");
     // The create again: its registration died with the connection.
-    let (record, _) = half.register(&mut w, ada, None, "pass", &keys(1));
     w.disconnect(ada);
     let ada = w.welcome("ada");
-    let Ok(Answer::Create(again)) = w.request(ada, 1, create(record.clone())) else {
+    let Ok(Answer::Create(again)) = w.request(ada, 1, first.clone()) else {
         panic!()
     };
     assert_eq!(again.room, view.room);
     assert_eq!(
-        w.refusal(ada, 2, create(record)),
+        w.refusal(ada, 2, first),
         ErrorCode::BadRequest,
         "a new one needs a registration of its own"
     );
@@ -398,7 +414,10 @@ fn a_create_repeated_while_the_first_is_on_its_way_gets_its_answer() {
     w.hold = true;
     w.ask(ada, 1, 1, create(record.clone()));
     w.disconnect(ada);
-    let ada = w.welcome("ada");
+    // The hello waits for the same log.
+    let ada = w.connect();
+    w.say(ada, &ClientMessage::Hello(hello("ada")));
+    w.release_one();
     w.ask(ada, 2, 1, create(record));
     w.hold = false;
     w.release();

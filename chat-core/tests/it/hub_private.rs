@@ -36,17 +36,36 @@ fn what_is_said_reaches_somebody_who_was_forgotten_and_is_back() {
     assert_eq!(entered(&mut w, bob), Some(room));
     w.send(ada, room, 1, "before").unwrap();
     assert_eq!(w.texts(bob), ["before"]);
-    // It does not keep its secret, so the directory forgets it.
+    // The member does not keep its secret, so the directory forgets it.
     w.say(bob, &ClientMessage::Bye(Empty {}));
     w.disconnect(bob);
     w.pass(Duration::from_secs(1));
+    // The next message invites it again.
     w.send(ada, room, 2, "to nobody").unwrap();
     let bob = w.connect();
-    assert!(w.greet(bob, hello("bob")).unwrap().rooms.is_empty());
-    w.send(ada, room, 3, "welcome back").unwrap();
+    assert_eq!(w.greet(bob, hello("bob")).unwrap().rooms, [room]);
     assert_eq!(entered(&mut w, bob), Some(room));
+    w.send(ada, room, 3, "welcome back").unwrap();
     w.send(ada, room, 4, "again").unwrap();
     assert_eq!(w.texts(bob), ["welcome back", "again"]);
+}
+
+#[test]
+fn what_begins_a_conversation_again_is_not_counted_twice() {
+    let mut w = World::new();
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.welcome(nick));
+    let room = direct(&mut w, ada, 1, "bob").room;
+    w.send(ada, room, 2, "one").unwrap();
+    leave(&mut w, bob, 1, room).unwrap();
+    w.lines.get_mut(&bob).unwrap().inbox.clear();
+    let place = w.send(ada, room, 3, "two").unwrap();
+    let view = w.take(bob, |message| match message {
+        ServerMessage::Entered(entered) => Some(entered.view.clone()),
+        _ => None,
+    });
+    let view = view.expect("it is invited again");
+    assert_eq!((view.place.seq, view.said), (place - 1, 1));
+    assert_eq!(w.texts(bob), ["two"], "the second one");
 }
 
 #[test]
@@ -67,33 +86,15 @@ fn what_is_said_at_once_reaches_somebody_at_another_hub() {
 }
 
 #[test]
-fn a_conversation_that_begins_anew_is_found_by_both_although_exits_were_on_their_way() {
+fn a_conversation_of_which_all_was_lost_begins_anew_and_is_found_by_both() {
     let mut w = World::new();
-    let [ada, bob, cy] = ["ada", "bob", "cy"].map(|nick| w.welcome(nick));
+    let [ada, bob] = ["ada", "bob"].map(|nick| w.welcome(nick));
     let room = direct(&mut w, ada, 1, "bob").room;
-    let to = Peer::Nick("bob".to_owned());
-    let nick = client::Nick {
-        nick: "cy1".to_owned(),
-        label: String::new(),
-    };
-    // The directory is busy with cy. Ada opens the conversation again; that it has lost everything is heard of behind that.
-    w.hold = true;
-    w.ask(cy, 901, 1, Op::Nick(nick));
-    w.ask(ada, 902, 2, Op::Direct(client::Direct { to }));
     w.lose(Partition::Room(room), 1);
-    w.lose(Partition::Directory(0), 1);
     w.news(Partition::Room(room), 0);
-    // The directory's log is the faster one: it is told of the exits before the conversation has begun.
-    while let Some(next) = w
-        .held
-        .iter()
-        .position(|held| held.0 == Partition::Directory(0))
-    {
-        w.held.swap(0, next);
-        w.release_one();
-    }
-    w.hold = false;
-    w.release();
+    w.lines.get_mut(&bob).unwrap().inbox.clear();
+    direct(&mut w, ada, 2, "bob");
+    assert_eq!(entered(&mut w, bob), Some(room));
     for conn in [ada, bob] {
         w.disconnect(conn);
     }
@@ -116,7 +117,9 @@ fn bodies(world: &mut World, conn: ConnId) -> Vec<(MemberId, RecordBody)> {
 
 #[test]
 fn what_strangers_opened_takes_no_conversation_away_and_can_be_declined() {
-    let mut w = World::with(|config| config.limits.rooms_per_member = 4);
+    let mut w = World::with(|config| {
+        (config.limits.rooms_per_member, config.limits.invitations) = (4, 12);
+    });
     let ada = w.welcome("ada");
     let mut opened = Vec::new();
     for n in 0..12 {
@@ -127,12 +130,14 @@ fn what_strangers_opened_takes_no_conversation_away_and_can_be_declined() {
     let late = w.welcome("late");
     let to = Peer::Nick("ada".to_owned());
     let open = Op::Direct(client::Direct { to });
-    assert_eq!(w.refusal(late, 1, open.clone()), ErrorCode::TooManyRooms);
+    let full = w.refusal(late, 1, open.clone());
+    assert_eq!(full, ErrorCode::TooManyInvitations);
     for n in 1..=4 {
         w.welcome(&format!("friend{n}"));
         direct(&mut w, ada, n, &format!("friend{n}"));
     }
-    // One of them is declined: that is told, the room is hers no more, and there is place for another one.
+    // One of them is declined: that is told, the room is hers no more, and there is place for
+    // another one.
     let (stranger, room) = opened[3];
     w.records(stranger);
     leave(&mut w, ada, 1, room).unwrap();
@@ -155,37 +160,45 @@ fn what_strangers_opened_takes_no_conversation_away_and_can_be_declined() {
 }
 
 #[test]
-fn a_conversation_that_one_has_left_begins_again_when_either_opens_it() {
+fn a_conversation_that_one_has_left_begins_again_with_what_is_said() {
     let mut w = World::new();
     let [ada, bob] = ["ada", "bob"].map(|nick| w.welcome(nick));
     let room = direct(&mut w, ada, 1, "bob").room;
     w.send(ada, room, 1, "one").unwrap();
     leave(&mut w, bob, 1, room).unwrap();
-    w.texts(bob);
-    w.lines.get_mut(&bob).unwrap().inbox.clear();
-    // What would not be read is not taken.
-    assert_eq!(w.refusal(ada, 2, send(room, "two")), ErrorCode::NotMember);
-    w.records(ada);
+    for conn in [ada, bob] {
+        w.lines.get_mut(&conn).unwrap().inbox.clear();
+    }
+    // To open it shows it, and invites nobody.
     let view = direct(&mut w, ada, 2, "bob");
-    assert_eq!((view.room, view.members), (room, 2));
+    assert_eq!(
+        (view.room, view.members, view.peer_standing),
+        (room, 1, None)
+    );
+    assert_eq!(entered(&mut w, bob), None);
+    let seq = w.send(ada, room, 3, "two").unwrap();
     assert_eq!(entered(&mut w, bob), Some(room));
+    assert_eq!(w.texts(bob), ["two"]);
+    let records = w.records(ada);
+    assert!(matches!(records[0].1.body, RecordBody::Reopened(_)));
+    assert_eq!(records[1].1.seq, seq, "the answer names the message");
+    // The member accepts by speaking.
+    w.send(bob, room, 1, "three").unwrap();
     assert!(matches!(
         &bodies(&mut w, ada)[..],
-        [(by, RecordBody::Joined(_))] if *by == member("bob")
+        [(by, RecordBody::Joined(_)), (_, RecordBody::Message(_))] if *by == member("bob")
     ));
-    w.send(ada, room, 3, "three").unwrap();
-    assert_eq!(w.texts(bob), ["three"]);
 
-    // Both go; whoever opens it is answered as one who comes in, and so comes in the other.
+    // Both go; each can open it again.
     leave(&mut w, bob, 2, room).unwrap();
     leave(&mut w, ada, 4, room).unwrap();
     for conn in [ada, bob] {
         w.lines.get_mut(&conn).unwrap().inbox.clear();
     }
-    let view = direct(&mut w, bob, 1, "ada");
+    let view = direct(&mut w, bob, 11, "ada");
     assert_eq!(view.peer.map(|peer| peer.nick), Some("ada".to_owned()));
-    assert_eq!(entered(&mut w, ada), Some(room));
     w.send(bob, room, 3, "four").unwrap();
+    assert_eq!(entered(&mut w, ada), Some(room));
     assert_eq!(w.texts(ada), ["four"]);
     assert_eq!(w.texts(bob), ["four"]);
     for (conn, nick) in [(ada, "ada"), (bob, "bob")] {
@@ -205,9 +218,7 @@ fn who_blocks_and_leaves_is_left_alone() {
         .unwrap();
     leave(&mut w, bob, 2, room).unwrap();
     w.lines.get_mut(&bob).unwrap().inbox.clear();
-    let to = Peer::Nick("bob".to_owned());
-    let open = Op::Direct(client::Direct { to });
-    assert_eq!(w.refusal(ada, 2, open), ErrorCode::Blocked);
+    direct(&mut w, ada, 2, "bob");
     assert_eq!(w.refusal(ada, 2, send(room, "x")), ErrorCode::Blocked);
     assert!(w.lines[&bob].inbox.is_empty(), "{:?}", w.lines[&bob].inbox);
     // Until he opens it himself.
@@ -218,9 +229,9 @@ fn who_blocks_and_leaves_is_left_alone() {
     w.send(ada, room, 2, "x").unwrap();
 }
 
-/// Its answer was lost: asked for again, it takes nobody in who has left since.
+/// Its answer was lost: asked for again, it takes in nobody but its author.
 #[test]
-fn a_repeated_opening_takes_nobody_in_again() {
+fn a_repeated_opening_takes_nobody_else_in_again() {
     let mut w = World::new();
     let [ada, bob] = ["ada", "bob"].map(|nick| w.welcome(nick));
     let room = direct(&mut w, ada, 1, "bob").room;
@@ -228,8 +239,4 @@ fn a_repeated_opening_takes_nobody_in_again() {
     w.lines.get_mut(&bob).unwrap().inbox.clear();
     assert_eq!(direct(&mut w, ada, 1, "bob").members, 1);
     assert_eq!(entered(&mut w, bob), None);
-    leave(&mut w, ada, 1, room).unwrap();
-    let to = Peer::Nick("bob".to_owned());
-    let again = Op::Direct(client::Direct { to });
-    assert_eq!(w.refusal(ada, 1, again), ErrorCode::NotMember);
 }

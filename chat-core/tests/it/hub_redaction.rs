@@ -1,10 +1,11 @@
-//! Taking back what was said: who may, what others see, and that the log forgets it, whatever goes wrong in between.
+//! Taking back what was said: who may, what others see, and that the log forgets it, whatever goes
+//! wrong in between.
 
 use crate::harness::*;
 use bytes::Bytes;
 use chat_core::{
     hub::Framing,
-    id::{ConnId, Partition, RoomId, Seq},
+    id::{ConnId, MessageId, Partition, RoomId, Seq, SessionId},
     log::{Manifest, MemoryLog, Query, ReadFrom, SnapshotId},
     roles::Role,
     time::Wall,
@@ -18,8 +19,22 @@ use chat_core::{
 
 const LOBBY: RoomId = RoomId::LOBBY;
 
-fn redact(room: RoomId, seq: Seq) -> Op {
-    Op::Redact(client::Redact { room, seq })
+/// Takes back what stands there; nothing that was ever said, if there is no such record.
+fn redact(w: &World, room: RoomId, seq: Seq) -> Op {
+    let nothing = MessageId {
+        member: member("nobody"),
+        session: SessionId(1),
+        txn: 1,
+    };
+    let query = Query {
+        from: ReadFrom::After(seq.saturating_sub(1)),
+        records: 1,
+        bytes: 1,
+    };
+    let page = w.log.read(Partition::Room(room), query);
+    let stored = page.records.first().filter(|_| page.first == seq);
+    let target = stored.map_or(nothing, |bytes| Record::from_bytes(bytes).unwrap().id());
+    Op::Redact(client::Redact { room, target, seq })
 }
 
 fn history(w: &mut World, conn: ConnId, room: RoomId, from: HistoryFrom) -> HistoryPage {
@@ -55,7 +70,7 @@ fn the_text_goes_and_its_place_stays() {
     let seq = w.send(ada, LOBBY, 2, "a secret").unwrap();
     w.send(ada, LOBBY, 3, "no secret").unwrap();
     w.records(bob);
-    let Ok(Answer::Redact(done)) = w.request(ada, 4, redact(LOBBY, seq)) else {
+    let Ok(Answer::Redact(done)) = w.request(ada, 4, redact(&w, LOBBY, seq)) else {
         panic!()
     };
     let told = w.records(bob);
@@ -76,10 +91,10 @@ fn the_text_goes_and_its_place_stays() {
     assert_eq!(blank.body, RecordBody::Blank(Blank { redacted }));
 
     // A repeat has the first one's result; another request finds nothing to do.
-    let repeat = w.request(ada, 4, redact(LOBBY, seq));
+    let repeat = w.request(ada, 4, redact(&w, LOBBY, seq));
     assert_eq!(repeat, Ok(Answer::Redact(done)));
     w.send(bob, LOBBY, 2, "meanwhile").unwrap();
-    let again = w.request(ada, 5, redact(LOBBY, seq));
+    let again = w.request(ada, 5, redact(&w, LOBBY, seq));
     assert_eq!(again, Ok(Answer::Redact(done)), "the first one's place");
     // Sending the redacted message again is still a repeat.
     assert_eq!(w.send(ada, LOBBY, 2, "a secret").unwrap(), seq);
@@ -106,21 +121,24 @@ fn the_author_may_and_those_who_keep_order() {
         said(&mut w, ada, 3),
         said(&mut w, ada, 4),
     ];
-    let refused = |w: &mut World, conn, seq| w.refusal(conn, 90, redact(room, seq));
+    let refused = |w: &mut World, conn, seq| w.refusal(conn, 90, redact(w, room, seq));
     for seq in [of_owner, of_moderator, of_ada[0]] {
         assert_eq!(refused(&mut w, bob, seq), ErrorCode::Forbidden);
     }
     assert_eq!(refused(&mut w, moderator, of_owner), ErrorCode::Forbidden);
     for nothing in [1, 2, 0, 1_000] {
-        assert_eq!(refused(&mut w, owner, nothing), ErrorCode::BadRequest);
+        assert_eq!(refused(&mut w, owner, nothing), ErrorCode::UnknownMessage);
     }
-    w.request(ada, 10, redact(room, of_ada[0])).unwrap();
-    w.request(moderator, 10, redact(room, of_ada[1])).unwrap();
-    w.request(owner, 10, redact(room, of_moderator)).unwrap();
+    w.request(ada, 10, redact(&w, room, of_ada[0])).unwrap();
+    w.request(moderator, 10, redact(&w, room, of_ada[1]))
+        .unwrap();
+    w.request(owner, 10, redact(&w, room, of_moderator))
+        .unwrap();
     // Of somebody who is gone.
     w.request(ada, 11, Op::Leave(InRoom { room })).unwrap();
     assert_eq!(refused(&mut w, ada, of_ada[2]), ErrorCode::NotMember);
-    w.request(moderator, 11, redact(room, of_ada[2])).unwrap();
+    w.request(moderator, 11, redact(&w, room, of_ada[2]))
+        .unwrap();
     assert_eq!(
         kept(&w, room)
             .iter()
@@ -156,12 +174,12 @@ fn who_came_back_may_take_back_what_they_said_before_but_not_what_they_may_not_r
         proof: None,
     });
     w.request(bob, 4, back).unwrap();
-    w.request(bob, 5, redact(room, of_bob)).unwrap();
+    w.request(bob, 5, redact(&w, room, of_bob)).unwrap();
     assert!(!is_kept(&w, room, "a secret"));
     // Not even whether anything was said there.
     for seq in [of_owner, of_owner - 1] {
-        let refused = w.refusal(bob, 6, redact(room, seq));
-        assert_eq!(refused, ErrorCode::BadRequest);
+        let refused = w.refusal(bob, 6, redact(&w, room, seq));
+        assert_eq!(refused, ErrorCode::UnknownMessage);
     }
 }
 
@@ -175,10 +193,10 @@ fn nobody_redacts_the_other_of_a_private_conversation() {
     };
     let seq = w.send(ada, view.room, 1, "mine").unwrap();
     assert_eq!(
-        w.refusal(bob, 1, redact(view.room, seq)),
+        w.refusal(bob, 1, redact(&w, view.room, seq)),
         ErrorCode::Forbidden
     );
-    w.request(ada, 2, redact(view.room, seq)).unwrap();
+    w.request(ada, 2, redact(&w, view.room, seq)).unwrap();
     assert!(!is_kept(&w, view.room, "mine"));
 }
 
@@ -188,7 +206,7 @@ fn a_log_that_cannot_forget_now_is_asked_again() {
     let ada = w.in_lobby("ada");
     let seq = w.send(ada, LOBBY, 2, "a secret").unwrap();
     w.unforgetting = true;
-    w.request(ada, 3, redact(LOBBY, seq)).unwrap();
+    w.request(ada, 3, redact(&w, LOBBY, seq)).unwrap();
     assert!(is_kept(&w, LOBBY, "a secret"));
     w.pass_with(&[ada], 10 * SECOND);
     w.unforgetting = false;
@@ -196,7 +214,9 @@ fn a_log_that_cannot_forget_now_is_asked_again() {
     assert!(!is_kept(&w, LOBBY, "a secret"));
 
     w.unreadable = true;
-    let refusal = w.refusal(ada, 4, redact(LOBBY, seq));
+    let again = redact(&w, LOBBY, seq);
+    w.request(ada, 3, again).expect("it is done");
+    let refusal = w.refusal(ada, 4, redact(&w, LOBBY, seq));
     assert_eq!(refusal, ErrorCode::Unavailable);
 }
 
@@ -207,15 +227,15 @@ fn a_server_that_is_behind_does_not_keep_what_was_taken_back() {
     let seq = w.send(ada, LOBBY, 2, "a secret").unwrap();
     // Neither the author nor the record is there, as the first reads show the log.
     w.behind.extend([1, 0, 2, 2]);
-    w.request(ada, 3, redact(LOBBY, seq)).unwrap();
+    w.request(ada, 3, redact(&w, LOBBY, seq)).unwrap();
     assert!(w.behind.is_empty());
     assert!(!is_kept(&w, LOBBY, "a secret"));
     // One that never catches up is a log that cannot be read at present.
     let seq = w.send(ada, LOBBY, 4, "another secret").unwrap();
     w.behind.extend([1; 4]);
-    let refusal = w.refusal(ada, 5, redact(LOBBY, seq));
+    let refusal = w.refusal(ada, 5, redact(&w, LOBBY, seq));
     assert_eq!(refusal, ErrorCode::Unavailable);
-    w.request(ada, 6, redact(LOBBY, seq)).unwrap();
+    w.request(ada, 6, redact(&w, LOBBY, seq)).unwrap();
 }
 
 #[test]
@@ -224,8 +244,9 @@ fn a_redaction_that_the_log_has_lost_takes_nothing() {
     let ada = w.in_lobby("ada");
     let seq = w.send(ada, LOBBY, 2, "a secret").unwrap();
     w.hold = true;
-    w.ask(ada, 901, 3, redact(LOBBY, seq));
-    // The record is looked up to be taken out; until that is done, the log loses the redaction, and is read anew.
+    w.ask(ada, 901, 3, redact(&w, LOBBY, seq));
+    // The record is looked up to be taken out; until that is done, the log loses the redaction, and
+    // is read anew.
     w.hold_reads = true;
     w.release_one();
     w.lose(Partition::Room(LOBBY), 1);
@@ -235,7 +256,8 @@ fn a_redaction_that_the_log_has_lost_takes_nothing() {
     w.pass(60 * SECOND);
     assert!(is_kept(&w, LOBBY, "a secret"));
     let ada = w.welcome("ada");
-    w.request(ada, 4, redact(LOBBY, seq)).expect("it is hers");
+    w.request(ada, 4, redact(&w, LOBBY, seq))
+        .expect("it is hers");
     assert!(!is_kept(&w, LOBBY, "a secret"));
 }
 
@@ -245,7 +267,7 @@ fn what_a_killed_server_did_not_come_to_is_done_by_the_next() {
     let ada = w.in_lobby("ada");
     let seq = w.send(ada, LOBBY, 2, "a secret").unwrap();
     w.unforgetting = true;
-    w.request(ada, 3, redact(LOBBY, seq)).unwrap();
+    w.request(ada, 3, redact(&w, LOBBY, seq)).unwrap();
     let log = std::mem::replace(&mut w.log, MemoryLog::new(1, 1));
     let mut config = config();
     config.node = 8;

@@ -1,4 +1,5 @@
-//! Who may do what to whom: every role, every action, every target, against the specification's table.
+//! The rights of members: every role, every action, every target, against the specification's
+//! table.
 
 use crate::harness::*;
 use chat_core::{
@@ -52,7 +53,8 @@ fn expected(me: Role, deed: Deed, whom: Whom) -> Result<(), ErrorCode> {
         (Deed::Unban, Role::Member) => false,
         (Deed::Unban, _) => return Err(ErrorCode::UnknownMember),
         _ => match whom {
-            // There is another owner here, so an owner may step down; to be owner already is no change.
+            // There is another owner here, so an owner may step down; to be owner already is no
+            // change.
             Whom::Oneself => matches!((deed, me), (Deed::Make(_), Role::Owner)),
             Whom::Stranger if deed == Deed::Ban => me != Role::Member,
             Whom::Stranger => return Err(ErrorCode::NotMember),
@@ -62,6 +64,7 @@ fn expected(me: Role, deed: Deed, whom: Whom) -> Result<(), ErrorCode> {
                 (Deed::Make(_), Role::Moderator) => false,
                 (_, Role::Moderator) => theirs == Role::Member,
                 (_, Role::Owner) => theirs == Role::Member || theirs == Role::Moderator,
+                (_, other) => panic!("{other:?}"),
             },
         },
     };
@@ -388,7 +391,7 @@ fn who_is_banned_in_advance_cannot_join_until_unbanned_and_is_still_counted_righ
     w.join(eve, RoomRef::Id(room)).unwrap();
     let here = w.take(eve, |message| match message {
         chat_core::wire::ServerMessage::Presence(p) => match &p.update {
-            chat_core::wire::server::PresenceUpdate::Full(people) => Some(people.len()),
+            chat_core::wire::server::PresenceUpdate::Full(people) => Some(people.people.len()),
             _ => None,
         },
         _ => None,
@@ -408,6 +411,7 @@ fn in_a_private_conversation_there_are_no_roles_but_each_may_block() {
     let Ok(Answer::Direct(RoomView { room, .. })) = w.request(ada, 1, direct("bob")) else {
         panic!()
     };
+    w.send(bob, room, 10, "I am here").unwrap();
     for deed in DEEDS
         .into_iter()
         .filter(|deed| !matches!(deed, Deed::Topic))

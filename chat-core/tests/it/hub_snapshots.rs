@@ -2,6 +2,7 @@
 
 use crate::harness::*;
 use chat_core::{
+    hub::Hub,
     id::{Partition, RoomId},
     log::{Manifest, MemoryLog, Query, ReadFrom},
     wire::{
@@ -50,6 +51,43 @@ fn a_room_that_is_put_away_comes_back_from_the_parts_of_its_snapshot() {
     assert_eq!(view.number, Some(0));
     let people = |w: &World| w.hub.state_of(partition).unwrap();
     assert_eq!(people(&w).0.seq, state.head.seq + 1);
+}
+
+#[test]
+fn a_snapshot_and_the_records_behind_it_make_the_state() {
+    let mut w = in_parts();
+    let ada = w.welcome("ada");
+    let room = w.create(ada, 1, None).unwrap().room;
+    let partition = Partition::Room(room);
+    let all = |w: &World| {
+        let query = Query {
+            from: ReadFrom::State,
+            records: 100,
+            bytes: u32::MAX,
+        };
+        w.log.read(partition, query)
+    };
+    for txn in 2..7 {
+        w.send(ada, room, txn, "hello").unwrap();
+    }
+    let page = all(&w);
+    assert_eq!(page.snapshot, None);
+    let (_, state) = w.hub.state_of(partition).unwrap();
+    let made = |parts: &[_], records: &[_]| Hub::state_from(partition, parts, records);
+    assert_eq!(made(&[], &page.records), Ok(state));
+    w.disconnect(ada);
+    w.pass(70 * SECOND);
+    let ada = w.welcome("ada");
+    w.send(ada, room, 7, "hello").unwrap();
+    let page = all(&w);
+    let Manifest { id, parts } = page.snapshot.expect("one was written");
+    assert!(!page.records.is_empty());
+    let part = |index| w.log.read_part(partition, id, index).expect("it is kept");
+    let parts: Vec<_> = (0..parts).map(part).collect();
+    let (_, state) = w.hub.state_of(partition).unwrap();
+    assert_eq!(made(&parts, &page.records), Ok(state.clone()));
+    assert_ne!(made(&parts, &[]), Ok(state));
+    assert!(made(&parts[1..], &page.records).is_err());
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The protocol's machines: hub and client alone, as a pair, against a model, and against the vectors.
+//! The protocol's machines: hub and client alone, as a pair, against a model, and against the
+//! vectors.
 
 mod client;
 mod harness;
@@ -25,4 +26,5 @@ mod specification;
 mod vectors;
 mod vectors_messages;
 mod vectors_secrets;
+mod vectors_transcripts;
 mod wire;

@@ -1,6 +1,9 @@
 //! Names as people choose them, kindly or not.
 
-use chat_core::nick::{Name, RESERVED, Reserved, harmless, hidden, label, line};
+use chat_core::{
+    nick::{Name, RESERVED, Reserved, label, line},
+    visible::{harmless, hidden},
+};
 use proptest::prelude::*;
 
 fn nick(text: &str) -> Name {
@@ -534,4 +537,11 @@ proptest! {
         prop_assert!(!shown.contains(|c: char| c.is_control() || bidi(c)), "{shown:?}");
         prop_assert_eq!(harmless(&shown), shown);
     }
+}
+
+#[test]
+fn a_name_may_be_as_long_as_a_caller_likes() {
+    let long = "a".repeat(10_000);
+    assert_eq!(Name::group(&long, usize::MAX).unwrap().shown, long);
+    assert!(Name::group(&long, 1_000).is_err());
 }

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use chat_core::{
     client::{
         Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command,
-        CommandError, Create, Ended, EnteredHow, Outcome, RoomCipher, RoomKey, Ticket, Work,
-        WorkDone,
+        CommandError, Create, Ended, EnteredHow, Invitation, Outcome, RoomCipher, RoomKey, Ticket,
+        Work, WorkDone,
     },
     hub::{Framing, Input, RoomLabel},
-    id::{ConnId, RoomId},
+    id::{ConnId, MemberId, RoomId},
     password::{Password, Stretch},
     wire::{
         Form, ServerMessage,
@@ -69,7 +69,8 @@ impl Together {
         together
     }
 
-    /// Does what a client asks for. Done after every call, so that nothing of an old connection is left for a new one.
+    /// Does what a client asks for. Done after every call, so that nothing of an old connection is
+    /// left for a new one.
     fn obey(&mut self, n: usize) {
         while let Some(output) = self.sides[n].out.pop() {
             let now = self.world.now;
@@ -220,7 +221,7 @@ impl Together {
         }
     }
 
-    /// What was said in a room as this client was told it, with the keys it had.
+    /// The texts of a room as this client was told them, with the keys it had.
     fn texts(&self, n: usize, room: RoomId) -> Vec<String> {
         let said = self.sides[n].events.iter().filter_map(|event| match event {
             ClientEvent::Record {
@@ -311,8 +312,118 @@ fn a_conversation() {
     assert_eq!(together.texts(0, room), ["hello", "hi", "back"]);
 }
 
+/// The invitations to a conversation that were told, and their fates.
+fn invitations(together: &Together, n: usize, of: RoomId) -> Vec<(MemberId, Invitation)> {
+    let events = together.sides[n].events.iter();
+    let told = events.filter_map(|event| match event {
+        ClientEvent::Invitation { room, member, what } if *room == of => Some((*member, *what)),
+        _ => None,
+    });
+    told.collect()
+}
+
 #[test]
-fn a_member_that_has_forgotten_its_counters_can_come_back() {
+fn an_invitation_is_accepted_by_a_word_or_declined_by_leaving_and_given_again() {
+    let mut together = Together::new(&["Adina", "Bela"]);
+    let bela = together.sides[1].client.me().member;
+    let to = Peer::Member(bela);
+    let room = together.room(0, Command::Direct { to }).room;
+    together.done(0, say(room, "psst")).expect("said");
+    let given = (bela, Invitation::Given);
+    for n in 0..2 {
+        assert_eq!(invitations(&together, n, room), [given]);
+    }
+    assert_eq!(
+        together.texts(1, room),
+        ["psst"],
+        "who is invited reads what is said"
+    );
+    together.done(1, Command::Leave { room }).expect("declined");
+    assert_eq!(
+        invitations(&together, 0, room),
+        [given, (bela, Invitation::Declined)]
+    );
+    together.done(0, say(room, "please")).expect("said");
+    together.done(1, say(room, "well")).expect("said");
+    let accepted = (bela, Invitation::Accepted);
+    assert_eq!(
+        invitations(&together, 0, room)[2..],
+        [given, accepted],
+        "what was said has begun it again"
+    );
+    assert_eq!(invitations(&together, 1, room), [given, given, accepted]);
+    assert_eq!(together.texts(0, room), ["psst", "please", "well"]);
+}
+
+#[test]
+fn a_program_that_ends_in_the_middle_goes_on_with_its_outbox() {
+    let mut together = Together::new(&["Adina", "Bela"]);
+    for n in 0..2 {
+        together.room(n, join(RoomRef::Lobby, None, None));
+    }
+    for text in ["a", "b", "c"] {
+        together.command(1, say(RoomId::LOBBY, text));
+    }
+    // The first one arrives, and its answer does not.
+    assert!(together.flush(1));
+    let kept = together.sides[1].client.outbox();
+    together.cut(1);
+    let config = ClientConfig::new("Bela", secret("Bela"), [77; 32]);
+    let side = &mut together.sides[1];
+    side.client = Client::new(config);
+    side.connecting = false;
+    side.events.clear();
+    let now = together.world.now;
+    let restored = side.client.restore_outbox(now, &kept).expect("an outbox");
+    assert_eq!(restored.len(), 3);
+    side.client.start(now, &mut side.out);
+    together.obey(1);
+    together.settle();
+    for (ticket, _) in restored {
+        let outcome = together.outcome(1, ticket);
+        assert!(
+            matches!(outcome, Some(Ok(Outcome::Committed(_)))),
+            "{outcome:?}"
+        );
+    }
+    assert_eq!(together.texts(0, RoomId::LOBBY), ["a", "b", "c"]);
+}
+
+/// A copy of what was saved that was not told to take a session of its own: the server's word does
+/// it.
+#[test]
+fn a_copy_of_an_outbox_that_was_not_told_says_what_it_says_all_the_same() {
+    let mut together = Together::new(&["Adina", "Bela"]);
+    for n in 0..2 {
+        together.room(n, join(RoomRef::Lobby, None, None));
+    }
+    let kept = together.sides[1].client.outbox();
+    together
+        .done(1, say(RoomId::LOBBY, "the first"))
+        .expect("said");
+    together.cut(1);
+    let config = ClientConfig::new("Bela", secret("Bela"), [77; 32]);
+    let side = &mut together.sides[1];
+    side.client = Client::new(config);
+    side.connecting = false;
+    let now = together.world.now;
+    side.client.restore_outbox(now, &kept).expect("an outbox");
+    let session = side.client.session();
+    side.client.start(now, &mut side.out);
+    together.obey(1);
+    together.settle();
+    together
+        .done(1, say(RoomId::LOBBY, "the second"))
+        .expect("said");
+    assert_eq!(
+        together.texts(0, RoomId::LOBBY),
+        ["the first", "the second"]
+    );
+    assert_ne!(together.sides[1].client.session(), session);
+}
+
+#[test]
+fn a_member_whose_program_is_new_can_come_back() {
     let mut together = Together::new(&["Adina", "Bela"]);
     let room = together.room(0, create(RoomCipher::None, None)).room;
     together.room(1, join(RoomRef::Number(0), None, None));
@@ -480,7 +591,7 @@ fn a_burst_is_paced_and_all_of_it_arrives_in_order() {
     );
 }
 
-/// What goes on in a conversation over bad links.
+/// A step of a conversation over bad links.
 #[derive(Clone, Debug)]
 enum Step {
     Say(usize),

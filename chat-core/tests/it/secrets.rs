@@ -1,8 +1,8 @@
-//! What holds for every text, key and password, and for every byte that is changed on the way.
+//! Laws of every text, key and password, and of every byte that is changed on the way.
 
 use chat_core::{
     cipher::{Caesar, Cipher, Context, Key, OpenError, Plain, Sealing},
-    id::{CredentialId, KeyId, MemberId, RoomId},
+    id::{CredentialId, KeyId, MemberId, MessageId, RoomOrigin, SessionId},
     password::{
         ClientLogin, ClientRegistration, LoginError, Malformed, Password, ServerSecret, Stretch,
     },
@@ -17,17 +17,24 @@ fn rng(seed: u64) -> ChaCha20Rng {
 }
 
 fn context() -> impl Strategy<Value = Context> {
+    let message = || {
+        (any::<[u8; 16]>(), any::<u64>(), 1u64..).prop_map(|(member, session, txn)| MessageId {
+            member: MemberId(member),
+            session: SessionId(session),
+            txn,
+        })
+    };
     (
         any::<[u8; 16]>(),
-        any::<[u8; 16]>(),
-        any::<u64>(),
+        message(),
         any::<u16>(),
-        any::<u64>(),
+        proptest::option::of(message()),
     )
-        .prop_map(|(room, member, txn, kind, target)| Context {
-            room: RoomId(room),
-            member: MemberId(member),
-            txn,
+        .prop_map(|(origin, said, kind, target)| Context {
+            origin: RoomOrigin(origin),
+            member: said.member,
+            session: said.session,
+            txn: said.txn,
             kind,
             target,
         })
@@ -79,8 +86,9 @@ proptest! {
         let cipher = Sealing::new(KeyId([7; 16]), Key([9; 32]));
         let content = cipher.seal(&mut rng(1), &a, "here");
         let moved = [
-            Context { room: b.room, ..a },
+            Context { origin: b.origin, ..a },
             Context { member: b.member, ..a },
+            Context { session: b.session, ..a },
             Context { txn: b.txn, ..a },
             Context { kind: b.kind, ..a },
             Context { target: b.target, ..a },
@@ -236,11 +244,12 @@ impl Exchange {
 fn a_message_says_which_key_it_lacks() {
     let (old, new) = (KeyId([1; 16]), KeyId([2; 16]));
     let context = Context {
-        room: RoomId::LOBBY,
+        origin: RoomOrigin([0; 16]),
         member: MemberId::SERVER,
+        session: SessionId(1),
         txn: 1,
         kind: 4,
-        target: 0,
+        target: None,
     };
     let mut cipher = Sealing::new(old, Key([1; 32]));
     let early = cipher.seal(&mut rng(1), &context, "early");

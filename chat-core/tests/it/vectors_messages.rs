@@ -1,5 +1,5 @@
-//! The machine-readable examples of messages in `docs/vectors`: every message, request, answer, record and choice in both
-//! forms, what else is read as the same, and what is refused.
+//! The machine-readable examples of messages in `docs/vectors`: every message, request, answer,
+//! record and choice in both forms, what else is read as the same, and what is refused.
 
 use core::fmt::Debug;
 
@@ -11,15 +11,18 @@ use serde_json::{Value, json};
 
 #[test]
 fn messages() {
-    let about = "Sections 2 to 5. Each case is one message of a client or a server, or one record as a log keeps it and \
+    let about = "Sections 3 to 10. Each case is one message of a client or a server, or one record as a log keeps it and \
                  `records` and `history` carry it (side). Its form in postcard (a frame's body, without its length; of a record, \
-                 all of it) and in JSON. A reader must read both as the same, a writer must write these bytes.";
+                 all of it) and in JSON. A reader must read both as the same, a writer must write these bytes. hash is the \
+                 number by which a server knows a request (section 6).";
     let mut cases = Vec::new();
-    cases.extend(
-        examples::client()
-            .iter()
-            .map(|message| case("client", message)),
-    );
+    cases.extend(examples::client().iter().map(|message| {
+        let mut case = case("client", message);
+        if let ClientMessage::Request(request) = message {
+            case["hash"] = json!(request.op.hash().0);
+        }
+        case
+    }));
     cases.extend(
         examples::server()
             .iter()
@@ -50,7 +53,13 @@ fn case<T: Tagged + Debug + PartialEq>(side: &str, message: &T) -> Value {
 #[test]
 fn each_form_of_a_message_gives_the_other() {
     check("messages.json", |case| match case.text("side").as_str() {
-        "client" => across::<ClientMessage>(case),
+        "client" => {
+            across::<ClientMessage>(case);
+            let bytes = unhex(&case.text("postcard"));
+            if let Ok(ClientMessage::Request(request)) = Form::Postcard.decode(&bytes) {
+                case.gives("hash", json!(request.op.hash().0));
+            }
+        }
         "server" => across::<ServerMessage>(case),
         _ => {
             let record = Record::from_bytes(&unhex(&case.text("postcard"))).unwrap();
@@ -93,7 +102,7 @@ fn frames() {
     });
 }
 
-/// What another program may write differently, or a newer one with more fields.
+/// Messages that another program may write differently, or a newer one with more fields.
 #[test]
 fn other_spellings() {
     check("spellings.json", |case| {
@@ -116,7 +125,8 @@ fn rewritten<T: Tagged + Debug>(form: Form, given: &[u8]) -> Value {
     serde_json::from_slice(&Form::Json.encode(&message).body()).unwrap()
 }
 
-/// What ends a connection (`protocol`), and what is only a request or a record that nobody understands.
+/// The faults that end a connection (`protocol`), and the requests and records that nobody
+/// understands.
 #[test]
 fn refused() {
     check("refused.json", |case| {

@@ -2,23 +2,15 @@
 
 use core::fmt::Debug;
 
-use crate::vectors::examples;
-use chat_core::{
-    id::{CredentialId, KeyId, MemberId, Place, RoomId, Secret},
-    roles::Role,
-    time::Wall,
-    wire::{
-        ClientMessage, Decoder, Form, Frame, FrameTooLarge, Record, SERVER_FRAME_BYTES,
-        ServerMessage, Tagged, Unknown,
-        client::{self, HistoryFrom, Op, Peer, RoomRef},
-        record::{
-            self, CipherKind, Content, HistoryPolicy, PasswordRecord, Person, PresenceMode,
-            RecordBody, WrappedKey,
-        },
-        server::{self, Answer, PresenceUpdate},
-    },
+use crate::{
+    specification::{self, Entropy, Schema},
+    vectors::examples,
 };
-use proptest::{collection::vec, option, prelude::*, sample::select};
+use chat_core::wire::{
+    ClientMessage, Decoder, Form, Frame, FrameTooLarge, Record, SERVER_FRAME_BYTES, ServerMessage,
+    Tagged,
+};
+use proptest::{collection::vec, prelude::*};
 
 proptest! {
     #[test]
@@ -48,7 +40,8 @@ proptest! {
         anything(&bytes)?;
     }
 
-    /// Good messages with a byte changed, taken out or doubled come closer to the edges than any bytes do.
+    /// Good messages with a byte changed, taken out or doubled come closer to the edges than any
+    /// bytes do.
     #[test]
     fn damaged_messages_are_refused_or_mean_something(
         message in client_message(),
@@ -174,7 +167,7 @@ fn survives<T: Tagged + Debug + PartialEq>(message: &T) -> Result<(), TestCaseEr
     Ok(())
 }
 
-/// What can be read is written and read again as the same.
+/// A message that can be read is written and read again as the same.
 fn anything(bytes: &[u8]) -> Result<(), TestCaseError> {
     fn stable<T: Tagged + Debug + PartialEq>(
         form: Form,
@@ -212,305 +205,22 @@ fn split(stream: &[u8], cuts: &[usize], limit: u32) -> (Vec<Vec<u8>>, Option<Fra
 }
 
 fn client_message() -> impl Strategy<Value = ClientMessage> {
-    use ClientMessage as M;
-    let resume = (room(), place()).prop_map(|(room, place)| client::Resume { room, place });
-    let hello = (
-        (any::<u16>(), any::<u16>(), vec(text(), 0..3), text()),
-        (
-            text(),
-            text(),
-            any::<[u8; 32]>(),
-            any::<bool>(),
-            vec(resume, 0..4),
-        ),
-    )
-        .prop_map(
-            |((min, max, capabilities, agent), (nick, label, secret, kept, resume))| {
-                client::Hello {
-                    versions: client::Versions { min, max },
-                    capabilities,
-                    agent,
-                    nick,
-                    label,
-                    secret: Secret(secret),
-                    kept,
-                    resume,
-                }
-            },
-        );
-    let request =
-        (number(), number(), op()).prop_map(|(id, txn, op)| client::Request { id, txn, op });
-    prop_oneof![
-        1 => hello.prop_map(M::Hello),
-        8 => request.prop_map(M::Request),
-        1 => number().prop_map(|nonce| M::Ping(client::Ping { nonce })),
-        1 => number().prop_map(|nonce| M::Pong(client::Ping { nonce })),
-        1 => Just(M::Bye(client::Empty {})),
-        1 => Just(M::Closed(client::Empty {})),
-    ]
+    Entropy::any().prop_map(|mut entropy| any_message("ClientMessage", &mut entropy))
 }
 
-fn op() -> impl Strategy<Value = Op> {
-    let room_ref = || {
-        prop_oneof![
-            Just(RoomRef::Lobby),
-            any::<u32>().prop_map(RoomRef::Number),
-            room().prop_map(RoomRef::Id)
-        ]
-    };
-    let peer = || prop_oneof![text().prop_map(Peer::Nick), member().prop_map(Peer::Member)];
-    let proof = (any::<[u8; 16]>(), bytes()).prop_map(|(id, ke3)| client::Proof {
-        credential: CredentialId(id),
-        ke3,
-    });
-    let from = prop_oneof![
-        Just(HistoryFrom::Latest),
-        number().prop_map(HistoryFrom::Before),
-        number().prop_map(HistoryFrom::After)
-    ];
-    let create = (
-        (
-            option::of(text()),
-            text(),
-            cipher(),
-            option::of(any::<[u8; 16]>()),
-        ),
-        (history(), presence(), option::of(password())),
-    );
-    prop_oneof![
-        (option::of(any::<u32>()), any::<u16>())
-            .prop_map(|(after, limit)| Op::List(client::List { after, limit })),
-        (text(), text()).prop_map(|(nick, label)| Op::Nick(client::Nick { nick, label })),
-        (option::of(room()), bytes())
-            .prop_map(|(room, request)| Op::Register(client::Register { room, request })),
-        create.prop_map(
-            |((name, topic, cipher, key), (history, presence, password))| {
-                Op::Create(client::Create {
-                    name,
-                    topic,
-                    cipher,
-                    key: key.map(KeyId),
-                    history,
-                    presence,
-                    password,
-                })
-            }
-        ),
-        (room_ref(), bytes()).prop_map(|(room, ke1)| Op::Login(client::Login { room, ke1 })),
-        (room_ref(), option::of(proof))
-            .prop_map(|(room, proof)| Op::Join(client::Join { room, proof })),
-        room().prop_map(|room| Op::Leave(client::InRoom { room })),
-        peer().prop_map(|to| Op::Direct(client::Direct { to })),
-        (room(), any::<bool>(), content()).prop_map(|(room, action, content)| Op::Send(
-            client::Send {
-                room,
-                action,
-                content
-            }
-        )),
-        (room(), option::of(member()), any::<u16>())
-            .prop_map(|(room, after, limit)| Op::Members(client::Members { room, after, limit })),
-        (room(), from, any::<u16>()).prop_map(|(room, from, limit)| Op::History(client::History {
-            room,
-            from,
-            limit
-        })),
-        (room(), text()).prop_map(|(room, topic)| Op::Topic(client::SetTopic { room, topic })),
-        (room(), peer(), select(Role::ALL))
-            .prop_map(|(room, target, role)| Op::Role(client::SetRole { room, target, role })),
-        (room(), peer(), text()).prop_map(|(room, target, reason)| Op::Kick(client::Remove {
-            room,
-            target,
-            reason
-        })),
-        (room(), peer(), text()).prop_map(|(room, target, reason)| Op::Ban(client::Remove {
-            room,
-            target,
-            reason
-        })),
-        (room(), peer()).prop_map(|(room, target)| Op::Unban(client::OnPeer { room, target })),
-        (room(), peer(), option::of(any::<u32>())).prop_map(|(room, target, seconds)| Op::Mute(
-            client::Mute {
-                room,
-                target,
-                seconds
-            }
-        )),
-        (room(), peer()).prop_map(|(room, target)| Op::Unmute(client::OnPeer { room, target })),
-        (room(), any::<[u8; 16]>(), password(), vec(wrapped(), 0..3)).prop_map(
-            |(room, expected, password, earlier)| {
-                Op::Password(client::SetPassword {
-                    room,
-                    expected: KeyId(expected),
-                    password,
-                    earlier,
-                })
-            }
-        ),
-        (room(), any::<bool>())
-            .prop_map(|(room, blocked)| Op::Block(client::Block { room, blocked })),
-        (room(), number()).prop_map(|(room, seq)| Op::Redact(client::Redact { room, seq })),
-        (21u16.., bytes()).prop_map(|(kind, body)| Op::Unknown(Unknown { kind, body })),
-    ]
-}
-
-/// The examples have every kind; here what they carry varies.
 fn server_message() -> impl Strategy<Value = ServerMessage> {
-    use ServerMessage as M;
-    let person = || {
-        (member(), text(), text()).prop_map(|(member, nick, label)| Person {
-            member,
-            nick,
-            label,
-        })
-    };
-    let renamed = (text(), person()).prop_map(|(from, to)| server::Renamed { from, to });
-    let changes = (vec(person(), 0..3), vec(person(), 0..3), vec(renamed, 0..3)).prop_map(
-        |(here, gone, renamed)| server::PresenceChanges {
-            here,
-            gone,
-            renamed,
-        },
-    );
-    let update = prop_oneof![
-        vec(person(), 0..4).prop_map(PresenceUpdate::Full),
-        changes.prop_map(PresenceUpdate::Changes),
-        any::<u32>().prop_map(PresenceUpdate::Count),
-    ];
-    let page = (number(), vec(record(), 0..4), number(), number()).prop_map(
-        |(epoch, records, oldest, newest)| {
-            Answer::History(server::HistoryPage {
-                epoch,
-                records,
-                oldest,
-                newest,
-            })
-        },
-    );
-    let unknown =
-        (21u16.., bytes()).prop_map(|(kind, body)| Answer::Unknown(Unknown { kind, body }));
-    let named =
-        (text(), text()).prop_map(|(nick, label)| Answer::Nick(server::Named { nick, label }));
-    let said = place().prop_map(|place| Answer::Send(server::Committed { place }));
-    let done = (number(), prop_oneof![page, unknown, named, said])
-        .prop_map(|(id, answer)| M::Ok(server::Done { id, answer }));
-    let records = (room(), number(), vec(record(), 0..5)).prop_map(|(room, epoch, records)| {
-        M::Records(server::Records {
-            room,
-            epoch,
-            records,
-        })
-    });
-    prop_oneof![
-        3 => select(examples::server()),
-        3 => done,
-        3 => records,
-        1 => (room(), update).prop_map(|(room, update)| M::Presence(server::Presence { room, update })),
-    ]
+    Entropy::any().prop_map(|mut entropy| any_message("ServerMessage", &mut entropy))
+}
+
+/// A message of a schema of the specification.
+fn any_message<T: Tagged>(list: &str, entropy: &mut Entropy) -> T {
+    let message = specification::message(Schema::specified(), list, entropy);
+    Form::Json.decode(message.to_string().as_bytes()).unwrap()
 }
 
 fn record() -> impl Strategy<Value = Record> {
-    let said = content().prop_map(|content| RecordBody::Message(record::Message { content }));
-    let unknown =
-        (15u16.., bytes()).prop_map(|(kind, body)| RecordBody::Unknown(Unknown { kind, body }));
-    let examples = select(examples::records()).prop_map(|record| record.body);
-    let body = prop_oneof![said, unknown, examples];
-    (number(), number(), member(), text(), text(), number(), body).prop_map(
-        |(seq, time, member, nick, label, txn, body)| Record {
-            seq,
-            time: Wall(time),
-            member,
-            nick,
-            label,
-            txn,
-            body,
-        },
-    )
-}
-
-fn content() -> impl Strategy<Value = Content> {
-    let sealed = (any::<[u8; 16]>(), bytes()).prop_map(|(key, data)| {
-        Content::Sealed(record::Sealed {
-            key: KeyId(key),
-            data,
-        })
-    });
-    prop_oneof![
-        text().prop_map(Content::Plain),
-        text().prop_map(Content::Caesar),
-        sealed
-    ]
-}
-
-fn password() -> impl Strategy<Value = PasswordRecord> {
-    (any::<[u8; 16]>(), bytes(), wrapped()).prop_map(|(id, upload, key)| PasswordRecord {
-        credential: CredentialId(id),
-        upload,
-        key,
+    Entropy::any().prop_map(|mut entropy| {
+        let record = specification::record(Schema::specified(), &mut entropy);
+        serde_json::from_value(record).unwrap()
     })
-}
-
-fn wrapped() -> impl Strategy<Value = WrappedKey> {
-    (any::<[u8; 16]>(), bytes()).prop_map(|(id, wrapped)| WrappedKey {
-        id: KeyId(id),
-        wrapped,
-    })
-}
-
-fn cipher() -> impl Strategy<Value = CipherKind> {
-    select(vec![
-        CipherKind::None,
-        CipherKind::Caesar,
-        CipherKind::StaticKey,
-        CipherKind::RoomPassword,
-    ])
-}
-
-fn history() -> impl Strategy<Value = HistoryPolicy> {
-    select(vec![HistoryPolicy::All, HistoryPolicy::SinceJoined])
-}
-
-fn presence() -> impl Strategy<Value = PresenceMode> {
-    select(vec![
-        PresenceMode::Full,
-        PresenceMode::Count,
-        PresenceMode::Off,
-    ])
-}
-
-fn place() -> impl Strategy<Value = Place> {
-    (number(), number()).prop_map(|(epoch, seq)| Place { epoch, seq })
-}
-
-fn room() -> impl Strategy<Value = RoomId> {
-    any::<[u8; 16]>().prop_map(RoomId)
-}
-
-fn member() -> impl Strategy<Value = MemberId> {
-    any::<[u8; 16]>().prop_map(MemberId)
-}
-
-/// Any number that the protocol can carry, often one at an edge.
-fn number() -> impl Strategy<Value = u64> {
-    prop_oneof![
-        0..1u64 << 53,
-        select(vec![
-            0,
-            1,
-            127,
-            128,
-            16_383,
-            16_384,
-            u64::from(u32::MAX),
-            (1 << 53) - 1
-        ])
-    ]
-}
-
-fn text() -> impl Strategy<Value = String> {
-    prop_oneof![any::<String>(), "[a-z]{0,12}"]
-}
-
-fn bytes() -> impl Strategy<Value = bytes::Bytes> {
-    vec(any::<u8>(), 0..80).prop_map(Into::into)
 }

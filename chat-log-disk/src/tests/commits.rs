@@ -28,7 +28,7 @@ use crate::{
     writer::{self, Commit},
 };
 
-/// What a commit does.
+/// The fates of a commit.
 const SOUND: usize = 0;
 const FAILS: usize = 1;
 const FAILS_AFTERWARDS: usize = 2;
@@ -116,39 +116,6 @@ async fn what_waits_goes_into_one_transaction_and_is_answered_after_it() {
 }
 
 #[tokio::test]
-async fn what_is_noted_is_written_before_what_was_asked_after_it_is_answered() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = dir.path().join("notes");
-    let (begun, commits) = mpsc::channel();
-    let (let_it, may) = mpsc::channel();
-    let commit: Commit = Box::new(move |connection: &Connection| {
-        begun.send(notes.exists()).unwrap();
-        may.recv().unwrap();
-        writer::commit(connection)
-    });
-    let seams = Seams {
-        commit,
-        ..Seams::default()
-    };
-    let (log, _events) = DiskLog::open_with(dir.path(), Config::default(), seams).unwrap();
-    let start = place(&log, ROOM).await;
-    let mut first = log.append(ROOM, start, entries(1..=1), Bytes::new());
-    assert!((&mut first).now_or_never().is_none());
-    assert!(!commits.recv().unwrap());
-    // What comes meanwhile is taken together.
-    log.note(0, Bytes::from_static(b"away"));
-    let mut second = log.append(room(2), start, entries(1..=1), Bytes::new());
-    assert!((&mut second).now_or_never().is_none());
-    let_it.send(()).unwrap();
-    assert!(matches!(first.await, Appended::Committed(_)));
-    let written = commits.recv().unwrap();
-    let_it.send(()).unwrap();
-    assert!(matches!(second.await, Appended::Committed(_)));
-    drop(let_it);
-    assert!(written, "before the next commit");
-}
-
-#[tokio::test]
 async fn a_commit_that_fails_uncertainly_is_unknown_until_it_is_settled() {
     for (how, written) in [(FAILS, 0), (FAILS_AFTERWARDS, 2)] {
         let dir = tempfile::tempdir().unwrap();
@@ -175,7 +142,7 @@ async fn a_commit_that_fails_uncertainly_is_unknown_until_it_is_settled() {
             read(&log, ROOM, ReadFrom::After(head.seq)).await,
             Err(ReadFailed::Unavailable)
         );
-        // What was there before can be read, and the other rooms anyway.
+        // Earlier records can be read, and the other rooms anyway.
         assert_eq!(
             read(&log, ROOM, ReadFrom::Before(2)).await.unwrap().records,
             entries(1..=1)
@@ -343,7 +310,7 @@ async fn files_that_are_removed_under_a_server_are_noticed() {
         );
         drop(log);
         if files == ["log.db-wal"] {
-            // What was acknowledged before was not lost with it.
+            // Records acknowledged before were not lost with it.
             let (log, _) = super::open(dir.path());
             assert_eq!(everything(&log, ROOM).await[..3], entries(1..=3));
         }

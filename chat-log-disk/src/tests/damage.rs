@@ -62,7 +62,7 @@ async fn an_altered_record_is_reported_with_its_place_and_never_skipped() {
             seq: 6,
             fault,
         };
-        // What is on the near side of it is served, and nothing beyond.
+        // Records on the near side of it are served, and none beyond.
         for (from, near) in [
             (ReadFrom::State, 1..=5),
             (ReadFrom::After(2), 3..=5),
@@ -96,7 +96,7 @@ async fn an_altered_record_is_reported_with_its_place_and_never_skipped() {
         let (log, _events) = open(dir.path());
         let refused = read(&log, ROOM, ReadFrom::Before(7)).await;
         assert_eq!(refused, Err(ReadFailed::Damaged { seq: Some(6) }), "{sql}");
-        // What does not touch it is served.
+        // Reads that do not touch it are served.
         assert_eq!(
             read(&log, ROOM, ReadFrom::Before(6)).await.unwrap().records,
             entries(1..=5)
@@ -277,7 +277,7 @@ async fn an_altered_snapshot_is_not_used() {
             let (snapshot, page) = found.expect(sql);
             assert_eq!((snapshot, page.records), (None, entries(1..=9)), "{sql}");
             assert_eq!(damage_of(&mut events).await.fault, Fault::Snapshot);
-            // It is forgotten, so that nothing goes because of it, and all is well again.
+            // The snapshot is forgotten, so that nothing goes because of it, and all is well again.
             drop(log);
             assert_eq!(verify(dir.path(), |_| ()).unwrap().damaged, 0);
             continue;

@@ -1,10 +1,10 @@
-//! What is taken out, and what is copied.
+//! Exports, redactions and copies.
 
 use std::{fs, io::ErrorKind, sync::mpsc};
 
 use bytes::Bytes;
 use chat_core::{
-    id::{MemberId, Partition, Place},
+    id::{MemberId, Partition, Place, SessionId},
     log::ReadFrom,
     time::Wall,
     wire::{
@@ -170,7 +170,7 @@ async fn a_redaction_beside_an_open_export_waits_and_nobody_else_does() {
     let export = reader(dir.path());
     let mut redaction = Box::pin(log.redact(ROOM, at(5), Bytes::from_static(b"gone")));
     assert!((&mut redaction).now_or_never().is_none());
-    // It is tried and tried, and none of the attempts waits for the export: appends go on.
+    // The writer tries again and again, and no attempt waits for the export: appends go on.
     for n in 10..=13 {
         assert_eq!(attempts.recv().unwrap(), (0, false));
         append(&log, ROOM, n..=n).await;
@@ -293,16 +293,17 @@ fn a_backup_gets_its_name_where_files_cannot_be_linked() {
 async fn an_export_has_a_line_for_each_record() {
     let dir = tempfile::tempdir().unwrap();
     let (log, _events) = open(dir.path());
-    let record = |seq, text: &str| Record {
-        seq,
-        time: Wall(1_000 + seq),
-        member: MemberId([3; 16]),
-        nick: "Zoë".to_owned(),
-        label: String::new(),
-        txn: seq,
-        body: RecordBody::Message(Message {
-            content: Content::Plain(text.to_owned()),
-        }),
+    let record = |seq, text: &str| {
+        let body = RecordBody::Message(Message {
+            content: Content::plain(text),
+        });
+        Record {
+            member: MemberId([3; 16]),
+            session: SessionId(5),
+            txn: seq,
+            nick: "Zoë".to_owned(),
+            ..Record::by_server(seq, Wall(1_000 + seq), body)
+        }
     };
     let start = place(&log, ROOM).await;
     log.append(
@@ -340,7 +341,7 @@ async fn an_export_has_a_line_for_each_record() {
         (&lines[0]["redacted"], &lines[1]["redacted"]),
         (&serde_json::Value::Null, &true.into())
     );
-    assert_eq!(lines[1]["record"]["body"]["content"]["plain"], "");
+    assert_eq!(lines[1]["record"]["body"]["content"]["body"]["text"], "");
     assert_eq!(
         (&lines[0]["note"], &lines[1]["note"]),
         (&serde_json::Value::Null, &"bm90ZWQ=".into())

@@ -116,9 +116,9 @@ fn what_is_not_a_log_of_ours_is_refused_and_left_alone() {
     let path = dir.path().join("log.db");
     for (make, refusal) in [
         ("CREATE TABLE cakes (name)", "is not a chat log"),
-        ("PRAGMA user_version = 4", "is not a chat log"),
+        ("PRAGMA user_version = 5", "is not a chat log"),
         (
-            "CREATE TABLE cakes (name); PRAGMA user_version = 4",
+            "CREATE TABLE cakes (name); PRAGMA user_version = 5",
             "is not a chat log",
         ),
     ] {
@@ -170,7 +170,7 @@ async fn a_newer_schema_is_refused_with_words() {
     assert!(
         refused
             .to_string()
-            .contains("has schema 7; this program knows 5: use a newer program")
+            .contains("has schema 7; this program knows 6: use a newer program")
     );
 }
 
@@ -180,7 +180,7 @@ async fn an_older_folder_is_refused_in_words_and_left_alone() {
     let (log, _) = open(dir.path());
     append(&log, ROOM, 1..=3).await;
     drop(log);
-    alter(dir.path(), "PRAGMA user_version = 4");
+    alter(dir.path(), "PRAGMA user_version = 5");
     let before = fs::read(dir.path().join("log.db")).unwrap();
     let words = "log.db was made by an earlier version, whose format this one does not read";
     let refused = DiskLog::open(dir.path(), Config::default()).unwrap_err();
@@ -242,7 +242,8 @@ async fn a_backup_over_a_crashed_log_is_the_backup() {
         crate::backup(dir.path(), &copy).unwrap();
         let head = append(&log, ROOM, 4..=300).await;
         append(&log, room(2), 1..=100).await;
-        // The process is killed here, and the backup is copied over what it left: all files stay the same ones.
+        // The process is killed here, and the backup is copied over what it left: all files stay
+        // the same ones.
         let crashed = killed(dir.path());
         drop(log);
         for file in fs::read_dir(crashed.path()).unwrap() {
@@ -383,15 +384,11 @@ async fn the_files_are_their_owners_in_a_folder_for_everybody() {
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let (log, _) = open(dir.path());
     append(&log, ROOM, 1..=3).await;
-    // Written before whatever was asked after it is answered.
-    log.note(0, state("away"));
-    append(&log, ROOM, 4..=4).await;
-    assert!(dir.path().join("notes").exists());
-    for file in ["log.db", "log.db-wal", "log.db-shm", "notes"] {
+    for file in ["log.db", "log.db-wal", "log.db-shm"] {
         assert_eq!(mode(&dir.path().join(file)), 0o600, "{file}");
     }
     drop(log);
-    // What somebody has chosen stays.
+    // The operator's own choice stays.
     let path = dir.path().join("log.db");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     drop(open(dir.path()));

@@ -1,4 +1,4 @@
-//! What is thrown away: by which limit, how far, and in which pieces.
+//! Retention: by which limit, how far, and in which pieces.
 
 use std::{
     collections::BTreeMap,
@@ -107,7 +107,8 @@ async fn the_oldest_of_all_go_when_there_are_too_many_bytes() {
         snapshot(&log, room, place(&log, room).await, state("all")).await;
     }
     trimmed(&mut events, 1_500).await;
-    // Whatever the order of the two snapshots did, half of what was allowed is the most that one can be off.
+    // Whatever the order of the two snapshots did, half of what was allowed is the most that one
+    // can be off.
     let kept = [
         everything(&log, ROOM).await.len(),
         everything(&log, room(2)).await.len(),
@@ -137,7 +138,8 @@ async fn keeping_fewer_than_before_applies_to_what_is_there() {
     assert_eq!(everything(&log, ROOM).await, entries(81..=100));
 }
 
-/// Each of the rooms has 100 records of 1,000 bytes for each round, the rooms by turns, and a snapshot of all.
+/// Each of the rooms has 100 records of 1,000 bytes for each round, the rooms by turns, and a
+/// snapshot of all.
 async fn fill(log: &DiskLog, rooms: &[Partition], rounds: u64) {
     for round in 0..rounds {
         for room in rooms {
@@ -171,7 +173,7 @@ async fn the_oldest_of_all_go_when_there_are_too_many_records() {
     );
 }
 
-/// What retention counts by is what is there.
+/// The counts of retention are those of the rows.
 fn counts_are_true(dir: &std::path::Path) {
     let connection = Connection::open(dir.join("log.db")).unwrap();
     let count = |sql: &str| -> Vec<(u64, u64)> {
@@ -231,7 +233,7 @@ async fn bytes_of_one_room_are_no_concern_of_another() {
     };
     assert_eq!(oldest(&log, ROOM).await, (751, 1_000));
     assert_eq!(oldest(&log, room(2)).await, (1, 200));
-    // What is redacted takes less room, and makes none go.
+    // A redacted record takes less room, and makes none go.
     let place = place(&log, ROOM).await;
     let at = Place { seq: 900, ..place };
     log.redact(ROOM, at, Bytes::new()).await.unwrap();
@@ -296,7 +298,7 @@ async fn an_append_waits_for_one_piece_of_deleting_at_most() {
     assert_eq!(before, 2);
 }
 
-/// What a round of retention works on, without a log around it.
+/// The store under a round of retention, without a log around it.
 fn store<'a>(
     connection: &'a Connection,
     random: &'a mut ChaCha20Rng,

@@ -55,7 +55,7 @@ impl LogFixture for Own {
         const SQL: &str = "DELETE FROM records
             WHERE partition = (SELECT id FROM partitions WHERE name = ?1) AND seq > ?2";
         self.altered(SQL, partition, seq).await;
-        // It is noticed when the state is read.
+        // The damage is noticed when the state is read.
         read_state(self.log(), partition).await.is_ok()
     }
 
@@ -114,7 +114,7 @@ async fn a_faulty_log_without_faults_conforms() {
     .await;
 }
 
-/// What is done to both logs, to one of three partitions.
+/// An action on both logs, in one of three partitions.
 #[derive(Clone, Debug)]
 enum Do {
     Append {

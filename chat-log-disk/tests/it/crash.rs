@@ -24,8 +24,9 @@ fn room(n: u8) -> Partition {
     Partition::Room(RoomId([n; 16]))
 }
 
-/// Not a test of its own: what the tests below run as another process. Appends to some rooms at once, as fast as it goes, and
-/// prints the room and the number of each record that was acknowledged.
+/// Not a test of its own: what the tests below run as another process. Appends to some rooms at
+/// once, as fast as it goes, and prints the room and the number of each record that was
+/// acknowledged.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "run by the others as their child"]
 #[allow(clippy::print_stdout, reason = "how it tells its parent")]
@@ -86,7 +87,8 @@ fn start(dir: &Path) -> (Child, BufReader<std::process::ChildStdout>) {
     (child, lines)
 }
 
-/// Reads so many acknowledgements, kills the child, and reads what it still had said. The last of each room.
+/// Reads so many acknowledgements, kills the child, and reads what it still had said. The last of
+/// each room.
 fn kill_after(
     acks: usize,
     child: &mut Child,

@@ -106,7 +106,7 @@ async fn a_lost_tail_has_a_new_epoch() {
         )
         .await;
     assert_eq!(stale, Appended::Refused(AppendRefused::Mismatch));
-    // What a snapshot covers stays known.
+    // Records that a snapshot covers stay known.
     let four = Place { epoch, seq: 4 };
     write_snapshot(&log, room(1), four, "four").await.unwrap();
     log.lose_tail(room(1), 1);

@@ -112,7 +112,7 @@ async fn a_full_disk_refuses_serves_and_recovers() {
         return;
     };
     let (log, mut events) = open(small.path());
-    // Somebody else's file, to be removed later.
+    // Another program's file, to be removed later.
     fs::write(small.path().join("ballast"), vec![0; 6 << 20]).unwrap();
     let full = fill(&log).await;
     assert!(full.seq > 100, "{full:?}");
@@ -214,7 +214,7 @@ async fn a_read_only_file_system_is_refused_with_words() {
     small.remount("rw");
     let (log, _events) = open(small.path());
     is_whole(&log, head).await;
-    // What a crash left needs it.
+    // The rest of a crash needs it.
     let Appended::Committed(_) = log
         .append(ROOM, head, vec![entry(head.seq + 1)], Bytes::new())
         .await

@@ -10,8 +10,7 @@ use std::{
 
 use chat_core::{
     client::{
-        Client, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command, Outcome, Ticket,
-        WorkDone,
+        Client, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Outcome, Ticket, WorkDone,
     },
     hub::Framing,
     id::RoomId,
@@ -24,9 +23,12 @@ use tokio::{
     time::Duration,
 };
 
-use super::{ClientBuilder, KeyStore, Reply, Told, events::EventQueue};
+use super::{
+    events::EventQueue,
+    orders::{Order, Reply, Told},
+};
 use crate::{
-    Connection, Connector,
+    Clock, Connection, Connector, KeyStore,
     clock::Timer,
     link::{End, Link, Read},
     outbox::Spare,
@@ -45,19 +47,6 @@ const EVENTS_AT_MOST: usize = 65_536;
 
 /// Time for the server to end a connection that the client has ended.
 const CLOSING: Duration = Duration::from_secs(1);
-
-/// What the application asks for.
-#[derive(Debug)]
-pub(super) enum Order {
-    /// Do this, and say how it ended.
-    Command(Command, Reply),
-    /// Say `hello` again under another name.
-    RetryAs { nick: String, label: String },
-    /// Say `bye` and end.
-    Close,
-    /// End at once.
-    Abort,
-}
 
 pub(super) struct Driver {
     machine: Client,
@@ -97,7 +86,7 @@ fn rekeyed(event: &ClientEvent) -> Option<RoomId> {
     }
 }
 
-/// What there is of a connection.
+/// The state of the connection.
 enum Phase {
     None,
     Connecting(BoxFuture<'static, io::Result<Box<dyn Connection>>>),
@@ -106,21 +95,14 @@ enum Phase {
 
 impl Driver {
     pub(super) fn new(
-        builder: ClientBuilder,
+        machine: Client,
+        connector: Arc<dyn Connector>,
+        keys: Option<Box<dyn KeyStore>>,
+        clock: Arc<dyn Clock>,
         orders: mpsc::UnboundedReceiver<Order>,
         events: EventQueue,
         told: watch::Sender<Told>,
     ) -> Self {
-        let ClientBuilder {
-            connector,
-            config,
-            mut keys,
-            clock,
-        } = builder;
-        let mut machine = Client::new(config);
-        for (room, kept) in keys.iter_mut().flat_map(|keys| keys.load()) {
-            machine.restore_keys(room, &kept);
-        }
         Self {
             machine,
             keys,
@@ -182,7 +164,7 @@ impl Driver {
                 self.machine.close(self.timer.now(), &mut self.out);
             }
             Poll::Ready(Some(Order::Close)) => {}
-            Poll::Ready(Some(Order::Abort)) => self.machine.abort(&mut self.out),
+            Poll::Ready(Some(Order::Abort)) => self.machine.abort(self.timer.now(), &mut self.out),
             Poll::Ready(None) | Poll::Pending => return false,
         }
         self.settle();
@@ -380,7 +362,7 @@ impl Driver {
         }
         if self.ended {
             self.replies.clear();
-            // What is written is written before the task ends, but nothing new begins.
+            // Bytes under way are written before the task ends, but nothing new begins.
             match &mut self.phase {
                 Phase::Connected(link) => {
                     let deadline = self.timer.now().monotonic + CLOSING;

@@ -1,5 +1,5 @@
-//! The queue of events between a client's driver and its application: as long as the application lets it become, and
-//! the driver stops reading before it is too long.
+//! The queue of events between a client's driver and its application: as long as the application
+//! lets it become, and the driver stops reading before it is too long.
 
 use std::{
     collections::VecDeque,
@@ -12,14 +12,15 @@ use std::{
 use chat_core::client::ClientEvent;
 use futures_util::Stream;
 
-/// What a client tells its application. Dropping it says that nobody wants to know.
+/// The events of a client for its application. Dropping them says that nobody wants to know.
 ///
 /// See [`Client`](super::Client) for why it should be read. It is also a [`Stream`].
 #[derive(Debug)]
 pub struct Events(Arc<Mutex<Queue>>);
 
 impl Events {
-    /// The next event, in order; none after [`ClientEvent::Ended`]. May be cancelled: nothing is lost by that.
+    /// The next event, in order; none after [`ClientEvent::Ended`]. May be cancelled: nothing is
+    /// lost by that.
     ///
     /// How commands end is told by their futures, not here.
     pub async fn next(&mut self) -> Option<ClientEvent> {
@@ -65,7 +66,8 @@ impl Drop for Events {
 pub(super) struct EventQueue(Arc<Mutex<Queue>>);
 
 impl EventQueue {
-    /// Adds an event. It has room for all: whether to cause more is asked with [`poll_room`](Self::poll_room).
+    /// Adds an event. It has room for all: whether to cause more is asked with
+    /// [`poll_room`](Self::poll_room).
     pub(super) fn push(&self, event: ClientEvent) {
         let mut queue = lock(&self.0);
         if !queue.unread {

@@ -2,6 +2,8 @@
 
 mod driver;
 mod events;
+mod key_store;
+mod orders;
 
 use std::{
     io,
@@ -24,8 +26,8 @@ use chat_core::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::driver::Order;
-pub use self::events::Events;
+use self::orders::{Order, Reply, Told};
+pub use self::{events::Events, key_store::KeyStore};
 use crate::{Clock, Connector, SystemClock};
 
 /// Commands of one client that may be unfinished at a time.
@@ -53,16 +55,6 @@ pub struct Client {
     names: Arc<AtomicU64>,
 }
 
-/// What the driver tells all handles.
-#[derive(Debug, Default)]
-struct Told {
-    /// How the last `hello` went; of one that was refused, how many names had been chosen by then.
-    entry: Option<Result<Welcome, (u64, Failure)>>,
-    /// What was in the way of the last connection that failed.
-    trouble: Option<Arc<io::Error>>,
-    ended: Option<Ended>,
-}
-
 /// Why a client is not in.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -76,24 +68,10 @@ pub enum NotReady {
     Ended {
         /// Why it did.
         why: Ended,
-        /// What was in the way of the connection, if something was.
+        /// The error that was in the way of the connection, if there was one.
         #[source]
         cause: Option<Arc<io::Error>>,
     },
-}
-
-/// Keeps what opens rooms from one life of a client to the next, and with it which key of a room
-/// was in force last, so that no server has the client speak under an older one, or in the clear:
-/// see [`chat_core::client::Client::keys`]. What is kept belongs where the member's secret is, and
-/// to one server.
-pub trait KeyStore: Send + 'static {
-    /// All that is kept. Asked once, before the client connects.
-    fn load(&mut self) -> Vec<(RoomId, Vec<u8>)>;
-
-    /// Keeps this of a room, in the place of what was kept of it. Called by the client's task, so
-    /// it should not take long: whenever the room is entered and after each change of its password,
-    /// also if these are the same as before.
-    fn keep(&mut self, room: RoomId, keys: &[u8]);
 }
 
 impl Client {
@@ -130,10 +108,7 @@ impl Client {
                 "more than {COMMANDS} commands are unfinished"
             ))));
         } else {
-            let reply = Reply {
-                done: Some(done),
-                unfinished: Arc::clone(&self.unfinished),
-            };
+            let reply = Reply::new(done, Arc::clone(&self.unfinished));
             let _ = self.orders.send(Order::Command(command, reply));
         }
         Pending(end)
@@ -176,8 +151,8 @@ impl Client {
         }
     }
 
-    /// What was in the way of the last connection that could not be made or broke, if anything ever
-    /// was.
+    /// The error in the way of the last connection that could not be made or broke, if there ever
+    /// was one.
     pub fn trouble(&self) -> Option<Arc<io::Error>> {
         self.told.borrow().trouble.clone()
     }
@@ -275,7 +250,18 @@ impl ClientBuilder {
         let (orders, received) = mpsc::unbounded_channel();
         let (told, all_told) = watch::channel(Told::default());
         let (events, queue) = events::pair();
-        tokio::spawn(driver::Driver::new(self, received, queue, told));
+        let Self {
+            connector,
+            config,
+            mut keys,
+            clock,
+        } = self;
+        let mut machine = chat_core::client::Client::new(config);
+        for (room, kept) in keys.iter_mut().flat_map(|keys| keys.load()) {
+            machine.restore_keys(room, &kept);
+        }
+        let driver = driver::Driver::new(machine, connector, keys, clock, received, queue, told);
+        tokio::spawn(driver);
         let client = Client {
             orders,
             unfinished: Arc::default(),
@@ -439,7 +425,7 @@ fn unexpected(outcome: &Outcome) -> CommandError {
 pub struct History {
     /// The records, and how far they reach.
     pub page: chat_core::wire::server::HistoryPage,
-    /// What was said in each of them, opened; none where nothing was said.
+    /// The text said in each of them, opened; none where nothing was said.
     pub texts: Vec<Option<chat_core::client::Text>>,
 }
 
@@ -453,26 +439,5 @@ impl Future for Pending {
         Pin::new(&mut self.0)
             .poll(cx)
             .map(|end| end.unwrap_or(Err(CommandError::Ended)))
-    }
-}
-
-/// The driver's end of a [`Pending`].
-#[derive(Debug)]
-struct Reply {
-    done: Option<oneshot::Sender<Result<Outcome, CommandError>>>,
-    unfinished: Arc<AtomicUsize>,
-}
-
-impl Reply {
-    fn end(mut self, result: Result<Outcome, CommandError>) {
-        if let Some(done) = self.done.take() {
-            let _ = done.send(result);
-        }
-    }
-}
-
-impl Drop for Reply {
-    fn drop(&mut self) {
-        self.unfinished.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -13,8 +13,7 @@ use std::{
 use chat_core::{hub::Event, time::Wall};
 use tokio::{sync::mpsc, task::AbortHandle};
 
-use super::Order;
-use crate::events::Publisher;
+use crate::{events::Publisher, shared::Order};
 
 /// The ties between a worker and its server.
 pub(crate) struct Lifecycle {

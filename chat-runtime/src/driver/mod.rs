@@ -39,7 +39,7 @@ pub(crate) use self::{
 };
 use crate::{
     Clock, Connection,
-    shared::{ConnectionLimits, Load, SharedLog},
+    shared::{ConnectionLimits, Load, Order, SharedLog},
 };
 
 /// Orders from outside taken in one turn.
@@ -59,14 +59,6 @@ const TIMEOUTS: usize = 16;
 
 /// Workers of one server at most.
 pub(crate) const WORKERS: usize = connections::WORKERS;
-
-/// An order to the driver from outside.
-pub(crate) enum Order {
-    /// Take over a connection.
-    Add(Box<dyn Connection>),
-    /// Close everything and end.
-    Shutdown { restarting: bool },
-}
 
 /// Switches that a measurement may turn off.
 #[derive(Clone, Copy, Debug)]

@@ -83,7 +83,7 @@ impl<M: Machine> Driver<M> {
             } => self.log.redact(partition, at, replacement),
             Output::Follow { partition } => self.log.follow(partition),
             Output::Forget { partition } => self.log.forget(partition),
-            Output::Note(note) => self.log.note(note),
+            Output::Word(word) => self.log.say(&word),
             Output::Event(event) => self.lifecycle.tell(self.now.wall, event),
         }
     }

@@ -7,10 +7,10 @@
 //!
 //! The records that one hub appended are given to every other that follows the partition, in the
 //! order of the log and before the next turn; those of others than this server's hubs to all that
-//! follow it. A hub is woken once for all news that it has not taken yet.
+//! follow it. With them come the words that the hubs say to each other.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
@@ -24,26 +24,21 @@ use chat_core::{
         SnapshotId,
     },
 };
-use futures_util::task::AtomicWaker;
 use tokio::sync::OwnedMutexGuard;
 
+use super::inbox::{Inbox, News};
 use crate::Log;
 
 /// Locks that the partitions share, so that hubs at different rooms seldom meet.
 const SHARDS: usize = 64;
-
-/// News that may wait for a hub, and their bytes; beyond that it is told only that there is
-/// something to read.
-const WAITING: usize = 4_096;
-const WAITING_BYTES: usize = 4 * 1_024 * 1_024;
 
 /// The log, and who of the hubs follows what.
 pub(crate) struct SharedLog {
     log: Arc<dyn Log>,
     /// One hub writes to the log, and no other.
     alone: bool,
-    /// One for each hub.
-    inboxes: Vec<Inbox>,
+    /// One for each hub, with its node.
+    inboxes: Vec<(u64, Inbox)>,
     shards: Vec<Mutex<HashMap<Partition, Line>>>,
 }
 
@@ -60,8 +55,8 @@ struct Line {
 #[derive(Debug)]
 pub(crate) struct Turn(#[expect(dead_code, reason = "held, not looked at")] OwnedMutexGuard<()>);
 
-/// An append whose end is not known: the log has not said it, or was not waited for, because the hub
-/// that asked has died. Dropped, it is left to the next read of the partition.
+/// An append whose end is not known: the log has not said it, or was not waited for, because the
+/// hub that asked has died. Dropped, it is left to the next read of the partition.
 struct Doubt<'a> {
     log: &'a SharedLog,
     partition: Partition,
@@ -75,33 +70,14 @@ impl Drop for Doubt<'_> {
     }
 }
 
-/// Records that others appended.
-#[derive(Debug)]
-pub(crate) struct News {
-    pub(crate) partition: Partition,
-    pub(crate) page: Page,
-}
-
-#[derive(Debug, Default)]
-struct Inbox {
-    waiting: Mutex<Waiting>,
-    driver: AtomicWaker,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    news: Vec<News>,
-    bytes: usize,
-    /// Of partitions whose news were too many.
-    heads: BTreeMap<Partition, Place>,
-}
-
 impl SharedLog {
-    pub(crate) fn new(log: Arc<dyn Log>, hubs: usize) -> Self {
+    /// `nodes`: of the hubs, by their numbers.
+    pub(crate) fn new(log: Arc<dyn Log>, nodes: &[u64]) -> Self {
+        let inboxes = nodes.iter().map(|node| (*node, Inbox::default()));
         Self {
-            alone: hubs == 1 && !log.limits().shared,
+            alone: nodes.len() == 1 && !log.limits().shared,
             log,
-            inboxes: (0..hubs).map(|_| Inbox::default()).collect(),
+            inboxes: inboxes.collect(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
         }
     }
@@ -242,9 +218,12 @@ impl SharedLog {
         }
     }
 
-    /// Keeps what a hub notes.
-    pub(crate) fn note(&self, hub: usize, note: Bytes) {
-        self.log.note(hub, note);
+    /// A hub says something to all others of this server.
+    pub(crate) fn say(&self, hub: usize, bytes: &Bytes) {
+        let from = self.inboxes[hub].0;
+        for (_, inbox) in self.inboxes.iter().filter(|(node, _)| *node != from) {
+            inbox.push_word(from, bytes);
+        }
     }
 
     /// Records that are committed to the partition from here on are news to the hub; it reads those
@@ -279,8 +258,8 @@ impl SharedLog {
         self.log.forget(partition);
     }
 
-    /// A hub has died: it follows nothing any more. The others are told to look again where it has left
-    /// an append whose end is unknown.
+    /// A hub has died: it follows nothing any more, and the others are told that its members are
+    /// away. They look again where it has left an append whose end is unknown.
     pub(crate) async fn retire(&self, hub: usize) {
         if self.alone {
             return;
@@ -288,7 +267,11 @@ impl SharedLog {
         for partition in self.partitions(|line| line.followers.contains(&hub)) {
             self.forget(hub, partition);
         }
-        *self.inboxes[hub].lock() = Waiting::default();
+        let (node, inbox) = &self.inboxes[hub];
+        inbox.close();
+        for (_, other) in self.inboxes.iter().filter(|(other, _)| other != node) {
+            other.push_lost(*node);
+        }
         let doubtful = self.partitions(|line| line.doubtful && !line.followers.is_empty());
         // Where the log does not answer, the next read by another hub shows it.
         for head in self.log.notes_of(doubtful).await.unwrap_or_default() {
@@ -308,7 +291,7 @@ impl SharedLog {
 
     /// Wakes this when there are news for a hub. Said before [`take`](Self::take).
     pub(crate) fn register(&self, hub: usize, driver: &Waker) {
-        self.inboxes[hub].driver.register(driver);
+        self.inboxes[hub].1.register(driver);
     }
 
     /// The news for a hub since it took the last ones.
@@ -316,12 +299,7 @@ impl SharedLog {
         if self.alone {
             return;
         }
-        let waiting = mem::take(&mut *self.inboxes[hub].lock());
-        to.extend(waiting.news);
-        to.extend(waiting.heads.into_iter().map(|(partition, head)| News {
-            partition,
-            page: Page::look_again(head),
-        }));
+        self.inboxes[hub].1.take(to);
     }
 
     /// Tells all followers but the one that did it.
@@ -331,7 +309,7 @@ impl SharedLog {
             return;
         };
         for follower in line.followers.iter().filter(|other| by != Some(**other)) {
-            self.inboxes[*follower].push(partition, page);
+            self.inboxes[*follower].1.push_page(partition, page);
         }
     }
 
@@ -350,29 +328,5 @@ impl SharedLog {
         self.shards[shard]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inbox {
-    fn push(&self, partition: Partition, page: &Page) {
-        let mut waiting = self.lock();
-        let first = waiting.news.is_empty() && waiting.heads.is_empty();
-        if waiting.news.len() < WAITING && waiting.bytes < WAITING_BYTES {
-            waiting.bytes += page.records.iter().map(Bytes::len).sum::<usize>();
-            waiting.news.push(News {
-                partition,
-                page: page.clone(),
-            });
-        } else {
-            waiting.heads.insert(partition, page.head);
-        }
-        drop(waiting);
-        if first {
-            self.driver.wake();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,7 @@
 //! The common things of a server's workers: the log, the limits of connections, and how many
 //! connections each has.
 
+mod inbox;
 mod limits;
 mod log;
 
@@ -12,10 +13,24 @@ use std::sync::{
 use tokio::sync::mpsc::{self, error::SendError};
 
 pub(crate) use self::{
+    inbox::News,
     limits::ConnectionLimits,
-    log::{News, SharedLog, Turn},
+    log::{SharedLog, Turn},
 };
-use crate::{Connection, ServerEnded, driver::Order};
+use crate::Connection;
+
+/// The server has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server has ended")]
+pub struct ServerEnded;
+
+/// An order to the driver from outside.
+pub(crate) enum Order {
+    /// Take over a connection.
+    Add(Box<dyn Connection>),
+    /// Close everything and end.
+    Shutdown { restarting: bool },
+}
 
 /// The workers of a server, as a source of connections sees them.
 #[derive(Debug)]
@@ -59,8 +74,8 @@ impl Workers {
         Arc::clone(&self.0[worker].load)
     }
 
-    /// Gives a connection to the worker that has the fewest, of those that live, and waits while too many are on their
-    /// way to it.
+    /// Gives a connection to the worker that has the fewest, of those that live, and waits while
+    /// too many are on their way to it.
     pub(crate) async fn add(&self, connection: Box<dyn Connection>) -> Result<(), ServerEnded> {
         let mut order = Order::Add(connection);
         loop {

@@ -26,7 +26,7 @@ use crate::{Log, MemoryLog};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AppendFault {
-    /// It is refused as unavailable, and not written.
+    /// The append is refused as unavailable, and not written.
     Refuse,
     /// Its outcome is unknown; it is written.
     UnknownWritten,
@@ -34,7 +34,8 @@ pub enum AppendFault {
     UnknownUnwritten,
 }
 
-/// How often things go wrong by themselves, in thousandths, and how long they take. All zero by default.
+/// How often things go wrong by themselves, in thousandths, and how long they take. All zero by
+/// default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Odds {
@@ -46,16 +47,17 @@ pub struct Odds {
     pub unknown_unwritten: u32,
     /// Reads that fail.
     pub unread: u32,
-    /// Every call's answer takes from nothing to this long, so that answers for different partitions overtake each other. Needs
-    /// tokio's timer; in tests, paused time makes it free and repeatable.
+    /// Every call's answer takes from nothing to this long, so that answers for different
+    /// partitions overtake each other. Needs tokio's timer; in tests, paused time makes it free and
+    /// repeatable.
     pub delay: Duration,
 }
 
 /// A log around another that fails.
 ///
-/// What is planned with [`next_append`](Self::next_append) comes first, then what the seed and the [`Odds`] say.
-/// [`hold`](Self::hold) keeps back the answers of appends that are already written, until each partition is
-/// [released](Self::release) in whatever order the test likes.
+/// Faults planned with [`next_append`](Self::next_append) come first, then what the seed and the
+/// [`Odds`] say. [`hold`](Self::hold) keeps back the answers of appends that are already written,
+/// until each partition is [released](Self::release) in whatever order the test likes.
 #[derive(Debug)]
 pub struct FaultyLog<L> {
     inner: L,
@@ -122,7 +124,8 @@ impl<L: Log> FaultyLog<L> {
         self.lock().holding = true;
     }
 
-    /// Waits until the answers of at least `count` appends are held, and says of which partitions, in the order they ran.
+    /// Waits until the answers of at least `count` appends are held, and says of which partitions,
+    /// in the order they ran.
     pub async fn held(&self, count: usize) -> Vec<Partition> {
         let mut changed = self.changed.subscribe();
         loop {
@@ -214,8 +217,8 @@ impl<L: Log> FaultyLog<L> {
 }
 
 impl FaultyLog<MemoryLog> {
-    /// Loses what is beyond `seq` in one partition, as a broken disk would. The log goes on in a new epoch, which is returned;
-    /// hubs and clients must notice by it.
+    /// Loses what is beyond `seq` in one partition, as a broken disk would. The log goes on in a
+    /// new epoch, which is returned; hubs and clients must notice by it.
     pub fn lose_tail(&self, partition: Partition, seq: u64) -> u64 {
         let epoch = self.lock().random.next_u64() >> 11;
         self.inner.lose_tail(partition, seq, epoch);
@@ -371,13 +374,5 @@ impl<L: Log> Log for FaultyLog<L> {
 
     async fn news(&self) -> (Partition, Page) {
         self.inner.news().await
-    }
-
-    fn note(&self, hub: usize, note: Bytes) {
-        self.inner.note(hub, note);
-    }
-
-    fn notes(&self) -> Vec<Bytes> {
-        self.inner.notes()
     }
 }

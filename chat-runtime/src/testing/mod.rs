@@ -1,4 +1,5 @@
-//! For the tests of those who write a log, and of those who use one: what every log must do, and a log that fails on demand.
+//! For the tests of those who write a log, and of those who use one: what every log must do, and a
+//! log that fails on demand.
 //!
 //! Only with the feature `testing`.
 

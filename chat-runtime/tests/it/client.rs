@@ -60,7 +60,7 @@ async fn enter(connector: &MemoryConnector, nick: &str) -> (Client, Events) {
     (client, events)
 }
 
-/// What is said until (and with) `last`, and that nothing is missing.
+/// The texts until (and with) `last`, of which none may be missing.
 async fn said_until(events: &mut Events, last: &str) -> Vec<String> {
     let (mut said, mut seq): (Vec<String>, Option<Seq>) = (vec![], None);
     while said.last().is_none_or(|text| text != last) {
@@ -347,7 +347,7 @@ async fn a_client_whose_name_is_taken_learns_it_from_its_commands() {
         Err(CommandError::HelloRefused(failure)) => assert_eq!(failure.code, ErrorCode::NickTaken),
         other => panic!("{other:?}"),
     };
-    // What waits for the welcome, and what is asked later.
+    // Commands that wait for the welcome, and commands that are asked later.
     refused(second.join(RoomRef::Lobby).await.map(drop));
     refused(second.list().await.map(drop));
     match second.ready().await {

@@ -1,4 +1,4 @@
-//! What is asked of every log is seen to be asked: a log that does all of it but one thing is found out.
+//! The conformance tests ask for each duty: a log that does all but one of them is found out.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +22,7 @@ use chat_runtime::{
 };
 use futures_util::FutureExt;
 
-/// What a log does otherwise.
+/// The duty that a log neglects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     None,

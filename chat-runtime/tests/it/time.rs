@@ -101,7 +101,7 @@ async fn a_mute_of_ten_minutes_lasts_ten_minutes() {
         (Duration::from_secs(599)..=Duration::from_secs(601)).contains(&silent),
         "{silent:?}"
     );
-    // What was said carries the time of the clock that was given, and none of the system's.
+    // Messages carry the time of the clock that was given, and none of the system's.
     let (mut said, mut times) = (0, Vec::new());
     while said < 2 {
         if let Some(ClientEvent::Record { record, text, .. }) = events.next().await {
@@ -153,7 +153,7 @@ async fn a_mute_goes_on_while_there_is_no_server() {
     );
 }
 
-/// What a server tells in its first minute: ids, numbers, times, in order.
+/// The events of a server in its first minute: ids, numbers, times, in order.
 async fn story(seed: [u8; 32]) -> Vec<String> {
     let house = House::start(TokioClock::starting_at(EVENING), seed, None);
     let mut events = house.server.events();

@@ -4,7 +4,7 @@ use core::ops::RangeInclusive;
 
 use chat_core::{
     hub::Hub,
-    id::{CredentialId, MemberId, Partition, RoomId, Seq},
+    id::{CredentialId, MemberId, MessageId, Partition, RoomId, Seq},
     wire::{
         ErrorCode, Record,
         client::{HistoryFrom, List, Members, Mute, Op, Peer, Remove, RoomRef},
@@ -23,11 +23,11 @@ use crate::{
 /// Entries of a page, at most.
 const PAGE: usize = 100;
 
-/// What is so at the moment at which a hub says something.
+/// The truth at the moment of a hub's word.
 pub(crate) struct Scene<'a> {
     pub(crate) truth: &'a Truth,
     pub(crate) log: &'a Log,
-    /// Who says it; what it has heard of the logs may be old.
+    /// The hub that speaks; its news of the logs may be old.
     pub(crate) hub: Option<&'a Hub>,
     /// Whether anybody is at the other end.
     pub(crate) alive: bool,
@@ -145,12 +145,13 @@ impl Line {
         });
     }
 
-    /// Whoever is let in has shown the password that is in force, if there is one.
+    /// A member that is let in has shown the password that is in force, if there is one.
     fn has_proved(&self, asked: &Asked, view: &RoomView, truth: &Truth, book: &mut Book) {
         let Some(room) = truth.room(view.room, view.place.epoch) else {
             return;
         };
-        // Who was in already needs none, be it by another join that was answered just before.
+        // A member that was in already needs none, be it by another join that was answered just
+        // before.
         let let_in = view.place.seq == view.since
             && !self.rooms.contains_key(&view.room)
             && room.written_at(view.since).is_some_and(|at| at >= asked.at);
@@ -171,28 +172,23 @@ impl Line {
             return;
         }
         let directory = &scene.truth.directory;
-        let from = list.after.map_or(0, |after| after as usize + 1);
-        let rest = directory.groups.get(from..).unwrap_or_default();
+        let from = list.after.map_or(0, |after| after.saturating_add(1));
+        let rest = directory.groups_from(from);
         let page = rest.len().min(limit(list.limit));
         let same = answer.more == (rest.len() > page)
             && answer.rooms.len() == page
-            && answer.rooms.iter().zip(rest).all(|(info, id)| {
-                let listed = directory.listed(*id);
+            && answer.rooms.iter().zip(&rest).all(|(info, id)| {
                 info.room == *id
-                    && info.members as usize == directory.count_in(*id)
-                    && listed.is_some_and(|listed| {
-                        info.number == listed.number
+                    && directory.listed(*id).is_some_and(|listed| {
+                        Some(info.number) == listed.number
                             && info.name == listed.name
-                            && info.topic == listed.topic
-                            && info.cipher == listed.cipher
-                            && info.protected == listed.protected
+                            && info.members as usize == listed.members.len()
+                            && info.topic == listed.about.topic
+                            && info.protected == listed.about.protected
                     })
             });
         book.check("the list is of the groups there are", same, || {
-            let there: Vec<_> = rest
-                .iter()
-                .map(|id| (id, directory.listed(*id), directory.count_in(*id)))
-                .collect();
+            let there: Vec<_> = rest.iter().map(|id| (id, directory.listed(*id))).collect();
             format!("{}: {answer:?} where {there:?}", self.member)
         });
     }
@@ -237,11 +233,15 @@ impl Line {
                 } else {
                     !mute.is_some_and(|mute| room.lasts(mute, book))
                 };
-                let person = directory.person(*member);
+                // A listed member that has never had a name here is called as the room says.
+                let person = directory
+                    .person(*member)
+                    .filter(|person| !person.nick.is_empty());
                 let known = person.is_none_or(|person| {
                     (&info.nick, &info.label) == (&person.nick, &person.label)
                 });
                 info.member == *member
+                    && Some(info.standing) == room.standing_at(*member, seq)
                     && Some(info.role) == room.role_at(*member, seq)
                     && muted
                     && (known || !named)
@@ -280,7 +280,7 @@ impl Line {
         let first = page.records.first().map(|record| record.seq);
         let last = page.records.last().map(|record| record.seq);
         let oldest = scene.log.oldest(Partition::Room(id)).max(from);
-        // What one had been told of when one asked is there; what came later the page may have or not.
+        // Records told before the question are in the page; later ones may be or not.
         let told = asked.told.filter(|told| told.epoch == page.epoch);
         let told = told.map_or(0, |told| told.seq);
         let there = |seqs: RangeInclusive<Seq>| *seqs.start() <= (*seqs.end()).min(told);
@@ -317,7 +317,7 @@ impl Line {
         });
     }
 
-    /// What is refused was not done, and there is a reason to refuse it.
+    /// A refused request was not done, and there is a reason to refuse it.
     pub(super) fn refused(
         &self,
         asked: &Asked,
@@ -332,19 +332,29 @@ impl Line {
         let Some((seq, room)) = scene.known(id) else {
             return;
         };
-        // The log may say later that it has written after all. A join by id may be a repeat of one in an earlier life.
-        // What is too old was done, and others did so much since that nobody remembers what came of it.
-        let in_doubt = matches!(code, ErrorCode::Unavailable | ErrorCode::TooOld)
+        // The log may say later that it has written after all. A join by id may be a repeat of one
+        // in an earlier life.
+        let in_doubt = code == ErrorCode::Unavailable
             || asked.again
             || !scene.alive
-            || matches!(asked.op, Op::Join(_));
-        let done = !in_doubt && asked.txn != 0 && room.has_done(me, asked.txn);
+            || matches!(asked.op, Op::Join(_))
+            || code == ErrorCode::TxnReused;
+        let done = !in_doubt && asked.txn != 0 && room.has_done(me, self.session, asked.txn);
         book.check("what is refused is not done", !done, || {
             format!("{me}: {asked:?}: {code:?}")
         });
         // As it was a moment ago, for what had to wait.
         let at_some_time = |so: &dyn Fn(Seq) -> bool| (seq.saturating_sub(3)..=seq).any(so);
         let right = match (code, &asked.op) {
+            (ErrorCode::TxnReused, _) => {
+                let id = MessageId {
+                    member: me,
+                    session: self.session,
+                    txn: asked.txn,
+                };
+                let before = room.asked_for(id).map(|record| record.hash);
+                before.is_some_and(|hash| hash != asked.op.hash())
+            }
             (ErrorCode::Banned, Op::Join(_)) => at_some_time(&|seq| room.is_banned_at(me, seq)),
             (ErrorCode::Muted, Op::Send(_)) => {
                 at_some_time(&|seq| room.muted_at(me, seq).is_some())
@@ -379,7 +389,9 @@ impl Line {
         let room = scene.truth.room(id, place.epoch);
         let stands = room.and_then(|room| room.record(place.seq));
         let same = stands.is_some_and(|record| {
-            record.member == me && record.txn == asked.txn && became(&asked.op, record)
+            let id = (record.member, record.session, record.txn, record.hash);
+            let request = (me, self.session, asked.txn, asked.op.hash());
+            id == request && became(&asked.op, record)
         });
         let nothing = !same
             && room.is_some_and(|room| {
@@ -398,7 +410,8 @@ impl Line {
         // A redaction is looked up first, and a repeat has its first one's place.
         // On a dead connection it may be the repeat on another one that is answered.
         let own = !asked.again && !matches!(asked.op, Op::Redact(_)) && scene.alive;
-        if same && own && new.is_some_and(|at| at > asked.at) {
+        let first = room.is_some_and(|room| stands.is_some_and(|record| room.is_first(record)));
+        if same && own && first && new.is_some_and(|at| at > asked.at) {
             let became = self.became.entry((id, place.epoch)).or_default();
             became.insert(asked.id, place.seq);
             let before = became.range(..asked.id).next_back();
@@ -420,18 +433,21 @@ impl Line {
             let trimmed = scene.log.oldest(log_now) > at.seq + 1
                 || scene.log.was_damaged(log_now, at.seq + 1..=place.seq);
             let lost = scene.log.head(log_now).epoch != place.epoch || at.epoch != place.epoch;
-            // Who is back before having read so far is spared what was said until then.
+            // A member that is back before having read so far is spared the records until then.
             let back = room.is_some_and(|room| room.member_since(me) > Some(place.seq));
+            // A leave that had been done already is answered with where the log is.
+            let out = room.is_some_and(|room| room.out_since(me, place.seq) == Some(at.seq));
             book.check(
                 "the answer to a leave comes after the records",
-                at == place || trimmed || lost || back,
+                at == place || out || trimmed || lost || back,
                 || format!("{me} is at {at:?} of {id} and left at {place:?}"),
             );
         }
     }
 }
 
-/// The registration whose password a join shows to be known. Nobody who does not know it can make more than zeros.
+/// The registration whose password a join shows to be known. Nobody who does not know it can make
+/// more than zeros.
 pub(crate) fn proof_of(op: &Op) -> Option<CredentialId> {
     match op {
         Op::Join(join) => join
@@ -490,7 +506,7 @@ fn became(op: &Op, record: &Record) -> bool {
     match (op, &record.body) {
         (Op::Send(send), RecordBody::Message(said)) => !send.action && said.content == send.content,
         (Op::Send(send), RecordBody::Action(said)) => send.action && said.content == send.content,
-        // It was taken back in an earlier life of the log.
+        // The message was taken back in an earlier life of the log.
         (Op::Send(_), RecordBody::Blank(_)) => true,
         (Op::Leave(_), RecordBody::Left(left)) => left.reason == LeftReason::Asked,
         (Op::Topic(set), RecordBody::Topic(topic)) => set.topic == topic.topic,
@@ -515,7 +531,7 @@ fn became(op: &Op, record: &Record) -> bool {
         // In doubt, one registers anew under the same number.
         (Op::Password(_), RecordBody::Password(_)) => true,
         (Op::Block(block), RecordBody::Blocked(blocked)) => block.blocked == blocked.blocked,
-        (Op::Redact(redact), RecordBody::Redacted(redacted)) => redact.seq == redacted.seq,
+        (Op::Redact(redact), RecordBody::Redacted(_)) => record.target == Some(redact.target),
         _ => false,
     }
 }
@@ -537,9 +553,13 @@ fn changes_nothing(op: &Op, me: MemberId, room: &Room, seq: Seq, truth: &Truth) 
         }),
         Op::Block(block) => room.is_blocking_at(me, seq) == block.blocked,
         Op::Redact(redact) => {
-            let said = room.record(redact.seq).map(|record| &record.body);
-            room.is_redacted(redact.seq) || matches!(said, Some(RecordBody::Blank(_)))
+            let said = room.asked_for(redact.target);
+            said.is_some_and(|said| {
+                room.is_redacted(said.seq) || matches!(said.body, RecordBody::Blank(_))
+            })
         }
+        // The member is out already, and may have been so for long.
+        Op::Leave(_) => !room.is_member_at(me, seq),
         _ => false,
     }
 }

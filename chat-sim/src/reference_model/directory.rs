@@ -1,15 +1,14 @@
-//! The directory: who holds which name, and which groups there are.
+//! The directory: who holds which name, which groups there are, and what is listed of each room.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_core::{
-    id::{MemberId, Place, RoomId, Seq},
+    id::{MemberId, RoomId, Seq},
     nick::NameKey,
-    time::Wall,
-    wire::record::CipherKind,
+    wire::Record,
 };
-use serde::Deserialize;
 
+use super::entry::{About, Change, Claimed, Entry, Named, Projected};
 use crate::journal::Book;
 
 /// The directory.
@@ -21,23 +20,33 @@ pub(crate) struct Directory {
     people: BTreeMap<MemberId, Person>,
     folded: BTreeMap<String, MemberId>,
     skeletons: BTreeMap<String, MemberId>,
-    pub(crate) groups: Vec<RoomId>,
+    /// Groups by number.
+    pub(crate) groups: BTreeMap<u32, RoomId>,
     names: BTreeSet<String>,
     listed: BTreeMap<RoomId, Listed>,
     /// Names that were given up since this was looked at last.
     pub(crate) released: Vec<MemberId>,
+    /// Its log has lost its end before this life of it began.
+    pub(super) has_past: bool,
 }
 
-/// A group as the list has it.
-#[derive(Debug)]
+/// A room as the directory has it.
+#[derive(Debug, Default)]
 pub(crate) struct Listed {
-    pub(crate) number: u32,
+    pub(crate) number: Option<u32>,
     pub(crate) name: Option<String>,
-    pub(crate) topic: String,
-    /// As of which place of the group's log.
-    titled: Place,
-    pub(crate) cipher: CipherKind,
-    pub(crate) protected: bool,
+    pub(crate) about: About,
+    /// The last projection.
+    from: Seq,
+    /// The record of the room as of which this is true; 0 if nothing says so.
+    pub(crate) mark: Seq,
+    pub(crate) closed: bool,
+    /// Its members, each with whether it is invited only.
+    pub(crate) members: BTreeMap<MemberId, bool>,
+    /// The group has a number, and may have no log yet.
+    is_claim: bool,
+    /// Its form, while the name is taken by it.
+    folded: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -45,68 +54,29 @@ pub(crate) struct Person {
     pub(crate) nick: String,
     pub(crate) label: String,
     key: Option<NameKey>,
-    /// Which hub holds the name.
-    pub(crate) lease: Option<u64>,
+    /// The name is this member's.
+    pub(crate) holds: bool,
     /// Since when.
-    pub(crate) leased: u64,
-    pub(crate) rooms: BTreeSet<RoomId>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Entry {
-    seq: Seq,
-    #[expect(dead_code, reason = "part of the form")]
-    time: Wall,
-    pub(super) member: MemberId,
-    #[expect(dead_code, reason = "part of the form")]
-    txn: u64,
-    pub(super) change: Change,
-}
-
-#[derive(Debug, Deserialize)]
-#[allow(dead_code, reason = "part of the form")]
-pub(super) enum Change {
-    Leased {
-        nick: String,
-        label: String,
-        key: NameKey,
-        kept: bool,
-        node: u64,
-        from: Option<(String, String)>,
-    },
-    Released,
-    Expired,
-    Entered(RoomId),
-    Exited(RoomId),
-    Listed {
-        room: RoomId,
-        number: u32,
-        name: Option<(String, NameKey)>,
-        topic: String,
-        cipher: CipherKind,
-        protected: bool,
-    },
-    Retitled {
-        room: RoomId,
-        topic: String,
-    },
-    Opened {
-        room: RoomId,
-        with: MemberId,
-        after: u64,
-    },
-    Titled {
-        room: RoomId,
-        topic: String,
-        place: Place,
-    },
+    pub(crate) named: u64,
+    /// Its secret is kept.
+    pub(crate) keeps: bool,
+    /// The member is being forgotten.
+    ending: bool,
 }
 
 impl Entry {
-    /// What somebody is called from here on.
-    pub(super) fn nick(&self) -> Option<&str> {
+    /// The name of a member from here on.
+    pub(super) fn named(&self) -> Option<(&str, MemberId)> {
         match &self.change {
-            Change::Leased { nick, .. } => Some(nick),
+            Change::Named(named) => Some((&named.nick, named.member)),
+            _ => None,
+        }
+    }
+
+    /// The room of which the listing is true from here on.
+    pub(super) fn projected(&self) -> Option<RoomId> {
+        match &self.change {
+            Change::Projected(projected) if !projected.more => Some(projected.room),
             _ => None,
         }
     }
@@ -117,10 +87,19 @@ impl Directory {
         self.listed.get(&room)
     }
 
-    /// How many people may be in a room.
-    pub(crate) fn count_in(&self, room: RoomId) -> usize {
-        let people = self.people.values();
-        people.filter(|person| person.rooms.contains(&room)).count()
+    /// All that is listed.
+    pub(crate) fn listing(&self) -> impl Iterator<Item = (RoomId, &Listed)> {
+        self.listed.iter().map(|(room, listed)| (*room, listed))
+    }
+
+    /// Groups that a list shows, from this number on.
+    pub(crate) fn groups_from(&self, number: u32) -> Vec<RoomId> {
+        let groups = self.groups.range(number..).map(|(_, room)| *room);
+        let shown = |room: &RoomId| {
+            let listed = self.listed.get(room);
+            listed.is_some_and(|listed| !listed.is_claim && !listed.closed)
+        };
+        groups.filter(shown).collect()
     }
 
     pub(crate) fn person(&self, member: MemberId) -> Option<&Person> {
@@ -128,21 +107,19 @@ impl Directory {
     }
 
     fn holds_nick(&self, member: MemberId) -> bool {
-        self.people
-            .get(&member)
-            .is_some_and(|person| person.lease.is_some())
+        self.people.get(&member).is_some_and(|person| person.holds)
     }
 
-    pub(crate) fn leases(&self) -> impl Iterator<Item = (MemberId, &Person)> {
-        self.people
-            .iter()
-            .filter(|(_, person)| person.lease.is_some())
+    pub(crate) fn holders(&self) -> impl Iterator<Item = (MemberId, &Person)> {
+        let people = self.people.iter();
+        people
+            .filter(|(_, person)| person.holds)
             .map(|(member, person)| (*member, person))
     }
 
     fn free(&mut self, member: MemberId) {
         if let Some(person) = self.people.get_mut(&member)
-            && person.lease.take().is_some()
+            && std::mem::take(&mut person.holds)
             && let Some(key) = &person.key
         {
             self.folded.remove(&key.folded);
@@ -151,96 +128,147 @@ impl Directory {
     }
 
     pub(super) fn apply(&mut self, entry: Entry, book: &mut Book) {
-        let (seq, member) = (entry.seq, entry.member);
+        let seq = entry.seq;
         self.length += 1;
         self.changed = book.now;
         book.check("seq has no holes", seq == self.length as Seq, || {
             format!("directory: {seq} where {} is next", self.length)
         });
         match entry.change {
-            Change::Leased {
-                nick,
-                label,
-                key,
-                node,
-                ..
-            } => {
-                self.free(member);
-                let before = [
-                    self.folded.insert(key.folded.clone(), member),
-                    self.skeletons.insert(key.skeleton.clone(), member),
-                ];
-                let free = before.iter().all(Option::is_none);
-                book.check("a nick has one holder", free, || {
-                    format!("{nick:?} of {member} at {seq} is held by {before:?}")
-                });
-                let person = self.people.entry(member).or_default();
-                (person.nick, person.label) = (nick, label);
-                (person.key, person.lease) = (Some(key), Some(node));
-                person.leased = book.now;
+            Change::Named(named) => self.name(seq, named, book),
+            Change::Freed(members) => {
+                for member in members {
+                    let holds = self.holds_nick(member);
+                    book.check("only a name that is held is freed", holds, || {
+                        format!("{member} at {seq}")
+                    });
+                    self.free(member);
+                    self.released.push(member);
+                }
             }
-            Change::Released => {
-                self.free(member);
-                self.released.push(member);
-            }
-            Change::Expired => {
-                let holds = self.holds_nick(member);
-                book.check("nobody expires who is here", !holds, || {
+            Change::Claimed(claimed) => self.claim(seq, claimed, book),
+            Change::Projected(projected) => self.project(seq, projected, book),
+            Change::Ending(member) => {
+                let away = self.people.contains_key(&member) && !self.holds_nick(member);
+                book.check("nobody expires who is here", away, || {
                     format!("{member} at {seq}")
+                });
+                if let Some(person) = self.people.get_mut(&member) {
+                    person.ending = true;
+                }
+            }
+            Change::Forgotten(member) => {
+                let ends = self.people.get(&member).is_some_and(|person| person.ending);
+                let mut rooms = self.listed.values();
+                let out = rooms.all(|listed| !listed.members.contains_key(&member));
+                book.check("only who is nowhere is forgotten", ends && out, || {
+                    format!("{member} at {seq}: {:?}", self.people.get(&member))
                 });
                 self.people.remove(&member);
             }
-            Change::Entered(room) => {
-                self.people.entry(member).or_default().rooms.insert(room);
-            }
-            Change::Exited(room) => {
-                self.people.entry(member).or_default().rooms.remove(&room);
-            }
-            Change::Listed {
-                room,
-                number,
-                name,
-                topic,
-                cipher,
-                protected,
-            } => {
-                let next = self.groups.len() as u32;
-                book.check("numbers of groups are dense", number == next, || {
-                    format!("{number} where {next} is next")
-                });
-                let new = !self.groups.contains(&room);
-                book.check("a group has one number", new, || format!("{room} at {seq}"));
-                self.groups.push(room);
-                let listed = Listed {
-                    number,
-                    name: name.as_ref().map(|(name, _)| name.clone()),
-                    topic,
-                    titled: Place { epoch: 0, seq: 0 },
-                    cipher,
-                    protected,
-                };
-                self.listed.insert(room, listed);
-                if let Some((name, key)) = name {
-                    let new = self.names.insert(key.folded);
-                    book.check("a group's name is its own", new, || {
-                        format!("{name:?} at {seq}")
-                    });
-                }
-                self.people.entry(member).or_default().rooms.insert(room);
-            }
-            Change::Retitled { .. } => book.fail("topics are listed with their place", || {
-                format!("{seq} in the directory")
-            }),
-            Change::Titled { room, topic, place } => {
-                if let Some(listed) = self.listed.get_mut(&room)
-                    && (listed.titled.epoch != place.epoch || listed.titled.seq < place.seq)
-                {
-                    (listed.topic, listed.titled) = (topic, place);
-                }
-            }
-            Change::Opened { room, with, .. } => {
-                self.people.entry(member).or_default().rooms.insert(room);
-                self.people.entry(with).or_default().rooms.insert(room);
+        }
+    }
+
+    fn name(&mut self, seq: Seq, named: Named, book: &mut Book) {
+        let Named {
+            member,
+            nick,
+            label,
+            key,
+            keep,
+        } = named;
+        self.free(member);
+        let before = [
+            self.folded.insert(key.folded.clone(), member),
+            self.skeletons.insert(key.skeleton.clone(), member),
+        ];
+        let free = before.iter().all(Option::is_none);
+        book.check("a nick has one holder", free, || {
+            format!("{nick:?} of {member} at {seq} is held by {before:?}")
+        });
+        let person = self.people.entry(member).or_default();
+        (person.nick, person.label) = (nick, label);
+        (person.key, person.holds) = (Some(key), true);
+        (person.keeps, person.ending) = (keep, false);
+        person.named = book.now;
+    }
+
+    fn claim(&mut self, seq: Seq, claimed: Claimed, book: &mut Book) {
+        let Claimed {
+            room,
+            number,
+            name,
+            created,
+        } = claimed;
+        let next = self.groups.last_key_value().map_or(0, |(last, _)| last + 1);
+        // A number that a lost tail had given out is given to its own group again, where it is
+        // found.
+        let dense = number == next || self.has_past && !self.groups.contains_key(&number);
+        book.check("numbers of groups are dense", dense, || {
+            format!("{number} where {next} is next")
+        });
+        let listed = self.listed.entry(room).or_default();
+        book.check("a group has one number", listed.number.is_none(), || {
+            format!("{room} at {seq}")
+        });
+        // The first record of a group that was found may not be kept any more.
+        let found = self.has_past && created.is_empty();
+        let first = Record::from_bytes(&created).ok();
+        let its = first.is_some_and(|first| {
+            first.seq == 1 && RoomId::group(first.member, first.session, first.txn) == room
+        });
+        book.check(
+            "a claim is of the group that it makes",
+            its || found,
+            || format!("{room} at {seq}"),
+        );
+        self.groups.insert(number, room);
+        listed.number = Some(number);
+        listed.is_claim = true;
+        listed.name = name.as_ref().map(|(name, _)| name.clone());
+        if let Some((name, key)) = name {
+            let new = self.names.insert(key.folded.clone());
+            listed.folded = Some(key.folded);
+            book.check("a group's name is its own", new, || {
+                format!("{name:?} at {seq}")
+            });
+        }
+    }
+
+    fn project(&mut self, seq: Seq, projected: Projected, book: &mut Book) {
+        let room = projected.room;
+        let listed = self.listed.entry(room).or_default();
+        let follows = projected.from == listed.from;
+        book.check("a projection follows the one before", follows, || {
+            format!(
+                "{room} at {seq}: {} and not {}",
+                projected.from, listed.from
+            )
+        });
+        let members = &listed.members;
+        let new = |(member, invited): &(MemberId, bool)| members.get(member) != Some(invited);
+        let differs = projected.entered.iter().all(new)
+            && projected.left.iter().all(|left| members.contains_key(left));
+        book.check("a projection is what is not listed", differs, || {
+            format!("{room} at {seq}: {projected:?} where {members:?}")
+        });
+        for (member, invited) in projected.entered {
+            listed.members.insert(member, invited);
+            self.people.entry(member).or_default();
+        }
+        for member in projected.left {
+            listed.members.remove(&member);
+        }
+        listed.from = seq;
+        listed.is_claim = false;
+        listed.mark = projected.mark;
+        if let Some(about) = projected.about {
+            listed.about = about;
+        }
+        if projected.closed {
+            listed.closed = true;
+            if let Some(folded) = listed.folded.take() {
+                self.names.remove(&folded);
             }
         }
     }

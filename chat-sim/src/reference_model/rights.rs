@@ -1,4 +1,5 @@
-//! Who may do what to whom, written out from the specification's table. The hub has a table of its own.
+//! The rights of members, written out from the specification's table. The hub has a table of its
+//! own.
 
 use chat_core::roles::Role;
 
@@ -35,9 +36,9 @@ pub(super) fn has(who: Role, right: Right, whom: Option<Role>) -> bool {
         Right::Role => [NOBODY, ANYBODY],
     };
     match who {
-        Role::Member => NOBODY,
         Role::Moderator => moderators,
         Role::Owner => owners,
+        _ => NOBODY,
     }
     .contains(&whom)
 }

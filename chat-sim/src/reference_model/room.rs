@@ -3,22 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_core::{
-    id::{CredentialId, KeyId, MemberId, RoomId, Seq},
+    id::{CredentialId, KeyId, MemberId, MessageId, RoomId, Seq, SessionId},
     roles::Role,
     wire::{
         Record,
         record::{
-            CipherKind, Content, HistoryPolicy, LeftReason, PresenceMode, RecordBody, RoleChange,
-            RoomKind,
+            CipherKind, Content, HistoryPolicy, PresenceMode, RecordBody, RoleChange, RoomKind,
+            Standing,
         },
     },
 };
 
-use super::rights::{self, Right};
+use super::{
+    directory::Listed,
+    entry::About,
+    rights::{self, Right},
+};
 use crate::{
     journal::Book,
     world::{EPOCH, MS, SECOND},
 };
+
+/// Requests of a session that a room remembers.
+const RESULTS: usize = 64;
 
 /// One life of a room's log.
 #[derive(Debug, Default)]
@@ -28,8 +35,7 @@ pub(crate) struct Room {
     pub(crate) history: HistoryPolicy,
     pub(crate) presence: PresenceMode,
     pub(crate) cipher: CipherKind,
-    /// From when to when somebody was a member; the record that ended it is theirs to see.
-    stays: BTreeMap<MemberId, Vec<(Seq, Option<Seq>)>>,
+    stays: BTreeMap<MemberId, Vec<Stay>>,
     /// The two of a private conversation.
     pair: Vec<MemberId>,
     roles: BTreeMap<MemberId, Role>,
@@ -37,9 +43,12 @@ pub(crate) struct Room {
     /// By which record, and for how long.
     muted: BTreeMap<MemberId, (Seq, Option<u32>)>,
     blocking: BTreeSet<MemberId>,
-    done: BTreeSet<(MemberId, u64)>,
+    /// The requests that were done, and the record of each.
+    done: BTreeMap<MessageId, Seq>,
+    /// Its last record, if it is deleted.
+    closed: Option<Seq>,
     said: BTreeSet<String>,
-    /// What was taken back, and since when its text is out of the log.
+    /// The redacted messages, and since when their texts are out of the log.
     pub(super) redacted: BTreeMap<Seq, Option<u64>>,
     /// The registrations of the password, each from its record on.
     credentials: Vec<(Seq, CredentialId)>,
@@ -51,6 +60,21 @@ pub(crate) struct Room {
     pub(super) has_past: bool,
     /// When each record was written.
     pub(super) written: Vec<u64>,
+}
+
+/// From when to when somebody was in a room; the record that ended it is theirs to see.
+#[derive(Clone, Copy, Debug)]
+struct Stay {
+    since: Seq,
+    until: Option<Seq>,
+    /// Since when a member, and not only invited.
+    accepted: Option<Seq>,
+}
+
+impl Stay {
+    fn is_at(&self, seq: Seq) -> bool {
+        self.since <= seq && self.until.is_none_or(|until| seq < until)
+    }
 }
 
 impl Room {
@@ -75,10 +99,6 @@ impl Room {
         self.redacted.keys().copied()
     }
 
-    pub(crate) fn topic(&self) -> &str {
-        self.topic_at(self.head())
-    }
-
     pub(crate) fn topic_at(&self, seq: Seq) -> &str {
         self.backwards(seq)
             .find_map(|record| match &record.body {
@@ -90,14 +110,16 @@ impl Room {
     }
 
     /// Something that was said, by this member or by others.
-    pub(crate) fn something_said(&self, by: MemberId, own: bool, pick: u32) -> Option<Seq> {
+    pub(crate) fn something_said(&self, by: MemberId, own: bool, pick: u32) -> Option<&Record> {
         let fits = |record: &&Record| {
             matches!(record.body, RecordBody::Message(_) | RecordBody::Action(_))
                 && (record.member == by) == own
+                // A record that answers no request has no name.
+                && record.txn != 0
         };
         let said = self.records.iter().rev().filter(fits);
         let among = 1 + pick as usize % 4;
-        said.take(among).last().map(|record| record.seq)
+        said.take(among).last()
     }
 
     /// Whether a member may be told of the record as something that happens.
@@ -106,11 +128,11 @@ impl Room {
         match self.history {
             HistoryPolicy::SinceJoined => stays
                 .clone()
-                .any(|(since, until)| *since <= seq && until.is_none_or(|until| seq <= until)),
-            // Who comes back may read what was said meanwhile.
-            HistoryPolicy::All => stays
+                .any(|stay| stay.since <= seq && stay.until.is_none_or(|until| seq <= until)),
+            // A member that comes back may read the messages of its absence.
+            _ => stays
                 .clone()
-                .any(|(_, until)| until.is_none_or(|until| seq <= until)),
+                .any(|stay| stay.until.is_none_or(|until| seq <= until)),
         }
     }
 
@@ -123,28 +145,102 @@ impl Room {
         self.stays
             .get(&member)?
             .last()
-            .filter(|(_, until)| until.is_none())
-            .map(|(since, _)| *since)
+            .filter(|stay| stay.until.is_none())
+            .map(|stay| stay.since)
+    }
+
+    /// The record that ended the last stay of somebody who is out at a place.
+    pub(crate) fn out_since(&self, member: MemberId, seq: Seq) -> Option<Seq> {
+        let stays = self.stays.get(&member)?.iter();
+        let ends = stays.filter_map(|stay| stay.until);
+        ends.filter(|until| *until <= seq).max()
+    }
+
+    /// Whether somebody is a member at a place, or invited.
+    pub(crate) fn standing_at(&self, member: MemberId, seq: Seq) -> Option<Standing> {
+        let mut stays = self.stays.get(&member)?.iter();
+        let stay = stays.find(|stay| stay.is_at(seq))?;
+        Some(match stay.accepted {
+            Some(accepted) if accepted <= seq => Standing::Member,
+            _ => Standing::Invited,
+        })
+    }
+
+    /// How many messages there were up to a place.
+    pub(crate) fn said_at(&self, seq: Seq) -> u64 {
+        let said = |record: &&Record| {
+            matches!(
+                record.body,
+                RecordBody::Message(_) | RecordBody::Action(_) | RecordBody::Blank(_)
+            )
+        };
+        self.backwards(seq).filter(said).count() as u64
+    }
+
+    /// Whether a room is deleted at a place.
+    pub(crate) fn is_closed_at(&self, seq: Seq) -> bool {
+        self.closed.is_some_and(|closed| closed <= seq)
+    }
+
+    /// Whether a listing tells what is so at a place.
+    pub(crate) fn is_listed_as(&self, listed: &Listed, seq: Seq) -> bool {
+        let there = (1..=self.head()).contains(&seq);
+        let members = self.members_at(seq).map(|member| {
+            let invited = self.standing_at(member, seq) == Some(Standing::Invited);
+            (member, invited)
+        });
+        let about = || About {
+            topic: self.topic_at(seq).to_owned(),
+            cipher: match self.cipher {
+                CipherKind::Caesar => 1,
+                CipherKind::StaticKey => 2,
+                CipherKind::RoomPassword => 3,
+                _ => 0,
+            },
+            protected: self.credential_before(seq + 1).is_some(),
+        };
+        let closed = self.is_closed_at(seq);
+        // A room listed as deleted stays so, also if the log gives the room back.
+        there
+            && (!closed || listed.closed)
+            && members.eq(listed
+                .members
+                .iter()
+                .map(|(member, invited)| (*member, *invited)))
+            && (listed.closed || listed.number.is_none() || about() == listed.about)
     }
 
     pub(crate) fn members(&self) -> impl Iterator<Item = MemberId> {
         self.roles.keys().copied()
     }
 
-    /// What a member was at a place.
+    /// Whether a record is the first one of its request.
+    pub(crate) fn is_first(&self, record: &Record) -> bool {
+        let first = self.done.get(&record.id());
+        first.is_none_or(|first| *first == record.seq)
+    }
+
+    /// The record of a request, if there is one.
+    pub(crate) fn asked_for(&self, id: MessageId) -> Option<&Record> {
+        self.records.iter().find(|record| record.id() == id)
+    }
+
+    /// The role of a member at a place.
     pub(crate) fn role_at(&self, member: MemberId, seq: Seq) -> Option<Role> {
         self.backwards(seq).find_map(|record| match &record.body {
             RecordBody::Role(change) if change.target == member => Some(Some(change.role)),
             RecordBody::Joined(_) if record.member == member => Some(Some(Role::Member)),
+            RecordBody::Reopened(_) if self.pair.contains(&member) => Some(Some(Role::Member)),
+            RecordBody::Closed(_) => Some(None),
             RecordBody::Left(_) if record.member == member => Some(None),
             RecordBody::Kicked(out) | RecordBody::Banned(out) if out.target == member => Some(None),
             RecordBody::Created(created) => Some(match created.kind {
                 RoomKind::Group => (record.member == member).then_some(Role::Owner),
-                RoomKind::Lobby => None,
                 RoomKind::Private => {
                     let there = created.members.iter().any(|person| person.member == member);
                     there.then_some(Role::Member)
                 }
+                _ => None,
             }),
             _ => None,
         })?
@@ -171,8 +267,8 @@ impl Room {
         })?
     }
 
-    /// Whether a mute lasts yet, whatever the clocks say. Only a hub that has it from the log goes by the record's time, and may
-    /// be mistaken where clocks have jumped.
+    /// Whether a mute lasts yet, whatever the clocks say. Only a hub that has it from the log goes
+    /// by the record's time, and may be mistaken where clocks have jumped.
     pub(crate) fn lasts(&self, mute: (Seq, Option<u32>), book: &Book) -> bool {
         let (seq, seconds) = mute;
         let (Some(record), Some(written)) = (self.record(seq), self.written_at(seq)) else {
@@ -191,8 +287,24 @@ impl Room {
         seconds.is_none_or(|seconds| book.now < since + u64::from(seconds) * SECOND)
     }
 
-    pub(crate) fn has_done(&self, member: MemberId, txn: u64) -> bool {
-        self.done.contains(&(member, txn))
+    pub(crate) fn has_done(&self, member: MemberId, session: SessionId, txn: u64) -> bool {
+        let id = MessageId {
+            member,
+            session,
+            txn,
+        };
+        self.done.contains_key(&id)
+    }
+
+    /// Whether so many requests of a session were done since this one that it is not remembered.
+    /// Whoever waits for its answers does not come to that.
+    fn was_forgotten(&self, record: &Record, first: Seq) -> bool {
+        let since = self.records.iter().skip(first as usize);
+        let its = since.filter(|other| {
+            (other.member, other.session) == (record.member, record.session)
+                && is_done_once(&other.body)
+        });
+        its.count() >= RESULTS
     }
 
     fn may(&self, member: MemberId, right: Right, target: Option<Role>, seq: Seq) -> bool {
@@ -222,7 +334,7 @@ impl Room {
             .unwrap_or(false)
     }
 
-    /// Who was a member at a place, in the order of their ids.
+    /// The members at a place, in the order of their ids.
     pub(crate) fn members_at(&self, seq: Seq) -> impl Iterator<Item = MemberId> {
         let stays = self.stays.keys().copied();
         stays.filter(move |member| self.is_member_at(*member, seq))
@@ -237,8 +349,8 @@ impl Room {
     pub(crate) fn since_at(&self, member: MemberId, seq: Seq) -> Option<Seq> {
         let stays = self.stays.get(&member)?.iter();
         stays
-            .filter(|(since, until)| *since <= seq && until.is_none_or(|until| seq < until))
-            .map(|(since, _)| *since)
+            .filter(|stay| stay.is_at(seq))
+            .map(|stay| stay.since)
             .next()
     }
 
@@ -246,8 +358,8 @@ impl Room {
     pub(crate) fn readable_at(&self, member: MemberId, seq: Seq) -> Option<Seq> {
         let since = self.since_at(member, seq)?;
         Some(match self.history {
-            HistoryPolicy::All => 1,
             HistoryPolicy::SinceJoined => since,
+            _ => 1,
         })
     }
 
@@ -265,10 +377,16 @@ impl Room {
             || self.has_past
     }
 
-    /// Who is to own a group that has lost its last owner: of the highest role, who has been there longest.
+    /// The heir of a group that has lost its last owner: of the highest role, the member that has
+    /// been there longest.
     fn heir(&self) -> Option<MemberId> {
-        let highest = self.roles.values().max()?;
-        let of_it = self.roles.iter().filter(|(_, role)| *role == highest);
+        let rank = |role: &Role| match role {
+            Role::Owner => 2,
+            Role::Moderator => 1,
+            _ => 0,
+        };
+        let highest = self.roles.values().map(rank).max()?;
+        let of_it = self.roles.iter().filter(|(_, role)| rank(role) == highest);
         of_it
             .map(|(member, _)| *member)
             .min_by_key(|member| self.member_since(*member))
@@ -288,6 +406,15 @@ impl Room {
     }
 
     fn enter(&mut self, id: RoomId, member: MemberId, role: Role, seq: Seq, book: &mut Book) {
+        let invited = self
+            .stays
+            .get_mut(&member)
+            .and_then(|stays| stays.last_mut());
+        if let Some(stay) = invited.filter(|stay| stay.until.is_none() && stay.accepted.is_none()) {
+            stay.accepted = Some(seq);
+            book.saw("an invitation accepted");
+            return;
+        }
         let new = self.roles.insert(member, role).is_none();
         book.check("nobody joins twice", new, || {
             format!("{member} in {id} at {seq}")
@@ -297,19 +424,38 @@ impl Room {
             format!("{member} in {id} at {seq}")
         });
         self.owners += usize::from(role == Role::Owner);
-        self.stays.entry(member).or_default().push((seq, None));
+        self.stays.entry(member).or_default().push(Stay {
+            since: seq,
+            until: None,
+            accepted: Some(seq),
+        });
+    }
+
+    /// The other one of a private conversation is invited, if it is not in.
+    fn invite_other(&mut self, member: MemberId, seq: Seq) {
+        let other = self.pair.iter().find(|other| **other != member).copied();
+        if let Some(other) = other
+            && !self.roles.contains_key(&other)
+        {
+            self.roles.insert(other, Role::Member);
+            self.stays.entry(other).or_default().push(Stay {
+                since: seq,
+                until: None,
+                accepted: None,
+            });
+        }
     }
 
     fn depart(&mut self, member: MemberId, seq: Seq) {
         if self.roles.remove(&member) == Some(Role::Owner) {
             self.owners -= 1;
         }
-        if let Some((_, until)) = self
+        if let Some(stay) = self
             .stays
             .get_mut(&member)
             .and_then(|stays| stays.last_mut())
         {
-            until.get_or_insert(seq);
+            stay.until.get_or_insert(seq);
         }
     }
 
@@ -324,22 +470,40 @@ impl Room {
         book.check("seq has no holes", seq == self.head() + 1, || {
             format!("{id}: {seq} after {}", self.head())
         });
-        if record.txn != 0 {
-            let new = self.done.insert((member, record.txn));
-            book.check("nothing is done twice", new, || {
-                format!(
-                    "{id}: txn {} of {member} again at {seq}: {:?}",
-                    record.txn, record.body
-                )
-            });
+        let named = (record.txn != 0) == (record.session != SessionId::NONE);
+        book.check("a request has a session and a number", named, || {
+            format!("{id} at {seq}: {record:?}")
+        });
+        let open = self.closed.is_none();
+        book.check("nothing follows the end of a room", open, || {
+            format!("{id} at {seq}: {:?}", record.body)
+        });
+        let mut forgotten = false;
+        if record.txn != 0 && is_done_once(&record.body) {
+            let first = self.done.get(&record.id()).copied();
+            self.done.entry(record.id()).or_insert(seq);
+            forgotten = first.is_some_and(|first| self.was_forgotten(&record, first));
+            book.check(
+                "nothing is done twice",
+                first.is_none() || forgotten,
+                || {
+                    format!(
+                        "{id}: txn {} of {member} again at {seq}: {:?}",
+                        record.txn, record.body
+                    )
+                },
+            );
         }
         let role = self.roles.get(&member).copied();
         let private = self.kind == Some(RoomKind::Private);
         if !matches!(record.body, RecordBody::Created(_) | RecordBody::Joined(_)) {
-            let begun = self.kind.is_some();
+            // A group of which the whole log was lost is closed.
+            let begun = self.kind.is_some() || matches!(record.body, RecordBody::Closed(_));
             book.check("a room begins once", begun, || format!("{id} at {seq}"));
-            // Of what it was that was said in an earlier life of this log, nothing is known but the place.
-            let by_one = role.is_some() || matches!(record.body, RecordBody::Blank(_));
+            // Of what it was that was said in an earlier life of this log, nothing is known but the
+            // place.
+            let by_one = role.is_some()
+                || matches!(record.body, RecordBody::Blank(_) | RecordBody::Reopened(_));
             let by_server = member == MemberId::SERVER;
             book.check("only members do anything", by_one || by_server, || {
                 format!("{member} in {id} at {seq}: {:?}", record.body)
@@ -348,6 +512,7 @@ impl Room {
         let by_server = match &record.body {
             RecordBody::Created(created) => created.kind == RoomKind::Lobby,
             RecordBody::Role(change) => self.hands_on(change),
+            RecordBody::Closed(_) => true,
             _ => false,
         };
         book.check(
@@ -383,8 +548,13 @@ impl Room {
                     }
                 }
                 match created.kind {
-                    RoomKind::Lobby => {}
-                    RoomKind::Group => self.enter(id, member, Role::Owner, seq, book),
+                    RoomKind::Group => {
+                        let its = RoomId::group(member, record.session, record.txn) == id;
+                        book.check("a group is of the request that made it", its, || {
+                            format!("{id}: {record:?}")
+                        });
+                        self.enter(id, member, Role::Owner, seq, book);
+                    }
                     RoomKind::Private => {
                         let two: Vec<MemberId> =
                             created.members.iter().map(|one| one.member).collect();
@@ -395,10 +565,10 @@ impl Room {
                             format!("{id}: {two:?} by {member}")
                         });
                         self.pair.clone_from(&two);
-                        for person in two {
-                            self.enter(id, person, Role::Member, seq, book);
-                        }
+                        self.enter(id, member, Role::Member, seq, book);
+                        self.invite_other(member, seq);
                     }
+                    _ => {}
                 }
             }
             RecordBody::Joined(_) => {
@@ -415,18 +585,20 @@ impl Room {
                 self.enter(id, member, Role::Member, seq, book);
             }
             RecordBody::Left(left) => {
-                // The two of a private conversation last as long as it.
-                let may = role.is_some() && (!private || left.reason == LeftReason::Asked);
-                book.check("only members leave", may, || {
+                book.check("only members leave", role.is_some(), || {
                     format!("{member} of {id} at {seq}")
                 });
-                if left.reason == LeftReason::Expired {
+                if self.standing_at(member, seq) == Some(Standing::Invited) {
+                    book.saw("an invitation declined");
+                }
+                if left.reason == chat_core::wire::record::LeftReason::Expired {
                     book.saw("a membership that expired");
                 }
                 self.depart(member, seq);
             }
             RecordBody::Message(said) | RecordBody::Action(said) => {
-                book.check("only members speak", role.is_some(), || {
+                let speaks = self.standing_at(member, seq) == Some(Standing::Member);
+                book.check("only members speak", speaks, || {
                     format!("{member} in {id} at {seq}")
                 });
                 let mute = self.muted.get(&member);
@@ -450,8 +622,9 @@ impl Room {
                     format!("{member} in {id} at {seq}: {:?}", self.cipher)
                 });
                 if let Content::Plain(text) = &said.content {
+                    let text = text.text.clone();
                     let new = self.said.insert(text.clone());
-                    book.check("nothing is said twice", new, || {
+                    book.check("nothing is said twice", new || forgotten, || {
                         format!("{text:?} in {id} again at {seq}")
                     });
                 }
@@ -532,6 +705,10 @@ impl Room {
             RecordBody::Redacted(redacted) => {
                 let said = self.record(redacted.seq);
                 let by = said.map(|said| said.member);
+                let named = said.is_some_and(|said| Some(said.id()) == record.target);
+                book.check("what is taken back is what was named", named, || {
+                    format!("{id} {seq}: {record:?} where {said:?}")
+                });
                 let spoken = said.is_some_and(|said| {
                     matches!(
                         said.body,
@@ -550,6 +727,24 @@ impl Room {
                     book.saw("a text taken back by a moderator");
                 }
                 self.redacted.entry(redacted.seq).or_default();
+            }
+            RecordBody::Reopened(_) => {
+                let right = private && self.pair.contains(&member);
+                book.check("only its two begin a conversation again", right, || {
+                    format!("{member} in {id} at {seq}")
+                });
+                if self.standing_at(member, seq) != Some(Standing::Member) {
+                    self.enter(id, member, Role::Member, seq, book);
+                }
+                self.invite_other(member, seq);
+                book.saw("a conversation that began again");
+            }
+            RecordBody::Closed(_) => {
+                book.saw("a room closed");
+                for member in self.members().collect::<Vec<_>>() {
+                    self.depart(member, seq);
+                }
+                self.closed = Some(seq);
             }
             // In an earlier life of this log it was a text.
             RecordBody::Blank(_) => {
@@ -570,6 +765,20 @@ impl Room {
             && change.role == Role::Owner
             && self.heir() == Some(change.target)
     }
+}
+
+/// Whether a request of such a record is recognised when it comes again. What else there is changes
+/// nothing the second time, unless it has been undone meanwhile.
+fn is_done_once(body: &RecordBody) -> bool {
+    !matches!(
+        body,
+        RecordBody::Created(_)
+            | RecordBody::Joined(_)
+            | RecordBody::Left(_)
+            | RecordBody::Blocked(_)
+            | RecordBody::Reopened(_)
+            | RecordBody::Closed(_)
+    )
 }
 
 /// Whether this is what stands in a record's place when its text is gone.

@@ -1,6 +1,5 @@
-//! Schedules, planted bugs, cuts everywhere, and what idling costs.
+//! Schedules, cuts everywhere, and what idling costs.
 
-mod bugs;
 mod cuts;
 mod idle;
 mod schedules;

@@ -14,7 +14,7 @@ use std::{
 use chat_runtime::{
     Server,
     chat_core::{
-        id::{RoomId, Secret},
+        id::{RoomId, Secret, SessionId},
         limits::{Limits, Rate},
         wire::{
             ClientMessage, Decoder, Form, SERVER_FRAME_BYTES, ServerMessage, VERSION,
@@ -63,6 +63,7 @@ fn hello(nick: &str) -> Vec<u8> {
         nick: nick.to_owned(),
         label: String::new(),
         secret: Secret(secret),
+        session: SessionId(1),
         kept: false,
         resume: Vec::new(),
     }))
@@ -84,7 +85,8 @@ fn until(stream: &mut TcpStream, mut wanted: impl FnMut(ServerMessage) -> bool) 
     }
 }
 
-/// Somebody sends what is allowed, as fast as the server takes it. Another's ping is answered before many more bytes are read.
+/// A peer sends what is allowed, as fast as the server takes it. Another's ping is answered
+/// before many more bytes are read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_flood_is_read_in_turn_with_others() {
     let fast = Rate {
@@ -138,7 +140,7 @@ async fn a_flood_is_read_in_turn_with_others() {
         .unwrap();
     enough.store(true, Ordering::Relaxed);
     flood.join().unwrap().expect("it was not cut off");
-    // What fits into the system's buffers, and a few turns.
+    // As much as fits into the system's buffers, and a few turns.
     assert!(most < 8 << 20, "{most} bytes of the flood came first");
     server.stop().await;
 }
@@ -163,7 +165,7 @@ async fn a_client_that_asks_for_fifty_pages_at_once_has_them_all() {
         let (lobby, proof) = (RoomRef::Lobby, None);
         let mut said = request(1, Op::Join(Join { room: lobby, proof }));
         for id in 2..50 {
-            let (action, content) = (false, Content::Plain("x".repeat(10_000)));
+            let (action, content) = (false, Content::plain("x".repeat(10_000)));
             let send = Send {
                 room,
                 action,
@@ -194,7 +196,7 @@ async fn a_client_that_asks_for_fifty_pages_at_once_has_them_all() {
     server.stop().await;
 }
 
-/// Whoever is turned away and does not close is closed, when there are many of them.
+/// Connections that are turned away and do not close are closed, when there are many of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn those_turned_away_do_not_take_all_files() {
     let mut limits = Limits::default();

@@ -41,7 +41,7 @@ fn request(path: &str, lines: &str) -> Vec<u8> {
     bytes
 }
 
-/// What is answered, until it contains this.
+/// The answer, until it contains this.
 async fn until(stream: &mut TcpStream, part: &str) -> String {
     let mut all = String::new();
     while !all.contains(part) {
@@ -127,7 +127,7 @@ async fn the_example_lets_in_whom_its_authentication_knows() {
     // Whatever she says, she is who the application knows; and she cannot become somebody else.
     let mut near = TcpStream::connect(address).await.unwrap();
     let mut bytes = request("/chat/ws", "x-user: adina\r\n");
-    let hello = br#"{"type":"hello","versions":{"min":1,"max":1},"capabilities":[],"agent":"x","nick":"berl","label":"","secret":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=","kept":false,"resume":[]}"#;
+    let hello = br#"{"type":"hello","versions":{"min":1,"max":1},"capabilities":[],"agent":"x","nick":"berl","label":"","secret":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=","session":1,"kept":false,"resume":[]}"#;
     let nick =
         br#"{"type":"request","id":1,"txn":1,"kind":"nick","body":{"nick":"berl","label":""}}"#;
     for message in [&hello[..], &nick[..]] {
@@ -150,7 +150,8 @@ async fn the_example_lets_in_whom_its_authentication_knows() {
     until(&mut page, "chat-endpoint").await;
 }
 
-/// The address that the server's operator is told, of somebody who connects to an application like this.
+/// The address that the server's operator is told, of somebody who connects to an application like
+/// this.
 async fn address_told(service: impl FnOnce(WsService) -> WsService, with_info: bool) -> String {
     let server = Server::builder().start().unwrap();
     let mut events = server.events();

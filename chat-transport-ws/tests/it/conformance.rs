@@ -1,4 +1,4 @@
-//! What RFC 6455 asks of a server, in bytes made by hand.
+//! The duties of a server by RFC 6455, in bytes made by hand.
 
 use std::{future::poll_fn, io::IoSlice, net::Ipv4Addr};
 
@@ -44,7 +44,8 @@ fn close(code: u16, words: &str) -> Vec<u8> {
     bytes
 }
 
-/// Sends bytes to a connection for JSON, and says which messages came of it, and all that was answered.
+/// Sends bytes to a connection for JSON, and says which messages came of it, and all that was
+/// answered.
 async fn answer(bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<u8>) {
     let (mut near, mut far) = pair("chat.v1.json", WsOptions::default()).await;
     near.write_all(bytes).await.unwrap();
@@ -67,7 +68,8 @@ async fn fault(bytes: &[u8]) -> u16 {
     u16::from_be_bytes([answer[2], answer[3]])
 }
 
-/// Who says nothing more after the server's close frame need not wait for the end until the server's patience is over: it is there.
+/// A peer that says nothing more after the server's close frame need not wait for the end until the
+/// server's patience is over: the end is there.
 #[tokio::test]
 async fn the_end_comes_with_the_close_frame() {
     let (mut near, mut far) = pair("chat.v1.json", WsOptions::default()).await;
@@ -75,7 +77,7 @@ async fn the_end_comes_with_the_close_frame() {
         .await
         .unwrap();
     assert_eq!(rest(&mut near).await, close(4_005, ""));
-    // What the client answers is read all the same.
+    // The client's answer is read all the same.
     near.write_all(&frame(0x88, &4_005_u16.to_be_bytes()))
         .await
         .unwrap();
@@ -225,7 +227,7 @@ async fn the_fault_is_told_although_more_is_coming() {
         .unwrap();
     assert!(read(&mut *far).await.is_err());
     drop(far);
-    // It still takes what comes, so that the system does not cut it off.
+    // The server still takes what comes, so that the system does not cut it off.
     near.write_all(&[0; 20_000]).await.unwrap();
     near.shutdown().await.unwrap();
     let answer = rest(&mut near).await;
@@ -248,7 +250,7 @@ async fn the_server_closes_with_its_reason() {
         let mut seen = vec![0; expected.len()];
         near.read_exact(&mut seen).await.unwrap();
         assert_eq!(seen, expected);
-        // It waits for the client's; what comes before that is still read.
+        // The server waits for the client's close; frames before that are still read.
         near.write_all(
             &[
                 frame(0x81, b"{}"),

@@ -264,7 +264,7 @@ async fn a_proxy_of_ours_says_whom_it_speaks_for() {
             &["X-Forwarded-For: ::ffff:198.51.100.1"],
             "198.51.100.1",
         ),
-        // What somebody said before our proxy did is not believed.
+        // Words from before our proxy are not believed.
         (
             &x,
             &["X-Forwarded-For: 203.0.113.9, 198.51.100.1"],
@@ -390,7 +390,7 @@ async fn a_request_without_end_is_cut_off() {
         serve(transport);
         let mut near = TcpStream::connect(address).await.unwrap();
         near.write_all(b"GET /ws HTTP/1.1\r\n").await.unwrap();
-        // It may have had enough before it has all of it.
+        // The server may have had enough before the head is whole.
         let _ = near.write_all(line.repeat(count).as_bytes()).await;
         let _ = near.write_all(b"\r\n").await;
         let mut all = Vec::new();

@@ -1,16 +1,17 @@
-//! What the page can ask for. Each gives a number back; what comes of it is the event `finished` with that number.
+//! The page's commands. Each gives a number back; its outcome is the event `finished` with that
+//! number.
 
 use chat_core::{
     cipher::Key,
     client::{Command, Create, RoomCipher, RoomKey},
-    id::{MemberId, RoomId},
+    id::{MemberId, MessageId, RoomId, SessionId},
     password::Password,
     roles::Role,
     wire::client::{HistoryFrom, Peer, RoomRef},
 };
 use wasm_bindgen::prelude::*;
 
-use crate::{WebClient, at, id};
+use crate::{WebClient, id};
 
 #[wasm_bindgen]
 impl WebClient {
@@ -29,7 +30,8 @@ impl WebClient {
         self.command(now, Command::Nick { nick, label })
     }
 
-    /// Makes a group. `cipher` is `none`, `room_password`, `caesar` (with its shift as `key`) or `static_key` (with the key).
+    /// Makes a group. `cipher` is `none`, `room_password`, `caesar` (with its shift as `key`) or
+    /// `static_key` (with the key).
     ///
     /// # Errors
     /// The cipher or its key is not one.
@@ -58,8 +60,9 @@ impl WebClient {
         Ok(self.command(now, Command::Create(create)))
     }
 
-    /// Enters a room: the lobby, unless there is a number. `key` is a shift or a static key, where the room asks for one. Who
-    /// gives a password for a room that is not encrypted enters it only if that is `unsealed_too`.
+    /// Enters a room: the lobby, unless there is a number. `key` is a shift or a static key, where
+    /// the room asks for one. Who gives a password for a room that is not encrypted enters it only
+    /// if that is `unsealed_too`.
     ///
     /// # Errors
     /// The key is not one.
@@ -84,7 +87,7 @@ impl WebClient {
         ))
     }
 
-    /// Leaves a room.
+    /// Leaves a room, or declines the invitation to it.
     ///
     /// # Errors
     /// These and those below: the room's id is not one.
@@ -122,7 +125,7 @@ impl WebClient {
         Ok(self.command(now, Command::Members { room }))
     }
 
-    /// What was said: the latest, or before the record of this number.
+    /// The record of a room: the latest, or before the record of this number.
     pub fn history(
         &mut self,
         now: f64,
@@ -147,10 +150,24 @@ impl WebClient {
         Ok(self.command(now, Command::SetPassword { room, password }))
     }
 
-    /// Takes back what was said in the record of this number.
-    pub fn redact(&mut self, now: f64, room: &str, seq: f64) -> Result<f64, JsError> {
+    /// Takes back what was said: the message of this author, session and number, which stands in
+    /// this record.
+    pub fn redact(
+        &mut self,
+        now: f64,
+        room: &str,
+        member: &str,
+        session: f64,
+        txn: f64,
+        seq: f64,
+    ) -> Result<f64, JsError> {
         let (room, seq) = (RoomId(id(room)?), seq as u64);
-        Ok(self.command(now, Command::Redact { room, seq }))
+        let target = MessageId {
+            member: MemberId(id(member)?),
+            session: SessionId(session as u64),
+            txn: txn as u64,
+        };
+        Ok(self.command(now, Command::Redact { room, target, seq }))
     }
 
     /// Takes no messages in a private conversation, or takes them again.
@@ -159,8 +176,9 @@ impl WebClient {
         Ok(self.command(now, Command::Block { room, blocked }))
     }
 
-    /// Does something to somebody, named by nick or by id: `kick`, `ban` (both with a reason), `unban`, `mute` (with seconds or
-    /// for ever), `unmute`, or makes them `owner`, `moderator` or `member`.
+    /// Does something to somebody, named by nick or by id: `kick`, `ban` (both with a reason),
+    /// `unban`, `mute` (with seconds or for ever), `unmute`, or makes them `owner`, `moderator` or
+    /// `member`.
     #[expect(clippy::too_many_arguments, reason = "JavaScript has no other way")]
     pub fn sanction(
         &mut self,
@@ -203,7 +221,8 @@ impl WebClient {
 
 impl WebClient {
     fn command(&mut self, now: f64, command: Command) -> f64 {
-        self.machine.command(at(now), command, &mut self.out).0 as f64
+        let now = self.at(now);
+        self.machine.command(now, command, &mut self.out).0 as f64
     }
 }
 

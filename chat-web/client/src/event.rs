@@ -1,13 +1,13 @@
-//! What the page is told, as JSON. Where the protocol has a JSON form of something, it is that form.
+//! Events for the page, as JSON. Where the protocol has a JSON form of something, it is that form.
 
 use chat_core::{
     cipher::OpenError,
-    client::{ClientEvent, CommandError, Ended, EnteredHow, Outcome, Text},
+    client::{ClientEvent, Command, CommandError, Ended, EnteredHow, Outcome, Text, Ticket},
     id::RoomId,
     wire::{
         record::{CipherKind, Record},
         server::{
-            Closing, Failure, MemberInfo, Named, PresenceUpdate, RemovedReason, RoomInfo, RoomView,
+            Closing, Failure, MemberInfo, Named, Presence, RemovedReason, RoomInfo, RoomView,
             Welcome,
         },
     },
@@ -41,14 +41,15 @@ fn told(event: &ClientEvent) -> Told<'_> {
             room: *room,
             shown: shown(record, text.as_ref()),
         },
-        ClientEvent::Presence { room, update } => Told::Presence {
+        ClientEvent::Presence { room, update } => Told::Presence(Presence {
             room: *room,
-            update,
-        },
+            update: update.clone(),
+        }),
         ClientEvent::Removed { room, reason } => Told::Removed {
             room: *room,
             reason: *reason,
         },
+        ClientEvent::SessionRenewed(_) => Told::SessionRenewed,
         ClientEvent::Silent { room } => Told::Silent { room: *room },
         ClientEvent::Finished { ticket, outcome } => Told::Finished {
             ticket: ticket.0,
@@ -62,7 +63,7 @@ fn told(event: &ClientEvent) -> Told<'_> {
         ClientEvent::Ended(ended) => {
             let (why, reason) = match ended {
                 Ended::CannotConnect => ("cannot_connect", None),
-                Ended::Closed(reason) => ("closed", Some(reason.name())),
+                Ended::Closed(reason) => ("closed", Some(reason.to_string())),
                 Ended::Asked => ("asked", None),
                 Ended::ProtocolError(text) => ("protocol", Some(text.clone())),
             };
@@ -70,6 +71,35 @@ fn told(event: &ClientEvent) -> Told<'_> {
         }
         _ => Told::Other,
     }
+}
+
+/// Writes what goes on from an earlier life of the page.
+pub(crate) fn restored(commands: &[(Ticket, Command)]) -> String {
+    let restored = commands.iter().map(|(ticket, command)| Restored {
+        ticket: ticket.0,
+        said: match command {
+            Command::Send { room, action, text } => Some(Said {
+                room: *room,
+                action: *action,
+                text,
+            }),
+            _ => None,
+        },
+    });
+    serde_json::to_string(&restored.collect::<Vec<_>>()).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Restored<'a> {
+    ticket: u64,
+    said: Option<Said<'a>>,
+}
+
+#[derive(Serialize)]
+struct Said<'a> {
+    room: RoomId,
+    action: bool,
+    text: &'a str,
 }
 
 #[derive(Serialize)]
@@ -90,14 +120,13 @@ enum Told<'a> {
         room: RoomId,
         shown: Shown<'a>,
     },
-    Presence {
-        room: RoomId,
-        update: &'a PresenceUpdate,
-    },
+    Presence(Presence),
     Removed {
         room: RoomId,
         reason: RemovedReason,
     },
+    /// The outbox is to be kept anew.
+    SessionRenewed,
     Silent {
         room: RoomId,
     },
@@ -186,8 +215,9 @@ fn came(outcome: &Outcome) -> Came<'_> {
     }
 }
 
-/// `code` is one of the protocol's, or `wrong_password`, `cipher_mismatch`, `key_missing`, `not_sealed` (all three with the
-/// room's `cipher`), `key_rolled_back`, `not_in_room`, `outside_limits`, `unknown`, `ended`.
+/// `code` is one of the protocol's, or `wrong_password`, `cipher_mismatch`, `key_missing`,
+/// `not_sealed` (all three with the room's `cipher`), `key_rolled_back`, `not_in_room`,
+/// `outside_limits`, `unknown`, `ended`.
 #[derive(Serialize)]
 struct Failed<'a> {
     code: String,
@@ -198,7 +228,7 @@ struct Failed<'a> {
 
 fn failed(error: &CommandError) -> Failed<'_> {
     let (code, cipher, failure) = match error {
-        CommandError::Refused(failure) => (failure.code.name(), None, Some(failure)),
+        CommandError::Refused(failure) => (failure.code.to_string(), None, Some(failure)),
         CommandError::WrongPassword => ("wrong_password".to_owned(), None, None),
         CommandError::CipherMismatch { announced } => {
             ("cipher_mismatch".to_owned(), Some(*announced), None)

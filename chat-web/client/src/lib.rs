@@ -1,9 +1,12 @@
-//! The client machine of `chat-core` for a browser: bytes in, bytes out, events as JSON, timers by `next_timeout`.
+//! The client machine of `chat-core` for a browser: bytes in, bytes out, events as JSON, timers by
+//! `next_timeout`.
 //!
-//! The page has a WebSocket, a timer and a worker, and this says what to do with them: the page hands in what happened,
-//! then takes [`Step`]s until there are none. All of the protocol is in here; the page draws.
+//! The page has a WebSocket, a timer and a worker, and this says what to do with them: the page
+//! hands in what happened, then takes [`Step`]s until there are none. All of the protocol is in
+//! here; the page draws.
 //!
-//! Times are milliseconds: `now` is `performance.now()`. Identifiers are base64, as in the protocol's JSON form.
+//! Times are milliseconds: `now` is `performance.now()`. Identifiers are base64, as in the
+//! protocol's JSON form.
 
 mod commands;
 mod event;
@@ -14,10 +17,9 @@ use core::time::Duration;
 use base64ct::{Base64, Encoding};
 use chat_core::{
     client::{Client, ClientConfig, ClientInput, ClientOutput, ClientOutputs, Work, WorkDone},
-    hub::Framing,
     id::{RoomId, Secret},
     time::{Monotonic, Now, Wall},
-    wire::Form,
+    wire::{Form, Framing},
 };
 use wasm_bindgen::prelude::*;
 
@@ -37,12 +39,15 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 pub struct WebClient {
     machine: Client,
     out: ClientOutputs,
+    /// The wall clock at the moment from which `now` counts.
+    origin: f64,
 }
 
 #[wasm_bindgen]
 impl WebClient {
-    /// `secret` and `seed` are 32 random bytes each: the first is kept and makes the member, the second is new each time.
-    /// `imposed`: the application that the page belongs to knows who people are, and says which member this is.
+    /// `secret` and `seed` are 32 random bytes each: the first is kept and makes the member, the
+    /// second is new each time. `imposed`: the application that the page belongs to knows who
+    /// people are, and says which member this is. `origin`: `performance.timeOrigin`.
     ///
     /// # Errors
     /// They have another length.
@@ -54,6 +59,7 @@ impl WebClient {
         kept: bool,
         imposed: bool,
         seed: &[u8],
+        origin: f64,
     ) -> Result<WebClient, JsError> {
         let sized = |bytes: &[u8]| {
             <[u8; 32]>::try_from(bytes).map_err(|_| JsError::new("32 bytes are needed"))
@@ -69,12 +75,13 @@ impl WebClient {
         Ok(Self {
             machine: Client::new(config),
             out: ClientOutputs::new(),
+            origin,
         })
     }
 
     /// Begins.
     pub fn start(&mut self, now: f64) {
-        self.machine.start(at(now), &mut self.out);
+        self.machine.start(self.at(now), &mut self.out);
     }
 
     /// The WebSocket is open.
@@ -105,12 +112,13 @@ impl WebClient {
 
     /// The time of [`next_timeout`](Self::next_timeout) has come.
     pub fn timeout(&mut self, now: f64) {
-        self.machine.handle_timeout(at(now), &mut self.out);
+        self.machine.handle_timeout(self.at(now), &mut self.out);
     }
 
-    /// The network may have changed, or a person looks again: tries at once, or asks whether the server is there.
+    /// The network may have changed, or a person looks again: tries at once, or asks whether the
+    /// server is there.
     pub fn probe(&mut self, now: f64) {
-        self.machine.probe(at(now), &mut self.out);
+        self.machine.probe(self.at(now), &mut self.out);
     }
 
     /// When [`timeout`](Self::timeout) is to be called, on the scale of `now`.
@@ -122,12 +130,13 @@ impl WebClient {
 
     /// Another name, after an event `hello_refused`.
     pub fn rename(&mut self, now: f64, nick: String, label: String) {
-        self.machine.rename(at(now), nick, label, &mut self.out);
+        self.machine
+            .rename(self.at(now), nick, label, &mut self.out);
     }
 
     /// Says good-bye and ends.
     pub fn close(&mut self, now: f64) {
-        self.machine.close(at(now), &mut self.out);
+        self.machine.close(self.at(now), &mut self.out);
     }
 
     /// This member's id, in base64.
@@ -135,7 +144,8 @@ impl WebClient {
         Base64::encode_string(&self.machine.me().member.0)
     }
 
-    /// What opens a room, for [`restore_keys`](Self::restore_keys) after the page was loaded anew. A secret.
+    /// The keys of a room, for [`restore_keys`](Self::restore_keys) after the page was loaded anew.
+    /// A secret.
     ///
     /// # Errors
     /// The room's id is not one.
@@ -154,7 +164,29 @@ impl WebClient {
         Ok(self.machine.restore_keys(RoomId(id(room)?), kept))
     }
 
-    /// What to do next; to be asked until there is nothing.
+    /// The life of the outbox: only one page at a time may go on with it.
+    pub fn session(&self) -> f64 {
+        self.machine.session().0 as f64
+    }
+
+    /// The requests that are not done, in base64, for [`restore_outbox`](Self::restore_outbox)
+    /// after the page was loaded anew. They hold texts to be said.
+    pub fn outbox(&self) -> String {
+        Base64::encode_string(&self.machine.outbox())
+    }
+
+    /// Goes on with what [`outbox`](Self::outbox) gave, before the start. The result is the
+    /// requests in their order, as JSON:
+    /// `{"ticket", "said": {"room", "action", "text"} | null}`. None: the bytes are something else,
+    /// and nothing is restored.
+    pub fn restore_outbox(&mut self, now: f64, kept: &str) -> Option<String> {
+        let kept = Base64::decode_vec(kept).ok()?;
+        let now = self.at(now);
+        let commands = self.machine.restore_outbox(now, &kept)?;
+        Some(event::restored(&commands))
+    }
+
+    /// The page's next step; to be asked for until there is none.
     pub fn next_step(&mut self) -> Option<Step> {
         Some(match self.out.pop()? {
             ClientOutput::Connect => Step::bare("connect"),
@@ -175,7 +207,15 @@ impl WebClient {
     }
 
     fn input(&mut self, now: f64, input: ClientInput<'_>) {
-        self.machine.handle_input(at(now), input, &mut self.out);
+        self.machine
+            .handle_input(self.at(now), input, &mut self.out);
+    }
+
+    fn at(&self, now: f64) -> Now {
+        Now {
+            monotonic: Monotonic((now.max(0.0) * 1e6) as u64),
+            wall: Wall((self.origin + now).max(0.0) as u64),
+        }
     }
 }
 
@@ -190,7 +230,8 @@ pub struct Step {
 
 #[wasm_bindgen]
 impl Step {
-    /// `connect`, `disconnect`, `send` (with bytes), `work` (with bytes, for [`run_work`] in a worker) or `event` (with JSON).
+    /// `connect`, `disconnect`, `send` (with bytes), `work` (with bytes, for [`run_work`] in a
+    /// worker) or `event` (with JSON).
     #[wasm_bindgen(getter)]
     pub fn what(&self) -> String {
         self.what.to_owned()
@@ -230,13 +271,5 @@ fn id(text: &str) -> Result<[u8; 16], JsError> {
     match Base64::decode(text, &mut id) {
         Ok(bytes) if bytes.len() == 16 => Ok(id),
         _ => Err(JsError::new("this is no identifier")),
-    }
-}
-
-/// The client has no use for the wall clock: records carry the server's.
-fn at(now: f64) -> Now {
-    Now {
-        monotonic: Monotonic((now.max(0.0) * 1e6) as u64),
-        wall: Wall(0),
     }
 }

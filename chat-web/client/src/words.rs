@@ -1,15 +1,15 @@
-//! What a page asks about texts while they are typed or before they are shown.
+//! Checks of texts while they are typed or before they are shown.
 
-use chat_core::{cipher::Key, nick};
+use chat_core::{cipher::Key, visible};
 use qrcodegen::{QrCode, QrCodeEcc};
 use wasm_bindgen::prelude::*;
 
 /// Bytes of a nick, unless the server says otherwise.
 const NICK_BYTES: usize = 64;
 
-/// What is wrong with a nick: `empty`, `space`, `sign` (a first character that means something to commands), `long` or
-/// `character`. None: nothing that can be known without the tables of
-/// Unicode, which only the server needs.
+/// The fault of a nick: `empty`, `space`, `sign` (a first character that means something to
+/// commands), `long` or `character`. None: nothing that can be known without the tables of Unicode,
+/// which only the server needs.
 #[wasm_bindgen]
 pub fn check_nick(text: &str) -> Option<String> {
     let trimmed = text.trim();
@@ -21,7 +21,7 @@ pub fn check_nick(text: &str) -> Option<String> {
         "sign"
     } else if trimmed.len() > NICK_BYTES {
         "long"
-    } else if nick::hidden(trimmed).is_some() {
+    } else if visible::hidden(trimmed).is_some() {
         "character"
     } else {
         return None;
@@ -35,17 +35,19 @@ pub fn check_key(text: &str) -> bool {
     Key::parse(text).is_ok()
 }
 
-/// A text that somebody else wrote, with control and bidirectional formatting characters made visible. Its lines stay.
+/// A text that somebody else wrote, with control and bidirectional formatting characters made
+/// visible. Its lines stay.
 #[wasm_bindgen]
 pub fn harmless(text: &str) -> String {
     let lines: Vec<String> = text
         .split(['\n', '\u{2028}', '\u{2029}'])
-        .map(|line| nick::harmless(line.strip_suffix('\r').unwrap_or(line)))
+        .map(|line| visible::harmless(line.strip_suffix('\r').unwrap_or(line)))
         .collect();
     lines.join("\n")
 }
 
-/// A QR code of a text: its modules, row by row, 1 for dark. Empty, if the text is too long for one.
+/// A QR code of a text: its modules, row by row, 1 for dark. Empty, if the text is too long for
+/// one.
 #[wasm_bindgen]
 pub fn qr_code(text: &str) -> Vec<u8> {
     // As bytes: links are neither digits nor all capitals, for which there are shorter forms.

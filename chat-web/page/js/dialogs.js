@@ -270,7 +270,7 @@ export function leave(room, leave) {
 export function redact(model, room, record) {
   open(t('message.redact'), [h('p', null, t('redact.note'))], {
     name: 'redact', label: t('redact.do'), danger: true,
-    async submit() { await model.session.ask('redact', room.id, record.seq); },
+    async submit() { await model.redact(room, record); },
   });
 }
 

@@ -280,7 +280,7 @@ export class Log {
     const { record } = item.shown;
     const elements = newDay ? [dayLine(record.time)] : [];
     if (!isSaid(item.shown) && record.kind !== 'blank') {
-      const text = eventText(record);
+      const text = eventText(record, room.view);
       const lifts = record.kind === 'banned' && this.#isBanned(room, item);
       if (text) {
         elements.push(h('li.event', { 'data-seq': record.seq }, h('span', null, text), timeOf(record.time),

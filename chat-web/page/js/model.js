@@ -55,7 +55,7 @@ export class Model {
       case 'welcomed': return this.#welcomed(event);
       case 'entered': return this.#entered(event.view, event.how);
       case 'record': return this.#record(event.room, event.shown);
-      case 'presence': return this.#presence(event.room, event.update);
+      case 'presence': return this.#presence(event.room, event);
       case 'silent': { const room = this.rooms.get(event.room); if (room) this.changed('silent', { room }); return; }
       case 'removed': return this.#removed(event.room, event.reason);
       case 'hello_refused': return this.changed('nameless', event.failure);
@@ -106,9 +106,24 @@ export class Model {
     if (!kept) return;
     room.draft ||= kept.draft;
     for (const item of kept.messages) {
+      const end = this.#goesOn(room, item);
+      if (end) {
+        const going = { ...item, plain: harmless(item.text), state: 'pending', why: '', asked: true };
+        room.pending.push(going);
+        this.#follow(room, going, end);
+        continue;
+      }
       const state = item.state === 'queued' && room.out !== null ? 'failed' : item.state === 'failed' || item.state === 'queued' ? item.state : 'unknown';
       room.pending.push({ ...item, plain: harmless(item.text), state, why: state === 'failed' ? item.why || 'not_in_room' : '' });
     }
+  }
+
+  /** What comes of a message that the core has kept from an earlier life of the page; none if it has not. @param {Room} room */
+  #goesOn(room, { text, action, state }) {
+    if (state === 'failed' || state === 'sent') return null;
+    const { restored } = this.session;
+    const at = restored.findIndex(({ said }) => said?.room === room.id && said.action === action && said.text === text);
+    return at < 0 ? null : restored.splice(at, 1)[0].end;
   }
 
   /** Notes what is written in a room and not sent, for another life of the page. @param {Room} room */
@@ -257,6 +272,9 @@ export class Model {
     this.changed('blank', { room, item });
   }
 
+  /** Takes back what was said. @param {Room} room @param {import('./types.js').ChatRecord} record */
+  redact(room, { member, session, txn, seq }) { return this.session.ask('redact', room.id, member, session, txn, seq); }
+
   /** Whether one may take back what somebody said. @param {Room} room @param {import('./types.js').ChatRecord} record */
   mayRedact(room, { member }) {
     return member === this.me.member || (room.view.kind !== 'private' && room.view.role !== 'member');
@@ -277,7 +295,8 @@ export class Model {
       if (who === this.me.member && what.role) { room.view.role = what.role; this.changed('role', room); }
     };
     switch (record.kind) {
-      case 'created': case 'joined': add(); room.view.members += 1; break;
+      // In a private conversation that is the other, who had been invited.
+      case 'created': case 'joined': add(); if (room.view.kind !== 'private') room.view.members += 1; break;
       case 'left': remove(member); room.view.members -= 1; break;
       case 'kicked': case 'banned': remove(body.target); room.view.members -= 1; break;
       case 'role': change(body.target, { role: body.role }); break;
@@ -297,12 +316,12 @@ export class Model {
       const known = room.members.get(person.member);
       if (known) room.members.set(person.member, { ...known, ...person, here: true });
     };
-    if (update.full) {
+    if (update.kind === 'full') {
       room.here.clear();
       room.count = null;
-      update.full.forEach(put);
-    } else if (update.changes) {
-      const { here, gone, renamed } = update.changes;
+      update.body.people.forEach(put);
+    } else if (update.kind === 'changes') {
+      const { here, gone, renamed } = update.body;
       here.forEach(put);
       for (const person of gone) room.here.delete(person.member);
       for (const { from, to } of renamed) {
@@ -313,8 +332,8 @@ export class Model {
       }
       for (const person of gone) this.changed('word', { room, key: 'event.gone', gaps: { nick: person.nick } });
       for (const person of here) this.changed('word', { room, key: 'event.back', gaps: { nick: person.nick } });
-    } else {
-      room.count = update.count;
+    } else if (update.kind === 'count') {
+      room.count = update.body.count;
     }
     this.changed('people', room);
   }
@@ -325,7 +344,7 @@ export class Model {
     store.keepKeys(id, undefined);
     const asked = room.leaving === true;
     // Nobody is put out of the lobby: it was begun anew, and so one comes in again.
-    const back = room.id === LOBBY && !asked && reason !== 'banned' && this.lobby;
+    const back = room.id === LOBBY && !asked && reason !== 'banned' && reason !== 'closed' && this.lobby;
     if (back || (!asked && (room.draft.trim() || room.pending.length))) {
       room.out = back ? 'back' : reason;
       room.generation += 1;
@@ -485,9 +504,13 @@ export class Model {
     // Until there is another session, which sends it.
     item.asked = !this.session.over;
     this.keep(room);
-    if (!item.asked) return;
+    if (item.asked) await this.#follow(room, item, this.session.ask('send', room.id, item.action, item.text));
+  }
+
+  /** Takes in what comes of a message. @param {Room} room @param {PendingItem} item @param {Promise<any>} end */
+  async #follow(room, item, end) {
     try {
-      const { committed } = await this.session.ask('send', room.id, item.action, item.text);
+      const { committed } = await end;
       item.seq = committed;
       item.after.epoch = room.view.place.epoch;
       if (item.state !== 'unknown') item.state = 'sent';

@@ -1,8 +1,9 @@
 // The driver of the wasm core: one WebSocket, one timer, a worker for passwords. It knows nothing of the protocol.
 
 import init, { WebClient, run_work } from './chat_web_client.js';
+import { claim } from './claim.js';
 import { known } from './dom.js';
-import { goesWithTab, keepKeys, keys } from './store.js';
+import { goesWithTab, keepKeys, keepOutbox, keys, leaveToOther, outbox } from './store.js';
 
 /** @typedef {import('./types.js').CoreEvent} CoreEvent @typedef {import('./types.js').Failed} Failed */
 
@@ -52,6 +53,9 @@ export class Session {
   #over = false;
   #ended = false;
   /** The network is said to be gone; nothing was heard since. */ #doubted = false;
+  /** What is asked and not done is not what was kept of it. */ #unkept = false;
+  /** What goes on from an earlier life of the page. @type {{ said: { room: string, action: boolean, text: string } | null, end: Promise<any> }[]} */
+  restored = [];
   #module; #tell;
 
   /**
@@ -66,7 +70,7 @@ export class Session {
     this.#module = module;
     this.#tell = tell;
     const seed = crypto.getRandomValues(new Uint8Array(32));
-    this.#client = new WebClient(who.nick, who.label, who.secret, true, known, seed);
+    this.#client = new WebClient(who.nick, who.label, who.secret, true, known, seed, performance.timeOrigin);
     const abort = new AbortController();
     const on = (target, what, act) => target.addEventListener(what, act, { signal: abort.signal });
     // Whoever looks again, or has a network again, does not wait for what is due later.
@@ -96,7 +100,24 @@ export class Session {
     };
   }
 
-  start() { this.#client.start(performance.now()); this.#drain(); }
+  /** Connects. What is kept of an earlier life of the page goes on. */
+  async start() {
+    const kept = outbox(this.url);
+    const mine = kept !== undefined && await claim(kept.session);
+    if (this.#over) return;
+    // Another tab goes on with what is kept in this one's storage: this one is its copy.
+    if (kept && !mine) leaveToOther(this.url);
+    const restored = mine ? this.#client.restore_outbox(performance.now(), kept.commands) : undefined;
+    if (restored === undefined) claim(this.#client.session(), true);
+    for (const { ticket, said } of JSON.parse(restored ?? '[]')) {
+      const end = this.#end(ticket);
+      end.catch(() => {});
+      this.restored.push({ said, end });
+    }
+    this.#unkept = true;
+    this.#client.start(performance.now());
+    this.#drain();
+  }
 
   /** This member's id. */
   get member() { return this.#client.member(); }
@@ -109,12 +130,19 @@ export class Session {
    */
   ask(name, ...args) {
     if (this.#over) return Promise.reject(new CommandError({ code: 'ended', text: '', cipher: null, failure: null }));
-    return new Promise((resolve, reject) => {
-      const ticket = this.#client[name](performance.now(), ...args);
-      this.#waiting.set(ticket, { resolve, reject });
-      this.#drain();
-    });
+    let end;
+    try {
+      end = this.#end(this.#client[name](performance.now(), ...args));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    this.#unkept = true;
+    this.#drain();
+    return end;
   }
+
+  /** What comes of a command. @param {number} ticket @returns {Promise<any>} */
+  #end(ticket) { return new Promise((resolve, reject) => this.#waiting.set(ticket, { resolve, reject })); }
 
   /** Keeps what opens a room for when the page is loaded anew in this tab. @param {string} room */
   keepKeys(room) { keepKeys(room, this.#client.keys(room)); }
@@ -152,6 +180,10 @@ export class Session {
       this.#draining = false;
     }
     if (this.#over) return;
+    if (this.#unkept) {
+      this.#unkept = false;
+      keepOutbox(this.url, this.#client.session(), this.#client.outbox());
+    }
     clearTimeout(this.#timer);
     const at = this.#client.next_timeout();
     if (at !== undefined) {
@@ -248,6 +280,8 @@ export class Session {
   /** What the page makes of an event does not keep the next from being told. @param {CoreEvent} event */
   #event(event) {
     if (event.event === 'ended') this.#ended = true;
+    if (event.event === 'finished' || event.event === 'session_renewed') this.#unkept = true;
+    if (event.event === 'session_renewed') claim(this.#client.session(), true);
     if (event.event !== 'finished') {
       try { this.#tell(event); } catch (error) { reportError(error); }
       return;

@@ -62,7 +62,7 @@ export function enter() {
 export const outside = () => read('outside', false, 'sessionStorage');
 /** Nothing of this tab's is kept any more. @param {boolean} known whoever loads the page anew would be led in otherwise */
 export function leave(known) {
-  for (const key of ['inside', 'keys', 'unsent', 'current', 'left']) write(key, undefined, 'sessionStorage');
+  for (const key of ['inside', 'keys', 'outbox', 'unsent', 'current', 'left']) write(key, undefined, 'sessionStorage');
   if (known) write('outside', true, 'sessionStorage');
   left = true;
 }
@@ -87,6 +87,16 @@ export function keepUnsent(url, room, what) {
   else delete all[room];
   keepOf('unsent', url, all);
 }
+
+/** What was on its way is on its way in the tab that this one is a copy of; what is being written is here as well. @param {string} url */
+export function leaveToOther(url) {
+  for (const [room, kept] of Object.entries(unsent(url))) keepUnsent(url, room, kept.draft ? { ...kept, messages: [] } : null);
+}
+
+/** What was asked and is not done, and of which session. @param {string} url @returns {{ session: number, commands: string } | undefined} */
+export const outbox = (url) => of('outbox', url);
+/** @param {string} url @param {number} session @param {string} commands */
+export const keepOutbox = (url, session, commands) => keepOf('outbox', url, { session, commands });
 
 /** The room that was looked at. @param {string} url @returns {string | undefined} */
 export const current = (url) => of('current', url);

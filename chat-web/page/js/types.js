@@ -7,10 +7,10 @@
  *   room: string, kind: 'lobby' | 'group' | 'private', number: number | null, name: string | null, peer: Person | null,
  *   topic: string, cipher: 'none' | 'caesar' | 'static_key' | 'room_password', key: string | null, history: 'all' | 'since_joined',
  *   presence: 'full' | 'count' | 'off', place: Place, since: number, role: 'member' | 'moderator' | 'owner', members: number,
- *   credential: string | null
+ *   credential: string | null, standing: 'member' | 'invited', peer_standing: 'member' | 'invited' | null
  * }} RoomView
  * @typedef {{
- *   seq: number, time: number, member: string, nick: string, label: string, txn: number, kind: string | number, body: any
+ *   seq: number, time: number, member: string, nick: string, label: string, session: number, txn: number, kind: string | number, body: any
  * }} ChatRecord
  * @typedef {{ record: ChatRecord, text: string | null, unreadable: string | null }} Shown
  * @typedef {{ member: string, nick: string, label: string, role: string, here: boolean, muted: boolean }} MemberInfo

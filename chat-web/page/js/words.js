@@ -49,16 +49,20 @@ export function roomName(view) {
 /**
  * What a record says that is no message; none if there is nothing to say.
  * @param {import('./types.js').ChatRecord} record
+ * @param {RoomView} view of the room
  * @returns {string | null}
  */
-export function eventText({ kind, nick, body }) {
+export function eventText({ kind, nick, body }, view) {
   const about = (key, gaps = {}) => {
     const what = t(key, { nick, target: body.nick ?? '', ...gaps });
     return body.reason && kind !== 'left' ? t('event.reason', { what, reason: body.reason }) : what;
   };
   switch (kind) {
     case 'created': return nick ? about('event.created') : null;
-    case 'joined': return about('event.joined');
+    // That somebody answers says it.
+    case 'joined': return view.kind === 'private' ? null : about('event.joined');
+    case 'reopened': return null;
+    case 'closed': return about(nick ? 'event.closed' : 'event.closed.server');
     case 'left': return about(body.reason === 'expired' ? 'event.expired' : 'event.left');
     case 'topic': return about(body.topic ? 'event.topic' : 'event.no-topic', { topic: body.topic });
     case 'role': return about(nick ? 'event.role' : 'event.role.server', { role: t(`role.${body.role}`).toLocaleLowerCase(language) });

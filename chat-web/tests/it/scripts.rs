@@ -1,4 +1,4 @@
-//! What of the page's scripts needs no browser: the tests in `browser/unit`, run by Node.
+//! The tests of scripts that need no browser: `browser/unit`, run by Node.
 
 use std::{path::Path, process::Command};
 

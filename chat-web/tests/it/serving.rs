@@ -1,4 +1,4 @@
-//! What is answered over HTTP: types, caching, compression, and what the page may do.
+//! The page over HTTP: types, caching, compression, and its rights.
 
 use bytes::Bytes;
 use chat_web::PageService;

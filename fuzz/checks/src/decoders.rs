@@ -6,8 +6,8 @@ use chat_core::wire::{
     ClientMessage, Decoder, Form, FrameTooLarge, PREFIX, Record, ServerMessage, Tagged,
 };
 
-/// The first byte says how long the pieces are, the second how long a frame may be; the rest is the stream. Splitting it
-/// changes neither the frames nor where it ends.
+/// The first byte says how long the pieces are, the second how long a frame may be; the rest is the
+/// stream. Splitting it changes neither the frames nor where it ends.
 pub fn frame_decoder(bytes: &[u8]) {
     let [piece, limit, stream @ ..] = bytes else {
         return;
@@ -56,8 +56,8 @@ fn by_hand(mut rest: &[u8], limit: u32) -> (Vec<Vec<u8>>, Option<FrameTooLarge>)
     (bodies, None)
 }
 
-/// The bytes as a message of a client, of a server and as a stored record, in both forms. What can be read is written and
-/// read again as the same.
+/// The bytes as a message of a client, of a server and as a stored record, in both forms. What can
+/// be read is written and read again as the same.
 pub fn message_decoder(bytes: &[u8]) {
     for form in [Form::Postcard, Form::Json] {
         stable::<ClientMessage>(form, bytes);
@@ -74,7 +74,7 @@ fn stable<T: Tagged + Debug + PartialEq>(form: Form, bytes: &[u8]) {
     };
     let written = form.encode(&message).body();
     assert_eq!(form.decode::<T>(&written).as_ref(), Ok(&message));
-    // What was not understood may be malformed in one form and good in the other.
+    // A message that was not understood may be malformed in one form and good in the other.
     if format!("{message:?}").contains("Unknown") {
         return;
     }

@@ -1,4 +1,5 @@
-//! A driver that does its duties by the hub to the letter, with a log in memory and under a clock that stands still unless told.
+//! A driver that does its duties by the hub to the letter, with a log in memory and under a clock
+//! that stands still unless told.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -37,7 +38,7 @@ pub(crate) struct World {
     /// Whether the next read fails.
     pub(crate) unreadable: bool,
     held: VecDeque<Append>,
-    /// What happened meanwhile and the hub must be told when its outputs are done.
+    /// News that the hub must be told when its outputs are done.
     news: VecDeque<News>,
     outbox_bytes: usize,
     out: Outputs,
@@ -58,7 +59,7 @@ enum News {
         partition: Partition,
         query: Query,
     },
-    /// What the log has to say.
+    /// An answer of the log.
     Log(Input<'static>),
     Disconnected(usize),
 }
@@ -156,7 +157,7 @@ impl World {
         self.drive();
     }
 
-    /// What was held is appended now.
+    /// Held appends are done now.
     pub(crate) fn release(&mut self) {
         let held = std::mem::take(&mut self.held).into_iter();
         self.news.extend(held.map(|append| {
@@ -189,6 +190,17 @@ impl World {
         });
     }
 
+    /// Another hub says something.
+    pub(crate) fn word(&mut self, from: u64, bytes: Vec<u8>) {
+        let bytes = bytes.into();
+        self.input(Input::Word { from, bytes });
+    }
+
+    /// Another hub is gone.
+    pub(crate) fn gone(&mut self, node: u64) {
+        self.input(Input::Lost { node });
+    }
+
     pub(crate) fn shutdown(&mut self, restarting: bool) {
         self.input(Input::Shutdown { restarting });
     }
@@ -198,7 +210,7 @@ impl World {
         let end = self.now.monotonic + time;
         let mut calls = 0;
         while let Some(at) = self.hub.poll_timeout().filter(|at| *at <= end) {
-            // What a timer leads to may be due at once, but not for ever.
+            // The work of a timer may be due at once, but not for ever.
             calls = if at <= self.now.monotonic {
                 calls + 1
             } else {
@@ -302,7 +314,7 @@ impl World {
     fn output(&mut self, output: Output, skipped: &mut Vec<(ConnId, Option<RoomPlace>)>) {
         match output {
             Output::Send { to, frame } => {
-                // It may have gone away without the hub's doing.
+                // The peer may have gone away without the hub's doing.
                 if let Some(i) = self.find(to) {
                     let peer = &mut self.peers[i];
                     peer.owed = true;
@@ -379,7 +391,7 @@ impl World {
                 partition,
                 query,
             }),
-            Output::Note(_) | Output::Event(_) => {}
+            Output::Word(_) | Output::Event(_) => {}
             other => {
                 let answer = self.log.serve(other).expect("the log serves the rest");
                 self.news.extend(answer.map(News::Log));

@@ -6,7 +6,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use chat_core::{
     hub::Config,
-    id::{CredentialId, KeyId, MemberId, Partition, Place, RoomId, Secret},
+    id::{CredentialId, KeyId, MemberId, MessageId, Partition, Place, RoomId, Secret, SessionId},
     limits::SlowRate,
     password::{ClientLogin, ClientRegistration, Password, ServerSecret, Stretch},
     roles::Role,
@@ -14,7 +14,7 @@ use chat_core::{
         ClientMessage, Form, Tagged, Unknown,
         client::{
             Block, Create, Direct, Empty, Hello, History, HistoryFrom, InRoom, Join, List, Login,
-            Members, Mute, Nick, OnPeer, Op, Peer as Target, Ping, Proof, Register, Remove,
+            Members, Mute, Nick, OnPeer, Op, Peer as Target, Ping, Proof, Redact, Register, Remove,
             Request, Resume, RoomRef, Send, SetPassword, SetRole, SetTopic, Versions,
         },
         record::{
@@ -32,13 +32,19 @@ use crate::{
 /// Steps of one run; more are not looked at.
 const STEPS: usize = 300;
 
-/// The bytes choose what happens. Whatever it is: nothing panics, every request of a connection that lasts has exactly
-/// one answer of its kind, frames go only to connections that are there, and a member hears the records of the rooms it is
-/// in, in order, without holes and without repeats, and of no others.
+/// The bytes choose what happens. Whatever it is: nothing panics, every request of a connection
+/// that lasts has exactly one answer of its kind, frames go only to connections that are there, and
+/// a member hears the records of the rooms it is in, in order, without holes and without repeats,
+/// and of no others.
 pub fn hub(bytes: &[u8]) {
     let mut bytes = Unstructured::new(bytes);
+    let mut config = config().clone();
+    // Another hub may write to the log too, or not.
+    if bytes.arbitrary().unwrap_or(false) {
+        config.peers = vec![1];
+    }
     let mut run = Run {
-        world: World::new(config().clone()),
+        world: World::new(config),
         requests: 0,
         txns: 0,
     };
@@ -122,11 +128,14 @@ impl Run {
                     u64::from(tenths) * if long { 10_000 } else { 100 },
                 ));
             }
+            Step::Word { node, bytes } => self.world.word(node.into(), bytes),
+            Step::Gone { node } => self.world.gone(node.into()),
             Step::Shutdown { restarting } => self.world.shutdown(restarting),
         }
     }
 
-    /// The log works, everybody reads, and the hub may try again what failed: then nothing is left unanswered.
+    /// The log works, everybody reads, and the hub may try again what failed: then nothing is left
+    /// unanswered.
     fn finish(mut self) {
         self.world.ending = crate::steps::Ending::Committed;
         self.world.unreadable = false;
@@ -137,7 +146,7 @@ impl Run {
             self.world.release();
             self.world.pass(Duration::from_secs(2));
             for peer in 0..self.world.peers.len() {
-                // Somebody silent for too long would be closed.
+                // A peer silent for too long would be closed.
                 self.tell(peer, &ClientMessage::Ping(Ping { nonce: 2 }));
             }
         }
@@ -185,7 +194,7 @@ impl Run {
                 place: *place,
             })
             .collect();
-        // Whoever was refused tries again as the same; the hub answers a second hello by closing.
+        // A refused peer tries again as the same; the hub answers a second hello by closing.
         let secret = if there.claims == Some(member) {
             secret
         } else {
@@ -200,6 +209,7 @@ impl Run {
                 nick: name(nick),
                 label: String::new(),
                 secret,
+                session: session(who),
                 kept,
                 resume,
             }),
@@ -304,8 +314,8 @@ impl Run {
                     .get(&room(of))
                     .unwrap_or(&KeyId([7; 16]));
                 let content = match form % 4 {
-                    0 | 1 => Content::Plain(text),
-                    2 => Content::Caesar(text),
+                    0 | 1 => Content::plain(text),
+                    2 => Content::caesar(text),
                     _ => Content::Sealed(Sealed {
                         key,
                         data: text.into(),
@@ -398,6 +408,23 @@ impl Run {
                 room: room(of),
                 blocked,
             }),
+            Ask::Redact {
+                room: of,
+                who,
+                txn,
+                seq,
+            } => {
+                let target = MessageId {
+                    member: MemberId::of(&secret(who)),
+                    session: session(who),
+                    txn: txn.into(),
+                };
+                Op::Redact(Redact {
+                    room: room(of),
+                    target,
+                    seq: seq.into(),
+                })
+            }
             Ask::Unknown { kind, body } => Op::Unknown(Unknown {
                 kind,
                 body: body.into(),
@@ -534,6 +561,11 @@ fn wrapped(id: KeyId) -> WrappedKey {
 
 fn secret(who: u8) -> Secret {
     Secret([who % 8; 32])
+}
+
+/// A member goes on with its numbers wherever it is.
+fn session(who: u8) -> SessionId {
+    SessionId(u64::from(who % 8) + 1)
 }
 
 fn name(nick: u8) -> String {

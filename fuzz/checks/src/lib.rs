@@ -1,6 +1,8 @@
-//! What the fuzzers check, as functions of bytes. They panic when something is not as it must be.
+//! The checks of the fuzzers, as functions of bytes. They panic when something is not as it must
+//! be.
 //!
-//! libFuzzer calls them from `fuzz/fuzz_targets`; the test of this crate calls them with every file of `fuzz/corpus`.
+//! libFuzzer calls them from `fuzz/fuzz_targets`; the test of this crate calls them with every file
+//! of `fuzz/corpus`.
 
 mod decoders;
 mod driver;

@@ -1,6 +1,9 @@
 //! Names and lines: what is accepted stays what it is.
 
-use chat_core::nick::{Name, harmless, line};
+use chat_core::{
+    nick::{Name, line},
+    visible::harmless,
+};
 
 /// The first byte is the limit, the rest the text.
 pub fn nick(bytes: &[u8]) {

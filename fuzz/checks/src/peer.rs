@@ -18,17 +18,17 @@ pub(crate) struct Peer {
     pub(crate) form: Form,
     /// Whether it is a stream of bytes and not of messages.
     pub(crate) stream: bool,
-    /// It said anything at all; what it asked for by that, nobody knows.
+    /// The peer said anything at all; what it asked for by that, nobody knows.
     pub(crate) foul: bool,
-    /// Who it asked to be.
+    /// The member that the peer asked to be.
     pub(crate) claims: Option<MemberId>,
-    /// Who it is, once it is welcome.
+    /// The member that the peer is, once it is welcome.
     pub(crate) member: Option<MemberId>,
-    /// It was told to go.
+    /// The peer was told to go.
     pub(crate) closing: bool,
     /// The driver was told to end it.
     pub(crate) ended: bool,
-    /// It is no more.
+    /// The connection is no more.
     pub(crate) over: bool,
     /// Kinds of the requests without an answer, by their ids.
     pub(crate) asked: BTreeMap<u64, u16>,
@@ -81,7 +81,8 @@ impl Peer {
         }
     }
 
-    /// Takes a frame into its outbox and checks what it says, in the order in which it will be read.
+    /// Takes a frame into its outbox and checks what it says, in the order in which it will be
+    /// read.
     pub(crate) fn hear(&mut self, frame: &Frame, rooms: &mut Vec<RoomId>) {
         assert!(!self.ended, "a frame after the end");
         if !self.reads {
@@ -198,7 +199,8 @@ impl Peer {
                 RecordBody::Kicked(removal) | RecordBody::Banned(removal) => Some(removal.target),
                 _ => None,
             };
-            if gone.is_some() && gone == self.member {
+            let closed = matches!(record.body, RecordBody::Closed(_));
+            if closed || (gone.is_some() && gone == self.member) {
                 self.rooms.remove(&records.room);
             }
         }

@@ -1,4 +1,5 @@
-//! What can happen to a hub, as the fuzzer chooses it: small numbers that name people, rooms and connections.
+//! The steps of a hub, as the fuzzer chooses them: small numbers that name people, rooms and
+//! connections.
 
 use arbitrary::Arbitrary;
 
@@ -46,7 +47,7 @@ pub(crate) enum Step {
     },
     /// How the next append ends.
     Append(Ending),
-    /// What was held is appended.
+    /// Held appends are done.
     Release,
     /// The next read fails.
     Unreadable,
@@ -60,6 +61,15 @@ pub(crate) enum Step {
     Pass {
         tenths: u8,
         long: bool,
+    },
+    /// Another hub says anything at all.
+    Word {
+        node: u8,
+        bytes: Vec<u8>,
+    },
+    /// Another hub is gone.
+    Gone {
+        node: u8,
     },
     Shutdown {
         restarting: bool,
@@ -86,7 +96,7 @@ pub(crate) enum Txn {
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub(crate) enum Ending {
     Committed,
-    /// It waits for a release.
+    /// The append waits for a release.
     Held,
     Mismatch,
     Unavailable,
@@ -187,6 +197,12 @@ pub(crate) enum Ask {
     Block {
         room: u8,
         blocked: bool,
+    },
+    Redact {
+        room: u8,
+        who: u8,
+        txn: u8,
+        seq: u8,
     },
     Unknown {
         kind: u16,

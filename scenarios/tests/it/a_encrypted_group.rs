@@ -139,7 +139,7 @@ fn a4_both_sides_say_that_the_server_stops() {
 fn a4_a_second_interrupt_ends_at_once() {
     use scenarios::{Folder, Peer, Signal};
     let folder = Folder::new();
-    // Somebody never confirms, and the server would wait for an hour.
+    // A peer never confirms, and the server would wait for an hour.
     let config = folder.file("chat.toml", "[limits]\nclosing = 3600");
     let (mut server, address) = Program::server(&["--config", &config]);
     let (mut peer, _) = Peer::welcomed(&address, "Arta");

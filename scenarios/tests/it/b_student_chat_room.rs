@@ -104,7 +104,7 @@ fn b4_a_private_message_is_for_one_and_the_console_does_not_show_it() {
     );
     olek.say("/msg Ala rozumiem");
     assert_eq!(untimed(&ala.until("rozumiem")), "[private] Olek: rozumiem");
-    // What is said aloud comes after it, to everybody and to the console.
+    // A message said aloud comes after it, to everybody and to the console.
     olek.say("głośno");
     let heard = zosia.lines_until("what is said aloud", |line| line.contains("głośno"));
     let shown = server.lines_until("what is said aloud", |line| line.contains("głośno"));

@@ -1,5 +1,6 @@
-//! What a server does with peers that do not keep to the protocol: each gets the answer or the close reason of the
-//! specification and a line of the operator, and two people who talk beside it notice nothing.
+//! A server and peers that do not keep to the protocol: each gets the answer or the
+//! close reason of the specification and a line of the operator, and two people who talk beside it
+//! notice nothing.
 
 use chat_core::{
     id::RoomId,
@@ -76,7 +77,7 @@ impl Conversation {
             panic!("not one line: {lines:?}")
         };
         let shown = line.trim_start_matches("closing connection: ");
-        assert!(shown.starts_with(&reason.name()), "{line}");
+        assert!(shown.starts_with(&reason.to_string()), "{line}");
         assert!(shown.contains(detail), "{line}");
         self.goes_on();
     }
@@ -232,7 +233,7 @@ fn requests_that_cannot_be_done_are_answered_and_the_connection_stays() {
         Op::Send(Send {
             room,
             action: false,
-            content: Content::Plain(text.to_owned()),
+            content: Content::plain(text),
         })
     };
     let elsewhere = RoomId([9; 16]);
@@ -262,7 +263,7 @@ fn requests_that_cannot_be_done_are_answered_and_the_connection_stays() {
         talk.server.until(&format!(": {code}"));
     }
     talk.goes_on();
-    // It is nobody's enemy.
+    // The server is nobody's enemy.
     assert!(matches!(
         peer.answer(1, join(RoomRef::Lobby)),
         Ok(Answer::Join(_))
@@ -278,8 +279,8 @@ fn a_wrong_password_ten_times_is_enough() {
     let mut owner = Program::client(&talk.address, "Owner", &create);
     owner.until("joined room 0");
     let (mut peer, _) = Peer::welcomed(&talk.address, "Mallory");
-    // A guess is counted when the server has to answer it, whether the guesser tells what came of it or not. The base
-    // point of the group stands for the guesses.
+    // A guess is counted when the server has to answer it, whether the guesser tells what came of
+    // it or not. The base point of the group stands for the guesses.
     let mut guess = || {
         peer.answer(
             0,
@@ -421,6 +422,7 @@ fn a_slow_reader_misses_nothing_and_delays_nobody() {
                     let Content::Plain(text) = message.content else {
                         panic!("not plain")
                     };
+                    let text = text.text;
                     assert!(text.starts_with(&format!("{next} x")), "{}", &text[..20]);
                     next += 1;
                 }

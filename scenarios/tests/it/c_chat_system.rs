@@ -1,4 +1,5 @@
-//! C, the chat system: addresses are checked, and closing is a handshake. Its windows are not of this program.
+//! C, the chat system: addresses are checked, and closing is a handshake. Its windows are not of
+//! this program.
 
 use std::net::TcpListener;
 
@@ -67,7 +68,7 @@ fn c4_join_and_leave_are_messages_of_the_protocol() {
     let joined = gianni.answer(1, Op::Join(Join { room, proof: None }));
     assert!(matches!(joined, Ok(Answer::Join(_))), "{joined:?}");
     anna.until("Gianni joined");
-    // What happens from now on comes to both.
+    // Messages from now on come to both.
     anna.say("ciao");
     let record = loop {
         match gianni.hear() {
@@ -104,7 +105,7 @@ fn c4_closing_is_a_handshake_which_the_server_waits_for() {
     assert!(!closing.reconnect);
     assert_eq!(anna.ended().code, Some(0));
     server.until("client disconnected");
-    // It waits, for an hour if need be, for the other.
+    // The server waits, for an hour if need be, for the other.
     assert!(server.runs());
     gianni.say(&ClientMessage::Closed(Empty {}));
     assert_eq!(gianni.hear(), None);

@@ -1,5 +1,6 @@
-//! The library as a Rust developer embeds it: a server in ten lines, a bot in fifteen, all in one process, and a client of
-//! the command line among them. `examples/` of `chat-runtime` and `chat-transport-tcp` hold them as programs.
+//! The library as a Rust developer embeds it: a server in ten lines, a bot in fifteen, all in one
+//! process, and a client of the command line among them. `examples/` of `chat-runtime` and
+//! `chat-transport-tcp` hold them as programs.
 
 use chat_runtime::{
     Client, Server,

@@ -1,5 +1,5 @@
-//! The link between a client and the server is cut in the middle of a conversation and restored: nothing is lost, nothing
-//! comes twice, and what happens is said in a line each.
+//! The link between a client and the server is cut in the middle of a conversation and restored:
+//! nothing is lost, nothing comes twice, and what happens is said in a line each.
 
 use scenarios::{Direction, Folder, Link, Program, untimed};
 
@@ -14,7 +14,7 @@ fn two_people(args: &[&str]) -> (Program, Link, Program, Program) {
     (server, link, ada, berl)
 }
 
-/// What was said in a program's lines, in order.
+/// The texts said in a program's lines, in order.
 fn said(lines: &[String]) -> Vec<&str> {
     lines
         .iter()
@@ -162,7 +162,8 @@ fn a_cut_that_outlasts_the_grace_period_is_noticed_and_still_loses_nothing() {
 
 #[test]
 fn whose_place_is_no_longer_kept_is_told_that_something_is_missing() {
-    // What is no longer kept goes at the next snapshot, which comes after some hundred records.
+    // Records that are no longer kept go at the next snapshot, which comes after some hundred
+    // records.
     const LINES: usize = 1_000;
     let folder = Folder::new();
     let config = folder.file(
@@ -195,7 +196,7 @@ fn a_server_that_restarts_says_so_and_is_found_again() {
     link.lead_to(&address);
     ada.until("connected again");
     again.until("log-in: Ada");
-    // It kept nothing: it is a server in memory. That is said, and one can go on.
+    // The server kept nothing: its log is in memory. That is said, and one can go on.
     ada.say("/join lobby");
     ada.until("joined the lobby");
     ada.say("hello again");

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use chat_core::{
     client::{ClientEvent, ClientInput, Command, CommandError, Ended, EnteredHow},
-    hub::Framing,
     id::Place,
     wire::{ClientMessage, CloseReason, ErrorCode, Form, ServerMessage, client::Ping},
 };
@@ -503,7 +502,7 @@ fn a_client_that_returns_does_so_after_a_stop_within_a_minute_and_sends_what_was
     script.come_back();
     script.resume(&[view(ROOM, 10)]);
     let said: Vec<u64> = script.requests().iter().map(|each| each.txn).collect();
-    assert_eq!(said, [number(1), number(2)]);
+    assert_eq!(said, [1, 2]);
     // A loss after that is one like any other.
     script.events.clear();
     script.input(ClientInput::Disconnected);

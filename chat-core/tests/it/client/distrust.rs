@@ -1,4 +1,4 @@
-//! What a client does not take a server's word for, and what it does not wait for.
+//! Distrust: where a client does not take a server's word, and where it does not wait for one.
 
 use std::time::Duration;
 
@@ -7,7 +7,6 @@ use chat_core::{
         ClientEvent, ClientInput, Command, CommandError, Create, Ended, EnteredHow, Outcome,
         RoomCipher,
     },
-    hub::Framing,
     id::{MemberId, Place, RoomId},
     wire::{
         Form, ServerMessage,
@@ -53,7 +52,8 @@ fn where_the_application_says_who_people_are_it_does_so_once() {
     ends_with_a_fault(&mut script);
 }
 
-/// No record changes a room's cipher, so a server that says that it has changed wants to read along.
+/// No record changes a room's cipher, so a server that says that it has changed wants to read
+/// along.
 #[test]
 fn a_room_that_was_closed_stays_so() {
     for was in [CipherKind::StaticKey, CipherKind::RoomPassword] {
@@ -77,7 +77,7 @@ fn a_room_that_was_closed_stays_so() {
             }
         }
     }
-    // What anybody can read anyhow is the operator's affair: a lobby begun anew may be another.
+    // A room that anybody can read is the operator's affair: a lobby begun anew may be another.
     let mut script = Script::in_room();
     script.reconnect();
     script.say(ServerMessage::Welcome(welcome(script.me(), vec![ROOM])));

@@ -5,6 +5,7 @@ mod connection;
 mod distrust;
 mod passwords;
 mod properties;
+mod repeats;
 mod requests;
 mod rooms;
 mod script;

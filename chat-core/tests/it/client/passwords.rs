@@ -1,11 +1,11 @@
-//! Rooms with passwords: made, joined, changed; with the server's half of OPAQUE and cheap stretching.
+//! Rooms with passwords: made, joined, changed; with the server's half of OPAQUE and cheap
+//! stretching.
 
 use chat_core::{
     cipher::OpenError,
     client::{
         ClientEvent, ClientInput, Command, CommandError, Create, Outcome, RoomCipher, Ticket,
     },
-    hub::Framing,
     id::{CredentialId, KeyId},
     password::{LoginError, Password, ServerLogin, ServerSecret},
     wire::{
@@ -19,7 +19,7 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 use super::script::*;
 
-/// What a server keeps of one room's password.
+/// A server's half of one room's password.
 struct Safe {
     secret: ServerSecret,
     rng: ChaCha20Rng,
@@ -198,12 +198,13 @@ fn say(script: &mut Script, text: &str, seq: u64) -> Record {
     });
     script.ok(request.id, Answer::Send(committed(seq)));
     Record {
+        session: script.client.session(),
         txn: request.txn,
         ..record(seq, script.me(), body)
     }
 }
 
-/// What a client makes of a message.
+/// The text of a message, as a client opens it.
 fn hear(script: &mut Script, record: Record) -> Result<String, OpenError> {
     script.events.clear();
     script.say(ServerMessage::Records(Records {
@@ -417,7 +418,7 @@ fn after_a_change_of_password_only_those_who_know_the_new_one_read_on() {
     let later = say(&mut owner, "later", 14);
     assert_eq!(hear(&mut guest, later.clone()), Ok("later".to_owned()));
 
-    // Who comes now reads what was said before, too.
+    // A member who comes now reads what was said before, too.
     let mut third = member(3);
     safe.enter(&mut third, "new");
     assert_eq!(
@@ -567,8 +568,8 @@ fn a_creation_that_was_sent_is_repeated_and_made_anew_only_if_it_was_not_done() 
     assert_ne!(anew.op, before.op);
 }
 
-/// The repeat of what was in doubt is refused, as by a hub that does not know yet what became of it: what is registered
-/// anew.
+/// The repeat of what was in doubt is refused, as by a hub that does not know yet what became of
+/// it: what is registered anew.
 fn made_anew(safe: &mut Safe, owner: &mut Script) -> Request {
     let repeated = owner.request();
     owner.refuse(repeated.id, ErrorCode::StaleProof, None);
@@ -577,7 +578,8 @@ fn made_anew(safe: &mut Safe, owner: &mut Script) -> Request {
     owner.request()
 }
 
-/// The first try arrived late, by way of a server that was slow: the second one is answered with what came of the first.
+/// The first try arrived late, by way of a server that was slow: the second one is answered with
+/// what came of the first.
 #[test]
 fn a_group_that_came_of_an_earlier_registration_has_the_key_of_that_one() {
     let mut owner = member(1);
@@ -848,7 +850,7 @@ fn who_gave_a_password_is_asked_before_anything_is_said_in_the_clear() {
         let request = guest.request();
         guest.ok(request.id, Answer::Join(plain(safe)));
     };
-    // What is asked for meanwhile waits for the end of the join, and is in no room.
+    // A command given meanwhile waits for the end of the join, and is in no room.
     ask(&mut safe, &mut guest, false);
     let request = guest.request();
     assert!(matches!(request.op, Op::Leave(_)), "it does not stay");
@@ -856,13 +858,14 @@ fn who_gave_a_password_is_asked_before_anything_is_said_in_the_clear() {
     assert_eq!(guest.failed(), not_sealed);
     guest.command(send("x"));
     assert_eq!(guest.failed(), CommandError::NotInRoom);
-    // Somebody who is content with that.
+    // A person who is content with that.
     ask(&mut safe, &mut guest, true);
     guest.events.clear();
     guest.command(send("y"));
     assert_eq!(text_of(&guest.request()), "y");
 
-    // One is in already, by an earlier life; then it is not said in the clear either before the word is given.
+    // One is in already, by an earlier life; then it is not said in the clear either before the
+    // word is given.
     let mut back = Script::in_rooms(&[plain(&safe)]);
     ask(&mut safe, &mut back, false);
     assert_eq!(back.failed(), not_sealed);

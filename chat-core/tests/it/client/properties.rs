@@ -1,4 +1,4 @@
-//! What holds whatever the server says and however its bytes come.
+//! Properties that hold whatever the server says and however its bytes come.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,7 +8,6 @@ use chat_core::{
         ClientEvent, ClientInput, Command, CommandError, Create, Ended, EnteredHow, RoomCipher,
         RoomKey, Ticket,
     },
-    hub::Framing,
     id::{CredentialId, Place, RoomId, Seq},
     password::Password,
     wire::{
@@ -25,7 +24,7 @@ use proptest::prelude::*;
 
 use super::script::*;
 
-/// What may happen. Numbers choose among what there is at that moment.
+/// A step of a trial. Numbers choose among what there is at that moment.
 #[derive(Clone, Debug)]
 enum Step {
     Command(u8),
@@ -33,14 +32,14 @@ enum Step {
     Disconnected,
     Welcome {
         rooms: u8,
-        last_txn: u64,
+        /// Whether the server says at once how all rooms stand.
+        prompt: bool,
     },
     Entered {
         room: u8,
         resumed: bool,
         cut: bool,
         seq: Seq,
-        last_txn: u64,
     },
     Records {
         room: u8,
@@ -82,9 +81,9 @@ fn step() -> impl Strategy<Value = Step> {
         100 => (0..24_u8).prop_map(Step::Command),
         60 => Just(Step::Connected),
         6 => Just(Step::Disconnected),
-        60 => (1..4_u8, 0..4_u64).prop_map(|(rooms, last_txn)| Step::Welcome { rooms, last_txn }),
-        80 => (0..3_u8, any::<bool>(), prop::bool::weighted(0.1), 0..6_u64, 0..4_u64).prop_map(
-            |(room, resumed, cut, seq, last_txn)| Step::Entered { room, resumed, cut, seq, last_txn }
+        60 => (1..4_u8, prop::bool::weighted(0.75)).prop_map(|(rooms, prompt)| Step::Welcome { rooms, prompt }),
+        80 => (0..3_u8, any::<bool>(), prop::bool::weighted(0.1), 0..6_u64).prop_map(
+            |(room, resumed, cut, seq)| Step::Entered { room, resumed, cut, seq }
         ),
         80 => (0..3_u8, 0..3_u64, 0..4_u8, prop::bool::weighted(0.05)).prop_map(
             |(room, overlap, count, out)| Step::Records { room, overlap, count, out }
@@ -107,7 +106,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What no server in its right mind does.
+/// Steps that no server in its right mind takes.
 fn wild() -> impl Strategy<Value = Step> {
     prop_oneof![
         prop::collection::vec(any::<u8>(), 0..12).prop_map(Step::Garbage),
@@ -278,21 +277,19 @@ impl Trial {
                 }
             }
             Step::Disconnected => script.input(ClientInput::Disconnected),
-            Step::Welcome { rooms, last_txn } => {
+            Step::Welcome { rooms, prompt } => {
                 if self.greeting {
                     self.greeting = false;
-                    let mut welcome = welcome(script.me(), (0..rooms.min(3)).map(room).collect());
-                    welcome.last_txn = last_txn;
+                    let welcome = welcome(script.me(), (0..rooms.min(3)).map(room).collect());
                     script.say(ServerMessage::Welcome(welcome));
                     // Mostly the server does as it should; otherwise rooms stay open.
-                    if last_txn > 0 {
+                    if prompt {
                         for n in 0..3 {
                             self.run(Step::Entered {
                                 room: n,
                                 resumed: true,
                                 cut: false,
                                 seq: 1,
-                                last_txn,
                             });
                         }
                     }
@@ -305,7 +302,6 @@ impl Trial {
                 resumed,
                 cut,
                 seq,
-                last_txn,
             } => {
                 let known = self.places.get(&room(n)).copied();
                 let before = known.unwrap_or(Place {
@@ -323,7 +319,6 @@ impl Trial {
                         resumed,
                         view: RoomView {
                             place,
-                            last_txn,
                             ..view(room(n), seq)
                         },
                     }));
@@ -598,9 +593,9 @@ proptest! {
         trial.look();
         // Most trials get past the welcome.
         if steps.len() % 4 != 0 {
-            trial.run(Step::Welcome { rooms: 2, last_txn: 0 });
+            trial.run(Step::Welcome { rooms: 2, prompt: false });
             for n in 0..2 {
-                trial.run(Step::Entered { room: n, resumed: false, cut: false, seq: 1, last_txn: 0 });
+                trial.run(Step::Entered { room: n, resumed: false, cut: false, seq: 1 });
             }
         }
         for step in steps {

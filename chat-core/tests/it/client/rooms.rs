@@ -8,7 +8,7 @@ use chat_core::{
         client::{HistoryFrom, Op, Peer, RoomRef},
         record::{Left, LeftReason, RecordBody, Removal, Topic},
         server::{
-            Answer, HistoryPage, Presence, PresenceUpdate, Records, Removed, RemovedReason,
+            Answer, Count, HistoryPage, Presence, PresenceUpdate, Records, Removed, RemovedReason,
             RoomView,
         },
     },
@@ -296,7 +296,7 @@ fn a_room_that_is_not_known_says_nothing() {
     }));
     script.say(ServerMessage::Presence(Presence {
         room,
-        update: PresenceUpdate::Count(3),
+        update: PresenceUpdate::Count(Count { count: 3 }),
     }));
     script.say(ServerMessage::Removed(Removed {
         room,
@@ -305,13 +305,13 @@ fn a_room_that_is_not_known_says_nothing() {
     assert!(script.events.is_empty());
     script.say(ServerMessage::Presence(Presence {
         room: ROOM,
-        update: PresenceUpdate::Count(3),
+        update: PresenceUpdate::Count(Count { count: 3 }),
     }));
     assert_eq!(
         script.event(),
         ClientEvent::Presence {
             room: ROOM,
-            update: PresenceUpdate::Count(3)
+            update: PresenceUpdate::Count(Count { count: 3 })
         }
     );
 }

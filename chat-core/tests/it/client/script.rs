@@ -7,8 +7,7 @@ use chat_core::{
         Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command,
         CommandError, Outcome, Ticket, Work, WorkDone,
     },
-    hub::Framing,
-    id::{MemberId, Place, RoomId, Secret},
+    id::{MemberId, Place, RequestHash, RoomId, RoomOrigin, Secret, SessionId},
     limits::Limits,
     password::Stretch,
     roles::Role,
@@ -16,7 +15,10 @@ use chat_core::{
     wire::{
         ClientMessage, CloseReason, ErrorCode, Form, Frame, Record, ServerMessage,
         client::{Hello, Op, Request, Resume},
-        record::{CipherKind, Content, HistoryPolicy, Message, PresenceMode, RecordBody, RoomKind},
+        record::{
+            CipherKind, Content, HistoryPolicy, Message, PresenceMode, RecordBody, RoomKind,
+            Standing,
+        },
         server::{
             Answer, Closing, Committed, Done, Durability, Entered, Failure, Records, RoomView,
             Welcome,
@@ -24,8 +26,7 @@ use chat_core::{
     },
 };
 
-use rand_chacha::ChaCha20Rng;
-use rand_core::{RngCore, SeedableRng};
+pub(crate) use chat_core::wire::Framing;
 
 pub(crate) const EPOCH: u64 = 11;
 pub(crate) const ROOM: RoomId = RoomId([5; 16]);
@@ -205,7 +206,7 @@ impl Script {
     }
 
     pub(crate) fn abort(&mut self) {
-        self.client.abort(&mut self.out);
+        self.client.abort(self.moment(), &mut self.out);
         self.drain();
     }
 
@@ -283,6 +284,15 @@ impl Script {
         self.finished().1.expect_err("the command fails")
     }
 
+    /// How many commands have ended as unknown, of those that are still to be looked at.
+    pub(crate) fn unknown(&self) -> usize {
+        let unknown = self.events.iter().filter(|event| {
+            let outcome = &Err(CommandError::Unknown);
+            matches!(event, ClientEvent::Finished { outcome: of, .. } if of == outcome)
+        });
+        unknown.count()
+    }
+
     pub(crate) fn request(&mut self) -> Request {
         match self.sent.pop_front() {
             Some(ClientMessage::Request(request)) => request,
@@ -329,13 +339,6 @@ impl Script {
     }
 }
 
-/// The `n`th number of a client that knows nothing of an earlier life, where the server knows of none.
-pub(crate) fn number(n: u64) -> u64 {
-    // A random multiple of 64 above.
-    let lives = ChaCha20Rng::from_seed(SEED).next_u64() % 1_024;
-    64 * (1 + lives) + n
-}
-
 pub(crate) fn welcome(member: MemberId, rooms: Vec<RoomId>) -> Welcome {
     Welcome {
         version: 1,
@@ -350,7 +353,6 @@ pub(crate) fn welcome(member: MemberId, rooms: Vec<RoomId>) -> Welcome {
         time: Wall(1_700_000_000_000),
         lobby: true,
         rooms,
-        last_txn: 0,
     }
 }
 
@@ -358,6 +360,9 @@ pub(crate) fn view(room: RoomId, seq: u64) -> RoomView {
     RoomView {
         room,
         kind: RoomKind::Group,
+        origin: RoomOrigin([1; 16]),
+        standing: Standing::Member,
+        said: 0,
         number: Some(0),
         name: None,
         peer: None,
@@ -372,7 +377,7 @@ pub(crate) fn view(room: RoomId, seq: u64) -> RoomView {
         members: 2,
         credential: None,
         keys: Vec::new(),
-        last_txn: 0,
+        peer_standing: None,
     }
 }
 
@@ -391,9 +396,15 @@ pub(crate) fn record(seq: u64, member: MemberId, body: RecordBody) -> Record {
         seq,
         time: Wall(5),
         member,
+        device: None,
+        session: SessionId(77),
+        txn: seq,
+        hash: RequestHash(0),
         nick: "x".to_owned(),
         label: String::new(),
-        txn: seq,
+        target: None,
+        blobs: Vec::new(),
+        signature: None,
         body,
     }
 }
@@ -403,7 +414,7 @@ pub(crate) fn said(seq: u64, text: &str) -> Record {
         seq,
         OTHER,
         RecordBody::Message(Message {
-            content: Content::Plain(text.to_owned()),
+            content: Content::plain(text),
         }),
     )
 }
@@ -426,8 +437,8 @@ pub(crate) fn send(text: &str) -> Command {
 pub(crate) fn text_of(request: &Request) -> &str {
     match &request.op {
         Op::Send(send) => match &send.content {
-            Content::Plain(text) | Content::Caesar(text) => text,
-            Content::Sealed(_) => panic!("it is sealed"),
+            Content::Plain(text) | Content::Caesar(text) => &text.text,
+            other => panic!("it is sealed: {other:?}"),
         },
         other => panic!("not a send: {other:?}"),
     }

@@ -1,7 +1,9 @@
-//! A hub, a log in memory and connections that exist only as queues, under a clock that stands still unless told.
+//! A hub, a log in memory and connections that exist only as queues, under a clock that stands
+//! still unless told.
 //!
-//! Read it as the shortest driver there can be: [`World::drive`] is the loop of the crate's page. The peers here speak
-//! in messages of their own making, so that a test can say anything, also what no client would.
+//! Read it as the shortest driver there can be: [`World::drive`] is the loop of the crate's page.
+//! The peers here speak in messages of their own making, so that a test can say anything, also what
+//! no client would.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -18,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use chat_core::{
     hub::{Config, Event, Framing, Hub, Input, Output, Outputs, ReadToken, RoomPlace},
-    id::{ConnId, MemberId, Partition, Place, RoomId, Secret, Seq},
+    id::{ConnId, MemberId, Partition, Place, RoomId, Secret, Seq, SessionId},
     limits::Limits,
     log::{AppendRefused, Appended, LogUnavailable, MemoryLog, Page, Query, ReadFailed, ReadFrom},
     password::ServerSecret,
@@ -40,7 +42,7 @@ pub const SECOND: Duration = Duration::from_secs(1);
 pub struct Line {
     pub form: Option<Form>,
     stream: bool,
-    /// What the server said and the test has not looked at.
+    /// Messages of the server that the test has not looked at.
     pub inbox: VecDeque<ServerMessage>,
     /// Frames that wait because the peer does not read.
     outbox: VecDeque<(usize, ServerMessage)>,
@@ -70,9 +72,9 @@ pub enum Fate {
     Commit,
     /// The log cannot write.
     Refuse,
-    /// It is not there, and nobody knows.
+    /// The append is not there, and nobody knows.
     Lost,
-    /// It is there, and nobody knows.
+    /// The append is there, and nobody knows.
     Written,
 }
 
@@ -94,7 +96,7 @@ pub struct World {
     pub events: Vec<Event>,
     /// While true, appends wait in `held`.
     pub hold: bool,
-    pub held: VecDeque<(Partition, Place, Vec<bytes::Bytes>)>,
+    pub held: VecDeque<(Partition, Place, Vec<Bytes>, Bytes)>,
     /// How the next appends end; committed when there is nothing here.
     pub fates: VecDeque<Fate>,
     /// Whether reads fail.
@@ -107,8 +109,8 @@ pub struct World {
     pub hold_reads: bool,
     /// The log redacts nothing.
     pub unforgetting: bool,
-    /// What the hub noted last.
-    pub note: Option<bytes::Bytes>,
+    /// Words for other hubs that nobody has taken.
+    pub words: VecDeque<Bytes>,
     held_reads: VecDeque<(ReadToken, Partition, Query)>,
     /// All partitions that were ever appended to.
     pub partitions: BTreeSet<Partition>,
@@ -118,9 +120,9 @@ pub struct World {
     pub said: Vec<u8>,
     /// Fan-outs skipped that the hub has not been told of.
     skipped: VecDeque<(ConnId, Option<RoomPlace>)>,
-    /// What the driver still has to do.
+    /// The driver's work that is left.
     todo: VecDeque<Todo>,
-    /// What was said by fan-outs that may be kept back.
+    /// Messages of fan-outs that may be kept back.
     pub patient: Vec<ServerMessage>,
     /// How many frames were encoded for fan-out, and how many deliveries that made.
     pub fanouts: usize,
@@ -238,7 +240,7 @@ impl World {
             damaged: None,
             hold_reads: false,
             unforgetting: false,
-            note: None,
+            words: VecDeque::new(),
             held_reads: VecDeque::new(),
             partitions: BTreeSet::new(),
             followed: BTreeSet::new(),
@@ -425,7 +427,7 @@ impl World {
                     !twice,
                     "at most one append is outstanding for each partition"
                 );
-                self.held.push_back((partition, expected, entries));
+                self.held.push_back((partition, expected, entries, note));
             }
             Output::Read {
                 token,
@@ -445,7 +447,7 @@ impl World {
             Output::Follow { partition } => {
                 self.followed.insert(partition);
             }
-            Output::Note(note) => self.note = Some(note),
+            Output::Word(word) => self.words.push_back(word),
             Output::Forget { partition } => {
                 self.followed.remove(&partition);
             }
@@ -477,7 +479,7 @@ impl World {
     }
 
     fn append(&mut self) {
-        let Some((partition, expected, entries)) = self.held.pop_front() else {
+        let Some((partition, expected, entries, note)) = self.held.pop_front() else {
             return;
         };
         let fate = self.fates.pop_front().unwrap_or(Fate::Commit);
@@ -486,7 +488,7 @@ impl World {
             Fate::Lost => Appended::Unknown,
             Fate::Commit | Fate::Written => {
                 self.partitions.insert(partition);
-                self.log.append(partition, expected, &entries, b"")
+                self.log.append(partition, expected, &entries, &note)
             }
         };
         let input = match ended {
@@ -498,10 +500,21 @@ impl World {
         self.hub.handle_input(self.now, input, &mut self.out);
     }
 
-    /// The log loses the newest records of one partition, and all have another epoch.
+    /// The log loses the newest records of one partition, which has another epoch then.
     pub fn lose(&mut self, partition: Partition, newest: u64) {
-        let all = self.partitions.clone();
-        self.log = shortened(&self.log, &all, partition, newest);
+        lose(&mut self.log, partition, newest);
+    }
+
+    /// Takes away the words of this hub for others.
+    pub fn take_words(&mut self) -> Vec<Bytes> {
+        self.words.drain(..).collect()
+    }
+
+    /// Another hub said these.
+    pub fn hear(&mut self, from: u64, words: Vec<Bytes>) {
+        for bytes in words {
+            self.input(Input::Word { from, bytes });
+        }
     }
 
     /// Tells the hub what is new in a partition, or only that something is.
@@ -819,6 +832,7 @@ pub fn hello(nick: &str) -> Hello {
         nick: nick.to_owned(),
         label: String::new(),
         secret: secret(nick),
+        session: SessionId(1),
         kept: false,
         resume: Vec::new(),
     }
@@ -841,8 +855,8 @@ pub fn resuming(nick: &str, resume: &[(RoomId, Place)]) -> Hello {
 pub fn send(room: RoomId, text: &str) -> Op {
     Op::Send(client::Send {
         room,
+        content: Content::plain(text),
         action: false,
-        content: Content::Plain(text.to_owned()),
     })
 }
 
@@ -850,41 +864,18 @@ pub fn text(record: &Record) -> Option<String> {
     use chat_core::wire::record::RecordBody::{Action, Message};
     match &record.body {
         Message(message) | Action(message) => match &message.content {
-            Content::Plain(text) | Content::Caesar(text) => Some(text.clone()),
-            Content::Sealed(_) => None,
+            Content::Plain(text) | Content::Caesar(text) => Some(text.text.clone()),
+            _ => None,
         },
         _ => None,
     }
 }
 
-/// A log without the newest records of one partition, in the next epoch.
-pub fn shortened(
-    log: &MemoryLog,
-    all: &BTreeSet<Partition>,
-    partition: Partition,
-    newest: u64,
-) -> MemoryLog {
-    let whole = Query {
-        from: ReadFrom::After(0),
-        records: u32::MAX,
-        bytes: u32::MAX,
-    };
-    let epoch = log.read(partition, whole).head.epoch + 1;
-    let mut shorter = MemoryLog::new(epoch, 1_000_000);
-    for each in all {
-        let page = log.read(*each, whole);
-        assert_eq!(
-            page.oldest, 1,
-            "only logs that were not trimmed can be copied"
-        );
-        let keep = if *each == partition {
-            page.records.len().saturating_sub(newest as usize)
-        } else {
-            page.records.len()
-        };
-        shorter.append(*each, Place { epoch, seq: 0 }, &page.records[..keep], b"");
-    }
-    shorter
+/// The log loses the newest records of one partition, which has the next epoch then.
+pub fn lose(log: &mut MemoryLog, partition: Partition, newest: u64) {
+    let place = log.head(partition).place;
+    let left = place.seq.saturating_sub(newest);
+    log.lose_tail(partition, left, place.epoch + 1);
 }
 
 /// The number of a request's kind, for messages made by hand.

@@ -1,16 +1,19 @@
 //! One message of every kind and one value of every choice, as this library has them.
 
 use chat_core::{
-    id::{CredentialId, KeyId, MemberId, Place, RoomId, Secret},
+    id::{
+        CredentialId, DeviceId, KeyId, MemberId, MessageId, Place, RequestHash, RoomId, RoomOrigin,
+        Secret, SessionId,
+    },
     limits::{Limits, Rate, WireLimits},
     roles::Role,
     time::Wall,
     wire::{
-        ClientMessage, CloseReason, ErrorCode, Record, ServerMessage, Unknown,
+        ClientMessage, CloseReason, ErrorCode, Opaque, Record, ServerMessage, Unknown,
         client::{self, HistoryFrom, Op, Peer, RoomRef},
         record::{
             self, CipherKind, Content, HistoryPolicy, LeftReason, Person, PresenceMode, RecordBody,
-            RoomKind, WrappedKey,
+            RoomKind, Standing, WrappedKey,
         },
         server::{self, Answer, Durability, PresenceUpdate, RemovedReason},
     },
@@ -19,6 +22,13 @@ use chat_core::{
 const ROOM: RoomId = RoomId([0x11; 16]);
 const MAYA: MemberId = MemberId([0x22; 16]);
 const BOB: MemberId = MemberId([0x33; 16]);
+const SESSION: SessionId = SessionId(1 << 40);
+const MESSAGE: MessageId = MessageId {
+    member: BOB,
+    session: SessionId(7),
+    txn: 300,
+};
+const ORIGIN: RoomOrigin = RoomOrigin([0x66; 16]);
 const KEY: KeyId = KeyId([0x44; 16]);
 const CREDENTIAL: CredentialId = CredentialId([0x55; 16]);
 const PLACE: Place = Place {
@@ -41,6 +51,7 @@ pub(crate) fn client() -> Vec<ClientMessage> {
         nick: "Zoë".to_owned(),
         label: "group 3".to_owned(),
         secret: Secret(std::array::from_fn(|i| i as u8)),
+        session: SESSION,
         kept: true,
         resume: vec![
             resume,
@@ -170,12 +181,12 @@ fn ops() -> Vec<Op> {
         Op::Send(client::Send {
             room,
             action: false,
-            content: Content::Plain("Hello,\nZoë! \u{1f980}".to_owned()),
+            content: Content::plain("Hello,\nZoë! \u{1f980}"),
         }),
         Op::Send(client::Send {
             room,
             action: true,
-            content: Content::Caesar("Khoor, Crë!".to_owned()),
+            content: Content::caesar("Khoor, Crë!"),
         }),
         Op::Send(client::Send {
             room,
@@ -269,7 +280,11 @@ fn ops() -> Vec<Op> {
             room,
             blocked: true,
         }),
-        Op::Redact(client::Redact { room, seq: 70_000 }),
+        Op::Redact(client::Redact {
+            room,
+            target: MESSAGE,
+            seq: 70_000,
+        }),
         Op::Unknown(Unknown {
             kind: 999,
             body: vec![1, 2, 3].into(),
@@ -293,7 +308,6 @@ pub(crate) fn server() -> Vec<ServerMessage> {
             time: Wall(1_700_000_000_000),
             lobby: true,
             rooms: vec![RoomId::LOBBY, ROOM],
-            last_txn: 64,
         })
     };
     let mut all: Vec<M> = [Durability::Memory, Durability::Disk, Durability::Replicated]
@@ -334,17 +348,24 @@ pub(crate) fn server() -> Vec<ServerMessage> {
         }],
     };
     let updates = [
-        PresenceUpdate::Full(vec![person(MAYA, "Zoë"), person(BOB, "Bob")]),
+        PresenceUpdate::Full(server::People {
+            people: vec![person(MAYA, "Zoë"), person(BOB, "Bob")],
+        }),
         PresenceUpdate::Changes(changes),
-        PresenceUpdate::Count(501),
+        PresenceUpdate::Count(server::Count { count: 501 }),
+        PresenceUpdate::Unknown(Unknown {
+            kind: 999,
+            body: vec![1, 2, 3].into(),
+        }),
     ];
     all.extend(updates.map(|update| M::Presence(server::Presence { room: ROOM, update })));
-    let reasons = [
-        RemovedReason::NotMember,
-        RemovedReason::Banned,
-        RemovedReason::Unknown,
-    ];
-    all.extend(reasons.map(|reason| M::Removed(server::Removed { room: ROOM, reason })));
+    let later = RemovedReason::Other(999);
+    all.extend(RemovedReason::ALL.iter().chain([&later]).map(|reason| {
+        M::Removed(server::Removed {
+            room: ROOM,
+            reason: *reason,
+        })
+    }));
     all.push(M::Ping(client::Ping { nonce: 5 }));
     all.push(M::Pong(client::Ping { nonce: MOST }));
     all.extend(CloseReason::ALL.iter().map(|reason| {
@@ -382,6 +403,7 @@ fn answers() -> Vec<Answer> {
         nick: "Bob".to_owned(),
         label: String::new(),
         role: Role::Moderator,
+        standing: Standing::Member,
         here: true,
         muted: false,
     };
@@ -397,7 +419,9 @@ fn answers() -> Vec<Answer> {
     };
     let private = server::RoomView {
         kind: RoomKind::Private,
+        standing: Standing::Invited,
         peer: Some(person(BOB, "Bob")),
+        peer_standing: Some(Standing::Member),
         ..lobby.clone()
     };
     vec![
@@ -463,11 +487,14 @@ pub(crate) fn records() -> Vec<Record> {
     let created = |kind, members| {
         RecordBody::Created(record::Created {
             kind,
-            topic: String::new(),
+            origin: ORIGIN,
             cipher: CipherKind::None,
-            key: None,
             history: HistoryPolicy::All,
             presence: PresenceMode::Full,
+            topic: String::new(),
+            number: None,
+            name: None,
+            key: None,
             password: None,
             members,
         })
@@ -476,16 +503,19 @@ pub(crate) fn records() -> Vec<Record> {
     let bodies = vec![
         RecordBody::Created(record::Created {
             kind: RoomKind::Group,
-            topic: "Darjeeling".to_owned(),
+            origin: ORIGIN,
             cipher: CipherKind::RoomPassword,
-            key: None,
             history: HistoryPolicy::SinceJoined,
             presence: PresenceMode::Count,
+            topic: "Darjeeling".to_owned(),
+            number: Some(300),
+            name: Some("Tea room".to_owned()),
+            key: None,
             password: Some(password()),
             members: vec![],
         }),
         RecordBody::Joined(record::Joined {}),
-        message(Content::Plain("Hello, Zoë!".to_owned())),
+        message(Content::plain("Hello, Zoë!")),
         created(RoomKind::Lobby, vec![]),
         created(
             RoomKind::Private,
@@ -497,10 +527,10 @@ pub(crate) fn records() -> Vec<Record> {
         RecordBody::Left(record::Left {
             reason: LeftReason::Expired,
         }),
-        message(Content::Caesar("Khoor, Crë!".to_owned())),
+        message(Content::caesar("Khoor, Crë!")),
         message(sealed()),
         RecordBody::Action(record::Message {
-            content: Content::Plain("waves".to_owned()),
+            content: Content::plain("waves"),
         }),
         RecordBody::Topic(record::Topic {
             topic: "Assam".to_owned(),
@@ -531,6 +561,14 @@ pub(crate) fn records() -> Vec<Record> {
         RecordBody::Blocked(record::Blocked { blocked: true }),
         RecordBody::Redacted(record::Redacted { seq: 70_000 }),
         RecordBody::Blank(record::Blank { redacted: 21 }),
+        RecordBody::Closed(record::Closed {
+            reason: "moved".to_owned(),
+        }),
+        RecordBody::Reopened(record::Reopened {}),
+        message(Content::Unknown(Unknown {
+            kind: 999,
+            body: vec![1, 2, 3].into(),
+        })),
         RecordBody::Unknown(Unknown {
             kind: 999,
             body: vec![1, 2, 3].into(),
@@ -540,21 +578,31 @@ pub(crate) fn records() -> Vec<Record> {
         seq,
         time: Wall(1_700_000_000_000),
         member: MAYA,
+        device: None,
+        session: SESSION,
+        txn: seq,
+        hash: RequestHash(0x0102_0304),
         nick: "Zoë".to_owned(),
         label: "group 3".to_owned(),
-        txn: if seq == 1 { 0 } else { seq },
+        target: matches!(body, RecordBody::Redacted(_)).then_some(MESSAGE),
+        blobs: vec![],
+        signature: None,
         body,
     };
     let mut all: Vec<Record> = (1..).zip(bodies).map(record).collect();
     let server = RecordBody::Joined(record::Joined {});
+    all.push(Record::by_server(MOST, Wall(0), server));
+    // Fields that later versions and applications will write.
     all.push(Record {
-        seq: MOST,
-        time: Wall(0),
-        member: MemberId::SERVER,
-        nick: String::new(),
-        label: String::new(),
-        txn: 0,
-        body: server,
+        device: Some(DeviceId([0x77; 16])),
+        target: Some(MESSAGE),
+        blobs: vec![Opaque(vec![1; 32].into()), Opaque(vec![].into())],
+        signature: Some(Opaque(vec![2; 64].into())),
+        body: RecordBody::Unknown(Unknown {
+            kind: 0x8001,
+            body: vec![1, 2, 3].into(),
+        }),
+        ..all[0].clone()
     });
     all
 }
@@ -563,21 +611,24 @@ fn view() -> server::RoomView {
     server::RoomView {
         room: ROOM,
         kind: RoomKind::Group,
-        number: Some(0),
-        name: Some("Tea room".to_owned()),
-        peer: None,
-        topic: "Darjeeling".to_owned(),
-        cipher: CipherKind::RoomPassword,
-        key: Some(KEY),
-        history: HistoryPolicy::SinceJoined,
-        presence: PresenceMode::Off,
+        origin: ORIGIN,
         place: PLACE,
+        standing: Standing::Member,
         since: 69_999,
         role: Role::Owner,
         members: 2,
+        said: 41,
+        cipher: CipherKind::RoomPassword,
+        history: HistoryPolicy::SinceJoined,
+        presence: PresenceMode::Off,
+        topic: "Darjeeling".to_owned(),
+        number: Some(0),
+        name: Some("Tea room".to_owned()),
+        peer: None,
+        key: Some(KEY),
         credential: Some(CREDENTIAL),
         keys: vec![wrapped()],
-        last_txn: 3,
+        peer_standing: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Files of `docs/vectors`: each holds cases of what goes in and what must come out.
 //!
-//! With `CHAT_WRITE_VECTORS=1` in the environment what comes out is written into the files instead of being compared: for a
-//! change of the protocol, and for new cases.
+//! With `CHAT_WRITE_VECTORS=1` in the environment what comes out is written into the files instead
+//! of being compared: for a change of the protocol, and for new cases.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -15,7 +15,8 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-/// One case of a file. What goes in and what comes out stand side by side; `about` at the head of the file says which is which.
+/// One case of a file. What goes in and what comes out stand side by side; `about` at the head of
+/// the file says which is which.
 pub struct Case(pub Map<String, Value>);
 
 impl Case {
@@ -44,7 +45,7 @@ impl Case {
         self.0.contains_key(name).then(|| self.bytes(name))
     }
 
-    /// What comes out under this name.
+    /// The output of this name.
     pub fn gives(&mut self, name: &str, value: Value) {
         self.0.insert(name.to_owned(), value);
     }

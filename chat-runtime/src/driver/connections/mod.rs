@@ -196,7 +196,7 @@ impl Connections {
         let first_watched = self.watch.is_idle();
         let conn = self.insert(connection, matches!(entry, Some(Ok(()))));
         let connected = match entry {
-            Some(Err(reason)) => Input::Turned {
+            Some(Err(reason)) => Input::Rejected {
                 conn,
                 address,
                 framing,

@@ -38,7 +38,7 @@ pub(super) struct LogCalls {
     bytes: usize,
     answers: VecDeque<Done>,
     gathered: Gathered,
-    /// Appends of other hubs of this server.
+    /// Appends and words of other hubs of this server.
     news: VecDeque<News>,
 }
 
@@ -129,12 +129,8 @@ impl LogCalls {
     /// before the word that it was, so that this hub can try again at once.
     pub(super) fn next_input(&mut self) -> Option<Input<'static>> {
         loop {
-            if let Some(News { partition, page }) = self.news.pop_front() {
-                return Some(Input::Page {
-                    partition,
-                    token: None,
-                    page: Ok(page),
-                });
+            if let Some(news) = self.news.pop_front() {
+                return Some(news.input());
             }
             let mut done = self.answers.pop_front()?;
             if done.is_mismatch() {
@@ -278,8 +274,9 @@ impl LogCalls {
         self.log.forget(self.hub, partition);
     }
 
-    pub(super) fn note(&self, note: Bytes) {
-        self.log.note(self.hub, note);
+    /// Says something to all other hubs.
+    pub(super) fn say(&self, word: &Bytes) {
+        self.log.say(self.hub, word);
     }
 
     /// Begins a call. If it is over at once, its answer waits; if not, [`poll`](Self::poll) is to

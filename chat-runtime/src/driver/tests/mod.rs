@@ -28,7 +28,8 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Driver, Lifecycle, Machine, Order, Parts, Switches};
+use super::{Driver, Lifecycle, Machine, Parts, Switches};
+use crate::shared::Order;
 use crate::{
     Connection, MemoryLog, TokioClock,
     memory::{self, MemoryConnection},
@@ -153,7 +154,7 @@ impl Rig {
             limits,
             worker: 0,
             switches: Switches::default(),
-            log: Arc::new(SharedLog::new(Arc::<FaultyLog<_>>::clone(&log), 1)),
+            log: Arc::new(SharedLog::new(Arc::<FaultyLog<_>>::clone(&log), &[1])),
             counted: None,
             load: Arc::default(),
             lifecycle: Lifecycle::new(

@@ -61,3 +61,51 @@ async fn who_sends_many_short_messages_is_read_a_bounded_number_of() {
     let (_, reads) = before(&told, flood, calm);
     assert!((1..=64).contains(&reads), "{reads} messages");
 }
+
+/// The first append to each of so many rooms, of so many bytes.
+fn appends(rooms: u16, bytes: usize) -> Vec<Output> {
+    let entries = || vec![Bytes::from(vec![b'x'; bytes])];
+    let partition = |room: u16| {
+        let mut id = [0; 16];
+        id[..2].copy_from_slice(&room.to_be_bytes());
+        Partition::Room(RoomId(id))
+    };
+    let append = |room| Output::Append {
+        partition: partition(room),
+        expected: Place {
+            epoch: EPOCH,
+            seq: 0,
+        },
+        entries: entries(),
+        note: Bytes::new(),
+    };
+    (0..rooms).map(append).collect()
+}
+
+/// The answers of so many appends are waited for, and a connection has something to say.
+async fn waits_for(rooms: u16, bytes: usize) -> (Rig, ConnId, Far) {
+    let mut rig = Rig::start().await;
+    let (conn, mut far) = rig.connect(100).await;
+    rig.log.hold();
+    rig.say(appends(rooms, bytes)).await;
+    far.write(b"and I?");
+    rig.idle().await;
+    (rig, conn, far)
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_read_while_the_log_has_more_to_do_than_it_should() {
+    for (rooms, bytes) in [(1_024, 1), (16, 1_024 * 1_024)] {
+        let (rig, conn, _far) = waits_for(rooms, bytes).await;
+        assert_eq!(rig.told(), [], "{rooms} appends of {bytes} bytes");
+        rig.log.release_all();
+        rig.idle().await;
+        let told = rig.told();
+        assert!(told.contains(&Told::Received(conn, 6)), "{told:?}");
+        assert_eq!(told.len(), usize::from(rooms) + 1);
+    }
+    for (rooms, bytes) in [(1_023, 1), (15, 1_024 * 1_024)] {
+        let (rig, conn, _far) = waits_for(rooms, bytes).await;
+        assert_eq!(rig.told(), [Told::Received(conn, 6)]);
+    }
+}

@@ -40,7 +40,7 @@ async fn a_head_has_the_note_of_the_last_append(log: &impl Log) {
         assert_eq!(head.note, text, "an empty note is a note");
     }
     let now = place(log, ROOM).await;
-    // What changes nothing changes no note.
+    // A call that changes nothing changes no note.
     let stale = Place { seq: 5, ..now };
     let other = Bytes::from_static(b"other");
     let end = log.append(ROOM, stale, entries(7..=7), other.clone());

@@ -1,4 +1,4 @@
-//! What a log must be after it was opened again, cut or damaged.
+//! The duties of a log after it was opened again, cut or damaged.
 
 use bytes::Bytes;
 use chat_core::{

@@ -1,4 +1,4 @@
-//! What every log must do, whatever it keeps its records in.
+//! The duties of every log, wherever it keeps its records.
 
 mod heads;
 mod mishaps;
@@ -18,8 +18,8 @@ const DIRECTORY: Partition = Partition::Directory(0);
 const ROOM: Partition = room(7);
 const OTHER: Partition = room(8);
 
-/// A log under test, and what can be done to it besides what a hub does. A log that is nothing else is one of which nothing of
-/// that can be done.
+/// A log under test, and what can be done to it besides what a hub does. A log that is nothing else
+/// is one of which nothing of that can be done.
 #[async_trait]
 pub trait LogFixture: Send {
     /// The log.
@@ -33,8 +33,8 @@ pub trait LogFixture: Send {
         false
     }
 
-    /// Makes it lose the records of a partition after `seq`; it goes on in a new epoch. Whether that can be done. No snapshot covers more
-    /// than that.
+    /// Makes it lose the records of a partition after `seq`; it goes on in a new epoch. Whether
+    /// that can be done. No snapshot covers more than that.
     async fn cut(&mut self, partition: Partition, seq: Seq) -> bool {
         let _ = (partition, seq);
         false
@@ -55,8 +55,9 @@ impl<L: Log> LogFixture for L {
     }
 }
 
-/// Runs all that is asked of a log, each on an empty one that `open` gives and that keeps as many records of each partition
-/// as `open` is told. What a log cannot be made to suffer is skipped, and said on the standard error stream.
+/// Runs all that is asked of a log, each on an empty one that `open` gives and that keeps as many
+/// records of each partition as `open` is told. What a log cannot be made to suffer is skipped, and
+/// said on the standard error stream.
 ///
 /// # Panics
 /// The log does not do what it must.
@@ -124,8 +125,8 @@ pub async fn write_snapshot(
     Ok(())
 }
 
-/// Reads what a state is rebuilt from, as a hub does: as of where the newest snapshot is and all of it, and the page that told of it. Begins
-/// anew where that is superseded or damaged.
+/// Reads what a state is rebuilt from, as a hub does: as of where the newest snapshot is and all of
+/// it, and the page that told of it. Begins anew where that is superseded or damaged.
 ///
 /// # Errors
 /// It cannot be read, also at the third attempt.

@@ -101,7 +101,7 @@ async fn a_lost_manifest_is_no_loss(log: &impl Log) {
     let (snapshot, page) = state(log, ROOM).await;
     assert_eq!(snapshot, Some((6, Bytes::from_static(b"six"))));
     assert_eq!(page.oldest, 5);
-    // What was left of it has gone with the newer one.
+    // The rest of it has gone with the newer one.
     manifest(log, lost, 3).await;
     assert_eq!(newest(log).await.map(|now| now.id.base.seq), Some(6));
 }
@@ -180,7 +180,7 @@ async fn two_writers_do_not_mix(log: &impl Log) {
         log.read_part(ROOM, one, 0).await,
         Err(ReadFailed::Superseded)
     );
-    // Somebody who was writing a newer one goes on.
+    // A writer in the middle of a newer one goes on.
     manifest(log, newer, 2).await;
     let (snapshot, _) = state(log, ROOM).await;
     let whole = Bytes::from_static(b"newer 0, newer 1, ");

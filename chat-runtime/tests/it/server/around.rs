@@ -17,7 +17,7 @@ use chat_runtime::{
 };
 use futures_util::future::BoxFuture;
 
-/// What happens to appends and reads on their way.
+/// The fate of appends and reads on their way.
 #[async_trait]
 pub(crate) trait Way: Send + Sync + 'static {
     async fn append(&self, write: BoxFuture<'_, Appended>) -> Appended {

@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -15,7 +16,11 @@ use chat_runtime::{
     chat_core::{
         hub::Event,
         log::Appended,
-        wire::{CloseReason, ServerMessage},
+        wire::{
+            CloseReason, ServerMessage,
+            client::{Nick, Op},
+            server::{Presence, PresenceUpdate},
+        },
     },
     memory::{self, MemoryConnection, MemoryConnector},
 };
@@ -29,6 +34,7 @@ use super::{
 };
 
 /// Panics in the next append, once it is told to.
+#[derive(Default)]
 struct Explosive {
     armed: AtomicBool,
     /// Whether what is appended stands in the log by then.
@@ -140,6 +146,58 @@ async fn a_worker_that_dies_before_its_log_has_written_takes_nobody_with_it() {
 #[tokio::test]
 async fn a_worker_that_dies_after_its_log_has_written_takes_nobody_with_it() {
     one_dies(true).await;
+}
+
+/// Reads until these people are gone from the lobby, in any order.
+async fn see_gone(peer: &mut Peer, nicks: [&str; 2]) {
+    let mut gone = Vec::new();
+    while gone.len() < nicks.len() {
+        match peer.next().await.expect("the connection lives") {
+            ServerMessage::Presence(Presence {
+                update: PresenceUpdate::Changes(changes),
+                ..
+            }) => gone.extend(changes.gone.into_iter().map(|person| person.nick)),
+            ServerMessage::Closing(closing) => panic!("{closing:?}"),
+            _ => {}
+        }
+    }
+    gone.sort_unstable();
+    assert_eq!(gone, nicks);
+}
+
+/// The members of a worker that died are away, as if their connections had broken: they are gone
+/// after the grace period, and their names are free.
+#[tokio::test]
+async fn whoever_was_at_a_worker_that_died_is_gone_after_the_grace_period() {
+    let log = Arc::new(Around::new(Explosive::default()));
+    let mut limits = wide();
+    let grace = Duration::from_secs(1);
+    limits.grace = grace;
+    let (server, connector) = start_several(limits, Arc::clone(&log));
+    let mut people = six(&connector).await;
+    let started = Instant::now();
+    log.armed.store(true, Ordering::SeqCst);
+    people[0].say(2, "boom").await;
+    for n in [1, 2, 4, 5] {
+        see_gone(&mut people[n], ["p0", "p3"]).await;
+        assert!(started.elapsed() >= grace, "it could have come back");
+    }
+    // Others may have their names.
+    for (n, nick) in [(1, "p0"), (2, "p3")] {
+        let (nick, label) = (nick.to_owned(), String::new());
+        people[n]
+            .request(9, 3, Op::Nick(Nick { nick, label }))
+            .await;
+        loop {
+            match people[n].next().await.expect("the connection lives") {
+                ServerMessage::Ok(done) if done.id == 9 => break,
+                ServerMessage::Error(refused) => panic!("{refused:?}"),
+                _ => {}
+            }
+        }
+    }
+    drop(people);
+    server.stop().await;
 }
 
 /// A connection that panics when it is read from.

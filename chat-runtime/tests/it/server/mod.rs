@@ -109,7 +109,7 @@ async fn whoever_does_not_read_holds_up_nobody_and_misses_nothing() {
     };
     assert_eq!(said(&missed), said(&all));
     assert_eq!(said(&missed).len(), 299);
-    // It is among the others again.
+    // The sleeper is among the others again.
     writer.say(301, "after all").await;
     assert_whole(&sleeper.until("after all").await);
 }
@@ -348,7 +348,7 @@ async fn whoever_says_nothing_is_closed() {
     let (_server, connector) = start(wide());
     let mut mute = Peer::new(connector.open().await.unwrap());
     assert_eq!(mute.closing().await.reason, CloseReason::HandshakeTimeout);
-    // It does not even confirm.
+    // The peer does not even confirm.
     assert!(mute.next().await.is_none());
     let mut gone = Peer::enter(connector.open().await.unwrap(), "gone").await;
     assert_eq!(gone.closing().await.reason, CloseReason::Idle);
@@ -382,7 +382,7 @@ async fn after_a_pause_what_came_meanwhile_is_read_first() {
     );
 }
 
-/// Whoever asks and does not read is not heard, and so counts as silent.
+/// A peer that asks and does not read is not heard, and so counts as silent.
 #[tokio::test(start_paused = true)]
 async fn whoever_asks_without_reading_is_not_kept() {
     let mut limits = wide();

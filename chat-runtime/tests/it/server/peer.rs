@@ -1,16 +1,22 @@
 //! A client of few words: the wire's messages as they are, over any connection.
 
-use std::{collections::VecDeque, future::poll_fn, io::IoSlice, pin::pin};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    io::IoSlice,
+    pin::pin,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use chat_runtime::{
     Connection, Interest,
     chat_core::{
         hub::Framing,
-        id::{RoomId, Secret},
+        id::{RoomId, Secret, SessionId},
         wire::{
             ClientMessage, Decoder, Frame, Record, SERVER_FRAME_BYTES, ServerMessage, VERSION,
             client::{
-                Empty, Hello, History, HistoryFrom, Join, List, Members, Op, Ping, Redact, Request,
+                Empty, Hello, History, HistoryFrom, Join, List, Members, Op, Ping, Request,
                 RoomRef, Send, Versions,
             },
             record::{Content, RecordBody},
@@ -62,6 +68,7 @@ impl Peer {
             nick: nick.into(),
             label: String::new(),
             secret: Secret(secret),
+            session: new_session(),
             kept: false,
             resume: vec![],
         };
@@ -92,7 +99,7 @@ impl Peer {
 
     /// Says something in the lobby; the request's id is its `txn`.
     pub(crate) async fn say(&mut self, txn: u64, text: &str) {
-        let content = Content::Plain(text.into());
+        let content = Content::plain(text);
         self.request(
             txn,
             txn,
@@ -117,13 +124,6 @@ impl Peer {
             }),
         )
         .await;
-    }
-
-    /// Asks to redact the lobby's first record, which the server reads to see that nothing was said
-    /// there.
-    pub(crate) async fn ask_to_redact(&mut self, id: u64) {
-        let (room, seq) = (RoomId::LOBBY, 1);
-        self.request(id, id, Op::Redact(Redact { room, seq })).await;
     }
 
     /// Asks who is in the lobby.
@@ -257,10 +257,16 @@ impl Peer {
     }
 }
 
+/// Each connection counts its requests from 1.
+fn new_session() -> SessionId {
+    static SESSIONS: AtomicU64 = AtomicU64::new(1);
+    SessionId(SESSIONS.fetch_add(1, Ordering::Relaxed))
+}
+
 pub(crate) fn text(record: &Record) -> Option<&str> {
     match &record.body {
         RecordBody::Message(message) => match &message.content {
-            Content::Plain(text) => Some(text),
+            Content::Plain(text) => Some(&text.text),
             _ => None,
         },
         _ => None,

@@ -1,4 +1,5 @@
-//! Clients that talk as fast as they may, remember what was acknowledged, and heard everything in order.
+//! Clients that talk as fast as they may, remember what was acknowledged, and heard everything in
+//! order.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -29,7 +30,7 @@ pub(crate) struct Crowd {
     told: Told,
 }
 
-/// What the clients have told, all together.
+/// The news of all clients together.
 #[derive(Clone)]
 struct Told(watch::Sender<Count>);
 
@@ -46,14 +47,14 @@ struct Person {
     talk: JoinHandle<BTreeMap<u64, Seq>>,
 }
 
-/// What one client has heard: the first record's number, and what was said in it and in those after it.
+/// The view of one client: the first record's number, and the text of each record from there.
 #[derive(Clone)]
 struct Heard(watch::Sender<View>);
 
 #[derive(Clone, Default, PartialEq)]
 struct View {
     first: Seq,
-    /// Who said which of their messages; nobody where something else happened.
+    /// The author and number of each message; none where something else happened.
     said: Vec<Option<(usize, u64)>>,
 }
 
@@ -154,8 +155,9 @@ impl Crowd {
         });
     }
 
-    /// Everybody stops, says one last thing and hears everything. Then: whatever was acknowledged is in every view
-    /// exactly once, where the acknowledgement said, and all views are one. Says how many messages these were.
+    /// Everybody stops, says one last thing and hears everything. Then: whatever was acknowledged
+    /// is in every view exactly once, where the acknowledgement said, and all views are one. Says
+    /// how many messages these were.
     pub(crate) fn check(self) -> u64 {
         let Self {
             runtime,
@@ -256,7 +258,8 @@ impl Person {
     }
 }
 
-/// Says numbered messages while that is wanted, and one more at the end. Which of them were acknowledged, and where.
+/// Says numbered messages while that is wanted, and one more at the end. Which of them were
+/// acknowledged, and where.
 async fn talk(
     index: usize,
     client: Client,

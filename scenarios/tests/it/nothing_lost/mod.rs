@@ -1,5 +1,5 @@
-//! What was acknowledged is there, once, in one order for all, whatever died in between. D6: groups and their messages
-//! survive the server.
+//! An acknowledged message is there, once, in one order for all, whatever died in between. D6:
+//! groups and their messages survive the server.
 #![cfg(unix)]
 #![allow(
     clippy::print_stdout,
@@ -37,7 +37,7 @@ ping = 1
 idle = 3
 ";
 
-/// What the moments are made of; `CHAT_SEED` repeats them.
+/// The random moments; `CHAT_SEED` repeats them.
 fn random() -> ChaCha20Rng {
     let seed = env::var("CHAT_SEED").map_or_else(
         |_| {
@@ -131,7 +131,7 @@ fn a_full_disk_delays_what_is_new_and_nothing_else() {
         small.fill();
         crowd.talk();
         server.until("error: the log: the disk is full");
-        // What is there can be read; what is new waits, and it is said why.
+        // Old records can be read; a new one waits, and the reason is said.
         ada.say("/history 1");
         ada.event("history");
         ada.say("after");

@@ -1,0 +1,80 @@
+//! A hub's configuration.
+
+use super::address_limits::AddressLimits;
+use crate::{
+    limits::Limits,
+    log::LogLimits,
+    nick::Reserved,
+    password::ServerSecret,
+    wire::{record::CipherKind, server::Durability},
+};
+
+/// A hub's configuration.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// Every limit.
+    pub limits: Limits,
+    /// The lobby's cipher, or no lobby. A lobby that is in the log already keeps the cipher that it
+    /// was made with: [`Page::room_cipher`](crate::log::Page::room_cipher).
+    pub lobby: Option<CipherKind>,
+    /// The durability of the log: the meaning of an acknowledgement.
+    pub durability: Durability,
+    /// This program's name and version, for clients.
+    pub agent: String,
+    /// Names this hub among those on one log, and this life of it: random, below 2⁵³, and new at
+    /// every start.
+    pub node: u64,
+    /// The limits of the log, and whether others than this hub and its `peers` write to it.
+    pub log: LogLimits,
+    /// The nodes of the other hubs that began together with this one, as far as they are known.
+    pub peers: Vec<u64>,
+    /// For how long a name is kept for a member that is not there.
+    pub names: NamePolicy,
+    /// Nicks that nobody may take, but for whom the application names (see
+    /// [`Identity`](super::Identity)).
+    pub reserved: Reserved,
+    /// The server's OPAQUE secret.
+    pub secret: ServerSecret,
+    /// The counts of each address. Hubs of one process are given clones of one.
+    pub address_limits: AddressLimits,
+    /// Seeds everything random. 32 bytes from the system's generator.
+    pub seed: [u8; 32],
+}
+
+/// For how long a name is kept for a member that is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NamePolicy {
+    /// For the grace period. Then anybody may take it.
+    #[default]
+    Lease,
+    /// As long as its memberships last, for a member that keeps its secret; for the grace period
+    /// otherwise.
+    Held,
+}
+
+impl Config {
+    /// Default limits, a plain lobby, durability `memory`, alone on its log.
+    pub fn new(secret: ServerSecret, node: u64, seed: [u8; 32]) -> Self {
+        Self {
+            limits: Limits::default(),
+            lobby: Some(CipherKind::None),
+            durability: Durability::Memory,
+            agent: concat!("chat-core/", env!("CARGO_PKG_VERSION")).to_owned(),
+            node,
+            log: LogLimits::default(),
+            peers: Vec::new(),
+            names: NamePolicy::default(),
+            reserved: Reserved::default(),
+            secret,
+            address_limits: AddressLimits::default(),
+            seed,
+        }
+    }
+
+    /// Whether no other hub writes to the log: what is known here is all there is.
+    pub(super) fn writes_alone(&self) -> bool {
+        !self.log.shared && self.peers.is_empty()
+    }
+}

@@ -1,0 +1,181 @@
+//! How members are forgotten: ended in the directory, taken out of each room that lists them, and
+//! forgotten when none does.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Effect, Registry, Turn};
+use crate::{
+    hub::{timers::Timer, views::LocalView},
+    id::MemberId,
+    state::directory::judge::Ask,
+    time::Monotonic,
+};
+
+/// Members whose time is up later than this are found by the next look through all of them.
+pub(super) const HORIZON: Duration = Duration::from_secs(660);
+/// When to try again what could not be done.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// Members who are to be forgotten.
+#[derive(Debug, Default)]
+pub(super) struct Expiry {
+    due: BTreeMap<MemberId, Monotonic>,
+    /// Members that said they go for good, and do not keep their secret: they cannot come back.
+    pub(super) at_once: BTreeSet<MemberId>,
+}
+
+impl Registry {
+    fn set_expiry(&mut self, turn: &mut Turn<'_>, member: MemberId, after: Duration) {
+        let at = turn.now.monotonic + after;
+        let timers = &mut turn.common.timers;
+        if let Some(before) = self.expiry.due.insert(member, at) {
+            timers.disarm(before, Timer::Expiry(member));
+        }
+        timers.arm(at, Timer::Expiry(member));
+    }
+
+    /// A member is back, or forgotten.
+    pub(super) fn forget_expiry(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+        self.expiry.at_once.remove(&member);
+        if let Some(at) = self.expiry.due.remove(&member) {
+            turn.common.timers.disarm(at, Timer::Expiry(member));
+        }
+    }
+
+    /// How long the memberships of somebody who is gone last yet.
+    fn time_left(&self, turn: &Turn<'_>, member: MemberId) -> Option<Duration> {
+        let (at, keeps) = self.state().heard_of(member)?;
+        let limits = &turn.config.limits;
+        // A member in no room has nothing to keep for long.
+        let is_listed = !self.rooms_of(member).is_empty();
+        let time = match keeps && is_listed {
+            true => limits.kept_membership,
+            false => limits.membership,
+        };
+        Some(time.saturating_sub(turn.now.wall - at))
+    }
+
+    /// A member is gone: keeps its memberships for a time.
+    pub(super) fn keep(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+        if self.expiry.at_once.contains(&member) {
+            return self.set_expiry(turn, member, Duration::ZERO);
+        }
+        if let Some(left) = self.time_left(turn, member)
+            && left <= HORIZON
+        {
+            self.set_expiry(turn, member, left);
+        }
+    }
+
+    /// A member's time is up, unless it is here.
+    pub(in crate::hub) fn expiry_due(
+        &mut self,
+        turn: &mut Turn<'_>,
+        with: &dyn LocalView,
+        member: MemberId,
+    ) {
+        self.expiry.due.remove(&member);
+        if self.whereabouts.is_here(member) || !self.state().knows(member) {
+            return;
+        }
+        let at_once = self.expiry.at_once.contains(&member);
+        if !at_once && !self.hubs.is_mine(&member.0) {
+            // Another hub's duty. If that does not do it, it may be gone.
+            return self.set_expiry(turn, member, AGAIN);
+        }
+        if !at_once
+            && self
+                .time_left(turn, member)
+                .is_some_and(|left| !left.is_zero())
+        {
+            return self.keep(turn, member);
+        }
+        // An expiry that cannot be done now is tried again.
+        self.set_expiry(turn, member, AGAIN);
+        if self.is_in_trouble() {
+            return;
+        }
+        if self.state().members.is_ending(member) {
+            return self.end_memberships(turn, with, member);
+        }
+        if self.state().names.is_held(member) {
+            // The name was kept as long as the memberships.
+            self.expiry.at_once.insert(member);
+            return self.want(turn, with, Ask::Free(vec![member]));
+        }
+        self.want(turn, with, Ask::End(member));
+    }
+
+    /// A member is being forgotten, by whichever hub.
+    pub(super) fn ending(
+        &mut self,
+        turn: &mut Turn<'_>,
+        with: &dyn LocalView,
+        member: MemberId,
+        mine: bool,
+    ) {
+        if mine || self.hubs.is_mine(&member.0) {
+            self.set_expiry(turn, member, AGAIN);
+            self.end_memberships(turn, with, member);
+        }
+    }
+
+    /// The end is off: the member is back, or is being forgotten already.
+    pub(super) fn not_ended(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+        if !self.state().members.is_ending(member) {
+            self.forget_expiry(turn, member);
+        }
+    }
+
+    fn end_memberships(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView, member: MemberId) {
+        let rooms = self.rooms_of(member);
+        if rooms.is_empty() {
+            return self.want(turn, with, Ask::Forget(member));
+        }
+        for room in rooms {
+            turn.effect(Effect::Expire { room, member });
+        }
+    }
+
+    /// A room does not list a member any more: one that was being forgotten is forgotten with the
+    /// last.
+    pub(in crate::hub) fn forget_if_ended(
+        &mut self,
+        turn: &mut Turn<'_>,
+        with: &dyn LocalView,
+        member: MemberId,
+    ) {
+        let is_over = self.state().members.is_ending(member) && self.rooms_of(member).is_empty();
+        if is_over && self.expiry.due.contains_key(&member) {
+            self.want(turn, with, Ask::Forget(member));
+        }
+    }
+
+    /// Finds members whose time is up before the next look, among so many behind `after`. The last.
+    pub(super) fn expire_some(
+        &mut self,
+        turn: &mut Turn<'_>,
+        after: Option<MemberId>,
+        count: usize,
+    ) -> Option<MemberId> {
+        let mut here = self.whereabouts.after(after).peekable();
+        let (mut looked, mut last, mut gone) = (0, None, Vec::new());
+        for (member, _) in self.state().members.after(after).take(count) {
+            (looked, last) = (looked + 1, Some(member));
+            while here.next_if(|other| *other < member).is_some() {}
+            if here.peek() != Some(&member) && !self.expiry.due.contains_key(&member) {
+                gone.push(member);
+            }
+        }
+        drop(here);
+        for member in gone {
+            if self.state().members.is_ending(member) {
+                self.set_expiry(turn, member, Duration::ZERO);
+            } else {
+                self.keep(turn, member);
+            }
+        }
+        last.filter(|_| looked == count)
+    }
+}

@@ -1,0 +1,207 @@
+//! Names: hellos, new names, and names that are freed.
+
+use super::{
+    Effect, Registry, Task, Turn, Waiting,
+    log::{Proposal, Then, What},
+};
+use crate::{
+    hub::Config,
+    hub::{effects::Hello, origin::Asked, views::LocalView},
+    nick::{Name, label},
+    state::directory::judge::Ask,
+    wire::{ErrorCode, Refusal, VERSION, client::Nick, server::Welcome},
+};
+
+/// Members whose names one entry frees.
+const FREED: usize = 16_384;
+
+/// The nick and label that are asked for, if they may be had. `imposed`: by the application, which
+/// may give members reserved ones.
+fn free_names(
+    config: &Config,
+    nick: &str,
+    wanted: &str,
+    imposed: Option<(&str, Option<&str>)>,
+) -> Result<Name, Refusal> {
+    let name = Name::nick(nick, config.limits.nick_bytes.into())
+        .map_err(|e| ErrorCode::NickInvalid.because(e.to_string()))?;
+    if imposed.is_none() && config.reserved.has(&name) {
+        return Err(ErrorCode::NickInvalid.because("that name is reserved"));
+    }
+    label(wanted, config.limits.label_bytes.into())
+        .map_err(|e| ErrorCode::LabelInvalid.because(format!("label: {e}")))?;
+    let label_imposed = imposed.is_some_and(|(_, label)| label.is_some());
+    if !label_imposed && config.reserved.has_label(wanted) {
+        return Err(ErrorCode::LabelInvalid.because("that label is reserved"));
+    }
+    Ok(name)
+}
+
+impl Registry {
+    /// A hello is to be judged, when it is known who exists.
+    pub(in crate::hub) fn hello(
+        &mut self,
+        turn: &mut Turn<'_>,
+        with: &dyn LocalView,
+        hello: Box<Hello>,
+    ) {
+        let since = self.pipe.moment();
+        let waiting = Waiting {
+            task: Task::Hello(hello),
+            since,
+        };
+        if self.pipe.is_live() && self.waiting.is_empty() {
+            self.run(turn, with, waiting);
+        } else {
+            self.waiting.push_back(waiting);
+        }
+    }
+
+    pub(super) fn judge_hello(
+        &mut self,
+        turn: &mut Turn<'_>,
+        with: &dyn LocalView,
+        hello: Box<Hello>,
+        since: crate::hub::partition::Look,
+    ) {
+        let (config, conn) = (turn.config, hello.conn);
+        if !with.awaits_welcome(conn) {
+            return;
+        }
+        let (nick, label) = (&hello.hello.nick, &hello.hello.label);
+        let name = match free_names(config, nick, label, with.imposed(conn)) {
+            Ok(name) => name,
+            Err(refusal) => return turn.effect(Effect::RefuseHello { conn, refusal }),
+        };
+        // A member that the application knows is not made up by a stranger.
+        if !hello.imposed && !self.state().knows(hello.member) {
+            let (counts, now) = (&config.address_limits, turn.now.monotonic);
+            if let Err(wait) = counts.newcomer(&config.limits, hello.address, now) {
+                if !self.pipe.is_certain(since) {
+                    let task = Task::Hello(hello);
+                    return self.look_first(turn, with, Waiting { task, since });
+                }
+                let refusal = ErrorCode::RateLimited
+                    .because("too many who were never here before come from your address")
+                    .after(wait);
+                return turn.effect(Effect::RefuseHello { conn, refusal });
+            }
+        }
+        let ask = Ask::Name {
+            member: hello.member,
+            name,
+            label: hello.hello.label.clone(),
+            keep: hello.hello.kept,
+        };
+        let again = false;
+        let proposal = Proposal {
+            what: What::Ask(ask),
+            then: Then::Welcome { hello, again },
+        };
+        self.pipe.propose_since(proposal, since);
+        self.advance(turn, with);
+    }
+
+    /// The name is the member's: lets it in.
+    pub(super) fn let_in(&mut self, turn: &mut Turn<'_>, hello: Box<Hello>, again: bool) {
+        let member = hello.member;
+        let config = turn.config;
+        let mut rooms = self.rooms_of(member);
+        rooms.sort_unstable();
+        let (nick, label) = match self.state().names.called(member) {
+            Some(called) => called.name.parts(),
+            None => ("", ""),
+        };
+        let welcome = Box::new(Welcome {
+            version: VERSION,
+            capabilities: Vec::new(),
+            agent: config.agent.clone(),
+            member,
+            nick: nick.to_owned(),
+            label: label.to_owned(),
+            limits: config.limits.wire(),
+            ping_interval: u32::try_from(config.limits.ping.as_millis()).unwrap_or(u32::MAX),
+            durability: config.durability,
+            time: turn.now.wall,
+            lobby: config.lobby.is_some(),
+            rooms,
+        });
+        turn.effect(Effect::Welcome {
+            hello,
+            welcome,
+            again,
+        });
+    }
+
+    /// A member asks to be called something else.
+    pub(super) fn rename(
+        &mut self,
+        turn: &mut Turn<'_>,
+        with: &dyn LocalView,
+        asked: Asked,
+        nick: Nick,
+        since: crate::hub::partition::Look,
+    ) {
+        let (origin, member) = (asked.origin, asked.member);
+        let refuse = |turn: &mut Turn<'_>, refusal| {
+            turn.effect(Effect::Refuse { origin, refusal });
+        };
+        let config = turn.config;
+        let imposed = with.imposed(origin.conn);
+        let name = free_names(config, &nick.nick, &nick.label, imposed);
+        let name = match asked.checked.and(name) {
+            Ok(name) => name,
+            Err(refusal) => return refuse(turn, refusal),
+        };
+        if let Some((own, label)) = imposed {
+            let own = Name::nick(own, config.limits.nick_bytes.into());
+            let is_own = own.is_ok_and(|own| own.shown == name.shown);
+            if !is_own || label.is_some_and(|label| label != nick.label) {
+                let text = "what you are called is decided elsewhere";
+                return refuse(turn, ErrorCode::Forbidden.because(text));
+            }
+        }
+        let names = &self.state().names;
+        if !names.is_held(member) && !self.pipe.is_certain(since) {
+            let (request, checked) = (asked.request, Ok(()));
+            let task = Task::Request(Box::new(Asked {
+                request,
+                checked,
+                ..asked
+            }));
+            return self.look_first(turn, with, Waiting { task, since });
+        }
+        if !names.is_held(member) {
+            return refuse(turn, ErrorCode::UnknownMember.because("you hold no nick"));
+        }
+        let keep = names.keeps(member);
+        let ask = Ask::Name {
+            member,
+            name,
+            label: nick.label,
+            keep,
+        };
+        let before = None;
+        let then = Then::Named {
+            origin,
+            member,
+            before,
+        };
+        let what = What::Ask(ask);
+        self.pipe.propose_since(Proposal { what, then }, since);
+        self.advance(turn, with);
+    }
+
+    /// Frees names, all of this call in as few entries as can be.
+    pub(in crate::hub) fn free_names(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
+        let members = std::mem::take(&mut self.freeing);
+        for members in members.chunks(FREED) {
+            let members = members.to_vec();
+            self.tell_away(turn, &members);
+            let what = What::Ask(Ask::Free(members));
+            let then = Then::Nothing;
+            self.pipe.propose(Proposal { what, then });
+        }
+        self.advance(turn, with);
+    }
+}

@@ -1,0 +1,241 @@
+//! Looking for what was left half done: rooms that are loaded nowhere and listed otherwise than
+//! they are, claims of which nothing has come, members whose time is up. By heads and tail notes;
+//! no record is read but of rooms that are behind.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Effect, Registry, Turn};
+use crate::{
+    hub::{Output, effects::Attach, io::ReadToken, timers::Timer, turn::Reader, views::LocalView},
+    id::{MemberId, Partition, PartitionKind, RoomId},
+    log::{Head, LogUnavailable},
+    state::room::mark::Tail,
+    wire::server::RemovedReason,
+};
+
+/// How often all is looked through.
+const EVERY: Duration = Duration::from_secs(600);
+/// The time between two pieces of it.
+const PIECE_EVERY: Duration = Duration::from_millis(10);
+/// Heads that are asked for at once, and rooms that are loaded at once for being behind.
+const HEADS: u32 = 256;
+/// Members that are looked at in one call.
+const MEMBERS: usize = 4_096;
+
+/// How far the present look has come.
+#[derive(Debug, Default)]
+pub(super) struct Sweep {
+    stage: Stage,
+    /// Rooms that were loaded because they are behind, and are not live yet.
+    loading: BTreeSet<RoomId>,
+    /// Connections that are owed a word about rooms of which the directory does not know.
+    owed: Vec<(RoomId, Attach)>,
+    asked: BTreeMap<ReadToken, Vec<(RoomId, Attach)>>,
+}
+
+#[derive(Debug, Default)]
+enum Stage {
+    /// Until the next one.
+    #[default]
+    Idle,
+    /// The heads behind this room are asked for.
+    Heads {
+        after: Option<RoomId>,
+        token: ReadToken,
+    },
+    /// The heads behind this room are asked for when fewer rooms are behind.
+    Waits { after: RoomId },
+    /// The members behind this one are looked at.
+    Members { after: Option<MemberId> },
+}
+
+impl Sweep {
+    /// Notes that a connection is owed a word about a room. Whether it is the first one.
+    pub(super) fn ask_for(&mut self, room: RoomId, attach: Attach) -> bool {
+        self.owed.push((room, attach));
+        self.owed.len() == 1
+    }
+
+    /// A room is live. Whether it was loaded for being behind.
+    pub(super) fn is_loaded(&mut self, room: RoomId) -> bool {
+        self.loading.remove(&room)
+    }
+}
+
+impl Registry {
+    /// Begins to look through all.
+    pub(super) fn begin_sweep(&mut self, turn: &mut Turn<'_>) {
+        self.sweep.loading.clear();
+        self.ask_heads(turn, None);
+    }
+
+    fn ask_heads(&mut self, turn: &mut Turn<'_>, after: Option<RoomId>) {
+        let token = turn.token(Reader::Directory);
+        turn.out.push(Output::Heads {
+            token,
+            kind: PartitionKind::Room,
+            after: after.map(Partition::Room),
+            limit: HEADS,
+        });
+        self.sweep.stage = Stage::Heads { after, token };
+    }
+
+    pub(in crate::hub) fn sweep_due(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
+        match self.sweep.stage {
+            Stage::Idle if self.pipe.is_live() => {
+                self.complete_claims(turn, with);
+                self.begin_sweep(turn);
+            }
+            Stage::Idle => turn.arm(EVERY, Timer::Sweep),
+            Stage::Members { after } => self.look_at_members(turn, after),
+            Stage::Heads { .. } | Stage::Waits { .. } => {}
+        }
+    }
+
+    fn look_at_members(&mut self, turn: &mut Turn<'_>, after: Option<MemberId>) {
+        let after = self.expire_some(turn, after, MEMBERS);
+        if after.is_some() {
+            self.sweep.stage = Stage::Members { after };
+            turn.arm(PIECE_EVERY, Timer::Sweep);
+        } else {
+            self.sweep.stage = Stage::Idle;
+            turn.arm(EVERY, Timer::Sweep);
+        }
+    }
+
+    /// Goes on with the next heads if few rooms are behind.
+    pub(super) fn go_on_sweeping(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
+        let _ = with;
+        if let Stage::Waits { after } = self.sweep.stage
+            && self.is_free_to_sweep()
+        {
+            self.ask_heads(turn, Some(after));
+        }
+    }
+
+    fn is_free_to_sweep(&self) -> bool {
+        self.sweep.loading.len() + self.projections.len() < HEADS as usize
+    }
+
+    /// Where partitions end.
+    pub(in crate::hub) fn heads(
+        &mut self,
+        turn: &mut Turn<'_>,
+        with: &dyn LocalView,
+        token: ReadToken,
+        heads: Result<Vec<Head>, LogUnavailable>,
+    ) {
+        if let Some(owed) = self.sweep.asked.remove(&token) {
+            return self.rooms_found(turn, owed, heads);
+        }
+        let Stage::Heads {
+            after,
+            token: asked,
+        } = self.sweep.stage
+        else {
+            return;
+        };
+        if asked != token {
+            return;
+        }
+        let Ok(heads) = heads else {
+            self.sweep.stage = Stage::Idle;
+            return turn.arm(EVERY / 10, Timer::Sweep);
+        };
+        let last = heads.last().and_then(|head| room_of(head.partition));
+        self.look_at(turn, with, after, &heads);
+        match last {
+            None => {
+                self.complete_claims(turn, with);
+                self.look_at_members(turn, None);
+            }
+            Some(after) if self.is_free_to_sweep() => self.ask_heads(turn, Some(after)),
+            Some(after) => self.sweep.stage = Stage::Waits { after },
+        }
+    }
+
+    /// Compares the listing with these heads, which are all behind `after` up to the last of them.
+    fn look_at(
+        &mut self,
+        turn: &mut Turn<'_>,
+        with: &dyn LocalView,
+        after: Option<RoomId>,
+        heads: &[Head],
+    ) {
+        let mut there = BTreeSet::new();
+        for head in heads {
+            let Some(room) = room_of(head.partition) else {
+                continue;
+            };
+            there.insert(room);
+            let mark = Tail::from_note(&head.note).and_then(|tail| tail.mark);
+            let listed = self.state().rooms.get(room).and_then(|listed| listed.mark);
+            let is_exact = mark.is_some() && mark == listed;
+            if is_exact || with.room(room).is_some() || !self.hubs.is_mine(&room.0) {
+                continue;
+            }
+            self.sweep.loading.insert(room);
+            turn.effect(Effect::Load { room });
+        }
+        // Groups of which the log was lost: their numbers are not given again.
+        let last = there.last().copied();
+        let listed = self.state().rooms.between(after, last);
+        let lost = listed.filter(|(room, listed)| {
+            listed.group().is_some()
+                && self.state().rooms.claim_of(*room).is_none()
+                && !there.contains(room)
+        });
+        let lost: Vec<RoomId> = lost.map(|(room, _)| room).collect();
+        for room in lost {
+            if with.room(room).is_none() && self.hubs.is_mine(&room.0) {
+                turn.effect(Effect::Close { room });
+            }
+        }
+    }
+
+    /// Asks the log whether there are rooms of which the directory does not know.
+    pub(in crate::hub) fn ask_for_rooms(&mut self, turn: &mut Turn<'_>) {
+        let owed = std::mem::take(&mut self.sweep.owed);
+        let token = turn.token(Reader::Directory);
+        let rooms = owed.iter().map(|(room, _)| Partition::Room(*room));
+        turn.out.push(Output::Notes {
+            token,
+            partitions: rooms.collect(),
+        });
+        self.sweep.asked.insert(token, owed);
+    }
+
+    fn rooms_found(
+        &mut self,
+        turn: &mut Turn<'_>,
+        owed: Vec<(RoomId, Attach)>,
+        heads: Result<Vec<Head>, LogUnavailable>,
+    ) {
+        let there = heads.map(|heads| {
+            let there = heads.into_iter().filter(|head| head.place.seq > 0);
+            there.map(|head| head.partition).collect::<BTreeSet<_>>()
+        });
+        for (room, attach) in owed {
+            // If the log does not say, the room does when it can be read.
+            let is_there = match &there {
+                Ok(there) => there.contains(&Partition::Room(room)),
+                Err(LogUnavailable) => true,
+            };
+            if is_there {
+                turn.effect(Effect::Attach { room, attach });
+            } else {
+                // Not even whether others have a conversation of that id.
+                let (conn, reason) = (attach.conn, RemovedReason::Unknown);
+                turn.effect(Effect::Removed { conn, room, reason });
+            }
+        }
+    }
+}
+
+fn room_of(partition: Partition) -> Option<RoomId> {
+    match partition {
+        Partition::Room(room) => Some(room),
+        _ => None,
+    }
+}

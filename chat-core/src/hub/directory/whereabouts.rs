@@ -1,0 +1,439 @@
+//! Where members are: at this hub, at another one, or away for a time. It is soft state: hubs tell
+//! each other, and what nobody tells of is gone after the grace period.
+
+use std::{
+    collections::BTreeMap,
+    ops::Bound::{Excluded, Unbounded},
+};
+
+use super::{
+    Effect, Registry, Turn,
+    words::{At, Here, Members, Word},
+};
+use crate::{
+    hub::{Output, config::NamePolicy, effects::Departure, event::Event, timers::Timer},
+    id::{MemberId, SessionId},
+    time::Monotonic,
+    wire::{CloseReason, client::Empty},
+};
+
+/// Members of whom one word tells.
+const WORD: usize = 4_096;
+
+/// Where members are that are not gone.
+#[derive(Debug, Default)]
+pub(super) struct Whereabouts(BTreeMap<MemberId, Whereabout>);
+
+/// Where one member is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Whereabout {
+    /// Connected to this hub.
+    Here { session: SessionId, count: u64 },
+    /// Connected to another hub.
+    At { node: u64, count: u64 },
+    /// Its connection broke. This hub frees the name then.
+    Away { until: Monotonic, count: u64 },
+    /// The same, of another hub, which frees the name.
+    AwayFrom { node: u64, count: u64 },
+    /// The member may be at a hub that has not said so; if not, its name is free then.
+    Unknown { until: Monotonic, count: u64 },
+    /// Its name is being freed.
+    Leaving { count: u64 },
+}
+
+impl Whereabout {
+    fn count(&self) -> u64 {
+        match self {
+            Self::Here { count, .. }
+            | Self::At { count, .. }
+            | Self::Away { count, .. }
+            | Self::AwayFrom { count, .. }
+            | Self::Unknown { count, .. }
+            | Self::Leaving { count } => *count,
+        }
+    }
+
+    fn until(&self) -> Option<Monotonic> {
+        match self {
+            Self::Away { until, .. } | Self::Unknown { until, .. } => Some(*until),
+            _ => None,
+        }
+    }
+}
+
+impl Whereabouts {
+    /// Whether rooms are told that the member is here.
+    pub(super) fn is_here(&self, member: MemberId) -> bool {
+        self.0.contains_key(&member)
+    }
+
+    /// The members behind `after` that are here, in the order of their ids.
+    pub(super) fn after(&self, after: Option<MemberId>) -> impl Iterator<Item = MemberId> {
+        let from = after.map_or(Unbounded, Excluded);
+        self.0.range((from, Unbounded)).map(|(member, _)| *member)
+    }
+
+    /// Whether the member keeps its name: it is connected, or has time left to come back.
+    pub(super) fn keeps_name(&self, member: MemberId) -> bool {
+        let place = self.0.get(&member);
+        place.is_some_and(|place| !matches!(place, Whereabout::Leaving { .. }))
+    }
+
+    /// Whether the member is connected to this hub.
+    pub(super) fn is_local(&self, member: MemberId) -> bool {
+        matches!(self.0.get(&member), Some(Whereabout::Here { .. }))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Registry {
+    /// Puts a member somewhere, and sets or takes away the timer of that.
+    fn place(&mut self, turn: &mut Turn<'_>, member: MemberId, place: Option<Whereabout>) {
+        let before = match place {
+            Some(place) => self.whereabouts.0.insert(member, place),
+            None => self.whereabouts.0.remove(&member),
+        };
+        let timers = &mut turn.common.timers;
+        if let Some(at) = before.and_then(|before| before.until()) {
+            timers.disarm(at, Timer::Grace(member));
+        }
+        if let Some(at) = place.and_then(|place| place.until()) {
+            timers.arm(at, Timer::Grace(member));
+        }
+        if before.is_some() != place.is_some() {
+            self.seen(turn, member);
+        }
+    }
+
+    fn count(&self, member: MemberId) -> u64 {
+        self.whereabouts.0.get(&member).map_or(0, Whereabout::count)
+    }
+
+    fn grace(&self, turn: &Turn<'_>) -> Monotonic {
+        turn.now.monotonic + turn.config.limits.grace
+    }
+
+    pub(super) fn say(&self, turn: &mut Turn<'_>, word: &Word) {
+        if !self.alone {
+            turn.out.push(Output::Word(word.to_bytes()));
+        }
+    }
+
+    /// A member is in at this hub.
+    pub(in crate::hub) fn arrived(
+        &mut self,
+        turn: &mut Turn<'_>,
+        member: MemberId,
+        session: SessionId,
+    ) {
+        let count = self.count(member) + 1;
+        self.place(turn, member, Some(Whereabout::Here { session, count }));
+        self.forget_expiry(turn, member);
+        let at = At {
+            member,
+            session,
+            count,
+        };
+        self.say(turn, &Word::Here(Here { members: vec![at] }));
+    }
+
+    /// A member has its name, and its connection went away meanwhile.
+    pub(in crate::hub) fn missed(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+        if !self.whereabouts.keeps_name(member) {
+            let (until, count) = (self.grace(turn), self.count(member));
+            self.place(turn, member, Some(Whereabout::Away { until, count }));
+        }
+    }
+
+    /// A member's connection to this hub is over.
+    pub(in crate::hub) fn departed(
+        &mut self,
+        turn: &mut Turn<'_>,
+        member: MemberId,
+        kept: bool,
+        how: Departure,
+    ) {
+        let Some(Whereabout::Here { count, .. }) = self.whereabouts.0.get(&member).copied() else {
+            return;
+        };
+        match how {
+            // The member is at another connection, here or at another hub.
+            Departure::Replaced => {}
+            Departure::Bye => {
+                if !kept {
+                    self.expiry.at_once.insert(member);
+                }
+                self.leave(turn, member, count);
+            }
+            Departure::Stopped if !kept => self.leave(turn, member, count),
+            // A hub that did not know that it is here gave its name up: there is none to come back
+            // to.
+            Departure::Stopped | Departure::Broken if self.has_lost_name(member) => {
+                self.place(turn, member, None);
+                self.keep(turn, member);
+                self.tell_away(turn, &[member]);
+            }
+            Departure::Stopped | Departure::Broken => {
+                let until = self.grace(turn);
+                self.place(turn, member, Some(Whereabout::Away { until, count }));
+                self.tell_away(turn, &[member]);
+            }
+        }
+    }
+
+    fn has_lost_name(&self, member: MemberId) -> bool {
+        self.pipe.is_live() && !self.pipe.state().names.is_held(member)
+    }
+
+    /// A member is gone, or its time is up: its name is freed.
+    fn leave(&mut self, turn: &mut Turn<'_>, member: MemberId, count: u64) {
+        self.place(turn, member, Some(Whereabout::Leaving { count }));
+        if self.freeing.is_empty() {
+            turn.effect(Effect::FreeNames);
+        }
+        self.freeing.push(member);
+    }
+
+    /// The grace period of a member is over.
+    pub(in crate::hub) fn grace_due(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+        let Some(place) = self.whereabouts.0.get(&member).copied() else {
+            return;
+        };
+        let count = place.count();
+        match place {
+            Whereabout::Away { .. } => {}
+            Whereabout::Unknown { .. } if self.hubs.is_mine(&member.0) => {}
+            Whereabout::Unknown { .. } => {
+                // Another hub's duty. If that does not do it, it may be gone.
+                let until = self.grace(turn);
+                return self.place(turn, member, Some(Whereabout::Unknown { until, count }));
+            }
+            _ => return,
+        }
+        let names = &self.pipe.state().names;
+        if turn.config.names == NamePolicy::Held && names.keeps(member) {
+            self.place(turn, member, None);
+            self.keep(turn, member);
+            let members = vec![member];
+            return self.say(turn, &Word::Gone(Members { members }));
+        }
+        self.leave(turn, member, count);
+    }
+
+    /// A name is freed, by whichever hub.
+    pub(super) fn freed(&mut self, turn: &mut Turn<'_>, member: MemberId, mine: bool) {
+        if self.whereabouts.is_local(member) {
+            // A hub that did not know that the member is here gave its name up.
+            let reason = CloseReason::Resync;
+            turn.effect(Effect::CloseMember { member, reason });
+            return;
+        }
+        if mine && self.whereabouts.is_here(member) {
+            let nick = self.pipe.state().names.nick(member).to_owned();
+            turn.event(Event::Gone { member, nick });
+        }
+        self.gone(turn, member);
+        self.keep(turn, member);
+    }
+
+    /// A name that was to be freed is not held any more, or its member came back.
+    pub(super) fn not_freed(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+        if let Some(Whereabout::Leaving { .. }) = self.whereabouts.0.get(&member) {
+            self.place(turn, member, None);
+            self.keep(turn, member);
+        }
+    }
+
+    fn gone(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+        let place = self.whereabouts.0.get(&member);
+        // Whether one that is connected to another hub is gone, or has come back, that hub says.
+        if place.is_some_and(|place| !matches!(place, Whereabout::At { .. })) {
+            self.place(turn, member, None);
+        }
+    }
+
+    /// A member has a name by another hub, or by an earlier life of this one.
+    pub(super) fn named_elsewhere(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+        if !self.whereabouts.keeps_name(member) {
+            let (until, count) = (self.grace(turn), self.count(member));
+            self.place(turn, member, Some(Whereabout::Unknown { until, count }));
+        }
+    }
+
+    /// The directory is there for the first time, or again: members that hold names may be
+    /// somewhere.
+    pub(super) fn find_holders(&mut self, turn: &mut Turn<'_>) {
+        let names = self.pipe.state().names.iter();
+        let held = names.filter(|(_, called)| called.is_held);
+        let held: Vec<MemberId> = held.map(|(member, _)| member).collect();
+        // Of those that others freed meanwhile, or whose names were lost, nothing else may tell.
+        let freed = self.whereabouts.0.iter().filter(|(member, place)| {
+            let elsewhere = matches!(
+                place,
+                Whereabout::AwayFrom { .. } | Whereabout::Unknown { .. }
+            );
+            elsewhere && !self.pipe.state().names.is_held(**member)
+        });
+        for member in freed.map(|(member, _)| *member).collect::<Vec<_>>() {
+            self.place(turn, member, None);
+            self.keep(turn, member);
+        }
+        for member in held {
+            let leaving = matches!(
+                self.whereabouts.0.get(&member),
+                Some(Whereabout::Leaving { .. })
+            );
+            match self.whereabouts.0.get(&member).copied() {
+                _ if leaving => {}
+                // The hub that was to free the name may have done so in what is lost.
+                Some(Whereabout::AwayFrom { count, .. }) => {
+                    let until = self.grace(turn);
+                    self.place(turn, member, Some(Whereabout::Unknown { until, count }));
+                }
+                _ => self.named_elsewhere(turn, member),
+            }
+        }
+    }
+
+    /// Another hub says something.
+    pub(in crate::hub) fn word(&mut self, turn: &mut Turn<'_>, from: u64, bytes: &[u8]) {
+        if from == self.hubs.me() {
+            return;
+        }
+        if self.hubs.hear(from) {
+            // The hub may have been there for long, and not be heard until now.
+            self.tell_all(turn);
+            self.say(turn, &Word::Ask(Empty {}));
+        }
+        match Word::from_bytes(bytes) {
+            Some(Word::Ask(_)) => self.tell_all(turn),
+            Some(Word::Here(here)) => {
+                for at in here.members {
+                    self.heard_of(turn, from, at);
+                }
+            }
+            Some(Word::Away(away)) => {
+                for member in away.members {
+                    self.heard_away(turn, from, member);
+                }
+            }
+            Some(Word::Gone(gone)) => {
+                for member in gone.members {
+                    let place = self.whereabouts.0.get(&member);
+                    if place.and_then(node) == Some(from) {
+                        self.place(turn, member, None);
+                        self.keep(turn, member);
+                    }
+                }
+            }
+            Some(Word::Ended(_)) => self.lost(turn, from),
+            Some(Word::Unknown(_)) | None => {}
+        }
+    }
+
+    fn heard_of(&mut self, turn: &mut Turn<'_>, node: u64, at: At) {
+        let (member, count) = (at.member, at.count);
+        if let Some(Whereabout::Here { count: mine, .. }) = self.whereabouts.0.get(&member) {
+            // Of two hubs that let it in at the same time, both take the same one for right.
+            if (*mine, self.hubs.me()) > (count, node) {
+                return;
+            }
+            let reason = CloseReason::Replaced;
+            turn.effect(Effect::CloseMember { member, reason });
+        }
+        if let Some(Whereabout::At {
+            node: other,
+            count: theirs,
+        }) = self.whereabouts.0.get(&member)
+            && (*theirs, *other) > (count, node)
+        {
+            return;
+        }
+        self.place(turn, member, Some(Whereabout::At { node, count }));
+        self.forget_expiry(turn, member);
+    }
+
+    fn heard_away(&mut self, turn: &mut Turn<'_>, node: u64, member: MemberId) {
+        match self.whereabouts.0.get(&member).copied() {
+            Some(
+                Whereabout::Here { .. } | Whereabout::Away { .. } | Whereabout::Leaving { .. },
+            ) => {}
+            Some(Whereabout::At { node: at, .. }) if at != node => {}
+            _ if !self.pipe.state().names.is_held(member) => {
+                // The name was known here to be free already.
+                self.place(turn, member, None);
+                self.keep(turn, member);
+            }
+            place => {
+                let count = place.map_or(0, |place| place.count());
+                self.place(turn, member, Some(Whereabout::AwayFrom { node, count }));
+            }
+        }
+    }
+
+    /// Tells the other hubs who is at this one.
+    fn tell_all(&self, turn: &mut Turn<'_>) {
+        let all = || self.whereabouts.0.iter();
+        let here = all().filter_map(|(member, place)| match *place {
+            Whereabout::Here { session, count } => Some(At {
+                member: *member,
+                session,
+                count,
+            }),
+            _ => None,
+        });
+        let goes = |place| {
+            matches!(
+                place,
+                &Whereabout::Away { .. } | &Whereabout::Leaving { .. }
+            )
+        };
+        let away = all().filter(|(_, place)| goes(place));
+        let (here, away): (Vec<At>, Vec<MemberId>) =
+            (here.collect(), away.map(|(member, _)| *member).collect());
+        for members in here.chunks(WORD) {
+            let members = members.to_vec();
+            self.say(turn, &Word::Here(Here { members }));
+        }
+        self.tell_away(turn, &away);
+    }
+
+    /// Tells the other hubs that this one frees the names of these.
+    pub(super) fn tell_away(&self, turn: &mut Turn<'_>, members: &[MemberId]) {
+        for members in members.chunks(WORD) {
+            let members = members.to_vec();
+            self.say(turn, &Word::Away(Members { members }));
+        }
+    }
+
+    /// Another hub is gone: those who were there have the grace period to come in elsewhere.
+    pub(in crate::hub) fn lost(&mut self, turn: &mut Turn<'_>, lost: u64) {
+        self.hubs.lose(lost);
+        let there = self.whereabouts.0.iter();
+        let there = there.filter(|(_, place)| node(place) == Some(lost));
+        let there: Vec<(MemberId, u64)> = there
+            .map(|(member, place)| (*member, place.count()))
+            .collect();
+        let until = self.grace(turn);
+        for (member, count) in there {
+            if self.pipe.state().names.is_held(member) {
+                self.place(turn, member, Some(Whereabout::Unknown { until, count }));
+            } else {
+                // The member was gone, and the hub did not come to say so.
+                self.place(turn, member, None);
+                self.keep(turn, member);
+            }
+        }
+    }
+}
+
+/// The other hub that a member is at, or was last.
+fn node(place: &Whereabout) -> Option<u64> {
+    match place {
+        Whereabout::At { node, .. } | Whereabout::AwayFrom { node, .. } => Some(*node),
+        _ => None,
+    }
+}

@@ -1,0 +1,186 @@
+//! Connections: framing, handshake, limits, credit, what each hears of which room, and their ends.
+
+mod audience;
+mod catch_up;
+mod check;
+mod connection;
+mod disconnect;
+mod framing;
+mod handshake;
+mod hearing;
+mod requests;
+mod slots;
+#[cfg(test)]
+mod tests;
+
+use core::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use self::{audience::Audience, slots::Slots};
+use super::{
+    effects::{Departure, Hello},
+    io::ReadToken,
+    origin::Asked,
+    turn,
+};
+use crate::{
+    id::{ConnId, MemberId, Place, RoomId},
+    limits::Limits,
+    rate::Level,
+    time::Monotonic,
+    wire::{
+        CloseReason, ErrorCode,
+        client::Op,
+        server::{RemovedReason, RoomView},
+    },
+};
+
+type Turn<'a> = turn::Turn<'a, Effect>;
+
+/// All connections.
+#[derive(Default)]
+pub(super) struct Sessions {
+    slots: Slots,
+    /// Members that are in, and on which connection.
+    members: BTreeMap<MemberId, ConnId>,
+    /// Rooms that are heard here.
+    channels: BTreeMap<RoomId, Channel>,
+    /// Admitted connections of each address.
+    addresses: BTreeMap<IpAddr, u32>,
+    /// Rates of members that are not full.
+    rates: BTreeMap<MemberId, Rates>,
+    rates_armed: bool,
+    /// Connections that lag.
+    behind: BTreeSet<ConnId>,
+    /// Reads for connections that catch up.
+    reads: BTreeMap<ReadToken, (ConnId, RoomId)>,
+    /// Counts the words of presence that were given to rooms.
+    presence_version: u64,
+    closing: Option<CloseReason>,
+}
+
+/// A room that is heard here.
+#[derive(Default)]
+struct Channel {
+    audience: Audience,
+    /// The last record that was told; none while the room's log is read anew.
+    place: Option<Place>,
+}
+
+/// The rates of a member's actions, on whichever connection.
+struct Rates {
+    sends: Level,
+    requests: Level,
+    costly: Level,
+}
+
+/// The effects of connections on others.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// A hello is to be judged.
+    Hello(Box<Hello>),
+    /// A request is to be judged.
+    Request(Box<Asked>),
+    /// A request was refused, for the operator.
+    Refused {
+        member: MemberId,
+        kind: String,
+        code: ErrorCode,
+        text: String,
+    },
+    /// `entered` or `removed` of a room is owed to a connection.
+    Attach {
+        conn: ConnId,
+        member: MemberId,
+        room: RoomId,
+        place: Option<Place>,
+    },
+    /// A connection is to be told who is in a room.
+    Present { conn: ConnId, room: RoomId },
+    /// Bytes of a connection are read on, when all else is done.
+    ReadOn { conn: ConnId },
+    /// A connection that lags goes on, if it can.
+    GoOn { conn: ConnId },
+    /// A room is heard here from now on, or by nobody any more.
+    Heard { room: RoomId, heard: bool },
+    /// A member's connection is over.
+    Departed {
+        member: MemberId,
+        kept: bool,
+        how: Departure,
+    },
+    /// No connection is left after a shutdown.
+    Empty,
+}
+
+/// The rooms, as connections must know of them.
+pub(super) trait Rooms {
+    /// The room as one of its members sees it; or why it is not that member's.
+    fn view(&self, room: RoomId, member: MemberId) -> Result<RoomView, RemovedReason>;
+}
+
+impl Rates {
+    fn full(now: Monotonic) -> Self {
+        Self {
+            sends: Level::full(now),
+            requests: Level::full(now),
+            costly: Level::full(now),
+        }
+    }
+
+    /// Takes what a request costs, or says how long until it may be made.
+    fn take(
+        &mut self,
+        limits: &Limits,
+        op: &Op,
+        costly: bool,
+        now: Monotonic,
+    ) -> Result<(), Duration> {
+        if matches!(op, Op::Send(_)) {
+            return self.sends.take(limits.send_rate, now);
+        }
+        self.requests.take(limits.request_rate, now)?;
+        if costly && let Err(wait) = self.costly.take(limits.costly_rate, now) {
+            // A refusal costs nothing but the refusal.
+            self.requests.give(limits.request_rate, now);
+            return Err(wait);
+        }
+        Ok(())
+    }
+
+    fn are_full(&self, now: Monotonic) -> bool {
+        [&self.sends, &self.requests, &self.costly]
+            .into_iter()
+            .all(|level| level.is_full(now))
+    }
+}
+
+impl Sessions {
+    /// Connections that were admitted and have not ended.
+    pub(super) fn admitted(&self) -> usize {
+        self.slots.admitted()
+    }
+
+    /// The address whose limits a connection counts against, if it comes from one.
+    fn address(&self, conn: ConnId) -> Option<IpAddr> {
+        self.slots.get(conn)?.address
+    }
+
+    /// Connections, admitted or not.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Rooms that are heard here.
+    pub(super) fn channels(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// Whether a member is in on this connection.
+    pub(super) fn is_in(&self, conn: ConnId) -> bool {
+        self.slots.member(conn).is_some()
+    }
+}

@@ -1,0 +1,109 @@
+//! The first lines of a server: where a browser, a phone and a terminal find it, and how it is
+//! stopped.
+
+use std::net::SocketAddr;
+
+use chat_core::time::Wall;
+use serde_json::Value;
+
+use super::{lines, qr};
+
+/// A server that has started.
+#[derive(Clone, Debug, Default)]
+pub struct Greeting {
+    /// The kind of each listener, and where it is.
+    pub listening: Vec<(&'static str, SocketAddr)>,
+    /// Where browsers find the page, this machine's first.
+    pub pages: Vec<String>,
+    /// The page for a phone, if others can reach it.
+    pub for_others: Option<String>,
+    /// Where a terminal client connects to.
+    pub client: Option<String>,
+}
+
+impl Greeting {
+    /// For a person. `terminal`: the columns of standard output, if it is a terminal.
+    pub fn text(&self, terminal: Option<usize>) -> Vec<String> {
+        let pages = self.pages.iter().map(|url| format!("page {url}"));
+        let mut lines: Vec<String> = pages.collect();
+        if let (Some(columns), Some(url)) = (terminal, &self.for_others)
+            && let Some(code) = qr::lines(url)
+            && qr::size(&code).0 <= columns
+        {
+            lines.extend(code);
+        }
+        if let Some(address) = &self.client {
+            lines.push(format!("from a terminal: chat-cli chat {address}"));
+        }
+        lines.push("Ctrl-C stops the server".to_owned());
+        let listening = self.listening.iter();
+        lines.extend(listening.map(|(kind, address)| format!("listening {kind} {address}")));
+        lines
+    }
+
+    /// For a program: one object a line.
+    pub fn json(&self, at: Wall) -> Vec<String> {
+        let listening = self.listening.iter().map(|(kind, address)| {
+            vec![
+                ("event", Value::from("listening")),
+                ("transport", (*kind).into()),
+                ("address", address.to_string().into()),
+            ]
+        });
+        let pages = self
+            .pages
+            .iter()
+            .map(|url| vec![("event", "page".into()), ("url", url.clone().into())]);
+        listening
+            .chain(pages)
+            .map(|fields| lines::json_of(fields, at))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn greeting() -> Greeting {
+        let url = |host: &str| format!("http://{host}:7080/");
+        Greeting {
+            listening: vec![("tcp", "[::]:7037".parse().unwrap())],
+            pages: vec![url("localhost"), url("192.168.1.5")],
+            for_others: Some(url("192.168.1.5")),
+            client: Some("192.168.1.5".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_code_is_drawn_where_there_is_place_for_it() {
+        let lines = [
+            "page http://localhost:7080/",
+            "page http://192.168.1.5:7080/",
+            "from a terminal: chat-cli chat 192.168.1.5",
+            "Ctrl-C stops the server",
+            "listening tcp [::]:7037",
+        ];
+        assert_eq!(greeting().text(None), lines);
+        assert_eq!(greeting().text(Some(20)), lines, "there is no place for it");
+        let drawn = greeting().text(Some(80));
+        assert_eq!(drawn[..2], lines[..2]);
+        let code = qr::lines("http://192.168.1.5:7080/").unwrap();
+        assert_eq!(drawn[2..][..code.len()], code);
+        assert_eq!(drawn[2 + code.len()..], lines[2..]);
+        // With the lines that say where the data are and what else is listened on, it fits into a
+        // terminal of 80 × 24.
+        assert!(drawn.len() < 23, "{}", drawn.len());
+    }
+
+    #[test]
+    fn programs_have_an_object_for_each() {
+        let lines = greeting().json(Wall(0));
+        assert_eq!(
+            lines[0],
+            r#"{"address":"[::]:7037","event":"listening","time":"1970-01-01T00:00:00.000Z","transport":"tcp"}"#
+        );
+        assert!(lines[1].contains(r#""url":"http://localhost:7080/""#));
+        assert_eq!(lines.len(), 3);
+    }
+}
