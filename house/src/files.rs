@@ -33,12 +33,22 @@ pub fn rust_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// A Rust file.
+pub struct Source {
+    /// Where the file is.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// The same, parsed.
+    pub file: syn::File,
+}
+
 /// The Rust files below a folder that are no tests: those of a `mod` behind `#[cfg(test)]` are left
 /// out, with what stands below them.
 ///
 /// # Errors
 /// A file that cannot be read, or is no Rust.
-pub fn code_files(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
+pub fn code_files(folder: &Path) -> io::Result<Vec<Source>> {
     let (mut found, mut tests) = (Vec::new(), Vec::new());
     for path in rust_files(folder)? {
         let text = fs::read_to_string(&path)?;
@@ -49,7 +59,7 @@ pub fn code_files(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
             Some("lib.rs" | "main.rs" | "mod.rs") => path.with_file_name(""),
             _ => path.with_extension(""),
         };
-        for item in file.items {
+        for item in &file.items {
             match item {
                 syn::Item::Mod(child)
                     if child.content.is_none() && child.attrs.iter().any(is_test) =>
@@ -59,10 +69,10 @@ pub fn code_files(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
                 _ => {}
             }
         }
-        found.push((path, text));
+        found.push(Source { path, text, file });
     }
-    found.retain(|(path, _)| {
-        let module = path.with_extension("");
+    found.retain(|source: &Source| {
+        let module = source.path.with_extension("");
         !tests.iter().any(|test| module.starts_with(test))
     });
     Ok(found)
@@ -110,7 +120,7 @@ mod tests {
         fs::remove_dir_all(&folder).unwrap();
         let found = found.unwrap().into_iter();
         let found: Vec<_> = found
-            .map(|(path, _)| path.strip_prefix(&folder).unwrap().to_owned())
+            .map(|source| source.path.strip_prefix(&folder).unwrap().to_owned())
             .collect();
         assert_eq!(found, [std::path::Path::new("a.rs"), "lib.rs".as_ref()]);
     }

@@ -34,13 +34,11 @@ impl Imports {
     /// # Errors
     /// A file that cannot be read, or is no Rust.
     pub fn of(src: &Path) -> io::Result<Self> {
-        let mut files = BTreeMap::new();
-        for (path, text) in crate::files::code_files(src)? {
-            let relative = path.strip_prefix(src).expect("found below it");
-            let file = syn::parse_file(&text)
-                .map_err(|e| io::Error::other(format!("{}: {e}", path.display())))?;
-            files.insert(module_of(relative), file);
-        }
+        let sources = files::code_files(src)?.into_iter().map(|source| {
+            let relative = source.path.strip_prefix(src).expect("found below it");
+            (module_of(relative), source.file)
+        });
+        let files: BTreeMap<Module, File> = sources.collect();
         let modules: BTreeSet<Module> = files.keys().cloned().collect();
         let exports = files.iter().map(|(module, file)| {
             let names = re_exports(file).map(|(name, path)| (name, absolute(module, &path)));
@@ -143,21 +141,6 @@ impl Imports {
         })
         .collect()
     }
-}
-
-/// Whether a file names this word outside comments and texts.
-///
-/// # Errors
-/// Not Rust.
-pub fn names(text: &str, word: &str) -> syn::Result<bool> {
-    fn found(tokens: proc_macro2::TokenStream, word: &str) -> bool {
-        tokens.into_iter().any(|token| match token {
-            proc_macro2::TokenTree::Group(group) => found(group.stream(), word),
-            proc_macro2::TokenTree::Ident(ident) => ident == word,
-            _ => false,
-        })
-    }
-    Ok(found(text.parse().map_err(syn::Error::from)?, word))
 }
 
 /// The modules of a crate.
@@ -446,11 +429,5 @@ mod tests {
             found,
             [(&module("hub::room::load"), &module("hub::sessions"))]
         );
-    }
-
-    #[test]
-    fn a_word_is_named_by_code_not_by_a_comment() {
-        assert!(names("fn f() { Hub::new() }", "Hub").unwrap());
-        assert!(!names("// Hub\nfn f() { g(\"Hub\", Hubs) }", "Hub").unwrap());
     }
 }

@@ -11,7 +11,7 @@ pub mod words;
 
 use std::path::{Path, PathBuf};
 
-pub use self::files::{code_files, rust_files};
+pub use self::files::{Source, code_files, rust_files};
 
 /// The workspace's folder.
 pub fn root() -> PathBuf {

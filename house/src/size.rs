@@ -6,34 +6,26 @@ use std::{collections::BTreeSet, io, path::Path};
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Attribute, Item};
+use syn::{Attribute, File, Item};
 
 /// The lines of code of all Rust files below a folder.
 ///
 /// # Errors
 /// A file that cannot be read, or is no Rust.
 pub fn of(folder: &Path) -> io::Result<usize> {
-    let mut lines = 0;
-    for (path, text) in crate::files::code_files(folder)? {
-        let code = code(&text);
-        lines += code.map_err(|e| io::Error::other(format!("{}: {e}", path.display())))?;
-    }
-    Ok(lines)
+    let sources = crate::files::code_files(folder)?;
+    Ok(sources.iter().map(|source| code(&source.file)).sum())
 }
 
 /// The lines of code of one file.
-///
-/// # Errors
-/// Not Rust.
-pub fn code(text: &str) -> syn::Result<usize> {
-    let file = syn::parse_file(text)?;
+pub fn code(file: &File) -> usize {
     let mut lines = BTreeSet::new();
     for item in &file.items {
         if !is_test(item) {
             count(item.to_token_stream(), &mut lines);
         }
     }
-    Ok(lines.len())
+    lines.len()
 }
 
 fn is_test(item: &Item) -> bool {
@@ -103,6 +95,6 @@ mod tests {
             fn f() {\n    // Nothing.\n    let text = \"one\n    two\";\n}\n\
             #[cfg(test)]\nmod tests {\n    fn g() {}\n}\n";
         // The `use` has four lines, the attribute one, the function four.
-        assert_eq!(code(text).unwrap(), 9);
+        assert_eq!(code(&syn::parse_file(text).unwrap()), 9);
     }
 }

@@ -47,37 +47,48 @@ pub fn faults(text: &str) -> Vec<(usize, Fault)> {
     faults
 }
 
-/// The lines of code on which a name stands: an identifier, a path like `Task::Keep`, or
-/// several words like `mod keep`. Comments and texts are left out.
-///
-/// # Errors
-/// Not Rust.
-pub fn uses(text: &str, name: &str) -> syn::Result<Vec<usize>> {
-    fn flat(tokens: TokenStream, all: &mut Vec<(String, usize)>) {
-        for token in tokens {
-            match token {
-                TokenTree::Group(group) => flat(group.stream(), all),
-                TokenTree::Literal(_) => {}
-                other => all.push((other.to_string(), other.span().start().line)),
+/// The words of a file's code, each with its line; comments and texts are left out.
+#[derive(Debug)]
+pub struct Code(Vec<(String, usize)>);
+
+impl Code {
+    /// Of this text.
+    ///
+    /// # Errors
+    /// Not Rust.
+    pub fn of(text: &str) -> syn::Result<Self> {
+        fn flat(tokens: TokenStream, all: &mut Vec<(String, usize)>) {
+            for token in tokens {
+                match token {
+                    TokenTree::Group(group) => flat(group.stream(), all),
+                    TokenTree::Literal(_) => {}
+                    other => all.push((other.to_string(), other.span().start().line)),
+                }
             }
         }
+        let mut words = Vec::new();
+        flat(text.parse().map_err(syn::Error::from)?, &mut words);
+        Ok(Self(words))
     }
-    let mut tokens = Vec::new();
-    flat(text.parse().map_err(syn::Error::from)?, &mut tokens);
-    let mut wanted = Vec::new();
-    for word in name.split(' ') {
-        for (at, part) in word.split("::").enumerate() {
-            if at > 0 {
-                wanted.extend([":", ":"]);
+
+    /// The lines on which a name stands: an identifier, a path like `Task::Keep`, or several words
+    /// like `mod keep`.
+    pub fn lines_with(&self, name: &str) -> Vec<usize> {
+        let mut wanted = Vec::new();
+        for word in name.split(' ') {
+            for (at, part) in word.split("::").enumerate() {
+                if at > 0 {
+                    wanted.extend([":", ":"]);
+                }
+                wanted.push(part);
             }
-            wanted.push(part);
         }
+        let found = self.0.windows(wanted.len()).filter(|window| {
+            let names = window.iter().map(|(word, _)| word.as_str());
+            names.eq(wanted.iter().copied())
+        });
+        found.map(|window| window[0].1).collect()
     }
-    let found = tokens.windows(wanted.len()).filter(|window| {
-        let names = window.iter().map(|(token, _)| token.as_str());
-        names.eq(wanted.iter().copied())
-    });
-    Ok(found.map(|window| window[0].1).collect())
 }
 
 /// The words of a line that is nothing but a comment.
@@ -111,11 +122,19 @@ mod tests {
     }
 
     #[test]
+    fn a_word_is_named_by_code_not_by_a_comment() {
+        let named = |text: &str| !Code::of(text).unwrap().lines_with("Hub").is_empty();
+        assert!(named("fn f() { Hub::new() }"));
+        assert!(!named("// Hub\nfn f() { g(\"Hub\", Hubs) }"));
+    }
+
+    #[test]
     fn a_name_is_found_in_code_alone() {
         let text = "// Keep\nfn f() {\n    g(Task::Keep, \"Keep\");\n}\n";
-        assert_eq!(uses(text, "Keep").unwrap(), [3]);
-        assert_eq!(uses(text, "Task::Keep").unwrap(), [3]);
-        assert_eq!(uses(text, "Ask::Keep").unwrap(), []);
+        let code = Code::of(text).unwrap();
+        assert_eq!(code.lines_with("Keep"), [3]);
+        assert_eq!(code.lines_with("Task::Keep"), [3]);
+        assert_eq!(code.lines_with("Ask::Keep"), []);
     }
 
     #[test]

@@ -8,9 +8,10 @@
 use std::{collections::BTreeMap, env, fs};
 
 use chat_house::{
-    code_files,
-    imports::{self, Imports},
-    root, rust_files, words,
+    Source, code_files,
+    imports::Imports,
+    root, rust_files,
+    words::{self, Code},
 };
 
 /// Folders with the sources of crates.
@@ -229,9 +230,10 @@ const OUT_OF_USE: [(&str, &[&str]); 6] = [
 fn no_name_is_used_that_is_out_of_use() {
     let mut found = String::new();
     for (folder, names) in OUT_OF_USE {
-        for (path, text) in code_files(&root().join(folder)).unwrap() {
+        for Source { path, text, .. } in code_files(&root().join(folder)).unwrap() {
+            let code = Code::of(&text).unwrap();
             for name in names {
-                for line in words::uses(&text, name).unwrap() {
+                for line in code.lines_with(name) {
                     found += &format!("{}:{line}: {name}\n", path.display());
                 }
             }
@@ -260,8 +262,8 @@ fn machines_do_not_name_each_other() {
                 "there is no machine {machine} in {folder}"
             );
             for file in files {
-                let text = fs::read_to_string(&file).unwrap();
-                let named = imports::names(&text, whole).unwrap();
+                let code = Code::of(&fs::read_to_string(&file).unwrap()).unwrap();
+                let named = !code.lines_with(whole).is_empty();
                 assert!(!named, "{} names {whole}", file.display());
             }
         }
@@ -272,9 +274,9 @@ fn machines_do_not_name_each_other() {
 fn no_crate_reaches_further_than_it_may() {
     for (folder, words) in OUT_OF_REACH {
         for file in rust_files(&root().join(folder)).unwrap() {
-            let text = fs::read_to_string(&file).unwrap();
+            let code = Code::of(&fs::read_to_string(&file).unwrap()).unwrap();
             for word in words {
-                let named = imports::names(&text, word).unwrap();
+                let named = !code.lines_with(word).is_empty();
                 assert!(!named, "{} names {word}", file.display());
             }
         }
