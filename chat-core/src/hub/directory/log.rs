@@ -142,7 +142,7 @@ impl Registry {
             };
             let advanced = self.pipe.advance(turn, judge);
             for (proposal, refusal) in settled {
-                self.settle_without_entry(turn, with, proposal, refusal);
+                self.settle_without_entry(turn, proposal, refusal);
             }
             self.project_stalled(turn);
             match advanced {
@@ -150,7 +150,7 @@ impl Registry {
                 Advanced::TooLarge(proposal) => {
                     let refusal = ErrorCode::MessageTooLarge
                         .because("that is more than the server's log takes at once");
-                    self.settle_without_entry(turn, with, proposal, Some(refusal));
+                    self.settle_without_entry(turn, proposal, Some(refusal));
                 }
             }
         }
@@ -177,7 +177,7 @@ impl Registry {
     ) {
         let failed = self.pipe.refused(turn, why);
         let text = "the server cannot write at present";
-        self.give_back(turn, with, failed, &ErrorCode::Unavailable.because(text));
+        self.give_back(turn, failed, &ErrorCode::Unavailable.because(text));
         if why == AppendRefused::Mismatch {
             self.advance(turn, with);
         }
@@ -249,7 +249,7 @@ impl Registry {
                 self.pipe.tell_trouble(turn, detail);
                 let refusal = ErrorCode::Unavailable.because(text);
                 self.refuse_waiting(turn, &refusal);
-                return self.give_back(turn, with, failed, &refusal);
+                return self.give_back(turn, failed, &refusal);
             }
         }
         self.advance(turn, with);
@@ -353,12 +353,10 @@ impl Registry {
         let Proposal { what, then } = proposal;
         match then {
             Then::Nothing => {
-                // The entry frees the names that are held, and is all that comes of the others.
+                // Of members that the entry left out, or for whom there was none.
                 if let What::Ask(Ask::Free(members)) = what {
                     for member in members {
-                        if !self.state().names.is_held(member) {
-                            self.not_freed(turn, member);
-                        }
+                        self.not_freed(turn, member);
                     }
                 }
             }
@@ -397,22 +395,15 @@ impl Registry {
     fn settle_without_entry(
         &mut self,
         turn: &mut Turn<'_>,
-        with: &dyn LocalView,
         proposal: Proposal,
         refusal: Option<Refusal>,
     ) {
         let Some(refusal) = refusal else {
-            match (&proposal.what, &proposal.then) {
-                (What::Ask(Ask::Free(members)), _) => {
-                    for member in members.clone() {
-                        self.not_freed(turn, member);
-                    }
-                }
-                (What::Ask(Ask::End(member)), _) => self.not_ended(turn, *member),
-                (What::Project(room), _) => self.project_later(turn, *room),
+            match &proposal.what {
+                What::Ask(Ask::End(member)) => self.not_ended(turn, *member),
+                What::Project(room) => self.project_later(turn, *room),
                 _ => {}
             }
-            let _ = with;
             return self.then(turn, proposal);
         };
         match proposal.then {
@@ -429,17 +420,11 @@ impl Registry {
     }
 
     /// Requests are not done now; the hub's own proposals wait on.
-    fn give_back(
-        &mut self,
-        turn: &mut Turn<'_>,
-        with: &dyn LocalView,
-        proposals: Vec<Proposal>,
-        refusal: &Refusal,
-    ) {
+    fn give_back(&mut self, turn: &mut Turn<'_>, proposals: Vec<Proposal>, refusal: &Refusal) {
         for proposal in proposals {
             match proposal.then {
                 Then::Nothing | Then::Projected { .. } => self.pipe.propose(proposal),
-                _ => self.settle_without_entry(turn, with, proposal, Some(refusal.clone())),
+                _ => self.settle_without_entry(turn, proposal, Some(refusal.clone())),
             }
         }
     }

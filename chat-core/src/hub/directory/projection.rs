@@ -179,7 +179,7 @@ impl Registry {
         marked: Marked,
     ) {
         let is_swept = self.sweep.is_loaded(id);
-        self.go_on_sweeping(turn, with);
+        self.go_on_sweeping(turn);
         let Some((room, _)) = with.room(id) else {
             return;
         };
@@ -343,7 +343,7 @@ impl Registry {
         for member in &projected.left {
             self.forget_if_ended(turn, with, *member);
         }
-        self.go_on_sweeping(turn, with);
+        self.go_on_sweeping(turn);
     }
 
     /// Sees whether a room that is loaded is listed as it is.

@@ -105,8 +105,7 @@ impl Registry {
     }
 
     /// Goes on with the next heads if few rooms are behind.
-    pub(super) fn go_on_sweeping(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
-        let _ = with;
+    pub(super) fn go_on_sweeping(&mut self, turn: &mut Turn<'_>) {
         if let Stage::Waits { after } = self.sweep.stage
             && self.is_free_to_sweep()
         {
