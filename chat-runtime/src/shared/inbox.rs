@@ -51,9 +51,10 @@ impl News {
 }
 
 /// The news that a hub has not taken yet. It is woken once for all of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Inbox {
-    waiting: Mutex<Waiting>,
+    /// None once the hub has died: it takes nothing any more.
+    waiting: Mutex<Option<Waiting>>,
     driver: AtomicWaker,
 }
 
@@ -67,8 +68,6 @@ struct Waiting {
     heads: BTreeMap<Partition, Place>,
     /// Hubs whose words were too many.
     lost: BTreeSet<u64>,
-    /// The hub has died.
-    closed: bool,
 }
 
 impl Waiting {
@@ -98,6 +97,15 @@ impl Waiting {
     }
 }
 
+impl Default for Inbox {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::new(Some(Waiting::default())),
+            driver: AtomicWaker::new(),
+        }
+    }
+}
+
 impl Inbox {
     /// Wakes this when there are news. Said before [`take`](Self::take).
     pub(super) fn register(&self, driver: &Waker) {
@@ -106,14 +114,8 @@ impl Inbox {
 
     /// The news since the last were taken.
     pub(super) fn take(&self, to: &mut impl Extend<News>) {
-        let waiting = {
-            let mut waiting = self.lock();
-            let closed = waiting.closed;
-            let rest = Waiting {
-                closed,
-                ..Waiting::default()
-            };
-            mem::replace(&mut *waiting, rest)
+        let Some(waiting) = self.lock().as_mut().map(mem::take) else {
+            return;
         };
         to.extend(waiting.news);
         to.extend(waiting.heads.into_iter().map(|(partition, head)| {
@@ -148,26 +150,23 @@ impl Inbox {
 
     /// The hub has died, and takes nothing any more.
     pub(super) fn close(&self) {
-        *self.lock() = Waiting {
-            closed: true,
-            ..Waiting::default()
-        };
+        *self.lock() = None;
     }
 
     fn push(&self, add: impl FnOnce(&mut Waiting)) {
-        let mut waiting = self.lock();
-        if waiting.closed {
+        let mut inbox = self.lock();
+        let Some(waiting) = &mut *inbox else {
             return;
-        }
+        };
         let first = waiting.is_empty();
-        add(&mut waiting);
-        drop(waiting);
+        add(waiting);
+        drop(inbox);
         if first {
             self.driver.wake();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, Option<Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
