@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-a9d4240562da2aa7";
+pub(crate) const BUILD: &str = "b-7778b7f82217c52b";
 
 pub(crate) const FILES: &[File] = &[
     File {

@@ -16,6 +16,15 @@ pub(crate) fn take<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, BodyE
     T::deserialize(&mut Reader::new(body)).map_err(|fault| *fault.0)
 }
 
+/// Reads a value that is all of these bytes, with nothing behind it.
+#[cfg(feature = "client")]
+pub(crate) fn take_all<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Option<T> {
+    match take_front(bytes) {
+        Ok((value, [])) => Some(value),
+        _ => None,
+    }
+}
+
 /// Reads a value at the front of these bytes; what is behind it is given back.
 pub(crate) fn take_front<'de, T: Deserialize<'de>>(
     bytes: &'de [u8],

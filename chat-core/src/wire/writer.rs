@@ -5,6 +5,8 @@
 //! [`FROZEN`] never gets another field and has no length.
 
 use serde::{Serialize, Serializer, ser};
+#[cfg(feature = "client")]
+use zeroize::Zeroizing;
 
 use super::fault::{BodyError, Fault};
 
@@ -14,6 +16,14 @@ pub(crate) const FROZEN: &str = "frozen";
 /// Appends a value's postcard form.
 pub(crate) fn extend<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
     write(value, out, false);
+}
+
+/// A value's postcard form, wiped when dropped.
+#[cfg(feature = "client")]
+pub(crate) fn secret<T: Serialize + ?Sized>(value: &T) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::default();
+    extend(value, &mut bytes);
+    bytes
 }
 
 /// Appends the form that is hashed: every length-delimited body ends before the zero bytes at its

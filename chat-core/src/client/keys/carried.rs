@@ -50,7 +50,7 @@ impl Work {
                 stretch: *stretch,
             },
         };
-        write(&(self.id, task))
+        writer::secret(&(self.id, task))
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote.
@@ -58,7 +58,7 @@ impl Work {
     /// # Errors
     /// They are something else.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NoWork> {
-        let (id, task) = read(bytes)?;
+        let (id, task) = reader::take_all(bytes).ok_or(NoWork)?;
         let task = match task {
             CarriedTask::Register {
                 registration,
@@ -109,7 +109,7 @@ impl WorkDone {
             WorkResult::LoggedIn(Err(LoginError::WrongPassword)) => CarriedResult::WrongPassword,
             WorkResult::LoggedIn(Err(LoginError::Malformed)) => CarriedResult::Malformed,
         };
-        write(&(self.id, result))
+        writer::secret(&(self.id, result))
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote.
@@ -117,7 +117,7 @@ impl WorkDone {
     /// # Errors
     /// They are something else.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NoWork> {
-        let (id, result) = read(bytes)?;
+        let (id, result) = reader::take_all(bytes).ok_or(NoWork)?;
         let result = match result {
             CarriedResult::Registered(Some((password, earlier))) => {
                 WorkResult::Registered(Ok(Registration { password, earlier }))
@@ -168,17 +168,4 @@ fn carried((id, key): &(KeyId, Key)) -> (KeyId, [u8; 32]) {
 
 fn uncarried((id, key): (KeyId, [u8; 32])) -> (KeyId, Key) {
     (id, Key(key))
-}
-
-fn write(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
-    let mut bytes = Zeroizing::default();
-    writer::extend(value, &mut bytes);
-    bytes
-}
-
-fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, NoWork> {
-    match reader::take_front(bytes) {
-        Ok((value, [])) => Ok(value),
-        _ => Err(NoWork),
-    }
 }

@@ -1,6 +1,6 @@
 //! The outbox as bytes, for a client that goes on with it in its next life.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
@@ -65,9 +65,7 @@ pub(in super::super) struct Restored {
 impl Restored {
     /// Reads what [`Outbox::to_bytes`] wrote.
     pub(in super::super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let Ok((saved, [])) = reader::take_front::<Saved>(bytes) else {
-            return None;
-        };
+        let saved: Saved = reader::take_all(bytes)?;
         (saved.version == VERSION && saved.session != SessionId::NONE).then_some(Self {
             session: saved.session,
             last_txn: saved.last_txn,
@@ -88,9 +86,7 @@ impl Outbox {
             last_txn: self.last_txn,
             jobs: jobs.values().filter_map(|job| save(job)).collect(),
         };
-        let mut bytes = Zeroizing::default();
-        writer::extend(&saved, &mut bytes);
-        bytes
+        writer::secret(&saved)
     }
 
     /// Goes on with what was saved: each command under its new ticket.
@@ -130,27 +126,8 @@ impl SavedOp {
         Self(op.kind(), body)
     }
 
-    /// Of the requests that are kept; to read others would be code that a page loads in vain.
     fn read(&self) -> Option<Op> {
-        fn read<T: DeserializeOwned>(body: &[u8], op: fn(T) -> Op) -> Option<Op> {
-            reader::take(body).ok().map(op)
-        }
-        let Self(kind, body) = self;
-        match Op::name(*kind)? {
-            "leave" => read(body, Op::Leave),
-            "direct" => read(body, Op::Direct),
-            "send" => read(body, Op::Send),
-            "topic" => read(body, Op::Topic),
-            "role" => read(body, Op::Role),
-            "kick" => read(body, Op::Kick),
-            "ban" => read(body, Op::Ban),
-            "unban" => read(body, Op::Unban),
-            "mute" => read(body, Op::Mute),
-            "unmute" => read(body, Op::Unmute),
-            "block" => read(body, Op::Block),
-            "redact" => read(body, Op::Redact),
-            _ => None,
-        }
+        Op::read_postcard(self.0, &self.1).ok()
     }
 }
 
