@@ -158,4 +158,37 @@ pub(crate) fn owner_only() -> OpenOptions {
 
 /// The folder is this process's.
 #[derive(Debug)]
-pub(crate) struct Lock(#[allow(dead_code, reason = "held, not used")] Vec<File>);
+pub(crate) struct Lock(Vec<File>);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        for file in &self.0 {
+            // Closing alone does not give the lock back while a child process has a copy of the
+            // file: between `fork` and `exec` a child has all of its parent's.
+            if let Err(error) = FileExt::unlock(file) {
+                tracing::debug!(%error, "a lock of the folder cannot be given back");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_is_given_back_although_a_child_process_has_a_copy_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::new(dir.path());
+        let lock = folder.lock().unwrap();
+        let copies: Vec<File> = lock
+            .0
+            .iter()
+            .map(|file| file.try_clone().unwrap())
+            .collect();
+        assert!(folder.lock().is_err());
+        drop(lock);
+        folder.lock().unwrap();
+        drop(copies);
+    }
+}
