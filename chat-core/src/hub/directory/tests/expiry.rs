@@ -1,0 +1,46 @@
+//! Members whose time is up.
+
+use super::*;
+
+#[test]
+fn who_is_forgotten_is_taken_out_of_each_room_first() {
+    let mut world = World::new(1);
+    world.hello(0, 1, "Ada");
+    world.hello(0, 2, "Bob");
+    world.has_room(0, 10, &[1, 2]);
+    world.marked(0, 10, true);
+    world.departs(0, 2, Departure::Bye);
+    world.pass(Duration::from_secs(3_590));
+    let state = world.sites[0].registry.state();
+    assert!(state.knows(member(2)) && !state.members.is_ending(member(2)));
+    // A member that was in already is looked up here; one that is gone is not.
+    assert_eq!(world.story(0), ["in 1", "in 2", "gone 2", "find 10 1"]);
+    world.pass(Duration::from_secs(11));
+    assert!(world.sites[0].registry.state().members.is_ending(member(2)));
+    assert_eq!(world.story(0), ["expire 10 2"]);
+    // The expiry is tried again until it is done.
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.story(0), ["expire 10 2"]);
+    let (room, place) = world.sites[0].around.rooms.get_mut(&room_id(10)).unwrap();
+    let left = Left {
+        reason: crate::wire::record::LeftReason::Expired,
+    };
+    take(room, 3, 2, RecordBody::Left(left));
+    place.seq = 3;
+    world.marked(0, 10, true);
+    world.pass(Duration::from_secs(1));
+    assert!(!world.sites[0].registry.state().knows(member(2)));
+    assert!(world.sites[0].registry.state().knows(member(1)));
+}
+
+#[test]
+fn who_comes_back_is_not_forgotten() {
+    let mut world = World::new(1);
+    world.hello(0, 1, "Ada");
+    world.departs(0, 1, Departure::Bye);
+    world.pass(Duration::from_secs(3_500));
+    world.hello(0, 1, "Ada");
+    world.pass(Duration::from_secs(10_000));
+    assert!(world.sites[0].registry.state().knows(member(1)));
+    assert_eq!(world.story(0), ["in 1", "gone 1", "in 1"]);
+}

@@ -1,0 +1,193 @@
+//! Rooms as they are listed: claims, projections, and what is known beyond them.
+
+use super::*;
+
+#[test]
+fn a_group_that_another_hub_made_is_found_before_its_name_is_looked_at() {
+    let mut world = World::new(2);
+    world.hello(0, 1, "Ada");
+    world.quiet = true;
+    world.ask(0, 1, create("Salon"));
+    assert_eq!(world.story(0), ["in 1", "begin for 1"]);
+    // This one takes no name as long as that, and has not heard of the group.
+    world.sites[1].bench.config.limits.name_bytes = 3;
+    world.ask(1, 1, create("Salon"));
+    assert_eq!(world.story(1), ["begin for 1"]);
+    world.ask(1, 2, create("Salon"));
+    assert_eq!(world.story(1), ["name_invalid 2"]);
+}
+
+#[test]
+fn rooms_that_changed_are_listed_in_one_append() {
+    let mut world = World::new(2);
+    for who in 1..=3 {
+        world.hello(0, who, &format!("m{who}"));
+    }
+    let mut appends = world.head();
+    for n in 10..30 {
+        world.has_room(0, n, &[1, 2]);
+        world.marked(0, n, true);
+    }
+    // Rooms that are not known of yet are claimed first.
+    world.pass(Duration::from_millis(100));
+    world.pass(Duration::from_millis(100));
+    assert!((10..30).all(|n| world.members_of(0, n) == Some(2)));
+    assert!((10..30).all(|n| world.members_of(1, n) == Some(2)));
+    appends = world.head() - appends;
+    assert_eq!(appends, 40, "of each room its number, and its listing once");
+    // Many changes, one entry.
+    let (room, place) = world.sites[0].around.rooms.get_mut(&room_id(10)).unwrap();
+    take(room, 3, 3, RecordBody::Joined(Joined {}));
+    place.seq = 3;
+    let head = world.head();
+    for _ in 0..5 {
+        world.marked(0, 10, true);
+        world.pass(Duration::from_millis(10));
+    }
+    world.pass(Duration::from_millis(100));
+    assert_eq!(world.members_of(1, 10), Some(3));
+    assert_eq!(world.head(), head + 1);
+}
+
+#[test]
+fn what_a_hub_does_not_list_another_one_lists_later() {
+    let mut world = World::new(2);
+    world.hello(0, 1, "Ada");
+    world.has_room(1, 10, &[1]);
+    world.marked(1, 10, false);
+    world.pass(Duration::from_millis(1_900));
+    let state = world.sites[0].registry.state();
+    assert!(
+        state.rooms.group(room_id(10)).is_some(),
+        "it has its number"
+    );
+    assert_eq!(world.members_of(1, 10), None, "but is not listed");
+    world.pass(Duration::from_millis(2_200));
+    assert_eq!(world.members_of(1, 10), Some(1));
+    assert_eq!(world.members_of(0, 10), Some(1));
+    assert!(world.story(0).contains(&"find 10 1".to_owned()));
+}
+
+#[test]
+fn a_listing_that_is_ahead_is_not_set_back() {
+    let mut world = World::new(2);
+    world.hello(0, 1, "Ada");
+    world.hello(0, 2, "Bob");
+    world.has_room(0, 10, &[1, 2]);
+    world.marked(0, 10, true);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.members_of(1, 10), Some(2));
+    // The other hub has not read so far.
+    world.has_room(1, 10, &[1]);
+    world.marked(1, 10, false);
+    let head = world.head();
+    let mut story = Vec::new();
+    while story.is_empty() {
+        world.pass(Duration::from_millis(500));
+        story = world.story(1);
+    }
+    assert_eq!(story, ["look again 10"]);
+    assert_eq!(world.head(), head);
+    // When it has, and there is no more, it is the log that lost its end.
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.members_of(0, 10), Some(1));
+}
+
+#[test]
+fn a_claim_of_a_hub_that_is_lost_is_completed() {
+    let mut world = World::new(2);
+    world.hello(0, 1, "Ada");
+    world.ask(0, 1, create("Salon"));
+    assert_eq!(world.story(0), ["in 1", "begin for 1"]);
+    world.sites.remove(0);
+    world.pass(Duration::from_secs(4));
+    assert_eq!(world.story(0), ["begin true"]);
+    // One that begins later sees it too.
+    let new = world.begin(9, Vec::new());
+    assert_eq!(world.story(new), ["begin true"]);
+}
+
+#[test]
+fn what_was_known_beyond_the_listing_is_so_no_more_when_the_log_lost_its_end() {
+    let mut world = World::new(1);
+    world.hello(0, 1, "Ada");
+    world.hello(0, 2, "Bob");
+    world.has_room(0, 10, &[1, 2]);
+    world.marked(0, 10, true);
+    world.pass(Duration::from_secs(1));
+    let before = world.sites[0].around.rooms[&room_id(10)].0.clone();
+    let (room, place) = world.sites[0].around.rooms.get_mut(&room_id(10)).unwrap();
+    let reason = crate::wire::record::LeftReason::Asked;
+    take(room, 3, 2, RecordBody::Left(Left { reason }));
+    place.seq = 3;
+    let mark = before.mark();
+    let left = Marked {
+        before: mark,
+        changed: Some(vec![(member(2), None)]),
+        mine: true,
+        urgent: false,
+    };
+    world.does(0, |registry, turn, with| {
+        registry.marked(turn, with, room_id(10), left);
+    });
+    let rooms = |world: &World| world.sites[0].registry.rooms_of(member(2));
+    assert_eq!(rooms(&world), []);
+    // Its end is another one now, and the member is in.
+    let (room, _) = world.sites[0].around.rooms.get_mut(&room_id(10)).unwrap();
+    *room = before;
+    take(room, 3, 3, RecordBody::Joined(Joined::default()));
+    world.marked(0, 10, true);
+    assert_eq!(rooms(&world), [room_id(10)]);
+}
+
+#[test]
+fn a_hub_that_begins_loads_the_rooms_that_are_listed_otherwise() {
+    let mut world = World::new(1);
+    world.hello(0, 1, "Ada");
+    for n in [10, 11] {
+        world.has_room(0, n, &[1]);
+        world.marked(0, n, true);
+    }
+    world.pass(Duration::from_secs(1));
+    // Of one the log has what is listed, of one more, and one that is listed it has lost.
+    world.has_room(0, 12, &[1]);
+    for n in [10, 12] {
+        let (room, _) = &world.sites[0].around.rooms[&room_id(n)];
+        let (note, at) = (room.note(), Place { epoch: 1, seq: 0 });
+        let partition = Partition::Room(room_id(n));
+        let entries = [Bytes::from_static(b"record")];
+        world.log.append(partition, at, &entries, &note);
+    }
+    world.sites.clear();
+    let new = world.begin(2, Vec::new());
+    let mut story = world.story(new);
+    story.sort_unstable();
+    assert_eq!(story, ["close room 11", "load 12"]);
+}
+
+#[test]
+fn who_asks_for_a_room_of_which_the_log_does_not_say_anything_is_told_by_the_room() {
+    let mut world = World::new(1);
+    world.hello(0, 1, "Ada");
+    let attach = Attach {
+        conn: conn(1),
+        member: member(1),
+        place: None,
+    };
+    world.does(0, |registry, turn, with| {
+        registry.attach(turn, with, room_id(77), attach);
+    });
+    let Site {
+        registry,
+        bench,
+        around,
+        ..
+    } = &mut world.sites[0];
+    registry.ask_for_rooms(&mut bench.turn());
+    let Some(Output::Notes { token, .. }) = bench.out.pop() else {
+        panic!("the log is asked");
+    };
+    let unavailable = Err(crate::log::LogUnavailable);
+    registry.heads(&mut bench.turn(), around, token, unavailable);
+    assert!(matches!(&bench.effects()[..], [Effect::Attach { .. }]));
+}

@@ -1,0 +1,115 @@
+//! Names: taken, kept, freed, and whose they are when hubs do not agree.
+
+use super::*;
+
+#[test]
+fn who_comes_back_writes_nothing() {
+    let mut world = World::new(1);
+    world.hello(0, 1, "Ada");
+    assert_eq!(world.story(0), ["in 1"]);
+    let head = world.head();
+    for _ in 0..3 {
+        world.departs(0, 1, Departure::Broken);
+        world.pass(Duration::from_secs(29));
+        assert!(world.is_here(0, 1));
+        world.hello(0, 1, "Ada");
+        assert_eq!(world.story(0), ["again 1"]);
+    }
+    assert_eq!(world.head(), head);
+    world.departs(0, 1, Departure::Broken);
+    world.pass(Duration::from_secs(30));
+    assert_eq!(world.story(0), ["gone 1"]);
+    assert_eq!(world.head(), head + 1);
+}
+
+#[test]
+fn names_of_one_call_are_freed_in_one_entry() {
+    let mut world = World::new(1);
+    for who in 1..=9 {
+        world.hello(0, who, &format!("m{who}"));
+    }
+    let head = world.head();
+    world.does(0, |registry, turn, _| {
+        for who in 1..=5 {
+            registry.departed(turn, member(who), true, Departure::Bye);
+        }
+    });
+    assert_eq!(world.head(), head + 1);
+    for who in 6..=9 {
+        world.departs(0, who, Departure::Broken);
+    }
+    world.pass(Duration::from_secs(31));
+    assert_eq!(world.head(), head + 2);
+    assert_eq!(world.sites[0].registry.whereabouts(), 0);
+}
+
+#[test]
+fn nobody_is_told_gone_before_the_name_is_free() {
+    let mut world = World::new(1);
+    world.hello(0, 1, "Ada");
+    world.departs(0, 1, Departure::Broken);
+    world.full = true;
+    world.pass(Duration::from_secs(60));
+    assert!(world.is_here(0, 1));
+    assert_eq!(world.story(0), ["in 1"]);
+    world.full = false;
+    world.pass(Duration::from_secs(60));
+    assert!(!world.is_here(0, 1));
+    assert_eq!(world.story(0), ["gone 1"]);
+    assert_eq!(world.holder(0, "ada"), None);
+}
+
+#[test]
+fn who_returns_while_the_name_is_being_freed_takes_it_again() {
+    let mut world = World::new(1);
+    world.hello(0, 1, "Ada");
+    world.departs(0, 1, Departure::Broken);
+    world.full = true;
+    world.pass(Duration::from_secs(60));
+    world.hello(0, 1, "Ada");
+    assert_eq!(world.story(0), ["in 1", "out 1 unavailable"]);
+    world.full = false;
+    world.hello(0, 1, "Ada");
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.story(0), ["gone 1", "in 1"]);
+    assert_eq!(world.holder(0, "ada"), Some(member(1)));
+}
+
+#[test]
+fn a_name_is_refused_by_a_hub_that_has_read() {
+    let mut world = World::new(2);
+    world.hello(0, 1, "Ada");
+    world.hello(1, 2, "ada");
+    assert_eq!(world.story(1), ["out 2 nick_taken"]);
+    assert!(world.is_here(1, 1));
+    // The name is free, and the other hub has not heard of it.
+    world.quiet = true;
+    world.departs(0, 1, Departure::Bye);
+    assert_eq!(world.holder(1, "ada"), Some(member(1)));
+    world.hello(1, 2, "ada");
+    assert_eq!(world.story(1), ["in 2"]);
+    // And the other way round: it is not given away either.
+    world.hello(0, 3, "ADA");
+    assert_eq!(world.story(0), ["in 1", "gone 1", "out 3 nick_taken"]);
+}
+
+#[test]
+fn who_lost_its_name_to_a_hub_that_did_not_know_is_not_kept_for() {
+    let mut world = World::new(2);
+    world.hello(0, 1, "Ada");
+    world.quiet = true;
+    world.departs(0, 1, Departure::Broken);
+    world.hello(1, 1, "Ada");
+    world.words.clear();
+    // The first hub heard nothing of that.
+    world.pass(Duration::from_secs(31));
+    assert!(!world.is_here(0, 1), "it freed the name");
+    world.quiet = false;
+    world.news(1);
+    assert!(world.story(1).contains(&"close 1 resync".to_owned()));
+    world.departs(1, 1, Departure::Broken);
+    assert!(!world.is_here(0, 1) && !world.is_here(1, 1));
+    world.hello(1, 1, "Ada");
+    world.departs(1, 1, Departure::Broken);
+    assert!(world.is_here(0, 1) && world.is_here(1, 1), "it has a name");
+}
