@@ -44,3 +44,18 @@ fn who_comes_back_is_not_forgotten() {
     assert!(world.sites[0].registry.state().knows(member(1)));
     assert_eq!(world.story(0), ["in 1", "gone 1", "in 1"]);
 }
+
+#[test]
+fn a_member_is_forgotten_by_the_hub_whose_duty_that_is() {
+    let mut world = World::new(2);
+    let who = world.duty_of(0, 1);
+    world.hello(1, who, "Ada");
+    world.departs(1, who, Departure::Bye);
+    world.pass(Duration::from_secs(3_500));
+    // Neither hears of the other's entries, so that each does what it takes for its own duty.
+    world.quiet = true;
+    let appends = world.sites[1].appends;
+    world.pass(Duration::from_secs(50 * 60));
+    assert!(!world.sites[0].registry.state().knows(member(who)));
+    assert_eq!(world.sites[1].appends, appends);
+}

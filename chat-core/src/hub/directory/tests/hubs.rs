@@ -1,6 +1,9 @@
 //! What hubs tell each other of their members, and what is done when one is lost.
 
-use super::*;
+use super::{
+    words::{At, Here, Members},
+    *,
+};
 
 #[test]
 fn of_a_hub_that_is_lost_each_name_is_freed_by_one_other() {
@@ -95,4 +98,38 @@ fn a_hub_that_begins_hears_who_is_at_the_others() {
     world.pass(Duration::from_secs(60));
     assert!(world.is_here(new, 1) && !world.is_here(new, 2));
     assert_eq!(world.head(), head + 1);
+}
+
+#[test]
+fn a_hub_that_a_member_has_left_has_no_say_in_where_it_is() {
+    for late in ["here", "away", "gone"] {
+        let mut world = World::new(3);
+        // Of several members, one at least is the duty of the hub that is looked at.
+        let all = 1..=8;
+        for who in all.clone() {
+            world.hello(1, who, &format!("m{who}"));
+            world.hello(2, who, &format!("m{who}"));
+            world.departs(1, who, Departure::Replaced);
+        }
+        let members: Vec<MemberId> = all.clone().map(member).collect();
+        let at = |member| At {
+            member,
+            session: SessionId(1),
+            count: 1,
+        };
+        let word = match late {
+            "here" => Word::Here(Here {
+                members: members.into_iter().map(at).collect(),
+            }),
+            "away" => Word::Away(Members { members }),
+            _ => Word::Gone(Members { members }),
+        };
+        world.hears(0, 2, &word);
+        assert!(all.clone().all(|who| world.is_here(0, who)), "{late}");
+        let head = world.head();
+        world.does(0, |registry, turn, _| registry.lost(turn, 2));
+        world.pass(Duration::from_secs(100));
+        assert!(all.clone().all(|who| world.is_here(0, who)), "{late}");
+        assert_eq!(world.head(), head, "{late}");
+    }
 }

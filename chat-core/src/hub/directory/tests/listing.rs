@@ -191,3 +191,80 @@ fn who_asks_for_a_room_of_which_the_log_does_not_say_anything_is_told_by_the_roo
     registry.heads(&mut bench.turn(), around, token, unavailable);
     assert!(matches!(&bench.effects()[..], [Effect::Attach { .. }]));
 }
+
+#[test]
+fn after_a_listing_of_another_hub_all_of_a_room_is_compared() {
+    let mut world = World::new(2);
+    for who in 1..=4 {
+        world.hello(0, who, &format!("m{who}"));
+    }
+    world.has_room(0, 10, &[1, 2]);
+    world.marked(0, 10, true);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.members_of(0, 10), Some(2));
+    let (room, place) = world.sites[0].around.rooms.get_mut(&room_id(10)).unwrap();
+    let before = room.mark();
+    take(room, 3, 3, RecordBody::Joined(Joined {}));
+    place.seq = 3;
+    let joined = Marked {
+        before,
+        changed: Some(vec![(member(3), Some(room::Standing::Member))]),
+        mine: true,
+        urgent: false,
+    };
+    world.does(0, |registry, turn, with| {
+        registry.marked(turn, with, room_id(10), joined);
+    });
+    // The other hub lists what the log has lost since: another record of the same number.
+    world.has_room(1, 10, &[1, 2, 4]);
+    let lost = Marked {
+        before: None,
+        changed: None,
+        mine: true,
+        urgent: true,
+    };
+    world.does(1, |registry, turn, with| {
+        registry.marked(turn, with, room_id(10), lost);
+    });
+    world.sites[1].around.rooms.clear();
+    let rooms_of =
+        |world: &World, who| judge::People::rooms_of(&world.sites[1].registry, member(who));
+    assert_eq!((rooms_of(&world, 3), rooms_of(&world, 4)), (0, 1));
+    world.pass(Duration::from_secs(10));
+    assert_eq!((rooms_of(&world, 3), rooms_of(&world, 4)), (1, 0));
+    assert_eq!(world.members_of(1, 10), Some(3));
+}
+
+#[test]
+fn each_room_that_is_listed_otherwise_is_looked_after_by_one_hub() {
+    let mut world = World::new(2);
+    world.hello(0, 1, "Ada");
+    for n in 10..20 {
+        world.has_room(0, n, &[1]);
+        world.marked(0, n, true);
+    }
+    world.pass(Duration::from_secs(1));
+    // Of these the log has nothing, and of others more than is listed.
+    for n in 20..30 {
+        world.has_room(0, n, &[1]);
+        let (room, _) = &world.sites[0].around.rooms[&room_id(n)];
+        let (note, at) = (room.note(), Place { epoch: 1, seq: 0 });
+        let entries = [Bytes::from_static(b"record")];
+        world
+            .log
+            .append(Partition::Room(room_id(n)), at, &entries, &note);
+    }
+    world.sites[0].around.rooms.clear();
+    world.story(0);
+    world.pass(Duration::from_secs(700));
+    let mut both = [world.story(0), world.story(1)];
+    assert!(both.iter().all(|story| story.len() < 20));
+    let [all, others] = &mut both;
+    all.append(others);
+    all.sort_unstable();
+    let closed = (10..20).map(|n| format!("close room {n}"));
+    let expected: Vec<String> = closed
+        .chain((20..30).map(|n| format!("load {n}")))
+        .collect();
+    assert_eq!(all, &expected);
+}

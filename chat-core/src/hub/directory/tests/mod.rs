@@ -78,6 +78,8 @@ struct Site {
     bench: Bench<Effect>,
     around: Around,
     story: Vec<String>,
+    /// Appends that it has asked for.
+    appends: u32,
 }
 
 /// Directories of some hubs on one log, which hear what the others say.
@@ -120,6 +122,7 @@ impl World {
             bench,
             around: Around::default(),
             story: Vec::new(),
+            appends: 0,
         });
         let at = self.sites.len() - 1;
         self.does(at, Registry::begin);
@@ -205,6 +208,7 @@ impl World {
             return false;
         };
         let node = self.sites[at].node;
+        self.sites[at].appends += u32::from(matches!(output, Output::Append { .. }));
         match output {
             Output::Word(bytes) => self.words.push_back((node, bytes)),
             Output::Event(Event::Gone { member, .. }) => {
@@ -323,25 +327,8 @@ impl World {
     }
 
     fn hello(&mut self, at: usize, who: u8, nick: &str) {
-        let conn = conn(who);
-        self.sites[at].around.awaits.insert(conn);
-        let hello = Box::new(Hello {
-            conn,
-            member: member(who),
-            address: None,
-            imposed: false,
-            hello: client::Hello {
-                versions: Versions { min: 1, max: 1 },
-                capabilities: Vec::new(),
-                agent: String::new(),
-                nick: nick.to_owned(),
-                label: String::new(),
-                secret: Secret([who; 32]),
-                session: SessionId(1),
-                kept: false,
-                resume: Vec::new(),
-            },
-        });
+        self.sites[at].around.awaits.insert(conn(who));
+        let hello = hello(who, nick);
         self.does(at, |registry, turn, with| registry.hello(turn, with, hello));
     }
 
@@ -353,24 +340,24 @@ impl World {
     }
 
     fn ask(&mut self, at: usize, who: u8, op: Op) {
-        let asked = Box::new(Asked {
-            origin: Origin {
-                conn: conn(who),
-                id: 1,
-                kind: 0,
-                bytes: 1,
-                paced: false,
-            },
-            member: member(who),
-            session: SessionId(1),
-            address: None,
-            request: Request { id: 1, txn: 1, op },
-            checked: Ok(()),
-            login: None,
-        });
+        let asked = asked(who, op);
         self.does(at, |registry, turn, with| {
             registry.request(turn, with, asked)
         });
+    }
+
+    /// A word of a hub, heard by another one.
+    fn hears(&mut self, at: usize, from: u64, word: &Word) {
+        let bytes = word.to_bytes();
+        self.does(at, |registry, turn, _| registry.word(turn, from, &bytes));
+    }
+
+    /// The first member from this one on whose duties are of this hub.
+    fn duty_of(&self, at: usize, mut who: u8) -> u8 {
+        while !self.sites[at].registry.hubs.is_mine(&member(who).0) {
+            who += 1;
+        }
+        who
     }
 
     /// A room that a hub has loaded, of a founder and others.
@@ -437,6 +424,44 @@ impl World {
         let listed = |(room, _, members)| (room == room_id(n)).then_some(members);
         state.rooms.groups_from(0).find_map(listed)
     }
+}
+
+fn hello(who: u8, nick: &str) -> Box<Hello> {
+    Box::new(Hello {
+        conn: conn(who),
+        member: member(who),
+        address: None,
+        imposed: false,
+        hello: client::Hello {
+            versions: Versions { min: 1, max: 1 },
+            capabilities: Vec::new(),
+            agent: String::new(),
+            nick: nick.to_owned(),
+            label: String::new(),
+            secret: Secret([who; 32]),
+            session: SessionId(1),
+            kept: false,
+            resume: Vec::new(),
+        },
+    })
+}
+
+fn asked(who: u8, op: Op) -> Box<Asked> {
+    Box::new(Asked {
+        origin: Origin {
+            conn: conn(who),
+            id: 1,
+            kind: 0,
+            bytes: 1,
+            paced: false,
+        },
+        member: member(who),
+        session: SessionId(1),
+        address: None,
+        request: Request { id: 1, txn: 1, op },
+        checked: Ok(()),
+        login: None,
+    })
 }
 
 fn take(room: &mut room::Room, seq: Seq, who: u8, body: RecordBody) {

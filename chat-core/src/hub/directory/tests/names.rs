@@ -113,3 +113,32 @@ fn who_lost_its_name_to_a_hub_that_did_not_know_is_not_kept_for() {
     world.departs(1, 1, Departure::Broken);
     assert!(world.is_here(0, 1) && world.is_here(1, 1), "it has a name");
 }
+
+#[test]
+fn a_connection_that_is_gone_takes_no_name() {
+    let mut world = World::new(1);
+    world.hello(0, 3, "Cleo");
+    world.story(0);
+    world.sites[0].around.awaits.extend([conn(1), conn(2)]);
+    let Site {
+        registry,
+        bench,
+        around,
+        ..
+    } = &mut world.sites[0];
+    let mut turn = bench.turn();
+    // The first append is on its way while the others wait for it.
+    registry.hello(&mut turn, around, hello(1, "Ada"));
+    registry.hello(&mut turn, around, hello(2, "Bob"));
+    let rename = Op::Nick(client::Nick {
+        nick: "Dora".to_owned(),
+        label: String::new(),
+    });
+    registry.request(&mut turn, around, asked(3, rename));
+    around.awaits.remove(&conn(2));
+    around.is_in.remove(&conn(3));
+    world.drive(0);
+    assert_eq!(world.story(0), ["in 1"]);
+    let holders = ["ada", "bob", "cleo", "dora"].map(|nick| world.holder(0, nick));
+    assert_eq!(holders, [Some(member(1)), None, Some(member(3)), None]);
+}

@@ -1,6 +1,7 @@
 //! What is taken back.
 
 use super::*;
+use crate::log::{Page, Query, ReadFrom};
 
 #[test]
 fn a_log_that_loses_its_end_between_look_up_and_judgement_redacts_nothing() {
@@ -17,8 +18,8 @@ fn a_log_that_loses_its_end_between_look_up_and_judgement_redacts_nothing() {
     // The message is found; what is judged after that is another life of the log.
     let page = scene.log.read(
         Partition::Room(ROOM),
-        crate::log::Query {
-            from: crate::log::ReadFrom::After(seq - 1),
+        Query {
+            from: ReadFrom::After(seq - 1),
             records: 1,
             bytes: 1,
         },
@@ -69,16 +70,100 @@ fn what_is_redacted_is_taken_out_of_the_log() {
     });
     let asked = scene.ask(1, 3, redact);
     assert!(scene.story().contains(&format!("ok {asked}")));
-    let query = crate::log::Query {
-        from: crate::log::ReadFrom::After(0),
+    assert_eq!(kinds(&scene), ["created", "blank", "redacted"]);
+}
+
+#[test]
+fn the_message_that_is_named_is_taken_back_wherever_it_stands() {
+    let mut scene = Scene::new(false);
+    scene.ask(1, 2, send("a secret"));
+    scene.ask(1, 3, send("something else"));
+    let redact = Op::Redact(client::Redact {
+        room: ROOM,
+        target: author(1, 2).id(),
+        seq: scene.head(),
+    });
+    scene.ask(1, 4, redact);
+    assert_eq!(kinds(&scene), ["created", "blank", "message", "redacted"]);
+}
+
+/// A text was taken back, and is looked for in the log: the read of it.
+fn erasing(scene: &mut Scene) -> ReadToken {
+    scene.ask(1, 2, send("a secret"));
+    let redact = Op::Redact(client::Redact {
+        room: ROOM,
+        target: author(1, 2).id(),
+        seq: scene.head(),
+    });
+    scene.hold = true;
+    scene.ask(1, 3, redact);
+    let append = scene.held.pop_front().expect("the redaction is appended");
+    let Ok(Some(Input::Committed { head, .. })) = scene.log.serve(append) else {
+        panic!("the log takes it");
+    };
+    let mut turn = scene.bench.turn();
+    scene.rooms.committed(&mut turn, &scene.folk, ROOM, head);
+    let read = std::iter::from_fn(|| scene.bench.out.pop()).find_map(|output| match output {
+        Output::Read { token, .. } => Some(token),
+        _ => None,
+    });
+    read.expect("the text is looked for")
+}
+
+fn second(scene: &Scene) -> Page {
+    let query = Query {
+        from: ReadFrom::After(1),
+        records: 1,
+        bytes: 1,
+    };
+    scene.log.read(Partition::Room(ROOM), query)
+}
+
+fn redacts(scene: &mut Scene, token: ReadToken, page: Page) -> bool {
+    let mut turn = scene.bench.turn();
+    let piece = Ok(Piece::Page(page));
+    scene
+        .rooms
+        .page(&mut turn, &scene.folk, ROOM, (Some(token), piece));
+    std::iter::from_fn(|| scene.bench.out.pop())
+        .any(|output| matches!(output, Output::Redact { .. }))
+}
+
+#[test]
+fn a_text_is_taken_out_of_the_life_of_the_log_in_which_it_was_taken_back() {
+    let mut scene = Scene::new(false);
+    let token = erasing(&mut scene);
+    let page = second(&scene);
+    assert!(redacts(&mut scene, token, page));
+    let mut scene = Scene::new(false);
+    let token = erasing(&mut scene);
+    let mut page = second(&scene);
+    page.head.epoch += 1;
+    assert!(!redacts(&mut scene, token, page));
+}
+
+#[test]
+fn a_text_whose_redaction_the_log_has_lost_stays() {
+    let mut scene = Scene::new(false);
+    let token = erasing(&mut scene);
+    scene.log.lose_tail(Partition::Room(ROOM), 2, 2);
+    scene.does(|rooms, turn, people| rooms.look_again(turn, people, ROOM));
+    let page = second(&scene);
+    assert!(!redacts(&mut scene, token, page));
+    assert_eq!(kinds(&scene), ["created", "message"]);
+}
+
+/// The kinds of the room's records in the log.
+fn kinds(scene: &Scene) -> Vec<&'static str> {
+    let query = Query {
+        from: ReadFrom::After(0),
         records: 10,
         bytes: 1 << 20,
     };
     let page = scene.log.read(Partition::Room(ROOM), query);
-    let kinds = page.records.iter().map(|bytes| {
-        let record = Record::from_bytes(bytes).expect("a record");
-        kind(&record.body)
-    });
-    let kinds: Vec<_> = kinds.collect();
-    assert_eq!(kinds, ["created", "blank", "redacted"]);
+    let kind_of = |bytes| kind(&Record::from_bytes(bytes).expect("a record").body);
+    page.records
+        .iter()
+        .map(|bytes| kind_of(&bytes[..]))
+        .collect()
 }

@@ -144,3 +144,16 @@ fn a_history_of_another_life_of_the_log_has_the_room_read_anew() {
     assert!(story.contains(&"suspend".to_owned()), "{story:?}");
     assert!(story.contains(&"reset 1".to_owned()), "{story:?}");
 }
+
+#[test]
+fn a_history_shows_nothing_that_the_room_has_not_told() {
+    let mut scene = Scene::new(true);
+    scene.elsewhere(2, joined());
+    let from_the_first = Op::History(History {
+        room: ROOM,
+        from: HistoryFrom::After(0),
+        limit: 0,
+    });
+    let id = scene.ask(1, 0, from_the_first);
+    assert!(scene.story().contains(&format!("history {id} 1")));
+}
