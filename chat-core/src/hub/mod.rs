@@ -319,8 +319,8 @@ impl Hub {
                 Partition::Directory(_) => self.on_registry(now, out, |registry, turn, _| {
                     registry.kept(turn, (id, index, done));
                 }),
-                Partition::Room(room) => self.on_rooms(now, out, |rooms, turn, people| {
-                    rooms.kept(turn, people, room, (id, index, done));
+                Partition::Room(room) => self.on_rooms(now, out, |rooms, turn, _| {
+                    rooms.kept(turn, room, (id, index, done));
                 }),
             },
             Input::Heads { token, heads } => {
@@ -452,8 +452,8 @@ impl Hub {
             Timer::Overdue(room) => self.on_registry(now, out, |registry, turn, _| {
                 registry.claim_due(turn, room);
             }),
-            Timer::Sweep => self.on_registry(now, out, |registry, turn, with| {
-                registry.sweep_due(turn, with);
+            Timer::Sweep => self.on_registry(now, out, |registry, turn, _| {
+                registry.sweep_due(turn);
             }),
             Timer::Presence(room) => self.room_due(now, room, RoomTimer::Presence, out),
             Timer::Unload(room) => self.room_due(now, room, RoomTimer::Unload, out),

@@ -81,12 +81,9 @@ impl Registry {
         self.sweep.stage = Stage::Heads { after, token };
     }
 
-    pub(in crate::hub) fn sweep_due(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
+    pub(in crate::hub) fn sweep_due(&mut self, turn: &mut Turn<'_>) {
         match self.sweep.stage {
-            Stage::Idle if self.pipe.is_live() => {
-                self.complete_claims(turn, with);
-                self.begin_sweep(turn);
-            }
+            Stage::Idle if self.pipe.is_live() => self.begin_sweep(turn),
             Stage::Idle => turn.arm(EVERY, Timer::Sweep),
             Stage::Members { after } => self.look_at_members(turn, after),
             Stage::Heads { .. } | Stage::Waits { .. } => {}

@@ -59,7 +59,7 @@ impl Rooms {
         let Some(room) = self.get(id) else { return };
         match timer {
             RoomTimer::Presence => room.presence_due(turn, people),
-            RoomTimer::Unload => room.unload(turn, people),
+            RoomTimer::Unload => room.unload(turn),
             RoomTimer::Retry => {
                 room.pipe.retried();
                 room.advance(turn, people);
@@ -181,14 +181,13 @@ impl Rooms {
     pub(in crate::hub) fn kept(
         &mut self,
         turn: &mut Turn<'_>,
-        people: &dyn People,
         id: RoomId,
         (snapshot, index, done): (SnapshotId, u32, Result<(), LogUnavailable>),
     ) {
         if let Some(room) = self.get(id) {
             room.pipe.kept(turn, snapshot, index, done);
             if room.unloading == Unloading::Writing && room.pipe.is_idle() {
-                room.unload(turn, people);
+                room.unload(turn);
             }
         }
     }
@@ -350,21 +349,22 @@ impl Room {
         }
     }
 
-    pub(super) fn unload(&mut self, turn: &mut Turn<'_>, people: &dyn People) {
-        let _ = people;
+    pub(super) fn unload(&mut self, turn: &mut Turn<'_>) {
         self.unloading = Unloading::No;
         if self.heard {
             return;
         }
         let busy = self.presence.is_armed()
             || !self.pipe.is_idle()
-            || !self.waiting.is_empty()
-            || !self.joining.is_empty()
             || !self.reads.is_empty()
             || !self.erasing.is_idle();
         if busy {
             return self.arm_unload(turn);
         }
+        debug_assert!(
+            self.waiting.is_empty() && self.joining.is_empty(),
+            "what waits, waits for the log",
+        );
         if self.pipe.snapshot(turn, true) {
             self.unloading = Unloading::Writing;
             return;

@@ -59,3 +59,17 @@ fn a_member_is_forgotten_by_the_hub_whose_duty_that_is() {
     assert!(!world.sites[0].registry.state().knows(member(who)));
     assert_eq!(world.sites[1].appends, appends);
 }
+
+#[test]
+fn the_memberships_of_one_that_is_forgotten_are_ended_by_one_hub() {
+    let mut world = World::new(2);
+    let who = world.duty_of(0, 2);
+    world.hello(1, 1, "Ada");
+    world.hello(1, who, "Bob");
+    world.has_room(1, 10, &[1, who]);
+    world.marked(1, 10, true);
+    world.departs(1, who, Departure::Bye);
+    world.pass(Duration::from_secs(3_700));
+    let expires = |story: Vec<String>| story.iter().any(|line| line.starts_with("expire"));
+    assert!(expires(world.story(0)) && !expires(world.story(1)));
+}

@@ -268,3 +268,41 @@ fn each_room_that_is_listed_otherwise_is_looked_after_by_one_hub() {
         .collect();
     assert_eq!(all, &expected);
 }
+
+#[test]
+fn an_address_makes_no_more_groups_only_after_a_look() {
+    let mut world = World::new(2);
+    world.sites[1].bench.config.limits.groups_per_address.burst = 1;
+    for who in 1..=3 {
+        world.hello(0, who, &format!("m{who}"));
+    }
+    world.ask(1, 1, create("Salon"));
+    world.quiet = true;
+    world.ask(0, 2, create("Parlour"));
+    world.story(1);
+    // Another hub has made the one, and nobody the other.
+    world.ask(1, 2, create("Parlour"));
+    world.ask(1, 3, create("Attic"));
+    assert_eq!(world.story(1), ["begin for 2", "rate_limited 3"]);
+}
+
+#[test]
+fn a_claim_that_stays_half_done_is_completed_by_one_hub() {
+    let mut world = World::new(3);
+    world.hello(0, 1, "Ada");
+    world.ask(0, 1, create("Salon"));
+    world.sites.remove(0);
+    for at in 0..2 {
+        world.does(at, |registry, turn, _| registry.lost(turn, 1));
+    }
+    world.pass(Duration::from_secs(20));
+    let begun = [world.story(0), world.story(1)];
+    assert!(
+        begun.iter().all(|story| story == &["begin true"]),
+        "{begun:?}"
+    );
+    // None of these could; the next look through all is one hub's.
+    world.pass(Duration::from_secs(700));
+    let again = [world.story(0), world.story(1)].concat();
+    assert_eq!(again.iter().filter(|line| *line == "begin true").count(), 1);
+}

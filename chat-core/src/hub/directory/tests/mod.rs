@@ -4,7 +4,10 @@ mod listing;
 mod names;
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::{IpAddr, Ipv4Addr},
+};
 
 use bytes::Bytes;
 
@@ -28,6 +31,9 @@ use crate::{
         record::{CipherKind, HistoryPolicy, Joined, Left, PresenceMode, RecordBody, RoomKind},
     },
 };
+
+/// All come from one address.
+const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn member(n: u8) -> MemberId {
     MemberId([n; 16])
@@ -318,7 +324,7 @@ impl World {
                 Timer::Expiry(member) => registry.expiry_due(turn, around, member),
                 Timer::Project => registry.project_due(turn, around),
                 Timer::Overdue(room) => registry.claim_due(turn, room),
-                Timer::Sweep => registry.sweep_due(turn, around),
+                Timer::Sweep => registry.sweep_due(turn),
                 Timer::Retry(_) => registry.retry_due(turn, around),
                 other => panic!("{other:?}"),
             }
@@ -430,7 +436,7 @@ fn hello(who: u8, nick: &str) -> Box<Hello> {
     Box::new(Hello {
         conn: conn(who),
         member: member(who),
-        address: None,
+        address: Some(ADDRESS),
         imposed: false,
         hello: client::Hello {
             versions: Versions { min: 1, max: 1 },
@@ -457,7 +463,7 @@ fn asked(who: u8, op: Op) -> Box<Asked> {
         },
         member: member(who),
         session: SessionId(1),
-        address: None,
+        address: Some(ADDRESS),
         request: Request { id: 1, txn: 1, op },
         checked: Ok(()),
         login: None,

@@ -142,3 +142,21 @@ fn a_connection_that_is_gone_takes_no_name() {
     let holders = ["ada", "bob", "cleo", "dora"].map(|nick| world.holder(0, nick));
     assert_eq!(holders, [Some(member(1)), None, Some(member(3)), None]);
 }
+
+#[test]
+fn who_is_new_is_refused_only_after_a_look() {
+    let mut world = World::new(2);
+    world.sites[1]
+        .bench
+        .config
+        .limits
+        .newcomers_per_address
+        .burst = 1;
+    world.hello(1, 1, "Ada");
+    world.quiet = true;
+    world.hello(0, 2, "Bob");
+    world.story(1);
+    world.hello(1, 2, "Bob");
+    world.hello(1, 3, "Cleo");
+    assert_eq!(world.story(1), ["again 2", "out 3 rate_limited"]);
+}

@@ -120,3 +120,17 @@ fn a_place_is_gone_on_from_if_it_is_of_this_log_and_of_this_membership() {
         assert_eq!(scene.story(), [goes_on]);
     }
 }
+
+#[test]
+fn a_room_stays_while_its_log_is_read_for_a_member() {
+    let mut scene = Scene::new(false);
+    let asked = scene.asked(1, 0, history());
+    let mut turn = scene.bench.turn();
+    scene.rooms.request(&mut turn, &scene.folk, ROOM, asked);
+    let read = scene.bench.out.pop().expect("the log is asked");
+    scene.does(|rooms, turn, people| rooms.due(turn, people, ROOM, RoomTimer::Unload));
+    assert_eq!(scene.story(), [""; 0]);
+    scene.serve(read);
+    scene.does(|rooms, turn, people| rooms.due(turn, people, ROOM, RoomTimer::Unload));
+    assert_eq!(scene.story(), ["history 1 1", "unload"]);
+}

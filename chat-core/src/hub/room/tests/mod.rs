@@ -159,7 +159,7 @@ impl Scene {
             }
             Input::Kept {
                 id, index, done, ..
-            } => rooms.kept(&mut turn, folk, ROOM, (id, index, done)),
+            } => rooms.kept(&mut turn, ROOM, (id, index, done)),
             Input::Redacted { at, done, .. } => {
                 rooms.redacted(&mut turn, ROOM, at.seq, done);
             }
@@ -181,11 +181,20 @@ impl Scene {
     }
 
     fn ask_on(&mut self, who: u8, slot: u32, txn: u64, op: Op) -> u64 {
+        let mut asked = self.asked(who, txn, op);
+        asked.origin.conn = conn(slot);
+        let id = asked.origin.id;
+        self.does(|rooms, turn, people| rooms.request(turn, people, ROOM, asked));
+        id
+    }
+
+    /// A request that nothing was done about yet.
+    fn asked(&mut self, who: u8, txn: u64, op: Op) -> Box<Asked> {
         let id = self.next_id;
         self.next_id += 1;
-        let asked = Box::new(Asked {
+        Box::new(Asked {
             origin: Origin {
-                conn: conn(slot),
+                conn: conn(who.into()),
                 id,
                 kind: 0,
                 bytes: 1,
@@ -197,9 +206,7 @@ impl Scene {
             request: Request { id, txn, op },
             checked: Ok(()),
             login: None,
-        });
-        self.does(|rooms, turn, people| rooms.request(turn, people, ROOM, asked));
-        id
+        })
     }
 
     /// The outcomes of requests since the last look, in order.
