@@ -34,6 +34,10 @@ soak seed=`date +%s` schedules="1000000":
 mutants *which:
     faults/try {{which}}
 
+# What workers share, in each order in which their threads may run (loom).
+loom:
+    RUSTFLAGS='--cfg chat_loom' cargo test --target-dir target/loom -p chat-runtime --lib orders
+
 # The page of `chat-web/dist`, built anew.
 page:
     ./chat-web/build

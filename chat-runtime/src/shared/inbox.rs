@@ -1,9 +1,11 @@
 //! News among the hubs of one server: new places in the log, and words.
 
+#[cfg(not(all(test, chat_loom)))]
+use std::sync::{Mutex, MutexGuard};
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::PoisonError,
     task::Waker,
 };
 
@@ -13,7 +15,13 @@ use chat_core::{
     id::{Partition, Place},
     log::Page,
 };
+#[cfg(not(all(test, chat_loom)))]
 use futures_util::task::AtomicWaker;
+#[cfg(all(test, chat_loom))]
+use loom::{
+    future::AtomicWaker,
+    sync::{Mutex, MutexGuard},
+};
 
 /// News that may wait for a hub, and their bytes; beyond that it is told only that there is
 /// something to read.
@@ -109,7 +117,10 @@ impl Default for Inbox {
 impl Inbox {
     /// Wakes this when there are news. Said before [`take`](Self::take).
     pub(super) fn register(&self, driver: &Waker) {
+        #[cfg(not(all(test, chat_loom)))]
         self.driver.register(driver);
+        #[cfg(all(test, chat_loom))]
+        self.driver.register_by_ref(driver);
     }
 
     /// The news since the last were taken.
@@ -171,7 +182,75 @@ impl Inbox {
     }
 }
 
-#[cfg(test)]
+/// In each order in which the threads may run.
+#[cfg(all(test, chat_loom))]
+mod orders {
+    use std::{future::poll_fn, task::Poll};
+
+    use loom::{future::block_on, model::Builder, sync::Arc, thread};
+
+    use super::*;
+
+    /// In each order with so many changes from a thread that could go on.
+    fn all_orders(of: impl Fn() + Sync + Send + 'static) {
+        let mut builder = Builder::new();
+        builder.preemption_bound = Some(2);
+        builder.check(of);
+    }
+
+    #[test]
+    fn a_hub_is_woken_for_all_that_others_say() {
+        all_orders(|| {
+            let inbox = Arc::new(Inbox::default());
+            let others = [5, 6].map(|from| {
+                let inbox = Arc::clone(&inbox);
+                thread::spawn(move || inbox.push_word(from, &Bytes::from_static(b"here")))
+            });
+            let mut news = Vec::new();
+            // A word that woke nobody would leave this asleep for ever, which is an error.
+            block_on(poll_fn(|context| {
+                inbox.register(context.waker());
+                inbox.take(&mut news);
+                match news.len() {
+                    2 => Poll::Ready(()),
+                    _ => Poll::Pending,
+                }
+            }));
+            for other in others {
+                other.join().unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn what_a_hub_said_comes_before_its_death_or_not_at_all() {
+        all_orders(|| {
+            let inbox = Arc::new(Inbox::default());
+            let other = {
+                let inbox = Arc::clone(&inbox);
+                thread::spawn(move || {
+                    inbox.push_word(5, &Bytes::from_static(b"here"));
+                    inbox.push_lost(5);
+                })
+            };
+            let closes = {
+                let inbox = Arc::clone(&inbox);
+                thread::spawn(move || inbox.close())
+            };
+            let mut news = Vec::new();
+            inbox.take(&mut news);
+            other.join().unwrap();
+            closes.join().unwrap();
+            inbox.take(&mut news);
+            assert!(matches!(
+                news[..],
+                [] | [News::Word { .. }] | [News::Word { .. }, News::Lost { node: 5 }]
+            ));
+        });
+    }
+}
+
+#[cfg(all(test, not(chat_loom)))]
 mod tests {
     use chat_core::id::RoomId;
 
