@@ -318,6 +318,10 @@ impl World {
     }
 
     fn hello(&mut self, at: usize, who: u8, nick: &str) {
+        self.hello_of(at, who, nick, SessionId(1));
+    }
+
+    fn hello_of(&mut self, at: usize, who: u8, nick: &str, session: SessionId) {
         let conn = conn(who);
         self.sites[at].around.awaits.insert(conn);
         let hello = Box::new(Hello {
@@ -332,7 +336,7 @@ impl World {
                 nick: nick.to_owned(),
                 label: String::new(),
                 secret: Secret([who; 32]),
-                session: SessionId(1),
+                session,
                 kept: false,
                 resume: Vec::new(),
             },
@@ -622,10 +626,11 @@ fn who_comes_in_elsewhere_keeps_the_name_when_a_hub_is_lost() {
 
 #[test]
 fn of_two_hubs_that_let_somebody_in_one_is_right() {
+    let (first, second) = (SessionId(1), SessionId(2));
     let mut world = World::new(2);
     world.quiet = true;
-    world.hello(0, 1, "Ada");
-    world.hello(1, 1, "Ada");
+    world.hello_of(0, 1, "Ada", first);
+    world.hello_of(1, 1, "Ada", second);
     assert_eq!(world.story(0), ["in 1"]);
     assert_eq!(world.story(1), ["again 1"]);
     world.quiet = false;
@@ -634,12 +639,89 @@ fn of_two_hubs_that_let_somebody_in_one_is_right() {
     assert_eq!(world.story(1), [""; 0]);
     world.departs(0, 1, Departure::Replaced);
     // And who goes to and fro is where it was last.
-    world.hello(0, 1, "Ada");
+    world.hello_of(0, 1, "Ada", first);
     assert_eq!(world.story(1), ["close 1 replaced"]);
     world.departs(1, 1, Departure::Replaced);
     world.pass(Duration::from_secs(100));
     assert_eq!(world.story(0), ["again 1"]);
     assert!(world.is_here(0, 1) && world.is_here(1, 1));
+}
+
+#[test]
+fn a_program_that_is_at_two_hubs_comes_back() {
+    let mut world = World::new(2);
+    world.hello(1, 1, "Ada");
+    world.departs(1, 1, Departure::Broken);
+    world.hello(1, 1, "Ada");
+    // The other hub begins anew, and is not heard to say so: of two lives it takes this for one.
+    world.quiet = true;
+    world.sites.remove(0);
+    let new = world.begin(1, vec![2]);
+    world.hello(new, 1, "Ada");
+    assert_eq!(world.story(new), ["again 1"]);
+    world.quiet = false;
+    world.does(new, |_, _, _| {});
+    assert_eq!(world.story(new), ["close 1 resync"]);
+    world.departs(new, 1, Departure::Broken);
+    world.story(0);
+    world.hello(new, 1, "Ada");
+    assert_eq!(world.story(new), ["again 1"]);
+    assert_eq!(world.story(0), ["close 1 resync"]);
+    world.departs(0, 1, Departure::Broken);
+    world.pass(Duration::from_secs(100));
+    assert_eq!(world.story(0), [""; 0]);
+    assert!(world.is_here(0, 1) && world.is_here(new, 1));
+}
+
+#[test]
+fn who_has_a_name_by_another_hub_keeps_it_although_no_word_of_that_has_come() {
+    // The hub that is to free the name, and one of another hub of which nothing was heard since.
+    for full in [false, true] {
+        let mut world = World::new(2);
+        world.hello(0, 1, "Ada");
+        world.departs(0, 1, Departure::Broken);
+        world.pass(Duration::from_secs(29));
+        world.quiet = true;
+        if full {
+            // The name is being freed just then.
+            world.full = true;
+            world.pass(Duration::from_secs(1));
+            world.full = false;
+        }
+        world.hello(1, 1, "Eve");
+        world.news(0);
+        world.pass(Duration::from_secs(29));
+        assert_eq!(world.holder(0, "eve"), Some(member(1)));
+        assert_eq!(world.story(0), ["in 1"]);
+        world.quiet = false;
+        world.does(0, |_, _, _| {});
+        world.pass(Duration::from_secs(100));
+        assert_eq!(world.holder(0, "eve"), Some(member(1)));
+        assert_eq!(world.story(1), ["again 1"]);
+    }
+}
+
+#[test]
+fn the_hub_that_was_to_free_a_name_frees_it_if_nothing_comes_of_another_one() {
+    for who in 1..=8 {
+        let mut world = World::new(3);
+        world.hello(0, who, "Ada");
+        world.departs(0, who, Departure::Broken);
+        world.pass(Duration::from_secs(29));
+        world.quiet = true;
+        world.hello(1, who, "Eve");
+        world.news(0);
+        world.news(2);
+        // The other hub is gone before it says anything.
+        world.words.clear();
+        world.quiet = false;
+        let gone = world.sites.remove(1);
+        for at in 0..2 {
+            world.does(at, |registry, turn, _| registry.lost(turn, gone.node));
+        }
+        world.pass(Duration::from_secs(31));
+        assert_eq!(world.holder(0, "eve"), None, "{who}");
+    }
 }
 
 #[test]

@@ -255,12 +255,21 @@ impl Registry {
         }
     }
 
-    /// A member has a name by another hub, or by an earlier life of this one.
+    /// A member has a name by another hub, or by an earlier life of this one: the member may be in
+    /// there, and no word of it has come yet.
     pub(super) fn named_elsewhere(&mut self, turn: &mut Turn<'_>, member: MemberId) {
-        if !self.whereabouts.keeps_name(member) {
-            let (until, count) = (self.grace(turn), self.count(member));
-            self.place(turn, member, Some(Whereabout::Unknown { until, count }));
-        }
+        let (until, count) = (self.grace(turn), self.count(member));
+        let place = match self.whereabouts.0.get(&member) {
+            None | Some(Whereabout::Unknown { .. }) => Whereabout::Unknown { until, count },
+            // The duty stays with this hub, and the time begins anew.
+            Some(Whereabout::Away { .. } | Whereabout::Leaving { .. }) => {
+                Whereabout::Away { until, count }
+            }
+            Some(Whereabout::Here { .. } | Whereabout::At { .. } | Whereabout::AwayFrom { .. }) => {
+                return;
+            }
+        };
+        self.place(turn, member, Some(place));
     }
 
     /// The directory is there for the first time, or again: members that hold names may be
@@ -282,18 +291,11 @@ impl Registry {
             self.keep(turn, member);
         }
         for member in held {
-            let leaving = matches!(
-                self.whereabouts.0.get(&member),
-                Some(Whereabout::Leaving { .. })
-            );
-            match self.whereabouts.0.get(&member).copied() {
-                _ if leaving => {}
-                // The hub that was to free the name may have done so in what is lost.
-                Some(Whereabout::AwayFrom { count, .. }) => {
-                    let until = self.grace(turn);
-                    self.place(turn, member, Some(Whereabout::Unknown { until, count }));
-                }
-                _ => self.named_elsewhere(turn, member),
+            let place = self.whereabouts.0.get(&member);
+            // The hub that was to free the name may have done so in what is lost.
+            if matches!(place, None | Some(Whereabout::AwayFrom { .. })) {
+                let (until, count) = (self.grace(turn), self.count(member));
+                self.place(turn, member, Some(Whereabout::Unknown { until, count }));
             }
         }
     }
@@ -336,12 +338,21 @@ impl Registry {
 
     fn heard_of(&mut self, turn: &mut Turn<'_>, node: u64, at: At) {
         let (member, count) = (at.member, at.count);
-        if let Some(Whereabout::Here { count: mine, .. }) = self.whereabouts.0.get(&member) {
+        if let Some(Whereabout::Here {
+            session,
+            count: mine,
+        }) = self.whereabouts.0.get(&member)
+        {
             // Of two hubs that let it in at the same time, both take the same one for right.
             if (*mine, self.hubs.me()) > (count, node) {
                 return;
             }
-            let reason = CloseReason::Replaced;
+            // One outbox has one program: this connection may be its newer one, of which a hub that
+            // has begun since, or has not heard of the other, cannot know.
+            let reason = match *session == at.session {
+                true => CloseReason::Resync,
+                false => CloseReason::Replaced,
+            };
             turn.effect(Effect::CloseMember { member, reason });
         }
         if let Some(Whereabout::At {
