@@ -477,6 +477,7 @@ impl World {
                     let own = matches!(
                         failure.code,
                         ErrorCode::TxnReused
+                            | ErrorCode::TxnForgotten
                             | ErrorCode::UnknownRequest
                             | ErrorCode::BadRequest
                             | ErrorCode::MessageTooLarge
