@@ -58,6 +58,8 @@ pub(crate) struct Room {
     owners: usize,
     /// The log has lost its end before this life of it began.
     pub(super) has_past: bool,
+    /// When the whole log was lost, if this life of it began with that.
+    lost: Option<u64>,
     /// When each record was written.
     pub(super) written: Vec<u64>,
 }
@@ -78,6 +80,14 @@ impl Stay {
 }
 
 impl Room {
+    /// A life of a log. `lost`: when the whole log was lost, if it begins with that.
+    pub(super) fn begun(lost: Option<u64>) -> Self {
+        Self {
+            lost,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn head(&self) -> Seq {
         self.records.len() as Seq
     }
@@ -177,6 +187,11 @@ impl Room {
         self.backwards(seq).filter(said).count() as u64
     }
 
+    /// When the whole log was lost, if nothing has come since.
+    pub(crate) fn is_lost(&self) -> Option<u64> {
+        self.lost.filter(|_| self.records.is_empty())
+    }
+
     /// Whether a room is deleted at a place.
     pub(crate) fn is_closed_at(&self, seq: Seq) -> bool {
         self.closed.is_some_and(|closed| closed <= seq)
@@ -184,7 +199,11 @@ impl Room {
 
     /// Whether a listing tells what is so at a place.
     pub(crate) fn is_listed_as(&self, listed: &Listed, seq: Seq) -> bool {
-        let there = (1..=self.head()).contains(&seq);
+        // Of a room whose whole log was lost, nobody is listed; a group is closed.
+        let there = match seq {
+            0 => self.lost.is_some() && listed.number.is_none(),
+            _ => seq <= self.head(),
+        };
         let members = self.members_at(seq).map(|member| {
             let invited = self.standing_at(member, seq) == Some(Standing::Invited);
             (member, invited)
