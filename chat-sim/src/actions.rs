@@ -20,8 +20,23 @@ use crate::{plan::Deed, world::World};
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) command: Command,
-    text: Option<String>,
+    pub(crate) text: Option<String>,
     password: Option<String>,
+}
+
+impl Asked {
+    /// A command of an earlier life.
+    pub(crate) fn again(command: Command) -> Self {
+        let text = match &command {
+            Command::Send { text, .. } => Some(text.clone()),
+            _ => None,
+        };
+        Self {
+            command,
+            text,
+            password: None,
+        }
+    }
 }
 
 impl World {
@@ -90,6 +105,7 @@ impl World {
             .note(|| format!("client {client} asks: {:?}", asked.command));
         let ticket = machine.command(now, asked.command.clone(), &mut peer.out);
         peer.tickets.insert(ticket, asked);
+        self.save(client);
         self.drain_client(client);
     }
 
@@ -436,10 +452,9 @@ impl World {
                     }
                 }
                 if let Command::Send { room, .. } = &asked.command {
-                    let stands = self
-                        .truth
-                        .room(*room, committed.place.epoch)
-                        .and_then(|room| room.record(committed.place.seq));
+                    let room = self.truth.room(*room, committed.place.epoch);
+                    let written = room.and_then(|room| room.written_at(committed.place.seq));
+                    let stands = room.and_then(|room| room.record(committed.place.seq));
                     let mine =
                         stands.is_some_and(|record| record.member == self.peers[client].member);
                     self.book.check(
@@ -447,6 +462,7 @@ impl World {
                         mine,
                         || format!("client {client}: {asked:?}: {committed:?}: {stands:?}"),
                     );
+                    self.is_found_done(client, written);
                 }
             }
             Ok(Outcome::Named(named)) => {
@@ -477,6 +493,7 @@ impl World {
                     let own = matches!(
                         failure.code,
                         ErrorCode::TxnReused
+                            | ErrorCode::TxnForgotten
                             | ErrorCode::UnknownRequest
                             | ErrorCode::BadRequest
                             | ErrorCode::MessageTooLarge

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use chat_core::{
     hub::Hub,
-    id::{MemberId, Partition, Seq},
+    id::{MemberId, Partition, RoomId, Seq},
     wire::{
         Record,
         record::{PresenceMode, RecordBody},
@@ -147,12 +147,13 @@ impl World {
         let directory = &self.truth.directory;
         let mut wrong = Vec::new();
         for (room, epoch, there) in self.truth.rooms_now() {
-            if there.head() == 0 {
-                continue;
-            }
-            let listed = directory.listed(room);
-            let same = listed.is_some_and(|listed| there.is_listed_as(listed, there.head()));
-            if !same {
+            let (listed, empty) = (directory.listed(room), there.head() == 0);
+            let same = match listed {
+                Some(listed) if empty && listed.may_be_empty() => true,
+                Some(listed) => there.is_listed_as(listed, there.head()),
+                None => empty,
+            };
+            if !same && (!empty || self.is_known_to_be_lost(room, there.is_lost())) {
                 let is: Vec<_> = there.members_at(there.head()).collect();
                 wrong.push(format!(
                     "{room} is at {epoch}/{} with {is:?}, and listed as {listed:?}",
@@ -160,8 +161,6 @@ impl World {
                 ));
             }
         }
-        // Of a room whose whole log was lost nothing can be said before the next look through all
-        // rooms.
         let mut listing = directory.listing();
         let of_nothing =
             listing.find(|(room, listed)| listed.mark > 0 && self.truth.present(*room).is_none());
@@ -172,6 +171,15 @@ impl World {
             .check("every room is listed as it is", wrong.is_empty(), || {
                 wrong.join("; ")
             });
+    }
+
+    /// Whether a hub knows that the whole log of a room was lost: it holds the room, or has looked
+    /// through all rooms since. The others know it when they look next, within ten minutes.
+    fn is_known_to_be_lost(&self, room: RoomId, lost: Option<u64>) -> bool {
+        let partition = Partition::Room(room);
+        let mut hubs = self.nodes.iter().filter_map(|node| node.hub.as_ref());
+        let looked = self.nodes.len() == 1 && lost.is_some_and(|at| self.began > at);
+        looked || hubs.any(|hub| hub.state_of(partition).is_some())
     }
 
     /// Redacted texts are out of the log, wherever a hub holds the room.

@@ -69,6 +69,7 @@ pub const STATES: &[&str] = &[
 /// Faults that they have.
 pub const FAULTS: &[&str] = &[
     "a client crashed",
+    "a client crashed and lost its outbox",
     "a client crashed and lost its secret",
     "a connection cut",
     "a hub crashed",
@@ -112,6 +113,8 @@ pub const LOG_FAULTS: &[(&str, &str)] = &[
     ("a restored log", "head"),
     ("a part of a snapshot that was not kept", "snapshot"),
     ("a redaction that failed", "redaction"),
+    ("an outbox gone on with", "request"),
+    ("an outbox that was kept before", "request"),
     ("heads or notes that cannot be told", "heads"),
     ("heads that answer late", "heads"),
     ("notes that answer late", "heads"),

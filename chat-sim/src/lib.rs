@@ -51,7 +51,7 @@ pub use self::{
     disk::Point,
     foreign_client::Burst,
     journal::{Broken, Counts},
-    plan::{Deed, Hears, Plan, Shape, Step, Weather, What},
+    plan::{Deed, Hears, Outbox, Plan, Shape, Step, Weather, What},
     rng::Rng,
     shrink::shrink,
     sqlite::cut_on_sqlite,

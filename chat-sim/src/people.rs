@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chat_core::{
     client::{
-        Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Ended, Ticket,
-        Work,
+        Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command,
+        Ended, Ticket, Work,
     },
     hub::{Framing, Input},
     id::{MemberId, Secret},
@@ -19,7 +19,7 @@ use crate::{
     connection_oracle::{Line, proof_of, room_of},
     foreign_client::Raw,
     net::{Flag, Kind, Link, Pipe},
-    plan::Hears,
+    plan::{Hears, Outbox},
     rng::Rng,
     world::{Happening, MS, SECOND, World},
 };
@@ -56,8 +56,14 @@ pub(crate) struct Peer {
     pub(crate) ended: Option<Ended>,
     /// The client said `bye`.
     pub(crate) leaving: bool,
-    /// An earlier life of this member may still be on its way somewhere.
+    /// An earlier session of this member may still be on its way somewhere.
     has_past: bool,
+    /// The outbox as it was kept, behind each command and each end of one.
+    saved: Vec<u8>,
+    /// The outbox of the life before, and by which fault it is what it is.
+    outbox: Option<(Vec<u8>, &'static str)>,
+    /// When this life began, and how it came by its outbox.
+    began: (u64, Option<&'static str>),
     pub(crate) said: u32,
     /// Hellos that were refused.
     refused: u32,
@@ -89,6 +95,9 @@ impl Peer {
             ended: None,
             leaving: false,
             has_past: false,
+            saved: Vec::new(),
+            outbox: None,
+            began: (0, None),
             said: 0,
             refused: 0,
             rng: Rng::new(seed, 1_000_000 + u64::from(index)),
@@ -102,9 +111,11 @@ impl World {
         if peer.raw.is_some() || peer.client.is_some() || self.over {
             return;
         }
+        let now = self.client_now();
+        let peer = &mut self.peers[client];
         self.lives += 1;
         peer.life += 1;
-        peer.has_past = peer.secret.is_some();
+        peer.has_past = peer.secret.is_some() && (peer.has_past || peer.outbox.is_none());
         let secret = Secret(*peer.secret.get_or_insert_with(|| peer.rng.bytes32()));
         peer.member = MemberId::of(&secret);
         if !peer.members.contains(&peer.member) {
@@ -113,14 +124,20 @@ impl World {
         let mut config = ClientConfig::new(peer.nick.clone(), secret, peer.rng.bytes32());
         config.kept = peer.kept;
         config.stretch = Stretch::cheap();
-        peer.client = Some(Box::new(Client::new(config)));
+        let mut machine = Box::new(Client::new(config));
+        let outbox = peer.outbox.take();
+        peer.began = (self.now, outbox.as_ref().map(|(_, fault)| *fault));
+        let restored = outbox.map(|(bytes, _)| machine.restore_outbox(now, &bytes));
+        peer.client = Some(machine);
         peer.told = Told::default();
         peer.ended = None;
         peer.leaving = false;
         let (member, nick) = (peer.member, peer.nick.clone());
         self.book
             .note(|| format!("client {client} begins: {nick}, {member}"));
-        let now = self.client_now();
+        if let Some(restored) = restored {
+            self.goes_on(client, restored);
+        }
         let peer = &mut self.peers[client];
         if let Some(machine) = &mut peer.client {
             machine.start(now, &mut peer.out);
@@ -128,10 +145,63 @@ impl World {
         self.drain_client(client);
     }
 
+    /// A program goes on with the commands of its last life.
+    fn goes_on(&mut self, client: usize, restored: Option<Vec<(Ticket, Command)>>) {
+        let whole = restored.is_some();
+        self.book.check("a saved outbox is one", whole, || {
+            format!("client {client}")
+        });
+        let peer = &mut self.peers[client];
+        if let (_, Some(fault)) = peer.began
+            && restored
+                .as_ref()
+                .is_some_and(|commands| !commands.is_empty())
+        {
+            self.book.fault(fault);
+        }
+        for (ticket, command) in restored.into_iter().flatten() {
+            self.book
+                .note(|| format!("client {client} goes on with {ticket:?}: {command:?}"));
+            let asked = Asked::again(command);
+            if let Some(text) = &asked.text {
+                // An older outbox does not know that.
+                self.refused.remove(text);
+            }
+            peer.tickets.insert(ticket, asked);
+        }
+    }
+
+    /// A command of the last life has become this record.
+    pub(crate) fn is_found_done(&mut self, client: usize, written: Option<u64>) {
+        let (at, fault) = self.peers[client].began;
+        if let Some(fault) = fault.filter(|_| written.is_some_and(|written| written < at)) {
+            self.book.changes(fault);
+        }
+    }
+
+    /// The application keeps the outbox.
+    pub(crate) fn save(&mut self, client: usize) {
+        let peer = &mut self.peers[client];
+        if let Some(machine) = &peer.client {
+            peer.saved = machine.outbox().to_vec();
+        }
+    }
+
     /// The program is gone without a word.
-    pub(crate) fn kill(&mut self, client: usize, forget: bool) {
-        if self.peers[client].client.is_none() {
+    pub(crate) fn kill(&mut self, client: usize, forget: bool, outbox: Outbox) {
+        let peer = &mut self.peers[client];
+        let Some(machine) = &peer.client else {
             return;
+        };
+        peer.outbox = match outbox {
+            _ if forget => None,
+            Outbox::Lost => None,
+            Outbox::Older if peer.saved.is_empty() => None,
+            Outbox::Kept => Some((machine.outbox().to_vec(), "an outbox gone on with")),
+            Outbox::Older => Some((peer.saved.clone(), "an outbox that was kept before")),
+        };
+        if peer.outbox.is_none() && !peer.tickets.is_empty() {
+            self.book.fault("a client crashed and lost its outbox");
         }
         self.book.fault(if forget {
             "a client crashed and lost its secret"
@@ -170,6 +240,7 @@ impl World {
         peer.life += 1;
         peer.armed = None;
         peer.tickets.clear();
+        peer.saved.clear();
         peer.client = None;
     }
 
@@ -683,7 +754,15 @@ impl World {
         self.book
             .note(|| format!("client {client}: {}", crate::client_oracle::brief(&event)));
         match event {
-            ClientEvent::Finished { ticket, outcome } => self.finished(client, ticket, outcome),
+            ClientEvent::Finished { ticket, outcome } => {
+                self.finished(client, ticket, outcome);
+                self.save(client);
+            }
+            ClientEvent::SessionRenewed(_) => {
+                self.book.saw("a session in use elsewhere");
+                self.peers[client].has_past = true;
+                self.save(client);
+            }
             ClientEvent::HelloRefused(failure) => {
                 self.book.saw("a hello refused");
                 let peer = &mut self.peers[client];

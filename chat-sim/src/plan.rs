@@ -111,8 +111,13 @@ pub enum What {
     },
     /// A client stops reading for a time.
     Stall { client: u16, ms: u32 },
-    /// A client's program ends without a word; its secret is kept or lost.
-    Kill { client: u16, forget: bool },
+    /// A client's program ends without a word; its secret is kept or lost, and its outbox.
+    Kill {
+        client: u16,
+        forget: bool,
+        #[serde(default)]
+        outbox: Outbox,
+    },
     /// A client says goodbye.
     Bye { client: u16 },
     /// Clients that connect go to this hub until further notice; without one, to any.
@@ -168,6 +173,18 @@ pub enum Hears {
     Late(u32),
     /// Not from the network.
     Never,
+}
+
+/// What the next life of a program has of its outbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outbox {
+    /// Nothing: it begins another session.
+    #[default]
+    Lost,
+    /// All of it.
+    Kept,
+    /// The outbox as it was behind the last command, or the last end of one.
+    Older,
 }
 
 /// How unwell the log is: of a thousand appends and reads, how many.
@@ -392,7 +409,17 @@ impl Plan {
                     what: if rng.chance(300) {
                         What::Bye { client }
                     } else {
-                        What::Kill { client, forget }
+                        let outbox = *Rng::new(seed, 4_000_000 + u64::from(client)).pick(&[
+                            Outbox::Lost,
+                            Outbox::Kept,
+                            Outbox::Kept,
+                            Outbox::Older,
+                        ]);
+                        What::Kill {
+                            client,
+                            forget,
+                            outbox,
+                        }
                     },
                 });
                 steps.push(Step {

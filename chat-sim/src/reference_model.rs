@@ -92,7 +92,9 @@ impl Truth {
                 let written = before
                     .and_then(|epoch| self.rooms.get(&(id, epoch)))
                     .map(|before| before.written.clone());
-                let room = self.rooms.entry((id, kept.epoch)).or_default();
+                let lost = (before.is_some() && kept.records.is_empty()).then_some(book.now);
+                let room = self.rooms.entry((id, kept.epoch));
+                let room = room.or_insert_with(|| Room::begun(lost));
                 room.has_past |= before.is_some();
                 let kept = still_there(kept, room.records.len(), partition, book);
                 for bytes in kept {

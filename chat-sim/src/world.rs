@@ -757,7 +757,11 @@ impl World {
                 self.book.fault("a reader that stops");
                 self.soon(u64::from(ms) * MS, Happening::Unstall(usize::from(client)));
             }
-            What::Kill { client, forget } => self.kill(usize::from(client), forget),
+            What::Kill {
+                client,
+                forget,
+                outbox,
+            } => self.kill(usize::from(client), forget, outbox),
             What::Raw { raw, burst, pick } => {
                 self.burst(self.raw(raw), burst, pick);
             }

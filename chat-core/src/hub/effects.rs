@@ -75,7 +75,7 @@ pub(super) enum Wanted {
 #[derive(Debug)]
 pub(super) struct Marked {
     /// The mark before.
-    pub(super) before: Option<Mark>,
+    pub(super) before: Mark,
     /// The members whose standing may have changed since; none if anybody's may.
     pub(super) changed: Option<Vec<(MemberId, Option<Standing>)>>,
     /// By appends of this hub alone.

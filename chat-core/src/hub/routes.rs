@@ -41,6 +41,10 @@ impl LocalView for Around<'_> {
         self.rooms.state(room)
     }
 
+    fn is_current(&self, room: RoomId) -> bool {
+        self.rooms.is_current(room)
+    }
+
     fn rooms(&self) -> Vec<RoomId> {
         self.rooms.ids()
     }
@@ -317,7 +321,7 @@ impl Hub {
                 registry.marked(turn, with, room, marked);
             }),
             Effect::Expired { member } => self.on_registry(now, out, |registry, turn, with| {
-                registry.forget_if_ended(turn, with, member);
+                registry.expired(turn, with, member);
             }),
             Effect::Unload => {
                 let stays = self.registry.holds(room) || self.sessions.reads(room);

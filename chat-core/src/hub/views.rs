@@ -25,6 +25,8 @@ pub(super) trait People: judge::People {
 pub(super) trait LocalView {
     /// A room that is loaded here, as of its place.
     fn room(&self, room: RoomId) -> Option<(&room::Room, Place)>;
+    /// Whether a loaded room's log was read to its head since it was to be looked at.
+    fn is_current(&self, room: RoomId) -> bool;
     /// All rooms that are loaded here.
     fn rooms(&self) -> Vec<RoomId>;
     /// Whether a hello on this connection still waits for its answer.

@@ -74,6 +74,9 @@ words! {
         30 "damaged" Damaged,
         /// The other member has as many open invitations as it may.
         31 "too_many_invitations" TooManyInvitations,
+        /// So many requests of this session were done in that room since that the server does not
+        /// know any more whether this one was. It was not done now.
+        32 "txn_forgotten" TxnForgotten,
     }
 }
 

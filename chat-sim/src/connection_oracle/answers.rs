@@ -338,7 +338,7 @@ impl Line {
             || asked.again
             || !scene.alive
             || matches!(asked.op, Op::Join(_))
-            || code == ErrorCode::TxnReused;
+            || matches!(code, ErrorCode::TxnReused | ErrorCode::TxnForgotten);
         let done = !in_doubt && asked.txn != 0 && room.has_done(me, self.session, asked.txn);
         book.check("what is refused is not done", !done, || {
             format!("{me}: {asked:?}: {code:?}")
@@ -355,6 +355,7 @@ impl Line {
                 let before = room.asked_for(id).map(|record| record.hash);
                 before.is_some_and(|hash| hash != asked.op.hash())
             }
+            (ErrorCode::TxnForgotten, _) => room.forgets(me, self.session, asked.txn),
             (ErrorCode::Banned, Op::Join(_)) => at_some_time(&|seq| room.is_banned_at(me, seq)),
             (ErrorCode::Muted, Op::Send(_)) => {
                 at_some_time(&|seq| room.muted_at(me, seq).is_some())

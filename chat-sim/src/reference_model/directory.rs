@@ -64,6 +64,13 @@ pub(crate) struct Person {
     ending: bool,
 }
 
+impl Listed {
+    /// Whether the room need not have a log: it is to begin, or is deleted.
+    pub(crate) fn may_be_empty(&self) -> bool {
+        self.is_claim || self.closed
+    }
+}
+
 impl Entry {
     /// The name of a member from here on.
     pub(super) fn named(&self) -> Option<(&str, MemberId)> {

@@ -186,7 +186,8 @@ impl<'a> Reader<'a> {
     }
 
     fn projected(&mut self) -> Option<Projected> {
-        let (room, from, mark) = (self.room()?, self.number()?, self.number()?);
+        let (room, from, next) = (self.room()?, self.number()?, self.number()?);
+        let mark = next.checked_sub(1)?;
         let _tag = self.take(8)?;
         Some(Projected {
             room,

@@ -315,6 +315,7 @@ export default {
   'error.txn_reused': 'Something else was asked in this place already. Try again.',
   'error.unknown_message': 'This message is not there any more.',
   'error.too_many_invitations': 'They have too many unanswered invitations.',
+  'error.txn_forgotten': 'It is not known whether that was done.',
   'error.rate_limited': 'Too fast.',
   'error.too_many_guesses': 'Too many wrong passwords. Try again later.',
   'error.busy': 'Too much at once.',

@@ -102,8 +102,8 @@ impl Outbox {
             self.put_back(job);
             return Vec::new();
         }
-        if failure.code == ErrorCode::TxnReused && !job.may_be_done_yet() && job.renewals < RENEWALS
-        {
+        let elsewhere = matches!(failure.code, ErrorCode::TxnReused | ErrorCode::TxnForgotten);
+        if elsewhere && !job.may_be_done_yet() && job.renewals < RENEWALS {
             // This session goes on elsewhere: in a copy of what was saved.
             job.renewals += 1;
             job.trail = Trail::Unsent;
@@ -126,6 +126,7 @@ fn refusal_of(job: &Job, failure: Failure) -> CommandError {
     );
     match failure.code {
         ErrorCode::WrongPassword => CommandError::WrongPassword,
+        ErrorCode::TxnForgotten => CommandError::Unknown,
         // An earlier try may have been done before the connection broke, or be done yet.
         _ if job.may_be_done_yet() => CommandError::Unknown,
         _ if left && job.in_doubt().is_some() => CommandError::Unknown,

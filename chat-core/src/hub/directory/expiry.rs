@@ -76,6 +76,11 @@ impl Registry {
         member: MemberId,
     ) {
         self.expiry.due.remove(&member);
+        self.expire(turn, member);
+        self.advance(turn, with);
+    }
+
+    fn expire(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         if self.whereabouts.is_here(member) || !self.state().knows(member) {
             return;
         }
@@ -97,27 +102,21 @@ impl Registry {
             return;
         }
         if self.state().members.is_ending(member) {
-            return self.end_memberships(turn, with, member);
+            return self.end_memberships(turn, member);
         }
         if self.state().names.is_held(member) {
             // The name was kept as long as the memberships.
             self.expiry.at_once.insert(member);
-            return self.want(turn, with, Ask::Free(vec![member]));
+            return self.want(Ask::Free(vec![member]));
         }
-        self.want(turn, with, Ask::End(member));
+        self.want(Ask::End(member));
     }
 
     /// A member is being forgotten, by whichever hub.
-    pub(super) fn ending(
-        &mut self,
-        turn: &mut Turn<'_>,
-        with: &dyn LocalView,
-        member: MemberId,
-        mine: bool,
-    ) {
+    pub(super) fn ending(&mut self, turn: &mut Turn<'_>, member: MemberId, mine: bool) {
         if mine || self.hubs.is_mine(&member.0) {
             self.set_expiry(turn, member, AGAIN);
-            self.end_memberships(turn, with, member);
+            self.end_memberships(turn, member);
         }
     }
 
@@ -128,27 +127,33 @@ impl Registry {
         }
     }
 
-    fn end_memberships(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView, member: MemberId) {
+    fn end_memberships(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         let rooms = self.rooms_of(member);
         if rooms.is_empty() {
-            return self.want(turn, with, Ask::Forget(member));
+            return self.want(Ask::Forget(member));
         }
         for room in rooms {
             turn.effect(Effect::Expire { room, member });
         }
     }
 
-    /// A room does not list a member any more: one that was being forgotten is forgotten with the
-    /// last.
-    pub(in crate::hub) fn forget_if_ended(
+    /// A member that is being forgotten is not in a room.
+    pub(in crate::hub) fn expired(
         &mut self,
         turn: &mut Turn<'_>,
         with: &dyn LocalView,
         member: MemberId,
     ) {
+        self.forget_if_ended(member);
+        self.advance(turn, with);
+    }
+
+    /// A room does not list a member any more: one that was being forgotten is forgotten with the
+    /// last.
+    pub(super) fn forget_if_ended(&mut self, member: MemberId) {
         let is_over = self.state().members.is_ending(member) && self.rooms_of(member).is_empty();
         if is_over && self.expiry.due.contains_key(&member) {
-            self.want(turn, with, Ask::Forget(member));
+            self.want(Ask::Forget(member));
         }
     }
 

@@ -75,13 +75,13 @@ impl Then {
 }
 
 impl Registry {
-    /// Proposes what the hub wants for itself.
-    pub(super) fn want(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView, ask: Ask) {
+    /// Proposes what the hub wants for itself. The caller advances, once it has seen to all that
+    /// has come.
+    pub(super) fn want(&mut self, ask: Ask) {
         self.pipe.propose(Proposal {
             what: What::Ask(ask),
             then: Then::Nothing,
         });
-        self.advance(turn, with);
     }
 
     /// Brings the directory's log on: reads if it must be read, appends what waits.
@@ -322,9 +322,7 @@ impl Registry {
     ) {
         match &entry.change {
             Change::Named(named) => {
-                if !mine {
-                    self.named_elsewhere(turn, named.member);
-                }
+                self.named(turn, named.member, mine);
                 self.seen(turn, named.member);
             }
             Change::Freed(freed) => {
@@ -342,7 +340,7 @@ impl Registry {
             Change::Projected(projected) => {
                 self.projected(turn, with, projected, mine, told);
             }
-            Change::Ending(of) => self.ending(turn, with, of.member, mine),
+            Change::Ending(of) => self.ending(turn, of.member, mine),
             Change::Forgotten(of) => self.forget_expiry(turn, of.member),
             Change::Unknown(_) => {}
         }

@@ -197,7 +197,8 @@ impl Registry {
         let members = std::mem::take(&mut self.freeing);
         for members in members.chunks(FREED) {
             let members = members.to_vec();
-            self.tell_away(turn, &members);
+            let away = members.iter().map(|member| (*member, self.stamp(*member)));
+            self.tell_away(turn, &away.collect::<Vec<_>>());
             let what = What::Ask(Ask::Free(members));
             let then = Then::Nothing;
             self.pipe.propose(Proposal { what, then });

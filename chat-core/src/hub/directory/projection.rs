@@ -18,7 +18,7 @@ use crate::{
             entry::Projected,
             projection::{Candidates, PIECE, projection},
         },
-        room::{Standing, mark::Mark},
+        room::{Room, Standing, mark::Mark},
     },
     time::Monotonic,
 };
@@ -63,6 +63,23 @@ struct Behind {
     told: bool,
     /// The room's log was read since the listing was seen to be ahead.
     looked: bool,
+    /// The mark as of which the listing was made last.
+    made: Mark,
+}
+
+impl Behind {
+    fn new(due: Monotonic) -> Self {
+        Self {
+            due,
+            proposed: false,
+            anybody: true,
+            now: BTreeSet::new(),
+            since: BTreeSet::new(),
+            told: false,
+            looked: false,
+            made: Mark::EMPTY,
+        }
+    }
 }
 
 impl Projections {
@@ -124,20 +141,21 @@ impl Projections {
             self.stalled.push(id);
             return None;
         };
-        let listed = state.rooms.get(id).and_then(|listed| listed.mark);
-        if listed == room.mark() {
+        let mark = room.mark();
+        if state.rooms.is_exact(id, mark) || state.rooms.is_lost_group(id, mark) {
             self.clear(id);
             return None;
         }
         // Another hub may have written what is not known here; or the log has lost its end.
-        let ahead = |listed: Mark| room.mark().is_none_or(|mark| listed.seq() > mark.seq());
-        let is_outrun = listed.is_some_and(ahead);
+        let listed = state.rooms.get(id).and_then(|listed| listed.mark);
+        let is_outrun = listed.is_some_and(|listed| listed.seq() > mark.seq());
         // Then the listing has members of whom nothing is known here.
         behind.anybody |= is_outrun;
-        if !alone && !behind.looked && is_outrun {
-            behind.looked = true;
+        if !alone && is_outrun && !(behind.looked && with.is_current(id)) {
+            if !std::mem::replace(&mut behind.looked, true) {
+                self.outrun.push(id);
+            }
             behind.proposed = false;
-            self.outrun.push(id);
             self.stalled.push(id);
             return None;
         }
@@ -153,6 +171,7 @@ impl Projections {
             }
         }
         let behind = self.behind.get_mut(&id)?;
+        behind.made = mark;
         let since = std::mem::take(&mut behind.since);
         behind.now.extend(since);
         let candidates = match behind.anybody {
@@ -187,10 +206,10 @@ impl Registry {
             // All rooms are compared when it is.
             return;
         }
-        let listed = self.state().rooms.get(id).and_then(|listed| listed.mark);
-        if listed == room.mark() {
-            return self.projections.clear(id);
+        if self.needs_no_projection(turn, id, room) {
+            return;
         }
+        let was_exact = self.state().rooms.is_exact(id, marked.before);
         let found = self.claim_found(id, room);
         let rank = self.hubs.before_me(&id.0);
         let wait = match marked {
@@ -206,13 +225,9 @@ impl Registry {
         let known = marked.changed.is_some() && !found;
         let projections = &mut self.projections;
         let behind = projections.behind.entry(id).or_insert_with(|| Behind {
-            due,
-            proposed: false,
-            anybody: !known || listed != marked.before,
-            now: BTreeSet::new(),
-            since: BTreeSet::new(),
+            anybody: !was_exact,
             told: true,
-            looked: false,
+            ..Behind::new(due)
         });
         behind.due = behind.due.min(due);
         behind.anybody |= !known;
@@ -240,6 +255,21 @@ impl Registry {
                 self.advance(turn, with);
             }
         }
+    }
+
+    /// Whether a room is listed as it is; or will be: a group of which the log was lost is closed,
+    /// and listed so.
+    fn needs_no_projection(&mut self, turn: &mut Turn<'_>, id: RoomId, room: &Room) -> bool {
+        let (rooms, mark) = (&self.pipe.state().rooms, room.mark());
+        let is_lost = rooms.is_lost_group(id, mark);
+        let settled = is_lost || rooms.is_exact(id, mark);
+        if is_lost {
+            turn.effect(Effect::Close { room: id });
+        }
+        if settled {
+            self.projections.clear(id);
+        }
+        settled
     }
 
     fn arm_projection(&mut self, turn: &mut Turn<'_>, due: Monotonic) {
@@ -324,11 +354,14 @@ impl Registry {
         let room = projected.room;
         self.projections.listed.remove(&room);
         if !projected.more {
+            let behind = self.projections.behind.get(&room);
+            // One that was in doubt may be older than the changes that are known.
+            let is_last = behind.is_some_and(|behind| behind.made == projected.mark);
             // Also where nothing can be compared, because the room is just read anew.
             if let Some(behind) = self.projections.behind.get_mut(&room).filter(|_| mine) {
                 behind.proposed = false;
             }
-            self.compare(turn, with, room, mine);
+            self.compare(turn, with, room, mine && is_last);
         }
         for (member, _) in &projected.entered {
             if with.room(room).is_some() {
@@ -341,7 +374,7 @@ impl Registry {
             }
         }
         for member in &projected.left {
-            self.forget_if_ended(turn, with, *member);
+            self.forget_if_ended(*member);
         }
         self.go_on_sweeping(turn);
     }
@@ -357,9 +390,8 @@ impl Registry {
         let Some((room, _)) = with.room(id) else {
             return;
         };
-        let listed = self.state().rooms.get(id).and_then(|listed| listed.mark);
-        if listed == room.mark() {
-            return self.projections.clear(id);
+        if self.needs_no_projection(turn, id, room) {
+            return;
         }
         let (now, rank) = (turn.now.monotonic, self.hubs.before_me(&id.0));
         let wait = if mine || self.alone {
@@ -373,8 +405,10 @@ impl Registry {
             behind.proposed = false;
             behind.due = behind.due.max(due);
             if !mine {
-                // Another hub may have listed members that are not among the changes here.
+                // Another hub may have listed members that are not among the changes here, and knows
+                // more of the room.
                 behind.anybody = true;
+                behind.looked = false;
                 projections.listed.remove(&id);
             }
             if mine {
@@ -383,18 +417,7 @@ impl Registry {
                 projections.forget(id, over.iter());
             }
         } else {
-            projections.behind.insert(
-                id,
-                Behind {
-                    due,
-                    proposed: false,
-                    anybody: true,
-                    now: BTreeSet::new(),
-                    since: BTreeSet::new(),
-                    told: false,
-                    looked: false,
-                },
-            );
+            projections.behind.insert(id, Behind::new(due));
         }
         self.arm_projection(turn, due);
     }
@@ -409,7 +432,7 @@ impl Registry {
         }
         for id in with.rooms() {
             let marked = Marked {
-                before: None,
+                before: Mark::EMPTY,
                 changed: None,
                 mine: self.alone,
                 urgent: false,

@@ -10,7 +10,7 @@ use crate::{
     hub::{Output, effects::Attach, io::ReadToken, timers::Timer, turn::Reader, views::LocalView},
     id::{MemberId, Partition, PartitionKind, RoomId},
     log::{Head, LogUnavailable},
-    state::room::mark::Tail,
+    state::room::mark::{Mark, Tail},
     wire::server::RemovedReason,
 };
 
@@ -165,28 +165,31 @@ impl Registry {
                 continue;
             };
             there.insert(room);
-            let mark = Tail::from_note(&head.note).and_then(|tail| tail.mark);
-            let listed = self.state().rooms.get(room).and_then(|listed| listed.mark);
-            let is_exact = mark.is_some() && mark == listed;
-            if is_exact || with.room(room).is_some() || !self.hubs.is_mine(&room.0) {
-                continue;
-            }
-            self.sweep.loading.insert(room);
-            turn.effect(Effect::Load { room });
+            let mark = Tail::from_note(&head.note).map(|tail| tail.mark);
+            self.load_if_behind(turn, with, room, mark);
         }
-        // Groups of which the log was lost: their numbers are not given again.
+        // Rooms of which the whole log was lost.
         let last = there.last().copied();
         let listed = self.state().rooms.between(after, last);
-        let lost = listed.filter(|(room, listed)| {
-            listed.group().is_some()
-                && self.state().rooms.claim_of(*room).is_none()
-                && !there.contains(room)
-        });
-        let lost: Vec<RoomId> = lost.map(|(room, _)| room).collect();
-        for room in lost {
-            if with.room(room).is_none() && self.hubs.is_mine(&room.0) {
-                turn.effect(Effect::Close { room });
-            }
+        let lost = listed.filter(|(room, _)| !there.contains(room));
+        for room in lost.map(|(room, _)| room).collect::<Vec<_>>() {
+            self.load_if_behind(turn, with, room, Some(Mark::EMPTY));
+        }
+    }
+
+    /// A room that is loaded compares itself with its listing. `mark`: none if the log's note does
+    /// not say.
+    fn load_if_behind(
+        &mut self,
+        turn: &mut Turn<'_>,
+        with: &dyn LocalView,
+        room: RoomId,
+        mark: Option<Mark>,
+    ) {
+        let is_exact = mark.is_some_and(|mark| self.state().rooms.is_exact(room, mark));
+        if !is_exact && with.room(room).is_none() && self.hubs.is_mine(&room.0) {
+            self.sweep.loading.insert(room);
+            turn.effect(Effect::Load { room });
         }
     }
 

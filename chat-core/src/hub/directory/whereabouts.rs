@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Effect, Registry, Turn,
-    words::{At, Here, Members, Word},
+    words::{At, Away, Here, Members, Word},
 };
 use crate::{
     hub::{Output, config::NamePolicy, effects::Departure, event::Event, timers::Timer},
@@ -24,32 +24,34 @@ const WORD: usize = 4_096;
 #[derive(Debug, Default)]
 pub(super) struct Whereabouts(BTreeMap<MemberId, Whereabout>);
 
-/// Where one member is.
+/// Where one member is. `stamp` is when it came in there, in milliseconds of that hub's wall clock,
+/// and above all stamps of this member that the hub knew of: the highest one is of its newest
+/// connection, also where a hub has begun since and knows of none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Whereabout {
     /// Connected to this hub.
-    Here { session: SessionId, count: u64 },
+    Here { session: SessionId, stamp: u64 },
     /// Connected to another hub.
-    At { node: u64, count: u64 },
+    At { node: u64, stamp: u64 },
     /// Its connection broke. This hub frees the name then.
-    Away { until: Monotonic, count: u64 },
+    Away { until: Monotonic, stamp: u64 },
     /// The same, of another hub, which frees the name.
-    AwayFrom { node: u64, count: u64 },
+    AwayFrom { node: u64, stamp: u64 },
     /// The member may be at a hub that has not said so; if not, its name is free then.
-    Unknown { until: Monotonic, count: u64 },
+    Unknown { until: Monotonic, stamp: u64 },
     /// Its name is being freed.
-    Leaving { count: u64 },
+    Leaving { stamp: u64 },
 }
 
 impl Whereabout {
-    fn count(&self) -> u64 {
+    fn stamp(&self) -> u64 {
         match self {
-            Self::Here { count, .. }
-            | Self::At { count, .. }
-            | Self::Away { count, .. }
-            | Self::AwayFrom { count, .. }
-            | Self::Unknown { count, .. }
-            | Self::Leaving { count } => *count,
+            Self::Here { stamp, .. }
+            | Self::At { stamp, .. }
+            | Self::Away { stamp, .. }
+            | Self::AwayFrom { stamp, .. }
+            | Self::Unknown { stamp, .. }
+            | Self::Leaving { stamp } => *stamp,
         }
     }
 
@@ -108,8 +110,8 @@ impl Registry {
         }
     }
 
-    fn count(&self, member: MemberId) -> u64 {
-        self.whereabouts.0.get(&member).map_or(0, Whereabout::count)
+    pub(super) fn stamp(&self, member: MemberId) -> u64 {
+        self.whereabouts.0.get(&member).map_or(0, Whereabout::stamp)
     }
 
     fn grace(&self, turn: &Turn<'_>) -> Monotonic {
@@ -129,13 +131,13 @@ impl Registry {
         member: MemberId,
         session: SessionId,
     ) {
-        let count = self.count(member) + 1;
-        self.place(turn, member, Some(Whereabout::Here { session, count }));
+        let stamp = (self.stamp(member) + 1).max(turn.now.wall.0);
+        self.place(turn, member, Some(Whereabout::Here { session, stamp }));
         self.forget_expiry(turn, member);
         let at = At {
             member,
             session,
-            count,
+            stamp,
         };
         self.say(turn, &Word::Here(Here { members: vec![at] }));
     }
@@ -143,8 +145,8 @@ impl Registry {
     /// A member has its name, and its connection went away meanwhile.
     pub(in crate::hub) fn missed(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         if !self.whereabouts.keeps_name(member) {
-            let (until, count) = (self.grace(turn), self.count(member));
-            self.place(turn, member, Some(Whereabout::Away { until, count }));
+            let (until, stamp) = (self.grace(turn), self.stamp(member));
+            self.place(turn, member, Some(Whereabout::Away { until, stamp }));
         }
     }
 
@@ -156,7 +158,7 @@ impl Registry {
         kept: bool,
         how: Departure,
     ) {
-        let Some(Whereabout::Here { count, .. }) = self.whereabouts.0.get(&member).copied() else {
+        let Some(Whereabout::Here { stamp, .. }) = self.whereabouts.0.get(&member).copied() else {
             return;
         };
         match how {
@@ -166,20 +168,20 @@ impl Registry {
                 if !kept {
                     self.expiry.at_once.insert(member);
                 }
-                self.leave(turn, member, count);
+                self.leave(turn, member, stamp);
             }
-            Departure::Stopped if !kept => self.leave(turn, member, count),
+            Departure::Stopped if !kept => self.leave(turn, member, stamp),
             // A hub that did not know that it is here gave its name up: there is none to come back
             // to.
             Departure::Stopped | Departure::Broken if self.has_lost_name(member) => {
                 self.place(turn, member, None);
                 self.keep(turn, member);
-                self.tell_away(turn, &[member]);
+                self.tell_away(turn, &[(member, stamp)]);
             }
             Departure::Stopped | Departure::Broken => {
                 let until = self.grace(turn);
-                self.place(turn, member, Some(Whereabout::Away { until, count }));
-                self.tell_away(turn, &[member]);
+                self.place(turn, member, Some(Whereabout::Away { until, stamp }));
+                self.tell_away(turn, &[(member, stamp)]);
             }
         }
     }
@@ -189,8 +191,8 @@ impl Registry {
     }
 
     /// A member is gone, or its time is up: its name is freed.
-    fn leave(&mut self, turn: &mut Turn<'_>, member: MemberId, count: u64) {
-        self.place(turn, member, Some(Whereabout::Leaving { count }));
+    fn leave(&mut self, turn: &mut Turn<'_>, member: MemberId, stamp: u64) {
+        self.place(turn, member, Some(Whereabout::Leaving { stamp }));
         if self.freeing.is_empty() {
             turn.effect(Effect::FreeNames);
         }
@@ -202,14 +204,14 @@ impl Registry {
         let Some(place) = self.whereabouts.0.get(&member).copied() else {
             return;
         };
-        let count = place.count();
+        let stamp = place.stamp();
         match place {
             Whereabout::Away { .. } => {}
             Whereabout::Unknown { .. } if self.hubs.is_mine(&member.0) => {}
             Whereabout::Unknown { .. } => {
                 // Another hub's duty. If that does not do it, it may be gone.
                 let until = self.grace(turn);
-                return self.place(turn, member, Some(Whereabout::Unknown { until, count }));
+                return self.place(turn, member, Some(Whereabout::Unknown { until, stamp }));
             }
             _ => return,
         }
@@ -220,7 +222,7 @@ impl Registry {
             let members = vec![member];
             return self.say(turn, &Word::Gone(Members { members }));
         }
-        self.leave(turn, member, count);
+        self.leave(turn, member, stamp);
     }
 
     /// A name is freed, by whichever hub.
@@ -255,12 +257,22 @@ impl Registry {
         }
     }
 
-    /// A member has a name by another hub, or by an earlier life of this one.
-    pub(super) fn named_elsewhere(&mut self, turn: &mut Turn<'_>, member: MemberId) {
-        if !self.whereabouts.keeps_name(member) {
-            let (until, count) = (self.grace(turn), self.count(member));
-            self.place(turn, member, Some(Whereabout::Unknown { until, count }));
-        }
+    /// A member has a name, by whichever hub: it may be in at another one of which no word has come
+    /// yet, or is about to be welcomed.
+    pub(super) fn named(&mut self, turn: &mut Turn<'_>, member: MemberId, mine: bool) {
+        let (until, stamp) = (self.grace(turn), self.stamp(member));
+        let place = match self.whereabouts.0.get(&member) {
+            None | Some(Whereabout::Unknown { .. }) if mine => return,
+            None | Some(Whereabout::Unknown { .. }) => Whereabout::Unknown { until, stamp },
+            // The duty stays with this hub, and the time begins anew.
+            Some(Whereabout::Away { .. } | Whereabout::Leaving { .. }) => {
+                Whereabout::Away { until, stamp }
+            }
+            Some(Whereabout::Here { .. } | Whereabout::At { .. } | Whereabout::AwayFrom { .. }) => {
+                return;
+            }
+        };
+        self.place(turn, member, Some(place));
     }
 
     /// The directory is there for the first time, or again: members that hold names may be
@@ -282,18 +294,11 @@ impl Registry {
             self.keep(turn, member);
         }
         for member in held {
-            let leaving = matches!(
-                self.whereabouts.0.get(&member),
-                Some(Whereabout::Leaving { .. })
-            );
-            match self.whereabouts.0.get(&member).copied() {
-                _ if leaving => {}
-                // The hub that was to free the name may have done so in what is lost.
-                Some(Whereabout::AwayFrom { count, .. }) => {
-                    let until = self.grace(turn);
-                    self.place(turn, member, Some(Whereabout::Unknown { until, count }));
-                }
-                _ => self.named_elsewhere(turn, member),
+            let place = self.whereabouts.0.get(&member);
+            // The hub that was to free the name may have done so in what is lost.
+            if matches!(place, None | Some(Whereabout::AwayFrom { .. })) {
+                let (until, stamp) = (self.grace(turn), self.stamp(member));
+                self.place(turn, member, Some(Whereabout::Unknown { until, stamp }));
             }
         }
     }
@@ -316,8 +321,8 @@ impl Registry {
                 }
             }
             Some(Word::Away(away)) => {
-                for member in away.members {
-                    self.heard_away(turn, from, member);
+                for (member, stamp) in away.members {
+                    self.heard_away(turn, from, member, stamp);
                 }
             }
             Some(Word::Gone(gone)) => {
@@ -335,28 +340,39 @@ impl Registry {
     }
 
     fn heard_of(&mut self, turn: &mut Turn<'_>, node: u64, at: At) {
-        let (member, count) = (at.member, at.count);
-        if let Some(Whereabout::Here { count: mine, .. }) = self.whereabouts.0.get(&member) {
-            // Of two hubs that let it in at the same time, both take the same one for right.
-            if (*mine, self.hubs.me()) > (count, node) {
-                return;
-            }
-            let reason = CloseReason::Replaced;
-            turn.effect(Effect::CloseMember { member, reason });
-        }
-        if let Some(Whereabout::At {
-            node: other,
-            count: theirs,
-        }) = self.whereabouts.0.get(&member)
-            && (*theirs, *other) > (count, node)
-        {
+        let (member, stamp) = (at.member, at.stamp);
+        let place = self.whereabouts.0.get(&member);
+        if place.is_some_and(|place| self.is_newer(place, (stamp, node))) {
             return;
         }
-        self.place(turn, member, Some(Whereabout::At { node, count }));
+        if let Some(Whereabout::Here { session, .. }) = place {
+            // One outbox has one program. Clocks may differ: this connection may be its newer one.
+            let reason = match *session == at.session {
+                true => CloseReason::Resync,
+                false => CloseReason::Replaced,
+            };
+            turn.effect(Effect::CloseMember { member, reason });
+        }
+        self.place(turn, member, Some(Whereabout::At { node, stamp }));
         self.forget_expiry(turn, member);
     }
 
-    fn heard_away(&mut self, turn: &mut Turn<'_>, node: u64, member: MemberId) {
+    /// Whether a member came in at a place after it did at another hub. Of two places that are
+    /// equally new, all hubs take the same one for right; and so the hub that frees the name is the
+    /// one at which the member was last.
+    fn is_newer(&self, place: &Whereabout, than: (u64, u64)) -> bool {
+        match *place {
+            Whereabout::Here { stamp, .. }
+            | Whereabout::Away { stamp, .. }
+            | Whereabout::Leaving { stamp } => (stamp, self.hubs.me()) > than,
+            Whereabout::At { node, stamp } | Whereabout::AwayFrom { node, stamp } => {
+                (stamp, node) > than
+            }
+            Whereabout::Unknown { .. } => false,
+        }
+    }
+
+    fn heard_away(&mut self, turn: &mut Turn<'_>, node: u64, member: MemberId, stamp: u64) {
         match self.whereabouts.0.get(&member).copied() {
             Some(
                 Whereabout::Here { .. } | Whereabout::Away { .. } | Whereabout::Leaving { .. },
@@ -367,10 +383,8 @@ impl Registry {
                 self.place(turn, member, None);
                 self.keep(turn, member);
             }
-            place => {
-                let count = place.map_or(0, |place| place.count());
-                self.place(turn, member, Some(Whereabout::AwayFrom { node, count }));
-            }
+            Some(place) if self.is_newer(&place, (stamp, node)) => {}
+            _ => self.place(turn, member, Some(Whereabout::AwayFrom { node, stamp })),
         }
     }
 
@@ -378,10 +392,10 @@ impl Registry {
     fn tell_all(&self, turn: &mut Turn<'_>) {
         let all = || self.whereabouts.0.iter();
         let here = all().filter_map(|(member, place)| match *place {
-            Whereabout::Here { session, count } => Some(At {
+            Whereabout::Here { session, stamp } => Some(At {
                 member: *member,
                 session,
-                count,
+                stamp,
             }),
             _ => None,
         });
@@ -392,8 +406,8 @@ impl Registry {
             )
         };
         let away = all().filter(|(_, place)| goes(place));
-        let (here, away): (Vec<At>, Vec<MemberId>) =
-            (here.collect(), away.map(|(member, _)| *member).collect());
+        let away = away.map(|(member, place)| (*member, place.stamp()));
+        let (here, away): (Vec<At>, Vec<(MemberId, u64)>) = (here.collect(), away.collect());
         for members in here.chunks(WORD) {
             let members = members.to_vec();
             self.say(turn, &Word::Here(Here { members }));
@@ -402,10 +416,10 @@ impl Registry {
     }
 
     /// Tells the other hubs that this one frees the names of these.
-    pub(super) fn tell_away(&self, turn: &mut Turn<'_>, members: &[MemberId]) {
+    pub(super) fn tell_away(&self, turn: &mut Turn<'_>, members: &[(MemberId, u64)]) {
         for members in members.chunks(WORD) {
             let members = members.to_vec();
-            self.say(turn, &Word::Away(Members { members }));
+            self.say(turn, &Word::Away(Away { members }));
         }
     }
 
@@ -415,12 +429,12 @@ impl Registry {
         let there = self.whereabouts.0.iter();
         let there = there.filter(|(_, place)| node(place) == Some(lost));
         let there: Vec<(MemberId, u64)> = there
-            .map(|(member, place)| (*member, place.count()))
+            .map(|(member, place)| (*member, place.stamp()))
             .collect();
         let until = self.grace(turn);
-        for (member, count) in there {
+        for (member, stamp) in there {
             if self.pipe.state().names.is_held(member) {
-                self.place(turn, member, Some(Whereabout::Unknown { until, count }));
+                self.place(turn, member, Some(Whereabout::Unknown { until, stamp }));
             } else {
                 // The member was gone, and the hub did not come to say so.
                 self.place(turn, member, None);

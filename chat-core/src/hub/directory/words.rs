@@ -17,7 +17,7 @@ numbered! {
         /// Members are in at this hub.
         2 "here" Here(Here),
         /// Members went away: this hub frees their names, at once or after the grace period.
-        3 "away" Away(Members),
+        3 "away" Away(Away),
         /// Members are gone, and keep their names.
         4 "gone" Gone(Members),
         /// This hub ends.
@@ -36,12 +36,17 @@ pub(super) struct Here {
 pub(super) struct At {
     pub(super) member: MemberId,
     pub(super) session: SessionId,
-    /// How often the member came in somewhere, as far as that hub knows: of two hubs, the one is
-    /// right that knows of more.
-    pub(super) count: u64,
+    pub(super) stamp: u64,
 }
 
-/// Body of `away` and `gone`.
+/// Body of `away`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Away {
+    /// Each with when it had come in.
+    pub(super) members: Vec<(MemberId, u64)>,
+}
+
+/// Body of `gone`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Members {
     pub(super) members: Vec<MemberId>,

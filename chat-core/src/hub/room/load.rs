@@ -16,6 +16,7 @@ use crate::{
     },
     id::{MemberId, Partition, Place, RoomId},
     log::{AppendRefused, LogUnavailable, ReadFailed, SnapshotId},
+    state::room::mark::Mark,
     wire::{ErrorCode, Refusal},
 };
 
@@ -273,7 +274,7 @@ impl Room {
         }
         self.mark = self.pipe.state().mark();
         let marked = Marked {
-            before: None,
+            before: Mark::EMPTY,
             changed: None,
             mine: false,
             urgent: false,

@@ -65,7 +65,7 @@ pub(super) struct Room {
     undecided: Vec<Attach>,
     presence: Presence,
     /// The mark that the directory was told of last.
-    mark: Option<Mark>,
+    mark: Mark,
     unloading: Unloading,
     mutes: Mutes,
     erasing: Erasing,
@@ -273,6 +273,12 @@ impl Rooms {
         Some((pipe.state(), pipe.place()))
     }
 
+    /// Whether a loaded room's log was read to its head since it was to be looked at.
+    pub(super) fn is_current(&self, id: RoomId) -> bool {
+        let room = self.loaded.get(&id);
+        room.is_some_and(|room| !room.pipe.is_behind())
+    }
+
     /// The kind of a room that is loaded.
     pub(super) fn kind(&self, id: RoomId) -> Option<RoomKind> {
         let room = self.loaded.get(&id)?;
@@ -297,7 +303,7 @@ impl Room {
             joining: Vec::new(),
             undecided: Vec::new(),
             presence: Presence::default(),
-            mark: None,
+            mark: Mark::EMPTY,
             unloading: Unloading::No,
             mutes,
             erasing: Erasing::default(),

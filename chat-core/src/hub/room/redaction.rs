@@ -101,9 +101,10 @@ impl Room {
         redact: Redact,
         since: Look,
     ) {
-        if self.pipe.state().repeat(&author).is_some() {
+        let (target, found) = (redact.target, None);
+        let ask = Ask::Redact { target, found };
+        if self.pipe.state().repeat(&author, &ask).is_some() {
             // The outcome is known, whatever can be read of the message now.
-            let (target, found) = (redact.target, None);
             let proposal = proposal_to_redact(author, origin, (target, found));
             return self.propose(turn, people, proposal, since);
         }

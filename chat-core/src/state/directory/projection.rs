@@ -39,10 +39,8 @@ pub(crate) fn projection(
     piece: usize,
 ) -> Vec<Projected> {
     let listed = directory.rooms.get(id);
-    let Some(mark) = room.mark() else {
-        return Vec::new();
-    };
-    if listed.is_some_and(|listed| listed.mark == Some(mark)) {
+    let mark = room.mark();
+    if directory.rooms.is_exact(id, mark) {
         return Vec::new();
     }
     let from: Seq = listed.map_or(0, |listed| listed.from);

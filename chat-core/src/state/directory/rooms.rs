@@ -205,6 +205,21 @@ impl Rooms {
         listed.kind = ListedKind::Closed { number };
     }
 
+    /// Whether a room of this mark is listed as it is. Of an empty room, a claim says that it is to
+    /// begin, and of a deleted one nothing more is to be said.
+    pub(crate) fn is_exact(&self, room: RoomId, mark: Mark) -> bool {
+        let is_empty = mark == Mark::EMPTY;
+        self.get(room).map_or(is_empty, |listed| {
+            listed.mark == Some(mark)
+                || is_empty && (listed.is_closed() || self.claims.contains_key(&room))
+        })
+    }
+
+    /// Whether the log of a listed group was lost, as the room's mark says.
+    pub(crate) fn is_lost_group(&self, room: RoomId, mark: Mark) -> bool {
+        mark == Mark::EMPTY && self.group(room).is_some() && !self.is_exact(room, mark)
+    }
+
     pub(crate) fn get(&self, room: RoomId) -> Option<&Listed> {
         self.rooms.get(&room)
     }

@@ -23,7 +23,7 @@ impl Fold for Room {
     type Entry = Record;
     type Restored = Restored;
 
-    const FORM: u8 = 4;
+    const FORM: u8 = 5;
 
     fn seq(record: &Record) -> Seq {
         record.seq

@@ -19,23 +19,36 @@ const VERSION: u8 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "frozen")]
 pub(crate) struct Mark {
-    seq: NonZeroU64,
+    /// The number of the record behind it.
+    next: NonZeroU64,
     /// The first bytes of the SHA-256 of the record as the log has it.
     tag: [u8; 8],
 }
 
 impl Mark {
-    /// The mark of a record; none for number 0, which no record has.
-    pub(crate) fn of(seq: Seq, bytes: &[u8]) -> Option<Self> {
+    /// The mark of a room without records: it never began, or its whole log was lost.
+    pub(crate) const EMPTY: Self = Self {
+        next: NonZeroU64::MIN,
+        tag: [0; 8],
+    };
+
+    /// The mark of a record.
+    pub(crate) fn of(seq: Seq, bytes: &[u8]) -> Self {
         let digest = Sha256::digest(bytes);
         let mut tag = [0; 8];
         tag.copy_from_slice(&digest[..8]);
-        let seq = NonZeroU64::new(seq)?;
-        Some(Self { seq, tag })
+        let next = NonZeroU64::MIN.saturating_add(seq);
+        Self { next, tag }
     }
 
     pub(crate) fn seq(&self) -> Seq {
-        self.seq.get()
+        self.next.get() - 1
+    }
+}
+
+impl Default for Mark {
+    fn default() -> Self {
+        Self::EMPTY
     }
 }
 
@@ -43,8 +56,7 @@ impl Mark {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "frozen")]
 pub(crate) struct Tail {
-    /// None in an empty log.
-    pub(crate) mark: Option<Mark>,
+    pub(crate) mark: Mark,
     /// Messages and actions, redacted ones included.
     pub(crate) said: u64,
 }
@@ -59,14 +71,12 @@ impl Tail {
         }
     }
 
-    /// The note: its version, the mark (`seq` in 8 bytes, little-endian, 0 for none, then the tag),
-    /// and the number of messages (8 bytes, little-endian).
+    /// The note: its version, the mark (`seq` in 8 bytes, little-endian, then the tag), and the number of messages (8 bytes, little-endian).
     pub(crate) fn to_note(self) -> Bytes {
         let mut note = Vec::with_capacity(25);
         note.push(VERSION);
-        let (seq, tag) = self.mark.map_or((0, [0; 8]), |mark| (mark.seq(), mark.tag));
-        note.extend_from_slice(&seq.to_le_bytes());
-        note.extend_from_slice(&tag);
+        note.extend_from_slice(&self.mark.seq().to_le_bytes());
+        note.extend_from_slice(&self.mark.tag);
         note.extend_from_slice(&self.said.to_le_bytes());
         note.into()
     }
@@ -79,8 +89,9 @@ impl Tail {
         let (seq, note) = note.split_first_chunk()?;
         let (tag, note) = note.split_first_chunk()?;
         let (said, _) = note.split_first_chunk()?;
-        let mark = NonZeroU64::new(u64::from_le_bytes(*seq)).map(|seq| Mark { seq, tag: *tag });
-        let said = u64::from_le_bytes(*said);
+        let (seq, said) = (u64::from_le_bytes(*seq), u64::from_le_bytes(*said));
+        let next = NonZeroU64::MIN.saturating_add(seq);
+        let mark = Mark { next, tag: *tag };
         Some(Self { mark, said })
     }
 }

@@ -285,7 +285,7 @@ impl Room {
     }
 
     /// The last record that the listing cares about; none in an empty log.
-    pub(crate) fn mark(&self) -> Option<Mark> {
+    pub(crate) fn mark(&self) -> Mark {
         self.tail.mark
     }
 

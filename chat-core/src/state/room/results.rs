@@ -45,6 +45,8 @@ pub(crate) struct Session {
     /// The time of the last result.
     at: Wall,
     done: VecDeque<Done>,
+    /// The highest number of a result that went for a newer one; 0 if all are there.
+    forgotten: u64,
 }
 
 /// A request and its record.
@@ -59,8 +61,10 @@ struct Done {
 /// The result of looking a request up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Known {
-    /// The request was not done, or its result is forgotten.
+    /// The request was not done, or the whole session is forgotten.
     New,
+    /// Whether the request was done is forgotten: results of as high a number are.
+    Forgotten,
     /// The request became this record.
     Done(Seq),
     /// Another request had that number.
@@ -75,21 +79,21 @@ impl PartialEq for Results {
 
 impl Results {
     pub(crate) fn look(&self, id: MessageId, hash: RequestHash) -> Known {
-        match self.find(id) {
-            None => Known::New,
+        let Some(session) = self.sessions.get(&(id.member, id.session)) else {
+            return Known::New;
+        };
+        match session.find(id.txn) {
             Some(done) if done.hash == hash => Known::Done(done.seq),
             Some(_) => Known::Reused,
+            None if id.txn <= session.forgotten => Known::Forgotten,
+            None => Known::New,
         }
     }
 
     /// The record that a request became, if its result is remembered.
     pub(crate) fn seq_of(&self, id: MessageId) -> Option<Seq> {
-        self.find(id).map(|done| done.seq)
-    }
-
-    fn find(&self, id: MessageId) -> Option<&Done> {
         let session = self.sessions.get(&(id.member, id.session))?;
-        session.done.iter().rev().find(|done| done.txn == id.txn)
+        session.find(id.txn).map(|done| done.seq)
     }
 
     /// A request became the record `seq`, written at this time.
@@ -104,8 +108,10 @@ impl Results {
         session.at = at;
         let txn = id.txn;
         session.done.push_back(Done { txn, hash, seq });
-        if session.done.len() > RESULTS {
-            session.done.pop_front();
+        if session.done.len() > RESULTS
+            && let Some(done) = session.done.pop_front()
+        {
+            session.forgotten = session.forgotten.max(done.txn);
         }
         self.order.insert(seq, key);
     }
@@ -189,6 +195,10 @@ impl Results {
 }
 
 impl Session {
+    fn find(&self, txn: u64) -> Option<&Done> {
+        self.done.iter().rev().find(|done| done.txn == txn)
+    }
+
     /// The record of the last result; 0 if there is none.
     fn last(&self) -> Seq {
         self.done.back().map_or(0, |done| done.seq)
@@ -222,10 +232,18 @@ mod tests {
         note(&mut results, id(1, 1), 65);
         assert_eq!(results.look(id(1, 2), RequestHash(2)), Known::Done(2));
         note(&mut results, id(1, 65), 66);
-        assert_eq!(results.look(id(1, 2), RequestHash(2)), Known::New);
+        assert_eq!(results.look(id(1, 2), RequestHash(2)), Known::Forgotten);
         assert_eq!(results.look(id(1, 3), RequestHash(3)), Known::Done(3));
         assert_eq!(results.look(id(1, 1), RequestHash(1)), Known::Done(65));
         assert_eq!(results.seq_of(id(1, 65)), Some(66));
+        assert_eq!(results.look(id(1, 66), RequestHash(66)), Known::New);
+        // A late one that goes does not take back what is known to be forgotten.
+        (66..=128).for_each(|txn| note(&mut results, id(1, txn), txn + 1));
+        assert_eq!(results.look(id(1, 64), RequestHash(64)), Known::Forgotten);
+        assert_eq!(results.look(id(1, 65), RequestHash(65)), Known::Done(66));
+        // Of a number that went elsewhere, to another room, it cannot be told.
+        note(&mut results, id(1, 200), 300);
+        assert_eq!(results.look(id(1, 150), RequestHash(150)), Known::New);
     }
 
     #[test]

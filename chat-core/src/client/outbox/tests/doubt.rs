@@ -218,6 +218,31 @@ fn a_number_that_another_request_has_leaves_a_doubt_one() {
     );
 }
 
+#[test]
+fn a_number_of_which_the_server_has_forgotten_what_came_is_unknown_and_has_not_failed() {
+    let mut desk = Desk::new();
+    let ticket = desk.say("a");
+    desk.post();
+    desk.lose_connection();
+    let again = desk.post();
+    desk.refuse(&again[0], ErrorCode::TxnForgotten);
+    assert_eq!(
+        (desk.ended(), desk.wanted.len()),
+        (vec![(ticket, UNKNOWN)], 0)
+    );
+    // The first try of a number that is so low: a copy of the outbox has gone on with the session.
+    let ticket = desk.say("b");
+    let sent = desk.post();
+    desk.refuse(&sent[0], ErrorCode::TxnForgotten);
+    assert_eq!(desk.wanted, [Effect::SessionInUse]);
+    let effects = desk.outbox.renew();
+    desk.done(effects);
+    let again = desk.post();
+    assert_eq!(txns(&again), [1]);
+    desk.refuse(&again[0], ErrorCode::TxnForgotten);
+    assert_eq!(desk.ended(), [(ticket, UNKNOWN)]);
+}
+
 /// A name gets a new number after a lost connection, because the `hello` gave an older one.
 #[test]
 fn a_name_in_doubt_goes_before_what_was_asked_behind_it() {

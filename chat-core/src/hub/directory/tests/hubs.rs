@@ -1,7 +1,7 @@
 //! What hubs tell each other of their members, and what is done when one is lost.
 
 use super::{
-    words::{At, Here, Members},
+    words::{At, Away, Here, Members},
     *,
 };
 
@@ -63,10 +63,11 @@ fn who_comes_in_elsewhere_keeps_the_name_when_a_hub_is_lost() {
 
 #[test]
 fn of_two_hubs_that_let_somebody_in_one_is_right() {
+    let (first, second) = (SessionId(1), SessionId(2));
     let mut world = World::new(2);
     world.quiet = true;
-    world.hello(0, 1, "Ada");
-    world.hello(1, 1, "Ada");
+    world.hello_of(0, 1, "Ada", first);
+    world.hello_of(1, 1, "Ada", second);
     assert_eq!(world.story(0), ["in 1"]);
     assert_eq!(world.story(1), ["again 1"]);
     world.quiet = false;
@@ -75,12 +76,77 @@ fn of_two_hubs_that_let_somebody_in_one_is_right() {
     assert_eq!(world.story(1), [""; 0]);
     world.departs(0, 1, Departure::Replaced);
     // And who goes to and fro is where it was last.
-    world.hello(0, 1, "Ada");
+    world.hello_of(0, 1, "Ada", first);
     assert_eq!(world.story(1), ["close 1 replaced"]);
     world.departs(1, 1, Departure::Replaced);
     world.pass(Duration::from_secs(100));
     assert_eq!(world.story(0), ["again 1"]);
     assert!(world.is_here(0, 1) && world.is_here(1, 1));
+}
+
+#[test]
+fn a_program_that_is_at_two_hubs_comes_back() {
+    let mut world = World::new(2);
+    world.hello(1, 1, "Ada");
+    world.departs(1, 1, Departure::Broken);
+    world.hello(1, 1, "Ada");
+    // The other hub begins anew, and is not heard to say so: of two lives it takes this for one.
+    world.quiet = true;
+    world.sites.remove(0);
+    let new = world.begin(1, vec![2]);
+    world.hello(new, 1, "Ada");
+    assert_eq!(world.story(new), ["again 1"]);
+    world.quiet = false;
+    world.does(new, |_, _, _| {});
+    assert_eq!(world.story(new), ["close 1 resync"]);
+    world.departs(new, 1, Departure::Broken);
+    world.story(0);
+    world.hello(new, 1, "Ada");
+    assert_eq!(world.story(new), ["again 1"]);
+    assert_eq!(world.story(0), ["close 1 resync"]);
+    world.departs(0, 1, Departure::Broken);
+    world.pass(Duration::from_secs(100));
+    assert_eq!(world.story(0), [""; 0]);
+    assert!(world.is_here(0, 1) && world.is_here(new, 1));
+}
+
+#[test]
+fn where_words_cross_one_hub_frees_the_name() {
+    // A hub that begins lets somebody in before it is told that another one has; its clock is
+    // right, or an hour behind.
+    for behind in [0, 3_600_000] {
+        let mut world = World::new(1);
+        world.sites[0].bench.config.log.shared = true;
+        world.sites[0].registry.alone = false;
+        world.hello(0, 1, "Ada");
+        world.quiet = true;
+        let new = world.begin(7, vec![1]);
+        world.pass(Duration::from_secs(1));
+        world.sites[new].bench.now.wall.0 -= behind;
+        world.hello(new, 1, "Ada");
+        let hears = |world: &mut World, at: usize, (from, word): (u64, Bytes)| {
+            world.does(at, |registry, turn, _| registry.word(turn, from, &word));
+        };
+        // The other one tells when it is asked, and its connection to the program ends before it
+        // hears of the new one.
+        let (mut of_new, mut of_old) = (std::mem::take(&mut world.words), VecDeque::new());
+        hears(&mut world, 0, of_new.pop_front().expect("it asks"));
+        world.departs(0, 1, Departure::Broken);
+        of_old.append(&mut world.words);
+        of_new
+            .into_iter()
+            .for_each(|word| hears(&mut world, 0, word));
+        of_old
+            .into_iter()
+            .for_each(|word| hears(&mut world, new, word));
+        let closed = world.story(new).contains(&"close 1 resync".to_owned());
+        assert_eq!(closed, behind > 0);
+        world.departs(new, 1, Departure::Broken);
+        world.quiet = false;
+        world.pass(Duration::from_secs(31));
+        assert_eq!(world.holder(0, "ada"), None, "{behind}");
+        assert!(!world.is_here(0, 1) && !world.is_here(new, 1), "{behind}");
+    }
 }
 
 #[test]
@@ -115,13 +181,15 @@ fn a_hub_that_a_member_has_left_has_no_say_in_where_it_is() {
         let at = |member| At {
             member,
             session: SessionId(1),
-            count: 1,
+            stamp: 1,
         };
         let word = match late {
             "here" => Word::Here(Here {
                 members: members.into_iter().map(at).collect(),
             }),
-            "away" => Word::Away(Members { members }),
+            "away" => Word::Away(Away {
+                members: members.into_iter().map(|member| (member, 1)).collect(),
+            }),
             _ => Word::Gone(Members { members }),
         };
         world.hears(0, 2, &word);

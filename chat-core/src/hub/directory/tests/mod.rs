@@ -23,12 +23,17 @@ use crate::{
     },
     id::{Place, RequestHash, RoomOrigin, Secret, Seq, SessionId},
     log::{AppendRefused, MemoryLog, Page},
-    state::{Fold, room},
+    state::{
+        Fold,
+        room::{self, mark::Mark},
+    },
     time::{Monotonic, Wall},
     wire::{
         Record,
         client::{self, Op, Request, Versions},
-        record::{CipherKind, HistoryPolicy, Joined, Left, PresenceMode, RecordBody, RoomKind},
+        record::{
+            CipherKind, Closed, HistoryPolicy, Joined, Left, PresenceMode, RecordBody, RoomKind,
+        },
     },
 };
 
@@ -55,6 +60,8 @@ fn conn(n: u8) -> ConnId {
 #[derive(Default)]
 struct Around {
     rooms: BTreeMap<RoomId, (room::Room, Place)>,
+    /// Their logs are being read.
+    reading: BTreeSet<RoomId>,
     awaits: BTreeSet<ConnId>,
     is_in: BTreeSet<ConnId>,
 }
@@ -62,6 +69,9 @@ struct Around {
 impl LocalView for Around {
     fn room(&self, room: RoomId) -> Option<(&room::Room, Place)> {
         self.rooms.get(&room).map(|(room, place)| (room, *place))
+    }
+    fn is_current(&self, room: RoomId) -> bool {
+        !self.reading.contains(&room)
     }
     fn rooms(&self) -> Vec<RoomId> {
         self.rooms.keys().copied().collect()
@@ -97,6 +107,8 @@ struct World {
     words: VecDeque<(u64, Bytes)>,
     /// No append is taken.
     full: bool,
+    /// Appends are not answered until this is emptied.
+    slow: Option<Vec<(usize, Output)>>,
 }
 
 impl World {
@@ -107,6 +119,7 @@ impl World {
             quiet: false,
             words: VecDeque::new(),
             full: false,
+            slow: None,
         };
         for node in 1..=hubs {
             world.begin(node, (1..=hubs).collect());
@@ -226,6 +239,9 @@ impl World {
                     registry.refused(turn, with, AppendRefused::Unavailable);
                 });
             }
+            output @ Output::Append { .. } if self.slow.is_some() => {
+                self.slow.get_or_insert_default().push((at, output));
+            }
             output => {
                 let Ok(Some(input)) = self.log.serve(output) else {
                     return true;
@@ -274,6 +290,15 @@ impl World {
                 });
             }
             other => panic!("{other:?}"),
+        }
+    }
+
+    /// The log does what was asked for meanwhile.
+    fn catch_up(&mut self) {
+        for (at, output) in self.slow.take().unwrap_or_default() {
+            if let Ok(Some(input)) = self.log.serve(output) {
+                self.input(at, input);
+            }
         }
     }
 
@@ -333,8 +358,13 @@ impl World {
     }
 
     fn hello(&mut self, at: usize, who: u8, nick: &str) {
+        self.hello_of(at, who, nick, SessionId(1));
+    }
+
+    fn hello_of(&mut self, at: usize, who: u8, nick: &str, session: SessionId) {
         self.sites[at].around.awaits.insert(conn(who));
-        let hello = hello(who, nick);
+        let mut hello = hello(who, nick);
+        hello.hello.session = session;
         self.does(at, |registry, turn, with| registry.hello(turn, with, hello));
     }
 
@@ -368,9 +398,13 @@ impl World {
 
     /// A room that a hub has loaded, of a founder and others.
     fn has_room(&mut self, at: usize, n: u8, members: &[u8]) {
+        self.has_room_of(at, n, RoomKind::Group, members);
+    }
+
+    fn has_room_of(&mut self, at: usize, n: u8, kind: RoomKind, members: &[u8]) {
         let mut room = room::Room::default();
-        let group = RecordBody::Created(Created {
-            kind: RoomKind::Group,
+        let created = RecordBody::Created(Created {
+            kind,
             origin: RoomOrigin([0; 16]),
             cipher: CipherKind::None,
             history: HistoryPolicy::All,
@@ -383,7 +417,7 @@ impl World {
             members: Vec::new(),
         });
         let joined = || RecordBody::Joined(Joined {});
-        let bodies = std::iter::once(group).chain(members.iter().skip(1).map(|_| joined()));
+        let bodies = std::iter::once(created).chain(members.iter().skip(1).map(|_| joined()));
         for ((seq, body), who) in (1..).zip(bodies).zip(members) {
             take(&mut room, seq, *who, body);
         }
@@ -399,7 +433,7 @@ impl World {
 
     fn marked(&mut self, at: usize, n: u8, mine: bool) {
         let marked = Marked {
-            before: None,
+            before: Mark::EMPTY,
             changed: None,
             mine,
             urgent: false,

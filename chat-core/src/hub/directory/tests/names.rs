@@ -76,6 +76,21 @@ fn who_returns_while_the_name_is_being_freed_takes_it_again() {
 }
 
 #[test]
+fn who_takes_another_name_while_time_runs_out_keeps_it() {
+    let mut world = World::new(1);
+    world.hello(0, 1, "Ada");
+    world.departs(0, 1, Departure::Broken);
+    world.pass(Duration::from_secs(29));
+    world.slow = Some(Vec::new());
+    world.hello(0, 1, "Eve");
+    world.pass(Duration::from_secs(2));
+    world.catch_up();
+    assert_eq!(world.story(0), ["in 1", "again 1"]);
+    assert_eq!(world.holder(0, "eve"), Some(member(1)));
+    assert!(world.is_here(0, 1));
+}
+
+#[test]
 fn a_name_is_refused_by_a_hub_that_has_read() {
     let mut world = World::new(2);
     world.hello(0, 1, "Ada");
@@ -91,6 +106,57 @@ fn a_name_is_refused_by_a_hub_that_has_read() {
     // And the other way round: it is not given away either.
     world.hello(0, 3, "ADA");
     assert_eq!(world.story(0), ["in 1", "gone 1", "out 3 nick_taken"]);
+}
+
+#[test]
+fn who_has_a_name_by_another_hub_keeps_it_although_no_word_of_that_has_come() {
+    // The hub that is to free the name, and one of another hub of which nothing was heard since.
+    for full in [false, true] {
+        let mut world = World::new(2);
+        world.hello(0, 1, "Ada");
+        world.departs(0, 1, Departure::Broken);
+        world.pass(Duration::from_secs(29));
+        world.quiet = true;
+        if full {
+            // The name is being freed just then.
+            world.full = true;
+            world.pass(Duration::from_secs(1));
+            world.full = false;
+        }
+        world.hello(1, 1, "Eve");
+        world.news(0);
+        world.pass(Duration::from_secs(29));
+        assert_eq!(world.holder(0, "eve"), Some(member(1)));
+        assert_eq!(world.story(0), ["in 1"]);
+        world.quiet = false;
+        world.does(0, |_, _, _| {});
+        world.pass(Duration::from_secs(100));
+        assert_eq!(world.holder(0, "eve"), Some(member(1)));
+        assert_eq!(world.story(1), ["again 1"]);
+    }
+}
+
+#[test]
+fn the_hub_that_was_to_free_a_name_frees_it_if_nothing_comes_of_another_one() {
+    for who in 1..=8 {
+        let mut world = World::new(3);
+        world.hello(0, who, "Ada");
+        world.departs(0, who, Departure::Broken);
+        world.pass(Duration::from_secs(29));
+        world.quiet = true;
+        world.hello(1, who, "Eve");
+        world.news(0);
+        world.news(2);
+        // The other hub is gone before it says anything.
+        world.words.clear();
+        world.quiet = false;
+        let gone = world.sites.remove(1);
+        for at in 0..2 {
+            world.does(at, |registry, turn, _| registry.lost(turn, gone.node));
+        }
+        world.pass(Duration::from_secs(31));
+        assert_eq!(world.holder(0, "eve"), None, "{who}");
+    }
 }
 
 #[test]

@@ -183,11 +183,10 @@ pub(super) fn room_of(author: &Author) -> RoomId {
 
 /// A projection that says nothing but that the room was there.
 pub(super) fn projected(room: RoomId, from: Seq) -> Projected {
-    let mark = crate::state::room::mark::Mark::of(7, b"x").expect("7 is no 0");
     Projected {
         room,
         from,
-        mark,
+        mark: crate::state::room::mark::Mark::of(7, b"x"),
         entered: Vec::new(),
         left: Vec::new(),
         about: None,

@@ -45,8 +45,7 @@ fn anew(directory: &Directory, id: RoomId, room: &Room, piece: usize) -> Vec<Pro
 
 /// Whether the listing is exact, and knows it.
 fn is_exact(directory: &Directory, id: RoomId, room: &Room) -> bool {
-    let of_room = directory.rooms.get(id);
-    of_room.is_some_and(|listed| listed.mark == room.mark()) && listed(directory, id) == is(room)
+    directory.rooms.is_exact(id, room.mark()) && listed(directory, id) == is(room)
 }
 
 #[test]
@@ -327,8 +326,10 @@ impl Worlds {
         match *step {
             Step::Ask(who, what) => self.ask(txn, who, what),
             Step::LoseRoom(records) => {
-                let keep = self.world.log.len().saturating_sub(records.into()).max(1);
-                self.world.log.truncate(keep);
+                // Of a group whose log is lost nothing is projected before it is closed.
+                let least = usize::from(self.id != PRIVATE);
+                let keep = self.world.log.len().saturating_sub(records.into());
+                self.world.log.truncate(keep.max(least));
                 self.world.room = self.world.reread();
                 self.changed = None;
             }
@@ -342,8 +343,8 @@ impl Worlds {
             Step::Tell => self.tell(),
             Step::Forget => self.told = None,
         }
-        let listed = self.log.directory.rooms.get(self.id);
-        if listed.is_some_and(|listed| listed.mark == self.world.room.mark()) {
+        let mark = self.world.room.mark();
+        if self.log.directory.rooms.is_exact(self.id, mark) {
             self.changed = Some(BTreeSet::new());
         }
     }

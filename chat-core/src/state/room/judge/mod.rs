@@ -247,6 +247,21 @@ impl Ask {
         )
     }
 
+    /// Whether a repeat is recognised by its result. Other requests are answered from the state,
+    /// however late they come again.
+    fn has_result(&self) -> bool {
+        !matches!(
+            self,
+            Self::Create(_)
+                | Self::Direct(_)
+                | Self::Join { .. }
+                | Self::Leave
+                | Self::Expire
+                | Self::Close { .. }
+                | Self::Block { .. }
+        )
+    }
+
     fn changes_membership(&self) -> bool {
         matches!(self, Self::Join { .. } | Self::Leave | Self::Expire)
     }
@@ -262,7 +277,7 @@ impl Room {
         author: &Author,
         ask: &Ask,
     ) -> Verdict<Proposed, Seq> {
-        if let Some(verdict) = self.repeat(author) {
+        if let Some(verdict) = self.repeat(author, ask) {
             return verdict.unless_stale(with.fresh);
         }
         if draft.exclusive
@@ -296,12 +311,13 @@ impl Room {
     }
 
     /// The verdict on a request whose number was used before. This check comes before all others.
-    pub(crate) fn repeat(&self, author: &Author) -> Option<Verdict<Proposed, Seq>> {
+    pub(crate) fn repeat(&self, author: &Author, ask: &Ask) -> Option<Verdict<Proposed, Seq>> {
         if author.txn == 0 {
             return None;
         }
         match self.results.look(author.id(), author.hash) {
             Known::New => None,
+            Known::Forgotten => ask.has_result().then(txn_forgotten),
             Known::Done(seq) => Some(Verdict::Repeat(seq)),
             Known::Reused => Some(txn_reused()),
         }
@@ -401,6 +417,13 @@ fn txn_reused() -> Judged {
     refuse(
         ErrorCode::TxnReused,
         "another request of this session had that number",
+    )
+}
+
+fn txn_forgotten() -> Judged {
+    refuse(
+        ErrorCode::TxnForgotten,
+        "so much of this session was done since that it is not known whether this was",
     )
 }
 

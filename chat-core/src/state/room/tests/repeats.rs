@@ -113,15 +113,34 @@ fn the_last_64_of_a_session_are_known() {
     let mut world = World::group(&[ADA]);
     let last = 2 + RESULTS as u64;
     (2..=last).for_each(|txn| drop(world.done(&asked(ADA, txn), &said("a"))));
-    assert!(matches!(
-        world.judge(&asked(ADA, 2), &said("a")),
-        Verdict::Accept(_)
-    ));
+    let code = world.refused(&asked(ADA, 2), &said("a"));
+    assert_eq!(code, ErrorCode::TxnForgotten);
+    assert!(!code.is_temporary());
     assert_eq!(world.judge(&asked(ADA, 3), &said("a")), Verdict::Repeat(3));
     assert_eq!(
         world.judge(&asked(ADA, last), &said("a")),
         Verdict::Repeat(last),
     );
+}
+
+#[test]
+fn of_a_number_that_is_forgotten_only_what_has_results_is_refused() {
+    let mut world = World::group(&[ADA, BOB]);
+    (2..=66).for_each(|txn| drop(world.done(&asked(BOB, txn), &said("a"))));
+    (2..=66).for_each(|txn| drop(world.done(&asked(ADA, txn), &said("a"))));
+    for ask in kept() {
+        let code = world.refused(&asked(ADA, 1), &ask);
+        assert_eq!(code, ErrorCode::TxnForgotten, "{ask:?}");
+    }
+    assert_eq!(world.judge(&asked(BOB, 1), &JOIN), Verdict::Already);
+    world.done(&asked(BOB, 1), &Ask::Leave);
+    world.done(&asked(BOB, 2), &JOIN);
+    // Of another session nothing is forgotten.
+    let other = Author {
+        session: SessionId(2),
+        ..asked(ADA, 1)
+    };
+    world.done(&other, &said("a"));
 }
 
 #[test]
