@@ -38,7 +38,11 @@ impl Greeting {
             lines.push(format!("from a terminal: chat-cli chat {address}"));
         }
         lines.push("Ctrl-C stops the server".to_owned());
-        lines.extend(self.data.as_ref().map(|folder| format!("data {}", folder.display())));
+        lines.extend(
+            self.data
+                .as_ref()
+                .map(|folder| format!("data {}", folder.display())),
+        );
         let listening = self.listening.iter();
         lines.extend(listening.map(|(kind, address)| format!("listening {kind} {address}")));
         lines
