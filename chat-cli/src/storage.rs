@@ -1,11 +1,6 @@
 //! Where a server keeps its records: a folder of its own, or memory.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use chat_core::{
     id::{Partition, RoomId},
@@ -113,6 +108,8 @@ const FIRST: Query = Query {
 /// The place where a server keeps its records.
 pub(crate) struct Storage {
     pub(crate) log: Arc<dyn Log>,
+    /// The folder that it is in; none if it is kept in memory alone.
+    pub(crate) folder: Option<PathBuf>,
     /// The OPAQUE secret that belongs to the log; none where it may be a new one each time.
     pub(crate) secret: Option<ServerSecret>,
     /// The cipher of the lobby that is kept there; none if there is none yet, or if it cannot be
@@ -123,7 +120,7 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
-    /// Opens what the configuration names, and says on standard error where it is.
+    /// Opens what the configuration names.
     pub(crate) async fn open(data: &DataConfig, history: Option<u32>) -> Result<Self, Failure> {
         if data.memory {
             let keep = history.map_or(MemoryLog::KEEP, |records| {
@@ -131,6 +128,7 @@ impl Storage {
             });
             return Ok(Self {
                 log: Arc::new(MemoryLog::keeping(keep).map_err(no_randomness)?),
+                folder: None,
                 secret: None,
                 lobby: None,
                 events: None,
@@ -158,10 +156,9 @@ impl Storage {
         let secret = log.server_secret().await;
         let secret = secret.map_err(|error: SecretError| Failure::Fault(error.to_string()))?;
         let lobby = lobby_of(&log).await;
-        // Nobody may be reading.
-        let _ = writeln!(io::stderr(), "data: {}", folder.display());
         Ok(Self {
             log: Arc::new(log),
+            folder: Some(folder),
             secret: Some(secret),
             lobby,
             events: Some(events),

@@ -164,6 +164,31 @@ test('what was sent, and not known to be, stands there once when the page comes 
   faultless(context);
 });
 
+test('between two, what a server that forgets everything may have taken in is said to be in doubt, and not said again', async () => {
+  const first = await serve();
+  const link = await net(first.ws);
+  const context = await window_();
+  const page = await person(context, link.url, 'Adina');
+  const berl = await term(first.tcp, 'Berl');
+  await say(page, '/msg Berl between us');
+  await isIn(page, 'Berl');
+  await berl.until('Adina: between us');
+  link.deaf = true;
+  await say(page, 'heard by one but me');
+  await berl.until('Adina: heard by one but me');
+  await first.end('SIGKILL');
+  link.deaf = false;
+  await server([], { tcp: first.tcp, ws: first.ws });
+  await way(page, 'heard by one but me').getByText('Nobody can say whether this was sent.').waitFor();
+  assert.equal(await page.locator('.on-its-way').count(), 1);
+  assert.equal(await page.getByText(/not sent/i).count(), 0);
+  await shot(page, 'in-doubt-between-two');
+  berl.say('/msg Adina are you there?');
+  await berl.until('[private to Adina] Berl: are you there?');
+  assert.equal(berl.lines.filter((line) => line.includes('heard by one but me')).length, 1);
+  faultless(context);
+});
+
 test('after so much that it is not kept, one\'s own message stands there once, and that something was missed is said', async () => {
   const it = await server(['--history', '50', ...config(fast)]);
   const link = await net(it.ws);

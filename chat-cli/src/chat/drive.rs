@@ -59,6 +59,7 @@ impl Drive {
     ) -> End {
         let mut session = ChatSession::new(options);
         let mut effects = Vec::new();
+        let mut broken = false;
         loop {
             let input = self.next(session.poll_timeout()).await;
             session.handle_input(Instant::now(), input, &mut effects);
@@ -69,6 +70,10 @@ impl Drive {
                 return end;
             }
             if screen.is_broken() {
+                if !mem::replace(&mut broken, true) {
+                    // A window that was closed says SIGHUP as well.
+                    self.signals.came();
+                }
                 session.handle_input(Instant::now(), Input::OutputLost, &mut effects);
                 if let Some(end) = self
                     .perform(&mut session, &mut effects, reporter, screen)
@@ -109,8 +114,10 @@ impl Drive {
             Some(()) = timeout => Input::Timeout,
             Some(answer) = answer => {
                 self.asked = None;
-                if answer == Answer::Interrupted {
-                    // The key is the same wish as the signal.
+                if answer == Answer::Interrupted
+                    || answer == Answer::End && self.lines.is_person()
+                {
+                    // The key is the same wish as the signal, and so is the end of the terminal.
                     self.signals.came();
                 }
                 Input::Answer(answer)

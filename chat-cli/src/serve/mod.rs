@@ -93,7 +93,8 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         trace: trace.clone(),
     };
     let network = greeting::on_the_network();
-    let greeting = greeting::greeting(listening, &config.web, &network);
+    let mut greeting = greeting::greeting(listening, &config.web, &network);
+    greeting.data = storage.folder;
     let operator = Operator::new(config.log_format, config.quiet);
     let console = Console::new(operator, io::stdout(), io::stderr());
     let lines = on_a_thread(console, greeting, sources)

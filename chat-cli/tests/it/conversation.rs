@@ -869,12 +869,14 @@ mod signals {
         let mut berl = Program::in_lobby(address, "Berl");
         let mut ada = without_hangups(&["chat", address, "--nick", "Ada"]);
         ada.until("joined the lobby");
+        berl.until("Ada joined");
         server.signal(Signal::HUP);
         ada.signal(Signal::HUP);
-        ada.say("still here");
-        berl.until("Ada: still here");
-        ada.say("and here");
-        berl.until("Ada: and here");
+        for said in ["still here", "and here"] {
+            ada.say(said);
+            let line = berl.line();
+            assert!(line.ends_with(&format!("Ada: {said}")), "{line}");
+        }
         server.signal(Signal::INT);
         assert_eq!(
             berl.ended().out.last().unwrap(),

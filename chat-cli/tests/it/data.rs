@@ -34,11 +34,13 @@ fn the_folder_is_the_platforms_unless_it_is_said() {
             .env("HOME", home.path())
             .env_remove("XDG_DATA_HOME"),
     );
+    // Where the server is comes first.
+    server.until("Ctrl-C stops the server");
+    let said = server.line().strip_prefix("data ").unwrap().to_owned();
     server.until("listening tcp ");
     server.signal(rustix::process::Signal::TERM);
     let ended = server.ended();
-    assert_eq!(ended.code, Some(0), "{}", ended.err);
-    let said = ended.err.strip_prefix("data: ").unwrap().to_owned();
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
     assert!(said.starts_with(text(home.path())), "{said}");
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(PathBuf::from(&said)), 0o700);

@@ -1,9 +1,13 @@
 //! The program at a terminal, where it asks for what is missing.
 
-use std::process::Command;
+use std::{fs::File, process::Command};
 
 use crate::{process::Program, pty::Pty};
-use rustix::{process::Signal, termios::LocalModes};
+use rustix::{
+    process::Signal,
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::LocalModes,
+};
 
 fn at_a_terminal(args: &[&str]) -> Pty {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chat-cli"));
@@ -358,6 +362,41 @@ fn ctrl_z_and_fg_give_the_terminal_back_as_it_was() {
     assert!(is_cooked());
     ada.say("exit");
     ada.expect_end();
+}
+
+/// The terminal goes with its window: nothing can be written or read any more, and SIGHUP comes,
+/// before that or behind it.
+#[test]
+fn closing_the_window_is_one_wish_to_end_and_takes_leave() {
+    let (mut server, address) = Program::server(&[]);
+    for n in 0..5 {
+        let ours = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let terminal = openpt(ours).unwrap();
+        grantpt(&terminal).unwrap();
+        unlockpt(&terminal).unwrap();
+        let name = ptsname(&terminal, Vec::new()).unwrap();
+        let mut theirs = File::options();
+        let theirs = theirs.read(true).write(true);
+        let theirs = theirs.open(name.to_str().unwrap()).unwrap();
+        let nick = format!("Ada{n}");
+        let mut window = Command::new("setsid")
+            .args(["--ctty", env!("CARGO_BIN_EXE_chat-cli"), "chat", &address])
+            .args(["--nick", &nick])
+            .env("TERM", "xterm")
+            .stdin(theirs.try_clone().unwrap())
+            .stdout(theirs.try_clone().unwrap())
+            .stderr(theirs)
+            .spawn()
+            .unwrap();
+        server.until(&format!("new member: {nick}"));
+        drop(terminal);
+        window.wait().unwrap();
+        server.until("client disconnected");
+        // A name is held for a client that is gone without a word.
+        let next = Program::client(&address, &nick, &[]).finish();
+        assert_eq!(next.code, Some(0), "{nick}: {}", next.err);
+        server.until("client disconnected");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The first lines of a server: where a browser, a phone and a terminal find it, and how it is
 //! stopped.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use chat_core::time::Wall;
 use serde_json::Value;
@@ -19,6 +19,8 @@ pub struct Greeting {
     pub for_others: Option<String>,
     /// Where a terminal client connects to.
     pub client: Option<String>,
+    /// The folder of what is kept, if anything is.
+    pub data: Option<PathBuf>,
 }
 
 impl Greeting {
@@ -36,6 +38,11 @@ impl Greeting {
             lines.push(format!("from a terminal: chat-cli chat {address}"));
         }
         lines.push("Ctrl-C stops the server".to_owned());
+        lines.extend(
+            self.data
+                .as_ref()
+                .map(|folder| format!("data {}", folder.display())),
+        );
         let listening = self.listening.iter();
         lines.extend(listening.map(|(kind, address)| format!("listening {kind} {address}")));
         lines
@@ -54,8 +61,13 @@ impl Greeting {
             .pages
             .iter()
             .map(|url| vec![("event", "page".into()), ("url", url.clone().into())]);
+        let data = self.data.iter().map(|folder| {
+            let folder = folder.display().to_string();
+            vec![("event", "data".into()), ("folder", folder.into())]
+        });
         listening
             .chain(pages)
+            .chain(data)
             .map(|fields| lines::json_of(fields, at))
             .collect()
     }
@@ -72,6 +84,7 @@ mod tests {
             pages: vec![url("localhost"), url("192.168.1.5")],
             for_others: Some(url("192.168.1.5")),
             client: Some("192.168.1.5".to_owned()),
+            data: Some("/data".into()),
         }
     }
 
@@ -82,6 +95,7 @@ mod tests {
             "page http://192.168.1.5:7080/",
             "from a terminal: chat-cli chat 192.168.1.5",
             "Ctrl-C stops the server",
+            "data /data",
             "listening tcp [::]:7037",
         ];
         assert_eq!(greeting().text(None), lines);
@@ -91,8 +105,7 @@ mod tests {
         let code = qr::lines("http://192.168.1.5:7080/").unwrap();
         assert_eq!(drawn[2..][..code.len()], code);
         assert_eq!(drawn[2 + code.len()..], lines[2..]);
-        // With the lines that say where the data are and what else is listened on, it fits into a
-        // terminal of 80 × 24.
+        // With the line of another listener it fits into a terminal of 80 × 24.
         assert!(drawn.len() < 23, "{}", drawn.len());
     }
 
@@ -104,6 +117,7 @@ mod tests {
             r#"{"address":"[::]:7037","event":"listening","time":"1970-01-01T00:00:00.000Z","transport":"tcp"}"#
         );
         assert!(lines[1].contains(r#""url":"http://localhost:7080/""#));
-        assert_eq!(lines.len(), 3);
+        assert!(lines[3].contains(r#""event":"data","folder":"/data""#));
+        assert_eq!(lines.len(), 4);
     }
 }

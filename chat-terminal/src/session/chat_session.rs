@@ -202,11 +202,12 @@ impl Session {
             Input::CommandEnded { number, result } => self.command_ended(number, result, turn),
             Input::Answer(answer) => self.answer(answer, turn),
             Input::Stop => Err(Stop::Quit),
-            Input::OutputLost if self.waits_for_a_person() => Err(Stop::Quit),
-            Input::Idle if matches!(self.phase, Phase::TypedAhead(_)) => {
+            // A terminal that is gone is no second wish.
+            Input::Idle | Input::OutputLost if matches!(self.phase, Phase::TypedAhead(_)) => {
                 self.leave(Stop::Quit, false, turn);
                 Ok(())
             }
+            Input::OutputLost if self.waits_for_a_person() => Err(Stop::Quit),
             Input::Timeout => {
                 self.talk.show_unseen(turn);
                 Ok(())

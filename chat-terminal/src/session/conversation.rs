@@ -570,9 +570,10 @@ impl Conversation {
         &mut self,
         origin: CommandOrigin,
         then: Then,
-        mut error: CommandError,
+        error: CommandError,
         turn: &mut Turn<'_>,
     ) {
+        let mut error = then.text_too(error);
         match (then, &mut error) {
             // They were not asked for.
             (Then::LastLines { room }, _) => return self.show_arrivals(room, turn),

@@ -48,7 +48,7 @@ impl Then {
     /// The end of the text that was to follow a command: not sent, whatever is in doubt.
     pub(super) fn text_too(&self, error: CommandError) -> CommandError {
         match (self, error) {
-            (Self::Say { .. }, CommandError::Unknown) => CommandError::Ended,
+            (Self::Say { .. }, CommandError::Unknown) => CommandError::NotInRoom,
             (_, error) => error,
         }
     }

@@ -11,7 +11,9 @@ use chat_core::{
         server::{Failure, HistoryPage, RemovedReason},
     },
 };
-use chat_terminal::{Destination, Effect, End, Options, ReadKind, Report, Secrets, screen::Answer};
+use chat_terminal::{
+    Destination, Effect, End, Input, Options, ReadKind, Report, Secrets, screen::Answer,
+};
 
 use crate::harness::{Talk, ada, ada_says, commands, person, script, view, welcome};
 
@@ -197,6 +199,38 @@ fn a_private_word_is_said_once_the_conversation_is_open() {
     let told = talk.told();
     let last = told.last().unwrap();
     assert_eq!(last, "not sent: nobody is called `Eve` (\"hello\")");
+}
+
+/// Whether the conversation was opened may be in doubt; whether the word was said there is not.
+#[test]
+fn a_private_word_is_in_doubt_only_once_it_is_on_its_way() {
+    let mut talk = Talk::in_lobby(commands());
+    talk.line("/msg Ada one");
+    talk.finish(Ok(Outcome::Room(view(Some(4)))));
+    assert_eq!(talk.sent(), ["one"]);
+    talk.told();
+    talk.finish(Err(CommandError::Unknown));
+    let lost = "the connection was lost; whether this was done is unknown";
+    assert_eq!(
+        talk.told(),
+        [format!("unknown whether sent: {lost} (\"one\")")]
+    );
+    talk.line("/msg Ada two");
+    talk.finish(Err(CommandError::Unknown));
+    assert_eq!(
+        talk.told(),
+        ["not sent: you are not in that room (\"two\")"]
+    );
+    // Where the program ends first the words are its own.
+    talk.line("/msg Ada three");
+    talk.give(Input::Stop);
+    talk.give(Input::Stop);
+    talk.told();
+    talk.finish(Err(CommandError::Unknown));
+    assert_eq!(
+        talk.told(),
+        ["not sent: the program was ended first (\"three\")"]
+    );
 }
 
 #[test]

@@ -137,6 +137,21 @@ fn an_output_that_is_lost_ends_a_conversation_that_waits_for_a_line() {
     assert_eq!(talk.end, Some(End::Well));
 }
 
+/// A window that is closed takes the terminal along, and says so by a signal as well.
+#[test]
+fn an_output_that_is_lost_behind_a_signal_is_no_second_wish() {
+    let mut talk = Talk::in_lobby(person());
+    talk.line("hello");
+    talk.give(Input::Stop);
+    talk.give(Input::OutputLost);
+    assert_eq!(talk.effects, [Effect::AwaitIdle]);
+    talk.commit(11);
+    talk.commit(12);
+    ended(&mut talk);
+    assert_eq!(talk.effects, [Effect::AwaitIdle, Effect::Close]);
+    assert_eq!(talk.end, Some(End::Well));
+}
+
 #[test]
 fn the_ends_of_commands_are_told_after_the_client_s() {
     let mut talk = Talk::in_lobby(commands());

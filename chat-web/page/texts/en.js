@@ -55,7 +55,7 @@ export default {
   'room.loading': 'Loading earlier messages…',
   'room.empty': 'Nothing has been said here yet. Say hello!',
   'room.missed': 'Some of what was said while you were away is not kept.',
-  'room.out': 'You are not in this room any more. What you wrote here was not sent.',
+  'room.out': 'You are not in this room any more.',
   'room.out.join': 'Join again',
   'room.out.close': 'Close',
   'room.private-note': 'Only you two are here. The server could read along.',
