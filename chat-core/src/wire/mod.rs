@@ -7,6 +7,7 @@
 
 pub(crate) mod base64;
 pub mod client;
+mod crc32;
 pub mod error;
 mod fault;
 mod frame;
