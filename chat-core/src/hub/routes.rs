@@ -24,6 +24,9 @@ use crate::{
     },
 };
 
+/// Effects for which there is always place.
+const EFFECTS: usize = 64;
+
 impl sessions::Rooms for Rooms {
     fn view(&self, room: RoomId, member: MemberId) -> Result<RoomView, RemovedReason> {
         self.member_view(room, member).map(|view| *view)
@@ -125,6 +128,8 @@ impl Hub {
                 },
             }
         }
+        // The place of a crowd that waited once is given back.
+        self.effects.shrink_to(EFFECTS);
         self.tell_closed(now, out);
     }
 

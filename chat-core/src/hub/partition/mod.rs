@@ -330,6 +330,8 @@ impl<S: Fold, P> Pipeline<S, P> {
                 }
             }
         }
+        // The place of a crowd that waited once is given back.
+        self.queue.shrink_to(self.queue.len().max(BATCH));
         if pending.is_empty() {
             return too_large;
         }
