@@ -183,9 +183,13 @@ impl Hub {
                     registry.attach(turn, with, room, attach);
                 });
             }
-            Effect::Present { conn, room } => self.on_rooms(now, out, |rooms, turn, people| {
-                rooms.present(turn, people, room, conn);
-            }),
+            Effect::Present { conn, room } => {
+                if let Some(form) = self.sessions.form(conn) {
+                    self.on_rooms(now, out, |rooms, turn, people| {
+                        rooms.present(turn, people, room, (conn, form));
+                    });
+                }
+            }
             Effect::ReadOn { .. } => debug_assert!(false, "it comes after all others"),
             Effect::GoOn { conn } => self.on_sessions(now, out, |sessions, turn, rooms| {
                 sessions.go_on(turn, rooms, conn);
@@ -387,7 +391,7 @@ impl Hub {
                 sessions.answer(turn, origin, *answer);
             }
             Effect::Presence(update) => sessions.tell_presence(turn, room, update),
-            Effect::Present { conn, update } => sessions.present(turn, conn, room, update),
+            Effect::Present { conn, frame } => sessions.present(turn, conn, room, frame),
             Effect::Suspend => sessions.suspend(room),
             Effect::Reset { place } => sessions.reset(turn, rooms, room, place),
             _ => debug_assert!(false, "the other effects are not for connections"),

@@ -23,7 +23,7 @@ use serde::Serialize;
 #[cfg(feature = "json")]
 use serde_json::Value;
 
-pub(crate) use self::stored::{history_frame, records_frame};
+pub(crate) use self::stored::{everybody_frame, history_frame, records_frame};
 pub use self::{
     base64::{Fixed, Opaque},
     client::ClientMessage,

@@ -32,7 +32,7 @@ use crate::{
     id::{ConnId, CredentialId, MemberId, Partition, Place, RoomId, Seq},
     state::room::{self, mark::Mark, mutes::Mutes},
     wire::{
-        Record, Refusal,
+        Frame, Record, Refusal,
         record::RoomKind,
         server::{Answer, PresenceUpdate, RemovedReason, RoomView},
     },
@@ -176,7 +176,7 @@ pub(super) enum Effect {
     /// The same for one connection.
     Present {
         conn: ConnId,
-        update: PresenceUpdate,
+        frame: Frame,
     },
     /// The log lost its end: nothing can be said of the room until it is read anew.
     Suspend,
