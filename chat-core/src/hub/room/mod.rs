@@ -15,7 +15,10 @@ mod tell;
 mod tests;
 mod view;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use self::{
     history::Reading, mutes::PutAway, presence::Presence, propose::Proposal, redaction::Erasing,
@@ -201,7 +204,7 @@ pub(super) enum Effect {
         member: MemberId,
     },
     /// A record that this hub appended, for the operator.
-    Happened(Box<Record>),
+    Happened(Arc<Record>),
 }
 
 /// A member that is in, or not, as a join proves it.

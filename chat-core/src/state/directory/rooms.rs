@@ -284,7 +284,10 @@ impl Rooms {
     }
 
     /// The rooms, of all rows of a snapshot.
-    pub(super) fn restored(rooms: Vec<(RoomId, Box<Listed>)>, claims: Vec<(RoomId, Claim)>) -> Self {
+    pub(super) fn restored(
+        rooms: Vec<(RoomId, Box<Listed>)>,
+        claims: Vec<(RoomId, Claim)>,
+    ) -> Self {
         let mut numbered = BTreeMap::new();
         let (mut open, mut names) = (0, Vec::new());
         for (room, listed) in &rooms {
