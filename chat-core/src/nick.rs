@@ -109,10 +109,13 @@ impl Name {
                 code_point(c)
             ));
         }
-        let shown = Nickname::new()
-            .enforce(text)
-            .map_err(|e| explain(&e))?
-            .into_owned();
+        let shown = match is_plain(text) {
+            true => text.to_owned(),
+            false => Nickname::new()
+                .enforce(text)
+                .map_err(|e| explain(&e))?
+                .into_owned(),
+        };
         if shown.len() > max_bytes {
             return refuse(too_long(shown.len(), max_bytes));
         }
@@ -220,7 +223,16 @@ fn comparison(shown: &str) -> Result<String, precis_core::Error> {
         let text = profile.case_mapping_rule(text)?;
         profile.normalization_rule(text)
     }
+    if is_plain(shown) {
+        return Ok(shown.to_ascii_lowercase());
+    }
     stabilize(shown, once).map(Cow::into_owned)
+}
+
+/// Whether a name is of those characters only that the rules of RFC 8266 leave as they are, but for
+/// their case.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// How the comparison form of a name looks. A sign that looks like a letter, as in `Pau|`, is no
@@ -260,6 +272,9 @@ fn look(text: &str) -> String {
 /// A text, decomposed, without the dots above `i` and `j`, which have one already: it is drawn only
 /// once.
 fn without_dots(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_owned();
+    }
     let mut dotted = false;
     let drawn = |c: &char| {
         match canonical_combining_class(*c) {
@@ -380,4 +395,22 @@ fn explain(error: &precis_core::Error) -> NameError {
 
 fn refuse<T>(reason: impl Into<String>) -> Result<T, NameError> {
     Err(NameError(reason.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The rules of RFC 8266 say the same of plain names as the shortcut.
+        #[test]
+        fn plain_names_are_left_as_they_are(text in "[!-~]{1,12}") {
+            prop_assert_eq!(Nickname::new().enforce(&text).unwrap(), text.as_str());
+            let once = Nickname::new().case_mapping_rule(&text).unwrap();
+            let lower = Nickname::new().normalization_rule(once).unwrap();
+            prop_assert_eq!(lower, comparison(&text).unwrap());
+        }
+    }
 }

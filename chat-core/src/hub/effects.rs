@@ -1,6 +1,6 @@
 //! Plain values that one machine hands to another.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 
@@ -45,7 +45,7 @@ pub(super) struct Attach {
 /// A committed record, and its bytes as the log keeps them.
 #[derive(Clone, Debug)]
 pub(super) struct Told {
-    pub(super) record: Record,
+    pub(super) record: Arc<Record>,
     pub(super) bytes: Bytes,
 }
 

@@ -1,5 +1,7 @@
 //! The routes of effects from one machine to another.
 
+use std::{collections::VecDeque, sync::Arc};
+
 use super::{
     Effect, Ending, Hub,
     directory::{self, Registry},
@@ -9,7 +11,7 @@ use super::{
     origin::Asked,
     room::{self, Rooms},
     sessions::{self, Sessions},
-    turn::Turn,
+    turn::{Effects, Turn},
     views::LocalView,
 };
 use crate::{
@@ -23,6 +25,9 @@ use crate::{
         server::{RemovedReason, RoomView},
     },
 };
+
+/// Effects for which there is always place.
+const EFFECTS: usize = 64;
 
 impl sessions::Rooms for Rooms {
     fn view(&self, room: RoomId, member: MemberId) -> Result<RoomView, RemovedReason> {
@@ -63,6 +68,19 @@ impl LocalView for Around<'_> {
     }
 }
 
+/// The hub's queue, as one machine sees it.
+struct Queue<'a, E>(&'a mut VecDeque<Effect>, fn(E) -> Effect);
+
+impl<E> Effects<E> for Queue<'_, E> {
+    fn push(&mut self, effect: E) {
+        self.0.push_back(self.1(effect));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl Hub {
     /// Lets connections do something.
     pub(super) fn on_sessions(
@@ -71,11 +89,9 @@ impl Hub {
         out: &mut Outputs,
         what: impl FnOnce(&mut Sessions, &mut Turn<'_, sessions::Effect>, &dyn sessions::Rooms),
     ) {
-        let mut effects = Vec::new();
+        let mut effects = Queue(&mut self.effects, Effect::Sessions);
         let mut turn = Turn::new(now, &self.config, out, &mut self.common, &mut effects);
         what(&mut self.sessions, &mut turn, &self.rooms);
-        self.effects
-            .extend(effects.into_iter().map(Effect::Sessions));
     }
 
     /// Lets the directory do something.
@@ -85,15 +101,13 @@ impl Hub {
         out: &mut Outputs,
         what: impl FnOnce(&mut Registry, &mut Turn<'_, directory::Effect>, &dyn LocalView),
     ) {
-        let mut effects = Vec::new();
+        let mut effects = Queue(&mut self.effects, Effect::Directory);
         let around = Around {
             rooms: &self.rooms,
             sessions: &self.sessions,
         };
         let mut turn = Turn::new(now, &self.config, out, &mut self.common, &mut effects);
         what(&mut self.registry, &mut turn, &around);
-        self.effects
-            .extend(effects.into_iter().map(Effect::Directory));
     }
 
     /// Lets rooms do something.
@@ -103,12 +117,11 @@ impl Hub {
         out: &mut Outputs,
         what: impl FnOnce(&mut Rooms, &mut Turn<'_, (RoomId, room::Effect)>, &Registry),
     ) {
-        let mut effects = Vec::new();
+        let mut effects = Queue(&mut self.effects, |(room, effect)| {
+            Effect::Room(room, effect)
+        });
         let mut turn = Turn::new(now, &self.config, out, &mut self.common, &mut effects);
         what(&mut self.rooms, &mut turn, &self.registry);
-        let effects = effects.into_iter();
-        self.effects
-            .extend(effects.map(|(room, effect)| Effect::Room(room, effect)));
     }
 
     /// Does what machines had others do, in order, until nothing is left.
@@ -129,6 +142,8 @@ impl Hub {
                 },
             }
         }
+        // The place of a crowd that waited once is given back.
+        self.effects.shrink_to(EFFECTS);
         self.tell_closed(now, out);
     }
 
@@ -182,9 +197,13 @@ impl Hub {
                     registry.attach(turn, with, room, attach);
                 });
             }
-            Effect::Present { conn, room } => self.on_rooms(now, out, |rooms, turn, people| {
-                rooms.present(turn, people, room, conn);
-            }),
+            Effect::Present { conn, room } => {
+                if let Some(form) = self.sessions.form(conn) {
+                    self.on_rooms(now, out, |rooms, turn, people| {
+                        rooms.present(turn, people, room, (conn, form));
+                    });
+                }
+            }
             Effect::ReadOn { .. } => debug_assert!(false, "it comes after all others"),
             Effect::GoOn { conn } => self.on_sessions(now, out, |sessions, turn, rooms| {
                 sessions.go_on(turn, rooms, conn);
@@ -342,7 +361,9 @@ impl Hub {
                     out.push(Output::Event(Event::WrongPassword { room, nick }));
                 }
             }
-            Effect::Happened(record) => self.tell_operator(room, *record, out),
+            Effect::Happened(record) => {
+                self.tell_operator(room, Arc::unwrap_or_clone(record), out);
+            }
             heard => self.for_sessions(now, room, heard, out),
         }
     }
@@ -386,7 +407,7 @@ impl Hub {
                 sessions.answer(turn, origin, *answer);
             }
             Effect::Presence(update) => sessions.tell_presence(turn, room, update),
-            Effect::Present { conn, update } => sessions.present(turn, conn, room, update),
+            Effect::Present { conn, frame } => sessions.present(turn, conn, room, frame),
             Effect::Suspend => sessions.suspend(room),
             Effect::Reset { place } => sessions.reset(turn, rooms, room, place),
             _ => debug_assert!(false, "the other effects are not for connections"),

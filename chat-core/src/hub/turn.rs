@@ -24,7 +24,13 @@ pub(super) struct Turn<'a, E> {
     pub(super) config: &'a Config,
     pub(super) out: &'a mut Outputs,
     pub(super) common: &'a mut Common,
-    effects: &'a mut Vec<E>,
+    effects: &'a mut dyn Effects<E>,
+}
+
+/// The queue of what others are to do.
+pub(super) trait Effects<E> {
+    fn push(&mut self, effect: E);
+    fn is_empty(&self) -> bool;
 }
 
 /// The sources that all machines draw from.
@@ -54,7 +60,7 @@ impl<'a, E> Turn<'a, E> {
         config: &'a Config,
         out: &'a mut Outputs,
         common: &'a mut Common,
-        effects: &'a mut Vec<E>,
+        effects: &'a mut dyn Effects<E>,
     ) -> Self {
         Self {
             now,
@@ -126,6 +132,16 @@ pub(super) mod bench {
         pub(in crate::hub) out: Outputs,
         pub(in crate::hub) common: Common,
         pub(in crate::hub) effects: Vec<E>,
+    }
+
+    impl<E> Effects<E> for Vec<E> {
+        fn push(&mut self, effect: E) {
+            self.push(effect);
+        }
+
+        fn is_empty(&self) -> bool {
+            self.is_empty()
+        }
     }
 
     impl<E> Bench<E> {

@@ -71,8 +71,11 @@ impl Kept {
         let excess = self.records.len().saturating_sub(keep);
         let unneeded = (self.covered() + 1).saturating_sub(self.oldest()) as usize;
         let gone = excess.min(unneeded);
+        if gone == 0 {
+            return;
+        }
         if let Some(note) = last_note(&self.records.range(0..gone)) {
-            self.note_before = note.into();
+            replace(&mut self.note_before, note);
         }
         self.records.drop_first(gone);
     }
@@ -128,7 +131,7 @@ impl MemoryLog {
         if !self.limits.allow(entries, note) {
             return Appended::Refused(AppendRefused::TooLarge);
         }
-        if expected != self.head(partition).place {
+        if expected != self.place(partition) {
             return Appended::Refused(AppendRefused::Mismatch);
         }
         if entries.is_empty() {
@@ -142,9 +145,7 @@ impl MemoryLog {
             kept.records.push(&scratch);
         }
         kept.head += entries.len() as Seq;
-        if *kept.note != *note {
-            kept.note = note.into();
-        }
+        replace(&mut kept.note, note);
         kept.trim(keep);
         let place = kept.place();
         self.scratch = scratch;
@@ -279,7 +280,7 @@ impl MemoryLog {
         at: Place,
         replacement: &[u8],
     ) -> Result<(), LogUnavailable> {
-        if self.head(partition).place.epoch != at.epoch {
+        if self.place(partition).epoch != at.epoch {
             return Err(LogUnavailable);
         }
         if let Some(kept) = self.partitions.get_mut(&partition)
@@ -313,11 +314,26 @@ impl MemoryLog {
         kept.drop_superseded();
     }
 
+    fn place(&self, partition: Partition) -> Place {
+        let (epoch, seq) = (self.epoch, 0);
+        let kept = self.partitions.get(&partition);
+        kept.map_or(Place { epoch, seq }, Kept::place)
+    }
+
     fn kept(&mut self, partition: Partition) -> &mut Kept {
         let epoch = self.epoch;
         self.partitions
             .entry(partition)
             .or_insert_with(|| Kept::new(epoch))
+    }
+}
+
+/// Puts one note in the place of another, in its memory if it is as long.
+fn replace(old: &mut Box<[u8]>, new: &[u8]) {
+    if old.len() == new.len() {
+        old.copy_from_slice(new);
+    } else {
+        *old = new.into();
     }
 }
 

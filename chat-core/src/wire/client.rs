@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeStruct};
-use sha2::{Digest, Sha256};
 
 use super::{
     base64,
+    crc32::crc32,
     record::{CipherKind, Content, HistoryPolicy, PasswordRecord, PresenceMode, WrappedKey},
     tagged::{Kind, RawBody, Tagged, numbered, serialize_fields},
     writer,
@@ -411,18 +411,14 @@ pub struct Redact {
 }
 
 impl Op {
-    /// The operation in short: the first four bytes, little-endian, of the SHA-256 of its
-    /// kind and body in postcard. The zero bytes at the end of every length-delimited body are left
-    /// out of what is hashed, so that fields which are appended to a request later do not change
-    /// the hash of one that has their defaults.
+    /// The operation in short: the CRC-32 of its kind and body in postcard. The zero bytes at the
+    /// end of every length-delimited body are left out, so that fields which are appended to a
+    /// request later do not change the hash of one that has their defaults.
     pub fn hash(&self) -> RequestHash {
         let mut bytes = Vec::with_capacity(128);
         writer::extend(&self.kind(), &mut bytes);
         self.write_canonical(&mut bytes);
-        let digest = Sha256::digest(&bytes);
-        RequestHash(u32::from_le_bytes([
-            digest[0], digest[1], digest[2], digest[3],
-        ]))
+        RequestHash(crc32(&bytes))
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub(crate) mod base64;
 pub mod client;
+mod crc32;
 pub mod error;
 mod fault;
 mod frame;
@@ -22,7 +23,7 @@ use serde::Serialize;
 #[cfg(feature = "json")]
 use serde_json::Value;
 
-pub(crate) use self::stored::{history_frame, records_frame};
+pub(crate) use self::stored::{everybody_frame, history_frame, records_frame};
 pub use self::{
     base64::{Fixed, Opaque},
     client::ClientMessage,

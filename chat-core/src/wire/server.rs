@@ -501,6 +501,13 @@ impl ServerMessage {
     pub(crate) const OK: u16 = 2;
     /// The number of `records`, for the same reason.
     pub(crate) const RECORDS: u16 = 5;
+    /// The number of `presence`, for those who put the frame together from names.
+    pub(crate) const PRESENCE: u16 = 6;
+}
+
+impl PresenceUpdate {
+    /// The number of `full`, for the same reason.
+    pub(crate) const FULL: u16 = 1;
 }
 
 impl Answer {

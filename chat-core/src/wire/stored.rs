@@ -1,18 +1,29 @@
-//! Frames that are put together from records as the log keeps them: these are copied, not decoded
-//! and written again.
+//! Frames that are put together from what is kept: records are copied as the log has them, not
+//! decoded and written again, and names without a message that holds them.
 
 use bytes::Bytes;
 
-use super::{Frame, ServerMessage, server::Answer, writer};
-use crate::id::{RoomId, Seq};
+use super::{
+    Frame, ServerMessage,
+    server::{Answer, PresenceUpdate},
+    writer,
+};
+use crate::id::{MemberId, RoomId, Seq};
 
 /// A `records` frame in postcard.
 pub(crate) fn records_frame<'a>(
     room: RoomId,
     epoch: u64,
-    records: impl ExactSizeIterator<Item = &'a Bytes>,
+    records: impl ExactSizeIterator<Item = &'a Bytes> + Clone,
 ) -> Frame {
     Frame::build(|out| {
+        // With the head, and a length before each record.
+        out.reserve(
+            40 + records
+                .clone()
+                .map(|record| 4 + record.len())
+                .sum::<usize>(),
+        );
         writer::extend(&ServerMessage::RECORDS, out);
         writer::extend(&room, out);
         writer::extend(&epoch, out);
@@ -46,6 +57,33 @@ pub(crate) fn history_frame<'a>(
     })
 }
 
+/// A `presence` frame in postcard that tells of all members that are here, by nick and label.
+pub(crate) fn everybody_frame<'a>(
+    room: RoomId,
+    people: impl ExactSizeIterator<Item = (MemberId, (&'a str, &'a str))>,
+) -> Frame {
+    let mut body = Vec::with_capacity(8 + 32 * people.len());
+    writer::extend(&(people.len() as u64), &mut body);
+    for (member, (nick, label)) in people {
+        let text = |text: &str| writer::varint_len(text.len() as u64) + text.len();
+        let length = member.0.len() + text(nick) + text(label);
+        writer::extend(&(length as u64), &mut body);
+        body.extend_from_slice(&member.0);
+        for text in [nick, label] {
+            writer::extend(&(text.len() as u64), &mut body);
+            body.extend_from_slice(text.as_bytes());
+        }
+    }
+    Frame::build(|out| {
+        out.reserve(32 + body.len());
+        writer::extend(&ServerMessage::PRESENCE, out);
+        writer::extend(&room, out);
+        writer::extend(&PresenceUpdate::FULL, out);
+        writer::extend(&(body.len() as u64), out);
+        out.extend_from_slice(&body);
+    })
+}
+
 fn put_records<'a>(records: impl ExactSizeIterator<Item = &'a Bytes>, out: &mut Vec<u8>) {
     writer::extend(&(records.len() as u64), out);
     for record in records {
@@ -61,8 +99,8 @@ mod tests {
         time::Wall,
         wire::{
             Form, Record,
-            record::{Content, Joined, Message, RecordBody},
-            server::{Done, HistoryPage, Records},
+            record::{Content, Joined, Message, Person, RecordBody},
+            server::{Done, HistoryPage, People, Presence, Records},
         },
     };
 
@@ -99,6 +137,26 @@ mod tests {
                 records,
             });
             let message = ServerMessage::Ok(Done { id: 300, answer });
+            assert_eq!(frame, Form::Postcard.encode(&message));
+        }
+    }
+
+    #[test]
+    fn names_put_together_are_the_message_encoded() {
+        for count in [0, 1, 300] {
+            let person = |n: u8| Person {
+                member: MemberId([n; 16]),
+                nick: "n".repeat(n.into()),
+                label: "l".repeat(usize::from(n) % 3),
+            };
+            let people: Vec<Person> = (0..count).map(|n: u16| person(n as u8)).collect();
+            let room = RoomId([9; 16]);
+            let here = people
+                .iter()
+                .map(|one| (one.member, (&*one.nick, &*one.label)));
+            let frame = everybody_frame(room, here);
+            let update = PresenceUpdate::Full(People { people });
+            let message = ServerMessage::Presence(Presence { room, update });
             assert_eq!(frame, Form::Postcard.encode(&message));
         }
     }

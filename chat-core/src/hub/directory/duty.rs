@@ -37,6 +37,9 @@ impl Hubs {
 
     /// How many hubs are before this one in the duty for a subject: those of a higher hash.
     pub(super) fn before_me(&self, subject: &[u8; 16]) -> u32 {
+        if self.others.is_empty() {
+            return 0;
+        }
         let mine = weight(self.me, subject);
         let before = |node: &&u64| weight(**node, subject) > mine;
         self.others.iter().filter(before).count() as u32

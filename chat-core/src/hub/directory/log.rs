@@ -90,7 +90,7 @@ impl Registry {
             let mut settled = Vec::new();
             let mut draft = Draft::default();
             let (head, now) = (self.pipe.place().seq, turn.now);
-            let limits = turn.config.limits.clone();
+            let limits = &turn.config.limits;
             let (whereabouts, projections) = (&self.whereabouts, &mut self.projections);
             let alone = self.alone;
             let judge = |state: &Directory, seq, mut proposal: Proposal, fresh| {
@@ -113,7 +113,7 @@ impl Registry {
                 let changed = projections.all();
                 let rooms_of = |member| count_rooms(state, changed.get(&member), member);
                 let context = JudgeContext {
-                    limits: &limits,
+                    limits,
                     head,
                     time: now.wall,
                     fresh,

@@ -291,28 +291,30 @@ impl<S: Fold, P> Pipeline<S, P> {
             match judge(&self.state, next, proposal, self.is_certain(asked)) {
                 Judged::Entries(entries, at, proposal) => {
                     debug_assert!(at < entries.len(), "a proposal becomes a record");
-                    let encoded: Vec<Bytes> = entries.iter().map(S::encode).collect();
-                    let more: usize = encoded.iter().map(Bytes::len).sum();
-                    if more > most {
-                        too_large = Some(proposal);
-                        break;
-                    }
-                    if bytes + more > most {
-                        // The next batch begins with it, and judges it anew.
-                        self.queue.push_front(back(proposal));
-                        break;
-                    }
-                    bytes += more;
-                    next += entries.len() as Seq;
-                    let mut proposal = Some(back(proposal));
-                    pending.reserve_exact(if pending.is_empty() { entries.len() } else { 0 });
-                    for (index, (entry, bytes)) in entries.into_iter().zip(encoded).enumerate() {
+                    let (before, mut more) = (pending.len(), 0);
+                    pending.reserve_exact(if before == 0 { entries.len() } else { 0 });
+                    for entry in entries {
+                        let bytes = S::encode(&entry);
+                        more += bytes.len();
                         pending.push_back(Pending {
                             entry,
                             bytes,
-                            proposal: proposal.take_if(|_| index == at),
+                            proposal: None,
                         });
                     }
+                    if bytes + more > most {
+                        pending.truncate(before);
+                        if more > most {
+                            too_large = Some(proposal);
+                        } else {
+                            // The next batch begins with it, and judges it anew.
+                            self.queue.push_front(back(proposal));
+                        }
+                        break;
+                    }
+                    pending[before + at].proposal = Some(back(proposal));
+                    bytes += more;
+                    next = self.place.seq + 1 + pending.len() as Seq;
                 }
                 Judged::Settled => {}
                 Judged::Wait(proposal) => {
@@ -330,6 +332,8 @@ impl<S: Fold, P> Pipeline<S, P> {
                 }
             }
         }
+        // The place of a crowd that waited once is given back.
+        self.queue.shrink_to(self.queue.len().max(BATCH));
         if pending.is_empty() {
             return too_large;
         }

@@ -15,7 +15,10 @@ mod tell;
 mod tests;
 mod view;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use self::{
     history::Reading, mutes::PutAway, presence::Presence, propose::Proposal, redaction::Erasing,
@@ -32,7 +35,7 @@ use crate::{
     id::{ConnId, CredentialId, MemberId, Partition, Place, RoomId, Seq},
     state::room::{self, mark::Mark, mutes::Mutes},
     wire::{
-        Record, Refusal,
+        Frame, Record, Refusal,
         record::RoomKind,
         server::{Answer, PresenceUpdate, RemovedReason, RoomView},
     },
@@ -176,7 +179,7 @@ pub(super) enum Effect {
     /// The same for one connection.
     Present {
         conn: ConnId,
-        update: PresenceUpdate,
+        frame: Frame,
     },
     /// The log lost its end: nothing can be said of the room until it is read anew.
     Suspend,
@@ -201,7 +204,7 @@ pub(super) enum Effect {
         member: MemberId,
     },
     /// A record that this hub appended, for the operator.
-    Happened(Box<Record>),
+    Happened(Arc<Record>),
 }
 
 /// A member that is in, or not, as a join proves it.

@@ -9,6 +9,7 @@ use crate::{
     id::{ConnId, MemberId, RoomId},
     state::{directory::names::DisplayName, room},
     wire::{
+        Form, Frame, ServerMessage, everybody_frame,
         record::{Person, PresenceMode},
         server::{self, Count, PresenceChanges, PresenceUpdate, Renamed},
     },
@@ -57,12 +58,12 @@ impl Rooms {
         turn: &mut Turn<'_>,
         people: &dyn People,
         id: RoomId,
-        conn: ConnId,
+        (conn, form): (ConnId, Form),
     ) {
         if let Some(room) = self.get(id).filter(|room| room.pipe.is_live())
-            && let Some(update) = room.show_presence(people, turn.config.limits.presence_names)
+            && let Some(frame) = room.show_presence(people, turn.config.limits.presence_names, form)
         {
-            room.emit(turn, Effect::Present { conn, update });
+            room.emit(turn, Effect::Present { conn, frame });
         }
     }
 }
@@ -132,19 +133,27 @@ impl Room {
     }
 
     /// The members in the room, for one connection.
-    fn show_presence(&mut self, people: &dyn People, most: u32) -> Option<PresenceUpdate> {
+    fn show_presence(&mut self, people: &dyn People, most: u32, form: Form) -> Option<Frame> {
         let mode = mode(self.pipe.state(), most);
-        let presence = &mut self.presence;
+        let (room, presence) = (self.id, &mut self.presence);
         presence.counted |= mode == PresenceMode::Count;
         if presence.counted && mode == PresenceMode::Full {
             presence.name_all(people);
         }
         presence.gathered.show();
-        match mode {
-            PresenceMode::Full => Some(PresenceUpdate::Full(presence.everybody())),
-            PresenceMode::Count => Some(presence.count_of()),
-            _ => None,
-        }
+        let update = match mode {
+            // This goes to each that comes in, so it is written without a copy of each name.
+            PresenceMode::Full if form == Form::Postcard => {
+                let here = presence.here.iter();
+                let here = here.map(|(member, named)| (*member, named.parts()));
+                return Some(everybody_frame(room, here));
+            }
+            PresenceMode::Full => PresenceUpdate::Full(presence.everybody()),
+            PresenceMode::Count => presence.count_of(),
+            _ => return None,
+        };
+        let message = ServerMessage::Presence(server::Presence { room, update });
+        Some(form.encode(&message))
     }
 
     pub(super) fn is_told_here(&self, member: MemberId) -> bool {
@@ -253,8 +262,12 @@ impl Named {
         self.0.as_ref().map_or("", DisplayName::name)
     }
 
+    fn parts(&self) -> (&str, &str) {
+        self.0.as_ref().map_or(("", ""), DisplayName::parts)
+    }
+
     fn person(&self, member: MemberId) -> Person {
-        let (nick, label) = self.0.as_ref().map_or(("", ""), DisplayName::parts);
+        let (nick, label) = self.parts();
         Person {
             member,
             nick: nick.to_owned(),

@@ -98,8 +98,7 @@ fn number(
 ) -> Vec<Record> {
     let record = |(seq, proposed): (Seq, Proposed)| {
         let called = (people.nick(proposed.author), people.label(proposed.author));
-        let called = (called.0.to_owned(), called.1.to_owned());
-        proposed.into_record(author, seq, now.wall, (&called.0, &called.1))
+        proposed.into_record(author, seq, now.wall, called)
     };
     (seq..).zip(proposed).map(record).collect()
 }
@@ -123,7 +122,7 @@ impl Room {
             let mut draft = Draft::default();
             let (mutes, erasing) = (&self.mutes, self.erasing.len());
             let (head, now) = (self.pipe.place(), turn.now);
-            let limits = turn.config.limits.clone();
+            let limits = &turn.config.limits;
             let judge = |state: &crate::state::room::Room, seq, proposal: Proposal, fresh: bool| {
                 let is_not_to_be = match proposal.only {
                     Only::Anyway => false,
@@ -149,7 +148,7 @@ impl Room {
                 }
                 let with = JudgeContext {
                     people,
-                    limits: &limits,
+                    limits,
                     now: now.monotonic,
                     mutes,
                     head,

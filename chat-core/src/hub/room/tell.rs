@@ -1,5 +1,7 @@
 //! The consequences of committed records: for connections, and for the rest of the hub.
 
+use std::sync::Arc;
+
 use super::{
     Effect, Room, Turn,
     propose::{Proposal, Then},
@@ -72,14 +74,15 @@ impl Room {
                 mine,
                 proposal,
             } = taken;
+            let record = Arc::new(record);
             telling.push(Told {
-                record: record.clone(),
+                record: Arc::clone(&record),
                 bytes,
             });
             said_later -= u64::from(is_said(&record.body));
             if changes_audience(&record.body) {
                 self.tell(turn, &mut telling);
-                let cause = (&record, proposal.as_ref(), said_later);
+                let cause = (&*record, proposal.as_ref(), said_later);
                 self.audience_changed(turn, people, cause);
             }
             if let RecordBody::Redacted(redacted) = &record.body {
@@ -87,7 +90,7 @@ impl Room {
             }
             done.extend(proposal.map(|proposal| (record.seq, proposal)));
             if mine {
-                self.emit(turn, Effect::Happened(Box::new(record)));
+                self.emit(turn, Effect::Happened(record));
             }
         }
         self.tell(turn, &mut telling);

@@ -72,7 +72,7 @@ impl Audience {
         for (form, to) in self.in_use() {
             let mut rest = told;
             while let Some(first) = rest.first() {
-                let records = rest.iter().map(|told| (&told.record, &told.bytes));
+                let records = rest.iter().map(|told| (&*told.record, &told.bytes));
                 let (now, later) = rest.split_at(records_fitting(form, FANOUT_BYTES, records));
                 let seq = first.record.seq;
                 out.push(Output::Fanout {
@@ -117,7 +117,10 @@ fn frame(form: Form, room: RoomId, epoch: u64, told: &[Told]) -> Frame {
         Form::Postcard => records_frame(room, epoch, told.iter().map(|told| &told.bytes)),
         #[cfg(feature = "json")]
         Form::Json => {
-            let records = told.iter().map(|told| told.record.clone()).collect();
+            let records = told
+                .iter()
+                .map(|told| Record::clone(&told.record))
+                .collect();
             json_frame(room, epoch, records)
         }
     }

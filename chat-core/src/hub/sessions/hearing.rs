@@ -5,10 +5,10 @@ use super::{
     connection::{Attached, Lag},
 };
 use crate::{
-    hub::{effects::Told, origin::Origin},
+    hub::{Output, effects::Told, origin::Origin},
     id::{ConnId, MemberId, Place, RoomId, Seq},
     wire::{
-        Form, ServerMessage, Tagged,
+        Form, Frame, ServerMessage, Tagged,
         client::Op,
         server::{Answer, Entered, Presence, PresenceUpdate, Removed, RemovedReason, RoomView},
     },
@@ -55,12 +55,13 @@ impl Sessions {
         turn: &mut Turn<'_>,
         conn: ConnId,
         room: RoomId,
-        update: PresenceUpdate,
+        frame: Frame,
     ) {
         let hears = |conn| Some(self.slots.member(conn)?.rooms.contains_key(&room));
         if hears(conn) == Some(true) {
-            let message = ServerMessage::Presence(Presence { room, update });
-            self.send_counted(turn, conn, &message);
+            let bytes = frame.len();
+            turn.out.push(Output::Send { to: conn, frame });
+            self.spend(turn, conn, bytes);
         }
     }
 

@@ -32,7 +32,7 @@ use crate::{
     rate::Level,
     time::Monotonic,
     wire::{
-        CloseReason, ErrorCode,
+        CloseReason, ErrorCode, Form,
         client::Op,
         server::{RemovedReason, RoomView},
     },
@@ -167,6 +167,11 @@ impl Sessions {
     /// The address whose limits a connection counts against, if it comes from one.
     fn address(&self, conn: ConnId) -> Option<IpAddr> {
         self.slots.get(conn)?.address
+    }
+
+    /// The form that a connection reads.
+    pub(super) fn form(&self, conn: ConnId) -> Option<Form> {
+        Some(self.slots.get(conn)?.form)
     }
 
     /// Connections, admitted or not.

@@ -1,5 +1,7 @@
 //! Requests: how many a connection may make, which of them go on at once, and their answers.
 
+use std::collections::VecDeque;
+
 use super::{
     Effect, Rates, Sessions, Turn,
     check::{check, check_password},
@@ -76,8 +78,9 @@ impl Sessions {
         let busy = session.unanswered > most || session.unanswered_bytes > most_bytes;
         let now = turn.now.monotonic;
         let member = session.member;
+        let costly = is_costly(&request.op);
         let rates = self.rates.entry(member).or_insert_with(|| Rates::full(now));
-        let taken = rates.take(limits, &request.op, is_costly(&request.op), now);
+        let taken = rates.take(limits, &request.op, costly, now);
         self.arm_rates(turn);
         if let Err(wait) = taken {
             let refusal = ErrorCode::RateLimited.because("too fast").after(wait);
@@ -87,6 +90,12 @@ impl Sessions {
         if busy {
             let text = "too many requests wait for their answers";
             return self.refuse(turn, origin, ErrorCode::Busy.because(text));
+        }
+        let session = self.slots.member(conn);
+        if session.is_some_and(|session| session.waiting.get().is_none())
+            && self.goes_on(turn, &origin, costly)
+        {
+            return self.go(turn, origin, request);
         }
         if let Some(session) = self.slots.member_mut(conn) {
             let waiting = Waiting { origin, request };
@@ -120,42 +129,56 @@ impl Sessions {
         }
     }
 
-    /// Goes on with requests that wait, in order, as far as there is room for their answers, and
-    /// this call has done no more than its share for the connection.
+    /// Goes on with requests that wait, in order, as far as they may.
     pub(super) fn next_requests(&mut self, turn: &mut Turn<'_>, conn: ConnId) {
-        let number = turn.common.round;
         while let Some(session) = self.slots.member_mut(conn)
-            && let Some(waiting) = session.waiting.get_mut()
+            && let Some(waiting) = session.waiting.get()
         {
             let Some(first) = waiting.front() else {
                 session.waiting.take();
                 return;
             };
-            let (paced, costly) = (first.origin.paced, is_costly(&first.request.op));
-            match session.answers {
-                Answers::Full => return,
-                Answers::Page { .. } if paced => return,
-                Answers::Page { .. } | Answers::Free { .. } => {}
-            }
-            let round = &mut session.round;
-            if round.number != number {
-                (round.number, round.requests, round.costly) = (number, 0, false);
-            }
-            if round.requests == ROUND || (costly && round.costly) {
-                if !std::mem::replace(&mut round.armed, true) {
-                    turn.arm(core::time::Duration::ZERO, Timer::Turn(conn));
-                }
+            let (origin, costly) = (first.origin, is_costly(&first.request.op));
+            if !self.goes_on(turn, &origin, costly) {
                 return;
             }
-            round.requests += 1;
-            round.costly |= costly;
-            if paced && let Answers::Free { spent } = session.answers {
-                session.answers = Answers::Page { spent };
-            }
-            if let Some(Waiting { origin, request }) = waiting.pop_front() {
+            let session = self.slots.member_mut(conn);
+            let waiting = session.and_then(|session| session.waiting.get_mut());
+            if let Some(Waiting { origin, request }) = waiting.and_then(VecDeque::pop_front) {
                 self.go(turn, origin, request);
             }
         }
+    }
+
+    /// Whether the next request goes on: there is room for its answer, and this call has done no
+    /// more than its share for the connection. If it does, that is taken down.
+    fn goes_on(&mut self, turn: &mut Turn<'_>, origin: &Origin, costly: bool) -> bool {
+        let Some(session) = self.slots.member_mut(origin.conn) else {
+            return false;
+        };
+        match session.answers {
+            Answers::Full => return false,
+            Answers::Page { .. } if origin.paced => return false,
+            Answers::Page { .. } | Answers::Free { .. } => {}
+        }
+        let (round, number) = (&mut session.round, turn.common.round);
+        if round.number != number {
+            (round.number, round.requests, round.costly) = (number, 0, false);
+        }
+        if round.requests == ROUND || (costly && round.costly) {
+            if !std::mem::replace(&mut round.armed, true) {
+                turn.arm(core::time::Duration::ZERO, Timer::Turn(origin.conn));
+            }
+            return false;
+        }
+        round.requests += 1;
+        round.costly |= costly;
+        if origin.paced
+            && let Answers::Free { spent } = session.answers
+        {
+            session.answers = Answers::Page { spent };
+        }
+        true
     }
 
     /// The next call has come.

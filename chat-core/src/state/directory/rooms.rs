@@ -26,7 +26,8 @@ const GAP: usize = 1 << 20;
 /// The fold of rooms.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Rooms {
-    rooms: Kept<RoomId, Listed>,
+    /// Boxed: a map leaves a third of its places free.
+    rooms: Kept<RoomId, Box<Listed>>,
     /// Groups by number; [`RoomId::LOBBY`], which has none, where there is no group.
     numbers: Vec<RoomId>,
     /// The number of groups that are not deleted.
@@ -36,8 +37,8 @@ pub(crate) struct Rooms {
     claims: Kept<RoomId, Claim>,
 }
 
-/// A room in the listing.
-#[derive(Clone, Debug, PartialEq)]
+/// A room in the listing; by default one before its first projection.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Listed {
     /// The last `projected` of the room; 0 if there is none.
     pub(crate) from: Seq,
@@ -49,9 +50,10 @@ pub(crate) struct Listed {
 }
 
 /// The kind of a room in the listing.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum ListedKind {
     /// The lobby, a private conversation, a group that has no number (yet).
+    #[default]
     Plain,
     Group(Group),
     /// A deleted room. Its number, if any, is never given again.
@@ -83,16 +85,6 @@ pub(crate) struct Claim {
 }
 
 impl Listed {
-    /// A room before its first projection.
-    fn new() -> Self {
-        Self {
-            from: 0,
-            mark: None,
-            members: 0,
-            kind: ListedKind::Plain,
-        }
-    }
-
     pub(crate) fn group(&self) -> Option<&Group> {
         match &self.kind {
             ListedKind::Group(group) => Some(group),
@@ -143,7 +135,7 @@ impl Rooms {
             self.names.insert(shown.forms(), *room);
             shown
         });
-        let mut listed = self.rooms.remove(room).unwrap_or_else(Listed::new);
+        let mut listed = self.rooms.remove(room).unwrap_or_default();
         // The listing had no place for the topic before there was a number.
         listed.mark = None;
         listed.kind = ListedKind::Group(Group {
@@ -166,7 +158,7 @@ impl Rooms {
         let room = projected.room;
         self.claims.remove(&room);
         if !self.rooms.contains_key(&room) {
-            self.rooms.insert(room, Listed::new());
+            self.rooms.insert(room, Box::default());
         }
         let Some(listed) = self.rooms.get_mut(&room) else {
             return;
@@ -221,7 +213,7 @@ impl Rooms {
     }
 
     pub(crate) fn get(&self, room: RoomId) -> Option<&Listed> {
-        self.rooms.get(&room)
+        self.rooms.get(&room).map(|listed| &**listed)
     }
 
     pub(crate) fn group(&self, room: RoomId) -> Option<&Group> {
@@ -280,7 +272,7 @@ impl Rooms {
             last.map_or(Unbounded, Included),
         );
         let rooms = self.rooms.range((from, to));
-        rooms.map(|(room, listed)| (*room, listed))
+        rooms.map(|(room, listed)| (*room, &**listed))
     }
 
     /// The group of that name, or of one that looks alike.
@@ -298,7 +290,7 @@ impl Rooms {
         self.claims.iter().map(|(room, claim)| (*room, claim))
     }
 
-    pub(super) fn rooms_mut(&mut self) -> &mut Kept<RoomId, Listed> {
+    pub(super) fn rooms_mut(&mut self) -> &mut Kept<RoomId, Box<Listed>> {
         &mut self.rooms
     }
 
@@ -307,7 +299,10 @@ impl Rooms {
     }
 
     /// The rooms, of all rows of a snapshot.
-    pub(super) fn restored(rooms: Vec<(RoomId, Listed)>, claims: Vec<(RoomId, Claim)>) -> Self {
+    pub(super) fn restored(
+        rooms: Vec<(RoomId, Box<Listed>)>,
+        claims: Vec<(RoomId, Claim)>,
+    ) -> Self {
         let mut numbered = BTreeMap::new();
         let (mut open, mut names) = (0, Vec::new());
         for (room, listed) in &rooms {

@@ -31,7 +31,7 @@ pub(crate) struct Restored {
     called: Vec<(MemberId, MemberName)>,
     known: Vec<(MemberId, Known)>,
     ending: Vec<(MemberId, ())>,
-    listed: Vec<(RoomId, Listed)>,
+    listed: Vec<(RoomId, Box<Listed>)>,
     claims: Vec<(RoomId, Claim)>,
 }
 
@@ -129,7 +129,7 @@ impl Restored {
             ENDING => self.ending.push((MemberId(*id), ())),
             LISTED => {
                 let listed = reader::take::<ListedRow<'_>>(row)?.into_listed();
-                self.listed.push((RoomId(*id), listed));
+                self.listed.push((RoomId(*id), Box::new(listed)));
             }
             CLAIM => self.claims.push((RoomId(*id), reader::take(row)?)),
             other => return unknown_section(other),

@@ -77,7 +77,10 @@ fn said(seq: Seq) -> Told {
     let content = Content::plain(seq.to_string());
     let record = Record::by_server(seq, Wall(0), RecordBody::Message(Message { content }));
     let bytes = record.to_bytes();
-    Told { record, bytes }
+    Told {
+        record: record.into(),
+        bytes,
+    }
 }
 
 fn hello(resume: &[Place]) -> WireHello {

@@ -10,14 +10,13 @@ mod redaction;
 mod settings;
 mod speech;
 
-use std::collections::BTreeSet;
-
 use self::opening::{judge_close, judge_created};
 use super::{Life, Room, Standing, mutes::Mutes, results::Known};
 use crate::{
     id::{CredentialId, KeyId, MemberId, MessageId, Place, RequestHash, Seq, SessionId},
     limits::Limits,
     roles::Role,
+    small::SmallSet,
     state::{Verdict, refuse},
     time::{Monotonic, Wall},
     wire::{
@@ -120,13 +119,13 @@ pub(crate) struct Proposed {
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     /// Members whose membership the batch changes.
-    touched: BTreeSet<MemberId>,
+    touched: SmallSet<MemberId>,
     /// The number of joins.
     joining: usize,
     /// The batch changes rules for judging others.
     exclusive: bool,
     /// Requests that count as done.
-    accepted: BTreeSet<MessageId>,
+    accepted: SmallSet<MessageId>,
     len: usize,
 }
 
