@@ -168,6 +168,7 @@ fn what_cannot_be_is_told() {
 }
 
 #[test]
+#[ignore = "long: a client in Python, 6 s"]
 fn a_python_client_written_from_the_specification() {
     let python = "python3";
     if !succeeds(Command::new(python).args(["-c", "(answer := 1)"])) {
@@ -177,6 +178,7 @@ fn a_python_client_written_from_the_specification() {
 }
 
 #[test]
+#[ignore = "long: a client in Node, 6 s"]
 fn a_node_client_written_from_the_specification() {
     let has = |flags: &[&str]| {
         let check = "if (typeof WebSocket === 'undefined') process.exit(1)";

@@ -1,5 +1,4 @@
 //! Records and words per action of members are no more than the house claims.
-#![cfg(target_os = "linux")]
 
 use chat_bench::facts::traffic;
 

@@ -1,6 +1,4 @@
 //! The hub costs no more than recorded.
-#![cfg(target_os = "linux")]
-#![allow(clippy::print_stderr)]
 
 use chat_bench::hub::counts;
 
