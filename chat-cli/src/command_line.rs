@@ -239,11 +239,12 @@ Examples:
   chat-cli serve --memory
   chat-cli serve --print-config > chat.toml && chat-cli serve --config chat.toml
 
-Standard output says first where the server is: `page URL` for browsers, at a terminal a QR code for phones, how a terminal client
-connects, how to stop; and `listening tcp ADDR` or `listening ws ADDR` for each listener. Then comes what happens on the server.
-Ctrl-C and SIGTERM tell everybody that the server stops, and end it. SIGHUP, also that of a terminal which is closed, tells
-everybody to come back and ends it too, for a supervisor to start it again; where it is ignored at the start, as nohup has it,
-it stays ignored. A second Ctrl-C ends it at once.
+Standard output says first where the server is: `page URL` for browsers, at a terminal a QR code \
+for phones, how a terminal client connects, how to stop, `data DIR`; and `listening tcp ADDR` or \
+`listening ws ADDR` for each listener. Then comes what happens on the server. Ctrl-C and SIGTERM \
+tell everybody that the server stops, and end it. SIGHUP, also that of a terminal which is \
+closed, tells everybody to come back and ends it too, for a supervisor to start it again; where \
+it is ignored at the start, as nohup has it, it stays ignored. A second Ctrl-C ends it at once.
 
 {EXIT_CODES}"
 );
@@ -273,10 +274,11 @@ Examples:
   printf '/join 3\\nhello\\n' | chat-cli chat localhost --nick robot --commands
 
 What is missing is asked for when standard input is a terminal, and is an error (2) when it is not.
-Each line of input is a message or, at a terminal, with --commands or with --format json, a command such as /help; two slashes
-begin a message with one. If one of a file or a pipe comes to nothing, standard error says why, the others are done all the
-same, and the exit code is 1. But the first one with a slash where no commands are expected is the last one that is read: what
-was before it is sent, standard error says how many lines are not, and the exit code is 2.
+Each line of input is a message or, at a terminal, with --commands or with --format json, a \
+command such as /help; two slashes begin a message with one. If one of a file or a pipe comes to \
+nothing, standard error says why, the others are done all the same, and the exit code is 1. But \
+the first one with a slash where no commands are expected is the last one that is read: what was \
+before it is sent, standard error says how many lines are not, and the exit code is 2.
 
 {EXIT_CODES}"
 );
