@@ -1,4 +1,4 @@
-//! What is claimed and recorded of the server's cost, held against what is counted.
+//! Claims and records of the cost of the server, held against counts.
 #![cfg(target_os = "linux")]
 #![allow(clippy::print_stderr)]
 
