@@ -81,7 +81,7 @@ impl World {
     }
 
     pub(crate) fn check_whole(&mut self) {
-        // Somebody's memberships may expire just now: what follows is told within a second.
+        // Memberships may expire just now: what follows is told within a second.
         let settled = self.truth.directory.changed + 2 * SECOND;
         if self.now < settled && self.now < self.whole_by {
             return self.at(settled, Happening::Whole);

@@ -1,4 +1,4 @@
-//! What hubs tell each other of their members, and what is done when one is lost.
+//! Hubs tell each other of their members, and one of them is lost.
 
 use super::{
     words::{At, Away, Here, Members},

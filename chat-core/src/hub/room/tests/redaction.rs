@@ -1,4 +1,4 @@
-//! What is taken back.
+//! Messages that are taken back.
 
 use super::*;
 use crate::log::{Page, Query, ReadFrom};

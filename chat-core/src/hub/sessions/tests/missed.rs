@@ -1,4 +1,4 @@
-//! What a connection missed, and is sent later.
+//! Records that a connection missed, and is sent later.
 
 use super::*;
 
