@@ -183,7 +183,7 @@ pub enum Outbox {
     Lost,
     /// All of it.
     Kept,
-    /// The outbox as it was behind the last command, or the last end of one.
+    /// The outbox as it was behind the last command or the end of one, or before the last frame.
     Older,
 }
 
