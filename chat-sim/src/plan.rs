@@ -175,7 +175,7 @@ pub enum Hears {
     Never,
 }
 
-/// What the next life of a program has of its outbox.
+/// The outbox as the next life of a program has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outbox {
     /// Nothing: it begins another session.

@@ -410,8 +410,8 @@ impl Registry {
             behind.proposed = false;
             behind.due = behind.due.max(due);
             if !mine {
-                // Another hub may have listed members that are not among the changes here, and knows
-                // more of the room.
+                // Another hub may have listed members that are not among the changes here, and
+                // knows more of the room.
                 behind.anybody = true;
                 behind.looks = 0;
                 projections.listed.remove(&id);

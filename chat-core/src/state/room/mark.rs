@@ -71,7 +71,8 @@ impl Tail {
         }
     }
 
-    /// The note: its version, the mark (`seq` in 8 bytes, little-endian, then the tag), and the number of messages (8 bytes, little-endian).
+    /// The note: its version, the mark (`seq` in 8 bytes, little-endian, then the tag), and the
+    /// number of messages (8 bytes, little-endian).
     pub(crate) fn to_note(self) -> Bytes {
         let mut note = Vec::with_capacity(25);
         note.push(VERSION);
