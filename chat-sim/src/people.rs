@@ -58,7 +58,7 @@ pub(crate) struct Peer {
     pub(crate) leaving: bool,
     /// An earlier session of this member may still be on its way somewhere.
     has_past: bool,
-    /// The outbox as it was kept, behind each command and each end of one.
+    /// The outbox as it was kept: behind each command and each end of one, and before each frame.
     saved: Vec<u8>,
     /// The outbox of the life before, and by which fault it is what it is.
     outbox: Option<(Vec<u8>, &'static str)>,
@@ -319,7 +319,10 @@ impl World {
         while let Some(output) = self.peers[client].out.pop() {
             match output {
                 ClientOutput::Connect => self.connect(client),
-                ClientOutput::Send(frame) => self.client_says(client, &frame),
+                ClientOutput::Send(frame) => {
+                    self.save(client);
+                    self.client_says(client, &frame);
+                }
                 ClientOutput::Disconnect => self.hang_up(client),
                 ClientOutput::Work(work) => {
                     let peer = &mut self.peers[client];

@@ -175,7 +175,7 @@ pub enum Hears {
     Never,
 }
 
-/// The outbox as the next life of a program finds it.
+/// The outbox as the next life of a program has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outbox {
     /// Nothing: it begins another session.
@@ -183,7 +183,7 @@ pub enum Outbox {
     Lost,
     /// All of it.
     Kept,
-    /// The outbox as it was behind the last command, or the last end of one.
+    /// The outbox as it was behind the last command or the end of one, or before the last frame.
     Older,
 }
 

@@ -197,7 +197,9 @@ impl Client {
     /// a form of this version of the crate.
     ///
     /// Not among them: what holds a password or a key (`Create`, `Join`, `SetPassword`), and a
-    /// change of the name. To be kept anew after each command and each [`ClientEvent::Finished`]: a
+    /// change of the name. To be kept anew after each command, each [`ClientEvent::Finished`], and
+    /// before the frames of each [`ClientOutput::Send`] are written: a request has its number, and
+    /// is sealed, when it goes out, and another life that does not know that would do it again. A
     /// command that is finished and restored all the same is recognised as a repeat by the server,
     /// for an hour.
     pub fn outbox(&self) -> Zeroizing<Vec<u8>> {

@@ -199,8 +199,8 @@ export class Session {
     step.free();
     switch (what) {
       case 'connect': this.#connect(); break;
-      // What cannot be sent, since the socket is about to close, is sent again by the next.
-      case 'send': if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(bytes); break;
+      // What cannot be sent, since the socket is about to close, is sent again by the next. What is sent has its number now, and is sealed.
+      case 'send': this.#unkept = true; if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(bytes); break;
       case 'disconnect': this.#disconnect(); break;
       case 'work': this.#work(bytes); break;
       case 'event': this.#event(JSON.parse(event)); break;

@@ -29,6 +29,9 @@ const OWN: Duration = Duration::from_millis(100);
 const OTHERS: Duration = Duration::from_secs(2);
 /// When to try again what cannot be done now.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How often a room's log is read before a listing that is ahead of it is set back: a log that
+/// several servers hold may show less than there is.
+const LOOKS: u8 = 3;
 
 /// Standings of members in rooms, where this hub knows more than the listing.
 pub(super) type Standings = SmallMap<RoomId, Option<Standing>>;
@@ -61,8 +64,8 @@ struct Behind {
     since: BTreeSet<MemberId>,
     /// All of it was this hub's doing, and its members here were told.
     told: bool,
-    /// The room's log was read since the listing was seen to be ahead.
-    looked: bool,
+    /// How often the room's log was to be read since the listing was seen to be ahead.
+    looks: u8,
     /// The mark as of which the listing was made last.
     made: Mark,
 }
@@ -76,7 +79,7 @@ impl Behind {
             now: BTreeSet::new(),
             since: BTreeSet::new(),
             told: false,
-            looked: false,
+            looks: 0,
             made: Mark::EMPTY,
         }
     }
@@ -151,8 +154,10 @@ impl Projections {
         let is_outrun = listed.is_some_and(|listed| listed.seq() > mark.seq());
         // Then the listing has members of whom nothing is known here.
         behind.anybody |= is_outrun;
-        if !alone && is_outrun && !(behind.looked && with.is_current(id)) {
-            if !std::mem::replace(&mut behind.looked, true) {
+        let is_current = with.is_current(id);
+        if !alone && is_outrun && !(behind.looks == LOOKS && is_current) {
+            if behind.looks < LOOKS && is_current {
+                behind.looks += 1;
                 self.outrun.push(id);
             }
             behind.proposed = false;
@@ -232,7 +237,7 @@ impl Registry {
         behind.due = behind.due.min(due);
         behind.anybody |= !known;
         behind.told &= marked.mine && marked.changed.is_some();
-        behind.looked = false;
+        behind.looks = 0;
         if marked.changed.is_none() {
             // The room is there for the first time, or its log lost its end: what was known beyond
             // the listing may not be so any more.
@@ -408,7 +413,7 @@ impl Registry {
                 // Another hub may have listed members that are not among the changes here, and
                 // knows more of the room.
                 behind.anybody = true;
-                behind.looked = false;
+                behind.looks = 0;
                 projections.listed.remove(&id);
             }
             if mine {

@@ -132,8 +132,18 @@ impl Registry {
         session: SessionId,
     ) {
         let stamp = (self.stamp(member) + 1).max(turn.now.wall.0);
-        self.place(turn, member, Some(Whereabout::Here { session, stamp }));
+        self.is_at_this(turn, member, session, stamp);
         self.forget_expiry(turn, member);
+    }
+
+    fn is_at_this(
+        &mut self,
+        turn: &mut Turn<'_>,
+        member: MemberId,
+        session: SessionId,
+        stamp: u64,
+    ) {
+        self.place(turn, member, Some(Whereabout::Here { session, stamp }));
         let at = At {
             member,
             session,
@@ -341,13 +351,18 @@ impl Registry {
 
     fn heard_of(&mut self, turn: &mut Turn<'_>, node: u64, at: At) {
         let (member, stamp) = (at.member, at.stamp);
-        let place = self.whereabouts.0.get(&member);
-        if place.is_some_and(|place| self.is_newer(place, (stamp, node))) {
+        let place = self.whereabouts.0.get(&member).copied();
+        if let Some(place) = place.filter(|place| self.is_newer(place, (stamp, node))) {
+            // Clocks may differ. A hub at which the member is, and that did not know of this,
+            // says so again.
+            if let Whereabout::Away { stamp, .. } | Whereabout::Leaving { stamp } = place {
+                self.tell_away(turn, &[(member, stamp)]);
+            }
             return;
         }
         if let Some(Whereabout::Here { session, .. }) = place {
-            // One outbox has one program. Clocks may differ: this connection may be its newer one.
-            let reason = match *session == at.session {
+            // One outbox has one program: this connection may be its newer one.
+            let reason = match session == at.session {
                 true => CloseReason::Resync,
                 false => CloseReason::Replaced,
             };
@@ -359,14 +374,14 @@ impl Registry {
 
     /// Whether a member came in at a place after it did at another hub. Of two places that are
     /// equally new, all hubs take the same one for right; and so the hub that frees the name is the
-    /// one at which the member was last.
+    /// one at which the member was last. Of its own members, a hub's last word is the newest.
     fn is_newer(&self, place: &Whereabout, than: (u64, u64)) -> bool {
         match *place {
             Whereabout::Here { stamp, .. }
             | Whereabout::Away { stamp, .. }
             | Whereabout::Leaving { stamp } => (stamp, self.hubs.me()) > than,
             Whereabout::At { node, stamp } | Whereabout::AwayFrom { node, stamp } => {
-                (stamp, node) > than
+                node != than.1 && (stamp, node) > than
             }
             Whereabout::Unknown { .. } => false,
         }
@@ -374,9 +389,15 @@ impl Registry {
 
     fn heard_away(&mut self, turn: &mut Turn<'_>, node: u64, member: MemberId, stamp: u64) {
         match self.whereabouts.0.get(&member).copied() {
-            Some(
-                Whereabout::Here { .. } | Whereabout::Away { .. } | Whereabout::Leaving { .. },
-            ) => {}
+            Some(Whereabout::Here {
+                session,
+                stamp: mine,
+            }) => {
+                if (mine, self.hubs.me()) < (stamp, node) {
+                    self.is_at_this(turn, member, session, stamp + 1);
+                }
+            }
+            Some(Whereabout::Away { .. } | Whereabout::Leaving { .. }) => {}
             Some(Whereabout::At { node: at, .. }) if at != node => {}
             _ if !self.pipe.state().names.is_held(member) => {
                 // The name was known here to be free already.

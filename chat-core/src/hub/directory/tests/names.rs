@@ -109,6 +109,27 @@ fn a_name_is_refused_by_a_hub_that_has_read() {
 }
 
 #[test]
+fn a_hub_whose_clock_is_behind_keeps_whom_it_has() {
+    let mut world = World::new(2);
+    world.hello(0, 1, "Ada");
+    // The new hub hears nothing of the other one, at which the member was, before that comes.
+    world.quiet = true;
+    world.departs(0, 1, Departure::Broken);
+    world.sites.truncate(1);
+    world.words.clear();
+    let new = world.begin(3, vec![1]);
+    world.words.clear();
+    world.sites[new].bench.now.wall.0 -= 3_600_000;
+    world.hello(new, 1, "Ada");
+    world.quiet = false;
+    world.does(new, |_, _, _| {});
+    world.pass(Duration::from_secs(100));
+    assert_eq!(world.story(new), ["again 1"]);
+    assert_eq!(world.holder(0, "ada"), Some(member(1)));
+    assert!(world.is_here(0, 1) && world.is_here(new, 1));
+}
+
+#[test]
 fn who_has_a_name_by_another_hub_keeps_it_although_no_word_of_that_has_come() {
     // The hub that is to free the name, and one of another hub of which nothing was heard since.
     for full in [false, true] {
