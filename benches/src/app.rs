@@ -86,6 +86,9 @@ enum What {
     /// A process of its own, for the memory of one hub alone.
     #[command(hide = true)]
     Fill { rooms: u32, members: u32 },
+    /// Another one, for the start of a server.
+    #[command(hide = true)]
+    Start { folder: PathBuf },
 }
 
 #[derive(Args)]
@@ -286,22 +289,23 @@ pub(crate) fn main() -> Result<()> {
         What::Facts(what) => all_facts(what),
         What::Hold => holders::hold(),
         What::Fill { rooms, members } => growth::alone::fill(rooms, members),
+        What::Start { folder } => facts::start::measured(&folder),
     }
 }
 
 fn all_facts(what: Facts) -> Result<()> {
-    print!(
-        "{}",
-        facts::traffic::table(&facts::traffic::all(what.people))
-    );
-    let kept = counts::kept()?;
-    println!("\n{kept}");
     if let Some(members) = what.members {
         let folder = what.folder.unwrap_or_else(std::env::temp_dir);
         let folder = tempfile::tempdir_in(folder)?;
         let started = facts::start::measure(folder.path(), members, what.rooms)?;
-        println!("\n{members} members, {} rooms: {started:?}", what.rooms);
+        println!("{members} members, {} rooms:\n{started}", what.rooms);
+        return Ok(());
     }
+    print!(
+        "{}",
+        facts::traffic::table(&facts::traffic::all(what.people))
+    );
+    println!("\n{}", counts::kept()?);
     Ok(())
 }
 

@@ -24,6 +24,8 @@ pub struct Usage {
     pub writes: u64,
     /// Bytes of memory in use.
     pub resident: u64,
+    /// And at most, from the process's beginning.
+    pub peak: u64,
 }
 
 impl Usage {
@@ -51,6 +53,7 @@ impl Usage {
             system: nth(after_name, 12),
             writes: field(&io, "syscw:"),
             resident: field(&status, "VmRSS:") * 1_024,
+            peak: field(&status, "VmHWM:") * 1_024,
         })
     }
 
@@ -62,6 +65,7 @@ impl Usage {
             system: self.system - earlier.system,
             writes: self.writes - earlier.writes,
             resident: self.resident.saturating_sub(earlier.resident),
+            peak: self.peak.saturating_sub(earlier.resident),
         }
     }
 

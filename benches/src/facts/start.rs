@@ -2,7 +2,9 @@
 //! reads until then.
 
 use std::{
+    env, fmt,
     path::Path,
+    process::{self, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use async_trait::async_trait;
 use bytes::Bytes;
 use chat_core::{
@@ -23,7 +25,8 @@ use chat_core::{
 };
 use chat_log_disk::{Config, DiskLog};
 use chat_runtime::{Client, Log, Server, client_config, memory};
-use tokio::task::JoinSet;
+use serde::{Deserialize, Serialize};
+use tokio::{runtime::Runtime, task::JoinSet};
 
 use super::kept;
 use crate::{machine::Usage, servers};
@@ -34,7 +37,7 @@ const BATCH: u32 = 4_096;
 const ROOMS: usize = 1_000;
 
 /// The cost of the start.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Started {
     /// Until the log is open.
     pub opened: Duration,
@@ -44,14 +47,18 @@ pub struct Started {
     pub joined: Duration,
     /// Until the log has not been read from for a second: what follows from the start is done.
     pub quiet: Duration,
+    /// Reading the snapshot, and all heads with their notes, with SQLite alone.
+    pub floor: Duration,
     /// Bytes of the process's memory more than before.
     pub memory: u64,
+    /// And at most.
+    pub peak: u64,
     /// The reads of the start.
     pub read: Reads,
 }
 
 /// The questions to a log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reads {
     /// Records in the pages of the directory.
     pub directory: u64,
@@ -65,28 +72,108 @@ pub struct Reads {
     pub appends: u64,
 }
 
-/// Fills a log in this folder and starts a server on it, twice: the first one writes the snapshot.
+impl fmt::Display for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |time: Duration| time.as_secs_f64();
+        let megabytes = |bytes: u64| bytes / 1_000_000;
+        let ratio = seconds(self.welcome) / seconds(self.floor);
+        writeln!(
+            f,
+            "open after {:.2} s, a welcome after {:.2} s, a join after {:.2} s, all done after {:.2} s",
+            seconds(self.opened),
+            seconds(self.welcome),
+            seconds(self.joined),
+            seconds(self.quiet)
+        )?;
+        let Reads {
+            directory,
+            rooms,
+            parts,
+            heads,
+            appends,
+        } = self.read;
+        writeln!(
+            f,
+            "read: {parts} parts of snapshots, {heads} heads, {directory} records of the directory, \
+             {rooms} of rooms; {appends} appends"
+        )?;
+        write!(
+            f,
+            "reading the same takes SQLite {:.2} s: a welcome after {ratio:.1} times that; \
+             memory: {} MB, at most {} MB",
+            seconds(self.floor),
+            megabytes(self.memory),
+            megabytes(self.peak)
+        )
+    }
+}
+
+/// Fills a log in this folder and starts a server on it, twice: the first one writes the snapshot,
+/// the second is measured, in a process of its own: memory that was used and given back would hide
+/// what it takes.
 ///
 /// # Errors
 /// The disk's; somebody was not let in.
 pub fn measure(folder: &Path, members: u32, rooms: u32) -> Result<Started> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
+        let began = Instant::now();
         fill(folder, members, rooms).await?;
-        let (server, log, _) = start(folder, Instant::now()).await?;
+        println!("made in {:.0} s", began.elapsed().as_secs_f64());
+        // Whoever said hello now would not be heard before all was read.
+        let (server, log, _) = serve(DiskLog::open(folder, Config::default())?.0).await?;
         until_snapshot(&log).await?;
         server.shutdown(false).await;
-        drop(log);
-        let before = Usage::of(std::process::id())?;
-        let (server, log, mut started) = start(folder, Instant::now()).await?;
-        started.memory = Usage::of(std::process::id())?.since(before).resident;
-        started.read = log.reads();
+        Ok::<_, anyhow::Error>(())
+    })?;
+    let output = Command::new(env::current_exe()?)
+        .arg("start")
+        .arg(folder)
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "the start failed");
+    serde_json::from_slice(&output.stdout).context("what a process of its own measured")
+}
+
+/// The work of such a process: measures a start, and prints the figures as one line of JSON.
+///
+/// # Errors
+/// The disk's; somebody was not let in.
+pub fn measured(folder: &Path) -> Result<()> {
+    let before = Usage::of(process::id())?;
+    let mut started = runtime()?.block_on(async {
+        let (server, log, mut started) = start(folder).await?;
+        let used = Usage::of(process::id())?.since(before);
+        (started.memory, started.peak, started.read) = (used.resident, used.peak, log.reads());
         server.shutdown(false).await;
-        Ok(started)
-    })
+        Ok::<_, anyhow::Error>(started)
+    })?;
+    started.floor = floor(folder)?;
+    println!("{}", serde_json::to_string(&started)?);
+    Ok(())
+}
+
+fn runtime() -> Result<Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    Ok(runtime.worker_threads(2).enable_all().build()?)
+}
+
+/// How long SQLite alone takes to read the snapshot, and all heads with their notes.
+fn floor(folder: &Path) -> Result<Duration> {
+    let began = Instant::now();
+    let log = rusqlite::Connection::open(folder.join("log.db"))?;
+    let mut bytes = 0;
+    for sql in [
+        "SELECT body FROM parts ORDER BY partition, seq, part",
+        "SELECT note FROM partitions ORDER BY name",
+    ] {
+        let mut statement = log.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            bytes += row.get::<_, Vec<u8>>(0)?.len();
+        }
+    }
+    ensure!(bytes > 0, "there is a snapshot");
+    Ok(began.elapsed())
 }
 
 /// Writes what a hub has written in memory to the disk.
@@ -134,9 +221,8 @@ async fn copy(source: &MemoryLog, log: &DiskLog, head: Head) -> Result<()> {
     Ok(())
 }
 
-async fn start(folder: &Path, began: Instant) -> Result<(Server, Arc<Counted>, Started)> {
-    let (log, _) = DiskLog::open(folder, Config::default())?;
-    let opened = began.elapsed();
+/// A server on the log in this folder, and the way to it.
+async fn serve(log: DiskLog) -> Result<(Server, Arc<Counted>, memory::MemoryConnector)> {
     let secret = log.server_secret().await?;
     let log = Arc::new(Counted::new(log));
     let (transport, connector) = memory::listener();
@@ -148,6 +234,14 @@ async fn start(folder: &Path, began: Instant) -> Result<(Server, Arc<Counted>, S
         .start()?;
     // Nobody listens to what the operator would be told.
     drop(server.events());
+    Ok((server, log, connector))
+}
+
+async fn start(folder: &Path) -> Result<(Server, Arc<Counted>, Started)> {
+    let began = Instant::now();
+    let (log, _) = DiskLog::open(folder, Config::default())?;
+    let opened = began.elapsed();
+    let (server, log, connector) = serve(log).await?;
     let (client, events) = Client::connect(connector, client_config("newcomer".to_owned())?);
     drop(events);
     client.ready().await?;
@@ -167,7 +261,9 @@ async fn start(folder: &Path, began: Instant) -> Result<(Server, Arc<Counted>, S
         welcome,
         joined,
         quiet,
+        floor: Duration::ZERO,
         memory: 0,
+        peak: 0,
         read: log.reads(),
     };
     Ok((server, log, started))
@@ -180,14 +276,14 @@ async fn until_snapshot(log: &Counted) -> Result<()> {
         records: 0,
         bytes: 0,
     };
-    for _ in 0..600 {
+    for _ in 0..6_000 {
         let page = log.inner.read(Partition::Directory(0), query).await?;
         if page.snapshot.is_some() {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    ensure!(false, "no snapshot within a minute");
+    ensure!(false, "no snapshot within ten minutes");
     Ok(())
 }
 
