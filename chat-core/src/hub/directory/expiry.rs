@@ -9,7 +9,7 @@ use crate::{
     hub::{timers::Timer, views::LocalView},
     id::MemberId,
     state::directory::judge::Ask,
-    time::Monotonic,
+    time::{Monotonic, Wall},
 };
 
 /// Members whose time is up later than this are found by the next look through all of them.
@@ -21,11 +21,42 @@ const AGAIN: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Expiry {
     due: BTreeMap<MemberId, Monotonic>,
+    /// No other member's time is up before this: until then nobody need be looked at.
+    next: Wall,
     /// Members that said they go for good, and do not keep their secret: they cannot come back.
     pub(super) at_once: BTreeSet<MemberId>,
 }
 
+impl Expiry {
+    /// Whether a look through all members finds nobody whose time is up before the next one.
+    pub(super) fn is_far(&self, now: Wall) -> bool {
+        self.next > now + HORIZON
+    }
+
+    /// Has all members looked at by then.
+    fn look_at(&mut self, time: Wall) {
+        self.next = self.next.min(time);
+    }
+
+    /// A look through all members begins.
+    pub(super) fn begin_look(&mut self) {
+        self.next = Wall(u64::MAX);
+    }
+}
+
 impl Registry {
+    /// A look through all members is to find this one, when its time is up.
+    pub(super) fn look_for(&mut self, turn: &Turn<'_>, member: MemberId) {
+        match self.state().members.is_ending(member) {
+            true => self.expiry.look_at(turn.now.wall),
+            false => {
+                if let Some(left) = self.time_left(turn, member) {
+                    self.expiry.look_at(turn.now.wall + left);
+                }
+            }
+        }
+    }
+
     fn set_expiry(&mut self, turn: &mut Turn<'_>, member: MemberId, after: Duration) {
         let at = turn.now.monotonic + after;
         let timers = &mut turn.common.timers;
@@ -61,10 +92,10 @@ impl Registry {
         if self.expiry.at_once.contains(&member) {
             return self.set_expiry(turn, member, Duration::ZERO);
         }
-        if let Some(left) = self.time_left(turn, member)
-            && left <= HORIZON
-        {
-            self.set_expiry(turn, member, left);
+        match self.time_left(turn, member) {
+            Some(left) if left <= HORIZON => self.set_expiry(turn, member, left),
+            Some(left) => self.expiry.look_at(turn.now.wall + left),
+            None => {}
         }
     }
 
@@ -117,6 +148,9 @@ impl Registry {
         if mine || self.hubs.is_mine(&member.0) {
             self.set_expiry(turn, member, AGAIN);
             self.end_memberships(turn, member);
+        } else {
+            // The other hub may not come to do it.
+            self.look_for(turn, member);
         }
     }
 
@@ -124,6 +158,7 @@ impl Registry {
     pub(super) fn not_ended(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         if !self.state().members.is_ending(member) {
             self.forget_expiry(turn, member);
+            self.look_for(turn, member);
         }
     }
 

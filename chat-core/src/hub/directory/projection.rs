@@ -381,6 +381,13 @@ impl Registry {
         for member in &projected.left {
             self.forget_if_ended(*member);
         }
+        // A member that is away is kept by the rooms that it is in.
+        let entered = projected.entered.iter().map(|(member, _)| member);
+        for member in entered.chain(&projected.left) {
+            if !self.whereabouts.is_here(*member) {
+                self.look_for(turn, *member);
+            }
+        }
         self.go_on_sweeping(turn);
     }
 

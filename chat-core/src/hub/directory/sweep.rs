@@ -90,15 +90,26 @@ impl Registry {
         }
     }
 
+    fn begin_members(&mut self, turn: &mut Turn<'_>) {
+        if self.expiry.is_far(turn.now.wall) {
+            return self.end_sweep(turn);
+        }
+        self.expiry.begin_look();
+        self.look_at_members(turn, None);
+    }
+
     fn look_at_members(&mut self, turn: &mut Turn<'_>, after: Option<MemberId>) {
         let after = self.expire_some(turn, after, MEMBERS);
-        if after.is_some() {
-            self.sweep.stage = Stage::Members { after };
-            turn.arm(PIECE_EVERY, Timer::Sweep);
-        } else {
-            self.sweep.stage = Stage::Idle;
-            turn.arm(EVERY, Timer::Sweep);
+        if after.is_none() {
+            return self.end_sweep(turn);
         }
+        self.sweep.stage = Stage::Members { after };
+        turn.arm(PIECE_EVERY, Timer::Sweep);
+    }
+
+    fn end_sweep(&mut self, turn: &mut Turn<'_>) {
+        self.sweep.stage = Stage::Idle;
+        turn.arm(EVERY, Timer::Sweep);
     }
 
     /// Goes on with the next heads if few rooms are behind.
@@ -144,7 +155,7 @@ impl Registry {
         match last {
             None => {
                 self.complete_claims(turn, with);
-                self.look_at_members(turn, None);
+                self.begin_members(turn);
             }
             Some(after) if self.is_free_to_sweep() => self.ask_heads(turn, Some(after)),
             Some(after) => self.sweep.stage = Stage::Waits { after },
