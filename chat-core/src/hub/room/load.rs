@@ -355,17 +355,16 @@ impl Room {
         if self.heard {
             return;
         }
+        // Connections are owed a word as long as the log cannot be read.
         let busy = self.presence.is_armed()
             || !self.pipe.is_idle()
+            || !self.waiting.is_empty()
+            || !self.joining.is_empty()
             || !self.reads.is_empty()
             || !self.erasing.is_idle();
         if busy {
             return self.arm_unload(turn);
         }
-        debug_assert!(
-            self.waiting.is_empty() && self.joining.is_empty(),
-            "what waits, waits for the log",
-        );
         if self.pipe.snapshot(turn, true) {
             self.unloading = Unloading::Writing;
             return;
