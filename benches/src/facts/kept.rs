@@ -12,10 +12,9 @@ const EACH: u32 = 50;
 /// Longer than the grace period, and than rooms stay loaded.
 const LONG: Duration = Duration::from_secs(300);
 
-/// So many members, each in one of so many rooms; the makers of the rooms, one for each fifty, are
-/// in all of theirs. All are gone, and their names are free.
-pub fn left_behind(members: u32, rooms: u32, keep: usize) -> World {
-    let mut world = World::with_hubs(1, keep);
+/// So many members of this world, each in one of so many rooms; the makers of the rooms, one for
+/// each fifty, are in all of theirs. All are gone, and their names are free.
+pub fn left_behind(mut world: World, members: u32, rooms: u32) -> World {
     let mut made = Vec::new();
     while made.len() < rooms as usize {
         let maker = world.welcome();
@@ -62,7 +61,7 @@ impl Kept {
     /// many bytes that has given back.
     pub fn measure(given_back: impl Fn(&mut dyn FnMut()) -> i64) -> Self {
         let bytes = |members, rooms| {
-            let mut world = left_behind(members, rooms, 1_000);
+            let mut world = left_behind(World::with_hubs(1, 1_000), members, rooms);
             given_back(&mut || world.end_hubs()) as f64
         };
         let (few, more) = (bytes(10_000, 1_000), bytes(30_000, 1_000));

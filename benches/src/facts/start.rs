@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -21,6 +21,7 @@ use chat_core::{
         Appended, Head, LogLimits, LogUnavailable, Manifest, MemoryLog, Page, Query, ReadFailed,
         ReadFrom, SnapshotId,
     },
+    time::Wall,
     wire::{client::RoomRef, server::Durability},
 };
 use chat_log_disk::{Config, DiskLog};
@@ -29,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{runtime::Runtime, task::JoinSet};
 
 use super::kept;
-use crate::{machine::Usage, servers};
+use crate::{hub::world::World, machine::Usage, servers};
 
 /// Records of an append.
 const BATCH: u32 = 4_096;
@@ -119,7 +120,7 @@ pub fn measure(folder: &Path, members: u32, rooms: u32) -> Result<Started> {
         let began = Instant::now();
         fill(folder, members, rooms).await?;
         println!("made in {:.0} s", began.elapsed().as_secs_f64());
-        // Whoever said hello now would not be heard before all was read.
+        // A client would have to wait longer for its welcome than it does.
         let (server, log, _) = serve(DiskLog::open(folder, Config::default())?.0).await?;
         until_snapshot(&log).await?;
         server.shutdown(false).await;
@@ -178,7 +179,12 @@ fn floor(folder: &Path) -> Result<Duration> {
 
 /// Writes what a hub has written in memory to the disk.
 async fn fill(folder: &Path, members: u32, rooms: u32) -> Result<()> {
-    let mut world = kept::left_behind(members, rooms, usize::MAX);
+    let mut world = World::with_hubs(1, usize::MAX);
+    // Otherwise the time of all members is up when the server begins.
+    world.set_wall(Wall(
+        UNIX_EPOCH.elapsed().unwrap_or_default().as_millis() as u64
+    ));
+    let mut world = kept::left_behind(world, members, rooms);
     world.end_hubs();
     let source = Arc::new(world.into_log());
     let (log, _) = DiskLog::open(folder, Config::default())?;

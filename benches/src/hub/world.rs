@@ -198,6 +198,11 @@ impl World {
         (world, first, room)
     }
 
+    /// Sets the wall clock.
+    pub fn set_wall(&mut self, wall: Wall) {
+        self.now.wall = wall;
+    }
+
     /// Newcomers, and those who come back, come in at this hub from here on.
     pub fn enter_at(&mut self, hub: usize) {
         self.door = hub;
