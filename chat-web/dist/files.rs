@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-7778b7f82217c52b";
+pub(crate) const BUILD: &str = "b-b71565feb078090a";
 
 pub(crate) const FILES: &[File] = &[
     File {

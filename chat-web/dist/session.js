@@ -135,7 +135,7 @@ const event = step.event();
 step.free();
 switch (what) {
 case 'connect': this.#connect(); break;
-case 'send': if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(bytes); break;
+case 'send': this.#unkept = true; if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(bytes); break;
 case 'disconnect': this.#disconnect(); break;
 case 'work': this.#work(bytes); break;
 case 'event': this.#event(JSON.parse(event)); break;
