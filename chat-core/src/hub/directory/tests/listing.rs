@@ -291,11 +291,7 @@ fn a_hub_that_begins_loads_the_rooms_that_are_listed_otherwise() {
     // Of one the log has what is listed, of one more, and one that is listed it has lost.
     world.has_room(0, 12, &[1]);
     for n in [10, 12] {
-        let (room, _) = &world.sites[0].around.rooms[&room_id(n)];
-        let (note, at) = (room.note(), Place { epoch: 1, seq: 0 });
-        let partition = Partition::Room(room_id(n));
-        let entries = [Bytes::from_static(b"record")];
-        world.log.append(partition, at, &entries, &note);
+        world.logs_room(n);
     }
     world.sites.clear();
     let new = world.begin(2, Vec::new());
@@ -386,12 +382,7 @@ fn each_room_that_is_listed_otherwise_is_looked_after_by_one_hub() {
     // Of these the log has nothing, and of others more than is listed.
     for n in 20..30 {
         world.has_room(0, n, &[1]);
-        let (room, _) = &world.sites[0].around.rooms[&room_id(n)];
-        let (note, at) = (room.note(), Place { epoch: 1, seq: 0 });
-        let entries = [Bytes::from_static(b"record")];
-        world
-            .log
-            .append(Partition::Room(room_id(n)), at, &entries, &note);
+        world.logs_room(n);
     }
     world.sites[0].around.rooms.clear();
     world.story(0);

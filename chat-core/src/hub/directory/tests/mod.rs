@@ -431,6 +431,15 @@ impl World {
             .insert(room_id(n), (room, place));
     }
 
+    /// The log has a room as the first hub has it: a record, and the note of its state.
+    fn logs_room(&mut self, n: u8) {
+        let (room, _) = &self.sites[0].around.rooms[&room_id(n)];
+        let (note, at) = (room.note(), Place { epoch: 1, seq: 0 });
+        let entries = [Bytes::from_static(b"record")];
+        let partition = Partition::Room(room_id(n));
+        self.log.append(partition, at, &entries, &note);
+    }
+
     fn marked(&mut self, at: usize, n: u8, mine: bool) {
         let marked = Marked {
             before: Mark::EMPTY,

@@ -16,14 +16,7 @@ fn a_log_that_loses_its_end_between_look_up_and_judgement_redacts_nothing() {
         seq,
     });
     // The message is found; what is judged after that is another life of the log.
-    let page = scene.log.read(
-        Partition::Room(ROOM),
-        Query {
-            from: ReadFrom::After(seq - 1),
-            records: 1,
-            bytes: 1,
-        },
-    );
+    let page = second(&scene);
     let asked = scene.asked(1, 3, redact);
     let id = asked.origin.id;
     let mut turn = scene.bench.turn();
