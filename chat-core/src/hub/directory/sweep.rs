@@ -11,11 +11,14 @@ use crate::{
     id::{MemberId, Partition, PartitionKind, RoomId},
     log::{Head, LogUnavailable},
     state::room::mark::{Mark, Tail},
+    time::Monotonic,
     wire::server::RemovedReason,
 };
 
 /// How often all is looked through.
 const EVERY: Duration = Duration::from_secs(600);
+/// What a hub that is gone had asked of the log is there by then, or never.
+const SETTLED: Duration = Duration::from_secs(10);
 /// The time between two pieces of it.
 const PIECE_EVERY: Duration = Duration::from_millis(10);
 /// Heads that are asked for at once, and rooms that are loaded at once for being behind.
@@ -27,6 +30,8 @@ const MEMBERS: usize = 4_096;
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     stage: Stage,
+    /// A hub is gone, of which the present look may not find all.
+    again: bool,
     /// Rooms that were loaded because they are behind, and are not live yet.
     loading: BTreeSet<RoomId>,
     /// Connections that are owed a word about rooms of which the directory does not know.
@@ -34,11 +39,10 @@ pub(super) struct Sweep {
     asked: BTreeMap<ReadToken, Vec<(RoomId, Attach)>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum Stage {
     /// Until the next one.
-    #[default]
-    Idle,
+    Idle { due: Monotonic },
     /// The heads behind this room are asked for.
     Heads {
         after: Option<RoomId>,
@@ -48,6 +52,13 @@ enum Stage {
     Waits { after: RoomId },
     /// The members behind this one are looked at.
     Members { after: Option<MemberId> },
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        let due = Monotonic(0);
+        Self::Idle { due }
+    }
 }
 
 impl Sweep {
@@ -70,6 +81,24 @@ impl Registry {
         self.ask_heads(turn, None);
     }
 
+    /// A hub is gone, or an earlier life of this one: has all looked through when nothing of it is
+    /// on its way into the log any more.
+    pub(super) fn sweep_behind(&mut self, turn: &mut Turn<'_>) {
+        match self.sweep.stage {
+            Stage::Idle { due } => {
+                turn.common.timers.disarm(due, Timer::Sweep);
+                self.sweep_in(turn, SETTLED);
+            }
+            _ => self.sweep.again = true,
+        }
+    }
+
+    fn sweep_in(&mut self, turn: &mut Turn<'_>, after: Duration) {
+        let due = turn.now.monotonic + after;
+        turn.common.timers.arm(due, Timer::Sweep);
+        self.sweep.stage = Stage::Idle { due };
+    }
+
     fn ask_heads(&mut self, turn: &mut Turn<'_>, after: Option<RoomId>) {
         let token = turn.token(Reader::Directory);
         turn.out.push(Output::Heads {
@@ -83,8 +112,8 @@ impl Registry {
 
     pub(in crate::hub) fn sweep_due(&mut self, turn: &mut Turn<'_>) {
         match self.sweep.stage {
-            Stage::Idle if self.pipe.is_live() => self.begin_sweep(turn),
-            Stage::Idle => turn.arm(EVERY, Timer::Sweep),
+            Stage::Idle { .. } if self.pipe.is_live() => self.begin_sweep(turn),
+            Stage::Idle { .. } => self.sweep_in(turn, EVERY),
             Stage::Members { after } => self.look_at_members(turn, after),
             Stage::Heads { .. } | Stage::Waits { .. } => {}
         }
@@ -108,8 +137,8 @@ impl Registry {
     }
 
     fn end_sweep(&mut self, turn: &mut Turn<'_>) {
-        self.sweep.stage = Stage::Idle;
-        turn.arm(EVERY, Timer::Sweep);
+        let again = std::mem::take(&mut self.sweep.again);
+        self.sweep_in(turn, if again { SETTLED } else { EVERY });
     }
 
     /// Goes on with the next heads if few rooms are behind.
@@ -147,8 +176,7 @@ impl Registry {
             return;
         }
         let Ok(heads) = heads else {
-            self.sweep.stage = Stage::Idle;
-            return turn.arm(EVERY / 10, Timer::Sweep);
+            return self.sweep_in(turn, EVERY / 10);
         };
         let last = heads.last().and_then(|head| room_of(head.partition));
         self.look_at(turn, with, after, &heads);

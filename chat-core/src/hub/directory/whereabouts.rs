@@ -447,6 +447,7 @@ impl Registry {
     /// Another hub is gone: those who were there have the grace period to come in elsewhere.
     pub(in crate::hub) fn lost(&mut self, turn: &mut Turn<'_>, lost: u64) {
         self.hubs.lose(lost);
+        self.sweep_behind(turn);
         let there = self.whereabouts.0.iter();
         let there = there.filter(|(_, place)| node(place) == Some(lost));
         let there: Vec<(MemberId, u64)> = there

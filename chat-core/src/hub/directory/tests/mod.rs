@@ -440,6 +440,13 @@ impl World {
         self.log.append(partition, at, &entries, &note);
     }
 
+    /// The log has a room of which nothing is listed, and that no hub has loaded.
+    fn logs_unknown_room(&mut self, n: u8) {
+        self.has_room(0, n, &[1]);
+        self.logs_room(n);
+        self.sites[0].around.rooms.remove(&room_id(n));
+    }
+
     fn marked(&mut self, at: usize, n: u8, mine: bool) {
         let marked = Marked {
             before: Mark::EMPTY,
