@@ -164,10 +164,14 @@ fn quiet_connections_are_not_visited() {
 #[test]
 fn the_hub_wants_to_be_called_exactly_when_something_is_due() {
     let mut w = World::with(|config| config.lobby = None);
+    // What an earlier life of the hub had on its way into the log is there by then.
+    let settled = Some(w.now.monotonic + 10 * SECOND);
+    assert_eq!(w.hub.poll_timeout(), settled, "nobody is there");
+    w.pass(10 * SECOND);
     let start = w.now.monotonic;
     // Every ten minutes it looks for what was left half done.
     let look = Some(start + 600 * SECOND);
-    assert_eq!(w.hub.poll_timeout(), look, "nobody is there");
+    assert_eq!(w.hub.poll_timeout(), look, "nobody is there yet");
     let conn = w.connect();
     assert_eq!(w.hub.poll_timeout(), Some(start + 10 * SECOND));
     w.disconnect(conn);

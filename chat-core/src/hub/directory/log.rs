@@ -261,9 +261,7 @@ impl Registry {
         turn.effect(Effect::SeenAll);
         self.compare_all(turn, with);
         self.begin_sweep(turn);
-        if !self.alone {
-            self.sweep_behind(turn);
-        }
+        self.sweep_behind(turn);
         self.run_waiting(turn, with);
     }
 

@@ -192,13 +192,15 @@ impl Registry {
         self.advance(turn, with);
     }
 
-    /// Frees names, all of this call in as few entries as can be.
+    /// Frees names, all of this call in as few entries as can be, and tells of those whose time to
+    /// object begins.
     pub(in crate::hub) fn free_names(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
-        let members = std::mem::take(&mut self.freeing);
+        let mut members = std::mem::take(&mut self.freeing);
+        let away = members.iter().map(|member| (*member, self.stamp(*member)));
+        self.tell_away(turn, &away.collect::<Vec<_>>());
+        members.retain(|member| self.whereabouts.leaves(*member));
         for members in members.chunks(FREED) {
             let members = members.to_vec();
-            let away = members.iter().map(|member| (*member, self.stamp(*member)));
-            self.tell_away(turn, &away.collect::<Vec<_>>());
             let what = What::Ask(Ask::Free(members));
             let then = Then::Nothing;
             self.pipe.propose(Proposal { what, then });

@@ -176,7 +176,7 @@ impl Registry {
             return;
         }
         let Ok(heads) = heads else {
-            return self.sweep_in(turn, EVERY / 10);
+            return self.sweep_in(turn, SETTLED);
         };
         let last = heads.last().and_then(|head| room_of(head.partition));
         self.look_at(turn, with, after, &heads);

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     ops::Bound::{Excluded, Unbounded},
+    time::Duration,
 };
 
 use super::{
@@ -20,6 +21,9 @@ use crate::{
 /// Members of whom one word tells.
 const WORD: usize = 4_096;
 
+/// Time for another hub to say that a member is there, before its name is freed for want of news.
+const OBJECTION: Duration = Duration::from_secs(2);
+
 /// Where members are that are not gone.
 #[derive(Debug, Default)]
 pub(super) struct Whereabouts(BTreeMap<MemberId, Whereabout>);
@@ -35,8 +39,13 @@ enum Whereabout {
     At { node: u64, stamp: u64 },
     /// Its connection broke. This hub frees the name then.
     Away { until: Monotonic, stamp: u64 },
-    /// The same, of another hub, which frees the name.
-    AwayFrom { node: u64, stamp: u64 },
+    /// The same, of another hub, which frees the name. If it has not done so by then, the word may
+    /// have been older than what the log has lost since.
+    AwayFrom {
+        node: u64,
+        until: Monotonic,
+        stamp: u64,
+    },
     /// The member may be at a hub that has not said so; if not, its name is free then.
     Unknown { until: Monotonic, stamp: u64 },
     /// Its name is being freed.
@@ -57,7 +66,9 @@ impl Whereabout {
 
     fn until(&self) -> Option<Monotonic> {
         match self {
-            Self::Away { until, .. } | Self::Unknown { until, .. } => Some(*until),
+            Self::Away { until, .. }
+            | Self::AwayFrom { until, .. }
+            | Self::Unknown { until, .. } => Some(*until),
             _ => None,
         }
     }
@@ -77,8 +88,12 @@ impl Whereabouts {
 
     /// Whether the member keeps its name: it is connected, or has time left to come back.
     pub(super) fn keeps_name(&self, member: MemberId) -> bool {
-        let place = self.0.get(&member);
-        place.is_some_and(|place| !matches!(place, Whereabout::Leaving { .. }))
+        self.is_here(member) && !self.leaves(member)
+    }
+
+    /// Whether the member's name is to be freed now.
+    pub(super) fn leaves(&self, member: MemberId) -> bool {
+        matches!(self.0.get(&member), Some(Whereabout::Leaving { .. }))
     }
 
     /// Whether the member is connected to this hub.
@@ -203,6 +218,11 @@ impl Registry {
     /// A member is gone, or its time is up: its name is freed.
     fn leave(&mut self, turn: &mut Turn<'_>, member: MemberId, stamp: u64) {
         self.place(turn, member, Some(Whereabout::Leaving { stamp }));
+        self.free_soon(turn, member);
+    }
+
+    /// All of one call are told, and freed, together.
+    fn free_soon(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         if self.freeing.is_empty() {
             turn.effect(Effect::FreeNames);
         }
@@ -217,8 +237,14 @@ impl Registry {
         let stamp = place.stamp();
         match place {
             Whereabout::Away { .. } => {}
-            Whereabout::Unknown { .. } if self.hubs.is_mine(&member.0) => {}
-            Whereabout::Unknown { .. } => {
+            Whereabout::Unknown { .. } if self.alone => {}
+            Whereabout::Unknown { .. } if self.hubs.is_mine(&member.0) => {
+                // A hub at which the member is may have said so when a newer place was known.
+                let until = turn.now.monotonic + OBJECTION;
+                self.place(turn, member, Some(Whereabout::Away { until, stamp }));
+                return self.free_soon(turn, member);
+            }
+            Whereabout::AwayFrom { .. } | Whereabout::Unknown { .. } => {
                 // Another hub's duty. If that does not do it, it may be gone.
                 let until = self.grace(turn);
                 return self.place(turn, member, Some(Whereabout::Unknown { until, stamp }));
@@ -380,7 +406,7 @@ impl Registry {
             Whereabout::Here { stamp, .. }
             | Whereabout::Away { stamp, .. }
             | Whereabout::Leaving { stamp } => (stamp, self.hubs.me()) > than,
-            Whereabout::At { node, stamp } | Whereabout::AwayFrom { node, stamp } => {
+            Whereabout::At { node, stamp } | Whereabout::AwayFrom { node, stamp, .. } => {
                 node != than.1 && (stamp, node) > than
             }
             Whereabout::Unknown { .. } => false,
@@ -405,7 +431,11 @@ impl Registry {
                 self.keep(turn, member);
             }
             Some(place) if self.is_newer(&place, (stamp, node)) => {}
-            _ => self.place(turn, member, Some(Whereabout::AwayFrom { node, stamp })),
+            _ => {
+                let until = self.grace(turn);
+                let away = Whereabout::AwayFrom { node, until, stamp };
+                self.place(turn, member, Some(away));
+            }
         }
     }
 

@@ -20,7 +20,7 @@ fn of_a_hub_that_is_lost_each_name_is_freed_by_one_other() {
     world.pass(Duration::from_secs(29));
     assert!(all.clone().all(|who| world.is_here(0, who)));
     assert_eq!(world.head(), head);
-    world.pass(Duration::from_secs(2));
+    world.pass(Duration::from_secs(4));
     assert_eq!(world.head(), head + 2, "one entry of each");
     for at in 0..2 {
         assert!(all.clone().all(|who| !world.is_here(at, who)));
@@ -200,4 +200,54 @@ fn a_hub_that_a_member_has_left_has_no_say_in_where_it_is() {
         assert!(all.clone().all(|who| world.is_here(0, who)), "{late}");
         assert_eq!(world.head(), head, "{late}");
     }
+}
+
+#[test]
+fn a_name_is_freed_although_a_late_word_says_that_another_hub_does_so() {
+    let mut world = World::new(2);
+    let who = world.duty_of(1, 1);
+    world.hello(0, who, "Ada");
+    world.pass(Duration::from_secs(1));
+    let before = world.log.head(DIRECTORY).place.seq;
+    // The word that the member is away is on its way while the name is freed, and the log loses
+    // that.
+    world.quiet = true;
+    world.departs(0, who, Departure::Broken);
+    let late = std::mem::take(&mut world.words);
+    world.pass(Duration::from_secs(31));
+    assert_eq!(world.holder(0, "ada"), None);
+    world.words.clear();
+    world.log.lose_tail(DIRECTORY, before, 2);
+    world.quiet = false;
+    for at in 0..2 {
+        world.news(at);
+    }
+    for (from, word) in late {
+        world.does(1, |registry, turn, _| registry.word(turn, from, &word));
+    }
+    world.pass(Duration::from_secs(64));
+    assert_eq!(world.holder(1, "ada"), None);
+}
+
+#[test]
+fn a_hub_at_which_a_member_is_objects_to_its_name_being_freed() {
+    // A hub whose clock was ahead had the member before; a word of that comes late, and the hub is
+    // gone.
+    let mut world = World::new(2);
+    let who = world.duty_of(1, 1);
+    let newer = At {
+        member: member(who),
+        session: SessionId(1),
+        stamp: u64::MAX / 2,
+    };
+    let newer = Word::Here(Here {
+        members: vec![newer],
+    });
+    world.hears(1, 9, &newer);
+    world.hello(0, who, "Ada");
+    let head = world.head();
+    world.does(1, |registry, turn, _| registry.lost(turn, 9));
+    world.pass(Duration::from_secs(100));
+    assert_eq!(world.holder(1, "ada"), Some(member(who)));
+    assert_eq!(world.head(), head);
 }

@@ -383,6 +383,7 @@ fn each_room_that_is_listed_otherwise_is_looked_after_by_one_hub() {
     for n in 20..30 {
         world.logs_unknown_room(n);
     }
+    world.sites[0].around.rooms.clear();
     world.story(0);
     world.pass(Duration::from_secs(20));
     let mut both = [world.story(0), world.story(1)];
