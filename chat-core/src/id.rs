@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::wire::base64;
+use crate::{keys::short_hash, wire::base64};
 
 /// Declares a 128-bit identifier: 16 raw bytes in postcard, base64 in JSON.
 macro_rules! id128 {
@@ -72,17 +72,30 @@ id128! {
     CredentialId
 }
 
+/// In the first byte of the ids of guests.
+const GUEST: u8 = 0x80;
+
 impl MemberId {
     /// The server itself, as the author of records nobody asked for.
     pub const SERVER: Self = Self([0; 16]);
 
-    /// The member that holds `secret`.
-    pub fn of(secret: &Secret) -> Self {
-        let digest = Sha256::new()
-            .chain_update(b"chat.v1 member")
-            .chain_update(secret.0)
-            .finalize();
-        Self(first_half(&digest))
+    /// The guest that holds `secret`: `SHA-256(domain "chat.v1 guest" ‖ secret)`, its first 16
+    /// bytes, with the highest bit set.
+    pub fn guest(secret: &Secret) -> Self {
+        let mut id = short_hash("chat.v1 guest", &[&secret.0]);
+        id[0] |= GUEST;
+        Self(id)
+    }
+
+    /// A member of keys, or one that an application vouches for: the highest bit is not set.
+    pub(crate) fn keyed(mut id: [u8; 16]) -> Self {
+        id[0] &= !GUEST;
+        Self(id)
+    }
+
+    /// Whether it has no keys, and is only as long as its session. The id says so.
+    pub fn is_guest(self) -> bool {
+        self.0[0] & GUEST != 0
     }
 }
 
@@ -132,6 +145,11 @@ pub struct SessionId(#[serde(deserialize_with = "crate::id::safe")] pub u64);
 impl SessionId {
     /// No session: that of the records which nobody asked for.
     pub const NONE: Self = Self(0);
+
+    /// The session of a guest that names none.
+    pub(crate) fn first() -> Self {
+        Self(1)
+    }
 
     /// A new one. The generator must be fit for keys: two lives of one member must never get the
     /// same.

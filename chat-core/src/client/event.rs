@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::command::{CommandError, Outcome, Text, Ticket};
 use crate::{
     id::{MemberId, RoomId, SessionId},
+    keys::PublicKey,
     wire::{
         CloseReason,
         record::Record,
@@ -109,6 +110,13 @@ pub enum Ended {
     /// The application asked for it.
     #[error("the client was asked to end")]
     Asked,
+    /// The server has another key than the one that was expected of it, or it does not have the
+    /// key that it shows.
+    #[error("another server is at that address: its key is {key}")]
+    WrongServer { key: PublicKey },
+    /// The driver gave no credentials for this server.
+    #[error("the server is not trusted")]
+    Distrusted,
     /// The server said something that is not the protocol.
     #[error("the server does not keep to the protocol: {0}")]
     ProtocolError(String),

@@ -8,7 +8,8 @@ use super::{
     keys::work::{Work, WorkDone},
 };
 use crate::{
-    id::Secret,
+    id::{MemberId, Secret},
+    keys::{DeviceKeys, Fingerprint, PublicKey},
     password::Stretch,
     wire::{Form, Frame, Framing},
 };
@@ -21,15 +22,17 @@ pub struct ClientConfig {
     pub nick: String,
     /// The label beside it; may be empty.
     pub label: String,
-    /// Makes it the member it is.
-    pub secret: Secret,
-    /// Whether the secret is kept after this program ends.
-    pub kept: bool,
+    /// Makes it the member it is. Without, the driver is asked when the server has shown its key
+    /// ([`ClientOutput::Identify`]).
+    pub credentials: Option<Credentials>,
+    /// The server's key, where the client has been told of it: another server is left at once
+    /// ([`Ended::WrongServer`](super::Ended::WrongServer)).
+    pub pin: Option<Fingerprint>,
     /// This program's name and version, for the server's operator.
     pub agent: String,
     /// Whether the server may say which member this is, because an application around it knows
-    /// people otherwise ([`Identity`](crate::hub::Identity)). Otherwise the secret says it, and a
-    /// server that says something else is not believed.
+    /// people otherwise ([`Identity`](crate::hub::Identity)). Otherwise the credentials say it, and
+    /// a server that says something else is not believed.
     pub imposed: bool,
     /// How expensive passwords are.
     pub stretch: Stretch,
@@ -53,13 +56,13 @@ pub struct ClientConfig {
 }
 
 impl ClientConfig {
-    /// With an empty label, a secret that is not kept, and the real password stretching.
-    pub fn new(nick: impl Into<String>, secret: Secret, seed: [u8; 32]) -> Self {
+    /// With an empty label, of any server, and with the real password stretching.
+    pub fn new(nick: impl Into<String>, credentials: Credentials, seed: [u8; 32]) -> Self {
         Self {
             nick: nick.into(),
             label: String::new(),
-            secret,
-            kept: false,
+            credentials: Some(credentials),
+            pin: None,
             agent: concat!("chat-core/", env!("CARGO_PKG_VERSION")).to_owned(),
             imposed: false,
             stretch: Stretch::default(),
@@ -71,16 +74,82 @@ impl ClientConfig {
     }
 }
 
+/// What makes a client the member it is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Credentials {
+    /// The secret of a guest, for the life of a session. Guests have no private conversations, and
+    /// no rooms with a password.
+    Guest(Secret),
+    /// The keys of a device.
+    Keys {
+        /// The keys.
+        keys: Box<DeviceKeys>,
+        /// Whether they are kept after this program ends.
+        kept: bool,
+    },
+}
+
+impl Credentials {
+    /// Keys that end with this program.
+    pub fn passing(keys: DeviceKeys) -> Self {
+        Self::Keys {
+            keys: Box::new(keys),
+            kept: false,
+        }
+    }
+
+    /// Keys that are kept for the next life of this program.
+    pub fn kept(keys: DeviceKeys) -> Self {
+        Self::Keys {
+            keys: Box::new(keys),
+            kept: true,
+        }
+    }
+
+    /// The member that they make.
+    pub fn member(&self) -> MemberId {
+        match self {
+            Self::Guest(secret) => MemberId::guest(secret),
+            Self::Keys { keys, .. } => keys.member(),
+        }
+    }
+}
+
+/// What is known of a connection to a server when it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dialled {
+    /// Scheme, host and port that were dialled: `tcp://chat.example.org:7037`. Empty where there is
+    /// no such thing.
+    pub audience: String,
+    /// The binding of an encrypted channel, RFC 9266; none without one.
+    pub channel: Option<[u8; 32]>,
+    /// Whether the transport keeps messages apart.
+    pub framing: Framing,
+    /// How messages are written on it.
+    pub form: Form,
+}
+
+impl Dialled {
+    /// To nowhere in particular, over a channel that is not encrypted.
+    pub fn new(framing: Framing, form: Form) -> Self {
+        Self {
+            audience: String::new(),
+            channel: None,
+            framing,
+            form,
+        }
+    }
+}
+
 /// News from the driver's side.
 #[derive(Debug)]
 pub enum ClientInput<'a> {
     /// The connection that [`ClientOutput::Connect`] asked for is there.
-    Connected {
-        /// Whether the transport keeps messages apart.
-        framing: Framing,
-        /// How messages are written on it.
-        form: Form,
-    },
+    Connected(Dialled),
+    /// What makes the client the member it is at this server; none if it is not to enter there:
+    /// that ends it ([`Ended::Distrusted`](super::Ended::Distrusted)). The answer to
+    /// [`ClientOutput::Identify`].
+    Identified(Option<Credentials>),
     /// Bytes came, in any pieces (or one message, as the framing says).
     Received(&'a [u8]),
     /// There is no connection (any more): it could not be made, broke, or was closed by either
@@ -99,6 +168,9 @@ pub enum ClientInput<'a> {
 pub enum ClientOutput {
     /// Make a connection. Answered by `Connected` or `Disconnected`.
     Connect,
+    /// Say with which credentials the client is to enter at the server of this key, or that it is
+    /// not to. Asked for once, if they were not given at the beginning. Answered by `Identified`.
+    Identify(PublicKey),
     /// Write a frame.
     Send(Frame),
     /// Write what is waiting, then end the connection. Answered by `Disconnected`.

@@ -101,7 +101,7 @@ pub use self::keys::NoWork;
 pub use self::{
     command::{Command, CommandError, Create, Outcome, RoomCipher, RoomKey, Text, Ticket},
     event::{ClientEvent, Ended, EnteredHow, Invitation, Me},
-    io::{ClientConfig, ClientInput, ClientOutput, ClientOutputs},
+    io::{ClientConfig, ClientInput, ClientOutput, ClientOutputs, Credentials, Dialled},
     keys::work::{Work, WorkDone},
 };
 use self::{
@@ -238,9 +238,12 @@ impl Client {
         let mut turn = Turn::new(now, out);
         let at = now.monotonic;
         match input {
-            ClientInput::Connected { framing, form } => {
+            ClientInput::Connected(dialled) => {
+                self.session.connected(dialled.audience, dialled.channel);
+                let (framing, form) = (dialled.framing, dialled.form);
                 turn.follow(self.connection.connected(at, framing, form));
             }
+            ClientInput::Identified(credentials) => self.identified(&mut turn, credentials),
             ClientInput::Received(bytes) => self.received(&mut turn, bytes),
             ClientInput::Disconnected => {
                 turn.follow(self.connection.disconnected(at, &mut self.rng));

@@ -6,15 +6,16 @@ use super::{
     Client,
     command::CommandError,
     connection,
-    event::ClientEvent,
-    io::ClientOutput,
+    event::{ClientEvent, Ended},
+    io::{ClientOutput, Credentials},
     keys, outbox, rooms,
+    session::Shown,
     turn::{Effect, Turn},
 };
 use crate::wire::{
     ServerMessage,
     client::Op,
-    server::{Presence, Welcome},
+    server::{Challenged, Presence, Welcome},
 };
 
 use super::keys::work::WorkDone;
@@ -102,10 +103,12 @@ impl Client {
             connection::Effect::Connect => turn.output(ClientOutput::Connect),
             connection::Effect::Send(frame) => turn.output(ClientOutput::Send(frame)),
             connection::Effect::Disconnect => turn.output(ClientOutput::Disconnect),
-            connection::Effect::SayHello => {
-                let hello = self.session.hello(self.rooms.resume());
-                turn.follow(self.connection.hello(turn.monotonic(), hello));
+            connection::Effect::SayOpen => {
+                let open = self.session.open(&mut self.rng);
+                turn.follow(self.connection.open(turn.monotonic(), open));
             }
+            connection::Effect::Challenged(challenge) => self.challenged(turn, &challenge)?,
+            connection::Effect::SayHello => self.say_hello(turn),
             connection::Effect::Welcome(welcome) => self.welcome(turn, welcome)?,
             connection::Effect::Refused(failure) => {
                 self.session.refuse(failure.clone());
@@ -135,6 +138,44 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// The server has shown its key.
+    fn challenged(&mut self, turn: &mut Turn<'_>, challenge: &Challenged) -> Result<(), String> {
+        match self.session.challenged(challenge)? {
+            Shown::Expected => self.say_hello(turn),
+            Shown::Unknown(key) => {
+                self.connection.identify(turn.monotonic());
+                turn.output(ClientOutput::Identify(key));
+            }
+            Shown::Wrong(key) => {
+                let ended = Ended::WrongServer { key };
+                turn.follow(self.connection.refuse_server(turn.monotonic(), ended));
+            }
+        }
+        Ok(())
+    }
+
+    /// The driver has found credentials, or none.
+    pub(super) fn identified(&mut self, turn: &mut Turn<'_>, credentials: Option<Credentials>) {
+        match credentials {
+            Some(credentials) => {
+                self.session.identified(credentials);
+                if self.connection.is_identifying() {
+                    self.say_hello(turn);
+                }
+            }
+            None => {
+                let ended = Ended::Distrusted;
+                turn.follow(self.connection.refuse_server(turn.monotonic(), ended));
+            }
+        }
+    }
+
+    fn say_hello(&mut self, turn: &mut Turn<'_>) {
+        if let Some(hello) = self.session.hello(self.rooms.resume()) {
+            turn.follow(self.connection.hello(turn.monotonic(), &hello));
+        }
     }
 
     fn welcome(&mut self, turn: &mut Turn<'_>, welcome: Welcome) -> Result<(), String> {

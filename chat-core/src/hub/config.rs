@@ -1,5 +1,7 @@
 //! A hub's configuration.
 
+use std::net::IpAddr;
+
 use super::address_limits::AddressLimits;
 use crate::{
     limits::Limits,
@@ -31,10 +33,14 @@ pub struct Config {
     pub peers: Vec<u64>,
     /// For how long a name is kept for a member that is not there.
     pub names: NamePolicy,
+    /// Whether members come in that have no keys.
+    pub guests: bool,
+    /// The names by which clients know this server.
+    pub audience: Audience,
     /// Nicks that nobody may take, but for whom the application names (see
     /// [`Identity`](super::Identity)).
     pub reserved: Reserved,
-    /// The server's OPAQUE secret.
+    /// The server's secret, and its key. Hubs on one log have the same one.
     pub secret: ServerSecret,
     /// The counts of each address. Hubs of one process are given clones of one.
     pub address_limits: AddressLimits,
@@ -54,6 +60,47 @@ pub enum NamePolicy {
     Held,
 }
 
+/// The names by which clients know a server. A client signs the name that it has dialled, so that
+/// what it says to one server is no use to that server at another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Audience {
+    /// Any name. Clients are told.
+    #[default]
+    Any,
+    /// These host names, in small letters; besides, the address of the connection's own socket,
+    /// `localhost` where that is a loopback address, and Unix sockets.
+    Names(Vec<String>),
+}
+
+impl Audience {
+    /// Whether a client that has dialled `dialled` (scheme, host and port) means this server, at a
+    /// connection to the address `local`.
+    pub(super) fn takes(&self, dialled: &str, local: Option<IpAddr>) -> bool {
+        let Self::Names(names) = self else {
+            return true;
+        };
+        let Some((scheme, rest)) = dialled.split_once("://") else {
+            return false;
+        };
+        if scheme == "unix" {
+            return true;
+        }
+        let authority = rest.split('/').next().unwrap_or_default();
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => host,
+            _ => authority,
+        };
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(address) = address.parse::<IpAddr>() {
+            return local.is_some_and(|local| local.to_canonical() == address.to_canonical());
+        }
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        let is_local = || local.is_some_and(|local| local.to_canonical().is_loopback());
+        names.contains(&host) || (host == "localhost" && is_local())
+    }
+}
+
 impl Config {
     /// Default limits, a plain lobby, durability `memory`, alone on its log.
     pub fn new(secret: ServerSecret, node: u64, seed: [u8; 32]) -> Self {
@@ -66,6 +113,8 @@ impl Config {
             log: LogLimits::default(),
             peers: Vec::new(),
             names: NamePolicy::default(),
+            guests: true,
+            audience: Audience::Any,
             reserved: Reserved::default(),
             secret,
             address_limits: AddressLimits::default(),

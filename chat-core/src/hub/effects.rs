@@ -5,12 +5,12 @@ use std::{net::IpAddr, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    id::{ConnId, MemberId, Place, Seq},
+    id::{ConnId, MemberId, Place, Seq, SessionId},
     state::room::{Standing, mark::Mark},
-    wire::{Record, client},
+    wire::{Record, client::Resume},
 };
 
-/// A hello that is well formed.
+/// A hello that is well formed, and of the member that it names.
 #[derive(Clone, Debug)]
 pub(super) struct Hello {
     pub(super) conn: ConnId,
@@ -18,7 +18,13 @@ pub(super) struct Hello {
     pub(super) address: Option<IpAddr>,
     /// The application says what the member is called.
     pub(super) imposed: bool,
-    pub(super) hello: client::Hello,
+    pub(super) agent: String,
+    pub(super) nick: String,
+    pub(super) label: String,
+    pub(super) session: SessionId,
+    /// The client comes back with what makes it the member.
+    pub(super) kept: bool,
+    pub(super) resume: Vec<Resume>,
 }
 
 /// How a member's connection ended.

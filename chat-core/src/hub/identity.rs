@@ -1,12 +1,10 @@
 //! The identity of a connection where others know it: the accounts of an application around the
 //! chat.
 
-use sha2::{Digest, Sha256};
-
-use crate::id::MemberId;
+use crate::{id::MemberId, keys::short_hash};
 
 /// An account. Whoever comes with it is the same member each time, from whichever device, and is
-/// called as it says; the secret and the name of the `hello` count for nothing.
+/// called as it says; the keys and the name of the `hello` count for nothing.
 ///
 /// ```
 /// use chat_core::hub::Identity;
@@ -26,15 +24,9 @@ impl Identity {
     /// it is called at present, and has to be one (see [`Name::nick`](crate::nick::Name::nick)):
     /// otherwise the `hello` is refused.
     pub fn new(account: &str, nick: impl Into<String>) -> Self {
-        // Of another beginning than a member's by secret, so that no secret leads here.
-        let digest = Sha256::new()
-            .chain_update(b"chat.v1 account")
-            .chain_update(account)
-            .finalize();
-        let mut id = [0; 16];
-        id.copy_from_slice(&digest[..16]);
+        let id = short_hash("chat.v1 account", &[account.as_bytes()]);
         Self {
-            member: MemberId(id),
+            member: MemberId::keyed(id),
             nick: nick.into(),
             label: None,
         }

@@ -18,12 +18,8 @@ pub enum Input<'a> {
     Connected {
         /// The driver's name for it, not in use.
         conn: ConnId,
-        /// From where, for the limits per address; none where there is no such thing.
-        address: Option<IpAddr>,
-        /// Whether the transport keeps messages apart.
-        framing: Framing,
-        /// How messages are written on it.
-        form: Form,
+        /// What is known of it.
+        arrival: Arrival,
     },
     /// The identity of the other end, where that is known otherwise than by its own word. To be
     /// handed in right after `Connected`, if at all; of no effect once the connection is welcome.
@@ -38,12 +34,8 @@ pub enum Input<'a> {
     Rejected {
         /// The driver's name for it, not in use.
         conn: ConnId,
-        /// From where.
-        address: Option<IpAddr>,
-        /// Whether the transport keeps messages apart.
-        framing: Framing,
-        /// How messages are written on it.
-        form: Form,
+        /// What is known of it.
+        arrival: Arrival,
         /// Why.
         reason: CloseReason,
     },
@@ -176,6 +168,35 @@ pub enum Input<'a> {
         /// Whether clients should come back.
         restarting: bool,
     },
+}
+
+/// What is known of a connection when it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// From where, for the limits per address; none where there is no such thing.
+    pub address: Option<IpAddr>,
+    /// To which address of this machine, for clients that have dialled an address and no name; none
+    /// where there is no such thing, or where a proxy is in between.
+    pub local: Option<IpAddr>,
+    /// The binding of an encrypted channel, RFC 9266; none without one.
+    pub channel: Option<[u8; 32]>,
+    /// Whether the transport keeps messages apart.
+    pub framing: Framing,
+    /// How messages are written on it.
+    pub form: Form,
+}
+
+impl Arrival {
+    /// From nowhere, over a channel that is not encrypted.
+    pub fn new(framing: Framing, form: Form) -> Self {
+        Self {
+            address: None,
+            local: None,
+            channel: None,
+            framing,
+            form,
+        }
+    }
 }
 
 /// The driver's work, in this order.

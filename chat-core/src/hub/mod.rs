@@ -32,10 +32,10 @@ use std::collections::VecDeque;
 
 pub use self::{
     address_limits::AddressLimits,
-    config::{Config, NamePolicy},
+    config::{Audience, Config, NamePolicy},
     event::{Event, RoomLabel},
     identity::Identity,
-    io::{Input, Output, Outputs, ReadToken, RoomPlace},
+    io::{Arrival, Input, Output, Outputs, ReadToken, RoomPlace},
     recipients::Recipients,
     stats::Stats,
 };
@@ -225,22 +225,17 @@ impl Hub {
     /// One input goes to one machine.
     fn input(&mut self, now: Now, input: Input<'_>, out: &mut Outputs) {
         match input {
-            Input::Connected {
-                conn,
-                address,
-                framing,
-                form,
-            } => self.on_sessions(now, out, |sessions, turn, _| {
-                sessions.connected(turn, conn, address, (framing, form), None);
-            }),
+            Input::Connected { conn, arrival } => {
+                self.on_sessions(now, out, |sessions, turn, _| {
+                    sessions.connected(turn, conn, arrival, None);
+                })
+            }
             Input::Rejected {
                 conn,
-                address,
-                framing,
-                form,
+                arrival,
                 reason,
             } => self.on_sessions(now, out, |sessions, turn, _| {
-                sessions.connected(turn, conn, address, (framing, form), Some(reason));
+                sessions.connected(turn, conn, arrival, Some(reason));
             }),
             Input::Identified { conn, identity } => self.sessions.identified(conn, identity),
             Input::Received { conn, bytes } => self.on_sessions(now, out, |sessions, turn, _| {

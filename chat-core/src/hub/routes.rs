@@ -246,13 +246,13 @@ impl Hub {
                     member,
                     nick: welcome.nick.clone(),
                     label: welcome.label.clone(),
-                    agent: hello.hello.agent.clone(),
+                    agent: hello.agent.clone(),
                     again,
                 }));
                 self.on_sessions(now, out, |sessions, turn, _| {
                     sessions.welcome(turn, conn, &hello, *welcome);
                 });
-                let session = hello.hello.session;
+                let session = hello.session;
                 self.on_registry(now, out, |registry, turn, _| {
                     registry.arrived(turn, member, session);
                 });

@@ -6,8 +6,8 @@ use core::convert::Infallible;
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-use super::{ExportKey, LoginError, Malformed, Stretch};
-use crate::{cipher::Rng, id::CredentialId};
+use super::{ExportKey, LoginError, Malformed, Stretch, server_key};
+use crate::{cipher::Rng, id::CredentialId, keys::SigningKey};
 
 /// A room's password. Without the feature `password` there are none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,20 +23,37 @@ impl Password {
     }
 }
 
-/// The server's secret. Without the feature `password` there is nothing in it, and every exchange
-/// is refused.
+/// The server's secret. Without the feature `password` it is for the key by which clients know the
+/// server again, and every exchange is refused.
 #[derive(Clone, Debug)]
-pub struct ServerSecret(());
+pub struct ServerSecret {
+    seed: Zeroizing<[u8; 32]>,
+    key: SigningKey,
+}
 
 impl ServerSecret {
     /// A new one.
-    pub fn generate(_: &mut dyn Rng) -> Self {
-        Self(())
+    pub fn generate(rng: &mut dyn Rng) -> Self {
+        let mut seed = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut *seed);
+        Self::of(seed)
     }
 
-    /// As it is kept: no bytes.
+    fn of(seed: Zeroizing<[u8; 32]>) -> Self {
+        Self {
+            key: server_key(&*seed),
+            seed,
+        }
+    }
+
+    /// As it is kept: 32 bytes.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::default()
+        Zeroizing::new(self.seed.to_vec())
+    }
+
+    /// The key by which clients know the server again.
+    pub fn key(&self) -> &SigningKey {
+        &self.key
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote.
@@ -44,7 +61,8 @@ impl ServerSecret {
     /// # Errors
     /// A secret that a server with passwords has written.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
-        bytes.is_empty().then_some(Self(())).ok_or(Malformed)
+        let seed = bytes.try_into().map_err(|_| Malformed)?;
+        Ok(Self::of(Zeroizing::new(seed)))
     }
 
     /// Refuses a registration.

@@ -52,6 +52,7 @@ pub use self::opaque::{ClientLogin, ClientRegistration, Password, ServerLogin, S
 use crate::{
     cipher::{KEY_WRAPPED, Key, OpenError, Rng, open_bytes, seal_bytes},
     id::{CredentialId, KeyId},
+    keys::SigningKey,
     wire::record::WrappedKey,
 };
 
@@ -65,6 +66,15 @@ pub(crate) mod length {
     pub(super) const KE1: usize = 96;
     pub(super) const KE2: usize = 320;
     pub(crate) const KE3: usize = 64;
+}
+
+/// The server's key for signatures: HKDF-SHA-256 of its secret, no salt.
+fn server_key(secret: &[u8]) -> SigningKey {
+    let mut seed = Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(None, secret)
+        .expand(b"chat.v1 server key", &mut *seed)
+        .expect("32 bytes are within what HKDF gives");
+    SigningKey::from_seed(&seed)
 }
 
 /// How a password is stretched: Argon2id with the parameters of the specification unless a test

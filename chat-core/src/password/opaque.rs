@@ -18,8 +18,8 @@ use rand_core::SeedableRng;
 use sha2::Sha512;
 use zeroize::Zeroizing;
 
-use super::{ExportKey, LoginError, Malformed, Stretch, length};
-use crate::{cipher::Rng, id::CredentialId};
+use super::{ExportKey, LoginError, Malformed, Stretch, length, server_key};
+use crate::{cipher::Rng, id::CredentialId, keys::SigningKey};
 
 /// A room's password: its UTF-8 bytes, unchanged. Wiped when dropped, never printed.
 ///
@@ -88,33 +88,50 @@ impl CipherSuite for Suite {
     type Ksf = Argon2id;
 }
 
-/// The server's OPAQUE secret: for the whole server, kept outside the log. Losing it makes every
-/// room's password useless; with it and the log passwords can be guessed offline. Never printed.
+/// The server's secret, kept outside the log: for OPAQUE, and for the key by which clients know the
+/// server again. Losing it makes every room's password useless, and the server another one in the
+/// eyes of all clients; with it and the log passwords can be guessed offline. Never printed.
 #[derive(Clone)]
-pub struct ServerSecret(ServerSetup<Suite>);
+pub struct ServerSecret {
+    setup: ServerSetup<Suite>,
+    key: SigningKey,
+}
 
 impl ServerSecret {
     /// A new one.
     pub fn generate(mut rng: &mut dyn Rng) -> Self {
-        Self(ServerSetup::new(&mut rng))
+        Self::of(ServerSetup::new(&mut rng))
+    }
+
+    fn of(setup: ServerSetup<Suite>) -> Self {
+        let bytes = Zeroizing::new(setup.serialize().to_vec());
+        Self {
+            key: server_key(&bytes),
+            setup,
+        }
     }
 
     /// As it is kept: 128 bytes.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(self.0.serialize().to_vec())
+        Zeroizing::new(self.setup.serialize().to_vec())
+    }
+
+    /// The key by which clients know the server again.
+    pub fn key(&self) -> &SigningKey {
+        &self.key
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
-        sized(bytes, length::SERVER_SECRET, ServerSetup::deserialize).map(Self)
+        sized(bytes, length::SERVER_SECRET, ServerSetup::deserialize).map(Self::of)
     }
 
     /// Answers a registration's request. Nothing is to be remembered but the credential, which must
     /// be new.
     pub fn register(&self, credential: CredentialId, request: &[u8]) -> Result<Bytes, Malformed> {
         let request = sized(request, length::REQUEST, RegistrationRequest::deserialize)?;
-        let result =
-            ServerRegistration::start(&self.0, request, &credential.0).map_err(|_| Malformed)?;
+        let result = ServerRegistration::start(&self.setup, request, &credential.0)
+            .map_err(|_| Malformed)?;
         Ok(Bytes::copy_from_slice(&result.message.serialize()))
     }
 
@@ -141,7 +158,7 @@ impl ServerSecret {
         let parameters = ServerLoginParameters::default();
         let result = opaque_ke::ServerLogin::start(
             &mut rng,
-            &self.0,
+            &self.setup,
             Some(upload),
             ke1,
             &credential.0,

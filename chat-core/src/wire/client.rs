@@ -4,8 +4,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeStruct};
 
 use super::{
-    base64,
+    base64::{self, Fixed},
     crc32::crc32,
+    fault::BodyError,
+    reader,
     record::{CipherKind, Content, HistoryPolicy, PasswordRecord, PresenceMode, WrappedKey},
     tagged::{Kind, RawBody, Tagged, numbered, serialize_fields},
     writer,
@@ -15,6 +17,7 @@ use crate::{
         CredentialId, KeyId, MemberId, MessageId, Place, RequestHash, RoomId, Secret, Seq,
         SessionId, json_safe,
     },
+    keys::{Nonce, Signature, chain::Entry},
     roles::Role,
     time::Wall,
 };
@@ -22,19 +25,24 @@ use crate::{
 numbered! {
     /// A client's frame.
     pub enum ClientMessage {
-        /// The first message: the member, its session and its cursors.
-        1 "hello" Hello(Hello),
+        /// The first message of a client with keys. Answered by `challenge`.
+        1 "open" Open(Open),
+        /// The member, its session and its cursors, signed by its device. Answered by `welcome`, or
+        /// by `error` with `id` 0.
+        2 "hello" Hello(Hello),
+        /// The same of a guest, which has no keys; with or without an `open` before.
+        3 "guest" Guest(Guest),
         /// A request. Answered exactly once, by `ok` or `error` with the same `id`.
-        2 "request" Request(Request),
+        4 "request" Request(Request),
         /// A sign of life. Answered by `pong`.
-        3 "ping" Ping(Ping),
+        5 "ping" Ping(Ping),
         /// The answer to a `ping`.
-        4 "pong" Pong(Ping),
+        6 "pong" Pong(Ping),
         /// The client goes for good and frees its nick. Answered by `closing` with the reason
         /// `bye`.
-        5 "bye" Bye(Empty),
+        7 "bye" Bye(Empty),
         /// The client has read `closing`.
-        6 "closed" Closed(Empty),
+        8 "closed" Closed(Empty),
     }
 }
 
@@ -42,15 +50,42 @@ numbered! {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empty {}
 
-/// The first message of a client.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Hello {
+/// The first message of a client with keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
     /// The protocol versions the client speaks. This is version 1.
     pub versions: Versions,
+    /// New for every connection.
+    pub nonce: Nonce,
     /// Names of optional features the client would like; unknown ones are ignored. None is defined
     /// yet.
     #[serde(default)]
     pub capabilities: Vec<String>,
+}
+
+/// How a member comes in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// An [`Entrance`] in its postcard form, in both forms of the wire.
+    #[serde(with = "base64")]
+    pub signed: Bytes,
+    /// By the device's key: domain `chat.v1 enter`, over `server key ‖ server nonce ‖ signed`.
+    pub signature: Signature,
+}
+
+impl Hello {
+    /// What is signed. Nothing is verified by that.
+    ///
+    /// # Errors
+    /// The bytes are no [`Entrance`].
+    pub fn entrance(&self) -> Result<Entrance, BodyError> {
+        reader::take(&self.signed)
+    }
+}
+
+/// What a device signs to come in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entrance {
     /// The client's program and version, for the operator. At most 64 bytes.
     pub agent: String,
     /// The name it wants.
@@ -58,14 +93,44 @@ pub struct Hello {
     /// The label beside the name; may be empty.
     #[serde(default)]
     pub label: String,
-    /// Makes it the member it is.
-    pub secret: Secret,
     /// The life of the outbox whose requests come on this connection. Never 0.
     pub session: SessionId,
-    /// Whether the client keeps the secret after it ends; if not, its memberships end soon after it
+    /// Whether the client keeps the keys after it ends; if not, its memberships end soon after it
     /// is gone.
     #[serde(default)]
     pub kept: bool,
+    /// Its cursors in the rooms it knows.
+    #[serde(default)]
+    pub resume: Vec<Resume>,
+    /// The server as the client has dialled it: scheme, host and port; empty where there is no such
+    /// thing.
+    #[serde(default)]
+    pub audience: String,
+    /// The binding of the channel (RFC 9266), where the client has one.
+    #[serde(default)]
+    pub channel: Option<Fixed<32>>,
+    /// The first entry of the member's chain.
+    #[serde(default)]
+    pub entries: Vec<Entry>,
+}
+
+/// How a guest comes in: somebody without keys, for the life of a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Guest {
+    /// The name it wants.
+    pub nick: String,
+    /// The label beside the name; may be empty.
+    #[serde(default)]
+    pub label: String,
+    /// The client's program and version, for the operator. At most 64 bytes.
+    #[serde(default)]
+    pub agent: String,
+    /// Random; makes it the same guest after a lost connection. Without, it is another one.
+    #[serde(default)]
+    pub secret: Option<Secret>,
+    /// The life of the outbox whose requests come on this connection. Never 0.
+    #[serde(default = "SessionId::first")]
+    pub session: SessionId,
     /// Its cursors in the rooms it knows.
     #[serde(default)]
     pub resume: Vec<Resume>,

@@ -77,6 +77,15 @@ words! {
         /// So many requests of this session were done in that room since that the server does not
         /// know any more whether this one was. It was not done now.
         32 "txn_forgotten" TxnForgotten,
+        /// Guests may not do that; or there are no guests on this server.
+        33 "needs_keys" NeedsKeys,
+        /// The `hello` is not signed by a device of the member, or its chain is not in order.
+        34 "not_authentic" NotAuthentic,
+        /// The `hello` is for another server: this one is not known by the name that was dialled.
+        35 "wrong_audience" WrongAudience,
+        /// The encrypted connection does not end where the client takes it to end: another party is
+        /// in between.
+        36 "relayed" Relayed,
     }
 }
 

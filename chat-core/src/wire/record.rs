@@ -123,6 +123,13 @@ words! {
     }
 }
 
+impl CipherKind {
+    /// Whether what is said is sealed, so that guests may not be there.
+    pub(crate) fn needs_keys(self) -> bool {
+        matches!(self, Self::StaticKey | Self::RoomPassword)
+    }
+}
+
 words! {
     /// How far back a member may read.
     #[derive(Default)]

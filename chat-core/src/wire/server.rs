@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     id::{CredentialId, KeyId, MemberId, Place, RoomId, RoomOrigin, Seq},
+    keys::{Nonce, PublicKey, Signature},
     limits::WireLimits,
     roles::Role,
     time::Wall,
@@ -23,28 +24,30 @@ use crate::{
 numbered! {
     /// A server's frame.
     pub enum ServerMessage {
+        /// The answer to `open`.
+        1 "challenge" Challenge(Challenged),
         /// The client is in.
-        1 "welcome" Welcome(Welcome),
+        2 "welcome" Welcome(Welcome),
         /// A request was done.
-        2 "ok" Ok(Done),
+        3 "ok" Ok(Done),
         /// A request was not done; with `id` 0, a `hello` was refused.
-        3 "error" Error(Failure),
+        4 "error" Error(Failure),
         /// You are in this room: after `welcome` for each of your rooms, when somebody opens a
         /// private conversation with you, and when the room's log lost its tail.
-        4 "entered" Entered(Entered),
+        5 "entered" Entered(Entered),
         /// Records of a room.
-        5 "records" Records(Records),
+        6 "records" Records(Records),
         /// Members that are here.
-        6 "presence" Presence(Presence),
+        7 "presence" Presence(Presence),
         /// A room you presented in `hello.resume` or were told of in `welcome` is not yours any
         /// more.
-        7 "removed" Removed(Removed),
+        8 "removed" Removed(Removed),
         /// A sign of life. Answered by `pong`.
-        8 "ping" Ping(Ping),
+        9 "ping" Ping(Ping),
         /// The answer to a `ping`.
-        9 "pong" Pong(Ping),
+        10 "pong" Pong(Ping),
         /// The connection is about to end. Answered by `closed`.
-        10 "closing" Closing(Closing),
+        11 "closing" Closing(Closing),
     }
 }
 
@@ -60,7 +63,26 @@ words! {
     }
 }
 
-/// The answer to `hello`.
+/// The answer to `open`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Challenged {
+    /// The version both speak.
+    pub version: u16,
+    /// New for every connection.
+    pub nonce: Nonce,
+    /// The server's key.
+    pub key: PublicKey,
+    /// By that key: domain `chat.v1 challenge`, over `client nonce ‖ server nonce ‖ channel`, where
+    /// `channel` is 32 bytes of zero on a channel without a binding.
+    pub signature: Signature,
+    /// The server's wall clock.
+    pub time: Wall,
+    /// The optional features in use.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+}
+
+/// The answer to `hello` and `guest`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Welcome {
     /// The version both speak.
@@ -90,6 +112,13 @@ pub struct Welcome {
     /// or `removed` follows.
     #[serde(default)]
     pub rooms: Vec<RoomId>,
+    /// After a `challenge`: by the server's key, domain `chat.v1 welcome`, over `client nonce ‖
+    /// server nonce ‖ SHA-256(domain "chat.v1 hello" ‖ signed)`; `signed` is empty of a guest.
+    #[serde(default)]
+    pub proof: Option<Signature>,
+    /// Whether the server lets in clients that have dialled any name.
+    #[serde(default)]
+    pub any_audience: bool,
 }
 
 /// A request was done.
@@ -498,11 +527,11 @@ impl<'de> Deserialize<'de> for Presence {
 
 impl ServerMessage {
     /// The number of `ok`, for those who put the frame together from stored records.
-    pub(crate) const OK: u16 = 2;
+    pub(crate) const OK: u16 = 3;
     /// The number of `records`, for the same reason.
-    pub(crate) const RECORDS: u16 = 5;
+    pub(crate) const RECORDS: u16 = 6;
     /// The number of `presence`, for those who put the frame together from names.
-    pub(crate) const PRESENCE: u16 = 6;
+    pub(crate) const PRESENCE: u16 = 7;
 }
 
 impl PresenceUpdate {

@@ -8,7 +8,7 @@ use chat_core::{
     id::{ConnId, RoomId},
     wire::{
         ClientMessage, CloseReason, ErrorCode, Form, ServerMessage, Unknown,
-        client::{self, Empty, Hello, InRoom, Op, Peer, Request, RoomRef, Versions},
+        client::{self, Empty, InRoom, Op, Peer, Request, RoomRef, Versions},
     },
 };
 use proptest::prelude::*;
@@ -98,7 +98,7 @@ impl Scene {
             .filter(|event| matches!(event, Event::Refused { .. }))
             .count();
         assert_eq!(refused, 1);
-        let better = client::Hello {
+        let better = Hello {
             nick: format!("better{}", self.txn),
             ..hello_as("x", self.txn)
         };
@@ -124,10 +124,7 @@ fn garbage_and_what_is_no_message() {
         body
     };
     let bad_utf8 = {
-        let mut body = Form::Postcard
-            .encode(&ClientMessage::Hello(hello("zoë")))
-            .body()
-            .to_vec();
+        let mut body = Form::Postcard.encode(&hello("zoë").guest()).body().to_vec();
         let at = body.windows(2).position(|two| two == [0xc3, 0xab]).unwrap();
         body[at] = 0xff;
         body
@@ -174,7 +171,7 @@ fn garbage_on_a_stream() {
 fn half_a_frame_is_waited_for_until_the_handshake_is_over() {
     let mut scene = Scene::new();
     let conn = scene.w.connect_as(Form::Postcard, Framing::Stream, None);
-    let frame = Form::Postcard.encode(&ClientMessage::Hello(hello("half")));
+    let frame = Form::Postcard.encode(&hello("half").guest());
     scene.w.bytes(conn, &frame.prefixed()[..20]);
     assert!(scene.w.lines[&conn].inbox.is_empty());
     scene.w.pass(10 * SECOND);
@@ -190,13 +187,11 @@ fn a_version_nobody_speaks() {
     ] {
         let mut scene = Scene::new();
         let conn = scene.w.connect();
-        scene.w.say(
-            conn,
-            &ClientMessage::Hello(Hello {
-                versions,
-                ..hello("x")
-            }),
-        );
+        let hello = Hello {
+            versions,
+            ..hello("x")
+        };
+        scene.w.say_hello(conn, &hello);
         scene.closed(conn, CloseReason::Version);
     }
     let mut scene = Scene::new();
@@ -346,14 +341,14 @@ fn words_at_the_wrong_time() {
     scene.closed(conn, CloseReason::Protocol);
     let conn = scene.w.welcome("cy");
     scene.w.events.clear();
-    scene.w.say(conn, &ClientMessage::Hello(hello("cy")));
+    scene.w.say_hello(conn, &hello("cy"));
     scene.closed(conn, CloseReason::Protocol);
     // A hello while the first one is being judged.
     let conn = scene.w.connect();
     scene.w.hold = true;
     scene.w.events.clear();
-    scene.w.say(conn, &ClientMessage::Hello(hello("di")));
-    scene.w.say(conn, &ClientMessage::Hello(hello("di")));
+    scene.w.say_hello(conn, &hello("di"));
+    scene.w.say_hello(conn, &hello("di"));
     scene.w.hold = false;
     scene.w.release();
     scene.closed(conn, CloseReason::Protocol);

@@ -154,7 +154,7 @@ fn a_repeat_gets_the_first_result_and_is_not_done_again() {
     let session = SessionId(2);
     w.greet(
         tab,
-        client::Hello {
+        Hello {
             session,
             ..hello("ada")
         },
@@ -190,7 +190,7 @@ fn a_repeated_rename_is_answered_as_the_first() {
     assert_eq!(label_only, named("Zoe", "b"));
     w.disconnect(ada);
     let ada = w.connect();
-    let again = client::Hello {
+    let again = Hello {
         nick: "eva".to_owned(),
         ..hello("ada")
     };

@@ -16,8 +16,8 @@ fn script() -> Vec<ClientMessage> {
     let request = |id, txn, op| ClientMessage::Request(Request { id, txn, op });
     vec![
         ClientMessage::Ping(client::Ping { nonce: 1 }),
-        ClientMessage::Hello(hello("a b")),
-        ClientMessage::Hello(hello("zoë")),
+        hello("a b").guest(),
+        hello("zoë").guest(),
         request(
             1,
             1,

@@ -3,10 +3,11 @@
 
 use crate::harness::*;
 use chat_core::{
-    client::{Client, ClientConfig, ClientInput, ClientOutputs},
+    client::{
+        Client, ClientConfig, ClientInput, ClientOutput, ClientOutputs, Credentials, Dialled,
+    },
     hub::{Framing, Identity, Input},
     id::ConnId,
-    time::{Monotonic, Now, Wall},
     wire::{
         ErrorCode, Form, ServerMessage,
         client::{self, Op},
@@ -90,24 +91,23 @@ fn the_client_takes_the_member_that_it_is_told() {
     let mut w = World::new();
     let account = Identity::new("user 17", "Adina");
     let conn = connect(&mut w, &account);
-    let welcome = w.greet(conn, hello("x")).unwrap();
-    let now = Now {
-        monotonic: Monotonic(0),
-        wall: Wall(0),
-    };
-    let mut config = ClientConfig::new("x", secret("x"), [0; 32]);
+    let mut config = ClientConfig::new("x", Credentials::Guest(secret("x")), [0; 32]);
     config.imposed = true;
     let mut client = Client::new(config);
-    let mut out = ClientOutputs::new();
+    let (now, mut out) = (w.now, ClientOutputs::new());
     client.start(now, &mut out);
-    let connected = ClientInput::Connected {
-        framing: Framing::Message,
-        form: Form::Postcard,
-    };
-    client.handle_input(now, connected, &mut out);
+    let dialled = Dialled::new(Framing::Message, Form::Postcard);
+    client.handle_input(now, ClientInput::Connected(dialled), &mut out);
     assert_ne!(client.me().member, account.member());
-    let frame = Form::Postcard.encode(&ServerMessage::Welcome(welcome));
-    client.handle_input(now, ClientInput::Received(&frame.body()), &mut out);
+    while let Some(output) = out.pop() {
+        if let ClientOutput::Send(frame) = output {
+            w.bytes(conn, &frame.body());
+        }
+        while let Some(message) = w.take(conn, |message| Some(message.clone())) {
+            let frame = Form::Postcard.encode(&message);
+            client.handle_input(now, ClientInput::Received(&frame.body()), &mut out);
+        }
+    }
     assert_eq!(client.me().member, account.member());
     assert_eq!(client.me().nick, "Adina");
 }

@@ -165,7 +165,7 @@ fn names_labels_and_topics() {
         ) = (3, 4, 5, 6);
     });
     let conn = w.connect();
-    let with = |nick: &str, label: &str| client::Hello {
+    let with = |nick: &str, label: &str| Hello {
         label: label.to_owned(),
         ..hello(nick)
     };
@@ -725,7 +725,7 @@ fn a_page_of_groups_or_members_fits_into_a_frame() {
     });
     let json = w.connect_as(Form::Json, Framing::Message, None);
     let label = "\\".repeat(8_192);
-    let hello = |nick: &str| client::Hello {
+    let hello = |nick: &str| Hello {
         label: label.clone(),
         ..hello(nick)
     };
@@ -1206,7 +1206,7 @@ fn grace_membership_and_kept_membership() {
         let bob = w.connect();
         w.greet(
             bob,
-            client::Hello {
+            Hello {
                 kept,
                 ..hello("bob")
             },
@@ -1214,7 +1214,7 @@ fn grace_membership_and_kept_membership() {
         .unwrap();
         w.join(bob, RoomRef::Lobby).unwrap();
         w.disconnect(bob);
-        let thief = client::Hello {
+        let thief = Hello {
             nick: "bob".to_owned(),
             ..hello("mallory")
         };

@@ -6,8 +6,8 @@ use chat_core::{
     hub::Event,
     id::{MessageId, Partition, Place, RoomId, SessionId},
     wire::{
-        ClientMessage, CloseReason, ErrorCode, ServerMessage,
-        client::{self, Hello, InRoom, Op, RoomRef},
+        CloseReason, ErrorCode, ServerMessage,
+        client::{self, InRoom, Op, RoomRef},
         record::{LeftReason, RecordBody},
         server::Answer,
     },
@@ -23,7 +23,7 @@ fn nicks_of_an_earlier_life_are_held_for_the_grace_period_and_then_free() {
     let mut config = config();
     config.node = 8;
     let mut w = World::on(log, config);
-    let thief = client::Hello {
+    let thief = Hello {
         nick: "ada".to_owned(),
         ..hello("mallory")
     };
@@ -398,7 +398,7 @@ fn a_damaged_directory_cannot_be_read_and_says_so() {
     w.damaged = Some((Partition::Directory(0), 1));
     w.drive();
     let bob = w.connect();
-    w.say(bob, &ClientMessage::Hello(hello("bob")));
+    w.say_hello(bob, &hello("bob"));
     // The log is asked again, and is as damaged as before.
     w.pass(2 * SECOND);
     let refused = w.take(bob, |message| match message {
@@ -523,7 +523,7 @@ fn a_join_of_an_earlier_connection_does_not_take_in_afresh_who_comes_back() {
         let conn = w.connect();
         let seq = head.seq + ahead;
         let hello = resuming(nick, &[(RoomId::LOBBY, Place { seq, ..head })]);
-        w.say(conn, &ClientMessage::Hello(hello));
+        w.say_hello(conn, &hello);
         conn
     };
     // Bob has seen more of the lobby than this hub has, so it is read before he is in, and what ada
@@ -565,7 +565,7 @@ fn a_release_that_waited_while_its_member_was_back_takes_no_name() {
         label,
         ..hello("ada")
     };
-    w.say(ada, &ClientMessage::Hello(hello));
+    w.say_hello(ada, &hello);
     for n in 2..=4 {
         w.ask(bob, 900 + n, n, nick(&format!("bob{n}")));
     }
@@ -692,7 +692,7 @@ fn a_name_that_an_earlier_life_gave_up_too_late_is_taken_anew() {
     });
     assert_eq!(reason, Some((CloseReason::Resync, true)));
     w.welcome("ada");
-    let thief = client::Hello {
+    let thief = Hello {
         nick: "ada".to_owned(),
         ..hello("mallory")
     };
@@ -840,7 +840,7 @@ fn next_life(mut before: World, node: u64) -> World {
 
 #[test]
 fn whose_client_ended_with_the_server_leaves_a_free_name() {
-    let shown_by = |nick: &str, secret: &str| client::Hello {
+    let shown_by = |nick: &str, secret: &str| Hello {
         nick: nick.to_owned(),
         ..hello(secret)
     };
@@ -854,7 +854,7 @@ fn whose_client_ended_with_the_server_leaves_a_free_name() {
         let case = format!("restarting: {restarting}, kept: {kept}");
         let mut before = World::new();
         let ada = before.connect();
-        let hello = client::Hello {
+        let hello = Hello {
             kept,
             ..hello("ada")
         };
@@ -890,11 +890,11 @@ fn who_asks_before_the_log_is_read_has_the_name_of_a_client_that_ended() {
     w.log = before.log;
     w.hold_reads = true;
     let conn = w.connect();
-    let again = client::Hello {
+    let again = Hello {
         nick: "ada".to_owned(),
         ..hello("another secret")
     };
-    w.say(conn, &ClientMessage::Hello(again));
+    w.say_hello(conn, &again);
     w.hold_reads = false;
     w.release();
     let welcome =
@@ -913,7 +913,7 @@ fn a_hub_that_is_not_the_heir_gives_the_name_of_a_client_that_ended_at_once() {
     (config.node, config.peers) = (9, vec![8]);
     let mut w = World::on(before.log, config);
     let conn = w.connect();
-    let again = client::Hello {
+    let again = Hello {
         nick: "ada".to_owned(),
         ..hello("another secret")
     };

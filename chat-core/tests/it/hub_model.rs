@@ -505,7 +505,7 @@ impl Model {
         person.expected = resume.keys().copied().collect();
         person.presented = resume;
         person.conn = Some((hub, conn));
-        self.on(hub, |world| world.say(conn, &ClientMessage::Hello(hello)));
+        self.on(hub, |world| world.say_hello(conn, &hello));
     }
 
     fn cut(&mut self, who: usize) {

@@ -8,7 +8,7 @@ use chat_core::{
     roles::Role,
     wire::{
         ErrorCode,
-        client::{self, Hello, Op, Peer, RoomRef},
+        client::{self, Op, Peer, RoomRef},
     },
 };
 

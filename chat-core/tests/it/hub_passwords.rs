@@ -8,7 +8,7 @@ use chat_core::{
     id::{ConnId, CredentialId, KeyId, RoomId},
     password::{ClientLogin, ClientRegistration, ExportKey, Password, Stretch},
     wire::{
-        ClientMessage, ErrorCode, ServerMessage,
+        ErrorCode, ServerMessage,
         client::{self, InRoom, Op, Peer, Proof, RoomRef},
         record::{CipherKind, PasswordRecord, WrappedKey},
         server::{Answer, Failure, RoomView},
@@ -416,7 +416,7 @@ fn a_create_repeated_while_the_first_is_on_its_way_gets_its_answer() {
     w.disconnect(ada);
     // The hello waits for the same log.
     let ada = w.connect();
-    w.say(ada, &ClientMessage::Hello(hello("ada")));
+    w.say_hello(ada, &hello("ada"));
     w.release_one();
     w.ask(ada, 2, 1, create(record));
     w.hold = false;

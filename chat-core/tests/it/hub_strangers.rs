@@ -10,7 +10,7 @@ use chat_core::{
     limits::SlowRate,
     wire::{
         ErrorCode, Form,
-        client::{self, Hello, Op, Peer, RoomRef},
+        client::{self, Op, Peer, RoomRef},
         record::CipherKind,
     },
 };

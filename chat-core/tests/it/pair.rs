@@ -6,8 +6,8 @@ use bytes::Bytes;
 use chat_core::{
     client::{
         Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command,
-        CommandError, Create, Ended, EnteredHow, Invitation, Outcome, RoomCipher, RoomKey, Ticket,
-        Work, WorkDone,
+        CommandError, Create, Credentials, Dialled, Ended, EnteredHow, Invitation, Outcome,
+        RoomCipher, RoomKey, Ticket, Work, WorkDone,
     },
     hub::{Framing, Input, RoomLabel},
     id::{ConnId, MemberId, RoomId},
@@ -21,7 +21,11 @@ use chat_core::{
 };
 use proptest::prelude::*;
 
-use crate::harness::{World, config, secret};
+use crate::harness::{World, config, keys, secret};
+
+fn credentials(nick: &str) -> Credentials {
+    Credentials::passing(keys(&secret(nick)))
+}
 
 /// A client, its link, and what it has told.
 struct Side {
@@ -51,7 +55,7 @@ impl Together {
             sides: Vec::new(),
         };
         for (n, nick) in nicks.iter().enumerate() {
-            let mut config = ClientConfig::new(*nick, secret(nick), [n as u8; 32]);
+            let mut config = ClientConfig::new(*nick, credentials(nick), [n as u8; 32]);
             config.stretch = Stretch::cheap();
             let mut side = Side {
                 client: Client::new(config),
@@ -88,6 +92,7 @@ impl Together {
                     &mut side.out,
                 ),
                 ClientOutput::Event(event) => side.events.push(event),
+                ClientOutput::Identify(_) => panic!("the credentials were given"),
             }
         }
     }
@@ -98,10 +103,8 @@ impl Together {
         let side = &mut self.sides[n];
         if std::mem::take(&mut side.connecting) {
             side.conn = Some(self.world.connect());
-            let connected = ClientInput::Connected {
-                framing: Framing::Message,
-                form: Form::Postcard,
-            };
+            let dialled = Dialled::new(Framing::Message, Form::Postcard);
+            let connected = ClientInput::Connected(dialled);
             side.client.handle_input(now, connected, &mut side.out);
             self.obey(n);
             return true;
@@ -368,7 +371,7 @@ fn a_program_that_ends_in_the_middle_goes_on_with_its_outbox() {
     assert!(together.flush(1));
     let kept = together.sides[1].client.outbox();
     together.cut(1);
-    let config = ClientConfig::new("Bela", secret("Bela"), [77; 32]);
+    let config = ClientConfig::new("Bela", credentials("Bela"), [77; 32]);
     let side = &mut together.sides[1];
     side.client = Client::new(config);
     side.connecting = false;
@@ -402,7 +405,7 @@ fn a_copy_of_an_outbox_that_was_not_told_says_what_it_says_all_the_same() {
         .done(1, say(RoomId::LOBBY, "the first"))
         .expect("said");
     together.cut(1);
-    let config = ClientConfig::new("Bela", secret("Bela"), [77; 32]);
+    let config = ClientConfig::new("Bela", credentials("Bela"), [77; 32]);
     let side = &mut together.sides[1];
     side.client = Client::new(config);
     side.connecting = false;
@@ -432,7 +435,7 @@ fn a_member_whose_program_is_new_can_come_back() {
     }
     together.done(1, Command::Leave { room }).expect("left");
     // The same secret in a new program.
-    let config = ClientConfig::new("Bela", secret("Bela"), [77; 32]);
+    let config = ClientConfig::new("Bela", credentials("Bela"), [77; 32]);
     together.cut(1);
     together.sides[1].client = Client::new(config);
     let side = &mut together.sides[1];

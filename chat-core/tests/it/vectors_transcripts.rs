@@ -5,16 +5,17 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chat_core::{
     id::{ConnId, MemberId, Place, RoomId, Secret, SessionId},
+    keys::Nonce,
     wire::{
         ClientMessage, Form, ServerMessage, Tagged,
-        client::{self, Hello, Op, Peer, Request, Resume, RoomRef, Versions},
+        client::{self, Entrance, Op, Open, Peer, Request, Resume, RoomRef, Versions},
         record::{CipherKind, Content, HistoryPolicy, PresenceMode},
     },
 };
 use serde_json::{Value, json};
 
 use crate::{
-    harness::World,
+    harness::{World, keys, member_of},
     vectors::{compare, hex},
 };
 
@@ -147,7 +148,7 @@ fn secret(nick: &str) -> Secret {
 }
 
 fn member(nick: &str) -> MemberId {
-    MemberId::of(&secret(nick))
+    member_of(&secret(nick))
 }
 
 fn session(nick: &str) -> SessionId {
@@ -183,17 +184,33 @@ impl Stage {
         self.steps
             .push(json!({ "connection": name, "connects": true }));
         let resume = resume.into_iter();
-        let hello = Hello {
+        let open = Open {
             versions: Versions { min: 1, max: 1 },
+            nonce: Nonce([nick.as_bytes()[0]; 32]),
             capabilities: vec![],
+        };
+        let opened = ClientMessage::Open(open.clone());
+        self.step(name, "says", &opened);
+        self.world.say(conn, &opened);
+        let challenge = self.world.take(conn, |message| match message {
+            ServerMessage::Challenge(challenge) => Some(challenge.clone()),
+            _ => None,
+        });
+        let challenge = challenge.expect("open is answered");
+        self.step(name, "hears", &ServerMessage::Challenge(challenge.clone()));
+        let entrance = Entrance {
             agent: "demo/1".to_owned(),
             nick: nick.to_owned(),
             label: String::new(),
-            secret: secret(nick),
             session: session(nick),
             kept: false,
             resume: resume.map(|(room, place)| Resume { room, place }).collect(),
+            audience: "tcp://chat.example.org:7037".to_owned(),
+            channel: None,
+            entries: vec![],
         };
+        let hello = keys(&secret(nick)).hello(&open, &challenge, entrance);
+        let hello = hello.expect("the server has its key");
         self.says(name, &ClientMessage::Hello(hello));
     }
 

@@ -2,10 +2,12 @@
 
 use core::time::Duration;
 
-use super::{Backoff, Connection, Effect, HANDSHAKE, KeepAlive, Past, Stage, State, Then, millis};
+use super::{
+    Backoff, Connection, Effect, Ended, HANDSHAKE, KeepAlive, Past, Stage, State, Then, millis,
+};
 use crate::{
     time::Monotonic,
-    wire::{ClientMessage, ErrorCode, ServerMessage, client::Hello, server::Failure},
+    wire::{ClientMessage, ErrorCode, ServerMessage, client::Open, server::Failure},
 };
 
 impl Connection {
@@ -34,6 +36,9 @@ impl Connection {
             (message, Stage::Up(_) | Stage::Bye { welcomed: true, .. }) => {
                 vec![Effect::Said(message)]
             }
+            (ServerMessage::Challenge(challenge), Stage::Opening { .. }) => {
+                vec![Effect::Challenged(challenge)]
+            }
             (ServerMessage::Welcome(welcome), Stage::Handshake { .. }) => {
                 vec![Effect::Welcome(welcome)]
             }
@@ -58,9 +63,46 @@ impl Connection {
         }
     }
 
-    /// Says `hello`.
-    pub(in super::super) fn hello(&mut self, now: Monotonic, hello: Hello) -> Vec<Effect> {
-        self.say(now, &ClientMessage::Hello(hello))
+    /// Says `open`.
+    pub(in super::super) fn open(&mut self, now: Monotonic, open: Open) -> Vec<Effect> {
+        self.say(now, &ClientMessage::Open(open))
+    }
+
+    /// Credentials are looked for.
+    pub(in super::super) fn identify(&mut self, now: Monotonic) {
+        if let State::Open(_, stage @ Stage::Opening { .. }) = &mut self.state {
+            let until = now + HANDSHAKE;
+            *stage = Stage::Identifying { until };
+        }
+    }
+
+    /// Whether credentials are looked for.
+    pub(in super::super) fn is_identifying(&self) -> bool {
+        matches!(self.state, State::Open(_, Stage::Identifying { .. }))
+    }
+
+    /// Says `hello`, or its like.
+    pub(in super::super) fn hello(&mut self, now: Monotonic, hello: &ClientMessage) -> Vec<Effect> {
+        let State::Open(_, stage) = &mut self.state else {
+            return Vec::new();
+        };
+        if matches!(stage, Stage::Opening { .. } | Stage::Identifying { .. }) {
+            *stage = Stage::Handshake {
+                until: now + HANDSHAKE,
+                refused: false,
+            };
+        }
+        self.say(now, hello)
+    }
+
+    /// The client does not enter at this server.
+    pub(in super::super) fn refuse_server(&mut self, now: Monotonic, ended: Ended) -> Vec<Effect> {
+        match self.state {
+            State::Open(_, Stage::Opening { .. } | Stage::Identifying { .. }) => {
+                self.disconnect(now, Then::End(ended))
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Whether another name is waited for.

@@ -23,7 +23,7 @@ use crate::{
     wire::{
         ClientMessage, Form, Frame, Framing, ServerMessage,
         client::{Empty, Ping, Request},
-        server::{Closing, Failure, Welcome},
+        server::{Challenged, Closing, Failure, Welcome},
     },
 };
 
@@ -69,6 +69,10 @@ enum State {
 /// How far an open connection has come.
 #[derive(Debug)]
 enum Stage {
+    /// `open` is sent.
+    Opening { until: Monotonic },
+    /// The server has shown its key, and the driver looks for credentials.
+    Identifying { until: Monotonic },
     /// `hello` is sent.
     Handshake {
         until: Monotonic,
@@ -116,6 +120,10 @@ pub(super) enum Effect {
     Send(Frame),
     /// For the driver: end it.
     Disconnect,
+    /// `open` is due.
+    SayOpen,
+    /// The server has shown its key.
+    Challenged(Challenged),
     /// `hello` is due.
     SayHello,
     /// `hello` was answered.
@@ -162,12 +170,10 @@ impl Connection {
     ) -> Vec<Effect> {
         match self.state {
             State::Connecting => {
-                let stage = Stage::Handshake {
-                    until: now + HANDSHAKE,
-                    refused: false,
-                };
+                let until = now + HANDSHAKE;
+                let stage = Stage::Opening { until };
                 self.state = State::Open(Link::new(framing, form), stage);
-                vec![Effect::SayHello]
+                vec![Effect::SayOpen]
             }
             // The connection came while it was being called off.
             State::Dropping { .. } => vec![Effect::Disconnect],
@@ -222,12 +228,15 @@ impl Connection {
     /// There is no connection (any more).
     pub(super) fn disconnected(&mut self, now: Monotonic, rng: &mut dyn RngCore) -> Vec<Effect> {
         let then = match &self.state {
-            State::Connecting | State::Open(_, Stage::Handshake { .. })
-                if self.past == Past::Outside =>
-            {
-                Then::End(Ended::CannotConnect)
+            State::Connecting
+            | State::Open(
+                _,
+                Stage::Opening { .. } | Stage::Identifying { .. } | Stage::Handshake { .. },
+            ) if self.past == Past::Outside => Then::End(Ended::CannotConnect),
+            State::Connecting
+            | State::Open(_, Stage::Opening { .. } | Stage::Identifying { .. } | Stage::Up(_)) => {
+                retry()
             }
-            State::Connecting | State::Open(_, Stage::Up(_)) => retry(),
             State::Open(_, Stage::Handshake { .. }) => {
                 self.remember_hello();
                 retry()
@@ -259,7 +268,12 @@ impl Connection {
     pub(super) fn timeout(&mut self, now: Monotonic) -> Vec<Effect> {
         match &mut self.state {
             State::Waiting { until } if *until <= now => self.connect(),
-            State::Open(_, Stage::Handshake { until, .. }) if *until <= now => {
+            State::Open(
+                _,
+                Stage::Opening { until }
+                | Stage::Identifying { until }
+                | Stage::Handshake { until, .. },
+            ) if *until <= now => {
                 let then = match self.past {
                     Past::Outside => Then::End(Ended::CannotConnect),
                     Past::Inside { .. } => {
@@ -295,9 +309,13 @@ impl Connection {
     pub(super) fn deadline(&self) -> Option<Monotonic> {
         match &self.state {
             State::Waiting { until }
-            | State::Open(_, Stage::Handshake { until, .. } | Stage::Bye { until, .. }) => {
-                Some(*until)
-            }
+            | State::Open(
+                _,
+                Stage::Opening { until }
+                | Stage::Identifying { until }
+                | Stage::Handshake { until, .. }
+                | Stage::Bye { until, .. },
+            ) => Some(*until),
             State::Open(_, Stage::Up(alive)) => Some(alive.deadline(&self.patience)),
             State::Dropping { until, .. } => *until,
             State::Open(_, Stage::Refused)
@@ -383,7 +401,13 @@ impl Connection {
     /// `hello` is to be said anew, over another connection, at once.
     pub(super) fn renew(&mut self, now: Monotonic) -> Vec<Effect> {
         match &self.state {
-            State::Open(_, Stage::Handshake { .. } | Stage::Up(_)) => {
+            State::Open(
+                _,
+                Stage::Opening { .. }
+                | Stage::Identifying { .. }
+                | Stage::Handshake { .. }
+                | Stage::Up(_),
+            ) => {
                 self.remember_hello();
                 self.disconnect(now, Then::Connect)
             }

@@ -5,12 +5,13 @@ use rand_core::SeedableRng;
 
 use super::*;
 use crate::{
-    id::{MemberId, Secret, SessionId},
+    id::{MemberId, SessionId},
+    keys::{Nonce, PublicKey, Signature},
     limits::Limits,
     time::Wall,
     wire::{
         CloseReason, ErrorCode,
-        client::{Hello, Versions},
+        client::{Guest, Open, Versions},
         server::Durability,
     },
 };
@@ -46,13 +47,27 @@ impl Line {
         line
     }
 
-    /// The driver has made the connection, and `hello` is said.
-    fn connect(&mut self) {
+    /// The driver has made the connection, and `open` is said.
+    fn open(&mut self) {
         let effects = self
             .connection
             .connected(self.now, Framing::Message, Form::Postcard);
-        assert_eq!(effects, [Effect::SayHello]);
-        let sent = self.connection.hello(self.now, hello());
+        assert_eq!(effects, [Effect::SayOpen]);
+        let sent = self.connection.open(self.now, open());
+        assert!(matches!(sent[..], [Effect::Send(_)]));
+    }
+
+    /// The server shows its key.
+    fn challenged(&mut self) {
+        let effects = self.say(challenge()).expect("it was asked for");
+        assert!(matches!(effects[..], [Effect::Challenged(_)]));
+    }
+
+    /// The driver has made the connection, and `hello` is said.
+    fn connect(&mut self) {
+        self.open();
+        self.challenged();
+        let sent = self.connection.hello(self.now, &hello());
         assert!(matches!(sent[..], [Effect::Send(_)]));
     }
 
@@ -90,18 +105,34 @@ impl Line {
     }
 }
 
-fn hello() -> Hello {
-    Hello {
+fn open() -> Open {
+    Open {
         versions: Versions { min: 1, max: 1 },
+        nonce: Nonce([1; 32]),
         capabilities: Vec::new(),
-        agent: String::new(),
+    }
+}
+
+fn challenge() -> ServerMessage {
+    ServerMessage::Challenge(Challenged {
+        version: 1,
+        nonce: Nonce([2; 32]),
+        key: PublicKey([3; 32]),
+        signature: Signature([4; 64]),
+        time: Wall(0),
+        capabilities: Vec::new(),
+    })
+}
+
+fn hello() -> ClientMessage {
+    ClientMessage::Guest(Guest {
         nick: "Adina".to_owned(),
         label: String::new(),
-        secret: Secret([7; 32]),
+        agent: String::new(),
+        secret: None,
         session: SessionId(1),
-        kept: false,
         resume: Vec::new(),
-    }
+    })
 }
 
 fn welcome() -> Welcome {
@@ -118,6 +149,8 @@ fn welcome() -> Welcome {
         time: Wall(0),
         lobby: true,
         rooms: Vec::new(),
+        proof: None,
+        any_audience: false,
     }
 }
 
@@ -332,4 +365,65 @@ fn an_empty_message_is_none_of_the_protocols() {
     let mut line = Line::up();
     assert!(line.connection.next(&mut Some(&[])).is_err());
     assert_eq!(line.connection.next(&mut None), Ok(None));
+}
+
+#[test]
+fn credentials_are_waited_for_and_then_hello_is_said() {
+    let mut line = Line::new();
+    line.connection.start();
+    line.open();
+    assert!(!line.connection.is_identifying());
+    line.challenged();
+    line.connection.identify(line.now);
+    assert!(line.connection.is_identifying());
+    assert!(line.say(challenge()).is_err(), "a second one");
+    let sent = line.connection.hello(line.now, &hello());
+    assert!(matches!(sent[..], [Effect::Send(_)]));
+    assert!(!line.connection.is_identifying());
+    assert!(matches!(
+        line.say(ServerMessage::Welcome(welcome())).as_deref(),
+        Ok([Effect::Welcome(_)])
+    ));
+}
+
+#[test]
+fn a_server_that_is_refused_is_left_for_good() {
+    let mut line = Line::new();
+    line.connection.start();
+    line.open();
+    line.challenged();
+    line.connection.identify(line.now);
+    let left = line.connection.refuse_server(line.now, Ended::Distrusted);
+    assert_eq!(left, [Effect::Disconnect]);
+    assert_eq!(
+        line.disconnected(),
+        [Effect::Lost, Effect::Ended(Ended::Distrusted)]
+    );
+    // One that is entered already is not left by a late word of the driver.
+    let mut line = Line::up();
+    assert_eq!(
+        line.connection.refuse_server(line.now, Ended::Distrusted),
+        []
+    );
+}
+
+#[test]
+fn a_server_that_does_not_answer_open_is_given_up() {
+    for identifying in [false, true] {
+        let mut line = Line::up();
+        line.disconnected();
+        line.now = line.connection.deadline().expect("there is another try");
+        line.connection.timeout(line.now);
+        line.open();
+        if identifying {
+            line.challenged();
+            line.connection.identify(line.now);
+        }
+        line.now = line.connection.deadline().expect("it is waited for");
+        assert_eq!(line.connection.timeout(line.now), [Effect::Disconnect]);
+        assert!(matches!(
+            line.disconnected()[..],
+            [Effect::Lost, Effect::Retrying { .. }]
+        ));
+    }
 }

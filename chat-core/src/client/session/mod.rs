@@ -5,14 +5,18 @@ mod tests;
 
 use rand_core::RngCore;
 
-use super::{event::Me, io::ClientConfig};
+use super::{
+    event::Me,
+    io::{ClientConfig, Credentials},
+};
 use crate::{
-    id::{MemberId, Secret, SessionId},
+    id::{MemberId, SessionId},
+    keys::{Fingerprint, Nonce, PublicKey, SignedHash, Transcript},
     limits::WireLimits,
     wire::{
-        VERSION,
-        client::{Hello, Resume, Versions},
-        server::{Failure, Named, Welcome},
+        ClientMessage, Fixed, VERSION,
+        client::{Entrance, Guest, Open, Resume, Versions},
+        server::{Challenged, Failure, Named, Welcome},
     },
 };
 
@@ -20,8 +24,12 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Session {
     me: Me,
-    secret: Secret,
-    kept: bool,
+    credentials: Option<Credentials>,
+    /// The key that the server must have, as far as it is known beforehand.
+    pin: Option<Fingerprint>,
+    /// The key of the server, once it was shown.
+    server: Option<PublicKey>,
+    handshake: Handshake,
     agent: String,
     authority: Authority,
     waits_for_name: bool,
@@ -29,11 +37,32 @@ pub(super) struct Session {
     admission: Admission,
 }
 
+/// The handshake of the present connection.
+#[derive(Debug, Default)]
+struct Handshake {
+    audience: String,
+    channel: Option<[u8; 32]>,
+    nonce: Option<Nonce>,
+    transcript: Option<Transcript>,
+    signed: SignedHash,
+}
+
+/// How a server stands that has shown its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// The client enters there.
+    Expected,
+    /// The driver is asked for credentials.
+    Unknown(PublicKey),
+    /// It is not the one that was expected, or does not have its key.
+    Wrong(PublicKey),
+}
+
 /// Where the member's id comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Authority {
-    /// The secret: otherwise a server could have this client's words closed as another's.
-    Secret,
+    /// The credentials: otherwise a server could have this client's words closed as another's.
+    Credentials,
     /// The application around the server, which says so in the first welcome.
     Server,
 }
@@ -57,17 +86,19 @@ impl Session {
     pub(super) fn new(config: &ClientConfig, rng: &mut dyn RngCore) -> Self {
         Self {
             me: Me {
-                member: MemberId::of(&config.secret),
+                member: (config.credentials.as_ref()).map_or(MemberId::SERVER, Credentials::member),
                 nick: config.nick.clone(),
                 label: config.label.clone(),
             },
-            secret: config.secret.clone(),
-            kept: config.kept,
+            credentials: config.credentials.clone(),
+            pin: config.pin,
+            server: None,
+            handshake: Handshake::default(),
             agent: config.agent.clone(),
             authority: if config.imposed {
                 Authority::Server
             } else {
-                Authority::Secret
+                Authority::Credentials
             },
             waits_for_name: config.waits_for_name,
             id: random(rng),
@@ -111,41 +142,128 @@ impl Session {
         }
     }
 
+    /// A connection is there.
+    pub(super) fn connected(&mut self, audience: String, channel: Option<[u8; 32]>) {
+        self.handshake = Handshake {
+            audience,
+            channel,
+            ..Handshake::default()
+        };
+    }
+
     /// The first message on a connection.
-    pub(super) fn hello(&self, resume: Vec<Resume>) -> Hello {
-        Hello {
+    pub(super) fn open(&mut self, rng: &mut dyn RngCore) -> Open {
+        let mut nonce = Nonce([0; 32]);
+        rng.fill_bytes(&mut nonce.0);
+        self.handshake.nonce = Some(nonce);
+        Open {
             versions: Versions {
                 min: VERSION,
                 max: VERSION,
             },
-            agent: self.agent.clone(),
-            nick: self.me.nick.clone(),
-            label: self.me.label.clone(),
-            secret: self.secret.clone(),
-            session: self.id,
-            kept: self.kept,
-            resume,
+            nonce,
             capabilities: Vec::new(),
         }
+    }
+
+    /// The server has shown its key.
+    ///
+    /// # Errors
+    /// It was not asked, or answers in another version than was offered.
+    pub(super) fn challenged(&mut self, challenge: &Challenged) -> Result<Shown, String> {
+        if challenge.version != VERSION {
+            let version = challenge.version;
+            return Err(format!("version {version}, which was not offered"));
+        }
+        let of_client = self.handshake.nonce.take().ok_or("a second challenge")?;
+        let key = challenge.key;
+        let transcript = Transcript {
+            server: key,
+            of_client,
+            of_server: challenge.nonce,
+            channel: self.handshake.channel,
+        };
+        let is_other = self.server.is_some_and(|server| server != key)
+            || self.pin.is_some_and(|pin| pin != key.fingerprint());
+        if is_other || !transcript.is_challenge(&challenge.signature) {
+            return Ok(Shown::Wrong(key));
+        }
+        self.server = Some(key);
+        self.handshake.transcript = Some(transcript);
+        Ok(match self.credentials {
+            Some(_) => Shown::Expected,
+            None => Shown::Unknown(key),
+        })
+    }
+
+    /// The driver has given credentials.
+    pub(super) fn identified(&mut self, credentials: Credentials) {
+        self.me.member = credentials.member();
+        self.credentials = Some(credentials);
+    }
+
+    /// The message by which the client enters; none without credentials, or before the server has
+    /// shown its key.
+    pub(super) fn hello(&mut self, resume: Vec<Resume>) -> Option<ClientMessage> {
+        let handshake = &mut self.handshake;
+        let transcript = handshake.transcript.as_ref()?;
+        let (nick, label) = (self.me.nick.clone(), self.me.label.clone());
+        let (agent, session) = (self.agent.clone(), self.id);
+        let (keys, kept) = match self.credentials.as_ref()? {
+            Credentials::Guest(secret) => {
+                return Some(ClientMessage::Guest(Guest {
+                    nick,
+                    label,
+                    agent,
+                    secret: Some(secret.clone()),
+                    session,
+                    resume,
+                }));
+            }
+            Credentials::Keys { keys, kept } => (keys, *kept),
+        };
+        let entrance = Entrance {
+            agent,
+            nick,
+            label,
+            session,
+            kept,
+            resume,
+            audience: handshake.audience.clone(),
+            channel: handshake.channel.map(Fixed),
+            entries: vec![keys.first().clone()],
+        };
+        let hello = keys.sign(transcript, &entrance);
+        handshake.signed = SignedHash::of(&hello.signed);
+        Some(ClientMessage::Hello(hello))
     }
 
     /// Takes in the answer to `hello`.
     ///
     /// # Errors
-    /// It is in another version than was offered, or for another member.
+    /// It is in another version than was offered, for another member, or not of the server that has
+    /// shown its key.
     pub(super) fn welcome(&mut self, welcome: &Welcome) -> Result<(), String> {
+        let Handshake {
+            transcript, signed, ..
+        } = &self.handshake;
+        let transcript = transcript.as_ref().ok_or("a welcome before a challenge")?;
+        let proof = welcome.proof.as_ref();
+        if !proof.is_some_and(|proof| transcript.is_welcome(signed, proof)) {
+            return Err("a welcome without the server's proof".to_owned());
+        }
         if welcome.version != VERSION {
             let version = welcome.version;
             return Err(format!("version {version}, which was not offered"));
         }
         match self.authority {
-            Authority::Secret if welcome.member != self.me.member => {
+            Authority::Credentials if welcome.member != self.me.member => {
                 return Err("a welcome for another member".to_owned());
             }
-            Authority::Secret => {}
+            Authority::Credentials => {}
             Authority::Server => {
                 self.me.member = welcome.member;
-                self.authority = Authority::Secret;
+                self.authority = Authority::Credentials;
             }
         }
         self.me.nick.clone_from(&welcome.nick);

@@ -5,8 +5,7 @@ use super::{
     log::{Proposal, Then, What},
 };
 use crate::{
-    hub::Config,
-    hub::{effects::Hello, origin::Asked, views::LocalView},
+    hub::{Audience, Config, effects::Hello, origin::Asked, views::LocalView},
     nick::{Name, label},
     state::directory::judge::Ask,
     wire::{ErrorCode, Refusal, VERSION, client::Nick, server::Welcome},
@@ -68,7 +67,7 @@ impl Registry {
         if !with.awaits_welcome(conn) {
             return;
         }
-        let (nick, label) = (&hello.hello.nick, &hello.hello.label);
+        let (nick, label) = (&hello.nick, &hello.label);
         let name = match free_names(config, nick, label, with.imposed(conn)) {
             Ok(name) => name,
             Err(refusal) => return turn.effect(Effect::RefuseHello { conn, refusal }),
@@ -90,8 +89,8 @@ impl Registry {
         let ask = Ask::Name {
             member: hello.member,
             name,
-            label: hello.hello.label.clone(),
-            keep: hello.hello.kept,
+            label: hello.label.clone(),
+            keep: hello.kept,
         };
         let again = false;
         let proposal = Proposal {
@@ -125,6 +124,8 @@ impl Registry {
             time: turn.now.wall,
             lobby: config.lobby.is_some(),
             rooms,
+            proof: None,
+            any_audience: config.audience == Audience::Any,
         });
         turn.effect(Effect::Welcome {
             hello,

@@ -311,6 +311,10 @@ impl Registry {
             let refusal = ErrorCode::BadRequest.because("that is you");
             return turn.effect(Effect::Refuse { origin, refusal });
         }
+        if other.is_guest() {
+            let refusal = ErrorCode::NeedsKeys.because("that is a guest, and has no keys");
+            return turn.effect(Effect::Refuse { origin, refusal });
+        }
         let person = |member| {
             let (nick, label) = self.called(member);
             Person {

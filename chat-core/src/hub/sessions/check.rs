@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     hub::origin::Login,
-    id::{ConnId, CredentialId, KeyId, RoomId},
+    id::{ConnId, CredentialId, KeyId, MemberId, RoomId},
     limits::Limits,
     nick::line,
     password::{ServerSecret, length},
@@ -74,6 +74,22 @@ pub(super) fn check(limits: &Limits, request: &Request) -> Result<(), Refusal> {
         Op::Send(send) => check_content(limits, &send.content),
         _ => Ok(()),
     }
+}
+
+/// What guests may not do whatever the state of a room.
+pub(super) fn check_guest(member: MemberId, op: &Op) -> Result<(), Refusal> {
+    let needs_keys = match op {
+        Op::Register(_) | Op::Login(_) | Op::Password(_) | Op::Direct(_) => true,
+        Op::Create(create) => create.password.is_some() || create.cipher.needs_keys(),
+        Op::Join(join) => join.proof.is_some(),
+        _ => false,
+    };
+    if needs_keys && member.is_guest() {
+        let text = "guests have no private conversations, and no rooms that have a password or are \
+                    sealed";
+        return Err(ErrorCode::NeedsKeys.because(text));
+    }
+    Ok(())
 }
 
 fn check_content(limits: &Limits, content: &Content) -> Result<(), Refusal> {

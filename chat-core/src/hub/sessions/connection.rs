@@ -9,11 +9,12 @@ use bytes::Bytes;
 
 use super::super::{
     identity::Identity,
-    io::ReadToken,
+    io::{Arrival, ReadToken},
     origin::{Login, Origin},
 };
 use crate::{
     id::{ConnId, CredentialId, MemberId, Place, RoomId, Seq, SessionId},
+    keys::{SignedHash, Transcript},
     limits::{Limits, network},
     rate::Level,
     small::{LazyBox, SmallMap},
@@ -35,6 +36,8 @@ pub(super) struct Connection {
     pub(super) heard: Monotonic,
     /// When the timer of this connection is set.
     pub(super) timer: Option<Monotonic>,
+    /// What its handshake is judged by; none once a member is in.
+    pub(super) handshake: Option<Box<Handshake>>,
     /// The account at the other end, where an application knows it.
     pub(super) identity: Option<Box<Identity>>,
     /// Refused hellos.
@@ -45,6 +48,20 @@ pub(super) struct Connection {
     pub(super) refusals: (u32, Monotonic),
     /// Counts against the maximum.
     pub(super) admitted: bool,
+}
+
+/// What a handshake is judged by.
+#[derive(Default)]
+pub(super) struct Handshake {
+    /// To which address of this machine the connection leads.
+    pub(super) local: Option<IpAddr>,
+    /// The binding of the channel.
+    pub(super) channel: Option<[u8; 32]>,
+    /// What both sides have contributed, once the connection is open; none for a guest that does
+    /// not ask for the server's key.
+    pub(super) transcript: Option<Transcript>,
+    /// The hash of what the last hello has signed.
+    pub(super) signed: SignedHash,
 }
 
 /// How far a connection is.
@@ -182,19 +199,25 @@ pub(super) struct Registration {
 }
 
 impl Connection {
-    pub(super) fn new(
-        conn: ConnId,
-        address: Option<IpAddr>,
-        framing: Framing,
-        form: Form,
-        limits: &Limits,
-        now: Monotonic,
-    ) -> Self {
+    pub(super) fn new(conn: ConnId, arrival: Arrival, limits: &Limits, now: Monotonic) -> Self {
+        let Arrival {
+            address,
+            local,
+            channel,
+            framing,
+            form,
+        } = arrival;
+        let handshake = Handshake {
+            local,
+            channel,
+            ..Handshake::default()
+        };
         Self {
             conn,
             address: address.map(network),
             framing,
             form,
+            handshake: Some(Box::new(handshake)),
             decoder: Decoder::new(limits.frame_bytes),
             rest: Bytes::new(),
             phase: Phase::Fresh {

@@ -90,9 +90,14 @@ impl Sessions {
                 self.end(turn, conn, reason);
             }
             (_, Phase::Closing { .. } | Phase::Ended) => {}
+            (ClientMessage::Open(open), Phase::Fresh { .. }) => self.open(turn, conn, open),
             (ClientMessage::Hello(hello), Phase::Fresh { until }) => {
                 let until = *until;
-                self.hello(turn, conn, until, hello);
+                self.hello(turn, conn, until, &hello);
+            }
+            (ClientMessage::Guest(guest), Phase::Fresh { until }) => {
+                let until = *until;
+                self.guest(turn, conn, until, guest);
             }
             (ClientMessage::Ping(Ping { nonce }), _) => {
                 if self.may_say(turn, conn) {
@@ -107,7 +112,7 @@ impl Sessions {
                 let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
                 self.request(turn, conn, request, bytes);
             }
-            (ClientMessage::Hello(_), _) => {
+            (ClientMessage::Open(_) | ClientMessage::Hello(_) | ClientMessage::Guest(_), _) => {
                 self.close(turn, conn, CloseReason::Protocol, "a second hello")
             }
             (ClientMessage::Request(_), _) => self.close(

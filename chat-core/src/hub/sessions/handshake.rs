@@ -1,19 +1,23 @@
 //! How connections come in and say hello.
 
-use std::{collections::VecDeque, net::IpAddr};
+use std::collections::VecDeque;
+
+use rand_core::RngCore;
 
 use super::{
     Effect, Sessions, Turn,
-    connection::{Connection, MemberSession, Phase},
+    connection::{Connection, Handshake, MemberSession, Phase},
 };
 use crate::{
-    hub::{effects::Hello, event::Event, identity::Identity},
-    id::{ConnId, MemberId, Place, RoomId},
+    hub::{config::Audience, effects::Hello, event::Event, identity::Identity, io::Arrival},
+    id::{ConnId, MemberId, Place, RoomId, Secret},
+    keys::{Nonce, SignedHash, Transcript, chain},
     nick::line,
     time::Monotonic,
     wire::{
-        CloseReason, ErrorCode, Form, Framing, Refusal, ServerMessage, VERSION, client,
-        server::{Failure, Welcome},
+        CloseReason, ErrorCode, Fixed, Refusal, ServerMessage, VERSION,
+        client::{self, Entrance, Guest, Open},
+        server::{Challenged, Failure, Welcome},
     },
 };
 
@@ -28,14 +32,13 @@ impl Sessions {
         &mut self,
         turn: &mut Turn<'_>,
         conn: ConnId,
-        address: Option<IpAddr>,
-        (framing, form): (Framing, Form),
+        arrival: Arrival,
         rejected: Option<CloseReason>,
     ) {
+        let address = arrival.address;
         turn.event(Event::Connected { conn, address });
         let limits = &turn.config.limits;
-        let mut connection =
-            Connection::new(conn, address, framing, form, limits, turn.now.monotonic);
+        let mut connection = Connection::new(conn, arrival, limits, turn.now.monotonic);
         let of_address = connection
             .address
             .and_then(|address| self.addresses.get(&address))
@@ -77,26 +80,139 @@ impl Sessions {
         self.slots.get(conn)?.identity.as_deref()
     }
 
+    /// A client asks for the server's key, and gives its part of the handshake.
+    pub(super) fn open(&mut self, turn: &mut Turn<'_>, conn: ConnId, open: Open) {
+        if !(open.versions.min..=open.versions.max).contains(&VERSION) {
+            let detail = format!(
+                "version {VERSION} is spoken here, not {} to {}",
+                open.versions.min, open.versions.max
+            );
+            return self.close(turn, conn, CloseReason::Version, &detail);
+        }
+        let Some(handshake) = self.handshake_of(conn) else {
+            return;
+        };
+        if handshake.transcript.is_some() {
+            return self.close(turn, conn, CloseReason::Protocol, "a second open");
+        }
+        let mut nonce = Nonce([0; 32]);
+        turn.common.rng.fill_bytes(&mut nonce.0);
+        let key = turn.config.secret.key();
+        let transcript = Transcript {
+            server: key.public(),
+            of_client: open.nonce,
+            of_server: nonce,
+            channel: handshake.channel,
+        };
+        handshake.transcript = Some(transcript);
+        let challenge = Challenged {
+            version: VERSION,
+            nonce,
+            key: transcript.server,
+            signature: transcript.challenge(key),
+            time: turn.now.wall,
+            capabilities: Vec::new(),
+        };
+        self.send(turn, conn, &ServerMessage::Challenge(challenge));
+    }
+
+    fn handshake_of(&mut self, conn: ConnId) -> Option<&mut Handshake> {
+        self.slots.get_mut(conn)?.handshake.as_deref_mut()
+    }
+
+    /// A member comes in, with its keys.
     pub(super) fn hello(
         &mut self,
         turn: &mut Turn<'_>,
         conn: ConnId,
         until: Monotonic,
-        mut hello: client::Hello,
+        hello: &client::Hello,
     ) {
-        if !(hello.versions.min..=hello.versions.max).contains(&VERSION) {
-            let detail = format!(
-                "version {VERSION} is spoken here, not {} to {}",
-                hello.versions.min, hello.versions.max
-            );
-            return self.close(turn, conn, CloseReason::Version, &detail);
+        let Some(handshake) = self.handshake_of(conn) else {
+            return;
+        };
+        let Some(transcript) = handshake.transcript else {
+            return self.close(turn, conn, CloseReason::Protocol, "a hello before open");
+        };
+        let entrance = match hello.entrance() {
+            Ok(entrance) => entrance,
+            Err(e) => return self.close(turn, conn, CloseReason::Protocol, &e.to_string()),
+        };
+        handshake.signed = SignedHash::of(&hello.signed);
+        let audience = &turn.config.audience;
+        let verified = verify(audience, handshake, &transcript, hello, &entrance);
+        let Entrance {
+            agent,
+            nick,
+            label,
+            session,
+            kept,
+            resume,
+            ..
+        } = entrance;
+        let member = match verified {
+            Ok(member) => member,
+            Err(refusal) => return self.refuse_hello(turn, conn, refusal),
+        };
+        let hello = Hello {
+            conn,
+            member,
+            address: None,
+            imposed: false,
+            agent,
+            nick,
+            label,
+            session,
+            kept,
+            resume,
+        };
+        self.judge_hello(turn, until, hello);
+    }
+
+    /// A guest comes in, or whom the application vouches for.
+    pub(super) fn guest(
+        &mut self,
+        turn: &mut Turn<'_>,
+        conn: ConnId,
+        until: Monotonic,
+        guest: Guest,
+    ) {
+        if let Some(handshake) = self.handshake_of(conn) {
+            handshake.signed = SignedHash::default();
         }
+        if !turn.config.guests && self.identity(conn).is_none() {
+            let refusal = ErrorCode::NeedsKeys.because("there are no guests on this server");
+            return self.refuse_hello(turn, conn, refusal);
+        }
+        let secret = guest.secret.unwrap_or_else(|| {
+            let mut secret = Secret([0; 32]);
+            turn.common.rng.fill_bytes(&mut secret.0);
+            secret
+        });
+        let hello = Hello {
+            conn,
+            member: MemberId::guest(&secret),
+            address: None,
+            imposed: false,
+            agent: guest.agent,
+            nick: guest.nick,
+            label: guest.label,
+            session: guest.session,
+            kept: false,
+            resume: guest.resume,
+        };
+        self.judge_hello(turn, until, hello);
+    }
+
+    fn judge_hello(&mut self, turn: &mut Turn<'_>, until: Monotonic, mut hello: Hello) {
+        let conn = hello.conn;
         let Some(connection) = self.slots.get_mut(conn) else {
             return;
         };
-        let mut member = MemberId::of(&hello.secret);
+        hello.address = connection.address;
         if let Some(identity) = connection.identity.as_deref() {
-            member = identity.member();
+            hello.imposed = true;
+            hello.member = identity.member();
             // The account is there again tomorrow, whatever the client keeps.
             hello.kept = true;
             hello.nick.clone_from(&identity.nick);
@@ -104,19 +220,11 @@ impl Sessions {
                 hello.label.clone_from(label);
             }
         }
-        let imposed = connection.identity.is_some();
         connection.phase = Phase::Handshake { until };
-        let address = connection.address;
-        if let Err(refusal) = check_hello(&hello) {
-            return self.refuse_hello(turn, conn, refusal);
+        match check_hello(&hello) {
+            Ok(()) => turn.effect(Effect::Hello(Box::new(hello))),
+            Err(refusal) => self.refuse_hello(turn, conn, refusal),
         }
-        turn.effect(Effect::Hello(Box::new(Hello {
-            conn,
-            member,
-            address,
-            imposed,
-            hello,
-        })));
     }
 
     /// Whether a hello on this connection still waits for its answer.
@@ -158,15 +266,15 @@ impl Sessions {
         turn: &mut Turn<'_>,
         conn: ConnId,
         hello: &Hello,
-        welcome: Welcome,
+        mut welcome: Welcome,
     ) {
         debug_assert!(self.awaits_welcome(conn), "the directory has looked");
         let member = hello.member;
         if let Some(before) = self.members.get(&member).copied() {
             self.close(turn, before, CloseReason::Replaced, "");
         }
-        let mut session = MemberSession::new(member, hello.hello.session, hello.hello.kept);
-        let places = hello.hello.resume.iter();
+        let mut session = MemberSession::new(member, hello.session, hello.kept);
+        let places = hello.resume.iter();
         let presented = places.map(|resume| (resume.room, Some(resume.place)));
         let listed = welcome.rooms.iter().map(|room| (*room, None));
         let rooms: Vec<(RoomId, Option<Place>)> = presented.chain(listed).collect();
@@ -184,6 +292,11 @@ impl Sessions {
         self.members.insert(member, conn);
         if let Some(connection) = self.slots.get_mut(conn) {
             connection.phase = Phase::Welcome(Box::new(session));
+            let handshake = connection.handshake.take();
+            welcome.proof = handshake.and_then(|handshake| {
+                let key = turn.config.secret.key();
+                Some(handshake.transcript?.welcome(key, &handshake.signed))
+            });
         }
         self.arm(turn, conn);
         self.send_counted(turn, conn, &ServerMessage::Welcome(welcome));
@@ -226,7 +339,39 @@ pub(super) fn failure(id: u64, refusal: Refusal) -> Failure {
     }
 }
 
-fn check_hello(hello: &client::Hello) -> Result<(), Refusal> {
+/// The member that a hello is of, if it is for this server, over this channel, and signed by a
+/// device of the member.
+fn verify(
+    audience: &Audience,
+    handshake: &Handshake,
+    transcript: &Transcript,
+    hello: &client::Hello,
+    entrance: &Entrance,
+) -> Result<MemberId, Refusal> {
+    if !audience.takes(&entrance.audience, handshake.local) {
+        let text = format!("this server is not known as {}", entrance.audience);
+        return Err(ErrorCode::WrongAudience.because(text));
+    }
+    // Where a proxy ends the encryption, only the client has a binding.
+    if let (Some(Fixed(theirs)), Some(ours)) = (entrance.channel, handshake.channel)
+        && theirs != ours
+    {
+        let text = "the encrypted connection ends at another party, which passes it on";
+        return Err(ErrorCode::Relayed.because(text));
+    }
+    let [first] = &entrance.entries[..] else {
+        return Err(ErrorCode::NotAuthentic.because("a chain has one entry so far"));
+    };
+    let founded = chain::verify_first(first)
+        .map_err(|error| ErrorCode::NotAuthentic.because(error.to_string()))?;
+    let device = founded.device.sign;
+    if !transcript.has_entered(&device, &hello.signed, &hello.signature) {
+        return Err(ErrorCode::NotAuthentic.because("the hello is not signed by the device"));
+    }
+    Ok(founded.member)
+}
+
+fn check_hello(hello: &Hello) -> Result<(), Refusal> {
     let bad = |text: &str| Err(ErrorCode::BadRequest.because(text));
     if line(&hello.agent, AGENT_BYTES).is_err() {
         return bad("agent: at most 64 bytes of what can be seen");

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{
     Effect, Rates, Sessions, Turn,
-    check::{check, check_password},
+    check::{check, check_guest, check_password},
     connection::{Answers, Waiting},
     handshake::failure,
 };
@@ -207,7 +207,8 @@ impl Sessions {
         };
         let (member, id) = (session.member, session.session);
         let mut login = None;
-        let checked = checked.and_then(|()| match &request.op {
+        let may = check_guest(member, &request.op);
+        let checked = checked.and(may).and_then(|()| match &request.op {
             Op::Create(create) => match &create.password {
                 Some(password) => check_password(session, request.txn, None, password, &[]),
                 None => Ok(()),
@@ -227,7 +228,8 @@ impl Sessions {
             login = session.login.take();
         }
         if let Op::Register(register) = &request.op {
-            return match self.register(turn, conn, register) {
+            let registered = checked.and_then(|()| self.register(turn, conn, register));
+            return match registered {
                 Ok(registered) => self.answer(turn, origin, Answer::Register(registered)),
                 Err(refusal) => self.refuse(turn, origin, refusal),
             };

@@ -163,6 +163,11 @@ impl About {
         self.pair.iter().any(|person| person.member == member)
     }
 
+    /// Whether guests may not be in the room.
+    fn needs_keys(&self) -> bool {
+        self.password.is_some() || self.cipher.needs_keys()
+    }
+
     /// The other one of a private conversation.
     pub(crate) fn other(&self, member: MemberId) -> Option<&Person> {
         self.pair.iter().find(|person| person.member != member)

@@ -11,7 +11,7 @@ use chat_core::{
     id::{CredentialId, Place, RoomId, Seq},
     password::Password,
     wire::{
-        CloseReason, ErrorCode, Form, ServerMessage, Tagged,
+        CloseReason, ErrorCode, ServerMessage, Tagged,
         client::{HistoryFrom, Op, Peer, RoomRef},
         record::{Left, LeftReason, RecordBody},
         server::{
@@ -270,10 +270,7 @@ impl Trial {
             Step::Connected => {
                 if script.connects > self.connected {
                     self.connected = script.connects;
-                    script.input(ClientInput::Connected {
-                        framing: Framing::Stream,
-                        form: Form::Postcard,
-                    });
+                    script.open();
                 }
             }
             Step::Disconnected => script.input(ClientInput::Disconnected),

@@ -5,23 +5,24 @@ use std::{collections::VecDeque, time::Duration};
 use chat_core::{
     client::{
         Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command,
-        CommandError, Outcome, Ticket, Work, WorkDone,
+        CommandError, Credentials, Dialled, Outcome, Ticket, Work, WorkDone,
     },
     id::{MemberId, Place, RequestHash, RoomId, RoomOrigin, Secret, SessionId},
+    keys::{Nonce, PublicKey, Signature, SignedHash, SigningKey, Transcript},
     limits::Limits,
     password::Stretch,
     roles::Role,
     time::{Monotonic, Now, Wall},
     wire::{
         ClientMessage, CloseReason, ErrorCode, Form, Frame, Record, ServerMessage,
-        client::{Hello, Op, Request, Resume},
+        client::{Entrance, Op, Open, Request, Resume},
         record::{
             CipherKind, Content, HistoryPolicy, Message, PresenceMode, RecordBody, RoomKind,
             Standing,
         },
         server::{
-            Answer, Closing, Committed, Done, Durability, Entered, Failure, Records, RoomView,
-            Welcome,
+            Answer, Challenged, Closing, Committed, Done, Durability, Entered, Failure, Records,
+            RoomView, Welcome,
         },
     },
 };
@@ -45,6 +46,64 @@ pub(crate) struct Script {
     pub(crate) connects: usize,
     pub(crate) disconnects: usize,
     out: ClientOutputs,
+    /// Servers for which the client has asked for credentials.
+    pub(crate) asked_for: VecDeque<PublicKey>,
+    /// Of the connection that is open.
+    pub(crate) server: Server,
+}
+
+/// The server's part of a handshake.
+pub(crate) struct Server {
+    key: SigningKey,
+    transcript: Option<Transcript>,
+    signed: SignedHash,
+}
+
+impl Server {
+    pub(crate) fn new() -> Self {
+        Self {
+            key: SigningKey::from_seed(&[8; 32]),
+            transcript: None,
+            signed: SignedHash::default(),
+        }
+    }
+
+    /// The answer to `open`.
+    pub(crate) fn challenge(&mut self, open: &Open) -> ServerMessage {
+        let transcript = Transcript {
+            server: self.key.public(),
+            of_client: open.nonce,
+            of_server: Nonce([5; 32]),
+            channel: None,
+        };
+        self.transcript = Some(transcript);
+        ServerMessage::Challenge(Challenged {
+            version: 1,
+            nonce: transcript.of_server,
+            key: transcript.server,
+            signature: transcript.challenge(&self.key),
+            time: Wall(0),
+            capabilities: Vec::new(),
+        })
+    }
+
+    /// Looks what a client signs.
+    pub(crate) fn hear(&mut self, message: &ClientMessage) {
+        if let ClientMessage::Hello(hello) = message {
+            self.signed = SignedHash::of(&hello.signed);
+        }
+    }
+
+    /// Proves a welcome.
+    pub(crate) fn prove(&self, message: &mut ServerMessage) {
+        if let (ServerMessage::Welcome(welcome), Some(transcript)) = (message, &self.transcript) {
+            welcome.proof = Some(self.proof(transcript));
+        }
+    }
+
+    fn proof(&self, transcript: &Transcript) -> Signature {
+        transcript.welcome(&self.key, &self.signed)
+    }
 }
 
 impl Script {
@@ -53,20 +112,20 @@ impl Script {
     }
 
     pub(crate) fn with(form: Form, framing: Framing, secret: [u8; 32]) -> Self {
-        let config = ClientConfig::new("Adina", Secret(secret), secret);
+        let config = ClientConfig::new("Adina", credentials(secret), secret);
         Self::of(config, form, framing)
     }
 
     /// A client of an application that knows who people are.
     pub(crate) fn imposed() -> Self {
-        let mut config = ClientConfig::new("Adina", Secret(SEED), SEED);
+        let mut config = ClientConfig::new("Adina", credentials(SEED), SEED);
         config.imposed = true;
         Self::of(config, Form::Postcard, Framing::Stream)
     }
 
     /// In one room, `ROOM`, as the client of a page: it comes back by itself, and answers have 8 s.
     pub(crate) fn page_in_room() -> Self {
-        let mut config = ClientConfig::new("Adina", Secret(SEED), SEED);
+        let mut config = ClientConfig::new("Adina", credentials(SEED), SEED);
         config.returns = true;
         config.answer_within = Some(Duration::from_secs(8));
         let mut script = Self::of(config, Form::Postcard, Framing::Message);
@@ -87,6 +146,8 @@ impl Script {
             connects: 0,
             disconnects: 0,
             out: ClientOutputs::new(),
+            asked_for: VecDeque::new(),
+            server: Server::new(),
         }
     }
 
@@ -114,7 +175,7 @@ impl Script {
     }
 
     /// Starts, and the connection is there: the `hello`.
-    pub(crate) fn connect(&mut self) -> Hello {
+    pub(crate) fn connect(&mut self) -> Entrance {
         self.client.start(self.moment(), &mut self.out);
         self.drain();
         assert_eq!(self.connects, 1);
@@ -122,12 +183,26 @@ impl Script {
     }
 
     /// The connection that was asked for is there: the `hello`.
-    pub(crate) fn connected(&mut self) -> Hello {
+    pub(crate) fn connected(&mut self) -> Entrance {
         self.sent.clear();
-        let (framing, form) = (self.framing, self.form);
-        self.input(ClientInput::Connected { framing, form });
+        self.open();
+        self.hello()
+    }
+
+    /// The connection that was asked for is there, and the server shows its key.
+    pub(crate) fn open(&mut self) {
+        let dialled = Dialled::new(self.framing, self.form);
+        self.input(ClientInput::Connected(dialled));
+        if let Some(ClientMessage::Open(open)) = self.sent.pop_back() {
+            let challenge = self.server.challenge(&open);
+            self.say(challenge);
+        }
+    }
+
+    /// The `hello` that was said.
+    pub(crate) fn hello(&mut self) -> Entrance {
         match self.sent.pop_front() {
-            Some(ClientMessage::Hello(hello)) => hello,
+            Some(ClientMessage::Hello(hello)) => hello.entrance().expect("it was signed"),
             other => panic!("not a hello: {other:?}"),
         }
     }
@@ -175,7 +250,8 @@ impl Script {
         self.drain();
     }
 
-    pub(crate) fn say(&mut self, message: ServerMessage) {
+    pub(crate) fn say(&mut self, mut message: ServerMessage) {
+        self.server.prove(&mut message);
         let bytes = self.bytes(&message);
         self.input(ClientInput::Received(&bytes));
     }
@@ -257,12 +333,12 @@ impl Script {
                 ClientOutput::Connect => self.connects += 1,
                 ClientOutput::Disconnect => self.disconnects += 1,
                 ClientOutput::Send(frame) => {
-                    self.sent.push_back(
-                        self.form
-                            .decode(&frame.body())
-                            .expect("the client speaks the protocol"),
-                    );
+                    let message = self.form.decode(&frame.body());
+                    let message = message.expect("the client speaks the protocol");
+                    self.server.hear(&message);
+                    self.sent.push_back(message);
                 }
+                ClientOutput::Identify(key) => self.asked_for.push_back(key),
                 ClientOutput::Work(work) => self.work.push_back(work),
                 ClientOutput::Event(event) => self.events.push_back(event),
             }
@@ -353,6 +429,8 @@ pub(crate) fn welcome(member: MemberId, rooms: Vec<RoomId>) -> Welcome {
         time: Wall(1_700_000_000_000),
         lobby: true,
         rooms,
+        proof: None,
+        any_audience: false,
     }
 }
 
@@ -448,4 +526,8 @@ pub(crate) fn text_of(request: &Request) -> &str {
 fn elsewhere(work: &Work) -> WorkDone {
     let work = Work::from_bytes(&work.to_bytes()).expect("the bytes of work");
     WorkDone::from_bytes(&work.run().to_bytes()).expect("the bytes of work that is done")
+}
+
+fn credentials(seed: [u8; 32]) -> Credentials {
+    Credentials::passing(crate::harness::keys(&Secret(seed)))
 }

@@ -12,6 +12,7 @@
 )]
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::IpAddr,
     time::Duration,
@@ -19,8 +20,9 @@ use std::{
 
 use bytes::Bytes;
 use chat_core::{
-    hub::{Config, Event, Framing, Hub, Input, Output, Outputs, ReadToken, RoomPlace},
+    hub::{Arrival, Config, Event, Framing, Hub, Input, Output, Outputs, ReadToken, RoomPlace},
     id::{ConnId, MemberId, Partition, Place, RoomId, Secret, Seq, SessionId},
+    keys::{DeviceKeys, Nonce},
     limits::Limits,
     log::{AppendRefused, Appended, LogUnavailable, MemoryLog, Page, Query, ReadFailed, ReadFrom},
     password::ServerSecret,
@@ -28,9 +30,9 @@ use chat_core::{
     wire::{
         ClientMessage, CloseReason, ErrorCode, Form, Frame, Record, SERVER_FRAME_BYTES,
         ServerMessage, Tagged,
-        client::{self, Hello, Op, Request, Resume, RoomRef, Versions},
+        client::{self, Entrance, Guest, Op, Open, Request, Resume, RoomRef, Versions},
         record::Content,
-        server::{Answer, Failure, RoomView, Welcome},
+        server::{Answer, Challenged, Failure, RoomView, Welcome},
     },
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -89,6 +91,8 @@ enum Todo {
 
 /// The world of one hub.
 pub struct World {
+    /// Of connections that are open.
+    pub challenges: BTreeMap<ConnId, Challenged>,
     pub hub: Hub,
     pub log: MemoryLog,
     pub now: Now,
@@ -253,6 +257,7 @@ impl World {
             out,
             limits,
             next_slot: 0,
+            challenges: BTreeMap::new(),
             unkept: 0,
         }
     }
@@ -621,12 +626,11 @@ impl World {
                 ..Line::default()
             },
         );
-        self.input(Input::Connected {
-            conn,
+        let arrival = Arrival {
             address,
-            framing,
-            form,
-        });
+            ..Arrival::new(framing, form)
+        };
+        self.input(Input::Connected { conn, arrival });
         conn
     }
 
@@ -652,9 +656,31 @@ impl World {
         self.input(Input::Received { conn, bytes });
     }
 
+    /// Says hello, and before it `open`, if that was not said yet.
+    pub fn say_hello(&mut self, conn: ConnId, hello: &Hello) {
+        let nonce = Nonce([conn.slot as u8; 32]);
+        let open = Open {
+            versions: hello.versions,
+            nonce,
+            capabilities: hello.capabilities.clone(),
+        };
+        if !self.challenges.contains_key(&conn) {
+            self.say(conn, &ClientMessage::Open(open.clone()));
+            let challenge = self.take(conn, |message| match message {
+                ServerMessage::Challenge(challenge) => Some(challenge.clone()),
+                _ => None,
+            });
+            let Some(challenge) = challenge else { return };
+            self.challenges.insert(conn, challenge);
+        }
+        let signed = keys(&hello.secret).hello(&open, &self.challenges[&conn], hello.entrance());
+        let signed = signed.expect("the server has its key");
+        self.say(conn, &ClientMessage::Hello(signed));
+    }
+
     /// Says hello and hands back whatever the answer is.
     pub fn greet(&mut self, conn: ConnId, hello: Hello) -> Result<Welcome, Failure> {
-        self.say(conn, &ClientMessage::Hello(hello));
+        self.say_hello(conn, &hello);
         let answer = self.take(conn, |message| match message {
             ServerMessage::Welcome(welcome) => Some(Ok(welcome.clone())),
             ServerMessage::Error(failure) if failure.id == 0 => Some(Err(failure.clone())),
@@ -820,8 +846,65 @@ pub fn secret(nick: &str) -> Secret {
     Secret(secret)
 }
 
+/// The keys that a test names by a secret.
+pub fn keys(secret: &Secret) -> DeviceKeys {
+    thread_local! {
+        static KEYS: RefCell<BTreeMap<[u8; 32], DeviceKeys>> = const { RefCell::new(BTreeMap::new()) };
+    }
+    KEYS.with_borrow_mut(|keys| {
+        let make = || DeviceKeys::generate(&mut ChaCha20Rng::from_seed(secret.0), "", Wall(0));
+        keys.entry(secret.0).or_insert_with(make).clone()
+    })
+}
+
+pub fn member_of(secret: &Secret) -> MemberId {
+    keys(secret).member()
+}
+
 pub fn member(nick: &str) -> MemberId {
-    MemberId::of(&secret(nick))
+    member_of(&secret(nick))
+}
+
+/// How a member comes in: `open` and `hello` in one. The secret stands for its keys.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hello {
+    pub versions: Versions,
+    pub capabilities: Vec<String>,
+    pub agent: String,
+    pub nick: String,
+    pub label: String,
+    pub secret: Secret,
+    pub session: SessionId,
+    pub kept: bool,
+    pub resume: Vec<Resume>,
+}
+
+impl Hello {
+    pub fn entrance(&self) -> Entrance {
+        Entrance {
+            agent: self.agent.clone(),
+            nick: self.nick.clone(),
+            label: self.label.clone(),
+            session: self.session,
+            kept: self.kept,
+            resume: self.resume.clone(),
+            audience: String::new(),
+            channel: None,
+            entries: Vec::new(),
+        }
+    }
+
+    /// The same of a guest.
+    pub fn guest(&self) -> ClientMessage {
+        ClientMessage::Guest(Guest {
+            nick: self.nick.clone(),
+            label: self.label.clone(),
+            agent: self.agent.clone(),
+            secret: Some(self.secret.clone()),
+            session: self.session,
+            resume: self.resume.clone(),
+        })
+    }
 }
 
 pub fn hello(nick: &str) -> Hello {

@@ -1,10 +1,12 @@
 //! One message of every kind and one value of every choice, as this library has them.
 
+use bytes::Bytes;
 use chat_core::{
     id::{
         CredentialId, DeviceId, KeyId, MemberId, MessageId, Place, RequestHash, RoomId, RoomOrigin,
         Secret, SessionId,
     },
+    keys::{Nonce, PublicKey, Signature},
     limits::{Limits, Rate, WireLimits},
     roles::Role,
     time::Wall,
@@ -44,28 +46,46 @@ pub(crate) fn client() -> Vec<ClientMessage> {
         room: ROOM,
         place: PLACE,
     };
-    let hello = client::Hello {
+    let resume = vec![
+        resume,
+        client::Resume {
+            room: RoomId::LOBBY,
+            place: Place {
+                epoch: MOST,
+                seq: 0,
+            },
+        },
+    ];
+    let open = client::Open {
         versions: client::Versions { min: 1, max: 2 },
+        nonce: Nonce([0x11; 32]),
         capabilities: vec!["edits".to_owned()],
-        agent: "demo/1".to_owned(),
+    };
+    let guest = client::Guest {
         nick: "Zoë".to_owned(),
         label: "group 3".to_owned(),
-        secret: Secret(std::array::from_fn(|i| i as u8)),
+        agent: "demo/1".to_owned(),
+        secret: Some(Secret(std::array::from_fn(|i| i as u8))),
         session: SESSION,
-        kept: true,
-        resume: vec![
-            resume,
-            client::Resume {
-                room: RoomId::LOBBY,
-                place: Place {
-                    epoch: MOST,
-                    seq: 0,
-                },
-            },
-        ],
+        resume,
+    };
+    let least = client::Guest {
+        nick: "a".to_owned(),
+        label: String::new(),
+        agent: String::new(),
+        secret: None,
+        session: SessionId(1),
+        resume: vec![],
+    };
+    let hello = client::Hello {
+        signed: Bytes::from_static(b"see keys.json"),
+        signature: Signature([0x22; 64]),
     };
     let mut all = vec![
+        M::Open(open),
         M::Hello(hello),
+        M::Guest(guest),
+        M::Guest(least),
         M::Ping(client::Ping { nonce: 0 }),
         M::Ping(client::Ping { nonce: MOST }),
         M::Pong(client::Ping { nonce: 128 }),
@@ -308,11 +328,22 @@ pub(crate) fn server() -> Vec<ServerMessage> {
             time: Wall(1_700_000_000_000),
             lobby: true,
             rooms: vec![RoomId::LOBBY, ROOM],
+            proof: (durability == Durability::Disk).then_some(Signature([0x22; 64])),
+            any_audience: durability == Durability::Memory,
         })
     };
+    let challenge = M::Challenge(server::Challenged {
+        version: 1,
+        nonce: Nonce([0x11; 32]),
+        key: PublicKey([0x33; 32]),
+        signature: Signature([0x22; 64]),
+        time: Wall(1_700_000_000_000),
+        capabilities: vec!["edits".to_owned()],
+    });
     let mut all: Vec<M> = [Durability::Memory, Durability::Disk, Durability::Replicated]
         .map(welcome)
         .into();
+    all.push(challenge);
     all.extend(
         (1..)
             .zip(answers())

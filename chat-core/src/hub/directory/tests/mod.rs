@@ -21,7 +21,7 @@ use crate::{
         turn::bench::Bench,
         views::LocalView,
     },
-    id::{Place, RequestHash, RoomOrigin, Secret, Seq, SessionId},
+    id::{Place, RequestHash, RoomOrigin, Seq, SessionId},
     log::{AppendRefused, MemoryLog, Page},
     state::{
         Fold,
@@ -30,7 +30,7 @@ use crate::{
     time::{Monotonic, Wall},
     wire::{
         Record,
-        client::{self, Op, Request, Versions},
+        client::{self, Op, Request},
         record::{
             CipherKind, Closed, HistoryPolicy, Joined, Left, PresenceMode, RecordBody, RoomKind,
         },
@@ -193,7 +193,7 @@ impl World {
                 let Around { awaits, is_in, .. } = &mut self.sites[at].around;
                 awaits.remove(&hello.conn);
                 is_in.insert(hello.conn);
-                let (member, session) = (hello.member, hello.hello.session);
+                let (member, session) = (hello.member, hello.session);
                 self.does(at, |registry, turn, _| {
                     registry.arrived(turn, member, session);
                 });
@@ -364,7 +364,7 @@ impl World {
     fn hello_of(&mut self, at: usize, who: u8, nick: &str, session: SessionId) {
         self.sites[at].around.awaits.insert(conn(who));
         let mut hello = hello(who, nick);
-        hello.hello.session = session;
+        hello.session = session;
         self.does(at, |registry, turn, with| registry.hello(turn, with, hello));
     }
 
@@ -488,17 +488,12 @@ fn hello(who: u8, nick: &str) -> Box<Hello> {
         member: member(who),
         address: Some(ADDRESS),
         imposed: false,
-        hello: client::Hello {
-            versions: Versions { min: 1, max: 1 },
-            capabilities: Vec::new(),
-            agent: String::new(),
-            nick: nick.to_owned(),
-            label: String::new(),
-            secret: Secret([who; 32]),
-            session: SessionId(1),
-            kept: false,
-            resume: Vec::new(),
-        },
+        agent: String::new(),
+        nick: nick.to_owned(),
+        label: String::new(),
+        session: SessionId(1),
+        kept: false,
+        resume: Vec::new(),
     })
 }
 

@@ -6,14 +6,14 @@ use bytes::Bytes;
 
 use super::{super::effects::Told, *};
 use crate::{
-    hub::{Output, origin::Origin, timers::Timer, turn::bench::Bench},
-    id::{RoomOrigin, Secret, Seq, SessionId},
+    hub::{Arrival, Output, origin::Origin, timers::Timer, turn::bench::Bench},
+    id::{RoomOrigin, Seq, SessionId},
     log::Page,
     roles::Role,
     time::Wall,
     wire::{
         ClientMessage, Form, Frame, Framing, Record, ServerMessage,
-        client::{Hello as WireHello, History, HistoryFrom, InRoom, List, Request, Versions},
+        client::{Guest, History, HistoryFrom, InRoom, List, Request},
         record::{
             CipherKind, Content, HistoryPolicy, Message, PresenceMode, RecordBody, RoomKind,
             Standing,
@@ -83,20 +83,17 @@ fn said(seq: Seq) -> Told {
     }
 }
 
-fn hello(resume: &[Place]) -> WireHello {
+fn hello(resume: &[Place]) -> Guest {
     let resume = resume.iter().map(|place| client::Resume {
         room: ROOM,
         place: *place,
     });
-    WireHello {
-        versions: Versions { min: 1, max: 1 },
-        capabilities: Vec::new(),
+    Guest {
         agent: "test".to_owned(),
         nick: "ada".to_owned(),
         label: String::new(),
-        secret: Secret([1; 32]),
+        secret: None,
         session: SessionId(1),
-        kept: false,
         resume: resume.collect(),
     }
 }
@@ -120,11 +117,10 @@ impl Scene {
     }
 
     fn come(&mut self, places: &[Place]) {
-        let (framing, form) = (Framing::Stream, Form::Postcard);
+        let arrival = Arrival::new(Framing::Stream, Form::Postcard);
         let mut turn = self.bench.turn();
-        self.sessions
-            .connected(&mut turn, CONN, None, (framing, form), None);
-        self.say(&[ClientMessage::Hello(hello(places))]);
+        self.sessions.connected(&mut turn, CONN, arrival, None);
+        self.say(&[ClientMessage::Guest(hello(places))]);
         let effects = self.bench.effects();
         let Some(Effect::Hello(hello)) = effects.into_iter().next() else {
             panic!("a hello is to be judged");
@@ -146,6 +142,8 @@ impl Scene {
             time: Wall(0),
             lobby: true,
             rooms: Vec::new(),
+            proof: None,
+            any_audience: true,
         };
         let mut turn = self.bench.turn();
         self.sessions.welcome(&mut turn, CONN, &hello, welcome);

@@ -36,6 +36,10 @@ impl Room {
         if self.is_banned(member) {
             return refuse(ErrorCode::Banned, "you are banned from that room");
         }
+        if member.is_guest() && about.needs_keys() {
+            let text = "guests may not be in rooms that have a password or are sealed";
+            return refuse(ErrorCode::NeedsKeys, text);
+        }
         let credential = about.password.as_ref().map(|password| password.credential);
         if credential.is_some() && proved.is_none() {
             return refuse(ErrorCode::PasswordRequired, "the room has a password");

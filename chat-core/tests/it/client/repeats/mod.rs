@@ -11,7 +11,7 @@ use std::{
 use chat_core::{
     client::{
         Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command,
-        CommandError, EnteredHow, Outcome, Ticket,
+        CommandError, Credentials, Dialled, EnteredHow, Outcome, Ticket,
     },
     id::{Place, RoomId, Secret},
     time::{Monotonic, Now, Wall},
@@ -20,7 +20,8 @@ use chat_core::{
 use proptest::prelude::*;
 
 use self::server::{Mood, Server, text_of};
-use super::script::Framing;
+use super::script::{self, Framing};
+use crate::harness::keys;
 
 const ROOMS: [RoomId; 2] = [RoomId([1; 16]), RoomId([2; 16])];
 const SECRET: [u8; 32] = [7; 32];
@@ -81,6 +82,7 @@ struct Link {
 
 struct World {
     server: Server,
+    handshake: script::Server,
     client: Client,
     out: ClientOutputs,
     now: Now,
@@ -97,13 +99,18 @@ struct World {
 }
 
 fn client(life: u8) -> Client {
-    Client::new(ClientConfig::new("Adina", Secret(SECRET), [life; 32]))
+    Client::new(ClientConfig::new(
+        "Adina",
+        Credentials::passing(keys(&Secret(SECRET))),
+        [life; 32],
+    ))
 }
 
 impl World {
     fn new() -> Self {
         let mut world = Self {
             server: Server::new(),
+            handshake: script::Server::new(),
             client: client(0),
             out: ClientOutputs::new(),
             now: Now {
@@ -172,10 +179,15 @@ impl World {
             return;
         };
         let mut down = Vec::new();
-        match message {
+        match message.clone() {
+            ClientMessage::Open(open) => down.push(self.handshake.challenge(&open)),
             ClientMessage::Hello(hello) => {
                 assert!(!std::mem::replace(&mut link.greeted, true), "one hello");
-                self.server.hello(&hello, me, &mut down);
+                self.handshake.hear(&message);
+                let entrance = hello.entrance().expect("it was signed");
+                self.server.hello(&entrance, me, &mut down);
+                down.iter_mut()
+                    .for_each(|message| self.handshake.prove(message));
             }
             ClientMessage::Request(request) => {
                 assert!(link.greeted, "a request before the hello");
@@ -260,6 +272,7 @@ impl World {
                     self.client.handle_input(self.now, gone, &mut self.out);
                 }
                 ClientOutput::Work(work) => panic!("nothing has a password: {work:?}"),
+                ClientOutput::Identify(_) => panic!("the credentials were given"),
                 ClientOutput::Event(event) => self.told(event),
             }
         }
@@ -307,7 +320,7 @@ impl World {
 
     fn connected(&mut self) {
         let (framing, form) = (Framing::Stream, Form::Postcard);
-        self.input(ClientInput::Connected { framing, form });
+        self.input(ClientInput::Connected(Dialled::new(framing, form)));
     }
 
     /// Until nobody has anything to do but to wait.

@@ -7,7 +7,7 @@ use chat_core::{
     time::Monotonic,
     wire::{
         ErrorCode, Record, ServerMessage,
-        client::{Hello, Op, Request},
+        client::{Entrance, Op, Request},
         record::{Content, Message, RecordBody},
         server::{Answer, Committed, Done, Entered, Records, RoomView},
     },
@@ -69,7 +69,7 @@ impl Server {
         }
     }
 
-    pub(super) fn hello(&mut self, hello: &Hello, me: MemberId, down: &mut Vec<ServerMessage>) {
+    pub(super) fn hello(&mut self, hello: &Entrance, me: MemberId, down: &mut Vec<ServerMessage>) {
         self.session = hello.session;
         down.push(ServerMessage::Welcome(welcome(me, ROOMS.to_vec())));
         for (n, room) in ROOMS.into_iter().enumerate() {

@@ -1,0 +1,211 @@
+//! The keys of a member's device, and of its account: what a program keeps.
+
+use core::fmt;
+
+use curve25519_dalek::MontgomeryPoint;
+use hkdf::Hkdf;
+use rand_core::RngCore;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::{
+    DhKey, Domain, PublicKey, SigningKey, Transcript,
+    chain::{Begin, ChainOp, DEVICE_NAME_BYTES, Device, Entry, EntryBody, member_of, verify_first},
+};
+use crate::{
+    id::MemberId,
+    time::Wall,
+    wire::{
+        Fixed,
+        client::{Entrance, Hello, Open},
+        reader,
+        server::Challenged,
+        writer,
+    },
+};
+
+/// The keys of a member's first device: of the device, of the account, and the seed of the recovery
+/// key. Wiped when dropped, never printed.
+#[derive(Clone)]
+pub struct DeviceKeys {
+    secrets: Secrets,
+    sign: SigningKey,
+    member: MemberId,
+    first: Entry,
+}
+
+/// The seeds, as they are kept.
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+struct Secrets {
+    account: Seed,
+    device_sign: Seed,
+    device_dh: Seed,
+    recovery: RecoverySeed,
+}
+
+#[derive(Clone, Serialize, Deserialize, Zeroize)]
+#[serde(rename = "frozen")]
+struct Seed(#[serde(with = "crate::wire::base64::array")] [u8; 32]);
+
+#[derive(Clone, Serialize, Deserialize, Zeroize)]
+#[serde(rename = "frozen")]
+struct RecoverySeed(#[serde(with = "crate::wire::base64::array")] [u8; 16]);
+
+/// The form in which keys are kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    secrets: Secrets,
+    first: Entry,
+}
+
+impl DeviceKeys {
+    /// New keys. `name` is for the member's own eyes, at most 64 bytes of it are taken; `now` is
+    /// told in the first entry of the chain.
+    pub fn generate(rng: &mut dyn RngCore, name: &str, now: Wall) -> Self {
+        let mut secrets = Secrets {
+            account: Seed([0; 32]),
+            device_sign: Seed([0; 32]),
+            device_dh: Seed([0; 32]),
+            recovery: RecoverySeed([0; 16]),
+        };
+        rng.fill_bytes(&mut secrets.account.0);
+        rng.fill_bytes(&mut secrets.device_sign.0);
+        rng.fill_bytes(&mut secrets.device_dh.0);
+        rng.fill_bytes(&mut secrets.recovery.0);
+        let account = SigningKey::from_seed(&secrets.account.0);
+        let sign = SigningKey::from_seed(&secrets.device_sign.0);
+        let (recovery, recovery_dh) = secrets.recovery_keys();
+        let begin = Begin {
+            account: account.public(),
+            recovery,
+            recovery_dh,
+            device: Device {
+                sign: sign.public(),
+                dh: dh_public(&secrets.device_dh.0),
+                name: beginning(name, DEVICE_NAME_BYTES).to_owned(),
+            },
+        };
+        let body = EntryBody {
+            counter: 1,
+            prev: None,
+            time: now,
+            op: ChainOp::Begin(begin),
+        };
+        let mut bytes = Vec::new();
+        writer::extend(&body, &mut bytes);
+        let first = Entry {
+            signature: account.sign(Domain::DeviceChain, &[&bytes]),
+            possession: Some(sign.sign(Domain::Possession, &[&bytes])),
+            body: bytes.into(),
+        };
+        Self {
+            member: member_of(&first.body),
+            secrets,
+            sign,
+            first,
+        }
+    }
+
+    /// As they are kept, by which whoever has them is the member.
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        writer::secret(&Kept {
+            secrets: self.secrets.clone(),
+            first: self.first.clone(),
+        })
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote; none: these bytes are something else.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let Kept { secrets, first } = reader::take_all(bytes)?;
+        let sign = SigningKey::from_seed(&secrets.device_sign.0);
+        let founded = verify_first(&first).ok()?;
+        (founded.device.sign == sign.public()).then_some(Self {
+            member: founded.member,
+            secrets,
+            sign,
+            first,
+        })
+    }
+
+    /// The member that they make.
+    pub fn member(&self) -> MemberId {
+        self.member
+    }
+
+    /// The hello by which the device enters, for programs that speak the protocol without a
+    /// [`Client`](crate::client::Client): the answer to the `challenge` that answered `open`.
+    /// The chain is put into `entrance`. None: the server does not have the key that it shows.
+    pub fn hello(
+        &self,
+        open: &Open,
+        challenge: &Challenged,
+        mut entrance: Entrance,
+    ) -> Option<Hello> {
+        let transcript = Transcript {
+            server: challenge.key,
+            of_client: open.nonce,
+            of_server: challenge.nonce,
+            channel: entrance.channel.map(|Fixed(channel)| channel),
+        };
+        if !transcript.is_challenge(&challenge.signature) {
+            return None;
+        }
+        entrance.entries = vec![self.first.clone()];
+        Some(self.sign(&transcript, &entrance))
+    }
+
+    pub(crate) fn sign(&self, transcript: &Transcript, entrance: &Entrance) -> Hello {
+        let mut signed = Vec::new();
+        writer::extend(entrance, &mut signed);
+        Hello {
+            signature: transcript.enter(&self.sign, &signed),
+            signed: signed.into(),
+        }
+    }
+
+    pub(crate) fn first(&self) -> &Entry {
+        &self.first
+    }
+}
+
+impl PartialEq for DeviceKeys {
+    fn eq(&self, other: &Self) -> bool {
+        self.first == other.first
+    }
+}
+
+impl fmt::Debug for DeviceKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceKeys")
+            .field("member", &self.member)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Secrets {
+    /// The recovery key, for signatures and for what is wrapped: HKDF-SHA-256 of the seed, no salt.
+    fn recovery_keys(&self) -> (PublicKey, DhKey) {
+        let seeds = Hkdf::<Sha256>::new(None, &self.recovery.0);
+        let expand = |info: &str| {
+            let mut seed = Zeroizing::new([0; 32]);
+            seeds
+                .expand(info.as_bytes(), &mut *seed)
+                .expect("32 bytes are within what HKDF gives");
+            seed
+        };
+        let sign = SigningKey::from_seed(&expand("chat.v1 recovery sign"));
+        (sign.public(), dh_public(&expand("chat.v1 recovery dh")))
+    }
+}
+
+/// As many characters as go into so many bytes.
+fn beginning(text: &str, bytes: usize) -> &str {
+    let ends = text.char_indices().map(|(at, one)| at + one.len_utf8());
+    &text[..ends.take_while(|end| *end <= bytes).last().unwrap_or(0)]
+}
+
+/// The X25519 public key (RFC 7748) of 32 secret bytes.
+fn dh_public(secret: &[u8; 32]) -> DhKey {
+    DhKey(MontgomeryPoint::mul_base_clamped(*secret).to_bytes())
+}
