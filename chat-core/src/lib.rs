@@ -20,12 +20,12 @@
 //!
 //! ```
 //! use chat_core::{
-//!     hub::{Config, Framing, Hub, Input, Output, Outputs},
-//!     id::{ConnId, Secret, SessionId},
+//!     hub::{Arrival, Config, Framing, Hub, Input, Output, Outputs},
+//!     id::{ConnId, SessionId},
 //!     log::MemoryLog,
 //!     password::ServerSecret,
 //!     time::{Monotonic, Now, Wall},
-//!     wire::{ClientMessage, Form, ServerMessage, client::{Hello, Versions}},
+//!     wire::{ClientMessage, Form, ServerMessage, client::Guest},
 //! };
 //! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 //!
@@ -37,17 +37,14 @@
 //! let mut hub = Hub::new(config, now, &mut out)?;
 //!
 //! let conn = ConnId { slot: 0, generation: 0 };
-//! let (framing, form) = (Framing::Message, Form::Json);
-//! hub.handle_input(now, Input::Connected { conn, address: None, framing, form }, &mut out);
-//! let hello = Form::Json.encode(&ClientMessage::Hello(Hello {
-//!     versions: Versions { min: 1, max: 1 },
-//!     capabilities: vec![],
-//!     agent: "example/1".into(),
+//! let arrival = Arrival::new(Framing::Message, Form::Json);
+//! hub.handle_input(now, Input::Connected { conn, arrival }, &mut out);
+//! let hello = Form::Json.encode(&ClientMessage::Guest(Guest {
 //!     nick: "ada".into(),
 //!     label: String::new(),
-//!     secret: Secret([42; 32]),
+//!     agent: "example/1".into(),
+//!     secret: None,
 //!     session: SessionId(1),
-//!     kept: false,
 //!     resume: vec![],
 //! }));
 //! hub.handle_input(now, Input::Received { conn, bytes: &hello.body() }, &mut out);

@@ -1,5 +1,5 @@
 """A chat client: python3 chat.py ws://HOST:PORT/ws NICK. Lines of input are said in the lobby."""
-import base64, json, os, queue, secrets, socket, sys, threading, time, urllib.parse
+import base64, json, os, queue, socket, sys, threading, time, urllib.parse
 
 url, nick = urllib.parse.urlsplit(sys.argv[1]), sys.argv[2]
 encoded = lambda data: base64.b64encode(data).decode()
@@ -42,8 +42,7 @@ def listen():
     frame(8, body[:2]); os._exit(0)
 
 threading.Thread(target=listen).start()
-say(type="hello", versions={"min": 1, "max": 1}, agent="chat.py/1", nick=nick, label="python",
-    secret=encoded(os.urandom(32)), session=1 + secrets.randbelow(2**53 - 1))
+say(type="guest", nick=nick, label="python", agent="chat.py/1")
 if (welcome := answers.get())["type"] == "error": print("refused:", welcome["text"]); os._exit(1)
 def stay():  # a server ends a silent connection, and pings of RFC 6455 do not count
     while True: time.sleep(welcome["ping_interval"] * 3 / 4000); say(type="ping", nonce=1)

@@ -7,12 +7,15 @@
 //!
 //! ```
 //! use chat_core::{
-//!     client::{Client, ClientConfig, ClientOutput, ClientOutputs},
-//!     id::Secret,
+//!     client::{Client, ClientConfig, ClientOutput, ClientOutputs, Credentials},
+//!     keys::DeviceKeys,
 //!     time::{Monotonic, Now, Wall},
 //! };
+//! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+//! # let rng = &mut ChaCha20Rng::seed_from_u64(1);
 //!
-//! let mut client = Client::new(ClientConfig::new("Adina", Secret([7; 32]), [1; 32]));
+//! let keys = DeviceKeys::generate(rng, "laptop", Wall(1_700_000_000_000));
+//! let mut client = Client::new(ClientConfig::new("Adina", Credentials::passing(keys), [1; 32]));
 //! let mut out = ClientOutputs::new();
 //! client.start(Now { monotonic: Monotonic(0), wall: Wall(0) }, &mut out);
 //! assert!(matches!(out.pop(), Some(ClientOutput::Connect)));

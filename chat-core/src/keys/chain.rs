@@ -34,6 +34,19 @@ pub struct Entry {
     pub possession: Option<Signature>,
 }
 
+impl Entry {
+    /// The body. Nothing is verified by that.
+    ///
+    /// # Errors
+    /// [`EntryError::Malformed`].
+    pub fn read(&self) -> Result<EntryBody, EntryError> {
+        if self.body.len() > ENTRY_BYTES {
+            return Err(EntryError::Malformed);
+        }
+        reader::take(&self.body).map_err(|_| EntryError::Malformed)
+    }
+}
+
 /// The body of an entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EntryBody {
@@ -120,10 +133,7 @@ pub(crate) fn member_of(body: &[u8]) -> MemberId {
 /// # Errors
 /// See [`EntryError`].
 pub fn verify_first(entry: &Entry) -> Result<Founded, EntryError> {
-    if entry.body.len() > ENTRY_BYTES {
-        return Err(EntryError::Malformed);
-    }
-    let body: EntryBody = reader::take(&entry.body).map_err(|_| EntryError::Malformed)?;
+    let body = entry.read()?;
     let ChainOp::Begin(begin) = body.op else {
         return Err(EntryError::NotFirst);
     };

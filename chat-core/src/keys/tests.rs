@@ -158,8 +158,7 @@ fn an_entry_that_continues_a_chain_begins_none() {
     let keys = keys(1);
     let account = SigningKey::from_seed(&[3; 32]);
     let device = SigningKey::from_seed(&[4; 32]);
-    let mut body: chain::EntryBody =
-        crate::wire::reader::take(&keys.first().body).expect("it was just written");
+    let mut body = keys.first().read().expect("it was just written");
     let sign = |body: &chain::EntryBody| {
         let mut bytes = Vec::new();
         writer::extend(body, &mut bytes);

@@ -6,10 +6,17 @@ use crate::vectors::{Case, check, hex};
 use chat_core::{
     cipher::{Caesar, Cipher, Context, Key, OpenError, Sealing},
     id::{CredentialId, KeyId, MemberId, MessageId, RoomId, RoomOrigin, Secret, SessionId},
+    keys::{DeviceKeys, Nonce, SignedHash, SigningKey, Transcript, chain},
     nick::{Name, Reserved, label, line},
     password::{ClientLogin, ClientRegistration, ExportKey, Password, ServerSecret, Stretch},
+    time::Wall,
     visible::harmless,
-    wire::record::{Content, Sealed},
+    wire::{
+        Fixed,
+        client::{Entrance, Open, Versions},
+        record::{Content, Sealed},
+        server::Challenged,
+    },
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, RngCore, SeedableRng};
@@ -96,6 +103,87 @@ fn wrapped_keys() {
         );
         assert_eq!(export.unwrap(credential, &wrapped), Ok(key));
         case.gives("wrapped", hex(&wrapped.wrapped));
+    });
+}
+
+#[test]
+fn handshake() {
+    check("handshake.json", |case| {
+        let given = [
+            case.bytes::<32>("account_seed").to_vec(),
+            case.bytes::<32>("device_sign_seed").to_vec(),
+            case.bytes::<32>("device_dh_secret").to_vec(),
+            case.bytes::<16>("recovery_seed").to_vec(),
+        ];
+        let time = Wall(case.number("time").try_into().unwrap());
+        let rng = &mut Given::bytes(&given.concat());
+        let keys = DeviceKeys::generate(rng, &case.text("device_name"), time);
+        let server = SigningKey::from_seed(&case.bytes("server_seed"));
+        let transcript = Transcript {
+            server: server.public(),
+            of_client: Nonce(case.bytes("client_nonce")),
+            of_server: Nonce(case.bytes("server_nonce")),
+            channel: case.optional_bytes("channel"),
+        };
+        let signature = transcript.challenge(&server);
+        let open = Open {
+            versions: Versions { min: 1, max: 1 },
+            nonce: transcript.of_client,
+            capabilities: vec![],
+        };
+        let challenge = Challenged {
+            version: 1,
+            nonce: transcript.of_server,
+            key: transcript.server,
+            signature,
+            time,
+            capabilities: vec![],
+        };
+        let entrance = Entrance {
+            agent: case.text("agent"),
+            nick: case.text("nick"),
+            label: case.text("label"),
+            session: SessionId(case.number("session").try_into().unwrap()),
+            kept: case.flag("kept"),
+            resume: vec![],
+            audience: case.text("audience"),
+            channel: transcript.channel.map(Fixed),
+            entries: vec![],
+        };
+        let hello = keys
+            .hello(&open, &challenge, entrance)
+            .expect("it is the server's");
+        let [entry] = &hello.entrance().unwrap().entries[..] else {
+            panic!("one entry")
+        };
+        let founded = chain::verify_first(entry).unwrap();
+        assert_eq!(founded.member, keys.member());
+        assert!(transcript.has_entered(&founded.device.sign, &hello.signed, &hello.signature));
+        let signed = SignedHash::of(&hello.signed);
+        let proof = transcript.welcome(&server, &signed);
+        assert!(transcript.is_welcome(&signed, &proof));
+        case.gives("server_key", hex(&transcript.server.0));
+        case.gives(
+            "server_link",
+            json!(transcript.server.fingerprint().to_string()),
+        );
+        case.gives(
+            "entry",
+            serde_json::to_value(entry.read().unwrap()).unwrap(),
+        );
+        case.gives(
+            "entrance",
+            serde_json::to_value(hello.entrance().unwrap()).unwrap(),
+        );
+        case.gives("entry_body", hex(&entry.body));
+        case.gives("entry_signature", hex(&entry.signature.0));
+        case.gives("entry_possession", hex(&entry.possession.unwrap().0));
+        case.gives("device_id", hex(&founded.device.id().0));
+        case.gives("member", hex(&founded.member.0));
+        case.gives("challenge_signature", hex(&signature.0));
+        case.gives("signed", hex(&hello.signed));
+        case.gives("hello_signature", hex(&hello.signature.0));
+        case.gives("welcome_proof", hex(&proof.0));
     });
 }
 

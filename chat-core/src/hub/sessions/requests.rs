@@ -206,9 +206,12 @@ impl Sessions {
             return;
         };
         let (member, id) = (session.member, session.session);
+        // Nor is what a guest may never do.
+        if let Err(refusal) = check_guest(member, &request.op) {
+            return self.refuse(turn, origin, refusal);
+        }
         let mut login = None;
-        let may = check_guest(member, &request.op);
-        let checked = checked.and(may).and_then(|()| match &request.op {
+        let checked = checked.and_then(|()| match &request.op {
             Op::Create(create) => match &create.password {
                 Some(password) => check_password(session, request.txn, None, password, &[]),
                 None => Ok(()),
@@ -228,8 +231,7 @@ impl Sessions {
             login = session.login.take();
         }
         if let Op::Register(register) = &request.op {
-            let registered = checked.and_then(|()| self.register(turn, conn, register));
-            return match registered {
+            return match self.register(turn, conn, register) {
                 Ok(registered) => self.answer(turn, origin, Answer::Register(registered)),
                 Err(refusal) => self.refuse(turn, origin, refusal),
             };

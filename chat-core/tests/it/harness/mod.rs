@@ -612,6 +612,13 @@ impl World {
     }
 
     pub fn connect_as(&mut self, form: Form, framing: Framing, address: Option<IpAddr>) -> ConnId {
+        self.arrive(Arrival {
+            address,
+            ..Arrival::new(framing, form)
+        })
+    }
+
+    pub fn arrive(&mut self, arrival: Arrival) -> ConnId {
         let conn = ConnId {
             slot: self.next_slot,
             generation: 0,
@@ -620,16 +627,12 @@ impl World {
         self.lines.insert(
             conn,
             Line {
-                form: Some(form),
-                stream: framing == Framing::Stream,
+                form: Some(arrival.form),
+                stream: arrival.framing == Framing::Stream,
                 reads: true,
                 ..Line::default()
             },
         );
-        let arrival = Arrival {
-            address,
-            ..Arrival::new(framing, form)
-        };
         self.input(Input::Connected { conn, arrival });
         conn
     }

@@ -119,9 +119,9 @@ fn growing_does_not_change_the_hash_of_a_request() {
 #[test]
 fn a_field_without_a_default_must_be_there() {
     let schema = Schema::specified();
-    let leave = json!({ "type": "ping", "nonce": 300 });
-    let bytes = schema.write_message(CLIENT, &leave);
-    assert_eq!(bytes, [3, 0xac, 2]);
+    let ping = json!({ "type": "ping", "nonce": 300 });
+    let bytes = schema.write_message(CLIENT, &ping);
+    assert_eq!(bytes, [5, 0xac, 2]);
     assert!(Form::Postcard.decode::<ClientMessage>(&bytes[..1]).is_err());
     assert_eq!(schema.read_message(CLIENT, &bytes[..1]), Err(Malformed));
     let json = br#"{"type":"ping"}"#;

@@ -122,6 +122,12 @@ fn every_kind_has_an_example() {
             _ => seen("Content", &json["body"]["content"]["kind"]),
         }
     }
+    for case in crate::vectors::read("handshake.json")["cases"]
+        .as_array()
+        .unwrap()
+    {
+        seen("ChainOp", &case["entry"]["kind"]);
+    }
     assert_eq!(missing, BTreeSet::new());
 }
 

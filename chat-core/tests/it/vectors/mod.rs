@@ -33,6 +33,12 @@ impl Case {
             .unwrap_or_else(|| panic!("{name} is no number"))
     }
 
+    pub fn flag(&self, name: &str) -> bool {
+        self.0[name]
+            .as_bool()
+            .unwrap_or_else(|| panic!("{name} is no bool"))
+    }
+
     pub fn bytes<const N: usize>(&self, name: &str) -> [u8; N] {
         let bytes = unhex(&self.text(name));
         let length = bytes.len();
