@@ -195,7 +195,7 @@ impl Connection {
             address: address.map(network),
             framing,
             form,
-            decoder: Decoder::new(limits.frame_bytes),
+            decoder: Decoder::of(framing, limits.frame_bytes),
             rest: Bytes::new(),
             phase: Phase::Fresh {
                 until: now + limits.handshake,
