@@ -340,8 +340,9 @@ fn serve(
             .limits(servers::limits())
             .switches(gathering, copying);
         server = if ws {
-            let options = chat_transport_ws::WsOptions::default();
-            server.listen(chat_transport_ws::WsTransport::bind(listen, options)?)
+            use chat_transport_port::{Place, PortOptions, PortTransport};
+            let options = PortOptions::default();
+            server.listen(PortTransport::bind(&Place::Tcp(listen), options)?)
         } else {
             server.listen(chat_transport_tcp::TcpTransport::bind(listen)?)
         };

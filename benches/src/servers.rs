@@ -299,7 +299,7 @@ fn command(kind: &Kind, address: SocketAddr, files: &Path) -> Result<Command> {
         ]),
         Kind::ChatProgram(_) => {
             let limits = toml::to_string(&BTreeMap::from([("limits", limits())]))?;
-            fs::write(&config, format!("tcp = [\"{listen}\"]\n{limits}"))?;
+            fs::write(&config, format!("listen = [\"{listen}\"]\n{limits}"))?;
             command.args(["serve", "--memory", "--config"]).arg(&config)
         }
         Kind::Redis => command.args([

@@ -3,18 +3,17 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    path::PathBuf,
     str::FromStr,
 };
 
 use chat_runtime::Connector;
+use chat_transport_port::{Place, UnixConnector};
 use chat_transport_tcp::TcpConnector;
 use chat_transport_ws::{UrlError, WsConnector};
 
 /// The port of TCP where none is given.
 pub(crate) const DEFAULT_PORT: u16 = chat_transport_tcp::DEFAULT_PORT;
-
-/// The port that WebSockets are listened for on where none is given.
-pub(crate) const DEFAULT_WS_PORT: u16 = chat_transport_ws::DEFAULT_PORT;
 
 /// Where the WebSocket is where no path is given.
 const DEFAULT_WS_PATH: &str = "/ws";
@@ -33,22 +32,26 @@ pub(crate) enum ServerAddress {
         url: String,
         connector: WsConnector,
     },
+    /// A Unix socket: `unix:` and its path.
+    Unix(String),
 }
 
-/// Where to listen: `ADDRESS:PORT`, an IP address, or a port on all addresses. Port 0 lets the
-/// system choose; `PORT` is that of an address without one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ListenAddress<const PORT: u16 = DEFAULT_PORT>(pub(crate) SocketAddr);
+/// Where to listen: `ADDRESS:PORT`, an IP address, or a port on all addresses; or `unix:PATH`. Port
+/// 0 lets the system choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListenAddress(pub(crate) Place);
 
 /// A fault of an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AddressError {
     #[error("the address is empty; write HOST:PORT, for example localhost:7037")]
     Empty,
-    #[error("unknown scheme `{0}://`; write tcp://HOST:PORT or ws://HOST:PORT/ws")]
+    #[error("unknown scheme `{0}://`; write tcp://HOST:PORT, unix:PATH or ws://HOST:PORT/ws")]
     Scheme(String),
     #[error(transparent)]
     Url(#[from] UrlError),
+    #[error("there is no path after `unix:`")]
+    NoPath,
     #[error("there is no host before the port")]
     NoHost,
     #[error("`{0}` is not a port; a port is a number from {1} to 65535")]
@@ -79,14 +82,17 @@ impl ServerAddress {
         match self {
             Self::Tcp { host, port } => Box::new(TcpConnector::new(host.clone(), *port)),
             Self::Ws { connector, .. } => Box::new(connector.clone()),
+            Self::Unix(text) => Box::new(UnixConnector::new(path_of(text))),
         }
     }
 
-    /// The host, without brackets, and the port that it stands for.
+    /// The host, without brackets, and the port that it stands for; a Unix socket is one of its
+    /// own, without a port.
     pub(crate) fn host_and_port(&self) -> (&str, u16) {
         match self {
             Self::Tcp { host, port } => (host, *port),
             Self::Ws { connector, .. } => (connector.host(), connector.port()),
+            Self::Unix(text) => (text, 0),
         }
     }
 
@@ -108,6 +114,7 @@ impl fmt::Display for ServerAddress {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Ws { url, .. } => f.write_str(url),
+            Self::Unix(text) => f.write_str(text),
         }
     }
 }
@@ -117,6 +124,10 @@ impl FromStr for ServerAddress {
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let text = text.trim();
+        if let Some(path) = text.strip_prefix("unix:") {
+            unix_path(path)?;
+            return Ok(Self::Unix(text.to_owned()));
+        }
         let rest = match text.split_once("://") {
             Some(("tcp", rest)) => rest.strip_suffix('/').unwrap_or(rest),
             Some(("ws" | "wss", _)) => return Self::ws(text),
@@ -136,33 +147,39 @@ impl FromStr for ServerAddress {
     }
 }
 
-impl<const PORT: u16> Default for ListenAddress<PORT> {
+impl Default for ListenAddress {
     fn default() -> Self {
-        Self(SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT)))
+        Self::tcp(Ipv6Addr::UNSPECIFIED, DEFAULT_PORT)
     }
 }
 
-impl<const PORT: u16> fmt::Display for ListenAddress<PORT> {
+impl ListenAddress {
+    fn tcp(address: impl Into<IpAddr>, port: u16) -> Self {
+        Self(Place::Tcp(SocketAddr::new(address.into(), port)))
+    }
+}
+
+impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl<const PORT: u16> FromStr for ListenAddress<PORT> {
+impl FromStr for ListenAddress {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let text = text.trim();
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Ok(Self(Place::Unix(unix_path(path)?)));
+        }
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Ok(Self(SocketAddr::from((
-                Ipv6Addr::UNSPECIFIED,
-                parse_port(text, 0)?,
-            ))));
+            return Ok(Self::tcp(Ipv6Addr::UNSPECIFIED, parse_port(text, 0)?));
         }
         let (host, port) = split(text)?;
-        let port = port.map_or(Ok(PORT), |port| parse_port(port, 0))?;
+        let port = port.map_or(Ok(DEFAULT_PORT), |port| parse_port(port, 0))?;
         if host.contains('%') && is_ipv6(host) {
-            return of_interface(host, port).map(Self);
+            return of_interface(host, port).map(|found| Self(Place::Tcp(found)));
         }
         let address = match host {
             "" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
@@ -171,8 +188,19 @@ impl<const PORT: u16> FromStr for ListenAddress<PORT> {
                 .parse()
                 .map_err(|_| AddressError::NotIp(host.to_owned()))?,
         };
-        Ok(Self(SocketAddr::new(address, port)))
+        Ok(Self::tcp(address, port))
     }
+}
+
+fn path_of(unix: &str) -> &str {
+    unix.strip_prefix("unix:").unwrap_or(unix)
+}
+
+fn unix_path(path: &str) -> Result<PathBuf, AddressError> {
+    if path.is_empty() {
+        return Err(AddressError::NoPath);
+    }
+    Ok(PathBuf::from(path))
 }
 
 /// Takes host and port apart. An IPv6 address without brackets is all host.
@@ -252,6 +280,7 @@ mod tests {
         text.parse::<ServerAddress>().map(|address| match address {
             ServerAddress::Tcp { host, port } => (host, port),
             ServerAddress::Ws { url, .. } => (url, 0),
+            ServerAddress::Unix(text) => (text, 0),
         })
     }
 
@@ -275,11 +304,13 @@ mod tests {
             ("[fe80::1%eth0]:9", "fe80::1%eth0", 9),
             ("[fe80::1%eth0]", "fe80::1%eth0", 7037),
             ("fe80::1%2", "fe80::1%2", 7037),
-            ("ws://[fe80::1%eth0]:7080", "ws://[fe80::1%eth0]:7080/ws", 0),
-            ("ws://localhost:7080/ws", "ws://localhost:7080/ws", 0),
-            ("ws://localhost:7080", "ws://localhost:7080/ws", 0),
+            ("ws://[fe80::1%eth0]:7037", "ws://[fe80::1%eth0]:7037/ws", 0),
+            ("ws://localhost:7037/ws", "ws://localhost:7037/ws", 0),
+            ("ws://localhost:7037", "ws://localhost:7037/ws", 0),
             ("ws://[::1]/", "ws://[::1]/ws", 0),
             ("ws://localhost/a/b", "ws://localhost/a/b", 0),
+            ("unix:/run/chat", "unix:/run/chat", 0),
+            ("unix:chat", "unix:chat", 0),
         ] {
             assert_eq!(server(text), Ok((host.to_owned(), port)), "{text}");
         }
@@ -290,6 +321,7 @@ mod tests {
         for (text, error) in [
             ("", AddressError::Empty),
             ("tcp://", AddressError::Empty),
+            ("unix:", AddressError::NoPath),
             ("http://localhost", AddressError::Scheme("http".into())),
             ("wss://localhost", AddressError::Url(UrlError::Tls)),
             (
@@ -321,7 +353,7 @@ mod tests {
             "[::1]:7038",
             "[fe80::1%eth0]:7038",
             "localhost:7037",
-            "ws://localhost:7080/ws",
+            "ws://localhost:7037/ws",
         ] {
             assert_eq!(text.parse::<ServerAddress>().unwrap().to_string(), text);
         }
@@ -337,6 +369,8 @@ mod tests {
             ("8000", "[::]:8000"),
             (":8000", "[::]:8000"),
             ("localhost:8000", "127.0.0.1:8000"),
+            ("unix:/run/chat", "unix:/run/chat"),
+            ("unix:chat:1", "unix:chat:1"),
         ] {
             assert_eq!(listen(text).as_deref(), Ok(shown), "{text}");
         }
@@ -355,15 +389,9 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_for_websockets_has_a_port_of_its_own() {
-        let listen = |text: &str| text.parse::<ListenAddress<DEFAULT_WS_PORT>>().unwrap();
-        assert_eq!(listen("127.0.0.1").to_string(), "127.0.0.1:7080");
-        assert_eq!(ListenAddress::<DEFAULT_WS_PORT>::default(), listen("[::]"));
-    }
-
-    #[test]
     fn a_bad_listener_is_told_apart() {
         assert_eq!(listen(""), Err(AddressError::Empty));
+        assert_eq!(listen("unix:"), Err(AddressError::NoPath));
         assert_eq!(listen("70000"), Err(AddressError::Port("70000".into(), 0)));
         assert_eq!(
             listen("127.0.0.1:x"),

@@ -9,9 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    address::{DEFAULT_WS_PORT, ListenAddress, ServerAddress},
+    address::{ListenAddress, ServerAddress},
     exit::EXIT_CODES,
     quantity,
+    web::TrustedProxy,
 };
 
 /// A chat server and a chat client for the terminal.
@@ -42,15 +43,21 @@ pub(crate) enum Task {
 /// `chat-cli serve`.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ServeArgs {
-    /// Listen for TCP here: ADDRESS:PORT, an address or a port. Port 0 is chosen by the system. May
-    /// be repeated. Without --tcp and --ws it is TCP on port 7037 and WebSocket on port 7080 of all
-    /// addresses (IPv6 and IPv4).
+    /// Listen here, for all that speak to a chat: ADDRESS:PORT, an address or a port (0 is chosen
+    /// by the system), or unix:PATH for a socket on this machine. May be repeated; port 7037 of all
+    /// addresses (IPv6 and IPv4) unless given. At / there is a page for browsers, at /ws the
+    /// WebSocket.
     #[arg(long, value_name = "ADDR")]
-    pub(crate) tcp: Vec<ListenAddress>,
-    /// Listen for WebSockets here, at the path /ws; at / there is a page for browsers. May be
-    /// repeated.
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) ws: Vec<ListenAddress<DEFAULT_WS_PORT>>,
+    pub(crate) listen: Vec<ListenAddress>,
+    /// Have the page in this folder instead of /, and the WebSocket there too: for a proxy that
+    /// passes the path on as it is.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) base_path: Option<String>,
+    /// Believe the reverse proxy at this address, or those of this network, about whom they speak
+    /// for (X-Forwarded-For and its like, and PROXY version 1); `unix` is what comes through Unix
+    /// sockets. May be repeated.
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) trusted_proxy: Vec<TrustedProxy>,
     /// Take at most this many clients at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_clients: Option<u32>,
@@ -149,8 +156,8 @@ pub(crate) enum LogTask {
 /// `chat-cli chat`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ChatArgs {
-    /// The server: tcp://HOST:PORT, HOST:PORT or HOST (the port is 7037 unless given), or a
-    /// WebSocket, ws://HOST:PORT/ws.
+    /// The server: tcp://HOST:PORT, HOST:PORT or HOST (the port is 7037 unless given), unix:PATH,
+    /// or a WebSocket, ws://HOST:PORT/ws.
     #[arg(value_name = "URL")]
     pub(crate) url: Option<ServerAddress>,
     /// The name to be known by.
@@ -232,16 +239,16 @@ const SERVE_HELP: &str = const_format::formatcp!(
     "\
 Examples:
   chat-cli serve
-  chat-cli serve --tcp 127.0.0.1:7037 --max-clients 20
-  chat-cli serve --no-lobby --tcp 0.0.0.0:7037 --tcp [::1]:0
-  chat-cli serve --ws 127.0.0.1:7080
+  chat-cli serve --listen 127.0.0.1 --max-clients 20
+  chat-cli serve --no-lobby --listen 0.0.0.0:7037 --listen [::1]:0
+  chat-cli serve --listen unix:/run/chat/socket --trusted-proxy unix --base-path /chat/
   chat-cli serve --data /srv/chat --max-age 365d --max-bytes 10G --room-bytes 100M
   chat-cli serve --memory
   chat-cli serve --print-config > chat.toml && chat-cli serve --config chat.toml
 
 Standard output says first where the server is: `page URL` for browsers, at a terminal a QR code \
 for phones, how a terminal client connects, how to stop, `data DIR`; and `listening tcp ADDR` or \
-`listening ws ADDR` for each listener. Then comes what happens on the server. Ctrl-C and SIGTERM \
+`listening unix PATH` for each listener. Then comes what happens on the server. Ctrl-C and SIGTERM \
 tell everybody that the server stops, and end it. SIGHUP, also that of a terminal which is \
 closed, tells everybody to come back and ends it too, for a supervisor to start it again; where \
 it is ignored at the start, as nohup has it, it stays ignored. A second Ctrl-C ends it at once.
@@ -268,7 +275,7 @@ Examples:
   chat-cli chat localhost --nick Adina --label \"group 2\"
   chat-cli chat tcp://[::1]:7037 --nick Berl --create --password-file secret.txt
   chat-cli chat localhost --nick Cora --room 0 --password-file secret.txt
-  chat-cli chat ws://localhost:7080/ws --nick Ezra
+  chat-cli chat ws://localhost:7037/ws --nick Ezra
   openssl rand -hex 32 > key && chat-cli chat localhost --nick Dov --create --cipher key-file:key
   echo \"backup done\" | chat-cli chat localhost --nick robot --room 3
   printf '/join 3\\nhello\\n' | chat-cli chat localhost --nick robot --commands
@@ -304,8 +311,11 @@ mod tests {
             "chat-cli",
             "chat-cli serve --max-clients 0",
             "chat-cli serve --history 0",
-            "chat-cli serve --tcp nowhere",
-            "chat-cli serve --ws nowhere",
+            "chat-cli serve --listen nowhere",
+            "chat-cli serve --listen unix:",
+            "chat-cli serve --trusted-proxy somebody",
+            "chat-cli serve --tcp 1",
+            "chat-cli serve --ws 1",
             "chat-cli chat wss://localhost",
             "chat-cli serve --no-lobby --lobby-cipher none",
             "chat-cli serve --log-format xml",
@@ -333,9 +343,13 @@ mod tests {
 
     #[test]
     fn listeners_are_gathered() {
-        let Task::Serve(args) = parse("chat-cli serve --tcp 1 --tcp [::1]:2").unwrap().task else {
+        let Task::Serve(args) = parse("chat-cli serve --listen 1 --listen [::1]:2")
+            .unwrap()
+            .task
+        else {
             panic!("not serve")
         };
-        assert_eq!(args.tcp, ["1".parse().unwrap(), "[::1]:2".parse().unwrap()]);
+        let listen = ["1".parse().unwrap(), "[::1]:2".parse().unwrap()];
+        assert_eq!(args.listen, listen);
     }
 }

@@ -10,21 +10,21 @@ use chat_terminal::{CipherKind, Format, LobbyCipher};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    address::{DEFAULT_WS_PORT, ListenAddress},
+    address::ListenAddress,
     command_line::{MOST_WORKERS, Names, ServeArgs},
     exit::Failure,
     storage::DataConfig,
-    web::WebConfig,
+    web::{TrustedProxy, WebConfig},
 };
 
 /// Everything that can be configured. The names are those of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct ServerConfig {
-    /// Where to listen for TCP.
-    pub(crate) tcp: Vec<ListenAddress>,
-    /// Where to listen for WebSockets.
-    pub(crate) ws: Vec<ListenAddress<DEFAULT_WS_PORT>>,
+    /// Where to listen.
+    pub(crate) listen: Vec<ListenAddress>,
+    /// Our own reverse proxies.
+    pub(crate) trusted_proxies: Vec<TrustedProxy>,
     /// Threads that the clients are shared among.
     pub(crate) workers: u16,
     /// Whether there is a lobby.
@@ -52,8 +52,8 @@ pub(crate) struct ServerConfig {
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
-            tcp: vec![ListenAddress::default()],
-            ws: vec![ListenAddress::default()],
+            listen: vec![ListenAddress::default()],
+            trusted_proxies: Vec::new(),
             workers: cores(),
             lobby: true,
             lobby_cipher: None,
@@ -126,15 +126,8 @@ impl ServerConfig {
         let mut unknown = Vec::new();
         let document = toml::Deserializer::parse(text).map_err(|error| error.to_string())?;
         let config = serde_ignored::deserialize(document, |path| unknown.push(path.to_string()));
-        let mut config: Self =
+        let config: Self =
             config.map_err(|error: toml::de::Error| error.to_string().trim_end().to_owned())?;
-        // One listener that is named means no other.
-        let named: Named = toml::from_str(text).unwrap_or_default();
-        match (named.tcp, named.ws) {
-            (Some(_), None) => config.ws.clear(),
-            (None, Some(_)) => config.tcp.clear(),
-            _ => {}
-        }
         match unknown.first() {
             None => Ok(config),
             Some(key) => Err(format!(
@@ -144,9 +137,14 @@ impl ServerConfig {
     }
 
     fn override_with(&mut self, args: &ServeArgs) {
-        if !(args.tcp.is_empty() && args.ws.is_empty()) {
-            self.tcp.clone_from(&args.tcp);
-            self.ws.clone_from(&args.ws);
+        if !args.listen.is_empty() {
+            self.listen.clone_from(&args.listen);
+        }
+        if !args.trusted_proxy.is_empty() {
+            self.trusted_proxies.clone_from(&args.trusted_proxy);
+        }
+        if let Some(path) = &args.base_path {
+            self.web.base_path.clone_from(path);
         }
         if let Some(clients) = args.max_clients {
             self.limits.connections = clients;
@@ -192,8 +190,8 @@ impl ServerConfig {
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.tcp.is_empty() && self.ws.is_empty() {
-            return Err("`tcp`, `ws`: there must be at least one listener".to_owned());
+        if self.listen.is_empty() {
+            return Err("`listen`: there must be at least one listener".to_owned());
         }
         if let Some(cipher) = self.lobby_cipher.filter(|_| !self.lobby) {
             let cipher = cipher.name();
@@ -249,20 +247,13 @@ impl ServerConfig {
     }
 }
 
-/// Which listeners a file names.
-#[derive(Default, Deserialize)]
-struct Named {
-    tcp: Option<toml::Value>,
-    ws: Option<toml::Value>,
-}
-
-impl<const PORT: u16> Serialize for ListenAddress<PORT> {
+impl Serialize for ListenAddress {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de, const PORT: u16> Deserialize<'de> for ListenAddress<PORT> {
+impl<'de> Deserialize<'de> for ListenAddress {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
@@ -273,7 +264,8 @@ const HEADER: &str = "\
 # The configuration of `chat-cli serve`. What is left out has its default.
 # Times are in seconds, sizes in bytes; a rate is `burst` at once, then so many per second
 # (or, for guesses, one every so many seconds). No limit is switched off by 0.
-# `tcp`, `ws`: where to listen; when only one of them is here, it is the only one.
+# `listen`: addresses, or unix:PATH. `trusted_proxies`: the addresses or networks of reverse proxies that are believed about whom they speak
+# for (X-Forwarded-For and its like, and PROXY version 1); `unix` for what comes through Unix sockets.
 # `lobby_cipher`: none, caesar or static-key; left out: that of the lobby that is kept, or none.
 # `history`: records kept of each room; left out: all (10,000 in memory).
 # [data]: a `folder`, or `memory` alone. Each room's records go when they are older than `room_age` or more than `room_bytes`; the
@@ -281,10 +273,9 @@ const HEADER: &str = "\
 # newest that a room's state needs stay in any case.
 # [names]: nicks and labels that are `reserved` are nobody's, whatever their case and spelling. `policy`: lease (a name is free when its
 # member was away for `limits.grace`) or held (while its memberships last, if the member keeps its identity).
-# [web]: the page for browsers is in the folder of the WebSocket's `path`, unless `page` is false. With `any_server` it asks for a server's
-# address and may connect to any. Browsers may connect from pages of these `origins` (none: those of the same host and port, whatever the
-# host is called; name your own, and no other will do; `*`: all). `proxies` are the addresses or networks of reverse proxies that are
-# believed about whom they speak for, in the header `forwarded`.
+# [web]: the page for browsers is in the folder `base_path`, unless `page` is false, and the WebSocket is `ws` there. With `any_server` the
+# page asks for a server's address and may connect to any. Browsers may connect from pages of these `origins` (none: those of the same
+# host and port, whatever the host is called; name your own, and no other will do; `*`: all).
 ";
 
 #[cfg(test)]
@@ -294,11 +285,13 @@ mod tests {
     #[test]
     fn what_is_printed_can_be_read_back() {
         let mut config = ServerConfig::default();
-        config.tcp.push("127.0.0.1:0".parse().unwrap());
-        config.web = toml::from_str(
-            "path = '/chat/ws'\norigins = ['https://a.example', '*']\nproxies = ['10.0.0.0/8', '::1']\nforwarded = 'forwarded'",
-        )
-        .unwrap();
+        config.listen.push("127.0.0.1:0".parse().unwrap());
+        config.listen.push("unix:/run/chat".parse().unwrap());
+        config.trusted_proxies = ["10.0.0.0/8", "::1", "unix"]
+            .map(|proxy| proxy.parse().unwrap())
+            .to_vec();
+        config.web =
+            toml::from_str("base_path = '/chat/'\norigins = ['https://a.example', '*']").unwrap();
         config.history = Some(7);
         config.names.reserved = vec!["office".to_owned()];
         config.names.policy = Names::Held;
@@ -324,8 +317,8 @@ mod tests {
 
     #[test]
     fn a_byte_order_mark_is_not_part_of_the_file() {
-        let config = ServerConfig::parse("\u{feff}tcp = [\"1\"]").unwrap();
-        assert_eq!((config.tcp.len(), config.ws.len()), (1, 0));
+        let config = ServerConfig::parse("\u{feff}listen = [\"1\"]").unwrap();
+        assert_eq!(config.listen, ["1".parse().unwrap()]);
     }
 
     #[test]
@@ -352,14 +345,13 @@ mod tests {
                 .unwrap_err()
         };
         for (text, named) in [
-            ("tcp = []\nws = []", "tcp"),
-            ("ws = [\"nowhere\"]", "nowhere"),
-            ("[web]\npath = \"ws\"", "web.path"),
+            ("listen = []", "listen"),
+            ("[web]\nbase_path = \"chat\"", "web.base_path"),
+            ("[web]\nbase_path = \"/chat\"", "web.base_path"),
             ("[names]\nreserved = [\"\"]", "names.reserved"),
             ("[web]\norigins = [\"example.org\"]", "example.org"),
-            ("[web]\nproxies = [\"me\"]", "me"),
-            ("[web]\nforwarded = \"both\"", "both"),
-            ("tcp = [\"nowhere\"]", "nowhere"),
+            ("trusted_proxies = [\"me\"]", "me"),
+            ("listen = [\"nowhere\"]", "nowhere"),
             ("history = 0", "history"),
             ("[data]\nmax_age = 0", "data.max_age"),
             ("[data]\nmax_bytes = 0", "data.max_bytes"),
@@ -389,23 +381,10 @@ mod tests {
             ("[limits]\nconnections = 0", "connections"),
             ("[limits]\nconnections = -1", "connections"),
             ("[limits]\ngrace = -1.0", "grace"),
-            ("tcp = ", "tcp"),
+            ("listen = ", "listen"),
         ] {
             let error = fault(text);
             assert!(error.contains(named), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_file_that_names_one_listener_means_no_other() {
-        for (text, tcp, ws) in [
-            ("", 1, 1),
-            ("tcp = [\"1\", \"2\"]", 2, 0),
-            ("ws = [\"1\"]", 0, 1),
-            ("tcp = [\"1\"]\nws = [\"2\"]", 1, 1),
-        ] {
-            let config = ServerConfig::parse(text).unwrap();
-            assert_eq!((config.tcp.len(), config.ws.len()), (tcp, ws), "{text}");
         }
     }
 
@@ -427,7 +406,9 @@ mod tests {
         let mut config =
             ServerConfig::parse("history = 5\nlobby = false\n[limits]\nconnections = 3").unwrap();
         let args = ServeArgs {
-            tcp: vec!["1".parse().unwrap()],
+            listen: vec!["1".parse().unwrap()],
+            trusted_proxy: vec!["::1".parse().unwrap()],
+            base_path: Some("/chat/".to_owned()),
             max_clients: Some(2),
             lobby_cipher: Some(LobbyCipher::Caesar),
             ..ServeArgs::default()
@@ -437,6 +418,8 @@ mod tests {
             (config.history, config.limits.connections, config.lobby),
             (Some(5), 2, true)
         );
-        assert_eq!((config.tcp, config.ws), (args.tcp, vec![]));
+        assert_eq!(config.listen, args.listen);
+        assert_eq!(config.trusted_proxies, args.trusted_proxy);
+        assert_eq!(config.web.path(), "/chat/ws");
     }
 }

@@ -1,10 +1,15 @@
 //! The `[web]` part of the server's configuration: how WebSockets are let in, and the page beside
-//! them.
+//! them; and the proxies before both.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
 use bytes::Bytes;
 use chat_core::limits::Limits;
+use chat_transport_port::PortOptions;
 use chat_transport_ws::{Forwarded, Origins, WsOptions, ipnet::IpNet, is_origin};
 use chat_web::PageService;
 use http::{HeaderValue, Response, StatusCode, header::LOCATION, request::Parts};
@@ -13,57 +18,42 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct WebConfig {
-    /// Where the WebSocket is.
-    path: String,
-    /// Whether the page is served beside it.
+    /// The folder of the page and of the WebSocket.
+    pub(crate) base_path: String,
+    /// Whether the page is served.
     page: bool,
     /// Whether the page asks for a server's address, and may connect to any.
     any_server: bool,
     /// Of which pages browsers may connect; none: those of the same host and port; `*`: all.
     origins: Vec<String>,
-    /// Our own reverse proxies.
-    proxies: Vec<Network>,
-    /// Where they say whom they speak for.
-    forwarded: Header,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Header {
-    #[default]
-    XForwardedFor,
-    Forwarded,
+/// A reverse proxy of our own, which is believed about whom it speaks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TrustedProxy {
+    /// An address or a network.
+    Network(IpNet),
+    /// Connections through Unix sockets.
+    Unix,
 }
-
-/// An address or a network.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Network(IpNet);
 
 impl Default for WebConfig {
     fn default() -> Self {
         Self {
-            path: "/ws".to_owned(),
+            base_path: "/".to_owned(),
             page: true,
             any_server: false,
             origins: Vec::new(),
-            proxies: Vec::new(),
-            forwarded: Header::default(),
         }
     }
 }
 
 impl WebConfig {
     pub(crate) fn check(&self) -> Result<(), String> {
-        if !self.path.starts_with('/') || self.path.contains(['?', '#', ' ']) {
+        let path = &self.base_path;
+        if !(path.starts_with('/') && path.ends_with('/')) || path.contains(['?', '#', ' ']) {
             return Err(format!(
-                "`web.path`: `{}` is not a path such as /ws",
-                self.path
-            ));
-        }
-        if self.page && !self.path.ends_with("/ws") {
-            return Err(format!(
-                "`web.path`: `{}` does not end in /ws, where the page expects it; set `web.page` to false",
-                self.path
+                "`web.base_path`: `{path}` is not a folder such as / or /chat/"
             ));
         }
         if self.any_server && !self.page {
@@ -81,7 +71,7 @@ impl WebConfig {
         }
     }
 
-    pub(crate) fn options(&self, limits: &Limits) -> WsOptions {
+    pub(crate) fn options(&self, proxies: &[TrustedProxy], limits: &Limits) -> PortOptions {
         let origins = if self.origins.is_empty() {
             Origins::Same
         } else if self.origins.iter().any(|origin| origin == "*") {
@@ -89,38 +79,39 @@ impl WebConfig {
         } else {
             Origins::Only(self.origins.clone())
         };
-        let header = match self.forwarded {
-            Header::XForwardedFor => Forwarded::XForwardedFor,
-            Header::Forwarded => Forwarded::Rfc7239,
-        };
-        let proxies = self.proxies.iter().map(|Network(net)| *net).collect();
-        let options = WsOptions::default()
-            .path(&self.path)
+        let networks = proxies.iter().filter_map(|proxy| match proxy {
+            TrustedProxy::Network(network) => Some(*network),
+            TrustedProxy::Unix => None,
+        });
+        let ws = WsOptions::default()
             .origins(origins)
-            .proxies(proxies, header)
+            .proxies(networks.collect(), Forwarded::XForwardedFor)
             .message_bytes(limits.frame_bytes);
-        match self.base() {
-            Some(base) => {
-                let service = if self.any_server {
-                    PageService::of_any_server()
-                } else {
-                    PageService::new()
-                };
-                options.otherwise(move |request| page(service, &base, request))
-            }
-            None => options,
+        let options = PortOptions::from(ws)
+            .path(self.path())
+            .trust_unix(proxies.contains(&TrustedProxy::Unix))
+            .handshake(limits.handshake);
+        if !self.page {
+            return options;
         }
+        let service = if self.any_server {
+            PageService::of_any_server()
+        } else {
+            PageService::new()
+        };
+        let base = self.base_path.clone();
+        options.otherwise(move |request| page(service, &base, request))
     }
 
     /// Where the WebSocket is.
-    pub(crate) fn path(&self) -> &str {
-        &self.path
+    pub(crate) fn path(&self) -> String {
+        format!("{}ws", self.base_path)
     }
 
     /// Where a browser on this machine finds the page of a listener; none if it is not served, or
     /// has no URL that browsers take: they know no interfaces.
     pub(crate) fn page_at(&self, listener: SocketAddr) -> Option<String> {
-        let base = self.base()?;
+        let base = self.page.then_some(&self.base_path)?;
         if matches!(listener, SocketAddr::V6(address) if address.scope_id() != 0) {
             None
         } else if listener.ip().is_unspecified() {
@@ -128,12 +119,6 @@ impl WebConfig {
         } else {
             Some(format!("http://{listener}{base}"))
         }
-    }
-
-    /// The folder of the page, with a slash at its end; none if it is not served.
-    pub(crate) fn base(&self) -> Option<String> {
-        let base = self.path.strip_suffix("ws")?;
-        self.page.then(|| base.to_owned())
     }
 }
 
@@ -156,22 +141,40 @@ fn page(service: PageService, base: &str, request: &Parts) -> Response<Bytes> {
     answer
 }
 
-impl Serialize for Network {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+impl fmt::Display for TrustedProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(network) => network.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
     }
 }
 
-impl<'de> Deserialize<'de> for Network {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let net = text
+impl FromStr for TrustedProxy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "unix" {
+            return Ok(Self::Unix);
+        }
+        let network = text
             .parse::<IpNet>()
             .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        net.map(Self).map_err(|_| {
-            serde::de::Error::custom(format!(
-                "`{text}` is not an address or a network such as 10.0.0.0/8"
-            ))
+        network.map(Self::Network).map_err(|_| {
+            format!("`{text}` is not an address, a network such as 10.0.0.0/8, or `unix`")
         })
+    }
+}
+
+impl Serialize for TrustedProxy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for TrustedProxy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }

@@ -10,11 +10,10 @@ use crate::{
     Connection, Interest,
     outbox::{Outbox, Spare},
 };
-use bytes::Bytes;
 use chat_core::{
     hub::Framing,
     time::Monotonic,
-    wire::{CloseReason, Form},
+    wire::{CloseReason, Form, Frame},
 };
 
 /// Pieces of one vectored write.
@@ -113,19 +112,9 @@ impl Link {
         }
     }
 
-    /// Adds a frame to the outbox, in the transport's framing: as a stream has it, or its body
-    /// alone.
-    pub(crate) fn push(
-        &mut self,
-        prefixed: &Bytes,
-        body: impl FnOnce() -> Bytes,
-        spare: &mut Spare,
-    ) {
-        let bytes = match self.framing {
-            Framing::Stream => prefixed.clone(),
-            Framing::Message => body(),
-        };
-        self.outbox.push(bytes, spare);
+    /// Adds a frame to the outbox, in the transport's framing.
+    pub(crate) fn push(&mut self, frame: &Frame, spare: &mut Spare) {
+        self.outbox.push(frame.in_framing(self.framing), spare);
     }
 
     /// Whether frames follow one another on it as bytes do.
@@ -202,7 +191,7 @@ impl Link {
                 return Ok(());
             }
             let one = match self.framing {
-                Framing::Stream => self.outbox.one_piece(&mut spare.scratch),
+                Framing::Stream | Framing::Lines => self.outbox.one_piece(&mut spare.scratch),
                 // There, a piece is a message.
                 Framing::Message => self.outbox.only(),
             };

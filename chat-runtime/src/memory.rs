@@ -175,7 +175,7 @@ impl Connection for MemoryConnection {
     fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let mut pipe = lock(&self.incoming);
         let read = match self.framing {
-            Framing::Stream => {
+            Framing::Stream | Framing::Lines => {
                 let read = pipe.bytes.len().min(buffer.len());
                 for (to, from) in buffer.iter_mut().zip(pipe.bytes.drain(..read)) {
                     *to = from;
@@ -209,7 +209,7 @@ impl Connection for MemoryConnection {
                 break;
             }
             match self.framing {
-                Framing::Stream => {
+                Framing::Stream | Framing::Lines => {
                     let now = piece.len().min(free);
                     pipe.bytes.extend(&piece[..now]);
                     written += now;

@@ -816,10 +816,7 @@ impl World {
         if found.broken {
             return;
         }
-        let bytes = match found.framing {
-            Framing::Stream => frame.prefixed().clone(),
-            Framing::Message => frame.body(),
-        };
+        let bytes = frame.in_framing(found.framing);
         found.down.push(bytes, kind);
         // Live records are skipped when there is no room for them; one page is read at a time.
         let page = if self.plan.shape.large {

@@ -155,7 +155,7 @@ impl Link {
         );
         match self.framing {
             Framing::Message => pipe.piece().map(|piece| piece.to_vec()).unwrap_or_default(),
-            Framing::Stream => {
+            Framing::Stream | Framing::Lines => {
                 let n = if rng.chance(splits) {
                     let small = if rng.chance(300) {
                         5

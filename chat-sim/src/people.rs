@@ -416,10 +416,10 @@ impl World {
             } else {
                 Form::Postcard
             },
-            framing: if peer.messages {
-                Framing::Message
-            } else {
-                Framing::Stream
+            framing: match (peer.messages, peer.json) {
+                (true, _) => Framing::Message,
+                (false, true) => Framing::Lines,
+                (false, false) => Framing::Stream,
             },
             hub_open: false,
             client_open: false,
@@ -557,10 +557,7 @@ impl World {
         if found.broken {
             return;
         }
-        let bytes = match found.framing {
-            Framing::Stream => frame.prefixed().clone(),
-            Framing::Message => frame.body(),
-        };
+        let bytes = frame.in_framing(found.framing);
         found.up.push(bytes, Kind::Answer);
         let (asked, waiting) = (found.line.pending(), found.up.frames());
         let raw = self.peers[client].raw.is_some();

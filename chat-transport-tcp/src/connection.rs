@@ -7,7 +7,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use chat_runtime::{Connection, Interest, chat_core::wire::CloseReason};
+use chat_core::wire::CloseReason;
+#[cfg(feature = "json")]
+use chat_core::{hub::Framing, wire::Form};
+use chat_runtime::{Connection, Interest};
 use tokio::{io::AsyncWrite, net::TcpStream, time::Duration};
 
 /// Silence after which the system asks whether the other end is still there.
@@ -17,11 +20,13 @@ pub(crate) fn keep_alive(socket: &socket2::Socket) -> io::Result<()> {
     socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(KEEPALIVE))
 }
 
-/// A TCP connection: a stream of frames in the postcard form.
+/// A TCP connection: a stream of frames in the postcard form, or of lines in JSON.
 #[derive(Debug)]
 pub struct TcpConnection {
     stream: Stream,
-    address: IpAddr,
+    address: Option<IpAddr>,
+    #[cfg(feature = "json")]
+    lines: bool,
 }
 
 #[derive(Debug)]
@@ -41,19 +46,34 @@ impl TcpConnection {
         // Neither is needed for the connection to work, and a broken one says so soon enough.
         let _ = stream.set_nodelay(true);
         let _ = keep_alive(&socket2::SockRef::from(&stream));
-        Self::of(Stream::Registered(Box::new(stream)), address)
+        Self::of(Stream::Registered(Box::new(stream)), Some(address.ip()))
     }
 
-    /// A listener's stream, which is set so already and does not block.
-    pub(crate) fn accepted(stream: Socket, address: SocketAddr) -> Self {
-        Self::of(Stream::Bare(stream), address)
+    /// Takes over a socket that does not block, such as
+    /// [`TcpTransport::accept_socket`](crate::TcpTransport::accept_socket) gives, as it is.
+    /// `address` is where the other end is to be counted; none is nowhere.
+    ///
+    /// A Unix socket is read, written and ended in the same way, and may be given as well
+    /// (`OwnedFd::from(unix).into()`).
+    pub fn of_socket(socket: Socket, address: Option<IpAddr>) -> Self {
+        Self::of(Stream::Bare(socket), address)
     }
 
-    fn of(stream: Stream, address: SocketAddr) -> Self {
+    fn of(stream: Stream, address: Option<IpAddr>) -> Self {
         Self {
             stream,
-            address: address.ip().to_canonical(),
+            address: address.map(|address| address.to_canonical()),
+            #[cfg(feature = "json")]
+            lines: false,
         }
+    }
+
+    /// Speaks JSON, in lines.
+    #[cfg(feature = "json")]
+    #[must_use]
+    pub fn lines(mut self) -> Self {
+        self.lines = true;
+        self
     }
 
     /// The stream, registered with the current runtime.
@@ -138,7 +158,25 @@ impl Connection for TcpConnection {
         Ok(())
     }
 
+    #[cfg(feature = "json")]
+    fn framing(&self) -> Framing {
+        if self.lines {
+            Framing::Lines
+        } else {
+            Framing::Stream
+        }
+    }
+
+    #[cfg(feature = "json")]
+    fn form(&self) -> Form {
+        if self.lines {
+            Form::Json
+        } else {
+            Form::Postcard
+        }
+    }
+
     fn address(&self) -> Option<IpAddr> {
-        Some(self.address)
+        self.address
     }
 }

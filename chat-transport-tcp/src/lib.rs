@@ -110,14 +110,14 @@ impl TcpTransport {
         self.listener.local_addr()
     }
 
-    /// Waits for the next stream, for protocols that begin with something else than the chat. May
-    /// be cancelled: nothing is lost by that.
+    /// Waits for the next socket, for protocols that begin with something else than the chat: set
+    /// as connections are, not blocking, registered with no runtime. May be cancelled: nothing is
+    /// lost by that.
     ///
     /// # Errors
     /// The system's; most often the process has too many files open.
-    pub async fn accept_stream(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        let (stream, address) = self.listener.accept().await?;
-        Ok((TcpStream::from_std(stream)?, address))
+    pub async fn accept_socket(&mut self) -> io::Result<(std::net::TcpStream, SocketAddr)> {
+        self.listener.accept().await
     }
 }
 
@@ -125,7 +125,10 @@ impl TcpTransport {
 impl Transport for TcpTransport {
     async fn accept(&mut self) -> io::Result<Box<dyn Connection>> {
         let (stream, address) = self.listener.accept().await?;
-        Ok(Box::new(TcpConnection::accepted(stream, address)))
+        Ok(Box::new(TcpConnection::of_socket(
+            stream,
+            Some(address.ip()),
+        )))
     }
 }
 

@@ -33,7 +33,7 @@ const IN_ALL: Duration = Duration::from_secs(10);
 /// Bytes of a refusal that are read, for its words.
 const WORDS: usize = 1_024;
 
-/// Connects to the WebSocket at a URL such as `ws://localhost:7080/ws`.
+/// Connects to the WebSocket at a URL such as `ws://localhost:7037/ws`.
 #[derive(Clone, Debug)]
 pub struct WsConnector {
     tcp: TcpConnector,
@@ -48,7 +48,7 @@ pub struct WsConnector {
 #[non_exhaustive]
 pub enum UrlError {
     /// The text is not a URL, or has no host.
-    #[error("`{0}` is not a URL such as ws://localhost:7080/ws")]
+    #[error("`{0}` is not a URL such as ws://localhost:7037/ws")]
     Malformed(String),
     /// Its scheme is not `ws`.
     #[error("`{0}` is not the scheme of a WebSocket; write ws://")]
@@ -255,8 +255,8 @@ mod tests {
     #[test]
     fn an_interface_is_for_this_machine_alone() {
         for (url, told) in [
-            ("ws://[fe80::1%eth0]:7080/ws", "[fe80::1]:7080"),
-            ("ws://[fe80::1%25eth0]:7080/ws", "[fe80::1]:7080"),
+            ("ws://[fe80::1%eth0]:7037/ws", "[fe80::1]:7037"),
+            ("ws://[fe80::1%25eth0]:7037/ws", "[fe80::1]:7037"),
             ("ws://[fe80::1%eth0]/ws", "[fe80::1]"),
         ] {
             let connector = WsConnector::new(url).unwrap();

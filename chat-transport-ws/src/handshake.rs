@@ -10,6 +10,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use chat_core::wire::Form;
+use chat_runtime::Connection;
 use http_body_util::Full;
 use hyper::{
     HeaderMap, Method, Response, StatusCode, Version,
@@ -18,7 +19,10 @@ use hyper::{
 };
 use sha1::{Digest, Sha1};
 
-use crate::options::{Forwarded, Origins, WsOptions};
+use crate::{
+    connection::{Side, WsConnection},
+    options::{Forwarded, Origins, WsOptions},
+};
 
 /// The names of the sub-protocols.
 const POSTCARD: &str = "chat.v1.postcard";
@@ -54,7 +58,7 @@ impl Refused {
 
 impl Refused {
     /// As an HTTP answer. The connection ends with it.
-    pub(crate) fn answer(self) -> Response<Full<Bytes>> {
+    pub fn answer(self) -> Response<Full<Bytes>> {
         let mut text = self.text;
         text.push('\n');
         let mut answer = Response::new(Full::from(text));
@@ -78,20 +82,93 @@ impl Refused {
     }
 }
 
-/// A request that may become a WebSocket.
-#[derive(Debug)]
-pub(crate) struct Accepted {
-    pub(crate) form: Form,
-    /// For `Sec-WebSocket-Accept`.
-    pub(crate) accept: HeaderValue,
+/// The connection that a request came on, as far as it is known.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Caller {
+    /// The address of its other end.
+    pub peer: Option<IpAddr>,
+    /// The other end is a proxy of our own, which is believed about whom it speaks for.
+    pub proxy: bool,
+    /// The connection is encrypted.
+    pub encrypted: bool,
 }
 
-/// Looks at a request that came from `peer`, as far as that is known.
-pub(crate) fn check(
-    request: &Parts,
-    peer: Option<IpAddr>,
-    options: &WsOptions,
-) -> Result<Accepted, Refused> {
+impl Caller {
+    /// A connection from this address, plain.
+    pub fn at(peer: Option<IpAddr>, options: &WsOptions) -> Self {
+        let peer = peer.map(|peer| peer.to_canonical());
+        Self {
+            peer,
+            proxy: peer.is_some_and(|peer| options.is_proxy(peer)),
+            encrypted: false,
+        }
+    }
+}
+
+/// Whom a request is from and what it asked for, by the word of our own proxies where there are
+/// any.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Asked {
+    /// The address of the client.
+    pub client: Option<IpAddr>,
+    /// The host that it asked for, where a proxy says so.
+    pub host: Option<Authority>,
+    /// `http` or `https`, as far as it is known.
+    pub scheme: Option<&'static str>,
+}
+
+impl Asked {
+    /// By the headers of a request on this connection.
+    pub fn of(headers: &HeaderMap, caller: &Caller, options: &WsOptions) -> Self {
+        let (host, scheme) = match (caller.proxy, options.forwarded) {
+            (false, _) => (None, None),
+            (true, Forwarded::XForwardedFor) => (
+                last(headers, FORWARDED_HOST),
+                last(headers, FORWARDED_PROTO),
+            ),
+            (true, Forwarded::Rfc7239) => {
+                let element = last(headers, header::FORWARDED);
+                let of_it = |name| element.and_then(|element| parameter(element, name));
+                (of_it("host"), of_it("proto"))
+            }
+        };
+        // Some proxies name what is asked for, some what it is asked by.
+        let known = |scheme: &str| match scheme.to_ascii_lowercase().as_str() {
+            "http" | "ws" => Some("http"),
+            "https" | "wss" => Some("https"),
+            _ => None,
+        };
+        let client = match (caller.proxy, caller.peer) {
+            (true, peer) => forwarded_for(headers, options).or(peer),
+            (false, peer) => peer,
+        };
+        Self {
+            client,
+            host: host.and_then(authority),
+            scheme: scheme
+                .and_then(known)
+                .or(caller.encrypted.then_some("https")),
+        }
+    }
+}
+
+/// A request that may become a WebSocket.
+#[derive(Debug)]
+pub struct Accepted {
+    pub(crate) form: Form,
+    /// For `Sec-WebSocket-Accept`.
+    accept: HeaderValue,
+    pub(crate) client: Option<IpAddr>,
+    message_bytes: u32,
+}
+
+/// Looks at a request that came on this connection.
+///
+/// # Errors
+/// It is no handshake, or not let in.
+pub fn check(request: &Parts, caller: &Caller, options: &WsOptions) -> Result<Accepted, Refused> {
     let headers = &request.headers;
     if request.method != Method::GET {
         return Err(Refused::new(
@@ -121,8 +198,8 @@ pub(crate) fn check(
     let Some(host) = only(headers, header::HOST).and_then(authority) else {
         return bad("Host is missing or malformed");
     };
-    let proxied = peer.is_some_and(|peer| options.is_proxy(peer));
-    check_origin(headers, &host, proxied, options)?;
+    let asked = Asked::of(headers, caller, options);
+    check_origin(headers, &host, &asked, options)?;
     let mut offers = tokens(headers, header::SEC_WEBSOCKET_PROTOCOL);
     let Some(form) = offers.find_map(|offer| form(text(offer)?)) else {
         return bad("offer the sub-protocol chat.v1.postcard or chat.v1.json");
@@ -130,12 +207,14 @@ pub(crate) fn check(
     Ok(Accepted {
         form,
         accept: accept(key),
+        client: asked.client,
+        message_bytes: options.message_bytes,
     })
 }
 
 impl Accepted {
     /// The HTTP answer after which the connection is a WebSocket.
-    pub(crate) fn answer(&self) -> Response<Full<Bytes>> {
+    pub fn answer(&self) -> Response<Full<Bytes>> {
         let mut answer = Response::new(Full::default());
         *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let protocol = HeaderValue::from_static(sub_protocol(self.form));
@@ -145,6 +224,13 @@ impl Accepted {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, self.accept.clone());
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
         answer
+    }
+
+    /// The WebSocket, once that is answered: over this stream, of which `early` was read beyond the
+    /// request.
+    pub fn connection<S: Connection>(self, stream: S, early: &[u8]) -> WsConnection<S> {
+        let (form, client, limit) = (self.form, self.client, self.message_bytes);
+        WsConnection::new(stream, Side::Server, form, client, limit, early)
     }
 }
 
@@ -172,7 +258,7 @@ fn form(name: &str) -> Option<Form> {
 fn check_origin(
     headers: &HeaderMap,
     host: &Authority,
-    proxied: bool,
+    asked: &Asked,
     options: &WsOptions,
 ) -> Result<(), Refused> {
     let mut all = headers.get_all(header::ORIGIN).iter();
@@ -180,26 +266,13 @@ fn check_origin(
         return Ok(());
     };
     let origin = origin.to_str().ok().filter(|_| all.next().is_none());
-    let (forwarded, scheme) = match (proxied, options.forwarded) {
-        (false, _) => (None, None),
-        (true, Forwarded::XForwardedFor) => (
-            last(headers, FORWARDED_HOST),
-            last(headers, FORWARDED_PROTO),
-        ),
-        (true, Forwarded::Rfc7239) => {
-            let element = last(headers, header::FORWARDED);
-            let of_it = |name| element.and_then(|element| parameter(element, name));
-            (of_it("host"), of_it("proto"))
-        }
-    };
-    let forwarded = forwarded.and_then(authority);
-    let hosts = [Some(host), forwarded.as_ref()];
+    let hosts = [Some(host), asked.host.as_ref()];
     let allowed = origin.is_some_and(|origin| match &options.origins {
         Origins::Any => true,
         Origins::Same => hosts
             .into_iter()
             .flatten()
-            .any(|host| is_same(origin, host, scheme)),
+            .any(|host| is_same(origin, host, asked.scheme)),
         Origins::Only(listed) => listed.iter().any(|each| is_listed(each, origin)),
     });
     if allowed {
@@ -232,7 +305,7 @@ fn tell(origin: &str, host: &Authority, options: &WsOptions) {
     let (origin, host) = (&origin[..origin.len().min(200)], host.as_str());
     tracing::warn!(
         "a browser's page of {origin} was not let in, for it asked {host}. If it is yours, behind a proxy: have the proxy pass on the \
-         host it was asked for, or name the proxy in web.proxies, or the page in web.origins (in code: WsOptions::proxies, WsOptions::origins)"
+         host it was asked for, or name the proxy (--trusted-proxy), or the page in web.origins (in code: WsOptions::proxies, WsOptions::origins)"
     );
 }
 
@@ -241,12 +314,6 @@ fn is_same(origin: &str, host: &Authority, known: Option<&str>) -> bool {
     let Some((scheme, of_page)) = origin.split_once("://") else {
         return false;
     };
-    // Some proxies name what is asked for, some what it is asked by.
-    let known = known.map(|known| match known.to_ascii_lowercase().as_str() {
-        "ws" => "http".to_owned(),
-        "wss" => "https".to_owned(),
-        other => other.to_owned(),
-    });
     if known.is_some_and(|known| !known.eq_ignore_ascii_case(scheme)) {
         return false;
     }
@@ -302,13 +369,9 @@ fn authority(text: &str) -> Option<Authority> {
         .filter(|authority| !authority.as_str().contains('@') && !authority.host().is_empty())
 }
 
-/// The address of the client. If the peer is one of our proxies, this is the address it speaks for:
-/// going back from the last one, the first address that is not a proxy's. All before that may be
-/// forged.
-pub(crate) fn client(headers: &HeaderMap, peer: IpAddr, options: &WsOptions) -> IpAddr {
-    if !options.is_proxy(peer) {
-        return peer;
-    }
+/// The address that a proxy of ours speaks for: going back from the last one, the first address
+/// that is not a proxy's. All before that may be forged.
+fn forwarded_for(headers: &HeaderMap, options: &WsOptions) -> Option<IpAddr> {
     // One that cannot be read takes nothing away from those that our own proxies have written after
     // it.
     let claims: Vec<Option<IpAddr>> = match options.forwarded {
@@ -319,11 +382,11 @@ pub(crate) fn client(headers: &HeaderMap, peer: IpAddr, options: &WsOptions) -> 
             .map(|element| address(parameter(text(element)?, "for")?))
             .collect(),
     };
-    let mut client = peer;
+    let mut client = None;
     for claim in claims.into_iter().rev() {
         let Some(claim) = claim else { break };
-        client = claim;
-        if !options.is_proxy(client) {
+        client = Some(claim);
+        if !options.is_proxy(claim) {
             break;
         }
     }
@@ -363,7 +426,7 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 /// Whether a request asks for a WebSocket, and not for another protocol, which may be ignored.
-pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
+pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
     has_token(headers, header::UPGRADE, "websocket")
 }
 

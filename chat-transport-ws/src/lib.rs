@@ -1,19 +1,21 @@
-//! Chat over WebSocket (RFC 6455): a listener of its own, a service for axum and its like, and the
-//! client's side.
+//! Chat over WebSocket (RFC 6455): a service for axum and its like, the client's side, and what a
+//! server with HTTP of its own needs.
 //!
-//! A [`WsTransport`] is given to a [`Server`](chat_runtime::Server), a [`WsConnector`] to a
-//! [`Client`](chat_runtime::Client); a [`WsService`] is mounted in somebody's HTTP server. Messages
+//! A [`WsService`] is mounted in somebody's HTTP server, a [`WsConnector`] is given to a
+//! [`Client`](chat_runtime::Client); `chat-transport-port` listens for WebSockets by itself. Messages
 //! are binary in the postcard form (sub-protocol `chat.v1.postcard`) or text in JSON
 //! (`chat.v1.json`), whichever the client names first. Nothing is compressed; nothing is encrypted:
 //! put it behind a proxy that speaks TLS.
 //!
 //! ```
 //! use chat_runtime::{Client, Server, chat_core::wire::client::RoomRef, client_config};
-//! use chat_transport_ws::{WsConnector, WsOptions, WsTransport};
+//! use chat_transport_port::{Place, PortOptions, PortTransport};
+//! use chat_transport_ws::WsConnector;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let transport = WsTransport::bind("127.0.0.1:0".parse()?, WsOptions::default())?;
+//! let place = Place::Tcp("127.0.0.1:0".parse()?);
+//! let transport = PortTransport::bind(&place, PortOptions::default())?;
 //! let address = transport.local_addr()?;
 //! let server = Server::builder().listen(transport).start()?;
 //!
@@ -32,17 +34,7 @@
 //! |---|---|---|
 //! | a client's message | [`WsOptions::message_bytes`], 65,536 | 1009, once the length is read |
 //! | a server's message | 1,048,576 | the same, by the client |
-//! | the head of a request | 16,384 bytes, 64 lines | HTTP 431 |
-//! | a handshake | 10 s | cut off |
-//! | loading pages, see [`WsOptions::otherwise`] | 60 s | cut off |
-//! | handshakes and pages at once, for each listener | 1,024 | the next one waits, see below |
 //! | pings unanswered | 1 | only the last one is answered |
-//!
-//! *Idle* is a connection to which all that it asked for is written; the one that has been so for
-//! longest is closed first, as HTTP allows at any time. *Slow* is one whose request is not read, or
-//! whose answer is not written, within 3 s and one more second for each 500 bytes of it that have
-//! come or gone. Neither is closed for that while there are fewer than 1,024; beyond, the next
-//! connection waits in the system's queue until one is done, idle or slow.
 //!
 //! # How it ends
 //! After a server's close frame its sending half ends, too; what the client says until it has
@@ -58,17 +50,14 @@ mod handshake;
 mod linger;
 mod options;
 mod piped;
-mod places;
 mod service;
-mod transport;
 
 pub use ipnet;
 
 pub use self::{
     connection::{WsConnection, close_code},
     connector::{UrlError, WsConnector},
-    handshake::{Refused, is_origin},
+    handshake::{Accepted, Asked, Caller, Refused, asks_for_websocket, check, is_origin},
     options::{Forwarded, Origins, WsOptions},
     service::{Admission, WsService},
-    transport::{DEFAULT_PORT, WsTransport},
 };

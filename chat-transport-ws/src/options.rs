@@ -1,43 +1,26 @@
 //! Options of the WebSocket.
 
 use std::{
-    fmt,
     net::IpAddr,
     sync::{Arc, Mutex},
     time::Instant,
 };
 
-use bytes::Bytes;
-use hyper::{Response, http::request::Parts};
 use ipnet::IpNet;
 
 /// How WebSockets are let in.
 #[derive(Clone, Debug)]
 pub struct WsOptions {
-    pub(crate) path: String,
     pub(crate) origins: Origins,
     pub(crate) proxies: Vec<IpNet>,
     pub(crate) forwarded: Forwarded,
     pub(crate) message_bytes: u32,
-    pub(crate) otherwise: Option<Otherwise>,
     pub(crate) told: Told,
 }
 
 /// When the operator was told last of a page that was not let in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Told(pub(crate) Arc<Mutex<Option<Instant>>>);
-
-/// Answers what is no WebSocket.
-#[derive(Clone)]
-pub(crate) struct Otherwise(pub(crate) Arc<Answer>);
-
-type Answer = dyn Fn(&Parts) -> Response<Bytes> + Send + Sync;
-
-impl fmt::Debug for Otherwise {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Otherwise(…)")
-    }
-}
 
 /// Of which pages browsers may connect. Programs, which name no page, always may.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,29 +53,19 @@ pub enum Forwarded {
 }
 
 impl Default for WsOptions {
-    /// Path `/ws`, pages of the same origin, no proxies, messages of up to 65,536 bytes.
+    /// Pages of the same origin, no proxies, messages of up to 65,536 bytes.
     fn default() -> Self {
         Self {
-            path: "/ws".to_owned(),
             origins: Origins::Same,
             proxies: Vec::new(),
             forwarded: Forwarded::default(),
             message_bytes: 65_536,
-            otherwise: None,
             told: Told::default(),
         }
     }
 }
 
 impl WsOptions {
-    /// Where the WebSocket is, with the slash before it. For a [`WsTransport`](crate::WsTransport)
-    /// only: a [`WsService`](crate::WsService) is where its router says.
-    #[must_use]
-    pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.path = path.into();
-        self
-    }
-
     /// Which pages may connect.
     #[must_use]
     pub fn origins(mut self, origins: Origins) -> Self {
@@ -114,19 +87,8 @@ impl WsOptions {
         self
     }
 
-    /// Answers requests for other paths than the WebSocket's, such as those for a page. For a
-    /// [`WsTransport`](crate::WsTransport) only. A connection is let ask for a minute; then it is
-    /// ended.
-    #[must_use]
-    pub fn otherwise(
-        mut self,
-        answer: impl Fn(&Parts) -> Response<Bytes> + Send + Sync + 'static,
-    ) -> Self {
-        self.otherwise = Some(Otherwise(Arc::new(answer)));
-        self
-    }
-
-    pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
+    /// Whether this is the address of a proxy of our own.
+    pub fn is_proxy(&self, address: IpAddr) -> bool {
         self.proxies.iter().any(|net| net.contains(&address))
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use chat_core::{hub::Identity, wire::Form};
+use chat_core::hub::Identity;
 use chat_runtime::{Connection, ServerHandle};
 use chat_transport_tcp::TcpConnection;
 use http_body_util::Full;
@@ -29,8 +29,7 @@ use tokio::{
 use tower_service::Service;
 
 use crate::{
-    connection::{Side, WsConnection},
-    handshake::{self, Refused},
+    handshake::{self, Accepted, Asked, Caller, Refused},
     options::WsOptions,
     piped::Piped,
 };
@@ -150,8 +149,8 @@ impl WsService {
             Some(peer) => peer(&request),
             None => axum_peer(&request),
         };
-        let peer = peer.map(|peer| peer.to_canonical());
-        let accepted = handshake::check(&request, peer, &self.options)?;
+        let caller = Caller::at(peer, &self.options);
+        let accepted = handshake::check(&request, &caller, &self.options)?;
         let admission = match &self.admit {
             Some(admit) => admit(&request)?,
             None => Admission::default(),
@@ -166,20 +165,17 @@ impl WsService {
             ));
         };
         let answer = accepted.answer();
-        let (server, options, form) = (
-            self.server.clone(),
-            Arc::clone(&self.options),
-            accepted.form,
-        );
+        let (server, options) = (self.server.clone(), Arc::clone(&self.options));
         runtime.spawn(async move {
             let Ok(Ok(upgraded)) = timeout(HANDOVER, upgrade).await else {
                 return;
             };
-            let find = |peer: Option<IpAddr>| {
-                let client = peer.map(|peer| handshake::client(&request.headers, peer, &options));
+            let find = |found: Option<IpAddr>| {
+                let caller = Caller::at(caller.peer.or(found), &options);
+                let client = Asked::of(&request.headers, &caller, &options).client;
                 admission.address.or(client)
             };
-            let connection = connection(upgraded, form, peer, &options, find, admission.identity);
+            let connection = connection(upgraded, accepted, find, admission.identity);
             // If the server has ended, so has the connection.
             let _ = server.add(connection).await;
         });
@@ -214,32 +210,27 @@ impl fmt::Debug for WsService {
 /// around it: then it is as quiet as those of our own listener.
 fn connection(
     upgraded: Upgraded,
-    form: Form,
-    peer: Option<IpAddr>,
-    options: &WsOptions,
+    mut accepted: Accepted,
     find: impl Fn(Option<IpAddr>) -> Option<IpAddr>,
     identity: Option<Identity>,
 ) -> Box<dyn Connection> {
-    let limit = options.message_bytes;
     match tcp_stream(upgraded) {
         Ok((stream, early)) => {
             let stream = match stream.peer_addr() {
                 Ok(address) => TcpConnection::new(stream, address),
                 Err(_) => {
-                    let stream = Piped::new(stream);
-                    let connection =
-                        WsConnection::new(stream, Side::Server, form, find(peer), limit, &early);
+                    accepted.client = find(None);
+                    let connection = accepted.connection(Piped::new(stream), &early);
                     return Box::new(connection.known_as(identity));
                 }
             };
-            let address = find(peer.or(stream.address()));
-            let connection = WsConnection::new(stream, Side::Server, form, address, limit, &early);
-            Box::new(connection.known_as(identity))
+            accepted.client = find(stream.address());
+            Box::new(accepted.connection(stream, &early).known_as(identity))
         }
         Err(upgraded) => {
+            accepted.client = find(None);
             let stream = Piped::new(TokioIo::new(upgraded));
-            let connection = WsConnection::new(stream, Side::Server, form, find(peer), limit, &[]);
-            Box::new(connection.known_as(identity))
+            Box::new(accepted.connection(stream, &[]).known_as(identity))
         }
     }
 }

@@ -14,8 +14,8 @@ assert.ok(CLI, 'CHAT_CLI names the program');
 const { ends, server, window_, term, folder, config } = things();
 
 test('the way in: a name is looked at as it is typed, and a taken one is refused', async () => {
-  const { url, tcp } = await server();
-  await term(tcp, 'Adina');
+  const { url, address } = await server();
+  await term(address, 'Adina');
   const context = await window_();
   const page = await open(context, url);
   const go = page.getByRole('button', { name: 'Continue' });
@@ -43,11 +43,11 @@ test('the way in: a name is looked at as it is typed, and a taken one is refused
 });
 
 test('two browsers and a terminal in one conversation', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const [one, two] = [await window_(), await window_({ colorScheme: 'dark' })];
   const adina = await person(one, url, 'Adina', 'gr. 2');
   const berl = await person(two, url, 'Berl');
-  const cora = await term(tcp, 'Cora', ['--label', 'terminal']);
+  const cora = await term(address, 'Cora', ['--label', 'terminal']);
   await say(adina, 'Good morning! See https://example.org/a?b=c, please.');
   await Promise.all([heard(adina, 'Good morning'), heard(berl, 'Good morning'), cora.until('Adina (gr. 2): Good morning')]);
   const link = berl.locator('.text a');
@@ -84,11 +84,11 @@ test('two browsers and a terminal in one conversation', async () => {
 });
 
 test('a private conversation, and what is unread', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const context = await window_();
   const adina = await person(context, url, 'Adina');
-  const berl = await term(tcp, 'Berl');
-  const cora = await term(tcp, 'Cora');
+  const berl = await term(address, 'Berl');
+  const cora = await term(address, 'Cora');
   berl.say('/msg Adina between us');
   const entry = adina.locator('#room-list .entry', { hasText: 'Berl' });
   await entry.locator('.badge', { hasText: '1' }).waitFor();
@@ -126,7 +126,7 @@ test('groups with passwords, made here and joined there and the other way round;
   await shot(adina, 'create');
   await dialog.getByRole('button', { name: 'Create' }).click();
   await adina.locator('#seal', { hasText: 'End-to-end encrypted' }).waitFor();
-  const berl = await term(it.tcp, 'Berl', ['--room', '0', '--password-file', password]);
+  const berl = await term(it.address, 'Berl', ['--room', '0', '--password-file', password]);
   await berl.until('joined room 0');
   await say(adina, 'the secret of the browser');
   await berl.until('Adina: the secret of the browser');
@@ -135,7 +135,7 @@ test('groups with passwords, made here and joined there and the other way round;
   await shot(adina, 'encrypted');
 
   // Made at the terminal, joined from the browser: first with a wrong password.
-  const cora = await term(it.tcp, 'Cora', ['--create', '--name', 'Cinema', '--password-file', password]);
+  const cora = await term(it.address, 'Cora', ['--create', '--name', 'Cinema', '--password-file', password]);
   await cora.until('room 1 created');
   await adina.getByRole('button', { name: 'Join', exact: true }).click();
   await adina.getByRole('dialog').locator('.entry', { hasText: 'Cinema' }).click();
@@ -200,7 +200,7 @@ test('who gives a password is asked before a room that is not encrypted is enter
   const it = await server();
   const password = join(folder(), 'password');
   writeFileSync(password, 'correct horse\n');
-  const olga = await term(it.tcp, 'Olga', ['--create', '--name', 'Pretence', '--password-file', password, '--cipher', 'none']);
+  const olga = await term(it.address, 'Olga', ['--create', '--name', 'Pretence', '--password-file', password, '--cipher', 'none']);
   await olga.until('room 0 created');
   const context = await window_();
   const adina = await person(context, it.url, 'Adina');
@@ -264,7 +264,7 @@ test('the server is killed and comes back while both write: nothing is lost, not
   for (let round = 5; round < 10; round += 1) await both(round);
   await pages[0].locator('.on-its-way.pending').first().waitFor();
   await shot(pages[0], 'reconnecting');
-  const again = await server(['--data', data], { tcp: first.tcp, ws: first.ws });
+  const again = await server(['--data', data], { listen: first.address });
   for (let round = 10; round < 12; round += 1) await both(round);
   for (const page of pages) {
     for (const text of texts) await heard(page, text);
@@ -281,7 +281,7 @@ test('the server is killed and comes back while both write: nothing is lost, not
   await pages[0].getByRole('button', { name: 'Try now' }).waitFor();
   await shot(pages[0], 'stopped');
   // Another one in its place: one click, and everything is there again.
-  await server(['--data', data], { tcp: first.tcp, ws: first.ws });
+  await server(['--data', data], { listen: first.address });
   await pages[0].getByRole('button', { name: 'Try now' }).click();
   await heard(pages[0], texts[0]);
   await say(pages[0], 'there again');
@@ -331,10 +331,10 @@ test('a hostile message is a text and nothing else', async () => {
 });
 
 test('a phone', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const context = await window_({ viewport: { width: 375, height: 667 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 });
   const page = await person(context, url, 'Adina');
-  const berl = await term(tcp, 'Berl');
+  const berl = await term(address, 'Berl');
   berl.say('can you read this on your phone?');
   await heard(page, 'on your phone');
   await say(page, 'yes, '.repeat(30));
@@ -381,7 +381,7 @@ test('text from right to left', async () => {
 });
 
 test('everything by keyboard, and read out', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const context = await window_();
   const page = await open(context, url);
   await page.locator('#nick:focus').waitFor();
@@ -409,7 +409,7 @@ test('everything by keyboard, and read out', async () => {
   await page.keyboard.press('Shift+Tab');
   assert.ok(await page.evaluate(() => document.activeElement !== document.body));
   assert.equal(await page.getByRole('log').getAttribute('aria-live'), 'polite');
-  const berl = await term(tcp, 'Berl');
+  const berl = await term(address, 'Berl');
   berl.say('read me out');
   await page.getByRole('log').getByText('read me out').waitFor();
   const nameless = await page.locator('button:visible, input:visible, textarea:visible').evaluateAll((all) => all
@@ -419,7 +419,7 @@ test('everything by keyboard, and read out', async () => {
 });
 
 test('an insecure room is told from afar; a link with its code leads into a room', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const [one, two] = [await window_(), await window_()];
   const adina = await person(one, url, 'Adina');
   await say(adina, '/create Rome');
@@ -429,7 +429,7 @@ test('an insecure room is told from afar; a link with its code leads into a room
   await say(adina, 'Hello, Zoë!');
   await heard(adina, 'Hello, Zoë!');
   await shot(adina, 'insecure');
-  const cora = await term(tcp, 'Cora', ['--room', '0', '--cipher', 'caesar:3']);
+  const cora = await term(address, 'Cora', ['--room', '0', '--cipher', 'caesar:3']);
   cora.say('ave');
   await heard(adina, 'ave');
 
@@ -448,8 +448,8 @@ test('an insecure room is told from afar; a link with its code leads into a room
 });
 
 test('history comes when one scrolls up', async () => {
-  const { url, tcp } = await server();
-  const berl = await term(tcp, 'Berl');
+  const { url, address } = await server();
+  const berl = await term(address, 'Berl');
   for (let n = 0; n < 160; n += 1) berl.say(`line ${n} of many`);
   await berl.until('line 159 of many');
   const context = await window_();
@@ -478,17 +478,17 @@ test('a page that asks for an address, and a server that lets it in only when to
   const context = await window_();
   const page = await open(context, host.url);
   await page.locator('#nick').fill('Adina');
-  assert.equal(await page.locator('#address').inputValue(), host.ws);
+  assert.equal(await page.locator('#address').inputValue(), host.address);
   for (const [typed, words] of [['not an address', 'This is not an address'], ['host:0', 'A port is a number'], ['host:70000', 'A port is a number']]) {
     await page.locator('#address').fill(typed);
     await page.locator('#address-note').filter({ hasText: words }).waitFor();
     assert.equal(await page.getByRole('button', { name: 'Continue' }).isVisible(), false);
   }
   await shot(page, 'address');
-  await page.locator('#address').fill(closed.ws);
+  await page.locator('#address').fill(closed.address);
   await page.getByRole('button', { name: 'Continue' }).click();
   await page.getByRole('alert').filter({ hasText: 'cannot be reached' }).waitFor();
-  await page.locator('#address').fill(welcoming.ws);
+  await page.locator('#address').fill(welcoming.address);
   await page.getByRole('button', { name: 'Continue' }).click();
   await page.locator('#chat').waitFor();
   await say(page, 'from elsewhere');
@@ -496,13 +496,13 @@ test('a page that asks for an address, and a server that lets it in only when to
   await welcoming.until('message: Adina');
   // No server is shown the secret of another.
   const secrets = Object.entries(await page.evaluate(() => JSON.parse(localStorage.getItem('chat.secrets'))));
-  assert.deepEqual(secrets.map(([url]) => url), [closed, welcoming].map(({ ws }) => `ws://${ws}/ws`));
+  assert.deepEqual(secrets.map(([url]) => url), [closed, welcoming].map(({ address }) => `ws://${address}/ws`));
   assert.notDeepEqual(secrets[0][1], secrets[1][1]);
 });
 
 test('below a path, as behind a proxy', async () => {
   const file = join(folder(), 'chat.toml');
-  writeFileSync(file, '[web]\npath = "/talk/ws"\n');
+  writeFileSync(file, '[web]\nbase_path = "/talk/"\n');
   const { url } = await server(['--config', file]);
   const context = await window_();
   const page = await person(context, `${url}talk`, 'Adina');
@@ -513,9 +513,7 @@ test('below a path, as behind a proxy', async () => {
 });
 
 test('behind a proxy that has it in a folder of its own, and says whom it speaks for', async () => {
-  const file = join(folder(), 'chat.toml');
-  writeFileSync(file, '[web]\nproxies = ["127.0.0.1"]\n');
-  const it = await server(['--config', file]);
+  const it = await server(['--trusted-proxy', '127.0.0.1']);
   const upstream = new URL(it.url);
   const passed = ({ headers, url, method }) => ({
     host: upstream.hostname, port: upstream.port, method, path: url.replace(/^\/deep\/talk/, ''),

@@ -9,10 +9,10 @@ const event = (page, text) => page.locator('.event', { hasText: text }).first().
 const isIn = (page, name) => page.locator('#room-name', { hasText: name }).waitFor();
 
 test('every command of the line', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const context = await window_();
   const page = await person(context, url, 'Adina');
-  const [berl, cora] = [await term(tcp, 'Berl'), await term(tcp, 'Cora')];
+  const [berl, cora] = [await term(address, 'Berl'), await term(address, 'Cora')];
   const tried = new Set();
   const command = async (line) => { tried.add(line.split(' ')[0]); await say(page, line); };
 
@@ -173,13 +173,13 @@ test('a new password: who was in must learn it, and the old one opens nothing ne
 });
 
 test('the buttons beside a name', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const context = await window_();
   const page = await person(context, url, 'Adina');
   await say(page, '/create Chess');
   await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
   await isIn(page, 'Chess');
-  const berl = await term(tcp, 'Berl', ['--room', '0']);
+  const berl = await term(address, 'Berl', ['--room', '0']);
   await event(page, 'Berl joined');
   const press = async (name) => {
     await page.locator('#member-list .person', { hasText: 'Berl' }).click();
@@ -241,9 +241,9 @@ test('the buttons beside a name', async () => {
 });
 
 test('somebody who is put out is told, and a room one is banned from is told, too', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const context = await window_();
-  const owner = await term(tcp, 'Olga', ['--create', '--name', 'Club']);
+  const owner = await term(address, 'Olga', ['--create', '--name', 'Club']);
   await owner.until('room 0 created');
   const page = await person(context, `${url}#/room/0`, 'Adina');
   await isIn(page, 'Club');
@@ -260,13 +260,13 @@ test('somebody who is put out is told, and a room one is banned from is told, to
 });
 
 test('what is done to somebody is done to whoever wrote the message, whatever they are called by now', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const context = await window_();
   const page = await person(context, url, 'Adina');
   await say(page, '/create Club');
   await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
   await isIn(page, 'Club');
-  const [rude, innocent] = [await term(tcp, 'Bob', ['--room', '0']), await term(tcp, 'Ivan', ['--room', '0'])];
+  const [rude, innocent] = [await term(address, 'Bob', ['--room', '0']), await term(address, 'Ivan', ['--room', '0'])];
   await event(page, 'Ivan joined');
   rude.say('something rude');
   await heard(page, 'something rude');
@@ -292,10 +292,10 @@ test('what is done to somebody is done to whoever wrote the message, whatever th
 });
 
 test('who becomes a moderator can take back what others have said, at once', async () => {
-  const { url, tcp } = await server();
-  const owner = await term(tcp, 'Olga', ['--create', '--name', 'Club']);
+  const { url, address } = await server();
+  const owner = await term(address, 'Olga', ['--create', '--name', 'Club']);
   await owner.until('room 0 created');
-  const berl = await term(tcp, 'Berl', ['--room', '0']);
+  const berl = await term(address, 'Berl', ['--room', '0']);
   const context = await window_();
   const page = await person(context, `${url}#/room/0`, 'Adina');
   await isIn(page, 'Club');
@@ -308,9 +308,9 @@ test('who becomes a moderator can take back what others have said, at once', asy
 });
 
 test('out of the lobby and in again, and what can be done from nowhere', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const context = await window_();
-  const berl = await term(tcp, 'Berl');
+  const berl = await term(address, 'Berl');
   const page = await person(context, url, 'Adina');
   const leave = async () => {
     await page.getByRole('button', { name: 'Leave this room' }).click();
@@ -348,8 +348,8 @@ test('out of the lobby and in again, and what can be done from nowhere', async (
 });
 
 test('a room with a shift asks for it before anybody is told, and a wrong one can be put right', async () => {
-  const { url, tcp } = await server();
-  const owner = await term(tcp, 'Olga', ['--create', '--name', 'Rome', '--cipher', 'caesar:3']);
+  const { url, address } = await server();
+  const owner = await term(address, 'Olga', ['--create', '--name', 'Rome', '--cipher', 'caesar:3']);
   await owner.until('room 0 created');
   owner.say('ave');
   const context = await window_();

@@ -59,13 +59,11 @@ export class Program {
 }
 
 /** A server of one test; `args` are more of its options. */
-export async function serve(args = [], { tcp = '127.0.0.1:0', ws = '127.0.0.1:0' } = {}) {
+export async function serve(args = [], { listen = '127.0.0.1:0' } = {}) {
   const kept = args.includes('--data') ? [] : ['--memory'];
-  const program = new Program(['serve', '--tcp', tcp, '--ws', ws, ...kept, ...args]);
-  const address = async (kind) => (await program.until(`listening ${kind} `)).split(' ').at(-1);
-  program.tcp = await address('tcp');
-  program.ws = await address('ws');
-  program.url = `http://${program.ws}/`;
+  const program = new Program(['serve', '--listen', listen, ...kept, ...args]);
+  program.address = (await program.until('listening tcp ')).split(' ').at(-1);
+  program.url = `http://${program.address}/`;
   return program;
 }
 

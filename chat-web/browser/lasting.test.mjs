@@ -26,7 +26,7 @@ test('a server that forgets everything comes back: one is in the lobby again, wi
   await page.locator('#notice', { hasText: 'connection is lost' }).waitFor();
   await say(page, 'while it was down');
   await page.locator('#text').fill('half a thought');
-  await server([], { tcp: first.tcp, ws: first.ws });
+  await server([], { listen: first.address });
   await page.locator('#member-list .person', { hasText: 'Adina' }).waitFor();
   await heard(page, 'while it was down');
   assert.equal(await draft(page), 'half a thought');
@@ -55,7 +55,7 @@ test('a server that has stopped: the page comes back by itself, and what was wri
   await shot(page, 'stopped-and-queued');
   // Two tries come to nothing.
   for (let tries = 0; tries < 2; tries += 1) await page.clock.fastForward(60_000);
-  await server(['--data', data], { tcp: first.tcp, ws: first.ws });
+  await server(['--data', data], { listen: first.address });
   // The next comes within a minute.
   await page.clock.fastForward(60_000);
   await heard(page, lines.at(-1));
@@ -67,10 +67,10 @@ test('a server that has stopped: the page comes back by itself, and what was wri
 
 test('who is put out while away finds what was written there', async () => {
   const it = await server();
-  const owner = await term(it.tcp, 'Olga', ['--create', '--name', 'Club']);
+  const owner = await term(it.address, 'Olga', ['--create', '--name', 'Club']);
   await owner.until('room 0 created');
   const context = await window_();
-  const link = await net(it.ws);
+  const link = await net(it.address);
   const page = await person(context, `${link.url}#/room/0`, 'Adina');
   await isIn(page, 'Club');
   link.gone = true;
@@ -105,7 +105,7 @@ test('who is put out while away finds what was written there', async () => {
 
 test('loading the page anew keeps what was written, leads back to the room, and asks before what is on its way is lost', async () => {
   const it = await server();
-  const link = await net(it.ws);
+  const link = await net(it.address);
   const context = await window_();
   const page = await person(context, link.url, 'Adina');
   await create(page, 'Chess');
@@ -146,10 +146,10 @@ test('loading the page anew keeps what was written, leads back to the room, and 
 
 test('what was sent, and not known to be, stands there once when the page comes back', async () => {
   const it = await server();
-  const link = await net(it.ws);
+  const link = await net(it.address);
   const context = await window_();
   const page = await person(context, link.url, 'Adina');
-  const berl = await term(it.tcp, 'Berl');
+  const berl = await term(it.address, 'Berl');
   await page.locator('#member-list', { hasText: 'Berl' }).waitFor();
   link.deaf = true;
   await say(page, 'heard by all but me');
@@ -166,10 +166,10 @@ test('what was sent, and not known to be, stands there once when the page comes 
 
 test('between two, what a server that forgets everything may have taken in is said to be in doubt, and not said again', async () => {
   const first = await serve();
-  const link = await net(first.ws);
+  const link = await net(first.address);
   const context = await window_();
   const page = await person(context, link.url, 'Adina');
-  const berl = await term(first.tcp, 'Berl');
+  const berl = await term(first.address, 'Berl');
   await say(page, '/msg Berl between us');
   await isIn(page, 'Berl');
   await berl.until('Adina: between us');
@@ -178,7 +178,7 @@ test('between two, what a server that forgets everything may have taken in is sa
   await berl.until('Adina: heard by one but me');
   await first.end('SIGKILL');
   link.deaf = false;
-  await server([], { tcp: first.tcp, ws: first.ws });
+  await server([], { listen: first.address });
   await way(page, 'heard by one but me').getByText('Nobody can say whether this was sent.').waitFor();
   assert.equal(await page.locator('.on-its-way').count(), 1);
   assert.equal(await page.getByText(/not sent/i).count(), 0);
@@ -191,10 +191,10 @@ test('between two, what a server that forgets everything may have taken in is sa
 
 test('after so much that it is not kept, one\'s own message stands there once, and that something was missed is said', async () => {
   const it = await server(['--history', '50', ...config(fast)]);
-  const link = await net(it.ws);
+  const link = await net(it.address);
   const context = await window_();
   const page = await person(context, link.url, 'Adina');
-  const berl = await term(it.tcp, 'Berl');
+  const berl = await term(it.address, 'Berl');
   await page.locator('#member-list', { hasText: 'Berl' }).waitFor();
   await say(page, 'first');
   await heard(page, 'first');
@@ -220,9 +220,9 @@ test('after so much that it is not kept, one\'s own message stands there once, a
 
 test('a history that was asked for before the connection was lost does not empty the room', async () => {
   const it = await server(['--history', '100', ...config(fast)]);
-  const link = await net(it.ws);
+  const link = await net(it.address);
   const context = await window_();
-  const berl = await term(it.tcp, 'Berl');
+  const berl = await term(it.address, 'Berl');
   for (let n = 0; n < 200; n += 1) berl.say(`line ${n}.`);
   await berl.until('line 199.');
   const page = await person(context, link.url, 'Adina');
@@ -269,7 +269,7 @@ test('a server that finds fault with what the page says is not asked again and a
 test('connecting again leaves nothing of the former session behind', async () => {
   const it = await server(config(fast));
   const context = await window_();
-  const berl = await term(it.tcp, 'Berl');
+  const berl = await term(it.address, 'Berl');
   for (let n = 0; n < 160; n += 1) berl.say(`line ${n}.`);
   await berl.until('line 159.');
   const page = await person(context, it.url, 'Adina');

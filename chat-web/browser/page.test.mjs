@@ -53,7 +53,7 @@ test('what the page asks for: each file once, all compressed, nothing from elsew
 });
 
 test('notifications while nobody looks, and none while somebody does', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const context = await window_();
   await context.grantPermissions(['notifications'], { origin: new URL(url).origin });
   await context.addInitScript(() => {
@@ -67,7 +67,7 @@ test('notifications while nobody looks, and none while somebody does', async () 
   });
   const page = await person(context, url, 'Adina');
   const told = () => page.evaluate(() => globalThis.told.map(({ title, body }) => `${title}: ${body}`));
-  const berl = await term(tcp, 'Berl');
+  const berl = await term(address, 'Berl');
   await look(page, true);
   berl.say('before it was switched on');
   await heard(page, 'before it was switched on');
@@ -102,13 +102,13 @@ test('notifications while nobody looks, and none while somebody does', async () 
 });
 
 test('what is unread is counted for each room, over reloading too, and a name is more than a message', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const context = await window_();
   const page = await person(context, url, 'Adina');
   await say(page, '/create Chess');
   await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
   await page.locator('#room-name', { hasText: 'Chess' }).waitFor();
-  const berl = await term(tcp, 'Berl', ['--room', '0']);
+  const berl = await term(address, 'Berl', ['--room', '0']);
   await page.locator('#room-list .entry', { hasText: 'Lobby' }).click();
   const badge = page.locator('#room-list .entry', { hasText: 'Chess' }).locator('.badge');
   berl.say('one');
@@ -129,14 +129,14 @@ test('what is unread is counted for each room, over reloading too, and a name is
 });
 
 test('a name without a space behind it is meant all the same, and a longer one is somebody else', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const context = await window_();
   const page = await person(context, url, '太郎');
   await say(page, '/create Chess');
   await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
   await page.locator('#room-name', { hasText: 'Chess' }).waitFor();
-  const berl = await term(tcp, 'Berl', ['--room', '0']);
-  await term(tcp, '太郎丸', ['--room', '0']);
+  const berl = await term(address, 'Berl', ['--room', '0']);
+  await term(address, '太郎丸', ['--room', '0']);
   await page.locator('#member-list .person', { hasText: '太郎丸' }).waitFor();
   // Whom it may mean is suggested, also in the middle of a sentence without spaces.
   await page.locator('#text').pressSequentially('ねえ@太');
@@ -179,7 +179,7 @@ test('days are set apart, and each is named', async () => {
 });
 
 test('midnight comes while one looks, and so does another zone', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const context = await window_();
   const cdp = await context.newCDPSession(context.pages()[0]);
   // Johannesburg is two hours ahead of UTC in winter and summer.
@@ -196,7 +196,7 @@ test('midnight comes while one looks, and so does another zone', async () => {
   assert.match(shown, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+02:00$/);
   assert.equal(await page.locator('.day time').getAttribute('datetime'), shown.slice(0, 10));
   // Who comes and goes does so at a time, and on a day.
-  const berl = await term(tcp, 'Berl');
+  const berl = await term(address, 'Berl');
   await page.locator('.event', { hasText: 'Berl joined' }).waitFor();
   berl.say('/nick Rob');
   const renamed = page.locator('.event', { hasText: 'Berl is now Rob' });
@@ -237,7 +237,7 @@ test('light and dark, as the system has it and as one likes it', async () => {
 
 for (const colorScheme of ['light', 'dark']) {
   test(`no barriers that can be found by examination: ${colorScheme}`, async () => {
-    const { url, tcp } = await server();
+    const { url, address } = await server();
     const context = await window_({ colorScheme, reducedMotion: 'reduce' });
     const page = await open(context, url);
     await page.locator('#nick:focus').waitFor();
@@ -246,7 +246,7 @@ for (const colorScheme of ['light', 'dark']) {
     assert.deepEqual(await barriers(page), []);
     await page.locator('#nick').fill('Adina');
     await page.getByRole('button', { name: 'Continue' }).click();
-    const berl = await term(tcp, 'Berl');
+    const berl = await term(address, 'Berl');
     berl.say('look at https://example.org/');
     await heard(page, 'look at');
     await say(page, '/create Rome');

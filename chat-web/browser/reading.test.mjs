@@ -10,10 +10,10 @@ const fast = '[limits.send_rate]\nburst = 100000\nper_second = 100000\n';
 const shownLines = (page) => page.locator('.message .text').evaluateAll((all) => all.map((each) => Number(/line (\d+)/.exec(each.textContent)[1])));
 
 test('a long room does not grow for ever, and nothing of it is lost', async () => {
-  const { url, tcp } = await server(config(fast));
+  const { url, address } = await server(config(fast));
   const context = await window_();
   const page = await person(context, url, 'Adina');
-  const berl = await term(tcp, 'Berl');
+  const berl = await term(address, 'Berl');
   for (let n = 0; n < 2_000; n += 1) berl.say(`line ${n}.`);
   await heard(page, 'line 1999.');
   await page.waitForFunction(() => document.getElementById('log').children.length <= 700);
@@ -38,9 +38,9 @@ test('a long room does not grow for ever, and nothing of it is lost', async () =
 });
 
 test('messages by keyboard: up and down, page by page, and taking one back', async () => {
-  const { url, tcp } = await server(config(fast));
+  const { url, address } = await server(config(fast));
   const context = await window_();
-  const berl = await term(tcp, 'Berl');
+  const berl = await term(address, 'Berl');
   for (let n = 0; n < 40; n += 1) berl.say(`line ${n}.`);
   await berl.until('line 39.');
   const page = await person(context, url, 'Adina');
@@ -106,13 +106,13 @@ test('by touch: a message is touched, and can be taken back; the way back closes
 });
 
 test('who is looked at among the people stays looked at while others come and go', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const context = await window_();
-  const berl = await term(tcp, 'Berl');
+  const berl = await term(address, 'Berl');
   const page = await person(context, url, 'Adina');
   const entry = page.locator('#member-list .person', { hasText: 'Berl' });
   await entry.focus();
-  const cora = await term(tcp, 'Cora');
+  const cora = await term(address, 'Cora');
   await page.locator('#member-list .person', { hasText: 'Cora' }).waitFor();
   assert.equal(await entry.evaluate((element) => element === document.activeElement), true);
   assert.equal(await cora.end(), 0);
@@ -126,10 +126,10 @@ test('who is looked at among the people stays looked at while others come and go
 });
 
 test('a link is followed once, and as often as it is opened; one in a message leads there in place', async () => {
-  const { url, tcp } = await server();
-  const owner = await term(tcp, 'Olga', ['--create', '--name', 'Club']);
+  const { url, address } = await server();
+  const owner = await term(address, 'Olga', ['--create', '--name', 'Club']);
   await owner.until('room 0 created');
-  const berl = await term(tcp, 'Berl');
+  const berl = await term(address, 'Berl');
   const context = await window_();
   const page = await person(context, `${url}#/room/0`, 'Adina');
   await isIn(page, 'Club');
@@ -213,13 +213,13 @@ test('times are written as the browser has them', async () => {
 });
 
 test('where colours are the system\'s, who is here can be told from who is away', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const context = await window_({ forcedColors: 'active' });
   const page = await person(context, url, 'Adina');
   await say(page, '/create Chess');
   await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
   await isIn(page, 'Chess');
-  const [berl, cora] = [await term(tcp, 'Berl', ['--room', '0']), await term(tcp, 'Cora', ['--room', '0'])];
+  const [berl, cora] = [await term(address, 'Berl', ['--room', '0']), await term(address, 'Cora', ['--room', '0'])];
   await cora.until('joined room 0');
   berl.say('/quit');
   await page.locator('#member-list .person', { hasText: 'Cora' }).waitFor();
@@ -258,10 +258,10 @@ test('Enter that chooses a character sends nothing', async () => {
 });
 
 test('links as people write them, also in a text that is folded', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const context = await window_();
   const page = await person(context, url, 'Adina');
-  const berl = await term(tcp, 'Berl');
+  const berl = await term(address, 'Berl');
   berl.say('(https://en.wikipedia.org/wiki/Rust_(game)), 详见Https://example.org/a。 www.example.org or maya@example.org');
   await heard(page, '详见');
   const leads = (text) => message(page, text).locator('a').evaluateAll((all) => all.map((a) => [a.textContent, a.getAttribute('href')]));
@@ -283,10 +283,10 @@ test('links as people write them, also in a text that is folded', async () => {
 });
 
 test('a group of messages ends, each has its author for who does not see, and no letters are copied along', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const context = await window_();
   const page = await person(context, url, 'Adina');
-  const berl = await term(tcp, 'Berl');
+  const berl = await term(address, 'Berl');
   for (let n = 1; n <= 12; n += 1) berl.say(`line ${n}.`);
   await heard(page, 'line 12.');
   const heads = () => page.locator('.message:not(.together) .text').allTextContents();
@@ -311,7 +311,7 @@ test('a group of messages ends, each has its author for who does not see, and no
 });
 
 test('a text from right to left stands beside its author, and so does a name', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const [one, two] = [await window_(), await window_({ viewport: { width: 390, height: 700 } })];
   const page = await person(one, url, 'Adina');
   const maya = await person(two, url, 'מאיה', 'קבוצה ב');

@@ -16,7 +16,7 @@ const away = (page) => page.evaluate(() => {
 });
 
 test('a message is there to be read whatever becomes of telling of it', async () => {
-  const { url, tcp } = await server();
+  const { url, address } = await server();
   const context = await window_();
   await context.grantPermissions(['notifications'], { origin: new URL(url).origin });
   await context.addInitScript(() => {
@@ -32,7 +32,7 @@ test('a message is there to be read whatever becomes of telling of it', async ()
   });
   const page = await person(context, url, 'Adina');
   await isIn(page, 'Lobby');
-  const berl = await term(tcp, 'Berl');
+  const berl = await term(address, 'Berl');
   await away(page);
   berl.say('Adina, one');
   await heard(page, 'Adina, one');
@@ -96,9 +96,9 @@ for (const [what, { window, script }] of Object.entries(forgetful)) {
 
 test('a name that was taken meanwhile: another one is asked for, and what was written is said under it', async () => {
   const it = await server(config('[limits]\ngrace = 1\n'));
-  const link = await net(it.ws);
+  const link = await net(it.address);
   const context = await window_();
-  const berl = await term(it.tcp, 'Berl');
+  const berl = await term(it.address, 'Berl');
   const page = await person(context, link.url, 'Adina', 'group 2');
   await isIn(page, 'Lobby');
   link.gone = true;
@@ -106,7 +106,7 @@ test('a name that was taken meanwhile: another one is asked for, and what was wr
   await page.locator('#notice', { hasText: 'connection is lost' }).waitFor();
   await say(page, 'written while away');
   await it.until('log-out: Adina');
-  const other = await term(it.tcp, 'Adina');
+  const other = await term(it.address, 'Adina');
   link.gone = false;
   const dialog = page.locator('dialog[data-name=other-name]');
   await dialog.getByText('somebody took the name Adina').waitFor();
@@ -136,7 +136,7 @@ test('a name that was taken meanwhile: another one is asked for, and what was wr
 
 test('who leaves the chat is out: nothing is kept of the tab, and loading it anew asks for a name', async () => {
   const it = await server();
-  const link = await net(it.ws);
+  const link = await net(it.address);
   const context = await window_();
   const page = await person(context, link.url, 'Adina');
   await isIn(page, 'Lobby');
@@ -169,7 +169,7 @@ test('who leaves the chat is out: nothing is kept of the tab, and loading it ane
 
 test('what is written without a connection outlives loading anew, and is sent in its order', async () => {
   const it = await server();
-  const link = await net(it.ws);
+  const link = await net(it.address);
   const context = await window_();
   await context.clock.install();
   const page = await person(context, link.url, 'Adina');
@@ -194,7 +194,7 @@ test('what is written without a connection outlives loading anew, and is sent in
 
 test('a copy of a tab takes a session of its own, and says nothing that the other says', async () => {
   const it = await server();
-  const link = await net(it.ws);
+  const link = await net(it.address);
   const context = await window_();
   const page = await person(context, link.url, 'Adina');
   const session = (tab) => tab.evaluate(() => Object.values(JSON.parse(sessionStorage.getItem('chat.outbox')))[0].session);
@@ -224,8 +224,8 @@ test('a copy of a tab takes a session of its own, and says nothing that the othe
 });
 
 test('a message that is refused goes back to where it was written, and not over what is written there by now', async () => {
-  const { url, tcp } = await server();
-  const owner = await term(tcp, 'Olga', ['--create', '--name', 'Club']);
+  const { url, address } = await server();
+  const owner = await term(address, 'Olga', ['--create', '--name', 'Club']);
   await owner.until('room 0 created');
   const context = await window_();
   const page = await person(context, `${url}#/room/0`, 'Adina');

@@ -1,4 +1,4 @@
-// A chat client: node chat.mjs ws://localhost:7080/ws NICK. Lines of input are said in the lobby.
+// A chat client: node chat.mjs ws://localhost:7037/ws NICK. Lines of input are said in the lobby.
 // It knows no cipher: of a lobby that has one it shows what is sent, and what it says there is refused.
 // Needs a Node with a WebSocket of its own: 22, or 20 with --experimental-websocket.
 

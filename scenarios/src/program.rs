@@ -76,7 +76,7 @@ impl Program {
     pub fn server_at(address: &str, args: &[&str]) -> (Self, String) {
         let kept = args.contains(&"--data");
         let memory: &[&str] = if kept { &[] } else { &["--memory"] };
-        let words = [&["serve", "--tcp", address], memory, args].concat();
+        let words = [&["serve", "--listen", address], memory, args].concat();
         let mut server = Self::named("server", &words);
         let line = server.until("listening tcp ");
         let address: SocketAddr = line

@@ -304,7 +304,7 @@ mod tests {
         });
         chat.next = 1_000;
         let (mut news, mut out) = (Vec::new(), Vec::new());
-        let bytes = [frame.prefixed().as_ref(), b"\0"].concat();
+        let bytes = [frame.prefixed(), b"\0"].concat();
         let used = chat.read(&bytes, &mut RoomBook::default(), &mut out, &mut |n| {
             news.push(n)
         });

@@ -6,18 +6,16 @@ use std::{
 };
 
 use chat_terminal::operator::Greeting;
+use chat_transport_port::Place;
 
 use crate::{address::DEFAULT_PORT, web::WebConfig};
 
 /// The first lines of a server with these listeners. `network` is this machine's address among
 /// others, by [`on_the_network`].
-pub(super) fn greeting(
-    listening: Vec<(&'static str, SocketAddr)>,
-    web: &WebConfig,
-    network: &[IpAddr],
-) -> Greeting {
+pub(super) fn greeting(listening: &[Place], web: &WebConfig, network: &[IpAddr]) -> Greeting {
     let mut greeting = Greeting::default();
-    for (_, address) in listening.iter().filter(|(kind, _)| *kind == "ws") {
+    let tcp: Vec<SocketAddr> = listening.iter().filter_map(address).collect();
+    for address in &tcp {
         let Some(here) = web.page_at(*address) else {
             continue;
         };
@@ -30,9 +28,26 @@ pub(super) fn greeting(
             }
         }
     }
-    greeting.client = client(&listening, web, network);
-    greeting.listening = listening;
+    let local = listening.first().map(Place::to_string);
+    greeting.client = tcp
+        .first()
+        .map_or(local, |first| Some(client(*first, network)));
+    greeting.listening = listening.iter().map(listener).collect();
     greeting
+}
+
+fn address(place: &Place) -> Option<SocketAddr> {
+    match place {
+        Place::Tcp(address) => Some(*address),
+        Place::Unix(_) => None,
+    }
+}
+
+fn listener(place: &Place) -> (&'static str, String) {
+    match place {
+        Place::Tcp(address) => ("tcp", address.to_string()),
+        Place::Unix(path) => ("unix", path.display().to_string()),
+    }
 }
 
 /// The columns of standard output, if it is a terminal that draws.
@@ -91,14 +106,8 @@ fn reachable(listener: SocketAddr, network: &[IpAddr]) -> Option<SocketAddr> {
 }
 
 /// The address that follows `chat-cli chat`.
-fn client(
-    listening: &[(&'static str, SocketAddr)],
-    web: &WebConfig,
-    network: &[IpAddr],
-) -> Option<String> {
-    let of = |wanted| listening.iter().find(move |(kind, _)| *kind == wanted);
-    let (kind, address) = of("tcp").or_else(|| of("ws"))?;
-    let found = reachable(*address, network).unwrap_or(*address);
+fn client(listener: SocketAddr, network: &[IpAddr]) -> String {
+    let found = reachable(listener, network).unwrap_or(listener);
     let host = match found.ip() {
         ip if ip.is_unspecified() => "localhost".to_owned(),
         IpAddr::V6(_) => {
@@ -108,41 +117,36 @@ fn client(
         }
         IpAddr::V4(ip) => ip.to_string(),
     };
-    let port = found.port();
-    Some(match *kind {
-        "tcp" if port == DEFAULT_PORT => host,
-        "tcp" => format!("{host}:{port}"),
-        _ => format!("ws://{host}:{port}{}", web.path()),
-    })
+    match found.port() {
+        DEFAULT_PORT => host,
+        port => format!("{host}:{port}"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::ListenAddress;
 
-    fn found(listening: &[(&'static str, &str)], network: &[&str]) -> Greeting {
-        let listening = listening
-            .iter()
-            .map(|(kind, address)| (*kind, address.parse().unwrap()))
-            .collect();
+    fn found(listening: &[&str], network: &[&str]) -> Greeting {
+        let place = |text: &&str| text.parse::<ListenAddress>().unwrap().0;
+        let listening: Vec<Place> = listening.iter().map(place).collect();
         let network: Vec<IpAddr> = network.iter().map(|ip| ip.parse().unwrap()).collect();
-        greeting(listening, &WebConfig::default(), &network)
+        greeting(&listening, &WebConfig::default(), &network)
     }
 
     #[test]
     fn a_server_of_all_addresses_is_shown_to_others() {
-        let all = [("tcp", "[::]:7037"), ("ws", "[::]:7080")];
-        let greeting = found(&all, &["192.168.1.5", "2001:db8::5"]);
+        let greeting = found(&["[::]:7037"], &["192.168.1.5", "2001:db8::5"]);
         let lines = [
-            "page http://localhost:7080/",
-            "page http://192.168.1.5:7080/",
+            "page http://localhost:7037/",
+            "page http://192.168.1.5:7037/",
             "from a terminal: chat-cli chat 192.168.1.5",
             "Ctrl-C stops the server",
             "listening tcp [::]:7037",
-            "listening ws [::]:7080",
         ];
         assert_eq!(greeting.text(None), lines);
-        let url = "http://192.168.1.5:7080/";
+        let url = "http://192.168.1.5:7037/";
         assert_eq!(greeting.for_others.as_deref(), Some(url));
         // With the line that says where the data are it fits into a terminal of 80 × 24.
         let drawn = greeting.text(Some(80));
@@ -155,23 +159,32 @@ mod tests {
 
     #[test]
     fn what_others_cannot_reach_has_no_code() {
-        let here = [("tcp", "127.0.0.1:7037"), ("ws", "127.0.0.1:7080")];
         let lines = [
-            "page http://127.0.0.1:7080/",
+            "page http://127.0.0.1:7037/",
             "from a terminal: chat-cli chat 127.0.0.1",
             "Ctrl-C stops the server",
             "listening tcp 127.0.0.1:7037",
-            "listening ws 127.0.0.1:7080",
+            "listening unix /run/chat",
         ];
+        let here = ["127.0.0.1:7037", "unix:/run/chat"];
         assert_eq!(found(&here, &["192.168.1.5"]).text(Some(80)), lines);
-        let alone = found(&[("ws", "[::]:7080")], &[]);
+        let alone = found(&["[::]:7037"], &[]);
         let lines = [
-            "page http://localhost:7080/",
-            "from a terminal: chat-cli chat ws://localhost:7080/ws",
+            "page http://localhost:7037/",
+            "from a terminal: chat-cli chat localhost",
             "Ctrl-C stops the server",
-            "listening ws [::]:7080",
+            "listening tcp [::]:7037",
         ];
         assert_eq!(alone.text(Some(80)), lines);
+        let lines = [
+            "from a terminal: chat-cli chat unix:/run/chat",
+            "Ctrl-C stops the server",
+            "listening unix /run/chat",
+        ];
+        assert_eq!(
+            found(&["unix:/run/chat"], &["192.168.1.5"]).text(Some(80)),
+            lines
+        );
     }
 
     #[test]
@@ -182,8 +195,9 @@ mod tests {
             ("0.0.0.0:1", &["2001:db8::5"], "localhost:1"),
             ("[2001:db8::6]:7037", &[], "[2001:db8::6]"),
             ("[fe80::1%1]:7", &[], "[fe80::1%1]:7"),
+            ("unix:/run/chat", &[], "unix:/run/chat"),
         ] {
-            let client = found(&[("tcp", listener)], network).client;
+            let client = found(&[listener], network).client;
             assert_eq!(client.as_deref(), Some(shown));
             shown.parse::<crate::address::ServerAddress>().unwrap();
         }

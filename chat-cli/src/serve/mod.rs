@@ -12,8 +12,7 @@ use std::{
 
 use chat_runtime::{Server, StartError};
 use chat_terminal::operator::{Greeting, Notice, Operator};
-use chat_transport_tcp::TcpTransport;
-use chat_transport_ws::WsTransport;
+use chat_transport_port::PortTransport;
 use tokio::{runtime, sync::oneshot, time::timeout};
 
 use crate::{
@@ -52,7 +51,7 @@ pub(crate) fn run(args: &ServeArgs, trace: &Trace) -> Result<(), Failure> {
 async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
     let mut signals = Signals::new()
         .map_err(|error| Failure::Fault(format!("cannot listen to signals: {error}")))?;
-    let web = config.web.options(&config.limits);
+    let port = config.web.options(&config.trusted_proxies, &config.limits);
     let mut server = Server::builder()
         .agent(concat!("chat-cli/", env!("CARGO_PKG_VERSION")))
         .limits(config.limits.clone())
@@ -60,18 +59,11 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         .names(config.names.policy.into())
         .workers(config.workers.into());
     let mut listening = Vec::new();
-    for address in &config.tcp {
+    for address in &config.listen {
         let fault =
-            |error: io::Error| Failure::Fault(format!("cannot listen on tcp {address}: {error}"));
-        let transport = TcpTransport::bind(address.0).map_err(fault)?;
-        listening.push(("tcp", transport.local_addr().map_err(fault)?));
-        server = server.listen(transport);
-    }
-    for address in &config.ws {
-        let fault =
-            |error: io::Error| Failure::Fault(format!("cannot listen on ws {address}: {error}"));
-        let transport = WsTransport::bind(address.0, web.clone()).map_err(fault)?;
-        listening.push(("ws", transport.local_addr().map_err(fault)?));
+            |error: io::Error| Failure::Fault(format!("cannot listen on {address}: {error}"));
+        let transport = PortTransport::bind(&address.0, port.clone()).map_err(fault)?;
+        listening.push(transport.place().map_err(fault)?);
         server = server.listen(transport);
     }
     let storage = Storage::open(&config.data, config.history).await?;
@@ -93,7 +85,7 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         trace: trace.clone(),
     };
     let network = greeting::on_the_network();
-    let mut greeting = greeting::greeting(listening, &config.web, &network);
+    let mut greeting = greeting::greeting(&listening, &config.web, &network);
     greeting.data = storage.folder;
     let operator = Operator::new(config.log_format, config.quiet);
     let console = Console::new(operator, io::stdout(), io::stderr());

@@ -87,7 +87,7 @@ fn a_terminal_that_nobody_reads_holds_up_nobody() {
     let rates = "[limits]\nsend_rate = { burst = 1000000, per_second = 1000000 }\nrequest_rate = { burst = 1000000, per_second = 1000000 }";
     std::fs::write(&config, rates).unwrap();
     let config = config.to_str().unwrap();
-    let mut server = AtTerminal::start(&["--tcp", "127.0.0.1:0", "--config", config]);
+    let mut server = AtTerminal::start(&["--listen", "127.0.0.1:0", "--config", config]);
     let listening = server.until("listening tcp ").pop().unwrap();
     let address = listening.strip_prefix("listening tcp ").unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -126,8 +126,8 @@ fn a_terminal_that_nobody_reads_holds_up_nobody() {
 /// what listens.
 #[test]
 fn a_terminal_is_greeted() {
-    let mut server = AtTerminal::start(&["--tcp", "0", "--ws", "0"]);
-    let lines = server.until("listening ws ");
+    let mut server = AtTerminal::start(&["--listen", "0"]);
+    let lines = server.until("listening tcp ");
     let at = |part: &str| lines.iter().position(|line| line.contains(part));
     assert_eq!(at("page http://localhost:"), Some(0), "{lines:#?}");
     let order = [

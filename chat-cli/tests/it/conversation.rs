@@ -722,7 +722,7 @@ fn the_operator_can_have_json() {
     let mut server = Program::start(&[
         "serve",
         "--memory",
-        "--tcp",
+        "--listen",
         "127.0.0.1:0",
         "--log-format",
         "json",
@@ -737,7 +737,7 @@ fn the_operator_can_have_json() {
 
 #[cfg(unix)]
 mod signals {
-    use std::net::TcpStream;
+    use std::{io::Write, net::TcpStream};
 
     use rustix::process::Signal;
 
@@ -775,7 +775,8 @@ mod signals {
         fs::write(&config, "[limits]\nclosing = 3600").unwrap();
         let (mut server, address) = Program::server(&["--config", config.to_str().unwrap()]);
         // A peer that never reads nor confirms holds up the polite end.
-        let _silent = TcpStream::connect(&address).unwrap();
+        let mut silent = TcpStream::connect(&address).unwrap();
+        silent.write_all(&[0]).unwrap();
         server.until("client connected");
         server.signal(Signal::INT);
         server.until("ending");
@@ -796,7 +797,8 @@ mod signals {
             let config = folder.path().join("chat.toml");
             fs::write(&config, "[limits]\nclosing = 0.5").unwrap();
             let (server, address) = Program::server(&["--config", config.to_str().unwrap()]);
-            let _silent = TcpStream::connect(&address).unwrap();
+            let mut silent = TcpStream::connect(&address).unwrap();
+            silent.write_all(&[0]).unwrap();
             let mut ada = Program::client(&address, "Ada", &["--format", "json"]);
             ada.until("\"entered\"");
             // A server that is stopped confirms nothing.
@@ -863,7 +865,7 @@ mod signals {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_hangup_that_was_ignored_at_the_start_stays_ignored() {
-        let mut server = without_hangups(&["serve", "--memory", "--tcp", "127.0.0.1:0"]);
+        let mut server = without_hangups(&["serve", "--memory", "--listen", "127.0.0.1:0"]);
         let line = server.until("listening tcp ");
         let address = line.strip_prefix("listening tcp ").unwrap();
         let mut berl = Program::in_lobby(address, "Berl");

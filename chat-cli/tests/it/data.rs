@@ -30,7 +30,7 @@ fn the_folder_is_the_platforms_unless_it_is_said() {
     let home = tempfile::tempdir().unwrap();
     let mut server = Program::spawn(
         Command::new(env!("CARGO_BIN_EXE_chat-cli"))
-            .args(["serve", "--tcp", "127.0.0.1:0"])
+            .args(["serve", "--listen", "127.0.0.1:0"])
             .env("HOME", home.path())
             .env_remove("XDG_DATA_HOME"),
     );
@@ -46,7 +46,7 @@ fn the_folder_is_the_platforms_unless_it_is_said() {
     assert_eq!(mode(PathBuf::from(&said)), 0o700);
     assert_eq!(mode(Path::new(&said).join("server.secret")), 0o600);
 
-    let ended = run(&["serve", "--tcp", "127.0.0.1:0"]);
+    let ended = run(&["serve", "--listen", "127.0.0.1:0"]);
     assert_eq!((ended.code, ended.out), (Some(1), vec![]));
     assert!(ended.err.contains("--memory"), "{}", ended.err);
 }
@@ -55,7 +55,7 @@ fn the_folder_is_the_platforms_unless_it_is_said() {
 fn a_second_server_is_told_who_has_the_folder() {
     let (_folder, data) = folder();
     let (first, _) = Program::server(&["--data", text(&data)]);
-    let second = run(&["serve", "--tcp", "127.0.0.1:0", "--data", text(&data)]);
+    let second = run(&["serve", "--listen", "127.0.0.1:0", "--data", text(&data)]);
     assert_eq!((second.code, second.out), (Some(1), vec![]));
     assert!(
         second.err.contains(&format!("process {}", first.id())) && second.err.lines().count() == 1,
@@ -72,7 +72,7 @@ fn a_second_server_is_told_who_has_the_folder() {
 #[test]
 fn a_lobby_keeps_its_cipher_and_says_so() {
     let (_folder, data) = folder();
-    let serve = ["serve", "--tcp", "127.0.0.1:0", "--data", text(&data)];
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", text(&data)];
     let printed = |args: &[&str]| run(&[&serve[..], &["--print-config"], args].concat());
     let has =
         |cipher: &'static str| move |line: &String| *line == format!("lobby_cipher = \"{cipher}\"");
@@ -233,8 +233,7 @@ fn the_tools_work_beside_the_server_and_find_damage() {
 fn talkative(folder: &Path) -> (PathBuf, PathBuf) {
     let (data, config) = (folder.join("data"), folder.join("chat.toml"));
     let fast = "{ burst = 10000, per_second = 10000 }";
-    let content =
-        format!("ws = []\n[limits]\ngrace = 600.0\nsend_rate = {fast}\nrequest_rate = {fast}");
+    let content = format!("[limits]\ngrace = 600.0\nsend_rate = {fast}\nrequest_rate = {fast}");
     fs::write(&config, content).unwrap();
     let (_server, address) = Program::server(&["--config", text(&config), "--data", text(&data)]);
     let mut ada = Program::in_lobby(&address, "Ada");
@@ -342,7 +341,7 @@ fn a_folder_of_a_newer_program_is_refused_with_words() {
         .unwrap()
         .pragma_update(None, "user_version", 99)
         .unwrap();
-    let refused = run(&["serve", "--tcp", "127.0.0.1:0", "--data", text(&data)]);
+    let refused = run(&["serve", "--listen", "127.0.0.1:0", "--data", text(&data)]);
     assert_eq!((refused.code, refused.out), (Some(1), vec![]));
     assert!(
         refused.err.contains("has schema 99; this program knows")
@@ -373,7 +372,7 @@ fn a_folder_that_cannot_be_written_is_refused_with_words() {
             let path = file.unwrap().path();
             fs::set_permissions(path, fs::Permissions::from_mode(0o400)).unwrap();
         }
-        let refused = run(&["serve", "--tcp", "127.0.0.1:0", "--data", text(&data)]);
+        let refused = run(&["serve", "--listen", "127.0.0.1:0", "--data", text(&data)]);
         assert_eq!((refused.code, refused.out), (Some(1), vec![]));
         assert!(
             refused.err.contains(text(&data)) && refused.err.contains("--data DIR"),
@@ -384,7 +383,7 @@ fn a_folder_that_cannot_be_written_is_refused_with_words() {
     allow(0o700);
     // Nor can a folder be made inside a file, whoever asks for it.
     let inside = data.join("log.db").join("folder");
-    let refused = run(&["serve", "--tcp", "127.0.0.1:0", "--data", text(&inside)]);
+    let refused = run(&["serve", "--listen", "127.0.0.1:0", "--data", text(&inside)]);
     assert_eq!((refused.code, refused.out), (Some(1), vec![]));
     assert!(refused.err.contains("--memory"), "{}", refused.err);
 }

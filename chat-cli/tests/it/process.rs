@@ -77,7 +77,7 @@ impl Program {
     pub(crate) fn server_at(address: &str, args: &[&str]) -> (Self, String) {
         let kept = args.contains(&"--data");
         let memory: &[&str] = if kept { &[] } else { &["--memory"] };
-        let mut server = Self::start(&[&["serve", "--tcp", address], memory, args].concat());
+        let mut server = Self::start(&[&["serve", "--listen", address], memory, args].concat());
         let line = server.until("listening tcp ");
         let address = line
             .strip_prefix("listening tcp ")

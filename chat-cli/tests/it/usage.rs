@@ -23,8 +23,8 @@ fn wrong_usage_is_told_on_standard_error() {
     for (args, part) in [
         (&[][..], "Usage"),
         (&["dance"], "dance"),
-        (&["serve", "--tcp", "nowhere:1"], "nowhere"),
-        (&["serve", "--tcp", "127.0.0.1:70000"], "70000"),
+        (&["serve", "--listen", "nowhere:1"], "nowhere"),
+        (&["serve", "--listen", "127.0.0.1:70000"], "70000"),
         (&["serve", "--max-clients", "0"], "max-clients"),
         (&["serve", "--config", "/no/such/file"], "/no/such/file"),
         (&["chat", "localhost:port", "--nick", "Ada"], "port"),
@@ -76,7 +76,7 @@ fn the_printed_configuration_can_be_read_back() {
         "--max-clients",
         "3",
         "--no-lobby",
-        "--tcp",
+        "--listen",
         "127.0.0.1:0",
         "--history",
         "9",
@@ -123,7 +123,7 @@ fn a_wrong_configuration_is_refused_by_name() {
 fn an_address_in_use_is_told_in_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let Ended { code, out, err } = run(&["serve", "--tcp", &address]);
+    let Ended { code, out, err } = run(&["serve", "--listen", &address]);
     assert_eq!((code, out), (Some(1), vec![]));
     assert_eq!(err.lines().count(), 1, "{err}");
     assert!(err.contains(&address), "{err}");
@@ -134,9 +134,9 @@ fn each_listener_has_its_line() {
     let mut server = Program::start(&[
         "serve",
         "--memory",
-        "--tcp",
+        "--listen",
         "127.0.0.1:0",
-        "--tcp",
+        "--listen",
         "127.0.0.1:0",
     ]);
     let (first, second) = (server.until("listening tcp "), server.line());
@@ -322,7 +322,7 @@ mod full {
     fn a_server_whose_lines_are_lost_says_so_once_and_goes_on() {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
         let address = free.unwrap().to_string();
-        let mut server = program(&["serve", "--memory", "--tcp", &address]);
+        let mut server = program(&["serve", "--memory", "--listen", &address]);
         server.until_error(&format!("chat-cli: warning: {WHY}"));
         let mut ada = Program::in_lobby(&address, "Ada");
         ada.say("hello");

@@ -9,34 +9,21 @@ use std::{
 
 use crate::process::Program;
 
-/// A server with one listener of each kind, and where they are.
-fn server(args: &[&str]) -> (Program, String, String) {
-    let listeners = [
-        "serve",
-        "--memory",
-        "--tcp",
-        "127.0.0.1:0",
-        "--ws",
-        "127.0.0.1:0",
-    ];
-    let mut server = Program::start(&[&listeners, args].concat());
-    let mut address = |start| {
-        server
-            .until(start)
-            .strip_prefix(start)
-            .map(str::to_owned)
-            .unwrap()
-    };
-    let (tcp, ws) = (address("listening tcp "), address("listening ws "));
-    (server, tcp, ws)
+/// A server, and where it is.
+fn server(args: &[&str]) -> (Program, String) {
+    let listener = ["serve", "--memory", "--listen", "127.0.0.1:0"];
+    let mut server = Program::start(&[&listener, args].concat());
+    let start = "listening tcp ";
+    let address = server.until(start).strip_prefix(start).map(str::to_owned);
+    (server, address.unwrap())
 }
 
 #[test]
 fn websockets_and_tcp_in_one_conversation() {
-    let (mut server, tcp, ws) = server(&[]);
-    let mut ada = Program::in_lobby(&format!("ws://{ws}/ws"), "Ada");
-    let mut berl = Program::in_lobby(&tcp, "Berl");
-    let mut cora = Program::in_lobby(&format!("ws://{ws}"), "Cora");
+    let (mut server, at) = server(&[]);
+    let mut ada = Program::in_lobby(&format!("ws://{at}/ws"), "Ada");
+    let mut berl = Program::in_lobby(&at, "Berl");
+    let mut cora = Program::in_lobby(&format!("ws://{at}"), "Cora");
     for (speaker, text) in [(&mut ada, "over a WebSocket"), (&mut berl, "over TCP")] {
         speaker.say(text);
         cora.until(text);
@@ -57,11 +44,11 @@ fn websockets_and_tcp_in_one_conversation() {
 
 #[test]
 fn json_by_hand() {
-    let (_server, tcp, ws) = server(&[]);
-    let mut stream = TcpStream::connect(&ws).unwrap();
+    let (_server, at) = server(&[]);
+    let mut stream = TcpStream::connect(&at).unwrap();
     write!(
         stream,
-        "GET /ws HTTP/1.1\r\nHost: {ws}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+        "GET /ws HTTP/1.1\r\nHost: {at}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: chat.v1.json\r\n\r\n"
     )
     .unwrap();
@@ -95,27 +82,27 @@ fn json_by_hand() {
     until(&stream, r#""type":"welcome""#);
     say(&stream, join);
     until(&stream, r#""kind":"join""#);
-    let mut ada = Program::in_lobby(&tcp, "Ada");
+    let mut ada = Program::in_lobby(&at, "Ada");
     ada.say("do you read me");
     until(&stream, "do you read me");
 }
 
 #[test]
 fn where_the_page_is_is_told() {
-    let mut server = Program::start(&["serve", "--memory", "--ws", "127.0.0.1:0"]);
+    let mut server = Program::start(&["serve", "--memory", "--listen", "127.0.0.1:0"]);
     let page = server.line();
     let client = server.line();
     assert_eq!(server.line(), "Ctrl-C stops the server");
     let listening = server.line();
-    let ws = listening.strip_prefix("listening ws ").unwrap();
-    assert_eq!(page, format!("page http://{ws}/"));
+    let at = listening.strip_prefix("listening tcp ").unwrap();
+    assert_eq!(page, format!("page http://{at}/"));
     let client = client
         .strip_prefix("from a terminal: chat-cli chat ")
         .unwrap();
     Program::in_lobby(client, "Ada");
-    let mut everywhere = Program::start(&["serve", "--memory", "--ws", "0"]);
+    let mut everywhere = Program::start(&["serve", "--memory", "--listen", "0"]);
     let page = everywhere.line();
-    let listening = everywhere.until("listening ws ");
+    let listening = everywhere.until("listening tcp ");
     let port = listening.rsplit(':').next().unwrap().to_owned();
     assert_eq!(page, format!("page http://localhost:{port}/"));
 }
@@ -125,12 +112,12 @@ fn where_the_page_is_is_told() {
 #[cfg(unix)]
 #[test]
 fn a_page_that_is_not_let_in_is_told_once() {
-    let (server, _, ws) = server(&[]);
+    let (server, at) = server(&[]);
     for _ in 0..3 {
-        let mut stream = TcpStream::connect(&ws).unwrap();
+        let mut stream = TcpStream::connect(&at).unwrap();
         write!(
             stream,
-            "GET /ws HTTP/1.1\r\nHost: {ws}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+            "GET /ws HTTP/1.1\r\nHost: {at}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: chat.v1.json\r\n\
              Origin: https://chat.example.org\r\n\r\n"
         )
@@ -143,19 +130,18 @@ fn a_page_that_is_not_let_in_is_told_once() {
     let err = server.ended().err;
     assert_eq!(err.matches("https://chat.example.org").count(), 1, "{err}");
     assert!(
-        err.contains("web.proxies") && err.contains("web.origins"),
+        err.contains("--trusted-proxy") && err.contains("web.origins"),
         "{err}"
     );
 }
 
 #[test]
 fn what_cannot_be_is_told() {
-    let (_server, tcp, ws) = server(&[]);
+    let (_server, at) = server(&[]);
     for (address, code, part) in [
-        (format!("ws://{ws}/elsewhere"), 3, "the chat is at /ws"),
-        (format!("ws://{tcp}/ws"), 3, "cannot connect"),
-        (format!("wss://{ws}/ws"), 2, "wss"),
-        (format!("ws://{ws}:1/ws"), 2, "ws://"),
+        (format!("ws://{at}/elsewhere"), 3, "the chat is at /ws"),
+        (format!("wss://{at}/ws"), 2, "wss"),
+        (format!("ws://{at}:1/ws"), 2, "ws://"),
     ] {
         let ended = Program::client(&address, "Ada", &[]).finish();
         assert!(
@@ -206,15 +192,15 @@ fn talks(example: &mut Command) {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("chat.toml");
     std::fs::write(&config, "[limits]\nping = 1\nidle = 2\n").unwrap();
-    let (_server, tcp, ws) = server(&["--config", config.to_str().unwrap()]);
-    let mut ada = Program::in_lobby(&tcp, "Ada");
+    let (_server, at) = server(&["--config", config.to_str().unwrap()]);
+    let mut ada = Program::in_lobby(&at, "Ada");
     let mut other = again(example);
-    let mut other = Program::spawn(other.arg(format!("ws://{ws}/ws")).arg("Zoë"));
+    let mut other = Program::spawn(other.arg(format!("ws://{at}/ws")).arg("Zoë"));
     assert_eq!(other.line(), "joined as Zoë");
     ada.say("who is there?");
     ada.until("Zoë");
     // Another peer has said nothing since, and has been ended for it.
-    let mut silent = TcpStream::connect(&tcp).unwrap();
+    let mut silent = TcpStream::connect(&at).unwrap();
     silent.write_all(&hello()).unwrap();
     let mut all = Vec::new();
     silent.read_to_end(&mut all).unwrap();
@@ -232,11 +218,11 @@ fn talks(example: &mut Command) {
 
 /// The example says that it cannot speak there, and reads on.
 fn in_a_lobby_with_a_shift(example: &Command) {
-    let (_server, tcp, ws) = server(&["--lobby-cipher", "caesar"]);
-    let mut ada = Program::start(&["chat", &tcp, "--nick", "Ada", "--cipher", "caesar:3"]);
+    let (_server, at) = server(&["--lobby-cipher", "caesar"]);
+    let mut ada = Program::start(&["chat", &at, "--nick", "Ada", "--cipher", "caesar:3"]);
     ada.until("joined");
     let mut other = again(example);
-    let mut other = Program::spawn(other.arg(format!("ws://{ws}/ws")).arg("Zoë"));
+    let mut other = Program::spawn(other.arg(format!("ws://{at}/ws")).arg("Zoë"));
     assert_eq!(other.line(), "joined as Zoë");
     ada.say("who is there?");
     ada.until("Zoë");

@@ -14,7 +14,7 @@ use super::{
     chain::{Begin, ChainOp, DEVICE_NAME_BYTES, Device, Entry, EntryBody, member_of, verify_first},
 };
 use crate::{
-    id::MemberId,
+    id::{MemberId, Secret},
     time::Wall,
     wire::{
         Fixed,
@@ -36,7 +36,7 @@ pub struct DeviceKeys {
 }
 
 /// The seeds, as they are kept.
-#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Default, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 struct Secrets {
     account: Seed,
     device_sign: Seed,
@@ -44,11 +44,11 @@ struct Secrets {
     recovery: RecoverySeed,
 }
 
-#[derive(Clone, Serialize, Deserialize, Zeroize)]
+#[derive(Clone, Default, Serialize, Deserialize, Zeroize)]
 #[serde(rename = "frozen")]
 struct Seed(#[serde(with = "crate::wire::base64::array")] [u8; 32]);
 
-#[derive(Clone, Serialize, Deserialize, Zeroize)]
+#[derive(Clone, Default, Serialize, Deserialize, Zeroize)]
 #[serde(rename = "frozen")]
 struct RecoverySeed(#[serde(with = "crate::wire::base64::array")] [u8; 16]);
 
@@ -63,16 +63,33 @@ impl DeviceKeys {
     /// New keys. `name` is for the member's own eyes, at most 64 bytes of it are taken; `now` is
     /// told in the first entry of the chain.
     pub fn generate(rng: &mut dyn RngCore, name: &str, now: Wall) -> Self {
-        let mut secrets = Secrets {
-            account: Seed([0; 32]),
-            device_sign: Seed([0; 32]),
-            device_dh: Seed([0; 32]),
-            recovery: RecoverySeed([0; 16]),
-        };
+        let mut secrets = Secrets::default();
         rng.fill_bytes(&mut secrets.account.0);
         rng.fill_bytes(&mut secrets.device_sign.0);
         rng.fill_bytes(&mut secrets.device_dh.0);
         rng.fill_bytes(&mut secrets.recovery.0);
+        Self::of(secrets, name, now)
+    }
+
+    /// The keys that follow from one secret, for programs that keep no more than that: HKDF-SHA-256
+    /// without a salt. The device has no name.
+    pub fn from_secret(secret: &Secret) -> Self {
+        let seeds = Hkdf::<Sha256>::new(None, &secret.0);
+        let mut secrets = Secrets::default();
+        for (info, seed) in [
+            ("chat.v1 account", &mut secrets.account.0[..]),
+            ("chat.v1 device sign", &mut secrets.device_sign.0[..]),
+            ("chat.v1 device dh", &mut secrets.device_dh.0[..]),
+            ("chat.v1 recovery", &mut secrets.recovery.0[..]),
+        ] {
+            seeds
+                .expand(info.as_bytes(), seed)
+                .expect("32 bytes are within what HKDF gives");
+        }
+        Self::of(secrets, "", Wall(0))
+    }
+
+    fn of(secrets: Secrets, name: &str, now: Wall) -> Self {
         let account = SigningKey::from_seed(&secrets.account.0);
         let sign = SigningKey::from_seed(&secrets.device_sign.0);
         let (recovery, recovery_dh) = secrets.recovery_keys();

@@ -123,6 +123,8 @@ words! {
         13 "bye" Bye,
         /// The server lost its place and takes everybody in again.
         14 "resync" Resync,
+        /// From this address the server is reached over TLS only.
+        15 "tls_required" TlsRequired,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Frames: a length, then a body.
+//! Frames: a body with its length before it, or with the end of a line behind it.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -12,12 +12,16 @@ pub enum Framing {
     Stream,
     /// The transport keeps messages apart: what is received at once is one whole body.
     Message,
+    /// Bytes come in any pieces, and each body is a line. Of the JSON form only, which has no line
+    /// feed in it: a carriage return before the line feed is no part of the body, and a line with
+    /// nothing in it is none.
+    Lines,
 }
 
 /// A message on its way out: encoded once, shared by reference from there on.
 ///
-/// Holds the length and the body in one piece, so that a stream writes [`prefixed`](Self::prefixed)
-/// and a message transport [`body`](Self::body) without another copy.
+/// Holds the length, the body and a line feed in one piece, so that each [`Framing`] has its bytes
+/// without another copy.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame(Bytes);
 
@@ -40,17 +44,30 @@ impl Frame {
         let len =
             u32::try_from(out.len() - PREFIX).expect("a frame of 4 GiB is refused long before");
         out[..PREFIX].copy_from_slice(&len.to_be_bytes());
+        out.push(b'\n');
         Self(out.into())
     }
 
     /// Length and body, for a byte stream.
-    pub fn prefixed(&self) -> &Bytes {
-        &self.0
+    pub fn prefixed(&self) -> &[u8] {
+        &self.0[..self.0.len() - 1]
     }
 
     /// The body alone, for a transport that keeps messages apart itself.
     pub fn body(&self) -> Bytes {
-        self.0.slice(PREFIX..)
+        self.0.slice(PREFIX..self.0.len() - 1)
+    }
+
+    /// The bytes that a transport of this framing carries.
+    pub fn in_framing(&self, framing: Framing) -> Bytes {
+        match framing {
+            Framing::Stream => self.0.slice(..self.0.len() - 1),
+            Framing::Message => self.body(),
+            Framing::Lines => {
+                debug_assert!(!self.body().contains(&b'\n'), "only JSON goes in lines");
+                self.0.slice(PREFIX..)
+            }
+        }
     }
 
     /// Bytes of the body.
@@ -59,15 +76,16 @@ impl Frame {
         reason = "a frame is never empty: a body begins with its kind"
     )]
     pub fn len(&self) -> usize {
-        self.0.len() - PREFIX
+        self.0.len() - PREFIX - 1
     }
 }
 
-/// A frame longer than allowed was announced. Nothing was allocated for it.
+/// A frame longer than allowed was announced, or a line has become longer. Nothing was allocated
+/// for what is beyond the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a frame of {announced} bytes where {allowed} are allowed")]
 pub struct FrameTooLarge {
-    /// The length that was announced.
+    /// The length that was announced; of a line, one more than the limit.
     pub announced: u32,
     /// The limit.
     pub allowed: u32,
@@ -89,14 +107,52 @@ pub struct FrameTooLarge {
 /// ```
 #[derive(Debug)]
 pub struct Decoder {
+    ends: Ends,
     limit: u32,
     partial: BytesMut,
 }
 
+/// How the end of a body is found.
+#[derive(Clone, Copy, Debug)]
+enum Ends {
+    Length,
+    LineFeed,
+}
+
 impl Decoder {
-    /// A decoder that refuses bodies of more than `limit` bytes.
+    /// A decoder of bodies with their lengths before them, which refuses those of more than `limit`
+    /// bytes.
     pub fn new(limit: u32) -> Self {
+        Self::finding(Ends::Length, limit)
+    }
+
+    /// A decoder of lines, which refuses those of more than `limit` bytes without their ends. Lines
+    /// with nothing in them are passed over.
+    ///
+    /// ```
+    /// # use chat_core::wire::Decoder;
+    /// let mut seen = Vec::new();
+    /// let mut decoder = Decoder::lines(1024);
+    /// decoder.feed(b"{}\r\n\n{\"a\"", |line| seen.push(line.to_vec())).unwrap();
+    /// decoder.feed(b":1}\n", |line| seen.push(line.to_vec())).unwrap();
+    /// assert_eq!(seen, [&b"{}"[..], b"{\"a\":1}"]);
+    /// ```
+    pub fn lines(limit: u32) -> Self {
+        Self::finding(Ends::LineFeed, limit)
+    }
+
+    /// The decoder for a transport of this framing; where messages are kept apart there is nothing
+    /// to find.
+    pub(crate) fn of(framing: Framing, limit: u32) -> Self {
+        match framing {
+            Framing::Stream | Framing::Message => Self::new(limit),
+            Framing::Lines => Self::lines(limit),
+        }
+    }
+
+    fn finding(ends: Ends, limit: u32) -> Self {
         Self {
+            ends,
             limit,
             partial: BytesMut::new(),
         }
@@ -105,8 +161,8 @@ impl Decoder {
     /// Takes the next bytes and hands out every body that is complete now.
     ///
     /// # Errors
-    /// A length above the limit, noticed as soon as its four bytes are there. The stream is of no
-    /// use after that.
+    /// A length above the limit, noticed as soon as its four bytes are there; a line that has
+    /// become longer. The stream is of no use after that.
     pub fn feed(
         &mut self,
         mut bytes: &[u8],
@@ -120,6 +176,56 @@ impl Decoder {
 
     /// The next complete body in the bytes held and given, which are used up as far as needed.
     pub(crate) fn next<'a>(
+        &mut self,
+        bytes: &mut &'a [u8],
+    ) -> Result<Option<Body<'a>>, FrameTooLarge> {
+        match self.ends {
+            Ends::Length => self.next_prefixed(bytes),
+            Ends::LineFeed => self.next_line(bytes),
+        }
+    }
+
+    fn next_line<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<Body<'a>>, FrameTooLarge> {
+        loop {
+            let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+                self.check_line(bytes)?;
+                self.partial.extend_from_slice(core::mem::take(bytes));
+                return Ok(None);
+            };
+            let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
+            self.check_line(line)?;
+            *bytes = rest;
+            let body = if self.partial.is_empty() {
+                Body::Borrowed(line.strip_suffix(b"\r").unwrap_or(line))
+            } else {
+                let mut whole = core::mem::take(&mut self.partial);
+                whole.extend_from_slice(line);
+                if whole.ends_with(b"\r") {
+                    whole.truncate(whole.len() - 1);
+                }
+                Body::Joined(whole)
+            };
+            if !body.is_empty() {
+                return Ok(Some(body));
+            }
+        }
+    }
+
+    /// Whether a line may be as long as it is with these bytes of it.
+    fn check_line(&self, more: &[u8]) -> Result<(), FrameTooLarge> {
+        // A carriage return may be the first half of the line's end.
+        let last = more.last().or(self.partial.last());
+        let len = self.partial.len() + more.len() - usize::from(last == Some(&b'\r'));
+        if len > self.limit as usize {
+            return Err(FrameTooLarge {
+                announced: self.limit.saturating_add(1),
+                allowed: self.limit,
+            });
+        }
+        Ok(())
+    }
+
+    fn next_prefixed<'a>(
         &mut self,
         bytes: &mut &'a [u8],
     ) -> Result<Option<Body<'a>>, FrameTooLarge> {
@@ -175,6 +281,8 @@ pub(crate) enum Body<'a> {
     Borrowed(&'a [u8]),
     /// Put together, with its prefix.
     Owned(BytesMut),
+    /// Put together, with nothing else.
+    Joined(BytesMut),
 }
 
 impl core::ops::Deref for Body<'_> {
@@ -183,6 +291,7 @@ impl core::ops::Deref for Body<'_> {
         match self {
             Self::Borrowed(body) => body,
             Self::Owned(frame) => &frame[PREFIX..],
+            Self::Joined(line) => line,
         }
     }
 }

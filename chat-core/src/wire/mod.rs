@@ -2,8 +2,8 @@
 //!
 //! The specification is `docs/protocol.md`; the types here are its tables. A message is *encoded*
 //! into the body of a frame in one of two [`Form`]s. Over a byte stream a body is preceded by its
-//! length ([`Decoder`] splits them again); over a message transport such as WebSocket one message
-//! is one body.
+//! length, or in JSON followed by a line feed ([`Decoder`] splits them again); over a message
+//! transport such as WebSocket one message is one body.
 
 pub(crate) mod base64;
 pub mod client;

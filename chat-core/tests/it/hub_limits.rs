@@ -111,17 +111,23 @@ fn connections_per_address() {
 
 #[test]
 fn frame_bytes() {
-    for framing in [Framing::Stream, Framing::Message] {
+    for (framing, form) in [
+        (Framing::Stream, Form::Postcard),
+        (Framing::Message, Form::Postcard),
+        (Framing::Lines, Form::Json),
+    ] {
         let mut w = limited(|_| {});
         let limit = 65_536_usize;
-        let conn = w.connect_as(Form::Postcard, framing, None);
+        let conn = w.connect_as(form, framing, None);
         match framing {
             // Refused when the length is there, long before the frame is.
             Framing::Stream => w.bytes(conn, &u32::try_from(limit + 1).unwrap().to_be_bytes()),
             Framing::Message => w.bytes(conn, &vec![0; limit + 1]),
+            // Refused without its end.
+            Framing::Lines => w.bytes(conn, &vec![b' '; limit + 1]),
         }
         assert_eq!(closing(&mut w, conn), Some(CloseReason::FrameTooLarge));
-        let conn = w.connect_as(Form::Postcard, framing, None);
+        let conn = w.connect_as(form, framing, None);
         match framing {
             Framing::Stream => w.bytes(conn, &u32::try_from(limit).unwrap().to_be_bytes()),
             Framing::Message => {
@@ -132,6 +138,12 @@ fn frame_bytes() {
                     .to_vec();
                 body.resize(limit, 0);
                 w.bytes(conn, &body);
+            }
+            Framing::Lines => {
+                let mut line = br#"{"type":"ping","nonce":1}"#.to_vec();
+                line.resize(limit, b' ');
+                line.extend(b"\r\n\r\n\n");
+                w.bytes(conn, &line);
             }
         }
         assert_eq!(closing(&mut w, conn), None);

@@ -102,6 +102,28 @@ fn frames() {
     });
 }
 
+#[test]
+fn lines() {
+    check("lines.json", |case| {
+        let (stream, limit) = (
+            case.text("stream").into_bytes(),
+            case.number("limit").try_into().unwrap(),
+        );
+        let (mut decoder, mut bodies) = (Decoder::lines(limit), Vec::new());
+        let text = |body: &[u8]| String::from_utf8(body.to_vec()).unwrap().into();
+        let outcome = stream
+            .iter()
+            .try_for_each(|byte| decoder.feed(&[*byte], |body| bodies.push(text(body))));
+        case.gives("bodies", Value::Array(bodies));
+        if outcome.is_err() {
+            case.gives("too_large", json!(true));
+        }
+        let (mut at_once, mut seen) = (Decoder::lines(limit), 0);
+        assert_eq!(at_once.feed(&stream, |_| seen += 1), outcome);
+        assert_eq!(case.0["bodies"].as_array().map(Vec::len), Some(seen));
+    });
+}
+
 /// Messages that another program may write differently, or a newer one with more fields.
 #[test]
 fn other_spellings() {

@@ -220,7 +220,7 @@ impl Driver {
             Poll::Ready(Ok(connection)) => {
                 let (framing, form) = (connection.framing(), connection.form());
                 let longest = match framing {
-                    Framing::Stream => READ_BYTES,
+                    Framing::Stream | Framing::Lines => READ_BYTES,
                     Framing::Message => SERVER_FRAME_BYTES as usize + 1,
                 };
                 self.buffer.resize(longest, 0);
@@ -315,7 +315,7 @@ impl Driver {
                     if let Phase::Connected(link) = &mut self.phase
                         && link.end.is_none()
                     {
-                        link.push(frame.prefixed(), || frame.body(), &mut self.spare);
+                        link.push(&frame, &mut self.spare);
                     }
                 }
                 ClientOutput::Disconnect => match &mut self.phase {

@@ -1,7 +1,7 @@
 //! The first lines of a server: where a browser, a phone and a terminal find it, and how it is
 //! stopped.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use chat_core::time::Wall;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use super::{lines, qr};
 #[derive(Clone, Debug, Default)]
 pub struct Greeting {
     /// The kind of each listener, and where it is.
-    pub listening: Vec<(&'static str, SocketAddr)>,
+    pub listening: Vec<(&'static str, String)>,
     /// Where browsers find the page, this machine's first.
     pub pages: Vec<String>,
     /// The page for a phone, if others can reach it.
@@ -54,7 +54,7 @@ impl Greeting {
             vec![
                 ("event", Value::from("listening")),
                 ("transport", (*kind).into()),
-                ("address", address.to_string().into()),
+                ("address", address.clone().into()),
             ]
         });
         let pages = self
@@ -78,9 +78,9 @@ mod tests {
     use super::*;
 
     fn greeting() -> Greeting {
-        let url = |host: &str| format!("http://{host}:7080/");
+        let url = |host: &str| format!("http://{host}:7037/");
         Greeting {
-            listening: vec![("tcp", "[::]:7037".parse().unwrap())],
+            listening: vec![("tcp", "[::]:7037".to_owned())],
             pages: vec![url("localhost"), url("192.168.1.5")],
             for_others: Some(url("192.168.1.5")),
             client: Some("192.168.1.5".to_owned()),
@@ -91,8 +91,8 @@ mod tests {
     #[test]
     fn a_code_is_drawn_where_there_is_place_for_it() {
         let lines = [
-            "page http://localhost:7080/",
-            "page http://192.168.1.5:7080/",
+            "page http://localhost:7037/",
+            "page http://192.168.1.5:7037/",
             "from a terminal: chat-cli chat 192.168.1.5",
             "Ctrl-C stops the server",
             "data /data",
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(greeting().text(Some(20)), lines, "there is no place for it");
         let drawn = greeting().text(Some(80));
         assert_eq!(drawn[..2], lines[..2]);
-        let code = qr::lines("http://192.168.1.5:7080/").unwrap();
+        let code = qr::lines("http://192.168.1.5:7037/").unwrap();
         assert_eq!(drawn[2..][..code.len()], code);
         assert_eq!(drawn[2 + code.len()..], lines[2..]);
         // With the line of another listener it fits into a terminal of 80 × 24.
@@ -116,7 +116,7 @@ mod tests {
             lines[0],
             r#"{"address":"[::]:7037","event":"listening","time":"1970-01-01T00:00:00.000Z","transport":"tcp"}"#
         );
-        assert!(lines[1].contains(r#""url":"http://localhost:7080/""#));
+        assert!(lines[1].contains(r#""url":"http://localhost:7037/""#));
         assert!(lines[3].contains(r#""event":"data","folder":"/data""#));
         assert_eq!(lines.len(), 4);
     }

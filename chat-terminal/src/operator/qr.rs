@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn an_address_fits_beside_other_lines() {
-        let lines = lines("http://192.168.100.100:7080/").unwrap();
+        let lines = lines("http://192.168.100.100:7037/").unwrap();
         assert_eq!(size(&lines), (29, 15));
         let squares: Vec<&str> = lines
             .iter()

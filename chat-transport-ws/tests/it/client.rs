@@ -10,17 +10,17 @@ use chat_runtime::{
     },
     client_config,
 };
+use chat_transport_port::PortTransport;
 use chat_transport_tcp::{TcpConnector, TcpTransport};
-use chat_transport_ws::{UrlError, WsConnector, WsOptions, WsTransport};
+use chat_transport_ws::{UrlError, WsConnector, WsOptions};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
 
-fn bind(options: WsOptions) -> (WsTransport, String) {
-    let transport = WsTransport::bind("127.0.0.1:0".parse().unwrap(), options).unwrap();
-    let url = format!("ws://{}/ws", transport.local_addr().unwrap());
-    (transport, url)
+fn bind(options: WsOptions) -> (PortTransport, String) {
+    let (transport, address) = crate::raw::bind(options);
+    (transport, format!("ws://{address}/ws"))
 }
 
 async fn enter(connector: impl Connector, nick: &str) -> (Client, Events) {

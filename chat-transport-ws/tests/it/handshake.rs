@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use crate::raw::{KEY, bind, head, request};
 use chat_runtime::{Connection, Transport, chat_core::wire::Form};
-use chat_transport_ws::{Forwarded, Origins, WsConnector, WsOptions, WsTransport};
+use chat_transport_port::{PortOptions, PortTransport};
+use chat_transport_ws::{Forwarded, Origins, WsConnector, WsOptions};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -13,7 +14,7 @@ use tokio::{
 const OFFER: &str = "Sec-WebSocket-Protocol: chat.v1.postcard, chat.v1.json";
 
 /// Takes what comes, in the background.
-fn serve(mut transport: WsTransport) {
+fn serve(mut transport: PortTransport) {
     tokio::spawn(async move {
         let mut kept: Vec<Box<dyn Connection>> = Vec::new();
         while let Ok(connection) = transport.accept().await {
@@ -23,7 +24,7 @@ fn serve(mut transport: WsTransport) {
 }
 
 /// The head of the answer to a request.
-async fn answer(options: WsOptions, request: &str) -> String {
+async fn answer(options: impl Into<PortOptions>, request: &str) -> String {
     let (transport, address) = bind(options);
     serve(transport);
     let mut near = TcpStream::connect(address).await.unwrap();
@@ -31,7 +32,7 @@ async fn answer(options: WsOptions, request: &str) -> String {
     head(&mut near).await
 }
 
-async fn status(options: WsOptions, path: &str, more: &[&str]) -> u16 {
+async fn status(options: impl Into<PortOptions>, path: &str, more: &[&str]) -> u16 {
     let head = answer(options, &request(path, more)).await;
     head.split(' ').nth(1).unwrap().parse().unwrap()
 }
@@ -167,7 +168,7 @@ async fn the_words_say_what_to_do() {
 
 #[tokio::test]
 async fn a_path_of_ones_own() {
-    let options = WsOptions::default().path("/tools/chat");
+    let options = PortOptions::default().path("/tools/chat");
     assert_eq!(status(options.clone(), "/tools/chat", &[OFFER]).await, 101);
     assert_eq!(status(options, "/ws", &[OFFER]).await, 404);
 }
@@ -364,7 +365,7 @@ async fn no_byte_blanks_what_a_proxy_of_ours_says() {
 
 #[tokio::test]
 async fn a_request_for_a_page_may_offer_another_protocol() {
-    let options = WsOptions::default()
+    let options = PortOptions::default()
         .otherwise(|_| hyper::Response::new(bytes::Bytes::from_static(b"the page")));
     for (upgrade, expected) in [
         ("Upgrade: h2c", 200),
@@ -432,7 +433,7 @@ async fn the_slow_hold_up_nobody() {
 async fn a_thousand_browsers_at_once_are_all_answered_beside_five_hundred_that_say_nothing() {
     raise_limit_of_open_files();
     let page = |_: &_| hyper::Response::new(bytes::Bytes::from_static(b"the page"));
-    let (transport, address) = bind(WsOptions::default().otherwise(page));
+    let (transport, address) = bind(PortOptions::default().otherwise(page));
     serve(transport);
     let mut silent = Vec::new();
     for n in 0..500 {

@@ -7,24 +7,30 @@ use chat_core::wire::{
 };
 
 /// The first byte says how long the pieces are, the second how long a frame may be; the rest is the
-/// stream. Splitting it changes neither the frames nor where it ends.
+/// stream. Splitting it changes neither the frames nor where it ends. The same with lines.
 pub fn frame_decoder(bytes: &[u8]) {
     let [piece, limit, stream @ ..] = bytes else {
         return;
     };
     let limit = u32::from(*limit) * 16;
-    let whole = decode([stream], limit);
-    assert_eq!(decode(stream.chunks(usize::from(*piece) + 1), limit), whole);
-    assert_eq!(decode(stream.chunks(1), limit), whole);
-    assert_eq!(by_hand(stream, limit), whole);
+    let piece = usize::from(*piece) + 1;
+    for (new, by_hand) in [
+        (Decoder::new as fn(u32) -> Decoder, by_hand as ByHand),
+        (Decoder::lines, lines_by_hand),
+    ] {
+        let whole = decode(new(limit), [stream]);
+        assert_eq!(decode(new(limit), stream.chunks(piece)), whole);
+        assert_eq!(decode(new(limit), stream.chunks(1)), whole);
+        assert_eq!(by_hand(stream, limit), whole);
+    }
 }
 
 /// The frames, and what ended the stream before its end.
-fn decode<'a>(
-    pieces: impl IntoIterator<Item = &'a [u8]>,
-    limit: u32,
-) -> (Vec<Vec<u8>>, Option<FrameTooLarge>) {
-    let (mut decoder, mut bodies) = (Decoder::new(limit), Vec::new());
+type Split = (Vec<Vec<u8>>, Option<FrameTooLarge>);
+type ByHand = fn(&[u8], u32) -> Split;
+
+fn decode<'a>(mut decoder: Decoder, pieces: impl IntoIterator<Item = &'a [u8]>) -> Split {
+    let mut bodies = Vec::new();
     for piece in pieces {
         if let Err(e) = decoder.feed(piece, |body| bodies.push(body.to_vec())) {
             return (bodies, Some(e));
@@ -34,7 +40,7 @@ fn decode<'a>(
 }
 
 /// The same without state.
-fn by_hand(mut rest: &[u8], limit: u32) -> (Vec<Vec<u8>>, Option<FrameTooLarge>) {
+fn by_hand(mut rest: &[u8], limit: u32) -> Split {
     let mut bodies = Vec::new();
     while let Some((prefix, after)) = rest.split_first_chunk::<PREFIX>() {
         let announced = u32::from_be_bytes(*prefix);
@@ -52,6 +58,22 @@ fn by_hand(mut rest: &[u8], limit: u32) -> (Vec<Vec<u8>>, Option<FrameTooLarge>)
         };
         bodies.push(body.to_vec());
         rest = after;
+    }
+    (bodies, None)
+}
+
+fn lines_by_hand(stream: &[u8], limit: u32) -> Split {
+    let (mut bodies, mut lines) = (Vec::new(), stream.split(|byte| *byte == b'\n').peekable());
+    while let Some(line) = lines.next() {
+        let body = line.strip_suffix(b"\r").unwrap_or(line);
+        if body.len() > limit as usize {
+            let announced = limit + 1;
+            let allowed = limit;
+            return (bodies, Some(FrameTooLarge { announced, allowed }));
+        }
+        if lines.peek().is_some() && !body.is_empty() {
+            bodies.push(body.to_vec());
+        }
     }
     (bodies, None)
 }

@@ -106,13 +106,13 @@ impl World {
             .filter(|peer| peer.conn.slot == slot)
             .count() as u32;
         let conn = ConnId { slot, generation };
-        self.peers.push(Peer::new(conn, form, stream));
         let address = (address < 8).then(|| IpAddr::V4(Ipv4Addr::new(192, 0, 2, address % 2)));
-        let framing = if stream {
-            Framing::Stream
-        } else {
-            Framing::Message
+        let framing = match (stream, form) {
+            (true, Form::Postcard) => Framing::Stream,
+            (true, Form::Json) => Framing::Lines,
+            (false, _) => Framing::Message,
         };
+        self.peers.push(Peer::new(conn, form, framing));
         self.input(Input::Connected {
             conn,
             address,
@@ -124,12 +124,14 @@ impl World {
     pub(crate) fn say(&mut self, peer: usize, message: &ClientMessage) {
         let frame = self.peers[peer].form.encode(message);
         let conn = self.peers[peer].conn;
-        if self.peers[peer].stream {
-            let (head, tail) = frame.prefixed().split_at(frame.len() / 2);
+        let framing = self.peers[peer].framing;
+        let bytes = frame.in_framing(framing);
+        if framing == Framing::Message {
+            self.received(conn, &bytes);
+        } else {
+            let (head, tail) = bytes.split_at(bytes.len() / 2);
             self.received(conn, head);
             self.received(conn, tail);
-        } else {
-            self.received(conn, &frame.body());
         }
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chat_core::{
     id::{ConnId, CredentialId, KeyId, MemberId, Place, RoomId},
     wire::{
-        Form, Frame, ServerMessage, Tagged,
+        Form, Frame, Framing, ServerMessage, Tagged,
         record::RecordBody,
         server::{Answer, Records, RoomView},
     },
@@ -16,8 +16,7 @@ use chat_core::{
 pub(crate) struct Peer {
     pub(crate) conn: ConnId,
     pub(crate) form: Form,
-    /// Whether it is a stream of bytes and not of messages.
-    pub(crate) stream: bool,
+    pub(crate) framing: Framing,
     /// The peer said anything at all; what it asked for by that, nobody knows.
     pub(crate) foul: bool,
     /// The member that the peer asked to be.
@@ -55,11 +54,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(conn: ConnId, form: Form, stream: bool) -> Self {
+    pub(crate) fn new(conn: ConnId, form: Form, framing: Framing) -> Self {
         Self {
             conn,
             form,
-            stream,
+            framing,
             foul: false,
             claims: None,
             member: None,

@@ -17,13 +17,13 @@ use scenarios::{Peer, Program, unstamped};
 #[test]
 fn c1_a_bad_address_or_port_gets_a_clear_message() {
     for args in [
-        &["serve", "--tcp", "nowhere"][..],
-        &["serve", "--tcp", "127.0.0.1:"],
-        &["serve", "--tcp", "127.0.0.1:port"],
-        &["serve", "--tcp", "65536"],
-        &["serve", "--tcp", "127.0.0.1:65536"],
-        &["serve", "--tcp", "300.0.0.1:7037"],
-        &["serve", "--tcp", "[::1:7037"],
+        &["serve", "--listen", "nowhere"][..],
+        &["serve", "--listen", "127.0.0.1:"],
+        &["serve", "--listen", "127.0.0.1:port"],
+        &["serve", "--listen", "65536"],
+        &["serve", "--listen", "127.0.0.1:65536"],
+        &["serve", "--listen", "300.0.0.1:7037"],
+        &["serve", "--listen", "[::1:7037"],
         &["chat", "localhost:port", "--nick", "Gianni"],
         &["chat", "localhost:65536", "--nick", "Gianni"],
         &["chat", "tcp://", "--nick", "Gianni"],
@@ -46,7 +46,7 @@ fn c1_a_bad_address_or_port_gets_a_clear_message() {
 fn c1_an_address_that_is_taken_or_empty_gets_a_clear_message() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let ended = Program::start(&["serve", "--tcp", &address]).finish();
+    let ended = Program::start(&["serve", "--listen", &address]).finish();
     assert_eq!((ended.code, ended.out.len()), (Some(1), 0));
     assert!(
         ended.err.contains(&address) && ended.err.lines().count() == 1,
@@ -134,7 +134,7 @@ fn c5_one_command_starts_it_and_everything_has_a_default() {
     let ended = Program::start(&["serve", "--print-config"]).finish();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert!(
-        ended.out.contains(&r#"tcp = ["[::]:7037"]"#.to_owned()),
+        ended.out.contains(&r#"listen = ["[::]:7037"]"#.to_owned()),
         "{:?}",
         ended.out
     );

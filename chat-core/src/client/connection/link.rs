@@ -17,7 +17,7 @@ impl Link {
         Self {
             framing,
             form,
-            decoder: Decoder::new(SERVER_FRAME_BYTES),
+            decoder: Decoder::of(framing, SERVER_FRAME_BYTES),
         }
     }
 
@@ -47,7 +47,7 @@ impl Link {
                     *bytes = None;
                     self.form.decode(body)
                 }
-                Framing::Stream => match self.decoder.next(at_hand) {
+                Framing::Stream | Framing::Lines => match self.decoder.next(at_hand) {
                     Ok(Some(body)) => self.form.decode(&body),
                     Ok(None) => {
                         *bytes = None;

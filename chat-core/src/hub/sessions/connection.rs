@@ -218,7 +218,7 @@ impl Connection {
             framing,
             form,
             handshake: Some(Box::new(handshake)),
-            decoder: Decoder::new(limits.frame_bytes),
+            decoder: Decoder::of(framing, limits.frame_bytes),
             rest: Bytes::new(),
             phase: Phase::Fresh {
                 until: now + limits.handshake,

@@ -264,6 +264,7 @@ fn words(reason: CloseReason) -> &'static str {
         CloseReason::Replaced => "the same member connected anew",
         CloseReason::Bye => "goodbye",
         CloseReason::Resync => "the server lost its place; connect again",
+        CloseReason::TlsRequired => "this server is reached over TLS from here",
         _ => "the connection ends",
     }
 }

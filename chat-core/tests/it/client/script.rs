@@ -258,10 +258,7 @@ impl Script {
 
     pub(crate) fn bytes(&self, message: &ServerMessage) -> Vec<u8> {
         let frame: Frame = self.form.encode(message);
-        match self.framing {
-            Framing::Stream => frame.prefixed().to_vec(),
-            Framing::Message => frame.body().to_vec(),
-        }
+        frame.in_framing(self.framing).to_vec()
     }
 
     pub(crate) fn command(&mut self, command: Command) -> Ticket {

@@ -40,10 +40,9 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 pub const SECOND: Duration = Duration::from_secs(1);
 
 /// One connection, seen from its far end.
-#[derive(Default)]
 pub struct Line {
     pub form: Option<Form>,
-    stream: bool,
+    framing: Framing,
     /// Messages of the server that the test has not looked at.
     pub inbox: VecDeque<ServerMessage>,
     /// Frames that wait because the peer does not read.
@@ -57,6 +56,23 @@ pub struct Line {
     pub closed: Option<CloseReason>,
     /// Most bytes that ever waited.
     pub peak: usize,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self {
+            form: None,
+            framing: Framing::Message,
+            inbox: VecDeque::new(),
+            outbox: VecDeque::new(),
+            outbox_bytes: 0,
+            reads: false,
+            flag: Flag::default(),
+            owes_credit: false,
+            closed: None,
+            peak: 0,
+        }
+    }
 }
 
 #[derive(Default, PartialEq)]
@@ -628,7 +644,7 @@ impl World {
             conn,
             Line {
                 form: Some(arrival.form),
-                stream: arrival.framing == Framing::Stream,
+                framing: arrival.framing,
                 reads: true,
                 ..Line::default()
             },
@@ -645,11 +661,7 @@ impl World {
     pub fn say(&mut self, conn: ConnId, message: &ClientMessage) {
         let form = self.lines[&conn].form.expect("set when connected");
         let frame = form.encode(message);
-        let bytes = if self.lines[&conn].stream {
-            frame.prefixed().clone()
-        } else {
-            frame.body()
-        };
+        let bytes = frame.in_framing(self.lines[&conn].framing);
         self.bytes(conn, &bytes);
     }
 

@@ -133,7 +133,7 @@ impl ConnectionSlot {
     /// makes.
     pub(super) fn push(&mut self, frame: &Frame, spare: &mut Spare) -> usize {
         let released = self.release(spare);
-        self.link.push(frame.prefixed(), || frame.body(), spare);
+        self.link.push(frame, spare);
         released + 1
     }
 
@@ -151,7 +151,7 @@ impl ConnectionSlot {
             link.outbox.push(all.into(), spare);
             return 1;
         }
-        cursor.take(|frame| link.push(frame.prefixed(), || frame.body(), spare));
+        cursor.take(|frame| link.push(frame, spare));
         frames
     }
 }

@@ -155,11 +155,8 @@ impl Peer {
     }
 
     pub(crate) async fn send_frame(&mut self, frame: &Frame) {
-        self.send_bytes(match self.connection.framing() {
-            Framing::Stream => frame.prefixed(),
-            Framing::Message => &frame.prefixed()[4..],
-        })
-        .await;
+        self.send_bytes(&frame.in_framing(self.connection.framing()))
+            .await;
     }
 
     pub(crate) async fn send_bytes(&mut self, mut bytes: &[u8]) {
@@ -194,7 +191,7 @@ impl Peer {
                     .push_back(form.decode(body).expect("the server speaks the protocol"))
             };
             match self.connection.framing() {
-                Framing::Stream => self
+                Framing::Stream | Framing::Lines => self
                     .decoder
                     .feed(&self.buffer[..read], take)
                     .expect("the server keeps to the limits"),

@@ -8,7 +8,8 @@
 use std::{future::poll_fn, io, net::SocketAddr};
 
 use chat_runtime::{Connection, Interest, Transport};
-use chat_transport_ws::{WsOptions, WsTransport};
+use chat_transport_port::{Place, PortOptions, PortTransport};
+use chat_transport_ws::WsOptions;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -16,8 +17,9 @@ use tokio::{
 
 pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-pub fn bind(options: WsOptions) -> (WsTransport, SocketAddr) {
-    let transport = WsTransport::bind("127.0.0.1:0".parse().unwrap(), options).unwrap();
+pub fn bind(options: impl Into<PortOptions>) -> (PortTransport, SocketAddr) {
+    let place = Place::Tcp("127.0.0.1:0".parse().unwrap());
+    let transport = PortTransport::bind(&place, options.into()).unwrap();
     let address = transport.local_addr().unwrap();
     (transport, address)
 }

@@ -71,7 +71,8 @@ fn d6_every_acknowledged_message_outlives_a_server_that_is_killed_fifty_times() 
         drop(server);
         if random.next_u32().is_multiple_of(8) {
             // Once more, before it can do anything.
-            let early = Program::start(&[&["serve", "--tcp", "127.0.0.1:0"][..], &words].concat());
+            let early =
+                Program::start(&[&["serve", "--listen", "127.0.0.1:0"][..], &words].concat());
             early.signal(Signal::Kill);
         }
         let address;

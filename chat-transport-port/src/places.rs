@@ -1,15 +1,13 @@
-//! Connections that are not WebSockets yet: how many there may be, and which of them is given up
-//! for the sake of the next.
+//! Connections that do not speak the chat's protocol yet: how many there may be, and which of them
+//! is given up for the sake of the next.
 
 use std::{
-    io::{self, IoSlice},
-    pin::Pin,
+    collections::BTreeMap,
+    net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     task::AbortHandle,
     time::{Duration, Instant},
 };
@@ -23,27 +21,32 @@ pub(crate) struct Measure {
     pub(crate) bytes_per_second: u32,
 }
 
-/// All connections that are not WebSockets yet.
+/// All connections that do not speak the chat's protocol yet.
 #[derive(Debug)]
 pub(crate) struct Places {
     most: usize,
+    /// Places of one network, beyond which it gives up its own for those of others.
+    share: usize,
     measure: Measure,
     taken: Vec<Place>,
+    by_network: BTreeMap<Option<IpAddr>, usize>,
 }
 
 #[derive(Debug)]
 struct Place {
     progress: Arc<Progress>,
     task: AbortHandle,
+    network: Option<IpAddr>,
 }
 
 impl Places {
     pub(crate) fn new(most: usize, measure: Measure) -> Self {
-        let taken = Vec::new();
         Self {
             most,
+            share: (most / 4).max(1),
             measure,
-            taken,
+            taken: Vec::new(),
+            by_network: BTreeMap::new(),
         }
     }
 
@@ -54,24 +57,85 @@ impl Places {
     }
 
     /// Takes a place for a connection, that of the one to be given up first if there is no other.
-    pub(crate) fn take(&mut self, progress: Arc<Progress>, task: AbortHandle) {
+    pub(crate) fn take(
+        &mut self,
+        progress: Arc<Progress>,
+        task: AbortHandle,
+        address: Option<IpAddr>,
+    ) {
         if let Some((_, first)) = self.first_to_end() {
-            self.taken.swap_remove(first).task.abort();
+            let first = self.taken.swap_remove(first);
+            first.task.abort();
+            leave(&mut self.by_network, first.network);
         }
-        self.taken.push(Place { progress, task });
+        let network = address.map(network);
+        *self.by_network.entry(network).or_default() += 1;
+        self.taken.push(Place {
+            progress,
+            task,
+            network,
+        });
     }
 
-    /// The place that the next connection has to take, and from when on; none if one is free.
+    /// Whether all places are taken, and one network has more of them than its share.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowd().is_some()
+    }
+
+    /// Whether a connection from this address may come at once, because a crowd gives way to it.
+    pub(crate) fn gives_way_to(&self, address: Option<IpAddr>) -> bool {
+        self.crowd()
+            .is_some_and(|crowd| crowd != address.map(network))
+    }
+
+    fn crowd(&self) -> Option<Option<IpAddr>> {
+        if self.taken.len() < self.most {
+            return None;
+        }
+        let largest = self.by_network.iter().max_by_key(|(_, places)| **places);
+        let (network, places) = largest?;
+        (*places > self.share).then_some(*network)
+    }
+
+    /// The place that the next connection has to take, and from when on; none if one is free. A
+    /// network with more than its share of all places gives up one of its own.
     fn first_to_end(&mut self) -> Option<(Instant, usize)> {
         if self.taken.len() < self.most {
             return None;
         }
-        self.taken.retain(|place| !place.task.is_finished());
+        let by_network = &mut self.by_network;
+        self.taken.retain(|place| {
+            let stays = !place.task.is_finished();
+            if !stays {
+                leave(by_network, place.network);
+            }
+            stays
+        });
         if self.taken.len() < self.most {
             return None;
         }
+        let crowd = self.crowd();
+        let of_it = |place: &Place| crowd.is_none_or(|crowd| place.network == crowd);
         let ends = |place: &Place| place.progress.may_end_at(self.measure);
-        self.taken.iter().map(ends).zip(0..).min()
+        let candidates = self.taken.iter().zip(0..).filter(|(place, _)| of_it(place));
+        candidates.map(|(place, at)| (ends(place), at)).min()
+    }
+}
+
+fn leave(by_network: &mut BTreeMap<Option<IpAddr>, usize>, network: Option<IpAddr>) {
+    if let Some(places) = by_network.get_mut(&network) {
+        *places -= 1;
+        if *places == 0 {
+            by_network.remove(&network);
+        }
+    }
+}
+
+/// The addresses of one subscriber: an IPv4 address, or a /64 of IPv6.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }
 
@@ -107,7 +171,7 @@ impl Progress {
         *self.lock() = Stage::now(Doing::Answering);
     }
 
-    fn read(&self, bytes: usize) {
+    pub(crate) fn read(&self, bytes: usize) {
         let mut stage = self.lock();
         if bytes > 0 && stage.doing == Doing::Idle {
             *stage = Stage::now(Doing::Asking);
@@ -115,11 +179,11 @@ impl Progress {
         stage.bytes += bytes as u64;
     }
 
-    fn written(&self, bytes: usize) {
+    pub(crate) fn written(&self, bytes: usize) {
         self.lock().bytes += bytes as u64;
     }
 
-    fn flushed(&self) {
+    pub(crate) fn flushed(&self) {
         let mut stage = self.lock();
         if stage.doing == Doing::Answering && stage.bytes > 0 {
             *stage = Stage::now(Doing::Idle);
@@ -154,75 +218,6 @@ impl Stage {
     }
 }
 
-/// A stream whose progress is noted.
-#[derive(Debug)]
-pub(crate) struct Noted<S> {
-    pub(crate) stream: S,
-    progress: Arc<Progress>,
-}
-
-impl<S> Noted<S> {
-    pub(crate) fn new(stream: S, progress: Arc<Progress>) -> Self {
-        Self { stream, progress }
-    }
-
-    fn note_written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = written {
-            self.progress.written(bytes);
-        }
-        written
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Noted<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        self.progress.read(buffer.filled().len() - before);
-        read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Noted<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.note_written(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
-        self.note_written(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        if flushed.is_ready() {
-            self.progress.flushed();
-        }
-        flushed
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::{task::JoinSet, time::advance};
@@ -238,10 +233,15 @@ mod tests {
     async fn the_idle_go_first_and_the_slow_when_they_are() {
         let (mut places, mut tasks) = (Places::new(3, MEASURE), JoinSet::new());
         let begun = Instant::now();
+        let mut hosts = 0;
+        let mut address = || {
+            hosts += 1;
+            Some(IpAddr::from([192, 0, 2, hosts]))
+        };
         let mut take = |places: &mut Places| {
             let progress = Progress::begin();
             let task = tasks.spawn(std::future::pending::<()>());
-            places.take(Arc::clone(&progress), task.clone());
+            places.take(Arc::clone(&progress), task.clone(), address());
             (progress, task)
         };
         let (fast, fast_task) = take(&mut places);
@@ -288,5 +288,44 @@ mod tests {
         browser.read(1);
         let slow = Instant::now() + MEASURE.patience;
         assert_eq!(browser.may_end_at(MEASURE), slow);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_of_one_address_gives_up_its_own_places() {
+        let (mut places, mut tasks) = (Places::new(8, MEASURE), JoinSet::new());
+        let mut take = |places: &mut Places, address: &str| {
+            let task = tasks.spawn(std::future::pending::<()>());
+            let address = Some(address.parse().unwrap());
+            places.take(Progress::begin(), task.clone(), address);
+            task
+        };
+        let honest = take(&mut places, "192.0.2.1");
+        advance(Duration::from_secs(9)).await;
+        let crowd: Vec<_> = (0..7)
+            .map(|host| take(&mut places, &format!("2001:db8::{host}")))
+            .collect();
+        // All places are taken, and the only slow one is the honest one's.
+        let slow = Instant::now() + MEASURE.patience;
+        assert_eq!(places.wait_until(), Some(slow));
+        let (of_crowd, of_others) = ("2001:db8::ffff", "198.51.100.1");
+        assert!(places.is_crowded());
+        assert!(places.gives_way_to(of_others.parse().ok()));
+        assert!(!places.gives_way_to(of_crowd.parse().ok()));
+        let other = take(&mut places, of_others);
+        tokio::task::yield_now().await;
+        assert!(crowd[0].is_finished() && !honest.is_finished() && !other.is_finished());
+        assert!(crowd[1..].iter().all(|task| !task.is_finished()));
+        // When it has no more than its share, the slow go first, whosesoever they are.
+        crowd[1..6].iter().for_each(AbortHandle::abort);
+        tokio::task::yield_now().await;
+        assert_eq!(places.wait_until(), None);
+        for host in 1..6 {
+            take(&mut places, &format!("192.0.2.10{host}"));
+        }
+        assert!(!places.is_crowded());
+        assert!(places.wait_until() < Some(Instant::now()));
+        take(&mut places, of_crowd);
+        tokio::task::yield_now().await;
+        assert!(honest.is_finished() && !other.is_finished() && !crowd[6].is_finished());
     }
 }

@@ -1,0 +1,109 @@
+//! A port's offers, and to whom they are made.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use chat_transport_ws::WsOptions;
+use hyper::{Response, http::request::Parts};
+
+use crate::Plaintext;
+
+/// A port's offers, and to whom they are made.
+#[derive(Clone, Debug)]
+pub struct PortOptions {
+    pub(crate) ws: WsOptions,
+    pub(crate) path: String,
+    pub(crate) otherwise: Option<Otherwise>,
+    pub(crate) plaintext: Plaintext,
+    pub(crate) trusts_unix: bool,
+    pub(crate) handshake: Duration,
+}
+
+/// Answers what is no WebSocket.
+#[derive(Clone)]
+pub(crate) struct Otherwise(pub(crate) Arc<Answer>);
+
+type Answer = dyn Fn(&Parts) -> Response<Bytes> + Send + Sync;
+
+impl fmt::Debug for Otherwise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Otherwise(…)")
+    }
+}
+
+impl Default for PortOptions {
+    /// Everything to everybody, without encryption: the WebSocket at `/ws` with the defaults of
+    /// [`WsOptions`], no proxies, 10 s for a handshake.
+    fn default() -> Self {
+        Self {
+            ws: WsOptions::default(),
+            path: "/ws".to_owned(),
+            otherwise: None,
+            plaintext: Plaintext::Any,
+            trusts_unix: false,
+            handshake: Duration::from_secs(10),
+        }
+    }
+}
+
+impl From<WsOptions> for PortOptions {
+    /// WebSockets by these, and the rest by default.
+    fn from(options: WsOptions) -> Self {
+        Self::default().websocket(options)
+    }
+}
+
+impl PortOptions {
+    /// How WebSockets are let in. Its [`proxies`](WsOptions::proxies) are also believed about the
+    /// header of the PROXY protocol, version 1, at the very beginning of a connection.
+    #[must_use]
+    pub fn websocket(mut self, options: WsOptions) -> Self {
+        self.ws = options;
+        self
+    }
+
+    /// Where the WebSocket is, with the slash before it.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Answers requests for other paths than the WebSocket's, such as those for a page. A
+    /// connection is let ask for a minute; then it is ended.
+    #[must_use]
+    pub fn otherwise(
+        mut self,
+        answer: impl Fn(&Parts) -> Response<Bytes> + Send + Sync + 'static,
+    ) -> Self {
+        self.otherwise = Some(Otherwise(Arc::new(answer)));
+        self
+    }
+
+    /// To whom it speaks without encryption. All others are told in words: HTTP is sent to `https`
+    /// (308) and a WebSocket refused (426), frames and lines end with
+    /// [`TlsRequired`](chat_core::wire::CloseReason::TlsRequired).
+    ///
+    /// A proxy of ours that says by which scheme it was asked is believed: `https` is encrypted,
+    /// and `http` is as plain as the client is far away. Of one that says nothing the connection
+    /// itself counts, as of everybody else.
+    #[must_use]
+    pub fn plaintext(mut self, policy: Plaintext) -> Self {
+        self.plaintext = policy;
+        self
+    }
+
+    /// Connections through a Unix socket are from a proxy of ours, which is believed.
+    #[must_use]
+    pub fn trust_unix(mut self, trusted: bool) -> Self {
+        self.trusts_unix = trusted;
+        self
+    }
+
+    /// Time for a handshake, from the connection to its last byte.
+    #[must_use]
+    pub fn handshake(mut self, time: Duration) -> Self {
+        self.handshake = time;
+        self
+    }
+}
