@@ -86,6 +86,15 @@ impl ServerAddress {
         }
     }
 
+    /// Whether nobody can be in between: this machine itself.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let (host, _) = self.host_and_port();
+        let address = host.parse::<IpAddr>();
+        matches!(self, Self::Unix(_))
+            || host.eq_ignore_ascii_case("localhost")
+            || address.is_ok_and(|address| address.to_canonical().is_loopback())
+    }
+
     /// The host, without brackets, and the port that it stands for; a Unix socket is one of its
     /// own, without a port.
     pub(crate) fn host_and_port(&self) -> (&str, u16) {

@@ -78,6 +78,18 @@ pub(crate) struct ServeArgs {
     /// identity.
     #[arg(long, value_name = "POLICY")]
     pub(crate) names: Option<Names>,
+    /// Whether people may come in without keys, as `nc` and the smallest bots do. [yes, no]
+    #[arg(long, value_name = "YES", value_parser = yes_or_no)]
+    pub(crate) guests: Option<bool>,
+    /// A host name by which clients know this server. May be repeated. Clients that have dialled
+    /// another name are refused then, so that what they say here is never what they said to
+    /// somebody else; those that have dialled an address of this machine are not.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) name: Vec<String>,
+    /// Take in clients that have dialled any name, whatever names the configuration has; so it is
+    /// where none are given.
+    #[arg(long, value_name = "any", value_parser = ["any"], conflicts_with = "name")]
+    pub(crate) audience: Option<String>,
     /// Keep at least the last N records of each room; otherwise all, or 10,000 with --memory. Like
     /// all limits of what is kept, it is as near as a room's state allows: that is noted every few
     /// hundred records, and what came after stays.
@@ -190,6 +202,10 @@ pub(crate) struct ChatArgs {
     /// made when it is missing.
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
+    /// Come in without keys, for as long as this conversation: private conversations and rooms with
+    /// a password are for others.
+    #[arg(long, conflicts_with = "identity")]
+    pub(crate) guest: bool,
     /// Lines of a file or a pipe may be commands, such as /join 3. Without this a line that begins
     /// with a slash ends the program before it is sent; at a terminal and with --format json lines
     /// may be commands.
@@ -217,6 +233,14 @@ impl From<Names> for NamePolicy {
             Names::Lease => Self::Lease,
             Names::Held => Self::Held,
         }
+    }
+}
+
+fn yes_or_no(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("yes or no"),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 
 use chat_core::{
+    hub::Audience,
     limits::Limits,
     nick::{RESERVED, Reserved},
 };
@@ -25,6 +26,10 @@ pub(crate) struct ServerConfig {
     pub(crate) listen: Vec<ListenAddress>,
     /// Our own reverse proxies.
     pub(crate) trusted_proxies: Vec<TrustedProxy>,
+    /// Host names by which clients know this server; none: any.
+    pub(crate) hosts: Vec<String>,
+    /// Whether people may come in without keys.
+    pub(crate) guests: bool,
     /// Threads that the clients are shared among.
     pub(crate) workers: u16,
     /// Whether there is a lobby.
@@ -54,6 +59,8 @@ impl Default for ServerConfig {
         Self {
             listen: vec![ListenAddress::default()],
             trusted_proxies: Vec::new(),
+            hosts: Vec::new(),
+            guests: true,
             workers: cores(),
             lobby: true,
             lobby_cipher: None,
@@ -136,7 +143,19 @@ impl ServerConfig {
         }
     }
 
+    /// The names by which clients know this server.
+    pub(crate) fn audience(&self) -> Audience {
+        match &self.hosts[..] {
+            [] => Audience::Any,
+            hosts => Audience::Names(hosts.iter().map(|host| host.to_lowercase()).collect()),
+        }
+    }
+
     fn override_with(&mut self, args: &ServeArgs) {
+        if !args.name.is_empty() || args.audience.is_some() {
+            self.hosts.clone_from(&args.name);
+        }
+        self.guests = args.guests.unwrap_or(self.guests);
         if !args.listen.is_empty() {
             self.listen.clone_from(&args.listen);
         }

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use chat_core::id::Secret;
+use chat_core::{client::Credentials, id::Secret, keys::DeviceKeys};
 use chat_terminal::stripped;
 use zeroize::Zeroizing;
 
@@ -70,13 +70,16 @@ impl Identity {
         })
     }
 
-    /// The secret that the server at this address is shown. Of a secret that a file keeps,
-    /// something that is of no use elsewhere.
-    pub(crate) fn at(&self, address: &ServerAddress) -> Secret {
+    /// The keys at the server at this address. Those of a secret that a file keeps are others at
+    /// each server, so that nobody sees that they are one person's.
+    pub(crate) fn at(&self, address: &ServerAddress) -> Credentials {
         let (host, port) = address.host_and_port();
         match self.file {
-            Some(_) => self.secret.at_server(host, port),
-            None => self.secret.clone(),
+            Some(_) => {
+                let secret = self.secret.at_server(host, port);
+                Credentials::kept(DeviceKeys::from_secret(&secret))
+            }
+            None => Credentials::passing(DeviceKeys::from_secret(&self.secret)),
         }
     }
 
@@ -188,12 +191,11 @@ mod tests {
     }
 
     #[test]
-    fn each_server_is_shown_a_secret_of_its_own() {
+    fn each_server_is_shown_keys_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("me");
         let kept = Identity::from_file(&path).unwrap();
-        let at = |address: &str| kept.at(&address.parse().unwrap());
-        assert_ne!(at("localhost"), kept.secret, "nobody is shown that");
+        let at = |address: &str| kept.at(&address.parse().unwrap()).member();
         for same in [
             "localhost:7037",
             "tcp://LOCALHOST",

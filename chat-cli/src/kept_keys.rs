@@ -6,13 +6,21 @@ use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
 };
 
-use chat_core::id::{RoomId, server_name};
+use chat_core::{
+    client::Credentials,
+    id::{RoomId, server_name},
+    keys::PublicKey,
+};
 use chat_runtime::KeyStore;
 use zeroize::Zeroizing;
 
-use crate::exit::Failure;
+use crate::{
+    exit::Failure,
+    known_servers::{KnownServers, Standing},
+};
 
 /// Rooms of all servers whose keys are kept; beyond it those of another room go.
 const ROOMS: usize = 4_096;
@@ -84,8 +92,47 @@ fn entry(line: &str) -> Option<Entry> {
     Some(((server.to_owned(), RoomId(room)), keys))
 }
 
-impl KeyStore for KeptKeys {
+/// The keys of a conversation: of the person at this server, of the server, and of rooms.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    pub(crate) credentials: Credentials,
+    /// None of a loopback address, where nobody is in between.
+    pub(crate) servers: Option<KnownServers>,
+    /// None of an identity that is not kept.
+    pub(crate) rooms: Option<KeptKeys>,
+    /// Why a server was not trusted.
+    pub(crate) warning: Arc<OnceLock<String>>,
+}
+
+impl KeyStore for Keys {
+    fn credentials(&mut self, server: PublicKey) -> Option<Credentials> {
+        if let Some(servers) = &mut self.servers {
+            match servers.meet(server) {
+                Ok(Standing::Known | Standing::New) => {}
+                Ok(Standing::Changed) => {
+                    let _ = self.warning.set(servers.warning(server));
+                    return None;
+                }
+                // The server is as good as it would be on another machine.
+                Err(error) => tracing::warn!("the server's key cannot be kept: {error}"),
+            }
+        }
+        Some(self.credentials.clone())
+    }
+
     fn load(&mut self) -> Vec<(RoomId, Vec<u8>)> {
+        self.rooms.as_ref().map(KeptKeys::load).unwrap_or_default()
+    }
+
+    fn keep(&mut self, room: RoomId, keys: &[u8]) {
+        if let Some(rooms) = &mut self.rooms {
+            rooms.keep(room, keys);
+        }
+    }
+}
+
+impl KeptKeys {
+    fn load(&self) -> Vec<(RoomId, Vec<u8>)> {
         let of_server = self.all.iter().filter(|((at, _), _)| *at == self.server);
         of_server
             .map(|((_, room), keys)| (*room, keys.to_vec()))

@@ -9,6 +9,7 @@ mod config;
 mod exit;
 mod identity;
 mod kept_keys;
+mod known_servers;
 mod log_tools;
 mod open_files;
 mod quantity;

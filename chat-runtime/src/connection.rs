@@ -100,6 +100,19 @@ pub trait Connection: Send + 'static {
         None
     }
 
+    /// To which address of this machine it leads, if there is such a thing and no proxy is in
+    /// between: for clients that have dialled an address and no name. On the server's side.
+    fn local(&self) -> Option<IpAddr> {
+        None
+    }
+
+    /// The binding of an encrypted channel, RFC 9266 (`EXPORTER-Channel-Binding`); none without
+    /// one. Both ends have the same, and no third party can make another channel that has it. Never
+    /// changes.
+    fn channel_binding(&self) -> Option<[u8; 32]> {
+        None
+    }
+
     /// The identity of the other end, where that is known otherwise than by its own word. On the
     /// server's side.
     fn identity(&self) -> Option<Identity> {
@@ -133,11 +146,22 @@ pub trait Transport: Send + 'static {
 pub trait Connector: Send + Sync + 'static {
     /// Makes one connection. It should give up by itself after some seconds.
     async fn connect(&self) -> io::Result<Box<dyn Connection>>;
+
+    /// Scheme, host and port that are dialled, such as `tcp://chat.example.org:7037`. The client
+    /// signs it, so that what it says is no use at another server. Empty where there is no such
+    /// thing.
+    fn audience(&self) -> String {
+        String::new()
+    }
 }
 
 #[async_trait]
 impl Connector for Box<dyn Connector> {
     async fn connect(&self) -> io::Result<Box<dyn Connection>> {
         (**self).connect().await
+    }
+
+    fn audience(&self) -> String {
+        (**self).audience()
     }
 }

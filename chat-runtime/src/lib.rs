@@ -116,7 +116,7 @@ pub use self::{
     connection::{Connection, Connector, Interest, Transport},
     events::ServerEvents,
     log::{Log, MemoryLog},
-    random::{client_config, member_secret, server_secret},
+    random::{client_config, member_secret, passing_keys, server_secret},
     server::{Server, ServerBuilder, ServerHandle, StartError},
     shared::ServerEnded,
 };

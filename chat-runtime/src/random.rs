@@ -2,23 +2,38 @@
 
 use std::io;
 
-use chat_core::{client::ClientConfig, id::Secret, password::ServerSecret};
+use chat_core::{
+    client::{ClientConfig, Credentials},
+    id::Secret,
+    keys::DeviceKeys,
+    password::ServerSecret,
+};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
-/// A client's configuration with this nick, a new secret and a random seed. Commands do not wait
-/// for another name when this one is refused. The other fields may be changed afterwards.
+/// A client's configuration with this nick, new keys that end with the client, and a random seed.
+/// Commands do not wait for another name when this one is refused. The other fields may be changed
+/// afterwards.
 ///
 /// # Errors
 /// The system has no randomness to give.
 pub fn client_config(nick: impl Into<String>) -> io::Result<ClientConfig> {
-    let mut config = ClientConfig::new(nick, member_secret()?, seed()?);
+    let mut config = ClientConfig::new(nick, passing_keys()?, seed()?);
     // A caller that awaits a command does not read the event that asks for another name.
     config.waits_for_name = false;
     Ok(config)
 }
 
-/// A new secret, and so a new member.
+/// New keys, and so a new member, for the life of one client.
+///
+/// # Errors
+/// The system has no randomness to give.
+pub fn passing_keys() -> io::Result<Credentials> {
+    let keys = DeviceKeys::from_secret(&member_secret()?);
+    Ok(Credentials::passing(keys))
+}
+
+/// A new secret: of a guest, or from which [keys](DeviceKeys::from_secret) are made.
 ///
 /// # Errors
 /// The system has no randomness to give.

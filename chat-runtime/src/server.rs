@@ -7,7 +7,7 @@ use std::{
 };
 
 use chat_core::{
-    hub::{Config, Hub, NamePolicy, Outputs},
+    hub::{Audience, Config, Hub, NamePolicy, Outputs},
     limits::{LimitError, Limits},
     log::LogLimits,
     nick::Reserved,
@@ -59,6 +59,8 @@ impl Server {
             agent: None,
             reserved: Reserved::default(),
             names: NamePolicy::default(),
+            guests: true,
+            audience: Audience::default(),
             log: None,
             secret: None,
             transports: Vec::new(),
@@ -168,6 +170,8 @@ pub struct ServerBuilder {
     reserved: Reserved,
     names: NamePolicy,
     log: Option<Arc<dyn Log>>,
+    guests: bool,
+    audience: Audience,
     secret: Option<ServerSecret>,
     transports: Vec<Box<dyn Transport>>,
     workers: Option<usize>,
@@ -219,6 +223,20 @@ impl ServerBuilder {
         self
     }
 
+    /// Whether members come in that have no keys; they do unless this says otherwise.
+    #[must_use]
+    pub fn guests(mut self, guests: bool) -> Self {
+        self.guests = guests;
+        self
+    }
+
+    /// The names by which clients know this server; any, unless this says otherwise.
+    #[must_use]
+    pub fn audience(mut self, audience: Audience) -> Self {
+        self.audience = audience;
+        self
+    }
+
     /// The server's name for clients: a program and a version.
     #[must_use]
     pub fn agent(mut self, agent: impl Into<String>) -> Self {
@@ -233,7 +251,9 @@ impl ServerBuilder {
         self
     }
 
-    /// The server's OPAQUE secret, which has to live as long as its log does.
+    /// The server's secret, which has to live as long as its log does: for passwords, and for the
+    /// key by which clients know the server again. Without this, it is one that passes with the
+    /// server.
     #[must_use]
     pub fn secret(mut self, secret: ServerSecret) -> Self {
         self.secret = Some(secret);
@@ -377,6 +397,8 @@ impl ServerBuilder {
         config.lobby = self.lobby;
         config.reserved = mem::take(&mut self.reserved);
         config.names = self.names;
+        config.guests = self.guests;
+        config.audience = mem::take(&mut self.audience);
         config.durability = log.durability();
         config.log = log_limits;
         if let Some(agent) = self.agent.take() {

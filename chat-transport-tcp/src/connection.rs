@@ -179,4 +179,13 @@ impl Connection for TcpConnection {
     fn address(&self) -> Option<IpAddr> {
         self.address
     }
+
+    fn local(&self) -> Option<IpAddr> {
+        let local = match &self.stream {
+            Stream::Bare(socket) => socket.local_addr(),
+            Stream::Registered(stream) => stream.local_addr(),
+            Stream::Lost => return None,
+        };
+        Some(local.ok()?.ip().to_canonical())
+    }
 }

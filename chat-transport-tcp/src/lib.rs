@@ -200,6 +200,13 @@ impl Connector for TcpConnector {
         let (stream, address) = self.open().await?;
         Ok(Box::new(TcpConnection::new(stream, address)))
     }
+
+    fn audience(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("tcp://[{}]:{}", self.host, self.port),
+            false => format!("tcp://{}:{}", self.host, self.port),
+        }
+    }
 }
 
 fn is_any_ipv6(address: SocketAddr) -> bool {

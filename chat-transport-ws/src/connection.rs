@@ -393,6 +393,14 @@ impl<S: Connection> Connection for WsConnection<S> {
         self.address
     }
 
+    fn local(&self) -> Option<IpAddr> {
+        self.stream.as_ref()?.local()
+    }
+
+    fn channel_binding(&self) -> Option<[u8; 32]> {
+        self.stream.as_ref()?.channel_binding()
+    }
+
     fn identity(&self) -> Option<Identity> {
         self.identity.clone()
     }

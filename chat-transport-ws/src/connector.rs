@@ -216,6 +216,10 @@ impl Connector for WsConnector {
     async fn connect(&self) -> io::Result<Box<dyn Connection>> {
         Ok(Box::new(self.open().await?))
     }
+
+    fn audience(&self) -> String {
+        self.tcp.audience().replacen("tcp", "ws", 1)
+    }
 }
 
 /// The error of a server that says no, in its own words.

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 pub use self::terminal::Terminal;
 pub use self::{
     link::{Direction, Link},
-    peer::{Peer, hello},
+    peer::{Peer, guest},
     program::{Ended, Program, Signal},
 };
 

@@ -10,7 +10,7 @@ use chat_core::{
     id::{Secret, SessionId},
     wire::{
         CloseReason, Decoder, Form, SERVER_FRAME_BYTES, ServerMessage,
-        client::{ClientMessage, Hello, Op, Request, Versions},
+        client::{ClientMessage, Guest, Op, Request},
         error::ErrorCode,
         server::{Answer, Closing, Welcome},
     },
@@ -47,7 +47,7 @@ impl Peer {
     /// Connects and is welcomed.
     pub fn welcomed(address: &str, nick: &str) -> (Self, Welcome) {
         let mut peer = Self::connect(address);
-        peer.say(&ClientMessage::Hello(hello(nick)));
+        peer.say(&ClientMessage::Guest(guest(nick)));
         let welcome = match peer.hear() {
             Some(ServerMessage::Welcome(welcome)) => welcome,
             other => panic!("not welcome: {other:?}"),
@@ -133,21 +133,18 @@ impl Peer {
     }
 }
 
-/// A `hello` of this protocol version and a member that nobody else is.
-pub fn hello(nick: &str) -> Hello {
+/// How a guest comes in that nobody else is.
+pub fn guest(nick: &str) -> Guest {
     let mut secret = [0; 32];
     for (byte, of_nick) in secret.iter_mut().zip(nick.bytes().cycle()) {
         *byte = of_nick;
     }
-    Hello {
-        versions: Versions { min: 1, max: 1 },
-        capabilities: Vec::new(),
-        agent: "scenario".to_owned(),
+    Guest {
         nick: nick.to_owned(),
         label: String::new(),
-        secret: Secret(secret),
+        agent: "scenario".to_owned(),
+        secret: Some(Secret(secret)),
         session: SessionId(1),
-        kept: false,
         resume: Vec::new(),
     }
 }

@@ -3,6 +3,9 @@
 
 mod drive;
 
+use std::sync::{Arc, OnceLock};
+
+use chat_core::client::Credentials;
 use chat_runtime::Client;
 use chat_terminal::{
     Destination, End, Format, Group, Names, Options, ReadKind, Report, Reporter, Secrets,
@@ -15,7 +18,8 @@ use crate::{
     command_line::ChatArgs,
     exit::Failure,
     identity::{Identity, no_randomness},
-    kept_keys::KeptKeys,
+    kept_keys::{KeptKeys, Keys},
+    known_servers::KnownServers,
     signals::Signals,
 };
 use drive::Drive;
@@ -69,7 +73,8 @@ async fn chat(
         Some(path) => Identity::from_file(path)?,
         None => Identity::passing()?,
     };
-    let (client, events) = connect(&args, &address, nick, &identity)?;
+    let warning = Arc::default();
+    let (client, events) = connect(&args, &address, nick, &identity, &warning)?;
     let options = Options {
         person: lines.is_person(),
         commands: args.commands || args.format == Format::Json || lines.is_person(),
@@ -83,7 +88,10 @@ async fn chat(
     let end = drive.run(options, reporter.as_mut(), screen).await;
     match end {
         End::Well => Ok(()),
-        End::Failed(failure) => Err(failure),
+        End::Failed(failure) => Err(match warning.get() {
+            Some(words) => Failure::Refused(words.clone()),
+            None => failure,
+        }),
         End::NoServer(words) => {
             let words = words.unwrap_or_else(|| drive.trouble());
             Err(Failure::CannotConnect(format!("{address}: {words}")))
@@ -114,20 +122,36 @@ fn connect(
     address: &ServerAddress,
     nick: String,
     identity: &Identity,
+    warning: &Arc<OnceLock<String>>,
 ) -> Result<(Client, chat_runtime::Events), Failure> {
     let mut config = chat_runtime::client_config(nick).map_err(no_randomness)?;
-    config.secret = identity.at(address);
-    config.kept = identity.is_kept();
+    // Which they are is said when the server has shown its key.
+    config.credentials = None;
     // A person is asked for another one, and what they wrote meanwhile is not lost.
     config.waits_for_name = true;
     config.label = args.label.clone().unwrap_or_default();
     config.agent = concat!("chat-cli/", env!("CARGO_PKG_VERSION")).to_owned();
-    let mut builder = Client::builder(address.connector(), config);
-    if let Some(path) = &args.identity {
-        let (host, port) = address.host_and_port();
-        builder = builder.keys(KeptKeys::beside(path, host, port)?);
-    }
-    Ok(builder.connect())
+    let (host, port) = address.host_and_port();
+    let rooms = args
+        .identity
+        .as_ref()
+        .map(|path| KeptKeys::beside(path, host, port));
+    let servers = match address.is_loopback() {
+        true => None,
+        false => KnownServers::of(host, port)?,
+    };
+    let keys = Keys {
+        credentials: match args.guest {
+            true => Credentials::Guest(chat_runtime::member_secret().map_err(no_randomness)?),
+            false => identity.at(address),
+        },
+        servers,
+        rooms: rooms.transpose()?,
+        warning: Arc::clone(warning),
+    };
+    Ok(Client::builder(address.connector(), config)
+        .keys(keys)
+        .connect())
 }
 
 /// Address and name. None: the person does not want to say.

@@ -57,6 +57,8 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         .limits(config.limits.clone())
         .reserved(config.names.reserved().map_err(Failure::Usage)?)
         .names(config.names.policy.into())
+        .guests(config.guests)
+        .audience(config.audience())
         .workers(config.workers.into());
     let mut listening = Vec::new();
     for address in &config.listen {

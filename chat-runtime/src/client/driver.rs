@@ -10,7 +10,8 @@ use std::{
 
 use chat_core::{
     client::{
-        Client, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Outcome, Ticket, WorkDone,
+        Client, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Dialled, Outcome, Ticket,
+        WorkDone,
     },
     hub::Framing,
     id::RoomId,
@@ -218,8 +219,13 @@ impl Driver {
         match connecting.as_mut().poll(cx) {
             Poll::Pending => return false,
             Poll::Ready(Ok(connection)) => {
-                let (framing, form) = (connection.framing(), connection.form());
-                let longest = match framing {
+                let dialled = Dialled {
+                    audience: self.connector.audience(),
+                    channel: connection.channel_binding(),
+                    framing: connection.framing(),
+                    form: connection.form(),
+                };
+                let longest = match dialled.framing {
                     Framing::Stream | Framing::Lines => READ_BYTES,
                     Framing::Message => SERVER_FRAME_BYTES as usize + 1,
                 };
@@ -227,7 +233,7 @@ impl Driver {
                 // This task's waker is the same all its life: it is never polled by anything but
                 // the runtime.
                 self.phase = Phase::Connected(Link::new(connection, cx.waker().clone(), false));
-                self.hand_in(ClientInput::Connected { framing, form });
+                self.hand_in(ClientInput::Connected(dialled));
             }
             Poll::Ready(Err(error)) => {
                 tracing::debug!(%error, "cannot connect");
@@ -310,6 +316,13 @@ impl Driver {
                     let connector = Arc::clone(&self.connector);
                     self.phase =
                         Phase::Connecting(Box::pin(async move { connector.connect().await }));
+                }
+                ClientOutput::Identify(server) => {
+                    let store = self.keys.as_mut();
+                    let credentials = store.and_then(|store| store.credentials(server));
+                    let identified = ClientInput::Identified(credentials);
+                    self.machine
+                        .handle_input(self.timer.now(), identified, &mut self.out);
                 }
                 ClientOutput::Send(frame) => {
                     if let Phase::Connected(link) = &mut self.phase

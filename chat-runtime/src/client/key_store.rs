@@ -1,12 +1,20 @@
 //! Where keys outlive a client.
 
-use chat_core::id::RoomId;
+use chat_core::{client::Credentials, id::RoomId, keys::PublicKey};
 
-/// Keeps what opens rooms from one life of a client to the next, and with it which key of a room
+/// Keeps what makes a client the member it is, and what opens rooms from one life of a client to the next, and with it which key of a room
 /// was in force last, so that no server has the client speak under an older one, or in the clear:
-/// see [`chat_core::client::Client::keys`]. What is kept belongs where the member's secret is, and
-/// to one server.
+/// see [`chat_core::client::Client::keys`]. What is kept belongs to one server.
 pub trait KeyStore: Send + 'static {
+    /// The credentials with which the client is to enter at the server that has shown this key;
+    /// none if it is not to: that ends the client
+    /// ([`Ended::Distrusted`](chat_core::client::Ended::Distrusted)). Asked once, of a client whose
+    /// configuration has no credentials.
+    fn credentials(&mut self, server: PublicKey) -> Option<Credentials> {
+        let _ = server;
+        None
+    }
+
     /// All that is kept. Asked once, before the client connects.
     fn load(&mut self) -> Vec<(RoomId, Vec<u8>)>;
 

@@ -7,9 +7,10 @@ use chat_runtime::{
     Client, Clock, Command, CommandError, Create, Events, MemoryLog, Outcome, RoomId, RoomRef,
     Server, SystemClock, TokioClock,
     chat_core::{
-        client::{ClientConfig, ClientEvent},
+        client::{ClientConfig, ClientEvent, Credentials},
         hub::Event,
         id::Secret,
+        keys::DeviceKeys,
         time::{Now, Wall},
         wire::{ErrorCode, client::Peer, server::Committed},
     },
@@ -50,8 +51,8 @@ impl House {
     async fn enter(&self, nick: &str) -> (Client, Events) {
         let mut secret = [0; 32];
         secret[..nick.len()].copy_from_slice(nick.as_bytes());
-        let mut config = ClientConfig::new(nick, Secret(secret), secret);
-        config.kept = true;
+        let keys = DeviceKeys::from_secret(&Secret(secret));
+        let config = ClientConfig::new(nick, Credentials::kept(keys), secret);
         let (client, events) = Client::builder(self.connector.clone(), config)
             .clock(Arc::clone(&self.clock))
             .connect();

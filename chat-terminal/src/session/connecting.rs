@@ -96,6 +96,9 @@ impl Connecting {
             }
             Ended::Closed(reason) => End::Failed(Failure::Refused(closed(reason, &self.closing))),
             Ended::Asked => End::Well,
+            ended @ (Ended::WrongServer { .. } | Ended::Distrusted) => {
+                End::Failed(Failure::Refused(ended.to_string()))
+            }
         }
     }
 }

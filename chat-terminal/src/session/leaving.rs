@@ -264,6 +264,9 @@ fn why(ended: Ended) -> Result<(), Failure> {
             "the server ended the connection: {reason}"
         ))),
         Ended::Closed(reason) => Err(Failure::Refused(closed(reason, ""))),
+        ended @ (Ended::WrongServer { .. } | Ended::Distrusted) => {
+            Err(Failure::Refused(ended.to_string()))
+        }
         Ended::CannotConnect => Err(Failure::CannotConnect("the server is gone".to_owned())),
         Ended::ProtocolError(text) => Err(Failure::Fault(format!(
             "the server does not keep to the protocol: {}",

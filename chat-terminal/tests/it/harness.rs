@@ -211,6 +211,8 @@ pub(crate) fn welcome() -> ClientEvent {
         time: Wall(0),
         lobby: true,
         rooms: Vec::new(),
+        proof: None,
+        any_audience: true,
     };
     ClientEvent::Welcomed { welcome, again }
 }

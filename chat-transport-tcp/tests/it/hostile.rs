@@ -17,10 +17,8 @@ use chat_runtime::{
         id::{RoomId, Secret, SessionId},
         limits::{Limits, Rate},
         wire::{
-            ClientMessage, Decoder, Form, SERVER_FRAME_BYTES, ServerMessage, VERSION,
-            client::{
-                Hello, History, HistoryFrom, Join, Op, Ping, Request, RoomRef, Send, Versions,
-            },
+            ClientMessage, Decoder, Form, SERVER_FRAME_BYTES, ServerMessage,
+            client::{Guest, History, HistoryFrom, Join, Op, Ping, Request, RoomRef, Send},
             record::Content,
         },
     },
@@ -53,18 +51,12 @@ fn frame(message: &ClientMessage) -> Vec<u8> {
 fn hello(nick: &str) -> Vec<u8> {
     let mut secret = [0; 32];
     secret[..nick.len()].copy_from_slice(nick.as_bytes());
-    frame(&ClientMessage::Hello(Hello {
-        versions: Versions {
-            min: VERSION,
-            max: VERSION,
-        },
-        capabilities: Vec::new(),
-        agent: String::new(),
+    frame(&ClientMessage::Guest(Guest {
         nick: nick.to_owned(),
         label: String::new(),
-        secret: Secret(secret),
+        agent: String::new(),
+        secret: Some(Secret(secret)),
         session: SessionId(1),
-        kept: false,
         resume: Vec::new(),
     }))
 }

@@ -16,8 +16,12 @@ use core::time::Duration;
 
 use base64ct::{Base64, Encoding};
 use chat_core::{
-    client::{Client, ClientConfig, ClientInput, ClientOutput, ClientOutputs, Work, WorkDone},
+    client::{
+        Client, ClientConfig, ClientInput, ClientOutput, ClientOutputs, Credentials, Dialled, Work,
+        WorkDone,
+    },
     id::{RoomId, Secret},
+    keys::DeviceKeys,
     time::{Monotonic, Now, Wall},
     wire::{Form, Framing},
 };
@@ -45,7 +49,7 @@ pub struct WebClient {
 
 #[wasm_bindgen]
 impl WebClient {
-    /// `secret` and `seed` are 32 random bytes each: the first is kept and makes the member, the
+    /// `secret` and `seed` are 32 random bytes each: the first is kept and makes the member's keys, the
     /// second is new each time. `imposed`: the application that the page belongs to knows who
     /// people are, and says which member this is. `origin`: `performance.timeOrigin`.
     ///
@@ -64,9 +68,13 @@ impl WebClient {
         let sized = |bytes: &[u8]| {
             <[u8; 32]>::try_from(bytes).map_err(|_| JsError::new("32 bytes are needed"))
         };
-        let mut config = ClientConfig::new(nick, Secret(sized(secret)?), sized(seed)?);
+        let keys = DeviceKeys::from_secret(&Secret(sized(secret)?));
+        let credentials = match kept {
+            true => Credentials::kept(keys),
+            false => Credentials::passing(keys),
+        };
+        let mut config = ClientConfig::new(nick, credentials, sized(seed)?);
         config.label = label;
-        config.kept = kept;
         config.imposed = imposed;
         // A page is left open, and comes back by itself.
         config.returns = true;
@@ -84,10 +92,13 @@ impl WebClient {
         self.machine.start(self.at(now), &mut self.out);
     }
 
-    /// The WebSocket is open.
-    pub fn connected(&mut self, now: f64) {
-        let (framing, form) = (Framing::Message, Form::Postcard);
-        self.input(now, ClientInput::Connected { framing, form });
+    /// The WebSocket to `url` is open.
+    pub fn connected(&mut self, now: f64, url: String) {
+        let dialled = Dialled {
+            audience: url,
+            ..Dialled::new(Framing::Message, Form::Postcard)
+        };
+        self.input(now, ClientInput::Connected(dialled));
     }
 
     /// A binary message came.
@@ -191,6 +202,10 @@ impl WebClient {
         Some(match self.out.pop()? {
             ClientOutput::Connect => Step::bare("connect"),
             ClientOutput::Disconnect => Step::bare("disconnect"),
+            ClientOutput::Identify(_) => {
+                debug_assert!(false, "the credentials were given");
+                return self.next_step();
+            }
             ClientOutput::Send(frame) => Step {
                 bytes: Some(frame.body().to_vec()),
                 ..Step::bare("send")

@@ -4,10 +4,11 @@
 
 use chat_core::{
     id::RoomId,
+    keys::Nonce,
     wire::{
         CloseReason, Form, ServerMessage,
         client::{
-            self, ClientMessage, History, HistoryFrom, Join, Login, Op, Ping, RoomRef, Send,
+            self, ClientMessage, History, HistoryFrom, Join, Login, Op, Open, Ping, RoomRef, Send,
             Versions,
         },
         error::ErrorCode,
@@ -15,7 +16,7 @@ use chat_core::{
         server::Answer,
     },
 };
-use scenarios::{Folder, Peer, Program, hello, unstamped, untimed};
+use scenarios::{Folder, Peer, Program, guest, unstamped, untimed};
 
 /// A server, and two people who talk.
 struct Conversation {
@@ -137,8 +138,8 @@ fn what_is_not_the_protocol_ends_the_connection() {
         talk.is_ended(peer, CloseReason::Protocol, "");
     }
 
-    // A hello whose nick is not UTF-8.
-    let frame = Form::Postcard.encode(&ClientMessage::Hello(hello("NICK")));
+    // A guest whose nick is not UTF-8.
+    let frame = Form::Postcard.encode(&ClientMessage::Guest(guest("NICK")));
     let mut bytes = frame.prefixed().to_vec();
     let at = bytes.windows(4).position(|four| four == b"NICK").unwrap();
     bytes[at] = 0xff;
@@ -154,14 +155,16 @@ fn what_is_not_the_protocol_ends_the_connection() {
 
     // No version in common.
     let mut peer = talk.peer();
-    let mut wrong = hello("Mallory");
-    wrong.versions = Versions { min: 2, max: 9 };
-    peer.say(&ClientMessage::Hello(wrong));
+    peer.say(&ClientMessage::Open(Open {
+        versions: Versions { min: 2, max: 9 },
+        nonce: Nonce([1; 32]),
+        capabilities: Vec::new(),
+    }));
     talk.is_ended(peer, CloseReason::Version, "");
 
     // A second hello.
     let (mut peer, _) = Peer::welcomed(&talk.address, "Mallory");
-    peer.say(&ClientMessage::Hello(hello("Mallory")));
+    peer.say(&ClientMessage::Guest(guest("Mallory")));
     talk.is_ended(peer, CloseReason::Protocol, "a second hello");
 
     // Half a frame, and the end.
@@ -205,9 +208,9 @@ fn names_that_cannot_be_may_be_tried_again_but_not_for_ever() {
         ("Bеrl", ErrorCode::NickTaken),
     ];
     for (nick, code) in bad {
-        let mut again = hello("Mallory");
+        let mut again = guest("Mallory");
         again.nick = nick.to_owned();
-        peer.say(&ClientMessage::Hello(again));
+        peer.say(&ClientMessage::Guest(again));
         match peer.hear() {
             Some(ServerMessage::Error(failure)) => {
                 assert_eq!((failure.id, failure.code), (0, code), "{nick:?}");
@@ -217,9 +220,9 @@ fn names_that_cannot_be_may_be_tried_again_but_not_for_ever() {
         talk.server.until(&format!("refused: hello: {code}"));
     }
     talk.goes_on();
-    let mut last = hello("Mallory");
+    let mut last = guest("Mallory");
     last.nick = "\u{200f}".to_owned();
-    peer.say(&ClientMessage::Hello(last));
+    peer.say(&ClientMessage::Guest(last));
     talk.is_ended(peer, CloseReason::TooManyAttempts, "");
     talk.noticed_nothing();
 }

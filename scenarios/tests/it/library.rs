@@ -24,8 +24,8 @@ fn ten_lines() -> Result<(Server, std::net::SocketAddr, memory::MemoryConnector)
 /// A bot that repeats what it hears, until it is told to go.
 async fn fifteen_lines(connector: impl chat_runtime::Connector) -> Result<(), Error> {
     let config = client_config("echo")?;
-    let me = MemberId::of(&config.secret);
     let (bot, mut events) = Client::connect(connector, config);
+    let me = bot.ready().await?.member;
     let lobby = bot.join(RoomRef::Lobby).await?.room;
     while let Some(event) = events.next().await {
         if let ClientEvent::Record {

@@ -185,11 +185,14 @@ impl Connections {
             self.load.less();
             return None;
         }
-        let (address, framing, form) = (
-            connection.address(),
-            connection.framing(),
-            connection.form(),
-        );
+        let address = connection.address();
+        let arrival = chat_core::hub::Arrival {
+            address,
+            local: connection.local(),
+            channel: connection.channel_binding(),
+            framing: connection.framing(),
+            form: connection.form(),
+        };
         let identity = connection.identity();
         let entry = self.limits.as_ref().map(|limits| limits.enter(address));
         // Before the first one nobody asks to be woken by what happens to sockets.
@@ -198,17 +201,10 @@ impl Connections {
         let connected = match entry {
             Some(Err(reason)) => Input::Rejected {
                 conn,
-                address,
-                framing,
-                form,
+                arrival,
                 reason,
             },
-            Some(Ok(())) | None => Input::Connected {
-                conn,
-                address,
-                framing,
-                form,
-            },
+            Some(Ok(())) | None => Input::Connected { conn, arrival },
         };
         Some(Arrival {
             conn,

@@ -14,10 +14,10 @@ use chat_runtime::{
         hub::Framing,
         id::{RoomId, Secret, SessionId},
         wire::{
-            ClientMessage, Decoder, Frame, Record, SERVER_FRAME_BYTES, ServerMessage, VERSION,
+            ClientMessage, Decoder, Frame, Record, SERVER_FRAME_BYTES, ServerMessage,
             client::{
-                Empty, Hello, History, HistoryFrom, Join, List, Members, Op, Ping, Request,
-                RoomRef, Send, Versions,
+                Empty, Guest, History, HistoryFrom, Join, List, Members, Op, Ping, Request,
+                RoomRef, Send,
             },
             record::{Content, RecordBody},
             server::Closing,
@@ -58,21 +58,15 @@ impl Peer {
     pub(crate) async fn say_hello(&mut self, nick: &str) {
         let mut secret = [0; 32];
         secret[..nick.len()].copy_from_slice(nick.as_bytes());
-        let hello = Hello {
-            versions: Versions {
-                min: VERSION,
-                max: VERSION,
-            },
-            capabilities: vec![],
-            agent: "peer".into(),
+        let guest = Guest {
             nick: nick.into(),
             label: String::new(),
-            secret: Secret(secret),
+            agent: "peer".into(),
+            secret: Some(Secret(secret)),
             session: new_session(),
-            kept: false,
             resume: vec![],
         };
-        self.send(&ClientMessage::Hello(hello)).await;
+        self.send(&ClientMessage::Guest(guest)).await;
     }
 
     /// The same, and joins the lobby.
