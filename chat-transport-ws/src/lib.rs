@@ -72,3 +72,8 @@ pub use self::{
     service::{Admission, WsService},
     transport::{DEFAULT_PORT, WsTransport},
 };
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
