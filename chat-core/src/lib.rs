@@ -15,58 +15,173 @@
 //!    call [`handle_timeout`](hub::Hub::handle_timeout) and go on with 2.
 //!
 //! The queue belongs to the caller, so nothing can be left behind inside. [`Input`](hub::Input) and
-//! [`Output`](hub::Output) are a driver's duties and exhaustive; [`Event`](hub::Event)s are news
-//! and may be dropped.
+//! [`Output`](hub::Output), [`ClientInput`](client::ClientInput) and
+//! [`ClientOutput`](client::ClientOutput) are a driver's duties and exhaustive; events are news and
+//! may be dropped.
+//!
+//! # A driver
+//! A hub, a client, and memory between them: no driver does less. Whoever brings sockets, a log and
+//! a clock writes these two functions anew, arm by arm.
 //!
 //! ```
 //! use chat_core::{
+//!     client::{
+//!         Client, ClientConfig, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Command,
+//!         Credentials, Dialled,
+//!     },
 //!     hub::{Arrival, Config, Framing, Hub, Input, Output, Outputs},
-//!     id::{ConnId, SessionId},
+//!     id::{ConnId, RoomId},
+//!     keys::DeviceKeys,
 //!     log::MemoryLog,
 //!     password::ServerSecret,
 //!     time::{Monotonic, Now, Wall},
-//!     wire::{ClientMessage, Form, ServerMessage, client::Guest},
+//!     wire::{Form, Frame, client::RoomRef},
 //! };
+//! use std::collections::VecDeque;
 //! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 //!
-//! let now = Now { monotonic: Monotonic(0), wall: Wall(1_700_000_000_000) };
-//! let mut log = MemoryLog::new(1, 1_000);
-//! let mut out = Outputs::new();
-//! # let mut rng = ChaCha20Rng::seed_from_u64(1);
-//! let config = Config::new(ServerSecret::generate(&mut rng), 1, [7; 32]);
-//! let mut hub = Hub::new(config, now, &mut out)?;
+//! /// The one connection, whose bytes are frames in two queues.
+//! const CONN: ConnId = ConnId { slot: 0, generation: 0 };
 //!
-//! let conn = ConnId { slot: 0, generation: 0 };
-//! let arrival = Arrival::new(Framing::Message, Form::Json);
-//! hub.handle_input(now, Input::Connected { conn, arrival }, &mut out);
-//! let hello = Form::Json.encode(&ClientMessage::Guest(Guest {
-//!     nick: "ada".into(),
-//!     label: String::new(),
-//!     agent: "example/1".into(),
-//!     secret: None,
-//!     session: SessionId(1),
-//!     resume: vec![],
-//! }));
-//! hub.handle_input(now, Input::Received { conn, bytes: &hello.body() }, &mut out);
+//! #[derive(Default)]
+//! struct Wire {
+//!     up: VecDeque<Frame>,
+//!     down: VecDeque<Frame>,
+//!     /// Fan-outs are skipped, because the hub said so or the outbox was full.
+//!     flagged: bool,
+//! }
 //!
-//! let mut said = Vec::new();
-//! while let Some(output) = out.pop() {
-//!     match output {
-//!         Output::Send { to, frame } => {
-//!             said.push((to, Form::Json.decode::<ServerMessage>(&frame.body()).unwrap()));
+//! /// Does what the hub asks for, until it asks for nothing.
+//! fn drive_hub(hub: &mut Hub, out: &mut Outputs, log: &mut MemoryLog, wire: &mut Wire, now: Now) {
+//!     while let Some(output) = out.pop() {
+//!         let answer = match output {
+//!             Output::Send { to: CONN, frame } => {
+//!                 wire.down.push_back(frame);
+//!                 None
+//!             }
+//!             // This outbox has no limit. One that has flags the connection instead of taking a
+//!             // frame that does not fit, and hands in `Input::Blocked` with the `place`.
+//!             Output::Fanout { to, frame, place: _, patient: _ } => {
+//!                 if to.iter().any(|conn| conn == CONN) && !wire.flagged {
+//!                     wire.down.push_back(frame);
+//!                 }
+//!                 None
+//!             }
+//!             Output::Block { conn } => {
+//!                 wire.flagged = true;
+//!                 // As soon as less than half of the outbox is full.
+//!                 Some(Input::Drained { conn })
+//!             }
+//!             Output::Resume { conn: _ } => {
+//!                 wire.flagged = false;
+//!                 None
+//!             }
+//!             Output::Credit { conn } => Some(Input::Credit { conn }),
+//!             Output::Close { conn, reason: _ } => Some(Input::Disconnected { conn }),
+//!             // A connection that is over: its frames go nowhere.
+//!             Output::Send { to: _, frame: _ } => None,
+//!             // The log's duties: in a real driver each is a call whose answer comes later.
+//!             asked @ (Output::Append { .. }
+//!             | Output::Read { .. }
+//!             | Output::ReadPart { .. }
+//!             | Output::Heads { .. }
+//!             | Output::Notes { .. }
+//!             | Output::Part { .. }
+//!             | Output::Manifest { .. }
+//!             | Output::Redact { .. }) => log.serve(asked).expect("a log does this"),
+//!             // For a log that several hubs share: of whose news to tell this one, and what to
+//!             // tell the others.
+//!             Output::Follow { .. } | Output::Forget { .. } | Output::Word(_) => None,
+//!             Output::Event(event) => {
+//!                 println!("{event:?}");
+//!                 None
+//!             }
+//!         };
+//!         if let Some(input) = answer {
+//!             hub.handle_input(now, input, out);
 //!         }
-//!         // Appends, reads and their like are the log's; there is nothing else here.
-//!         other => if let Ok(Some(input)) = log.serve(other) {
-//!             hub.handle_input(now, input, &mut out);
-//!         },
 //!     }
 //! }
-//! let [(to, ServerMessage::Welcome(welcome))] = &said[..] else {
-//!     panic!("a welcome and nothing else");
-//! };
-//! assert!(*to == conn && welcome.nick == "ada");
+//!
+//! /// Does what the client asks for. Gives back what happened, for the application.
+//! fn drive_client(
+//!     client: &mut Client,
+//!     out: &mut ClientOutputs,
+//!     wire: &mut Wire,
+//!     now: Now,
+//! ) -> Vec<ClientEvent> {
+//!     let mut events = Vec::new();
+//!     while let Some(output) = out.pop() {
+//!         match output {
+//!             ClientOutput::Connect => {
+//!                 let dialled = Dialled::new(Framing::Message, Form::Postcard);
+//!                 client.handle_input(now, ClientInput::Connected(dialled), out);
+//!             }
+//!             // Only without credentials in the configuration: those for the server of this key.
+//!             ClientOutput::Identify(_key) => {
+//!                 client.handle_input(now, ClientInput::Identified(None), out);
+//!             }
+//!             ClientOutput::Send(frame) => wire.up.push_back(frame),
+//!             ClientOutput::Disconnect => {
+//!                 client.handle_input(now, ClientInput::Disconnected, out);
+//!             }
+//!             // Up to a second of Argon2: on a thread of its own, if others wait.
+//!             ClientOutput::Work(work) => {
+//!                 client.handle_input(now, ClientInput::Done(work.run()), out);
+//!             }
+//!             ClientOutput::Event(event) => events.push(event),
+//!         }
+//!     }
+//!     events
+//! }
+//!
+//! let now = Now { monotonic: Monotonic(0), wall: Wall(1_700_000_000_000) };
+//! # let mut rng = ChaCha20Rng::seed_from_u64(1);
+//! let config = Config::new(ServerSecret::generate(&mut rng), 1, [7; 32]);
+//! let (mut log, mut wire) = (MemoryLog::new(1, 1_000), Wire::default());
+//! let (mut out, mut client_out) = (Outputs::new(), ClientOutputs::new());
+//! let mut hub = Hub::new(config, now, &mut out)?;
+//! let arrival = Arrival::new(Framing::Message, Form::Postcard);
+//! hub.handle_input(now, Input::Connected { conn: CONN, arrival }, &mut out);
+//!
+//! let keys = DeviceKeys::generate(&mut rng, "laptop", now.wall);
+//! let mut ada = Client::new(ClientConfig::new("ada", Credentials::passing(keys), [1; 32]));
+//! ada.start(now, &mut client_out);
+//! let room = RoomRef::Lobby;
+//! let join = Command::Join { room, password: None, key: None, unsealed_too: false };
+//! ada.command(now, join, &mut client_out);
+//! let (room, action, text) = (RoomId::LOBBY, false, "hello".to_owned());
+//! let mut say = Some(Command::Send { room, action, text });
+//!
+//! let mut heard = None;
+//! while heard.is_none() {
+//!     drive_hub(&mut hub, &mut out, &mut log, &mut wire, now);
+//!     for event in drive_client(&mut ada, &mut client_out, &mut wire, now) {
+//!         match event {
+//!             // Inside: one's own words come back like everybody's, in the room's order.
+//!             ClientEvent::Entered { .. } => {
+//!                 let say = say.take().expect("one enters once");
+//!                 ada.command(now, say, &mut client_out);
+//!             }
+//!             ClientEvent::Record { text: Some(text), .. } => heard = Some(text),
+//!             _ => {}
+//!         }
+//!     }
+//!     for frame in std::mem::take(&mut wire.up) {
+//!         hub.handle_input(now, Input::Received { conn: CONN, bytes: &frame.body() }, &mut out);
+//!         drive_hub(&mut hub, &mut out, &mut log, &mut wire, now);
+//!     }
+//!     for frame in std::mem::take(&mut wire.down) {
+//!         ada.handle_input(now, ClientInput::Received(&frame.body()), &mut client_out);
+//!     }
+//! }
+//! assert_eq!(heard, Some(Ok("hello".to_owned())));
 //! # Ok::<(), chat_core::limits::LimitError>(())
 //! ```
+//!
+//! Time stands still here. A driver with a clock sleeps until the earlier of
+//! [`Hub::poll_timeout`](hub::Hub::poll_timeout) and
+//! [`Client::poll_timeout`](client::Client::poll_timeout), each for the machine that it has.
 //!
 //! # What may be relied on
 //!
@@ -118,7 +233,6 @@ pub mod client;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod id;
-pub mod keys;
 pub mod limits;
 #[cfg(feature = "hub")]
 pub mod log;
@@ -133,3 +247,8 @@ mod state;
 pub mod time;
 pub mod visible;
 pub mod wire;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

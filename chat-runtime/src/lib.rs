@@ -120,3 +120,8 @@ pub use self::{
     server::{Server, ServerBuilder, ServerHandle, StartError},
     shared::ServerEnded,
 };
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -18,7 +18,7 @@ pub(crate) use self::answers::{Scene, proof_of, room_of};
 use crate::{
     journal::Book,
     reference_model::{Truth, is_blank_of},
-    world::SECOND,
+    time::SECOND,
 };
 
 /// Records read from the log are told within this time.

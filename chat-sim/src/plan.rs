@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{disk::Point, foreign_client::Burst, rng::Rng};
+use crate::rng::Rng;
 
 /// One run, as it is told to the world.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -162,6 +162,57 @@ pub enum What {
     /// For a time the server has as many connections as it may: whoever comes is turned away at the
     /// door.
     Full { ms: u32 },
+}
+
+/// Where the process is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Point {
+    /// A transaction is written and not committed.
+    BeforeACommit,
+    /// The same, with several appends in it.
+    BeforeACommitOfSeveral,
+    /// The same, with a snapshot in it.
+    BeforeASnapshot,
+    /// The same, with a redaction in it.
+    BeforeARedaction,
+    /// The transaction is committed, and nobody has been told.
+    BeforeTheAnswers,
+    /// Some have been told, and others not.
+    AmongTheAnswers,
+    /// Records that are not kept any more are being deleted.
+    AmongDeletions,
+    /// A redaction is committed, and the old bytes still stand in what was written ahead.
+    BeforeTheScrub,
+    /// A commit has failed in a way that leaves open whether it is on the disk.
+    InDoubt,
+}
+
+/// Actions of a program of another make, all in one go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Burst {
+    /// Joins the lobby or a group, talks, reads and leaves, and waits for no answer.
+    InAndOut,
+    /// The same without leaving.
+    In,
+    /// Says and reads what takes six bytes for each of one in JSON.
+    Escapes,
+    /// Asks for what there is not, in rooms that there are not.
+    Nonsense,
+    /// Reads much at once.
+    Greed,
+    /// Asks more than anybody may.
+    Flood,
+}
+
+impl Burst {
+    pub(crate) const ALL: &[Self] = &[
+        Self::InAndOut,
+        Self::In,
+        Self::Escapes,
+        Self::Nonsense,
+        Self::Greed,
+        Self::Flood,
+    ];
 }
 
 /// When somebody hears that a connection is broken.

@@ -165,6 +165,11 @@ impl Truth {
         named.into_iter().flatten().copied()
     }
 
+    /// The members that have given up their names since this was asked last.
+    pub(crate) fn released(&mut self) -> Vec<MemberId> {
+        std::mem::take(&mut self.directory.released)
+    }
+
     pub(crate) fn room(&self, id: RoomId, epoch: u64) -> Option<&Room> {
         self.rooms.get(&(id, epoch))
     }

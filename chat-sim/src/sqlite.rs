@@ -25,11 +25,11 @@ use tokio::runtime::Runtime;
 
 use crate::{
     Plan,
-    cuts::{Cuts, Flaw, commands_of},
-    disk::Command,
+    cuts::{Cuts, commands_of},
     journal::Broken,
     log::Log,
     rng::Rng,
+    world::{Command, Flaw},
 };
 
 /// Bytes that are written ahead before they are moved: little, so that this happens in between.

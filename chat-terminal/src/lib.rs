@@ -29,12 +29,19 @@
 //!     match effect {
 //!         Effect::Report(report) => reporter.report(&report, &mut page),
 //!         Effect::End(ended) => println!("ended: {ended:?}"),
-//!         other => println!("to be done: {other:?}"),
+//!         // The client's duties: start a command, whose end is an input; connect under another
+//!         // name; take leave; end at once.
+//!         Effect::Command { number, command } => println!("{number}: {command:?}"),
+//!         Effect::RetryAs { nick, label } => println!("{nick} ({label})"),
+//!         Effect::Close | Effect::Abort => println!("leaving"),
+//!         // The reader's: read a line, which is an input; or do not; or count what is left.
+//!         Effect::Read { prompt, kind } => println!("{prompt}{kind:?}"),
+//!         Effect::StopReading | Effect::AwaitIdle | Effect::CountUnread => println!("reading"),
 //!     }
 //! }
 //! ```
 //!
-//! `examples/conversation.rs` has all effects, with a server in memory.
+//! `examples/conversation.rs` does all effects, with a server in memory.
 //!
 //! # The run loop
 //! 1. Wait for whatever comes first, in this order: an event of the client, the end of a command, a
@@ -83,3 +90,8 @@ pub use self::{
     session::{ChatSession, Destination, Effect, End, Group, Input, Options, ReadKind},
     visible::{person, visible},
 };
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

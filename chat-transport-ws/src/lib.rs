@@ -61,3 +61,8 @@ pub use self::{
     options::{Forwarded, Origins, WsOptions},
     service::{Admission, WsService},
 };
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     journal::Book,
-    world::{EPOCH, MS, SECOND},
+    time::{EPOCH, MS, SECOND},
 };
 
 /// Requests of a session that a room remembers.

@@ -4,7 +4,7 @@
 
 use chat_runtime::{
     Client, Server,
-    chat_core::{client::ClientEvent, id::MemberId, wire::client::RoomRef},
+    chat_core::{client::ClientEvent, wire::client::RoomRef},
     client_config, memory,
 };
 use chat_transport_tcp::{TcpConnector, TcpTransport};

@@ -8,6 +8,7 @@ mod disconnect;
 mod framing;
 mod handshake;
 mod hearing;
+mod leaving;
 mod requests;
 mod slots;
 #[cfg(test)]

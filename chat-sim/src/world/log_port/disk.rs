@@ -8,39 +8,17 @@ use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use chat_core::{
-    hub::Input,
-    id::{Partition, Place, Seq},
+    id::{Partition, Place},
     log::{AppendRefused, LogUnavailable, Manifest, SnapshotId},
 };
-use serde::{Deserialize, Serialize};
 
+use super::{LogPort, news::Author};
 use crate::{
-    log_port::Author,
-    world::{Happening, MS, Outcome, World},
+    happening::{Answer, DiskDue, Durable, Effect, Happening, LogDue, Outcome},
+    plan::Point,
+    time::MS,
+    turn::Turn,
 };
-
-/// Where the process is killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Point {
-    /// A transaction is written and not committed.
-    BeforeACommit,
-    /// The same, with several appends in it.
-    BeforeACommitOfSeveral,
-    /// The same, with a snapshot in it.
-    BeforeASnapshot,
-    /// The same, with a redaction in it.
-    BeforeARedaction,
-    /// The transaction is committed, and nobody has been told.
-    BeforeTheAnswers,
-    /// Some have been told, and others not.
-    AmongTheAnswers,
-    /// Records that are not kept any more are being deleted.
-    AmongDeletions,
-    /// A redaction is committed, and the old bytes still stand in what was written ahead.
-    BeforeTheScrub,
-    /// A commit has failed in a way that leaves open whether it is on the disk.
-    InDoubt,
-}
 
 /// A command to the writer.
 #[derive(Clone, Debug)]
@@ -71,28 +49,9 @@ pub(crate) enum Command {
     },
 }
 
-/// The writer's next step.
-#[derive(Debug)]
-pub(crate) enum Turn {
-    Commit,
-    Answers(VecDeque<Answer>),
-    Delete,
-    Scrub,
-    Probe,
-}
-
-/// To be told when it is durable.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    node: usize,
-    partition: Partition,
-    first: Seq,
-    outcome: Outcome,
-}
-
 /// The writer.
 #[derive(Debug, Default)]
-pub(crate) struct Disk {
+pub(super) struct Disk {
     /// Which life of the process.
     life: u32,
     waiting: Vec<Command>,
@@ -102,25 +61,25 @@ pub(crate) struct Disk {
     /// Redactions whose old bytes are not gone yet.
     scrubs: Vec<(usize, Partition, Place)>,
     deleting: bool,
-    pub(crate) full_until: u64,
-    pub(crate) unsure_until: u64,
+    pub(super) full_until: u64,
+    pub(super) unsure_until: u64,
     /// Everything is refused until writing works again.
     trouble: bool,
     /// A transaction that may be on the disk.
     doubtful: Vec<Command>,
     unsettled: BTreeSet<Partition>,
     /// Where the process shall die next, and for how long.
-    pub(crate) doom: Option<(Point, u64)>,
+    pub(super) doom: Option<(Point, u64)>,
 }
 
 impl Disk {
     /// Whether nobody can say what the log of a partition is.
-    pub(crate) fn is_unsettled(&self, partition: Partition) -> bool {
+    pub(super) fn is_unsettled(&self, partition: Partition) -> bool {
         self.unsettled.contains(&partition)
     }
 
     /// No more faults.
-    pub(crate) fn becalm(&mut self) {
+    pub(super) fn becalm(&mut self) {
         (self.full_until, self.unsure_until, self.doom) = (0, 0, None);
     }
 }
@@ -136,54 +95,54 @@ impl Command {
     }
 }
 
-impl World {
-    pub(crate) fn ask_disk(&mut self, command: Command) {
+impl LogPort {
+    pub(super) fn ask_disk(&mut self, turn: &mut Turn, command: Command) {
         if self.disk.trouble {
-            return self.give_up(command, Outcome::Refused(AppendRefused::Unavailable));
+            return self.give_up(turn, command, Outcome::Refused(AppendRefused::Unavailable));
         }
         self.disk.waiting.push(command);
         if !self.disk.writing {
-            self.begin_transaction();
+            self.begin_transaction(turn);
         }
     }
 
-    fn begin_transaction(&mut self) {
+    fn begin_transaction(&mut self, turn: &mut Turn) {
         self.disk.writing = !self.disk.waiting.is_empty();
         if !self.disk.writing {
             return;
         }
         self.disk.group = std::mem::take(&mut self.disk.waiting);
-        let after = self.log_delay(0);
-        self.disk_soon(after, Turn::Commit);
+        let after = self.delay(turn, 0);
+        self.disk_soon(turn, after, DiskDue::Commit);
     }
 
-    fn disk_soon(&mut self, after: u64, turn: Turn) {
-        let life = self.disk.life;
-        self.soon(after, Happening::Disk(life, turn));
+    fn disk_soon(&self, turn: &mut Turn, after: u64, step: DiskDue) {
+        let step = LogDue::Disk(self.disk.life, step);
+        turn.soon(after, Happening::Log(step));
     }
 
-    pub(crate) fn disk_turn(&mut self, life: u32, turn: Turn) {
+    pub(super) fn disk_turn(&mut self, turn: &mut Turn, life: u32, step: DiskDue) {
         if self.disk.life != life {
             return;
         }
-        match turn {
-            Turn::Commit => self.commit(),
-            Turn::Answers(answers) => self.answer_next(answers),
-            Turn::Delete => {
+        match step {
+            DiskDue::Commit => self.commit(turn),
+            DiskDue::Answers(answers) => self.answer_next(turn, answers),
+            DiskDue::Delete => {
                 self.disk.deleting = false;
                 if self.is_doomed(Point::AmongDeletions) {
-                    self.die("a kill among deletions");
+                    self.die(turn, "a kill among deletions");
                 }
             }
-            Turn::Scrub => {
+            DiskDue::Scrub => {
                 if self.is_doomed(Point::BeforeTheScrub) && !self.disk.scrubs.is_empty() {
-                    return self.die("a kill before a redaction was done");
+                    return self.die(turn, "a kill before a redaction was done");
                 }
                 for (node, partition, at) in std::mem::take(&mut self.disk.scrubs) {
-                    self.tell_redacted(node, partition, at, Ok(()));
+                    self.tell_redacted(turn, node, partition, at, Ok(()));
                 }
             }
-            Turn::Probe => self.probe(),
+            DiskDue::Probe => self.probe(turn),
         }
     }
 
@@ -191,16 +150,16 @@ impl World {
         self.disk.doom.is_some_and(|(at, _)| at == point)
     }
 
-    fn die(&mut self, state: &'static str) {
-        self.book.saw(state);
+    fn die(&mut self, turn: &mut Turn, state: &'static str) {
+        turn.book.saw(state);
         let (_, after) = self.disk.doom.take().unwrap_or((Point::BeforeACommit, MS));
-        self.book.fault("a server killed");
-        self.kill_server(after);
+        turn.book.fault("a server killed");
+        turn.effect(Effect::Killed(after));
     }
 
-    fn commit(&mut self) {
+    fn commit(&mut self, turn: &mut Turn) {
         let group = std::mem::take(&mut self.disk.group);
-        self.passes_the_log();
+        self.passes(turn);
         if self.is_dying() {
             return;
         }
@@ -231,44 +190,44 @@ impl World {
             .iter()
             .find(|(point, fits, _)| *fits && self.is_doomed(*point));
         if let Some((_, _, state)) = death {
-            return self.die(state);
+            return self.die(turn, state);
         }
         if appends > 1 {
-            self.book.saw("several appends in one transaction");
+            turn.book.saw("several appends in one transaction");
         }
-        if !self.calm && self.now < self.disk.full_until {
-            self.book.changed("a commit refused by a full disk");
+        if !turn.calm && turn.now < self.disk.full_until {
+            turn.book.changed("a commit refused by a full disk");
             self.disk.writing = false;
-            return self.fail(group, Outcome::Refused(AppendRefused::Unavailable));
+            return self.fail(turn, group, Outcome::Refused(AppendRefused::Unavailable));
         }
-        if !self.calm && self.now < self.disk.unsure_until {
-            self.book
+        if !turn.calm && turn.now < self.disk.unsure_until {
+            turn.book
                 .changed("a commit of which nobody knows whether it is on the disk");
             self.disk.writing = false;
             self.disk
                 .unsettled
                 .extend(group.iter().map(Command::partition));
             self.disk.doubtful.clone_from(&group);
-            self.fail(group, Outcome::Unknown);
+            self.fail(turn, group, Outcome::Unknown);
             if self.is_doomed(Point::InDoubt) {
-                self.die("a kill while a commit was in doubt");
+                self.die(turn, "a kill while a commit was in doubt");
             }
             return;
         }
-        let answers = self.perform(group);
-        self.passes_the_log();
+        let answers = self.perform(turn, group);
+        self.passes(turn);
         if self.is_dying() {
             return;
         }
         if self.is_doomed(Point::BeforeTheAnswers) && !answers.is_empty() {
-            return self.die("a kill between a commit and its answers");
+            return self.die(turn, "a kill between a commit and its answers");
         }
-        self.disk_soon(0, Turn::Answers(answers));
-        self.begin_transaction();
+        self.disk_soon(turn, 0, DiskDue::Answers(answers));
+        self.begin_transaction(turn);
     }
 
     /// Does what a transaction says.
-    fn perform(&mut self, group: Vec<Command>) -> VecDeque<Answer> {
+    fn perform(&mut self, turn: &mut Turn, group: Vec<Command>) -> VecDeque<Durable> {
         let mut answers = VecDeque::new();
         for command in group {
             if let Some(scissors) = &mut self.scissors {
@@ -284,8 +243,8 @@ impl World {
                     note,
                     ..
                 } => {
-                    let outcome = self.put(partition, expected, &entries, &note);
-                    answers.push_back(Answer {
+                    let outcome = self.put(turn, partition, expected, &entries, &note);
+                    answers.push_back(Durable {
                         node,
                         partition,
                         first: expected.seq + 1,
@@ -300,39 +259,39 @@ impl World {
                     ..
                 } => {
                     let done = self.log.part(partition, id, index, bytes);
-                    self.tell_kept(node, partition, id, index, done);
+                    self.tell_kept(turn, node, partition, id, index, done);
                 }
-                Command::Manifest { manifest, .. } => self.keep_snapshot(partition, manifest),
+                Command::Manifest { manifest, .. } => self.keep_snapshot(turn, partition, manifest),
                 Command::Redact {
                     node,
                     at,
                     replacement,
                     ..
                 } => {
-                    if let Err(refused) = self.redact(partition, at, replacement) {
-                        self.tell_redacted(node, partition, at, Err(refused));
+                    if let Err(refused) = self.redact(turn, partition, at, replacement) {
+                        self.tell_redacted(turn, node, partition, at, Err(refused));
                         continue;
                     }
                     self.disk.scrubs.push((node, partition, at));
-                    let after = self.log_delay(0);
-                    self.disk_soon(after, Turn::Scrub);
+                    let after = self.delay(turn, 0);
+                    self.disk_soon(turn, after, DiskDue::Scrub);
                 }
             }
             if self.log.oldest(partition) > oldest && !self.disk.deleting {
                 self.disk.deleting = true;
-                let after = self.log_delay(0);
-                self.disk_soon(after, Turn::Delete);
+                let after = self.delay(turn, 0);
+                self.disk_soon(turn, after, DiskDue::Delete);
             }
         }
         answers
     }
 
     /// Tells one of those who wait, and then the next.
-    fn answer_next(&mut self, mut answers: VecDeque<Answer>) {
+    fn answer_next(&mut self, turn: &mut Turn, mut answers: VecDeque<Durable>) {
         let Some(answer) = answers.pop_front() else {
             return;
         };
-        let Answer {
+        let Durable {
             node,
             partition,
             first,
@@ -344,186 +303,137 @@ impl World {
         );
         let dies = several && self.is_doomed(Point::AmongTheAnswers);
         if several {
-            let after = self.log_delay(0) / 8;
-            self.disk_soon(after, Turn::Answers(answers));
+            let after = self.delay(turn, 0) / 8;
+            self.disk_soon(turn, after, DiskDue::Answers(answers));
         }
-        let life = self.nodes[node].life;
         if committed {
-            self.spread(Author::Answered(node), partition, first);
+            self.spread(turn, Author::Answered(node), partition, first);
         }
-        self.outcome(node, life, partition, outcome);
+        let input = self.outcome(turn, node, partition, outcome);
+        turn.effect(Effect::Input(node, input));
         if dies {
-            self.die("a kill among the answers of one commit");
+            self.die(turn, "a kill among the answers of one commit");
         }
     }
 
     /// Writing does not work.
-    fn fail(&mut self, group: Vec<Command>, outcome: Outcome) {
+    fn fail(&mut self, turn: &mut Turn, group: Vec<Command>, outcome: Outcome) {
         self.disk.trouble = true;
         let waiting = std::mem::take(&mut self.disk.waiting);
         for command in group {
-            self.give_up(command, outcome);
+            self.give_up(turn, command, outcome);
         }
         for command in waiting {
-            self.give_up(command, Outcome::Refused(AppendRefused::Unavailable));
+            self.give_up(turn, command, Outcome::Refused(AppendRefused::Unavailable));
         }
-        self.disk_soon(100 * MS, Turn::Probe);
+        self.disk_soon(turn, 100 * MS, DiskDue::Probe);
     }
 
-    fn give_up(&mut self, command: Command, outcome: Outcome) {
-        let after = 1 + self.log_delay(0);
+    fn give_up(&mut self, turn: &mut Turn, command: Command, outcome: Outcome) {
+        let after = 1 + self.delay(turn, 0);
         match command {
             Command::Append {
                 node, partition, ..
             } => {
-                let life = self.nodes[node].life;
-                self.soon(
-                    after,
-                    Happening::Outcome {
-                        node,
-                        life,
-                        partition,
-                        outcome,
-                    },
-                );
+                let life = self.readers[node].life;
+                let outcome = Answer::Outcome { partition, outcome };
+                self.answer(turn, node, life, after, outcome);
             }
             Command::Redact {
                 node,
                 partition,
                 at,
                 ..
-            } => self.tell_redacted(node, partition, at, Err(LogUnavailable)),
+            } => self.tell_redacted(turn, node, partition, at, Err(LogUnavailable)),
             Command::Part {
                 node,
                 partition,
                 id,
                 index,
                 ..
-            } => self.tell_kept(node, partition, id, index, Err(LogUnavailable)),
+            } => self.tell_kept(turn, node, partition, id, index, Err(LogUnavailable)),
             // A lost snapshot only makes the next reload longer.
             Command::Manifest { .. } => {}
         }
     }
 
-    pub(crate) fn tell_kept(
-        &mut self,
+    fn tell_kept(
+        &self,
+        turn: &mut Turn,
         node: usize,
         partition: Partition,
         id: SnapshotId,
         index: u32,
         done: Result<(), LogUnavailable>,
     ) {
-        let life = self.nodes[node].life;
-        self.soon(
-            1,
-            Happening::Kept {
-                node,
-                life,
-                partition,
-                id,
-                index,
-                done,
-            },
-        );
+        let life = self.readers[node].life;
+        let kept = Answer::Kept {
+            partition,
+            id,
+            index,
+            done,
+        };
+        self.answer(turn, node, life, 1, kept);
     }
 
     fn tell_redacted(
-        &mut self,
+        &self,
+        turn: &mut Turn,
         node: usize,
         partition: Partition,
         at: Place,
         done: Result<(), LogUnavailable>,
     ) {
-        let life = self.nodes[node].life;
-        self.soon(
-            1,
-            Happening::Redacted {
-                node,
-                life,
-                partition,
-                at,
-                done,
-            },
-        );
+        let life = self.readers[node].life;
+        let redacted = Answer::Redacted {
+            partition,
+            at,
+            done,
+        };
+        self.answer(turn, node, life, 1, redacted);
     }
 
     /// Sees whether writing works again; then what was in doubt is settled, one way or the other.
-    fn probe(&mut self) {
-        if !self.calm && self.now < self.disk.full_until.max(self.disk.unsure_until) {
-            return self.disk_soon(500 * MS, Turn::Probe);
+    fn probe(&mut self, turn: &mut Turn) {
+        if !turn.calm && turn.now < self.disk.full_until.max(self.disk.unsure_until) {
+            return self.disk_soon(turn, 500 * MS, DiskDue::Probe);
         }
-        self.settle_doubt();
+        self.settle_doubt(turn);
         self.disk.trouble = false;
-        self.book.saw("a disk that could be written again");
-        self.begin_transaction();
+        turn.book.saw("a disk that could be written again");
+        self.begin_transaction(turn);
     }
 
-    fn settle_doubt(&mut self) {
+    fn settle_doubt(&mut self, turn: &mut Turn) {
         let doubtful = std::mem::take(&mut self.disk.doubtful);
         self.disk.unsettled.clear();
         if doubtful.is_empty() {
             return;
         }
-        if self.nodes[0].rng.chance(500) {
-            self.book.saw("a doubtful commit that was on the disk");
-            for answer in self.perform(doubtful) {
-                self.spread(Author::AsOthers, answer.partition, answer.first);
+        if turn.rngs[0].chance(500) {
+            turn.book.saw("a doubtful commit that was on the disk");
+            for answer in self.perform(turn, doubtful) {
+                self.spread(turn, Author::AsOthers, answer.partition, answer.first);
             }
         } else {
-            self.book.saw("a doubtful commit that was not on the disk");
+            turn.book.saw("a doubtful commit that was not on the disk");
         }
     }
 
-    /// The process is gone at once, with all its hubs and what they waited for; it is started again
-    /// after a time.
-    pub(crate) fn kill_server(&mut self, after: u64) {
-        self.book.note(|| "the server is killed".to_owned());
+    /// The process is gone at once, with all that waited in it.
+    pub(crate) fn is_killed(&mut self, turn: &mut Turn) {
+        turn.book.note(|| "the server is killed".to_owned());
         self.disk.life += 1;
         self.disk.waiting.clear();
         self.disk.group.clear();
         self.disk.scrubs.clear();
         (self.disk.writing, self.disk.trouble, self.disk.deleting) = (false, false, false);
-        for hub in 0..self.nodes.len() {
-            self.nodes[hub].stopping = None;
-            self.crash(hub);
-        }
-        self.settle_doubt();
-        self.disk.scrubs.clear();
-        self.absorb_all();
-        for hub in 0..self.nodes.len() {
-            let life = self.nodes[hub].life;
-            self.soon(after, Happening::Boot(hub, life));
-        }
     }
 
-    /// The answer to a hub's append.
-    pub(crate) fn outcome(
-        &mut self,
-        node: usize,
-        life: u32,
-        partition: Partition,
-        outcome: Outcome,
-    ) {
-        if self.nodes[node].life != life {
-            return;
-        }
-        self.nodes[node].appending.remove(&partition);
-        self.passes_the_log();
-        if let Outcome::Committed(head) = outcome {
-            if let Some(scissors) = &mut self.scissors {
-                scissors.acknowledged = Some((partition, head.seq));
-            }
-            self.was_told(node, partition, head);
-        }
-        self.book
-            .note(|| format!("hub {node}: {partition:?}: {outcome:?}"));
-        self.hub_input(
-            node,
-            match outcome {
-                Outcome::Committed(head) => Input::Committed { partition, head },
-                Outcome::Refused(why) => Input::Refused { partition, why },
-                Outcome::Unknown => Input::Unknown { partition },
-            },
-        );
+    /// The hubs of the process are gone as well, and the disk is what the next life finds.
+    pub(crate) fn is_what_is_on_the_disk(&mut self, turn: &mut Turn) {
+        self.settle_doubt(turn);
+        self.disk.scrubs.clear();
+        self.absorb_all(turn);
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use chat_core::id::{Partition, Seq};
 
-use crate::{plan::Weather, rng::Rng, world::MS};
+use crate::{plan::Weather, rng::Rng, time::MS};
 
 /// How long after its time-out an append is stored, where the weather does not say.
 const LATE_MS: u32 = 50;
@@ -15,7 +15,7 @@ const BEHIND: u64 = 8;
 
 /// The fate of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AppendFate {
+pub(super) enum AppendFate {
     /// The append is judged by the head, and its hub is told.
     Judged,
     /// The same, and the news of it overtake the answer.
@@ -34,7 +34,7 @@ pub(crate) enum AppendFate {
 
 /// The fate of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ReadFate {
+pub(super) enum ReadFate {
     /// The read shows the present.
     Fresh,
     /// The read shows the log before the last records came.
@@ -44,7 +44,7 @@ pub(crate) enum ReadFate {
 
 /// The fate of one piece of news on its way to one hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NewsFate {
+pub(super) enum NewsFate {
     Lost,
     Told {
         twice: bool,
@@ -57,24 +57,24 @@ pub(crate) enum NewsFate {
 
 /// The weather at the log, until when, and what others did to it.
 #[derive(Debug, Default)]
-pub(crate) struct LogFaults {
+pub(super) struct LogFaults {
     weather: Weather,
     until: u64,
     /// Records that were written by something that is no hub of this world, each in its epoch.
-    pub(crate) foreign: BTreeSet<(Partition, u64, Seq)>,
+    pub(super) foreign: BTreeSet<(Partition, u64, Seq)>,
 }
 
 impl LogFaults {
-    pub(crate) fn begin(&mut self, weather: Weather, until: u64) {
+    pub(super) fn begin(&mut self, weather: Weather, until: u64) {
         (self.weather, self.until) = (weather, until);
     }
 
     /// No more faults.
-    pub(crate) fn becalm(&mut self) {
+    pub(super) fn becalm(&mut self) {
         self.until = 0;
     }
 
-    pub(crate) fn weather(&self, now: u64) -> Weather {
+    pub(super) fn weather(&self, now: u64) -> Weather {
         if now < self.until {
             self.weather
         } else {
@@ -82,7 +82,7 @@ impl LogFaults {
         }
     }
 
-    pub(crate) fn append(&self, now: u64, cut_off: bool, rng: &mut Rng) -> AppendFate {
+    pub(super) fn append(&self, now: u64, cut_off: bool, rng: &mut Rng) -> AppendFate {
         if cut_off {
             return if rng.chance(500) {
                 AppendFate::Refused
@@ -113,7 +113,7 @@ impl LogFaults {
         }
     }
 
-    pub(crate) fn read(&self, now: u64, rng: &mut Rng) -> ReadFate {
+    pub(super) fn read(&self, now: u64, rng: &mut Rng) -> ReadFate {
         let weather = self.weather(now);
         if rng.chance(weather.unreadable) {
             ReadFate::Failed
@@ -124,7 +124,7 @@ impl LogFaults {
         }
     }
 
-    pub(crate) fn news(&self, now: u64, rng: &mut Rng) -> NewsFate {
+    pub(super) fn news(&self, now: u64, rng: &mut Rng) -> NewsFate {
         let weather = self.weather(now);
         if rng.chance(weather.news_lost) {
             return NewsFate::Lost;
@@ -137,7 +137,7 @@ impl LogFaults {
     }
 
     /// How much later heads and notes are told, and whether they are told at all.
-    pub(crate) fn heads(&self, now: u64, rng: &mut Rng) -> Option<u64> {
+    pub(super) fn heads(&self, now: u64, rng: &mut Rng) -> Option<u64> {
         let weather = self.weather(now);
         let failed = drawn(rng, weather.heads_lost);
         let late = u64::from(weather.heads_ms) * MS;

@@ -5,11 +5,15 @@
 use bytes::Bytes;
 use chat_core::hub::Input;
 
-use crate::world::{Happening, World};
+use super::Hubs;
+use crate::{
+    happening::{Happening, HubDue},
+    turn::Turn,
+};
 
 /// One hub's news of another.
 #[derive(Debug)]
-pub(crate) enum Word {
+pub(super) enum Word {
     Said {
         node: u64,
         bytes: Bytes,
@@ -20,70 +24,62 @@ pub(crate) enum Word {
     },
 }
 
-impl World {
+impl Hubs {
     /// A hub says something to all others.
-    pub(crate) fn spread_word(&mut self, from: usize, bytes: &Bytes) {
+    pub(crate) fn spread_word(&mut self, turn: &mut Turn, from: usize, bytes: &Bytes) {
         let node = self.nodes[from].name();
         for to in 0..self.nodes.len() {
             if to == from || self.nodes[to].hub.is_none() {
                 continue;
             }
             let bytes = bytes.clone();
-            self.send_word(from, to, Word::Said { node, bytes });
+            self.send_word(turn, from, to, Word::Said { node, bytes });
         }
     }
 
     /// A hub's process is gone, and its name with it: those who have heard of it hear so.
-    pub(crate) fn is_lost(&mut self, hub: usize) {
+    pub(crate) fn is_lost(&mut self, turn: &mut Turn, hub: usize) {
         let node = self.nodes[hub].name();
         self.nodes[hub].words.clear();
         for to in 0..self.nodes.len() {
             if to != hub && self.nodes[to].hub.is_some() {
-                self.send_word(hub, to, Word::Lost { node });
+                self.send_word(turn, hub, to, Word::Lost { node });
             }
         }
         self.nodes[hub].starts += 1;
     }
 
-    fn send_word(&mut self, from: usize, to: usize, word: Word) {
-        let after = self.word_delay(to);
+    fn send_word(&mut self, turn: &mut Turn, from: usize, to: usize, word: Word) {
+        let usual = turn.delay();
+        // Hubs of one process are near.
+        let most = if turn.shape.disk { usual / 8 } else { usual };
+        let after = turn.rngs[to].below(most + 1);
         let node = &mut self.nodes[to];
         node.words.entry(from).or_default().push_back(word);
         let life = node.life;
-        self.soon(after, Happening::Word { from, to, life });
-    }
-
-    fn word_delay(&mut self, to: usize) -> u64 {
-        let usual = u64::from(self.plan.shape.delay_us) * 1_000;
-        // Hubs of one process are near.
-        let most = if self.plan.shape.disk {
-            usual / 8
-        } else {
-            usual
-        };
-        self.nodes[to].rng.below(most + 1)
+        turn.soon(after, Happening::Hub(to, HubDue::Word { from, life }));
     }
 
     /// The next word of one hub comes to another.
-    pub(crate) fn deliver_word(&mut self, from: usize, to: usize, life: u32) {
+    pub(crate) fn next_word(
+        &mut self,
+        turn: &mut Turn,
+        from: usize,
+        to: usize,
+        life: u32,
+    ) -> Option<Input<'static>> {
         let node = &mut self.nodes[to];
         if node.life != life {
-            return;
+            return None;
         }
-        let Some(word) = node
-            .words
-            .get_mut(&from)
-            .and_then(|words| words.pop_front())
-        else {
-            return;
-        };
-        self.book.note(|| match &word {
+        let word = node.words.get_mut(&from)?.pop_front()?;
+        turn.book.note(|| match &word {
             Word::Said { node, bytes } => format!("hub {to} hears of {node}: {bytes:?}"),
             Word::Lost { node } => format!("hub {to} hears that {node} is lost"),
         });
-        match word {
-            Word::Said { node, bytes } => self.hub_input(to, Input::Word { from: node, bytes }),
-            Word::Lost { node } => self.hub_input(to, Input::Lost { node }),
-        }
+        Some(match word {
+            Word::Said { node, bytes } => Input::Word { from: node, bytes },
+            Word::Lost { node } => Input::Lost { node },
+        })
     }
 }

@@ -14,71 +14,27 @@ use chat_core::{
         record::Content,
     },
 };
-use serde::{Deserialize, Serialize};
 
-use crate::world::World;
-
-/// The actions of such a program, all in one go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Burst {
-    /// Joins the lobby or a group, talks, reads and leaves, and waits for no answer.
-    InAndOut,
-    /// The same without leaving.
-    In,
-    /// Says and reads what takes six bytes for each of one in JSON.
-    Escapes,
-    /// Asks for what there is not, in rooms that there are not.
-    Nonsense,
-    /// Reads much at once.
-    Greed,
-    /// Asks more than anybody may.
-    Flood,
-}
-
-impl Burst {
-    pub(crate) const ALL: &[Self] = &[
-        Self::InAndOut,
-        Self::In,
-        Self::Escapes,
-        Self::Nonsense,
-        Self::Greed,
-        Self::Flood,
-    ];
-}
+use super::People;
+use crate::{plan::Burst, reference_model::Truth, turn::Turn};
 
 /// The memory of the program.
 #[derive(Debug, Default)]
-pub(crate) struct Raw {
+pub(super) struct Raw {
     last_id: u64,
     /// The last number of its session.
     last_txn: u64,
     said: u32,
 }
 
-impl World {
-    /// Does a burst, if it is connected and welcome; otherwise connects.
-    pub(crate) fn burst(&mut self, client: usize, burst: Burst, pick: u32) {
-        if self.peers[client].raw.is_none() {
-            self.begin_raw(client);
-        }
-        let Some(link) = self.peers[client].link else {
-            return self.connect(client);
-        };
-        if self
-            .links
-            .get(&link)
-            .is_some_and(|link| link.line.is_welcomed())
-        {
-            self.book.saw("a burst of an unusual client");
-            for op in self.ops(client, burst, pick) {
-                self.request(client, op);
-            }
-        }
-    }
-
-    fn begin_raw(&mut self, client: usize) {
-        self.lives += 1;
+impl People {
+    /// A person of another make is there from now on.
+    pub(crate) fn begin_raw(&mut self, client: usize) {
         let peer = &mut self.peers[client];
+        if peer.raw.is_some() {
+            return;
+        }
+        self.lives += 1;
         let secret = peer.rng.bytes32();
         peer.life += 1;
         peer.secret = Some(secret);
@@ -87,8 +43,26 @@ impl World {
         peer.raw = Some(Raw::default());
     }
 
+    /// All that such a program says in one go.
+    pub(crate) fn burst(
+        &mut self,
+        turn: &mut Turn,
+        client: usize,
+        burst: Burst,
+        pick: u32,
+        truth: &Truth,
+    ) -> Vec<ClientMessage> {
+        turn.book.saw("a burst of an unusual client");
+        let ops = self.ops(turn, client, burst, pick, truth);
+        let Some(raw) = &mut self.peers[client].raw else {
+            return Vec::new();
+        };
+        let requests = ops.into_iter().map(|op| raw.request(op));
+        requests.map(ClientMessage::Request).collect()
+    }
+
     /// Its connection is there: it says who it is, and that it is alive.
-    pub(crate) fn hello(&mut self, client: usize) {
+    pub(crate) fn hello(&self, client: usize) -> [ClientMessage; 2] {
         let peer = &self.peers[client];
         let hello = Hello {
             versions: Versions {
@@ -100,48 +74,26 @@ impl World {
             nick: peer.nick.clone(),
             label: "raw".to_owned(),
             secret: Secret(peer.secret.unwrap_or_default()),
-            session: self.session_of_raw(client),
+            // The program keeps one outbox, of which it forgets everything but the numbers.
+            session: SessionId(1_000 + client as u64),
             kept: peer.kept,
             resume: Vec::new(),
         };
-        self.utter(client, &ClientMessage::Hello(hello));
-        self.utter(client, &ClientMessage::Ping(Ping { nonce: 7 }));
+        [
+            ClientMessage::Hello(hello),
+            ClientMessage::Ping(Ping { nonce: 7 }),
+        ]
     }
 
-    /// The program keeps one outbox, of which it forgets everything but the numbers.
-    fn session_of_raw(&self, client: usize) -> SessionId {
-        SessionId(1_000 + client as u64)
-    }
-
-    fn utter(&mut self, client: usize, message: &ClientMessage) {
-        let link = self.peers[client].link;
-        if let Some(form) = link.and_then(|link| Some(self.links.get(&link)?.form)) {
-            self.client_says(client, &form.encode(message));
-        }
-    }
-
-    fn request(&mut self, client: usize, op: Op) {
-        let Some(raw) = &mut self.peers[client].raw else {
-            return;
-        };
-        raw.last_id += 1;
-        let changes = matches!(
-            op,
-            Op::Join(_) | Op::Send(_) | Op::Leave(_) | Op::Topic(_) | Op::Redact(_)
-        );
-        let txn = if changes {
-            raw.last_txn += 1;
-            raw.last_txn
-        } else {
-            0
-        };
-        let id = raw.last_id;
-        let request = Request { id, txn, op };
-        self.utter(client, &ClientMessage::Request(request));
-    }
-
-    fn ops(&mut self, client: usize, burst: Burst, pick: u32) -> Vec<Op> {
-        let groups = &self.truth.directory.groups;
+    fn ops(
+        &mut self,
+        turn: &Turn,
+        client: usize,
+        burst: Burst,
+        pick: u32,
+        truth: &Truth,
+    ) -> Vec<Op> {
+        let groups = &truth.directory.groups;
         let groups: Vec<(u32, RoomId)> = groups.iter().map(|(n, room)| (*n, *room)).collect();
         let (named, room) = match pick as usize % (groups.len() + 1) {
             0 => (RoomRef::Lobby, RoomId::LOBBY),
@@ -179,8 +131,8 @@ impl World {
             }
             Burst::Escapes => {
                 ops.push(join);
-                let most = if self.plan.shape.large { 10_000 } else { 560 };
-                for _ in 0..if self.plan.shape.large { 40 } else { 8 } {
+                let most = if turn.shape.large { 10_000 } else { 560 };
+                for _ in 0..if turn.shape.large { 40 } else { 8 } {
                     let escapes = "\u{1}".repeat(most - pick as usize % 20);
                     ops.push(self.words(client, room, &escapes));
                 }
@@ -250,19 +202,22 @@ impl World {
             content: Content::plain(text),
         })
     }
+}
 
-    /// The promise that such a program has as well as any: an answer to each request.
-    pub(crate) fn check_raw(&mut self, client: usize) {
-        let link = self.peers[client].link;
-        let line = link
-            .and_then(|link| self.links.get(&link))
-            .map(|link| &link.line);
-        if let Some(line) = line.filter(|line| line.is_welcomed()) {
-            let pending = line.pending();
-            self.book
-                .check("every request is answered", pending == 0, || {
-                    format!("client {client}: {line:?}")
-                });
-        }
+impl Raw {
+    fn request(&mut self, op: Op) -> Request {
+        self.last_id += 1;
+        let changes = matches!(
+            op,
+            Op::Join(_) | Op::Send(_) | Op::Leave(_) | Op::Topic(_) | Op::Redact(_)
+        );
+        let txn = if changes {
+            self.last_txn += 1;
+            self.last_txn
+        } else {
+            0
+        };
+        let id = self.last_id;
+        Request { id, txn, op }
     }
 }

@@ -13,14 +13,15 @@ use chat_core::{
     },
 };
 
-use crate::{connection_oracle::Line, world::World};
+use super::People;
+use crate::{connection_oracle::Line, reference_model::Truth, turn::Turn};
 
 /// All that one life of a client was told.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
-    pub(crate) rooms: BTreeMap<RoomId, Inside>,
-    pub(crate) welcomes: u32,
-    pub(crate) nick: String,
+pub(super) struct Told {
+    pub(super) rooms: BTreeMap<RoomId, Inside>,
+    pub(super) welcomes: u32,
+    pub(super) nick: String,
 }
 
 /// A room that the application is in.
@@ -34,27 +35,33 @@ pub(crate) struct Inside {
     pub(crate) keys: BTreeSet<KeyId>,
 }
 
-impl World {
-    pub(crate) fn tell(&mut self, client: usize, event: ClientEvent) {
+impl People {
+    pub(super) fn tell(
+        &mut self,
+        turn: &mut Turn,
+        client: usize,
+        event: ClientEvent,
+        truth: &Truth,
+    ) {
         match event {
             ClientEvent::Welcomed { welcome, .. } => {
                 let told = &mut self.peers[client].told;
                 told.welcomes += 1;
                 if told.welcomes > 1 {
-                    self.book.saw("a client came back");
+                    turn.book.saw("a client came back");
                 }
                 told.nick.clone_from(&welcome.nick);
                 self.peers[client].nick = welcome.nick;
             }
-            ClientEvent::Entered { view, how } => self.entered(client, &view, how),
+            ClientEvent::Entered { view, how } => self.entered(turn, client, &view, how),
             ClientEvent::Record { room, record, text } => {
                 let Some(inside) = self.peers[client].told.rooms.get_mut(&room) else {
-                    return self.book.fail("an application hears rooms it is in", || {
+                    return turn.book.fail("an application hears rooms it is in", || {
                         format!("client {client}: {room}: {record:?}")
                     });
                 };
                 let next = record.seq == inside.at.seq + 1;
-                self.book
+                turn.book
                     .check("an application hears records in order, once", next, || {
                         format!(
                             "client {client} is at {:?} of {room} and hears {}",
@@ -62,7 +69,7 @@ impl World {
                         )
                     });
                 inside.at.seq = record.seq;
-                Line::is_true(room, inside.at.epoch, &record, &self.truth, &mut self.book);
+                Line::is_true(room, inside.at.epoch, &record, truth, &mut turn.book);
                 if let Some(here) = &mut inside.here {
                     match &record.body {
                         RecordBody::Joined(_) => {
@@ -78,11 +85,11 @@ impl World {
                         _ => {}
                     }
                 }
-                self.opens(client, room, &record, text);
+                self.opens(turn, client, room, &record, text);
             }
             ClientEvent::Presence { room, update } => {
                 let Some(inside) = self.peers[client].told.rooms.get_mut(&room) else {
-                    return self.book.fail("an application hears rooms it is in", || {
+                    return turn.book.fail("an application hears rooms it is in", || {
                         format!("client {client}: {room}: {update:?}")
                     });
                 };
@@ -108,7 +115,7 @@ impl World {
             }
             ClientEvent::Removed { room, .. } => {
                 let there = self.peers[client].told.rooms.remove(&room).is_some();
-                self.book
+                turn.book
                     .check("an application hears rooms it is in", there, || {
                         format!("client {client} is removed from {room}")
                     });
@@ -118,15 +125,16 @@ impl World {
     }
 
     /// A message is told with its text, or with why there is none.
-    pub(crate) fn opens(
-        &mut self,
+    pub(super) fn opens(
+        &self,
+        turn: &mut Turn,
         client: usize,
         room: RoomId,
         record: &Record,
         text: Option<Text>,
     ) {
         let said = matches!(record.body, RecordBody::Message(_) | RecordBody::Action(_));
-        self.book.check(
+        turn.book.check(
             "every message opens or says why",
             said == text.is_some(),
             || format!("client {client}: {record:?}"),
@@ -138,32 +146,32 @@ impl World {
                 let right = whose.is_some_and(|(member, to)| {
                     *member == record.member && to.is_none_or(|to| to == room)
                 });
-                self.book.check("what is heard was said", right, || {
+                turn.book.check("what is heard was said", right, || {
                     format!(
                         "client {client}: {text:?} of {} in {room}; said by {whose:?}",
                         record.member
                     )
                 });
                 let fine = !self.refused.contains(&text);
-                self.book.check("what was refused is not heard", fine, || {
+                turn.book.check("what was refused is not heard", fine, || {
                     format!("client {client}: {text:?}")
                 });
             }
             Some(Err(OpenError::NoKey(key))) => {
                 let inside = self.peers[client].told.rooms.get(&room);
                 let missing = inside.is_none_or(|inside| !inside.keys.contains(&key));
-                self.book
+                turn.book
                     .check("every message opens or says why", missing, || {
                         format!(
                             "client {client} has {key} and does not open {} of {room}",
                             record.seq
                         )
                     });
-                self.book
+                turn.book
                     .saw("a message that does not open for want of a key");
             }
             Some(Err(error)) => {
-                self.book.fail("every message opens or says why", || {
+                turn.book.fail("every message opens or says why", || {
                     format!("client {client}: {} of {room}: {error}", record.seq)
                 });
             }
@@ -171,7 +179,7 @@ impl World {
     }
 
     /// A user that gave a key has it.
-    pub(crate) fn was_given(&mut self, client: usize, view: &RoomView, key: &RoomKey) {
+    pub(super) fn was_given(&mut self, client: usize, view: &RoomView, key: &RoomKey) {
         // A shift has no name: it is told as zeros.
         let name = match (view.cipher, key) {
             (CipherKind::Caesar, RoomKey::Caesar(_)) => Some(KeyId([0; 16])),
@@ -183,7 +191,7 @@ impl World {
         }
     }
 
-    fn entered(&mut self, client: usize, view: &RoomView, how: EnteredHow) {
+    fn entered(&mut self, turn: &mut Turn, client: usize, view: &RoomView, how: EnteredHow) {
         let rooms = &mut self.peers[client].told.rooms;
         let before = rooms.get_mut(&view.room);
         let fits = match (how, &before) {
@@ -194,7 +202,7 @@ impl World {
             (EnteredHow::Afresh, Some(_)) => true,
             _ => false,
         };
-        self.book
+        turn.book
             .check("a room is entered as it was left", fits, || {
                 format!(
                     "client {client}: {how:?} {} at {:?}, was {before:?}",
@@ -205,7 +213,7 @@ impl World {
             return;
         }
         if how == EnteredHow::Afresh {
-            self.book.saw("a client began a room afresh");
+            turn.book.saw("a client began a room afresh");
         }
         let keys = before
             .map(|inside| std::mem::take(&mut inside.keys))
@@ -221,7 +229,7 @@ impl World {
     }
 
     /// The client was shown a room by a command that it ended with its password: it can read there.
-    pub(crate) fn can_read(&mut self, client: usize, view: &RoomView) {
+    pub(super) fn can_read(&mut self, turn: &mut Turn, client: usize, view: &RoomView) {
         if view.cipher != CipherKind::RoomPassword {
             return;
         }
@@ -229,20 +237,20 @@ impl World {
             inside.keys.extend(view.keys.iter().map(|key| key.id));
         }
         for key in &view.keys {
-            self.has_key(client, view.room, key.id);
+            self.has_key(turn, client, view.room, key.id);
         }
     }
 
     /// A user that gave a password has the key that came with it, whichever of several attempts it
     /// came of.
-    pub(crate) fn has_key(&mut self, client: usize, room: RoomId, key: KeyId) {
+    pub(super) fn has_key(&self, turn: &mut Turn, client: usize, room: RoomId, key: KeyId) {
         let machine = self.peers[client].client.as_ref();
         // The client may be out of the room again.
         let Some(kept) = machine.and_then(|machine| machine.keys(room)) else {
             return;
         };
         let has = kept.windows(key.0.len()).any(|id| id == key.0);
-        self.book
+        turn.book
             .check("who gave the password has the room's key", has, || {
                 format!("client {client}: {key:?} of {room}")
             });
@@ -254,7 +262,7 @@ fn of_person(person: Person) -> (MemberId, String) {
 }
 
 /// An event in a line.
-pub(crate) fn brief(event: &ClientEvent) -> String {
+pub(super) fn brief(event: &ClientEvent) -> String {
     let mut text = match event {
         ClientEvent::Welcomed { welcome, again } => {
             format!("welcomed as {:?}, again: {again}", welcome.nick)
