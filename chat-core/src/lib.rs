@@ -233,6 +233,7 @@ pub mod client;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod id;
+pub mod keys;
 pub mod limits;
 #[cfg(feature = "hub")]
 pub mod log;

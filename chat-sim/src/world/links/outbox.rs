@@ -1,7 +1,7 @@
 //! The duties of a hub's driver towards connections.
 
 use chat_core::{
-    hub::{Framing, Input, Output, Recipients, RoomPlace},
+    hub::{Input, Output, Recipients, RoomPlace},
     id::{ConnId, MemberId},
     wire::{Form, Frame, ServerMessage},
 };
