@@ -9,6 +9,7 @@ use chat_core::{
 };
 use chat_log_disk::{
     Config, DiskEvent, DiskLog, Events, OpenError, SecretError, ToolError, read_page,
+    server_secret_in,
 };
 use chat_runtime::{Log, MemoryLog};
 use chat_terminal::CipherKind;
@@ -110,7 +111,7 @@ pub(crate) struct Storage {
     pub(crate) log: Arc<dyn Log>,
     /// The folder that it is in; none if it is kept in memory alone.
     pub(crate) folder: Option<PathBuf>,
-    /// The OPAQUE secret that belongs to the log; none where it may be a new one each time.
+    /// The server's secret; none where there is no home folder to keep it in.
     pub(crate) secret: Option<ServerSecret>,
     /// The cipher of the lobby that is kept there; none if there is none yet, or if it cannot be
     /// read, which the server says.
@@ -126,10 +127,18 @@ impl Storage {
             let keep = history.map_or(MemoryLog::KEEP, |records| {
                 records.try_into().unwrap_or(usize::MAX)
             });
+            // Clients know the server again by its key, whatever else it forgets.
+            let secret = default_folder().and_then(|folder| {
+                let kept = server_secret_in(&folder);
+                kept.inspect_err(|error| {
+                    tracing::warn!("this server's key is a passing one: {error}")
+                })
+                .ok()
+            });
             return Ok(Self {
                 log: Arc::new(MemoryLog::keeping(keep).map_err(no_randomness)?),
                 folder: None,
-                secret: None,
+                secret,
                 lobby: None,
                 events: None,
             });

@@ -32,5 +32,6 @@ pub use self::{
     export::{Exported, export},
     log::DiskLog,
     page::read_page,
+    secret::server_secret_in,
     verify::{Verified, verify},
 };

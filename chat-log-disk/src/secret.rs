@@ -11,6 +11,30 @@ use zeroize::Zeroizing;
 
 use crate::{error::SecretError, folder::Folder};
 
+/// The server's secret that lies in a folder, for a server that keeps nothing else there; the first
+/// call makes it, and the folder.
+///
+/// # Errors
+/// The file is no secret, is readable by others, or cannot be read or made.
+pub fn server_secret_in(folder: &Path) -> Result<ServerSecret, SecretError> {
+    let io = |source| SecretError::Io {
+        path: folder.to_owned(),
+        source,
+    };
+    fs::create_dir_all(folder).map_err(io)?;
+    let folder = Folder::new(folder);
+    if let Some(secret) = load(&folder)? {
+        return Ok(secret);
+    }
+    let made = chat_runtime::server_secret().map_err(io)?;
+    match (store(&folder, &made), load(&folder)?) {
+        // Another server was faster, maybe.
+        (_, Some(secret)) => Ok(secret),
+        (Err(error), None) => Err(error),
+        (Ok(()), None) => Err(SecretError::Missing(folder.secret())),
+    }
+}
+
 /// Reads the secret, if there is one.
 pub(crate) fn load(folder: &Folder) -> Result<Option<ServerSecret>, SecretError> {
     let path = folder.secret();

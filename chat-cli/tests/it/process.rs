@@ -40,7 +40,7 @@ impl Program {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chat-cli"));
         // The process finds no folder of the person who runs the tests.
         for folder in ["HOME", "XDG_DATA_HOME", "APPDATA"] {
-            command.env(folder, "/dev/null/nowhere");
+            command.env(folder, concat!(env!("CARGO_TARGET_TMPDIR"), "/home"));
         }
         Self::spawn(command.args(args))
     }
