@@ -100,6 +100,13 @@ pub trait Connection: Send + 'static {
         None
     }
 
+    /// Bytes that both ends of this connection know, and nobody between them: a server that signs
+    /// them speaks for itself and not for another one. Over TLS the channel binding `tls-exporter`
+    /// of RFC 9266, once hands are shaken.
+    fn channel_binding(&self) -> Option<[u8; 32]> {
+        None
+    }
+
     /// The identity of the other end, where that is known otherwise than by its own word. On the
     /// server's side.
     fn identity(&self) -> Option<Identity> {

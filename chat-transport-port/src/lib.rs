@@ -57,8 +57,8 @@
 //! come or gone. Neither is closed for that while there are fewer than 1,024; beyond, the next
 //! connection waits in the system's queue until one is done, idle or slow.
 //!
-//! A network (an IPv4 address, or a /64 of IPv6) with more than 256 of 1,024 is a *crowd*: it gives up
-//! one of its own for each connection of another network, at once. 1,024 more of it wait in a
+//! A network (an IPv4 address, or a /64 of IPv6) with more than 256 of 1,024 is a *crowd*: it gives
+//! up one of its own for each connection of another network, at once. 1,024 more of it wait in a
 //! queue of their own, and those beyond are closed.
 #![forbid(unsafe_code)]
 
