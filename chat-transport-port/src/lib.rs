@@ -2,6 +2,7 @@
 //!
 //! | first byte | is | becomes |
 //! |---|---|---|
+//! | `0x16` | TLS, where the port has a certificate | any of these inside |
 //! | `{` | JSON in lines | a connection of [`Framing::Lines`](chat_core::hub::Framing) |
 //! | an ASCII letter | HTTP | a WebSocket, or answers: a page, words |
 //! | any other | frames | a connection as [`chat-transport-tcp`](chat_transport_tcp) has it |
@@ -36,6 +37,10 @@
 //! # }
 //! ```
 //!
+//! # Encryption
+//! With the feature `tls` a port has a certificate ([`PortOptions::tls`]), and takes TLS 1.3 beside
+//! what is plain. [`PortOptions::plaintext`] says to whom it speaks without.
+//!
 //! # Whose address counts
 //! Proxies of our own ([`WsOptions::proxies`](chat_transport_ws::WsOptions::proxies), and Unix sockets
 //! with [`PortOptions::trust_unix`]) are believed about whom they speak for: in the header of the
@@ -69,7 +74,6 @@ mod options;
 mod places;
 mod plaintext;
 mod proxy_header;
-mod streamed;
 mod transport;
 mod unix;
 

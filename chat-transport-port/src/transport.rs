@@ -60,6 +60,15 @@ impl PortTransport {
         })
     }
 
+    /// Takes TLS as well, as by [`PortOptions::tls`].
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: chat_transport_tls::ServerTls) -> Self {
+        let options = (*self.options).clone().tls(tls);
+        self.options = Arc::new(options);
+        self
+    }
+
     /// Where it listens, with the real port.
     ///
     /// # Errors

@@ -122,7 +122,7 @@ fn connect(
     config.waits_for_name = true;
     config.label = args.label.clone().unwrap_or_default();
     config.agent = concat!("chat-cli/", env!("CARGO_PKG_VERSION")).to_owned();
-    let mut builder = Client::builder(address.connector(), config);
+    let mut builder = Client::builder(address.connector(args.no_tls)?, config);
     if let Some(path) = &args.identity {
         let (host, port) = address.host_and_port();
         builder = builder.keys(KeptKeys::beside(path, host, port)?);

@@ -12,5 +12,6 @@ mod process;
 mod pty;
 #[cfg(unix)]
 mod terminal;
+mod tls;
 mod usage;
 mod web;
