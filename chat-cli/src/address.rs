@@ -10,7 +10,10 @@ use std::{
 use chat_runtime::Connector;
 use chat_transport_port::{Place, UnixConnector};
 use chat_transport_tcp::TcpConnector;
+use chat_transport_tls::{ClientTls, TlsConnector, Trust};
 use chat_transport_ws::{UrlError, WsConnector};
+
+use crate::exit::Failure;
 
 /// The port of TCP where none is given.
 pub(crate) const DEFAULT_PORT: u16 = chat_transport_tcp::DEFAULT_PORT;
@@ -18,8 +21,8 @@ pub(crate) const DEFAULT_PORT: u16 = chat_transport_tcp::DEFAULT_PORT;
 /// Where the WebSocket is where no path is given.
 const DEFAULT_WS_PATH: &str = "/ws";
 
-/// Where a server is: `tcp://host:port`, `host:port` or `host`; or the URL of a WebSocket. IPv6
-/// addresses stand in brackets when a port follows.
+/// Where a server is: `host:port` or `host`, perhaps after `tcp://` or `tls://`; a Unix socket; or the
+/// URL of a WebSocket. IPv6 addresses stand in brackets when a port follows.
 #[derive(Clone, Debug)]
 pub(crate) enum ServerAddress {
     Tcp {
@@ -27,6 +30,7 @@ pub(crate) enum ServerAddress {
         host: String,
         /// Never 0.
         port: u16,
+        wire: Wire,
     },
     Ws {
         url: String,
@@ -34,6 +38,15 @@ pub(crate) enum ServerAddress {
     },
     /// A Unix socket: `unix:` and its path.
     Unix(String),
+}
+
+/// Whether a connection is to be encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    Plain,
+    Tls,
+    /// Nothing is said: unless it is this machine.
+    Unsaid,
 }
 
 /// Where to listen: `ADDRESS:PORT`, an IP address, or a port on all addresses; or `unix:PATH`. Port
@@ -46,7 +59,9 @@ pub(crate) struct ListenAddress(pub(crate) Place);
 pub(crate) enum AddressError {
     #[error("the address is empty; write HOST:PORT, for example localhost:7037")]
     Empty,
-    #[error("unknown scheme `{0}://`; write tcp://HOST:PORT, unix:PATH or ws://HOST:PORT/ws")]
+    #[error(
+        "unknown scheme `{0}://`; write tls:// or tcp://HOST:PORT, unix:PATH, wss:// or ws://HOST:PORT/ws"
+    )]
     Scheme(String),
     #[error(transparent)]
     Url(#[from] UrlError),
@@ -74,15 +89,58 @@ impl ServerAddress {
         Self::Tcp {
             host: "localhost".to_owned(),
             port: DEFAULT_PORT,
+            wire: Wire::Unsaid,
         }
     }
 
-    /// The connector to it.
-    pub(crate) fn connector(&self) -> Box<dyn Connector> {
-        match self {
-            Self::Tcp { host, port } => Box::new(TcpConnector::new(host.clone(), *port)),
+    /// The connector to it; `plain`, if it is to be without encryption.
+    ///
+    /// Any certificate is taken: what is encrypted is hidden from those who listen, whoever the
+    /// server is.
+    ///
+    /// # Errors
+    /// The address says that it is to be encrypted; there is no TLS, which is not expected.
+    pub(crate) fn connector(&self, plain: bool) -> Result<Box<dyn Connector>, Failure> {
+        if plain && self.is_to_be_encrypted() {
+            let words = format!("{self} is encrypted, and --no-tls is given: say one of them");
+            return Err(Failure::Usage(words));
+        }
+        let tls = || {
+            ClientTls::new(Trust::AnyCertificate, None)
+                .map_err(|error| Failure::Fault(format!("there is no TLS: {error}")))
+        };
+        let encrypted = self.is_encrypted(plain);
+        Ok(match self {
+            Self::Tcp { host, port, .. } => {
+                let tcp = TcpConnector::new(host.clone(), *port);
+                if encrypted {
+                    Box::new(TlsConnector::new(tcp, tls()?))
+                } else {
+                    Box::new(tcp)
+                }
+            }
+            Self::Ws { connector, .. } if encrypted => Box::new(connector.clone().tls(tls()?)),
             Self::Ws { connector, .. } => Box::new(connector.clone()),
             Self::Unix(text) => Box::new(UnixConnector::new(path_of(text))),
+        })
+    }
+
+    /// Whether the address itself says so.
+    fn is_to_be_encrypted(&self) -> bool {
+        match self {
+            Self::Tcp { wire, .. } => *wire == Wire::Tls,
+            Self::Ws { url, .. } => url.starts_with("wss:"),
+            Self::Unix(_) => false,
+        }
+    }
+
+    /// Whether the connection is, if `plain` does not say otherwise.
+    fn is_encrypted(&self, plain: bool) -> bool {
+        match self {
+            Self::Tcp { host, wire, .. } if *wire == Wire::Unsaid => {
+                !plain && !is_this_machine(host)
+            }
+            _ => self.is_to_be_encrypted(),
         }
     }
 
@@ -99,7 +157,7 @@ impl ServerAddress {
     /// own, without a port.
     pub(crate) fn host_and_port(&self) -> (&str, u16) {
         match self {
-            Self::Tcp { host, port } => (host, *port),
+            Self::Tcp { host, port, .. } => (host, *port),
             Self::Ws { connector, .. } => (connector.host(), connector.port()),
             Self::Unix(text) => (text, 0),
         }
@@ -120,8 +178,8 @@ impl ServerAddress {
 impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Tcp { host, port, .. } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port, .. } => write!(f, "{host}:{port}"),
             Self::Ws { url, .. } => f.write_str(url),
             Self::Unix(text) => f.write_str(text),
         }
@@ -137,11 +195,12 @@ impl FromStr for ServerAddress {
             unix_path(path)?;
             return Ok(Self::Unix(text.to_owned()));
         }
-        let rest = match text.split_once("://") {
-            Some(("tcp", rest)) => rest.strip_suffix('/').unwrap_or(rest),
+        let (wire, rest) = match text.split_once("://") {
+            Some(("tcp", rest)) => (Wire::Plain, rest.strip_suffix('/').unwrap_or(rest)),
+            Some(("tls", rest)) => (Wire::Tls, rest.strip_suffix('/').unwrap_or(rest)),
             Some(("ws" | "wss", _)) => return Self::ws(text),
             Some((scheme, _)) => return Err(AddressError::Scheme(scheme.to_owned())),
-            None => text,
+            None => (Wire::Unsaid, text),
         };
         let (host, port) = split(rest)?;
         let port = port.map_or(Ok(DEFAULT_PORT), |port| parse_port(port, 1))?;
@@ -152,6 +211,7 @@ impl FromStr for ServerAddress {
         Ok(Self::Tcp {
             host: host.to_owned(),
             port,
+            wire,
         })
     }
 }
@@ -210,6 +270,15 @@ fn unix_path(path: &str) -> Result<PathBuf, AddressError> {
         return Err(AddressError::NoPath);
     }
     Ok(PathBuf::from(path))
+}
+
+/// Whether a host is this machine, by its name or address alone.
+fn is_this_machine(host: &str) -> bool {
+    let address = host.parse::<IpAddr>().map(|address| address.to_canonical());
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    address.is_ok_and(|address| address.is_loopback())
+        || name == "localhost"
+        || name.ends_with(".localhost")
 }
 
 /// Takes host and port apart. An IPv6 address without brackets is all host.
@@ -287,7 +356,7 @@ mod tests {
 
     fn server(text: &str) -> Result<(String, u16), AddressError> {
         text.parse::<ServerAddress>().map(|address| match address {
-            ServerAddress::Tcp { host, port } => (host, port),
+            ServerAddress::Tcp { host, port, .. } => (host, port),
             ServerAddress::Ws { url, .. } => (url, 0),
             ServerAddress::Unix(text) => (text, 0),
         })
@@ -303,6 +372,9 @@ mod tests {
         for (text, host, port) in [
             ("tcp://chat.example.org:7000", "chat.example.org", 7000),
             ("tcp://localhost/", "localhost", 7037),
+            ("tls://localhost/", "localhost", 7037),
+            ("tls://[::1]:1", "::1", 1),
+            ("wss://localhost", "wss://localhost/ws", 0),
             ("localhost:1", "localhost", 1),
             (" localhost ", "localhost", 7037),
             ("127.0.0.1:65535", "127.0.0.1", 65535),
@@ -332,7 +404,6 @@ mod tests {
             ("tcp://", AddressError::Empty),
             ("unix:", AddressError::NoPath),
             ("http://localhost", AddressError::Scheme("http".into())),
-            ("wss://localhost", AddressError::Url(UrlError::Tls)),
             (
                 "ws://localhost:0/ws",
                 AddressError::Url(UrlError::Malformed("ws://localhost:0/ws".into())),
@@ -353,6 +424,36 @@ mod tests {
             ("a/b", AddressError::Host("a/b".into())),
         ] {
             assert_eq!(server(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn all_but_this_machine_is_encrypted_unless_otherwise_said() {
+        for (text, plain, encrypted) in [
+            ("chat.example.org", false, true),
+            ("192.168.1.5:7037", false, true),
+            ("[::ffff:192.168.1.5]", false, true),
+            ("localhost.example.org", false, true),
+            ("localhost", false, false),
+            ("LOCALHOST.", false, false),
+            ("a.localhost", false, false),
+            ("127.0.0.2", false, false),
+            ("[::ffff:127.0.0.1]", false, false),
+            ("[::1]:1", false, false),
+            ("tls://localhost", false, true),
+            ("wss://localhost/ws", false, true),
+            ("ws://localhost/ws", false, false),
+            ("tcp://chat.example.org", false, false),
+            ("chat.example.org", true, false),
+            ("unix:chat", false, false),
+        ] {
+            let address: ServerAddress = text.parse().unwrap();
+            assert!(address.connector(plain).is_ok(), "{text}");
+            assert_eq!(address.is_encrypted(plain), encrypted, "{text}");
+        }
+        for text in ["tls://localhost", "wss://localhost"] {
+            let address: ServerAddress = text.parse().unwrap();
+            assert!(address.connector(true).is_err(), "{text}");
         }
     }
 

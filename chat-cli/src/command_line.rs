@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chat_core::hub::NamePolicy;
 use chat_runtime::ServerBuilder;
 use chat_terminal::{CipherChoice, Format, LobbyCipher};
+use chat_transport_port::Plaintext;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,18 @@ pub(crate) struct ServeArgs {
     /// sockets. May be repeated.
     #[arg(long, value_name = "CIDR")]
     pub(crate) trusted_proxy: Vec<TrustedProxy>,
+    /// To whom to speak without encryption: `never`, `loopback` (this machine), `private` (networks
+    /// of one's own, too) or `any`; private unless given. From elsewhere browsers are sent to
+    /// https, and others are told.
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) plaintext: Option<Plaintext>,
+    /// The certificate of this file (PEM), and those behind it that vouch for it; a file that
+    /// changes is taken within 10 s. Without it one of this server's own, kept with its data.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of the certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Take at most this many clients at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_clients: Option<u32>,
@@ -168,10 +181,14 @@ pub(crate) enum LogTask {
 /// `chat-cli chat`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ChatArgs {
-    /// The server: tcp://HOST:PORT, HOST:PORT or HOST (the port is 7037 unless given), unix:PATH,
-    /// or a WebSocket, ws://HOST:PORT/ws.
+    /// The server: HOST:PORT or HOST (the port is 7037 unless given), over TLS unless it is this
+    /// machine; tls://HOST:PORT or tcp://HOST:PORT (without encryption); unix:PATH; or a WebSocket,
+    /// wss://HOST:PORT/ws or ws://HOST:PORT/ws.
     #[arg(value_name = "URL")]
     pub(crate) url: Option<ServerAddress>,
+    /// Connect without encryption.
+    #[arg(long)]
+    pub(crate) no_tls: bool,
     /// The name to be known by.
     #[arg(long, value_name = "N")]
     pub(crate) nick: Option<String>,
@@ -266,6 +283,7 @@ Examples:
   chat-cli serve --listen 127.0.0.1 --max-clients 20
   chat-cli serve --no-lobby --listen 0.0.0.0:7037 --listen [::1]:0
   chat-cli serve --listen unix:/run/chat/socket --trusted-proxy unix --base-path /chat/
+  chat-cli serve --plaintext never --tls-cert fullchain.pem --tls-key privkey.pem
   chat-cli serve --data /srv/chat --max-age 365d --max-bytes 10G --room-bytes 100M
   chat-cli serve --memory
   chat-cli serve --print-config > chat.toml && chat-cli serve --config chat.toml
@@ -299,7 +317,7 @@ Examples:
   chat-cli chat localhost --nick Adina --label \"group 2\"
   chat-cli chat tcp://[::1]:7037 --nick Berl --create --password-file secret.txt
   chat-cli chat localhost --nick Cora --room 0 --password-file secret.txt
-  chat-cli chat ws://localhost:7037/ws --nick Ezra
+  chat-cli chat wss://chat.example.org/ws --nick Ezra
   openssl rand -hex 32 > key && chat-cli chat localhost --nick Dov --create --cipher key-file:key
   echo \"backup done\" | chat-cli chat localhost --nick robot --room 3
   printf '/join 3\\nhello\\n' | chat-cli chat localhost --nick robot --commands
@@ -340,7 +358,10 @@ mod tests {
             "chat-cli serve --trusted-proxy somebody",
             "chat-cli serve --tcp 1",
             "chat-cli serve --ws 1",
-            "chat-cli chat wss://localhost",
+            "chat-cli chat https://localhost",
+            "chat-cli serve --plaintext sometimes",
+            "chat-cli serve --tls-cert cert.pem",
+            "chat-cli serve --tls-key key.pem",
             "chat-cli serve --no-lobby --lobby-cipher none",
             "chat-cli serve --log-format xml",
             "chat-cli chat --room 1 --create",

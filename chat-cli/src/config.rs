@@ -8,6 +8,7 @@ use chat_core::{
     nick::{RESERVED, Reserved},
 };
 use chat_terminal::{CipherKind, Format, LobbyCipher};
+use chat_transport_port::Plaintext;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     command_line::{MOST_WORKERS, Names, ServeArgs},
     exit::Failure,
     storage::DataConfig,
+    tls::TlsConfig,
     web::{TrustedProxy, WebConfig},
 };
 
@@ -30,6 +32,9 @@ pub(crate) struct ServerConfig {
     pub(crate) hosts: Vec<String>,
     /// Whether people may come in without keys.
     pub(crate) guests: bool,
+    /// To whom to speak without encryption.
+    #[serde(with = "plaintext")]
+    pub(crate) plaintext: Plaintext,
     /// Threads that the clients are shared among.
     pub(crate) workers: u16,
     /// Whether there is a lobby.
@@ -46,6 +51,8 @@ pub(crate) struct ServerConfig {
     pub(crate) quiet: bool,
     /// Where records are kept.
     pub(crate) data: DataConfig,
+    /// The certificate.
+    pub(crate) tls: TlsConfig,
     /// How WebSockets are let in.
     pub(crate) web: WebConfig,
     /// The names that people may have.
@@ -61,6 +68,7 @@ impl Default for ServerConfig {
             trusted_proxies: Vec::new(),
             hosts: Vec::new(),
             guests: true,
+            plaintext: Plaintext::default(),
             workers: cores(),
             lobby: true,
             lobby_cipher: None,
@@ -68,6 +76,7 @@ impl Default for ServerConfig {
             log_format: Format::default(),
             quiet: false,
             data: DataConfig::default(),
+            tls: TlsConfig::default(),
             web: WebConfig::default(),
             names: NamesConfig::default(),
             limits: Limits::default(),
@@ -162,6 +171,11 @@ impl ServerConfig {
         if !args.trusted_proxy.is_empty() {
             self.trusted_proxies.clone_from(&args.trusted_proxy);
         }
+        self.plaintext = args.plaintext.unwrap_or(self.plaintext);
+        if args.tls_cert.is_some() {
+            self.tls.cert.clone_from(&args.tls_cert);
+            self.tls.key.clone_from(&args.tls_key);
+        }
         if let Some(path) = &args.base_path {
             self.web.base_path.clone_from(path);
         }
@@ -218,6 +232,7 @@ impl ServerConfig {
                 "`lobby_cipher` is {cipher}, and `lobby` is false, so that there is none to have it: say one of them"
             ));
         }
+        self.tls.check()?;
         self.web.check()?;
         self.names.reserved()?;
         if !(1..=MOST_WORKERS).contains(&self.workers) {
@@ -266,6 +281,26 @@ impl ServerConfig {
     }
 }
 
+/// A policy by its name.
+mod plaintext {
+    use chat_transport_port::Plaintext;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(
+        policy: &Plaintext,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(policy.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Plaintext, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(D::Error::custom)
+    }
+}
+
 impl Serialize for ListenAddress {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -285,6 +320,8 @@ const HEADER: &str = "\
 # (or, for guesses, one every so many seconds). No limit is switched off by 0.
 # `listen`: addresses, or unix:PATH. `trusted_proxies`: the addresses or networks of reverse proxies that are believed about whom they speak
 # for (X-Forwarded-For and its like, and PROXY version 1); `unix` for what comes through Unix sockets.
+# `plaintext`: to whom to speak without encryption: never, loopback (this machine), private (networks of one's own, too) or any.
+# [tls]: the files of a certificate (`cert`) and its `key`, looked at every 10 s; left out: one of the server's own, kept with its data.
 # `lobby_cipher`: none, caesar or static-key; left out: that of the lobby that is kept, or none.
 # `history`: records kept of each room; left out: all (10,000 in memory).
 # [data]: a `folder`, or `memory` alone. Each room's records go when they are older than `room_age` or more than `room_bytes`; the
@@ -311,6 +348,8 @@ mod tests {
             .to_vec();
         config.web =
             toml::from_str("base_path = '/chat/'\norigins = ['https://a.example', '*']").unwrap();
+        config.plaintext = Plaintext::Loopback;
+        config.tls = toml::from_str("cert = 'cert.pem'\nkey = '/etc/key.pem'").unwrap();
         config.history = Some(7);
         config.names.reserved = vec!["office".to_owned()];
         config.names.policy = Names::Held;
@@ -365,6 +404,9 @@ mod tests {
         };
         for (text, named) in [
             ("listen = []", "listen"),
+            ("plaintext = \"often\"", "often"),
+            ("[tls]\ncert = \"x\"", "tls.key"),
+            ("[tls]\nkey = \"x\"", "tls.cert"),
             ("[web]\nbase_path = \"chat\"", "web.base_path"),
             ("[web]\nbase_path = \"/chat\"", "web.base_path"),
             ("[names]\nreserved = [\"\"]", "names.reserved"),

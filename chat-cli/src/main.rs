@@ -16,6 +16,7 @@ mod quantity;
 mod serve;
 mod signals;
 mod storage;
+mod tls;
 mod web;
 
 use std::{

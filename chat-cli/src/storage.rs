@@ -73,6 +73,20 @@ impl DataConfig {
         Ok(())
     }
 
+    /// The folder of what outlives a process with `memory` as well, such as its certificate; none
+    /// if there is none in which it could be.
+    pub(crate) fn keys_folder(&self) -> Option<PathBuf> {
+        let folder = self.folder.clone().or_else(default_folder)?;
+        if self.memory {
+            let mut maker = std::fs::DirBuilder::new();
+            maker.recursive(true);
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut maker, 0o700);
+            maker.create(&folder).ok()?;
+        }
+        Some(folder)
+    }
+
     /// Says which folder it is, where only the platform's convention does.
     pub(crate) fn settle(&mut self) {
         if !self.memory && self.folder.is_none() {

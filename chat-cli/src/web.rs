@@ -110,14 +110,14 @@ impl WebConfig {
 
     /// Where a browser on this machine finds the page of a listener; none if it is not served, or
     /// has no URL that browsers take: they know no interfaces.
-    pub(crate) fn page_at(&self, listener: SocketAddr) -> Option<String> {
+    pub(crate) fn page_at(&self, listener: SocketAddr, scheme: &str) -> Option<String> {
         let base = self.page.then_some(&self.base_path)?;
         if matches!(listener, SocketAddr::V6(address) if address.scope_id() != 0) {
             None
         } else if listener.ip().is_unspecified() {
-            Some(format!("http://localhost:{}{base}", listener.port()))
+            Some(format!("{scheme}://localhost:{}{base}", listener.port()))
         } else {
-            Some(format!("http://{listener}{base}"))
+            Some(format!("{scheme}://{listener}{base}"))
         }
     }
 }

@@ -106,9 +106,9 @@ pub trait Connection: Send + 'static {
         None
     }
 
-    /// The binding of an encrypted channel, RFC 9266 (`EXPORTER-Channel-Binding`); none without
-    /// one. Both ends have the same, and no third party can make another channel that has it. Never
-    /// changes.
+    /// Bytes that both ends of this connection know, and nobody between them: a server that signs
+    /// them speaks for itself and not for another one. Over TLS the channel binding `tls-exporter`
+    /// of RFC 9266, once hands are shaken.
     fn channel_binding(&self) -> Option<[u8; 32]> {
         None
     }

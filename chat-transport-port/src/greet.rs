@@ -36,6 +36,8 @@ const HEADER_REST: Duration = Duration::from_millis(20);
 /// The language of a connection, by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Speech {
+    /// The first byte of a record of its handshake.
+    Tls,
     Http,
     Lines,
     Frames,
@@ -44,6 +46,7 @@ enum Speech {
 impl Speech {
     fn of(first: u8) -> Self {
         match first {
+            0x16 => Self::Tls,
             b'{' => Self::Lines,
             byte if byte.is_ascii_alphabetic() => Self::Http,
             // The first byte of a length.
@@ -88,7 +91,7 @@ pub(crate) fn at_once(
     let framing = match speech {
         Speech::Frames => Framing::Stream,
         Speech::Lines => Framing::Lines,
-        Speech::Http => return Err(socket),
+        Speech::Http | Speech::Tls => return Err(socket),
     };
     if Origin::of(&socket, peer, options).may_be_plain(options) {
         let peer = peer.map(|peer| peer.ip());
@@ -128,24 +131,79 @@ pub(crate) async fn greet(
     let first = timeout_at(deadline, first).await.ok()?.ok()??;
     let socket = stream.into_std().ok()?;
     let peer = origin.caller.peer;
+    let connection = |framing| bare(socket, peer, framing);
     let framing = match Speech::of(first) {
+        Speech::Tls => {
+            let encrypted = encrypted(connection(Framing::Stream), origin, progress, options);
+            return timeout_at(deadline, encrypted).await.ok()?;
+        }
         Speech::Http => {
-            let connection = TcpConnection::of_socket(socket, peer);
-            let (caller, reach) = (origin.caller, origin.reach);
-            let http = http::serve(connection, caller, reach, progress, options);
-            // The future is large, and most connections are none of these.
-            let connection = Box::pin(http).await?;
-            return Some(Box::new(connection));
+            let connection = connection(Framing::Stream);
+            return browse(connection, origin, progress, options).await;
         }
         Speech::Frames => Framing::Stream,
         Speech::Lines => Framing::Lines,
     };
-    let connection = bare(socket, peer, framing);
+    let connection = connection(framing);
     if origin.may_be_plain(options) {
         return Some(Box::new(connection));
     }
     // However it ends, it is the end.
     let _ = timeout(FAREWELL, refuse(connection)).await;
+    None
+}
+
+/// The WebSocket that HTTP on a connection leads to, if it does.
+async fn browse<C: Connection + Unpin>(
+    connection: C,
+    origin: Origin,
+    progress: &Arc<Progress>,
+    options: &PortOptions,
+) -> Option<Box<dyn Connection>> {
+    let (caller, reach) = (origin.caller, origin.reach);
+    let http = http::serve(connection, caller, reach, progress, options);
+    // The future is large, and most connections are none of these.
+    let connection = Box::pin(http).await?;
+    Some(Box::new(connection))
+}
+
+/// Shakes hands over TLS, and finds out what the connection speaks inside.
+#[cfg(feature = "tls")]
+async fn encrypted(
+    connection: TcpConnection,
+    mut origin: Origin,
+    progress: &Arc<Progress>,
+    options: &PortOptions,
+) -> Option<Box<dyn Connection>> {
+    let mut connection = options.tls.as_ref()?.begin(connection).ok()?;
+    let first = async {
+        connection.shake_hands().await?;
+        connection.first_byte().await
+    };
+    let first = match first.await {
+        Ok(first) => first?,
+        Err(error) => {
+            tracing::debug!(peer = ?origin.caller.peer, %error, "no TLS");
+            return None;
+        }
+    };
+    origin.caller.encrypted = true;
+    match Speech::of(first) {
+        Speech::Tls => None,
+        Speech::Http => browse(connection, origin, progress, options).await,
+        Speech::Lines => Some(Box::new(connection.lines())),
+        Speech::Frames => Some(Box::new(connection)),
+    }
+}
+
+/// There is no TLS here.
+#[cfg(not(feature = "tls"))]
+async fn encrypted(
+    _connection: TcpConnection,
+    _origin: Origin,
+    _progress: &Arc<Progress>,
+    _options: &PortOptions,
+) -> Option<Box<dyn Connection>> {
     None
 }
 

@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use chat_runtime::Connection;
 use chat_transport_ws::{
-    Accepted, Asked, Caller, Refused, WsConnection, asks_for_websocket, check,
+    Accepted, Asked, Caller, Refused, Streamed, WsConnection, asks_for_websocket, check,
 };
 use http_body_util::Full;
 use hyper::{
@@ -31,9 +31,8 @@ use tokio::time::{Duration, Instant, timeout, timeout_at};
 
 use crate::{
     options::{Otherwise, PortOptions},
-    places::Progress,
+    places::{Noted, Progress},
     plaintext::Reach,
-    streamed::Streamed,
 };
 
 /// Time for all that a connection asks for which is no WebSocket, such as a page, over a slow
@@ -57,15 +56,16 @@ pub(crate) async fn serve<C: Connection + Unpin>(
     let browsing = AtomicBool::new(false);
     let answer = |request: Request<Incoming>| {
         let (mut request, _) = request.into_parts();
+        let strict = caller.encrypted && options.is_vouched_for();
         let answer = match answer(&request, &caller, reach, options) {
             Answer::Refused(answer) => {
                 progress.answering();
-                answer
+                secured(answer, strict)
             }
             Answer::Other(answer) => {
                 browsing.store(true, Ordering::Relaxed);
                 progress.answering();
-                answer
+                secured(answer, strict)
             }
             Answer::WebSocket(accepted) => {
                 let answer = accepted.answer();
@@ -78,7 +78,7 @@ pub(crate) async fn serve<C: Connection + Unpin>(
         };
         ready(Ok::<_, Infallible>(answer))
     };
-    let stream = Streamed::new(connection, Arc::clone(progress));
+    let stream = Noted::new(Streamed::new(connection), Arc::clone(progress));
     let http = http1::Builder::new()
         .max_buf_size(HEAD)
         .max_headers(HEADERS)
@@ -100,8 +100,9 @@ pub(crate) async fn serve<C: Connection + Unpin>(
     let agreed = agreed.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (upgrade, accepted) = agreed?;
     let upgraded = timeout(options.handshake, upgrade).await.ok()?.ok()?;
-    let parts = upgraded.downcast::<TokioIo<Streamed<C>>>().ok()?;
-    Some(accepted.connection(parts.io.into_inner().connection, &parts.read_buf))
+    let parts = upgraded.downcast::<TokioIo<Noted<Streamed<C>>>>().ok()?;
+    let connection = parts.io.into_inner().stream.into_inner();
+    Some(accepted.connection(connection, &parts.read_buf))
 }
 
 /// The answer to one request.
@@ -137,6 +138,17 @@ fn answer(request: &Parts, caller: &Caller, reach: Reach, options: &PortOptions)
     };
     tracing::debug!(peer = ?caller.peer, %refused, "no WebSocket");
     Answer::Refused(refused.answer())
+}
+
+/// The answer, from which a browser learns to ask this host over TLS alone if that is `strict`: for
+/// half a year.
+fn secured(mut answer: Response<Full<Bytes>>, strict: bool) -> Response<Full<Bytes>> {
+    if strict {
+        let half_a_year = HeaderValue::from_static("max-age=15768000");
+        let headers = answer.headers_mut();
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, half_a_year);
+    }
+    answer
 }
 
 /// The answer to a request on a wire that is to be encrypted and is not.

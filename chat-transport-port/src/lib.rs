@@ -2,6 +2,7 @@
 //!
 //! | first byte | is | becomes |
 //! |---|---|---|
+//! | `0x16` | TLS, where the port has a certificate | any of these inside |
 //! | `{` | JSON in lines | a connection of [`Framing::Lines`](chat_core::hub::Framing) |
 //! | an ASCII letter | HTTP | a WebSocket, or answers: a page, words |
 //! | any other | frames | a connection as [`chat-transport-tcp`](chat_transport_tcp) has it |
@@ -36,6 +37,10 @@
 //! # }
 //! ```
 //!
+//! # Encryption
+//! With the feature `tls` a port has a certificate ([`PortOptions::tls`]), and takes TLS 1.3 beside
+//! what is plain. [`PortOptions::plaintext`] says to whom it speaks without.
+//!
 //! # Whose address counts
 //! Proxies of our own ([`WsOptions::proxies`](chat_transport_ws::WsOptions::proxies), and Unix sockets
 //! with [`PortOptions::trust_unix`]) are believed about whom they speak for: in the header of the
@@ -57,8 +62,8 @@
 //! come or gone. Neither is closed for that while there are fewer than 1,024; beyond, the next
 //! connection waits in the system's queue until one is done, idle or slow.
 //!
-//! A network (an IPv4 address, or a /64 of IPv6) with more than 256 of 1,024 is a *crowd*: it gives up
-//! one of its own for each connection of another network, at once. 1,024 more of it wait in a
+//! A network (an IPv4 address, or a /64 of IPv6) with more than 256 of 1,024 is a *crowd*: it gives
+//! up one of its own for each connection of another network, at once. 1,024 more of it wait in a
 //! queue of their own, and those beyond are closed.
 #![forbid(unsafe_code)]
 
@@ -69,7 +74,6 @@ mod options;
 mod places;
 mod plaintext;
 mod proxy_header;
-mod streamed;
 mod transport;
 mod unix;
 

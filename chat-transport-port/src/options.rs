@@ -3,6 +3,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+#[cfg(feature = "tls")]
+use chat_transport_tls::ServerTls;
 use chat_transport_ws::WsOptions;
 use hyper::{Response, http::request::Parts};
 
@@ -17,6 +19,8 @@ pub struct PortOptions {
     pub(crate) plaintext: Plaintext,
     pub(crate) trusts_unix: bool,
     pub(crate) handshake: Duration,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<ServerTls>,
 }
 
 /// Answers what is no WebSocket.
@@ -42,6 +46,8 @@ impl Default for PortOptions {
             plaintext: Plaintext::Any,
             trusts_unix: false,
             handshake: Duration::from_secs(10),
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }
@@ -91,6 +97,24 @@ impl PortOptions {
     pub fn plaintext(mut self, policy: Plaintext) -> Self {
         self.plaintext = policy;
         self
+    }
+
+    /// Takes TLS as well, with this certificate, which may be replaced meanwhile. Browsers that
+    /// have asked over TLS are told to ask no other way for half a year (HSTS), unless the
+    /// certificate is its own issuer.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Whether an authority vouches for its certificate.
+    pub(crate) fn is_vouched_for(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return (self.tls.as_ref()).is_some_and(|tls| !tls.chain().is_self_signed());
+        #[cfg(not(feature = "tls"))]
+        false
     }
 
     /// Connections through a Unix socket are from a proxy of ours, which is believed.

@@ -3,11 +3,15 @@
 
 use std::{
     collections::BTreeMap,
+    io::{self, IoSlice},
     net::{IpAddr, Ipv6Addr},
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
 };
 
 use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     task::AbortHandle,
     time::{Duration, Instant},
 };
@@ -171,7 +175,7 @@ impl Progress {
         *self.lock() = Stage::now(Doing::Answering);
     }
 
-    pub(crate) fn read(&self, bytes: usize) {
+    fn read(&self, bytes: usize) {
         let mut stage = self.lock();
         if bytes > 0 && stage.doing == Doing::Idle {
             *stage = Stage::now(Doing::Asking);
@@ -179,11 +183,11 @@ impl Progress {
         stage.bytes += bytes as u64;
     }
 
-    pub(crate) fn written(&self, bytes: usize) {
+    fn written(&self, bytes: usize) {
         self.lock().bytes += bytes as u64;
     }
 
-    pub(crate) fn flushed(&self) {
+    fn flushed(&self) {
         let mut stage = self.lock();
         if stage.doing == Doing::Answering && stage.bytes > 0 {
             *stage = Stage::now(Doing::Idle);
@@ -215,6 +219,75 @@ impl Stage {
             since: Instant::now(),
             bytes: 0,
         }
+    }
+}
+
+/// A stream whose progress is noted.
+#[derive(Debug)]
+pub(crate) struct Noted<S> {
+    pub(crate) stream: S,
+    progress: Arc<Progress>,
+}
+
+impl<S> Noted<S> {
+    pub(crate) fn new(stream: S, progress: Arc<Progress>) -> Self {
+        Self { stream, progress }
+    }
+
+    fn note_written(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.progress.written(bytes);
+        }
+        written
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Noted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.progress.read(buffer.filled().len() - before);
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Noted<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.note_written(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
+        self.note_written(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if flushed.is_ready() {
+            self.progress.flushed();
+        }
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

@@ -33,8 +33,8 @@ const SLOW: Measure = Measure {
 ///
 /// Handshakes run beside each other. When there are as many as there may be, further connections
 /// wait until one is done; or until one is idle, because all that it asked for is answered; or
-/// until one is slow. So silence holds up nobody for long. A network with more than a quarter of all
-/// (a crowd) gives up one of its own for a connection of another at once.
+/// until one is slow. So silence holds up nobody for long. A network with more than a quarter of
+/// all (a crowd) gives up one of its own for a connection of another at once.
 #[derive(Debug)]
 pub struct PortTransport {
     listener: Listener,
@@ -58,6 +58,15 @@ impl PortTransport {
             places: Places::new(PLACES, SLOW),
             waiting: VecDeque::new(),
         })
+    }
+
+    /// Takes TLS as well, as by [`PortOptions::tls`].
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: chat_transport_tls::ServerTls) -> Self {
+        let options = (*self.options).clone().tls(tls);
+        self.options = Arc::new(options);
+        self
     }
 
     /// Where it listens, with the real port.

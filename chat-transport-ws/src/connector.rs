@@ -11,6 +11,8 @@ use chat_core::{
 };
 use chat_runtime::{Connection, Connector};
 use chat_transport_tcp::{TcpConnection, TcpConnector};
+#[cfg(feature = "tls")]
+use chat_transport_tls::{ALPN_HTTP, ClientTls, Trust};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{
     Request, Response, StatusCode, Uri,
@@ -24,7 +26,7 @@ use tokio::time::{Duration, timeout};
 use crate::{
     connection::{Side, WsConnection},
     handshake,
-    service::tcp_stream,
+    streamed::Streamed,
 };
 
 /// How long connecting may take in all.
@@ -33,10 +35,13 @@ const IN_ALL: Duration = Duration::from_secs(10);
 /// Bytes of a refusal that are read, for its words.
 const WORDS: usize = 1_024;
 
-/// Connects to the WebSocket at a URL such as `ws://localhost:7037/ws`.
+/// Connects to the WebSocket at a URL such as `ws://localhost:7037/ws`, or `wss://…` with the feature
+/// `tls`.
 #[derive(Clone, Debug)]
 pub struct WsConnector {
     tcp: TcpConnector,
+    #[cfg(feature = "tls")]
+    tls: Security,
     /// The host that the server is told, and the port if the URL has one.
     authority: String,
     path: String,
@@ -50,18 +55,27 @@ pub enum UrlError {
     /// The text is not a URL, or has no host.
     #[error("`{0}` is not a URL such as ws://localhost:7037/ws")]
     Malformed(String),
-    /// Its scheme is not `ws`.
-    #[error("`{0}` is not the scheme of a WebSocket; write ws://")]
+    /// Its scheme is neither `ws` nor `wss`.
+    #[error("`{0}` is not the scheme of a WebSocket; write ws:// or wss://")]
     Scheme(String),
-    /// TLS is not spoken yet.
-    #[error(
-        "wss:// (TLS) is not supported yet; write ws://, or connect through a proxy that speaks TLS"
-    )]
+    /// This program is built without TLS.
+    #[error("wss:// (TLS) is not part of this program")]
     Tls,
 }
 
+/// Whether a connector speaks TLS, and whom it trusts.
+#[cfg(feature = "tls")]
+#[derive(Clone, Debug)]
+enum Security {
+    Plain,
+    /// The authorities of the web.
+    Web,
+    Of(ClientTls),
+}
+
 impl WsConnector {
-    /// Speaks the postcard form. Without a port it is 80, without a path `/`.
+    /// Speaks the postcard form. Without a port it is 80, or 443 of `wss`; without a path `/`.
+    /// With `wss` it trusts the authorities of the web, unless [`tls`](Self::tls) says otherwise.
     ///
     /// # Errors
     /// See [`UrlError`].
@@ -69,18 +83,20 @@ impl WsConnector {
         let malformed = || UrlError::Malformed(url.to_owned());
         let uri = Uri::from_str(url).map_err(|_| malformed())?;
         let scheme = uri.scheme_str().map(str::to_ascii_lowercase);
-        match scheme.as_deref() {
-            Some("ws") => {}
+        let secure = match scheme.as_deref() {
+            Some("ws") => false,
+            Some("wss") if cfg!(feature = "tls") => true,
             Some("wss") => return Err(UrlError::Tls),
             Some(scheme) => return Err(UrlError::Scheme(scheme.to_owned())),
             None => return Err(malformed()),
-        }
+        };
         let authority = uri.authority().ok_or_else(malformed)?;
         if authority.as_str().contains('@') || authority.host().is_empty() {
             return Err(malformed());
         }
         // A port that is none is no port, but it is not nothing either.
         let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") if secure => 443,
             Some("") => 80,
             _ => authority
                 .port_u16()
@@ -98,6 +114,12 @@ impl WsConnector {
         };
         Ok(Self {
             tcp: TcpConnector::new(host, port),
+            #[cfg(feature = "tls")]
+            tls: if secure {
+                Security::Web
+            } else {
+                Security::Plain
+            },
             authority: told,
             path: path.to_owned(),
             form: Form::Postcard,
@@ -114,6 +136,16 @@ impl WsConnector {
         self.tcp.port()
     }
 
+    /// Connects by this TLS, if the URL says `wss`.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: ClientTls) -> Self {
+        if !matches!(self.tls, Security::Plain) {
+            self.tls = Security::Of(tls);
+        }
+        self
+    }
+
     /// Speaks this form.
     #[must_use]
     pub fn form(mut self, form: Form) -> Self {
@@ -121,20 +153,29 @@ impl WsConnector {
         self
     }
 
-    /// Connects, and gives the connection as it is.
-    ///
-    /// # Errors
-    /// The system's; [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) with the server's
-    /// words if it does not want this client; [`InvalidData`](io::ErrorKind::InvalidData) if it is
-    /// no WebSocket, or none of a chat; `TimedOut` after 10 s.
-    pub async fn open(&self) -> io::Result<WsConnection<TcpConnection>> {
-        timeout(IN_ALL, self.shake_hands())
-            .await
-            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))
+    async fn open(&self) -> io::Result<Box<dyn Connection>> {
+        let (stream, peer) = self.tcp.open().await?;
+        let stream = TcpConnection::new(stream, peer);
+        #[cfg(feature = "tls")]
+        {
+            let web;
+            let tls = match &self.tls {
+                Security::Plain => return Ok(Box::new(self.shake_hands(stream).await?)),
+                Security::Of(tls) => tls,
+                Security::Web => {
+                    web = ClientTls::new(Trust::WebRoots, None)?;
+                    &web
+                }
+            };
+            let stream = tls.open(stream, self.host(), ALPN_HTTP).await?;
+            Ok(Box::new(self.shake_hands(stream).await?))
+        }
+        #[cfg(not(feature = "tls"))]
+        Ok(Box::new(self.shake_hands(stream).await?))
     }
 
-    async fn shake_hands(&self) -> io::Result<WsConnection<TcpConnection>> {
-        let (stream, peer) = self.tcp.open().await?;
+    async fn shake_hands<C: Connection + Unpin>(&self, stream: C) -> io::Result<WsConnection<C>> {
+        let address = stream.address();
         let mut key = [0; 16];
         getrandom::fill(&mut key).map_err(io::Error::other)?;
         let key = STANDARD.encode(key);
@@ -149,7 +190,7 @@ impl WsConnector {
             .header(header::SEC_WEBSOCKET_PROTOCOL, protocol)
             .body(Empty::<Bytes>::new())
             .map_err(io::Error::other)?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        let (mut sender, connection) = http1::handshake(TokioIo::new(Streamed::new(stream)))
             .await
             .map_err(no_http)?;
         // The exchange ends with the answer, or with this.
@@ -196,9 +237,10 @@ impl WsConnector {
             connection.await.map_err(no_http)?;
         }
         let upgraded = upgrade.await.map_err(no_http)?;
-        let (stream, early) = tcp_stream(upgraded).map_err(|_| no_chat("it is not a WebSocket"))?;
-        let stream = TcpConnection::new(stream, peer);
-        let address = stream.address();
+        let parts = upgraded
+            .downcast::<TokioIo<Streamed<C>>>()
+            .map_err(|_| no_chat("it is not a WebSocket"))?;
+        let (stream, early) = (parts.io.into_inner().into_inner(), parts.read_buf);
         let limit = SERVER_FRAME_BYTES;
         Ok(WsConnection::new(
             stream,
@@ -213,8 +255,14 @@ impl WsConnector {
 
 #[async_trait]
 impl Connector for WsConnector {
+    /// Errors are the system's; [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) with the
+    /// server's words if it does not want this client; [`InvalidData`](io::ErrorKind::InvalidData)
+    /// if it is no WebSocket, or none of a chat, or its certificate is not trusted; `TimedOut`
+    /// after 10 s.
     async fn connect(&self) -> io::Result<Box<dyn Connection>> {
-        Ok(Box::new(self.open().await?))
+        timeout(IN_ALL, self.open())
+            .await
+            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))
     }
 
     fn audience(&self) -> String {

@@ -4,8 +4,8 @@
 //! A [`WsService`] is mounted in somebody's HTTP server, a [`WsConnector`] is given to a
 //! [`Client`](chat_runtime::Client); `chat-transport-port` listens for WebSockets by itself. Messages
 //! are binary in the postcard form (sub-protocol `chat.v1.postcard`) or text in JSON
-//! (`chat.v1.json`), whichever the client names first. Nothing is compressed; nothing is encrypted:
-//! put it behind a proxy that speaks TLS.
+//! (`chat.v1.json`), whichever the client names first. Nothing is compressed. A client with the
+//! feature `tls` connects to `wss://` as well; a service is as encrypted as the server around it.
 //!
 //! ```
 //! use chat_runtime::{Client, Server, chat_core::wire::client::RoomRef, client_config};
@@ -51,6 +51,7 @@ mod linger;
 mod options;
 mod piped;
 mod service;
+mod streamed;
 
 pub use ipnet;
 
@@ -60,6 +61,7 @@ pub use self::{
     handshake::{Accepted, Asked, Caller, Refused, asks_for_websocket, check, is_origin},
     options::{Forwarded, Origins, WsOptions},
     service::{Admission, WsService},
+    streamed::Streamed,
 };
 
 /// The examples of the README.

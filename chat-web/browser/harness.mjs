@@ -23,7 +23,9 @@ export class Program {
   lines = [];
   #waiting = [];
   constructor(args, program = CLI) {
-    this.child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    // Nothing is kept in the folders of whoever runs the tests.
+    const env = { ...process.env, XDG_DATA_HOME: '/dev/null/nowhere' };
+    this.child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
         this.lines.push(line);

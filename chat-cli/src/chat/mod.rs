@@ -149,7 +149,7 @@ fn connect(
         rooms: rooms.transpose()?,
         warning: Arc::clone(warning),
     };
-    Ok(Client::builder(address.connector(), config)
+    Ok(Client::builder(address.connector(args.no_tls)?, config)
         .keys(keys)
         .connect())
 }

@@ -6,20 +6,48 @@ use std::{
 };
 
 use chat_terminal::operator::Greeting;
-use chat_transport_port::Place;
+use chat_transport_port::{Place, Plaintext, Reach};
 
 use crate::{address::DEFAULT_PORT, web::WebConfig};
 
+/// By which scheme a page is opened without being asked anything, as far as that can be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Schemes {
+    /// To whom the server speaks without encryption.
+    pub(super) plaintext: Plaintext,
+    /// Whether an authority vouches for its certificate.
+    pub(super) vouched: bool,
+}
+
+impl Schemes {
+    fn of(self, address: SocketAddr) -> &'static str {
+        let reach = match address.ip() {
+            ip if ip.is_unspecified() => Reach::Machine,
+            ip => Reach::of(Some(ip), None),
+        };
+        match self.vouched || !self.plaintext.allows(reach) {
+            true => "https",
+            false => "http",
+        }
+    }
+}
+
 /// The first lines of a server with these listeners. `network` is this machine's address among
 /// others, by [`on_the_network`].
-pub(super) fn greeting(listening: &[Place], web: &WebConfig, network: &[IpAddr]) -> Greeting {
+pub(super) fn greeting(
+    listening: &[Place],
+    web: &WebConfig,
+    schemes: Schemes,
+    network: &[IpAddr],
+) -> Greeting {
+    let page_at = |address: SocketAddr| web.page_at(address, schemes.of(address));
     let mut greeting = Greeting::default();
     let tcp: Vec<SocketAddr> = listening.iter().filter_map(address).collect();
     for address in &tcp {
-        let Some(here) = web.page_at(*address) else {
+        let Some(here) = page_at(*address) else {
             continue;
         };
-        let others = reachable(*address, network).and_then(|there| web.page_at(there));
+        let others = reachable(*address, network).and_then(page_at);
         greeting.pages.push(here.clone());
         if let Some(there) = others {
             greeting.for_others.get_or_insert_with(|| there.clone());
@@ -28,6 +56,8 @@ pub(super) fn greeting(listening: &[Place], web: &WebConfig, network: &[IpAddr])
             }
         }
     }
+    let warned = |page: &String| page.starts_with("https:") && !schemes.vouched;
+    greeting.warned = greeting.pages.iter().any(warned);
     let local = listening.first().map(Place::to_string);
     greeting.client = tcp
         .first()
@@ -132,7 +162,11 @@ mod tests {
         let place = |text: &&str| text.parse::<ListenAddress>().unwrap().0;
         let listening: Vec<Place> = listening.iter().map(place).collect();
         let network: Vec<IpAddr> = network.iter().map(|ip| ip.parse().unwrap()).collect();
-        greeting(&listening, &WebConfig::default(), &network)
+        let schemes = Schemes {
+            plaintext: Plaintext::Private,
+            vouched: false,
+        };
+        greeting(&listening, &WebConfig::default(), schemes, &network)
     }
 
     #[test]
@@ -155,6 +189,29 @@ mod tests {
             "{}",
             drawn.len()
         );
+    }
+
+    #[test]
+    fn a_page_has_the_scheme_that_asks_for_nothing() {
+        let listening = [ListenAddress::default().0];
+        let pages = |plaintext, vouched, own: &str| {
+            let schemes = Schemes { plaintext, vouched };
+            let network = [own.parse().unwrap()];
+            let greeting = greeting(&listening, &WebConfig::default(), schemes, &network);
+            (greeting.pages.concat(), greeting.warned)
+        };
+        use Plaintext::{Any, Never, Private};
+        for (plaintext, vouched, own, shown, warned) in [
+            (Private, false, "192.168.1.5", "http http", false),
+            (Private, false, "203.0.113.1", "http https", true),
+            (Private, true, "192.168.1.5", "https https", false),
+            (Never, false, "192.168.1.5", "https https", true),
+            (Any, false, "203.0.113.1", "http http", false),
+        ] {
+            let (here, there) = shown.split_once(' ').unwrap();
+            let expected = format!("{here}://localhost:7037/{there}://{own}:7037/");
+            assert_eq!(pages(plaintext, vouched, own), (expected, warned));
+        }
     }
 
     #[test]

@@ -51,7 +51,10 @@ pub(crate) fn run(args: &ServeArgs, trace: &Trace) -> Result<(), Failure> {
 async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
     let mut signals = Signals::new()
         .map_err(|error| Failure::Fault(format!("cannot listen to signals: {error}")))?;
-    let port = config.web.options(&config.trusted_proxies, &config.limits);
+    let port = config
+        .web
+        .options(&config.trusted_proxies, &config.limits)
+        .plaintext(config.plaintext);
     let mut server = Server::builder()
         .agent(concat!("chat-cli/", env!("CARGO_PKG_VERSION")))
         .limits(config.limits.clone())
@@ -60,15 +63,19 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         .guests(config.guests)
         .audience(config.audience())
         .workers(config.workers.into());
-    let mut listening = Vec::new();
+    let (mut transports, mut listening) = (Vec::new(), Vec::new());
     for address in &config.listen {
         let fault =
             |error: io::Error| Failure::Fault(format!("cannot listen on {address}: {error}"));
         let transport = PortTransport::bind(&address.0, port.clone()).map_err(fault)?;
         listening.push(transport.place().map_err(fault)?);
-        server = server.listen(transport);
+        transports.push(transport);
     }
     let storage = Storage::open(&config.data, config.history).await?;
+    let tls = config.tls.open(config.data.keys_folder().as_deref())?;
+    for transport in transports {
+        server = server.listen(transport.tls(tls.clone()));
+    }
     server = server.lobby(config.lobby(storage.lobby)?).log(storage.log);
     if let Some(secret) = storage.secret {
         server = server.secret(secret);
@@ -87,7 +94,11 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         trace: trace.clone(),
     };
     let network = greeting::on_the_network();
-    let mut greeting = greeting::greeting(&listening, &config.web, &network);
+    let scheme = greeting::Schemes {
+        plaintext: config.plaintext,
+        vouched: !tls.chain().is_self_signed(),
+    };
+    let mut greeting = greeting::greeting(&listening, &config.web, scheme, &network);
     greeting.data = storage.folder;
     let operator = Operator::new(config.log_format, config.quiet);
     let console = Console::new(operator, io::stdout(), io::stderr());

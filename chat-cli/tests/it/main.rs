@@ -9,8 +9,11 @@ mod link;
 mod past;
 mod process;
 #[cfg(unix)]
+mod proxies;
+#[cfg(unix)]
 mod pty;
 #[cfg(unix)]
 mod terminal;
+mod tls;
 mod usage;
 mod web;

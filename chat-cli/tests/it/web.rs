@@ -137,7 +137,7 @@ fn what_cannot_be_is_told() {
     let (_server, at) = server(&[]);
     for (address, code, part) in [
         (format!("ws://{at}/elsewhere"), 3, "the chat is at /ws"),
-        (format!("wss://{at}/ws"), 2, "wss"),
+        (format!("https://{at}/"), 2, "wss://"),
         (format!("ws://{at}:1/ws"), 2, "ws://"),
     ] {
         let ended = Program::client(&address, "Ada", &[]).finish();

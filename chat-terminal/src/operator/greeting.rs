@@ -15,6 +15,8 @@ pub struct Greeting {
     pub listening: Vec<(&'static str, String)>,
     /// Where browsers find the page, this machine's first.
     pub pages: Vec<String>,
+    /// Browsers will warn of it: the server's certificate is its own.
+    pub warned: bool,
     /// The page for a phone, if others can reach it.
     pub for_others: Option<String>,
     /// Where a terminal client connects to.
@@ -28,6 +30,11 @@ impl Greeting {
     pub fn text(&self, terminal: Option<usize>) -> Vec<String> {
         let pages = self.pages.iter().map(|url| format!("page {url}"));
         let mut lines: Vec<String> = pages.collect();
+        if self.warned {
+            lines.push(
+                "a browser will warn of https: the certificate is this server's own".to_owned(),
+            );
+        }
         if let (Some(columns), Some(url)) = (terminal, &self.for_others)
             && let Some(code) = qr::lines(url)
             && qr::size(&code).0 <= columns
@@ -82,6 +89,7 @@ mod tests {
         Greeting {
             listening: vec![("tcp", "[::]:7037".to_owned())],
             pages: vec![url("localhost"), url("192.168.1.5")],
+            warned: false,
             for_others: Some(url("192.168.1.5")),
             client: Some("192.168.1.5".to_owned()),
             data: Some("/data".into()),
@@ -107,6 +115,14 @@ mod tests {
         assert_eq!(drawn[2 + code.len()..], lines[2..]);
         // With the line of another listener it fits into a terminal of 80 × 24.
         assert!(drawn.len() < 23, "{}", drawn.len());
+    }
+
+    #[test]
+    fn a_warning_of_browsers_is_told_before() {
+        let mut greeting = greeting();
+        greeting.warned = true;
+        let lines = greeting.text(None);
+        assert!(lines[2].contains("a browser will warn"), "{lines:?}");
     }
 
     #[test]

@@ -4,3 +4,4 @@ mod first_bytes;
 mod hand;
 mod plaintext;
 mod proxies;
+mod tls;

@@ -184,9 +184,10 @@ async fn a_server_of_something_else_is_told() {
         let address = pretend(answer).await;
         let error = WsConnector::new(&format!("ws://{address}/ws"))
             .unwrap()
-            .open()
+            .connect()
             .await
-            .unwrap_err();
+            .err()
+            .unwrap();
         assert!(
             error.kind() == kind && error.to_string().contains(words),
             "{error:?}"
@@ -195,7 +196,7 @@ async fn a_server_of_something_else_is_told() {
     let (ws, url) = bind(WsOptions::default());
     let _server = Server::builder().listen(ws).start().unwrap();
     let error = WsConnector::new(&format!("{url}/other")).unwrap();
-    let error = error.open().await.unwrap_err();
+    let error = error.connect().await.err().unwrap();
     assert!(
         error.to_string().contains("404") && error.to_string().contains("the chat is at /ws"),
         "{error}"

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::raw::{KEY, bind, head, request};
-use chat_runtime::{Connection, Transport, chat_core::wire::Form};
+use chat_runtime::{Connection, Connector, Transport, chat_core::wire::Form};
 use chat_transport_port::{PortOptions, PortTransport};
 use chat_transport_ws::{Forwarded, Origins, WsConnector, WsOptions};
 use tokio::{
@@ -411,7 +411,7 @@ async fn the_slow_hold_up_nobody() {
     slow.write_all(b"GET /ws HTTP/1.1\r\nHost:").await.unwrap();
     let url = format!("ws://{address}/ws");
     let connector = WsConnector::new(&url).unwrap();
-    let (far, near) = tokio::join!(transport.accept(), connector.open());
+    let (far, near) = tokio::join!(transport.accept(), connector.connect());
     assert_eq!(
         (far.unwrap().form(), near.unwrap().form()),
         (Form::Postcard, Form::Postcard)

@@ -1,40 +1,35 @@
-//! A connection as a stream for HTTP, whose progress is noted.
+//! A connection as a stream for HTTP.
 
 use std::{
     io::{self, ErrorKind, IoSlice},
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use chat_runtime::{Connection, Interest};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::places::Progress;
-
 /// A connection that is read and written by futures.
-pub(crate) struct Streamed<C> {
-    pub(crate) connection: C,
-    progress: Arc<Progress>,
-}
+#[derive(Debug)]
+pub struct Streamed<C>(C);
 
 impl<C: Connection> Streamed<C> {
-    pub(crate) fn new(connection: C, progress: Arc<Progress>) -> Self {
-        Self {
-            connection,
-            progress,
-        }
+    /// Of this connection, a stream of bytes.
+    pub fn new(connection: C) -> Self {
+        Self(connection)
+    }
+
+    /// The connection.
+    pub fn into_inner(self) -> C {
+        self.0
     }
 
     fn write(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         loop {
-            match self.connection.try_write_vectored(pieces) {
-                Ok(written) => {
-                    self.progress.written(written);
-                    return Poll::Ready(Ok(written));
-                }
+            match self.0.try_write_vectored(pieces) {
+                Ok(written) => return Poll::Ready(Ok(written)),
                 Err(error) if again(&error) => {
-                    ready!(self.connection.poll_ready(cx, Interest::Write))?;
+                    ready!(self.0.poll_ready(cx, Interest::Write))?;
                 }
                 Err(error) => return Poll::Ready(Err(error)),
             }
@@ -49,12 +44,10 @@ impl<C: Connection + Unpin> AsyncRead for Streamed<C> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.connection.poll_ready(cx, Interest::Read))?;
-            match self.connection.try_read(buffer.initialize_unfilled()) {
+            ready!(self.0.poll_ready(cx, Interest::Read))?;
+            match self.0.try_read(buffer.initialize_unfilled()) {
                 Ok(read) => {
-                    let read = read.unwrap_or(0);
-                    buffer.advance(read);
-                    self.progress.read(read);
+                    buffer.advance(read.unwrap_or(0));
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if again(&error) => {}
@@ -86,14 +79,12 @@ impl<C: Connection + Unpin> AsyncWrite for Streamed<C> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.connection.poll_flush(cx))?;
-        self.progress.flushed();
-        Poll::Ready(Ok(()))
+        self.0.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.connection.poll_flush(cx))?;
-        self.connection.poll_close(cx, None)
+        ready!(self.0.poll_flush(cx))?;
+        self.0.poll_close(cx, None)
     }
 }
 

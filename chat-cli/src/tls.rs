@@ -1,0 +1,241 @@
+//! A server's certificate: one that files have, looked at again and again; or one of its own, made
+//! at the first start and kept.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use chat_transport_tls::{CertificateError, Chain, SelfSigned, ServerTls};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::exit::Failure;
+
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// The file, beside the log, of a certificate that was made here, with its key.
+const OWN: &str = "certificate.pem";
+
+/// `[tls]` of the configuration: both or none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct TlsConfig {
+    /// The file of the certificate and those that vouch for it; none: one of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cert: Option<PathBuf>,
+    /// The file of its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+/// The files of a certificate.
+#[derive(Clone, Debug)]
+struct Files {
+    cert: PathBuf,
+    key: PathBuf,
+}
+
+/// The contents of both files.
+type Texts = (Vec<u8>, Vec<u8>);
+
+impl TlsConfig {
+    pub(crate) fn check(&self) -> Result<(), String> {
+        match (&self.cert, &self.key) {
+            (Some(_), None) => Err("`tls.cert` is given and `tls.key` is not: say both".to_owned()),
+            (None, Some(_)) => Err("`tls.key` is given and `tls.cert` is not: say both".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The TLS of a server. `folder` is where one's own certificate is kept, if there is one;
+    /// without it, it ends with the process. Files that are named are followed, on the current
+    /// runtime.
+    pub(crate) fn open(&self, folder: Option<&Path>) -> Result<ServerTls, Failure> {
+        let (Some(cert), Some(key)) = (&self.cert, &self.key) else {
+            let chain = own(folder)?;
+            return ServerTls::new(chain).map_err(no_tls);
+        };
+        let (cert, key) = (cert.clone(), key.clone());
+        let files = Files { cert, key };
+        let texts = files.read().map_err(Failure::Usage)?;
+        let chain = files.chain(&texts).map_err(Failure::Usage)?;
+        let tls = ServerTls::new(chain).map_err(no_tls)?;
+        tokio::spawn(follow(files, texts, tls.clone()));
+        Ok(tls)
+    }
+}
+
+fn no_tls(error: io::Error) -> Failure {
+    Failure::Fault(format!("there is no TLS: {error}"))
+}
+
+impl Files {
+    fn read(&self) -> Result<Texts, String> {
+        let read = |path: &Path| {
+            fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+        };
+        Ok((read(&self.cert)?, read(&self.key)?))
+    }
+
+    fn chain(&self, (cert, key): &Texts) -> Result<Chain, String> {
+        Chain::from_pem(cert, key).map_err(|error| {
+            let file = match error {
+                CertificateError::NoKey => &self.key,
+                _ => &self.cert,
+            };
+            format!("{}: {error}", file.display())
+        })
+    }
+}
+
+/// Has each new content of the files be the certificate from there on. One that is of no use, as
+/// while only one of the two is written, is told and waited out.
+async fn follow(files: Files, mut known: Texts, tls: ServerTls) {
+    let mut told = None;
+    let mut look = interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        let reader = files.clone();
+        let Ok(read) = spawn_blocking(move || reader.read()).await else {
+            continue;
+        };
+        let fault = match read {
+            Ok(texts) if texts == known => None,
+            Ok(texts) => match files.chain(&texts) {
+                Ok(chain) => {
+                    tls.replace(chain);
+                    known = texts;
+                    None
+                }
+                Err(fault) => Some(fault),
+            },
+            Err(fault) => Some(fault),
+        };
+        if let Some(fault) = fault.as_ref().filter(|_| told != fault) {
+            tracing::warn!("the certificate stays as it was: {fault}");
+        }
+        told = fault;
+    }
+}
+
+/// The certificate of one's own that is kept in the folder; a new one if there is none.
+fn own(folder: Option<&Path>) -> Result<Chain, Failure> {
+    let not_made = |error: CertificateError| Failure::Fault(error.to_string());
+    let make = || SelfSigned::new(&["localhost".to_owned()]).map_err(not_made);
+    let Some(folder) = folder else {
+        return make()?.chain().map_err(not_made);
+    };
+    let path = folder.join(OWN);
+    let fault = |error: &dyn std::fmt::Display| {
+        Failure::Fault(format!("certificate {}: {error}", path.display()))
+    };
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let made = make()?;
+            keep(folder, &path, made.pem.as_bytes()).map_err(|error| fault(&error))?
+        }
+        Err(error) => return Err(fault(&error)),
+    };
+    Chain::from_pem(&text, &text).map_err(|error| fault(&error))
+}
+
+/// Writes a new file that its owner alone can read, whole or not at all. Another process may have
+/// been faster: what is there in the end is what counts.
+fn keep(folder: &Path, path: &Path, text: &[u8]) -> io::Result<Vec<u8>> {
+    use std::io::Write;
+
+    let part = folder.join(format!("{OWN}.{}", std::process::id()));
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&part)?;
+    let written = file.write_all(text).and_then(|()| file.sync_all());
+    let linked = written.and_then(|()| fs::hard_link(&part, path));
+    fs::remove_file(&part)?;
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => fs::read(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_of_ones_own_is_made_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let first = own(Some(folder)).unwrap();
+        let again = own(Some(folder)).unwrap();
+        assert!(first.certificates().eq(again.certificates()));
+        assert!(first.is_self_signed());
+        assert!(!own(None).unwrap().certificates().eq(first.certificates()));
+        // Nothing else is left there, and nobody else reads it.
+        let files: Vec<_> = fs::read_dir(folder).unwrap().collect();
+        assert_eq!(files.len(), 1);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = fs::metadata(folder.join(OWN)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        fs::write(folder.join(OWN), "nothing").unwrap();
+        let error = own(Some(folder)).unwrap_err().to_string();
+        assert!(error.contains(OWN), "{error}");
+    }
+
+    #[test]
+    fn of_two_at_once_the_first_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let path = folder.join(OWN);
+        assert_eq!(keep(folder, &path, b"one").unwrap(), b"one");
+        assert_eq!(keep(folder, &path, b"other").unwrap(), b"one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn files_that_change_are_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("both.pem");
+        let made = |name: &str| SelfSigned::new(&[name.to_owned()]).unwrap().pem;
+        fs::write(&path, made("one.example.org")).unwrap();
+        let config = TlsConfig {
+            cert: Some(path.clone()),
+            key: Some(path.clone()),
+        };
+        let tls = config.open(None).unwrap();
+        let is = |pem: &str| {
+            let chain = Chain::from_pem(pem.as_bytes(), pem.as_bytes()).unwrap();
+            tls.chain().certificates().eq(chain.certificates())
+        };
+        let first = fs::read_to_string(&path).unwrap();
+        assert!(is(&first));
+        // Half of it is none.
+        let second = made("two.example.org");
+        for (text, expected) in [(&second[..100], &first), (&second, &second)] {
+            fs::write(&path, text).unwrap();
+            for _ in 0..100 {
+                tokio::time::sleep(LOOK_EVERY).await;
+                if is(&second) {
+                    break;
+                }
+            }
+            assert!(is(expected));
+        }
+        let missing = TlsConfig {
+            cert: Some(folder.path().join("nowhere")),
+            key: Some(path),
+        };
+        assert!(missing.open(None).is_err());
+    }
+}
