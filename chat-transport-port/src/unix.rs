@@ -33,4 +33,8 @@ impl Connector for UnixConnector {
     async fn connect(&self) -> io::Result<Box<dyn Connection>> {
         Err(io::ErrorKind::Unsupported.into())
     }
+
+    fn audience(&self) -> String {
+        format!("unix://{}", self.path.display())
+    }
 }

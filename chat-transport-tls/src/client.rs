@@ -216,4 +216,8 @@ impl Connector for TlsConnector {
     async fn connect(&self) -> io::Result<Box<dyn Connection>> {
         Ok(Box::new(self.open().await?))
     }
+
+    fn audience(&self) -> String {
+        self.tcp.audience().replacen("tcp", "tls", 1)
+    }
 }

@@ -484,6 +484,10 @@ impl<S: Connection> Connection for TlsConnection<S> {
         self.stream.address()
     }
 
+    fn local(&self) -> Option<std::net::IpAddr> {
+        self.stream.local()
+    }
+
     fn channel_binding(&self) -> Option<[u8; 32]> {
         match self.binding {
             Binding::Known(binding) => Some(binding),

@@ -405,10 +405,6 @@ impl<S: Connection> Connection for WsConnection<S> {
         self.identity.clone()
     }
 
-    fn channel_binding(&self) -> Option<[u8; 32]> {
-        self.stream.as_ref()?.channel_binding()
-    }
-
     fn moved(&mut self) -> io::Result<()> {
         match &mut self.stream {
             Some(stream) => stream.moved(),

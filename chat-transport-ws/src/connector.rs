@@ -266,7 +266,13 @@ impl Connector for WsConnector {
     }
 
     fn audience(&self) -> String {
-        self.tcp.audience().replacen("tcp", "ws", 1)
+        let scheme = "ws";
+        #[cfg(feature = "tls")]
+        let scheme = match self.tls {
+            Security::Plain => scheme,
+            Security::Web | Security::Of(_) => "wss",
+        };
+        self.tcp.audience().replacen("tcp", scheme, 1)
     }
 }
 

@@ -245,10 +245,7 @@ fn an_idle_member_over_tls_takes_less_than_eight_kilobytes() {
         Connection, Interest,
         chat_core::{
             id::{Secret, SessionId},
-            wire::{
-                ClientMessage, Form,
-                client::{Hello, Versions},
-            },
+            wire::{ClientMessage, Form, client::Guest},
         },
     };
     use chat_transport_tcp::TcpConnection;
@@ -264,18 +261,15 @@ fn an_idle_member_over_tls_takes_less_than_eight_kilobytes() {
         let mut end = tls.open(stream, "localhost", ALPN_CHAT).await.unwrap();
         let mut secret = [7; 32];
         secret[..8].copy_from_slice(&n.to_be_bytes());
-        let hello = Hello {
+        let guest = Guest {
             nick: format!("member{n}"),
-            secret: Secret(secret),
-            session: SessionId(1),
-            versions: Versions { min: 1, max: 1 },
-            capabilities: Vec::new(),
-            agent: String::new(),
             label: String::new(),
-            kept: false,
+            agent: String::new(),
+            secret: Some(Secret(secret)),
+            session: SessionId(1),
             resume: Vec::new(),
         };
-        let frame = Form::Postcard.encode(&ClientMessage::Hello(hello));
+        let frame = Form::Postcard.encode(&ClientMessage::Guest(guest));
         end.try_write_vectored(&[IoSlice::new(frame.prefixed())])
             .unwrap();
         poll_fn(|cx| end.poll_flush(cx)).await.unwrap();
