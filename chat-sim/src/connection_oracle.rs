@@ -8,7 +8,7 @@ use chat_core::{
     id::{MemberId, Partition, Place, RoomId, Seq, SessionId},
     wire::{
         ClientMessage, CloseReason, ErrorCode, Record, ServerMessage, Tagged,
-        client::{Op, RoomRef},
+        client::{Op, Resume, RoomRef},
         record::RecordBody,
         server::{Entered, PresenceUpdate, RoomView},
     },
@@ -120,17 +120,22 @@ impl Line {
         16 + 6 * rooms * (1 + losses)
     }
 
+    fn comes_in(&mut self, session: SessionId, resume: &[Resume]) {
+        self.session = session;
+        self.presented = resume
+            .iter()
+            .map(|resume| (resume.room, resume.place))
+            .collect();
+    }
+
     /// The client said something. `again`: the same as before.
     pub(crate) fn client_said(&mut self, message: &ClientMessage, again: bool, book: &mut Book) {
         match message {
-            ClientMessage::Hello(hello) => {
-                self.session = hello.session;
-                self.presented = hello
-                    .resume
-                    .iter()
-                    .map(|resume| (resume.room, resume.place))
-                    .collect();
-            }
+            ClientMessage::Hello(hello) => match hello.entrance() {
+                Ok(entrance) => self.comes_in(entrance.session, &entrance.resume),
+                Err(e) => book.fail("the client speaks its protocol", || e.to_string()),
+            },
+            ClientMessage::Guest(guest) => self.comes_in(guest.session, &guest.resume),
             ClientMessage::Request(request) => {
                 let room = room_of(&request.op);
                 let asked = Asked {
@@ -233,7 +238,7 @@ impl Line {
                     || format!("to {me}: {closing:?}"),
                 );
             }
-            ServerMessage::Ping(_) | ServerMessage::Pong(_) => {}
+            ServerMessage::Challenge(_) | ServerMessage::Ping(_) | ServerMessage::Pong(_) => {}
             unknown => book.fail("the hub speaks its protocol", || format!("{unknown:?}")),
         }
     }

@@ -63,6 +63,8 @@ pub(crate) enum ClientDue {
     NoConnection,
     Work(Box<Work>),
     Rename(String),
+    /// Its user has found its credentials.
+    Identified,
     StartAgain,
 }
 

@@ -30,13 +30,14 @@ mod sqlite;
 mod time;
 mod timeline;
 mod turn;
+mod untruth;
 mod world;
 
 pub use self::{
     coverage_goals::{FAULTS, LOG_FAULTS, STATES},
     cuts::{Cuts, cut_at, cut_everywhere},
     journal::{Broken, Counts},
-    plan::{Burst, Deed, Hears, Outbox, Plan, Point, Shape, Step, Weather, What},
+    plan::{Burst, Deed, Hears, Lie, Outbox, Plan, Point, Shape, Step, Weather, What},
     play::{keep_panics_quiet, run, run_in_pieces},
     report::Report,
     rng::Rng,

@@ -40,7 +40,7 @@ pub struct Shape {
     /// The limits of bytes are those of every day, and not small ones.
     #[serde(default)]
     pub large: bool,
-    /// The name of somebody who keeps its secret is kept as long as its memberships.
+    /// The name of somebody who keeps its keys is kept as long as its memberships.
     #[serde(default)]
     pub held: bool,
     /// Records that the log keeps of each partition.
@@ -100,6 +100,9 @@ pub enum What {
         kept: bool,
         json: bool,
         messages: bool,
+        /// Without keys. Credentials that there are already stay what they are.
+        #[serde(default)]
+        guest: bool,
     },
     /// A user does something.
     Do { client: u16, deed: Deed, pick: u32 },
@@ -109,9 +112,11 @@ pub enum What {
         hub_hears: Hears,
         client_hears: Hears,
     },
+    /// A client's connection is cut, and the wire of its next one lies.
+    Lie { client: u16, lie: Lie, pick: u32 },
     /// A client stops reading for a time.
     Stall { client: u16, ms: u32 },
-    /// A client's program ends without a word; its secret is kept or lost, and its outbox.
+    /// A client's program ends without a word; its credentials are kept or lost, and its outbox.
     Kill {
         client: u16,
         forget: bool,
@@ -212,6 +217,41 @@ impl Burst {
         Self::Nonsense,
         Self::Greed,
         Self::Flood,
+    ];
+}
+
+/// The false word of a wire that lies, in one handshake. It is said once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Lie {
+    /// A byte of the challenge is changed, where the server vouches for it.
+    ChangedChallenge,
+    /// The challenge is one of another connection.
+    OldChallenge,
+    /// The challenge is of somebody else, and well signed.
+    Impostor,
+    /// The encrypted channel ends on the way, and another one begins there.
+    Relayed,
+    /// A byte of the hello is changed.
+    ChangedHello,
+    /// The hello is one of another connection or time.
+    OldHello,
+    /// A byte of the welcome is changed, where the server vouches for it.
+    ChangedWelcome,
+    /// The welcome is one of another connection.
+    OldWelcome,
+}
+
+impl Lie {
+    pub(crate) const ALL: &[Self] = &[
+        Self::ChangedChallenge,
+        Self::OldChallenge,
+        Self::Impostor,
+        Self::Relayed,
+        Self::ChangedHello,
+        Self::OldHello,
+        Self::OldHello,
+        Self::ChangedWelcome,
+        Self::OldWelcome,
     ];
 }
 
@@ -348,6 +388,9 @@ const DEEDS: &[(Deed, u32)] = &[
     (Deed::RedactOther, 8),
 ];
 
+/// Of a thousand people, how many are guests.
+const GUESTS: u32 = 200;
+
 impl What {
     /// Whom it is done to or by, if it is one of the clients.
     pub(crate) fn client_mut(&mut self) -> Option<&mut u16> {
@@ -355,6 +398,7 @@ impl What {
             Self::Start { client, .. }
             | Self::Do { client, .. }
             | Self::Cut { client, .. }
+            | Self::Lie { client, .. }
             | Self::Stall { client, .. }
             | Self::Kill { client, .. }
             | Self::Bye { client }
@@ -424,11 +468,13 @@ impl Plan {
             } else {
                 at(&mut rng)
             };
+            let guest = Rng::new(seed, 5_000_000 + u64::from(client)).chance(GUESTS);
             let begin = |rng: &mut Rng| What::Start {
                 client,
                 kept: rng.chance(500),
                 json: rng.chance(60),
                 messages: rng.chance(300),
+                guest,
             };
             steps.push(Step {
                 at: start,
@@ -516,6 +562,7 @@ impl Plan {
             let what = fault(&mut rng, &shape);
             steps.push(Step { at: when, what });
         }
+        a_lying_wire(seed, clients, length, &mut steps);
         steps.sort_by_key(|step| step.at);
         Self { seed, shape, steps }
     }
@@ -567,6 +614,23 @@ fn a_replicated_log(rng: &mut Rng, length: u64, shape: &Shape, steps: &mut Vec<S
     if rng.chance(300) {
         let hub = rng.below(shape.hubs.into()) as u16;
         step(rng.below(length), What::Die { hub });
+    }
+}
+
+/// Some connections are led over a wire that lies.
+fn a_lying_wire(seed: u64, clients: u16, length: u64, steps: &mut Vec<Step>) {
+    let mut rng = Rng::new(seed, 6_000_000);
+    if !rng.chance(200) {
+        return;
+    }
+    for _ in 0..rng.between(1, 5) {
+        let at = rng.below(length) as u32;
+        let client = rng.below(clients.into()) as u16;
+        let (lie, pick) = (*rng.pick(Lie::ALL), rng.any() as u32);
+        steps.push(Step {
+            at,
+            what: What::Lie { client, lie, pick },
+        });
     }
 }
 

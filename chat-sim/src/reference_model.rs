@@ -17,7 +17,7 @@ use chat_core::{
 use self::entry::Entry;
 pub(crate) use self::{
     directory::Directory,
-    room::{Room, is_blank_of},
+    room::{Room, is_blank_of, is_sealed},
 };
 use crate::{journal::Book, log::Kept};
 

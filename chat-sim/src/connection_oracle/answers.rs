@@ -17,7 +17,7 @@ use super::{Asked, Line};
 use crate::{
     journal::Book,
     log::Log,
-    reference_model::{Room, Truth},
+    reference_model::{Room, Truth, is_sealed},
 };
 
 /// Entries of a page, at most.
@@ -326,6 +326,9 @@ impl Line {
         book: &mut Book,
     ) {
         let me = self.member;
+        if code == ErrorCode::NeedsKeys {
+            self.lacks_keys(asked, scene, book);
+        }
         let Some(id) = joined_or_named(&asked.op) else {
             return;
         };
@@ -378,6 +381,33 @@ impl Line {
         };
         book.check("what is refused is forbidden", right, || {
             format!("{me}: {asked:?}: {code:?} at {seq} of {id}")
+        });
+    }
+
+    /// Guests are refused what they may not do.
+    fn lacks_keys(&self, asked: &Asked, scene: &Scene<'_>, book: &mut Book) {
+        let me = self.member;
+        let right = match &asked.op {
+            Op::Direct(direct) => {
+                let is_guest = match &direct.to {
+                    Peer::Member(other) => other.is_guest(),
+                    Peer::Nick(nick) => scene.truth.called(nick).any(MemberId::is_guest),
+                };
+                me.is_guest() || is_guest
+            }
+            Op::Register(_) | Op::Login(_) | Op::Password(_) => me.is_guest(),
+            Op::Create(create) => {
+                me.is_guest() && (create.password.is_some() || is_sealed(create.cipher))
+            }
+            Op::Join(join) => {
+                let room = joined_or_named(&asked.op).and_then(|id| scene.known(id));
+                let needs = room.is_none_or(|(_, room)| room.needs_keys());
+                me.is_guest() && (join.proof.is_some() || needs)
+            }
+            _ => false,
+        };
+        book.check("what needs keys is refused to guests", right, || {
+            format!("{me}: {asked:?}")
         });
     }
 

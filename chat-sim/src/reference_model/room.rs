@@ -418,6 +418,13 @@ impl Room {
             .map(|(_, credential)| *credential)
     }
 
+    /// Whether guests may not be in it: it is of two, or has a password, or is sealed.
+    pub(crate) fn needs_keys(&self) -> bool {
+        self.kind == Some(RoomKind::Private)
+            || !self.credentials.is_empty()
+            || is_sealed(self.cipher)
+    }
+
     pub(crate) fn has_said(&self, text: &str) -> bool {
         self.said.contains(text)
     }
@@ -558,6 +565,13 @@ impl Room {
                         self.key = Some(password.key.id);
                     }
                 }
+                if self.needs_keys() {
+                    let two = created.members.iter().map(|one| one.member);
+                    let guest = two.chain([member]).find(|member| member.is_guest());
+                    book.check("no guest is where keys are needed", guest.is_none(), || {
+                        format!("{guest:?} in {id} at {seq}")
+                    });
+                }
                 match created.kind {
                     RoomKind::Group => {
                         let its = RoomId::group(member, record.session, record.txn) == id;
@@ -593,6 +607,10 @@ impl Room {
                     !private || self.pair.contains(&member),
                     || format!("{member} in {id} at {seq}"),
                 );
+                let fits = !member.is_guest() || !self.needs_keys();
+                book.check("no guest is where keys are needed", fits, || {
+                    format!("{member} in {id} at {seq}")
+                });
                 self.enter(id, member, Role::Member, seq, book);
             }
             RecordBody::Left(left) => {
@@ -800,4 +818,9 @@ pub(crate) fn is_blank_of(blank: &Record, said: &Record) -> bool {
             body: said.body.clone(),
             ..blank.clone()
         } == *said
+}
+
+/// Whether what is said is only to be read with a key that not everybody can make.
+pub(crate) fn is_sealed(cipher: CipherKind) -> bool {
+    matches!(cipher, CipherKind::StaticKey | CipherKind::RoomPassword)
 }

@@ -9,6 +9,7 @@ use chat_core::{
 use super::{
     World,
     links::{Arrived, Connected, Connecting, HubEnd, noticed_within},
+    people::Word,
 };
 use crate::{
     happening::{Happening, LinkDue},
@@ -21,6 +22,9 @@ impl World {
         while let Some(output) = self.people.next(client) {
             match output {
                 ClientOutput::Connect => self.connect(client),
+                ClientOutput::Identify(key) => {
+                    self.people.is_asked(&mut self.turn, client, key);
+                }
                 ClientOutput::Send(frame) => {
                     self.people.save(client);
                     let proof = self.links.client_says(&mut self.turn, client, &frame);
@@ -34,8 +38,13 @@ impl World {
                 }
                 ClientOutput::Work(work) => self.people.works(&mut self.turn, client, work),
                 ClientOutput::Event(event) => {
+                    let word = Word {
+                        untruth: self.links.untruth(client),
+                        stalled: self.links.was_stalled(&self.turn, client),
+                        event,
+                    };
                     let truth = self.log.truth();
-                    self.people.hears(&mut self.turn, client, event, truth);
+                    self.people.hears(&mut self.turn, client, word, truth);
                 }
             }
         }
@@ -52,7 +61,11 @@ impl World {
 
     fn client_receives(&mut self, client: usize, bytes: &[u8]) {
         let framing = self.links.framing_of(client);
-        if self.people.receive(&mut self.turn, client, framing, bytes) {
+        if self.people.is_raw(client) {
+            if let Some(hello) = self.people.raw_hears(&mut self.turn, client, bytes) {
+                self.utter(client, &hello);
+            }
+        } else if self.people.receive(&mut self.turn, client, framing, bytes) {
             self.drain_client(client);
         }
     }
@@ -82,6 +95,7 @@ impl World {
                 form: wanted.form,
                 framing: wanted.framing,
                 raw: wanted.raw,
+                knows: wanted.knows,
                 after: wanted.after,
             };
             self.links.connect(&mut self.turn, connecting);
@@ -129,16 +143,16 @@ impl World {
     }
 
     fn connected(&mut self, link: u32) {
-        match self.links.connected(link) {
+        match self.links.connected(&mut self.turn, link) {
             Connected::Late => {}
             Connected::Broken => self.client_end(link),
-            Connected::Client(client, input) => {
+            Connected::Client(client, dialled) => {
                 if self.people.is_raw(client) {
-                    for message in self.people.hello(client) {
+                    for message in self.people.introduce(client, dialled.channel) {
                         self.utter(client, &message);
                     }
                 }
-                self.tell_client(client, input);
+                self.tell_client(client, ClientInput::Connected(dialled));
                 self.links.arm_down(&mut self.turn, link);
             }
         }

@@ -44,6 +44,7 @@ impl World {
             | What::Kill { .. }
             | What::Bye { .. }
             | What::Cut { .. }
+            | What::Lie { .. }
             | What::Steer { .. } => self.client_step(what),
             What::Raw { raw, burst, pick } => self.burst(self.raw(raw), burst, pick),
             What::DeafRaw { raw, ms } => {
@@ -81,11 +82,13 @@ impl World {
                 kept,
                 json,
                 messages,
+                guest,
             } => {
                 let program = Program {
                     kept,
                     json,
                     messages,
+                    guest,
                 };
                 let client = usize::from(client);
                 if self.people.start_as(turn, client, program) {
@@ -101,6 +104,11 @@ impl World {
                 if let Some(link) = self.links.of_client(usize::from(client)) {
                     turn.book.fault("a connection cut");
                     self.cut(link, hub_hears, client_hears);
+                }
+            }
+            What::Lie { client, lie, pick } => {
+                if let Some(link) = self.links.lie_next(usize::from(client), lie, pick) {
+                    self.cut(link, Hears::Now, Hears::Now);
                 }
             }
             What::Stall { client, ms } => {
@@ -302,6 +310,7 @@ impl World {
         self.turn.book.note(|| "-- the faults are over".to_owned());
         self.turn.calm = true;
         self.log.becalm();
+        self.links.becalm();
         for hub in 0..self.hubs.len() {
             if !self.hubs.is_up(hub) {
                 self.hubs.stops_no_more(hub);

@@ -66,7 +66,8 @@ pub(crate) struct Equipment {
 impl World {
     pub(crate) fn new(plan: &Plan, equipment: Equipment) -> Self {
         let turn = Turn::new(plan, equipment.traced, equipment.knife);
-        let (hubs, people) = (Hubs::new(&turn), People::new(&turn));
+        let hubs = Hubs::new(&turn);
+        let people = People::new(&turn, hubs.key());
         let mut world = Self {
             links: Links::new(hubs.len(), people.len()),
             log: LogPort::new(&turn),

@@ -3,14 +3,14 @@
 
 use bytes::Bytes;
 use chat_core::{
-    hub::{Config, Framing, Hub, Input, Output, Outputs},
+    hub::{Arrival, Config, Framing, Hub, Input, Output, Outputs},
     id::{ConnId, Partition, RoomId, Secret, SessionId},
     log::{Appended, MemoryLog, Query, ReadFrom},
     password::ServerSecret,
     time::{Monotonic, Now, Wall},
     wire::{
-        ClientMessage, Form, VERSION,
-        client::{Create, Hello, Join, Op, Ping, Request, RoomRef, Send, Versions},
+        ClientMessage, Form,
+        client::{Create, Guest, Join, Op, Ping, Request, RoomRef, Send},
         record::{CipherKind, Content, HistoryPolicy, PresenceMode},
     },
 };
@@ -136,29 +136,19 @@ impl House {
 
     fn enter(&mut self, slot: u32) {
         let conn = self.conn(slot);
-        self.input(Input::Connected {
-            conn,
-            address: None,
-            framing: Framing::Message,
-            form: Form::Postcard,
-        });
+        let arrival = Arrival::new(Framing::Message, Form::Postcard);
+        self.input(Input::Connected { conn, arrival });
         let mut secret = [0; 32];
         secret[..4].copy_from_slice(&slot.to_le_bytes());
-        let hello = Hello {
-            versions: Versions {
-                min: VERSION,
-                max: VERSION,
-            },
-            capabilities: Vec::new(),
+        let guest = Guest {
             agent: "idle".to_owned(),
             nick: format!("n{slot}"),
             label: String::new(),
-            secret: Secret(secret),
+            secret: Some(Secret(secret)),
             session: SessionId(1 + u64::from(slot)),
-            kept: true,
             resume: Vec::new(),
         };
-        self.say(slot, &ClientMessage::Hello(hello));
+        self.say(slot, &ClientMessage::Guest(guest));
     }
 
     fn join(&mut self, slot: u32, room: RoomRef) {

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use chat_core::{
-    hub::{Config, Framing, Hub, Input, Output, Outputs, ReadToken, RoomPlace},
+    hub::{Arrival, Config, Framing, Hub, Input, Output, Outputs, ReadToken, RoomPlace},
     id::{ConnId, MemberId, Partition, Place, RoomId},
     log::{AppendRefused, Appended, MemoryLog, Query, ReadFailed, ReadFrom},
     time::{Monotonic, Now, Wall},
@@ -113,12 +113,11 @@ impl World {
             (false, _) => Framing::Message,
         };
         self.peers.push(Peer::new(conn, form, framing));
-        self.input(Input::Connected {
-            conn,
+        let arrival = Arrival {
             address,
-            framing,
-            form,
-        });
+            ..Arrival::new(framing, form)
+        };
+        self.input(Input::Connected { conn, arrival });
     }
 
     pub(crate) fn say(&mut self, peer: usize, message: &ClientMessage) {

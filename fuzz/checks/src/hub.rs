@@ -1,21 +1,28 @@
 //! The hub under anything that people, the log and the time may do to it.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    array,
+    sync::{LazyLock, OnceLock},
+    time::Duration,
+};
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use chat_core::{
+    client::Credentials,
     hub::Config,
     id::{CredentialId, KeyId, MemberId, MessageId, Partition, Place, RoomId, Secret, SessionId},
+    keys::{DeviceKeys, Nonce},
     limits::SlowRate,
     password::{ClientLogin, ClientRegistration, Password, ServerSecret, Stretch},
     roles::Role,
     wire::{
         ClientMessage, Form, Tagged, Unknown,
         client::{
-            Block, Create, Direct, Empty, Hello, History, HistoryFrom, InRoom, Join, List, Login,
-            Members, Mute, Nick, OnPeer, Op, Peer as Target, Ping, Proof, Redact, Register, Remove,
-            Request, Resume, RoomRef, Send, SetPassword, SetRole, SetTopic, Versions,
+            Block, Create, Direct, Empty, Entrance, Guest, History, HistoryFrom, InRoom, Join,
+            List, Login, Members, Mute, Nick, OnPeer, Op, Open, Peer as Target, Ping, Proof,
+            Redact, Register, Remove, Request, Resume, RoomRef, Send, SetPassword, SetRole,
+            SetTopic, Versions,
         },
         record::{
             CipherKind, Content, HistoryPolicy, PasswordRecord, PresenceMode, Sealed, WrappedKey,
@@ -163,8 +170,7 @@ impl Run {
 
     fn hello(&mut self, conn: u8, who: u8, nick: u8, kept: bool, back: &Back) {
         let Some(peer) = self.peer(conn) else { return };
-        let secret = secret(who);
-        let member = MemberId::of(&secret);
+        let member = member(who);
         let left = self.world.left.get(&member).cloned().unwrap_or_default();
         let places = left.into_iter().filter_map(|(room, place)| {
             let place = match back {
@@ -195,25 +201,62 @@ impl Run {
             })
             .collect();
         // A refused peer tries again as the same; the hub answers a second hello by closing.
-        let secret = if there.claims == Some(member) {
-            secret
-        } else {
+        if there.claims != Some(member) {
             return;
-        };
-        self.tell(
-            peer,
-            &ClientMessage::Hello(Hello {
+        }
+        let (agent, nick, label) = ("fuzz".to_owned(), name(nick), String::new());
+        let session = session(who);
+        match credentials(who) {
+            Credentials::Guest(secret) => {
+                if kept {
+                    // The guest would like to know who is there.
+                    self.open(peer);
+                }
+                let guest = Guest {
+                    nick,
+                    label,
+                    agent,
+                    secret: Some(secret.clone()),
+                    session,
+                    resume,
+                };
+                self.tell(peer, &ClientMessage::Guest(guest));
+            }
+            Credentials::Keys { keys, .. } => {
+                self.open(peer);
+                let entrance = Entrance {
+                    agent,
+                    nick,
+                    label,
+                    session,
+                    kept,
+                    resume,
+                    audience: String::new(),
+                    channel: None,
+                    entries: Vec::new(),
+                };
+                let there = &self.world.peers[peer];
+                if let (Some(open), Some(challenged)) = (&there.open, &there.challenged) {
+                    let hello = keys.hello(open, challenged, entrance);
+                    let hello = hello.expect("the server has its key");
+                    self.tell(peer, &ClientMessage::Hello(hello));
+                }
+            }
+        }
+    }
+
+    /// Asks for the server's key, once.
+    fn open(&mut self, peer: usize) {
+        let there = &mut self.world.peers[peer];
+        if there.open.is_none() && there.member.is_none() {
+            let open = Open {
                 versions: Versions { min: 1, max: 1 },
+                nonce: Nonce([there.conn.slot as u8; 32]),
                 capabilities: Vec::new(),
-                agent: "fuzz".to_owned(),
-                nick: name(nick),
-                label: String::new(),
-                secret,
-                session: session(who),
-                kept,
-                resume,
-            }),
-        );
+            };
+            there.open = Some(open.clone());
+            self.tell(peer, &ClientMessage::Open(open));
+        }
     }
 
     fn ask(&mut self, conn: u8, txn: &Txn, ask: Ask) {
@@ -333,7 +376,7 @@ impl Run {
                 limit,
             } => Op::Members(Members {
                 room: room(of),
-                after: after.map(|who| MemberId::of(&secret(who))),
+                after: after.map(member),
                 limit: limit.into(),
             }),
             Ask::History {
@@ -415,7 +458,7 @@ impl Run {
                 seq,
             } => {
                 let target = MessageId {
-                    member: MemberId::of(&secret(who)),
+                    member: member(who),
                     session: session(who),
                     txn: txn.into(),
                 };
@@ -559,8 +602,22 @@ fn wrapped(id: KeyId) -> WrappedKey {
     }
 }
 
-fn secret(who: u8) -> Secret {
-    Secret([who % 8; 32])
+/// Of eight people, two are guests.
+fn credentials(who: u8) -> &'static Credentials {
+    static PEOPLE: LazyLock<[Credentials; 8]> = LazyLock::new(|| {
+        array::from_fn(|who| {
+            let seed = [who as u8; 32];
+            if who % 4 == 3 {
+                return Credentials::Guest(Secret(seed));
+            }
+            Credentials::passing(DeviceKeys::from_secret(&Secret(seed)))
+        })
+    });
+    &PEOPLE[usize::from(who % 8)]
+}
+
+fn member(who: u8) -> MemberId {
+    credentials(who).member()
 }
 
 /// A member goes on with its numbers wherever it is.
@@ -588,7 +645,7 @@ fn name(nick: u8) -> String {
 fn whom(whom: &Whom) -> Target {
     match whom {
         Whom::Nick(nick) => Target::Nick(name(*nick)),
-        Whom::Member(who) => Target::Member(MemberId::of(&secret(*who))),
+        Whom::Member(who) => Target::Member(member(*who)),
     }
 }
 

@@ -7,8 +7,9 @@ use chat_core::{
     id::{ConnId, CredentialId, KeyId, MemberId, Place, RoomId},
     wire::{
         Form, Frame, Framing, ServerMessage, Tagged,
+        client::Open,
         record::RecordBody,
-        server::{Answer, Records, RoomView},
+        server::{Answer, Challenged, Records, RoomView},
     },
 };
 
@@ -19,6 +20,9 @@ pub(crate) struct Peer {
     pub(crate) framing: Framing,
     /// The peer said anything at all; what it asked for by that, nobody knows.
     pub(crate) foul: bool,
+    /// The first message of a peer with keys, and the answer.
+    pub(crate) open: Option<Open>,
+    pub(crate) challenged: Option<Challenged>,
     /// The member that the peer asked to be.
     pub(crate) claims: Option<MemberId>,
     /// The member that the peer is, once it is welcome.
@@ -60,6 +64,8 @@ impl Peer {
             form,
             framing,
             foul: false,
+            open: None,
+            challenged: None,
             claims: None,
             member: None,
             closing: false,
@@ -97,6 +103,11 @@ impl Peer {
             return;
         }
         match message {
+            ServerMessage::Challenge(challenged) => {
+                assert!(self.open.is_some(), "an answer to what was not asked");
+                let before = self.challenged.replace(challenged);
+                assert_eq!(before, None, "two answers");
+            }
             ServerMessage::Welcome(welcome) => {
                 assert_eq!(self.member, None, "welcome twice");
                 assert_eq!(self.claims, Some(welcome.member));

@@ -1,13 +1,13 @@
 //! The configuration of a hub in a world.
 
 use chat_core::{
-    hub::{Config, NamePolicy},
+    hub::{Audience, Config, NamePolicy},
     limits::Limits,
     password::ServerSecret,
     wire::server::Durability,
 };
 
-use crate::{plan::Shape, rng::Rng};
+use crate::{plan::Shape, rng::Rng, untruth::HOST};
 
 /// The bytes that the log takes in one append, and in one part of a snapshot: little, so that there
 /// are several.
@@ -45,6 +45,7 @@ pub(super) fn config(
         config.log.append_bytes = APPEND_BYTES;
     }
     config.peers = peers;
+    config.audience = Audience::Names(vec![HOST.to_owned()]);
     config.durability = if shape.memory {
         Durability::Memory
     } else {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use chat_core::{
     hub::{Event, Framing, Hub, Input, Output, Outputs, Stats},
     id::{ConnId, Partition, Place},
+    keys::PublicKey,
     password::ServerSecret,
     time::Now,
 };
@@ -101,6 +102,11 @@ impl Hubs {
             directory_heard: 0,
             held_until: 0,
         }
+    }
+
+    /// The key by which clients know them.
+    pub(crate) fn key(&self) -> PublicKey {
+        self.secret.key().public()
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -4,8 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use chat_core::{
-    client::ClientInput,
-    hub::{Framing, Input},
+    client::Dialled,
+    hub::{Arrival, Framing, Input},
     id::ConnId,
     wire::CloseReason,
 };
@@ -16,6 +16,7 @@ use crate::{
     plan::Hears,
     time::{MS, SECOND},
     turn::Turn,
+    untruth::HOST,
 };
 
 /// Within this time after the limit a connection that is dead is found out to be.
@@ -44,7 +45,7 @@ pub(crate) enum Connected {
     /// The connection broke before.
     Broken,
     /// This client is told of it.
-    Client(usize, ClientInput<'static>),
+    Client(usize, Dialled),
 }
 
 /// Bytes that come to a hub.
@@ -100,37 +101,33 @@ impl Links {
         }
         found.hub_open = true;
         self.tables[hub].open += 1;
-        let (framing, form) = (found.framing, found.form);
+        let (framing, form, channel) = (found.framing, found.form, found.wire.channel);
         let after = found.rng.below(turn.delay() + 1);
         let address = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + client as u32));
         let turned = !turn.calm && turn.now < self.full_until;
         found.line.turned = turned;
         turn.soon(after, Happening::Link(link, LinkDue::Connected));
-        let address = Some(address);
-        Some(Arrived::At(
-            hub,
-            if turned {
-                turn.book.fault("somebody turned away at the door");
-                Input::Rejected {
-                    conn,
-                    address,
-                    framing,
-                    form,
-                    reason: CloseReason::Full,
-                }
-            } else {
-                Input::Connected {
-                    conn,
-                    address,
-                    framing,
-                    form,
-                }
-            },
-        ))
+        let arrival = Arrival {
+            address: Some(address),
+            channel,
+            ..Arrival::new(framing, form)
+        };
+        let input = if turned {
+            turn.book.fault("somebody turned away at the door");
+            let reason = CloseReason::Full;
+            Input::Rejected {
+                conn,
+                arrival,
+                reason,
+            }
+        } else {
+            Input::Connected { conn, arrival }
+        };
+        Some(Arrived::At(hub, input))
     }
 
     /// The client hears that its connection is there.
-    pub(crate) fn connected(&mut self, link: u32) -> Connected {
+    pub(crate) fn connected(&mut self, turn: &mut Turn, link: u32) -> Connected {
         let Some(found) = self.links.get_mut(&link) else {
             return Connected::Late;
         };
@@ -142,8 +139,13 @@ impl Links {
             // The link broke before the client knew of it; the client hears so by itself.
             return Connected::Broken;
         }
-        let (framing, form) = (found.framing, found.form);
-        Connected::Client(found.client, ClientInput::Connected { framing, form })
+        let (client, framing, form) = (found.client, found.framing, found.form);
+        let dialled = Dialled {
+            audience: format!("tcp://{HOST}:7037"),
+            channel: self.channel_of_client(turn, link),
+            ..Dialled::new(framing, form)
+        };
+        Connected::Client(client, dialled)
     }
 
     fn hop(&mut self, turn: &Turn, link: u32) -> u64 {

@@ -4,6 +4,7 @@
 //! Each message that passes is handed to the connection's [`Line`], which knows what should pass.
 
 mod ends;
+mod lies;
 mod outbox;
 mod pipe;
 mod table;
@@ -21,6 +22,7 @@ pub(crate) use self::{
     outbox::{Said, Skipped},
 };
 use self::{
+    lies::{Overheard, Wire},
     pipe::{Kind, Pipe},
     table::Table,
 };
@@ -28,9 +30,12 @@ use crate::{
     connection_oracle::{Line, proof_of, room_of},
     happening::{Happening, LinkDue},
     log::Log,
+    plan::Lie,
     reference_model::Truth,
     rng::Rng,
+    time::SECOND,
     turn::Turn,
+    untruth::Untruth,
 };
 
 /// Requests of one connection without an answer.
@@ -49,6 +54,11 @@ pub(crate) struct Links {
     stalled_until: Vec<u64>,
     /// By hub.
     tables: Vec<Table>,
+    /// By client, how the wire of its next connection lies.
+    lies: Vec<Option<(Lie, u32)>>,
+    /// By client, what was not true on its last connection.
+    untruths: Vec<Option<Untruth>>,
+    overheard: Overheard,
     /// Until when whoever comes is turned away.
     full_until: u64,
     /// The requests to rooms: by which member, in which session and under which number.
@@ -89,6 +99,7 @@ struct Link {
     up_armed: bool,
     down_armed: bool,
     line: Line,
+    wire: Wire,
     rng: Rng,
 }
 
@@ -112,6 +123,8 @@ pub(crate) struct Connecting {
     pub(crate) form: Form,
     pub(crate) framing: Framing,
     pub(crate) raw: bool,
+    /// It knows the server's key.
+    pub(crate) knows: bool,
     /// How long until it reaches the hub.
     pub(crate) after: u64,
 }
@@ -150,6 +163,9 @@ impl Links {
             last: 0,
             of_client: vec![None; clients],
             stalled_until: vec![0; clients],
+            lies: vec![None; clients],
+            untruths: vec![None; clients],
+            overheard: Overheard::default(),
             tables: (0..hubs).map(|_| Table::default()).collect(),
             full_until: 0,
             asked: BTreeSet::new(),
@@ -257,6 +273,7 @@ impl Links {
         );
         let conn = self.tables[hub].slot(link);
         self.of_client[client] = Some(link);
+        self.untruths[client] = None;
         let made = Link {
             hub,
             conn,
@@ -279,6 +296,7 @@ impl Links {
             up_armed: false,
             down_armed: false,
             line: Line::new(of.member),
+            wire: Wire::new(link, self.lies[client].take(), of.knows),
             rng,
         };
         turn.book
@@ -296,7 +314,7 @@ impl Links {
     ) -> Option<(MemberId, CredentialId)> {
         let link = self.of_client[client]?;
         let found = self.links.get_mut(&link)?;
-        let mut proof = None;
+        let (mut proof, mut said) = (None, None);
         match found.form.decode::<ClientMessage>(&frame.body()) {
             Ok(message) => {
                 turn.book
@@ -311,15 +329,18 @@ impl Links {
                     }
                 }
                 found.line.client_said(&message, again, &mut turn.book);
+                said = Some(message);
             }
             Err(e) => turn
                 .book
                 .fail("the client speaks its protocol", || e.to_string()),
         }
+        let told = said.and_then(|said| self.lie_to_hub(turn, link, &said));
+        let frame = told.as_ref().unwrap_or(frame);
         turn.book.mix_bytes(&frame.body());
-        if found.broken {
+        let Some(found) = self.links.get_mut(&link).filter(|link| !link.broken) else {
             return proof;
-        }
+        };
         let bytes = frame.in_framing(found.framing);
         found.up.push(bytes, Kind::Answer);
         let (asked, waiting) = (found.line.pending(), found.up.frames());
@@ -335,6 +356,11 @@ impl Links {
     pub(crate) fn stall(&mut self, turn: &mut Turn, client: usize, time: u64) {
         self.stalled_until[client] = turn.now + time;
         turn.soon(time, Happening::Unstall(client));
+    }
+
+    /// Whether a client has read nothing up to just now.
+    pub(crate) fn was_stalled(&self, turn: &Turn, client: usize) -> bool {
+        turn.now < self.stalled_until[client] + 2 * SECOND
     }
 
     pub(crate) fn unstall(&mut self, turn: &mut Turn, client: usize) {
@@ -389,7 +415,10 @@ impl Link {
 
 fn brief(message: &ClientMessage) -> String {
     let mut text = match message {
-        ClientMessage::Hello(hello) => format!("hello {:?}, resume {:?}", hello.nick, hello.resume),
+        ClientMessage::Hello(hello) => match hello.entrance() {
+            Ok(hello) => format!("hello {:?}, resume {:?}", hello.nick, hello.resume),
+            Err(e) => format!("hello: {e}"),
+        },
         ClientMessage::Request(request) => format!(
             "request {} txn {}: {:?}",
             request.id, request.txn, request.op

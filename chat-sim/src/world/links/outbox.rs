@@ -132,7 +132,7 @@ impl Links {
             || format!("{to:?}"),
         );
         let mut kind = Kind::Word;
-        let mut said = Said::Other;
+        let (mut said, mut heard) = (Said::Other, None);
         match decode(found.form, frame) {
             Some(message) => {
                 said = match message {
@@ -168,6 +168,7 @@ impl Links {
                     alive: !found.broken && found.client_open,
                 };
                 found.line.hub_said(&message, &scene, &mut turn.book);
+                heard = Some(message);
             }
             None => turn
                 .book
@@ -176,6 +177,11 @@ impl Links {
         if found.flag == Flag::Told {
             self.tables[hub].drained_due.insert(link);
         }
+        let told = heard.and_then(|heard| {
+            self.judge_of_hello(turn, link, &heard);
+            self.lie_to_client(turn, link, &heard)
+        });
+        let frame = told.as_ref().unwrap_or(frame);
         self.post(turn, link, frame, kind, false, present.losses);
         Some((link, said))
     }

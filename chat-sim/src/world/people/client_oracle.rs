@@ -44,15 +44,6 @@ impl People {
         truth: &Truth,
     ) {
         match event {
-            ClientEvent::Welcomed { welcome, .. } => {
-                let told = &mut self.peers[client].told;
-                told.welcomes += 1;
-                if told.welcomes > 1 {
-                    turn.book.saw("a client came back");
-                }
-                told.nick.clone_from(&welcome.nick);
-                self.peers[client].nick = welcome.nick;
-            }
             ClientEvent::Entered { view, how } => self.entered(turn, client, &view, how),
             ClientEvent::Record { room, record, text } => {
                 let Some(inside) = self.peers[client].told.rooms.get_mut(&room) else {
@@ -122,6 +113,17 @@ impl People {
             }
             _ => {}
         }
+    }
+
+    /// A client is in.
+    pub(super) fn welcomed(&mut self, turn: &mut Turn, client: usize, nick: String) {
+        let told = &mut self.peers[client].told;
+        told.welcomes += 1;
+        if told.welcomes > 1 {
+            turn.book.saw("a client came back");
+        }
+        told.nick.clone_from(&nick);
+        self.peers[client].nick = nick;
     }
 
     /// A message is told with its text, or with why there is none.

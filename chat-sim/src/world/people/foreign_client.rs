@@ -4,19 +4,21 @@
 
 use bytes::Bytes;
 use chat_core::{
-    id::{MemberId, MessageId, RoomId, Secret, SessionId},
+    client::Credentials,
+    id::{MemberId, MessageId, RoomId, SessionId},
+    keys::Nonce,
     wire::{
-        ClientMessage, Unknown, VERSION,
+        ClientMessage, Decoder, Fixed, Form, SERVER_FRAME_BYTES, ServerMessage, Unknown, VERSION,
         client::{
-            Hello, History, HistoryFrom, InRoom, Join, List, Members, Op, Ping, Redact, Request,
-            RoomRef, Send, SetTopic, Versions,
+            Entrance, Guest, History, HistoryFrom, InRoom, Join, List, Members, Op, Open, Ping,
+            Redact, Request, RoomRef, Send, SetTopic, Versions,
         },
         record::Content,
     },
 };
 
 use super::People;
-use crate::{plan::Burst, reference_model::Truth, turn::Turn};
+use crate::{plan::Burst, reference_model::Truth, turn::Turn, untruth::HOST};
 
 /// The memory of the program.
 #[derive(Debug, Default)]
@@ -25,6 +27,15 @@ pub(super) struct Raw {
     /// The last number of its session.
     last_txn: u64,
     said: u32,
+    opening: Option<Opening>,
+}
+
+/// The program waits for the answer to its first message.
+#[derive(Debug)]
+struct Opening {
+    open: Open,
+    channel: Option<[u8; 32]>,
+    decoder: Decoder,
 }
 
 impl People {
@@ -35,11 +46,9 @@ impl People {
             return;
         }
         self.lives += 1;
-        let secret = peer.rng.bytes32();
         peer.life += 1;
-        peer.secret = Some(secret);
-        peer.member = MemberId::of(&Secret(secret));
-        peer.members.push(peer.member);
+        peer.guest = peer.rng.chance(300);
+        peer.identify();
         peer.raw = Some(Raw::default());
     }
 
@@ -61,28 +70,89 @@ impl People {
         requests.map(ClientMessage::Request).collect()
     }
 
-    /// Its connection is there: it says who it is, and that it is alive.
-    pub(crate) fn hello(&self, client: usize) -> [ClientMessage; 2] {
-        let peer = &self.peers[client];
-        let hello = Hello {
+    /// Its connection is there: it says who it is, or asks who is there, and that it is alive.
+    pub(crate) fn introduce(
+        &mut self,
+        client: usize,
+        channel: Option<[u8; 32]>,
+    ) -> Vec<ClientMessage> {
+        let peer = &mut self.peers[client];
+        let open = Open {
             versions: Versions {
                 min: VERSION,
                 max: VERSION,
             },
+            nonce: Nonce(peer.rng.bytes32()),
             capabilities: vec!["none".to_owned()],
+        };
+        let mut words = Vec::new();
+        let mut opening = None;
+        if let Some(Credentials::Guest(secret)) = &peer.credentials {
+            // It does not wait for what it asks.
+            if peer.rng.chance(500) {
+                words.push(ClientMessage::Open(open));
+            }
+            words.push(ClientMessage::Guest(Guest {
+                nick: peer.nick.clone(),
+                label: "raw".to_owned(),
+                agent: "raw".to_owned(),
+                secret: Some(secret.clone()),
+                session: session(client),
+                resume: Vec::new(),
+            }));
+        } else {
+            words.push(ClientMessage::Open(open.clone()));
+            opening = Some(Opening {
+                open,
+                channel,
+                decoder: Decoder::new(SERVER_FRAME_BYTES),
+            });
+        }
+        if let Some(raw) = &mut peer.raw {
+            raw.opening = opening;
+        }
+        words.push(ClientMessage::Ping(Ping { nonce: 7 }));
+        words
+    }
+
+    /// It reads nothing but the answer to its first message: then it says hello.
+    pub(crate) fn raw_hears(
+        &mut self,
+        turn: &mut Turn,
+        client: usize,
+        bytes: &[u8],
+    ) -> Option<ClientMessage> {
+        let peer = &mut self.peers[client];
+        let raw = peer.raw.as_mut()?;
+        let opening = raw.opening.as_mut()?;
+        let mut heard = None;
+        let hear = |body: &[u8]| {
+            if let Ok(ServerMessage::Challenge(challenge)) = Form::Postcard.decode(body) {
+                heard.get_or_insert(challenge);
+            }
+        };
+        opening.decoder.feed(bytes, hear).ok()?;
+        let (challenge, opening) = (heard?, raw.opening.take()?);
+        let Some(Credentials::Keys { keys, kept }) = &peer.credentials else {
+            return None;
+        };
+        let entrance = Entrance {
             agent: "raw".to_owned(),
             nick: peer.nick.clone(),
             label: "raw".to_owned(),
-            secret: Secret(peer.secret.unwrap_or_default()),
-            // The program keeps one outbox, of which it forgets everything but the numbers.
-            session: SessionId(1_000 + client as u64),
-            kept: peer.kept,
+            session: session(client),
+            kept: *kept,
             resume: Vec::new(),
+            audience: format!("tcp://{HOST}"),
+            channel: opening.channel.map(Fixed),
+            entries: Vec::new(),
         };
-        [
-            ClientMessage::Hello(hello),
-            ClientMessage::Ping(Ping { nonce: 7 }),
-        ]
+        let hello = keys.hello(&opening.open, &challenge, entrance);
+        turn.book
+            .check("the server has its key", hello.is_some(), || {
+                format!("client {client}: {challenge:?}")
+            });
+        hello.map(ClientMessage::Hello)
     }
 
     fn ops(
@@ -220,4 +290,9 @@ impl Raw {
         let id = self.last_id;
         Request { id, txn, op }
     }
+}
+
+/// The program keeps one outbox, of which it forgets everything but the numbers.
+fn session(client: usize) -> SessionId {
+    SessionId(1_000 + client as u64)
 }

@@ -10,9 +10,13 @@ mod programs;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chat_core::{
-    client::{Client, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Ended, Ticket, Work},
+    client::{
+        Client, ClientEvent, ClientInput, ClientOutput, ClientOutputs, Credentials, Ended, Ticket,
+        Work,
+    },
     hub::Framing,
     id::{MemberId, RoomId},
+    keys::PublicKey,
     wire::{CloseReason, Form},
 };
 
@@ -27,12 +31,18 @@ use crate::{
     rng::Rng,
     time::{MS, SECOND},
     turn::Turn,
+    untruth::Untruth,
 };
+
+/// Longer than a hub waits for a hello.
+const PATIENCE: u64 = 12 * SECOND;
 
 /// All people of a world.
 #[derive(Debug)]
 pub(crate) struct People {
     peers: Vec<Peer>,
+    /// The key of the server.
+    server: PublicKey,
     /// Lives of clients that there have been, at most.
     lives: usize,
     /// Passwords that rooms have had, as their users pass them on; the newest last.
@@ -50,7 +60,7 @@ struct Peer {
     client: Option<Box<Client>>,
     out: ClientOutputs,
     life: u32,
-    secret: Option<[u8; 32]>,
+    credentials: Option<Credentials>,
     /// Its program is of another make.
     raw: Option<Raw>,
     member: MemberId,
@@ -58,6 +68,11 @@ struct Peer {
     members: Vec<MemberId>,
     nick: String,
     kept: bool,
+    guest: bool,
+    /// It was told of the server's key.
+    pinned: bool,
+    /// It was given its credentials later than hubs wait for.
+    slow: bool,
     json: bool,
     messages: bool,
     last_hub: usize,
@@ -89,6 +104,18 @@ pub(crate) struct Program {
     pub(crate) kept: bool,
     pub(crate) json: bool,
     pub(crate) messages: bool,
+    /// Without keys, if it has no credentials yet.
+    pub(crate) guest: bool,
+}
+
+/// What a client tells its application, and what went before.
+#[derive(Debug)]
+pub(crate) struct Word {
+    pub(crate) event: ClientEvent,
+    /// What was not true on its last connection.
+    pub(crate) untruth: Option<Untruth>,
+    /// It has read nothing up to just now.
+    pub(crate) stalled: bool,
 }
 
 /// A connection that a client asks for.
@@ -101,6 +128,8 @@ pub(crate) struct Wanted {
     pub(crate) framing: Framing,
     /// The program is of another make.
     pub(crate) raw: bool,
+    /// It knows the server's key.
+    pub(crate) knows: bool,
     /// How long until it reaches the hub.
     pub(crate) after: u64,
 }
@@ -124,12 +153,15 @@ impl Peer {
             client: None,
             out: ClientOutputs::new(),
             life: 0,
-            secret: None,
+            credentials: None,
             raw: None,
             member: MemberId::SERVER,
             members: Vec::new(),
             nick: format!("n{index}"),
             kept: false,
+            guest: false,
+            pinned: false,
+            slow: false,
             json: false,
             messages: false,
             last_hub: 0,
@@ -151,12 +183,13 @@ impl Peer {
 }
 
 impl People {
-    pub(crate) fn new(turn: &Turn) -> Self {
+    pub(crate) fn new(turn: &Turn, server: PublicKey) -> Self {
         let count = turn.shape.clients + turn.shape.raws;
         Self {
             peers: (0..count)
                 .map(|client| Peer::new(turn.seed, client))
                 .collect(),
+            server,
             lives: 0,
             passwords: BTreeMap::new(),
             texts: HashMap::new(),
@@ -234,8 +267,28 @@ impl People {
                 self.feed(turn, client, ClientInput::Done(done))
             }
             ClientDue::Rename(nick) => self.rename(turn, client, nick),
+            ClientDue::Identified => {
+                let credentials = self.peers[client].credentials.clone();
+                self.feed(turn, client, ClientInput::Identified(credentials))
+            }
             ClientDue::StartAgain => !turn.over && self.start(turn, client),
         }
+    }
+
+    /// A client asks with which credentials it is to enter.
+    pub(crate) fn is_asked(&mut self, turn: &mut Turn, client: usize, key: PublicKey) {
+        turn.book.saw("a client that asked for its credentials");
+        let right = key == self.server;
+        turn.book
+            .check("nobody else has the server's key", right, || {
+                format!("client {client} is shown {key}")
+            });
+        let peer = &mut self.peers[client];
+        let after = *peer.rng.pick(&[0, 200 * MS, PATIENCE]);
+        let after = if turn.calm { 0 } else { after };
+        peer.slow |= after == PATIENCE;
+        let identified = Happening::Client(client, peer.life, ClientDue::Identified);
+        turn.soon(after, identified);
     }
 
     fn rename(&mut self, turn: &Turn, client: usize, nick: String) -> bool {
@@ -381,18 +434,18 @@ impl People {
                 (false, false) => Framing::Stream,
             },
             raw: peer.raw.is_some(),
+            knows: peer.pinned || peer.told.welcomes > 0,
             after,
         })
     }
 
     /// A client tells its application something.
-    pub(crate) fn hears(
-        &mut self,
-        turn: &mut Turn,
-        client: usize,
-        event: ClientEvent,
-        truth: &Truth,
-    ) {
+    pub(crate) fn hears(&mut self, turn: &mut Turn, client: usize, word: Word, truth: &Truth) {
+        let Word {
+            event,
+            untruth,
+            stalled,
+        } = word;
         turn.book
             .note(|| format!("client {client}: {}", client_oracle::brief(&event)));
         match event {
@@ -417,12 +470,24 @@ impl People {
                 let rename = Happening::Client(client, life, ClientDue::Rename(nick));
                 turn.soon(after, rename);
             }
-            ClientEvent::Ended(ended) => self.has_ended(turn, client, &ended),
+            ClientEvent::Ended(ended) => {
+                let found_out = untruth.and_then(|untruth| untruth.found_out(&ended));
+                found_out.iter().for_each(|state| turn.book.saw(state));
+                let excused = found_out.is_some() || stalled && is_too_late(&ended);
+                self.has_ended(turn, client, &ended, excused);
+            }
+            ClientEvent::Welcomed { welcome, .. } => {
+                let check = "no false server is taken for the real one";
+                turn.book.check(check, untruth.is_none(), || {
+                    format!("client {client}: {untruth:?}")
+                });
+                self.welcomed(turn, client, welcome.nick);
+            }
             event => self.tell(turn, client, event, truth),
         }
     }
 
-    fn has_ended(&mut self, turn: &mut Turn, client: usize, ended: &Ended) {
+    fn has_ended(&mut self, turn: &mut Turn, client: usize, ended: &Ended, excused: bool) {
         let peer = &mut self.peers[client];
         let cause = match &ended {
             Ended::Asked => peer.leaving,
@@ -431,7 +496,7 @@ impl People {
             Ended::Closed(reason) if reason.reconnect() => peer.told.welcomes == 0,
             Ended::Closed(CloseReason::Replaced) => peer.has_past,
             Ended::Closed(CloseReason::TooManyAttempts) => peer.refused >= 10,
-            Ended::Closed(_) | Ended::ProtocolError(_) => false,
+            ended => excused || peer.slow && is_too_late(ended),
         };
         let (life, after) = (peer.life + 1, peer.rng.between(100 * MS, 3 * SECOND));
         peer.ended = Some(ended.clone());
@@ -442,8 +507,12 @@ impl People {
         if matches!(
             ended,
             Ended::CannotConnect
+                | Ended::WrongServer { .. }
+                | Ended::ProtocolError(_)
                 | Ended::Closed(
-                    CloseReason::Restarting
+                    CloseReason::HandshakeTimeout
+                        | CloseReason::Protocol
+                        | CloseReason::Restarting
                         | CloseReason::Full
                         | CloseReason::Resync
                         | CloseReason::TooManyAttempts
@@ -453,4 +522,9 @@ impl People {
             turn.soon(after, again);
         }
     }
+}
+
+/// The answer to `open` was read too late, or answered too late.
+fn is_too_late(ended: &Ended) -> bool {
+    matches!(ended, Ended::Closed(CloseReason::HandshakeTimeout))
 }

@@ -158,6 +158,7 @@ fn refusal(code: ErrorCode) -> &'static str {
         ErrorCode::Muted => "refused: muted",
         ErrorCode::Blocked => "refused: blocked",
         ErrorCode::NotMember => "refused: not_member",
+        ErrorCode::NeedsKeys => "refused: needs_keys",
         ErrorCode::PasswordRequired => "refused: password_required",
         ErrorCode::StaleProof => "refused: stale_proof",
         ErrorCode::WrongCipher => "refused: wrong_cipher",

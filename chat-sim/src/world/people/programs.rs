@@ -1,13 +1,39 @@
 //! The lives of programs: how each begins, with what its last life has left, and how it ends.
 
 use chat_core::{
-    client::{Client, ClientConfig, Command, Ticket},
-    id::{MemberId, Secret},
+    client::{Client, ClientConfig, Command, Credentials, Ticket},
+    id::Secret,
+    keys::DeviceKeys,
     password::Stretch,
 };
 
-use super::{People, Program, Told, actions::Asked};
+use super::{Peer, People, Program, Told, actions::Asked};
 use crate::{plan::Outbox, turn::Turn};
+
+impl Peer {
+    /// Takes up the credentials of the life before, or makes some.
+    pub(super) fn identify(&mut self) -> Credentials {
+        let kept = self.kept;
+        let made = match self.credentials.take() {
+            Some(Credentials::Keys { keys, .. }) => Credentials::Keys { keys, kept },
+            Some(guest) => guest,
+            None => {
+                let secret = Secret(self.rng.bytes32());
+                if self.guest {
+                    Credentials::Guest(secret)
+                } else {
+                    let keys = Box::new(DeviceKeys::from_secret(&secret));
+                    Credentials::Keys { keys, kept }
+                }
+            }
+        };
+        self.member = made.member();
+        if !self.members.contains(&self.member) {
+            self.members.push(self.member);
+        }
+        self.credentials.insert(made).clone()
+    }
+}
 
 impl People {
     /// A program is started, if there is none.
@@ -20,8 +46,10 @@ impl People {
             kept,
             json,
             messages,
+            guest,
         } = program;
         (peer.kept, peer.json, peer.messages) = (kept, json, messages);
+        peer.guest = guest;
         self.start(turn, client)
     }
 
@@ -34,15 +62,17 @@ impl People {
         let now = turn.time(0);
         self.lives += 1;
         peer.life += 1;
-        peer.has_past = peer.secret.is_some() && (peer.has_past || peer.outbox.is_none());
-        let secret = Secret(*peer.secret.get_or_insert_with(|| peer.rng.bytes32()));
-        peer.member = MemberId::of(&secret);
-        if !peer.members.contains(&peer.member) {
-            peer.members.push(peer.member);
-        }
-        let mut config = ClientConfig::new(peer.nick.clone(), secret, peer.rng.bytes32());
-        config.kept = peer.kept;
+        peer.has_past = peer.credentials.is_some() && (peer.has_past || peer.outbox.is_none());
+        let credentials = peer.identify();
+        let seed = peer.rng.bytes32();
+        let mut config = ClientConfig::new(peer.nick.clone(), credentials, seed);
         config.stretch = Stretch::cheap();
+        (peer.pinned, peer.slow) = (peer.rng.chance(300), false);
+        config.pin = peer.pinned.then(|| self.server.fingerprint());
+        if peer.rng.chance(100) {
+            // It asks for them.
+            config.credentials = None;
+        }
         let mut machine = Box::new(Client::new(config));
         let outbox = peer.outbox.take();
         peer.began = (turn.now, outbox.as_ref().map(|(_, fault)| *fault));
@@ -134,7 +164,7 @@ impl People {
             turn.book.fault("a client crashed and lost its outbox");
         }
         turn.book.fault(if forget {
-            "a client crashed and lost its secret"
+            "a client crashed and lost its credentials"
         } else {
             "a client crashed"
         });
@@ -149,7 +179,7 @@ impl People {
         turn.book.note(|| format!("client {client} is gone"));
         self.forget_life(client);
         if forget {
-            self.peers[client].secret = None;
+            self.peers[client].credentials = None;
         }
         true
     }
