@@ -57,8 +57,11 @@ fn proxy(program: &str, args: &[&str], folder: &Path, port: u16) -> Option<Proxy
 }
 
 fn curl(args: &[&str]) -> String {
-    let asked = Command::new("curl").args(["--silent", "--show-error", "--max-time", "60"]);
-    let asked = asked.args(args).output().unwrap();
+    let asked = Command::new("curl")
+        .args(["--silent", "--show-error", "--max-time", "60"])
+        .args(args)
+        .output()
+        .unwrap();
     let [out, err] =
         [asked.stdout, asked.stderr].map(|all| String::from_utf8_lossy(&all).into_owned());
     out + &err
@@ -177,7 +180,7 @@ fn a_shell_with_nc_is_a_client() {
     let (host, port) = at.rsplit_once(':').unwrap();
     let readme = include_str!("../../README.md");
     let begin = readme
-        .find("    (echo '{\"type\":\"hello\"")
+        .find("    (echo '{\"type\":\"guest\"")
         .expect("the README has it");
     let end = begin + readme[begin..].find("nc localhost 7037").unwrap();
     let line = format!("{}nc {host} {port}", &readme[begin..end]);

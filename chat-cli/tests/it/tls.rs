@@ -18,12 +18,8 @@ use chat_transport_tls::{Chain, ClientTls, SelfSigned, TlsConnector, Trust};
 
 use crate::process::{Program, run};
 
-const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-
 fn hello(nick: &str) -> String {
-    format!(
-        r#"{{"type":"hello","versions":{{"min":1,"max":1}},"capabilities":[],"agent":"nc","nick":"{nick}","label":"","secret":"{SECRET}","session":1,"kept":false,"resume":[]}}"#
-    )
+    format!(r#"{{"type":"guest","nick":"{nick}"}}"#)
 }
 
 /// The line that has this part in it.
