@@ -72,8 +72,8 @@ impl DataConfig {
         Ok(())
     }
 
-    /// The folder of what outlives a process with `memory` as well, such as its certificate; none if
-    /// there is none in which it could be.
+    /// The folder of what outlives a process with `memory` as well, such as its certificate; none
+    /// if there is none in which it could be.
     pub(crate) fn keys_folder(&self) -> Option<PathBuf> {
         let folder = self.folder.clone().or_else(default_folder)?;
         if self.memory {

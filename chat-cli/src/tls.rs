@@ -1,5 +1,5 @@
-//! A server's certificate: one that files have, looked at again and again; or one of its own, made at
-//! the first start and kept.
+//! A server's certificate: one that files have, looked at again and again; or one of its own, made
+//! at the first start and kept.
 
 use std::{
     fs, io,
@@ -53,8 +53,9 @@ impl TlsConfig {
         }
     }
 
-    /// The TLS of a server. `folder` is where one's own certificate is kept, if there is one; without
-    /// it, it ends with the process. Files that are named are followed, on the current runtime.
+    /// The TLS of a server. `folder` is where one's own certificate is kept, if there is one;
+    /// without it, it ends with the process. Files that are named are followed, on the current
+    /// runtime.
     pub(crate) fn open(&self, folder: Option<&Path>) -> Result<ServerTls, Failure> {
         let (Some(cert), Some(key)) = (&self.cert, &self.key) else {
             let chain = own(folder)?;

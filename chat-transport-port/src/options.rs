@@ -99,9 +99,9 @@ impl PortOptions {
         self
     }
 
-    /// Takes TLS as well, with this certificate, which may be replaced meanwhile. Browsers that have
-    /// asked over TLS are told to ask no other way for half a year (HSTS), unless the certificate
-    /// is its own issuer.
+    /// Takes TLS as well, with this certificate, which may be replaced meanwhile. Browsers that
+    /// have asked over TLS are told to ask no other way for half a year (HSTS), unless the
+    /// certificate is its own issuer.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: ServerTls) -> Self {

@@ -31,10 +31,10 @@ const IN_ALL: Duration = Duration::from_secs(10);
 pub enum Trust {
     /// Those that an authority of the web vouches for, for the host's name.
     WebRoots,
-    /// Those that one of these vouches for, for the host's name: certificates in DER, of authorities
-    /// of one's own.
+    /// Those that one of these vouches for, for the host's name: certificates in DER, of
+    /// authorities of one's own.
     Roots(Vec<Vec<u8>>),
-    /// Any: who listens on the way does not read, and who stands in the way is not noticed here. For
+    /// Any: listeners on the way read nothing, and a server in the middle is not noticed here. For
     /// clients to whom the server proves its key above TLS, bound to this connection by its
     /// [`channel_binding`](Connection::channel_binding), or that want no more than that.
     AnyCertificate,

@@ -145,7 +145,7 @@ fn step<D>(
         ConnectionState::EncodeTlsData(mut data) => {
             encode(&mut data, &mut buffers.outgoing).map(|()| Step::Again)
         }
-        // What is encoded goes out in order, before anything that comes later.
+        // Encoded bytes go out in order, before anything that comes later.
         ConnectionState::TransmitTlsData(data) => {
             data.done();
             Ok(Step::Again)

@@ -257,8 +257,8 @@ impl WsConnector {
 impl Connector for WsConnector {
     /// Errors are the system's; [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) with the
     /// server's words if it does not want this client; [`InvalidData`](io::ErrorKind::InvalidData)
-    /// if it is no WebSocket, or none of a chat, or its certificate is not trusted; `TimedOut` after
-    /// 10 s.
+    /// if it is no WebSocket, or none of a chat, or its certificate is not trusted; `TimedOut`
+    /// after 10 s.
     async fn connect(&self) -> io::Result<Box<dyn Connection>> {
         timeout(IN_ALL, self.open())
             .await

@@ -9,6 +9,8 @@ mod link;
 mod past;
 mod process;
 #[cfg(unix)]
+mod proxies;
+#[cfg(unix)]
 mod pty;
 #[cfg(unix)]
 mod terminal;

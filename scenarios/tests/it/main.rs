@@ -9,3 +9,5 @@ mod e_chat_room;
 mod library;
 mod link_cut;
 mod nothing_lost;
+#[cfg(target_os = "linux")]
+mod wire;
