@@ -72,8 +72,11 @@ return ret[0];
 close(now) {
 wasm.webclient_close(this.__wbg_ptr, now);
 }
-connected(now) {
-wasm.webclient_connected(this.__wbg_ptr, now);
+connected(now, url) {
+const val2 = +now;
+const ptr0 = passStringToWasm0(url, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
+const len0 = WASM_VECTOR_LEN;
+wasm.webclient_connected(this.__wbg_ptr, val2, ptr0, len0);
 }
 create(now, name, topic, password, cipher, key) {
 const val6 = +now;

@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-b71565feb078090a";
+pub(crate) const BUILD: &str = "b-ae59c2e1e9ffe73a";
 
 pub(crate) const FILES: &[File] = &[
     File {

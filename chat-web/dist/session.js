@@ -157,7 +157,7 @@ this.#socket = null;
 socket.close();
 this.#client.disconnected(performance.now());
 }), CONNECTING);
-socket.onopen = mine(() => { clearTimeout(patience); this.#client.connected(performance.now()); });
+socket.onopen = mine(() => { clearTimeout(patience); this.#client.connected(performance.now(), this.url); });
 socket.onmessage = mine(({ data }) => {
 this.#client.received(performance.now(), new Uint8Array(data));
 if (this.#doubted) { this.#doubted = false; this.#event({ event: 'heard' }); }

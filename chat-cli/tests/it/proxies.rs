@@ -181,7 +181,7 @@ fn a_shell_with_nc_is_a_client() {
     let (host, port) = at.rsplit_once(':').unwrap();
     let readme = include_str!("../../README.md");
     let begin = readme
-        .find("    X)
+        .find("    (echo '{\"type\":\"guest\"")
         .expect("the README has it");
     let end = begin + readme[begin..].find("nc localhost 7037").unwrap();
     let line = format!("{}nc {host} {port}", &readme[begin..end]);
