@@ -30,7 +30,7 @@ pub(crate) enum ServerAddress {
         host: String,
         /// Never 0.
         port: u16,
-        wire: Wire,
+        channel: Channel,
     },
     Ws {
         url: String,
@@ -42,7 +42,7 @@ pub(crate) enum ServerAddress {
 
 /// Whether a connection is to be encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wire {
+pub(crate) enum Channel {
     Plain,
     Tls,
     /// Nothing is said: unless it is this machine.
@@ -89,7 +89,7 @@ impl ServerAddress {
         Self::Tcp {
             host: "localhost".to_owned(),
             port: DEFAULT_PORT,
-            wire: Wire::Unsaid,
+            channel: Channel::Unsaid,
         }
     }
 
@@ -128,7 +128,7 @@ impl ServerAddress {
     /// Whether the address itself says so.
     fn is_to_be_encrypted(&self) -> bool {
         match self {
-            Self::Tcp { wire, .. } => *wire == Wire::Tls,
+            Self::Tcp { channel, .. } => *channel == Channel::Tls,
             Self::Ws { url, .. } => url.starts_with("wss:"),
             Self::Unix(_) => false,
         }
@@ -137,7 +137,7 @@ impl ServerAddress {
     /// Whether the connection is, if `plain` does not say otherwise.
     fn is_encrypted(&self, plain: bool) -> bool {
         match self {
-            Self::Tcp { host, wire, .. } if *wire == Wire::Unsaid => {
+            Self::Tcp { host, channel, .. } if *channel == Channel::Unsaid => {
                 !plain && !is_this_machine(host)
             }
             _ => self.is_to_be_encrypted(),
@@ -195,12 +195,12 @@ impl FromStr for ServerAddress {
             unix_path(path)?;
             return Ok(Self::Unix(text.to_owned()));
         }
-        let (wire, rest) = match text.split_once("://") {
-            Some(("tcp", rest)) => (Wire::Plain, rest.strip_suffix('/').unwrap_or(rest)),
-            Some(("tls", rest)) => (Wire::Tls, rest.strip_suffix('/').unwrap_or(rest)),
+        let (channel, rest) = match text.split_once("://") {
+            Some(("tcp", rest)) => (Channel::Plain, rest.strip_suffix('/').unwrap_or(rest)),
+            Some(("tls", rest)) => (Channel::Tls, rest.strip_suffix('/').unwrap_or(rest)),
             Some(("ws" | "wss", _)) => return Self::ws(text),
             Some((scheme, _)) => return Err(AddressError::Scheme(scheme.to_owned())),
-            None => (Wire::Unsaid, text),
+            None => (Channel::Unsaid, text),
         };
         let (host, port) = split(rest)?;
         let port = port.map_or(Ok(DEFAULT_PORT), |port| parse_port(port, 1))?;
@@ -211,7 +211,7 @@ impl FromStr for ServerAddress {
         Ok(Self::Tcp {
             host: host.to_owned(),
             port,
-            wire,
+            channel,
         })
     }
 }

@@ -28,7 +28,7 @@ pub(crate) enum Standing {
     Known,
     /// The server was not met before; from now on it is known.
     New,
-    /// It had another key.
+    /// The server had another key.
     Changed,
 }
 
@@ -73,7 +73,7 @@ impl KnownServers {
         }
     }
 
-    /// What a person is told of a server with another key than before.
+    /// Words for a person, about a server with another key than before.
     pub(crate) fn warning(&self, key: PublicKey) -> String {
         format!(
             "{} has another key than before ({}): somebody may be in between, or the server was set \
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(at("Chat.Example").meet(key).unwrap(), Standing::Known);
         assert_eq!(at("chat.example").meet(other).unwrap(), Standing::Changed);
         assert_eq!(at("other.example").meet(other).unwrap(), Standing::New);
-        // What is not known any more was taken out by the person.
+        // The person takes the line out of the file.
         assert_eq!(at("chat.example").meet(other).unwrap(), Standing::Changed);
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 2);

@@ -135,7 +135,7 @@ impl Line {
                 Ok(entrance) => self.comes_in(entrance.session, &entrance.resume),
                 Err(e) => book.fail("the client speaks its protocol", || e.to_string()),
             },
-            ClientMessage::Guest(guest) => self.comes_in(guest.session, &guest.resume),
+            ClientMessage::GuestHello(guest) => self.comes_in(guest.session, &guest.resume),
             ClientMessage::Request(request) => {
                 let room = room_of(&request.op);
                 let asked = Asked {

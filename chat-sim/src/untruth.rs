@@ -1,11 +1,11 @@
-//! What is not true of a handshake, and how clients may end by that.
+//! Untruths of a handshake, and how clients may end by them.
 
 use chat_core::{client::Ended, wire::CloseReason};
 
 /// The name by which clients know every server.
 pub(crate) const HOST: &str = "sim";
 
-/// What is not true, of what was said last.
+/// The untruth in what was said last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Untruth {
     /// The server that the client sees.

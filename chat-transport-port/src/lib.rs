@@ -7,8 +7,8 @@
 //! | an ASCII letter | HTTP | a WebSocket, or answers: a page, words |
 //! | any other | frames | a connection as [`chat-transport-tcp`](chat_transport_tcp) has it |
 //!
-//! A [`PortTransport`] is given to a [`Server`](chat_runtime::Server). It listens at a TCP address or
-//! at a Unix socket, see [`Place`].
+//! A [`PortTransport`] is given to a [`Server`](chat_runtime::Server). It listens at a TCP address
+//! or at a Unix socket, see [`Place`].
 //!
 //! ```
 //! use chat_runtime::{Client, Server, chat_core::wire::client::RoomRef, client_config};
@@ -42,7 +42,8 @@
 //! what is plain. [`PortOptions::plaintext`] says to whom it speaks without.
 //!
 //! # Whose address counts
-//! Proxies of our own ([`WsOptions::proxies`](chat_transport_ws::WsOptions::proxies), and Unix sockets
+//! Proxies of our own ([`WsOptions::proxies`](chat_transport_ws::WsOptions::proxies), and Unix
+//! sockets
 //! with [`PortOptions::trust_unix`]) are believed about whom they speak for: in the header of the
 //! PROXY protocol, version 1, at the very beginning of a connection, and in HTTP's headers. From
 //! all others the first is no HTTP that makes sense, and the second is not looked at.

@@ -2,7 +2,8 @@
 //! server with HTTP of its own needs.
 //!
 //! A [`WsService`] is mounted in somebody's HTTP server, a [`WsConnector`] is given to a
-//! [`Client`](chat_runtime::Client); `chat-transport-port` listens for WebSockets by itself. Messages
+//! [`Client`](chat_runtime::Client); `chat-transport-port` listens for WebSockets by itself.
+//! Messages
 //! are binary in the postcard form (sub-protocol `chat.v1.postcard`) or text in JSON
 //! (`chat.v1.json`), whichever the client names first. Nothing is compressed. A client with the
 //! feature `tls` connects to `wss://` as well; a service is as encrypted as the server around it.

@@ -10,7 +10,7 @@ use chat_core::{
     id::{Secret, SessionId},
     wire::{
         CloseReason, Decoder, Form, SERVER_FRAME_BYTES, ServerMessage,
-        client::{ClientMessage, Guest, Op, Request},
+        client::{ClientMessage, GuestHello, Op, Request},
         error::ErrorCode,
         server::{Answer, Closing, Welcome},
     },
@@ -47,7 +47,7 @@ impl Peer {
     /// Connects and is welcomed.
     pub fn welcomed(address: &str, nick: &str) -> (Self, Welcome) {
         let mut peer = Self::connect(address);
-        peer.say(&ClientMessage::Guest(guest(nick)));
+        peer.say(&ClientMessage::GuestHello(guest(nick)));
         let welcome = match peer.hear() {
             Some(ServerMessage::Welcome(welcome)) => welcome,
             other => panic!("not welcome: {other:?}"),
@@ -134,12 +134,12 @@ impl Peer {
 }
 
 /// How a guest comes in that nobody else is.
-pub fn guest(nick: &str) -> Guest {
+pub fn guest(nick: &str) -> GuestHello {
     let mut secret = [0; 32];
     for (byte, of_nick) in secret.iter_mut().zip(nick.bytes().cycle()) {
         *byte = of_nick;
     }
-    Guest {
+    GuestHello {
         nick: nick.to_owned(),
         label: String::new(),
         agent: "scenario".to_owned(),

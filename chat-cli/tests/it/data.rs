@@ -46,7 +46,7 @@ fn the_folder_is_the_platforms_unless_it_is_said() {
     assert_eq!(mode(PathBuf::from(&said)), 0o700);
     assert_eq!(mode(Path::new(&said).join("server.secret")), 0o600);
 
-    // Somebody without a home.
+    // A user without a home.
     let homeless = Program::spawn(
         Command::new(env!("CARGO_BIN_EXE_chat-cli"))
             .args(["serve", "--listen", "127.0.0.1:0"])

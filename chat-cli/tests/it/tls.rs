@@ -234,6 +234,7 @@ newcomers_per_address = { burst = 100000, every = 0.001 }
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "long: 10,000 connections"]
+#[expect(clippy::print_stdout, reason = "the figure is what the test is for")]
 fn an_idle_member_over_tls_takes_less_than_eight_kilobytes() {
     use std::{future::poll_fn, io::IoSlice};
 
@@ -241,7 +242,7 @@ fn an_idle_member_over_tls_takes_less_than_eight_kilobytes() {
         Connection, Interest,
         chat_core::{
             id::{Secret, SessionId},
-            wire::{ClientMessage, Form, client::Guest},
+            wire::{ClientMessage, Form, client::GuestHello},
         },
     };
     use chat_transport_tcp::TcpConnection;
@@ -257,7 +258,7 @@ fn an_idle_member_over_tls_takes_less_than_eight_kilobytes() {
         let mut end = tls.open(stream, "localhost", ALPN_CHAT).await.unwrap();
         let mut secret = [7; 32];
         secret[..8].copy_from_slice(&n.to_be_bytes());
-        let guest = Guest {
+        let guest = GuestHello {
             nick: format!("member{n}"),
             label: String::new(),
             agent: String::new(),
@@ -265,7 +266,7 @@ fn an_idle_member_over_tls_takes_less_than_eight_kilobytes() {
             session: SessionId(1),
             resume: Vec::new(),
         };
-        let frame = Form::Postcard.encode(&ClientMessage::Guest(guest));
+        let frame = Form::Postcard.encode(&ClientMessage::GuestHello(guest));
         end.try_write_vectored(&[IoSlice::new(frame.prefixed())])
             .unwrap();
         poll_fn(|cx| end.poll_flush(cx)).await.unwrap();

@@ -74,7 +74,7 @@ impl ClientConfig {
     }
 }
 
-/// What makes a client the member it is.
+/// The credentials that make a client the member it is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Credentials {
     /// The secret of a guest, for the life of a session. Guests have no private conversations, and
@@ -115,7 +115,7 @@ impl Credentials {
     }
 }
 
-/// What is known of a connection to a server when it is there.
+/// A connection to a server, as it is known when it is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialled {
     /// Scheme, host and port that were dialled: `tcp://chat.example.org:7037`. Empty where there is
@@ -146,7 +146,7 @@ impl Dialled {
 pub enum ClientInput<'a> {
     /// The connection that [`ClientOutput::Connect`] asked for is there.
     Connected(Dialled),
-    /// What makes the client the member it is at this server; none if it is not to enter there:
+    /// The credentials for this server; none if the client is not to enter there:
     /// that ends it ([`Ended::Distrusted`](super::Ended::Distrusted)). The answer to
     /// [`ClientOutput::Identify`].
     Identified(Option<Credentials>),

@@ -18,7 +18,7 @@ pub enum Input<'a> {
     Connected {
         /// The driver's name for it, not in use.
         conn: ConnId,
-        /// What is known of it.
+        /// The connection, as it is known.
         arrival: Arrival,
     },
     /// The identity of the other end, where that is known otherwise than by its own word. To be
@@ -34,7 +34,7 @@ pub enum Input<'a> {
     Rejected {
         /// The driver's name for it, not in use.
         conn: ConnId,
-        /// What is known of it.
+        /// The connection, as it is known.
         arrival: Arrival,
         /// Why.
         reason: CloseReason,
@@ -170,7 +170,7 @@ pub enum Input<'a> {
     },
 }
 
-/// What is known of a connection when it is there.
+/// A connection, as it is known when it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
     /// From where, for the limits per address; none where there is no such thing.

@@ -56,12 +56,12 @@ pub struct EntryBody {
     pub prev: Option<Fixed<32>>,
     /// When the entry was made, by the clock of its device.
     pub time: Wall,
-    /// What it does.
+    /// The change that the entry makes.
     pub op: ChainOp,
 }
 
 numbered! {
-    /// What entries do.
+    /// Changes that entries make.
     pub enum ChainOp {
         /// The first entry: the member's account, and its first device.
         1 "begin" Begin(Begin),

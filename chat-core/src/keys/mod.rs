@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 pub use self::device::DeviceKeys;
 use crate::wire::base64;
 
-/// What signatures are made for.
+/// The purposes of signatures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Domain {
     /// A server: it has this key, and takes this connection for the one that the client opened.
@@ -125,7 +125,7 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// What is not 32 hexadecimal digits.
+/// A text that is not 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a server's key is 32 digits, 0 to 9 and a to f")]
 pub struct NoFingerprint;
@@ -231,7 +231,7 @@ impl Default for SignedHash {
     }
 }
 
-/// What both sides of a handshake have contributed, and what they sign of it. A
+/// The parts of both sides of a handshake, and what they sign of it. A
 /// [`Hub`](crate::hub::Hub) and a [`Client`](crate::client::Client) see to that themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transcript {

@@ -31,7 +31,7 @@ numbered! {
         /// by `error` with `id` 0.
         2 "hello" Hello(Hello),
         /// The same of a guest, which has no keys; with or without an `open` before.
-        3 "guest" Guest(Guest),
+        3 "guest" GuestHello(GuestHello),
         /// A request. Answered exactly once, by `ok` or `error` with the same `id`.
         4 "request" Request(Request),
         /// A sign of life. Answered by `pong`.
@@ -74,7 +74,7 @@ pub struct Hello {
 }
 
 impl Hello {
-    /// What is signed. Nothing is verified by that.
+    /// The entrance that is signed. Nothing is verified by that.
     ///
     /// # Errors
     /// The bytes are no [`Entrance`].
@@ -83,7 +83,7 @@ impl Hello {
     }
 }
 
-/// What a device signs to come in.
+/// The entrance of a member, as its device signs it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entrance {
     /// The client's program and version, for the operator. At most 64 bytes.
@@ -116,7 +116,7 @@ pub struct Entrance {
 
 /// How a guest comes in: somebody without keys, for the life of a session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Guest {
+pub struct GuestHello {
     /// The name it wants.
     pub nick: String,
     /// The label beside the name; may be empty.

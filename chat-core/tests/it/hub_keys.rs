@@ -9,7 +9,7 @@ use chat_core::{
     keys::{Nonce, SignedHash, Transcript},
     wire::{
         ClientMessage, CloseReason, ErrorCode, Fixed, Form, ServerMessage,
-        client::{self, Entrance, Guest, Hello as Signed, Op, Open, Peer, RoomRef, Versions},
+        client::{self, Entrance, GuestHello, Hello as Signed, Op, Open, Peer, RoomRef, Versions},
         record::CipherKind,
         server::Challenged,
     },
@@ -87,7 +87,7 @@ fn a_server_proves_its_key_and_a_member_its_own() {
     let (_, next) = open_with(&mut w, again, 1);
     assert_eq!(next.key, challenge.key);
     assert_ne!(next.nonce, challenge.nonce);
-    // What was signed for the one is no use on the other.
+    // A hello that was signed for the one is no use on the other.
     let replayed = says(&mut w, again, ClientMessage::Hello(signed));
     assert_eq!(replayed, Some(ErrorCode::NotAuthentic));
 }
@@ -241,7 +241,7 @@ fn guests_are_there_for_a_session() {
     let mut w = World::new();
     let first = w.connect();
     let guest = |secret: Option<u8>| {
-        ClientMessage::Guest(Guest {
+        ClientMessage::GuestHello(GuestHello {
             nick: "ann".to_owned(),
             label: String::new(),
             agent: String::new(),
@@ -317,7 +317,7 @@ fn what_needs_keys_is_refused_to_guests() {
         proof: None,
     });
     assert_eq!(w.refusal(conn, 9, join), ErrorCode::NeedsKeys);
-    // What needs none is done.
+    // A request that needs none is done.
     assert!(w.request(conn, 10, create(CipherKind::None, None)).is_ok());
 }
 

@@ -10,7 +10,7 @@ use chat_core::{
     time::{Monotonic, Now, Wall},
     wire::{
         ClientMessage, Form,
-        client::{Create, Guest, Join, Op, Ping, Request, RoomRef, Send},
+        client::{Create, GuestHello, Join, Op, Ping, Request, RoomRef, Send},
         record::{CipherKind, Content, HistoryPolicy, PresenceMode},
     },
 };
@@ -140,7 +140,7 @@ impl House {
         self.input(Input::Connected { conn, arrival });
         let mut secret = [0; 32];
         secret[..4].copy_from_slice(&slot.to_le_bytes());
-        let guest = Guest {
+        let guest = GuestHello {
             agent: "idle".to_owned(),
             nick: format!("n{slot}"),
             label: String::new(),
@@ -148,7 +148,7 @@ impl House {
             session: SessionId(1 + u64::from(slot)),
             resume: Vec::new(),
         };
-        self.say(slot, &ClientMessage::Guest(guest));
+        self.say(slot, &ClientMessage::GuestHello(guest));
     }
 
     fn join(&mut self, slot: u32, room: RoomRef) {

@@ -18,7 +18,7 @@ use chat_runtime::{
         limits::{Limits, Rate},
         wire::{
             ClientMessage, Decoder, Form, SERVER_FRAME_BYTES, ServerMessage,
-            client::{Guest, History, HistoryFrom, Join, Op, Ping, Request, RoomRef, Send},
+            client::{GuestHello, History, HistoryFrom, Join, Op, Ping, Request, RoomRef, Send},
             record::Content,
         },
     },
@@ -51,7 +51,7 @@ fn frame(message: &ClientMessage) -> Vec<u8> {
 fn hello(nick: &str) -> Vec<u8> {
     let mut secret = [0; 32];
     secret[..nick.len()].copy_from_slice(nick.as_bytes());
-    frame(&ClientMessage::Guest(Guest {
+    frame(&ClientMessage::GuestHello(GuestHello {
         nick: nick.to_owned(),
         label: String::new(),
         agent: String::new(),

@@ -49,7 +49,8 @@ pub struct WebClient {
 
 #[wasm_bindgen]
 impl WebClient {
-    /// `secret` and `seed` are 32 random bytes each: the first is kept and makes the member's keys, the
+    /// `secret` and `seed` are 32 random bytes each: the first is kept and makes the member's keys,
+    /// the
     /// second is new each time. `imposed`: the application that the page belongs to knows who
     /// people are, and says which member this is. `origin`: `performance.timeOrigin`.
     ///

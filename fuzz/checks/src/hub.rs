@@ -19,7 +19,7 @@ use chat_core::{
     wire::{
         ClientMessage, Form, Tagged, Unknown,
         client::{
-            Block, Create, Direct, Empty, Entrance, Guest, History, HistoryFrom, InRoom, Join,
+            Block, Create, Direct, Empty, Entrance, GuestHello, History, HistoryFrom, InRoom, Join,
             List, Login, Members, Mute, Nick, OnPeer, Op, Open, Peer as Target, Ping, Proof,
             Redact, Register, Remove, Request, Resume, RoomRef, Send, SetPassword, SetRole,
             SetTopic, Versions,
@@ -212,7 +212,7 @@ impl Run {
                     // The guest would like to know who is there.
                     self.open(peer);
                 }
-                let guest = Guest {
+                let guest = GuestHello {
                     nick,
                     label,
                     agent,
@@ -220,7 +220,7 @@ impl Run {
                     session,
                     resume,
                 };
-                self.tell(peer, &ClientMessage::Guest(guest));
+                self.tell(peer, &ClientMessage::GuestHello(guest));
             }
             Credentials::Keys { keys, .. } => {
                 self.open(peer);

@@ -139,7 +139,7 @@ fn what_is_not_the_protocol_ends_the_connection() {
     }
 
     // A guest whose nick is not UTF-8.
-    let frame = Form::Postcard.encode(&ClientMessage::Guest(guest("NICK")));
+    let frame = Form::Postcard.encode(&ClientMessage::GuestHello(guest("NICK")));
     let mut bytes = frame.prefixed().to_vec();
     let at = bytes.windows(4).position(|four| four == b"NICK").unwrap();
     bytes[at] = 0xff;
@@ -164,7 +164,7 @@ fn what_is_not_the_protocol_ends_the_connection() {
 
     // A second hello.
     let (mut peer, _) = Peer::welcomed(&talk.address, "Mallory");
-    peer.say(&ClientMessage::Guest(guest("Mallory")));
+    peer.say(&ClientMessage::GuestHello(guest("Mallory")));
     talk.is_ended(peer, CloseReason::Protocol, "a second hello");
 
     // Half a frame, and the end.
@@ -210,7 +210,7 @@ fn names_that_cannot_be_may_be_tried_again_but_not_for_ever() {
     for (nick, code) in bad {
         let mut again = guest("Mallory");
         again.nick = nick.to_owned();
-        peer.say(&ClientMessage::Guest(again));
+        peer.say(&ClientMessage::GuestHello(again));
         match peer.hear() {
             Some(ServerMessage::Error(failure)) => {
                 assert_eq!((failure.id, failure.code), (0, code), "{nick:?}");
@@ -222,7 +222,7 @@ fn names_that_cannot_be_may_be_tried_again_but_not_for_ever() {
     talk.goes_on();
     let mut last = guest("Mallory");
     last.nick = "\u{200f}".to_owned();
-    peer.say(&ClientMessage::Guest(last));
+    peer.say(&ClientMessage::GuestHello(last));
     talk.is_ended(peer, CloseReason::TooManyAttempts, "");
     talk.noticed_nothing();
 }

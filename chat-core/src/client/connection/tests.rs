@@ -11,7 +11,7 @@ use crate::{
     time::Wall,
     wire::{
         CloseReason, ErrorCode,
-        client::{Guest, Open, Versions},
+        client::{GuestHello, Open, Versions},
         server::Durability,
     },
 };
@@ -125,7 +125,7 @@ fn challenge() -> ServerMessage {
 }
 
 fn hello() -> ClientMessage {
-    ClientMessage::Guest(Guest {
+    ClientMessage::GuestHello(GuestHello {
         nick: "Adina".to_owned(),
         label: String::new(),
         agent: String::new(),

@@ -15,7 +15,7 @@ use crate::{
     limits::WireLimits,
     wire::{
         ClientMessage, Fixed, VERSION,
-        client::{Entrance, Guest, Open, Resume, Versions},
+        client::{Entrance, GuestHello, Open, Resume, Versions},
         server::{Challenged, Failure, Named, Welcome},
     },
 };
@@ -54,7 +54,7 @@ pub(super) enum Shown {
     Expected,
     /// The driver is asked for credentials.
     Unknown(PublicKey),
-    /// It is not the one that was expected, or does not have its key.
+    /// The server is not the one that was expected, or does not have its key.
     Wrong(PublicKey),
 }
 
@@ -211,7 +211,7 @@ impl Session {
         let (agent, session) = (self.agent.clone(), self.id);
         let (keys, kept) = match self.credentials.as_ref()? {
             Credentials::Guest(secret) => {
-                return Some(ClientMessage::Guest(Guest {
+                return Some(ClientMessage::GuestHello(GuestHello {
                     nick,
                     label,
                     agent,

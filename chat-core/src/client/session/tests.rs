@@ -39,7 +39,7 @@ fn session(imposed: bool, waits_for_name: bool) -> Session {
     session
 }
 
-/// What a server with this key answers to the session's `open`.
+/// The answer of a server with this key to the session's `open`.
 fn challenge(session: &mut Session, key: &SigningKey) -> (Transcript, Challenged) {
     let open = session.open(&mut ChaCha20Rng::from_seed([6; 32]));
     let transcript = Transcript {
@@ -247,7 +247,7 @@ fn a_guest_says_its_secret_and_signs_nothing() {
     let mut session = of(&config);
     assert!(session.me().member.is_guest());
     assert_eq!(challenged(&mut session, &server()), Ok(Shown::Expected));
-    let Some(ClientMessage::Guest(guest)) = session.hello(Vec::new()) else {
+    let Some(ClientMessage::GuestHello(guest)) = session.hello(Vec::new()) else {
         panic!("not a guest")
     };
     assert_eq!(guest.secret, Some(secret));

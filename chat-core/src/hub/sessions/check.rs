@@ -76,7 +76,7 @@ pub(super) fn check(limits: &Limits, request: &Request) -> Result<(), Refusal> {
     }
 }
 
-/// What guests may not do whatever the state of a room.
+/// Refuses what guests may not do, whatever the state of a room.
 pub(super) fn check_guest(member: MemberId, op: &Op) -> Result<(), Refusal> {
     let needs_keys = match op {
         Op::Register(_) | Op::Login(_) | Op::Password(_) | Op::Direct(_) => true,

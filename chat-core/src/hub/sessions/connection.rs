@@ -36,7 +36,7 @@ pub(super) struct Connection {
     pub(super) heard: Monotonic,
     /// When the timer of this connection is set.
     pub(super) timer: Option<Monotonic>,
-    /// What its handshake is judged by; none once a member is in.
+    /// The ground on which its handshake is judged; none once a member is in.
     pub(super) handshake: Option<Box<Handshake>>,
     /// The account at the other end, where an application knows it.
     pub(super) identity: Option<Box<Identity>>,
@@ -50,14 +50,14 @@ pub(super) struct Connection {
     pub(super) admitted: bool,
 }
 
-/// What a handshake is judged by.
+/// The ground on which a handshake is judged.
 #[derive(Default)]
 pub(super) struct Handshake {
     /// To which address of this machine the connection leads.
     pub(super) local: Option<IpAddr>,
     /// The binding of the channel.
     pub(super) channel: Option<[u8; 32]>,
-    /// What both sides have contributed, once the connection is open; none for a guest that does
+    /// The parts of both sides, once the connection is open; none for a guest that does
     /// not ask for the server's key.
     pub(super) transcript: Option<Transcript>,
     /// The hash of what the last hello has signed.

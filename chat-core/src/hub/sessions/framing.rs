@@ -95,7 +95,7 @@ impl Sessions {
                 let until = *until;
                 self.hello(turn, conn, until, &hello);
             }
-            (ClientMessage::Guest(guest), Phase::Fresh { until }) => {
+            (ClientMessage::GuestHello(guest), Phase::Fresh { until }) => {
                 let until = *until;
                 self.guest(turn, conn, until, guest);
             }
@@ -112,9 +112,10 @@ impl Sessions {
                 let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
                 self.request(turn, conn, request, bytes);
             }
-            (ClientMessage::Open(_) | ClientMessage::Hello(_) | ClientMessage::Guest(_), _) => {
-                self.close(turn, conn, CloseReason::Protocol, "a second hello")
-            }
+            (
+                ClientMessage::Open(_) | ClientMessage::Hello(_) | ClientMessage::GuestHello(_),
+                _,
+            ) => self.close(turn, conn, CloseReason::Protocol, "a second hello"),
             (ClientMessage::Request(_), _) => self.close(
                 turn,
                 conn,

@@ -16,7 +16,7 @@ use crate::{
     time::Monotonic,
     wire::{
         CloseReason, ErrorCode, Fixed, Refusal, ServerMessage, VERSION,
-        client::{self, Entrance, Guest, Open},
+        client::{self, Entrance, GuestHello, Open},
         server::{Challenged, Failure, Welcome},
     },
 };
@@ -175,7 +175,7 @@ impl Sessions {
         turn: &mut Turn<'_>,
         conn: ConnId,
         until: Monotonic,
-        guest: Guest,
+        guest: GuestHello,
     ) {
         if let Some(handshake) = self.handshake_of(conn) {
             handshake.signed = SignedHash::default();

@@ -30,7 +30,7 @@ use chat_core::{
     wire::{
         ClientMessage, CloseReason, ErrorCode, Form, Frame, Record, SERVER_FRAME_BYTES,
         ServerMessage, Tagged,
-        client::{self, Entrance, Guest, Op, Open, Request, Resume, RoomRef, Versions},
+        client::{self, Entrance, GuestHello, Op, Open, Request, Resume, RoomRef, Versions},
         record::Content,
         server::{Answer, Challenged, Failure, RoomView, Welcome},
     },
@@ -911,7 +911,7 @@ impl Hello {
 
     /// The same of a guest.
     pub fn guest(&self) -> ClientMessage {
-        ClientMessage::Guest(Guest {
+        ClientMessage::GuestHello(GuestHello {
             nick: self.nick.clone(),
             label: self.label.clone(),
             agent: self.agent.clone(),

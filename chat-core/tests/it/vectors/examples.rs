@@ -61,7 +61,7 @@ pub(crate) fn client() -> Vec<ClientMessage> {
         nonce: Nonce([0x11; 32]),
         capabilities: vec!["edits".to_owned()],
     };
-    let guest = client::Guest {
+    let guest = client::GuestHello {
         nick: "Zoë".to_owned(),
         label: "group 3".to_owned(),
         agent: "demo/1".to_owned(),
@@ -69,7 +69,7 @@ pub(crate) fn client() -> Vec<ClientMessage> {
         session: SESSION,
         resume,
     };
-    let least = client::Guest {
+    let least = client::GuestHello {
         nick: "a".to_owned(),
         label: String::new(),
         agent: String::new(),
@@ -84,8 +84,8 @@ pub(crate) fn client() -> Vec<ClientMessage> {
     let mut all = vec![
         M::Open(open),
         M::Hello(hello),
-        M::Guest(guest),
-        M::Guest(least),
+        M::GuestHello(guest),
+        M::GuestHello(least),
         M::Ping(client::Ping { nonce: 0 }),
         M::Ping(client::Ping { nonce: MOST }),
         M::Pong(client::Ping { nonce: 128 }),

@@ -16,7 +16,7 @@ use chat_runtime::{
         wire::{
             ClientMessage, Decoder, Frame, Record, SERVER_FRAME_BYTES, ServerMessage,
             client::{
-                Empty, Guest, History, HistoryFrom, Join, List, Members, Op, Ping, Request,
+                Empty, GuestHello, History, HistoryFrom, Join, List, Members, Op, Ping, Request,
                 RoomRef, Send,
             },
             record::{Content, RecordBody},
@@ -58,7 +58,7 @@ impl Peer {
     pub(crate) async fn say_hello(&mut self, nick: &str) {
         let mut secret = [0; 32];
         secret[..nick.len()].copy_from_slice(nick.as_bytes());
-        let guest = Guest {
+        let guest = GuestHello {
             nick: nick.into(),
             label: String::new(),
             agent: "peer".into(),
@@ -66,7 +66,7 @@ impl Peer {
             session: new_session(),
             resume: vec![],
         };
-        self.send(&ClientMessage::Guest(guest)).await;
+        self.send(&ClientMessage::GuestHello(guest)).await;
     }
 
     /// The same, and joins the lobby.

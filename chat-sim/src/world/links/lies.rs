@@ -30,7 +30,7 @@ pub(super) struct Wire {
     lie: Option<(Lie, u32)>,
     /// The client's part of the handshake.
     of_client: Option<Nonce>,
-    /// What was not true, of what was said last.
+    /// The untruth in what was said last.
     untruth: Option<Untruth>,
 }
 
@@ -69,7 +69,7 @@ impl Links {
         self.lies.fill(None);
     }
 
-    /// What was not true on the last connection of a client.
+    /// The untruth on the last connection of a client.
     pub(crate) fn untruth(&self, client: usize) -> Option<Untruth> {
         self.untruths[client]
     }
@@ -204,7 +204,7 @@ impl Links {
         match lie {
             Lie::Impostor => {
                 let found = self.links.get(&link)?;
-                // Whoever sees a server for the first time and was not told of its key cannot know.
+                // A client that was not told of the server's key cannot know, the first time.
                 if !found.wire.knows {
                     return None;
                 }

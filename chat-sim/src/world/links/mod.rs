@@ -123,7 +123,7 @@ pub(crate) struct Connecting {
     pub(crate) form: Form,
     pub(crate) framing: Framing,
     pub(crate) raw: bool,
-    /// It knows the server's key.
+    /// The client knows the server's key.
     pub(crate) knows: bool,
     /// How long until it reaches the hub.
     pub(crate) after: u64,

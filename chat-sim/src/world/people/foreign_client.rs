@@ -10,8 +10,8 @@ use chat_core::{
     wire::{
         ClientMessage, Decoder, Fixed, Form, SERVER_FRAME_BYTES, ServerMessage, Unknown, VERSION,
         client::{
-            Entrance, Guest, History, HistoryFrom, InRoom, Join, List, Members, Op, Open, Ping,
-            Redact, Request, RoomRef, Send, SetTopic, Versions,
+            Entrance, GuestHello, History, HistoryFrom, InRoom, Join, List, Members, Op, Open,
+            Ping, Redact, Request, RoomRef, Send, SetTopic, Versions,
         },
         record::Content,
     },
@@ -88,11 +88,11 @@ impl People {
         let mut words = Vec::new();
         let mut opening = None;
         if let Some(Credentials::Guest(secret)) = &peer.credentials {
-            // It does not wait for what it asks.
+            // Answers are not waited for.
             if peer.rng.chance(500) {
                 words.push(ClientMessage::Open(open));
             }
-            words.push(ClientMessage::Guest(Guest {
+            words.push(ClientMessage::GuestHello(GuestHello {
                 nick: peer.nick.clone(),
                 label: "raw".to_owned(),
                 agent: "raw".to_owned(),
@@ -115,7 +115,7 @@ impl People {
         words
     }
 
-    /// It reads nothing but the answer to its first message: then it says hello.
+    /// The client reads nothing but the answer to its first message: then it says hello.
     pub(crate) fn raw_hears(
         &mut self,
         turn: &mut Turn,

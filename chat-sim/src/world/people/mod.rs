@@ -69,9 +69,9 @@ struct Peer {
     nick: String,
     kept: bool,
     guest: bool,
-    /// It was told of the server's key.
+    /// The client was told of the server's key.
     pinned: bool,
-    /// It was given its credentials later than hubs wait for.
+    /// The client was given its credentials later than hubs wait for.
     slow: bool,
     json: bool,
     messages: bool,
@@ -108,13 +108,13 @@ pub(crate) struct Program {
     pub(crate) guest: bool,
 }
 
-/// What a client tells its application, and what went before.
+/// An event for a client's application, and what went before.
 #[derive(Debug)]
 pub(crate) struct Word {
     pub(crate) event: ClientEvent,
-    /// What was not true on its last connection.
+    /// The untruth on its last connection.
     pub(crate) untruth: Option<Untruth>,
-    /// It has read nothing up to just now.
+    /// The client has read nothing up to just now.
     pub(crate) stalled: bool,
 }
 
@@ -128,7 +128,7 @@ pub(crate) struct Wanted {
     pub(crate) framing: Framing,
     /// The program is of another make.
     pub(crate) raw: bool,
-    /// It knows the server's key.
+    /// The client knows the server's key.
     pub(crate) knows: bool,
     /// How long until it reaches the hub.
     pub(crate) after: u64,

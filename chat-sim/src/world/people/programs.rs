@@ -70,7 +70,7 @@ impl People {
         (peer.pinned, peer.slow) = (peer.rng.chance(300), false);
         config.pin = peer.pinned.then(|| self.server.fingerprint());
         if peer.rng.chance(100) {
-            // It asks for them.
+            // The client asks for them.
             config.credentials = None;
         }
         let mut machine = Box::new(Client::new(config));

@@ -13,7 +13,7 @@ use crate::{
     time::Wall,
     wire::{
         ClientMessage, Form, Frame, Framing, Record, ServerMessage,
-        client::{Guest, History, HistoryFrom, InRoom, List, Request},
+        client::{GuestHello, History, HistoryFrom, InRoom, List, Request},
         record::{
             CipherKind, Content, HistoryPolicy, Message, PresenceMode, RecordBody, RoomKind,
             Standing,
@@ -83,12 +83,12 @@ fn said(seq: Seq) -> Told {
     }
 }
 
-fn hello(resume: &[Place]) -> Guest {
+fn hello(resume: &[Place]) -> GuestHello {
     let resume = resume.iter().map(|place| client::Resume {
         room: ROOM,
         place: *place,
     });
-    Guest {
+    GuestHello {
         agent: "test".to_owned(),
         nick: "ada".to_owned(),
         label: String::new(),
@@ -120,7 +120,7 @@ impl Scene {
         let arrival = Arrival::new(Framing::Stream, Form::Postcard);
         let mut turn = self.bench.turn();
         self.sessions.connected(&mut turn, CONN, arrival, None);
-        self.say(&[ClientMessage::Guest(hello(places))]);
+        self.say(&[ClientMessage::GuestHello(hello(places))]);
         let effects = self.bench.effects();
         let Some(Effect::Hello(hello)) = effects.into_iter().next() else {
             panic!("a hello is to be judged");
