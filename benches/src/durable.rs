@@ -16,10 +16,11 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use chat_core::{
     client::{Command, Create, Outcome},
-    id::{Place, RoomId, Secret, SessionId},
+    id::{Place, RoomId, SessionId},
+    keys::{DeviceKeys, Nonce},
     wire::{
         ClientMessage, Decoder, Form, SERVER_FRAME_BYTES, ServerMessage, VERSION,
-        client::{Hello, Join, Op, Request, Resume, RoomRef, Versions},
+        client::{Entrance, Join, Op, Open, Request, Resume, RoomRef, Versions},
         server::Answer,
     },
 };
@@ -238,7 +239,7 @@ struct CaughtUp {
 #[derive(Clone)]
 struct Away {
     name: String,
-    secret: Secret,
+    keys: DeviceKeys,
     session: SessionId,
     room: RoomId,
     place: Place,
@@ -325,20 +326,31 @@ impl Peer {
             buffer: vec![0; 65_536],
             heard: VecDeque::new(),
         };
-        let hello = Hello {
+        let open = Open {
             versions: Versions {
                 min: VERSION,
                 max: VERSION,
             },
+            nonce: Nonce([1; 32]),
             capabilities: Vec::new(),
+        };
+        peer.say(&ClientMessage::Open(open.clone())).await?;
+        let ServerMessage::Challenge(challenge) = peer.hear().await? else {
+            bail!("another answer");
+        };
+        let entrance = Entrance {
             agent: "chat-bench".to_owned(),
             nick: away.name.clone(),
             label: String::new(),
-            secret: away.secret.clone(),
             session: away.session,
             kept: true,
             resume,
+            audience: format!("tcp://{address}"),
+            channel: None,
+            entries: Vec::new(),
         };
+        let hello = away.keys.hello(&open, &challenge, entrance);
+        let hello = hello.context("the server does not have its key")?;
         peer.say(&ClientMessage::Hello(hello)).await?;
         Ok(peer)
     }
@@ -373,7 +385,7 @@ impl Peer {
 async fn be_once(address: SocketAddr, name: String, number: u32) -> Result<Away> {
     let mut away = Away {
         name,
-        secret: chat_runtime::member_secret()?,
+        keys: DeviceKeys::from_secret(&chat_runtime::member_secret()?),
         session: SessionId(1),
         room: RoomId::LOBBY,
         place: Place { epoch: 0, seq: 0 },

@@ -8,7 +8,7 @@ use chat_core::{
     id::{RoomId, Secret, SessionId},
     wire::{
         ClientMessage, Form, ServerMessage,
-        client::{Create, Hello, Join, Op, Request, RoomRef, Send, Versions},
+        client::{Create, GuestHello, Join, Op, Request, RoomRef, Send},
         record::Content,
         server::Answer,
     },
@@ -19,8 +19,8 @@ use crate::payload::{BYTES, Stamp};
 
 /// The numbers of `records` and `presence` among the server's messages, of `message` among the
 /// records, and of `plain` among the forms of what is said.
-const RECORDS: u8 = 5;
-const PRESENCE: u8 = 6;
+const RECORDS: u8 = 6;
+const PRESENCE: u8 = 7;
 const MESSAGE: u64 = 4;
 const PLAIN: u64 = 1;
 
@@ -133,18 +133,15 @@ impl Dialect for Chat {
     fn open(&mut self, _: &RoomBook, out: &mut Vec<u8>) {
         let mut secret = [7; 32];
         secret[..8].copy_from_slice(&(self.member.index as u64).to_le_bytes());
-        let hello = Hello {
-            versions: Versions { min: 1, max: 1 },
-            capabilities: Vec::new(),
-            agent: "chat-bench".to_owned(),
+        let guest = GuestHello {
             nick: format!("m{}", self.member.index),
             label: String::new(),
-            secret: Secret(secret),
+            agent: "chat-bench".to_owned(),
+            secret: Some(Secret(secret)),
             session: SessionId(1),
-            kept: false,
             resume: Vec::new(),
         };
-        Self::put(&ClientMessage::Hello(hello), out);
+        Self::put(&ClientMessage::GuestHello(guest), out);
     }
 
     fn read(

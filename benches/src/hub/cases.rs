@@ -5,7 +5,8 @@ use std::{hint::black_box, time::Duration};
 
 use bytes::Bytes;
 use chat_core::{
-    id::{MemberId, RequestHash, RoomId, SessionId},
+    id::{MemberId, RequestHash, RoomId, Secret, SessionId},
+    keys::DeviceKeys,
     time::Wall,
     wire::{
         ClientMessage, Form, ServerMessage,
@@ -31,7 +32,7 @@ pub struct Case {
 }
 
 /// All of them.
-pub const CASES: [Case; 17] = [
+pub const CASES: [Case; 18] = [
     Case {
         name: "broadcast_10",
         times: 100,
@@ -77,8 +78,14 @@ pub const CASES: [Case; 17] = [
     Case {
         name: "connect_bye",
         times: 50,
-        what: "connecting, hello, welcome, bye",
+        what: "connecting, a guest's hello, welcome, bye",
         prepare: connect,
+    },
+    Case {
+        name: "connect_keys_bye",
+        times: 50,
+        what: "the same with keys, and with all that the client signs and verifies but the proof",
+        prepare: connect_with_keys,
     },
     Case {
         name: "resume_50",
@@ -212,6 +219,17 @@ fn connect() -> Box<dyn FnMut()> {
     Box::new(move || {
         for _ in 0..50 {
             let peer = world.welcome();
+            world.bye(peer);
+        }
+    })
+}
+
+fn connect_with_keys() -> Box<dyn FnMut()> {
+    let mut world = World::new();
+    let keys = DeviceKeys::from_secret(&Secret([1; 32]));
+    Box::new(move || {
+        for _ in 0..50 {
+            let peer = world.welcome_with(&keys);
             world.bye(peer);
         }
     })

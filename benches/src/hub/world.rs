@@ -4,16 +4,17 @@ use std::{collections::VecDeque, hint::black_box, time::Duration};
 
 use bytes::Bytes;
 use chat_core::{
-    hub::{Config, Framing, Hub, Input, Output, Outputs},
+    hub::{Arrival, Config, Framing, Hub, Input, Output, Outputs},
     id::{ConnId, Partition, Place, RoomId, Secret, SessionId},
+    keys::{DeviceKeys, Nonce},
     log::{MemoryLog, Page, Query, ReadFrom},
     password::ServerSecret,
     time::{Monotonic, Now, Wall},
     wire::{
         ClientMessage, Form, Frame, ServerMessage,
         client::{
-            Create, Empty, Hello, InRoom, Join, Nick, Op, Ping, Request, Resume, RoomRef, Send,
-            Versions,
+            Create, Empty, Entrance, GuestHello, InRoom, Join, Nick, Op, Open, Ping, Request,
+            Resume, RoomRef, Send, Versions,
         },
         record::Content,
         server::Answer,
@@ -26,9 +27,10 @@ use crate::{
     servers,
 };
 
-/// The numbers of `ok` and `error` among the server's messages.
-const OK: u8 = 2;
-const ERROR: u8 = 3;
+/// The numbers of `challenge`, `ok` and `error` among the server's messages.
+const CHALLENGE: u8 = 1;
+const OK: u8 = 3;
+const ERROR: u8 = 4;
 
 /// Records that the log keeps of each room.
 const KEEP: usize = 1_000;
@@ -225,6 +227,42 @@ impl World {
         self.connect_as(index, Vec::new())
     }
 
+    /// The same with keys.
+    ///
+    /// # Panics
+    /// The hub does not let it in.
+    pub fn welcome_with(&mut self, keys: &DeviceKeys) -> Peer {
+        let index = self.next;
+        let conn = self.connect();
+        let hub = self.at;
+        let peer = Peer { hub, conn, index };
+        let open = Open {
+            versions: Versions { min: 1, max: 1 },
+            nonce: Nonce([1; 32]),
+            capabilities: Vec::new(),
+        };
+        self.receive(peer, &ClientMessage::Open(open.clone()));
+        let last = self.last.take().expect("`open` is answered");
+        let Ok(ServerMessage::Challenge(challenge)) = Form::Postcard.decode(&last.body()) else {
+            panic!("{last:?} is no challenge");
+        };
+        let entrance = Entrance {
+            agent: String::new(),
+            nick: format!("m{index}"),
+            label: String::new(),
+            session: SessionId(u64::from(conn.generation) + 1),
+            kept: false,
+            resume: Vec::new(),
+            audience: String::new(),
+            channel: None,
+            entries: Vec::new(),
+        };
+        let hello = keys.hello(&open, &challenge, entrance);
+        let hello = hello.expect("the server has its key");
+        self.receive(peer, &ClientMessage::Hello(hello));
+        peer
+    }
+
     /// A returning peer on a new connection, with what it has of rooms.
     pub fn again(&mut self, peer: Peer, resume: Vec<Resume>) -> Peer {
         self.connect_as(peer.index, resume)
@@ -257,12 +295,8 @@ impl World {
         self.slots[conn.slot as usize] = conn;
         self.next += 1;
         self.at = self.door;
-        self.input(Input::Connected {
-            conn,
-            address: None,
-            framing: Framing::Message,
-            form: Form::Postcard,
-        });
+        let arrival = Arrival::new(Framing::Message, Form::Postcard);
+        self.input(Input::Connected { conn, arrival });
         conn
     }
 
@@ -270,20 +304,17 @@ impl World {
         let conn = self.connect();
         let mut secret = [7; 32];
         secret[..4].copy_from_slice(&index.to_le_bytes());
-        let hello = Hello {
-            versions: Versions { min: 1, max: 1 },
-            capabilities: Vec::new(),
-            agent: String::new(),
+        let guest = GuestHello {
             nick: format!("m{index}"),
             label: String::new(),
-            secret: Secret(secret),
+            agent: String::new(),
+            secret: Some(Secret(secret)),
             session: SessionId(u64::from(conn.generation) + 1),
-            kept: false,
             resume,
         };
         let hub = self.at;
         let peer = Peer { hub, conn, index };
-        self.receive(peer, &ClientMessage::Hello(hello));
+        self.receive(peer, &ClientMessage::GuestHello(guest));
         peer
     }
 
@@ -490,7 +521,7 @@ impl World {
                 Output::Send { frame, .. } => {
                     self.deliveries += 1;
                     match frame.prefixed()[4] {
-                        OK => self.last = Some(frame),
+                        CHALLENGE | OK => self.last = Some(frame),
                         ERROR => panic!(
                             "refused: {:?}",
                             Form::Postcard.decode::<ServerMessage>(&frame.body())
