@@ -164,7 +164,7 @@ fn quiet_connections_are_not_visited() {
 #[test]
 fn the_hub_wants_to_be_called_exactly_when_something_is_due() {
     let mut w = World::with(|config| config.lobby = None);
-    // What an earlier life of the hub had on its way into the log is there by then.
+    // Requests of an earlier life of the hub have reached the log by then.
     let settled = Some(w.now.monotonic + 10 * SECOND);
     assert_eq!(w.hub.poll_timeout(), settled, "nobody is there");
     w.pass(10 * SECOND);
