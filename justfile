@@ -34,6 +34,10 @@ soak seed=`date +%s` schedules="1000000":
 mutants *which:
     faults/try {{which}}
 
+# Whether tests notice changes at random places (cargo-mutants), drawn by the commit: `just sample 100`, `--area hub`.
+sample *which:
+    faults/sample {{which}}
+
 # What workers share, in each order in which their threads may run (loom).
 loom:
     RUSTFLAGS='--cfg chat_loom' cargo test --target-dir target/loom -p chat-runtime --lib orders

@@ -93,6 +93,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shown_has_the_time_of_the_system_beside_the_log_s_own() {
+        let system = || {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH);
+            u64::try_from(since.unwrap().as_millis()).unwrap()
+        };
+        let before = system();
+        let shown = Clock::resume(shown(NOW, before), before).shown();
+        assert!((before..=system()).contains(&shown.wall));
+        assert!(shown.clock >= NOW);
+    }
+
+    #[test]
     fn a_clock_that_is_absurd_is_no_overflow() {
         let clock = Clock::resume(shown(NOW, 0), u64::MAX);
         assert_eq!(clock.after(Duration::MAX), i64::MAX as u64);

@@ -313,3 +313,23 @@ fn settle_in(connection: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "cache_size", -cache_kib)
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{Error, ffi};
+
+    use super::*;
+
+    #[test]
+    fn only_where_nothing_may_be_made_the_main_file_is_read_alone() {
+        let failed = |code| Error::SqliteFailure(ffi::Error::new(code), None);
+        for code in [ffi::SQLITE_CANTOPEN, ffi::SQLITE_READONLY, ffi::SQLITE_PERM] {
+            assert!(is_unwritable(&failed(code)), "{code}");
+        }
+        // A damaged or busy file is so without the files beside it, too.
+        for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_BUSY, ffi::SQLITE_IOERR] {
+            assert!(!is_unwritable(&failed(code)), "{code}");
+        }
+        assert!(!is_unwritable(&std::fmt::Error));
+    }
+}

@@ -17,7 +17,6 @@ use crate::{
     id::{MemberId, Secret},
     time::Wall,
     wire::{
-        Fixed,
         client::{Entrance, Hello, Open},
         reader,
         server::Challenged,
@@ -163,7 +162,6 @@ impl DeviceKeys {
             server: challenge.key,
             of_client: open.nonce,
             of_server: challenge.nonce,
-            channel: entrance.channel.map(|Fixed(channel)| channel),
         };
         if !transcript.is_challenge(&challenge.signature) {
             return None;

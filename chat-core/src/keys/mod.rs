@@ -241,24 +241,17 @@ pub struct Transcript {
     pub of_client: Nonce,
     /// The nonce of `challenge`.
     pub of_server: Nonce,
-    /// The binding of the channel, RFC 9266; none where it has none.
-    pub channel: Option<[u8; 32]>,
 }
 
 impl Transcript {
     /// The server shows that it has its key.
     pub fn challenge(&self, key: &SigningKey) -> Signature {
-        let channel = self.channel.unwrap_or_default();
-        key.sign(
-            Domain::Challenge,
-            &[&self.of_client.0, &self.of_server.0, &channel],
-        )
+        key.sign(Domain::Challenge, &[&self.of_client.0, &self.of_server.0])
     }
 
     /// Whether that is the server's.
     pub fn is_challenge(&self, signature: &Signature) -> bool {
-        let channel = self.channel.unwrap_or_default();
-        let body: [&[u8]; 3] = [&self.of_client.0, &self.of_server.0, &channel];
+        let body: [&[u8]; 2] = [&self.of_client.0, &self.of_server.0];
         self.server.has_signed(Domain::Challenge, &body, signature)
     }
 

@@ -72,8 +72,7 @@ pub struct Challenged {
     pub nonce: Nonce,
     /// The server's key.
     pub key: PublicKey,
-    /// By that key: domain `chat.v1 challenge`, over `client nonce ‖ server nonce ‖ channel`, where
-    /// `channel` is 32 bytes of zero on a channel without a binding.
+    /// By that key: domain `chat.v1 challenge`, over `client nonce ‖ server nonce`.
     pub signature: Signature,
     /// The server's wall clock.
     pub time: Wall,

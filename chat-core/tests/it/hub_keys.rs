@@ -67,7 +67,6 @@ fn a_server_proves_its_key_and_a_member_its_own() {
         server: challenge.key,
         of_client: open.nonce,
         of_server: challenge.nonce,
-        channel: None,
     };
     assert!(transcript.is_challenge(&challenge.signature));
     let keys = keys(&secret("ada"));
@@ -175,26 +174,12 @@ fn a_channel_that_ends_elsewhere_is_noticed() {
         (Some([1; 32]), None, None),
     ] {
         let conn = arrive(&mut w, mine);
-        let (open, mut challenge) = open_with(&mut w, conn, 1);
+        let (open, challenge) = open_with(&mut w, conn, 1);
         let entrance = Entrance {
             channel: theirs.map(Fixed),
             ..entrance("ada")
         };
         let keys = keys(&secret("ada"));
-        if theirs == mine {
-            let hello = keys.hello(&open, &challenge, entrance.clone());
-            assert!(hello.is_some(), "the challenge is of the channel");
-        }
-        // As a client would that does not look at the challenge.
-        challenge.signature = {
-            let of = |channel| Transcript {
-                server: challenge.key,
-                of_client: open.nonce,
-                of_server: challenge.nonce,
-                channel,
-            };
-            of(theirs).challenge(config().secret.key())
-        };
         let hello = keys.hello(&open, &challenge, entrance).unwrap();
         let told = says(&mut w, conn, ClientMessage::Hello(hello));
         assert_eq!(told, refused, "{mine:?} {theirs:?}");

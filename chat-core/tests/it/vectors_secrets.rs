@@ -123,7 +123,6 @@ fn handshake() {
             server: server.public(),
             of_client: Nonce(case.bytes("client_nonce")),
             of_server: Nonce(case.bytes("server_nonce")),
-            channel: case.optional_bytes("channel"),
         };
         let signature = transcript.challenge(&server);
         let open = Open {
@@ -147,7 +146,7 @@ fn handshake() {
             kept: case.flag("kept"),
             resume: vec![],
             audience: case.text("audience"),
-            channel: transcript.channel.map(Fixed),
+            channel: case.optional_bytes("channel").map(Fixed),
             entries: vec![],
         };
         let hello = keys

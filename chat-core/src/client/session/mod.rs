@@ -181,7 +181,6 @@ impl Session {
             server: key,
             of_client,
             of_server: challenge.nonce,
-            channel: self.handshake.channel,
         };
         let is_other = self.server.is_some_and(|server| server != key)
             || self.pin.is_some_and(|pin| pin != key.fingerprint());

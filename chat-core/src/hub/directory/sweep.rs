@@ -17,7 +17,7 @@ use crate::{
 
 /// How often all is looked through.
 const EVERY: Duration = Duration::from_secs(600);
-/// Appends of a hub that is gone are in the log by then, or never.
+/// Requests of a hub that is gone have reached the log by then, or never will.
 const SETTLED: Duration = Duration::from_secs(10);
 /// The time between two pieces of it.
 const PIECE_EVERY: Duration = Duration::from_millis(10);

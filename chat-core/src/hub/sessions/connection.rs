@@ -60,8 +60,8 @@ pub(super) struct Handshake {
     /// The parts of both sides, once the connection is open; none for a guest that does
     /// not ask for the server's key.
     pub(super) transcript: Option<Transcript>,
-    /// The hash of what the last hello has signed.
-    pub(super) signed: SignedHash,
+    /// The hash of what the last hello has signed; none of a guest.
+    pub(super) signed: Option<SignedHash>,
 }
 
 /// How far a connection is.

@@ -102,7 +102,6 @@ impl Sessions {
             server: key.public(),
             of_client: open.nonce,
             of_server: nonce,
-            channel: handshake.channel,
         };
         handshake.transcript = Some(transcript);
         let challenge = Challenged {
@@ -138,7 +137,7 @@ impl Sessions {
             Ok(entrance) => entrance,
             Err(e) => return self.close(turn, conn, CloseReason::Protocol, &e.to_string()),
         };
-        handshake.signed = SignedHash::of(&hello.signed);
+        handshake.signed = Some(SignedHash::of(&hello.signed));
         let audience = &turn.config.audience;
         let verified = verify(audience, handshake, &transcript, hello, &entrance);
         let Entrance {
@@ -178,7 +177,7 @@ impl Sessions {
         guest: GuestHello,
     ) {
         if let Some(handshake) = self.handshake_of(conn) {
-            handshake.signed = SignedHash::default();
+            handshake.signed = None;
         }
         if !turn.config.guests && self.identity(conn).is_none() {
             let refusal = ErrorCode::NeedsKeys.because("there are no guests on this server");
@@ -295,7 +294,8 @@ impl Sessions {
             let handshake = connection.handshake.take();
             welcome.proof = handshake.and_then(|handshake| {
                 let key = turn.config.secret.key();
-                Some(handshake.transcript?.welcome(key, &handshake.signed))
+                let signed = handshake.signed.unwrap_or_default();
+                Some(handshake.transcript?.welcome(key, &signed))
             });
         }
         self.arm(turn, conn);

@@ -241,6 +241,22 @@ fn whoever_knows_the_password_reads_what_is_said() {
     .expect("the number of a record is not what it is bound to");
 }
 
+#[test]
+fn a_join_is_numbered_when_it_is_sent_and_not_as_its_password_is_proved() {
+    let mut safe = Safe::new();
+    safe.create(&mut member(1), "swordfish");
+    let mut guest = member(2);
+    guest.command(joining("swordfish"));
+    let (nick, label) = ("Berl".to_owned(), String::new());
+    guest.command(Command::Nick { nick, label });
+    safe.login(&mut guest);
+    let named = guest.request();
+    guest.run_work();
+    let join = guest.request();
+    assert!(matches!((&named.op, &join.op), (Op::Nick(_), Op::Join(_))));
+    assert_eq!(join.txn, named.txn + 1);
+}
+
 /// A guest who has tried a wrong password, and the `join` that tells the server so.
 fn mistaken(safe: &mut Safe) -> (Script, Ticket, Request) {
     let (mut owner, mut guest) = (member(1), member(2));

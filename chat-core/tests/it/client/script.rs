@@ -74,7 +74,6 @@ impl Server {
             server: self.key.public(),
             of_client: open.nonce,
             of_server: Nonce([5; 32]),
-            channel: None,
         };
         self.transcript = Some(transcript);
         ServerMessage::Challenge(Challenged {

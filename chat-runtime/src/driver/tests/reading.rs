@@ -109,3 +109,23 @@ async fn nothing_is_read_while_the_log_has_more_to_do_than_it_should() {
         assert_eq!(rig.told(), [Told::Received(conn, 6)]);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_outcome_of_an_append_to_a_room_waits_until_all_that_came_is_read() {
+    let rig = Rig::start().await;
+    let (first, mut far_first) = rig.connect(100).await;
+    let (second, mut far_second) = rig.connect(100).await;
+    let read = [Told::Received(first, 5), Told::Received(second, 6)];
+    let room = Told::Committed(Partition::Room(RoomId([0; 16])));
+    rig.answer(read[0], appends(1, 1));
+    far_first.write(b"first");
+    far_second.write(b"second");
+    rig.idle().await;
+    assert_eq!(rig.told(), [read[0], read[1], room]);
+    // A name is waited for, and has nothing to share a batch with.
+    rig.answer(read[0], vec![append()]);
+    far_first.write(b"first");
+    far_second.write(b"second");
+    rig.idle().await;
+    assert_eq!(rig.told(), [read[0], Told::Committed(DIRECTORY), read[1]]);
+}

@@ -213,7 +213,6 @@ impl Links {
                     server: key.public(),
                     of_client: found.wire.of_client?,
                     of_server: challenge.nonce,
-                    channel: found.wire.channel,
                 };
                 told.key = transcript.server;
                 told.signature = transcript.challenge(&key);

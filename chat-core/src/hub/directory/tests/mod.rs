@@ -1,3 +1,4 @@
+mod ends;
 mod expiry;
 mod hubs;
 mod listing;
