@@ -18,13 +18,17 @@ mkdirSync(SHOTS, { recursive: true });
 /** How long anything may take that a test waits for. */
 export const PATIENCE = Number(process.env.CHAT_PATIENCE ?? 60_000);
 
+/** The data of all programs here: a server that is started again has the key that it had. */
+const HOME = mkdtempSync(join(tmpdir(), 'chat-home-'));
+after(() => rmSync(HOME, { recursive: true, force: true }));
+
 /** A program whose lines are waited for. */
 export class Program {
   lines = [];
   #waiting = [];
   constructor(args, program = CLI) {
     // Nothing is kept in the folders of whoever runs the tests.
-    const env = { ...process.env, XDG_DATA_HOME: '/dev/null/nowhere' };
+    const env = { ...process.env, XDG_DATA_HOME: HOME };
     this.child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {

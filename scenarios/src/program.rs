@@ -114,10 +114,11 @@ impl Program {
             .args(args)
             .env("TZ", "UTC")
             .env("RUST_BACKTRACE", "1")
-            // The process finds no folder of the person who runs the tests.
-            .env("HOME", "/dev/null/nowhere")
-            .env("XDG_DATA_HOME", "/dev/null/nowhere")
-            .env("APPDATA", "/dev/null/nowhere")
+            // The process finds no folder of the person who runs the tests, and a server that is
+            // started again the key that it had.
+            .env("HOME", home())
+            .env("XDG_DATA_HOME", home())
+            .env("APPDATA", home())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -353,4 +354,9 @@ pub(crate) fn let_children_hang_up() {
             signal_hook::flag::register(SIGHUP, Arc::default()).expect("it can be handled");
         }
     });
+}
+
+/// A folder of this process for what its programs keep by themselves.
+fn home() -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("chat-scenarios-{}", std::process::id()))
 }

@@ -39,8 +39,11 @@ impl AtTerminal {
             .args(["serve", "--memory"])
             .args(args)
             .env("TERM", "xterm")
-            .env("HOME", "/dev/null/nowhere")
-            .env("XDG_DATA_HOME", "/dev/null/nowhere")
+            .env("HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/home"))
+            .env(
+                "XDG_DATA_HOME",
+                concat!(env!("CARGO_TARGET_TMPDIR"), "/home"),
+            )
             .stdin(Stdio::null())
             .stdout(theirs.try_clone().unwrap())
             .stderr(theirs)

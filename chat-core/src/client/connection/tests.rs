@@ -286,6 +286,7 @@ fn only_what_time_heals_brings_a_client_back_that_returns() {
             CloseReason::FrameTooLarge,
             CloseReason::Replaced,
             CloseReason::Bye,
+            CloseReason::TlsRequired,
         ];
         assert_eq!(retries, !gone.contains(reason), "{reason}");
         let Some(Effect::Closing(closing)) = told.first() else {
