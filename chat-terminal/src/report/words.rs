@@ -183,6 +183,7 @@ pub(crate) fn closed(reason: CloseReason, text: &str) -> String {
             "the server has as many clients from this address as it may"
         }
         CloseReason::Version => "the server speaks another version of the protocol",
+        CloseReason::TlsRequired => "from here the server is reached over TLS only",
         CloseReason::Stopped => "the server is closing",
         CloseReason::Restarting => "the server is restarting",
         CloseReason::TooManyAttempts => "too many attempts",
