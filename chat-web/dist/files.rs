@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-ae59c2e1e9ffe73a";
+pub(crate) const BUILD: &str = "b-0fa3d1499aa10068";
 
 pub(crate) const FILES: &[File] = &[
     File {
