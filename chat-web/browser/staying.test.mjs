@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { faultless, heard, message, open, person, say, serve, shot, things } from './harness.mjs';
 
-const { ends, server, window_, term, net, config } = things();
+const { ends, server, window_, term, net, config, folder } = things();
 const isIn = (page, name) => page.locator('#room-name', { hasText: name }).waitFor();
 const draft = (page) => page.locator('#text').inputValue();
 const tabKeeps = (page) => page.evaluate(() => JSON.stringify([{ ...sessionStorage }, history.state]));
@@ -132,6 +132,15 @@ test('a name that was taken meanwhile: another one is asked for, and what was wr
   await page.locator('#me .nick', { hasText: 'Ada' }).waitFor();
   other.say('/quit');
   faultless(context);
+});
+
+test('another server at the same address is not taken for the one that was there', async () => {
+  const first = await server(['--data', folder()]);
+  const page = await person(await window_(), first.url, 'Adina');
+  await isIn(page, 'Lobby');
+  await first.end('SIGKILL');
+  await server(['--data', folder()], { listen: first.address });
+  await page.locator('#notice', { hasText: 'another server is at that address' }).waitFor();
 });
 
 test('who leaves the chat is out: nothing is kept of the tab, and loading it anew asks for a name', async () => {

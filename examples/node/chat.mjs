@@ -2,7 +2,6 @@
 // It knows no cipher: of a lobby that has one it shows what is sent, and what it says there is refused.
 // Needs a Node with a WebSocket of its own: 22, or 20 with --experimental-websocket.
 
-import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
 
 const [url, nick] = process.argv.slice(2);
@@ -14,10 +13,7 @@ let txns = 0;
 const say = (message) => socket.send(JSON.stringify(message));
 const ask = (kind, body) => say({ type: 'request', id: ++ids, txn: ++txns, kind, body });
 
-socket.onopen = () => say({
-  type: 'hello', versions: { min: 1, max: 1 }, agent: 'chat.mjs/1', nick, label: 'node',
-  secret: randomBytes(32).toString('base64'), session: 1 + randomBytes(6).readUIntBE(0, 6),
-});
+socket.onopen = () => say({ type: 'guest', nick, label: 'node', agent: 'chat.mjs/1' });
 socket.onerror = (event) => console.log('cannot connect:', event.message ?? '');
 socket.onclose = (event) => {
   console.log('closed with', event.code);

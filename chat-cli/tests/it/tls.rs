@@ -277,7 +277,7 @@ fn an_idle_member_over_tls_takes_less_than_eight_kilobytes() {
                 .unwrap();
             match end.try_read(&mut welcome) {
                 Ok(read) => {
-                    assert_eq!(welcome[4], 1, "{:?}", &welcome[..read.unwrap()]);
+                    assert_eq!(welcome[4], 2, "{:?}", &welcome[..read.unwrap()]);
                     return end;
                 }
                 Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),

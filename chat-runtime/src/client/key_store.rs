@@ -2,9 +2,10 @@
 
 use chat_core::{client::Credentials, id::RoomId, keys::PublicKey};
 
-/// Keeps the credentials of a client, and what opens rooms, from one life of it to the next; and with
-/// that which key of a room was in force last, so that no server has the client speak under an older
-/// one, or in the clear: see [`chat_core::client::Client::keys`]. What is kept belongs to one server.
+/// Keeps the credentials of a client, and what opens rooms, from one life of it to the next; and
+/// with that which key of a room was in force last, so that no server has the client speak under an
+/// older one, or in the clear: see [`chat_core::client::Client::keys`]. What is kept belongs to one
+/// server.
 pub trait KeyStore: Send + 'static {
     /// The credentials with which the client is to enter at the server that has shown this key;
     /// none if it is not to: that ends the client

@@ -65,8 +65,9 @@ fn told(event: &ClientEvent) -> Told<'_> {
                 Ended::CannotConnect => ("cannot_connect", None),
                 Ended::Closed(reason) => ("closed", Some(reason.to_string())),
                 Ended::Asked => ("asked", None),
-                Ended::WrongServer { .. } => ("wrong_server", None),
-                Ended::Distrusted => ("distrusted", None),
+                Ended::WrongServer { .. } | Ended::Distrusted => {
+                    ("closed", Some("wrong_server".to_owned()))
+                }
                 Ended::ProtocolError(text) => ("protocol", Some(text.clone())),
             };
             Told::Ended { why, reason }

@@ -170,6 +170,7 @@ export default {
   'closed.handshake_timeout': 'it took too long to connect',
   'closed.too_many_attempts': 'too many names were tried',
   'closed.replaced': 'you have connected from another tab or window',
+  'closed.wrong_server': 'another server is at that address now, or somebody is in between',
   'closed.bye': 'you have left',
   'closed.other': 'the connection has ended',
 
