@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-0fa3d1499aa10068";
+pub(crate) const BUILD: &str = "b-c70e05283ee9c05e";
 
 pub(crate) const FILES: &[File] = &[
     File {
