@@ -28,6 +28,11 @@ impl Untruth {
                 Some("a welcome of an earlier hello found out")
             }
             (Ended::Closed(CloseReason::Protocol), Self::Hello) => Some("a hello that is none"),
+            // Another name does not help.
+            (
+                Ended::Closed(CloseReason::TooManyAttempts | CloseReason::HandshakeTimeout),
+                Self::Hello,
+            ) => Some("a relayed connection given up"),
             _ => None,
         }
     }

@@ -8,9 +8,10 @@ use std::{
 
 use chat_core::{
     id::{Secret, SessionId},
+    keys::{DeviceKeys, Nonce},
     wire::{
         CloseReason, Decoder, Form, SERVER_FRAME_BYTES, ServerMessage,
-        client::{ClientMessage, GuestHello, Op, Request},
+        client::{ClientMessage, Entrance, GuestHello, Op, Open, Request, Versions},
         error::ErrorCode,
         server::{Answer, Closing, Welcome},
     },
@@ -44,10 +45,36 @@ impl Peer {
         }
     }
 
-    /// Connects and is welcomed.
+    /// Connects and is welcomed, with keys.
     pub fn welcomed(address: &str, nick: &str) -> (Self, Welcome) {
         let mut peer = Self::connect(address);
-        peer.say(&ClientMessage::GuestHello(guest(nick)));
+        let guest = guest(nick);
+        let open = Open {
+            versions: Versions { min: 1, max: 1 },
+            nonce: Nonce([1; 32]),
+            capabilities: Vec::new(),
+        };
+        peer.say(&ClientMessage::Open(open.clone()));
+        let challenge = match peer.hear() {
+            Some(ServerMessage::Challenge(challenge)) => challenge,
+            other => panic!("no challenge: {other:?}"),
+        };
+        let entrance = Entrance {
+            agent: guest.agent,
+            nick: guest.nick,
+            label: guest.label,
+            session: guest.session,
+            kept: false,
+            resume: guest.resume,
+            audience: format!("tcp://{address}"),
+            channel: None,
+            entries: Vec::new(),
+        };
+        let keys = DeviceKeys::from_secret(&guest.secret.expect("it has one"));
+        let hello = keys.hello(&open, &challenge, entrance);
+        peer.say(&ClientMessage::Hello(
+            hello.expect("the server has its key"),
+        ));
         let welcome = match peer.hear() {
             Some(ServerMessage::Welcome(welcome)) => welcome,
             other => panic!("not welcome: {other:?}"),

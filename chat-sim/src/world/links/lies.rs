@@ -28,6 +28,8 @@ pub(super) struct Wire {
     /// The client knows the server's key.
     knows: bool,
     lie: Option<(Lie, u32)>,
+    /// The channel ends on the way, and another one begins there.
+    relayed: bool,
     /// The client's part of the handshake.
     of_client: Option<Nonce>,
     /// The untruth in what was said last.
@@ -51,6 +53,7 @@ impl Wire {
             channel: (relayed || link.is_multiple_of(2)).then_some(channel),
             knows,
             lie,
+            relayed: false,
             of_client: None,
             untruth: None,
         }
@@ -97,7 +100,7 @@ impl Links {
             return channel;
         };
         turn.book.fault("a relayed connection");
-        self.deceive(link, Some(Untruth::Server));
+        self.links.get_mut(&link)?.wire.relayed = true;
         channel.map(|mut channel| {
             change(&mut channel, pick);
             channel
@@ -119,7 +122,10 @@ impl Links {
             ClientMessage::Hello(hello) => {
                 let told = self.false_hello(turn, link, hello);
                 remember(&mut self.overheard.hellos, link, hello);
-                self.deceive(link, told.as_ref().map(|(_, untruth)| *untruth));
+                // The client signs the channel that it has, which is not the hub's.
+                let relayed = self.links.get(&link)?.wire.relayed;
+                let untruth = told.as_ref().map(|(_, untruth)| *untruth);
+                self.deceive(link, untruth.or(relayed.then_some(Untruth::Hello)));
                 let (told, _) = told?;
                 let found = self.links.get_mut(&link)?;
                 found.wire.lie = None;
