@@ -129,6 +129,5 @@ pub const LOG_FAULTS: &[(&str, &str)] = &[
     ("an outbox gone on with", "request"),
     ("an outbox that was kept before", "request"),
     ("heads or notes that cannot be told", "heads"),
-    ("heads that answer late", "heads"),
-    ("notes that answer late", "heads"),
+    ("heads or notes that answer late", "heads"),
 ];

@@ -162,8 +162,6 @@ pub(crate) enum Answer {
     Heads {
         token: ReadToken,
         heads: Result<Vec<Head>, LogUnavailable>,
-        /// They were asked for by name.
-        notes: bool,
     },
     Kept {
         partition: Partition,

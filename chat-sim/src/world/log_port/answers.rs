@@ -85,21 +85,13 @@ impl LogPort {
                     part,
                 }
             }
-            Answer::Heads {
-                token,
-                heads,
-                notes,
-            } => {
+            Answer::Heads { token, heads } => {
                 if let Ok(heads) = &heads
                     && heads
                         .iter()
                         .any(|head| self.log.noted(head.partition) != *head)
                 {
-                    turn.book.changed(if notes {
-                        "notes that answer late"
-                    } else {
-                        "heads that answer late"
-                    });
+                    turn.book.changed("heads or notes that answer late");
                 }
                 self.readers[node].reads -= 1;
                 Input::Heads { token, heads }

@@ -184,7 +184,6 @@ impl LogPort {
 
     /// Where partitions end, as of now, told later; or that this cannot be told.
     fn tell_heads(&mut self, turn: &mut Turn, node: usize, token: ReadToken, asked: Asked) {
-        let notes = matches!(asked, Asked::Notes(_));
         self.passes(turn);
         self.readers[node].reads += 1;
         let heads = match asked {
@@ -208,11 +207,7 @@ impl LogPort {
             }
         };
         let life = self.readers[node].life;
-        let heads = Answer::Heads {
-            token,
-            heads,
-            notes,
-        };
+        let heads = Answer::Heads { token, heads };
         self.answer(turn, node, life, after, heads);
     }
 }
