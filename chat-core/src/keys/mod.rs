@@ -12,7 +12,7 @@
 pub mod chain;
 #[cfg(feature = "client")]
 mod device;
-#[cfg(test)]
+#[cfg(all(test, feature = "client"))]
 mod tests;
 
 use core::fmt;
