@@ -15,6 +15,9 @@ pub(crate) const MOST_SANCTIONS: u32 = 16_384;
 /// listed in one frame.
 const MOST_ROOMS: u32 = 8_192;
 
+/// Sessions of a member whose requests a room remembers.
+pub(crate) const MOST_SESSIONS: u32 = 16;
+
 /// A token bucket: `burst` at once, then `per_second`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename = "frozen")]
@@ -67,6 +70,9 @@ pub struct Limits {
     pub connections: u32,
     /// Connections of one address (IPv4) or one /64 (IPv6).
     pub connections_per_address: u32,
+    /// Sessions of one member that are connected at a time; at most as many as a room remembers
+    /// the requests of, 16.
+    pub sessions_per_member: u32,
     /// Bytes of a client's frame body.
     pub frame_bytes: u32,
     /// Bytes of a message's content, as sent.
@@ -172,6 +178,7 @@ impl Default for Limits {
         Self {
             connections: 10_000,
             connections_per_address: 1_000,
+            sessions_per_member: MOST_SESSIONS,
             frame_bytes: 65_536,
             message_bytes: 16_384,
             nick_bytes: 64,
@@ -281,6 +288,7 @@ impl Limits {
         for (name, value) in [
             ("connections", self.connections),
             ("connections_per_address", self.connections_per_address),
+            ("sessions_per_member", self.sessions_per_member),
             ("message_bytes", self.message_bytes),
             ("nick_bytes", self.nick_bytes.into()),
             ("label_bytes", self.label_bytes.into()),
@@ -363,6 +371,12 @@ impl Limits {
         }
         if self.sanctions_per_room >= MOST_SANCTIONS {
             return fault("sanctions_per_room", "must be below 16384");
+        }
+        if self.sessions_per_member > MOST_SESSIONS {
+            return fault(
+                "sessions_per_member",
+                "must be at most 16, so that a room remembers the requests of all of them",
+            );
         }
         if self.rooms_per_member > MOST_ROOMS {
             return fault(

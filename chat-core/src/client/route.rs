@@ -215,6 +215,7 @@ impl Client {
             }
             ServerMessage::Records(records) => turn.follow(self.rooms.records(me, records)),
             ServerMessage::Presence(Presence { room, update }) if self.rooms.contains(room) => {
+                self.session.heard_of(&update);
                 turn.tell(ClientEvent::Presence { room, update });
             }
             ServerMessage::Removed(removed) => turn.follow(self.rooms.removed(removed)),

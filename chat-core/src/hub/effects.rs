@@ -27,7 +27,7 @@ pub(super) struct Hello {
     pub(super) resume: Vec<Resume>,
 }
 
-/// How a member's connection ended.
+/// How a connection of a member ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Departure {
     /// The connection broke, or was closed for a time.
@@ -36,8 +36,6 @@ pub(super) enum Departure {
     Bye,
     /// The client was told that the server ends for good.
     Stopped,
-    /// The member is in on another connection, here or elsewhere.
-    Replaced,
 }
 
 /// A connection that is owed `entered` or `removed`, with the place that it presented.

@@ -211,6 +211,8 @@ impl Hub {
             Effect::Heard { room, heard } => self.on_rooms(now, out, |rooms, turn, _| {
                 rooms.heard(turn, room, heard);
             }),
+            // Another device of the member is in, or the same session on a newer connection.
+            Effect::Departed { member, .. } if self.sessions.is_here(member) => {}
             Effect::Departed { member, kept, how } => {
                 self.on_registry(now, out, |registry, turn, _| {
                     registry.departed(turn, member, kept, how);
@@ -273,6 +275,11 @@ impl Hub {
             Effect::CloseMember { member, reason } => {
                 self.on_sessions(now, out, |sessions, turn, _| {
                     sessions.close_member(turn, member, reason);
+                });
+            }
+            Effect::CloseSession { member, session } => {
+                self.on_sessions(now, out, |sessions, turn, _| {
+                    sessions.close_session(turn, member, session);
                 });
             }
             Effect::Resync => self.on_sessions(now, out, |sessions, turn, _| {

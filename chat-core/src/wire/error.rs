@@ -86,6 +86,8 @@ words! {
         /// The encrypted connection does not end where the client takes it to end: another party is
         /// in between.
         36 "relayed" Relayed,
+        /// The member has as many sessions connected as it may.
+        37 "too_many_sessions" TooManySessions,
     }
 }
 
@@ -117,7 +119,7 @@ words! {
         10 "flood" Flood,
         /// Too many refused `hello`s on one connection.
         11 "too_many_attempts" TooManyAttempts,
-        /// The same member connected anew.
+        /// The same session connected anew.
         12 "replaced" Replaced,
         /// The client said `bye`.
         13 "bye" Bye,

@@ -295,24 +295,6 @@ fn a_place_of_another_epoch_is_told_to_be_gone() {
 }
 
 #[test]
-fn a_second_connection_of_a_member_takes_over() {
-    let mut w = World::new();
-    let first = w.in_lobby("ada");
-    let second = w.connect();
-    w.greet(second, hello("ada")).unwrap();
-    let reason = w.take(first, |message| match message {
-        ServerMessage::Closing(closing) => Some(closing.reason),
-        _ => None,
-    });
-    assert_eq!(reason, Some(CloseReason::Replaced));
-    w.say(first, &ClientMessage::Closed(Empty {}));
-    assert_eq!(w.lines[&first].closed, Some(CloseReason::Replaced));
-    let bob = w.in_lobby("bob");
-    w.send(bob, RoomId::LOBBY, 2, "who?").unwrap();
-    assert_eq!(w.texts(second), ["who?"]);
-}
-
-#[test]
 fn groups_are_numbered_from_0_and_found_in_the_list() {
     let mut w = World::new();
     let ada = w.welcome("ada");

@@ -7,10 +7,10 @@ use chat_core::{
         Client, ClientConfig, ClientInput, ClientOutput, ClientOutputs, Credentials, Dialled,
     },
     hub::{Framing, Identity, Input},
-    id::ConnId,
+    id::{ConnId, RoomId, SessionId},
     wire::{
         ErrorCode, Form, ServerMessage,
-        client::{self, Op},
+        client::{self, Op, RoomRef},
         server::Answer,
     },
 };
@@ -43,17 +43,19 @@ fn an_account_is_the_same_member_whatever_the_hello_says() {
     );
     // Nobody is kept from the name that was said.
     assert_eq!(greet_new(&mut w, "berl").nick, "berl");
-    // From another device, with another secret, it takes over.
+    // From another device, with another secret, it is a second session.
     let desk = connect(&mut w, &account);
-    assert_eq!(
-        w.greet(desk, hello("cora")).unwrap().member,
-        account.member()
-    );
-    let closing = w.take(phone, |message| match message {
-        ServerMessage::Closing(closing) => Some(closing.reason.name()),
+    let second = Hello {
+        session: SessionId(2),
+        ..hello("cora")
+    };
+    assert_eq!(w.greet(desk, second).unwrap().member, account.member());
+    w.join(desk, RoomRef::Lobby).unwrap();
+    let entered = w.take(phone, |message| match message {
+        ServerMessage::Entered(entered) => Some(entered.view.room),
         _ => None,
     });
-    assert_eq!(closing.flatten(), Some("replaced"));
+    assert_eq!(entered, Some(RoomId::LOBBY));
 }
 
 #[test]

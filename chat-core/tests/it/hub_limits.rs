@@ -1280,6 +1280,7 @@ fn contradictions_are_refused() {
     let cases: &[(&str, Set)] = &[
         ("connections", |l| l.connections = 0),
         ("connections_per_address", |l| l.connections_per_address = 0),
+        ("sessions_per_member", |l| l.sessions_per_member = 0),
         ("message_bytes", |l| l.message_bytes = 0),
         ("nick_bytes", |l| l.nick_bytes = 0),
         ("label_bytes", |l| l.label_bytes = 0),
@@ -1331,6 +1332,7 @@ fn contradictions_are_refused() {
             (l.message_bytes, l.frame_bytes, l.page_bytes) = (200_000, 202_000, 262_144)
         }),
         ("presence_names", |l| l.presence_names = 3_000),
+        ("sessions_per_member", |l| l.sessions_per_member = 17),
         ("rooms_per_member", |l| l.rooms_per_member = 8_193),
         ("idle", |l| l.idle = 2 * l.ping - Duration::from_millis(1)),
     ];

@@ -18,6 +18,7 @@ mod hub_passwords;
 mod hub_private;
 mod hub_redaction;
 mod hub_roles;
+mod hub_sessions;
 mod hub_snapshots;
 mod hub_strangers;
 mod names;

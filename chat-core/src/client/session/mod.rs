@@ -16,7 +16,8 @@ use crate::{
     wire::{
         ClientMessage, Fixed, VERSION,
         client::{Entrance, GuestHello, Open, Resume, Versions},
-        server::{Challenged, Failure, Named, Welcome},
+        record::Person,
+        server::{Challenged, Failure, Named, PresenceUpdate, Welcome},
     },
 };
 
@@ -235,6 +236,24 @@ impl Session {
         let hello = keys.sign(transcript, &entrance);
         handshake.signed = SignedHash::of(&hello.signed);
         Some(ClientMessage::Hello(hello))
+    }
+
+    /// Another session of the member may have given it another name.
+    pub(super) fn heard_of(&mut self, update: &PresenceUpdate) {
+        let me = self.me.member;
+        let is_me = |person: &&Person| person.member == me && !person.nick.is_empty();
+        let told = match update {
+            PresenceUpdate::Full(full) => full.people.iter().find(is_me),
+            PresenceUpdate::Changes(changes) => {
+                let renamed = changes.renamed.iter().map(|renamed| &renamed.to);
+                changes.here.iter().chain(renamed).find(is_me)
+            }
+            _ => None,
+        };
+        if let Some(person) = told {
+            self.me.nick.clone_from(&person.nick);
+            self.me.label.clone_from(&person.label);
+        }
     }
 
     /// Takes in the answer to `hello`.

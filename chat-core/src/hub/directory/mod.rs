@@ -30,7 +30,7 @@ use super::{
     views::People,
 };
 use crate::{
-    id::{ConnId, MemberId, Partition, RoomId},
+    id::{ConnId, MemberId, Partition, RoomId, SessionId},
     state::{
         directory::{Directory, names::DisplayName},
         room::judge::{self, Author},
@@ -100,10 +100,15 @@ pub(super) enum Effect {
         origin: Origin,
         refusal: Refusal,
     },
-    /// End the connection on which a member is in here.
+    /// End all connections of a member here.
     CloseMember {
         member: MemberId,
         reason: CloseReason,
+    },
+    /// End the connection of a session here, if there is one: the session is at another hub.
+    CloseSession {
+        member: MemberId,
+        session: SessionId,
     },
     /// Have all members come in again.
     Resync,

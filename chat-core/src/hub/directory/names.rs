@@ -67,9 +67,8 @@ impl Registry {
         if !with.awaits_welcome(conn) {
             return;
         }
-        let (nick, label) = (&hello.nick, &hello.label);
-        let name = match free_names(config, nick, label, with.imposed(conn)) {
-            Ok(name) => name,
+        let (name, label) = match self.wanted_name(config, with, &hello) {
+            Ok(wanted) => wanted,
             Err(refusal) => return turn.effect(Effect::RefuseHello { conn, refusal }),
         };
         // A member that the application knows is not made up by a stranger.
@@ -89,7 +88,7 @@ impl Registry {
         let ask = Ask::Name {
             member: hello.member,
             name,
-            label: hello.label.clone(),
+            label,
             keep: hello.kept,
         };
         let again = false;
@@ -99,6 +98,28 @@ impl Registry {
         };
         self.pipe.propose_since(proposal, since);
         self.advance(turn, with);
+    }
+
+    /// The name and label with which a member comes in. Another device that is in has chosen them
+    /// last: what this one was called when it began is old by now.
+    fn wanted_name(
+        &self,
+        config: &Config,
+        with: &dyn LocalView,
+        hello: &Hello,
+    ) -> Result<(Name, String), Refusal> {
+        let (nick, label) = match self.state().names.called(hello.member) {
+            Some(called)
+                if !hello.imposed
+                    && called.is_held
+                    && self.whereabouts.is_connected(hello.member) =>
+            {
+                called.name.parts()
+            }
+            _ => (&*hello.nick, &*hello.label),
+        };
+        let name = free_names(config, nick, label, with.imposed(hello.conn))?;
+        Ok((name, label.to_owned()))
     }
 
     /// The name is the member's: lets it in.
@@ -197,8 +218,7 @@ impl Registry {
     /// object begins.
     pub(in crate::hub) fn free_names(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
         let mut members = std::mem::take(&mut self.freeing);
-        let away = members.iter().map(|member| (*member, self.stamp(*member)));
-        self.tell_away(turn, &away.collect::<Vec<_>>());
+        self.tell_away(turn, &members);
         members.retain(|member| self.whereabouts.leaves(*member));
         for members in members.chunks(FREED) {
             let members = members.to_vec();

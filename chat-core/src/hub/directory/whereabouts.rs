@@ -1,15 +1,16 @@
-//! Where members are: at this hub, at another one, or away for a time. It is soft state: hubs tell
-//! each other, and what nobody tells of is gone after the grace period.
+//! Where members are: at this hub, at other ones, or away for a time. It is soft state: hubs tell
+//! each other, and what nobody tells of is gone after the grace period. Each hub says of itself
+//! alone whether a member is connected to it: of several devices, each may be at another hub.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Bound::{Excluded, Unbounded},
     time::Duration,
 };
 
 use super::{
     Effect, Registry, Turn,
-    words::{At, Away, Here, Members, Word},
+    words::{Members, Sessions, Word},
 };
 use crate::{
     hub::{Output, config::NamePolicy, effects::Departure, event::Event, timers::Timer},
@@ -26,64 +27,63 @@ const OBJECTION: Duration = Duration::from_secs(2);
 
 /// Where members are that are not gone.
 #[derive(Debug, Default)]
-pub(super) struct Whereabouts(BTreeMap<MemberId, Whereabout>);
+pub(super) struct Whereabouts {
+    places: BTreeMap<MemberId, Whereabout>,
+    /// The other hubs to which members are connected, as those say.
+    elsewhere: BTreeSet<(MemberId, u64)>,
+}
 
-/// Where one member is. `stamp` is when it came in there, in milliseconds of that hub's wall clock,
-/// and above all stamps of this member that the hub knew of: the highest one is of its newest
-/// connection, also where a hub has begun since and knows of none.
+/// Where one member is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Whereabout {
-    /// Connected to this hub.
-    Here { session: SessionId, stamp: u64 },
-    /// Connected to another hub.
-    At { node: u64, stamp: u64 },
-    /// Its connection broke. This hub frees the name then.
-    Away { until: Monotonic, stamp: u64 },
+    /// Connected to this hub, and perhaps to others.
+    Here,
+    /// Connected to other hubs only.
+    Elsewhere,
+    /// Its last connection broke. This hub frees the name then.
+    Away { until: Monotonic },
     /// The same, of another hub, which frees the name. If it has not done so by then, the word may
     /// have been older than what the log has lost since.
-    AwayFrom {
-        node: u64,
-        until: Monotonic,
-        stamp: u64,
-    },
+    AwayFrom { node: u64, until: Monotonic },
     /// The member may be at a hub that has not said so; if not, its name is free then.
-    Unknown { until: Monotonic, stamp: u64 },
+    Unknown { until: Monotonic },
     /// Its name is being freed.
-    Leaving { stamp: u64 },
+    Leaving,
 }
 
 impl Whereabout {
-    fn stamp(&self) -> u64 {
-        match self {
-            Self::Here { stamp, .. }
-            | Self::At { stamp, .. }
-            | Self::Away { stamp, .. }
-            | Self::AwayFrom { stamp, .. }
-            | Self::Unknown { stamp, .. }
-            | Self::Leaving { stamp } => *stamp,
-        }
-    }
-
     fn until(&self) -> Option<Monotonic> {
         match self {
-            Self::Away { until, .. }
-            | Self::AwayFrom { until, .. }
-            | Self::Unknown { until, .. } => Some(*until),
-            _ => None,
+            Self::Away { until } | Self::AwayFrom { until, .. } | Self::Unknown { until } => {
+                Some(*until)
+            }
+            Self::Here | Self::Elsewhere | Self::Leaving => None,
         }
     }
 }
 
 impl Whereabouts {
+    fn get(&self, member: MemberId) -> Option<Whereabout> {
+        self.places.get(&member).copied()
+    }
+
     /// Whether rooms are told that the member is here.
     pub(super) fn is_here(&self, member: MemberId) -> bool {
-        self.0.contains_key(&member)
+        self.places.contains_key(&member)
+    }
+
+    /// Whether the member is connected, to whichever hub.
+    pub(super) fn is_connected(&self, member: MemberId) -> bool {
+        let place = self.get(member);
+        matches!(place, Some(Whereabout::Here | Whereabout::Elsewhere))
     }
 
     /// The members behind `after` that are here, in the order of their ids.
     pub(super) fn after(&self, after: Option<MemberId>) -> impl Iterator<Item = MemberId> {
         let from = after.map_or(Unbounded, Excluded);
-        self.0.range((from, Unbounded)).map(|(member, _)| *member)
+        self.places
+            .range((from, Unbounded))
+            .map(|(member, _)| *member)
     }
 
     /// Whether the member keeps its name: it is connected, or has time left to come back.
@@ -93,25 +93,32 @@ impl Whereabouts {
 
     /// Whether the member's name is to be freed now.
     pub(super) fn leaves(&self, member: MemberId) -> bool {
-        matches!(self.0.get(&member), Some(Whereabout::Leaving { .. }))
+        self.get(member) == Some(Whereabout::Leaving)
     }
 
     /// Whether the member is connected to this hub.
     pub(super) fn is_local(&self, member: MemberId) -> bool {
-        matches!(self.0.get(&member), Some(Whereabout::Here { .. }))
+        self.get(member) == Some(Whereabout::Here)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.places.len()
+    }
+
+    /// Whether the member is connected to another hub.
+    fn is_elsewhere(&self, member: MemberId) -> bool {
+        let others = (member, u64::MIN)..=(member, u64::MAX);
+        self.elsewhere.range(others).next().is_some()
     }
 }
 
 impl Registry {
     /// Puts a member somewhere, and sets or takes away the timer of that.
     fn place(&mut self, turn: &mut Turn<'_>, member: MemberId, place: Option<Whereabout>) {
+        let places = &mut self.whereabouts.places;
         let before = match place {
-            Some(place) => self.whereabouts.0.insert(member, place),
-            None => self.whereabouts.0.remove(&member),
+            Some(place) => places.insert(member, place),
+            None => places.remove(&member),
         };
         let timers = &mut turn.common.timers;
         if let Some(at) = before.and_then(|before| before.until()) {
@@ -125,8 +132,10 @@ impl Registry {
         }
     }
 
-    pub(super) fn stamp(&self, member: MemberId) -> u64 {
-        self.whereabouts.0.get(&member).map_or(0, Whereabout::stamp)
+    /// A member is not here any more, and keeps what it has for as long as members do.
+    fn forget(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+        self.place(turn, member, None);
+        self.keep(turn, member);
     }
 
     fn grace(&self, turn: &Turn<'_>) -> Monotonic {
@@ -139,43 +148,28 @@ impl Registry {
         }
     }
 
-    /// A member is in at this hub.
+    /// A session of a member is in at this hub.
     pub(in crate::hub) fn arrived(
         &mut self,
         turn: &mut Turn<'_>,
         member: MemberId,
         session: SessionId,
     ) {
-        let stamp = (self.stamp(member) + 1).max(turn.now.wall.0);
-        self.is_at_this(turn, member, session, stamp);
+        self.place(turn, member, Some(Whereabout::Here));
+        let sessions = vec![(member, session)];
+        self.say(turn, &Word::Arrived(Sessions { sessions }));
         self.forget_expiry(turn, member);
-    }
-
-    fn is_at_this(
-        &mut self,
-        turn: &mut Turn<'_>,
-        member: MemberId,
-        session: SessionId,
-        stamp: u64,
-    ) {
-        self.place(turn, member, Some(Whereabout::Here { session, stamp }));
-        let at = At {
-            member,
-            session,
-            stamp,
-        };
-        self.say(turn, &Word::Here(Here { members: vec![at] }));
     }
 
     /// A member has its name, and its connection went away meanwhile.
     pub(in crate::hub) fn missed(&mut self, turn: &mut Turn<'_>, member: MemberId) {
         if !self.whereabouts.keeps_name(member) {
-            let (until, stamp) = (self.grace(turn), self.stamp(member));
-            self.place(turn, member, Some(Whereabout::Away { until, stamp }));
+            let until = self.grace(turn);
+            self.place(turn, member, Some(Whereabout::Away { until }));
         }
     }
 
-    /// A member's connection to this hub is over.
+    /// A member's last connection to this hub is over.
     pub(in crate::hub) fn departed(
         &mut self,
         turn: &mut Turn<'_>,
@@ -183,30 +177,32 @@ impl Registry {
         kept: bool,
         how: Departure,
     ) {
-        let Some(Whereabout::Here { stamp, .. }) = self.whereabouts.0.get(&member).copied() else {
+        if !self.whereabouts.is_local(member) {
             return;
-        };
+        }
+        let members = vec![member];
+        if self.whereabouts.is_elsewhere(member) {
+            self.place(turn, member, Some(Whereabout::Elsewhere));
+            return self.say(turn, &Word::Gone(Members { members }));
+        }
         match how {
-            // The member is at another connection, here or at another hub.
-            Departure::Replaced => {}
             Departure::Bye => {
                 if !kept {
                     self.expiry.at_once.insert(member);
                 }
-                self.leave(turn, member, stamp);
+                self.leave(turn, member);
             }
-            Departure::Stopped if !kept => self.leave(turn, member, stamp),
+            Departure::Stopped if !kept => self.leave(turn, member),
             // A hub that did not know that it is here gave its name up: there is none to come back
             // to.
-            Departure::Stopped | Departure::Broken if self.has_lost_name(member) => {
-                self.place(turn, member, None);
-                self.keep(turn, member);
-                self.tell_away(turn, &[(member, stamp)]);
+            _ if self.has_lost_name(member) => {
+                self.forget(turn, member);
+                self.tell_away(turn, &members);
             }
-            Departure::Stopped | Departure::Broken => {
+            _ => {
                 let until = self.grace(turn);
-                self.place(turn, member, Some(Whereabout::Away { until, stamp }));
-                self.tell_away(turn, &[(member, stamp)]);
+                self.place(turn, member, Some(Whereabout::Away { until }));
+                self.tell_away(turn, &members);
             }
         }
     }
@@ -216,8 +212,8 @@ impl Registry {
     }
 
     /// A member is gone, or its time is up: its name is freed.
-    fn leave(&mut self, turn: &mut Turn<'_>, member: MemberId, stamp: u64) {
-        self.place(turn, member, Some(Whereabout::Leaving { stamp }));
+    fn leave(&mut self, turn: &mut Turn<'_>, member: MemberId) {
+        self.place(turn, member, Some(Whereabout::Leaving));
         self.free_soon(turn, member);
     }
 
@@ -231,34 +227,36 @@ impl Registry {
 
     /// The grace period of a member is over.
     pub(in crate::hub) fn grace_due(&mut self, turn: &mut Turn<'_>, member: MemberId) {
-        let Some(place) = self.whereabouts.0.get(&member).copied() else {
+        let Some(place) = self.whereabouts.get(member) else {
             return;
         };
-        let stamp = place.stamp();
         match place {
             Whereabout::Away { .. } => {}
             Whereabout::Unknown { .. } if self.alone => {}
             Whereabout::Unknown { .. } if self.hubs.is_mine(&member.0) => {
-                // A hub at which the member is may have said so when a newer place was known.
+                // A hub at which the member is may have said so before it was lost from sight.
                 let until = turn.now.monotonic + OBJECTION;
-                self.place(turn, member, Some(Whereabout::Away { until, stamp }));
+                self.place(turn, member, Some(Whereabout::Away { until }));
                 return self.free_soon(turn, member);
             }
             Whereabout::AwayFrom { .. } | Whereabout::Unknown { .. } => {
                 // Another hub's duty. If that does not do it, it may be gone.
                 let until = self.grace(turn);
-                return self.place(turn, member, Some(Whereabout::Unknown { until, stamp }));
+                return self.place(turn, member, Some(Whereabout::Unknown { until }));
             }
-            _ => return,
+            Whereabout::Here | Whereabout::Elsewhere | Whereabout::Leaving => return,
         }
-        let names = &self.pipe.state().names;
-        if turn.config.names == NamePolicy::Held && names.keeps(member) {
-            self.place(turn, member, None);
-            self.keep(turn, member);
+        if self.stays_held(turn, member) {
+            self.forget(turn, member);
             let members = vec![member];
             return self.say(turn, &Word::Gone(Members { members }));
         }
-        self.leave(turn, member, stamp);
+        self.leave(turn, member);
+    }
+
+    /// Whether a member that is gone keeps its name all the same.
+    fn stays_held(&self, turn: &Turn<'_>, member: MemberId) -> bool {
+        turn.config.names == NamePolicy::Held && self.pipe.state().names.keeps(member)
     }
 
     /// A name is freed, by whichever hub.
@@ -279,16 +277,14 @@ impl Registry {
 
     /// A name that was to be freed is not held any more, or its member came back.
     pub(super) fn not_freed(&mut self, turn: &mut Turn<'_>, member: MemberId) {
-        if let Some(Whereabout::Leaving { .. }) = self.whereabouts.0.get(&member) {
-            self.place(turn, member, None);
-            self.keep(turn, member);
+        if self.whereabouts.leaves(member) {
+            self.forget(turn, member);
         }
     }
 
     fn gone(&mut self, turn: &mut Turn<'_>, member: MemberId) {
-        let place = self.whereabouts.0.get(&member);
         // Whether one that is connected to another hub is gone, or has come back, that hub says.
-        if place.is_some_and(|place| !matches!(place, Whereabout::At { .. })) {
+        if self.whereabouts.is_here(member) && !self.whereabouts.is_elsewhere(member) {
             self.place(turn, member, None);
         }
     }
@@ -296,17 +292,13 @@ impl Registry {
     /// A member has a name, by whichever hub: it may be in at another one of which no word has come
     /// yet, or is about to be welcomed.
     pub(super) fn named(&mut self, turn: &mut Turn<'_>, member: MemberId, mine: bool) {
-        let (until, stamp) = (self.grace(turn), self.stamp(member));
-        let place = match self.whereabouts.0.get(&member) {
+        let until = self.grace(turn);
+        let place = match self.whereabouts.get(member) {
             None | Some(Whereabout::Unknown { .. }) if mine => return,
-            None | Some(Whereabout::Unknown { .. }) => Whereabout::Unknown { until, stamp },
+            None | Some(Whereabout::Unknown { .. }) => Whereabout::Unknown { until },
             // The duty stays with this hub, and the time begins anew.
-            Some(Whereabout::Away { .. } | Whereabout::Leaving { .. }) => {
-                Whereabout::Away { until, stamp }
-            }
-            Some(Whereabout::Here { .. } | Whereabout::At { .. } | Whereabout::AwayFrom { .. }) => {
-                return;
-            }
+            Some(Whereabout::Away { .. } | Whereabout::Leaving) => Whereabout::Away { until },
+            Some(Whereabout::Here | Whereabout::Elsewhere | Whereabout::AwayFrom { .. }) => return,
         };
         self.place(turn, member, Some(place));
     }
@@ -318,7 +310,7 @@ impl Registry {
         let held = names.filter(|(_, called)| called.is_held);
         let held: Vec<MemberId> = held.map(|(member, _)| member).collect();
         // Of those that others freed meanwhile, or whose names were lost, nothing else may tell.
-        let freed = self.whereabouts.0.iter().filter(|(member, place)| {
+        let freed = self.whereabouts.places.iter().filter(|(member, place)| {
             let elsewhere = matches!(
                 place,
                 Whereabout::AwayFrom { .. } | Whereabout::Unknown { .. }
@@ -326,15 +318,14 @@ impl Registry {
             elsewhere && !self.pipe.state().names.is_held(**member)
         });
         for member in freed.map(|(member, _)| *member).collect::<Vec<_>>() {
-            self.place(turn, member, None);
-            self.keep(turn, member);
+            self.forget(turn, member);
         }
         for member in held {
-            let place = self.whereabouts.0.get(&member);
+            let place = self.whereabouts.get(member);
             // The hub that was to free the name may have done so in what is lost.
             if matches!(place, None | Some(Whereabout::AwayFrom { .. })) {
-                let (until, stamp) = (self.grace(turn), self.stamp(member));
-                self.place(turn, member, Some(Whereabout::Unknown { until, stamp }));
+                let until = self.grace(turn);
+                self.place(turn, member, Some(Whereabout::Unknown { until }));
             }
         }
     }
@@ -351,23 +342,33 @@ impl Registry {
         }
         match Word::from_bytes(bytes) {
             Some(Word::Ask(_)) => self.tell_all(turn),
+            Some(Word::Arrived(arrived)) => {
+                for (member, session) in arrived.sessions {
+                    // One session has one connection, and its newest is there.
+                    turn.effect(Effect::CloseSession { member, session });
+                    self.heard_of(turn, from, member);
+                }
+            }
             Some(Word::Here(here)) => {
-                for at in here.members {
-                    self.heard_of(turn, from, at);
+                for member in here.members {
+                    self.heard_of(turn, from, member);
                 }
             }
             Some(Word::Away(away)) => {
-                for (member, stamp) in away.members {
-                    self.heard_away(turn, from, member, stamp);
+                let until = self.grace(turn);
+                for member in &away.members {
+                    let away = Whereabout::AwayFrom { node: from, until };
+                    self.not_at(turn, from, *member, Some(away));
                 }
+                // That hub is not to free the names of those that are here.
+                let mut here = away.members;
+                here.retain(|member| self.whereabouts.is_local(*member));
+                self.tell_here(turn, &here);
             }
             Some(Word::Gone(gone)) => {
                 for member in gone.members {
-                    let place = self.whereabouts.0.get(&member);
-                    if place.and_then(node) == Some(from) {
-                        self.place(turn, member, None);
-                        self.keep(turn, member);
-                    }
+                    let then = self.after_gone(turn, member);
+                    self.not_at(turn, from, member, then);
                 }
             }
             Some(Word::Ended(_)) => self.lost(turn, from),
@@ -375,102 +376,75 @@ impl Registry {
         }
     }
 
-    fn heard_of(&mut self, turn: &mut Turn<'_>, node: u64, at: At) {
-        let (member, stamp) = (at.member, at.stamp);
-        let place = self.whereabouts.0.get(&member).copied();
-        if let Some(place) = place.filter(|place| self.is_newer(place, (stamp, node))) {
-            // Clocks may differ. A hub at which the member is, and that did not know of this,
-            // says so again.
-            if let Whereabout::Away { stamp, .. } | Whereabout::Leaving { stamp } = place {
-                self.tell_away(turn, &[(member, stamp)]);
-            }
-            return;
-        }
-        if let Some(Whereabout::Here { session, .. }) = place {
-            // One outbox has one program: this connection may be its newer one.
-            let reason = match session == at.session {
-                true => CloseReason::Resync,
-                false => CloseReason::Replaced,
-            };
-            turn.effect(Effect::CloseMember { member, reason });
-        }
-        self.place(turn, member, Some(Whereabout::At { node, stamp }));
-        self.forget_expiry(turn, member);
-    }
-
-    /// Whether a member came in at a place after it did at another hub. Of two places that are
-    /// equally new, all hubs take the same one for right; and so the hub that frees the name is the
-    /// one at which the member was last. Of its own members, a hub's last word is the newest.
-    fn is_newer(&self, place: &Whereabout, than: (u64, u64)) -> bool {
-        match *place {
-            Whereabout::Here { stamp, .. }
-            | Whereabout::Away { stamp, .. }
-            | Whereabout::Leaving { stamp } => (stamp, self.hubs.me()) > than,
-            Whereabout::At { node, stamp } | Whereabout::AwayFrom { node, stamp, .. } => {
-                node != than.1 && (stamp, node) > than
-            }
-            Whereabout::Unknown { .. } => false,
+    /// Another hub says that a member is there.
+    fn heard_of(&mut self, turn: &mut Turn<'_>, node: u64, member: MemberId) {
+        self.whereabouts.elsewhere.insert((member, node));
+        if !self.whereabouts.is_local(member) {
+            self.place(turn, member, Some(Whereabout::Elsewhere));
+            self.forget_expiry(turn, member);
         }
     }
 
-    fn heard_away(&mut self, turn: &mut Turn<'_>, node: u64, member: MemberId, stamp: u64) {
-        match self.whereabouts.0.get(&member).copied() {
-            Some(Whereabout::Here {
-                session,
-                stamp: mine,
-            }) => {
-                if (mine, self.hubs.me()) < (stamp, node) {
-                    self.is_at_this(turn, member, session, stamp + 1);
-                }
-            }
-            Some(Whereabout::Away { .. } | Whereabout::Leaving { .. }) => {}
-            Some(Whereabout::At { node: at, .. }) if at != node => {}
-            _ if !self.pipe.state().names.is_held(member) => {
-                // The name was known here to be free already.
-                self.place(turn, member, None);
-                self.keep(turn, member);
-            }
-            Some(place) if self.is_newer(&place, (stamp, node)) => {}
-            _ => {
-                let until = self.grace(turn);
-                let away = Whereabout::AwayFrom { node, until, stamp };
-                self.place(turn, member, Some(away));
-            }
+    /// Where a member is that is gone from another hub, which does not free its name. Where the
+    /// last two connections end at once, both hubs take the other one for the last.
+    fn after_gone(&self, turn: &Turn<'_>, member: MemberId) -> Option<Whereabout> {
+        let over = matches!(
+            self.whereabouts.get(member),
+            None | Some(Whereabout::AwayFrom { .. })
+        );
+        let until = self.grace(turn);
+        (!over && !self.stays_held(turn, member)).then_some(Whereabout::Unknown { until })
+    }
+
+    /// A member is not connected to another hub any more. If that was its last one, it is where is
+    /// said, unless its name is free.
+    fn not_at(
+        &mut self,
+        turn: &mut Turn<'_>,
+        node: u64,
+        member: MemberId,
+        then: Option<Whereabout>,
+    ) {
+        self.whereabouts.elsewhere.remove(&(member, node));
+        match self.whereabouts.get(member) {
+            Some(Whereabout::Here | Whereabout::Away { .. } | Whereabout::Leaving) => return,
+            Some(Whereabout::Elsewhere) if self.whereabouts.is_elsewhere(member) => return,
+            Some(Whereabout::AwayFrom { node: of, .. }) if of != node => return,
+            None if then.is_none() => return,
+            _ => {}
+        }
+        let is_held = self.pipe.state().names.is_held(member);
+        match then.filter(|_| is_held) {
+            Some(then) => self.place(turn, member, Some(then)),
+            None => self.forget(turn, member),
         }
     }
 
     /// Tells the other hubs who is at this one.
     fn tell_all(&self, turn: &mut Turn<'_>) {
-        let all = || self.whereabouts.0.iter();
-        let here = all().filter_map(|(member, place)| match *place {
-            Whereabout::Here { session, stamp } => Some(At {
-                member: *member,
-                session,
-                stamp,
-            }),
-            _ => None,
-        });
-        let goes = |place| {
-            matches!(
-                place,
-                &Whereabout::Away { .. } | &Whereabout::Leaving { .. }
-            )
+        let of = |wanted: fn(&Whereabout) -> bool| -> Vec<MemberId> {
+            let places = self.whereabouts.places.iter();
+            let wanted = places.filter(|(_, place)| wanted(place));
+            wanted.map(|(member, _)| *member).collect()
         };
-        let away = all().filter(|(_, place)| goes(place));
-        let away = away.map(|(member, place)| (*member, place.stamp()));
-        let (here, away): (Vec<At>, Vec<(MemberId, u64)>) = (here.collect(), away.collect());
-        for members in here.chunks(WORD) {
-            let members = members.to_vec();
-            self.say(turn, &Word::Here(Here { members }));
-        }
+        let here = of(|place| matches!(place, Whereabout::Here));
+        self.tell_here(turn, &here);
+        let away = of(|place| matches!(place, Whereabout::Away { .. } | Whereabout::Leaving));
         self.tell_away(turn, &away);
     }
 
-    /// Tells the other hubs that this one frees the names of these.
-    pub(super) fn tell_away(&self, turn: &mut Turn<'_>, members: &[(MemberId, u64)]) {
+    fn tell_here(&self, turn: &mut Turn<'_>, members: &[MemberId]) {
         for members in members.chunks(WORD) {
             let members = members.to_vec();
-            self.say(turn, &Word::Away(Away { members }));
+            self.say(turn, &Word::Here(Members { members }));
+        }
+    }
+
+    /// Tells the other hubs that this one frees the names of these.
+    pub(super) fn tell_away(&self, turn: &mut Turn<'_>, members: &[MemberId]) {
+        for members in members.chunks(WORD) {
+            let members = members.to_vec();
+            self.say(turn, &Word::Away(Members { members }));
         }
     }
 
@@ -478,28 +452,19 @@ impl Registry {
     pub(in crate::hub) fn lost(&mut self, turn: &mut Turn<'_>, lost: u64) {
         self.hubs.lose(lost);
         self.sweep_behind(turn);
-        let there = self.whereabouts.0.iter();
-        let there = there.filter(|(_, place)| node(place) == Some(lost));
-        let there: Vec<(MemberId, u64)> = there
-            .map(|(member, place)| (*member, place.stamp()))
-            .collect();
+        let places = self.whereabouts.places.iter();
+        let away = places.filter(|(_, place)| match place {
+            Whereabout::AwayFrom { node, .. } => *node == lost,
+            _ => false,
+        });
+        let connected = self.whereabouts.elsewhere.iter();
+        let connected = connected.filter(|(_, node)| *node == lost);
+        let there = away.map(|(member, _)| *member);
+        let there: BTreeSet<MemberId> = there.chain(connected.map(|(member, _)| *member)).collect();
         let until = self.grace(turn);
-        for (member, stamp) in there {
-            if self.pipe.state().names.is_held(member) {
-                self.place(turn, member, Some(Whereabout::Unknown { until, stamp }));
-            } else {
-                // The member was gone, and the hub did not come to say so.
-                self.place(turn, member, None);
-                self.keep(turn, member);
-            }
+        for member in there {
+            // The member may be gone, and the hub did not come to say so.
+            self.not_at(turn, lost, member, Some(Whereabout::Unknown { until }));
         }
-    }
-}
-
-/// The other hub that a member is at, or was last.
-fn node(place: &Whereabout) -> Option<u64> {
-    match place {
-        Whereabout::At { node, .. } | Whereabout::AwayFrom { node, .. } => Some(*node),
-        _ => None,
     }
 }

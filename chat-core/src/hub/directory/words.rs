@@ -14,39 +14,27 @@ numbered! {
     pub enum Word {
         /// A hub begins: the others say who is at them.
         1 "ask" Ask(Empty),
-        /// Members are in at this hub.
-        2 "here" Here(Here),
+        /// Members are connected to this hub.
+        2 "here" Here(Members),
         /// Members went away: this hub frees their names, at once or after the grace period.
-        3 "away" Away(Away),
-        /// Members are gone, and keep their names.
+        3 "away" Away(Members),
+        /// Members are not connected to this hub any more, which does not free their names: they
+        /// keep them, or are connected to another hub.
         4 "gone" Gone(Members),
         /// This hub ends.
         5 "ended" Ended(Empty),
+        /// Sessions of members have just come in at this hub.
+        6 "arrived" Arrived(Sessions),
     }
 }
 
-/// Body of `here`.
+/// Body of `arrived`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Here {
-    pub(super) members: Vec<At>,
+pub(super) struct Sessions {
+    pub(super) sessions: Vec<(MemberId, SessionId)>,
 }
 
-/// A member that is in at a hub.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct At {
-    pub(super) member: MemberId,
-    pub(super) session: SessionId,
-    pub(super) stamp: u64,
-}
-
-/// Body of `away`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Away {
-    /// Each with when it had come in.
-    pub(super) members: Vec<(MemberId, u64)>,
-}
-
-/// Body of `gone`.
+/// Body of `here`, `away` and `gone`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Members {
     pub(super) members: Vec<MemberId>,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     hub::{Output, effects::Departure, event::Event, timers::Timer},
-    id::{ConnId, MemberId},
+    id::{ConnId, MemberId, SessionId},
     wire::{CloseReason, Form, ServerMessage, server::Closing},
 };
 
@@ -53,15 +53,28 @@ impl Sessions {
         }
     }
 
-    /// Ends the connection on which a member is in, if there is one.
+    /// Ends all connections of a member.
     pub(in crate::hub) fn close_member(
         &mut self,
         turn: &mut Turn<'_>,
         member: MemberId,
         reason: CloseReason,
     ) {
-        if let Some(conn) = self.members.get(&member).copied() {
+        for conn in self.of_member(member).collect::<Vec<_>>() {
             self.close(turn, conn, reason, "");
+        }
+    }
+
+    /// A session of a member is in at another hub. If its connection to this one is the newer one
+    /// after all, its client comes back.
+    pub(in crate::hub) fn close_session(
+        &mut self,
+        turn: &mut Turn<'_>,
+        member: MemberId,
+        session: SessionId,
+    ) {
+        if let Some(conn) = self.members.get(&(member, session)).copied() {
+            self.close(turn, conn, CloseReason::Resync, "");
         }
     }
 
@@ -119,7 +132,6 @@ impl Sessions {
             let how = match reason {
                 CloseReason::Bye => Departure::Bye,
                 CloseReason::Stopped => Departure::Stopped,
-                CloseReason::Replaced => Departure::Replaced,
                 _ => Departure::Broken,
             };
             self.depart(turn, conn, form, *session, how);
@@ -140,7 +152,7 @@ impl Sessions {
         }
     }
 
-    /// A member's connection is over.
+    /// A connection of a member is over.
     fn depart(
         &mut self,
         turn: &mut Turn<'_>,
@@ -150,15 +162,11 @@ impl Sessions {
         how: Departure,
     ) {
         let member = session.member;
+        let before = self.members.remove(&(member, session.session));
+        debug_assert_eq!(before, Some(conn), "a session has one connection");
         for (room, attached) in session.rooms {
             self.free_slot(turn, room, form, attached.slot);
         }
-        debug_assert_eq!(
-            self.members.get(&member),
-            Some(&conn),
-            "one connection each"
-        );
-        self.members.remove(&member);
         self.behind.remove(&conn);
         turn.effect(Effect::Departed {
             member,
@@ -261,7 +269,7 @@ fn words(reason: CloseReason) -> &'static str {
         CloseReason::Slow => "you do not read what you are sent",
         CloseReason::Flood => "too many requests, although they were refused",
         CloseReason::TooManyAttempts => "too many refused hellos",
-        CloseReason::Replaced => "the same member connected anew",
+        CloseReason::Replaced => "the same session connected anew",
         CloseReason::Bye => "goodbye",
         CloseReason::Resync => "the server lost its place; connect again",
         CloseReason::TlsRequired => "this server is reached over TLS from here",

@@ -12,6 +12,7 @@ use crate::{
     hub::{config::Audience, effects::Hello, event::Event, identity::Identity, io::Arrival},
     id::{ConnId, MemberId, Place, RoomId, Secret},
     keys::{Nonce, SignedHash, Transcript, chain},
+    limits::Limits,
     nick::line,
     time::Monotonic,
     wire::{
@@ -220,10 +221,23 @@ impl Sessions {
             }
         }
         connection.phase = Phase::Handshake { until };
-        match check_hello(&hello) {
+        let checked =
+            check_hello(&hello).and_then(|()| self.check_sessions(&turn.config.limits, &hello));
+        match checked {
             Ok(()) => turn.effect(Effect::Hello(Box::new(hello))),
             Err(refusal) => self.refuse_hello(turn, conn, refusal),
         }
+    }
+
+    /// A session that comes back takes the place of its older connection.
+    fn check_sessions(&self, limits: &Limits, hello: &Hello) -> Result<(), Refusal> {
+        let most = limits.sessions_per_member as usize;
+        let others = self.of_member(hello.member).count();
+        if others < most || self.members.contains_key(&(hello.member, hello.session)) {
+            return Ok(());
+        }
+        let text = format!("{others} others of your sessions are connected; end one of them");
+        Err(ErrorCode::TooManySessions.because(text))
     }
 
     /// Whether a hello on this connection still waits for its answer.
@@ -269,7 +283,8 @@ impl Sessions {
     ) {
         debug_assert!(self.awaits_welcome(conn), "the directory has looked");
         let member = hello.member;
-        if let Some(before) = self.members.get(&member).copied() {
+        let of = (member, hello.session);
+        if let Some(before) = self.members.get(&of).copied() {
             self.close(turn, before, CloseReason::Replaced, "");
         }
         let mut session = MemberSession::new(member, hello.session, hello.kept);
@@ -288,7 +303,7 @@ impl Sessions {
         if !entering.is_empty() {
             *session.entering.make() = entering;
         }
-        self.members.insert(member, conn);
+        self.members.insert(of, conn);
         if let Some(connection) = self.slots.get_mut(conn) {
             connection.phase = Phase::Welcome(Box::new(session));
             let handshake = connection.handshake.take();

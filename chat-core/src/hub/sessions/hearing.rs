@@ -115,9 +115,9 @@ impl Sessions {
         self.go_on_later(turn, conn);
     }
 
-    /// A member is in from a record on, or was found to be in: its connection is told, if it does
-    /// not hear the room already. `answer` is the request that is answered by this, if any.
-    /// What came after `after` is news to it; without, nothing that is there already.
+    /// A member is in from a record on, or was found to be in: those of its connections are told
+    /// that do not hear the room already. `answer` is the request that is answered by this, if
+    /// any. What came after `after` is news to the others; without, nothing that is there already.
     pub(in crate::hub) fn attach_member(
         &mut self,
         turn: &mut Turn<'_>,
@@ -126,14 +126,25 @@ impl Sessions {
         after: Option<Seq>,
         view: RoomView,
     ) {
-        let room = view.room;
-        let current = self.members.get(&member).copied();
-        if let Some(origin) = answer
-            && Some(origin.conn) == current
-        {
-            return self.answer_with_room(turn, origin, view);
+        for conn in self.of_member(member).collect::<Vec<_>>() {
+            match answer {
+                Some(origin) if origin.conn == conn => {
+                    self.answer_with_room(turn, origin, view.clone());
+                }
+                _ => self.attach_other(turn, conn, after, view.clone()),
+            }
         }
-        let Some(conn) = current else { return };
+    }
+
+    /// The member of a connection is in a room, by whatever else than a request of the connection.
+    fn attach_other(
+        &mut self,
+        turn: &mut Turn<'_>,
+        conn: ConnId,
+        after: Option<Seq>,
+        view: RoomView,
+    ) {
+        let room = view.room;
         let Some(session) = self.slots.member(conn) else {
             return;
         };
@@ -234,7 +245,7 @@ impl Sessions {
         }
     }
 
-    /// A member is out of a room after this record. What its connection has not been told yet of
+    /// A member is out of a room after this record. What its connections have not been told yet of
     /// the room is told before the answer.
     pub(in crate::hub) fn detach_member(
         &mut self,
@@ -244,11 +255,21 @@ impl Sessions {
         until: Place,
         answer: Option<Origin>,
     ) {
-        let conn = self.members.get(&member).copied();
-        let form = conn.and_then(|conn| Some(self.slots.get(conn)?.form));
-        let (Some(conn), Some(form)) = (conn, form) else {
-            return;
-        };
+        for conn in self.of_member(member).collect::<Vec<_>>() {
+            let own = answer.filter(|origin| origin.conn == conn);
+            self.detach(turn, conn, room, until, own);
+        }
+    }
+
+    fn detach(
+        &mut self,
+        turn: &mut Turn<'_>,
+        conn: ConnId,
+        room: RoomId,
+        until: Place,
+        answer: Option<Origin>,
+    ) {
+        let Some(form) = self.form(conn) else { return };
         let session = self.slots.member_mut(conn);
         let attached = session.and_then(|session| session.rooms.remove(&room));
         let Some(attached) = attached else {

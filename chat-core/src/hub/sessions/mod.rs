@@ -28,7 +28,7 @@ use super::{
     turn,
 };
 use crate::{
-    id::{ConnId, MemberId, Place, RoomId},
+    id::{ConnId, MemberId, Place, RoomId, SessionId},
     limits::Limits,
     rate::Level,
     time::Monotonic,
@@ -45,8 +45,8 @@ type Turn<'a> = turn::Turn<'a, Effect>;
 #[derive(Default)]
 pub(super) struct Sessions {
     slots: Slots,
-    /// Members that are in, and on which connection.
-    members: BTreeMap<MemberId, ConnId>,
+    /// Sessions of members that are in, each on its connection.
+    members: BTreeMap<(MemberId, SessionId), ConnId>,
     /// Rooms that are heard here.
     channels: BTreeMap<RoomId, Channel>,
     /// Admitted connections of each address.
@@ -107,7 +107,7 @@ pub(super) enum Effect {
     GoOn { conn: ConnId },
     /// A room is heard here from now on, or by nobody any more.
     Heard { room: RoomId, heard: bool },
-    /// A member's connection is over.
+    /// A connection of a member is over.
     Departed {
         member: MemberId,
         kept: bool,
@@ -183,6 +183,17 @@ impl Sessions {
     /// Rooms that are heard here.
     pub(super) fn channels(&self) -> usize {
         self.channels.len()
+    }
+
+    /// The connections of a member.
+    fn of_member(&self, member: MemberId) -> impl Iterator<Item = ConnId> {
+        let sessions = (member, SessionId(u64::MIN))..=(member, SessionId(u64::MAX));
+        self.members.range(sessions).map(|(_, conn)| *conn)
+    }
+
+    /// Whether a member is in, on whichever connection.
+    pub(super) fn is_here(&self, member: MemberId) -> bool {
+        self.of_member(member).next().is_some()
     }
 
     /// Whether a member is in on this connection.

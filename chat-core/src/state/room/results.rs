@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{MemberId, MessageId, RequestHash, Seq, SessionId},
+    limits::MOST_SESSIONS,
     state::{kept::Kept, rows::Rows},
     time::Wall,
 };
@@ -17,7 +18,7 @@ use crate::{
 pub(crate) const RESULTS: usize = 64;
 
 /// Sessions of a member: the last so many.
-pub(crate) const SESSIONS: usize = 16;
+pub(crate) const SESSIONS: usize = MOST_SESSIONS as usize;
 
 /// A session is forgotten when more records than this came after its last result, and
 pub(crate) const FORGOTTEN_RECORDS: u64 = 1_024;

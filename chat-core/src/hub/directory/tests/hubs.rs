@@ -1,7 +1,7 @@
 //! Hubs tell each other of their members, and one of them is lost.
 
 use super::{
-    words::{At, Away, Here, Members},
+    words::{Members, Sessions},
     *,
 };
 
@@ -62,91 +62,101 @@ fn who_comes_in_elsewhere_keeps_the_name_when_a_hub_is_lost() {
 }
 
 #[test]
-fn of_two_hubs_that_let_somebody_in_one_is_right() {
-    let (first, second) = (SessionId(1), SessionId(2));
-    let mut world = World::new(2);
-    world.quiet = true;
-    world.hello_of(0, 1, "Ada", first);
-    world.hello_of(1, 1, "Ada", second);
-    assert_eq!(world.story(0), ["in 1"]);
-    assert_eq!(world.story(1), ["again 1"]);
-    world.quiet = false;
-    world.does(0, |_, _, _| {});
-    assert_eq!(world.story(0), ["close 1 replaced"]);
-    assert_eq!(world.story(1), [""; 0]);
-    world.departs(0, 1, Departure::Replaced);
-    // And who goes to and fro is where it was last.
-    world.hello_of(0, 1, "Ada", first);
-    assert_eq!(world.story(1), ["close 1 replaced"]);
-    world.departs(1, 1, Departure::Replaced);
-    world.pass(Duration::from_secs(100));
-    assert_eq!(world.story(0), ["again 1"]);
-    assert!(world.is_here(0, 1) && world.is_here(1, 1));
+fn of_two_devices_at_two_hubs_the_last_one_to_go_frees_the_name() {
+    for (first, last) in [(0, 1), (1, 0)] {
+        for how in [Departure::Bye, Departure::Broken] {
+            let mut world = World::new(3);
+            world.hello_of(0, 1, "Ada", SessionId(1));
+            world.hello_of(1, 1, "Ada", SessionId(2));
+            let all = |world: &World, here| (0..3).all(|at| world.is_here(at, 1) == here);
+            assert_eq!(world.story(0), ["in 1"]);
+            assert_eq!(world.story(1), ["again 1"]);
+            let head = world.head();
+            world.departs(first, 1, how);
+            world.pass(Duration::from_secs(100));
+            assert!(all(&world, true), "{how:?}");
+            assert_eq!(world.head(), head, "{how:?}");
+            world.departs(last, 1, how);
+            let (soon, wait) = match how {
+                Departure::Bye => (true, 0),
+                _ => (false, 31),
+            };
+            assert!(all(&world, !soon), "{how:?}");
+            world.pass(Duration::from_secs(wait));
+            assert!(all(&world, false), "{how:?}");
+            assert_eq!(world.holder(2, "ada"), None);
+            assert_eq!(world.head(), head + 1, "one hub has freed it: {how:?}");
+        }
+    }
 }
 
 #[test]
-fn a_program_that_is_at_two_hubs_comes_back() {
-    let mut world = World::new(2);
-    world.hello(1, 1, "Ada");
-    world.departs(1, 1, Departure::Broken);
-    world.hello(1, 1, "Ada");
-    // The other hub begins anew, and is not heard to say so: of two lives it takes this for one.
+fn where_both_devices_go_at_once_the_name_is_freed_all_the_same() {
+    let mut world = World::new(3);
+    world.hello_of(0, 1, "Ada", SessionId(1));
+    world.hello_of(1, 1, "Ada", SessionId(2));
+    let head = world.head();
     world.quiet = true;
-    world.sites.remove(0);
-    let new = world.begin(1, vec![2]);
-    world.hello(new, 1, "Ada");
-    assert_eq!(world.story(new), ["again 1"]);
+    world.departs(0, 1, Departure::Bye);
+    world.departs(1, 1, Departure::Bye);
+    assert_eq!(world.head(), head, "each takes the other for the last");
     world.quiet = false;
-    world.does(new, |_, _, _| {});
-    assert_eq!(world.story(new), ["close 1 resync"]);
-    world.departs(new, 1, Departure::Broken);
-    world.story(0);
-    world.hello(new, 1, "Ada");
-    assert_eq!(world.story(new), ["again 1"]);
-    assert_eq!(world.story(0), ["close 1 resync"]);
+    world.does(0, |_, _, _| {});
+    world.pass(Duration::from_secs(64));
+    assert_eq!(world.holder(0, "ada"), None);
+    assert!((0..3).all(|at| !world.is_here(at, 1)));
+    assert_eq!(world.head(), head + 1);
+}
+
+#[test]
+fn a_session_has_one_connection_and_its_newest_is_elsewhere() {
+    let mut world = World::new(2);
+    world.hello(0, 1, "Ada");
     world.departs(0, 1, Departure::Broken);
+    world.hello(1, 1, "Ada");
+    world.story(0);
+    world.story(1);
+    world.hello(0, 1, "Ada");
+    assert_eq!(world.story(0), ["again 1"]);
+    assert_eq!(world.story(1), ["close 1 of 1"]);
+    world.departs(1, 1, Departure::Broken);
     world.pass(Duration::from_secs(100));
-    assert_eq!(world.story(0), [""; 0]);
-    assert!(world.is_here(0, 1) && world.is_here(new, 1));
+    assert!(world.is_here(0, 1) && world.is_here(1, 1));
+    assert_eq!((world.story(0), world.story(1)), (vec![], vec![]));
 }
 
 #[test]
 fn where_words_cross_one_hub_frees_the_name() {
-    // A hub that begins lets somebody in before it is told that another one has; its clock is
-    // right, or an hour behind.
-    for behind in [0, 3_600_000] {
-        let mut world = World::new(1);
-        world.sites[0].bench.config.log.shared = true;
-        world.sites[0].registry.alone = false;
-        world.hello(0, 1, "Ada");
-        world.quiet = true;
-        let new = world.begin(7, vec![1]);
-        world.pass(Duration::from_secs(1));
-        world.sites[new].bench.now.wall.0 -= behind;
-        world.hello(new, 1, "Ada");
-        let hears = |world: &mut World, at: usize, (from, word): (u64, Bytes)| {
-            world.does(at, |registry, turn, _| registry.word(turn, from, &word));
-        };
-        // The other one tells when it is asked, and its connection to the program ends before it
-        // hears of the new one.
-        let (mut of_new, mut of_old) = (std::mem::take(&mut world.words), VecDeque::new());
-        hears(&mut world, 0, of_new.pop_front().expect("it asks"));
-        world.departs(0, 1, Departure::Broken);
-        of_old.append(&mut world.words);
-        of_new
-            .into_iter()
-            .for_each(|word| hears(&mut world, 0, word));
-        of_old
-            .into_iter()
-            .for_each(|word| hears(&mut world, new, word));
-        let closed = world.story(new).contains(&"close 1 resync".to_owned());
-        assert_eq!(closed, behind > 0);
-        world.departs(new, 1, Departure::Broken);
-        world.quiet = false;
-        world.pass(Duration::from_secs(31));
-        assert_eq!(world.holder(0, "ada"), None, "{behind}");
-        assert!(!world.is_here(0, 1) && !world.is_here(new, 1), "{behind}");
-    }
+    // A hub that begins lets a member in before it is told that another one has.
+    let mut world = World::new(1);
+    world.sites[0].bench.config.log.shared = true;
+    world.sites[0].registry.alone = false;
+    world.hello(0, 1, "Ada");
+    world.quiet = true;
+    let new = world.begin(7, vec![1]);
+    world.pass(Duration::from_secs(1));
+    world.hello(new, 1, "Ada");
+    let hears = |world: &mut World, at: usize, (from, word): (u64, Bytes)| {
+        world.does(at, |registry, turn, _| registry.word(turn, from, &word));
+    };
+    // The other one tells when it is asked, and its connection to the program ends before it
+    // hears of the new one.
+    let (mut of_new, mut of_old) = (std::mem::take(&mut world.words), VecDeque::new());
+    hears(&mut world, 0, of_new.pop_front().expect("it asks"));
+    world.departs(0, 1, Departure::Broken);
+    of_old.append(&mut world.words);
+    of_new
+        .into_iter()
+        .for_each(|word| hears(&mut world, 0, word));
+    of_old
+        .into_iter()
+        .for_each(|word| hears(&mut world, new, word));
+    assert!(world.is_here(0, 1) && world.is_here(new, 1));
+    world.quiet = false;
+    world.departs(new, 1, Departure::Broken);
+    world.pass(Duration::from_secs(31));
+    assert_eq!(world.holder(0, "ada"), None);
+    assert!(!world.is_here(0, 1) && !world.is_here(new, 1));
 }
 
 #[test]
@@ -167,39 +177,48 @@ fn a_hub_that_begins_hears_who_is_at_the_others() {
 }
 
 #[test]
-fn a_hub_that_a_member_has_left_has_no_say_in_where_it_is() {
-    for late in ["here", "away", "gone"] {
+fn each_hub_has_a_say_in_its_own_connections_alone() {
+    for word in ["away", "gone", "lost"] {
         let mut world = World::new(3);
         // Of several members, one at least is the duty of the hub that is looked at.
         let all = 1..=8;
         for who in all.clone() {
-            world.hello(1, who, &format!("m{who}"));
-            world.hello(2, who, &format!("m{who}"));
-            world.departs(1, who, Departure::Replaced);
+            world.hello_of(1, who, &format!("m{who}"), SessionId(1));
+            world.hello_of(2, who, &format!("m{who}"), SessionId(2));
         }
         let members: Vec<MemberId> = all.clone().map(member).collect();
-        let at = |member| At {
-            member,
-            session: SessionId(1),
-            stamp: 1,
-        };
-        let word = match late {
-            "here" => Word::Here(Here {
-                members: members.into_iter().map(at).collect(),
-            }),
-            "away" => Word::Away(Away {
-                members: members.into_iter().map(|member| (member, 1)).collect(),
-            }),
-            _ => Word::Gone(Members { members }),
-        };
-        world.hears(0, 2, &word);
-        assert!(all.clone().all(|who| world.is_here(0, who)), "{late}");
         let head = world.head();
-        world.does(0, |registry, turn, _| registry.lost(turn, 2));
+        match word {
+            "away" => world.hears(0, 2, &Word::Away(Members { members })),
+            "gone" => world.hears(0, 2, &Word::Gone(Members { members })),
+            _ => world.does(0, |registry, turn, _| registry.lost(turn, 2)),
+        }
         world.pass(Duration::from_secs(100));
-        assert!(all.clone().all(|who| world.is_here(0, who)), "{late}");
-        assert_eq!(world.head(), head, "{late}");
+        assert!(all.clone().all(|who| world.is_here(0, who)), "{word}");
+        assert_eq!(world.head(), head, "{word}");
+        // The other hub's last word is of its own, too.
+        world.does(0, |registry, turn, _| registry.lost(turn, 3));
+        world.pass(Duration::from_secs(29));
+        assert!(all.clone().all(|who| world.is_here(0, who)), "{word}");
     }
+}
+
+#[test]
+fn a_name_is_held_where_it_was_and_nobody_is_connected() {
+    let mut world = World::new(2);
+    for site in &mut world.sites {
+        site.bench.config.names = crate::hub::NamePolicy::Held;
+    }
+    world.hello_of(0, 1, "Ada", SessionId(1));
+    world.hello_of(1, 1, "Ada", SessionId(2));
+    let head = world.head();
+    world.departs(0, 1, Departure::Broken);
+    world.departs(1, 1, Departure::Broken);
+    assert!(world.is_here(0, 1) && world.is_here(1, 1));
+    world.pass(Duration::from_secs(31));
+    assert!(!world.is_here(0, 1) && !world.is_here(1, 1));
+    assert_eq!(world.holder(0, "ada"), Some(member(1)));
+    assert_eq!(world.head(), head);
 }
 
 #[test]
@@ -231,20 +250,16 @@ fn a_name_is_freed_although_a_late_word_says_that_another_hub_does_so() {
 
 #[test]
 fn a_hub_at_which_a_member_is_objects_to_its_name_being_freed() {
-    // A hub whose clock was ahead had the member before; a word of that comes late, and the hub is
-    // gone.
+    // A word of a hub that is gone comes late, and no other word has told where the member is.
     let mut world = World::new(2);
     let who = world.duty_of(1, 1);
-    let newer = At {
-        member: member(who),
-        session: SessionId(1),
-        stamp: u64::MAX / 2,
-    };
-    let newer = Word::Here(Here {
-        members: vec![newer],
-    });
-    world.hears(1, 9, &newer);
+    let sessions = vec![(member(who), SessionId(1))];
+    world.hears(1, 9, &Word::Arrived(Sessions { sessions }));
+    world.quiet = true;
     world.hello(0, who, "Ada");
+    world.words.clear();
+    world.news(1);
+    world.quiet = false;
     let head = world.head();
     world.does(1, |registry, turn, _| registry.lost(turn, 9));
     world.pass(Duration::from_secs(100));

@@ -96,6 +96,8 @@ struct Site {
     registry: Registry,
     bench: Bench<Effect>,
     around: Around,
+    /// Sessions that are connected.
+    sessions: BTreeSet<(MemberId, SessionId)>,
     story: Vec<String>,
     /// Appends that it has asked for.
     appends: u32,
@@ -143,6 +145,7 @@ impl World {
             registry: Registry::new(&bench.config),
             bench,
             around: Around::default(),
+            sessions: BTreeSet::new(),
             story: Vec::new(),
             appends: 0,
         });
@@ -197,6 +200,7 @@ impl World {
                 awaits.remove(&hello.conn);
                 is_in.insert(hello.conn);
                 let (member, session) = (hello.member, hello.session);
+                self.sites[at].sessions.insert((member, session));
                 self.does(at, |registry, turn, _| {
                     registry.arrived(turn, member, session);
                 });
@@ -204,6 +208,13 @@ impl World {
             }
             Effect::RefuseHello { conn, refusal } => format!("out {} {}", conn.slot, refusal.code),
             Effect::CloseMember { member, reason } => format!("close {} {reason}", n(member)),
+            Effect::CloseSession { member, session } => {
+                // Where it has no connection, nothing is closed.
+                if !self.sites[at].sessions.contains(&(member, session)) {
+                    return;
+                }
+                format!("close {} of {}", n(member), session.0)
+            }
             Effect::Begin { room, answer, .. } => match answer {
                 Some((origin, _)) => format!("begin for {}", origin.conn.slot),
                 None => format!(
@@ -368,11 +379,15 @@ impl World {
         self.sites[at].around.awaits.insert(conn(who));
         let mut hello = hello(who, nick);
         hello.session = session;
+        hello.kept = self.sites[at].bench.config.names == crate::hub::NamePolicy::Held;
         self.does(at, |registry, turn, with| registry.hello(turn, with, hello));
     }
 
     fn departs(&mut self, at: usize, who: u8, how: Departure) {
         self.sites[at].around.is_in.remove(&conn(who));
+        self.sites[at]
+            .sessions
+            .retain(|(one, _)| *one != member(who));
         self.does(at, |registry, turn, _| {
             registry.departed(turn, member(who), true, how);
         });
