@@ -238,6 +238,12 @@ impl Line {
                     || format!("to {me}: {closing:?}"),
                 );
             }
+            ServerMessage::Named(named) => {
+                let mine = truth.called(&named.nick).any(|member| member == me);
+                book.check("a name is given to who is told it", mine, || {
+                    format!("{me}: {named:?}")
+                });
+            }
             ServerMessage::Challenge(_) | ServerMessage::Ping(_) | ServerMessage::Pong(_) => {}
             unknown => book.fail("the hub speaks its protocol", || format!("{unknown:?}")),
         }

@@ -51,6 +51,8 @@ pub const STATES: &[&str] = &[
     "a text taken out of the log",
     "a trimmed log",
     "a conversation that began again",
+    "a member with two devices",
+    "a name that another session has chosen",
     "an append that came second",
     "an invitation accepted",
     "an invitation declined",

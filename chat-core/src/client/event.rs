@@ -9,7 +9,7 @@ use crate::{
     wire::{
         CloseReason,
         record::Record,
-        server::{Closing, Failure, PresenceUpdate, RemovedReason, RoomView, Welcome},
+        server::{Closing, Failure, Named, PresenceUpdate, RemovedReason, RoomView, Welcome},
     },
 };
 
@@ -38,6 +38,9 @@ pub enum ClientEvent {
         room: RoomId,
         update: PresenceUpdate,
     },
+    /// Another session of the member has given it this name. What this client was told of an own
+    /// rename is the outcome of that command.
+    Named(Named),
     /// In a private conversation somebody was invited, or has answered an invitation. It follows
     /// the `Entered` or the `Record` that says so.
     Invitation {

@@ -215,8 +215,11 @@ impl Client {
             }
             ServerMessage::Records(records) => turn.follow(self.rooms.records(me, records)),
             ServerMessage::Presence(Presence { room, update }) if self.rooms.contains(room) => {
-                self.session.heard_of(&update);
                 turn.tell(ClientEvent::Presence { room, update });
+            }
+            ServerMessage::Named(named) => {
+                self.session.named(&named);
+                turn.tell(ClientEvent::Named(named));
             }
             ServerMessage::Removed(removed) => turn.follow(self.rooms.removed(removed)),
             // The other messages are the connection's.

@@ -282,6 +282,13 @@ impl Hub {
                     sessions.close_session(turn, member, session);
                 });
             }
+            Effect::Named {
+                member,
+                named,
+                asker,
+            } => self.on_sessions(now, out, |sessions, turn, _| {
+                sessions.named(turn, member, &named, asker);
+            }),
             Effect::Resync => self.on_sessions(now, out, |sessions, turn, _| {
                 sessions.resync(turn);
             }),

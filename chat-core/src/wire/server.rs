@@ -48,6 +48,8 @@ numbered! {
         10 "pong" Pong(Ping),
         /// The connection is about to end. Answered by `closed`.
         11 "closing" Closing(Closing),
+        /// Another session of the member has given it this name.
+        12 "named" Named(Named),
     }
 }
 
@@ -211,7 +213,7 @@ pub struct RoomInfo {
     pub name: Option<String>,
 }
 
-/// Answer to `nick`.
+/// Answer to `nick`; and what another session of the member was answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the types say it")]
 pub struct Named {

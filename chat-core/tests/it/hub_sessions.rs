@@ -229,3 +229,23 @@ fn a_member_has_so_many_sessions_and_no_more() {
     w.disconnect(again);
     w.greet(third, session("ada", 3)).unwrap();
 }
+
+#[test]
+fn all_sessions_are_told_of_a_room_that_could_not_be_read() {
+    let mut w = World::new();
+    let (ada, bob) = (w.welcome("ada"), w.welcome("bob"));
+    let room = w.create(ada, 1, None).unwrap().room;
+    w.disconnect(ada);
+    w.pass_with(&[bob], 70 * SECOND);
+    w.unreadable = true;
+    let (phone, desk) = two_of(&mut w, "ada");
+    w.pass_with(&[phone, desk, bob], 5 * SECOND);
+    for conn in [phone, desk] {
+        assert_eq!(entered(&mut w, conn), None);
+    }
+    w.unreadable = false;
+    w.pass_with(&[phone, desk, bob], 8 * SECOND);
+    for conn in [phone, desk] {
+        assert_eq!(entered(&mut w, conn), Some(room));
+    }
+}

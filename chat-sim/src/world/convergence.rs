@@ -209,9 +209,9 @@ impl World {
         });
         let me = peer.member;
         let directory = &self.log.truth().directory;
-        let named = directory
-            .person(me)
-            .is_some_and(|person| person.holds && person.nick == peer.nick);
+        let named = directory.person(me).is_some_and(|person| {
+            person.holds && person.nick == peer.nick && person.nick == peer.client.me().nick
+        });
         self.turn
             .book
             .check("everybody has the name that they were told", named, || {

@@ -55,6 +55,9 @@ fn value(report: &Report) -> Option<Value> {
             ..
         } => record(room, r, text.as_ref(), *mine),
         Report::Presence { room, update, .. } => presence(room, update),
+        Report::Named(named) => {
+            json!({"event": "named", "nick": named.nick, "label": named.label})
+        }
         Report::Closing(c) => closing(c),
         Report::Disconnected { retry_in } => disconnected(*retry_in),
         Report::Pending(origin) => pending(origin.command, origin.line),

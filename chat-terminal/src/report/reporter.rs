@@ -8,8 +8,8 @@ use chat_core::{
     wire::{
         record::Record,
         server::{
-            Closing, Failure, HistoryPage, MemberInfo, PresenceUpdate, RemovedReason, RoomInfo,
-            RoomView, Welcome,
+            Closing, Failure, HistoryPage, MemberInfo, Named, PresenceUpdate, RemovedReason,
+            RoomInfo, RoomView, Welcome,
         },
     },
 };
@@ -109,6 +109,8 @@ pub enum Report {
         current: bool,
         me: MemberId,
     },
+    /// Another device of the member has given it this name.
+    Named(Named),
     /// The server is about to end the connection.
     Closing(Closing),
     /// There is no connection, for now.

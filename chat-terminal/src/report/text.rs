@@ -223,7 +223,8 @@ impl Reporter for TextReporter {
             Report::StillPending { messages, failure } => {
                 self.aside(&words::still_pending(*messages, failure.as_ref()), lines);
             }
-            Report::Done {
+            Report::Named(named)
+            | Report::Done {
                 outcome: Outcome::Named(named),
                 ..
             } => {

@@ -10,7 +10,7 @@ use chat_core::{
         ErrorCode,
         client::{HistoryFrom, RoomRef},
         record::{Record, RecordBody, RoomKind},
-        server::{PresenceUpdate, RemovedReason, RoomView, Welcome},
+        server::{Named, PresenceUpdate, RemovedReason, RoomView, Welcome},
     },
 };
 
@@ -269,6 +269,10 @@ impl Conversation {
                 }
                 self.link = Link::Nameless;
                 turn.notice("write /nick NICK to come back under another name");
+            }
+            ClientEvent::Named(named) => {
+                self.is_called(&named);
+                turn.tell(Report::Named(named));
             }
             ClientEvent::Closing(closing) => turn.tell(Report::Closing(closing)),
             ClientEvent::Disconnected { retry_in } => {
@@ -558,12 +562,14 @@ impl Conversation {
                 turn.notice(format!("speaking in {}", room_name(&view.into())));
             }
             (_, Outcome::Rooms(rooms)) => turn.tell(Report::Rooms(rooms.clone())),
-            (_, Outcome::Named(named)) => {
-                self.me.nick.clone_from(&named.nick);
-                self.me.label.clone_from(&named.label);
-            }
+            (_, Outcome::Named(named)) => self.is_called(named),
             _ => {}
         }
+    }
+
+    fn is_called(&mut self, named: &Named) {
+        self.me.nick.clone_from(&named.nick);
+        self.me.label.clone_from(&named.label);
     }
 
     fn job_failed(

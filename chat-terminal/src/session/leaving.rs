@@ -125,6 +125,7 @@ impl Leaving {
             ClientEvent::Record { .. }
                 | ClientEvent::Presence { .. }
                 | ClientEvent::Invitation { .. }
+                | ClientEvent::Named(_)
                 | ClientEvent::Removed { .. }
                 | ClientEvent::HelloRefused(_)
         );

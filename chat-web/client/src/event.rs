@@ -45,6 +45,7 @@ fn told(event: &ClientEvent) -> Told<'_> {
             room: *room,
             update: update.clone(),
         }),
+        ClientEvent::Named(named) => Told::Named(named),
         ClientEvent::Removed { room, reason } => Told::Removed {
             room: *room,
             reason: *reason,
@@ -124,6 +125,7 @@ enum Told<'a> {
         shown: Shown<'a>,
     },
     Presence(Presence),
+    Named(&'a Named),
     Removed {
         room: RoomId,
         reason: RemovedReason,

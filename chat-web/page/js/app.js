@@ -296,6 +296,7 @@ class Chat {
         break;
       case 'word': if (!detail.quiet) this.log.word(detail.room, t(detail.key, detail.gaps), Date.now()); break;
       case 'said': this.said(detail); break;
+      case 'named': this.named(detail.nick, detail.label); break;
       case 'silent': this.notice(t('notice.silent', { room: roomName(detail.room.view) }), 'warn'); break;
       case 'removed': this.notice(t({ banned: 'notice.banned', closed: 'notice.closed' }[detail.reason] ?? 'notice.removed', { room: roomName(detail.room.view) }), 'warn'); break;
       case 'locked-out': this.lockedOut(detail); break;

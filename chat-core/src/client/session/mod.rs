@@ -16,8 +16,7 @@ use crate::{
     wire::{
         ClientMessage, Fixed, VERSION,
         client::{Entrance, GuestHello, Open, Resume, Versions},
-        record::Person,
-        server::{Challenged, Failure, Named, PresenceUpdate, Welcome},
+        server::{Challenged, Failure, Named, Welcome},
     },
 };
 
@@ -236,24 +235,6 @@ impl Session {
         let hello = keys.sign(transcript, &entrance);
         handshake.signed = SignedHash::of(&hello.signed);
         Some(ClientMessage::Hello(hello))
-    }
-
-    /// Another session of the member may have given it another name.
-    pub(super) fn heard_of(&mut self, update: &PresenceUpdate) {
-        let me = self.me.member;
-        let is_me = |person: &&Person| person.member == me && !person.nick.is_empty();
-        let told = match update {
-            PresenceUpdate::Full(full) => full.people.iter().find(is_me),
-            PresenceUpdate::Changes(changes) => {
-                let renamed = changes.renamed.iter().map(|renamed| &renamed.to);
-                changes.here.iter().chain(renamed).find(is_me)
-            }
-            _ => None,
-        };
-        if let Some(person) = told {
-            self.me.nick.clone_from(&person.nick);
-            self.me.label.clone_from(&person.label);
-        }
     }
 
     /// Takes in the answer to `hello`.

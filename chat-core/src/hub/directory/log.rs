@@ -20,7 +20,10 @@ use crate::{
             judge::{Ask, Draft, JudgeContext, NewGroup},
         },
     },
-    wire::{ErrorCode, Refusal, server::Answer as Done},
+    wire::{
+        ErrorCode, Refusal,
+        server::{Answer as Done, Named},
+    },
 };
 
 /// A request to the directory on its way.
@@ -325,6 +328,14 @@ impl Registry {
             Change::Named(named) => {
                 self.named(turn, named.member, mine);
                 self.seen(turn, named.member);
+                if !mine && self.whereabouts.is_local(named.member) {
+                    let (nick, label) = (named.nick.clone(), named.label.clone());
+                    turn.effect(Effect::Named {
+                        member: named.member,
+                        named: Named { nick, label },
+                        asker: None,
+                    });
+                }
             }
             Change::Freed(freed) => {
                 for member in &freed.members {
@@ -381,9 +392,14 @@ impl Registry {
                         let to = nick.clone();
                         turn.event(Event::Renamed { member, from, to });
                     }
-                    let answer = Done::Nick(crate::wire::server::Named { nick, label });
-                    let answer = Box::new(answer);
+                    let named = Named { nick, label };
+                    let answer = Box::new(Done::Nick(named.clone()));
                     turn.effect(Effect::Answer { origin, answer });
+                    turn.effect(Effect::Named {
+                        member,
+                        named,
+                        asker: Some(origin.conn),
+                    });
                 }
             }
             Then::Begin { origin, room, new } => self.begin_group(turn, origin, room, &new),

@@ -39,7 +39,7 @@ use crate::{
         CloseReason, Refusal,
         client::Empty,
         record::Created,
-        server::{Answer, RemovedReason, Welcome},
+        server::{Answer, Named, RemovedReason, Welcome},
     },
 };
 
@@ -109,6 +109,12 @@ pub(super) enum Effect {
     CloseSession {
         member: MemberId,
         session: SessionId,
+    },
+    /// Tell the sessions of a member what it is called, but for the one that has asked for it.
+    Named {
+        member: MemberId,
+        named: Named,
+        asker: Option<ConnId>,
     },
     /// Have all members come in again.
     Resync,

@@ -90,6 +90,9 @@ impl Registry {
             name,
             label,
             keep: hello.kept,
+            anew: self
+                .whereabouts
+                .may_be_freed(hello.member, turn.now.monotonic),
         };
         let again = false;
         let proposal = Proposal {
@@ -202,6 +205,7 @@ impl Registry {
             name,
             label: nick.label,
             keep,
+            anew: false,
         };
         let before = None;
         let then = Then::Named {
@@ -218,7 +222,7 @@ impl Registry {
     /// object begins.
     pub(in crate::hub) fn free_names(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
         let mut members = std::mem::take(&mut self.freeing);
-        self.tell_away(turn, &members);
+        self.tell_leaving(turn, &members);
         members.retain(|member| self.whereabouts.leaves(*member));
         for members in members.chunks(FREED) {
             let members = members.to_vec();

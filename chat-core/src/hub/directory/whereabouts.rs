@@ -22,7 +22,8 @@ use crate::{
 /// Members of whom one word tells.
 const WORD: usize = 4_096;
 
-/// Time for another hub to say that a member is there, before its name is freed for want of news.
+/// Time for another hub to say that a member is there, before its name is freed for want of news;
+/// and time for a name that is being freed to be free in the log.
 const OBJECTION: Duration = Duration::from_secs(2);
 
 /// Where members are that are not gone.
@@ -42,8 +43,8 @@ enum Whereabout {
     Elsewhere,
     /// Its last connection broke. This hub frees the name then.
     Away { until: Monotonic },
-    /// The same, of another hub, which frees the name. If it has not done so by then, the word may
-    /// have been older than what the log has lost since.
+    /// The same, of another hub, which frees the name a while before. If it has not done so by
+    /// then, the word may have been older than what the log has lost since.
     AwayFrom { node: u64, until: Monotonic },
     /// The member may be at a hub that has not said so; if not, its name is free then.
     Unknown { until: Monotonic },
@@ -76,6 +77,15 @@ impl Whereabouts {
     pub(super) fn is_connected(&self, member: MemberId) -> bool {
         let place = self.get(member);
         matches!(place, Some(Whereabout::Here | Whereabout::Elsewhere))
+    }
+
+    /// Whether another hub may be freeing the member's name just now, which this one has not read.
+    pub(super) fn may_be_freed(&self, member: MemberId, now: Monotonic) -> bool {
+        match self.get(member) {
+            Some(Whereabout::AwayFrom { until, .. }) => until <= now + 2 * OBJECTION,
+            Some(Whereabout::Unknown { until }) => until <= now + OBJECTION,
+            _ => false,
+        }
     }
 
     /// The members behind `after` that are here, in the order of their ids.
@@ -355,15 +365,12 @@ impl Registry {
                 }
             }
             Some(Word::Away(away)) => {
-                let until = self.grace(turn);
-                for member in &away.members {
-                    let away = Whereabout::AwayFrom { node: from, until };
-                    self.not_at(turn, from, *member, Some(away));
-                }
-                // That hub is not to free the names of those that are here.
-                let mut here = away.members;
-                here.retain(|member| self.whereabouts.is_local(*member));
-                self.tell_here(turn, &here);
+                let until = self.grace(turn) + OBJECTION;
+                self.away_from(turn, from, until, away.members);
+            }
+            Some(Word::Leaving(leaving)) => {
+                let until = turn.now.monotonic + OBJECTION;
+                self.away_from(turn, from, until, leaving.members);
             }
             Some(Word::Gone(gone)) => {
                 for member in gone.members {
@@ -383,6 +390,23 @@ impl Registry {
             self.place(turn, member, Some(Whereabout::Elsewhere));
             self.forget_expiry(turn, member);
         }
+    }
+
+    /// Members are not connected to another hub any more, which frees their names until then. That
+    /// hub is not to free the names of those that are here.
+    fn away_from(
+        &mut self,
+        turn: &mut Turn<'_>,
+        node: u64,
+        until: Monotonic,
+        mut members: Vec<MemberId>,
+    ) {
+        for member in &members {
+            let away = Whereabout::AwayFrom { node, until };
+            self.not_at(turn, node, *member, Some(away));
+        }
+        members.retain(|member| self.whereabouts.is_local(*member));
+        self.tell_here(turn, &members);
     }
 
     /// Where a member is that is gone from another hub, which does not free its name. Where the
@@ -429,8 +453,10 @@ impl Registry {
         };
         let here = of(|place| matches!(place, Whereabout::Here));
         self.tell_here(turn, &here);
-        let away = of(|place| matches!(place, Whereabout::Away { .. } | Whereabout::Leaving));
+        let away = of(|place| matches!(place, Whereabout::Away { .. }));
         self.tell_away(turn, &away);
+        let leaving = of(|place| matches!(place, Whereabout::Leaving));
+        self.tell_leaving(turn, &leaving);
     }
 
     fn tell_here(&self, turn: &mut Turn<'_>, members: &[MemberId]) {
@@ -440,8 +466,16 @@ impl Registry {
         }
     }
 
-    /// Tells the other hubs that this one frees the names of these.
-    pub(super) fn tell_away(&self, turn: &mut Turn<'_>, members: &[MemberId]) {
+    /// Tells the other hubs that this one frees the names of these now.
+    pub(super) fn tell_leaving(&self, turn: &mut Turn<'_>, members: &[MemberId]) {
+        for members in members.chunks(WORD) {
+            let members = members.to_vec();
+            self.say(turn, &Word::Leaving(Members { members }));
+        }
+    }
+
+    /// Tells the other hubs that this one frees the names of these after the grace period.
+    fn tell_away(&self, turn: &mut Turn<'_>, members: &[MemberId]) {
         for members in members.chunks(WORD) {
             let members = members.to_vec();
             self.say(turn, &Word::Away(Members { members }));

@@ -16,7 +16,7 @@ numbered! {
         1 "ask" Ask(Empty),
         /// Members are connected to this hub.
         2 "here" Here(Members),
-        /// Members went away: this hub frees their names, at once or after the grace period.
+        /// Members went away: this hub frees their names after the grace period.
         3 "away" Away(Members),
         /// Members are not connected to this hub any more, which does not free their names: they
         /// keep them, or are connected to another hub.
@@ -25,6 +25,8 @@ numbered! {
         5 "ended" Ended(Empty),
         /// Sessions of members have just come in at this hub.
         6 "arrived" Arrived(Sessions),
+        /// This hub frees the names of members now.
+        7 "leaving" Leaving(Members),
     }
 }
 
@@ -34,7 +36,7 @@ pub(super) struct Sessions {
     pub(super) sessions: Vec<(MemberId, SessionId)>,
 }
 
-/// Body of `here`, `away` and `gone`.
+/// Body of `here`, `away`, `gone` and `leaving`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Members {
     pub(super) members: Vec<MemberId>,

@@ -289,7 +289,7 @@ impl Room {
     }
 
     /// The room cannot be read: each request that waits is answered. What the hub wants for itself
-    /// waits, once for each member: the room may never be read again.
+    /// waits, once for each member or connection: the room may never be read again.
     fn refuse_waiting(&mut self, turn: &mut Turn<'_>, people: &dyn People, refusal: &Refusal) {
         let mut stay = VecDeque::new();
         for waiting in std::mem::take(&mut self.waiting) {
@@ -299,9 +299,9 @@ impl Room {
                     self.refuse_proposal(turn, people, proposal, refusal.clone());
                 }
                 Task::Attach { attach, looks } => {
-                    // A member has one connection: what an earlier one was owed is owed no more.
+                    // A slot has one connection: what an earlier one was owed is owed no more.
                     stay.retain(|other: &Waiting| match &other.task {
-                        Task::Attach { attach: other, .. } => other.member != attach.member,
+                        Task::Attach { attach: other, .. } => other.conn.slot != attach.conn.slot,
                         _ => true,
                     });
                     let (task, since) = (Task::Attach { attach, looks }, waiting.since);

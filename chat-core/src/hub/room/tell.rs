@@ -273,7 +273,14 @@ impl Room {
                 let place = self.at(seq);
                 self.emit(turn, Effect::Placed { origin, place });
             }
-            Then::Show { .. } | Then::Nothing => {}
+            Then::Show { origin } => {
+                let member = proposal.author.member;
+                // It was let in, and put out by a record behind that.
+                if self.pipe.state().membership(member).is_none() {
+                    self.show(turn, origin, member);
+                }
+            }
+            Then::Nothing => {}
         }
         if matches!(proposal.ask, Ask::Expire) {
             let member = proposal.author.member;

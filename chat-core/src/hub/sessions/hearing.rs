@@ -10,7 +10,9 @@ use crate::{
     wire::{
         Form, Frame, ServerMessage, Tagged,
         client::Op,
-        server::{Answer, Entered, Presence, PresenceUpdate, Removed, RemovedReason, RoomView},
+        server::{
+            Answer, Entered, Named, Presence, PresenceUpdate, Removed, RemovedReason, RoomView,
+        },
     },
 };
 
@@ -242,6 +244,20 @@ impl Sessions {
         if session.is_some_and(|session| session.told_of(room)) {
             let removed = ServerMessage::Removed(Removed { room, reason });
             self.send_counted(turn, conn, &removed);
+        }
+    }
+
+    /// A session of a member has given it this name: the others are told.
+    pub(in crate::hub) fn named(
+        &mut self,
+        turn: &mut Turn<'_>,
+        member: MemberId,
+        named: &Named,
+        asker: Option<ConnId>,
+    ) {
+        let others = self.of_member(member).filter(|conn| Some(*conn) != asker);
+        for conn in others.collect::<Vec<_>>() {
+            self.send_counted(turn, conn, &ServerMessage::Named(named.clone()));
         }
     }
 

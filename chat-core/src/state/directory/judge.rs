@@ -36,6 +36,9 @@ pub(crate) enum Ask {
         label: String,
         /// Whether the member keeps its secret.
         keep: bool,
+        /// Whether that is written also if the member is called so already: its name may be on its
+        /// way to be freed by another hub.
+        anew: bool,
     },
     /// Members that are gone: their names are to be free.
     Free(Vec<MemberId>),
@@ -143,7 +146,8 @@ impl Directory {
                 name,
                 label,
                 keep,
-            } => self.judge_name(draft, with, *member, (name, label, *keep)),
+                anew,
+            } => self.judge_name(draft, with, *member, (name, label, *keep, *anew)),
             Ask::Free(members) => self.judge_free(draft, with, members),
             Ask::Claim(claim) => self.judge_claim(draft, with, claim),
             Ask::Project(pieces) => self.judge_project(draft, with, pieces),
@@ -166,7 +170,7 @@ impl Directory {
         draft: &Draft,
         with: &JudgeContext<'_>,
         member: MemberId,
-        (name, label, keep): (&Name, &str, bool),
+        (name, label, keep, anew): (&Name, &str, bool, bool),
     ) -> Judged {
         if draft.touched.contains(&member) {
             return Verdict::Wait;
@@ -178,7 +182,7 @@ impl Directory {
                 && called.name.forms() == forms
                 && called.keep == keep
         });
-        if as_before && !self.members.is_ending(member) {
+        if as_before && !anew && !self.members.is_ending(member) {
             return Verdict::Already;
         }
         if draft.nicks.contains(forms.0) || draft.nicks.contains(forms.1) {

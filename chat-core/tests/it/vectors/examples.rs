@@ -398,6 +398,10 @@ pub(crate) fn server() -> Vec<ServerMessage> {
         })
     }));
     all.push(M::Ping(client::Ping { nonce: 5 }));
+    all.push(M::Named(server::Named {
+        nick: "Zoë".to_owned(),
+        label: "gr. 2".to_owned(),
+    }));
     all.push(M::Pong(client::Ping { nonce: MOST }));
     all.extend(CloseReason::ALL.iter().map(|reason| {
         let retry_after = reason.reconnect().then_some(500);

@@ -104,6 +104,12 @@ impl People {
                     _ => inside.here = None,
                 }
             }
+            ClientEvent::Named(named) => {
+                turn.book.saw("a name that another session has chosen");
+                let peer = &mut self.peers[client];
+                peer.told.nick.clone_from(&named.nick);
+                peer.nick = named.nick;
+            }
             ClientEvent::Removed { room, .. } => {
                 let there = self.peers[client].told.rooms.remove(&room).is_some();
                 turn.book

@@ -10,6 +10,9 @@ use chat_core::{
 use super::{Peer, People, Program, Told, actions::Asked};
 use crate::{plan::Outbox, turn::Turn};
 
+/// Of a thousand people without keys, so many use those of another one: a second device.
+const DEVICES: u32 = 200;
+
 impl Peer {
     /// Takes up the credentials of the life before, or makes some.
     pub(super) fn identify(&mut self) -> Credentials {
@@ -63,6 +66,14 @@ impl People {
         self.lives += 1;
         peer.life += 1;
         peer.has_past = peer.credentials.is_some() && (peer.has_past || peer.outbox.is_none());
+        if peer.credentials.is_none() && !peer.guest && peer.rng.chance(DEVICES) {
+            let keys = self.keys_of(client.wrapping_sub(1));
+            if keys.is_some() {
+                turn.book.saw("a member with two devices");
+            }
+            self.peers[client].credentials = keys;
+        }
+        let peer = &mut self.peers[client];
         let credentials = peer.identify();
         let seed = peer.rng.bytes32();
         let mut config = ClientConfig::new(peer.nick.clone(), credentials, seed);
@@ -92,6 +103,13 @@ impl People {
             machine.start(now, &mut peer.out);
         }
         true
+    }
+
+    /// The keys of a client, if it has some and a program of this project's.
+    fn keys_of(&self, client: usize) -> Option<Credentials> {
+        let peer = self.peers.get(client).filter(|peer| peer.raw.is_none())?;
+        let keys = matches!(peer.credentials, Some(Credentials::Keys { .. }));
+        peer.credentials.clone().filter(|_| keys)
     }
 
     /// A program goes on with the commands of its last life.

@@ -126,6 +126,31 @@ fn a_session_has_one_connection_and_its_newest_is_elsewhere() {
 }
 
 #[test]
+fn a_member_that_comes_in_while_another_hub_frees_its_name_keeps_it() {
+    for heard in [false, true] {
+        let mut world = World::new(2);
+        world.hello(0, 1, "Ada");
+        world.departs(0, 1, Departure::Broken);
+        world.pass(Duration::from_secs(28));
+        // Where the word that the name is being freed has not come, it is time for that.
+        world.quiet = !heard;
+        world.slow = Some(Vec::new());
+        world.pass(Duration::from_secs(2));
+        // The append that frees the name is on its way, and this hub has not read it.
+        let waits = world.slow.take().expect("it is slow");
+        assert_eq!(waits.len(), 1);
+        world.hello(1, 1, "Ada");
+        world.slow = Some(waits);
+        world.catch_up();
+        world.quiet = false;
+        world.does(1, |_, _, _| {});
+        assert_eq!(world.holder(0, "ada"), Some(member(1)), "{heard}");
+        assert_eq!(world.holder(1, "ada"), Some(member(1)), "{heard}");
+        assert!(!world.story(1).iter().any(|line| line.starts_with("close")));
+    }
+}
+
+#[test]
 fn where_words_cross_one_hub_frees_the_name() {
     // A hub that begins lets a member in before it is told that another one has.
     let mut world = World::new(1);
@@ -244,7 +269,7 @@ fn a_name_is_freed_although_a_late_word_says_that_another_hub_does_so() {
     for (from, word) in late {
         world.does(1, |registry, turn, _| registry.word(turn, from, &word));
     }
-    world.pass(Duration::from_secs(64));
+    world.pass(Duration::from_secs(66));
     assert_eq!(world.holder(1, "ada"), None);
 }
 

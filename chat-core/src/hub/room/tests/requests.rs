@@ -91,6 +91,33 @@ fn removed_is_not_told_while_a_join_is_under_way() {
 }
 
 #[test]
+fn a_join_is_answered_also_if_its_member_is_out_before_this_hub_hears_of_it() {
+    let mut scene = Scene::new(true);
+    scene.hold = true;
+    let asked = scene.ask(2, 1, join());
+    // The log takes the join, and its answer is on its way while another hub goes on.
+    let output = scene.held.pop_front().expect("the join is appended");
+    scene.log.serve(output).expect("the log serves it");
+    scene.elsewhere(
+        1,
+        RecordBody::Kicked(crate::wire::record::Removal {
+            target: member(2),
+            nick: "ada".to_owned(),
+            reason: String::new(),
+        }),
+    );
+    scene.does(|rooms, turn, people| rooms.unknown(turn, people, ROOM));
+    let story = scene.story();
+    let expected = [
+        "tell joined".to_owned(),
+        "tell kicked".to_owned(),
+        "out".to_owned(),
+        format!("not_member {asked}"),
+    ];
+    assert_eq!(story, expected);
+}
+
+#[test]
 fn a_request_sent_again_while_the_first_is_under_way_is_answered_each() {
     let mut scene = Scene::new(false);
     scene.hold = true;

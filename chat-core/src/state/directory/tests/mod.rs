@@ -159,6 +159,7 @@ pub(super) fn labelled(member: MemberId, text: &str, label: &str) -> Ask {
         name: nick(text),
         label: label.to_owned(),
         keep: true,
+        anew: false,
     }
 }
 

@@ -34,8 +34,26 @@ fn a_name_asked_for_again_is_as_asked() {
         name: nick("ada"),
         label: String::from(label),
         keep,
+        anew: false,
     };
     assert_eq!(log.judge(&again("g1", true)), Verdict::Already);
+    let Ask::Name {
+        member,
+        name,
+        label,
+        ..
+    } = again("g1", true)
+    else {
+        unreachable!("it asks for a name");
+    };
+    let anew = Ask::Name {
+        member,
+        name,
+        label,
+        keep: true,
+        anew: true,
+    };
+    assert!(matches!(log.judge(&anew), Verdict::Accept(_)));
     assert!(matches!(log.judge(&again("g1", false)), Verdict::Accept(_)));
     log.fresh = false;
     assert_eq!(log.judge(&again("g1", true)), Verdict::LookAgain);
