@@ -348,6 +348,7 @@ impl Peer {
             audience: format!("tcp://{address}"),
             channel: None,
             entries: Vec::new(),
+            invite: None,
         };
         let hello = away.keys.hello(&open, &challenge, entrance);
         let hello = hello.context("the server does not have its key")?;

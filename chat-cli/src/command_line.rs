@@ -9,12 +9,7 @@ use chat_transport_port::Plaintext;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    address::{ListenAddress, ServerAddress},
-    exit::EXIT_CODES,
-    quantity,
-    web::TrustedProxy,
-};
+use crate::{address::ListenAddress, exit::EXIT_CODES, link::Link, quantity, web::TrustedProxy};
 
 /// A chat server and a chat client for the terminal.
 #[derive(Debug, Parser)]
@@ -36,6 +31,9 @@ pub(crate) enum Task {
     /// Talk.
     #[command(after_help = CHAT_HELP)]
     Chat(ChatArgs),
+    /// Invite somebody to a server that runs on this machine, as its operator.
+    #[command(after_help = INVITE_HELP)]
+    Invite(InviteArgs),
     /// Look after what a server keeps on disk, beside it or without it.
     #[command(after_help = LOG_HELP)]
     Log(LogArgs),
@@ -94,6 +92,10 @@ pub(crate) struct ServeArgs {
     /// Whether people may come in without keys, as `nc` and the smallest bots do. [yes, no]
     #[arg(long, value_name = "YES", value_parser = yes_or_no)]
     pub(crate) guests: Option<bool>,
+    /// Take in newcomers by invitation only: chat-cli invite makes invitations. Who is known comes
+    /// in without one, and nobody without keys.
+    #[arg(long, conflicts_with_all = ["memory", "guests"])]
+    pub(crate) invite_only: bool,
     /// A host name by which clients know this server. May be repeated. Clients that have dialled
     /// another name are refused then, so that what they say here is never what they said to
     /// somebody else; those that have dialled an address of this machine are not.
@@ -146,6 +148,33 @@ pub(crate) struct ServeArgs {
     pub(crate) quiet: bool,
 }
 
+/// `chat-cli invite`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct InviteArgs {
+    /// How many newcomers may come in by it.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) uses: u32,
+    /// For how long: a number and s, m, h, d or w.
+    #[arg(long = "for", value_name = "TIME", default_value = "7d", value_parser = quantity::seconds)]
+    pub(crate) lasts: u64,
+    /// Lead to this group, by its number or its name: newcomers are in it at once. It may not have
+    /// a password or be sealed.
+    #[arg(long, value_name = "ROOM")]
+    pub(crate) room: Option<String>,
+    /// Take an invitation back. The beginning of its id will do.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["uses", "lasts", "room", "list"])]
+    pub(crate) revoke: Option<String>,
+    /// List the invitations.
+    #[arg(long, conflicts_with_all = ["uses", "lasts", "room"])]
+    pub(crate) list: bool,
+    /// The folder of the server's data, if it was given one.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// How it is told.
+    #[arg(long, default_value = "text")]
+    pub(crate) format: Format,
+}
+
 /// `chat-cli log`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LogArgs {
@@ -182,10 +211,11 @@ pub(crate) enum LogTask {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ChatArgs {
     /// The server: HOST:PORT or HOST (the port is 7037 unless given), over TLS unless it is this
-    /// machine; tls://HOST:PORT or tcp://HOST:PORT (without encryption); unix:PATH; or a WebSocket,
-    /// wss://HOST:PORT/ws or ws://HOST:PORT/ws.
+    /// machine; tls://HOST:PORT or tcp://HOST:PORT (without encryption); unix:PATH; a WebSocket,
+    /// wss://HOST:PORT/ws or ws://HOST:PORT/ws; or a link to its page, https://HOST:PORT/. What
+    /// stands behind a # is the server's key and an invitation (in quotes, for the shell).
     #[arg(value_name = "URL")]
-    pub(crate) url: Option<ServerAddress>,
+    pub(crate) url: Option<Link>,
     /// Connect without encryption.
     #[arg(long)]
     pub(crate) no_tls: bool,
@@ -298,6 +328,20 @@ it is ignored at the start, as nohup has it, it stays ignored. A second Ctrl-C e
 {EXIT_CODES}"
 );
 
+const INVITE_HELP: &str = const_format::formatcp!(
+    "\
+Examples:
+  chat-cli invite
+  chat-cli invite --uses 20 --for 2w --room 3
+  chat-cli invite --list
+  chat-cli invite --revoke 3fa9
+
+It asks the server that runs on this machine with the same data folder, as the user that runs it or \
+as root. The links are printed once: the server keeps no more than a hash of what is in them.
+
+{EXIT_CODES}"
+);
+
 const LOG_HELP: &str = const_format::formatcp!(
     "\
 Examples:
@@ -358,7 +402,14 @@ mod tests {
             "chat-cli serve --trusted-proxy somebody",
             "chat-cli serve --tcp 1",
             "chat-cli serve --ws 1",
-            "chat-cli chat https://localhost",
+            "chat-cli chat gopher://localhost",
+            "chat-cli chat localhost#k=1",
+            "chat-cli serve --invite-only --memory",
+            "chat-cli serve --invite-only --guests yes",
+            "chat-cli invite --uses 0",
+            "chat-cli invite --for never",
+            "chat-cli invite --list --uses 2",
+            "chat-cli invite --revoke 1 --list",
             "chat-cli serve --plaintext sometimes",
             "chat-cli serve --tls-cert cert.pem",
             "chat-cli serve --tls-key key.pem",

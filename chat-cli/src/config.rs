@@ -32,6 +32,8 @@ pub(crate) struct ServerConfig {
     pub(crate) hosts: Vec<String>,
     /// Whether people may come in without keys.
     pub(crate) guests: bool,
+    /// Whether newcomers come in by invitation only.
+    pub(crate) invite_only: bool,
     /// To whom to speak without encryption.
     #[serde(with = "plaintext")]
     pub(crate) plaintext: Plaintext,
@@ -68,6 +70,7 @@ impl Default for ServerConfig {
             trusted_proxies: Vec::new(),
             hosts: Vec::new(),
             guests: true,
+            invite_only: false,
             plaintext: Plaintext::default(),
             workers: cores(),
             lobby: true,
@@ -165,6 +168,7 @@ impl ServerConfig {
             self.hosts.clone_from(&args.name);
         }
         self.guests = args.guests.unwrap_or(self.guests);
+        self.invite_only |= args.invite_only;
         if !args.listen.is_empty() {
             self.listen.clone_from(&args.listen);
         }
@@ -231,6 +235,12 @@ impl ServerConfig {
             return Err(format!(
                 "`lobby_cipher` is {cipher}, and `lobby` is false, so that there is none to have it: say one of them"
             ));
+        }
+        if self.invite_only && self.data.memory {
+            return Err(
+                "`invite_only` is true, and `data.memory` too: invitations are made through the data folder, and kept there"
+                    .to_owned(),
+            );
         }
         self.tls.check()?;
         self.web.check()?;
@@ -321,6 +331,7 @@ const HEADER: &str = "\
 # `listen`: addresses, or unix:PATH. `trusted_proxies`: the addresses or networks of reverse proxies that are believed about whom they speak
 # for (X-Forwarded-For and its like, and PROXY version 1); `unix` for what comes through Unix sockets.
 # `plaintext`: to whom to speak without encryption: never, loopback (this machine), private (networks of one's own, too) or any.
+# `guests`: whether people may come in without keys. `invite_only`: newcomers need an invitation, which chat-cli invite makes.
 # [tls]: the files of a certificate (`cert`) and its `key`, looked at every 10 s; left out: one of the server's own, kept with its data.
 # `lobby_cipher`: none, caesar or static-key; left out: that of the lobby that is kept, or none.
 # `history`: records kept of each room; left out: all (10,000 in memory).

@@ -3,13 +3,16 @@
 //! configuration, the wiring and the exit codes.
 
 mod address;
+mod admin;
 mod chat;
 mod command_line;
 mod config;
 mod exit;
 mod identity;
+mod invite;
 mod kept_keys;
 mod known_servers;
+mod link;
 mod log_tools;
 mod open_files;
 mod quantity;
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
     ended(match command_line.task {
         Task::Serve(args) => serve::run(&args, &trace),
         Task::Chat(args) => chat::run(args),
+        Task::Invite(args) => invite::run(&args),
         Task::Log(args) => log_tools::run(&args.task),
     })
 }

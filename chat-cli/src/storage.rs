@@ -207,6 +207,12 @@ async fn lobby_of(log: &DiskLog) -> Option<CipherKind> {
     None
 }
 
+/// The folder of a server's data, by its option or else the platform's convention; none without a
+/// home.
+pub(crate) fn data_folder(given: Option<PathBuf>) -> Option<PathBuf> {
+    given.or_else(default_folder)
+}
+
 /// By the platform's convention: `~/.local/share/chat-cli`, `~/Library/Application
 /// Support/chat-cli`, `%APPDATA%\chat-cli\data`.
 fn default_folder() -> Option<PathBuf> {

@@ -103,6 +103,11 @@ impl WebConfig {
         options.otherwise(move |request| page(service, &base, request))
     }
 
+    /// The folder of the page; none if it is not served.
+    pub(crate) fn folder(&self) -> Option<&str> {
+        self.page.then_some(&*self.base_path)
+    }
+
     /// Where the WebSocket is.
     pub(crate) fn path(&self) -> String {
         format!("{}ws", self.base_path)

@@ -68,6 +68,11 @@ id128! {
     RoomOrigin
 }
 id128! {
+    /// An invitation to a server: the hash of its secret
+    /// ([`InviteSecret::id`](crate::invite::InviteSecret::id)).
+    InviteId
+}
+id128! {
     /// One registration of a room's password. A new password has a new one.
     CredentialId
 }

@@ -233,8 +233,10 @@ pub mod client;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod id;
+pub mod invite;
 pub mod keys;
 pub mod limits;
+pub mod link;
 #[cfg(feature = "hub")]
 pub mod log;
 #[cfg(feature = "hub")]

@@ -92,6 +92,8 @@ pub struct Limits {
     /// Open invitations of one member: private conversations that others began and that it has
     /// neither accepted nor declined.
     pub invitations: u32,
+    /// Invitations to the server that are kept at a time.
+    pub invites: u32,
     /// Members of one room.
     pub members_per_room: u32,
     /// Bans and mutes of one room, each.
@@ -188,6 +190,7 @@ impl Default for Limits {
             rooms: 100_000,
             rooms_per_member: 64,
             invitations: 192,
+            invites: 1_000,
             members_per_room: 100_000,
             sanctions_per_room: 10_000,
             presence_names: 500,
@@ -297,6 +300,7 @@ impl Limits {
             ("rooms", self.rooms),
             ("rooms_per_member", self.rooms_per_member),
             ("invitations", self.invitations),
+            ("invites", self.invites),
             ("members_per_room", self.members_per_room),
             ("sanctions_per_room", self.sanctions_per_room),
             ("presence_names", self.presence_names),

@@ -117,7 +117,7 @@ pub use self::{
     events::ServerEvents,
     log::{Log, MemoryLog},
     random::{client_config, member_secret, passing_keys, server_secret},
-    server::{Server, ServerBuilder, ServerHandle, StartError},
+    server::{OrderError, Server, ServerBuilder, ServerHandle, StartError},
     shared::ServerEnded,
 };
 

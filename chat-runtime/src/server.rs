@@ -7,12 +7,13 @@ use std::{
 };
 
 use chat_core::{
-    hub::{Audience, Config, Hub, NamePolicy, Outputs},
+    hub::{Audience, Config, Hub, NamePolicy, Order, OrderDone, Outputs},
+    invite::{InviteId, KeptInvite, MadeInvite, NewInvite},
     limits::{LimitError, Limits},
     log::LogLimits,
     nick::Reserved,
     password::ServerSecret,
-    wire::record::CipherKind,
+    wire::{Refusal, record::CipherKind},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::RngCore;
@@ -60,6 +61,7 @@ impl Server {
             reserved: Reserved::default(),
             names: NamePolicy::default(),
             guests: true,
+            invite_only: false,
             audience: Audience::default(),
             log: None,
             secret: None,
@@ -86,7 +88,7 @@ impl Server {
         })
     }
 
-    /// For adding connections by hand. It does not keep the server running.
+    /// For adding connections by hand, and for what its operator orders. It does not keep the server running.
     pub fn handle(&self) -> ServerHandle {
         self.handle.clone()
     }
@@ -137,8 +139,8 @@ impl Drop for Server {
     }
 }
 
-/// Adds connections to a running server: for embedding in another server, such as axum, and for
-/// tests.
+/// A running server, for those who add connections (another server in which this one is embedded,
+/// such as axum, and tests), and for its operator.
 #[derive(Clone, Debug)]
 pub struct ServerHandle {
     workers: Arc<Workers>,
@@ -155,11 +157,69 @@ impl ServerHandle {
         self.workers.add(connection).await
     }
 
+    /// Makes an invitation. It is written when this returns, and survives the server if its log
+    /// does. Who gets its secret comes in by
+    /// [`ClientConfig::invite`](chat_core::client::ClientConfig::invite).
+    ///
+    /// # Errors
+    /// There are as many as there may be, there is no such room or it is sealed, or the log cannot
+    /// be written.
+    pub async fn invite(&self, new: NewInvite) -> Result<MadeInvite, OrderError> {
+        match self.order(Order::Invite(new)).await? {
+            OrderDone::Invited(made) => Ok(made),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Has an invitation let in nobody any more. Those whom it has let in stay.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub async fn revoke(&self, invite: InviteId) -> Result<(), OrderError> {
+        match self.order(Order::Revoke(invite)).await? {
+            OrderDone::Revoked => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// All invitations that are kept: those that let somebody in yet, those that were used up, and
+    /// those that ended not more than a month ago.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn invites(&self) -> Result<Vec<KeptInvite>, OrderError> {
+        match self.order(Order::Invites).await? {
+            OrderDone::Invites(invites) => Ok(invites),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn order(&self, order: Order) -> Result<OrderDone, OrderError> {
+        Ok(self.workers.operate(order).await??)
+    }
+
     /// Waits until the server has ended, for whatever reason.
     pub async fn ended(&self) {
         let mut ended = self.ended.clone();
         while ended.changed().await.is_ok() {}
     }
+}
+
+/// Why nothing came of an order.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OrderError {
+    /// The server has ended. The order may have been done.
+    #[error(transparent)]
+    Ended(#[from] ServerEnded),
+    /// The server says why.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+}
+
+fn unexpected(done: &OrderDone) -> OrderError {
+    debug_assert!(false, "{done:?} is of another order");
+    OrderError::Ended(ServerEnded)
 }
 
 /// A server that is being put together.
@@ -171,6 +231,7 @@ pub struct ServerBuilder {
     names: NamePolicy,
     log: Option<Arc<dyn Log>>,
     guests: bool,
+    invite_only: bool,
     audience: Audience,
     secret: Option<ServerSecret>,
     transports: Vec<Box<dyn Transport>>,
@@ -227,6 +288,15 @@ impl ServerBuilder {
     #[must_use]
     pub fn guests(mut self, guests: bool) -> Self {
         self.guests = guests;
+        self
+    }
+
+    /// Whether newcomers come in by invitation only ([`ServerHandle::invite`]). Members that the
+    /// server knows come in without one, and guests do not at all. Everybody may come in unless
+    /// this says otherwise.
+    #[must_use]
+    pub fn invite_only(mut self, invite_only: bool) -> Self {
+        self.invite_only = invite_only;
         self
     }
 
@@ -398,6 +468,7 @@ impl ServerBuilder {
         config.reserved = mem::take(&mut self.reserved);
         config.names = self.names;
         config.guests = self.guests;
+        config.invite_only = self.invite_only;
         config.audience = mem::take(&mut self.audience);
         config.durability = log.durability();
         config.log = log_limits;

@@ -69,6 +69,7 @@ impl Peer {
             audience: format!("tcp://{address}"),
             channel: None,
             entries: Vec::new(),
+            invite: None,
         };
         let keys = DeviceKeys::from_secret(&guest.secret.expect("it has one"));
         let hello = keys.hello(&open, &challenge, entrance);

@@ -256,6 +256,7 @@ impl World {
             audience: String::new(),
             channel: None,
             entries: Vec::new(),
+            invite: None,
         };
         let hello = keys.hello(&open, &challenge, entrance);
         let hello = hello.expect("the server has its key");
@@ -539,7 +540,10 @@ impl World {
                 // Nothing waits in outboxes that do not exist.
                 Output::Block { conn } => self.tell(Input::Drained { conn }),
                 Output::Credit { conn } => self.tell(Input::Credit { conn }),
-                Output::Close { .. } | Output::Resume { .. } | Output::Event(_) => {}
+                Output::Close { .. }
+                | Output::Resume { .. }
+                | Output::Ordered { .. }
+                | Output::Event(_) => {}
                 Output::Word(bytes) => {
                     self.traffic.words += 1;
                     self.traffic.word_bytes += bytes.len() as u64;

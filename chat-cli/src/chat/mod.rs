@@ -20,6 +20,7 @@ use crate::{
     identity::{Identity, no_randomness},
     kept_keys::{KeptKeys, Keys},
     known_servers::KnownServers,
+    link::Link,
     signals::Signals,
 };
 use drive::Drive;
@@ -66,15 +67,16 @@ async fn chat(
         asked = ask_for_what_is_missing(&args, &lines, reporter.as_mut(), screen) => asked?,
         _ = signals.next() => None,
     };
-    let Some((address, nick)) = asked else {
+    let Some((link, nick)) = asked else {
         return Ok(());
     };
+    let address = link.address.clone();
     let identity = match &args.identity {
         Some(path) => Identity::from_file(path)?,
         None => Identity::passing()?,
     };
     let warning = Arc::default();
-    let (client, events) = connect(&args, &address, nick, &identity, &warning)?;
+    let (client, events) = connect(&args, link, nick, &identity, &warning)?;
     let options = Options {
         person: lines.is_person(),
         commands: args.commands || args.format == Format::Json || lines.is_person(),
@@ -119,7 +121,7 @@ fn destination(args: &ChatArgs, secrets: Secrets) -> Destination {
 
 fn connect(
     args: &ChatArgs,
-    address: &ServerAddress,
+    link: Link,
     nick: String,
     identity: &Identity,
     warning: &Arc<OnceLock<String>>,
@@ -131,6 +133,9 @@ fn connect(
     config.waits_for_name = true;
     config.label = args.label.clone().unwrap_or_default();
     config.agent = concat!("chat-cli/", env!("CARGO_PKG_VERSION")).to_owned();
+    let Link { address, fragment } = link;
+    config.pin = fragment.key;
+    config.invite = fragment.invite;
     let (host, port) = address.host_and_port();
     let rooms = args
         .identity
@@ -143,7 +148,7 @@ fn connect(
     let keys = Keys {
         credentials: match args.guest {
             true => Credentials::Guest(chat_runtime::member_secret().map_err(no_randomness)?),
-            false => identity.at(address),
+            false => identity.at(&address),
         },
         servers,
         rooms: rooms.transpose()?,
@@ -154,30 +159,30 @@ fn connect(
         .connect())
 }
 
-/// Address and name. None: the person does not want to say.
+/// Where to go, and a name. None: the person does not want to say.
 async fn ask_for_what_is_missing(
     args: &ChatArgs,
     lines: &LineReader,
     reporter: &mut dyn Reporter,
     screen: &mut Screen,
-) -> Result<Option<(ServerAddress, String)>, Failure> {
+) -> Result<Option<(Link, String)>, Failure> {
     let missing = |what: &str| {
         Failure::Usage(format!(
             "{what} is missing, and there is nobody to ask: standard input is no terminal"
         ))
     };
     let mut notice = |words: &str| reporter.report(&Report::Notice(words.to_owned()), screen);
-    let address = match &args.url {
-        Some(address) => address.clone(),
+    let link = match &args.url {
+        Some(link) => link.clone(),
         None if !lines.is_person() => return Err(missing("the server's URL")),
         None => loop {
             let question = "server (Enter for localhost): ";
             match lines.read(question, ReadKind::Answer).await {
                 Answer::Line(line) | Answer::TakenBack(line) if line.trim().is_empty() => {
-                    break ServerAddress::localhost();
+                    break ServerAddress::localhost().into();
                 }
                 Answer::Line(line) | Answer::TakenBack(line) => match line.parse() {
-                    Ok(address) => break address,
+                    Ok(link) => break link,
                     Err(error) => notice(&visible(&format!("{error}"))),
                 },
                 Answer::Unreadable(why) => notice(why),
@@ -199,5 +204,5 @@ async fn ask_for_what_is_missing(
             }
         },
     };
-    Ok(Some((address, nick)))
+    Ok(Some((link, nick)))
 }

@@ -81,7 +81,7 @@ fn listener(place: &Place) -> (&'static str, String) {
 }
 
 /// The columns of standard output, if it is a terminal that draws.
-pub(super) fn terminal() -> Option<usize> {
+pub(crate) fn terminal() -> Option<usize> {
     if !io::stdout().is_terminal() || std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
         return None;
     }

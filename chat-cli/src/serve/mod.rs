@@ -1,19 +1,23 @@
 //! `chat-cli serve`: listeners, the server behind them, what its operator reads, and its end.
 
+#[cfg(unix)]
+mod admin;
 mod greeting;
 mod operator;
 mod trace;
 
 use std::{
     io::{self, Write},
+    path::Path,
     thread,
     time::Duration,
 };
 
-use chat_runtime::{Server, StartError};
+use chat_core::keys::Fingerprint;
+use chat_runtime::{Server, ServerHandle, StartError};
 use chat_terminal::operator::{Greeting, Notice, Operator};
-use chat_transport_port::PortTransport;
-use tokio::{runtime, sync::oneshot, time::timeout};
+use chat_transport_port::{Place, PortTransport};
+use tokio::{runtime, sync::oneshot, task::JoinHandle, time::timeout};
 
 use crate::{
     command_line::ServeArgs,
@@ -23,6 +27,7 @@ use crate::{
     signals::{Signals, Wish},
     storage::Storage,
 };
+pub(crate) use greeting::terminal;
 use operator::{Console, Notices, Sources};
 pub(crate) use trace::Trace;
 
@@ -61,6 +66,7 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         .reserved(config.names.reserved().map_err(Failure::Usage)?)
         .names(config.names.policy.into())
         .guests(config.guests)
+        .invite_only(config.invite_only)
         .audience(config.audience())
         .workers(config.workers.into());
     let (mut transports, mut listening) = (Vec::new(), Vec::new());
@@ -77,6 +83,7 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         server = server.listen(transport.tls(tls.clone()));
     }
     server = server.lobby(config.lobby(storage.lobby)?).log(storage.log);
+    let key = (storage.secret.as_ref()).map(|secret| secret.key().public().fingerprint());
     if let Some(secret) = storage.secret {
         server = server.secret(secret);
     }
@@ -99,6 +106,11 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         vouched: !tls.chain().is_self_signed(),
     };
     let mut greeting = greeting::greeting(&listening, &config.web, scheme, &network);
+    #[cfg(unix)]
+    let orders = storage.folder.as_deref().and_then(|folder| {
+        let links = links(&config, &greeting, &listening, key);
+        take_orders(folder, server.handle(), links)
+    });
     greeting.data = storage.folder;
     let operator = Operator::new(config.log_format, config.quiet);
     let console = Console::new(operator, io::stdout(), io::stderr());
@@ -117,8 +129,59 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         }
     }
     drop(server);
+    #[cfg(unix)]
+    if let Some(orders) = orders {
+        orders.abort();
+        // Its end is that it was aborted.
+        let _ = orders.await;
+    }
     let _ = timeout(PATIENCE, lines).await;
     Ok(())
+}
+
+/// Takes orders of the operator from here on, if there can be a socket for them.
+#[cfg(unix)]
+fn take_orders(folder: &Path, server: ServerHandle, links: admin::Links) -> Option<JoinHandle<()>> {
+    let socket = admin::AdminSocket::bind(folder).inspect_err(|error| {
+        let path = folder.join(crate::admin::SOCKET);
+        tracing::warn!(
+            "no orders of the operator come in by {}: {error}",
+            path.display()
+        );
+    });
+    Some(tokio::spawn(socket.ok()?.run(server, links)))
+}
+
+/// What links for others begin with: by the server's first name, or else where it is found.
+#[cfg(unix)]
+fn links(
+    config: &ServerConfig,
+    greeting: &Greeting,
+    listening: &[Place],
+    key: Option<Fingerprint>,
+) -> admin::Links {
+    let tcp = listening.iter().find_map(|place| match place {
+        Place::Tcp(address) => Some(address.port()),
+        Place::Unix(_) => None,
+    });
+    if let (Some(host), Some(port)) = (config.hosts.first(), tcp) {
+        let folder = config.web.folder();
+        return admin::Links {
+            page: folder.map(|folder| format!("https://{host}:{port}{folder}")),
+            client: Some(format!("tls://{host}:{port}")),
+            key,
+        };
+    }
+    let page = (greeting.for_others.as_ref()).or(greeting.pages.first());
+    let client = greeting.client.as_ref().map(|client| match tcp {
+        Some(_) => format!("tls://{client}"),
+        None => client.clone(),
+    });
+    admin::Links {
+        page: page.cloned(),
+        client,
+        key,
+    }
 }
 
 /// Writes the operator's lines on a thread of their own. Whoever does not read them holds up that,

@@ -5,6 +5,8 @@ mod browser;
 mod console;
 mod conversation;
 mod data;
+#[cfg(unix)]
+mod invite;
 mod link;
 mod past;
 mod process;

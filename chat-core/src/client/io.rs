@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     id::{MemberId, Secret},
+    invite::InviteSecret,
     keys::{DeviceKeys, Fingerprint, PublicKey},
     password::Stretch,
     wire::{Form, Frame, Framing},
@@ -28,6 +29,9 @@ pub struct ClientConfig {
     /// The server's key, where the client has been told of it: another server is left at once
     /// ([`Ended::WrongServer`](super::Ended::WrongServer)).
     pub pin: Option<Fingerprint>,
+    /// The invitation by which it comes in, where the server does not know it yet. It is shown in
+    /// each `hello` with keys: a server may have lost what it had written.
+    pub invite: Option<InviteSecret>,
     /// This program's name and version, for the server's operator.
     pub agent: String,
     /// Whether the server may say which member this is, because an application around it knows
@@ -63,6 +67,7 @@ impl ClientConfig {
             label: String::new(),
             credentials: Some(credentials),
             pin: None,
+            invite: None,
             agent: concat!("chat-core/", env!("CARGO_PKG_VERSION")).to_owned(),
             imposed: false,
             stretch: Stretch::default(),

@@ -35,6 +35,9 @@ pub struct Config {
     pub names: NamePolicy,
     /// Whether members come in that have no keys.
     pub guests: bool,
+    /// Whether newcomers come in by invitation only. Members that are known come in without one,
+    /// guests never.
+    pub invite_only: bool,
     /// The names by which clients know this server.
     pub audience: Audience,
     /// Nicks that nobody may take, but for whom the application names (see
@@ -114,6 +117,7 @@ impl Config {
             peers: Vec::new(),
             names: NamePolicy::default(),
             guests: true,
+            invite_only: false,
             audience: Audience::Any,
             reserved: Reserved::default(),
             secret,

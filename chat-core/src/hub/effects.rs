@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    id::{ConnId, MemberId, Place, Seq, SessionId},
+    id::{ConnId, InviteId, MemberId, Place, Seq, SessionId},
     state::room::{Standing, mark::Mark},
     wire::{Record, client::Resume},
 };
@@ -24,6 +24,8 @@ pub(super) struct Hello {
     pub(super) session: SessionId,
     /// The client comes back with what makes it the member.
     pub(super) kept: bool,
+    /// The invitation that it shows.
+    pub(super) invite: Option<InviteId>,
     pub(super) resume: Vec<Resume>,
 }
 

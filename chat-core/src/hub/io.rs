@@ -4,7 +4,12 @@ use std::{collections::VecDeque, net::IpAddr};
 
 use bytes::Bytes;
 
-use super::{event::Event, identity::Identity, recipients::Recipients};
+use super::{
+    event::Event,
+    identity::Identity,
+    orders::{Order, OrderOutcome, OrderToken},
+    recipients::Recipients,
+};
 use crate::{
     id::{ConnId, Partition, PartitionKind, Place, RoomId},
     log::{AppendRefused, Head, LogUnavailable, Manifest, Page, Query, ReadFailed, SnapshotId},
@@ -161,6 +166,14 @@ pub enum Input<'a> {
     Lost {
         /// The node of that hub.
         node: u64,
+    },
+    /// The operator orders something. Answered by exactly one [`Output::Ordered`] with the token,
+    /// unless the hub ends before.
+    Order {
+        /// Names the outcome.
+        token: OrderToken,
+        /// What.
+        order: Order,
     },
     /// Close everything, politely. [`Event::Closed`](super::Event::Closed) follows when all
     /// connections are gone and all is written that is to be written.
@@ -341,6 +354,13 @@ pub enum Output {
     Forget {
         /// Which.
         partition: Partition,
+    },
+    /// What came of an order: exactly one for each [`Input::Order`].
+    Ordered {
+        /// Which order.
+        token: OrderToken,
+        /// What came of it.
+        outcome: OrderOutcome,
     },
     /// Something the operator may want to know. Drivers may drop it.
     Event(Event),

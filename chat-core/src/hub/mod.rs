@@ -16,6 +16,7 @@ mod event;
 mod frame_budget;
 mod identity;
 mod io;
+mod orders;
 mod origin;
 mod partition;
 mod questions;
@@ -36,6 +37,7 @@ pub use self::{
     event::{Event, RoomLabel},
     identity::Identity,
     io::{Arrival, Input, Output, Outputs, ReadToken, RoomPlace},
+    orders::{Order, OrderDone, OrderOutcome, OrderToken},
     recipients::Recipients,
     stats::Stats,
 };
@@ -260,6 +262,9 @@ impl Hub {
             }),
             Input::Lost { node } => self.on_registry(now, out, |registry, turn, _| {
                 registry.lost(turn, node);
+            }),
+            Input::Order { token, order } => self.on_registry(now, out, |registry, turn, with| {
+                registry.order(turn, with, token, order);
             }),
             Input::Shutdown { restarting } => self.shutdown(now, restarting, out),
             log => self.log_input(now, log, out),

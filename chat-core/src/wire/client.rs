@@ -17,6 +17,7 @@ use crate::{
         CredentialId, KeyId, MemberId, MessageId, Place, RequestHash, RoomId, Secret, Seq,
         SessionId, json_safe,
     },
+    invite::InviteSecret,
     keys::{Nonce, Signature, chain::Entry},
     roles::Role,
     time::Wall,
@@ -112,6 +113,9 @@ pub struct Entrance {
     /// The first entry of the member's chain.
     #[serde(default)]
     pub entries: Vec<Entry>,
+    /// The invitation by which it comes in, where the server does not know it yet.
+    #[serde(default)]
+    pub invite: Option<InviteSecret>,
 }
 
 /// How a guest comes in: somebody without keys, for the life of a session.

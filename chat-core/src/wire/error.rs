@@ -86,8 +86,13 @@ words! {
         /// The encrypted connection does not end where the client takes it to end: another party is
         /// in between.
         36 "relayed" Relayed,
+        /// The server takes in newcomers by invitation only, and none was shown.
+        37 "invitation_needed" InvitationNeeded,
+        /// The invitation that was shown lets nobody in (any more): its time is over, it was used
+        /// as often as it may be, or it is not known, as one that was revoked. The text says which.
+        38 "invitation_ended" InvitationEnded,
         /// The member has as many sessions connected as it may.
-        37 "too_many_sessions" TooManySessions,
+        39 "too_many_sessions" TooManySessions,
     }
 }
 

@@ -9,6 +9,7 @@ mod hub_conversation;
 mod hub_entering;
 mod hub_framing;
 mod hub_identity;
+mod hub_invites;
 mod hub_keys;
 mod hub_limits;
 mod hub_log;

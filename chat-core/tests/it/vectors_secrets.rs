@@ -6,7 +6,9 @@ use crate::vectors::{Case, check, hex};
 use chat_core::{
     cipher::{Caesar, Cipher, Context, Key, OpenError, Sealing},
     id::{CredentialId, KeyId, MemberId, MessageId, RoomId, RoomOrigin, Secret, SessionId},
+    invite::InviteSecret,
     keys::{DeviceKeys, Nonce, SignedHash, SigningKey, Transcript, chain},
+    link::Fragment,
     nick::{Name, Reserved, label, line},
     password::{ClientLogin, ClientRegistration, ExportKey, Password, ServerSecret, Stretch},
     time::Wall,
@@ -148,7 +150,16 @@ fn handshake() {
             audience: case.text("audience"),
             channel: case.optional_bytes("channel").map(Fixed),
             entries: vec![],
+            invite: case.optional_bytes("invite").map(InviteSecret),
         };
+        let link = Fragment {
+            key: Some(transcript.server.fingerprint()),
+            invite: entrance.invite.clone(),
+        };
+        case.gives("link", link.to_string().into());
+        if let Some(invite) = &entrance.invite {
+            case.gives("invite_id", hex(&invite.id().0));
+        }
         let hello = keys
             .hello(&open, &challenge, entrance)
             .expect("it is the server's");

@@ -208,6 +208,7 @@ impl Stage {
             audience: "tcp://chat.example.org:7037".to_owned(),
             channel: None,
             entries: vec![],
+            invite: None,
         };
         let hello = keys(&secret(nick)).hello(&open, &challenge, entrance);
         let hello = hello.expect("the server has its key");

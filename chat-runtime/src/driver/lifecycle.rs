@@ -2,6 +2,7 @@
 //! is told.
 
 use std::{
+    collections::BTreeMap,
     mem,
     sync::{
         Arc,
@@ -10,8 +11,14 @@ use std::{
     task::{Context, Poll},
 };
 
-use chat_core::{hub::Event, time::Wall};
-use tokio::{sync::mpsc, task::AbortHandle};
+use chat_core::{
+    hub::{Event, OrderOutcome, OrderToken},
+    time::Wall,
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::AbortHandle,
+};
 
 use crate::{events::Publisher, shared::Order};
 
@@ -25,6 +32,9 @@ pub(crate) struct Lifecycle {
     /// closes.
     accepting: Vec<AbortHandle>,
     closed: bool,
+    /// Orders of the operator without an outcome, each with the place where it is waited for.
+    operated: BTreeMap<OrderToken, oneshot::Sender<OrderOutcome>>,
+    last_token: u64,
 }
 
 impl Lifecycle {
@@ -42,11 +52,29 @@ impl Lifecycle {
             open,
             accepting,
             closed: false,
+            operated: BTreeMap::new(),
+            last_token: 0,
         }
     }
 
     pub(super) fn poll_order(&mut self, cx: &mut Context<'_>) -> Poll<Option<Order>> {
         self.orders.poll_recv(cx)
+    }
+
+    /// Names an order of the operator.
+    pub(super) fn operate(&mut self, outcome: oneshot::Sender<OrderOutcome>) -> OrderToken {
+        self.last_token += 1;
+        let token = OrderToken(self.last_token);
+        self.operated.insert(token, outcome);
+        token
+    }
+
+    /// Something came of an order.
+    pub(super) fn ordered(&mut self, token: OrderToken, outcome: OrderOutcome) {
+        if let Some(waits) = self.operated.remove(&token) {
+            // The operator may not wait any more.
+            let _ = waits.send(outcome);
+        }
     }
 
     /// The server closes: nothing new is accepted.

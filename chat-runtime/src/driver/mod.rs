@@ -196,6 +196,10 @@ impl<M: Machine> Driver<M> {
         for _ in 0..ORDERS {
             match self.lifecycle.poll_order(cx) {
                 Poll::Ready(Some(Order::Add(connection))) => self.take_over(connection),
+                Poll::Ready(Some(Order::Operate { order, outcome })) => {
+                    let token = self.lifecycle.operate(outcome);
+                    self.hand_in(Input::Order { token, order });
+                }
                 Poll::Ready(Some(Order::Shutdown { restarting })) => {
                     self.lifecycle.close();
                     self.hand_in(Input::Shutdown { restarting });

@@ -84,6 +84,7 @@ impl<M: Machine> Driver<M> {
             Output::Follow { partition } => self.log.follow(partition),
             Output::Forget { partition } => self.log.forget(partition),
             Output::Word(word) => self.log.say(&word),
+            Output::Ordered { token, outcome } => self.lifecycle.ordered(token, outcome),
             Output::Event(event) => self.lifecycle.tell(self.now.wall, event),
         }
     }

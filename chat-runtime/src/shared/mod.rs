@@ -10,7 +10,11 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use tokio::sync::mpsc::{self, error::SendError};
+use chat_core::hub::{Order as OperatorOrder, OrderOutcome};
+use tokio::sync::{
+    mpsc::{self, error::SendError},
+    oneshot,
+};
 
 pub(crate) use self::{
     inbox::News,
@@ -28,6 +32,11 @@ pub struct ServerEnded;
 pub(crate) enum Order {
     /// Take over a connection.
     Add(Box<dyn Connection>),
+    /// Have the hub do what the operator orders, and say what came of it.
+    Operate {
+        order: OperatorOrder,
+        outcome: oneshot::Sender<OrderOutcome>,
+    },
     /// Close everything and end.
     Shutdown { restarting: bool },
 }
@@ -90,6 +99,21 @@ impl Workers {
                 Err(SendError(back)) => order = back,
             }
         }
+    }
+
+    /// Has a worker do what the operator orders: any will do, for all write to one log.
+    pub(crate) async fn operate(&self, order: OperatorOrder) -> Result<OrderOutcome, ServerEnded> {
+        for worker in &self.0 {
+            let (outcome, came) = oneshot::channel();
+            let order = order.clone();
+            // One that has died, or dies over it, leaves it to the next.
+            if (worker.orders.send(Order::Operate { order, outcome }).await).is_ok()
+                && let Ok(outcome) = came.await
+            {
+                return Ok(outcome);
+            }
+        }
+        Err(ServerEnded)
     }
 
     /// Closes everything.

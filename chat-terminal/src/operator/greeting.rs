@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use chat_core::time::Wall;
 use serde_json::Value;
 
-use super::{lines, qr};
+use super::lines;
 
 /// A server that has started.
 #[derive(Clone, Debug, Default)]
@@ -36,8 +36,7 @@ impl Greeting {
             );
         }
         if let (Some(columns), Some(url)) = (terminal, &self.for_others)
-            && let Some(code) = qr::lines(url)
-            && qr::size(&code).0 <= columns
+            && let Some(code) = super::qr_code(url, columns)
         {
             lines.extend(code);
         }
@@ -83,6 +82,7 @@ impl Greeting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operator::qr;
 
     fn greeting() -> Greeting {
         let url = |host: &str| format!("http://{host}:7037/");

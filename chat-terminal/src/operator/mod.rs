@@ -13,3 +13,8 @@ pub use self::{
     greeting::Greeting,
     machine::{ErrorKind, Notice, Operator},
 };
+
+/// A QR code of a text, in lines for a terminal of so many columns; none if it does not fit.
+pub fn qr_code(text: &str, columns: usize) -> Option<Vec<String>> {
+    qr::lines(text).filter(|lines| qr::size(lines).0 <= columns)
+}

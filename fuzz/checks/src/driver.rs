@@ -392,7 +392,7 @@ impl World {
                 partition,
                 query,
             }),
-            Output::Word(_) | Output::Event(_) => {}
+            Output::Word(_) | Output::Event(_) | Output::Ordered { .. } => {}
             other => {
                 let answer = self.log.serve(other).expect("the log serves the rest");
                 self.news.extend(answer.map(News::Log));

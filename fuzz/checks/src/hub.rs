@@ -234,6 +234,7 @@ impl Run {
                     audience: String::new(),
                     channel: None,
                     entries: Vec::new(),
+                    invite: None,
                 };
                 let there = &self.world.peers[peer];
                 if let (Some(open), Some(challenged)) = (&there.open, &there.challenged) {

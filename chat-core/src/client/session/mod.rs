@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     id::{MemberId, SessionId},
+    invite::InviteSecret,
     keys::{Fingerprint, Nonce, PublicKey, SignedHash, Transcript},
     limits::WireLimits,
     wire::{
@@ -30,6 +31,7 @@ pub(super) struct Session {
     /// The key of the server, once it was shown.
     server: Option<PublicKey>,
     handshake: Handshake,
+    invite: Option<InviteSecret>,
     agent: String,
     authority: Authority,
     waits_for_name: bool,
@@ -94,6 +96,7 @@ impl Session {
             pin: config.pin,
             server: None,
             handshake: Handshake::default(),
+            invite: config.invite.clone(),
             agent: config.agent.clone(),
             authority: if config.imposed {
                 Authority::Server
@@ -231,6 +234,7 @@ impl Session {
             audience: handshake.audience.clone(),
             channel: handshake.channel.map(Fixed),
             entries: vec![keys.first().clone()],
+            invite: self.invite.clone(),
         };
         let hello = keys.sign(transcript, &entrance);
         handshake.signed = SignedHash::of(&hello.signed);

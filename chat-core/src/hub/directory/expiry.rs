@@ -78,9 +78,10 @@ impl Registry {
     fn time_left(&self, turn: &Turn<'_>, member: MemberId) -> Option<Duration> {
         let (at, keeps) = self.state().heard_of(member)?;
         let limits = &turn.config.limits;
-        // A member in no room has nothing to keep for long.
+        // A member in no room has nothing to keep for long, but where it would need another
+        // invitation.
         let is_listed = !self.rooms_of(member).is_empty();
-        let time = match keeps && is_listed {
+        let time = match keeps && (is_listed || turn.config.invite_only) {
             true => limits.kept_membership,
             false => limits.membership,
         };

@@ -1,11 +1,12 @@
 //! The directory's way through the log, and what follows from what is committed there.
 
-use super::{Effect, Registry, Turn, Waiting};
+use super::{Effect, Registry, Turn, Waiting, invites::tell};
 use crate::{
     hub::{
         effects::Hello,
         event::Event,
         io::ReadToken,
+        orders::{OrderDone, OrderToken},
         origin::Origin,
         partition::{Advanced, Answer, Judged, Paged, Piece, Taken},
         views::LocalView,
@@ -62,6 +63,11 @@ pub(super) enum Then {
         room: RoomId,
         new: Box<NewGroup>,
     },
+    /// Tell the operator what came of an order.
+    Tell {
+        token: OrderToken,
+        done: Box<OrderDone>,
+    },
     /// The listing is what the room was: nobody here need be told, if all of that was this hub's.
     Projected {
         told: bool,
@@ -72,7 +78,9 @@ impl Then {
     pub(super) fn origin(&self) -> Option<Origin> {
         match self {
             Self::Named { origin, .. } | Self::Begin { origin, .. } => Some(*origin),
-            Self::Nothing | Self::Welcome { .. } | Self::Projected { .. } => None,
+            Self::Nothing | Self::Welcome { .. } | Self::Tell { .. } | Self::Projected { .. } => {
+                None
+            }
         }
     }
 }
@@ -354,7 +362,7 @@ impl Registry {
             }
             Change::Ending(of) => self.ending(turn, of.member, mine),
             Change::Forgotten(of) => self.forget_expiry(turn, of.member),
-            Change::Unknown(_) => {}
+            Change::Invited(_) | Change::Revoked(_) | Change::Unknown(_) => {}
         }
     }
 
@@ -371,6 +379,7 @@ impl Registry {
                 }
             }
             Then::Projected { .. } => {}
+            Then::Tell { token, done } => tell(turn, token, Ok(*done)),
             Then::Welcome { hello, again } => {
                 if self.state().names.is_held(hello.member) {
                     return self.let_in(turn, hello, again);
@@ -426,6 +435,7 @@ impl Registry {
                 let conn = hello.conn;
                 turn.effect(Effect::RefuseHello { conn, refusal });
             }
+            Then::Tell { token, .. } => tell(turn, token, Err(refusal)),
             then => {
                 if let Some(origin) = then.origin() {
                     turn.effect(Effect::Refuse { origin, refusal });

@@ -4,6 +4,7 @@
 mod duty;
 mod expiry;
 mod groups;
+mod invites;
 mod log;
 mod names;
 mod projection;
@@ -24,6 +25,7 @@ use super::{
     config::Config,
     effects::{Attach, Hello},
     io::Output,
+    orders::{Order, OrderToken},
     origin::{Asked, Origin},
     partition::{Look, Pipeline},
     turn::{self, Reader},
@@ -70,6 +72,7 @@ pub(super) struct Registry {
 enum Task {
     Hello(Box<Hello>),
     Request(Box<Asked>),
+    Order(OrderToken, Order),
 }
 
 /// A task, and how often the log had been looked at when it came.
@@ -158,6 +161,11 @@ pub(super) enum Effect {
     },
     /// A member that is connected here is listed in a room.
     Find {
+        room: RoomId,
+        member: MemberId,
+    },
+    /// A member came in by an invitation to a room: make it a member there.
+    Bring {
         room: RoomId,
         member: MemberId,
     },

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     hub::{Audience, Config, effects::Hello, origin::Asked, views::LocalView},
     nick::{Name, label},
-    state::directory::judge::Ask,
+    state::directory::{invites::Door, judge::Ask},
     wire::{ErrorCode, Refusal, VERSION, client::Nick, server::Welcome},
 };
 
@@ -71,6 +71,17 @@ impl Registry {
             Ok(wanted) => wanted,
             Err(refusal) => return turn.effect(Effect::RefuseHello { conn, refusal }),
         };
+        let door = Door {
+            closed: config.invite_only && !hello.imposed,
+            shown: hello.invite,
+        };
+        if let Err(refusal) = self.looks_in(turn, &hello, door) {
+            if !self.pipe.is_certain(since) {
+                let task = Task::Hello(hello);
+                return self.look_first(turn, with, Waiting { task, since });
+            }
+            return turn.effect(Effect::RefuseHello { conn, refusal });
+        }
         // A member that the application knows is not made up by a stranger.
         if !hello.imposed && !self.state().knows(hello.member) {
             let (counts, now) = (&config.address_limits, turn.now.monotonic);
@@ -93,6 +104,7 @@ impl Registry {
             anew: self
                 .whereabouts
                 .may_be_freed(hello.member, turn.now.monotonic),
+            door,
         };
         let again = false;
         let proposal = Proposal {
@@ -123,6 +135,16 @@ impl Registry {
         };
         let name = free_names(config, nick, label, with.imposed(hello.conn))?;
         Ok((name, label.to_owned()))
+    }
+
+    /// Whether a member finds the door open, as far as it is known by now: whoever does not is no
+    /// newcomer that counts.
+    fn looks_in(&self, turn: &Turn<'_>, hello: &Hello, door: Door) -> Result<(), Refusal> {
+        if !door.closed || self.state().knows(hello.member) {
+            return Ok(());
+        }
+        let invites = &self.state().invites;
+        invites.admit(door.shown, 0, turn.now.wall).map(|_| ())
     }
 
     /// The name is the member's: lets it in.
@@ -156,6 +178,9 @@ impl Registry {
             welcome,
             again,
         });
+        if let Some(room) = self.state().invites.owed(member) {
+            turn.effect(Effect::Bring { room, member });
+        }
     }
 
     /// A member asks to be called something else.
@@ -206,6 +231,7 @@ impl Registry {
             label: nick.label,
             keep,
             anew: false,
+            door: Door::OPEN,
         };
         let before = None;
         let then = Then::Named {

@@ -2,6 +2,7 @@
 
 use super::{
     Effect, Registry, Task, Turn, Waiting,
+    invites::tell,
     log::{Proposal, Then, What},
 };
 use crate::{
@@ -58,6 +59,7 @@ impl Registry {
         match task {
             Task::Hello(hello) => self.judge_hello(turn, with, hello, since),
             Task::Request(asked) => self.asked(turn, with, asked, since),
+            Task::Order(token, order) => self.ordered(turn, with, (token, order), since),
         }
     }
 
@@ -74,6 +76,7 @@ impl Registry {
                     let origin = asked.origin;
                     turn.effect(Effect::Refuse { origin, refusal });
                 }
+                Task::Order(token, _) => tell(turn, token, Err(refusal)),
             }
         }
     }

@@ -69,6 +69,21 @@ impl Rooms {
         self.with(turn, people, id, Task::Propose(proposal));
     }
 
+    /// A member came in by an invitation to the room: makes it a member, if it may be one.
+    pub(in crate::hub) fn bring(
+        &mut self,
+        turn: &mut Turn<'_>,
+        people: &dyn People,
+        id: RoomId,
+        member: MemberId,
+    ) {
+        let proposal = Proposal {
+            only: Only::Begun,
+            ..Proposal::unasked(Author::unasked(member), Ask::Join { proved: None })
+        };
+        self.with(turn, people, id, Task::Propose(proposal));
+    }
+
     /// A member is being forgotten: ends its membership.
     pub(in crate::hub) fn expire(
         &mut self,

@@ -148,6 +148,7 @@ impl Sessions {
             session,
             kept,
             resume,
+            invite,
             ..
         } = entrance;
         let member = match verified {
@@ -164,6 +165,7 @@ impl Sessions {
             label,
             session,
             kept,
+            invite: invite.map(|secret| secret.id()),
             resume,
         };
         self.judge_hello(turn, until, hello);
@@ -179,6 +181,11 @@ impl Sessions {
     ) {
         if let Some(handshake) = self.handshake_of(conn) {
             handshake.signed = None;
+        }
+        if turn.config.invite_only && self.identity(conn).is_none() {
+            let text = "this server lets in newcomers by invitation only, and no guests";
+            let refusal = ErrorCode::InvitationNeeded.because(text);
+            return self.refuse_hello(turn, conn, refusal);
         }
         if !turn.config.guests && self.identity(conn).is_none() {
             let refusal = ErrorCode::NeedsKeys.because("there are no guests on this server");
@@ -199,6 +206,7 @@ impl Sessions {
             label: guest.label,
             session: guest.session,
             kept: false,
+            invite: None,
             resume: guest.resume,
         };
         self.judge_hello(turn, until, hello);

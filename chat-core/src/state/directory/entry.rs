@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{MemberId, RequestHash, RoomId, Seq},
+    id::{InviteId, MemberId, RequestHash, RoomId, Seq},
     nick::NameKey,
     state::room::mark::Mark,
     time::Wall,
@@ -39,6 +39,10 @@ numbered! {
         5 "ending" Ending(OfMember),
         /// A member is forgotten.
         6 "forgotten" Forgotten(OfMember),
+        /// There is an invitation to the server.
+        7 "invited" Invited(Invited),
+        /// An invitation lets nobody in any more.
+        8 "revoked" Revoked(Revoked),
     }
 }
 numbered_field!(Change);
@@ -52,6 +56,9 @@ pub(crate) struct Named {
     pub(crate) key: NameKey,
     /// Whether the member keeps its secret.
     pub(crate) keep: bool,
+    /// The invitation by which a newcomer came in, which is used once more by that.
+    #[serde(default)]
+    pub(crate) invite: Option<InviteId>,
 }
 
 /// Body of `freed`.
@@ -113,4 +120,21 @@ pub(crate) struct ListedAbout {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct OfMember {
     pub(crate) member: MemberId,
+}
+
+/// Body of `invited`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Invited {
+    /// The hash of the secret.
+    pub(crate) id: InviteId,
+    pub(crate) uses: u32,
+    pub(crate) ends: Wall,
+    /// The group that a newcomer is in at once.
+    pub(crate) room: Option<RoomId>,
+}
+
+/// Body of `revoked`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Revoked {
+    pub(crate) id: InviteId,
 }

@@ -19,7 +19,7 @@ impl Fold for Directory {
     type Entry = Entry;
     type Restored = Restored;
 
-    const FORM: u8 = 4;
+    const FORM: u8 = 5;
 
     fn seq(entry: &Entry) -> Seq {
         entry.seq
@@ -41,6 +41,7 @@ impl Fold for Directory {
         self.names.apply(entry);
         self.members.apply(entry);
         self.rooms.apply(entry);
+        self.invites.apply(entry);
     }
 
     /// Hubs read the directory's log anyway: it needs no notes.
@@ -49,7 +50,7 @@ impl Fold for Directory {
     }
 
     fn weight(&self) -> u64 {
-        (2 * self.members.len() + self.rooms.len()) as u64
+        (2 * self.members.len() + self.rooms.len() + self.invites.len()) as u64
     }
 
     fn freeze(&mut self, rows: &mut Rows) {

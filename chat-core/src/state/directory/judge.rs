@@ -8,11 +8,13 @@ use bytes::Bytes;
 
 use super::{
     Directory,
-    entry::{Change, Claimed, Freed, GroupName, Named, OfMember, Projected},
+    entry::{Change, Claimed, Freed, GroupName, Invited, Named, OfMember, Projected, Revoked},
+    invites::Door,
     rooms::ListedKind,
 };
 use crate::{
-    id::{MemberId, RequestHash, RoomId, Seq},
+    id::{InviteId, MemberId, RequestHash, RoomId, Seq},
+    invite::InviteRoom,
     limits::Limits,
     nick::{Name, NameKey},
     state::{
@@ -21,7 +23,7 @@ use crate::{
     },
     time::Wall,
     wire::{
-        ErrorCode,
+        ErrorCode, Refusal,
         record::{Created, RecordBody},
     },
 };
@@ -39,6 +41,8 @@ pub(crate) enum Ask {
         /// Whether that is written also if the member is called so already: its name may be on its
         /// way to be freed by another hub.
         anew: bool,
+        /// How it comes in, if it is not known.
+        door: Door,
     },
     /// Members that are gone: their names are to be free.
     Free(Vec<MemberId>),
@@ -50,6 +54,19 @@ pub(crate) enum Ask {
     End(MemberId),
     /// The ending member is in no room any more.
     Forget(MemberId),
+    /// A new invitation.
+    Invite(Box<AskInvite>),
+    /// An invitation is to let nobody in any more.
+    Revoke(InviteId),
+}
+
+/// An invitation that is to be made, of which the secret was drawn.
+#[derive(Clone, Debug)]
+pub(crate) struct AskInvite {
+    pub(crate) id: InviteId,
+    pub(crate) uses: u32,
+    pub(crate) ends: Wall,
+    pub(crate) room: Option<InviteRoom>,
 }
 
 /// A group without a number yet.
@@ -107,6 +124,10 @@ pub(crate) struct Draft {
     numbers: BTreeSet<u32>,
     /// Groups that the batch claims.
     claimed: BTreeSet<RoomId>,
+    /// How many newcomers the batch lets in by each invitation.
+    let_in: BTreeMap<InviteId, u32>,
+    /// Whether the batch makes or revokes invitations.
+    invites: bool,
     /// Rooms that the batch projects, each with its last `projected`.
     projected: BTreeMap<RoomId, Seq>,
     len: u64,
@@ -147,12 +168,15 @@ impl Directory {
                 label,
                 keep,
                 anew,
-            } => self.judge_name(draft, with, *member, (name, label, *keep, *anew)),
+                door,
+            } => self.judge_name(draft, with, *member, (name, label, *keep, *anew), *door),
             Ask::Free(members) => self.judge_free(draft, with, members),
             Ask::Claim(claim) => self.judge_claim(draft, with, claim),
             Ask::Project(pieces) => self.judge_project(draft, with, pieces),
             Ask::End(member) => self.judge_end(draft, with, *member),
             Ask::Forget(member) => self.judge_forget(draft, *member),
+            Ask::Invite(ask) => self.judge_invite(draft, with, ask),
+            Ask::Revoke(id) => self.judge_revoke(draft, *id),
         };
         if let Verdict::Accept(changes) = &verdict {
             for change in changes {
@@ -171,6 +195,7 @@ impl Directory {
         with: &JudgeContext<'_>,
         member: MemberId,
         (name, label, keep, anew): (&Name, &str, bool, bool),
+        door: Door,
     ) -> Judged {
         if draft.touched.contains(&member) {
             return Verdict::Wait;
@@ -185,6 +210,10 @@ impl Directory {
         if as_before && !anew && !self.members.is_ending(member) {
             return Verdict::Already;
         }
+        let invite = match self.judge_door(draft, with, member, door) {
+            Ok(invite) => invite,
+            Err(verdict) => return verdict,
+        };
         if draft.nicks.contains(forms.0) || draft.nicks.contains(forms.1) {
             return Verdict::Wait;
         }
@@ -211,7 +240,36 @@ impl Directory {
             label: label.to_owned(),
             key: name.key.clone(),
             keep,
+            invite,
         }))
+    }
+
+    /// The invitation that a newcomer uses. In an open house one that lets nobody in is as good as
+    /// none.
+    fn judge_door(
+        &self,
+        draft: &Draft,
+        with: &JudgeContext<'_>,
+        member: MemberId,
+        door: Door,
+    ) -> Result<Option<InviteId>, Judged> {
+        if self.knows(member) || (!door.closed && door.shown.is_none()) {
+            return Ok(None);
+        }
+        if draft.invites {
+            return Err(Verdict::Wait);
+        }
+        let ahead = door.shown.and_then(|id| draft.let_in.get(&id).copied());
+        match self
+            .invites
+            .admit(door.shown, ahead.unwrap_or(0), with.time)
+        {
+            Ok(id) => Ok(Some(id)),
+            // The batch may not come to be, or not as it is.
+            Err(_) if ahead.is_some() => Err(Verdict::Wait),
+            Err(refusal) if door.closed => Err(Verdict::Refuse(refusal)),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Whether a nick looks like that of an owner or moderator of a room, combining marks
@@ -345,6 +403,65 @@ impl Directory {
         one(Change::Ending(OfMember { member }))
     }
 
+    fn judge_invite(&self, draft: &Draft, with: &JudgeContext<'_>, ask: &AskInvite) -> Judged {
+        if self.invites.has(ask.id) {
+            return Verdict::Already;
+        }
+        if draft.invites || !draft.claimed.is_empty() {
+            return Verdict::Wait;
+        }
+        if self.invites.len_at(with.time) >= with.limits.invites as usize {
+            let text = "there are as many invitations as there may be; revoke some of them";
+            return refuse(ErrorCode::TooManyInvitations, text);
+        }
+        let room = match &ask.room {
+            None => None,
+            Some(room) => match self.room_of_invite(with, room) {
+                Ok(room) => Some(room),
+                Err(refusal) => return Verdict::Refuse(refusal),
+            },
+        };
+        one(Change::Invited(Invited {
+            id: ask.id,
+            uses: ask.uses,
+            ends: ask.ends,
+            room,
+        }))
+    }
+
+    /// A group that newcomers may be in without a password or a key.
+    fn room_of_invite(
+        &self,
+        with: &JudgeContext<'_>,
+        room: &InviteRoom,
+    ) -> Result<RoomId, Refusal> {
+        let found = match room {
+            InviteRoom::Number(number) => self.rooms.numbered(*number),
+            InviteRoom::Name(name) => Name::group(name, with.limits.name_bytes.into())
+                .ok()
+                .and_then(|name| self.rooms.named(&name.key)),
+        };
+        let found = found.and_then(|room| Some((room, self.rooms.group(room)?)));
+        let Some((room, group)) = found else {
+            return Err(ErrorCode::UnknownRoom.because("there is no such room"));
+        };
+        if group.protected || group.cipher.needs_keys() {
+            let text = "that room is sealed: an invitation cannot open it yet";
+            return Err(ErrorCode::PasswordRequired.because(text));
+        }
+        Ok(room)
+    }
+
+    fn judge_revoke(&self, draft: &Draft, id: InviteId) -> Judged {
+        if draft.invites || draft.let_in.contains_key(&id) {
+            return Verdict::Wait;
+        }
+        match self.invites.has(id) {
+            true => one(Change::Revoked(Revoked { id })),
+            false => Verdict::Already,
+        }
+    }
+
     /// Only for a member that no room lists.
     fn judge_forget(&self, draft: &Draft, member: MemberId) -> Judged {
         if draft.touched.contains(&member) || draft.entered.contains(&member) {
@@ -412,6 +529,9 @@ impl Draft {
                 self.touched.insert(named.member);
                 let NameKey { folded, skeleton } = named.key.clone();
                 self.nicks.extend([folded, skeleton]);
+                if let Some(id) = named.invite {
+                    *self.let_in.entry(id).or_default() += 1;
+                }
             }
             Change::Freed(freed) => self.touched.extend(&freed.members),
             Change::Claimed(claimed) => {
@@ -430,6 +550,7 @@ impl Draft {
             Change::Ending(of) | Change::Forgotten(of) => {
                 self.touched.insert(of.member);
             }
+            Change::Invited(_) | Change::Revoked(_) => self.invites = true,
             Change::Unknown(_) => {}
         }
     }

@@ -1,11 +1,12 @@
 //! The directory: names, members with their rooms, and groups.
 //!
-//! One log, three folds: [`Names`], [`Members`] and [`Rooms`]. Each takes its part of an entry and
+//! One log, four folds: [`Names`], [`Members`], [`Rooms`] and [`Invites`]. Each takes its part of an entry and
 //! reads nothing of the others. The listing (the rooms of a member, the topic of a group) is a
 //! projection of the rooms' logs: behind at times, and exact as of its mark.
 
 pub(crate) mod entry;
 mod fold;
+pub(crate) mod invites;
 pub(crate) mod judge;
 pub(crate) mod members;
 pub(crate) mod names;
@@ -15,7 +16,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-use self::{members::Members, names::Names, rooms::Rooms};
+use self::{invites::Invites, members::Members, names::Names, rooms::Rooms};
 use crate::{
     id::{MemberId, RoomId},
     nick::{Name, same},
@@ -28,6 +29,7 @@ pub(crate) struct Directory {
     pub(crate) names: Names,
     pub(crate) members: Members,
     pub(crate) rooms: Rooms,
+    pub(crate) invites: Invites,
 }
 
 impl Directory {

@@ -279,6 +279,7 @@ impl Names {
             label,
             key,
             keep,
+            invite: _,
         } = named;
         let before = self.people.get(member).filter(|called| called.is_held);
         let is_same = before.is_some_and(|called| called.name.forms() == forms_of(key));

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Directory,
+    invites::{Invite, Invites},
     members::{Known, Members},
     names::{DisplayName, MemberName, Names},
     rooms::{Claim, Group, Listed, ListedKind, Rooms},
 };
 use crate::{
-    id::{MemberId, RoomId, Seq},
+    id::{InviteId, MemberId, RoomId, Seq},
     state::{
         room::mark::Mark,
         rows::{Rows, unknown_section},
@@ -24,6 +25,8 @@ const KNOWN: u8 = 1;
 const ENDING: u8 = 2;
 const LISTED: u8 = 3;
 const CLAIM: u8 = 4;
+const INVITE: u8 = 5;
+const OWED: u8 = 6;
 
 /// A directory of which the rows are being read.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +36,8 @@ pub(crate) struct Restored {
     ending: Vec<(MemberId, ())>,
     listed: Vec<(RoomId, Box<Listed>)>,
     claims: Vec<(RoomId, Claim)>,
+    invites: Vec<(InviteId, Invite)>,
+    owed: Vec<(MemberId, RoomId)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,6 +74,7 @@ pub(super) fn freeze(directory: &mut Directory, _rows: &mut Rows) {
     directory.members.ending_mut().freeze();
     directory.rooms.rooms_mut().freeze();
     directory.rooms.claims_mut().freeze();
+    directory.invites.freeze();
 }
 
 pub(super) fn thaw(directory: &mut Directory) {
@@ -77,6 +83,7 @@ pub(super) fn thaw(directory: &mut Directory) {
     directory.members.ending_mut().thaw();
     directory.rooms.rooms_mut().thaw();
     directory.rooms.claims_mut().thaw();
+    directory.invites.thaw();
 }
 
 pub(super) fn write(directory: &mut Directory, rows: &mut Rows) -> ControlFlow<()> {
@@ -84,6 +91,7 @@ pub(super) fn write(directory: &mut Directory, rows: &mut Rows) -> ControlFlow<(
         names,
         members,
         rooms,
+        invites,
     } = directory;
     names.people_mut().write(|member, called| {
         let row = (called.name.text(), called.is_held, called.keep);
@@ -104,7 +112,10 @@ pub(super) fn write(directory: &mut Directory, rows: &mut Rows) -> ControlFlow<(
         .write(|room, listed| rows.push_of(LISTED, &room.0, &ListedRow::of(listed)))?;
     rooms
         .claims_mut()
-        .write(|room, claim| rows.push_of(CLAIM, &room.0, claim))
+        .write(|room, claim| rows.push_of(CLAIM, &room.0, claim))?;
+    let (kept, owed) = invites.parts_mut();
+    kept.write(|id, invite| rows.push_of(INVITE, &id.0, invite))?;
+    owed.write(|member, room| rows.push_of(OWED, &member.0, room))
 }
 
 impl Restored {
@@ -132,6 +143,8 @@ impl Restored {
                 self.listed.push((RoomId(*id), Box::new(listed)));
             }
             CLAIM => self.claims.push((RoomId(*id), reader::take(row)?)),
+            INVITE => self.invites.push((InviteId(*id), reader::take(row)?)),
+            OWED => self.owed.push((MemberId(*id), reader::take(row)?)),
             other => return unknown_section(other),
         }
         Ok(())
@@ -142,6 +155,7 @@ impl Restored {
             names: Names::restored(self.called),
             members: Members::restored(self.known, self.ending),
             rooms: Rooms::restored(self.listed, self.claims),
+            invites: Invites::restored(self.invites, self.owed),
         }
     }
 }

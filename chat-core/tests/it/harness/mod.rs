@@ -20,8 +20,12 @@ use std::{
 
 use bytes::Bytes;
 use chat_core::{
-    hub::{Arrival, Config, Event, Framing, Hub, Input, Output, Outputs, ReadToken, RoomPlace},
+    hub::{
+        Arrival, Config, Event, Framing, Hub, Input, Order, OrderOutcome, OrderToken, Output,
+        Outputs, ReadToken, RoomPlace,
+    },
     id::{ConnId, MemberId, Partition, Place, RoomId, Secret, Seq, SessionId},
+    invite::InviteSecret,
     keys::{DeviceKeys, Nonce},
     limits::Limits,
     log::{AppendRefused, Appended, LogUnavailable, MemoryLog, Page, Query, ReadFailed, ReadFrom},
@@ -131,6 +135,8 @@ pub struct World {
     pub unforgetting: bool,
     /// Words for other hubs that nobody has taken.
     pub words: VecDeque<Bytes>,
+    /// What came of orders.
+    pub ordered: BTreeMap<OrderToken, OrderOutcome>,
     held_reads: VecDeque<(ReadToken, Partition, Query)>,
     /// All partitions that were ever appended to.
     pub partitions: BTreeSet<Partition>,
@@ -261,6 +267,7 @@ impl World {
             hold_reads: false,
             unforgetting: false,
             words: VecDeque::new(),
+            ordered: BTreeMap::new(),
             held_reads: VecDeque::new(),
             partitions: BTreeSet::new(),
             followed: BTreeSet::new(),
@@ -471,6 +478,10 @@ impl World {
             Output::Word(word) => self.words.push_back(word),
             Output::Forget { partition } => {
                 self.followed.remove(&partition);
+            }
+            Output::Ordered { token, outcome } => {
+                let twice = self.ordered.insert(token, outcome);
+                assert_eq!(twice, None, "an order has one outcome");
             }
             Output::Event(event) => self.events.push(event),
             other => self.todo.push_back(Todo::Serve(other)),
@@ -704,6 +715,13 @@ impl World {
         answer.expect("a hello is answered")
     }
 
+    /// The operator orders something; none while there is no outcome.
+    pub fn order(&mut self, token: u64, order: Order) -> Option<OrderOutcome> {
+        let token = OrderToken(token);
+        self.input(Input::Order { token, order });
+        self.ordered.get(&token).cloned()
+    }
+
     /// Connects, and is welcome under a nick that is also its secret.
     pub fn welcome(&mut self, nick: &str) -> ConnId {
         let conn = self.connect();
@@ -892,6 +910,7 @@ pub struct Hello {
     pub session: SessionId,
     pub kept: bool,
     pub resume: Vec<Resume>,
+    pub invite: Option<InviteSecret>,
 }
 
 impl Hello {
@@ -906,6 +925,7 @@ impl Hello {
             audience: String::new(),
             channel: None,
             entries: Vec::new(),
+            invite: self.invite.clone(),
         }
     }
 
@@ -933,6 +953,7 @@ pub fn hello(nick: &str) -> Hello {
         session: SessionId(1),
         kept: false,
         resume: Vec::new(),
+        invite: None,
     }
 }
 

@@ -146,6 +146,7 @@ impl People {
             audience: format!("tcp://{HOST}"),
             channel: opening.channel.map(Fixed),
             entries: Vec::new(),
+            invite: None,
         };
         let hello = keys.hello(&opening.open, &challenge, entrance);
         turn.book

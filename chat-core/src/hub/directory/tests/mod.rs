@@ -448,6 +448,7 @@ fn hello(who: u8, nick: &str) -> Box<Hello> {
         label: String::new(),
         session: SessionId(1),
         kept: false,
+        invite: None,
         resume: Vec::new(),
     })
 }

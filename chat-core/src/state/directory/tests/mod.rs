@@ -1,6 +1,7 @@
 //! The directory's folds, its judge, and projections.
 
 mod groups;
+mod invites;
 mod names;
 mod people;
 mod projections;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use super::{
     Directory,
     entry::{Change, Entry, Projected},
+    invites::Door,
     judge::{Ask, Claim, ClaimOf, Draft, JudgeContext, Never, NewGroup},
 };
 use crate::{
@@ -160,6 +162,7 @@ pub(super) fn labelled(member: MemberId, text: &str, label: &str) -> Ask {
         label: label.to_owned(),
         keep: true,
         anew: false,
+        door: Door::OPEN,
     }
 }
 

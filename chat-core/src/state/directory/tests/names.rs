@@ -1,6 +1,6 @@
 //! Names: taken, kept, freed.
 
-use super::{Ask, Log, Verdict, claim, labelled, named, nick, room_of};
+use super::{Ask, Door, Log, Verdict, claim, labelled, named, nick, room_of};
 use crate::{
     state::{
         directory::entry::{Change, Projected},
@@ -29,30 +29,17 @@ fn a_name_is_held_under_both_forms_until_it_is_freed() {
 fn a_name_asked_for_again_is_as_asked() {
     let mut log = Log::new();
     log.done(&labelled(ADA, "ada", "g1"));
-    let again = |label, keep| Ask::Name {
+    let asked = |label, keep, anew| Ask::Name {
         member: ADA,
         name: nick("ada"),
         label: String::from(label),
         keep,
-        anew: false,
+        anew,
+        door: Door::OPEN,
     };
+    let again = |label, keep| asked(label, keep, false);
     assert_eq!(log.judge(&again("g1", true)), Verdict::Already);
-    let Ask::Name {
-        member,
-        name,
-        label,
-        ..
-    } = again("g1", true)
-    else {
-        unreachable!("it asks for a name");
-    };
-    let anew = Ask::Name {
-        member,
-        name,
-        label,
-        keep: true,
-        anew: true,
-    };
+    let anew = asked("g1", true, true);
     assert!(matches!(log.judge(&anew), Verdict::Accept(_)));
     assert!(matches!(log.judge(&again("g1", false)), Verdict::Accept(_)));
     log.fresh = false;
