@@ -69,6 +69,17 @@ pub(crate) struct ServeArgs {
     /// The key of the certificate (PEM).
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
+    /// Have a certificate for this name automatically (ACME), and a fresh one in time. Implies
+    /// --name. Listens on the ports 443 and 80 as well: the authority, Let's Encrypt unless told
+    /// otherwise, looks there whether the name is this machine's. May be repeated.
+    #[arg(long, value_name = "NAME", conflicts_with = "tls_cert")]
+    pub(crate) domain: Vec<String>,
+    /// The directory of another authority.
+    #[arg(long, value_name = "URL", requires = "domain")]
+    pub(crate) acme_directory: Option<String>,
+    /// Authorities that vouch for that authority's own server (PEM), instead of those of the web.
+    #[arg(long, value_name = "FILE", requires = "acme_directory")]
+    pub(crate) acme_ca: Option<PathBuf>,
     /// Take at most this many clients at once.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_clients: Option<u32>,
@@ -413,6 +424,8 @@ mod tests {
             "chat-cli serve --plaintext sometimes",
             "chat-cli serve --tls-cert cert.pem",
             "chat-cli serve --tls-key key.pem",
+            "chat-cli serve --domain chat.example.org --tls-cert cert.pem --tls-key key.pem",
+            "chat-cli serve --acme-directory https://localhost/dir",
             "chat-cli serve --no-lobby --lobby-cipher none",
             "chat-cli serve --log-format xml",
             "chat-cli chat --room 1 --create",

@@ -157,10 +157,20 @@ impl ServerConfig {
 
     /// The names by which clients know this server.
     pub(crate) fn audience(&self) -> Audience {
-        match &self.hosts[..] {
-            [] => Audience::Any,
-            hosts => Audience::Names(hosts.iter().map(|host| host.to_lowercase()).collect()),
+        let names: Vec<String> = self.names_of_host().map(str::to_lowercase).collect();
+        match names.is_empty() {
+            true => Audience::Any,
+            false => Audience::Names(names),
         }
+    }
+
+    /// The host names that it was given, those with automatic certificates first.
+    pub(crate) fn names_of_host(&self) -> impl Iterator<Item = &str> {
+        self.tls
+            .domains
+            .iter()
+            .chain(&self.hosts)
+            .map(String::as_str)
     }
 
     fn override_with(&mut self, args: &ServeArgs) {
@@ -179,6 +189,16 @@ impl ServerConfig {
         if args.tls_cert.is_some() {
             self.tls.cert.clone_from(&args.tls_cert);
             self.tls.key.clone_from(&args.tls_key);
+        }
+        if !args.domain.is_empty() {
+            self.tls.domains.clone_from(&args.domain);
+            (self.tls.cert, self.tls.key) = (None, None);
+        }
+        if args.acme_ca.is_some() {
+            self.tls.acme_ca.clone_from(&args.acme_ca);
+        }
+        if args.acme_directory.is_some() {
+            self.tls.acme_directory.clone_from(&args.acme_directory);
         }
         if let Some(path) = &args.base_path {
             self.web.base_path.clone_from(path);
@@ -333,6 +353,7 @@ const HEADER: &str = "\
 # `plaintext`: to whom to speak without encryption: never, loopback (this machine), private (networks of one's own, too) or any.
 # `guests`: whether people may come in without keys. `invite_only`: newcomers need an invitation, which chat-cli invite makes.
 # [tls]: the files of a certificate (`cert`) and its `key`, looked at every 10 s; left out: one of the server's own, kept with its data.
+# Or `domains`: names for which certificates are had and renewed automatically, from the authority of `acme_directory` (left out: Let's Encrypt).
 # `lobby_cipher`: none, caesar or static-key; left out: that of the lobby that is kept, or none.
 # `history`: records kept of each room; left out: all (10,000 in memory).
 # [data]: a `folder`, or `memory` alone. Each room's records go when they are older than `room_age` or more than `room_bytes`; the

@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// The file, beside the log, of a certificate that was made here, with its key.
 const OWN: &str = "certificate.pem";
 
-/// `[tls]` of the configuration: both or none.
+/// `[tls]` of the configuration: both files, or names, or neither.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct TlsConfig {
@@ -32,6 +32,16 @@ pub(crate) struct TlsConfig {
     /// The file of its key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<PathBuf>,
+    /// Names for which certificates are had automatically.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) domains: Vec<String>,
+    /// The directory of the authority that gives them; none: Let's Encrypt's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) acme_directory: Option<String>,
+    /// The file of the authorities that vouch for that authority's own server; none: those of the
+    /// web.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) acme_ca: Option<PathBuf>,
 }
 
 /// The files of a certificate.
@@ -46,6 +56,14 @@ type Texts = (Vec<u8>, Vec<u8>);
 
 impl TlsConfig {
     pub(crate) fn check(&self) -> Result<(), String> {
+        if !self.domains.is_empty() && self.cert.is_some() {
+            return Err("`tls.cert` and `tls.domains` are both given: say one of them".to_owned());
+        }
+        if cfg!(not(feature = "acme")) && !self.domains.is_empty() {
+            return Err(
+                "`tls.domains`: this program was built without automatic certificates".to_owned(),
+            );
+        }
         match (&self.cert, &self.key) {
             (Some(_), None) => Err("`tls.cert` is given and `tls.key` is not: say both".to_owned()),
             (None, Some(_)) => Err("`tls.key` is given and `tls.cert` is not: say both".to_owned()),
@@ -54,11 +72,15 @@ impl TlsConfig {
     }
 
     /// The TLS of a server. `folder` is where one's own certificate is kept, if there is one;
-    /// without it, it ends with the process. Files that are named are followed, on the current
-    /// runtime.
-    pub(crate) fn open(&self, folder: Option<&Path>) -> Result<ServerTls, Failure> {
+    /// without it, it ends with the process. `had` is one that an authority gave. Files that are
+    /// named are followed, on the current runtime.
+    pub(crate) fn open(
+        &self,
+        folder: Option<&Path>,
+        had: Option<Chain>,
+    ) -> Result<ServerTls, Failure> {
         let (Some(cert), Some(key)) = (&self.cert, &self.key) else {
-            let chain = own(folder)?;
+            let chain = had.map_or_else(|| own(folder), Ok)?;
             return ServerTls::new(chain).map_err(no_tls);
         };
         let (cert, key) = (cert.clone(), key.clone());
@@ -150,6 +172,25 @@ fn own(folder: Option<&Path>) -> Result<Chain, Failure> {
 /// Writes a new file that its owner alone can read, whole or not at all. Another process may have
 /// been faster: what is there in the end is what counts.
 fn keep(folder: &Path, path: &Path, text: &[u8]) -> io::Result<Vec<u8>> {
+    let part = write_part(folder, text)?;
+    let linked = fs::hard_link(&part, path);
+    fs::remove_file(&part)?;
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => fs::read(path),
+    }
+}
+
+/// Writes a file that its owner alone can read, whole or not at all, in the place of the one that
+/// may be there.
+#[cfg(feature = "acme")]
+pub(crate) fn replace(folder: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
+    let part = write_part(folder, text)?;
+    fs::rename(&part, path).inspect_err(|_| drop(fs::remove_file(&part)))
+}
+
+/// Writes a file beside those that count.
+fn write_part(folder: &Path, text: &[u8]) -> io::Result<PathBuf> {
     use std::io::Write;
 
     let part = folder.join(format!("{OWN}.{}", std::process::id()));
@@ -158,13 +199,10 @@ fn keep(folder: &Path, path: &Path, text: &[u8]) -> io::Result<Vec<u8>> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(&part)?;
-    let written = file.write_all(text).and_then(|()| file.sync_all());
-    let linked = written.and_then(|()| fs::hard_link(&part, path));
-    fs::remove_file(&part)?;
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => fs::read(path),
-    }
+    file.write_all(text)
+        .and_then(|()| file.sync_all())
+        .inspect_err(|_| drop(fs::remove_file(&part)))?;
+    Ok(part)
 }
 
 #[cfg(test)]
@@ -212,8 +250,9 @@ mod tests {
         let config = TlsConfig {
             cert: Some(path.clone()),
             key: Some(path.clone()),
+            ..TlsConfig::default()
         };
-        let tls = config.open(None).unwrap();
+        let tls = config.open(None, None).unwrap();
         let is = |pem: &str| {
             let chain = Chain::from_pem(pem.as_bytes(), pem.as_bytes()).unwrap();
             tls.chain().certificates().eq(chain.certificates())
@@ -235,7 +274,8 @@ mod tests {
         let missing = TlsConfig {
             cert: Some(folder.path().join("nowhere")),
             key: Some(path),
+            ..TlsConfig::default()
         };
-        assert!(missing.open(None).is_err());
+        assert!(missing.open(None, None).is_err());
     }
 }

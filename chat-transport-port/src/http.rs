@@ -30,7 +30,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 
 use crate::{
-    options::{Otherwise, PortOptions},
+    options::{InTheClear, Otherwise, PortOptions},
     places::{Noted, Progress},
     plaintext::Reach,
 };
@@ -114,6 +114,11 @@ enum Answer {
 }
 
 fn answer(request: &Parts, caller: &Caller, reach: Reach, options: &PortOptions) -> Answer {
+    if let Some(InTheClear(answer)) = &options.in_the_clear
+        && let Some(answer) = answer(request)
+    {
+        return Answer::Other(answer.map(Full::new));
+    }
     let asked = Asked::of(&request.headers, caller, &options.ws);
     let reach = match asked.scheme {
         Some("https") => None,

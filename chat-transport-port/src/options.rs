@@ -16,6 +16,7 @@ pub struct PortOptions {
     pub(crate) ws: WsOptions,
     pub(crate) path: String,
     pub(crate) otherwise: Option<Otherwise>,
+    pub(crate) in_the_clear: Option<InTheClear>,
     pub(crate) plaintext: Plaintext,
     pub(crate) trusts_unix: bool,
     pub(crate) handshake: Duration,
@@ -26,6 +27,18 @@ pub struct PortOptions {
 /// Answers what is no WebSocket.
 #[derive(Clone)]
 pub(crate) struct Otherwise(pub(crate) Arc<Answer>);
+
+/// Answers what is asked without encryption, whoever asks.
+#[derive(Clone)]
+pub(crate) struct InTheClear(pub(crate) Arc<Exempt>);
+
+type Exempt = dyn Fn(&Parts) -> Option<Response<Bytes>> + Send + Sync;
+
+impl fmt::Debug for InTheClear {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InTheClear(…)")
+    }
+}
 
 type Answer = dyn Fn(&Parts) -> Response<Bytes> + Send + Sync;
 
@@ -43,6 +56,7 @@ impl Default for PortOptions {
             ws: WsOptions::default(),
             path: "/ws".to_owned(),
             otherwise: None,
+            in_the_clear: None,
             plaintext: Plaintext::Any,
             trusts_unix: false,
             handshake: Duration::from_secs(10),
@@ -83,6 +97,18 @@ impl PortOptions {
         answer: impl Fn(&Parts) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
         self.otherwise = Some(Otherwise(Arc::new(answer)));
+        self
+    }
+
+    /// Answers some requests to everybody, encrypted or not, whatever
+    /// [`plaintext`](Self::plaintext) says: those by which an authority sees that a name is this
+    /// server's (ACME, RFC 8555 §8.3).
+    #[must_use]
+    pub fn in_the_clear(
+        mut self,
+        answer: impl Fn(&Parts) -> Option<Response<Bytes>> + Send + Sync + 'static,
+    ) -> Self {
+        self.in_the_clear = Some(InTheClear(Arc::new(answer)));
         self
     }
 

@@ -25,7 +25,7 @@ mod exporter;
 mod server;
 
 pub use self::{
-    certificate::{CertificateError, Chain, SelfSigned},
+    certificate::{CertificateError, CertificateRequest, Chain, SelfSigned},
     client::{ClientTls, TlsConnector, Trust},
     connection::TlsConnection,
     server::ServerTls,

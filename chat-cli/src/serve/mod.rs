@@ -6,6 +6,8 @@ mod greeting;
 mod operator;
 mod trace;
 
+#[cfg(feature = "acme")]
+use std::net::Ipv6Addr;
 use std::{
     io::{self, Write},
     path::Path,
@@ -16,9 +18,13 @@ use std::{
 use chat_core::keys::Fingerprint;
 use chat_runtime::{Server, ServerHandle, StartError};
 use chat_terminal::operator::{Greeting, Notice, Operator};
+#[cfg(feature = "acme")]
+use chat_transport_port::PortOptions;
 use chat_transport_port::{Place, PortTransport};
 use tokio::{runtime, sync::oneshot, task::JoinHandle, time::timeout};
 
+#[cfg(feature = "acme")]
+use crate::acme::{self, Acme};
 use crate::{
     command_line::ServeArgs,
     config::ServerConfig,
@@ -56,10 +62,21 @@ pub(crate) fn run(args: &ServeArgs, trace: &Trace) -> Result<(), Failure> {
 async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
     let mut signals = Signals::new()
         .map_err(|error| Failure::Fault(format!("cannot listen to signals: {error}")))?;
+    let keys = config.data.keys_folder();
     let port = config
         .web
         .options(&config.trusted_proxies, &config.limits)
         .plaintext(config.plaintext);
+    #[cfg(feature = "acme")]
+    let acme = Acme::new(&config.tls, keys.as_deref())?;
+    #[cfg(feature = "acme")]
+    let port = match &acme {
+        None => port,
+        Some(acme) => {
+            let challenges = acme.challenges();
+            port.in_the_clear(move |request| challenges.answer(request))
+        }
+    };
     let mut server = Server::builder()
         .agent(concat!("chat-cli/", env!("CARGO_PKG_VERSION")))
         .limits(config.limits.clone())
@@ -77,8 +94,18 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         listening.push(transport.place().map_err(fault)?);
         transports.push(transport);
     }
+    #[cfg(feature = "acme")]
+    if acme.is_some() {
+        let bound = more_ports(&port, &listening);
+        listening.extend(bound.iter().filter_map(|transport| transport.place().ok()));
+        transports.extend(bound);
+    }
     let storage = Storage::open(&config.data, config.history).await?;
-    let tls = config.tls.open(config.data.keys_folder().as_deref())?;
+    #[cfg(feature = "acme")]
+    let had = acme.as_ref().and_then(Acme::kept);
+    #[cfg(not(feature = "acme"))]
+    let had = None;
+    let tls = config.tls.open(keys.as_deref(), had)?;
     for transport in transports {
         server = server.listen(transport.tls(tls.clone()));
     }
@@ -91,6 +118,11 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         StartError::Limits(_) => Failure::Usage(error.to_string()),
         _ => Failure::Fault(error.to_string()),
     })?;
+
+    #[cfg(feature = "acme")]
+    if let Some(acme) = acme {
+        tokio::spawn(acme.run(tls.clone()));
+    }
 
     let (notices, received) = Notices::new();
     let sources = Sources {
@@ -139,6 +171,29 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Listeners on the ports of a name with a certificate. That one cannot be had is told, and no
+/// reason not to start.
+#[cfg(feature = "acme")]
+fn more_ports(port: &PortOptions, listening: &[Place]) -> Vec<PortTransport> {
+    let taken: Vec<u16> = listening.iter().filter_map(port_of).collect();
+    let mut bound = Vec::new();
+    for number in acme::ports(&taken) {
+        let any = Place::Tcp((Ipv6Addr::UNSPECIFIED, number).into());
+        match PortTransport::bind(&any, port.clone()) {
+            Ok(transport) => bound.push(transport),
+            Err(error) => tracing::warn!("{}", acme::no_port(number, &error)),
+        }
+    }
+    bound
+}
+
+fn port_of(place: &Place) -> Option<u16> {
+    match place {
+        Place::Tcp(address) => Some(address.port()),
+        Place::Unix(_) => None,
+    }
+}
+
 /// Takes orders of the operator from here on, if there can be a socket for them.
 #[cfg(unix)]
 fn take_orders(folder: &Path, server: ServerHandle, links: admin::Links) -> Option<JoinHandle<()>> {
@@ -160,14 +215,16 @@ fn links(
     listening: &[Place],
     key: Option<Fingerprint>,
 ) -> admin::Links {
-    let tcp = listening.iter().find_map(|place| match place {
-        Place::Tcp(address) => Some(address.port()),
-        Place::Unix(_) => None,
-    });
-    if let (Some(host), Some(port)) = (config.hosts.first(), tcp) {
+    let tcp = listening.iter().find_map(port_of);
+    if let (Some(host), Some(port)) = (config.names_of_host().next(), tcp) {
         let folder = config.web.folder();
+        let of_web = listening.iter().any(|place| port_of(place) == Some(443));
+        let at = match of_web && !config.tls.domains.is_empty() {
+            true => host.to_owned(),
+            false => format!("{host}:{port}"),
+        };
         return admin::Links {
-            page: folder.map(|folder| format!("https://{host}:{port}{folder}")),
+            page: folder.map(|folder| format!("https://{at}{folder}")),
             client: Some(format!("tls://{host}:{port}")),
             key,
         };

@@ -1,5 +1,7 @@
 //! The real program, as processes that talk to each other over the loopback interface.
 
+#[cfg(target_os = "linux")]
+mod acme;
 mod browser;
 #[cfg(unix)]
 mod console;

@@ -1,0 +1,438 @@
+//! Certificates that are had and renewed automatically (ACME, RFC 8555): an authority asks on port
+//! 80 for a word that it has given (`http-01`), and so sees that a name is this server's.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use chat_transport_tcp::{TcpConnection, TcpConnector};
+use chat_transport_tls::{ALPN_HTTP, CertificateRequest, Chain, ClientTls, ServerTls, Trust};
+use chat_transport_ws::Streamed;
+use http::{Request, Response, header, request::Parts};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::rt::TokioIo;
+use instant_acme::{
+    Account, AccountCredentials, AuthorizationStatus, BodyWrapper, BytesResponse, ChallengeType,
+    HttpClient, Identifier, LetsEncrypt, NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
+};
+use serde::{Deserialize, Serialize};
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    exit::Failure,
+    tls::{TlsConfig, replace},
+};
+
+/// In the data folder: the certificate with its key, and the account at the authority.
+const CERTIFICATE: &str = "acme-certificate.pem";
+const ACCOUNT: &str = "acme-account.json";
+
+/// Begins the first line of the certificate's file, which names what it is for.
+const NAMES: &str = "# ";
+
+/// Where an authority asks.
+const ASKED: &str = "/.well-known/acme-challenge/";
+
+/// Time for one request to the authority, and bytes of its answer.
+const REQUEST: Duration = Duration::from_secs(60);
+const ANSWER: usize = 1 << 20;
+
+/// How long an authority may take to look, and to make a certificate.
+const LOOKING: Duration = Duration::from_secs(120);
+
+/// A try that failed is followed by another one after the first of these, then after twice the
+/// time, at most after the second.
+const SOON: Duration = Duration::from_secs(60);
+const LATE: Duration = Duration::from_secs(6 * 3_600);
+
+/// How often a certificate is looked at that is fresh: the machine may have slept.
+const LOOK_EVERY: Duration = Duration::from_secs(3_600);
+
+/// The words that an authority has given, by what it asks for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Challenges(Arc<Mutex<BTreeMap<String, String>>>);
+
+impl Challenges {
+    /// The answer to an authority's question; none to any other request.
+    pub(crate) fn answer(&self, request: &Parts) -> Option<Response<Bytes>> {
+        let token = request.uri.path().strip_prefix(ASKED)?;
+        let words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Response::new(Bytes::from(words.get(token)?.clone())))
+    }
+
+    fn put(&self, token: String, word: String) {
+        let mut words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        words.insert(token, word);
+    }
+
+    fn clear(&self) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+}
+
+/// The certificates of some names.
+pub(crate) struct Acme {
+    domains: Vec<String>,
+    directory: String,
+    http: Http,
+    folder: PathBuf,
+    challenges: Challenges,
+}
+
+/// The account, as it is kept.
+#[derive(Serialize, Deserialize)]
+struct KeptAccount {
+    directory: String,
+    credentials: AccountCredentials,
+}
+
+impl Acme {
+    /// For the names of the configuration; none if it has none.
+    pub(crate) fn new(config: &TlsConfig, folder: Option<&Path>) -> Result<Option<Self>, Failure> {
+        if config.domains.is_empty() {
+            return Ok(None);
+        }
+        let Some(folder) = folder else {
+            let words = "there is no home folder to keep certificates in: say --data DIR";
+            return Err(Failure::Usage(words.to_owned()));
+        };
+        let trust = match &config.acme_ca {
+            None => Trust::WebRoots,
+            Some(path) => {
+                let fault = |error: &dyn std::fmt::Display| {
+                    Failure::Usage(format!("{}: {error}", path.display()))
+                };
+                let pem = fs::read(path).map_err(|error| fault(&error))?;
+                Trust::roots_from_pem(&pem).map_err(|error| fault(&error))?
+            }
+        };
+        let tls = ClientTls::new(trust, None)
+            .map_err(|error| Failure::Fault(format!("there is no TLS: {error}")))?;
+        let default = || LetsEncrypt::Production.url().to_owned();
+        Ok(Some(Self {
+            domains: config
+                .domains
+                .iter()
+                .map(|name| name.to_lowercase())
+                .collect(),
+            directory: config.acme_directory.clone().unwrap_or_else(default),
+            http: Http { tls },
+            folder: folder.to_owned(),
+            challenges: Challenges::default(),
+        }))
+    }
+
+    pub(crate) fn challenges(&self) -> Challenges {
+        self.challenges.clone()
+    }
+
+    /// The certificate that is kept, if it is for these names and not over.
+    pub(crate) fn kept(&self) -> Option<Chain> {
+        let text = fs::read_to_string(self.folder.join(CERTIFICATE)).ok()?;
+        if text.lines().next()? != self.names() {
+            return None;
+        }
+        let chain = Chain::from_pem(text.as_bytes(), text.as_bytes()).ok()?;
+        let (_, until) = chain.validity()?;
+        (SystemTime::now() < until).then_some(chain)
+    }
+
+    fn names(&self) -> String {
+        format!("{NAMES}{}", self.domains.join(" "))
+    }
+
+    /// Has certificates, and puts each in the place of the one before, for good.
+    pub(crate) async fn run(self, tls: ServerTls) {
+        let mut pause = SOON;
+        let mut told = None;
+        loop {
+            if self
+                .kept()
+                .is_some_and(|chain| is_fresh(&chain, SystemTime::now()))
+            {
+                sleep(LOOK_EVERY).await;
+                continue;
+            }
+            let had = self.have().await;
+            self.challenges.clear();
+            match had {
+                Ok(chain) => {
+                    tls.replace(chain);
+                    (pause, told) = (SOON, None);
+                }
+                Err(why) => {
+                    if told.as_ref() != Some(&why) {
+                        let names = self.domains.join(", ");
+                        tracing::warn!("no certificate for {names}: {why}; it is tried again");
+                    }
+                    told = Some(why);
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LATE);
+                }
+            }
+        }
+    }
+
+    /// Has a new certificate, which is kept.
+    async fn have(&self) -> Result<Chain, String> {
+        let said = |error: instant_acme::Error| error.to_string();
+        let account = self.account().await?;
+        let names: Vec<_> = self.domains.iter().cloned().map(Identifier::Dns).collect();
+        let mut order = account
+            .new_order(&NewOrder::new(&names))
+            .await
+            .map_err(said)?;
+        self.show(&mut order).await?;
+        let patience = RetryPolicy::default().timeout(LOOKING);
+        let status = order.poll_ready(&patience).await.map_err(said)?;
+        if status != OrderStatus::Ready {
+            return Err(why_not(&mut order).await);
+        }
+        let request = CertificateRequest::new(&self.domains).map_err(|error| error.to_string())?;
+        order.finalize_csr(&request.der).await.map_err(said)?;
+        let chain = order.poll_certificate(&patience).await.map_err(said)?;
+        let text = format!("{}\n{}{chain}", self.names(), request.key);
+        let made = Chain::from_pem(text.as_bytes(), text.as_bytes());
+        let made = made.map_err(|error| format!("the certificate is of no use: {error}"))?;
+        self.keep(CERTIFICATE, text.as_bytes())?;
+        Ok(made)
+    }
+
+    /// Shows what the authority asks for, and has it look.
+    async fn show(&self, order: &mut Order) -> Result<(), String> {
+        let said = |error: instant_acme::Error| error.to_string();
+        let mut authorizations = order.authorizations();
+        while let Some(authorization) = authorizations.next().await {
+            let mut authorization = authorization.map_err(said)?;
+            if authorization.status == AuthorizationStatus::Valid {
+                continue;
+            }
+            let challenge = authorization.challenge(ChallengeType::Http01);
+            let mut challenge = challenge.ok_or("the authority does not ask over HTTP")?;
+            let word = challenge.key_authorization().as_str().to_owned();
+            self.challenges.put(challenge.token.clone(), word);
+            challenge.set_ready().await.map_err(said)?;
+        }
+        Ok(())
+    }
+
+    /// The account at this authority that is kept, or a new one.
+    async fn account(&self) -> Result<Account, String> {
+        let said = |error: instant_acme::Error| error.to_string();
+        let builder = Account::builder_with_http(Box::new(self.http.clone()));
+        let kept = fs::read(self.folder.join(ACCOUNT)).ok();
+        let kept = kept.and_then(|text| serde_json::from_slice::<KeptAccount>(&text).ok());
+        if let Some(kept) = kept.filter(|kept| kept.directory == self.directory) {
+            return builder
+                .from_credentials(kept.credentials)
+                .await
+                .map_err(said);
+        }
+        let terms = NewAccount {
+            contact: &[],
+            terms_of_service_agreed: true,
+            only_return_existing: false,
+        };
+        let directory = self.directory.clone();
+        let made = builder.create(&terms, directory.clone(), None).await;
+        let (account, credentials) = made.map_err(said)?;
+        let kept = KeptAccount {
+            directory,
+            credentials,
+        };
+        let text = serde_json::to_vec(&kept).map_err(|error| error.to_string())?;
+        self.keep(ACCOUNT, &text)?;
+        Ok(account)
+    }
+
+    fn keep(&self, name: &str, text: &[u8]) -> Result<(), String> {
+        let path = self.folder.join(name);
+        replace(&self.folder, &path, text)
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))
+    }
+}
+
+/// Whether more than a third of a certificate's time is left.
+fn is_fresh(chain: &Chain, now: SystemTime) -> bool {
+    chain.validity().is_some_and(|(from, until)| {
+        let all = until.duration_since(from).unwrap_or_default();
+        until.duration_since(now).is_ok_and(|left| left > all / 3)
+    })
+}
+
+/// What the authority says about names that it does not take for this server's.
+async fn why_not(order: &mut Order) -> String {
+    let mut words = Vec::new();
+    let mut authorizations = order.authorizations();
+    while let Some(Ok(mut authorization)) = authorizations.next().await {
+        let Ok(state) = authorization.refresh().await else {
+            continue;
+        };
+        let errors = state.challenges.iter().filter_map(|one| one.error.as_ref());
+        words.extend(errors.map(ToString::to_string));
+    }
+    match words.is_empty() {
+        true => "the authority does not say why".to_owned(),
+        false => words.join("; "),
+    }
+}
+
+/// Requests to the authority, each on a connection of its own.
+#[derive(Clone)]
+struct Http {
+    tls: ClientTls,
+}
+
+/// A request that came to nothing.
+fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> instant_acme::Error {
+    instant_acme::Error::Other(error.into())
+}
+
+impl Http {
+    async fn ask(
+        self,
+        request: Request<BodyWrapper<Bytes>>,
+    ) -> Result<BytesResponse, instant_acme::Error> {
+        let in_time = timeout(REQUEST, self.exchange(request)).await;
+        in_time.unwrap_or_else(|_| Err(failed("the authority did not answer in time")))
+    }
+
+    async fn exchange(
+        self,
+        mut request: Request<BodyWrapper<Bytes>>,
+    ) -> Result<BytesResponse, instant_acme::Error> {
+        let uri = request.uri().clone();
+        let https = uri.scheme_str() == Some("https");
+        let authority = uri.authority().filter(|_| https);
+        let authority = authority.ok_or_else(|| failed(format!("{uri} is no https address")))?;
+        let host = authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']');
+        let tcp = TcpConnector::new(host.to_owned(), authority.port_u16().unwrap_or(443));
+        let (stream, peer) = tcp.open().await.map_err(failed)?;
+        let stream = TcpConnection::new(stream, peer);
+        let stream = self
+            .tls
+            .open(stream, host, ALPN_HTTP)
+            .await
+            .map_err(failed)?;
+        let stream = TokioIo::new(Streamed::new(stream));
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
+            .await
+            .map_err(failed)?;
+        let connection = tokio::spawn(connection);
+        let name = header::HeaderValue::try_from(authority.as_str()).map_err(failed)?;
+        request.headers_mut().insert(header::HOST, name);
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        *request.uri_mut() = path.parse().map_err(failed)?;
+        let answer = sender.send_request(request).await.map_err(failed)?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, ANSWER).collect().await.map_err(failed)?;
+        connection.abort();
+        Ok(Response::from_parts(head, Full::new(body.to_bytes())).into())
+    }
+}
+
+impl HttpClient for Http {
+    fn request(
+        &self,
+        request: Request<BodyWrapper<Bytes>>,
+    ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, instant_acme::Error>> + Send>> {
+        Box::pin(self.clone().ask(request))
+    }
+}
+
+/// The ports on which browsers and authorities look for a name, as far as they are not listened on
+/// already.
+pub(crate) fn ports(listening: &[u16]) -> impl Iterator<Item = u16> {
+    [443, 80]
+        .into_iter()
+        .filter(|port| !listening.contains(port))
+}
+
+/// Why one of those ports is not listened on, and what that means.
+pub(crate) fn no_port(port: u16, error: &io::Error) -> String {
+    let so = match port {
+        80 => {
+            "an authority looks there whether a name is this server's, and gives no certificate without that"
+        }
+        _ => "browsers look there",
+    };
+    format!("cannot listen on port {port}: {error}; {so}")
+}
+
+#[cfg(test)]
+mod tests {
+    use chat_transport_tls::SelfSigned;
+
+    use super::*;
+
+    fn asked(path: &str) -> Parts {
+        let (parts, ()) = Request::get(path).body(()).unwrap().into_parts();
+        parts
+    }
+
+    #[test]
+    fn a_word_is_told_as_long_as_it_is_asked_for() {
+        let challenges = Challenges::default();
+        let path = format!("{ASKED}token");
+        assert!(challenges.answer(&asked(&path)).is_none());
+        challenges.put("token".to_owned(), "token.thumbprint".to_owned());
+        let answer = challenges.answer(&asked(&path)).unwrap();
+        assert_eq!(answer.body(), "token.thumbprint");
+        for other in ["/", ASKED, &format!("{ASKED}token/"), "/token"] {
+            assert!(challenges.answer(&asked(other)).is_none(), "{other}");
+        }
+        challenges.clear();
+        assert!(challenges.answer(&asked(&path)).is_none());
+    }
+
+    #[test]
+    fn a_certificate_is_kept_for_its_names_and_renewed_in_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let acme = |names: &[&str]| {
+            let domains = names.iter().map(|name| (*name).to_owned()).collect();
+            let config = TlsConfig {
+                domains,
+                ..TlsConfig::default()
+            };
+            Acme::new(&config, Some(folder.path())).unwrap().unwrap()
+        };
+        let one = acme(&["Chat.example.org"]);
+        assert!(one.kept().is_none());
+        let made = SelfSigned::new(&["chat.example.org".to_owned()]).unwrap();
+        let text = format!("{}\n{}", one.names(), made.pem);
+        one.keep(CERTIFICATE, text.as_bytes()).unwrap();
+        let chain = one.kept().unwrap();
+        assert!(acme(&["chat.example.org"]).kept().is_some());
+        assert!(
+            acme(&["chat.example.org", "www.example.org"])
+                .kept()
+                .is_none()
+        );
+        let (from, until) = chain.validity().unwrap();
+        let third = until.duration_since(from).unwrap() / 3;
+        assert!(is_fresh(&chain, until - third - Duration::from_secs(1)));
+        assert!(!is_fresh(&chain, until - third + Duration::from_secs(1)));
+        assert!(!is_fresh(&chain, until + third));
+    }
+
+    #[test]
+    fn both_ports_are_listened_on_once() {
+        assert!(ports(&[7037]).eq([443, 80]));
+        assert!(ports(&[80, 7037]).eq([443]));
+        assert_eq!(ports(&[443, 80]).count(), 0);
+        let error = io::Error::from(io::ErrorKind::PermissionDenied);
+        assert!(no_port(80, &error).contains("no certificate"));
+    }
+}
