@@ -27,6 +27,9 @@ use crate::admin::{Answer, Invitation, LINE_BYTES, Order, Outcome, Request, SOCK
 /// Commands that are heard at once; more wait.
 const COMMANDS: usize = 16;
 
+/// Bytes behind a line that is too long which are read and thrown away.
+const DISCARDED: u64 = 1 << 20;
+
 /// How long to wait if the system takes no connection, as when it has no descriptors left.
 const REST: Duration = Duration::from_millis(200);
 
@@ -161,7 +164,10 @@ impl Desk {
             bytes.push(b'\n');
             writes.write_all(&bytes).await?;
             if !whole {
-                // The rest of a line that is too long would be read as another one.
+                // The rest of a line that is too long is no order. Unread, it would take the answer
+                // along when the connection ends.
+                let mut rest = reads.take(DISCARDED);
+                tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
                 return Ok(());
             }
         }

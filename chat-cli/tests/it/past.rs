@@ -69,8 +69,12 @@ fn words_are_taken_back_for_good() {
     ada.until_error("your role does not allow that");
     // The second is out of the log when it is asked for anew.
     let gone = || {
-        fs::read_dir(data).unwrap().all(|entry| {
-            let bytes = fs::read(entry.unwrap().path()).unwrap();
+        let paths = fs::read_dir(data)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let mut files = paths.filter(|path| path.is_file());
+        files.all(|path| {
+            let bytes = fs::read(path).unwrap();
             let has = |words: &[u8]| bytes.windows(words.len()).any(|part| part == words);
             !has(b"a first secret") && !has(b"a second secret")
         })

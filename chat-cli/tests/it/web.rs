@@ -137,7 +137,8 @@ fn what_cannot_be_is_told() {
     let (_server, at) = server(&[]);
     for (address, code, part) in [
         (format!("ws://{at}/elsewhere"), 3, "the chat is at /ws"),
-        (format!("https://{at}/"), 2, "wss://"),
+        (format!("https://{at}/elsewhere/"), 3, "the chat is at /ws"),
+        (format!("gopher://{at}/"), 2, "wss://"),
         (format!("ws://{at}:1/ws"), 2, "ws://"),
     ] {
         let ended = Program::client(&address, "Ada", &[]).finish();
