@@ -95,21 +95,33 @@ impl ServerAddress {
 
     /// The connector to it; `plain`, if it is to be without encryption.
     ///
-    /// Any certificate is taken: what is encrypted is hidden from those who listen, whoever the
-    /// server is.
+    /// Without authorities any certificate is taken: what is encrypted is hidden from those who
+    /// listen, whoever the server is, and who it is its key says.
     ///
     /// # Errors
-    /// The address says that it is to be encrypted; there is no TLS, which is not expected.
-    pub(crate) fn connector(&self, plain: bool) -> Result<Box<dyn Connector>, Failure> {
+    /// The address says that it is to be encrypted, or that it is not and authorities are named;
+    /// there is no TLS, which is not expected.
+    pub(crate) fn connector(
+        &self,
+        plain: bool,
+        authorities: Option<Trust>,
+    ) -> Result<Box<dyn Connector>, Failure> {
         if plain && self.is_to_be_encrypted() {
             let words = format!("{self} is encrypted, and --no-tls is given: say one of them");
             return Err(Failure::Usage(words));
         }
+        let encrypted = self.is_encrypted(plain);
+        if authorities.is_some() && !encrypted {
+            let words = format!(
+                "{self} is not encrypted, and --tls-ca says whose certificates to take: say tls:// or wss://"
+            );
+            return Err(Failure::Usage(words));
+        }
+        let trust = authorities.unwrap_or(Trust::AnyCertificate);
         let tls = || {
-            ClientTls::new(Trust::AnyCertificate, None)
+            ClientTls::new(trust, None)
                 .map_err(|error| Failure::Fault(format!("there is no TLS: {error}")))
         };
-        let encrypted = self.is_encrypted(plain);
         Ok(match self {
             Self::Tcp { host, port, .. } => {
                 let tcp = TcpConnector::new(host.clone(), *port);
@@ -448,12 +460,12 @@ mod tests {
             ("unix:chat", false, false),
         ] {
             let address: ServerAddress = text.parse().unwrap();
-            assert!(address.connector(plain).is_ok(), "{text}");
+            assert!(address.connector(plain, None).is_ok(), "{text}");
             assert_eq!(address.is_encrypted(plain), encrypted, "{text}");
         }
         for text in ["tls://localhost", "wss://localhost"] {
             let address: ServerAddress = text.parse().unwrap();
-            assert!(address.connector(true).is_err(), "{text}");
+            assert!(address.connector(true, None).is_err(), "{text}");
         }
     }
 

@@ -230,6 +230,10 @@ pub(crate) struct ChatArgs {
     /// Connect without encryption.
     #[arg(long)]
     pub(crate) no_tls: bool,
+    /// Take no certificate but those that an authority in this file vouches for (PEM), for the
+    /// host's name. Without it any is taken, and the server's own key says which one it is.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_tls")]
+    pub(crate) tls_ca: Option<PathBuf>,
     /// The name to be known by.
     #[arg(long, value_name = "N")]
     pub(crate) nick: Option<String>,
@@ -429,6 +433,7 @@ mod tests {
             "chat-cli serve --no-lobby --lobby-cipher none",
             "chat-cli serve --log-format xml",
             "chat-cli chat --room 1 --create",
+            "chat-cli chat --tls-ca ca.pem --no-tls",
             "chat-cli chat --room -1",
             "chat-cli chat --name x",
             "chat-cli chat --topic x",

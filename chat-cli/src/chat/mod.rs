@@ -3,7 +3,10 @@
 
 mod drive;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 use chat_core::client::Credentials;
 use chat_runtime::Client;
@@ -12,6 +15,8 @@ use chat_terminal::{
     screen::{Answer, LineReader, Screen, TerminalAsFound},
     visible,
 };
+
+use chat_transport_tls::Trust;
 
 use crate::{
     address::ServerAddress,
@@ -154,9 +159,24 @@ fn connect(
         rooms: rooms.transpose()?,
         warning: Arc::clone(warning),
     };
-    Ok(Client::builder(address.connector(args.no_tls)?, config)
-        .keys(keys)
-        .connect())
+    Ok(Client::builder(
+        address.connector(args.no_tls, authorities(args.tls_ca.as_deref())?)?,
+        config,
+    )
+    .keys(keys)
+    .connect())
+}
+
+/// Whose certificates are taken, if somebody says it.
+fn authorities(file: Option<&Path>) -> Result<Option<Trust>, Failure> {
+    let Some(path) = file else {
+        return Ok(None);
+    };
+    let fault =
+        |error: &dyn std::fmt::Display| Failure::Usage(format!("{}: {error}", path.display()));
+    let pem = std::fs::read(path).map_err(|error| fault(&error))?;
+    let trust = Trust::roots_from_pem(&pem).map_err(|error| fault(&error))?;
+    Ok(Some(trust))
 }
 
 /// Where to go, and a name. None: the person does not want to say.

@@ -128,6 +128,29 @@ fn a_certificate_that_cannot_be_used_is_told_before_the_start() {
     }
 }
 
+#[test]
+fn a_person_takes_the_certificates_of_an_authority_alone_if_it_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (ours, other) = (file("ours.pem"), file("other.pem"));
+    written(Path::new(&ours), &made());
+    written(Path::new(&other), &made());
+    let (_server, at) = Program::server(&["--tls-cert", &ours, "--tls-key", &ours]);
+    let port = at.rsplit_once(':').unwrap().1;
+    for (url, ca, code) in [
+        (format!("tls://localhost:{port}"), &ours, 0),
+        (format!("wss://localhost:{port}/ws"), &ours, 0),
+        (format!("tls://localhost:{port}"), &other, 3),
+        // The certificate is for a name.
+        (format!("tls://127.0.0.1:{port}"), &ours, 3),
+        (format!("tcp://localhost:{port}"), &ours, 2),
+        (format!("tls://localhost:{port}"), &file("nowhere"), 2),
+    ] {
+        let ended = run(&["chat", &url, "--nick", "Ada", "--tls-ca", ca]);
+        assert_eq!(ended.code, Some(code), "{url} {ca}: {}", ended.err);
+    }
+}
+
 /// A certificate and its key.
 fn made() -> String {
     SelfSigned::new(&["localhost".to_owned()]).unwrap().pem

@@ -1,7 +1,7 @@
 //! TLS on the port: the same inside, and `openssl` at the other end.
 
 use std::{
-    io::{IoSlice, Write},
+    io::{ErrorKind, IoSlice, Write},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -204,6 +204,76 @@ async fn openssl_asks_for_a_page_and_knows_the_binding() {
         out.contains(&format!("Keying material: {binding}")),
         "{binding} {out}"
     );
+}
+
+/// A server that lets in nobody without a certificate of its authority: `openssl`, which says each
+/// line backwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_shows_its_own_certificate_where_it_is_asked() {
+    let folder = std::env::temp_dir().join(format!("chat-port-mutual-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let made = |name: &str| {
+        let made = SelfSigned::new(&[name.to_owned()]).unwrap();
+        std::fs::write(folder.join(format!("{name}.pem")), &made.pem).unwrap();
+        made.chain().unwrap()
+    };
+    let (server, client, stranger) = (made("localhost"), made("client"), made("stranger"));
+    let port = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().port()
+    };
+    let mut asking = Command::new("openssl")
+        .args([
+            "s_server",
+            "-accept",
+            &format!("127.0.0.1:{port}"),
+            "-tls1_3",
+            "-rev",
+        ])
+        .args([
+            "-cert",
+            "localhost.pem",
+            "-key",
+            "localhost.pem",
+            "-alpn",
+            "chat/1",
+        ])
+        .args([
+            "-Verify",
+            "1",
+            "-verify_return_error",
+            "-CAfile",
+            "client.pem",
+        ])
+        .current_dir(&folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("openssl is installed");
+    let roots = Trust::Roots(server.certificates().map(<[u8]>::to_vec).collect());
+    let says = async |own: Option<&Chain>| {
+        let tls = ClientTls::new(roots.clone(), own).unwrap();
+        let connector = TlsConnector::new(TcpConnector::new("localhost", port), tls);
+        let mut near = loop {
+            match connector.connect().await {
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                near => break near?,
+            }
+        };
+        near.try_write_vectored(&[IoSlice::new(b"hello\n")])?;
+        let said = read(&mut *near).await?;
+        said.ok_or_else(|| std::io::Error::from(ErrorKind::UnexpectedEof))
+    };
+    assert_eq!(says(Some(&client)).await.unwrap(), b"olleh\n");
+    // TLS 1.3 tells a client after its handshake.
+    assert!(says(None).await.is_err());
+    assert!(says(Some(&stranger)).await.is_err());
+    asking.kill().unwrap();
+    asking.wait().unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 /// With an authority's certificate, browsers learn to ask over TLS alone.
