@@ -120,6 +120,11 @@ fn answer(request: &Parts, caller: &Caller, reach: Reach, options: &PortOptions)
         return Answer::Other(answer.map(Full::new));
     }
     let asked = Asked::of(&request.headers, caller, &options.ws);
+    let hosts = options.hosts.as_ref();
+    if let Some(host) = hosts.and_then(|hosts| hosts.foreign(request, asked.host.as_ref())) {
+        let text = format!("this server is not known as {host}");
+        return Answer::Refused(Refused::new(StatusCode::MISDIRECTED_REQUEST, text).answer());
+    }
     let reach = match asked.scheme {
         Some("https") => None,
         Some(_) => Some(Reach::of(asked.client, None)),

@@ -69,6 +69,7 @@
 #![forbid(unsafe_code)]
 
 mod greet;
+mod hosts;
 mod http;
 mod listener;
 mod options;

@@ -8,7 +8,7 @@ use chat_transport_tls::ServerTls;
 use chat_transport_ws::WsOptions;
 use hyper::{Response, http::request::Parts};
 
-use crate::Plaintext;
+use crate::{Plaintext, hosts::Hosts};
 
 /// A port's offers, and to whom they are made.
 #[derive(Clone, Debug)]
@@ -17,6 +17,7 @@ pub struct PortOptions {
     pub(crate) path: String,
     pub(crate) otherwise: Option<Otherwise>,
     pub(crate) in_the_clear: Option<InTheClear>,
+    pub(crate) hosts: Option<Hosts>,
     pub(crate) plaintext: Plaintext,
     pub(crate) trusts_unix: bool,
     pub(crate) handshake: Duration,
@@ -57,6 +58,7 @@ impl Default for PortOptions {
             path: "/ws".to_owned(),
             otherwise: None,
             in_the_clear: None,
+            hosts: None,
             plaintext: Plaintext::Any,
             trusts_unix: false,
             handshake: Duration::from_secs(10),
@@ -97,6 +99,16 @@ impl PortOptions {
         answer: impl Fn(&Parts) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
         self.otherwise = Some(Otherwise(Arc::new(answer)));
+        self
+    }
+
+    /// The host names of this server: HTTP that asks for another one is refused (421), but for
+    /// addresses and `localhost`. So no page elsewhere whose name is made to lead here (DNS
+    /// rebinding) is taken for one of this server. Any name, unless this says otherwise.
+    #[must_use]
+    pub fn hosts(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        let names = names.into_iter().map(|name| name.to_ascii_lowercase());
+        self.hosts = Some(Hosts(names.collect()));
         self
     }
 

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use chat_core::keys::Fingerprint;
+use chat_core::{hub::Audience, keys::Fingerprint};
 use chat_runtime::{Server, ServerHandle, StartError};
 use chat_terminal::operator::{Greeting, Notice, Operator};
 #[cfg(feature = "acme")]
@@ -67,6 +67,10 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         .web
         .options(&config.trusted_proxies, &config.limits)
         .plaintext(config.plaintext);
+    let port = match config.audience() {
+        Audience::Names(names) => port.hosts(names),
+        _ => port,
+    };
     #[cfg(feature = "acme")]
     let acme = Acme::new(&config.tls, keys.as_deref())?;
     #[cfg(feature = "acme")]

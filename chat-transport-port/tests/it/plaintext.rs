@@ -3,7 +3,7 @@
 use chat_runtime::chat_core::wire::{CloseReason, Decoder, Form, ServerMessage};
 use chat_transport_port::{Plaintext, PortOptions};
 
-use crate::hand::{HANDSHAKE, ping, refused};
+use crate::hand::{HANDSHAKE, bind, ping, refused, said};
 
 fn never() -> PortOptions {
     PortOptions::default().plaintext(Plaintext::Never)
@@ -51,4 +51,27 @@ async fn pages_are_at_https_and_websockets_are_told() {
     assert!(all.starts_with("HTTP/1.1 426 "), "{all}");
     assert!(all.contains("\r\nupgrade: TLS/1.3, HTTP/1.1\r\n"), "{all}");
     assert!(all.ends_with("connect to wss://\n"), "{all}");
+}
+
+#[tokio::test]
+async fn a_page_whose_name_is_made_to_lead_here_is_refused() {
+    let named = || PortOptions::default().hosts(["chat.example.org".to_owned()]);
+    let foreign = HANDSHAKE.replace("chat.example.org", "evil.example:7037");
+    for request in [
+        &foreign,
+        "GET / HTTP/1.1\r\nHost: evil.example:7037\r\n\r\n",
+    ] {
+        let all = refused(named(), request.as_bytes()).await;
+        assert!(all.starts_with("HTTP/1.1 421 "), "{all}");
+        assert!(all.ends_with("not known as evil.example\n"), "{all}");
+        // Nor is it led on.
+        let never = named().plaintext(Plaintext::Never);
+        let all = refused(never, request.as_bytes()).await;
+        assert!(all.starts_with("HTTP/1.1 421 "), "{all}");
+    }
+    for host in ["chat.example.org", "127.0.0.1:7037", "localhost"] {
+        let (mut transport, address) = bind(named());
+        let request = HANDSHAKE.replace("chat.example.org", host);
+        said(&mut transport, address, request.as_bytes()).await;
+    }
 }
