@@ -1,6 +1,10 @@
 //! Where a server keeps its records: a folder of its own, or memory.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use chat_core::{
     id::{Partition, RoomId},
@@ -176,6 +180,9 @@ impl Storage {
             config.retention.every = config.retention.every.min(age);
         }
         let (log, events) = DiskLog::open(&folder, config).map_err(not_opened)?;
+        if let Some(words) = open_to_others(&folder) {
+            tracing::warn!("{words}");
+        }
         let secret = log.server_secret().await;
         let secret = secret.map_err(|error: SecretError| Failure::Fault(error.to_string()))?;
         let lobby = lobby_of(&log).await;
@@ -187,6 +194,25 @@ impl Storage {
             events: Some(events),
         })
     }
+}
+
+/// Words about a folder that others than its owner may look into; none if it is its owner's alone.
+#[cfg(unix)]
+fn open_to_others(folder: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mode = std::fs::metadata(folder).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then(|| {
+        format!(
+            "others on this machine may look into {} (mode {mode:o}), where all is kept that was said: make it 700",
+            folder.display()
+        )
+    })
+}
+
+#[cfg(not(unix))]
+fn open_to_others(_: &Path) -> Option<String> {
+    None
 }
 
 /// The cipher of the lobby that a log keeps; none if there is none yet, or if it cannot be read.

@@ -423,3 +423,24 @@ fn nobody_is_locked_out_of_a_name_after_an_orderly_stop() {
     assert_eq!(other.code, Some(4), "{}", other.err);
     Program::client(&address, "Berl", &kept).until("still a member of the lobby");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_others_may_look_into_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let words = ["--data", data.to_str().unwrap()];
+    for (mode, told) in [(0o700, false), (0o755, true), (0o710, true), (0o700, false)] {
+        if data.exists() {
+            std::fs::set_permissions(&data, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let (server, _) = Program::server(&words);
+        server.signal(rustix::process::Signal::TERM);
+        let ended = server.ended();
+        let said = format!("{}\n{}", ended.out.join("\n"), ended.err);
+        assert_eq!(said.contains("may look into"), told, "{mode:o}: {said}");
+        assert_eq!(said.contains(&format!("mode {mode:o}")), told, "{said}");
+    }
+}
