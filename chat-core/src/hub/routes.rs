@@ -335,6 +335,7 @@ impl Hub {
             Effect::Find { room, member } => rooms.find(turn, people, room, member),
             Effect::Bring { room, member } => rooms.bring(turn, people, room, member),
             Effect::Expire { room, member } => rooms.expire(turn, people, room, member),
+            Effect::LeaveLobby { member } => rooms.leave(turn, people, RoomId::LOBBY, member),
             Effect::Load { room } => {
                 rooms.load(turn, people, room);
             }

@@ -7,7 +7,7 @@ use chat_core::{
     wire::{
         ClientMessage, CloseReason, ErrorCode, ServerMessage,
         client::{self, Empty, InRoom, Op, Peer, RoomRef},
-        record::RecordBody,
+        record::{Left, LeftReason, RecordBody},
         server::{Answer, Named, PresenceUpdate},
     },
 };
@@ -566,4 +566,38 @@ fn closing_is_a_handshake_with_a_time_limit() {
     w.pass(2 * SECOND);
     assert_eq!(w.lines[&bob].closed, Some(CloseReason::Stopped));
     assert_eq!(w.events.last(), Some(&Event::Closed));
+}
+
+#[test]
+fn who_says_bye_and_comes_back_has_left_the_lobby_alone() {
+    let mut w = World::new();
+    let mut kept = hello("ada");
+    kept.kept = true;
+    let ada = w.connect();
+    w.greet(ada, kept.clone()).unwrap();
+    w.join(ada, RoomRef::Lobby).unwrap();
+    let bob = w.in_lobby("bob");
+    let group = w.create(ada, 2, Some("Chess")).unwrap().room;
+    w.join(bob, RoomRef::Id(group)).unwrap();
+    w.records(bob);
+    w.say(ada, &ClientMessage::Bye(Empty {}));
+    w.pass(SECOND);
+    let left = Left {
+        reason: LeftReason::Asked,
+    };
+    let told: Vec<_> = w
+        .records(bob)
+        .into_iter()
+        .map(|(room, record)| (room, record.body))
+        .collect();
+    assert_eq!(told, [(RoomId::LOBBY, RecordBody::Left(left))]);
+    kept.session = SessionId(77);
+    let ada = w.connect();
+    assert_eq!(w.greet(ada, kept.clone()).unwrap().rooms, [group]);
+    // A connection that only broke leaves nothing.
+    w.join(ada, RoomRef::Lobby).unwrap();
+    w.disconnect(ada);
+    w.pass(100 * SECOND);
+    let ada = w.connect();
+    assert_eq!(w.greet(ada, kept).unwrap().rooms.len(), 2);
 }

@@ -174,6 +174,10 @@ pub(super) enum Effect {
         room: RoomId,
         member: MemberId,
     },
+    /// A member that comes back has said good-bye: it is not in the lobby meanwhile.
+    LeaveLobby {
+        member: MemberId,
+    },
     /// Load a room of which the listing may be behind.
     Load {
         room: RoomId,

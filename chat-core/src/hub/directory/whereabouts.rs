@@ -199,6 +199,8 @@ impl Registry {
             Departure::Bye => {
                 if !kept {
                     self.expiry.at_once.insert(member);
+                } else if turn.config.lobby.is_some() {
+                    turn.effect(Effect::LeaveLobby { member });
                 }
                 self.leave(turn, member);
             }

@@ -96,6 +96,18 @@ impl Rooms {
         self.with(turn, people, id, Task::Propose(proposal));
     }
 
+    /// A member leaves, by what it said of all rooms of this kind.
+    pub(in crate::hub) fn leave(
+        &mut self,
+        turn: &mut Turn<'_>,
+        people: &dyn People,
+        id: RoomId,
+        member: MemberId,
+    ) {
+        let proposal = Proposal::unasked(Author::unasked(member), Ask::Leave);
+        self.with(turn, people, id, Task::Propose(proposal));
+    }
+
     /// Closes a group of which the log was lost, so that its number is not given again.
     pub(in crate::hub) fn close_lost(
         &mut self,

@@ -223,6 +223,7 @@ impl World {
                 ),
             },
             Effect::Expire { room, member } => format!("expire {} {}", room.0[0], n(member)),
+            Effect::LeaveLobby { member } => format!("leave lobby {}", n(member)),
             Effect::Load { room } => format!("load {}", room.0[0]),
             Effect::Close { room } => format!("close room {}", room.0[0]),
             Effect::Find { room, member } => format!("find {} {}", room.0[0], n(member)),
