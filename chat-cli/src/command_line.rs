@@ -234,7 +234,8 @@ pub(crate) struct ChatArgs {
     /// host's name. Without it any is taken, and the server's own key says which one it is.
     #[arg(long, value_name = "FILE", conflicts_with = "no_tls")]
     pub(crate) tls_ca: Option<PathBuf>,
-    /// The name to be known by.
+    /// The name to be known by: another one is another person at this server, the same one the same
+    /// person. Without it, the name that was held last at this address.
     #[arg(long, value_name = "N")]
     pub(crate) nick: Option<String>,
     /// A label beside the name, for example a group of students.
@@ -260,12 +261,12 @@ pub(crate) struct ChatArgs {
     /// [none, caesar:SHIFT, key-file:FILE]
     #[arg(long, value_name = "CIPHER")]
     pub(crate) cipher: Option<CipherChoice>,
-    /// Be the same member every time at this address: the secret is kept in this file, which is
-    /// made when it is missing.
+    /// Be the member of this file, whatever the name; it is made when it is missing. Without it
+    /// each server and name has one in the folder `identities` of the user's data.
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
-    /// Come in without keys, for as long as this conversation: private conversations and rooms with
-    /// a password are for others.
+    /// Come in without keys, as nobody who was there before or will be again: nothing is kept, and
+    /// private conversations and rooms with a password are for others.
     #[arg(long, conflicts_with = "identity")]
     pub(crate) guest: bool,
     /// Lines of a file or a pipe may be commands, such as /join 3. Without this a line that begins

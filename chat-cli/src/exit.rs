@@ -8,7 +8,7 @@ pub(crate) use chat_terminal::Failure;
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  all went well; also: the server of a conversation has stopped
-  1  a fault: an address or an identity in use, a broken protocol; a line of a script came to nothing
+  1  a fault: an address in use, a broken protocol; a line of a script came to nothing
   2  wrong usage: an unknown option, a malformed address, a file that was named and cannot be used, a slash in piped text
   3  cannot connect
   4  refused by the server; the reason is on standard error";

@@ -1,92 +1,138 @@
-//! The identity of this client: a secret of its own, or one that a file keeps.
+//! Who somebody is at a server: nobody that is kept, or the member of a file.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
-    path::Path,
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
 };
 
-use chat_core::{client::Credentials, id::Secret, keys::DeviceKeys};
+use chat_core::{
+    client::Credentials,
+    id::{MemberId, Secret},
+    keys::{DeviceKeys, PublicKey},
+};
 use chat_terminal::stripped;
 use zeroize::Zeroizing;
 
-use crate::{address::ServerAddress, exit::Failure};
+use crate::{exit::Failure, identities::Identities, private_files};
 
-/// A secret and, where a file keeps it, that file, locked until this is dropped.
+/// The person that a conversation is had as.
 #[derive(Debug)]
-pub(crate) struct Identity {
-    secret: Secret,
-    file: Option<File>,
+pub(crate) enum Identity {
+    /// Somebody without keys.
+    Guest(Secret),
+    /// A new member, forgotten when this process ends.
+    Passing(Secret),
+    /// The member of a file that was named.
+    File { path: PathBuf, secret: Secret },
+    /// The member of this nick, among those of the person's data.
+    Kept { nick: String, all: Identities },
+}
+
+/// A member at one server.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    pub(crate) credentials: Credentials,
+    /// The folder of the keys of its rooms, if they are kept.
+    pub(crate) rooms: Option<PathBuf>,
 }
 
 impl Identity {
-    /// A new member, forgotten when this process ends.
+    pub(crate) fn guest() -> Result<Self, Failure> {
+        Ok(Self::Guest(new_secret()?))
+    }
+
     pub(crate) fn passing() -> Result<Self, Failure> {
-        let secret = chat_runtime::member_secret().map_err(no_randomness)?;
-        Ok(Self { secret, file: None })
+        Ok(Self::Passing(new_secret()?))
     }
 
-    /// The member that the file keeps. A missing (or empty) file is given a new secret, readable by
-    /// its owner alone.
+    /// The member that the file keeps; one that is missing is made.
     pub(crate) fn from_file(path: &Path) -> Result<Self, Failure> {
-        let shown = path.display();
-        let fault = |error: io::Error| Failure::Fault(format!("identity file {shown}: {error}"));
-        let mut file = open(path).map_err(|error| {
-            Failure::Usage(format!("cannot open identity file {shown}: {error}"))
-        })?;
-        match fs4::FileExt::try_lock(&file) {
-            Ok(()) => {}
-            Err(fs4::TryLockError::WouldBlock) => {
-                return Err(Failure::Fault(format!(
-                    "identity file {shown} is in use by another chat-cli"
-                )));
-            }
-            Err(fs4::TryLockError::Error(error)) => return Err(fault(error)),
-        }
-        warn_if_others_can_read(&file, path);
-        let mut text = Zeroizing::new(String::new());
-        // More than a byte order mark, a secret and a line break, so that a wrong file is not read
-        // to its end.
-        (&file)
-            .take(DIGITS as u64 + 6)
-            .read_to_string(&mut text)
-            .map_err(fault)?;
-        let mut secret = Zeroizing::new([0; 32]);
-        if text.is_empty() {
-            *secret = chat_runtime::member_secret().map_err(no_randomness)?.0;
-            let line = Zeroizing::new(format!("{}\n", hex::encode(*secret)));
-            file.seek(SeekFrom::Start(0))
-                .and_then(|_| file.write_all(line.as_bytes()))
-                .and_then(|()| file.sync_all())
-                .map_err(fault)?;
-        } else if hex::decode_to_slice(stripped(&text).trim_end(), secret.as_mut_slice()).is_err() {
-            return Err(Failure::Usage(format!(
-                "identity file {shown} holds no identity; it should be {DIGITS} hexadecimal digits"
-            )));
-        }
-        Ok(Self {
-            secret: Secret(*secret),
-            file: Some(file),
-        })
+        let (path, secret) = (path.to_owned(), secret_of(path)?);
+        Ok(Self::File { path, secret })
     }
 
-    /// The keys at the server at this address. Those of a secret that a file keeps are others at
-    /// each server, so that nobody sees that they are one person's.
-    pub(crate) fn at(&self, address: &ServerAddress) -> Credentials {
-        let (host, port) = address.host_and_port();
-        match self.file {
-            Some(_) => {
-                let secret = self.secret.at_server(host, port);
-                Credentials::kept(DeviceKeys::from_secret(&secret))
+    /// The member at the server of this key. That of a file is another one at each server, so that
+    /// nobody sees that they are one person.
+    pub(crate) fn at(&self, server: PublicKey) -> Result<Entrance, Failure> {
+        let passing = |credentials| Entrance {
+            credentials,
+            rooms: None,
+        };
+        Ok(match self {
+            Self::Guest(secret) => passing(Credentials::Guest(secret.clone())),
+            Self::Passing(secret) => passing(Credentials::passing(DeviceKeys::from_secret(secret))),
+            Self::File { path, secret } => kept(secret, server, |_| {
+                let mut rooms = path.clone().into_os_string();
+                rooms.push(".rooms");
+                PathBuf::from(rooms).join(server.fingerprint().to_string())
+            }),
+            Self::Kept { nick, all } => {
+                let secret = all.secret(server, nick)?;
+                kept(&secret, server, |member| all.rooms(server, member))
             }
-            None => Credentials::passing(DeviceKeys::from_secret(&self.secret)),
-        }
+        })
     }
 
     /// Whether it will still be there after this process has ended.
     pub(crate) fn is_kept(&self) -> bool {
-        self.file.is_some()
+        matches!(self, Self::File { .. } | Self::Kept { .. })
     }
+}
+
+fn kept(secret: &Secret, server: PublicKey, rooms: impl FnOnce(MemberId) -> PathBuf) -> Entrance {
+    let keys = DeviceKeys::from_secret(&secret.at_server(&server));
+    Entrance {
+        rooms: Some(rooms(keys.member())),
+        credentials: Credentials::kept(keys),
+    }
+}
+
+/// The secret of a file; a missing file is given a new one, readable by its owner alone.
+pub(crate) fn secret_of(path: &Path) -> Result<Secret, Failure> {
+    let shown = path.display();
+    let unusable =
+        |error: io::Error| Failure::Usage(format!("cannot use identity file {shown}: {error}"));
+    match read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        read => return read.map_err(unusable)?.ok_or_else(|| damaged(path)),
+    }
+    let secret = new_secret()?;
+    let line = Zeroizing::new(format!("{}\n", *Zeroizing::new(hex::encode(secret.0))));
+    match private_files::create(path, line.as_bytes()) {
+        Ok(()) => Ok(secret),
+        // Another program has made it meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            read(path).map_err(unusable)?.ok_or_else(|| damaged(path))
+        }
+        Err(error) => Err(unusable(error)),
+    }
+}
+
+/// What stands in a file; none: no secret.
+fn read(path: &Path) -> io::Result<Option<Secret>> {
+    let file = File::open(path)?;
+    warn_if_others_can_read(&file, path);
+    let mut text = Zeroizing::new(Vec::new());
+    // More than a byte order mark, a secret and a line break, so that a wrong file is not read to
+    // its end.
+    file.take(DIGITS as u64 + 6).read_to_end(&mut text)?;
+    let mut secret = Secret([0; 32]);
+    let is_one = std::str::from_utf8(&text)
+        .is_ok_and(|text| hex::decode_to_slice(stripped(text).trim_end(), &mut secret.0).is_ok());
+    Ok(is_one.then_some(secret))
+}
+
+fn damaged(path: &Path) -> Failure {
+    Failure::Usage(format!(
+        "identity file {} holds no identity; it should be {DIGITS} hexadecimal digits: put a copy \
+         in its place or, if there is none, delete it to be a new member",
+        path.display()
+    ))
+}
+
+fn new_secret() -> Result<Secret, Failure> {
+    chat_runtime::member_secret().map_err(no_randomness)
 }
 
 /// For every use of the system's generator.
@@ -97,14 +143,6 @@ pub(crate) fn no_randomness(error: io::Error) -> Failure {
 /// Hexadecimal digits of a secret.
 const DIGITS: usize = 64;
 
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
 #[cfg(unix)]
 fn warn_if_others_can_read(file: &File, path: &Path) {
     use std::os::unix::fs::PermissionsExt;
@@ -113,9 +151,10 @@ fn warn_if_others_can_read(file: &File, path: &Path) {
         .metadata()
         .is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
     {
+        let path = path.display();
         tracing::warn!(
-            "identity file {} can be read by others; whoever reads it can be you",
-            path.display()
+            "identity file {path} can be read by others, and whoever reads it can be you: \
+             chmod 600 {path}"
         );
     }
 }
@@ -129,40 +168,28 @@ mod tests {
 
     use super::*;
 
+    const SERVER: PublicKey = PublicKey([1; 32]);
+
+    fn member(identity: &Identity, server: PublicKey) -> MemberId {
+        identity.at(server).unwrap().credentials.member()
+    }
+
     #[test]
     fn a_missing_file_is_made_and_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("me");
         let first = Identity::from_file(&path).unwrap();
-        let secret = first.secret.clone();
         assert!(first.is_kept());
-        drop(first);
-        assert_eq!(Identity::from_file(&path).unwrap().secret, secret);
+        let same = || {
+            let again = Identity::from_file(&path).unwrap();
+            assert_eq!(member(&again, SERVER), member(&first, SERVER));
+        };
+        same();
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.len(), DIGITS + 1);
         fs::write(&path, format!("\u{feff}{}\r\n", text.trim_end())).unwrap();
-        assert_eq!(Identity::from_file(&path).unwrap().secret, secret);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            assert_eq!(
-                fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-                0o600
-            );
-        }
-    }
-
-    #[test]
-    fn a_file_in_use_is_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("me");
-        let _held = Identity::from_file(&path).unwrap();
-        let error = Identity::from_file(&path).unwrap_err();
-        assert!(
-            error.to_string().contains(path.to_str().unwrap()),
-            "{error}"
-        );
-        assert!(error.to_string().contains("in use"), "{error}");
+        same();
+        assert_ne!(member(&first, SERVER), member(&first, PublicKey([2; 32])));
     }
 
     #[test]
@@ -170,50 +197,33 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("diary");
         for content in [
+            "".to_owned(),
             "dear diary".to_owned(),
             "ab".repeat(33),
             "ab".repeat(31),
             "z".repeat(5_000),
         ] {
             fs::write(&path, &content).unwrap();
-            assert!(
-                matches!(Identity::from_file(&path), Err(Failure::Usage(_))),
-                "{content}"
-            );
+            let Err(Failure::Usage(words)) = Identity::from_file(&path) else {
+                panic!("{content}")
+            };
+            assert!(words.contains("delete it"), "{words}");
             assert_eq!(fs::read_to_string(&path).unwrap(), content);
         }
         fs::write(&path, [0xff; 10]).unwrap();
-        assert!(Identity::from_file(&path).is_err());
-        assert!(matches!(
-            Identity::from_file(folder.path()),
-            Err(Failure::Usage(_))
-        ));
-    }
-
-    #[test]
-    fn each_server_is_shown_keys_of_its_own() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("me");
-        let kept = Identity::from_file(&path).unwrap();
-        let at = |address: &str| kept.at(&address.parse().unwrap()).member();
-        for same in [
-            "localhost:7037",
-            "tcp://LOCALHOST",
-            "ws://localhost:7037/ws",
-        ] {
-            assert_eq!(at("localhost"), at(same), "{same}");
+        for unusable in [&path, folder.path()] {
+            assert!(matches!(
+                Identity::from_file(unusable),
+                Err(Failure::Usage(_))
+            ));
         }
-        for other in ["127.0.0.1", "localhost:7038", "ws://localhost"] {
-            assert_ne!(at("localhost"), at(other), "{other}");
-        }
-        assert_eq!(at("::1"), at("[::1]:7037"));
-        assert_eq!(at("ws://localhost"), at("ws://Localhost:80/elsewhere"));
     }
 
     #[test]
     fn a_passing_identity_is_new_each_time() {
         let (a, b) = (Identity::passing().unwrap(), Identity::passing().unwrap());
-        assert_ne!(a.secret, b.secret);
+        assert_ne!(member(&a, SERVER), member(&b, SERVER));
         assert!(!a.is_kept());
+        assert!(!Identity::guest().unwrap().is_kept());
     }
 }

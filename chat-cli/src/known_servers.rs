@@ -2,15 +2,14 @@
 
 use std::{
     fmt::Write as _,
-    fs::{self, OpenOptions},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use chat_core::{id::server_name, keys::PublicKey};
 use directories::ProjectDirs;
 
-use crate::exit::Failure;
+use crate::{exit::Failure, private_files};
 
 /// A file of lines `HOST:PORT KEY`, the key in 64 hexadecimal digits.
 #[derive(Debug)]
@@ -91,18 +90,9 @@ impl KnownServers {
             let _ = writeln!(text, "{name} {key}");
         }
         if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder)?;
+            private_files::make_folder(folder)?;
         }
-        let mut new = self.path.clone().into_os_string();
-        new.push(".new");
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)
+        private_files::replace(&self.path, text.as_bytes())
     }
 }
 

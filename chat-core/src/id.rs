@@ -8,7 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::{keys::short_hash, wire::base64};
+use crate::{
+    keys::{PublicKey, short_hash},
+    wire::base64,
+};
 
 /// Declares a 128-bit identifier: 16 raw bytes in postcard, base64 in JSON.
 macro_rules! id128 {
@@ -197,21 +200,20 @@ pub struct Secret(pub [u8; 32]);
 
 impl Secret {
     /// The secret of the same person at one server, for whoever keeps one secret for all:
-    /// HKDF-SHA-256 (no salt, info [`HOST:PORT`](server_name)), 32 bytes.
+    /// HKDF-SHA-256 (no salt, info `chat.v1 at server` and the server's key), 32 bytes.
     ///
-    /// A server is shown its secret at every `hello`, so one that was shown the secret of others
-    /// could be that person there.
+    /// Servers that were shown one member could tell each other that they know the same person.
     #[must_use]
-    pub fn at_server(&self, host: &str, port: u16) -> Self {
+    pub fn at_server(&self, server: &PublicKey) -> Self {
         let mut secret = Self([0; 32]);
         Hkdf::<Sha256>::new(None, &self.0)
-            .expand(server_name(host, port).as_bytes(), &mut secret.0)
+            .expand_multi_info(&[b"chat.v1 at server", &server.0], &mut secret.0)
             .expect("32 bytes are within what HKDF gives");
         secret
     }
 }
 
-/// A server's name where something is kept for it alone: `HOST:PORT`. `host` is a name or
+/// A server's name as a person knows it, where something is kept under it: `HOST:PORT`. `host` is a name or
 /// an IP address as the person knows it, without brackets; its letters count as small ones, and an
 /// IPv6 address is put into brackets.
 pub fn server_name(host: &str, port: u16) -> String {
@@ -384,20 +386,24 @@ mod tests {
     #[test]
     fn one_secret_for_all_servers_shows_each_one_of_its_own() {
         let secret = Secret(core::array::from_fn(|n| n as u8));
-        let at = |host: &str, port| {
-            let secret = secret.at_server(host, port);
-            secret
-                .0
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect::<String>()
+        let at = |server| {
+            let secret = secret.at_server(&PublicKey(server));
+            let digits = secret.0.iter().map(|byte| format!("{byte:02x}"));
+            digits.collect::<String>()
         };
-        // By another implementation of HKDF; the first one stands in the specification.
-        let local = "6325eccdbb8721b3e216f85e26e2db67f84658b2c25aef10e4f1e0a7484b6870";
-        assert_eq!(at("localhost", 7037), local);
-        assert_eq!(at("LocalHost", 7037), local, "however it is typed");
-        let linked = "bd0ae0191c051a4b2affc01863d87e3b5aa6f56c2ad78386bc3ee08bd1a18c4a";
-        assert_eq!(at("FE80::1", 80), linked);
-        assert_ne!(at("localhost", 7080), local);
+        // By another implementation of HKDF.
+        let expected = "6ac3d4a68e6f0b45731e13ba820291053c099a67893424f10199bd75af6ab458";
+        assert_eq!(at([7; 32]), expected);
+        assert_ne!(at([8; 32]), expected);
+    }
+
+    #[test]
+    fn a_server_has_one_name_however_it_is_typed() {
+        for (host, port, name) in [
+            ("LocalHost", 7037, "localhost:7037"),
+            ("FE80::1", 80, "[fe80::1]:80"),
+        ] {
+            assert_eq!(server_name(host, port), name);
+        }
     }
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 #[cfg(unix)]
 use signal_hook::consts::SIGHUP;
 
-use crate::{LIMIT, json, the_binary};
+use crate::{Folder, LIMIT, json, the_binary};
 
 /// Lines of each process that are shown when a test fails.
 const SHOWN: usize = 40;
@@ -30,6 +30,8 @@ pub struct Program {
     heard: Arc<Heard>,
     /// Lines of standard output, and of standard error, that somebody has waited for.
     read: [usize; 2],
+    /// The folder that is this process's alone.
+    _home: Option<Folder>,
 }
 
 /// How a process ended.
@@ -110,15 +112,17 @@ impl Program {
     fn named(name: &str, args: &[&str]) -> Self {
         #[cfg(unix)]
         let_children_hang_up();
+        // No process finds the folder of the person who runs the tests. A server that is started
+        // again finds the key that it had, and each client is another person's.
+        let own = (args.first() != Some(&"serve")).then(|| Folder::new());
+        let home = own.as_ref().map_or_else(home, |own| own.path("").into());
         let mut child = Command::new(the_binary::path())
             .args(args)
             .env("TZ", "UTC")
             .env("RUST_BACKTRACE", "1")
-            // The process finds no folder of the person who runs the tests, and a server that is
-            // started again the key that it had.
-            .env("HOME", home())
-            .env("XDG_DATA_HOME", home())
-            .env("APPDATA", home())
+            .env("HOME", &home)
+            .env("XDG_DATA_HOME", &home)
+            .env("APPDATA", &home)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -133,6 +137,7 @@ impl Program {
             child,
             heard,
             read: [0, 0],
+            _home: own,
         }
     }
 

@@ -16,7 +16,7 @@ use futures_util::{
 };
 use tokio::time::sleep_until;
 
-use crate::signals::Signals;
+use crate::{identities::Identities, signals::Signals};
 
 /// A command that is under way, with its number.
 type Pending = LocalBoxFuture<'static, (u64, Result<Outcome, CommandError>)>;
@@ -34,10 +34,18 @@ pub(super) struct Drive {
     idle: Option<Pin<Box<dyn Future<Output = ()>>>>,
     /// Lines that were taken and not looked at.
     unread: u64,
+    /// Where it is kept what the member is called.
+    identities: Option<Identities>,
 }
 
 impl Drive {
-    pub(super) fn new(client: Client, events: Events, lines: LineReader, signals: Signals) -> Self {
+    pub(super) fn new(
+        client: Client,
+        events: Events,
+        lines: LineReader,
+        signals: Signals,
+        identities: Option<Identities>,
+    ) -> Self {
         Self {
             client,
             events: Some(events),
@@ -47,6 +55,7 @@ impl Drive {
             asked: None,
             idle: None,
             unread: 0,
+            identities,
         }
     }
 
@@ -62,6 +71,9 @@ impl Drive {
         let mut broken = false;
         loop {
             let input = self.next(session.poll_timeout()).await;
+            if let (Some(identities), Some(nick)) = (&self.identities, named(&input)) {
+                identities.held(nick);
+            }
             session.handle_input(Instant::now(), input, &mut effects);
             if let Some(end) = self
                 .perform(&mut session, &mut effects, reporter, screen)
@@ -167,5 +179,17 @@ impl Drive {
             }
         }
         None
+    }
+}
+
+/// The nick that the member has from now on.
+fn named(input: &Input) -> Option<&str> {
+    match input {
+        Input::Client(ClientEvent::Welcomed { welcome, .. }) => Some(&welcome.nick),
+        Input::CommandEnded {
+            result: Ok(Outcome::Named(named)),
+            ..
+        } => Some(&named.nick),
+        _ => None,
     }
 }

@@ -8,7 +8,6 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use chat_core::client::Credentials;
 use chat_runtime::Client;
 use chat_terminal::{
     Destination, End, Format, Group, Names, Options, ReadKind, Report, Reporter, Secrets,
@@ -22,8 +21,9 @@ use crate::{
     address::ServerAddress,
     command_line::ChatArgs,
     exit::Failure,
+    identities::Identities,
     identity::{Identity, no_randomness},
-    kept_keys::{KeptKeys, Keys},
+    kept_rooms::Keys,
     known_servers::KnownServers,
     link::Link,
     signals::Signals,
@@ -72,33 +72,43 @@ async fn chat(
         asked = ask_for_what_is_missing(&args, &lines, reporter.as_mut(), screen) => asked?,
         _ = signals.next() => None,
     };
-    let Some((link, nick)) = asked else {
+    let Some(Asked {
+        link,
+        nick,
+        identities,
+    }) = asked
+    else {
         return Ok(());
     };
     let address = link.address.clone();
     let identity = match &args.identity {
         Some(path) => Identity::from_file(path)?,
-        None => Identity::passing()?,
+        None if args.guest => Identity::guest()?,
+        None => match identities.clone() {
+            Some(all) => Identity::Kept {
+                nick: nick.clone(),
+                all,
+            },
+            None => Identity::passing()?,
+        },
     };
-    let warning = Arc::default();
-    let (client, events) = connect(&args, link, nick, &identity, &warning)?;
+    let kept = identity.is_kept();
+    let refusal = Arc::default();
+    let (client, events) = connect(&args, link, nick, identity, &refusal)?;
     let options = Options {
         person: lines.is_person(),
         commands: args.commands || args.format == Format::Json || lines.is_person(),
         last_lines: args.format == Format::Text,
-        kept: identity.is_kept(),
+        kept,
         label: args.label.unwrap_or_default(),
         destination,
         names,
     };
-    let mut drive = Drive::new(client, events, lines, signals);
+    let mut drive = Drive::new(client, events, lines, signals, identities);
     let end = drive.run(options, reporter.as_mut(), screen).await;
     match end {
         End::Well => Ok(()),
-        End::Failed(failure) => Err(match warning.get() {
-            Some(words) => Failure::Refused(words.clone()),
-            None => failure,
-        }),
+        End::Failed(failure) => Err(refusal.get().cloned().unwrap_or(failure)),
         End::NoServer(words) => {
             let words = words.unwrap_or_else(|| drive.trouble());
             Err(Failure::CannotConnect(format!("{address}: {words}")))
@@ -128,8 +138,8 @@ fn connect(
     args: &ChatArgs,
     link: Link,
     nick: String,
-    identity: &Identity,
-    warning: &Arc<OnceLock<String>>,
+    identity: Identity,
+    refusal: &Arc<OnceLock<Failure>>,
 ) -> Result<(Client, chat_runtime::Events), Failure> {
     let mut config = chat_runtime::client_config(nick).map_err(no_randomness)?;
     // Which they are is said when the server has shown its key.
@@ -142,22 +152,15 @@ fn connect(
     config.pin = fragment.key;
     config.invite = fragment.invite;
     let (host, port) = address.host_and_port();
-    let rooms = args
-        .identity
-        .as_ref()
-        .map(|path| KeptKeys::beside(path, host, port));
     let servers = match address.is_loopback() {
         true => None,
         false => KnownServers::of(host, port)?,
     };
     let keys = Keys {
-        credentials: match args.guest {
-            true => Credentials::Guest(chat_runtime::member_secret().map_err(no_randomness)?),
-            false => identity.at(&address),
-        },
+        identity,
         servers,
-        rooms: rooms.transpose()?,
-        warning: Arc::clone(warning),
+        rooms: None,
+        refusal: Arc::clone(refusal),
     };
     Ok(Client::builder(
         address.connector(args.no_tls, authorities(args.tls_ca.as_deref())?)?,
@@ -179,13 +182,21 @@ fn authorities(file: Option<&Path>) -> Result<Option<Trust>, Failure> {
     Ok(Some(trust))
 }
 
+/// What a conversation begins with.
+struct Asked {
+    link: Link,
+    nick: String,
+    /// The members that the person has been at this address; none if it is to be no such member.
+    identities: Option<Identities>,
+}
+
 /// Where to go, and a name. None: the person does not want to say.
 async fn ask_for_what_is_missing(
     args: &ChatArgs,
     lines: &LineReader,
     reporter: &mut dyn Reporter,
     screen: &mut Screen,
-) -> Result<Option<(Link, String)>, Failure> {
+) -> Result<Option<Asked>, Failure> {
     let missing = |what: &str| {
         Failure::Usage(format!(
             "{what} is missing, and there is nobody to ask: standard input is no terminal"
@@ -210,8 +221,14 @@ async fn ask_for_what_is_missing(
             }
         },
     };
-    let nick = match &args.nick {
-        Some(nick) => nick.clone(),
+    let (host, port) = link.address.host_and_port();
+    let identities = match args.guest || args.identity.is_some() {
+        true => None,
+        false => Identities::of(host, port),
+    };
+    let last = identities.as_ref().and_then(Identities::last);
+    let nick = match args.nick.clone().or(last) {
+        Some(nick) => nick,
         None if !lines.is_person() => return Err(missing("--nick")),
         None => loop {
             match lines.read("nick: ", ReadKind::Answer).await {
@@ -224,5 +241,9 @@ async fn ask_for_what_is_missing(
             }
         },
     };
-    Ok(Some((link, nick)))
+    Ok(Some(Asked {
+        link,
+        nick,
+        identities,
+    }))
 }

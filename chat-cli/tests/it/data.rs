@@ -150,7 +150,6 @@ fn groups_passwords_and_messages_are_there_after_a_kill() {
     drop(server);
     drop(client);
 
-    // At its address: an identity is another one's at another server.
     let (mut server, address) = Program::server_at(&address, &["--data", text(&data)]);
     let refused = Program::client(
         &address,
@@ -404,11 +403,11 @@ fn nobody_is_locked_out_of_a_name_after_an_orderly_stop() {
     let identity = folder.path().join("berl");
     let kept = ["--identity", text(&identity)];
     let (server, address) = Program::server(&["--data", text(&data)]);
-    let ada = Program::in_lobby(&address, "Ada");
+    let mut ada = Program::client(&address, "Ada", &["--guest"]);
+    ada.until("joined the lobby");
     let mut berl = Program::client(&address, "Berl", &kept);
     berl.until("joined the lobby");
     server.signal(Signal::TERM);
-    // Until they have ended, his identity is in use.
     for client in [ada, berl] {
         let out = client.ended().out;
         assert_eq!(out.last().unwrap(), "server is closing: stopped");
@@ -416,8 +415,8 @@ fn nobody_is_locked_out_of_a_name_after_an_orderly_stop() {
     assert_eq!(server.ended().code, Some(0));
 
     let (_server, address) = Program::server_at(&address, &["--data", text(&data)]);
-    // Her client has ended, and her secret with it; his is in the file, so the name is held for him
-    // and nobody else.
+    // She was a guest, and has ended; his secret is in the file, so the name is held for him and
+    // nobody else.
     Program::in_lobby(&address, "Ada");
     let other = Program::client(&address, "Berl", &[]).finish();
     assert_eq!(other.code, Some(4), "{}", other.err);

@@ -11,6 +11,7 @@ mod data;
 mod invite;
 mod link;
 mod past;
+mod people;
 mod process;
 #[cfg(unix)]
 mod proxies;

@@ -5,6 +5,7 @@
 use std::sync::{Arc, Once};
 use std::{
     io::{BufRead, BufReader, Read, Write},
+    path::Path,
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
@@ -13,6 +14,7 @@ use std::{
 
 #[cfg(unix)]
 use signal_hook::consts::SIGHUP;
+use tempfile::TempDir;
 
 /// Far beyond what anything takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -24,6 +26,25 @@ pub(crate) struct Program {
     out: Receiver<String>,
     err: Receiver<String>,
     seen: Vec<String>,
+    /// The folder that is this program's alone.
+    _home: Option<TempDir>,
+}
+
+/// The person who runs the tests keeps their data for themselves.
+pub(crate) fn at_home(command: &mut Command, home: &Path) {
+    for folder in ["HOME", "XDG_DATA_HOME", "APPDATA"] {
+        command.env(folder, home);
+    }
+}
+
+/// A home for a program that has none yet, as long as this is kept.
+pub(crate) fn with_home(command: &mut Command) -> Option<TempDir> {
+    if command.get_envs().any(|(name, _)| name == "HOME") {
+        return None;
+    }
+    let home = tempfile::tempdir().expect("there is a folder for passing files");
+    at_home(command, home.path());
+    Some(home)
 }
 
 /// How a program ended.
@@ -38,17 +59,26 @@ impl Program {
     /// Starts the program with these words as its arguments.
     pub(crate) fn start(args: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chat-cli"));
-        // The process finds no folder of the person who runs the tests.
-        for folder in ["HOME", "XDG_DATA_HOME", "APPDATA"] {
-            command.env(folder, concat!(env!("CARGO_TARGET_TMPDIR"), "/home"));
+        if args.first() == Some(&"serve") {
+            // A server that is started again has the key that it had.
+            let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("home");
+            at_home(&mut command, &shared);
         }
         Self::spawn(command.args(args))
     }
 
-    /// Starts another program.
+    /// Starts the program as somebody whose data are in this folder.
+    pub(crate) fn at_home(home: &Path, args: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chat-cli"));
+        at_home(&mut command, home);
+        Self::spawn(command.args(args))
+    }
+
+    /// Starts another program; it has a home of its own, unless the command says which.
     pub(crate) fn spawn(command: &mut Command) -> Self {
         #[cfg(unix)]
         let_children_hang_up();
+        let home = with_home(command);
         let mut child = command
             .env("TZ", "UTC")
             .stdin(Stdio::piped())
@@ -65,6 +95,7 @@ impl Program {
             out,
             err,
             seen: Vec::new(),
+            _home: home,
         }
     }
 

@@ -12,6 +12,7 @@ use std::{
 
 use rexpect::process::PtyProcess;
 use rustix::{process::Signal, termios::Winsize};
+use tempfile::TempDir;
 
 /// Far beyond what anything takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -25,12 +26,15 @@ pub(crate) struct Pty {
     unread: Vec<u8>,
     /// Whether the program has gone from the terminal.
     ended: bool,
+    /// The folder that is this program's alone.
+    _home: Option<TempDir>,
 }
 
 impl Pty {
     /// Starts a program.
-    pub(crate) fn start(command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         crate::process::let_children_hang_up();
+        let home = crate::process::with_home(&mut command);
         let process = PtyProcess::new(command).expect("there are pseudo-terminals");
         let terminal = process.get_file_handle().expect("it is open");
         let mut screen = terminal.try_clone().expect("it is open");
@@ -50,6 +54,7 @@ impl Pty {
             shown,
             unread: Vec::new(),
             ended: false,
+            _home: home,
         }
     }
 

@@ -105,7 +105,7 @@ fn a_group_is_made_and_joined_by_the_menu() {
     noam.expect("You have disconnected from the server.");
     noam.ends_well();
     maya.say("alone again");
-    maya.expect("Noam left");
+    maya.expect("Noam is gone");
     server.signal(Signal::INT);
     maya.expect("server is closing: stopped");
     // The line that nobody will finish is taken off the screen.

@@ -193,7 +193,7 @@ fn a_server_of_something_else_is_exit_3() {
 }
 
 #[test]
-fn an_identity_is_kept_and_locked() {
+fn an_identity_of_a_file_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("me");
     let path = path.to_str().unwrap();
@@ -204,19 +204,15 @@ fn an_identity_is_kept_and_locked() {
 
     let mut first = Program::client(&address, "Ada", &args);
     let me = member(first.until("\"welcome\""));
-    let second = Program::client(&address, "Berl", &args).finish();
-    assert_eq!(second.code, Some(1));
-    assert!(
-        second.err.contains(path) && second.err.contains("in use"),
-        "{}",
-        second.err
-    );
+    first.say("/create Tea");
+    first.until("\"kind\":\"group\"");
     assert_eq!(first.finish().code, Some(0));
 
     let mut again = Program::client(&address, "Ada", &args);
     assert_eq!(member(again.until("\"welcome\"")), me);
-    // The client did not leave, so it still is a member.
+    // It has left the lobby with its good-bye, and no group.
     again.until("\"how\":\"new\"");
+    again.until("\"how\":\"command\"");
     let mut other = Program::client(&address, "Cora", &["--format", "json"]);
     assert_ne!(member(other.until("\"welcome\"")), me);
 }

@@ -318,8 +318,14 @@ impl Driver {
                         Phase::Connecting(Box::pin(async move { connector.connect().await }));
                 }
                 ClientOutput::Identify(server) => {
-                    let store = self.keys.as_mut();
-                    let credentials = store.and_then(|store| store.credentials(server));
+                    let mut credentials = None;
+                    if let Some(store) = &mut self.keys {
+                        credentials = store.credentials(server);
+                        let kept = credentials.as_ref().map(|_| store.load());
+                        for (room, kept) in kept.into_iter().flatten() {
+                            self.machine.restore_keys(room, &kept);
+                        }
+                    }
                     let identified = ClientInput::Identified(credentials);
                     self.machine
                         .handle_input(self.timer.now(), identified, &mut self.out);

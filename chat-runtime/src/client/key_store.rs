@@ -16,7 +16,9 @@ pub trait KeyStore: Send + 'static {
         None
     }
 
-    /// All that is kept. Asked once, before the client connects.
+    /// All that is kept. Asked once: before the client connects or, of a client whose configuration
+    /// has no credentials, when [`credentials`](Self::credentials) has given them, so that each
+    /// server and each person can have keys of their own.
     fn load(&mut self) -> Vec<(RoomId, Vec<u8>)>;
 
     /// Keeps this of a room, in the place of what was kept of it. Called by the client's task, so

@@ -256,9 +256,13 @@ impl ClientBuilder {
             mut keys,
             clock,
         } = self;
+        // Otherwise the keys of rooms are asked for when it is known whose they are.
+        let is_known = config.credentials.is_some();
         let mut machine = chat_core::client::Client::new(config);
-        for (room, kept) in keys.iter_mut().flat_map(|keys| keys.load()) {
-            machine.restore_keys(room, &kept);
+        if let Some(keys) = keys.as_mut().filter(|_| is_known) {
+            for (room, kept) in keys.load() {
+                machine.restore_keys(room, &kept);
+            }
         }
         let driver = driver::Driver::new(machine, connector, keys, clock, received, queue, told);
         tokio::spawn(driver);
