@@ -7,7 +7,11 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use chat_core::{client::Credentials, id::RoomId, keys::PublicKey};
+use chat_core::{
+    client::Credentials,
+    id::RoomId,
+    keys::{Fingerprint, PublicKey},
+};
 use chat_runtime::KeyStore;
 use zeroize::Zeroizing;
 
@@ -72,13 +76,16 @@ pub(crate) struct Keys {
     pub(crate) rooms: Option<KeptRooms>,
     /// Why nobody entered.
     pub(crate) refusal: Arc<OnceLock<Failure>>,
+    /// The key of a server that was not met before.
+    pub(crate) met: Arc<OnceLock<Fingerprint>>,
 }
 
 impl KeyStore for Keys {
     fn credentials(&mut self, server: PublicKey) -> Option<Credentials> {
         if let Some(servers) = &mut self.servers {
             match servers.meet(server) {
-                Ok(Standing::Known | Standing::New) => {}
+                Ok(Standing::Known) => {}
+                Ok(Standing::New) => drop(self.met.set(server.fingerprint())),
                 Ok(Standing::Changed) => {
                     let words = servers.warning(server);
                     let _ = self.refusal.set(Failure::Refused(words));
@@ -135,6 +142,7 @@ mod tests {
                 servers: None,
                 rooms: None,
                 refusal: Arc::default(),
+                met: Arc::default(),
             };
             keys.credentials(PublicKey([server; 32])).unwrap();
             keys

@@ -7,6 +7,7 @@ use std::{
 };
 
 use chat_core::{id::server_name, keys::PublicKey};
+use chat_terminal::key_words;
 use directories::ProjectDirs;
 
 use crate::{exit::Failure, private_files};
@@ -74,12 +75,15 @@ impl KnownServers {
 
     /// Words for a person, about a server with another key than before.
     pub(crate) fn warning(&self, key: PublicKey) -> String {
+        let known = self.known.iter().find(|(name, _)| *name == self.name);
+        let before = known.map_or_else(String::new, |(_, known)| key_words(&known.fingerprint()));
         format!(
-            "{} has another key than before ({}): somebody may be in between, or the server was set \
-             up anew. If you know that it was, take its line out of {} and come again.",
-            self.name,
-            key.fingerprint(),
-            self.path.display()
+            "{name} has another key than before: somebody may be in between, or the server was set \
+             up anew. Its key is now \"{now}\"; it was \"{before}\". If whoever runs it tells you \
+             the new words, take the line of {name} out of {path} and come again.",
+            name = self.name,
+            now = key_words(&key.fingerprint()),
+            path = self.path.display()
         )
     }
 
@@ -115,6 +119,10 @@ mod tests {
         assert_eq!(at("chat.example").meet(key).unwrap(), Standing::New);
         assert_eq!(at("Chat.Example").meet(key).unwrap(), Standing::Known);
         assert_eq!(at("chat.example").meet(other).unwrap(), Standing::Changed);
+        let words = at("chat.example").warning(other);
+        for key in [key, other] {
+            assert!(words.contains(&key_words(&key.fingerprint())), "{words}");
+        }
         assert_eq!(at("other.example").meet(other).unwrap(), Standing::New);
         // The person takes the line out of the file.
         assert_eq!(at("chat.example").meet(other).unwrap(), Standing::Changed);

@@ -59,6 +59,7 @@
 //!   typed; or a file or a pipe in its place.
 //! - [`operator`]: the lines for a server's operator.
 //! - [`Secrets`], [`CipherChoice`]: passwords and keys in files.
+//! - [`key_words()`]: a server's key in words that two people can compare aloud.
 //! - [`visible()`], [`json_line`]: texts of others, so that they do a terminal no harm.
 #![forbid(unsafe_code)]
 
@@ -68,6 +69,7 @@ mod completion;
 mod failure;
 mod format;
 pub mod json_line;
+mod key_words;
 pub mod operator;
 mod report;
 mod rooms;
@@ -84,6 +86,7 @@ pub use self::{
     completion::{Completion, Names},
     failure::Failure,
     format::Format,
+    key_words::key_words,
     report::{CommandOrigin, JsonReporter, Lines, Report, Reporter, TextReporter},
     rooms::{Place, RoomTitle},
     secrets::{CipherChoice, LoadedCipher, LobbyCipher, Secrets, read_password},

@@ -1,11 +1,20 @@
 //! Runs a conversation: hands it what happens, and does what it says.
 
-use std::{future::Future, mem, pin::Pin, time::Instant};
+use std::{
+    future::Future,
+    mem,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
-use chat_core::client::{ClientEvent, CommandError, Ended, Outcome};
+use chat_core::{
+    client::{ClientEvent, CommandError, Ended, Outcome},
+    keys::Fingerprint,
+};
 use chat_runtime::{Client, Events};
 use chat_terminal::{
-    ChatSession, Effect, End, Input, Options, Reporter,
+    ChatSession, Effect, End, Input, Options, Report, Reporter, key_words,
     screen::{Answer, Asked, LineReader, Screen},
     visible,
 };
@@ -34,8 +43,15 @@ pub(super) struct Drive {
     idle: Option<Pin<Box<dyn Future<Output = ()>>>>,
     /// Lines that were taken and not looked at.
     unread: u64,
+    acquaintance: Acquaintance,
+}
+
+/// What this person and the server know of each other from now on.
+pub(super) struct Acquaintance {
     /// Where it is kept what the member is called.
-    identities: Option<Identities>,
+    pub(super) identities: Option<Identities>,
+    /// The key of a server that was not met before.
+    pub(super) met: Arc<OnceLock<Fingerprint>>,
 }
 
 impl Drive {
@@ -44,7 +60,7 @@ impl Drive {
         events: Events,
         lines: LineReader,
         signals: Signals,
-        identities: Option<Identities>,
+        acquaintance: Acquaintance,
     ) -> Self {
         Self {
             client,
@@ -55,7 +71,7 @@ impl Drive {
             asked: None,
             idle: None,
             unread: 0,
-            identities,
+            acquaintance,
         }
     }
 
@@ -71,9 +87,7 @@ impl Drive {
         let mut broken = false;
         loop {
             let input = self.next(session.poll_timeout()).await;
-            if let (Some(identities), Some(nick)) = (&self.identities, named(&input)) {
-                identities.held(nick);
-            }
+            self.acquaint(&input, reporter, screen);
             session.handle_input(Instant::now(), input, &mut effects);
             if let Some(end) = self
                 .perform(&mut session, &mut effects, reporter, screen)
@@ -94,6 +108,21 @@ impl Drive {
                     return end;
                 }
             }
+        }
+    }
+
+    /// Keeps what the member is called, and says once which server a new one is.
+    fn acquaint(&mut self, input: &Input, reporter: &mut dyn Reporter, screen: &mut Screen) {
+        let Acquaintance { identities, met } = &mut self.acquaintance;
+        let Some(nick) = named(input) else {
+            return;
+        };
+        if let Some(identities) = identities {
+            identities.held(nick);
+        }
+        if let Some(key) = mem::take(met).get() {
+            let words = format!("a new server; its key: {}", key_words(key));
+            reporter.report(&Report::Notice(words), screen);
         }
     }
 

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use chat_core::keys::Fingerprint;
 use chat_runtime::Client;
 use chat_terminal::{
     Destination, End, Format, Group, Names, Options, ReadKind, Report, Reporter, Secrets,
@@ -28,7 +29,7 @@ use crate::{
     link::Link,
     signals::Signals,
 };
-use drive::Drive;
+use drive::{Acquaintance, Drive};
 
 /// Talks until the input, the person or the server ends it.
 pub(crate) fn run(args: ChatArgs) -> Result<(), Failure> {
@@ -93,8 +94,8 @@ async fn chat(
         },
     };
     let kept = identity.is_kept();
-    let refusal = Arc::default();
-    let (client, events) = connect(&args, link, nick, identity, &refusal)?;
+    let (refusal, met) = (Arc::default(), Arc::default());
+    let (client, events) = connect(&args, link, nick, identity, (&refusal, &met))?;
     let options = Options {
         person: lines.is_person(),
         commands: args.commands || args.format == Format::Json || lines.is_person(),
@@ -104,7 +105,13 @@ async fn chat(
         destination,
         names,
     };
-    let mut drive = Drive::new(client, events, lines, signals, identities);
+    let mut drive = Drive::new(
+        client,
+        events,
+        lines,
+        signals,
+        Acquaintance { identities, met },
+    );
     let end = drive.run(options, reporter.as_mut(), screen).await;
     match end {
         End::Well => Ok(()),
@@ -139,7 +146,7 @@ fn connect(
     link: Link,
     nick: String,
     identity: Identity,
-    refusal: &Arc<OnceLock<Failure>>,
+    (refusal, met): (&Arc<OnceLock<Failure>>, &Arc<OnceLock<Fingerprint>>),
 ) -> Result<(Client, chat_runtime::Events), Failure> {
     let mut config = chat_runtime::client_config(nick).map_err(no_randomness)?;
     // Which they are is said when the server has shown its key.
@@ -161,6 +168,7 @@ fn connect(
         servers,
         rooms: None,
         refusal: Arc::clone(refusal),
+        met: Arc::clone(met),
     };
     Ok(Client::builder(
         address.connector(args.no_tls, authorities(args.tls_ca.as_deref())?)?,

@@ -5,10 +5,11 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
 };
 
+use chat_core::{keys::Fingerprint, link::Fragment};
 use chat_terminal::operator::Greeting;
 use chat_transport_port::{Place, Plaintext, Reach};
 
-use crate::{address::DEFAULT_PORT, web::WebConfig};
+use crate::{address::DEFAULT_PORT, link::Link, web::WebConfig};
 
 /// By which scheme a page is opened without being asked anything, as far as that can be.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +65,21 @@ pub(super) fn greeting(
         .map_or(local, |first| Some(client(*first, network)));
     greeting.listening = listening.iter().map(listener).collect();
     greeting
+}
+
+/// Has the links for others say which server they lead to. Those to this machine need not.
+pub(super) fn name_key(greeting: &mut Greeting, key: Option<Fingerprint>) {
+    let fragment = Fragment { key, invite: None }.to_string();
+    let pages = greeting.pages.iter_mut();
+    for link in pages
+        .chain(&mut greeting.for_others)
+        .chain(&mut greeting.client)
+    {
+        if (link.parse::<Link>()).is_ok_and(|link| !link.address.is_loopback()) {
+            link.push_str(&fragment);
+        }
+    }
+    greeting.key = key;
 }
 
 fn address(place: &Place) -> Option<SocketAddr> {
@@ -242,6 +258,29 @@ mod tests {
             found(&["unix:/run/chat"], &["192.168.1.5"]).text(Some(80)),
             lines
         );
+    }
+
+    #[test]
+    fn links_for_others_say_which_server_it_is() {
+        let key = Some(Fingerprint(core::array::from_fn(|n| n as u8)));
+        let tail = "#k=AAECAwQFBgcICQoLDA0ODw";
+        let mut greeting = found(&["[::]:7037"], &["192.168.1.5"]);
+        name_key(&mut greeting, key);
+        let there = format!("http://192.168.1.5:7037/{tail}");
+        assert_eq!(greeting.pages, ["http://localhost:7037/", &there]);
+        assert_eq!(greeting.for_others, Some(there));
+        let client = greeting.client.clone().unwrap();
+        assert_eq!(client, format!("192.168.1.5{tail}"));
+        assert_eq!(client.parse::<Link>().unwrap().fragment.key, key);
+        // The code and what is below it are seen in a terminal of 80 × 24.
+        greeting.data = Some("/data".into());
+        let above = greeting.pages.len();
+        assert!(greeting.text(Some(80)).len() - above < 24);
+        for here in ["127.0.0.1:7037", "[::1]:7037", "unix:/run/chat"] {
+            let mut greeting = found(&[here], &["192.168.1.5"]);
+            name_key(&mut greeting, key);
+            assert!(!format!("{greeting:?}").contains("#k="), "{greeting:?}");
+        }
     }
 
     #[test]

@@ -147,6 +147,7 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         let links = links(&config, &greeting, &listening, key);
         take_orders(folder, server.handle(), links)
     });
+    greeting::name_key(&mut greeting, key);
     greeting.data = storage.folder;
     let operator = Operator::new(config.log_format, config.quiet);
     let console = Console::new(operator, io::stdout(), io::stderr());

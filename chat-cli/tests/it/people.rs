@@ -108,3 +108,55 @@ fn an_identity_that_others_can_read_is_said() {
         ended.err
     );
 }
+
+#[test]
+fn a_new_server_is_told_in_words_and_another_one_is_left() {
+    let home = tempfile::tempdir().unwrap();
+    let mut server = Program::start(&[
+        "serve",
+        "--memory",
+        "--listen",
+        "0.0.0.0:0",
+        "--plaintext",
+        "any",
+    ]);
+    let client = server.until("from a terminal: ");
+    let words = server.until("server key: ").replace("server key: ", "");
+    assert_eq!(words.split(' ').count(), 6);
+    let port = server
+        .until("listening tcp ")
+        .replace("listening tcp 0.0.0.0:", "");
+    // A wrong link is told before anybody enters, on this machine too.
+    let wrong = format!("127.0.0.1:{port}#k=AAECAwQFBgcICQoLDA0ODw");
+    let ended = chat(home.path(), &wrong, &["--nick", "Ada"]).finish();
+    assert_eq!(ended.code, Some(4), "{}", ended.err);
+    assert!(ended.err.contains(&words), "{}", ended.err);
+    assert!(!home.path().join("chat-cli/known_servers").exists());
+
+    let link = client.rsplit(' ').next().filter(|link| link.contains('#'));
+    let Some(link) = link else {
+        return crate::usage::skipped("this machine is in no network");
+    };
+    let told = format!("a new server; its key: {words}");
+    let comes = |link: &str| {
+        let args = ["chat", link, "--nick", "Ada"];
+        Program::at_home(home.path(), &args).finish()
+    };
+    let first = comes(link);
+    assert!(first.out.contains(&told), "{:?} {}", first.out, first.err);
+    let second = comes(link);
+    assert_eq!(second.code, Some(0), "{}", second.err);
+    assert!(!second.out.contains(&told), "{:?}", second.out);
+    // The key that is known is another one: without the link there is only what was kept.
+    let file = home.path().join("chat-cli/known_servers");
+    let known = fs::read_to_string(&file).unwrap();
+    let (name, key) = known.trim_end().split_once(' ').unwrap();
+    fs::write(&file, format!("{name} {}\n", "ab".repeat(32))).unwrap();
+    let changed = comes(link.split_once('#').unwrap().0);
+    assert_eq!(changed.code, Some(4), "{}", changed.err);
+    for part in [words.as_str(), "known_servers"] {
+        assert!(changed.err.contains(part), "{}", changed.err);
+    }
+    fs::write(&file, format!("{name} {key}\n")).unwrap();
+    assert_eq!(comes(link).code, Some(0));
+}

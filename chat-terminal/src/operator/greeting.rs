@@ -3,10 +3,11 @@
 
 use std::path::PathBuf;
 
-use chat_core::time::Wall;
+use chat_core::{keys::Fingerprint, time::Wall};
 use serde_json::Value;
 
 use super::lines;
+use crate::key_words;
 
 /// A server that has started.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,8 @@ pub struct Greeting {
     pub for_others: Option<String>,
     /// Where a terminal client connects to.
     pub client: Option<String>,
+    /// The server's key, if it is known.
+    pub key: Option<Fingerprint>,
     /// The folder of what is kept, if anything is.
     pub data: Option<PathBuf>,
 }
@@ -43,6 +46,8 @@ impl Greeting {
         if let Some(address) = &self.client {
             lines.push(format!("from a terminal: chat-cli chat {address}"));
         }
+        let key = self.key.as_ref().map(key_words);
+        lines.extend(key.map(|words| format!("server key: {words}")));
         lines.push("Ctrl-C stops the server".to_owned());
         lines.extend(
             self.data
@@ -67,12 +72,17 @@ impl Greeting {
             .pages
             .iter()
             .map(|url| vec![("event", "page".into()), ("url", url.clone().into())]);
+        let key = self
+            .key
+            .iter()
+            .map(|key| vec![("event", "key".into()), ("words", key_words(key).into())]);
         let data = self.data.iter().map(|folder| {
             let folder = folder.display().to_string();
             vec![("event", "data".into()), ("folder", folder.into())]
         });
         listening
             .chain(pages)
+            .chain(key)
             .chain(data)
             .map(|fields| lines::json_of(fields, at))
             .collect()
@@ -92,6 +102,7 @@ mod tests {
             warned: false,
             for_others: Some(url("192.168.1.5")),
             client: Some("192.168.1.5".to_owned()),
+            key: Some(Fingerprint([7; 16])),
             data: Some("/data".into()),
         }
     }
@@ -102,6 +113,7 @@ mod tests {
             "page http://localhost:7037/",
             "page http://192.168.1.5:7037/",
             "from a terminal: chat-cli chat 192.168.1.5",
+            "server key: alpha deal scrub asthma idea logic",
             "Ctrl-C stops the server",
             "data /data",
             "listening tcp [::]:7037",
@@ -114,7 +126,7 @@ mod tests {
         assert_eq!(drawn[2..][..code.len()], code);
         assert_eq!(drawn[2 + code.len()..], lines[2..]);
         // With the line of another listener it fits into a terminal of 80 × 24.
-        assert!(drawn.len() < 23, "{}", drawn.len());
+        assert!(drawn.len() < 24, "{}", drawn.len());
     }
 
     #[test]
@@ -133,7 +145,11 @@ mod tests {
             r#"{"address":"[::]:7037","event":"listening","time":"1970-01-01T00:00:00.000Z","transport":"tcp"}"#
         );
         assert!(lines[1].contains(r#""url":"http://localhost:7037/""#));
-        assert!(lines[3].contains(r#""event":"data","folder":"/data""#));
-        assert_eq!(lines.len(), 4);
+        assert!(
+            lines[3].contains(r#""event":"key""#)
+                && lines[3].contains("alpha deal scrub asthma idea logic")
+        );
+        assert!(lines[4].contains(r#""event":"data","folder":"/data""#));
+        assert_eq!(lines.len(), 5);
     }
 }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
+    key_words::distrust,
     report::{Report, closed, refusal},
     screen::Answer,
     visible::visible,
@@ -97,7 +98,7 @@ impl Connecting {
             Ended::Closed(reason) => End::Failed(Failure::Refused(closed(reason, &self.closing))),
             Ended::Asked => End::Well,
             ended @ (Ended::WrongServer { .. } | Ended::Distrusted) => {
-                End::Failed(Failure::Refused(ended.to_string()))
+                End::Failed(Failure::Refused(distrust(&ended)))
             }
         }
     }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
+    key_words::distrust,
     report::{Report, closed},
     visible::visible,
 };
@@ -266,7 +267,7 @@ fn why(ended: Ended) -> Result<(), Failure> {
         ))),
         Ended::Closed(reason) => Err(Failure::Refused(closed(reason, ""))),
         ended @ (Ended::WrongServer { .. } | Ended::Distrusted) => {
-            Err(Failure::Refused(ended.to_string()))
+            Err(Failure::Refused(distrust(&ended)))
         }
         Ended::CannotConnect => Err(Failure::CannotConnect("the server is gone".to_owned())),
         Ended::ProtocolError(text) => Err(Failure::Fault(format!(
