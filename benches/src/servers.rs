@@ -251,6 +251,9 @@ pub fn limits() -> Limits {
     let mut limits = Limits::default();
     limits.newcomers_per_address = many;
     limits.groups_per_address = many;
+    limits.groups_per_member = many;
+    limits.written_per_member = fast;
+    limits.written_per_address = fast;
     limits.connections = 1_000_000;
     limits.connections_per_address = 1_000_000;
     limits.rooms = 1_000_000;

@@ -157,6 +157,10 @@ pub(crate) struct ServeArgs {
     /// Say only where the server is, what is wrong with it, and its end; not what happens in it.
     #[arg(long)]
     pub(crate) quiet: bool,
+    /// Have what is said in the operator's lines, also where they go to a file or another program,
+    /// which then keep what was taken back. At a terminal it is there anyway.
+    #[arg(long)]
+    pub(crate) show_text: bool,
 }
 
 /// `chat-cli invite`.

@@ -51,6 +51,8 @@ pub(crate) struct ServerConfig {
     pub(crate) log_format: Format,
     /// Whether they say only what is wrong, and the server's beginning and end.
     pub(crate) quiet: bool,
+    /// Whether they have what is said, also where they are not written to a terminal.
+    pub(crate) show_text: bool,
     /// Where records are kept.
     pub(crate) data: DataConfig,
     /// The certificate.
@@ -78,6 +80,7 @@ impl Default for ServerConfig {
             history: None,
             log_format: Format::default(),
             quiet: false,
+            show_text: false,
             data: DataConfig::default(),
             tls: TlsConfig::default(),
             web: WebConfig::default(),
@@ -244,6 +247,7 @@ impl ServerConfig {
             self.log_format = format;
         }
         self.quiet |= args.quiet;
+        self.show_text |= args.show_text;
     }
 
     fn check(&self) -> Result<(), String> {

@@ -114,14 +114,25 @@ pub struct Limits {
     pub outbox_bytes: u32,
     /// Refused `hello`s of one connection.
     pub hello_attempts: u32,
-    /// Wrong passwords for one room from one address.
+    /// Wrong passwords of one member for one room.
+    pub guesses_per_member: SlowRate,
+    /// Wrong passwords for one room from one address; of a /56 and a /48 of IPv6 four and sixteen
+    /// times as many, as with all that an address may do.
     pub guesses_per_room: SlowRate,
+    /// Wrong passwords for one room, whoever tries them.
+    pub guesses_at_room: SlowRate,
     /// Wrong passwords from one address.
     pub guesses_per_address: SlowRate,
     /// People from one address who were never here before.
     pub newcomers_per_address: SlowRate,
+    /// Groups made by one member.
+    pub groups_per_member: SlowRate,
     /// Groups made from one address.
     pub groups_per_address: SlowRate,
+    /// Bytes of frames by which one member changes something.
+    pub written_per_member: Rate,
+    /// The same from one address.
+    pub written_per_address: Rate,
     /// Rate of `send` of one connection.
     pub send_rate: Rate,
     /// Rate of all other requests of one connection; and, apart from them, of its pings.
@@ -200,9 +211,17 @@ impl Default for Limits {
             page_bytes: 262_144,
             outbox_bytes: 262_144,
             hello_attempts: 10,
-            guesses_per_room: SlowRate {
+            guesses_per_member: SlowRate {
                 burst: 10,
                 every: Duration::from_secs(30),
+            },
+            guesses_per_room: SlowRate {
+                burst: 30,
+                every: Duration::from_secs(10),
+            },
+            guesses_at_room: SlowRate {
+                burst: 200,
+                every: Duration::from_secs(1),
             },
             guesses_per_address: SlowRate {
                 burst: 50,
@@ -210,11 +229,23 @@ impl Default for Limits {
             },
             newcomers_per_address: SlowRate {
                 burst: 1_000,
-                every: Duration::from_secs(5),
+                every: Duration::from_millis(250),
+            },
+            groups_per_member: SlowRate {
+                burst: 64,
+                every: Duration::from_secs(30),
             },
             groups_per_address: SlowRate {
                 burst: 200,
-                every: Duration::from_secs(30),
+                every: Duration::from_secs(2),
+            },
+            written_per_member: Rate {
+                burst: 1_048_576,
+                per_second: 65_536,
+            },
+            written_per_address: Rate {
+                burst: 16_777_216,
+                per_second: 4_194_304,
             },
             send_rate: Rate {
                 burst: 100,
@@ -307,10 +338,15 @@ impl Limits {
             ("requests", self.requests.into()),
             ("page", self.page.into()),
             ("hello_attempts", self.hello_attempts),
+            ("guesses_per_member", self.guesses_per_member.burst),
             ("guesses_per_room", self.guesses_per_room.burst),
+            ("guesses_at_room", self.guesses_at_room.burst),
             ("guesses_per_address", self.guesses_per_address.burst),
             ("newcomers_per_address", self.newcomers_per_address.burst),
+            ("groups_per_member", self.groups_per_member.burst),
             ("groups_per_address", self.groups_per_address.burst),
+            ("written_per_member", self.written_per_member.least()),
+            ("written_per_address", self.written_per_address.least()),
             ("send_rate", self.send_rate.least()),
             ("request_rate", self.request_rate.least()),
             ("costly_rate", self.costly_rate.least()),
@@ -329,9 +365,12 @@ impl Limits {
             ("kept_membership", self.kept_membership),
             ("closing", self.closing),
             ("presence_interval", self.presence_interval),
+            ("guesses_per_member", self.guesses_per_member.every),
             ("guesses_per_room", self.guesses_per_room.every),
+            ("guesses_at_room", self.guesses_at_room.every),
             ("guesses_per_address", self.guesses_per_address.every),
             ("newcomers_per_address", self.newcomers_per_address.every),
+            ("groups_per_member", self.groups_per_member.every),
             ("groups_per_address", self.groups_per_address.every),
         ] {
             if value < Duration::from_millis(1) {

@@ -109,6 +109,9 @@ impl Name {
                 code_point(c)
             ));
         }
+        if let Some(length) = longer_enforced(text, max_bytes) {
+            return refuse(too_long(length, max_bytes));
+        }
         let shown = match is_plain(text) {
             true => text.to_owned(),
             false => Nickname::new()
@@ -143,6 +146,17 @@ impl Name {
         }
         Ok(Self { shown, key })
     }
+}
+
+/// Bytes that a name will have at least once it is enforced, if they are more than these: white
+/// space may go, the rest is what NFKC makes of it. Looks no further than that.
+fn longer_enforced(text: &str, max_bytes: usize) -> Option<usize> {
+    let mut length = 0;
+    let stays = text.nfkc().filter(|c| !is_space(*c));
+    stays.map(char::len_utf8).find_map(|bytes| {
+        length += bytes;
+        (length > max_bytes).then_some(length)
+    })
 }
 
 /// Whether two nicks are the same by RFC 8266, however they look.

@@ -76,6 +76,13 @@ impl Bucket {
         Ok(())
     }
 
+    /// Takes so many tokens, also those that are not there: the next one comes when they have come
+    /// back.
+    pub(crate) fn take_many(&mut self, tokens: u32, now: Monotonic) {
+        let time = self.every.saturating_mul(tokens.into());
+        self.full = Monotonic(self.full.0.max(now.0).saturating_add(time));
+    }
+
     /// How long until there is a token.
     pub(crate) fn wait(&self, now: Monotonic) -> Duration {
         let full = self.full.0.saturating_sub(now.0).saturating_add(self.every);

@@ -29,8 +29,6 @@ pub(crate) struct Measure {
 #[derive(Debug)]
 pub(crate) struct Places {
     most: usize,
-    /// Places of one network, beyond which it gives up its own for those of others.
-    share: usize,
     measure: Measure,
     taken: Vec<Place>,
     by_network: BTreeMap<Option<IpAddr>, usize>,
@@ -47,7 +45,6 @@ impl Places {
     pub(crate) fn new(most: usize, measure: Measure) -> Self {
         Self {
             most,
-            share: (most / 4).max(1),
             measure,
             taken: Vec::new(),
             by_network: BTreeMap::new(),
@@ -81,28 +78,31 @@ impl Places {
         });
     }
 
-    /// Whether all places are taken, and one network has more of them than its share.
+    /// Whether all places are taken, and one network has several of them.
     pub(crate) fn is_crowded(&self) -> bool {
         self.crowd().is_some()
     }
 
-    /// Whether a connection from this address may come at once, because a crowd gives way to it.
+    /// Whether a connection from this address may come at once, because a crowd gives way to it: it
+    /// has more places, even when it has given up one.
     pub(crate) fn gives_way_to(&self, address: Option<IpAddr>) -> bool {
+        let own = self.by_network.get(&address.map(network)).copied();
         self.crowd()
-            .is_some_and(|crowd| crowd != address.map(network))
+            .is_some_and(|(_, places)| places > own.unwrap_or(0) + 1)
     }
 
-    fn crowd(&self) -> Option<Option<IpAddr>> {
+    /// The network that has the most places, and how many, if all are taken.
+    fn crowd(&self) -> Option<(Option<IpAddr>, usize)> {
         if self.taken.len() < self.most {
             return None;
         }
         let largest = self.by_network.iter().max_by_key(|(_, places)| **places);
         let (network, places) = largest?;
-        (*places > self.share).then_some(*network)
+        (*places > 1).then_some((*network, *places))
     }
 
-    /// The place that the next connection has to take, and from when on; none if one is free. A
-    /// network with more than its share of all places gives up one of its own.
+    /// The place that the next connection has to take, and from when on; none if one is free. The
+    /// network that has the most gives up one of its own.
     fn first_to_end(&mut self) -> Option<(Instant, usize)> {
         if self.taken.len() < self.most {
             return None;
@@ -119,7 +119,7 @@ impl Places {
             return None;
         }
         let crowd = self.crowd();
-        let of_it = |place: &Place| crowd.is_none_or(|crowd| place.network == crowd);
+        let of_it = |place: &Place| crowd.is_none_or(|(crowd, _)| place.network == crowd);
         let ends = |place: &Place| place.progress.may_end_at(self.measure);
         let candidates = self.taken.iter().zip(0..).filter(|(place, _)| of_it(place));
         candidates.map(|(place, at)| (ends(place), at)).min()
@@ -364,6 +364,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn whichever_network_has_the_most_gives_up_its_own() {
+        let (mut places, mut tasks) = (Places::new(8, MEASURE), JoinSet::new());
+        let address = |net: u8| Some(IpAddr::from([192, 0, 2, net]));
+        let mut take = |places: &mut Places, net: u8| {
+            let task = tasks.spawn(std::future::pending::<()>());
+            places.take(Progress::begin(), task.clone(), address(net));
+            task
+        };
+        let crowds: Vec<_> = [1, 1, 2, 2, 2, 3, 3, 3]
+            .map(|net| take(&mut places, net))
+            .into();
+        assert!(places.gives_way_to(address(4)) && !places.gives_way_to(address(1)));
+        let fourth = take(&mut places, 4);
+        tokio::task::yield_now().await;
+        let ended = |tasks: &[AbortHandle]| tasks.iter().filter(|task| task.is_finished()).count();
+        assert_eq!((ended(&crowds[..2]), ended(&crowds[2..])), (0, 1));
+        // Three networks have two and one has three; a second one of the fourth's would leave
+        // another with as few.
+        assert!(places.gives_way_to(address(4)));
+        take(&mut places, 4);
+        assert!(!places.gives_way_to(address(4)) && !fourth.is_finished());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_crowd_of_one_address_gives_up_its_own_places() {
         let (mut places, mut tasks) = (Places::new(8, MEASURE), JoinSet::new());
         let mut take = |places: &mut Places, address: &str| {
@@ -388,7 +412,7 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(crowd[0].is_finished() && !honest.is_finished() && !other.is_finished());
         assert!(crowd[1..].iter().all(|task| !task.is_finished()));
-        // When it has no more than its share, the slow go first, whosesoever they are.
+        // When no network has more than one, the slow go first, whosesoever they are.
         crowd[1..6].iter().for_each(AbortHandle::abort);
         tokio::task::yield_now().await;
         assert_eq!(places.wait_until(), None);

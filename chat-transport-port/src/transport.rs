@@ -33,8 +33,8 @@ const SLOW: Measure = Measure {
 ///
 /// Handshakes run beside each other. When there are as many as there may be, further connections
 /// wait until one is done; or until one is idle, because all that it asked for is answered; or
-/// until one is slow. So silence holds up nobody for long. A network with more than a quarter of
-/// all (a crowd) gives up one of its own for a connection of another at once.
+/// until one is slow. So silence holds up nobody for long. The network that has the most of them (a
+/// crowd) gives up one of its own at once for a connection of another that has fewer.
 #[derive(Debug)]
 pub struct PortTransport {
     listener: Listener,

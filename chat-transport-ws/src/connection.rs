@@ -15,6 +15,7 @@ use chat_runtime::{Connection, Interest};
 use tokio::runtime::Handle;
 
 use crate::{
+    budget::Budget,
     frame::{self, Decoder, Event, HEADER, Opcode, Violation},
     linger,
 };
@@ -48,6 +49,7 @@ pub struct WsConnection<S> {
     /// The bytes that a ping asked to be sent back. Only the last ping is answered, as RFC 6455
     /// allows.
     pong: Option<Vec<u8>>,
+    budget: Budget,
     close: Close,
 }
 
@@ -103,6 +105,7 @@ impl<S: Connection> WsConnection<S> {
             behind: Vec::new(),
             behind_at: 0,
             pong: None,
+            budget: Budget::default(),
             close: Close::Not,
         }
     }
@@ -129,6 +132,12 @@ impl<S: Connection> WsConnection<S> {
                     return Ok((at, Some(Event::Here(range))));
                 }
                 Event::Gathered(_) => return Ok((at, Some(event))),
+                Event::Ping(_) | Event::Pong if !self.may_control() => {
+                    let code = close_code(CloseReason::Flood);
+                    let why = "more control frames than may be";
+                    return Err(Some(Violation { code, why }));
+                }
+                Event::Pong => {}
                 Event::Ping(payload) => {
                     if self.close == Close::Not {
                         self.pong = Some(payload);
@@ -142,6 +151,11 @@ impl<S: Connection> WsConnection<S> {
                 }
             }
         }
+    }
+
+    /// Whether one more control frame may come: a client is not asked by its server.
+    fn may_control(&mut self) -> bool {
+        self.side == Side::Client || self.budget.spend()
     }
 
     /// Ends the connection from the reading side: says why, if that has not been said, and leaves

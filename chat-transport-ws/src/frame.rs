@@ -12,6 +12,9 @@ const LONGEST_HEADER: usize = 14;
 /// Bytes that a control frame may carry.
 const CONTROL: usize = 125;
 
+/// Fragments without a byte that may come in a row.
+const EMPTY: u8 = 16;
+
 /// The type of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opcode {
@@ -52,6 +55,7 @@ pub(crate) enum Event {
     /// A whole message, put together from pieces.
     Gathered(Vec<u8>),
     Ping(Vec<u8>),
+    Pong,
     /// The peer ends the connection; the code is its own, if it gave one.
     Close(Option<u16>),
 }
@@ -70,6 +74,8 @@ pub(crate) struct Decoder {
     frame: Option<Frame>,
     /// The first frame of the message under way was not its last.
     fragmented: bool,
+    /// Its last fragments without a byte.
+    empty: u8,
     message: Vec<u8>,
     control: Vec<u8>,
 }
@@ -96,6 +102,7 @@ impl Decoder {
             header_len: 0,
             frame: None,
             fragmented: false,
+            empty: 0,
             message: Vec::new(),
             control: Vec::new(),
         }
@@ -130,10 +137,10 @@ impl Decoder {
                 return Ok((at, Event::More));
             }
             if frame.opcode.is_control() {
-                if let Some(event) = self.control(frame.opcode)? {
-                    return Ok((at, event));
-                }
-            } else if !frame.last {
+                return Ok((at, self.control(frame.opcode)?));
+            }
+            self.count_empty(frame)?;
+            if !frame.last {
                 self.fragmented = true;
             } else if whole && !self.fragmented {
                 self.check(&bytes[begin..at])?;
@@ -269,12 +276,27 @@ impl Decoder {
         Ok(())
     }
 
-    fn control(&mut self, opcode: Opcode) -> Result<Option<Event>, Violation> {
+    /// Fragments without a byte cost something and mean nothing.
+    fn count_empty(&mut self, frame: Frame) -> Result<(), Violation> {
+        self.empty = match (frame.last, frame.read) {
+            (false, 0) if self.empty == EMPTY => {
+                return Err(against(
+                    Violation::PROTOCOL,
+                    "one empty fragment after the other",
+                ));
+            }
+            (false, 0) => self.empty + 1,
+            _ => 0,
+        };
+        Ok(())
+    }
+
+    fn control(&mut self, opcode: Opcode) -> Result<Event, Violation> {
         let payload = std::mem::take(&mut self.control);
         Ok(match opcode {
-            Opcode::Ping => Some(Event::Ping(payload)),
-            Opcode::Close => Some(Event::Close(close_code(&payload)?)),
-            _ => None,
+            Opcode::Ping => Event::Ping(payload),
+            Opcode::Close => Event::Close(close_code(&payload)?),
+            _ => Event::Pong,
         })
     }
 }
@@ -478,6 +500,24 @@ mod tests {
             extend(&mut bytes, Opcode::Text, Some(mask), &message);
             prop_assert_eq!(all(server(70_000), &bytes, &[]), (vec![Event::Gathered(message)], None));
         }
+    }
+
+    #[test]
+    fn sixteen_empty_fragments_in_a_row_are_enough() {
+        let fragments = |lengths: &[usize]| {
+            let mut bytes = Vec::new();
+            for (number, length) in lengths.iter().enumerate() {
+                let opcode = [Opcode::Continuation, Opcode::Text][usize::from(number == 0)];
+                let begin = bytes.len();
+                extend(&mut bytes, opcode, Some([1; 4]), &vec![b'a'; *length]);
+                bytes[begin] &= 0x7f;
+                extend(&mut bytes, Opcode::Ping, Some([1; 4]), b"");
+            }
+            all(server(1_000), &bytes, &[]).1
+        };
+        assert_eq!(fragments(&[0; 16]), None);
+        assert_eq!(fragments(&[0; 17]), Some(Violation::PROTOCOL));
+        assert_eq!(fragments(&[&[0; 16][..], &[1], &[0; 16]].concat()), None);
     }
 
     #[test]

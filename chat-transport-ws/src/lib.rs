@@ -44,6 +44,7 @@
 //! (text for binary, or the other way round), 1007 (text that is not UTF-8) or 1009 (too long).
 #![forbid(unsafe_code)]
 
+mod budget;
 mod connection;
 mod connector;
 mod frame;

@@ -271,3 +271,38 @@ fn no_crate_reaches_further_than_it_may() {
         }
     }
 }
+
+/// The tests that the threat model names are there.
+#[test]
+fn the_threat_model_names_tests() {
+    let specification = fs::read_to_string(root().join("docs/protocol.md")).unwrap();
+    let rows = specification
+        .lines()
+        .skip_while(|line| !line.starts_with("| who | would like |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let last = |row: &str| {
+        row.trim_end_matches('|')
+            .rsplit('|')
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    let cells: Vec<String> = rows.map(last).collect();
+    assert!(cells.len() > 10, "the table is missing");
+    let mut named: Vec<&str> = cells
+        .iter()
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    for crate_folder in fs::read_dir(root()).unwrap() {
+        let folder = crate_folder.unwrap().path();
+        if !folder.join("Cargo.toml").exists() {
+            continue;
+        }
+        for file in rust_files(&folder).unwrap() {
+            let code = fs::read_to_string(&file).unwrap();
+            named.retain(|name| !code.contains(&format!("fn {name}(")));
+        }
+    }
+    assert_eq!(named, [""; 0], "no such tests");
+}

@@ -9,7 +9,7 @@ mod trace;
 #[cfg(feature = "acme")]
 use std::net::Ipv6Addr;
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::Path,
     thread,
     time::Duration,
@@ -149,7 +149,8 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
     });
     greeting::name_key(&mut greeting, key);
     greeting.data = storage.folder;
-    let operator = Operator::new(config.log_format, config.quiet);
+    let texts = config.show_text || io::stdout().is_terminal();
+    let operator = Operator::new(config.log_format, config.quiet).texts(texts);
     let console = Console::new(operator, io::stdout(), io::stderr());
     let lines = on_a_thread(console, greeting, sources)
         .map_err(|error| Failure::Fault(format!("cannot start: {error}")))?;

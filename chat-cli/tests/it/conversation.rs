@@ -25,7 +25,7 @@ fn json(line: &str) -> Value {
 
 #[test]
 fn people_talk_in_the_lobby() {
-    let (mut server, address) = Program::server(&[]);
+    let (mut server, address) = Program::server(&["--show-text"]);
     let mut ada = Program::client(&address, "Ada", &["--label", "gr. 2"]);
     assert_eq!(ada.line(), "joined the lobby");
     let mut berl = Program::in_lobby(&address, "Berl");
@@ -67,7 +67,7 @@ fn people_talk_in_the_lobby() {
 
 #[test]
 fn a_private_message_is_for_one() {
-    let (mut server, address) = Program::server(&[]);
+    let (mut server, address) = Program::server(&["--show-text"]);
     let (mut ada, mut berl, mut cora) = (
         Program::in_lobby(&address, "Ada"),
         Program::in_lobby(&address, "Berl"),
@@ -245,7 +245,7 @@ fn who_gives_a_password_for_a_room_that_is_not_encrypted_has_to_say_so() {
 
 #[test]
 fn caesar_is_called_insecure_and_the_server_sees_only_his_letters() {
-    let (mut server, address) = Program::server(&["--lobby-cipher", "caesar"]);
+    let (mut server, address) = Program::server(&["--lobby-cipher", "caesar", "--show-text"]);
     let ada = &mut Program::client(&address, "Ada", &["--cipher", "caesar:3"]);
     assert_eq!(ada.line(), "joined the lobby");
     assert!(ada.line().contains("insecure"));

@@ -1,17 +1,20 @@
-//! The actions that one address may only do slowly: guess passwords, counted for each room as well,
-//! so that strangers cannot lock a room; bring people who were never here before; make groups,
-//! which stay.
+//! The actions that a member, and an address, may only do slowly: guess passwords, which are counted
+//! for each room as well; bring people who were never here before; make groups, which stay; write.
+//! A stranger who has used all of it up has slowed others down and locked out nobody.
 
 use core::time::Duration;
 use std::{
     collections::BTreeMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    net::{IpAddr, Ipv6Addr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use crate::{
-    id::RoomId,
-    limits::{Limits, SlowRate},
+    id::{MemberId, RoomId},
+    limits::{Limits, Rate, SlowRate},
     rate::Bucket,
     time::Monotonic,
 };
@@ -22,10 +25,22 @@ use crate::{
 pub struct AddressLimits {
     /// The buckets that are not full.
     buckets: Arc<Mutex<BTreeMap<Key, Bucket>>>,
+    /// Connections that are in, at all of these hubs.
+    connections: Arc<AtomicUsize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key(Option<IpAddr>, LimitedAction);
+enum Key {
+    /// Of a network.
+    Of(Option<Network>, LimitedAction),
+    /// Of one member.
+    By(MemberId, LimitedAction),
+    /// Of all.
+    All(LimitedAction),
+}
+
+/// A network by its first address, and how many bits they have in common.
+type Network = (IpAddr, u8);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum LimitedAction {
@@ -33,30 +48,66 @@ enum LimitedAction {
     GuessAt(RoomId),
     Newcomer,
     Group,
+    Write,
 }
 
+/// The member that does something, from this address.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Doer {
+    pub(super) member: MemberId,
+    pub(super) address: Option<IpAddr>,
+    /// Since when the member is in, on this connection.
+    pub(super) since: Monotonic,
+}
+
+/// After so long a member that has done nothing of the kind lately may do it once, whatever others
+/// at its address, or at the room, have done. So nobody is locked out by strangers for good, and as
+/// many more things may be done as there are connections.
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// One place of so many is kept for members known from before.
+const RESERVE: u32 = 10;
+
 impl AddressLimits {
+    /// A connection is in.
+    pub(super) fn connected(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many of them have ended.
+    pub(super) fn left(&self, connections: usize) {
+        self.connections.fetch_sub(connections, Ordering::Relaxed);
+    }
+
+    /// Whether there is a place left for somebody who was never here before. The last tenth of
+    /// all is for handshakes, and for members known from before.
+    pub(super) fn has_place_for_newcomer(&self, limits: &Limits) -> bool {
+        let kept = limits.connections / RESERVE;
+        let connections = self.connections.load(Ordering::Relaxed);
+        connections <= (limits.connections - kept) as usize
+    }
+
     /// Takes a guess, or says how long until one may be made.
     pub(super) fn guess(
         &self,
         limits: &Limits,
-        address: Option<IpAddr>,
+        doer: Doer,
         room: RoomId,
         now: Monotonic,
     ) -> Result<(), Duration> {
-        self.take(&guesses(limits, address, room), now)
+        let own = (
+            Key::By(doer.member, LimitedAction::GuessAt(room)),
+            limits.guesses_per_member,
+        );
+        self.take_own(own, &guesses(limits, doer.address, room), doer, now)
     }
 
     /// The guess was right: gives it back.
-    pub(super) fn guessed(
-        &self,
-        limits: &Limits,
-        address: Option<IpAddr>,
-        room: RoomId,
-        now: Monotonic,
-    ) {
+    pub(super) fn guessed(&self, limits: &Limits, doer: Doer, room: RoomId, now: Monotonic) {
+        let own = Key::By(doer.member, LimitedAction::GuessAt(room));
+        let shared = guesses(limits, doer.address, room);
         let mut buckets = self.lock();
-        for (key, _) in guesses(limits, address, room) {
+        for key in shared.into_iter().map(|(key, _)| key).chain([own]) {
             if let Some(bucket) = buckets.get_mut(&key) {
                 bucket.give(now);
             }
@@ -71,18 +122,47 @@ impl AddressLimits {
         now: Monotonic,
     ) -> Result<(), Duration> {
         let rate = limits.newcomers_per_address;
-        self.of_address(address, LimitedAction::Newcomer, rate, now)
+        self.take(&of_networks(address, LimitedAction::Newcomer, rate), now)
     }
 
     /// Takes the place of a new group, or says how long until there is one.
     pub(super) fn group(
         &self,
         limits: &Limits,
-        address: Option<IpAddr>,
+        doer: Doer,
         now: Monotonic,
     ) -> Result<(), Duration> {
-        let rate = limits.groups_per_address;
-        self.of_address(address, LimitedAction::Group, rate, now)
+        let (rate, action) = (limits.groups_per_address, LimitedAction::Group);
+        let own = (Key::By(doer.member, action), limits.groups_per_member);
+        // A connection without an address comes from within the program.
+        match doer.address {
+            Some(_) => self.take_own(own, &of_networks(doer.address, action, rate), doer, now),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes so many bytes of what is written, or says how long until some may be: those of one
+    /// request may be more than are left.
+    pub(super) fn write(
+        &self,
+        limits: &Limits,
+        (member, address): (MemberId, Option<IpAddr>),
+        bytes: u32,
+        now: Monotonic,
+    ) -> Result<(), Duration> {
+        let action = LimitedAction::Write;
+        let mut from = vec![(
+            Key::By(member, action),
+            Bucket::of(limits.written_per_member, now),
+        )];
+        from.extend(networks(address).map(|(network, times)| {
+            let rate = Rate {
+                burst: limits.written_per_address.burst.saturating_mul(times),
+                per_second: limits.written_per_address.per_second.saturating_mul(times),
+            };
+            (Key::Of(Some(network), action), Bucket::of(rate, now))
+        }));
+        self.take_many(&from, bytes, now)
     }
 
     /// Drops what is full again. Whether nothing is left.
@@ -92,38 +172,58 @@ impl AddressLimits {
         buckets.is_empty()
     }
 
-    /// A connection without an address comes from within the program.
-    fn of_address(
+    /// From the member's own bucket and from those that it shares with others; from its own alone,
+    /// and all of it, where it has settled and has taken nothing lately.
+    fn take_own(
         &self,
-        address: Option<IpAddr>,
-        action: LimitedAction,
-        rate: SlowRate,
+        (own, rate): (Key, SlowRate),
+        shared: &[(Key, SlowRate)],
+        doer: Doer,
         now: Monotonic,
     ) -> Result<(), Duration> {
-        match address {
-            Some(_) => self.take(&[(Key(address, action), rate)], now),
-            None => Ok(()),
+        let all: Vec<_> = shared.iter().copied().chain([(own, rate)]).collect();
+        let wait = match self.take(&all, now) {
+            Ok(()) => return Ok(()),
+            Err(wait) => wait,
+        };
+        let mut buckets = self.lock();
+        let bucket = buckets
+            .entry(own)
+            .or_insert_with(|| Bucket::slow(rate, now));
+        if !bucket.is_full(now) {
+            return Err(wait);
         }
+        let settled = doer.since + SETTLED;
+        if now < settled {
+            return Err(wait.min(settled - now));
+        }
+        bucket.take_many(rate.burst, now);
+        Ok(())
     }
 
     /// From all of these, or from none.
     fn take(&self, from: &[(Key, SlowRate)], now: Monotonic) -> Result<(), Duration> {
+        let full = |(key, rate): &(Key, SlowRate)| (*key, Bucket::slow(*rate, now));
+        let from: Vec<_> = from.iter().map(full).collect();
+        self.take_many(&from, 1, now)
+    }
+
+    /// From all of these, given as they are when they are full, or from none.
+    fn take_many(
+        &self,
+        from: &[(Key, Bucket)],
+        tokens: u32,
+        now: Monotonic,
+    ) -> Result<(), Duration> {
         let mut buckets = self.lock();
-        let mut wait = Duration::ZERO;
-        for (key, rate) in from {
-            let bucket = buckets
-                .entry(*key)
-                .or_insert_with(|| Bucket::slow(*rate, now));
-            wait = wait.max(bucket.wait(now));
-        }
+        let known = |(key, full): &(Key, Bucket)| buckets.get(key).unwrap_or(full).wait(now);
+        let wait = from.iter().map(known).max().unwrap_or_default();
         if wait > Duration::ZERO {
             return Err(wait);
         }
-        for (key, _) in from {
-            if let Some(bucket) = buckets.get_mut(key) {
-                // There is a token: the wait was nothing.
-                let _ = bucket.take(now);
-            }
+        for (key, full) in from {
+            let bucket = buckets.entry(*key).or_insert(*full);
+            bucket.take_many(tokens, now);
         }
         Ok(())
     }
@@ -133,36 +233,237 @@ impl AddressLimits {
     }
 }
 
-fn guesses(limits: &Limits, address: Option<IpAddr>, room: RoomId) -> [(Key, SlowRate); 2] {
+/// The networks that an address is of, and how many times as much as the smallest each may do: an
+/// IPv4 address, or the /64, /56 and /48 of IPv6, which customers are given.
+fn networks(address: Option<IpAddr>) -> impl Iterator<Item = (Network, u32)> {
+    let levels: &[(u8, u32)] = match address {
+        None => &[],
+        Some(IpAddr::V4(_)) => &[(32, 1)],
+        Some(IpAddr::V6(_)) => &[(64, 1), (56, 4), (48, 16)],
+    };
+    levels.iter().filter_map(move |(bits, times)| {
+        let first = match address? {
+            IpAddr::V4(v4) => v4.into(),
+            IpAddr::V6(v6) => {
+                let rest = 128 - u32::from(*bits);
+                Ipv6Addr::from_bits(v6.to_bits() >> rest << rest).into()
+            }
+        };
+        Some(((first, *bits), *times))
+    })
+}
+
+fn of_networks(
+    address: Option<IpAddr>,
+    action: LimitedAction,
+    rate: SlowRate,
+) -> Vec<(Key, SlowRate)> {
+    let times = |times: u32| SlowRate {
+        burst: rate.burst.saturating_mul(times),
+        every: rate.every / times,
+    };
+    networks(address)
+        .map(|(network, more)| (Key::Of(Some(network), action), times(more)))
+        .collect()
+}
+
+/// Guesses count at the address and at the room, whoever makes them.
+fn guesses(limits: &Limits, address: Option<IpAddr>, room: RoomId) -> Vec<(Key, SlowRate)> {
     let (here, anywhere) = (LimitedAction::GuessAt(room), LimitedAction::Guess);
-    [
-        (Key(address, here), limits.guesses_per_room),
-        (Key(address, anywhere), limits.guesses_per_address),
-    ]
+    let mut all = of_networks(address, here, limits.guesses_per_room);
+    all.extend(of_networks(address, anywhere, limits.guesses_per_address));
+    if address.is_none() {
+        all.push((Key::Of(None, here), limits.guesses_per_room));
+        all.push((Key::Of(None, anywhere), limits.guesses_per_address));
+    }
+    all.push((Key::All(here), limits.guesses_at_room));
+    all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const NOW: Monotonic = Monotonic(0);
+    const ROOM: RoomId = RoomId([1; 16]);
+
+    fn slow(burst: u32, seconds: u64) -> SlowRate {
+        SlowRate {
+            burst,
+            every: Duration::from_secs(seconds),
+        }
+    }
+
+    fn limits() -> Limits {
+        Limits {
+            guesses_per_member: slow(1, 30),
+            guesses_per_room: slow(2, 10),
+            guesses_at_room: slow(3, 1),
+            ..Limits::default()
+        }
+    }
+
+    fn doer(member: u8, address: [u8; 4]) -> Doer {
+        Doer {
+            member: MemberId([member; 16]),
+            address: Some(address.into()),
+            since: NOW,
+        }
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
     #[test]
     fn clones_count_together_and_a_right_guess_costs_nothing() {
-        let limits = Limits {
-            guesses_per_room: SlowRate {
-                burst: 1,
-                every: Duration::from_secs(10),
-            },
-            ..Limits::default()
+        let (limits, one, eve) = (limits(), AddressLimits::default(), doer(1, [192, 0, 2, 1]));
+        let other = one.clone();
+        assert_eq!(one.guess(&limits, eve, ROOM, NOW), Ok(()));
+        assert_eq!(other.guess(&limits, eve, ROOM, NOW), Err(seconds(30)));
+        assert_eq!(other.guess(&limits, eve, RoomId::LOBBY, NOW), Ok(()));
+        one.guessed(&limits, eve, ROOM, NOW);
+        assert_eq!(other.guess(&limits, eve, ROOM, NOW), Ok(()));
+        assert!(!one.sweep(NOW));
+        assert!(other.sweep(NOW + seconds(100)));
+    }
+
+    #[test]
+    fn a_member_that_guesses_locks_out_itself() {
+        let (limits, counts) = (limits(), AddressLimits::default());
+        let (eve, dov) = (doer(1, [192, 0, 2, 1]), doer(2, [192, 0, 2, 1]));
+        assert_eq!(counts.guess(&limits, eve, ROOM, NOW), Ok(()));
+        for _ in 0..100 {
+            assert_eq!(counts.guess(&limits, eve, ROOM, NOW), Err(seconds(30)));
+        }
+        assert_eq!(counts.guess(&limits, dov, ROOM, NOW), Ok(()));
+        // Others at the address have to wait, and are told for how long.
+        let third = doer(3, [192, 0, 2, 1]);
+        assert_eq!(counts.guess(&limits, third, ROOM, NOW), Err(seconds(10)));
+    }
+
+    #[test]
+    fn many_addresses_make_few_guesses_at_one_room() {
+        let (limits, counts) = (limits(), AddressLimits::default());
+        let guessed = (1..60).filter(|host| {
+            let eve = doer(*host, [192, 0, 2, *host]);
+            counts.guess(&limits, eve, ROOM, NOW).is_ok()
+        });
+        assert_eq!(guessed.count(), 3);
+        let dov = doer(99, [198, 51, 100, 1]);
+        assert_eq!(counts.guess(&limits, dov, ROOM, NOW), Err(seconds(1)));
+        assert_eq!(counts.guess(&limits, dov, RoomId::LOBBY, NOW), Ok(()));
+    }
+
+    #[test]
+    fn a_member_that_has_settled_is_locked_out_by_nobody() {
+        let (limits, counts) = (limits(), AddressLimits::default());
+        let dov = doer(99, [198, 51, 100, 1]);
+        let use_up = |now| {
+            for host in 1..60 {
+                let eve = Doer {
+                    since: now,
+                    ..doer(host, [192, 0, 2, host])
+                };
+                let _ = counts.guess(&limits, eve, ROOM, now);
+            }
         };
-        let (one, now) = (AddressLimits::default(), Monotonic(0));
-        let (other, address) = (one.clone(), Some(IpAddr::from([192, 0, 2, 1])));
-        assert_eq!(one.guess(&limits, address, RoomId::LOBBY, now), Ok(()));
-        let wait = other.guess(&limits, address, RoomId::LOBBY, now);
-        assert_eq!(wait, Err(Duration::from_secs(10)));
-        assert_eq!(other.guess(&limits, address, RoomId([1; 16]), now), Ok(()));
-        one.guessed(&limits, address, RoomId::LOBBY, now);
-        assert_eq!(other.guess(&limits, address, RoomId::LOBBY, now), Ok(()));
-        assert!(!one.sweep(now));
-        assert!(other.sweep(now + Duration::from_secs(100)));
+        let almost = NOW + (SETTLED - Duration::from_millis(1));
+        use_up(almost);
+        let wait = counts.guess(&limits, dov, ROOM, almost);
+        assert_eq!(wait, Err(Duration::from_millis(1)));
+        let settled = NOW + SETTLED;
+        assert_eq!(counts.guess(&limits, dov, ROOM, settled), Ok(()));
+        assert!(counts.guess(&limits, dov, ROOM, settled).is_err(), "once");
+    }
+
+    #[test]
+    fn groups_of_one_member_are_counted_for_it_too() {
+        let mut limits = limits();
+        (limits.groups_per_member, limits.groups_per_address) = (slow(1, 30), slow(2, 5));
+        let counts = AddressLimits::default();
+        let at = [192, 0, 2, 1];
+        assert_eq!(counts.group(&limits, doer(1, at), NOW), Ok(()));
+        assert_eq!(counts.group(&limits, doer(1, at), NOW), Err(seconds(30)));
+        assert_eq!(counts.group(&limits, doer(2, at), NOW), Ok(()));
+        assert_eq!(counts.group(&limits, doer(3, at), NOW), Err(seconds(5)));
+        let later = NOW + SETTLED;
+        for member in 4..9 {
+            let made = counts.group(&limits, doer(member, at), later);
+            assert_eq!(made, Ok(()), "whatever others have made");
+        }
+    }
+
+    #[test]
+    fn networks_of_ipv6_count_by_what_customers_are_given() {
+        let mut limits = limits();
+        limits.newcomers_per_address = slow(2, 60);
+        let counts = AddressLimits::default();
+        let come = |text: &str| {
+            let address = Some(text.parse().unwrap());
+            counts.newcomer(&limits, address, NOW).is_ok()
+        };
+        let come_from = |networks: core::ops::Range<u32>, shift: u32| {
+            let all = networks.flat_map(|number| [number << shift; 3]);
+            let places = all.filter(|number| {
+                come(&format!(
+                    "2001:db8:{:x}:{:x}::",
+                    number >> 16,
+                    number & 0xffff
+                ))
+            });
+            places.count()
+        };
+        assert_eq!(come_from(0..1, 0), 2, "of a /64");
+        assert_eq!(
+            come_from(1..100, 0),
+            6,
+            "four times as many of a /56, in all"
+        );
+        assert_eq!(
+            come_from(1..100, 8),
+            24,
+            "and of a /48 sixteen times as many"
+        );
+        assert!(come("2001:db8:7::") && come("192.0.2.1"));
+    }
+
+    #[test]
+    fn the_last_tenth_of_the_places_is_not_for_newcomers() {
+        let mut limits = limits();
+        limits.connections = 20;
+        let counts = AddressLimits::default();
+        let other = counts.clone();
+        for _ in 0..18 {
+            counts.connected();
+        }
+        assert!(
+            other.has_place_for_newcomer(&limits),
+            "its own is among them"
+        );
+        other.connected();
+        assert!(!counts.has_place_for_newcomer(&limits));
+        counts.left(1);
+        assert!(counts.has_place_for_newcomer(&limits));
+    }
+
+    #[test]
+    fn what_is_written_counts_by_bytes() {
+        let mut limits = limits();
+        let rate = |burst, per_second| Rate { burst, per_second };
+        limits.written_per_member = rate(100, 10);
+        limits.written_per_address = rate(150, 10);
+        let counts = AddressLimits::default();
+        let write = |member, bytes, now| {
+            let address = Some([192, 0, 2, 1].into());
+            counts.write(&limits, (MemberId([member; 16]), address), bytes, now)
+        };
+        assert_eq!(write(1, 120, NOW), Ok(()), "the last may be long");
+        assert!(write(1, 1, NOW).is_err());
+        assert_eq!(write(2, 40, NOW), Ok(()));
+        assert!(write(3, 1, NOW).is_err(), "the address has written enough");
+        let later = NOW + seconds(2);
+        assert!(write(1, 1, NOW + Duration::from_millis(1_900)).is_err());
+        assert_eq!(write(3, 1, later), Ok(()));
     }
 }

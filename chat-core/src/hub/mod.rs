@@ -63,6 +63,9 @@ use crate::{
     wire::{BodyError, CloseReason},
 };
 
+/// Connections of which one call goes on with requests that wait for their turn.
+const TURNS: usize = 8;
+
 /// The server: connections, the directory, the rooms in use here, and what is on its way between
 /// them.
 pub struct Hub {
@@ -77,6 +80,13 @@ pub struct Hub {
     ending: Ending,
     /// The operator knows that the log cannot write.
     cannot_write: bool,
+}
+
+/// The connections of a hub that is gone count no longer.
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.config.address_limits.left(self.sessions.admitted());
+    }
 }
 
 /// How far an orderly end has come.
@@ -145,7 +155,7 @@ impl Hub {
     pub fn handle_timeout(&mut self, now: Now, out: &mut Outputs) {
         let now = now.sound();
         self.common.round += 1;
-        for conn in self.common.timers.take_turns(now.monotonic) {
+        for conn in self.common.timers.take_turns(now.monotonic, TURNS) {
             self.due(now, Timer::Turn(conn), out);
             self.drain(now, out);
         }

@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
+use super::address_limits::Doer;
 use crate::{
     id::{ConnId, CredentialId, MemberId, RoomId, SessionId},
     password::ServerLogin,
+    time::Monotonic,
     wire::{Refusal, client::Request},
 };
 
@@ -30,11 +32,24 @@ pub(super) struct Asked {
     pub(super) session: SessionId,
     /// The address that its guesses and groups count against.
     pub(super) address: Option<IpAddr>,
+    /// Since when the member is in, on this connection.
+    pub(super) since: Monotonic,
     pub(super) request: Request,
     /// The verdict without a look at any state, to be given unless the request is a repeat.
     pub(super) checked: Result<(), Refusal>,
     /// The rest of the login on this connection, for a join with a proof.
     pub(super) login: Option<Box<Login>>,
+}
+
+impl Asked {
+    /// Whom what is done slowly counts for.
+    pub(super) fn doer(&self) -> Doer {
+        Doer {
+            member: self.member,
+            address: self.address,
+            since: self.since,
+        }
+    }
 }
 
 /// A password that is being proved.

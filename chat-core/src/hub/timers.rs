@@ -76,14 +76,17 @@ impl Timers {
         connection.into_iter().chain(other).min()
     }
 
-    /// Connections that have a turn in this call. Those that need yet another one have it in the
-    /// next call, at the same time.
-    pub(super) fn take_turns(&mut self, now: Monotonic) -> Vec<ConnId> {
-        let turns = core::mem::take(&mut self.turns).into_iter();
-        let (due, later) = turns.partition(|(at, _)| *at <= now);
-        self.turns = later;
-        let due: BTreeSet<(Monotonic, ConnId)> = due;
-        due.into_iter().map(|(_, conn)| conn).collect()
+    /// Connections that have a turn in this call, at most so many. The others, and those that need
+    /// yet another one, have it in the next call, at the same time.
+    pub(super) fn take_turns(&mut self, now: Monotonic, most: usize) -> Vec<ConnId> {
+        let due = self.turns.iter().take_while(|(at, _)| *at <= now);
+        let due: Vec<_> = due.take(most).copied().collect();
+        let mut taken = Vec::with_capacity(due.len());
+        for turn in due {
+            self.turns.remove(&turn);
+            taken.push(turn.1);
+        }
+        taken
     }
 
     /// The next timer, if it is due and that of a name.

@@ -23,9 +23,16 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
-use chat_core::{hub::Input, id::ConnId, limits::Limits, time::Now, wire::PREFIX};
+use chat_core::{
+    hub::Input,
+    id::ConnId,
+    limits::Limits,
+    time::{Monotonic, Now},
+    wire::PREFIX,
+};
 use tokio::task::yield_now;
 
 use self::{
@@ -56,6 +63,10 @@ const ROUNDS: usize = 16;
 
 /// Times the hub's timer is run in one turn.
 const TIMEOUTS: usize = 16;
+
+/// Time for each of those in one turn, and for connections whose networks have taken more than
+/// their share; the rest comes in the next turn. So no flood makes a turn long.
+const SLICE: Duration = Duration::from_micros(300);
 
 /// Workers of one server at most.
 pub(crate) const WORKERS: usize = connections::WORKERS;
@@ -175,6 +186,9 @@ impl<M: Machine> Driver<M> {
             }
             self.machine.handle_timeout(self.now);
             self.settle();
+            if self.is_over(now) {
+                break;
+            }
         }
         self.connections.end_patience();
         self.connections.cut_off();
@@ -223,16 +237,32 @@ impl<M: Machine> Driver<M> {
         self.connections.begin(arrival.conn);
     }
 
+    /// Whether a slice of the turn that began then is over.
+    fn is_over(&self, begun: Monotonic) -> bool {
+        self.timers.now().monotonic - begun >= SLICE
+    }
+
     /// Tells the hub of outboxes that have room; of each connection once in a turn.
     fn tell_room(&mut self) {
+        if self.connections.drained() + self.connections.credits() == 0 {
+            return;
+        }
+        let begun = self.timers.now().monotonic;
         for _ in 0..self.connections.drained().min(ANSWERS) {
             if let Some(drained) = self.connections.next_drained() {
                 self.hand_in(drained);
             }
+            if self.is_over(begun) {
+                break;
+            }
         }
+        let begun = self.timers.now().monotonic;
         for _ in 0..self.connections.credits().min(ANSWERS) {
             if let Some(credit) = self.connections.next_credit() {
                 self.hand_in(credit);
+            }
+            if self.is_over(begun) {
+                break;
             }
         }
     }
@@ -244,20 +274,31 @@ impl<M: Machine> Driver<M> {
         if self.switches.gathering {
             self.log.gather();
         }
+        let mut time = self.timers.now().monotonic;
         // A connection that comes again is behind all others.
         for _ in 0..self.connections.waiting().min(CONNECTIONS) {
             match self.connections.next_woken() {
-                Some(Some(conn)) => self.read(conn),
+                Some(Some(conn)) => self.read(conn, &mut time),
                 Some(None) => {}
                 None => break,
+            }
+        }
+        let begun = time;
+        while let Some(woken) = self.connections.next_last() {
+            if let Some(conn) = woken {
+                self.read(conn, &mut time);
+            }
+            if time - begun >= SLICE {
+                break;
             }
         }
         self.log.release_gathered();
         self.settle();
     }
 
-    /// Reads a bounded amount from a connection and hands it in.
-    fn read(&mut self, conn: ConnId) {
+    /// Reads a bounded amount from a connection and hands it in. The time that this takes, from
+    /// `time` on, is its network's.
+    fn read(&mut self, conn: ConnId, time: &mut Monotonic) {
         let mut buffer = mem::take(&mut self.buffer);
         let mut budget = ReadBudget::new();
         loop {
@@ -278,7 +319,14 @@ impl<M: Machine> Driver<M> {
                 }
                 ReadStep::Done => false,
             };
+            let now = self.timers.now().monotonic;
+            let taken = now - mem::replace(time, now);
+            self.connections.charge(conn, taken, now);
             if !more {
+                break;
+            }
+            if taken >= SLICE {
+                self.connections.again(conn);
                 break;
             }
         }

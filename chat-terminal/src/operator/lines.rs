@@ -50,6 +50,29 @@ pub(super) fn json_of<K: Into<String>>(
     json_line::to_string(&Value::Object(object))
 }
 
+/// A message without its words; none of other events.
+pub(super) fn wordless(event: &Event) -> Option<Event> {
+    let Event::Message {
+        room,
+        nick,
+        label,
+        content,
+    } = event
+    else {
+        return None;
+    };
+    let content = match content {
+        Content::Plain(_) => Content::plain("…"),
+        _ => Content::caesar("…"),
+    };
+    Some(Event::Message {
+        room: *room,
+        nick: nick.clone(),
+        label: label.clone(),
+        content,
+    })
+}
+
 /// An event in words; one line. Texts of others can do no harm to a terminal.
 pub(super) fn text(event: &Event) -> String {
     match event {
@@ -349,6 +372,20 @@ mod tests {
             label: "gr. 2".into(),
             content,
         }
+    }
+
+    #[test]
+    fn what_is_said_can_be_left_out() {
+        for (content, line) in [
+            (Content::plain("hi"), "message: Ada (gr. 2) in the lobby: …"),
+            (
+                Content::caesar("kl"),
+                "encrypted message: Ada (gr. 2) in the lobby: …",
+            ),
+        ] {
+            assert_eq!(text(&wordless(&message(content)).unwrap()), line);
+        }
+        assert!(wordless(&Event::Closed).is_none());
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct Operator {
     format: Format,
     /// Only what is wrong is told, and the server's beginning and end.
     quiet: bool,
+    /// The words that are said are told, and not only that they are.
+    texts: bool,
     zone: TimeZone,
     lines: Vec<u8>,
     repeats: Repeats,
@@ -55,11 +57,20 @@ impl Operator {
         Self {
             format,
             quiet,
+            texts: true,
             zone: TimeZone::system(),
             lines: Vec::new(),
             repeats: Repeats::default(),
             missed: 0,
         }
+    }
+
+    /// Whether the words that are said are told, as they are unless this says otherwise: lines that
+    /// are kept keep what was taken back.
+    #[must_use]
+    pub fn texts(mut self, told: bool) -> Self {
+        self.texts = told;
+        self
     }
 
     /// Bytes of lines that wait to be written.
@@ -110,6 +121,8 @@ impl Operator {
         {
             return;
         }
+        let wordless = (!self.texts).then(|| lines::wordless(event)).flatten();
+        let event = wordless.as_ref().unwrap_or(event);
         let line = match self.format {
             Format::Text => lines::stamped(&lines::text(event), at, &self.zone),
             Format::Json => lines::json(event, at),

@@ -124,6 +124,16 @@ async fn a_ping_is_answered_with_its_payload() {
 }
 
 #[tokio::test]
+async fn who_floods_with_control_frames_is_closed() {
+    for kind in [0x89, 0x8a] {
+        let (messages, answer) = answer(&frame(kind, b"").repeat(300)).await;
+        assert!(messages.is_empty());
+        let flood = close(4010, "more control frames than may be");
+        assert!(answer.ends_with(&flood), "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_closes_is_answered_with_its_code() {
     for (payload, expected) in [
         (&b""[..], vec![0x88, 0]),

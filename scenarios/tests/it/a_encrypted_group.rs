@@ -4,7 +4,7 @@ use scenarios::{Program, unstamped, untimed};
 
 /// A server whose lobby is encrypted as that system's messages were, and two people in it.
 fn a_group() -> (Program, Program, Program) {
-    let (server, address) = Program::server(&["--lobby-cipher", "caesar"]);
+    let (server, address) = Program::server(&["--lobby-cipher", "caesar", "--show-text"]);
     let cipher = ["--cipher", "caesar:3"];
     let mut arta = Program::in_lobby(&address, "Arta", &cipher);
     let besnik = Program::in_lobby(&address, "Besnik", &cipher);
@@ -66,7 +66,7 @@ fn a2_messages_are_encrypted_in_the_client_and_the_server_sees_only_ciphertext()
 fn a2_a_modern_cipher_does_the_same_and_cannot_be_guessed() {
     let folder = scenarios::Folder::new();
     let key = format!("key-file:{}", folder.file("key", &"4e".repeat(32)));
-    let (mut server, address) = Program::server(&["--lobby-cipher", "static-key"]);
+    let (mut server, address) = Program::server(&["--lobby-cipher", "static-key", "--show-text"]);
     let mut arta = Program::in_lobby(&address, "Arta", &["--cipher", &key]);
     let mut besnik = Program::in_lobby(&address, "Besnik", &["--cipher", &key]);
     for _ in 0..2 {

@@ -29,7 +29,7 @@ fn b1_one_more_than_the_maximum_is_refused_and_told_why() {
 
 #[test]
 fn b2_the_terminal_shows_connections_renames_and_public_messages_as_they_happen() {
-    let (mut server, address) = Program::server(&[]);
+    let (mut server, address) = Program::server(&["--show-text"]);
     let mut ala = Program::in_lobby(&address, "Ala", &[]);
     assert!(unstamped(&server.until("client connected")).contains("127.0.0.1"));
     ala.say("/changename Alicja");

@@ -1,5 +1,7 @@
 //! Names: hellos, new names, and names that are freed.
 
+use core::time::Duration;
+
 use super::{
     Effect, Registry, Task, Turn, Waiting,
     log::{Proposal, Then, What},
@@ -10,6 +12,9 @@ use crate::{
     state::directory::{invites::Door, judge::Ask},
     wire::{ErrorCode, Refusal, VERSION, client::Nick, server::Welcome},
 };
+
+/// When somebody for whom there is no place may ask again.
+const CROWDED: Duration = Duration::from_secs(5);
 
 /// Members whose names one entry frees.
 const FREED: usize = 16_384;
@@ -84,15 +89,11 @@ impl Registry {
         }
         // A member that the application knows is not made up by a stranger.
         if !hello.imposed && !self.state().knows(hello.member) {
-            let (counts, now) = (&config.address_limits, turn.now.monotonic);
-            if let Err(wait) = counts.newcomer(&config.limits, hello.address, now) {
+            if let Err(refusal) = may_come(turn, &hello) {
                 if !self.pipe.is_certain(since) {
                     let task = Task::Hello(hello);
                     return self.look_first(turn, with, Waiting { task, since });
                 }
-                let refusal = ErrorCode::RateLimited
-                    .because("too many who were never here before come from your address")
-                    .after(wait);
                 return turn.effect(Effect::RefuseHello { conn, refusal });
             }
         }
@@ -258,4 +259,18 @@ impl Registry {
         }
         self.advance(turn, with);
     }
+}
+
+/// Whether somebody who was never here before may come in now.
+fn may_come(turn: &Turn<'_>, hello: &Hello) -> Result<(), Refusal> {
+    let (counts, limits) = (&turn.config.address_limits, &turn.config.limits);
+    if !counts.has_place_for_newcomer(limits) {
+        let text = "the last places are kept for members known from before";
+        return Err(ErrorCode::RateLimited.because(text).after(CROWDED));
+    }
+    let now = turn.now.monotonic;
+    counts.newcomer(limits, hello.address, now).map_err(|wait| {
+        let text = "too many who were never here before come from your address";
+        ErrorCode::RateLimited.because(text).after(wait)
+    })
 }

@@ -240,12 +240,12 @@ impl Registry {
         };
         if !is_there {
             let (counts, now) = (&config.address_limits, turn.now.monotonic);
-            if let Err(wait) = counts.group(&config.limits, asked.address, now) {
+            if let Err(wait) = counts.group(&config.limits, asked.doer(), now) {
                 if !self.pipe.is_certain(since) {
                     let task = Task::Request(Box::new(asked));
                     return self.look_first(turn, with, Waiting { task, since });
                 }
-                let text = "too many groups were made from your address";
+                let text = "too many groups were made by you or from your address";
                 return refuse(turn, ErrorCode::RateLimited.because(text).after(wait));
             }
         }

@@ -47,11 +47,11 @@ impl Room {
             return;
         };
         let (config, now) = (turn.config, turn.now.monotonic);
-        let (address, room) = (asked.address, self.id);
+        let (doer, room) = (asked.doer(), self.id);
         let (counts, limits) = (&config.address_limits, &config.limits);
-        if let Err(wait) = counts.guess(limits, address, room, now) {
+        if let Err(wait) = counts.guess(limits, doer, room, now) {
             let refusal = ErrorCode::TooManyGuesses
-                .because("too many passwords were tried from your address")
+                .because("too many passwords were tried by you, from your address or for this room")
                 .after(wait);
             return self.refuse(turn, asked.origin, refusal);
         }
@@ -65,7 +65,7 @@ impl Room {
         match begun {
             Err(e) => {
                 // That was no guess.
-                counts.guessed(limits, address, room, now);
+                counts.guessed(limits, doer, room, now);
                 let refusal = ErrorCode::BadRequest.because(e.to_string());
                 self.refuse(turn, asked.origin, refusal);
             }
@@ -144,6 +144,7 @@ impl Room {
     }
 
     fn prove(&mut self, turn: &mut Turn<'_>, asked: Asked, proof: &Proof) -> Result<(), Refusal> {
+        let (doer, member) = (asked.doer(), asked.member);
         let login = asked
             .login
             .filter(|login| login.room == self.id && login.credential == proof.credential)
@@ -153,10 +154,9 @@ impl Room {
             })?;
         if login.state.finish(&proof.ke3).is_ok() {
             let (counts, limits) = (&turn.config.address_limits, &turn.config.limits);
-            counts.guessed(limits, asked.address, self.id, turn.now.monotonic);
+            counts.guessed(limits, doer, self.id, turn.now.monotonic);
             return Ok(());
         }
-        let member = asked.member;
         self.emit(turn, Effect::WrongPassword { member });
         Err(ErrorCode::WrongPassword.because("wrong password"))
     }

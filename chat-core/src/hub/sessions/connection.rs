@@ -8,6 +8,7 @@ use std::{
 use bytes::Bytes;
 
 use super::super::{
+    effects::Hello,
     identity::Identity,
     io::{Arrival, ReadToken},
     origin::{Login, Origin},
@@ -86,6 +87,8 @@ pub(super) struct MemberSession {
     pub(super) member: MemberId,
     pub(super) session: SessionId,
     pub(super) kept: bool,
+    /// When it was let in.
+    pub(super) since: Monotonic,
     /// The rooms whose records go to this connection.
     pub(super) rooms: SmallMap<RoomId, Attached>,
     /// Rooms of which exactly one `entered` or `removed` is still owed, with the place presented.
@@ -129,7 +132,8 @@ pub(super) struct Waiting {
 pub(super) struct Round {
     pub(super) number: u64,
     pub(super) requests: u32,
-    pub(super) costly: bool,
+    /// One of those that take long was among them.
+    pub(super) long: bool,
     /// The rest is done in the next call, which was asked for.
     pub(super) armed: bool,
 }
@@ -264,11 +268,12 @@ impl Connection {
 }
 
 impl MemberSession {
-    pub(super) fn new(member: MemberId, session: SessionId, kept: bool) -> Self {
+    pub(super) fn new(hello: &Hello, now: Monotonic) -> Self {
         Self {
-            member,
-            session,
-            kept,
+            member: hello.member,
+            session: hello.session,
+            kept: hello.kept,
+            since: now,
             rooms: SmallMap::default(),
             rooms_owed: LazyBox::default(),
             entering: LazyBox::default(),

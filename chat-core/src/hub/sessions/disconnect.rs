@@ -20,6 +20,9 @@ impl Sessions {
         if let Some(at) = connection.timer {
             turn.common.timers.disarm(at, Timer::Connection(conn));
         }
+        if connection.admitted {
+            turn.config.address_limits.left(1);
+        }
         if connection.admitted
             && let Some(address) = connection.address
             && let Some(count) = self.addresses.get_mut(&address)

@@ -55,6 +55,9 @@ impl Sessions {
             None
         };
         connection.admitted = refusal.is_none();
+        if connection.admitted {
+            turn.config.address_limits.connected();
+        }
         if connection.admitted
             && let Some(address) = connection.address
         {
@@ -295,7 +298,7 @@ impl Sessions {
         if let Some(before) = self.members.get(&of).copied() {
             self.close(turn, before, CloseReason::Replaced, "");
         }
-        let mut session = MemberSession::new(member, hello.session, hello.kept);
+        let mut session = MemberSession::new(hello, turn.now.monotonic);
         let places = hello.resume.iter();
         let presented = places.map(|resume| (resume.room, Some(resume.place)));
         let listed = welcome.rooms.iter().map(|room| (*room, None));

@@ -53,6 +53,12 @@ fn is_costly(op: &Op) -> bool {
     matches!(op, Op::Create(_) | Op::Register(_) | Op::Login(_))
 }
 
+/// Whether it takes so long that one call goes on with one of them for a connection. A nick may
+/// have to be looked at in all its forms to be refused.
+fn is_long(op: &Op) -> bool {
+    is_costly(op) || matches!(op, Op::Nick(_))
+}
+
 impl Sessions {
     pub(super) fn request(
         &mut self,
@@ -80,7 +86,12 @@ impl Sessions {
         let member = session.member;
         let costly = is_costly(&request.op);
         let rates = self.rates.entry(member).or_insert_with(|| Rates::full(now));
-        let taken = rates.take(limits, &request.op, costly, now);
+        let mut taken = rates.take(limits, &request.op, costly, now);
+        // What changes something stays.
+        if taken.is_ok() && request.txn > 0 {
+            let (counts, writer) = (&turn.config.address_limits, (member, self.address(conn)));
+            taken = counts.write(&turn.config.limits, writer, bytes, now);
+        }
         self.arm_rates(turn);
         if let Err(wait) = taken {
             let refusal = ErrorCode::RateLimited.because("too fast").after(wait);
@@ -93,7 +104,7 @@ impl Sessions {
         }
         let session = self.slots.member(conn);
         if session.is_some_and(|session| session.waiting.get().is_none())
-            && self.goes_on(turn, &origin, costly)
+            && self.goes_on(turn, &origin, is_long(&request.op))
         {
             return self.go(turn, origin, request);
         }
@@ -138,8 +149,8 @@ impl Sessions {
                 session.waiting.take();
                 return;
             };
-            let (origin, costly) = (first.origin, is_costly(&first.request.op));
-            if !self.goes_on(turn, &origin, costly) {
+            let (origin, long) = (first.origin, is_long(&first.request.op));
+            if !self.goes_on(turn, &origin, long) {
                 return;
             }
             let session = self.slots.member_mut(conn);
@@ -152,7 +163,7 @@ impl Sessions {
 
     /// Whether the next request goes on: there is room for its answer, and this call has done no
     /// more than its share for the connection. If it does, that is taken down.
-    fn goes_on(&mut self, turn: &mut Turn<'_>, origin: &Origin, costly: bool) -> bool {
+    fn goes_on(&mut self, turn: &mut Turn<'_>, origin: &Origin, long: bool) -> bool {
         let Some(session) = self.slots.member_mut(origin.conn) else {
             return false;
         };
@@ -163,16 +174,16 @@ impl Sessions {
         }
         let (round, number) = (&mut session.round, turn.common.round);
         if round.number != number {
-            (round.number, round.requests, round.costly) = (number, 0, false);
+            (round.number, round.requests, round.long) = (number, 0, false);
         }
-        if round.requests == ROUND || (costly && round.costly) {
+        if round.requests == ROUND || (long && round.long) {
             if !std::mem::replace(&mut round.armed, true) {
                 turn.arm(core::time::Duration::ZERO, Timer::Turn(origin.conn));
             }
             return false;
         }
         round.requests += 1;
-        round.costly |= costly;
+        round.long |= long;
         if origin.paced
             && let Answers::Free { spent } = session.answers
         {
@@ -205,7 +216,7 @@ impl Sessions {
         let Some(session) = self.slots.member_mut(conn) else {
             return;
         };
-        let (member, id) = (session.member, session.session);
+        let (member, id, since) = (session.member, session.session, session.since);
         // Nor is what a guest may never do.
         if let Err(refusal) = check_guest(member, &request.op) {
             return self.refuse(turn, origin, refusal);
@@ -241,6 +252,7 @@ impl Sessions {
             member,
             session: id,
             address,
+            since,
             request,
             checked,
             login,

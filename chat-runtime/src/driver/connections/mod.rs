@@ -6,6 +6,7 @@ mod deferred;
 mod notices;
 mod outgoing;
 mod ready;
+mod shares;
 mod slot;
 mod table;
 mod watch;
@@ -15,6 +16,7 @@ use std::{
     mem,
     sync::Arc,
     task::{Context, Waker},
+    time::Duration,
 };
 
 use chat_core::{
@@ -30,6 +32,7 @@ use self::{
     deferred::DeferredFrames,
     notices::Notices,
     ready::{Ready, Signal, Waiting},
+    shares::Shares,
     slot::{Answers, ConnectionSlot, Fanouts, Reading},
     table::ConnectionTable,
     watch::{Happened, Watch},
@@ -64,6 +67,9 @@ pub(super) struct Connections {
     /// To be looked at, and memory for what is taken from `ready`.
     waiting: VecDeque<Waiting>,
     taken: Vec<Arc<Signal>>,
+    /// To be looked at after all these, because their networks have taken more than their share.
+    last: VecDeque<Waiting>,
+    shares: Shares,
     /// To be read from when the log has caught up.
     awaiting_log: Vec<ConnId>,
     /// To be written to in this turn.
@@ -141,6 +147,8 @@ impl Connections {
             ready: Arc::default(),
             waiting: VecDeque::new(),
             taken: Vec::new(),
+            last: VecDeque::new(),
+            shares: Shares::default(),
             awaiting_log: Vec::new(),
             touched: Vec::new(),
             frames: 0,
@@ -164,6 +172,7 @@ impl Connections {
     /// Whether there is more to do at once.
     pub(super) fn has_more(&self) -> bool {
         !self.waiting.is_empty()
+            || !self.last.is_empty()
             || !self.notices.drained.is_empty()
             || !self.notices.credits.is_empty()
             || !self.notices.gone.is_empty()
@@ -242,7 +251,7 @@ impl Connections {
     }
 
     /// Comes again in the next turn.
-    fn again(&mut self, conn: ConnId) {
+    pub(super) fn again(&mut self, conn: ConnId) {
         let Some(slot) = self.table.find(conn) else {
             return;
         };
@@ -276,7 +285,14 @@ impl Connections {
 
     /// Connections that have woken and were not looked at.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() + self.last.len()
+    }
+
+    /// Something was done for a connection.
+    pub(super) fn charge(&mut self, conn: ConnId, time: Duration, now: Monotonic) {
+        if let Some(slot) = self.table.find(conn) {
+            self.shares.charge(slot.link.address(), time, now);
+        }
     }
 
     /// The log has caught up: the connections that waited for it are read from again.
@@ -290,12 +306,33 @@ impl Connections {
     }
 
     /// The next of the connections that have woken, if it may have something to be read; `None` at
-    /// the end of them, or when enough was put into outboxes in this turn.
+    /// the end of them, or when enough was put into outboxes in this turn. One of a network that
+    /// has taken more than its share comes last.
     pub(super) fn next_woken(&mut self) -> Option<Option<ConnId>> {
         if self.frames >= FRAMES {
             return None;
         }
-        let conn = match self.waiting.pop_front()? {
+        let waiting = self.waiting.pop_front()?;
+        let slot = self.table.find(waiting.conn());
+        let address = slot.and_then(|slot| slot.link.address());
+        if self.shares.is_spent(address, self.now) {
+            self.last.push_back(waiting);
+            return Some(None);
+        }
+        self.woken(waiting)
+    }
+
+    /// The next of those that come last.
+    pub(super) fn next_last(&mut self) -> Option<Option<ConnId>> {
+        if self.frames >= FRAMES {
+            return None;
+        }
+        let waiting = self.last.pop_front()?;
+        self.woken(waiting)
+    }
+
+    fn woken(&mut self, waiting: Waiting) -> Option<Option<ConnId>> {
+        let conn = match waiting {
             Waiting::Signal(signal) => signal.begin(),
             Waiting::Slot(conn) => conn,
         };

@@ -55,6 +55,15 @@ pub(super) enum Waiting {
     Slot(ConnId),
 }
 
+impl Waiting {
+    pub(super) fn conn(&self) -> ConnId {
+        match self {
+            Self::Signal(signal) => signal.conn,
+            Self::Slot(conn) => *conn,
+        }
+    }
+}
+
 /// One connection's waker.
 #[derive(Debug)]
 pub(super) struct Signal {

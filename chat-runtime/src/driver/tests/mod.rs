@@ -31,7 +31,7 @@ use tokio::{
 use super::{Driver, Lifecycle, Machine, Parts, Switches};
 use crate::shared::Order;
 use crate::{
-    Connection, MemoryLog, TokioClock,
+    Clock, Connection, MemoryLog, TokioClock,
     memory::{self, MemoryConnection},
     shared::SharedLog,
     testing::{FaultyLog, Odds},
@@ -88,6 +88,20 @@ struct Script {
     answers: Vec<(Told, Vec<Output>)>,
     /// By whose bytes the test asks; not written down.
     prompter: Option<ConnId>,
+    /// The time that the machine takes for what it receives, and has taken.
+    takes: Duration,
+    taken: Duration,
+}
+
+/// A clock that goes on while the machine works.
+struct Working(TokioClock, Arc<Mutex<Script>>);
+
+impl Clock for Working {
+    fn now(&self) -> Now {
+        let (mut now, taken) = (self.0.now(), self.1.lock().unwrap().taken);
+        now.monotonic = now.monotonic + taken;
+        now
+    }
 }
 
 /// A machine that follows a script.
@@ -108,6 +122,10 @@ impl Machine for Scripted {
                 self.out.extend(said);
             }
             _ => {
+                if matches!(told, Told::Received(..)) {
+                    let takes = script.takes;
+                    script.taken += takes;
+                }
                 script.told.push(told);
                 if let Some(at) = script.answers.iter().position(|(to, _)| *to == told) {
                     self.out.extend(script.answers.remove(at).1);
@@ -150,7 +168,10 @@ impl Rig {
                 script: Arc::clone(&script),
                 out: VecDeque::new(),
             },
-            clock: Arc::new(TokioClock::starting_at(Wall(0))),
+            clock: Arc::new(Working(
+                TokioClock::starting_at(Wall(0)),
+                Arc::clone(&script),
+            )),
             limits,
             worker: 0,
             switches: Switches::default(),
@@ -194,10 +215,11 @@ impl Rig {
     }
 
     async fn add(&self, connection: impl Connection) {
-        self.orders
-            .send(Order::Add(Box::new(connection)))
-            .await
-            .unwrap();
+        self.add_boxed(Box::new(connection)).await;
+    }
+
+    async fn add_boxed(&self, connection: Box<dyn Connection>) {
+        self.orders.send(Order::Add(connection)).await.unwrap();
         self.idle().await;
     }
 

@@ -129,3 +129,43 @@ async fn the_outcome_of_an_append_to_a_room_waits_until_all_that_came_is_read() 
     rig.idle().await;
     assert_eq!(rig.told(), [read[0], Told::Committed(DIRECTORY), read[1]]);
 }
+
+/// Connections of one network that flood the machine, which takes a millisecond for each of their
+/// messages.
+async fn flood(rig: &Rig, connections: usize) -> Vec<(ConnId, Far)> {
+    let (mut transport, connector) = memory::listener();
+    let connector = connector.seen_as([192, 0, 2, 1].into());
+    let mut all = Vec::new();
+    for _ in 0..connections {
+        let far = Far(connector.open().await.unwrap());
+        rig.add_boxed(transport.accept().await.unwrap()).await;
+        let [Told::Connected(conn)] = rig.told()[..] else {
+            panic!("connected");
+        };
+        all.push((conn, far));
+    }
+    rig.script().takes = Duration::from_millis(1);
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_that_has_taken_more_than_its_share_comes_after_others() {
+    let rig = Rig::start().await;
+    let mut flood = flood(&rig, 20).await;
+    let (calm, mut far_calm) = rig.connect(100).await;
+    for round in 0..2 {
+        for (_, far) in &mut flood {
+            far.write(b"x");
+        }
+        far_calm.write(b"and I?");
+        rig.idle().await;
+        let told = rig.told();
+        let place = told
+            .iter()
+            .position(|told| *told == Told::Received(calm, 6));
+        // At first the network has not taken so much.
+        let expected = if round == 0 { 3 } else { 0 };
+        assert_eq!(place, Some(expected), "{told:?}");
+        assert_eq!(told.len(), 21, "all is read in the end");
+    }
+}

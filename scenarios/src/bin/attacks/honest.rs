@@ -186,15 +186,21 @@ async fn hear(mut berl: Member, mut phases: watch::Receiver<Phase>, sent: &Sent,
             let Content::Plain(text) = &said.content else {
                 continue;
             };
-            if record.nick == "Adina" && text.text == next.to_string() {
-                let (phase, when) = sent.borrow()[next];
+            let number = text.text.parse::<usize>();
+            if record.nick == "Adina"
+                && let Ok(number) = number
+                && number >= next
+            {
+                // Those between were refused, or are lost.
+                seen.borrow_mut().lost += u32::try_from(number - next).unwrap_or(u32::MAX);
+                let (phase, when) = sent.borrow()[number];
                 let mut seen = seen.borrow_mut();
                 let times = match phase {
                     Phase::Quiet => &mut seen.quiet,
                     _ => &mut seen.attacked,
                 };
                 times.push(when.elapsed());
-                next += 1;
+                next = number + 1;
             }
         }
     }

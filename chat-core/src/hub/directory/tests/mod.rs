@@ -466,6 +466,7 @@ fn asked(who: u8, op: Op) -> Box<Asked> {
         member: member(who),
         session: SessionId(1),
         address: Some(ADDRESS),
+        since: crate::time::Monotonic(0),
         request: Request { id: 1, txn: 1, op },
         checked: Ok(()),
         login: None,

@@ -203,6 +203,7 @@ impl Scene {
             member: member(who),
             session: SessionId(1),
             address: None,
+            since: crate::time::Monotonic(0),
             request: Request { id, txn, op },
             checked: Ok(()),
             login: None,

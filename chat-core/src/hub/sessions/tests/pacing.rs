@@ -74,6 +74,41 @@ fn costly_requests_go_one_in_each_call() {
 }
 
 #[test]
+fn nicks_go_one_in_each_call() {
+    let mut scene = Scene::new();
+    let nick = Op::Nick(client::Nick {
+        nick: "Maya".to_owned(),
+        label: String::new(),
+    });
+    assert_eq!(scene.ask(&[nick.clone(), nick, leave()]).len(), 1);
+    scene.bench.common.round += 1;
+    let mut turn = scene.bench.turn();
+    scene.sessions.turn_due(&mut turn, CONN);
+    assert_eq!(scene.asked().len(), 2);
+}
+
+#[test]
+fn a_call_goes_on_with_few_connections() {
+    let mut timers = crate::hub::timers::Timers::default();
+    let now = Monotonic(7);
+    let conn = |slot| ConnId {
+        slot,
+        generation: 0,
+    };
+    for slot in 0..5 {
+        timers.arm(now, Timer::Turn(conn(slot)));
+    }
+    timers.arm(
+        now + core::time::Duration::from_nanos(1),
+        Timer::Turn(conn(5)),
+    );
+    assert_eq!(timers.take_turns(now, 3), [0, 1, 2].map(conn));
+    assert_eq!(timers.next(), Some(now));
+    assert_eq!(timers.take_turns(now, 3), [3, 4].map(conn));
+    assert_eq!(timers.len(), 1);
+}
+
+#[test]
 fn a_costly_refusal_gives_back_the_token_of_the_request() {
     let now = Monotonic(0);
     let mut limits = Limits::default();
