@@ -14,7 +14,7 @@ const create = async (page, name) => {
   await isIn(page, name);
 };
 /** As fast as one can speak. */
-const fast = '[limits.send_rate]\nburst = 100000\nper_second = 100000\n';
+const fast = '[limits.send_rate]\nburst = 100000\nper_second = 100000\n[limits.written_per_member]\nburst = 1000000000\nper_second = 1000000000\n';
 
 test('a server that forgets everything comes back: one is in the lobby again, with what was not sent and not finished', async () => {
   const first = await serve();

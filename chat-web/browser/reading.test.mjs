@@ -6,7 +6,7 @@ import { faultless, heard, message, open, person, say, shot, things } from './ha
 
 const { server, window_, term, config } = things();
 const isIn = (page, name) => page.locator('#room-name', { hasText: name }).waitFor();
-const fast = '[limits.send_rate]\nburst = 100000\nper_second = 100000\n';
+const fast = '[limits.send_rate]\nburst = 100000\nper_second = 100000\n[limits.written_per_member]\nburst = 1000000000\nper_second = 1000000000\n';
 const shownLines = (page) => page.locator('.message .text').evaluateAll((all) => all.map((each) => Number(/line (\d+)/.exec(each.textContent)[1])));
 
 test('a long room does not grow for ever, and nothing of it is lost', async () => {

@@ -269,6 +269,8 @@ mod tests {
         };
         let mut limits = Limits::default();
         (limits.send_rate, limits.request_rate) = (fast, fast);
+        limits.written_per_member.burst = u32::MAX;
+        limits.written_per_address.burst = u32::MAX;
         let server = Server::builder().limits(limits).listen(transport);
         let server = server.start().unwrap();
         let (console, out) = console(format);

@@ -89,7 +89,7 @@ fn a_terminal_that_nobody_reads_holds_up_nobody() {
     const MESSAGES: usize = 10_000;
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("chat.toml");
-    let rates = "[limits]\nsend_rate = { burst = 1000000, per_second = 1000000 }\nrequest_rate = { burst = 1000000, per_second = 1000000 }";
+    let rates = "[limits]\nwritten_per_member = { burst = 1000000000, per_second = 1000000000 }\nsend_rate = { burst = 1000000, per_second = 1000000 }\nrequest_rate = { burst = 1000000, per_second = 1000000 }";
     std::fs::write(&config, rates).unwrap();
     let config = config.to_str().unwrap();
     let mut server = AtTerminal::start(&["--listen", "127.0.0.1:0", "--config", config]);

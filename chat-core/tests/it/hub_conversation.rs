@@ -435,7 +435,8 @@ fn a_reader_that_stops_loses_nothing_and_delays_nobody() {
         config.limits.send_rate = chat_core::limits::Rate {
             burst: 100_000,
             per_second: 100_000,
-        }
+        };
+        config.limits.written_per_member.burst = u32::MAX;
     });
     let [ada, bob, slow] = ["ada", "bob", "slow"].map(|nick| w.in_lobby(nick));
     w.records(slow);

@@ -142,7 +142,7 @@ proptest! {
 fn quiet_connections_are_not_visited() {
     const QUIET: u32 = 10_000;
     let mut w = World::with(|config| {
-        config.limits.connections = QUIET + 2;
+        config.limits.connections = 2 * QUIET;
         config.limits.connections_per_address = QUIET + 2;
     });
     let [ada, bob] = ["ada", "bob"].map(|nick| w.welcome(nick));

@@ -734,6 +734,7 @@ fn a_page_of_groups_or_members_fits_into_a_frame() {
             per_second: 1,
         };
         limits.request_rate = limits.costly_rate;
+        limits.written_per_member.burst = u32::MAX;
     });
     let json = w.connect_as(Form::Json, Framing::Message, None);
     let label = "\\".repeat(8_192);
@@ -1042,6 +1043,8 @@ fn rates_and_their_retry_after_are_exact() {
     for (set, op) in cases {
         let mut w = limited(|limits| {
             (limits.send_rate, limits.request_rate, limits.costly_rate) = (fast, fast, fast);
+            limits.written_per_member.burst = u32::MAX;
+            limits.written_per_address.burst = u32::MAX;
             set(limits, slow);
         });
         let ada = w.welcome("ada");

@@ -211,6 +211,8 @@ fn world(node: u64, hubs: usize) -> World {
     let limits = &mut config.limits;
     limits.connections_per_address = limits.connections;
     (limits.send_rate, limits.request_rate, limits.costly_rate) = (fast, fast, fast);
+    limits.written_per_member.burst = u32::MAX;
+    limits.written_per_address.burst = u32::MAX;
     limits.message_bytes = 300;
     limits.frame_bytes = 1_400;
     limits.page_bytes = 1_400;

@@ -37,6 +37,8 @@ fn start() -> (Server, MemoryConnector) {
         per_second: 1_000_000,
     };
     (limits.send_rate, limits.request_rate) = (rate, rate);
+    limits.written_per_member.burst = u32::MAX;
+    limits.written_per_address.burst = u32::MAX;
     let (transport, connector) = memory::listener();
     (
         Server::builder()

@@ -66,7 +66,7 @@ pub(super) fn wordless(event: &Event) -> Option<Event> {
         _ => Content::caesar("…"),
     };
     Some(Event::Message {
-        room: *room,
+        room: room.clone(),
         nick: nick.clone(),
         label: label.clone(),
         content,

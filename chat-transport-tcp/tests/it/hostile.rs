@@ -87,6 +87,8 @@ async fn a_flood_is_read_in_turn_with_others() {
     };
     let mut limits = Limits::default();
     (limits.send_rate, limits.request_rate) = (fast, fast);
+    limits.written_per_member.burst = u32::MAX;
+    limits.written_per_address.burst = u32::MAX;
     let (server, port) = serve(limits);
     let sent = Arc::new(AtomicU64::new(0));
     let enough = Arc::new(AtomicBool::new(false));

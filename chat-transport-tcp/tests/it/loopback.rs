@@ -24,6 +24,8 @@ fn wide() -> Limits {
         per_second: 1_000_000,
     };
     (limits.send_rate, limits.request_rate) = (rate, rate);
+    limits.written_per_member.burst = u32::MAX;
+    limits.written_per_address.burst = u32::MAX;
     limits
 }
 

@@ -73,6 +73,8 @@ async fn somebody_who_does_not_read_misses_nothing() {
         per_second: 1_000_000,
     };
     (limits.send_rate, limits.request_rate) = (rate, rate);
+    limits.written_per_member.burst = u32::MAX;
+    limits.written_per_address.burst = u32::MAX;
     let _server = Server::builder().limits(limits).listen(ws).start().unwrap();
     let connector = WsConnector::new(&url).unwrap();
     let (_sleeper, mut wakes) = enter(connector.clone(), "sleeper").await;

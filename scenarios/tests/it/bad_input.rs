@@ -359,7 +359,7 @@ fn who_never_reads_holds_up_nobody() {
     let folder = Folder::new();
     let config = folder.file(
         "chat.toml",
-        "[limits]\nrequest_rate = { burst = 10000, per_second = 10000 }\nsend_rate = { burst = 10000, per_second = 10000 }\n\
+        "[limits]\nwritten_per_member = { burst = 1000000000, per_second = 1000000000 }\nrequest_rate = { burst = 10000, per_second = 10000 }\nsend_rate = { burst = 10000, per_second = 10000 }\n\
          ping = 1\nidle = 4",
     );
     let mut talk = Conversation::begin(&["--config", &config]);
@@ -397,7 +397,8 @@ fn a_slow_reader_misses_nothing_and_delays_nobody() {
     let folder = Folder::new();
     let config = folder.file(
         "chat.toml",
-        "[limits]\nsend_rate = { burst = 10000, per_second = 10000 }",
+        "[limits]\nsend_rate = { burst = 10000, per_second = 10000 }\n\
+         written_per_member = { burst = 1000000000, per_second = 1000000000 }",
     );
     const LINES: usize = 1_500;
     let mut talk = Conversation::begin(&["--config", &config]);

@@ -168,7 +168,8 @@ fn whose_place_is_no_longer_kept_is_told_that_something_is_missing() {
     let folder = Folder::new();
     let config = folder.file(
         "chat.toml",
-        "history = 4\n[limits]\nsend_rate = { burst = 10000, per_second = 10000 }",
+        "history = 4\n[limits]\nsend_rate = { burst = 10000, per_second = 10000 }\n\
+         written_per_member = { burst = 1000000000, per_second = 1000000000 }",
     );
     let (_server, link, mut ada, mut berl) = two_people(&["--config", &config]);
     link.cut();

@@ -32,6 +32,8 @@ const KILLS: u32 = 50;
 const CONFIG: &str = "\
 [limits]
 send_rate = { burst = 100000, per_second = 100000 }
+written_per_member = { burst = 1000000000, per_second = 1000000000 }
+written_per_address = { burst = 1000000000, per_second = 1000000000 }
 request_rate = { burst = 100000, per_second = 100000 }
 ping = 1
 idle = 3
