@@ -117,6 +117,7 @@ impl Member {
             audience: format!("tcp://{to}"),
             channel: None,
             entries: Vec::new(),
+            invite: None,
         };
         let hello = keys.hello(&open, &challenge, entrance);
         let hello = hello.ok_or(Trouble::Closed(None))?;
