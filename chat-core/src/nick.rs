@@ -151,7 +151,7 @@ impl Name {
 /// Bytes that a name will have at least once it is enforced, if they are several times more than
 /// these: white space may go, the rest is what NFKC makes of it. Looks no further than that.
 fn longer_enforced(text: &str, max_bytes: usize) -> Option<usize> {
-    let (mut length, most) = (0, 4 * max_bytes);
+    let (mut length, most) = (0, max_bytes.saturating_mul(4));
     let stays = text.nfkc().filter(|c| !is_space(*c));
     stays.map(char::len_utf8).find_map(|bytes| {
         length += bytes;

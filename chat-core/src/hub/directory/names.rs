@@ -88,14 +88,15 @@ impl Registry {
             return turn.effect(Effect::RefuseHello { conn, refusal });
         }
         // A member that the application knows is not made up by a stranger.
-        if !hello.imposed && !self.state().knows(hello.member) {
-            if let Err(refusal) = may_come(turn, &hello) {
-                if !self.pipe.is_certain(since) {
-                    let task = Task::Hello(hello);
-                    return self.look_first(turn, with, Waiting { task, since });
-                }
-                return turn.effect(Effect::RefuseHello { conn, refusal });
+        if !hello.imposed
+            && !self.state().knows(hello.member)
+            && let Err(refusal) = may_come(turn, &hello)
+        {
+            if !self.pipe.is_certain(since) {
+                let task = Task::Hello(hello);
+                return self.look_first(turn, with, Waiting { task, since });
             }
+            return turn.effect(Effect::RefuseHello { conn, refusal });
         }
         let ask = Ask::Name {
             member: hello.member,
