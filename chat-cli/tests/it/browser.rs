@@ -10,6 +10,7 @@ fn the_page_in_a_browser() {
         &[
             "chat.test.mjs",
             "commands.test.mjs",
+            "invite.test.mjs",
             "lasting.test.mjs",
             "page.test.mjs",
             "reading.test.mjs",

@@ -22,6 +22,7 @@ use chat_core::{
     },
     id::{RoomId, Secret},
     keys::DeviceKeys,
+    link::Fragment,
     time::{Monotonic, Now, Wall},
     wire::{Form, Framing},
 };
@@ -63,6 +64,7 @@ impl WebClient {
         secret: &[u8],
         kept: bool,
         imposed: bool,
+        fragment: &str,
         seed: &[u8],
         origin: f64,
     ) -> Result<WebClient, JsError> {
@@ -77,6 +79,10 @@ impl WebClient {
         let mut config = ClientConfig::new(nick, credentials, sized(seed)?);
         config.label = label;
         config.imposed = imposed;
+        // Of half a link nothing counts: the server says what is missing.
+        let link = fragment.parse::<Fragment>().unwrap_or_default();
+        config.pin = link.key;
+        config.invite = link.invite;
         // A page is left open, and comes back by itself.
         config.returns = true;
         config.answer_within = Some(ANSWER_WITHIN);

@@ -4,6 +4,7 @@ import { check_nick } from './chat_web_client.js';
 import { Composer } from './composer.js';
 import * as dialogs from './dialogs.js';
 import { $, ROOM, h, icon, known, soon, speak } from './dom.js';
+import { linked } from './linked.js';
 import { Log } from './log.js';
 import { Model } from './model.js';
 import { drawMe, drawMembers, drawRooms } from './panels.js';
@@ -20,6 +21,7 @@ const endpoint = document.querySelector('meta[name=chat-endpoint]')?.content ?? 
 const home = new URL(endpoint || 'ws', location.href.split('#')[0]).href.replace(/^http/, 'ws');
 
 apply();
+linked();
 dressTheme();
 begin();
 
@@ -79,7 +81,7 @@ async function begin() {
     if (asksAddress) store.keepSettings({ address: form.address.value.trim() });
     const url = asksAddress ? addressUrl(form.address.value) : home;
     const trouble = (text) => { busy(false); $('start-note').textContent = text; };
-    enter(url, module, { nick, label, secret: store.secret(url, home) }, {
+    enter(url, module, { nick, label, secret: store.secret(url, home), link: url === home ? linked() : '' }, {
       welcomed() { busy(false); },
       refused(failure, again) {
         retry = again;
@@ -137,7 +139,7 @@ const refusalText = ({ code }) => t(known && has(`start.known.${code}`) ? `start
 
 /**
  * Connects, and shows the chat once it is welcome.
- * @param {string} url @param {WebAssembly.Module} module @param {{ nick: string, label: string, secret: Uint8Array }} who
+ * @param {string} url @param {WebAssembly.Module} module @param {{ nick: string, label: string, secret: Uint8Array, link: string }} who
  * @param {{
  *   welcomed: () => void, refused: (failure: any, again: (nick: string, label: string) => void, session: Session) => void,
  *   ended: (event: any) => void

@@ -61,7 +61,7 @@ export class Session {
   /**
    * @param {string} url of the WebSocket
    * @param {WebAssembly.Module} module
-   * @param {{ nick: string, label: string, secret: Uint8Array }} who
+   * @param {{ nick: string, label: string, secret: Uint8Array, link: string }} who `link`: what a link to the server says behind its `#`
    * @param {(event: CoreEvent) => void} tell is called for every event but `finished`
    */
   constructor(url, module, who, tell) {
@@ -70,7 +70,7 @@ export class Session {
     this.#module = module;
     this.#tell = tell;
     const seed = crypto.getRandomValues(new Uint8Array(32));
-    this.#client = new WebClient(who.nick, who.label, who.secret, true, known, seed, performance.timeOrigin);
+    this.#client = new WebClient(who.nick, who.label, who.secret, true, known, who.link, seed, performance.timeOrigin);
     const abort = new AbortController();
     const on = (target, what, act) => target.addEventListener(what, act, { signal: abort.signal });
     // Whoever looks again, or has a network again, does not wait for what is due later.

@@ -62,7 +62,7 @@ export function enter() {
 export const outside = () => read('outside', false, 'sessionStorage');
 /** Nothing of this tab's is kept any more. @param {boolean} known whoever loads the page anew would be led in otherwise */
 export function leave(known) {
-  for (const key of ['inside', 'keys', 'outbox', 'unsent', 'current', 'left']) write(key, undefined, 'sessionStorage');
+  for (const key of ['inside', 'keys', 'link', 'outbox', 'unsent', 'current', 'left']) write(key, undefined, 'sessionStorage');
   if (known) write('outside', true, 'sessionStorage');
   left = true;
 }
@@ -102,6 +102,11 @@ export const keepOutbox = (url, session, commands) => keepOf('outbox', url, { se
 export const current = (url) => of('current', url);
 /** @param {string} url @param {string} room */
 export const keepCurrent = (url, room) => keepOf('current', url, room);
+
+/** What the link said that led here, behind its `#`. @returns {string} */
+export const link = () => read('link', '', 'sessionStorage');
+/** @param {string} text */
+export const keepLink = (text) => write('link', text, 'sessionStorage');
 
 /** Whether one has left the lobby, and so does not want to be led into it. @param {string} url @returns {boolean} */
 export const leftLobby = (url) => of('left', url) === true;

@@ -317,6 +317,8 @@ export default {
   'error.unknown_message': 'This message is not there any more.',
   'error.too_many_invitations': 'They have too many unanswered invitations.',
   'error.txn_forgotten': 'It is not known whether that was done.',
+  'error.invitation_needed': 'This chat takes in newcomers by invitation only. Ask somebody who runs it for a link.',
+  'error.invitation_ended': 'Your invitation is over: its time is up, or it was used by others or taken back. Ask for a new one.',
   'error.rate_limited': 'Too fast.',
   'error.too_many_guesses': 'Too many wrong passwords. Try again later.',
   'error.busy': 'Too much at once.',
