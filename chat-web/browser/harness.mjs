@@ -18,7 +18,7 @@ mkdirSync(SHOTS, { recursive: true });
 /** How long anything may take that a test waits for. */
 export const PATIENCE = Number(process.env.CHAT_PATIENCE ?? 60_000);
 
-/** The data of all programs here: a server that is started again has the key that it had. */
+/** The data of all servers here: one that is started again has the key that it had. */
 const HOME = mkdtempSync(join(tmpdir(), 'chat-home-'));
 after(() => rmSync(HOME, { recursive: true, force: true }));
 
@@ -27,8 +27,8 @@ export class Program {
   lines = [];
   #waiting = [];
   constructor(args, program = CLI) {
-    // Nothing is kept in the folders of whoever runs the tests.
-    const env = { ...process.env, XDG_DATA_HOME: HOME };
+    // Nothing is kept in the folders of whoever runs the tests, and each at a terminal is another person.
+    const env = { ...process.env, XDG_DATA_HOME: args[0] === 'chat' ? mkdtempSync(join(HOME, 'person-')) : HOME };
     this.child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {

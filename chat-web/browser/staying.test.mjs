@@ -1,8 +1,9 @@
 // What a page must not do: lose a message, lose what was typed, or leave anybody standing.
 
 import assert from 'node:assert/strict';
+import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
-import { faultless, heard, message, open, person, say, serve, shot, things } from './harness.mjs';
+import { Program, faultless, heard, message, open, person, say, serve, shot, things } from './harness.mjs';
 
 const { ends, server, window_, term, net, config, folder } = things();
 const isIn = (page, name) => page.locator('#room-name', { hasText: name }).waitFor();
@@ -139,8 +140,49 @@ test('another server at the same address is not taken for the one that was there
   const page = await person(await window_(), first.url, 'Adina');
   await isIn(page, 'Lobby');
   await first.end('SIGKILL');
-  await server(['--data', folder()], { listen: first.address });
+  const data = folder();
+  await server(['--data', data], { listen: first.address });
   await page.locator('#notice', { hasText: 'another server is at that address' }).waitFor();
+  // Nor is it when the page is loaded anew.
+  await page.reload();
+  const note = page.locator('#start-note', { hasText: 'another server is at that address' });
+  await note.waitFor();
+  await shot(page, 'another-server');
+  // A link that names it leads there, and from then on the page knows it.
+  const invited = new Program(['invite', '--data', data]);
+  const link = (await invited.until('#k=')).match(/http\S+/)[0];
+  for (const url of [link, first.url]) {
+    await page.goto('about:blank');
+    await page.goto(url);
+    await isIn(page, 'Lobby');
+    assert.equal(page.url(), first.url);
+  }
+  // One that names another does not.
+  const wrong = await window_();
+  const stranger = await open(wrong, `${first.url}#k=AAECAwQFBgcICQoLDA0ODw`);
+  await stranger.locator('#nick').fill('Berl');
+  await stranger.getByRole('button', { name: 'Continue' }).click();
+  await stranger.locator('#start-note', { hasText: 'another server is at that address' }).waitFor();
+});
+
+test('whoever can be overheard is told', async (t) => {
+  const own = Object.values(networkInterfaces()).flat().find((one) => one.family === 'IPv4' && !one.internal);
+  if (!own) return t.skip('this machine is in no network');
+  const it = await server(['--plaintext', 'any'], { listen: '0.0.0.0:0' });
+  const port = it.address.split(':').at(-1);
+  for (const [host, shown, nick] of [[own.address, true, 'Adina'], ['127.0.0.1', false, 'Berl'], ['localhost', false, 'Cora']]) {
+    const context = await window_();
+    const page = await open(context, `http://${host}:${port}/`);
+    const told = page.locator('#start .plain');
+    assert.equal(await told.isVisible(), shown, host);
+    if (shown) await shot(page, 'overheard-start');
+    await page.locator('#nick').fill(nick);
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await isIn(page, 'Lobby');
+    assert.equal(await page.locator('#rooms .plain').isVisible(), shown, host);
+    if (shown) await shot(page, 'overheard');
+    await context.close();
+  }
 });
 
 test('who leaves the chat is out: nothing is kept of the tab, and loading it anew asks for a name', async () => {

@@ -117,6 +117,7 @@ use self::{
 };
 use crate::{
     id::{RoomId, SessionId},
+    keys::PublicKey,
     time::{Monotonic, Now},
     wire::client::RoomRef,
 };
@@ -159,6 +160,13 @@ impl Client {
     /// This member, and what it is (or asks to be) called.
     pub fn me(&self) -> Me {
         self.session.me().clone()
+    }
+
+    /// The key of the server, once it has shown it; after a welcome, by which it has proved it, for
+    /// an application that expects it the next time ([`ClientConfig::pin`]). None of a guest that
+    /// did not ask.
+    pub fn server(&self) -> Option<PublicKey> {
+        self.session.server()
     }
 
     /// The life of the outbox: the client's messages are named by this member, this session, and

@@ -187,6 +187,13 @@ impl WebClient {
         self.machine.session().0 as f64
     }
 
+    /// The server's key as links carry it, `k=…`; nothing before it has shown one.
+    pub fn server(&self) -> String {
+        let key = self.machine.server().map(|key| key.fingerprint());
+        let link = Fragment { key, invite: None }.to_string();
+        link.trim_start_matches('#').to_owned()
+    }
+
     /// The requests that are not done, in base64, for [`restore_outbox`](Self::restore_outbox)
     /// after the page was loaded anew. They hold texts to be said.
     pub fn outbox(&self) -> String {

@@ -3,7 +3,7 @@
 import { check_nick } from './chat_web_client.js';
 import { Composer } from './composer.js';
 import * as dialogs from './dialogs.js';
-import { $, ROOM, h, icon, known, soon, speak } from './dom.js';
+import { $, ROOM, h, icon, isLocal, known, soon, speak } from './dom.js';
 import { linked } from './linked.js';
 import { Log } from './log.js';
 import { Model } from './model.js';
@@ -22,6 +22,7 @@ const home = new URL(endpoint || 'ws', location.href.split('#')[0]).href.replace
 
 apply();
 linked();
+if (location.protocol === 'http:' && !isLocal) for (const line of document.querySelectorAll('.plain')) line.hidden = false;
 dressTheme();
 begin();
 
@@ -81,7 +82,7 @@ async function begin() {
     if (asksAddress) store.keepSettings({ address: form.address.value.trim() });
     const url = asksAddress ? addressUrl(form.address.value) : home;
     const trouble = (text) => { busy(false); $('start-note').textContent = text; };
-    enter(url, module, { nick, label, secret: store.secret(url, home), link: url === home ? linked() : '' }, {
+    enter(url, module, { nick, label, secret: store.secret(url, home), link: expected(url) }, {
       welcomed() { busy(false); },
       refused(failure, again) {
         retry = again;
@@ -105,6 +106,12 @@ async function begin() {
     $('continue').disabled = is;
     $('continue').textContent = t(is ? 'start.connecting' : 'start.continue');
   }
+}
+
+/** What a server has to show, and what it is shown: by the link that led here or, as to its key, from before. @param {string} url */
+function expected(url) {
+  const link = url === home ? linked() : '';
+  return /\bk=/.test(link) ? link : `${link}&${store.pin(url)}`;
 }
 
 /** What is wrong with an address; null: nothing. @param {string} text */
@@ -152,6 +159,7 @@ function enter(url, module, who, start) {
     if (chat) return chat.take(event);
     if (event.event === 'welcomed') {
       store.enter();
+      store.keepPin(url, session.server);
       if (!known) store.keepName(event.welcome.nick, event.welcome.label);
       start.welcomed();
       $('start').hidden = true;

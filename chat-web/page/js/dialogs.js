@@ -1,7 +1,7 @@
 // What opens above the page: making and joining groups, sharing, settings, people.
 
 import { check_key, check_nick, qr_code } from './chat_web_client.js';
-import { $, avatar, h, icon } from './dom.js';
+import { $, avatar, h, icon, isLocal } from './dom.js';
 import { LOBBY } from './room.js';
 import { CommandError } from './session.js';
 import { has, t } from './texts.js';
@@ -232,15 +232,12 @@ export function share(room) {
     copied.textContent = t('share.copied');
   }
   open(t('share.title'), [
-    h('p', null, t(isLocal(location.hostname) ? 'share.local' : 'share.lead', { room: roomName(room.view) })),
+    h('p', null, t(isLocal ? 'share.local' : 'share.lead', { room: roomName(room.view) })),
     room.view.credential && h('p.note', null, icon('lock'), t('share.password')),
     drawCode(link),
     h('div.row', null, field(t('share.link'), input), copied),
   ], { name: 'share' });
 }
-
-/** Whether this is the name of the machine itself, which means another one elsewhere. @param {string} host */
-const isLocal = (host) => host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || /^127(\.\d+){3}$/.test(host);
 
 /** A QR code, dark on light whatever the theme: readers expect it so. @param {string} text */
 function drawCode(text) {

@@ -32,6 +32,9 @@ export function icon(name) {
   return svg;
 }
 
+/** Whether this page comes from the machine itself, by a name that means another one elsewhere. */
+export const isLocal = /^(localhost|.*\.localhost|\[::1\]|127(\.\d+){3})$/.test(location.hostname);
+
 /** Whether an application around the chat knows who one is: nobody is asked for a name then, and nobody can change it. */
 export const known = document.querySelector('meta[name=chat-identity]')?.content === 'known';
 

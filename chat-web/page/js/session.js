@@ -122,6 +122,9 @@ export class Session {
   /** This member's id. */
   get member() { return this.#client.member(); }
 
+  /** The server's key, as links carry it. */
+  get server() { return this.#client.server(); }
+
   /**
    * Gives a command of the core. The promise is kept when the server has answered.
    * @param {string} name

@@ -103,6 +103,13 @@ export const current = (url) => of('current', url);
 /** @param {string} url @param {string} room */
 export const keepCurrent = (url, room) => keepOf('current', url, room);
 
+/** The key that the server at this address had, as links carry it. @param {string} url @returns {string} */
+export const pin = (url) => read('pins', {})[url] ?? '';
+/** @param {string} url @param {string} key nothing: it is unknown */
+export function keepPin(url, key) {
+  if (key && key !== pin(url)) write('pins', { ...read('pins', {}), [url]: key });
+}
+
 /** What the link said that led here, behind its `#`. @returns {string} */
 export const link = () => read('link', '', 'sessionStorage');
 /** @param {string} text */

@@ -9,6 +9,7 @@ export default {
   'close': 'Close',
   'cancel': 'Cancel',
 
+  'plain': 'Not encrypted on the way: others in this network can read along.',
   'start.title': 'Welcome',
   'start.lead': 'Choose a name, and you are in.',
   'start.address': 'Server',
@@ -170,7 +171,7 @@ export default {
   'closed.handshake_timeout': 'it took too long to connect',
   'closed.too_many_attempts': 'too many names were tried',
   'closed.replaced': 'you have connected from another tab or window',
-  'closed.wrong_server': 'another server is at that address now, or somebody is in between',
+  'closed.wrong_server': 'another server is at that address than before, or somebody is in between. Ask whoever runs it for a new link',
   'closed.bye': 'you have left',
   'closed.other': 'the connection has ended',
 

@@ -113,6 +113,10 @@ impl Session {
         &self.me
     }
 
+    pub(super) fn server(&self) -> Option<PublicKey> {
+        self.server
+    }
+
     pub(super) fn id(&self) -> SessionId {
         self.id
     }
