@@ -114,7 +114,7 @@ impl Program {
         let_children_hang_up();
         // No process finds the folder of the person who runs the tests. A server that is started
         // again finds the key that it had, and each client is another person's.
-        let own = (args.first() != Some(&"serve")).then(|| Folder::new());
+        let own = (args.first() != Some(&"serve")).then(Folder::new);
         let home = own.as_ref().map_or_else(home, |own| own.path("").into());
         let mut child = Command::new(the_binary::path())
             .args(args)
