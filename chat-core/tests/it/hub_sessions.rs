@@ -40,6 +40,13 @@ fn closing(w: &mut World, conn: ConnId) -> Option<CloseReason> {
     })
 }
 
+fn named(w: &mut World, conn: ConnId) -> Option<String> {
+    w.take(conn, |message| match message {
+        ServerMessage::Named(named) => Some(named.nick.clone()),
+        _ => None,
+    })
+}
+
 fn entered(w: &mut World, conn: ConnId) -> Option<RoomId> {
     w.take(conn, |message| match message {
         ServerMessage::Entered(entered) => Some(entered.view.room),
@@ -189,6 +196,9 @@ fn a_name_is_the_members_and_not_the_sessions() {
         label: "gr. 2".to_owned(),
     });
     w.request(desk, 1, rename).unwrap();
+    // The one that has asked has its answer, and the other one is told.
+    assert_eq!(named(&mut w, phone).as_deref(), Some("Countess"));
+    assert_eq!(named(&mut w, desk), None);
     // What the other one was told long ago does not undo that.
     w.disconnect(phone);
     let again = w.connect();

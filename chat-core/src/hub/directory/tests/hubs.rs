@@ -230,18 +230,21 @@ fn each_hub_has_a_say_in_its_own_connections_alone() {
 
 #[test]
 fn a_name_is_held_where_it_was_and_nobody_is_connected() {
-    let mut world = World::new(2);
+    let mut world = World::new(3);
     for site in &mut world.sites {
         site.bench.config.names = crate::hub::NamePolicy::Held;
     }
     world.hello_of(0, 1, "Ada", SessionId(1));
     world.hello_of(1, 1, "Ada", SessionId(2));
     let head = world.head();
+    let all = |world: &World, here| (0..3).all(|at| world.is_here(at, 1) == here);
+    // That it is not at the first hub any more does not mean that it is gone.
     world.departs(0, 1, Departure::Broken);
+    assert!(all(&world, true));
     world.departs(1, 1, Departure::Broken);
-    assert!(world.is_here(0, 1) && world.is_here(1, 1));
+    assert!(all(&world, true));
     world.pass(Duration::from_secs(31));
-    assert!(!world.is_here(0, 1) && !world.is_here(1, 1));
+    assert!(all(&world, false));
     assert_eq!(world.holder(0, "ada"), Some(member(1)));
     assert_eq!(world.head(), head);
 }
@@ -290,4 +293,79 @@ fn a_hub_at_which_a_member_is_objects_to_its_name_being_freed() {
     world.pass(Duration::from_secs(100));
     assert_eq!(world.holder(1, "ada"), Some(member(who)));
     assert_eq!(world.head(), head);
+}
+
+#[test]
+fn a_hub_that_a_member_has_left_has_no_say_in_where_it_is() {
+    let mut world = World::new(3);
+    let who = world.duty_of(1, 1);
+    world.hello(1, who, "Ada");
+    world.departs(1, who, Departure::Broken);
+    // A word of before comes late.
+    let members = vec![member(who)];
+    world.hears(0, 3, &Word::Gone(Members { members }));
+    assert!(world.is_here(0, who));
+    world.pass(Duration::from_secs(29));
+    assert!(world.is_here(0, who));
+    world.pass(Duration::from_secs(2));
+    assert!(!world.is_here(0, who));
+}
+
+#[test]
+fn a_member_is_called_the_same_at_all_hubs() {
+    let mut world = World::new(3);
+    world.hello_of(0, 1, "Ada", SessionId(1));
+    // Another device, which was told something else when it began.
+    world.hello_of(1, 1, "Eve", SessionId(2));
+    assert_eq!(world.story(1), ["again 1"]);
+    assert_eq!(world.holder(1, "ada"), Some(member(1)));
+    assert_eq!(world.holder(1, "eve"), None);
+    world.story(0);
+    let nick = client::Nick {
+        nick: "Countess".to_owned(),
+        label: String::new(),
+    };
+    world.ask(0, 1, Op::Nick(nick));
+    assert_eq!(world.story(0), ["ok 1", "named 1 Countess here"]);
+    assert_eq!(world.story(1), ["named 1 Countess elsewhere"]);
+    // And while any hub has it, whichever it has left.
+    world.departs(0, 1, Departure::Broken);
+    world.hello_of(2, 1, "Ada", SessionId(3));
+    assert_eq!(world.story(2), ["again 1"]);
+    assert_eq!(world.holder(0, "countess"), Some(member(1)));
+}
+
+#[test]
+fn a_hub_that_is_to_free_a_name_does_not_when_its_member_is_in_elsewhere() {
+    let mut world = World::new(2);
+    world.hello(0, 1, "Ada");
+    world.departs(0, 1, Departure::Broken);
+    world.pass(Duration::from_secs(20));
+    let head = world.head();
+    world.hello(1, 1, "Ada");
+    world.pass(Duration::from_secs(100));
+    assert_eq!(world.story(1), ["again 1"]);
+    assert_eq!(world.head(), head);
+    assert!(world.is_here(0, 1) && world.is_here(1, 1));
+}
+
+#[test]
+fn a_member_that_comes_in_while_its_name_is_freed_for_want_of_news_keeps_it() {
+    let mut world = World::new(3);
+    let who = world.duty_of(0, 1);
+    world.hello(2, who, "Ada");
+    world.sites.truncate(2);
+    for at in 0..2 {
+        world.does(at, |registry, turn, _| registry.lost(turn, 3));
+    }
+    world.pass(Duration::from_secs(29));
+    // Of the member the hub that is to free its name hears too late.
+    world.quiet = true;
+    world.hello(1, who, "Ada");
+    world.pass(Duration::from_secs(4));
+    world.quiet = false;
+    world.news(1);
+    assert_eq!(world.holder(0, "ada"), Some(member(who)));
+    assert_eq!(world.holder(1, "ada"), Some(member(who)));
+    assert_eq!(world.story(1), [format!("again {who}")]);
 }

@@ -215,6 +215,14 @@ impl World {
                 }
                 format!("close {} of {}", n(member), session.0)
             }
+            Effect::Named {
+                member,
+                named,
+                asker,
+            } => {
+                let by = if asker.is_some() { "here" } else { "elsewhere" };
+                format!("named {} {} {by}", n(member), named.nick)
+            }
             Effect::Begin { room, answer, .. } => match answer {
                 Some((origin, _)) => format!("begin for {}", origin.conn.slot),
                 None => format!(

@@ -1,3 +1,4 @@
+mod ends;
 mod missed;
 mod pacing;
 mod rooms;
