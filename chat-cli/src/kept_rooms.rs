@@ -156,7 +156,8 @@ mod tests {
         assert_eq!(at(2).load(), [(two, b"third".to_vec())]);
         // What two sessions of one member keep stands beside each other.
         let (mut a, mut b) = (at(3), at(3));
-        (a.load(), b.load());
+        a.load();
+        b.load();
         a.keep(one, b"of one");
         b.keep(two, b"of the other");
         let mut all = at(3).load();
