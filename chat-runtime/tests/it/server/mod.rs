@@ -2,6 +2,7 @@
 
 mod around;
 mod deaths;
+mod invites;
 mod logs;
 mod peer;
 mod workers;
