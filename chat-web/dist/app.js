@@ -1,7 +1,8 @@
 import { check_nick } from './chat_web_client.js';
 import { Composer } from './composer.js';
 import * as dialogs from './dialogs.js';
-import { $, ROOM, h, icon, known, soon, speak } from './dom.js';
+import { $, ROOM, h, icon, isLocal, known, soon, speak } from './dom.js';
+import { linked } from './linked.js';
 import { Log } from './log.js';
 import { Model } from './model.js';
 import { drawMe, drawMembers, drawRooms } from './panels.js';
@@ -15,6 +16,8 @@ import { reasonText, roomName } from './words.js';
 const endpoint = document.querySelector('meta[name=chat-endpoint]')?.content ?? 'ws';
 const home = new URL(endpoint || 'ws', location.href.split('#')[0]).href.replace(/^http/, 'ws');
 apply();
+linked();
+if (location.protocol === 'http:' && !isLocal) for (const line of document.querySelectorAll('.plain')) line.hidden = false;
 dressTheme();
 begin();
 function dressTheme() {
@@ -66,7 +69,7 @@ if (retry) return retry(nick, label);
 if (asksAddress) store.keepSettings({ address: form.address.value.trim() });
 const url = asksAddress ? addressUrl(form.address.value) : home;
 const trouble = (text) => { busy(false); $('start-note').textContent = text; };
-enter(url, module, { nick, label, secret: store.secret(url, home) }, {
+enter(url, module, { nick, label, secret: store.secret(url, home), link: expected(url) }, {
 welcomed() { busy(false); },
 refused(failure, again) {
 retry = again;
@@ -87,6 +90,10 @@ function busy(is) {
 $('continue').disabled = is;
 $('continue').textContent = t(is ? 'start.connecting' : 'start.continue');
 }
+}
+function expected(url) {
+const link = url === home ? linked() : '';
+return /\bk=/.test(link) ? link : `${link}&${store.pin(url)}`;
 }
 function checkAddress(text) {
 const bare = text.trim().replace(/^wss?:\/\//, '');
@@ -112,6 +119,7 @@ const session = new Session(url, module, who, (event) => {
 if (chat) return chat.take(event);
 if (event.event === 'welcomed') {
 store.enter();
+store.keepPin(url, session.server);
 if (!known) store.keepName(event.welcome.nick, event.welcome.label);
 start.welcomed();
 $('start').hidden = true;
@@ -238,6 +246,7 @@ if (detail.view.kind === 'private') this.#rooms();
 break;
 case 'word': if (!detail.quiet) this.log.word(detail.room, t(detail.key, detail.gaps), Date.now()); break;
 case 'said': this.said(detail); break;
+case 'named': this.named(detail.nick, detail.label); break;
 case 'silent': this.notice(t('notice.silent', { room: roomName(detail.room.view) }), 'warn'); break;
 case 'removed': this.notice(t({ banned: 'notice.banned', closed: 'notice.closed' }[detail.reason] ?? 'notice.removed', { room: roomName(detail.room.view) }), 'warn'); break;
 case 'locked-out': this.lockedOut(detail); break;

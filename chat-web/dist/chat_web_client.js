@@ -223,11 +223,11 @@ throw takeFromExternrefTable0(ret[1]);
 }
 return ret[0];
 }
-constructor(nick, label, secret, kept, imposed, seed, origin) {
-const val5 = +kept;
-const val6 = +imposed;
-const val7 = +origin;
-let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3;
+constructor(nick, label, secret, kept, imposed, fragment, seed, origin) {
+const val6 = +kept;
+const val7 = +imposed;
+const val8 = +origin;
+let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4;
 try {
 ptr0 = passStringToWasm0(nick, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len0 = WASM_VECTOR_LEN;
@@ -235,16 +235,19 @@ ptr1 = passStringToWasm0(label, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc)
 len1 = WASM_VECTOR_LEN;
 ptr2 = passArray8ToWasm0(secret, wasm.__wbindgen_malloc);
 len2 = WASM_VECTOR_LEN;
-ptr3 = passArray8ToWasm0(seed, wasm.__wbindgen_malloc);
+ptr3 = passStringToWasm0(fragment, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
 len3 = WASM_VECTOR_LEN;
+ptr4 = passArray8ToWasm0(seed, wasm.__wbindgen_malloc);
+len4 = WASM_VECTOR_LEN;
 } catch (e) {
+if (ptr4) { wasm.__wbindgen_free(ptr4, len4 * 1, 1); }
 if (ptr3) { wasm.__wbindgen_free(ptr3, len3 * 1, 1); }
 if (ptr2) { wasm.__wbindgen_free(ptr2, len2 * 1, 1); }
 if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
 if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
 throw e;
 }
-const ret = wasm.webclient_new(ptr0, len0, ptr1, len1, ptr2, len2, val5, val6, ptr3, len3, val7);
+const ret = wasm.webclient_new(ptr0, len0, ptr1, len1, ptr2, len2, val6, val7, ptr3, len3, ptr4, len4, val8);
 if (ret[2]) {
 throw takeFromExternrefTable0(ret[1]);
 }
@@ -431,6 +434,18 @@ if (ret[2]) {
 throw takeFromExternrefTable0(ret[1]);
 }
 return ret[0];
+}
+server() {
+let deferred1_0;
+let deferred1_1;
+try {
+const ret = wasm.webclient_server(this.__wbg_ptr);
+deferred1_0 = ret[0];
+deferred1_1 = ret[1];
+return getStringFromWasm0(ret[0], ret[1]);
+} finally {
+wasm.__wbindgen_free(deferred1_0, deferred1_1, 1);
+}
 }
 session() {
 const ret = wasm.webclient_session(this.__wbg_ptr);

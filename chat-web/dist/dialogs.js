@@ -1,5 +1,5 @@
 import { check_key, check_nick, qr_code } from './chat_web_client.js';
-import { $, avatar, h, icon } from './dom.js';
+import { $, avatar, h, icon, isLocal } from './dom.js';
 import { LOBBY } from './room.js';
 import { CommandError } from './session.js';
 import { has, t } from './texts.js';
@@ -178,13 +178,12 @@ try { await navigator.clipboard.writeText(link); } catch { document.execCommand(
 copied.textContent = t('share.copied');
 }
 open(t('share.title'), [
-h('p', null, t(isLocal(location.hostname) ? 'share.local' : 'share.lead', { room: roomName(room.view) })),
+h('p', null, t(isLocal ? 'share.local' : 'share.lead', { room: roomName(room.view) })),
 room.view.credential && h('p.note', null, icon('lock'), t('share.password')),
 drawCode(link),
 h('div.row', null, field(t('share.link'), input), copied),
 ], { name: 'share' });
 }
-const isLocal = (host) => host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || /^127(\.\d+){3}$/.test(host);
 function drawCode(text) {
 const modules = qr_code(text);
 const size = Math.sqrt(modules.length);

@@ -20,6 +20,7 @@ svg.setAttribute('aria-hidden', 'true');
 svg.append(use);
 return svg;
 }
+export const isLocal = /^(localhost|.*\.localhost|\[::1\]|127(\.\d+){3})$/.test(location.hostname);
 export const known = document.querySelector('meta[name=chat-identity]')?.content === 'known';
 export const $ = (id) => document.getElementById(id);
 export function avatar({ member, nick }) {

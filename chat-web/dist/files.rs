@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-c70e05283ee9c05e";
+pub(crate) const BUILD: &str = "b-31bf038aec088813";
 
 pub(crate) const FILES: &[File] = &[
     File {
@@ -80,6 +80,12 @@ pub(crate) const FILES: &[File] = &[
         raw: include_bytes!("known.html"),
         brotli: include_bytes!("known.html.br"),
         gzip: include_bytes!("known.html.gz"),
+    },
+    File {
+        name: "linked.js",
+        raw: include_bytes!("linked.js"),
+        brotli: include_bytes!("linked.js.br"),
+        gzip: include_bytes!("linked.js.gz"),
     },
     File {
         name: "links.js",

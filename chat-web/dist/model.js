@@ -29,6 +29,7 @@ case 'welcomed': return this.#welcomed(event);
 case 'entered': return this.#entered(event.view, event.how);
 case 'record': return this.#record(event.room, event.shown);
 case 'presence': return this.#presence(event.room, event);
+case 'named': return this.changed('named', event);
 case 'silent': { const room = this.rooms.get(event.room); if (room) this.changed('silent', { room }); return; }
 case 'removed': return this.#removed(event.room, event.reason);
 case 'hello_refused': return this.changed('nameless', event.failure);

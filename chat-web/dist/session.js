@@ -38,7 +38,7 @@ this.url = url;
 this.#module = module;
 this.#tell = tell;
 const seed = crypto.getRandomValues(new Uint8Array(32));
-this.#client = new WebClient(who.nick, who.label, who.secret, true, known, seed, performance.timeOrigin);
+this.#client = new WebClient(who.nick, who.label, who.secret, true, known, who.link, seed, performance.timeOrigin);
 const abort = new AbortController();
 const on = (target, what, act) => target.addEventListener(what, act, { signal: abort.signal });
 const look = () => { if (!document.hidden) this.probe(); };
@@ -81,6 +81,7 @@ this.#client.start(performance.now());
 this.#drain();
 }
 get member() { return this.#client.member(); }
+get server() { return this.#client.server(); }
 ask(name, ...args) {
 if (this.#over) return Promise.reject(new CommandError({ code: 'ended', text: '', cipher: null, failure: null }));
 let end;

@@ -38,7 +38,7 @@ write('outside', undefined, 'sessionStorage');
 }
 export const outside = () => read('outside', false, 'sessionStorage');
 export function leave(known) {
-for (const key of ['inside', 'keys', 'outbox', 'unsent', 'current', 'left']) write(key, undefined, 'sessionStorage');
+for (const key of ['inside', 'keys', 'link', 'outbox', 'unsent', 'current', 'left']) write(key, undefined, 'sessionStorage');
 if (known) write('outside', true, 'sessionStorage');
 left = true;
 }
@@ -64,6 +64,12 @@ export const outbox = (url) => of('outbox', url);
 export const keepOutbox = (url, session, commands) => keepOf('outbox', url, { session, commands });
 export const current = (url) => of('current', url);
 export const keepCurrent = (url, room) => keepOf('current', url, room);
+export const pin = (url) => read('pins', {})[url] ?? '';
+export function keepPin(url, key) {
+if (key && key !== pin(url)) write('pins', { ...read('pins', {}), [url]: key });
+}
+export const link = () => read('link', '', 'sessionStorage');
+export const keepLink = (text) => write('link', text, 'sessionStorage');
 export const leftLobby = (url) => of('left', url) === true;
 export const keepLeftLobby = (url, left) => keepOf('left', url, left || undefined);
 export function keys(room) {
