@@ -223,10 +223,9 @@ throw takeFromExternrefTable0(ret[1]);
 }
 return ret[0];
 }
-constructor(nick, label, secret, kept, imposed, fragment, seed, origin) {
-const val6 = +kept;
-const val7 = +imposed;
-const val8 = +origin;
+constructor(nick, label, secret, imposed, fragment, seed, origin) {
+const val6 = +imposed;
+const val7 = +origin;
 let ptr0, len0, ptr1, len1, ptr2, len2, ptr3, len3, ptr4, len4;
 try {
 ptr0 = passStringToWasm0(nick, wasm.__wbindgen_malloc, wasm.__wbindgen_realloc);
@@ -247,7 +246,7 @@ if (ptr1) { wasm.__wbindgen_free(ptr1, len1 * 1, 1); }
 if (ptr0) { wasm.__wbindgen_free(ptr0, len0 * 1, 1); }
 throw e;
 }
-const ret = wasm.webclient_new(ptr0, len0, ptr1, len1, ptr2, len2, val6, val7, ptr3, len3, ptr4, len4, val8);
+const ret = wasm.webclient_new(ptr0, len0, ptr1, len1, ptr2, len2, val6, ptr3, len3, ptr4, len4, val7);
 if (ret[2]) {
 throw takeFromExternrefTable0(ret[1]);
 }

@@ -1,6 +1,6 @@
 // Written by chat-web/build.
 
-pub(crate) const BUILD: &str = "b-31bf038aec088813";
+pub(crate) const BUILD: &str = "b-f4afd66c3186ada8";
 
 pub(crate) const FILES: &[File] = &[
     File {

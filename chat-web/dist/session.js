@@ -38,7 +38,7 @@ this.url = url;
 this.#module = module;
 this.#tell = tell;
 const seed = crypto.getRandomValues(new Uint8Array(32));
-this.#client = new WebClient(who.nick, who.label, who.secret, true, known, who.link, seed, performance.timeOrigin);
+this.#client = new WebClient(who.nick, who.label, who.secret, known, who.link, seed, performance.timeOrigin);
 const abort = new AbortController();
 const on = (target, what, act) => target.addEventListener(what, act, { signal: abort.signal });
 const look = () => { if (!document.hidden) this.probe(); };

@@ -51,9 +51,9 @@ pub struct WebClient {
 #[wasm_bindgen]
 impl WebClient {
     /// `secret` and `seed` are 32 random bytes each: the first is kept and makes the member's keys,
-    /// the
-    /// second is new each time. `imposed`: the application that the page belongs to knows who
-    /// people are, and says which member this is. `origin`: `performance.timeOrigin`.
+    /// the second is new each time. `imposed`: the application that the page belongs to knows who
+    /// people are, and says which member this is. `fragment`: of the link that led here. `origin`:
+    /// `performance.timeOrigin`.
     ///
     /// # Errors
     /// They have another length.
@@ -62,7 +62,6 @@ impl WebClient {
         nick: String,
         label: String,
         secret: &[u8],
-        kept: bool,
         imposed: bool,
         fragment: &str,
         seed: &[u8],
@@ -72,11 +71,7 @@ impl WebClient {
             <[u8; 32]>::try_from(bytes).map_err(|_| JsError::new("32 bytes are needed"))
         };
         let keys = DeviceKeys::from_secret(&Secret(sized(secret)?));
-        let credentials = match kept {
-            true => Credentials::kept(keys),
-            false => Credentials::passing(keys),
-        };
-        let mut config = ClientConfig::new(nick, credentials, sized(seed)?);
+        let mut config = ClientConfig::new(nick, Credentials::kept(keys), sized(seed)?);
         config.label = label;
         config.imposed = imposed;
         // Of half a link nothing counts: the server says what is missing.

@@ -70,7 +70,7 @@ export class Session {
     this.#module = module;
     this.#tell = tell;
     const seed = crypto.getRandomValues(new Uint8Array(32));
-    this.#client = new WebClient(who.nick, who.label, who.secret, true, known, who.link, seed, performance.timeOrigin);
+    this.#client = new WebClient(who.nick, who.label, who.secret, known, who.link, seed, performance.timeOrigin);
     const abort = new AbortController();
     const on = (target, what, act) => target.addEventListener(what, act, { signal: abort.signal });
     // Whoever looks again, or has a network again, does not wait for what is due later.
