@@ -379,7 +379,9 @@ fn closing_the_window_is_one_wish_to_end_and_takes_leave() {
         let theirs = theirs.read(true).write(true);
         let theirs = theirs.open(name.to_str().unwrap()).unwrap();
         let nick = format!("Ada{n}");
-        let mut window = Command::new("setsid")
+        let mut window = Command::new("setsid");
+        let _home = crate::process::with_home(&mut window);
+        let mut window = window
             .args(["--ctty", env!("CARGO_BIN_EXE_chat-cli"), "chat", &address])
             .args(["--nick", &nick])
             .env("TERM", "xterm")

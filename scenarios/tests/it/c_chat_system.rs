@@ -27,7 +27,7 @@ fn c1_a_bad_address_or_port_gets_a_clear_message() {
         &["chat", "localhost:port", "--nick", "Gianni"],
         &["chat", "localhost:65536", "--nick", "Gianni"],
         &["chat", "tcp://", "--nick", "Gianni"],
-        &["chat", "http://localhost", "--nick", "Gianni"],
+        &["chat", "gopher://localhost", "--nick", "Gianni"],
     ] {
         let ended = Program::start(args).finish();
         assert_eq!((ended.code, ended.out.len()), (Some(2), 0), "{args:?}");

@@ -92,7 +92,7 @@ mod at_a_terminal {
         noam.say("/quit");
         noam.until("You have disconnected from the server.");
         noam.ended_well();
-        maya.until("Noam left");
+        maya.until("Noam is gone");
     }
 
     #[test]
@@ -193,10 +193,10 @@ fn d5_many_clients_at_once_and_the_server_keeps_listening_after_any_of_them() {
             assert_eq!(client.finish().code, Some(0));
         }
         let mut said = BTreeSet::new();
-        let mut left = 0;
-        while left < CLIENTS {
+        let mut gone = 0;
+        while gone < CLIENTS {
             let line = maya.line();
-            left += usize::from(line.ends_with(" left"));
+            gone += usize::from(line.ends_with(" is gone"));
             if let Some((who, "hello 0" | "hello 1")) = line.split_once(": ") {
                 assert!(said.insert(untimed(who).to_owned()), "twice: {line}");
             }
