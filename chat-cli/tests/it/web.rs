@@ -89,6 +89,7 @@ fn where_the_page_is_is_told() {
     let mut server = Program::start(&["serve", "--memory", "--listen", "127.0.0.1:0"]);
     let page = server.line();
     let client = server.line();
+    assert!(server.line().starts_with("server key: "));
     assert_eq!(server.line(), "Ctrl-C stops the server");
     let listening = server.line();
     let at = listening.strip_prefix("listening tcp ").unwrap();
