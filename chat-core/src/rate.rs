@@ -24,6 +24,18 @@ impl Level {
         taken
     }
 
+    /// See [`Bucket::take_many`].
+    pub(crate) fn take_many(&mut self, rate: Rate, tokens: u32, now: Monotonic) {
+        let mut bucket = Bucket::of(rate, self.0);
+        bucket.take_many(tokens, now);
+        self.0 = bucket.full;
+    }
+
+    /// See [`Bucket::wait`].
+    pub(crate) fn wait(&self, rate: Rate, now: Monotonic) -> Duration {
+        Bucket::of(rate, self.0).wait(now)
+    }
+
     /// Whether it is full.
     pub(crate) fn is_full(&self, now: Monotonic) -> bool {
         self.0 <= now

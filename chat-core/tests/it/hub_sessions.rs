@@ -132,9 +132,10 @@ fn a_room_that_one_session_makes_is_entered_by_all() {
 #[test]
 fn a_member_is_there_while_any_session_is() {
     let mut w = World::new();
-    let bob = w.in_lobby("bob");
+    let bob = w.welcome("bob");
+    let room = w.create(bob, 1, None).unwrap().room;
     let (phone, desk) = two_of(&mut w, "ada");
-    w.join(phone, RoomRef::Lobby).unwrap();
+    w.join(phone, RoomRef::Id(room)).unwrap();
     w.say(phone, &ClientMessage::Bye(Empty {}));
     assert_eq!(closing(&mut w, phone), Some(CloseReason::Bye));
     w.pass_with(&[bob, desk], 100 * SECOND);
@@ -222,6 +223,37 @@ fn a_name_is_the_members_and_not_the_sessions() {
     // A member of which no session is connected is called what it says.
     let back = w.connect();
     assert_eq!(w.greet(back, session("ada", 1)).unwrap().nick, "ada");
+}
+
+#[test]
+fn of_two_that_come_at_once_under_two_names_both_know_the_last_one() {
+    let mut w = World::new();
+    let (phone, desk) = (w.connect(), w.connect());
+    w.hold = true;
+    let lena = Hello {
+        nick: "lena".to_owned(),
+        ..session("ada", 2)
+    };
+    w.say_hello(phone, &session("ada", 1));
+    w.say_hello(desk, &lena);
+    w.hold = false;
+    for _ in 0..3 {
+        w.release();
+    }
+    let mut called = |conn| {
+        let mut last = None;
+        while let Some(nick) = w.take(conn, |message| match message {
+            ServerMessage::Welcome(welcome) => Some(welcome.nick.clone()),
+            ServerMessage::Named(named) => Some(named.nick.clone()),
+            _ => None,
+        }) {
+            last = Some(nick);
+        }
+        last
+    };
+    for conn in [phone, desk] {
+        assert_eq!(called(conn).as_deref(), Some("lena"));
+    }
 }
 
 #[test]

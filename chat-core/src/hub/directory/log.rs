@@ -17,7 +17,7 @@ use crate::{
         Verdict,
         directory::{
             Directory,
-            entry::{Change, Entry},
+            entry::{self, Change, Entry},
             judge::{Ask, Draft, JudgeContext, NewGroup},
         },
     },
@@ -317,6 +317,9 @@ impl Registry {
                 told = matches!(proposal.then, Then::Projected { told: true });
             }
             self.changed(turn, with, &entry, mine, mine && told);
+            if let Change::Named(named) = entry.change {
+                self.tell_named(turn, named, proposal.as_ref());
+            }
             if let Some(proposal) = proposal {
                 self.then(turn, proposal);
             }
@@ -336,14 +339,6 @@ impl Registry {
             Change::Named(named) => {
                 self.named(turn, named.member, mine);
                 self.seen(turn, named.member);
-                if !mine && self.whereabouts.is_local(named.member) {
-                    let (nick, label) = (named.nick.clone(), named.label.clone());
-                    turn.effect(Effect::Named {
-                        member: named.member,
-                        named: Named { nick, label },
-                        asker: None,
-                    });
-                }
             }
             Change::Freed(freed) => {
                 for member in &freed.members {
@@ -401,17 +396,34 @@ impl Registry {
                         let to = nick.clone();
                         turn.event(Event::Renamed { member, from, to });
                     }
-                    let named = Named { nick, label };
-                    let answer = Box::new(Done::Nick(named.clone()));
+                    let answer = Box::new(Done::Nick(Named { nick, label }));
                     turn.effect(Effect::Answer { origin, answer });
-                    turn.effect(Effect::Named {
-                        member,
-                        named,
-                        asker: Some(origin.conn),
-                    });
                 }
             }
             Then::Begin { origin, room, new } => self.begin_group(turn, origin, room, &new),
+        }
+    }
+
+    /// A member has a name, which all its sessions here are told but for the one that is answered.
+    fn tell_named(&self, turn: &mut Turn<'_>, named: entry::Named, proposal: Option<&Proposal>) {
+        let asker = proposal.and_then(|proposal| match &proposal.then {
+            Then::Welcome { hello, .. } => Some(hello.conn),
+            then => Some(then.origin()?.conn),
+        });
+        let entry::Named {
+            member,
+            nick,
+            label,
+            ..
+        } = named;
+        // A member that is being let in may be so on two connections at once.
+        if asker.is_some() || self.whereabouts.is_local(member) {
+            let named = Named { nick, label };
+            turn.effect(Effect::Named {
+                member,
+                named,
+                asker,
+            });
         }
     }
 

@@ -76,6 +76,8 @@ struct Rates {
     sends: Level,
     requests: Level,
     costly: Level,
+    /// Bytes of what is written.
+    writes: Level,
 }
 
 /// The effects of connections on others.
@@ -129,6 +131,7 @@ impl Rates {
             sends: Level::full(now),
             requests: Level::full(now),
             costly: Level::full(now),
+            writes: Level::full(now),
         }
     }
 
@@ -152,8 +155,27 @@ impl Rates {
         Ok(())
     }
 
+    /// Takes the bytes of what is written, which may be more than are left, if the member's
+    /// network may write them as well.
+    fn write(
+        &mut self,
+        limits: &Limits,
+        bytes: u32,
+        now: Monotonic,
+        network: impl FnOnce() -> Result<(), Duration>,
+    ) -> Result<(), Duration> {
+        let rate = limits.written_per_member;
+        let wait = self.writes.wait(rate, now);
+        if wait > Duration::ZERO {
+            return Err(wait);
+        }
+        network()?;
+        self.writes.take_many(rate, bytes, now);
+        Ok(())
+    }
+
     fn are_full(&self, now: Monotonic) -> bool {
-        [&self.sends, &self.requests, &self.costly]
+        [&self.sends, &self.requests, &self.costly, &self.writes]
             .into_iter()
             .all(|level| level.is_full(now))
     }

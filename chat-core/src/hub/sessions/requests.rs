@@ -84,13 +84,16 @@ impl Sessions {
         let busy = session.unanswered > most || session.unanswered_bytes > most_bytes;
         let now = turn.now.monotonic;
         let member = session.member;
+        let address = self.address(conn);
         let costly = is_costly(&request.op);
         let rates = self.rates.entry(member).or_insert_with(|| Rates::full(now));
         let mut taken = rates.take(limits, &request.op, costly, now);
         // What changes something stays.
         if taken.is_ok() && request.txn > 0 {
-            let (counts, writer) = (&turn.config.address_limits, (member, self.address(conn)));
-            taken = counts.write(&turn.config.limits, writer, bytes, now);
+            let counts = &turn.config.address_limits;
+            taken = rates.write(limits, bytes, now, || {
+                counts.write(limits, address, bytes, now)
+            });
         }
         self.arm_rates(turn);
         if let Err(wait) = taken {
