@@ -92,6 +92,8 @@
 //!             // For a log that several hubs share: of whose news to tell this one, and what to
 //!             // tell the others.
 //!             Output::Follow { .. } | Output::Forget { .. } | Output::Word(_) => None,
+//!             // What came of `Input::Order`: of which there was none.
+//!             Output::Ordered { .. } => None,
 //!             Output::Event(event) => {
 //!                 println!("{event:?}");
 //!                 None

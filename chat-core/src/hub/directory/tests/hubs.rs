@@ -326,7 +326,7 @@ fn a_member_is_called_the_same_at_all_hubs() {
         label: String::new(),
     };
     world.ask(0, 1, Op::Nick(nick));
-    assert_eq!(world.story(0), ["ok 1", "named 1 Countess here"]);
+    assert_eq!(world.story(0), ["named 1 Countess here", "ok 1"]);
     assert_eq!(world.story(1), ["named 1 Countess elsewhere"]);
     // And while any hub has it, whichever it has left.
     world.departs(0, 1, Departure::Broken);

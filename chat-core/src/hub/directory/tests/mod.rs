@@ -220,6 +220,11 @@ impl World {
                 named,
                 asker,
             } => {
+                // Where the member has no session yet, nothing is told.
+                let mut sessions = self.sites[at].sessions.iter();
+                if !sessions.any(|(one, _)| *one == member) {
+                    return;
+                }
                 let by = if asker.is_some() { "here" } else { "elsewhere" };
                 format!("named {} {} {by}", n(member), named.nick)
             }

@@ -105,7 +105,8 @@ fn a_name_is_refused_by_a_hub_that_has_read() {
     assert_eq!(world.story(1), ["in 2"]);
     // And the other way round: it is not given away either.
     world.hello(0, 3, "ADA");
-    assert_eq!(world.story(0), ["in 1", "gone 1", "out 3 nick_taken"]);
+    let story = ["in 1", "leave lobby 1", "gone 1", "out 3 nick_taken"];
+    assert_eq!(world.story(0), story);
 }
 
 #[test]
