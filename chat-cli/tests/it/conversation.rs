@@ -652,7 +652,7 @@ fn a_name_that_cannot_be_is_told_why() {
 
 #[test]
 fn what_others_wrote_does_not_control_the_terminal() {
-    let (mut server, address) = Program::server(&[]);
+    let (mut server, address) = Program::server(&["--show-text"]);
     let mut ada = Program::in_lobby(&address, "Ada");
     let mut robot = Program::client(&address, "robot", &["--format", "json"]);
     robot.until("\"entered\"");
