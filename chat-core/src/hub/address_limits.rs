@@ -446,8 +446,10 @@ mod tests {
     #[test]
     fn what_is_written_counts_by_bytes() {
         let mut limits = limits();
-        let rate = |burst, per_second| Rate { burst, per_second };
-        limits.written_per_address = rate(150, 10);
+        limits.written_per_address = Rate {
+            burst: 150,
+            per_second: 10,
+        };
         let counts = AddressLimits::default();
         let write = |host, bytes, now| {
             let address = Some([192, 0, 2, host].into());

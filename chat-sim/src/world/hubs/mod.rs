@@ -278,6 +278,12 @@ impl Hubs {
         };
         if machine.poll_timeout().is_some_and(|at| at <= now.monotonic) {
             machine.handle_timeout(now, &mut node.out);
+            // One call goes on with requests of a few connections alone.
+            for _ in 0..machine.connections() {
+                if machine.poll_timeout().is_some_and(|at| at < now.monotonic) {
+                    machine.handle_timeout(now, &mut node.out);
+                }
+            }
             // Requests that wait may have another turn at once.
             let next = machine.poll_timeout();
             turn.book.check(
