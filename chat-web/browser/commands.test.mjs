@@ -122,7 +122,7 @@ test('every command of the line', async () => {
   await page.locator('dialog').waitFor({ state: 'detached' });
   await command('/quit');
   await page.locator('#nick:focus').waitFor();
-  await berl.until('Ada (group 2) is gone');
+  await berl.until('Ada (group 2) left');
   assert.deepEqual([...tried].sort(), [...new Set(listed)].sort());
   faultless(context);
 });

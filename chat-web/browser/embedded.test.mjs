@@ -25,17 +25,23 @@ test('who is known goes straight in, is shown who they are, and has no other nam
   const berl = await open(two, `${application}/login/berl`);
   await say(berl, 'good morning');
   await heard(adina, 'good morning');
-  // The same person after reloading and at another browser, which takes over.
+  // The same person after reloading, and at another browser at the same time.
   await adina.reload();
   await heard(adina, 'good morning');
   const again = await open(three, `${application}/login/adina`);
   await say(again, 'from the other room');
   await heard(berl, 'from the other room');
-  await adina.locator('#notice', { hasText: 'from another tab' }).waitFor();
+  await heard(adina, 'from the other room');
+  // Whoever leaves at one of them is still there at the other.
+  await say(adina, '/quit');
+  await adina.locator('#notice', { hasText: 'you have left' }).waitFor();
+  await say(again, 'still here');
+  await heard(berl, 'still here');
+  assert.equal(await berl.locator('.event', { hasText: 'adina left' }).count(), 0);
   // Leaving leaves; it does not come back by itself.
   await say(again, '/quit');
   await again.locator('#notice', { hasText: 'you have left' }).waitFor();
-  await berl.locator('.event', { hasText: 'adina is away' }).waitFor();
+  await berl.locator('.event', { hasText: 'adina left' }).waitFor();
   // Nor by loading the page anew, although one is known; only by asking for it.
   await again.reload();
   const enter = again.getByRole('button', { name: 'Continue' });

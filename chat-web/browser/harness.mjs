@@ -205,3 +205,15 @@ export const heard = (page, text) => message(page, text).first().waitFor();
 
 export const shot = (page, name) => page.screenshot({ path: join(SHOTS, `${name}.png`) });
 export { SHOTS };
+
+/** Stands between the pages of a window and their server. What it returns ends the last connection as a server that found fault with it. */
+export async function faultfinder(context) {
+  let last;
+  await context.routeWebSocket(/\/ws$/, (socket) => {
+    const far = socket.connectToServer();
+    socket.onMessage((bytes) => far.send(bytes));
+    far.onMessage((bytes) => socket.send(bytes));
+    last = () => Promise.all([far.close(), socket.close({ code: 1009, reason: 'too long' })]);
+  });
+  return () => last();
+}
