@@ -269,7 +269,7 @@ fn is_fresh(chain: &Chain, now: SystemTime) -> bool {
     })
 }
 
-/// What the authority says about names that it does not take for this server's.
+/// The authority's words about names that it does not take for this server's.
 async fn why_not(order: &mut Order) -> String {
     let mut words = Vec::new();
     let mut authorizations = order.authorizations();

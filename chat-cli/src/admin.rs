@@ -1,4 +1,4 @@
-//! What an operator's command and a running server say to each other, through a socket in the
+//! The words between an operator's command and a running server, through a socket in the
 //! server's data folder: JSON, a line for each order and one for its outcome.
 //!
 //! An order has an `id` that its outcome has too. A field that is not known is left alone; an order

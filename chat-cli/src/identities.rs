@@ -19,7 +19,7 @@ use chat_core::{
 };
 use directories::ProjectDirs;
 
-use crate::{exit::Failure, identity::secret_of, private_files};
+use crate::{exit::Failure, private_files, secret_file::secret_of};
 
 /// The longest nick that has a file of its own; servers take shorter ones.
 const NICK_BYTES: usize = 64;
@@ -192,7 +192,7 @@ mod tests {
         for nick in ["Ada", "Adina"] {
             assert_eq!(here().secret(SERVER, nick).unwrap(), secret, "{nick}");
         }
-        // Somebody else's file stays.
+        // Another person's file stays.
         let berl = here().secret(SERVER, "Berl").unwrap();
         adina.held("Berl");
         assert_eq!(here().secret(SERVER, "Berl").unwrap(), berl);

@@ -1,4 +1,4 @@
-//! `chat-cli invite`: asks the server that runs with a data folder for invitations, and prints them.
+//! `chat-cli invite`: asks the server of a data folder for invitations, and prints them.
 
 use std::io::{self, Write};
 

@@ -32,7 +32,7 @@ pub(crate) struct KeptRooms {
 }
 
 impl KeptRooms {
-    /// What is kept; files that are something else are passed over.
+    /// All that is kept; files that are something else are passed over.
     fn load(&self) -> io::Result<Vec<(RoomId, Vec<u8>)>> {
         let files = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -154,7 +154,7 @@ mod tests {
         at(2).keep(two, b"third");
         assert_eq!(at(1).load(), [(one, b"second".to_vec())]);
         assert_eq!(at(2).load(), [(two, b"third".to_vec())]);
-        // What two sessions of one member keep stands beside each other.
+        // Two sessions of one member keep their rooms beside each other.
         let (mut a, mut b) = (at(3), at(3));
         a.load();
         b.load();

@@ -20,6 +20,7 @@ mod log_tools;
 mod open_files;
 mod private_files;
 mod quantity;
+mod secret_file;
 mod serve;
 mod signals;
 mod storage;

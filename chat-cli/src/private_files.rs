@@ -56,7 +56,7 @@ impl Passing {
 
 impl Drop for Passing {
     fn drop(&mut self) {
-        // It is gone where it took another one's place.
+        // The new file is gone where it took another one's place.
         let _ = fs::remove_file(&self.0);
     }
 }

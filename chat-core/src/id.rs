@@ -213,9 +213,9 @@ impl Secret {
     }
 }
 
-/// A server's name as a person knows it, where something is kept under it: `HOST:PORT`. `host` is a name or
-/// an IP address as the person knows it, without brackets; its letters count as small ones, and an
-/// IPv6 address is put into brackets.
+/// A server's name as a person knows it, where something is kept under it: `HOST:PORT`. `host` is a
+/// name or an IP address as the person knows it, without brackets; its letters count as small ones,
+/// and an IPv6 address is put into brackets.
 pub fn server_name(host: &str, port: u16) -> String {
     let host = host.to_lowercase();
     if host.contains(':') {

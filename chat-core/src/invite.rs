@@ -78,7 +78,7 @@ pub enum InviteRoom {
 /// An invitation that was made. Its secret is told this once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MadeInvite {
-    /// What is to be passed on.
+    /// The part that is to be passed on.
     pub secret: InviteSecret,
     /// When it ends, by the server's wall clock.
     pub ends: Wall,

@@ -1,4 +1,4 @@
-//! What a link to a server says behind its `#`: the server's key, and an invitation. No client
+//! The part of a link behind its `#`: the server's key, and an invitation. No client
 //! sends that part to anybody but in a signed `hello`.
 //!
 //! ```

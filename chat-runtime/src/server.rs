@@ -88,7 +88,8 @@ impl Server {
         })
     }
 
-    /// For adding connections by hand, and for what its operator orders. It does not keep the server running.
+    /// For adding connections by hand, and for what its operator orders. It does not keep the
+    /// server running.
     pub fn handle(&self) -> ServerHandle {
         self.handle.clone()
     }

@@ -10,8 +10,8 @@ use hyper::{
 /// Host names, in small letters. Besides, addresses are taken, and this machine's own name: nobody
 /// can have those lead to another place.
 ///
-/// A page elsewhere whose name is made to lead here (DNS rebinding) is of the same origin as what it
-/// asks for, as its browser sees it. Its name stands in the request all the same.
+/// A page elsewhere whose name is made to lead here (DNS rebinding) is of the same origin as that
+/// for which it asks, as its browser sees it. Its name stands in the request all the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Hosts(pub(crate) Vec<String>);
 

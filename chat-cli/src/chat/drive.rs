@@ -46,7 +46,7 @@ pub(super) struct Drive {
     acquaintance: Acquaintance,
 }
 
-/// What this person and the server know of each other from now on.
+/// All that this person and the server know of each other from now on.
 pub(super) struct Acquaintance {
     /// Where it is kept what the member is called.
     pub(super) identities: Option<Identities>,

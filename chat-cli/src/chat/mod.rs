@@ -19,15 +19,9 @@ use chat_terminal::{
 use chat_transport_tls::Trust;
 
 use crate::{
-    address::ServerAddress,
-    command_line::ChatArgs,
-    exit::Failure,
-    identities::Identities,
-    identity::{Identity, no_randomness},
-    kept_rooms::Keys,
-    known_servers::KnownServers,
-    link::Link,
-    signals::Signals,
+    address::ServerAddress, command_line::ChatArgs, exit::Failure, identities::Identities,
+    identity::Identity, kept_rooms::Keys, known_servers::KnownServers, link::Link,
+    secret_file::no_randomness, signals::Signals,
 };
 use drive::{Acquaintance, Drive};
 
@@ -190,7 +184,7 @@ fn authorities(file: Option<&Path>) -> Result<Option<Trust>, Failure> {
     Ok(Some(trust))
 }
 
-/// What a conversation begins with.
+/// The beginning of a conversation.
 struct Asked {
     link: Link,
     nick: String,

@@ -13,7 +13,6 @@ use chat_core::{
     keys::Fingerprint,
     link::Fragment,
     time::Wall,
-    wire::ErrorCode,
 };
 use chat_runtime::{Clock, OrderError, ServerHandle, SystemClock};
 use tokio::{
@@ -49,7 +48,7 @@ pub(super) struct AdminSocket {
     file: (u64, u64),
 }
 
-/// Who speaks for the operator.
+/// The party that speaks for the operator.
 struct Desk {
     server: ServerHandle,
     links: Links,
@@ -157,7 +156,7 @@ impl Desk {
                 },
                 Err(error) => Answer {
                     id: id_of(&line),
-                    outcome: refused(ErrorCode::UnknownRequest, error),
+                    outcome: refused("unknown_request", error),
                 },
             };
             let mut bytes = serde_json::to_vec(&answer)?;
@@ -185,7 +184,7 @@ impl Desk {
         };
         done.unwrap_or_else(|error| match error {
             OrderError::Refused(refusal) => refused(refusal.code, refusal.text),
-            error => refused(ErrorCode::Unavailable, error),
+            error => refused("unavailable", error),
         })
     }
 
@@ -220,7 +219,7 @@ impl Desk {
         let invites = self.server.invites().await?;
         let id = match found(&invites, start) {
             Ok(id) => id,
-            Err(text) => return Ok(refused(ErrorCode::BadRequest, text)),
+            Err(text) => return Ok(refused("bad_request", text)),
         };
         self.server.revoke(id).await?;
         let invitation = id.to_string();
@@ -236,7 +235,7 @@ impl Desk {
     }
 }
 
-fn refused(code: ErrorCode, text: impl ToString) -> Outcome {
+fn refused(code: impl ToString, text: impl ToString) -> Outcome {
     Outcome::Refused {
         code: code.to_string(),
         text: text.to_string(),

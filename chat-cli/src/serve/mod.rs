@@ -213,7 +213,7 @@ fn take_orders(folder: &Path, server: ServerHandle, links: admin::Links) -> Opti
     Some(tokio::spawn(socket.ok()?.run(server, links)))
 }
 
-/// What links for others begin with: by the server's first name, or else where it is found.
+/// The beginning of links for others: the server's first name, or else where it is found.
 #[cfg(unix)]
 fn links(
     config: &ServerConfig,

@@ -26,7 +26,7 @@ struct Other(Child);
 
 impl Drop for Other {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The program may have ended by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -60,7 +60,7 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// What a shell says, in a folder.
+/// The output of a shell in a folder.
 fn shell(script: &str, folder: &Path) -> String {
     let run = Command::new("sh")
         .args(["-ec", script])

@@ -15,7 +15,7 @@ fn closed(folder: &Path) -> (Program, String) {
     Program::server(&["--invite-only", "--data", folder.to_str().unwrap()])
 }
 
-/// What the operator's command says, as a program reads it.
+/// The operator's command, as a program reads it.
 fn invite(folder: &Path, args: &[&str]) -> Value {
     let data = [
         "invite",

@@ -1,4 +1,4 @@
-//! Who somebody is from one conversation to the next.
+//! A person is the same from one conversation to the next.
 
 use std::{fs, path::Path};
 

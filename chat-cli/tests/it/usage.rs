@@ -210,7 +210,7 @@ fn an_identity_of_a_file_is_kept() {
 
     let mut again = Program::client(&address, "Ada", &args);
     assert_eq!(member(again.until("\"welcome\"")), me);
-    // It has left the lobby with its good-bye, and no group.
+    // The client has left the lobby with its good-bye, and no group.
     again.until("\"how\":\"new\"");
     again.until("\"how\":\"command\"");
     let mut other = Program::client(&address, "Cora", &["--format", "json"]);

@@ -1,6 +1,6 @@
-//! The actions that a member, and an address, may only do slowly: guess passwords, which are counted
-//! for each room as well; bring people who were never here before; make groups, which stay; write.
-//! A stranger who has used all of it up has slowed others down and locked out nobody.
+//! The actions that a member, and an address, may only do slowly: guess passwords, which are
+//! counted for each room as well; bring people who were never here before; make groups, which
+//! stay; write. A stranger who has used all of it up has slowed others down and locked out nobody.
 
 use core::time::Duration;
 use std::{

@@ -355,11 +355,11 @@ pub enum Output {
         /// Which.
         partition: Partition,
     },
-    /// What came of an order: exactly one for each [`Input::Order`].
+    /// The outcome of an order: exactly one for each [`Input::Order`].
     Ordered {
         /// Which order.
         token: OrderToken,
-        /// What came of it.
+        /// Done, or why not.
         outcome: OrderOutcome,
     },
     /// Something the operator may want to know. Drivers may drop it.

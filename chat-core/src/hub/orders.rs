@@ -21,13 +21,13 @@ pub enum Order {
     Invites,
 }
 
-/// What came of an order.
+/// The outcome of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OrderDone {
     /// The invitation is made.
     Invited(MadeInvite),
-    /// It lets nobody in any more.
+    /// The invitation lets nobody in any more.
     Revoked,
     /// The invitations.
     Invites(Vec<KeptInvite>),

@@ -217,7 +217,7 @@ fn a_newcomer_is_in_the_room_of_its_invitation_at_once() {
         .into_iter()
         .any(|(_, record)| record.nick == "bob" && matches!(record.body, RecordBody::Joined(_)));
     assert!(joined, "the others see it come");
-    // It leaves, when the directory has heard that it was there, and is not brought back.
+    // The member leaves, when the directory has heard of it, and is not brought back.
     w.pass(SECOND);
     w.send(bob, room, 1, "hello").expect("it may speak");
     w.request(bob, 2, Op::Leave(InRoom { room }))

@@ -200,7 +200,7 @@ fn a_name_is_the_members_and_not_the_sessions() {
     // The one that has asked has its answer, and the other one is told.
     assert_eq!(named(&mut w, phone).as_deref(), Some("Countess"));
     assert_eq!(named(&mut w, desk), None);
-    // What the other one was told long ago does not undo that.
+    // A name that the other one was told long ago does not undo that.
     w.disconnect(phone);
     let again = w.connect();
     let welcome = w.greet(again, session("ada", 1)).unwrap();

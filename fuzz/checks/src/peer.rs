@@ -180,7 +180,10 @@ impl Peer {
             ServerMessage::Removed(removed) => {
                 self.rooms.remove(&removed.room);
             }
-            ServerMessage::Closing(_) | ServerMessage::Ping(_) | ServerMessage::Pong(_) => {}
+            ServerMessage::Named(_)
+            | ServerMessage::Closing(_)
+            | ServerMessage::Ping(_)
+            | ServerMessage::Pong(_) => {}
             other => panic!("{other:?} is unknown"),
         }
     }

@@ -275,7 +275,7 @@ impl Room {
             }
             Then::Show { origin } => {
                 let member = proposal.author.member;
-                // It was let in, and put out by a record behind that.
+                // The member was let in, and put out by a record behind that.
                 if self.pipe.state().membership(member).is_none() {
                     self.show(turn, origin, member);
                 }

@@ -88,7 +88,7 @@ impl Sessions {
         let costly = is_costly(&request.op);
         let rates = self.rates.entry(member).or_insert_with(|| Rates::full(now));
         let mut taken = rates.take(limits, &request.op, costly, now);
-        // What changes something stays.
+        // Only changes stay.
         if taken.is_ok() && request.txn > 0 {
             let counts = &turn.config.address_limits;
             taken = rates.write(limits, bytes, now, || {

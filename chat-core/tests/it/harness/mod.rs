@@ -135,7 +135,7 @@ pub struct World {
     pub unforgetting: bool,
     /// Words for other hubs that nobody has taken.
     pub words: VecDeque<Bytes>,
-    /// What came of orders.
+    /// Outcomes of orders.
     pub ordered: BTreeMap<OrderToken, OrderOutcome>,
     held_reads: VecDeque<(ReadToken, Partition, Query)>,
     /// All partitions that were ever appended to.

@@ -30,7 +30,7 @@ pub(super) struct Shares {
 impl Shares {
     /// Something was done for a connection of this address.
     pub(super) fn charge(&mut self, address: Option<IpAddr>, time: Duration, now: Monotonic) {
-        // What has no address is of this machine, or of this program.
+        // A connection without an address is of this machine, or of this program.
         let (Some(address), false) = (address, time.is_zero()) else {
             return;
         };

@@ -1,4 +1,4 @@
-//! The honest: two members who talk to each other, one who comes and goes, and what happens to them.
+//! The honest: two members who talk to each other, one who comes and goes, and their fate.
 
 use std::{
     cell::RefCell,
@@ -38,11 +38,11 @@ pub(crate) enum Phase {
     Prepare,
     Quiet,
     Attack,
-    /// What is on its way arrives.
+    /// All that is on its way arrives.
     After,
 }
 
-/// What the honest have seen.
+/// All that the honest have seen.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// Times from sending to hearing, by message.
@@ -123,7 +123,7 @@ async fn talk(mut adina: Member, mut phases: watch::Receiver<Phase>, sent: &Sent
     loop {
         tokio::select! {
             _ = phases.wait_for(|phase| *phase == Phase::After) => {
-                // What was refused is told by the answers.
+                // Refusals are told by the answers.
                 let answers = async {
                     loop {
                         match adina.hear().await {

@@ -227,7 +227,7 @@ impl Member {
     }
 }
 
-/// What is said in a room.
+/// A message in a room.
 pub(crate) fn message(room: RoomId, text: String) -> Op {
     Op::Send(Send {
         room,

@@ -30,7 +30,7 @@ use crate::{
     passwords::{self, Gate},
 };
 
-/// What is told of an attack beside the figures of the honest.
+/// The words on an attack beside the figures of the honest.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     pub(crate) note: String,

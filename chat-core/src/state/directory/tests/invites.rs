@@ -95,7 +95,7 @@ fn one_entry_lets_a_newcomer_in_and_counts_the_use() {
     let change = log.done(&comes(ADA, "ada", Some(ID)));
     assert!(matches!(change, Change::Named(named) if named.invite == Some(ID)));
     assert_eq!((log.head(), used(&log, ID)), (head + 1, Some(1)));
-    // Whoever is in comes again, with the invitation or without, and spends nothing.
+    // A member that is in comes again, with the invitation or without, and spends nothing.
     assert_eq!(log.judge(&comes(ADA, "ada", Some(ID))), Verdict::Already);
     log.done(&comes(ADA, "adina", Some(ID)));
     assert_eq!(used(&log, ID), Some(1));
@@ -282,7 +282,7 @@ struct Model {
 }
 
 proptest! {
-    /// Whoever comes is let in exactly if it is known or has an invitation with a use left, and
+    /// A member is let in exactly if it is known or has an invitation with a use left, and
     /// each newcomer spends one, whatever is judged together.
     #[test]
     fn each_use_lets_in_one_newcomer(steps in proptest::collection::vec(step(), 1..60)) {

@@ -1,0 +1,87 @@
+//! Files of one secret, each of which makes a member.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use chat_core::id::Secret;
+use chat_terminal::stripped;
+use zeroize::Zeroizing;
+
+use crate::{exit::Failure, private_files};
+
+/// Hexadecimal digits of a secret.
+const DIGITS: usize = 64;
+
+/// The secret of a file; a missing file is given a new one, readable by its owner alone.
+pub(crate) fn secret_of(path: &Path) -> Result<Secret, Failure> {
+    let shown = path.display();
+    let unusable =
+        |error: io::Error| Failure::Usage(format!("cannot use identity file {shown}: {error}"));
+    match read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        read => return read.map_err(unusable)?.ok_or_else(|| damaged(path)),
+    }
+    let secret = new_secret()?;
+    let line = Zeroizing::new(format!("{}\n", *Zeroizing::new(hex::encode(secret.0))));
+    match private_files::create(path, line.as_bytes()) {
+        Ok(()) => Ok(secret),
+        // Another program has made it meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            read(path).map_err(unusable)?.ok_or_else(|| damaged(path))
+        }
+        Err(error) => Err(unusable(error)),
+    }
+}
+
+/// The content of a file; none: no secret.
+fn read(path: &Path) -> io::Result<Option<Secret>> {
+    let file = File::open(path)?;
+    warn_if_others_can_read(&file, path);
+    let mut text = Zeroizing::new(Vec::new());
+    // More than a byte order mark, a secret and a line break, so that a wrong file is not read to
+    // its end.
+    file.take(DIGITS as u64 + 6).read_to_end(&mut text)?;
+    let mut secret = Secret([0; 32]);
+    let is_one = std::str::from_utf8(&text)
+        .is_ok_and(|text| hex::decode_to_slice(stripped(text).trim_end(), &mut secret.0).is_ok());
+    Ok(is_one.then_some(secret))
+}
+
+fn damaged(path: &Path) -> Failure {
+    Failure::Usage(format!(
+        "identity file {} holds no identity; it should be {DIGITS} hexadecimal digits: put a copy \
+         in its place or, if there is none, delete it to be a new member",
+        path.display()
+    ))
+}
+
+pub(crate) fn new_secret() -> Result<Secret, Failure> {
+    chat_runtime::member_secret().map_err(no_randomness)
+}
+
+/// For every use of the system's generator.
+pub(crate) fn no_randomness(error: io::Error) -> Failure {
+    Failure::Fault(format!("the system gives no random bytes: {error}"))
+}
+
+#[cfg(unix)]
+fn warn_if_others_can_read(file: &File, path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+
+    if file
+        .metadata()
+        .is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+    {
+        let path = path.display();
+        tracing::warn!(
+            "identity file {path} can be read by others, and whoever reads it can be you: \
+             chmod 600 {path}"
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_others_can_read(_: &File, _: &Path) {}
