@@ -704,6 +704,8 @@ fn fault_of_a_disk(rng: &mut Rng) -> What {
                 Point::AmongTheAnswers,
                 Point::AmongTheAnswers,
                 Point::AmongDeletions,
+                Point::AmongDeletions,
+                Point::AmongDeletions,
                 Point::BeforeTheScrub,
                 Point::InDoubt,
             ]),

@@ -2,8 +2,7 @@
 //!
 //! One log, four folds: [`Names`], [`Members`], [`Rooms`] and [`Invites`]. Each takes its part of
 //! an entry and reads nothing of the others. The listing (the rooms of a member, the topic of a
-//! group) is a
-//! projection of the rooms' logs: behind at times, and exact as of its mark.
+//! group) is a projection of the rooms' logs: behind at times, and exact as of its mark.
 
 pub(crate) mod entry;
 mod fold;
