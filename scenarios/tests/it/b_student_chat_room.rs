@@ -94,7 +94,7 @@ fn b4_help_lists_the_commands() {
 
 #[test]
 fn b4_a_private_message_is_for_one_and_the_console_does_not_show_it() {
-    let (mut server, address) = Program::server(&[]);
+    let (mut server, address) = Program::server(&["--show-text"]);
     let [mut ala, mut olek, mut zosia] =
         ["Ala", "Olek", "Zosia"].map(|nick| Program::in_lobby(&address, nick, &[]));
     ala.say("/msg Olek tylko dla ciebie");
