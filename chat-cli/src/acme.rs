@@ -6,7 +6,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -26,7 +26,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     exit::Failure,
-    tls::{TlsConfig, replace},
+    private_files,
+    tls::{TlsConfig, authorities},
 };
 
 /// In the data folder: the certificate with its key, and the account at the authority.
@@ -62,20 +63,19 @@ impl Challenges {
     /// The answer to an authority's question; none to any other request.
     pub(crate) fn answer(&self, request: &Parts) -> Option<Response<Bytes>> {
         let token = request.uri.path().strip_prefix(ASKED)?;
-        let words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(Response::new(Bytes::from(words.get(token)?.clone())))
+        Some(Response::new(Bytes::from(self.words().get(token)?.clone())))
     }
 
     fn put(&self, token: String, word: String) {
-        let mut words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        words.insert(token, word);
+        self.words().insert(token, word);
     }
 
     fn clear(&self) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.words().clear();
+    }
+
+    fn words(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -107,13 +107,7 @@ impl Acme {
         };
         let trust = match &config.acme_ca {
             None => Trust::WebRoots,
-            Some(path) => {
-                let fault = |error: &dyn std::fmt::Display| {
-                    Failure::Usage(format!("{}: {error}", path.display()))
-                };
-                let pem = fs::read(path).map_err(|error| fault(&error))?;
-                Trust::roots_from_pem(&pem).map_err(|error| fault(&error))?
-            }
+            Some(path) => authorities(path)?,
         };
         let tls = ClientTls::new(trust, None)
             .map_err(|error| Failure::Fault(format!("there is no TLS: {error}")))?;
@@ -256,7 +250,7 @@ impl Acme {
 
     fn keep(&self, name: &str, text: &[u8]) -> Result<(), String> {
         let path = self.folder.join(name);
-        replace(&self.folder, &path, text)
+        private_files::replace(&path, text)
             .map_err(|error| format!("cannot write {}: {error}", path.display()))
     }
 }

@@ -17,9 +17,8 @@ use chat_core::{
     keys::PublicKey,
     nick::Name,
 };
-use directories::ProjectDirs;
 
-use crate::{exit::Failure, private_files, secret_file::secret_of};
+use crate::{exit::Failure, private_files, secret_file::secret_of, storage::default_folder};
 
 /// The longest nick that has a file of its own; servers take shorter ones.
 const NICK_BYTES: usize = 64;
@@ -38,13 +37,13 @@ impl Identities {
     /// Of those at this address, in the folder of the person's data; none where none can be kept,
     /// which is said.
     pub(crate) fn of(host: &str, port: u16) -> Option<Self> {
-        let Some(dirs) = ProjectDirs::from("", "", "chat-cli") else {
+        let Some(data) = default_folder() else {
             tracing::warn!("there is no home folder: who you are ends with this conversation");
             return None;
         };
-        Self::within(dirs.data_dir(), host, port)
+        Self::within(&data, host, port)
             .inspect_err(|error| {
-                let folder = dirs.data_dir().display();
+                let folder = data.display();
                 tracing::warn!(
                     "nothing can be kept in {folder} ({error}): who you are ends with this \
                      conversation"

@@ -8,9 +8,8 @@ use std::{
 
 use chat_core::{id::server_name, keys::PublicKey};
 use chat_terminal::key_words;
-use directories::ProjectDirs;
 
-use crate::{exit::Failure, private_files};
+use crate::{exit::Failure, private_files, storage::default_folder};
 
 /// A file of lines `HOST:PORT KEY`, the key in 64 hexadecimal digits.
 #[derive(Debug)]
@@ -35,10 +34,10 @@ pub(crate) enum Standing {
 impl KnownServers {
     /// For the server at this address, from the file among the user's data; none without a home.
     pub(crate) fn of(host: &str, port: u16) -> Result<Option<Self>, Failure> {
-        let Some(dirs) = ProjectDirs::from("", "", "chat-cli") else {
+        let Some(data) = default_folder() else {
             return Ok(None);
         };
-        let path = dirs.data_dir().join("known_servers");
+        let path = data.join("known_servers");
         Self::read(&path, server_name(host, port)).map(Some)
     }
 

@@ -241,7 +241,7 @@ pub(crate) fn data_folder(given: Option<PathBuf>) -> Option<PathBuf> {
 
 /// By the platform's convention: `~/.local/share/chat-cli`, `~/Library/Application
 /// Support/chat-cli`, `%APPDATA%\chat-cli\data`.
-fn default_folder() -> Option<PathBuf> {
+pub(crate) fn default_folder() -> Option<PathBuf> {
     ProjectDirs::from("", "", "chat-cli").map(|dirs| dirs.data_dir().to_owned())
 }
 

@@ -7,14 +7,14 @@ use std::{
     time::Duration,
 };
 
-use chat_transport_tls::{CertificateError, Chain, SelfSigned, ServerTls};
+use chat_transport_tls::{CertificateError, Chain, SelfSigned, ServerTls, Trust};
 use serde::{Deserialize, Serialize};
 use tokio::{
     task::spawn_blocking,
     time::{MissedTickBehavior, interval},
 };
 
-use crate::exit::Failure;
+use crate::{exit::Failure, private_files};
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -162,47 +162,27 @@ fn own(folder: Option<&Path>) -> Result<Chain, Failure> {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let made = make()?;
-            keep(folder, &path, made.pem.as_bytes()).map_err(|error| fault(&error))?
+            keep(&path, made.pem.as_bytes()).map_err(|error| fault(&error))?
         }
         Err(error) => return Err(fault(&error)),
     };
     Chain::from_pem(&text, &text).map_err(|error| fault(&error))
 }
 
-/// Writes a new file that its owner alone can read, whole or not at all. Another process may have
-/// been faster: what is there in the end is what counts.
-fn keep(folder: &Path, path: &Path, text: &[u8]) -> io::Result<Vec<u8>> {
-    let part = write_part(folder, text)?;
-    let linked = fs::hard_link(&part, path);
-    fs::remove_file(&part)?;
-    match linked {
+/// Another process may have been faster: what is there in the end is what counts.
+fn keep(path: &Path, text: &[u8]) -> io::Result<Vec<u8>> {
+    match private_files::create(path, text) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => fs::read(path),
     }
 }
 
-/// Writes a file that its owner alone can read, whole or not at all, in the place of the one that
-/// may be there.
-#[cfg(feature = "acme")]
-pub(crate) fn replace(folder: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
-    let part = write_part(folder, text)?;
-    fs::rename(&part, path).inspect_err(|_| drop(fs::remove_file(&part)))
-}
-
-/// Writes a file beside those that count.
-fn write_part(folder: &Path, text: &[u8]) -> io::Result<PathBuf> {
-    use std::io::Write;
-
-    let part = folder.join(format!("{OWN}.{}", std::process::id()));
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&part)?;
-    file.write_all(text)
-        .and_then(|()| file.sync_all())
-        .inspect_err(|_| drop(fs::remove_file(&part)))?;
-    Ok(part)
+/// The authorities in a file (PEM), whose certificates alone are taken.
+pub(crate) fn authorities(path: &Path) -> Result<Trust, Failure> {
+    let fault =
+        |error: &dyn std::fmt::Display| Failure::Usage(format!("{}: {error}", path.display()));
+    let pem = fs::read(path).map_err(|error| fault(&error))?;
+    Trust::roots_from_pem(&pem).map_err(|error| fault(&error))
 }
 
 #[cfg(test)]
@@ -237,8 +217,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let path = folder.join(OWN);
-        assert_eq!(keep(folder, &path, b"one").unwrap(), b"one");
-        assert_eq!(keep(folder, &path, b"other").unwrap(), b"one");
+        assert_eq!(keep(&path, b"one").unwrap(), b"one");
+        assert_eq!(keep(&path, b"other").unwrap(), b"one");
     }
 
     #[tokio::test(start_paused = true)]

@@ -92,10 +92,7 @@ impl SelfSigned {
     /// # Errors
     /// The system gives no randomness, or a name is none.
     pub fn new(names: &[String]) -> Result<Self, CertificateError> {
-        let not_made = |error: rcgen::Error| CertificateError::NotMade(error.to_string());
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(not_made)?;
-        let mut params = rcgen::CertificateParams::new(names.to_vec()).map_err(not_made)?;
-        params.distinguished_name = rcgen::DistinguishedName::new();
+        let (key, mut params) = key_for(names)?;
         let name = "a chat's own certificate";
         params
             .distinguished_name
@@ -131,17 +128,27 @@ impl CertificateRequest {
     /// # Errors
     /// The system gives no randomness, or a name is none.
     pub fn new(names: &[String]) -> Result<Self, CertificateError> {
-        let not_made = |error: rcgen::Error| CertificateError::NotMade(error.to_string());
-        let pair =
-            rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(not_made)?;
-        let mut params = rcgen::CertificateParams::new(names.to_vec()).map_err(not_made)?;
-        params.distinguished_name = rcgen::DistinguishedName::new();
+        let (pair, params) = key_for(names)?;
         let request = params.serialize_request(&pair).map_err(not_made)?;
         let mut key = String::new();
         block(&mut key, "PRIVATE KEY", &pair.serialize_der());
         let der = request.der().to_vec();
         Ok(Self { key, der })
     }
+}
+
+fn not_made(error: rcgen::Error) -> CertificateError {
+    CertificateError::NotMade(error.to_string())
+}
+
+/// A new key (P-256), and a certificate for these names as it begins: of nobody by name.
+fn key_for(
+    names: &[String],
+) -> Result<(rcgen::KeyPair, rcgen::CertificateParams), CertificateError> {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(not_made)?;
+    let mut params = rcgen::CertificateParams::new(names.to_vec()).map_err(not_made)?;
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    Ok((key, params))
 }
 
 /// The fields of a certificate (RFC 5280 §4.1) before its validity: version, serial number,

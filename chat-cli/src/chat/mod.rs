@@ -3,10 +3,7 @@
 
 mod drive;
 
-use std::{
-    path::Path,
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
 use chat_core::keys::Fingerprint;
 use chat_runtime::Client;
@@ -16,12 +13,10 @@ use chat_terminal::{
     visible,
 };
 
-use chat_transport_tls::Trust;
-
 use crate::{
     address::ServerAddress, command_line::ChatArgs, exit::Failure, identities::Identities,
     identity::Identity, kept_rooms::Keys, known_servers::KnownServers, link::Link,
-    secret_file::no_randomness, signals::Signals,
+    secret_file::no_randomness, signals::Signals, tls::authorities,
 };
 use drive::{Acquaintance, Drive};
 
@@ -164,24 +159,12 @@ fn connect(
         refusal: Arc::clone(refusal),
         met: Arc::clone(met),
     };
-    Ok(Client::builder(
-        address.connector(args.no_tls, authorities(args.tls_ca.as_deref())?)?,
-        config,
+    let trust = args.tls_ca.as_deref().map(authorities).transpose()?;
+    Ok(
+        Client::builder(address.connector(args.no_tls, trust)?, config)
+            .keys(keys)
+            .connect(),
     )
-    .keys(keys)
-    .connect())
-}
-
-/// Whose certificates are taken, if somebody says it.
-fn authorities(file: Option<&Path>) -> Result<Option<Trust>, Failure> {
-    let Some(path) = file else {
-        return Ok(None);
-    };
-    let fault =
-        |error: &dyn std::fmt::Display| Failure::Usage(format!("{}: {error}", path.display()));
-    let pem = std::fs::read(path).map_err(|error| fault(&error))?;
-    let trust = Trust::roots_from_pem(&pem).map_err(|error| fault(&error))?;
-    Ok(Some(trust))
 }
 
 /// The beginning of a conversation.

@@ -41,13 +41,7 @@ impl Registry {
         token: OrderToken,
         order: Order,
     ) {
-        let since = self.pipe.moment();
-        let task = Task::Order(token, order);
-        if self.pipe.is_live() && self.waiting.is_empty() {
-            self.run(turn, with, Waiting { task, since });
-        } else {
-            self.waiting.push_back(Waiting { task, since });
-        }
+        self.in_turn(turn, with, Task::Order(token, order));
     }
 
     pub(super) fn ordered(

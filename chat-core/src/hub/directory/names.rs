@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::{
     Effect, Registry, Task, Turn, Waiting,
     log::{Proposal, Then, What},
+    words::Word,
 };
 use crate::{
     hub::{Audience, Config, effects::Hello, origin::Asked, views::LocalView},
@@ -49,16 +50,7 @@ impl Registry {
         with: &dyn LocalView,
         hello: Box<Hello>,
     ) {
-        let since = self.pipe.moment();
-        let waiting = Waiting {
-            task: Task::Hello(hello),
-            since,
-        };
-        if self.pipe.is_live() && self.waiting.is_empty() {
-            self.run(turn, with, waiting);
-        } else {
-            self.waiting.push_back(waiting);
-        }
+        self.in_turn(turn, with, Task::Hello(hello));
     }
 
     pub(super) fn judge_hello(
@@ -250,7 +242,7 @@ impl Registry {
     /// object begins.
     pub(in crate::hub) fn free_names(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView) {
         let mut members = std::mem::take(&mut self.freeing);
-        self.tell_leaving(turn, &members);
+        self.tell(turn, Word::Leaving, &members);
         members.retain(|member| self.whereabouts.leaves(*member));
         for members in members.chunks(FREED) {
             let members = members.to_vec();

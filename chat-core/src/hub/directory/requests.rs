@@ -54,6 +54,17 @@ impl Registry {
         }
     }
 
+    /// Does this behind all that waits.
+    pub(super) fn in_turn(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView, task: Task) {
+        let since = self.pipe.moment();
+        let waiting = Waiting { task, since };
+        if self.pipe.is_live() && self.waiting.is_empty() {
+            self.run(turn, with, waiting);
+        } else {
+            self.waiting.push_back(waiting);
+        }
+    }
+
     pub(super) fn run(&mut self, turn: &mut Turn<'_>, with: &dyn LocalView, waiting: Waiting) {
         let Waiting { task, since } = waiting;
         match task {

@@ -209,12 +209,12 @@ impl Registry {
             // to.
             _ if self.has_lost_name(member) => {
                 self.forget(turn, member);
-                self.tell_away(turn, &members);
+                self.tell(turn, Word::Away, &members);
             }
             _ => {
                 let until = self.grace(turn);
                 self.place(turn, member, Some(Whereabout::Away { until }));
-                self.tell_away(turn, &members);
+                self.tell(turn, Word::Away, &members);
             }
         }
     }
@@ -408,7 +408,7 @@ impl Registry {
             self.not_at(turn, node, *member, Some(away));
         }
         members.retain(|member| self.whereabouts.is_local(*member));
-        self.tell_here(turn, &members);
+        self.tell(turn, Word::Here, &members);
     }
 
     /// Where a member is that is gone from another hub, which does not free its name. Where the
@@ -454,33 +454,23 @@ impl Registry {
             wanted.map(|(member, _)| *member).collect()
         };
         let here = of(|place| matches!(place, Whereabout::Here));
-        self.tell_here(turn, &here);
+        self.tell(turn, Word::Here, &here);
         let away = of(|place| matches!(place, Whereabout::Away { .. }));
-        self.tell_away(turn, &away);
+        self.tell(turn, Word::Away, &away);
         let leaving = of(|place| matches!(place, Whereabout::Leaving));
-        self.tell_leaving(turn, &leaving);
+        self.tell(turn, Word::Leaving, &leaving);
     }
 
-    fn tell_here(&self, turn: &mut Turn<'_>, members: &[MemberId]) {
+    /// Tells the other hubs this of members, so many in a word.
+    pub(super) fn tell(
+        &self,
+        turn: &mut Turn<'_>,
+        word: fn(Members) -> Word,
+        members: &[MemberId],
+    ) {
         for members in members.chunks(WORD) {
             let members = members.to_vec();
-            self.say(turn, &Word::Here(Members { members }));
-        }
-    }
-
-    /// Tells the other hubs that this one frees the names of these now.
-    pub(super) fn tell_leaving(&self, turn: &mut Turn<'_>, members: &[MemberId]) {
-        for members in members.chunks(WORD) {
-            let members = members.to_vec();
-            self.say(turn, &Word::Leaving(Members { members }));
-        }
-    }
-
-    /// Tells the other hubs that this one frees the names of these after the grace period.
-    fn tell_away(&self, turn: &mut Turn<'_>, members: &[MemberId]) {
-        for members in members.chunks(WORD) {
-            let members = members.to_vec();
-            self.say(turn, &Word::Away(Members { members }));
+            self.say(turn, &word(Members { members }));
         }
     }
 
