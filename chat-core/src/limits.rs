@@ -470,9 +470,48 @@ mod seconds {
 /// The address that counts for the limits per address: an IPv4 address, or the /64 of an IPv6
 /// address, which one customer has.
 pub fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+    Network::of(address, 64).first
+}
+
+/// Addresses that have their first bits in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Network {
+    first: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    /// The one of so many bits of IPv6; of IPv4 each address is a network.
+    fn of(address: IpAddr, bits: u8) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self {
+                first: v4.into(),
+                bits: 32,
+            },
+            IpAddr::V6(v6) => {
+                let rest = 128 - u32::from(bits);
+                let first = Ipv6Addr::from_bits(v6.to_bits() >> rest << rest).into();
+                Self { first, bits }
+            }
+        }
+    }
+
+    /// All that an address is of: itself (IPv4), or its /64, /56 and /48, which customers are given.
+    pub(crate) fn all_of(address: IpAddr) -> impl Iterator<Item = Self> + Clone {
+        let bits: &[u8] = match address.to_canonical() {
+            IpAddr::V4(_) => &[32],
+            IpAddr::V6(_) => &[64, 56, 48],
+        };
+        bits.iter().map(move |bits| Self::of(address, *bits))
+    }
+
+    /// How many times as much as the smallest network this one may do.
+    pub(crate) fn times(self) -> u32 {
+        match self.bits {
+            56 => 4,
+            48 => 16,
+            _ => 1,
+        }
     }
 }
 

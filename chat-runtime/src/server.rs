@@ -29,7 +29,7 @@ use crate::{
     driver::{Driver, HubMachine, Lifecycle, Parts, Switches, WORKERS},
     events::{Publisher, ServerEvents},
     random,
-    shared::{ConnectionLimits, ServerEnded, SharedLog, WorkerHandle, Workers},
+    shared::{ServerEnded, SharedLog, WorkerHandle, Workers},
 };
 
 /// Connections and orders that wait for the driver; beyond that accepting waits.
@@ -419,9 +419,6 @@ impl ServerBuilder {
             events: Arc::downgrade(&events),
             first_events: Mutex::new(Some(events.watch())),
         };
-        let counted = self
-            .workers
-            .map(|_| Arc::new(ConnectionLimits::new(&self.limits)));
         let open = Arc::new(AtomicUsize::new(workers));
         for (worker, (machine, orders)) in machines.into_iter().zip(orders).enumerate() {
             let parts = Parts {
@@ -431,7 +428,7 @@ impl ServerBuilder {
                 worker,
                 switches: self.switches,
                 log: Arc::clone(&log),
-                counted: counted.clone(),
+                threaded: self.workers.is_some(),
                 load: handles.load(worker),
                 lifecycle: Lifecycle::new(
                     orders,

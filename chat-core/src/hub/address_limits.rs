@@ -5,16 +5,14 @@
 use core::time::Duration;
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, Ipv6Addr},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use super::places::Places;
 use crate::{
     id::{MemberId, RoomId},
-    limits::{Limits, Rate, SlowRate},
+    limits::{Limits, Network, Rate, SlowRate},
     rate::Bucket,
     time::Monotonic,
 };
@@ -26,7 +24,7 @@ pub struct AddressLimits {
     /// The buckets that are not full.
     buckets: Arc<Mutex<BTreeMap<Key, Bucket>>>,
     /// Connections that are in, at all of these hubs.
-    connections: Arc<AtomicUsize>,
+    pub(super) places: Places,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,9 +36,6 @@ enum Key {
     /// Of all.
     All(LimitedAction),
 }
-
-/// A network by its first address, and how many bits they have in common.
-type Network = (IpAddr, u8);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum LimitedAction {
@@ -65,28 +60,7 @@ pub(super) struct Doer {
 /// many more things may be done as there are connections.
 const SETTLED: Duration = Duration::from_secs(60);
 
-/// One place of so many is kept for members known from before.
-const RESERVE: u32 = 10;
-
 impl AddressLimits {
-    /// A connection is in.
-    pub(super) fn connected(&self) {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// So many of them have ended.
-    pub(super) fn left(&self, connections: usize) {
-        self.connections.fetch_sub(connections, Ordering::Relaxed);
-    }
-
-    /// Whether there is a place left for somebody who was never here before. The last tenth of
-    /// all is for handshakes, and for members known from before.
-    pub(super) fn has_place_for_newcomer(&self, limits: &Limits) -> bool {
-        let kept = limits.connections / RESERVE;
-        let connections = self.connections.load(Ordering::Relaxed);
-        connections <= (limits.connections - kept) as usize
-    }
-
     /// Takes a guess, or says how long until one may be made.
     pub(super) fn guess(
         &self,
@@ -151,7 +125,8 @@ impl AddressLimits {
         now: Monotonic,
     ) -> Result<(), Duration> {
         let of_one = limits.written_per_address;
-        let from = networks(address).map(|(network, times)| {
+        let from = networks(address).map(|network| {
+            let times = network.times();
             let rate = Rate {
                 burst: of_one.burst.saturating_mul(times),
                 per_second: of_one.per_second.saturating_mul(times),
@@ -229,24 +204,9 @@ impl AddressLimits {
     }
 }
 
-/// The networks that an address is of, and how many times as much as the smallest each may do: an
-/// IPv4 address, or the /64, /56 and /48 of IPv6, which customers are given.
-fn networks(address: Option<IpAddr>) -> impl Iterator<Item = (Network, u32)> + Clone {
-    let levels: &[(u8, u32)] = match address {
-        None => &[],
-        Some(IpAddr::V4(_)) => &[(32, 1)],
-        Some(IpAddr::V6(_)) => &[(64, 1), (56, 4), (48, 16)],
-    };
-    levels.iter().filter_map(move |(bits, times)| {
-        let first = match address? {
-            IpAddr::V4(v4) => v4.into(),
-            IpAddr::V6(v6) => {
-                let rest = 128 - u32::from(*bits);
-                Ipv6Addr::from_bits(v6.to_bits() >> rest << rest).into()
-            }
-        };
-        Some(((first, *bits), *times))
-    })
+/// The networks that an address is of.
+fn networks(address: Option<IpAddr>) -> impl Iterator<Item = Network> + Clone {
+    address.into_iter().flat_map(Network::all_of)
 }
 
 fn of_networks(
@@ -259,7 +219,7 @@ fn of_networks(
         every: rate.every / times,
     };
     networks(address)
-        .map(|(network, more)| (Key::Of(Some(network), action), times(more)))
+        .map(|network| (Key::Of(Some(network), action), times(network.times())))
         .collect()
 }
 
@@ -422,25 +382,6 @@ mod tests {
             "and of a /48 sixteen times as many"
         );
         assert!(come("2001:db8:7::") && come("192.0.2.1"));
-    }
-
-    #[test]
-    fn the_last_tenth_of_the_places_is_not_for_newcomers() {
-        let mut limits = limits();
-        limits.connections = 20;
-        let counts = AddressLimits::default();
-        let other = counts.clone();
-        for _ in 0..18 {
-            counts.connected();
-        }
-        assert!(
-            other.has_place_for_newcomer(&limits),
-            "its own is among them"
-        );
-        other.connected();
-        assert!(!counts.has_place_for_newcomer(&limits));
-        counts.left(1);
-        assert!(counts.has_place_for_newcomer(&limits));
     }
 
     #[test]

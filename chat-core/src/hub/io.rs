@@ -34,8 +34,7 @@ pub enum Input<'a> {
         /// Who.
         identity: Identity,
     },
-    /// A connection is to be refused, by a limit that the driver keeps: that of all hubs of a
-    /// process together. Otherwise as `Connected`.
+    /// A connection is to be refused, for a limit of the driver's own. Otherwise as `Connected`.
     Rejected {
         /// The driver's name for it, not in use.
         conn: ConnId,

@@ -19,6 +19,7 @@ mod io;
 mod orders;
 mod origin;
 mod partition;
+mod places;
 mod questions;
 mod recipients;
 mod room;
@@ -85,7 +86,8 @@ pub struct Hub {
 /// The connections of a hub that is gone count no longer.
 impl Drop for Hub {
     fn drop(&mut self) {
-        self.config.address_limits.left(self.sessions.admitted());
+        self.sessions
+            .leave_places(&self.config.address_limits.places);
     }
 }
 

@@ -110,6 +110,46 @@ fn connections_per_address() {
 }
 
 #[test]
+fn the_largest_network_gives_up_its_newest_place() {
+    let mut w = limited(|limits| limits.connections = 10);
+    let enter = |w: &mut World, address, nick: &str| {
+        let conn = from(w, address);
+        let greeted = w.greet(conn, hello(nick));
+        (conn, greeted.is_ok())
+    };
+    let (ann, _) = enter(&mut w, "192.0.2.1", "ann");
+    let many: Vec<_> = ["eve", "eva", "evi"]
+        .map(|nick| {
+            w.pass(SECOND);
+            enter(&mut w, "192.0.2.2", nick).0
+        })
+        .into();
+    let handshakes: Vec<_> = (0..6).map(|_| from(&mut w, "192.0.2.2")).collect();
+    // All places are taken; who arrives from the largest network finds none.
+    let late = from(&mut w, "192.0.2.2");
+    assert_eq!(closing(&mut w, late), Some(CloseReason::Full));
+    // Each arrival from elsewhere takes one of its places: of handshakes first, then the newest.
+    for host in 1..=6 {
+        let ben = from(&mut w, &format!("203.0.113.{host}"));
+        assert_eq!(closing(&mut w, ben), None);
+    }
+    for conn in handshakes {
+        assert_eq!(closing(&mut w, conn), Some(CloseReason::Full));
+    }
+    let dan = from(&mut w, "203.0.113.7");
+    assert_eq!(closing(&mut w, dan), None);
+    let ended = many.iter().map(|conn| closing(&mut w, *conn));
+    assert_eq!(
+        ended.collect::<Vec<_>>(),
+        [None, None, Some(CloseReason::Full)]
+    );
+    // Now the networks have as good as the same, and nobody gives way.
+    let dora = from(&mut w, "192.0.2.1");
+    assert_eq!(closing(&mut w, dora), Some(CloseReason::Full));
+    assert_eq!((closing(&mut w, ann), w.hub.connections()), (None, 10));
+}
+
+#[test]
 fn frame_bytes() {
     for (framing, form) in [
         (Framing::Stream, Form::Postcard),

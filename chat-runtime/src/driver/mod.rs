@@ -46,7 +46,7 @@ pub(crate) use self::{
 };
 use crate::{
     Clock, Connection,
-    shared::{ConnectionLimits, Load, Order, SharedLog},
+    shared::{Load, Order, SharedLog},
 };
 
 /// Orders from outside taken in one turn.
@@ -99,8 +99,8 @@ pub(crate) struct Parts<M> {
     pub(crate) worker: usize,
     pub(crate) switches: Switches,
     pub(crate) log: Arc<SharedLog>,
-    /// There if the worker is a thread: connections of all of them count together.
-    pub(crate) counted: Option<Arc<ConnectionLimits>>,
+    /// The worker is a thread.
+    pub(crate) threaded: bool,
     pub(crate) load: Arc<Load>,
     pub(crate) lifecycle: Lifecycle,
 }
@@ -130,7 +130,7 @@ impl<M: Machine> Driver<M> {
             worker,
             switches,
             log,
-            counted,
+            threaded,
             load,
             lifecycle,
         } = parts;
@@ -138,7 +138,7 @@ impl<M: Machine> Driver<M> {
         let buffer = vec![0; READ_BYTES.max(limits.frame_bytes as usize + PREFIX + 1)];
         Self {
             machine,
-            connections: Connections::new(worker, &limits, counted, load, switches.copying),
+            connections: Connections::new(worker, &limits, threaded, load, switches.copying),
             log: LogCalls::new(log, worker),
             now: clock.now(),
             timers: Timers::new(clock),

@@ -1,8 +1,6 @@
-//! The common things of a server's workers: the log, the limits of connections, and how many
-//! connections each has.
+//! The common things of a server's workers: the log, and how many connections each has.
 
 mod inbox;
-mod limits;
 mod log;
 
 use std::sync::{
@@ -18,7 +16,6 @@ use tokio::sync::{
 
 pub(crate) use self::{
     inbox::News,
-    limits::ConnectionLimits,
     log::{SharedLog, Turn},
 };
 use crate::Connection;

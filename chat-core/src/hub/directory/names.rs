@@ -257,7 +257,7 @@ impl Registry {
 /// Whether somebody who was never here before may come in now.
 fn may_come(turn: &Turn<'_>, hello: &Hello) -> Result<(), Refusal> {
     let (counts, limits) = (&turn.config.address_limits, &turn.config.limits);
-    if !counts.has_place_for_newcomer(limits) {
+    if !counts.places.has_one_for_newcomer(limits) {
         let text = "the last places are kept for members known from before";
         return Err(ErrorCode::RateLimited.because(text).after(CROWDED));
     }

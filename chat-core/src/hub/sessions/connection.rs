@@ -255,6 +255,16 @@ impl Connection {
         matches!(self.phase, Phase::Closing { .. } | Phase::Ended)
     }
 
+    /// When its life in its present phase began, in the order of age: handshakes are younger than
+    /// members that are in. None of a connection that is over.
+    pub(super) fn begun(&self) -> Option<(bool, Monotonic)> {
+        match &self.phase {
+            Phase::Fresh { until } | Phase::Handshake { until } => Some((true, *until)),
+            Phase::Welcome(member) => Some((false, member.since)),
+            Phase::Closing { .. } | Phase::Ended => None,
+        }
+    }
+
     /// When something must be done about it if nothing is heard.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<Monotonic> {
         match self.phase {

@@ -21,16 +21,7 @@ impl Sessions {
             turn.common.timers.disarm(at, Timer::Connection(conn));
         }
         if connection.admitted {
-            turn.config.address_limits.left(1);
-        }
-        if connection.admitted
-            && let Some(address) = connection.address
-            && let Some(count) = self.addresses.get_mut(&address)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.addresses.remove(&address);
-            }
+            turn.config.address_limits.places.leave(connection.address);
         }
         let form = connection.form;
         if let Phase::Welcome(session) = connection.phase {

@@ -1,6 +1,6 @@
 //! How connections come in and say hello.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, net::IpAddr};
 
 use rand_core::RngCore;
 
@@ -40,34 +40,44 @@ impl Sessions {
         turn.event(Event::Connected { conn, address });
         let limits = &turn.config.limits;
         let mut connection = Connection::new(conn, arrival, limits, turn.now.monotonic);
-        let of_address = connection
-            .address
-            .and_then(|address| self.addresses.get(&address))
-            .copied()
-            .unwrap_or(0);
-        let refusal = if let Some(reason) = self.closing.or(rejected) {
-            Some(reason)
-        } else if self.slots.admitted() >= limits.connections as usize {
-            Some(CloseReason::Full)
-        } else if of_address >= limits.connections_per_address {
-            Some(CloseReason::TooManyConnections)
-        } else {
-            None
+        let refusal = self.closing.or(rejected);
+        let entry = match refusal {
+            Some(reason) => Err(reason),
+            None => self.take_place(turn, connection.address),
         };
-        connection.admitted = refusal.is_none();
-        if connection.admitted {
-            turn.config.address_limits.connected();
-        }
-        if connection.admitted
-            && let Some(address) = connection.address
-        {
-            *self.addresses.entry(address).or_default() += 1;
-        }
+        connection.admitted = entry.is_ok();
         self.slots.insert(connection);
-        match refusal {
-            Some(reason) => self.close(turn, conn, reason, ""),
-            None => self.arm(turn, conn),
+        match entry {
+            Err(reason) => self.close(turn, conn, reason, ""),
+            Ok(()) => self.arm(turn, conn),
         }
+    }
+
+    /// A place for a connection from this address. When all are taken, the newest connection of
+    /// the network that has the most gives up its own.
+    fn take_place(
+        &mut self,
+        turn: &mut Turn<'_>,
+        address: Option<IpAddr>,
+    ) -> Result<(), CloseReason> {
+        let (places, limits) = (
+            turn.config.address_limits.places.clone(),
+            &turn.config.limits,
+        );
+        match places.enter(limits, address) {
+            Err(CloseReason::Full) => {}
+            entry => return entry,
+        }
+        let newest = places
+            .crowd(address)
+            .and_then(|crowd| self.slots.newest_of(crowd));
+        let Some((conn, of_newest)) = newest else {
+            return Err(CloseReason::Full);
+        };
+        self.slots.give_up_place(conn);
+        places.leave(of_newest);
+        self.close(turn, conn, CloseReason::Full, "");
+        places.enter(&turn.config.limits, address)
     }
 
     /// An application says who is at the other end of a connection.

@@ -25,6 +25,7 @@ use super::{
     effects::{Departure, Hello},
     io::ReadToken,
     origin::Asked,
+    places::Places,
     turn,
 };
 use crate::{
@@ -49,8 +50,6 @@ pub(super) struct Sessions {
     members: BTreeMap<(MemberId, SessionId), ConnId>,
     /// Rooms that are heard here.
     channels: BTreeMap<RoomId, Channel>,
-    /// Admitted connections of each address.
-    addresses: BTreeMap<IpAddr, u32>,
     /// Rates of members that are not full.
     rates: BTreeMap<MemberId, Rates>,
     rates_armed: bool,
@@ -185,6 +184,13 @@ impl Sessions {
     /// Connections that were admitted and have not ended.
     pub(super) fn admitted(&self) -> usize {
         self.slots.admitted()
+    }
+
+    /// The hub is gone, and its connections count no longer.
+    pub(super) fn leave_places(&self, places: &Places) {
+        for connection in self.slots.iter().filter(|connection| connection.admitted) {
+            places.leave(connection.address);
+        }
     }
 
     /// The address whose limits a connection counts against, if it comes from one.

@@ -1,7 +1,9 @@
 //! All connections, by the driver's slots.
 
+use std::net::IpAddr;
+
 use super::connection::{Connection, MemberSession};
-use crate::id::ConnId;
+use crate::{id::ConnId, limits::Network};
 
 /// Connections in the driver's slots. A name of an earlier use of a slot finds nothing.
 #[derive(Default)]
@@ -51,6 +53,25 @@ impl Slots {
         self.admitted -= usize::from(connection.admitted);
         self.len -= 1;
         Some(connection)
+    }
+
+    /// A connection counts no longer; it is about to be closed.
+    pub(super) fn give_up_place(&mut self, conn: ConnId) {
+        if let Some(connection) = self.get_mut(conn) {
+            let admitted = std::mem::replace(&mut connection.admitted, false);
+            self.admitted -= usize::from(admitted);
+        }
+    }
+
+    /// The newest connection from this network, and its address: handshakes are newer than members
+    /// that are in.
+    pub(super) fn newest_of(&self, network: Network) -> Option<(ConnId, Option<IpAddr>)> {
+        let of_it = |address: IpAddr| Network::all_of(address).any(|own| own == network);
+        self.iter()
+            .filter(|connection| connection.admitted && connection.address.is_some_and(of_it))
+            .filter_map(|connection| Some((connection.begun()?, connection)))
+            .max_by_key(|(begun, _)| *begun)
+            .map(|(_, connection)| (connection.conn, connection.address))
     }
 
     pub(super) fn admitted(&self) -> usize {

@@ -41,7 +41,7 @@ use crate::{
     Connection,
     link::{End, Link, Read},
     outbox::Spare,
-    shared::{ConnectionLimits, Load},
+    shared::Load,
 };
 
 /// Workers of one server at most.
@@ -57,8 +57,8 @@ const FRAMES: usize = 65_536;
 /// All connections of a worker, and what is to be done with them.
 pub(super) struct Connections {
     table: ConnectionTable,
-    /// There if the worker is a thread, and seldom the only one.
-    limits: Option<Arc<ConnectionLimits>>,
+    /// The worker is a thread, and seldom the only one.
+    threaded: bool,
     load: Arc<Load>,
     outbox_bytes: usize,
     spare: Spare,
@@ -133,13 +133,13 @@ impl Connections {
     pub(super) fn new(
         worker: usize,
         limits: &Limits,
-        counted: Option<Arc<ConnectionLimits>>,
+        threaded: bool,
         load: Arc<Load>,
         copying: bool,
     ) -> Self {
         Self {
             table: ConnectionTable::new(worker),
-            limits: counted,
+            threaded,
             load,
             outbox_bytes: limits.outbox_bytes as usize,
             spare: Spare::copying(copying),
@@ -187,7 +187,7 @@ impl Connections {
     /// Takes a connection over, unless it breaks with that.
     pub(super) fn take_over(&mut self, mut connection: Box<dyn Connection>) -> Option<Arrival> {
         // Workers that are threads have reactors of their own.
-        if self.limits.is_some()
+        if self.threaded
             && let Err(error) = connection.moved()
         {
             tracing::debug!(%error, "a connection broke");
@@ -203,18 +203,10 @@ impl Connections {
             form: connection.form(),
         };
         let identity = connection.identity();
-        let entry = self.limits.as_ref().map(|limits| limits.enter(address));
         // Before the first one nobody asks to be woken by what happens to sockets.
         let first_watched = self.watch.is_idle();
-        let conn = self.insert(connection, matches!(entry, Some(Ok(()))));
-        let connected = match entry {
-            Some(Err(reason)) => Input::Rejected {
-                conn,
-                arrival,
-                reason,
-            },
-            Some(Ok(())) | None => Input::Connected { conn, arrival },
-        };
+        let conn = self.insert(connection);
+        let connected = Input::Connected { conn, arrival };
         Some(Arrival {
             conn,
             connected,
@@ -223,7 +215,7 @@ impl Connections {
         })
     }
 
-    fn insert(&mut self, connection: Box<dyn Connection>, counted: bool) -> ConnId {
+    fn insert(&mut self, connection: Box<dyn Connection>) -> ConnId {
         let (watch, ready) = (&mut self.watch, &self.ready);
         self.table.insert(|conn| {
             // One that cannot be watched is asked like others, and says itself what is wrong with
@@ -234,7 +226,7 @@ impl Connections {
             } else {
                 ready.signal(conn).into()
             };
-            ConnectionSlot::new(Link::new(connection, waker, watched), counted)
+            ConnectionSlot::new(Link::new(connection, waker, watched))
         })
     }
 
@@ -440,13 +432,8 @@ impl Connections {
 
     /// Drops a connection; the hub is told as soon as it may be.
     fn lose(&mut self, conn: ConnId) {
-        if let Some(slot) = self.table.remove(conn) {
+        if self.table.remove(conn).is_some() {
             self.load.less();
-            if slot.counted
-                && let Some(limits) = &self.limits
-            {
-                limits.leave(slot.link.address());
-            }
             self.notices.gone.push_back(conn);
         }
     }
@@ -519,17 +506,5 @@ impl Connections {
         }
         slot.answers = Answers::Flowing;
         Some(Input::Credit { conn })
-    }
-}
-
-/// A worker that dies takes its connections with it, and they count no longer.
-impl Drop for Connections {
-    fn drop(&mut self) {
-        let Some(limits) = &self.limits else {
-            return;
-        };
-        for slot in self.table.iter().filter(|slot| slot.counted) {
-            limits.leave(slot.link.address());
-        }
     }
 }

@@ -19,8 +19,6 @@ pub(super) struct ConnectionSlot {
     pub(super) reading: Reading,
     pub(super) readiness: Readiness,
     pub(super) deferral: Deferral,
-    /// Counted among the connections of the server.
-    pub(super) counted: bool,
     /// In the list of those to be written to in this turn.
     pub(super) touched: bool,
     /// In the list of those to be looked at, by itself and not by its signal.
@@ -90,8 +88,7 @@ pub(super) struct Deferral {
 }
 
 impl ConnectionSlot {
-    /// `counted`: among the connections of the server.
-    pub(super) fn new(link: Link, counted: bool) -> Self {
+    pub(super) fn new(link: Link) -> Self {
         let readiness = if link.is_watched() {
             Readiness::Watched {
                 readable: false,
@@ -107,7 +104,6 @@ impl ConnectionSlot {
             reading: Reading::Open,
             readiness,
             deferral: Deferral::default(),
-            counted,
             touched: false,
             queued: false,
         }

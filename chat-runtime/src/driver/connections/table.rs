@@ -78,12 +78,6 @@ impl ConnectionTable {
         connection
     }
 
-    /// All connections that there are.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &ConnectionSlot> {
-        let slots = self.chunks.iter().flatten();
-        slots.filter_map(|slot| slot.connection.as_ref())
-    }
-
     fn slot(&mut self, slot: u32) -> Option<&mut Slot> {
         let slot = slot as usize;
         self.chunks.get_mut(slot / CHUNK)?.get_mut(slot % CHUNK)
@@ -114,7 +108,7 @@ mod tests {
     fn insert(table: &mut ConnectionTable) -> ConnId {
         table.insert(|_| {
             let connection = Box::new(memory::pair(1).0);
-            ConnectionSlot::new(Link::new(connection, Waker::noop().clone(), false), false)
+            ConnectionSlot::new(Link::new(connection, Waker::noop().clone(), false))
         })
     }
 

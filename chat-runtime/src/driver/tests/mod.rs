@@ -176,7 +176,7 @@ impl Rig {
             worker: 0,
             switches: Switches::default(),
             log: Arc::new(SharedLog::new(Arc::<FaultyLog<_>>::clone(&log), &[1])),
-            counted: None,
+            threaded: false,
             load: Arc::default(),
             lifecycle: Lifecycle::new(
                 received,
