@@ -149,11 +149,9 @@ impl Acme {
         let mut pause = SOON;
         let mut told = None;
         loop {
-            if self
-                .kept()
-                .is_some_and(|chain| is_fresh(&chain, SystemTime::now()))
-            {
-                sleep(LOOK_EVERY).await;
+            let now = SystemTime::now();
+            if let Some(left) = self.kept().and_then(|chain| fresh_for(&chain, now)) {
+                sleep(left.min(LOOK_EVERY)).await;
                 continue;
             }
             let had = self.have().await;
@@ -255,12 +253,12 @@ impl Acme {
     }
 }
 
-/// Whether more than a third of a certificate's time is left.
-fn is_fresh(chain: &Chain, now: SystemTime) -> bool {
-    chain.validity().is_some_and(|(from, until)| {
-        let all = until.duration_since(from).unwrap_or_default();
-        until.duration_since(now).is_ok_and(|left| left > all / 3)
-    })
+/// How long until only a third of a certificate's time is left; none if that is so already.
+fn fresh_for(chain: &Chain, now: SystemTime) -> Option<Duration> {
+    let (from, until) = chain.validity()?;
+    let all = until.duration_since(from).unwrap_or_default();
+    let left = until.duration_since(now).ok()?;
+    left.checked_sub(all / 3).filter(|fresh| !fresh.is_zero())
 }
 
 /// The authority's words about names that it does not take for this server's.
@@ -416,9 +414,10 @@ mod tests {
         );
         let (from, until) = chain.validity().unwrap();
         let third = until.duration_since(from).unwrap() / 3;
-        assert!(is_fresh(&chain, until - third - Duration::from_secs(1)));
-        assert!(!is_fresh(&chain, until - third + Duration::from_secs(1)));
-        assert!(!is_fresh(&chain, until + third));
+        let second = Duration::from_secs(1);
+        assert_eq!(fresh_for(&chain, until - third - second), Some(second));
+        assert_eq!(fresh_for(&chain, until - third), None);
+        assert_eq!(fresh_for(&chain, until + third), None);
     }
 
     #[test]

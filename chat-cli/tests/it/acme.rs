@@ -71,7 +71,8 @@ fn shell(script: &str, folder: &Path) -> String {
     out + &err
 }
 
-/// The authority. Its own server has a certificate of an authority of ours.
+/// The authority, and the resolver that it asks. Its own server has a certificate of an authority of
+/// ours.
 fn authority(folder: &Path) -> (Other, Other) {
     shell(
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=authority -keyout ca.key -out ca.pem
@@ -79,9 +80,6 @@ fn authority(folder: &Path) -> (Other, Other) {
         openssl x509 -req -in csr.pem -CA ca.pem -CAkey ca.key -CAcreateserial -copy_extensions copy -out cert.pem",
         folder,
     );
-    let config = r#"{"pebble": {"listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000",
-        "certificate": "cert.pem", "privateKey": "key.pem", "httpPort": 80, "tlsPort": 443}}"#;
-    fs::write(folder.join("pebble.json"), config).unwrap();
     let names = [
         "-defaultIPv6",
         "",
@@ -99,8 +97,18 @@ fn authority(folder: &Path) -> (Other, Other) {
         "127.0.0.1:8055",
     ];
     let names = start("pebble-challtestsrv", &names, folder, 8055);
+    (names, pebble_in(folder, ""))
+}
+
+/// The authority alone, with more of its configuration.
+fn pebble_in(folder: &Path, more: &str) -> Other {
+    let config = format!(
+        r#"{{"pebble": {{"listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000",
+        "certificate": "cert.pem", "privateKey": "key.pem", "httpPort": 80, "tlsPort": 443{more}}}}}"#
+    );
+    fs::write(folder.join("pebble.json"), config).unwrap();
     let args = ["-config", "pebble.json", "-dnsserver", "127.0.0.1:8053"];
-    (names, start("pebble", &args, folder, 14_000))
+    start("pebble", &args, folder, 14_000)
 }
 
 /// A server for the name.
@@ -216,5 +224,24 @@ fn inside() {
     drop((ada, berl, server, pebble));
     let (server, _) = serve(here, data);
     assert_eq!(shown(here), first);
-    drop((server, names));
+    drop(server);
+
+    // An authority whose certificates last for seconds: each is renewed before its end, and a
+    // connection that there is goes on. The account of the authority of before is unknown here.
+    let short = r#", "certificateValidityPeriod": 15"#;
+    let pebble = pebble_in(here, short);
+    fs::remove_file(here.join("data/acme-certificate.pem")).unwrap();
+    fs::remove_file(here.join("data/acme-account.json")).unwrap();
+    let (server, at) = serve(here, data);
+    let mut cleo = Program::in_lobby(&format!("tls://{at}"), "Cleo");
+    let mut last = from_the_authority(here);
+    for _ in 0..2 {
+        last = until("another certificate", || {
+            let now = shown(here);
+            (now.contains("Pebble") && now != last).then_some(now)
+        });
+        cleo.say("still here");
+        cleo.until("still here");
+    }
+    drop((cleo, server, pebble, names));
 }
