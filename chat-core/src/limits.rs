@@ -496,7 +496,7 @@ impl Network {
         }
     }
 
-    /// All that an address is of: itself (IPv4), or its /64, /56 and /48, which customers are given.
+    /// All that an address is of: itself (IPv4), or its /64, /56 and /48, which customers get.
     pub(crate) fn all_of(address: IpAddr) -> impl Iterator<Item = Self> + Clone {
         let bits: &[u8] = match address.to_canonical() {
             IpAddr::V4(_) => &[32],

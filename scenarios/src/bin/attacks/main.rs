@@ -1,7 +1,7 @@
 //! Attacks on a server, beside honest members: `attacks --against BINARY [ROW…]`. Each row starts
 //! the program anew, in a network namespace with addresses to attack from, and is one line of the
 //! table. `--counts` has the exit code say whether anybody honest was closed, refused, lost or
-//! locked out; times are only told.
+//! locked out, and is short; times are only told.
 
 mod honest;
 mod member;
@@ -31,13 +31,15 @@ use self::{
 /// Set in the process that is in the namespace.
 const INSIDE: &str = "CHAT_ATTACKS_INSIDE";
 
-const QUIET: Duration = Duration::from_secs(4);
-const ATTACK: Duration = Duration::from_secs(10);
+/// How long it is quiet, and how long the attack lasts.
+const MEASURED: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(10));
+/// The same where only counts matter.
+const COUNTED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(6));
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let outcome = match &args[..] {
-        [hold, first, count] if hold == "--hold" => held(first, count),
+        [hold, server, first, count] if hold == "--hold" => held(server, first, count),
         [against, binary, names @ ..] if against == "--against" => attack(Path::new(binary), names),
         _ => Err("attacks --against BINARY [--counts] [ROW…]".to_owned()),
     };
@@ -57,10 +59,10 @@ fn tell(line: &str) {
 }
 
 /// Part of the row `silent`, as a process of its own.
-fn held(first: &str, count: &str) -> Result<bool, String> {
+fn held(server: &str, first: &str, count: &str) -> Result<bool, String> {
     let number = |text: &str| text.parse::<usize>().map_err(|error| error.to_string());
     let (first, count) = (number(first)?, number(count)?);
-    let server = "10.0.0.1:7037".parse().expect("an address");
+    let server = server.parse().map_err(|_| "no address".to_owned())?;
     runtime().block_on(rows::hold(server, first, count));
     Ok(true)
 }
@@ -89,6 +91,7 @@ fn attack(binary: &Path, names: &[String]) -> Result<bool, String> {
         "attack",
         "p50 ms",
         "p99 ms",
+        "elsewhere",
         "attacked",
         "ratio",
         "closed",
@@ -101,7 +104,7 @@ fn attack(binary: &Path, names: &[String]) -> Result<bool, String> {
     ]));
     let mut unhurt = true;
     for row in ROWS.iter().filter(is_asked_for) {
-        unhurt &= play(&binary, row)?;
+        unhurt &= play(&binary, row, counts)?;
     }
     Ok(unhurt || !counts)
 }
@@ -131,14 +134,44 @@ fn ip(args: &[&str]) -> Result<(), String> {
     }
 }
 
-/// One row. Whether nobody honest was hurt.
-fn play(binary: &Path, row: &Row) -> Result<bool, String> {
-    let server = Server::start(binary, row.more)?;
+/// One row. Whether nobody honest was hurt. Times are compared with those of the honest while the
+/// same attack is on another server of the same machine, which has as little time left for them.
+fn play(binary: &Path, row: &Row, counts: bool) -> Result<bool, String> {
+    let other = match counts {
+        true => None,
+        false => Some(attacked(binary, row, MEASURED, true)?),
+    };
+    let times = if counts { COUNTED } else { MEASURED };
+    let outcome = attacked(binary, row, times, false)?;
+    let elsewhere = other.map(|other| percentile(&other.seen.attacked, 99));
+    Ok(print(row.name, &outcome, elsewhere))
+}
+
+/// The outcome of an attack.
+struct Outcome {
+    seen: Seen,
+    told: Told,
+    /// Megabytes: before it, at most, and of what is kept.
+    memory: [u64; 3],
+}
+
+/// The honest and an attack, on the same server or not.
+fn attacked(
+    binary: &Path,
+    row: &Row,
+    times: (Duration, Duration),
+    elsewhere: bool,
+) -> Result<Outcome, String> {
+    let server = Server::start(binary, server::HERE, row.more)?;
+    let other = match elsewhere {
+        true => Some(Server::start(binary, server::ELSEWHERE, row.more)?),
+        false => None,
+    };
     let (phase, phases) = watch::channel(Phase::Prepare);
     let (ready, mut readies) = mpsc::channel(2);
     let honest = honest::begin(server.address(), phases.clone(), ready.clone());
     let field = Field {
-        server: server.address(),
+        server: other.as_ref().unwrap_or(&server).address(),
         phases,
         ready,
         program: env::current_exe().unwrap_or_else(|_| PathBuf::from("attacks")),
@@ -149,20 +182,25 @@ fn play(binary: &Path, row: &Row) -> Result<bool, String> {
             readies.recv().await;
         }
         phase.send_replace(Phase::Quiet);
-        sleep(QUIET).await;
+        sleep(times.0).await;
         let memory = server.memory("VmRSS");
         phase.send_replace(Phase::Attack);
-        sleep(ATTACK).await;
+        sleep(times.1).await;
         phase.send_replace(Phase::After);
         (attack.await.expect("an attack ends"), memory)
     }));
     let seen = honest.join().expect("the honest end");
-    let (most, kept) = (server.memory("VmHWM"), server.kept());
-    Ok(print(row.name, &seen, &told, (memory, most, kept)))
+    Ok(Outcome {
+        seen,
+        told,
+        memory: [memory, server.memory("VmHWM"), server.kept()],
+    })
 }
 
 /// Whether nobody was hurt.
-fn print(name: &str, seen: &Seen, told: &Told, (memory, most, kept): (u64, u64, u64)) -> bool {
+fn print(name: &str, outcome: &Outcome, elsewhere: Option<f64>) -> bool {
+    let Outcome { seen, told, memory } = outcome;
+    let [memory, most, kept] = *memory;
     let quiet = percentile(&seen.quiet, 99);
     let attacked = percentile(&seen.attacked, 99);
     let mut note = told.note.clone();
@@ -177,8 +215,9 @@ fn print(name: &str, seen: &Seen, told: &Told, (memory, most, kept): (u64, u64, 
         name.to_owned(),
         format!("{:.2}", percentile(&seen.quiet, 50)),
         format!("{quiet:.2}"),
+        elsewhere.map_or("-".to_owned(), |elsewhere| format!("{elsewhere:.2}")),
         format!("{attacked:.2}"),
-        format!("{:.1}", attacked / quiet),
+        format!("{:.1}", attacked / elsewhere.unwrap_or(quiet).max(quiet)),
         seen.closed.to_string(),
         (seen.refused + told.locked_out).to_string(),
         seen.lost.to_string(),
@@ -201,7 +240,7 @@ fn percentile(times: &[Duration], percent: usize) -> f64 {
         .map_or(f64::INFINITY, |time| time.as_secs_f64() * 1_000.0)
 }
 
-fn line(cells: &[&str; 12]) -> String {
+fn line(cells: &[&str; 13]) -> String {
     let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:<11}")).collect();
     cells.concat().trim_end().to_owned()
 }

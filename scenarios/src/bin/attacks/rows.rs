@@ -479,7 +479,8 @@ async fn silent(mut field: Field) -> Told {
     field.begin().await;
     let processes = [0, 100].map(|host| {
         std::process::Command::new(&field.program)
-            .args(["--hold", &host.to_string(), "10000"])
+            .args(["--hold", &field.server.to_string()])
+            .args([&host.to_string(), "10000"])
             .spawn()
     });
     field.until(Phase::After).await;

@@ -11,18 +11,20 @@ use std::{
 
 use tempfile::TempDir;
 
-/// Where it listens, in a network namespace of its own.
-const ADDRESS: &str = "10.0.0.1:7037";
+/// Where the server of the honest listens, in a network namespace of its own; and another one.
+pub(crate) const HERE: &str = "10.0.0.1:7037";
+pub(crate) const ELSEWHERE: &str = "10.0.0.2:7037";
 
 /// A server that runs until this is dropped.
 pub(crate) struct Server {
     child: Child,
     folder: TempDir,
+    address: SocketAddr,
 }
 
 impl Server {
     /// Starts it and waits until it listens.
-    pub(crate) fn start(binary: &Path, more: &[&str]) -> Result<Self, String> {
+    pub(crate) fn start(binary: &Path, address: &str, more: &[&str]) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let kept = if more.contains(&"--memory") {
             Vec::new()
@@ -30,7 +32,7 @@ impl Server {
             vec!["--data".into(), folder.path().join("data")]
         };
         let child = Command::new(binary)
-            .args(["serve", "--quiet", "--listen", ADDRESS])
+            .args(["serve", "--quiet", "--listen", address])
             .args(more)
             .args(kept)
             .env("HOME", folder.path())
@@ -40,7 +42,12 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| format!("{}: {error}", binary.display()))?;
-        let server = Self { child, folder };
+        let address = address.parse().expect("an address");
+        let server = Self {
+            child,
+            folder,
+            address,
+        };
         let end = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(server.address()).is_err() {
             if Instant::now() > end {
@@ -52,7 +59,7 @@ impl Server {
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        ADDRESS.parse().expect("an address")
+        self.address
     }
 
     /// Megabytes of memory that it has now (`VmRSS`), or had at most (`VmHWM`).
