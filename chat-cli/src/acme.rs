@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use chat_keyring::private_files;
 use chat_transport_tcp::{TcpConnection, TcpConnector};
 use chat_transport_tls::{ALPN_HTTP, CertificateRequest, Chain, ClientTls, ServerTls, Trust};
 use chat_transport_ws::Streamed;
@@ -26,7 +27,6 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     exit::Failure,
-    private_files,
     tls::{TlsConfig, authorities},
 };
 

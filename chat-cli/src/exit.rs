@@ -21,6 +21,11 @@ pub(crate) fn written(result: io::Result<()>) -> Result<(), Failure> {
     }
 }
 
+/// For every use of the system's generator.
+pub(crate) fn no_randomness(error: io::Error) -> Failure {
+    Failure::Fault(format!("the system gives no random bytes: {error}"))
+}
+
 /// The exit code of a failure, as `--help` lists it.
 pub(crate) fn code(failure: &Failure) -> ExitCode {
     ExitCode::from(match failure {

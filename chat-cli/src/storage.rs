@@ -21,7 +21,7 @@ use directories::ProjectDirs;
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
-use crate::{exit::Failure, secret_file::no_randomness};
+use crate::exit::{Failure, no_randomness};
 
 /// `[data]` of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,7 +14,9 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use crate::{exit::Failure, private_files};
+use chat_keyring::private_files;
+
+use crate::exit::Failure;
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(10);

@@ -16,6 +16,7 @@ const SOURCES: [&str; 14] = [
     "benches/src",
     "chat-cli/src",
     "chat-core/src",
+    "chat-keyring/src",
     "chat-log-disk/src",
     "chat-runtime/src",
     "chat-sim/src",

@@ -1,17 +1,9 @@
 //! Runs a conversation: hands it what happens, and does what it says.
 
-use std::{
-    future::Future,
-    mem,
-    pin::Pin,
-    sync::{Arc, OnceLock},
-    time::Instant,
-};
+use std::{future::Future, mem, pin::Pin, time::Instant};
 
-use chat_core::{
-    client::{ClientEvent, CommandError, Ended, Outcome},
-    keys::Fingerprint,
-};
+use chat_core::client::{ClientEvent, CommandError, Ended, Outcome};
+use chat_keyring::{Acquaintance, Identities};
 use chat_runtime::{Client, Events};
 use chat_terminal::{
     ChatSession, Effect, End, Input, Options, Report, Reporter, key_words,
@@ -25,7 +17,7 @@ use futures_util::{
 };
 use tokio::time::sleep_until;
 
-use crate::{identities::Identities, signals::Signals};
+use crate::signals::Signals;
 
 /// A command that is under way, with its number.
 type Pending = LocalBoxFuture<'static, (u64, Result<Outcome, CommandError>)>;
@@ -43,15 +35,11 @@ pub(super) struct Drive {
     idle: Option<Pin<Box<dyn Future<Output = ()>>>>,
     /// Lines that were taken and not looked at.
     unread: u64,
+    /// The files in which the member is found by its nick.
+    identities: Option<Identities>,
     acquaintance: Acquaintance,
-}
-
-/// All that this person and the server know of each other from now on.
-pub(super) struct Acquaintance {
-    /// Where it is kept what the member is called.
-    pub(super) identities: Option<Identities>,
-    /// The key of a server that was not met before.
-    pub(super) met: Arc<OnceLock<Fingerprint>>,
+    /// The person knows whether the server was met before.
+    introduced: bool,
 }
 
 impl Drive {
@@ -60,6 +48,7 @@ impl Drive {
         events: Events,
         lines: LineReader,
         signals: Signals,
+        identities: Option<Identities>,
         acquaintance: Acquaintance,
     ) -> Self {
         Self {
@@ -71,7 +60,9 @@ impl Drive {
             asked: None,
             idle: None,
             unread: 0,
+            identities,
             acquaintance,
+            introduced: false,
         }
     }
 
@@ -113,15 +104,15 @@ impl Drive {
 
     /// Keeps what the member is called, and says once which server a new one is.
     fn acquaint(&mut self, input: &Input, reporter: &mut dyn Reporter, screen: &mut Screen) {
-        let Acquaintance { identities, met } = &mut self.acquaintance;
         let Some(nick) = named(input) else {
             return;
         };
-        if let Some(identities) = identities {
+        if let Some(identities) = &self.identities {
             identities.held(nick);
         }
-        if let Some(key) = mem::take(met).get() {
-            let words = format!("a new server; its key: {}", key_words(key));
+        let introduced = mem::replace(&mut self.introduced, true);
+        if let (Some(key), false) = (self.acquaintance.met(), introduced) {
+            let words = format!("a new server; its key: {}", key_words(&key));
             reporter.report(&Report::Notice(words), screen);
         }
     }

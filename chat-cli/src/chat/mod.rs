@@ -3,22 +3,25 @@
 
 mod drive;
 
-use std::sync::{Arc, OnceLock};
-
-use chat_core::keys::Fingerprint;
+use chat_keyring::{Acquaintance, Identities, Identity, KeyringError, Keys, KnownServers};
 use chat_runtime::Client;
 use chat_terminal::{
     Destination, End, Format, Group, Names, Options, ReadKind, Report, Reporter, Secrets,
+    key_words,
     screen::{Answer, LineReader, Screen, TerminalAsFound},
     visible,
 };
 
 use crate::{
-    address::ServerAddress, command_line::ChatArgs, exit::Failure, identities::Identities,
-    identity::Identity, kept_rooms::Keys, known_servers::KnownServers, link::Link,
-    secret_file::no_randomness, signals::Signals, tls::authorities,
+    address::ServerAddress,
+    command_line::ChatArgs,
+    exit::{Failure, no_randomness},
+    link::Link,
+    signals::Signals,
+    storage::default_folder,
+    tls::authorities,
 };
-use drive::{Acquaintance, Drive};
+use drive::Drive;
 
 /// Talks until the input, the person or the server ends it.
 pub(crate) fn run(args: ChatArgs) -> Result<(), Failure> {
@@ -72,19 +75,18 @@ async fn chat(
     };
     let address = link.address.clone();
     let identity = match &args.identity {
-        Some(path) => Identity::from_file(path)?,
-        None if args.guest => Identity::guest()?,
+        Some(path) => Identity::from_file(path).map_err(failure)?,
+        None if args.guest => Identity::guest().map_err(failure)?,
         None => match identities.clone() {
             Some(all) => Identity::Kept {
                 nick: nick.clone(),
                 all,
             },
-            None => Identity::passing()?,
+            None => Identity::passing().map_err(failure)?,
         },
     };
     let kept = identity.is_kept();
-    let (refusal, met) = (Arc::default(), Arc::default());
-    let (client, events) = connect(&args, link, nick, identity, (&refusal, &met))?;
+    let (client, events, acquaintance) = connect(&args, link, nick, identity)?;
     let options = Options {
         person: lines.is_person(),
         commands: args.commands || args.format == Format::Json || lines.is_person(),
@@ -99,12 +101,13 @@ async fn chat(
         events,
         lines,
         signals,
-        Acquaintance { identities, met },
+        identities,
+        acquaintance.clone(),
     );
     let end = drive.run(options, reporter.as_mut(), screen).await;
     match end {
         End::Well => Ok(()),
-        End::Failed(failure) => Err(refusal.get().cloned().unwrap_or(failure)),
+        End::Failed(end) => Err(acquaintance.refusal().cloned().map_or(end, failure)),
         End::NoServer(words) => {
             let words = words.unwrap_or_else(|| drive.trouble());
             Err(Failure::CannotConnect(format!("{address}: {words}")))
@@ -135,8 +138,7 @@ fn connect(
     link: Link,
     nick: String,
     identity: Identity,
-    (refusal, met): (&Arc<OnceLock<Failure>>, &Arc<OnceLock<Fingerprint>>),
-) -> Result<(Client, chat_runtime::Events), Failure> {
+) -> Result<(Client, chat_runtime::Events, Acquaintance), Failure> {
     let mut config = chat_runtime::client_config(nick).map_err(no_randomness)?;
     // Which they are is said when the server has shown its key.
     config.credentials = None;
@@ -148,23 +150,53 @@ fn connect(
     config.pin = fragment.key;
     config.invite = fragment.invite;
     let (host, port) = address.host_and_port();
-    let servers = match address.is_loopback() {
-        true => None,
-        false => KnownServers::of(host, port)?,
-    };
-    let keys = Keys {
-        identity,
-        servers,
-        rooms: None,
-        refusal: Arc::clone(refusal),
-        met: Arc::clone(met),
-    };
+    let data = default_folder().filter(|_| !address.is_loopback());
+    let servers = data.map(|data| KnownServers::within(&data, host, port));
+    let keys = Keys::new(identity, servers.transpose().map_err(failure)?);
+    let acquaintance = keys.acquaintance();
     let trust = args.tls_ca.as_deref().map(authorities).transpose()?;
-    Ok(
-        Client::builder(address.connector(args.no_tls, trust)?, config)
-            .keys(keys)
-            .connect(),
-    )
+    let (client, events) = Client::builder(address.connector(args.no_tls, trust)?, config)
+        .keys(keys)
+        .connect();
+    Ok((client, events, acquaintance))
+}
+
+/// Words for a person, about keys that are of no use.
+fn failure(error: KeyringError) -> Failure {
+    match error {
+        KeyringError::ServerChanged {
+            server,
+            now,
+            before,
+            list,
+        } => Failure::Refused(format!(
+            "{server} has another key than before: somebody may be in between, or the server was \
+             set up anew. Its key is now \"{now}\"; it was \"{before}\". If whoever runs it tells you \
+             the new words, take the line of {server} out of {list} and come again.",
+            now = key_words(&now),
+            before = key_words(&before),
+            list = list.display()
+        )),
+        KeyringError::NoRandomness(_) => Failure::Fault(error.to_string()),
+        _ => Failure::Usage(error.to_string()),
+    }
+}
+
+/// The members that the person has been at this address; none where none can be kept, which is
+/// said.
+fn identities(host: &str, port: u16) -> Option<Identities> {
+    let Some(data) = default_folder() else {
+        tracing::warn!("there is no home folder: who you are ends with this conversation");
+        return None;
+    };
+    let kept = Identities::within(&data, host, port);
+    kept.inspect_err(|error| {
+        let folder = data.display();
+        tracing::warn!(
+            "nothing can be kept in {folder} ({error}): who you are ends with this conversation"
+        );
+    })
+    .ok()
 }
 
 /// The beginning of a conversation.
@@ -209,7 +241,7 @@ async fn ask_for_what_is_missing(
     let (host, port) = link.address.host_and_port();
     let identities = match args.guest || args.identity.is_some() {
         true => None,
-        false => Identities::of(host, port),
+        false => identities(host, port),
     };
     let last = identities.as_ref().and_then(Identities::last);
     let nick = match args.nick.clone().or(last) {

@@ -18,14 +18,14 @@ use chat_core::{
     nick::Name,
 };
 
-use crate::{exit::Failure, private_files, secret_file::secret_of, storage::default_folder};
+use crate::{KeyringError, private_files, secret_file::secret_of};
 
 /// The longest nick that has a file of its own; servers take shorter ones.
 const NICK_BYTES: usize = 64;
 
 /// For one address.
 #[derive(Clone, Debug)]
-pub(crate) struct Identities {
+pub struct Identities {
     folder: PathBuf,
     /// As the person knows the server.
     address: String,
@@ -34,25 +34,11 @@ pub(crate) struct Identities {
 }
 
 impl Identities {
-    /// Of those at this address, in the folder of the person's data; none where none can be kept,
-    /// which is said.
-    pub(crate) fn of(host: &str, port: u16) -> Option<Self> {
-        let Some(data) = default_folder() else {
-            tracing::warn!("there is no home folder: who you are ends with this conversation");
-            return None;
-        };
-        Self::within(&data, host, port)
-            .inspect_err(|error| {
-                let folder = data.display();
-                tracing::warn!(
-                    "nothing can be kept in {folder} ({error}): who you are ends with this \
-                     conversation"
-                );
-            })
-            .ok()
-    }
-
-    fn within(data: &Path, host: &str, port: u16) -> io::Result<Self> {
+    /// Of those at this address, in the folder of the person's data.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn within(data: &Path, host: &str, port: u16) -> io::Result<Self> {
         let folder = data.join("identities");
         private_files::make_folder(&folder.join("last"))?;
         Ok(Self {
@@ -63,19 +49,18 @@ impl Identities {
     }
 
     /// The nick that was held last at this address.
-    pub(crate) fn last(&self) -> Option<String> {
+    pub fn last(&self) -> Option<String> {
         let nick = fs::read_to_string(self.last_path()).ok()?;
         Name::nick(&nick, NICK_BYTES).ok().map(|name| name.shown)
     }
 
     /// The secret of the member that is known by this nick at this server: a new one, if there is
     /// none yet.
-    pub(crate) fn secret(&self, server: PublicKey, nick: &str) -> Result<Secret, Failure> {
+    pub(crate) fn secret(&self, server: PublicKey, nick: &str) -> Result<Secret, KeyringError> {
         let path = self.path(server, nick);
         if let Some(folder) = path.parent() {
-            private_files::make_folder(folder).map_err(|error| {
-                Failure::Usage(format!("cannot make {}: {error}", folder.display()))
-            })?;
+            private_files::make_folder(folder)
+                .map_err(|error| KeyringError::unusable(folder, &error))?;
         }
         let secret = secret_of(&path)?;
         let _ = self.used.set(path);
@@ -89,7 +74,7 @@ impl Identities {
     }
 
     /// The member is called so now: it is found under this nick too, unless that is somebody's.
-    pub(crate) fn held(&self, nick: &str) {
+    pub fn held(&self, nick: &str) {
         let Some(used) = self.used.get() else {
             return;
         };
@@ -204,10 +189,8 @@ mod tests {
         here.secret(SERVER, "Adina").unwrap();
         let path = here.path(SERVER, "Adina");
         fs::write(&path, "half").unwrap();
-        let Err(Failure::Usage(words)) = here.secret(SERVER, "Adina") else {
-            panic!("it was taken")
-        };
-        assert!(words.contains("adina.key"), "{words}");
+        let refused = here.secret(SERVER, "Adina");
+        assert_eq!(refused, Err(KeyringError::NoIdentity(path.clone())));
         assert_eq!(fs::read_to_string(&path).unwrap(), "half");
     }
 

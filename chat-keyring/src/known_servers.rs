@@ -7,13 +7,12 @@ use std::{
 };
 
 use chat_core::{id::server_name, keys::PublicKey};
-use chat_terminal::key_words;
 
-use crate::{exit::Failure, private_files, storage::default_folder};
+use crate::{KeyringError, private_files};
 
 /// A file of lines `HOST:PORT KEY`, the key in 64 hexadecimal digits.
 #[derive(Debug)]
-pub(crate) struct KnownServers {
+pub struct KnownServers {
     path: PathBuf,
     /// As the person knows the server.
     name: String,
@@ -27,34 +26,25 @@ pub(crate) enum Standing {
     Known,
     /// The server was not met before; from now on it is known.
     New,
-    /// The server had another key.
-    Changed,
+    /// The server had another key: this one.
+    Changed(PublicKey),
 }
 
 impl KnownServers {
-    /// For the server at this address, from the file among the user's data; none without a home.
-    pub(crate) fn of(host: &str, port: u16) -> Result<Option<Self>, Failure> {
-        let Some(data) = default_folder() else {
-            return Ok(None);
-        };
+    /// For the server at this address, from the file in the folder of the person's data.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is something else.
+    pub fn within(data: &Path, host: &str, port: u16) -> Result<Self, KeyringError> {
         let path = data.join("known_servers");
-        Self::read(&path, server_name(host, port)).map(Some)
-    }
-
-    fn read(path: &Path, name: String) -> Result<Self, Failure> {
-        let shown = path.display();
-        let text = match fs::read_to_string(path) {
+        let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(Failure::Usage(format!("cannot read {shown}: {error}"))),
+            Err(error) => return Err(KeyringError::unusable(&path, &error)),
         };
         let known = text.lines().map(entry).collect::<Option<Vec<_>>>();
-        let known = known.ok_or_else(|| {
-            Failure::Usage(format!(
-                "{shown} is no list of servers: HOST:PORT KEY in each line"
-            ))
-        })?;
-        let path = path.to_owned();
+        let known = known.ok_or_else(|| KeyringError::NoServers(path.clone()))?;
+        let name = server_name(host, port);
         Ok(Self { path, name, known })
     }
 
@@ -63,7 +53,7 @@ impl KnownServers {
         let mut of_name = self.known.iter().filter(|(name, _)| *name == self.name);
         match of_name.next() {
             Some((_, known)) if *known == key => Ok(Standing::Known),
-            Some(_) => Ok(Standing::Changed),
+            Some((_, known)) => Ok(Standing::Changed(*known)),
             None => {
                 self.known.push((self.name.clone(), key));
                 self.write()?;
@@ -72,18 +62,14 @@ impl KnownServers {
         }
     }
 
-    /// Words for a person, about a server with another key than before.
-    pub(crate) fn warning(&self, key: PublicKey) -> String {
-        let known = self.known.iter().find(|(name, _)| *name == self.name);
-        let before = known.map_or_else(String::new, |(_, known)| key_words(&known.fingerprint()));
-        format!(
-            "{name} has another key than before: somebody may be in between, or the server was set \
-             up anew. Its key is now \"{now}\"; it was \"{before}\". If whoever runs it tells you \
-             the new words, take the line of {name} out of {path} and come again.",
-            name = self.name,
-            now = key_words(&key.fingerprint()),
-            path = self.path.display()
-        )
+    /// The server shows another key than before.
+    pub(crate) fn changed(&self, now: PublicKey, before: PublicKey) -> KeyringError {
+        KeyringError::ServerChanged {
+            server: self.name.clone(),
+            now: now.fingerprint(),
+            before: before.fingerprint(),
+            list: self.path.clone(),
+        }
     }
 
     /// Writes all of it: the file is the old one or the new one.
@@ -112,24 +98,22 @@ mod tests {
     #[test]
     fn a_server_is_the_one_that_it_was() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("chat").join("known_servers");
-        let at = |host: &str| KnownServers::read(&path, server_name(host, 7037)).unwrap();
+        let data = folder.path().join("chat");
+        let path = data.join("known_servers");
+        let at = |host: &str| KnownServers::within(&data, host, 7037).unwrap();
         let (key, other) = (PublicKey([1; 32]), PublicKey([2; 32]));
         assert_eq!(at("chat.example").meet(key).unwrap(), Standing::New);
         assert_eq!(at("Chat.Example").meet(key).unwrap(), Standing::Known);
-        assert_eq!(at("chat.example").meet(other).unwrap(), Standing::Changed);
-        let words = at("chat.example").warning(other);
-        for key in [key, other] {
-            assert!(words.contains(&key_words(&key.fingerprint())), "{words}");
-        }
+        let changed = at("chat.example").meet(other).unwrap();
+        assert_eq!(changed, Standing::Changed(key));
         assert_eq!(at("other.example").meet(other).unwrap(), Standing::New);
         // The person takes the line out of the file.
-        assert_eq!(at("chat.example").meet(other).unwrap(), Standing::Changed);
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 2);
         fs::write(&path, text.lines().nth(1).unwrap()).unwrap();
         assert_eq!(at("chat.example").meet(other).unwrap(), Standing::New);
         fs::write(&path, "dear diary\n").unwrap();
-        assert!(KnownServers::read(&path, String::new()).is_err());
+        let read = KnownServers::within(&data, "chat.example", 7037);
+        assert_eq!(read.unwrap_err(), KeyringError::NoServers(path));
     }
 }

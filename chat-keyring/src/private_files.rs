@@ -8,7 +8,7 @@ use std::{
 
 /// Makes a folder and those above it, each for its owner alone; those that are there stay as they
 /// are.
-pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+pub fn make_folder(path: &Path) -> io::Result<()> {
     let mut maker = DirBuilder::new();
     maker.recursive(true);
     #[cfg(unix)]
@@ -17,7 +17,7 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Writes a file anew: it is the old one or the new one.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let new = Passing::beside(path, content)?;
     fs::rename(&new.0, path)
 }
@@ -26,7 +26,7 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`]: another program was faster, and its file stands.
-pub(crate) fn create(path: &Path, content: &[u8]) -> io::Result<()> {
+pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     let new = Passing::beside(path, content)?;
     match fs::hard_link(&new.0, path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists && !path.exists() => {

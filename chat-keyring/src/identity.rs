@@ -9,22 +9,32 @@ use chat_core::{
 };
 
 use crate::{
-    exit::Failure,
+    KeyringError,
     identities::Identities,
     secret_file::{new_secret, secret_of},
 };
 
 /// The person that a conversation is had as.
 #[derive(Debug)]
-pub(crate) enum Identity {
+pub enum Identity {
     /// A person without keys.
     Guest(Secret),
     /// A new member, forgotten when this process ends.
     Passing(Secret),
     /// The member of a file that was named.
-    File { path: PathBuf, secret: Secret },
+    File {
+        /// Beside which the keys of rooms are kept.
+        path: PathBuf,
+        /// The file's.
+        secret: Secret,
+    },
     /// The member of this nick, among those of the person's data.
-    Kept { nick: String, all: Identities },
+    Kept {
+        /// As it was typed.
+        nick: String,
+        /// Where it is looked for.
+        all: Identities,
+    },
 }
 
 /// A member at one server.
@@ -36,23 +46,34 @@ pub(crate) struct Entrance {
 }
 
 impl Identity {
-    pub(crate) fn guest() -> Result<Self, Failure> {
+    /// A new guest.
+    ///
+    /// # Errors
+    /// [`KeyringError::NoRandomness`].
+    pub fn guest() -> Result<Self, KeyringError> {
         Ok(Self::Guest(new_secret()?))
     }
 
-    pub(crate) fn passing() -> Result<Self, Failure> {
+    /// A new member that is not kept.
+    ///
+    /// # Errors
+    /// [`KeyringError::NoRandomness`].
+    pub fn passing() -> Result<Self, KeyringError> {
         Ok(Self::Passing(new_secret()?))
     }
 
     /// The member that the file keeps; one that is missing is made.
-    pub(crate) fn from_file(path: &Path) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// The file cannot be used, or holds something else.
+    pub fn from_file(path: &Path) -> Result<Self, KeyringError> {
         let (path, secret) = (path.to_owned(), secret_of(path)?);
         Ok(Self::File { path, secret })
     }
 
     /// The member at the server of this key. That of a file is another one at each server, so that
     /// nobody sees that they are one person.
-    pub(crate) fn at(&self, server: PublicKey) -> Result<Entrance, Failure> {
+    pub(crate) fn at(&self, server: PublicKey) -> Result<Entrance, KeyringError> {
         let passing = |credentials| Entrance {
             credentials,
             rooms: None,
@@ -73,7 +94,7 @@ impl Identity {
     }
 
     /// Whether it will still be there after this process has ended.
-    pub(crate) fn is_kept(&self) -> bool {
+    pub fn is_kept(&self) -> bool {
         matches!(self, Self::File { .. } | Self::Kept { .. })
     }
 }
@@ -128,18 +149,13 @@ mod tests {
             "z".repeat(5_000),
         ] {
             fs::write(&path, &content).unwrap();
-            let Err(Failure::Usage(words)) = Identity::from_file(&path) else {
-                panic!("{content}")
-            };
-            assert!(words.contains("delete it"), "{words}");
+            let refused = Identity::from_file(&path).unwrap_err();
+            assert_eq!(refused, KeyringError::NoIdentity(path.clone()), "{content}");
             assert_eq!(fs::read_to_string(&path).unwrap(), content);
         }
         fs::write(&path, [0xff; 10]).unwrap();
         for unusable in [&path, folder.path()] {
-            assert!(matches!(
-                Identity::from_file(unusable),
-                Err(Failure::Usage(_))
-            ));
+            assert!(Identity::from_file(unusable).is_err());
         }
     }
 

@@ -7,22 +7,20 @@ use std::{
 };
 
 use chat_core::id::Secret;
-use chat_terminal::stripped;
 use zeroize::Zeroizing;
 
-use crate::{exit::Failure, private_files};
+use crate::{KeyringError, private_files};
 
 /// Hexadecimal digits of a secret.
 const DIGITS: usize = 64;
 
 /// The secret of a file; a missing file is given a new one, readable by its owner alone.
-pub(crate) fn secret_of(path: &Path) -> Result<Secret, Failure> {
-    let shown = path.display();
-    let unusable =
-        |error: io::Error| Failure::Usage(format!("cannot use identity file {shown}: {error}"));
+pub(crate) fn secret_of(path: &Path) -> Result<Secret, KeyringError> {
+    let unusable = |error: io::Error| KeyringError::unusable(path, &error);
+    let damaged = || KeyringError::NoIdentity(path.to_owned());
     match read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        read => return read.map_err(unusable)?.ok_or_else(|| damaged(path)),
+        read => return read.map_err(unusable)?.ok_or_else(damaged),
     }
     let secret = new_secret()?;
     let line = Zeroizing::new(format!("{}\n", *Zeroizing::new(hex::encode(secret.0))));
@@ -30,7 +28,7 @@ pub(crate) fn secret_of(path: &Path) -> Result<Secret, Failure> {
         Ok(()) => Ok(secret),
         // Another program has made it meanwhile.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            read(path).map_err(unusable)?.ok_or_else(|| damaged(path))
+            read(path).map_err(unusable)?.ok_or_else(damaged)
         }
         Err(error) => Err(unusable(error)),
     }
@@ -45,26 +43,19 @@ fn read(path: &Path) -> io::Result<Option<Secret>> {
     // its end.
     file.take(DIGITS as u64 + 6).read_to_end(&mut text)?;
     let mut secret = Secret([0; 32]);
-    let is_one = std::str::from_utf8(&text)
-        .is_ok_and(|text| hex::decode_to_slice(stripped(text).trim_end(), &mut secret.0).is_ok());
+    let is_one = std::str::from_utf8(&text).is_ok_and(|text| {
+        hex::decode_to_slice(without_mark(text).trim_end(), &mut secret.0).is_ok()
+    });
     Ok(is_one.then_some(secret))
 }
 
-fn damaged(path: &Path) -> Failure {
-    Failure::Usage(format!(
-        "identity file {} holds no identity; it should be {DIGITS} hexadecimal digits: put a copy \
-         in its place or, if there is none, delete it to be a new member",
-        path.display()
-    ))
+/// Some editors begin a text file with U+FEFF, which is no part of the text.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-pub(crate) fn new_secret() -> Result<Secret, Failure> {
-    chat_runtime::member_secret().map_err(no_randomness)
-}
-
-/// For every use of the system's generator.
-pub(crate) fn no_randomness(error: io::Error) -> Failure {
-    Failure::Fault(format!("the system gives no random bytes: {error}"))
+pub(crate) fn new_secret() -> Result<Secret, KeyringError> {
+    chat_runtime::member_secret().map_err(|error| KeyringError::NoRandomness(error.to_string()))
 }
 
 #[cfg(unix)]

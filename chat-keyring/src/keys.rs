@@ -1,5 +1,5 @@
 //! The keys of rooms that a member has been in: with them it speaks on where it spoke before, and
-//! never under a key that was replaced. And what a client is told of keys.
+//! never under a key that was replaced. And the acquaintance of a client and its server.
 
 use std::{
     fs, io,
@@ -16,7 +16,7 @@ use chat_runtime::KeyStore;
 use zeroize::Zeroizing;
 
 use crate::{
-    exit::Failure,
+    KeyringError,
     identity::{Entrance, Identity},
     known_servers::{KnownServers, Standing},
     private_files,
@@ -27,7 +27,7 @@ const ROOMS: usize = 4_096;
 
 /// A folder with a file for each room.
 #[derive(Debug)]
-pub(crate) struct KeptRooms {
+struct KeptRooms {
     folder: PathBuf,
 }
 
@@ -66,18 +66,58 @@ impl KeptRooms {
     }
 }
 
-/// The keys of a conversation: of the person at this server, of the server, and of rooms.
+/// The keys of a client: of the person at its server, of the server, and of rooms. For
+/// [`chat_runtime::ClientBuilder::keys`].
 #[derive(Debug)]
-pub(crate) struct Keys {
-    pub(crate) identity: Identity,
-    /// None of a loopback address, where nobody is in between.
-    pub(crate) servers: Option<KnownServers>,
+pub struct Keys {
+    identity: Identity,
+    servers: Option<KnownServers>,
     /// None of a member that is not kept, or not known yet.
-    pub(crate) rooms: Option<KeptRooms>,
-    /// Why nobody entered.
-    pub(crate) refusal: Arc<OnceLock<Failure>>,
+    rooms: Option<KeptRooms>,
+    acquaintance: Acquaintance,
+}
+
+/// What a client's keys and its server have learnt of each other. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Acquaintance {
+    refusal: Arc<OnceLock<KeyringError>>,
+    met: Arc<OnceLock<Fingerprint>>,
+}
+
+impl Acquaintance {
+    /// Why the client gave no keys, if it did not.
+    pub fn refusal(&self) -> Option<&KeyringError> {
+        self.refusal.get()
+    }
+
     /// The key of a server that was not met before.
-    pub(crate) met: Arc<OnceLock<Fingerprint>>,
+    pub fn met(&self) -> Option<Fingerprint> {
+        self.met.get().copied()
+    }
+}
+
+impl Keys {
+    /// Without `servers` any key of the server is taken: at a loopback address, where nobody is in
+    /// between.
+    pub fn new(identity: Identity, servers: Option<KnownServers>) -> Self {
+        Self {
+            identity,
+            servers,
+            rooms: None,
+            acquaintance: Acquaintance::default(),
+        }
+    }
+
+    /// The acquaintance that is made.
+    pub fn acquaintance(&self) -> Acquaintance {
+        self.acquaintance.clone()
+    }
+
+    fn refuse(&self, why: KeyringError) -> Option<Credentials> {
+        // The first reason is told.
+        let _ = self.acquaintance.refusal.set(why);
+        None
+    }
 }
 
 impl KeyStore for Keys {
@@ -85,11 +125,10 @@ impl KeyStore for Keys {
         if let Some(servers) = &mut self.servers {
             match servers.meet(server) {
                 Ok(Standing::Known) => {}
-                Ok(Standing::New) => drop(self.met.set(server.fingerprint())),
-                Ok(Standing::Changed) => {
-                    let words = servers.warning(server);
-                    let _ = self.refusal.set(Failure::Refused(words));
-                    return None;
+                Ok(Standing::New) => drop(self.acquaintance.met.set(server.fingerprint())),
+                Ok(Standing::Changed(before)) => {
+                    let changed = servers.changed(server, before);
+                    return self.refuse(changed);
                 }
                 // The server is as good as it would be on another machine.
                 Err(error) => tracing::warn!("the server's key cannot be kept: {error}"),
@@ -100,10 +139,7 @@ impl KeyStore for Keys {
                 self.rooms = rooms.map(|folder| KeptRooms { folder });
                 Some(credentials)
             }
-            Err(failure) => {
-                let _ = self.refusal.set(failure);
-                None
-            }
+            Err(why) => self.refuse(why),
         }
     }
 
@@ -137,13 +173,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("me");
         let at = |server: u8| {
-            let mut keys = Keys {
-                identity: Identity::from_file(&file).unwrap(),
-                servers: None,
-                rooms: None,
-                refusal: Arc::default(),
-                met: Arc::default(),
-            };
+            let mut keys = Keys::new(Identity::from_file(&file).unwrap(), None);
             keys.credentials(PublicKey([server; 32])).unwrap();
             keys
         };
