@@ -12,7 +12,10 @@ use crate::{
     id::{ConnId, MemberId, RoomId, RoomOrigin, Seq},
     state::{
         Verdict,
-        room::judge::{Ask, Author, Draft, JudgeContext, Proposed},
+        room::{
+            self,
+            judge::{Ask, Author, Draft, JudgeContext, Proposed},
+        },
     },
     time::Now,
     wire::{
@@ -122,8 +125,8 @@ impl Room {
             let mut draft = Draft::default();
             let (mutes, erasing) = (&self.mutes, self.erasing.len());
             let (head, now) = (self.pipe.place(), turn.now);
-            let limits = &turn.config.limits;
-            let judge = |state: &crate::state::room::Room, seq, proposal: Proposal, fresh: bool| {
+            let (limits, storage) = (&turn.config.limits, turn.common.storage);
+            let judge = |state: &room::Room, seq, proposal: Proposal, fresh: bool| {
                 let is_not_to_be = match proposal.only {
                     Only::Anyway => false,
                     Only::Empty => !state.is_empty(),
@@ -154,6 +157,7 @@ impl Room {
                     head,
                     erasing,
                     fresh,
+                    storage,
                 };
                 match state.judge(&mut draft, &with, &proposal.author, &proposal.ask) {
                     Verdict::Accept(proposed) => {
