@@ -23,6 +23,7 @@ mod hub_sessions;
 mod hub_snapshots;
 mod hub_storage;
 mod hub_strangers;
+mod hub_unspoken;
 mod names;
 mod pair;
 mod secrets;

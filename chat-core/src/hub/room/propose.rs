@@ -43,6 +43,23 @@ pub(super) enum Only {
     Empty,
     /// Only in a log that has begun.
     Begun,
+    /// Only in a group in which nothing was ever said and none of whose members is here.
+    Unspoken,
+}
+
+impl Only {
+    fn allows(self, state: &room::Room, people: &dyn People) -> bool {
+        match self {
+            Self::Anyway => true,
+            Self::Empty => state.is_empty(),
+            Self::Begun => !state.is_empty(),
+            Self::Unspoken => {
+                let kind = state.about().map(|about| about.kind);
+                let is_here = |(member, _)| people.is_here(member);
+                kind == Some(RoomKind::Group) && state.said() == 0 && !state.members().any(is_here)
+            }
+        }
+    }
 }
 
 /// The consequence of a proposal when it is done.
@@ -127,12 +144,7 @@ impl Room {
             let (head, now) = (self.pipe.place(), turn.now);
             let (limits, storage) = (&turn.config.limits, turn.common.storage);
             let judge = |state: &room::Room, seq, proposal: Proposal, fresh: bool| {
-                let is_not_to_be = match proposal.only {
-                    Only::Anyway => false,
-                    Only::Empty => !state.is_empty(),
-                    Only::Begun => state.is_empty(),
-                };
-                if is_not_to_be {
+                if !proposal.only.allows(state, people) {
                     if !fresh {
                         return Judged::Doubt(proposal);
                     }
