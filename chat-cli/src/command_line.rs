@@ -116,26 +116,29 @@ pub(crate) struct ServeArgs {
     /// where none are given.
     #[arg(long, value_name = "any", value_parser = ["any"], conflicts_with = "name")]
     pub(crate) audience: Option<String>,
-    /// Keep at least the last N records of each room; otherwise all, or 10,000 with --memory. Like
-    /// all limits of what is kept, it is as near as a room's state allows: that is noted every few
-    /// hundred records, and what came after stays.
+    /// Keep at least the last N records of each room, and delete the others; otherwise all are
+    /// kept, or 10,000 with --memory. Like all that delete, it is as near as a room's state allows:
+    /// that is noted every few hundred records, and what came after stays.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) history: Option<u32>,
-    /// Keep each room's records for this long: a number and s, m, h, d or w.
+    /// Keep each room's records for this long, and delete them then: a number and s, m, h, d or w.
     #[arg(long, value_name = "TIME", conflicts_with = "memory", value_parser = quantity::seconds)]
     pub(crate) room_age: Option<u64>,
-    /// Keep about so many bytes of each room's records, the newest. K, M, G and T may follow.
+    /// Keep about so many bytes of each room's records, the newest, and delete the others. K, M, G
+    /// and T may follow.
     #[arg(long, value_name = "SIZE", conflicts_with = "memory", value_parser = quantity::bytes)]
     pub(crate) room_bytes: Option<u64>,
-    /// Keep so many records of all rooms together: the oldest go first, in whichever room.
+    /// Keep so many records of all rooms together: beyond that the oldest are deleted, in whichever
+    /// room.
     #[arg(long, value_name = "N", conflicts_with = "memory", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_records: Option<u64>,
-    /// Keep records of any room for this long; of this and --room-age the shorter counts.
+    /// Keep records of any room for this long, and delete them then; of this and --room-age the
+    /// shorter counts.
     #[arg(long, value_name = "TIME", conflicts_with = "memory", value_parser = quantity::seconds)]
     pub(crate) max_age: Option<u64>,
-    /// Keep about so many bytes of all rooms' records together: the oldest go first, in whichever
-    /// room.
-    #[arg(long, value_name = "SIZE", conflicts_with = "memory", value_parser = quantity::bytes)]
+    /// Keep about so many bytes in all, 2M at least, and refuse what is new beyond that: nothing is
+    /// deleted for it. A tenth, at least 1M, is reserved for names and for what makes room.
+    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
     pub(crate) max_bytes: Option<u64>,
     /// Keep groups and what was said in this folder, which is made when it is missing. Without it,
     /// in a folder of this program among the user's data; it is printed at the start.
@@ -445,7 +448,7 @@ mod tests {
             "chat-cli chat --cipher rot13",
             "chat-cli chat localhost:99999",
             "chat-cli serve --data /x --memory",
-            "chat-cli serve --memory --max-bytes 1G",
+            "chat-cli serve --memory --max-age 1d",
             "chat-cli serve --max-bytes 0",
             "chat-cli serve --room-bytes much",
             "chat-cli serve --max-age 30",

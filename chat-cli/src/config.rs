@@ -361,8 +361,8 @@ const HEADER: &str = "\
 # `lobby_cipher`: none, caesar or static-key; left out: that of the lobby that is kept, or none.
 # `history`: records kept of each room; left out: all (10,000 in memory).
 # [data]: a `folder`, or `memory` alone. Each room's records go when they are older than `room_age` or more than `room_bytes`; the
-# oldest of all rooms when older than `max_age`, or when all are more than `max_records` or `max_bytes`. Left out: never. The
-# newest that a room's state needs stay in any case.
+# oldest of all rooms when older than `max_age`, or when all are more than `max_records`. Left out: never. The newest that a room's
+# state needs stay in any case. When all takes `max_bytes` (2097152 at least; in memory, too), nothing goes, and what is new is refused.
 # [names]: nicks and labels that are `reserved` are nobody's, whatever their case and spelling. `policy`: lease (a name is free when its
 # member was away for `limits.grace`) or held (while its memberships last, if the member keeps its identity).
 # [web]: the page for browsers is in the folder `base_path`, unless `page` is false, and the WebSocket is `ws` there. With `any_server` the
@@ -390,7 +390,7 @@ mod tests {
         config.names.reserved = vec!["office".to_owned()];
         config.names.policy = Names::Held;
         config.data =
-            toml::from_str("folder = '/srv/chat'\nroom_age = 3600\nroom_bytes = 1000\nmax_records = 10\nmax_age = 86400\nmax_bytes = 1000000").unwrap();
+            toml::from_str("folder = '/srv/chat'\nroom_age = 3600\nroom_bytes = 1000\nmax_records = 10\nmax_age = 86400\nmax_bytes = 10000000").unwrap();
         config.lobby_cipher = Some(LobbyCipher::StaticKey);
         config.limits.grace = std::time::Duration::from_millis(1_500);
         config.limits.send_rate.burst = 7;
@@ -452,6 +452,10 @@ mod tests {
             ("history = 0", "history"),
             ("[data]\nmax_age = 0", "data.max_age"),
             ("[data]\nmax_bytes = 0", "data.max_bytes"),
+            (
+                "[data]\nmemory = true\nmax_bytes = 2097151",
+                "data.max_bytes",
+            ),
             ("[data]\nroom_age = 0", "data.room_age"),
             ("[data]\nroom_bytes = 0", "data.room_bytes"),
             ("[data]\nmax_records = 0", "data.max_records"),

@@ -8,7 +8,7 @@ use std::{
 
 use chat_core::{
     id::{Partition, RoomId},
-    log::{Manifest, Query, ReadFailed, ReadFrom},
+    log::{Manifest, Query, Quota, ReadFailed, ReadFrom},
     password::ServerSecret,
 };
 use chat_log_disk::{
@@ -44,7 +44,7 @@ pub(crate) struct DataConfig {
     /// Seconds after which records may go, in whichever room.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_age: Option<u64>,
-    /// Bytes of all rooms' records above which the oldest may go.
+    /// The most bytes to keep in all; beyond that what is new is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_bytes: Option<u64>,
 }
@@ -68,11 +68,17 @@ impl DataConfig {
             if value == Some(0) {
                 return Err(format!("`data.{name}`: must be at least 1"));
             }
-            if value.is_some() && self.memory {
+            if value.is_some() && self.memory && name != "max_bytes" {
                 return Err(format!(
-                    "`data.{name}`: in memory, `history` alone limits what is kept"
+                    "`data.{name}`: in memory, `history` and `max_bytes` alone limit what is kept"
                 ));
             }
+        }
+        if self.max_bytes.is_some_and(|most| most < Quota::LEAST) {
+            return Err(format!(
+                "`data.max_bytes`: must be at least {} (2M), of which half is reserved for names",
+                Quota::LEAST
+            ));
         }
         Ok(())
     }
@@ -145,6 +151,7 @@ impl Storage {
             let keep = history.map_or(MemoryLog::KEEP, |records| {
                 records.try_into().unwrap_or(usize::MAX)
             });
+            let log = MemoryLog::keeping(keep).map_err(no_randomness)?;
             // Clients know the server again by its key, whatever else it forgets.
             let secret = default_folder().and_then(|folder| {
                 let kept = server_secret_in(&folder);
@@ -154,7 +161,7 @@ impl Storage {
                 .ok()
             });
             return Ok(Self {
-                log: Arc::new(MemoryLog::keeping(keep).map_err(no_randomness)?),
+                log: Arc::new(log.with_quota(data.max_bytes)),
                 folder: None,
                 secret,
                 lobby: None,
@@ -174,7 +181,7 @@ impl Storage {
         each.bytes = data.room_bytes;
         all.records = data.max_records;
         all.age = data.max_age.map(Duration::from_secs);
-        all.bytes = data.max_bytes;
+        config.most_bytes = data.max_bytes;
         // Records that are kept for less than the rest between two rounds are not to wait for that.
         for age in [each.age, all.age].into_iter().flatten() {
             config.retention.every = config.retention.every.min(age);

@@ -125,7 +125,7 @@ pub struct Limits {
     pub guesses_per_address: SlowRate,
     /// People from one address who were never here before.
     pub newcomers_per_address: SlowRate,
-    /// Groups made by one member.
+    /// Groups made by one member; and, apart from them, private conversations that it begins.
     pub groups_per_member: SlowRate,
     /// Groups made from one address.
     pub groups_per_address: SlowRate,

@@ -15,6 +15,7 @@
 
 mod memory;
 mod packed;
+mod quota;
 mod served;
 
 use core::{cmp::Ordering, time::Duration};
@@ -22,7 +23,10 @@ use core::{cmp::Ordering, time::Duration};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub use self::memory::MemoryLog;
+pub use self::{
+    memory::MemoryLog,
+    quota::{Quota, Storage},
+};
 use crate::{
     id::{Partition, Place, Seq},
     limits::LimitError,
@@ -38,6 +42,20 @@ pub const NOTE_BYTES: usize = 64;
 
 /// The most bytes of a part of a snapshot.
 pub const PART_BYTES: usize = 512 * 1_024;
+
+/// Records of a directory that stay beyond what its newest snapshot covers, at most: nobody reads
+/// its history, and another hub that is a little behind goes on without reading all anew.
+const DIRECTORY_RECORDS: u64 = 1_024;
+
+/// The newest records that a log keeps of a partition, as far as a snapshot covers them, where it
+/// keeps so many of each: of a directory never more than 1,024, so that who is renamed again and
+/// again adds nothing. For implementations of a log.
+pub fn kept_of(partition: Partition, records: u64) -> u64 {
+    match partition {
+        Partition::Directory(_) => records.min(DIRECTORY_RECORDS),
+        _ => records,
+    }
+}
 
 /// The limits and wishes of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]

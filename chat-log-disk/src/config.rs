@@ -8,6 +8,12 @@ use std::time::Duration;
 pub struct Config {
     /// The records that may be thrown away.
     pub retention: Retention,
+    /// About the most bytes of records and snapshots to keep, 120 added for each record and each
+    /// part of a snapshot; `None`, the default: as many as the disk takes. Nothing is thrown away
+    /// for it: rooms take nothing new when their part of it is full, see
+    /// [`Quota`](chat_core::log::Quota). The file is somewhat larger. It does not shrink; its free
+    /// room is used again.
+    pub most_bytes: Option<u64>,
     /// Threads that read, each with its own connection: 1 to 64, 2 by default.
     pub readers: usize,
     /// The most bytes of records and snapshots that one transaction takes, 8 MiB by default. A
@@ -26,6 +32,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             retention: Retention::default(),
+            most_bytes: None,
             readers: 2,
             batch_bytes: 8 << 20,
             checkpoint_bytes: 8 << 20,
@@ -43,11 +50,12 @@ impl Default for Config {
 #[non_exhaustive]
 pub struct Retention {
     /// The records to keep of each partition by itself. Its count is applied with each append and
-    /// each snapshot, the rest in rounds.
+    /// each snapshot, the rest in rounds. Of the directory no more than 1,024 are kept beyond its
+    /// snapshot, whatever is asked for: nobody reads its history.
     pub each: Keep,
     /// The records to keep of all partitions together, throwing away the oldest first, in whichever
     /// they are. Applied in rounds.
-    pub all: Keep,
+    pub all: KeepOfAll,
     /// How long to rest between two rounds, 10 s by default; longer if a round takes more than a
     /// tenth of that.
     pub every: Duration,
@@ -57,13 +65,23 @@ impl Default for Retention {
     fn default() -> Self {
         Self {
             each: Keep::default(),
-            all: Keep::default(),
+            all: KeepOfAll::default(),
             every: Duration::from_secs(10),
         }
     }
 }
 
-/// How much to keep; `Keep::default()` is everything.
+/// How much to keep of all partitions together; `KeepOfAll::default()` is everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeepOfAll {
+    /// This many of the newest records; `None`: any number.
+    pub records: Option<u64>,
+    /// As [`Keep::age`].
+    pub age: Option<Duration>,
+}
+
+/// How much to keep of a partition; `Keep::default()` is everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keep {

@@ -26,7 +26,7 @@ mod writer;
 
 pub use self::{
     backup::backup,
-    config::{Config, Keep, Retention},
+    config::{Config, Keep, KeepOfAll, Retention},
     error::{OpenError, RedactError, SecretError, ToolError},
     event::{Damage, DiskEvent, EpochEnded, Events, Fault, Trouble},
     export::{Exported, export},

@@ -17,13 +17,13 @@ use bytes::Bytes;
 use chat_core::{
     id::{Partition, PartitionKind, Place},
     log::{
-        AppendRefused, Appended, Head, LogUnavailable, Manifest, Page, Query, ReadFailed,
-        SnapshotId,
+        AppendRefused, Appended, Head, LogUnavailable, Manifest, Page, Query, Quota, ReadFailed,
+        SnapshotId, Storage,
     },
     password::ServerSecret,
     wire::server::Durability,
 };
-use chat_runtime::Log;
+use chat_runtime::{Log, SharedStorage};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use rusqlite::Connection;
@@ -52,6 +52,7 @@ pub struct DiskLog {
     folder: Folder,
     /// The secret's checksum in the log when it was opened.
     secret: Option<Sum>,
+    storage: Arc<SharedStorage>,
     asked: Option<Sender<Command>>,
     reads: Option<Sender<Question>>,
     threads: Vec<JoinHandle<()>>,
@@ -127,6 +128,13 @@ impl DiskLog {
         let (asked, receiver) = channel();
         let (reads, read) = channel();
         let read = Arc::new(Mutex::new(read));
+        let quota = Quota::of(config.most_bytes);
+        let snapshots = match quota.is_limited() {
+            true => store::bytes_of_parts(&connection),
+            false => Ok(0),
+        };
+        let snapshots = snapshots.map_err(|error| schema::database(&path, error))?;
+        let storage = Arc::<SharedStorage>::default();
         let (unsettled, epoch) = (
             Arc::new(Unsettled::default()),
             Arc::new(AtomicU64::new(meta.epoch)),
@@ -154,10 +162,13 @@ impl DiskLog {
         let idle = Idle::new(&config, ahead);
         let (commit, checkpoint) = (seams.commit, seams.checkpoint);
         let secret = meta.secret;
-        let writer = Writer {
+        let mut writer = Writer {
             asked: receiver,
             connection,
             meta,
+            snapshots,
+            quota,
+            storage: Arc::clone(&storage),
             clock: Clock::resume(meta.shown, wall()),
             next,
             proven: BTreeMap::new(),
@@ -172,6 +183,7 @@ impl DiskLog {
             folder: folder.clone(),
             lock,
         };
+        writer.measure();
         // Joined last: it ends when the readers, which may ask it for something, have ended.
         let name = "chat-log-write".to_owned();
         threads.push(
@@ -184,6 +196,7 @@ impl DiskLog {
             Self {
                 folder,
                 secret,
+                storage,
                 asked: Some(asked),
                 reads: Some(reads),
                 threads,
@@ -382,6 +395,10 @@ impl Log for DiskLog {
             Ok(()) | Err(RedactError::Absent(_)) => Ok(()),
             Err(RedactError::OtherEpoch | RedactError::Unavailable) => Err(LogUnavailable),
         }
+    }
+
+    fn storage(&self) -> Storage {
+        self.storage.get()
     }
 }
 

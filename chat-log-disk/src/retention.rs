@@ -67,7 +67,7 @@ impl Sweep {
 
     fn looks_at_records(&self) -> bool {
         let all = &self.config.all;
-        self.age().is_some() || all.records.is_some() || all.bytes.is_some()
+        self.age().is_some() || all.records.is_some()
     }
 
     fn age(&self) -> Option<Duration> {
@@ -104,11 +104,9 @@ impl Sweep {
         wall: u64,
     ) -> rusqlite::Result<Swept> {
         let old = self.old(wall);
-        let all = &self.config.all;
-        let beyond = |is: u64, most: Option<u64>| most.map_or(0, |most| is.saturating_sub(most));
-        let mut bytes_over = beyond(store.meta.bytes, all.bytes);
-        let mut records_over = beyond(store.meta.records, all.records);
-        const SQL: &str = "SELECT id, partition, seq, at, length(body) FROM records
+        let most = self.config.all.records;
+        let mut over = most.map_or(0, |most| store.meta.records.saturating_sub(most));
+        const SQL: &str = "SELECT id, partition, seq, at FROM records
             WHERE id > ?1 ORDER BY id LIMIT ?2";
         let mut statement = store.connection.prepare_cached(SQL)?;
         let mut rows = statement.query((after, STEP))?;
@@ -116,8 +114,8 @@ impl Sweep {
         let (mut looked, mut last, mut next) = (0, after, None);
         while let Some(row) = rows.next()? {
             let (id, partition, seq): (i64, i64, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let (at, bytes): (u64, u64) = (row.get(3)?, row.get(4)?);
-            if at >= old && id > sure && bytes_over == 0 && records_over == 0 {
+            let at: u64 = row.get(3)?;
+            if at >= old && id > sure && over == 0 {
                 next = Some(if at <= wall || self.age().is_none() {
                     None
                 } else {
@@ -137,8 +135,7 @@ impl Sweep {
                 && let_go(store.connection, part, seq)?
             {
                 *changed = true;
-                bytes_over = bytes_over.saturating_sub(bytes + OVERHEAD);
-                records_over = records_over.saturating_sub(1);
+                over = over.saturating_sub(1);
             }
             (looked, last) = (looked + 1, id);
         }

@@ -5,7 +5,7 @@ use std::{cell::Cell, collections::BTreeMap};
 use bytes::Bytes;
 use chat_core::{
     id::{Partition, Place, RoomId, Seq},
-    log::{AppendRefused, Appended, Manifest, SnapshotId},
+    log::{AppendRefused, Appended, Manifest, SnapshotId, kept_of},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::RngCore;
@@ -18,7 +18,8 @@ use crate::{
     schema::Meta,
 };
 
-/// The cost of a record beside its bytes: its row and its place in the index, about.
+/// The cost of a record, or a part of a snapshot, beside its bytes: its row and its place in the
+/// index, about.
 pub(crate) const OVERHEAD: u64 = 120;
 
 /// Asks for partitions' rows.
@@ -224,6 +225,7 @@ impl Part {
     /// Lets go of what is beyond the newest `keep` records, as far as the snapshot covers it. The
     /// rows go later.
     pub(crate) fn trim(&mut self, keep: u64) {
+        let keep = kept_of(self.partition, keep);
         let beyond = (self.head + 1).saturating_sub(keep);
         let covered = self.covered.map_or(0, |seq| seq + 1);
         self.oldest = self.oldest.max(beyond.min(covered));
@@ -264,11 +266,13 @@ impl Part {
     }
 }
 
-/// The tables within a transaction. Whoever opened the transaction keeps `meta` and `next` only if
-/// it commits.
+/// The tables within a transaction. Whoever opened the transaction keeps `meta`, `snapshots` and
+/// `next` only if it commits.
 pub(crate) struct Store<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) meta: Meta,
+    /// Bytes of the parts of snapshots, each with its overhead.
+    pub(crate) snapshots: u64,
     /// The id of the next record.
     pub(crate) next: i64,
     pub(crate) random: &'a mut ChaCha20Rng,
@@ -354,10 +358,13 @@ impl Store<'_> {
             None => part.save(self.connection)?,
         };
         let sum = Sum::part(&partition.to_bytes(), id, index, body);
-        const SQL: &str = "INSERT INTO parts (partition, epoch, seq, writer, part, sum, body)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-            ON CONFLICT (partition, seq, epoch, writer, part) DO UPDATE SET sum = ?6, body = ?7";
+        const BEFORE: &str = "DELETE FROM parts WHERE partition = ?1 AND seq = ?3 AND epoch = ?2
+            AND writer = ?4 AND part = ?5 RETURNING length(body)";
         let (epoch, seq, writer) = numbers(id);
+        self.delete_parts(BEFORE, (row, epoch, seq, writer, index))?;
+        const SQL: &str = "INSERT INTO parts (partition, epoch, seq, writer, part, sum, body)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        self.snapshots += body.len() as u64 + OVERHEAD;
         self.connection
             .prepare_cached(SQL)?
             .execute((row, epoch, seq, writer, index, sum, body))?;
@@ -392,12 +399,28 @@ impl Store<'_> {
             .execute((row, epoch, seq, writer, parts, sum))?;
         // Another hub may be writing a newer one in this epoch.
         const SUPERSEDED: &str = "DELETE FROM parts WHERE partition = ?1 AND
-            CASE WHEN (epoch, seq, writer) = (?2, ?3, ?4) THEN part >= ?5 ELSE epoch <> ?2 OR seq <= ?3 END";
-        self.connection
-            .prepare_cached(SUPERSEDED)?
-            .execute((row, epoch, seq, writer, parts))?;
+            CASE WHEN (epoch, seq, writer) = (?2, ?3, ?4) THEN part >= ?5 ELSE epoch <> ?2 OR seq <= ?3 END
+            RETURNING length(body)";
+        self.delete_parts(SUPERSEDED, (row, epoch, seq, writer, parts))?;
         self.proven.insert(row, id.base.seq);
         Ok(())
+    }
+
+    /// Deletes parts of snapshots, of which the statement returns the lengths.
+    fn delete_parts(&mut self, sql: &str, with: impl rusqlite::Params) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for length in statement.query_map(with, |row| row.get::<_, u64>(0))? {
+            self.snapshots = self.snapshots.saturating_sub(length? + OVERHEAD);
+        }
+        Ok(())
+    }
+
+    /// No snapshot is the newest any more.
+    fn forget_snapshot(&mut self, id: i64) -> rusqlite::Result<()> {
+        let connection = self.connection;
+        connection.execute("DELETE FROM manifests WHERE partition = ?1", [id])?;
+        const SQL: &str = "DELETE FROM parts WHERE partition = ?1 RETURNING length(body)";
+        self.delete_parts(SQL, [id])
     }
 
     /// Puts `replacement` in the place of a record's bytes.
@@ -478,7 +501,7 @@ impl Store<'_> {
                 if part.trimmed == 0 && part.covered.is_some() {
                     // All is there without it, and its parts may tell of what is lost.
                     (part.covered, part.oldest) = (None, 1);
-                    forget_snapshot(self.connection, id)?;
+                    self.forget_snapshot(id)?;
                 }
             }
         }
@@ -560,7 +583,7 @@ impl Store<'_> {
         if part.trimmed == 0 {
             // Nobody needs it. Otherwise it stays, for whoever can do something with what is left
             // of it.
-            forget_snapshot(self.connection, id)?;
+            self.forget_snapshot(id)?;
         }
         self.events.push(DiskEvent::Damaged(Damage {
             partition: part.partition,
@@ -744,11 +767,10 @@ pub(crate) fn part(
     Ok(found.optional()?.flatten())
 }
 
-/// No snapshot is the newest any more.
-fn forget_snapshot(connection: &Connection, id: i64) -> rusqlite::Result<()> {
-    connection.execute("DELETE FROM manifests WHERE partition = ?1", [id])?;
-    connection.execute("DELETE FROM parts WHERE partition = ?1", [id])?;
-    Ok(())
+/// Bytes of all parts of snapshots, each with its overhead: one look at each of their rows.
+pub(crate) fn bytes_of_parts(connection: &Connection) -> rusqlite::Result<u64> {
+    const SQL: &str = "SELECT coalesce(sum(length(body) + ?1), 0) FROM parts";
+    connection.query_row(SQL, [OVERHEAD], |row| row.get(0))
 }
 
 /// A snapshot as the database names it.

@@ -13,7 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chat_core::id::{Partition, Seq};
+use chat_core::{
+    id::{Partition, Seq},
+    log::Quota,
+};
+use chat_runtime::SharedStorage;
 use rand_chacha::ChaCha20Rng;
 use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::oneshot;
@@ -27,7 +31,7 @@ use crate::{
     folder::{Folder, Lock},
     retention::{STEP, Sweep},
     schema::{self, Meta},
-    store::Store,
+    store::{self, Store},
     witness::Witness,
 };
 
@@ -82,6 +86,11 @@ pub(crate) struct Writer {
     pub(crate) connection: Connection,
     pub(crate) meta: Meta,
     pub(crate) clock: Clock,
+    /// Bytes of the parts of snapshots, each with its overhead; counted only for the quota.
+    pub(crate) snapshots: u64,
+    pub(crate) quota: Quota,
+    /// The quota's word, for those who ask the log.
+    pub(crate) storage: Arc<SharedStorage>,
     /// The id of the next record.
     pub(crate) next: i64,
     /// Snapshots that were found sound, or written, in this life.
@@ -385,9 +394,11 @@ impl Writer {
         let begin = || connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]);
         begin().map_err(Failed::NotWritten)?;
         let (meta, next, random) = (self.meta, self.next, &mut self.random);
+        let snapshots = self.snapshots;
         let mut store = Store {
             connection,
             meta,
+            snapshots,
             next,
             random,
             proven: &mut self.proven,
@@ -400,6 +411,7 @@ impl Writer {
             work(&mut store).and_then(|result| store.meta.save(connection).map(|()| result));
         let Store {
             meta,
+            snapshots,
             next,
             deleted,
             events,
@@ -433,7 +445,8 @@ impl Writer {
             return Err(Failed::Uncertain(moved()));
         }
         self.witness.saw(meta.commits);
-        (self.meta, self.next) = (meta, next);
+        (self.meta, self.snapshots, self.next) = (meta, snapshots, next);
+        self.measure();
         self.idle.deleted += deleted;
         events.into_iter().for_each(|event| self.teller.tell(event));
         Ok(result)
@@ -504,13 +517,27 @@ impl Writer {
             self.hook();
         }
         // An uncertain transaction may have been written after all.
-        let found = Meta::load(&self.connection)
-            .and_then(|meta| Ok((meta, schema::next_record(&self.connection)?)));
-        (self.meta, self.next) = found.map_err(|error| error.to_string())?;
+        self.recall().map_err(|error| error.to_string())?;
         match self.transact(|_| Ok(())) {
             Ok(()) => Ok(()),
             Err(Failed::NotWritten(error) | Failed::Uncertain(error)) => Err(error.to_string()),
         }
+    }
+
+    /// Reads what is there, as if the log were opened.
+    fn recall(&mut self) -> rusqlite::Result<()> {
+        self.meta = Meta::load(&self.connection)?;
+        self.next = schema::next_record(&self.connection)?;
+        if self.quota.is_limited() {
+            self.snapshots = store::bytes_of_parts(&self.connection)?;
+        }
+        Ok(())
+    }
+
+    /// Tells how much is kept, before anybody is answered.
+    pub(crate) fn measure(&mut self) {
+        let bytes = self.meta.bytes + self.snapshots;
+        self.storage.set(self.quota.keeps(bytes));
     }
 
     /// Empties the write-ahead file, where redacted bytes may still stand. Whether it is empty.

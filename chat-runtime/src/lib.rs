@@ -115,7 +115,7 @@ pub use self::{
     clock::{Clock, SystemClock, TokioClock},
     connection::{Connection, Connector, Interest, Transport},
     events::ServerEvents,
-    log::{Log, MemoryLog},
+    log::{Log, MemoryLog, SharedStorage},
     random::{client_config, member_secret, passing_keys, server_secret},
     server::{OrderError, Server, ServerBuilder, ServerHandle, StartError},
     shared::ServerEnded,

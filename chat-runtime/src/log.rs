@@ -3,7 +3,10 @@
 use std::{
     future::pending,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -12,6 +15,7 @@ use chat_core::{
     id::{Partition, PartitionKind, Place},
     log::{
         Appended, Head, LogLimits, LogUnavailable, Manifest, Page, Query, ReadFailed, SnapshotId,
+        Storage,
     },
     wire::server::Durability,
 };
@@ -121,6 +125,13 @@ pub trait Log: Send + Sync + 'static {
         replacement: Bytes,
     ) -> Result<(), LogUnavailable>;
 
+    /// How much of what may be kept is used, as [`Quota`](chat_core::log::Quota) tells it. The log
+    /// goes on taking what it is given; the hubs refuse what can wait. Asked again and again,
+    /// before each answer is handed on: no more than a look.
+    fn storage(&self) -> Storage {
+        Storage::Free
+    }
+
     /// The hubs want [news](Self::news) of the partition from here on. Comes before it is read.
     fn follow(&self, partition: Partition) {
         let _ = partition;
@@ -198,6 +209,9 @@ impl<L: Log + ?Sized> Log for Arc<L> {
     ) -> Result<(), LogUnavailable> {
         (**self).redact(partition, at, replacement).await
     }
+    fn storage(&self) -> Storage {
+        (**self).storage()
+    }
     fn follow(&self, partition: Partition) {
         (**self).follow(partition);
     }
@@ -209,9 +223,33 @@ impl<L: Log + ?Sized> Log for Arc<L> {
     }
 }
 
+/// A [`Storage`] that one thread sets and others look at: for a log that answers
+/// [`storage`](Log::storage) without a lock.
+#[derive(Debug, Default)]
+pub struct SharedStorage(AtomicU8);
+
+impl SharedStorage {
+    /// So much is used now.
+    pub fn set(&self, storage: Storage) {
+        self.0.store(storage as u8, Ordering::Release);
+    }
+
+    /// How much is used.
+    pub fn get(&self) -> Storage {
+        let levels = [Storage::Free, Storage::Full, Storage::Exhausted];
+        let now = self.0.load(Ordering::Acquire);
+        let mut levels = levels.into_iter().filter(|level| *level as u8 == now);
+        levels.next().unwrap_or_default()
+    }
+}
+
 /// Keeps the newest records of each partition in memory, and nothing beyond the process's end.
 #[derive(Debug)]
-pub struct MemoryLog(Mutex<chat_core::log::MemoryLog>);
+pub struct MemoryLog {
+    log: Mutex<chat_core::log::MemoryLog>,
+    /// As of the last change.
+    storage: SharedStorage,
+}
 
 impl MemoryLog {
     /// Records that are kept of each partition unless [`keeping`](Self::keeping) says otherwise.
@@ -236,16 +274,41 @@ impl MemoryLog {
 
     /// The same, in an epoch that is random and below 2⁵³.
     pub(crate) fn of_epoch(epoch: u64, records: usize) -> Self {
-        Self(Mutex::new(chat_core::log::MemoryLog::new(epoch, records)))
+        Self::of(chat_core::log::MemoryLog::new(epoch, records))
+    }
+
+    fn of(log: chat_core::log::MemoryLog) -> Self {
+        let storage = SharedStorage::default();
+        storage.set(log.storage());
+        let log = Mutex::new(log);
+        Self { log, storage }
+    }
+
+    /// The same log, empty yet, that keeps about so many bytes at most: then rooms take nothing
+    /// new, see [`Quota`](chat_core::log::Quota). None, the default: as many as there is memory.
+    #[must_use]
+    pub fn with_quota(self, most: Option<u64>) -> Self {
+        let log = self
+            .log
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        Self::of(log.with_quota(most))
     }
 
     #[cfg(feature = "testing")]
     pub(crate) fn lose_tail(&self, partition: Partition, seq: chat_core::id::Seq, epoch: u64) {
-        self.lock().lose_tail(partition, seq, epoch);
+        self.change(|log| log.lose_tail(partition, seq, epoch));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, chat_core::log::MemoryLog> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut chat_core::log::MemoryLog) -> T) -> T {
+        let mut log = self.lock();
+        let changed = change(&mut log);
+        self.storage.set(log.storage());
+        changed
     }
 }
 
@@ -264,7 +327,7 @@ impl Log for MemoryLog {
         entries: Vec<Bytes>,
         note: Bytes,
     ) -> Appended {
-        self.lock().append(partition, expected, &entries, &note)
+        self.change(|log| log.append(partition, expected, &entries, &note))
     }
     async fn read(&self, partition: Partition, query: Query) -> Result<Page, ReadFailed> {
         Ok(self.lock().read(partition, query))
@@ -289,10 +352,10 @@ impl Log for MemoryLog {
         index: u32,
         bytes: Bytes,
     ) -> Result<(), LogUnavailable> {
-        self.lock().part(partition, id, index, bytes)
+        self.change(|log| log.part(partition, id, index, bytes))
     }
     async fn manifest(&self, partition: Partition, manifest: Manifest) {
-        self.lock().manifest(partition, manifest);
+        self.change(|log| log.manifest(partition, manifest));
     }
     async fn read_part(
         &self,
@@ -308,6 +371,9 @@ impl Log for MemoryLog {
         at: Place,
         replacement: Bytes,
     ) -> Result<(), LogUnavailable> {
-        self.lock().redact(partition, at, &replacement)
+        self.change(|log| log.redact(partition, at, &replacement))
+    }
+    fn storage(&self) -> Storage {
+        self.storage.get()
     }
 }

@@ -10,7 +10,7 @@ use chat_core::{
     id::{Partition, PartitionKind, Place, Seq},
     log::{
         AppendRefused, Appended, Head, LogUnavailable, Manifest, Page, Query, ReadFailed, ReadFrom,
-        SnapshotId,
+        SnapshotId, kept_of,
     },
 };
 
@@ -169,7 +169,7 @@ impl Log {
         if !entries.is_empty() {
             kept.notes.push((last, note.clone()));
         }
-        kept.trim(self.keep);
+        kept.trim(kept_of(partition, self.keep));
         Appended::Committed(kept.head())
     }
 
@@ -305,7 +305,7 @@ impl Log {
         }
         kept.snapshot = Some(manifest);
         kept.drop_superseded();
-        kept.trim(self.keep);
+        kept.trim(kept_of(partition, self.keep));
         true
     }
 

@@ -273,7 +273,6 @@ fn each_limit_of_what_is_kept_lets_go_of_the_oldest() {
         ["--room-bytes", "1k"],
         ["--max-records", "10"],
         ["--max-age", "1s"],
-        ["--max-bytes", "1k"],
     ] {
         let copy = folder.path().join(limit[0]);
         fs::create_dir(&copy).unwrap();
@@ -304,6 +303,81 @@ fn each_limit_of_what_is_kept_lets_go_of_the_oldest() {
         );
         drop(server);
     }
+}
+
+/// Ada fills the lobby; what is refused is said and not done, names and departures go on, and with
+/// what she takes back there is room again.
+#[test]
+fn a_server_that_is_full_refuses_in_words_until_there_is_room() {
+    let (folder, data) = folder();
+    let config = folder.path().join("chat.toml");
+    let fast = "{ burst = 100000000, per_second = 100000000 }";
+    let rates = [
+        "send_rate",
+        "request_rate",
+        "written_per_member",
+        "written_per_address",
+    ];
+    let rates = rates.map(|rate| format!("{rate} = {fast}\n")).concat();
+    fs::write(&config, format!("[limits]\n{rates}")).unwrap();
+    let args = ["--config", text(&config), "--data", text(&data)];
+    let (mut server, address) = Program::server(&[&args[..], &["--max-bytes", "2M"]].concat());
+    let mut berl = Program::client(&address, "Berl", &["--format", "json"]);
+    berl.until("\"entered\"");
+    let mut cora = Program::in_lobby(&address, "Cora");
+    let mut ada = Program::in_lobby(&address, "Ada");
+    let long = "x".repeat(15_000);
+    for n in 0..80 {
+        ada.say(&format!("n{n} {long}"));
+    }
+    // All of that may have been on its way when the log was full.
+    server.until("error: the log is full");
+    ada.say("too much");
+    let why = ada.until_error("not sent");
+    let words = "the server keeps as much as it may";
+    assert!(why.contains(words) && why.contains("too much"), "{why}");
+
+    ada.say("/nick Adele");
+    ada.until("Adele");
+    cora.say("/leave");
+    cora.until("left the lobby");
+    let late = Program::client(&address, "Dora", &[]).finish();
+    assert!(late.err.contains("keeps as much as it may"), "{}", late.err);
+
+    // Behind the first record, and those of three who came in.
+    for seq in 5..=40 {
+        ada.say(&format!("/redact #{seq}"));
+    }
+    server.until("the log has room again");
+    ada.say("again.");
+    let mut said = Vec::new();
+    loop {
+        let line: serde_json::Value = serde_json::from_str(&berl.line()).unwrap();
+        if line["event"] != "message" {
+            continue;
+        }
+        let text = line["text"].as_str().unwrap();
+        match text.split_once(' ') {
+            Some((number, _)) => said.push(number.to_owned()),
+            None => break assert_eq!(text, "again."),
+        }
+    }
+    let expected: Vec<String> = (0..said.len()).map(|n| format!("n{n}")).collect();
+    assert_eq!(
+        said, expected,
+        "all that came before, in order, and nothing twice"
+    );
+    assert!((60..70).contains(&said.len()), "{}", said.len());
+    drop((ada, berl, cora, server));
+    let verified = run(&["log", "verify", text(&data)]);
+    assert_eq!(verified.code, Some(0), "{:?}", verified.out);
+    let (mut server, address) = Program::server(&[&args[..], &["--max-bytes", "2M"]].concat());
+    let mut berl = Program::client(&address, "Berl", &["--format", "json"]);
+    berl.until("\"entered\"");
+    berl.say("/history");
+    berl.until("again.");
+    server.signal(rustix::process::Signal::TERM);
+    server.until("ended");
 }
 
 #[test]

@@ -43,6 +43,7 @@ enum LimitedAction {
     GuessAt(RoomId),
     Newcomer,
     Group,
+    Conversation,
     Write,
 }
 
@@ -111,6 +112,22 @@ impl AddressLimits {
         // A connection without an address comes from within the program.
         match doer.address {
             Some(_) => self.take_own(own, &of_networks(doer.address, action, rate), doer, now),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the place of a private conversation that a member begins, or is in again, or says how
+    /// long until there is one. Of the member alone: at a shared address many have somebody to talk
+    /// to.
+    pub(super) fn conversation(
+        &self,
+        limits: &Limits,
+        doer: Doer,
+        now: Monotonic,
+    ) -> Result<(), Duration> {
+        let own = Key::By(doer.member, LimitedAction::Conversation);
+        match doer.address {
+            Some(_) => self.take(&[(own, limits.groups_per_member)], now),
             None => Ok(()),
         }
     }

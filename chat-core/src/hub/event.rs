@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::{
     id::{ConnId, MemberId, RoomId},
+    log::Storage,
     wire::{CloseReason, ErrorCode, record::Content},
 };
 
@@ -89,6 +90,8 @@ pub enum Event {
     WrongPassword { room: RoomLabel, nick: String },
     /// The log refused or failed; what waits is tried again.
     LogTrouble { detail: String },
+    /// So much of what the log may keep is used from now on.
+    Storage(Storage),
     /// All connections are closed after `Shutdown`.
     Closed,
 }

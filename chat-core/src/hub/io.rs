@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     id::{ConnId, Partition, PartitionKind, Place, RoomId},
-    log::{AppendRefused, Head, LogUnavailable, Manifest, Page, Query, ReadFailed, SnapshotId},
+    log::{
+        AppendRefused, Head, LogUnavailable, Manifest, Page, Query, ReadFailed, SnapshotId, Storage,
+    },
     wire::{CloseReason, Form, Frame, Framing},
 };
 
@@ -153,6 +155,9 @@ pub enum Input<'a> {
         /// Whether it is done.
         done: Result<(), LogUnavailable>,
     },
+    /// So much of what the log may keep is used from now on: said when it changes, before the
+    /// answers of the log that come after that.
+    Storage(Storage),
     /// Another hub on the same log said this. What one hub says arrives in the order in which it
     /// was said.
     Word {

@@ -55,7 +55,7 @@ pub use crate::wire::Framing;
 use crate::{
     id::{ConnId, Partition, Place, RoomId},
     limits::LimitError,
-    log::{AppendRefused, Page, ReadFailed},
+    log::{AppendRefused, Page, ReadFailed, Storage},
     state::{
         self,
         parts::{folded, whole},
@@ -278,8 +278,16 @@ impl Hub {
             Input::Order { token, order } => self.on_registry(now, out, |registry, turn, with| {
                 registry.order(turn, with, token, order);
             }),
+            Input::Storage(storage) => self.stored(storage, out),
             Input::Shutdown { restarting } => self.shutdown(now, restarting, out),
             log => self.log_input(now, log, out),
+        }
+    }
+
+    /// So much is used of what the log may keep: requests are judged by that from here on.
+    fn stored(&mut self, storage: Storage, out: &mut Outputs) {
+        if std::mem::replace(&mut self.common.storage, storage) != storage {
+            out.push(Output::Event(Event::Storage(storage)));
         }
     }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     id::{Partition, Place},
-    log::Query,
+    log::{Query, Storage},
     time::Now,
 };
 
@@ -41,6 +41,8 @@ pub(super) struct Common {
     /// Counts the calls of the hub.
     pub(super) round: u64,
     pub(super) questions: Questions,
+    /// How much of what the log may keep is used.
+    pub(super) storage: Storage,
 }
 
 impl Common {
@@ -50,6 +52,7 @@ impl Common {
             timers: Timers::default(),
             round: 0,
             questions: Questions::default(),
+            storage: Storage::Free,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A log in memory.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     mem,
     ops::Bound::{Excluded, Unbounded},
 };
@@ -10,7 +10,9 @@ use bytes::Bytes;
 
 use super::{
     AppendRefused, Appended, Head, LogLimits, LogUnavailable, Manifest, Page, Query, ReadFailed,
-    ReadFrom, SnapshotId, packed::Packed,
+    ReadFrom, SnapshotId, kept_of,
+    packed::Packed,
+    quota::{Quota, Storage},
 };
 use crate::id::{Partition, PartitionKind, Place, Seq};
 
@@ -23,6 +25,9 @@ pub struct MemoryLog {
     epoch: u64,
     keep: usize,
     limits: LogLimits,
+    quota: Quota,
+    /// Bytes of all partitions.
+    bytes: u64,
     partitions: BTreeMap<Partition, Kept>,
     /// Memory for a record and what is noted with it.
     scratch: Vec<u8>,
@@ -41,7 +46,12 @@ struct Kept {
     snapshot: Option<Manifest>,
     /// Of the snapshot, and of those that are being written.
     parts: BTreeMap<(SnapshotId, u32), Bytes>,
+    /// Bytes of these parts.
+    part_bytes: u64,
 }
+
+/// The cost of a partition, and of a part of a snapshot, beside its bytes, about.
+const OVERHEAD: u64 = 200;
 
 impl Kept {
     fn new(epoch: u64) -> Self {
@@ -64,6 +74,12 @@ impl Kept {
 
     fn covered(&self) -> Seq {
         self.snapshot.map_or(0, |manifest| manifest.id.base.seq)
+    }
+
+    /// Bytes of records and snapshots, with what they cost besides.
+    fn bytes(&self) -> u64 {
+        let parts = self.part_bytes + self.parts.len() as u64 * OVERHEAD;
+        OVERHEAD + self.records.bytes() as u64 + parts
     }
 
     /// Lets go of records that neither the history nor the next reload needs.
@@ -89,6 +105,7 @@ impl Kept {
                 Some(now) => *index < now.parts,
                 None => id.base.epoch == epoch && id.base.seq > covered,
             });
+        self.part_bytes = self.parts.values().map(|part| part.len() as u64).sum();
     }
 }
 
@@ -103,6 +120,8 @@ impl MemoryLog {
             epoch,
             keep,
             limits: LogLimits::default(),
+            quota: Quota::default(),
+            bytes: 0,
             partitions: BTreeMap::new(),
             scratch: Vec::new(),
         }
@@ -115,9 +134,26 @@ impl MemoryLog {
         self
     }
 
+    /// The same log, which is full when it keeps about so many bytes, see [`Quota`].
+    #[must_use]
+    pub fn with_quota(mut self, most: Option<u64>) -> Self {
+        self.quota = Quota::of(most);
+        self
+    }
+
     /// The limits of the log.
     pub fn limits(&self) -> &LogLimits {
         &self.limits
+    }
+
+    /// Bytes of the records and snapshots that are kept, about.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How much of the log's [quota](Self::with_quota) is used.
+    pub fn storage(&self) -> Storage {
+        self.quota.storage()
     }
 
     /// Adds the entries, and the note with them, if the head is at `expected`.
@@ -137,17 +173,18 @@ impl MemoryLog {
         if entries.is_empty() {
             return Appended::Committed(expected);
         }
-        let (keep, mut scratch) = (self.keep, mem::take(&mut self.scratch));
-        let kept = self.kept(partition);
-        for (left, entry) in (0..entries.len()).rev().zip(entries) {
-            scratch.clear();
-            add_noted(&mut scratch, entry, (left == 0).then_some(note));
-            kept.records.push(&scratch);
-        }
-        kept.head += entries.len() as Seq;
-        replace(&mut kept.note, note);
-        kept.trim(keep);
-        let place = kept.place();
+        let (keep, mut scratch) = (self.keep_of(partition), mem::take(&mut self.scratch));
+        let place = self.change(partition, |kept| {
+            for (left, entry) in (0..entries.len()).rev().zip(entries) {
+                scratch.clear();
+                add_noted(&mut scratch, entry, (left == 0).then_some(note));
+                kept.records.push(&scratch);
+            }
+            kept.head += entries.len() as Seq;
+            replace(&mut kept.note, note);
+            kept.trim(keep);
+            kept.place()
+        });
         self.scratch = scratch;
         Appended::Committed(place)
     }
@@ -227,31 +264,38 @@ impl MemoryLog {
         if part.len() > self.limits.part_bytes {
             return Err(LogUnavailable);
         }
-        let kept = self.kept(partition);
-        if id.base.epoch != kept.epoch || !(kept.covered() + 1..=kept.head).contains(&id.base.seq) {
-            return Err(LogUnavailable);
-        }
-        kept.parts.insert((id, index), part);
-        Ok(())
+        self.change(partition, |kept| {
+            let newer = (kept.covered() + 1..=kept.head).contains(&id.base.seq);
+            if id.base.epoch != kept.epoch || !newer {
+                return Err(LogUnavailable);
+            }
+            kept.part_bytes += part.len() as u64;
+            if let Some(before) = kept.parts.insert((id, index), part) {
+                kept.part_bytes -= before.len() as u64;
+            }
+            Ok(())
+        })
     }
 
     /// Makes a snapshot the newest, if it is newer and all its parts are there, so that older
     /// records may go. Whether it is now.
     pub fn manifest(&mut self, partition: Partition, manifest: Manifest) -> bool {
-        let keep = self.keep;
-        let Some(kept) = self.partitions.get_mut(&partition) else {
-            return false;
-        };
-        let Manifest { id, parts } = manifest;
-        let there = kept.parts.range((id, 0)..(id, parts)).count();
-        let newer = (kept.covered() + 1..=kept.head).contains(&id.base.seq);
-        if id.base.epoch != kept.epoch || !newer || there != parts as usize {
+        let keep = self.keep_of(partition);
+        if !self.partitions.contains_key(&partition) {
             return false;
         }
-        kept.snapshot = Some(manifest);
-        kept.drop_superseded();
-        kept.trim(keep);
-        true
+        let Manifest { id, parts } = manifest;
+        self.change(partition, |kept| {
+            let there = kept.parts.range((id, 0)..(id, parts)).count();
+            let newer = (kept.covered() + 1..=kept.head).contains(&id.base.seq);
+            if id.base.epoch != kept.epoch || !newer || there != parts as usize {
+                return false;
+            }
+            kept.snapshot = Some(manifest);
+            kept.drop_superseded();
+            kept.trim(keep);
+            true
+        })
     }
 
     /// Reads a part of the newest snapshot.
@@ -283,35 +327,40 @@ impl MemoryLog {
         if self.place(partition).epoch != at.epoch {
             return Err(LogUnavailable);
         }
-        if let Some(kept) = self.partitions.get_mut(&partition)
-            && let Some(place) = at.seq.checked_sub(kept.oldest())
-            && at.seq <= kept.head
-        {
-            let place = place as usize;
-            let old = kept.records.range(place..place + 1);
-            let mut new = Vec::new();
-            add_noted(&mut new, replacement, old.first().and_then(note_of));
-            kept.records.replace(place, &new);
+        if !self.partitions.contains_key(&partition) {
+            return Ok(());
         }
+        self.change(partition, |kept| {
+            if let Some(place) = at.seq.checked_sub(kept.oldest())
+                && at.seq <= kept.head
+            {
+                let place = place as usize;
+                let old = kept.records.range(place..place + 1);
+                let mut new = Vec::new();
+                add_noted(&mut new, replacement, old.first().and_then(note_of));
+                kept.records.replace(place, &new);
+            }
+        });
         Ok(())
     }
 
     /// Loses the records of a partition after `seq`, as a broken disk would, but none that are
     /// known from a snapshot alone; the partition goes on in another `epoch`. For tests.
     pub fn lose_tail(&mut self, partition: Partition, seq: Seq, epoch: u64) {
-        let kept = self.kept(partition);
-        let (oldest, covered) = (kept.oldest(), kept.covered());
-        let head = kept.head.min(seq.max(covered));
-        if oldest == 1 && covered <= seq {
-            // All is there without it, and its parts may tell of what is lost.
-            kept.snapshot = None;
-        }
-        kept.records
-            .truncate((head + 1).saturating_sub(oldest) as usize);
-        (kept.head, kept.epoch) = (head, epoch);
-        let rest = kept.records.range(0..kept.records.len());
-        kept.note = last_note(&rest).map_or_else(|| kept.note_before.clone(), Into::into);
-        kept.drop_superseded();
+        self.change(partition, |kept| {
+            let (oldest, covered) = (kept.oldest(), kept.covered());
+            let head = kept.head.min(seq.max(covered));
+            if oldest == 1 && covered <= seq {
+                // All is there without it, and its parts may tell of what is lost.
+                kept.snapshot = None;
+            }
+            kept.records
+                .truncate((head + 1).saturating_sub(oldest) as usize);
+            (kept.head, kept.epoch) = (head, epoch);
+            let rest = kept.records.range(0..kept.records.len());
+            kept.note = last_note(&rest).map_or_else(|| kept.note_before.clone(), Into::into);
+            kept.drop_superseded();
+        });
     }
 
     fn place(&self, partition: Partition) -> Place {
@@ -320,11 +369,26 @@ impl MemoryLog {
         kept.map_or(Place { epoch, seq }, Kept::place)
     }
 
-    fn kept(&mut self, partition: Partition) -> &mut Kept {
+    fn keep_of(&self, partition: Partition) -> usize {
+        let records = kept_of(partition, self.keep as u64);
+        usize::try_from(records).unwrap_or(usize::MAX)
+    }
+
+    /// Changes a partition, which is there from now on, and counts what is kept then.
+    fn change<T>(&mut self, partition: Partition, change: impl FnOnce(&mut Kept) -> T) -> T {
         let epoch = self.epoch;
-        self.partitions
-            .entry(partition)
-            .or_insert_with(|| Kept::new(epoch))
+        let mut before = 0;
+        let kept = match self.partitions.entry(partition) {
+            Entry::Vacant(entry) => entry.insert(Kept::new(epoch)),
+            Entry::Occupied(entry) => {
+                before = entry.get().bytes();
+                entry.into_mut()
+            }
+        };
+        let changed = change(kept);
+        self.bytes = self.bytes + kept.bytes() - before;
+        self.quota.keeps(self.bytes);
+        changed
     }
 }
 

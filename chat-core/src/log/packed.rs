@@ -21,6 +21,8 @@ pub(super) struct Packed {
     /// Records of the first piece that are dropped already.
     dropped: usize,
     len: usize,
+    /// Of all pieces together, records that are dropped and whose piece is not gone included.
+    bytes: usize,
     /// The memory of pieces that were dropped last, for the next ones. A log that is as long as it
     /// may be goes round in the memory that it has: given back and asked for anew, pieces would
     /// leave holes that others settle in.
@@ -37,6 +39,11 @@ struct Piece {
 impl Packed {
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Bytes of the records, each with its length, and of those in their pieces that are dropped.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn push(&mut self, record: &[u8]) {
@@ -57,6 +64,7 @@ impl Packed {
         if let Some(last) = self.pieces.back_mut() {
             last.push(record);
             self.len += 1;
+            self.bytes += LENGTH + record.len();
         }
     }
 
@@ -87,12 +95,12 @@ impl Packed {
             && first.count <= self.dropped
         {
             self.dropped -= first.count;
-            if let Some(Piece { mut bytes, .. }) = self.pieces.pop_front()
-                && bytes.capacity() <= PIECE_BYTES
-                && self.spare.len() < SPARE
-            {
-                bytes.clear();
-                self.spare.push(bytes);
+            if let Some(Piece { mut bytes, .. }) = self.pieces.pop_front() {
+                self.bytes -= bytes.len();
+                if bytes.capacity() <= PIECE_BYTES && self.spare.len() < SPARE {
+                    bytes.clear();
+                    self.spare.push(bytes);
+                }
             }
         }
     }
@@ -106,6 +114,7 @@ impl Packed {
                 for (index, old) in piece.records().enumerate() {
                     changed.push(if index == place { record } else { old });
                 }
+                self.bytes = self.bytes + changed.bytes.len() - piece.bytes.len();
                 *piece = changed;
                 return;
             }
@@ -125,6 +134,7 @@ impl Packed {
             if keep < piece.count {
                 let mut shorter = Piece::default();
                 piece.records().take(keep).for_each(|old| shorter.push(old));
+                self.bytes = self.bytes + shorter.bytes.len() - piece.bytes.len();
                 *piece = shorter;
             }
         }
@@ -236,6 +246,8 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(packed.len(), list.len());
+                let bytes = packed.pieces.iter().map(|piece| piece.bytes.len());
+                prop_assert_eq!(packed.bytes(), bytes.sum::<usize>());
                 prop_assert_eq!(packed.range(0..list.len()), slices(&list));
             }
             let some = from.min(list.len())..(from + count).min(list.len());

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     id::{MemberId, Place, RequestHash, RoomOrigin, Seq, SessionId},
     limits::Limits,
+    log::Storage,
     time::{Monotonic, Wall},
     wire::{
         ErrorCode, Record,
@@ -105,6 +106,7 @@ pub(super) struct World {
     pub(super) epoch: u64,
     pub(super) erasing: usize,
     pub(super) fresh: bool,
+    pub(super) storage: Storage,
 }
 
 impl World {
@@ -125,6 +127,7 @@ impl World {
             epoch: 1,
             erasing: 0,
             fresh: true,
+            storage: Storage::Free,
         }
     }
 
@@ -163,6 +166,7 @@ impl World {
             head: self.head(),
             erasing: self.erasing,
             fresh: self.fresh,
+            storage: self.storage,
         }
     }
 

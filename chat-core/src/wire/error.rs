@@ -93,6 +93,9 @@ words! {
         38 "invitation_ended" InvitationEnded,
         /// The member has as many sessions connected as it may.
         39 "too_many_sessions" TooManySessions,
+        /// The server keeps as much as it may, and takes nothing new until there is room: its
+        /// operator says how. Leaving, kicks, bans and redactions go on. It was not done.
+        40 "storage_full" StorageFull,
     }
 }
 
@@ -149,6 +152,7 @@ impl ErrorCode {
                 | Self::Busy
                 | Self::Unavailable
                 | Self::TooManyInvitations
+                | Self::StorageFull
         )
     }
 }

@@ -330,7 +330,7 @@ async fn retention_does_not_rely_on_a_damaged_snapshot() {
         match limit {
             0 => config.retention.each.records = Some(1),
             1 => config.retention.each.age = Some(std::time::Duration::ZERO),
-            _ => config.retention.all.bytes = Some(1),
+            _ => config.retention.all.records = Some(1),
         }
         let (log, mut events) = crate::DiskLog::open(dir.path(), config).unwrap();
         // The other room's snapshot is sound.

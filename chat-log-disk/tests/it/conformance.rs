@@ -11,7 +11,7 @@ use chat_core::{
 use chat_log_disk::{Config, DiskLog};
 use chat_runtime::{
     Log, MemoryLog,
-    testing::{FaultyLog, LogFixture, Odds, conformance, place, read_state},
+    testing::{FaultyLog, LogFixture, Odds, conformance, place, quota_conformance, read_state},
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -22,6 +22,7 @@ struct Own {
     /// Always there, but while it is opened again.
     log: Option<DiskLog>,
     keep: usize,
+    most: Option<u64>,
     dir: TempDir,
 }
 
@@ -47,7 +48,7 @@ impl LogFixture for Own {
 
     async fn reopen(&mut self) -> bool {
         self.log = None;
-        self.log = Some(open(self.dir.path(), self.keep));
+        self.log = Some(open(self.dir.path(), self.keep, self.most));
         true
     }
 
@@ -84,8 +85,9 @@ impl LogFixture for Cut {
     }
 }
 
-fn open(dir: &Path, keep: usize) -> DiskLog {
+fn open(dir: &Path, keep: usize, most: Option<u64>) -> DiskLog {
     let mut config = Config::default();
+    config.most_bytes = most;
     config.retention.each.records = Some(keep as u64);
     DiskLog::open(dir, config).unwrap().0
 }
@@ -94,10 +96,32 @@ fn open(dir: &Path, keep: usize) -> DiskLog {
 async fn the_log_on_disk_conforms() {
     conformance(async |keep| {
         let dir = tempfile::tempdir().unwrap();
-        let log = Some(open(dir.path(), keep));
-        Own { log, keep, dir }
+        let (log, most) = (Some(open(dir.path(), keep, None)), None);
+        Own {
+            log,
+            keep,
+            most,
+            dir,
+        }
     })
     .await;
+}
+
+#[tokio::test]
+async fn both_logs_say_when_they_are_full() {
+    quota_conformance(async |most| {
+        let dir = tempfile::tempdir().unwrap();
+        let (keep, most) = (usize::MAX, Some(most));
+        let log = Some(open(dir.path(), keep, most));
+        Own {
+            log,
+            keep,
+            most,
+            dir,
+        }
+    })
+    .await;
+    quota_conformance(async |most| MemoryLog::new().unwrap().with_quota(Some(most))).await;
 }
 
 #[tokio::test]
@@ -296,7 +320,7 @@ impl Both {
 
 async fn both(keep: usize, deeds: Vec<(u8, Do)>) -> Result<(), TestCaseError> {
     let dir = tempfile::tempdir().unwrap();
-    let disk = open(dir.path(), keep);
+    let disk = open(dir.path(), keep, None);
     let epoch = place(&disk, Partition::Directory(0)).await.epoch;
     let memory = chat_core::log::MemoryLog::new(epoch, keep);
     let mut both = Both {
@@ -350,7 +374,7 @@ async fn both(keep: usize, deeds: Vec<(u8, Do)>) -> Result<(), TestCaseError> {
             Do::Heads { after, limit } => both.heads(after.map(named), limit).await?,
             Do::Reopen => {
                 drop(both.disk);
-                both.disk = open(dir.path(), keep);
+                both.disk = open(dir.path(), keep, None);
             }
         }
     }

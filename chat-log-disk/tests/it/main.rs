@@ -2,5 +2,6 @@
 
 mod conformance;
 mod crash;
+mod directory;
 mod faulty;
 mod trouble;

@@ -21,7 +21,7 @@ use chat_core::{
     id::{Partition, PartitionKind, Place},
     log::{
         AppendRefused, Appended, Head, LogUnavailable, Manifest, Page, Query, ReadFailed,
-        SnapshotId,
+        SnapshotId, Storage,
     },
 };
 use tokio::sync::OwnedMutexGuard;
@@ -208,6 +208,11 @@ impl SharedLog {
         replacement: Bytes,
     ) -> Result<(), LogUnavailable> {
         self.log.redact(partition, at, replacement).await
+    }
+
+    /// How much is used of what the log may keep.
+    pub(crate) fn storage(&self) -> Storage {
+        self.log.storage()
     }
 
     /// Hands on what others than this server's hubs append, for as long as it is polled.

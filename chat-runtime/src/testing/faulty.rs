@@ -12,7 +12,7 @@ use chat_core::{
     id::{Partition, PartitionKind, Place},
     log::{
         AppendRefused, Appended, Head, LogLimits, LogUnavailable, Manifest, Page, Query,
-        ReadFailed, SnapshotId,
+        ReadFailed, SnapshotId, Storage,
     },
     wire::server::Durability,
 };
@@ -362,6 +362,10 @@ impl<L: Log> Log for FaultyLog<L> {
             }
             None => redact.await,
         }
+    }
+
+    fn storage(&self) -> Storage {
+        self.inner.storage()
     }
 
     fn follow(&self, partition: Partition) {

@@ -8,7 +8,8 @@ mod faulty;
 
 pub use self::{
     conformance::{
-        LogFixture, conformance, entries, everything, place, read_state, write_snapshot,
+        LogFixture, conformance, entries, everything, place, quota_conformance, read_state,
+        write_snapshot,
     },
     faulty::{AppendFault, FaultyLog, Odds},
 };

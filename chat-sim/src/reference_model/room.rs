@@ -770,6 +770,20 @@ impl Room {
             }
             RecordBody::Closed(_) => {
                 book.saw("a room closed");
+                let silent = !self.records.iter().any(|record| {
+                    matches!(
+                        record.body,
+                        RecordBody::Message(_) | RecordBody::Action(_) | RecordBody::Blank(_)
+                    )
+                });
+                // Of one whose whole log was lost, nobody knows any more.
+                let may_end = self.kind.is_none() || self.kind == Some(RoomKind::Group) && silent;
+                book.check("only a group without a word ends", may_end, || {
+                    format!("{id} at {seq}: {:?}", self.kind)
+                });
+                if self.kind.is_some() {
+                    book.saw("a group without a word that ended");
+                }
                 for member in self.members().collect::<Vec<_>>() {
                     self.depart(member, seq);
                 }

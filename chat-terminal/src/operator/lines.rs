@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use chat_core::{
     hub::{Event, RoomLabel},
     id::ConnId,
+    log::Storage,
     time::Wall,
     wire::{ErrorCode, record::Content},
 };
@@ -77,6 +78,7 @@ pub(super) fn wordless(event: &Event) -> Option<Event> {
 pub(super) fn text(event: &Event) -> String {
     match event {
         Event::LogTrouble { detail } => format!("error: the log: {}", visible(detail)),
+        Event::Storage(storage) => words_of_storage(*storage).to_owned(),
         Event::Closed => "ended".to_owned(),
         event => of_client(event)
             .or_else(|| of_room(event))
@@ -297,8 +299,30 @@ fn fields(event: &Event) -> Value {
             json!({"event": "wrong password", "room": room_value(room), "nick": nick})
         }
         Event::LogTrouble { detail } => json!({"event": "log trouble", "detail": detail}),
+        Event::Storage(storage) => json!({"event": "storage", "storage": name_of(*storage)}),
         Event::Closed => json!({"event": "ended"}),
         other => json!({"event": "other", "detail": format!("{other:?}")}),
+    }
+}
+
+fn words_of_storage(storage: Storage) -> &'static str {
+    match storage {
+        Storage::Free => "the log has room again: all is taken",
+        Storage::Full => {
+            "error: the log is full: what is new in rooms is refused until there is room \
+             (a larger --max-bytes, or records that are deleted or taken back)"
+        }
+        Storage::Exhausted => {
+            "error: the log is full, its reserve too: newcomers are refused as well"
+        }
+    }
+}
+
+fn name_of(storage: Storage) -> &'static str {
+    match storage {
+        Storage::Free => "free",
+        Storage::Full => "full",
+        Storage::Exhausted => "exhausted",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{mem, time::Instant};
 
-use chat_core::{hub::Event, time::Wall, wire::ErrorCode};
+use chat_core::{hub::Event, log::Storage, time::Wall, wire::ErrorCode};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -49,6 +49,8 @@ pub struct Operator {
     lines: Vec<u8>,
     repeats: Repeats,
     missed: u64,
+    /// As it was told last; each worker of a server says it.
+    storage: Storage,
 }
 
 impl Operator {
@@ -62,6 +64,7 @@ impl Operator {
             lines: Vec::new(),
             repeats: Repeats::default(),
             missed: 0,
+            storage: Storage::Free,
         }
     }
 
@@ -113,7 +116,16 @@ impl Operator {
 
     /// An event of the server.
     pub fn event(&mut self, at: Wall, event: &Event, now: Instant) {
-        if self.quiet && !matches!(event, Event::LogTrouble { .. } | Event::Closed) {
+        let is_fault = matches!(
+            event,
+            Event::LogTrouble { .. } | Event::Storage(_) | Event::Closed
+        );
+        if self.quiet && !is_fault {
+            return;
+        }
+        if let Event::Storage(storage) = event
+            && mem::replace(&mut self.storage, *storage) == *storage
+        {
             return;
         }
         if let Some(kind) = kind(event)
@@ -228,7 +240,10 @@ impl From<ErrorKind> for Kind {
 fn kind(event: &Event) -> Option<Kind> {
     let (name, allowance) = match event {
         Event::Refused { code, .. } => {
-            let own = matches!(code, ErrorCode::Unavailable | ErrorCode::Busy);
+            let own = matches!(
+                code,
+                ErrorCode::Unavailable | ErrorCode::Busy | ErrorCode::StorageFull
+            );
             let allowance = if own { OF_THE_SERVER } else { OF_CLIENTS };
             (format!("refused: {code}"), allowance)
         }
@@ -319,6 +334,41 @@ mod tests {
             what,
             ["error: the log: it is damaged", "ended", "ending: stopped"]
         );
+    }
+
+    #[test]
+    fn each_turn_of_the_storage_is_one_line_whichever_worker_says_it() {
+        for (format, words) in [
+            (
+                Format::Text,
+                [
+                    "error: the log is full: what is new in rooms is refused until there is room",
+                    "error: the log is full, its reserve too: newcomers are refused as well",
+                    "the log has room again",
+                ],
+            ),
+            (
+                Format::Json,
+                [
+                    "\"event\":\"storage\",\"storage\":\"full\"",
+                    "\"event\":\"storage\",\"storage\":\"exhausted\"",
+                    "\"event\":\"storage\",\"storage\":\"free\"",
+                ],
+            ),
+        ] {
+            // One that is quiet says it as well.
+            let (mut operator, now) = (Operator::new(format, true), Instant::now());
+            for storage in [Storage::Full, Storage::Exhausted, Storage::Free] {
+                for _worker in 0..3 {
+                    operator.event(Wall(0), &Event::Storage(storage), now);
+                }
+            }
+            let lines = written(&mut operator);
+            assert_eq!(lines.len(), 3, "{lines:?}");
+            for (line, words) in lines.iter().zip(words) {
+                assert!(line.contains(words), "{line}");
+            }
+        }
     }
 
     #[test]

@@ -320,6 +320,7 @@ export default {
   'error.txn_forgotten': 'It is not known whether that was done.',
   'error.invitation_needed': 'This chat takes in newcomers by invitation only. Ask somebody who runs it for a link.',
   'error.invitation_ended': 'Your invitation is over: its time is up, or it was used by others or taken back. Ask for a new one.',
+  'error.storage_full': 'The server is full, and takes nothing new until there is room. Nothing was sent.',
   'error.rate_limited': 'Too fast.',
   'error.too_many_guesses': 'Too many wrong passwords. Try again later.',
   'error.busy': 'Too much at once.',

@@ -101,7 +101,7 @@ impl Registry {
             let mut settled = Vec::new();
             let mut draft = Draft::default();
             let (head, now) = (self.pipe.place().seq, turn.now);
-            let limits = &turn.config.limits;
+            let (limits, storage) = (&turn.config.limits, turn.common.storage);
             let (whereabouts, projections) = (&self.whereabouts, &mut self.projections);
             let alone = self.alone;
             let judge = |state: &Directory, seq, mut proposal: Proposal, fresh| {
@@ -128,6 +128,7 @@ impl Registry {
                     head,
                     time: now.wall,
                     fresh,
+                    storage,
                     is_here: &|member| whereabouts.keeps_name(member),
                     leads: &|room, member| Some(with.room(room)?.0.leads(member)),
                     rooms_of: &rooms_of,

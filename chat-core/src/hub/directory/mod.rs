@@ -159,6 +159,10 @@ pub(super) enum Effect {
     Close {
         room: RoomId,
     },
+    /// A group in which nothing was ever said has been without its people for long.
+    CloseUnspoken {
+        room: RoomId,
+    },
     /// A member that is connected here is listed in a room.
     Find {
         room: RoomId,

@@ -329,6 +329,20 @@ impl Registry {
             let refusal = ErrorCode::NeedsKeys.because("that is a guest, and has no keys");
             return turn.effect(Effect::Refuse { origin, refusal });
         }
+        let room = RoomId::private(member, other);
+        if !self.may_know(with, member, room) {
+            let (limits, now) = (&turn.config.limits, turn.now.monotonic);
+            let counts = &turn.config.address_limits;
+            if let Err(wait) = counts.conversation(limits, asked.doer(), now) {
+                if !self.pipe.is_certain(since) {
+                    let task = Task::Request(asked);
+                    return self.look_first(turn, with, Waiting { task, since });
+                }
+                let text = "too many conversations were begun by you";
+                let refusal = ErrorCode::RateLimited.because(text).after(wait);
+                return turn.effect(Effect::Refuse { origin, refusal });
+            }
+        }
         let person = |member| {
             let (nick, label) = self.called(member);
             Person {
@@ -351,7 +365,7 @@ impl Registry {
             members: vec![person(member), person(other)],
         });
         turn.effect(Effect::Direct {
-            room: RoomId::private(member, other),
+            room,
             author: Self::author(&asked),
             created,
             origin,

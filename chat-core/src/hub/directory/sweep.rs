@@ -1,8 +1,11 @@
 //! Looking for what was left half done: rooms that are loaded nowhere and listed otherwise than
-//! they are, claims of which nothing has come, members whose time is up. By heads and tail notes;
-//! no record is read but of rooms that are behind.
+//! they are, claims of which nothing has come, members whose time is up, groups in which nothing
+//! was ever said. By heads and tail notes; no record is read but of rooms that are behind or end.
 
-use core::time::Duration;
+use core::{
+    ops::Bound::{Excluded, Included, Unbounded},
+    time::Duration,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Effect, Registry, Turn};
@@ -23,6 +26,9 @@ const SETTLED: Duration = Duration::from_secs(10);
 const PIECE_EVERY: Duration = Duration::from_millis(10);
 /// Heads that are asked for at once, and rooms that are loaded at once for being behind.
 const HEADS: u32 = 256;
+/// How long a group in which nothing was ever said lasts without any of its people, if it has some:
+/// one that is made in the evening is there in the morning.
+const UNSPOKEN: Duration = Duration::from_secs(24 * 3_600);
 /// Members that are looked at in one call.
 const MEMBERS: usize = 4_096;
 
@@ -34,9 +40,19 @@ pub(super) struct Sweep {
     again: bool,
     /// Rooms that were loaded because they are behind, and are not live yet.
     loading: BTreeSet<RoomId>,
+    /// Groups in which nothing was ever said, and since when they were seen without their people.
+    unspoken: BTreeMap<RoomId, Unspoken>,
     /// Connections that are owed a word about rooms of which the directory does not know.
     owed: Vec<(RoomId, Attach)>,
     asked: BTreeMap<ReadToken, Vec<(RoomId, Attach)>>,
+}
+
+/// A group in which nothing was ever said, and where nobody is who could say something.
+#[derive(Debug)]
+struct Unspoken {
+    /// Moved by each who comes or goes: the time begins anew then.
+    mark: Mark,
+    since: Monotonic,
 }
 
 #[derive(Debug)]
@@ -204,15 +220,75 @@ impl Registry {
                 continue;
             };
             there.insert(room);
-            let mark = Tail::from_note(&head.note).map(|tail| tail.mark);
-            self.load_if_behind(turn, with, room, mark);
+            let tail = Tail::from_note(&head.note);
+            self.load_if_behind(turn, with, room, tail.map(|tail| tail.mark));
+            self.end_if_unspoken(turn, with, room, tail);
+        }
+        let last = there.last().copied();
+        // Of rooms whose log is not there any more, nothing is noted down.
+        let range = (
+            after.map_or(Unbounded, Excluded),
+            last.map_or(Unbounded, Included),
+        );
+        let noted = self.sweep.unspoken.range(range);
+        let gone = noted
+            .map(|(room, _)| *room)
+            .filter(|room| !there.contains(room));
+        for room in gone.collect::<Vec<_>>() {
+            self.sweep.unspoken.remove(&room);
         }
         // Rooms of which the whole log was lost.
-        let last = there.last().copied();
         let listed = self.state().rooms.between(after, last);
         let lost = listed.filter(|(room, _)| !there.contains(room));
         for room in lost.map(|(room, _)| room).collect::<Vec<_>>() {
             self.load_if_behind(turn, with, room, Some(Mark::EMPTY));
+        }
+    }
+
+    /// Ends a group in which nothing was ever said and whose people are gone for long. What its log
+    /// says when that is judged counts.
+    fn end_if_unspoken(
+        &mut self,
+        turn: &mut Turn<'_>,
+        with: &dyn LocalView,
+        room: RoomId,
+        tail: Option<Tail>,
+    ) {
+        let now = turn.now.monotonic;
+        let waits = tail.and_then(|tail| Some((tail.mark, self.lasts_unspoken(turn, room, tail)?)));
+        let Some((mark, lasts)) = waits else {
+            self.sweep.unspoken.remove(&room);
+            return;
+        };
+        let begins = || Unspoken { mark, since: now };
+        let unspoken = self.sweep.unspoken.entry(room).or_insert_with(begins);
+        if unspoken.mark != mark {
+            *unspoken = begins();
+        }
+        if now - unspoken.since < lasts || !self.hubs.is_mine(&room.0) {
+            return;
+        }
+        // If somebody is there after all, its time begins anew.
+        unspoken.since = now;
+        if with.room(room).is_none() {
+            self.sweep.loading.insert(room);
+        }
+        turn.effect(Effect::CloseUnspoken { room });
+    }
+
+    /// How long a room may last as it is; none if it stays: it is no group, something was said in
+    /// it, its listing is behind, or its founder is here.
+    fn lasts_unspoken(&self, turn: &Turn<'_>, room: RoomId, tail: Tail) -> Option<Duration> {
+        let listed = self.state().rooms.get(room)?;
+        let founder = listed.group()?.founder;
+        if tail.said > 0 || listed.mark != Some(tail.mark) {
+            return None;
+        }
+        let membership = turn.config.limits.membership;
+        match listed.members {
+            0 => Some(membership),
+            _ if self.whereabouts.is_here(founder) => None,
+            _ => Some(membership.max(UNSPOKEN)),
         }
     }
 

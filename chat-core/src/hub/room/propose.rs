@@ -12,7 +12,10 @@ use crate::{
     id::{ConnId, MemberId, RoomId, RoomOrigin, Seq},
     state::{
         Verdict,
-        room::judge::{Ask, Author, Draft, JudgeContext, Proposed},
+        room::{
+            self,
+            judge::{Ask, Author, Draft, JudgeContext, Proposed},
+        },
     },
     time::Now,
     wire::{
@@ -40,6 +43,23 @@ pub(super) enum Only {
     Empty,
     /// Only in a log that has begun.
     Begun,
+    /// Only in a group in which nothing was ever said and none of whose members is here.
+    Unspoken,
+}
+
+impl Only {
+    fn allows(self, state: &room::Room, people: &dyn People) -> bool {
+        match self {
+            Self::Anyway => true,
+            Self::Empty => state.is_empty(),
+            Self::Begun => !state.is_empty(),
+            Self::Unspoken => {
+                let kind = state.about().map(|about| about.kind);
+                let is_here = |(member, _)| people.is_here(member);
+                kind == Some(RoomKind::Group) && state.said() == 0 && !state.members().any(is_here)
+            }
+        }
+    }
 }
 
 /// The consequence of a proposal when it is done.
@@ -122,14 +142,9 @@ impl Room {
             let mut draft = Draft::default();
             let (mutes, erasing) = (&self.mutes, self.erasing.len());
             let (head, now) = (self.pipe.place(), turn.now);
-            let limits = &turn.config.limits;
-            let judge = |state: &crate::state::room::Room, seq, proposal: Proposal, fresh: bool| {
-                let is_not_to_be = match proposal.only {
-                    Only::Anyway => false,
-                    Only::Empty => !state.is_empty(),
-                    Only::Begun => state.is_empty(),
-                };
-                if is_not_to_be {
+            let (limits, storage) = (&turn.config.limits, turn.common.storage);
+            let judge = |state: &room::Room, seq, proposal: Proposal, fresh: bool| {
+                if !proposal.only.allows(state, people) {
                     if !fresh {
                         return Judged::Doubt(proposal);
                     }
@@ -154,6 +169,7 @@ impl Room {
                     head,
                     erasing,
                     fresh,
+                    storage,
                 };
                 match state.judge(&mut draft, &with, &proposal.author, &proposal.ask) {
                     Verdict::Accept(proposed) => {

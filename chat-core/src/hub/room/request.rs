@@ -108,6 +108,21 @@ impl Rooms {
         self.with(turn, people, id, Task::Propose(proposal));
     }
 
+    /// Closes a group in which nothing was ever said, if none of its members is here.
+    pub(in crate::hub) fn close_unspoken(
+        &mut self,
+        turn: &mut Turn<'_>,
+        people: &dyn People,
+        id: RoomId,
+    ) {
+        let reason = String::new();
+        let proposal = Proposal {
+            only: Only::Unspoken,
+            ..Proposal::unasked(Author::SERVER, Ask::Close { reason })
+        };
+        self.with(turn, people, id, Task::Propose(proposal));
+    }
+
     /// Closes a group of which the log was lost, so that its number is not given again.
     pub(in crate::hub) fn close_lost(
         &mut self,

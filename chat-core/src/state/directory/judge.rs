@@ -16,6 +16,7 @@ use crate::{
     id::{InviteId, MemberId, RequestHash, RoomId, Seq},
     invite::InviteRoom,
     limits::Limits,
+    log::Storage,
     nick::{Name, NameKey},
     state::{
         Verdict, refuse,
@@ -142,6 +143,8 @@ pub(crate) struct JudgeContext<'a> {
     pub(crate) time: Wall,
     /// Whether the partition was read since the request came, or has no other writer.
     pub(crate) fresh: bool,
+    /// How much of what the log may keep is used.
+    pub(crate) storage: Storage,
     /// Whether a member is here, at any hub, or has time left to come back.
     pub(crate) is_here: &'a dyn Fn(MemberId) -> bool,
     /// Whether a member is an owner or moderator of a room; none if the room is not loaded.
@@ -233,6 +236,9 @@ impl Directory {
                 ErrorCode::NickTaken,
                 "an owner or moderator has a nick that looks like it",
             );
+        }
+        if with.storage == Storage::Exhausted && !self.knows(member) {
+            return storage_full();
         }
         one(Change::Named(Named {
             member,
@@ -352,6 +358,9 @@ impl Directory {
                 ErrorCode::TooManyRooms,
                 "you are in as many rooms as you may be",
             ));
+        }
+        if with.storage != Storage::Free {
+            return Some(storage_full());
         }
         let groups = self.rooms.open() + draft.numbers.len() as u32;
         (groups >= with.limits.rooms).then(|| {
@@ -554,6 +563,13 @@ impl Draft {
             Change::Unknown(_) => {}
         }
     }
+}
+
+fn storage_full() -> Judged {
+    refuse(
+        ErrorCode::StorageFull,
+        "the server keeps as much as it may; nothing new is taken until there is room",
+    )
 }
 
 fn one(change: Change) -> Judged {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use chat_core::{
     hub::{Input, ReadToken},
     id::{Partition, PartitionKind, Place},
-    log::{Manifest, Query, SnapshotId},
+    log::{Manifest, Query, SnapshotId, Storage},
 };
 use futures_util::{
     future::BoxFuture,
@@ -40,6 +40,8 @@ pub(super) struct LogCalls {
     gathered: Gathered,
     /// Appends and words of other hubs of this server.
     news: VecDeque<News>,
+    /// As the hub knows it.
+    storage: Storage,
 }
 
 /// The ends of appends to rooms while connections are read.
@@ -68,6 +70,7 @@ impl LogCalls {
             answers: VecDeque::new(),
             gathered: Gathered::Nothing,
             news: VecDeque::new(),
+            storage: Storage::Free,
         }
     }
 
@@ -125,9 +128,14 @@ impl LogCalls {
         }
     }
 
-    /// The next word for the hub: news before answers; and the records of a hub that was faster
-    /// before the word that it was, so that this hub can try again at once.
+    /// The next word for the hub: how much the log keeps, if that has changed; news before answers;
+    /// and the records of a hub that was faster before the word that it was, so that this hub can
+    /// try again at once.
     pub(super) fn next_input(&mut self) -> Option<Input<'static>> {
+        let storage = self.log.storage();
+        if mem::replace(&mut self.storage, storage) != storage {
+            return Some(Input::Storage(storage));
+        }
         loop {
             if let Some(news) = self.news.pop_front() {
                 return Some(news.input());

@@ -2,6 +2,7 @@
 
 mod heads;
 mod mishaps;
+mod quota;
 mod records;
 mod snapshots;
 
@@ -12,6 +13,7 @@ use chat_core::{
     log::{Appended, LogUnavailable, Manifest, Page, Query, ReadFailed, ReadFrom, SnapshotId},
 };
 
+pub use self::quota::quota_conformance;
 use crate::Log;
 
 const DIRECTORY: Partition = Partition::Directory(0);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use chat_core::{
     id::{Place, Seq},
-    log::{AppendRefused, Appended, LogUnavailable, Query, ReadFrom},
+    log::{AppendRefused, Appended, LogUnavailable, Query, ReadFrom, kept_of},
 };
 use futures_util::future::{join, join_all};
 
@@ -32,6 +32,7 @@ pub(super) async fn run<F: LogFixture>(open: &impl AsyncFn(usize) -> F) {
     a_redaction_is_of_one_partition(open(10).await.log()).await;
     a_redaction_is_of_one_epoch(open(10).await.log()).await;
     the_oldest_can_be_read_while_it_is_let_go_of(open(3).await.log()).await;
+    a_directory_keeps_no_history(open(1_000_000).await.log()).await;
 }
 
 async fn an_unknown_partition_is_empty(log: &impl Log) {
@@ -422,4 +423,34 @@ async fn the_oldest_can_be_read_while_it_is_let_go_of(log: &impl Log) {
     let ((), pages) = join(writing, reading).await;
     assert!(pages > 0);
     assert_eq!(read(log, ROOM, ReadFrom::Latest).await.oldest, ALL - 2);
+}
+
+/// However much is kept of each partition: its state is in the snapshot, and a room's is not all
+/// that is wanted of it.
+async fn a_directory_keeps_no_history(log: &impl Log) {
+    const COUNT: u64 = 3_000;
+    for partition in [DIRECTORY, ROOM] {
+        for first in (1..=COUNT).step_by(500) {
+            append_noted(log, partition, first..=first + 499, "").await;
+        }
+    }
+    assert_eq!(everything(log, DIRECTORY).await, entries(1..=COUNT));
+    for partition in [DIRECTORY, ROOM] {
+        let base = place(log, partition).await;
+        let at = Place {
+            seq: base.seq - 10,
+            ..base
+        };
+        snapshot(log, partition, at, "all but ten").await;
+        let (snapshot, page) = state(log, partition).await;
+        assert_eq!(snapshot, Some((COUNT - 10, "all but ten".into())));
+        assert_eq!(page.records, entries(COUNT - 9..=COUNT), "{partition:?}");
+    }
+    let kept = everything(log, DIRECTORY).await;
+    let most = kept_of(DIRECTORY, COUNT);
+    assert!((10..=most).contains(&(kept.len() as u64)), "{}", kept.len());
+    assert_eq!(kept, entries(COUNT - kept.len() as u64 + 1..=COUNT));
+    assert_eq!(everything(log, ROOM).await, entries(1..=COUNT));
+    append_noted(log, DIRECTORY, COUNT + 1..=COUNT + 1, "").await;
+    assert!(everything(log, DIRECTORY).await.len() as u64 <= most);
 }

@@ -10,7 +10,7 @@ use chat_runtime::{
         id::{Partition, PartitionKind, Place},
         log::{
             Appended, Head, LogLimits, LogUnavailable, Manifest, Page, Query, ReadFailed,
-            SnapshotId,
+            SnapshotId, Storage,
         },
         wire::server::Durability,
     },
@@ -125,6 +125,9 @@ impl<W: Way> Log for Around<W> {
         replacement: Bytes,
     ) -> Result<(), LogUnavailable> {
         self.inner.redact(partition, at, replacement).await
+    }
+    fn storage(&self) -> Storage {
+        self.inner.storage()
     }
     fn follow(&self, partition: Partition) {
         self.way.follow(partition);

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     id::{MemberId, RoomId, Seq},
     limits::Limits,
+    log::Storage,
     nick::Name,
     state::{
         Fold, Verdict,
@@ -38,6 +39,7 @@ pub(super) struct Log {
     pub(super) entries: Vec<Bytes>,
     pub(super) limits: Limits,
     pub(super) fresh: bool,
+    pub(super) storage: Storage,
     pub(super) here: BTreeSet<MemberId>,
     /// Owners of rooms that are loaded, of which these are all.
     pub(super) loaded: Option<(RoomId, BTreeSet<MemberId>)>,
@@ -52,6 +54,7 @@ impl Log {
             entries: Vec::new(),
             limits: Limits::default(),
             fresh: true,
+            storage: Storage::Free,
             here: BTreeSet::new(),
             loaded: None,
             rooms_of: 0,
@@ -76,6 +79,7 @@ impl Log {
             head: self.head(),
             time: self.wall,
             fresh: self.fresh,
+            storage: self.storage,
             is_here: &is_here,
             leads: &leads,
             rooms_of: &rooms_of,

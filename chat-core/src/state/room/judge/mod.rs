@@ -15,6 +15,7 @@ use super::{Life, Room, Standing, mutes::Mutes, results::Known};
 use crate::{
     id::{CredentialId, KeyId, MemberId, MessageId, Place, RequestHash, Seq, SessionId},
     limits::Limits,
+    log::Storage,
     roles::Role,
     small::SmallSet,
     state::{Verdict, refuse},
@@ -142,6 +143,8 @@ pub(crate) struct JudgeContext<'a> {
     pub(crate) erasing: usize,
     /// Whether the partition was read since the request came, or has no other writer.
     pub(crate) fresh: bool,
+    /// How much of what the log may keep is used.
+    pub(crate) storage: Storage,
 }
 
 /// People as a judgement sees them: the directory, and this hub's commits that are not projected
@@ -261,6 +264,21 @@ impl Ask {
         )
     }
 
+    /// Whether it may be written with so much used of what the log may keep. What goes in the
+    /// reserve is done once for each member, message or room that is there; what undoes or repeats
+    /// it waits.
+    fn has_space(&self, storage: Storage) -> bool {
+        match self {
+            // The directory has taken the group in, when there was room.
+            Self::Create(_) => true,
+            Self::Leave | Self::Expire | Self::Close { .. } | Self::Kick { .. } => true,
+            Self::Ban { .. } | Self::Block { blocked: true } | Self::Redact { .. } => {
+                storage < Storage::Exhausted
+            }
+            _ => storage == Storage::Free,
+        }
+    }
+
     fn changes_membership(&self) -> bool {
         matches!(self, Self::Join { .. } | Self::Leave | Self::Expire)
     }
@@ -285,7 +303,12 @@ impl Room {
         {
             return Verdict::Wait;
         }
-        let verdict = self.judge_at_head(draft, with, author, ask);
+        let mut verdict = self.judge_at_head(draft, with, author, ask);
+        // The hub's own duties end what has begun.
+        let is_asked = author.txn != 0;
+        if matches!(verdict, Verdict::Accept(_)) && is_asked && !ask.has_space(with.storage) {
+            verdict = storage_full();
+        }
         let Verdict::Accept(records) = &verdict else {
             return verdict.unless_stale(with.fresh);
         };
@@ -409,6 +432,13 @@ fn too_many_rooms() -> Judged {
     refuse(
         ErrorCode::TooManyRooms,
         "you are in as many rooms as you may be",
+    )
+}
+
+fn storage_full() -> Judged {
+    refuse(
+        ErrorCode::StorageFull,
+        "the server keeps as much as it may; nothing new is taken until there is room",
     )
 }
 
