@@ -54,6 +54,14 @@ pub(crate) enum Channel {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ListenAddress(pub(crate) Place);
 
+/// The port of TCP of a place, if it has one.
+pub(crate) fn port_of(place: &Place) -> Option<u16> {
+    match place {
+        Place::Tcp(address) => Some(address.port()),
+        Place::Unix(_) => None,
+    }
+}
+
 /// A fault of an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AddressError {

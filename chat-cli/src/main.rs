@@ -2,8 +2,6 @@
 //! library, and all words of a conversation are in `chat-terminal`; here are the command line, the
 //! configuration, the wiring and the exit codes.
 
-#[cfg(feature = "acme")]
-mod acme;
 mod address;
 mod admin;
 mod chat;

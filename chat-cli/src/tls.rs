@@ -7,14 +7,13 @@ use std::{
     time::Duration,
 };
 
+use chat_keyring::private_files;
 use chat_transport_tls::{CertificateError, Chain, SelfSigned, ServerTls, Trust};
 use serde::{Deserialize, Serialize};
 use tokio::{
     task::spawn_blocking,
     time::{MissedTickBehavior, interval},
 };
-
-use chat_keyring::private_files;
 
 use crate::exit::Failure;
 
@@ -95,7 +94,7 @@ impl TlsConfig {
     }
 }
 
-fn no_tls(error: io::Error) -> Failure {
+pub(crate) fn no_tls(error: io::Error) -> Failure {
     Failure::Fault(format!("there is no TLS: {error}"))
 }
 

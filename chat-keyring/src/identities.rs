@@ -18,7 +18,7 @@ use chat_core::{
     nick::Name,
 };
 
-use crate::{KeyringError, private_files, secret_file::secret_of};
+use crate::{error::KeyringError, private_files, secret_file::secret_of};
 
 /// The longest nick that has a file of its own; servers take shorter ones.
 const NICK_BYTES: usize = 64;

@@ -9,7 +9,7 @@ use chat_core::{
 };
 
 use crate::{
-    KeyringError,
+    error::KeyringError,
     identities::Identities,
     secret_file::{new_secret, secret_of},
 };

@@ -16,7 +16,7 @@ use chat_runtime::KeyStore;
 use zeroize::Zeroizing;
 
 use crate::{
-    KeyringError,
+    error::KeyringError,
     identity::{Entrance, Identity},
     known_servers::{KnownServers, Standing},
     private_files,
@@ -77,7 +77,7 @@ pub struct Keys {
     acquaintance: Acquaintance,
 }
 
-/// What a client's keys and its server have learnt of each other. Clones are the same.
+/// The acquaintance of a client and its server. Clones are the same.
 #[derive(Clone, Debug, Default)]
 pub struct Acquaintance {
     refusal: Arc<OnceLock<KeyringError>>,

@@ -8,7 +8,7 @@ use std::{
 
 use chat_core::{id::server_name, keys::PublicKey};
 
-use crate::{KeyringError, private_files};
+use crate::{error::KeyringError, private_files};
 
 /// A file of lines `HOST:PORT KEY`, the key in 64 hexadecimal digits.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::{
 use chat_core::id::Secret;
 use zeroize::Zeroizing;
 
-use crate::{KeyringError, private_files};
+use crate::{error::KeyringError, private_files};
 
 /// Hexadecimal digits of a secret.
 const DIGITS: usize = 64;

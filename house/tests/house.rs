@@ -12,8 +12,9 @@ use chat_house::{
 };
 
 /// Folders with the sources of crates.
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 16] = [
     "benches/src",
+    "chat-acme/src",
     "chat-cli/src",
     "chat-core/src",
     "chat-keyring/src",

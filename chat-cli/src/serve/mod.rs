@@ -2,12 +2,12 @@
 
 #[cfg(unix)]
 mod admin;
+#[cfg(feature = "acme")]
+mod domains;
 mod greeting;
 mod operator;
 mod trace;
 
-#[cfg(feature = "acme")]
-use std::net::Ipv6Addr;
 use std::{
     io::{self, IsTerminal, Write},
     path::Path,
@@ -18,14 +18,11 @@ use std::{
 use chat_core::{hub::Audience, keys::Fingerprint};
 use chat_runtime::{Server, ServerHandle, StartError};
 use chat_terminal::operator::{Greeting, Notice, Operator};
-#[cfg(feature = "acme")]
-use chat_transport_port::PortOptions;
 use chat_transport_port::{Place, PortTransport};
 use tokio::{runtime, sync::oneshot, task::JoinHandle, time::timeout};
 
-#[cfg(feature = "acme")]
-use crate::acme::{self, Acme};
 use crate::{
+    address::port_of,
     command_line::ServeArgs,
     config::ServerConfig,
     exit::{Failure, written},
@@ -72,7 +69,7 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
         _ => port,
     };
     #[cfg(feature = "acme")]
-    let acme = Acme::new(&config.tls, keys.as_deref())?;
+    let acme = domains::acme(&config.tls, keys.as_deref())?;
     #[cfg(feature = "acme")]
     let port = match &acme {
         None => port,
@@ -100,13 +97,13 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
     }
     #[cfg(feature = "acme")]
     if acme.is_some() {
-        let bound = more_ports(&port, &listening);
+        let bound = domains::more_ports(&port, &listening);
         listening.extend(bound.iter().filter_map(|transport| transport.place().ok()));
         transports.extend(bound);
     }
     let storage = Storage::open(&config.data, config.history).await?;
     #[cfg(feature = "acme")]
-    let had = acme.as_ref().and_then(Acme::kept);
+    let had = acme.as_ref().and_then(chat_acme::Acme::kept);
     #[cfg(not(feature = "acme"))]
     let had = None;
     let tls = config.tls.open(keys.as_deref(), had)?;
@@ -175,29 +172,6 @@ async fn serve(config: ServerConfig, trace: &Trace) -> Result<(), Failure> {
     }
     let _ = timeout(PATIENCE, lines).await;
     Ok(())
-}
-
-/// Listeners on the ports of a name with a certificate. That one cannot be had is told, and no
-/// reason not to start.
-#[cfg(feature = "acme")]
-fn more_ports(port: &PortOptions, listening: &[Place]) -> Vec<PortTransport> {
-    let taken: Vec<u16> = listening.iter().filter_map(port_of).collect();
-    let mut bound = Vec::new();
-    for number in acme::ports(&taken) {
-        let any = Place::Tcp((Ipv6Addr::UNSPECIFIED, number).into());
-        match PortTransport::bind(&any, port.clone()) {
-            Ok(transport) => bound.push(transport),
-            Err(error) => tracing::warn!("{}", acme::no_port(number, &error)),
-        }
-    }
-    bound
-}
-
-fn port_of(place: &Place) -> Option<u16> {
-    match place {
-        Place::Tcp(address) => Some(address.port()),
-        Place::Unix(_) => None,
-    }
 }
 
 /// Takes orders of the operator from here on, if there can be a socket for them.

@@ -71,8 +71,8 @@ fn shell(script: &str, folder: &Path) -> String {
     out + &err
 }
 
-/// The authority, and the resolver that it asks. Its own server has a certificate of an authority of
-/// ours.
+/// The authority, and the resolver that it asks. Its own server has a certificate of an authority
+/// of ours.
 fn authority(folder: &Path) -> (Other, Other) {
     shell(
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=authority -keyout ca.key -out ca.pem

@@ -1,5 +1,4 @@
-//! Certificates that are had and renewed automatically (ACME, RFC 8555): an authority asks on port
-//! 80 for a word that it has given (`http-01`), and so sees that a name is this server's.
+#![doc = include_str!("../README.md")]
 
 use std::{
     collections::BTreeMap,
@@ -24,11 +23,6 @@ use instant_acme::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
-
-use crate::{
-    exit::Failure,
-    tls::{TlsConfig, authorities},
-};
 
 /// In the data folder: the certificate with its key, and the account at the authority.
 const CERTIFICATE: &str = "acme-certificate.pem";
@@ -57,11 +51,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(3_600);
 
 /// The words that an authority has given, by what it asks for.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Challenges(Arc<Mutex<BTreeMap<String, String>>>);
+pub struct Challenges(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Challenges {
     /// The answer to an authority's question; none to any other request.
-    pub(crate) fn answer(&self, request: &Parts) -> Option<Response<Bytes>> {
+    pub fn answer(&self, request: &Parts) -> Option<Response<Bytes>> {
         let token = request.uri.path().strip_prefix(ASKED)?;
         Some(Response::new(Bytes::from(self.words().get(token)?.clone())))
     }
@@ -80,7 +74,8 @@ impl Challenges {
 }
 
 /// The certificates of some names.
-pub(crate) struct Acme {
+#[derive(Debug)]
+pub struct Acme {
     domains: Vec<String>,
     directory: String,
     http: Http,
@@ -96,41 +91,37 @@ struct KeptAccount {
 }
 
 impl Acme {
-    /// For the names of the configuration; none if it has none.
-    pub(crate) fn new(config: &TlsConfig, folder: Option<&Path>) -> Result<Option<Self>, Failure> {
-        if config.domains.is_empty() {
-            return Ok(None);
-        }
-        let Some(folder) = folder else {
-            let words = "there is no home folder to keep certificates in: say --data DIR";
-            return Err(Failure::Usage(words.to_owned()));
-        };
-        let trust = match &config.acme_ca {
-            None => Trust::WebRoots,
-            Some(path) => authorities(path)?,
-        };
-        let tls = ClientTls::new(trust, None)
-            .map_err(|error| Failure::Fault(format!("there is no TLS: {error}")))?;
+    /// For these names, of the authority whose directory is at this URL: without one, Let's
+    /// Encrypt's. `trust` says which authorities vouch for that one's own server. Certificate and
+    /// account are kept in the folder.
+    ///
+    /// # Errors
+    /// There is no TLS.
+    pub fn new(
+        domains: &[String],
+        directory: Option<String>,
+        trust: Trust,
+        folder: &Path,
+    ) -> io::Result<Self> {
         let default = || LetsEncrypt::Production.url().to_owned();
-        Ok(Some(Self {
-            domains: config
-                .domains
-                .iter()
-                .map(|name| name.to_lowercase())
-                .collect(),
-            directory: config.acme_directory.clone().unwrap_or_else(default),
-            http: Http { tls },
+        Ok(Self {
+            domains: domains.iter().map(|name| name.to_lowercase()).collect(),
+            directory: directory.unwrap_or_else(default),
+            http: Http {
+                tls: ClientTls::new(trust, None)?,
+            },
             folder: folder.to_owned(),
             challenges: Challenges::default(),
-        }))
+        })
     }
 
-    pub(crate) fn challenges(&self) -> Challenges {
+    /// The words that the authority asks for, to be answered on port 80.
+    pub fn challenges(&self) -> Challenges {
         self.challenges.clone()
     }
 
     /// The certificate that is kept, if it is for these names and not over.
-    pub(crate) fn kept(&self) -> Option<Chain> {
+    pub fn kept(&self) -> Option<Chain> {
         let text = fs::read_to_string(self.folder.join(CERTIFICATE)).ok()?;
         if text.lines().next()? != self.names() {
             return None;
@@ -145,7 +136,7 @@ impl Acme {
     }
 
     /// Has certificates, and puts each in the place of the one before, for good.
-    pub(crate) async fn run(self, tls: ServerTls) {
+    pub async fn run(self, tls: ServerTls) {
         let mut pause = SOON;
         let mut told = None;
         loop {
@@ -279,7 +270,7 @@ async fn why_not(order: &mut Order) -> String {
 }
 
 /// Requests to the authority, each on a connection of its own.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Http {
     tls: ClientTls,
 }
@@ -344,25 +335,6 @@ impl HttpClient for Http {
     }
 }
 
-/// The ports on which browsers and authorities look for a name, as far as they are not listened on
-/// already.
-pub(crate) fn ports(listening: &[u16]) -> impl Iterator<Item = u16> {
-    [443, 80]
-        .into_iter()
-        .filter(|port| !listening.contains(port))
-}
-
-/// Why one of those ports is not listened on, and what that means.
-pub(crate) fn no_port(port: u16, error: &io::Error) -> String {
-    let so = match port {
-        80 => {
-            "an authority looks there whether a name is this server's, and gives no certificate without that"
-        }
-        _ => "browsers look there",
-    };
-    format!("cannot listen on port {port}: {error}; {so}")
-}
-
 #[cfg(test)]
 mod tests {
     use chat_transport_tls::SelfSigned;
@@ -393,12 +365,8 @@ mod tests {
     fn a_certificate_is_kept_for_its_names_and_renewed_in_time() {
         let folder = tempfile::tempdir().unwrap();
         let acme = |names: &[&str]| {
-            let domains = names.iter().map(|name| (*name).to_owned()).collect();
-            let config = TlsConfig {
-                domains,
-                ..TlsConfig::default()
-            };
-            Acme::new(&config, Some(folder.path())).unwrap().unwrap()
+            let domains: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            Acme::new(&domains, None, Trust::WebRoots, folder.path()).unwrap()
         };
         let one = acme(&["Chat.example.org"]);
         assert!(one.kept().is_none());
@@ -418,14 +386,5 @@ mod tests {
         assert_eq!(fresh_for(&chain, until - third - second), Some(second));
         assert_eq!(fresh_for(&chain, until - third), None);
         assert_eq!(fresh_for(&chain, until + third), None);
-    }
-
-    #[test]
-    fn both_ports_are_listened_on_once() {
-        assert!(ports(&[7037]).eq([443, 80]));
-        assert!(ports(&[80, 7037]).eq([443]));
-        assert_eq!(ports(&[443, 80]).count(), 0);
-        let error = io::Error::from(io::ErrorKind::PermissionDenied);
-        assert!(no_port(80, &error).contains("no certificate"));
     }
 }
