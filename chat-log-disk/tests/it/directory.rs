@@ -43,7 +43,7 @@ async fn renamed(folder: &std::path::Path, times: usize) {
     let server = Server::builder().limits(limits).log(log).listen(transport);
     let server = server.start().unwrap();
     let members = (0..MEMBERS).map(async |member| {
-        let config = client_config(&format!("m{member}")).unwrap();
+        let config = client_config(format!("m{member}")).unwrap();
         let (client, events) = Client::connect(connector.clone(), config);
         drop(events);
         client.ready().await.unwrap();
