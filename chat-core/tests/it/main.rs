@@ -21,6 +21,7 @@ mod hub_redaction;
 mod hub_roles;
 mod hub_sessions;
 mod hub_snapshots;
+mod hub_stats;
 mod hub_strangers;
 mod names;
 mod pair;

@@ -299,6 +299,20 @@ fn a_conversation_that_begins_again_invites_whoever_has_left() {
 }
 
 #[test]
+fn a_conversation_that_the_other_begins_again_is_no_invitation_of_it() {
+    let mut rooms = Rooms::default();
+    rooms.enter(ME, &private(Standing::Invited, Some(Standing::Member)));
+    let reopened = record(11, PEER, RecordBody::Reopened(Reopened {}));
+    assert_eq!(invitations(&records(&mut rooms, 1, vec![reopened])), []);
+    // This member is invited as before.
+    let joined = record(12, ME, RecordBody::Joined(Joined {}));
+    assert_eq!(
+        invitations(&records(&mut rooms, 1, vec![joined])),
+        [(ME, Invitation::Accepted)]
+    );
+}
+
+#[test]
 fn a_room_of_which_nothing_is_said_is_told_once_and_holds_up_nothing_else() {
     let mut rooms = inside(view(ROOM, 1, 10));
     rooms.welcome(NOW, &[OTHER_ROOM]);

@@ -42,6 +42,20 @@ fn two_proposals_that_are_a_byte_too_much_together_go_one_after_the_other() {
 }
 
 #[test]
+fn a_proposal_as_large_as_an_append_has_one_of_its_own() {
+    let mut world = World::live(true);
+    world.bench.config.log.append_bytes = 4;
+    world.pipe.propose(3);
+    world.pipe.propose(4);
+    assert_eq!(world.append().1, 3);
+    let head = Place { epoch: 1, seq: 3 };
+    world.pipe.committed(head, &mut Vec::new());
+    let (outputs, too_large, _) = world.advance();
+    assert_eq!(too_large, None);
+    assert!(matches!(&outputs[..], [Output::Append { entries, .. }] if entries.len() == 4));
+}
+
+#[test]
 fn a_mismatch_is_read_unless_news_have_told_why() {
     let mut world = World::live(false);
     world.pipe.propose(1);
