@@ -553,3 +553,21 @@ fn malformed_passwords_are_refused() {
         ErrorCode::NotProtected
     );
 }
+
+#[test]
+fn a_registration_serves_one_request_and_its_repeats() {
+    let mut half = Half::new(9);
+    let (mut w, ada, view) = protected(&mut half, "old");
+    let (password, earlier) = half.register(&mut w, ada, Some(view.room), "new", &keys(2));
+    let change = Op::Password(client::SetPassword {
+        room: view.room,
+        expected: KeyId([1; 16]),
+        password,
+        earlier,
+    });
+    let first = w.request(ada, 2, change.clone()).expect("an owner may");
+    assert_eq!(w.request(ada, 2, change.clone()), Ok(first));
+    let told = |event: &chat_core::hub::Event| matches!(event, chat_core::hub::Event::Changed { kind, .. } if *kind == "password");
+    assert!(w.events.iter().any(told), "and the operator");
+    assert_eq!(w.refusal(ada, 3, change), ErrorCode::BadRequest);
+}

@@ -69,6 +69,25 @@ fn all_that_a_hub_holds_is_counted() {
     assert_eq!(w.hub.stats().here, 1);
 }
 
+#[test]
+fn what_waits_for_a_room_to_be_read_is_counted() {
+    let mut w = World::new();
+    let ada = w.welcome("ada");
+    let room = w.create(ada, 1, None).unwrap().room;
+    w.pass(SECOND);
+    let mut config = config();
+    config.node = 8;
+    let mut w = World::on(w.log, config);
+    let ada = w.connect();
+    w.hold_reads = true;
+    w.greet(ada, hello("ada")).unwrap();
+    w.ask(ada, 1, 2, send(room, "one"));
+    w.ask(ada, 2, 3, send(room, "two"));
+    let stats = w.hub.stats();
+    // With the member's own way in.
+    assert_eq!((stats.queued, stats.rooms), (3, 2));
+}
+
 /// A server begins its hubs anew, and counts their connections together.
 #[test]
 fn the_connections_of_a_hub_that_is_gone_count_no_longer() {
@@ -120,6 +139,7 @@ fn a_call_for_a_timer_goes_on_with_as_many_requests_as_another() {
     for expected in [64, 64, 8, 0] {
         let mut out = Outputs::new();
         w.hub.handle_timeout(w.now, &mut out);
+        assert_eq!(out.is_empty(), expected == 0);
         let mut count = 0;
         while let Some(output) = out.pop() {
             count += usize::from(matches!(output, chat_core::hub::Output::Send { .. }));

@@ -149,4 +149,15 @@ fn a_log_in_trouble_is_asked_again_later_each_time() {
         assert_eq!(timers.pop(at), Some(timer));
         world.pipe.retried();
     }
+    // One that writes again is in no trouble.
+    world.pipe.propose(1);
+    world.append();
+    let head = Place { epoch: 1, seq: 1 };
+    world.pipe.committed(head, &mut Vec::new());
+    world.pipe.propose(1);
+    world.append();
+    let why = AppendRefused::Unavailable;
+    world.pipe.refused(&mut world.bench.turn(), why);
+    let at = world.bench.now.monotonic + Duration::from_secs(1);
+    assert_eq!(world.bench.common.timers.next(), Some(at));
 }

@@ -113,6 +113,22 @@ fn changes_of_presence_are_told_together() {
 }
 
 #[test]
+fn changes_of_presence_that_cancel_out_are_not_told() {
+    let mut scene = Scene::new(false);
+    scene.folk.here = BTreeSet::from([member(1), member(2)]);
+    scene.ask(2, 1, join());
+    scene.does(|rooms, turn, _| rooms.heard(turn, ROOM, true));
+    scene.does(|rooms, turn, people| rooms.due(turn, people, ROOM, RoomTimer::Presence));
+    scene.effects.clear();
+    for here in [&[1][..], &[1, 2]] {
+        scene.folk.here = here.iter().map(|n| member(*n)).collect();
+        scene.does(|rooms, turn, people| rooms.see(turn, people, member(2), &[ROOM]));
+    }
+    scene.does(|rooms, turn, people| rooms.due(turn, people, ROOM, RoomTimer::Presence));
+    assert!(scene.effects.is_empty(), "{:?}", scene.effects);
+}
+
+#[test]
 fn a_member_is_put_out_only_while_it_is_being_forgotten() {
     let mut scene = Scene::new(false);
     scene.ask(2, 1, join());

@@ -170,3 +170,40 @@ fn what_is_kept_of_each_is_small() {
     assert!(size_of::<Known>() <= 48, "{}", size_of::<Known>());
     assert!(size_of::<Listed>() <= 96, "{}", size_of::<Listed>());
 }
+
+/// The larger the directory is, the more happens before it is written anew.
+#[test]
+fn the_directory_weighs_what_is_kept_of_it() {
+    let mut log = Log::new();
+    let weight = |log: &Log| log.directory.weight();
+    assert_eq!(weight(&log), 0);
+    let ada = member(1);
+    log.done(&labelled(ada, "ada", ""));
+    assert_eq!(weight(&log), 2);
+    log.done(&claim(ada, 1, None));
+    assert_eq!(weight(&log), 3);
+    for n in 1..=2 {
+        log.done(&Ask::Invite(Box::new(AskInvite {
+            id: InviteId([n; 16]),
+            uses: 2,
+            ends: log.wall + Duration::from_secs(60),
+            room: Some(InviteRoom::Number(0)),
+        })));
+        assert_eq!(weight(&log), 3 + u64::from(n));
+    }
+    // A newcomer, and the room that it is to be in.
+    for (n, name) in [(1, "bob"), (2, "cy")] {
+        log.done(&Ask::Name {
+            member: member(1 + n),
+            name: nick(name),
+            label: String::new(),
+            keep: true,
+            anew: false,
+            door: Door {
+                closed: true,
+                shown: Some(InviteId([1; 16])),
+            },
+        });
+        assert_eq!(weight(&log), 5 + 3 * u64::from(n));
+    }
+}
